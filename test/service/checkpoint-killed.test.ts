@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { adoptCheckpoint, type CheckpointCandidate } from '@graft/peft-core/checkpoints';
+import { loadCheckpoint, type CheckpointCandidate } from '@graft/peft-core/checkpoints';
 import { build } from 'esbuild';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 
@@ -86,7 +86,7 @@ test('a writer that is killed anywhere leaves nothing, or a checkpoint that veri
     const candidates: CheckpointCandidate[] = found
       .reverse()
       .map((name) => ({ dir: join(attempt, name), step: Number(name.slice(5)), digest: null }));
-    const { checkpoint, passedOver } = await adoptCheckpoint(
+    const { checkpoint, passedOver } = await loadCheckpoint(
       candidates,
       layout,
       ['adapter', 'exp_avg'],

@@ -203,7 +203,7 @@ export const errorCodes = {
   ],
   text_too_long: [400, 'A text is longer than the tokenizer of the model takes at once.'],
   text_too_slow: [400, 'A line takes too long to become tokens.'],
-  example_empty: [400, 'An example has no token to learn.'],
+  example_empty: [400, 'An example has no target tokens.'],
   no_chat_template: [
     400,
     'The base model has no chat template: train on prompts or texts. In a chat completion: use `prompt`.',

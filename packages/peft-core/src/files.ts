@@ -13,7 +13,7 @@ export {
   type CheckedAdapter,
   checkAdapterFiles,
 } from './adapter-files/check-adapter-files.ts';
-export { checkWrittenAdapter, mostBytesOfAdapterFile } from './adapter-files/check-written-adapter.ts';
+export { checkWrittenAdapter, maxAdapterFileBytes } from './adapter-files/check-written-adapter.ts';
 export type { BaseModel } from './base-model/base-model.ts';
 export { endTokens, withTurnEnds } from './base-model/end-tokens.ts';
 export { modelDigest, rehashWeights } from './base-model/model-digest.ts';

@@ -16,11 +16,11 @@ export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
 export { measureSpeed } from './train/machine/measure-speed.ts';
 export { effectivePrecision, environmentFor, type Requirements } from './train/precision.ts';
-export type { OfTrial, TrainOptions, TrainRecord } from './train/records.ts';
+export type { TrainOptions, TrainRecord, TrialRef } from './train/records.ts';
 export type { SweepStretch } from './train/sweep/sweep-records.ts';
 export { trainSweep } from './train/sweep/train-sweep.ts';
-export { provenKernelSets } from './train/verification/prove-compiler.ts';
-export { proveEngine } from './train/verification/prove-engine.ts';
+export { checkedKernelSets } from './train/verification/check-compiler.ts';
+export { checkEngine } from './train/verification/check-engine.ts';
 export {
   type AdapterVerification,
   measureServed,

@@ -1,5 +1,5 @@
 import { ProgramBuilder, tf } from '@graft/tf-graph';
-import { proveEngine } from '../../../packages/peft-core/src/train/verification/prove-engine.ts';
+import { checkEngine } from '../../../packages/peft-core/src/train/verification/check-engine.ts';
 import type { CheckContext, Figures } from '../check.ts';
 
 /** More than any device has is refused as memory that ran out, by which a job is tried with less; and the device computes on. */
@@ -15,7 +15,7 @@ export async function outOfMemory({ device, precision }: CheckContext): Promise<
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'RESOURCE_EXHAUSTED') throw new Error(`it is said to be ${code}: ${message.split('\n')[0]}`);
-    proveEngine(precision, device.kind);
+    checkEngine(precision, device.kind);
     return { '16 TiB': code, afterwards: 'computes' };
   } finally {
     program.close();

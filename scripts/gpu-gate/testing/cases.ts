@@ -1,7 +1,7 @@
 /** What the gate traces: the whole grid, and a part of it that has each family, method, kind of weight and function. */
 import type { MatmulPrecision } from '../../../packages/peft-core/src/nn/computation.ts';
 import { measureSpeed } from '../../../packages/peft-core/src/train/machine/measure-speed.ts';
-import { proveEngine } from '../../../packages/peft-core/src/train/verification/prove-engine.ts';
+import { checkEngine } from '../../../packages/peft-core/src/train/verification/check-engine.ts';
 import type { BaseStorage } from '../../../packages/peft-core/src/weights/base-storage.ts';
 import { adaptersMethods } from '../../../test/golden/matrix/adapters-methods.ts';
 import { architectures } from '../../../test/golden/matrix/architectures.ts';
@@ -104,7 +104,7 @@ function optionCases(): GraphCase[] {
   });
   // What a worker runs before it takes jobs.
   const proofs = precisions.flatMap((precision): GraphCase[] => [
-    { name: `prove the engine, ${precision}`, build: async () => proveEngine(precision) },
+    { name: `prove the engine, ${precision}`, build: async () => checkEngine(precision) },
     { name: `measure speed, ${precision}`, build: async () => void (await measureSpeed(precision)) },
   ]);
   return [...options, ...others, ...proofs];

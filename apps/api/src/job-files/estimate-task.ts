@@ -1,5 +1,5 @@
 import { checkInitialText } from '@graft/peft-core/check';
-import { type ResolvedTraining, type SweepTrial, settleLength } from '@graft/peft-core/config';
+import { type ResolvedTraining, resolveLength, type SweepTrial } from '@graft/peft-core/config';
 import { longestOf, type SampledSource, sampleExamples } from '@graft/peft-core/estimate';
 import type { ReadingOptions } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
@@ -35,7 +35,7 @@ export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): P
     keepSample(task, data);
     const longest = longestOf(data, peft);
     const settled = (training: ResolvedTraining) =>
-      leavesLength ? settleLength(training, { longest, most: lengthRead, leavesCheckpointing }) : training;
+      leavesLength ? resolveLength(training, { longest, most: lengthRead, leavesCheckpointing }) : training;
     const training = settled(task.training);
     const job = { method, modelConfig, peft, training, data };
     const jobs =

@@ -1,5 +1,4 @@
 import {
-  type BesideSweep,
   checkObjectiveOptions,
   choosePeft,
   defaultPeftWithin,
@@ -14,6 +13,7 @@ import {
   peftWarnings,
   type ResolvedTraining,
   type Sweep,
+  type SweepBaseRequest,
   type SweepTrial,
   type TrainingOptions,
   trainingMethods,
@@ -96,9 +96,9 @@ export async function checkTraining(
 
   const quota = await readQuota(services, caller.teamId);
   const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
-  const ofStart = startFrom?.peft ?? null;
+  const startPeft = startFrom?.peft ?? null;
   const { training, sweep, trials } = parseOptions(body, startFrom, {
-    ofStart,
+    startPeft,
     hyperparameters,
     otherwise,
   });
@@ -183,9 +183,9 @@ function checkMethod(body: TrainingBody): Hyperparameters {
 function parseOptions(
   body: TrainingBody,
   startFrom: AdapterVersion | null,
-  given: Required<Pick<BesideSweep, 'ofStart' | 'hyperparameters' | 'otherwise'>>,
+  given: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>>,
 ) {
-  const { ofStart, otherwise } = given;
+  const { startPeft, otherwise } = given;
   const faults: GraftError[] = [];
   const attempt = <T>(parse: () => T): T | null => {
     try {
@@ -197,8 +197,8 @@ function parseOptions(
     }
   };
   const peft = attempt<PeftConfig>(() =>
-    ofStart
-      ? checkPeftOfStart(body.peft, ofStart)
+    startPeft
+      ? checkPeftOfStart(body.peft, startPeft)
       : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
   const training = attempt(() => keepSplitOfStart(parseTrainingOptions(body.training ?? {}), startFrom));

@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   type LengthLimits,
   leadingPositions,
-  mostSeqLength,
   nameTrial,
   type PeftConfig,
   type ResolvedTraining,
   type Sweep,
   type SweepTrial,
+  seqLengthLimit,
   type TrainingOptions,
   trialName,
 } from '@graft/peft-core/config';
@@ -74,7 +74,7 @@ export function lengthLimits(
 
 /** Maximum tokens of a job's examples: the requested length, or the maximum of base model and quota. */
 export function lengthRead({ max_seq_length }: TrainingOptions, limits: LengthLimits): number {
-  return max_seq_length ?? mostSeqLength(limits);
+  return max_seq_length ?? seqLengthLimit(limits);
 }
 
 /** Whether another trial's check covers this one: a check may take seconds, so of trials that differ only in rank one is checked. */

@@ -72,12 +72,12 @@ test('of more than a hundred bad examples the fault is described once, with ever
 test('examples without a token to learn fail the job with every line', async () => {
   // Text that is all end-of-text: only the model's tokenizer knows that nothing is left.
   const files = {
-    'its text comes to one token, and what is learnt is what follows': [
+    'its text has only one token, and the targets are the tokens after the first': [
       '{"text":"fine"}',
       '{"text":"</s>"}',
       '{"text":"</s>"}',
     ],
-    'its completion comes to no token after another': [
+    'its completion has no token after another': [
       '{"prompt":"","completion":"fine"}',
       '{"prompt":"","completion":"</s>"}',
     ],
@@ -92,7 +92,7 @@ test('examples without a token to learn fail the job with every line', async () 
     const { error, fine_tuned_model } = (await bench.acme.send('GET', `${path}/${json.id}`)).json;
     assert.deepEqual([error.code, error.fault], ['invalid_training_file', 'user']);
     const others = lines.length > 2 ? ' (the same fault in line 3): 2 bad lines in all' : '';
-    assert.equal(error.message, `line 2 has no token to learn: ${why}${others}`);
+    assert.equal(error.message, `line 2 has no target tokens: ${why}${others}`);
     assert.equal(fine_tuned_model, null);
   }
 });

@@ -51,7 +51,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   } = await import('@graft/peft-core/config');
   const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
   const given = await peftArgument(options, findMethod);
-  const ofStart = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
+  const startPeft = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
   const training = parseTrainingOptions(
     trainingArgument(options, {
       n_epochs: ['--epochs', options.epochs],
@@ -61,8 +61,8 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   );
   const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
   const asked = sweep
-    ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, ofStart })
-    : [{ peft: ofStart ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
+    ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, startPeft })
+    : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
   const { examples, format, answerCharacters } = parseJsonl(await readFile(options.data));
   checkFormat(asked[0]!.peft.task_type, format);
   const held =
@@ -72,7 +72,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   const [first] = trials;
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
-    { ...asked[0]!, hyperparameters: {}, continues: ofStart !== null, peftGiven: given },
+    { ...asked[0]!, hyperparameters: {}, continues: startPeft !== null, peftGiven: given },
     first.training,
   );
   if (sweep) return { trials, names: trials.map(trialName), reasons, overlap };
@@ -90,7 +90,7 @@ async function measure(
   asked: readonly SweepTrial[],
   base: BaseModel,
 ): Promise<DataSize & LengthLimits> {
-  const { leadingPositions, mostSeqLength } = await import('@graft/peft-core/config');
+  const { leadingPositions, seqLengthLimit } = await import('@graft/peft-core/config');
   const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const { loadTokenizer } = await import('@graft/peft-core/text');
@@ -104,7 +104,7 @@ async function measure(
   const { maxPositions: contextLength } = outlineOf(base.config);
   const splitsTexts = overlong === 'error' && Boolean(formatOf(format).splitsTexts);
   const limits = { contextLength, splitsTexts };
-  const max_seq_length = Math.min(contextLength, options.max_seq_length ?? mostSeqLength(limits));
+  const max_seq_length = Math.min(contextLength, options.max_seq_length ?? seqLengthLimit(limits));
   const lead = ({ peft }: SweepTrial) => {
     const { virtualTokens, prefixLength } = leadingPositions(peft);
     return virtualTokens + prefixLength;

@@ -233,7 +233,7 @@ test('train --start-from keeps the classes of a classifier, and refuses labels t
   const args = ['--data', 'others.jsonl', '--output', 'never', '--start-from', 'words'];
   const ran = await graft('train', '--model', 'encoder', ...args);
   assert.equal(ran.code, 1);
-  assert.match(ran.stderr, /3 classes apart \(X, Y, Z\), and the data has W, Y/);
+  assert.match(ran.stderr, /the adapter to continue has 3 classes \(X, Y, Z\), and the data has W, Y/);
 });
 
 test('an adapter of a quantised base: figures as it is used, and both ways to merge it', async () => {

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TrainRecord } from '@graft/peft-core';
 import {
-  adoptCheckpoint,
   folderOfStep,
+  loadCheckpoint,
   MetricLog,
   type MetricSeries,
   writeCheckpoint,
@@ -78,12 +78,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
   const { steps } = timing;
   const { dir, candidates } = request.checkpoints;
   mkdirSync(dir, { recursive: true });
-  const { checkpoint: adopted, passedOver } = await adoptCheckpoint(
-    candidates,
-    layout,
-    ['adapter'],
-    identity,
-  );
+  const { checkpoint: adopted, passedOver } = await loadCheckpoint(candidates, layout, ['adapter'], identity);
   const resumedFrom = adopted?.step ?? null;
   const log = new MetricLog(adopted?.series ?? null);
   let kept = resumedFrom ?? 0;

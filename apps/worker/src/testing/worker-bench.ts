@@ -122,7 +122,7 @@ export async function openWorkerBench(
     const asked = options.peft ?? { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] };
     const sweep = parseSweep(options.sweep);
     const trials = sweep
-      ? trialsOf(sweep, { peft: asked, training, hyperparameters: {}, ofStart: null })
+      ? trialsOf(sweep, { peft: asked, training, hyperparameters: {}, startPeft: null })
       : [{ peft: parsePeftConfig(asked), training }];
     const { peft } = trials[0]!;
     const { job: created } = await createJob(services, teamId, {

@@ -44,18 +44,18 @@ export function passedOverMessage({ step, reason }: Start['passedOver'][number])
   return `The checkpoint at step ${step} is not continued: ${reason}`;
 }
 
-const ofTrialText = ({ ofTrial }: Pick<Step, 'ofTrial'>): string =>
-  ofTrial ? ` (trial ${ofTrial.trial}, its step ${ofTrial.step})` : '';
+const trialText = ({ trialRef }: Pick<Step, 'trialRef'>): string =>
+  trialRef ? ` (trial ${trialRef.trial}, its step ${trialRef.step})` : '';
 
 export function stepMessage({ step, totalSteps, loss, ...more }: Step): string {
-  return `Step ${step}/${totalSteps}${ofTrialText(more)}: training loss ${loss.toFixed(2)}`;
+  return `Step ${step}/${totalSteps}${trialText(more)}: training loss ${loss.toFixed(2)}`;
 }
 
 export function evaluationMessage({ step, loss, metrics, ...more }: Evaluation, totalSteps: number): string {
   const measures = Object.entries(metrics).map(
     ([name, value]) => `, ${name.replaceAll('_', ' ')} ${value.toFixed(2)}`,
   );
-  return `Step ${step}/${totalSteps}${ofTrialText(more)}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
+  return `Step ${step}/${totalSteps}${trialText(more)}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
 }
 
 function count(value: number): string {

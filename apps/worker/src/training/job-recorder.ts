@@ -171,7 +171,7 @@ export class JobRecorder {
 
   #step(step: TrainerRecordOf<'step'>): void {
     this.#lastStep = step;
-    this.#addMetric({ ...stepRow(step), ...trialOf(step.ofTrial) });
+    this.#addMetric({ ...stepRow(step), ...trialOf(step.trialRef) });
     const { totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss } = step;
     const gpu = this.readGpu();
     this.#progress = {
@@ -197,7 +197,7 @@ export class JobRecorder {
     const epoch = this.#lastStep?.step === step ? this.#lastStep.epoch : null;
     // The loss of a diverged model is not a number and is not stored.
     if (Number.isFinite(loss))
-      this.#addMetric({ ...evaluationRow(evaluation, epoch), ...trialOf(evaluation.ofTrial) });
+      this.#addMetric({ ...evaluationRow(evaluation, epoch), ...trialOf(evaluation.trialRef) });
     this.#event({
       type: 'metrics',
       message: evaluationMessage(evaluation, this.#totalSteps),

@@ -1,5 +1,5 @@
 /** Converts a trainer's measurements to rows of `job_metrics`. */
-import type { OfTrial } from '@graft/peft-core';
+import type { TrialRef } from '@graft/peft-core';
 import { namesOfColumns } from '@graft/peft-core/config';
 import type { JobMetric } from '@graft/service';
 import type { SeriesPart, TrainerRecordOf } from './trainer-protocol.ts';
@@ -25,8 +25,8 @@ export function stepRow(record: Step): JobMetric {
 }
 
 /** In a sweep: the trial of a row and its step within the trial. The row's own step counts all trials. */
-export function trialOf(ofTrial: OfTrial | undefined): Pick<JobMetric, 'trial' | 'trialStep'> {
-  return ofTrial ? { trial: ofTrial.trial, trialStep: ofTrial.step } : {};
+export function trialOf(trialRef: TrialRef | undefined): Pick<JobMetric, 'trial' | 'trialStep'> {
+  return trialRef ? { trial: trialRef.trial, trialStep: trialRef.step } : {};
 }
 
 /** `epoch`: that of the preceding training step. */

@@ -79,7 +79,7 @@ const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$
   ...closed,
   maxProperties: 32,
 });
-const OfTrial = Type.Object({ trial: count, step: count }, closed);
+const TrialRef = Type.Object({ trial: count, step: count }, closed);
 const BestSchema = Type.Object(
   {
     step: count,
@@ -143,14 +143,14 @@ const reports = {
     memoryBytes: large,
     metrics: Type.Optional(MetricsSchema),
     secondsRemaining: anyNumber,
-    ofTrial: Type.Optional(OfTrial),
+    trialRef: Type.Optional(TrialRef),
   }),
   evaluation: report('evaluation', {
     step: count,
     loss: anyNumber,
     tokenAccuracy: nullable(anyNumber),
     metrics: MetricsSchema,
-    ofTrial: Type.Optional(OfTrial),
+    trialRef: Type.Optional(TrialRef),
   }),
   advice: report('advice', {
     kind: Type.Enum(['diverging', 'flat', 'no_gradient', 'overfitting']),

@@ -29,9 +29,9 @@ const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
     void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });
   } else if (message.type === 'prove') {
     void answer(async () => {
-      const { proveEngine, measureSpeed, provenKernelSets } = await engine;
-      proveEngine(message.precision, message.device);
-      const sets = provenKernelSets((fault) => console.warn(`XLA compiles nothing here: ${fault.message}`));
+      const { checkEngine, measureSpeed, checkedKernelSets } = await engine;
+      checkEngine(message.precision, message.device);
+      const sets = checkedKernelSets((fault) => console.warn(`XLA compiles nothing here: ${fault.message}`));
       send({ type: 'kernels', sets });
       if (message.measure) send({ type: 'speed', flops: await measureSpeed(message.precision) });
       return 'finished';

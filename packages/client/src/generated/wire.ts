@@ -1951,7 +1951,7 @@ export interface LoraConfig {
   use_rslora: boolean;
   /** Train the magnitude of each output channel apart from its direction (DoRA). */
   use_dora: boolean;
-  /** Give the update a bias of its own. It merges only into modules that have a bias. */
+  /** Add a bias to the update. It merges only into modules that have a bias. */
   lora_bias: boolean;
   /** Adapt only these layers (0-based). Only with a list of target_modules. */
   layers_to_transform: number[] | number | null;
@@ -2133,7 +2133,7 @@ export interface PeftRequest {
   use_rslora?: boolean;
   /** Train the magnitude of each output channel apart from its direction (DoRA). */
   use_dora?: boolean;
-  /** Give the update a bias of its own. It merges only into modules that have a bias. */
+  /** Add a bias to the update. It merges only into modules that have a bias. */
   lora_bias?: boolean;
   /** Adapt only these layers (0-based). Only with a list of target_modules. */
   layers_to_transform?: number[] | number | null;
@@ -2160,7 +2160,7 @@ export interface PeftRequest {
   preset?: 'bitfit' | 'retrain_embeddings' | 'seq_bn' | 'double_seq_bn' | 'par_bn' | null;
   /** Parameters to train. Names: of a parameter, of a module, or any run of parts of their paths ("layers.3.mlp", "bias"). A string: a regular expression matched against the whole name. */
   trainable?: string[] | string | null;
-  /** Parameters to train by kind: bias, norm, embedding (of tokens, positions, types), head (the output layer; a tied one becomes a weight of its own), attention, mlp. */
+  /** Parameters to train by kind: bias, norm, embedding (of tokens, positions, types), head (the output layer; a tied one becomes a separate weight), attention, mlp. */
   kinds?: ('bias' | 'norm' | 'embedding' | 'head' | 'attention' | 'mlp')[] | null;
   /** Train only in these layers (0-based), of what trainable and kinds choose; alone, these layers whole. */
   layers?: number[] | number | null;
@@ -2357,7 +2357,7 @@ export interface RemovedMember {
 export interface ResolvedTraining {
   /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs: number;
-  /** Examples per forward and backward pass. Automatic: 8, or 32 where pairs of texts are learnt by contrast, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
+  /** Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs of texts, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
   batch_size: number;
   /** Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). Automatic: null, the whole batch, unless training would need more memory than any live worker has. */
   mini_batch_size: number | null;
@@ -2383,11 +2383,11 @@ export interface ResolvedTraining {
   max_seq_length: number;
   /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
   overlong: 'error' | 'truncate' | 'skip';
-  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0. */
+  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees this many of the tokens before them, at least one. Default 0. */
   text_stride: number;
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
-  /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
+  /** Variables of the chat template in training on conversations, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
   /** Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true. */
   packing: boolean;
@@ -2409,7 +2409,7 @@ export interface ResolvedTraining {
   checkpoint_seconds: number;
   /** Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`. */
   seed: number;
-  /** Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
+  /** Number of optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
   max_steps: number | null;
   /** Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end. */
   early_stopping_patience: number | null;
@@ -2440,7 +2440,7 @@ export interface ResolvedTraining {
     /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at learning_rate times this factor. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
   /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
   loraplus_lr_embedding?: number;
@@ -2482,7 +2482,7 @@ export interface SelectiveConfig {
   preset?: 'bitfit' | 'retrain_embeddings';
   /** Parameters to train. Names: of a parameter, of a module, or any run of parts of their paths ("layers.3.mlp", "bias"). A string: a regular expression matched against the whole name. */
   trainable: string[] | string | null;
-  /** Parameters to train by kind: bias, norm, embedding (of tokens, positions, types), head (the output layer; a tied one becomes a weight of its own), attention, mlp. */
+  /** Parameters to train by kind: bias, norm, embedding (of tokens, positions, types), head (the output layer; a tied one becomes a separate weight), attention, mlp. */
   kinds: ('bias' | 'norm' | 'embedding' | 'head' | 'attention' | 'mlp')[] | null;
   /** Train only in these layers (0-based), of what trainable and kinds choose; alone, these layers whole. */
   layers: number[] | number | null;
@@ -2746,7 +2746,7 @@ export interface TrainableTokensConfig {
 export interface TrainingOptions {
   /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs?: number;
-  /** Examples per forward and backward pass. Automatic: 8, or 32 where pairs of texts are learnt by contrast, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
+  /** Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs of texts, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
   batch_size?: number;
   /** Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). null: the whole batch. "auto", as when it is left out: the whole batch, unless training would need more memory than any live worker has. */
   mini_batch_size?: 'auto' | number | null;
@@ -2772,11 +2772,11 @@ export interface TrainingOptions {
   max_seq_length?: number;
   /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
   overlong?: 'error' | 'truncate' | 'skip';
-  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0. */
+  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees this many of the tokens before them, at least one. Default 0. */
   text_stride?: number;
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
-  /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
+  /** Variables of the chat template in training on conversations, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
   /** Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true. */
   packing?: boolean;
@@ -2798,7 +2798,7 @@ export interface TrainingOptions {
   checkpoint_seconds?: number;
   /** Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`. */
   seed?: number;
-  /** Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
+  /** Number of optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
   max_steps?: number | null;
   /** Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end. */
   early_stopping_patience?: number | null;
@@ -2829,7 +2829,7 @@ export interface TrainingOptions {
     /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at learning_rate times this factor. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
   /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
   loraplus_lr_embedding?: number;

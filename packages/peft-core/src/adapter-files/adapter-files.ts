@@ -31,12 +31,12 @@ export const labelsName = 'labels.json';
  * parsePeftConfig's codes; `unimplemented_peft_option` names an option that changes the model and that Graft does not implement.
  */
 export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
-  const ofCard = await readCard(folder);
+  const cardFields = await readCard(folder);
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
   const own =
     raw.peft_type === undefined ? Object.values(methods).find(({ files }) => files?.isOwn(raw)) : undefined;
-  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), ...ofCard };
+  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), ...cardFields };
   const labels = await readLabels(folder);
   const { config, common } = parseAdapterConfig(raw, task);
   const names = await readdir(folder);
@@ -47,16 +47,16 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
     throw invalid(`${folder} has no ${weightsName}${pickle}`);
   }
   const tensors = await readAllTensors(path.join(folder, weightsName));
-  return { config, common, tensors, labels, ...ofCard };
+  return { config, common, tensors, labels, ...cardFields };
 }
 
 /** Maximum size of a README.md that is read, in bytes. */
 const longestCard = 1 << 20;
 
 /** The fields that come from an adapter's README.md. */
-type OfCard = 'baseDigest' | 'templateKwargs' | 'quantised';
+type CardField = 'baseDigest' | 'templateKwargs' | 'quantised';
 
-async function readCard(folder: string): Promise<Pick<Adapter, OfCard>> {
+async function readCard(folder: string): Promise<Pick<Adapter, CardField>> {
   const file = path.join(folder, cardName);
   const size = await stat(file).then(
     (stats) => stats.size,
@@ -103,7 +103,7 @@ export function parseAdapterConfig(
 }
 
 /** Converts the content of another library's files to an adapter. */
-function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, OfCard> {
+function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, CardField> {
   return {
     config: parsePeftConfig(config, { saved: true }),
     common: {

@@ -59,8 +59,8 @@ function withFileNames<T>(folder: string, work: () => T): T {
     if (!(error instanceof GraftError)) throw error;
     const text = error.message.replaceAll(folder + path.sep, '');
     const message = text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text;
-    const ofConfig = error.param?.startsWith('peft.') ?? false;
-    throw new GraftError(error.code, ofConfig ? `${configName}: ${message}` : message, {
+    const isConfigFault = error.param?.startsWith('peft.') ?? false;
+    throw new GraftError(error.code, isConfigFault ? `${configName}: ${message}` : message, {
       param: error.param ?? weightsName,
       cause: error,
     });
@@ -84,7 +84,7 @@ function readText(file: string): string | null {
   try {
     const { size } = fstatSync(handle);
     if (size > adapterFileLimits[name])
-      throw invalid(name, `has ${size} bytes; at most ${adapterFileLimits[name]} are taken`);
+      throw invalid(name, `has ${size} bytes; at most ${adapterFileLimits[name]} are accepted`);
     const bytes = new Uint8Array(size);
     readFully(handle, bytes, 0);
     refuseOtherFormats(name, bytes);
@@ -161,7 +161,7 @@ function checkWeights(file: string, expected: FileTensor[]): { tensors: number; 
     if (length > adapterFileLimits.header)
       throw invalid(
         weightsName,
-        `has a header of ${length} bytes; at most ${adapterFileLimits.header} are taken`,
+        `has a header of ${length} bytes; at most ${adapterFileLimits.header} are accepted`,
       );
     const header = new Uint8Array(length);
     readFully(handle, header, 8);
@@ -183,14 +183,14 @@ function checkWeights(file: string, expected: FileTensor[]): { tensors: number; 
 }
 
 /** Maximum number of faults in a message; the check stops there. */
-const mostFaults = 5;
+const maxFaults = 5;
 
 /** Throws `adapter_does_not_fit` for keys that are missing, unknown, of another shape or of a type that weights cannot have. */
 function checkTensors(found: ReadonlyMap<string, SafetensorsEntry>, expected: FileTensor[]): void {
   const wanted = new Map(expected.map((tensor) => [tensor.key, tensor]));
   const faults: string[] = [];
   for (const [key, { dtype, shape }] of found) {
-    if (faults.length >= mostFaults) break;
+    if (faults.length >= maxFaults) break;
     const tensor = wanted.get(key);
     const shown = JSON.stringify(key.slice(0, 200));
     if (!tensor) faults.push(`${shown} is none of this config on this base model`);
@@ -202,7 +202,7 @@ function checkTensors(found: ReadonlyMap<string, SafetensorsEntry>, expected: Fi
       faults.push(`${shown} is stored as ${dtype}; weights may be ${weightTypes.join(', ')}`);
   }
   for (const { key, needless } of expected) {
-    if (faults.length >= mostFaults) break;
+    if (faults.length >= maxFaults) break;
     if (!needless && !found.has(key)) faults.push(`"${key}" is missing`);
   }
   if (faults.length === 0) return;

@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 
 /** Maximum number of keys of one config; PEFT's largest configs have 40. */
-const mostKeys = 200;
+const maxKeys = 200;
 /** Larger numbers are useless for any method, and overflow in computations. */
 const largestNumber = 1e6;
 
@@ -11,7 +11,7 @@ const largestNumber = 1e6;
  */
 export function checkCommonFields(raw: Record<string, unknown>): void {
   const keys = Object.keys(raw);
-  if (keys.length > mostKeys) throw fault('peft', `has ${keys.length} keys; at most ${mostKeys} are taken`);
+  if (keys.length > maxKeys) throw fault('peft', `has ${keys.length} keys; at most ${maxKeys} are accepted`);
   checkLoaderFields(raw);
   for (const [key, value] of Object.entries(raw)) checkNumbers(key, value);
 }

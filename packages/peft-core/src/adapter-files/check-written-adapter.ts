@@ -18,7 +18,7 @@ const names: ReadonlySet<string> = new Set([
 const longestText = 16 * 2 ** 20;
 
 /** Maximum size in bytes of an adapter's file; null if adapters have no file with this name. */
-export function mostBytesOfAdapterFile(name: string): number | null {
+export function maxAdapterFileBytes(name: string): number | null {
   if (!names.has(name)) return null;
   return name.endsWith('.safetensors') ? Number.POSITIVE_INFINITY : longestText;
 }

@@ -5,17 +5,16 @@ import type { OpenedModel } from './base-model.ts';
 import { checkTokenizer } from './tokenizer-check/check-tokenizer.ts';
 
 /** Maximum number of a model's tensors; the largest models have about ten thousand. */
-const mostTensors = 50_000;
+const maxTensors = 50_000;
 /** Maximum number of tokens that end an answer. */
-const mostEnds = 64;
+const maxEndTokens = 64;
 
 /** Checks the parts of a model's small files that its outline does not read. Throws GraftErrors that name the file and the field. */
 export function checkSmallFiles(model: OpenedModel, onFile: (file: string) => void): void {
   // A GGUF file contains all of them.
   const file = (name: string) => (model.format === 'hf' ? path.join(model.path, name) : model.path);
   const count = model.tensors.names().length;
-  if (count > mostTensors)
-    throw invalid(`${model.path} has ${count} tensors; at most ${mostTensors} are read`);
+  if (count > maxTensors) throw invalid(`${model.path} has ${count} tensors; at most ${maxTensors} are read`);
   checkIds(file('config.json'), model.config);
   if (model.generationConfig) checkIds(file('generation_config.json'), model.generationConfig);
   onFile(file('tokenizer.json'));
@@ -30,8 +29,8 @@ function checkIds(file: string, fields: Record<string, unknown>): void {
   for (const field of ['bos_token_id', 'eos_token_id', 'pad_token_id', 'decoder_start_token_id']) {
     const value = fields[field] ?? null;
     const ids = Array.isArray(value) ? value : [value];
-    if (ids.length > mostEnds)
-      throw invalid(`${file}: ${field} has ${ids.length} ids; at most ${mostEnds} are read`);
+    if (ids.length > maxEndTokens)
+      throw invalid(`${file}: ${field} has ${ids.length} ids; at most ${maxEndTokens} are read`);
     // Files of early models use −1 for "no padding token".
     const least = field === 'pad_token_id' ? -1 : 0;
     const odd = ids.find((id) => id !== null && !(Number.isInteger(id) && id >= least && id < 2 ** 31));

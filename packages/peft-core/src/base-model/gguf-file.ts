@@ -5,7 +5,7 @@ import { ggufTokenizer } from '../gguf/tokenizer.ts';
 import type { OpenedModel } from './base-model.ts';
 
 /** One factor for each pair of values of a head; a head has at most 16,384 values. */
-const mostFactors = 8_192;
+const maxFactors = 8_192;
 
 /** Opens a GGUF file as a Hugging Face model. */
 export async function openGgufModel(path: string, onFile: (file: string) => void): Promise<OpenedModel> {
@@ -13,7 +13,7 @@ export async function openGgufModel(path: string, onFile: (file: string) => void
   const gguf = await openGguf(path);
   try {
     const family = familyOfFile(gguf);
-    const config = ggufConfig(gguf, await readGgufTensor(gguf, 'rope_freqs.weight', mostFactors));
+    const config = ggufConfig(gguf, await readGgufTensor(gguf, 'rope_freqs.weight', maxFactors));
     const { bos_token_id, eos_token_id, pad_token_id } = config;
     return {
       format: 'gguf',

@@ -91,7 +91,7 @@ async function openWeights(
 }
 
 /** Maximum number of shards, all of which are open together; the largest models have a few hundred. */
-const mostShards = 1_000;
+const maxShards = 1_000;
 
 /** A plain file name: an index must not refer to files outside its folder. */
 const plainName = /^[\w.-]+\.safetensors$/;
@@ -111,8 +111,8 @@ async function openShards(
     }
   }
   const shardNames = [...new Set(entries.map(([, shard]) => shard as string))].sort();
-  if (shardNames.length > mostShards)
-    throw invalid(`${where} names ${shardNames.length} shards; at most ${mostShards} are read`);
+  if (shardNames.length > maxShards)
+    throw invalid(`${where} names ${shardNames.length} shards; at most ${maxShards} are read`);
   const files: SafetensorsFile[] = [];
   try {
     for (const name of shardNames) {

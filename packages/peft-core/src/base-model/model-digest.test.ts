@@ -17,7 +17,7 @@ async function folder(name: string): Promise<string> {
   return at(name);
 }
 
-test('a digest is kept beside, and made anew when the file changes', async () => {
+test('a digest is cached, and computed again when the file changes', async () => {
   const dir = await folder('digest');
   const file = path.join(dir, 'model.safetensors');
   const digest = async () => {

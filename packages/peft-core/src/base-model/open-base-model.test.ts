@@ -302,7 +302,9 @@ test('tensors of another size than config.json says are refused, a resized vocab
     'invalid_model',
     /"model.embed_tokens.weight" has shape \[14, 32\], config.json says \[12, 32\]; resized vocabulary: config.json says vocab_size 12, the table has 14 rows/,
   );
-  await openBaseModel(await folder('resized and told', resized, { vocab_size: 14 })).then((m) => m.close());
+  await openBaseModel(await folder('resized, with its vocab_size', resized, { vocab_size: 14 })).then((m) =>
+    m.close(),
+  );
   const wide = await folder('wide', weights, { intermediate_size: 128 });
   await refuses(
     wide,

@@ -19,7 +19,7 @@ test('strftime_now shows the given time in the C locale', () => {
   assert.equal(template.render([], { now: new Date(2026, 2, 5, 9, 7) }), '05 Mar 2026 09:07 Thursday %');
 });
 
-test('a template that does not parse and one that refuses are told apart', () => {
+test('a template that does not parse and one that rejects messages give different errors', () => {
   assert.throws(
     () => new ChatTemplate('{% for m in %}', {}),
     (error: GraftError) => error.code === 'invalid_chat_template',

@@ -23,7 +23,7 @@ export interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'
  * Maximum product of turns to train on and messages in a conversation whose prefixes must each be rendered separately: the cost grows with
  * both. 256 messages, half of them trained on, are a quarter of it.
  */
-const MOST_APART = 1 << 17;
+const MAX_APART = 1 << 17;
 
 /**
  * A chat template as transformers runs it: Jinja with trim_blocks and lstrip_blocks, the special tokens by name
@@ -104,11 +104,11 @@ export class ChatTemplate {
     turns: readonly number[],
     { deadline, ...options }: Required<TurnsOptions>,
   ): RenderedTurns {
-    if (turns.length * messages.length > MOST_APART) {
-      const most = Math.floor(MOST_APART / messages.length);
+    if (turns.length * messages.length > MAX_APART) {
+      const most = Math.floor(MAX_APART / messages.length);
       const message =
-        `the conversation has ${messages.length} messages and ${turns.length} of them to learn; ` +
-        `with this model's chat template, which looks ahead, ${most} of so many can be learnt`;
+        `the conversation has ${messages.length} messages, ${turns.length} of them to train on; ` +
+        `with this model's chat template, which looks ahead, at most ${most} messages of a conversation this long can be trained on`;
       throw new GraftError('chat_template_error', message, { param: 'messages' });
     }
     const text = this.render(messages, options);
@@ -118,7 +118,7 @@ export class ChatTemplate {
       if (!text.startsWith(prompt)) {
         throw new GraftError(
           'unsupported_chat_template',
-          "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart; with 'weight' 0 in all assistant messages but the last, that one is learnt",
+          "the model's chat template rewrites earlier turns; its assistant turns cannot be located; set 'weight' to 0 in all assistant messages but the last to train on that one",
           { param: 'model' },
         );
       }

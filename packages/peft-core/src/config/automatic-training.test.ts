@@ -124,7 +124,7 @@ test('reasons follow what the job is and what it asks for', () => {
     ],
     [
       { training: { n_epochs: 3, max_steps: 200 } },
-      { n_epochs: '5: more than the 3 that were asked for: max_steps takes so many' },
+      { n_epochs: '5: more than the requested 3: max_steps needs them' },
     ],
     [
       { training: { max_steps: 200 } },
@@ -174,7 +174,7 @@ test('reasons follow what the job is and what it asks for', () => {
   }
 });
 
-test('what was asked for has no reason, nor what another rule than the present one gave', () => {
+test('requested values have no reason, nor have values of an earlier rule', () => {
   const asked: TrainingOptions = {
     learning_rate: 2e-4,
     warmup_steps: 3,

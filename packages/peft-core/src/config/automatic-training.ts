@@ -22,11 +22,11 @@ const fewestSeen = 720;
 const shortAnswer = 64;
 /** Maximum number of epochs for few examples, and maximum factor by which a short run's rate may exceed that of a long run. */
 const limits = {
-  nothingWritten: { epochs: 12, ofRate: 4 },
-  shortAnswers: { epochs: 6, ofRate: 4 },
-  longAnswers: { epochs: usualEpochs, ofRate: 2 },
+  nothingWritten: { epochs: 12, rateFactor: 4 },
+  shortAnswers: { epochs: 6, rateFactor: 4 },
+  longAnswers: { epochs: usualEpochs, rateFactor: 2 },
 };
-const { epochs: mostEpochs, ofRate: mostOfRates } = limits.nothingWritten;
+const { epochs: maxEpochs, rateFactor: largestRateFactor } = limits.nothingWritten;
 /**
  * Runs with fewer optimizer steps use a larger rate, so that the product of steps and rate stays the same. The head of a classifier
  * starts with random weights and needs to change more.
@@ -70,7 +70,7 @@ export interface LengthLimits {
 }
 
 /** Maximum length of an example in a job that does not specify it. */
-export function mostSeqLength({ contextLength, quotaLength, splitsTexts = false }: LengthLimits): number {
+export function seqLengthLimit({ contextLength, quotaLength, splitsTexts = false }: LengthLimits): number {
   const most = splitsTexts ? longestSequence : longestContext;
   return Math.min(most, contextLength ?? most, quotaLength ?? most);
 }
@@ -86,13 +86,13 @@ function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharact
 function rateOf(
   peft: PeftConfig,
   model?: RatedModel,
-  run?: { steps: number; ofRate: number },
+  run?: { steps: number; rateFactor: number },
   share = 1,
 ): number {
-  const { learningRate, mostOfRate } = methodOf(peft);
+  const { learningRate, maxRateFactor } = methodOf(peft);
   const full = isClassifier(peft.task_type) ? fullRunOfHead : fullRun;
   const times = run
-    ? Math.max(1, Math.min(mostOfRate?.(peft, run.ofRate) ?? run.ofRate, full / run.steps))
+    ? Math.max(1, Math.min(maxRateFactor?.(peft, run.rateFactor) ?? run.rateFactor, full / run.steps))
     : 1;
   return Number((learningRate(peft, model) * times * share).toPrecision(2));
 }
@@ -101,7 +101,7 @@ function isOfSome(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
   );
-  return rate >= shareOfContinued * Math.min(...rates) && rate <= mostOfRates * Math.max(...rates);
+  return rate >= shareOfContinued * Math.min(...rates) && rate <= largestRateFactor * Math.max(...rates);
 }
 const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
 const grouped = (count: number) => count.toLocaleString('en-US');
@@ -117,7 +117,7 @@ export const automatic = {
     why(epochs: number, maxSteps: number | null): string | null {
       if (epochs > usualEpochs && maxSteps !== null)
         return 'for few examples, or for as many steps as max_steps';
-      if (epochs > usualEpochs && epochs <= mostEpochs) return 'for few examples, which are seen more often';
+      if (epochs > usualEpochs && epochs <= maxEpochs) return 'for few examples, which are seen more often';
       if (epochs === usualEpochs) return `for up to ${grouped(epochsAbove.at(-1)!.examples)} examples`;
       const rule = epochsAbove.find((each) => each.epochs === epochs);
       return rule ? `for more than ${grouped(rule.examples)} examples` : null;
@@ -187,7 +187,7 @@ export const automatic = {
   },
   max_seq_length: {
     value(limits: LengthLimits, longest: number | null): number {
-      const most = mostSeqLength(limits);
+      const most = seqLengthLimit(limits);
       if (longest === null) return Math.min(longestSequence, most);
       return Math.min(most, lengthMultiple * Math.ceil(longest / lengthMultiple));
     },
@@ -296,13 +296,15 @@ export function trainingReasons(
   const given = (option: AutomaticOption) =>
     (training[option] ?? 'auto') !== 'auto' ||
     ((option === 'n_epochs' || option === 'batch_size') && fixed(hyperparameters[option]) !== undefined);
-  const told = (Object.keys(reasons) as AutomaticOption[])
+  const explained = (Object.keys(reasons) as AutomaticOption[])
     // Jobs of versions without an option have no value for it.
     .filter((option) => !given(option) && resolved[option] !== undefined)
     .map((option) => [option, reasons[option]()] as const);
-  const ofTraining = Object.fromEntries(told.flatMap(([name, why]) => (why === null ? [] : [[name, why]])));
+  const optionReasons = Object.fromEntries(
+    explained.flatMap(([name, why]) => (why === null ? [] : [[name, why]])),
+  );
   const epochs = training.n_epochs ?? fixed(hyperparameters.n_epochs);
   if (epochs !== undefined && resolved.n_epochs > epochs)
-    ofTraining.n_epochs = `more than the ${epochs} that were asked for: max_steps takes so many`;
-  return { ...ofTraining, ...peftReasons(peft, asked.peftGiven) };
+    optionReasons.n_epochs = `more than the requested ${epochs}: max_steps needs them`;
+  return { ...optionReasons, ...peftReasons(peft, asked.peftGiven) };
 }

@@ -47,7 +47,7 @@ describe('what Graft chooses of peft', () => {
 
   test('trials of a sweep are chosen the same way', () => {
     const trials = (sweep: object, peft?: unknown) =>
-      trialsOf(parseSweep(sweep)!, { peft, training: {}, hyperparameters: {}, ofStart: null }).map(
+      trialsOf(parseSweep(sweep)!, { peft, training: {}, hyperparameters: {}, startPeft: null }).map(
         ({ peft }) => 'lora_alpha' in peft && [peft.r, peft.lora_alpha, peft.target_modules],
       );
     const whole = (r: number, alpha = 64) => [r, alpha, 'all-linear'];
@@ -62,7 +62,7 @@ describe('what Graft chooses of peft', () => {
   });
 });
 
-test('what is left out and costs much is warned of, and told beside the value', () => {
+test('a costly omission gives a warning, and a reason beside the value', () => {
   const warned = (given: unknown) => peftWarnings(given).map(({ param }) => param);
   assert.deepEqual(warned(lora({ r: 32 })), ['peft.lora_alpha', 'peft.target_modules']);
   assert.deepEqual(warned(lora({ r: 32, lora_alpha: 8 })), ['peft.target_modules']);

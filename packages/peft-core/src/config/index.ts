@@ -26,7 +26,7 @@ export {
 export {
   type DataSize,
   type LengthLimits,
-  mostSeqLength,
+  seqLengthLimit,
   trainingReasons,
 } from './automatic-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
@@ -39,17 +39,17 @@ export {
 } from './peft-config.ts';
 export {
   optimizerSteps,
+  resolveLength,
   resolveTraining,
-  settleLength,
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';
 export { type Comparison, type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
 export {
-  type BesideSweep,
   nameTrial,
   parseSweep,
   type Sweep,
+  type SweepBaseRequest,
   SweepSchema,
   type SweepTrial,
   trialName,

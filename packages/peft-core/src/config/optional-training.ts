@@ -67,7 +67,7 @@ export const optionalTraining = {
       exclusiveMinimum: 0,
       maximum: 1000,
       description:
-        'After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off.',
+        'After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at learning_rate times this factor. Usually 2 to 16, with a smaller learning_rate. Default: off.',
     }),
   ),
   loraplus_lr_embedding: Type.Optional(

@@ -37,7 +37,7 @@ test("an empty LORA config takes PEFT's defaults", () => {
   });
 });
 
-test('every implemented option is taken over', () => {
+test('every implemented option is kept', () => {
   const given = {
     peft_type: 'LORA',
     task_type: 'CAUSAL_LM',

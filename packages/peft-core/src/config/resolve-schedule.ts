@@ -39,7 +39,7 @@ export function resolveSchedule(
   const kwargs: Kwargs = { ...training.lr_scheduler_kwargs };
   if (share !== undefined && least !== undefined) conflict('min_lr', 'and min_lr_rate exclude each other');
   if (short && TAKES[type].length === 0)
-    conflict(short, `has no meaning with lr_scheduler_type "${type}", which ends at a rate of its own`);
+    conflict(short, `has no meaning with lr_scheduler_type "${type}", which has a fixed final rate`);
   else if (type === 'cosine_with_min_lr' && short) {
     if (kwargs.min_lr !== undefined || kwargs.min_lr_rate !== undefined)
       conflict(short, 'and lr_scheduler_kwargs both say where the rate ends');

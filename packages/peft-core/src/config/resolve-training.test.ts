@@ -73,8 +73,8 @@ test('short runs take a larger rate, up to four times, and a job whose examples 
     assert.deepEqual(steps.map(inSteps(of)), [2e-4, 2e-4, 4e-4, 4e-4, 4e-4]);
   // A new head needs to change more, so its rate rises earlier.
   const classifier = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16, task_type: 'SEQ_CLS' });
-  const ofHead = (max_steps: number) => rate({ peft: classifier, training: { max_steps, n_epochs: 50 } });
-  assert.deepEqual([192, 1000, 96, 48, 1].map(ofHead), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
+  const headRate = (max_steps: number) => rate({ peft: classifier, training: { max_steps, n_epochs: 50 } });
+  assert.deepEqual([192, 1000, 96, 48, 1].map(headRate), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
   // A larger alpha tolerates a smaller factor.
   const alpha64 = parsePeftConfig({ peft_type: 'LORA', r: 16, lora_alpha: 64 });
   assert.deepEqual(
@@ -314,7 +314,7 @@ test('pieces of a text repeat less than all of one another', () => {
   assert.throws(() => resolve({ training: { max_seq_length: 64, text_stride: 64 } }), /text_stride: is 64/);
 });
 
-test('a soft prompt leaves room for text within max_seq_length', () => {
+test('a soft prompt leaves positions for text within max_seq_length', () => {
   const soft = (peft_type: string, num_virtual_tokens: number, max_seq_length: number) =>
     resolve({ peft: parsePeftConfig({ peft_type, num_virtual_tokens }), training: { max_seq_length } });
   for (const type of ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING']) {

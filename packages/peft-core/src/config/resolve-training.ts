@@ -3,13 +3,13 @@ import { objectiveFor } from '../objectives/objectives.ts';
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
-import { automatic, type DataSize, fixed, type LengthLimits, mostSeqLength } from './automatic-training.ts';
+import { automatic, type DataSize, fixed, type LengthLimits, seqLengthLimit } from './automatic-training.ts';
 import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
 import {
   type Hyperparameters,
-  MOST_EPOCHS,
+  MAX_EPOCHS,
   type ResolvedTraining,
   type TrainingOptions,
 } from './training-options.ts';
@@ -72,10 +72,10 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const following =
     exampleCount > 0 ? Math.ceil((maxSteps ?? 0) / Math.ceil(trained / (batch * accumulation))) : 0;
   const epochs = Math.max(asked, following);
-  if (epochs > MOST_EPOCHS) {
+  if (epochs > MAX_EPOCHS) {
     conflict(
       'training.max_steps',
-      `is ${maxSteps}, for which ${trained} examples would be seen ${epochs} times; the limit is ${MOST_EPOCHS}`,
+      `is ${maxSteps}, for which ${trained} examples would be seen ${epochs} times; the limit is ${MAX_EPOCHS}`,
     );
   }
   const { steps, stepsPerEpoch } = optimizerSteps(trained, {
@@ -99,7 +99,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   if (miniBatch !== null && !objectiveFor(peft.task_type, request.format, request.method).keepsBatch) {
     conflict(
       'training.mini_batch_size',
-      'is for pairs that are learnt by contrast (FEATURE_EXTRACTION); use a smaller batch_size, with gradient_accumulation_steps',
+      'is for contrastive training on pairs (FEATURE_EXTRACTION); use a smaller batch_size, with gradient_accumulation_steps',
     );
   }
   const { virtualTokens, prefixLength } = leadingPositions(peft);
@@ -119,11 +119,11 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   faults.push(...ofSchedule);
   const { options, faults: ofOptions } = resolveOptional(training, peft);
   faults.push(...ofOptions);
-  const pieceLength = training.max_seq_length ?? mostSeqLength(request);
+  const pieceLength = training.max_seq_length ?? seqLengthLimit(request);
   if ((training.text_stride ?? 0) >= pieceLength - virtualTokens - prefixLength) {
     conflict(
       'training.text_stride',
-      `is ${training.text_stride}: a piece of a text has no more tokens, and all would be repeated`,
+      `is ${training.text_stride}: a piece of a text has at most that many tokens, and all would be repeated`,
     );
   }
   if (!request.hasValidationFile && split === 0) {
@@ -202,7 +202,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
  * A training whose `max_seq_length` was left to Graft, once its longest example, of at most `most` tokens, is known. Also sets gradient
  * checkpointing by that length if it was left to Graft.
  */
-export function settleLength(
+export function resolveLength(
   training: ResolvedTraining,
   { longest, most, leavesCheckpointing }: { longest: number; most: number; leavesCheckpointing: boolean },
 ): ResolvedTraining {

@@ -3,9 +3,9 @@
 /** At each rung one in this many trials continues. Three, as in the Hyperband paper: https://arxiv.org/abs/1603.06560, section 2. */
 const REDUCTION = 3;
 /** Up to this number, all trials train to the end. */
-const MOST_UNCOMPARED = 4;
+const MAX_UNCOMPARED = 4;
 /** More trials than this are compared twice. */
-const MOST_COMPARED_ONCE = 17;
+const MAX_COMPARED_ONCE = 17;
 /** Share of all steps at the last comparison, where a cosine has fallen to half its peak. The comparison before is at half this share. */
 const LAST_COMPARISON = 1 / 2;
 
@@ -30,8 +30,8 @@ export interface Rung {
 
 /** Each comparison's share of all steps, and the number of trials that continue after it. */
 function comparisonsOf(trials: number): { share: number; survivors: number }[] {
-  if (trials <= MOST_UNCOMPARED) return [];
-  const times = trials <= MOST_COMPARED_ONCE ? 1 : 2;
+  if (trials <= MAX_UNCOMPARED) return [];
+  const times = trials <= MAX_COMPARED_ONCE ? 1 : 2;
   return Array.from({ length: times }, (_, at) => ({
     share: LAST_COMPARISON / 2 ** (times - 1 - at),
     survivors: Math.ceil(trials / REDUCTION ** (at + 1)),

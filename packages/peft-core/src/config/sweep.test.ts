@@ -7,7 +7,7 @@ import { resolveTraining } from './resolve-training.ts';
 import { rungsOf, sweepSteps } from './rungs.ts';
 import { parseSweep, type SweepTrial, trialName, trialsOf } from './sweep.ts';
 
-const beside = { peft: undefined, training: {}, hyperparameters: {}, ofStart: null };
+const beside = { peft: undefined, training: {}, hyperparameters: {}, startPeft: null };
 const trials = (sweep: unknown, more: Partial<Parameters<typeof trialsOf>[1]> = {}): SweepTrial[] =>
   trialsOf(parseSweep(sweep)!, { ...beside, ...more });
 const refusal = (ask: () => unknown): string => {
@@ -182,10 +182,10 @@ describe('what is refused', () => {
       { hyperparameters: { learning_rate_multiplier: 1 } },
     ],
     [
-      'ranks of an adapter that is gone on from',
-      /sweep\.r: an adapter goes on with its own configuration/,
+      'ranks for an adapter that training continues from',
+      /sweep\.r: training continues an adapter with its own configuration/,
       { r: [8, 16] },
-      { ofStart: parsePeftConfig({ peft_type: 'LORA' }) },
+      { startPeft: parsePeftConfig({ peft_type: 'LORA' }) },
     ],
     [
       'options that no method has',

@@ -92,13 +92,13 @@ function faultsOfGrid(sweep: Sweep): Fault[] {
 }
 
 /** The rest of a request with a sweep, as it was sent. */
-export interface BesideSweep {
+export interface SweepBaseRequest {
   peft: unknown;
   /** Already parsed. */
   training: TrainingOptions;
   hyperparameters: { learning_rate_multiplier?: number | 'auto' };
   /** The configuration of the adapter that training continues from. */
-  ofStart: PeftConfig | null;
+  startPeft: PeftConfig | null;
   /** What a job without `peft` trains. Absent: the general default. */
   otherwise?: typeof defaultPeft;
 }
@@ -107,15 +107,15 @@ export interface BesideSweep {
  * The trials of a sweep; those with the same method and rank are adjacent. Throws GraftError: the errors of `parsePeftConfig`, and
  * `invalid_sweep` for conflicts with the rest of the request.
  */
-export function trialsOf(sweep: Sweep, beside: BesideSweep): SweepTrial[] {
+export function trialsOf(sweep: Sweep, request: SweepBaseRequest): SweepTrial[] {
   const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
-  checkBeside(sweep, beside);
-  const peft = beside.peft ?? (types ? undefined : (beside.otherwise ?? defaultPeft));
+  checkBaseRequest(sweep, request);
+  const peft = request.peft ?? (types ? undefined : (request.otherwise ?? defaultPeft));
   const bases = types ? types.map((type) => optionsOf(type, peft)) : [peft];
   const configs = bases.flatMap((base) =>
-    beside.ofStart ? [beside.ofStart] : (ranks ?? [null]).map((r) => configOf(base, r, beside, sweep)),
+    request.startPeft ? [request.startPeft] : (ranks ?? [null]).map((r) => configOf(base, r, request, sweep)),
   );
-  const { training } = beside;
+  const { training } = request;
   return configs.flatMap((peft) =>
     (rates ?? [null]).map((learning_rate) => ({
       peft,
@@ -124,7 +124,12 @@ export function trialsOf(sweep: Sweep, beside: BesideSweep): SweepTrial[] {
   );
 }
 
-function configOf(base: unknown, r: number | null, { otherwise }: BesideSweep, sweep: Sweep): PeftConfig {
+function configOf(
+  base: unknown,
+  r: number | null,
+  { otherwise }: SweepBaseRequest,
+  sweep: Sweep,
+): PeftConfig {
   try {
     return parsePeftConfig(choosePeft(base, otherwise, r ?? undefined));
   } catch (error) {
@@ -156,13 +161,16 @@ function optionsOf(type: PeftType, given: unknown): unknown {
   return { peft_type: type, ...task };
 }
 
-function checkBeside(sweep: Sweep, { peft, training, hyperparameters, ofStart }: BesideSweep): void {
+function checkBaseRequest(
+  sweep: Sweep,
+  { peft, training, hyperparameters, startPeft }: SweepBaseRequest,
+): void {
   const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
   const given = isRecord(peft) ? peft : {};
-  if (ofStart && (ranks ?? types))
+  if (startPeft && (ranks ?? types))
     throw sweepError(
       `sweep.${ranks ? 'r' : 'peft_type'}`,
-      'an adapter goes on with its own configuration; sweep learning_rate alone, or leave start_from out',
+      'training continues an adapter with its own configuration; sweep learning_rate alone, or leave start_from out',
     );
   if (rates && typeof training.learning_rate === 'number' && !rates.includes(training.learning_rate))
     throw sweepError(

@@ -14,16 +14,16 @@ import { TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kw
 import { optionalTraining, SchedulerKwargsSchema, trainingShorthands } from './optional-training.ts';
 
 /** Maximum number of epochs in a request. */
-const MOST_ASKED_EPOCHS = 50;
+const MAX_ASKED_EPOCHS = 50;
 /** With `max_steps` the examples are repeated until it is reached, at most this many times. */
-export const MOST_EPOCHS = 1000;
+export const MAX_EPOCHS = 1000;
 
 /** Training options of a job with every value resolved: shown as `training` of a job object, and followed by the trainer. */
 export const ResolvedTrainingSchema = Type.Object(
   {
     n_epochs: Type.Integer({
       minimum: 1,
-      maximum: MOST_EPOCHS,
+      maximum: MAX_EPOCHS,
       description:
         'Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short.',
     }),
@@ -31,7 +31,7 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 1,
       maximum: 256,
       description:
-        'Examples per forward and backward pass. Automatic: 8, or 32 where pairs of texts are learnt by contrast, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch.',
+        'Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs of texts, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch.',
     }),
     mini_batch_size: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Null()], {
       description:
@@ -101,7 +101,7 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 0,
       maximum: 131_071,
       description:
-        'Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0.',
+        'Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees this many of the tokens before them, at least one. Default 0.',
     }),
     allow_special_tokens: Type.Boolean({
       description:
@@ -111,7 +111,7 @@ export const ResolvedTrainingSchema = Type.Object(
       Type.Unsafe<Record<string, unknown>>({
         ...TemplateKwargsSchema,
         description:
-          'Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none.',
+          'Variables of the chat template in training on conversations, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none.',
       }),
     ),
     packing: Type.Boolean({
@@ -169,7 +169,7 @@ export const ResolvedTrainingSchema = Type.Object(
     }),
     max_steps: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000_000 }), Type.Null()], {
       description:
-        'Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has.',
+        'Number of optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has.',
     }),
     early_stopping_patience: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
       description:
@@ -205,7 +205,7 @@ export const TrainingOptionsSchema = Type.Object(
   {
     ...Type.Partial(ResolvedTrainingSchema).properties,
     n_epochs: Type.Optional(
-      Type.Integer({ ...ResolvedTrainingSchema.properties.n_epochs, maximum: MOST_ASKED_EPOCHS }),
+      Type.Integer({ ...ResolvedTrainingSchema.properties.n_epochs, maximum: MAX_ASKED_EPOCHS }),
     ),
     ...trainingShorthands,
     learning_rate: Type.Optional(
@@ -249,7 +249,7 @@ export type TrainingOptions = Static<typeof TrainingOptionsSchema>;
 export const HyperparametersSchema = Type.Object(
   {
     n_epochs: Type.Optional(
-      Type.Union([auto, Type.Integer({ minimum: 1, maximum: MOST_ASKED_EPOCHS })], {
+      Type.Union([auto, Type.Integer({ minimum: 1, maximum: MAX_ASKED_EPOCHS })], {
         default: 'auto',
         description: 'Passes over the training examples.',
       }),

@@ -34,7 +34,7 @@ function trial(r: number, learning_rate: number): EstimatedJob {
   };
 }
 
-test('a sweep comes to the steps of all its trials, and holds those that wait beside the largest', () => {
+test('a sweep counts the steps of all its trials, and holds waiting trials in memory beside the largest', () => {
   const trials = [trial(4, 1e-3), trial(4, 1e-4), trial(8, 1e-3), trial(8, 1e-4)];
   const [small, large] = [estimateTraining(trials[0]!, machine), estimateTraining(trials[2]!, machine)];
   const sweep = estimateSweep(trials, machine);

@@ -61,7 +61,7 @@ test('each change that is enough alone, no larger than it must be', () => {
   assert.ok(peakOf(longer) > memory, 'the next longer one does not fit');
 });
 
-test('as many examples are learnt from at a time, where halves are not whole', () => {
+test('a step keeps its number of examples, also where that cannot be halved', () => {
   const job = jobOf({ batch_size: 5 });
   const wanted = { batch_size: 2, gradient_accumulation_steps: 3 };
   const [change] = fittingChanges(job, machine, peakOf(job, wanted));
@@ -113,7 +113,7 @@ test('a batch of pairs keeps its size, and is embedded in mini-batches of the la
   assert.ok(cached.seconds! > 1.2 * whole.seconds! && cached.seconds! < 2 * whole.seconds!);
 });
 
-test('what a job has already is not told, and nothing where all is too little', () => {
+test('no change is suggested that a job has already, and none if all together are not enough', () => {
   const job = jobOf({ ...least });
   const changes = fittingChanges(job, machine, peakOf(job) - 1);
   assert.deepEqual(

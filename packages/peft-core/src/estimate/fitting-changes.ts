@@ -16,7 +16,7 @@ export interface FittingChange {
 /** `max_seq_length` is suggested in multiples of this. */
 const LENGTH_STEP = 32;
 /** As in the schema of training options. */
-const MOST_ACCUMULATION = 1024;
+const MAX_ACCUMULATION = 1024;
 
 type Options = Partial<ResolvedTraining>;
 /** Changes of one kind, the smallest first, each saving more than the one before. */
@@ -62,7 +62,7 @@ function smallerBatches({
   const halved: Options[] = [];
   for (let size = batch >> 1; size >= 1; size >>= 1) {
     const accumulation = Math.ceil((batch * passes) / size);
-    if (accumulation <= MOST_ACCUMULATION)
+    if (accumulation <= MAX_ACCUMULATION)
       halved.push({ batch_size: size, gradient_accumulation_steps: accumulation });
   }
   return halved;

@@ -8,9 +8,9 @@ import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample, ExampleSample } from './estimate.ts';
 
 /** Maximum number of sizes stored per file. */
-export const MOST_SIZES = 2048;
+export const MAX_SIZES = 2048;
 /** Maximum number of their token ids stored for finding common prefixes: 16 MiB. */
-const MOST_IDS = 4 << 20;
+const MAX_IDS = 4 << 20;
 
 /** Gathers a sample while all examples of a job are read: the size of every example, or if there are many, of every second, fourth, … */
 export class SampleGatherer {
@@ -31,7 +31,7 @@ export class SampleGatherer {
     if (gathered.examples++ % gathered.stride !== 0) return;
     gathered.sizes.push(sampledSize(example, this.#virtualTokens));
     if (this.#place) gathered.places!.push(this.#place(raw, example));
-    if (gathered.sizes.length <= MOST_SIZES && idsOf(gathered.sizes) <= MOST_IDS) return;
+    if (gathered.sizes.length <= MAX_SIZES && idsOf(gathered.sizes) <= MAX_IDS) return;
     gathered.sizes = gathered.sizes.filter((_, i) => i % 2 === 0);
     gathered.places = gathered.places?.filter((_, i) => i % 2 === 0) ?? null;
     gathered.stride *= 2;

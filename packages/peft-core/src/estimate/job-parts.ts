@@ -1,5 +1,5 @@
 import { costOf } from '../examples/batches/choose-grid.ts';
-import type { Arrangement } from '../examples/batches/plan-batches.ts';
+import type { BatchLayout } from '../examples/batches/plan-batches.ts';
 import { objectiveFor } from '../objectives/objectives.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
@@ -54,7 +54,7 @@ function batchesOn(
   { kernels }: Machine,
   data: EstimatedJob['data'],
   training: EstimatedJob['training'],
-  wanted: Arrangement,
+  wanted: BatchLayout,
 ): PlannedBatches {
   if (kernels) return plannedBatches(data, training, wanted);
   const grid = plannedBatches(data, training, 'grid');
@@ -65,12 +65,12 @@ function batchesOn(
   return costOf(shared.shape) < costOf(grid.shape) ? { ...shared, attended } : grid;
 }
 
-/** Arrangement for kernels as in train/setup.ts; option names suffice to detect dropout here. */
+/** BatchLayout for kernels as in train/setup.ts; option names suffice to detect dropout here. */
 function arrangementOf(
   model: ModelOutline,
   peft: EstimatedJob['peft'],
   { neftune_noise_alpha: alpha = 0 }: EstimatedJob['training'],
-): Arrangement {
+): BatchLayout {
   if (alpha > 0) return 'flat';
   const drops = Object.entries(peft).some(([name, value]) => name.endsWith('dropout') && Number(value) > 0);
   return model.pooling === 'last' && !model.encoderLayers && !drops ? 'shared' : 'flat';

@@ -1,7 +1,7 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import {
-  type Arrangement,
+  type BatchLayout,
   type ExampleSize,
   miniBatches,
   planBatches,
@@ -43,13 +43,13 @@ export interface Attended {
 }
 
 /** Maximum number of examples in the plan: more epochs would hardly change the result. */
-const mostPlaced = 20_000;
+const maxPlannedExamples = 20_000;
 
 /** The plan of the training if the sample contains all examples; else a similar one. */
 export function plannedBatches(
   { training, validation }: DataSample,
   options: ResolvedTraining,
-  arrangement: Arrangement,
+  arrangement: BatchLayout,
 ): PlannedBatches {
   const { batch_size: batchSize, gradient_accumulation_steps: accumulation, packing, seed } = options;
   const { examples } = training;
@@ -66,7 +66,7 @@ export function plannedBatches(
         };
   const stepsPerEpoch = Math.ceil(examples / perStep);
   const steps = Math.min(stepsPerEpoch * options.n_epochs, options.max_steps ?? Number.POSITIVE_INFINITY);
-  const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(mostPlaced / sizes.length)));
+  const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(maxPlannedExamples / sizes.length)));
   const plan = planBatches({
     examples: sizes,
     batchSize,

@@ -238,7 +238,7 @@ const rejects = async (given: Given, expected: Partial<GraftError>) =>
     return true;
   });
 
-test('bad lines are told by their number, together', async () => {
+test('bad lines are listed together, by their numbers', async () => {
   const asks = (completion: string) => ({ prompt: 'a', completion });
   const lines = [asks('fine'), asks('x'.repeat(2099)), '[]', asks('')];
   await rejects(
@@ -273,7 +273,7 @@ test('bad lines are told by their number, together', async () => {
   );
 });
 
-test('a bad line of a large file is told by its number at the beginning, and by its place elsewhere', async () => {
+test('a bad line of a large file is named by its number near the beginning, and by its byte elsewhere', async () => {
   const line = (i: number, length: number) => ({
     id: `${'y'.repeat(5000)}${1000 + i}`,
     prompt: 'a',

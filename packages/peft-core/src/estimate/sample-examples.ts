@@ -23,8 +23,8 @@ import { ExampleTokenizer } from '../examples/tokenize-examples.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample } from './estimate.ts';
-import { MOST_SIZES, sampledSize, splitSample } from './gather-sample.ts';
-import { type Look, lookAtFile } from './look-at-file.ts';
+import { MAX_SIZES, sampledSize, splitSample } from './gather-sample.ts';
+import { type FileSample, sampleFile } from './sample-file.ts';
 
 /** A job's data files, as training reads them. */
 export interface SampledSource extends Omit<ExampleSource, keyof ReadingOptions> {
@@ -44,7 +44,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
   const { virtualTokens } = leadingPositions(peft);
 
   const { look, classes, sample } = await naming('training_file', async () => {
-    const look = await lookAtFile(trainingFile);
+    const look = await sampleFile(trainingFile);
     const classes = isClassifier(peft.task_type) ? seenClasses(source, look) : null;
     const options = tokenizeOptions(source, classes);
     const place = placeReader(training, Boolean(validationFile));
@@ -56,7 +56,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
 
   const other = validationFile
     ? await naming('validation_file', async () => {
-        const look = await lookAtFile(validationFile);
+        const look = await sampleFile(validationFile);
         const read = sizesOf(look, source, tokenizeOptions(source, classes), virtualTokens);
         return { ...read, examples: countOf(look, counts.validation_file, read.perLine) };
       })
@@ -68,7 +68,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
 
 /** `perLine`: mean number of pieces that a line is split into. */
 function countOf(
-  { isWhole, examples, bytes, seenBytes }: Look,
+  { isWhole, examples, bytes, seenBytes }: FileSample,
   known: number | null,
   perLine: number,
 ): number {
@@ -77,7 +77,7 @@ function countOf(
 }
 
 /** The classes seen in a file. A part of a file may contain too few of them, so all its labels are mapped to class 0. */
-function seenClasses(source: ExampleSource, { examples, isWhole, fault }: Look): Classes {
+function seenClasses(source: ExampleSource, { examples, isWhole, fault }: FileSample): Classes {
   const labels = new LabelCollector();
   for (const example of examples) labels.add(example);
   try {
@@ -91,7 +91,7 @@ function seenClasses(source: ExampleSource, { examples, isWhole, fault }: Look):
 
 /** Tokenises an even selection of the examples; `perLine` is the mean number of examples per line. Throws if lines are invalid. */
 function sizesOf(
-  { examples: seen, fault: unread, badLines, place }: Look,
+  { examples: seen, fault: unread, badLines, place }: FileSample,
   { tokenizer, peft }: ExampleSource,
   options: TokenizeOptions,
   virtualTokens: number,
@@ -103,7 +103,7 @@ function sizesOf(
   const sizes: ExampleSize[] = [];
   let more = 0;
   const places: Place[] = [];
-  const picked = Math.min(seen.length, MOST_SIZES);
+  const picked = Math.min(seen.length, MAX_SIZES);
   for (let i = 0; i < picked; i++) {
     const raw = seen[Math.floor((i * seen.length) / picked)]!;
     const pieces = examples.pieces(raw);
@@ -120,7 +120,7 @@ function sizesOf(
   return { format: seen[0]!.format, perLine: 1 + more / picked, sizes, places: placeIn && places };
 }
 
-function placed(fault: GraftError, place: Look['place']): GraftError {
+function placed(fault: GraftError, place: FileSample['place']): GraftError {
   const { code, message, details = [] } = fault;
   return new GraftError(code, message, { details: details.map(place) });
 }

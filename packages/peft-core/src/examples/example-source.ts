@@ -130,7 +130,7 @@ export function faultOfLines(faults: readonly (GraftError | null)[], bad: number
 export function allOverlong(maxSeqLength: number): GraftError {
   return new GraftError(
     'example_too_long',
-    `every example is longer than max_seq_length, ${maxSeqLength} tokens, and nothing that could be learnt is left; set training.max_seq_length, or make them shorter`,
+    `every example is longer than max_seq_length, ${maxSeqLength} tokens, and no target token is left; set training.max_seq_length, or make them shorter`,
   );
 }
 

@@ -64,7 +64,7 @@ test('what a language model learns to write is counted, and nothing else', () =>
   const turns = [
     { role: 'system', content: 'Be brief.' },
     { role: 'user', content: 'a?' },
-    { role: 'assistant', content: 'not learnt', weight: 0 },
+    { role: 'assistant', content: 'not trained on', weight: 0 },
     { role: 'user', content: 'b?' },
     { role: 'assistant', content: 'four' },
     { role: 'user', content: 'c?' },

@@ -56,7 +56,7 @@ export class LabelCollector {
         : Array.from({ length: this.#largest + 1 }, (_, i) => `LABEL_${i}`);
     if (names.length > MAX_CLASSES)
       throw invalid(`there are ${names.length} different labels; ${MAX_CLASSES} at most`);
-    if (names.length < 2) throw invalid('all examples have the same label; there is nothing to tell apart');
+    if (names.length < 2) throw invalid('all examples have the same label; a classifier needs at least two');
     return names;
   }
 }

@@ -72,7 +72,7 @@ test('special tokens within a turn do not end it', () => {
   assert.equal(tokenizer.decode(ids.filter((_, t) => labelled[t] === 1)), 'a<|im_end|>b<|im_end|>');
 });
 
-test('a turn that the template opens without a generation prompt is learnt with its header', () => {
+test('a turn that the template opens without a generation prompt is trained on with its header', () => {
   const template =
     "{% for m in messages %}{{ '<|im_start|>' + m.role + ': ' + m.content + '<|im_end|>' }}{% endfor %}";
   const tokenizer = tiny(template);
@@ -88,7 +88,7 @@ test('a turn that the template opens without a generation prompt is learnt with 
   );
 });
 
-test('prompt and completion: the completion and eos are learnt, the prompt is as at inference', () => {
+test('prompt and completion: the completion and eos are targets, the prompt is as at inference', () => {
   const tokenizer = tiny(null);
   const example = learnt(tokenizer, {
     format: 'prompt_completion',
@@ -140,7 +140,7 @@ test('too long and empty examples are errors, all of them at once', () => {
         [1, 5],
       );
       assert.match(error.details?.[0]?.message ?? '', /has \d+ tokens; the limit \(max_seq_length\) is 16/);
-      return /^has no token to learn: its text comes to one token/.test(error.details?.[1]?.message ?? '');
+      return /^has no target tokens: its text has only one token/.test(error.details?.[1]?.message ?? '');
     },
   );
   assert.throws(
@@ -157,13 +157,13 @@ test('an example whose labels are nowhere among its tokens is an error that says
     );
   const endless = { ...golden.tokens, eos_token: undefined };
   const silent = { format: 'prompt_completion', line: 7, prompt: 'A bent wheel', completion: '' } as const;
-  refused(tiny(null, endless), silent, /line 7 has no token to learn: its completion comes to no token/);
+  refused(tiny(null, endless), silent, /line 7 has no target tokens: its completion has no token/);
   const users = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}";
   const messages: TrainingMessage[] = [
     { role: 'user', content: 'A bent' },
     { role: 'assistant', content: 'wheel' },
   ];
-  refused(tiny(users, endless), chat(messages), /line 1 has no token to learn: the chat template leaves out/);
+  refused(tiny(users, endless), chat(messages), /line 1 has no target tokens: the chat template leaves out/);
 });
 
 test('an example of exactly max_seq_length tokens is not too long', () => {

@@ -46,7 +46,7 @@ test('truncated examples keep their first tokens, as TRL does; the others stay a
   assert.equal(fault, null);
 });
 
-test('a chat is cut within a turn, and left out where nothing that is learnt is left', () => {
+test('a chat is cut within a turn, and left out if no target token is left', () => {
   const chat = (line: number, question: string, answer: string): RawExample => ({
     format: 'chat',
     line,
@@ -119,7 +119,7 @@ test('a chat far over the length is refused before its turns are located', () =>
   );
 });
 
-test('a line that takes too long is a fault of its own', () => {
+test('a line that takes too long is reported with its number', () => {
   const { fault, counts } = readLines([text(1, 3), text(2, 3)], { maxSeqLength: 16, lineMilliseconds: 0 });
   assert.equal(fault?.code, 'text_too_slow');
   assert.match(fault!.message, /^line 1 takes more than 0 seconds to become tokens; split it/);
@@ -134,7 +134,7 @@ test('a text that a pattern of the tokenizer may not match at once is over-long,
   assert.equal(readLines([raw], { maxSeqLength: 16, overlong: 'skip' }).counts.skipped, 1);
 });
 
-test('a long text is split: every token but the first is learnt once, in pieces of the length', () => {
+test('a long text is split: every token but the first is a target once, in pieces of the length', () => {
   const raws = [text(1, 40), text(2, 3)];
   const [whole, short] = tokenizeExamples(tokenizer, raws, { maxSeqLength: 512 });
   const ids = idsOf(whole!);
@@ -166,7 +166,7 @@ test('a long text is split: every token but the first is learnt once, in pieces 
   }
 });
 
-test('only texts are split, and only where nothing else is asked for', () => {
+test('only texts are split, and only with overlong "error"', () => {
   const options = { maxSeqLength: 16, textStride: 0 };
   const prompt: RawExample = {
     format: 'prompt_completion',

@@ -93,7 +93,7 @@ test('a text that has several labels, or none, has a class for each', async () =
   );
 });
 
-test('every bad line is told, and the error names the file', async () => {
+test('every bad line is listed, and the error names the file', async () => {
   const long = { text: 'x'.repeat(100) };
   const validation = Array.from({ length: 300 }, (_, i) => (i % 2 ? long : { text: 'short' }));
   const bad: number[] = [];
@@ -117,7 +117,7 @@ test('every bad line is told, and the error names the file', async () => {
   );
 });
 
-test('every line of a classifier that is no example is told once', async () => {
+test('every invalid line for a classifier is listed once', async () => {
   const training = [{ text: 'x', label: 'a' }, { text: 'x', label: 1.5 }, { label: 'a' }];
   const bad: number[] = [];
   await assert.rejects(
@@ -127,7 +127,7 @@ test('every line of a classifier that is no example is told once', async () => {
   assert.deepEqual(bad, [2, 3]);
 });
 
-test('lines that are no examples and lines that are too long are told together, in order', async () => {
+test('invalid lines and lines that are too long are listed together, in order', async () => {
   const long = 'x'.repeat(100);
   for (const [task, more] of [
     ['CAUSAL_LM', {}],

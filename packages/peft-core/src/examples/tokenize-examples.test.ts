@@ -257,7 +257,7 @@ test('an encoder-decoder reads the input whole and learns the target and its end
   assert.throws(
     () => tokenizeExamples(load(), [{ ...pair, target: '' }], options),
     (error: GraftError) =>
-      error.code === 'example_empty' && /line 3 has no token to learn: its target, ""/.test(error.message),
+      error.code === 'example_empty' && /line 3 has no target tokens: its target, ""/.test(error.message),
   );
 });
 

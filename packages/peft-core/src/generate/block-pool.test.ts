@@ -47,7 +47,7 @@ test('the longest unused are forgotten first, the ends of a chain before its beg
   const used = compute(pool, 'b', ids(32));
   assert.equal(pool.available, 4);
   compute(pool, 'c', ids(32));
-  assert.equal(pool.takeKnown('a', ids(48)).blocks.length, 2, 'the end of the chain made room');
+  assert.equal(pool.takeKnown('a', ids(48)).blocks.length, 2, 'the end of the chain was evicted');
   assert.equal(pool.available, 0);
   assert.equal(pool.take(), null);
   assert.deepEqual(compute(pool, 'b', ids(32)).blocks, used.blocks);

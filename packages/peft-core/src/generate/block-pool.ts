@@ -73,10 +73,10 @@ export class BlockPool {
     const key = keyOf(link, ids, at);
     const known = this.#byKey.get(key);
     if (known) return `${known.link}`;
-    const learnt = { block, key, link: ++this.#links };
-    this.#byKey.set(key, learnt);
-    this.#byBlock.set(block, learnt);
-    return `${learnt.link}`;
+    const recorded = { block, key, link: ++this.#links };
+    this.#byKey.set(key, recorded);
+    this.#byBlock.set(block, recorded);
+    return `${recorded.link}`;
   }
 
   /** Removes a user from each block. The last blocks are evicted first, since they are useless without those before. */

@@ -6,18 +6,18 @@ const of = (team: string, count: number, weight = 1): (Owned & { name: string })
   Array.from({ length: count }, (_, i) => ({ team, weight, name: `${team}${i}` }));
 
 /** How often each is picked in `steps` steps. */
-function counts(all: ReturnType<typeof of>, room: number, steps: number): Record<string, number> {
+function counts(all: ReturnType<typeof of>, capacity: number, steps: number): Record<string, number> {
   const rows = new FairRows<(typeof all)[number]>();
   const found: Record<string, number> = {};
   for (let i = 0; i < steps; i++) {
-    const picked = rows.pick(all, room);
-    assert.equal(new Set(picked).size, Math.min(room, all.length));
+    const picked = rows.pick(all, capacity);
+    assert.equal(new Set(picked).size, Math.min(capacity, all.length));
     for (const { name } of picked) found[name] = (found[name] ?? 0) + 1;
   }
   return found;
 }
 
-test('where there is room for all, all are picked', () => {
+test('if there are rows for all, all are picked', () => {
   assert.deepEqual(counts([...of('a', 2), ...of('b', 1)], 4, 5), { a0: 5, a1: 5, b0: 5 });
 });
 
@@ -40,7 +40,7 @@ test('rows go by weight', () => {
   assert.deepEqual([all('a'), all('b')], [20, 60]);
 });
 
-test('who was away has saved nothing up', () => {
+test('an absent team accumulates no credit', () => {
   const rows = new FairRows<Owned & { name: string }>();
   const [a, b] = [of('a', 3), of('b', 3)];
   for (let i = 0; i < 10; i++) rows.pick(a, 2);

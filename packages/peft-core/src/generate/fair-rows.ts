@@ -15,7 +15,7 @@ export class FairRows<T extends Owned> {
   readonly #picked = new WeakMap<T, number>();
   #step = 0;
 
-  pick(all: readonly T[], room: number): T[] {
+  pick(all: readonly T[], capacity: number): T[] {
     this.#step++;
     const waiting = new Map<string, T[]>();
     for (const one of all) waiting.set(one.team, [...(waiting.get(one.team) ?? []), one]);
@@ -25,7 +25,7 @@ export class FairRows<T extends Owned> {
     for (const own of waiting.values())
       own.sort((a, b) => (this.#picked.get(a) ?? 0) - (this.#picked.get(b) ?? 0));
     const picked: T[] = [];
-    while (picked.length < room && waiting.size > 0) {
+    while (picked.length < capacity && waiting.size > 0) {
       const [team, own] = [...waiting].reduce((least, next) =>
         this.#times.get(next[0])! < this.#times.get(least[0])! ? next : least,
       );

@@ -8,11 +8,17 @@ import { declareWeights } from '../weights/stored-weights.ts';
 import { AdapterArena } from './adapter-arena.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, RESERVED } from './block-pool.ts';
+import { cardBudget } from './card/card-budget.ts';
 import { buildCardProgram } from './card/card-program.ts';
-import { cardRoom } from './card/card-room.ts';
 import { gridFunctions } from './grid-functions.ts';
 import { listFunctions } from './list-functions.ts';
-import { asServed, type FunctionParts, type ModelFunctions, rowsOf, type ServingLimits } from './step.ts';
+import {
+  type FunctionParts,
+  type ModelFunctions,
+  rowsOf,
+  type ServingLimits,
+  traceForServing,
+} from './step.ts';
 
 /**
  * Maximum number of prompt positions in a step: more would delay the answers in progress. Of 32, 64, 96 and 128, this value gave the
@@ -27,7 +33,7 @@ export function buildGenerationProgram(
   storage: BaseStorage = 'float32',
 ): GenerationProgram {
   if (graphTarget() === 'cpu') return buildForProcessor(architecture, limits);
-  return buildCardProgram(architecture, limits, storage, cardRoom(architecture, limits, storage));
+  return buildCardProgram(architecture, limits, storage, cardBudget(architecture, limits, storage));
 }
 
 function buildForProcessor(architecture: Architecture, limits: ServingLimits): GenerationProgram {
@@ -89,7 +95,7 @@ function primeOf({ builder, program, name, model, caches }: FunctionParts): Mode
   const rows = { shape: [length], dtype: 'int32' } as const;
   const primeFor = builder.onDemand(program, () =>
     builder.function(`${name}/prime`, { rows }, ({ rows }) =>
-      asServed(() => {
+      traceForServing(() => {
         const parameters = adapterTensors(model);
         for (const [layer, cache] of caches.entries()) {
           const { keys, values } = model.prefix({ layer }, parameters)!;

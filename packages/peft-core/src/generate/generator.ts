@@ -214,9 +214,9 @@ export class Generator {
   }
 
   #samplingOf({ model_defaults = [], ...request }: GenerateRequest): Required<SamplingOptions> {
-    const ofModel = model_defaults.length > 0 ? modelDefaults(this.#base.generationConfig) : {};
+    const defaults = model_defaults.length > 0 ? modelDefaults(this.#base.generationConfig) : {};
     const value = (name: SamplingField, otherwise: number) =>
-      (model_defaults.includes(name) ? ofModel[name] : undefined) ?? request[name] ?? otherwise;
+      (model_defaults.includes(name) ? defaults[name] : undefined) ?? request[name] ?? otherwise;
     return {
       temperature: value('temperature', 0),
       topP: value('top_p', 1),

@@ -4,13 +4,13 @@ import { adapterTensors } from '../peft-model/peft-model.ts';
 import { BLOCK, RESERVED } from './block-pool.ts';
 import { gridAttention, type LayerCaches } from './cached-attention.ts';
 import {
-  asServed,
   type FunctionParts,
   joined,
   type ModelFunctions,
   type Piece,
   rowOf,
   rowsOf,
+  traceForServing,
 } from './step.ts';
 
 /** Numbers of tokens of one prompt that a run can compute. */
@@ -42,7 +42,7 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
         `${name}/extend_${sequences}_${stride}_${window}_${input}`,
         { ids: perToken, positions: perToken, rows: perToken, tables: ints(sequences, window), ...memory },
         (given) =>
-          asServed(() => {
+          traceForServing(() => {
             const { ids, positions, rows, tables, memory, lengths } = given;
             const read = memory && lengths ? { tables: memory, lengths } : null;
             const attend = gridAttention(caches, { sequences, positions, rows, tables, memory: read });
@@ -59,7 +59,7 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
   const head = builder.onDemand(program, () => {
     const hidden = { shape: [rows, architecture.hiddenSize], dtype: 'float32' } as const;
     return builder.function(`${name}/head`, { hidden }, ({ hidden }) =>
-      asServed(() => {
+      traceForServing(() => {
         const attend = () => {
           throw new Error('a head attends to nothing');
         };
@@ -144,7 +144,7 @@ function declareEncode({ builder, name, model }: FunctionParts, caches: LayerCac
   const perToken = { shape: [tokens], dtype: 'int32' } as const;
   const inputs = { ids: perToken, segments: perToken, rows: perToken };
   return builder.function(`${name}/encode_${tokens}`, inputs, ({ ids, segments, rows }) =>
-    asServed(() => {
+    traceForServing(() => {
       const keysAndValues = encodedInput(model, { ids, segments });
       for (const [layer, cache] of caches.entries()) {
         const { k, v } = keysAndValues(layer);

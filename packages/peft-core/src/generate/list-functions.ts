@@ -3,10 +3,17 @@ import { adapterTensors } from '../peft-model/peft-model.ts';
 import type { PlacedUpdates } from './adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import { listAttention } from './cached-attention.ts';
-import { asServed, type FunctionParts, joined, type ModelFunctions, type Piece, rowOf } from './step.ts';
+import {
+  type FunctionParts,
+  joined,
+  type ModelFunctions,
+  type Piece,
+  rowOf,
+  traceForServing,
+} from './step.ts';
 
 /** Maximum number of positions in a step. */
-export const MOST_POSITIONS = 1024;
+export const MAX_POSITIONS = 1024;
 
 /**
  * A step as one list of positions of the required length: every row is computed as if it were alone, bit for bit, so neither other
@@ -17,7 +24,7 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
   const { architecture } = model;
   const { rows, context } = limits;
   const most = Math.ceil(context / BLOCK);
-  const perPosition = { shape: [MOST_POSITIONS], dtype: 'int32', varies: true } as const;
+  const perPosition = { shape: [MAX_POSITIONS], dtype: 'int32', varies: true } as const;
   const perRow = { shape: [rows], dtype: 'int32', varies: true } as const;
   const places = arena ? ({ shape: [rows, arena.modules, 3], dtype: 'int32' } as const) : undefined;
   const scales = arena ? ({ shape: [rows, arena.modules], dtype: 'float32' } as const) : undefined;
@@ -43,7 +50,7 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
         scales,
       },
       ({ ids, positions, spans, blocks, owners, places, scales }) =>
-        asServed(() => {
+        traceForServing(() => {
           const runtime = runtimeOf(listAttention(caches, spans, blocks), { owners, places, scales });
           const grid = { rows: 1, tokens: ids.shape[0]!, positions };
           return { hidden: architecture.body(runtime, ids, grid) };
@@ -60,7 +67,7 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
         scales,
       },
       ({ hidden, owners, places, scales }) =>
-        asServed(() => {
+        traceForServing(() => {
           const attend = () => {
             throw new Error('a head attends to nothing');
           };

@@ -52,7 +52,7 @@ test('eight answers to a prompt as long as the context allows, in a cache that h
   await generator.close();
 });
 
-test('eight answers that their client gives up leave all of the cache to the next', async () => {
+test('eight aborted answers leave all of the cache to the next', async () => {
   const generator = await openWith({ rows: 8, cacheBytes: 1 });
   const leaving = new AbortController();
   const left = Array.from({ length: 8 }, async (_, seed) => {

@@ -67,16 +67,16 @@ export class Scheduler {
 
   /** Computes a step for sequences of one model. */
   #compute(group: readonly Sequence[]): void {
-    const begun = group.filter(
-      (sequence) => sequence.blocks.length > 0 || (!this.#isBeingRead(sequence) && this.#mayBegin(sequence)),
+    const started = group.filter(
+      (sequence) => sequence.blocks.length > 0 || (!this.#waitsForPrefix(sequence) && this.#canStart(sequence)),
     );
-    let room = this.#program.promptPositions;
+    let positions = this.#program.promptPositions;
     const pieces: OwnPiece[] = [];
-    for (const sequence of begun) {
+    for (const sequence of started) {
       const left = sequence.ids.length - sequence.computed;
-      const count = left === 1 ? 1 : Math.min(left, room);
+      const count = left === 1 ? 1 : Math.min(left, positions);
       if (count === 0 || !this.#reserve(sequence, sequence.computed + count)) continue;
-      if (left > 1) room -= count;
+      if (left > 1) positions -= count;
       const { ids, computed: start, blocks, encoded: input, served } = sequence;
       pieces.push({
         sequence,
@@ -133,7 +133,7 @@ export class Scheduler {
     for (const [i, { sequence }] of read.entries()) if (logits[i]) sequence.answer(logits[i]);
   }
 
-  #mayBegin(sequence: Sequence): boolean {
+  #canStart(sequence: Sequence): boolean {
     try {
       return this.#begin(sequence);
     } catch (error) {
@@ -143,7 +143,7 @@ export class Scheduler {
   }
 
   /** Whether another sequence is computing blocks of a common prefix: they will be cached soon, so they are not computed twice. */
-  #isBeingRead({ ids, input, team, served }: Sequence): boolean {
+  #waitsForPrefix({ ids, input, team, served }: Sequence): boolean {
     if (input) return false;
     for (const other of this.#sequences) {
       if (other.blocks.length === 0 || other.team !== team || other.served.adapter !== served.adapter)
@@ -165,7 +165,7 @@ export class Scheduler {
       const known = this.#pool.takeKnown(rootOf(sequence), ids.slice(0, -1));
       const found = known.blocks.length * BLOCK;
       if (found >= prefix)
-        Object.assign(sequence, { ...known, computed: found, learnt: known.blocks.length });
+        Object.assign(sequence, { ...known, computed: found, recorded: known.blocks.length });
       else this.#pool.release(known.blocks);
     }
     const wanted = blocksFor(ids.length + 1) - sequence.blocks.length + blocksFor(input?.length ?? 0);
@@ -205,15 +205,15 @@ export class Scheduler {
 
   #pause(sequence: Sequence): void {
     this.#pool.release([...sequence.blocks, ...(sequence.encoded?.blocks ?? [])]);
-    Object.assign(sequence, { blocks: [], encoded: null, computed: 0, learnt: 0 });
+    Object.assign(sequence, { blocks: [], encoded: null, computed: 0, recorded: 0 });
   }
 
   /** Caches the full blocks for other sequences with the same prefix. */
   #learn(sequence: Sequence): void {
     if (sequence.input) return;
-    for (; (sequence.learnt + 1) * BLOCK <= sequence.computed; sequence.learnt++) {
-      const block = sequence.blocks[sequence.learnt]!;
-      sequence.link = this.#pool.learn(sequence.link, sequence.ids, sequence.learnt * BLOCK, block);
+    for (; (sequence.recorded + 1) * BLOCK <= sequence.computed; sequence.recorded++) {
+      const block = sequence.blocks[sequence.recorded]!;
+      sequence.link = this.#pool.learn(sequence.link, sequence.ids, sequence.recorded * BLOCK, block);
     }
   }
 }

@@ -58,9 +58,9 @@ export class Sequence implements Owned {
   computed = 0;
   blocks: number[] = [];
   encoded: EncodedInput | null = null;
-  /** Link of the first block that is not yet recorded in the pool; `learnt`: its index. */
+  /** Link of the first block that is not yet recorded in the pool; `recorded`: its index. */
   link = '';
-  learnt = 0;
+  recorded = 0;
   readonly #promptTokens: number;
   readonly #options: AnswerOptions;
   readonly #decoder: StreamDecoder;
@@ -116,7 +116,7 @@ export class Sequence implements Owned {
     });
   }
 
-  /** How the graph must choose the next token; unchanged until that is taken. */
+  /** How the graph must choose the next token; unchanged until `take` is called. */
   ask(): TokenAsk {
     const { temperature, topP, topK, minP, repetitionPenalty, logprobs, random } = this.#options;
     this.#uniform ??= random.uniform();

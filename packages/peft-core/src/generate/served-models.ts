@@ -9,15 +9,15 @@ import { attach, tunerFor } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
-import { cardStorage } from './card/card-room.ts';
+import { cardStorage } from './card/card-budget.ts';
 import { buildGenerationProgram } from './generation-program.ts';
 import type { ServingLimits } from './step.ts';
 import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
 
 /** Maximum number of adapter shapes. A session cannot drop functions, so with more shapes the program is rebuilt when it is idle. */
-const MOST_SHAPES = 32;
+const MAX_SHAPES = 32;
 /** Maximum number of unused adapters whose values are kept. */
-const MOST_IDLE = 8;
+const MAX_IDLE = 8;
 
 /** A base model or an adapter on it, in use. */
 export interface ServedModel {
@@ -107,7 +107,7 @@ export class ServedModels {
   /** Frees the program if it has too many shapes and nobody uses it; it is then rebuilt. */
   restartIfFull(): boolean {
     const unused = this.#loading.size === 0 && [...this.#loaded.values()].every(({ users }) => users === 0);
-    if (this.#shapes.size < MOST_SHAPES || !unused) return false;
+    if (this.#shapes.size < MAX_SHAPES || !unused) return false;
     this.#free();
     return true;
   }
@@ -201,7 +201,7 @@ export class ServedModels {
   /** Drops unused adapters with values on the host; adapters in the arena are evicted there. */
   #forgetIdle(): void {
     const idle = [...this.#loaded].filter(([, { users, values }]) => users === 0 && values !== null);
-    for (const [adapter] of idle.slice(0, Math.max(0, idle.length - MOST_IDLE))) this.#loaded.delete(adapter);
+    for (const [adapter] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE))) this.#loaded.delete(adapter);
   }
 
   async #load(trainedOn: 'int8' | 'nf4' | null): Promise<GenerationProgram> {

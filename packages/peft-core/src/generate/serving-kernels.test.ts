@@ -76,7 +76,7 @@ test('a row of a product is the same among others as alone, and what stock opera
   }
 });
 
-test('each row gets the update of its own adapter, and a negative owner none', async () => {
+test('each row gets the update of the adapter it belongs to, and a negative owner none', async () => {
   const [inputs, outputs] = [20, 27];
   const owners = [1, 1, 1, 1, 1, -1, 0, 1, 0];
   const ranks = [3, 70];

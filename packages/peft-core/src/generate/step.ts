@@ -58,14 +58,14 @@ export interface ModelFunctions {
 }
 
 /** A piece, and how to choose the token after it; null if more of the prompt follows. */
-export interface AskedPiece extends Piece {
+export interface PieceToSample extends Piece {
   ask: TokenAsk | null;
 }
 
 /** Functions of a step on one model on a GPU, which choose the tokens themselves. */
 export interface ChoosingFunctions {
   /** Computes at most `rows` pieces and writes them to the cache. Returns the chosen token after each piece with an ask. */
-  choose(pieces: readonly AskedPiece[]): (Chosen | null)[];
+  choose(pieces: readonly PieceToSample[]): (Chosen | null)[];
   /** As in ModelFunctions. */
   encode(ids: readonly number[], blocks: readonly number[]): void;
   prime(blocks: readonly number[]): void;
@@ -83,7 +83,7 @@ export interface FunctionParts {
 }
 
 /** Traces `body` so that each row is computed independently if kernels are available. */
-export function asServed<T>(body: () => T): T {
+export function traceForServing<T>(body: () => T): T {
   const byKernels = usesGraftKernels();
   return withComputation({ implementation: byKernels ? 'kernels' : 'stock', rowByRow: byKernels }, body);
 }

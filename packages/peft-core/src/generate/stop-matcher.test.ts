@@ -12,7 +12,7 @@ test('finds a stop string that arrives in pieces, and shows nothing of it', () =
   assert.equal(m.end(), '');
 });
 
-test('gives back what only looked like a stop string', () => {
+test('releases text that only looked like a stop string', () => {
   const m = new StopMatcher(['END']);
   assert.equal(m.push('EN') + m.push('TER') + m.push(' E') + m.end(), 'ENTER E');
   assert.equal(m.matched, false);

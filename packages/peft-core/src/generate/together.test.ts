@@ -137,7 +137,7 @@ test('eight answers to one prompt read it once, and say what each says alone, pr
   }
 });
 
-test('an answer that is given up while others wait for what it reads keeps none of them', async () => {
+test('an answer aborted while others wait for the prefix it computes blocks none of them', async () => {
   const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 4 });
   const prompt = `${'a'.repeat(120)}:`;
   const expected = await textOf(generator, { prompt, max_tokens: 5, team: 'before' });
@@ -152,7 +152,7 @@ test('an answer that is given up while others wait for what it reads keeps none 
   await generator.close();
 });
 
-test('tells how probable its tokens were, and ends at once when it is aborted or closed', async () => {
+test('returns log-probabilities, and ends immediately when it is aborted or closed', async () => {
   const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 4 });
   const request = { prompt: 'ab', max_tokens: 3, logprobs: 3 };
   let tokens = 0;

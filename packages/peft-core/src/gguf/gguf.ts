@@ -28,7 +28,7 @@ export interface GgufFile {
 const magic = 0x46554747;
 
 /** ggml's limits: GGML_MAX_DIMS and GGML_MAX_NAME. */
-const mostDimensions = 4;
+const maxDimensions = 4;
 const longestName = 64;
 
 /** Minimum bytes of a key-value pair (empty key, type, one byte) and of a tensor's description (no name, no dimension). */
@@ -103,9 +103,9 @@ async function readTensors(cursor: GgufCursor, count: number): Promise<Map<strin
     if (tensors.has(name)) throw cursor.fail(`tensor "${name}" appears twice`);
     await cursor.need(4, `tensor "${name}"`);
     const dimensions = cursor.u32();
-    if (dimensions > mostDimensions) {
+    if (dimensions > maxDimensions) {
       throw cursor.fail(
-        `tensor "${name}" has ${dimensions} dimensions; at most ${mostDimensions} are allowed`,
+        `tensor "${name}" has ${dimensions} dimensions; at most ${maxDimensions} are allowed`,
       );
     }
     await cursor.need(8 * dimensions + 12, `tensor "${name}"`);

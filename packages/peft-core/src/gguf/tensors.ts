@@ -8,7 +8,7 @@ import {
   type TensorSource,
   tensorNotFound,
   valuesPerChunk,
-  withRooms,
+  withBuffers,
 } from '../tensors/tensor-source.ts';
 import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
@@ -141,7 +141,7 @@ export class GgufTensors implements TensorSource {
     const { unit, rearrange } = rearrangement(rearranged, shape, values);
     const pieceSize = wholeUnits(unit, valuesPerPiece);
     const chunkSize = wholeUnits(pieceSize, valuesPerChunk);
-    await withRooms([chunkSize, pieceSize, pieceSize], count, async ([rawRoom, from, to]) => {
+    await withBuffers([chunkSize, pieceSize, pieceSize], count, async ([rawRoom, from, to]) => {
       for (let start = 0; start < count; start += chunkSize) {
         const chunk = Math.min(chunkSize, count - start);
         const raw = new Uint8Array(rawRoom!.buffer, rawRoom!.byteOffset, bytesOf(chunk));

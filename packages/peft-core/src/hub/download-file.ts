@@ -20,7 +20,7 @@ export interface Download {
 }
 
 /** Maximum number of consecutive failures without any byte received. */
-const mostFailures = 5;
+const maxFailures = 5;
 /** A transfer fails after this time without a byte. Milliseconds. */
 const stallTimeout = 60_000;
 
@@ -60,7 +60,7 @@ async function fetchAll(download: Download, part: string): Promise<void> {
       signal?.throwIfAborted();
       if (!(error instanceof GraftError) || error.code !== 'base_model_unavailable') throw error;
       failures = (await sizeOf(part)) > before ? 0 : failures + 1;
-      if (failures >= mostFailures) throw error;
+      if (failures >= maxFailures) throw error;
       await sleep(retryDelay * 2 ** failures, undefined, signal ? { signal } : {});
     }
   }
@@ -85,7 +85,7 @@ async function fetchRest(
   );
   const partial = response.status === 206;
   if (partial && !response.headers.get('content-range')?.startsWith(`bytes ${start}-`)) {
-    throw unavailable(`the Hub sent another part of ${file.path} than we asked for`);
+    throw unavailable(`the Hub sent another part of ${file.path} than requested`);
   }
   const out = await open(part, partial ? 'a' : 'w');
   // A server that does not support ranges sends the whole file.

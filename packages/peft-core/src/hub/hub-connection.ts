@@ -77,7 +77,7 @@ async function failure(
       `${origin} does not let us read ${model} (status ${status}; ${hint})`,
     );
   }
-  if (status === 416) return unavailable(`${origin} does not have the range of ${model} we asked for`);
+  if (status === 416) return unavailable(`${origin} does not have the requested range of ${model}`);
   return unavailable(`${origin} answered ${status} for the model ${model}`);
 }
 

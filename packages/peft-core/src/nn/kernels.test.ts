@@ -235,7 +235,7 @@ test('headLoss: labels, ties and scales of 0', async () => {
   }
 });
 
-test('takeRows adds gradients up where rows are taken twice', async () => {
+test('takeRows sums the gradients of rows that occur twice', async () => {
   const layer: Layer = ([x, index]) => takeRows(x!, index!);
   await agrees(layer, [floats([9, 37]), ints([6], [0, 8, 3, 3, 3, 1])]);
 });

@@ -51,7 +51,7 @@ function byStockOps(
       const average = (t: tf.Tensor) => tf.mul(tf.sum(t, -1, true), 1 / width); // (…, 1)
       const projection = tf.mul(normed, average(tf.mul(dNormed, normed)));
       const dx = tf.mul(tf.sub(tf.sub(dNormed, average(dNormed)), projection), inverse);
-      return { x: cast(dx, given), ...ofWeights(exact, normed, isTrained) };
+      return { x: cast(dx, given), ...weightGradients(exact, normed, isTrained) };
     },
   });
   return recomputable(y, [x, mean, inverse, w, b], whole);
@@ -59,7 +59,7 @@ function byStockOps(
 
 const normalised = (x: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor) => tf.mul(tf.sub(x, mean), inverse);
 
-function ofWeights(dy: tf.Tensor, normed: tf.Tensor, isTrained: boolean) {
+function weightGradients(dy: tf.Tensor, normed: tf.Tensor, isTrained: boolean) {
   if (!isTrained) return { w: null, b: null };
   const leading = dy.shape.slice(1).map((_, axis) => axis);
   return { w: tf.sum(tf.mul(dy, normed), leading), b: tf.sum(dy, leading) };
@@ -89,7 +89,7 @@ function byKernel(
       const column = (t: tf.Tensor) => tf.expandDims(t, -1);
       return {
         rows: rawOp('GraftLayerNormGradient', [], [stored(dy), x, w, mean, inverse])[0]!,
-        ...ofWeights(dy, isTrained ? normalised(x, column(mean), column(inverse)) : x, isTrained),
+        ...weightGradients(dy, isTrained ? normalised(x, column(mean), column(inverse)) : x, isTrained),
       };
     },
   });

@@ -63,7 +63,7 @@ test('a window lets a token see itself and the few before it', () => {
   ]);
 });
 
-test('both directions: a token sees all of its own sequence, and of the one packed alike', () => {
+test('both directions: a token sees all of its sequence, and of the memory packed in the same way', () => {
   const [own, other] = [tf.tensor1d([1, 2, 2, 1], 'int32'), tf.tensor1d([1, 1, 2, 2, 1, 0], 'int32')];
   assert.deepEqual(allowedBy(packedMask(own, own, 2)), [
     [

@@ -48,10 +48,10 @@ export function trainedProduct(x: tf.Tensor, w: tf.Tensor, transposed = false): 
     value: () => flowingMatmul(x, w, false, !transposed),
     gradient(dy, kept) {
       const x = restore(origin, kept.origin, dy);
-      const ofW = transposed ? matmul(x, dy, true) : matmul(dy, x, true);
+      const dw = transposed ? matmul(x, dy, true) : matmul(dy, x, true);
       // x is large; the control dependency lets it be freed before the gradient of x is propagated further.
-      const onward = withControlDependency(dy, ofW);
-      return { x: flowingMatmul(onward, kept.w, false, transposed), w: ofW };
+      const onward = withControlDependency(dy, dw);
+      return { x: flowingMatmul(onward, kept.w, false, transposed), w: dw };
     },
   });
 }

@@ -64,13 +64,13 @@ function withUpdates(
     },
     gradient(dy, { as, bs, down, seeds, origin: kept }) {
       const dDown = takenDown(dy, bs, pairs); // (N, R)
-      const ofBs = matmul(dy, down, true); // (W, R)
+      const dBs = matmul(dy, down, true); // (W, R)
       const lanes = lanesOf(pairs);
-      const ofX = frozen ? flowingMatmul(dy, weightValue(frozen, dDown), false, transposed) : null;
+      const dx = frozen ? flowingMatmul(dy, weightValue(frozen, dDown), false, transposed) : null;
       return {
-        x: raised(dDown, as, ofX, drops.probability, seeds),
-        as: ofAs(dDown, as, drops.of(restore(origin, kept, dDown), seeds)),
-        bs: bs.map((b, i) => tf.slice(ofBs, [offsets[i]!, lanes[i]!], b.shape as [number, number])),
+        x: raised(dDown, as, dx, drops.probability, seeds),
+        as: gradientsOfA(dDown, as, drops.of(restore(origin, kept, dDown), seeds)),
+        bs: bs.map((b, i) => tf.slice(dBs, [offsets[i]!, lanes[i]!], b.shape as [number, number])),
         y: y && dy,
       };
     },
@@ -96,7 +96,7 @@ function lowered(inputs: readonly tf.Tensor[], as: readonly tf.Tensor[]): tf.Ten
 }
 
 /** The gradients of the A's, from the gradient of `lowered` `(N, R)` and its inputs. */
-function ofAs(dDown: tf.Tensor, as: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): tf.Tensor[] {
+function gradientsOfA(dDown: tf.Tensor, as: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): tf.Tensor[] {
   if (inputs.length === 1) return byPair(matmul(dDown, inputs[0]!, true), as, 0);
   const parts = byPair(dDown, as, 1);
   return inputs.map((x, i) => matmul(parts[i]!, x, true));

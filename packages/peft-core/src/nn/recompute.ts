@@ -37,24 +37,24 @@ interface CostlyResults {
   taken: number | null;
 }
 
-let ofBlock: CostlyResults | null = null;
+let blockResults: CostlyResults | null = null;
 
 /** Computes results that a checkpointed block keeps beside its input, because recomputing them costs more than keeping them. */
 export function costly(compute: () => tf.Tensor[]): tf.Tensor[] {
-  if (!ofBlock) return compute();
-  if (ofBlock.taken !== null) return ofBlock.all[ofBlock.taken++]!;
+  if (!blockResults) return compute();
+  if (blockResults.taken !== null) return blockResults.all[blockResults.taken++]!;
   const results = compute();
-  ofBlock.all.push(results);
+  blockResults.all.push(results);
   return results;
 }
 
 function within<T>(results: CostlyResults, body: () => T): T {
-  const outer = ofBlock;
-  ofBlock = results;
+  const outer = blockResults;
+  blockResults = results;
   try {
     return body();
   } finally {
-    ofBlock = outer;
+    blockResults = outer;
   }
 }
 

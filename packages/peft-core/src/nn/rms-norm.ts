@@ -29,14 +29,14 @@ function byStockOps(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained: bool
       const projection = tf.mul(tf.sum(tf.mul(dNormed, normed), -1, true), 1 / width); // (…, 1)
       return {
         x: cast(tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), inverseRms), stored),
-        w: isTrained ? ofWeight(exact, normed) : null,
+        w: isTrained ? weightGradient(exact, normed) : null,
       };
     },
   });
   return recomputable(y, [x, inverseRms, w], scale);
 }
 
-const ofWeight = (dy: tf.Tensor, normed: tf.Tensor): tf.Tensor =>
+const weightGradient = (dy: tf.Tensor, normed: tf.Tensor): tf.Tensor =>
   tf.sum(
     tf.mul(dy, normed),
     dy.shape.slice(1).map((_, axis) => axis),
@@ -61,7 +61,7 @@ function byKernel(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained: boolea
       const x = withControlDependency(rows, dy);
       return {
         rows: rawOp('GraftRmsNormGradient', [], [flowing(dy), x, w, inverse])[0]!,
-        w: isTrained ? ofWeight(dy, tf.mul(x, tf.expandDims(inverse, -1))) : null,
+        w: isTrained ? weightGradient(dy, tf.mul(x, tf.expandDims(inverse, -1))) : null,
       };
     },
   });

@@ -48,9 +48,9 @@ export function objectiveFor(
   format?: string | null,
   method?: string | null,
 ): ListedObjective {
-  const ofTask = listedObjectives.filter(({ tasks }) => tasks.includes(task));
-  const ofFormat = ofTask.filter(({ formats }) => formats.includes(format ?? ''));
-  const of = ofFormat.length > 0 ? ofFormat : ofTask;
+  const taskObjectives = listedObjectives.filter(({ tasks }) => tasks.includes(task));
+  const formatObjectives = taskObjectives.filter(({ formats }) => formats.includes(format ?? ''));
+  const of = formatObjectives.length > 0 ? formatObjectives : taskObjectives;
   return of.find((each) => each.method === method) ?? of[0]!;
 }
 

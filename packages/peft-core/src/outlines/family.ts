@@ -43,7 +43,7 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   /** Fields of config.json, beside `tie_word_embeddings: false`, when a tied head gets a separate weight. `config` is the base model's. */
   untiedFields?(config: Record<string, unknown>): Record<string, unknown>;
   /**
-   * For a family that the `adapters` library supports by hooks instead of its own classes: `interface` of adapter_interface.json,
+   * For a family that the `adapters` library supports by hooks instead of dedicated classes: `interface` of adapter_interface.json,
    * without `adapter_methods`.
    */
   adaptersInterface?: Record<string, unknown>;

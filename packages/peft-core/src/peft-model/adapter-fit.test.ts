@@ -114,7 +114,7 @@ describe('an adapter of another base model', () => {
     await assert.rejects(uses.generate!(wide, `${prompt}-untold`), fault);
   });
 
-  test('of the same shape is told by the digest of its weights', async () => {
+  test('a base of the same shape is recognised by the digest of its weights', async () => {
     const readme = await readFile(path.join(lora, 'README.md'), 'utf8');
     assert.ok(readme.includes(`\nbase_model_sha256: "${await base.digest()}"\n`), readme);
     assert.equal((await readAdapter(lora)).baseDigest, await base.digest());

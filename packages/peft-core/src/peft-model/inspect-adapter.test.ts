@@ -48,7 +48,7 @@ async function adapterOf(name: string, options: Record<string, unknown>, labels:
   return folder;
 }
 
-test('a classifier of three classes fits the base model that it was trained on, and its labels are told', async () => {
+test('a classifier of three classes fits the base model that it was trained on, and its labels are reported', async () => {
   const labels = ['bad', 'fair', 'good'];
   const folder = await adapterOf('classifier', { peft_type: 'LORA', r: 2, task_type: 'SEQ_CLS' }, labels);
   const report = await inspectAdapter(folder, base);
@@ -60,7 +60,7 @@ test('a classifier of three classes fits the base model that it was trained on, 
   assert.deepEqual(report.runtimes, ['Graft', 'HF PEFT']);
 });
 
-test('what an adapter needs is told: base, library, tokens, positions', async () => {
+test('the needs of an adapter are reported: base, library, tokens, positions', async () => {
   const needs = async (name: string, options: Record<string, unknown>) =>
     (await inspectAdapter(await adapterOf(name, options))).needs;
   const common = { base_model: 'org/tiny', base_sha256: await base.digest() };

@@ -63,9 +63,9 @@ function noisy(
     ...runtime,
     embedding(module, ids) {
       // Position and token-type embeddings, which also call this function, get no noise.
-      const ofTokens = scales.get(ids);
+      const tokenScales = scales.get(ids);
       const x = runtime.embedding(module, ids);
-      return ofTokens ? withNoise(x, ofTokens, nextSeed(random)) : x;
+      return tokenScales ? withNoise(x, tokenScales, nextSeed(random)) : x;
     },
   };
 }

@@ -50,7 +50,7 @@ test('a soft prompt cannot begin as such a token', async () => {
   });
 });
 
-test('neither answers nor scores are made of such a token', async () => {
+test('neither answers nor scores contain such a token', async () => {
   const generator = await openGenerator({ base });
   const answer = async (request: object) => {
     for await (const _ of generator.generate({ max_tokens: 1, ...request }));

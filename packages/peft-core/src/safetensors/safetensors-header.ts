@@ -42,10 +42,10 @@ export const longestHeader = 16_000_000;
 
 /** A header has three levels, and about ten values per tensor. More would need gigabytes of memory. */
 const deepest = 8;
-const mostValues = 3_000_000;
+const maxValues = 3_000_000;
 
 /** Maximum number of dimensions of a tensor, as in numpy 2. */
-const mostDimensions = 64;
+const maxDimensions = 64;
 
 function invalid(path: string, what: string, cause?: unknown): GraftError {
   return new GraftError('invalid_safetensors', `${path}: ${what}`, { cause });
@@ -73,10 +73,10 @@ export function parseHeader(path: string, header: Uint8Array, fileSize: number):
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(header);
     const { depth, values } = jsonExtent(text);
-    if (depth > deepest || values > mostValues)
+    if (depth > deepest || values > maxValues)
       throw invalid(
         path,
-        `header nests ${depth} levels deep or holds ${values} values; at most ${deepest} and ${mostValues} are read`,
+        `header nests ${depth} levels deep or holds ${values} values; at most ${deepest} and ${maxValues} are read`,
       );
     json = JSON.parse(text);
   } catch (cause) {
@@ -114,7 +114,7 @@ function parseEntry(
   if (typeof dtype !== 'string' || !Object.hasOwn(safetensorsTypes, dtype)) {
     throw fail(`has dtype ${JSON.stringify(dtype)}; known: ${Object.keys(safetensorsTypes).join(', ')}`);
   }
-  if (!Array.isArray(shape) || shape.length > mostDimensions || !shape.every(isCount)) {
+  if (!Array.isArray(shape) || shape.length > maxDimensions || !shape.every(isCount)) {
     throw fail(`has shape ${JSON.stringify(shape)?.slice(0, 100)}`);
   }
   const [begin, end, ...more] = Array.isArray(offsets) ? offsets : [];

@@ -5,13 +5,13 @@ import { isRecord, show } from './check-fields.ts';
 export type TemplateKwargs = Readonly<Record<string, unknown>>;
 
 /** Maximum size of all variables as JSON, in bytes of UTF-8. */
-const MOST_BYTES = 4096;
-const MOST_NAMES = 32;
+const MAX_BYTES = 4096;
+const MAX_NAMES = 32;
 /** Maximum nesting depth of lists and objects. */
-const MOST_DEPTH = 8;
+const MAX_DEPTH = 8;
 
 /** `templateKwargsFault` checks the constraints that this schema does not express. */
-export const TemplateKwargsSchema = Type.Record(Type.String(), Type.Unknown(), { maxProperties: MOST_NAMES });
+export const TemplateKwargsSchema = Type.Record(Type.String(), Type.Unknown(), { maxProperties: MAX_NAMES });
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 /** Names of a value's own fields. Brackets are excluded, so that no name is a special token. */
@@ -59,37 +59,37 @@ const RESERVED = new Set([
 export function templateKwargsFault(value: unknown): string | null {
   if (!isRecord(value)) return `must be an object, got ${show(value)}`;
   const names = Object.keys(value);
-  if (names.length > MOST_NAMES) return `must have at most ${MOST_NAMES} names, got ${names.length}`;
+  if (names.length > MAX_NAMES) return `must have at most ${MAX_NAMES} names, got ${names.length}`;
   for (const name of names) {
     if (RESERVED.has(name)) return `must not set ${name}, which the template gets from elsewhere`;
     if (!NAME.test(name)) return `must have names of variables, got ${show(name)}`;
   }
-  const room = { left: MOST_BYTES };
-  const fault = names.map((name) => faultIn(value[name], 1, room)).find((found) => found !== null);
+  const budget = { left: MAX_BYTES };
+  const fault = names.map((name) => faultIn(value[name], 1, budget)).find((found) => found !== null);
   if (fault) return fault;
   const bytes = Buffer.byteLength(JSON.stringify(value));
-  return bytes > MOST_BYTES ? tooLarge : null;
+  return bytes > MAX_BYTES ? tooLarge : null;
 }
 
-const tooLarge = `must be at most ${MOST_BYTES} bytes of JSON`;
+const tooLarge = `must be at most ${MAX_BYTES} bytes of JSON`;
 
-/** `room`: budget of units that may still be inspected, so that the check of a huge value ends early. */
-function faultIn(value: unknown, depth: number, room: { left: number }): string | null {
-  room.left -= typeof value === 'string' ? value.length : 1;
-  if (room.left < 0) return tooLarge;
+/** `budget`: budget of units that may still be inspected, so that the check of a huge value ends early. */
+function faultIn(value: unknown, depth: number, budget: { left: number }): string | null {
+  budget.left -= typeof value === 'string' ? value.length : 1;
+  if (budget.left < 0) return tooLarge;
   if (typeof value === 'string')
     return /[\0\ud800-\udfff]/u.test(value) ? 'must have texts of Unicode characters other than NUL' : null;
   if (typeof value === 'number') return Number.isFinite(value) ? null : 'must have finite numbers';
   if (typeof value !== 'object' || value === null)
     return value === null || typeof value === 'boolean' ? null : 'must be JSON';
-  if (depth > MOST_DEPTH) return `must nest at most ${MOST_DEPTH} deep`;
+  if (depth > MAX_DEPTH) return `must nest at most ${MAX_DEPTH} deep`;
   const parts = Array.isArray(value) ? value : Object.entries(value);
-  if (parts.length > room.left) return tooLarge;
+  if (parts.length > budget.left) return tooLarge;
   for (const part of parts) {
     const [field, inner] = Array.isArray(value) ? [null, part] : (part as [string, unknown]);
     if (field !== null && (!FIELD.test(field) || field === '__proto__'))
       return `must have plain names of fields, got ${show(field)}`;
-    const fault = faultIn(inner, depth + 1, room);
+    const fault = faultIn(inner, depth + 1, budget);
     if (fault) return fault;
   }
   return null;

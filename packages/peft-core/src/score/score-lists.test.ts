@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MOST_MEMBERS, scoreLists } from './score-lists.ts';
+import { MAX_MEMBERS, scoreLists } from './score-lists.ts';
 
 const lengths = [32, 128, 256, 512, 1024, 2048];
 /** `shared` ids that all inputs have in common, followed by `own` ids that differ. */
@@ -42,13 +42,13 @@ test('a list is made only where it is less than its inputs one by one', () => {
   );
 });
 
-test('an input that is all beginning has a position of its own, and a list has room for so many', () => {
-  const same = Array.from({ length: MOST_MEMBERS + 6 }, () => input(190, 0, 0));
+test('an input that is all prefix has a separate position, and a list has a fixed capacity', () => {
+  const same = Array.from({ length: MAX_MEMBERS + 6 }, () => input(190, 0, 0));
   const lists = scoreLists(same, lengths, true);
   assert.deepEqual(
     lists.map(({ members, shared }) => [members.length, shared]),
     [
-      [MOST_MEMBERS, 189],
+      [MAX_MEMBERS, 189],
       [6, 189],
     ],
   );

@@ -13,7 +13,7 @@ export interface ScoreList {
 /** Maximum length of a list of several inputs: the cost of attention is quadratic in the length. */
 const LONGEST_SHARED = 1024;
 /** Maximum number of inputs in a list. */
-export const MOST_MEMBERS = 64;
+export const MAX_MEMBERS = 64;
 
 /**
  * Divides inputs into lists. Each input must fit the largest of `lengths` (in ascending order). Inputs with a common prefix share
@@ -51,7 +51,7 @@ function packed(inputs: readonly Int32Array[], members: number[], shared: number
   let left = 0;
   for (const member of members) {
     const own = inputs[member]!.length - shared;
-    if (own > left || lists.at(-1)!.length === MOST_MEMBERS) {
+    if (own > left || lists.at(-1)!.length === MAX_MEMBERS) {
       lists.push([]);
       left = most - shared;
     }

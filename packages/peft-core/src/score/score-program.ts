@@ -11,7 +11,7 @@ import {
 } from '../peft-model/peft-model.ts';
 import { logProbabilities } from './log-probabilities.ts';
 import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score.ts';
-import { MOST_MEMBERS, type ScoreList, scoreLists } from './score-lists.ts';
+import { MAX_MEMBERS, type ScoreList, scoreLists } from './score-lists.ts';
 
 export interface ScoreLayout {
   /** Position of the first token. */
@@ -83,14 +83,14 @@ export function buildScoreProgram(
   return {
     program,
     model,
-    atOnce: shares ? MOST_MEMBERS : 1,
+    atOnce: shares ? MAX_MEMBERS : 1,
     score(inputs) {
       const whole = inputs.map((ids) => Int32Array.from([...model.virtualTokens, ...ids]));
       const scores: OwnScore[] = [];
       for (const list of scoreLists(whole, lengths, shares)) {
         const { places, ...feeds } = laidOut(list, whole, model.virtualTokens.length, layout);
         const out = program.run(
-          scoreOn(list.tokens, list.members.length > 1 ? MOST_MEMBERS : 1),
+          scoreOn(list.tokens, list.members.length > 1 ? MAX_MEMBERS : 1),
           feeds,
         ).scores;
         const [width, values] = [out.shape[1] ?? 1, out.data as Float32Array];

@@ -141,7 +141,7 @@ for (const [name, given] of Object.entries(cases)) {
   });
 }
 
-test('what came before a fault is told, and then the fault with its number', async () => {
+test('scores before an error are returned, and then the error with its number', async () => {
   const folder = path.join(root, 'faulty');
   await writeTinyModel(folder);
   const base = await openBaseModel(folder);

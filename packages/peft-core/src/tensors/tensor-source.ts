@@ -51,9 +51,9 @@ export async function readInChunks(out: Float32Array, chunkSize: number, fill: F
 
 /** Reads through `fill` in chunks and rounds each to bfloat16. */
 export async function roundToBfloat16(out: Uint16Array, chunkSize: number, fill: Fill): Promise<Uint16Array> {
-  return await withRooms([chunkSize], out.length, async ([room]) => {
+  return await withBuffers([chunkSize], out.length, async ([buffer]) => {
     for (let start = 0; start < out.length; start += chunkSize) {
-      const chunk = room!.subarray(0, Math.min(chunkSize, out.length - start));
+      const chunk = buffer!.subarray(0, Math.min(chunkSize, out.length - start));
       await fill(start, chunk);
       toBfloat16(chunk, out.subarray(start, start + chunk.length));
     }
@@ -62,22 +62,22 @@ export async function roundToBfloat16(out: Uint16Array, chunkSize: number, fill:
 }
 
 /** Reusable buffers for chunks: allocating memory for each of a model's tensors took a fifth of the time of reading them. */
-const rooms: Float32Array[] = [];
+const buffers: Float32Array[] = [];
 
 /** Calls `use` with buffers of `counts` values each, but at most `most`. Their content is not valid after `use`. */
-export async function withRooms<T>(
+export async function withBuffers<T>(
   counts: number[],
   most: number,
-  use: (rooms: Float32Array[]) => Promise<T>,
+  use: (buffers: Float32Array[]) => Promise<T>,
 ): Promise<T> {
   const sizes = counts.map((count) => Math.min(count, most));
   const taken = sizes.map((size) =>
-    size > valuesPerChunk ? new Float32Array(size) : (rooms.pop() ?? new Float32Array(valuesPerChunk)),
+    size > valuesPerChunk ? new Float32Array(size) : (buffers.pop() ?? new Float32Array(valuesPerChunk)),
   );
   try {
-    return await use(taken.map((room, i) => room.subarray(0, sizes[i])));
+    return await use(taken.map((buffer, i) => buffer.subarray(0, sizes[i])));
   } finally {
-    rooms.push(...taken.filter(({ length }) => length === valuesPerChunk));
+    buffers.push(...taken.filter(({ length }) => length === valuesPerChunk));
   }
 }
 

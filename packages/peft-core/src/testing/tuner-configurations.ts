@@ -29,7 +29,7 @@ export const everyOption: Record<string, Record<string, unknown>> = {
     target_modules: ['lm_head', 'o_proj'],
     modules_to_save: ['embed_tokens'],
   },
-  'LORA, biases of its own': { peft_type: 'LORA', r: 2, target_modules: ['q_proj'], lora_bias: true },
+  'LORA, with lora_bias': { peft_type: 'LORA', r: 2, target_modules: ['q_proj'], lora_bias: true },
   'LORA, DoRA with dropout': {
     peft_type: 'LORA',
     r: 2,

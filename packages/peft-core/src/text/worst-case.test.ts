@@ -73,8 +73,11 @@ function timeOf(run: () => void): number {
 }
 
 /** For 16 times the input, the time may be about 16 times as long; it would be 256 times if it were quadratic. */
-function assertLinear(ofShort: number, ofLong: number): void {
-  assert.ok(ofLong < 100 * Math.max(ofShort, 4), `${ofShort.toFixed(1)} ms, then ${ofLong.toFixed(1)} ms`);
+function assertLinear(shortTime: number, longTime: number): void {
+  assert.ok(
+    longTime < 100 * Math.max(shortTime, 4),
+    `${shortTime.toFixed(1)} ms, then ${longTime.toFixed(1)} ms`,
+  );
 }
 
 for (const [kind, pre_tokenizer] of Object.entries(PATTERNS)) {

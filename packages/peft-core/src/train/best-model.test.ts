@@ -30,7 +30,7 @@ const cases: [what: string, values: number[], options: Options, expected: unknow
   ['falls to the end', [3, 2, 1], patience(1), [null, 3, 1, 0]],
   ['rises at once', [1, 2, 3], patience(1), [2, 1, 1, 1]],
   ['the same is no gain', [1, 1, 1], patience(2), [3, 1, 1, 2]],
-  ['a gain starts the count anew', [3, 4, 2, 4, 4], patience(2), [5, 3, 2, 2]],
+  ['an improvement resets the count', [3, 4, 2, 4, 4], patience(2), [5, 3, 2, 2]],
   [
     'a gain within the threshold is the best, and loses patience',
     [1, 0.9, 0.8, 0.7],
@@ -44,7 +44,7 @@ const cases: [what: string, values: number[], options: Options, expected: unknow
     [3, 3, 0.25, 2],
   ],
   [
-    'the threshold is held against the best, not against the last gain',
+    'the threshold is compared with the best, not with the last improvement',
     [1, 0.75, 0.5],
     patience(2, { early_stopping_threshold: 0.3 }),
     [3, 3, 0.5, 2],
@@ -60,7 +60,7 @@ const cases: [what: string, values: number[], options: Options, expected: unknow
     [4, 2, 0.75, 2],
   ],
   [
-    'unless told otherwise',
+    'unless the request says otherwise',
     [0.5, 0.75, 0.75],
     patience(2, { metric_for_best_model: 'eval_accuracy', greater_is_better: false }),
     [3, 1, 0.5, 2],

@@ -17,7 +17,7 @@ type Options = Pick<
 >;
 
 /** The option that makes the end of a run depend on its best evaluation; null if neither is set. */
-export function asksForBest(
+export function tracksBest(
   training: Partial<Pick<ResolvedTraining, 'early_stopping_patience' | 'load_best_model_at_end'>>,
 ): 'early_stopping_patience' | 'load_best_model_at_end' | null {
   // Jobs of earlier versions have none of these options.

@@ -37,7 +37,7 @@ after(async () => {
 });
 
 for (const [name, peft] of Object.entries(prompts)) {
-  test(`${name}: goes on where the files left off, and learns`, async () => {
+  test(`${name}: continues where the files left off, and learns`, async () => {
     const run = (part: string, learning_rate: number, max_steps: number) =>
       trainOptions({
         base,
@@ -65,7 +65,7 @@ for (const [name, peft] of Object.entries(prompts)) {
   });
 }
 
-test('an adapter whose files hold an option that does nothing goes on, as HF PEFT has it', async () => {
+test('an adapter whose files hold an option without effect can be continued, as in HF PEFT', async () => {
   const peft = { peft_type: 'LORA', r: 2, target_modules: ['q_proj'] };
   const run = (config: Record<string, unknown>, output: string) =>
     trainOptions({

@@ -105,7 +105,7 @@ test('on a warm model, a job of the same shapes reads no weight again', async ()
   const done = records.at(-1)!;
   assert.ok(done.type === 'done');
   await trainRecords(options('warm-3', {}, { base: counted, warm, initialAdapter: done.adapterDir }));
-  assert.equal(reads, base.tensors.names().length, 'a LoRA goes on in the program that a new one has');
+  assert.equal(reads, base.tensors.names().length, 'a continued LoRA uses the same program as a new one');
   warm.close();
 });
 
@@ -138,7 +138,7 @@ test('an aborted job leaves a checkpoint of the step it reached', async () => {
   assert.ok(rest[0]!.type === 'start' && rest[0]!.resumedFrom === 5);
 });
 
-test('a checkpoint is also written once its seconds have passed, and tells what it took', async () => {
+test('a checkpoint is also written after checkpoint_seconds, and reports its duration', async () => {
   const slow = options('seconds', { checkpoint_steps: 1000, checkpoint_seconds: 1 });
   const records = await trainRecords(slow, (record) => {
     // Makes this step slow.
@@ -200,7 +200,7 @@ test('a checkpoint of other data or settings is not continued', async () => {
   assert.match(start.passedOver[0]!.reason, /other data or options, another base model/);
 });
 
-test('a checkpoint of another version is told and left alone, and costs the new run none of its own', async () => {
+test('a checkpoint of another version is reported and kept, and the new run keeps its checkpoints too', async () => {
   const checkpoints = path.join(root, 'version/checkpoints');
   // A checkpoint where versions without folders per attempt wrote it.
   const old = path.join(checkpoints, 'step-00000500');

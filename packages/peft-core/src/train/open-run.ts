@@ -21,7 +21,7 @@ import { BestModel } from './best-model.ts';
 import { makeFolder } from './checkpoints/durable-files.ts';
 import { CODE_VERSION } from './checkpoints/manifest.ts';
 import { evaluationAt, MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
-import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.ts';
+import { loadCheckpoint, type SkippedCheckpoint } from './checkpoints/read-checkpoint.ts';
 import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples, retrievesPairs } from './evaluation.ts';
 import { implementationHere } from './machine/implementation.ts';
@@ -57,7 +57,7 @@ export interface TrainingRun {
   readonly built: TrainProgram;
   /** Step of the checkpoint that the run continues; null when it starts from the beginning. */
   readonly resumedFrom: number | null;
-  readonly passedOver: PassedOver[];
+  readonly passedOver: SkippedCheckpoint[];
   readonly clock: StepClock;
   /** All measurements so far, including those before the run was resumed. */
   readonly log: MetricLog;
@@ -100,7 +100,7 @@ export async function openRun(
   const identity = identityOf(options, setup.data, { baseDigest, precision });
   const { layout } = built.model;
   if (checkpoints) await makeFolder(checkpoints.dir);
-  const { checkpoint, passedOver } = await adoptCheckpoint(
+  const { checkpoint, passedOver } = await loadCheckpoint(
     checkpoints?.candidates ?? [],
     layout,
     stateOf(training),
@@ -113,7 +113,7 @@ export async function openRun(
   const watch = new CurveWatch({
     totalSteps: plan.steps,
     warmupSteps: training.warmup_steps,
-    goesOn: Boolean(options.initialAdapter),
+    continues: Boolean(options.initialAdapter),
   });
   const start = checkpoint ? null : await startValues(built.model, base, { ...options, seed: training.seed });
   await built.program.write(

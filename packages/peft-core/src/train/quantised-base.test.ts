@@ -125,9 +125,9 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
     const training = { ...given.training, base_dtype: 'fp32' as const };
     const lossOf = async (merged: BaseModel) =>
       (await verifyAdapter({ ...given, training, base: merged, adapterDir })).baseLoss;
-    const ofTrained = await lossOf(trained);
+    const trainedLoss = await lossOf(trained);
     const live = done.verification!.loss;
-    assert.ok(Math.abs(ofTrained - live) < 1e-5, `${ofTrained} merged, ${live} trained`);
+    assert.ok(Math.abs(trainedLoss - live) < 1e-5, `${trainedLoss} merged, ${live} trained`);
     assert.ok(Math.abs((await lossOf(served)) - live) > 1e-4, 'the original weights are others');
 
     const input = [{ text: '3: 0' }];

@@ -52,7 +52,7 @@ test('the key and counter of a stateless op are those that TensorFlow computes w
   }
 });
 
-test('dropout draws from streams of its own', () => {
+test('dropout draws from separate streams', () => {
   const [draws, steps] = [64, 40];
   for (const seed of [0, 1, 42, 2 ** 31 - 1]) {
     const streams = new Set<string>();

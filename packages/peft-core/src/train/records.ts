@@ -5,7 +5,7 @@ import type { Advice } from './advice/advice.ts';
 import type { Sharing } from './advice/sharing.ts';
 import type { CheckpointCandidate } from './checkpoints/manifest.ts';
 import type { MetricSeries } from './checkpoints/metric-series.ts';
-import type { PassedOver } from './checkpoints/read-checkpoint.ts';
+import type { SkippedCheckpoint } from './checkpoints/read-checkpoint.ts';
 import type { WrittenCheckpoint } from './checkpoints/write-whole.ts';
 import type { Measurement, Metrics } from './evaluation.ts';
 import type { Requirements } from './precision.ts';
@@ -65,7 +65,7 @@ export interface BestEvaluation {
 }
 
 /** Trial of a sweep's record: the trial's number, from 1, and its own step. The record's step counts the steps of all trials. */
-export interface OfTrial {
+export interface TrialRef {
   trial: number;
   step: number;
 }
@@ -88,7 +88,7 @@ export type TrainRecord =
       /** Measurements up to that step; null if `resumedFrom` is. */
       series: MetricSeries | null;
       /** Newer candidates that could not be continued. */
-      passedOver: PassedOver[];
+      passedOver: SkippedCheckpoint[];
       precision: 'fp32' | 'bf16';
       sharing: Sharing;
       /** For a sweep: its trials, and in place of `series` the measurements of each trial, in order. */
@@ -112,9 +112,9 @@ export type TrainRecord =
       /** The objective's metrics that are measured in steps, by name; absent if there are none. */
       metrics?: Metrics;
       secondsRemaining: number;
-      ofTrial?: OfTrial;
+      trialRef?: TrialRef;
     }
-  | ({ type: 'evaluation'; step: number; ofTrial?: OfTrial } & Measurement)
+  | ({ type: 'evaluation'; step: number; trialRef?: TrialRef } & Measurement)
   /** The curve shows that an option was chosen badly. At most one of each kind; a resumed run repeats earlier ones. */
   | ({ type: 'advice' } & Advice)
   /** For a sweep, whenever a trial has reached a rung or is out. */

@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.ts';
 import {
-  type Arrangement,
+  type BatchLayout,
   cheapestOnStock,
   classWeightsOf,
   readTrainingData,
@@ -20,7 +20,7 @@ import { loadTokenizer } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
-import { asksForBest } from './best-model.ts';
+import { tracksBest } from './best-model.ts';
 import { implementationHere } from './machine/implementation.ts';
 import type { TrainOptions } from './records.ts';
 
@@ -73,12 +73,12 @@ export async function setUpTraining(
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
       'unknown_label',
-      `the adapter to go on from tells ${startLabels.length} classes apart (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
+      `the adapter to continue has ${startLabels.length} classes (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
       { param: 'training_file' },
     );
   const { name: objective, hasLabelSets = false } = objectiveFor(task, data.format, method);
-  const ofText = hasLabelSets ? { problem_type: 'multi_label_classification' } : {};
-  const config = data.labels ? { ...withLabels(base.config, data.labels), ...ofText } : base.config;
+  const problemType = hasLabelSets ? { problem_type: 'multi_label_classification' } : {};
+  const config = data.labels ? { ...withLabels(base.config, data.labels), ...problemType } : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   const { vocabularySize } = architecture;
@@ -101,7 +101,7 @@ export async function setUpTraining(
 }
 
 /** Kernels process a list of positions directly; `onStock` returns the best arrangement without them where prefixes may be shared. */
-function arrangementFor(whyNotShared: string | null, onStock: () => Arrangement): Arrangement {
+function arrangementFor(whyNotShared: string | null, onStock: () => BatchLayout): BatchLayout {
   const stock = implementationHere() === 'stock';
   if (whyNotShared === null) return stock ? onStock() : 'shared';
   return stock ? 'grid' : 'flat';
@@ -125,7 +125,7 @@ function unshareable(
 
 /** Only validation examples determine the best model and when to stop early. */
 function checkMeasured(training: TrainOptions['training'], { validation }: TrainingData): void {
-  const option = asksForBest(training);
+  const option = tracksBest(training);
   if (option === null || validation.length > 0) return;
   throw new GraftError(
     'invalid_training_option',

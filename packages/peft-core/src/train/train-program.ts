@@ -141,14 +141,14 @@ export const stateOf = ({ ema_decay: decay }: Pick<ResolvedTraining, 'ema_decay'
 ];
 
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
-  return asLongAsNeeded(spec, (varies) => trainProgram(spec, varies, eager));
+  return untilUnused(spec, (varies) => trainProgram(spec, varies, eager));
 }
 
 /**
  * Calls `build` for lists of positions as long as each batch needs, or for lists of the maximum length if a part of the model needs a
  * fixed length.
  */
-function asLongAsNeeded<T>(
+function untilUnused<T>(
   { implementation, grid }: Pick<TrainProgramSpec, 'implementation' | 'grid'>,
   build: (varies: boolean) => T,
 ): T {
@@ -367,7 +367,7 @@ export function buildEvaluationProgram(
     form: AttachmentForm;
   },
 ): EvaluationProgram {
-  return asLongAsNeeded(spec, (varies) => {
+  return untilUnused(spec, (varies) => {
     const builder = new ProgramBuilder();
     const model = declarePeftModel(
       ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),

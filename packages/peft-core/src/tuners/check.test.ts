@@ -90,7 +90,7 @@ refused('a norm is no target', { ...lora, target_modules: ['norm'] }, llama, [
   'target_modules',
   /not model\.norm \(norm\)/,
 ]);
-refused('an embedding has no bias of its own', { ...lora, target_modules: ['wte'], lora_bias: true }, gpt2, [
+refused('an embedding has no bias', { ...lora, target_modules: ['wte'], lora_bias: true }, gpt2, [
   'invalid_peft_config',
   'lora_bias',
   /transformer\.wte/,

@@ -67,8 +67,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   idle?(given: Record<string, unknown>): Fault[];
   /** The value of `learning_rate: "auto"`, for this base model if it is known. */
   learningRate(config: Config, model?: RatedModel): number;
-  /** Maximum multiple of that rate in a short run, given the multiple `ofData` (config/automatic-training.ts). Absent: `ofData`. */
-  mostOfRate?(config: Config, ofData: number): number;
+  /** Maximum multiple of that rate in a short run, given the multiple `dataFactor` (config/automatic-training.ts). Absent: `dataFactor`. */
+  maxRateFactor?(config: Config, dataFactor: number): number;
   /** Set if updates have two factors, and the second may have another learning rate: `rate` of a tuner's parameters. */
   hasRateGroups?: true;
   /** Fraction of a run's steps for the warmup of the learning rate. Absent: the default (config/automatic-training.ts). */
@@ -153,7 +153,7 @@ const NARROWEST = 256;
  */
 export function rateByWidth(times: number, model?: RatedModel): number {
   const exponent = model?.rateExponent;
-  const ofAll =
+  const fullTuningRate =
     exponent === undefined ? 2e-5 : 5e-5 * (2000 / Math.max(NARROWEST, model!.hiddenSize)) ** exponent;
-  return Number((times * ofAll).toPrecision(2));
+  return Number((times * fullTuningRate).toPrecision(2));
 }

@@ -9,7 +9,7 @@ for (const type of peftTypes) {
   const method = methods[type];
   const trials = Object.values(method.trials).map(({ options }) => options);
 
-  test(`${type}: stands in both lists under the name that its schema has, and has a folder of that name`, () => {
+  test(`${type}: is in both lists under the name in its schema, and has a folder of that name`, () => {
     assert.equal((method.schema.properties.peft_type as { const?: unknown }).const, type);
     const peft = parsePeftConfig({ peft_type: type, ...method.usual });
     assert.equal(methodOf(peft), method);

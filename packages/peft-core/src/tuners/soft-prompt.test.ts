@@ -65,7 +65,7 @@ for (const peft_type of ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING']) {
   });
   refused('a prompt that fills the context', { peft_type, num_virtual_tokens: 64 }, llama, {
     param: 'peft.num_virtual_tokens',
-    message: /64 leave no room for text: the base model's context is 64/,
+    message: /64 leave no position for text: the base model's context is 64/,
   });
   refused('a saved module that is not there', { peft_type, modules_to_save: ['classifier'] }, llama, {
     code: 'target_modules_not_found',
@@ -101,11 +101,11 @@ for (const [task_type, model] of [
       `PREFIX_TUNING does not go with ${task_type}.*the methods that put virtual tokens before the text can`,
     ),
   });
-const ofT5 = { ...prefix, task_type: 'SEQ_2_SEQ_LM' };
-test('PREFIX_TUNING: equal halves of a T5', () => check(ofT5, t5));
+const t5Prefix = { ...prefix, task_type: 'SEQ_2_SEQ_LM' };
+test('PREFIX_TUNING: equal halves of a T5', () => check(t5Prefix, t5));
 refused(
   'halves of a T5 that differ',
-  ofT5,
+  t5Prefix,
   { ...t5, num_decoder_layers: 3 },
   {
     code: 'unsupported_model',
@@ -115,7 +115,7 @@ refused(
 );
 refused(
   'heads of a T5 that are not as wide as the model',
-  ofT5,
+  t5Prefix,
   { ...t5, d_kv: 16 },
   {
     code: 'unsupported_model',

@@ -6,7 +6,7 @@ import { optionError } from '../schema/check-fields.ts';
 import { modulesToSave, taskType } from '../schema/schema-parts.ts';
 import { resolveModulesToSave } from './target-modules.ts';
 
-const ofTheModel = (description: string) =>
+const modelSize = (description: string) =>
   Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
     default: null,
     description: `${description} Filled in from the base model; another value is refused.`,
@@ -21,10 +21,10 @@ export const promptFields = {
     default: 20,
     description: 'Positions trained before every sequence. HF PEFT has no default.',
   }),
-  token_dim: ofTheModel('Width of one trained token.'),
-  num_transformer_submodules: ofTheModel('2 for encoder-decoder models, else 1.'),
-  num_attention_heads: ofTheModel('Attention heads; for a prefix those of the keys and values.'),
-  num_layers: ofTheModel('Transformer layers.'),
+  token_dim: modelSize('Width of one trained token.'),
+  num_transformer_submodules: modelSize('2 for encoder-decoder models, else 1.'),
+  num_attention_heads: modelSize('Attention heads; for a prefix those of the keys and values.'),
+  num_layers: modelSize('Transformer layers.'),
   modules_to_save: modulesToSave,
 };
 
@@ -75,7 +75,7 @@ export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes
   if (count >= model.maxPositions)
     throw optionError(
       'num_virtual_tokens',
-      `${count} leave no room for text: the base model's context is ${model.maxPositions}`,
+      `${count} leave no position for text: the base model's context is ${model.maxPositions}`,
     );
   resolveModulesToSave(config, model.modules);
 }
@@ -86,6 +86,6 @@ export function checkVirtualTokens(config: SoftPromptConfig, model: ModelOutline
   if (resolveModulesToSave(config, model.modules).includes(model.tokenEmbedding))
     throw optionError(
       'modules_to_save',
-      `${model.tokenEmbedding} cannot be trained beside virtual tokens: HF PEFT goes on using the untrained one`,
+      `${model.tokenEmbedding} cannot be trained beside virtual tokens: HF PEFT would keep using the untrained one`,
     );
 }

@@ -40,12 +40,12 @@ export function tokenTargets(
   const embedding = inputEmbedding(model);
   const tied = tiedModules(model);
   for (const { module, ids } of wanted) checkRows(module, ids, model, option);
-  const ofEmbedding = wanted.find(({ module }) => module === embedding);
-  const ofTied = wanted.filter(({ module }) => tied.includes(module));
+  const embeddingRows = wanted.find(({ module }) => module === embedding);
+  const tiedRows = wanted.filter(({ module }) => tied.includes(module));
   // A tied module that is listed with other rows is separated from the embedding, and so are all tied modules.
-  const apart = ofTied.some(({ ids }) => ids.join() !== ofEmbedding?.ids.join());
+  const apart = tiedRows.some(({ ids }) => ids.join() !== embeddingRows?.ids.join());
   return wanted
-    .filter(({ module }) => apart || !ofEmbedding || !tied.includes(module))
+    .filter(({ module }) => apart || !embeddingRows || !tied.includes(module))
     .map(({ module, ids }) => ({ module, ids, followers: module === embedding && !apart ? tied : [] }));
 }
 

@@ -4,7 +4,7 @@ import type { BaseModel, TensorSource } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
-import { Room } from './room.ts';
+import { ScratchBuffer } from './scratch-buffer.ts';
 import { type WeightGroup, weightGroups } from './stored-weights.ts';
 
 /**
@@ -74,12 +74,12 @@ async function writeGroups(
 
   async function* values(): AsyncGenerator<[string, TypedArray]> {
     if (withTable) yield [NF4_TABLE.name, nf4Table()];
-    const room = new Room();
+    const scratch = new ScratchBuffer();
     for (const { name, members, parts, pack } of groups) {
       const packed = await pack(
         tensors,
         members.map((member) => stored.get(member)!),
-        room,
+        scratch,
       );
       for (const [i, { suffix }] of parts.entries()) yield [name + suffix, packed[i]!];
     }

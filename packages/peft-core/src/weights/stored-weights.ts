@@ -9,7 +9,7 @@ import {
   type StoredWeight,
   storedWeights,
 } from './base-storage.ts';
-import type { Room } from './room.ts';
+import type { ScratchBuffer } from './scratch-buffer.ts';
 import { int8Form, nf4Form, plainForm, stackedForm, type WeightForm } from './weight-forms.ts';
 
 /** One or several frozen weights that are stored together. */
@@ -19,8 +19,8 @@ export interface WeightGroup {
   /** Parameter names. */
   members: string[];
   parts: StoredPart[];
-  /** The values of the parts, in order, from the base model's tensors of the members. They are valid until `room` is used again. */
-  pack(tensors: TensorSource, names: string[], room: Room): Promise<TypedArray[]>;
+  /** The values of the parts, in order, from the base model's tensors of the members. They are valid until `scratch` is used again. */
+  pack(tensors: TensorSource, names: string[], scratch: ScratchBuffer): Promise<TypedArray[]>;
   /** The members' weights, read from the parts' variables. */
   weights(variables: Variable[], nf4Table: Variable | null): FrozenWeight[];
 }
@@ -52,7 +52,7 @@ export function weightGroups(
       name: weight.name,
       members: [weight.name],
       parts: form.parts,
-      pack: (tensors, [name], room) => form.pack(tensors, name!, room),
+      pack: (tensors, [name], scratch) => form.pack(tensors, name!, scratch),
       weights: (variables, table) => [form.weight(variables, table)],
     });
   }

@@ -23,7 +23,7 @@ import { type Weight, weightValue } from '../nn/weight.ts';
 import { Random } from '../random.ts';
 import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
 import { dequantiseNf4, nf4Table, quantiseNf4 } from './quantise/nf4.ts';
-import { Room } from './room.ts';
+import { ScratchBuffer } from './scratch-buffer.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
 /** Whole blocks and a partial group; more than one group; a partial block and an odd number of weights; (in, out); two slices. */
@@ -74,7 +74,7 @@ async function runOn<O extends OutputTensors>(
     withComputation({ implementation }, () => body(form.weight(parts, table))),
   );
   const program = way === 'eager' ? builder.buildEager() : builder.build();
-  const packed = await form.pack(tensors, name, new Room());
+  const packed = await form.pack(tensors, name, new ScratchBuffer());
   await program.write([['table', nf4Table()]]);
   await program.write(parts.map((part, i): [string, TypedArray] => [part.name, packed[i]!]));
   const outputs = program.run(run, {});
@@ -139,7 +139,7 @@ test('a gradient passes through a quantised weight, forward and backward with th
   }
 });
 
-test('a head is taken in slices: the loss and its gradient are those of the whole', async () => {
+test('a head is computed in slices: the loss and its gradient are those of the whole', async () => {
   const [rows, vocabulary] = [5, shapes.head[0]!];
   const x = tf.randomUniform([rows, 64], -1, 1, 'float32', 9);
   const labels = tf.tensor1d([0, 65_535, 65_536, vocabulary - 1, 7], 'int32');

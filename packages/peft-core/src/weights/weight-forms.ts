@@ -6,14 +6,14 @@ import { elementCount } from '../tensors/tensor-source.ts';
 import { partsOf, SLICE_BYTES, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { packNf4, quantiseNf4 } from './quantise/nf4.ts';
-import type { Room } from './room.ts';
+import type { ScratchBuffer } from './scratch-buffer.ts';
 import { takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
 
 /** How a frozen weight is stored in a program: its variables, how they are filled, and how a layer reads the weight. */
 export interface WeightForm {
   parts: StoredPart[];
-  /** The values of the parts, in order, from the base model's tensor `name`. They are valid until `room` is used again. */
-  pack(tensors: TensorSource, name: string, room: Room): Promise<TypedArray[]>;
+  /** The values of the parts, in order, from the base model's tensor `name`. They are valid until `scratch` is used again. */
+  pack(tensors: TensorSource, name: string, scratch: ScratchBuffer): Promise<TypedArray[]>;
   /** The weight, read from the parts' variables. `nf4Table` is the program's look-up table. */
   weight(variables: Variable[], nf4Table: Variable | null): FrozenWeight;
 }
@@ -22,8 +22,8 @@ export interface WeightForm {
 export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): WeightForm {
   return {
     parts: partsOf({ shape, storage: dtype, transposed: false }),
-    pack: async (tensors, name, room) => {
-      const values = room.take(dtype, elementCount(shape));
+    pack: async (tensors, name, scratch) => {
+      const values = scratch.take(dtype, elementCount(shape));
       await readInto(values, tensors, name);
       return [values];
     },
@@ -50,8 +50,8 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   const form = plainForm([rows, width], dtype);
   return {
     parts: form.parts,
-    async pack(tensors: TensorSource, names: string[], room: Room): Promise<TypedArray[]> {
-      const values = room.take(dtype, rows * width);
+    async pack(tensors: TensorSource, names: string[], scratch: ScratchBuffer): Promise<TypedArray[]> {
+      const values = scratch.take(dtype, rows * width);
       let at = 0;
       for (const [i, name] of names.entries()) {
         const end = at + elementCount(shapes[i]!);
@@ -96,8 +96,8 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];
   return {
     parts: partsOf({ shape, storage: 'int8', transposed }),
-    async pack(tensors, name, room) {
-      const weights = await tensors.readFloat32(name, room.take('float32', elementCount(shape)));
+    async pack(tensors, name, scratch) {
+      const weights = await tensors.readFloat32(name, scratch.take('float32', elementCount(shape)));
       const { codes, scales } = quantiseInt8(weights, shape, transposed);
       return [codes, scales];
     },
@@ -136,8 +136,8 @@ function slicesOf(
 export function nf4Form(shape: number[]): WeightForm {
   return {
     parts: partsOf({ shape, storage: 'nf4', transposed: false }),
-    async pack(tensors, name, room) {
-      const weights = await tensors.readFloat32(name, room.take('float32', elementCount(shape)));
+    async pack(tensors, name, scratch) {
+      const weights = await tensors.readFloat32(name, scratch.take('float32', elementCount(shape)));
       return [packNf4(quantiseNf4(weights), weights.length)];
     },
     weight([packed], nf4Table) {

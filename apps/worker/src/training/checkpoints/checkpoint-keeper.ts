@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import {
   type CheckpointCandidate,
-  chooseKeepers,
+  chooseRetained,
   leaseFolder,
   removeOtherCheckpoints,
 } from '@graft/peft-core/checkpoints';
@@ -114,7 +114,7 @@ export class CheckpointKeeper {
    */
   async prune(step: number): Promise<{ step: number; reason: string }[]> {
     try {
-      const { kept, damaged, older } = await chooseKeepers(await this.#recorded());
+      const { kept, damaged, older } = await chooseRetained(await this.#recorded());
       // Without a valid one, keep even those that seem damaged.
       if (kept.length === 0) return [];
       const steps = [...damaged, ...older].map((candidate) => candidate.step);

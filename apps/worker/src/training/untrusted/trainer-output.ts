@@ -5,12 +5,12 @@ import {
   describeCheckpoint,
   folderOfStep,
   folderOfTrial,
+  InvalidCheckpoint,
   isCheckpointFile,
   isCheckpointFolder,
-  Unusable,
 } from '@graft/peft-core/checkpoints';
 import { GraftError } from '@graft/peft-core/config';
-import { checkWrittenAdapter, mostBytesOfAdapterFile } from '@graft/peft-core/files';
+import { checkWrittenAdapter, maxAdapterFileBytes } from '@graft/peft-core/files';
 import {
   type AdapterFile,
   copyUntrusted,
@@ -100,7 +100,7 @@ export class TrainerOutput {
       return { dir: to, ...described };
     } catch (error) {
       await removeBelow(dir, draft);
-      if (error instanceof Unusable)
+      if (error instanceof InvalidCheckpoint)
         throw trainerRefused(`its checkpoint of step ${step} is not whole`, error);
       throw error;
     }
@@ -114,7 +114,7 @@ export class TrainerOutput {
   async #copyAdapter(from: string): Promise<Copied> {
     const folder = join(this.#staging, `copy-${randomBytes(8).toString('hex')}`);
     const totalBytes = smallest + 8 * this.#baseBytes;
-    const files = await this.#copy(from, folder, { totalBytes, mostBytes: mostBytesOfAdapterFile });
+    const files = await this.#copy(from, folder, { totalBytes, mostBytes: maxAdapterFileBytes });
     try {
       await checkWrittenAdapter(
         folder,

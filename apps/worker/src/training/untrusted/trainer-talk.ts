@@ -88,7 +88,7 @@ export class TrainerTalk {
     if (!this.#started) return true;
     switch (record.type) {
       case 'step': {
-        const { step, totalSteps, tokens, ofTrial } = record;
+        const { step, totalSteps, tokens, trialRef } = record;
         // A sweep skips the steps of a trial that was stopped.
         const follows = this.#job.trials ? step > this.#step : step === this.#step + 1;
         const fits =
@@ -96,14 +96,16 @@ export class TrainerTalk {
           step <= totalSteps &&
           this.#isTotal(totalSteps) &&
           tokens >= this.#tokens &&
-          this.#isOfTrial(ofTrial);
+          this.#isCurrentTrial(trialRef);
         this.#step = step;
         this.#tokens = tokens;
         return !fits;
       }
       case 'evaluation': {
         const fits =
-          record.step === this.#step && record.step > this.#evaluation && this.#isOfTrial(record.ofTrial);
+          record.step === this.#step &&
+          record.step > this.#evaluation &&
+          this.#isCurrentTrial(record.trialRef);
         this.#evaluation = record.step;
         return !fits;
       }
@@ -183,7 +185,7 @@ export class TrainerTalk {
     return trials ? steps >= total && steps <= mostSteps : steps === total;
   }
 
-  #isOfTrial(of: ReportOf<'step'>['ofTrial']): boolean {
+  #isCurrentTrial(of: ReportOf<'step'>['trialRef']): boolean {
     const { trials } = this.#job;
     if (!trials) return of === undefined;
     return of !== undefined && of.trial >= 1 && of.trial <= trials.length;

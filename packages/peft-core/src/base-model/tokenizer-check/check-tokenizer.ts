@@ -4,17 +4,17 @@ import type { TokenizerFiles } from '../../text/tokenizer.ts';
 import { whyNotLinear } from './linear-pattern.ts';
 
 /** Maximum token id: ids are indices of tables. The largest vocabularies have a million tokens. */
-const mostIds = 1 << 22;
+const maxTokenId = 1 << 22;
 /** Maximum number of tokens outside the vocabulary; Gemma 3 has 6,400. */
-const mostAdded = 65_536;
+const maxAddedTokens = 65_536;
 /** In UTF-16 units. */
 const longestToken = 4_096;
 /** Maximum length of a chat template, in its own file or in the configuration; templates in practice have about 20,000 characters. */
 export const longestTemplate = 1 << 20;
 /** Maximum factor by which all steps of a normalizer together may lengthen a text. */
-const mostGrowth = 64;
+const maxGrowth = 64;
 /** Maximum number of tokens around a text, and of steps of a normalizer or pre-tokenizer. */
-const mostSteps = 256;
+const maxSteps = 256;
 /** Maximum length of a word in WordPiece, whose cost is quadratic in the length; models in practice have 100. */
 const longestWord = 1_000;
 
@@ -79,7 +79,8 @@ function checkVocabulary(vocab: Json, fail: Fail): void {
 
 /** Checks a Unigram vocabulary: entries `[token, score]`, whose index is the id. */
 function checkPieces(vocab: readonly unknown[], fail: Fail): void {
-  if (vocab.length > mostIds) throw fail(`model.vocab has ${vocab.length} tokens; ${mostIds} is the most`);
+  if (vocab.length > maxTokenId)
+    throw fail(`model.vocab has ${vocab.length} tokens; ${maxTokenId} is the most`);
   for (const [i, piece] of vocab.entries()) {
     const [token, score] = Array.isArray(piece) ? piece : [];
     if (typeof token !== 'string' || token.length > longestToken || !Number.isFinite(score))
@@ -88,8 +89,8 @@ function checkPieces(vocab: readonly unknown[], fail: Fail): void {
 }
 
 function checkMerges(merges: unknown, fail: Fail): void {
-  if (!Array.isArray(merges) || merges.length > mostIds)
-    throw fail(`model.merges is not a list of at most ${mostIds} pairs`);
+  if (!Array.isArray(merges) || merges.length > maxTokenId)
+    throw fail(`model.merges is not a list of at most ${maxTokenId} pairs`);
   for (const [i, merge] of merges.entries()) {
     const isPair =
       Array.isArray(merge) && merge.length === 2 && merge.every((each) => typeof each === 'string');
@@ -98,8 +99,8 @@ function checkMerges(merges: unknown, fail: Fail): void {
 }
 
 function checkAdded(added: unknown, fail: Fail): void {
-  if (!Array.isArray(added) || added.length > mostAdded)
-    throw fail(`added_tokens is not a list of at most ${mostAdded} tokens`);
+  if (!Array.isArray(added) || added.length > maxAddedTokens)
+    throw fail(`added_tokens is not a list of at most ${maxAddedTokens} tokens`);
   for (const [i, token] of added.entries()) {
     const name = `added_tokens[${i}]`;
     if (!isObject(token) || typeof token.content !== 'string') throw fail(`${name} has no content`);
@@ -109,8 +110,8 @@ function checkAdded(added: unknown, fail: Fail): void {
 }
 
 function checkId(id: unknown, name: () => string, fail: Fail): void {
-  if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < mostIds) return;
-  throw fail(`${name()} is ${show(id)}; ids are whole numbers from 0 to ${mostIds - 1}`);
+  if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < maxTokenId) return;
+  throw fail(`${name()} is ${show(id)}; ids are whole numbers from 0 to ${maxTokenId - 1}`);
 }
 
 function checkText(value: unknown, name: string, fail: Fail): void {
@@ -138,13 +139,13 @@ class StepChecker {
       return;
     }
     if (typeof value === 'number') {
-      if (!Number.isFinite(value) || Math.abs(value) > mostIds) throw this.#fail(`${name} is ${value}`);
+      if (!Number.isFinite(value) || Math.abs(value) > maxTokenId) throw this.#fail(`${name} is ${value}`);
       return;
     }
     if (typeof value !== 'object' || value === null) return;
-    if (++this.#steps > mostSteps * 16) throw this.#fail(`${name}: there are too many steps`);
-    if (Array.isArray(value) && value.length > mostSteps)
-      throw this.#fail(`${name} has ${value.length} entries; ${mostSteps} is the most`);
+    if (++this.#steps > maxSteps * 16) throw this.#fail(`${name}: there are too many steps`);
+    if (Array.isArray(value) && value.length > maxSteps)
+      throw this.#fail(`${name} has ${value.length} entries; ${maxSteps} is the most`);
     if (isObject(value)) this.#checkStep(name, value);
     for (const [key, inner] of Object.entries(value))
       this.check(Array.isArray(value) ? `${name}[${key}]` : `${name}.${key.slice(0, 64)}`, inner);
@@ -181,9 +182,9 @@ class StepChecker {
           ? 1 + prepend.length / 64
           : 1;
     this.#growth *= Math.max(1, longer);
-    if (this.#growth > mostGrowth)
+    if (this.#growth > maxGrowth)
       throw this.#fail(
-        `${name} makes texts more than ${mostGrowth} times as long, together with the steps before it`,
+        `${name} makes texts more than ${maxGrowth} times as long, together with the steps before it`,
       );
   }
 }

@@ -6,7 +6,7 @@
 const longestPattern = 4096;
 const deepestGroup = 8;
 /** Maximum number of sequences after expanding a pattern's groups. */
-const mostSequences = 2000;
+const maxSequences = 2000;
 /** Repetition above this number counts as unlimited. */
 const fewTimes = 64;
 
@@ -63,7 +63,7 @@ class PatternReader {
     const all: Sequence[] = [];
     do {
       all.push(...this.#row(depth));
-      if (all.length > mostSequences) throw new NotLinear('has too many alternatives');
+      if (all.length > maxSequences) throw new NotLinear('has too many alternatives');
     } while (this.#take('|'));
     return all;
   }
@@ -72,7 +72,7 @@ class PatternReader {
     let rows: Sequence[] = [[]];
     while (this.#at < this.#pattern.length && !'|)'.includes(this.#pattern[this.#at]!)) {
       const next = this.#term(depth);
-      if (rows.length * next.length > mostSequences) throw new NotLinear('has too many alternatives');
+      if (rows.length * next.length > maxSequences) throw new NotLinear('has too many alternatives');
       rows = rows.flatMap((row) => next.map((terms) => [...row, ...terms]));
     }
     return rows;

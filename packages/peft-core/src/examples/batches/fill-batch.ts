@@ -1,6 +1,6 @@
 import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
-import type { Arrangement, BatchPlan } from './plan-batches.ts';
+import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
 /** How sequences are mapped to positions of the grid. */
 export interface SequenceLayout {
@@ -13,8 +13,8 @@ export interface SequenceLayout {
   pooling: 'first' | 'last' | 'mean';
   /** Number of classes of texts that may have several. Absent: 0. */
   classes?: number;
-  /** Arrangement of a micro-batch's sequences. Absent: a grid. */
-  arrangement?: Arrangement;
+  /** BatchLayout of a micro-batch's sequences. Absent: a grid. */
+  arrangement?: BatchLayout;
 }
 
 /** Tokens of a grid, row-major, rows × tokens. */

@@ -50,7 +50,7 @@ export function packRows(
 }
 
 /** Places one sequence in each row, in the given order. */
-export function oneRowEach(sequences: ArrayLike<number>): { placements: Placement[]; rows: number } {
+export function unpackedRows(sequences: ArrayLike<number>): { placements: Placement[]; rows: number } {
   const placements = Array.from(sequences, (sequence, row) => ({ sequence, row, offset: 0, inputOffset: 0 }));
   return { placements, rows: placements.length };
 }

@@ -1,8 +1,8 @@
 import { permutation, Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { chooseGrid, type GridShape, LABEL_MULTIPLE, maximum, roundUp, sum } from './choose-grid.ts';
-import { gradientPositions, layFlat, type Piece } from './lay-flat.ts';
-import { oneRowEach, packRows } from './pack-rows.ts';
+import { gradientPositions, type Piece, packFlat } from './pack-flat.ts';
+import { packRows, unpackedRows } from './pack-rows.ts';
 import type { Shareable } from './shared-prefixes.ts';
 
 /** The properties of an example that planning needs. */
@@ -23,7 +23,7 @@ export interface ExampleSize {
  * `grid`: rows that sequences are packed into. `flat`: one list of positions. `shared`: a list in which common prefixes of a
  * micro-batch's sequences occur once. The choice changes results only by rounding.
  */
-export type Arrangement = 'grid' | 'flat' | 'shared';
+export type BatchLayout = 'grid' | 'flat' | 'shared';
 
 export interface BatchOptions {
   examples: readonly ExampleSize[];
@@ -37,7 +37,7 @@ export interface BatchOptions {
   seed: number;
   packing: boolean;
   maxSteps: number | null;
-  arrangement?: Arrangement;
+  arrangement?: BatchLayout;
 }
 
 /** When each example is trained on, and its place in the grid: a pure function of the options, so resuming needs only the step. */
@@ -155,7 +155,7 @@ function plan(
   const shareable = (sequence: number): Shareable =>
     examples[owners[sequence] as number]!.shareable ?? nothingToShare;
   const flat = (chosen: ArrayLike<number>) =>
-    layFlat(sequencesIn(chosen), own, arrangement === 'shared' ? shareable : null);
+    packFlat(sequencesIn(chosen), own, arrangement === 'shared' ? shareable : null);
   const lists = arrangement === 'grid' ? null : all.map(flat);
   const shape = {
     ...(lists
@@ -215,7 +215,7 @@ function plan(
         });
       }
       const sequences = sequencesIn(chosen);
-      const { placements } = packing ? packRows(sequences, widths, shape) : oneRowEach(sequences);
+      const { placements } = packing ? packRows(sequences, widths, shape) : unpackedRows(sequences);
       return placements.map(({ sequence, ...place }) => ({
         ...named(sequence),
         ...place,

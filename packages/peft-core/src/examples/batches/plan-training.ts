@@ -3,7 +3,7 @@ import type { TrainingExample } from '../training-example.ts';
 import { costOf, LABEL_MULTIPLE, roundUp } from './choose-grid.ts';
 import type { SequenceLayout } from './fill-batch.ts';
 import {
-  type Arrangement,
+  type BatchLayout,
   type BatchPlan,
   miniBatches,
   planBatches,
@@ -62,7 +62,7 @@ export function cheapestOnStock(
   examples: TrainingExample[],
   training: ResolvedTraining,
   layout: Omit<Arranged, 'arrangement'>,
-): Arrangement {
+): BatchLayout {
   const costs = (['grid', 'shared'] as const).map((arrangement) =>
     costOf(planTraining(examples, training, { ...layout, arrangement }).shape),
   );

@@ -17,7 +17,7 @@ export interface PrefixGroup {
 /** Minimum number of positions that a group must save: a prefix adds a segment, which has a cost too. */
 const leastSaved = 8;
 /** Maximum number of members in a group. */
-const mostMembers = 256;
+const maxMembers = 256;
 
 /**
  * Groups sequences with a common prefix so as to skip many positions: (members − 1) · length for each group. The result is the best
@@ -37,7 +37,7 @@ export function sharedPrefixes(sequences: readonly Shareable[]): PrefixGroup[] {
     saved[i] = saved[i - 1]!;
     begins[i] = i - 1;
     let length = Number.POSITIVE_INFINITY;
-    for (let j = i - 2; j >= 0 && i - j <= mostMembers; j--) {
+    for (let j = i - 2; j >= 0 && i - j <= maxMembers; j--) {
       length = Math.min(length, common[j + 1]!);
       if (length === 0) break;
       const whole = saved[j]! + (i - j - 1) * length;

@@ -15,10 +15,7 @@ export function encoderDecoderExample(
   const { repeatsBos = false } = options;
   const whole = tokenizer.withEos(tokenizer.encode(target, { specialTokens, repeatsBos, deadline }));
   if (whole.length === 0)
-    throw new BadExample(
-      'example_empty',
-      `has no token to learn: its target, ${show(target)}, comes to none`,
-    );
+    throw new BadExample('example_empty', `has no target tokens: its target, ${show(target)}, is empty`);
   const end = whole.slice(tokenizer.withoutEos(whole).length);
   const targets = Int32Array.from(reading.fit(whole, end, false));
   const ids = Int32Array.from([options.decoderStart!, ...targets.subarray(0, -1)]);

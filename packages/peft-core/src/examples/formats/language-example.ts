@@ -23,7 +23,7 @@ export const lengthThroughTargets = ({ labelled }: LabelledTokens): number => la
 export function languageExample(whole: LabelledTokens, reading: Reading, whyEmpty: string): Tokenized {
   const { ids, labelled } = whole;
   const last = lengthThroughTargets(whole);
-  if (last === 0) throw new BadExample('example_empty', `has no token to learn: ${whyEmpty}`);
+  if (last === 0) throw new BadExample('example_empty', `has no target tokens: ${whyEmpty}`);
   const kept = reading.kept(last);
   const end = kept === last ? last : labelled.lastIndexOf(1, kept - 1) + 1;
   if (end === 0) throw reading.tooLong(`${last}`);

@@ -68,14 +68,14 @@ class PairContrast implements FileCheck {
     if (this.#common.size > 0 || isTriangle) {
       throw new GraftError(
         'data_unfit_for_task',
-        'nothing can be learnt from these pairs: an anchor is told from the texts of other pairs, and any two of these have a text in common; add pairs of other texts, or a "negative" to each',
+        'these pairs have no negatives to train with: an anchor is compared with the texts of other pairs, and any two of these have a text in common; add pairs of other texts, or a "negative" to each',
         { param: 'training_file' },
       );
     }
     if (contrast === 'batch') return;
     throw new GraftError(
       'invalid_training_option',
-      'training.batch_size: is 1, and the pairs have no "negative", so that an anchor has no text to be told from and nothing is learnt; use 2 or more (automatic: 32), with training.mini_batch_size 1 where memory is short',
+      'training.batch_size: is 1, and the pairs have no "negative", so that an anchor has no negative to train with; use 2 or more (automatic: 32), with training.mini_batch_size 1 where memory is short',
       { param: 'training.batch_size' },
     );
   }

@@ -30,7 +30,7 @@ export const promptCompletion: DatasetFormat<'prompt_completion', PromptCompleti
     const { prompt, completion } = example;
     if (typeof reading.options.decoderStart === 'number')
       return [encoderDecoderExample(prompt, completion, reading, false)];
-    const why = 'its completion comes to no token after another';
+    const why = 'its completion has no token after another';
     return [languageExample(joinedTokens(example, reading), reading, why)];
   },
   prompt: ({ prompt, completion }) => prompt || completion,

@@ -82,7 +82,7 @@ test('each side has a line wherever there are two prompts; one prompt is for tra
   }
 });
 
-test('each class is on both sides where its share comes to an example', () => {
+test('each class is in both parts if its share is at least one example', () => {
   for (let validation_seed = 0; validation_seed < 50; validation_seed++) {
     const all = Array.from({ length: 48 }, (_, i) => ({ prompt: `text ${i}`, label: i % 8 }));
     const { training, validation } = parts(all, { validation_seed });
@@ -114,7 +114,7 @@ test('the side of a prompt is fixed by its SHA-256', () => {
 });
 const PLACE = 0.39903693689333153;
 
-test('the prompt is all before the first learnt answer, and of other lines what is asked', () => {
+test('the prompt is all before the first answer that is trained on, and of other lines the question', () => {
   const chat = (
     ...turns: [role: 'system' | 'user' | 'assistant', content: string, weight?: 0 | 1][]
   ): RawExample => ({
@@ -160,8 +160,8 @@ test('a split of many lines takes time in proportion to them', () => {
 });
 
 test('the overlap of two files is counted, and estimated where the first is too large to look up', () => {
-  const count = (training: Line[], validation: RawExample[], mostSlots?: number) => {
-    const counter = new OverlapCounter(mostSlots ? { mostSlots } : {});
+  const count = (training: Line[], validation: RawExample[], maxSlots?: number) => {
+    const counter = new OverlapCounter(maxSlots ? { maxSlots } : {});
     for (const line of training) counter.add(raw(line), 'training_file');
     for (const example of validation) counter.add(example, 'validation_file');
     return counter.overlap();

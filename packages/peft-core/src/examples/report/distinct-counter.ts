@@ -3,23 +3,23 @@ import { hash } from 'node:crypto';
 /** Initial number of slots; the table doubles when it is half full. */
 const FIRST_SLOTS = 2 ** 10;
 /** Maximum number of slots, of 12 bytes each: 96 MiB. At most half of them are used, for up to four million distinct texts. */
-const MOST_SLOTS = 2 ** 23;
+const MAX_SLOTS = 2 ** 23;
 
 /**
  * Counts distinct texts in bounded memory: exactly up to four million, beyond that by a sample (Wegman's adaptive
  * sampling) to about a tenth of a per cent. Texts are identified by 64 bits of their SHA-256.
  */
 export class DistinctCounter {
-  readonly #mostSlots: number;
+  readonly #maxSlots: number;
   #hashes = new BigUint64Array(FIRST_SLOTS);
   #lines = new Uint32Array(FIRST_SLOTS);
   #taken = 0;
   /** Only hashes that end with this many zero bits are kept. */
   #depth = 0n;
 
-  /** `mostSlots`: a power of two. */
-  constructor({ mostSlots = MOST_SLOTS }: { mostSlots?: number } = {}) {
-    this.#mostSlots = mostSlots;
+  /** `maxSlots`: a power of two. */
+  constructor({ maxSlots = MAX_SLOTS }: { maxSlots?: number } = {}) {
+    this.#maxSlots = maxSlots;
   }
 
   /** Adds the text of a line. Returns the first line with the same text, as far as known, or null. */
@@ -70,7 +70,7 @@ export class DistinctCounter {
 
   #makeRoom(): void {
     let slots = this.#hashes.length;
-    if (slots < this.#mostSlots) slots *= 2;
+    if (slots < this.#maxSlots) slots *= 2;
     else this.#depth++;
     const [hashes, lines] = [this.#hashes, this.#lines];
     this.#hashes = new BigUint64Array(slots);

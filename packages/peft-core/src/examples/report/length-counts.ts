@@ -1,7 +1,7 @@
 /** A line has at most 4 MiB, and only special tokens are shorter than a byte. */
-const MOST_LENGTH = 2 ** 22 + 2 ** 10;
+const MAX_LENGTH = 2 ** 22 + 2 ** 10;
 /** Maximum number of bars in a histogram. */
-const MOST_BINS = 24;
+const MAX_BINS = 24;
 
 export interface LengthSummary {
   min: number;
@@ -22,7 +22,7 @@ export class LengthCounts {
   #sum = 0;
 
   add(length: number): void {
-    const at = Math.min(length, MOST_LENGTH);
+    const at = Math.min(length, MAX_LENGTH);
     if (at >= this.#counts.length) {
       const larger = new Uint32Array(2 ** Math.ceil(Math.log2(at + 1)));
       larger.set(this.#counts);
@@ -75,12 +75,12 @@ export class LengthCounts {
   }
 }
 
-/** 1, 2 or 5 times a power of ten, so that `span` lengths need at most MOST_BINS bins. */
+/** 1, 2 or 5 times a power of ten, so that `span` lengths need at most MAX_BINS bins. */
 function niceWidth(span: number): number {
   for (let power = 1; ; power *= 10) {
     for (const step of [1, 2, 5]) {
       // A span that starts in the middle of a bin needs one more.
-      if (Math.ceil(span / (power * step)) < MOST_BINS) return power * step;
+      if (Math.ceil(span / (power * step)) < MAX_BINS) return power * step;
     }
   }
 }

@@ -5,7 +5,7 @@ import { contentOf, promptOf } from '../hold-out/prompt-place.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 
 /** Slots of 12 bytes each, in each of two tables: 48 MiB in total, for a million distinct prompts that are looked up exactly. */
-const MOST_SLOTS = 2 ** 21;
+const MAX_SLOTS = 2 ** 21;
 
 /** Counts the overlap of two files in bounded memory. The training file's examples must be added first. */
 export class OverlapCounter {
@@ -13,10 +13,10 @@ export class OverlapCounter {
   readonly #contents: DistinctCounter;
   #counts: { prompts: number; identical: number } | null = null;
 
-  /** `mostSlots`: a power of two. */
-  constructor({ mostSlots = MOST_SLOTS }: { mostSlots?: number } = {}) {
-    this.#prompts = new DistinctCounter({ mostSlots });
-    this.#contents = new DistinctCounter({ mostSlots });
+  /** `maxSlots`: a power of two. */
+  constructor({ maxSlots = MAX_SLOTS }: { maxSlots?: number } = {}) {
+    this.#prompts = new DistinctCounter({ maxSlots });
+    this.#contents = new DistinctCounter({ maxSlots });
   }
 
   add(example: RawExample, file: DataFile): void {

@@ -4,9 +4,9 @@ import { formatOf, type RawExample } from '../formats/formats.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 
 /** Maximum number of tokens shown per sequence. */
-const MOST_TOKENS = 512;
+const MAX_TOKENS = 512;
 /** Maximum number of characters of a token, and of a label. */
-const MOST_CHARACTERS = 200;
+const MAX_CHARACTERS = 200;
 
 export interface PreviewToken {
   id: number;
@@ -36,7 +36,7 @@ export interface ExamplePreview {
 export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: TrainingExample): ExamplePreview {
   const format = formatOf(raw.format);
   const shown = (role: PreviewSequence['role'], ids: readonly number[], learnt: (at: number) => boolean) => {
-    const texts = tokenTexts(tokenizer, ids, MOST_TOKENS);
+    const texts = tokenTexts(tokenizer, ids, MAX_TOKENS);
     const tokens = texts.map((text, at) => ({ id: ids[at]!, text, learnt: learnt(at) }));
     return { role, tokens, left_out: ids.length - tokens.length };
   };
@@ -44,12 +44,12 @@ export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: Traini
     if (!targets) return [shown('text', [...ids], () => false)];
     const isTarget = (at: number) => targets[at] !== undefined && targets[at] !== NO_TARGET;
     if (input) return [shown('input', [...input], () => false), shown('target', [...targets], isTarget)];
-    // A word's target is the class of its own token.
+    // A word's target is the class of the same token.
     if (format.targets === 'classes') return [shown('text', [...ids], isTarget)];
     // Position t predicts token t + 1, and the last token is only a target.
     return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1))];
   });
-  const label = format.shownLabel?.(raw).slice(0, MOST_CHARACTERS) ?? null;
+  const label = format.shownLabel?.(raw).slice(0, MAX_CHARACTERS) ?? null;
   return { line: raw.line, sequences, label };
 }
 
@@ -67,5 +67,5 @@ function tokenTexts(tokenizer: Tokenizer, ids: readonly number[], most: number):
 
 /** Shortens a text, replacing what Postgres cannot store: U+0000 and lone surrogates. */
 function cut(text: string): string {
-  return Buffer.from(text.slice(0, MOST_CHARACTERS).replaceAll('\0', '\ufffd')).toString();
+  return Buffer.from(text.slice(0, MAX_CHARACTERS).replaceAll('\0', '\ufffd')).toString();
 }

@@ -36,7 +36,7 @@ function shown({ tokens }: ExampleReport): string[] {
   );
 }
 
-test('a chat shows the assistant turns with their end as learnt, and nothing of what a weight leaves out', () => {
+test('a chat shows the assistant turns with their ends as targets, and no turn of weight 0', () => {
   const messages = [
     { role: 'user', content: 'hi' },
     { role: 'assistant', content: 'no', weight: 0 },
@@ -58,7 +58,7 @@ test('a character of several tokens is the text of its last token, and none wher
   assert.deepEqual(texts(`${'x'.repeat(510)}🚲`).slice(-3), ['x', '', '']);
 });
 
-test('prompts are not learnt, completions and texts are, but for the first token, which nothing predicts', () => {
+test('prompts are no targets; completions and texts are, except for the first token, which nothing predicts', () => {
   assert.deepEqual(shown(report('{"prompt":"ab","completion":"cd"}')), ['ab[c][d][</s>]']);
   assert.deepEqual(shown(report('{"text":"abc"}')), ['a[b][c][</s>]']);
 });
@@ -158,13 +158,13 @@ test('a preview shows three examples and the first 512 tokens of each', () => {
 
 describe('what is counted takes bounded room', () => {
   test('different texts are counted exactly up to a bound, and closely beyond it', () => {
-    const exact = new DistinctCounter({ mostSlots: 2 ** 12 });
+    const exact = new DistinctCounter({ maxSlots: 2 ** 12 });
     for (let i = 0; i < 2000; i++)
       for (let time = 0; time < 2; time++) exact.add(`text ${i}`, 2 * i + time + 1);
     assert.deepEqual([exact.count, exact.isExact], [2000, true]);
     assert.equal(exact.add('text 7', 9999), 15);
 
-    const sampled = new DistinctCounter({ mostSlots: 2 ** 14 });
+    const sampled = new DistinctCounter({ maxSlots: 2 ** 14 });
     for (let i = 0; i < 100_000; i++) sampled.add(`text ${i % 50_000}`, i + 1);
     assert.equal(sampled.isExact, false);
     assert.ok(Math.abs(sampled.count / 50_000 - 1) < 0.05, `${sampled.count}`);

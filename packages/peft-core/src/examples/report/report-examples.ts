@@ -1,4 +1,4 @@
-import { mostSeqLength } from '../../config/index.ts';
+import { seqLengthLimit } from '../../config/index.ts';
 import { type ErrorDetail, GraftError } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
@@ -14,9 +14,9 @@ import { type ExamplePreview, previewOf } from './preview.ts';
 /** Number of examples that are shown as tokens. */
 const PREVIEWS = 3;
 /** Maximum number of lines of one kind, such as duplicates, that are listed. */
-const MOST_LISTED = 100;
+const MAX_LISTED = 100;
 /** Maximum number of characters in the message about a line. */
-const MOST_MESSAGE = 500;
+const MAX_MESSAGE = 500;
 const NEWLINE = 0x0a;
 
 /** Report on a data file, as sent to clients. Lists of lines have at most a hundred entries; counts cover all. */
@@ -83,7 +83,7 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
     if (model) tokens ??= new TokenCounter(model, raw.format, onBadLine);
     const { line, ...content } = raw;
     const first = distinct.add(JSON.stringify(content), line);
-    if (first !== null && repeated.length < MOST_LISTED) repeated.push({ line, first_line: first });
+    if (first !== null && repeated.length < MAX_LISTED) repeated.push({ line, first_line: first });
     tokens?.add(raw);
   }, onBadLine);
 
@@ -136,7 +136,7 @@ class TokenCounter {
     const outline = outlineFor(config, format);
     this.#tokenizer = tokenizer;
     this.#task = outline.task;
-    this.#maxSeqLength = maxSeqLength ?? mostSeqLength({ contextLength: outline.maxPositions });
+    this.#maxSeqLength = maxSeqLength ?? seqLengthLimit({ contextLength: outline.maxPositions });
     const { vocabularySize, decoderStart = null } = outline;
     this.#examples = new ExampleTokenizer(
       tokenizer,
@@ -151,14 +151,14 @@ class TokenCounter {
     const example = this.#examples.tokenize(raw);
     if (!example) return;
     const special = this.#examples.counts.special_tokens - before;
-    if (special > 0 && this.#special.length < MOST_LISTED)
+    if (special > 0 && this.#special.length < MAX_LISTED)
       this.#special.push({ line: raw.line, count: special });
     const length = lengthOf(raw.format, example);
     this.#total += example.tokens;
     this.#lengths.add(length);
     for (const { targets = [] } of example.sequences)
       for (const target of targets) if (target !== NO_TARGET) this.#learnt++;
-    if (length > this.#maxSeqLength && this.#tooLong.length < MOST_LISTED)
+    if (length > this.#maxSeqLength && this.#tooLong.length < MAX_LISTED)
       this.#tooLong.push({ line: raw.line, tokens: length });
     if (this.#preview.length < PREVIEWS) this.#preview.push(previewOf(this.#tokenizer, raw, example));
   }
@@ -209,5 +209,5 @@ function badLinesOf(end: () => unknown): GraftError | null {
 
 /** Shortens a message and replaces what Postgres cannot store: messages may quote U+0000 and lone surrogates from users' text. */
 function told(message: string): string {
-  return Buffer.from(message.slice(0, MOST_MESSAGE).replaceAll('\0', '\\u0000')).toString();
+  return Buffer.from(message.slice(0, MAX_MESSAGE).replaceAll('\0', '\\u0000')).toString();
 }

@@ -10,7 +10,7 @@ import { withComputation } from '../../nn/computation.ts';
 import { Random } from '../../random.ts';
 import { BLOCK } from '../block-pool.ts';
 import { rowsOf } from '../step.ts';
-import { cardAttention, MOST_BYTES } from './card-attention.ts';
+import { cardAttention, MAX_BYTES } from './card-attention.ts';
 import { clear, declareCardCaches } from './card-cache.ts';
 
 const [heads, kvHeads, headSize, stride] = [6, 2, 8, 3];
@@ -31,7 +31,7 @@ const floats = (...shape: number[]) => ({
 const wide = { q: heads * headSize, k: kvHeads * headSize, v: kvHeads * headSize };
 
 for (const { name, most, reach, rotated, biased } of [
-  { name: 'all at once', most: MOST_BYTES, reach: null, rotated: true, biased: false },
+  { name: 'all at once', most: MAX_BYTES, reach: null, rotated: true, biased: false },
   { name: 'one after the other', most: { keys: 1, scores: 1 }, reach: null, rotated: true, biased: false },
   {
     name: 'two at a time, in a window',

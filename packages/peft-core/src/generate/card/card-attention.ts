@@ -8,7 +8,7 @@ import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
 
 /** Maximum bytes computed at a time: keys that are read (and as much for values), and scores. */
-export const MOST_BYTES = { keys: 256 << 20, scores: 128 << 20 };
+export const MAX_BYTES = { keys: 256 << 20, scores: 128 << 20 };
 
 /** Positions to read: blocks `(S, T / BLOCK)` int32, of which the first `lengths` `(S)` int32 positions are valid. */
 export interface ReadBlocks {
@@ -32,7 +32,7 @@ export function cardAttention(
   caches: CardCaches,
   kvHeads: number,
   grid: CardGrid,
-  most = MOST_BYTES,
+  most = MAX_BYTES,
 ): RuntimeOptions['attend'] {
   const { sequences, positions, places, memory } = grid;
   const written = rowsOfPlaces(places, kvHeads);
@@ -83,7 +83,7 @@ function attendInParts(
     rows,
     mask,
     most,
-  }: { queries: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor; most: typeof MOST_BYTES },
+  }: { queries: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor; most: typeof MAX_BYTES },
 ): tf.Tensor {
   const n = queries.shape[0]! / sequences;
   const tokens = rows.shape[2]!;

@@ -43,7 +43,7 @@ export const bytesOfPosition = (
 
 /** The rows `(N · kvHeads)` int64 of positions at `places` `(N)` int32 in the cache. */
 export function rowsOfPlaces(places: tf.Tensor, kvHeads: number): tf.Tensor {
-  return tf.reshape(ofHeads(tf.reshape(cast(places, 'int64'), [-1, 1]), [1, kvHeads], kvHeads), [-1]);
+  return tf.reshape(rowsByHead(tf.reshape(cast(places, 'int64'), [-1, 1]), [1, kvHeads], kvHeads), [-1]);
 }
 
 /**
@@ -57,7 +57,7 @@ export function rowsOfBlocks(blocks: tf.Tensor, lengths: tf.Tensor, kvHeads: num
   const places = tf.reshape(int64('AddV2', starts, countedUpTo(BLOCK, [1, 1, BLOCK])), [sequences, tokens]);
   const isThere = withinLengths(lengths, tokens);
   const known = rawOp('SelectV2', [], [isThere, places, tf.scalar(0, 'int32')])[0]!;
-  return ofHeads(tf.reshape(known, [sequences, 1, tokens]), [1, kvHeads, 1], kvHeads);
+  return rowsByHead(tf.reshape(known, [sequences, 1, tokens]), [1, kvHeads, 1], kvHeads);
 }
 
 /** `(S, tokens)` bool: whether a position is one of the first `lengths` `(S)` int32. */
@@ -67,7 +67,7 @@ export function withinLengths(lengths: tf.Tensor, tokens: number): tf.Tensor {
 }
 
 /** `places · kvHeads + head`, with heads along the axis of `shape` that is not 1. */
-function ofHeads(places: tf.Tensor, shape: number[], kvHeads: number): tf.Tensor {
+function rowsByHead(places: tf.Tensor, shape: number[], kvHeads: number): tf.Tensor {
   return int64('AddV2', int64('Mul', places, kvHeads), countedUpTo(kvHeads, shape));
 }
 

@@ -3,7 +3,13 @@ import { exactly, withComputation } from '../../nn/computation.ts';
 import { encodedInput } from '../../peft-model/encoded-input.ts';
 import { adapterTensors, type PeftModel } from '../../peft-model/peft-model.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
-import { type AskedPiece, type ChoosingFunctions, type Piece, rowsOf, type ServingLimits } from '../step.ts';
+import {
+  type ChoosingFunctions,
+  type Piece,
+  type PieceToSample,
+  rowsOf,
+  type ServingLimits,
+} from '../step.ts';
 import { cardAttention } from './card-attention.ts';
 import { type CardCaches, rowsOfPlaces } from './card-cache.ts';
 import {
@@ -47,7 +53,7 @@ const modes = ['greedy', 'whole', 'filtered'] as const;
 
 /** A part of a sequence on a grid: at most `stride` of its positions. */
 interface Part {
-  piece: AskedPiece;
+  piece: PieceToSample;
   ids: readonly number[];
   start: number;
   /** How to choose the token after its last position; null if none is chosen. */
@@ -219,7 +225,7 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
       const note = (all: readonly Part[], found: (Chosen | null)[]) => {
         for (const [i, one] of found.entries()) if (one) chosen.set(all[i]!.piece, one);
       };
-      const wholeOf = (piece: AskedPiece): Part => ({ piece, ...piece });
+      const wholeOf = (piece: PieceToSample): Part => ({ piece, ...piece });
       const prompts = pieces.filter(({ ids }) => ids.length > 1);
       for (const stride of STRIDES) {
         const own = prompts.filter(({ ids }) => ids.length <= STRIDES[0] === (stride === STRIDES[0]));
@@ -282,7 +288,7 @@ function likelyOf(asks: readonly TokenAsk[]): number {
   return most > 0 ? Math.max(20, most) : most;
 }
 
-function partsOf(piece: AskedPiece, stride: number): Part[] {
+function partsOf(piece: PieceToSample, stride: number): Part[] {
   const { ids, start, ask } = piece;
   return Array.from({ length: Math.ceil(ids.length / stride) }, (_, i) => {
     const own = ids.slice(i * stride, (i + 1) * stride);

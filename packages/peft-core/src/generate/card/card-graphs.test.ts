@@ -10,10 +10,10 @@ import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
 import { type GenerateRequest, openGenerator } from '../generator.ts';
-import type { AskedPiece } from '../step.ts';
+import type { PieceToSample } from '../step.ts';
 import type { PlacedAdapter } from '../update-arena.ts';
+import { workspaceBytes } from './card-budget.ts';
 import { buildCardProgram } from './card-program.ts';
-import { workspaceBytes } from './card-room.ts';
 
 const at = tempFolder();
 const ROWS = 4;
@@ -48,7 +48,7 @@ function checkStep(fn: RecordedFunction): void {
   );
 }
 
-test('a step fetches ids alone, and the likeliest tokens where they are asked for', async () => {
+test('a step fetches only ids, and the likeliest tokens if requested', async () => {
   await writeTinyModel(at('model'));
   const base = await openBaseModel(at('model'));
   const functions = await recordFunctions(() =>
@@ -106,7 +106,7 @@ async function stepsOf(architecture: Architecture, storage: BaseStorage): Promis
     logprobs: 20,
   };
   const updates: PlacedAdapter & { begin: number; size: number } = { begin: 0, size: 16, users: 1 };
-  const pieceOf = (start: number, count: number): AskedPiece => ({
+  const pieceOf = (start: number, count: number): PieceToSample => ({
     ids: Array.from({ length: count }, (_, i) => i),
     start,
     updates,
@@ -116,8 +116,8 @@ async function stepsOf(architecture: Architecture, storage: BaseStorage): Promis
   });
   const functions = await recordFunctions(() =>
     layingOutFor('gpu', async () => {
-      const room = { blocks: 300, updateBytes: 4e7 };
-      const { program, shared } = buildCardProgram(architecture, limits, storage, room);
+      const budget = { blocks: 300, updateBytes: 4e7 };
+      const { program, shared } = buildCardProgram(architecture, limits, storage, budget);
       const { model } = (await shared())!;
       if (!('choose' in model)) throw new Error('the model chooses nothing');
       // The graphs are built before the run fails because the weights are missing.

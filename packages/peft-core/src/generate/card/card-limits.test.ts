@@ -73,7 +73,7 @@ test('prompts of 1 to 5,000 tokens, at once and in any pieces', async () => {
   assert.deepEqual(await onCard(limits, all), expected);
 });
 
-test('a cache that holds one, stop strings, and answers that are given up', async () => {
+test('a cache for one answer, stop strings, and aborted answers', async () => {
   const limits = { context: 160, rows: 8, cacheBytes: 1 };
   const asked = Array.from({ length: 8 }, (_, seed) => ({
     prompt: 'b'.repeat(140),

@@ -8,9 +8,9 @@ import { declareWeights } from '../../weights/stored-weights.ts';
 import type { AnsweringModel, GenerationProgram } from '../answering-program.ts';
 import { RESERVED } from '../block-pool.ts';
 import { type ModelFunctions, rowsOf, type ServingLimits } from '../step.ts';
+import type { CardBudget } from './card-budget.ts';
 import { clear, declareCardCaches, rowsOfPlaces } from './card-cache.ts';
 import { type CardParts, cardFunctions, PROMPT_POSITIONS } from './card-functions.ts';
-import type { CardRoom } from './card-room.ts';
 import { KeptLogits } from './kept-logits.ts';
 import { bytesOfLane, LaneArena } from './lane-arena.ts';
 
@@ -19,13 +19,13 @@ export function buildCardProgram(
   architecture: Architecture,
   limits: ServingLimits,
   storage: BaseStorage,
-  room: CardRoom,
+  budget: CardBudget,
 ): GenerationProgram {
   const precision = storage === 'float32' ? 'fp32' : 'bf16';
   const dtype = precision === 'fp32' ? 'float32' : 'bfloat16';
   const builder = new ProgramBuilder();
   const weights = declareWeights(builder, architecture, storage, true);
-  const blocks = RESERVED.count + room.blocks;
+  const blocks = RESERVED.count + budget.blocks;
   const caches = declareCardCaches(builder, architecture, blocks, dtype);
   const empty = builder.function('empty', {}, () => {
     for (const { keys, values } of caches) for (const variable of [keys, values]) clear(variable);
@@ -49,8 +49,8 @@ export function buildCardProgram(
     clear: () => void program.run(empty, {}),
     attach: (peft) => attach(peft, null),
     async shared() {
-      if (architecture.encoder || room.updateBytes < bytesOfLane(architecture, dtype)) return null;
-      const arena = new LaneArena(builder, program, architecture, { bytes: room.updateBytes, dtype });
+      if (architecture.encoder || budget.updateBytes < bytesOfLane(architecture, dtype)) return null;
+      const arena = new LaneArena(builder, program, architecture, { bytes: budget.updateBytes, dtype });
       return { arena, model: attach(null, arena) };
     },
   };

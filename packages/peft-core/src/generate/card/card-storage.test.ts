@@ -12,7 +12,7 @@ import { fileTensorsFor } from '../../tuners/check.ts';
 import { dequantised } from '../../weights/dequantised.ts';
 import { type Generator, openGenerator } from '../generator.ts';
 import type { ServingLimits } from '../step.ts';
-import { cardRoom } from './card-room.ts';
+import { cardBudget } from './card-budget.ts';
 
 const at = tempFolder();
 let base: BaseModel;
@@ -79,7 +79,7 @@ for (const dtype of ['int8', 'nf4'] as const)
     if (dtype === 'nf4') assert.ok(byQuantising > 10 * ROUNDED, `quantising changes ${byQuantising}`);
   });
 
-test('where bf16 does not fit, the base is held as the adapter that is asked for has learnt on it', async () => {
+test('if bf16 does not fit, the base is held in the storage that the requested adapter was trained on', async () => {
   await writeTinyModel(at('deep'), { num_hidden_layers: 32 });
   const deep = await openBaseModel(at('deep'));
   const peft = parsePeftConfig({ peft_type: 'LORA', r: 2, target_modules: ['q_proj'] });
@@ -97,7 +97,7 @@ test('where bf16 does not fit, the base is held as the adapter that is asked for
   const architecture = architectureFor(deep.modelType, deep.config);
   const fits = (memoryBytes: number) => {
     try {
-      cardRoom(architecture, { ...limits, memoryBytes }, 'int8');
+      cardBudget(architecture, { ...limits, memoryBytes }, 'int8');
       return true;
     } catch {
       return false;

@@ -28,33 +28,37 @@ before(async () => {
 });
 after(() => bench.close());
 
-interface Said {
+interface Answer {
   ids: number[];
   text: string;
   likely: (LikelyTokens | undefined)[];
   finishReason: string;
 }
 
-async function sayOf(generator: Generator, request: GenerateRequest): Promise<Said> {
-  const said: Said = { ids: [], text: '', likely: [], finishReason: '' };
+async function answer(generator: Generator, request: GenerateRequest): Promise<Answer> {
+  const answered: Answer = { ids: [], text: '', likely: [], finishReason: '' };
   const tokens = generator.generate(request);
   for (;;) {
     const next = await tokens.next();
-    if (next.done) return { ...said, finishReason: next.value.finishReason };
-    said.ids.push(next.value.tokenId);
-    said.likely.push(next.value.likely);
-    said.text += next.value.text;
+    if (next.done) return { ...answered, finishReason: next.value.finishReason };
+    answered.ids.push(next.value.tokenId);
+    answered.likely.push(next.value.likely);
+    answered.text += next.value.text;
   }
 }
 
 type Options = Omit<GeneratorOptions, 'base'>;
-async function answersOf(options: Options, requests: GenerateRequest[], together: boolean): Promise<Said[]> {
+async function answersOf(
+  options: Options,
+  requests: GenerateRequest[],
+  together: boolean,
+): Promise<Answer[]> {
   const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16, ...options });
   try {
-    if (together) return await Promise.all(requests.map((request) => sayOf(generator, request)));
-    const all: Said[] = [];
+    if (together) return await Promise.all(requests.map((request) => answer(generator, request)));
+    const all: Answer[] = [];
     for (const [i, request] of requests.entries())
-      all.push(await sayOf(generator, { ...request, team: `${i}` }));
+      all.push(await answer(generator, { ...request, team: `${i}` }));
     return all;
   } finally {
     await generator.close();
@@ -64,7 +68,7 @@ async function answersOf(options: Options, requests: GenerateRequest[], together
 const onCard = (options: Options, requests: GenerateRequest[], together: boolean) =>
   layingOutFor('gpu', () => answersOf({ baseDtype: 'fp32', ...options }, requests, together));
 
-function same(found: Said[], expected: Said[]): void {
+function same(found: Answer[], expected: Answer[]): void {
   for (const [i, { likely, ...rest }] of expected.entries()) {
     const { likely: ownLikely, ...own } = found[i]!;
     assert.deepEqual(own, rest, `answer ${i}`);

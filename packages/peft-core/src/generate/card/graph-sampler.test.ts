@@ -86,7 +86,7 @@ for (const vocabulary of [40, 5000])
     }
   });
 
-test('a nucleus that is wider than what was sorted is told from one that just fits', () => {
+test('a nucleus wider than the sorted candidates is distinguished from one that just fits', () => {
   const logits = new Float32Array(1000).fill(-20).fill(1, 0, CANDIDATES);
   const ask = { ...plain, temperature: 1, topP: 0.99, uniform: 0.5, ids: [] };
   const fitting = choose([logits], [ask]).tokens.data[0]!;
@@ -94,7 +94,7 @@ test('a nucleus that is wider than what was sorted is told from one that just fi
   assert.equal(choose([logits.with(CANDIDATES, 1)], [{ ...ask, topP: 0.999 }]).tokens.data[0], WIDE);
 });
 
-test('logits that are not finite are told, beside others', () => {
+test('logits that are not finite are reported, beside others', () => {
   for (const bad of [NaN, Infinity, -Infinity])
     for (const way of ways) {
       const good = Float32Array.from({ length: 30 }, (_, i) => Math.sin(i));
@@ -105,7 +105,7 @@ test('logits that are not finite are told, beside others', () => {
     }
 });
 
-test('log-probabilities are of the logits before everything that is asked for', () => {
+test('log-probabilities are of the logits before all sampling options', () => {
   const logits = Float32Array.from({ length: 50 }, (_, i) => 5 * Math.cos(i * i));
   const ask = { ...plain, temperature: 0.5, uniform: 0.9, repetitionPenalty: 1.5, ids: [7, 9] };
   const { tokens, logprobs, topIds, topLogprobs } = choose([logits], [ask], 50, 3);

@@ -99,15 +99,15 @@ test('no text has fewer tokens than its bytes allow', async () => {
 
 test('a tokenizer that leaves text out, or makes one token of any of it, can have any text of none', () => {
   const { model } = byteLevel;
-  const { A: _, ...noA } = model.vocab;
-  const ofA = { ...byteLevel, model: { ...model, vocab: noA } };
+  const { A: _, ...vocabWithoutA } = model.vocab;
+  const withoutA = { ...byteLevel, model: { ...model, vocab: vocabWithoutA } };
   const split = (behavior: string) => ({
     type: 'Sequence',
     pretokenizers: [{ type: 'Split', pattern: { Regex: ' ' }, behavior }, byteLevel.pre_tokenizer],
   });
   for (const json of [
-    { ...ofA, normalizer: { type: 'NFC' } },
-    { ...ofA, model: { ...ofA.model, unk_token: 'aa' } },
+    { ...withoutA, normalizer: { type: 'NFC' } },
+    { ...withoutA, model: { ...withoutA.model, unk_token: 'aa' } },
     { ...byteLevel, normalizer: { type: 'NFKC' } },
     { ...byteLevel, normalizer: { type: 'Strip' } },
     { ...byteLevel, normalizer: { type: 'Replace', pattern: { Regex: ' +' }, content: ' ' } },
@@ -123,5 +123,5 @@ test('a tokenizer that leaves text out, or makes one token of any of it, can hav
     assert.equal(fewestOf(filesOf(json)), 0, JSON.stringify(json).slice(0, 200));
   assert.equal(fewestOf(filesOf(byteLevel, { remove_space: true })), 0);
   assert.equal(fewestOf(filesOf({ ...byteLevel, pre_tokenizer: split('Isolated') })), 6000);
-  assert.equal(fewestTokensBy(filesOf(ofA))('Aa'.repeat(42_000)), 6000, 'what it lacks is left out');
+  assert.equal(fewestTokensBy(filesOf(withoutA))('Aa'.repeat(42_000)), 6000, 'what it lacks is left out');
 });

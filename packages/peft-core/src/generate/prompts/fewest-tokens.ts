@@ -33,7 +33,7 @@ const nfcShrinks = 3;
  * is 0 if there is no such maximum: for tokenizers that drop parts of a text, or that encode any unknown word as one token.
  */
 export function fewestTokensBy(files: TokenizerFiles): (text: string) => number {
-  const most = mostBytes(files);
+  const most = maxTokenBytes(files);
   if (most === null) return () => 0;
   const { perToken, isLacking } = most;
   return (text) => {
@@ -52,13 +52,13 @@ function keptBytes(text: string, isLacking: Uint8Array): number {
   return kept;
 }
 
-interface MostBytes {
+interface TokenBytes {
   perToken: number;
   /** By byte; null if the vocabulary has all bytes of UTF-8. */
   isLacking: Uint8Array | null;
 }
 
-function mostBytes({ tokenizerJson, tokenizerConfig }: TokenizerFiles): MostBytes | null {
+function maxTokenBytes({ tokenizerJson, tokenizerConfig }: TokenizerFiles): TokenBytes | null {
   const { model, normalizer, pre_tokenizer, added_tokens = [] } = tokenizerJson as TokenizerJson;
   if (tokenizerConfig?.remove_space || tokenizerConfig?.do_lowercase_and_remove_accent) return null;
   if (model?.type !== 'BPE' || !model.vocab) return null;
@@ -86,8 +86,8 @@ function mostBytes({ tokenizerJson, tokenizerConfig }: TokenizerFiles): MostByte
   // A byte-level token has a character for each byte; others have their text, in which the substitute for a space is longer than a space.
   const bytesOf = (token: string) => (isByteLevel ? token.length : Buffer.byteLength(token));
   const longest = Object.keys(vocab).reduce((most, token) => Math.max(most, bytesOf(token)), 1);
-  const ofAdded = added_tokens.map(({ content }) => Buffer.byteLength(content));
-  const perToken = ofAdded.reduce((most, length) => Math.max(most, length), longest) * shrinks;
+  const addedBytes = added_tokens.map(({ content }) => Buffer.byteLength(content));
+  const perToken = addedBytes.reduce((most, length) => Math.max(most, length), longest) * shrinks;
   return { perToken, isLacking: lacks ? isLacking : null };
 }
 

@@ -111,7 +111,7 @@ test('one that takes too long is refused, those after it are read, and none bloc
   assert.ok('refusal' in answer);
   assert.deepEqual([answer.refusal.code, answer.tokens], ['prompt_not_tokenized', 7999]);
   assert.match(answer.refusal.message, /^tokenising the prompt takes longer than 0.2 s; send a shorter one/);
-  assert.ok(turns > 1, 'the event loop went on');
+  assert.ok(turns > 1, 'the event loop kept running');
   const after = await next;
   assert.ok('ids' in after && after.ids.length === 5000, 'by a new thread');
 });

@@ -5,7 +5,7 @@ import { FairRows, type Owned } from '../fair-rows.ts';
 import { fewestTokensBy } from './fewest-tokens.ts';
 import type { PromptAnswer, PromptCall } from './prompt-thread.ts';
 import {
-  mostTokens,
+  maxPromptTokens,
   type Prompt,
   type PromptLimits,
   type PromptRules,
@@ -141,7 +141,7 @@ export class PromptReader {
 
   /** Whether the prompt is rejected for its length alone, which only requires counting its bytes. */
   #isTooLong(prompt: Prompt, limits: PromptLimits): boolean {
-    return 'prompt' in prompt && this.#rules.fewestTokens(prompt.prompt) > mostTokens(limits);
+    return 'prompt' in prompt && this.#rules.fewestTokens(prompt.prompt) > maxPromptTokens(limits);
   }
 
   async #load(): Promise<void> {
@@ -170,7 +170,7 @@ export class PromptReader {
       const message = `tokenising the prompt takes ${limit}; send a shorter one, or one with spaces or line ends between its words`;
       return {
         refusal: { code: 'prompt_not_tokenized', message },
-        tokens: mostTokens(call.limits),
+        tokens: maxPromptTokens(call.limits),
       };
     }
   }

@@ -53,7 +53,8 @@ export function unitsOf(prompt: Prompt): number {
 }
 
 /** Maximum number of tokens in a prompt: at least one position is left for the answer. */
-export const mostTokens = ({ context, leading }: PromptLimits): number => Math.max(0, context - leading - 1);
+export const maxPromptTokens = ({ context, leading }: PromptLimits): number =>
+  Math.max(0, context - leading - 1);
 
 /**
  * The tokens of a prompt that leaves at least one position for the answer. Otherwise rejects it with `context_length_exceeded`, without
@@ -67,7 +68,7 @@ export function promptTokens(
   encode: Tokenizer['encode'] = (text, options) => tokenizer.encode(text, options),
 ): PromptTokens {
   const { context, leading } = limits;
-  const most = mostTokens(limits);
+  const most = maxPromptTokens(limits);
   const tooLong = (tokens: number, count: string): PromptTokens => {
     const virtual = leading === 0 ? '' : ` and the adapter ${leading} virtual ones`;
     const message = `the prompt has ${count} tokens${virtual}; this model answers within ${context} for prompt and answer together`;

@@ -100,7 +100,7 @@ test('variables in a README that no template could be given are passed over', as
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8'));
 
-test('an adapter reads the prompt that it has learnt: its date and its variables of the template', () => {
+test('an adapter reads prompts as in training: with its date and its template variables', () => {
   const chatTemplate =
     "{{ strftime_now('%d %b %Y') }}{% if think is defined and not think %} no thoughts{% endif %}{{ style }}\n" +
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}{% endfor %}" +

@@ -27,24 +27,24 @@ test("what a request leaves to the model is the model's, and what it says is its
   );
   const base = await openBaseModel(at('model'));
   const generator = await openGenerator({ base, context: 64 });
-  const say = async (request: GenerateRequest) => {
+  const generate = async (request: GenerateRequest) => {
     let text = '';
     const asked = { prompt: 't', max_tokens: 12, seed: 5, ...request };
     for await (const piece of generator.generate(asked)) text += piece.text;
     return text;
   };
   try {
-    const greedy = await say({});
-    const asFile = await say(file);
-    assert.notEqual(asFile, greedy);
-    assert.equal(await say({ temperature: 1, top_p: 1, model_defaults: samplingFields }), asFile);
+    const greedy = await generate({});
+    const fileText = await generate(file);
+    assert.notEqual(fileText, greedy);
+    assert.equal(await generate({ temperature: 1, top_p: 1, model_defaults: samplingFields }), fileText);
     const others = samplingFields.filter((name) => name !== 'temperature');
-    const cold = await say({ ...file, temperature: 0.5 });
-    assert.notEqual(cold, asFile);
-    assert.equal(await say({ temperature: 0.5, model_defaults: others }), cold);
+    const cold = await generate({ ...file, temperature: 0.5 });
+    assert.notEqual(cold, fileText);
+    assert.equal(await generate({ temperature: 0.5, model_defaults: others }), cold);
     // Each field has an effect.
     for (const other of [{ top_k: 2 }, { repetition_penalty: 1 }, { min_p: 0.9 }])
-      assert.notEqual(await say({ ...file, ...other }), asFile, JSON.stringify(other));
+      assert.notEqual(await generate({ ...file, ...other }), fileText, JSON.stringify(other));
   } finally {
     await generator.close();
     await base.close();

@@ -293,8 +293,8 @@ for (const one of cases) {
       const [relative] = reach === undefined ? [] : others.splice(-1);
       const own = relative && plainBias(relative, tokens);
       const first = others[0];
-      const ofFirst = first && own ? tf.mul(own, tf.ones([rows.length, 1, 1, 1])) : own;
-      const whole = first && ofFirst ? tf.concat([first, ofFirst], 3) : (first ?? ofFirst);
+      const firstBias = first && own ? tf.mul(own, tf.ones([rows.length, 1, 1, 1])) : own;
+      const whole = first && firstBias ? tf.concat([first, firstBias], 3) : (first ?? firstBias);
       return counted(plainly(q!, k!, v!, additive(seen), whole));
     };
     const expected = await run(reference, given, 'stock', 'fp32');
@@ -330,7 +330,7 @@ test('attention in blocks: what is dropped going forward is dropped going back',
   checkGradients(dropped, [...given, values([1, 4, 14, 14], 4)]);
 });
 
-test('attention in blocks: each block drops by a draw of its own, about its share', () => {
+test('attention in blocks: each block draws its own dropout mask, of about the given share', () => {
   const [q, k] = [tf.zeros([1, 2, 14, 3]), tf.zeros([1, 2, 14, 3])];
   const random = { seed: tf.tensor1d([3, 5], 'int32'), stream: 0 };
   const mask = packedMask(ints(Array(14).fill(1)), ints(Array(14).fill(1)), 1);

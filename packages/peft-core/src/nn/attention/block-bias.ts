@@ -91,9 +91,9 @@ class BiasGradients {
   }
 
   #whole(first: tf.Tensor): tf.Tensor {
-    const rows = inTurn(this.#early, ({ block }) => block.rows).map((ofRows) => {
-      const chunks = inTurn(ofRows, ({ block }) => block.queries).map((ofQueries) => {
-        const heads = ofQueries.map(({ part }) => part);
+    const rows = inTurn(this.#early, ({ block }) => block.rows).map((rowParts) => {
+      const chunks = inTurn(rowParts, ({ block }) => block.queries).map((queryParts) => {
+        const heads = queryParts.map(({ part }) => part);
         return joined(heads, 1);
       });
       return joined(chunks, 2);

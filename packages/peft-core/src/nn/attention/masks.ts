@@ -101,9 +101,9 @@ export interface PackedPositions {
 
 const number = (x: tf.Tensor) => tf.cast(x, 'float32');
 /** Reshapes x `(rows · n)` as the operand of queries, `(rows, 1, n, 1)`. */
-const ofQueries = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, -1, 1]);
+const queryOperand = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, -1, 1]);
 /** Reshapes x `(rows · T)` as the operand of keys, `(rows, 1, 1, T)`. */
-const ofKeys = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, 1, -1]);
+const keyOperand = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, 1, -1]);
 /** The positions 0… of keys, `(1, 1, 1, T)`. */
 const counted = (keys: number) =>
   tf.tensor(
@@ -124,7 +124,7 @@ export interface PackedCausalOptions {
 }
 
 /**
- * The mask of packed rows. A token sees the keys of its own segment, and of the segment that is its prefix, that are not later than
+ * The mask of packed rows. A token sees the keys of the same segment, and of the segment that is its prefix, that are not later than
  * the token and fewer than `window` positions before it. Of the `prefix` keys it sees those within the window. Padding sees only
  * padding and `prefix` keys. The keys are those of `prefix`, then the row's own. A shared segment must come before the segments that
  * share it.
@@ -138,25 +138,25 @@ export function packedCausalMask(
   const visibility: Visibility = {
     grid: { rows, queries: tokens, keys: prefix + tokens },
     operands() {
-      const position = ofQueries(positions, rows);
-      const [segmentOfKey, positionOfKey] = [ofKeys(segments, rows), ofKeys(positions, rows)];
+      const position = queryOperand(positions, rows);
+      const [segmentOfKey, positionOfKey] = [keyOperand(segments, rows), keyOperand(positions, rows)];
       return [
-        ofQueries(segments, rows),
+        queryOperand(segments, rows),
         position,
         before(tf.zeros([1, 1, 1, prefix]), segmentOfKey),
         before(counted(prefix), positionOfKey),
-        ...(prefix === 0 ? [] : [isOfPrefix(prefix, tokens)]),
-        ...(parents ? [ofQueries(parents, rows)] : []),
+        ...(prefix === 0 ? [] : [prefixKeyMask(prefix, tokens)]),
+        ...(parents ? [queryOperand(parents, rows)] : []),
         ...(window === null ? [] : [tf.sub(position, window)]),
       ];
     },
     seen([segment, position, segmentOfKey, positionOfKey, ...others], after) {
-      const ofPrefix = prefix === 0 ? undefined : others.shift();
+      const prefixKeys = prefix === 0 ? undefined : others.shift();
       const parent = parents && others.shift();
       const tooLongAgo = window === null ? undefined : others.shift();
       let seen = compare('Equal', segment!, segmentOfKey!, after);
       if (parent) seen = tf.logicalOr(seen, compare('Equal', parent, segmentOfKey!, after));
-      if (ofPrefix) seen = tf.logicalOr(seen, ofPrefix);
+      if (prefixKeys) seen = tf.logicalOr(seen, prefixKeys);
       seen = tf.logicalAnd(seen, compare('GreaterEqual', position!, positionOfKey!, after));
       return tooLongAgo ? tf.logicalAnd(seen, compare('Less', tooLongAgo, positionOfKey!, after)) : seen;
     },
@@ -169,7 +169,7 @@ export function packedCausalMask(
 }
 
 /** `(1, 1, 1, prefix + T)` bool: true for the keys of a prefix. They belong to every sequence, so a segment number cannot identify them. */
-const isOfPrefix = (prefix: number, tokens: number) =>
+const prefixKeyMask = (prefix: number, tokens: number) =>
   tf.cast(before(tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])), 'bool');
 
 /** Puts `first` `(1, 1, 1, n)` before every row of `x` `(rows, 1, 1, T)`. */
@@ -186,7 +186,7 @@ export interface PackedOptions {
 
 /**
  * The mask of an encoder's self-attention, or of a decoder's attention to an encoder that is packed in the same way: a token sees every
- * key of its own segment. segments `(rows · n)` and keySegments `(rows · T)` int32.
+ * key of the same segment. segments `(rows · n)` and keySegments `(rows · T)` int32.
  */
 export function packedMask(
   segments: tf.Tensor,
@@ -198,13 +198,13 @@ export function packedMask(
   const visibility: Visibility = {
     grid: { rows, queries, keys: prefix + keys },
     operands: () => [
-      ofQueries(segments, rows),
-      before(tf.zeros([1, 1, 1, prefix]), ofKeys(keySegments, rows)),
-      ...(prefix === 0 ? [] : [isOfPrefix(prefix, keys)]),
+      queryOperand(segments, rows),
+      before(tf.zeros([1, 1, 1, prefix]), keyOperand(keySegments, rows)),
+      ...(prefix === 0 ? [] : [prefixKeyMask(prefix, keys)]),
     ],
-    seen([own, others, ofPrefix], after) {
+    seen([own, others, prefixKeys], after) {
       const same = compare('Equal', own!, others!, after);
-      return ofPrefix ? tf.logicalOr(same, ofPrefix) : same;
+      return prefixKeys ? tf.logicalOr(same, prefixKeys) : same;
     },
   };
   return new Mask(visibility, keep);
@@ -220,7 +220,7 @@ export function cachedMask(
   return new Mask({
     grid: { rows, queries: positions.shape[0]! / rows, keys: length },
     operands() {
-      const own = ofQueries(positions, rows);
+      const own = queryOperand(positions, rows);
       return [own, counted(length), ...(window === null ? [] : [tf.sub(own, window)])];
     },
     seen([own, keys, tooLongAgo], after) {
@@ -235,7 +235,7 @@ export function lengthsMask(lengths: tf.Tensor, tokens: number): Mask {
   const rows = lengths.shape[0]!;
   return new Mask({
     grid: { rows, queries: 1, keys: tokens },
-    operands: () => [counted(tokens), ofQueries(lengths, rows)],
+    operands: () => [counted(tokens), queryOperand(lengths, rows)],
     seen: ([keys, length], after) => compare('Less', keys!, length!, after),
   });
 }

@@ -13,7 +13,7 @@ interface Case {
   heads: number;
   kvHeads: number;
   headSize: number;
-  /** For each segment the number of its own positions, and the number of the segment that is its prefix. */
+  /** For each segment the number of positions without its prefix, and the number of the segment that is its prefix. */
   segments: { own: number; prefix?: number }[];
   rotated: boolean;
   causal: boolean;
@@ -235,7 +235,7 @@ for (const one of cases) {
   });
 }
 
-/** For each segment the number of its own positions and of its memory's keys. No segment has the remaining keys at the end. */
+/** For each segment the number of its positions and of its memory's keys. No segment has the remaining keys at the end. */
 const memories = [
   [5, 12],
   [21, 40],

@@ -42,7 +42,7 @@ export function adviceOf(
       return { kind, step: to.step, message, try: { peft_type } };
     }
     case 'overfitting': {
-      const what = `The validation loss rises, ${course}, while the training loss falls: the examples are being learnt by heart`;
+      const what = `The validation loss rises, ${course}, while the training loss falls: the examples are being memorised`;
       const epochs = Math.ceil(from.step / stepsPerEpoch);
       // max_steps overrides n_epochs, so a lower n_epochs helps only without it.
       const isShorter = epochs < training.n_epochs && training.max_steps === null;

@@ -63,21 +63,21 @@ test('a learning rate that fits is let alone, and one that is far too large is n
   const fits = await trainRecords(options('fits', { training: { learning_rate: 0.01 } }));
   assert.deepEqual(adviceIn(fits), []);
   const initialAdapter = at('fits');
-  const [told, ...others] = adviceIn(
+  const [advice, ...others] = adviceIn(
     await trainRecords(options('too-large', { training: { learning_rate: 1 }, more: { initialAdapter } })),
   );
   assert.equal(others.length, 0);
-  assert.equal(told?.kind, 'diverging');
-  assert.deepEqual(told.try, { learning_rate: 0.0025 });
+  assert.equal(advice?.kind, 'diverging');
+  assert.deepEqual(advice.try, { learning_rate: 0.0025 });
   assert.match(
-    told.message,
+    advice.message,
     /^The training loss rises, from 3\.\d\d at step \d+ to \d\.\d\d at step \d+: .*\. Try learning_rate 2\.5e-3 instead of 1\.$/,
   );
 });
 
 const tooSmall: Given = { training: { learning_rate: 1e-6, checkpoint_steps: 30 } };
 
-test('a loss that does not move is told, and a resumed run says the same', async () => {
+test('a loss that does not move gives advice, and a resumed run gives the same', async () => {
   const whole = adviceIn(await trainRecords(options('too-small', tooSmall)));
   assert.equal(whole.length, 1);
   const [{ kind, step, message }] = whole as [(typeof whole)[0]];
@@ -97,13 +97,13 @@ test('a loss that does not move is told, and a resumed run says the same', async
 
 test('where nothing reaches the loss, a larger learning rate is no help', async () => {
   const scaledAway: Given = { training: { learning_rate: 0.01 }, peft: { lora_alpha: 1e-30 } };
-  const [told, ...others] = adviceIn(await trainRecords(options('scaled-away', scaledAway)));
+  const [advice, ...others] = adviceIn(await trainRecords(options('scaled-away', scaledAway)));
   assert.equal(others.length, 0);
-  assert.deepEqual([told?.kind, told?.step], ['no_gradient', 10]);
-  assert.match(told!.message, /Try peft \{"peft_type":"LORA"\}, which has the method's defaults\.$/);
+  assert.deepEqual([advice?.kind, advice?.step], ['no_gradient', 10]);
+  assert.match(advice!.message, /Try peft \{"peft_type":"LORA"\}, which has the method's defaults\.$/);
 });
 
-test('six examples that are learnt by heart are told by others', async () => {
+test('memorising six examples shows in the validation loss', async () => {
   const few: Given = {
     training: {
       learning_rate: 0.02,
@@ -115,15 +115,15 @@ test('six examples that are learnt by heart are told by others', async () => {
     lines: { file: 'few.jsonl', count: 6, validationFile: 'others.jsonl' },
   };
   const records = await trainRecords(options('few', few));
-  const [told, ...others] = adviceIn(records);
+  const [advice, ...others] = adviceIn(records);
   assert.equal(others.length, 0);
-  assert.equal(told?.kind, 'overfitting');
-  const evaluations = records.filter((record) => record.type === 'evaluation' && record.step < told.step);
+  assert.equal(advice?.kind, 'overfitting');
+  const evaluations = records.filter((record) => record.type === 'evaluation' && record.step < advice.step);
   assert.ok(evaluations.length >= 2);
-  const { n_epochs: epochs } = told.try;
-  assert.deepEqual(told.try, { n_epochs: epochs, load_best_model_at_end: true });
+  const { n_epochs: epochs } = advice.try;
+  assert.deepEqual(advice.try, { n_epochs: epochs, load_best_model_at_end: true });
   assert.match(
-    told.message,
+    advice.message,
     new RegExp(`Try n_epochs ${epochs} instead of 60, or load_best_model_at_end true\\.$`),
   );
 
@@ -133,8 +133,8 @@ test('six examples that are learnt by heart are told by others', async () => {
 });
 
 /** Findings of a curve with `totalSteps` steps. */
-function findingsOf(totalSteps: number, lossAt: (step: number) => number, goesOn = false): Finding[] {
-  const watch = new CurveWatch({ totalSteps, warmupSteps: Math.ceil(totalSteps * 0.03), goesOn });
+function findingsOf(totalSteps: number, lossAt: (step: number) => number, continues = false): Finding[] {
+  const watch = new CurveWatch({ totalSteps, warmupSteps: Math.ceil(totalSteps * 0.03), continues });
   return Array.from({ length: totalSteps }, (_, step) =>
     watch.takeStep({ loss: lossAt(step), tokenAccuracy: null, gradNorm: 1 }),
   ).flat();
@@ -165,7 +165,7 @@ test('a curve that falls and then explodes is found soon, in short runs and long
   }
 });
 
-test('of a run of few steps nothing is said, nor of one that goes on from what it knows', () => {
+test('a run of few steps gives no advice, nor does one that continues a trained adapter', () => {
   const exploding = (step: number) => 1 + step;
   assert.deepEqual(findingsOf(19, exploding), []);
   assert.equal(findingsOf(20, exploding)[0]?.kind, 'diverging');

@@ -17,7 +17,7 @@ interface WatchedRun {
   totalSteps: number;
   warmupSteps: number;
   /** Whether the run continues from an adapter, which may have converged already: then a constant loss is no finding. */
-  goesOn: boolean;
+  continues: boolean;
 }
 
 interface Step {
@@ -49,7 +49,7 @@ const flatFall = 0.01;
 /** The noise must be small enough that a fall of this share would be seen. */
 const seenFall = 0.08;
 /** Above this accuracy a model has little left to learn. */
-const learnt = 0.95;
+const learnedAccuracy = 0.95;
 const stepsWithoutGradient = 10;
 const nilGradient = 1e-12;
 /** An evaluation is worse than the best one if its loss is higher by this share. */
@@ -157,9 +157,9 @@ export class CurveWatch {
   }
 
   #flat(stretch: Stretch, accuracy: number): Finding[] {
-    const { totalSteps, warmupSteps, goesOn } = this.#run;
+    const { totalSteps, warmupSteps, continues } = this.#run;
     const first = this.#first;
-    if (!first || goesOn || accuracy > learnt || this.#found.size > 0) return [];
+    if (!first || continues || accuracy > learnedAccuracy || this.#found.size > 0) return [];
     if (this.#step < Math.max(flatAfter * totalSteps, warmupSteps + fewestSteps)) return [];
     const { fall, error } = this.#trend.fall;
     const scale = Math.abs(this.#trend.mean);

@@ -21,7 +21,7 @@ const lora = { peft_type: 'LORA', r: 4, target_modules: 'all-linear' };
 /** The same prompt of 10 tokens (one per byte) with completions of one token and the end token. */
 const prompts = Array.from({ length: 8 }, (_, i) => ({ prompt: 'What is it', completion: `${i}` }));
 
-async function told({
+async function sharingOfRun({
   model = {},
   peft = lora,
   lines = prompts as object[],
@@ -67,9 +67,9 @@ async function told({
   }
 }
 
-test('beginnings that a batch has in common are computed once, and what that saves is told', async () => {
+test('prefixes that a batch has in common are computed once, and the saving is reported', async () => {
   for (const kernels of [{}, { kernels: 'stock' } as const]) {
-    const { savedFraction, message } = await told(kernels);
+    const { savedFraction, message } = await sharingOfRun(kernels);
     // Each of four sequences has 11 positions without the end; the nine before the first label are computed once.
     assert.equal(savedFraction, (3 * 9) / (4 * 11));
     assert.equal(
@@ -85,7 +85,7 @@ test('sequences that begin otherwise, or stand alone in their batch, share nothi
     { batch_size: 1 },
     { lines: prompts.map((line, i) => ({ ...line, prompt: `${i}` })) },
   ]) {
-    const { savedFraction, message } = await told(given);
+    const { savedFraction, message } = await sharingOfRun(given);
     assert.equal(savedFraction, 0);
     assert.match(message, tooLittle);
   }
@@ -94,7 +94,7 @@ test('sequences that begin otherwise, or stand alone in their batch, share nothi
 const bottleneck = { peft_type: 'BOTTLENECK', reduction_factor: 8 };
 const pairs = Array.from({ length: 8 }, (_, i) => ({ anchor: `What is it ${i}`, positive: `It is ${i}` }));
 
-const unshared: Record<string, { given: Parameters<typeof told>[0]; why: RegExp }> = {
+const unshared: Record<string, { given: Parameters<typeof sharingOfRun>[0]; why: RegExp }> = {
   'dropout of LoRA': {
     given: { peft: { ...lora, lora_dropout: 0.1 } },
     why: /lora_dropout 0\.1 draws for each example by itself/,
@@ -134,8 +134,8 @@ const unshared: Record<string, { given: Parameters<typeof told>[0]; why: RegExp 
 };
 
 for (const [name, { given, why }] of Object.entries(unshared)) {
-  test(`nothing is shared, and why is told: ${name}`, async () => {
-    const { savedFraction, message } = await told(given);
+  test(`nothing is shared, and the reason is reported: ${name}`, async () => {
+    const { savedFraction, message } = await sharingOfRun(given);
     assert.equal(savedFraction, 0);
     assert.match(message, /^What the examples of a batch begin with in common is not shared: .*\.$/);
     assert.match(message, why);
@@ -143,5 +143,5 @@ for (const [name, { given, why }] of Object.entries(unshared)) {
 }
 
 test('bottlenecks without dropout share', async () => {
-  assert.ok((await told({ peft: bottleneck })).savedFraction > 0);
+  assert.ok((await sharingOfRun({ peft: bottleneck })).savedFraction > 0);
 });

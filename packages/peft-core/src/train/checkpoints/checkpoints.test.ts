@@ -8,10 +8,10 @@ import { GraftError } from '../../errors.ts';
 import { Random } from '../../random.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { makeFolder } from './durable-files.ts';
-import { chooseKeepers, epochFolder, leaseFolder, removeOtherCheckpoints } from './keep-checkpoints.ts';
+import { chooseRetained, epochFolder, leaseFolder, removeOtherCheckpoints } from './keep-checkpoints.ts';
 import type { CheckpointCandidate } from './manifest.ts';
 import { MetricLog, type MetricSeries } from './metric-series.ts';
-import { adoptCheckpoint } from './read-checkpoint.ts';
+import { loadCheckpoint } from './read-checkpoint.ts';
 import { writeCheckpoint } from './write-checkpoint.ts';
 
 const at = tempFolder();
@@ -77,7 +77,7 @@ async function write(
 }
 
 const adopt = (candidates: CheckpointCandidate[], waits: number[] = []) =>
-  adoptCheckpoint(candidates, layout, parts, identity, waits);
+  loadCheckpoint(candidates, layout, parts, identity, waits);
 
 /** Checks that the adopted candidate is exactly what was written at `step`. */
 async function adopts(
@@ -111,7 +111,7 @@ test('a state of more than 2 GiB is written and read back', async () => {
   const checkpoint = { step: 1, trainedTokens: 1, state, series: seriesAt(1) };
   const written = await writeCheckpoint(at('large'), checkpoint, large, identity);
   assert.ok(written.bytes > 2 ** 31);
-  const { checkpoint: read } = await adoptCheckpoint([{ ...written, step: 1 }], large, ['adapter'], identity);
+  const { checkpoint: read } = await loadCheckpoint([{ ...written, step: 1 }], large, ['adapter'], identity);
   assert.ok(Buffer.compare(Buffer.from(read!.state.get('adapter')!.buffer), Buffer.from(data.buffer)) === 0);
 });
 
@@ -245,7 +245,7 @@ test('what the storage fails to give is read again, and is then a fault of the e
         assert.ok(!error.message.includes(at()), 'a team may read it');
         return true;
       });
-      await assert.rejects(chooseKeepers([newest, before]), /EIO/);
+      await assert.rejects(chooseRetained([newest, before]), /EIO/);
       const reading = adopt([newest, before], [200, 200, 200, 200, 200, 2000]);
       await sleep(100);
       await rm(file);
@@ -285,7 +285,7 @@ test('the two newest that verify are kept; no unusable one takes the place of a 
     all.unshift(await write('kept', epoch, step));
   const [ten, eight] = all;
   writeFileSync(path.join(ten!.dir, 'state.safetensors'), 'torn');
-  const { kept, damaged, older } = await chooseKeepers(all);
+  const { kept, damaged, older } = await chooseRetained(all);
   const steps = (list: CheckpointCandidate[]) => list.map(({ step }) => step);
   assert.deepEqual([steps(kept), steps(damaged), steps(older)], [[8, 6], [10], [4, 2]]);
 
@@ -307,7 +307,7 @@ test('the two newest that verify are kept; no unusable one takes the place of a 
   assert.deepEqual(await adopts([successor, eight!], 9), []);
 });
 
-test('a zombie of a lower epoch harms none of a higher one, nor what that goes on from', async () => {
+test('a zombie of a lower epoch harms no checkpoint of a higher one, nor those that it resumes from', async () => {
   const adopted = await write('zombie', 1, 4);
   await write('zombie', 1, 2);
   const mine = await write('zombie', 2, 6);
@@ -317,7 +317,7 @@ test('a zombie of a lower epoch harms none of a higher one, nor what that goes o
     at('zombie'),
     { epoch: 1, token: null },
     4,
-    (await chooseKeepers([adopted])).kept,
+    (await chooseRetained([adopted])).kept,
   );
   assert.deepEqual(await adopts([mine, adopted], 6), []);
   assert.deepEqual(await adopts([adopted], 4), []);

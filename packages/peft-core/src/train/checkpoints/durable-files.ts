@@ -56,7 +56,7 @@ const patience = [100, 300, 1000, 3500];
 const patienceForMissing = 2;
 
 /** Runs `read`, retries after storage faults and, briefly, for a missing file, and returns its result. Throws the last fault. */
-export async function readPatiently<T>(
+export async function readWithRetry<T>(
   read: () => Promise<T>,
   waits: readonly number[] = patience,
 ): Promise<T> {

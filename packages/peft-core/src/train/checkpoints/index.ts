@@ -1,7 +1,7 @@
 /** Checkpoints of a job, for callers that store them. Loads no TensorFlow. */
 
 export {
-  chooseKeepers,
+  chooseRetained,
   leaseFolder,
   openLocalCheckpoints,
   pruneLocalCheckpoints,
@@ -12,10 +12,10 @@ export {
   describeCheckpoint,
   folderOfStep,
   folderOfTrial,
+  InvalidCheckpoint,
   isCheckpointFile,
   isCheckpointFolder,
-  Unusable,
 } from './manifest.ts';
 export { MetricLog, type MetricSeries } from './metric-series.ts';
-export { adoptCheckpoint } from './read-checkpoint.ts';
+export { loadCheckpoint } from './read-checkpoint.ts';
 export { writeCheckpoint } from './write-checkpoint.ts';

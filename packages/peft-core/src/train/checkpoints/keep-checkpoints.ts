@@ -1,7 +1,7 @@
 /** Which checkpoints of a job are kept, and how the others are removed. Loads no TensorFlow. */
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { readPatiently } from './durable-files.ts';
+import { readWithRetry } from './durable-files.ts';
 import {
   type CheckpointCandidate,
   readManifest,
@@ -20,7 +20,7 @@ export const epochFolder = (epoch: number): string => String(epoch).padStart(8, 
 export const leaseFolder = (epoch: number, token: string | null): string =>
   path.join(epochFolder(epoch), token ?? '');
 
-export interface Keepers {
+export interface RetainedCheckpoints {
   /** The newest checkpoints that verify. */
   kept: CheckpointCandidate[];
   /** Damaged checkpoints newer than the oldest kept one. */
@@ -33,23 +33,25 @@ export interface Keepers {
  * Verifies checkpoints, newest first, by reading every byte, until `KEPT` are intact. Throws when the storage fails: then the state
  * of the checkpoints is unknown, and none may be removed.
  */
-export async function chooseKeepers(candidates: readonly CheckpointCandidate[]): Promise<Keepers> {
-  const keepers: Keepers = { kept: [], damaged: [], older: [] };
+export async function chooseRetained(
+  candidates: readonly CheckpointCandidate[],
+): Promise<RetainedCheckpoints> {
+  const retained: RetainedCheckpoints = { kept: [], damaged: [], older: [] };
   for (const candidate of candidates) {
-    if (keepers.kept.length === KEPT) {
-      keepers.older.push(candidate);
+    if (retained.kept.length === KEPT) {
+      retained.older.push(candidate);
       continue;
     }
     try {
-      await readPatiently(() => verifyCheckpoint(candidate));
-      keepers.kept.push(candidate);
+      await readWithRetry(() => verifyCheckpoint(candidate));
+      retained.kept.push(candidate);
     } catch (error) {
       const reason = reasonOf(error);
       if (reason === null) throw error;
-      keepers.damaged.push({ ...candidate, reason });
+      retained.damaged.push({ ...candidate, reason });
     }
   }
-  return keepers;
+  return retained;
 }
 
 /**
@@ -120,14 +122,14 @@ export async function pruneLocalCheckpoints(jobFolder: string, newest: string): 
   const own = found.find(({ dir }) => dir === newest);
   if (!own) return;
   const { identity } = await readManifest(own);
-  const ofThisRun: CheckpointCandidate[] = [];
+  const ownCheckpoints: CheckpointCandidate[] = [];
   for (const candidate of found) {
     const manifest = await readManifest(candidate).catch(() => null);
-    if (manifest?.identity === identity) ofThisRun.push(candidate);
+    if (manifest?.identity === identity) ownCheckpoints.push(candidate);
   }
-  const useful = ofThisRun.filter(({ step }) => step <= own.step);
-  const { kept } = await chooseKeepers(useful);
-  for (const candidate of ofThisRun)
+  const useful = ownCheckpoints.filter(({ step }) => step <= own.step);
+  const { kept } = await chooseRetained(useful);
+  for (const candidate of ownCheckpoints)
     if (!kept.includes(candidate)) await rm(candidate.dir, { recursive: true, force: true });
 }
 

@@ -34,7 +34,7 @@ export interface CheckpointCandidate {
 }
 
 /** The reason why a checkpoint cannot be continued; the message follows "not continued: ". */
-export class Unusable extends Error {}
+export class InvalidCheckpoint extends Error {}
 
 export const DAMAGED = 'it is damaged';
 const GONE = 'its files are gone';
@@ -52,15 +52,16 @@ export function manifestText(manifest: Manifest): string {
   return `${JSON.stringify({ ...manifest, sha256: sha256(JSON.stringify(manifest)) }, null, 2)}\n`;
 }
 
-/** Reads a manifest. Throws `Unusable` if it differs from the record or is of another version; passes on storage faults. */
+/** Reads a manifest. Throws `InvalidCheckpoint` if it differs from the record or is of another version; passes on storage faults. */
 export async function readManifest({ dir, step, digest }: CheckpointCandidate): Promise<Manifest> {
   const text = await readFile(path.join(dir, MANIFEST_FILE), 'utf8');
-  if (digest !== null && sha256(text) !== digest) throw new Unusable(DAMAGED);
+  if (digest !== null && sha256(text) !== digest) throw new InvalidCheckpoint(DAMAGED);
   const { sha256: own, ...manifest } = parse(text);
   if (typeof manifest.version === 'number' && manifest.version !== MANIFEST_VERSION)
-    throw new Unusable(OTHER_VERSION);
-  if (own !== sha256(JSON.stringify(manifest)) || manifest.step !== step) throw new Unusable(DAMAGED);
-  if (manifest.codeVersion !== CODE_VERSION) throw new Unusable(OTHER_VERSION);
+    throw new InvalidCheckpoint(OTHER_VERSION);
+  if (own !== sha256(JSON.stringify(manifest)) || manifest.step !== step)
+    throw new InvalidCheckpoint(DAMAGED);
+  if (manifest.codeVersion !== CODE_VERSION) throw new InvalidCheckpoint(OTHER_VERSION);
   return manifest as Manifest;
 }
 
@@ -68,9 +69,10 @@ export async function readManifest({ dir, step, digest }: CheckpointCandidate): 
 export async function verifyCheckpoint(candidate: CheckpointCandidate): Promise<Manifest> {
   const manifest = await readManifest(candidate);
   for (const [name, { bytes, sha256: digest }] of Object.entries(manifest.files)) {
-    if (!isCheckpointFile(name)) throw new Unusable(DAMAGED);
+    if (!isCheckpointFile(name)) throw new InvalidCheckpoint(DAMAGED);
     const file = path.join(candidate.dir, name);
-    if ((await stat(file)).size !== bytes || (await hashFile(file)) !== digest) throw new Unusable(DAMAGED);
+    if ((await stat(file)).size !== bytes || (await hashFile(file)) !== digest)
+      throw new InvalidCheckpoint(DAMAGED);
   }
   return manifest;
 }
@@ -100,13 +102,13 @@ export async function describeCheckpoint(
     const told = named.get(name);
     return name === MANIFEST_FILE || (told?.bytes === bytes && told.sha256 === digest);
   });
-  if (!own || !isWhole || named.size !== files.length - 1) throw new Unusable(DAMAGED);
+  if (!own || !isWhole || named.size !== files.length - 1) throw new InvalidCheckpoint(DAMAGED);
   return { digest: own.sha256, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
 }
 
 /** Describes the damage to a checkpoint; null for a fault that does not concern the checkpoint itself. */
 export function reasonOf(error: unknown): string | null {
-  if (error instanceof Unusable) return error.message;
+  if (error instanceof InvalidCheckpoint) return error.message;
   const code = systemCode(error);
   if (code === 'ENOENT') return GONE;
   return code === 'EISDIR' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENAMETOOLONG'

@@ -56,24 +56,24 @@ export class MetricLog {
   readonly #train: Growing<(typeof TRAIN)[number]>;
   readonly #evaluation: Growing<string>;
 
-  /** `columns`: columns of metrics that evaluations store, in addition to those of `begun`. */
-  constructor(begun: MetricSeries | null, columns: readonly string[] = everyColumn) {
-    this.#train = new Growing(TRAIN, begun?.train);
-    this.#evaluation = new Growing([...EVALUATION, ...columns], begun?.evaluation);
+  /** `columns`: columns of metrics that evaluations store, in addition to those of `earlier`. */
+  constructor(earlier: MetricSeries | null, columns: readonly string[] = everyColumn) {
+    this.#train = new Growing(TRAIN, earlier?.train);
+    this.#evaluation = new Growing([...EVALUATION, ...columns], earlier?.evaluation);
   }
 
-  /** Adds the next step; the first one follows the last step of `begun`. */
+  /** Adds the next step; the first one follows the last step of `earlier`. */
   addStep(row: Row): void {
     this.#train.add({ ...row, tokenAccuracy: row.tokenAccuracy ?? Number.NaN });
   }
 
   addEvaluation({ step, loss, tokenAccuracy, metrics = {} }: EvaluationRow): void {
-    const ofMetrics = [...namesOfColumns].map(([column, name]) => [column, metrics[name] ?? Number.NaN]);
+    const metricValues = [...namesOfColumns].map(([column, name]) => [column, metrics[name] ?? Number.NaN]);
     this.#evaluation.add({
       step,
       loss,
       tokenAccuracy: tokenAccuracy ?? Number.NaN,
-      ...(Object.fromEntries(ofMetrics) as Record<string, number>),
+      ...(Object.fromEntries(metricValues) as Record<string, number>),
     });
   }
 
@@ -91,18 +91,18 @@ class Growing<Name extends string> {
   #length: number;
   #columns: Columns<Name>;
 
-  constructor(names: readonly Name[], begun?: Columns<Name>) {
-    this.#names = begun ? [...new Set([...(Object.keys(begun) as Name[]), ...names])] : names;
-    this.#length = begun ? begun[names[0]!].length : 0;
+  constructor(names: readonly Name[], earlier?: Columns<Name>) {
+    this.#names = earlier ? [...new Set([...(Object.keys(earlier) as Name[]), ...names])] : names;
+    this.#length = earlier ? earlier[names[0]!].length : 0;
     const none = () => new Float64Array(this.#length).fill(Number.NaN);
-    this.#columns = columnsOf(this.#names, (name) => begun?.[name] ?? none());
+    this.#columns = columnsOf(this.#names, (name) => earlier?.[name] ?? none());
   }
 
   add(row: Record<Name, number>): void {
     if (this.#length === this.#columns[this.#names[0]!].length) {
-      const room = Math.max(1024, 2 * this.#length);
+      const capacity = Math.max(1024, 2 * this.#length);
       this.#columns = columnsOf(this.#names, (name) => {
-        const grown = new Float64Array(room);
+        const grown = new Float64Array(capacity);
         grown.set(this.#columns[name]);
         return grown;
       });

@@ -2,14 +2,14 @@ import path from 'node:path';
 import { GraftError } from '../../errors.ts';
 import { readSafetensors } from '../../files.ts';
 import type { LayoutEntry } from '../../peft-model/adapter-layout.ts';
-import { readPatiently, systemCode } from './durable-files.ts';
+import { readWithRetry, systemCode } from './durable-files.ts';
 import {
   type CheckpointCandidate,
+  InvalidCheckpoint,
   type Manifest,
   METRICS_FILE,
   reasonOf,
   STATE_FILE,
-  Unusable,
   verifyCheckpoint,
 } from './manifest.ts';
 import { readSeries } from './metric-series.ts';
@@ -22,7 +22,7 @@ export interface CheckpointLayout {
 }
 
 /** A checkpoint that a run cannot continue from. */
-export interface PassedOver {
+export interface SkippedCheckpoint {
   step: number;
   /** Follows "not continued: ". */
   reason: string;
@@ -30,16 +30,16 @@ export interface PassedOver {
 
 /**
  * The first candidate that is intact and belongs to `identity`; null if there is none. `parts` are the names of the flat vectors.
- * Throws as `adoptNewest` does.
+ * Throws as `loadNewest` does.
  */
-export async function adoptCheckpoint(
+export async function loadCheckpoint(
   candidates: readonly CheckpointCandidate[],
   layout: CheckpointLayout,
   parts: readonly string[],
   identity: string,
   waits?: readonly number[],
-): Promise<{ checkpoint: CheckpointState | null; passedOver: PassedOver[] }> {
-  return await adoptNewest(
+): Promise<{ checkpoint: CheckpointState | null; passedOver: SkippedCheckpoint[] }> {
+  return await loadNewest(
     candidates,
     (candidate) => readCheckpoint(candidate, layout, parts, identity),
     waits,
@@ -51,16 +51,16 @@ export async function adoptCheckpoint(
  * seconds; then it throws `checkpoint_unreadable`, a fault of the environment: a checkpoint that cannot be read here is no
  * reason to fall back to an older one.
  */
-export async function adoptNewest<T>(
+export async function loadNewest<T>(
   candidates: readonly CheckpointCandidate[],
   read: (candidate: CheckpointCandidate) => Promise<T>,
   waits?: readonly number[],
-): Promise<{ checkpoint: T | null; passedOver: PassedOver[] }> {
-  const passedOver: PassedOver[] = [];
+): Promise<{ checkpoint: T | null; passedOver: SkippedCheckpoint[] }> {
+  const passedOver: SkippedCheckpoint[] = [];
   for (const candidate of candidates) {
     const { step } = candidate;
     try {
-      return { checkpoint: await readPatiently(() => read(candidate), waits), passedOver };
+      return { checkpoint: await readWithRetry(() => read(candidate), waits), passedOver };
     } catch (error) {
       const reason = reasonOf(error);
       if (reason !== null) {
@@ -79,11 +79,13 @@ export async function adoptNewest<T>(
   return { checkpoint: null, passedOver };
 }
 
-/** Returns the manifest of an intact checkpoint. Throws `Unusable` for a checkpoint of another run. */
+/** Returns the manifest of an intact checkpoint. Throws `InvalidCheckpoint` for a checkpoint of another run. */
 export async function verifyOwn(candidate: CheckpointCandidate, identity: string): Promise<Manifest> {
   const manifest = await verifyCheckpoint(candidate);
   if (manifest.identity !== identity)
-    throw new Unusable('it is of other data or options, another base model, or was computed otherwise');
+    throw new InvalidCheckpoint(
+      'it is of other data or options, another base model, or was computed otherwise',
+    );
   return manifest;
 }
 

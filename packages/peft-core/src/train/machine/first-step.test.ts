@@ -19,7 +19,7 @@ before(async () => {
 });
 after(async () => await rm(root, { recursive: true }));
 
-test('what measures is traced when it is first asked for, and once: a first step does not wait for it', async () => {
+test('the evaluation is traced at its first use, and once: a first step does not wait for it', async () => {
   const trainingFile = path.join(root, 'train.jsonl');
   await writeFile(
     trainingFile,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { scalarOf, useKernels } from '@graft/tf-graph';
-import { type Arrangement, fillBatch, planTraining } from '../../examples/index.ts';
+import { type BatchLayout, fillBatch, planTraining } from '../../examples/index.ts';
 import { type BaseModel, openBaseModel } from '../../files.ts';
 import type { Implementation, MatmulPrecision } from '../../nn/computation.ts';
 import { tinyFamilies } from '../../testing/tiny-families.ts';
@@ -70,7 +70,7 @@ after(async () => await rm(root, { recursive: true }));
 
 interface Way {
   implementation: Implementation;
-  arrangement: Arrangement;
+  arrangement: BatchLayout;
   precision?: MatmulPrecision;
 }
 

@@ -6,8 +6,8 @@ import { implementationHere } from './implementation.ts';
 // Sizes of a small model's step: they give the speed that jobs reach, and cost the trainer at most 20 MB.
 const smallModels = { tokens: 512, hidden: 576, wide: 1536 };
 // A CPU takes tens of milliseconds for a pair. A GPU takes less for it than to start a run, so its runs have more pairs.
-const leastMilliseconds = 5;
-const mostPairs = 512;
+const minMilliseconds = 5;
+const maxPairs = 512;
 // The measurement is part of a proof that callers wait for, so it ends after this time plus one run.
 const limitMilliseconds = 150;
 
@@ -57,7 +57,7 @@ export async function measureSpeed(
     // The first run of a function prepares its kernels.
     milliseconds(pairs);
     let least = milliseconds(pairs);
-    while (least < leastMilliseconds && pairs < mostPairs) {
+    while (least < minMilliseconds && pairs < maxPairs) {
       pairs *= 8;
       milliseconds(pairs);
       least = milliseconds(pairs);

@@ -28,7 +28,7 @@ async function takeAndFree(): Promise<void> {
   }
 }
 
-test('a reset lowers the peak to what is held, and what is taken then counts', onLinux, async () => {
+test('a reset lowers the peak to the current memory, and later allocations count', onLinux, async () => {
   await takeAndFree();
   const before = peakMemory();
   resetPeakMemory();
@@ -39,7 +39,7 @@ test('a reset lowers the peak to what is held, and what is taken then counts', o
   assert.ok(peakMemory() > now + 250 * MB, `${peakMemory()} after 300 MB more than ${now}`);
 });
 
-test('each step tells what is held after it, which the peak is never below', onLinux, async () => {
+test('each step reports the memory after it, which the peak is never below', onLinux, async () => {
   const root = await mkdtemp(path.join(tmpdir(), 'graft-held-'));
   await writeTinyModel(path.join(root, 'model'));
   const base = await openBaseModel(path.join(root, 'model'));

@@ -56,10 +56,10 @@ test('each sequence has noise by its own length; virtual tokens and padding have
   );
   // A sequence of two tokens: 2 / √(2 · 2).
   assert.deepEqual([...feeds.noise_scales], [0, 1, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0]);
-  const ofBoth = noiseFeeds({ ids, segments, input }, { rows: 1, length: 3 }, options);
-  assert.ok('input_noise_scales' in ofBoth);
-  assert.deepEqual([...ofBoth.input_noise_scales], [...new Float32Array(3).fill(2 / Math.sqrt(6)), 0]);
-  assert.deepEqual([...ofBoth.noise_scales], [0, 1, 1]);
+  const both = noiseFeeds({ ids, segments, input }, { rows: 1, length: 3 }, options);
+  assert.ok('input_noise_scales' in both);
+  assert.deepEqual([...both.input_noise_scales], [...new Float32Array(3).fill(2 / Math.sqrt(6)), 0]);
+  assert.deepEqual([...both.noise_scales], [0, 1, 1]);
 });
 
 test('the gradient passes noise as it is, and seeds draw each their own', () => {

@@ -32,8 +32,8 @@ export function noiseFeeds(
 ): NoiseOf<Float32Array> {
   const own = scalesOf(ids.subarray(0, length), segments, length / rows, options);
   if (input.ids.length === 0) return { noise_scales: own };
-  const ofInput = scalesOf(input.ids, input.segments, input.ids.length / rows, options);
-  return { noise_scales: own, input_noise_scales: ofInput };
+  const inputScales = scalesOf(input.ids, input.segments, input.ids.length / rows, options);
+  return { noise_scales: own, input_noise_scales: inputScales };
 }
 
 function scalesOf(

@@ -15,15 +15,15 @@ import { sha256 } from '../../sha256.ts';
 import { makeFolder } from '../checkpoints/durable-files.ts';
 import { type CheckpointCandidate, folderOfTrial } from '../checkpoints/manifest.ts';
 import { evaluationAt, MetricLog } from '../checkpoints/metric-series.ts';
-import { adoptNewest, type PassedOver } from '../checkpoints/read-checkpoint.ts';
+import { loadNewest, type SkippedCheckpoint } from '../checkpoints/read-checkpoint.ts';
 import { meetRequirements } from '../machine/requirements.ts';
 import { identityOf } from '../open-run.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
 import { setUpTraining } from '../setup.ts';
-import { type Standing, standingOf, type TrialProgress } from './standing.ts';
-import { stretchesOf } from './stretches.ts';
-import { type KeptTrial, readSweepCheckpoint } from './sweep-checkpoint.ts';
+import { seriesByTrial } from './series-by-trial.ts';
+import { readSweepCheckpoint, type StoredTrial } from './sweep-checkpoint.ts';
+import { type SweepProgress, sweepProgress, type TrialProgress } from './sweep-progress.ts';
 import type { SweepStretch, TrialRow } from './sweep-records.ts';
 
 /** Options of a sweep: those common to all trials, and the trials, which differ only in `peft` and `learning_rate`. */
@@ -59,7 +59,7 @@ export class Sweep {
   readonly identity: string;
   /** Step of the checkpoint that the sweep continues; null when it starts from the beginning. */
   readonly resumedFrom: number | null;
-  readonly passedOver: PassedOver[];
+  readonly passedOver: SkippedCheckpoint[];
   /** Steps of all trials so far. */
   step: number;
   readonly #dataOf: (trial: TrainOptions) => Promise<TrainingData>;
@@ -82,13 +82,13 @@ export class Sweep {
     this.#dataOf = dataOf;
   }
 
-  get standing(): Standing {
-    return standingOf(this.rungs, this.#progress);
+  get progress(): SweepProgress {
+    return sweepProgress(this.rungs, this.#progress);
   }
 
   /** Steps of all trials, as far as is known: ties let more trials continue. */
   get totalSteps(): number {
-    return this.standing.total;
+    return this.progress.total;
   }
 
   /** Tokens of all other trials so far. */
@@ -97,7 +97,7 @@ export class Sweep {
   }
 
   get stretches(): SweepStretch[] {
-    return stretchesOf(
+    return seriesByTrial(
       this.rungs,
       this.#progress,
       this.trials.map(({ log }) => log.series),
@@ -105,8 +105,8 @@ export class Sweep {
   }
 
   /** The trials as a checkpoint would store them now. */
-  get kept(): KeptTrial[] {
-    const { running } = this.standing;
+  get kept(): StoredTrial[] {
+    const { running } = this.progress;
     return this.trials.map(({ log, diverged, checkpoint }, trial) => ({
       series: log.series,
       diverged,
@@ -115,7 +115,7 @@ export class Sweep {
   }
 
   get rows(): TrialRow[] {
-    const { next, running, winner } = this.standing;
+    const { next, running, winner } = this.progress;
     const statusOf = (trial: number): TrialRow['status'] => {
       if (trial === winner) return 'won';
       if (this.trials[trial]!.diverged) return 'diverged';
@@ -202,7 +202,7 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   const baseDigest = await options.base.digest();
   const identities = given.map((each) => identityOf(each, data, { baseDigest, precision }));
   const identity = sha256(JSON.stringify({ sweep: identities }));
-  const { checkpoint, passedOver } = await adoptNewest(checkpoints.candidates, (candidate) =>
+  const { checkpoint, passedOver } = await loadNewest(checkpoints.candidates, (candidate) =>
     readSweepCheckpoint(candidate, identity, work),
   );
   const running = given.map((each, i): RunningTrial => {

@@ -30,7 +30,7 @@ import { type WrittenCheckpoint, writeWhole } from '../checkpoints/write-whole.t
 const SWEEP_FILE = 'sweep.json';
 
 /** A trial as stored in a checkpoint. */
-export interface KeptTrial {
+export interface StoredTrial {
   series: MetricSeries;
   diverged: boolean;
   /** Checkpoint to continue from; null if the trial has not started or is out. */
@@ -41,7 +41,7 @@ export interface KeptTrial {
 export async function writeSweepCheckpoint(
   folder: string,
   of: Pick<Manifest, 'identity' | 'step' | 'trainedTokens'>,
-  trials: readonly KeptTrial[],
+  trials: readonly StoredTrial[],
   comparison: Comparison,
 ): Promise<WrittenCheckpoint> {
   return await writeWhole(folder, of, async (temporary) => {
@@ -68,13 +68,13 @@ export async function writeSweepCheckpoint(
 export interface SweepState {
   /** Steps of all trials. */
   step: number;
-  trials: KeptTrial[];
+  trials: StoredTrial[];
   comparison: Comparison;
 }
 
 /**
  * Reads the trials of a checkpoint. Copies those that may still win to folders under `work`, where they remain when the checkpoint is
- * removed. Throws `Unusable`, and passes on storage faults.
+ * removed. Throws `InvalidCheckpoint`, and passes on storage faults.
  */
 export async function readSweepCheckpoint(
   candidate: CheckpointCandidate,
@@ -89,7 +89,7 @@ export async function readSweepCheckpoint(
     comparison?: Comparison;
   };
   const metrics = await readSafetensors(path.join(candidate.dir, METRICS_FILE));
-  const trials: KeptTrial[] = [];
+  const trials: StoredTrial[] = [];
   try {
     for (const [trial, isOut] of diverged.entries()) {
       const series = await readSeries(metrics, `${folderOfTrial(trial)}.`);

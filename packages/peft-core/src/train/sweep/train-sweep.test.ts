@@ -47,7 +47,7 @@ function sweepOf(
   more: TrainingOptions = {},
   peft: object = dropping,
 ): SweepOptions {
-  const beside = { peft, training: { ...training, ...more }, hyperparameters: {}, ofStart: null };
+  const beside = { peft, training: { ...training, ...more }, hyperparameters: {}, startPeft: null };
   const trials = trialsOf(parseSweep(sweep)!, beside);
   return {
     base,
@@ -80,9 +80,9 @@ const of = <Type extends TrainRecord['type']>(records: TrainRecord[], type: Type
 const measures = (records: TrainRecord[]) =>
   records.flatMap((record) =>
     record.type === 'step'
-      ? [[record.step, record.ofTrial, record.loss, record.learningRate, record.tokens]]
+      ? [[record.step, record.trialRef, record.loss, record.learningRate, record.tokens]]
       : record.type === 'evaluation'
-        ? [[record.step, record.ofTrial, record.loss]]
+        ? [[record.step, record.trialRef, record.loss]]
         : [],
   );
 const doneOf = (records: TrainRecord[]) => of(records, 'done')[0]!;
@@ -104,7 +104,7 @@ class CountingWarmModel extends WarmModel {
   }
 }
 
-test('the best trial is published, bit for bit as a training of its own, and the others stop early', async () => {
+test('the best trial is published, bit for bit as if trained alone, and the others stop early', async () => {
   const options = sweepOf({ learning_rate: [1e-4, 3e-2, 1e-2], r: [2, 4, 8] }, 'whole');
   const warm = new CountingWarmModel();
   const records = await recordsOf({ ...options, warm });
@@ -155,10 +155,10 @@ test('the best trial is published, bit for bit as a training of its own, and the
     const { trials, checkpoints: _, ...shared } = options;
     for await (const record of train({ ...shared, ...trials[row - 1]!, outputDir: at(`alone-${row}`) }))
       alone.push(record);
-    const inSweep = steps.filter(({ ofTrial }) => ofTrial?.trial === row);
+    const inSweep = steps.filter(({ trialRef }) => trialRef?.trial === row);
     assert.deepEqual(
-      inSweep.map(({ loss, gradNorm, learningRate, ofTrial }) => [
-        ofTrial?.step,
+      inSweep.map(({ loss, gradNorm, learningRate, trialRef }) => [
+        trialRef?.step,
         loss,
         gradNorm,
         learningRate,
@@ -174,7 +174,7 @@ test('the best trial is published, bit for bit as a training of its own, and the
     assert.deepEqual(done.verification, doneOf(alone).verification);
   }
   const tokens = rows.map(({ trial: own }) => {
-    const [all] = steps.filter(({ ofTrial }) => ofTrial?.trial === own).slice(-1);
+    const [all] = steps.filter(({ trialRef }) => trialRef?.trial === own).slice(-1);
     return all!.tokens;
   });
   assert.equal(done.trainedTokens, Math.max(...tokens));
@@ -183,7 +183,7 @@ test('the best trial is published, bit for bit as a training of its own, and the
   assert.match(card, /\| LORA, r 8, learning rate 0\.03 \| \d \| [\d.]+ \|/);
 });
 
-test('stopped or killed anywhere, it goes on from what was recorded, exactly', async () => {
+test('stopped or killed anywhere, it resumes exactly from the last record', async () => {
   const sweep = { learning_rate: [1e-4, 3e-2, 1e-2], peft_type: ['LORA', 'PROMPT_TUNING'] };
   const more = { load_best_model_at_end: true, checkpoint_steps: 1 };
   const whole = await recordsOf(sweepOf(sweep, 'undisturbed', more));
@@ -261,7 +261,7 @@ test('asked to stop it writes a checkpoint; a damaged one is passed over', async
   assert.equal(begun?.resumedFrom, null, 'of another sweep');
 });
 
-test('a sweep that a version before began goes on with its rungs', async () => {
+test('a sweep started by an earlier version continues with its rungs', async () => {
   const asked = { learning_rate: [1e-4, 3e-2] };
   const options = { ...sweepOf(asked, 'early', { eval_steps: 3 }), comparison: 'early' as const };
   const before = await recordsOf(options, ({ type }) => type === 'checkpoint');
@@ -291,7 +291,7 @@ test('a sweep that a version before began goes on with its rungs', async () => {
   assert.equal((await readSweepCheckpoint({ ...written, step: 1 }, 'a', at('work'))).comparison, 'early');
 });
 
-test('the metric that was asked for decides, before the loss', async () => {
+test('the requested metric decides, before the loss', async () => {
   const options = sweepOf({ learning_rate: [1e-4, 3e-2] }, 'metric', {
     metric_for_best_model: 'eval_accuracy',
     greater_is_better: false,
@@ -310,7 +310,7 @@ test('the metric that was asked for decides, before the loss', async () => {
   );
 });
 
-test('it goes on with the kernels that it began with, whatever the process had before', async () => {
+test('it continues with the kernels that it started with, whatever the process used before', async () => {
   const requirements: Requirements = {
     precision: 'fp32',
     threads: threadCount(),
@@ -362,7 +362,7 @@ test('methods share a loaded base where its weights lie the same for them, and t
     const alone: TrainRecord[] = [];
     for await (const record of train({ ...shared, ...trial, until: 3, outputDir: at('none') }))
       alone.push(record);
-    const inSweep = of(records, 'step').filter(({ ofTrial }) => ofTrial?.trial === i + 1);
+    const inSweep = of(records, 'step').filter(({ trialRef }) => trialRef?.trial === i + 1);
     assert.deepEqual(
       inSweep.slice(0, 3).map(({ loss, gradNorm }) => [loss, gradNorm]),
       of(alone, 'step').map(({ loss, gradNorm }) => [loss, gradNorm]),

@@ -6,8 +6,8 @@ import { peakMemory } from '../machine/peak-memory.ts';
 import type { RecordOf, TrainRecord } from '../records.ts';
 import { WarmModel } from '../warm-model.ts';
 import { openSweep, type Sweep, type SweepOptions, tokensOf } from './open-sweep.ts';
-import type { Segment } from './standing.ts';
 import { writeSweepCheckpoint } from './sweep-checkpoint.ts';
+import type { SweepSegment } from './sweep-progress.ts';
 
 /**
  * Trains the trials of a sweep, from rung to rung, and writes the adapter of the best: bit for bit that of a separate `train` on the
@@ -44,7 +44,7 @@ class SweepRun {
     const sweep = await openSweep(this.#options);
     this.#recorded = { step: sweep.step, at: performance.now() };
     for (;;) {
-      const { next, winner } = sweep.standing;
+      const { next, winner } = sweep.progress;
       const isStopping = this.#options.signal?.aborted ?? false;
       if ((isStopping || !next) && sweep.step > this.#recorded.step) yield* this.#checkpoint(sweep);
       if (isStopping) return yield { type: 'stopped', step: sweep.step };
@@ -55,7 +55,7 @@ class SweepRun {
   }
 
   /** Trains one trial to its next rung, or until it is stopped. */
-  async *#train(sweep: Sweep, segment: Segment): AsyncGenerator<TrainRecord> {
+  async *#train(sweep: Sweep, segment: SweepSegment): AsyncGenerator<TrainRecord> {
     const { trial: number, until, before, from } = segment;
     const trial = sweep.trials[number]!;
     const beside = sweep.tokensBeside(number);
@@ -66,7 +66,7 @@ class SweepRun {
         if (record.type === 'step' || record.type === 'evaluation') sweep.step = at(record.step);
         const told = {
           step: sweep.step,
-          ofTrial: { trial: number + 1, step: 'step' in record ? record.step : 0 },
+          trialRef: { trial: number + 1, step: 'step' in record ? record.step : 0 },
         };
         switch (record.type) {
           case 'start':
@@ -106,7 +106,7 @@ class SweepRun {
     this.#peakMemoryBytes = Math.max(this.#peakMemoryBytes, peakMemory());
   }
 
-  #isStopped(sweep: Sweep, { trial, until }: Segment): boolean {
+  #isStopped(sweep: Sweep, { trial, until }: SweepSegment): boolean {
     const { log, diverged } = sweep.trials[trial]!;
     return !diverged && log.series.train.loss.length < until;
   }

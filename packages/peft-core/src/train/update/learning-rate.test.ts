@@ -49,7 +49,7 @@ test('warmup leaves the last step at the full rate, however few steps there are'
   }
 });
 
-test('a rate ends where it is told to, and a stable one falls in its last steps', () => {
+test('a rate ends at its configured minimum, and a stable one falls in its last steps', () => {
   const of = (options: Partial<ResolvedTraining>) => (step: number) =>
     learningRateAt({ learning_rate: 2, warmup_steps: 4, ...options } as ResolvedTraining, step, 20);
   const floor = of({ lr_scheduler_type: 'cosine_with_min_lr', lr_scheduler_kwargs: { min_lr_rate: 0.1 } });

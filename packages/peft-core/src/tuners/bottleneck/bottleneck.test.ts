@@ -70,7 +70,7 @@ test('presets fill in what a request leaves out, as the adapters library has the
     is_parallel: true,
     scaling: 4,
   });
-  assert.deepEqual(parse(pfeiffer), pfeiffer, 'a complete config is taken as it is');
+  assert.deepEqual(parse(pfeiffer), pfeiffer, 'a complete config is unchanged');
 });
 
 const fault = (run: () => unknown): GraftError => {
@@ -113,7 +113,7 @@ test('options that contradict each other, or that Graft has not, are refused by 
   }
 });
 
-test('what does not fit the model is refused before a job is taken', () => {
+test('what does not fit the model is refused before a job is accepted', () => {
   const refused: [options: Record<string, unknown>, model: Record<string, unknown>, message: RegExp][] = [
     [{ leave_out: [3] }, llama, /leave_out: there is no layer 3; layers are 0 to 2/],
     [{ leave_out: [0, 1, 2] }, llama, /no adapter is left/],

@@ -67,7 +67,7 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
    */
   learningRate: ({ task_type: task }, model) => rateByWidth(writesText(task) ? 10 : 30, model),
   // In 40 steps a decoder learned at this rate, and became worse at three times the rate.
-  mostOfRate: ({ task_type: task }, ofData) => (writesText(task) ? 1 : ofData),
+  maxRateFactor: ({ task_type: task }, dataFactor) => (writesText(task) ? 1 : dataFactor),
   check,
   trainedParameters(config, model) {
     const { hiddenSize: width } = model;

@@ -47,7 +47,7 @@ export type Ia3Config = Static<typeof Ia3ConfigSchema>;
 
 export const ia3Method: Method<Ia3Config> = {
   title: '(IA)³',
-  when: 'Many tenants and few examples: very small, one trained factor a channel, merges away.',
+  when: 'Many tenants and few examples: very small, one trained factor a channel, can be merged.',
   paper: 'https://arxiv.org/abs/2205.05638',
   library: 'HF PEFT',
   usual: {},

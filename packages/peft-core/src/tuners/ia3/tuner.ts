@@ -54,9 +54,9 @@ function scaling(key: string, scales: ScaledModule['scales']): LinearWrapper {
 function mergedWeight(key: string, { module, scales }: ScaledModule): Merge {
   const columns = module.transposed ? module.out! : module.in!;
   // A weight is (out, in), a transposed one (in, out), so the scaled channels are its rows or its columns.
-  const alongRows = (scales === 'output') !== (module.transposed ?? false);
+  const scalesRows = (scales === 'output') !== (module.transposed ?? false);
   return (weight, adapter) => {
     const factors = adapter(key);
-    return weight.map((value, i) => value * factors[alongRows ? Math.floor(i / columns) : i % columns]!);
+    return weight.map((value, i) => value * factors[scalesRows ? Math.floor(i / columns) : i % columns]!);
   };
 }

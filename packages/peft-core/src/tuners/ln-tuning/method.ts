@@ -40,7 +40,7 @@ export const lnTuningMethod: Method<LnTuningConfig> = {
   /** The rate of other trained factors. */
   learningRate: (_config, model) => rateByWidth(50, model),
   // A norm scales everything after it: above about 7e-3 SmolLM2 did not reach in 40 steps the loss that it reached at that rate.
-  mostOfRate: () => 1,
+  maxRateFactor: () => 1,
   /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
   check(config, model) {
     resolveModulesToSave(config, model.modules);

@@ -54,7 +54,7 @@ export const LoraConfigSchema = Type.Object(
     }),
     lora_bias: Type.Boolean({
       default: false,
-      description: 'Give the update a bias of its own. It merges only into modules that have a bias.',
+      description: 'Add a bias to the update. It merges only into modules that have a bias.',
     }),
     layers_to_transform: Type.Union([Type.Array(LayerIndex, { maxItems: 1024 }), LayerIndex, Type.Null()], {
       default: null,

@@ -44,7 +44,7 @@ const usualWithoutText = { r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
 export const loraMethod: Method<LoraConfig> = {
   title: 'LoRA',
-  when: 'The first choice: close to full fine-tuning with a small part of the parameters (at r 16 some 4 % of a model of 135 million, 0.5 % of one of 8 billion), merges away, and in its plain form is what other runtimes serve.',
+  when: 'The first choice: close to full fine-tuning with a small part of the parameters (at r 16 some 4 % of a model of 135 million, 0.5 % of one of 8 billion), can be merged, and other runtimes serve its plain form.',
   paper: 'https://arxiv.org/abs/2106.09685',
   library: 'HF PEFT',
   servedBy: loraRuntimes,
@@ -79,7 +79,7 @@ export const loraMethod: Method<LoraConfig> = {
   faults: loraFaults,
   learningRate,
   hasRateGroups: true,
-  mostOfRate: (config, ofData) => ofData * Math.min(1, (16 / alphaOf(config)) ** 0.75),
+  maxRateFactor: (config, dataFactor) => dataFactor * Math.min(1, (16 / alphaOf(config)) ** 0.75),
   check,
   checkIdle(config, model) {
     checkTargetNames(config, model);
@@ -166,7 +166,7 @@ function checkRanks(targets: LoraTarget[], r: number): void {
 /**
  * With lora_alpha 16 the rate is ten times that of full fine-tuning (`rateByWidth`). Below 16 it rises with √(16 / alpha); above 16 it
  * falls with a power of 16 / alpha (`fallWithAlpha`). In short runs of narrow models it falls with 16 / alpha itself, because the maximum
- * increase for short runs falls too (`mostOfRate`). This follows the best rates measured for alpha 8 to 128, whatever the rank, in 90
+ * increase for short runs falls too (`maxRateFactor`). This follows the best rates measured for alpha 8 to 128, whatever the rank, in 90
  * steps of the demo and in npm run sweep, whose runs are short.
  */
 function learningRate(config: LoraConfig, model?: RatedModel): number {

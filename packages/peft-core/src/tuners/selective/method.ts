@@ -36,7 +36,7 @@ const SelectiveConfigSchema = Type.Object(
       {
         default: null,
         description:
-          'Parameters to train by kind: bias, norm, embedding (of tokens, positions, types), head (the output layer; a tied one becomes a weight of its own), attention, mlp.',
+          'Parameters to train by kind: bias, norm, embedding (of tokens, positions, types), head (the output layer; a tied one becomes a separate weight), attention, mlp.',
       },
     ),
     layers: Type.Union([Type.Array(LayerIndex, { minItems: 1, maxItems: 1024 }), LayerIndex, Type.Null()], {
@@ -61,7 +61,7 @@ const presetKinds: Record<(typeof PRESETS)[number], Kind[]> = {
 
 export const selectiveMethod: Method<SelectiveConfig> = {
   title: 'Selective tuning',
-  when: 'You know which weights matter: biases (BitFit), norms, the head, the last layers. They are trained themselves; merges away.',
+  when: 'You know which weights matter: biases (BitFit), norms, the head, the last layers. They are trained themselves, and can be merged.',
   paper: 'https://arxiv.org/abs/2106.10199',
   library: null,
   usual: { layers: [30, 31] },
@@ -84,7 +84,7 @@ export const selectiveMethod: Method<SelectiveConfig> = {
   faults: selectiveFaults,
   learningRate,
   // Norms scale everything after them, and neither norms nor biases learned better in short runs at higher rates (npm run sweep).
-  mostOfRate: (config, ofData) => (trainsOnly(config, 'bias', 'norm') ? 1 : ofData),
+  maxRateFactor: (config, dataFactor) => (trainsOnly(config, 'bias', 'norm') ? 1 : dataFactor),
   /** Throws `invalid_peft_config`. */
   check(config, model) {
     selectedParameters(config, model);

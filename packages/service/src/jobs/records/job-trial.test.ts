@@ -25,7 +25,7 @@ before(async () => {
 after(async () => await services.close());
 
 const grid = parseSweep({ r: [2, 4] })!;
-const trials = trialsOf(grid, { peft: undefined, training: {}, hyperparameters: {}, ofStart: null });
+const trials = trialsOf(grid, { peft: undefined, training: {}, hyperparameters: {}, startPeft: null });
 const startSweep = (): Promise<Job> =>
   createTestJob(services, team, 'running', { sweep: { grid, peft: null, trials } });
 

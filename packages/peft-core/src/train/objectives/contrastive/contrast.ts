@@ -44,9 +44,9 @@ function noNegatives(texts: tf.Tensor, count: number): tf.Tensor {
   const same = tf.add(among(anchors, candidates), among(positives, candidates));
   const related = tf.add(among(anchors, anchors), among(positives, anchors)); // (count, count), of positives
   const more = others - count;
-  const ofPairs = more > 0 ? tf.concat([related, tf.zeros([count, more])], 1) : related;
+  const relatedPairs = more > 0 ? tf.concat([related, tf.zeros([count, more])], 1) : related;
   const numbers = (length: number) => tf.range(0, length, 1, 'float32');
   const isOther = tf.sub(1, among(numbers(count), numbers(others)));
   const absent = tf.cast(tf.less(row(candidates), 0), 'float32');
-  return tf.add(tf.mul(tf.add(same, ofPairs), isOther), absent);
+  return tf.add(tf.mul(tf.add(same, relatedPairs), isOther), absent);
 }

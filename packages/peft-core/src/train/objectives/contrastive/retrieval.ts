@@ -9,7 +9,7 @@ import { CONTRAST_SCALE } from './contrast.ts';
 /** Numbers of anchors and candidates that are compared at a time. */
 const TILE = { anchors: 128, candidates: 256 };
 /** Maximum number of pairs in a pool. More pairs are measured in several pools of nearly equal size, in file order. */
-const MOST_PAIRS = 1000;
+const MAX_PAIRS = 1000;
 
 type Compared = Record<'anchors' | 'candidates', InputSpec>;
 /** Computes the cosines of a tile. */
@@ -22,7 +22,7 @@ const compareInputs = (width: number): Compared => ({
 
 /** The pools in which `pairs` pairs are measured: [from, to) of each. */
 function poolsOf(pairs: number): { from: number; to: number }[] {
-  const count = Math.ceil(pairs / MOST_PAIRS);
+  const count = Math.ceil(pairs / MAX_PAIRS);
   const cut = (pool: number) => Math.round((pool * pairs) / count);
   return Array.from({ length: count }, (_, pool) => ({ from: cut(pool), to: cut(pool + 1) }));
 }

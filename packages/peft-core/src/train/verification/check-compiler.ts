@@ -19,18 +19,18 @@ function computed(compiled: boolean): Float32Array {
 }
 
 /** Throws TensorFlow's error if XLA cannot compile, or an Error if the compiled code computes different numbers. */
-export function proveCompiler(): void {
+export function checkCompiler(): void {
   const [compiled, plain] = [computed(true), computed(false)];
   const off = Math.max(...plain.map((value, i) => Math.abs(compiled[i]! - value)));
   if (!(off < 1e-4)) throw new Error(`what XLA has compiled computes other numbers, by ${off}`);
 }
 
 /** The kernel sets that this process can compute with, best first. `onFault` receives the error if XLA is available but does not work. */
-export function provenKernelSets(onFault: (fault: Error) => void): readonly string[] {
+export function checkedKernelSets(onFault: (fault: Error) => void): readonly string[] {
   const sets = kernelSets();
   if (!sets.includes('xla')) return sets;
   try {
-    proveCompiler();
+    checkCompiler();
     return sets;
   } catch (error) {
     onFault(error as Error);

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import type { GraftError } from '../../errors.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { BLOCK } from '../block-pool.ts';
+import { cardBudget, cardStorage, weightBytes, workspaceBytes } from './card-budget.ts';
 import { bytesOfPosition } from './card-cache.ts';
-import { cardRoom, cardStorage, weightBytes, workspaceBytes } from './card-room.ts';
 import { bytesOfLane } from './lane-arena.ts';
 
 const llama = (vocab_size: number, kvHeads: number, intermediate_size: number) =>
@@ -40,7 +40,7 @@ test('the cache has what is left of a card, and a twelfth goes to adapters', () 
     [llama3, 24, 10, 50],
     [llama3, 80, 64, 700],
   ] as const) {
-    const { blocks, updateBytes } = cardRoom(
+    const { blocks, updateBytes } = cardBudget(
       architecture,
       { ...limits, memoryBytes: gigabytes * 1e9 },
       'bfloat16',
@@ -59,14 +59,14 @@ test('the cache has what is left of a card, and a twelfth goes to adapters', () 
   }
 });
 
-test('no more than four contexts a row; without a limit as much as is asked for', () => {
-  const { blocks } = cardRoom(llama3, { ...limits, rows: 2, memoryBytes: 140e9 }, 'bfloat16');
+test('at most four contexts a row; without a limit the requested size', () => {
+  const { blocks } = cardBudget(llama3, { ...limits, rows: 2, memoryBytes: 140e9 }, 'bfloat16');
   assert.equal(blocks * BLOCK, 2 * 4 * limits.context);
-  const asked = cardRoom(llama3, limits, 'bfloat16');
+  const asked = cardBudget(llama3, limits, 'bfloat16');
   assert.deepEqual(asked, { blocks: Math.floor(512e6 / (BLOCK * 131_072)), updateBytes: 128e6 });
 });
 
-test('a base that does not fit is refused, or held as the adapter has learnt on it', () => {
+test('a base that does not fit is refused, or held in the storage that the adapter was trained on', () => {
   const small = { ...limits, memoryBytes: 14e9 };
   const refused = ({ code, fault, message }: GraftError) =>
     code === 'model_too_large' &&

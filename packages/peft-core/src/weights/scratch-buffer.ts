@@ -1,5 +1,5 @@
 /** A buffer that weights are read into one after the other: allocating memory for each takes longer than reading it. */
-export class Room {
+export class ScratchBuffer {
   #memory = new ArrayBuffer(0);
 
   /** Returns `count` values with undefined content. They share the memory of all values returned before. */

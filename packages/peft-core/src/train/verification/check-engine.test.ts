@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, usesGpu } from '@graft/tf-graph';
 import { GraftError } from '../../errors.ts';
-import { placedProduct, proveEngine } from './prove-engine.ts';
+import { checkEngine, placedProduct } from './check-engine.ts';
 
 test('the engine proves itself on the device that it has, and refuses to compute elsewhere without a word', () => {
-  proveEngine('fp32');
-  proveEngine('bf16', usesGpu() ? 'gpu' : 'cpu');
+  checkEngine('fp32');
+  checkEngine('bf16', usesGpu() ? 'gpu' : 'cpu');
   if (usesGpu()) return;
   assert.throws(
-    () => proveEngine('fp32', 'gpu'),
+    () => checkEngine('fp32', 'gpu'),
     (error) =>
       error instanceof GraftError &&
       error.code === 'gpu_not_used' &&

@@ -10,13 +10,13 @@ import {
 } from '../../weights/base-storage.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
 import type { ServingLimits } from '../step.ts';
-import { MOST_BYTES } from './card-attention.ts';
+import { MAX_BYTES } from './card-attention.ts';
 import { bytesOfPosition } from './card-cache.ts';
 import { PART, PROMPT_POSITIONS } from './card-functions.ts';
 import { bytesOfLane } from './lane-arena.ts';
 
 /** How the memory of a GPU is divided. */
-export interface CardRoom {
+export interface CardBudget {
   /** Number of blocks of keys and values, without the reserved ones. */
   blocks: number;
   /** Bytes for low-rank updates. */
@@ -24,7 +24,7 @@ export interface CardRoom {
 }
 
 /** Maximum capacity of the cache in contexts per row; it also holds the prefixes of finished prompts. */
-const MOST_CONTEXTS = 4;
+const MAX_CONTEXTS = 4;
 
 /** Share of GPU memory that the allocator loses to fragmentation. */
 const LOST = 0.05;
@@ -34,7 +34,11 @@ const LOST = 0.05;
  * adapters, and the remainder for the cache; `updateBytes` and `cacheBytes` are minimums. Without `memoryBytes` they are the sizes.
  * Throws `model_too_large` if one context does not fit.
  */
-export function cardRoom(architecture: Architecture, limits: ServingLimits, storage: BaseStorage): CardRoom {
+export function cardBudget(
+  architecture: Architecture,
+  limits: ServingLimits,
+  storage: BaseStorage,
+): CardBudget {
   const dtype = storage === 'float32' ? 'float32' : 'bfloat16';
   const inSequence = Math.ceil(limits.context / BLOCK) * (architecture.encoder ? 2 : 1);
   const bytesOfBlock = BLOCK * bytesOfPosition(architecture, dtype);
@@ -57,7 +61,7 @@ export function cardRoom(architecture: Architecture, limits: ServingLimits, stor
       { param: 'model', fault: 'environment' },
     );
   }
-  const blocks = Math.min(affordable, inSequence * limits.rows * MOST_CONTEXTS);
+  const blocks = Math.min(affordable, inSequence * limits.rows * MAX_CONTEXTS);
   return { blocks, updateBytes: Math.floor(updateBytes / lane) * lane };
 }
 
@@ -73,11 +77,11 @@ export function cardStorage(
   const { baseDtype = 'auto' } = limits;
   const wanted = baseStorage(baseDtype, 'bf16');
   try {
-    cardRoom(architecture, limits, wanted);
+    cardBudget(architecture, limits, wanted);
     return wanted;
   } catch (error) {
     if (baseDtype !== 'auto' || trainedOn === null) throw error;
-    cardRoom(architecture, limits, trainedOn);
+    cardBudget(architecture, limits, trainedOn);
     return trainedOn;
   }
 }
@@ -112,8 +116,8 @@ export function workspaceBytes(
   const head = largest(linear.filter(({ out }) => isHead(out)));
   const activations = PROMPT_POSITIONS * 4 * (6 * hiddenSize + 4 * heads * headSize + 4 * widest);
   const mask = 2 * 4 * PROMPT_POSITIONS * context;
-  const scores = 4 * Math.max(MOST_BYTES.scores, 4 * heads * PART * context);
-  const attention = mask + 2 * MOST_BYTES.keys + scores;
+  const scores = 4 * Math.max(MAX_BYTES.scores, 4 * heads * PART * context);
+  const attention = mask + 2 * MAX_BYTES.keys + scores;
   const isPacked = storage === 'int8' || storage === 'nf4';
   const unpacked = isPacked ? UNPACKED * Math.max(inner, Math.min(head, HEAD_SLICE)) : 0;
   const logits = rows * vocabularySize * (8 * 6 + 4 * 4);

@@ -1,10 +1,10 @@
 import type { Rung } from '../../config/index.ts';
 import type { MetricSeries } from '../checkpoints/metric-series.ts';
-import { type Segment, standingOf, type TrialProgress } from './standing.ts';
+import { type SweepSegment, sweepProgress, type TrialProgress } from './sweep-progress.ts';
 import type { SweepStretch } from './sweep-records.ts';
 
 /** All measurements of the trials so far, as one sequence of steps in the order of an uninterrupted sweep. */
-export function stretchesOf(
+export function seriesByTrial(
   rungs: readonly Rung[],
   trials: readonly TrialProgress[],
   series: readonly MetricSeries[],
@@ -17,29 +17,29 @@ export function stretchesOf(
     const others = tokens.reduce((sum, each) => sum + each, 0) - tokens[trial]!;
     tokens[trial] = train.tokens[end - 1]!;
     const columns = cut(train, (row) => row >= from && row < end);
-    const ofAll = columns.tokens.map((own) => others + own);
+    const allTokens = columns.tokens.map((own) => others + own);
     const measured = cut(evaluation, (row) => evaluation.step[row]! > from && evaluation.step[row]! <= end);
     return [
       {
         trial: trial + 1,
         offset: before - from,
         firstStep: from + 1,
-        series: { train: { ...columns, tokens: ofAll }, evaluation: measured },
+        series: { train: { ...columns, tokens: allTokens }, evaluation: measured },
       },
     ];
   });
 }
 
 /** The finished segments and the one in progress. */
-function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[]): Segment[] {
-  const segments: Segment[] = [];
+function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[]): SweepSegment[] {
+  const segments: SweepSegment[] = [];
   const then = trials.map(({ values }) => ({
     losses: [] as number[],
     diverged: false,
     ...(values && { values }),
   }));
   for (;;) {
-    const { next } = standingOf(rungs, then);
+    const { next } = sweepProgress(rungs, then);
     if (!next) return segments;
     segments.push(next);
     const [now, past] = [trials[next.trial]!, then[next.trial]!];

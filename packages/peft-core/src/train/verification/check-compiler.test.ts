@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kernelSets } from '@graft/tf-graph';
-import { proveCompiler, provenKernelSets } from './prove-compiler.ts';
+import { checkCompiler, checkedKernelSets } from './check-compiler.ts';
 
 test('XLA compiles here and computes the same, so it may be chosen; a processor has better sets, and names only those', () => {
-  proveCompiler();
+  checkCompiler();
   assert.deepEqual(
-    provenKernelSets((fault) => assert.fail(fault)),
+    checkedKernelSets((fault) => assert.fail(fault)),
     kernelSets(),
   );
 });

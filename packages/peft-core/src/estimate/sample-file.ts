@@ -9,11 +9,11 @@ const WHOLE_BYTES = 16 * 1024 * 1024;
 const BLOCKS = 256;
 const BLOCK_BYTES = 64 * 1024;
 /** Lines may be far longer than a block: after this many bytes the remaining blocks are skipped. */
-const MOST_BYTES = 24 * 1024 * 1024;
+const MAX_BYTES = 24 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /** The part of a data file that was read. */
-export interface Look {
+export interface FileSample {
   /** In no particular order, but the first ones are spread over the file, too. */
   examples: RawExample[];
   /** Whether all lines were read. */
@@ -31,7 +31,7 @@ export interface Look {
 }
 
 /** Reads a bounded part of a data file. Throws `empty_file` if that part contains no example. */
-export async function lookAtFile(path: string): Promise<Look> {
+export async function sampleFile(path: string): Promise<FileSample> {
   const file = await open(path, 'r');
   try {
     const bytes = (await file.stat()).size;
@@ -51,7 +51,7 @@ export async function lookAtFile(path: string): Promise<Look> {
       seenBytes = bytes;
     } else {
       for (const block of inSpreadOrder(BLOCKS)) {
-        if (seenBytes >= MOST_BYTES) break;
+        if (seenBytes >= MAX_BYTES) break;
         const from = Math.floor((block * (bytes - BLOCK_BYTES)) / (BLOCKS - 1));
         for (const { start, line } of await linesOf(file, from)) {
           starts.push(start);
@@ -96,10 +96,10 @@ async function linesOf(file: FileHandle, from: number): Promise<{ start: number;
   return lines;
 }
 
-/** Reads the rest of a line that starts with `begun`, to its end or until it is too long for the checker. */
-async function restOf(file: FileHandle, start: number, begun: Uint8Array): Promise<Uint8Array> {
-  const parts = [begun];
-  let length = begun.length;
+/** Reads the rest of a line that starts with `beginning`, to its end or until it is too long for the checker. */
+async function restOf(file: FileHandle, start: number, beginning: Uint8Array): Promise<Uint8Array> {
+  const parts = [beginning];
+  let length = beginning.length;
   while (length <= MAX_LINE_BYTES) {
     const next = await read(file, start + length, BLOCK_BYTES);
     const end = next.indexOf(NEWLINE);

@@ -11,7 +11,7 @@ export interface TrialProgress {
 }
 
 /** The next work of a sweep: one trial, from one rung to the next. */
-export interface Segment {
+export interface SweepSegment {
   trial: number;
   /** Steps of the trial itself: at the previous rung, and at this one. */
   from: number;
@@ -20,9 +20,9 @@ export interface Segment {
   before: number;
 }
 
-export interface Standing {
+export interface SweepProgress {
   /** Null when the sweep is finished. */
-  next: Segment | null;
+  next: SweepSegment | null;
   /** Indices of the trials that may still win. */
   running: ReadonlySet<number>;
   /** Index of the last remaining trial; null before the end, and if all have diverged. */
@@ -36,7 +36,7 @@ export interface Standing {
  * Which trials continue is known when all have reached the rung, but a trial that surely does not is out at once, and its state is
  * dropped.
  */
-export function standingOf(rungs: readonly Rung[], trials: readonly TrialProgress[]): Standing {
+export function sweepProgress(rungs: readonly Rung[], trials: readonly TrialProgress[]): SweepProgress {
   let field = trials.map((_, trial) => trial);
   let planned = field.length;
   let [before, from, total] = [0, 0, sweepSteps(trials.length, rungs)];

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
-import { gradientPositions, layFlat } from './lay-flat.ts';
+import { gradientPositions, packFlat } from './pack-flat.ts';
 import { planTraining } from './plan-training.ts';
 import { sharedPrefixes } from './shared-prefixes.ts';
 
@@ -31,13 +31,13 @@ test('groups share what they may, and save nearly as many positions as any group
       }
     }
     const saved = groups.reduce((sum, { members, length }) => sum + (members.length - 1) * length, 0);
-    const most = mostSaved(sequences.map((_, i) => i));
+    const most = maxSaved(sequences.map((_, i) => i));
     assert.ok(saved <= most);
     total.saved += saved;
     total.most += most;
 
     /** The best result over all partitions of `left` into groups. */
-    function mostSaved(left: number[]): number {
+    function maxSaved(left: number[]): number {
       const [first, ...rest] = left;
       if (first === undefined) return 0;
       let best = 0;
@@ -56,7 +56,7 @@ test('groups share what they may, and save nearly as many positions as any group
         best = Math.max(
           best,
           counted +
-            mostSaved(counted > 0 || others.length === 0 ? rest.filter((at) => !others.includes(at)) : rest),
+            maxSaved(counted > 0 || others.length === 0 ? rest.filter((at) => !others.includes(at)) : rest),
         );
       }
       return best;
@@ -124,7 +124,7 @@ test('flat and shared lists hold what the grid holds: the same steps, tokens, la
   }
 });
 
-test('no label lies in what is shared, however alike examples are, so each is learnt by every one of them', () => {
+test('a shared prefix contains no label, however alike examples are, so each example keeps all of its labels', () => {
   const ids = Int32Array.from({ length: 20 }, (_, t) => 100 + t);
   const training = { ...options, max_steps: null, n_epochs: 1 } as Parameters<typeof planTraining>[1];
   const layout = { virtualTokens: 0, vocabularySize: 9000, firstPosition: 0, pooling: 'last' } as const;
@@ -182,7 +182,7 @@ test('memory for gradients of a shared beginning does not grow with how many sha
   const of = (sharers: number) => {
     const beginning = Array.from({ length: 100 }, (_, t) => t);
     const sequences = Array.from({ length: sharers }, (_, i) => shareable([...beginning, 1000 + i], 100));
-    const { pieces, length } = layFlat(
+    const { pieces, length } = packFlat(
       sequences.map((_, i) => i),
       sequences.map(() => 103),
       (sequence) => sequences[sequence]!,

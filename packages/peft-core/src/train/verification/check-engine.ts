@@ -26,7 +26,7 @@ const sides = {
  * its device and its memory work. Then does the same for a product placed explicitly on `device`, because TensorFlow would otherwise
  * fall back to the CPU silently. Throws GraftError `engine_unsound` or `gpu_not_used`, or TensorFlow's errors.
  */
-export function proveEngine(precision: MatmulPrecision, device: 'cpu' | 'gpu' = 'cpu'): void {
+export function checkEngine(precision: MatmulPrecision, device: 'cpu' | 'gpu' = 'cpu'): void {
   if (device === 'gpu' && !usesGpu())
     throw notUsed('TensorFlow has found no GPU in this process, and would compute on the processor.');
   const builder = new ProgramBuilder();

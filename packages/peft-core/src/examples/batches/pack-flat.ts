@@ -19,7 +19,7 @@ export interface Piece {
  * Arranges sequences in one list of positions instead of a grid: one after the other, without padding, each group with a common prefix
  * after that prefix. `shareable` returns a sequence's ids; without it nothing is shared.
  */
-export function layFlat(
+export function packFlat(
   sequences: ArrayLike<number>,
   widths: ArrayLike<number>,
   shareable: ((sequence: number) => Shareable) | null,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Comparison, rungsOf, sweepSteps } from '../../config/index.ts';
-import { type Segment, standingOf, type TrialProgress } from './standing.ts';
+import { type SweepSegment, sweepProgress, type TrialProgress } from './sweep-progress.ts';
 
 /** All segments of a sweep in which `lossOf` returns a trial's loss at a step; null: the trial diverges before it. */
 function run(
@@ -18,15 +18,15 @@ function run(
     diverged: false,
     ...(metricOf && { values: [] as number[] }),
   }));
-  const segments: Segment[] = [];
+  const segments: SweepSegment[] = [];
   const running: number[][] = [];
   for (;;) {
-    const standing = standingOf(rungs, state satisfies TrialProgress[]);
-    const { winner, total } = standing;
-    if (!standing.next) return { segments, running, winner, rungs, total };
-    segments.push(standing.next);
-    running.push([...standing.running]);
-    const { trial, until } = standing.next;
+    const progress = sweepProgress(rungs, state satisfies TrialProgress[]);
+    const { winner, total } = progress;
+    if (!progress.next) return { segments, running, winner, rungs, total };
+    segments.push(progress.next);
+    running.push([...progress.running]);
+    const { trial, until } = progress.next;
     const loss = lossOf(trial, until);
     if (loss === null) state[trial]!.diverged = true;
     else {
@@ -36,7 +36,7 @@ function run(
   }
 }
 
-test('the best third of each rung goes on, in order, and steps are counted over all', () => {
+test('the best third of each rung continues, in order, and steps are counted over all', () => {
   // The second trial leads at the first rung, and the last overtakes it.
   const { segments, winner, rungs } = run(9, (trial, step) =>
     trial === 1 ? 5 : step < 30 && trial === 8 ? 6 : 9 - trial + 6,
@@ -59,7 +59,7 @@ test('the best third of each rung goes on, in order, and steps are counted over 
   assert.equal(steps, sweepSteps(9, rungs));
 });
 
-test('whoever is surely out is so before the rung is over', () => {
+test('a trial that surely does not continue is dropped before the rung ends', () => {
   const { running } = run(9, (trial) => trial);
   assert.deepEqual(running[5], [0, 1, 2, 5, 6, 7, 8]);
   assert.deepEqual(running[9], [0, 1, 2]);
@@ -108,7 +108,7 @@ test('few trials all train to the end, and more are compared once, where half is
   assert.deepEqual([nine.winner, nine.total], [8, 9 * 50 + 3 * 40]);
 });
 
-test('what decides goes before the loss, and trials that tie in both go on together', () => {
+test('the deciding metric precedes the loss, and trials that tie in both continue together', () => {
   const metricOf = (trial: number, step: number) => (step === 90 ? trial : [5, 1, 2, 2, 2, 2][trial]!);
   const losses = [0, 9, 3, 4, 3, 3];
   const { segments, winner, total, rungs, running } = run(6, (trial) => losses[trial]!, {
