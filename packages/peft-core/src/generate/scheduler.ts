@@ -68,7 +68,8 @@ export class Scheduler {
   /** Computes a step for sequences of one model. */
   #compute(group: readonly Sequence[]): void {
     const started = group.filter(
-      (sequence) => sequence.blocks.length > 0 || (!this.#waitsForPrefix(sequence) && this.#canStart(sequence)),
+      (sequence) =>
+        sequence.blocks.length > 0 || (!this.#waitsForPrefix(sequence) && this.#canStart(sequence)),
     );
     let positions = this.#program.promptPositions;
     const pieces: OwnPiece[] = [];
