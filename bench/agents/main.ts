@@ -10,26 +10,13 @@
  *   --check    fails where the p99 beside agents is more than twice the calm one, or an agent gets no answer
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { benchOptions } from '../options.ts';
 import { createJob, quantile, startApi, toolCall, uploadFile } from '../running-api.ts';
 
-const { values } = parseArgs({
-  options: {
-    agents: { type: 'string', default: '24' },
-    clients: { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '4' },
-    seconds: { type: 'string', default: '10' },
-    wait: { type: 'string', default: '10' },
-    check: { type: 'boolean', default: false },
-  },
-});
-const countOf = (name: 'agents' | 'clients' | 'rounds' | 'seconds' | 'wait'): number => {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} is a whole number above 0`);
-  return value;
-};
-const [agents, clients, rounds] = [countOf('agents'), countOf('clients'), countOf('rounds')];
-const [seconds, wait] = [countOf('seconds'), countOf('wait')];
+const { agents, clients, rounds, seconds, wait, check } = benchOptions(
+  { agents: 24, clients: 4, rounds: 4, seconds: 10, wait: 10 },
+  { check: { type: 'boolean', default: false } },
+);
 
 /** Characters that are added to each call of an agent; null: no agents. */
 const paddings: Record<string, number | null> = {
@@ -105,5 +92,5 @@ for (const { name, took, calls, answered } of results) {
   console.log(
     `${name}: ${took.length} answers of the other team, p50 ${quantile(took, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (${(p99 / calm).toFixed(2)} × calm)${agentCalls}`,
   );
-  if (values.check && (p99 > 2 * calm || answered < calls)) process.exitCode = 1;
+  if (check && (p99 > 2 * calm || answered < calls)) process.exitCode = 1;
 }

@@ -14,32 +14,20 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { benchOptions } from '../options.ts';
 import { startApi } from '../running-api.ts';
 import { describeMachine, facts, markdownTable } from '../training/report.ts';
 import { openKinds } from './kinds.ts';
 
-const { values } = parseArgs({
-  options: {
-    requests: { type: 'string', default: '40000' },
-    rounds: { type: 'string', default: '5' },
-    connections: { type: 'string', default: '16' },
+const { requests, rounds, connections, ...options } = benchOptions(
+  { requests: 40_000, rounds: 5, connections: 16 },
+  {
     kinds: { type: 'string', default: '' },
     output: { type: 'string' },
     check: { type: 'boolean', default: false },
   },
-});
-const countOf = (name: 'requests' | 'rounds' | 'connections', least: number): number => {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < least)
-    throw new Error(`--${name} is a whole number of at least ${least}`);
-  return value;
-};
-const [requests, rounds, connections] = [
-  countOf('requests', 100),
-  countOf('rounds', 3),
-  countOf('connections', 1),
-];
+  { requests: 100, rounds: 3 },
+);
 
 interface Memory {
   heapUsed: number;
@@ -83,7 +71,7 @@ interface Figures {
 
 const { kinds: all, close } = await openKinds(api);
 try {
-  const wanted = values.kinds.split(',').filter(Boolean);
+  const wanted = options.kinds.split(',').filter(Boolean);
   const kinds = all.filter(({ name }) => wanted.length === 0 || wanted.some((text) => name.includes(text)));
   if (kinds.length === 0)
     throw new Error(`--kinds: no kind has such a name; there are ${all.map(({ name }) => name).join('; ')}`);
@@ -124,8 +112,8 @@ try {
       );
     }
     after.push({ ...before, requests: sent, minutes: minutes() });
-    if (values.output)
-      writeFileSync(values.output, `${JSON.stringify({ start, after, figures }, null, 2)}\n`);
+    if (options.output)
+      writeFileSync(options.output, `${JSON.stringify({ start, after, figures }, null, 2)}\n`);
   }
 
   console.log(`\n${facts(describeMachine(null))}\n`);
@@ -168,7 +156,7 @@ try {
   console.log(
     `\nThe heap ${isFlat ? 'is flat' : 'GROWS'}: ${mb(grown)} MB (${each.toFixed(1)} bytes a request) from round 1 to round ${rounds}; RSS ${mb(first.rss)} to ${mb(last.rss)} MB.`,
   );
-  if (values.check && !isFlat) process.exitCode = 1;
+  if (options.check && !isFlat) process.exitCode = 1;
 } finally {
   await close();
   await api.close();

@@ -15,43 +15,35 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { usesGpu } from '@graft/tf-graph';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { runPython } from '../../scripts/golden/environment/run-python.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
+import { benchOptions, wholeNumber } from '../options.ts';
 import { describeMachine, facts, markdownTable, median, times } from '../training/report.ts';
 import { answerTokens, chatsOf, writeAdapters } from './chats.ts';
 import { type Answered, graftSide } from './graft-side.ts';
 import { longPrompts } from './long-prompts.ts';
 import { peftSide } from './peft-side.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    chats: { type: 'string', default: '16' },
-    rounds: { type: 'string', default: '5' },
-    alone: { type: 'string', default: '12' },
-    seconds: { type: 'string', default: '240' },
+const {
+  chats: atOnce,
+  rounds,
+  alone,
+  seconds,
+  ...options
+} = benchOptions(
+  { chats: 16, rounds: 5, alone: 12, seconds: 240 },
+  {
     sides: { type: 'string', default: 'graft,peft' },
     'long-prompts': { type: 'string' },
     output: { type: 'string', default: 'data/bench' },
     'write-docs': { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
-});
-const countOf = (name: 'chats' | 'rounds' | 'alone' | 'seconds' | 'long-prompts'): number => {
-  const value = Number(options[name]);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} is a whole number above 0`);
-  return value;
-};
-const [atOnce, rounds, alone, seconds] = [
-  countOf('chats'),
-  countOf('rounds'),
-  countOf('alone'),
-  countOf('seconds'),
-];
+);
 const sides = options.sides.split(',');
 if (sides.some((side) => side !== 'graft' && side !== 'peft'))
   throw new Error('--sides: graft, peft or both');
@@ -106,7 +98,8 @@ async function beside(clients: number, folder: string): Promise<void> {
 
 const folder = await mkdtemp(join(tmpdir(), 'graft-serving-'));
 if (options['long-prompts'] !== undefined) {
-  await beside(countOf('long-prompts'), folder).finally(() => rm(folder, { recursive: true, force: true }));
+  const clients = wholeNumber('long-prompts', options['long-prompts']);
+  await beside(clients, folder).finally(() => rm(folder, { recursive: true, force: true }));
   process.exit();
 }
 try {

@@ -1,7 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { train, WarmModel } from '@graft/peft-core';
+import { WarmModel } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
@@ -9,15 +9,7 @@ import { defaultMethod } from '../demo/options.ts';
 import { dataSizeOf } from '../methods/data-size.ts';
 import { locate, peftOf } from './grid.ts';
 import { models, type Task, tasks } from './tasks.ts';
-
-/** What a run has measured. */
-interface Measured {
-  steps: number;
-  /** Folder of its adapter. */
-  adapter: string;
-  /** Validation losses, by ascending step; the last is at the end. */
-  evaluations: { step: number; loss: number }[];
-}
+import { trainRows } from './train-rows.ts';
 
 /** Trains the usual adapter on rows of one task, as a job would. `close` lets the base model and all adapters go. */
 export async function openTask(name: string) {
@@ -30,38 +22,28 @@ export async function openTask(name: string) {
   const { validation } = task.data();
   let runs = 0;
 
-  async function write(file: string, rows: object[]): Promise<string> {
-    const path = join(folder, file);
-    await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    return path;
-  }
-
   function resolved(rows: object[], training: TrainingOptions, continues: boolean) {
     const size = dataSizeOf(rows.map((row) => JSON.stringify(row)));
     const model = outlineOf(base.config, task!.type);
     return resolveTraining({ peft, training, ...size, model, continues, hasValidationFile: true });
   }
 
-  async function run(rows: object[], training: TrainingOptions, initialAdapter?: string): Promise<Measured> {
+  /** `adapter`: folder of the run's adapter. */
+  async function run(rows: object[], training: TrainingOptions, initialAdapter?: string) {
     const adapter = join(folder, `adapter-${runs++}`);
-    const evaluations: Measured['evaluations'] = [];
-    let steps = 0;
-    for await (const record of train({
+    const options = {
       base,
       baseModelName: task!.model,
       warm,
       sharesBase: true,
       peft,
       outputDir: adapter,
-      trainingFile: await write('train.jsonl', rows),
-      validationFile: await write('validation.jsonl', validation),
       training: resolved(rows, training, initialAdapter !== undefined),
       ...(initialAdapter !== undefined && { initialAdapter }),
-    })) {
-      if (record.type === 'evaluation') evaluations.push({ step: record.step, loss: record.loss });
-      if (record.type === 'done') steps = record.steps;
-    }
-    return { steps, adapter, evaluations };
+    };
+    const measured = await trainRows(folder, { training: rows, validation }, options, name);
+    if (measured.loss === null) throw new Error(`${name}: training diverged`);
+    return { ...measured, adapter };
   }
 
   async function close(): Promise<void> {

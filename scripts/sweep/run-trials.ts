@@ -3,16 +3,17 @@
  * for trials that follow each other. usage: run-trials.ts [WORD …]: tasks and methods that narrow what is tried. The last line of standard
  * output is how many were trained.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { train, WarmModel } from '@graft/peft-core';
+import { WarmModel } from '@graft/peft-core';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { grid, locate, nextTrial, peftOf, type Row, resolved } from './grid.ts';
 import { keepResult, type Result, readResults, type Trial } from './results.ts';
 import { digestOf, type ModelName, models, type Task, tasks } from './tasks.ts';
+import { trainRows } from './train-rows.ts';
 import { isChosen } from './words.ts';
 
 /** A method that trains rows of chosen tokens trains this many. */
@@ -66,44 +67,22 @@ async function run(
   const task = tasks[name]!;
   const base = await baseOf(task.model);
   const began = performance.now();
-  const { training: rows, validation } = task.data();
-  const files = {
-    trainingFile: await write('train.jsonl', rows),
-    validationFile: await write('validation.jsonl', validation),
-  };
+  const rows = task.data();
   const peft = parsePeftConfig(withTokens(peftOf(trial), task, base));
   const losses = [...(before?.losses ?? [])];
   let steps = 0;
   for (const seed of models[task.model].seeds.slice(losses.length)) {
-    const records = train({
-      base,
-      baseModelName: task.model,
-      warm,
-      sharesBase: true,
-      ...files,
-      peft,
-      training: { ...(await resolved(row)), learning_rate, seed },
-      outputDir: join(folder, 'adapter'),
-    });
-    let loss: number | null = null;
-    try {
-      for await (const record of records) {
-        if (record.type === 'step') show(trial, record.step, record.totalSteps);
-        if (record.type === 'done') [steps, loss] = [record.steps, record.validationLoss];
-      }
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'training_diverged') throw error;
-    }
-    losses.push(loss === null || !Number.isFinite(loss) ? null : rounded(loss));
+    const training = { ...(await resolved(row)), learning_rate, seed };
+    const outputDir = join(folder, 'adapter');
+    const options = { base, baseModelName: task.model, warm, sharesBase: true, peft, training, outputDir };
+    const measured = await trainRows(folder, rows, options, `${name} ${method} ${learning_rate}`);
+    steps = measured.steps || steps;
+    losses.push(measured.loss);
   }
   const mean = losses.reduce<number>((sum, loss) => sum + (loss ?? Number.NaN), 0) / losses.length;
   const seconds = (before?.seconds ?? 0) + Math.round((performance.now() - began) / 1000);
-  const loss = Number.isNaN(mean) ? null : rounded(mean);
+  const loss = Number.isNaN(mean) ? null : Number(mean.toPrecision(4));
   return { ...trial, data: digestOf(task), steps, seconds, loss, losses };
-}
-
-function rounded(loss: number): number {
-  return Number(loss.toPrecision(4));
 }
 
 /** Two base models are never in memory at once. */
@@ -122,13 +101,6 @@ async function closeBase(): Promise<void> {
   bases.clear();
 }
 
-async function write(name: string, rows: object[]): Promise<string> {
-  await mkdir(folder, { recursive: true });
-  const file = join(folder, name);
-  await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return file;
-}
-
 /** Chosen tokens are those that a task's rows have most often. */
 function withTokens(peft: Record<string, unknown>, task: Task, base: BaseModel): Record<string, unknown> {
   if (!('token_indices' in peft)) return peft;
@@ -138,9 +110,4 @@ function withTokens(peft: Record<string, unknown>, task: Task, base: BaseModel):
     for (const id of tokenizer.encode(JSON.stringify(row))) counts.set(id, (counts.get(id) ?? 0) + 1);
   const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, CHOSEN_TOKENS);
   return { ...peft, token_indices: most.map(([id]) => id) };
-}
-
-function show({ task, method, learning_rate }: Trial, step: number, steps: number): void {
-  if (process.stderr.isTTY)
-    process.stderr.write(`\r${task} ${method} ${learning_rate}: step ${step}/${steps} \x1b[K\r`);
 }

@@ -3,16 +3,17 @@
  * usage: run-trials.ts PLAN, which is JSON. The last line of standard output is how many were trained.
  */
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { openGenerator, train } from '@graft/peft-core';
-import { GraftError, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
+import { openGenerator } from '@graft/peft-core';
+import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { digestFolder, listBaseModels } from '@graft/service/base-models';
 import { cacheFolder } from '../../bootstrap/cache-folder.mjs';
 import { dataSizeOf } from '../../methods/data-size.ts';
+import { trainRows } from '../train-rows.ts';
 import { peftWith, pendingOf, settingsFor, trialsOf } from './grid.ts';
 import { type Experiment, keepLongResult, type LongTrial, readLongResults } from './results.ts';
 import { digestOf, type LongTask, longTasks, questionsOf } from './tasks.ts';
@@ -74,38 +75,23 @@ async function runOne(
   { lora_alpha, learning_rate, batch_size, seed }: LongTrial,
   title: string,
 ): Promise<{ loss: number | null; right: number | null }> {
-  const { training: rows, validation } = task.data();
+  const rows = task.data();
   const peft = parsePeftConfig(peftWith(lora_alpha));
   const adapter = join(folder, 'adapter');
   await rm(adapter, { recursive: true, force: true });
-  // Without a warm model the training program is gone before answers are generated: a large model is in memory once.
-  const records = train({
-    base,
-    baseModelName: plan.model,
-    trainingFile: await write('train.jsonl', rows),
-    validationFile: await write('validation.jsonl', validation),
+  const training = resolveTraining({
     peft,
-    training: resolveTraining({
-      peft,
-      training: { max_steps: plan.steps, eval_steps: 1_000_000, batch_size, learning_rate, seed },
-      ...dataSizeOf(rows.map((row) => JSON.stringify(row))),
-      model: outline,
-      hasValidationFile: true,
-    }),
-    outputDir: adapter,
+    training: { max_steps: plan.steps, eval_steps: 1_000_000, batch_size, learning_rate, seed },
+    ...dataSizeOf(rows.training.map((row) => JSON.stringify(row))),
+    model: outline,
+    hasValidationFile: true,
   });
-  let loss: number | null = null;
-  try {
-    for await (const record of records) {
-      if (record.type === 'step') show(title, record.step, record.totalSteps);
-      if (record.type === 'done') loss = record.validationLoss;
-    }
-  } catch (error) {
-    if (!(error instanceof GraftError && error.code === 'training_diverged')) throw error;
-  }
-  if (loss === null || !Number.isFinite(loss)) return { loss: null, right: task.isScored ? 0 : null };
+  // Without a warm model the training program is closed before answers are generated: a large model is in memory once.
+  const options = { base, baseModelName: plan.model, peft, training, outputDir: adapter };
+  const { loss } = await trainRows(folder, rows, options, title);
+  if (loss === null) return { loss, right: task.isScored ? 0 : null };
   const right = task.isScored ? await countRight(base, adapter, task) : null;
-  return { loss: Number(loss.toPrecision(4)), right };
+  return { loss, right };
 }
 
 /** How many questions the adapter answers, greedily, character for character, as the demo counts them. */
@@ -139,14 +125,4 @@ async function inCatalogue(model: string) {
     hubAllow: ['*/*'],
   });
   return models.find(model);
-}
-
-async function write(name: string, rows: object[]): Promise<string> {
-  const file = join(folder, name);
-  await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return file;
-}
-
-function show(title: string, step: number, steps: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${title}: step ${step}/${steps} \x1b[K\r`);
 }
