@@ -64,9 +64,9 @@ export { dataFolder } from './data-folder/data-folder.ts';
 export { secureDataFolder } from './data-folder/secure-data-folder.ts';
 export type { Database } from './database/database.ts';
 export { connectOwner } from './database/database.ts';
-export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
+export { withScope, withSystemScope, withTeamScope } from './database/database-scope.ts';
+export { isDatabaseUnavailable, isRowLocked } from './database/database-unavailable.ts';
 export { describeDatabase } from './database/describe-database.ts';
-export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
 export { loadServiceEnv, type ServiceEnv } from './environment/env.ts';
@@ -120,8 +120,8 @@ export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
   type Checkpoint,
-  giveUpCheckpoints,
   listKeptCheckpoints,
+  markCheckpointsDeleted,
   recordCheckpoint,
   resumeFromCheckpoint,
 } from './jobs/leases/record-checkpoint.ts';
@@ -143,9 +143,9 @@ export {
   type StoredMetric,
   sampleLosses,
 } from './jobs/records/read-metrics.ts';
-export { type JobOutlook, readOutlook } from './jobs/records/read-outlook.ts';
+export { type QueueForecast, readQueueForecast } from './jobs/records/read-queue-forecast.ts';
 export { findValidationResult, keepValidationResult } from './jobs/records/validation-results.ts';
-export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
+export { type JobChange, readJobChanges, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob, claimNextJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
 export { deleteJob } from './jobs/transitions/delete-job.ts';
@@ -169,11 +169,11 @@ export {
   returnValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
-export type { WorkerCapabilities } from './jobs/turns/may-take.ts';
+export type { WorkerCapabilities } from './jobs/turns/can-claim.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
-export { mostKeySeconds } from './keys/limits-of-maker.ts';
+export { maxKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
 export {
   allowsJob,
@@ -207,7 +207,7 @@ export { collectLocal } from './maintenance/collect-local.ts';
 export { startHousekeeping, startJobLoops } from './maintenance/job-loops.ts';
 export { isDamage, reportCorruption } from './maintenance/report-corruption.ts';
 export { instruments } from './observe/instruments.ts';
-export { mayReadMetrics, renderMetrics } from './observe/serve-metrics.ts';
+export { canReadMetrics, renderMetrics } from './observe/serve-metrics.ts';
 export {
   contextOf,
   currentTraceparent,
@@ -284,15 +284,15 @@ export { receiveStaged } from './storage/disk/receive-staged.ts';
 export { removeBelow } from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
-export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
+export { isStorageUnavailable, whenStorageIsBack } from './storage/storage-fault.ts';
 export { deleteTeam, purgeDeletedTeams } from './teams/delete-team.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
 export { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from './teams/team-quota.ts';
 export {
   createTeam,
   findTeam,
-  mostRunning,
-  mostWeight,
+  maxRunning,
+  maxWeight,
   readTeams,
   type Team,
   updateTeam,
@@ -308,7 +308,7 @@ export {
 } from './uploads/complete-upload.ts';
 export { expireUploads } from './uploads/expire-uploads.ts';
 export { receiveBytes, receivePartBytes } from './uploads/incoming-bytes.ts';
-export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export { maxPartBytes, maxParts, type Upload, type UploadPart } from './uploads/upload.ts';
 export {
   addPart,
   cancelUpload,
@@ -326,11 +326,10 @@ export {
   setBudget,
   watchBudgets,
 } from './usage/budgets.ts';
-export { checkUsage, mostDifferences, type UsageDifference } from './usage/check-usage.ts';
-export { type CompletionUse, enterCompletion } from './usage/enter-usage.ts';
+export { checkUsage, maxDifferences, type UsageDifference } from './usage/check-usage.ts';
 export {
   listPrices,
-  mostPrices,
+  maxPrices,
   type NewPrice,
   removePrice,
   setPrice,
@@ -338,14 +337,15 @@ export {
 } from './usage/prices.ts';
 export {
   type DayUse,
-  mostPageDays,
-  mostUsageDays,
+  maxPageDays,
+  maxUsageDays,
   readUsage,
   type UsageBucket,
   type UsageGroup,
   type UsagePage,
   type UsageQuery,
 } from './usage/read-usage.ts';
+export { type CompletionUse, recordCompletion } from './usage/record-usage.ts';
 export { priceUnits, type UsageKind, usageKinds } from './usage/usage.ts';
 export { startWebhookSender, type WebhookSettings } from './webhooks/deliver/webhook-sender.ts';
 export { listDeliveries, resendDelivery, testWebhook } from './webhooks/deliveries.ts';
@@ -362,7 +362,7 @@ export { SendLimitExceeded } from './webhooks/take-send.ts';
 export {
   defaultWebhookEvents,
   deliveryStatuses,
-  mostEndpoints,
+  maxEndpoints,
   type WebhookDelivery,
   type WebhookEndpoint,
   type WebhookEvent,

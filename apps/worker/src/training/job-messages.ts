@@ -9,7 +9,7 @@ type Evaluation = TrainerRecordOf<'evaluation'>;
 const stepEvents = 50;
 
 /** Whether this step gets an event: evenly spaced ones, the first and the last. */
-export function tellsOf({ step, totalSteps }: Step): boolean {
+export function hasStepEvent({ step, totalSteps }: Step): boolean {
   return step === 1 || step === totalSteps || step % Math.ceil(totalSteps / stepEvents) === 0;
 }
 
@@ -40,29 +40,29 @@ export function trialMessages(before: readonly TrialState[] | null, trials: read
 }
 
 /** Message for a checkpoint that was skipped although it is newer than the one that the job resumes from. */
-export function passedOverMessage({ step, reason }: Start['passedOver'][number]): string {
+export function skippedCheckpointMessage({ step, reason }: Start['passedOver'][number]): string {
   return `The checkpoint at step ${step} is not continued: ${reason}`;
 }
 
-const ofTrialText = ({ ofTrial }: Pick<Step, 'ofTrial'>): string =>
+const trialText = ({ ofTrial }: Pick<Step, 'ofTrial'>): string =>
   ofTrial ? ` (trial ${ofTrial.trial}, its step ${ofTrial.step})` : '';
 
 export function stepMessage({ step, totalSteps, loss, ...more }: Step): string {
-  return `Step ${step}/${totalSteps}${ofTrialText(more)}: training loss ${loss.toFixed(2)}`;
+  return `Step ${step}/${totalSteps}${trialText(more)}: training loss ${loss.toFixed(2)}`;
 }
 
 export function evaluationMessage({ step, loss, metrics, ...more }: Evaluation, totalSteps: number): string {
   const measures = Object.entries(metrics).map(
     ([name, value]) => `, ${name.replaceAll('_', ' ')} ${value.toFixed(2)}`,
   );
-  return `Step ${step}/${totalSteps}${ofTrialText(more)}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
+  return `Step ${step}/${totalSteps}${trialText(more)}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
 }
 
 function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-export function notKeptMessage(step: number): string {
+export function checkpointNotStoredMessage(step: number): string {
   return `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
 }
 

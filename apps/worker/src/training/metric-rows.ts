@@ -25,8 +25,8 @@ export function stepRow(record: Step): JobMetric {
 }
 
 /** In a sweep: the trial of a row and its step within the trial. The row's own step counts all trials. */
-export function trialOf(ofTrial: OfTrial | undefined): Pick<JobMetric, 'trial' | 'trialStep'> {
-  return ofTrial ? { trial: ofTrial.trial, trialStep: ofTrial.step } : {};
+export function trialOf(of: OfTrial | undefined): Pick<JobMetric, 'trial' | 'trialStep'> {
+  return of ? { trial: of.trial, trialStep: of.step } : {};
 }
 
 /** `epoch`: that of the preceding training step. */

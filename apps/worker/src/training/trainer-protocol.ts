@@ -71,7 +71,7 @@ export type VerificationRequest = Omit<
 };
 
 /** Maximum number of trials, candidates and names in a message. */
-const mostListed = 1000;
+const maxListed = 1000;
 /** Maximum number of rows in one part of a series. */
 export const seriesRows = 1000;
 
@@ -79,7 +79,7 @@ const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$
   ...closed,
   maxProperties: 32,
 });
-const OfTrial = Type.Object({ trial: count, step: count }, closed);
+const TrialStep = Type.Object({ trial: count, step: count }, closed);
 const BestSchema = Type.Object(
   {
     step: count,
@@ -100,13 +100,13 @@ const TrialsSchema = Type.Array(
           closed,
         ),
         {
-          maxItems: mostListed,
+          maxItems: maxListed,
         },
       ),
     },
     closed,
   ),
-  { maxItems: mostListed },
+  { maxItems: maxListed },
 );
 const report = <Type extends string, Properties extends Record<string, TSchema>>(
   type: Type,
@@ -124,7 +124,7 @@ const reports = {
     paddingFraction: anyNumber,
     resumedFrom: nullable(count),
     passedOver: Type.Array(Type.Object({ step: count, reason: text(1000) }, closed), {
-      maxItems: mostListed,
+      maxItems: maxListed,
     }),
     precision: Type.Enum(['fp32', 'bf16']),
     sharing: Type.Object({ savedFraction: anyNumber, message: text(1000) }, closed),
@@ -143,14 +143,14 @@ const reports = {
     memoryBytes: large,
     metrics: Type.Optional(MetricsSchema),
     secondsRemaining: anyNumber,
-    ofTrial: Type.Optional(OfTrial),
+    ofTrial: Type.Optional(TrialStep),
   }),
   evaluation: report('evaluation', {
     step: count,
     loss: anyNumber,
     tokenAccuracy: nullable(anyNumber),
     metrics: MetricsSchema,
-    ofTrial: Type.Optional(OfTrial),
+    ofTrial: Type.Optional(TrialStep),
   }),
   advice: report('advice', {
     kind: Type.Enum(['diverging', 'flat', 'no_gradient', 'overfitting']),
@@ -343,7 +343,7 @@ export const checkTrainerCall = checkerOf({
       request: Type.Object(
         {
           ...onFiles,
-          trials: nullable(Type.Array(options, { maxItems: mostListed })),
+          trials: nullable(Type.Array(options, { maxItems: maxListed })),
           comparison: Type.Optional(word),
           outputDir: path,
           snapshotDir: Type.Optional(path),

@@ -6,9 +6,9 @@ import {
   type Adapter,
   type AdapterTag,
   type AdapterVersion,
-  ofTag,
   tagOf,
   tagsWithin,
+  tagVersion,
   versionOf,
   withAdapter,
 } from './adapter.ts';
@@ -80,15 +80,15 @@ async function withVersions(
   models: ModelLimit,
 ): Promise<Adapter[]> {
   if (rows.length === 0) return [];
-  const ofThese = { teamId, adapterId: { in: rows.map(({ id }) => id) } };
+  const versionsOfPage = { teamId, adapterId: { in: rows.map(({ id }) => id) } };
   const newest = await db.adapterVersion.groupBy({
     by: ['adapterId'],
-    where: { ...ofThese, ...live, ...namedWithin(models) },
+    where: { ...versionsOfPage, ...live, ...namedWithin(models) },
     _max: { number: true },
   });
   const numbers = new Map(newest.map(({ adapterId, _max }) => [adapterId, _max.number]));
-  const where = { ...ofThese, ...tagsWithin(models) };
-  const tags = await db.adapterTag.findMany({ where, orderBy: { name: 'asc' }, ...ofTag });
+  const where = { ...versionsOfPage, ...tagsWithin(models) };
+  const tags = await db.adapterTag.findMany({ where, orderBy: { name: 'asc' }, ...tagVersion });
   const tagsOf = new Map<string, AdapterTag[]>(rows.map(({ id }) => [id, []]));
   for (const tag of tags) tagsOf.get(tag.adapterId)!.push(tagOf(tag));
   return rows.map((row) => ({
@@ -149,7 +149,7 @@ export type FineTunedModel = Pick<
   'modelName' | 'teamId' | 'baseModel' | 'adapterId' | 'number' | 'jobId' | 'createdAt'
 >;
 
-const ofModel = {
+const modelColumns = {
   select: {
     id: true,
     modelName: true,
@@ -189,7 +189,7 @@ export async function listFineTunedModels(
           where: { teamId, ...live, ...namedWithin(models) },
           orderBy: newestFirst,
           ...page,
-          ...ofModel,
+          ...modelColumns,
         }),
       toRecord: ({ id: _, adapter, ...row }) => ({ ...row, baseModel: adapter.baseModel }),
     },

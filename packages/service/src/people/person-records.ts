@@ -10,7 +10,7 @@ import { newId } from '../ids.ts';
 /** A person, in any number of teams. */
 export type PersonRecord = Person;
 
-const mostNameLength = 100;
+const maxNameLength = 100;
 
 /** Returns an email as it is stored and compared: in lower case. Throws GraftError `invalid_email`. */
 export function parseEmail(text: string, param = 'email'): string {
@@ -32,10 +32,10 @@ export function parseEmail(text: string, param = 'email'): string {
 export function parsePersonName(text: string): string {
   const name = text.trim();
   // Line breaks and other control characters could forge lines of a list.
-  if (name.length >= 1 && name.length <= mostNameLength && !/\p{C}/u.test(name)) return name;
+  if (name.length >= 1 && name.length <= maxNameLength && !/\p{C}/u.test(name)) return name;
   throw new GraftError(
     'invalid_person_name',
-    `Invalid 'name': 1 to ${mostNameLength} characters, none of them invisible.`,
+    `Invalid 'name': 1 to ${maxNameLength} characters, none of them invisible.`,
     { param: 'name' },
   );
 }

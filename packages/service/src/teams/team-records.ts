@@ -13,7 +13,7 @@ export interface Team {
   name: string;
   /** Maximum number of jobs that are dispatched or running. */
   runningLimit: number;
-  /** Weight by which the machines are shared among the teams that have work: 1 to `mostWeight`. */
+  /** Weight by which the machines are shared among the teams that have work: 1 to `maxWeight`. */
   weight: number;
   createdAt: Date;
 }
@@ -50,8 +50,8 @@ export async function createTeam(
 }
 
 /** Upper bound of a team's limit of running jobs; a larger one is a mistake. */
-export const mostRunning = 10_000;
-export const mostWeight = 1000;
+export const maxRunning = 10_000;
+export const maxWeight = 1000;
 
 /** Changes a team. Null: no such team. */
 export async function updateTeam(

@@ -9,8 +9,8 @@ import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
-import { admitBytes, type IncomingBytes, inQuota } from '../teams/within-quota.ts';
-import { mostParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
+import { checkByteQuota, type IncomingBytes, inQuota } from '../teams/within-quota.ts';
+import { maxParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
   keyId: string | null;
@@ -42,7 +42,7 @@ export async function createUpload(
         { param: null },
       );
     }
-    if (quota) await admitBytes(tx, teamId, quota, bytes);
+    if (quota) await checkByteQuota(tx, teamId, quota, bytes);
     const id = newId('upload');
     await tx.$executeRaw`
       INSERT INTO uploads (id, team_id, key_id, filename, purpose, mime_type, bytes, remaining_bytes, expires_at)
@@ -125,10 +125,10 @@ export async function addPart(
         { param: 'data' },
       );
     }
-    if (upload.partCount >= mostParts) {
+    if (upload.partCount >= maxParts) {
       throw new GraftError(
         'too_many_parts',
-        `An upload has at most ${mostParts} parts; create another one and send larger parts.`,
+        `An upload has at most ${maxParts} parts; create another one and send larger parts.`,
         { param: 'data' },
       );
     }

@@ -35,7 +35,7 @@ const priceOf = ({ price, kind, ...columns }: PriceRow): UsagePrice => ({
 });
 
 /** Maximum number of prices, enough for a year of daily changes. Every sum reads all of them. */
-export const mostPrices = 1000;
+export const maxPrices = 1000;
 
 /**
  * Sets the price of a unit from a time on, until the next price of the same kind and model; replaces a price of the same time. Earlier
@@ -63,10 +63,10 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
     const of = { kind, model, validFrom };
     const { count } = await tx.usagePrice.updateMany({ where: of, data: { price } });
     if (count === 0) {
-      if ((await tx.usagePrice.count()) >= mostPrices) {
+      if ((await tx.usagePrice.count()) >= maxPrices) {
         throw new GraftError(
           'invalid_price',
-          `There are ${mostPrices} prices, and no more are kept: remove old ones.`,
+          `There are ${maxPrices} prices, which is the limit: remove old ones.`,
           {
             param: null,
           },

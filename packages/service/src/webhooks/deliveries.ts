@@ -4,8 +4,8 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
+import { enqueueOutboxEvent } from './enqueue-outbox-event.ts';
 import { takeSend } from './take-send.ts';
-import { tellOutbox } from './tell-outbox.ts';
 import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
 
 /** Seconds from an event, or from its resending, until its delivery fails. */
@@ -83,7 +83,7 @@ export async function testWebhook(
       throw new GraftError('webhook_disabled', 'The endpoint is disabled: enable it first.', { param: null });
     }
     await takeSend(tx, teamId, id);
-    const { eventId } = await tellOutbox(tx, { teamId, id }, testEvent);
+    const { eventId } = await enqueueOutboxEvent(tx, { teamId, id }, testEvent);
     await insertAudit(tx, teamId, by, { action: 'webhook.test', target: id });
     return eventId;
   });

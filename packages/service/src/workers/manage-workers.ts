@@ -7,7 +7,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Worker } from '../generated/client.ts';
 import { drainWorker } from '../jobs/transitions/drain-worker.ts';
-import type { WorkerCapabilities } from '../jobs/turns/may-take.ts';
+import type { WorkerCapabilities } from '../jobs/turns/can-claim.ts';
 
 export type WorkerRecord = Pick<
   Worker,
