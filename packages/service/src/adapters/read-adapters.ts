@@ -1,5 +1,12 @@
 import type { Database } from '../database/database.ts';
-import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
+import {
+  createdIn,
+  listRows,
+  type Page,
+  type PageOptions,
+  readPage,
+  type TimeSpan,
+} from '../database/read-page.ts';
 import type { Adapter as AdapterRow, Prisma } from '../generated/client.ts';
 import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
 import {
@@ -21,9 +28,7 @@ const withLiveVersion = { versions: { some: live } } as const;
 export async function listAdapters(
   { db }: Database,
   teamId: string,
-  options: {
-    after?: string | undefined;
-    limit: number;
+  options: PageOptions & {
     baseModel?: string | undefined;
     name?: string | undefined;
     /** Part of the name, case-insensitive. */
@@ -41,16 +46,7 @@ export async function listAdapters(
     ...createdIn(options.created),
   };
   const versions = { some: { ...live, ...namedWithin(models) } };
-  const page = await readPage(options, {
-    has: async (id) => await db.adapter.count({ where: { teamId, id, versions } }),
-    read: async (page) =>
-      await db.adapter.findMany({
-        where: { teamId, ...filter, versions },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: (row) => row,
-  });
+  const page = await listRows(db.adapter, options, { where: { teamId, versions }, filter }, (row) => row);
   return { ...page, data: await withVersions(db, teamId, page.data, models) };
 }
 
@@ -117,20 +113,15 @@ export async function listAdapterVersions(
   { db }: Database,
   teamId: string,
   adapterId: string,
-  options: { after?: string | undefined; limit: number; models?: ModelLimit },
+  options: PageOptions & { models?: ModelLimit },
 ): Promise<Page<AdapterVersion>> {
   const where = { teamId, adapterId, ...live, ...namedWithin(options.models ?? null) };
-  return await readPage(options, {
-    has: async (id) => await db.adapterVersion.count({ where: { ...where, id } }),
-    read: async (page) =>
-      await db.adapterVersion.findMany({
-        where,
-        orderBy: newestFirst,
-        ...page,
-        ...withAdapter,
-      }),
-    toRecord: versionOf,
-  });
+  return await listRows(
+    db.adapterVersion,
+    options,
+    { where, orderBy: newestFirst, ...withAdapter },
+    versionOf,
+  );
 }
 
 /** Null: the team has no such version. */
@@ -166,11 +157,7 @@ const modelColumns = {
 export async function listFineTunedModels(
   { db }: Database,
   teamId: string,
-  {
-    after: modelName,
-    limit,
-    models = null,
-  }: { after?: string | undefined; limit: number; models?: ModelLimit },
+  { after: modelName, limit, models = null }: PageOptions & { models?: ModelLimit },
 ): Promise<Page<FineTunedModel>> {
   const last =
     modelName === undefined

@@ -55,18 +55,6 @@ export async function scrubBaseModels(
   }
 }
 
-export interface RecordedBaseModel {
-  id: string;
-  /** SHA-256 of the weights. */
-  digest: string;
-  createdAt: Date;
-}
-
-/** Lists the base models used so far, with the digest of their first use. */
-export async function listRecordedBaseModels({ db }: Pick<Database, 'db'>): Promise<RecordedBaseModel[]> {
-  return await db.baseModel.findMany({ orderBy: { id: 'asc' } });
-}
-
 /** Forgets the recorded digest: the next use of the model records its weights again. Returns false if the model was never used. */
 export async function forgetBaseModel(db: Database, id: string, by: Actor): Promise<boolean> {
   return await inTransaction(db, async (tx) => {

@@ -6,7 +6,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { isDatabaseUnavailable } from '../database/database-unavailable.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
+import { createdIn, listRows, type Page, type PageOptions, type TimeSpan } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
@@ -140,31 +140,28 @@ export async function findFileByDigest(
 export async function listFiles(
   { db }: Database,
   teamId: string,
-  options: {
+  options: PageOptions & {
     purpose?: string | undefined;
     filename?: string | undefined;
     created?: TimeSpan;
     order: 'asc' | 'desc';
-    after?: string | undefined;
-    limit: number;
   },
 ): Promise<Page<FileRecord>> {
   const { purpose, filename, order } = options;
-  return await readPage(options, {
-    has: async (id) => await db.file.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.file.findMany({
-        where: {
-          teamId,
-          ...(purpose !== undefined && { purpose }),
-          ...(filename !== undefined && { filename }),
-          ...createdIn(options.created),
-        },
-        orderBy: [{ createdAt: order }, { id: order }],
-        ...page,
-      }),
-    toRecord: fileOf,
-  });
+  return await listRows(
+    db.file,
+    options,
+    {
+      where: { teamId },
+      filter: {
+        ...(purpose !== undefined && { purpose }),
+        ...(filename !== undefined && { filename }),
+        ...createdIn(options.created),
+      },
+      orderBy: [{ createdAt: order }, { id: order }],
+    },
+    fileOf,
+  );
 }
 
 /**

@@ -4,7 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Invitation } from '../generated/client.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
@@ -86,19 +86,9 @@ export async function createInvitation(
 export async function listInvitations(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<InvitationRecord>> {
-  return await readPage(options, {
-    has: async (id) => await db.invitation.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.invitation.findMany({
-        where: { teamId },
-        ...withoutToken,
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: invitationOf,
-  });
+  return await listRows(db.invitation, options, { where: { teamId }, ...withoutToken }, invitationOf);
 }
 
 /** Revokes an invitation, so that its link stops working at once. Returns false if the team has no such open invitation. */

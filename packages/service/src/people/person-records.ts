@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Person } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 
@@ -75,16 +75,8 @@ export async function ensurePerson(
 }
 
 /** Lists people, newest first. Throws GraftError `invalid_cursor`. */
-export async function listPeople(
-  { db }: Database,
-  options: { after?: string | undefined; limit: number },
-): Promise<Page<PersonRecord>> {
-  return await readPage(options, {
-    has: async (id) => await db.person.count({ where: { id } }),
-    read: async (page) =>
-      await db.person.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
-    toRecord: (row) => row,
-  });
+export async function listPeople({ db }: Database, options: PageOptions): Promise<Page<PersonRecord>> {
+  return await listRows(db.person, options, {}, (row) => row);
 }
 
 /** Finds a person by id or email. */

@@ -2,7 +2,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { parseSessionToken } from '../secrets/api-key.ts';
 import type { SessionLimits } from './create-session.ts';
 
@@ -36,10 +36,7 @@ const whereOf = (holder: SessionHolder) =>
 export async function listSessions(
   { db }: Database,
   holder: SessionHolder,
-  {
-    idleSeconds,
-    ...options
-  }: { after?: string | undefined; limit: number } & Pick<SessionLimits, 'idleSeconds'>,
+  { idleSeconds, ...options }: PageOptions & Pick<SessionLimits, 'idleSeconds'>,
 ): Promise<Page<SessionRecord>> {
   return await withSystemScope(async () => {
     const [clock] = await db.$queryRaw<{ now: Date }[]>`SELECT now()`;
@@ -48,33 +45,26 @@ export async function listSessions(
     const where = {
       AND: [whereOf(holder), { endedAt: null, expiresAt: { gt: now }, lastUsedAt: { gt: idleSince } }],
     };
-    return await readPage(options, {
-      has: async (id) => await db.session.count({ where: { AND: [where, { id }] } }),
-      read: async (page) =>
-        await db.session.findMany({
-          where,
-          omit: {
-            secretHmac: true,
-            pepperVersion: true,
-            flowId: true,
-            identityId: true,
-            providerSessionId: true,
-            authenticatedAt: true,
-            operatorUsedAt: true,
-          },
-          orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-          ...page,
-        }),
-      toRecord: ({ id, apiKeyId, operatorKeyId, userAgent, createdAt, lastUsedAt, expiresAt, personId }) => ({
-        id,
-        userAgent,
-        createdAt,
-        lastUsedAt,
-        expiresAt,
+    const select = {
+      id: true,
+      userAgent: true,
+      createdAt: true,
+      lastUsedAt: true,
+      expiresAt: true,
+      apiKeyId: true,
+      operatorKeyId: true,
+      personId: true,
+    };
+    return await listRows(
+      db.session,
+      options,
+      { where, select },
+      ({ apiKeyId, operatorKeyId, personId, ...row }) => ({
+        ...row,
         method: personId === null ? ('key' as const) : ('oidc' as const),
         keyId: apiKeyId ?? operatorKeyId,
       }),
-    });
+    );
   });
 }
 

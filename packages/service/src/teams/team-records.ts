@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Team as TeamRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 
@@ -79,16 +79,8 @@ const teamOf = ({ deletedAt: _, ...team }: TeamRow): Team => team;
 const living = { deletedAt: null };
 
 /** Reads a page of teams, newest first. Throws GraftError `invalid_cursor`. */
-export async function readTeams(
-  { db }: Database,
-  options: { after?: string | undefined; limit: number },
-): Promise<Page<Team>> {
-  return await readPage(options, {
-    has: async (id) => await db.team.count({ where: { ...living, id } }),
-    read: async (page) =>
-      await db.team.findMany({ where: living, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
-    toRecord: teamOf,
-  });
+export async function readTeams({ db }: Database, options: PageOptions): Promise<Page<Team>> {
+  return await listRows(db.team, options, { where: living }, teamOf);
 }
 
 /** Finds a team by id or name. */

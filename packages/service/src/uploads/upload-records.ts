@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
@@ -62,20 +62,12 @@ export async function getUpload({ db }: Database, teamId: string, id: string): P
 export async function listUploads(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number; status?: Upload['status'] | undefined },
+  options: PageOptions & { status?: Upload['status'] | undefined },
 ): Promise<Page<Upload>> {
   const { status } = options;
-  const expiresAt = status === 'pending' ? { expiresAt: { gt: new Date() } } : {};
-  return await readPage(options, {
-    has: async (id) => await db.upload.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.upload.findMany({
-        where: { teamId, ...(status === undefined ? {} : { status, ...expiresAt }) },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: uploadOf,
-  });
+  const open = status === 'pending' ? { expiresAt: { gt: new Date() } } : {};
+  const filter = status === undefined ? {} : { status, ...open };
+  return await listRows(db.upload, options, { where: { teamId }, filter }, uploadOf);
 }
 
 /** Lists parts in the order in which they were received. Throws GraftError `invalid_cursor`. */
@@ -83,18 +75,14 @@ export async function listParts(
   { db }: Database,
   teamId: string,
   uploadId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<UploadPart>> {
-  return await readPage(options, {
-    has: async (id) => await db.uploadPart.count({ where: { teamId, uploadId, id } }),
-    read: async (page) =>
-      await db.uploadPart.findMany({
-        where: { teamId, uploadId },
-        orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-        ...page,
-      }),
-    toRecord: partOf,
-  });
+  return await listRows(
+    db.uploadPart,
+    options,
+    { where: { teamId, uploadId }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] },
+    partOf,
+  );
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { UsagePrice as PriceRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import { dayOf, priceUnits, type UsageKind } from './usage.ts';
@@ -82,16 +82,8 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
 }
 
 /** Lists prices, newest first. Throws GraftError `invalid_cursor`. */
-export async function listPrices(
-  { db }: Database,
-  options: { after?: string | undefined; limit: number },
-): Promise<Page<UsagePrice>> {
-  return await readPage(options, {
-    has: async (id) => await db.usagePrice.count({ where: { id } }),
-    read: async (page) =>
-      await db.usagePrice.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
-    toRecord: priceOf,
-  });
+export async function listPrices({ db }: Database, options: PageOptions): Promise<Page<UsagePrice>> {
+  return await listRows(db.usagePrice, options, {}, priceOf);
 }
 
 /** Removes a price; the previous price then applies to its period. False if there is no such price. */

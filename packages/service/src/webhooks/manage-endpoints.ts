@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
 import { createEgressRules } from '../egress/address-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
@@ -83,18 +83,9 @@ async function addSecret(
 export async function listWebhooks(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<WebhookEndpoint>> {
-  return await readPage(options, {
-    has: async (id) => await db.webhookEndpoint.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.webhookEndpoint.findMany({
-        where: { teamId },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: endpointOf,
-  });
+  return await listRows(db.webhookEndpoint, options, { where: { teamId } }, endpointOf);
 }
 
 /** Null if the team has no such endpoint. */
