@@ -73,7 +73,7 @@ test('no row is looked up by findUnique, and no transaction is a list', () => {
   );
 });
 
-test('who may see what is said by asTeam and asSystem alone', () => {
+test('who may see what is said by withTeamScope and withSystemScope alone', () => {
   const says = /SET\s+(?:LOCAL\s+|SESSION\s+)?ROLE|RESET\s+(?:ROLE|ALL)|DISCARD\s+(?:ALL|TEMP)|set_config/i;
   assert.deepEqual(
     files.filter((file) => says.test(readFileSync(join(root, file), 'utf8'))),
@@ -109,5 +109,5 @@ test('one file ends jobs and tells the outbox', () => {
   // The second match ends the download of a base model, not a job.
   const fetches = 'packages/service/src/base-models/added/fetch-lease.ts';
   assert.deepEqual(having('finished_at = '), [fetches, endJob]);
-  assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/tell-outbox.ts']);
+  assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/enqueue-outbox-event.ts']);
 });

@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import {
   GenerationError,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   isLastingModelFault,
   isRowLocked,
   QuotaExceeded,
@@ -33,7 +33,7 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
       headers: { 'retry-after': String(rowRetryAfterSeconds) },
     });
   }
-  if (isDatabaseAway(error)) {
+  if (isDatabaseUnavailable(error)) {
     return new ApiError('service_unavailable', 'The database is away for the moment; try again.', {
       headers: { 'retry-after': String(retryAfterSeconds) },
     });

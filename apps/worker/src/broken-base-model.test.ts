@@ -85,7 +85,7 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
     assert.match(await assertFailed(job, 'invalid_model'), /shrunk has no tokenizer\.json/);
   });
 
-  it('is told to whoever asks it, as an answer that is not tried again', async () => {
+  it('is reported to each caller, as an error that is not retried', async () => {
     const http = createInternalServer({ id: 'w1', certificate: null }, bench.services, generator);
     const token = await makeApiToken(bench.services, 'w1');
     const url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;

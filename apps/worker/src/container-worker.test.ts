@@ -37,7 +37,7 @@ const openHome = `
   aside=$(mktemp -d); mount --move "$HOME/.graft-cache-of-test" "$aside"; rmdir "$HOME/.graft-cache-of-test"
   mount -t tmpfs -o mode=755 none "$HOME"; mkdir -p "$cache"; mount --move "$aside" "$cache"; rmdir "$aside"
   exec "$@"`;
-const mayMount =
+const canMount =
   process.getuid?.() === 0 &&
   spawnSync('unshare', ['-m', '--propagation', 'private', 'setpriv', '--version']).status === 0;
 
@@ -181,7 +181,7 @@ async function statusOf(user: number, file: string): Promise<Record<string, stri
   throw new Error(`user ${user} runs no ${file}`);
 }
 
-describe('a worker in a container', { skip: mayMount ? false : 'needs root and a mount namespace' }, () => {
+describe('a worker in a container', { skip: canMount ? false : 'needs root and a mount namespace' }, () => {
   before(async () => {
     bench = await openWorkerBench();
     await ensureConfine({ log: () => {}, cacheDir: bench.services.env.cacheDir, root });

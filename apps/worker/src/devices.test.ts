@@ -13,7 +13,7 @@ describe('planSlots', () => {
     assert.deepEqual(planSlots(gpus), { trainers: gpus, generator: gpus[1] });
   });
 
-  it('leaves the generator a card of its own under a cap', () => {
+  it('leaves the generator a separate GPU under a cap', () => {
     assert.deepEqual(planSlots(gpus, 1), { trainers: [gpus[0]], generator: gpus[1] });
     assert.deepEqual(planSlots(gpus, 0).trainers, []);
   });

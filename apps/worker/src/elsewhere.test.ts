@@ -46,7 +46,7 @@ test('a job whose base model only another worker has goes there, uncharged', asy
   await assertReturned(job, /of-another is not available on this worker/);
 });
 
-test('a Hub that is away is no Postgres that is away: the job waits some minutes', async () => {
+test('an unreachable Hub is not an unreachable Postgres: the job waits some minutes', async () => {
   const job = await bench.queueJob('{"steps":2}', { model: 'org/model' });
   await assertReturned(job, /org\/model cannot be opened/);
 });

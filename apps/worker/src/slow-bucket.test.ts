@@ -65,7 +65,10 @@ test('a worker that stops gives its job back in time, though the bucket does not
   assert.equal(await outcome, 'requeued');
   const { attempts, lastCheckpointStep } = await bench.job(job.id);
   assert.deepEqual([attempts, lastCheckpointStep], [0, null]);
-  assert.match((await bench.messages(job.id)).join('\n'), /could not be stored; the job goes on without it/);
+  assert.match(
+    (await bench.messages(job.id)).join('\n'),
+    /could not be stored; the job continues without it/,
+  );
   assert.ok(
     [...sockets].some((socket) => !socket.destroyed),
     'it did not wait for the bucket',

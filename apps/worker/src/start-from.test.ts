@@ -42,7 +42,7 @@ async function train(options: QueueOptions) {
   };
 }
 
-it('begins where the adapter ended, and stands in the lineage as its child', async () => {
+it('starts where the adapter ended, and is its child in the lineage', async () => {
   const first = await train({ suffix: 'first' });
   const second = await train({ suffix: 'second', peft: { ...first.version.peft }, startFrom: first.version });
   assert.ok(first.losses.at(-1)! < first.losses[0]! - 0.1, 'the first job learns something');

@@ -73,7 +73,7 @@ async function resultOf(job: Job) {
 describe('a sweep', { timeout: 900_000 }, () => {
   let whole: Awaited<ReturnType<typeof resultOf>>;
 
-  it('publishes its best trial as one version, and tells of all', async () => {
+  it('publishes its best trial as one version, and reports all trials', async () => {
     const job = await queue();
     assert.equal(await (await startJob(bench.services, job, trainer)).outcome, 'succeeded');
     whole = await resultOf(job);
@@ -148,7 +148,7 @@ describe('a sweep', { timeout: 900_000 }, () => {
     );
   });
 
-  it('is paused with a checkpoint, goes on from it, and is cancelled as any job', async () => {
+  it('is paused with a checkpoint, resumes from it, and is cancelled as any job', async () => {
     const job = await queue();
     const first = await startJob(bench.services, job, trainer, { pollMilliseconds: 20 });
     await atCheckpoint(job, 10);

@@ -28,7 +28,7 @@ async function startWorker(env: NodeJS.ProcessEnv = {}): Promise<ForkedWorker> {
   return worker;
 }
 
-const sentence = (i: number) => `Sentence ${i} tells the model that ${i} and ${i + 1} follow each other.`;
+const sentence = (i: number) => `Sentence ${i} teaches the model that ${i} and ${i + 1} follow each other.`;
 const lines = (count: number) =>
   Array.from({ length: count }, (_, i) => JSON.stringify({ text: sentence(i) })).join('\n');
 

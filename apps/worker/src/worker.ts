@@ -4,7 +4,7 @@ import {
   generationProtocol,
   heartbeatWorker,
   instruments,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   isLoopback,
   makeCertificate,
   newId,
@@ -28,7 +28,7 @@ import { CardFault } from './faults/card-fault.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
 import { capabilitiesOf, kernelsOf } from './health/capabilities.ts';
-import { accessProof, dataFolderProof, deviceProof } from './health/proofs.ts';
+import { accessCheck, dataFolderProof, deviceProof } from './health/proofs.ts';
 import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
 import { planSandboxes } from './processes/plan-sandboxes.ts';
@@ -114,9 +114,9 @@ export async function startWorker(
     ...limits,
   });
   const shared = ({ device }: TrainerProcess): SharedCard | undefined => {
-    const [besideBytes, wholeBytes] = [shares.trainer(device), shares.alone(device)];
-    if (!shares.isShared(device) || besideBytes === undefined || wholeBytes === undefined) return undefined;
-    return { besideBytes, wholeBytes, takeWhole: () => generator.yieldCard() };
+    const [sharedBytes, wholeBytes] = [shares.trainer(device), shares.alone(device)];
+    if (!shares.isShared(device) || sharedBytes === undefined || wholeBytes === undefined) return undefined;
+    return { sharedBytes, wholeBytes, takeWhole: () => generator.yieldCard() };
   };
 
   const isAlone = isLoopback(workerUrl ?? `http://${reachableHost(workerHost)}`);
@@ -146,14 +146,14 @@ export async function startWorker(
   };
   // If Postgres is unavailable, the first successful heartbeat registers the worker.
   await registerWorker(services, info).catch((error: unknown) => {
-    if (!isDatabaseAway(error)) throw error;
+    if (!isDatabaseUnavailable(error)) throw error;
   });
   const [precision] = capabilities.precisions;
   const computing = { precision, threads: capabilities.threads };
   const health = new WorkerHealth({
     services,
     workerId: id,
-    cheap: [dataFolderProof(services, id), deviceProof(cards), accessProof(services, sandboxes.generator)],
+    cheap: [dataFolderProof(services, id), deviceProof(cards), accessCheck(services, sandboxes.generator)],
     thorough: [
       engineProof(trainers, computing, {
         cards,
@@ -213,7 +213,7 @@ export async function startWorker(
     draining = true;
     const steps: ShutdownStep[] = [
       {
-        name: 'say that no more work is taken, checkpoint and release jobs',
+        name: 'report that no work is accepted, checkpoint and release jobs',
         run: async () => {
           // Even if the row cannot be written, jobs get their time for a checkpoint.
           const told = heartbeat.stop().then(report);

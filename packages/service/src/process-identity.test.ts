@@ -47,6 +47,6 @@ test('it is not taken for a later one with its number', () => {
   assert.equal(hasEnded(`${process.pid} 1`), true);
 });
 
-test('pids are told apart by machine, boot and container', { skip: process.platform !== 'linux' }, () => {
+test('pids are distinguished by machine, boot and container', { skip: process.platform !== 'linux' }, () => {
   assert.match(processNamespace()!, /^\S+ [0-9a-f-]{36} pid:\[\d+\]$/);
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { isDatabaseAway } from './database/database-away.ts';
-import { asSystem } from './database/on-behalf-of.ts';
+import { withSystemScope } from './database/database-scope.ts';
+import { isDatabaseUnavailable } from './database/database-unavailable.ts';
 import { instruments } from './observe/instruments.ts';
 
 /** A background loop. */
@@ -31,11 +31,11 @@ export function repeat(
       // From here on a call of `wake` ends the pause after this round.
       pause = new AbortController();
       try {
-        await asSystem(() => work(stopping.signal));
+        await withSystemScope(() => work(stopping.signal));
         if (failing) log.info({ component: name }, 'loop works again');
         failing = false;
       } catch (error) {
-        const level = isDatabaseAway(error) ? 'warn' : 'error';
+        const level = isDatabaseUnavailable(error) ? 'warn' : 'error';
         if (!failing && !stopping.signal.aborted) {
           log[level]({ component: name, err: error }, 'loop round failed');
         }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openServices } from './services.ts';
 import { openCuttableProxy, openTestServices } from './testing/index.ts';
 
-test('a worker that is started while Postgres is away waits for it; the others say so and end', async (t) => {
+test('a worker that is started without Postgres waits for it; the others say so and end', async (t) => {
   const services = await openTestServices();
   t.after(() => services.close());
   const proxy = await openCuttableProxy(services.databaseUrl);

@@ -6,11 +6,11 @@ import { createBaseModelCatalogue } from './base-models/create-base-model-catalo
 import { publishChannelKeys } from './channel/request-tokens.ts';
 import { secureDataFolder } from './data-folder/secure-data-folder.ts';
 import { connectDatabase, connectOwner, type Database } from './database/database.ts';
-import { isDatabaseAway } from './database/database-away.ts';
+import type { DatabaseScope } from './database/database-scope.ts';
+import { isDatabaseUnavailable } from './database/database-unavailable.ts';
 import { roleOf } from './database/fenced-pool.ts';
 import { grantAccess } from './database/grant-access.ts';
 import { checkMigrated, migrateDatabase, NotMigratedError } from './database/migrate-database.ts';
-import type { Behalf } from './database/on-behalf-of.ts';
 import { isWorkerLogin, warnOfStrongLogin } from './database/worker-grants.ts';
 import { loadServiceEnv, type ServiceEnv } from './environment/env.ts';
 import { createLogger } from './logger.ts';
@@ -44,7 +44,7 @@ export interface OpenOptions {
   /** Default: JSON lines on stdout; for admin commands on stderr, since their stdout is their output. */
   log?: Logger | undefined;
   /** For whom code runs that does not specify it. Default: for nobody in the API, whose requests specify it; elsewhere for all teams. */
-  unsaid?: Behalf | undefined;
+  defaultScope?: DatabaseScope | undefined;
 }
 
 /**
@@ -91,8 +91,8 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       }
     };
     await (options.role === 'worker' ? whenDatabaseIsThere(migrate, log) : migrate());
-    const unsaid = options.unsaid ?? (options.role === 'api' ? 'nobody' : 'system');
-    const { sql, db } = connectDatabase(postgres.url, log, { unsaid, role });
+    const defaultScope = options.defaultScope ?? (options.role === 'api' ? 'nobody' : 'system');
+    const { sql, db } = connectDatabase(postgres.url, log, { defaultScope, role });
     closers.push(async () => {
       await db.$disconnect();
       await sql.end();
@@ -150,8 +150,9 @@ async function whenDatabaseIsThere(work: () => Promise<void>, log: Logger): Prom
       return await work();
     } catch (error) {
       const isBehind = error instanceof NotMigratedError;
-      if (!isBehind && !isDatabaseAway(error)) throw error;
-      if (!told) log.warn({ err: error }, isBehind ? error.message : 'Postgres is away: waiting for it');
+      if (!isBehind && !isDatabaseUnavailable(error)) throw error;
+      if (!told)
+        log.warn({ err: error }, isBehind ? error.message : 'Postgres is unavailable: waiting for it');
       await sleep(1000);
     }
   }

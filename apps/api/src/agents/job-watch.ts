@@ -1,4 +1,4 @@
-import { asSystem, isDatabaseAway, type JobState, type Services } from '@graft/service';
+import { isDatabaseUnavailable, type JobState, type Services, withSystemScope } from '@graft/service';
 
 /** Polls the jobs that agents wait for, all together. */
 export interface JobWatch {
@@ -28,12 +28,12 @@ export function createJobWatch({ db, log }: Pick<Services, 'db' | 'log'>): JobWa
         const some = all.slice(from, from + mostAtOnce);
         const jobs = some.map(({ job: { teamId, id } }) => ({ teamId, id }));
         const where = { OR: jobs, state: { in: over } };
-        const found = await asSystem(() => db.job.findMany({ where, select: { id: true } }));
+        const found = await withSystemScope(() => db.job.findMany({ where, select: { id: true } }));
         const ids = new Set(found.map(({ id }) => id));
         for (const each of some) if (ids.has(each.job.id)) each.end();
       }
     } catch (error) {
-      if (!isDatabaseAway(error)) log.error({ err: error }, 'the states of jobs could not be read');
+      if (!isDatabaseUnavailable(error)) log.error({ err: error }, 'the states of jobs could not be read');
     }
     timer = null;
     schedule();

@@ -1,4 +1,10 @@
-import { isDatabaseAway, type JobNews, readJobNews, type Services, type WatchedJob } from '@graft/service';
+import {
+  isDatabaseUnavailable,
+  type JobChange,
+  readJobChanges,
+  type Services,
+  type WatchedJob,
+} from '@graft/service';
 
 /** Polls the events of all event streams together. */
 export interface EventFeed {
@@ -9,7 +15,7 @@ export interface EventFeed {
   next(
     job: WatchedJob,
     options: { behind: boolean; ms: number; signal: AbortSignal },
-  ): Promise<JobNews | null>;
+  ): Promise<JobChange | null>;
   close(): void;
 }
 
@@ -17,7 +23,7 @@ interface Waiting {
   job: WatchedJob;
   behind: boolean;
   /** Resolves the call with the news, or null. */
-  answer(news: JobNews | null): void;
+  answer(news: JobChange | null): void;
 }
 
 /** Maximum number of streams in one statement. */
@@ -39,7 +45,7 @@ export function createEventFeed(services: Services, pollMs: number): EventFeed {
     try {
       for (let from = 0; from < all.length; from += mostAtOnce) {
         const some = all.slice(from, from + mostAtOnce);
-        const news = await readJobNews(
+        const news = await readJobChanges(
           services,
           some.map(({ job }) => job),
         );
@@ -51,7 +57,7 @@ export function createEventFeed(services: Services, pollMs: number): EventFeed {
       }
     } catch (error) {
       for (const each of all) each.behind = false;
-      if (!isDatabaseAway(error)) services.log.error({ err: error }, 'events could not be read');
+      if (!isDatabaseUnavailable(error)) services.log.error({ err: error }, 'events could not be read');
     }
     timers[which] = null;
     schedule();
@@ -68,7 +74,7 @@ export function createEventFeed(services: Services, pollMs: number): EventFeed {
     next: async (job, { behind, ms, signal }) =>
       await new Promise((resolve) => {
         if (signal.aborted) return resolve(null);
-        const answer = (news: JobNews | null) => {
+        const answer = (news: JobChange | null) => {
           clearTimeout(late);
           signal.removeEventListener('abort', giveUp);
           waiting.delete(each);

@@ -1,4 +1,4 @@
-import { asTeam, isDatabaseAway, listJobsUnderWay, type Services } from '@graft/service';
+import { isDatabaseUnavailable, listJobsUnderWay, type Services, withTeamScope } from '@graft/service';
 import type { JobWriter, WireJob } from './job-writer.ts';
 
 /** Maximum number of a team's jobs in one poll. Changes of older jobs beyond that are reported only after newer jobs have ended. */
@@ -34,13 +34,13 @@ export function createJobChanges(services: Services, { wireAll }: JobWriter, pol
 
   async function look(teamId: string, team: Watched): Promise<void> {
     try {
-      const changed = await asTeam(teamId, () => changesOf(teamId, team));
+      const changed = await withTeamScope(teamId, () => changesOf(teamId, team));
       for (const reader of team.readers) {
         for (const job of changed) reader.waiting.set(job.id, job);
         if (changed.length > 0) reader.wake();
       }
     } catch (error) {
-      if (!isDatabaseAway(error)) services.log.error({ err: error }, 'jobs could not be read');
+      if (!isDatabaseUnavailable(error)) services.log.error({ err: error }, 'jobs could not be read');
     }
     team.timer = team.readers.size > 0 ? setTimeout(look, pollMs, teamId, team) : null;
     if (team.timer === null) teams.delete(teamId);

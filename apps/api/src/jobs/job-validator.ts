@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
 import { readingOptions } from '@graft/peft-core/examples';
 import {
-  asTeam,
   baseModelFault,
   breakValidation,
   claimValidation,
@@ -12,7 +11,7 @@ import {
   finishValidation,
   getFile,
   heartbeatValidation,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   isLastingModelFault,
   type Job,
   type JobError,
@@ -28,6 +27,7 @@ import {
   type ValidationOutcome,
   type ValidationProgress,
   whenStorageIsBack,
+  withTeamScope,
 } from '@graft/service';
 import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
@@ -80,7 +80,7 @@ export function startJobValidator(
       claimValidation(services, { ...claim, onlyIdleTeams: most > 1 && underWay === most - 1 }),
     async work(job, stopping) {
       const validate = () => validateJob({ ...options, services, checker, files, job }, stopping);
-      await asTeam(job.teamId, () => observeValidation(job, validate)).catch((err) =>
+      await withTeamScope(job.teamId, () => observeValidation(job, validate)).catch((err) =>
         services.log.error({ err, jobId: job.id }, 'validation was not finished'),
       );
     },
@@ -153,7 +153,7 @@ async function whenBack<T>(signal: AbortSignal, query: () => Promise<T>): Promis
     try {
       return await query();
     } catch (error) {
-      if (!isDatabaseAway(error)) throw error;
+      if (!isDatabaseUnavailable(error)) throw error;
       await sleep(500, undefined, { signal });
     }
   }

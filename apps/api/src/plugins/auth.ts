@@ -1,7 +1,5 @@
 import {
   allowsScope,
-  asSystem,
-  asTeam,
   hasRole,
   type Identity,
   keyLapsed,
@@ -11,6 +9,8 @@ import {
   type VerifiedSession,
   verifyKey,
   verifySession,
+  withSystemScope,
+  withTeamScope,
 } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
@@ -114,8 +114,8 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   // Hooks with a callback, since the context set in an async hook ends with it. Set again before validation: the body arrives in the
   // context of the socket, not of the request.
   const forItsTeam = ({ caller, operator }: FastifyRequest, _reply: FastifyReply, done: () => void) => {
-    if (caller) asTeam(caller.teamId, done);
-    else if (operator) asSystem(done);
+    if (caller) withTeamScope(caller.teamId, done);
+    else if (operator) withSystemScope(done);
     else done();
   };
   app.addHook('onRequest', forItsTeam);

@@ -1,10 +1,10 @@
 import type { Span } from '@graft/service';
 import {
+  canReadMetrics,
   contextOf,
   endSpan,
   inSpan,
   instruments,
-  mayReadMetrics,
   renderMetrics,
   SpanKind,
   startSpan,
@@ -63,7 +63,7 @@ export const observe = fp(async (app) => {
   app.get('/metrics', { config: { unmetered: true }, schema: { hide: true } }, async (request, reply) => {
     const { headers, httpVersion, socket } = request.raw;
     const reader = { headers, remoteAddress: socket.remoteAddress, httpVersion };
-    if (!mayReadMetrics(reader, services.env)) {
+    if (!canReadMetrics(reader, services.env)) {
       throw new ApiError('unknown_url', 'Unknown request URL: GET /metrics.');
     }
     const { contentType, body } = await renderMetrics(services, 'api');

@@ -5,7 +5,7 @@ import {
   findFileByDigest,
   finishFileReport,
   heartbeatFileReport,
-  isStorageAway,
+  isStorageUnavailable,
   type JobError,
   type ReportLease,
   randomText,
@@ -72,7 +72,7 @@ async function computeUnderLease(
     if (signal.aborted) await thread.close();
     if (held.lost.aborted) return;
     if (stop.aborted) return await releaseFileReport(services, lease);
-    if (!(error instanceof GraftError) || error.fault !== 'user' || isStorageAway(error))
+    if (!(error instanceof GraftError) || error.fault !== 'user' || isStorageUnavailable(error))
       services.log.error({ err: error, teamId, sha256: report.sha256 }, 'a report on a file failed');
     await finishFileReport(services, lease, { error: errorOf(error) });
   } finally {

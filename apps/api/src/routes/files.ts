@@ -7,7 +7,7 @@ import {
   type FileRecord,
   getFile,
   isDamage,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   listFiles,
   receiveBytes,
   reportCorruption,
@@ -92,7 +92,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           return toWireFile(await createFile(services, teamId, file, incoming));
         } catch (error) {
           // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.files.remove(upload.path).catch(() => {});
+          if (!isDatabaseUnavailable(error)) await services.files.remove(upload.path).catch(() => {});
           throw error;
         }
       } finally {

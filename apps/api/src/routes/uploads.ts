@@ -6,7 +6,7 @@ import {
   createUpload,
   getFile,
   getUpload,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   listParts,
   listUploads,
   receivePartBytes,
@@ -182,7 +182,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
           return toWirePart(part);
         } catch (error) {
           // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await remove(received.path);
+          if (!isDatabaseUnavailable(error)) await remove(received.path);
           throw error;
         }
       } finally {

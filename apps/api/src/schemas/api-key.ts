@@ -1,4 +1,4 @@
-import { type ApiKeyRecord, mostKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
+import { type ApiKeyRecord, maxKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
 import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
@@ -52,7 +52,7 @@ const limits = (absent: string) => ({
   ),
 });
 
-export const ExpiresIn = Type.Integer({ minimum: 1, maximum: mostKeySeconds, description: 'Seconds.' });
+export const ExpiresIn = Type.Integer({ minimum: 1, maximum: maxKeySeconds, description: 'Seconds.' });
 
 export const KeyName = Type.String({ minLength: 1, maxLength: 100, description: 'What it is for.' });
 

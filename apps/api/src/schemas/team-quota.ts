@@ -1,5 +1,5 @@
 import { peftTypes } from '@graft/peft-core/config';
-import { mostRunning, type QuotaUse, type TeamQuota } from '@graft/service';
+import { maxRunning, type QuotaUse, type TeamQuota } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
 
@@ -15,7 +15,7 @@ const count = (description: string, minimum = 0) =>
 const limits = {
   running_jobs: Type.Integer({
     minimum: 1,
-    maximum: mostRunning,
+    maximum: maxRunning,
     description: 'Jobs that may run at once; those beyond wait. `running_limit` of the team.',
   }),
   queued_jobs: count('Jobs that wait: validating, queued or paused.'),

@@ -2,8 +2,8 @@ import {
   type InvitationRecord,
   invitationSeconds,
   type Member,
-  mostRunning,
-  mostWeight,
+  maxRunning,
+  maxWeight,
   type PersonRecord,
   type Team,
 } from '@graft/service';
@@ -128,17 +128,17 @@ export const CreateTeamSchema = named(
   'CreateTeam',
   {
     name: Type.String({ minLength: 1, maxLength: 40 }),
-    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning, default: 8 })),
-    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: mostWeight, default: 1 })),
+    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: maxRunning, default: 8 })),
+    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: maxWeight, default: 1 })),
   },
   closed,
 );
 export const UpdateTeamSchema = named(
   'UpdateTeam',
   {
-    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning })),
+    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: maxRunning })),
     weight: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: mostWeight, description: 'Counts from the next turn on.' }),
+      Type.Integer({ minimum: 1, maximum: maxWeight, description: 'Counts from the next turn on.' }),
     ),
   },
   { ...closed, minProperties: 1 },

@@ -1,5 +1,5 @@
 import type { FileRecord, Upload, UploadPart } from '@graft/service';
-import { mostPartBytes, mostParts } from '@graft/service';
+import { maxPartBytes, maxParts } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { FileSchema, toWireFile } from './file.ts';
 import { After, limit } from './list.ts';
@@ -57,7 +57,7 @@ export const PartBodySchema = Type.Object(
     data: Type.Unsafe<unknown>({
       type: 'string',
       format: 'binary',
-      description: `At most ${mostPartBytes} bytes.`,
+      description: `At most ${maxPartBytes} bytes.`,
     }),
   },
   closed,
@@ -68,7 +68,7 @@ export const CompleteUploadSchema = named(
   {
     part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
       minItems: 1,
-      maxItems: mostParts,
+      maxItems: maxParts,
       description: 'In the order in which the parts make the file.',
     }),
     md5: Type.Optional(
@@ -89,7 +89,7 @@ export const ListUploadsQuery = Type.Object(
   closed,
 );
 
-export const ListPartsQuery = Type.Object({ after: After, limit: limit(100, mostParts) }, closed);
+export const ListPartsQuery = Type.Object({ after: After, limit: limit(100, maxParts) }, closed);
 
 export function toWireUpload(
   upload: Upload,

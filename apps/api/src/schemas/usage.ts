@@ -1,8 +1,8 @@
 import {
   type Budget,
   type DayUse,
-  mostPageDays,
-  mostUsageDays,
+  maxPageDays,
+  maxUsageDays,
   priceUnits,
   type UsageGroup,
   type UsageKind,
@@ -71,13 +71,13 @@ const second = (description: string) => Type.Integer({ minimum: 0, maximum: 253_
 
 const query = {
   start_time: second(
-    `Unix seconds; the day that it lies in is the first. At most ${mostUsageDays} days before end_time.`,
+    `Unix seconds; the day that it lies in is the first. At most ${maxUsageDays} days before end_time.`,
   ),
   end_time: Type.Optional(second('Unix seconds, exclusive; default now.')),
   bucket_width: Type.Optional(
     Type.Enum(['1d'], { type: 'string', description: 'A day, as OpenAI names it.' }),
   ),
-  limit: Type.Integer({ minimum: 1, maximum: mostPageDays, default: 7, description: 'Days of a page.' }),
+  limit: Type.Integer({ minimum: 1, maximum: maxPageDays, default: 7, description: 'Days of a page.' }),
   page: Type.Optional(
     Type.String({ minLength: 1, maxLength: 4096, description: 'next_page of the page before.' }),
   ),

@@ -1,7 +1,7 @@
 import {
   defaultWebhookEvents,
   deliveryStatuses,
-  mostEndpoints,
+  maxEndpoints,
   type WebhookDelivery,
   type WebhookEndpoint,
   type WebhookEvent,
@@ -124,7 +124,7 @@ export const DeliverySchema = named('WebhookDelivery', {
 export const WebhookParams = Type.Object({ webhook_id: Type.String() });
 export const DeliveryParams = Type.Object({ webhook_id: Type.String(), delivery_id: Type.String() });
 export const ListWebhooksQuery = Type.Object(
-  { after: After, limit: limit(mostEndpoints, mostEndpoints) },
+  { after: After, limit: limit(maxEndpoints, maxEndpoints) },
   closed,
 );
 export const ListDeliveriesQuery = Type.Object(

@@ -1,4 +1,10 @@
-import { asTeam, enterCompletion, GenerationError, type Identity, type Services } from '@graft/service';
+import {
+  GenerationError,
+  type Identity,
+  recordCompletion,
+  type Services,
+  withTeamScope,
+} from '@graft/service';
 import type { ChoiceEvent } from './choices.ts';
 
 /** The response to meter: its id, the caller and the model. */
@@ -29,7 +35,7 @@ export async function meterAnswer(
     isEntered = true;
     const use = { id, keyId: caller.keyId, model, baseModel, inputTokens, outputTokens: inAll() };
     // A stream is read outside the team's context, so that is set again.
-    await asTeam(caller.teamId, async () => await enterCompletion(services, caller.teamId, use));
+    await withTeamScope(caller.teamId, async () => await recordCompletion(services, caller.teamId, use));
   };
   const count = (event: Exclude<ChoiceEvent, { type: 'usage' }>) => {
     const { index } = event;

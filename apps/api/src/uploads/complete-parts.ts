@@ -8,7 +8,7 @@ import {
   finishUpload,
   getFile,
   type Identity,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   randomText,
   releaseClaim,
   renewClaim,
@@ -103,14 +103,14 @@ async function assemble(
       throw takenAway();
     } catch (error) {
       // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-      if (!isDatabaseAway(error)) await services.files.remove(stored.path).catch(() => {});
+      if (!isDatabaseUnavailable(error)) await services.files.remove(stored.path).catch(() => {});
       throw error;
     }
   } catch (error) {
     // The parts of an upload may be removed while they are read, if it is cancelled.
     const isLost = lost.signal.aborted || !(await renewClaim(services, claim).catch(() => true));
     if (!isLost) await releaseClaim(services, claim).catch(() => {});
-    throw isLost && !isDatabaseAway(error) ? takenAway() : error;
+    throw isLost && !isDatabaseUnavailable(error) ? takenAway() : error;
   } finally {
     await renewal.stop();
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
-import { type FileStore, type IncomingBytes, mostPartBytes, type Upload } from '@graft/service';
+import { type FileStore, type IncomingBytes, maxPartBytes, type Upload } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
@@ -24,7 +24,7 @@ export async function receivePart(
   incoming: IncomingBytes,
   { idleMs }: { idleMs: number },
 ): Promise<ReceivedPart> {
-  const limit = Math.min(mostPartBytes, upload.bytes);
+  const limit = Math.min(maxPartBytes, upload.bytes);
   return await readMultipart(request, { idleMs, file: 'data' }, async (body) => {
     let received: ReceivedPart | null = null;
     try {
@@ -95,8 +95,8 @@ function isTooLarge(error: unknown): boolean {
 
 function tooLarge(limit: number, upload: Upload): ApiError {
   const message =
-    limit === mostPartBytes
-      ? `A part has at most ${mostPartBytes} bytes; send the file in more parts.`
+    limit === maxPartBytes
+      ? `A part has at most ${maxPartBytes} bytes; send the file in more parts.`
       : `The part has more than the ${upload.bytes} bytes that the upload announced.`;
   return new ApiError('part_too_large', message, { param: 'data' });
 }

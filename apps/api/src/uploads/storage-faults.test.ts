@@ -4,7 +4,6 @@ import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
-  asSystem,
   createApiKey,
   createLogger,
   dataFolder,
@@ -12,6 +11,7 @@ import {
   loadServiceEnv,
   openServices,
   type Services,
+  withSystemScope,
 } from '@graft/service';
 import { mountSmallDisk, openCommitProxy, openCuttableProxy } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
@@ -44,7 +44,7 @@ async function withApi(
   const app = await buildApp(services, { checkResponses: true });
   try {
     const url = await app.listen({ host: '127.0.0.1', port: 0 });
-    const { key } = await asSystem(
+    const { key } = await withSystemScope(
       async () => await createApiKey(opened, bench.acme.teamId, { name: 'x', role: 'member' }),
     );
     await work(async (method, path, body) => {

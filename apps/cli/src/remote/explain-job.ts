@@ -63,8 +63,9 @@ function endOf({ outcome, reason, kind }: JobAttempt, job: FineTuningJob): strin
     case 'paused':
       return 'Then the job was paused, with a checkpoint. The attempt does not count.';
     case 'released':
-      if (reason?.startsWith('Made room'))
-        return 'Then it made room for others, with a checkpoint. The attempt does not count.';
+      // The first is the text of earlier versions.
+      if (reason && /^(?:Made room|Preempted) at a checkpoint/.test(reason))
+        return 'Then it was preempted, with a checkpoint. The attempt does not count.';
       return 'Then that process was stopped in good order and gave the job back. The attempt does not count.';
     case 'lost':
       return 'Then it was lost: it died, froze or was cut off, and its lease ran out.';

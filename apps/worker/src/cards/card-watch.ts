@@ -1,6 +1,6 @@
 import type { Device } from '../devices.ts';
 import { CardFault, cardFaultIn, isCardFault, wordsOf } from '../faults/card-fault.ts';
-import type { Unfit } from '../faults/unfit.ts';
+import type { UnhealthyReason } from '../faults/unfit.ts';
 import { lookAtCards, nameOf } from './find-cards.ts';
 import type { Card } from './parse-cards.ts';
 
@@ -11,13 +11,16 @@ import type { Card } from './parse-cards.ts';
 export class CardWatch {
   /** The cards that its worker was started with. */
   readonly planned: readonly Card[];
-  readonly #onChange: (card: Card, fault: Unfit | null) => void;
+  readonly #onChange: (card: Card, fault: UnhealthyReason | null) => void;
   /** Faults by card UUID: those that nvidia-smi reports, and those that a trainer found on the card. */
-  readonly #listed = new Map<string, Unfit>();
-  readonly #tried = new Map<string, Unfit>();
+  readonly #listed = new Map<string, UnhealthyReason>();
+  readonly #tried = new Map<string, UnhealthyReason>();
 
   /** `onChange` is called with a card and its fault when the card becomes unusable, and with null when it is usable again. */
-  constructor(devices: readonly Device[], onChange: (card: Card, fault: Unfit | null) => void = () => {}) {
+  constructor(
+    devices: readonly Device[],
+    onChange: (card: Card, fault: UnhealthyReason | null) => void = () => {},
+  ) {
     const cards = new Map(
       devices.flatMap((each) => (each.kind === 'gpu' ? [[each.uuid, each] as const] : [])),
     );
@@ -26,7 +29,7 @@ export class CardWatch {
   }
 
   /** Why this device cannot be used; null where no fault is known. */
-  faultOf(device: Device): Unfit | null {
+  faultOf(device: Device): UnhealthyReason | null {
     if (device.kind !== 'gpu') return null;
     return this.#listed.get(device.uuid) ?? this.#tried.get(device.uuid) ?? null;
   }
@@ -37,14 +40,14 @@ export class CardWatch {
   }
 
   /** The faults of the cards that are unusable now. */
-  get faults(): { card: Card; fault: Unfit }[] {
+  get faults(): { card: Card; fault: UnhealthyReason }[] {
     return this.planned.flatMap((card) => {
       const fault = this.faultOf(card);
       return fault ? [{ card, fault }] : [];
     });
   }
 
-  /** Updates the faults from nvidia-smi. Throws `Unfit` when no card is usable, or when nvidia-smi fails for all of them. */
+  /** Updates the faults from nvidia-smi. Throws `UnhealthyReason` when no card is usable, or when nvidia-smi fails for all of them. */
   async look(): Promise<void> {
     if (this.planned.length === 0) return;
     const found = await lookAtCards(this.planned);
@@ -54,7 +57,7 @@ export class CardWatch {
   }
 
   /** Records the result of computing on a device; null: it succeeded. */
-  tried(device: Device, fault: Unfit | null): void {
+  tried(device: Device, fault: UnhealthyReason | null): void {
     if (device.kind === 'gpu') this.#note(this.#tried, device, fault);
   }
 
@@ -62,7 +65,7 @@ export class CardWatch {
    * Decides whether a failed job is the fault of its card. If so, the card is unusable until it passes the check, and the worker is not
    * blamed. Returns null where the fault is not the card's, or where no other card would be usable. `output`: what the trainer wrote.
    */
-  blame(device: Device, { code, output }: { code: string; output: string }): Unfit | null {
+  blame(device: Device, { code, output }: { code: string; output: string }): UnhealthyReason | null {
     if (device.kind !== 'gpu') return null;
     const others = this.planned.filter((card) => card.uuid !== device.uuid && !this.faultOf(card));
     const own = isCardFault(code) ? code : cardFaultIn(output);
@@ -75,7 +78,7 @@ export class CardWatch {
     return fault;
   }
 
-  #note(of: Map<string, Unfit>, card: Card, fault: Unfit | null): void {
+  #note(of: Map<string, UnhealthyReason>, card: Card, fault: UnhealthyReason | null): void {
     const before = this.faultOf(card);
     if (fault) of.set(card.uuid, fault);
     else of.delete(card.uuid);

@@ -42,7 +42,7 @@ const answering = (query: string, list = '', details = '') =>
 esac`;
 
 describe('what nvidia-smi prints', () => {
-  it('names each card, also one that does not tell its memory', () => {
+  it('names each card, also one that does not report its memory', () => {
     const cards = parseGpus(`${twoCards}\n2, GPU-4c9d0a12-0000-4000-8000-3f2e1d0c9b8a, NVIDIA GB10, [N/A]`);
     assert.deepEqual(
       cards.map(({ index, uuid, name, memoryMib }) => [index, uuid.slice(0, 8), name, memoryMib]),
@@ -146,7 +146,7 @@ describe('findCards', () => {
         assert.ok(fault instanceof CardFault);
         assert.equal(fault.code, code);
         assert.match(fault.message, message);
-        assert.doesNotMatch(fault.plain, /nvidia-smi|\//, 'teams are told no tools or paths');
+        assert.doesNotMatch(fault.plain, /nvidia-smi|\//, 'messages for teams name no tools or paths');
         return true;
       });
     });
@@ -224,7 +224,7 @@ describe('lookAtCards', () => {
 });
 
 describe('findDevices', () => {
-  it('is the processor where there is no card, unless one was asked for or its build is installed', async () => {
+  it('is the CPU where there is no GPU, unless a GPU was requested or its build is installed', async () => {
     smi.says(null);
     assert.deepEqual(await findDevices(undefined, { build: 'cpu' }), [{ kind: 'cpu' }]);
     for (const [wanted, build] of [

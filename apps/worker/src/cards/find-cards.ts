@@ -82,7 +82,7 @@ export async function lookAtCards(planned: readonly Card[]): Promise<Map<string,
     const { cards, faults } = await findCards();
     const there = new Set(cards.map(({ uuid }) => uuid));
     const gone = planned.filter(({ uuid }) => !there.has(uuid));
-    return new Map(gone.map((card) => [card.uuid, goneFault(card, faults)]));
+    return new Map(gone.map((card) => [card.uuid, lostCardFault(card, faults)]));
   } catch (fault) {
     if (!(fault instanceof CardFault)) throw fault;
     // Only these faults may concern a single card.
@@ -99,7 +99,7 @@ export async function lookAtCards(planned: readonly Card[]): Promise<Map<string,
   }
 }
 
-function goneFault(card: Card, faults: readonly CardFault[]): CardFault {
+function lostCardFault(card: Card, faults: readonly CardFault[]): CardFault {
   const said = faults.find(({ message }) => message.includes(card.parent ?? card.uuid));
   return said ?? new CardFault('gpu_lost', `nvidia-smi no longer lists ${nameOf(card)}.`);
 }

@@ -85,7 +85,7 @@ async function start(devices: Card[], proofSeconds = 1): Promise<NonNullable<typ
       }),
     ],
   });
-  await until(() => health.takesJobs);
+  await until(() => health.acceptsJobs);
   const loop = startLeaseLoop({
     services,
     workerId,
@@ -125,14 +125,14 @@ async function train(...jobs: Job[]): Promise<Set<string>> {
 }
 
 describe('a worker with two cards', { timeout: 180_000 }, () => {
-  it('goes on with one when the other is lost, takes it back, and takes no job without any', async () => {
+  it('continues with one GPU when the other is lost, uses it again later, and accepts no job without any', async () => {
     smi.says(prints(twoCards));
     const { cards, health, trainers } = await start([card(0, uuids.h100), card(1, uuids.other)]);
     assert.deepEqual(changes, []);
 
     smi.says(prints(oneCard));
     await until(() => cards.faultOf(trainers[1]!.device) !== null);
-    assert.deepEqual([health.takesJobs, (await row()).quarantinedAt], [true, null]);
+    assert.deepEqual([health.acceptsJobs, (await row()).quarantinedAt], [true, null]);
     const pid = trainers[1]!.pid;
     const jobs = [await bench.queueTimedJob({ steps: 2 }), await bench.queueTimedJob({ steps: 2 })];
     await train(...jobs);
@@ -152,7 +152,7 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
     assert.match((await row()).quarantineReason!, /No devices were found.*gpu_not_found/);
 
     smi.says(prints(twoCards));
-    await until(() => health.takesJobs);
+    await until(() => health.acceptsJobs);
     assert.deepEqual(changes, [
       [uuids.other, 'gpu_lost'],
       [uuids.other, null],
@@ -165,11 +165,11 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
     const job = await bench.queueTimedJob({ steps: 2, atStep: { step: 2, does: 'lost card' } });
     await dispatchJobs(bench.services);
     await bench.until(job.id, ({ environmentFaults }) => environmentFaults === 1);
-    assert.deepEqual([health.takesJobs, (await row()).consecutiveFaults], [true, 0]);
+    assert.deepEqual([health.acceptsJobs, (await row()).consecutiveFaults], [true, 0]);
     const messages = (await bench.messages(job.id)).join('\n');
     assert.match(
       messages,
-      /cannot run this job, job goes elsewhere in 1 min: The worker cannot go on: its GPU is lost/,
+      /cannot run this job, job goes elsewhere in 1 min: The worker cannot continue: its GPU is lost/,
     );
     // The card is checked after the job and passes.
     await until(() => changes.length === 2);
@@ -180,7 +180,7 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
     await cancelJob(bench.services, bench.teamId, job.id, { keyId: 'key-test' });
   });
 
-  it('computes a job on the model of card that it was begun on', async () => {
+  it('computes a job on the GPU model that it started on', async () => {
     smi.says(prints(`${oneCard}\n1, ${uuids.other}, NVIDIA L4, 23034, Disabled`));
     await start([card(0, uuids.h100), card(1, uuids.other, 'NVIDIA L4')]);
     const jobs = await Promise.all([1, 2, 3].map(() => bench.queueTimedJob({ steps: 2 })));

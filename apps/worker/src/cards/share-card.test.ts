@@ -21,7 +21,7 @@ test('limits and contexts of the processes on a card add up to no more than it h
     }
 });
 
-test('a generator with a card of its own has all of it, and the trainers of the others all of theirs', () => {
+test('a generator with a separate GPU has all of its memory, and the trainers on the others have all of theirs', () => {
   const [first, second] = [gpu(0), gpu(1, 24_576)];
   const apart = shareCards(planSlots([first, second], 1));
   assert.deepEqual([apart.trainer(first), apart.generator], [apart.alone(first), apart.alone(second)]);
@@ -31,7 +31,7 @@ test('a generator with a card of its own has all of it, and the trainers of the 
   assert.ok(both.isShared(second) && both.trainer(second)! < both.alone(second)!);
 });
 
-test('nothing is limited on a processor, or on a card that does not tell its memory', () => {
+test('nothing is limited on a CPU, or on a GPU that does not report its memory', () => {
   for (const device of [{ kind: 'cpu' } as const, gpu(0, 0)]) {
     const shares = shareCards(planSlots([device]));
     assert.deepEqual(

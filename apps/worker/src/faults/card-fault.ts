@@ -1,4 +1,4 @@
-import { Unfit } from './unfit.ts';
+import { UnhealthyReason } from './unfit.ts';
 
 /**
  * Faults of a card, of its driver, or of this machine's access to them. The codes are stable: metrics, logs and docs/gpu.md use
@@ -74,7 +74,7 @@ const kinds: Readonly<Record<CardFaultCode, Kind>> = {
     status: 4,
     plain: 'its GPU cannot be reached',
     advice:
-      "This process may not use the card's devices (/dev/nvidia*). A container loses them when systemd is reloaded on its host: start it anew.",
+      "This process may not use the card's devices (/dev/nvidia*). A container loses them when systemd is reloaded on its host: restart it.",
   },
   gpu_not_found: {
     pattern: /No devices were found|CUDA_ERROR_NO_DEVICE|no CUDA-capable device/i,
@@ -100,7 +100,7 @@ const kinds: Readonly<Record<CardFaultCode, Kind>> = {
       "What TensorFlow's log says is above. Check that the installed build is the one for GPUs (GRAFT_TENSORFLOW=gpu npm run tensorflow), or set GRAFT_TENSORFLOW=cpu to train on the processor.",
   },
   gpu_memory_taken: {
-    plain: "its GPU's memory is taken",
+    plain: "its GPU's memory is in use",
     advice:
       'Not even a small product has room on the card: nvidia-smi lists the processes that hold its memory. A card is for one worker.',
   },
@@ -118,7 +118,7 @@ const kinds: Readonly<Record<CardFaultCode, Kind>> = {
 };
 
 /** A fault of one card or of all cards of a machine. `message` has the finding, the tool's output and the fix. */
-export class CardFault extends Unfit {
+export class CardFault extends UnhealthyReason {
   readonly code: CardFaultCode;
 
   /** `found`: a sentence that quotes nvidia-smi or TensorFlow. */

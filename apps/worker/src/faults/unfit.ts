@@ -1,5 +1,5 @@
 /** Why a worker cannot work. `message` is for the operator; `plain`, without paths, for the teams whose jobs move to other workers. */
-export class Unfit extends Error {
+export class UnhealthyReason extends Error {
   readonly plain: string;
 
   constructor(plain: string, message: string) {

@@ -1,7 +1,7 @@
 import type { GeneratorMessages } from './generator-protocol.ts';
 
 /** Maximum number of unread events of one answer. Clients may be slow, and an answer may be as long as the model's context. */
-const mostUnread = 200_000;
+const maxUnread = 200_000;
 
 /** Checks the order of a generator's events for one request: the prompt length once, non-decreasing token counts, one end. */
 export class AnswerTalk {
@@ -34,7 +34,7 @@ export class AnswerTalk {
     // Text that was held back is sent with the previous token's count.
     if (event.type === 'token' && completionTokens === this.#completionTokens) this.#repeated += 1;
     this.#completionTokens = completionTokens;
-    if (this.#repeated > 2 || completionTokens > this.#maxTokens) return 'more tokens than were asked for';
-    return this.#unread() > mostUnread ? 'more than anybody reads' : null;
+    if (this.#repeated > 2 || completionTokens > this.#maxTokens) return 'more tokens than requested';
+    return this.#unread() > maxUnread ? 'more than anybody reads' : null;
   }
 }

@@ -17,7 +17,7 @@ test('teams take turns by weight, each in the order of its requests', () => {
   assert.equal(order.length, 40);
 });
 
-test('whoever comes late is next, and has saved nothing up', () => {
+test('a team that comes late is next, and has saved no turns', () => {
   const order = new FairOrder<string>();
   for (let i = 0; i < 9; i++) order.push(share('a'), `a${i}`);
   for (let i = 0; i < 5; i++) order.shift();
@@ -37,7 +37,7 @@ test('a long answer is paid for', () => {
   assert.equal(order.shift(), undefined);
 });
 
-test('a full queue gives the place of whoever has most to whoever has less', () => {
+test('a full queue gives a place of the team with the most requests to one with fewer', () => {
   const order = new FairOrder<string>();
   for (const item of ['a0', 'a1', 'a2']) order.push(share('a'), item);
   assert.equal(order.surplusOver(share('a')), null);

@@ -5,7 +5,7 @@ export interface Share {
 }
 
 /** Maximum time (in units) that one long answer may put a team ahead of the clock. */
-const mostOwed = 30;
+const maxLag = 30;
 
 /**
  * A queue of waiting items in the order of their teams' turns: deficit round robin by weight, as for jobs (docs/fairness.md). A turn
@@ -56,7 +56,7 @@ export class FairOrder<T> {
   /** Charges the units that a turn used beyond the first. */
   charge({ team, weight }: Share, units: number): void {
     const time = this.#startOf(team);
-    this.#times.set(team, Math.max(time, Math.min(time + units / weight, this.#clock + mostOwed)));
+    this.#times.set(team, Math.max(time, Math.min(time + units / weight, this.#clock + maxLag)));
   }
 
   remove(team: string, item: T): void {

@@ -174,7 +174,7 @@ describe('GeneratorProcess', () => {
     assert.equal(await stays, 'abcde1|done');
   });
 
-  it('lets go of a child that had a fault of its own when the others are answered', async (t) => {
+  it('replaces a child that had an internal error once the others are answered', async (t) => {
     const generator = generatorFor(t, { limits: { rows: 2 } });
     const stays = say(generator, 'a b c d e');
     assert.equal(await say(generator, 'a fail'), 'a|generation_failed');
@@ -185,7 +185,7 @@ describe('GeneratorProcess', () => {
     assert.notEqual(generator.pid, pid);
   });
 
-  it('lets teams take turns, and gives a place in a full queue to whoever has fewer there', async (t) => {
+  it('lets teams take turns, and gives a place in a full queue to the team with fewer requests', async (t) => {
     const generator = generatorFor(t, { queueLimit: 3 });
     const ended: string[] = [];
     const from = async (team: string, prompt: string) => {

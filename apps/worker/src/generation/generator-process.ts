@@ -230,7 +230,7 @@ export class GeneratorProcess {
   }
 
   #tell({ id, ...event }: GeneratorMessages['event']): void {
-    if (event.type === 'refused' && mayHarmEngine(event.fault)) this.#unsound = true;
+    if (event.type === 'refused' && canHarmEngine(event.fault)) this.#unsound = true;
     this.#running.get(id)?.put(event.type === 'refused' ? { type: 'failed', fault: event.fault } : event);
   }
 
@@ -306,7 +306,7 @@ export class GeneratorProcess {
 }
 
 /** A user's error, or an answer that could not be decoded, leaves the engine intact. */
-const mayHarmEngine = ({ fault, code }: ChildFault): boolean => fault !== 'user' && code !== 'answer_failed';
+const canHarmEngine = ({ fault, code }: ChildFault): boolean => fault !== 'user' && code !== 'answer_failed';
 
 // A step blocks the child. After this time, starting another child is quicker than waiting.
 const stopMilliseconds = 5000;

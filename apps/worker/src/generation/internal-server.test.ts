@@ -204,12 +204,12 @@ describe('internal server', { timeout: 120_000 }, () => {
 
   it("takes the model's own defaults of the parameters that the header names, and no others", async () => {
     const sampled = { max_tokens: 24, temperature: 1, seed: 7 };
-    const asOpenAi = await answer(sampled);
-    assert.equal(await answer(sampled, { modelDefaults: '' }), asOpenAi);
-    assert.equal(await answer(sampled, { modelDefaults: 'min_p,seed,__proto__,x' }), asOpenAi);
+    const openAiAnswer = await answer(sampled);
+    assert.equal(await answer(sampled, { modelDefaults: '' }), openAiAnswer);
+    assert.equal(await answer(sampled, { modelDefaults: 'min_p,seed,__proto__,x' }), openAiAnswer);
     const own = { top_k: 40, repetition_penalty: 1.4 };
     const warm = await answer({ ...sampled, ...own });
-    assert.notEqual(warm, asOpenAi);
+    assert.notEqual(warm, openAiAnswer);
     assert.equal(await answer(sampled, { modelDefaults: 'top_k,repetition_penalty' }), warm);
     const hot = await answer(sampled, { modelDefaults: 'temperature,top_p,top_k,min_p,repetition_penalty' });
     assert.equal(hot, await answer({ ...sampled, ...own, temperature: 5 }));
@@ -291,7 +291,7 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.deepEqual(logged, []);
   });
 
-  it('tells an unknown model, a missing adapter and too long a prompt as errors of the stream', async () => {
+  it('reports an unknown model, a missing adapter and a prompt that is too long as errors in the stream', async () => {
     const [unknown] = await lines(await post({ base_model: 'nobody' }));
     assert.deepEqual([unknown.type, unknown.status, unknown.code], ['error', 404, 'model_not_found']);
     const [missing] = await lines(

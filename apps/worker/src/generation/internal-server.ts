@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { GraftError } from '@graft/peft-core/config';
 import {
   admitBaseModel,
+  canReadMetrics,
   createTokenCheck,
   encodeLine,
   type GenerationLine,
@@ -13,7 +14,6 @@ import {
   generationPath,
   generationProtocol,
   isLastingModelFault,
-  mayReadMetrics,
   modelDefaultsOf,
   type OwnCertificate,
   protocolHeader,
@@ -66,7 +66,7 @@ export function createInternalServer(
     const asked = protocolOf(request.headers);
     if (error.validation && asked !== generationProtocol) return refuseProtocol(reply, asked, error.message);
     if (status >= 500) services.log.error({ err: error }, 'internal request failed');
-    const message = status >= 500 ? 'The worker had a fault of its own.' : error.message;
+    const message = status >= 500 ? 'The worker had an internal error.' : error.message;
     return reply
       .code(status)
       .send({ code: error.validation ? 'invalid_request' : 'request_failed', message, param: null });
@@ -91,7 +91,7 @@ export function createInternalServer(
   app.get('/metrics', async (request, reply) => {
     const { headers, httpVersion, socket } = request.raw;
     const reader = { headers, remoteAddress: socket.remoteAddress, httpVersion };
-    if (!mayReadMetrics(reader, services.env)) return reply.callNotFound();
+    if (!canReadMetrics(reader, services.env)) return reply.callNotFound();
     const { contentType, body } = await renderMetrics(services, 'worker');
     return reply.type(contentType).send(body);
   });
@@ -181,7 +181,7 @@ async function* answer(
     if (error instanceof GeneratorBusy || signal.aborted) throw error;
     const fault = faultOf(error, {
       code: 'generation_failed',
-      message: 'The worker had a fault of its own.',
+      message: 'The worker had an internal error.',
     });
     logFault('generation failed', fault, services.log);
     yield encodeLine(lineOf({ type: 'failed', fault, promptTokens: 0, completionTokens: 0 }));

@@ -102,7 +102,7 @@ it('is not asked by an API of another version, and that is in the log of the API
   assert.deepEqual(await ask(withTls(member)), ['model_not_found', 404]);
 });
 
-it('is not trusted by an API of another authority, nor told the token in the clear', async () => {
+it('is not trusted by an API of another authority, and gets no token in plain text', async () => {
   assert.deepEqual(await ask(withTls(stranger)), ['no_worker_available', 503]);
   const seen: string[] = [];
   const plain = http.createServer((incoming, response) => {

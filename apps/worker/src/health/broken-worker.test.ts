@@ -78,7 +78,7 @@ describe('broken workers beside a healthy one', { timeout: 300_000 }, () => {
     }
   });
 
-  it('come back by themselves when they are mended', async () => {
+  it('come back by themselves once they are fixed', async () => {
     const right = await start();
     await untilRow(right, (reason) => reason === null);
     await workers.pop()!.stop();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Unfit } from '../faults/unfit.ts';
+import { UnhealthyReason } from '../faults/unfit.ts';
 import { kernelsOf } from './capabilities.ts';
 
 test('kernels come in the order in which jobs take them here: what the operator wants first', () => {
@@ -14,6 +14,6 @@ test('kernels come in the order in which jobs take them here: what the operator 
   assert.deepEqual(onGpu('avx2'), ['xla', 'stock']);
   assert.throws(
     () => kernelsOf('cpu', 'avx512bf16', found),
-    (fault) => fault instanceof Unfit && /GRAFT_KERNELS names avx512bf16/.test(fault.message),
+    (fault) => fault instanceof UnhealthyReason && /GRAFT_KERNELS names avx512bf16/.test(fault.message),
   );
 });

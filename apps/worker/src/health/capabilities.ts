@@ -1,7 +1,7 @@
 import { threadCount } from '@graft/peft-core/precision';
 import type { WorkerCapabilities } from '@graft/service';
 import { type Device, type Precision, resolvePrecision } from '../devices.ts';
-import { Unfit } from '../faults/unfit.ts';
+import { UnhealthyReason } from '../faults/unfit.ts';
 
 /**
  * The capabilities that jobs may require of this worker. All its trainer devices are of one kind and support both precisions;
@@ -39,7 +39,7 @@ export function capabilitiesOf(
 
 /**
  * The kernel sets that jobs may use here, of those that the trainers found (`sets`, best first). The operator's choice (GRAFT_KERNELS)
- * comes first, and jobs that start here use the first. Throws `Unfit` where the chosen set is missing. On a GPU a CPU set is ignored,
+ * comes first, and jobs that start here use the first. Throws `UnhealthyReason` where the chosen set is missing. On a GPU a CPU set is ignored,
  * because all workers of an installation may have the same settings.
  */
 export function kernelsOf(
@@ -49,7 +49,7 @@ export function kernelsOf(
 ): string[] {
   if (wanted === 'auto' || (device === 'gpu' && !sets.includes(wanted))) return [...sets];
   if (!sets.includes(wanted)) {
-    throw new Unfit(
+    throw new UnhealthyReason(
       'it lacks the kernels that it was set to use',
       `GRAFT_KERNELS names ${wanted}, and this machine has ${sets.join(', ')}.`,
     );

@@ -1,15 +1,15 @@
 import {
   checkOwnDataFolder,
   dataFolder,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   probeDataFolder,
   type Services,
 } from '@graft/service';
 import type { CardWatch } from '../cards/card-watch.ts';
-import { Unfit } from '../faults/unfit.ts';
+import { UnhealthyReason } from '../faults/unfit.ts';
 import { canReach, type Sandbox } from '../processes/confinement.ts';
 
-/** A health check. Throws `Unfit` when it fails; a Postgres connection error means that the check has no result. */
+/** A health check. Throws `UnhealthyReason` when it fails; a Postgres connection error means that the check has no result. */
 export type Proof = () => Promise<void>;
 
 // A shared folder whose server is down does not fail: calls hang.
@@ -29,13 +29,13 @@ export function dataFolderProof(services: Services, workerId: string): Proof {
     underWay ??= look().finally(() => {
       underWay = null;
     });
-    const silent = new Unfit(
+    const silent = new UnhealthyReason(
       plain,
       `The data folder ${dataDir} did not answer within ${patienceMilliseconds / 1000} s.`,
     );
     await within(patienceMilliseconds, underWay, silent).catch((error: Error) => {
-      if (isDatabaseAway(error) || error instanceof Unfit) throw error;
-      throw new Unfit(plain, error.message);
+      if (isDatabaseUnavailable(error) || error instanceof UnhealthyReason) throw error;
+      throw new UnhealthyReason(plain, error.message);
     });
   };
 }
@@ -46,11 +46,11 @@ export function deviceProof(cards: CardWatch): Proof {
 }
 
 /** Checks that trainers of another user can reach the folders that they need. */
-export function accessProof({ env }: Pick<Services, 'env'>, sandbox: Sandbox | null): Proof {
+export function accessCheck({ env }: Pick<Services, 'env'>, sandbox: Sandbox | null): Proof {
   const { staging } = dataFolder(env.dataDir);
   return async () => {
     if (!sandbox?.user || (await canReach(sandbox.program, sandbox.user, staging))) return;
-    throw new Unfit(
+    throw new UnhealthyReason(
       'its trainers cannot get to its data folder',
       `The trainers' user (GRAFT_TRAINER_USER) cannot get to ${staging}: let it pass through the folders above (chmod o+x).`,
     );

@@ -44,7 +44,7 @@ test('GRAFT_TENSORFLOW=gpu starts no worker on a machine without a card, and say
   assert.equal(await services.db.worker.count(), 0);
 });
 
-test('a trainer whose TensorFlow finds no GPU proves nothing, and what TensorFlow logged is told', async (t) => {
+test('a trainer whose TensorFlow finds no GPU fails the check, which reports what TensorFlow logged', async (t) => {
   // No card has this UUID, so this also fails on a machine with a GPU.
   const device = {
     kind: 'gpu' as const,

@@ -70,7 +70,7 @@ describe('trainerMemory', () => {
   const reported = (...trainers: ReturnType<typeof gpu>[]) =>
     trainerMemory(trainers, shareCards({ trainers, generator: { kind: 'cpu' } }));
 
-  it("is the smallest GPU's less CUDA's context, and not known where one does not tell", () => {
+  it("is the smallest GPU's less CUDA's context, and unknown where one does not report it", () => {
     assert.equal(reported(gpu(81_559), gpu(24_576)), 23 * GiB);
     assert.equal(reported(gpu(81_559), gpu(0)), undefined);
     assert.equal(reported(), undefined);

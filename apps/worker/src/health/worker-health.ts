@@ -1,7 +1,6 @@
 import {
-  asSystem,
   clearWorkerFaults,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   isLastingModelFault,
   type JobError,
   quarantineWorker,
@@ -9,11 +8,12 @@ import {
   recordWorkerFault,
   repeat,
   type Services,
+  withSystemScope,
 } from '@graft/service';
 import type { CardWatch } from '../cards/card-watch.ts';
 import type { Device } from '../devices.ts';
 import { CardFault } from '../faults/card-fault.ts';
-import { Unfit } from '../faults/unfit.ts';
+import { UnhealthyReason } from '../faults/unfit.ts';
 import type { Proof } from './proofs.ts';
 
 /** The device of a job, and the recent output of its child process. */
@@ -48,7 +48,10 @@ export class WorkerHealth {
   readonly #options: HealthOptions;
   readonly #loop: Repeating;
   /** Why the worker claims no jobs; null: it claims jobs. */
-  #unfit: Unfit | null = new Unfit('it has not proved itself yet', 'It has not proved itself yet.');
+  #unfit: UnhealthyReason | null = new UnhealthyReason(
+    'it has not proved itself yet',
+    'It has not proved itself yet.',
+  );
   /** Whether the worker's row has this state. */
   #told = false;
   /** The teams of the jobs that failed consecutively. */
@@ -66,11 +69,11 @@ export class WorkerHealth {
     this.#loop = repeat('proof of this worker', tick, () => this.#tick(), services.log);
   }
 
-  get takesJobs(): boolean {
+  get acceptsJobs(): boolean {
     return this.#unfit === null;
   }
 
-  /** Sets the listener that is called when `takesJobs` changes. */
+  /** Sets the listener that is called when `acceptsJobs` changes. */
   onChange(listener: () => void): void {
     this.#onChange = listener;
   }
@@ -91,7 +94,7 @@ export class WorkerHealth {
     slot: Slot = { device: { kind: 'cpu' }, output: '' },
   ): Promise<{ fault: JobError; quarantined: boolean }> {
     // The caller is in the scope of the job's team, which may neither read the installation's rows nor write a worker's.
-    return await asSystem(async () => await this.#judge(fault, teamId, slot));
+    return await withSystemScope(async () => await this.#judge(fault, teamId, slot));
   }
 
   async #judge(
@@ -101,10 +104,12 @@ export class WorkerHealth {
   ): Promise<{ fault: JobError; quarantined: boolean }> {
     if (fault.fault === 'user' || isLastingModelFault(fault.code)) return { fault, quarantined: false };
     const unfit = await this.#findUnfit(this.#options.cheap);
-    const ofCard = unfit ? null : (this.#options.cards?.blame(device, { code: fault.code, output }) ?? null);
-    if (ofCard) {
+    const cardFault = unfit
+      ? null
+      : (this.#options.cards?.blame(device, { code: fault.code, output }) ?? null);
+    if (cardFault) {
       this.#suspect = true;
-      return { fault: unfitFault(ofCard), quarantined: false };
+      return { fault: unfitFault(cardFault), quarantined: false };
     }
     const judged = unfit ? unfitFault(unfit) : fault;
     this.#faults.push(teamId);
@@ -113,11 +118,11 @@ export class WorkerHealth {
     const row = await recordWorkerFault(services, workerId, judged.message).catch(ignoreAway);
     // The row may have a higher count. Without it, a quarantined worker would wait for jobs that it does not get.
     const count = Math.max(this.#faults.length, row?.consecutiveFaults ?? 0);
-    const isTooMany = this.takesJobs && (count >= faultLimit || Boolean(row?.quarantinedAt));
+    const isTooMany = this.acceptsJobs && (count >= faultLimit || Boolean(row?.quarantinedAt));
     if (unfit) this.#quarantine(unfit);
     else if (isTooMany) {
       const message = `${count} jobs failed here in a row by no fault of their users, the last with: ${judged.message}`;
-      this.#quarantine(new Unfit('jobs failed on it one after the other', message));
+      this.#quarantine(new UnhealthyReason('jobs failed on it one after the other', message));
     }
     return { fault: judged, quarantined: unfit !== null || isTooMany };
   }
@@ -131,7 +136,7 @@ export class WorkerHealth {
     }
     if (!succeeded) return;
     this.#failures = 0;
-    if (this.#faults.length === 0 || !this.takesJobs) return;
+    if (this.#faults.length === 0 || !this.acceptsJobs) return;
     this.#faults = [];
     const { services, workerId } = this.#options;
     await clearWorkerFaults(services, workerId).catch(ignoreAway);
@@ -148,7 +153,7 @@ export class WorkerHealth {
       this.#told = true;
     }
     if (performance.now() < this.#nextProof) return;
-    if (this.takesJobs) {
+    if (this.acceptsJobs) {
       const isThorough = ++this.#looks % thoroughEvery === 0;
       const unfit = await this.#findUnfit(isThorough ? [...cheap, ...thorough] : cheap);
       if (unfit) return this.#quarantine(unfit);
@@ -166,9 +171,9 @@ export class WorkerHealth {
     this.#onChange();
   }
 
-  #quarantine(unfit: Unfit): void {
+  #quarantine(unfit: UnhealthyReason): void {
     const { services, workerId, proofSeconds } = this.#options;
-    const wasFit = this.takesJobs;
+    const wasFit = this.acceptsJobs;
     const isNews = this.#unfit?.message !== unfit.message;
     this.#unfit = unfit;
     if (isNews) {
@@ -185,13 +190,13 @@ export class WorkerHealth {
   }
 
   /** The first failed check; null where all pass. Unless `strict`, checks that cannot run because Postgres is unavailable are ignored. */
-  async #findUnfit(proofs: Proof[], { strict = false } = {}): Promise<Unfit | null> {
+  async #findUnfit(proofs: Proof[], { strict = false } = {}): Promise<UnhealthyReason | null> {
     for (const proof of proofs) {
       try {
         await proof();
       } catch (error) {
-        if (error instanceof Unfit) return error;
-        if (strict || !isDatabaseAway(error)) throw error;
+        if (error instanceof UnhealthyReason) return error;
+        if (strict || !isDatabaseUnavailable(error)) throw error;
       }
     }
     return null;
@@ -199,16 +204,16 @@ export class WorkerHealth {
 }
 
 /** The fault as the job's team sees it. */
-function unfitFault(unfit: Unfit): JobError {
+function unfitFault(unfit: UnhealthyReason): JobError {
   return {
     code: unfit instanceof CardFault ? unfit.code : 'worker_unfit',
-    message: `The worker cannot go on: ${unfit.plain}.`,
+    message: `The worker cannot continue: ${unfit.plain}.`,
     param: null,
     fault: 'environment',
   };
 }
 
 function ignoreAway(error: unknown): null {
-  if (!isDatabaseAway(error)) throw error;
+  if (!isDatabaseUnavailable(error)) throw error;
   return null;
 }

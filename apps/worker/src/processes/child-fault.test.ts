@@ -11,7 +11,7 @@ const told = (error: unknown) => {
   return rest;
 };
 
-test("a team's own fault is told as it is", () => {
+test("a team's own fault is reported unchanged", () => {
   const error = new GraftError('example_too_long', 'line 3 has 5000 tokens', { param: 'training_file' });
   const { code, message, param, fault } = error;
   assert.deepEqual(told(error), { code, message, param, fault });
@@ -25,7 +25,7 @@ test('files of the base model: without their path, and nobody of the team is to 
   assert.deepEqual(told(broken), {
     code: 'invalid_safetensors',
     message:
-      'The base model tiny cannot be used until the operator of this server mends it: model.safetensors: header is not JSON',
+      'The base model tiny cannot be used until the operator of this server repairs it: model.safetensors: header is not JSON',
     param: 'model',
     fault: 'system',
   });
@@ -40,14 +40,14 @@ test('files of the base model: without their path, and nobody of the team is to 
   });
 });
 
-test("the server's own files, and what nobody worded, are not told at all", () => {
+test("the server's own files, and unworded errors, are not reported at all", () => {
   const expected = { ...otherwise, param: null, fault: 'system' };
   const adapter = new GraftError('invalid_adapter', '/srv/data/artifacts/ab/adapter_config.json is not JSON');
   assert.deepEqual(told(adapter), expected);
   assert.deepEqual(told(new Error('ENOENT: /secret/path')), expected);
 });
 
-test('a fault of this machine is told from one that the job may have caused', () => {
+test('a fault of this machine is distinguished from one that the job may have caused', () => {
   const faultOfError = (message: string, code?: string) =>
     told(Object.assign(new Error(message), { code })).fault;
   for (const code of ['EIO', 'ENOSPC', 'EACCES', 'EROFS', 'ESTALE', 'EMFILE'])
@@ -73,7 +73,7 @@ test('a card that fails has a code, and memory that ran out is the fault of the 
   const lost = failed('CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered', 'INTERNAL');
   assert.deepEqual(told(lost), {
     code: 'gpu_lost',
-    message: 'The worker cannot go on: its GPU is lost.',
+    message: 'The worker cannot continue: its GPU is lost.',
     param: null,
     fault: 'environment',
   });

@@ -63,7 +63,7 @@ function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | 
   if (!isWorded && isMachineFault(error)) return { ...machineFault, ...stackOf(error) };
   const card = isWorded || ranOutOfMemory(error) ? null : cardFaultBehind(error);
   if (card) {
-    const message = `The worker cannot go on: ${plainFault(card)}.`;
+    const message = `The worker cannot continue: ${plainFault(card)}.`;
     return { code: card, message, param: null, fault: 'environment', ...stackOf(error) };
   }
   if (!(error instanceof GraftError))
@@ -74,8 +74,9 @@ function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | 
   }
   const { base } = files ?? {};
   // A user fault that is caused by a broken base model becomes a system fault with a message for teams.
-  const ofBase = base && (tells(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
-  const { code, message, param, fault } = ofBase ? baseModelFault(error, base.id, [base.path]) : error;
+  const isModelFault =
+    base && (tells(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
+  const { code, message, param, fault } = isModelFault ? baseModelFault(error, base.id, [base.path]) : error;
   // The model is in the catalogue: another worker may have it, and this one may have it later.
   const isAway = code === 'base_model_unavailable';
   return { code, message, param, fault: isAway ? 'environment' : fault, ...stackOf(error) };

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 
 /** Bytes of its output that a child may log in a minute, and the bytes counted for each row besides its text. */
-const mostBytes = 64 * 1024;
+const maxBytes = 64 * 1024;
 const rowBytes = 256;
 /** After this many bytes the output is not read until the minute is over; no child of Graft writes as much. */
-const mostReadBytes = 2 ** 20;
+const maxReadBytes = 2 ** 20;
 const windowMs = 60_000;
 
 /**
@@ -21,9 +21,9 @@ export function logOutput(
   for (const stream of streams) {
     stream?.on('data', (chunk: Buffer) => {
       const now = performance.now();
-      if (now - since >= windowMs) [since, read, left] = [now, 0, mostBytes];
+      if (now - since >= windowMs) [since, read, left] = [now, 0, maxBytes];
       read += chunk.length;
-      if (read > mostReadBytes) {
+      if (read > maxReadBytes) {
         stream.pause();
         setTimeout(() => stream.resume(), since + windowMs - now).unref();
       }

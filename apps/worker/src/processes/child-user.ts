@@ -20,7 +20,7 @@ export async function findChildUsers(
   setting: string | undefined,
   count: number,
 ): Promise<ChildUser[] | null> {
-  if (!mayChangeUsers()) {
+  if (!canChangeUsers()) {
     if (setting === undefined) return null;
     throw new Error(
       'GRAFT_TRAINER_USER is set, but only a worker that runs as root, or with the capabilities SETUID, SETGID, CHOWN, DAC_OVERRIDE and KILL, can start trainers as other users.',
@@ -65,7 +65,7 @@ async function idsOfUsers(): Promise<Set<number>> {
 /** Linux numbers of CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID. */
 const neededCapabilities = [0n, 1n, 5n, 6n, 7n];
 
-function mayChangeUsers(): boolean {
+function canChangeUsers(): boolean {
   if (process.platform !== 'linux') return process.getuid?.() === 0;
   const [, effective = '0'] =
     /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];

@@ -11,13 +11,13 @@ import { ForkedProcess } from './forked-process.ts';
 
 interface TestMessages {
   call: { type: 'run' };
-  event: { type: 'begun' };
+  event: { type: 'started' };
   result: { type: 'stopped' };
 }
 
 // Ignores `stop`.
 const child = `
-  process.on('message', ({ type }) => type === 'run' && process.send({ type: 'begun' }));
+  process.on('message', ({ type }) => type === 'run' && process.send({ type: 'started' }));
   process.on('disconnect', () => process.exit());
 `;
 let folder: string;
@@ -49,7 +49,7 @@ const run = (stop: AbortSignal) =>
 it('kills a child that is asked to stop and does not', async () => {
   const stop = new AbortController();
   const answer = run(stop.signal);
-  assert.deepEqual(await answer.next(), { done: false, value: { type: 'begun' } });
+  assert.deepEqual(await answer.next(), { done: false, value: { type: 'started' } });
   stop.abort();
   assert.deepEqual(await answer.next(), { done: true, value: { type: 'killed' } });
   assert.equal(forked.pid, null);
@@ -57,12 +57,12 @@ it('kills a child that is asked to stop and does not', async () => {
 
 it('stops the child of a caller that reads no further, and answers the next call', async () => {
   for await (const event of run(new AbortController().signal)) {
-    assert.equal(event.type, 'begun');
+    assert.equal(event.type, 'started');
     break;
   }
   assert.equal(forked.pid, null);
   const next = run(new AbortController().signal);
-  assert.deepEqual(await next.next(), { done: false, value: { type: 'begun' } });
+  assert.deepEqual(await next.next(), { done: false, value: { type: 'started' } });
   await forked.close();
   const end = await next.next();
   assert.ok(end.done && end.value.type === 'crashed');
@@ -76,7 +76,7 @@ it('logs what a child writes as text of rows, and little of a flood', async () =
     `process.on('message', () => {
        process.stderr.write('{"level":30,"msg":"forged"}\\n', () => {
          for (let at = 0; at < 900; at++) process.stdout.write('x'.repeat(1000) + '\\n');
-         process.stdout.write('', () => process.send({ type: 'begun' }));
+         process.stdout.write('', () => process.send({ type: 'started' }));
        });
      });
      process.on('disconnect', () => process.exit());`,
@@ -97,7 +97,7 @@ it('logs what a child writes as text of rows, and little of a flood', async () =
     precision: 'fp32',
     stop: AbortSignal.timeout(60_000),
   });
-  assert.deepEqual(await answer.next(), { done: false, value: { type: 'begun' } });
+  assert.deepEqual(await answer.next(), { done: false, value: { type: 'started' } });
   await loud.close();
   await answer.next();
   const rows = lines.filter(({ event }) => event === 'child_output');

@@ -89,7 +89,7 @@ export class ForkedProcess<M extends Messages> {
   constructor(name: string, { results, check }: Protocol<M>, options: ProcessOptions) {
     this.#name = name;
     this.#check = check;
-    this.#ends = new Set([...results, 'failed', ...goneTypes]);
+    this.#ends = new Set([...results, 'failed', ...endedTypes]);
     this.#options = options;
     const { sandbox } = options;
     this.slot = sandbox ? new SlotFolder(join(sandbox.folder, randomUUID()), sandbox.user) : null;
@@ -122,7 +122,7 @@ export class ForkedProcess<M extends Messages> {
     const { message: called, opened, stop, stopMilliseconds, kill } = call;
     clearTimeout(this.#idle);
     const child = await this.#childFor(call);
-    const inbox = new Inbox<M['event'] | End<M>>(mostUnread, {
+    const inbox = new Inbox<M['event'] | End<M>>(maxUnread, {
       full: () => {
         child.pause();
         // No message can arrive now, which is not the child's fault.
@@ -296,7 +296,7 @@ export class ForkedProcess<M extends Messages> {
   async #keepOrClose(end: End<M>): Promise<void> {
     // After an internal error the state of its engine is unknown.
     const isUnsound = 'fault' in end && (end.fault.fault !== 'user' || end.fault.code === memoryFault.code);
-    if (isUnsound || goneTypes.has(end.type)) return await this.close();
+    if (isUnsound || endedTypes.has(end.type)) return await this.close();
     this.#idle = setTimeout(() => void this.close(), this.#options.idleMilliseconds);
     this.#idle.unref();
   }
@@ -304,11 +304,11 @@ export class ForkedProcess<M extends Messages> {
 
 // Minimum time that a child may take to load its engine, for busy machines.
 const startMilliseconds = 60_000;
-const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'rejected', 'crashed']);
+const endedTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'rejected', 'crashed']);
 /** Maximum number of characters of a child's output that are kept. */
 const outputKept = 8000;
 /** Bytes of unread messages above which reading from the child pauses. */
-const mostUnread = 4 * 2 ** 20;
+const maxUnread = 4 * 2 ** 20;
 
 /** A child that fails before its engine is loaded would fail at any work, so the machine is to blame. */
 function blameMachine(message: { type: string; fault?: ChildFault }): void {

@@ -61,7 +61,7 @@ it('ends a child when its lease is over, however deep in computation, while its 
   if (process.platform !== 'linux') return t.skip('reads /proc');
   const folder = await mkdtemp(join(tmpdir(), 'graft-lease-'));
   try {
-    await writeFile(join(folder, 'child.mjs'), child.replace("'watched'", "{ type: 'begun' }"));
+    await writeFile(join(folder, 'child.mjs'), child.replace("'watched'", "{ type: 'started' }"));
     await writeFile(join(folder, 'parent.mjs'), grantor(join(folder, 'child.mjs')));
     const holder = fork(join(folder, 'parent.mjs'), {
       execArgv: ['--import', import.meta.resolve('tsx')],

@@ -141,7 +141,7 @@ export function startChild<M extends Messages>(
     if (message.type === 'ready') {
       if (child.ready) return child.refuse('a second ready');
       child.ready = true;
-    } else if (!child.onMessage) return child.refuse('a message that nobody asked for');
+    } else if (!child.onMessage) return child.refuse('an unrequested message');
     child.onMessage?.(message, line.length);
   };
   if (channel) onLines(channel, longestLine, take, () => child.refuse('a line that is too long'));

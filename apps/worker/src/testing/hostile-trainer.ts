@@ -220,7 +220,7 @@ export const attacks = {
   })),
   '1,000 stops': manyOf(() => ({ type: 'record', record: { type: 'stopped', step: 0 } })),
   // If accepted, the job would be requeued again and again, and no attempt would count.
-  'a stop that nobody asked for': () => send({ type: 'stopped' }),
+  'an unrequested stop': () => send({ type: 'stopped' }),
   'more steps than any job has': () => {
     record({ ...start, totalSteps: 2 ** 31 - 1 });
   },

@@ -49,7 +49,7 @@ export async function startJob(
     thorough: [],
     proofSeconds: 60,
   });
-  while (!health.takesJobs) await sleep(20);
+  while (!health.acceptsJobs) await sleep(20);
   const lease = (await dispatchJobs(services)).find(({ id }) => id === job.id);
   if (!lease) throw new Error(`${job.id} was not dispatched`);
   const claimedAt = performance.now();

@@ -45,7 +45,7 @@ export interface Timing {
     does: 'hang' | 'exit' | 'user fault' | 'unknown fault' | 'disk fault' | 'lost card';
   };
   /** With a larger (mini-)batch than this, the first step runs out of memory. */
-  mostAtOnce?: number;
+  maxAtOnce?: number;
 }
 
 let stopping = false;
@@ -150,8 +150,8 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
 }
 
 /** Fails like TensorFlow does when memory runs out. */
-function allocate({ training }: TrainingRequest, { mostAtOnce = Number.POSITIVE_INFINITY }: Timing): void {
-  if (Math.min(training.batch_size, training.mini_batch_size ?? training.batch_size) <= mostAtOnce) return;
+function allocate({ training }: TrainingRequest, { maxAtOnce = Number.POSITIVE_INFINITY }: Timing): void {
+  if (Math.min(training.batch_size, training.mini_batch_size ?? training.batch_size) <= maxAtOnce) return;
   const message =
     'OOM when allocating tensor with shape[8,2048,11008] and type float on /job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc';
   throw Object.assign(new Error(message), { code: 'RESOURCE_EXHAUSTED' });

@@ -56,7 +56,7 @@ function newTrainer(): TrainerProcess {
 }
 
 const lines = Array.from({ length: 40 }, (_, i) =>
-  JSON.stringify({ text: `Sentence ${i} tells that ${i} and ${i + 1} follow each other.` }),
+  JSON.stringify({ text: `Sentence ${i} says that ${i} and ${i + 1} follow each other.` }),
 ).join('\n');
 
 async function queueJob(): Promise<Job> {

@@ -1,6 +1,6 @@
 import type { CardWatch } from '../cards/card-watch.ts';
 import { CardFault, type CardFaultCode, cardFaultIn, wordsOf } from '../faults/card-fault.ts';
-import { Unfit } from '../faults/unfit.ts';
+import { UnhealthyReason } from '../faults/unfit.ts';
 import type { Proof } from '../health/proofs.ts';
 import { type ChildFault, memoryFault } from '../processes/child-fault.ts';
 import type { TrainerProcess } from './trainer-process.ts';
@@ -24,7 +24,7 @@ export function engineProof(
   }: {
     cards: CardWatch;
     isServing: () => boolean;
-    /** Receives the kernel sets of each trainer, best first. Throws `Unfit` where the operator's choice is missing. */
+    /** Receives the kernel sets of each trainer, best first. Throws `UnhealthyReason` where the operator's choice is missing. */
     onKernels: (sets: readonly string[]) => void;
     onSpeed: (flops: number) => void;
   },
@@ -56,13 +56,16 @@ async function faultIn(
   trainer: TrainerProcess,
   computing: Parameters<TrainerProcess['prove']>[0],
   reports: Parameters<TrainerProcess['prove']>[2],
-): Promise<Unfit | null> {
+): Promise<UnhealthyReason | null> {
   const { device } = trainer;
   const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), reports);
   if (outcome === null || outcome.type === 'finished') return null;
   const reason = reasonOf(outcome);
   if (device.kind === 'cpu')
-    return new Unfit('its TensorFlow does not compute', `TensorFlow does not compute on the cpu: ${reason}`);
+    return new UnhealthyReason(
+      'its TensorFlow does not compute',
+      `TensorFlow does not compute on the cpu: ${reason}`,
+    );
   // TensorFlow falls back to the CPU and only logs the reason.
   const logged = trainer.output;
   const isFull = 'fault' in outcome && outcome.fault.code === memoryFault.code;

@@ -53,7 +53,7 @@ async function untilGone(pid: number): Promise<void> {
 }
 
 describe('a worker that cannot reach Postgres', () => {
-  it('goes on when it comes back within the lease, and loses no step', async () => {
+  it('continues when it comes back within the lease, and loses no step', async () => {
     const job = await bench.queueTimedJob({ steps: 60, stepMilliseconds: 50, checkpointSteps: 10 });
     const { outcome } = await start(job, 60);
     await atStep(job, 5);
@@ -67,7 +67,7 @@ describe('a worker that cannot reach Postgres', () => {
     assert.equal(row.attempts, 1);
   });
 
-  it('goes on when Postgres takes no writes for a while', async () => {
+  it('continues when Postgres accepts no writes for a while', async () => {
     const job = await bench.queueTimedJob({ steps: 60, stepMilliseconds: 50, checkpointSteps: 10 });
     const { outcome } = await start(job, 60);
     await atStep(job, 5);

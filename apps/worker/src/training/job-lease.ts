@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Database,
   heartbeatJob,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   type Job,
   type Lease,
   leaseOf,
@@ -48,13 +48,13 @@ export class JobLease {
   #loop: Repeating;
   #nextHeartbeat = 0;
 
-  /** `askedAt`: `performance.now()` before the job was claimed. `onRenewed` receives the end of each renewed lease. */
+  /** `requestedAt`: `performance.now()` before the job was claimed. `onRenewed` receives the end of each renewed lease. */
   constructor(
     db: Database,
     job: Job,
     times: LeaseTimes,
     log: Services['log'],
-    on: { interrupt: (why: Interruption) => void; renewed: (deadline: number) => void; askedAt: number },
+    on: { interrupt: (why: Interruption) => void; renewed: (deadline: number) => void; requestedAt: number },
   ) {
     this.job = job;
     this.id = leaseOf(job);
@@ -62,7 +62,7 @@ export class JobLease {
     this.#times = times;
     this.#onInterrupt = on.interrupt;
     this.#onRenewed = on.renewed;
-    this.#renewed(on.askedAt);
+    this.#renewed(on.requestedAt);
     this.#loop = repeat(`lease of ${job.id}`, times.pollMilliseconds, () => this.#poll(), log);
   }
 
@@ -91,7 +91,7 @@ export class JobLease {
           this.#lose();
         }
       } catch (error) {
-        if (!isDatabaseAway(error)) throw error;
+        if (!isDatabaseUnavailable(error)) throw error;
         await sleep(Math.min(100 * 2 ** attempt, 2000), undefined, { signal: this.#lost.signal }).catch(
           () => {},
         );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { passedOverMessage, startMessage, stepMessage, tellsOf } from './job-messages.ts';
+import { hasStepEvent, skippedCheckpointMessage, startMessage, stepMessage } from './job-messages.ts';
 
 const step = (at: number, totalSteps: number) => ({
   type: 'step' as const,
@@ -17,9 +17,9 @@ const step = (at: number, totalSteps: number) => ({
   secondsRemaining: 0,
 });
 
-it('tells of some fifty steps, whatever their number', () => {
+it('reports about fifty steps, whatever their number', () => {
   for (const total of [1, 7, 50, 96, 1000, 123_457]) {
-    const told = Array.from({ length: total }, (_, i) => step(i + 1, total)).filter(tellsOf);
+    const told = Array.from({ length: total }, (_, i) => step(i + 1, total)).filter(hasStepEvent);
     assert.ok(told.length <= 53, `${told.length} of ${total}`);
     assert.ok(told.length >= Math.min(total, 25), `${told.length} of ${total}`);
     assert.equal(told.at(-1)?.step, total);
@@ -31,7 +31,7 @@ it('says it for people', () => {
   assert.equal(stepMessage(step(40, 96)), 'Step 40/96: training loss 0.41');
 });
 
-it('says which checkpoint is gone on from, and which is not', () => {
+it('names the checkpoint that training resumes from, and those that were skipped', () => {
   const start = {
     type: 'start' as const,
     trainableParameters: 10,
@@ -53,7 +53,7 @@ it('says which checkpoint is gone on from, and which is not', () => {
     `${training}, resumed from the checkpoint at step 20`,
   );
   assert.equal(
-    passedOverMessage({ step: 500, reason: 'another version of Graft wrote it' }),
+    skippedCheckpointMessage({ step: 500, reason: 'another version of Graft wrote it' }),
     'The checkpoint at step 500 is not continued: another version of Graft wrote it',
   );
 });

@@ -9,7 +9,7 @@ type Evaluation = TrainerRecordOf<'evaluation'>;
 const stepEvents = 50;
 
 /** Whether this step gets an event: evenly spaced ones, the first and the last. */
-export function tellsOf({ step, totalSteps }: Step): boolean {
+export function hasStepEvent({ step, totalSteps }: Step): boolean {
   return step === 1 || step === totalSteps || step % Math.ceil(totalSteps / stepEvents) === 0;
 }
 
@@ -40,7 +40,7 @@ export function trialMessages(before: readonly TrialState[] | null, trials: read
 }
 
 /** Message for a checkpoint that was skipped although it is newer than the one that the job resumes from. */
-export function passedOverMessage({ step, reason }: Start['passedOver'][number]): string {
+export function skippedCheckpointMessage({ step, reason }: Start['passedOver'][number]): string {
   return `The checkpoint at step ${step} is not continued: ${reason}`;
 }
 
@@ -62,7 +62,7 @@ function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-export function notKeptMessage(step: number): string {
+export function checkpointNotStoredMessage(step: number): string {
   return `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
 }
 

@@ -1,5 +1,5 @@
 import { contextOf, endSpan, instruments, type Job, type Span, startSpan, under } from '@graft/service';
-import { tellsOf } from './job-messages.ts';
+import { hasStepEvent } from './job-messages.ts';
 import type { JobOutcome } from './settle-job.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 
@@ -87,7 +87,7 @@ export class JobObserver {
         attributes: { 'graft.first_step': record.step },
       });
     }
-    if (tellsOf(record)) {
+    if (hasStepEvent(record)) {
       this.#stretch.addEvent('step', {
         step: record.step,
         loss: record.loss,

@@ -25,7 +25,7 @@ after(async () => {
   await bench?.close();
 });
 
-it('says once what is shared and what the curve shows, though a later attempt comes to it again', async () => {
+it('says once what is shared and what the curve shows, though a later attempt reaches it again', async () => {
   const { services, teamId } = bench;
   const by = { keyId: 'key-test' };
   const timing = { steps: 30, stepMilliseconds: 50, checkpointSteps: 1000, adviceStep: 2 };

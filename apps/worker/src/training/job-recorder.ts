@@ -16,13 +16,13 @@ import type { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
 import type { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
 import type { JobLease } from './job-lease.ts';
 import {
+  checkpointNotStoredMessage,
   evaluationMessage,
-  notKeptMessage,
-  passedOverMessage,
+  hasStepEvent,
   servedMessage,
+  skippedCheckpointMessage,
   startMessage,
   stepMessage,
-  tellsOf,
   trialMessages,
 } from './job-messages.ts';
 import { evaluationRow, rowsOf, stepRow, trialOf } from './metric-rows.ts';
@@ -96,7 +96,7 @@ export class JobRecorder {
         break;
       case 'snapshot_lost': {
         const { step, reason } = record;
-        this.#event({ level: 'warn', message: notKeptMessage(step), data: { step, reason } });
+        this.#event({ level: 'warn', message: checkpointNotStoredMessage(step), data: { step, reason } });
         break;
       }
       case 'stopped':
@@ -107,7 +107,7 @@ export class JobRecorder {
 
   /** Undefined, or while many writes are queued, a promise that resolves when they are done. The trainer has to wait for it. */
   room(): Promise<void> | undefined {
-    if (this.#unwritten <= mostUnwritten) return undefined;
+    if (this.#unwritten <= maxUnwritten) return undefined;
     this.#flushSeries();
     return this.#written;
   }
@@ -163,7 +163,7 @@ export class JobRecorder {
     );
     if (trials) this.#trials(trials);
     for (const passed of record.passedOver)
-      this.#event({ level: 'warn', message: passedOverMessage(passed), data: { ...passed } });
+      this.#event({ level: 'warn', message: skippedCheckpointMessage(passed), data: { ...passed } });
     this.#event({ message: startMessage(record), data: startData(record) });
     const { savedFraction, message } = record.sharing;
     this.#eventOnce('shared_beginnings', { message, data: { saved_fraction: savedFraction } });
@@ -184,7 +184,8 @@ export class JobRecorder {
       loss,
       ...(gpu && { gpu }),
     };
-    if (tellsOf(step)) this.#event({ type: 'metrics', message: stepMessage(step), data: stepData(step) });
+    if (hasStepEvent(step))
+      this.#event({ type: 'metrics', message: stepMessage(step), data: stepData(step) });
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#flushSeries();
@@ -258,7 +259,7 @@ export class JobRecorder {
 
   /** Records that a checkpoint could not be stored. Another worker would resume from the previous one. */
   async #withoutCheckpoint(step: number, series: readonly JobMetric[]): Promise<void> {
-    const message = `The checkpoint at step ${step} could not be stored; the job goes on without it.`;
+    const message = `The checkpoint at step ${step} could not be stored; the job continues without it.`;
     await this.#lease.write((db, lease) => recordMetrics(db, lease, [...series]));
     await this.#lease.write((db, lease) =>
       appendEvent(db, lease, { level: 'warn', message, data: { step } }),
@@ -267,7 +268,7 @@ export class JobRecorder {
 
   async #prune(step: number): Promise<void> {
     for (const damaged of await this.#keeper.prune(step)) {
-      const message = `The checkpoint at step ${damaged.step} cannot be gone on from and was removed: ${damaged.reason}`;
+      const message = `The checkpoint at step ${damaged.step} is unusable and was removed: ${damaged.reason}`;
       await this.#lease.write((db, lease) =>
         appendEvent(db, lease, {
           level: 'warn',
@@ -322,7 +323,7 @@ export class JobRecorder {
 }
 
 /** Maximum number of metrics and other writes that wait for Postgres. */
-const mostUnwritten = 20_000;
+const maxUnwritten = 20_000;
 
 function startData(start: TrainerRecordOf<'start'>): Record<string, unknown> {
   return {

@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => bench.close());
 
-test('without a bell a job is taken from its row, also behind those that are for other workers', async () => {
+test('without a notification a job is claimed from its row, also behind those for other workers', async () => {
   const { services } = bench;
   const [first, second] = [await bench.queueTimedJob({}), await bench.queueTimedJob({})];
   const onGpu = { precision: 'fp32', threads: 1, device: 'gpu' };
@@ -44,7 +44,7 @@ test('without a bell a job is taken from its row, also behind those that are for
     thorough: [],
     proofSeconds: 60,
   });
-  while (!health.takesJobs) await sleep(20);
+  while (!health.acceptsJobs) await sleep(20);
   const loop = startLeaseLoop({
     services,
     workerId: 'of-cpu',

@@ -1,4 +1,10 @@
-import { asTeam, claimNextJob, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
+import {
+  claimNextJob,
+  repeat,
+  staleDispatched,
+  type WorkerCapabilities,
+  withTeamScope,
+} from '@graft/service';
 import type { CardWatch } from '../cards/card-watch.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import type { SharedCard } from './memory/whole-card.ts';
@@ -53,7 +59,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   /** Claims and runs a job. Resolves once the job is over, or immediately when this worker gets none. */
   async function take(): Promise<void> {
     // Without a free slot the row stays dispatched, and the next worker that polls claims it.
-    if (shutdown.signal.aborted || !health.takesJobs) return;
+    if (shutdown.signal.aborted || !health.acceptsJobs) return;
     // A job continues on the GPU model that it was started on.
     for (const gpu of new Set(free.filter(isUsable).map(gpuOf))) if (await takeOn(gpu)) return;
   }
@@ -97,14 +103,14 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     const trainer = trainerFor(job.teamId);
     const card = options.shared?.(trainer);
     const run = { ...options, trainer, card, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
-    const outcome = await asTeam(job.teamId, () => runTrainingJob(job, run));
+    const outcome = await withTeamScope(job.teamId, () => runTrainingJob(job, run));
     if (!shutdown.signal.aborted) await health.jobLeft(outcome === 'succeeded');
     return true;
   }
 
   async function pollRows(): Promise<void> {
     const usable = free.filter(isUsable);
-    if (usable.length === 0 || !health.takesJobs) return;
+    if (usable.length === 0 || !health.acceptsJobs) return;
     // Only this worker's jobs, because jobs for others would otherwise come first in the list.
     const gpus = usable.map(gpuOf).filter((gpu) => gpu !== null);
     const worker = { id: workerId, capabilities: capabilitiesOn([...new Set(gpus)]) };
@@ -120,7 +126,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   const listen = () => {
     listening = listening
       .then(async () => {
-        const wanted = health.takesJobs && !shutdown.signal.aborted && trainers.length > 0;
+        const wanted = health.acceptsJobs && !shutdown.signal.aborted && trainers.length > 0;
         if (wanted) consumer ??= await services.queue.consume(take, { concurrency: trainers.length });
         else if (consumer) {
           const closing = consumer;

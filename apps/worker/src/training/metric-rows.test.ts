@@ -19,7 +19,7 @@ const rows = ({ series }: MetricLog) => [
   ...rowsOf([...partsOf({ trial: null, offset: 0, firstStep: 1, series })]),
 ];
 
-it('makes of a series the rows that were made of its steps, the memory at each among them', () => {
+it('turns a series into the rows of its steps, with the memory at each', () => {
   const log = new MetricLog(null);
   log.addStep(step);
   log.addStep({ ...step, memoryBytes: 8e9 });

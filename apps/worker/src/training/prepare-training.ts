@@ -29,7 +29,7 @@ export interface PreparedTraining {
   /** The trials of a sweep; empty for other jobs. */
   trials: JobTrial[];
   /** Upper bound of the steps that a trainer may report, for all trials. More than planned: only the trainer knows the exact number. */
-  mostSteps: number;
+  maxSteps: number;
 }
 
 // While a base model is downloaded, its progress is logged as an event at most this often.
@@ -102,8 +102,8 @@ export async function prepareTraining(
     checkpoints,
   };
   const { steps } = optimizerSteps(trainingFile.examples ?? Number.POSITIVE_INFINITY, training);
-  const mostSteps = Math.max(fewestSteps, 2 * steps * Math.max(1, trials.length));
-  return { request, base, trainingFile, validationFile, startFrom, trials, mostSteps };
+  const maxSteps = Math.max(fewestSteps, 2 * steps * Math.max(1, trials.length));
+  return { request, base, trainingFile, validationFile, startFrom, trials, maxSteps };
 }
 
 /** The requirements fixed at the job's first claim; at this claim, those of this worker. */

@@ -126,7 +126,7 @@ describe('runTrainingJob', () => {
     assert.deepEqual(await leftovers(job), []);
   });
 
-  it('pauses with a checkpoint, and goes on from it', async () => {
+  it('pauses with a checkpoint, and resumes from it', async () => {
     const job = await bench.queueTimedJob({ steps: 60, stepMilliseconds: 100, checkpointSteps: 1000 });
     const first = await start(job);
     await atStep(job, 5);
@@ -158,7 +158,7 @@ describe('runTrainingJob', () => {
     await cancelJob(bench.services, bench.teamId, job.id, by);
   });
 
-  it('makes room for another team with a checkpoint, and says so', async () => {
+  it('is preempted for another team with a checkpoint, and says so', async () => {
     const job = await bench.queueTimedJob({ ...long, checkpointSteps: 1000 });
     const { outcome } = await start(job);
     await atStep(job, 3);
@@ -167,11 +167,11 @@ describe('runTrainingJob', () => {
     const row = await bench.job(job.id);
     assert.deepEqual([row.state, row.attempts, row.preemptRequestedAt], ['queued', 0, null]);
     assert.ok(row.lastCheckpointStep! >= 3);
-    assert.ok((await bench.messages(job.id)).includes('Made room at a checkpoint, job requeued'));
+    assert.ok((await bench.messages(job.id)).includes('Preempted at a checkpoint, job requeued'));
     await cancelJob(bench.services, bench.teamId, job.id, by);
   });
 
-  it('releases without a checkpoint when there is no time for one, and the next goes on from the last', async () => {
+  it('releases without a checkpoint when there is no time for one, and the next attempt resumes from the last', async () => {
     const job = await bench.queueTimedJob({ ...long, atStep: { step: 8, does: 'hang' } });
     const { outcome, stop, hurry } = await start(job);
     await bench.until(job.id, (row) => row.lastCheckpointStep === 5);
@@ -256,7 +256,7 @@ describe('runTrainingJob', () => {
     assert.deepEqual(await leftovers(job), []);
   });
 
-  it('tries again after a crash, from the checkpoint, and gives up after three without a new one', async () => {
+  it('tries again after a crash, from the checkpoint, and fails after three without a new one', async () => {
     const job = await bench.queueTimedJob({ atStep: { step: 4, does: 'exit' } });
     for (const attempt of [1, 2, 3]) {
       await bench.until(job.id, (row) => row.runAfter.getTime() <= Date.now());

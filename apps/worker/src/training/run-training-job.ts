@@ -5,7 +5,7 @@ import { writeServedLoss } from '@graft/peft-core/files';
 import {
   type CodeVersion,
   type GpuReading,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   type Job,
   removeBelow,
   type Services,
@@ -67,7 +67,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   const onHurry = () => interrupts.killNow();
   options.hurry.addEventListener('abort', onHurry);
   const lease = new JobLease(services, job, times, log, {
-    askedAt: options.claimedAt,
+    requestedAt: options.claimedAt,
     interrupt: (reason) => interrupts.interrupt(reason),
     renewed: (deadline) => options.trainer.holdUntil(deadline),
   });
@@ -175,7 +175,7 @@ async function attempt(
   let parameters: { trainable: number; total: number } | undefined;
   const run = {
     team: job.teamId,
-    mostSteps: prepared.mostSteps,
+    maxSteps: prepared.maxSteps,
     stop: interrupts.stop,
     kill: interrupts.kill,
     onRecord: async (record: TrainerRecord) => {
@@ -273,11 +273,13 @@ async function settleFault(
   if (error instanceof Fenced) return 'fenced';
   // A failed read outside the lease is not the job's fault. A GraftError is excluded: its cause may be a connection error of a bucket or
   // the Hub, and the job would be requeued immediately, again and again.
-  if (!(error instanceof GraftError) && isDatabaseAway(error))
-    return await settlement.release({ reason: 'The database was away' }).catch(() => 'fenced' as const);
+  if (!(error instanceof GraftError) && isDatabaseUnavailable(error))
+    return await settlement
+      .release({ reason: 'The database was unavailable' })
+      .catch(() => 'fenced' as const);
   log.error({ err: error }, 'job failed in the worker');
   try {
-    const internal = { code: 'internal_error', message: 'The service had a fault of its own.' };
+    const internal = { code: 'internal_error', message: 'The service had an internal error.' };
     return await settlement.fail(faultOf(error, internal));
   } catch (again) {
     if (!(again instanceof Fenced)) log.error({ err: again }, 'job could not be failed');
@@ -288,17 +290,17 @@ async function settleFault(
 
 /** Removes staging folders of earlier attempts whose worker died, but not of later ones: this worker may have been frozen. */
 async function removeLostStaging(folder: string, { leaseEpoch }: Job): Promise<void> {
-  const ofJob = dirname(dirname(folder));
-  for (const epoch of await readdir(ofJob)) {
-    if (Number(epoch) < leaseEpoch) await removeBelow(ofJob, join(ofJob, epoch));
+  const jobFolder = dirname(dirname(folder));
+  for (const epoch of await readdir(jobFolder)) {
+    if (Number(epoch) < leaseEpoch) await removeBelow(jobFolder, join(jobFolder, epoch));
   }
 }
 
 /** Removes `staging/<job>/<epoch>/<token>` and its parent folders that are then empty. */
 async function removeStaging(folder: string): Promise<void> {
-  const ofEpoch = dirname(folder);
-  const ofJob = dirname(ofEpoch);
+  const epochFolder = dirname(folder);
+  const jobFolder = dirname(epochFolder);
   // The trainer may still write to this folder.
-  await removeBelow(ofJob, folder);
-  for (const above of [ofEpoch, ofJob]) await rmdir(above).catch(() => {});
+  await removeBelow(jobFolder, folder);
+  for (const above of [epochFolder, jobFolder]) await rmdir(above).catch(() => {});
 }

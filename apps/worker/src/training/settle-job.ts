@@ -67,7 +67,7 @@ export class JobSettlement {
       case 'stopped':
       case 'killed':
         if (why === 'pause') return await this.#pause();
-        return await this.release(why === 'preempt' ? madeRoom : undefined);
+        return await this.release(why === 'preempt' ? preempted : undefined);
       case 'failed':
         if (end.fault.code === memoryFault.code) return await this.#outOfMemory(end.fault);
         return await this.fail(end.fault);
@@ -92,7 +92,7 @@ export class JobSettlement {
       const worker = this.#lease.job.workerId;
       const event = {
         level: 'warn',
-        message: `Worker ${worker} takes no more jobs until it has proved itself`,
+        message: `Worker ${worker} is quarantined until its health check passes`,
       } as const;
       await this.#lease.write((db, lease) =>
         appendEvent(db, lease, { ...event, data: { kind: 'quarantine', worker } }),
@@ -154,7 +154,7 @@ const notStarted: JobError = {
   param: null,
   fault: 'environment',
 };
-const madeRoom: Release = { reason: 'Made room at a checkpoint' };
+const preempted: Release = { reason: 'Preempted at a checkpoint' };
 const refusedMessage = 'The trainer sent what no trainer of Graft sends, and was ended.';
 const stallMessage = 'Training made no progress for too long and was stopped.';
 

@@ -49,19 +49,19 @@ interface Case extends QueueOptions {
   memoryBytes?: number;
 }
 
-const ofTexts = ['perplexity', 'token_accuracy'];
-const ofLabels = ['accuracy', 'macro_f1'];
+const textMeasures = ['perplexity', 'token_accuracy'];
+const labelMeasures = ['accuracy', 'macro_f1'];
 const encoder = { model: 'encoder', peft: { r: 4, target_modules: ['query', 'value'] } };
 const pair = (i: number) => ({ anchor: `${i} a`, positive: `${i} is the same` });
 const text = (i: number) => ({ text: `Sentence ${i % 4} is like the others.` });
 
 const cases: Record<string, Case> = {
-  CAUSAL_LM: { example: text, measures: ofTexts },
-  'CAUSAL_LM on a base in nf4': { example: text, training: { base_dtype: 'nf4' }, measures: ofTexts },
+  CAUSAL_LM: { example: text, measures: textMeasures },
+  'CAUSAL_LM on a base in nf4': { example: text, training: { base_dtype: 'nf4' }, measures: textMeasures },
   'CAUSAL_LM on a base in int8, with little memory': {
     example: text,
     training: { base_dtype: 'int8' },
-    measures: ofTexts,
+    measures: textMeasures,
     memoryBytes: 1e8,
   },
   SEQ_2_SEQ_LM: {
@@ -69,19 +69,19 @@ const cases: Record<string, Case> = {
     peft: { r: 4, target_modules: ['q', 'v'] },
     format: 'text_target',
     example: (i) => ({ text: `${i} a`, target: `a ${i % 3}` }),
-    measures: ofTexts,
+    measures: textMeasures,
   },
   SEQ_CLS: {
     ...encoder,
     format: 'classification',
     example: (i) => ({ text: 'ab'[i % 2]!.repeat(2 + (i % 5)), label: i % 2 ? 'odd' : 'even' }),
-    measures: ofLabels,
+    measures: labelMeasures,
   },
   TOKEN_CLS: {
     ...encoder,
     format: 'token_classification',
     example: (i) => ({ tokens: ['aa', 'bb', `${i}`], labels: ['X', 'Y', 'X'] }),
-    measures: ofLabels,
+    measures: labelMeasures,
   },
   FEATURE_EXTRACTION: {
     ...encoder,

@@ -193,7 +193,7 @@ describe('TrainerProcess', () => {
     assert.deepEqual(await trainer.run(await requestFor({}), last.run), { type: 'finished' });
   });
 
-  it('tells a user fault from a fault of the service, whose words stay inside', async (t) => {
+  it('distinguishes a user fault from a fault of the service, whose text stays inside', async (t) => {
     const trainer = trainerFor(t);
     const user = await trainer.run(
       await requestFor({ atStep: { step: 2, does: 'user fault' } }),
@@ -213,7 +213,7 @@ describe('TrainerProcess', () => {
     );
     assert.ok(own.type === 'failed' && own.fault.fault === 'system');
     assert.doesNotMatch(own.fault.message, /secret/);
-    assert.equal(trainer.pid, null, 'after a fault of its own the child is not reused');
+    assert.equal(trainer.pid, null, 'after an internal error the child is not reused');
   });
 
   it('sees a crash and a kill -9, and works again after each', async (t) => {
@@ -239,7 +239,7 @@ describe('TrainerProcess', () => {
     assert.deepEqual(await trainer.run(await requestFor({}), watch().run), { type: 'finished' });
   });
 
-  it('proves that a child computes, and tells one that cannot even start', async (t) => {
+  it('checks that a child computes, and reports one that cannot even start', async (t) => {
     const { signal } = new AbortController();
     const computing = { precision: 'fp32', threads: 1 } as const;
     assert.deepEqual(await trainerFor(t).prove(computing, signal), { type: 'finished' });

@@ -26,7 +26,7 @@ export interface TrainerRun {
   /** The team of the job; a confined child computes for one team only. Absent: no team, as for a check. */
   team?: string;
   /** Upper bound of the job's optimizer steps, for all trials, which limits what a trainer may report. */
-  mostSteps?: number;
+  maxSteps?: number;
   /** The next message is handled, and the call ends, after it resolves. */
   onRecord?: (record: TrainerRecord) => void | Promise<void>;
   /** The next message is handled after it resolves. */
@@ -102,7 +102,7 @@ export class TrainerProcess {
     const reads = [...readsOf(request), ...checkpoints.candidates.map(({ dir }) => dir)];
     const talk = new TrainerTalk({
       ...request,
-      mostSteps: run.mostSteps ?? fewestSteps,
+      maxSteps: run.maxSteps ?? fewestSteps,
       stop: run.stop,
     });
     const checked: CheckedRun = { ...run, check: (message) => talk.refuse(message) };
@@ -281,7 +281,7 @@ function onlyOnce(...types: TrainerMessages['event']['type'][]): NonNullable<Che
   const left = new Set<string>(types);
   return ({ type }) => {
     if (['ready', 'finished', 'stopped', 'failed'].includes(type)) return null;
-    return left.delete(type) ? null : `${type}, which was not asked for`;
+    return left.delete(type) ? null : `${type}, which was not requested`;
   };
 }
 

@@ -71,7 +71,7 @@ export type VerificationRequest = Omit<
 };
 
 /** Maximum number of trials, candidates and names in a message. */
-const mostListed = 1000;
+const maxListed = 1000;
 /** Maximum number of rows in one part of a series. */
 export const seriesRows = 1000;
 
@@ -100,13 +100,13 @@ const TrialsSchema = Type.Array(
           closed,
         ),
         {
-          maxItems: mostListed,
+          maxItems: maxListed,
         },
       ),
     },
     closed,
   ),
-  { maxItems: mostListed },
+  { maxItems: maxListed },
 );
 const report = <Type extends string, Properties extends Record<string, TSchema>>(
   type: Type,
@@ -124,7 +124,7 @@ const reports = {
     paddingFraction: anyNumber,
     resumedFrom: nullable(count),
     passedOver: Type.Array(Type.Object({ step: count, reason: text(1000) }, closed), {
-      maxItems: mostListed,
+      maxItems: maxListed,
     }),
     precision: Type.Enum(['fp32', 'bf16']),
     sharing: Type.Object({ savedFraction: anyNumber, message: text(1000) }, closed),
@@ -343,7 +343,7 @@ export const checkTrainerCall = checkerOf({
       request: Type.Object(
         {
           ...onFiles,
-          trials: nullable(Type.Array(options, { maxItems: mostListed })),
+          trials: nullable(Type.Array(options, { maxItems: maxListed })),
           comparison: Type.Optional(word),
           outputDir: path,
           snapshotDir: Type.Optional(path),

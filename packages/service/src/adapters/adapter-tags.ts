@@ -6,7 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
 import type { ModelLimit } from '../keys/model-limit.ts';
-import { type AdapterTag, mostTags, ofTag, tagOf, tagsWithin } from './adapter.ts';
+import { type AdapterTag, maxTags, tagOf, tagsWithin, tagVersion } from './adapter.ts';
 
 interface TagMove {
   adapterId: string;
@@ -49,7 +49,7 @@ export async function moveTag(
       },
     });
     if (!version) return null;
-    const before = await tx.adapterTag.findFirst({ where: { teamId, adapterId, name }, ...ofTag });
+    const before = await tx.adapterTag.findFirst({ where: { teamId, adapterId, name }, ...tagVersion });
     const previous = before?.version.number ?? null;
     if (expected !== undefined && expected !== previous) {
       const now = previous === null ? 'is not there' : `points at version ${previous}`;
@@ -57,8 +57,8 @@ export async function moveTag(
         param: 'expected_version',
       });
     }
-    if (!before && (await tx.adapterTag.count({ where: { teamId, adapterId } })) >= mostTags)
-      throw new GraftError('invalid_value', `The adapter has ${mostTags} tags, the most that it may have.`, {
+    if (!before && (await tx.adapterTag.count({ where: { teamId, adapterId } })) >= maxTags)
+      throw new GraftError('invalid_value', `The adapter has ${maxTags} tags, the most that it may have.`, {
         param: 'tag',
       });
     const { adapter } = version;
@@ -73,7 +73,7 @@ export async function moveTag(
         modelName: `ft:${adapter.baseModel}:${adapter.team.name}:${adapter.name}:${name}`,
       },
       update: previous === number ? {} : { versionId: version.id, movedAt: new Date() },
-      ...ofTag,
+      ...tagVersion,
     });
     const detail = { version: number, previous };
     await insertAudit(tx, teamId, by, { action: 'adapter.tag', target: tag.modelName, detail });
@@ -90,7 +90,7 @@ export async function removeTag(
 ): Promise<boolean> {
   const removed = await withAdapterLocked(db, teamId, adapterId, async (tx) => {
     const where = { teamId, adapterId, name };
-    const tag = await tx.adapterTag.findFirst({ where, ...ofTag });
+    const tag = await tx.adapterTag.findFirst({ where, ...tagVersion });
     if (!tag) return null;
     await tx.adapterTag.delete({ where: { teamId_adapterId_name: where } });
     const detail = { version: tag.version.number };
@@ -100,7 +100,7 @@ export async function removeTag(
   return removed !== null;
 }
 
-/** Lists the tags of an adapter within `models`, by name: at most `mostTags`. */
+/** Lists the tags of an adapter within `models`, by name: at most `maxTags`. */
 export async function listTags(
   { db }: Database,
   teamId: string,
@@ -110,8 +110,8 @@ export async function listTags(
   const rows = await db.adapterTag.findMany({
     where: { teamId, adapterId, ...tagsWithin(models) },
     orderBy: { name: 'asc' },
-    take: mostTags,
-    ...ofTag,
+    take: maxTags,
+    ...tagVersion,
   });
   return rows.map(tagOf);
 }

@@ -13,7 +13,7 @@ export interface Adapter {
   latestVersion: number | null;
   /** Note written by users. */
   note: string | null;
-  /** Sorted by name; at most `mostTags`. */
+  /** Sorted by name; at most `maxTags`. */
   tags: AdapterTag[];
   createdAt: Date;
 }
@@ -71,13 +71,13 @@ export interface AdapterVersion {
 }
 
 /** Maximum number of tags of an adapter, small enough that a version is always read with all its tags. */
-export const mostTags = 100;
+export const maxTags = 100;
 
 /** Prisma arguments for a row that `versionOf` accepts: the version with its tags and the columns of its adapter that it needs. */
 export const withAdapter = {
   include: {
     adapter: { select: { name: true, baseModel: true } },
-    tags: { select: { name: true }, orderBy: { name: 'asc' }, take: mostTags },
+    tags: { select: { name: true }, orderBy: { name: 'asc' }, take: maxTags },
   },
 } as const;
 
@@ -87,9 +87,9 @@ export function tagsWithin(models: ModelLimit): Prisma.AdapterTagWhereInput {
 }
 
 /** Prisma arguments for a row that `tagOf` accepts. */
-export const ofTag = { include: { version: { select: { number: true } } } } as const;
+export const tagVersion = { include: { version: { select: { number: true } } } } as const;
 
-export function tagOf({ version, ...tag }: Prisma.AdapterTagGetPayload<typeof ofTag>): AdapterTag {
+export function tagOf({ version, ...tag }: Prisma.AdapterTagGetPayload<typeof tagVersion>): AdapterTag {
   const { id, adapterId, name, modelName, createdAt, movedAt } = tag;
   return { id, adapterId, name, modelName, version: version.number, createdAt, movedAt };
 }

@@ -6,7 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { admitBytes, inQuota } from '../teams/within-quota.ts';
+import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import {
   type CheckpointAdapter,
@@ -126,7 +126,7 @@ export async function promoteCheckpoint(
     const before = await tx.adapterVersion.findFirst({ where: { teamId, modelName }, ...withAdapter });
     if (before) return versionOf(before);
     await incoming?.settle(tx);
-    if (quota) await admitBytes(tx, teamId, quota, stored.bytes);
+    if (quota) await checkByteQuota(tx, teamId, quota, stored.bytes);
     const version = await insertVersion(
       tx,
       { teamId, baseModel, name },

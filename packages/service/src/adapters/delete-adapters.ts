@@ -3,8 +3,9 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { ServiceEnv } from '../environment/env.ts';
+import type { Prisma } from '../generated/client.ts';
 import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import { withAdapterLocked } from './adapter-tags.ts';
@@ -127,25 +128,25 @@ export async function restoreVersion(
   });
 }
 
+const latestDeletion: Prisma.AdapterVersionOrderByWithRelationInput[] = [
+  { deletedAt: 'desc' },
+  { id: 'desc' },
+];
+
 /** Lists the versions that can be restored, the newest deletion first. Throws GraftError `invalid_cursor`. */
 export async function listDeletedVersions(
   { db, env }: Database & { env: Retention },
   teamId: string,
-  options: { after?: string | undefined; limit: number; models?: ModelLimit },
+  options: PageOptions & { models?: ModelLimit },
 ): Promise<Page<AdapterVersion>> {
   const { models = null } = options;
   const where = { teamId, deletedAt: { gt: retentionStart(env) }, ...namedWithin(models) };
-  return await readPage(options, {
-    has: async (id) => await db.adapterVersion.count({ where: { ...where, id } }),
-    read: async (page) =>
-      await db.adapterVersion.findMany({
-        where,
-        orderBy: [{ deletedAt: 'desc' }, { id: 'desc' }],
-        ...page,
-        ...withAdapter,
-      }),
-    toRecord: versionOf,
-  });
+  return await listRows(
+    db.adapterVersion,
+    options,
+    { where, orderBy: latestDeletion, ...withAdapter },
+    versionOf,
+  );
 }
 
 /** Number of adapters read per query. */

@@ -9,7 +9,7 @@ import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
  * A finished adapter, trained here or elsewhere. `artifact` is a result of `ArtifactStore.publish` less than half a day old: the files are
  * already stored under this name.
  */
-export interface MadeVersion extends StoredArtifact {
+export interface CreatedVersion extends StoredArtifact {
   /** Digests of base, data and code; seed; resolved configuration. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
@@ -18,7 +18,7 @@ export interface MadeVersion extends StoredArtifact {
   note?: string | null;
 }
 
-interface NewVersion extends MadeVersion {
+interface NewVersion extends CreatedVersion {
   id?: string;
   jobId: string | null;
   /** API key to which the bytes are attributed. */

@@ -6,7 +6,7 @@ import { newId } from '../ids.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { admitBytes, inQuota } from '../teams/within-quota.ts';
+import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
 import type { AdapterVersion } from './adapter.ts';
 import { insertVersion } from './insert-version.ts';
 
@@ -35,7 +35,7 @@ export async function publishUpload(
   const quota = await readQuota(db, teamId);
   return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
     await incoming?.settle(tx);
-    if (quota) await admitBytes(tx, teamId, quota, stored.bytes);
+    if (quota) await checkByteQuota(tx, teamId, quota, stored.bytes);
     const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
     const id = newId('version');
     const version = await insertVersion(

@@ -1,14 +1,21 @@
 import type { Database } from '../database/database.ts';
-import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
+import {
+  createdIn,
+  listRows,
+  type Page,
+  type PageOptions,
+  readPage,
+  type TimeSpan,
+} from '../database/read-page.ts';
 import type { Adapter as AdapterRow, Prisma } from '../generated/client.ts';
 import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
 import {
   type Adapter,
   type AdapterTag,
   type AdapterVersion,
-  ofTag,
   tagOf,
   tagsWithin,
+  tagVersion,
   versionOf,
   withAdapter,
 } from './adapter.ts';
@@ -21,9 +28,7 @@ const withLiveVersion = { versions: { some: live } } as const;
 export async function listAdapters(
   { db }: Database,
   teamId: string,
-  options: {
-    after?: string | undefined;
-    limit: number;
+  options: PageOptions & {
     baseModel?: string | undefined;
     name?: string | undefined;
     /** Part of the name, case-insensitive. */
@@ -41,16 +46,7 @@ export async function listAdapters(
     ...createdIn(options.created),
   };
   const versions = { some: { ...live, ...namedWithin(models) } };
-  const page = await readPage(options, {
-    has: async (id) => await db.adapter.count({ where: { teamId, id, versions } }),
-    read: async (page) =>
-      await db.adapter.findMany({
-        where: { teamId, ...filter, versions },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: (row) => row,
-  });
+  const page = await listRows(db.adapter, options, { where: { teamId, versions }, filter }, (row) => row);
   return { ...page, data: await withVersions(db, teamId, page.data, models) };
 }
 
@@ -80,15 +76,15 @@ async function withVersions(
   models: ModelLimit,
 ): Promise<Adapter[]> {
   if (rows.length === 0) return [];
-  const ofThese = { teamId, adapterId: { in: rows.map(({ id }) => id) } };
+  const versionsOfPage = { teamId, adapterId: { in: rows.map(({ id }) => id) } };
   const newest = await db.adapterVersion.groupBy({
     by: ['adapterId'],
-    where: { ...ofThese, ...live, ...namedWithin(models) },
+    where: { ...versionsOfPage, ...live, ...namedWithin(models) },
     _max: { number: true },
   });
   const numbers = new Map(newest.map(({ adapterId, _max }) => [adapterId, _max.number]));
-  const where = { ...ofThese, ...tagsWithin(models) };
-  const tags = await db.adapterTag.findMany({ where, orderBy: { name: 'asc' }, ...ofTag });
+  const where = { ...versionsOfPage, ...tagsWithin(models) };
+  const tags = await db.adapterTag.findMany({ where, orderBy: { name: 'asc' }, ...tagVersion });
   const tagsOf = new Map<string, AdapterTag[]>(rows.map(({ id }) => [id, []]));
   for (const tag of tags) tagsOf.get(tag.adapterId)!.push(tagOf(tag));
   return rows.map((row) => ({
@@ -117,20 +113,15 @@ export async function listAdapterVersions(
   { db }: Database,
   teamId: string,
   adapterId: string,
-  options: { after?: string | undefined; limit: number; models?: ModelLimit },
+  options: PageOptions & { models?: ModelLimit },
 ): Promise<Page<AdapterVersion>> {
   const where = { teamId, adapterId, ...live, ...namedWithin(options.models ?? null) };
-  return await readPage(options, {
-    has: async (id) => await db.adapterVersion.count({ where: { ...where, id } }),
-    read: async (page) =>
-      await db.adapterVersion.findMany({
-        where,
-        orderBy: newestFirst,
-        ...page,
-        ...withAdapter,
-      }),
-    toRecord: versionOf,
-  });
+  return await listRows(
+    db.adapterVersion,
+    options,
+    { where, orderBy: newestFirst, ...withAdapter },
+    versionOf,
+  );
 }
 
 /** Null: the team has no such version. */
@@ -149,7 +140,7 @@ export type FineTunedModel = Pick<
   'modelName' | 'teamId' | 'baseModel' | 'adapterId' | 'number' | 'jobId' | 'createdAt'
 >;
 
-const ofModel = {
+const modelColumns = {
   select: {
     id: true,
     modelName: true,
@@ -166,11 +157,7 @@ const ofModel = {
 export async function listFineTunedModels(
   { db }: Database,
   teamId: string,
-  {
-    after: modelName,
-    limit,
-    models = null,
-  }: { after?: string | undefined; limit: number; models?: ModelLimit },
+  { after: modelName, limit, models = null }: PageOptions & { models?: ModelLimit },
 ): Promise<Page<FineTunedModel>> {
   const last =
     modelName === undefined
@@ -189,7 +176,7 @@ export async function listFineTunedModels(
           where: { teamId, ...live, ...namedWithin(models) },
           orderBy: newestFirst,
           ...page,
-          ...ofModel,
+          ...modelColumns,
         }),
       toRecord: ({ id: _, adapter, ...row }) => ({ ...row, baseModel: adapter.baseModel }),
     },

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
-import { isDatabaseAway, isRowLocked } from '../database/database-away.ts';
+import { withSystemScope, withTeamScope } from '../database/database-scope.ts';
+import { isDatabaseUnavailable, isRowLocked } from '../database/database-unavailable.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem, asTeam } from '../database/on-behalf-of.ts';
 import { createInvitation } from '../people/invitations.ts';
 import { createPerson, updatePerson } from '../people/person-records.ts';
 import type { Services } from '../services.ts';
@@ -27,7 +27,7 @@ after(async () => {
 
 const by = { keyId: 'key-test' };
 /** Number of entries that creating a team writes. */
-const ofNewTeam = 3;
+const newTeamEntries = 3;
 
 async function teamWith(entries: number): Promise<string> {
   const { id } = await createTestTeam(services);
@@ -61,26 +61,26 @@ test('no role changes, deletes or truncates an entry or a chain', async () => {
   ];
   for (const statement of statements) {
     await assert.rejects(services.sql.query(statement), { code: 'GA001' }, `owner: ${statement}`);
-    const asReplica = `SET session_replication_role = replica; ${statement}`;
-    await assert.rejects(services.sql.query(asReplica), { code: 'GA001' }, `a replica: ${statement}`);
+    const replicaStatement = `SET session_replication_role = replica; ${statement}`;
+    await assert.rejects(services.sql.query(replicaStatement), { code: 'GA001' }, `a replica: ${statement}`);
     const refused = { code: '42501', message: /permission denied/ };
     const run = () => fenced.database.sql.query(statement);
-    await assert.rejects(asSystem(run), refused, `system: ${statement}`);
-    await assert.rejects(asTeam(team, run), refused, `team: ${statement}`);
+    await assert.rejects(withSystemScope(run), refused, `system: ${statement}`);
+    await assert.rejects(withTeamScope(team, run), refused, `team: ${statement}`);
   }
   const after = await services.sql.query('SELECT * FROM audit_log ORDER BY id');
   assert.deepEqual(after.rows, before.rows);
 });
 
-test('whoever adds an entry does not choose its place or hash', async () => {
+test('the writer of an entry does not choose its place or hash', async () => {
   const team = await teamWith(1);
-  await asTeam(team, () =>
+  await withTeamScope(team, () =>
     fenced.database.sql.query(
       "INSERT INTO audit_log (team_id, action, target, sequence, hash) VALUES ($1, 'x', 'x', 900, '\\x00')",
       [team],
     ),
   );
-  assert.equal(await lengthOf(team), ofNewTeam + 2);
+  assert.equal(await lengthOf(team), newTeamEntries + 2);
   assert.deepEqual((await verifyAudit(services, team)).fault, null);
 });
 
@@ -89,7 +89,7 @@ test('a team adds to no chain but its own', async () => {
   for (const chain of [other, null]) {
     const insert = "INSERT INTO audit_log (team_id, action, target) VALUES ($1, 'x', 'x')";
     await assert.rejects(
-      asTeam(team, () => fenced.database.sql.query(insert, [chain])),
+      withTeamScope(team, () => fenced.database.sql.query(insert, [chain])),
       { code: '42501', message: /violates row-level security/ },
     );
   }
@@ -103,7 +103,7 @@ test('a chain whose lock is held for too long fails the deed whole, and says tha
   try {
     await holder.query('BEGIN');
     await holder.query('SELECT 1 FROM audit_chains WHERE chain = $1 FOR UPDATE', [team]);
-    await assert.rejects(add(team, 'held'), (error) => isRowLocked(error) && isDatabaseAway(error));
+    await assert.rejects(add(team, 'held'), (error) => isRowLocked(error) && isDatabaseUnavailable(error));
   } finally {
     await holder.end();
   }
@@ -114,7 +114,7 @@ test('a chain whose lock is held for too long fails the deed whole, and says tha
 
 test('a temporary table of the same name takes no entry’s seal', async () => {
   const team = await teamWith(1);
-  await asTeam(team, async () => {
+  await withTeamScope(team, async () => {
     const client = await fenced.database.sql.connect();
     try {
       await client.query('CREATE TEMP TABLE audit_chains (chain TEXT, sequence BIGINT, hash BYTEA)');
@@ -126,7 +126,7 @@ test('a temporary table of the same name takes no entry’s seal', async () => {
       client.release();
     }
   });
-  assert.equal(await lengthOf(team), ofNewTeam + 2);
+  assert.equal(await lengthOf(team), newTeamEntries + 2);
 });
 
 test('an entry is sealed with its transaction or not at all', async () => {
@@ -226,7 +226,7 @@ test('a chain is checked page by page, and by its entries’ content alone', asy
 describe('one who owns the tables and takes the guard away', () => {
   /** Changes the entries of a team despite the guard; returns what a check of the chain finds. */
   async function tamper(statement: string, length = 6): Promise<unknown> {
-    const team = await teamWith(length - ofNewTeam);
+    const team = await teamWith(length - newTeamEntries);
     await change(statement, team);
     const { data } = await listAuditHeads(services, { limit: 1_000 });
     assert.ok(

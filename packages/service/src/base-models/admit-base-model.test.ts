@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { graftAdmin } from '../audit/actor.ts';
 import type { Services } from '../services.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import { admitBaseModel, forgetBaseModel, listRecordedBaseModels } from './admit-base-model.ts';
+import { admitBaseModel, forgetBaseModel } from './admit-base-model.ts';
 
 let services: Services;
 before(async () => {
@@ -25,7 +25,10 @@ test('the weights of the first use are the only ones, until the operator says ot
   await admitBaseModel(services, of('a'));
   await admitBaseModel(services, { id: 'other', digest: async () => 'b'.repeat(64) });
   assert.deepEqual(
-    (await listRecordedBaseModels(services)).map(({ id, digest }) => [id, digest[0]]),
+    (await services.db.baseModel.findMany({ orderBy: { id: 'asc' } })).map(({ id, digest }) => [
+      id,
+      digest[0],
+    ]),
     [
       ['other', 'b'],
       ['tiny', 'a'],

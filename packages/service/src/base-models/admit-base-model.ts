@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 import type { BaseModelCatalogue, LocalBaseModel } from './catalogue.ts';
 
 /** The models that each database has admitted, and when: a completion skips the query for a minute. */
@@ -26,7 +26,7 @@ export async function admitBaseModel(
   const before = known.get(id);
   if (before?.digest === digest && performance.now() < before.until) return digest;
   // The record belongs to the installation, not to the team whose job uses the model first.
-  const recorded = await asSystem(async () => {
+  const recorded = await withSystemScope(async () => {
     await db.baseModel.createMany({ data: [{ id, digest }], skipDuplicates: true });
     return await db.baseModel.findFirst({ where: { id } });
   });
@@ -37,7 +37,7 @@ export async function admitBaseModel(
     );
     throw new GraftError(
       'base_model_changed',
-      `The weights of ${id} on this worker are not those that it was first used with: they are damaged, or were replaced. Whoever has replaced them on purpose runs: graft admin base-models forget ${id}`,
+      `The weights of ${id} on this worker are not those that it was first used with: they are damaged, or were replaced. If you replaced them on purpose, run: graft admin base-models forget ${id}`,
       { fault: 'environment', param: 'model' },
     );
   }
@@ -53,18 +53,6 @@ export async function scrubBaseModels(
   for (const id of await baseModels.scrub(signal)) {
     log.error({ event: 'base_model_corrupt', baseModel: id }, 'weights have changed on disk without a trace');
   }
-}
-
-export interface RecordedBaseModel {
-  id: string;
-  /** SHA-256 of the weights. */
-  digest: string;
-  createdAt: Date;
-}
-
-/** Lists the base models used so far, with the digest of their first use. */
-export async function listRecordedBaseModels({ db }: Pick<Database, 'db'>): Promise<RecordedBaseModel[]> {
-  return await db.baseModel.findMany({ orderBy: { id: 'asc' } });
 }
 
 /** Forgets the recorded digest: the next use of the model records its weights again. Returns false if the model was never used. */

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 
 /** Error codes of broken or unknown files. Their messages help both team and operator. */
-const ofFiles = new Set([
+const fileFaultCodes = new Set([
   'invalid_model',
   'invalid_model_config',
   'invalid_safetensors',
@@ -14,11 +14,11 @@ const ofFiles = new Set([
   'tensor_not_found',
 ]);
 /** Error codes of a Hub that denies access; its address and token concern only the operator. */
-const ofHub = new Set(['base_model_not_found', 'base_model_access_denied']);
+const hubFaultCodes = new Set(['base_model_not_found', 'base_model_access_denied']);
 
 /** Returns whether an error about a base model persists until the operator acts, so that retrying is useless. */
 export function isLastingModelFault(code: string): boolean {
-  return ofFiles.has(code) || ofHub.has(code);
+  return fileFaultCodes.has(code) || hubFaultCodes.has(code);
 }
 
 /**
@@ -31,13 +31,13 @@ export function baseModelFault(error: unknown, id: string, places: readonly stri
   // Means a missing folder here; to a team the code `file_not_found` means an uploaded file.
   const known = error instanceof GraftError && error.code !== 'file_not_found';
   const code = known ? error.code : 'base_model_unavailable';
-  if (!known || !ofFiles.has(code)) {
+  if (!known || !fileFaultCodes.has(code)) {
     return new GraftError(code, `The base model ${id} cannot be opened by the server.`, options);
   }
   const reason = withoutPlaces(error.message, places);
   return new GraftError(
     code,
-    `The base model ${id} cannot be used until the operator of this server mends it: ${reason}`,
+    `The base model ${id} cannot be used until the operator of this server repairs it: ${reason}`,
     options,
   );
 }

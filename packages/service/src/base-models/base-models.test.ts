@@ -102,7 +102,7 @@ test('a model that cannot be had is a fault of the system, and is tried again', 
   assert.equal((await models.get('gone'))!.modelType, 'llama');
 });
 
-test('a model whose weights are gone when they are digested is told so, without its path', async () => {
+test('a model whose weights are gone when they are digested is reported as such, without its path', async () => {
   const models = await catalogue({}, { tiny: { folder: 'lost' } });
   await writeTinyModel(path.join(folder, 'lost'));
   const model = (await models.get('tiny'))!;
@@ -127,7 +127,7 @@ async function startHub(): Promise<HubServer> {
   return hub;
 }
 
-test('HF_ENDPOINT and HF_TOKEN fetch a private model of the Hub, and no error tells of them', async () => {
+test('HF_ENDPOINT and HF_TOKEN fetch a private model of the Hub, and no error contains them', async () => {
   const hub = await startHub();
   try {
     const env = { GRAFT_HUB_ALLOW: 'org/*', HF_ENDPOINT: hub.endpoint };

@@ -15,10 +15,10 @@ export async function openLocalModel(
   digestCache: string,
   limits?: ReadLimits,
 ): Promise<LocalBaseModel> {
-  const asFault = (error: unknown): never => {
+  const rethrow = (error: unknown): never => {
     throw baseModelFault(error, id, [...places, location]);
   };
-  const { tensors, ...model } = await readModel(location, limits).catch(asFault);
+  const { tensors, ...model } = await readModel(location, limits).catch(rethrow);
   return {
     id,
     path: location,
@@ -35,8 +35,8 @@ export async function openLocalModel(
     digest: async () =>
       await modelDigest(model.weightFiles, digestCache).catch(async (error: unknown) => {
         // Reading the model again reports what is wrong, for example missing files.
-        await readModel(location, limits).catch(asFault);
-        return asFault(error);
+        await readModel(location, limits).catch(rethrow);
+        return rethrow(error);
       }),
   };
 }

@@ -13,7 +13,7 @@ export interface ReadLimits {
 const defaultLimits: ReadLimits = { heapMb: 2048, timeoutMs: 120_000 };
 
 /** Maximum number of threads, each with a separate heap. */
-const mostThreads = 2;
+const maxThreads = 2;
 let running = 0;
 const waiting: (() => void)[] = [];
 
@@ -22,7 +22,7 @@ const waiting: (() => void)[] = [];
  * openBaseModel's GraftErrors, and `invalid_model` naming the file whose reading exceeded the limits.
  */
 export async function readModel(location: string, limits: ReadLimits = defaultLimits): Promise<ReadModel> {
-  if (running >= mostThreads) await new Promise<void>((resolve) => waiting.push(resolve));
+  if (running >= maxThreads) await new Promise<void>((resolve) => waiting.push(resolve));
   else running++;
   try {
     return await readInThread(location, limits);

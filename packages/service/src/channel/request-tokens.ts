@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign, verify } from 'node:crypto';
 import type { Database } from '../database/database.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import type { SecretRing } from '../secrets/secret-ring.ts';
 
 /** Lifetime of a token in milliseconds; the clocks of two machines may differ by about as much. */
@@ -35,7 +35,7 @@ export async function publishChannelKeys({
   const keys = secrets.pepper.versions.map(({ secret }) =>
     createPublicKey(signingKey(secret)).export({ format: 'der', type: 'spki' }),
   );
-  await asSystem(() =>
+  await withSystemScope(() =>
     sql.query(
       `INSERT INTO channel_keys (public_key) SELECT unnest($1::bytea[]) ON CONFLICT (public_key) DO UPDATE SET used_at = now()`,
       [keys],
@@ -55,7 +55,7 @@ export function createTokenCheck(
     keys.some((key) => verify(null, payload, key, signature));
   const read = async () => {
     lookedAt = performance.now();
-    const { rows } = await asSystem(() =>
+    const { rows } = await withSystemScope(() =>
       sql.query<{ key: Buffer }>(
         'SELECT public_key AS key FROM channel_keys WHERE used_at > now() - $1::interval',
         [trusted],

@@ -29,7 +29,7 @@ async function secure(folder: string, passable: boolean, log: Logger): Promise<v
   const was = (mode & 0o777).toString(8);
   if (uid !== process.getuid?.()) {
     log.warn(
-      `${folder} belongs to another user (mode ${was}): whoever that lets in can read what teams keep in it`,
+      `${folder} belongs to another user (mode ${was}): users with access to it can read the data of teams`,
     );
     return;
   }

@@ -5,7 +5,7 @@ import type { Services } from '../services.ts';
 import { createTestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { connectDatabase } from './database.ts';
-import { isDatabaseAway } from './database-away.ts';
+import { isDatabaseUnavailable } from './database-unavailable.ts';
 import { inTransaction } from './in-transaction.ts';
 import { type Migration, migrateDatabase, readMigrations } from './migrate-database.ts';
 
@@ -41,9 +41,9 @@ test('a connection that broke inside a transaction is thrown away', async () => 
 });
 
 test('a connection whose query timed out inside a transaction is not waited for by the next caller', async () => {
-  const hasty = connectDatabase(services.databaseUrl, services.log, { queryMs: 400, unsaid: 'owner' });
+  const hasty = connectDatabase(services.databaseUrl, services.log, { queryMs: 400, defaultScope: 'owner' });
   const sleep = inTransaction(hasty, async (tx) => void (await tx.$executeRaw`SELECT pg_sleep(5)`));
-  await assert.rejects(sleep, isDatabaseAway);
+  await assert.rejects(sleep, isDatabaseUnavailable);
   assert.equal(hasty.sql.totalCount, 0);
   assert.deepEqual((await hasty.sql.query('SELECT 1 AS one')).rows, [{ one: 1 }]);
   await hasty.sql.end();
@@ -51,35 +51,35 @@ test('a connection whose query timed out inside a transaction is not waited for 
 
 test('what Prisma throws is known for an outage', async () => {
   const { db } = connectDatabase('postgresql://postgres@127.0.0.1:1/none', services.log);
-  await assert.rejects(db.job.count(), isDatabaseAway);
-  await assert.rejects(db.$queryRaw`SELECT 1`, isDatabaseAway);
+  await assert.rejects(db.job.count(), isDatabaseUnavailable);
+  await assert.rejects(db.$queryRaw`SELECT 1`, isDatabaseUnavailable);
   await assert.rejects(
     inTransaction({ db }, async (tx) => await tx.job.count()),
-    isDatabaseAway,
+    isDatabaseUnavailable,
   );
   const outbox = { teamId: 'x', topic: 'x', payload: {} };
   const killed = inTransaction(services, async (tx) => {
     await tx.$queryRaw`SELECT pg_terminate_backend(pg_backend_pid())`.catch(() => {});
     await tx.outbox.create({ data: outbox });
   });
-  await assert.rejects(killed, isDatabaseAway);
+  await assert.rejects(killed, isDatabaseUnavailable);
   const readOnly = inTransaction(services, async (tx) => {
     await tx.$executeRaw`SET TRANSACTION READ ONLY`;
     await tx.outbox.create({ data: outbox });
   });
-  await assert.rejects(readOnly, isDatabaseAway);
+  await assert.rejects(readOnly, isDatabaseUnavailable);
   const twice = inTransaction(services, async (tx) => {
     await tx.team.create({ data: { id: 'x', name: 'x' } });
     await tx.team.create({ data: { id: 'x', name: 'x' } });
   });
-  await assert.rejects(twice, (error) => !isDatabaseAway(error));
+  await assert.rejects(twice, (error) => !isDatabaseUnavailable(error));
 });
 
 test('times are what they are, whatever the time zone of the server', async () => {
   const team = await createTestTeam(services);
   const name = new URL(services.databaseUrl).pathname.slice(1);
   await services.sql.query(`ALTER DATABASE ${name} SET timezone = 'Asia/Tokyo'`);
-  const zoned = connectDatabase(services.databaseUrl, services.log, { unsaid: 'owner' });
+  const zoned = connectDatabase(services.databaseUrl, services.log, { defaultScope: 'owner' });
   const where = { teamId: team.id };
   const written = new Date('2026-01-02T03:04:05.678Z');
   const { createdAt } = await zoned.db.apiKey.findFirstOrThrow({ where });
@@ -122,7 +122,7 @@ describe('migrations', () => {
     await services.sql.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [broken.name]);
   });
 
-  test('one that Prisma left unfinished is applied again, once Prisma is at it no more', async () => {
+  test('one that Prisma left unfinished is applied again, once Prisma has stopped applying it', async () => {
     const left = { ...extra, name: '29990103000000_left', sql: 'CREATE TABLE "left" (id INT)' };
     const leave = async () =>
       await services.sql.query(

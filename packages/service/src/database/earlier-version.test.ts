@@ -131,7 +131,7 @@ test('its files and adapters are served, verified, and not collected', async () 
   assert.equal(await text(await open()), 'weights');
 });
 
-test('what it had stored and counted stands in the ledger', async () => {
+test('what it had stored and counted is in the ledger', async () => {
   const { rows } = await services.sql.query(
     'SELECT kind, subject, quantity::int AS quantity FROM usage_ledger ORDER BY kind, subject',
   );
@@ -143,7 +143,7 @@ test('what it had stored and counted stands in the ledger', async () => {
   assert.deepEqual(await checkUsage(services), []);
 });
 
-test('its jobs are read, and the newest of their checkpoints is told', async () => {
+test('its jobs are read, and the newest of their checkpoints is reported', async () => {
   const { data } = await listJobs(services, teamId, { limit: 100 });
   assert.deepEqual(data.map(({ id }) => id).sort(), [...states].sort());
   const { data: all } = await listCheckpoints(services, teamId, 'running', { limit: 10 });
@@ -163,7 +163,7 @@ test('its jobs are read, and the newest of their checkpoints is told', async () 
   assert.deepEqual(await listAttempts(services, teamId, 'running'), []);
 });
 
-test('its jobs go on from whatever state they were in', async () => {
+test('its jobs continue from any state', async () => {
   const swept = await sweepExpiredLeases(services, { leaseSeconds: 0 });
   assert.deepEqual(swept.map(({ id }) => id).sort(), ['running', 'validating']);
   const validated = (await claimValidation(services, { workerId: 'v', leaseSeconds: 60 }))!;

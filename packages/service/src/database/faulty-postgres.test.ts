@@ -17,7 +17,7 @@ import { openServices, type Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { type PrivatePostgres, startPrivatePostgres } from '../testing/private-postgres.ts';
 import { connectDatabase, type Database } from './database.ts';
-import { isDatabaseAway } from './database-away.ts';
+import { isDatabaseUnavailable } from './database-unavailable.ts';
 import { inTransaction } from './in-transaction.ts';
 
 const leaseSeconds = 2;
@@ -61,7 +61,7 @@ const writes = {
 
 async function assertAway(db: Database): Promise<void> {
   for (const [name, write] of Object.entries(writes)) {
-    await assert.rejects(Promise.resolve(write(db)), isDatabaseAway, name);
+    await assert.rejects(Promise.resolve(write(db)), isDatabaseUnavailable, name);
   }
 }
 
@@ -73,7 +73,7 @@ async function assertWell(db: Database): Promise<void> {
         await write(db);
         break;
       } catch (error) {
-        assert.ok(isDatabaseAway(error) && performance.now() < end, String(error));
+        assert.ok(isDatabaseUnavailable(error) && performance.now() < end, String(error));
         await sleep(50);
       }
     }
@@ -89,7 +89,7 @@ async function assertOutage(fault: () => Promise<void>): Promise<void> {
       try {
         await write(services);
       } catch (error) {
-        assert.ok(isDatabaseAway(error), String(error));
+        assert.ok(isDatabaseUnavailable(error), String(error));
         refused += 1;
       }
       await sleep(10);
@@ -130,7 +130,7 @@ test('backends killed', async () => {
   });
 });
 
-test('read-only: reads go on, writes are an outage', async () => {
+test('read-only: reads continue, writes are an outage', async () => {
   const admin = new pg.Client(postgres.url);
   await admin.connect();
   await admin.query('SET default_transaction_read_only = off');
@@ -163,7 +163,7 @@ test('without a connection to spare', async () => {
     if (!isIn) break;
     all.push(client);
   }
-  const late = connectDatabase(postgres.url, services.log, { unsaid: 'system' });
+  const late = connectDatabase(postgres.url, services.log, { defaultScope: 'system' });
   try {
     await assertAway(late);
   } finally {
@@ -174,11 +174,11 @@ test('without a connection to spare', async () => {
 });
 
 test('a backend that is frozen costs its query alone', async () => {
-  const hasty = connectDatabase(postgres.url, services.log, { queryMs: 300, unsaid: 'system' });
+  const hasty = connectDatabase(postgres.url, services.log, { queryMs: 300, defaultScope: 'system' });
   const { rows } = await hasty.sql.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   process.kill(rows[0]!.pid, 'SIGSTOP');
   try {
-    await assert.rejects(hasty.sql.query('SELECT 1'), isDatabaseAway);
+    await assert.rejects(hasty.sql.query('SELECT 1'), isDatabaseUnavailable);
     await assertWell(hasty);
   } finally {
     process.kill(rows[0]!.pid, 'SIGCONT');

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { type Behalf, currentBehalf } from './on-behalf-of.ts';
+import { currentScope, type DatabaseScope } from './database-scope.ts';
 import { workerRole } from './worker-grants.ts';
 
 /** Kind of process: workers have fewer privileges than API and operators. */
@@ -25,12 +25,12 @@ interface Inner {
 const switchesPerOpening = 16;
 
 /**
- * A pool that sets the role and team of the caller (`currentBehalf`, by default `unsaid`) on each connection it hands out. It remembers
+ * A pool that sets the role and team of the caller (`currentScope`, by default `defaultScope`) on each connection it hands out. It remembers
  * what was last set on a connection, so only a change costs a round trip, and prefers idle connections that already match. A connection
  * whose switch failed is closed, so none is ever used for the wrong team.
  */
 export class FencedPool extends pg.Pool {
-  readonly #unsaid: Behalf;
+  readonly #defaultScope: DatabaseScope;
   /** Current settings of each connection; a missing entry means unknown. */
   readonly #set = new WeakMap<pg.PoolClient, string>();
   /** The statement for which `query` is about to take a connection. */
@@ -40,9 +40,9 @@ export class FencedPool extends pg.Pool {
   readonly #process: DatabaseRole;
   readonly #system: string;
 
-  constructor(config: pg.PoolConfig, unsaid: Behalf, process: DatabaseRole = 'api') {
+  constructor(config: pg.PoolConfig, defaultScope: DatabaseScope, process: DatabaseRole = 'api') {
     super(config);
-    this.#unsaid = unsaid;
+    this.#defaultScope = defaultScope;
     this.#process = process;
     this.#system = settingsOf('system', process);
   }
@@ -50,7 +50,7 @@ export class FencedPool extends pg.Pool {
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: Checkout): void;
   override connect(callback?: Checkout): Promise<pg.PoolClient> | undefined {
-    const wanted = settingsOf(currentBehalf() ?? this.#unsaid, this.#process);
+    const wanted = settingsOf(currentScope() ?? this.#defaultScope, this.#process);
     if (callback) {
       this.#connectAs(wanted, callback);
       return undefined;
@@ -127,8 +127,8 @@ export class FencedPool extends pg.Pool {
     const last = idle.length - 1;
     let found = idle.findLastIndex(({ client }) => this.#set.get(client) === wanted);
     if (found === -1 && last >= 0) {
-      const mayGrow = this.totalCount < (this.options.max ?? 10);
-      if (mayGrow && ++this.#switches % switchesPerOpening === 0) return true;
+      const canGrow = this.totalCount < (this.options.max ?? 10);
+      if (canGrow && ++this.#switches % switchesPerOpening === 0) return true;
       // Every request first checks its key as the system role: keep the connections with that role.
       found = idle.findIndex(({ client }) => this.#set.get(client) !== this.#system);
     }
@@ -138,7 +138,7 @@ export class FencedPool extends pg.Pool {
 }
 
 /** Returns the SQL that sets the role and `graft.team_id`, with which policies compare. No team has the empty id. */
-function settingsOf(behalf: Behalf, process: DatabaseRole): string {
+function settingsOf(behalf: DatabaseScope, process: DatabaseRole): string {
   if (behalf === 'owner') return "SET ROLE NONE; SET graft.team_id = ''";
   if (typeof behalf === 'object')
     return `SET ROLE ${roleOf(process, 'team')}; SET graft.team_id = ${pg.escapeLiteral(behalf.team)}`;

@@ -11,9 +11,9 @@ import { openServices } from '../services.ts';
 import { createTeam } from '../teams/team-records.ts';
 import { type PrivatePostgres, startPrivatePostgres } from '../testing/private-postgres.ts';
 import { connectDatabase, connectOwner } from './database.ts';
+import { withSystemScope, withTeamScope } from './database-scope.ts';
 import { grantAccess } from './grant-access.ts';
 import { migrateDatabase } from './migrate-database.ts';
-import { asSystem, asTeam } from './on-behalf-of.ts';
 
 const log = pino({ level: 'silent' });
 const databases = ['one', 'two', 'three', 'four'];
@@ -47,7 +47,7 @@ async function query(database: string, sql: string, login?: string): Promise<Rec
   }
 }
 
-async function asOwner(
+async function withOwner(
   database: string,
   login: string | undefined,
   work: typeof migrateDatabase,
@@ -56,13 +56,13 @@ async function asOwner(
   return await work(owner).finally(() => owner.sql.end());
 }
 const migrate = async (database: string, login?: string) =>
-  await asOwner(database, login, async (owner) => {
+  await withOwner(database, login, async (owner) => {
     const names = await migrateDatabase(owner);
     await grantAccess(owner);
     return names;
   });
 
-test('a login that may not make roles is told what to ask for', async () => {
+test('a login without the right to create roles learns what to request', async () => {
   await query('graft', "CREATE ROLE modest LOGIN PASSWORD 'secret'");
   await query('graft', 'CREATE DATABASE modest OWNER modest');
   await assert.rejects(migrate('modest', 'modest'), /CREATE ROLE graft_team NOLOGIN;.* TO modest;/);
@@ -154,26 +154,26 @@ test('Graft runs as a login that is a member of the two roles and nothing else',
   });
   const team = await createTeam(operator, { name: 'acme' });
   assert.equal(await operator.db.team.count(), 1);
-  assert.equal(await asTeam('other', () => operator.db.team.count()), 0);
-  assert.equal(await asTeam(team.id, () => operator.db.team.count()), 1);
+  assert.equal(await withTeamScope('other', () => operator.db.team.count()), 0);
+  assert.equal(await withTeamScope(team.id, () => operator.db.team.count()), 1);
   await operator.close();
 });
 
 test('a connection that cannot be switched is closed, and nothing is asked on it', async () => {
   await query('graft', "CREATE ROLE half LOGIN PASSWORD 'secret' IN ROLE graft_team");
   const { sql, db } = connectDatabase(urlOf('three', 'half'), log);
-  assert.deepEqual((await asTeam('x', () => sql.query('SELECT id FROM teams'))).rows, []);
+  assert.deepEqual((await withTeamScope('x', () => sql.query('SELECT id FROM teams'))).rows, []);
   await assert.rejects(
-    asSystem(() => sql.query('SELECT id FROM teams')),
+    withSystemScope(() => sql.query('SELECT id FROM teams')),
     { code: '42501', message: /set role/ },
   );
   assert.equal(sql.totalCount, 0);
   await assert.rejects(
-    asSystem(() => db.team.count()),
+    withSystemScope(() => db.team.count()),
     /set role/,
   );
   assert.equal(sql.totalCount, 0);
-  assert.equal(await asTeam('x', () => db.team.count()), 0);
+  assert.equal(await withTeamScope('x', () => db.team.count()), 0);
   await sql.end();
 });
 
@@ -182,7 +182,7 @@ test('a database of a newer Graft is not migrated by a login that may not', asyn
   const { readMigrations } = await import('./migrate-database.ts');
   const known = [...(await readMigrations()), missing];
   await assert.rejects(
-    asOwner('three', 'app', (owner) => migrateDatabase(owner, known)),
+    withOwner('three', 'app', (owner) => migrateDatabase(owner, known)),
     /29990101000000_extra failed: permission denied/,
   );
 });

@@ -75,7 +75,7 @@ export async function grantSchema({ sql }: Pick<Database, 'sql'>, schema: string
 }
 
 /** Privileges granted to graft_system directly, not through its membership in graft_worker. */
-const ofSystem =
+const systemObject =
   "SELECT 1 FROM aclexplode(relacl) WHERE grantee = 'graft_system'::regrole AND privilege_type = 'SELECT'";
 
 async function readLack(sql: Pick<pg.ClientBase, 'query'> | Database['sql']): Promise<Lack> {
@@ -83,8 +83,8 @@ async function readLack(sql: Pick<pg.ClientBase, 'query'> | Database['sql']): Pr
     `SELECT current_user::text AS login,
        ARRAY(SELECT oid::regclass::text FROM pg_class
              WHERE relrowsecurity AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
-               AND NOT EXISTS (${ofSystem})) AS tables,
-       EXISTS (SELECT 1 FROM pg_class WHERE oid = '_prisma_migrations'::regclass AND NOT EXISTS (${ofSystem})) AS ledger,
+               AND NOT EXISTS (${systemObject})) AS tables,
+       EXISTS (SELECT 1 FROM pg_class WHERE oid = '_prisma_migrations'::regclass AND NOT EXISTS (${systemObject})) AS ledger,
        NOT (pg_has_role('graft_team', 'MEMBER') AND pg_has_role('graft_system', 'MEMBER')) AS membership,
        ARRAY(SELECT rolname::text FROM pg_roles
              WHERE rolname IN ('graft_team', 'graft_system', 'graft_worker') AND (rolsuper OR rolbypassrls)) AS unbound`,

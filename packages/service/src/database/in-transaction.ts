@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Transaction } from './database.ts';
-import { isDatabaseAway } from './database-away.ts';
+import { isDatabaseUnavailable } from './database-unavailable.ts';
 
 /** Maximum wait for a connection and maximum duration of a transaction, in milliseconds. */
 const limits = { maxWait: 5_000, timeout: 30_000 };
@@ -28,7 +28,7 @@ export async function inTransaction<T>(
       return result;
     }, limits);
   } catch (error) {
-    if (!done || !isDatabaseAway(error)) throw error;
+    if (!done || !isDatabaseUnavailable(error)) throw error;
     // Nothing was written, so the outcome does not matter.
     if (done.xid === null || (await hasCommitted(db, done.xid, error))) return done.result;
     throw error;
@@ -52,8 +52,8 @@ async function hasCommitted({ db }: Pick<Database, 'db'>, xid: string, fault: un
       // In progress: Postgres has not noticed the lost connection yet, or is still committing.
       if (row?.status !== 'in progress') return row?.status === 'committed';
     } catch (error) {
-      if (!isDatabaseAway(error)) throw error;
+      if (!isDatabaseUnavailable(error)) throw error;
     }
   }
-  throw new Error('Postgres went away at a COMMIT; whether it was done is not known', { cause: fault });
+  throw new Error('Postgres became unavailable during a COMMIT; its outcome is unknown', { cause: fault });
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import type { Database } from './database.ts';
-import { isRowLocked } from './database-away.ts';
+import { isRowLocked } from './database-unavailable.ts';
 import { hasWorkerAccess } from './worker-grants.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));

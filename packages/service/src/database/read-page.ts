@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Prisma } from '../generated/client.ts';
 
 export interface Page<T> {
   data: T[];
@@ -17,6 +18,12 @@ export function createdIn({ from, before }: TimeSpan = {}): { createdAt?: { gte?
   return { createdAt: { ...(from && { gte: from }), ...(before && { lt: before }) } };
 }
 
+/** Selects one page of a list: at most `limit` rows after the row with the id `after`. */
+export interface PageOptions {
+  after?: string | undefined;
+  limit: number;
+}
+
 /** Prisma `findMany` arguments that select one page of an ordered list. */
 interface PageArguments {
   take: number;
@@ -24,11 +31,11 @@ interface PageArguments {
 }
 
 /**
- * Reads one page of a team's rows. `has` counts the team's rows of an id; `read` reads in the list's order. Throws GraftError
- * `invalid_cursor` if `after`, the id of the last row of the previous page, is not one of the team's rows.
+ * Reads one page. `has` counts the rows of an id; `read` reads in the list's order. Throws GraftError `invalid_cursor` if `after`, the id
+ * of the last row of the previous page, is not one of the rows.
  */
 export async function readPage<Row extends { id: string }, T>(
-  { after, limit }: { after?: string | undefined; limit: number },
+  { after, limit }: PageOptions,
   table: {
     has(id: string): Promise<number>;
     read(page: PageArguments): Promise<Row[]>;
@@ -44,4 +51,38 @@ export async function readPage<Row extends { id: string }, T>(
   );
   const rows = found.filter(({ id }) => id !== after);
   return { data: rows.slice(0, limit).map(table.toRecord), hasMore: rows.length > limit };
+}
+
+type Arguments<Table> = Prisma.Args<Table, 'findMany'>;
+
+/** `where`: the rows of the list, among which `after` must be. `filter`: further conditions on what is returned. */
+type ListQuery<Table> = Omit<Arguments<Table>, 'take' | 'skip' | 'cursor'> & {
+  filter?: Arguments<Table>['where'];
+};
+
+interface AnyTable {
+  count(query: object): Promise<number>;
+  findMany(query: object): Promise<{ id: string }[]>;
+}
+
+/** Reads one page of a Prisma table, by default the newest rows first. Throws GraftError `invalid_cursor`. */
+export async function listRows<Table, Query extends ListQuery<Table>, T>(
+  table: Table,
+  options: PageOptions,
+  query: Query,
+  toRecord: (row: Prisma.Result<Table, Query, 'findMany'>[number]) => T,
+): Promise<Page<T>> {
+  const { where = {}, filter = {}, ...rest } = query;
+  const rows = table as AnyTable;
+  return await readPage(options, {
+    has: async (id) => await rows.count({ where: { AND: [where, { id }] } }),
+    read: async (page) =>
+      await rows.findMany({
+        where: { AND: [where, filter] },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        ...rest,
+        ...page,
+      }),
+    toRecord: (row) => toRecord(row as Prisma.Result<Table, Query, 'findMany'>[number]),
+  });
 }

@@ -15,9 +15,9 @@ import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openFenced, openTestServices } from '../testing/open-test-services.ts';
 import { type Database, statementWithin } from './database.ts';
-import { isDatabaseAway } from './database-away.ts';
+import { withScope, withSystemScope, withTeamScope } from './database-scope.ts';
+import { isDatabaseUnavailable } from './database-unavailable.ts';
 import { inTransaction } from './in-transaction.ts';
-import { asSystem, asTeam, onBehalfOf } from './on-behalf-of.ts';
 
 /** Connected as the owner of the tables. */
 let services: Services;
@@ -131,7 +131,7 @@ describe('every table', () => {
         "lax: a policy lets more through than a team's own rows",
       ]);
       await assert.rejects(
-        asTeam(ours.id, () => fenced.sql.query('SELECT * FROM forgotten')),
+        withTeamScope(ours.id, () => fenced.sql.query('SELECT * FROM forgotten')),
         { code: '42501' },
       );
     } finally {
@@ -167,7 +167,7 @@ describe('every table', () => {
       'UPDATE workers SET draining = true',
     ]) {
       await assert.rejects(
-        asTeam(ours.id, () => fenced.sql.query(statement)),
+        withTeamScope(ours.id, () => fenced.sql.query(statement)),
         { code: '42501' },
         statement,
       );
@@ -205,10 +205,10 @@ describe('a statement without its WHERE', () => {
         const { rowCount } = await services.sql.query(`SELECT DISTINCT team_id FROM ${table}`);
         if (rowCount !== 2) continue;
         filled.push(table);
-        assert.deepEqual(await asTeam(ours.id, () => teamsIn(way, table)), [ours.id], table);
-        assert.deepEqual(await asTeam(theirs.id, () => teamsIn(way, table)), [theirs.id], table);
+        assert.deepEqual(await withTeamScope(ours.id, () => teamsIn(way, table)), [ours.id], table);
+        assert.deepEqual(await withTeamScope(theirs.id, () => teamsIn(way, table)), [theirs.id], table);
         assert.deepEqual(await teamsIn(way, table), [], `${table}, and nothing said`);
-        assert.deepEqual(await asSystem(() => teamsIn(way, table)), both, table);
+        assert.deepEqual(await withSystemScope(() => teamsIn(way, table)), both, table);
       }
       assert.deepEqual(
         ['adapter_versions', 'adapters', 'api_keys', 'audit_log', 'checkpoints', 'files', 'idempotency_keys']
@@ -225,7 +225,7 @@ describe('a statement without its WHERE', () => {
           .filter((table) => !filled.includes(table)),
         [],
       );
-      assert.deepEqual(await asTeam(ours.id, () => teamsIn(way, 'teams', 'id')), [ours.id]);
+      assert.deepEqual(await withTeamScope(ours.id, () => teamsIn(way, 'teams', 'id')), [ours.id]);
       assert.deepEqual(await teamsIn(way, 'teams', 'id'), []);
     });
   }
@@ -241,7 +241,7 @@ describe('a statement without its WHERE', () => {
       (await services.sql.query(`SELECT 1 FROM ${table} WHERE team_id = $1`, [team.id])).rowCount;
     for (const table of await tablesWith('team_id')) {
       const rows = await count(table, ours);
-      const work = asTeam(ours.id, () =>
+      const work = withTeamScope(ours.id, () =>
         inTransaction(fenced, async (tx) => {
           const changed = await tx.$executeRawUnsafe(`UPDATE ${table} SET team_id = team_id`);
           const deleted = await tx.$executeRawUnsafe(`DELETE FROM ${table}`);
@@ -253,7 +253,8 @@ describe('a statement without its WHERE', () => {
       await assert.rejects(work, isClosed ? new RegExp(`permission denied for table ${table}`) : /back/);
       // Another team's rows, by its id.
       const change = `UPDATE ${table} SET team_id = team_id WHERE team_id = '${theirs.id}'`;
-      if (!isClosed) assert.equal((await asTeam(ours.id, () => fenced.sql.query(change))).rowCount, 0, table);
+      if (!isClosed)
+        assert.equal((await withTeamScope(ours.id, () => fenced.sql.query(change))).rowCount, 0, table);
     }
     assert.equal(await count('jobs', theirs), 2);
   });
@@ -265,23 +266,23 @@ describe('a statement without its WHERE', () => {
     const refused = { code: '42501', message: /violates row-level security policy/ };
     for (const statement of [gift, insert, audit]) {
       await assert.rejects(
-        asTeam(ours.id, () => fenced.sql.query(statement)),
+        withTeamScope(ours.id, () => fenced.sql.query(statement)),
         refused,
         statement,
       );
       if (statement !== gift) await assert.rejects(fenced.sql.query(statement), refused, 'nothing said');
     }
     const create = () => fenced.db.validationResult.create({ data: { teamId: theirs.id, key: 'x' } });
-    await assert.rejects(asTeam(ours.id, create), /row-level security/);
-    await assert.rejects(asTeam('', create), /needs the id of a team/);
+    await assert.rejects(withTeamScope(ours.id, create), /row-level security/);
+    await assert.rejects(withTeamScope('', create), /needs the id of a team/);
   });
 });
 
 test('code that has the wrong team in its WHERE finds nothing', async () => {
   const { data } = await listJobs(services, theirs.id, { limit: 10 });
   const id = data.find(({ state }) => state === 'running')!.id;
-  assert.ok(await asTeam(theirs.id, () => getJob(fenced, theirs.id, id)));
-  await asTeam(ours.id, async () => {
+  assert.ok(await withTeamScope(theirs.id, () => getJob(fenced, theirs.id, id)));
+  await withTeamScope(ours.id, async () => {
     assert.equal(await getJob(fenced, theirs.id, id), null);
     assert.equal(await getFile(fenced, theirs.id, theirs.fileId), null);
     assert.deepEqual((await listJobs(fenced, theirs.id, { limit: 10 })).data, []);
@@ -294,7 +295,7 @@ test('whose key it is, is found out before anybody is somebody', async () => {
   const caller = await verifyApiKey(fenced, `Bearer ${theirs.key}`);
   assert.equal(caller?.teamId, theirs.id);
   assert.equal(
-    (await asTeam(ours.id, () => verifyApiKey(fenced, `Bearer ${theirs.key}`)))?.teamId,
+    (await withTeamScope(ours.id, () => verifyApiKey(fenced, `Bearer ${theirs.key}`)))?.teamId,
     theirs.id,
   );
 });
@@ -313,7 +314,7 @@ test('twenty at once on ten connections, by every way, each for its own team', a
   const one = async (i: number) => {
     const team = [ours, theirs, null][i % 3]!;
     const ask = Object.values(asks)[i % 5]!;
-    const found = team ? await asTeam(team.id, ask) : await onBehalfOf('nobody', ask);
+    const found = team ? await withTeamScope(team.id, ask) : await withScope('nobody', ask);
     assert.deepEqual(
       found.map(({ id }) => id || team?.fileId),
       team ? [team.fileId] : [],
@@ -344,16 +345,17 @@ describe('a connection', () => {
         return (query as (...all: unknown[]) => unknown).apply(client, all);
       }) as typeof client.query;
     });
-    for (const team of [ours, ours, theirs, ours]) await asTeam(team.id, () => sql.query('SELECT 1'));
+    for (const team of [ours, ours, theirs, ours]) await withTeamScope(team.id, () => sql.query('SELECT 1'));
     assert.deepEqual(statements, ['set', 'own', 'own', 'set', 'own', 'set', 'own']);
     // Of several connections, the one with matching settings is used.
     const [a, b] = await Promise.all(
-      [ours, theirs].map((team) => asTeam(team.id, async () => await sql.connect())),
+      [ours, theirs].map((team) => withTeamScope(team.id, async () => await sql.connect())),
     );
     a!.release();
     b!.release();
     statements.length = 0;
-    for (const team of [ours, theirs, ours, theirs]) await asTeam(team.id, () => sql.query('SELECT 1'));
+    for (const team of [ours, theirs, ours, theirs])
+      await withTeamScope(team.id, () => sql.query('SELECT 1'));
     assert.deepEqual(statements, ['own', 'own', 'own', 'own']);
     await pool.close();
   });
@@ -362,7 +364,7 @@ describe('a connection', () => {
     const pool = openFenced(services);
     const { sql } = pool.database;
     for (let i = 0; i < 30; i++)
-      for (const team of [ours, theirs]) await asTeam(team.id, () => sql.query('SELECT 1'));
+      for (const team of [ours, theirs]) await withTeamScope(team.id, () => sql.query('SELECT 1'));
     assert.equal(sql.totalCount, 2);
     await pool.close();
   });
@@ -370,23 +372,23 @@ describe('a connection', () => {
   test('that was lost meanwhile is not switched; no id but a team’s is set', async () => {
     const pid = await backend();
     for (const id of ["a'b", 'a\0b', 'a b', ''])
-      await assert.rejects(asTeam(id, backend), /needs the id of a team/);
+      await assert.rejects(withTeamScope(id, backend), /needs the id of a team/);
     await services.sql.query('SELECT pg_terminate_backend($1)', [pid]);
-    assert.deepEqual(await asTeam(ours.id, ways['the pool']!.bind(null, 'SELECT id FROM files')), [
+    assert.deepEqual(await withTeamScope(ours.id, ways['the pool']!.bind(null, 'SELECT id FROM files')), [
       { id: ours.fileId },
     ]);
   });
 
   test('that is handed back within a transaction is closed, as is one whose server hangs', async () => {
-    const connection = await asTeam(ours.id, async () => await fenced.sql.connect());
+    const connection = await withTeamScope(ours.id, async () => await fenced.sql.connect());
     await connection.query('BEGIN');
     const { rows } = await connection.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     connection.release();
     await assert.rejects(
-      asTeam(theirs.id, () =>
+      withTeamScope(theirs.id, () =>
         fenced.sql.query(statementWithin(200, Prisma.sql`SELECT pg_sleep(5), id FROM files`)),
       ),
-      isDatabaseAway,
+      isDatabaseUnavailable,
     );
     for (let i = 0; i < 20; i++) assert.notEqual(await backend(), rows[0]!.pid);
   });

@@ -14,9 +14,9 @@ before(async () => {
 });
 after(async () => await services.close());
 
-test('of all that ask, one runs at a time; the others are told at once', async () => {
+test('of all callers, one runs at a time; the others learn so immediately', async () => {
   let running = 0;
-  const second = connectDatabase(services.databaseUrl, services.log, { unsaid: 'system' });
+  const second = connectDatabase(services.databaseUrl, services.log, { defaultScope: 'system' });
   const attempt = (db: { sql: Services['sql'] }) =>
     runExclusive(db, 'test', async () => {
       running += 1;
@@ -43,7 +43,7 @@ test('of all that ask, one runs at a time; the others are told at once', async (
   await second.sql.end();
 });
 
-test('a turn tells for how long it was nobody’s, by the clock of Postgres', async () => {
+test('a lock reports for how long it was free, by the clock of Postgres', async () => {
   const idle = async () => {
     const outcome = await runExclusive(services, 'idle', async ({ idleSeconds }) => idleSeconds);
     return outcome.ran ? outcome.result : assert.fail('free');
@@ -64,7 +64,7 @@ test('a turn lasts as long as its work, and a frozen holder’s expires', async 
     holder.kill('SIGSTOP');
     const end = performance.now() + 20_000;
     while (!(await take())) {
-      assert.ok(performance.now() < end, 'others go on');
+      assert.ok(performance.now() < end, 'others continue');
       await sleep(100);
     }
   } finally {

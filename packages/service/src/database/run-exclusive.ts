@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
 const turnSeconds = 3;
 
 /** Information for the holder of the lease. */
-export interface Turn {
+export interface ExclusiveLock {
   /** Seconds since the last lease of this name ended; null if there was none. */
   idleSeconds: number | null;
 }
@@ -20,10 +20,10 @@ export interface Turn {
 export async function runExclusive<T>(
   { sql }: Pick<Database, 'sql'>,
   name: string,
-  work: (turn: Turn) => Promise<T>,
+  work: (turn: ExclusiveLock) => Promise<T>,
 ): Promise<{ ran: true; result: T } | { ran: false }> {
   const holder = randomText(16);
-  const { rows } = await sql.query<Turn>(
+  const { rows } = await sql.query<ExclusiveLock>(
     `INSERT INTO loop_turns AS turn (name, holder, until)
      SELECT $1, $2, now() + make_interval(secs => $3)
      WHERE NOT EXISTS (SELECT 1 FROM loop_turns WHERE name = $1 AND until > now())

@@ -130,7 +130,7 @@ test('a job made by a personal key belongs to the person, however it ended', asy
     assert.equal(owner, isOwned ? `before-${number}-person` : null, id);
     if (isOwned) states.add(state);
   }
-  assert.equal(states.size, 8, 'jobs of every state were looked at');
+  assert.equal(states.size, 8, 'jobs of every state were checked');
 });
 
 test('the audit entries of every version are chained', async () => {

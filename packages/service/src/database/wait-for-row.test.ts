@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RowBusy, waitForRow } from './wait-for-row.ts';
 
-test('whoever waits behind others that get the row, one after the other, gets it as well, however slow they are', async () => {
+test('a caller that waits behind others that get the row, one after the other, gets it as well, however slow they are', async () => {
   // Longer in total than the wait for a row that is never released.
   const slow = Array.from({ length: 4 }, (_, i) =>
     waitForRow('slow', async () => {
@@ -20,7 +20,7 @@ test('whoever waits behind others that get the row, one after the other, gets it
   assert.equal(await last, 'done');
 });
 
-test('of a row that nobody lets go of, all are refused who wait, without a look of their own', async () => {
+test('for a row that nobody releases, all waiting callers are refused, without another query each', async () => {
   let looks = 0;
   const first = waitForRow('stuck', async () => {
     throw new RowBusy();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRowLocked } from './database-away.ts';
+import { isRowLocked } from './database-unavailable.ts';
 
 /** Milliseconds that a request waits for a row that another transaction has locked, and between two attempts. */
 const patience = 2_000;
@@ -10,7 +10,7 @@ const longestMs = 10_000;
 /** The last waiting request of this process, by row. */
 const queues = new Map<string, Promise<unknown>>();
 
-/** Another transaction, possibly of a frozen process, holds the row. `isDatabaseAway` and `isRowLocked` hold for this error. */
+/** Another transaction, possibly of a frozen process, holds the row. `isDatabaseUnavailable` and `isRowLocked` hold for this error. */
 export class RowBusy extends Error {
   readonly code = '55P03';
 

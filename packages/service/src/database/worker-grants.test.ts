@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
 import pg from 'pg';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from '../jobs/transitions/dispatch-jobs.ts';
-import { giveGrace } from '../jobs/transitions/expiry/lease-expiry.ts';
+import { extendLeases } from '../jobs/transitions/expiry/lease-expiry.ts';
 import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { collectDeleted } from '../maintenance/collect-deleted.ts';
@@ -133,7 +133,7 @@ test('what a worker does by the clock needs no more than its login may', async (
     await runExclusive(worker, 'of a test', async () => {});
     await dispatchJobs(worker, { onLease: async () => {}, onFault: lines.onFault });
     await preemptForStarved(worker, { seconds: 0 });
-    await giveGrace(worker, 1);
+    await extendLeases(worker, 1);
     const { rows: held } = await worker.sql.query(
       "UPDATE jobs SET worker_id = 'gone' WHERE state = 'running' RETURNING id",
     );

@@ -40,7 +40,7 @@ const insideV4 = listOf([
  * The only IPv6 block that is allocated to the internet. It excludes ::1, v4-mapped and v4-compatible, NAT64, unique local, link-local and
  * multicast addresses. `insideV6` excludes the ranges in it for protocols, Teredo, documentation and embedded IPv4 addresses (6to4).
  */
-const givenOutV6 = listOf(['2000::/3']);
+const allocatedV6 = listOf(['2000::/3']);
 const insideV6 = listOf(['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']);
 
 /**
@@ -91,7 +91,7 @@ export function isAllowEntry(entry: string): boolean {
 export function isPublic(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !insideV4.check(address);
-  return version === 6 && givenOutV6.check(address, 'ipv6') && !insideV6.check(address, 'ipv6');
+  return version === 6 && allocatedV6.check(address, 'ipv6') && !insideV6.check(address, 'ipv6');
 }
 
 function isRange(entry: string): boolean {

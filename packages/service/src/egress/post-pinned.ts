@@ -28,10 +28,10 @@ export interface Egress extends EgressLimits {
 }
 
 /** Bytes of a webhook's response that are read and discarded, so that the receiver can finish sending. */
-const mostDrained = 16 * 1024;
+const maxDrainedBytes = 16 * 1024;
 const drainMs = 1_000;
 /** Maximum number of addresses of a name; more suggest abuse. */
-const mostAddresses = 32;
+const maxAddresses = 32;
 
 /**
  * Creates a resolver that avoids the thread pool of file operations, which a team's slow name server could exhaust. Reads /etc/hosts only
@@ -73,7 +73,7 @@ export async function postPinned(
   egress: Egress,
 ): Promise<Pick<PinnedAnswer, 'status' | 'retryAfter'>> {
   const { status, retryAfter } = await requestPinned(url, message, egress, {
-    mostBytes: mostDrained,
+    maxBytes: maxDrainedBytes,
     bodyMs: drainMs,
   });
   return { status, retryAfter };
@@ -81,20 +81,20 @@ export async function postPinned(
 
 /**
  * Sends a request to a server whose name is resolved only once. All its addresses must be allowed, and the connection uses only these, even
- * if the name resolves differently a moment later. Does not follow redirects. Resolves to the response, of whose body at most `mostBytes`
+ * if the name resolves differently a moment later. Does not follow redirects. Resolves to the response, of whose body at most `maxBytes`
  * are read within `bodyMs`. Throws EgressError if there was no response, including when `signal` aborts.
  */
 export async function requestPinned(
   url: URL,
   message: PinnedRequest,
   egress: Egress,
-  limits: { mostBytes: number; bodyMs: number; signal?: AbortSignal },
+  limits: { maxBytes: number; bodyMs: number; signal?: AbortSignal },
 ): Promise<PinnedAnswer> {
   const timeout = AbortSignal.timeout(egress.wholeMs);
   const whole = limits.signal ? AbortSignal.any([timeout, limits.signal]) : timeout;
   const host = hostOf(url);
   const addresses = isIP(host) ? [host] : await resolveInTime(host, egress);
-  if (addresses.length > mostAddresses) throw new EgressError('The host has too many addresses.');
+  if (addresses.length > maxAddresses) throw new EgressError('The host has too many addresses.');
   if (!addresses.every((address) => egress.rules.allows(address, host))) {
     throw new EgressError(`The URL ${inside(egress.rules)}.`);
   }
@@ -167,7 +167,7 @@ function pinnedTo(addresses: string[]): LookupFunction {
 /** Calls `done` once: at the end of the body, when enough bytes were read, or after `bodyMs`. */
 function read(
   response: IncomingMessage,
-  { mostBytes, bodyMs }: { mostBytes: number; bodyMs: number },
+  { maxBytes, bodyMs }: { maxBytes: number; bodyMs: number },
   done: (body: Buffer, isWhole: boolean) => void,
 ): void {
   const chunks: Buffer[] = [];
@@ -175,7 +175,7 @@ function read(
   let over = false;
   const finish = (isWhole: boolean) => {
     clearTimeout(timer);
-    if (!over) done(Buffer.concat(chunks).subarray(0, mostBytes), isWhole);
+    if (!over) done(Buffer.concat(chunks).subarray(0, maxBytes), isWhole);
     over = true;
   };
   const timer = setTimeout(() => finish(false), bodyMs);
@@ -183,7 +183,7 @@ function read(
     if (over) return;
     chunks.push(chunk);
     bytes += chunk.length;
-    if (bytes > mostBytes) finish(false);
+    if (bytes > maxBytes) finish(false);
   });
   response.once('end', () => finish(true));
   for (const event of ['error', 'close']) response.once(event, () => finish(false));

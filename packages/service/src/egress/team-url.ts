@@ -38,8 +38,8 @@ export function parseTeamUrl(
   const isLocal = host === 'localhost' || host.endsWith('.localhost');
   if (isLocal && !rules.opensHost(host)) throw refusal(inside(rules));
   // Whether a name that resolves to internal addresses is open depends on the addresses.
-  const mayBeOpen = address === null ? !rules.isEmpty : rules.opens(address, host);
-  if (!mayBeOpen) {
+  const canBeOpen = address === null ? !rules.isEmpty : rules.opens(address, host);
+  if (!canBeOpen) {
     const fault = publicFault(url);
     if (fault) throw refusal(fault);
   }

@@ -141,9 +141,7 @@ function readInternalTls(read: ReadSetting, faults: Set<string>): ServiceEnv['in
 function combinationFaults(env: ServiceEnv): string[] {
   const faults: string[] = [];
   if (env.migrationDatabaseUrl !== undefined && env.databaseUrl === undefined)
-    faults.push(
-      'GRAFT_MIGRATION_DATABASE_URL needs DATABASE_URL: the embedded Postgres has logins of its own',
-    );
+    faults.push('GRAFT_MIGRATION_DATABASE_URL needs DATABASE_URL: the embedded Postgres has its own logins');
   if (env.bootstrapKey !== undefined && !parseApiKey(env.bootstrapKey))
     faults.push(
       'GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64',
@@ -174,7 +172,7 @@ function combinationFaults(env: ServiceEnv): string[] {
 }
 
 /** Secrets that Graft did not generate and that other modules read. */
-const ofOthers = [
+const foreignVariables = [
   'PGPASSWORD',
   'HF_TOKEN',
   'GRAFT_OIDC_CLIENT_SECRET',
@@ -209,7 +207,7 @@ function secretFaults(env: NodeJS.ProcessEnv): string[] {
     if (hasExamplePassword(env[name] ?? ''))
       faults.push(`${name} has a placeholder as its password: set the real one`);
   }
-  for (const name of ofOthers) {
+  for (const name of foreignVariables) {
     if (isExample(env[name] ?? '')) faults.push(`${name} is a placeholder: set the real one`);
   }
   return faults;

@@ -4,16 +4,16 @@ import type { FormatName } from '@graft/peft-core/examples';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { isDatabaseAway } from '../database/database-away.ts';
+import { isDatabaseUnavailable } from '../database/database-unavailable.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
+import { createdIn, listRows, type Page, type PageOptions, type TimeSpan } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { admitBytes, inQuota } from '../teams/within-quota.ts';
+import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
 
 export interface FileRecord {
   id: string;
@@ -60,7 +60,7 @@ const retryPauses = [100, 1000];
 
 /**
  * Inserts the row of an upload that `FileStore.receive` has finished. If Postgres becomes unavailable meanwhile, retries with the same id
- * and finds the row if an earlier try was committed after all. After an error for which `isDatabaseAway` holds the row may or may not
+ * and finds the row if an earlier try was committed after all. After an error for which `isDatabaseUnavailable` holds the row may or may not
  * exist; after any other error it does not. `incoming` holds the bytes as counted so far. Throws QuotaExceeded.
  */
 export async function createFile(
@@ -75,7 +75,7 @@ export async function createFile(
       const quota = await readQuota(db, teamId);
       return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
         await incoming?.settle(tx);
-        if (quota) await admitBytes(tx, teamId, quota, file.bytes);
+        if (quota) await checkByteQuota(tx, teamId, quota, file.bytes);
         return await insertFile(tx, teamId, id, file);
       });
     } catch (error) {
@@ -84,7 +84,7 @@ export async function createFile(
         const made = await getFile(db, teamId, id);
         if (made) return made;
       }
-      if (!isDatabaseAway(error) || attempt === retryPauses.length) throw error;
+      if (!isDatabaseUnavailable(error) || attempt === retryPauses.length) throw error;
       await sleep(retryPauses[attempt]);
     }
   }
@@ -140,31 +140,28 @@ export async function findFileByDigest(
 export async function listFiles(
   { db }: Database,
   teamId: string,
-  options: {
+  options: PageOptions & {
     purpose?: string | undefined;
     filename?: string | undefined;
     created?: TimeSpan;
     order: 'asc' | 'desc';
-    after?: string | undefined;
-    limit: number;
   },
 ): Promise<Page<FileRecord>> {
   const { purpose, filename, order } = options;
-  return await readPage(options, {
-    has: async (id) => await db.file.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.file.findMany({
-        where: {
-          teamId,
-          ...(purpose !== undefined && { purpose }),
-          ...(filename !== undefined && { filename }),
-          ...createdIn(options.created),
-        },
-        orderBy: [{ createdAt: order }, { id: order }],
-        ...page,
-      }),
-    toRecord: fileOf,
-  });
+  return await listRows(
+    db.file,
+    options,
+    {
+      where: { teamId },
+      filter: {
+        ...(purpose !== undefined && { purpose }),
+        ...(filename !== undefined && { filename }),
+        ...createdIn(options.created),
+      },
+      orderBy: [{ createdAt: order }, { id: order }],
+    },
+    fileOf,
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ import {
 } from '../channel/protocol.ts';
 import { signRequest } from '../channel/request-tokens.ts';
 import { isLoopback, isProved } from '../channel/worker-proof.ts';
-import { currentBehalf } from '../database/on-behalf-of.ts';
+import { currentScope } from '../database/database-scope.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { PickedWorker } from '../workers/worker-registry.ts';
 
@@ -48,7 +48,7 @@ export async function postToWorker(
     );
   const { model_defaults = [], ...fields } = request;
   const body = Buffer.from(JSON.stringify(fields));
-  const behalf = currentBehalf();
+  const behalf = currentScope();
   const sent = (isEncrypted ? https : http).request(url, {
     method: 'POST',
     agent: false,

@@ -5,7 +5,7 @@ import { checkLimits } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
 
 /** Maximum lifetime of a key in seconds: ten years. */
-export const mostKeySeconds = 10 * 366 * 24 * 3600;
+export const maxKeySeconds = 10 * 366 * 24 * 3600;
 
 /** The rights of a new key. */
 export interface Rights {
@@ -27,7 +27,7 @@ export function checkRights(rights: Rights, maker: Identity | null): void {
   if (maker && !hasRole(maker.role, rights.role)) {
     throw new GraftError(
       'exceeds_maker',
-      `A key cannot have more than whoever makes it: yours is the role ${maker.role}, not ${rights.role}.`,
+      `A key cannot have more than its creator: yours is the role ${maker.role}, not ${rights.role}.`,
       { param: 'role' },
     );
   }

@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { ApiKey } from '../generated/client.ts';
 import type { Role } from './roles.ts';
 import { readLimit } from './scopes.ts';
@@ -53,20 +53,10 @@ export function keysWithinReach({ role, keyId, personId }: Identity): { OR?: obj
 export async function listApiKeys(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number; reader?: Identity },
+  options: PageOptions & { reader?: Identity },
 ): Promise<Page<ApiKeyRecord>> {
   const where = { teamId, ...(options.reader ? keysWithinReach(options.reader) : {}) };
-  return await readPage(options, {
-    has: async (id) => await db.apiKey.count({ where: { AND: [where, { id }] } }),
-    read: async (page) =>
-      await db.apiKey.findMany({
-        where,
-        ...withoutSecret,
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: apiKeyOf,
-  });
+  return await listRows(db.apiKey, options, { where, ...withoutSecret }, apiKeyOf);
 }
 
 /** Null: the team has no such key. */

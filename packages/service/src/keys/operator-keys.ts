@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { OperatorKey } from '../generated/client.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -64,18 +64,9 @@ export async function createOperatorKey(
 /** Lists operator keys without their secrets, newest first. Throws GraftError `invalid_cursor`. */
 export async function listOperatorKeys(
   { db }: Database,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<OperatorKeyRecord>> {
-  return await readPage(options, {
-    has: async (id) => await db.operatorKey.count({ where: { id } }),
-    read: async (page) =>
-      await db.operatorKey.findMany({
-        ...withoutSecret,
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: (row) => row,
-  });
+  return await listRows(db.operatorKey, options, withoutSecret, (row) => row);
 }
 
 /**

@@ -51,8 +51,8 @@ test('a key of a person takes with it what it made: keys, theirs, invitations an
   const other = await make(undefined, { personId });
   const stolen = await make(undefined, { personId });
   const child = await make(stolen.identity, { personId });
-  const ofTeam = await make(stolen.identity);
-  const grandchild = await make(ofTeam.identity);
+  const teamKey = await make(stolen.identity);
+  const grandchild = await make(teamKey.identity);
   const open = await invite(stolen.identity);
   const deep = await invite(grandchild.identity);
   const used = await invite(child.identity);
@@ -61,11 +61,11 @@ test('a key of a person takes with it what it made: keys, theirs, invitations an
     services,
     team.id,
     { url: 'http://127.0.0.1:9/', description: null, events: ['fine_tuning.job.succeeded'] },
-    ofTeam.identity,
+    teamKey.identity,
   );
 
   const revoked = (await revokeApiKey(services, team.id, stolen.id))!;
-  const keys = [stolen, child, ofTeam, grandchild];
+  const keys = [stolen, child, teamKey, grandchild];
   assert.equal(revoked.keys[0], stolen.id);
   assert.deepEqual(revoked.keys.toSorted(), keys.map(({ id }) => id).toSorted());
   assert.deepEqual(revoked.invitations.toSorted(), [open.invitation.id, deep.invitation.id].toSorted());
@@ -117,17 +117,17 @@ test('the successor that somebody else made outlives the key; one that the key m
   assert.deepEqual(ended.keys.toSorted(), [after.keyId, before.id, made.id].toSorted());
 });
 
-test('whoever is no admin ends their own alone, and learns what is left', async () => {
+test('a member who is no admin ends only their own, and learns what is left', async () => {
   const [ada, ben] = [await join(), await join()];
   const root = await make(undefined, { personId: ada });
   const own = await make(root.identity, { personId: ada });
   const others = await make(root.identity, { personId: ben });
-  const ofTeam = await make(root.identity);
+  const teamKey = await make(root.identity);
   const reach = { role: 'member' as const, personId: ada };
   const by = root.identity;
   const revoked = (await revokeApiKey(services, team.id, root.id, { by, descendants: 'revoke', reach }))!;
   assert.deepEqual(revoked.keys, [root.id, own.id]);
-  assert.deepEqual(revoked.kept, [others.id, ofTeam.id].toSorted());
+  assert.deepEqual(revoked.kept, [others.id, teamKey.id].toSorted());
 });
 
 test('of a key that makes keys and invitations while it is revoked nothing is left', async () => {

@@ -6,7 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Identity } from './verify-api-key.ts';
 
-/** Ids of what a revocation ended, at most `mostListed` of each kind. */
+/** Ids of what a revocation ended, at most `maxListed` of each kind. */
 export interface Revoked {
   /** Revoked keys, the requested one first; excludes keys that had been revoked before. */
   keys: string[];
@@ -29,9 +29,9 @@ interface Revocation {
 }
 
 /** Maximum number of ids of each kind in a response and an audit row: a thief may have made any number of keys. */
-const mostListed = 1000;
+const maxListed = 1000;
 /** Maximum number of keys in one statement, whose duration Postgres limits. */
-const mostAtOnce = 10_000;
+const maxAtOnce = 10_000;
 
 /**
  * Revokes a key at once on every process, with its sessions, its open invitations and, unless they are kept, its descendants: a thief knows
@@ -50,7 +50,7 @@ export async function revokeApiKey(
     const reached = reach && reach.role !== 'admin' ? (reach.personId ?? '') : null;
     const ended = await revokeKeys(tx, teamId, [keyId], {
       isDeep: descendants === 'revoke',
-      ofPerson: reached,
+      personId: reached,
     });
     // An admin revokes all descendants, so none are left.
     const kept =
@@ -64,14 +64,14 @@ export async function revokeApiKey(
 }
 
 /**
- * Revokes keys of a team and, if `isDeep`, their descendants; with `ofPerson` only that person's descendants. Runs in the caller's
+ * Revokes keys of a team and, if `isDeep`, their descendants; with `personId` only that person's descendants. Runs in the caller's
  * transaction; the caller writes the audit row. Passes ids as arrays, because there may be more than a query can have parameters.
  */
 export async function revokeKeys(
   tx: Transaction,
   teamId: string,
   ids: string[],
-  { isDeep, ofPerson = null }: { isDeep: boolean; ofPerson?: string | null },
+  { isDeep, personId = null }: { isDeep: boolean; personId?: string | null },
 ): Promise<Omit<Revoked, 'kept'>> {
   const keys = await endKeys(tx, teamId, ids, null);
   const tree = new Set(ids);
@@ -82,27 +82,27 @@ export async function revokeKeys(
       const fresh = found.filter((id) => !tree.has(id));
       if (fresh.length === 0) break;
       for (const id of fresh) tree.add(id);
-      for (const id of await endKeys(tx, teamId, fresh, ofPerson)) keys.push(id);
+      for (const id of await endKeys(tx, teamId, fresh, personId)) keys.push(id);
     }
   }
   // Keys outside the reach keep working, and so does what they made.
   const dead = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM api_keys WHERE team_id = ${teamId} AND id = ANY(${[...tree]}) AND revoked_at IS NOT NULL`;
-  return { keys: keys.slice(0, mostListed), ...(await endWhatKeysMade(tx, teamId, idsOf(dead), { isDeep })) };
+  return { keys: keys.slice(0, maxListed), ...(await endWhatKeysMade(tx, teamId, idsOf(dead), { isDeep })) };
 }
 
 async function endKeys(
   tx: Transaction,
   teamId: string,
   ids: string[],
-  ofPerson: string | null,
+  personId: string | null,
 ): Promise<string[]> {
   const ended: string[] = [];
-  for (let at = 0; at < ids.length; at += mostAtOnce) {
+  for (let at = 0; at < ids.length; at += maxAtOnce) {
     const rows = await tx.$queryRaw<{ id: string }[]>`
       UPDATE api_keys SET revoked_at = now()
-      WHERE team_id = ${teamId} AND id = ANY(${ids.slice(at, at + mostAtOnce)}) AND revoked_at IS NULL
-        AND (${ofPerson}::text IS NULL OR person_id = ${ofPerson})
+      WHERE team_id = ${teamId} AND id = ANY(${ids.slice(at, at + maxAtOnce)}) AND revoked_at IS NULL
+        AND (${personId}::text IS NULL OR person_id = ${personId})
       RETURNING id`;
     for (const { id } of rows) ended.push(id);
   }
@@ -140,7 +140,7 @@ async function descendantsOf(tx: Transaction, teamId: string, ids: string[]): Pr
   return idsOf(rows);
 }
 
-/** Returns at most `mostListed` descendants that still work. `ofThem`: includes the given keys. */
+/** Returns at most `maxListed` descendants that still work. `ofThem`: includes the given keys. */
 async function livingDescendants(
   tx: Transaction,
   teamId: string,
@@ -155,11 +155,11 @@ async function livingDescendants(
         SELECT 1 FROM api_keys k
         WHERE k.team_id = ${teamId} AND k.id = t.id AND k.revoked_at IS NULL
           AND (k.expires_at IS NULL OR k.expires_at > now()) OFFSET 0)
-    LIMIT ${mostListed}`;
+    LIMIT ${maxListed}`;
   return idsOf(rows).toSorted();
 }
 
-/** Returns a team's working keys that a person made, also by other keys: the person may know their secrets. At most `mostListed`. */
+/** Returns a team's working keys that a person made, also by other keys: the person may know their secrets. At most `maxListed`. */
 export async function keysMadeBy(tx: Transaction, teamId: string, personId: string): Promise<string[]> {
   const roots = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM api_keys WHERE team_id = ${teamId} AND (person_id = ${personId} OR created_by = ${personId})`;
@@ -188,10 +188,10 @@ export async function endWhatKeysMade(
     SELECT DISTINCT m.person_id AS id FROM invitations i
     JOIN memberships m ON m.team_id = i.team_id AND m.person_id = i.accepted_by
     WHERE i.team_id = ${teamId} AND i.made_by_key = ANY(${keys}) AND i.accepted_at = m.created_at
-    LIMIT ${mostListed}`;
+    LIMIT ${maxListed}`;
   return {
-    invitations: idsOf(invitations).slice(0, mostListed),
-    webhooks: idsOf(webhooks).slice(0, mostListed),
+    invitations: idsOf(invitations).slice(0, maxListed),
+    webhooks: idsOf(webhooks).slice(0, maxListed),
     members: idsOf(members),
   };
 }

@@ -30,7 +30,7 @@ export const scopes = {
 export type Scope = keyof typeof scopes;
 
 /** Maximum number of models or scopes of a key; every request checks them. */
-const mostEntries = 64;
+const maxEntries = 64;
 
 /** Matches all scopes, or all models. */
 const all = '*';
@@ -79,7 +79,7 @@ export function checkLimits(
     if (beyond !== undefined) {
       throw new GraftError(
         'exceeds_maker',
-        `A key cannot have more than whoever makes it: of ${param} '${beyond}' is none of yours (${most.join(', ') || 'none'}).`,
+        `A key cannot have more than its creator: of ${param} '${beyond}' is none of yours (${most.join(', ') || 'none'}).`,
         { param },
       );
     }
@@ -88,11 +88,11 @@ export function checkLimits(
 
 function checkEntries(param: 'scopes' | 'models', limit: readonly string[] | null): void {
   const isFine =
-    limit === null || (limit.length <= mostEntries && limit.every((entry) => /^\S{1,256}$/.test(entry)));
+    limit === null || (limit.length <= maxEntries && limit.every((entry) => /^\S{1,256}$/.test(entry)));
   if (isFine) return;
   throw new GraftError(
     param === 'scopes' ? 'invalid_scope' : 'invalid_model_limit',
-    `${param} has at most ${mostEntries} entries of 1 to 256 characters without spaces.`,
+    `${param} has at most ${maxEntries} entries of 1 to 256 characters without spaces.`,
     { param },
   );
 }

@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Requester } from '../audit/actor.ts';
 import type { Database } from '../database/database.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { isSecret, type ParsedKey, parseApiKey, parseOperatorKey, renewSecret } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { type Role, smallerRole } from './roles.ts';
@@ -96,7 +96,7 @@ export async function verifyKey(
   const key = bearerOf(authorization);
   if (key === undefined) return null;
   // Runs as the system, because the team is not known yet.
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const operator = await verifyOperatorKey(db, key, lapse);
     if (operator === 'lapsed') return { kind: 'lapsed' };
     if (operator) return { kind: 'operator', operator };
@@ -113,7 +113,7 @@ export async function verifyApiKey(
 ): Promise<Identity | null> {
   const key = bearerOf(authorization);
   if (key === undefined) return null;
-  const identity = await asSystem(async () => await verifyTeamKey(db, key, never));
+  const identity = await withSystemScope(async () => await verifyTeamKey(db, key, never));
   return identity === 'lapsed' ? null : identity;
 }
 

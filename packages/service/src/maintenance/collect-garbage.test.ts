@@ -101,7 +101,7 @@ test('what no row needs goes after a day; what one needs stays', async () => {
   );
 });
 
-test('what is deleted leaves the caches of all machines, of one that was away too; all else stays', async (t) => {
+test('what is deleted leaves the caches of all machines, also of one that was offline; all else stays', async (t) => {
   const server = await openS3Server();
   t.after(async () => await server.close());
   const machines = ['one', 'another'].map((name) => {
@@ -157,13 +157,13 @@ test('what is deleted leaves the caches of all machines, of one that was away to
   const later = new Date(Date.now() + 11 * 60_000);
   await collectDeleted(one, { parts: true, now: later });
   assert.deepEqual([...new Set(await cached(one))], left);
-  assert.ok((await cached(another)).length > 2, 'it was away');
+  assert.ok((await cached(another)).length > 2, 'it was offline');
   await collectDeleted(another, { parts: false, now: later });
   assert.deepEqual([...new Set(await cached(another))], left);
   assert.deepEqual(await readdir(path.join(another.env.dataDir, 'checkpoints')), []);
 });
 
-test('of an adapter the deleted versions go and the others stay, whoever has the same files', async () => {
+test('the deleted versions of an adapter go and the others stay, even with the same files', async () => {
   const team = await createTestTeam(services);
   const stored = await publish('shared');
   const versions = [];

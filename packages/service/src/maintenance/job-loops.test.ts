@@ -61,7 +61,7 @@ test('two workers run the loops: a queued job rings once, a lost one runs again,
   }
 });
 
-test('after an outage that nobody swept through, holders of leases get one more to renew them, whoever sweeps', async () => {
+test('after an outage without sweeps, holders get one more lease period to renew, whichever process sweeps', async () => {
   const [renewed, lost] = [
     await createTestJob(services, team, 'running'),
     await createTestJob(services, team, 'running'),

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
-import { runExclusive, type Turn } from '../database/run-exclusive.ts';
+import { type ExclusiveLock, runExclusive } from '../database/run-exclusive.ts';
 import type { Job } from '../jobs/job.ts';
 import { forgetValidationResults } from '../jobs/records/validation-results.ts';
 import type { JobFaultListener } from '../jobs/transitions/change-job.ts';
 import { forgetIdempotencyKeys } from '../jobs/transitions/create-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from '../jobs/transitions/dispatch-jobs.ts';
-import { giveGrace } from '../jobs/transitions/expiry/lease-expiry.ts';
+import { extendLeases } from '../jobs/transitions/expiry/lease-expiry.ts';
 import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { instruments } from '../observe/instruments.ts';
@@ -56,7 +56,7 @@ export function startJobLoops(services: Services): {
       ? [
           loop('preempt', Math.min(5, env.preemptSeconds), async () => {
             const job = await preemptForStarved(services, { seconds: env.preemptSeconds });
-            if (job) log.info({ jobId: job.id }, 'job asked to make room for a team that waits');
+            if (job) log.info({ jobId: job.id }, 'job preempted for a waiting team');
           }),
         ]
       : []),
@@ -105,7 +105,11 @@ export function startHousekeeping(services: Services): { close(): Promise<void> 
 
 /** Returns a function that starts a loop which one process at a time runs. */
 function loopsOf(services: Services) {
-  return (name: string, seconds: number, pass: (turn: Turn, stopping: AbortSignal) => Promise<void>) =>
+  return (
+    name: string,
+    seconds: number,
+    pass: (turn: ExclusiveLock, stopping: AbortSignal) => Promise<void>,
+  ) =>
     repeat(
       name,
       seconds * 1000,
@@ -122,7 +126,7 @@ function loopsOf(services: Services) {
 function sweeper(
   services: Pick<Services, 'db' | 'sql' | 'log' | 'env'>,
   onFault: JobFaultListener,
-): (turn: Turn) => Promise<void> {
+): (turn: ExclusiveLock) => Promise<void> {
   const { leaseSeconds, sweepSeconds } = services.env;
   return async ({ idleSeconds }) => {
     if (idleSeconds !== null && idleSeconds > leaseSeconds / 2 + sweepSeconds) {
@@ -130,9 +134,9 @@ function sweeper(
         { seconds: Math.round(idleSeconds) },
         'no process swept leases for a while: each gets one more period',
       );
-      await giveGrace(services, leaseSeconds);
+      await extendLeases(services, leaseSeconds);
     }
-    tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, onFault }));
+    logSwept(services, await sweepExpiredLeases(services, { leaseSeconds, onFault }));
   };
 }
 
@@ -142,7 +146,7 @@ function neighbourSweeper(services: Services, onFault: JobFaultListener): () => 
   return async () => {
     const dead = await findDeadNeighbours(services);
     if (dead.length === 0) return;
-    tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
+    logSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
     await removeDeadNeighbours(services, dead);
     // Their trainers' views of the data folder hold hard links to teams' files, which would outlive the originals.
     const { slots } = dataFolder(services.env.dataDir);
@@ -150,7 +154,7 @@ function neighbourSweeper(services: Services, onFault: JobFaultListener): () => 
   };
 }
 
-function tellSwept({ log }: Pick<Services, 'log'>, jobs: Job[]): void {
+function logSwept({ log }: Pick<Services, 'log'>, jobs: Job[]): void {
   for (const { id, state, leaseEpoch } of jobs) {
     instruments.lostLeases.inc({ state });
     log.warn({ jobId: id, state, leaseEpoch }, "swept a lost worker's job");

@@ -45,7 +45,7 @@ test('what was never read is read once, then not again for a week', async () => 
   assert.deepEqual(await scrubObjects(services, weekly), { read: 2, damaged: 0 });
 });
 
-test('damage is told once, remembered, and forgotten when it is mended', async () => {
+test('damage is reported once, remembered, and forgotten when it is repaired', async () => {
   const version = await publish('flips');
   const file = path.join(dataFolder(services.env.dataDir).artifact(version.artifact), 'a.txt');
   const upload = dataFolder(services.env.dataDir).file((await getFile(services, team.id, team.fileId))!.path);

@@ -15,7 +15,7 @@ export interface ScrubOptions {
 }
 
 /** This number of unreadable objects ends a pass: the store is probably unavailable. */
-const mostFaults = 10;
+const maxFaults = 10;
 
 export const slowScrub: ScrubOptions = {
   bytesPerSecond: 8 * 2 ** 20,
@@ -39,7 +39,7 @@ export async function scrubObjects(
   const done = { read: 0, damaged: 0 };
   const faults: { id: string; error: unknown }[] = [];
   for (const next of [nextFile, nextArtifact, nextCheckpoint]) {
-    while (performance.now() < until && !options.signal?.aborted && faults.length < mostFaults) {
+    while (performance.now() < until && !options.signal?.aborted && faults.length < maxFaults) {
       const now = await databaseTime(services);
       const due = dues(
         new Date(now.getTime() - options.againMs),

@@ -70,7 +70,7 @@ export const instruments = {
   checkpointBytes: counter('graft_checkpoint_bytes_total', 'Bytes of the checkpoints written.'),
   recoveries: counter(
     'graft_job_recoveries_total',
-    'Trainings and validations that went on after an attempt that was lost.',
+    'Trainings and validations that continued after a lost attempt.',
   ),
   recoverySeconds: histogram(
     'graft_job_recovery_seconds',
@@ -81,7 +81,7 @@ export const instruments = {
   fencedWrites: counter('graft_leases_fenced_total', 'Attempts of this worker that found their lease lost.'),
   environmentFaults: counter(
     'graft_environment_faults_total',
-    'Faults of its own machine that this worker has found; three in a row quarantine it.',
+    'Faults of this machine that the worker has found; three in a row quarantine it.',
   ),
   gpuUsable: gpuGauge('graft_gpu_usable', '1 while a card of this worker may take jobs, 0 while it is lost.'),
   gpuMemoryUsed: gpuGauge('graft_gpu_memory_used_bytes', 'Memory of a card that any process holds.'),

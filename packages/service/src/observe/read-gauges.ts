@@ -1,7 +1,7 @@
 /** Gauges that are read from Postgres and the queue at each scrape. */
 import { Gauge } from 'prom-client';
 import type { Database } from '../database/database.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import type { JobQueue } from '../queue/job-queue.ts';
 import { registry } from './instruments.ts';
 
@@ -9,7 +9,7 @@ const registers = [registry];
 
 const jobs = new Gauge({
   name: 'graft_jobs',
-  help: 'Jobs that are not over, by state. Every API process tells the same.',
+  help: 'Jobs that are not over, by state. Every API process reports the same.',
   labelNames: ['state'],
   registers,
 });
@@ -83,7 +83,7 @@ export function readPoolGauges({ sql }: Pick<Database, 'sql'>): void {
 /** Never throws: a service that does not respond within two seconds counts as down, and its gauges are absent. */
 export async function readServiceGauges(services: Sources): Promise<void> {
   const [database, queue] = await Promise.all([
-    inTime(asSystem(() => readDatabase(services))),
+    inTime(withSystemScope(() => readDatabase(services))),
     inTime(services.queue.depth()),
   ]);
   databaseUp.set(database === null ? 0 : 1);

@@ -4,7 +4,7 @@ import { createTeam, registerWorker, type Services } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
 import { connectDatabase } from '../database/database.ts';
 import { instruments, registry } from './instruments.ts';
-import { mayReadMetrics, renderMetrics } from './serve-metrics.ts';
+import { canReadMetrics, renderMetrics } from './serve-metrics.ts';
 
 const token = 'metrics-token-of-sixteen';
 
@@ -16,7 +16,7 @@ describe('who may read the metrics', () => {
     httpVersion = '1.1',
     metricsLoopback = true,
   ) =>
-    mayReadMetrics(
+    canReadMetrics(
       { headers: { host: 'localhost:8000', ...headers }, remoteAddress, httpVersion },
       { metricsToken, metricsLoopback },
     );
@@ -54,14 +54,14 @@ describe('who may read the metrics', () => {
     assert.ok(!reads('127.0.0.1', {}, undefined, '1.0'));
   });
 
-  test('with one: whoever sends it, from anywhere, and no one else', () => {
+  test('with one: a caller who sends it, from anywhere, and no one else', () => {
     assert.ok(reads('10.0.0.7', { authorization: `Bearer ${token}` }, token));
     for (const given of ['', 'Bearer ', `Bearer ${token}x`, `Basic ${token}`, token])
       assert.ok(!reads('127.0.0.1', { authorization: given }, token), given);
   });
 });
 
-describe('what they tell', () => {
+describe('their content', () => {
   let services: Services;
   let team: string;
   before(async () => {
@@ -129,7 +129,7 @@ describe('what they tell', () => {
     assert.ok(!(await renderMetrics(services, 'api')).body.includes(team));
   });
 
-  test('Postgres away: answered in time, told as down, and nothing stale', async () => {
+  test('Postgres away: answered in time, reported as down, and nothing stale', async () => {
     const nobody = connectDatabase('postgresql://127.0.0.1:1/none', services.log);
     const away = { ...services, ...nobody };
     const { body } = await renderMetrics(away, 'api');

@@ -29,7 +29,7 @@ const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
  * machine. A proxy that adds nothing cannot be detected, hence that setting. Other proxies are rejected anyway: by a Host of another
  * machine, by added headers, or by HTTP/1.0, nginx's default.
  */
-export function mayReadMetrics(
+export function canReadMetrics(
   { headers, remoteAddress, httpVersion }: MetricsReader,
   { metricsToken, metricsLoopback }: { metricsToken: string | undefined; metricsLoopback: boolean },
 ): boolean {

@@ -1,8 +1,8 @@
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 
 /**
  * Permanently replaces everything that identifies a person, and ends their identities, sessions, keys and memberships, even as the last
@@ -10,7 +10,7 @@ import { asSystem } from '../database/on-behalf-of.ts';
  * were erased before.
  */
 export async function erasePerson(db: Database, id: string, by: Actor | null = null): Promise<boolean> {
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const [person] = await tx.$queryRaw<{ email: string }[]>`
         SELECT email FROM people WHERE id = ${id} AND erased_at IS NULL FOR UPDATE`;

@@ -33,7 +33,7 @@ const isLetIn = async (token: string) => (await verifySession(services, token, l
 const personOf = async (name: string) => (await findPerson(services, `${name}@example.com`))!;
 const anywhere = () => true;
 
-test('unlinking ends the sessions of that identity, those that tell none, and no others', async () => {
+test('unlinking ends the sessions of that identity, those that name none, and no others', async () => {
   const [old, kept, untold] = [await signIn('ada', 'a'), await signIn('ada', 'b'), await signIn('ada', 'b')];
   const bystander = await signIn('bea', 'a');
   await services.sql.query('UPDATE sessions SET identity_id = NULL WHERE id = $1', [
@@ -80,7 +80,7 @@ test('of two that a person unlinks at once, each the last for the other, one sta
   }
 });
 
-test('no session is left of whoever signs in while they are unlinked', async () => {
+test('no session is left of a person who signs in while they are unlinked', async () => {
   await signIn('eve', 'a');
   const { id } = await personOf('eve');
   for (let round = 0; round < 10; round++) {

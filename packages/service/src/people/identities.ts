@@ -3,8 +3,8 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 import type { PersonIdentity } from '../generated/client.ts';
 
 /** A subject at a provider that belongs to one person. A person can have identities at several providers. */
@@ -12,7 +12,7 @@ export type IdentityRecord = PersonIdentity;
 
 /** Lists all identities of a person, oldest first. */
 export async function listIdentities({ db }: Database, personId: string): Promise<IdentityRecord[]> {
-  return await asSystem(
+  return await withSystemScope(
     async () =>
       await db.personIdentity.findMany({
         where: { personId },
@@ -26,7 +26,7 @@ export async function findSubject(
   { db }: Database,
   { issuer, subject, email = null }: { issuer: string; subject: string; email?: string | null },
 ): Promise<string | null> {
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const known = await db.personIdentity.findFirst({ where: { issuer, subject } });
     if (known || email === null) return known?.personId ?? null;
     return (await db.person.findFirst({ where: { email: email.toLowerCase() } }))?.id ?? null;
@@ -45,7 +45,7 @@ export async function unlinkIdentity(
   isWayIn: ((issuer: string) => boolean) | null,
   by: Actor | null,
 ): Promise<boolean> {
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       // Locks all identities, so that two concurrent calls cannot remove the last two; also waits for a sign-in by one of them.
       const identities = await tx.$queryRaw<Pick<IdentityRecord, 'id' | 'issuer' | 'subject'>[]>`

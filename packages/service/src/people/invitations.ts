@@ -2,9 +2,9 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Invitation } from '../generated/client.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
@@ -21,7 +21,7 @@ import { lockIsVerified } from './verify-person.ts';
 export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 3600 };
 
 /** Maximum number of open invitations of a team. */
-const mostOpen = 500;
+const maxOpen = 500;
 
 type WithoutToken = Omit<Invitation, 'tokenHmac' | 'pepperVersion'>;
 export type InvitationRecord = Omit<WithoutToken, 'role'> & { role: Role };
@@ -54,10 +54,10 @@ export async function createInvitation(
       throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team_id' });
     }
     const open = { teamId, acceptedAt: null, revokedAt: null, expiresAt: { gt: now } };
-    if ((await tx.invitation.count({ where: open, take: mostOpen })) >= mostOpen) {
+    if ((await tx.invitation.count({ where: open, take: maxOpen })) >= maxOpen) {
       throw new GraftError(
         'too_many_invitations',
-        `The team has ${mostOpen} open invitations: revoke some, or wait until they end.`,
+        `The team has ${maxOpen} open invitations: revoke some, or wait until they end.`,
         { param: null },
       );
     }
@@ -86,19 +86,9 @@ export async function createInvitation(
 export async function listInvitations(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<InvitationRecord>> {
-  return await readPage(options, {
-    has: async (id) => await db.invitation.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.invitation.findMany({
-        where: { teamId },
-        ...withoutToken,
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: invitationOf,
-  });
+  return await listRows(db.invitation, options, { where: { teamId }, ...withoutToken }, invitationOf);
 }
 
 /** Revokes an invitation, so that its link stops working at once. Returns false if the team has no such open invitation. */
@@ -140,7 +130,7 @@ export async function acceptInvitation(
   given: { email?: string | undefined; name?: string | undefined },
 ): Promise<Accepted> {
   // Runs as the system, because the bearer belongs to no team yet.
-  return await asSystem(async () => await accept(db, token, given));
+  return await withSystemScope(async () => await accept(db, token, given));
 }
 
 /**
@@ -152,7 +142,7 @@ export async function acceptInvitationAs(
   token: string,
   personId: string,
 ): Promise<Omit<Accepted, 'key' | 'keyId'>> {
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const found = await findInvitation(db, token);
     return await inTransaction(db, async (tx) => {
       const person = await tx.person.findFirstOrThrow({ where: { id: personId } });

@@ -2,7 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { type Page, type PageOptions, readPage } from '../database/read-page.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
 import { keysMadeBy } from '../keys/revoke-api-key.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
@@ -46,7 +46,7 @@ function memberOf({ personId, role, source, createdAt, person }: Row): Member {
 export async function listMembers(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<Member>> {
   return await readPage<Row & { id: string }, Member>(options, {
     has: async (personId) => await db.membership.count({ where: { teamId, personId } }),

@@ -184,13 +184,13 @@ describe('members', () => {
     const make = async (by: Identity, personId: string | null = null) =>
       await createApiKey(services, team.id, { name: 'x', role: 'admin', personId, by });
     const own = await make(session, id);
-    const ofTeam = await make((await verifyApiKey(services, `Bearer ${own.key}`))!);
-    const further = await make((await verifyApiKey(services, `Bearer ${ofTeam.key}`))!);
+    const teamKey = await make((await verifyApiKey(services, `Bearer ${own.key}`))!);
+    const further = await make((await verifyApiKey(services, `Bearer ${teamKey.key}`))!);
     const bySession = await make(session);
     const gone = await make(session);
     await revokeApiKey(services, team.id, gone.keyId);
     const removed = (await removeMember(services, team.id, id, null))!;
-    assert.deepEqual(removed.keysLeft, [ofTeam, further, bySession].map(({ keyId }) => keyId).toSorted());
+    assert.deepEqual(removed.keysLeft, [teamKey, further, bySession].map(({ keyId }) => keyId).toSorted());
     assert.equal(await verifyApiKey(services, `Bearer ${own.key}`), null);
   });
 
@@ -257,7 +257,7 @@ describe('invitations', () => {
     assert.equal(person.email, 'open@example.com');
   });
 
-  test('whoever is a member stays what they are, and gets no key by another’s link', async () => {
+  test('a member keeps their role, and gets no key by another’s link', async () => {
     const admin = await newPerson();
     await putMember(services, team.id, admin.id, 'admin');
     const { token } = await invite({ role: 'viewer' });
@@ -304,7 +304,7 @@ describe('invitations', () => {
     });
   });
 
-  test('links end with the power of whoever made them', async () => {
+  test('links end with the power of their creator', async () => {
     for (const end of ['remove', 'demote', 'revoke'] as const) {
       const person = await newPerson();
       await putMember(services, team.id, person.id, 'admin');

@@ -3,14 +3,14 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Person } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 
 /** A person, in any number of teams. */
 export type PersonRecord = Person;
 
-const mostNameLength = 100;
+const maxNameLength = 100;
 
 /** Returns an email as it is stored and compared: in lower case. Throws GraftError `invalid_email`. */
 export function parseEmail(text: string, param = 'email'): string {
@@ -32,10 +32,10 @@ export function parseEmail(text: string, param = 'email'): string {
 export function parsePersonName(text: string): string {
   const name = text.trim();
   // Line breaks and other control characters could forge lines of a list.
-  if (name.length >= 1 && name.length <= mostNameLength && !/\p{C}/u.test(name)) return name;
+  if (name.length >= 1 && name.length <= maxNameLength && !/\p{C}/u.test(name)) return name;
   throw new GraftError(
     'invalid_person_name',
-    `Invalid 'name': 1 to ${mostNameLength} characters, none of them invisible.`,
+    `Invalid 'name': 1 to ${maxNameLength} characters, none of them invisible.`,
     { param: 'name' },
   );
 }
@@ -75,16 +75,8 @@ export async function ensurePerson(
 }
 
 /** Lists people, newest first. Throws GraftError `invalid_cursor`. */
-export async function listPeople(
-  { db }: Database,
-  options: { after?: string | undefined; limit: number },
-): Promise<Page<PersonRecord>> {
-  return await readPage(options, {
-    has: async (id) => await db.person.count({ where: { id } }),
-    read: async (page) =>
-      await db.person.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
-    toRecord: (row) => row,
-  });
+export async function listPeople({ db }: Database, options: PageOptions): Promise<Page<PersonRecord>> {
+  return await listRows(db.person, options, {}, (row) => row);
 }
 
 /** Finds a person by id or email. */

@@ -89,7 +89,7 @@ describe('embedded Postgres', { skip: available }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('first start: a database of its own on loopback, behind a password that only its owner can read', async () => {
+  test('first start: a private database on loopback, behind a password that only its owner can read', async () => {
     const postgres = await hold();
     assert.equal(postgres.adopted, false);
     await query(postgres.url('graft'), 'CREATE TABLE kept (n INT); INSERT INTO kept VALUES (1)');
@@ -143,7 +143,7 @@ describe('embedded Postgres', { skip: available }, () => {
     assert.equal(all.filter(({ adopted }) => !adopted).length, 1);
   });
 
-  test('a server left by a killed process is adopted, and its dead holder counts no more', async () => {
+  test('a server left by a killed process is adopted, and its dead holder no longer counts', async () => {
     const killed = await holdElsewhere();
     await end(killed.child, 'SIGKILL');
     assert.ok(runs(killed.pid), 'it outlives its holder');
@@ -182,7 +182,7 @@ describe('embedded Postgres', { skip: available }, () => {
     assert.equal(postgres.adopted, false);
   });
 
-  test('a port taken meanwhile is given up for another', async () => {
+  test('a port taken meanwhile is exchanged for another', async () => {
     const { port } = JSON.parse(readFileSync(path.join(folder, 'server.json'), 'utf8')) as { port: number };
     const squatter = createServer().listen(port, '127.0.0.1');
     await once(squatter, 'listening');
@@ -207,7 +207,7 @@ describe('embedded Postgres', { skip: available }, () => {
   });
 });
 
-test('a process is told from another that gets its number, and from none', () => {
+test('a process is distinguished from another that gets its number, and from none', () => {
   const own = processIdentity(process.pid)!;
   assert.ok(isRunning(own));
   assert.ok(!isRunning(`${process.pid} 12345`));

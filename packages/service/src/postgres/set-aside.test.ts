@@ -42,7 +42,7 @@ describe('root, with data below a folder that Postgres cannot enter', {
     if (cluster) rmSync(path.dirname(cluster), { recursive: true, force: true });
   });
 
-  test('a deleted data folder starts anew; its database is set aside, and one line says where', async () => {
+  test('a deleted data folder starts empty; its database is set aside, and one line says where', async () => {
     const holder = fork(fileURLToPath(new URL('testing/holder.ts', import.meta.url)), [`${data}/postgres`]);
     const [first] = (await once(holder, 'message')) as [{ pid: number; url: string }];
     const [place] = await ask<{ data_directory: string }>(first.url, 'SHOW data_directory');

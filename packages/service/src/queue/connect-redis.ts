@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Database } from '../database/database.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 
 /** Opens a connection that never waits for an unavailable or hanging Redis: its commands are rejected within two seconds. */
 export function connectRedis(url: string, onError: (error: Error) => void): Redis {
@@ -17,6 +17,6 @@ export function connectRedis(url: string, onError: (error: Error) => void): Redi
 
 /** Returns the prefix of all keys: the id of this installation in Postgres separates several Grafts on one Redis. */
 export async function redisPrefix({ db }: Pick<Database, 'db'>): Promise<string> {
-  const installation = await asSystem(() => db.installation.findFirstOrThrow());
+  const installation = await withSystemScope(() => db.installation.findFirstOrThrow());
   return `graft-${installation.id.slice(0, 8)}`;
 }

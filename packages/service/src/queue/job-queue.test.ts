@@ -86,7 +86,7 @@ for (const backend of ['postgres', 'redis'] as const) {
       assert.equal(await services.queue.depth(), 0);
     });
 
-    test('closing tells the handler and waits for it', async () => {
+    test('closing notifies the handler and waits for it', async () => {
       const steps: string[] = [];
       const consumer = await services.queue.consume(
         async (_, signal) => {

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { connectionOptions } from '../database/connection-options.ts';
 import { connectOwner } from '../database/database.ts';
-import { isRowLocked } from '../database/database-away.ts';
+import { isRowLocked } from '../database/database-unavailable.ts';
 import { grantSchema } from '../database/grant-access.ts';
 import type { PrismaClient } from '../generated/client.ts';
 import { connectRedis, redisPrefix } from './connect-redis.ts';

@@ -52,7 +52,7 @@ for (const backend of ['postgres', 'redis'] as const) {
   });
 }
 
-test('while the store is away a process counts for itself, says so once, and tells it all afterwards', async () => {
+test('without the store a process counts for itself, says so once, and sends all counts afterwards', async () => {
   const services = await openTestServices({ env: { REDIS_URL: '' } });
   const lines: { level: number; msg: string }[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });

@@ -23,9 +23,9 @@ export interface CountStore {
 }
 
 /** Maximum number of names that a process keeps in a minute; beyond that the oldest are forgotten and restart. */
-const mostNames = 50_000;
+const maxNames = 50_000;
 /** Maximum number of names sent at a time: bounds the size of a statement. */
-const mostSent = 5_000;
+const maxSent = 5_000;
 
 const minuteMs = 60_000;
 
@@ -56,8 +56,8 @@ export function openSharedCounts(
     'rate-counts',
     syncMs,
     async () => {
-      const ofMinute = current();
-      const unsent = [...ofMinute].filter(([, count]) => count.unsent > 0).slice(0, mostSent);
+      const minuteCounts = current();
+      const unsent = [...minuteCounts].filter(([, count]) => count.unsent > 0).slice(0, maxSent);
       if (unsent.length === 0) return;
       const sent = new Map(unsent.map(([name, count]) => [name, count.unsent]));
       try {
@@ -80,12 +80,12 @@ export function openSharedCounts(
   const total = (count: Count | undefined): number => (count ? count.known + count.unsent : 0);
   return {
     add: (name) => {
-      const ofMinute = current();
-      let count = ofMinute.get(name);
+      const minuteCounts = current();
+      let count = minuteCounts.get(name);
       if (!count) {
-        if (ofMinute.size >= mostNames) ofMinute.delete(ofMinute.keys().next().value!);
+        if (minuteCounts.size >= maxNames) minuteCounts.delete(minuteCounts.keys().next().value!);
         count = { known: 0, unsent: 0 };
-        ofMinute.set(name, count);
+        minuteCounts.set(name, count);
       }
       count.unsent++;
       return total(count);

@@ -39,7 +39,7 @@ const keptDays = 7;
 /** Maximum number of reports kept per team; the oldest are deleted first. A report has at most about 200 kB. */
 const keptReports = 50;
 /** Maximum number of reports per team that wait or are being computed. */
-const mostRunning = 16;
+const maxRunning = 16;
 /** Seconds after which a report that failed with a system error may be requested again. */
 const retrySeconds = 30;
 /** Maximum number of processes lost while they computed one report. */
@@ -78,10 +78,10 @@ export async function requestFileReport(
     const row = await tx.fileReport.findFirst({ where: { teamId, key } });
     if (row && counts(row)) return reportOf(row);
     const running = await tx.fileReport.count({ where: { teamId, status: 'running' } });
-    if (running >= mostRunning) {
+    if (running >= maxRunning) {
       throw new GraftError(
         'too_many_reports',
-        `This team has ${running} reports under way, and ${mostRunning} is the limit; try again when one is ready.`,
+        `This team has ${running} reports under way, and ${maxRunning} is the limit; try again when one is ready.`,
         { param: null },
       );
     }

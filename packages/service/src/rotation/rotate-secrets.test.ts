@@ -95,7 +95,7 @@ test('rotated by several at once and again: one new version, nothing stops worki
   assert.ok(!JSON.stringify(audited).includes(late.secrets.pepper.current.secret));
 });
 
-test('killed between the new version and the rows it goes on; what no version opens is counted', async () => {
+test('killed between the new version and the rows it continues; what no version opens is counted', async () => {
   const file = (version: number) => path.join(services.env.dataDir, `secrets/pepper.${version}`);
   // The state after a process is killed before it has written the first row.
   await writeFile(file(3), 'a-version-without-rows');
@@ -112,17 +112,17 @@ test('killed between the new version and the rows it goes on; what no version op
 
 test('a ring of the environment is not changed: what to set is returned, and its first version seals', async () => {
   const secret = services.secrets.pepper.current.secret;
-  const ofEnvironment = async (pepper: string, sealingKey?: string) => ({
+  const environmentWith = async (pepper: string, sealingKey?: string) => ({
     ...services,
     secrets: await loadSecrets({ ...services.env, pepper, sealingKey }),
   });
-  const one = await ofEnvironment(`3:${secret}`);
+  const one = await environmentWith(`3:${secret}`);
   const { made, toSet } = await rotateSecrets(one);
   assert.deepEqual(made, []);
   assert.deepEqual([toSet[0]!.setting, toSet[0]!.version], ['GRAFT_PEPPER', 4]);
   assert.notEqual(toSet[0]!.secret, secret);
   await assert.rejects(dropSecret(one, 'pepper', 3), { code: 'secret_version_not_found' });
-  const apart = await ofEnvironment(`3:${secret}`, '1:a-key-that-only-seals');
+  const apart = await environmentWith(`3:${secret}`, '1:a-key-that-only-seals');
   await rotateSecrets(apart);
   const row = await services.db.integration.findFirstOrThrow({ where: { teamId: team.id } });
   assert.equal(row.sealedBy, 'sealing:1');

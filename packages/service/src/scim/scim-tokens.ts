@@ -1,8 +1,8 @@
 /** Tokens of SCIM clients: created by `graft admin scim`, for the installation, not for a team. */
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 import type { ScimToken } from '../generated/client.ts';
 import {
   generateApiKey,
@@ -23,7 +23,7 @@ export async function createScimToken(
 ): Promise<{ record: ScimTokenRecord; token: string }> {
   const made = generateApiKey('scim_');
   const { hmac: secretHmac, pepperVersion } = storeSecret(db.secrets.pepper, made.secret);
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
       const expiresAt = expiresIn === undefined ? null : new Date(clock!.now.getTime() + expiresIn * 1000);
@@ -39,7 +39,7 @@ export async function createScimToken(
 
 /** Lists at most a thousand tokens, newest first, without their secrets, which are not stored. */
 export async function listScimTokens({ db }: Database): Promise<ScimTokenRecord[]> {
-  return await asSystem(
+  return await withSystemScope(
     async () =>
       await db.scimToken.findMany({
         omit: { secretHmac: true },
@@ -51,7 +51,7 @@ export async function listScimTokens({ db }: Database): Promise<ScimTokenRecord[
 
 /** Revokes a token at once. Returns false if there is no such valid token. */
 export async function revokeScimToken(db: Database, id: string): Promise<boolean> {
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const count = await tx.$executeRaw`
         UPDATE scim_tokens SET revoked_at = now() WHERE id = ${id} AND revoked_at IS NULL`;
@@ -69,7 +69,7 @@ export async function verifyScimToken(
 ): Promise<string | null> {
   const parsed = parseScimToken(/^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '');
   if (!parsed) return null;
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const { rows } = await db.sql.query<{ hmac: Buffer; pepperVersion: number }>(
       `SELECT secret_hmac AS hmac, pepper_version AS "pepperVersion" FROM scim_tokens
        WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`,

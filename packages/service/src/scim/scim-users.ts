@@ -6,8 +6,8 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, json, type Transaction } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 import type { ScimUser as Row } from '../generated/client.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
 import { verifyPerson } from '../people/verify-person.ts';
@@ -57,7 +57,7 @@ export async function listScimUsers(
   filter: ScimFilter | null,
   { offset, limit }: { offset: number; limit: number },
 ): Promise<{ users: ScimUser[]; total: number }> {
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const where = whereOf(filter);
     const total = await db.scimUser.count({ where });
     const orderBy = [{ createdAt: 'asc' as const }, { personId: 'asc' as const }];
@@ -68,7 +68,7 @@ export async function listScimUsers(
 
 /** Null: the provider manages no such person. */
 export async function getScimUser({ db }: Database, id: string): Promise<ScimUser | null> {
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const row = await db.scimUser.findFirst({ where: { personId: id } });
     return row && userOf(row);
   });
@@ -80,7 +80,7 @@ export async function getScimUser({ db }: Database, id: string): Promise<ScimUse
  */
 export async function createScimUser(db: Database, input: ScimUserInput, by: Actor): Promise<ScimUser> {
   const email = emailOf(input);
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const { person, isNew } = await ensurePerson(tx, {
         email,
@@ -110,7 +110,7 @@ export async function updateScimUser(
   change: (before: ScimUser) => ScimUserInput,
   by: Actor,
 ): Promise<ScimUser | null> {
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const locked = await tx.$queryRaw<
         object[]
@@ -134,7 +134,7 @@ export async function updateScimUser(
 
 /** Deactivates a user permanently, and revokes their keys. Returns false if the provider manages no such person. */
 export async function deleteScimUser(db: Database, id: string, by: Actor): Promise<boolean> {
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const { count } = await tx.scimUser.deleteMany({ where: { personId: id } });
       if (count === 0) return false;

@@ -6,7 +6,7 @@
 import { GraftError } from '@graft/peft-core/config';
 
 /** Maximum number of versions in a setting or file: old versions should be dropped. */
-const mostVersions = 8;
+const maxVersions = 8;
 /** Milliseconds for which a process uses the versions that it has read. */
 const freshMs = 5_000;
 
@@ -27,7 +27,7 @@ export function parseRing(text: string): SecretVersion[] | null {
   });
   const known = versions.filter((entry) => entry !== null);
   const distinct = new Set(known.map(({ version }) => version)).size;
-  return known.length === versions.length && distinct === known.length && known.length <= mostVersions
+  return known.length === versions.length && distinct === known.length && known.length <= maxVersions
     ? known
     : null;
 }

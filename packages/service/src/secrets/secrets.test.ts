@@ -44,7 +44,7 @@ test('the environment wins and leaves the files alone', async () => {
   assert.equal(await readFile(path.join(dataDir, 'secrets/pepper'), 'utf8'), before);
 });
 
-test('a running process follows the file of its ring, and keeps what it has where the file is away', async () => {
+test('a running process follows the file of its ring, and keeps what it has where the file is missing', async () => {
   const env = loadServiceEnv({ GRAFT_DATA_DIR: dataDir });
   const { pepper } = await loadSecrets(env);
   const file = (name: string) => path.join(dataDir, 'secrets', name);

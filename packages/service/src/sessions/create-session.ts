@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 import { type KeyLapse, keyLapsed, verifyKey } from '../keys/verify-api-key.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -28,7 +28,7 @@ export interface NewSession {
 }
 
 /** Maximum number of sessions of a person or key; a new session ends the oldest. */
-const mostSessions = 50;
+const maxSessions = 50;
 
 /** Owner of a new session, and how it was created. */
 export interface SessionOwner {
@@ -60,7 +60,7 @@ export async function createKeySession(
   if (found.kind === 'lapsed') throw keyLapsed(limits);
   const by = found.kind === 'team' ? found.identity : found.operator;
   const owner = found.kind === 'team' ? { apiKeyId: by.keyId! } : { operatorKeyId: by.keyId! };
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const now = await databaseTime(db);
     return await inTransaction(db, async (tx) => {
       const { seconds, operator } = limits;
@@ -121,7 +121,7 @@ async function endOldest(tx: Transaction, owner: Omit<SessionOwner, 'userAgent'>
       SELECT id FROM sessions
       WHERE ended_at IS NULL AND expires_at > now()
         AND (person_id = ${personId} OR api_key_id = ${apiKeyId} OR operator_key_id = ${operatorKeyId})
-      ORDER BY created_at DESC, id DESC OFFSET ${mostSessions})`;
+      ORDER BY created_at DESC, id DESC OFFSET ${maxSessions})`;
 }
 
 /** Returns a printable user agent, by which people recognise the browser in a list. */

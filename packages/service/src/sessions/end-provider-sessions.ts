@@ -2,8 +2,8 @@ import { GraftError } from '@graft/peft-core/config';
 import { graftItself } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 
 /** A verified logout token of a provider. At least one of `subject` and `providerSession` is not null. */
 export interface ProviderLogout {
@@ -24,7 +24,7 @@ export interface ProviderLogout {
  */
 export async function endProviderSessions(db: Database, logout: ProviderLogout): Promise<number> {
   const { issuer, subject, providerSession, tokenId, expiresAt } = logout;
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const { count } = await tx.logoutToken.createMany({
         data: { issuer, tokenId, expiresAt },

@@ -1,8 +1,8 @@
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { parseSessionToken } from '../secrets/api-key.ts';
 import type { SessionLimits } from './create-session.ts';
 
@@ -36,51 +36,41 @@ const whereOf = (holder: SessionHolder) =>
 export async function listSessions(
   { db }: Database,
   holder: SessionHolder,
-  {
-    idleSeconds,
-    ...options
-  }: { after?: string | undefined; limit: number } & Pick<SessionLimits, 'idleSeconds'>,
+  { idleSeconds, ...options }: PageOptions & Pick<SessionLimits, 'idleSeconds'>,
 ): Promise<Page<SessionRecord>> {
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const [clock] = await db.$queryRaw<{ now: Date }[]>`SELECT now()`;
     const now = clock!.now;
     const idleSince = new Date(now.getTime() - idleSeconds * 1000);
     const where = {
       AND: [whereOf(holder), { endedAt: null, expiresAt: { gt: now }, lastUsedAt: { gt: idleSince } }],
     };
-    return await readPage(options, {
-      has: async (id) => await db.session.count({ where: { AND: [where, { id }] } }),
-      read: async (page) =>
-        await db.session.findMany({
-          where,
-          omit: {
-            secretHmac: true,
-            pepperVersion: true,
-            flowId: true,
-            identityId: true,
-            providerSessionId: true,
-            authenticatedAt: true,
-            operatorUsedAt: true,
-          },
-          orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-          ...page,
-        }),
-      toRecord: ({ id, apiKeyId, operatorKeyId, userAgent, createdAt, lastUsedAt, expiresAt, personId }) => ({
-        id,
-        userAgent,
-        createdAt,
-        lastUsedAt,
-        expiresAt,
+    const select = {
+      id: true,
+      userAgent: true,
+      createdAt: true,
+      lastUsedAt: true,
+      expiresAt: true,
+      apiKeyId: true,
+      operatorKeyId: true,
+      personId: true,
+    };
+    return await listRows(
+      db.session,
+      options,
+      { where, select },
+      ({ apiKeyId, operatorKeyId, personId, ...row }) => ({
+        ...row,
         method: personId === null ? ('key' as const) : ('oidc' as const),
         keyId: apiKeyId ?? operatorKeyId,
       }),
-    });
+    );
   });
 }
 
 /** Ends one of the sessions, or with null all of them, at once on every process. Returns the number of ended sessions. */
 export async function endSessions(db: Database, holder: SessionHolder, id: string | null): Promise<number> {
-  return await asSystem(async () =>
+  return await withSystemScope(async () =>
     inTransaction(db, async (tx) => {
       const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
       const { count } = await tx.session.updateMany({
@@ -100,14 +90,14 @@ export async function endSessions(db: Database, holder: SessionHolder, id: strin
 export async function endSession({ db }: Database, token: string): Promise<void> {
   const id = parseSessionToken(token)?.keyId;
   if (id === undefined) return;
-  await asSystem(async () => {
+  await withSystemScope(async () => {
     await db.$executeRaw`UPDATE sessions SET ended_at = now() WHERE id = ${id} AND ended_at IS NULL`;
   });
 }
 
 /** Sets the team in which a person's session works. */
 export async function chooseTeam({ db }: Database, sessionId: string, teamId: string): Promise<void> {
-  await asSystem(async () => {
+  await withSystemScope(async () => {
     await db.session.updateMany({ where: { id: sessionId }, data: { chosenTeamId: teamId } });
   });
 }

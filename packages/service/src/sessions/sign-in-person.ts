@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
 import { newId } from '../ids.ts';
 import { hasRole, type Role } from '../keys/roles.ts';
 import { syncMembership } from '../people/memberships.ts';
@@ -45,7 +45,7 @@ export async function signInPerson(
   options: SessionLimits & { flowId: string; team: string | null; userAgent: string | undefined },
 ): Promise<NewSession> {
   // Runs as the system, because a person who signs in belongs to no team yet.
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const { personId, identityId } = await inTransaction(db, async (tx) => {
       const linked = await findOrLink(tx, vouched);
       await tx.$executeRaw`UPDATE people SET signed_in_at = now() WHERE id = ${linked.personId}`;
@@ -232,7 +232,7 @@ export async function listTeamsOfPerson(
   { db }: Database,
   personId: string,
 ): Promise<{ id: string; name: string; role: Role }[]> {
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const rows = await db.membership.findMany({
       where: { personId, team: { deletedAt: null } },
       include: { team: { select: { name: true } } },

@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { type Role, smallerRole } from '../keys/roles.ts';
 import { readLimit } from '../keys/scopes.ts';
 import { type Identity, isLapsed, type Operator } from '../keys/verify-api-key.ts';
@@ -84,7 +84,7 @@ export async function verifySession(
 ): Promise<VerifiedSession | null> {
   const parsed = parseSessionToken(token);
   if (!parsed) return null;
-  return await asSystem(async () => {
+  return await withSystemScope(async () => {
     const { rows } = await db.sql.query<Row>(
       `SELECT s.id, s.secret_hmac AS hmac, s.pepper_version AS "pepperVersion", s.expires_at AS "expiresAt", p.id AS "personId",
          coalesce(p.is_operator, false) AS "isOperator", t.id AS "teamId", t.name AS "teamName", m.role AS "personsRole",

@@ -23,7 +23,7 @@ export function newArtifactName(digest: string): string {
 }
 
 /** Returns when an object was created; null for an old name without a time. */
-export function madeAt(name: string): Date | null {
+export function createdAtOf(name: string): Date | null {
   const seconds = /-([0-9a-f]{8})$/.exec(name)?.[1];
   return seconds === undefined ? null : new Date(Number.parseInt(seconds, 16) * 1000);
 }

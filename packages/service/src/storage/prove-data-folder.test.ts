@@ -27,7 +27,7 @@ const make = async (name: string) => {
   return made;
 };
 
-test('of processes that open folders at once, those in one folder go on and the others are told', async () => {
+test('of processes that open folders at once, those in one folder continue and the others get an error', async () => {
   const folders = await Promise.all(['a', 'b', 'c'].map(make));
   const looks = folders.flatMap((root) => [root, root, root]);
   const told = await Promise.allSettled(looks.map((root) => checkDataFolderMark(services, root)));

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { dataFolder } from '../data-folder/data-folder.ts';
 import { readOrMake, readText } from '../data-folder/write-once.ts';
 import type { Database } from '../database/database.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import type { ServiceEnv } from '../environment/env.ts';
 import { fsyncFolder } from './disk/fsync-folder.ts';
 
@@ -43,7 +43,7 @@ export async function checkOwnDataFolder({
   env,
 }: Pick<Database, 'db'> & { env: Pick<ServiceEnv, 'artifactsUrl' | 'dataDir'> }): Promise<void> {
   if (env.artifactsUrl !== undefined) return;
-  await asSystem(async () => await checkDataFolderMark({ db }, env.dataDir));
+  await withSystemScope(async () => await checkDataFolderMark({ db }, env.dataDir));
 }
 
 /** Writes, syncs, renames and reads back a small file, and checks for `minFreeBytes` of free space. Throws an Error for the operator. */
@@ -73,7 +73,7 @@ export async function probeDataFolder(
   const { bavail, bsize } = await statfs(root);
   if (bavail * bsize >= minFreeBytes) return;
   throw new Error(
-    `The data folder ${root} has ${gibibytes(bavail * bsize)} of free space, less than the ${gibibytes(minFreeBytes)} of GRAFT_MIN_FREE_BYTES: make room.`,
+    `The data folder ${root} has ${gibibytes(bavail * bsize)} of free space, less than the ${gibibytes(minFreeBytes)} of GRAFT_MIN_FREE_BYTES: free some space.`,
   );
 }
 

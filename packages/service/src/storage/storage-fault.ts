@@ -7,25 +7,25 @@ const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const away = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'EROFS']);
 
 /** Converts an error to GraftError `storage_full` or `storage_away` if it means that; otherwise returns it. Messages contain no path. */
-export function asStorageFault(error: unknown): unknown {
+export function toStorageFault(error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof GraftError || typeof code !== 'string') return error;
   if (full.has(code)) return storageFull(error);
-  return away.has(code) ? storageAway(error) : error;
+  return away.has(code) ? storageUnavailable(error) : error;
 }
 
 export function storageFull(cause: unknown): GraftError {
-  const message = 'The storage of this server is full; nothing was stored. Its operator must make room.';
+  const message = 'The storage of this server is full; nothing was stored. Its operator must free space.';
   return new GraftError('storage_full', message, { fault: 'environment', cause });
 }
 
-export function storageAway(cause: unknown): GraftError {
+export function storageUnavailable(cause: unknown): GraftError {
   const message = 'The storage of this server cannot be reached for the moment; try again.';
   return new GraftError('storage_away', message, { fault: 'environment', cause });
 }
 
 /** Returns whether the store is unavailable or full: no caller is at fault, and a later retry may succeed. */
-export function isStorageAway(error: unknown): boolean {
+export function isStorageUnavailable(error: unknown): boolean {
   return error instanceof GraftError && (error.code === 'storage_away' || error.code === 'storage_full');
 }
 
@@ -35,7 +35,7 @@ export async function whenStorageIsBack<T>(signal: AbortSignal, work: () => Prom
     try {
       return await work();
     } catch (error) {
-      if (!isStorageAway(error)) throw error;
+      if (!isStorageUnavailable(error)) throw error;
       await sleep(1000, undefined, { signal });
     }
   }
@@ -71,6 +71,6 @@ export async function onStorage<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw asStorageFault(error);
+    throw toStorageFault(error);
   }
 }

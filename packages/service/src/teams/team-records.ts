@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Team as TeamRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 
@@ -13,7 +13,7 @@ export interface Team {
   name: string;
   /** Maximum number of jobs that are dispatched or running. */
   runningLimit: number;
-  /** Weight by which the machines are shared among the teams that have work: 1 to `mostWeight`. */
+  /** Weight by which the machines are shared among the teams that have work: 1 to `maxWeight`. */
   weight: number;
   createdAt: Date;
 }
@@ -50,8 +50,8 @@ export async function createTeam(
 }
 
 /** Upper bound of a team's limit of running jobs; a larger one is a mistake. */
-export const mostRunning = 10_000;
-export const mostWeight = 1000;
+export const maxRunning = 10_000;
+export const maxWeight = 1000;
 
 /** Changes a team. Null: no such team. */
 export async function updateTeam(
@@ -79,16 +79,8 @@ const teamOf = ({ deletedAt: _, ...team }: TeamRow): Team => team;
 const living = { deletedAt: null };
 
 /** Reads a page of teams, newest first. Throws GraftError `invalid_cursor`. */
-export async function readTeams(
-  { db }: Database,
-  options: { after?: string | undefined; limit: number },
-): Promise<Page<Team>> {
-  return await readPage(options, {
-    has: async (id) => await db.team.count({ where: { ...living, id } }),
-    read: async (page) =>
-      await db.team.findMany({ where: living, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
-    toRecord: teamOf,
-  });
+export async function readTeams({ db }: Database, options: PageOptions): Promise<Page<Team>> {
+  return await listRows(db.team, options, { where: living }, teamOf);
 }
 
 /** Finds a team by id or name. */

@@ -48,7 +48,7 @@ export function limitsJobs(quota: TeamQuota | null): quota is TeamQuota {
 }
 
 /** Throws QuotaExceeded if the team may not create another job. Call in a transaction of `inQuota`. */
-export async function admitJob(tx: Transaction, teamId: string, quota: TeamQuota): Promise<void> {
+export async function checkJobCount(tx: Transaction, teamId: string, quota: TeamQuota): Promise<void> {
   const { queuedJobs: most, tokensPerMonth: tokens } = quota;
   const [use] = await tx.$queryRaw<QuotaUse[]>(
     useOf(teamId, { jobs: most !== null, tokens: tokens !== null }),
@@ -96,7 +96,7 @@ function monthIsOver(use: QuotaUse, most: number, wanted?: number): QuotaExceede
 }
 
 /** Throws QuotaExceeded if the team may not store `bytes` more. Call in a transaction of `inQuota`. */
-export async function admitBytes(
+export async function checkByteQuota(
   tx: Pick<Transaction, '$queryRaw'>,
   teamId: string,
   quota: TeamQuota,
@@ -107,7 +107,7 @@ export async function admitBytes(
   const [use] = await tx.$queryRaw<QuotaUse[]>(useOf(teamId, { bytes: true }));
   if (use!.storedBytes + bytes <= most) return;
   throw new QuotaExceeded(
-    `Quota of stored bytes: files, uploads and adapters of this team have ${use!.storedBytes}, ${bytes} more were to come, and ${most} is the limit. Delete some to make room.`,
+    `Quota of stored bytes: files, uploads and adapters of this team have ${use!.storedBytes}, ${bytes} more are expected, and ${most} is the limit. Delete some to free space.`,
     { frees: null },
   );
 }
@@ -126,7 +126,7 @@ export interface IncomingBytes {
 }
 
 /** Properties of a job that a quota may limit before its files are read. */
-interface AskedOfJob {
+interface QuotaJob {
   model: string;
   peft: PeftConfig;
   /** Null while unknown. */
@@ -134,7 +134,7 @@ interface AskedOfJob {
 }
 
 /** Checks a job against the quota. Throws GraftError `model_not_permitted`, `method_not_permitted`, QuotaExceeded. */
-export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLength }: AskedOfJob): void {
+export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLength }: QuotaJob): void {
   if (!quota) return;
   const { models, methods, maxRank } = quota;
   if (!allowsModel(models, model)) {

@@ -83,7 +83,7 @@ export async function releaseClaim({ db }: Database, claim: UploadClaim): Promis
 
 /**
  * Changes the state from pending to completed, and inserts the file's row in the same transaction. Null: the claim is lost. After an error
- * for which `isDatabaseAway` holds, the outcome is unknown; completing again finds it.
+ * for which `isDatabaseUnavailable` holds, the outcome is unknown; completing again finds it.
  */
 export async function finishUpload(
   db: Database & { files: FileStore },

@@ -1,10 +1,10 @@
 /** Incoming bytes: they count towards a team's quota of stored bytes as soon as they occupy a disk. */
 import type { Database, Transaction } from '../database/database.ts';
-import { asTeam } from '../database/on-behalf-of.ts';
+import { withTeamScope } from '../database/database-scope.ts';
 import { randomText } from '../ids.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { admitBytes, inQuota, QuotaExceeded } from '../teams/within-quota.ts';
+import { checkByteQuota, inQuota, QuotaExceeded } from '../teams/within-quota.ts';
 import { changeUpload } from './upload-records.ts';
 
 /** Seconds for which bytes of a process that died still count. */
@@ -29,7 +29,7 @@ export async function receiveBytes(db: Database, teamId: string, announced: numb
     // Read again, because the operator may have changed the quota.
     const quota = await readQuota(db, teamId);
     return await inQuota(db, teamId, true, async (tx) => {
-      if (quota) await admitBytes(tx, teamId, quota, more);
+      if (quota) await checkByteQuota(tx, teamId, quota, more);
       await count(tx);
       return true;
     });
@@ -88,7 +88,7 @@ function openIncoming(
         ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, expires_at = excluded.expires_at`;
     };
     // Bytes arrive in socket callbacks, which do not run for a team.
-    const taken = await asTeam(teamId, () => admit(total - counted, insert));
+    const taken = await withTeamScope(teamId, () => admit(total - counted, insert));
     if (taken) counted = total;
     return taken;
   };
@@ -100,7 +100,7 @@ function openIncoming(
   };
   // If a renewal fails while Postgres is unavailable, a later one succeeds.
   const renewal = setInterval(
-    () => void asTeam(teamId, renew).catch(() => {}),
+    () => void withTeamScope(teamId, renew).catch(() => {}),
     (leaseSeconds * 1000) / 3,
   ).unref();
   return {
@@ -116,7 +116,9 @@ function openIncoming(
     end: async () => {
       clearInterval(renewal);
       // While Postgres is unavailable the lease simply expires.
-      await asTeam(teamId, () => db.incomingBytes.deleteMany({ where: { teamId, id } })).catch(() => {});
+      await withTeamScope(teamId, () => db.incomingBytes.deleteMany({ where: { teamId, id } })).catch(
+        () => {},
+      );
     },
   };
 }

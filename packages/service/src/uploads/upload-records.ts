@@ -3,14 +3,14 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
-import { admitBytes, type IncomingBytes, inQuota } from '../teams/within-quota.ts';
-import { mostParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
+import { checkByteQuota, type IncomingBytes, inQuota } from '../teams/within-quota.ts';
+import { maxParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
   keyId: string | null;
@@ -42,7 +42,7 @@ export async function createUpload(
         { param: null },
       );
     }
-    if (quota) await admitBytes(tx, teamId, quota, bytes);
+    if (quota) await checkByteQuota(tx, teamId, quota, bytes);
     const id = newId('upload');
     await tx.$executeRaw`
       INSERT INTO uploads (id, team_id, key_id, filename, purpose, mime_type, bytes, remaining_bytes, expires_at)
@@ -62,20 +62,12 @@ export async function getUpload({ db }: Database, teamId: string, id: string): P
 export async function listUploads(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number; status?: Upload['status'] | undefined },
+  options: PageOptions & { status?: Upload['status'] | undefined },
 ): Promise<Page<Upload>> {
   const { status } = options;
-  const expiresAt = status === 'pending' ? { expiresAt: { gt: new Date() } } : {};
-  return await readPage(options, {
-    has: async (id) => await db.upload.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.upload.findMany({
-        where: { teamId, ...(status === undefined ? {} : { status, ...expiresAt }) },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: uploadOf,
-  });
+  const open = status === 'pending' ? { expiresAt: { gt: new Date() } } : {};
+  const filter = status === undefined ? {} : { status, ...open };
+  return await listRows(db.upload, options, { where: { teamId }, filter }, uploadOf);
 }
 
 /** Lists parts in the order in which they were received. Throws GraftError `invalid_cursor`. */
@@ -83,18 +75,14 @@ export async function listParts(
   { db }: Database,
   teamId: string,
   uploadId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<UploadPart>> {
-  return await readPage(options, {
-    has: async (id) => await db.uploadPart.count({ where: { teamId, uploadId, id } }),
-    read: async (page) =>
-      await db.uploadPart.findMany({
-        where: { teamId, uploadId },
-        orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-        ...page,
-      }),
-    toRecord: partOf,
-  });
+  return await listRows(
+    db.uploadPart,
+    options,
+    { where: { teamId, uploadId }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] },
+    partOf,
+  );
 }
 
 /**
@@ -125,10 +113,10 @@ export async function addPart(
         { param: 'data' },
       );
     }
-    if (upload.partCount >= mostParts) {
+    if (upload.partCount >= maxParts) {
       throw new GraftError(
         'too_many_parts',
-        `An upload has at most ${mostParts} parts; create another one and send larger parts.`,
+        `An upload has at most ${maxParts} parts; create another one and send larger parts.`,
         { param: 'data' },
       );
     }

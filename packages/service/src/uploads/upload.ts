@@ -37,9 +37,9 @@ export interface UploadPart {
 }
 
 /** Maximum bytes of a part, as in OpenAI's API. */
-export const mostPartBytes = 64 * 2 ** 20;
+export const maxPartBytes = 64 * 2 ** 20;
 /** Maximum number of parts: allows 512 MiB in parts of half a megabyte. */
-export const mostParts = 1000;
+export const maxParts = 1000;
 
 type Row = Omit<UploadRow, 'keyId' | 'completedWith' | 'finishedAt'>;
 

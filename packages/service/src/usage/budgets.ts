@@ -5,7 +5,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
-import { tellOutbox } from '../webhooks/tell-outbox.ts';
+import { enqueueOutboxEvent } from '../webhooks/enqueue-outbox-event.ts';
 import { readCost } from './read-usage.ts';
 import { monthOf } from './usage.ts';
 
@@ -118,7 +118,7 @@ async function tell(
       skipDuplicates: true,
     });
     if (count === 0) return false;
-    await tellOutbox(tx, { teamId, id: teamId }, `budget.${level}`);
+    await enqueueOutboxEvent(tx, { teamId, id: teamId }, `budget.${level}`);
     const { monthly, spent, stops } = budget;
     const detail = { monthly, spent, stops, resets_at: budget.resetsAt.toISOString() };
     await insertAudit(tx, teamId, graftItself, { action: `budget.${level}`, target: teamId, detail });

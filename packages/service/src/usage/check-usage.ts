@@ -13,13 +13,13 @@ export interface UsageDifference {
 }
 
 /** Maximum number of differences that a check reports. */
-export const mostDifferences = 1000;
+export const maxDifferences = 1000;
 
 /**
  * Compares the ledger with the rows that it counts, for all teams, in one snapshot: the tokens of every ended job with its entries, and
  * those of a succeeded job with its metrics; the seconds of every ended attempt; the bytes of every existing file, part, version and
  * kept checkpoint, and that deleted ones have none. Exact to the token, the millisecond and the byte. Reads all rows: for the operator.
- * Returns the first `mostDifferences`; an empty list if they agree.
+ * Returns the first `maxDifferences`; an empty list if they agree.
  */
 export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageDifference[]> {
   const { rows } = await sql.query<UsageDifference>(
@@ -39,7 +39,7 @@ export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageD
      ), difference AS (
        SELECT team_id, kind, subject, counted.quantity AS counted, coalesce(entered.quantity, 0) AS entered
        FROM counted FULL JOIN entered USING (team_id, kind, subject)
-       -- Of a team that was deleted the jobs are gone, and what they used stays. Bytes go with their rows.
+       -- The jobs of a deleted team are gone, and their usage stays. Bytes are removed with their rows.
        WHERE coalesce(is_over, true) AND coalesce(counted.quantity, 0) <> coalesce(entered.quantity, 0)
          AND (counted.quantity IS NOT NULL OR kind = 'stored_bytes'
            OR EXISTS (SELECT 1 FROM teams WHERE teams.id = team_id AND deleted_at IS NULL))
@@ -51,7 +51,7 @@ export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageD
        WHERE state = 'succeeded' AND last.tokens <> trained_tokens
      )
      SELECT team_id AS "teamId", kind, subject, counted::float8, entered::float8 FROM difference
-     ORDER BY team_id, kind, subject LIMIT ${mostDifferences}`,
+     ORDER BY team_id, kind, subject LIMIT ${maxDifferences}`,
   );
   return rows;
 }

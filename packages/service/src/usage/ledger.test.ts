@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { publishUpload } from '../adapters/publish-upload.ts';
-import { asTeam } from '../database/on-behalf-of.ts';
+import { withTeamScope } from '../database/database-scope.ts';
 import { createFile, deleteFile } from '../files/file-records.ts';
 import { type Job, type Lease, leaseOf } from '../jobs/job.ts';
 import { recordMetrics } from '../jobs/leases/job-metrics.ts';
@@ -145,7 +145,7 @@ describe('a job', () => {
     assert.equal((await sums('trained_tokens'))[job.id], 400);
   });
 
-  test('that is cancelled or fails counts what it came to; one that never trained counts nothing', async () => {
+  test('that is cancelled or fails counts what it used; one that never trained counts nothing', async () => {
     const cancelled = await createTestJob(services, team, 'running');
     await recordMetrics(services, leaseOf(cancelled), series(1, 3));
     await cancelJob(services, team.id, cancelled.id, { keyId: 'key-test' });
@@ -191,7 +191,7 @@ describe('stored bytes', () => {
   });
 
   test('come with files, parts and versions, and go with them, under the key that brought them', async () => {
-    await asTeam(team.id, async () => {
+    await withTeamScope(team.id, async () => {
       const file = await createFile(fenced, team.id, newFile('one', 1000));
       assert.equal((await sums('stored_bytes'))[file.id], 1000);
       assert.ok(await deleteFile(fenced, team.id, file.id, { keyId: 'key-test' }));
@@ -264,7 +264,7 @@ describe('the ledger', () => {
     ])
       await assert.rejects(services.sql.query(text), { code: 'GU001' }, text);
     const stranger = await createTestTeam(services);
-    await asTeam(stranger.id, async () => {
+    await withTeamScope(stranger.id, async () => {
       const { rows } = await fenced.sql.query('SELECT DISTINCT team_id FROM usage_ledger');
       assert.deepEqual(rows, [{ team_id: stranger.id }]);
       const entry = `INSERT INTO usage_ledger (team_id, kind, quantity, subject) VALUES ($1, 'input_tokens', 1, 'x')`;

@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { UsagePrice as PriceRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import { dayOf, priceUnits, type UsageKind } from './usage.ts';
@@ -35,7 +35,7 @@ const priceOf = ({ price, kind, ...columns }: PriceRow): UsagePrice => ({
 });
 
 /** Maximum number of prices, enough for a year of daily changes. Every sum reads all of them. */
-export const mostPrices = 1000;
+export const maxPrices = 1000;
 
 /**
  * Sets the price of a unit from a time on, until the next price of the same kind and model; replaces a price of the same time. Earlier
@@ -63,10 +63,10 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
     const of = { kind, model, validFrom };
     const { count } = await tx.usagePrice.updateMany({ where: of, data: { price } });
     if (count === 0) {
-      if ((await tx.usagePrice.count()) >= mostPrices) {
+      if ((await tx.usagePrice.count()) >= maxPrices) {
         throw new GraftError(
           'invalid_price',
-          `There are ${mostPrices} prices, and no more are kept: remove old ones.`,
+          `There are ${maxPrices} prices, which is the limit: remove old ones.`,
           {
             param: null,
           },
@@ -82,16 +82,8 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
 }
 
 /** Lists prices, newest first. Throws GraftError `invalid_cursor`. */
-export async function listPrices(
-  { db }: Database,
-  options: { after?: string | undefined; limit: number },
-): Promise<Page<UsagePrice>> {
-  return await readPage(options, {
-    has: async (id) => await db.usagePrice.count({ where: { id } }),
-    read: async (page) =>
-      await db.usagePrice.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
-    toRecord: priceOf,
-  });
+export async function listPrices({ db }: Database, options: PageOptions): Promise<Page<UsagePrice>> {
+  return await listRows(db.usagePrice, options, {}, priceOf);
 }
 
 /** Removes a price; the previous price then applies to its period. False if there is no such price. */

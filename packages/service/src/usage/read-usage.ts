@@ -52,13 +52,13 @@ export interface UsageQuery {
 }
 
 /** Maximum days per query, and days and results per page: they bound the cost of a request. */
-export const mostUsageDays = 366;
-export const mostPageDays = 31;
-export const mostPageResults = 1000;
+export const maxUsageDays = 366;
+export const maxPageDays = 31;
+export const maxPageResults = 1000;
 
 /**
  * Returns the usage of a team, or with null of every team: one bucket per UTC day that the range touches. A page has `days` buckets, or
- * fewer if they hold more than `mostPageResults` results; the rest of a day is then on the next page. Only `team` groups by team. For all
+ * fewer if they hold more than `maxPageResults` results; the rest of a day is then on the next page. Only `team` groups by team. For all
  * teams, models are base models, because the names of fine-tuned models belong to their teams. Throws GraftError `invalid_value`,
  * `invalid_cursor`.
  */
@@ -77,7 +77,7 @@ export async function readUsage(
     from < until
       ? await readRows(sql, teamId, { groups, from, until, after: cursor?.after, onlyTeam: query.onlyTeam })
       : [];
-  const shown = rows.slice(0, mostPageResults);
+  const shown = rows.slice(0, maxPageResults);
   const isCut = rows.length > shown.length;
   const last = shown.at(-1);
   const lastDay = isCut ? last!.day * 1000 : until.getTime() - 1;
@@ -100,7 +100,7 @@ export async function readCost(
   teamId: string,
   { start, end }: { start: Date; end: Date },
 ): Promise<number> {
-  const { buckets } = await readUsage(db, teamId, { start, end, groupBy: [], days: mostPageDays });
+  const { buckets } = await readUsage(db, teamId, { start, end, groupBy: [], days: maxPageDays });
   return buckets.flatMap(({ results }) => results).reduce((sum, { cost }) => sum + cost, 0);
 }
 
@@ -108,10 +108,10 @@ function rangeOf({ start, end }: Pick<UsageQuery, 'start' | 'end'>): { first: Da
   const first = dayOf(start);
   if (end <= start)
     throw new GraftError('invalid_value', 'end_time lies before start_time.', { param: 'end_time' });
-  if (end.getTime() - first.getTime() > mostUsageDays * daySeconds * 1000) {
+  if (end.getTime() - first.getTime() > maxUsageDays * daySeconds * 1000) {
     throw new GraftError(
       'invalid_value',
-      `One query reads ${mostUsageDays} days at the most; ask for a shorter range.`,
+      `One query reads ${maxUsageDays} days at the most; ask for a shorter range.`,
       {
         param: 'start_time',
       },
@@ -279,7 +279,7 @@ async function readRows(
        ${['trained_tokens', 'device_seconds', 'input_tokens', 'output_tokens'].map((kind) => `sum(quantity) FILTER (WHERE by_kind = '${kind}')`).join(', ')},
        sum(entries) FILTER (WHERE by_kind = 'output_tokens'), sum(held), sum(byte_days) / 1073741824, sum(cost)
      ]::float8[] AS use
-     FROM used ${beyond} GROUP BY day${by} ORDER BY day${by} LIMIT ${mostPageResults + 1}`,
+     FROM used ${beyond} GROUP BY day${by} ORDER BY day${by} LIMIT ${maxPageResults + 1}`,
     values,
   );
   return rows.map((row) => ({ ...row, use: row.use.map((value) => value ?? 0) }));

@@ -3,9 +3,9 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
+import { enqueueOutboxEvent } from './enqueue-outbox-event.ts';
 import { takeSend } from './take-send.ts';
-import { tellOutbox } from './tell-outbox.ts';
 import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
 
 /** Seconds from an event, or from its resending, until its delivery fails. */
@@ -16,19 +16,15 @@ export async function listDeliveries(
   { db }: Database,
   teamId: string,
   endpointId: string,
-  options: { status?: DeliveryStatus | undefined; after?: string | undefined; limit: number },
+  options: PageOptions & { status?: DeliveryStatus | undefined },
 ): Promise<Page<WebhookDelivery>> {
   const { status } = options;
-  return await readPage(options, {
-    has: async (id) => await db.webhookDelivery.count({ where: { teamId, endpointId, id } }),
-    read: async (page) =>
-      await db.webhookDelivery.findMany({
-        where: { teamId, endpointId, ...(status && { status }) },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: deliveryOf,
-  });
+  return await listRows(
+    db.webhookDelivery,
+    options,
+    { where: { teamId, endpointId }, filter: { ...(status && { status }) } },
+    deliveryOf,
+  );
 }
 
 /**
@@ -83,7 +79,7 @@ export async function testWebhook(
       throw new GraftError('webhook_disabled', 'The endpoint is disabled: enable it first.', { param: null });
     }
     await takeSend(tx, teamId, id);
-    const { eventId } = await tellOutbox(tx, { teamId, id }, testEvent);
+    const { eventId } = await enqueueOutboxEvent(tx, { teamId, id }, testEvent);
     await insertAudit(tx, teamId, by, { action: 'webhook.test', target: id });
     return eventId;
   });

@@ -246,7 +246,7 @@ describe('hostile URLs', () => {
     });
   }
 
-  test('what is for no host, and what clouds tell secrets at, stays closed under everything opened', async () => {
+  test('addresses of no host, and those where clouds serve secrets, stay closed whatever is opened', async () => {
     const rules = createEgressRules(['0.0.0.0/0', '::/0']);
     for (const host of [
       '169.254.169.254',

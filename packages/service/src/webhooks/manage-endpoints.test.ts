@@ -11,7 +11,7 @@ import { spreadEvents } from './deliver/spread-events.ts';
 import { listDeliveries, resendDelivery } from './deliveries.ts';
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from './manage-endpoints.ts';
 import { sealedForWebhook } from './seal-secret.ts';
-import { mostEndpoints, type WebhookEvent } from './webhook.ts';
+import { maxEndpoints, type WebhookEvent } from './webhook.ts';
 
 let services: Services;
 let team: TestTeam;
@@ -31,12 +31,12 @@ const input = {
 test('of many creates at once as many succeed as there may be, and another team is not asked', async () => {
   const other = await createTestTeam(services);
   const made = await Promise.allSettled(
-    Array.from({ length: mostEndpoints + 12 }, () => createWebhook(services, other.id, input, by)),
+    Array.from({ length: maxEndpoints + 12 }, () => createWebhook(services, other.id, input, by)),
   );
   const refused = made.filter((one) => one.status === 'rejected').map(({ reason }) => reason.code);
   assert.deepEqual(new Set(refused), new Set(['too_many_webhooks']));
   assert.equal(refused.length, 12);
-  assert.equal(await services.db.webhookEndpoint.count({ where: { teamId: other.id } }), mostEndpoints);
+  assert.equal(await services.db.webhookEndpoint.count({ where: { teamId: other.id } }), maxEndpoints);
   const { endpoint } = await createWebhook(services, team.id, input, by);
   assert.equal(await deleteWebhook(services, other.id, endpoint.id, by), false);
   assert.equal(await rotateWebhookSecret(services, other.id, endpoint.id, { overlapSeconds: 0 }, by), null);
@@ -83,7 +83,7 @@ test('no row holds a secret in the clear, and a row opens under its own name and
   assert.equal(await open(mine), null);
 });
 
-test('rotated again and again, no secret is taken away before its time, and few sign', async () => {
+test('rotated repeatedly, no secret is removed before its time, and few sign', async () => {
   const { endpoint } = await createWebhook(services, team.id, input, by);
   const rotate = (overlapSeconds: number) =>
     rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds }, by);
@@ -101,7 +101,7 @@ test('rotated again and again, no secret is taken away before its time, and few 
   assert.equal((await living()).length, 1);
 });
 
-test('what is over for long goes, in batches, and what was not told yet stays', async () => {
+test('old deliveries are removed in batches, and pending ones stay', async () => {
   const { endpoint } = await createWebhook(services, team.id, input, by);
   const data = { teamId: team.id, topic: 'fine_tuning.job.failed', payload: { id: 'ftjob-1' } };
   await services.db.outbox.createMany({ data: Array.from({ length: 25 }, () => data) });

@@ -3,7 +3,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
 import { createEgressRules } from '../egress/address-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
@@ -11,13 +11,7 @@ import { newId } from '../ids.ts';
 import { holdMaker } from '../keys/revoke-api-key.ts';
 import { type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { newWebhookSecret, sealedForWebhook } from './seal-secret.ts';
-import {
-  endpointOf,
-  mostEndpoints,
-  mostSecrets,
-  type WebhookEndpoint,
-  type WebhookEvent,
-} from './webhook.ts';
+import { endpointOf, maxEndpoints, maxSecrets, type WebhookEndpoint, type WebhookEvent } from './webhook.ts';
 
 type Context = Database & { secrets: SealingKeys; env: { webhookAllow: string[] } };
 
@@ -42,10 +36,10 @@ export async function createWebhook(
         SELECT pg_try_advisory_xact_lock(hashtextextended(${`graft:webhooks:${teamId}`}, 0)) AS held`;
       if (!lock?.held) throw new RowBusy();
       await holdMaker(tx, by);
-      if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= mostEndpoints) {
+      if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= maxEndpoints) {
         throw new GraftError(
           'too_many_webhooks',
-          `A team has at most ${mostEndpoints} webhook endpoints: delete one first.`,
+          `A team has at most ${maxEndpoints} webhook endpoints: delete one first.`,
           { param: null },
         );
       }
@@ -89,18 +83,9 @@ async function addSecret(
 export async function listWebhooks(
   { db }: Database,
   teamId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<WebhookEndpoint>> {
-  return await readPage(options, {
-    has: async (id) => await db.webhookEndpoint.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.webhookEndpoint.findMany({
-        where: { teamId },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: endpointOf,
-  });
+  return await listRows(db.webhookEndpoint, options, { where: { teamId } }, endpointOf);
 }
 
 /** Null if the team has no such endpoint. */
@@ -204,12 +189,12 @@ export async function rotateWebhookSecret(
     const old = await tx.webhookSecret.findMany({
       where: owned,
       orderBy: { expiresAt: 'asc' },
-      take: mostSecrets,
+      take: maxSecrets,
     });
-    if (old.length >= mostSecrets) {
+    if (old.length >= maxSecrets) {
       throw new GraftError(
         'too_many_webhook_secrets',
-        `${mostSecrets} secrets sign already: rotate with overlap_seconds 0, or after ${old[0]!.expiresAt?.toISOString()}.`,
+        `${maxSecrets} secrets sign already: rotate with overlap_seconds 0, or after ${old[0]!.expiresAt?.toISOString()}.`,
         { param: 'overlap_seconds' },
       );
     }

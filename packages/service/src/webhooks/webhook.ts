@@ -26,9 +26,9 @@ export const defaultWebhookEvents: readonly WebhookEvent[] = webhookEvents.slice
 /** Event that a user may send to test an endpoint; its subject is the endpoint. */
 export const testEvent = 'webhook.test';
 
-export const mostEndpoints = 20;
+export const maxEndpoints = 20;
 /** Maximum number of secrets of one endpoint that sign at the same time. */
-export const mostSecrets = 3;
+export const maxSecrets = 3;
 
 export interface WebhookEndpoint {
   id: string;

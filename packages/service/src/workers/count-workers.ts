@@ -1,7 +1,7 @@
 import { generationProtocol } from '../channel/protocol.ts';
 import type { Database } from '../database/database.ts';
 import { Prisma } from '../generated/client.ts';
-import { lives } from '../jobs/turns/may-take.ts';
+import { lives } from '../jobs/turns/can-claim.ts';
 
 export interface WorkerCounts {
   /** Workers that are live and accept jobs. */

@@ -4,10 +4,10 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Page, readPage } from '../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Worker } from '../generated/client.ts';
 import { drainWorker } from '../jobs/transitions/drain-worker.ts';
-import type { WorkerCapabilities } from '../jobs/turns/may-take.ts';
+import type { WorkerCapabilities } from '../jobs/turns/can-claim.ts';
 
 export type WorkerRecord = Pick<
   Worker,
@@ -97,16 +97,13 @@ async function withLeases(db: Pick<Transaction, 'job' | 'jobAttempt'>, rows: Row
 }
 
 /** Lists workers, newest first. Throws GraftError `invalid_cursor`. */
-export async function listWorkers(
-  { db }: Database,
-  options: { after?: string | undefined; limit: number },
-): Promise<Page<WorkerRecord>> {
-  const page = await readPage(options, {
-    has: async (id) => await db.worker.count({ where: { id } }),
-    read: async (page) =>
-      await db.worker.findMany({ orderBy: [{ startedAt: 'desc' }, { id: 'desc' }], ...page, ...told }),
-    toRecord: (row) => row,
-  });
+export async function listWorkers({ db }: Database, options: PageOptions): Promise<Page<WorkerRecord>> {
+  const page = await listRows(
+    db.worker,
+    options,
+    { orderBy: [{ startedAt: 'desc' }, { id: 'desc' }], ...told },
+    (row) => row,
+  );
   return { ...page, data: await withLeases(db, page.data) };
 }
 

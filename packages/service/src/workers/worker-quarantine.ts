@@ -1,6 +1,6 @@
 /** Quarantine: a worker that cannot work gets no jobs, as it would fail one job after another. */
 import type { Database } from '../database/database.ts';
-import { asSystem } from '../database/on-behalf-of.ts';
+import { withSystemScope } from '../database/database-scope.ts';
 import { instruments } from '../observe/instruments.ts';
 
 /** Number of consecutive environment errors after which a worker is quarantined. */
@@ -25,7 +25,7 @@ export async function recordWorkerFault(
   reason: string,
 ): Promise<WorkerHealth | null> {
   // The error may occur within the scope of a team's job, so widen the scope.
-  const { rows } = await asSystem(() =>
+  const { rows } = await withSystemScope(() =>
     sql.query<WorkerHealth>(
       `UPDATE workers SET consecutive_faults = consecutive_faults + 1,
          quarantined_at = CASE WHEN consecutive_faults + 1 >= $3 THEN coalesce(quarantined_at, now())

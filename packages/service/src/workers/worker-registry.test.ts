@@ -71,7 +71,7 @@ test('a row that was tidied away is noticed by its heartbeat', async () => {
   assert.equal(await heartbeatWorker(services, 'w1', status), false);
 });
 
-test('what a worker has measured since is told by a heartbeat, and stays when one says nothing of it', async () => {
+test('what a worker has measured since is sent with a heartbeat, and stays when one leaves it out', async () => {
   await add('w1');
   const capabilities = { device: 'cpu', threads: 2, precisions: ['fp32'], flops: { fp32: 5e10 } } as const;
   const status = { running: 0, bases: [], load: 0, draining: false };

@@ -1,6 +1,6 @@
 import { proveWorker } from '../channel/worker-proof.ts';
 import type { Database } from '../database/database.ts';
-import type { WorkerCapabilities } from '../jobs/turns/may-take.ts';
+import type { WorkerCapabilities } from '../jobs/turns/can-claim.ts';
 import { hasEnded, processIdentity, processNamespace } from '../process-identity.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 

@@ -9,7 +9,7 @@ import {
   hasCheckpoint,
   type Identity,
   isDamage,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   type Job,
   newId,
   promoteCheckpoint,
@@ -121,7 +121,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
           return toWireAdapterVersion(version);
         } catch (error) {
           // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
+          if (!isDatabaseUnavailable(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
           throw error;
         }
       } finally {

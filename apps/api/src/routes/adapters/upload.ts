@@ -9,7 +9,7 @@ import { writesText } from '@graft/peft-core/outlines';
 import {
   admitBaseModel,
   findFineTunedModel,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   newId,
   publishUpload,
   receiveBytes,
@@ -107,7 +107,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
           return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller, incoming));
         } catch (error) {
           // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
+          if (!isDatabaseUnavailable(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
           throw error;
         }
       } finally {

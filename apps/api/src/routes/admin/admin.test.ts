@@ -186,7 +186,7 @@ test('a drained worker lets go of what it runs, and whose that is stands in its 
     [held.id],
   );
   const event = await services.db.jobEvent.findFirst({
-    where: { jobId: held.id, message: { startsWith: 'Asked to go elsewhere' } },
+    where: { jobId: held.id, message: { startsWith: 'Moving at the next checkpoint' } },
   });
   assert.deepEqual(event!.data, { kind: 'preemption', worker: 'worker-test', step: 0 });
   assertError(

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { isTerminal, listAttempts, readOutlook } from '@graft/service';
+import { isTerminal, listAttempts, readQueueForecast } from '@graft/service';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import { toWireOutlook } from '../../schemas/jobs/job-outlook.ts';
@@ -35,7 +35,7 @@ export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
         after: after === undefined ? undefined : Number(after.slice('attempt-'.length)),
       });
       const page = { data: found.slice(0, limit), hasMore: found.length > limit };
-      const outlook = isTerminal(job.state) ? null : toWireOutlook(await readOutlook(services, job));
+      const outlook = isTerminal(job.state) ? null : toWireOutlook(await readQueueForecast(services, job));
       return { ...toWireList(page, toWireAttempt), outlook };
     },
   );

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   acceptInvitationAs,
-  asSystem,
   chooseTeam,
   endSessions,
   findPerson,
@@ -10,6 +9,7 @@ import {
   listTeamsOfPerson,
   type SessionHolder,
   unlinkIdentity,
+  withSystemScope,
 } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../../api-error.ts';
@@ -59,7 +59,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
   async function tellMe({ caller, operator, session }: FastifyRequest) {
     const by = caller ?? operator;
     const personId = session ? session.personId : by.personId;
-    const person = personId === null ? null : await asSystem(() => findPerson(services, personId));
+    const person = personId === null ? null : await withSystemScope(() => findPerson(services, personId));
     const ofPerson = session?.method === 'oidc' && session.personId !== null;
     return {
       object: 'me' as const,

@@ -1,4 +1,4 @@
-import type { JobOutlook } from '@graft/service';
+import type { QueueForecast } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { named, nullable, unixSeconds } from '../schema.ts';
 
@@ -39,7 +39,7 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
   has_worker: Type.Boolean({ description: 'Whether a worker that takes jobs now can run it.' }),
 });
 
-export function toWireOutlook(outlook: JobOutlook): Static<typeof OutlookSchema> {
+export function toWireOutlook(outlook: QueueForecast): Static<typeof OutlookSchema> {
   return {
     run_after: outlook.runAfter && unixSeconds(outlook.runAfter),
     avoids_worker: outlook.avoidsWorker,

@@ -94,7 +94,7 @@ it('never takes a checkpoint that the storage fails to give for none', async () 
   );
   assert.ok(!messages.some((message) => /resumed from|not continued/.test(message)));
   const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 10_000 });
-  assert.equal(metrics.length, 12, 'nothing was taken back');
+  assert.equal(metrics.length, 12, 'no row was removed');
   await rename(`${newest}.away`, newest);
   await cancelJob(bench.services, bench.teamId, job.id, by);
 });

@@ -10,12 +10,12 @@ import {
   type Checkpoint,
   type CheckpointStore,
   dataFolder,
-  giveUpCheckpoints,
   instruments,
-  isStorageAway,
+  isStorageUnavailable,
   type Job,
   listKeptCheckpoints,
   makeFolder,
+  markCheckpointsDeleted,
   type Services,
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
@@ -81,7 +81,7 @@ export class CheckpointKeeper {
       instruments.checkpointBytes.inc(taken.bytes);
       return taken;
     } catch (error) {
-      if (!signal.aborted && !isStorageAway(error)) throw error;
+      if (!signal.aborted && !isStorageUnavailable(error)) throw error;
       this.#log.warn({ err: error, event: 'checkpoint_not_stored' }, 'a checkpoint could not be stored');
       return null;
     }
@@ -102,7 +102,7 @@ export class CheckpointKeeper {
       return true;
     } catch (error) {
       const isLeaving = this.#leaving.aborted && !signal.aborted;
-      if (!isLeaving && !isStorageAway(error)) throw error;
+      if (!isLeaving && !isStorageUnavailable(error)) throw error;
       this.#log.warn({ err: error, event: 'checkpoint_not_stored' }, 'a checkpoint could not be stored');
       return false;
     }
@@ -119,7 +119,7 @@ export class CheckpointKeeper {
       if (kept.length === 0) return [];
       const steps = [...damaged, ...older].map((candidate) => candidate.step);
       // This write fails if the lease was lost, before anything is removed.
-      await this.#lease.write((db, lease) => giveUpCheckpoints(db, lease, steps));
+      await this.#lease.write((db, lease) => markCheckpointsDeleted(db, lease, steps));
       await removeOtherCheckpoints(this.#folder, this.#lease.id, step, kept);
       for (const { dir } of [...damaged, ...older]) await this.#store.remove(this.keyOf(dir));
       return damaged;

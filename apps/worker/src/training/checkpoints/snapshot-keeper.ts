@@ -8,7 +8,7 @@ import {
   type Services,
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
-import { notKeptMessage } from '../job-messages.ts';
+import { checkpointNotStoredMessage } from '../job-messages.ts';
 import type { TrainerRecordOf } from '../trainer-protocol.ts';
 import type { Copied, TrainerOutput } from '../untrusted/trainer-output.ts';
 
@@ -147,11 +147,11 @@ export class SnapshotKeeper {
   async #tell({ step }: Pick<Snapshot, 'step'>, error: unknown): Promise<void> {
     if (error instanceof Fenced || (error instanceof Error && error.name === 'AbortError')) return;
     this.#log.warn({ err: error, event: 'checkpoint_not_kept', step }, 'a checkpoint could not be kept');
-    const event = { level: 'warn', message: notKeptMessage(step), data: { step } } as const;
+    const event = { level: 'warn', message: checkpointNotStoredMessage(step), data: { step } } as const;
     try {
       await this.#lease.write((db, lease) => appendEvent(db, lease, event));
     } catch (again) {
-      if (!(again instanceof Fenced)) this.#log.warn({ err: again, step }, 'nobody could be told of it');
+      if (!(again instanceof Fenced)) this.#log.warn({ err: again, step }, 'the event could not be written');
     }
   }
 
@@ -162,7 +162,7 @@ export class SnapshotKeeper {
     for (const { artifact } of due) {
       await this.#artifacts.remove(artifact).catch((err) =>
         // The garbage collector removes it later.
-        this.#log.warn({ err, artifact }, 'an adapter that was given up could not be removed'),
+        this.#log.warn({ err, artifact }, 'an unused adapter could not be removed'),
       );
     }
   }

@@ -33,10 +33,10 @@ async function run(job: Job): Promise<string> {
 const faultsOfWorker = async () =>
   (await bench.services.db.worker.findUniqueOrThrow({ where: { id: 'worker-test' } })).consecutiveFaults;
 
-/** A job with a batch size of eight, on a device with memory for `mostAtOnce` examples at a time. */
-const timing = (mostAtOnce: number) => ({ steps: 2, stepMilliseconds: 1, checkpointSteps: 2, mostAtOnce });
-const queue = (mostAtOnce: number) =>
-  bench.queueJob(JSON.stringify(timing(mostAtOnce)), { training: { batch_size: 8 } });
+/** A job with a batch size of eight, on a device with memory for `maxAtOnce` examples at a time. */
+const timing = (maxAtOnce: number) => ({ steps: 2, stepMilliseconds: 1, checkpointSteps: 2, maxAtOnce });
+const queue = (maxAtOnce: number) =>
+  bench.queueJob(JSON.stringify(timing(maxAtOnce)), { training: { batch_size: 8 } });
 
 test('a job that does not fit is tried once with half as many examples at a time, and its worker is not to blame', async () => {
   const job = await queue(4);
@@ -65,7 +65,7 @@ test('a job that does not fit is tried once with half as many examples at a time
   assert.deepEqual([batch_size, gradient_accumulation_steps], [4, 2]);
 });
 
-test('one that does not fit then either is too large: its team is told what to change', async () => {
+test('one that does not fit then either is too large: its team learns what to change', async () => {
   const job = await queue(1);
   assert.equal(await run(job), 'requeued');
   assert.equal(await run(await bench.job(job.id)), 'failed');

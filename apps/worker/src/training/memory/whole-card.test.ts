@@ -13,7 +13,7 @@ const job = (peakMemoryBytes: number | null, microBatch?: number, device = 'gpu'
   }) as Pick<Job, 'estimate' | 'requirements'>;
 
 test('a job needs the whole card that is estimated to be larger than its part, or ran out of memory', () => {
-  const needs = (asked: ReturnType<typeof job>) => needsWholeCard(asked, { besideBytes: 50 * GiB });
+  const needs = (asked: ReturnType<typeof job>) => needsWholeCard(asked, { sharedBytes: 50 * GiB });
   assert.equal(needs(job(60 * GiB)), true);
   assert.equal(needs(job(40 * GiB)), false);
   assert.equal(needs(job(40 * GiB, 2)), true);
@@ -37,11 +37,11 @@ test('the trainer has the whole card for one job, and its child ends with it', a
   const beside = trainer.pid;
   const taken: string[] = [];
   const card = {
-    besideBytes: 50 * GiB,
+    sharedBytes: 50 * GiB,
     wholeBytes: 70 * GiB,
     takeWhole: async () => {
       taken.push('taken');
-      return () => void taken.push('given back');
+      return () => void taken.push('released');
     },
   };
   await withWholeCard(job(60 * GiB), trainer, card, async () => {
@@ -49,7 +49,7 @@ test('the trainer has the whole card for one job, and its child ends with it', a
     await prove();
     assert.notEqual(trainer.pid, beside, 'the limit of a process is fixed when it starts');
   });
-  assert.deepEqual([trainer.cardBytes, trainer.pid, taken], [50 * GiB, null, ['taken', 'given back']]);
+  assert.deepEqual([trainer.cardBytes, trainer.pid, taken], [50 * GiB, null, ['taken', 'released']]);
 
   await withWholeCard(job(40 * GiB), trainer, card, prove);
   assert.equal(taken.length, 2, 'a smaller one leaves the generator alone');

@@ -4,7 +4,7 @@ import type { TrainerProcess } from '../trainer-process.ts';
 /** A card that a trainer shares with the generator. */
 export interface SharedCard {
   /** Memory limit of the trainer while the generator runs, and without the generator. */
-  besideBytes: number;
+  sharedBytes: number;
   wholeBytes: number;
   /** Closes an idle generator until the returned function is called; null: the generator is busy. */
   takeWhole(): Promise<(() => void) | null>;
@@ -13,11 +13,11 @@ export interface SharedCard {
 /** Whether the job needs more memory than a trainer has while the generator runs: by its estimate, or because it ran out of memory. */
 export function needsWholeCard(
   { estimate, requirements }: Pick<Job, 'estimate' | 'requirements'>,
-  { besideBytes }: Pick<SharedCard, 'besideBytes'>,
+  { sharedBytes }: Pick<SharedCard, 'sharedBytes'>,
 ): boolean {
   if (requirements?.microBatch !== undefined) return true;
   // The estimate of a CPU is not comparable.
-  return estimate?.machine.device === 'gpu' && estimate.peakMemoryBytes > besideBytes;
+  return estimate?.machine.device === 'gpu' && estimate.peakMemoryBytes > sharedBytes;
 }
 
 /** Runs `work` with the whole card where the job needs it and the generator is idle. */

@@ -87,7 +87,7 @@ export class TrainerOutput {
     // Per trial: adapter, two moments and the best adapter, in a wider type than the base model's.
     const expected: Expected = {
       totalBytes: this.#trials * (smallest + 32 * this.#baseBytes),
-      mostBytes: (path) => (isCheckpointFile(path) ? Number.POSITIVE_INFINITY : null),
+      maxBytes: (path) => (isCheckpointFile(path) ? Number.POSITIVE_INFINITY : null),
       isFolder: isCheckpointFolder,
       signal,
     };
@@ -114,7 +114,7 @@ export class TrainerOutput {
   async #copyAdapter(from: string): Promise<Copied> {
     const folder = join(this.#staging, `copy-${randomBytes(8).toString('hex')}`);
     const totalBytes = smallest + 8 * this.#baseBytes;
-    const files = await this.#copy(from, folder, { totalBytes, mostBytes: maxAdapterFileBytes });
+    const files = await this.#copy(from, folder, { totalBytes, maxBytes: maxAdapterFileBytes });
     try {
       await checkWrittenAdapter(
         folder,

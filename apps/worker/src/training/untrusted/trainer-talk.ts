@@ -9,7 +9,7 @@ export const fewestSteps = 10_000;
 /** The facts about a job that are known before it is trained. */
 type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
   /** Upper bound of the optimizer steps, for all trials, which limits what a trainer can report. */
-  mostSteps: number;
+  maxSteps: number;
   /** Aborted: the trainer was asked to stop. */
   stop: AbortSignal;
 };
@@ -44,7 +44,7 @@ export class TrainerTalk {
       case 'failed':
         return null;
       case 'stopped':
-        return this.#job.stop.aborted ? null : 'stopped, which nobody asked for';
+        return this.#job.stop.aborted ? null : 'stopped, which was not requested';
       case 'finished':
         return this.#end === 'done' ? null : 'finished without a result';
       case 'series':
@@ -60,14 +60,14 @@ export class TrainerTalk {
   }
 
   #series({ trial, offset, firstStep, train, evaluation }: SeriesPart): string | null {
-    const { trials, mostSteps } = this.#job;
+    const { trials, maxSteps } = this.#job;
     const rows = train.loss.length;
     const from = offset + firstStep;
     const fits =
       rows > 0 &&
       firstStep > 0 &&
       from > this.#seriesStep &&
-      from + rows - 1 <= mostSteps &&
+      from + rows - 1 <= maxSteps &&
       (trials ? trial !== null && trial >= 1 && trial <= trials.length : trial === null && offset === 0) &&
       Object.values(train).every(({ length }) => length === rows) &&
       Object.values(evaluation).every(({ length }) => length === evaluation.step.length) &&
@@ -136,18 +136,18 @@ export class TrainerTalk {
         const isWhole = trials
           ? winner !== undefined && winner.trial >= 1 && winner.trial <= trials.length
           : winner === undefined && steps === this.#step;
-        return !isWhole || publishedStep > steps || steps > totalSteps || totalSteps > this.#job.mostSteps;
+        return !isWhole || publishedStep > steps || steps > totalSteps || totalSteps > this.#job.maxSteps;
       }
     }
   }
 
   #refusesStart(start: ReportOf<'start'>): boolean {
-    const { trials, checkpoints, mostSteps } = this.#job;
+    const { trials, checkpoints, maxSteps } = this.#job;
     const { resumedFrom, totalSteps, passedOver } = start;
     const steps = checkpoints.candidates.map(({ step }) => step);
     const fits =
       !this.#started &&
-      totalSteps <= mostSteps &&
+      totalSteps <= maxSteps &&
       this.#seriesStep <= (resumedFrom ?? 0) &&
       (resumedFrom === null || (steps.includes(resumedFrom) && resumedFrom <= totalSteps)) &&
       passedOver.length <= steps.length &&
@@ -172,17 +172,17 @@ export class TrainerTalk {
       return (
         trial !== i + 1 ||
         (wasOut && !isOut) ||
-        step > this.#job.mostSteps ||
-        rungs.some((rung, at) => rung.step > this.#job.mostSteps || rung.step <= (rungs[at - 1]?.step ?? 0))
+        step > this.#job.maxSteps ||
+        rungs.some((rung, at) => rung.step > this.#job.maxSteps || rung.step <= (rungs[at - 1]?.step ?? 0))
       );
     });
   }
 
   /** Tied trials of a sweep all continue, so the total number of steps can grow. */
   #isTotal(steps: number): boolean {
-    const { trials, mostSteps } = this.#job;
+    const { trials, maxSteps } = this.#job;
     const total = this.#started!.totalSteps;
-    return trials ? steps >= total && steps <= mostSteps : steps === total;
+    return trials ? steps >= total && steps <= maxSteps : steps === total;
   }
 
   #isCurrentTrial(of: ReportOf<'step'>['trialRef']): boolean {

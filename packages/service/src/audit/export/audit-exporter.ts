@@ -21,7 +21,7 @@ export interface AuditExportSettings {
 const defaults: AuditExportSettings = { pollMs: 2_000, firstSeconds: 1, longestSeconds: 300 };
 
 /** Maximum characters of a batch; a single longer entry is sent alone. */
-const mostCharacters = 1_000_000;
+const maxCharacters = 1_000_000;
 
 /**
  * Sends the audit log to GRAFT_AUDIT_SINK: every entry at least once, the entries of a chain in order. Starts behind the entries that the
@@ -80,7 +80,7 @@ function firstOf(entries: readonly UnsentEntry[]): UnsentEntry[] {
   let characters = 0;
   const end = entries.findIndex(({ content }, n) => {
     characters += 2 * content.length;
-    return n > 0 && characters > mostCharacters;
+    return n > 0 && characters > maxCharacters;
   });
   return entries.slice(0, end === -1 ? undefined : end);
 }

@@ -51,7 +51,7 @@ function postTo(url: URL, token: string | undefined): AuditSink['send'] {
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   };
   return async (lines) => {
-    const limits = { mostBytes: 16 * 1024, bodyMs: 1_000 };
+    const limits = { maxBytes: 16 * 1024, bodyMs: 1_000 };
     const answer = await requestPinned(url, { headers, body: lines }, egress, limits).catch(
       (error: unknown) => {
         throw new SinkError(error instanceof EgressError ? error.message : 'Sending failed.');

@@ -6,7 +6,7 @@ import { type AddedModel, addedModelOf, type ModelFile } from './added-model.ts'
 /** Seconds without a renewal after which a lease expires. */
 const leaseSeconds = 30;
 /** Number of attempts after which a transient error fails the model. */
-const mostAttempts = 8;
+const maxAttempts = 8;
 
 export interface FetchLease {
   id: string;
@@ -26,10 +26,10 @@ export async function claimFetch({
     `UPDATE added_base_models SET state = 'failed', holder = NULL, lease_until = NULL, finished_at = now(), error = $2
      WHERE state = 'fetching' AND lease_until <= now() AND attempts >= $1`,
     [
-      mostAttempts,
+      maxAttempts,
       JSON.stringify({
         code: 'base_model_unavailable',
-        message: `The process that fetched the model was lost, ${mostAttempts} times.`,
+        message: `The process that fetched the model was lost, ${maxAttempts} times.`,
       }),
     ],
   );
@@ -86,7 +86,7 @@ export async function failFetch(
   { sql }: Pick<Database, 'sql'>,
   { id, holder }: FetchLease,
   error: { code: string; message: string },
-  mayPass: boolean,
+  isTransient: boolean,
 ): Promise<'queued' | 'failed' | null> {
   const { rows } = await sql.query<{ state: 'queued' | 'failed' }>(
     `UPDATE added_base_models SET holder = NULL, lease_until = NULL, error = $3,
@@ -95,7 +95,7 @@ export async function failFetch(
        not_before = now() + make_interval(secs => 5 * 2 ^ least(attempts, 10))
      WHERE id = $1 AND holder = $2 AND state = 'fetching'
      RETURNING state`,
-    [id, holder, JSON.stringify(error), mayPass, mostAttempts],
+    [id, holder, JSON.stringify(error), isTransient, maxAttempts],
   );
   return rows[0]?.state ?? null;
 }

@@ -9,7 +9,7 @@ import { S3Objects } from '../../storage/s3/s3-objects.ts';
 import { openS3Server } from '../../storage/testing/s3-server.ts';
 import { fetchS3Model } from './fetch-s3-model.ts';
 
-test('what was begun goes on from the byte where it stopped, unless the object was replaced', async (t) => {
+test('a partial download resumes from the byte where it stopped, unless the object was replaced', async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-s3-model-'));
   t.after(async () => await rm(folder, { recursive: true, force: true }));
   const server = await openS3Server();

@@ -7,7 +7,7 @@ import { S3Objects, type StoredObject } from '../../storage/s3/s3-objects.ts';
 import type { FetchWatch, ModelFile } from './added-model.ts';
 
 /** Maximum number of objects listed under a prefix; a model has some dozens. */
-const mostObjects = 5_000;
+const maxObjects = 5_000;
 
 type Wanted = { path: string; size: number; sha256: string | null; object: StoredObject };
 
@@ -48,10 +48,10 @@ async function listObjects(objects: S3Objects, url: string): Promise<StoredObjec
   const found: StoredObject[] = [];
   for await (const object of objects.list('')) {
     found.push(object);
-    if (found.length <= mostObjects) continue;
+    if (found.length <= maxObjects) continue;
     throw new GraftError(
       'unsupported_model',
-      `${url} has more than ${mostObjects} objects: name the model's own prefix`,
+      `${url} has more than ${maxObjects} objects: name the model's own prefix`,
       {
         param: 'model',
       },

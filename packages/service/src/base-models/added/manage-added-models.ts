@@ -8,10 +8,10 @@ import { newId } from '../../ids.ts';
 import type { BaseModelCatalogue } from '../catalogue.ts';
 import { type AddedModel, addedModelOf } from './added-model.ts';
 import { writeAccess } from './model-permissions.ts';
-import { type GivenSource, isAllowedSource, parseModelSource } from './model-source.ts';
+import { isAllowedSource, type ModelSourceInput, parseModelSource } from './model-source.ts';
 
 /** Maximum number of added models, more than any installation needs. */
-const mostModels = 1_000;
+const maxModels = 1_000;
 
 /**
  * Adds a model, which is then fetched in the background. `teams`: only these teams see it; by default all do. `sources` lists the sources
@@ -20,7 +20,7 @@ const mostModels = 1_000;
  */
 export async function addBaseModel(
   services: Database & { baseModels: Pick<BaseModelCatalogue, 'isConfigured'> },
-  input: GivenSource & { id: string; teams?: readonly string[] | undefined },
+  input: ModelSourceInput & { id: string; teams?: readonly string[] | undefined },
   sources: readonly string[] | null,
   by: Actor | null,
 ): Promise<AddedModel> {
@@ -43,8 +43,8 @@ export async function addBaseModel(
     );
   }
   return await inTransaction(services, async (tx) => {
-    if ((await tx.addedBaseModel.count()) >= mostModels) {
-      throw new GraftError('too_many_base_models', `There are ${mostModels} added base models: remove one.`, {
+    if ((await tx.addedBaseModel.count()) >= maxModels) {
+      throw new GraftError('too_many_base_models', `There are ${maxModels} added base models: remove one.`, {
         param: null,
       });
     }

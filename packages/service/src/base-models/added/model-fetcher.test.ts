@@ -14,11 +14,11 @@ import { openS3Server, type S3Server } from '../../storage/testing/s3-server.ts'
 import { createTestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import type { AddedModel } from './added-model.ts';
-import { addedModelsFolder } from './bring-model.ts';
+import { addedModelsFolder } from './ensure-model.ts';
 import { claimFetch, finishFetch, keepFetch } from './fetch-lease.ts';
 import { addBaseModel, findAddedModel, removeBaseModel, retryBaseModel } from './manage-added-models.ts';
 import { removeForgotten, startModelFetcher } from './model-fetcher.ts';
-import type { GivenSource } from './model-source.ts';
+import type { ModelSourceInput } from './model-source.ts';
 
 let folder: string;
 let hub: HubServer;
@@ -54,7 +54,7 @@ after(async () => {
 
 const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex');
 
-async function add(id: string, source: GivenSource, of = services): Promise<AddedModel> {
+async function add(id: string, source: ModelSourceInput, of = services): Promise<AddedModel> {
   const added = await addBaseModel(of, { id, ...source }, null, null);
   assert.deepEqual([added.state, added.files, added.digest], ['queued', null, null]);
   return added;
@@ -98,7 +98,7 @@ test('a model of the Hub is pinned, fetched without pickle, verified, and then f
   );
 });
 
-test('what a process that died has left is gone on with, at the byte where it stopped', async () => {
+test('a download of a process that died is resumed at the byte where it stopped', async () => {
   const { id } = await add('cut-off', { hub: 'org/name' });
   const { id: installation } = await services.db.installation.findFirstOrThrow();
   const place = path.join(addedModelsFolder(services.env, installation), id, 'models', 'hub', 'org--name');
@@ -138,7 +138,7 @@ test('a broken model is refused with the words of admission, and an unknown one 
     assert.deepEqual([state, error!.code], ['failed', 'unsupported_model']);
     assert.match(
       error!.message,
-      /^The base model broken cannot be used until the operator of this server mends it: /,
+      /^The base model broken cannot be used until the operator of this server repairs it: /,
     );
     assert.ok(!error!.message.includes(folder));
   } finally {
@@ -151,7 +151,7 @@ test('a broken model is refused with the words of admission, and an unknown one 
   assert.deepEqual([nowhere.state, nowhere.error!.code], ['failed', 'base_model_not_found']);
 });
 
-test('a disk without the room is told before a byte is fetched', async () => {
+test('a disk without the space is reported before a byte is fetched', async () => {
   const greedy = { ...services, env: { ...services.env, minFreeBytes: Number.MAX_SAFE_INTEGER } };
   const before = hub.cdn.length;
   await add('too-large', { hub: 'org/name' });
@@ -197,7 +197,7 @@ test('one process fetches a model at a time; another takes over where it is sile
   assert.equal((await fetched('leased')).state, 'ready');
 });
 
-test('a Hub that is away is tried again later, and a removed model leaves nothing behind', async () => {
+test('an unavailable Hub is tried again later, and a removed model leaves nothing behind', async () => {
   hub.refusal = { status: 503, code: 'Away' };
   const added = await add('later', { hub: 'org/name' });
   fetcher = startModelFetcher(services, { sweepMs: 50 });
@@ -228,11 +228,11 @@ test('a Hub that is away is tried again later, and a removed model leaves nothin
 
 describe('a model that failed', () => {
   /** Adds a model that the Hub refuses, with files that an earlier attempt fetched of a commit. */
-  async function refused(id: string, ofCommit: string): Promise<{ unfinished: string }> {
+  async function refused(id: string, commit: string): Promise<{ unfinished: string }> {
     const added = await add(id, { hub: 'org/name' });
     const { id: installation } = await services.db.installation.findFirstOrThrow();
     const place = path.join(addedModelsFolder(services.env, installation), added.id);
-    const unfinished = path.join(place, 'models', 'hub', 'org--name', `${ofCommit}.unfinished`);
+    const unfinished = path.join(place, 'models', 'hub', 'org--name', `${commit}.unfinished`);
     await mkdir(unfinished, { recursive: true });
     const left = files.get('model.safetensors')!.subarray(0, 500);
     await writeFile(path.join(unfinished, 'model.safetensors.part'), left);
@@ -276,7 +276,7 @@ describe('a model that failed', () => {
     );
   });
 
-  test('is taken up once by many who ask; any other is refused, and in the audit log stands one', async () => {
+  test('is added once by many requests; others are refused, and the audit log has one entry', async () => {
     await refused('wanted', commit);
     const asked = await Promise.allSettled(
       Array.from({ length: 8 }, () => retryBaseModel(services, 'wanted', null)),
@@ -352,14 +352,14 @@ describe('a prefix of S3', () => {
     });
   });
 
-  test('that was refused is fetched anew once it is mended in place', async () => {
-    for (const [name, content] of files) await put('base/mended', name, content);
-    await put('base/mended', 'config.json', Buffer.from('{"model_type": "nonesuch"}'));
-    await add('mended', { s3: `s3://${server.bucket}/base/mended` }, ours);
-    assert.equal((await fetched('mended', ours)).error!.code, 'unsupported_model');
-    await put('base/mended', 'config.json', files.get('config.json')!);
-    await retryBaseModel(ours, 'mended', null);
-    const model = await fetched('mended', ours);
+  test('that was refused is fetched again once it is fixed in place', async () => {
+    for (const [name, content] of files) await put('base/fixed', name, content);
+    await put('base/fixed', 'config.json', Buffer.from('{"model_type": "nonesuch"}'));
+    await add('fixed', { s3: `s3://${server.bucket}/base/fixed` }, ours);
+    assert.equal((await fetched('fixed', ours)).error!.code, 'unsupported_model');
+    await put('base/fixed', 'config.json', files.get('config.json')!);
+    await retryBaseModel(ours, 'fixed', null);
+    const model = await fetched('fixed', ours);
     assert.equal(model.state, 'ready', JSON.stringify(model.error));
     const config = model.files!.find((file) => file.path === 'config.json')!;
     assert.equal(config.sha256, sha256(files.get('config.json')!));

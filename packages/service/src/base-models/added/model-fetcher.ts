@@ -4,7 +4,7 @@ import { GraftError } from '@graft/peft-core/config';
 import { findHubCommit } from '@graft/peft-core/files';
 import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
-import { isDatabaseAway } from '../../database/database-away.ts';
+import { isDatabaseUnavailable } from '../../database/database-unavailable.ts';
 import { digestFolder } from '../../environment/cache-folder.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { type Repeating, repeat } from '../../repeat.ts';
@@ -12,7 +12,7 @@ import { admitBaseModel } from '../admit-base-model.ts';
 import { baseModelFault, isLastingModelFault } from '../base-model-fault.ts';
 import { openLocalModel } from '../open-local-model.ts';
 import type { AddedModel } from './added-model.ts';
-import { addedModelsFolder, bringModel, describeModel, hubOptions } from './bring-model.ts';
+import { addedModelsFolder, describeModel, ensureModel, hubOptions } from './ensure-model.ts';
 import {
   claimFetch,
   type FetchLease,
@@ -77,7 +77,7 @@ async function fetchModel(
   } catch (error) {
     if (lost.signal.aborted) return;
     if (stopping.aborted) return await releaseFetch(services, lease);
-    if (isDatabaseAway(error)) throw error;
+    if (isDatabaseUnavailable(error)) throw error;
     const { code, message } = error instanceof GraftError ? error : unforeseen;
     const state = await failFetch(services, lease, { code, message }, passing.has(code));
     log.warn({ event: 'base_model_not_fetched', ...told, state, err: error }, 'not fetched');
@@ -103,7 +103,7 @@ async function bringAndOpen(
     if (!(await keepFetch(services, lease, at))) throw new Error('the lease was lost');
     await dropOtherCommits(folder, at.commit);
   }
-  const location = await bringModel({ ...model, commit: at.commit }, folder, env, {
+  const location = await ensureModel({ ...model, commit: at.commit }, folder, env, {
     onFiles: (files) => {
       at.bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
     },

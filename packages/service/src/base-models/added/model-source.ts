@@ -17,7 +17,7 @@ export interface ModelSource {
 }
 
 /** A source as users and requests write it: exactly one of the first three fields. */
-export interface GivenSource {
+export interface ModelSourceInput {
   folder?: string | undefined;
   hub?: string | undefined;
   s3?: string | undefined;
@@ -28,7 +28,7 @@ export interface GivenSource {
 const hubPattern = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 
 /** Parses a source. Throws GraftError `invalid_value` whose `param` is the faulty field. */
-export function parseModelSource(given: GivenSource): ModelSource {
+export function parseModelSource(given: ModelSourceInput): ModelSource {
   const kinds = (['folder', 'hub', 's3'] as const).filter((kind) => given[kind] !== undefined);
   const [source] = kinds;
   if (source === undefined || kinds.length > 1) throw invalid('Give one of folder, hub and s3.', 'hub');

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Database } from '../../database/database.ts';
-import { asSystem, asTeam } from '../../database/on-behalf-of.ts';
+import { withSystemScope, withTeamScope } from '../../database/database-scope.ts';
 import { digestFolder } from '../../environment/cache-folder.ts';
 import { baseModelFault } from '../base-model-fault.ts';
 import type {
@@ -12,18 +12,18 @@ import type {
 import { openLocalModel } from '../open-local-model.ts';
 import { OpenedModels } from '../opened-models.ts';
 import { type AddedModel, addedModelOf } from './added-model.ts';
-import { addedModelsFolder, type BringEnv, bringModel } from './bring-model.ts';
+import { addedModelsFolder, type EnsureModelEnv, ensureModel } from './ensure-model.ts';
 
 /** Combines the configured base models and those that the operator added, filtered by what each team may see. */
 export function createTeamCatalogue(
   configured: ConfiguredCatalogue,
   { sql, db }: Database,
-  env: BringEnv,
+  env: EnsureModelEnv,
 ): BaseModelCatalogue {
   const opened = new OpenedModels();
 
   async function sees(id: string, teamId: string): Promise<{ permitted: boolean; added: boolean }> {
-    const { rows } = await asTeam(teamId, () =>
+    const { rows } = await withTeamScope(teamId, () =>
       sql.query<{ permitted: boolean; added: boolean }>(
         `SELECT NOT EXISTS (SELECT 1 FROM base_model_rules WHERE team_id = $1 AND model_id = $2 AND NOT allowed)
            AND (NOT EXISTS (SELECT 1 FROM limited_base_models WHERE model_id = $2)
@@ -40,10 +40,10 @@ export function createTeamCatalogue(
     model: AddedModel,
     onProgress: ((message: string) => void) | undefined,
   ): Promise<LocalBaseModel> {
-    const { id: installation } = await asSystem(() => db.installation.findFirstOrThrow());
+    const { id: installation } = await withSystemScope(() => db.installation.findFirstOrThrow());
     const folder = path.join(addedModelsFolder(env, installation), model.id);
     const places = [env.cacheDir, model.location];
-    const location = await bringModel(model, folder, env, onProgress && { onProgress }).catch(
+    const location = await ensureModel(model, folder, env, onProgress && { onProgress }).catch(
       (error: unknown): never => {
         throw baseModelFault(error, model.modelId, places);
       },
@@ -55,7 +55,7 @@ export function createTeamCatalogue(
     isConfigured: (id) => configured.knows(id),
     configured: async () => await configured.list(),
     list: async (teamId) => {
-      const { rows: added } = await asTeam(teamId, () =>
+      const { rows: added } = await withTeamScope(teamId, () =>
         sql.query<Omit<BaseModelEntry, 'source'>>(
           `SELECT model_id AS id, finished_at AS "createdAt",
              CASE WHEN source = 'hub' THEN jsonb_build_object('id', location, 'quantization', file) END AS hub
@@ -63,7 +63,7 @@ export function createTeamCatalogue(
            WHERE state = 'ready' AND hidden_at IS NULL ORDER BY finished_at, model_id`,
         ),
       );
-      const { rows: unseen } = await asTeam(teamId, () =>
+      const { rows: unseen } = await withTeamScope(teamId, () =>
         sql.query<{ id: string }>(
           `SELECT model_id AS id FROM base_model_rules WHERE team_id = $1 AND NOT allowed
            UNION SELECT model_id FROM limited_base_models AS limited

@@ -96,7 +96,7 @@ function* rowsOfEveryKind(prefix: string): Generator<[table: string, row: Row]> 
   yield* filesAndUploads(id, own);
   yield* jobs(id, own);
   yield* adapters(id, own);
-  yield* ofTheInstallation(id, team_id);
+  yield* installationRows(id, team_id);
   yield* whatLeaves(id, own);
 }
 
@@ -302,7 +302,7 @@ function* adapters(id: Named, own: Own): Generator<[string, Row]> {
   ];
 }
 
-function* ofTheInstallation(id: Named, team_id: string): Generator<[string, Row]> {
+function* installationRows(id: Named, team_id: string): Generator<[string, Row]> {
   yield ['workers', { id: id('worker'), hostname: 'h', pid: 1, slots: 2, heartbeat_at: at }];
   const faults = { consecutive_faults: 3, quarantined_at: at, quarantine_reason: 'no disk' };
   yield ['workers', { id: id('quarantined'), hostname: 'h', pid: 2, slots: 2, heartbeat_at: at, ...faults }];

@@ -90,7 +90,7 @@ test('every step and evaluation arrives once, over restarts of the sender, and h
   assert.ok((await messagesOf(services, job)).includes(`Metrics are sent to wandb: ${url}`));
 });
 
-test('a server that is away, slow or loses its answers costs no step and is told of once', async () => {
+test('a server that is unavailable, slow or loses its answers costs no step and is reported once', async () => {
   const job = await startMetricJob(services, team, project);
   await trainSteps(services, job, 1, 10);
   wandb.next = [503, 'lost', 'answered', 'lost', 500, 'lost', 429];
@@ -102,7 +102,7 @@ test('a server that is away, slow or loses its answers costs no step and is told
   assert.equal(messages.length, 1, messages.join('\n'));
   assert.match(
     messages[0]!,
-    /^Metrics do not reach wandb at the moment\. It answered 503\. Sending is tried/,
+    /^Metrics do not reach wandb at the moment\. It answered 503\. Retrying; training/,
   );
   await cancelJob(services, team.id, job.id, by);
   await cancelRunningJob(services, leaseOf(job));
@@ -110,7 +110,7 @@ test('a server that is away, slow or loses its answers costs no step and is told
   assert.equal(wandb.runs.get(job.id)!.exitcode, 255);
 });
 
-test('what is refused again and again is given up, in words, and the job goes on', async () => {
+test('sending stops with a reason after repeated refusals, and the job continues', async () => {
   const bucket = (name: unknown, project: object) => ({
     data: { upsertBucket: { bucket: { name, project } } },
   });
@@ -138,7 +138,7 @@ test('what is refused again and again is given up, in words, and the job goes on
   }
 });
 
-test('a team that is away for too long, or deletes its integration, is given up on', async () => {
+test('sending stops when a server is unavailable for too long, or its integration is deleted', async () => {
   const gone = await openWandbServer();
   await gone.close();
   await putIntegration(services, other.id, 'wandb', { url: gone.url, secret }, by);

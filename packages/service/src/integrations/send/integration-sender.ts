@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
-import { asTeam } from '../../database/on-behalf-of.ts';
+import { withTeamScope } from '../../database/database-scope.ts';
 import { createResolve, type Egress, type Resolve } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { isTerminal } from '../../jobs/job.ts';
@@ -13,13 +13,13 @@ import { createTracker } from '../trackers/create-tracker.ts';
 import { TrackerError } from '../trackers/tracker.ts';
 import { type ClaimedIntegration, claimIntegrations, readUnsent } from './claim-integrations.ts';
 import {
-  giveUp,
   recordFailure,
   recordFinished,
   recordIdle,
   recordRun,
   recordSent,
   type SendingLimits,
+  stopSending,
 } from './record-sending.ts';
 
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
@@ -50,7 +50,7 @@ const defaults: IntegrationTimes = {
   batch: 500,
   firstSeconds: 5,
   longestSeconds: 600,
-  mostRefusals: 6,
+  maxRefusals: 6,
   giveUpSeconds: 24 * 3600,
 };
 
@@ -73,7 +73,7 @@ export function startIntegrationSender(
 
   const start = (claimed: ClaimedIntegration, claimedAt: number) => {
     const deadline = claimedAt + times.leaseSeconds * 500;
-    const sent = asTeam(claimed.teamId, async () =>
+    const sent = withTeamScope(claimed.teamId, async () =>
       sendMetrics(services, claimed, { times, egress, deadline, signal: closing.signal }),
     )
       // If Postgres is unavailable, the lease runs out and another process continues.
@@ -145,7 +145,7 @@ async function sendAll(
   let job = await getJob(services, teamId, jobId);
   if (!job) return;
   const integration = await openIntegration(services, teamId, type);
-  if (typeof integration === 'string') return await giveUp(services, claimed, integration);
+  if (typeof integration === 'string') return await stopSending(services, claimed, integration);
   const tracker = createTracker(claimed.settings, job, integration, { egress, signal });
   for (;;) {
     // Read before the metrics: if the job has ended, all its metrics are then there.

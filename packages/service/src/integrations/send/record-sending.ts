@@ -9,7 +9,7 @@ export interface SendingLimits {
   firstSeconds: number;
   longestSeconds: number;
   /** Number of consecutive refusals after which sending stops. */
-  mostRefusals: number;
+  maxRefusals: number;
   /** Seconds without success after which sending stops. */
   giveUpSeconds: number;
 }
@@ -88,10 +88,10 @@ export async function recordFinished(
 }
 
 /** Stops sending, and adds an event with the reason. */
-export async function giveUp(db: Database, claimed: ClaimedIntegration, reason: string): Promise<void> {
+export async function stopSending(db: Database, claimed: ClaimedIntegration, reason: string): Promise<void> {
   await inTransaction(db, async (tx) => {
     await lockJob(tx, claimed);
-    await giveUpWithin(tx, claimed, reason);
+    await stopSendingWithin(tx, claimed, reason);
   });
 }
 
@@ -103,9 +103,9 @@ export async function recordFailure(
   claimed: ClaimedIntegration,
   error: TrackerError,
   limits: SendingLimits,
-): Promise<'again' | 'given up' | 'lost'> {
+): Promise<'again' | 'stopped' | 'lost'> {
   const { teamId, jobId, type, token } = claimed;
-  const { firstSeconds, longestSeconds, mostRefusals, giveUpSeconds } = limits;
+  const { firstSeconds, longestSeconds, maxRefusals, giveUpSeconds } = limits;
   // A factor of 0.75 to 1.25, so that requests that failed together do not retry together.
   const jitter = 0.75 + Math.random() / 2;
   const asked = Math.min(error.retryAfter ?? 0, longestSeconds);
@@ -121,19 +121,23 @@ export async function recordFailure(
       WHERE team_id = ${teamId} AND job_id = ${jobId} AND type = ${type} AND lease_token = ${token} AND status = 'active'
       RETURNING failures, refusals, failing_since <= now() - make_interval(secs => ${giveUpSeconds}) AS "isLong"`;
     if (!row) return 'lost';
-    if (row.isLong || row.refusals >= mostRefusals) {
-      await giveUpWithin(tx, claimed, error.message);
-      return 'given up';
+    if (row.isLong || row.refusals >= maxRefusals) {
+      await stopSendingWithin(tx, claimed, error.message);
+      return 'stopped';
     }
     if (row.failures === 1) {
-      const message = `Metrics do not reach ${type} at the moment. ${error.message} Sending is tried again; training goes on.`;
+      const message = `Metrics do not reach ${type} at the moment. ${error.message} Retrying; training continues.`;
       await tell(tx, claimed, { level: 'warn', message });
     }
     return 'again';
   });
 }
 
-async function giveUpWithin(tx: Transaction, claimed: ClaimedIntegration, reason: string): Promise<void> {
+async function stopSendingWithin(
+  tx: Transaction,
+  claimed: ClaimedIntegration,
+  reason: string,
+): Promise<void> {
   const { count } = await tx.jobIntegration.updateMany({
     where: held(claimed),
     data: { status: 'given_up', leaseUntil: null, leaseToken: null, nextAttemptAt: null },

@@ -12,7 +12,7 @@ export const quick: Partial<IntegrationTimes> = {
   pollMs: 20,
   firstSeconds: 0.05,
   longestSeconds: 0.2,
-  mostRefusals: 3,
+  maxRefusals: 3,
   batch: 7,
 };
 

@@ -2,7 +2,7 @@ import { type Egress, EgressError, requestPinned } from '../../egress/post-pinne
 import { TrackerError } from './tracker.ts';
 
 /** Maximum bytes of an answer that are read; useful answers have some kilobytes. */
-const mostBytes = 256 * 1024;
+const maxBytes = 256 * 1024;
 const bodyMs = 10_000;
 
 export interface Ask {
@@ -31,7 +31,7 @@ export function createAsk(
     const sent = { ...headers, accept: 'application/json', 'user-agent': 'Graft/1' };
     const typed = { ...sent, 'content-type': 'application/json' };
     const message = { method, headers: method === 'POST' ? typed : sent, body: text };
-    const limits = { mostBytes, bodyMs, signal };
+    const limits = { maxBytes, bodyMs, signal };
     try {
       const answer = await requestPinned(new URL(url + path), message, egress, limits);
       if (isPassing(answer.status)) {

@@ -41,9 +41,9 @@ export function valuesOf({
   trial,
   metrics,
 }: StoredMetric): Record<string, number> {
-  const ofStep = kind === 'train' ? { tokens, epoch } : {};
+  const stepNumbers = kind === 'train' ? { tokens, epoch } : {};
   const prefix = kind === 'train' ? 'train' : 'eval';
-  const numbers = Object.entries({ loss, ...metrics, ...ofStep, trial }).filter(
+  const numbers = Object.entries({ loss, ...metrics, ...stepNumbers, trial }).filter(
     (entry): entry is [string, number] => Number.isFinite(entry[1]),
   );
   return Object.fromEntries(numbers.map(([name, value]) => [`${prefix}/${name}`, value]));

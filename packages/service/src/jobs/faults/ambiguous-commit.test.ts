@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connectDatabase, type Database } from '../../database/database.ts';
-import { isDatabaseAway } from '../../database/database-away.ts';
+import { isDatabaseUnavailable } from '../../database/database-unavailable.ts';
 import type { Services } from '../../services.ts';
 import { type CommitProxy, openCommitProxy } from '../../testing/commit-proxy.ts';
 import {
@@ -34,7 +34,7 @@ let cuttable: Database;
 before(async () => {
   services = await openTestServices();
   proxy = await openCommitProxy(services.databaseUrl);
-  cuttable = connectDatabase(proxy.url, services.log, { unsaid: 'system' });
+  cuttable = connectDatabase(proxy.url, services.log, { defaultScope: 'system' });
 });
 after(async () => {
   await cuttable.sql.end();
@@ -146,7 +146,7 @@ describe('a connection that breaks at the COMMIT', () => {
 
       const lost = await start(from, prepare);
       proxy.cutNextCommit('request');
-      await assert.rejects(act(cuttable, lost.job, lost.team), isDatabaseAway);
+      await assert.rejects(act(cuttable, lost.job, lost.team), isDatabaseUnavailable);
       assert.deepEqual(await truthOf(lost.team), untouched);
       assert.ok(await act(cuttable, lost.job, lost.team), 'it may be repeated');
       assert.deepEqual(await truthOf(lost.team), done);
@@ -155,7 +155,7 @@ describe('a connection that breaks at the COMMIT', () => {
   }
 });
 
-test('a publication that Postgres took with it for longer is found by whoever asks again', async () => {
+test('a publication that an outage of Postgres hid for longer is found by the next request', async () => {
   const { team, job } = await start('running', undefined);
   const publish = async () => await publishAdapterVersion(cuttable, leaseOf(job), testAdapter);
   const first = (await publish())!;
@@ -176,7 +176,7 @@ test('while Postgres stays away nobody knows of the COMMIT; the request is answe
   proxy.cutNextCommit('answer', 'away');
   await assert.rejects(
     create(cuttable),
-    (error: Error) => isDatabaseAway(error) && /whether it was done is not known/.test(error.message),
+    (error: Error) => isDatabaseUnavailable(error) && /whether it was done is not known/.test(error.message),
   );
   proxy.away = false;
   const { created } = await create(services);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import type pg from 'pg';
-import { isRowLocked } from '../../database/database-away.ts';
+import { isRowLocked } from '../../database/database-unavailable.ts';
 import { deleteFile } from '../../files/file-records.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, newTestJob, type TestTeam } from '../../testing/job-fixtures.ts';
@@ -58,7 +58,7 @@ async function jobs(state: JobState): Promise<[locked: Job, broken: Job, well: J
 
 const ids = (found: { id: string }[]) => found.map(({ id }) => id);
 
-test('the dispatcher and the sweeper pass such a job over, and tell of a broken one', async () => {
+test('the dispatcher and the sweeper skip such a job, and report a broken one', async () => {
   for (const state of ['queued', 'running'] as const) {
     const [, broken, well] = await jobs(state);
     const faults: string[] = [];
@@ -89,7 +89,7 @@ test('so do workers with a free slot', async () => {
   await assert.rejects(claimNextJob(services, claim), /broken/, 'the last one left is broken');
 });
 
-test('a request for a locked job is told so after two seconds, and takes no connection for as long', async () => {
+test('a request for a locked job is refused after two seconds, and holds no connection meanwhile', async () => {
   const [locked, , well] = await jobs('queued');
   const by = { keyId: 'key-test' };
   const start = performance.now();

@@ -50,7 +50,7 @@ const nameOf = (job: Job, step: number) =>
 const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000 + 60_000);
 const by = { keyId: 'key-test' };
 
-test('the three newest are kept, and the best however old; what is given up is told and collected', async () => {
+test('the three newest are kept, and the best however old; dropped ones are reported and collected', async () => {
   const job = await running('kept');
   const made = new Map<number, string>();
   const gone: string[] = [];
@@ -118,7 +118,7 @@ test('a step is one checkpoint: the same files are known, and other files replac
   assert.equal((await findCheckpointModel(services, team.id, nameOf(job, 3)))!.artifact, fresh.artifact);
 });
 
-test('in the list a step is once, whether training goes on from it, its adapter is kept, or both', async () => {
+test('the list has a step once, whether training resumes from it, its adapter is kept, or both', async () => {
   const job = await running('list');
   for (const step of [2, 4])
     await recordCheckpoint(services, leaseOf(job), {

@@ -3,7 +3,7 @@ import { type Database, json } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { type Checkpoint as CheckpointRow, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
-import { enterCheckpoint, enterDeviceSeconds } from '../../usage/enter-usage.ts';
+import { enterDeviceSeconds, recordTokens } from '../../usage/record-usage.ts';
 import type { Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from '../transitions/change-job.ts';
@@ -56,7 +56,7 @@ export async function recordCheckpoint(
     );
     if (!job) return null;
     await upsertMetrics(tx, job, series);
-    await enterCheckpoint(tx, job, step);
+    await recordTokens(tx, job, step);
     await enterDeviceSeconds(tx, job, lease.epoch);
     const where = { teamId_jobId_step: { teamId: job.teamId, jobId: job.id, step } };
     const before = await tx.checkpoint.findFirst({ where: where.teamId_jobId_step });
@@ -91,7 +91,7 @@ export async function listKeptCheckpoints(
 }
 
 /** Records that the folders of these steps' checkpoints are about to be removed. False when fenced: remove nothing. */
-export async function giveUpCheckpoints(
+export async function markCheckpointsDeleted(
   db: Database,
   lease: Lease,
   steps: readonly number[],

@@ -4,7 +4,7 @@ import { newId } from '../../ids.ts';
 
 export interface JobEvent {
   id: string;
-  /** Grows with every event of the installation; `readJobNews` reads the events after a given one. */
+  /** Grows with every event of the installation; `readJobChanges` reads the events after a given one. */
   seq: number;
   jobId: string;
   level: 'info' | 'warn' | 'error';

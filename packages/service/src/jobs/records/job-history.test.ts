@@ -8,8 +8,8 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
 import { type JobMetric, lackingMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import {
-  giveUpCheckpoints,
   listKeptCheckpoints,
+  markCheckpointsDeleted,
   recordCheckpoint,
   resumeFromCheckpoint,
 } from '../leases/record-checkpoint.ts';
@@ -19,7 +19,7 @@ import { listCheckpoints, listEvents } from './read-job-history.ts';
 import { getJob, listJobs } from './read-jobs.ts';
 import { readMetricStretches, readMetrics } from './read-metrics.ts';
 import { findValidationResult, forgetValidationResults, keepValidationResult } from './validation-results.ts';
-import { readJobNews } from './watch-jobs.ts';
+import { readJobChanges } from './watch-jobs.ts';
 
 let services: Services;
 let team: TestTeam;
@@ -66,7 +66,7 @@ test('who reads events on behind the last one misses none that was written at th
   const second = appendEvent(services, lease, { message: 'second' });
   const watched = { teamId: team.id, jobId: job.id, seq: 0 };
   const look = async () => {
-    const [news] = await readJobNews(services, [watched]);
+    const [news] = await readJobChanges(services, [watched]);
     watched.seq = Math.max(watched.seq, ...news!.events.map(({ seq }) => seq));
     return news!.events.map(({ message }) => message).filter((message) => /^(first|second)$/.test(message));
   };
@@ -219,7 +219,7 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
   assert.deepEqual(await seriesOf(job), []);
 });
 
-test('metrics of a worker that does not tell the memory are taken, and are not lacking where it goes on', async () => {
+test('metrics of a worker that does not report the memory are accepted, and none are missing where it resumes', async () => {
   const job = await createTestJob(services, team, 'running');
   const { memory_bytes: _, ...metrics } = train(1).metrics;
   const before = { ...train(1), metrics };
@@ -229,11 +229,11 @@ test('metrics of a worker that does not tell the memory are taken, and are not l
   assert.deepEqual(await lackingMetrics(services, job.id, 1, [train(1)]), [train(1)]);
 });
 
-test('a checkpoint whose folder is given up stays in the history, and is none to go on from', async () => {
+test('a checkpoint whose folder is dropped stays in the history, and is not one to resume from', async () => {
   const job = await createTestJob(services, team, 'running');
   const lease = leaseOf(job);
   for (const step of [2, 4, 6]) await recordCheckpoint(services, lease, checkpoint(step));
-  assert.ok(await giveUpCheckpoints(services, lease, [2]));
+  assert.ok(await markCheckpointsDeleted(services, lease, [2]));
   const kept = await listKeptCheckpoints(services, team.id, job.id);
   assert.deepEqual(
     kept.map(({ step }) => step),
@@ -283,7 +283,7 @@ test('an event has the time at which it was written, however long its transactio
 test('events page newest first, and stream oldest first', async () => {
   const job = await createTestJob(services, team, 'running');
   const watch = async (seq: number, teamId = team.id) =>
-    (await readJobNews(services, [{ teamId, jobId: job.id, seq }]))[0]!;
+    (await readJobChanges(services, [{ teamId, jobId: job.id, seq }]))[0]!;
   const start = (await watch(0)).events.at(-1)!.seq;
   for (let i = 1; i <= 5; i++) {
     const data = { step: i };

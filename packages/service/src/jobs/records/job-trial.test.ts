@@ -11,7 +11,7 @@ import { type Job, leaseOf } from '../job.ts';
 import { type JobMetric, recordMetrics } from '../leases/job-metrics.ts';
 import { claimJob } from '../transitions/claim-job.ts';
 import { claimValidation, finishValidation } from '../transitions/validate-job.ts';
-import type { WorkerCapabilities } from '../turns/may-take.ts';
+import type { WorkerCapabilities } from '../turns/can-claim.ts';
 import { listTrials, recordTrials, type TrialState } from './job-trial.ts';
 import { getJob } from './read-jobs.ts';
 import { readMetricStretches, readMetrics } from './read-metrics.ts';
@@ -29,7 +29,7 @@ const trials = trialsOf(grid, { peft: undefined, training: {}, hyperparameters: 
 const startSweep = (): Promise<Job> =>
   createTestJob(services, team, 'running', { sweep: { grid, peft: null, trials } });
 
-test('trials come with their job, and are told under its lease alone', async () => {
+test('trials are returned with their job, and are recorded under its lease alone', async () => {
   const job = await startSweep();
   const { sweep } = (await getJob(services, team.id, job.id))!;
   assert.deepEqual(sweep, { grid, peft: null, comparison: 'late' });
@@ -86,7 +86,7 @@ test('processes of a version before sweeps neither queue one nor train it', asyn
   assert.equal((await claimJob(services, lease, by))?.state, 'running');
 });
 
-test('metrics tell whose they are, and no stretch of a summed-up series is of two trials', async () => {
+test('metrics name their trial, and no bucket of a downsampled series mixes two trials', async () => {
   const job = await startSweep();
   const rows = Array.from({ length: 20 }, (_, i): JobMetric => {
     const of = i < 7 ? { trial: 1, trialStep: i + 1 } : { trial: 2, trialStep: i - 6 };

@@ -1,5 +1,5 @@
 import type { Database } from '../../database/database.ts';
-import { type Page, readPage } from '../../database/read-page.ts';
+import { listRows, type Page, type PageOptions } from '../../database/read-page.ts';
 import type { JobAttempt } from '../job.ts';
 import { type Checkpoint, checkpointOf } from '../leases/record-checkpoint.ts';
 import { eventOf, type JobEvent } from './job-event.ts';
@@ -9,14 +9,14 @@ export async function listEvents(
   { db }: Database,
   teamId: string,
   jobId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<JobEvent>> {
-  return await readPage(options, {
-    has: async (id) => await db.jobEvent.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.jobEvent.findMany({ where: { teamId, jobId }, orderBy: { seq: 'desc' }, ...page }),
-    toRecord: eventOf,
-  });
+  return await listRows(
+    db.jobEvent,
+    options,
+    { where: { teamId }, filter: { jobId }, orderBy: { seq: 'desc' } },
+    eventOf,
+  );
 }
 
 /** Lists checkpoints by descending step. Throws GraftError `invalid_cursor`. */
@@ -24,14 +24,14 @@ export async function listCheckpoints(
   { db }: Database,
   teamId: string,
   jobId: string,
-  options: { after?: string | undefined; limit: number },
+  options: PageOptions,
 ): Promise<Page<Checkpoint>> {
-  return await readPage(options, {
-    has: async (id) => await db.checkpoint.count({ where: { teamId, id } }),
-    read: async (page) =>
-      await db.checkpoint.findMany({ where: { teamId, jobId }, orderBy: { step: 'desc' }, ...page }),
-    toRecord: checkpointOf,
-  });
+  return await listRows(
+    db.checkpoint,
+    options,
+    { where: { teamId }, filter: { jobId }, orderBy: { step: 'desc' } },
+    checkpointOf,
+  );
 }
 
 /** Lists validation and training attempts by lease epoch: those after epoch `after`, at most `limit`. */

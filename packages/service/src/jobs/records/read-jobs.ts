@@ -1,5 +1,5 @@
 import type { Database } from '../../database/database.ts';
-import { createdIn, type Page, readPage, type TimeSpan } from '../../database/read-page.ts';
+import { createdIn, listRows, type Page, type PageOptions, type TimeSpan } from '../../database/read-page.ts';
 import type { Job as JobRow } from '../../generated/client.ts';
 import { jobsWithin, type ModelLimit } from '../../keys/model-limit.ts';
 import { isTerminal, type Job, jobOf, jobStates, type WireStatus, wireStatus } from '../job.ts';
@@ -44,7 +44,7 @@ export interface JobFilter {
 export async function listJobs(
   { db }: Database,
   teamId: string,
-  options: JobFilter & { after?: string | undefined; limit: number },
+  options: JobFilter & PageOptions,
 ): Promise<Page<Job>> {
   const { status, model, metadata = {}, createdBy, search, created, models = null } = options;
   const has = { contains: search ?? '', mode: 'insensitive' as const };
@@ -53,7 +53,6 @@ export async function listJobs(
     ...(model !== undefined && { model }),
     ...createdIn(created),
     AND: [
-      jobsWithin(models),
       ...Object.entries(metadata).map(([key, value]) => ({ pairs: { some: { teamId, key, value } } })),
       ...(createdBy === undefined
         ? []
@@ -63,16 +62,7 @@ export async function listJobs(
         : [{ OR: [{ id: has }, { suffix: has }, { model: has }, { fineTunedModel: has }] }]),
     ],
   };
-  return await readPage(options, {
-    has: async (id) => await db.job.count({ where: { teamId, id, AND: [jobsWithin(models)] } }),
-    read: async (page) =>
-      await db.job.findMany({
-        where: { teamId, ...filter },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        ...page,
-      }),
-    toRecord: jobOf,
-  });
+  return await listRows(db.job, options, { where: { teamId, AND: [jobsWithin(models)] }, filter }, jobOf);
 }
 
 /** Lists a team's unfinished jobs, those created since `since`, and those in `ids`; newest first, at most `limit`. */

@@ -1,6 +1,6 @@
 /** Reads what all open event streams wait for, in one statement. Plain SQL, without Prisma for speed. */
 import type { Database } from '../../database/database.ts';
-import { asSystem } from '../../database/on-behalf-of.ts';
+import { withSystemScope } from '../../database/database-scope.ts';
 import { isTerminal, type JobState } from '../job.ts';
 import type { JobEvent } from './job-event.ts';
 
@@ -11,7 +11,7 @@ export interface WatchedJob {
   seq: number;
 }
 
-export interface JobNews {
+export interface JobChange {
   /** Oldest first. */
   events: JobEvent[];
   /** There are more events than these. */
@@ -21,7 +21,7 @@ export interface JobNews {
 }
 
 /** Maximum number of events of one job per read. */
-const mostEvents = 100;
+const maxEvents = 100;
 
 type Row = { place: number; state: JobState | null } & (
   | { id: null }
@@ -32,8 +32,8 @@ type Row = { place: number; state: JobState | null } & (
  * Returns the events of each job after the last one seen, and whether the job has ended, in the order of `watched`. One snapshot serves
  * all jobs, so that a finished job's last events are returned together with its end. The jobs may belong to many teams.
  */
-export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Promise<JobNews[]> {
-  const { rows } = await asSystem(() =>
+export async function readJobChanges({ sql }: Database, watched: WatchedJob[]): Promise<JobChange[]> {
+  const { rows } = await withSystemScope(() =>
     sql.query<Row>(
       `SELECT w.place::int AS place, j.state, e.id, e.seq, e.job_id AS "jobId", e.level, e.type, e.message, e.data,
             e.created_at AS "createdAt"
@@ -41,20 +41,20 @@ export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Pro
      LEFT JOIN jobs j ON j.team_id = w.team_id AND j.id = w.job_id
      LEFT JOIN LATERAL (
        SELECT * FROM job_events
-       WHERE team_id = w.team_id AND job_id = w.job_id AND seq > w.seq ORDER BY seq LIMIT ${mostEvents}
+       WHERE team_id = w.team_id AND job_id = w.job_id AND seq > w.seq ORDER BY seq LIMIT ${maxEvents}
      ) e ON true
      ORDER BY w.place, e.seq`,
       [watched.map(({ teamId }) => teamId), watched.map(({ jobId }) => jobId), watched.map(({ seq }) => seq)],
     ),
   );
-  const news: JobNews[] = watched.map(() => ({ events: [], more: false, finished: true }));
+  const news: JobChange[] = watched.map(() => ({ events: [], more: false, finished: true }));
   for (const { place, state, ...event } of rows) {
     const of = news[place - 1]!;
     of.finished = state === null || isTerminal(state);
     if (event.id !== null) of.events.push({ ...event, seq: Number(event.seq) });
   }
   for (const each of news) {
-    each.more = each.events.length === mostEvents;
+    each.more = each.events.length === maxEvents;
     if (each.more) each.finished = false;
   }
   return news;

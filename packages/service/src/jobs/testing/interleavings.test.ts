@@ -179,14 +179,14 @@ async function finish(subject: Subject, job: ModelJob): Promise<ModelJob> {
 async function checkEnd({ jobId }: Subject, { state }: ModelJob): Promise<void> {
   const { rows } = await services.sql.query<Record<string, number>>(
     `SELECT (SELECT count(*)::int FROM adapter_versions WHERE job_id = $1) AS versions,
-            (SELECT count(*)::int FROM outbox WHERE payload->>'id' = $1 AND topic ~ 'succeeded|failed|cancelled') AS told,
+            (SELECT count(*)::int FROM outbox WHERE payload->>'id' = $1 AND topic ~ 'succeeded|failed|cancelled') AS announced,
             (SELECT count(*)::int FROM job_attempts WHERE job_id = $1 AND ended_at IS NULL) AS open,
             (SELECT count(*)::int FROM job_attempts WHERE job_id = $1 AND outcome = 'succeeded' AND kind = 'training')
               AS succeeded`,
     [jobId],
   );
   const made = state === 'succeeded' ? 1 : 0;
-  assert.deepEqual(rows[0], { versions: made, told: 1, open: 0, succeeded: made });
+  assert.deepEqual(rows[0], { versions: made, announced: 1, open: 0, succeeded: made });
 }
 
 test(`${stories} random interleavings of transitions, zombies and users are what the model allows (seed ${seed})`, async () => {

@@ -107,7 +107,7 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
       return refuse('done');
     case 'claim validation': {
       if (job.state !== 'validating' || !job.due || job.lease === 'held') return refuse('nothing');
-      const [, free] = job.lease === 'expired' ? loseValidation(job) : refuse('nothing');
+      const [, free] = job.lease === 'expired' ? expireValidation(job) : refuse('nothing');
       if (free.state !== 'validating' || !free.due) return ['nothing', free];
       const { epoch, validationAttempts } = free;
       return [
@@ -189,7 +189,7 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
       return job.state === 'running' && job.pauseAsked ? become({ pauseAsked: false }) : refuse('refused');
     case 'sweep':
       if (job.lease !== 'expired') return refuse('nothing');
-      if (job.state === 'validating') return loseValidation(job);
+      if (job.state === 'validating') return expireValidation(job);
       if (job.cancelAsked) return end('cancelled', fence);
       if (job.attemptsSinceCheckpoint >= lossLimit) return end('failed', fence);
       return putBack(fence);
@@ -204,7 +204,7 @@ export function isOver({ state }: ModelJob): boolean {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled';
 }
 
-function loseValidation(job: ModelJob): Outcome {
+function expireValidation(job: ModelJob): Outcome {
   const lost: ModelJob = { ...job, epoch: job.epoch + 1, lease: 'none' };
   if (job.validationAttempts >= 8) return ['done', { ...lost, state: 'failed' }];
   return ['done', { ...lost, due: job.due && job.validationAttempts < 3 }];

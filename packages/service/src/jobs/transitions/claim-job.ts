@@ -1,13 +1,13 @@
 import type { Database } from '../../database/database.ts';
-import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
+import { isDatabaseUnavailable, isRowLocked } from '../../database/database-unavailable.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { Dispatch } from '../../queue/job-queue.ts';
-import { tellOutbox } from '../../webhooks/tell-outbox.ts';
+import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
 import type { Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import type { WorkerCapabilities } from '../turns/may-take.ts';
-import { mayTake } from '../turns/may-take.ts';
+import type { WorkerCapabilities } from '../turns/can-claim.ts';
+import { canClaim } from '../turns/can-claim.ts';
 import { changeJob, newLeaseToken } from './change-job.ts';
 import { firstDispatched } from './dispatch-jobs.ts';
 import { beginAttempt } from './job-attempts.ts';
@@ -27,7 +27,7 @@ export async function claimJob(
   return await inTransaction(db, async (tx) => {
     const job = await changeJob(
       tx,
-      Prisma.sql`id = ${id} AND lease_epoch = ${epoch} AND state = 'dispatched' AND ${mayTake({ id: workerId, capabilities })}`,
+      Prisma.sql`id = ${id} AND lease_epoch = ${epoch} AND state = 'dispatched' AND ${canClaim({ id: workerId, capabilities })}`,
       Prisma.sql`state = 'running', lease_token = ${newLeaseToken()}, worker_id = ${workerId}, avoid_worker = NULL, preempt_requested_at = NULL,
         lease_until = now() + make_interval(secs => ${leaseSeconds}),
         attempts = attempts + 1, attempts_since_checkpoint = attempts_since_checkpoint + 1,
@@ -40,7 +40,7 @@ export async function claimJob(
     const attempt = job.attempts === 1 ? '' : ` (attempt ${job.attempts})`;
     await insertEvent(tx, job, { message: `Fine-tuning job started${attempt}` });
     await beginAttempt(tx, job, { kind: 'training', workerId });
-    await tellOutbox(tx, job, 'fine_tuning.job.running');
+    await enqueueOutboxEvent(tx, job, 'fine_tuning.job.running');
     await wakeIntegrations(tx, job);
     return job;
   });
@@ -70,7 +70,7 @@ export async function claimNextJob(
       if (job) return { job, claimedAt };
       // Another slot was faster: try the next job.
     } catch (error) {
-      if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
+      if (isDatabaseUnavailable(error) && !isRowLocked(error)) throw error;
       fault = error;
     }
     passedOver.push(next.id);

@@ -14,7 +14,7 @@ import { type IdempotencyKey, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
-import { admitJob, inQuota, limitsJobs } from '../../teams/within-quota.ts';
+import { checkJobCount, inQuota, limitsJobs } from '../../teams/within-quota.ts';
 import { type Job, type JobSweep, jobOf, type Priority, priorities } from '../job.ts';
 import type { JobIntegrationRequest } from '../job-integration.ts';
 import { insertEvent } from '../records/job-event.ts';
@@ -94,7 +94,7 @@ async function create(
 ): Promise<{ job: Job; created: boolean }> {
   const earlier = token && (await findEarlier(tx, teamId, input, token));
   if (earlier) return { job: earlier, created: false };
-  if (limitsJobs(quota)) await admitJob(tx, teamId, quota);
+  if (limitsJobs(quota)) await checkJobCount(tx, teamId, quota);
   const { systemPrompt } = await checkFile(tx, teamId, input.trainingFileId, 'training_file');
   if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
   if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);

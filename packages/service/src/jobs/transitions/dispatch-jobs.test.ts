@@ -49,7 +49,7 @@ test('the teams take turns, each in the order of its jobs, until two are out per
   assert.deepEqual([dispatched!.state, dispatched!.leaseEpoch], ['dispatched', a[0]!.leaseEpoch + 1]);
   assert.deepEqual([leases[0]!.epoch, dispatched!.workerId], [a[0]!.leaseEpoch + 1, null]);
   const after = await createQueuePlaces(services)(ids([a[0]!, a[2]!]));
-  assert.deepEqual([...after], [[a[2]!.id, { position: 1, start: null }]], 'the first waits no more');
+  assert.deepEqual([...after], [[a[2]!.id, { position: 1, start: null }]], 'the first no longer waits');
 });
 
 test('a team that has jobs at work waits for one that has none, however late it came', async () => {
@@ -112,7 +112,7 @@ test('dispatchers at the same moment never give out one job twice', async () => 
   assert.equal(all.length, 12);
 });
 
-test('positions are read once a second, and at once for a job that has begun to wait since', async () => {
+test('positions are read once a second, and immediately for a job that started to wait since', async () => {
   const team = await createTestTeam(services);
   const positions = createQueuePlaces(services);
   const [first] = await queue(team, 1);

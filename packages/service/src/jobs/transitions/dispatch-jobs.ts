@@ -1,12 +1,12 @@
 /** Decides in SQL which job is next: teams take turns by their weights (team-turns.ts), and each team's jobs by priority and age. */
 import type { Database } from '../../database/database.ts';
-import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
+import { isDatabaseUnavailable, isRowLocked } from '../../database/database-unavailable.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { Dispatch } from '../../queue/job-queue.ts';
-import type { WorkerCapabilities } from '../turns/may-take.ts';
-import { canRun, mayTake, takesJobs } from '../turns/may-take.ts';
-import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
+import type { WorkerCapabilities } from '../turns/can-claim.ts';
+import { acceptsJobs, canClaim, canRun } from '../turns/can-claim.ts';
+import { advanceClock, atWork, claimTurn, rank, teamTurns } from '../turns/team-turns.ts';
 import type { JobFaultListener } from './change-job.ts';
 
 /**
@@ -28,7 +28,7 @@ export async function dispatchJobs(
     const lease = await dispatchJob(db, next).catch((error: unknown) => {
       // A frozen process is ending an attempt of this team.
       if (isRowLocked(error)) return 'team locked' as const;
-      if (isDatabaseAway(error)) throw error;
+      if (isDatabaseUnavailable(error)) throw error;
       options.onFault?.({ id, error });
       return null;
     });
@@ -53,29 +53,29 @@ async function nextToRun(
 ): Promise<{ id: string; teamId: string } | null> {
   const { rows } = await sql.query<{ id: string; teamId: string }>(
     Prisma.sql`WITH at_work AS MATERIALIZED (${atWork('training')}), room AS MATERIALIZED (
-       SELECT 2 * (SELECT coalesce(sum(slots), 0) FROM workers WHERE ${takesJobs})
+       SELECT 2 * (SELECT coalesce(sum(slots), 0) FROM workers WHERE ${acceptsJobs})
               - (SELECT coalesce(sum(jobs), 0) FROM at_work) AS jobs
      )
      SELECT next.id, teams.id AS "teamId" FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id
-     ${turnsOf('training')} CROSS JOIN LATERAL (
+     ${teamTurns('training')} CROSS JOIN LATERAL (
        SELECT jobs.id, jobs.created_at FROM jobs
        WHERE jobs.team_id = teams.id AND jobs.state = 'queued' AND jobs.run_after <= now()
          AND jobs.id <> ALL(${passedOver.jobs})
-         AND 2 * (SELECT sum(slots) FROM workers WHERE ${takesJobs} AND ${canRun})
+         AND 2 * (SELECT sum(slots) FROM workers WHERE ${acceptsJobs} AND ${canRun})
              > CASE WHEN jobs.requirements IS NULL THEN 0 ELSE (
                  SELECT count(*) FROM jobs AS alike WHERE alike.state IN ('dispatched', 'running')
                    AND alike.requirements = jobs.requirements) END
        ORDER BY ${rank}, jobs.id LIMIT 1
      ) AS next
      WHERE teams.id <> ALL(${passedOver.teams}) AND (SELECT jobs FROM room) > 0
-       AND ${mayHaveMore(Prisma.sql`coalesce(at_work.jobs, 0)`)}
+       AND ${belowRunningLimit(Prisma.sql`coalesce(at_work.jobs, 0)`)}
      ORDER BY turns.start, coalesce(at_work.jobs, 0)::float8 / teams.weight, next.created_at, next.id LIMIT 1`,
   );
   return rows[0] ?? null;
 }
 
 /** SQL over a row of `teams`: with this number of jobs dispatched or running, the team may have one more. */
-const mayHaveMore = (jobs: Prisma.Sql): Prisma.Sql => Prisma.sql`(${jobs} < teams.running_limit)`;
+const belowRunningLimit = (jobs: Prisma.Sql): Prisma.Sql => Prisma.sql`(${jobs} < teams.running_limit)`;
 
 /**
  * Null if the job is locked or no longer queued, or if its team is at its limit. Dispatches of one team run one at a time: two
@@ -93,10 +93,10 @@ async function dispatchJob(
       UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL,
         dispatched_at = now()
       WHERE id = (SELECT id FROM jobs WHERE id = ${id} AND state = 'queued' AND run_after <= now() FOR UPDATE SKIP LOCKED)
-        AND EXISTS (SELECT 1 FROM teams WHERE teams.id = jobs.team_id AND ${mayHaveMore(Prisma.sql`(
+        AND EXISTS (SELECT 1 FROM teams WHERE teams.id = jobs.team_id AND ${belowRunningLimit(Prisma.sql`(
           SELECT count(*) FROM jobs AS others WHERE others.team_id = jobs.team_id AND others.state IN ('dispatched', 'running'))`)})
       RETURNING id, lease_epoch AS epoch`;
-    return lease ? { lease, start: await takeTurn(tx, teamId, 'training') } : null;
+    return lease ? { lease, start: await claimTurn(tx, teamId, 'training') } : null;
   });
   if (dispatched === null || dispatched === 'team locked') return dispatched;
   await advanceClock(db, 'training', dispatched.start);
@@ -115,7 +115,7 @@ export async function firstDispatched(
 ): Promise<Dispatch | null> {
   const { rows } = await sql.query<Dispatch>(
     Prisma.sql`SELECT jobs.id, jobs.lease_epoch AS epoch FROM jobs JOIN teams ON teams.id = jobs.team_id
-     WHERE jobs.state = 'dispatched' AND jobs.id <> ALL(${passedOver}) AND ${mayTake(worker)}
+     WHERE jobs.state = 'dispatched' AND jobs.id <> ALL(${passedOver}) AND ${canClaim(worker)}
      ORDER BY (SELECT count(*) FROM jobs AS running WHERE running.state = 'running' AND running.team_id = jobs.team_id)::float8
        / teams.weight, jobs.dispatched_at, jobs.id LIMIT 1`,
   );
@@ -133,7 +133,7 @@ export async function staleDispatched(
   const { rows } = await sql.query<Dispatch>(
     Prisma.sql`SELECT id, lease_epoch AS epoch FROM jobs
      WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => ${options.seconds})
-       ${options.worker ? Prisma.sql`AND ${mayTake(options.worker)}` : Prisma.empty} ORDER BY dispatched_at`,
+       ${options.worker ? Prisma.sql`AND ${canClaim(options.worker)}` : Prisma.empty} ORDER BY dispatched_at`,
   );
   return rows;
 }
@@ -150,7 +150,7 @@ export async function takeBackDispatched(
     Prisma.sql`UPDATE jobs SET state = 'queued' WHERE state = 'dispatched' AND id IN (
        SELECT id FROM jobs
        WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => ${options.seconds})
-         AND NOT EXISTS (SELECT 1 FROM workers WHERE ${takesJobs} AND ${canRun})
+         AND NOT EXISTS (SELECT 1 FROM workers WHERE ${acceptsJobs} AND ${canRun})
        FOR UPDATE SKIP LOCKED) RETURNING id`,
   );
   return rows.map(({ id }) => id);

@@ -20,7 +20,7 @@ export async function drainWorker(tx: Transaction, workerId: string): Promise<vo
     if (!job) continue;
     await insertEvent(tx, job, {
       message:
-        'Asked to go elsewhere at a checkpoint: the operator takes its worker out of service. The job goes on from there on another one',
+        'Moving at the next checkpoint: the operator takes its worker out of service. The job resumes from there on another one',
       data: { kind: 'preemption', worker: workerId, step: job.lastCheckpointStep ?? 0 },
     });
   }

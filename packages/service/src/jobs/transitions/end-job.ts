@@ -1,7 +1,7 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
-import { enterTrainedTokens, tokensOfJob } from '../../usage/enter-usage.ts';
-import { tellOutbox } from '../../webhooks/tell-outbox.ts';
+import { enterTrainedTokens, tokensOfJob } from '../../usage/record-usage.ts';
+import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
 import type { Job, JobError, TrainingEnd } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import type { JobTrial } from '../records/job-trial.ts';
@@ -56,7 +56,7 @@ export async function endJob(
       await insertEvent(tx, job, { message: 'Fine-tuning job cancelled' });
       break;
   }
-  await tellOutbox(tx, job, `fine_tuning.job.${ending.state}`);
+  await enqueueOutboxEvent(tx, job, `fine_tuning.job.${ending.state}`);
   await wakeIntegrations(tx, job);
   return job;
 }

@@ -2,7 +2,7 @@ import { isLastingModelFault } from '../../base-models/base-model-fault.ts';
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
-import { tellOutbox } from '../../webhooks/tell-outbox.ts';
+import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
 import type { Job, JobError, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
@@ -47,7 +47,7 @@ export async function failJob(db: Database, lease: Lease, error: JobError): Prom
       level: 'warn',
       message: `Attempt ${held.attempts} failed, ${state === 'paused' ? 'job paused' : 'trying again'}: ${error.message}`,
     });
-    if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');
+    if (state === 'paused') await enqueueOutboxEvent(tx, held, 'fine_tuning.job.paused');
     return job;
   });
 }

@@ -17,7 +17,11 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
 import { recordMetrics, recordProgress } from '../leases/job-metrics.ts';
-import { giveUpCheckpoints, recordCheckpoint, resumeFromCheckpoint } from '../leases/record-checkpoint.ts';
+import {
+  markCheckpointsDeleted,
+  recordCheckpoint,
+  resumeFromCheckpoint,
+} from '../leases/record-checkpoint.ts';
 import { appendEvent, appendEventOnce } from '../leases/write-under-lease.ts';
 import { newLeaseToken } from './change-job.ts';
 import { claimJob } from './claim-job.ts';
@@ -96,7 +100,10 @@ const writes: Record<string, Write> = {
       }),
     legal: ['running'],
   },
-  giveUpCheckpoints: { run: (lease) => giveUpCheckpoints(services, lease, [1]), legal: ['running'] },
+  markCheckpointsDeleted: {
+    run: (lease) => markCheckpointsDeleted(services, lease, [1]),
+    legal: ['running'],
+  },
   resumeFromCheckpoint: {
     run: (lease) => resumeFromCheckpoint(services, lease, 1, () => [metric]),
     legal: ['running'],
@@ -241,7 +248,7 @@ test('a lease that a process of an earlier version claimed is read, swept and re
   assert.ok(await releaseJob(services, lease));
 });
 
-test('pausing and cancelling by the worker needs to have been asked for', async () => {
+test('pausing and cancelling by the worker needs a request', async () => {
   const lease = leaseOf(await createTestJob(services, team, 'running'));
   assert.equal(await pauseRunningJob(services, lease), null);
   assert.equal(await cancelRunningJob(services, lease), null);

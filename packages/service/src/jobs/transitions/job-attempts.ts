@@ -2,7 +2,7 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import { instruments } from '../../observe/instruments.ts';
-import { enterDeviceSeconds } from '../../usage/enter-usage.ts';
+import { enterDeviceSeconds } from '../../usage/record-usage.ts';
 import type { AttemptKind, AttemptOutcome, Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { chargeAttempt } from '../turns/team-turns.ts';
@@ -30,10 +30,10 @@ export async function beginAttempt(
   instruments.recoverySeconds.observe(Math.max(0, before.seconds));
   const goesOn =
     kind === 'validation'
-      ? 'validation begun again'
+      ? 'validation restarted'
       : step > 0
         ? `resumed from step ${step.toLocaleString('en-US')}`
-        : 'begun again';
+        : 'restarted';
   await insertEvent(tx, job, {
     message: `Worker ${before.workerId} lost, ${goesOn} after ${seconds} s`,
     data: { kind: 'recovery', worker: before.workerId, step: kind === 'training' ? step : null, seconds },

@@ -56,7 +56,7 @@ async function starve(): Promise<{ holder: TestTeam; starved: TestTeam; held: Jo
   return { holder, starved, held, waits: await createTestJob(services, starved, 'queued') };
 }
 
-test('a long job makes room for a team that waited, which is next, and costs no attempt', async () => {
+test('a long job is preempted for a team that waited, which is next, and costs no attempt', async () => {
   const { holder, held, waits } = await starve();
   assert.equal(await preemptForStarved(services, ten), null, 'it has not waited yet');
   await letPass(11);
@@ -66,23 +66,23 @@ test('a long job makes room for a team that waited, which is next, and costs no 
   const flags = await heartbeatJob(services, leaseOf(held), { leaseSeconds: 600 });
   assert.deepEqual(flags, { cancelRequested: false, pauseRequested: false, preemptRequested: true });
   await dispatchJobs(services);
-  const released = await releaseJob(services, leaseOf(held), { reason: 'Made room at a checkpoint' });
+  const released = await releaseJob(services, leaseOf(held), { reason: 'Preempted at a checkpoint' });
   assert.deepEqual([released!.state, released!.attempts, released!.preemptRequestedAt], ['queued', 0, null]);
   const events = await services.db.jobEvent.findMany({
     where: { jobId: held.id },
     orderBy: { seq: 'desc' },
     take: 2,
   });
-  assert.equal(events[0]!.message, 'Made room at a checkpoint, job requeued');
+  assert.equal(events[0]!.message, 'Preempted at a checkpoint, job requeued');
   assert.match(
     events[1]!.message,
-    /^Asked to make room at a checkpoint: another team has waited for 11 min without a slot\./,
+    /^Preempting at the next checkpoint: another team has waited for 11 min without a slot\./,
   );
   assert.equal((await claimNext()).id, waits.id);
   assert.equal((await getJob(services, holder.id, held.id))!.state, 'dispatched', 'right behind it');
 });
 
-test('nobody makes room where a slot is free, for a team with a running job, or before it ran as long', async () => {
+test('no job is preempted where a slot is free, for a team with a running job, or before it ran as long', async () => {
   const { starved, held } = await starve();
   await letPass(11);
   await addWorker(2);
@@ -96,7 +96,7 @@ test('nobody makes room where a slot is free, for a team with a running job, or 
   assert.equal((await getJob(services, held.teamId, held.id))!.preemptRequestedAt, null);
 });
 
-test('nobody makes room for a job that could not run there, or while it is asked to pause', async () => {
+test('no job is preempted for one that could not run there, or while it is pausing', async () => {
   const { holder, starved, held, waits } = await starve();
   await letPass(11);
   await services.sql.query(

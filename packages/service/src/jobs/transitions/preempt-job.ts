@@ -3,7 +3,7 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
-import { canRun, takesJobs } from '../turns/may-take.ts';
+import { acceptsJobs, canRun } from '../turns/can-claim.ts';
 import { changeJob, holds } from './change-job.ts';
 
 /**
@@ -33,12 +33,12 @@ export async function preemptForStarved(db: Database, { seconds }: { seconds: nu
       ) AS jobs
       JOIN running AS held ON held.team_id <> teams.id AND held.stays AND held.since < ${longAgo}
       JOIN shares ON shares.team_id = held.team_id
-      JOIN workers ON workers.id = held.worker_id AND ${takesJobs} AND ${canRun}
+      JOIN workers ON workers.id = held.worker_id AND ${acceptsJobs} AND ${canRun}
       WHERE teams.running_limit > 0 AND NOT EXISTS (SELECT 1 FROM running WHERE team_id = teams.id)
         AND NOT EXISTS (SELECT 1 FROM running WHERE preempt_requested_at IS NOT NULL)
         AND NOT EXISTS (
           SELECT 1 FROM workers LEFT JOIN busy ON busy.worker_id = workers.id
-          WHERE ${takesJobs} AND ${canRun} AND coalesce(busy.jobs, 0) < workers.slots)
+          WHERE ${acceptsJobs} AND ${canRun} AND coalesce(busy.jobs, 0) < workers.slots)
       ORDER BY jobs.run_after, shares.share DESC, held.since, held.id LIMIT 1`;
     if (!found) return null;
     const job = await changeJob(
@@ -51,7 +51,7 @@ export async function preemptForStarved(db: Database, { seconds }: { seconds: nu
       UPDATE jobs SET state = 'queued' WHERE state = 'dispatched' AND id IN (
         SELECT id FROM jobs WHERE state = 'dispatched' AND team_id = ${job.teamId} FOR UPDATE SKIP LOCKED)`;
     await insertEvent(tx, job, {
-      message: `Asked to make room at a checkpoint: another team has waited for ${found.minutes} min without a slot. The job goes on from there when it is your team's turn again`,
+      message: `Preempting at the next checkpoint: another team has waited for ${found.minutes} min without a slot. The job resumes from there when it is your team's turn again`,
       data: { kind: 'preemption', worker: job.workerId, step: job.lastCheckpointStep ?? 0 },
     });
     return job;

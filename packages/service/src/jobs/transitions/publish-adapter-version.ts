@@ -1,5 +1,5 @@
 import { type AdapterVersion, versionOf, withAdapter } from '../../adapters/adapter.ts';
-import { insertVersion, type MadeVersion } from '../../adapters/insert-version.ts';
+import { type CreatedVersion, insertVersion } from '../../adapters/insert-version.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
@@ -8,7 +8,7 @@ import type { JobTrial } from '../records/job-trial.ts';
 import { holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 
-export interface NewAdapterVersion extends MadeVersion {
+export interface NewAdapterVersion extends CreatedVersion {
   trainedTokens: number;
   trainingEnd?: TrainingEnd;
   /** Of a sweep, the trial that the adapter belongs to. */

@@ -10,7 +10,7 @@ import { registerWorker } from '../../workers/worker-registry.ts';
 import { type Job, leaseOf } from '../job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { listAttempts, listEvents } from '../records/read-job-history.ts';
-import type { WorkerCapabilities } from '../turns/may-take.ts';
+import type { WorkerCapabilities } from '../turns/can-claim.ts';
 import { claimJob } from './claim-job.ts';
 import { dispatchJobs, staleDispatched } from './dispatch-jobs.ts';
 import { returnJob } from './return-job.ts';
@@ -93,7 +93,7 @@ describe('a job that a worker cannot run', () => {
     );
   });
 
-  test('fails at last, but a new checkpoint starts the count anew', async () => {
+  test('fails at last, but a new checkpoint restarts the count', async () => {
     const job = await createTestJob(services, team, 'running');
     await services.sql.query('UPDATE jobs SET environment_faults = 18 WHERE id = $1', [job.id]);
     assert.equal((await returnJob(services, leaseOf(job), why))!.environmentFaults, 19);
@@ -188,7 +188,7 @@ describe('what a job requires', () => {
     assert.equal((await take(lease, 'w4', wide))!.requirements!.kernels, 'avx2');
   });
 
-  test('a job that a version without kernels began goes on with stock operations', async () => {
+  test('a job that started in a version without kernels continues with stock operations', async () => {
     const job = await createTestJob(services, team, 'dispatched');
     const before = JSON.stringify({ device: 'cpu', threads: 2, precision: 'fp32' });
     await services.sql.query('UPDATE jobs SET requirements = $1 WHERE id = $2', [before, job.id]);
@@ -198,7 +198,7 @@ describe('what a job requires', () => {
     assert.deepEqual(taken.requirements, JSON.parse(before));
   });
 
-  test('a precision that was asked for is required from the start', async () => {
+  test('a requested precision is required from the start', async () => {
     const job = await createTestJob(services, team, 'dispatched');
     await services.sql.query(
       `UPDATE jobs SET resolved_training = resolved_training || '{"precision": "bf16"}' WHERE id = $1`,

@@ -1,7 +1,7 @@
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
-import { tellOutbox } from '../../webhooks/tell-outbox.ts';
+import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
 import { type Job, type JobError, type Lease, leaseOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
@@ -75,13 +75,13 @@ export async function returnHeld(
       seconds: minutes * 60,
     },
   });
-  if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');
+  if (state === 'paused') await enqueueOutboxEvent(tx, held, 'fine_tuning.job.paused');
   return job;
 }
 
 /** Returns how often workers have released this job with a refund since its last new checkpoint, including this time. */
 export async function countReturn(tx: Transaction, held: Job): Promise<number> {
-  return (await madeCheckpoint(tx, held)) ? 1 : held.environmentFaults + 1;
+  return (await hasNewCheckpoint(tx, held)) ? 1 : held.environmentFaults + 1;
 }
 
 /** running → failed: workers have released the job too often. */
@@ -91,7 +91,7 @@ export async function failReturned(tx: Transaction, held: Job, reason: string): 
 }
 
 /** Returns whether the current attempt made a checkpoint beyond the one it started from. */
-async function madeCheckpoint(
+async function hasNewCheckpoint(
   tx: Transaction,
   { teamId, id, leaseEpoch, lastCheckpointStep }: Job,
 ): Promise<boolean> {

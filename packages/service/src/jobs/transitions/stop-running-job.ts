@@ -2,7 +2,7 @@
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
-import { tellOutbox } from '../../webhooks/tell-outbox.ts';
+import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
 import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
@@ -33,7 +33,7 @@ export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job |
     if (!job) return null;
     await endAttempt(tx, job, 'paused');
     await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
-    await tellOutbox(tx, job, 'fine_tuning.job.paused');
+    await enqueueOutboxEvent(tx, job, 'fine_tuning.job.paused');
     return job;
   });
 }
@@ -86,7 +86,7 @@ export async function releaseJob(
         data: { kind: 'out_of_memory', micro_batch: microBatch },
       }),
     });
-    if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');
+    if (state === 'paused') await enqueueOutboxEvent(tx, held, 'fine_tuning.job.paused');
     return job;
   });
 }

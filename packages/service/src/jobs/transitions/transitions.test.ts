@@ -109,7 +109,7 @@ test('claim: an attempt begins, with a lease', async () => {
   assert.equal(await claimJob(services, leaseOf(job), claim), null, 'a second ring claims nothing');
 });
 
-test('heartbeat: the lease moves on, and tells what was asked', async () => {
+test('heartbeat: extends the lease, and returns what was requested', async () => {
   const job = await createTestJob(services, team, 'running');
   const lease = leaseOf(job);
   const flags = { cancelRequested: false, pauseRequested: false, preemptRequested: false };
@@ -237,7 +237,7 @@ describe('release', () => {
 });
 
 describe('failure', () => {
-  test('of the environment fails a job that workers gave back too often in all, whatever checkpoints it made', async () => {
+  test('of the environment fails a job that workers released too often in all, whatever checkpoints it made', async () => {
     const fault: JobError = { ...systemFault, code: 'worker_unfit', fault: 'environment' };
     const earlier = async (job: Job, count: number) =>
       await services.sql.query(
@@ -285,7 +285,7 @@ describe('failure', () => {
     assert.deepEqual([failed!.state, failed!.attempts, failed!.error], ['failed', 3, systemFault]);
   });
 
-  test('a new checkpoint starts the count anew, an old one does not', async () => {
+  test('a new checkpoint restarts the count, an old one does not', async () => {
     const job = await createTestJob(services, team, 'running');
     const checkpoint = {
       metrics: { trainLoss: 1.5 },

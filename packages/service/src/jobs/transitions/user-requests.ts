@@ -6,7 +6,7 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
-import { tellOutbox } from '../../webhooks/tell-outbox.ts';
+import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
 import {
   isTerminal,
   type Job,
@@ -51,7 +51,7 @@ export const pauseJob = request('pause', {
     const paused = Prisma.sql`state = 'paused', lease_epoch = lease_epoch + 1, lease_until = NULL`;
     const after = await changeJob(tx, guard, paused);
     await insertEvent(tx, job, { message: 'Fine-tuning job paused' });
-    await tellOutbox(tx, job, 'fine_tuning.job.paused');
+    await enqueueOutboxEvent(tx, job, 'fine_tuning.job.paused');
     return after;
   },
 });

@@ -112,14 +112,14 @@ test('a process that dies is followed by another, after the third at growing dis
   assert.deepEqual([again.leaseEpoch, again.validationAttempts], [lost.leaseEpoch + 2, 2]);
   assert.equal(await heartbeatValidation(services, leaseOf(lost), first), null, 'fenced');
   const { data } = await listEvents(services, team.id, job!.id, { limit: 1 });
-  assert.match(data[0]!.message, /^Worker v-1 lost, validation begun again after \d+ s$/);
+  assert.match(data[0]!.message, /^Worker v-1 lost, validation restarted after \d+ s$/);
   assert.equal(data[0]!.data!.kind, 'recovery');
   await expire(again);
   const [swept] = await sweepExpiredLeases(services, { leaseSeconds: 0 });
   assert.deepEqual([swept!.id, swept!.state, swept!.leaseUntil], [job!.id, 'validating', null]);
   for (const seconds of [15, 60, 120, 300, 600]) {
     await expire((await claimValidation(services, successor))!);
-    assert.equal(await claimValidation(services, successor), null, 'whoever claims next finds it put off');
+    assert.equal(await claimValidation(services, successor), null, 'the next claim finds it postponed');
     const { state, runAfter } = await read(job!);
     assert.equal(state, 'validating');
     const { rows } = await services.sql.query<{ wait: number }>(
@@ -135,13 +135,13 @@ test('a process that dies is followed by another, after the third at growing dis
     await services.sql.query('UPDATE jobs SET run_after = now() WHERE id = $1', [job!.id]);
   }
   await expire((await claimValidation(services, successor))!);
-  assert.equal(await claimValidation(services, successor), null, 'whoever claims next finds it failed');
+  assert.equal(await claimValidation(services, successor), null, 'the next claim finds it failed');
   const failed = await read(job!);
   assert.deepEqual([failed.state, failed.error!.code], ['failed', 'validator_lost']);
   assert.deepEqual(await outcomesOf(job!), [['v-1', 'lost'], ...Array(7).fill(['v-2', 'lost'])]);
 });
 
-test('one that gets further than every earlier one starts the count anew', async () => {
+test('one that gets further than every earlier one restarts the count', async () => {
   const [job] = await queue(await createTestTeam(services), 1);
   for (const [bytes, attempts] of [
     [10, 1],
@@ -175,7 +175,7 @@ test('one that no process can do now waits for minutes, and fails after twenty t
   const [job] = await queue(await createTestTeam(services), 1);
   const error = {
     code: 'base_model_unavailable',
-    message: 'It is away.',
+    message: 'It is unavailable.',
     param: 'model',
     fault: 'environment',
   } as const;

@@ -2,7 +2,7 @@
 import { overlapRemark, type ResolvedTraining } from '@graft/peft-core/config';
 import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
-import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
+import { isDatabaseUnavailable, isRowLocked } from '../../database/database-unavailable.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { readQuota } from '../../teams/team-quota.ts';
@@ -19,7 +19,7 @@ import {
 import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { resolveTrials } from '../records/job-trial.ts';
-import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
+import { advanceClock, atWork, claimTurn, rank, teamTurns } from '../turns/team-turns.ts';
 import { changeJob, holds, lockFreeJobs, lockJob, newLeaseToken } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { hasExpired } from './expiry/lease-expiry.ts';
@@ -67,7 +67,7 @@ export async function claimValidation(db: Database, options: ClaimOptions): Prom
         await advanceClock(db, 'validation', claimed.start);
         return claimed.job;
       } catch (error) {
-        if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
+        if (isDatabaseUnavailable(error) && !isRowLocked(error)) throw error;
         // A job that cannot be claimed does not delay the others.
         fault = error;
       }
@@ -89,11 +89,11 @@ async function claim(
   { workerId, leaseSeconds }: ClaimOptions,
 ): Promise<{ job: Job; start: number } | null> {
   return await inTransaction(db, async (tx) => {
-    const [next] = await lockFreeJobs(tx, Prisma.sql`id = ${id} AND ${mayBeValidated(leaseSeconds)}`);
+    const [next] = await lockFreeJobs(tx, Prisma.sql`id = ${id} AND ${canBeValidated(leaseSeconds)}`);
     if (!next) return null;
     // Its holder is gone, and no sweeper has found that yet.
     if (next.leaseUntil) {
-      const freed = await loseValidation(tx, next, leaseSeconds);
+      const freed = await expireValidation(tx, next, leaseSeconds);
       if (freed?.state !== 'validating') return null;
     }
     const job = await changeJob(
@@ -103,19 +103,19 @@ async function claim(
         lease_until = now() + make_interval(secs => ${leaseSeconds}), worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
     );
     if (!job) return null;
-    const start = await takeTurn(tx, job.teamId, 'validation');
+    const start = await claimTurn(tx, job.teamId, 'validation');
     await beginAttempt(tx, job, { kind: 'validation', workerId });
     return { job, start };
   });
 }
 
 /** SQL over a row of `jobs`: it waits for validation, and no process validates it. */
-const mayBeValidated = (leaseSeconds: number): Prisma.Sql =>
+const canBeValidated = (leaseSeconds: number): Prisma.Sql =>
   Prisma.sql`(jobs.state = 'validating' AND jobs.run_after <= now() AND (jobs.lease_until IS NULL OR ${hasExpired(leaseSeconds, Prisma.sql`jobs.lease_until`)}))`;
 
 /** Maximum number of candidates per query: of one team, enough for concurrent claims by other processes, and of all teams. */
-const mostOfTeam = 8;
-const mostOfAll = 32;
+const maxPerTeam = 8;
+const maxInAll = 32;
 
 /** Returns the ids of the jobs to validate next, in the order of their turns. Another process may be about to claim some of them. */
 async function nextToValidate(
@@ -127,14 +127,14 @@ async function nextToValidate(
   const idle = onlyIdleTeams ? Prisma.sql`WHERE at_work.jobs IS NULL` : Prisma.empty;
   const { rows } = await sql.query<{ id: string }>(Prisma.sql`
     WITH at_work AS MATERIALIZED (${atWork('validation')})
-    SELECT next.id FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id ${turnsOf('validation')} CROSS JOIN LATERAL (
+    SELECT next.id FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id ${teamTurns('validation')} CROSS JOIN LATERAL (
       SELECT jobs.id, jobs.created_at, row_number() OVER (ORDER BY ${rank}, jobs.id) - 1 AS before FROM jobs
-      WHERE jobs.team_id = teams.id AND ${mayBeValidated(leaseSeconds)} ${named} AND jobs.id <> ALL(${passedOver})
-      ORDER BY ${rank}, jobs.id LIMIT ${mostOfTeam}
+      WHERE jobs.team_id = teams.id AND ${canBeValidated(leaseSeconds)} ${named} AND jobs.id <> ALL(${passedOver})
+      ORDER BY ${rank}, jobs.id LIMIT ${maxPerTeam}
     ) AS next ${idle}
     ORDER BY turns.start + next.before::float8 / teams.weight,
       (coalesce(at_work.jobs, 0) + next.before)::float8 / teams.weight, next.created_at, next.id
-    LIMIT ${mostOfAll}`);
+    LIMIT ${maxInAll}`);
   return rows.map((row) => row.id);
 }
 
@@ -317,12 +317,12 @@ export async function breakValidation(
 ): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const job = await lockJob(tx, holds(lease, 'validating'));
-    return job && (await loseValidation(tx, job, leaseSeconds, reason));
+    return job && (await expireValidation(tx, job, leaseSeconds, reason));
   });
 }
 
 /** Ends the attempt of a locked job whose lease expired or, with `reason`, whose holder broke. It waits for validation again, or → failed. */
-export async function loseValidation(
+export async function expireValidation(
   tx: Transaction,
   lost: Job,
   leaseSeconds: number,

@@ -25,7 +25,7 @@ test('jobs that are all alike begin one after the other, behind those that run a
   );
 });
 
-test('what varied is told as it varied, and the same each time', () => {
+test('what varied is reported as it varied, and the same each time', () => {
   const ran = Array.from({ length: 100 }, (_, i) => (i < 80 ? 60 : 600));
   const history = { ...nothing, queued: 50, ran };
   const estimate = estimateStarts(history);
@@ -37,7 +37,7 @@ test('what varied is told as it varied, and the same each time', () => {
   assert.deepEqual(estimateStarts(history)(41), { median, late });
 });
 
-test('ten thousand places cost no more than the first five hundred, and go on at the same pace', () => {
+test('ten thousand places cost no more than the first five hundred, and continue at the same pace', () => {
   const estimate = estimateStarts({ ...nothing, slots: 4, queued: 10_000, ran: [30, 90] });
   const far = estimate(10_000)!.median;
   assert.ok(Math.abs(far - 150_000) < 3000, `${far}`);

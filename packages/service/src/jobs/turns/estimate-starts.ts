@@ -8,9 +8,9 @@ export interface StartEstimate {
   late: number;
 }
 
-/** The simulation takes the API's event loop a few milliseconds; places beyond `mostPlaces` are extrapolated at the same pace. */
+/** The simulation takes the API's event loop a few milliseconds; places beyond `maxPlaces` are extrapolated at the same pace. */
 const rounds = 40;
-const mostPlaces = 500;
+const maxPlaces = 500;
 
 export interface SlotHistory {
   slots: number;
@@ -33,7 +33,7 @@ export function estimateStarts(history: SlotHistory): (place: number) => StartEs
   const { slots, dispatched, queued, ran } = history;
   if (ran.length === 0 || slots === 0) return () => null;
   const sorted = ran.toSorted((a, b) => a - b);
-  const places = Math.min(queued, mostPlaces);
+  const places = Math.min(queued, maxPlaces);
   const starts: number[][] = Array.from({ length: places }, () => []);
   for (let round = 0; round < rounds; round++) {
     const draw = createDraw(round);

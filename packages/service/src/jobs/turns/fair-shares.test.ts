@@ -92,7 +92,7 @@ function jain(shares: number[]): number {
 }
 
 for (const slots of [1, 3]) {
-  test(`five teams share ${slots} slots alike, whoever came first and however many jobs each has`, async (t) => {
+  test(`five teams share ${slots} slots alike, whichever came first and however many jobs each has`, async (t) => {
     const teams = [];
     for (let i = 0; i < 5; i++) {
       const team = await createTestTeam(services);

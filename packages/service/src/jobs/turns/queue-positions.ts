@@ -1,16 +1,16 @@
 import type { Database } from '../../database/database.ts';
-import { asSystem } from '../../database/on-behalf-of.ts';
+import { withSystemScope } from '../../database/database-scope.ts';
 import { Prisma } from '../../generated/client.ts';
+import { acceptsJobs } from './can-claim.ts';
 import { estimateStarts, type StartEstimate } from './estimate-starts.ts';
-import { takesJobs } from './may-take.ts';
-import { atWork, rank, turnsOf } from './team-turns.ts';
+import { atWork, rank, teamTurns } from './team-turns.ts';
 
 /** Milliseconds for which positions count as fresh, in general and for a job that they do not contain yet. */
 const freshMs = 1_000;
 const newcomerMs = 250;
 
 /** Number of latest attempts that the estimate of slot durations uses. */
-const mostRan = 200;
+const maxDurations = 200;
 
 /** The place of a queued job. */
 export interface QueuePlace {
@@ -34,7 +34,7 @@ export function createQueuePlaces({ sql }: Pick<Database, 'sql'>): QueuePlaces {
     if (performance.now() - readAt > maxAgeMs) {
       readAt = performance.now();
       // Positions count the jobs of all teams; each caller receives only those of the jobs that it asks about.
-      numbered = asSystem(() => numberAll(sql));
+      numbered = withSystemScope(() => numberAll(sql));
       numbered.catch(() => {
         readAt = Number.NEGATIVE_INFINITY;
       });
@@ -75,13 +75,13 @@ async function numberAll(sql: Database['sql']): Promise<Map<string, QueuePlace>>
         (coalesce(at_work.jobs, 0) + waiting.before)::float8 / teams.weight AS load
       FROM waiting JOIN (
         SELECT teams.id, teams.weight FROM teams WHERE teams.id IN (SELECT team_id FROM waiting)
-      ) AS teams ON teams.id = waiting.team_id LEFT JOIN at_work ON at_work.team_id = teams.id ${turnsOf('training')}
+      ) AS teams ON teams.id = waiting.team_id LEFT JOIN at_work ON at_work.team_id = teams.id ${teamTurns('training')}
     ), ran AS (
       SELECT greatest(0, extract(epoch FROM ended_at - started_at)::float8) AS seconds FROM job_attempts
-      WHERE kind = 'training' AND outcome IN ('succeeded', 'failed', 'cancelled') ORDER BY ended_at DESC LIMIT ${mostRan}
+      WHERE kind = 'training' AND outcome IN ('succeeded', 'failed', 'cancelled') ORDER BY ended_at DESC LIMIT ${maxDurations}
     )
     SELECT (SELECT string_agg(id, ' ' ORDER BY start, load, created_at, id) FROM places) AS ids,
-      (SELECT coalesce(sum(slots), 0)::int FROM workers WHERE ${takesJobs}) AS slots,
+      (SELECT coalesce(sum(slots), 0)::int FROM workers WHERE ${acceptsJobs}) AS slots,
       (SELECT count(*)::int FROM jobs WHERE state = 'dispatched') AS dispatched,
       (SELECT coalesce(json_agg(json_build_object(
          'held', extract(epoch FROM now() - coalesce(job_attempts.started_at, jobs.dispatched_at)),

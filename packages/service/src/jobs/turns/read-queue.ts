@@ -1,10 +1,10 @@
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
-import { takesJobs } from './may-take.ts';
-import { atWork, turnsOf } from './team-turns.ts';
+import { acceptsJobs } from './can-claim.ts';
+import { atWork, teamTurns } from './team-turns.ts';
 
 /** Maximum number of teams listed; beyond that, the teams whose turns are last are left out. */
-const mostTeams = 1000;
+const maxTeams = 1000;
 
 /** A team's jobs in the queue, and when its turn is. */
 export interface TeamInQueue {
@@ -35,7 +35,7 @@ export async function readQueue({ sql }: Pick<Database, 'sql'>): Promise<Queue> 
   const count = (state: string) => Prisma.sql`count(*) FILTER (WHERE state = ${state})::int`;
   const [slots, teams] = await Promise.all([
     sql.query<{ slots: number }>(
-      Prisma.sql`SELECT coalesce(sum(slots), 0)::int AS slots FROM workers WHERE ${takesJobs}`,
+      Prisma.sql`SELECT coalesce(sum(slots), 0)::int AS slots FROM workers WHERE ${acceptsJobs}`,
     ),
     sql.query<TeamInQueue>(Prisma.sql`
       WITH at_work AS MATERIALIZED (${atWork('training')}), live AS MATERIALIZED (
@@ -47,9 +47,9 @@ export async function readQueue({ sql }: Pick<Database, 'sql'>): Promise<Queue> 
       SELECT teams.id, teams.name, teams.weight, teams.running_limit AS "runningLimit", live.validating, live.queued,
         live.dispatched, live.running, live.paused, live.since AS "waitingSince",
         greatest(0, turns.start - (SELECT virtual_time FROM turn_clocks WHERE kind = 'training')) AS ahead
-      FROM live JOIN teams ON teams.id = live.team_id LEFT JOIN at_work ON at_work.team_id = teams.id ${turnsOf('training')}
+      FROM live JOIN teams ON teams.id = live.team_id LEFT JOIN at_work ON at_work.team_id = teams.id ${teamTurns('training')}
       ORDER BY live.queued = 0, ahead, (live.running + live.dispatched)::float8 / teams.weight, teams.name
-      LIMIT ${mostTeams}`),
+      LIMIT ${maxTeams}`),
   ]);
   return { slots: slots.rows[0]!.slots, teams: teams.rows };
 }

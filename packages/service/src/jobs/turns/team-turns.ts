@@ -7,7 +7,7 @@
  *   and charged when it ends.
  */
 import type { Database, Transaction } from '../../database/database.ts';
-import { isDatabaseAway } from '../../database/database-away.ts';
+import { isDatabaseUnavailable } from '../../database/database-unavailable.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { AttemptKind, Job } from '../job.ts';
 
@@ -18,7 +18,7 @@ const unitSeconds: Record<AttemptKind, number> = { training: 60, validation: 5 }
  * Maximum number of units beyond the clock that one long piece of work can leave a team with: the team may have used the machine while no
  * other team wanted it, so that the others must not shut it out for as long.
  */
-const mostOwed = 30;
+const maxLag = 30;
 
 /** SQL over a row of `jobs`: its order among its team's jobs, as in `jobs_live_idx`. */
 export const rank = Prisma.sql`((jobs.created_at AT TIME ZONE 'UTC') - jobs.priority * interval '24 hours')`;
@@ -44,7 +44,7 @@ function unitsOver(kind: AttemptKind, end: Prisma.Sql): Prisma.Sql {
 }
 
 /** SQL: joins `turns` to `teams` and `at_work`; `start` is the virtual time at which the team's next turn starts. */
-export function turnsOf(kind: AttemptKind): Prisma.Sql {
+export function teamTurns(kind: AttemptKind): Prisma.Sql {
   return Prisma.sql`CROSS JOIN LATERAL (
     SELECT greatest(clock.virtual_time,
       coalesce(own.virtual_time, 0) + coalesce(at_work.surplus, 0) / teams.weight) AS start
@@ -53,16 +53,16 @@ export function turnsOf(kind: AttemptKind): Prisma.Sql {
 }
 
 /** Charges the team for the first unit of a piece of work that starts. Returns the virtual time of its start, for `advanceClock`. */
-export async function takeTurn(tx: Transaction, teamId: string, kind: AttemptKind): Promise<number> {
+export async function claimTurn(tx: Transaction, teamId: string, kind: AttemptKind): Promise<number> {
   const [turn] = await tx.$queryRaw<{ start: number }[]>`
     WITH at_work AS (${atWork(kind)}), next AS (
       SELECT teams.id, teams.weight, turns.start, turns.start - coalesce(at_work.surplus, 0) / teams.weight AS charged
-      FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id ${turnsOf(kind)} WHERE teams.id = ${teamId}
+      FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id ${teamTurns(kind)} WHERE teams.id = ${teamId}
     ), taken AS (
       INSERT INTO team_turns AS own (team_id, kind, virtual_time)
       SELECT id, ${kind}, charged + 1.0 / weight FROM next
       ON CONFLICT (team_id, kind) DO UPDATE SET virtual_time =
-        -- Another process may have taken a turn of the team's meanwhile.
+        -- Another process may have used a turn of the team in the meantime.
         greatest(excluded.virtual_time, own.virtual_time + 1.0 / (SELECT weight FROM next))
     )
     SELECT start FROM next`;
@@ -84,7 +84,7 @@ export async function advanceClock(
       start,
     ]);
   } catch (error) {
-    if (!isDatabaseAway(error)) throw error;
+    if (!isDatabaseUnavailable(error)) throw error;
   }
 }
 
@@ -100,7 +100,7 @@ export async function chargeAttempt(
   const over = unitsOver(kind, Prisma.sql`job_attempts.ended_at`);
   await tx.$executeRaw`
     UPDATE team_turns AS own SET virtual_time = greatest(own.virtual_time,
-        least(own.virtual_time + due.surplus / due.weight, due.clock + ${mostOwed}::float8))
+        least(own.virtual_time + due.surplus / due.weight, due.clock + ${maxLag}::float8))
     FROM (
       SELECT held.team_id, held.kind, teams.weight, ${over} AS surplus,
         (SELECT clock.virtual_time FROM turn_clocks AS clock WHERE clock.kind = held.kind) AS clock

@@ -10,7 +10,7 @@ import { at, type OpenFolder, openBelow, openFileIn, openIn, pathOf } from './op
 /** What a folder written by another process may contain. */
 export interface Expected {
   /** Maximum bytes of the file at this path; null: the file is not allowed. Paths have forward slashes. */
-  mostBytes(path: string): number | null;
+  maxBytes(path: string): number | null;
   /** Returns whether a folder is allowed at this path. */
   isFolder?(path: string): boolean;
   /** Maximum bytes of all files together. */
@@ -23,7 +23,7 @@ export interface Expected {
 export class Unexpected extends Error {}
 
 // More than any of Graft's folders has.
-const mostEntries = 1000;
+const maxEntries = 1000;
 const chunkBytes = 2 ** 20;
 
 /**
@@ -66,9 +66,9 @@ class Copying {
 
   async copy(folder: OpenFolder, prefix: string): Promise<void> {
     for await (const { name } of await opendir(at(folder))) {
-      if (++this.#entries > mostEntries) throw new Unexpected('it holds too many files');
+      if (++this.#entries > maxEntries) throw new Unexpected('it holds too many files');
       const own = prefix + name;
-      const most = this.#expected.mostBytes(own);
+      const most = this.#expected.maxBytes(own);
       if (most !== null) await this.#copyFile(folder, name, own, most);
       else if (this.#expected.isFolder?.(own)) {
         const inner = await opened(own, () => openIn(folder, name));

@@ -2,7 +2,7 @@ import { opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { dataFolder } from '../../data-folder/data-folder.ts';
 import type { AdapterFile, ArtifactStore } from '../artifact-store.ts';
-import { digestOfArtifact, madeAt, newArtifactName } from '../object-name.ts';
+import { createdAtOf, digestOfArtifact, newArtifactName } from '../object-name.ts';
 import { artifactCorrupt, artifactMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
 import { describeFolder, digestOfListing, listingOf } from './describe-folder.ts';
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
@@ -52,7 +52,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
       for (const prefix of await readdir(artifacts).catch(() => [])) {
         for await (const { name } of await opendir(path.join(artifacts, prefix))) {
           if (!/^[0-9a-f]{64}/.test(name)) continue;
-          const made = madeAt(name) ?? (await stat(path.join(artifacts, prefix, name))).mtime;
+          const made = createdAtOf(name) ?? (await stat(path.join(artifacts, prefix, name))).mtime;
           yield { artifact: name, storedAt: made };
         }
       }

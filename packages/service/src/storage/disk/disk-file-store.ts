@@ -4,7 +4,7 @@ import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 import { dataFolder } from '../../data-folder/data-folder.ts';
 import type { FileStore, StoredFile } from '../file-store.ts';
-import { checkFileName, madeAt, newFileName } from '../object-name.ts';
+import { checkFileName, createdAtOf, newFileName } from '../object-name.ts';
 import { fileCorrupt, fileMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncUpTo, makeFolder } from './fsync-folder.ts';
@@ -63,7 +63,7 @@ export function createDiskFileStore(dataDir: string): FileStore {
       for (const prefix of await readdir(folder.files).catch(() => [])) {
         if (prefix.length !== 2) continue;
         for await (const { name } of await opendir(path.join(folder.files, prefix))) {
-          const made = madeAt(name) ?? (await stat(path.join(folder.files, prefix, name))).mtime;
+          const made = createdAtOf(name) ?? (await stat(path.join(folder.files, prefix, name))).mtime;
           yield { path: name, storedAt: made };
         }
       }

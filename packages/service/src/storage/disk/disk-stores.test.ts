@@ -119,7 +119,7 @@ test('a disk that fails at a file does not say that it is gone', async () => {
   }
 });
 
-test('a stream that is given up before it was read leaves no file open', async () => {
+test('a stream that is abandoned before it was read leaves no file open', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-digested-'));
   try {
     const file = path.join(folder, 'file');

@@ -41,7 +41,7 @@ beforeEach(async () => {
 });
 
 const expected: Expected = {
-  mostBytes: (name) => (['a', 'link', 'trial-01/b'].includes(name) ? 10 : null),
+  maxBytes: (name) => (['a', 'link', 'trial-01/b'].includes(name) ? 10 : null),
   isFolder: (name) => name === 'trial-01',
   totalBytes: 14,
 };
@@ -88,7 +88,7 @@ describe('a folder that is not to be trusted', () => {
       async () => {
         for (let i = 0; i < 1001; i++) await writeFile(path.join(from, `n${i}`), '');
       },
-      { mostBytes: () => 10, totalBytes: 100, isFolder: () => true },
+      { maxBytes: () => 10, totalBytes: 100, isFolder: () => true },
     ],
   };
   for (const [what, [change, of]] of Object.entries(faults)) {

@@ -2,7 +2,7 @@ import { link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises
 import path from 'node:path';
 import { dataFolder } from '../../data-folder/data-folder.ts';
 import { randomText } from '../../ids.ts';
-import { isStorageAway, onStorage } from '../storage-fault.ts';
+import { isStorageUnavailable, onStorage } from '../storage-fault.ts';
 
 /** Entries used within this time are not removed, because somebody may be about to read them. */
 const recentMs = 10 * 60 * 1000;
@@ -76,7 +76,7 @@ export class LocalCache {
     try {
       return await fetched();
     } catch (error) {
-      if (!isStorageAway(error)) throw error;
+      if (!isStorageUnavailable(error)) throw error;
       // The local disk may be full of entries that the cache can drop.
       if ((await this.#makeRoom(0)) === 0) throw error;
       return await fetched();

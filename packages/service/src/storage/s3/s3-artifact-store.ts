@@ -4,7 +4,7 @@ import type { ArtifactStore } from '../artifact-store.ts';
 import { describeFolder, digestOfListing, listingOf } from '../disk/describe-folder.ts';
 import { openFile, stageOn, verifyFolder } from '../disk/disk-artifact-store.ts';
 import { digested, digestFile, FileDigests } from '../disk/file-digests.ts';
-import { digestOfArtifact, madeAt, newArtifactName } from '../object-name.ts';
+import { createdAtOf, digestOfArtifact, newArtifactName } from '../object-name.ts';
 import { artifactCorrupt, artifactMissing, onStorage } from '../storage-fault.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { S3Objects } from './s3-objects.ts';
@@ -77,7 +77,7 @@ export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dat
         const name = path.basename(key.split('/')[2] ?? '', '.listing');
         if (name === last || !/^[0-9a-f]{64}/.test(name)) continue;
         last = name;
-        yield { artifact: name, storedAt: madeAt(name) ?? storedAt };
+        yield { artifact: name, storedAt: createdAtOf(name) ?? storedAt };
       }
     },
   };

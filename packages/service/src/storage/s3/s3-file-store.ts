@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { limited } from '../disk/disk-file-store.ts';
 import { digested, FileDigests, readDigested } from '../disk/file-digests.ts';
 import type { FileStore, StoredFile } from '../file-store.ts';
-import { checkFileName, madeAt, newFileName } from '../object-name.ts';
+import { checkFileName, createdAtOf, newFileName } from '../object-name.ts';
 import { fileCorrupt, fileMissing, onStorage } from '../storage-fault.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { S3Objects } from './s3-objects.ts';
@@ -68,7 +68,7 @@ export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileSt
     list: async function* () {
       for await (const { key, storedAt } of objects.list(root)) {
         const name = key.slice(key.lastIndexOf('/') + 1);
-        yield { path: name, storedAt: madeAt(name) ?? storedAt };
+        yield { path: name, storedAt: createdAtOf(name) ?? storedAt };
       }
     },
   };

@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { GraftError } from '@graft/peft-core/config';
-import { storageAway, storageFull } from '../storage-fault.ts';
+import { storageFull, storageUnavailable } from '../storage-fault.ts';
 
 /** Location of the objects: `s3://bucket/prefix`, on AWS or behind `endpoint`. Credentials come from the usual AWS variables. */
 export interface S3Place {
@@ -88,7 +88,7 @@ export class S3Objects {
     try {
       await upload.done();
     } catch (error) {
-      throw fault ? fault.reason : asS3Fault(error);
+      throw fault ? fault.reason : toS3Fault(error);
     } finally {
       // A failed upload has not read the source to its end.
       body.destroy();
@@ -110,7 +110,7 @@ export class S3Objects {
       try {
         yield* body as AsyncIterable<Buffer>;
       } catch (error) {
-        throw asS3Fault(error);
+        throw toS3Fault(error);
       } finally {
         body.destroy();
       }
@@ -190,7 +190,7 @@ export class S3Objects {
     try {
       return await work();
     } catch (error) {
-      throw asS3Fault(error);
+      throw toS3Fault(error);
     }
   }
 
@@ -199,14 +199,16 @@ export class S3Objects {
       return await work();
     } catch (error) {
       if (missingNames.has((error as Error).name)) return null;
-      throw asS3Fault(error);
+      throw toS3Fault(error);
     }
   }
 }
 
 /** Converts an error of the server, which its operator must fix: the store is full or unavailable. */
-function asS3Fault(error: unknown): unknown {
+function toS3Fault(error: unknown): unknown {
   if (error instanceof GraftError) return error;
   const { name, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
-  return fullNames.has(name) || $metadata?.httpStatusCode === 507 ? storageFull(error) : storageAway(error);
+  return fullNames.has(name) || $metadata?.httpStatusCode === 507
+    ? storageFull(error)
+    : storageUnavailable(error);
 }

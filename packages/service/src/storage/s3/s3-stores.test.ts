@@ -94,7 +94,7 @@ describe('a server of S3', () => {
   const receive = async (content: Buffer) =>
     await stores.files.receive(Readable.from([content]), { limit: content.length });
 
-  test('that refuses connections, or says nothing, is away; then it is there again', async () => {
+  test('that refuses connections, or says nothing, is unavailable; then it is available again', async () => {
     const file = await receive(randomBytes(1000));
     const key = 'checkpoints/ftjob-away/00000001/step-00000001';
     await mkdir(checkpointFolder(dataDir, key), { recursive: true });
@@ -121,7 +121,7 @@ describe('a server of S3', () => {
     await stores.checkpoints.put(key);
   });
 
-  test('that goes away while an upload is sent holds none of it; its parts are given up a day later', async () => {
+  test('that fails while an upload is sent holds none of it; its parts are removed a day later', async () => {
     const before = await keysOf();
     proxy.behave('cut', 12 * 2 ** 20);
     await assert.rejects(receive(randomBytes(40 * 2 ** 20)), { code: 'storage_away' });
@@ -142,7 +142,7 @@ describe('a server of S3', () => {
     assert.equal((await receive(content)).sha256, sha256(content));
   });
 
-  test('that breaks off while it answers is away, and what has come is not taken for the file', async () => {
+  test('that breaks off while it answers is unavailable, and what was received does not count as the file', async () => {
     const file = await receive(randomBytes(3 * 2 ** 20));
     const { stores: other } = await openMachine(proxy.endpoint);
     proxy.behave('cut', 2 ** 20);

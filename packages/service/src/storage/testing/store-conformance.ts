@@ -166,7 +166,7 @@ export function testStores(name: string, open: () => Promise<StoresUnderTest>): 
       }
     });
 
-    test('the same content again is an artifact of its own, and removing one leaves the other', async () => {
+    test('the same content again is a separate artifact, and removing one leaves the other', async () => {
       const [one, two] = await Promise.all([
         stage(2, artifactFiles).then((folder) => it.stores.artifacts.publish(folder)),
         stage(3, artifactFiles).then((folder) => it.stores.artifacts.publish(folder)),
@@ -240,7 +240,7 @@ export function testStores(name: string, open: () => Promise<StoresUnderTest>): 
       await assert.rejects(checkpoints.remove('checkpoints/../secrets'), /not the key of a checkpoint/);
     });
 
-    test('lists tell what is stored and when', async () => {
+    test('lists report what is stored and when', async () => {
       const file = await receive(Buffer.from('x'));
       const { artifact } = await it.stores.artifacts.publish(await stage(11, { 'a.txt': 'listed' }));
       const files = new Map<string, Date>();

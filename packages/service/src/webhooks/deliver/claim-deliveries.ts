@@ -31,7 +31,7 @@ export interface ClaimLimits {
 }
 
 /** Number of consecutive failures after which an endpoint gets only one delivery at a time. */
-export const carefulAfter = 3;
+export const probeAfterFailures = 3;
 
 /**
  * Claims due deliveries: only the earliest of each subject, and teams in turn, so that neither a team with many endpoints nor a slow or
@@ -62,7 +62,7 @@ export async function claimDeliveries(
      ), ranked AS (
        SELECT id, row_number() OVER (PARTITION BY team_id ORDER BY of_endpoint, id)
                 + coalesce((SELECT sum(n) FROM flying WHERE flying.team_id = due.team_id), 0) AS of_team
-       FROM due WHERE of_endpoint <= CASE WHEN failures >= ${carefulAfter} THEN 1 ELSE $2::int END
+       FROM due WHERE of_endpoint <= CASE WHEN failures >= ${probeAfterFailures} THEN 1 ELSE $2::int END
      ), taken AS (
        SELECT delivery.id FROM webhook_deliveries delivery JOIN ranked USING (id)
        WHERE of_team <= $3 AND delivery.status = 'pending'

@@ -2,7 +2,7 @@ import { graftItself } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { type ClaimedDelivery, carefulAfter } from './claim-deliveries.ts';
+import { type ClaimedDelivery, probeAfterFailures } from './claim-deliveries.ts';
 
 export interface RetryPauses {
   /** Seconds until the second attempt; each further delay is twice as long, with jitter. */
@@ -68,8 +68,8 @@ export async function recordFailure(
      )
      UPDATE webhook_endpoints
      SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
-         not_before = CASE WHEN failures + 1 >= ${carefulAfter} THEN now() + make_interval(secs =>
-           least($7 * power(2, least(failures + 1 - ${carefulAfter}, 30)), $9) * $11) END
+         not_before = CASE WHEN failures + 1 >= ${probeAfterFailures} THEN now() + make_interval(secs =>
+           least($7 * power(2, least(failures + 1 - ${probeAfterFailures}, 30)), $9) * $11) END
      FROM failed WHERE team_id = $1 AND id = failed.endpoint_id`,
     [
       ...[teamId, endpointId, id, attempt, status, reason],
@@ -83,7 +83,7 @@ export async function recordFailure(
  * Fails expired deliveries that got no last attempt. A disabled endpoint gets none; others have two minutes for it, as their deliveries
  * may be delayed.
  */
-export async function giveUpExpired({ sql }: Pick<Database, 'sql'>): Promise<number> {
+export async function failExpired({ sql }: Pick<Database, 'sql'>): Promise<number> {
   const { rowCount } = await sql.query(
     `UPDATE webhook_deliveries SET status = 'failed', ended_at = now(), lease_until = NULL,
        last_error = coalesce(last_error, 'It was not sent in time: the endpoint was disabled or failing.')

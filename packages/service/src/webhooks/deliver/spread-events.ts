@@ -25,10 +25,10 @@ export async function spreadEvents(
          AND CASE news.topic WHEN $2 THEN endpoint.id = news.subject ELSE news.topic = ANY (endpoint.events) END
        WHERE endpoint.disabled_at IS NULL AND news.subject IS NOT NULL
        ON CONFLICT (endpoint_id, outbox_id) DO NOTHING
-     ), told AS (
+     ), spread AS (
        UPDATE outbox SET delivered_at = now() FROM news WHERE outbox.id = news.id RETURNING outbox.id
      )
-     SELECT count(*)::int AS taken FROM told`,
+     SELECT count(*)::int AS taken FROM spread`,
     [options.retrySeconds, testEvent],
   );
   return rows[0]!.taken;

@@ -126,7 +126,7 @@ test('each endpoint gets what it asks for, and no other team’s', async (t) => 
   await cancelJob(services, team.id, (await createTestJob(services, team, 'queued')).id, by);
   await untilOver(failures, 1);
   await until(
-    'all is told',
+    'all is delivered',
     async () => (await services.db.outbox.count({ where: { deliveredAt: null } })) === 0,
   );
   assert.deepEqual(
@@ -185,7 +185,7 @@ test('a later event of a job waits for the earlier one, and other jobs do not', 
   // No endpoint received what happened before.
   await startSender(t);
   await until(
-    'all is told',
+    'all is delivered',
     async () => (await services.db.outbox.count({ where: { deliveredAt: null } })) === 0,
   );
   const endpoint = await addEndpoint(receiver.url);
@@ -195,27 +195,28 @@ test('a later event of a job waits for the earlier one, and other jobs do not', 
   });
   await failJob(services, lease, userFault);
   const fine = await createTestJob(services, team, 'failed');
-  await until('the other job is told', async () =>
+  await until('the other job is delivered', async () =>
     (await deliveriesOf(endpoint)).some(
       ({ subject, status, type }) => subject === fine.id && status === 'delivered' && type.endsWith('failed'),
     ),
   );
-  const ofStuck = async () => (await deliveriesOf(endpoint)).filter(({ subject }) => subject === stuck.id);
+  const stuckDeliveries = async () =>
+    (await deliveriesOf(endpoint)).filter(({ subject }) => subject === stuck.id);
   assert.deepEqual(
-    (await ofStuck()).map(({ status, attempts }) => [status, attempts > 0]),
+    (await stuckDeliveries()).map(({ status, attempts }) => [status, attempts > 0]),
     [
       ['pending', true],
       ['pending', false],
     ],
   );
-  await until('it is tried again', async () => (await ofStuck())[0]!.attempts >= 3);
+  await until('it is tried again', async () => (await stuckDeliveries())[0]!.attempts >= 3);
   // Once failed, it no longer blocks the delivery behind it.
-  const [{ id } = { id: '' }] = await ofStuck();
+  const [{ id } = { id: '' }] = await stuckDeliveries();
   await services.db.webhookDelivery.update({ where: { id }, data: { expiresAt: new Date() } });
-  await until('the earlier is given up', async () =>
-    (await ofStuck()).every(({ status }) => status !== 'pending'),
+  await until('the earlier has failed', async () =>
+    (await stuckDeliveries()).every(({ status }) => status !== 'pending'),
   );
-  const [earlier, later] = await ofStuck();
+  const [earlier, later] = await stuckDeliveries();
   assert.deepEqual(
     [earlier!.status, earlier!.lastStatus, earlier!.lastError],
     ['failed', 500, 'The receiver answered 500.'],

@@ -23,7 +23,7 @@ import {
   type AttemptFailure,
   disableEndpoint,
   disableFailing,
-  giveUpExpired,
+  failExpired,
   type RetryPauses,
   recordDelivered,
   recordFailure,
@@ -112,7 +112,7 @@ export function startWebhookSender(
   const loops = [
     rounds,
     alone('webhooks-sweep', settings.sweepMs, async () => {
-      await giveUpExpired(services);
+      await failExpired(services);
       for (const id of await disableFailing(services, settings))
         log.warn({ reason: id }, 'disabled a webhook');
     }),

@@ -7,7 +7,7 @@ const grace = 'grace';
 
 /**
  * SQL: the lease has run out, and its holder could have renewed it: Postgres has been up for at least the lease's duration, and the
- * period of `giveGrace` is over.
+ * period of `extendLeases` is over.
  */
 export function hasExpired(leaseSeconds: number, leaseUntil = Prisma.sql`lease_until`): Prisma.Sql {
   return Prisma.sql`(${leaseUntil} < now()
@@ -16,7 +16,7 @@ export function hasExpired(leaseSeconds: number, leaseUntil = Prisma.sql`lease_u
 }
 
 /** Stops leases from expiring for `seconds`: Postgres was unreachable for so long that holders may have been unable to renew. */
-export async function giveGrace({ sql }: Pick<Database, 'sql'>, seconds: number): Promise<void> {
+export async function extendLeases({ sql }: Pick<Database, 'sql'>, seconds: number): Promise<void> {
   await sql.query(
     `INSERT INTO loop_turns (name, holder, until) VALUES ($1, '', now() + make_interval(secs => $2))
      ON CONFLICT (name) DO UPDATE SET until = excluded.until`,

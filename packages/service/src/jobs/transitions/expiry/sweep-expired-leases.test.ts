@@ -72,7 +72,7 @@ test('what a worker held that is known to be dead needs no lease to run out, nor
   assert.equal((await getJob(services, team.id, held.id))!.state, 'running');
 });
 
-test('the next claim tells how long the job was without a worker, and where it goes on', async () => {
+test('the next claim reports how long the job was without a worker, and where it resumes', async () => {
   const job = await createTestJob(services, team, 'running');
   await services.sql.query(
     `UPDATE jobs SET last_checkpoint_step = 1240, lease_until = now() - interval '38 seconds',

@@ -1,15 +1,15 @@
 import type { Database, Transaction } from '../../../database/database.ts';
-import { isDatabaseAway, isRowLocked } from '../../../database/database-away.ts';
+import { isDatabaseUnavailable, isRowLocked } from '../../../database/database-unavailable.ts';
 import { inTransaction } from '../../../database/in-transaction.ts';
 import { Prisma } from '../../../generated/client.ts';
-import { tellOutbox } from '../../../webhooks/tell-outbox.ts';
+import { enqueueOutboxEvent } from '../../../webhooks/enqueue-outbox-event.ts';
 import { type Job, type JobError, leaseOf } from '../../job.ts';
 import { insertEvent } from '../../records/job-event.ts';
 import { changeJob, holds, type JobFaultListener, lockFreeJobs } from '../change-job.ts';
 import { endJob } from '../end-job.ts';
 import { attemptLimit, retryAfter } from '../fail-job.ts';
 import { endAttempt } from '../job-attempts.ts';
-import { loseValidation } from '../validate-job.ts';
+import { expireValidation } from '../validate-job.ts';
 import { hasExpired } from './lease-expiry.ts';
 
 const workerLost: JobError = {
@@ -41,11 +41,11 @@ export async function sweepExpiredLeases(
         if (!lost) return null;
         return lost.state === 'running'
           ? await sweep(tx, lost, leaseSeconds)
-          : await loseValidation(tx, lost, leaseSeconds);
+          : await expireValidation(tx, lost, leaseSeconds);
       });
       if (job) swept.push(job);
     } catch (error) {
-      if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
+      if (isDatabaseUnavailable(error) && !isRowLocked(error)) throw error;
       onFault?.({ id, error });
     }
   }
@@ -69,6 +69,6 @@ async function sweep(tx: Transaction, lost: Job, leaseSeconds: number): Promise<
     message: `Worker ${lost.workerId} lost, ${then}`,
     data: { kind: 'lost', worker: lost.workerId, step: lost.lastCheckpointStep ?? 0 },
   });
-  if (lost.pauseRequestedAt) await tellOutbox(tx, lost, 'fine_tuning.job.paused');
+  if (lost.pauseRequestedAt) await enqueueOutboxEvent(tx, lost, 'fine_tuning.job.paused');
   return await changeJob(tx, guard, next);
 }

@@ -1,10 +1,10 @@
 import type { Database } from '../../database/database.ts';
 import type { Job, JobRequirements } from '../job.ts';
 import { attemptLimit } from '../transitions/fail-job.ts';
-import { hasWorker } from '../turns/may-take.ts';
+import { hasWorker } from '../turns/can-claim.ts';
 
 /** What a job waits for, besides its state. */
-export interface JobOutlook {
+export interface QueueForecast {
   /** When it may run next; null if it may run now. */
   runAfter: Date | null;
   /** The worker that gets the job only if no other worker can run it. */
@@ -20,7 +20,10 @@ export interface JobOutlook {
 }
 
 /** Returns what happens next to a job that has not ended. */
-export async function readOutlook(database: Pick<Database, 'db' | 'sql'>, job: Job): Promise<JobOutlook> {
+export async function readQueueForecast(
+  database: Pick<Database, 'db' | 'sql'>,
+  job: Job,
+): Promise<QueueForecast> {
   const { db } = database;
   const had = await db.jobAttempt.findMany({
     where: { teamId: job.teamId, jobId: job.id },

@@ -33,7 +33,7 @@ const workerAliveSeconds = 60;
 export const lives = Prisma.sql`(workers.heartbeat_at > now() - make_interval(secs => ${workerAliveSeconds}))`;
 
 /** SQL over a row of `workers`: it is live and accepts jobs. */
-export const takesJobs = Prisma.sql`(NOT workers.draining AND workers.quarantined_at IS NULL AND workers.slots > 0
+export const acceptsJobs = Prisma.sql`(NOT workers.draining AND workers.quarantined_at IS NULL AND workers.slots > 0
   AND ${lives})`;
 
 /** SQL over rows of `workers` and `jobs`: the worker meets the job's requirements. */
@@ -43,21 +43,21 @@ export const canRun = Prisma.sql`graft_can_run(workers.capabilities, jobs.requir
 const preferOthersSeconds = 60;
 
 /** SQL over a row of `jobs`: this worker may claim it. */
-export function mayTake(worker: { id: string; capabilities: WorkerCapabilities | null }): Prisma.Sql {
+export function canClaim(worker: { id: string; capabilities: WorkerCapabilities | null }): Prisma.Sql {
   const { id } = worker;
   const capabilities = worker.capabilities && JSON.stringify(worker.capabilities);
   return Prisma.sql`(graft_can_run(${capabilities}::jsonb, jobs.requirements, jobs.resolved_training)
     AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${id} AND workers.quarantined_at IS NOT NULL)
     AND (jobs.avoid_worker IS DISTINCT FROM ${id}
       OR jobs.dispatched_at < now() - make_interval(secs => ${preferOthersSeconds})
-      OR NOT EXISTS (SELECT 1 FROM workers WHERE workers.id <> ${id} AND ${takesJobs} AND ${canRun})))`;
+      OR NOT EXISTS (SELECT 1 FROM workers WHERE workers.id <> ${id} AND ${acceptsJobs} AND ${canRun})))`;
 }
 
 /** Returns whether a live worker that accepts jobs can run this one. */
 export async function hasWorker({ sql }: Pick<Database, 'sql'>, id: string): Promise<boolean> {
   const { rows } = await sql.query<{ has: boolean }>(
     Prisma.sql`SELECT EXISTS (
-      SELECT 1 FROM workers JOIN jobs ON jobs.id = ${id} WHERE ${takesJobs} AND ${canRun}) AS has`,
+      SELECT 1 FROM workers JOIN jobs ON jobs.id = ${id} WHERE ${acceptsJobs} AND ${canRun}) AS has`,
   );
   return rows[0]?.has ?? false;
 }

@@ -5,7 +5,7 @@ import { GraftError } from '@graft/peft-core/config';
  * that can be retried: no caller is at fault, and a retry may succeed. Recognises the errors of pg, Node and Prisma, also as a cause or in
  * an aggregate. A GraftError never counts: its cause is a fault of a store or of the Hub.
  */
-export function isDatabaseAway(error: unknown): boolean {
+export function isDatabaseUnavailable(error: unknown): boolean {
   return says(error, ({ code, originalCode, kind, syscall, message }) => {
     if (isAwayCode(code) || isAwayCode(originalCode) || awayKinds.has(String(kind))) return true;
     // A Postgres behind a Unix socket that no longer exists.
@@ -14,7 +14,7 @@ export function isDatabaseAway(error: unknown): boolean {
   });
 }
 
-/** Returns whether `error`, for which `isDatabaseAway` holds, means that another transaction locks a row for too long. */
+/** Returns whether `error`, for which `isDatabaseUnavailable` holds, means that another transaction locks a row for too long. */
 export function isRowLocked(error: unknown): boolean {
   return says(
     error,

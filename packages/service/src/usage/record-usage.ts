@@ -15,7 +15,7 @@ export const tokensOfJob = Prisma.sql`greatest(
    WHERE entry.team_id = jobs.team_id AND entry.subject = jobs.id AND entry.kind = 'trained_tokens'))`;
 
 /** Raises the ledger to the tokens up to the checkpoint at `step`; never lowers it. The caller has locked the job's row. */
-export async function enterCheckpoint(tx: Transaction, job: JobOf, step: number): Promise<void> {
+export async function recordTokens(tx: Transaction, job: JobOf, step: number): Promise<void> {
   const tokens = Prisma.sql`greatest(entered, coalesce((
     SELECT tokens FROM job_metrics
     WHERE team_id = ${job.teamId} AND job_id = ${job.id} AND kind = 'train' AND step <= ${step} ORDER BY step DESC LIMIT 1), 0))`;
@@ -72,7 +72,7 @@ export interface CompletionUse {
 }
 
 /** Writes both entries in one statement: both or none. */
-export async function enterCompletion(
+export async function recordCompletion(
   { sql }: Pick<Database, 'sql'>,
   teamId: string,
   { id, keyId, model, baseModel, inputTokens, outputTokens }: CompletionUse,

@@ -2,7 +2,7 @@ import type { Transaction } from '../database/database.ts';
 import type { testEvent, WebhookEvent } from './webhook.ts';
 
 /** Writes an event to the outbox, in the transaction that makes it true. `id` is the id of the event's subject. */
-export async function tellOutbox(
+export async function enqueueOutboxEvent(
   tx: Transaction,
   { teamId, id }: { teamId: string; id: string },
   topic: WebhookEvent | typeof testEvent,

@@ -5,7 +5,7 @@ import type { ServiceEnv } from '../../environment/env.ts';
 import { FileDigests } from '../../storage/disk/file-digests.ts';
 import type { AddedModel, FetchWatch, ModelFile } from './added-model.ts';
 
-export type BringEnv = Pick<
+export type EnsureModelEnv = Pick<
   ServiceEnv,
   'cacheDir' | 'hfEndpoint' | 'hfToken' | 's3Endpoint' | 'minFreeBytes'
 >;
@@ -16,7 +16,7 @@ export function addedModelsFolder({ cacheDir }: Pick<ServiceEnv, 'cacheDir'>, in
 }
 
 /** Options for findHubCommit and fetchHubModel. */
-export function hubOptions(env: BringEnv, folder: string, watch: FetchWatch = {}) {
+export function hubOptions(env: EnsureModelEnv, folder: string, watch: FetchWatch = {}) {
   return { ...watch, cacheDir: folder, env: { HF_ENDPOINT: env.hfEndpoint, HF_TOKEN: env.hfToken } };
 }
 
@@ -24,10 +24,10 @@ export function hubOptions(env: BringEnv, folder: string, watch: FetchWatch = {}
  * Returns the local path of a model, fetching it first if needed: below `folder`, or the operator's own folder. A Hub model must have its
  * `commit`. Throws what resolveBaseModel and fetchS3Model throw.
  */
-export async function bringModel(
+export async function ensureModel(
   model: Pick<AddedModel, 'source' | 'location' | 'file' | 'commit' | 'files'>,
   folder: string,
-  env: BringEnv,
+  env: EnsureModelEnv,
   watch: FetchWatch = {},
 ): Promise<string> {
   const watched = { minFreeBytes: env.minFreeBytes, ...watch };
