@@ -36,7 +36,7 @@ import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { checkPeftOfStart, findStart, keepSplitOfStart } from './find-start.ts';
+import { checkStartPeft, findStart, keepStartSplit } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -96,9 +96,8 @@ export async function checkTraining(
 
   const quota = await readQuota(services, caller.teamId);
   const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
-  const ofStart = startFrom?.peft ?? null;
   const { training, sweep, trials } = parseOptions(body, startFrom, {
-    ofStart,
+    ofStart: startFrom?.peft ?? null,
     hyperparameters,
     otherwise,
   });
@@ -185,7 +184,7 @@ function parseOptions(
   startFrom: AdapterVersion | null,
   given: Required<Pick<BesideSweep, 'ofStart' | 'hyperparameters' | 'otherwise'>>,
 ) {
-  const { ofStart, otherwise } = given;
+  const { ofStart: startPeft, otherwise } = given;
   const faults: GraftError[] = [];
   const attempt = <T>(parse: () => T): T | null => {
     try {
@@ -197,11 +196,11 @@ function parseOptions(
     }
   };
   const peft = attempt<PeftConfig>(() =>
-    ofStart
-      ? checkPeftOfStart(body.peft, ofStart)
+    startPeft
+      ? checkStartPeft(body.peft, startPeft)
       : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
-  const training = attempt(() => keepSplitOfStart(parseTrainingOptions(body.training ?? {}), startFrom));
+  const training = attempt(() => keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom));
   const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {

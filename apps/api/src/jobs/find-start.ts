@@ -100,39 +100,39 @@ async function modelNotFound(
  * Returns the configuration of the adapter that training continues from. A request may repeat it, whole or in part, but not change it:
  * with another rank the weights would not fit, with another scale they would mean something else. Throws GraftError `invalid_start`.
  */
-export function checkPeftOfStart(given: unknown, ofStart: PeftConfig): PeftConfig {
-  if (given === undefined) return ofStart;
+export function checkStartPeft(given: unknown, startPeft: PeftConfig): PeftConfig {
+  if (given === undefined) return startPeft;
   const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
   // Options left to Graft are those of the adapter.
   const wanted = isObject
     ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== 'auto'))
     : null;
-  const type = wanted?.peft_type ?? ofStart.peft_type;
+  const type = wanted?.peft_type ?? startPeft.peft_type;
   // Options of another method are meaningless here; the method's name suffices for the error.
-  if (wanted && type !== ofStart.peft_type) throw differs('peft_type', ofStart);
-  const parsed = parsePeftConfig(wanted ? { ...ofStart, ...wanted } : given) as unknown as Record<
+  if (wanted && type !== startPeft.peft_type) throw differs('peft_type', startPeft);
+  const parsed = parsePeftConfig(wanted ? { ...startPeft, ...wanted } : given) as unknown as Record<
     string,
     unknown
   >;
-  for (const [name, value] of Object.entries(ofStart)) {
-    if (!isDeepStrictEqual(parsed[name], value)) throw differs(name, ofStart);
+  for (const [name, value] of Object.entries(startPeft)) {
+    if (!isDeepStrictEqual(parsed[name], value)) throw differs(name, startPeft);
   }
-  return ofStart;
+  return startPeft;
 }
 
 /** Keeps the held-out examples of the adapter's training held out: the default `validation_seed` is that of the adapter. */
-export function keepSplitOfStart(training: TrainingOptions, start: AdapterVersion | null): TrainingOptions {
+export function keepStartSplit(training: TrainingOptions, start: AdapterVersion | null): TrainingOptions {
   const { validation_seed: seed } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
   if (seed === undefined || !training.validation_split || training.validation_seed !== undefined)
     return training;
   return { ...training, validation_seed: seed };
 }
 
-function differs(name: string, ofStart: PeftConfig): GraftError {
-  const value = JSON.stringify((ofStart as unknown as Record<string, unknown>)[name]);
+function differs(name: string, startPeft: PeftConfig): GraftError {
+  const value = JSON.stringify((startPeft as unknown as Record<string, unknown>)[name]);
   return new GraftError(
     'invalid_start',
-    `an adapter goes on with its own configuration, whose ${name} is ${value}; leave peft out`,
+    `training continues with the configuration of the adapter, whose ${name} is ${value}; omit peft`,
     { param: `peft.${name}` },
   );
 }

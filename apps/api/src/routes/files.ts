@@ -21,7 +21,7 @@ import {
   FileParams,
   FileSchema,
   ListFilesQuery,
-  mostFiles,
+  maxFiles,
   toWireFile,
   UploadSchema,
 } from '../schemas/file.ts';
@@ -113,7 +113,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
       },
     },
     async (request) => {
-      const limit = Math.min(request.query.limit, mostFiles);
+      const limit = Math.min(request.query.limit, maxFiles);
       const page = await listFiles(services, request.caller.teamId, {
         ...request.query,
         created: createdSpan(request.query),

@@ -68,7 +68,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
         tags,
         summary: 'Begin an upload in parts',
         description:
-          'Then send parts in any order and any number at once, and complete. What is not completed is given up at `expires_at`.',
+          'Then send parts, in any order and concurrently, and complete it. An upload that is not completed expires at `expires_at`.',
         body: ref(CreateUploadSchema),
         response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 413, 429) },
       },
@@ -93,7 +93,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       schema: {
         tags,
         summary: 'List uploads in parts',
-        description: 'Newest first. `file` is told by the upload alone.',
+        description: 'Newest first, without `file`, which only a single upload shows.',
         querystring: ListUploadsQuery,
         response: { 200: listOf(UploadObjectSchema), ...errorResponses(400, 401) },
       },

@@ -38,9 +38,9 @@ const tags = ['Webhooks'];
 /** Reading also requires an admin, since a receiver's URL often contains its token. */
 const reading = { access: { scope: 'webhooks:read', role: 'admin', models: 'all' } } as const;
 /** All models, since an endpoint receives the events of every job. */
-const ofAll = { scope: 'webhooks:write', role: 'admin', models: 'all' } as const;
-const writing = { access: { ...ofAll, answer: 'own' } } as const;
-const changing = { access: { ...ofAll, answer: 'webhooks:read' } } as const;
+const changeAccess = { scope: 'webhooks:write', role: 'admin', models: 'all' } as const;
+const writing = { access: { ...changeAccess, answer: 'own' } } as const;
+const changing = { access: { ...changeAccess, answer: 'webhooks:read' } } as const;
 
 /** /webhooks: endpoints that receive a team's events. docs/webhooks.md describes them. */
 export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {

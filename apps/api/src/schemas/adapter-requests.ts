@@ -11,7 +11,7 @@ export const UploadAdapterSchema = Type.Object(
     name: Type.String({
       description: 'Name of the adapter: uploads and jobs of one name make versions of one.',
     }),
-    parent: Type.Optional(Type.String({ description: 'Name of the model that its training went on from.' })),
+    parent: Type.Optional(Type.String({ description: 'Name of the model that its training started from.' })),
     note: Type.Optional(Type.String({ maxLength: longestNote })),
     file: Type.Array(
       Type.Unsafe<unknown>({
@@ -145,7 +145,7 @@ export const LineageSchema = named('AdapterLineage', {
     Type.Object({
       id: Type.String(),
       type: Type.Enum(['base_model', 'adapter_version', 'job', 'file', 'checkpoint'], { type: 'string' }),
-      label: nullable(Type.String(), { description: 'Null: deleted, and nothing more is told.' }),
+      label: nullable(Type.String(), { description: 'Null: deleted; no details are available.' }),
       version: nullable(
         Type.Object({ adapter_id: Type.String(), adapter_name: Type.String(), number: Type.Integer() }),
         { description: 'Of a version that is there.' },
@@ -160,7 +160,9 @@ export const LineageSchema = named('AdapterLineage', {
       kind: Type.Enum(['starts', 'feeds', 'makes'], { type: 'string' }),
     }),
   ),
-  truncated: Type.Boolean({ description: 'There is more: 200 versions and 500 checkpoints are told.' }),
+  truncated: Type.Boolean({
+    description: 'There are more: at most 200 versions and 500 checkpoints are listed.',
+  }),
 });
 
 export function toWireTag(tag: AdapterTag): Static<typeof AdapterTagSchema> {

@@ -33,7 +33,7 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   base_model: Type.String(),
   fine_tuning_job_id: nullable(Type.String(), { description: 'Null: it was made elsewhere and uploaded.' }),
   parent_id: nullable(Type.String(), {
-    description: 'Id of the version that its training went on from; null: of the base model.',
+    description: 'Id of the version that its training started from; null: the base model.',
   }),
   tags: Type.Array(Type.String(), { description: 'Names of the tags that point at it.' }),
   note: nullable(Type.String()),

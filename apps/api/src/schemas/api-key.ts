@@ -133,7 +133,7 @@ export const RevokeApiKeyQuery = Type.Object(
         type: 'string',
         default: 'revoke',
         description:
-          '`revoke`: with the key end all keys that it made, and that those made, with their invitations and webhooks; whoever stole a key knows what was made by it. `keep`: only the key and its own invitations end.',
+          '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, since a thief knows the secrets that a stolen key created. `keep`: only the key and its own invitations end.',
       }),
     ),
   },

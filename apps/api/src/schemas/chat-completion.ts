@@ -81,11 +81,11 @@ export const CreateChatCompletionSchema = named(
     prompt_cache_retention: Unused,
     safety_identifier: Unused,
     logprobs: Type.Optional(
-      nullable(Type.Boolean(), { description: 'Tell the probability of each token of the answer.' }),
+      nullable(Type.Boolean(), { description: 'Return the log probability of each token of the answer.' }),
     ),
     top_logprobs: Type.Optional(
       nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
-        description: 'With `logprobs`: so many of the most probable tokens in the place of each.',
+        description: 'With `logprobs`: number of the most probable tokens to return for each position.',
       }),
     ),
     chat_template_kwargs: Type.Optional(
@@ -113,7 +113,7 @@ export const ChatCompletionSchema = named('ChatCompletion', {
         content: Type.String(),
         refusal: Type.Null(),
       }),
-      logprobs: nullable(ChatLogprobs, { description: 'Null where none were asked for.' }),
+      logprobs: nullable(ChatLogprobs, { description: 'Null unless requested.' }),
       finish_reason: FinishReason,
     }),
   ),
@@ -134,10 +134,10 @@ export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
         content: Type.Optional(Type.String()),
         refusal: Type.Optional(Type.Null()),
       }),
-      logprobs: nullable(ChatLogprobs, { description: 'Of the tokens that this piece is made of.' }),
-      finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
+      logprobs: nullable(ChatLogprobs, { description: 'Of the tokens in this chunk.' }),
+      finish_reason: nullable(FinishReason, { description: 'Null until the last chunk of a choice.' }),
     }),
-    { description: 'Empty in the one that tells the usage.' },
+    { description: 'Empty in the chunk with the usage.' },
   ),
   usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
 });

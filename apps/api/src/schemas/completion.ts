@@ -23,7 +23,7 @@ export const CreateCompletionSchema = named(
     logprobs: Type.Optional(
       nullable(Type.Integer({ minimum: 0, maximum: 5 }), {
         description:
-          'Tell the probability of each token of the answer, and so many of the most probable ones in its place.',
+          'Return the log probability of each token of the answer, and of this many of the most probable tokens at its position.',
       }),
     ),
     ...unsupported(unsupportedCompletionParameters),
@@ -47,7 +47,7 @@ const CompletionLogprobs = Type.Object({
 const choice = {
   index: Type.Integer(),
   text: Type.String(),
-  logprobs: nullable(CompletionLogprobs, { description: 'Null where none were asked for.' }),
+  logprobs: nullable(CompletionLogprobs, { description: 'Null unless requested.' }),
 };
 
 export const CompletionSchema = named('Completion', {
@@ -69,7 +69,7 @@ export const CompletionChunkSchema = named('CompletionChunk', {
       ...choice,
       finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
     }),
-    { description: 'Empty in the one that tells the usage.' },
+    { description: 'Empty in the chunk with the usage.' },
   ),
   usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
 });

@@ -83,7 +83,7 @@ const Result = named(
       {
         count: count(),
         exact: Type.Boolean({
-          description: 'False when there are too many different examples to tell one by one.',
+          description: 'False if there are too many different examples to count exactly.',
         }),
         listed: Type.Array(Type.Object({ line: count(), first_line: count() })),
       },
@@ -104,7 +104,7 @@ export const FileReportSchema = named('FileReport', {
   object: Type.Literal('file.report'),
   file_id: Type.String(),
   model: nullable(Type.String()),
-  max_seq_length: nullable(Type.Integer(), { description: 'As asked for.' }),
+  max_seq_length: nullable(Type.Integer(), { description: 'As requested.' }),
   status: Type.Enum(['running', 'ready', 'failed'], { type: 'string' }),
   progress: nullable(Type.Object({ bytes: count(), total_bytes: count(), examples: count() })),
   report: nullable(ref(Result), { description: 'Once it is ready.' }),

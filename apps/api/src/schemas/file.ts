@@ -36,7 +36,7 @@ export const DeletedFileSchema = named('DeletedFile', {
 });
 
 /** Maximum files per page. OpenAI's clients may request 10,000. */
-export const mostFiles = 1000;
+export const maxFiles = 1000;
 
 export const ListFilesQuery = Type.Object(
   {
@@ -48,8 +48,8 @@ export const ListFilesQuery = Type.Object(
     limit: Type.Integer({
       minimum: 1,
       maximum: 10_000,
-      default: mostFiles,
-      description: `A page has ${mostFiles} at most, whatever more is asked for.`,
+      default: maxFiles,
+      description: `At most ${maxFiles} are returned, even if more are requested.`,
     }),
   },
   closed,

@@ -17,7 +17,7 @@ export const TeamSchema = named('Team', {
   id: Type.String(),
   object: Type.Literal('team'),
   created_at: Time,
-  name: Type.String({ description: 'Unique; stands in the names of its models.' }),
+  name: Type.String({ description: 'Unique; part of the names of its models.' }),
   running_limit: Type.Integer({ description: 'Jobs that may run at once.' }),
   weight: Type.Integer({
     description: 'Its share of the machines, next to the weights of the other teams that have work.',
@@ -39,7 +39,7 @@ const invitation = {
   id: Type.String(),
   object: Type.Literal('team.invitation'),
   created_at: Time,
-  email: nullable(Type.String(), { description: 'Null: for whoever has the link.' }),
+  email: nullable(Type.String(), { description: 'Null: anyone with the link can accept it.' }),
   role: RoleSchema,
   created_by: nullable(Type.String(), { description: 'A person or a key. Null: the operator.' }),
   expires_at: Time,
@@ -69,7 +69,11 @@ const Email = Type.String({ minLength: 3, maxLength: 254 });
 export const CreateInvitationSchema = named(
   'CreateInvitation',
   {
-    email: Type.Optional(nullable(Email, { description: 'Whom it is for. Null: whoever has the link.' })),
+    email: Type.Optional(
+      nullable(Email, {
+        description: 'Only a person with this email can accept it. Null: anyone with the link.',
+      }),
+    ),
     role: Type.Optional(RoleSchema),
     expires_in: Type.Optional(
       Type.Integer({
@@ -118,7 +122,7 @@ export const MeSchema = named('Me', {
   person: nullable(Type.Object({ id: Type.String(), email: Type.String(), name: Type.String() })),
   is_operator: Type.Boolean({ description: 'May use the routes of the operator.' }),
   teams: nullable(Type.Array(TeamOfPersonSchema), {
-    description: 'Of a person who is signed in: where they are members. A key does not tell.',
+    description: 'Teams of a signed-in person. Null for a key.',
   }),
   session: nullable(SignedInSchema, { description: 'Null: by a key.' }),
 });

@@ -51,7 +51,7 @@ export const UsagePageSchema = named('UsagePage', {
   object: Type.Literal('page'),
   data: Type.Array(ref(BucketSchema), {
     description:
-      'A bucket for each day of UTC, the earliest first. A day with very many results goes on in the next page.',
+      'A bucket per UTC day, the earliest first. A day with very many results continues on the next page.',
   }),
   has_more: Type.Boolean(),
   next_page: nullable(Type.String({ description: 'For `page`.' })),
@@ -104,7 +104,7 @@ export const AdminUsageQuery = Type.Object(
     ),
     group_by: groupBy(
       groupsOfOperator,
-      'One or several of model, api_key_id, kind, with commas between. Teams are always told apart, and models are base models.',
+      'One or several of model, api_key_id, kind, separated by commas. Results are always grouped by team, and models are base models.',
     ),
   },
   closed,
@@ -202,7 +202,7 @@ export const PriceSchema = named('UsagePrice', {
   object: Type.Literal('usage.price'),
   created_at: Time,
   kind: Kind,
-  model: Type.String({ description: 'A base model; `*`: all that have no price of their own.' }),
+  model: Type.String({ description: 'A base model; `*`: all base models without a separate price.' }),
   price: Money("Of a unit, in the operator's money."),
   unit: Type.String({ description: 'What the price is for.' }),
   valid_from: Time,

@@ -108,7 +108,7 @@ export const DeliverySchema = named('WebhookDelivery', {
   data: Type.Object({ id: Type.String() }),
   status: Type.Enum([...deliveryStatuses], {
     type: 'string',
-    description: 'pending; delivered: answered with 2xx; failed: given up after a day.',
+    description: 'pending; delivered: answered with 2xx; failed: not delivered within a day.',
   }),
   attempts: Type.Integer(),
   last_attempt_at: nullable(Time),
@@ -117,7 +117,7 @@ export const DeliverySchema = named('WebhookDelivery', {
   next_attempt_at: nullable(Time, {
     description: 'At the earliest: earlier events of the same job come first.',
   }),
-  expires_at: nullable(Time, { description: 'When it is given up.' }),
+  expires_at: nullable(Time, { description: 'When delivery attempts end.' }),
   ended_at: nullable(Time),
 });
 

@@ -11,14 +11,15 @@ export const WorkerSchema = named('Worker', {
   running: Type.Integer(),
   load: Type.Integer({ description: 'Completions being answered.' }),
   base_models: Type.Array(Type.String(), { description: 'Loaded for serving.' }),
-  draining: Type.Boolean({ description: 'It takes no more work.' }),
+  draining: Type.Boolean({ description: 'It accepts no new work.' }),
   device: nullable(Type.String()),
   gpus: nullable(Type.Array(Type.String()), {
     description:
       'Models of its GPUs, as nvidia-smi names them; null: it has none, or is of a version that does not say.',
   }),
   gpu_faults: Type.Array(Type.String(), {
-    description: 'Why cards of it take no jobs, one text each with its code and what mends it.',
+    description:
+      'Why some of its GPUs accept no jobs: one text per GPU with the error code and how to fix it.',
   }),
   threads: nullable(Type.Integer()),
   memory_bytes: nullable(Type.Integer(), {
@@ -34,7 +35,7 @@ export const WorkerSchema = named('Worker', {
   }),
   started_at: Time,
   heartbeat_at: Time,
-  consecutive_faults: Type.Integer({ description: 'Of its own, one after the other.' }),
+  consecutive_faults: Type.Integer({ description: 'Consecutive failures of the worker itself.' }),
   quarantined_at: nullable(Time, { description: 'Since then it gets no jobs.' }),
   quarantine_reason: nullable(Type.String()),
   version: nullable(Type.String(), { description: 'Of Graft, with its commit if that is known.' }),

@@ -148,7 +148,8 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Delete the adapter of a checkpoint',
-        description: 'For good. Versions that were made of it stay, and so does what training goes on from.',
+        description:
+          'Permanently. Versions created from it remain, and so does the state that training resumes from.',
         params: CheckpointParams,
         response: { 200: ref(DeletedCheckpointSchema), ...errorResponses(401, 403, 404) },
       },

@@ -54,7 +54,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         tags: ['Adapters'],
         summary: 'Upload an adapter made elsewhere',
         description:
-          'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and perhaps README.md. Every key, shape and number is held against the base model. It becomes the next version of the adapter of this name, and can be called at once.',
+          'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and optionally README.md. Every key, shape and number is checked against the base model. It becomes the next version of the adapter with this name, and can be called immediately.',
         consumes: ['multipart/form-data'],
         response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404, 413, 415) },
       },

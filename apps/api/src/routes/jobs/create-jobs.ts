@@ -74,7 +74,7 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
         tags,
         summary: 'Create a job like another one',
         description:
-          'The body says what is other; all else, the seed too, is as that job was asked for. It needs the scope jobs:read, too.',
+          'The body holds overrides; everything else, including the seed, is as requested for that job. Also requires the scope jobs:read.',
         params: JobParams,
         headers: CreateJobHeaders,
         body: ref(CloneJobSchema),

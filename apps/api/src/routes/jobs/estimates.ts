@@ -25,7 +25,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
         tags: ['Fine-tuning'],
         summary: 'Estimate a fine-tuning job',
         description:
-          'What such a job would come to: parameters, memory, tokens, steps and time, and whether a worker has room for it. Takes what a new job takes, and refuses the same. Of large files a part is read, so bad lines may be missed.',
+          'Estimates parameters, memory, tokens, steps and time of such a job, and whether a worker has the memory for it. Accepts and refuses the same bodies as creating a job. Only a part of large files is read, so bad lines may be missed.',
         body: ref(EstimateJobSchema),
         response: { 200: ref(EstimateSchema), ...errorResponses(400, 401, 403, 429) },
       },

@@ -113,7 +113,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
     resume: {
       change: resumeJob,
       summary: 'Resume a job',
-      description: 'It goes on from its last checkpoint.',
+      description: 'It continues from its last checkpoint.',
     },
   };
   for (const [verb, { change, summary, description }] of Object.entries(transitions)) {

@@ -20,7 +20,7 @@ import { toApiError } from '../../to-api-error.ts';
 
 /** Statuses of invalid requests. */
 const refusals = [400, 403, 422];
-const ofModel = ['model', 'start_from'];
+const modelFields = ['model', 'start_from'];
 const body = ref(CreateJobSchema);
 
 /** /fine_tuning/checks: reports the errors of a job request that a user is still writing. */
@@ -38,7 +38,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
         tags: ['Fine-tuning'],
         summary: 'Check a fine-tuning job',
         description:
-          'What a new job would be refused for, every fault by its field, as an answer and not as an error; else what it would come to and what is chosen where options are left out. Creates nothing.',
+          'Returns every error that a new job would be refused for, by field, as a response and not as an error; otherwise its estimate, and what is chosen for omitted options. Creates nothing.',
         body: Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }),
         response: { 200: ref(JobCheckSchema), ...errorResponses(400, 401, 403, 429) },
       },
@@ -52,7 +52,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
         if (!refusals.includes(status)) throw error;
         const found = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
         const faults = found.map(({ param = null, message }) => ({ code, message, param }));
-        const hasModel = faults.some(({ param }) => param !== null && ofModel.includes(param));
+        const hasModel = faults.some(({ param }) => param !== null && modelFields.includes(param));
         return {
           object,
           faults: hasModel ? faults : [...(await modelFaults(request)), ...faults],

@@ -60,7 +60,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
         tags,
         summary: 'Stream what changes among the jobs of the team',
         description:
-          'Server-sent events: first every job that is not over, then each job when it is made or has changed, as `GET /v1/fine_tuning/jobs/{id}` tells it; changes that follow one another fast are summed up. It does not end by itself.',
+          'Server-sent events: first every job that has not ended, then each job that is created or changes, as in `GET /v1/fine_tuning/jobs/{id}`; changes in quick succession are combined. The stream does not end by itself.',
         response: errorResponses(401),
       },
     },

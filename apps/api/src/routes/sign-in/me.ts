@@ -53,14 +53,14 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
         response: { 200: ref(MeSchema), ...errorResponses(401, 404) },
       },
     },
-    async (request) => await tellMe(request),
+    async (request) => await describeCaller(request),
   );
 
-  async function tellMe({ caller, operator, session }: FastifyRequest) {
+  async function describeCaller({ caller, operator, session }: FastifyRequest) {
     const by = caller ?? operator;
     const personId = session ? session.personId : by.personId;
     const person = personId === null ? null : await asSystem(() => findPerson(services, personId));
-    const ofPerson = session?.method === 'oidc' && session.personId !== null;
+    const signedIn = session?.method === 'oidc' && session.personId !== null;
     return {
       object: 'me' as const,
       kind: caller ? ('team' as const) : operator ? ('operator' as const) : ('person' as const),
@@ -72,7 +72,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       person: person && { id: person.id, email: person.email, name: person.name },
       is_operator: session ? session.operator !== null : !caller,
       // A key acts only in its team, and does not reveal the person's other teams.
-      teams: ofPerson ? await listTeamsOfPerson(services, session.personId!) : null,
+      teams: signedIn ? await listTeamsOfPerson(services, session.personId!) : null,
       session: session && {
         id: session.id,
         method: session.method,
@@ -111,7 +111,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
         personId,
         expiresAt: null,
       };
-      return await tellMe(request);
+      return await describeCaller(request);
     },
   );
 
@@ -207,7 +207,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
         tags,
         summary: 'List my identities',
         description:
-          'By which the person signs in, one at each provider; oldest first. For whoever has signed in at one.',
+          'Those that the person signs in with, one per provider; oldest first. Only for people who signed in at a provider.',
         response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403) },
       },
     },

@@ -42,8 +42,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Export the audit log',
-        description:
-          'As lines of JSON or as CSV, oldest first; go on with `after`, the id of the last entry.',
+        description: 'As JSON lines or CSV, oldest first; continue with `after`, the id of the last entry.',
         querystring: ExportAuditQuery,
         produces: ['application/x-ndjson', 'text/csv'],
       },

@@ -22,9 +22,9 @@ import { ref } from '../../schemas/schema.ts';
 const tags = ['Integrations'];
 const reading = { access: { scope: 'integrations:read', models: 'none' } } as const;
 /** All models, since metrics of every job are sent to an integration. */
-const ofAll = { scope: 'integrations:write', role: 'admin', models: 'all' } as const;
-const writing = { access: { ...ofAll, answer: 'integrations:read' } } as const;
-const deleting = { access: { ...ofAll, answer: 'own' } } as const;
+const changeAccess = { scope: 'integrations:write', role: 'admin', models: 'all' } as const;
+const writing = { access: { ...changeAccess, answer: 'integrations:read' } } as const;
+const deleting = { access: { ...changeAccess, answer: 'own' } } as const;
 
 /** /integrations: a team's accounts for experiment tracking. docs/integrations.md describes what is sent. */
 export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -74,7 +74,7 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Set up or change an integration',
         description:
-          'What is absent stays as it is. A secret is for one server: with the URL of another it must be given anew.',
+          'Omitted fields stay unchanged. A secret belongs to one server: with the URL of another, send it again.',
         params: IntegrationParams,
         body: ref(PutIntegrationSchema),
         response: { 200: ref(IntegrationSchema), ...errorResponses(400, 401, 403, 404) },
@@ -94,7 +94,7 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Delete an integration',
-        description: 'With its secret. Jobs that still send to it give up, and go on training.',
+        description: 'With its secret. Jobs that still send to it stop sending and continue training.',
         params: IntegrationParams,
         response: { 200: ref(DeletedIntegrationSchema), ...errorResponses(401, 403, 404) },
       },

@@ -78,8 +78,8 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { keyId, key } = await createApiKey(services, caller.teamId, {
         name: body.name,
         role: body.role ?? (hasRole(caller.role, 'member') ? 'member' : 'viewer'),
-        scopes: body.scopes === undefined ? asStored(caller.scopes) : body.scopes,
-        models: body.models === undefined ? asStored(caller.models) : body.models,
+        scopes: body.scopes === undefined ? storedLimit(caller.scopes) : body.scopes,
+        models: body.models === undefined ? storedLimit(caller.models) : body.models,
         expiresIn: body.expires_in,
         personId: ownerOf(caller, body.owner),
         by: caller,
@@ -122,7 +122,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (old.personId !== null && old.personId !== caller.personId) {
         throw new ApiError(
           'not_your_key',
-          'Whoever rotates a key gets to know its successor: only the person whose key it is may. You may revoke it.',
+          'Rotating a key returns its successor, so only the person whose key it is may do that. You may revoke it.',
         );
       }
       const rotated = await rotateApiKey(services, caller.teamId, old.id, {
@@ -162,7 +162,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-const asStored = (limit: readonly string[] | null) => (limit ? [...limit] : null);
+const storedLimit = (limit: readonly string[] | null) => (limit ? [...limit] : null);
 
 /** The person who owns the new key; null: the team. */
 function ownerOf(caller: Identity, owner: 'person' | 'team' | undefined): string | null {

@@ -63,7 +63,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Remove a member',
         description:
-          'Their keys in the team are revoked. Keys that they made for the team go on, and are listed. The last admin cannot be removed.',
+          'Their keys in the team are revoked. Keys that they created for the team stay valid and are listed. The last admin cannot be removed.',
         params: MemberParams,
         response: { 200: ref(RemovedMemberSchema), ...errorResponses(400, 401, 403, 404) },
       },

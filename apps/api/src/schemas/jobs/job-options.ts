@@ -80,8 +80,8 @@ const ModuleSchema = Type.Object({
 
 const TrainableModelSchema = named('TrainableModel', {
   id: Type.String({ description: 'The base model.' }),
-  start_from: nullable(Type.String(), { description: 'The adapter version that was asked for.' }),
-  peft: nullable(Options('With which training goes on from that version.')),
+  start_from: nullable(Type.String(), { description: 'The requested adapter version.' }),
+  peft: nullable(Options('The configuration with which training continues from that version.')),
   model_type: Type.String(),
   tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
     description: 'What it can be trained for.',
@@ -104,7 +104,7 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
   sweep: JsonSchema('JSON Schema of `sweep`.'),
   model: nullable(ref(TrainableModelSchema), {
-    description: 'The one that was asked for; null where none was, or while it is fetched.',
+    description: 'The requested one; null if none was requested, or while it is fetched.',
   }),
 });
 

@@ -38,7 +38,9 @@ export const CheckpointSchema = named('FineTuningJobCheckpoint', {
   best: Type.Boolean({ description: 'Whether it is the best by metric_for_best_model so far.' }),
   bytes: Type.Integer({ description: 'Of its files.' }),
   seconds: nullable(
-    Type.Number({ description: 'How long writing took what training goes on from; null: there is none.' }),
+    Type.Number({
+      description: 'How long it took to write the state that training resumes from; null: there is none.',
+    }),
   ),
   digest: nullable(Type.String(), { description: 'Of the adapter, as of versions; null: it is not kept.' }),
   files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() }), {
@@ -82,9 +84,9 @@ export const MetricSchema = named('FineTuningJobMetric', {
     }),
   ),
   trial: nullable(Type.Integer(), {
-    description: 'Of a sweep, whose steps and tokens count those of all trials: whose it is.',
+    description: 'In a sweep, whose steps and tokens count all trials: the trial that it belongs to.',
   }),
-  trial_step: nullable(Type.Integer({ description: 'The step of its own.' })),
+  trial_step: nullable(Type.Integer({ description: 'The step within its trial.' })),
   created_at: Time,
   stretch: Type.Optional(
     Type.Object(
@@ -116,7 +118,7 @@ export const AttemptSchema = named('FineTuningJobAttempt', {
   ended_at: nullable(
     Type.Integer({ description: 'Null while it is under way. Of a lost one, its last sign of life.' }),
   ),
-  from_step: nullable(Type.Integer({ description: 'The checkpoint that it went on from; 0: none.' })),
+  from_step: nullable(Type.Integer({ description: 'The checkpoint that it resumed from; 0: none.' })),
   last_step: nullable(Type.Integer({ description: 'The last step that it reported.' })),
   outcome: nullable(
     Type.Enum(['succeeded', 'failed', 'cancelled', 'paused', 'released', 'lost', 'environment'], {
@@ -158,7 +160,7 @@ export const ListEventsQuery = Type.Object(
     stream: Type.Boolean({
       default: false,
       description:
-        'Server-sent events instead of a page: every event from the first on, then live, `data: [DONE]` after the last. Last-Event-ID goes on behind that event.',
+        'Server-sent events instead of a page: every event from the first one, then live events, `data: [DONE]` after the last. Last-Event-ID continues after that event.',
     }),
   },
   closed,
@@ -204,7 +206,7 @@ export const ListMetricsQuery = Type.Object(
         minimum: 1,
         maximum: 2000,
         description:
-          'Instead of a page the whole series in at most so many stretches of equal width, each told by its last step and its `stretch`; `limit` does not apply.',
+          'Returns the whole series instead of a page, downsampled to at most this many buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
       }),
     ),
   },
