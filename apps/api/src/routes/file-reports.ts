@@ -1,11 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getFile, requestFileReport } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
 import { FileParams } from '../schemas/file.ts';
 import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
 import { ref } from '../schemas/schema.ts';
 import type { LeasedWork } from '../threads/leased-work.ts';
+import { operations } from './operation.ts';
+
+const operation = operations('Files');
 
 /** /files/…/report: the content of a file, and which of its tokens a model would be trained on. */
 export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork }> = async (
@@ -16,18 +18,17 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
 
   app.get(
     '/files/:file_id/report',
-    {
-      config: { access: { scope: 'files:read', models: 'report' } },
-      schema: {
-        tags: ['Files'],
-        summary: 'Report on a file',
+    operation(
+      { access: { scope: 'files:read', models: 'report' } },
+      'Report on a file',
+      ref(FileReportSchema),
+      {
         description:
           'The first request begins it: ask again, after the seconds of Retry-After, until `status` is no longer `running`. A report is kept for a week, and goes with its file.',
         params: FileParams,
         querystring: FileReportQuery,
-        response: { 200: ref(FileReportSchema), ...errorResponses(400, 401, 404, 429) },
       },
-    },
+    ),
     async (request, reply) => {
       const { teamId } = request.caller;
       const { model = null, max_seq_length: maxSeqLength = null } = request.query;

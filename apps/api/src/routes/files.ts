@@ -15,7 +15,6 @@ import {
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
-import { errorResponses } from '../schemas/error.ts';
 import {
   DeletedFileSchema,
   FileParams,
@@ -31,8 +30,9 @@ import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';
 import { receiveUpload } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
+import { operations } from './operation.ts';
 
-const tags = ['Files'];
+const operation = operations('Files');
 
 const lineFormats = formats.map(({ fields }) => `\`${fields}\``).join(', ');
 
@@ -52,18 +52,19 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       // The store limits the file, the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: {
-        access: { scope: 'files:write', models: 'none', answer: 'own' },
-        longBody: true,
-        documentedBody: UploadSchema,
-      },
-      schema: {
-        tags,
-        summary: 'Upload training data',
-        description: `multipart/form-data with \`purpose\` = \`fine-tune\` and \`file\`: JSON lines, all of one format: ${lineFormats}. Every bad line is reported.`,
-        consumes: ['multipart/form-data'],
-        response: { 200: ref(FileSchema), ...errorResponses(400, 401, 403, 413, 415) },
-      },
+      ...operation(
+        {
+          access: { scope: 'files:write', models: 'none', answer: 'own' },
+          longBody: true,
+          documentedBody: UploadSchema,
+        },
+        'Upload training data',
+        ref(FileSchema),
+        {
+          description: `multipart/form-data with \`purpose\` = \`fine-tune\` and \`file\`: JSON lines, all of one format: ${lineFormats}. Every bad line is reported.`,
+          consumes: ['multipart/form-data'],
+        },
+      ),
     },
     async (request, reply) => {
       reply.hold('uploads');
@@ -103,15 +104,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
 
   app.get(
     '/files',
-    {
-      config: { access: { scope: 'files:read', models: 'none' } },
-      schema: {
-        tags,
-        summary: 'List files',
-        querystring: ListFilesQuery,
-        response: { 200: listOf(FileSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation({ access: { scope: 'files:read', models: 'none' } }, 'List files', listOf(FileSchema), {
+      querystring: ListFilesQuery,
+    }),
     async (request) => {
       const limit = Math.min(request.query.limit, maxFiles);
       const page = await listFiles(services, request.caller.teamId, {
@@ -131,29 +126,20 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
 
   app.get(
     '/files/:file_id',
-    {
-      config: { access: { scope: 'files:read', models: 'none' } },
-      schema: {
-        tags,
-        summary: 'Get a file',
-        params: FileParams,
-        response: { 200: ref(FileSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation({ access: { scope: 'files:read', models: 'none' } }, 'Get a file', ref(FileSchema), {
+      params: FileParams,
+    }),
     async (request) => toWireFile(await find(request.caller.teamId, request.params.file_id)),
   );
 
   app.delete(
     '/files/:file_id',
-    {
-      config: { access: { scope: 'files:write', models: 'none', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete a file',
-        params: FileParams,
-        response: { 200: ref(DeletedFileSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(
+      { access: { scope: 'files:write', models: 'none', answer: 'own' } },
+      'Delete a file',
+      ref(DeletedFileSchema),
+      { params: FileParams },
+    ),
     async (request) => {
       const { caller } = request;
       const id = request.params.file_id;
@@ -167,7 +153,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
-        tags,
+        tags: ['Files'],
         summary: 'Download a file',
         description: 'The bytes as they were uploaded; Range, ETag and digest as for adapters.',
         produces: ['application/octet-stream'],

@@ -13,7 +13,6 @@ import {
   type Upload,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import {
@@ -34,8 +33,9 @@ import { completeParts } from '../uploads/complete-parts.ts';
 import { receivePart } from '../uploads/receive-part.ts';
 import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
+import { operations } from './operation.ts';
 
-const tags = ['Uploads'];
+const operation = operations('Uploads');
 const reading = { access: { scope: 'files:read', models: 'none' } } as const;
 const writing = { access: { scope: 'files:write', models: 'none', answer: 'own' } } as const;
 const cancelling = { access: { ...writing.access, answer: 'files:read' } } as const;
@@ -62,17 +62,11 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.post(
     '/uploads',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Begin an upload in parts',
-        description:
-          'Then send parts, in any order and concurrently, and complete it. An upload that is not completed expires at `expires_at`.',
-        body: ref(CreateUploadSchema),
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 413, 429) },
-      },
-    },
+    operation(writing, 'Begin an upload in parts', ref(UploadObjectSchema), {
+      description:
+        'Then send parts, in any order and concurrently, and complete it. An upload that is not completed expires at `expires_at`.',
+      body: ref(CreateUploadSchema),
+    }),
     async (request) => {
       const { filename, bytes, mime_type: mimeType, expires_after } = request.body;
       if (expires_after !== undefined && expires_after !== null) throw filesAreKept();
@@ -88,16 +82,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.get(
     '/uploads',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List uploads in parts',
-        description: 'Newest first, without `file`, which only a single upload shows.',
-        querystring: ListUploadsQuery,
-        response: { 200: listOf(UploadObjectSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation(reading, 'List uploads in parts', listOf(UploadObjectSchema), {
+      description: 'Newest first, without `file`, which only a single upload shows.',
+      querystring: ListUploadsQuery,
+    }),
     async (request) =>
       toWireList(await listUploads(services, request.caller.teamId, request.query), (upload) =>
         toWireUpload(upload),
@@ -106,15 +94,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.get(
     '/uploads/:upload_id',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'Get an upload',
-        params: UploadParams,
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation(reading, 'Get an upload', ref(UploadObjectSchema), { params: UploadParams }),
     async (request) => {
       const { teamId } = request.caller;
       const upload = await find(teamId, request.params.upload_id);
@@ -127,17 +107,11 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.get(
     '/uploads/:upload_id/parts',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List the parts of an upload',
-        description: 'In the order in which they came. An upload that is over has none.',
-        params: UploadParams,
-        querystring: ListPartsQuery,
-        response: { 200: listOf(UploadPartSchema), ...errorResponses(400, 401, 404) },
-      },
-    },
+    operation(reading, 'List the parts of an upload', listOf(UploadPartSchema), {
+      description: 'In the order in which they came. An upload that is over has none.',
+      params: UploadParams,
+      querystring: ListPartsQuery,
+    }),
     async (request) => {
       const { teamId } = request.caller;
       const { id } = await find(teamId, request.params.upload_id);
@@ -150,16 +124,17 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
     {
       // The store limits the part.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: { ...writing, longBody: true, documentedBody: PartBodySchema },
-      schema: {
-        tags,
-        summary: 'Send a part',
-        description:
-          'multipart/form-data with `data`, at most 64 MiB. The same bytes sent again are the same part, so a part whose answer was lost is simply sent again.',
-        consumes: ['multipart/form-data'],
-        params: UploadParams,
-        response: { 200: ref(UploadPartSchema), ...errorResponses(400, 401, 403, 404, 413, 415) },
-      },
+      ...operation(
+        { ...writing, longBody: true, documentedBody: PartBodySchema },
+        'Send a part',
+        ref(UploadPartSchema),
+        {
+          description:
+            'multipart/form-data with `data`, at most 64 MiB. The same bytes sent again are the same part, so a part whose answer was lost is simply sent again.',
+          consumes: ['multipart/form-data'],
+          params: UploadParams,
+        },
+      ),
     },
     async (request, reply) => {
       reply.hold('uploads');
@@ -193,18 +168,12 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.post(
     '/uploads/:upload_id/complete',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Make a file of the parts',
-        description:
-          'The parts in this order must have the bytes that were announced, and every line must be an example. The same completion again answers the same file.',
-        params: UploadParams,
-        body: ref(CompleteUploadSchema),
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(writing, 'Make a file of the parts', ref(UploadObjectSchema), {
+      description:
+        'The parts in this order must have the bytes that were announced, and every line must be an example. The same completion again answers the same file.',
+      params: UploadParams,
+      body: ref(CompleteUploadSchema),
+    }),
     async (request, reply) => {
       reply.hold('uploads');
       // Reading and writing the parts does not use Postgres.
@@ -226,16 +195,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.post(
     '/uploads/:upload_id/cancel',
-    {
-      config: cancelling,
-      schema: {
-        tags,
-        summary: 'Give an upload up',
-        description: 'Its parts are removed. An upload that is being completed ends without a file.',
-        params: UploadParams,
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(cancelling, 'Give an upload up', ref(UploadObjectSchema), {
+      description: 'Its parts are removed. An upload that is being completed ends without a file.',
+      params: UploadParams,
+    }),
     async (request) => {
       const { caller } = request;
       const upload = await cancelUpload(services, caller.teamId, request.params.upload_id, caller);

@@ -13,7 +13,6 @@ import {
   type WithSecret,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import {
@@ -33,8 +32,9 @@ import {
   WebhookTestSchema,
   WebhookWithSecretSchema,
 } from '../schemas/webhook.ts';
+import { operations } from './operation.ts';
 
-const tags = ['Webhooks'];
+const operation = operations('Webhooks');
 /** Reading also requires an admin, since a receiver's URL often contains its token. */
 const reading = { access: { scope: 'webhooks:read', role: 'admin', models: 'all' } } as const;
 /** All models, since an endpoint receives the events of every job. */
@@ -48,16 +48,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Create a webhook endpoint',
-        description: 'The answer holds its secret, which is never shown again.',
-        body: ref(NewWebhookSchema),
-        response: { 200: ref(WebhookWithSecretSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation(writing, 'Create a webhook endpoint', ref(WebhookWithSecretSchema), {
+      description: 'The answer holds its secret, which is never shown again.',
+      body: ref(NewWebhookSchema),
+    }),
     async (request) => {
       const { caller } = request;
       const { url, description = null, events = [...defaultWebhookEvents] } = request.body;
@@ -67,30 +61,14 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/webhooks',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List webhook endpoints',
-        querystring: ListWebhooksQuery,
-        response: { 200: listOf(WebhookSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation(reading, 'List webhook endpoints', listOf(WebhookSchema), { querystring: ListWebhooksQuery }),
     async (request) =>
       toWireList(await listWebhooks(services, request.caller.teamId, request.query), toWireWebhook),
   );
 
   app.get(
     '/webhooks/:webhook_id',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'Get a webhook endpoint',
-        params: WebhookParams,
-        response: { 200: ref(WebhookSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation(reading, 'Get a webhook endpoint', ref(WebhookSchema), { params: WebhookParams }),
     async (request) => {
       const id = request.params.webhook_id;
       return toWireWebhook(found(await getWebhook(services, request.caller.teamId, id), id));
@@ -99,17 +77,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks/:webhook_id',
-    {
-      config: changing,
-      schema: {
-        tags,
-        summary: 'Change a webhook endpoint',
-        description: 'What is absent stays as it is.',
-        params: WebhookParams,
-        body: ref(WebhookChangesSchema),
-        response: { 200: ref(WebhookSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(changing, 'Change a webhook endpoint', ref(WebhookSchema), {
+      description: 'What is absent stays as it is.',
+      params: WebhookParams,
+      body: ref(WebhookChangesSchema),
+    }),
     async (request) => {
       const { caller } = request;
       const id = request.params.webhook_id;
@@ -119,16 +91,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/webhooks/:webhook_id',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Delete a webhook endpoint',
-        description: 'With its deliveries; what is pending is not sent any more.',
-        params: WebhookParams,
-        response: { 200: ref(DeletedWebhookSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation(writing, 'Delete a webhook endpoint', ref(DeletedWebhookSchema), {
+      description: 'With its deliveries; what is pending is not sent any more.',
+      params: WebhookParams,
+    }),
     async (request) => {
       const { caller } = request;
       const id = request.params.webhook_id;
@@ -139,17 +105,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks/:webhook_id/rotate_secret',
-    {
-      config: changing,
-      schema: {
-        tags,
-        summary: 'Make a new secret',
-        description: 'Both secrets sign until the overlap is over, so that receivers can change in between.',
-        params: WebhookParams,
-        body: ref(RotationSchema),
-        response: { 200: ref(WebhookWithSecretSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(changing, 'Make a new secret', ref(WebhookWithSecretSchema), {
+      description: 'Both secrets sign until the overlap is over, so that receivers can change in between.',
+      params: WebhookParams,
+      body: ref(RotationSchema),
+    }),
     async (request) => {
       const { caller } = request;
       const id = request.params.webhook_id;
@@ -162,17 +122,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks/:webhook_id/test',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Send a test event',
-        description:
-          'A `webhook.test`, to this endpoint alone. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
-        params: WebhookParams,
-        response: { 200: ref(WebhookTestSchema), ...errorResponses(400, 401, 403, 404, 429) },
-      },
-    },
+    operation(writing, 'Send a test event', ref(WebhookTestSchema), {
+      description:
+        'A `webhook.test`, to this endpoint alone. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
+      params: WebhookParams,
+    }),
     async (request) => {
       const { caller } = request;
       const id = request.params.webhook_id;
@@ -183,17 +137,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/webhooks/:webhook_id/deliveries',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List what was sent to an endpoint',
-        description: 'Newest first. Those that are over are kept for 30 days.',
-        params: WebhookParams,
-        querystring: ListDeliveriesQuery,
-        response: { 200: listOf(DeliverySchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(reading, 'List what was sent to an endpoint', listOf(DeliverySchema), {
+      description: 'Newest first. Those that are over are kept for 30 days.',
+      params: WebhookParams,
+      querystring: ListDeliveriesQuery,
+    }),
     async (request) => {
       const { teamId } = request.caller;
       const id = request.params.webhook_id;
@@ -204,17 +152,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks/:webhook_id/deliveries/:delivery_id/resend',
-    {
-      config: changing,
-      schema: {
-        tags,
-        summary: 'Send a delivery again',
-        description:
-          'Under the same webhook-id, and for another day. Also one that was delivered. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
-        params: DeliveryParams,
-        response: { 200: ref(DeliverySchema), ...errorResponses(401, 403, 404, 429) },
-      },
-    },
+    operation(changing, 'Send a delivery again', ref(DeliverySchema), {
+      description:
+        'Under the same webhook-id, and for another day. Also one that was delivered. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
+      params: DeliveryParams,
+    }),
     async (request) => {
       const { caller } = request;
       const { webhook_id: id, delivery_id: deliveryId } = request.params;

@@ -20,7 +20,6 @@ import { ApiError } from '../../api-error.ts';
 import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
 import { sendDownload } from '../../downloads/download.ts';
 import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import {
   CheckpointParams,
   DeletedCheckpointSchema,
@@ -28,8 +27,9 @@ import {
 } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
 import { findJob } from '../jobs/find-job.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Fine-tuning'];
+const operation = operations('Fine-tuning');
 const path = '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints/:checkpoint_id';
 
 /** /fine_tuning/jobs/{id}/checkpoints/{id}/…: downloads adapters of checkpoints, or promotes them to versions. */
@@ -64,7 +64,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { access: { scope: 'adapters:read', models: 'checkpoint' } },
       schema: {
-        tags,
+        tags: ['Fine-tuning'],
         summary: 'Download the adapter of a checkpoint',
         description:
           'A tar, as that of an adapter version: Range, If-Range, ETag, If-None-Match and digests.',
@@ -83,18 +83,17 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     `${path}/promote`,
-    {
-      config: { access: { scope: 'adapters:write', models: 'promotion', answer: 'adapters:read' } },
-      schema: {
-        tags,
-        summary: 'Make a checkpoint a version',
+    operation(
+      { access: { scope: 'adapters:write', models: 'promotion', answer: 'adapters:read' } },
+      'Make a checkpoint a version',
+      ref(AdapterVersionSchema),
+      {
         description:
           'The next version of the adapter of the job, or of another name. It stays when the checkpoint goes. Asked again, it answers the version that there is.',
         params: CheckpointParams,
         body: ref(PromoteCheckpointSchema),
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
       },
-    },
+    ),
     async (request, reply) => {
       const { caller, body } = request;
       const { job, checkpoint } = await find(caller, request.params);
@@ -143,17 +142,16 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     path,
-    {
-      config: { access: { scope: 'models:write', models: 'checkpoint', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete the adapter of a checkpoint',
+    operation(
+      { access: { scope: 'models:write', models: 'checkpoint', answer: 'own' } },
+      'Delete the adapter of a checkpoint',
+      ref(DeletedCheckpointSchema),
+      {
         description:
           'Permanently. Versions created from it remain, and so does the state that training resumes from.',
         params: CheckpointParams,
-        response: { 200: ref(DeletedCheckpointSchema), ...errorResponses(401, 403, 404) },
       },
-    },
+    ),
     async (request) => {
       const { checkpoint } = await find(request.caller, request.params);
       await deleteCheckpointAdapter(services, checkpoint, request.caller);

@@ -12,12 +12,12 @@ import {
   DeletedVersionSchema,
   ListDeletedQuery,
 } from '../../schemas/adapter-requests.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 
-const tags = ['Adapters'];
+const operation = operations('Adapters');
 const reads = { access: { scope: 'adapters:read', models: 'filtered' } } as const;
 const deletes = (models: 'versions' | 'version') =>
   ({ access: { scope: 'adapters:write', models, answer: 'own' } }) as const;
@@ -31,16 +31,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/deleted',
-    {
-      config: reads,
-      schema: {
-        tags,
-        summary: 'List deleted versions that can be restored',
-        description: 'The newest deletion first.',
-        querystring: ListDeletedQuery,
-        response: { 200: listOf(DeletedVersionSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation(reads, 'List deleted versions that can be restored', listOf(DeletedVersionSchema), {
+      description: 'The newest deletion first.',
+      querystring: ListDeletedQuery,
+    }),
     async (request) => {
       const page = await listDeletedVersions(services, request.caller.teamId, {
         ...request.query,
@@ -56,16 +50,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/adapters/:adapter_id',
-    {
-      config: deletes('versions'),
-      schema: {
-        tags,
-        summary: 'Delete an adapter',
-        description: `All of its versions; none may have a tag. ${kept}`,
-        params: AdapterParams,
-        response: { 200: ref(DeletedAdapterSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(deletes('versions'), 'Delete an adapter', ref(DeletedAdapterSchema), {
+      description: `All of its versions; none may have a tag. ${kept}`,
+      params: AdapterParams,
+    }),
     async (request) => {
       const { caller } = request;
       const { teamId } = caller;
@@ -82,16 +70,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/adapters/:adapter_id/versions/:version',
-    {
-      config: deletes('version'),
-      schema: {
-        tags,
-        summary: 'Delete a version of an adapter',
-        description: `It must have no tag. ${kept}`,
-        params: AdapterVersionParams,
-        response: { 200: ref(DeletedAdapterSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(deletes('version'), 'Delete a version of an adapter', ref(DeletedAdapterSchema), {
+      description: `It must have no tag. ${kept}`,
+      params: AdapterVersionParams,
+    }),
     async (request) => {
       const { caller } = request;
       const { teamId } = caller;
@@ -103,15 +85,9 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/adapters/:adapter_id/versions/:version/restore',
-    {
-      config: restores,
-      schema: {
-        tags,
-        summary: 'Restore a deleted version',
-        params: AdapterVersionParams,
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(restores, 'Restore a deleted version', ref(AdapterVersionSchema), {
+      params: AdapterVersionParams,
+    }),
     async (request) => {
       const { caller } = request;
       const { teamId } = caller;

@@ -23,11 +23,11 @@ import {
   toWireComparison,
   toWireLineage,
 } from '../../schemas/adapter-requests.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 
-const tags = ['Adapters'];
+const operation = operations('Adapters');
 const reads = (models: 'compared' | 'lineage') => ({ access: { scope: 'adapters:read', models } }) as const;
 const writes = (models: 'versions' | 'version') =>
   ({ access: { scope: 'adapters:write', models, answer: 'adapters:read' } }) as const;
@@ -44,17 +44,12 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/compare',
-    {
-      config: reads('compared'),
-      schema: {
-        tags,
-        summary: 'Compare two versions',
-        description:
-          'Configuration, lineage, metrics, and files by their digests. Of any two fine-tuned models of the team.',
-        querystring: CompareQuery,
-        response: { 200: ref(ComparisonSchema), ...errorResponses(400, 401, 404) },
-      },
-    },
+    operation(reads('compared'), 'Compare two versions', ref(ComparisonSchema), {
+      errors: [404],
+      description:
+        'Configuration, lineage, metrics, and files by their digests. Of any two fine-tuned models of the team.',
+      querystring: CompareQuery,
+    }),
     async (request) => {
       const { teamId } = request.caller;
       const a = await byName(teamId, 'a', request.query.a);
@@ -65,17 +60,11 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/:adapter_id/versions/:version/lineage',
-    {
-      config: reads('lineage'),
-      schema: {
-        tags,
-        summary: 'Get what a version came from, and what came from it',
-        description:
-          'A graph: base model, versions that it was started from, versions that were started from it, and their jobs, files and checkpoints.',
-        params: AdapterVersionParams,
-        response: { 200: ref(LineageSchema), ...errorResponses(400, 401, 404) },
-      },
-    },
+    operation(reads('lineage'), 'Get what a version came from, and what came from it', ref(LineageSchema), {
+      description:
+        'A graph: base model, versions that it was started from, versions that were started from it, and their jobs, files and checkpoints.',
+      params: AdapterVersionParams,
+    }),
     async (request) => {
       const { teamId } = request.caller;
       const { id } = await findVersion(services, teamId, request.params);
@@ -85,16 +74,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/adapters/:adapter_id/note',
-    {
-      config: writes('versions'),
-      schema: {
-        tags,
-        summary: 'Write the note of an adapter',
-        params: AdapterParams,
-        body: ref(SetNoteSchema),
-        response: { 200: ref(AdapterSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(writes('versions'), 'Write the note of an adapter', ref(AdapterSchema), {
+      params: AdapterParams,
+      body: ref(SetNoteSchema),
+    }),
     async (request) => {
       const { caller } = request;
       const { teamId } = caller;
@@ -107,16 +90,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/adapters/:adapter_id/versions/:version/note',
-    {
-      config: writes('version'),
-      schema: {
-        tags,
-        summary: 'Write the note of a version',
-        params: AdapterVersionParams,
-        body: ref(SetNoteSchema),
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(writes('version'), 'Write the note of a version', ref(AdapterVersionSchema), {
+      params: AdapterVersionParams,
+      body: ref(SetNoteSchema),
+    }),
     async (request) => {
       const { caller } = request;
       const { teamId } = caller;

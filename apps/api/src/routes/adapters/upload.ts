@@ -19,13 +19,15 @@ import { ApiError } from '../../api-error.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
 import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
 import { UploadAdapterSchema } from '../../schemas/adapter-requests.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { ref } from '../../schemas/schema.ts';
 import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
 import { comingBytes } from '../../uploads/coming-bytes.ts';
 import { type AdapterFields, multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
+import { operations } from '../operation.ts';
+
+const operation = operations('Adapters');
 
 /** Milliseconds to open a base model, which may have to be downloaded first. */
 const openModelPatience = 30_000;
@@ -45,19 +47,21 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
     {
       // Each part has its own limit.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: {
-        longBody: true,
-        documentedBody: UploadAdapterSchema,
-        access: { scope: 'adapters:write', models: 'body', answer: 'own' },
-      },
-      schema: {
-        tags: ['Adapters'],
-        summary: 'Upload an adapter made elsewhere',
-        description:
-          'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and optionally README.md. Every key, shape and number is checked against the base model. It becomes the next version of the adapter with this name, and can be called immediately.',
-        consumes: ['multipart/form-data'],
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404, 413, 415) },
-      },
+      ...operation(
+        {
+          longBody: true,
+          documentedBody: UploadAdapterSchema,
+          access: { scope: 'adapters:write', models: 'body', answer: 'own' },
+        },
+        'Upload an adapter made elsewhere',
+        ref(AdapterVersionSchema),
+        {
+          errors: [404],
+          description:
+            'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and optionally README.md. Every key, shape and number is checked against the base model. It becomes the next version of the adapter with this name, and can be called immediately.',
+          consumes: ['multipart/form-data'],
+        },
+      ),
     },
     async (request, reply) => {
       reply.hold('uploads');

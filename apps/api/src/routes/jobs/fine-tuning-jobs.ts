@@ -3,14 +3,14 @@ import { cancelJob, deleteJob, listJobs, pauseJob, resumeJob, setJobPriority } f
 import type { Static } from 'typebox';
 import type { JobWriter } from '../../jobs/job-writer.ts';
 import { checkScope } from '../../plugins/auth.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { DeletedJobSchema, DeleteJobQuery } from '../../schemas/jobs/delete-job.ts';
 import { JobParams, JobSchema, ListJobsQuery, UpdateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 import { findJob, jobNotFound } from './find-job.ts';
 
-const tags = ['Fine-tuning'];
+const operation = operations('Fine-tuning');
 
 /** /fine_tuning/jobs: lists, reads, changes and deletes jobs; cancels, pauses and resumes them. */
 export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter }> = async (
@@ -21,16 +21,12 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.get(
     '/fine_tuning/jobs',
-    {
-      config: { access: { scope: 'jobs:read', models: 'filtered' } },
-      schema: {
-        tags,
-        summary: 'List fine-tuning jobs',
-        description: 'Newest first. Filters together keep what all of them do.',
-        querystring: ListJobsQuery,
-        response: { 200: listOf(JobSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation(
+      { access: { scope: 'jobs:read', models: 'filtered' } },
+      'List fine-tuning jobs',
+      listOf(JobSchema),
+      { description: 'Newest first. Filters together keep what all of them do.', querystring: ListJobsQuery },
+    ),
     async (request) => {
       const page = await listJobs(services, request.caller.teamId, {
         ...request.query,
@@ -44,32 +40,21 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags,
-        summary: 'Get a fine-tuning job',
-        params: JobParams,
-        response: { 200: ref(JobSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation({ access: { scope: 'jobs:read', models: 'job' } }, 'Get a fine-tuning job', ref(JobSchema), {
+      params: JobParams,
+    }),
     async (request) =>
       await wire(await findJob(services, request.caller.teamId, request.params.fine_tuning_job_id)),
   );
 
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    {
-      config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
-      schema: {
-        tags,
-        summary: 'Change the priority of a job',
-        description: 'Any that is not over.',
-        params: JobParams,
-        body: ref(UpdateJobSchema),
-        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(
+      { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
+      'Change the priority of a job',
+      ref(JobSchema),
+      { description: 'Any that is not over.', params: JobParams, body: ref(UpdateJobSchema) },
+    ),
     async ({ caller, params: { fine_tuning_job_id: id }, body: { priority } }) => {
       const job = await setJobPriority(services, caller.teamId, id, priority, caller);
       if (!job) throw jobNotFound(id);
@@ -79,18 +64,17 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.delete(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    {
-      config: { access: { scope: 'jobs:write', models: 'job', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete a job',
+    operation(
+      { access: { scope: 'jobs:write', models: 'job', answer: 'own' } },
+      'Delete a job',
+      ref(DeletedJobSchema),
+      {
         description:
           'One that is over, with its events, metrics, attempts and checkpoints. What it used stays in the usage of the team, and who did what in its audit log.',
         params: JobParams,
         querystring: DeleteJobQuery,
-        response: { 200: ref(DeletedJobSchema), ...errorResponses(400, 401, 403, 404) },
       },
-    },
+    ),
     async ({ caller, params: { fine_tuning_job_id: id }, query }) => {
       const adapter = query.adapters === 'delete';
       if (adapter) checkScope(caller, 'adapters:write');
@@ -117,19 +101,14 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
     },
   };
   for (const [verb, { change, summary, description }] of Object.entries(transitions)) {
-    const refusals = verb === 'resume' ? [429] : [];
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
-      {
-        config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
-        schema: {
-          tags,
-          summary,
-          description,
-          params: JobParams,
-          response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, ...refusals) },
-        },
-      },
+      operation(
+        { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
+        summary,
+        ref(JobSchema),
+        { description, params: JobParams },
+      ),
       async (request) => {
         const { caller } = request;
         const id = (request.params as Static<typeof JobParams>).fine_tuning_job_id;

@@ -1,12 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { isTerminal, listAttempts, readOutlook } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import { toWireOutlook } from '../../schemas/jobs/job-outlook.ts';
 import { AttemptListSchema, ListAttemptsQuery, toWireAttempt } from '../../schemas/jobs/job-records.ts';
 import { toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 import { findJob } from './find-job.ts';
+
+const operation = operations('Fine-tuning');
 
 /** /fine_tuning/jobs/{id}/attempts: which process worked on a job when, how each attempt ended, and what happens next. */
 export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -14,18 +16,17 @@ export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/attempts',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags: ['Fine-tuning'],
-        summary: 'List the attempts of a job',
+    operation(
+      { access: { scope: 'jobs:read', models: 'job' } },
+      'List the attempts of a job',
+      ref(AttemptListSchema),
+      {
         description:
           'Oldest first: each time that a process validated or trained the job, and what the job waits for now.',
         params: JobParams,
         querystring: ListAttemptsQuery,
-        response: { 200: ref(AttemptListSchema), ...errorResponses(400, 401, 404) },
       },
-    },
+    ),
     async (request) => {
       const { teamId } = request.caller;
       const job = await findJob(services, teamId, request.params.fine_tuning_job_id);

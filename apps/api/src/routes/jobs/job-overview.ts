@@ -7,9 +7,10 @@ import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
+import { operations } from '../operation.ts';
 import { jobNotFound } from './find-job.ts';
 
-const tags = ['Fine-tuning'];
+const operation = operations('Fine-tuning');
 
 /** Data for pages with many jobs: all loss curves in one response, and all changes in one stream. */
 export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
@@ -22,17 +23,17 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
 
   app.get(
     '/fine_tuning/jobs/losses',
-    {
-      config: { access: { scope: 'jobs:read', models: 'jobs' } },
-      schema: {
-        tags,
-        summary: 'Get the loss curves of several jobs',
+    operation(
+      { access: { scope: 'jobs:read', models: 'jobs' } },
+      'Get the loss curves of several jobs',
+      LossCurveListSchema,
+      {
+        errors: [404],
         description:
           'A few points of each, spread evenly over its steps. A job that has trained no step is left out.',
         querystring: LossCurvesQuery,
-        response: { 200: LossCurveListSchema, ...errorResponses(400, 401, 404) },
       },
-    },
+    ),
     async ({ caller, query }) => {
       const ids = [...new Set(query.ids.split(','))];
       const own = await services.db.job.findMany({
@@ -57,7 +58,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
     {
       config: { access: { scope: 'jobs:read', models: 'filtered' }, streams: ref(JobSchema) },
       schema: {
-        tags,
+        tags: ['Fine-tuning'],
         summary: 'Stream what changes among the jobs of the team',
         description:
           'Server-sent events: first every job that has not ended, then each job that is created or changes, as in `GET /v1/fine_tuning/jobs/{id}`; changes in quick succession are combined. The stream does not end by itself.',

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { fineTunedModelName, listJobCheckpoints, readMetricStretches, readMetrics } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import {
   CheckpointSchema,
@@ -11,9 +10,10 @@ import {
   toWireMetric,
 } from '../../schemas/jobs/job-records.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
+import { operations } from '../operation.ts';
 import { findJob } from './find-job.ts';
 
-const tags = ['Fine-tuning'];
+const operation = operations('Fine-tuning');
 
 /** /fine_tuning/jobs/{id}/checkpoints and /metrics: the checkpoints and metrics of training. */
 export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -21,18 +21,17 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags,
-        summary: 'List the checkpoints of a job',
+    operation(
+      { access: { scope: 'jobs:read', models: 'job' } },
+      'List the checkpoints of a job',
+      listOf(CheckpointSchema),
+      {
         description:
           'Newest first: the steps whose adapter is kept, each of which completions take as a model. With `all` also the other steps that training can resume from.',
         params: JobParams,
         querystring: ListCheckpointsQuery,
-        response: { 200: listOf(CheckpointSchema), ...errorResponses(400, 401, 404) },
       },
-    },
+    ),
     async (request) => {
       const job = await findJob(services, request.caller.teamId, request.params.fine_tuning_job_id);
       const modelName = job.fineTunedModel ?? fineTunedModelName(job, request.caller.teamName);
@@ -44,18 +43,17 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags,
-        summary: 'Get the metrics of a job',
+    operation(
+      { access: { scope: 'jobs:read', models: 'job' } },
+      'Get the metrics of a job',
+      MetricListSchema,
+      {
         description:
           'Steps ascending, by the page, or with `resolution` the whole series summed up, as a plot shows it.',
         params: JobParams,
         querystring: ListMetricsQuery,
-        response: { 200: MetricListSchema, ...errorResponses(400, 401, 404) },
       },
-    },
+    ),
     async (request) => {
       const job = await findJob(services, request.caller.teamId, request.params.fine_tuning_job_id);
       const { after_step: afterStep, until_step: untilStep, limit, resolution } = request.query;

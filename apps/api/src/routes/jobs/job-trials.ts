@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { listTrials } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import { TrialListSchema, toWireTrials } from '../../schemas/jobs/job-trial.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 import { findJob } from './find-job.ts';
+
+const operation = operations('Fine-tuning');
 
 /** /fine_tuning/jobs/{id}/trials: the trials of a sweep and their progress. */
 export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -12,16 +14,12 @@ export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/trials',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags: ['Fine-tuning'],
-        summary: 'List the trials of a job',
-        description: 'In their order; empty for a job without `sweep`.',
-        params: JobParams,
-        response: { 200: ref(TrialListSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation(
+      { access: { scope: 'jobs:read', models: 'job' } },
+      'List the trials of a job',
+      ref(TrialListSchema),
+      { description: 'In their order; empty for a job without `sweep`.', params: JobParams },
+    ),
     async (request) => {
       const { teamId } = request.caller;
       const job = await findJob(services, teamId, request.params.fine_tuning_job_id);

@@ -8,7 +8,6 @@ import {
   putIntegration,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import {
   DeletedIntegrationSchema,
   IntegrationParams,
@@ -18,8 +17,9 @@ import {
 } from '../../schemas/integration.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Integrations'];
+const operation = operations('Integrations');
 const reading = { access: { scope: 'integrations:read', models: 'none' } } as const;
 /** All models, since metrics of every job are sent to an integration. */
 const changeAccess = { scope: 'integrations:write', role: 'admin', models: 'all' } as const;
@@ -32,15 +32,9 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/integrations',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List integrations',
-        description: 'At most one of each type. Secrets are never shown.',
-        response: { 200: listOf(IntegrationSchema), ...errorResponses(401, 403) },
-      },
-    },
+    operation(reading, 'List integrations', listOf(IntegrationSchema), {
+      description: 'At most one of each type. Secrets are never shown.',
+    }),
     async (request) => {
       const data = await listIntegrations(services, request.caller.teamId);
       return toWireList({ data, hasMore: false }, toWireIntegration);
@@ -49,15 +43,7 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/integrations/:type',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'Get an integration',
-        params: IntegrationParams,
-        response: { 200: ref(IntegrationSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation(reading, 'Get an integration', ref(IntegrationSchema), { params: IntegrationParams }),
     async (request) => {
       const { type } = request.params;
       const integration = await getIntegration(services, request.caller.teamId, type);
@@ -68,18 +54,12 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/integrations/:type',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Set up or change an integration',
-        description:
-          'Omitted fields stay unchanged. A secret belongs to one server: with the URL of another, send it again.',
-        params: IntegrationParams,
-        body: ref(PutIntegrationSchema),
-        response: { 200: ref(IntegrationSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(writing, 'Set up or change an integration', ref(IntegrationSchema), {
+      description:
+        'Omitted fields stay unchanged. A secret belongs to one server: with the URL of another, send it again.',
+      params: IntegrationParams,
+      body: ref(PutIntegrationSchema),
+    }),
     async (request) => {
       const { caller, body } = request;
       const type = typeOf(request.params.type);
@@ -89,16 +69,10 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/integrations/:type',
-    {
-      config: deleting,
-      schema: {
-        tags,
-        summary: 'Delete an integration',
-        description: 'With its secret. Jobs that still send to it stop sending and continue training.',
-        params: IntegrationParams,
-        response: { 200: ref(DeletedIntegrationSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation(deleting, 'Delete an integration', ref(DeletedIntegrationSchema), {
+      description: 'With its secret. Jobs that still send to it stop sending and continue training.',
+      params: IntegrationParams,
+    }),
     async (request) => {
       const { type } = request.params;
       const id = await deleteIntegration(services, request.caller.teamId, type, request.caller);
