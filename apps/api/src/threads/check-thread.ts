@@ -1,0 +1,71 @@
+import { parentPort } from 'node:worker_threads';
+import { GraftError } from '@graft/peft-core/config';
+import { answerCalls, createThread } from '@graft/peft-core/threads';
+import { ApiError } from '../api-error.ts';
+import { createFairQueue, QueueFull } from './fair-queue.ts';
+
+/** A GraftError, whose class does not survive a transfer between threads. */
+type Fault = Pick<GraftError, 'code' | 'message' | 'param' | 'fault'>;
+type Answer<Result> = { result: Result } | { fault: Fault } | null;
+
+/** Runs checks of untrusted input in a thread. */
+interface CheckThread<Input, Result> {
+  /**
+   * Throws the GraftErrors of the check, ThreadTimeout after the time limit, and ApiError `service_unavailable` if too many checks wait.
+   */
+  run(teamId: string, input: Input): Promise<Result>;
+  close(): Promise<void>;
+}
+
+interface CheckThreadOptions {
+  heapMb: number;
+  /** Maximum milliseconds of a check. */
+  timeoutMs: number;
+  /** Message if too many checks wait. */
+  busy: string;
+}
+
+/** Milliseconds to load the thread's modules before its first check. */
+const startMs = 30_000;
+
+/** Runs one check at a time, with waiting teams in turn. `module` calls `answerChecks`. */
+export function createCheckThread<Input, Result>(
+  module: URL,
+  { heapMb, timeoutMs, busy }: CheckThreadOptions,
+): CheckThread<Input, Result> {
+  const thread = createThread<Input | null, Answer<Result>>(module, heapMb);
+  const queue = createFairQueue({ running: { perOwner: 1, all: 1 }, waiting: { perOwner: 16, all: 256 } });
+
+  async function check(input: Input): Promise<Result> {
+    await thread.call(null, { ms: startMs });
+    const answer = (await thread.call(input, { ms: timeoutMs }))!;
+    if ('result' in answer) return answer.result;
+    throw new GraftError(answer.fault.code, answer.fault.message, answer.fault);
+  }
+
+  return {
+    run: async (teamId, input) =>
+      await queue
+        .run(teamId, () => check(input))
+        .catch((error: unknown) => {
+          if (!(error instanceof QueueFull)) throw error;
+          throw new ApiError('service_unavailable', busy, { headers: { 'retry-after': '5' } });
+        }),
+    close: thread.close,
+  };
+}
+
+/** The thread's side: answers with the result of `check`, or with its GraftError. */
+export function answerChecks<Input, Result>(check: (input: Input) => Result): void {
+  answerCalls<Input | null, Answer<Result>>(parentPort!, (input) => {
+    // The first call only waits until this module is loaded.
+    if (input === null) return null;
+    try {
+      return { result: check(input) };
+    } catch (error) {
+      if (!(error instanceof GraftError)) throw error;
+      const { code, message, param, fault } = error;
+      return { fault: { code, message, param, fault } };
+    }
+  });
+}
