@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getFile, requestFileReport } from '@graft/service';
 import { ApiError } from '../api-error.ts';
+import { found } from '../not-found.ts';
 import { FileParams } from '../schemas/file.ts';
 import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
 import { ref } from '../schemas/schema.ts';
@@ -32,18 +33,11 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
     async (request, reply) => {
       const { teamId } = request.caller;
       const { model = null, max_seq_length: maxSeqLength = null } = request.query;
-      const file = await getFile(services, teamId, request.params.file_id);
-      if (!file) {
-        throw new ApiError('file_not_found', `No such file: ${request.params.file_id}`, { param: 'file_id' });
-      }
+      const id = request.params.file_id;
+      const file = found(await getFile(services, teamId, id), 'file', id);
       if (file.purpose !== 'fine-tune') {
-        throw new ApiError(
-          'invalid_file_purpose',
-          `${file.id} has purpose "${file.purpose}", and no examples.`,
-          {
-            param: 'file_id',
-          },
-        );
+        const message = `${file.id} has purpose "${file.purpose}", and no examples.`;
+        throw new ApiError('invalid_file_purpose', message, { param: 'file_id' });
       }
       if (model === null && maxSeqLength !== null) {
         throw new ApiError('missing_required_parameter', "max_seq_length counts tokens: give 'model', too.", {

@@ -7,14 +7,13 @@ import {
   type FileRecord,
   getFile,
   isDamage,
-  isDatabaseAway,
   listFiles,
   receiveBytes,
   reportCorruption,
   requesterOf,
 } from '@graft/service';
-import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
+import { found } from '../not-found.ts';
 import {
   DeletedFileSchema,
   FileParams,
@@ -30,6 +29,7 @@ import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';
 import { receiveUpload } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
+import { uploadedFile, writeRow } from '../uploads/write-row.ts';
 import { operations } from './operation.ts';
 
 const operation = operations('Files');
@@ -75,27 +75,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           bytes: maxBytes,
           idleMs: settings.uploadIdleMs,
         });
-        try {
-          const { filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt } = upload;
-          const file = {
-            filename,
-            bytes,
-            sha256,
-            path,
-            format,
-            examples,
-            answerCharacters,
-            systemPrompt,
-            purpose: 'fine-tune' as const,
-            status: 'processed' as const,
-            ...requesterOf(request.caller),
-          };
-          return toWireFile(await createFile(services, teamId, file, incoming));
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.files.remove(upload.path).catch(() => {});
-          throw error;
-        }
+        const file = { ...upload, ...uploadedFile, ...requesterOf(request.caller) };
+        const write = () => createFile(services, teamId, file, incoming);
+        return toWireFile(await writeRow(write, () => services.files.remove(upload.path)));
       } finally {
         await incoming.end();
       }
@@ -118,18 +100,15 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
   );
 
-  async function find(teamId: string, id: string): Promise<FileRecord> {
-    const file = await getFile(services, teamId, id);
-    if (!file) throw fileNotFound(id);
-    return file;
-  }
+  const find = async (teamId: string, id: string): Promise<FileRecord> =>
+    found(await getFile(services, teamId, id), 'file', id);
 
   app.get(
     '/files/:file_id',
     operation({ access: { scope: 'files:read', models: 'none' } }, 'Get a file', ref(FileSchema), {
       params: FileParams,
     }),
-    async (request) => toWireFile(await find(request.caller.teamId, request.params.file_id)),
+    async ({ caller, params }) => toWireFile(await find(caller.teamId, params.file_id)),
   );
 
   app.delete(
@@ -140,11 +119,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
       ref(DeletedFileSchema),
       { params: FileParams },
     ),
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.file_id;
-      if (!(await deleteFile(services, caller.teamId, id, caller))) throw fileNotFound(id);
-      return { id, object: 'file' as const, deleted: true };
+    async ({ caller, params: { file_id: id } }) => {
+      found(await deleteFile(services, caller.teamId, id, caller), 'file', id);
+      return { id, object: 'file' as const, deleted: true as const };
     },
   );
 
@@ -177,7 +154,3 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
   );
 };
-
-function fileNotFound(id: string): ApiError {
-  return new ApiError('file_not_found', `No such file: ${id}`, { param: 'file_id' });
-}

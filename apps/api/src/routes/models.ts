@@ -97,9 +97,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw new ApiError(
           'model_not_deletable',
           `${id} is a base model; only fine-tuned models can be deleted.`,
-          {
-            param: 'model',
-          },
+          { param: 'model' },
         );
       }
       if (!(await deleteFineTunedModel(services, caller.teamId, id, caller))) {
@@ -108,7 +106,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
           param: 'model',
         });
       }
-      return { id, object: 'model' as const, deleted: true };
+      return { id, object: 'model' as const, deleted: true as const };
     },
   );
 };

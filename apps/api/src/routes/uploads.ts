@@ -6,13 +6,13 @@ import {
   createUpload,
   getFile,
   getUpload,
-  isDatabaseAway,
   listParts,
   listUploads,
   receivePartBytes,
   type Upload,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
+import { found } from '../not-found.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import {
@@ -33,6 +33,7 @@ import { completeParts } from '../uploads/complete-parts.ts';
 import { receivePart } from '../uploads/receive-part.ts';
 import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
+import { writeRow } from '../uploads/write-row.ts';
 import { operations } from './operation.ts';
 
 const operation = operations('Uploads');
@@ -54,11 +55,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
     limits: { files: 1, fields: 2, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
   });
 
-  async function find(teamId: string, id: string): Promise<Upload> {
-    const upload = await getUpload(services, teamId, id);
-    if (!upload) throw uploadNotFound(id);
-    return upload;
-  }
+  const find = async (teamId: string, id: string): Promise<Upload> =>
+    found(await getUpload(services, teamId, id), 'upload', id);
 
   app.post(
     '/uploads',
@@ -86,22 +84,17 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       description: 'Newest first, without `file`, which only a single upload shows.',
       querystring: ListUploadsQuery,
     }),
-    async (request) =>
-      toWireList(await listUploads(services, request.caller.teamId, request.query), (upload) =>
-        toWireUpload(upload),
-      ),
+    async ({ caller, query }) =>
+      toWireList(await listUploads(services, caller.teamId, query), (upload) => toWireUpload(upload)),
   );
 
   app.get(
     '/uploads/:upload_id',
     operation(reading, 'Get an upload', ref(UploadObjectSchema), { params: UploadParams }),
-    async (request) => {
-      const { teamId } = request.caller;
-      const upload = await find(teamId, request.params.upload_id);
-      return toWireUpload(
-        upload,
-        upload.fileId === null ? null : await getFile(services, teamId, upload.fileId),
-      );
+    async ({ caller: { teamId }, params }) => {
+      const upload = await find(teamId, params.upload_id);
+      const { fileId } = upload;
+      return toWireUpload(upload, fileId === null ? null : await getFile(services, teamId, fileId));
     },
   );
 
@@ -112,10 +105,9 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       params: UploadParams,
       querystring: ListPartsQuery,
     }),
-    async (request) => {
-      const { teamId } = request.caller;
-      const { id } = await find(teamId, request.params.upload_id);
-      return toWireList(await listParts(services, teamId, id, request.query), toWirePart);
+    async ({ caller: { teamId }, params, query }) => {
+      const { id } = await find(teamId, params.upload_id);
+      return toWireList(await listParts(services, teamId, id, query), toWirePart);
     },
   );
 
@@ -143,23 +135,19 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       if (upload.status !== 'pending') throw uploadOver(upload);
       const expected = { uploadId: upload.id, announced: comingBytes(request) };
       const incoming = await receivePartBytes(services, teamId, expected);
-      const remove = async (path: string | null) => {
-        if (path !== null) await services.files.remove(path).catch(() => {});
-      };
       try {
         const received = await receivePart(request, services.files, upload, incoming, {
           idleMs: settings.uploadIdleMs,
         });
-        try {
-          const part = await addPart(services, teamId, upload.id, received, incoming);
-          if (!part) throw uploadNotFound(upload.id);
-          if (part.path !== received.path) await remove(received.path);
-          return toWirePart(part);
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await remove(received.path);
-          throw error;
-        }
+        const remove = async () => received.path !== null && (await services.files.remove(received.path));
+        const added = await writeRow(
+          async () =>
+            found(await addPart(services, teamId, upload.id, received, incoming), 'upload', upload.id),
+          remove,
+        );
+        // The same bytes were sent before.
+        if (added.path !== received.path) await remove().catch(() => {});
+        return toWirePart(added);
       } finally {
         await incoming.end();
       }
@@ -178,18 +166,12 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       reply.hold('uploads');
       // Reading and writing the parts does not use Postgres.
       reply.endTurn();
-      const { part_ids: partIds, md5 } = request.body;
-      const uploadId = request.params.upload_id;
+      const { upload_id: uploadId } = request.params;
+      const completion = { uploadId, partIds: request.body.part_ids, md5: request.body.md5 };
       const waitMs = settings.completionWaitMs;
-      const done = await completeParts(
-        services,
-        checks,
-        request.caller,
-        { uploadId, partIds, md5 },
-        { waitMs },
-      );
-      if (!done) throw uploadNotFound(uploadId);
-      return toWireUpload(done.upload, done.file);
+      const done = await completeParts(services, checks, request.caller, completion, { waitMs });
+      const { upload, file } = found(done, 'upload', uploadId);
+      return toWireUpload(upload, file);
     },
   );
 
@@ -199,18 +181,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       description: 'Its parts are removed. An upload that is being completed ends without a file.',
       params: UploadParams,
     }),
-    async (request) => {
-      const { caller } = request;
-      const upload = await cancelUpload(services, caller.teamId, request.params.upload_id, caller);
-      if (!upload) throw uploadNotFound(request.params.upload_id);
-      return toWireUpload(upload);
-    },
+    async ({ caller, params: { upload_id: id } }) =>
+      toWireUpload(found(await cancelUpload(services, caller.teamId, id, caller), 'upload', id)),
   );
 };
-
-function uploadNotFound(id: string): ApiError {
-  return new ApiError('upload_not_found', `No such upload: ${id}`, { param: 'upload_id' });
-}
 
 function uploadOver({ status }: Upload): ApiError {
   return new ApiError('invalid_upload_state', `The upload is ${status}; create another one.`);

@@ -12,7 +12,7 @@ import {
   updateWebhook,
   type WithSecret,
 } from '@graft/service';
-import { ApiError } from '../api-error.ts';
+import { found } from '../not-found.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import {
@@ -52,9 +52,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: 'The answer holds its secret, which is never shown again.',
       body: ref(NewWebhookSchema),
     }),
-    async (request) => {
-      const { caller } = request;
-      const { url, description = null, events = [...defaultWebhookEvents] } = request.body;
+    async ({ caller, body }) => {
+      const { url, description = null, events = [...defaultWebhookEvents] } = body;
       return withSecret(await createWebhook(services, caller.teamId, { url, description, events }, caller));
     },
   );
@@ -62,17 +61,15 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/webhooks',
     operation(reading, 'List webhook endpoints', listOf(WebhookSchema), { querystring: ListWebhooksQuery }),
-    async (request) =>
-      toWireList(await listWebhooks(services, request.caller.teamId, request.query), toWireWebhook),
+    async ({ caller, query }) =>
+      toWireList(await listWebhooks(services, caller.teamId, query), toWireWebhook),
   );
 
   app.get(
     '/webhooks/:webhook_id',
     operation(reading, 'Get a webhook endpoint', ref(WebhookSchema), { params: WebhookParams }),
-    async (request) => {
-      const id = request.params.webhook_id;
-      return toWireWebhook(found(await getWebhook(services, request.caller.teamId, id), id));
-    },
+    async ({ caller, params: { webhook_id: id } }) =>
+      toWireWebhook(found(await getWebhook(services, caller.teamId, id), 'webhook', id)),
   );
 
   app.post(
@@ -82,11 +79,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: WebhookParams,
       body: ref(WebhookChangesSchema),
     }),
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      return toWireWebhook(found(await updateWebhook(services, caller.teamId, id, request.body, caller), id));
-    },
+    async ({ caller, params: { webhook_id: id }, body }) =>
+      toWireWebhook(found(await updateWebhook(services, caller.teamId, id, body, caller), 'webhook', id)),
   );
 
   app.delete(
@@ -95,11 +89,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: 'With its deliveries; what is pending is not sent any more.',
       params: WebhookParams,
     }),
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      if (!(await deleteWebhook(services, caller.teamId, id, caller))) throw webhookNotFound(id);
-      return { id, object: 'webhook.endpoint' as const, deleted: true };
+    async ({ caller, params: { webhook_id: id } }) => {
+      found(await deleteWebhook(services, caller.teamId, id, caller), 'webhook', id);
+      return { id, object: 'webhook.endpoint' as const, deleted: true as const };
     },
   );
 
@@ -110,13 +102,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: WebhookParams,
       body: ref(RotationSchema),
     }),
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      const overlapSeconds = request.body.overlap_seconds ?? usualOverlap;
-      return withSecret(
-        found(await rotateWebhookSecret(services, caller.teamId, id, { overlapSeconds }, caller), id),
-      );
+    async ({ caller, params: { webhook_id: id }, body }) => {
+      const overlapSeconds = body.overlap_seconds ?? usualOverlap;
+      const rotated = await rotateWebhookSecret(services, caller.teamId, id, { overlapSeconds }, caller);
+      return withSecret(found(rotated, 'webhook', id));
     },
   );
 
@@ -127,10 +116,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         'A `webhook.test`, to this endpoint alone. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
       params: WebhookParams,
     }),
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      const eventId = found(await testWebhook(services, caller.teamId, id, caller), id);
+    async ({ caller, params: { webhook_id: id } }) => {
+      const eventId = found(await testWebhook(services, caller.teamId, id, caller), 'webhook', id);
       return { object: 'webhook.test' as const, event_id: eventId };
     },
   );
@@ -142,11 +129,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: WebhookParams,
       querystring: ListDeliveriesQuery,
     }),
-    async (request) => {
-      const { teamId } = request.caller;
-      const id = request.params.webhook_id;
-      found(await getWebhook(services, teamId, id), id);
-      return toWireList(await listDeliveries(services, teamId, id, request.query), toWireDelivery);
+    async ({ caller: { teamId }, params: { webhook_id: id }, query }) => {
+      found(await getWebhook(services, teamId, id), 'webhook', id);
+      return toWireList(await listDeliveries(services, teamId, id, query), toWireDelivery);
     },
   );
 
@@ -157,28 +142,14 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         'Under the same webhook-id, and for another day. Also one that was delivered. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
       params: DeliveryParams,
     }),
-    async (request) => {
-      const { caller } = request;
-      const { webhook_id: id, delivery_id: deliveryId } = request.params;
-      found(await getWebhook(services, caller.teamId, id), id);
+    async ({ caller, params: { webhook_id: id, delivery_id: deliveryId } }) => {
+      found(await getWebhook(services, caller.teamId, id), 'webhook', id);
       const delivery = await resendDelivery(services, caller.teamId, id, deliveryId, caller);
-      if (delivery) return toWireDelivery(delivery);
-      throw new ApiError('webhook_delivery_not_found', `No such delivery: ${deliveryId}`, {
-        param: 'delivery_id',
-      });
+      return toWireDelivery(found(delivery, 'delivery', deliveryId));
     },
   );
 };
 
 function withSecret({ endpoint, secret }: WithSecret) {
   return { ...toWireWebhook(endpoint), secret };
-}
-
-function found<T>(value: T | null, id: string): T {
-  if (value === null) throw webhookNotFound(id);
-  return value;
-}
-
-function webhookNotFound(id: string): ApiError {
-  return new ApiError('webhook_not_found', `No such webhook endpoint: ${id}`, { param: 'webhook_id' });
 }

@@ -2,7 +2,7 @@ import { type AdapterTag, type Comparison, type Lineage, longestNote } from '@gr
 import { type Static, Type } from 'typebox';
 import { AdapterParams, AdapterVersionSchema } from './adapter.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadAdapterSchema = Type.Object(
@@ -81,10 +81,7 @@ export const SetNoteSchema = named(
   closed,
 );
 
-export const DeletedAdapterSchema = named('DeletedAdapter', {
-  id: Type.String(),
-  object: Type.Literal('adapter'),
-  deleted: Type.Literal(true),
+export const DeletedAdapterSchema = deletedSchema('DeletedAdapter', 'adapter', {
   versions: Type.Integer({ description: 'How many versions were deleted.' }),
 });
 

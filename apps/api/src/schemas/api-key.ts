@@ -1,7 +1,7 @@
 import { type ApiKeyRecord, mostKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
 
 export const RoleSchema = Type.Unsafe<Role>({
   type: 'string',
@@ -108,10 +108,7 @@ export const RotateApiKeySchema = named(
 
 const ids = (description: string) => Type.Array(Type.String(), { description });
 
-export const DeletedApiKeySchema = named('DeletedApiKey', {
-  id: Type.String(),
-  object: Type.Literal('api_key'),
-  deleted: Type.Literal(true),
+export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', {
   revoked: Type.Object(
     {
       keys: ids('Keys that stopped working, the asked one first unless it was revoked before.'),

@@ -1,7 +1,8 @@
 import type { AuditCheck, AuditHead, AuditRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { csvLine } from './csv.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { closed, named, nullable, ref, Time, toDate, unixSeconds } from './schema.ts';
 
 export const AuditEntrySchema = named('AuditEntry', {
   id: Type.String(),
@@ -57,9 +58,7 @@ export const ExportAuditQuery = Type.Object(
 
 /** Converts the query's filter to the service's. */
 export function auditFilter({ since, until, ...query }: Static<typeof ListAuditQuery>) {
-  const moment = (seconds: number | undefined) =>
-    seconds === undefined ? undefined : new Date(seconds * 1000);
-  return { ...query, since: moment(since), until: moment(until) };
+  return { ...query, since: toDate(since), until: toDate(until) };
 }
 
 export function toWireAuditEntry(record: AuditRecord): Static<typeof AuditEntrySchema> {
@@ -90,19 +89,12 @@ const columns = [
   'sequence',
   'hash',
 ] as const;
-export const auditCsvHead = `${columns.join(',')}\r\n`;
+export const auditCsvHead = csvLine(columns);
 
 export function toCsvAuditEntry(record: AuditRecord): string {
   const entry = toWireAuditEntry(record);
   const detail = entry.detail === null ? '' : JSON.stringify(entry.detail);
-  return `${columns.map((name) => cell(name === 'detail' ? detail : (entry[name] ?? ''))).join(',')}\r\n`;
-}
-
-/** A CSV cell. Text that a spreadsheet would read as a formula gets an apostrophe. */
-function cell(value: string | number): string {
-  const text = String(value);
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return csvLine(columns.map((name) => (name === 'detail' ? detail : entry[name])));
 }
 
 const installation = 'installation';

@@ -2,7 +2,7 @@ import type { AddedModel, ConfiguredEntry, ModelAccess } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { secondsOrNull } from './api-key.ts';
 import { limit } from './list.ts';
-import { closed, named, nullable, Time } from './schema.ts';
+import { closed, deletedSchema, named, nullable, Time } from './schema.ts';
 
 const ModelFileSchema = Type.Object({
   path: Type.String(),
@@ -90,11 +90,7 @@ export const AllowBaseModelSchema = named(
 );
 export const DenyBaseModelSchema = named('DenyBaseModel', { teams: TeamIds }, closed);
 export const UpdateBaseModelSchema = named('UpdateBaseModel', { hidden: Type.Boolean() }, closed);
-export const DeletedBaseModelSchema = named('DeletedBaseModel', {
-  id: Type.String(),
-  object: Type.Literal('base_model'),
-  deleted: Type.Literal(true),
-});
+export const DeletedBaseModelSchema = deletedSchema('DeletedBaseModel', 'base_model');
 export const ForgottenBaseModelSchema = named('ForgottenBaseModel', {
   id: Type.String(),
   object: Type.Literal('base_model'),

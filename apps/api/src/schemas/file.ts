@@ -1,7 +1,7 @@
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, createdBetween } from './list.ts';
-import { closed, named, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, Time, unixSeconds } from './schema.ts';
 
 export const FileSchema = named('File', {
   id: Type.String(),
@@ -29,11 +29,7 @@ export const UploadSchema = Type.Object(
   closed,
 );
 
-export const DeletedFileSchema = named('DeletedFile', {
-  id: Type.String(),
-  object: Type.Literal('file'),
-  deleted: Type.Boolean(),
-});
+export const DeletedFileSchema = deletedSchema('DeletedFile', 'file');
 
 /** Maximum files per page. OpenAI's clients may request 10,000. */
 export const maxFiles = 1000;

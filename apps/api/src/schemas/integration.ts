@@ -1,6 +1,6 @@
 import { defaultUrls, type Integration, integrationTypes, type JobIntegrationRequest } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { closed, named, namedSchemas, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, namedSchemas, nullable, Time, unixSeconds } from './schema.ts';
 
 const Name = (description: string) => Type.String({ minLength: 1, maxLength: 128, description });
 const runName = Type.Optional(nullable(Name('Of the run; the job’s id unless given.')));
@@ -113,11 +113,7 @@ export const PutIntegrationSchema = named(
   { ...closed, description: 'What is absent stays as it is; null takes it away.' },
 );
 
-export const DeletedIntegrationSchema = named('DeletedIntegration', {
-  id: Type.String(),
-  object: Type.Literal('integration'),
-  deleted: Type.Boolean(),
-});
+export const DeletedIntegrationSchema = deletedSchema('DeletedIntegration', 'integration');
 
 export const IntegrationParams = Type.Object({
   type: Type.String({ description: integrationTypes.join(', ') }),

@@ -1,7 +1,7 @@
 import type { BaseModelEntry, CheckpointAdapter, FineTunedModel } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
 
 export const ModelSchema = named('Model', {
   id: Type.String({ description: 'What requests name as `model`.' }),
@@ -38,11 +38,7 @@ export const ListModelsQuery = Type.Object(
   closed,
 );
 
-export const DeletedModelSchema = named('DeletedModel', {
-  id: Type.String(),
-  object: Type.Literal('model'),
-  deleted: Type.Boolean(),
-});
+export const DeletedModelSchema = deletedSchema('DeletedModel', 'model');
 
 type WireModel = Static<typeof ModelSchema>;
 

@@ -21,6 +21,16 @@ export function named<P extends TProperties>($id: string, properties: P, options
   return schema;
 }
 
+/** The response to the deletion of an object of type `object`. */
+export function deletedSchema<O extends string, P extends TProperties = Record<never, never>>(
+  $id: string,
+  object: O,
+  more = {} as P,
+) {
+  const deleted = { id: Type.String(), object: Type.Literal(object), deleted: Type.Literal(true) };
+  return named($id, { ...deleted, ...more });
+}
+
 /**
  * Keyword of a part that OpenAPI documents and peft-core's parser checks instead of the schema: the parser knows the rules between fields
  * and suggests the nearest key.
@@ -41,6 +51,10 @@ export const Time = Type.Integer({ description: 'Unix seconds.' });
 export function unixSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
+
+/** The reverse of `unixSeconds`; undefined stays undefined. */
+export const toDate = (seconds: number | undefined): Date | undefined =>
+  seconds === undefined ? undefined : new Date(seconds * 1000);
 
 /** Makes unknown keys of a body errors. */
 export const closed = { additionalProperties: false } as const;

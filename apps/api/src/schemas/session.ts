@@ -1,7 +1,7 @@
 import type { IdentityRecord, SessionRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { RoleSchema } from './api-key.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
 
 const Method = Type.Enum(['oidc', 'key'], {
   type: 'string',
@@ -93,11 +93,7 @@ export const JoinedSchema = named('JoinedTeam', {
   team: Type.Object({ id: Type.String(), name: Type.String() }),
   role: RoleSchema,
 });
-export const EndedSessionSchema = named('EndedSession', {
-  id: Type.String(),
-  object: Type.Literal('session'),
-  deleted: Type.Literal(true),
-});
+export const EndedSessionSchema = deletedSchema('EndedSession', 'session');
 export const EndedSessionsSchema = named('EndedSessions', {
   object: Type.Literal('sessions.ended'),
   count: Type.Integer(),
@@ -112,11 +108,7 @@ export const IdentitySchema = named('PersonIdentity', {
   subject: Type.String({ description: 'What the provider calls the person.' }),
   last_seen_at: Type.Integer({ description: 'Unix seconds: the last sign-in by it.' }),
 });
-export const UnlinkedIdentitySchema = named('UnlinkedIdentity', {
-  id: Type.String(),
-  object: Type.Literal('identity'),
-  deleted: Type.Literal(true),
-});
+export const UnlinkedIdentitySchema = deletedSchema('UnlinkedIdentity', 'identity');
 export const IdentityParams = Type.Object({ identity_id: Type.String() });
 export const IdentityOfPersonParams = Type.Object({ person_id: Type.String(), identity_id: Type.String() });
 

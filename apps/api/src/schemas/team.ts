@@ -10,7 +10,7 @@ import {
 import { type Static, Type } from 'typebox';
 import { RoleSchema, secondsOrNull } from './api-key.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
 import { SignedInSchema, TeamOfPersonSchema } from './session.ts';
 
 export const TeamSchema = named('Team', {
@@ -162,30 +162,15 @@ export const UpdatePersonSchema = named(
   { ...closed, minProperties: 1 },
 );
 
-export const DeletedTeamSchema = named('DeletedTeam', {
-  id: Type.String(),
-  object: Type.Literal('team'),
-  deleted: Type.Literal(true),
-});
-export const RemovedMemberSchema = named('RemovedMember', {
-  id: Type.String(),
-  object: Type.Literal('team.member'),
-  deleted: Type.Literal(true),
+export const DeletedTeamSchema = deletedSchema('DeletedTeam', 'team');
+export const RemovedMemberSchema = deletedSchema('RemovedMember', 'team.member', {
   keys_left: Type.Array(Type.String(), {
     description:
       'Keys of the team or of others that the person made, directly or by other keys, and that still work, at most 1,000: the person may know their secrets.',
   }),
 });
-export const ErasedPersonSchema = named('ErasedPerson', {
-  id: Type.String(),
-  object: Type.Literal('person'),
-  deleted: Type.Literal(true),
-});
-export const RevokedInvitationSchema = named('RevokedInvitation', {
-  id: Type.String(),
-  object: Type.Literal('team.invitation'),
-  deleted: Type.Literal(true),
-});
+export const ErasedPersonSchema = deletedSchema('ErasedPerson', 'person');
+export const RevokedInvitationSchema = deletedSchema('RevokedInvitation', 'team.invitation');
 
 /** Query of lists of people, teams, invitations and workers. */
 export const ListQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);

@@ -11,8 +11,9 @@ import {
   usageKinds,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { csvLine } from './csv.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const Kind = Type.Unsafe<UsageKind>({ type: 'string', enum: [...usageKinds] });
 const Money = (description: string) => Type.Number({ description });
@@ -153,14 +154,7 @@ export function toCsv(page: Static<typeof UsagePageSchema>): string {
       ...columns.map((name) => result[name as keyof typeof result]),
     ]),
   );
-  return [['date', ...columns], ...lines].map((line) => `${line.map(csvCell).join(',')}\r\n`).join('');
-}
-
-/** A CSV cell. Text that a spreadsheet would read as a formula gets an apostrophe; numbers stay numbers. */
-function csvCell(value: unknown): string {
-  if (typeof value !== 'string') return value === null ? '' : String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return [['date', ...columns], ...lines].map(csvLine).join('');
 }
 
 export const BudgetSchema = named('Budget', {
@@ -228,11 +222,7 @@ export const SetPriceSchema = named(
   closed,
 );
 
-export const DeletedPriceSchema = named('DeletedUsagePrice', {
-  id: Type.String(),
-  object: Type.Literal('usage.price'),
-  deleted: Type.Literal(true),
-});
+export const DeletedPriceSchema = deletedSchema('DeletedUsagePrice', 'usage.price');
 
 export const PriceParams = Type.Object({ price_id: Type.String() });
 export const ListPricesQuery = Type.Object({ after: After, limit: limit(20, 100) }, closed);

@@ -9,7 +9,7 @@ import {
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
 
 const Event = Type.Unsafe<WebhookEvent>({ type: 'string', enum: [...webhookEvents] });
 const Url = Type.String({
@@ -87,11 +87,7 @@ export const RotationSchema = named(
   closed,
 );
 
-export const DeletedWebhookSchema = named('DeletedWebhookEndpoint', {
-  id: Type.String(),
-  object: Type.Literal('webhook.endpoint'),
-  deleted: Type.Boolean(),
-});
+export const DeletedWebhookSchema = deletedSchema('DeletedWebhookEndpoint', 'webhook.endpoint');
 
 export const WebhookTestSchema = named('WebhookTest', {
   object: Type.Literal('webhook.test'),

@@ -1,7 +1,7 @@
 import type { OperatorKeyRecord, WorkerRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { ExpiresIn, KeyName, secondsOrNull } from './api-key.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
 
 export const WorkerSchema = named('Worker', {
   id: Type.String(),
@@ -97,11 +97,7 @@ export const CreateOperatorKeySchema = named(
   },
   closed,
 );
-export const DeletedOperatorKeySchema = named('DeletedOperatorKey', {
-  id: Type.String(),
-  object: Type.Literal('operator_key'),
-  deleted: Type.Literal(true),
-});
+export const DeletedOperatorKeySchema = deletedSchema('DeletedOperatorKey', 'operator_key');
 
 export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> {
   return {

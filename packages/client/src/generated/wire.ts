@@ -1022,25 +1022,25 @@ export interface DeletedCheckpoint {
 export interface DeletedFile {
   id: string;
   object: 'file';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedFineTuningJob {
   id: string;
   object: 'fine_tuning.job';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedIntegration {
   id: string;
   object: 'integration';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedModel {
   id: string;
   object: 'model';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedOperatorKey {
@@ -1064,7 +1064,7 @@ export interface DeletedUsagePrice {
 export interface DeletedWebhookEndpoint {
   id: string;
   object: 'webhook.endpoint';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DenyBaseModel {

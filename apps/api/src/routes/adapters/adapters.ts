@@ -15,7 +15,6 @@ import {
 import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { operations } from '../operation.ts';
-
 import { findAdapter, findVersion } from './find-adapter.ts';
 
 const operation = operations('Adapters');
@@ -42,10 +41,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/adapters/:adapter_id',
     operation(reads('adapter'), 'Get an adapter', ref(AdapterSchema), { params: AdapterParams }),
     async (request) => {
-      const { caller, params } = request;
-      return toWireAdapter(
-        await findAdapter(services, caller.teamId, params.adapter_id, request.modelLimit()),
-      );
+      const { adapter_id: id } = request.params;
+      return toWireAdapter(await findAdapter(services, request.caller.teamId, id, request.modelLimit()));
     },
   );
 
@@ -73,8 +70,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operation(reads('version'), 'Get a version of an adapter', ref(AdapterVersionSchema), {
       params: AdapterVersionParams,
     }),
-    async (request) =>
-      toWireAdapterVersion(await findVersion(services, request.caller.teamId, request.params)),
+    async ({ caller, params }) => toWireAdapterVersion(await findVersion(services, caller.teamId, params)),
   );
 
   app.get(

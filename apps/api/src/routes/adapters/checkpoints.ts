@@ -9,7 +9,6 @@ import {
   hasCheckpoint,
   type Identity,
   isDamage,
-  isDatabaseAway,
   type Job,
   newId,
   promoteCheckpoint,
@@ -26,6 +25,7 @@ import {
   PromoteCheckpointSchema,
 } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
+import { writeRow } from '../../uploads/write-row.ts';
 import { findJob } from '../jobs/find-job.ts';
 import { operations } from '../operation.ts';
 
@@ -112,17 +112,13 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
             await copying.then(({ artifact }) => services.artifacts.remove(artifact)).catch(() => {});
             throw error;
           });
-        try {
-          const made = { name, note: body.note ?? null, stored };
-          const version = await promoteCheckpoint(services, checkpoint, made, caller, incoming);
-          // Another request was faster.
-          if (version.artifact !== stored.artifact) await services.artifacts.remove(stored.artifact);
-          return toWireAdapterVersion(version);
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
-          throw error;
-        }
+        const remove = () => services.artifacts.remove(stored.artifact);
+        const made = { name, note: body.note ?? null, stored };
+        const promote = () => promoteCheckpoint(services, checkpoint, made, caller, incoming);
+        const version = await writeRow(promote, remove);
+        // Another request was faster.
+        if (version.artifact !== stored.artifact) await remove();
+        return toWireAdapterVersion(version);
       } finally {
         await incoming.end();
       }

@@ -54,16 +54,11 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: `All of its versions; none may have a tag. ${kept}`,
       params: AdapterParams,
     }),
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      const versions = await deleteVersions(
-        services,
-        teamId,
-        { adapterId, number: null, models: caller.models },
-        caller,
-      );
+    async ({ caller, params }) => {
+      const { teamId, models } = caller;
+      const { id: adapterId } = await findAdapter(services, teamId, params.adapter_id);
+      const all = { adapterId, number: null, models };
+      const versions = await deleteVersions(services, teamId, all, caller);
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
@@ -74,11 +69,9 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: `It must have no tag. ${kept}`,
       params: AdapterVersionParams,
     }),
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { adapterId, number } = await findVersion(services, teamId, request.params);
-      const versions = await deleteVersions(services, teamId, { adapterId, number }, caller);
+    async ({ caller, params }) => {
+      const { adapterId, number } = await findVersion(services, caller.teamId, params);
+      const versions = await deleteVersions(services, caller.teamId, { adapterId, number }, caller);
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
@@ -88,19 +81,11 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operation(restores, 'Restore a deleted version', ref(AdapterVersionSchema), {
       params: AdapterVersionParams,
     }),
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { adapter_id: adapterId, version: number } = request.params;
-      const version = await restoreVersion(services, teamId, { adapterId, number }, caller);
+    async ({ caller, params: { adapter_id: adapterId, version: number } }) => {
+      const version = await restoreVersion(services, caller.teamId, { adapterId, number }, caller);
       if (version) return toWireAdapterVersion(version);
-      throw new ApiError(
-        'adapter_not_deleted',
-        'No such deleted version; GET /v1/adapters/deleted lists them.',
-        {
-          param: 'version',
-        },
-      );
+      const message = 'No such deleted version; GET /v1/adapters/deleted lists them.';
+      throw new ApiError('adapter_not_deleted', message, { param: 'version' });
     },
   );
 };

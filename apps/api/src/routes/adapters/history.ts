@@ -50,10 +50,9 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
         'Configuration, lineage, metrics, and files by their digests. Of any two fine-tuned models of the team.',
       querystring: CompareQuery,
     }),
-    async (request) => {
-      const { teamId } = request.caller;
-      const a = await byName(teamId, 'a', request.query.a);
-      const b = await byName(teamId, 'b', request.query.b);
+    async ({ caller: { teamId }, query }) => {
+      const a = await byName(teamId, 'a', query.a);
+      const b = await byName(teamId, 'b', query.b);
       return toWireComparison(compareVersions(a, b), toWireAdapterVersion(a), toWireAdapterVersion(b));
     },
   );
@@ -78,13 +77,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: AdapterParams,
       body: ref(SetNoteSchema),
     }),
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { adapter_id: adapterId } = request.params;
-      await setNote(services, teamId, { adapterId, number: null }, request.body.note, caller);
+    async ({ caller, params: { adapter_id: adapterId }, body }) => {
+      await setNote(services, caller.teamId, { adapterId, number: null }, body.note, caller);
       // Nothing was written if the adapter does not exist; findAdapter then throws.
-      return toWireAdapter(await findAdapter(services, teamId, adapterId));
+      return toWireAdapter(await findAdapter(services, caller.teamId, adapterId));
     },
   );
 
@@ -94,12 +90,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: AdapterVersionParams,
       body: ref(SetNoteSchema),
     }),
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { adapter_id: adapterId, version: number } = request.params;
-      await setNote(services, teamId, { adapterId, number }, request.body.note, caller);
-      return toWireAdapterVersion(await findVersion(services, teamId, request.params));
+    async ({ caller, params, body }) => {
+      const version = { adapterId: params.adapter_id, number: params.version };
+      await setNote(services, caller.teamId, version, body.note, caller);
+      return toWireAdapterVersion(await findVersion(services, caller.teamId, params));
     },
   );
 };

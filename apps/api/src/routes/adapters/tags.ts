@@ -47,11 +47,9 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: AdapterParams,
       body: ref(MoveAdapterTagSchema),
     }),
-    async (request) => {
-      const { caller } = request;
+    async ({ caller, params, body: { tag: name, version, expected_version: expected } }) => {
       const { teamId } = caller;
-      const { tag: name, version, expected_version: expected } = request.body;
-      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
+      const { id: adapterId } = await findAdapter(services, teamId, params.adapter_id);
       const moved = await moveTag(services, teamId, { adapterId, name, version, expected }, caller);
       if (!moved) throw versionNotFound(version);
       return { ...toWireTag(moved.tag), previous_version: moved.previous };
@@ -64,11 +62,9 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: 'The version stays.',
       params: AdapterTagParams,
     }),
-    async (request) => {
-      const { caller } = request;
+    async ({ caller, params: { adapter_id, tag: name } }) => {
       const { teamId } = caller;
-      const { tag: name } = request.params;
-      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
+      const { id: adapterId } = await findAdapter(services, teamId, adapter_id);
       if (!(await removeTag(services, teamId, { adapterId, name }, caller)))
         throw new ApiError('adapter_tag_not_found', `The adapter has no tag ${name}.`, { param: 'tag' });
       return { adapter_id: adapterId, object: 'adapter.tag' as const, tag: name, deleted: true as const };

@@ -6,14 +6,7 @@ import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
 import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { writesText } from '@graft/peft-core/outlines';
-import {
-  admitBaseModel,
-  findFineTunedModel,
-  isDatabaseAway,
-  newId,
-  publishUpload,
-  receiveBytes,
-} from '@graft/service';
+import { admitBaseModel, findFineTunedModel, newId, publishUpload, receiveBytes } from '@graft/service';
 import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
 import { ApiError } from '../../api-error.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
@@ -25,6 +18,7 @@ import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
 import { comingBytes } from '../../uploads/coming-bytes.ts';
 import { type AdapterFields, multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
+import { writeRow } from '../../uploads/write-row.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Adapters');
@@ -98,22 +92,10 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         // Loaders act on what the config names, wherever the files are downloaded, so the sender's paths and names are replaced.
         await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
-        try {
-          const { id } = base;
-          const upload = {
-            ...stored,
-            name: fields.name,
-            base: { id, digest },
-            peft,
-            parentId,
-            note: fields.note,
-          };
-          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller, incoming));
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
-          throw error;
-        }
+        const { name, note } = fields;
+        const upload = { ...stored, name, base: { id: base.id, digest }, peft, parentId, note };
+        const write = () => publishUpload(services, teamId, upload, caller, incoming);
+        return toWireAdapterVersion(await writeRow(write, () => services.artifacts.remove(stored.artifact)));
       } finally {
         await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
         await incoming.end();

@@ -16,10 +16,8 @@ import {
 import { hyperparametersOf } from '../../schemas/jobs/method.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { LeasedWork } from '../../threads/leased-work.ts';
-import { operations } from '../operation.ts';
 import { findJob } from './find-job.ts';
-
-const operation = operations('Fine-tuning');
+import { operation, readingJob } from './operation.ts';
 
 /** POST /fine_tuning/jobs and …/{id}/clone, and the request that would create an existing job again. */
 export const createJobRoutes: FastifyPluginAsyncTypebox<{
@@ -92,16 +90,11 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/request',
-    operation(
-      { access: { scope: 'jobs:read', models: 'job' } },
-      'Get the request that would make a job again',
-      ref(CreateJobSchema),
-      {
-        description:
-          'With its seed, and with the values that were left to Graft left out: what POST /v1/fine_tuning/jobs takes.',
-        params: JobParams,
-      },
-    ),
+    operation(readingJob, 'Get the request that would make a job again', ref(CreateJobSchema), {
+      description:
+        'With its seed, and with the values that were left to Graft left out: what POST /v1/fine_tuning/jobs takes.',
+      params: JobParams,
+    }),
     async ({ caller, params }) =>
       withoutDefaults(cloneRequest(await findJob(services, caller.teamId, params.fine_tuning_job_id), {})),
   );

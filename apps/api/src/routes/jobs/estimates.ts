@@ -7,9 +7,7 @@ import { EstimateSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
 import { EstimateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
-import { operations } from '../operation.ts';
-
-const operation = operations('Fine-tuning');
+import { operation } from './operation.ts';
 
 /** /fine_tuning/estimates: estimates a job without creating it. */
 export const estimateRoutes: FastifyPluginAsyncTypebox<{

@@ -2,15 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { cancelJob, deleteJob, listJobs, pauseJob, resumeJob, setJobPriority } from '@graft/service';
 import type { Static } from 'typebox';
 import type { JobWriter } from '../../jobs/job-writer.ts';
+import { found } from '../../not-found.ts';
 import { checkScope } from '../../plugins/auth.ts';
 import { DeletedJobSchema, DeleteJobQuery } from '../../schemas/jobs/delete-job.ts';
 import { JobParams, JobSchema, ListJobsQuery, UpdateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
-import { operations } from '../operation.ts';
-import { findJob, jobNotFound } from './find-job.ts';
+import { findJob } from './find-job.ts';
+import { operation, readingJob } from './operation.ts';
 
-const operation = operations('Fine-tuning');
+const changing = { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } } as const;
 
 /** /fine_tuning/jobs: lists, reads, changes and deletes jobs; cancels, pauses and resumes them. */
 export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter }> = async (
@@ -40,26 +41,22 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    operation({ access: { scope: 'jobs:read', models: 'job' } }, 'Get a fine-tuning job', ref(JobSchema), {
+    operation(readingJob, 'Get a fine-tuning job', ref(JobSchema), {
       params: JobParams,
     }),
-    async (request) =>
-      await wire(await findJob(services, request.caller.teamId, request.params.fine_tuning_job_id)),
+    async ({ caller, params }) =>
+      await wire(await findJob(services, caller.teamId, params.fine_tuning_job_id)),
   );
 
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    operation(
-      { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
-      'Change the priority of a job',
-      ref(JobSchema),
-      { description: 'Any that is not over.', params: JobParams, body: ref(UpdateJobSchema) },
-    ),
-    async ({ caller, params: { fine_tuning_job_id: id }, body: { priority } }) => {
-      const job = await setJobPriority(services, caller.teamId, id, priority, caller);
-      if (!job) throw jobNotFound(id);
-      return await wire(job);
-    },
+    operation(changing, 'Change the priority of a job', ref(JobSchema), {
+      description: 'Any that is not over.',
+      params: JobParams,
+      body: ref(UpdateJobSchema),
+    }),
+    async ({ caller, params: { fine_tuning_job_id: id }, body: { priority } }) =>
+      await wire(found(await setJobPriority(services, caller.teamId, id, priority, caller), 'job', id)),
   );
 
   app.delete(
@@ -78,44 +75,25 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
     async ({ caller, params: { fine_tuning_job_id: id }, query }) => {
       const adapter = query.adapters === 'delete';
       if (adapter) checkScope(caller, 'adapters:write');
-      if (!(await deleteJob(services, caller.teamId, id, { adapter }, caller))) throw jobNotFound(id);
-      return { id, object: 'fine_tuning.job' as const, deleted: true };
+      found(await deleteJob(services, caller.teamId, id, { adapter }, caller), 'job', id);
+      return { id, object: 'fine_tuning.job' as const, deleted: true as const };
     },
   );
 
   const transitions = {
-    cancel: {
-      change: cancelJob,
-      summary: 'Cancel a job',
-      description: 'A running one stops within two seconds.',
-    },
-    pause: {
-      change: pauseJob,
-      summary: 'Pause a job',
-      description: 'A running one writes a checkpoint first.',
-    },
-    resume: {
-      change: resumeJob,
-      summary: 'Resume a job',
-      description: 'It continues from its last checkpoint.',
-    },
+    cancel: { change: cancelJob, description: 'A running one stops within two seconds.' },
+    pause: { change: pauseJob, description: 'A running one writes a checkpoint first.' },
+    resume: { change: resumeJob, description: 'It continues from its last checkpoint.' },
   };
-  for (const [verb, { change, summary, description }] of Object.entries(transitions)) {
+  for (const [verb, { change, description }] of Object.entries(transitions)) {
+    const summary = `${verb[0]!.toUpperCase()}${verb.slice(1)} a job`;
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
-      operation(
-        { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
-        summary,
-        ref(JobSchema),
-        { description, params: JobParams },
-      ),
-      async (request) => {
-        const { caller } = request;
-        const id = (request.params as Static<typeof JobParams>).fine_tuning_job_id;
+      operation(changing, summary, ref(JobSchema), { description, params: JobParams }),
+      async ({ caller, params }) => {
+        const { fine_tuning_job_id: id } = params as Static<typeof JobParams>;
         if (verb === 'resume') await app.checkBudget(caller.teamId);
-        const job = await change(services, caller.teamId, id, caller);
-        if (!job) throw jobNotFound(id);
-        return await wire(job);
+        return await wire(found(await change(services, caller.teamId, id, caller), 'job', id));
       },
     );
   }

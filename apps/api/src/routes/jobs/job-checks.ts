@@ -16,9 +16,7 @@ import { CreateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
 import { toApiError } from '../../to-api-error.ts';
-import { operations } from '../operation.ts';
-
-const operation = operations('Fine-tuning');
+import { operation } from './operation.ts';
 
 /** Statuses of invalid requests. */
 const refusals = [400, 403, 422];

@@ -6,10 +6,8 @@ import { EventSchema, ListEventsQuery, toWireEvent } from '../../schemas/jobs/jo
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
-import { operations } from '../operation.ts';
 import { findJob } from './find-job.ts';
-
-const operation = operations('Fine-tuning');
+import { operation } from './operation.ts';
 
 /** /fine_tuning/jobs/{id}/events: the events of a job, as pages or as a stream. */
 export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (

@@ -10,9 +10,7 @@ import {
   toWireTrainable,
 } from '../../schemas/jobs/job-options.ts';
 import { ref } from '../../schemas/schema.ts';
-import { operations } from '../operation.ts';
-
-const operation = operations('Fine-tuning');
+import { operation } from './operation.ts';
 
 /** Milliseconds to open a base model, which may have to be downloaded first. */
 const openModelPatience = 10_000;
@@ -41,9 +39,7 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw new ApiError(
           'missing_required_parameter',
           "An adapter is of a base model: give 'model', too.",
-          {
-            param: 'model',
-          },
+          { param: 'model' },
         );
       }
       const { baseModel, startFrom } = await findStart(services, caller, {

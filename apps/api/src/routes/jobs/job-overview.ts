@@ -2,15 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { allowsJob, type ModelLimit, sampleLosses } from '@graft/service';
 import { createJobChanges } from '../../jobs/job-changes.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
+import { notFound } from '../../not-found.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
-import { operations } from '../operation.ts';
-import { jobNotFound } from './find-job.ts';
-
-const operation = operations('Fine-tuning');
+import { operation } from './operation.ts';
 
 /** Data for pages with many jobs: all loss curves in one response, and all changes in one stream. */
 export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
@@ -41,7 +39,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
         select: { id: true },
       });
       const unknown = ids.find((id) => !own.some((job) => job.id === id));
-      if (unknown !== undefined) throw jobNotFound(unknown, 'ids');
+      if (unknown !== undefined) throw notFound('job', unknown, 'ids');
       const curves = await sampleLosses(services, caller.teamId, ids, query.points);
       const data = [...curves].map(([fine_tuning_job_id, points]) => ({
         object: 'fine_tuning.job.losses' as const,

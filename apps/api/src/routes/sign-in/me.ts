@@ -13,6 +13,7 @@ import {
 } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../../api-error.ts';
+import { found, notFound } from '../../not-found.ts';
 import { secondsOrNull } from '../../schemas/api-key.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
@@ -33,7 +34,6 @@ import {
 import { ListQuery, MeSchema } from '../../schemas/team.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
-import { teamNotFound } from '../team/team.ts';
 
 const operation = operations('Signing in');
 
@@ -89,7 +89,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       const { team: wanted } = request.body;
       const teams = await listTeamsOfPerson(services, personId);
       const team = teams.find((each) => each.id === wanted || each.name === wanted);
-      if (!team) throw teamNotFound(wanted, 'team');
+      if (!team) throw notFound('team', wanted, 'team');
       await chooseTeam(services, id, team.id);
       request.caller = {
         teamId: team.id,
@@ -147,9 +147,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
     }),
     async (request) => {
       const { session_id: id } = request.params;
-      if ((await endSessions(services, holderOf(request), id)) === 0) {
-        throw new ApiError('session_not_found', `No such session: ${id}`, { param: 'session_id' });
-      }
+      found((await endSessions(services, holderOf(request), id)) > 0, 'session', id);
       return { id, object: 'session' as const, deleted: true as const };
     },
   );
@@ -188,7 +186,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       const { personId } = ownSession(request);
       const { identity_id: id } = request.params;
       const by = { keyId: null, personId };
-      if (!(await unlinkIdentity(services, personId, id, isWayIn, by))) throw identityNotFound(id);
+      found(await unlinkIdentity(services, personId, id, isWayIn, by), 'identity', id);
       return { id, object: 'identity' as const, deleted: true as const };
     },
   );
@@ -200,10 +198,6 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
     return oidc.allowedIssuers.length === 0 && new URL(issuer).href === oidc.issuer.href;
   }
 };
-
-export function identityNotFound(id: string): ApiError {
-  return new ApiError('identity_not_found', `No such identity: ${id}`, { param: 'identity_id' });
-}
 
 /** The session of a person who signed in at the provider. */
 function ownSession({ session }: FastifyRequest): { id: string; personId: string } {

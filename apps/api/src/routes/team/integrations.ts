@@ -35,8 +35,8 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operation(reading, 'List integrations', listOf(IntegrationSchema), {
       description: 'At most one of each type. Secrets are never shown.',
     }),
-    async (request) => {
-      const data = await listIntegrations(services, request.caller.teamId);
+    async ({ caller }) => {
+      const data = await listIntegrations(services, caller.teamId);
       return toWireList({ data, hasMore: false }, toWireIntegration);
     },
   );
@@ -44,9 +44,8 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/integrations/:type',
     operation(reading, 'Get an integration', ref(IntegrationSchema), { params: IntegrationParams }),
-    async (request) => {
-      const { type } = request.params;
-      const integration = await getIntegration(services, request.caller.teamId, type);
+    async ({ caller, params: { type } }) => {
+      const integration = await getIntegration(services, caller.teamId, type);
       if (!integration) throw integrationNotFound(type);
       return toWireIntegration(integration);
     },
@@ -60,11 +59,8 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: IntegrationParams,
       body: ref(PutIntegrationSchema),
     }),
-    async (request) => {
-      const { caller, body } = request;
-      const type = typeOf(request.params.type);
-      return toWireIntegration(await putIntegration(services, caller.teamId, type, body, caller));
-    },
+    async ({ caller, params, body }) =>
+      toWireIntegration(await putIntegration(services, caller.teamId, typeOf(params.type), body, caller)),
   );
 
   app.delete(
@@ -73,11 +69,10 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: 'With its secret. Jobs that still send to it stop sending and continue training.',
       params: IntegrationParams,
     }),
-    async (request) => {
-      const { type } = request.params;
-      const id = await deleteIntegration(services, request.caller.teamId, type, request.caller);
+    async ({ caller, params: { type } }) => {
+      const id = await deleteIntegration(services, caller.teamId, type, caller);
       if (id === null) throw integrationNotFound(type);
-      return { id, object: 'integration' as const, deleted: true };
+      return { id, object: 'integration' as const, deleted: true as const };
     },
   );
 };

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service';
 import { Type } from 'typebox';
 import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -74,11 +75,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
       },
     ),
     async ({ caller, params: { invitation_id: id } }) => {
-      if (!(await revokeInvitation(services, caller.teamId, id, caller))) {
-        throw new ApiError('invitation_not_found', `No such open invitation: ${id}`, {
-          param: 'invitation_id',
-        });
-      }
+      found(await revokeInvitation(services, caller.teamId, id, caller), 'invitation', id);
       return { id, object: 'team.invitation' as const, deleted: true as const };
     },
   );

@@ -11,6 +11,7 @@ import {
   rotateApiKey,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import {
   ApiKeyParams,
   ApiKeySchema,
@@ -37,8 +38,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
   async function find(caller: Identity, id: string): Promise<ApiKeyRecord> {
-    const key = await getApiKey(services, caller.teamId, id);
-    if (!key) throw new ApiError('api_key_not_found', `No such API key: ${id}`, { param: 'key_id' });
+    const key = found(await getApiKey(services, caller.teamId, id), 'apiKey', id);
     const isOwn = key.id === caller.keyId || (key.personId !== null && key.personId === caller.personId);
     if (caller.role !== 'admin' && !isOwn) throw adminsOnly(caller, 'Keys of others are an admin’s to see');
     return key;

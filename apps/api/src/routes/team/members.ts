@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { listMembers, removeMember, setMemberRole } from '@graft/service';
+import { type Identity, listMembers, removeMember, setMemberRole } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -18,6 +19,11 @@ const operation = operations('Team');
 /** /team/members: the people of the team, who join by invitation. */
 export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
+
+  async function remove(id: string, caller: Identity) {
+    const { keysLeft } = found(await removeMember(services, caller.teamId, id, caller), 'member', id);
+    return { id, object: 'team.member' as const, deleted: true as const, keys_left: keysLeft };
+  }
 
   app.get(
     '/team/members',
@@ -40,12 +46,8 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
         body: ref(SetRoleSchema),
       },
     ),
-    async ({ caller, params, body }) => {
-      const { person_id } = params;
-      const member = await setMemberRole(services, caller.teamId, person_id, body.role, caller);
-      if (!member) throw memberNotFound(person_id);
-      return toWireMember(member);
-    },
+    async ({ caller, params: { person_id: id }, body }) =>
+      toWireMember(found(await setMemberRole(services, caller.teamId, id, body.role, caller), 'member', id)),
   );
 
   app.delete(
@@ -60,16 +62,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: MemberParams,
       },
     ),
-    async ({ caller, params: { person_id: id } }) => {
-      const removed = await removeMember(services, caller.teamId, id, caller);
-      if (!removed) throw memberNotFound(id);
-      return {
-        id,
-        object: 'team.member' as const,
-        deleted: true as const,
-        keys_left: removed.keysLeft,
-      };
-    },
+    async ({ caller, params: { person_id: id } }) => await remove(id, caller),
   );
 
   app.post(
@@ -83,18 +76,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ caller }) => {
       const id = caller.personId;
       if (id === null) throw new ApiError('no_person', 'This key is the team’s own: nobody leaves with it.');
-      const removed = await removeMember(services, caller.teamId, id, caller);
-      if (!removed) throw memberNotFound(id);
-      return {
-        id,
-        object: 'team.member' as const,
-        deleted: true as const,
-        keys_left: removed.keysLeft,
-      };
+      return await remove(id, caller);
     },
   );
 };
-
-export function memberNotFound(id: string): ApiError {
-  return new ApiError('member_not_found', `No such member of the team: ${id}`, { param: 'person_id' });
-}

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { readQuota, readQuotaUse, setQuota, type TeamQuota } from '@graft/service';
+import { found } from '../../not-found.ts';
 import { ref } from '../../schemas/schema.ts';
 import { TeamParams } from '../../schemas/team.ts';
 import {
@@ -10,7 +11,6 @@ import {
 } from '../../schemas/team-quota.ts';
 import { operation } from '../admin/operation.ts';
 import { operations } from '../operation.ts';
-import { teamNotFound } from './team.ts';
 
 const teamOperation = operations('Team');
 
@@ -19,8 +19,7 @@ export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
   async function wire(teamId: string, quota: TeamQuota | null) {
-    if (!quota) throw teamNotFound(teamId);
-    return toWireQuota(teamId, quota, await readQuotaUse(services, teamId));
+    return toWireQuota(teamId, found(quota, 'team', teamId), await readQuotaUse(services, teamId));
   }
 
   app.get(

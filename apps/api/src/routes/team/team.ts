@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { deleteTeam, findTeam, purgeDeletedTeams, repeat } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { ref } from '../../schemas/schema.ts';
 import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema, toWireTeam } from '../../schemas/team.ts';
 import { operations } from '../operation.ts';
@@ -22,12 +22,8 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/team',
     operation({ access: { scope: 'team:read', models: 'none' } }, 'Get the team', ref(TeamSchema)),
-    async ({ caller }) => {
-      const team = await findTeam(services, caller.teamId);
-      // Deleted since the key was verified.
-      if (!team) throw teamNotFound(caller.teamId);
-      return toWireTeam(team);
-    },
+    // The team may have been deleted since the key was verified.
+    async ({ caller: { teamId } }) => toWireTeam(found(await findTeam(services, teamId), 'team', teamId)),
   );
 
   app.delete(
@@ -44,13 +40,10 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     ),
     async ({ caller, query }) => {
-      if (!(await deleteTeam(services, caller.teamId, query.name, caller))) throw teamNotFound(caller.teamId);
+      const id = caller.teamId;
+      found(await deleteTeam(services, id, query.name, caller), 'team', id);
       purge.wake();
-      return { id: caller.teamId, object: 'team' as const, deleted: true as const };
+      return { id, object: 'team' as const, deleted: true as const };
     },
   );
 };
-
-export function teamNotFound(id: string, param = 'team_id'): ApiError {
-  return new ApiError('team_not_found', `No such team: ${id}`, { param });
-}

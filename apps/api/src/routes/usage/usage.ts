@@ -3,7 +3,7 @@ import { readBudget, readUsage, type UsageGroup } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../../api-error.ts';
-import { ref } from '../../schemas/schema.ts';
+import { ref, toDate } from '../../schemas/schema.ts';
 import {
   BudgetSchema,
   groupsOf,
@@ -63,7 +63,7 @@ export async function answerUsage(
   const page = toWireUsage(
     await read({
       start: new Date(query.start_time * 1000),
-      end: query.end_time === undefined ? new Date() : new Date(query.end_time * 1000),
+      end: toDate(query.end_time) ?? new Date(),
       groupBy: [...always, ...groupsOf(query.group_by)],
       days: query.limit,
       page: query.page,

@@ -9,7 +9,7 @@ import {
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from '../list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from '../schema.ts';
+import { closed, deletedSchema, named, nullable, ref, Time, unixSeconds } from '../schema.ts';
 import { OutlookSchema } from './job-outlook.ts';
 
 export const EventSchema = named('FineTuningJobEvent', {
@@ -344,11 +344,7 @@ export const PromoteCheckpointSchema = named(
   closed,
 );
 
-export const DeletedCheckpointSchema = named('DeletedCheckpoint', {
-  id: Type.String(),
-  object: Type.Literal('fine_tuning.job.checkpoint'),
-  deleted: Type.Literal(true),
-});
+export const DeletedCheckpointSchema = deletedSchema('DeletedCheckpoint', 'fine_tuning.job.checkpoint');
 
 /** Attempts are numbered by the lease epochs of their job. */
 export function toWireAttempt(attempt: JobAttempt): Static<typeof AttemptSchema> {
