@@ -1,7 +1,7 @@
 /** Thread that matches a job's regular expressions with the modules of its base model. */
 import { checkAgainstModel } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
-import { answerChecks } from '../threads/check-thread.ts';
+import { answerChecks } from '../threads/answer-checks.ts';
 
 export interface OptionCheck {
   peft: PeftConfig;

@@ -2,28 +2,25 @@ import { type AdapterTag, type Comparison, type Lineage, longestNote } from '@gr
 import { type Static, Type } from 'typebox';
 import { AdapterParams, AdapterVersionSchema } from './adapter.ts';
 import { After, limit } from './list.ts';
-import { closed, deletedSchema, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
-export const UploadAdapterSchema = Type.Object(
-  {
-    base_model: Type.String({ description: 'Id of the base model that it was trained on.' }),
-    name: Type.String({
-      description: 'Name of the adapter: uploads and jobs of one name make versions of one.',
+export const UploadAdapterSchema = input({
+  base_model: Type.String({ description: 'Id of the base model that it was trained on.' }),
+  name: Type.String({
+    description: 'Name of the adapter: uploads and jobs of one name make versions of one.',
+  }),
+  parent: Type.Optional(Type.String({ description: 'Name of the model that its training started from.' })),
+  note: Type.Optional(Type.String({ maxLength: longestNote })),
+  file: Type.Array(
+    Type.Unsafe<unknown>({
+      type: 'string',
+      format: 'binary',
+      description: 'adapter_config.json, adapter_model.safetensors, README.md, under these file names.',
     }),
-    parent: Type.Optional(Type.String({ description: 'Name of the model that its training started from.' })),
-    note: Type.Optional(Type.String({ maxLength: longestNote })),
-    file: Type.Array(
-      Type.Unsafe<unknown>({
-        type: 'string',
-        format: 'binary',
-        description: 'adapter_config.json, adapter_model.safetensors, README.md, under these file names.',
-      }),
-      { minItems: 2, maxItems: 3 },
-    ),
-  },
-  closed,
-);
+    { minItems: 2, maxItems: 3 },
+  ),
+});
 
 export const AdapterTagSchema = named('AdapterTag', {
   id: Type.String(),
@@ -55,31 +52,23 @@ const TagName = Type.String({
 });
 const Version = Type.Integer({ minimum: 1, maximum: 2_147_483_647 });
 
-export const MoveAdapterTagSchema = named(
-  'MoveAdapterTag',
-  {
-    tag: TagName,
-    version: Version,
-    expected_version: Type.Optional(
-      nullable(Version, {
-        description: 'Only when the tag points at this version; null: only when there is no such tag yet.',
-      }),
-    ),
-  },
-  closed,
-);
+export const MoveAdapterTagSchema = namedInput('MoveAdapterTag', {
+  tag: TagName,
+  version: Version,
+  expected_version: Type.Optional(
+    nullable(Version, {
+      description: 'Only when the tag points at this version; null: only when there is no such tag yet.',
+    }),
+  ),
+});
 
 export const AdapterTagParams = Type.Object({ ...AdapterParams.properties, tag: TagName });
 
-export const SetNoteSchema = named(
-  'SetAdapterNote',
-  {
-    note: nullable(Type.String({ minLength: 1, maxLength: longestNote }), {
-      description: 'Null removes it.',
-    }),
-  },
-  closed,
-);
+export const SetNoteSchema = namedInput('SetAdapterNote', {
+  note: nullable(Type.String({ minLength: 1, maxLength: longestNote }), {
+    description: 'Null removes it.',
+  }),
+});
 
 export const DeletedAdapterSchema = deletedSchema('DeletedAdapter', 'adapter', {
   versions: Type.Integer({ description: 'How many versions were deleted.' }),
@@ -91,16 +80,13 @@ export const DeletedVersionSchema = named('DeletedAdapterVersion', {
   deleted_at: Time,
   restorable_until: Time,
 });
-export const ListDeletedQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListDeletedQuery = input({ after: After, limit: limit(20, 1000) });
 
 const ModelName = Type.String({ minLength: 1, maxLength: 512 });
-export const CompareQuery = Type.Object(
-  {
-    a: { ...ModelName, description: 'Name of a fine-tuned model, or of a tag.' },
-    b: { ...ModelName, description: 'The one that it is compared with.' },
-  },
-  closed,
-);
+export const CompareQuery = input({
+  a: { ...ModelName, description: 'Name of a fine-tuned model, or of a tag.' },
+  b: { ...ModelName, description: 'The one that it is compared with.' },
+});
 
 const anyValue = Type.Unsafe<unknown>({});
 const Differences = Type.Array(

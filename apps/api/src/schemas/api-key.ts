@@ -1,7 +1,7 @@
 import { type ApiKeyRecord, mostKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 export const RoleSchema = Type.Unsafe<Role>({
   type: 'string',
@@ -56,55 +56,43 @@ export const ExpiresIn = Type.Integer({ minimum: 1, maximum: mostKeySeconds, des
 
 export const KeyName = Type.String({ minLength: 1, maxLength: 100, description: 'What it is for.' });
 
-export const CreateApiKeySchema = named(
-  'CreateApiKey',
-  {
-    name: KeyName,
-    role: Type.Optional(RoleSchema),
-    ...limits("the caller's"),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-    owner: Type.Optional(
-      Type.Enum(['person', 'team'], {
-        type: 'string',
-        description:
-          "`person`: the caller's own, which ends with their membership. `team`: stays when people go; only admins make them. Default: person, for a caller who is one.",
-      }),
-    ),
-  },
-  closed,
-);
+export const CreateApiKeySchema = namedInput('CreateApiKey', {
+  name: KeyName,
+  role: Type.Optional(RoleSchema),
+  ...limits("the caller's"),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
+  owner: Type.Optional(
+    Type.Enum(['person', 'team'], {
+      type: 'string',
+      description:
+        "`person`: the caller's own, which ends with their membership. `team`: stays when people go; only admins make them. Default: person, for a caller who is one.",
+    }),
+  ),
+});
 
-export const CreateTeamKeySchema = named(
-  'CreateTeamKey',
-  {
-    name: KeyName,
-    role: Type.Optional(RoleSchema),
-    ...limits('all'),
-    person_id: Type.Optional(
-      nullable(Type.String({ maxLength: 64 }), {
-        description: "A member whose key it is. Null: the team's own.",
-      }),
-    ),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-  },
-  closed,
-);
+export const CreateTeamKeySchema = namedInput('CreateTeamKey', {
+  name: KeyName,
+  role: Type.Optional(RoleSchema),
+  ...limits('all'),
+  person_id: Type.Optional(
+    nullable(Type.String({ maxLength: 64 }), {
+      description: "A member whose key it is. Null: the team's own.",
+    }),
+  ),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
+});
 
-export const RotateApiKeySchema = named(
-  'RotateApiKey',
-  {
-    overlap: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: overlapSeconds.most,
-        default: overlapSeconds.byDefault,
-        description: 'Seconds until the old key ends.',
-      }),
-    ),
-    expires_in: Type.Optional(ExpiresIn),
-  },
-  closed,
-);
+export const RotateApiKeySchema = namedInput('RotateApiKey', {
+  overlap: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: overlapSeconds.most,
+      default: overlapSeconds.byDefault,
+      description: 'Seconds until the old key ends.',
+    }),
+  ),
+  expires_in: Type.Optional(ExpiresIn),
+});
 
 const ids = (description: string) => Type.Array(Type.String(), { description });
 
@@ -123,21 +111,18 @@ export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', {
   ),
 });
 
-export const RevokeApiKeyQuery = Type.Object(
-  {
-    descendants: Type.Optional(
-      Type.Enum(['revoke', 'keep'], {
-        type: 'string',
-        default: 'revoke',
-        description:
-          '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, since a thief knows the secrets that a stolen key created. `keep`: only the key and its own invitations end.',
-      }),
-    ),
-  },
-  closed,
-);
+export const RevokeApiKeyQuery = input({
+  descendants: Type.Optional(
+    Type.Enum(['revoke', 'keep'], {
+      type: 'string',
+      default: 'revoke',
+      description:
+        '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, since a thief knows the secrets that a stolen key created. `keep`: only the key and its own invitations end.',
+    }),
+  ),
+});
 
-export const ListApiKeysQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListApiKeysQuery = input({ after: After, limit: limit(20, 1000) });
 export const ApiKeyParams = Type.Object({ key_id: Type.String() });
 export const TeamKeyParams = Type.Object({ team_id: Type.String(), key_id: Type.String() });
 

@@ -2,7 +2,7 @@ import type { AuditCheck, AuditHead, AuditRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { csvLine } from './csv.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, toDate, unixSeconds } from './schema.ts';
+import { input, named, nullable, ref, Time, toDate, unixSeconds } from './schema.ts';
 
 export const AuditEntrySchema = named('AuditEntry', {
   id: Type.String(),
@@ -46,15 +46,12 @@ const filter = {
   after: After,
 };
 
-export const ListAuditQuery = Type.Object({ ...filter, limit: limit(20, 1000) }, closed);
-export const ExportAuditQuery = Type.Object(
-  {
-    ...filter,
-    format: Type.Enum(['jsonl', 'csv'], { type: 'string', default: 'jsonl' }),
-    limit: limit(10_000, 100_000),
-  },
-  closed,
-);
+export const ListAuditQuery = input({ ...filter, limit: limit(20, 1000) });
+export const ExportAuditQuery = input({
+  ...filter,
+  format: Type.Enum(['jsonl', 'csv'], { type: 'string', default: 'jsonl' }),
+  limit: limit(10_000, 100_000),
+});
 
 /** Converts the query's filter to the service's. */
 export function auditFilter({ since, until, ...query }: Static<typeof ListAuditQuery>) {
@@ -128,18 +125,15 @@ export const AuditCheckSchema = named('AuditCheck', {
 });
 
 export const AuditChainParams = Type.Object({ chain_id: Type.String({ minLength: 1, maxLength: 256 }) });
-export const AuditCheckQuery = Type.Object(
-  {
-    after: Type.Integer({
-      minimum: 0,
-      maximum: Number.MAX_SAFE_INTEGER,
-      default: 0,
-      description: 'Sequence of the last entry of the page before.',
-    }),
-    limit: limit(1_000, 1_000),
-  },
-  closed,
-);
+export const AuditCheckQuery = input({
+  after: Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    default: 0,
+    description: 'Sequence of the last entry of the page before.',
+  }),
+  limit: limit(1_000, 1_000),
+});
 
 /** A chain's name in the database; empty for that of the installation. */
 export const chainOf = (id: string) => (id === installation ? '' : id);

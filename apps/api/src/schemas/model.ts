@@ -1,7 +1,7 @@
 import type { BaseModelEntry, CheckpointAdapter, FineTunedModel } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { limit } from './list.ts';
-import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, nullable, Time, unixSeconds } from './schema.ts';
 
 export const ModelSchema = named('Model', {
   id: Type.String({ description: 'What requests name as `model`.' }),
@@ -28,15 +28,12 @@ export const ModelSchema = named('Model', {
   job: nullable(Type.String(), { description: 'The fine-tuning job that made it; null: it was uploaded.' }),
 });
 
-export const ListModelsQuery = Type.Object(
-  {
-    after: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 512, description: 'Id of the last model of the page before.' }),
-    ),
-    limit: limit(1000, 1000),
-  },
-  closed,
-);
+export const ListModelsQuery = input({
+  after: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 512, description: 'Id of the last model of the page before.' }),
+  ),
+  limit: limit(1000, 1000),
+});
 
 export const DeletedModelSchema = deletedSchema('DeletedModel', 'model');
 

@@ -21,6 +21,16 @@ export function named<P extends TProperties>($id: string, properties: P, options
   return schema;
 }
 
+/** An object of a request, in which unknown keys are errors. */
+export function input<P extends TProperties>(properties: P, options: TSchemaOptions = {}) {
+  return Type.Object(properties, { ...options, additionalProperties: false });
+}
+
+/** `input` with a name in OpenAPI. */
+export function namedInput<P extends TProperties>($id: string, properties: P, options: TSchemaOptions = {}) {
+  return named($id, properties, { ...options, additionalProperties: false });
+}
+
 /** The response to the deletion of an object of type `object`. */
 export function deletedSchema<O extends string, P extends TProperties = Record<never, never>>(
   $id: string,
@@ -55,6 +65,3 @@ export function unixSeconds(date: Date): number {
 /** The reverse of `unixSeconds`; undefined stays undefined. */
 export const toDate = (seconds: number | undefined): Date | undefined =>
   seconds === undefined ? undefined : new Date(seconds * 1000);
-
-/** Makes unknown keys of a body errors. */
-export const closed = { additionalProperties: false } as const;

@@ -10,7 +10,7 @@ import {
 import { type Static, Type } from 'typebox';
 import { RoleSchema, secondsOrNull } from './api-key.ts';
 import { After, limit } from './list.ts';
-import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 import { SignedInSchema, TeamOfPersonSchema } from './session.ts';
 
 export const TeamSchema = named('Team', {
@@ -66,36 +66,28 @@ export const PersonSchema = named('Person', {
 const PersonName = Type.String({ minLength: 1, maxLength: 100 });
 const Email = Type.String({ minLength: 3, maxLength: 254 });
 
-export const CreateInvitationSchema = named(
-  'CreateInvitation',
-  {
-    email: Type.Optional(
-      nullable(Email, {
-        description: 'Only a person with this email can accept it. Null: anyone with the link.',
-      }),
-    ),
-    role: Type.Optional(RoleSchema),
-    expires_in: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: invitationSeconds.most,
-        default: invitationSeconds.byDefault,
-        description: 'Seconds.',
-      }),
-    ),
-  },
-  closed,
-);
+export const CreateInvitationSchema = namedInput('CreateInvitation', {
+  email: Type.Optional(
+    nullable(Email, {
+      description: 'Only a person with this email can accept it. Null: anyone with the link.',
+    }),
+  ),
+  role: Type.Optional(RoleSchema),
+  expires_in: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: invitationSeconds.most,
+      default: invitationSeconds.byDefault,
+      description: 'Seconds.',
+    }),
+  ),
+});
 
-export const AcceptInvitationSchema = named(
-  'AcceptInvitation',
-  {
-    token: Type.String({ minLength: 1, maxLength: 256 }),
-    email: Type.Optional(Email),
-    name: Type.Optional(PersonName),
-  },
-  closed,
-);
+export const AcceptInvitationSchema = namedInput('AcceptInvitation', {
+  token: Type.String({ minLength: 1, maxLength: 256 }),
+  email: Type.Optional(Email),
+  name: Type.Optional(PersonName),
+});
 
 const TeamName = Type.Object({ id: Type.String(), name: Type.String() });
 
@@ -127,17 +119,13 @@ export const MeSchema = named('Me', {
   session: nullable(SignedInSchema, { description: 'Null: by a key.' }),
 });
 
-export const SetRoleSchema = named('SetRole', { role: RoleSchema }, closed);
-export const CreateTeamSchema = named(
-  'CreateTeam',
-  {
-    name: Type.String({ minLength: 1, maxLength: 40 }),
-    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning, default: 8 })),
-    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: mostWeight, default: 1 })),
-  },
-  closed,
-);
-export const UpdateTeamSchema = named(
+export const SetRoleSchema = namedInput('SetRole', { role: RoleSchema });
+export const CreateTeamSchema = namedInput('CreateTeam', {
+  name: Type.String({ minLength: 1, maxLength: 40 }),
+  running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning, default: 8 })),
+  weight: Type.Optional(Type.Integer({ minimum: 1, maximum: mostWeight, default: 1 })),
+});
+export const UpdateTeamSchema = namedInput(
   'UpdateTeam',
   {
     running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning })),
@@ -145,21 +133,21 @@ export const UpdateTeamSchema = named(
       Type.Integer({ minimum: 1, maximum: mostWeight, description: 'Counts from the next turn on.' }),
     ),
   },
-  { ...closed, minProperties: 1 },
+  { minProperties: 1 },
 );
-export const CreatePersonSchema = named(
-  'CreatePerson',
-  { email: Email, name: PersonName, is_operator: Type.Optional(Type.Boolean({ default: false })) },
-  closed,
-);
-export const UpdatePersonSchema = named(
+export const CreatePersonSchema = namedInput('CreatePerson', {
+  email: Email,
+  name: PersonName,
+  is_operator: Type.Optional(Type.Boolean({ default: false })),
+});
+export const UpdatePersonSchema = namedInput(
   'UpdatePerson',
   {
     name: Type.Optional(PersonName),
     is_operator: Type.Optional(Type.Boolean()),
     disabled: Type.Optional(Type.Boolean()),
   },
-  { ...closed, minProperties: 1 },
+  { minProperties: 1 },
 );
 
 export const DeletedTeamSchema = deletedSchema('DeletedTeam', 'team');
@@ -173,11 +161,10 @@ export const ErasedPersonSchema = deletedSchema('ErasedPerson', 'person');
 export const RevokedInvitationSchema = deletedSchema('RevokedInvitation', 'team.invitation');
 
 /** Query of lists of people, teams, invitations and workers. */
-export const ListQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
-export const DeleteTeamQuery = Type.Object(
-  { name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }) },
-  closed,
-);
+export const ListQuery = input({ after: After, limit: limit(20, 1000) });
+export const DeleteTeamQuery = input({
+  name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }),
+});
 export const MemberParams = Type.Object({ person_id: Type.String() });
 export const InvitationParams = Type.Object({ invitation_id: Type.String() });
 export const TeamParams = Type.Object({ team_id: Type.String() });

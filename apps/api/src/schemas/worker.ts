@@ -1,7 +1,7 @@
 import type { OperatorKeyRecord, WorkerRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { ExpiresIn, KeyName, secondsOrNull } from './api-key.ts';
-import { closed, deletedSchema, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 export const WorkerSchema = named('Worker', {
   id: Type.String(),
@@ -56,20 +56,16 @@ export const WorkerSchema = named('Worker', {
   ),
 });
 
-export const QuarantineSchema = named(
-  'QuarantineWorker',
-  {
-    reason: Type.String({ minLength: 1, maxLength: 500 }),
-    drain: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description:
-          'What it runs goes elsewhere, from a checkpoint and at no attempt, instead of being finished.',
-      }),
-    ),
-  },
-  closed,
-);
+export const QuarantineSchema = namedInput('QuarantineWorker', {
+  reason: Type.String({ minLength: 1, maxLength: 500 }),
+  drain: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'What it runs goes elsewhere, from a checkpoint and at no attempt, instead of being finished.',
+    }),
+  ),
+});
 export const WorkerParams = Type.Object({ worker_id: Type.String() });
 
 const operatorKey = {
@@ -88,15 +84,11 @@ export const CreatedOperatorKeySchema = named('CreatedOperatorKey', {
   ...operatorKey,
   key: Type.String({ description: 'The whole key. It is shown this once.' }),
 });
-export const CreateOperatorKeySchema = named(
-  'CreateOperatorKey',
-  {
-    name: KeyName,
-    person_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-  },
-  closed,
-);
+export const CreateOperatorKeySchema = namedInput('CreateOperatorKey', {
+  name: KeyName,
+  person_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
+});
 export const DeletedOperatorKeySchema = deletedSchema('DeletedOperatorKey', 'operator_key');
 
 export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> {

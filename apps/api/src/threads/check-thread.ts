@@ -1,12 +1,8 @@
-import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
-import { answerCalls, createThread } from '@graft/peft-core/threads';
+import { createThread } from '@graft/peft-core/threads';
 import { ApiError } from '../api-error.ts';
+import type { CheckAnswer } from './answer-checks.ts';
 import { createFairQueue, QueueFull } from './fair-queue.ts';
-
-/** A GraftError, whose class does not survive a transfer between threads. */
-type Fault = Pick<GraftError, 'code' | 'message' | 'param' | 'fault'>;
-type Answer<Result> = { result: Result } | { fault: Fault } | null;
 
 /** Runs checks of untrusted input in a thread. */
 interface CheckThread<Input, Result> {
@@ -33,7 +29,7 @@ export function createCheckThread<Input, Result>(
   module: URL,
   { heapMb, timeoutMs, busy }: CheckThreadOptions,
 ): CheckThread<Input, Result> {
-  const thread = createThread<Input | null, Answer<Result>>(module, heapMb);
+  const thread = createThread<Input | null, CheckAnswer<Result> | null>(module, heapMb);
   const queue = createFairQueue({ running: { perOwner: 1, all: 1 }, waiting: { perOwner: 16, all: 256 } });
 
   async function check(input: Input): Promise<Result> {
@@ -53,19 +49,4 @@ export function createCheckThread<Input, Result>(
         }),
     close: thread.close,
   };
-}
-
-/** The thread's side: answers with the result of `check`, or with its GraftError. */
-export function answerChecks<Input, Result>(check: (input: Input) => Result): void {
-  answerCalls<Input | null, Answer<Result>>(parentPort!, (input) => {
-    // The first call only waits until this module is loaded.
-    if (input === null) return null;
-    try {
-      return { result: check(input) };
-    } catch (error) {
-      if (!(error instanceof GraftError)) throw error;
-      const { code, message, param, fault } = error;
-      return { fault: { code, message, param, fault } };
-    }
-  });
 }

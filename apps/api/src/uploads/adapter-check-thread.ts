@@ -1,6 +1,6 @@
 /** Thread that checks the files of an uploaded adapter against the base model. */
 import { type CheckedAdapter, checkAdapterFiles } from '@graft/peft-core/files';
-import { answerChecks } from '../threads/check-thread.ts';
+import { answerChecks } from '../threads/answer-checks.ts';
 
 export interface AdapterCheck {
   /** Absolute path, chosen by this server. */

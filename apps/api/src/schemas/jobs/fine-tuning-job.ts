@@ -15,9 +15,10 @@ import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
 import {
-  closed,
   documented,
+  input,
   named,
+  namedInput,
   namedSchemas,
   nullable,
   parsedElsewhere,
@@ -52,7 +53,7 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
 const priority = (description: string) =>
   Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
 
-export const CreateJobSchema = named(
+export const CreateJobSchema = namedInput(
   'CreateFineTuningJob',
   {
     model: Type.String({
@@ -105,7 +106,6 @@ export const CreateJobSchema = named(
     sweep: Type.Optional(Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true })),
   },
   {
-    ...closed,
     description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower; a \`peft\` of only \`peft_type\` ${defaultPeft.peft_type} trains the same. Without \`training\`, everything is chosen automatically and shown in the job.`,
   },
 );
@@ -114,28 +114,22 @@ const { model, start_from, training_file, validation_file, ...more } = CreateJob
 const { seed, method, hyperparameters, peft, training, sweep } = more;
 
 /** The parameters of a new job that determine its estimate. */
-export const EstimateJobSchema = named(
-  'EstimateFineTuningJob',
-  {
-    model,
-    start_from,
-    training_file,
-    validation_file,
-    seed,
-    method,
-    hyperparameters,
-    peft,
-    training,
-    sweep,
-  },
-  closed,
-);
+export const EstimateJobSchema = namedInput('EstimateFineTuningJob', {
+  model,
+  start_from,
+  training_file,
+  validation_file,
+  seed,
+  method,
+  hyperparameters,
+  peft,
+  training,
+  sweep,
+});
 
-export const UpdateJobSchema = named(
-  'UpdateFineTuningJob',
-  { priority: priority('Of a job that runs: once it waits again.') },
-  closed,
-);
+export const UpdateJobSchema = namedInput('UpdateFineTuningJob', {
+  priority: priority('Of a job that runs: once it waits again.'),
+});
 
 const statuses = [
   'validating_files',
@@ -256,35 +250,31 @@ export const JobSchema = named('FineTuningJob', {
   }),
 });
 
-export const ListJobsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
-    model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
-    created_by: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: 'Id of a person or a key, as jobs have it.' }),
-    ),
-    search: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 128,
-        description:
-          'Part of the id, the suffix, the model or the name of the fine-tuned model, in any case.',
-      }),
-    ),
-    ...createdBetween,
-    metadata: Type.Optional(
-      Type.Unsafe<Record<string, string>>({
-        type: 'object',
-        maxProperties: 16,
-        additionalProperties: { type: 'string' },
-        description: '`metadata[key]=value`: only jobs that have all these pairs.',
-      }),
-    ),
-  },
-  closed,
-);
+export const ListJobsQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+  model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
+  created_by: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 64, description: 'Id of a person or a key, as jobs have it.' }),
+  ),
+  search: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description: 'Part of the id, the suffix, the model or the name of the fine-tuned model, in any case.',
+    }),
+  ),
+  ...createdBetween,
+  metadata: Type.Optional(
+    Type.Unsafe<Record<string, string>>({
+      type: 'object',
+      maxProperties: 16,
+      additionalProperties: { type: 'string' },
+      description: '`metadata[key]=value`: only jobs that have all these pairs.',
+    }),
+  ),
+});
 
 export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
 

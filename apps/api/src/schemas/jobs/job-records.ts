@@ -9,7 +9,7 @@ import {
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from '../list.ts';
-import { closed, deletedSchema, named, nullable, ref, Time, unixSeconds } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from '../schema.ts';
 import { OutlookSchema } from './job-outlook.ts';
 
 export const EventSchema = named('FineTuningJobEvent', {
@@ -140,78 +140,66 @@ export const AttemptListSchema = named('FineTuningJobAttemptList', {
   outlook: nullable(ref(OutlookSchema), { description: 'Null for a job that is over.' }),
 });
 
-export const ListAttemptsQuery = Type.Object(
-  {
-    after: Type.Optional(
-      Type.String({
-        pattern: '^attempt-[0-9]{1,9}$',
-        description: 'Id of the last object of the page before.',
-      }),
-    ),
-    limit: limit(100, 1000),
-  },
-  closed,
-);
-
-export const ListEventsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    stream: Type.Boolean({
-      default: false,
-      description:
-        'Server-sent events instead of a page: every event from the first one, then live events, `data: [DONE]` after the last. Last-Event-ID continues after that event.',
+export const ListAttemptsQuery = input({
+  after: Type.Optional(
+    Type.String({
+      pattern: '^attempt-[0-9]{1,9}$',
+      description: 'Id of the last object of the page before.',
     }),
-  },
-  closed,
-);
+  ),
+  limit: limit(100, 1000),
+});
 
-export const ListCheckpointsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(10, 1000),
-    all: Type.Boolean({
-      default: false,
-      description:
-        'Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404.',
+export const ListEventsQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  stream: Type.Boolean({
+    default: false,
+    description:
+      'Server-sent events instead of a page: every event from the first one, then live events, `data: [DONE]` after the last. Last-Event-ID continues after that event.',
+  }),
+});
+
+export const ListCheckpointsQuery = input({
+  after: After,
+  limit: limit(10, 1000),
+  all: Type.Boolean({
+    default: false,
+    description:
+      'Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404.',
+  }),
+});
+
+export const ListMetricsQuery = input({
+  after_step: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description: 'Only what follows this step. Page on with the last step of the page before.',
     }),
-  },
-  closed,
-);
-
-export const ListMetricsQuery = Type.Object(
-  {
-    after_step: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 2_147_483_647,
-        description: 'Only what follows this step. Page on with the last step of the page before.',
-      }),
-    ),
-    limit: Type.Integer({
+  ),
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: 5000,
+    default: 1000,
+    description: 'Steps of one page. A step that was evaluated has two metrics.',
+  }),
+  until_step: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description: 'With `resolution`: only what is up to this step.',
+    }),
+  ),
+  resolution: Type.Optional(
+    Type.Integer({
       minimum: 1,
-      maximum: 5000,
-      default: 1000,
-      description: 'Steps of one page. A step that was evaluated has two metrics.',
+      maximum: 2000,
+      description:
+        'Returns the whole series instead of a page, downsampled to at most this many buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
     }),
-    until_step: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 2_147_483_647,
-        description: 'With `resolution`: only what is up to this step.',
-      }),
-    ),
-    resolution: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 2000,
-        description:
-          'Returns the whole series instead of a page, downsampled to at most this many buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
-      }),
-    ),
-  },
-  closed,
-);
+  ),
+});
 
 /** A page of metrics, which have no ids to page by. */
 export const MetricListSchema = Type.Object({
@@ -220,16 +208,13 @@ export const MetricListSchema = Type.Object({
   has_more: Type.Boolean(),
 });
 
-export const LossCurvesQuery = Type.Object(
-  {
-    ids: Type.String({
-      pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
-      description: 'Of up to 100 jobs, with commas between them.',
-    }),
-    points: Type.Integer({ minimum: 2, maximum: 100, default: 32, description: 'Of each curve, at most.' }),
-  },
-  closed,
-);
+export const LossCurvesQuery = input({
+  ids: Type.String({
+    pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
+    description: 'Of up to 100 jobs, with commas between them.',
+  }),
+  points: Type.Integer({ minimum: 2, maximum: 100, default: 32, description: 'Of each curve, at most.' }),
+});
 
 export const LossCurveSchema = named('FineTuningJobLosses', {
   object: Type.Literal('fine_tuning.job.losses'),
@@ -328,21 +313,17 @@ export const CheckpointParams = Type.Object({
   checkpoint_id: Type.String(),
 });
 
-export const PromoteCheckpointSchema = named(
-  'PromoteCheckpoint',
-  {
-    name: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 64,
-        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-        description: "Name of the adapter whose next version it becomes; the job's own if it is left out.",
-      }),
-    ),
-    note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),
-  },
-  closed,
-);
+export const PromoteCheckpointSchema = namedInput('PromoteCheckpoint', {
+  name: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+      description: "Name of the adapter whose next version it becomes; the job's own if it is left out.",
+    }),
+  ),
+  note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),
+});
 
 export const DeletedCheckpointSchema = deletedSchema('DeletedCheckpoint', 'fine_tuning.job.checkpoint');
 
