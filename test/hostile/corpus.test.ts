@@ -55,7 +55,7 @@ test('every hostile request is refused, its fault named, at a bounded cost, and 
   assert.ok(await bench.other.upload(chatLine));
 });
 
-test('while lines are checked, the event loop goes on', async () => {
+test('while lines are checked, the event loop continues', async () => {
   const keys = Array.from({ length: 200_000 }, (_, i) => `"k${i}":4`).join(',');
   const line = `{"messages":[{"role":"user","content":"a",${keys}}]}\n`;
   const form = new FormData();

@@ -219,7 +219,7 @@ describe('jobs', () => {
     assert.deepEqual(ids(found), [trained.id]);
   });
 
-  test('tell their events and checkpoints by the page, newest first', async () => {
+  test('list their events and checkpoints by page, newest first', async () => {
     const events = await all(client.fineTuning.jobs.listEvents(trained.id, { limit: 100 }), event);
     assert.ok(events.length > 3);
     const paged = await all(client.fineTuning.jobs.listEvents(trained.id, { limit: 2 }), event);
@@ -281,7 +281,7 @@ describe('models and completions', () => {
     }
   });
 
-  test('a chat, whole and streamed, goes on with its own message', async () => {
+  test('a chat, whole and streamed, continues with its own message', async () => {
     const { data: whole, request_id } = await ask().withResponse();
     assert.ok(request_id);
     assert.ok((await ask())._request_id);
@@ -309,7 +309,7 @@ describe('models and completions', () => {
     assert.equal(typeof more.choices[0]?.message.content, 'string');
   });
 
-  test('n, seed, stop; and a text goes on, whole and streamed', async () => {
+  test('n, seed, stop; and a text is continued, whole and streamed', async () => {
     const sampled = { temperature: 1, top_p: 0.9, seed: 5, n: 3, max_tokens: 8 };
     const texts = (await ask(sampled)).choices.map(({ message }) => message.content);
     assert.equal(texts.length, 3);

@@ -1,5 +1,5 @@
 /** The endpoints in OpenAI's specification of the resources that Graft implements; Graft need not have all of them. */
-const ofOpenAi = [
+const openAiEndpoints = [
   'POST /v1/files',
   'GET /v1/files',
   'GET /v1/files/{id}',
@@ -35,7 +35,7 @@ const alike = (route: string): string => route.replaceAll(/\{\w+\}/g, '{id}');
 /** The endpoints that this Graft shares with OpenAI, from the routes of its OpenAPI document. */
 export function sharedEndpoints(routes: string[]): string[] {
   const had = new Set(routes.map(alike));
-  return ofOpenAi.filter((endpoint) => had.has(endpoint));
+  return openAiEndpoints.filter((endpoint) => had.has(endpoint));
 }
 
 /** The endpoints that were not called. */

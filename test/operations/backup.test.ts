@@ -112,7 +112,7 @@ async function weightsOf({ client }: Graft, model: string | null): Promise<strin
   return version.files.find(({ path }) => path === 'adapter_model.safetensors')!.sha256;
 }
 
-test('a running Graft is backed up and goes on in another place', async () => {
+test('a running Graft is backed up and continues in another place', async () => {
   const original = await startGraft(services.databaseUrl, join(folder, 'data'));
   const { id: trainingFile } = await original.client.files.upload({ file: join(folder, 'train.jsonl') });
   const finished = await until(original, (await createJob(original, trainingFile, 30)).id, succeeded);

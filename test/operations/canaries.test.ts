@@ -183,13 +183,13 @@ test('broken requests by the thousand', { timeout: 1_200_000 }, async () => {
   assert.ok(answers.length >= requests);
 });
 
-test('no secret stands in an answer', () => {
+test('no secret is in a response', () => {
   const all = answers.join('\n');
   for (const [name, secret] of Object.entries(secrets)) assert.ok(!all.includes(secret), name);
   answers = [];
 });
 
-test('no secret, no prompt and no data stand in the log', () => {
+test('no secret, no prompt and no data are in the log', () => {
   assert.ok(log.length > requests * 100, 'the log was read');
   for (const [name, secret] of Object.entries({ ...secrets, prompt, data }))
     assert.ok(!log.includes(secret), `${name}: ${log.split('\n').find((line) => line.includes(secret))}`);
@@ -206,7 +206,7 @@ test('nor in traces', () => {
     );
 });
 
-test('no secret and no prompt stand in the database', async () => {
+test('no secret and no prompt are in the database', async () => {
   const { rows: tables } = await services.sql.query<{ name: string }>(
     "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public'",
   );

@@ -22,7 +22,7 @@ import { createMachines, type Machine, type Machines, whyNoMachines } from './ma
 const skip = whyNoMachines() ?? false;
 const [apiPort, workerPort] = [8000, 8001];
 
-describe('API and worker on machines of their own', { skip }, () => {
+describe('API and worker on separate machines', { skip }, () => {
   let machines: Machines;
   let database: Awaited<ReturnType<typeof createTestDatabase>>;
   let folder: string;
@@ -114,7 +114,7 @@ describe('API and worker on machines of their own', { skip }, () => {
       GRAFT_INTERNAL_TOKEN: secret(),
       GRAFT_BASE_MODELS: join(folder, 'base-models.json'),
     };
-    const ofApi = {
+    const apiSettings = {
       ...both,
       GRAFT_PEPPER: secret(),
       HOST: '0.0.0.0',
@@ -122,18 +122,18 @@ describe('API and worker on machines of their own', { skip }, () => {
       GRAFT_BOOTSTRAP_KEY: key,
       ...own.api,
     };
-    const ofWorker = {
+    const workerSettings = {
       ...both,
       GRAFT_WORKER_HOST: '0.0.0.0',
       GRAFT_WORKER_PORT: String(workerPort),
       GRAFT_WORKER_URL: `https://${forWorker.ip}:${workerPort}`,
       ...(typeof own.worker === 'function' ? own.worker(forWorker.ip) : own.worker),
     };
-    assertNamed(Object.keys({ ...ofApi, ...ofWorker }));
-    const api = start(forApi, 'api', ofApi);
+    assertNamed(Object.keys({ ...apiSettings, ...workerSettings }));
+    const api = start(forApi, 'api', apiSettings);
     const client = new GraftClient({ baseUrl: `http://${forApi.ip}:${apiPort}/v1`, apiKey: key });
     await answering(`http://${forApi.ip}:${apiPort}/readyz`, api.tail);
-    const worker = start(forWorker, 'worker', ofWorker);
+    const worker = start(forWorker, 'worker', workerSettings);
 
     const { id: training_file } = await client.files.upload({ file: join(folder, 'train.jsonl') });
     const { id } = await client.fineTuning.jobs.create({

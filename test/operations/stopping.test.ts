@@ -115,7 +115,7 @@ test('SIGTERM of npm ends npm, API, worker and Postgres; until then a second sta
   assert.deepEqual(after, ['Stopping: jobs that run write a checkpoint first.', 'Stopped.']);
 });
 
-test('so does SIGKILL of npm, which it can tell nobody', async () => {
+test('so does SIGKILL of npm, which npm cannot forward', async () => {
   const running = await start('npm', ['start']);
   running.child.kill('SIGKILL');
   await allEnd(running);

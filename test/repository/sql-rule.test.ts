@@ -102,7 +102,7 @@ test('what the rule looks for is found in each of its forms', () => {
   assert.doesNotMatch('app.get(path, (request) => request.query.stream)', rawSql);
 });
 
-test('one file ends jobs and tells the outbox', () => {
+test('one file ends jobs and writes to the outbox', () => {
   const having = (text: string) =>
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';

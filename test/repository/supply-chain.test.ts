@@ -114,7 +114,7 @@ describe('known vulnerabilities', () => {
     assert.match(over.text, /✖ .*which has passed/);
   });
 
-  test('of moderate severity are told and pass; a registry that tells none is named as not reachable', async () => {
+  test('of moderate severity are reported and pass; a registry that reports none is named as not reachable', async () => {
     const moderate = await check({ status: 200, body: advisory('moderate') });
     assert.deepEqual([moderate.code, /moderate: leaky/.test(moderate.text)], [0, true], moderate.text);
     const none = await check({ status: 405, body: {} });

@@ -81,7 +81,7 @@ describe('somebody who is deactivated', () => {
     'a path with its schema': { op: 'replace', path: `${schemas[0]}:active`, value: false },
   };
   for (const [name, operation] of Object.entries(spellings)) {
-    test(`in ${name} spelling: keys are refused, sessions end, jobs go on, and keys come back`, async () => {
+    test(`in ${name} spelling: keys are refused, sessions end, jobs continue, and keys work again`, async () => {
       const one = await provisioned(`${Object.keys(spellings).indexOf(name)}@example.com`);
       const job = await queueJob(bench, one.key);
       const done = await send('PATCH', `/Users/${one.id}`, patch(operation));
@@ -188,8 +188,8 @@ test('wrong tokens, keys and bodies are refused as SCIM has it', async () => {
     assert.deepEqual([refused.status, refused.json.status], [401, '401']);
     assert.match(refused.type!, /^application\/scim\+json/);
   }
-  const asKey = await bench.withKey(bench.acme, token).send('GET', '/v1/me');
-  assertError(asKey, 401, 'invalid_api_key');
+  const withOldKey = await bench.withKey(bench.acme, token).send('GET', '/v1/me');
+  assertError(withOldKey, 401, 'invalid_api_key');
   const twice = await send('POST', '/Users', user('twice@example.com'));
   const again = await send('POST', '/Users', user('TWICE@example.com'));
   assert.deepEqual([again.status, again.json.scimType], [409, 'uniqueness']);

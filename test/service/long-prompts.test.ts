@@ -5,7 +5,7 @@ import { longPrompts } from '../../bench/serving/long-prompts.ts';
 import { realModel } from '../golden/fixtures/real-model.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 
-test('each is refused for its length and stands in the ledger with what was read, and the chats are answered', async () => {
+test('each is refused for its length and recorded in the ledger with the tokens read, and the chats are answered', async () => {
   const folder = scratchFolder('long-prompts');
   const report = () => {};
   const loads = await longPrompts({ folder, model: await realModel(), clients: 48, chats: 2, report });

@@ -60,7 +60,7 @@ function newTrainer(): TrainerProcess {
 const recorded = async (job: Job) =>
   (await listCheckpoints(bench.services, bench.teamId, job.id, { limit: 100 })).data;
 
-test('a checkpoint of one machine is gone on from on another, which publishes for both', async () => {
+test('another machine resumes from a checkpoint of the first, and publishes for both', async () => {
   const job = await bench.queueTimedJob({ steps: 400, stepMilliseconds: 20, checkpointSteps: 5 });
   const first = await startJob(bench.services, job, newTrainer());
   await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) >= 10, 60);
@@ -87,7 +87,7 @@ test('a checkpoint of one machine is gone on from on another, which publishes fo
   assert.ok(!existsSync(join(otherData, 'checkpoints', job.id)));
 });
 
-test('while the store is away training goes on without checkpoints, and says so', async () => {
+test('while the storage is unavailable training continues without checkpoints, and reports it', async () => {
   const job = await bench.queueTimedJob({ steps: 300, stepMilliseconds: 20, checkpointSteps: 20 });
   const { outcome } = await startJob(bench.services, job, newTrainer(), { leaseSeconds: 60 });
   await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) >= 20, 60);

@@ -137,7 +137,7 @@ for (const variant of variants) {
       assert.equal(seen.file_deleted, true);
     });
 
-    test('a job is created, trained, listed and tells its events and checkpoints', () => {
+    test('a job is created, trained and listed, with its events and checkpoints', () => {
       assert.equal(seen.created.object, 'fine_tuning.job');
       assert.match(String(seen.created.status), /^(validating_files|queued|running)$/);
       assert.equal(seen.job.status, 'succeeded', JSON.stringify(seen.job));

@@ -60,12 +60,12 @@ test('its own answers fail and name it; the others are the same texts as alone, 
   };
   const sampled = { temperature: 0.8, top_p: 0.9, max_tokens: 10 };
   const chat = (i: number) => {
-    const content = `Tell me about the number ${i}.`;
+    const content = `Write about the number ${i}.`;
     const how = i % 3 === 0 ? { ...sampled, temperature: 0 } : sampled;
     return ask(honest[i % 2]!, { messages: [{ role: 'user', content }], seed: i, ...how }, `team ${i % 4}`);
   };
   const poison = () =>
-    ask(poisoned, { prompt: 'Tell me', adapterName: 'adptver-poisoned', seed: 1, ...sampled }, 'team 0');
+    ask(poisoned, { prompt: 'Write', adapterName: 'adptver-poisoned', seed: 1, ...sampled }, 'team 0');
   try {
     const chats = Array.from({ length: 15 }, (_, i) => i);
     const alone = [];

@@ -154,7 +154,7 @@ test('a classifier is trained, downloaded, inspected and scores; it writes no te
   assert.deepEqual(
     logits.map((each) => each.indexOf(Math.max(...each))),
     [0, 1, 2],
-    'the classes are those that were learnt, in the order of head_config.json',
+    'the classes are those of the training data, in the order of head_config.json',
   );
   assert.ok(logits.every((each) => each.length === colours.length));
   const inspected = await command('inspect', 'classifier', '--model', 'encoder');

@@ -81,7 +81,7 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   assert.deepEqual(
     metrics.map((metric) => metric.step),
     Array.from({ length: steps }, (_, i) => i + 1),
-    'every step is told once',
+    'every step is reported once',
   );
 
   const versions: AdapterVersion[] = [];

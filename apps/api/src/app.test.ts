@@ -141,7 +141,7 @@ describe('errors', () => {
   });
 
   for (const type of ['application/json', 'Application/JSON', 'APPLICATION/JSON; charset=utf-8'])
-    test(`a body that never comes is given up, also as ${type}`, async () => {
+    test(`a body that never arrives times out, also as ${type}`, async () => {
       const answer = await raw(
         `POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bench.acme.key}\r\n` +
           `Connection: close\r\nContent-Type: ${type}\r\nContent-Length: 100\r\n\r\n{"model":`,
@@ -154,7 +154,7 @@ describe('errors', () => {
     assert.deepEqual([answer.status, answer.json], [200, { status: 'ok' }]);
   });
 
-  test('headers that never come are given up', async () => {
+  test('headers that never arrive time out', async () => {
     assertError(await raw('GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: '), 408, 'request_timeout');
   });
 
@@ -243,7 +243,7 @@ describe('docs', () => {
     for (const code of Object.keys(errorCodes)) assert.ok(api.info.description.includes(`\`${code}\``), code);
   });
 
-  test('every other method of a path is 405 with Allow, and OPTIONS tells the methods', async () => {
+  test('every other method of a path is 405 with Allow, and OPTIONS lists the methods', async () => {
     for (const [template, routes] of Object.entries(api.paths as Record<string, object>)) {
       const declared = Object.keys(routes).map((method) => method.toUpperCase());
       const url = bench.url + template.replaceAll(/\{\w+\}/g, '1');

@@ -71,10 +71,10 @@ test('every code that the sources throw or write on a job is in the table', asyn
   const missing = [...found].filter(([code]) => !(code in errorCodes) && !(code in hidden));
   assert.deepEqual(missing, []);
   for (const code of composed) assert.ok(code in errorCodes, code);
-  for (const code of Object.keys(hidden)) assert.ok(found.has(code), `${code} is thrown no more`);
+  for (const code of Object.keys(hidden)) assert.ok(found.has(code), `${code} is no longer thrown`);
 });
 
-test('no code that a retry cannot mend has a status that clients retry', () => {
+test('no code that a retry cannot fix has a status that clients retry', () => {
   const mended = [408, 409, 429];
   const retried = Object.entries(errorCodes).filter(([, [status]]) => mended.includes(status));
   assert.deepEqual(

@@ -179,10 +179,10 @@ async function ownAbove(name: string): Promise<string> {
 }
 
 /** Path parameters that are not ids: every team has the same values. */
-const ofTheCaller = ['type'];
+const callerParams = ['type'];
 
 /** Ids that are only meaningful below the parent in the path. */
-const ofTheOneAbove = ['version', 'tag'];
+const parentParams = ['version', 'tag'];
 
 function same(theirs: Answer, unknown: Answer, told: string, swap: (text: string) => string): void {
   assert.equal(theirs.status, unknown.status, `${told}: ${theirs.text} and ${unknown.text}`);
@@ -190,10 +190,10 @@ function same(theirs: Answer, unknown: Answer, told: string, swap: (text: string
 }
 
 test('an id in a path', async () => {
-  const withIds = routes.filter((route) => route.ids.some((name) => !ofTheCaller.includes(name)));
+  const withIds = routes.filter((route) => route.ids.some((name) => !callerParams.includes(name)));
   assert.ok(withIds.length > 40, `${withIds.length} routes`);
   for (const { method, path, ids: names } of withIds) {
-    const last = names.filter((name) => !ofTheOneAbove.includes(name)).at(-1)!;
+    const last = names.filter((name) => !parentParams.includes(name)).at(-1)!;
     for (const name of names) assert.ok(ids[name], `${method} ${path}: a row for ${name}`);
     for (const owned of [null, ...names.slice(0, names.indexOf(last))]) {
       const own = owned && (await ownAbove(owned));
@@ -213,7 +213,7 @@ test('an id in a path', async () => {
   }
 });
 
-test('what a list goes on after', async () => {
+test('cursors of lists', async () => {
   /** The kind of object in each list. */
   const listed: Record<string, string> = {
     '/v1/files': 'file_id',
@@ -351,7 +351,7 @@ test('an id in a body or a query string', async () => {
   }
 });
 
-test('all that was asked for is still there, for its own team', async () => {
+test('all of the requested objects still exist, for their own team', async () => {
   for (const [name, path] of Object.entries({
     file_id: '/v1/files/',
     upload_id: '/v1/uploads/',

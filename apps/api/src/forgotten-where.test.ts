@@ -123,7 +123,7 @@ test('lists hold the caller’s own', async () => {
   assert.ok(theirFiles.json.data.some(({ id }: { id: string }) => id === theirs.file));
 });
 
-test('without the fence the same statements would tell', async () => {
+test('without the fence the same statements would reveal rows', async () => {
   forgotten = [];
   await bench.acme.send('GET', `/v1/fine_tuning/jobs/${theirs.job}`);
   const lax = forgotten.find((text) => text.startsWith('SELECT * FROM jobs'))!;

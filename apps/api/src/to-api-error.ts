@@ -17,7 +17,7 @@ const retryAfterSeconds = 5;
 const rowRetryAfterSeconds = 2;
 
 /** Storage errors that are shown to clients. */
-const ofStorage = new Set(['storage_away', 'storage_full', 'file_corrupt', 'artifact_corrupt']);
+const storageCodes = new Set(['storage_away', 'storage_full', 'file_corrupt', 'artifact_corrupt']);
 
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
   if (error instanceof ApiError) return error;
@@ -34,7 +34,7 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
     });
   }
   if (isDatabaseUnavailable(error)) {
-    return new ApiError('service_unavailable', 'The database is away for the moment; try again.', {
+    return new ApiError('service_unavailable', 'The database is unavailable; try again.', {
       headers: { 'retry-after': String(retryAfterSeconds) },
     });
   }
@@ -46,8 +46,8 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
  * system errors reveal nothing.
  */
 function fromGraftError(error: GraftError): ApiError {
-  const ofModel = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
-  if (error.fault !== 'user' && !ofModel && !ofStorage.has(error.code)) return internalError();
+  const isModelError = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
+  if (error.fault !== 'user' && !isModelError && !storageCodes.has(error.code)) return internalError();
   const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
   const isPassing = status === 503 || status === 429;
   const headers = isPassing ? { 'retry-after': String(retryAfterSeconds) } : {};

@@ -235,7 +235,7 @@ describe('of an adapter with versions within and beyond the limit', () => {
     );
   });
 
-  test('changes of the whole are refused, and a tag of its own points at nothing else', async () => {
+  test('changes of the whole adapter are refused, and an allowed tag cannot point at other versions', async () => {
     for (const [method, path, body] of [
       ['POST', '/note', { note: 'x' }],
       ['DELETE', '', undefined],
@@ -313,7 +313,7 @@ test('a key without a limit gets through with the requests that were refused', a
   }
 });
 
-test('an answer of a route that should have looked at the limit, and did not, is not sent', async () => {
+test('the response of a route that should have checked the limit, and did not, is not sent', async () => {
   const app = Fastify();
   app.decorate('services', bench.services);
   app.decorateRequest('caller', null as never);

@@ -70,7 +70,7 @@ async function asksOf(): Promise<Record<string, Ask>> {
   };
 }
 
-test('a key that may write and not read is answered what was changed, and no more', async () => {
+test('a key that may write but not read learns only what was changed', async () => {
   const { paths } = (await (await fetch(`${bench.url}/docs/json`)).json()) as {
     paths: Record<string, Record<string, { 'x-graft-access'?: Access; responses: Record<string, object> }>>;
   };

@@ -11,7 +11,7 @@ const over: JobState[] = ['succeeded', 'failed', 'cancelled', 'paused'];
 /** Milliseconds between two polls. */
 const pollMs = 1000;
 /** Maximum number of jobs in one statement. */
-const mostAtOnce = 500;
+const maxPerQuery = 500;
 
 /**
  * Polls the jobs of all waiting agents together every second: a thousand agents cost as many statements per second as one. Agents keep
@@ -24,8 +24,8 @@ export function createJobWatch({ db, log }: Pick<Services, 'db' | 'log'>): JobWa
   async function look(): Promise<void> {
     const all = [...waiting];
     try {
-      for (let from = 0; from < all.length; from += mostAtOnce) {
-        const some = all.slice(from, from + mostAtOnce);
+      for (let from = 0; from < all.length; from += maxPerQuery) {
+        const some = all.slice(from, from + maxPerQuery);
         const jobs = some.map(({ job: { teamId, id } }) => ({ teamId, id }));
         const where = { OR: jobs, state: { in: over } };
         const found = await withSystemScope(() => db.job.findMany({ where, select: { id: true } }));

@@ -16,7 +16,7 @@ const connect = async (caller: Pick<Caller, 'key'>) => await connectAgent(bench.
 const namesOf = async (client: Client) => (await client.listTools()).tools.map(({ name }) => name).sort();
 
 describe('the endpoint for agents', () => {
-  test('tells of tools whose arguments are those of the routes', async () => {
+  test('lists tools whose arguments are those of the routes', async () => {
     const client = await connect(bench.acme);
     const { tools } = await client.listTools();
     assert.ok(JSON.stringify(tools).length < 60_000, `${JSON.stringify(tools).length} characters`);
@@ -80,7 +80,7 @@ describe('the endpoint for agents', () => {
     await stranger.close();
   });
 
-  test('as much data as the tool describes is taken, although JSON escapes its quotation marks', async () => {
+  test('as much data as the tool describes is accepted, although JSON escapes its quotation marks', async () => {
     const client = await connect(bench.acme);
     const { tools } = await client.listTools();
     const { jsonl } = tools.find(({ name }) => name === 'upload_training_data')!.inputSchema.properties!;

@@ -65,7 +65,7 @@ export const mcpRoutes = fp(async (app) => {
         body: message('A message of JSON-RPC 2.0.', { id: 1, method: 'tools/list' }),
         response: {
           200: message('The answer.', { id: 1, result: { tools: [] } }),
-          202: { type: 'null', description: 'A notification was taken.' },
+          202: { type: 'null', description: 'The notification was accepted.' },
           ...Object.fromEntries(
             [400, 406, 415].map((status) => [
               status,

@@ -12,7 +12,7 @@ export interface McpCaller {
 
 const instructions = `Graft fine-tunes language models with small adapters. To train: upload_training_data (or use a file of list_files),
 then create_fine_tuning_job with a base model of list_models, then wait_for_fine_tuning_job until its status is succeeded. Its
-fine_tuned_model is the model to give to chat. What went wrong is told in error, with the parameter that it is about.`;
+fine_tuned_model is the model to give to chat. If it failed, error holds the reason and the parameter.`;
 
 export type McpHandler = ReturnType<typeof openMcpHandler>;
 
@@ -32,7 +32,7 @@ function createMcpServer(tools: readonly Tool[], { identity, means }: McpCaller)
     { capabilities: { tools: {} }, instructions },
   );
   const usable = tools.filter(({ access, annotations }) =>
-    mayUse(identity, access, annotations.readOnlyHint),
+    canUse(identity, access, annotations.readOnlyHint),
   );
   server.setRequestHandler('tools/list', async () => ({
     tools: usable.map(({ name, description, inputSchema, annotations }) => {
@@ -55,7 +55,7 @@ function refusal(text: string) {
 }
 
 /** The same decision as the route makes; the route still checks again. */
-function mayUse(identity: Identity | null, access: Access, reads: boolean): boolean {
+function canUse(identity: Identity | null, access: Access, reads: boolean): boolean {
   if (!identity || typeof access === 'string') return false;
   const { scope, role = reads ? 'viewer' : 'member' } = access;
   return hasRole(identity.role, role) && allowsScope(identity.scopes, scope);

@@ -97,7 +97,7 @@ const routes: [
  * Maximum characters of training data in a call. The data is a JSON string in a body of 1 MB, where each quotation mark and line break
  * takes one more byte: up to two fifths of short lines. Lines with much non-ASCII or already escaped text take more.
  */
-const mostData = 700_000;
+const maxDataBytes = 700_000;
 
 export function createTools(known: readonly ToolRoute[], resolve: (id: string) => unknown): Tool[] {
   const find = (method: string, path: string): ToolRoute => {
@@ -161,7 +161,7 @@ function uploadTool(route: ToolRoute): Tool {
       properties: {
         jsonl: {
           type: 'string',
-          maxLength: mostData,
+          maxLength: maxDataBytes,
           description:
             'The lines of the file. The call as a whole, in which quotation marks and line breaks are escaped, may have 1 MB.',
         },
@@ -189,7 +189,7 @@ function waitTool(route: ToolRoute): Tool {
   return {
     name: 'wait_for_fine_tuning_job',
     description:
-      'Waits until the job is over or paused, at most so many seconds, and answers the job as it is then. To follow a long job, call it again.',
+      'Waits until the job ends or is paused, for at most `seconds`, and returns the job. Call it again to follow a long job.',
     inputSchema: {
       type: 'object',
       properties: {

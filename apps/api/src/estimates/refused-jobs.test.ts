@@ -51,7 +51,7 @@ async function jobIn(bench: ApiBench, state: 'queued' | 'failed', training_file:
   return (await bench.acme.send('GET', `${jobsPath}/${created.id}`)).json;
 }
 
-test('a job shows what it comes to; one that fits no live worker fails, and says what would help', async () => {
+test('a job shows its estimate; one that fits no live worker fails, with changes that would help', async () => {
   await onBench({}, async (bench) => {
     // Lines without a common prefix, so that smaller batches need less memory.
     const lines = Array.from({ length: 12 }, (_, i) =>
@@ -172,7 +172,7 @@ test('the operator lets jobs be queued that fit no live worker', async () => {
   });
 });
 
-test('a job whose estimate could not be made goes on without', async () => {
+test('a job whose estimate failed continues without one', async () => {
   await onBench({ estimateTimeoutMs: 1 }, async (bench) => {
     await addWorker(bench, 'small', 1);
     const job = await jobIn(bench, 'queued', await bench.acme.upload(`${chatLine}\n`.repeat(2000)));

@@ -16,7 +16,7 @@ export type FileTask = TaskTokenizer & ({ validate: ValidationTask } | { estimat
 
 /** Message from the thread: started, progress, then the result. A program error is sent as text. */
 export type FileMessage =
-  | { begun: true }
+  | { started: true }
   | { progress: ValidationProgress }
   | { report: ValidationReport | EstimateReport }
   | { broken: string };
@@ -47,7 +47,7 @@ async function work(
 const port = parentPort!;
 port.on('message', async (task: FileTask) => {
   const tell = (message: FileMessage) => port.postMessage(message);
-  tell({ begun: true });
+  tell({ started: true });
   try {
     tell({ report: await work(task, (progress) => tell({ progress })) });
   } catch (error) {

@@ -116,7 +116,7 @@ async function ask(
   try {
     return await new Promise((resolve, reject) => {
       const onMessage = (message: FileMessage) => {
-        if ('begun' in message) {
+        if ('started' in message) {
           if (timeoutMs !== undefined) late = setTimeout(() => reject(new ThreadTimeout()), timeoutMs);
         } else if ('progress' in message) onProgress?.(message.progress);
         else if ('report' in message) resolve(message.report);

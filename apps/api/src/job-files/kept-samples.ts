@@ -9,7 +9,7 @@ export interface SampleKey {
 
 /** Samples by key, in order of last use: similar jobs, such as those of a sweep, read and tokenise their files once. */
 const samples = new Map<string, DataSample>();
-const mostSamples = 16;
+const maxSamples = 16;
 
 /** The sample that this thread has for such a job. */
 export function keptSample({ sampleKey }: SampleKey): DataSample | null {
@@ -20,5 +20,5 @@ export function keepSample({ sampleKey }: SampleKey, sample: DataSample): void {
   samples.delete(sampleKey);
   samples.set(sampleKey, sample);
   const [oldest] = samples.keys();
-  if (samples.size > mostSamples) samples.delete(oldest!);
+  if (samples.size > maxSamples) samples.delete(oldest!);
 }

@@ -32,8 +32,8 @@ export interface FileFault {
 export type ValidationReport = { ok: true; tokens: number; counts: DataCounts } | FileFault;
 
 /** A job shows this many errors, and this many ranges of lines of each. The report of the file has more. */
-const mostFaults = 10;
-const mostRanges = 20;
+const maxFaults = 10;
+const maxRanges = 20;
 const progressMilliseconds = 200;
 /** Checks the files and reports every unusable example. */
 /** Reports every example that cannot be used. */
@@ -100,10 +100,10 @@ export function faultOf(error: unknown): FileFault {
     message: storable(message),
     param,
     fault: 'user',
-    details: details.slice(0, mostFaults).map(({ lines, ...detail }) => ({
+    details: details.slice(0, maxFaults).map(({ lines, ...detail }) => ({
       ...detail,
       message: storable(detail.message),
-      ...(lines && { lines: lines.slice(0, mostRanges) }),
+      ...(lines && { lines: lines.slice(0, maxRanges) }),
     })),
   };
 }

@@ -76,7 +76,7 @@ describe('a base model that is broken', () => {
     assert.ok(!answer.text.includes(folder), answer.text);
   });
 
-  test('a model that is away while files are validated puts the validation off', async () => {
+  test('a model that is unavailable while files are validated postpones the validation', async () => {
     const { sql } = bench.services;
     const sound = await bench.acme.send('POST', path, { model: 'tiny', training_file });
     assert.equal(sound.status, 200, sound.text);

@@ -36,7 +36,7 @@ import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { checkPeftOfStart, findStart, keepSplitOfStart } from './find-start.ts';
+import { checkStartPeft, findStart, keepStartSplit } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -96,9 +96,8 @@ export async function checkTraining(
 
   const quota = await readQuota(services, caller.teamId);
   const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
-  const startPeft = startFrom?.peft ?? null;
   const { training, sweep, trials } = parseOptions(body, startFrom, {
-    startPeft,
+    startPeft: startFrom?.peft ?? null,
     hyperparameters,
     otherwise,
   });
@@ -117,9 +116,7 @@ export async function checkTraining(
     throw new ApiError(
       'invalid_training_option',
       'training.validation_split and validation_file exclude each other.',
-      {
-        param: 'training.validation_split',
-      },
+      { param: 'training.validation_split' },
     );
   }
 
@@ -198,10 +195,10 @@ function parseOptions(
   };
   const peft = attempt<PeftConfig>(() =>
     startPeft
-      ? checkPeftOfStart(body.peft, startPeft)
+      ? checkStartPeft(body.peft, startPeft)
       : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
-  const training = attempt(() => keepSplitOfStart(parseTrainingOptions(body.training ?? {}), startFrom));
+  const training = attempt(() => keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom));
   const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {
@@ -229,9 +226,7 @@ async function checkFile(
     throw new ApiError(
       'invalid_file_purpose',
       `${id} has purpose "${file.purpose}"; upload it with "fine-tune".`,
-      {
-        param,
-      },
+      { param },
     );
   }
   return file;

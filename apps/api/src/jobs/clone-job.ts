@@ -70,14 +70,14 @@ function startOf(job: Job, changes: CloneJobBody): Partial<CreateJobBody> {
   const kept = isTuned || startFrom !== undefined ? null : job.startFromModel;
   if (isTuned || startFrom || kept !== null)
     return { start_from: startFrom ?? kept, ...(peft !== undefined && { peft }) };
-  const before = besideSweep(job, changes);
+  const before = requestedPeft(job, changes);
   const isOther = isObject(peft) && peft.peft_type !== undefined && peft.peft_type !== before?.peft_type;
   const wanted = isOther || before === null ? peft : over(before, peft);
   return { start_from: null, ...(wanted !== undefined && { peft: wanted }) };
 }
 
 /** The requested configuration, without the rank if the sweep varies it. Null if none was requested. */
-function besideSweep(job: Job, changes: CloneJobBody): Record<string, unknown> | null {
+function requestedPeft(job: Job, changes: CloneJobBody): Record<string, unknown> | null {
   const sweep = sweepOf(job, changes);
   const asked: unknown = isObject(sweep) && job.sweep ? job.sweep.peft : job.peft;
   if (!isObject(asked)) return null;

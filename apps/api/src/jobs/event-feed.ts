@@ -27,7 +27,7 @@ interface Waiting {
 }
 
 /** Maximum number of streams in one statement. */
-const mostAtOnce = 200;
+const maxPerQuery = 200;
 /** Milliseconds in which simultaneously opened streams are collected into one poll. */
 const gatherMs = 20;
 
@@ -43,8 +43,8 @@ export function createEventFeed(services: Services, pollMs: number): EventFeed {
   async function look(which: 'soon' | 'regular'): Promise<void> {
     const all = [...waiting].filter(({ behind }) => which === 'regular' || behind);
     try {
-      for (let from = 0; from < all.length; from += mostAtOnce) {
-        const some = all.slice(from, from + mostAtOnce);
+      for (let from = 0; from < all.length; from += maxPerQuery) {
+        const some = all.slice(from, from + maxPerQuery);
         const news = await readJobChanges(
           services,
           some.map(({ job }) => job),

@@ -100,7 +100,7 @@ async function modelNotFound(
  * Returns the configuration of the adapter that training continues from. A request may repeat it, whole or in part, but not change it:
  * with another rank the weights would not fit, with another scale they would mean something else. Throws GraftError `invalid_start`.
  */
-export function checkPeftOfStart(given: unknown, startPeft: PeftConfig): PeftConfig {
+export function checkStartPeft(given: unknown, startPeft: PeftConfig): PeftConfig {
   if (given === undefined) return startPeft;
   const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
   // Options left to Graft are those of the adapter.
@@ -121,7 +121,7 @@ export function checkPeftOfStart(given: unknown, startPeft: PeftConfig): PeftCon
 }
 
 /** Keeps the held-out examples of the adapter's training held out: the default `validation_seed` is that of the adapter. */
-export function keepSplitOfStart(training: TrainingOptions, start: AdapterVersion | null): TrainingOptions {
+export function keepStartSplit(training: TrainingOptions, start: AdapterVersion | null): TrainingOptions {
   const { validation_seed: seed } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
   if (seed === undefined || !training.validation_split || training.validation_seed !== undefined)
     return training;
@@ -132,7 +132,7 @@ function differs(name: string, startPeft: PeftConfig): GraftError {
   const value = JSON.stringify((startPeft as unknown as Record<string, unknown>)[name]);
   return new GraftError(
     'invalid_start',
-    `training continues an adapter with its own configuration, whose ${name} is ${value}; leave peft out`,
+    `training continues with the configuration of the adapter, whose ${name} is ${value}; omit peft`,
     { param: `peft.${name}` },
   );
 }

@@ -2,7 +2,7 @@ import { isDatabaseUnavailable, listJobsUnderWay, type Services, withTeamScope }
 import type { JobWriter, WireJob } from './job-writer.ts';
 
 /** Maximum number of a team's jobs in one poll. Changes of older jobs beyond that are reported only after newer jobs have ended. */
-const mostJobs = 500;
+const maxJobs = 500;
 /** Overlap of polls, so that a job that starts and ends between two polls is reported. */
 const overlapMs = 10_000;
 
@@ -49,7 +49,7 @@ export function createJobChanges(services: Services, { wireAll }: JobWriter, pol
   async function changesOf(teamId: string, team: Watched): Promise<WireJob[]> {
     const since = new Date(Date.now() - pollMs - overlapMs);
     const ids = [...team.known.keys()];
-    const jobs = await wireAll(await listJobsUnderWay(services, teamId, { ids, since, limit: mostJobs }));
+    const jobs = await wireAll(await listJobsUnderWay(services, teamId, { ids, since, limit: maxJobs }));
     const changed = jobs.filter((job) => {
       const before = team.known.get(job.id);
       return before === undefined || lastingPart(before) !== lastingPart(job);

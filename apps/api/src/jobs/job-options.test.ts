@@ -104,7 +104,7 @@ test('the request that makes a job again leaves out what was left to Graft', asy
   assertError(await other.send('GET', `${path}/${id}/request`), 404, 'job_not_found');
 });
 
-test('a clone is asked for as the job was, but for what is given', async () => {
+test('a clone has the requested options of the job, except for the overrides', async () => {
   const { acme, other } = bench;
   const original = await create({
     suffix: 'first',
@@ -204,7 +204,7 @@ test('an Idempotency-Key stands for one job, a day long, for clones too', async 
   assertError(await clone({ seed: 4 }), 422, 'idempotency_key_reused');
 });
 
-test('a job goes on from an adapter version, by name, tag or id, and keeps it from being deleted', async () => {
+test('a job continues from an adapter version, by name, tag or id, and keeps it from being deleted', async () => {
   const { acme, other } = bench;
   const { version } = await publishAdapter(bench, acme, 'start');
   const adapter = `/v1/adapters/${version.adapterId}`;

@@ -123,7 +123,7 @@ test('every task takes its own kind of data, and no other', async () => {
   await refuses({ peft: { peft_type: 'LORA', task_type: 'SEQ_2_SEQ_LM' } }, 'data_unfit_for_task');
 });
 
-test('pairs that teach nothing fail the job; with other options the same file is learnt from', async () => {
+test('pairs without target tokens fail the job; other options train on the same file', async () => {
   const peft = { peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' };
   const upload = async (...pairs: [string, string][]) =>
     await bench.acme.upload(

@@ -274,7 +274,7 @@ async function estimateOf(
     return await estimateJob(services, files, planned, { timeoutMs, signal });
   } catch (err) {
     if (signal.aborted) throw err;
-    services.log.warn({ err, jobId: job.id }, 'what the job comes to could not be told');
+    services.log.warn({ err, jobId: job.id }, 'estimate failed');
     return { estimate: null, training: planned.training };
   }
 }

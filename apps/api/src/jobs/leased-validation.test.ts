@@ -93,7 +93,7 @@ async function show(job: string, team = bench.acme) {
   return (await team.send('GET', `${path}/${job}`)).json;
 }
 
-test('a file that takes longer than three leases is validated once, whoever else looks for work, and shows how far it is', async () => {
+test('a file that takes longer than three leases is validated once, while others look for work, and shows its progress', async () => {
   const second = startJobValidator(bench.services, checker, { ...estimates, sweepMs: 50 });
   try {
     const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(96)));

@@ -22,7 +22,7 @@ const lora = (target_modules: string) => parsePeftConfig({ peft_type: 'LORA', ta
 /** An expensive expression: over a hundred states, most of them active at every character. */
 const dear = '(?:.?){100}.*';
 
-test('an expression that takes long is matched apart while the event loop goes on, and its fault comes back', async () => {
+test('a slow expression is matched in a thread while the event loop continues, and its error is reported', async () => {
   const checker = createOptionChecker(60_000);
   try {
     let turns = 0;
@@ -39,7 +39,7 @@ test('an expression that takes long is matched apart while the event loop goes o
   }
 });
 
-test('a check that takes longer than it may is given up, and the next one is done', async () => {
+test('a check that exceeds its deadline is stopped, and the next one succeeds', async () => {
   const checker = createOptionChecker(1);
   try {
     const model = { config, tensors } as never;

@@ -24,11 +24,11 @@ export function completeDocument(document: OpenApiDocument): OpenApiDocument {
         if (parameter.schema?.default !== undefined) parameter.required = false;
       }
       const sent = operation.requestBody?.content['application/json'];
-      if (sent?.schema) sent.example ??= examples.ofRequest(sent.schema);
+      if (sent?.schema) sent.example ??= examples.requestExample(sent.schema);
       completeAnswers(operation, path, method);
       for (const { content } of Object.values(operation.responses)) {
         const answered = content?.['application/json'];
-        if (answered?.schema) answered.example ??= examples.ofAnswer(answered.schema);
+        if (answered?.schema) answered.example ??= examples.responseExample(answered.schema);
       }
       const sample = pythonSample(`${method.toUpperCase()} ${path}`, operation);
       operation['x-codeSamples'] = [{ lang: 'python', ...sample }];

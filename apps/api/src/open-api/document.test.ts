@@ -110,7 +110,7 @@ describe('every operation', () => {
   });
 });
 
-test("the client's types are made of it", async () => {
+test("the client's types are generated from it", async () => {
   const file = path.join(import.meta.dirname, '../../../../packages/client/src/generated/wire.ts');
   assert.ok((await readFile(file, 'utf8')) === clientTypesOf(api), 'make them again: npm run openapi');
 });

@@ -13,7 +13,6 @@ export const exampleNumbers: Record<string, unknown> = {
   learnt: 9120,
   max_seq_length: 2048,
   'FileReportTokens.text': 'rotor',
-  'FileReportTokens.learnt': 9120,
   'FileReportTokens.preview': [],
   'FileReportTokens.listed': [],
   'FileReportTokens.count': 0,

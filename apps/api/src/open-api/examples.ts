@@ -7,13 +7,13 @@ export const unknownValue = '…';
 /** Builds examples of a document's schemas from the values of their fields. */
 export function createExamples({ components }: Pick<OpenApiDocument, 'components'>) {
   /** An example request: only required fields, or the whole example from the table. */
-  const ofRequest = (schema: Schema): unknown =>
+  const requestExample = (schema: Schema): unknown =>
     exampleOf(schema, '', '', (all, required) => {
       const must = all.filter((name) => required.includes(name));
       return must.length > 0 ? must : all.slice(0, 1);
     });
   /** An example response: all fields. */
-  const ofAnswer = (schema: Schema): unknown => exampleOf(schema, '', '', (all) => all);
+  const responseExample = (schema: Schema): unknown => exampleOf(schema, '', '', (all) => all);
 
   type Choose = (all: string[], required: string[]) => string[];
 
@@ -55,7 +55,7 @@ export function createExamples({ components }: Pick<OpenApiDocument, 'components
     }
   }
 
-  return { ofRequest, ofAnswer };
+  return { requestExample, responseExample };
 }
 
 interface Page {

@@ -31,15 +31,15 @@ export const openApi = fp(async (app) => {
     transform: ({ schema, url, route }) => {
       const named = nameWildcard(schema, url);
       const { documentedBody: body, streams, access } = route.config ?? {};
-      const told = withBytes(
+      const documented = withBytes(
         streams ? withStream(named.schema, streams) : named.schema,
         url,
         route.method === 'GET',
       );
       // Documents which key a route accepts, for readers and for the tests that try every route.
-      const tellAccess = access && { 'x-graft-access': access };
-      const whole = guardOfAnswer(access) === null ? told : withReceipt(told);
-      return { ...named, schema: { ...whole, ...(body && { body }), ...tellAccess } };
+      const accessExtension = access && { 'x-graft-access': access };
+      const whole = guardOfAnswer(access) === null ? documented : withReceipt(documented);
+      return { ...named, schema: { ...whole, ...(body && { body }), ...accessExtension } };
     },
     transformObject: (document) =>
       'openapiObject' in document
@@ -72,7 +72,7 @@ function withStream(schema: FastifySchema, event: object): FastifySchema {
   const answers = schema.response as Record<string, object>;
   const response =
     200 in answers
-      ? besideJson(answers, 'Whole, or as events.', events)
+      ? withContentTypes(answers, 'Whole, or as events.', events)
       : { ...answers, 200: { description: 'Events.', content: events } };
   return { ...schema, response };
 }
@@ -85,7 +85,7 @@ function withReceipt(schema: FastifySchema): FastifySchema {
 }
 
 /** Adds other content types to the successful response of a route. */
-function besideJson(answers: Record<string, object>, description: string, others: object) {
+function withContentTypes(answers: Record<string, object>, description: string, others: object) {
   const content = { 'application/json': { schema: answers[200] }, ...others };
   return { ...answers, 200: { description, content } };
 }
@@ -104,7 +104,7 @@ function withBytes(schema: FastifySchema, url: string, isRead: boolean): Fastify
   const answers = !own
     ? { 200: bytes, 206: bytes, 404: ref(ErrorSchema), 416: ref(ErrorSchema) }
     : produces.length > 0
-      ? besideJson(own, 'As it was asked for.', content)
+      ? withContentTypes(own, 'In the requested format.', content)
       : own;
   const maybe = isRead && url.startsWith('/v1/') ? { 304: unchanged } : {};
   return { ...rest, response: { ...maybe, ...answers } };

@@ -52,7 +52,7 @@ const refusals = new Set([
   'team_key_required',
 ]);
 
-test('every route under /v1 says what it asks, and OpenAPI tells it', () => {
+test('every route under /v1 declares its access, and OpenAPI documents it', () => {
   assert.ok(routes.length > 40, `${routes.length} routes`);
   for (const { method, url, access } of routes) assert.ok(access, `${method} ${url}`);
 });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { done, startScriptedWorker, token } from '../testing/scripted-worker.ts';
 
-test('closing ends streams, finishes answers under way, and takes no more', async () => {
+test('closing ends streams, finishes responses in progress, and accepts no new requests', async () => {
   const bench = await openApiBench();
   let finish = () => {};
   const worker = await startScriptedWorker(bench.services, 'worker', async (_body, response) => {

@@ -61,7 +61,7 @@ test('all faults in one message, the first one leading', () => {
   assert.match(String(message), /'model'.*'a'.*'b'/);
 });
 
-test('each fault by itself, of those that are told', () => {
+test('each reported error separately', () => {
   assert.equal(validate({ model: 'x', epochs: 0 }), false);
   assert.deepEqual(describeFaults(validate.errors!, true).details, [
     { param: 'model', message: "Invalid 'model': must NOT have fewer than 2 characters." },

@@ -9,20 +9,20 @@ interface Fault {
 }
 
 /** Maximum number of errors reported. */
-const mostFaults = 20;
+const maxFaults = 20;
 /** Maximum number of Ajv's errors processed: an error in a union consists of several. */
-const mostErrors = 200;
+const maxErrors = 200;
 
 /** Combines Ajv's errors into one: its message lists the first errors; its code and param are those of the first. */
 export function describeFaults(errors: ErrorObject[], body: boolean): ApiError {
   const faults = dropDuplicates(
-    resolveUnions(errors.slice(0, mostErrors)).map((error) => describe(error, body)),
+    resolveUnions(errors.slice(0, maxErrors)).map((error) => describe(error, body)),
   );
   const first = faults[0] ?? { code: 'invalid_value', param: null, message: 'The request is not valid.' };
-  const messages = faults.slice(0, mostFaults).map((fault) => fault.message);
-  if (faults.length > mostFaults || errors.length > mostErrors) messages.push('There are more faults.');
+  const messages = faults.slice(0, maxFaults).map((fault) => fault.message);
+  if (faults.length > maxFaults || errors.length > maxErrors) messages.push('There are more faults.');
   const details = faults
-    .slice(0, mostFaults)
+    .slice(0, maxFaults)
     .map(({ param, message }) => ({ ...(param && { param }), message }));
   return new ApiError(first.code, messages.join(' ') || first.message, { param: first.param, details });
 }

@@ -49,7 +49,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   assert.fail('waited in vain');
 }
 
-test('several answers to one prompt, each with a seed of its own', async () => {
+test('several answers to one prompt, each with a separate seed', async () => {
   const worker = await start((body, response, request) =>
     says(token(`seed ${body.seed}`), token('.'), done(body.seed === 9 ? 'length' : 'stop'))(
       body,
@@ -123,7 +123,7 @@ test('all answers are asked of one worker at once, for the team, and streamed as
   assert.deepEqual(texts, ['abc', 'abc', 'abc']);
 });
 
-test('where a worker has room for one answer, the others come after it', async () => {
+test('a worker with memory for one answer computes the others after it', async () => {
   let answering = 0;
   let most = 0;
   await start(async (body, response, request) => {
@@ -170,7 +170,7 @@ test('a client that hangs up ends all of its answers, and what had come of each 
   await until(async () => (await usedTokens()) === before + 8 * 3);
 });
 
-test('a fault in a later answer is told, and no answer is half of one', async () => {
+test('an error in a later answer is reported, and no partial answer is returned', async () => {
   await start((body, response, request) =>
     body.seed === 8
       ? says(token('a'), done())(body, response, request)
@@ -185,7 +185,7 @@ test('a fault in a later answer is told, and no answer is half of one', async ()
   assert.equal(chunks.at(-1).error.code, 'empty_prompt');
 });
 
-test("a client's own message is taken back with its empty fields, and refused with full ones", async () => {
+test('an assistant message is accepted as returned, with its empty fields, and refused with non-empty ones', async () => {
   const worker = await start(hello);
   const empty = { refusal: null, annotations: [], audio: null, function_call: null, tool_calls: null };
   const own = { role: 'assistant', content: 'Hello', ...empty };

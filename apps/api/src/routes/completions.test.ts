@@ -164,7 +164,7 @@ describe('chat completions', () => {
     assert.match(text, /"finish_reason":"length".*\[DONE\]\n\n$/s);
   });
 
-  test('a fine-tuned model is asked for with its adapter, by its team alone', async () => {
+  test('a fine-tuned model is served with its adapter, only to its team', async () => {
     const { version } = await publishAdapter(bench, bench.acme, 'poet');
     const worker = await start(hello);
     const answer = await chat({ model: version.modelName });

@@ -36,7 +36,7 @@ async function reportOf(team: Caller, fileId: string, query = ''): Promise<Answe
 const line = (text: string) => `${JSON.stringify({ text })}\n`;
 
 describe('the report on a file', () => {
-  test('counts lines, examples and repetitions; with a model tokens too, and shows what is learnt', async () => {
+  test('counts lines, examples and duplicates; with a model tokens too, and shows which are trained on', async () => {
     const { acme } = bench;
     const id = await acme.upload(`${chatLine}\n\n${chatLine}\n${chatLine.replace('"b"', '"bcd"')}\n`);
     const plain = await reportOf(acme, id);
@@ -98,7 +98,7 @@ describe('the report on a file', () => {
     assert.equal(await bench.services.db.fileReport.count({ where: { teamId: other.teamId } }), 1);
   });
 
-  test('what cannot be reported is told by name', async () => {
+  test('requests that cannot be reported have named errors', async () => {
     const { acme } = bench;
     const id = await acme.upload(line('x'));
     const get = async (query: string) => await acme.send('GET', `/v1/files/${id}/report?${query}`);
@@ -156,7 +156,7 @@ describe('reports as leased work', () => {
     assert.ok(order.indexOf('b2') < 2, `the other team came after all of the first: ${order}`);
   });
 
-  test('a lost one is taken up by another process, whose predecessor is fenced; the third loss fails it', async () => {
+  test('a lost one is continued by another process, whose predecessor is fenced; the third loss fails it', async () => {
     const { teamId } = stopped.acme;
     await requestFileReport(services, teamId, about('lost'));
     const first = (await claim('first', 0.01))!;
@@ -182,7 +182,7 @@ describe('reports as leased work', () => {
     assert.equal((await requestFileReport(services, teamId, about('lost'))).status, 'running');
   });
 
-  test('so many wait of one team, exactly, and so many are kept', async () => {
+  test('the limits of waiting reports per team and of stored reports are exact', async () => {
     const { teamId } = stopped.other;
     const asked = await Promise.allSettled(
       Array.from({ length: 30 }, (_, i) => requestFileReport(services, teamId, about(`c${i}`))),

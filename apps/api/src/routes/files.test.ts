@@ -339,7 +339,7 @@ describe('files', () => {
     assert.equal((await bench.acme.send('DELETE', `/v1/files/${id}`)).status, 200);
   });
 
-  test('a file whose bytes are gone is our fault, told without a path', async () => {
+  test('a file whose bytes are missing is an internal error, reported without a path', async () => {
     const stored = { path: 'x'.repeat(24), bytes: 3, sha256: '0'.repeat(64) };
     const file = await createFile(bench.services, bench.acme.teamId, {
       ...stored,

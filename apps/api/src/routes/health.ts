@@ -40,7 +40,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Postgres takes writes',
         description:
-          'Without the queue the server is ready, but `degraded`: jobs are taken, and wait for the next sweep of a worker rather than for a bell.',
+          'Without the queue the server is ready, but `degraded`: jobs are accepted, and start at the next poll of a worker instead of immediately.',
         security: [],
         response: {
           200: Type.Object({ status: Type.Enum(['ready', 'degraded'], { type: 'string' }), checks: Checks }),

@@ -30,10 +30,10 @@ function llmsText({ paths = {} }: Documented): string {
   \`GET /v1/fine_tuning/options\`), then \`POST /v1/fine_tuning/jobs\` with \`model\` (a base model of \`GET /v1/models\`), \`training_file\`,
   and if wanted \`peft\` and \`training\`. Poll the job until its status is
   succeeded, failed or cancelled; a failed one says why in \`error\`. \`POST /v1/fine_tuning/estimates\` with the same
-  \`model\`, \`training_file\`, \`peft\` and \`training\` tells before what it comes to: memory, steps, time, whether it fits, and what would
+  \`model\`, \`training_file\`, \`peft\` and \`training\` estimates memory, steps and time, whether it fits, and what would
   make it fit.
 - To use it: \`POST /v1/chat/completions\` with the job's \`fine_tuned_model\` as \`model\`.
-- Lists go on with \`after\` = \`last_id\` while \`has_more\` is true. Errors are \`{"error": {message, type, param, code}}\`; wait as
+- Lists continue with \`after\` = \`last_id\` while \`has_more\` is true. Errors are \`{"error": {message, type, param, code}}\`; wait as
   \`Retry-After\` says on 429 and 503.
 
 ## Documentation

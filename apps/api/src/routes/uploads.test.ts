@@ -171,7 +171,7 @@ describe('an upload in parts', () => {
     await bench.other.send('POST', `/v1/uploads/${other}/cancel`);
   });
 
-  test('completed many times at once, there is one file, which all are told of', async () => {
+  test('completed many times concurrently, there is one file, which all responses name', async () => {
     const { acme } = bench;
     const id = await begin(acme);
     const parts = await sendAll(acme, id);
@@ -210,7 +210,7 @@ describe('an upload in parts', () => {
     assert.ok(ends.has('cancelled'), [...ends].join());
   });
 
-  test('whoever dies in the midst of completing is waited for, then another one does it', async () => {
+  test('if a process dies while completing, its lease is waited for, then another one completes it', async () => {
     const { acme, services } = bench;
     const id = await begin(acme);
     const parts = await sendAll(acme, id);
@@ -309,7 +309,7 @@ describe('uploads of a team', () => {
     await acme.send('POST', `/v1/uploads/${id}/cancel`);
   });
 
-  test('are listed by pages and status, and so many may be open, exactly', async () => {
+  test('are listed by page and status, and the limit of open ones is exact', async () => {
     const team = bench.other;
     const answers = await Promise.all(
       Array.from({ length: 40 }, () => team.send('POST', '/v1/uploads', { ...about, bytes: 10 })),
@@ -331,7 +331,7 @@ describe('uploads of a team', () => {
     await bench.services.db.upload.deleteMany({ where: { teamId: team.teamId } });
   });
 
-  test('expire: nothing more is taken, the parts go, also what a dead completion held', async () => {
+  test('expire: nothing more is accepted, the parts are removed, also those that a dead completion held', async () => {
     const { acme, services } = bench;
     const before = await storedFiles();
     const [id, claimed] = [await begin(acme), await begin(acme)];

@@ -2,28 +2,25 @@ import { type AdapterTag, type Comparison, type Lineage, longestNote } from '@gr
 import { type Static, Type } from 'typebox';
 import { AdapterParams, AdapterVersionSchema } from './adapter.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
-export const UploadAdapterSchema = Type.Object(
-  {
-    base_model: Type.String({ description: 'Id of the base model that it was trained on.' }),
-    name: Type.String({
-      description: 'Name of the adapter: uploads and jobs of one name make versions of one.',
+export const UploadAdapterSchema = input({
+  base_model: Type.String({ description: 'Id of the base model that it was trained on.' }),
+  name: Type.String({
+    description: 'Name of the adapter: uploads and jobs of one name make versions of one.',
+  }),
+  parent: Type.Optional(Type.String({ description: 'Name of the model that its training started from.' })),
+  note: Type.Optional(Type.String({ maxLength: longestNote })),
+  file: Type.Array(
+    Type.Unsafe<unknown>({
+      type: 'string',
+      format: 'binary',
+      description: 'adapter_config.json, adapter_model.safetensors, README.md, under these file names.',
     }),
-    parent: Type.Optional(Type.String({ description: 'Name of the model that its training went on from.' })),
-    note: Type.Optional(Type.String({ maxLength: longestNote })),
-    file: Type.Array(
-      Type.Unsafe<unknown>({
-        type: 'string',
-        format: 'binary',
-        description: 'adapter_config.json, adapter_model.safetensors, README.md, under these file names.',
-      }),
-      { minItems: 2, maxItems: 3 },
-    ),
-  },
-  closed,
-);
+    { minItems: 2, maxItems: 3 },
+  ),
+});
 
 export const AdapterTagSchema = named('AdapterTag', {
   id: Type.String(),
@@ -55,36 +52,25 @@ const TagName = Type.String({
 });
 const Version = Type.Integer({ minimum: 1, maximum: 2_147_483_647 });
 
-export const MoveAdapterTagSchema = named(
-  'MoveAdapterTag',
-  {
-    tag: TagName,
-    version: Version,
-    expected_version: Type.Optional(
-      nullable(Version, {
-        description: 'Only when the tag points at this version; null: only when there is no such tag yet.',
-      }),
-    ),
-  },
-  closed,
-);
+export const MoveAdapterTagSchema = namedInput('MoveAdapterTag', {
+  tag: TagName,
+  version: Version,
+  expected_version: Type.Optional(
+    nullable(Version, {
+      description: 'Only when the tag points at this version; null: only when there is no such tag yet.',
+    }),
+  ),
+});
 
 export const AdapterTagParams = Type.Object({ ...AdapterParams.properties, tag: TagName });
 
-export const SetNoteSchema = named(
-  'SetAdapterNote',
-  {
-    note: nullable(Type.String({ minLength: 1, maxLength: longestNote }), {
-      description: 'Null removes it.',
-    }),
-  },
-  closed,
-);
+export const SetNoteSchema = namedInput('SetAdapterNote', {
+  note: nullable(Type.String({ minLength: 1, maxLength: longestNote }), {
+    description: 'Null removes it.',
+  }),
+});
 
-export const DeletedAdapterSchema = named('DeletedAdapter', {
-  id: Type.String(),
-  object: Type.Literal('adapter'),
-  deleted: Type.Literal(true),
+export const DeletedAdapterSchema = deletedSchema('DeletedAdapter', 'adapter', {
   versions: Type.Integer({ description: 'How many versions were deleted.' }),
 });
 
@@ -94,16 +80,13 @@ export const DeletedVersionSchema = named('DeletedAdapterVersion', {
   deleted_at: Time,
   restorable_until: Time,
 });
-export const ListDeletedQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListDeletedQuery = input({ after: After, limit: limit(20, 1000) });
 
 const ModelName = Type.String({ minLength: 1, maxLength: 512 });
-export const CompareQuery = Type.Object(
-  {
-    a: { ...ModelName, description: 'Name of a fine-tuned model, or of a tag.' },
-    b: { ...ModelName, description: 'The one that it is compared with.' },
-  },
-  closed,
-);
+export const CompareQuery = input({
+  a: { ...ModelName, description: 'Name of a fine-tuned model, or of a tag.' },
+  b: { ...ModelName, description: 'The one that it is compared with.' },
+});
 
 const anyValue = Type.Unsafe<unknown>({});
 const Differences = Type.Array(
@@ -145,7 +128,7 @@ export const LineageSchema = named('AdapterLineage', {
     Type.Object({
       id: Type.String(),
       type: Type.Enum(['base_model', 'adapter_version', 'job', 'file', 'checkpoint'], { type: 'string' }),
-      label: nullable(Type.String(), { description: 'Null: deleted, and nothing more is told.' }),
+      label: nullable(Type.String(), { description: 'Null: deleted; no details are available.' }),
       version: nullable(
         Type.Object({ adapter_id: Type.String(), adapter_name: Type.String(), number: Type.Integer() }),
         { description: 'Of a version that is there.' },
@@ -160,7 +143,9 @@ export const LineageSchema = named('AdapterLineage', {
       kind: Type.Enum(['starts', 'feeds', 'makes'], { type: 'string' }),
     }),
   ),
-  truncated: Type.Boolean({ description: 'There is more: 200 versions and 500 checkpoints are told.' }),
+  truncated: Type.Boolean({
+    description: 'There are more: at most 200 versions and 500 checkpoints are listed.',
+  }),
 });
 
 export function toWireTag(tag: AdapterTag): Static<typeof AdapterTagSchema> {

@@ -2,7 +2,7 @@ import { PeftConfigSchema, runtimesFor } from '@graft/peft-core/config';
 import type { Adapter, AdapterVersion } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, createdBetween, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { input, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 export const AdapterSchema = named('Adapter', {
   id: Type.String(),
@@ -33,7 +33,7 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   base_model: Type.String(),
   fine_tuning_job_id: nullable(Type.String(), { description: 'Null: it was made elsewhere and uploaded.' }),
   parent_id: nullable(Type.String(), {
-    description: 'Id of the version that its training went on from; null: of the base model.',
+    description: 'Id of the version that its training started from; null: the base model.',
   }),
   tags: Type.Array(Type.String(), { description: 'Names of the tags that point at it.' }),
   note: nullable(Type.String()),
@@ -59,20 +59,17 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   download_path: Type.String({ description: 'Path of the tar of its files on this server.' }),
 });
 
-export const ListAdaptersQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    base_model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-    name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-    search: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: 'Part of the name, in any case.' }),
-    ),
-    ...createdBetween,
-  },
-  closed,
-);
-export const ListAdapterVersionsQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListAdaptersQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  base_model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  search: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 64, description: 'Part of the name, in any case.' }),
+  ),
+  ...createdBetween,
+});
+export const ListAdapterVersionsQuery = input({ after: After, limit: limit(20, 1000) });
 export const AdapterParams = Type.Object({ adapter_id: Type.String() });
 export const AdapterVersionParams = Type.Object({
   adapter_id: Type.String(),

@@ -1,7 +1,7 @@
 import { type ApiKeyRecord, maxKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 export const RoleSchema = Type.Unsafe<Role>({
   type: 'string',
@@ -56,62 +56,47 @@ export const ExpiresIn = Type.Integer({ minimum: 1, maximum: maxKeySeconds, desc
 
 export const KeyName = Type.String({ minLength: 1, maxLength: 100, description: 'What it is for.' });
 
-export const CreateApiKeySchema = named(
-  'CreateApiKey',
-  {
-    name: KeyName,
-    role: Type.Optional(RoleSchema),
-    ...limits("the caller's"),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-    owner: Type.Optional(
-      Type.Enum(['person', 'team'], {
-        type: 'string',
-        description:
-          "`person`: the caller's own, which ends with their membership. `team`: stays when people go; only admins make them. Default: person, for a caller who is one.",
-      }),
-    ),
-  },
-  closed,
-);
+export const CreateApiKeySchema = namedInput('CreateApiKey', {
+  name: KeyName,
+  role: Type.Optional(RoleSchema),
+  ...limits("the caller's"),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
+  owner: Type.Optional(
+    Type.Enum(['person', 'team'], {
+      type: 'string',
+      description:
+        "`person`: the caller's own, which ends with their membership. `team`: stays when people go; only admins make them. Default: person, for a caller who is one.",
+    }),
+  ),
+});
 
-export const CreateTeamKeySchema = named(
-  'CreateTeamKey',
-  {
-    name: KeyName,
-    role: Type.Optional(RoleSchema),
-    ...limits('all'),
-    person_id: Type.Optional(
-      nullable(Type.String({ maxLength: 64 }), {
-        description: "A member whose key it is. Null: the team's own.",
-      }),
-    ),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-  },
-  closed,
-);
+export const CreateTeamKeySchema = namedInput('CreateTeamKey', {
+  name: KeyName,
+  role: Type.Optional(RoleSchema),
+  ...limits('all'),
+  person_id: Type.Optional(
+    nullable(Type.String({ maxLength: 64 }), {
+      description: "A member whose key it is. Null: the team's own.",
+    }),
+  ),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
+});
 
-export const RotateApiKeySchema = named(
-  'RotateApiKey',
-  {
-    overlap: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: overlapSeconds.most,
-        default: overlapSeconds.byDefault,
-        description: 'Seconds until the old key ends.',
-      }),
-    ),
-    expires_in: Type.Optional(ExpiresIn),
-  },
-  closed,
-);
+export const RotateApiKeySchema = namedInput('RotateApiKey', {
+  overlap: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: overlapSeconds.most,
+      default: overlapSeconds.byDefault,
+      description: 'Seconds until the old key ends.',
+    }),
+  ),
+  expires_in: Type.Optional(ExpiresIn),
+});
 
 const ids = (description: string) => Type.Array(Type.String(), { description });
 
-export const DeletedApiKeySchema = named('DeletedApiKey', {
-  id: Type.String(),
-  object: Type.Literal('api_key'),
-  deleted: Type.Literal(true),
+export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', {
   revoked: Type.Object(
     {
       keys: ids('Keys that stopped working, the asked one first unless it was revoked before.'),
@@ -126,21 +111,18 @@ export const DeletedApiKeySchema = named('DeletedApiKey', {
   ),
 });
 
-export const RevokeApiKeyQuery = Type.Object(
-  {
-    descendants: Type.Optional(
-      Type.Enum(['revoke', 'keep'], {
-        type: 'string',
-        default: 'revoke',
-        description:
-          '`revoke`: with the key end all keys that it made, and that those made, with their invitations and webhooks; whoever stole a key knows what was made by it. `keep`: only the key and its own invitations end.',
-      }),
-    ),
-  },
-  closed,
-);
+export const RevokeApiKeyQuery = input({
+  descendants: Type.Optional(
+    Type.Enum(['revoke', 'keep'], {
+      type: 'string',
+      default: 'revoke',
+      description:
+        '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, since a thief knows the secrets that a stolen key created. `keep`: only the key and its own invitations end.',
+    }),
+  ),
+});
 
-export const ListApiKeysQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListApiKeysQuery = input({ after: After, limit: limit(20, 1000) });
 export const ApiKeyParams = Type.Object({ key_id: Type.String() });
 export const TeamKeyParams = Type.Object({ team_id: Type.String(), key_id: Type.String() });
 

@@ -2,7 +2,7 @@ import type { AddedModel, ConfiguredEntry, ModelAccess } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { secondsOrNull } from './api-key.ts';
 import { limit } from './list.ts';
-import { closed, named, nullable, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
 
 const ModelFileSchema = Type.Object({
   path: Type.String(),
@@ -31,14 +31,14 @@ export const BaseModelSchema = named('BaseModel', {
       '`configured`: not added, but of the configuration. Teams find those and the ones that are `ready`.',
   }),
   model_type: nullable(Type.String()),
-  bytes_done: Type.Integer({ description: 'Fetched so far; told about every second.' }),
+  bytes_done: Type.Integer({ description: 'Fetched so far; updated about every second.' }),
   bytes_total: nullable(Type.Integer(), { description: 'Null: not known yet.' }),
   files: nullable(Type.Array(ModelFileSchema), { description: 'What it is read from, once it is ready.' }),
   weights_sha256: nullable(Type.String()),
   error: nullable(Type.Object({ code: Type.String(), message: Type.String() }), {
     description: 'Why it failed; of one that is queued, why the last attempt did.',
   }),
-  hidden: Type.Boolean({ description: 'No team finds it; jobs and adapters that use it go on.' }),
+  hidden: Type.Boolean({ description: 'No team sees it; jobs and adapters that use it keep working.' }),
   limited: Type.Boolean({ description: 'Only the teams of `allowed_teams` find it.' }),
   allowed_teams: Type.Array(Type.String()),
   denied_teams: Type.Array(Type.String()),
@@ -52,49 +52,39 @@ export const BaseModelSchema = named('BaseModel', {
 
 const TeamIds = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { maxItems: 1000 });
 
-export const AddBaseModelSchema = named(
-  'AddBaseModel',
-  {
-    id: Type.String({
-      pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$',
-      description: 'What requests will name as `model`.',
+export const AddBaseModelSchema = namedInput('AddBaseModel', {
+  id: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$',
+    description: 'What requests will name as `model`.',
+  }),
+  folder: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 1000,
+      description: 'Absolute, and the same on every machine. One of folder, hub and s3.',
     }),
-    folder: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 1000,
-        description: 'Absolute, and the same on every machine. One of folder, hub and s3.',
-      }),
-    ),
-    hub: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: '`organisation/name`' })),
-    s3: Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: '`s3://bucket/prefix`' })),
-    revision: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 200, description: 'Of the Hub: branch, tag or commit.' }),
-    ),
-    file: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 200,
-        description: 'The GGUF file to take, where there are several.',
-      }),
-    ),
-    teams: Type.Optional({ ...TeamIds, description: 'Ids of the only teams that find it. Absent: all do.' }),
-  },
-  closed,
-);
-
-export const AllowBaseModelSchema = named(
-  'AllowBaseModel',
-  { teams: nullable(TeamIds, { description: 'Only these and those allowed before; null: every team.' }) },
-  closed,
-);
-export const DenyBaseModelSchema = named('DenyBaseModel', { teams: TeamIds }, closed);
-export const UpdateBaseModelSchema = named('UpdateBaseModel', { hidden: Type.Boolean() }, closed);
-export const DeletedBaseModelSchema = named('DeletedBaseModel', {
-  id: Type.String(),
-  object: Type.Literal('base_model'),
-  deleted: Type.Literal(true),
+  ),
+  hub: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: '`organisation/name`' })),
+  s3: Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: '`s3://bucket/prefix`' })),
+  revision: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'Of the Hub: branch, tag or commit.' }),
+  ),
+  file: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'The GGUF file to take, where there are several.',
+    }),
+  ),
+  teams: Type.Optional({ ...TeamIds, description: 'Ids of the only teams that find it. Absent: all do.' }),
 });
+
+export const AllowBaseModelSchema = namedInput('AllowBaseModel', {
+  teams: nullable(TeamIds, { description: 'Only these and those allowed before; null: every team.' }),
+});
+export const DenyBaseModelSchema = namedInput('DenyBaseModel', { teams: TeamIds });
+export const UpdateBaseModelSchema = namedInput('UpdateBaseModel', { hidden: Type.Boolean() });
+export const DeletedBaseModelSchema = deletedSchema('DeletedBaseModel', 'base_model');
 export const ForgottenBaseModelSchema = named('ForgottenBaseModel', {
   id: Type.String(),
   object: Type.Literal('base_model'),
@@ -103,15 +93,12 @@ export const ForgottenBaseModelSchema = named('ForgottenBaseModel', {
 export const BaseModelParams = Type.Object({
   base_model_id: Type.String({ description: 'Slashes as %2F.' }),
 });
-export const ListBaseModelsQuery = Type.Object(
-  {
-    after: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 256, description: 'Id of the last one of the page before.' }),
-    ),
-    limit: limit(20, 1000),
-  },
-  closed,
-);
+export const ListBaseModelsQuery = input({
+  after: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, description: 'Id of the last one of the page before.' }),
+  ),
+  limit: limit(20, 1000),
+});
 
 type WireBaseModel = Static<typeof BaseModelSchema>;
 

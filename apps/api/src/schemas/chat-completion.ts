@@ -2,9 +2,9 @@ import { TemplateKwargsSchema } from '@graft/peft-core/config';
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
 import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
-import { closed, named, nullable, Time } from './schema.ts';
+import { input, named, namedInput, nullable, Time } from './schema.ts';
 
-const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, closed);
+const TextPart = input({ type: Type.Literal('text'), text: Type.String() });
 
 /** Clients send a response back unchanged, with all fields that a message of theirs has. */
 const EmptyPart = Type.Optional(
@@ -13,21 +13,18 @@ const EmptyPart = Type.Optional(
   }),
 );
 
-const MessageSchema = Type.Object(
-  {
-    role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
-    content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })], {
-      description: 'Text, or parts of text that are joined.',
-    }),
-    name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and not used.' })),
-    annotations: EmptyPart,
-    audio: EmptyPart,
-    function_call: EmptyPart,
-    refusal: EmptyPart,
-    tool_calls: EmptyPart,
-  },
-  closed,
-);
+const MessageSchema = input({
+  role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
+  content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })], {
+    description: 'Text, or parts of text that are joined.',
+  }),
+  name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and not used.' })),
+  annotations: EmptyPart,
+  audio: EmptyPart,
+  function_call: EmptyPart,
+  refusal: EmptyPart,
+  tool_calls: EmptyPart,
+});
 
 /** Each parameter with the values that have no effect. */
 export const unsupportedChatParameters = {
@@ -72,33 +69,29 @@ const ChatLogprobs = Type.Object({
 
 const Unused = Type.Optional(nullable(Type.String(), { description: 'Accepted and not used.' }));
 
-export const CreateChatCompletionSchema = named(
-  'CreateChatCompletion',
-  {
-    ...samplingProperties,
-    messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
-    prompt_cache_key: Unused,
-    prompt_cache_retention: Unused,
-    safety_identifier: Unused,
-    logprobs: Type.Optional(
-      nullable(Type.Boolean(), { description: 'Tell the probability of each token of the answer.' }),
-    ),
-    top_logprobs: Type.Optional(
-      nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
-        description: 'With `logprobs`: so many of the most probable tokens in the place of each.',
-      }),
-    ),
-    chat_template_kwargs: Type.Optional(
-      nullable(TemplateKwargsSchema, {
-        description:
-          'Variables of the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes, none of them what a template gets from elsewhere, as `messages`. Beside them count those that an adapter was trained with (`training.chat_template_kwargs`).',
-      }),
-    ),
-    max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
-    ...unsupported(unsupportedChatParameters),
-  },
-  closed,
-);
+export const CreateChatCompletionSchema = namedInput('CreateChatCompletion', {
+  ...samplingProperties,
+  messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
+  prompt_cache_key: Unused,
+  prompt_cache_retention: Unused,
+  safety_identifier: Unused,
+  logprobs: Type.Optional(
+    nullable(Type.Boolean(), { description: 'Return the log probability of each token of the answer.' }),
+  ),
+  top_logprobs: Type.Optional(
+    nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
+      description: 'With `logprobs`: number of the most probable tokens to return for each position.',
+    }),
+  ),
+  chat_template_kwargs: Type.Optional(
+    nullable(TemplateKwargsSchema, {
+      description:
+        'Variables of the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes, none of them what a template gets from elsewhere, as `messages`. Beside them count those that an adapter was trained with (`training.chat_template_kwargs`).',
+    }),
+  ),
+  max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
+  ...unsupported(unsupportedChatParameters),
+});
 
 export const ChatCompletionSchema = named('ChatCompletion', {
   id: Type.String(),
@@ -113,7 +106,7 @@ export const ChatCompletionSchema = named('ChatCompletion', {
         content: Type.String(),
         refusal: Type.Null(),
       }),
-      logprobs: nullable(ChatLogprobs, { description: 'Null where none were asked for.' }),
+      logprobs: nullable(ChatLogprobs, { description: 'Null unless requested.' }),
       finish_reason: FinishReason,
     }),
   ),
@@ -134,10 +127,10 @@ export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
         content: Type.Optional(Type.String()),
         refusal: Type.Optional(Type.Null()),
       }),
-      logprobs: nullable(ChatLogprobs, { description: 'Of the tokens that this piece is made of.' }),
-      finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
+      logprobs: nullable(ChatLogprobs, { description: 'Of the tokens in this chunk.' }),
+      finish_reason: nullable(FinishReason, { description: 'Null until the last chunk of a choice.' }),
     }),
-    { description: 'Empty in the one that tells the usage.' },
+    { description: 'Empty in the chunk with the usage.' },
   ),
   usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
 });

@@ -1,7 +1,7 @@
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
 import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
-import { closed, named, nullable, Time } from './schema.ts';
+import { named, namedInput, nullable, Time } from './schema.ts';
 
 /** Each parameter with the values that have no effect. */
 export const unsupportedCompletionParameters = {
@@ -13,23 +13,19 @@ export const unsupportedCompletionParameters = {
   suffix: [''],
 } as const;
 
-export const CreateCompletionSchema = named(
-  'CreateCompletion',
-  {
-    ...samplingProperties,
-    prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
-      description: 'One text.',
+export const CreateCompletionSchema = namedInput('CreateCompletion', {
+  ...samplingProperties,
+  prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
+    description: 'One text.',
+  }),
+  logprobs: Type.Optional(
+    nullable(Type.Integer({ minimum: 0, maximum: 5 }), {
+      description:
+        'Return the log probability of each token of the answer, and of this many of the most probable tokens at its position.',
     }),
-    logprobs: Type.Optional(
-      nullable(Type.Integer({ minimum: 0, maximum: 5 }), {
-        description:
-          'Tell the probability of each token of the answer, and so many of the most probable ones in its place.',
-      }),
-    ),
-    ...unsupported(unsupportedCompletionParameters),
-  },
-  closed,
-);
+  ),
+  ...unsupported(unsupportedCompletionParameters),
+});
 
 /** Fields that a response and a chunk of a streamed one share. */
 const head = {
@@ -47,7 +43,7 @@ const CompletionLogprobs = Type.Object({
 const choice = {
   index: Type.Integer(),
   text: Type.String(),
-  logprobs: nullable(CompletionLogprobs, { description: 'Null where none were asked for.' }),
+  logprobs: nullable(CompletionLogprobs, { description: 'Null unless requested.' }),
 };
 
 export const CompletionSchema = named('Completion', {
@@ -69,7 +65,7 @@ export const CompletionChunkSchema = named('CompletionChunk', {
       ...choice,
       finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
     }),
-    { description: 'Empty in the one that tells the usage.' },
+    { description: 'Empty in the chunk with the usage.' },
   ),
   usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
 });

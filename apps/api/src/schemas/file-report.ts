@@ -1,7 +1,7 @@
 import type { FileRecord, FileReport } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { LineFaultFields } from './error.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { input, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
 
@@ -83,7 +83,7 @@ const Result = named(
       {
         count: count(),
         exact: Type.Boolean({
-          description: 'False when there are too many different examples to tell one by one.',
+          description: 'False if there are too many different examples to count exactly.',
         }),
         listed: Type.Array(Type.Object({ line: count(), first_line: count() })),
       },
@@ -104,7 +104,7 @@ export const FileReportSchema = named('FileReport', {
   object: Type.Literal('file.report'),
   file_id: Type.String(),
   model: nullable(Type.String()),
-  max_seq_length: nullable(Type.Integer(), { description: 'As asked for.' }),
+  max_seq_length: nullable(Type.Integer(), { description: 'As requested.' }),
   status: Type.Enum(['running', 'ready', 'failed'], { type: 'string' }),
   progress: nullable(Type.Object({ bytes: count(), total_bytes: count(), examples: count() })),
   report: nullable(ref(Result), { description: 'Once it is ready.' }),
@@ -113,21 +113,18 @@ export const FileReportSchema = named('FileReport', {
   finished_at: nullable(Time),
 });
 
-export const FileReportQuery = Type.Object(
-  {
-    model: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 256, description: 'A base model whose tokens are counted.' }),
-    ),
-    max_seq_length: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 1_048_576,
-        description: 'By default the most that training takes: the context of the model.',
-      }),
-    ),
-  },
-  closed,
-);
+export const FileReportQuery = input({
+  model: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, description: 'A base model whose tokens are counted.' }),
+  ),
+  max_seq_length: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_048_576,
+      description: 'By default the most that training takes: the context of the model.',
+    }),
+  ),
+});
 
 export function toWireFileReport(file: FileRecord, report: FileReport): Static<typeof FileReportSchema> {
   const { model, status, progress, result, error } = report;

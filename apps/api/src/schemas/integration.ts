@@ -1,68 +1,68 @@
 import { defaultUrls, type Integration, integrationTypes, type JobIntegrationRequest } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { closed, named, namedSchemas, nullable, Time, unixSeconds } from './schema.ts';
+import {
+  deletedSchema,
+  input,
+  named,
+  namedInput,
+  namedSchemas,
+  nullable,
+  Time,
+  unixSeconds,
+} from './schema.ts';
 
 const Name = (description: string) => Type.String({ minLength: 1, maxLength: 128, description });
 const runName = Type.Optional(nullable(Name('Of the run; the job’s id unless given.')));
 
 /** OpenAI's format for `wandb`, and the same for other types. Other code checks that `type` and settings match. */
 export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
-  Type.Object(
+  input(
     {
       type: Type.Enum([...integrationTypes], { type: 'string' }),
       wandb: Type.Optional(
-        Type.Object(
-          {
-            project: Type.String({ minLength: 1, maxLength: 128, pattern: '^[^/\\\\#?%:\\p{C}]+$' }),
-            name: runName,
-            entity: Type.Optional(
-              nullable(
-                Type.String({
-                  minLength: 1,
-                  maxLength: 128,
-                  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-                  description: 'Whose project it is; that of the API key unless given.',
-                }),
-              ),
-            ),
-            tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 50 })),
-          },
-          closed,
-        ),
-      ),
-      mlflow: Type.Optional(
-        Type.Object(
-          {
-            experiment: Name('Made when there is none of this name.'),
-            name: runName,
-            tags: Type.Optional(
-              Type.Unsafe<Record<string, string>>({
-                type: 'object',
-                maxProperties: 16,
-                propertyNames: { type: 'string', pattern: '^[A-Za-z0-9_./ -]{1,64}$' },
-                additionalProperties: { type: 'string', maxLength: 512 },
+        input({
+          project: Type.String({ minLength: 1, maxLength: 128, pattern: '^[^/\\\\#?%:\\p{C}]+$' }),
+          name: runName,
+          entity: Type.Optional(
+            nullable(
+              Type.String({
+                minLength: 1,
+                maxLength: 128,
+                pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+                description: 'Whose project it is; that of the API key unless given.',
               }),
             ),
-          },
-          closed,
-        ),
+          ),
+          tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 50 })),
+        }),
+      ),
+      mlflow: Type.Optional(
+        input({
+          experiment: Name('Made when there is none of this name.'),
+          name: runName,
+          tags: Type.Optional(
+            Type.Unsafe<Record<string, string>>({
+              type: 'object',
+              maxProperties: 16,
+              propertyNames: { type: 'string', pattern: '^[A-Za-z0-9_./ -]{1,64}$' },
+              additionalProperties: { type: 'string', maxLength: 512 },
+            }),
+          ),
+        }),
       ),
       trackio: Type.Optional(
-        Type.Object(
-          {
-            project: Type.String({
-              minLength: 1,
-              maxLength: 128,
-              pattern: '^[A-Za-z0-9][A-Za-z0-9 ._-]*$',
-            }),
-            name: runName,
-            group: Type.Optional(nullable(Name('Runs of one group are shown together.'))),
-          },
-          closed,
-        ),
+        input({
+          project: Type.String({
+            minLength: 1,
+            maxLength: 128,
+            pattern: '^[A-Za-z0-9][A-Za-z0-9 ._-]*$',
+          }),
+          name: runName,
+          group: Type.Optional(nullable(Name('Runs of one group are shown together.'))),
+        }),
       ),
     },
-    { ...closed, $id: 'JobIntegration', description: 'A `type`, and the settings of that type.' },
+    { $id: 'JobIntegration', description: 'A `type`, and the settings of that type.' },
   ),
 );
 namedSchemas.push(JobIntegrationSchema);
@@ -78,7 +78,7 @@ export const IntegrationSchema = named('Integration', {
   has_secret: Type.Boolean({ description: 'The secret itself is never shown.' }),
 });
 
-export const PutIntegrationSchema = named(
+export const PutIntegrationSchema = namedInput(
   'SetIntegration',
   {
     url: Type.Optional(
@@ -110,14 +110,10 @@ export const PutIntegrationSchema = named(
       ),
     ),
   },
-  { ...closed, description: 'What is absent stays as it is; null takes it away.' },
+  { description: 'What is absent stays as it is; null takes it away.' },
 );
 
-export const DeletedIntegrationSchema = named('DeletedIntegration', {
-  id: Type.String(),
-  object: Type.Literal('integration'),
-  deleted: Type.Boolean(),
-});
+export const DeletedIntegrationSchema = deletedSchema('DeletedIntegration', 'integration');
 
 export const IntegrationParams = Type.Object({
   type: Type.String({ description: integrationTypes.join(', ') }),

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { nullable, parsedElsewhere } from './schema.ts';
 
 /** Maximum `n` of a request: each choice costs a worker as much as a separate request. */
-export const mostChoices = 8;
+export const maxChoices = 8;
 
 /** Parameters that both kinds of completion share. */
 export const samplingProperties = {
@@ -26,7 +26,7 @@ export const samplingProperties = {
   top_k: Type.Optional(
     nullable(Type.Integer({ minimum: -1, maximum: 1_000_000 }), {
       description:
-        'So many of the most probable tokens are sampled from; 0 and -1: all. Default: what `generation_config` decides, else all.',
+        'Samples from this many of the most probable tokens; 0 and -1: all. Default: as in `generation_config`, otherwise all.',
     }),
   ),
   min_p: Type.Optional(
@@ -57,7 +57,7 @@ export const samplingProperties = {
   ),
   seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 }))),
   n: Type.Optional(
-    nullable(Type.Integer({ minimum: 1, maximum: mostChoices }), { description: 'Answers. Default 1.' }),
+    nullable(Type.Integer({ minimum: 1, maximum: maxChoices }), { description: 'Answers. Default 1.' }),
   ),
   stream: Type.Optional(nullable(Type.Boolean(), { description: 'Answer with server-sent events.' })),
   stream_options: Type.Optional(

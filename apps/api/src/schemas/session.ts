@@ -1,7 +1,7 @@
 import type { IdentityRecord, SessionRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { RoleSchema } from './api-key.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 const Method = Type.Enum(['oidc', 'key'], {
   type: 'string',
@@ -24,31 +24,28 @@ export const SessionSchema = named('Session', {
 export const SignedInSchema = Type.Object({ id: Type.String(), method: Method, expires_at: Time });
 export const TeamOfPersonSchema = Type.Object({ id: Type.String(), name: Type.String(), role: RoleSchema });
 
-export const SignInQuery = Type.Object(
-  {
-    return_to: Type.Optional(
-      Type.String({
-        description: 'A path of this server to go on to, such as /v1/me, which any other value becomes.',
-        maxLength: 4096,
-      }),
-    ),
-    team: Type.Optional(
-      Type.String({
-        maxLength: 100,
-        description:
-          'The team to work in, by id or name. Absent: the first that a group gave, or else that was joined.',
-      }),
-    ),
-    reauthenticate: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description:
-          'The provider asks the person again who they are, as operators must show every hour. The session works on in its team.',
-      }),
-    ),
-  },
-  closed,
-);
+export const SignInQuery = input({
+  return_to: Type.Optional(
+    Type.String({
+      description: 'A path of this server to go on to, such as /v1/me, which any other value becomes.',
+      maxLength: 4096,
+    }),
+  ),
+  team: Type.Optional(
+    Type.String({
+      maxLength: 100,
+      description:
+        'The team to work in, by id or name. Absent: the first that a group gave, or else that was joined.',
+    }),
+  ),
+  reauthenticate: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'The provider asks the person again who they are, as operators must show every hour. The session works on in its team.',
+    }),
+  ),
+});
 
 /** Parameters of the callback. The provider may add others. */
 export const CallbackQuery = Type.Object({
@@ -58,11 +55,9 @@ export const CallbackQuery = Type.Object({
   error: Type.Optional(Type.String({ maxLength: 256 })),
 });
 
-export const KeySignInSchema = named(
-  'KeySignIn',
-  { key: Type.String({ minLength: 1, maxLength: 256 }) },
-  closed,
-);
+export const KeySignInSchema = namedInput('KeySignIn', {
+  key: Type.String({ minLength: 1, maxLength: 256 }),
+});
 export const LogoutTokenSchema = Type.Object({
   logout_token: Type.String({ minLength: 1, maxLength: 16_000 }),
 });
@@ -78,26 +73,18 @@ export const SignedOutSchema = named('SignedOut', {
     description: 'Where the browser signs out at the provider. Null: nowhere.',
   }),
 });
-export const ChooseTeamSchema = named(
-  'ChooseTeam',
-  { team: Type.String({ minLength: 1, maxLength: 100, description: 'By id or name.' }) },
-  closed,
-);
-export const AcceptAsMeSchema = named(
-  'AcceptInvitationAsMe',
-  { token: Type.String({ minLength: 1, maxLength: 256 }) },
-  closed,
-);
+export const ChooseTeamSchema = namedInput('ChooseTeam', {
+  team: Type.String({ minLength: 1, maxLength: 100, description: 'By id or name.' }),
+});
+export const AcceptAsMeSchema = namedInput('AcceptInvitationAsMe', {
+  token: Type.String({ minLength: 1, maxLength: 256 }),
+});
 export const JoinedSchema = named('JoinedTeam', {
   object: Type.Literal('invitation.accepted'),
   team: Type.Object({ id: Type.String(), name: Type.String() }),
   role: RoleSchema,
 });
-export const EndedSessionSchema = named('EndedSession', {
-  id: Type.String(),
-  object: Type.Literal('session'),
-  deleted: Type.Literal(true),
-});
+export const EndedSessionSchema = deletedSchema('EndedSession', 'session');
 export const EndedSessionsSchema = named('EndedSessions', {
   object: Type.Literal('sessions.ended'),
   count: Type.Integer(),
@@ -112,11 +99,7 @@ export const IdentitySchema = named('PersonIdentity', {
   subject: Type.String({ description: 'What the provider calls the person.' }),
   last_seen_at: Type.Integer({ description: 'Unix seconds: the last sign-in by it.' }),
 });
-export const UnlinkedIdentitySchema = named('UnlinkedIdentity', {
-  id: Type.String(),
-  object: Type.Literal('identity'),
-  deleted: Type.Literal(true),
-});
+export const UnlinkedIdentitySchema = deletedSchema('UnlinkedIdentity', 'identity');
 export const IdentityParams = Type.Object({ identity_id: Type.String() });
 export const IdentityOfPersonParams = Type.Object({ person_id: Type.String(), identity_id: Type.String() });
 

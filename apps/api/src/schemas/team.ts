@@ -10,14 +10,14 @@ import {
 import { type Static, Type } from 'typebox';
 import { RoleSchema, secondsOrNull } from './api-key.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 import { SignedInSchema, TeamOfPersonSchema } from './session.ts';
 
 export const TeamSchema = named('Team', {
   id: Type.String(),
   object: Type.Literal('team'),
   created_at: Time,
-  name: Type.String({ description: 'Unique; stands in the names of its models.' }),
+  name: Type.String({ description: 'Unique; part of the names of its models.' }),
   running_limit: Type.Integer({ description: 'Jobs that may run at once.' }),
   weight: Type.Integer({
     description: 'Its share of the machines, next to the weights of the other teams that have work.',
@@ -39,7 +39,7 @@ const invitation = {
   id: Type.String(),
   object: Type.Literal('team.invitation'),
   created_at: Time,
-  email: nullable(Type.String(), { description: 'Null: for whoever has the link.' }),
+  email: nullable(Type.String(), { description: 'Null: anyone with the link can accept it.' }),
   role: RoleSchema,
   created_by: nullable(Type.String(), { description: 'A person or a key. Null: the operator.' }),
   expires_at: Time,
@@ -66,32 +66,28 @@ export const PersonSchema = named('Person', {
 const PersonName = Type.String({ minLength: 1, maxLength: 100 });
 const Email = Type.String({ minLength: 3, maxLength: 254 });
 
-export const CreateInvitationSchema = named(
-  'CreateInvitation',
-  {
-    email: Type.Optional(nullable(Email, { description: 'Whom it is for. Null: whoever has the link.' })),
-    role: Type.Optional(RoleSchema),
-    expires_in: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: invitationSeconds.most,
-        default: invitationSeconds.byDefault,
-        description: 'Seconds.',
-      }),
-    ),
-  },
-  closed,
-);
+export const CreateInvitationSchema = namedInput('CreateInvitation', {
+  email: Type.Optional(
+    nullable(Email, {
+      description: 'Only a person with this email can accept it. Null: anyone with the link.',
+    }),
+  ),
+  role: Type.Optional(RoleSchema),
+  expires_in: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: invitationSeconds.most,
+      default: invitationSeconds.byDefault,
+      description: 'Seconds.',
+    }),
+  ),
+});
 
-export const AcceptInvitationSchema = named(
-  'AcceptInvitation',
-  {
-    token: Type.String({ minLength: 1, maxLength: 256 }),
-    email: Type.Optional(Email),
-    name: Type.Optional(PersonName),
-  },
-  closed,
-);
+export const AcceptInvitationSchema = namedInput('AcceptInvitation', {
+  token: Type.String({ minLength: 1, maxLength: 256 }),
+  email: Type.Optional(Email),
+  name: Type.Optional(PersonName),
+});
 
 const TeamName = Type.Object({ id: Type.String(), name: Type.String() });
 
@@ -118,22 +114,18 @@ export const MeSchema = named('Me', {
   person: nullable(Type.Object({ id: Type.String(), email: Type.String(), name: Type.String() })),
   is_operator: Type.Boolean({ description: 'May use the routes of the operator.' }),
   teams: nullable(Type.Array(TeamOfPersonSchema), {
-    description: 'Of a person who is signed in: where they are members. A key does not tell.',
+    description: 'Teams of a signed-in person. Null for a key.',
   }),
   session: nullable(SignedInSchema, { description: 'Null: by a key.' }),
 });
 
-export const SetRoleSchema = named('SetRole', { role: RoleSchema }, closed);
-export const CreateTeamSchema = named(
-  'CreateTeam',
-  {
-    name: Type.String({ minLength: 1, maxLength: 40 }),
-    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: maxRunning, default: 8 })),
-    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: maxWeight, default: 1 })),
-  },
-  closed,
-);
-export const UpdateTeamSchema = named(
+export const SetRoleSchema = namedInput('SetRole', { role: RoleSchema });
+export const CreateTeamSchema = namedInput('CreateTeam', {
+  name: Type.String({ minLength: 1, maxLength: 40 }),
+  running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: maxRunning, default: 8 })),
+  weight: Type.Optional(Type.Integer({ minimum: 1, maximum: maxWeight, default: 1 })),
+});
+export const UpdateTeamSchema = namedInput(
   'UpdateTeam',
   {
     running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: maxRunning })),
@@ -141,54 +133,38 @@ export const UpdateTeamSchema = named(
       Type.Integer({ minimum: 1, maximum: maxWeight, description: 'Counts from the next turn on.' }),
     ),
   },
-  { ...closed, minProperties: 1 },
+  { minProperties: 1 },
 );
-export const CreatePersonSchema = named(
-  'CreatePerson',
-  { email: Email, name: PersonName, is_operator: Type.Optional(Type.Boolean({ default: false })) },
-  closed,
-);
-export const UpdatePersonSchema = named(
+export const CreatePersonSchema = namedInput('CreatePerson', {
+  email: Email,
+  name: PersonName,
+  is_operator: Type.Optional(Type.Boolean({ default: false })),
+});
+export const UpdatePersonSchema = namedInput(
   'UpdatePerson',
   {
     name: Type.Optional(PersonName),
     is_operator: Type.Optional(Type.Boolean()),
     disabled: Type.Optional(Type.Boolean()),
   },
-  { ...closed, minProperties: 1 },
+  { minProperties: 1 },
 );
 
-export const DeletedTeamSchema = named('DeletedTeam', {
-  id: Type.String(),
-  object: Type.Literal('team'),
-  deleted: Type.Literal(true),
-});
-export const RemovedMemberSchema = named('RemovedMember', {
-  id: Type.String(),
-  object: Type.Literal('team.member'),
-  deleted: Type.Literal(true),
+export const DeletedTeamSchema = deletedSchema('DeletedTeam', 'team');
+export const RemovedMemberSchema = deletedSchema('RemovedMember', 'team.member', {
   keys_left: Type.Array(Type.String(), {
     description:
       'Keys of the team or of others that the person made, directly or by other keys, and that still work, at most 1,000: the person may know their secrets.',
   }),
 });
-export const ErasedPersonSchema = named('ErasedPerson', {
-  id: Type.String(),
-  object: Type.Literal('person'),
-  deleted: Type.Literal(true),
-});
-export const RevokedInvitationSchema = named('RevokedInvitation', {
-  id: Type.String(),
-  object: Type.Literal('team.invitation'),
-  deleted: Type.Literal(true),
-});
+export const ErasedPersonSchema = deletedSchema('ErasedPerson', 'person');
+export const RevokedInvitationSchema = deletedSchema('RevokedInvitation', 'team.invitation');
 
 /** Query of lists of people, teams, invitations and workers. */
-export const ListQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
-export const DeleteTeamQuery = Type.Object(
-  { name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }) },
-  closed,
-);
+export const ListQuery = input({ after: After, limit: limit(20, 1000) });
+export const DeleteTeamQuery = input({
+  name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }),
+});
 export const MemberParams = Type.Object({ person_id: Type.String() });
 export const InvitationParams = Type.Object({ invitation_id: Type.String() });
 export const TeamParams = Type.Object({ team_id: Type.String() });

@@ -3,7 +3,7 @@ import { maxPartBytes, maxParts } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { FileSchema, toWireFile } from './file.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const statuses = ['pending', 'completed', 'cancelled', 'expired'] as const;
 
@@ -35,61 +35,47 @@ export const UploadPartSchema = named('UploadPart', {
   }),
 });
 
-export const CreateUploadSchema = named(
-  'CreateUpload',
-  {
-    filename: Type.String({ minLength: 1, maxLength: 1024 }),
-    purpose: Type.Literal('fine-tune'),
-    bytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
-    mime_type: Type.String({
-      maxLength: 127,
-      pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$',
-      description: '`text/jsonl`, say. What counts is whether the lines are examples.',
-    }),
-    expires_after: Type.Optional(Type.Unsafe<unknown>({ description: 'Not available: files are kept.' })),
-  },
-  closed,
-);
+export const CreateUploadSchema = namedInput('CreateUpload', {
+  filename: Type.String({ minLength: 1, maxLength: 1024 }),
+  purpose: Type.Literal('fine-tune'),
+  bytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  mime_type: Type.String({
+    maxLength: 127,
+    pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$',
+    description: '`text/jsonl`, say. What counts is whether the lines are examples.',
+  }),
+  expires_after: Type.Optional(Type.Unsafe<unknown>({ description: 'Not available: files are kept.' })),
+});
 
 /** The body of a part, documented only: it is streamed. */
-export const PartBodySchema = Type.Object(
-  {
-    data: Type.Unsafe<unknown>({
-      type: 'string',
-      format: 'binary',
-      description: `At most ${maxPartBytes} bytes.`,
-    }),
-  },
-  closed,
-);
+export const PartBodySchema = input({
+  data: Type.Unsafe<unknown>({
+    type: 'string',
+    format: 'binary',
+    description: `At most ${maxPartBytes} bytes.`,
+  }),
+});
 
-export const CompleteUploadSchema = named(
-  'CompleteUpload',
-  {
-    part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
-      minItems: 1,
-      maxItems: maxParts,
-      description: 'In the order in which the parts make the file.',
-    }),
-    md5: Type.Optional(
-      Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'Of the whole file, hexadecimal.' }),
-    ),
-  },
-  closed,
-);
+export const CompleteUploadSchema = namedInput('CompleteUpload', {
+  part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+    minItems: 1,
+    maxItems: maxParts,
+    description: 'In the order in which the parts make the file.',
+  }),
+  md5: Type.Optional(
+    Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'Of the whole file, hexadecimal.' }),
+  ),
+});
 
 export const UploadParams = Type.Object({ upload_id: Type.String() });
 
-export const ListUploadsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 100),
-    status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
-  },
-  closed,
-);
+export const ListUploadsQuery = input({
+  after: After,
+  limit: limit(20, 100),
+  status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+});
 
-export const ListPartsQuery = Type.Object({ after: After, limit: limit(100, maxParts) }, closed);
+export const ListPartsQuery = input({ after: After, limit: limit(100, maxParts) });
 
 export function toWireUpload(
   upload: Upload,

@@ -11,8 +11,9 @@ import {
   usageKinds,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { csvLine } from './csv.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const Kind = Type.Unsafe<UsageKind>({ type: 'string', enum: [...usageKinds] });
 const Money = (description: string) => Type.Number({ description });
@@ -51,7 +52,7 @@ export const UsagePageSchema = named('UsagePage', {
   object: Type.Literal('page'),
   data: Type.Array(ref(BucketSchema), {
     description:
-      'A bucket for each day of UTC, the earliest first. A day with very many results goes on in the next page.',
+      'A bucket per UTC day, the earliest first. A day with very many results continues on the next page.',
   }),
   has_more: Type.Boolean(),
   next_page: nullable(Type.String({ description: 'For `page`.' })),
@@ -89,26 +90,20 @@ const query = {
     }),
   ),
 };
-export const UsageQuery = Type.Object(
-  {
-    ...query,
-    group_by: groupBy(groups, 'One or several of model, api_key_id, job_id, kind, with commas between.'),
-  },
-  closed,
-);
-export const AdminUsageQuery = Type.Object(
-  {
-    ...query,
-    team_id: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 256, description: 'Of this team alone; default all.' }),
-    ),
-    group_by: groupBy(
-      groupsOfOperator,
-      'One or several of model, api_key_id, kind, with commas between. Teams are always told apart, and models are base models.',
-    ),
-  },
-  closed,
-);
+export const UsageQuery = input({
+  ...query,
+  group_by: groupBy(groups, 'One or several of model, api_key_id, job_id, kind, with commas between.'),
+});
+export const AdminUsageQuery = input({
+  ...query,
+  team_id: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, description: 'Of this team alone; default all.' }),
+  ),
+  group_by: groupBy(
+    groupsOfOperator,
+    'One or several of model, api_key_id, kind, separated by commas. Results are always grouped by team, and models are base models.',
+  ),
+});
 
 /** Converts the API's names of groups to the service's. */
 export function groupsOf(text: string | undefined): UsageGroup[] {
@@ -153,14 +148,7 @@ export function toCsv(page: Static<typeof UsagePageSchema>): string {
       ...columns.map((name) => result[name as keyof typeof result]),
     ]),
   );
-  return [['date', ...columns], ...lines].map((line) => `${line.map(csvCell).join(',')}\r\n`).join('');
-}
-
-/** A CSV cell. Text that a spreadsheet would read as a formula gets an apostrophe; numbers stay numbers. */
-function csvCell(value: unknown): string {
-  if (typeof value !== 'string') return value === null ? '' : String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return [['date', ...columns], ...lines].map(csvLine).join('');
 }
 
 export const BudgetSchema = named('Budget', {
@@ -175,15 +163,11 @@ export const BudgetSchema = named('Budget', {
   resets_at: Time,
 });
 
-export const SetBudgetSchema = named(
-  'SetBudget',
-  {
-    monthly: Type.Number({ minimum: 0, description: "In the operator's money." }),
-    warn_at: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 0.8 })),
-    stops: Type.Optional(Type.Boolean({ default: true, description: 'False: it is only warned of.' })),
-  },
-  closed,
-);
+export const SetBudgetSchema = namedInput('SetBudget', {
+  monthly: Type.Number({ minimum: 0, description: "In the operator's money." }),
+  warn_at: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 0.8 })),
+  stops: Type.Optional(Type.Boolean({ default: true, description: 'False: it is only warned of.' })),
+});
 
 export const DeletedBudgetSchema = named('DeletedBudget', {
   team_id: Type.String(),
@@ -202,40 +186,32 @@ export const PriceSchema = named('UsagePrice', {
   object: Type.Literal('usage.price'),
   created_at: Time,
   kind: Kind,
-  model: Type.String({ description: 'A base model; `*`: all that have no price of their own.' }),
+  model: Type.String({ description: 'A base model; `*`: all base models without a separate price.' }),
   price: Money("Of a unit, in the operator's money."),
   unit: Type.String({ description: 'What the price is for.' }),
   valid_from: Time,
 });
 
-export const SetPriceSchema = named(
-  'SetUsagePrice',
-  {
-    kind: Kind,
-    model: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 256, default: '*', description: 'A base model; `*`: all.' }),
+export const SetPriceSchema = namedInput('SetUsagePrice', {
+  kind: Kind,
+  model: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, default: '*', description: 'A base model; `*`: all.' }),
+  ),
+  price: Type.Number({
+    minimum: 0,
+    description: 'Of a million tokens, an hour of a device, or a GiB stored for a day.',
+  }),
+  valid_from: Type.Optional(
+    second(
+      'Default now. A price of stored bytes begins at midnight, in UTC. Until the next price of the same kind and model.',
     ),
-    price: Type.Number({
-      minimum: 0,
-      description: 'Of a million tokens, an hour of a device, or a GiB stored for a day.',
-    }),
-    valid_from: Type.Optional(
-      second(
-        'Default now. A price of stored bytes begins at midnight, in UTC. Until the next price of the same kind and model.',
-      ),
-    ),
-  },
-  closed,
-);
-
-export const DeletedPriceSchema = named('DeletedUsagePrice', {
-  id: Type.String(),
-  object: Type.Literal('usage.price'),
-  deleted: Type.Literal(true),
+  ),
 });
 
+export const DeletedPriceSchema = deletedSchema('DeletedUsagePrice', 'usage.price');
+
 export const PriceParams = Type.Object({ price_id: Type.String() });
-export const ListPricesQuery = Type.Object({ after: After, limit: limit(20, 100) }, closed);
+export const ListPricesQuery = input({ after: After, limit: limit(20, 100) });
 
 export function toWirePrice({
   id,

@@ -9,7 +9,7 @@ import {
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 const Event = Type.Unsafe<WebhookEvent>({ type: 'string', enum: [...webhookEvents] });
 const Url = Type.String({
@@ -45,53 +45,37 @@ export const WebhookWithSecretSchema = named('WebhookEndpointWithSecret', {
   secret: Type.String({ description: '`whsec_…`: verifies signatures. It is never shown again.' }),
 });
 
-export const NewWebhookSchema = named(
-  'CreateWebhookEndpoint',
-  {
-    url: Url,
-    description: Type.Optional(Description),
-    events: Type.Optional(Events({ default: [...defaultWebhookEvents] })),
-  },
-  closed,
-);
+export const NewWebhookSchema = namedInput('CreateWebhookEndpoint', {
+  url: Url,
+  description: Type.Optional(Description),
+  events: Type.Optional(Events({ default: [...defaultWebhookEvents] })),
+});
 
-export const WebhookChangesSchema = named(
-  'UpdateWebhookEndpoint',
-  {
-    url: Type.Optional(Url),
-    description: Type.Optional(Description),
-    events: Type.Optional(Events()),
-    enabled: Type.Optional(
-      Type.Boolean({ description: 'True forgets failures and sends at once what still waits.' }),
-    ),
-  },
-  closed,
-);
+export const WebhookChangesSchema = namedInput('UpdateWebhookEndpoint', {
+  url: Type.Optional(Url),
+  description: Type.Optional(Description),
+  events: Type.Optional(Events()),
+  enabled: Type.Optional(
+    Type.Boolean({ description: 'True forgets failures and sends at once what still waits.' }),
+  ),
+});
 
 const day = 24 * 3600;
 /** Default of seconds for which earlier secrets keep signing after a new one is created. */
 export const usualOverlap = day;
 
-export const RotationSchema = named(
-  'RotateWebhookSecret',
-  {
-    overlap_seconds: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 7 * day,
-        default: usualOverlap,
-        description: 'For so long the secrets before the new one sign, too. 0: none does any more.',
-      }),
-    ),
-  },
-  closed,
-);
-
-export const DeletedWebhookSchema = named('DeletedWebhookEndpoint', {
-  id: Type.String(),
-  object: Type.Literal('webhook.endpoint'),
-  deleted: Type.Boolean(),
+export const RotationSchema = namedInput('RotateWebhookSecret', {
+  overlap_seconds: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 7 * day,
+      default: usualOverlap,
+      description: 'For so long the secrets before the new one sign, too. 0: none does any more.',
+    }),
+  ),
 });
+
+export const DeletedWebhookSchema = deletedSchema('DeletedWebhookEndpoint', 'webhook.endpoint');
 
 export const WebhookTestSchema = named('WebhookTest', {
   object: Type.Literal('webhook.test'),
@@ -108,7 +92,7 @@ export const DeliverySchema = named('WebhookDelivery', {
   data: Type.Object({ id: Type.String() }),
   status: Type.Enum([...deliveryStatuses], {
     type: 'string',
-    description: 'pending; delivered: answered with 2xx; failed: given up after a day.',
+    description: 'pending; delivered: answered with 2xx; failed: not delivered within a day.',
   }),
   attempts: Type.Integer(),
   last_attempt_at: nullable(Time),
@@ -117,24 +101,18 @@ export const DeliverySchema = named('WebhookDelivery', {
   next_attempt_at: nullable(Time, {
     description: 'At the earliest: earlier events of the same job come first.',
   }),
-  expires_at: nullable(Time, { description: 'When it is given up.' }),
+  expires_at: nullable(Time, { description: 'When delivery attempts end.' }),
   ended_at: nullable(Time),
 });
 
 export const WebhookParams = Type.Object({ webhook_id: Type.String() });
 export const DeliveryParams = Type.Object({ webhook_id: Type.String(), delivery_id: Type.String() });
-export const ListWebhooksQuery = Type.Object(
-  { after: After, limit: limit(maxEndpoints, maxEndpoints) },
-  closed,
-);
-export const ListDeliveriesQuery = Type.Object(
-  {
-    status: Type.Optional(Type.Enum([...deliveryStatuses], { type: 'string' })),
-    after: After,
-    limit: limit(20, 100),
-  },
-  closed,
-);
+export const ListWebhooksQuery = input({ after: After, limit: limit(maxEndpoints, maxEndpoints) });
+export const ListDeliveriesQuery = input({
+  status: Type.Optional(Type.Enum([...deliveryStatuses], { type: 'string' })),
+  after: After,
+  limit: limit(20, 100),
+});
 
 export function toWireWebhook(endpoint: WebhookEndpoint): Static<typeof WebhookSchema> {
   return {

@@ -1,7 +1,7 @@
 import type { OperatorKeyRecord, WorkerRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { ExpiresIn, KeyName, secondsOrNull } from './api-key.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 export const WorkerSchema = named('Worker', {
   id: Type.String(),
@@ -11,14 +11,15 @@ export const WorkerSchema = named('Worker', {
   running: Type.Integer(),
   load: Type.Integer({ description: 'Completions being answered.' }),
   base_models: Type.Array(Type.String(), { description: 'Loaded for serving.' }),
-  draining: Type.Boolean({ description: 'It takes no more work.' }),
+  draining: Type.Boolean({ description: 'It accepts no new work.' }),
   device: nullable(Type.String()),
   gpus: nullable(Type.Array(Type.String()), {
     description:
       'Models of its GPUs, as nvidia-smi names them; null: it has none, or is of a version that does not say.',
   }),
   gpu_faults: Type.Array(Type.String(), {
-    description: 'Why cards of it take no jobs, one text each with its code and what mends it.',
+    description:
+      'Why some of its GPUs accept no jobs: one text per GPU with the error code and how to fix it.',
   }),
   threads: nullable(Type.Integer()),
   memory_bytes: nullable(Type.Integer(), {
@@ -34,7 +35,7 @@ export const WorkerSchema = named('Worker', {
   }),
   started_at: Time,
   heartbeat_at: Time,
-  consecutive_faults: Type.Integer({ description: 'Of its own, one after the other.' }),
+  consecutive_faults: Type.Integer({ description: 'Consecutive failures of the worker itself.' }),
   quarantined_at: nullable(Time, { description: 'Since then it gets no jobs.' }),
   quarantine_reason: nullable(Type.String()),
   version: nullable(Type.String(), { description: 'Of Graft, with its commit if that is known.' }),
@@ -55,20 +56,16 @@ export const WorkerSchema = named('Worker', {
   ),
 });
 
-export const QuarantineSchema = named(
-  'QuarantineWorker',
-  {
-    reason: Type.String({ minLength: 1, maxLength: 500 }),
-    drain: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description:
-          'What it runs goes elsewhere, from a checkpoint and at no attempt, instead of being finished.',
-      }),
-    ),
-  },
-  closed,
-);
+export const QuarantineSchema = namedInput('QuarantineWorker', {
+  reason: Type.String({ minLength: 1, maxLength: 500 }),
+  drain: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'What it runs goes elsewhere, from a checkpoint and at no attempt, instead of being finished.',
+    }),
+  ),
+});
 export const WorkerParams = Type.Object({ worker_id: Type.String() });
 
 const operatorKey = {
@@ -87,20 +84,12 @@ export const CreatedOperatorKeySchema = named('CreatedOperatorKey', {
   ...operatorKey,
   key: Type.String({ description: 'The whole key. It is shown this once.' }),
 });
-export const CreateOperatorKeySchema = named(
-  'CreateOperatorKey',
-  {
-    name: KeyName,
-    person_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-  },
-  closed,
-);
-export const DeletedOperatorKeySchema = named('DeletedOperatorKey', {
-  id: Type.String(),
-  object: Type.Literal('operator_key'),
-  deleted: Type.Literal(true),
+export const CreateOperatorKeySchema = namedInput('CreateOperatorKey', {
+  name: KeyName,
+  person_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
 });
+export const DeletedOperatorKeySchema = deletedSchema('DeletedOperatorKey', 'operator_key');
 
 export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> {
   return {

@@ -15,15 +15,15 @@ export interface WholeAnswer {
   usage: Usage;
 }
 
-/** `tellsLikely`: whether probabilities were requested. */
+/** `withLikely`: whether probabilities were requested. */
 export async function readWhole(
   events: AsyncGenerator<ChoiceEvent>,
-  tellsLikely: boolean,
+  withLikely: boolean,
 ): Promise<WholeAnswer> {
   const choices: WholeAnswer['choices'] = [];
   for await (const event of events) {
     if (event.type === 'usage') return { choices, usage: event.usage };
-    choices[event.index] ??= { text: '', likely: tellsLikely ? [] : null, finishReason: 'stop' };
+    choices[event.index] ??= { text: '', likely: withLikely ? [] : null, finishReason: 'stop' };
     const choice = choices[event.index]!;
     if (event.type === 'done') choice.finishReason = event.finish_reason;
     else {

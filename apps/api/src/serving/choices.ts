@@ -16,7 +16,7 @@ export type ChoiceEvent = (GenerationEvent & { index: number }) | { type: 'usage
 const seeds = 2 ** 31;
 
 /** Temporary errors: no worker can respond at the moment. */
-const mayPass = ['no_worker_available', 'worker_version_mismatch'];
+const temporaryErrors = ['no_worker_available', 'worker_version_mismatch'];
 
 /**
  * Generates `n` responses to one request, concurrently and on one worker if it has capacity, so that the prompt is processed once. A choice
@@ -43,7 +43,7 @@ export async function generateChoices(
       try {
         events = await generate(services, { ...request, seed }, { waitMs, signal, first });
       } catch (error) {
-        const hasNoWorker = error instanceof GenerationError && mayPass.includes(error.code);
+        const hasNoWorker = error instanceof GenerationError && temporaryErrors.includes(error.code);
         if (hasNoWorker && !signal.aborted && ((await room.afterAnother()) || waitMs === 0)) continue;
         throw error;
       }

@@ -35,7 +35,7 @@ async function untilAsked(count: number): Promise<void> {
 }
 const answerNext = () => says(token('a'), done())({}, owed.shift()!, undefined as never);
 
-test('one at a time until its answer begins, while small ones and those of another team go on', async () => {
+test('one at a time until its answer begins, while small ones and those of another team continue', async () => {
   const hangUp = new AbortController();
   const complete = (name: string, characters: number, team: 'acme' | 'other' = 'acme') =>
     bench[team].send('POST', '/v1/completions', body(name, characters));

@@ -140,7 +140,7 @@ describe('an issuer of many tenants', () => {
     await clientOf({ ...listed, operator_groups: [tenants[0]] });
   });
 
-  test('lets in people of the listed tenants, each with the issuer of their own', async () => {
+  test('lets in people of the listed tenants, each with the issuer of their tenant', async () => {
     imitateEntra();
     const client = await clientOf({
       issuer: issuerOf('organizations'),
@@ -290,7 +290,7 @@ describe('an ID token', () => {
     assert.ok(keyRequests <= 2, `${keyRequests} requests`);
   });
 
-  test('cannot be checked while the keys’ address is away, and lets nobody in', async () => {
+  test('cannot be checked while the URL of the keys is unavailable, and lets nobody in', async () => {
     const client = await clientOf({ issuer: provider.issuer });
     provider.failing = (request, response) => {
       if (request.url !== '/jwks') return false;

@@ -13,7 +13,7 @@ const believedMs = 3600_000;
 /** Tolerated clock skew between two machines, in seconds. */
 const clockTolerance = 30;
 /** Maximum number of groups of a person. */
-const mostGroups = 20_000;
+const maxGroups = 20_000;
 /** Maximum concurrent sign-ins at the provider, per address and per process. */
 const running = { perOwner: 8, all: 64 };
 /** Maximum waiting sign-ins. */
@@ -203,10 +203,8 @@ function checkProof({ auth_time: at }: openid.IDToken, { endsAt }: Flow): void {
   if (at !== undefined && at >= endsAt / 1000 - flowSeconds - clockTolerance) return;
   throw new ApiError(
     'sign_in_failed',
-    'The provider did not have you sign in anew: sign out there, then begin again.',
-    {
-      param: 'auth_time',
-    },
+    'The provider did not make you sign in again: sign out there, then start over.',
+    { param: 'auth_time' },
   );
 }
 
@@ -226,7 +224,7 @@ function isAway(error: unknown): boolean {
 function unavailable(cause: unknown): ApiError {
   return new ApiError(
     'sign_in_unavailable',
-    'The provider that people sign in at is away for the moment; try again. Sessions and keys go on.',
+    'The identity provider is unavailable; try again. Existing sessions and keys keep working.',
     { headers: { 'retry-after': '5' }, cause },
   );
 }
@@ -276,12 +274,12 @@ function groupsIn(claims: Claims, { groupsClaim, teams, operatorGroups }: OidcSe
   const isFine =
     !isElsewhere &&
     Array.isArray(groups) &&
-    groups.length <= mostGroups &&
+    groups.length <= maxGroups &&
     groups.every((group) => typeof group === 'string');
   if (!isFine) {
     throw new ApiError(
       'invalid_groups',
-      `The provider’s claim '${groupsClaim}' is no list of at most ${mostGroups} groups: ask the operator of the service.`,
+      `The provider’s claim '${groupsClaim}' is no list of at most ${maxGroups} groups: ask the operator of the service.`,
     );
   }
   return [...new Set(groups as string[])].filter((group) => named.has(group));

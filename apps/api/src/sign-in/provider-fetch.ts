@@ -6,7 +6,7 @@ export class ProviderAway extends Error {
 }
 
 /** Maximum bytes of a response: metadata, keys, tokens, userinfo. */
-const mostBytes = 2 ** 20;
+const maxBytes = 2 ** 20;
 
 interface Answer {
   status: number;
@@ -70,7 +70,7 @@ async function readBounded({ body }: Response): Promise<Uint8Array<ArrayBuffer>>
   // Leaving the loop closes the connection.
   for await (const part of body as unknown as AsyncIterable<Uint8Array>) {
     size += part.length;
-    if (size > mostBytes) throw new ProviderAway(`its answer has more than ${mostBytes} bytes`);
+    if (size > maxBytes) throw new ProviderAway(`its answer has more than ${maxBytes} bytes`);
     parts.push(part);
   }
   return new Uint8Array(Buffer.concat(parts));

@@ -10,8 +10,8 @@ export interface HostileAdapter {
 
 const config = 'adapter_config.json';
 const weights = 'adapter_model.safetensors';
-const ofConfig = /adapter_config\.json|peft/;
-const ofWeights = /adapter_model\.safetensors/;
+const configError = /adapter_config\.json|peft/;
+const weightsError = /adapter_model\.safetensors/;
 
 export const bytesOf = (...parts: (string | number[] | Uint8Array)[]): Uint8Array<ArrayBuffer> =>
   new Uint8Array(Buffer.concat(parts.map((part) => Buffer.from(part as string))));
@@ -20,7 +20,7 @@ export function withWeights(
   what: string,
   sound: AdapterParts,
   file: Uint8Array<ArrayBuffer>,
-  names = ofWeights,
+  names = weightsError,
 ): HostileAdapter {
   return {
     what,
@@ -36,7 +36,7 @@ export function withTensors(
   what: string,
   sound: AdapterParts,
   tensors: Map<string, PartTensor>,
-  names = ofWeights,
+  names = weightsError,
 ): HostileAdapter {
   return withWeights(what, sound, safetensorsOf(tensors), names);
 }
@@ -45,7 +45,7 @@ export function withConfig(
   what: string,
   sound: AdapterParts,
   text: string | Uint8Array<ArrayBuffer>,
-  names = ofConfig,
+  names = configError,
 ): HostileAdapter {
   return {
     what,

@@ -30,7 +30,7 @@ test('work that fails rejects its own run alone', async () => {
   assert.equal(await fine, 7);
 });
 
-test('several at a time, of one owner fewer, and none is held up by an owner with all of its own under way', async () => {
+test('several at a time, fewer per owner, and none is delayed by an owner at its limit', async () => {
   const queue = createFairQueue({ running: { perOwner: 2, all: 3 }, waiting: { perOwner: 9, all: 9 } });
   const started: string[] = [];
   const take = async (owner: string, name: string) => {

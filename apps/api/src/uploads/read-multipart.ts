@@ -14,7 +14,7 @@ interface MultipartOptions {
   /** Name of the field with the file. */
   file: string;
   /** Default 1. */
-  mostFiles?: number;
+  maxFiles?: number;
 }
 
 /**
@@ -23,7 +23,7 @@ interface MultipartOptions {
  */
 export async function readMultipart<T>(
   request: FastifyRequest,
-  { idleMs, file, mostFiles = 1 }: MultipartOptions,
+  { idleMs, file, maxFiles = 1 }: MultipartOptions,
   read: (body: MultipartBody) => Promise<T>,
 ): Promise<T> {
   if (!request.isMultipart()) {
@@ -31,7 +31,7 @@ export async function readMultipart<T>(
   }
   try {
     return await read({
-      parts: () => unlessSilent(request, partsOf(request, file, mostFiles), idleMs),
+      parts: () => unlessSilent(request, partsOf(request, file, maxFiles), idleMs),
       bytes: (part) => unlessSilent(request, bytesOf(part), idleMs),
     });
   } catch (error) {
@@ -92,8 +92,8 @@ async function* unlessSilent<T>(
   }
 }
 
-/** The parts, at most `mostFiles` of them files. Throws an ApiError for errors of the parser. */
-async function* partsOf(request: FastifyRequest, file: string, mostFiles: number): AsyncGenerator<Multipart> {
+/** The parts, at most `maxFiles` of them files. Throws an ApiError for errors of the parser. */
+async function* partsOf(request: FastifyRequest, file: string, maxFiles: number): AsyncGenerator<Multipart> {
   try {
     // Keeps names as sent, so that attempts at other paths are visible.
     yield* request.parts({ preservePath: true });
@@ -102,7 +102,7 @@ async function* partsOf(request: FastifyRequest, file: string, mostFiles: number
     if (code === 'FST_FILES_LIMIT') {
       throw new ApiError(
         'invalid_value',
-        `Invalid '${file}': send ${mostFiles === 1 ? 'exactly one' : `at most ${mostFiles}`}.`,
+        `Invalid '${file}': send ${maxFiles === 1 ? 'exactly one' : `at most ${maxFiles}`}.`,
         { param: file },
       );
     }

@@ -63,13 +63,13 @@ export async function receiveAdapter(
   };
   const fields = new Map<string, string>();
   const files = new Set<string>();
-  await readMultipart(request, { idleMs: limits.idleMs, file: 'file', mostFiles: 3 }, async (body) => {
+  await readMultipart(request, { idleMs: limits.idleMs, file: 'file', maxFiles: 3 }, async (body) => {
     for await (const part of body.parts()) {
       if (part.type === 'file') {
         const name = fileNameOf(part, sizes, files);
         files.add(name);
         await receiveStaged(folder, name, counted(body.bytes(part), incoming), sizes[name]!).catch((error) =>
-          asTooLarge(error, name, sizes),
+          rethrowTooLarge(error, name, sizes),
         );
         continue;
       }
@@ -110,7 +110,7 @@ function fileNameOf(part: MultipartFile, sizes: object, files: ReadonlySet<strin
   return name;
 }
 
-function asTooLarge(error: unknown, name: string, sizes: Record<string, number>): never {
+function rethrowTooLarge(error: unknown, name: string, sizes: Record<string, number>): never {
   if (!(error instanceof GraftError) || error.code !== 'file_too_large') throw error;
   throw new ApiError('file_too_large', `${name} has more than ${sizes[name]} bytes, the limit.`, {
     param: name,

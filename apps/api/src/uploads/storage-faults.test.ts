@@ -121,7 +121,7 @@ async function flipBit(file: string): Promise<() => Promise<void>> {
 }
 
 describe('a bit that flips in the store', () => {
-  test('of a file: 410 in place of the bytes, told once; whole again, they are served again', async () => {
+  test('of a file: 410 instead of the bytes, logged once; once repaired, they are served again', async () => {
     const { acme, services } = bench;
     const id = await acme.upload(`${chatLine}\n${chatLine}\n`);
     const content = `/v1/files/${id}/content`;

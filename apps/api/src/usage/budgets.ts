@@ -15,7 +15,7 @@ const freshMs = 2_000;
 /** Interval at which teams are checked for warnings. */
 const watchMs = 30_000;
 /** Maximum number of cached teams; beyond that, the oldest entries are dropped. */
-const mostTeams = 1_000;
+const maxTeams = 1_000;
 
 type Found = { at: number; refusal: Promise<ApiError | null> };
 
@@ -31,7 +31,7 @@ export const budgets = fp(async (app) => {
       entry = { at: now, refusal: findRefusal(services, teamId) };
       found.delete(teamId);
       found.set(teamId, entry);
-      if (found.size > mostTeams) found.delete(found.keys().next().value!);
+      if (found.size > maxTeams) found.delete(found.keys().next().value!);
     }
     try {
       const refusal = await entry.refusal;
@@ -57,7 +57,7 @@ async function findRefusal(services: FastifyInstance['services'], teamId: string
   const seconds = Math.max(1, Math.ceil((resetsAt.getTime() - Date.now()) / 1000));
   return new ApiError(
     'budget_exceeded',
-    `This team's budget is ${money(monthly)} a month, and ${money(spent)} is spent: nothing new begins until ${resetsAt.toISOString()}, or until the operator raises it. What runs goes on.`,
+    `This team's budget is ${money(monthly)} a month, and ${money(spent)} is spent: nothing new starts until ${resetsAt.toISOString()}, or until the operator raises it. Running work continues.`,
     // Waiting for the next month automatically would look like a hang.
     { headers: { 'retry-after': String(seconds), 'x-should-retry': 'false' } },
   );

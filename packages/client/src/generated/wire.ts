@@ -92,7 +92,7 @@ export interface AdapterLineage {
   nodes: {
     id: string;
     type: 'base_model' | 'adapter_version' | 'job' | 'file' | 'checkpoint';
-    /** Null: deleted, and nothing more is told. */
+    /** Null: deleted; no details are available. */
     label: string | null;
     /** Of a version that is there. */
     version: {
@@ -108,7 +108,7 @@ export interface AdapterLineage {
     to: string;
     kind: 'starts' | 'feeds' | 'makes';
   }[];
-  /** There is more: 200 versions and 500 checkpoints are told. */
+  /** There are more: at most 200 versions and 500 checkpoints are listed. */
   truncated: boolean;
 }
 
@@ -140,7 +140,7 @@ export interface AdapterVersion {
   base_model: string;
   /** Null: it was made elsewhere and uploaded. */
   fine_tuning_job_id: string | null;
-  /** Id of the version that its training went on from; null: of the base model. */
+  /** Id of the version that its training started from; null: the base model. */
   parent_id: string | null;
   /** Names of the tags that point at it. */
   tags: string[];
@@ -287,7 +287,7 @@ export interface BaseModel {
   /** `configured`: not added, but of the configuration. Teams find those and the ones that are `ready`. */
   state: 'configured' | 'queued' | 'fetching' | 'ready' | 'failed';
   model_type: string | null;
-  /** Fetched so far; told about every second. */
+  /** Fetched so far; updated about every second. */
   bytes_done: number;
   /** Null: not known yet. */
   bytes_total: number | null;
@@ -303,7 +303,7 @@ export interface BaseModel {
     code: string;
     message: string;
   } | null;
-  /** No team finds it; jobs and adapters that use it go on. */
+  /** No team sees it; jobs and adapters that use it keep working. */
   hidden: boolean;
   /** Only the teams of `allowed_teams` find it. */
   limited: boolean;
@@ -394,7 +394,7 @@ export interface ChatCompletion {
       content: string;
       refusal: null;
     };
-    /** Null where none were asked for. */
+    /** Null unless requested. */
     logprobs: {
       content: {
         token: string;
@@ -432,7 +432,7 @@ export interface ChatCompletionChunk {
   /** Unix seconds. */
   created: number;
   model: string;
-  /** Empty in the one that tells the usage. */
+  /** Empty in the chunk with the usage. */
   choices: {
     index: number;
     delta: {
@@ -440,7 +440,7 @@ export interface ChatCompletionChunk {
       content?: string;
       refusal?: null;
     };
-    /** Of the tokens that this piece is made of. */
+    /** Of the tokens in this chunk. */
     logprobs: {
       content: {
         token: string;
@@ -459,7 +459,7 @@ export interface ChatCompletionChunk {
       }[];
       refusal: null;
     } | null;
-    /** Null until the last piece of a choice. */
+    /** Null until the last chunk of a choice. */
     finish_reason: 'stop' | 'length' | null;
   }[];
   /** With `stream_options.include_usage`. */
@@ -481,9 +481,9 @@ export interface ChooseTeam {
 
 /** What is absent is as in that job, its seed too; `seed: null` draws a new one. Of `peft`, `training` and the hyperparameters those options change that are given; a `peft` of another `peft_type` replaces it. */
 export interface CloneFineTuningJob {
-  /** Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`. */
+  /** Id of a base model, see GET /v1/models; or a fine-tuned model to continue from, as `start_from`. */
   model?: string;
-  /** Adapter version of the same base model to go on from instead of fresh values: a model’s name (`ft:…`), a tag’s (`ft:…:production`), or the id of a version. Training goes on with its `peft`, which is left out. */
+  /** Adapter version of the same base model to continue from, instead of new weights: the name of a model (`ft:…`) or of a tag (`ft:…:production`), or the id of a version. Training uses its `peft`; omit it here. */
   start_from?: string | null;
   /** Id of an uploaded JSONL file. */
   training_file?: string;
@@ -530,7 +530,7 @@ export interface Completion {
   choices: {
     index: number;
     text: string;
-    /** Null where none were asked for. */
+    /** Null unless requested. */
     logprobs: {
       tokens: string[];
       token_logprobs: number[];
@@ -557,11 +557,11 @@ export interface CompletionChunk {
   /** Unix seconds. */
   created: number;
   model: string;
-  /** Empty in the one that tells the usage. */
+  /** Empty in the chunk with the usage. */
   choices: {
     index: number;
     text: string;
-    /** Null where none were asked for. */
+    /** Null unless requested. */
     logprobs: {
       tokens: string[];
       token_logprobs: number[];
@@ -607,7 +607,7 @@ export interface CreateChatCompletion {
   temperature?: number | null;
   /** Default: what `generation_config` decides, else 1. */
   top_p?: number | null;
-  /** So many of the most probable tokens are sampled from; 0 and -1: all. Default: what `generation_config` decides, else all. */
+  /** Samples from this many of the most probable tokens; 0 and -1: all. Default: as in `generation_config`, otherwise all. */
   top_k?: number | null;
   /** Tokens of less than this share of the most probable one's probability are left out. Default: what `generation_config` decides, else 0. */
   min_p?: number | null;
@@ -655,9 +655,9 @@ export interface CreateChatCompletion {
   prompt_cache_retention?: string | null;
   /** Accepted and not used. */
   safety_identifier?: string | null;
-  /** Tell the probability of each token of the answer. */
+  /** Return the log probability of each token of the answer. */
   logprobs?: boolean | null;
-  /** With `logprobs`: so many of the most probable tokens in the place of each. */
+  /** With `logprobs`: number of the most probable tokens to return for each position. */
   top_logprobs?: number | null;
   /** Variables of the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes, none of them what a template gets from elsewhere, as `messages`. Beside them count those that an adapter was trained with (`training.chat_template_kwargs`). */
   chat_template_kwargs?: Record<string, unknown> | null;
@@ -712,7 +712,7 @@ export interface CreateCompletion {
   temperature?: number | null;
   /** Default: what `generation_config` decides, else 1. */
   top_p?: number | null;
-  /** So many of the most probable tokens are sampled from; 0 and -1: all. Default: what `generation_config` decides, else all. */
+  /** Samples from this many of the most probable tokens; 0 and -1: all. Default: as in `generation_config`, otherwise all. */
   top_k?: number | null;
   /** Tokens of less than this share of the most probable one's probability are left out. Default: what `generation_config` decides, else 0. */
   min_p?: number | null;
@@ -736,7 +736,7 @@ export interface CreateCompletion {
   user?: string | null;
   /** One text. */
   prompt: string | string[];
-  /** Tell the probability of each token of the answer, and so many of the most probable ones in its place. */
+  /** Return the log probability of each token of the answer, and of this many of the most probable tokens at its position. */
   logprobs?: number | null;
   /** Not available; accepted only at a value that changes nothing. */
   best_of?: 1 | never[] | Record<string, never> | null;
@@ -752,11 +752,11 @@ export interface CreateCompletion {
   suffix?: '' | never[] | Record<string, never> | null;
 }
 
-/** Without `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}, with less rank where the team’s `max_rank` is less; a `peft` that names LORA and no more trains the same. Without `training`, everything is chosen automatically and shown in the job. */
+/** Without `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}, with a lower rank if the team’s `max_rank` is lower; a `peft` of only `peft_type` LORA trains the same. Without `training`, everything is chosen automatically and shown in the job. */
 export interface CreateFineTuningJob {
-  /** Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`. */
+  /** Id of a base model, see GET /v1/models; or a fine-tuned model to continue from, as `start_from`. */
   model: string;
-  /** Adapter version of the same base model to go on from instead of fresh values: a model’s name (`ft:…`), a tag’s (`ft:…:production`), or the id of a version. Training goes on with its `peft`, which is left out. */
+  /** Adapter version of the same base model to continue from, instead of new weights: the name of a model (`ft:…`) or of a tag (`ft:…:production`), or the id of a version. Training uses its `peft`; omit it here. */
   start_from?: string | null;
   /** Id of an uploaded JSONL file. */
   training_file: string;
@@ -788,7 +788,7 @@ export interface CreateFineTuningJob {
 }
 
 export interface CreateInvitation {
-  /** Whom it is for. Null: whoever has the link. */
+  /** Only a person with this email can accept it. Null: anyone with the link. */
   email?: string | null;
   /** viewer: reads; member: everything else; admin: people and keys too. */
   role?: 'viewer' | 'member' | 'admin';
@@ -888,7 +888,7 @@ export interface CreatedInvitation {
   object: 'team.invitation';
   /** Unix seconds. */
   created_at: number;
-  /** Null: for whoever has the link. */
+  /** Null: anyone with the link can accept it. */
   email: string | null;
   /** viewer: reads; member: everything else; admin: people and keys too. */
   role: 'viewer' | 'member' | 'admin';
@@ -953,7 +953,7 @@ export interface DeletedAdapterVersion {
   base_model: string;
   /** Null: it was made elsewhere and uploaded. */
   fine_tuning_job_id: string | null;
-  /** Id of the version that its training went on from; null: of the base model. */
+  /** Id of the version that its training started from; null: the base model. */
   parent_id: string | null;
   /** Names of the tags that point at it. */
   tags: string[];
@@ -1022,25 +1022,25 @@ export interface DeletedCheckpoint {
 export interface DeletedFile {
   id: string;
   object: 'file';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedFineTuningJob {
   id: string;
   object: 'fine_tuning.job';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedIntegration {
   id: string;
   object: 'integration';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedModel {
   id: string;
   object: 'model';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedOperatorKey {
@@ -1064,7 +1064,7 @@ export interface DeletedUsagePrice {
 export interface DeletedWebhookEndpoint {
   id: string;
   object: 'webhook.endpoint';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DenyBaseModel {
@@ -1114,9 +1114,9 @@ export interface Error {
 }
 
 export interface EstimateFineTuningJob {
-  /** Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`. */
+  /** Id of a base model, see GET /v1/models; or a fine-tuned model to continue from, as `start_from`. */
   model: string;
-  /** Adapter version of the same base model to go on from instead of fresh values: a model’s name (`ft:…`), a tag’s (`ft:…:production`), or the id of a version. Training goes on with its `peft`, which is left out. */
+  /** Adapter version of the same base model to continue from, instead of new weights: the name of a model (`ft:…`) or of a tag (`ft:…:production`), or the id of a version. Training uses its `peft`; omit it here. */
   start_from?: string | null;
   /** Id of an uploaded JSONL file. */
   training_file: string;
@@ -1163,7 +1163,7 @@ export interface FileReport {
   object: 'file.report';
   file_id: string;
   model: string | null;
-  /** As asked for. */
+  /** As requested. */
   max_seq_length: number | null;
   status: 'running' | 'ready' | 'failed';
   progress: {
@@ -1205,7 +1205,7 @@ export interface FileReportResult {
   /** Examples that an earlier line has. */
   duplicates: {
     count: number;
-    /** False when there are too many different examples to tell one by one. */
+    /** False if there are too many different examples to count exactly. */
     exact: boolean;
     listed: {
       line: number;
@@ -1288,7 +1288,7 @@ export interface FineTuningChanges {
 
 export interface FineTuningCheck {
   object: 'fine_tuning.check';
-  /** What such a job would be refused for; empty: nothing. */
+  /** Why such a job would be refused; empty: it would be accepted. */
   faults: {
     /** As the error would have it. */
     code: string;
@@ -1296,7 +1296,7 @@ export interface FineTuningCheck {
     /** The field at fault. */
     param: string | null;
   }[];
-  /** What it would come to; null where it is refused. */
+  /** Its estimate; null if it is refused. */
   plan: FineTuningPlan | null;
 }
 
@@ -1314,7 +1314,7 @@ export interface FineTuningEstimate {
   steps: number;
   /** From its start to the files of the adapter; null where the speed of the worker is not known. */
   seconds: number | null;
-  /** Whether a live worker has the memory; null where one does not tell what it has. */
+  /** Whether a live worker has the memory; null if one does not report its memory. */
   fits: boolean | null;
   /** Any of these would make it fit. Empty when it does, or when nothing helps. */
   changes: {
@@ -1324,7 +1324,7 @@ export interface FineTuningEstimate {
   }[];
   /** Live workers that could take the job. */
   workers: number;
-  /** The most that one of them may hold for a job; null: none tells. */
+  /** Maximum memory for a job on one of them; null: none reports it. */
   memory_bytes: number | null;
   /** What the numbers are for. */
   device: 'cpu' | 'gpu';
@@ -1342,13 +1342,13 @@ export interface FineTuningJob {
   object: 'fine_tuning.job';
   /** Unix seconds. */
   created_at: number;
-  /** The person who asked for it, or the key where it is of no person. Null: not known. */
+  /** The person who created it, or the key if it belongs to no person. Null: unknown. */
   created_by: string | null;
   /** The base model. */
   model: string;
   /** As requested: the name of its adapter. */
   suffix: string | null;
-  /** Name of the adapter version that training goes on from. */
+  /** Name of the adapter version that training continues from. */
   start_from: string | null;
   /** The team. */
   organization_id: string;
@@ -1370,7 +1370,7 @@ export interface FineTuningJob {
     code: string;
     message: string;
     param: string | null;
-    /** Who can mend it. */
+    /** Who can fix it. */
     fault: 'user' | 'system' | 'environment';
     /** Of lines of a file that cannot be used: the first ten faults, each with the first lines that have it. The report of the file has the rest. */
     details?: {
@@ -1417,7 +1417,7 @@ export interface FineTuningJob {
   estimated_start: number | null;
   /** The same, in nine of ten cases. */
   estimated_start_latest: number | null;
-  /** What it comes to, told before it runs; null until the files are validated, and where it could not be told. */
+  /** Estimated before it runs; null until the files are validated, or if the estimate failed. */
   estimate: FineTuningEstimate | null;
   /** Null before the job has succeeded, and of one that an earlier version trained. */
   training_end: FineTuningJobTrainingEnd | null;
@@ -1436,7 +1436,7 @@ export interface FineTuningJobAttempt {
   started_at: number;
   /** Null while it is under way. Of a lost one, its last sign of life. */
   ended_at: number | null;
-  /** The checkpoint that it went on from; 0: none. */
+  /** The checkpoint that it resumed from; 0: none. */
   from_step: number | null;
   /** The last step that it reported. */
   last_step: number | null;
@@ -1470,7 +1470,7 @@ export interface FineTuningJobCheckpoint {
   best: boolean;
   /** Of its files. */
   bytes: number;
-  /** How long writing took what training goes on from; null: there is none. */
+  /** How long it took to write the state that training resumes from; null: there is none. */
   seconds: number | null;
   /** Of the adapter, as of versions; null: it is not kept. */
   digest: string | null;
@@ -1497,7 +1497,7 @@ export interface FineTuningJobData {
     examples: number;
     /** Of these, cut to `training.max_seq_length`. */
     truncated: number;
-    /** Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left. */
+    /** Skipped: longer than `training.max_seq_length`, or truncated so that no target token remained. */
     skipped: number;
     /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
     special_tokens: number;
@@ -1508,7 +1508,7 @@ export interface FineTuningJobData {
     examples: number;
     /** Of these, cut to `training.max_seq_length`. */
     truncated: number;
-    /** Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left. */
+    /** Skipped: longer than `training.max_seq_length`, or truncated so that no target token remained. */
     skipped: number;
     /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
     special_tokens: number;
@@ -1517,7 +1517,7 @@ export interface FineTuningJobData {
   longest: number | null;
   /** Validation examples that training has, too, so that the validation loss looks better than it is. Null without a validation file. */
   overlap: {
-    /** With the prompt of a training example: of a chat all before its first learnt answer, else the prompt, the text that is classified, or the anchor. */
+    /** With the prompt of a training example: in a chat everything before its first trained answer, otherwise the prompt, the text to classify, or the anchor. */
     prompts: number;
     /** Of these, with the same answer or label, too. */
     identical: number;
@@ -1562,9 +1562,9 @@ export interface FineTuningJobMetric {
   tokens_per_second: number | null;
   /** Bytes that the process which trains held after the step, of the machine’s memory also where it trains on a GPU. Peak memory is the most of it. Null of an evaluation, and of a step of a version that did not measure it. */
   memory_bytes: number | null;
-  /** Of a sweep, whose steps and tokens count those of all trials: whose it is. */
+  /** In a sweep, whose steps and tokens count all trials: the trial that it belongs to. */
   trial: number | null;
-  /** The step of its own. */
+  /** The step within its trial. */
   trial_step: number | null;
   /** Unix seconds. */
   created_at: number;
@@ -1598,9 +1598,9 @@ export interface FineTuningJobOutlook {
     device: 'cpu' | 'gpu';
     /** An instruction set of Graft’s kernels, or "stock"; on a GPU "xla" or "stock". */
     kernels: string;
-    /** The model of GPU, as nvidia-smi names it. Null on a processor, and of a job that was begun by a version that took any. */
+    /** The GPU model, as nvidia-smi names it. Null on a CPU, and for a job started by a version of Graft that accepted any. */
     gpu: string | null;
-    /** Examples that are computed at once at most, since more did not fit. Null: as many as its batch has. */
+    /** Maximum examples computed at a time, since more did not fit. Null: the whole batch. */
     micro_batch: number | null;
   } | null;
   /** Whether a worker that takes jobs now can run it. */
@@ -1619,7 +1619,7 @@ export interface FineTuningJobProgress {
   seconds_remaining: number | null;
   /** Of the last step. */
   loss: number | null;
-  /** The card that it is computed on, as read a few seconds before. Null on a processor; what the card does not tell is null. */
+  /** The GPU that it runs on, as measured a few seconds ago. Null on a CPU; values that the GPU does not report are null. */
   gpu: {
     /** As nvidia-smi names it. */
     model: string;
@@ -1652,7 +1652,7 @@ export interface FineTuningJobTrainingEnd {
 export interface FineTuningJobTrial {
   object: 'fine_tuning.job.trial';
   trial: number;
-  /** waiting: it may go on; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, as good; diverged: its loss was not a number; won: it is the one that is published. */
+  /** waiting: it may continue; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, equally good; diverged: its loss was not a number; won: it is published. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
   /** Of a stopped trial: the earlier trial that measured the same where it was stopped, at the end, and won because it comes first; in sweeps of earlier versions at any comparison. Null: all that continued were better. */
   tied_with: number | null;
@@ -1756,7 +1756,7 @@ export interface FineTuningOptions {
   hyperparameters: Record<string, unknown>;
   /** JSON Schema of `sweep`. */
   sweep: Record<string, unknown>;
-  /** The one that was asked for; null where none was, or while it is fetched. */
+  /** The requested one; null if none was requested, or while it is fetched. */
   model: TrainableModel | null;
 }
 
@@ -1774,7 +1774,7 @@ export interface FineTuningPlan {
   steps: number;
   /** From its start to the files of the adapter; null where the speed of the worker is not known. */
   seconds: number | null;
-  /** Whether a live worker has the memory; null where one does not tell what it has. */
+  /** Whether a live worker has the memory; null if one does not report its memory. */
   fits: boolean | null;
   /** Any of these would make it fit. Empty when it does, or when nothing helps. */
   changes: {
@@ -1784,7 +1784,7 @@ export interface FineTuningPlan {
   }[];
   /** Live workers that could take the job. */
   workers: number;
-  /** The most that one of them may hold for a job; null: none tells. */
+  /** Maximum memory for a job on one of them; null: none reports it. */
   memory_bytes: number | null;
   /** What the numbers are for. */
   device: 'cpu' | 'gpu';
@@ -1859,7 +1859,7 @@ export interface Invitation {
   object: 'team.invitation';
   /** Unix seconds. */
   created_at: number;
-  /** Null: for whoever has the link. */
+  /** Null: anyone with the link can accept it. */
   email: string | null;
   /** viewer: reads; member: everything else; admin: people and keys too. */
   role: 'viewer' | 'member' | 'admin';
@@ -1997,7 +1997,7 @@ export interface Me {
   } | null;
   /** May use the routes of the operator. */
   is_operator: boolean;
-  /** Of a person who is signed in: where they are members. A key does not tell. */
+  /** Teams of a signed-in person. Null for a key. */
   teams: {
     id: string;
     name: string;
@@ -2619,7 +2619,7 @@ export interface Team {
   object: 'team';
   /** Unix seconds. */
   created_at: number;
-  /** Unique; stands in the names of its models. */
+  /** Unique; part of the names of its models. */
   name: string;
   /** Jobs that may run at once. */
   running_limit: number;
@@ -2704,9 +2704,9 @@ export interface TeamQuota {
 export interface TrainableModel {
   /** The base model. */
   id: string;
-  /** The adapter version that was asked for. */
+  /** The requested adapter version. */
   start_from: string | null;
-  /** With which training goes on from that version. */
+  /** The configuration with which training continues from that version. */
   peft: Record<string, unknown> | null;
   model_type: string;
   /** What it can be trained for. */
@@ -2951,7 +2951,7 @@ export interface UsageBucket {
 
 export interface UsagePage {
   object: 'page';
-  /** A bucket for each day of UTC, the earliest first. A day with very many results goes on in the next page. */
+  /** A bucket per UTC day, the earliest first. A day with very many results continues on the next page. */
   data: UsageBucket[];
   has_more: boolean;
   /** For `page`. */
@@ -2964,7 +2964,7 @@ export interface UsagePrice {
   /** Unix seconds. */
   created_at: number;
   kind: 'trained_tokens' | 'device_seconds' | 'stored_bytes' | 'input_tokens' | 'output_tokens';
-  /** A base model; `*`: all that have no price of their own. */
+  /** A base model; `*`: all base models without a separate price. */
   model: string;
   /** Of a unit, in the operator's money. */
   price: number;
@@ -3017,7 +3017,7 @@ export interface WebhookDelivery {
   data: {
     id: string;
   };
-  /** pending; delivered: answered with 2xx; failed: given up after a day. */
+  /** pending; delivered: answered with 2xx; failed: not delivered within a day. */
   status: 'pending' | 'delivered' | 'failed';
   attempts: number;
   /** Unix seconds. */
@@ -3027,7 +3027,7 @@ export interface WebhookDelivery {
   last_error: string | null;
   /** At the earliest: earlier events of the same job come first. */
   next_attempt_at: number | null;
-  /** When it is given up. */
+  /** When delivery attempts end. */
   expires_at: number | null;
   /** Unix seconds. */
   ended_at: number | null;
@@ -3086,12 +3086,12 @@ export interface Worker {
   load: number;
   /** Loaded for serving. */
   base_models: string[];
-  /** It takes no more work. */
+  /** It accepts no new work. */
   draining: boolean;
   device: string | null;
   /** Models of its GPUs, as nvidia-smi names them; null: it has none, or is of a version that does not say. */
   gpus: string[] | null;
-  /** Why cards of it take no jobs, one text each with its code and what mends it. */
+  /** Why some of its GPUs accept no jobs: one text per GPU with the error code and how to fix it. */
   gpu_faults: string[];
   threads: number | null;
   /** What one of its trainers may hold at most; null: not known. */
@@ -3107,7 +3107,7 @@ export interface Worker {
   started_at: number;
   /** Unix seconds. */
   heartbeat_at: number;
-  /** Of its own, one after the other. */
+  /** Consecutive failures of the worker itself. */
   consecutive_faults: number;
   /** Since then it gets no jobs. */
   quarantined_at: number | null;
@@ -3146,7 +3146,7 @@ export interface Queries {
     name: string;
   };
   'DELETE /v1/team/keys/{key_id}': {
-    /** `revoke`: with the key end all keys that it made, and that those made, with their invitations and webhooks; whoever stole a key knows what was made by it. `keep`: only the key and its own invitations end. */
+    /** `revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, since a thief knows the secrets that a stolen key created. `keep`: only the key and its own invitations end. */
     descendants?: 'revoke' | 'keep';
   };
   'GET /v1/adapters': {
@@ -3233,7 +3233,7 @@ export interface Queries {
     format?: 'json' | 'csv';
     /** Of this team alone; default all. */
     team_id?: string;
-    /** One or several of model, api_key_id, kind, with commas between. Teams are always told apart, and models are base models. */
+    /** One or several of model, api_key_id, kind, separated by commas. Results are always grouped by team, and models are base models. */
     group_by?: string;
   };
   'GET /v1/admin/workers': {
@@ -3280,7 +3280,7 @@ export interface Queries {
     order?: 'asc' | 'desc';
     /** Id of the last object of the page before. */
     after?: string;
-    /** A page has 1000 at most, whatever more is asked for. */
+    /** At most 1000 are returned, even if more are requested. */
     limit?: number;
   };
   'GET /v1/files/{file_id}/report': {
@@ -3329,7 +3329,7 @@ export interface Queries {
     /** Id of the last object of the page before. */
     after?: string;
     limit?: number;
-    /** Server-sent events instead of a page: every event from the first on, then live, `data: [DONE]` after the last. Last-Event-ID goes on behind that event. */
+    /** Server-sent events instead of a page: every event from the first one, then live events, `data: [DONE]` after the last. Last-Event-ID continues after that event. */
     stream?: boolean;
   };
   'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/metrics': {
@@ -3339,7 +3339,7 @@ export interface Queries {
     limit?: number;
     /** With `resolution`: only what is up to this step. */
     until_step?: number;
-    /** Instead of a page the whole series in at most so many stretches of equal width, each told by its last step and its `stretch`; `limit` does not apply. */
+    /** Returns the whole series instead of a page, downsampled to at most this many buckets of equal width, each with its last step and its `stretch`; `limit` does not apply. */
     resolution?: number;
   };
   'GET /v1/fine_tuning/options': {

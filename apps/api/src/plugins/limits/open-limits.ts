@@ -31,7 +31,7 @@ declare module 'fastify' {
   }
 }
 
-/** Seconds until the client may retry: one of its own open requests must end first. */
+/** Seconds until the client may retry: one of its open requests must end first. */
 const retryAfter = { 'retry-after': '5' };
 
 /**

@@ -41,7 +41,7 @@ async function ask(url: string, key: string, path = '/v1/files') {
   return await answerOf(await fetch(url + path, { headers: { authorization: `Bearer ${key}` } }));
 }
 
-test('a key has so many requests a minute on all processes together, and is told how many are left', async () => {
+test('requests of a key per minute are limited across all processes, with the remaining number in each response', async () => {
   await roomInMinute();
   const key = await keyOf(bench.acme);
   const first = await ask(bench.url, key);
@@ -86,7 +86,7 @@ test('a directory has as many requests a minute as a key', async () => {
   assert.match(refused.headers.get('retry-after')!, /^\d+$/);
 });
 
-test('wrong keys are limited by address before Postgres is asked, and those that were let in go on', async (t) => {
+test('wrong keys are limited by address before Postgres is queried, and recently accepted keys keep working', async (t) => {
   await roomInMinute();
   const known = await keyOf(bench.other);
   assert.equal((await ask(secondUrl, known)).status, 200);
@@ -106,7 +106,7 @@ test('wrong keys are limited by address before Postgres is asked, and those that
   assert.equal((await ask(secondUrl, known)).status, 200);
 });
 
-test('an address has so many requests, with whatever keys and none; health is always answered', async () => {
+test('requests of an address are limited, with any keys and without; health is always answered', async () => {
   await roomInMinute();
   let refused = 0;
   for (let i = 0; i < 260; i++) if ((await fetch(`${bench.url}/v1/files`)).status === 429) refused++;

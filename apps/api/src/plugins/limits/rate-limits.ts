@@ -42,7 +42,7 @@ declare module 'fastify' {
 
 /** How long, and how many, secrets are remembered after they were right. */
 const knownMs = 10 * 60_000;
-const mostKnown = 10_000;
+const maxKnown = 10_000;
 
 /**
  * Counts requests per minute across all API processes: by address on arrival, and by key once that is known. Each response reports the
@@ -56,20 +56,20 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
   await app.register(rateLimit, { global: false, store: storeOf(counts), timeWindow: 60_000 });
 
   const addressOf = ({ ip }: FastifyRequest) => normalizeIP(ip);
-  const ofAddress = app.createRateLimit({
+  const addressLimit = app.createRateLimit({
     max: limits.perAddress,
     keyGenerator: (request) => `address ${addressOf(request)}`,
   });
-  const ofKey = app.createRateLimit({
+  const keyLimit = app.createRateLimit({
     max: limits.perKey,
     keyGenerator: ({ caller, operator, session, directory }) =>
       session ? `session ${session.id}` : `key ${directory || (caller ?? operator).keyId}`,
   });
-  const ofWrongKeys = app.createRateLimit({
+  const wrongKeyLimit = app.createRateLimit({
     max: limits.wrongKeysPerAddress,
     keyGenerator: (request) => `wrong keys ${addressOf(request)}`,
   });
-  const ofSignIns = app.createRateLimit({
+  const signInLimit = app.createRateLimit({
     max: limits.signInsPerAddress,
     keyGenerator: (request) => `sign-ins ${addressOf(request)}`,
   });
@@ -79,11 +79,11 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
     const digest = digestOf(secret);
     known.delete(digest);
     known.set(digest, Date.now() + knownMs);
-    if (known.size > mostKnown) known.delete(known.keys().next().value!);
+    if (known.size > maxKnown) known.delete(known.keys().next().value!);
   }
 
   async function checkWrongKeys(request: FastifyRequest, secret: string): Promise<void> {
-    const state = await ofWrongKeys(request, { increment: false });
+    const state = await wrongKeyLimit(request, { increment: false });
     if (state.isAllowed || state.remaining > 0) return;
     const until = known.get(digestOf(secret));
     if (until !== undefined && until > Date.now()) return;
@@ -97,7 +97,7 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
   app.addHook('onRequest', async (request, reply) => {
     const { unlimited, unmetered } = request.routeOptions.config;
     if (limits.perAddress === 0 || unlimited || unmetered) return;
-    hold(reply, await ofAddress(request), 'address');
+    hold(reply, await addressLimit(request), 'address');
   });
 
   app.decorate('rates', {
@@ -106,19 +106,19 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
       await checkWrongKeys(request, secret);
       try {
         const found = await find();
-        if (found === null) await ofWrongKeys(request);
+        if (found === null) await wrongKeyLimit(request);
         else remember(secret);
         return found;
       } catch (error) {
-        if (error instanceof GraftError && wrongCodes.includes(error.code)) await ofWrongKeys(request);
+        if (error instanceof GraftError && wrongCodes.includes(error.code)) await wrongKeyLimit(request);
         throw error;
       }
     },
     countByKey: async (request, reply) => {
-      if (limits.perKey > 0) hold(reply, await ofKey(request), 'key');
+      if (limits.perKey > 0) hold(reply, await keyLimit(request), 'key');
     },
     countSignIn: async (request, reply) => {
-      if (limits.signInsPerAddress > 0) hold(reply, await ofSignIns(request), 'address', 'sign-ins');
+      if (limits.signInsPerAddress > 0) hold(reply, await signInLimit(request), 'address', 'sign-ins');
     },
   });
 });
@@ -134,8 +134,8 @@ function hold(
 ): void {
   if (state.isAllowed) return;
   const { max, remaining, ttlInSeconds: seconds } = state;
-  const told = reply.getHeader('ratelimit-remaining');
-  if (told === undefined || remaining < Number(told)) {
+  const reported = reply.getHeader('ratelimit-remaining');
+  if (reported === undefined || remaining < Number(reported)) {
     reply.headers({
       'ratelimit-limit': max,
       'ratelimit-remaining': remaining,

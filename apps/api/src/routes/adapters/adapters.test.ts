@@ -68,7 +68,7 @@ describe('adapters', () => {
     );
   });
 
-  test('a part of the name finds them, and their tags are told', async () => {
+  test('a part of the name finds them, and their tags are listed', async () => {
     const { acme, other } = bench;
     const found = async (search: string, by = acme) => {
       const { json } = await by.send('GET', `/v1/adapters?${new URLSearchParams({ search })}`);

@@ -38,7 +38,7 @@ async function runningJob(team: Caller, suffix: string): Promise<Job> {
 
 const list = async () => (await bench.acme.send('GET', `${path}?all=true`)).json.data;
 // biome-ignore lint/suspicious/noExplicitAny: answers are what is tested
-const ofStep = async (step: number) => (await list()).find((each: any) => each.step_number === step);
+const checkpointAt = async (step: number) => (await list()).find((each: any) => each.step_number === step);
 
 async function download(id: string, headers: Record<string, string> = {}, method = 'GET') {
   const response = await fetch(`${bench.url}${path}/${id}/download`, {
@@ -84,7 +84,7 @@ describe('checkpoints', () => {
   });
 
   test('are nothing to start from: what a job needs must stay', async () => {
-    const { fine_tuned_model_checkpoint: name } = await ofStep(20);
+    const { fine_tuned_model_checkpoint: name } = await checkpointAt(20);
     const training_file = await bench.acme.upload(chatLine);
     for (const [param, body] of [
       ['model', { model: name, training_file }],
@@ -103,7 +103,7 @@ describe('checkpoints', () => {
   });
 
   test('are called as models by their team alone', async () => {
-    const { fine_tuned_model_checkpoint: model, id } = await ofStep(20);
+    const { fine_tuned_model_checkpoint: model, id } = await checkpointAt(20);
     const worker = await startScriptedWorker(bench.services, 'worker-ckpt', says(token('Hi'), done()));
     try {
       const body = { model, messages: [{ role: 'user', content: 'a' }] };
@@ -122,7 +122,7 @@ describe('checkpoints', () => {
   });
 
   test('are downloaded whole, in part, and only when they changed', async () => {
-    const { id, files } = await ofStep(30);
+    const { id, files } = await checkpointAt(30);
     const { response, bytes } = await download(id);
     assert.equal(response.status, 200);
     assert.equal(createHash('sha256').update(bytes).digest('hex'), response.headers.get('x-content-sha256'));
@@ -140,7 +140,7 @@ describe('checkpoints', () => {
   });
 
   test('become versions, once', async () => {
-    const { id, digest } = await ofStep(20);
+    const { id, digest } = await checkpointAt(20);
     const answers = await Promise.all(
       [1, 2, 3].map(() => bench.acme.send('POST', `${path}/${id}/promote`, { note: 'The best.' })),
     );
@@ -169,7 +169,7 @@ describe('checkpoints', () => {
   });
 
   test('count towards the quota of stored bytes when they become versions', async () => {
-    const { id } = await ofStep(40);
+    const { id } = await checkpointAt(40);
     const stored = async () => (await readdir(join(bench.services.env.dataDir, 'artifacts'))).length;
     const { use } = (await bench.acme.send('GET', '/v1/team/quota')).json;
     const before = [await stored(), use.stored_bytes];
@@ -183,11 +183,11 @@ describe('checkpoints', () => {
     assert.equal(made.status, 200, made.text);
   });
 
-  test('are deleted; the versions made of them stay', async () => {
-    const { id } = await ofStep(40);
+  test('are deleted; the versions created from them remain', async () => {
+    const { id } = await checkpointAt(40);
     const { json: version } = await bench.acme.send('POST', `${path}/${id}/promote`, { name: 'stays' });
     assert.equal((await bench.acme.send('DELETE', `${path}/${id}`)).json.deleted, true);
-    assert.equal(await ofStep(40), undefined);
+    assert.equal(await checkpointAt(40), undefined);
     assertError(await bench.acme.send('DELETE', `${path}/${id}`), 404, 'checkpoint_not_found');
     const kept = await fetch(bench.url + version.download_path, {
       headers: { authorization: `Bearer ${bench.acme.key}` },
@@ -197,8 +197,8 @@ describe('checkpoints', () => {
 });
 
 test('what is not there, not kept, not allowed or not theirs', async () => {
-  const { id } = await ofStep(50);
-  const { id: state } = await ofStep(45);
+  const { id } = await checkpointAt(50);
+  const { id: state } = await checkpointAt(45);
   const ways: [string, string, object?][] = [
     ['GET', '/download'],
     ['POST', '/promote', {}],

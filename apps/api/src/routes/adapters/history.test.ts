@@ -103,7 +103,7 @@ test('lineage: from the base through parents, and on to what was started from it
   assert.ok(!JSON.stringify(after).includes(trained.jobId!));
 });
 
-test('a lineage of very many is told up to a bound', async () => {
+test('a very large lineage is truncated', async () => {
   const { services, acme } = bench;
   const root = await upload({ name: 'many' });
   const row = await services.db.adapterVersion.findUniqueOrThrow({ where: { id: root.id } });

@@ -45,7 +45,7 @@ test('the system prompt of the training file is known on its job and version, an
   assert.equal((await get(path)).system_prompt, prompt);
 });
 
-test('so it is for a file uploaded in parts, and on a checkpoint and the version made of it', async () => {
+test('the same for a file uploaded in parts, and on a checkpoint and the version created from it', async () => {
   const content = Buffer.from(`${chat(prompt)}\n`.repeat(3));
   const begun = await bench.acme.send('POST', '/v1/uploads', {
     filename: 'parts.jsonl',

@@ -112,7 +112,7 @@ test('of two who move a tag at once with what they expect, one does', async () =
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 412, 412, 412, 412, 412]);
 });
 
-test('an adapter has a hundred tags, and no more', async () => {
+test('an adapter has at most a hundred tags', async () => {
   const tags = Array.from({ length: 110 }, (_, i) => `t-${i}`);
   const statuses: number[] = [];
   async function mover(): Promise<void> {

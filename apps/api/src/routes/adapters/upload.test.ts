@@ -114,7 +114,7 @@ describe('an adapter that was made elsewhere', () => {
       for (const [field, value] of Object.entries(options)) assert.deepEqual(config[field], value, field);
     });
 
-  test('is the next version of an adapter that jobs made, and may say what it went on from', async () => {
+  test('is the next version of an adapter created by jobs, and may name its parent', async () => {
     const trained = await publishAdapter(bench, bench.acme, 'mixed');
     const fields = { name: 'mixed', parent: trained.version.modelName };
     const { json } = await sendAdapter(bench.acme, filesOf(sound), fields);

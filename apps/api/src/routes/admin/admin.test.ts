@@ -74,16 +74,16 @@ test('people: made, listed, disabled with all their keys, enabled', async () => 
 
   const body = { name: 'laptop', person_id: ada.id };
   const { key, id } = (await operator.send('POST', '/v1/admin/keys', body)).json;
-  const asAda = bench.withKey({ teamId: '', teamName: '' }, key);
-  assert.equal((await asAda.send('GET', '/v1/me')).json.person.email, 'ada@example.com');
+  const adaKey = bench.withKey({ teamId: '', teamName: '' }, key);
+  assert.equal((await adaKey.send('GET', '/v1/me')).json.person.email, 'ada@example.com');
   assert.ok((await operator.send('POST', path, { disabled: true })).json.disabled_at);
-  assertError(await asAda.send('GET', '/v1/me'), 401, 'invalid_api_key');
+  assertError(await adaKey.send('GET', '/v1/me'), 401, 'invalid_api_key');
   await operator.send('POST', path, { disabled: false });
-  assert.equal((await asAda.send('GET', '/v1/me')).status, 200);
+  assert.equal((await adaKey.send('GET', '/v1/me')).status, 200);
   assert.equal((await operator.send('GET', '/v1/admin/keys?limit=1')).json.data[0].id, id);
   assert.equal((await operator.send('DELETE', `/v1/admin/keys/${id}`)).status, 200);
   assertError(await operator.send('DELETE', `/v1/admin/keys/${id}`), 404, 'api_key_not_found');
-  assertError(await asAda.send('GET', '/v1/me'), 401, 'invalid_api_key');
+  assertError(await adaKey.send('GET', '/v1/me'), 401, 'invalid_api_key');
   const lone = { name: 'x', person_id: 'user-none' };
   assertError(await operator.send('POST', '/v1/admin/keys', lone), 400, 'not_an_operator', 'person_id');
 });
@@ -147,7 +147,7 @@ test('workers: listed, taken out of service and back, with an audit row for each
   );
 });
 
-test('a drained worker lets go of what it runs, and whose that is stands in its leases', async () => {
+test('a drained worker releases its jobs, and its leases show which they were', async () => {
   const { services, acme: team } = bench;
   const start = async () => await runJob(bench, await queueJob(bench, team));
   const [elsewhere, paused, held] = [await start(), await start(), await start()];
@@ -197,7 +197,7 @@ test('a drained worker lets go of what it runs, and whose that is stands in its 
   );
 });
 
-test('the queue tells how much of which team waits, whose turn is next first, and no job', async () => {
+test('the queue shows how many jobs of each team wait, the next team first, but no job', async () => {
   const { services } = bench;
   await services.sql.query('DELETE FROM jobs');
   await services.sql.query('DELETE FROM workers');
@@ -223,7 +223,7 @@ test('the queue tells how much of which team waits, whose turn is next first, an
   assertError(await bench.acme.send('GET', '/v1/admin/queue'), 403, 'operator_required');
 });
 
-test('the service tells its versions, and that what it stands on answers', async () => {
+test('the service shows its versions, and that its dependencies respond', async () => {
   const { services } = bench;
   await services.sql.query('DELETE FROM workers');
   const add = async (id: string, set: string, version = '1.0.0') => {

@@ -101,7 +101,7 @@ test('the operator adds a model for one team; to the other it does not exist', a
   );
 });
 
-test('a model of the configuration is denied to a team, with what it has trained on it, and given back', async () => {
+test('a configured model is denied to a team, with the adapters it trained on it, and allowed again', async () => {
   const { acme, other } = bench;
   const { version } = await publishAdapter(bench, acme, 'mine');
   const ask = async (team: Caller, model: string) =>
@@ -146,7 +146,7 @@ test('a model limited to teams that are gone is seen by none', async () => {
   await operator.send('POST', `${list}/tiny/allow`, { teams: null });
 });
 
-test('a clash of ids, a source that requests may not name, and a broken model are told in plain words', async () => {
+test('duplicate ids, forbidden sources and broken models have clear errors', async () => {
   const add = async (body: object) => await operator.send('POST', list, body);
   const place = path.join(folder, 'mine');
   assertError(await add({ id: 'tiny', folder: place }), 400, 'base_model_exists', 'id');
@@ -171,26 +171,26 @@ test('a clash of ids, a source that requests may not name, and a broken model ar
   assertError(await add({ id: 'broken', folder: place }), 400, 'base_model_exists', 'id');
 });
 
-test('one that failed is fetched again once it is mended', async () => {
+test('one that failed can be fetched again after it was fixed', async () => {
   const retry = async (id: string) => await operator.send('POST', `${list}/${encodeURIComponent(id)}/retry`);
-  const config = path.join(folder, 'mended', 'config.json');
-  await writeTinyModel(path.join(folder, 'mended'));
+  const config = path.join(folder, 'fixed', 'config.json');
+  await writeTinyModel(path.join(folder, 'fixed'));
   const right = await readFile(config);
   await writeFile(config, '{"model_type": "nonesuch"}');
-  await operator.send('POST', list, { id: 'our/mended', folder: path.dirname(config) });
-  assert.equal((await untilEnd('our/mended')).state, 'failed');
+  await operator.send('POST', list, { id: 'our/fixed', folder: path.dirname(config) });
+  assert.equal((await untilEnd('our/fixed')).state, 'failed');
   await writeFile(config, right);
-  const answers = await Promise.all([retry('our/mended'), retry('our/mended')]);
+  const answers = await Promise.all([retry('our/fixed'), retry('our/fixed')]);
   const [taken, late] = answers.toSorted((a, b) => a.status - b.status);
   assert.equal(taken!.status, 200, taken!.text);
   assert.ok(['queued', 'fetching', 'ready'].includes(taken!.json.state));
   assertError(late!, 400, 'base_model_not_failed', 'base_model_id');
-  assert.equal((await untilEnd('our/mended')).state, 'ready');
-  assertError(await retry('our/mended'), 400, 'base_model_not_failed', 'base_model_id');
+  assert.equal((await untilEnd('our/fixed')).state, 'ready');
+  assertError(await retry('our/fixed'), 400, 'base_model_not_failed', 'base_model_id');
   for (const id of ['none', 'tiny']) assertError(await retry(id), 404, 'unknown_base_model', 'base_model_id');
-  const audit = { action: 'base_model.retry', target: 'our/mended' };
+  const audit = { action: 'base_model.retry', target: 'our/fixed' };
   assert.equal(await bench.services.db.auditEntry.count({ where: { ...audit, keyId: { not: null } } }), 1);
-  assert.equal((await operator.send('DELETE', `${list}/our%2Fmended`)).status, 200);
+  assert.equal((await operator.send('DELETE', `${list}/our%2Ffixed`)).status, 200);
 });
 
 test('the list has the configuration’s first and is paged; a key of a team reads none of it', async () => {

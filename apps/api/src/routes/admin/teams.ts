@@ -8,6 +8,7 @@ import {
   type Team,
   updateTeam,
 } from '@graft/service';
+import { found } from '../../not-found.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -23,7 +24,6 @@ import {
   toWireTeam,
   UpdateTeamSchema,
 } from '../../schemas/team.ts';
-import { teamNotFound } from '../team/team.ts';
 import { operation } from './operation.ts';
 
 /** /admin/teams: manages teams. The operator does not see a team's data. */
@@ -33,8 +33,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   async function find(id: string): Promise<Team> {
     const team = await findTeam(services, id);
     // Only by id: a name may belong to another team tomorrow.
-    if (team?.id !== id) throw teamNotFound(id);
-    return team;
+    return found(team?.id === id && team, 'team', id);
   }
 
   app.get(
@@ -61,8 +60,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operation('Change a team', ref(TeamSchema), { params: TeamParams, body: ref(UpdateTeamSchema) }),
     async ({ operator, params: { team_id }, body: { running_limit: runningLimit, weight } }) => {
       const team = await updateTeam(services, team_id, { runningLimit, weight }, operator);
-      if (!team) throw teamNotFound(team_id);
-      return toWireTeam(team);
+      return toWireTeam(found(team, 'team', team_id));
     },
   );
 
@@ -74,7 +72,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       querystring: DeleteTeamQuery,
     }),
     async ({ operator, params: { team_id: id }, query }) => {
-      if (!(await deleteTeam(services, id, query.name, operator))) throw teamNotFound(id);
+      found(await deleteTeam(services, id, query.name, operator), 'team', id);
       return { id, object: 'team' as const, deleted: true as const };
     },
   );

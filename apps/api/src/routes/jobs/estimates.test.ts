@@ -58,7 +58,7 @@ async function withWorkers(all: (Partial<WorkerCapabilities> | null)[], body: ()
   }
 }
 
-test('what a job would come to, before any worker lives', async () => {
+test('an estimate of a job without any live worker', async () => {
   const { status, json, text } = await ask({});
   assert.equal(status, 200, text);
   const { trainable_parameters, total_parameters, peak_memory_bytes, tokens, steps, ...rest } = json;
@@ -81,7 +81,7 @@ test('what a job would come to, before any worker lives', async () => {
   assert.deepEqual(rows, [{ jobs: 0 }]);
 });
 
-describe('which worker it is told for', () => {
+describe('the worker that it is computed for', () => {
   const most = 64e9;
   const need = async () => (await ask({})).json.peak_memory_bytes as number;
 
@@ -137,7 +137,7 @@ describe('which worker it is told for', () => {
     });
   });
 
-  test('whether it fits is not known while one does not tell', async () => {
+  test('whether it fits is unknown while a worker does not report its memory', async () => {
     for (const silent of [{}, null])
       await withWorkers([{ memoryBytes: 1 }, silent], async () => {
         const { json } = await ask({});
@@ -228,7 +228,7 @@ describe('what it may cost', () => {
     assert.match(told, /took more than 4 s/);
   });
 
-  test('few of a team wait, no other team waits for them, and whoever hangs up is no longer worked for', async () => {
+  test('few of a team wait, no other team waits for them, and no work is done for a disconnected client', async () => {
     const theirs = await bench.other.upload(`${chatLine}\n`);
     const gone = new AbortController();
     const all = Array.from({ length: 8 }, () => slow(gone.signal));

@@ -118,7 +118,7 @@ describe('reading and steering jobs', () => {
     );
   });
 
-  test('with its adapter, if that is asked for', async () => {
+  test('with its adapter, if requested', async () => {
     const { version } = await publishAdapter(bench, bench.acme, 'both');
     assert.equal((await bench.acme.send('DELETE', `${path}/${version.jobId}?adapters=delete`)).status, 200);
     const { data } = (await bench.acme.send('GET', '/v1/adapters/deleted')).json;
@@ -216,7 +216,7 @@ describe('reading and steering jobs', () => {
     assert.deepEqual(
       [token_accuracy, learning_rate, grad_norm, tokens, tokens_per_second],
       [0.5, 1e-4, 1, 32, 12],
-      'fields of their own, as before there were names',
+      'separate fields, as before there were names',
     );
     assert.deepEqual(
       [evaluation.metrics, evaluation.token_accuracy, evaluation.grad_norm],

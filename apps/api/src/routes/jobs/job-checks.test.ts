@@ -25,7 +25,7 @@ const params = async (more: object) => {
   return faults.map(({ param }: { param: string }) => param);
 };
 
-test('of what is fine it says what would be chosen, and what it comes to', async () => {
+test('a valid request gets the chosen options and its estimate', async () => {
   const { faults, plan } = await check({ model: 'tiny', training_file: file, training: { n_epochs: 2 } });
   assert.deepEqual(faults, []);
   assert.deepEqual([plan.steps, plan.trials, plan.peft.r, plan.training.n_epochs], [6, 1, 16, 2]);
@@ -83,7 +83,7 @@ test('a wrong model is reported before there is a file', async () => {
     );
 });
 
-test('lines that are too long are told, as the job would tell them', async () => {
+test('lines that are too long are reported as by the job', async () => {
   const long = await bench.acme.upload(chatLine.replace('"b"', JSON.stringify('word '.repeat(200))));
   const { faults } = await check({ model: 'tiny', training_file: long });
   assert.equal(faults.length, 1);

@@ -103,7 +103,7 @@ describe('job events', () => {
     assert.equal(await stream.next(), null);
   });
 
-  test('Last-Event-ID goes on behind that event', async () => {
+  test('Last-Event-ID continues after that event', async () => {
     const id = await createJob();
     await bench.acme.send('POST', `/v1/fine_tuning/jobs/${id}/cancel`);
     const { data } = (await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}/events`)).json;

@@ -57,8 +57,8 @@ test('the modules of a model, each kind once, and what it can be trained for', a
   assert.equal(new Set(names).size, names.length);
 });
 
-test('of an adapter, with which training goes on, and of no other team', async () => {
-  const { version } = await publishAdapter(bench, bench.acme, 'begun');
+test('of an adapter to continue from, but not of another team', async () => {
+  const { version } = await publishAdapter(bench, bench.acme, 'started');
   const { modelName } = version;
   for (const query of [`?model=${modelName}`, `?model=tiny&start_from=${modelName}`]) {
     const { model } = (await get(query)).json;
@@ -68,7 +68,7 @@ test('of an adapter, with which training goes on, and of no other team', async (
   assertError(await get(`?model=tiny&start_from=${modelName}`, bench.other), 400, 'model_not_found');
 });
 
-test('what the quota does not permit is told, and nobody reads it without the scope', async () => {
+test('options that the quota does not permit are listed, and the scope is required', async () => {
   await setQuota(bench.services, bench.other.teamId, { methods: ['IA3'] });
   const { json } = await get('', bench.other);
   const permitted = json.methods.filter((each: { permitted: boolean }) => each.permitted);
@@ -82,7 +82,7 @@ test('what the quota does not permit is told, and nobody reads it without the sc
   assertError(await get('', narrow), 403, 'insufficient_scope');
 });
 
-test('what is asked for wrongly is refused', async () => {
+test('invalid requests are refused', async () => {
   assertError(await get('?model=none'), 400, 'model_not_found', 'model');
   assertError(await get('?start_from=ft:x'), 400, 'missing_required_parameter', 'model');
   assertError(await get('?modl=x'), 400, 'unknown_parameter', 'modl');

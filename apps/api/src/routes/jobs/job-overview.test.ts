@@ -63,7 +63,7 @@ test('of a long series a few losses are read, its first and its last, and of ano
   }
 });
 
-test('a stream tells of jobs under way, then of each that is made or changes, and of no other team’s', async () => {
+test('a stream sends the active jobs, then each that is created or changes, and none of another team', async () => {
   const before = await create(bench.acme);
   const job = await runJob(bench, before);
   const hangUp = new AbortController();
@@ -108,7 +108,7 @@ test('a stream tells of jobs under way, then of each that is made or changes, an
   await until(({ id, status }) => id === made && status === 'cancelled', 'its end');
   const count = told.length;
   await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.equal(told.length, count, 'nothing is told twice');
+  assert.equal(told.length, count, 'nothing is sent twice');
   assert.ok(!told.some(({ id }) => id === theirs));
   hangUp.abort();
   await reading;
@@ -120,7 +120,7 @@ test('a stream tells of jobs under way, then of each that is made or changes, an
   assertError(await bench.withKey(bench.acme, key).send('GET', `${path}/changes`), 403, 'insufficient_scope');
 });
 
-test('a job tells whose it is: the person’s behind a key, else the key’s', async () => {
+test('a job names its creator: the person of the key, otherwise the key', async () => {
   const person = await createPerson(bench.services, { email: 'ada@example.com', name: 'Ada' });
   await putMember(bench.services, bench.acme.teamId, person.id, 'member');
   const { key } = await createApiKey(bench.services, bench.acme.teamId, {

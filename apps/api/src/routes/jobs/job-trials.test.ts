@@ -100,7 +100,7 @@ describe('a sweep', () => {
     assert.equal(new Set(rates).size, 3);
   });
 
-  test('is cloned as it was asked for; with other values; and as a plain job', async () => {
+  test('is cloned as requested; with other values; and as a plain job', async () => {
     const { json: job } = await create({ peft, training, sweep });
     const clone = async (changes: object) => {
       const answer = await bench.acme.send('POST', `${path}/${job.id}/clone`, changes);
@@ -227,7 +227,7 @@ describe('what is refused, before there is a job', () => {
       assert.ok(words.includes(param), words);
     });
 
-  test('another rank of an adapter that is gone on from', async () => {
+  test('another rank than that of the adapter to continue from', async () => {
     const { version } = await publishAdapter(bench, bench.acme, 'start');
     const body = { start_from: version.modelName, training, sweep: { r: [2, 4] } };
     await refuses(body, 'invalid_sweep', 'sweep.r');

@@ -2,13 +2,13 @@
 import { userSchema } from './user-resource.ts';
 
 /** Maximum users per page. */
-export const mostListed = 200;
+export const maxListed = 200;
 
 export const serviceProviderConfig = (base: string) => ({
   schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],
   patch: { supported: true },
   bulk: { supported: false, maxOperations: 0, maxPayloadSize: 0 },
-  filter: { supported: true, maxResults: mostListed },
+  filter: { supported: true, maxResults: maxListed },
   changePassword: { supported: false },
   sort: { supported: false },
   etag: { supported: false },

@@ -4,7 +4,7 @@ import { attributeOf, userSchema, withAttributes } from './user-resource.ts';
 
 const patchSchema = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
 /** Maximum operations per request. */
-const mostOperations = 100;
+const maxOperations = 100;
 
 type Json = Record<string, unknown>;
 type Emails = NonNullable<ScimUserInput['attributes']['emails']>;
@@ -20,11 +20,11 @@ export function patchUser(before: ScimUserInput, body: unknown): ScimUserInput {
     schemas.includes(patchSchema) &&
     Array.isArray(operations) &&
     operations.length >= 1 &&
-    operations.length <= mostOperations;
+    operations.length <= maxOperations;
   if (!isPatch) {
     throw new ScimError(
       400,
-      `The body must be a ${patchSchema} with 1 to ${mostOperations} Operations.`,
+      `The body must be a ${patchSchema} with 1 to ${maxOperations} Operations.`,
       'invalidSyntax',
     );
   }

@@ -10,7 +10,7 @@ import {
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { toApiError } from '../../to-api-error.ts';
-import { listResponse, mostListed, serviceProviderConfig, userSchemaOf, userType } from './discovery.ts';
+import { listResponse, maxListed, serviceProviderConfig, userSchemaOf, userType } from './discovery.ts';
 import { patchUser } from './patch-user.ts';
 import { ScimError, toWireScimError } from './scim-error.ts';
 import { parseScimFilter } from './scim-filter.ts';
@@ -85,7 +85,7 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
 
   async function search(request: FastifyRequest, { filter, startIndex, count, ...selection }: Search) {
     const start = Math.max(1, readCount('startIndex', startIndex, 1));
-    const limit = Math.min(mostListed, Math.max(0, readCount('count', count, 100)));
+    const limit = Math.min(maxListed, Math.max(0, readCount('count', count, 100)));
     const page = { offset: start - 1, limit };
     if (filter !== undefined && typeof filter !== 'string') {
       throw new ScimError(400, "'filter' must be a text.", 'invalidFilter');

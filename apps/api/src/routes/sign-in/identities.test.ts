@@ -110,7 +110,7 @@ async function identityAt(browser: Browser, { provider }: Door): Promise<string>
   return data.find(({ issuer }: { issuer: string }) => issuer === provider.issuer).id;
 }
 
-test('a person unlinks what they were at the former provider: its sessions end at once, others go on', async () => {
+test('a person unlinks their identity at the former provider: its sessions end immediately, others continue', async () => {
   const gone = await signIn(old, person(old, 'ada-1', 'ada@example.com'));
   const browser = await signIn(now, person(now, 'ada-2', 'ada@example.com'));
   const { data, has_more } = (await send(browser, 'GET', mine)).json;
@@ -231,7 +231,7 @@ test('the operator unlinks the last one: who comes by it later is as new', async
   assert.equal(audit[1]!.keyId, operator.key.split('_').slice(1, 3).join('_'));
 });
 
-test('whoever is on the way in while they are unlinked does not get a session', async () => {
+test('a person whose identity is unlinked during a sign-in gets no session', async () => {
   const first = await signIn(now, person(now, 'fay', 'fay@example.com'));
   const browser = openBrowser();
   const address = await goTo(browser, now, 'fay');

@@ -30,7 +30,7 @@ async function send(
   return await answerOf(await browser.request(url + path, all));
 }
 
-test('a page is told how one signs in, and whether one is, without a refusal', async () => {
+test('a page learns how to sign in, and whether the user is signed in, without an error', async () => {
   const browser = openBrowser();
   const options = async () => (await send(browser, 'GET', '/v1/sign-in/options')).json;
   const byKey = { object: 'sign_in_options', provider: false, key: true };

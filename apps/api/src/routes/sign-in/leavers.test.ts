@@ -101,7 +101,7 @@ function claims(more: Record<string, unknown> = {}): Record<string, unknown> {
 }
 
 describe('back-channel logout', () => {
-  test('signing out at the provider ends the session that came of it, and keys go on', async () => {
+  test('signing out at the provider ends its session, and keys keep working', async () => {
     const [browser, other] = [await signIn(person('ann')), await signIn('ann')];
     const key = await makeKey(browser, 'person');
     // The provider asks for confirmation, and sends its logout token to Graft when the person agrees.
@@ -190,7 +190,7 @@ describe('back-channel logout', () => {
   });
 });
 
-describe('keys of people who sign in no more', () => {
+describe('keys of people who no longer sign in', () => {
   const lastSignIn = async (sub: string, days: number) =>
     await bench.services.sql.query(
       `UPDATE people SET signed_in_at = now() - make_interval(days => $2) WHERE email = $1`,
@@ -231,7 +231,7 @@ describe('keys of people who sign in no more', () => {
     assert.equal(await byCookie(), 200);
   });
 
-  test('so do an operator’s; those of whom no provider knows go on', async () => {
+  test('so do an operator’s; those of people unknown to any provider keep working', async () => {
     await signIn(person('gus'));
     const { personId } = (await bench.services.db.personIdentity.findFirst({ where: { subject: 'gus' } }))!;
     await updatePerson(bench.services, personId, { isOperator: true });

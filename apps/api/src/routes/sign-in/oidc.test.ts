@@ -88,9 +88,9 @@ describe('signing in', () => {
   test('a person works in one of their teams at a time, as what they are there', async () => {
     const browser = await signIn(person('bea', ['research', 'guests']), 'team=acme');
     assert.equal((await me(browser)).json.team.name, 'acme');
-    const asOther = { ...own, 'graft-team': 'other' };
-    assert.deepEqual((await me(browser, asOther)).json.role, 'viewer');
-    const refused = await send(browser, 'DELETE', '/v1/files/file-x', undefined, asOther);
+    const otherTeam = { ...own, 'graft-team': 'other' };
+    assert.deepEqual((await me(browser, otherTeam)).json.role, 'viewer');
+    const refused = await send(browser, 'DELETE', '/v1/files/file-x', undefined, otherTeam);
     assertError(refused, 403, 'insufficient_role');
     assertError(await send(browser, 'DELETE', '/v1/files/file-x'), 404, 'file_not_found');
     const strange = await createTeam(bench.services, { name: 'strange' });
@@ -103,7 +103,7 @@ describe('signing in', () => {
     assert.equal((await me(browser)).json.team.name, 'other');
   });
 
-  test('groups are weighed anew at each sign-in; what people decided stays', async () => {
+  test('groups are evaluated at each sign-in; decisions of people remain', async () => {
     const sub = person('cy', ['research']);
     const browser = await signIn(sub);
     const made = await send(browser, 'POST', '/v1/team/keys', { name: 'mine' });
@@ -130,7 +130,7 @@ describe('signing in', () => {
     assert.equal((await me(browser)).json.role, 'viewer');
   });
 
-  test('an invitation is accepted by whoever is signed in, if it is theirs', async () => {
+  test('a signed-in person accepts an invitation, if it is theirs', async () => {
     const browser = await signIn(person('dan', undefined));
     assert.deepEqual([(await me(browser)).json.kind, (await me(browser)).json.teams], ['person', []]);
     assertError(await send(browser, 'GET', '/v1/team'), 403, 'no_team');
@@ -242,7 +242,7 @@ describe('what an attacker tries', () => {
   const failed = async (browser: Browser, address: string, param?: string) =>
     assertError(await comeBack(browser, address), 400, 'sign_in_failed', param);
 
-  test('to come back twice, from another browser, or without having begun', async () => {
+  test('to return twice, from another browser, or without a started sign-in', async () => {
     const browser = openBrowser();
     const address = await goTo(browser, person('gus', ['guests']));
     const flow = browser.jar(url).get('graft_sign_in')!;
@@ -342,7 +342,7 @@ describe('what an attacker tries', () => {
     assert.match(browser.jar(url).get('graft_session')!, /^graft_session_(?!planted)/);
   });
 
-  test('to go on after they were removed from the team', async () => {
+  test('to continue after they were removed from the team', async () => {
     const browser = await signIn(person('max', ['guests']));
     assert.equal((await send(browser, 'GET', '/v1/files')).status, 200);
     const { id } = (await me(browser)).json.person;
@@ -352,7 +352,7 @@ describe('what an attacker tries', () => {
   });
 });
 
-test('while the provider is away nobody signs in, and sessions go on', async () => {
+test('while the provider is unavailable nobody signs in, and sessions continue', async () => {
   const fresh = openBrowser();
   const browser = await signIn(person('ned', ['guests']));
   const address = await goTo(fresh, 'ned');

@@ -49,7 +49,7 @@ async function age(browser: Browser, column: string, minutes: number): Promise<v
   assert.equal(rowCount, 1);
 }
 
-test('a person operates only after they signed in just now, and in teams goes on all the same', async () => {
+test('operator routes need a recent sign-in of the person; routes of teams do not', async () => {
   const browser = openBrowser();
   await signIn(browser, 'team=other');
   // The time of the sign-in at the provider is unknown: it may have been days ago.
@@ -87,7 +87,7 @@ test('after a pause of operating they sign in again, whatever else they did mean
   for (const _ of [1, 2]) assertError(await operate(browser), 403, 'reauthentication_required');
 });
 
-test('the provider must ask anew, and say when', async () => {
+test('the provider must authenticate again, and report when', async () => {
   const browser = openBrowser();
   const start = await browser.request(`${sign.url}/v1/sign-in?${again}`);
   const { searchParams } = new URL(start.headers.get('location')!);

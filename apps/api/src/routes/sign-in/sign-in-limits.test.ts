@@ -10,7 +10,7 @@ import { openBrowser } from '../../testing/oidc-provider.ts';
 import { answerOf } from '../../testing/open-api-bench.ts';
 import { type Browser, openSignInBench, type SignInBench } from '../../testing/open-sign-in-bench.ts';
 
-const mostSignIns = 60;
+const maxSignIns = 60;
 let sign: SignInBench;
 const lines: Record<string, unknown>[] = [];
 before(async () => {
@@ -24,7 +24,7 @@ before(async () => {
     { allow_key_sessions: true },
     {
       trustProxy: ['127.0.0.1'],
-      rateLimits: { perKey: 0, perAddress: 0, wrongKeysPerAddress: 0, signInsPerAddress: mostSignIns },
+      rateLimits: { perKey: 0, perAddress: 0, wrongKeysPerAddress: 0, signInsPerAddress: maxSignIns },
       log: createLogger({ level: 'info', name: 'test' }, collect),
     },
   );
@@ -65,7 +65,7 @@ test('callbacks of sign-ins that nobody began never reach the provider', async (
 test('64 bogus callbacks of one address that wait for the provider block nobody else', async () => {
   const attacker = from();
   const browsers = await Promise.all(
-    Array.from({ length: mostSignIns / 2 }, async () => {
+    Array.from({ length: maxSignIns / 2 }, async () => {
       const browser = openBrowser();
       return { browser, address: await bogus(browser, attacker) };
     }),
@@ -100,13 +100,13 @@ test('64 bogus callbacks of one address that wait for the provider block nobody 
   assert.ok(answers.some(({ status }) => status === 429));
 });
 
-test('an address begins and ends so many sign-ins a minute', async () => {
+test('sign-ins started and ended by an address per minute are limited', async () => {
   const left = 60_000 - (Date.now() % 60_000);
   if (left < 10_000) await sleep(left + 50);
   const one = from();
   const begin = async (headers: Record<string, string>) =>
     await answerOf(await fetch(`${sign.url}/v1/sign-in`, { headers, redirect: 'manual' }));
-  for (let i = 0; i < mostSignIns - 1; i++) assert.equal((await begin(one)).status, 302);
+  for (let i = 0; i < maxSignIns - 1; i++) assert.equal((await begin(one)).status, 302);
   const browser = openBrowser();
   const address = await bogus(browser, one);
   const refused = await sign.comeBack(browser, address, one);

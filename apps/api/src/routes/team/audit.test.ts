@@ -150,11 +150,11 @@ test('every entry names who acted: the person without a key, the person and the 
     },
   );
   const own = await createApiKey(services, acme.teamId, { name: 'o', role: 'admin', personId: person.id });
-  const ofTeam = await createApiKey(services, acme.teamId, { name: 't', role: 'admin' });
+  const teamKey = await createApiKey(services, acme.teamId, { name: 't', role: 'admin' });
   const callers = [
     ['session', { cookie: `graft_session=${token}`, 'x-graft-csrf': '1' }, null, person.id],
     ['own', { authorization: `Bearer ${own.key}` }, own.keyId, person.id],
-    ['team', { authorization: `Bearer ${ofTeam.key}` }, ofTeam.keyId, null],
+    ['team', { authorization: `Bearer ${teamKey.key}` }, teamKey.keyId, null],
   ] as const;
   for (const [name, headers, keyId, personId] of callers) {
     const [newest] = (await listAudit(services, acme.teamId, { limit: 1 })).data;

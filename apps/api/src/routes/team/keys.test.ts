@@ -26,7 +26,7 @@ async function person(role: Role): Promise<Caller & { personId: string }> {
 }
 
 describe('a key', () => {
-  test('is made, told once, listed, read, and revoked for good', async () => {
+  test('is created, shown once, listed, read, and revoked permanently', async () => {
     const made = await admin.send('POST', '/v1/team/keys', {
       name: 'ci',
       role: 'member',
@@ -114,7 +114,7 @@ describe('a key', () => {
     assertError(answer, 403, 'exceeds_maker', 'role');
   });
 
-  test('what is wrong with a new one is told', async () => {
+  test('an invalid new one has a specific error', async () => {
     const wrong = [
       [{}, 'missing_required_parameter', 'name'],
       [{ name: '' }, 'invalid_value', 'name'],
@@ -134,7 +134,7 @@ describe('a key', () => {
 });
 
 describe('who', () => {
-  test('a person makes keys of their own, and sees no others', async () => {
+  test('a person creates personal keys, and sees no others', async () => {
     const viewer = await person('viewer');
     const made = await viewer.send('POST', '/v1/team/keys', { name: 'laptop' });
     assert.equal(made.status, 200, made.text);
@@ -144,8 +144,8 @@ describe('who', () => {
       data.map(({ id }: { id: string }) => id),
       [made.json.id, idOf(viewer)],
     );
-    const ofTeam = await viewer.send('POST', '/v1/team/keys', { name: 'x', owner: 'team' });
-    assertError(ofTeam, 403, 'insufficient_role');
+    const teamKey = await viewer.send('POST', '/v1/team/keys', { name: 'x', owner: 'team' });
+    assertError(teamKey, 403, 'insufficient_role');
     for (const [method, tail] of [
       ['GET', ''],
       ['DELETE', ''],

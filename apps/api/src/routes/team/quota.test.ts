@@ -100,7 +100,7 @@ test('a team has no quota until the operator sets one, and only the operator doe
   );
 });
 
-test('200 creates at once on two APIs make as many jobs as the quota says, and a cancelled one makes room', async () => {
+test('200 concurrent requests to two APIs create as many jobs as the quota allows, and cancelling one allows another', async () => {
   const team = await teamWith({ queued_jobs: 50 });
   const fenced = openFenced(bench.services);
   const second = await buildApp({ ...bench.services, ...fenced.database }, { validationSweepMs: 200 });

@@ -39,7 +39,7 @@ async function join(email: string, role: string): Promise<Caller & { personId: s
   return { ...bench.withKey(bench.acme, key), personId: person.id };
 }
 
-test('/me tells who asks: a key, a person’s key, the operator', async () => {
+test('/me describes the caller: a key, a person’s key, the operator', async () => {
   const { teamId } = bench.acme;
   const limited = await bench.caller(bench.acme, 'viewer', { scopes: [], models: ['tiny'] });
   assert.deepEqual((await limited.send('GET', '/v1/me')).json, {
@@ -142,7 +142,7 @@ describe('invitations', () => {
     }
   });
 
-  test('what strangers send is bounded and told what is wrong with it', async () => {
+  test('input of strangers is bounded, with specific errors', async () => {
     assertError(await accept({}), 400, 'missing_required_parameter', 'token');
     assertError(await accept({ token: 'x' }), 400, 'invalid_invitation', 'token');
     assertError(await accept({ token: 'x'.repeat(300) }), 400, 'invalid_value', 'token');

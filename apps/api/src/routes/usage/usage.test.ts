@@ -57,7 +57,7 @@ async function untilEntered(teamId: string, kind: string, least: number): Promis
 }
 
 describe('usage', () => {
-  test('is told by the day and grouped, of the own team alone, with the prices of its time', async () => {
+  test('is reported by day and group, only for the own team, with the prices of that time', async () => {
     const { acme, other } = bench;
     const operator = await bench.operator();
     const price = async (body: object) => {
@@ -164,7 +164,7 @@ describe('usage', () => {
     assert.equal(one.json.data.flatMap(({ results }: { results: [] }) => results).length, 1);
   });
 
-  test('takes a bounded range, groups that there are, a page of its own, and a role and scope', async () => {
+  test('requires a bounded range, existing groups, a cursor of the same query, and a role and scope', async () => {
     const { acme } = bench;
     const bad: [string, string, string][] = [
       ['', 'missing_required_parameter', 'start_time'],
@@ -215,7 +215,7 @@ describe('completions', () => {
     await untilEntered(bench.acme.teamId, 'output_tokens', 0),
   ];
 
-  test('are entered before their end is told: the prompt once, the answer of each choice', async () => {
+  test('are recorded before their end is sent: the prompt once, the answer of each choice', async () => {
     const [input, output] = await sums();
     const answer = await complete({ n: 2 });
     assert.equal(answer.status, 200, answer.text);
@@ -324,7 +324,7 @@ describe('a budget', () => {
     assertError(refused, 429, 'budget_exceeded');
     assert.match(
       refused.json.error.message,
-      /budget is 10 a month, and 10\.5\d* is spent: nothing new begins until 20\d\d-/,
+      /budget is 10 a month, and 10\.5\d* is spent: nothing new starts until 20\d\d-/,
     );
     assert.equal(refused.headers.get('x-should-retry'), 'false');
     assert.ok(Number(refused.headers.get('retry-after')) > 0);

@@ -7,7 +7,7 @@ const Counts = {
   truncated: Type.Integer({ description: 'Of these, cut to `training.max_seq_length`.' }),
   skipped: Type.Integer({
     description:
-      'Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left.',
+      'Skipped: longer than `training.max_seq_length`, or truncated so that no target token remained.',
   }),
   special_tokens: Type.Integer({
     description:
@@ -26,7 +26,7 @@ export const DataSchema = named('FineTuningJobData', {
     Type.Object({
       prompts: Type.Integer({
         description:
-          'With the prompt of a training example: of a chat all before its first learnt answer, else the prompt, the text that is classified, or the anchor.',
+          'With the prompt of a training example: in a chat everything before its first trained answer, otherwise the prompt, the text to classify, or the anchor.',
       }),
       identical: Type.Integer({ description: 'Of these, with the same answer or label, too.' }),
       exact: Type.Boolean({

@@ -32,7 +32,7 @@ export const EstimateSchema = named('FineTuningEstimate', {
       'From its start to the files of the adapter; null where the speed of the worker is not known.',
   }),
   fits: nullable(Type.Boolean(), {
-    description: 'Whether a live worker has the memory; null where one does not tell what it has.',
+    description: 'Whether a live worker has the memory; null if one does not report its memory.',
   }),
   changes: Type.Array(
     Type.Object({
@@ -43,7 +43,7 @@ export const EstimateSchema = named('FineTuningEstimate', {
   ),
   workers: count('Live workers that could take the job.'),
   memory_bytes: nullable(Type.Integer(), {
-    description: 'The most that one of them may hold for a job; null: none tells.',
+    description: 'Maximum memory for a job on one of them; null: none reports it.',
   }),
   device: Type.Enum(['cpu', 'gpu'], { type: 'string', description: 'What the numbers are for.' }),
   precision: Type.Enum(['fp32', 'bf16'], { type: 'string', description: 'The same, of matrix products.' }),
@@ -80,9 +80,9 @@ export const JobCheckSchema = named('FineTuningCheck', {
       message: Type.String(),
       param: nullable(Type.String(), { description: 'The field at fault.' }),
     }),
-    { description: 'What such a job would be refused for; empty: nothing.' },
+    { description: 'Why such a job would be refused; empty: it would be accepted.' },
   ),
-  plan: nullable(ref(JobPlanSchema), { description: 'What it would come to; null where it is refused.' }),
+  plan: nullable(ref(JobPlanSchema), { description: 'Its estimate; null if it is refused.' }),
 });
 
 /** `warnings`: only for a job that does not exist yet. */

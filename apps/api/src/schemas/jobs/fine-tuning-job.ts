@@ -15,9 +15,10 @@ import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
 import {
-  closed,
   documented,
+  input,
   named,
+  namedInput,
   namedSchemas,
   nullable,
   parsedElsewhere,
@@ -52,14 +53,14 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
 const priority = (description: string) =>
   Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
 
-export const CreateJobSchema = named(
+export const CreateJobSchema = namedInput(
   'CreateFineTuningJob',
   {
     model: Type.String({
       minLength: 1,
       maxLength: 256,
       description:
-        'Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`.',
+        'Id of a base model, see GET /v1/models; or a fine-tuned model to continue from, as `start_from`.',
     }),
     start_from: Type.Optional(
       nullable(
@@ -67,7 +68,7 @@ export const CreateJobSchema = named(
           minLength: 1,
           maxLength: 512,
           description:
-            'Adapter version of the same base model to go on from instead of fresh values: a model’s name (`ft:…`), a tag’s (`ft:…:production`), or the id of a version. Training goes on with its `peft`, which is left out.',
+            'Adapter version of the same base model to continue from, instead of new weights: the name of a model (`ft:…`) or of a tag (`ft:…:production`), or the id of a version. Training uses its `peft`; omit it here.',
         }),
       ),
     ),
@@ -105,8 +106,7 @@ export const CreateJobSchema = named(
     sweep: Type.Optional(Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true })),
   },
   {
-    ...closed,
-    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with less rank where the team’s \`max_rank\` is less; a \`peft\` that names ${defaultPeft.peft_type} and no more trains the same. Without \`training\`, everything is chosen automatically and shown in the job.`,
+    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower; a \`peft\` of only \`peft_type\` ${defaultPeft.peft_type} trains the same. Without \`training\`, everything is chosen automatically and shown in the job.`,
   },
 );
 
@@ -114,28 +114,22 @@ const { model, start_from, training_file, validation_file, ...more } = CreateJob
 const { seed, method, hyperparameters, peft, training, sweep } = more;
 
 /** The parameters of a new job that determine its estimate. */
-export const EstimateJobSchema = named(
-  'EstimateFineTuningJob',
-  {
-    model,
-    start_from,
-    training_file,
-    validation_file,
-    seed,
-    method,
-    hyperparameters,
-    peft,
-    training,
-    sweep,
-  },
-  closed,
-);
+export const EstimateJobSchema = namedInput('EstimateFineTuningJob', {
+  model,
+  start_from,
+  training_file,
+  validation_file,
+  seed,
+  method,
+  hyperparameters,
+  peft,
+  training,
+  sweep,
+});
 
-export const UpdateJobSchema = named(
-  'UpdateFineTuningJob',
-  { priority: priority('Of a job that runs: once it waits again.') },
-  closed,
-);
+export const UpdateJobSchema = namedInput('UpdateFineTuningJob', {
+  priority: priority('Of a job that runs: once it waits again.'),
+});
 
 const statuses = [
   'validating_files',
@@ -170,12 +164,12 @@ export const JobSchema = named('FineTuningJob', {
   object: Type.Literal('fine_tuning.job'),
   created_at: Time,
   created_by: nullable(Type.String(), {
-    description: 'The person who asked for it, or the key where it is of no person. Null: not known.',
+    description: 'The person who created it, or the key if it belongs to no person. Null: unknown.',
   }),
   model: Type.String({ description: 'The base model.' }),
   suffix: nullable(Type.String(), { description: 'As requested: the name of its adapter.' }),
   start_from: nullable(Type.String(), {
-    description: 'Name of the adapter version that training goes on from.',
+    description: 'Name of the adapter version that training continues from.',
   }),
   organization_id: Type.String({ description: 'The team.' }),
   status: Type.Enum([...statuses], { type: 'string' }),
@@ -202,7 +196,7 @@ export const JobSchema = named('FineTuningJob', {
       param: nullable(Type.String()),
       fault: Type.Enum(['user', 'system', 'environment'], {
         type: 'string',
-        description: 'Who can mend it.',
+        description: 'Who can fix it.',
       }),
       details: Type.Optional(
         Type.Array(Type.Object(LineFaultFields), {
@@ -246,8 +240,7 @@ export const JobSchema = named('FineTuningJob', {
   }),
   estimated_start_latest: nullable(Time, { description: 'The same, in nine of ten cases.' }),
   estimate: nullable(ref(EstimateSchema), {
-    description:
-      'What it comes to, told before it runs; null until the files are validated, and where it could not be told.',
+    description: 'Estimated before it runs; null until the files are validated, or if the estimate failed.',
   }),
   training_end: nullable(ref(TrainingEndSchema), {
     description: 'Null before the job has succeeded, and of one that an earlier version trained.',
@@ -257,35 +250,31 @@ export const JobSchema = named('FineTuningJob', {
   }),
 });
 
-export const ListJobsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
-    model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
-    created_by: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: 'Id of a person or a key, as jobs have it.' }),
-    ),
-    search: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 128,
-        description:
-          'Part of the id, the suffix, the model or the name of the fine-tuned model, in any case.',
-      }),
-    ),
-    ...createdBetween,
-    metadata: Type.Optional(
-      Type.Unsafe<Record<string, string>>({
-        type: 'object',
-        maxProperties: 16,
-        additionalProperties: { type: 'string' },
-        description: '`metadata[key]=value`: only jobs that have all these pairs.',
-      }),
-    ),
-  },
-  closed,
-);
+export const ListJobsQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+  model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
+  created_by: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 64, description: 'Id of a person or a key, as jobs have it.' }),
+  ),
+  search: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description: 'Part of the id, the suffix, the model or the name of the fine-tuned model, in any case.',
+    }),
+  ),
+  ...createdBetween,
+  metadata: Type.Optional(
+    Type.Unsafe<Record<string, string>>({
+      type: 'object',
+      maxProperties: 16,
+      additionalProperties: { type: 'string' },
+      description: '`metadata[key]=value`: only jobs that have all these pairs.',
+    }),
+  ),
+});
 
 export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
 

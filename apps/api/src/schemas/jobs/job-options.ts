@@ -16,7 +16,7 @@ import {
 import { formats } from '@graft/peft-core/formats';
 import { defaultTask, outlineOf, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
 import { type Static, Type } from 'typebox';
-import { closed, named, nullable, ref } from '../schema.ts';
+import { input, named, nullable, ref } from '../schema.ts';
 
 const JsonSchema = (description: string) =>
   Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true, description });
@@ -80,8 +80,8 @@ const ModuleSchema = Type.Object({
 
 const TrainableModelSchema = named('TrainableModel', {
   id: Type.String({ description: 'The base model.' }),
-  start_from: nullable(Type.String(), { description: 'The adapter version that was asked for.' }),
-  peft: nullable(Options('With which training goes on from that version.')),
+  start_from: nullable(Type.String(), { description: 'The requested adapter version.' }),
+  peft: nullable(Options('The configuration with which training continues from that version.')),
   model_type: Type.String(),
   tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
     description: 'What it can be trained for.',
@@ -104,19 +104,14 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
   sweep: JsonSchema('JSON Schema of `sweep`.'),
   model: nullable(ref(TrainableModelSchema), {
-    description: 'The one that was asked for; null where none was, or while it is fetched.',
+    description: 'The requested one; null if none was requested, or while it is fetched.',
   }),
 });
 
-export const JobOptionsQuery = Type.Object(
-  {
-    model: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 256, description: 'As a new job takes it.' }),
-    ),
-    start_from: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'The same.' })),
-  },
-  closed,
-);
+export const JobOptionsQuery = input({
+  model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'As a new job takes it.' })),
+  start_from: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'The same.' })),
+});
 
 export const toWireFormats = (): Static<typeof FormatSchema>[] =>
   formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks: [...tasks] }));

@@ -24,13 +24,12 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
       gpu: nullable(
         Type.String({
           description:
-            'The model of GPU, as nvidia-smi names it. Null on a processor, and of a job that was begun by a version that took any.',
+            'The GPU model, as nvidia-smi names it. Null on a CPU, and for a job started by a version of Graft that accepted any.',
         }),
       ),
       micro_batch: nullable(
         Type.Integer({
-          description:
-            'Examples that are computed at once at most, since more did not fit. Null: as many as its batch has.',
+          description: 'Maximum examples computed at a time, since more did not fit. Null: the whole batch.',
         }),
       ),
     }),

@@ -22,7 +22,7 @@ export const ProgressSchema = named('FineTuningJobProgress', {
     }),
     {
       description:
-        'The card that it is computed on, as read a few seconds before. Null on a processor; what the card does not tell is null.',
+        'The GPU that it runs on, as measured a few seconds ago. Null on a CPU; values that the GPU does not report are null.',
     },
   ),
 });

@@ -9,7 +9,7 @@ import {
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from '../list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from '../schema.ts';
 import { OutlookSchema } from './job-outlook.ts';
 
 export const EventSchema = named('FineTuningJobEvent', {
@@ -38,7 +38,9 @@ export const CheckpointSchema = named('FineTuningJobCheckpoint', {
   best: Type.Boolean({ description: 'Whether it is the best by metric_for_best_model so far.' }),
   bytes: Type.Integer({ description: 'Of its files.' }),
   seconds: nullable(
-    Type.Number({ description: 'How long writing took what training goes on from; null: there is none.' }),
+    Type.Number({
+      description: 'How long it took to write the state that training resumes from; null: there is none.',
+    }),
   ),
   digest: nullable(Type.String(), { description: 'Of the adapter, as of versions; null: it is not kept.' }),
   files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() }), {
@@ -82,9 +84,9 @@ export const MetricSchema = named('FineTuningJobMetric', {
     }),
   ),
   trial: nullable(Type.Integer(), {
-    description: 'Of a sweep, whose steps and tokens count those of all trials: whose it is.',
+    description: 'In a sweep, whose steps and tokens count all trials: the trial that it belongs to.',
   }),
-  trial_step: nullable(Type.Integer({ description: 'The step of its own.' })),
+  trial_step: nullable(Type.Integer({ description: 'The step within its trial.' })),
   created_at: Time,
   stretch: Type.Optional(
     Type.Object(
@@ -116,7 +118,7 @@ export const AttemptSchema = named('FineTuningJobAttempt', {
   ended_at: nullable(
     Type.Integer({ description: 'Null while it is under way. Of a lost one, its last sign of life.' }),
   ),
-  from_step: nullable(Type.Integer({ description: 'The checkpoint that it went on from; 0: none.' })),
+  from_step: nullable(Type.Integer({ description: 'The checkpoint that it resumed from; 0: none.' })),
   last_step: nullable(Type.Integer({ description: 'The last step that it reported.' })),
   outcome: nullable(
     Type.Enum(['succeeded', 'failed', 'cancelled', 'paused', 'released', 'lost', 'environment'], {
@@ -138,78 +140,66 @@ export const AttemptListSchema = named('FineTuningJobAttemptList', {
   outlook: nullable(ref(OutlookSchema), { description: 'Null for a job that is over.' }),
 });
 
-export const ListAttemptsQuery = Type.Object(
-  {
-    after: Type.Optional(
-      Type.String({
-        pattern: '^attempt-[0-9]{1,9}$',
-        description: 'Id of the last object of the page before.',
-      }),
-    ),
-    limit: limit(100, 1000),
-  },
-  closed,
-);
-
-export const ListEventsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    stream: Type.Boolean({
-      default: false,
-      description:
-        'Server-sent events instead of a page: every event from the first on, then live, `data: [DONE]` after the last. Last-Event-ID goes on behind that event.',
+export const ListAttemptsQuery = input({
+  after: Type.Optional(
+    Type.String({
+      pattern: '^attempt-[0-9]{1,9}$',
+      description: 'Id of the last object of the page before.',
     }),
-  },
-  closed,
-);
+  ),
+  limit: limit(100, 1000),
+});
 
-export const ListCheckpointsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(10, 1000),
-    all: Type.Boolean({
-      default: false,
-      description:
-        'Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404.',
+export const ListEventsQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  stream: Type.Boolean({
+    default: false,
+    description:
+      'Server-sent events instead of a page: every event from the first one, then live events, `data: [DONE]` after the last. Last-Event-ID continues after that event.',
+  }),
+});
+
+export const ListCheckpointsQuery = input({
+  after: After,
+  limit: limit(10, 1000),
+  all: Type.Boolean({
+    default: false,
+    description:
+      'Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404.',
+  }),
+});
+
+export const ListMetricsQuery = input({
+  after_step: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description: 'Only what follows this step. Page on with the last step of the page before.',
     }),
-  },
-  closed,
-);
-
-export const ListMetricsQuery = Type.Object(
-  {
-    after_step: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 2_147_483_647,
-        description: 'Only what follows this step. Page on with the last step of the page before.',
-      }),
-    ),
-    limit: Type.Integer({
+  ),
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: 5000,
+    default: 1000,
+    description: 'Steps of one page. A step that was evaluated has two metrics.',
+  }),
+  until_step: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description: 'With `resolution`: only what is up to this step.',
+    }),
+  ),
+  resolution: Type.Optional(
+    Type.Integer({
       minimum: 1,
-      maximum: 5000,
-      default: 1000,
-      description: 'Steps of one page. A step that was evaluated has two metrics.',
+      maximum: 2000,
+      description:
+        'Returns the whole series instead of a page, downsampled to at most this many buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
     }),
-    until_step: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 2_147_483_647,
-        description: 'With `resolution`: only what is up to this step.',
-      }),
-    ),
-    resolution: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 2000,
-        description:
-          'Instead of a page the whole series in at most so many stretches of equal width, each told by its last step and its `stretch`; `limit` does not apply.',
-      }),
-    ),
-  },
-  closed,
-);
+  ),
+});
 
 /** A page of metrics, which have no ids to page by. */
 export const MetricListSchema = Type.Object({
@@ -218,16 +208,13 @@ export const MetricListSchema = Type.Object({
   has_more: Type.Boolean(),
 });
 
-export const LossCurvesQuery = Type.Object(
-  {
-    ids: Type.String({
-      pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
-      description: 'Of up to 100 jobs, with commas between them.',
-    }),
-    points: Type.Integer({ minimum: 2, maximum: 100, default: 32, description: 'Of each curve, at most.' }),
-  },
-  closed,
-);
+export const LossCurvesQuery = input({
+  ids: Type.String({
+    pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
+    description: 'Of up to 100 jobs, with commas between them.',
+  }),
+  points: Type.Integer({ minimum: 2, maximum: 100, default: 32, description: 'Of each curve, at most.' }),
+});
 
 export const LossCurveSchema = named('FineTuningJobLosses', {
   object: Type.Literal('fine_tuning.job.losses'),
@@ -326,27 +313,19 @@ export const CheckpointParams = Type.Object({
   checkpoint_id: Type.String(),
 });
 
-export const PromoteCheckpointSchema = named(
-  'PromoteCheckpoint',
-  {
-    name: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 64,
-        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-        description: "Name of the adapter whose next version it becomes; the job's own if it is left out.",
-      }),
-    ),
-    note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),
-  },
-  closed,
-);
-
-export const DeletedCheckpointSchema = named('DeletedCheckpoint', {
-  id: Type.String(),
-  object: Type.Literal('fine_tuning.job.checkpoint'),
-  deleted: Type.Literal(true),
+export const PromoteCheckpointSchema = namedInput('PromoteCheckpoint', {
+  name: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+      description: "Name of the adapter whose next version it becomes; the job's own if it is left out.",
+    }),
+  ),
+  note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),
 });
+
+export const DeletedCheckpointSchema = deletedSchema('DeletedCheckpoint', 'fine_tuning.job.checkpoint');
 
 /** Attempts are numbered by the lease epochs of their job. */
 export function toWireAttempt(attempt: JobAttempt): Static<typeof AttemptSchema> {

@@ -9,7 +9,7 @@ const TrialSchema = named('FineTuningJobTrial', {
   status: Type.Enum(['waiting', 'running', 'stopped', 'diverged', 'won'], {
     type: 'string',
     description:
-      'waiting: it may go on; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, as good; diverged: its loss was not a number; won: it is the one that is published.',
+      'waiting: it may continue; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, equally good; diverged: its loss was not a number; won: it is published.',
   }),
   tied_with: nullable(Type.Integer({ minimum: 1 }), {
     description:
