@@ -18,7 +18,7 @@ const units = { s: 1, m: 60, h: 3600, d: 24 * 3600 } as const;
 /** Parser for commander: a duration such as 90s, 30m, 12h or 30d, in seconds. */
 export function timeSpan(text: string): number {
   const match = /^(\d{1,9})([smhd])$/.exec(text);
-  if (!match) throw new InvalidArgumentError('It must be a time such as 90s, 30m, 12h or 30d.');
+  if (!match) throw new InvalidArgumentError('It must be a duration such as 90s, 30m, 12h or 30d.');
   return Number(match[1]) * units[match[2] as keyof typeof units];
 }
 

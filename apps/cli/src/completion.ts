@@ -14,14 +14,14 @@ type Shell = (typeof shells)[number];
 export function addCompletionVerb(program: Command): void {
   verb(program, {
     name: 'completion',
-    summary: 'print what makes the Tab key complete verbs and options',
+    summary: 'print a shell script that completes commands and options with the Tab key',
     examples: [
       'graft completion bash > ~/.local/share/bash-completion/completions/graft',
       'graft completion zsh > ~/.zfunc/_graft',
       'graft completion fish > ~/.config/fish/completions/graft.fish',
     ],
   })
-    .addArgument(new Argument('<shell>', 'the shell that reads it').choices([...shells]))
+    .addArgument(new Argument('<shell>', 'the shell to print it for').choices([...shells]))
     .action((shell: Shell, options: VerbOptions) => {
       const script = completionScript(program, shell);
       createOutput(options).result({ shell, script }, () => script);
@@ -44,7 +44,7 @@ function placesOf(command: Command, words: string): Place[] {
     ...verbs,
     ...choices.map((choice): [string, string] => [choice, '']),
     ...options,
-    ['--help', 'how it is used'],
+    ['--help', 'show usage'],
   ];
   const below = command.commands.flatMap((child) => placesOf(child, `${words} ${child.name()}`));
   return [{ words, next }, ...below];

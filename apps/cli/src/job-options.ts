@@ -27,26 +27,38 @@ export type FindMethod = (peftType: string | undefined) => Promise<{ peftType: s
 /** Declares the flags of `peft` and `training`. */
 export function takeJobOptions(command: Command): Command {
   return command
-    .option('--peft-type <method>', 'the method, one of docs/methods.md, as it is usually set up', peftType)
-    .option('--rank <n>', 'its rank, r, where it has one (default: the usual one)', wholeNumber(1))
+    .option(
+      '--peft-type <method>',
+      'PEFT method with its default options, such as lora; docs/methods.md lists all',
+      peftType,
+    )
+    .option('--rank <n>', "rank r, for methods that have one (default: the method's)", wholeNumber(1))
     .option('--learning-rate <x>', "peak learning rate (default: the method's)", anyNumber)
-    .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
-    .option('--max-steps <n>', 'train this many steps, whatever --epochs says', wholeNumber(1))
-    .option('--batch-size <n>', 'examples per pass (default: 8, or all of them)', wholeNumber(1))
+    .option(
+      '--epochs <n>',
+      'passes over the data (default: chosen by the number of examples)',
+      wholeNumber(1),
+    )
+    .option('--max-steps <n>', 'train for this many steps, regardless of --epochs', wholeNumber(1))
+    .option(
+      '--batch-size <n>',
+      'examples per forward and backward pass (default: 8, or all if there are fewer)',
+      wholeNumber(1),
+    )
     .option(
       '--peft <json>',
-      'all options of the method as docs/methods.md names them, {"peft_type": …}, with the task_type if it is not to write text; or @file',
+      'all options of the method as JSON, or @file: {"peft_type": "LORA", "r": 8, …}, with a task_type for tasks other than generating text; see docs/methods.md',
     )
     .option(
       '--training <json>',
-      'all training options, or @file: {"max_seq_length": 512, "base_dtype": "nf4", …}',
+      'training options as JSON, or @file: {"max_seq_length": 512, "base_dtype": "nf4", …}; see docs/training.md',
     );
 }
 
 /** Converts a method's name to the form used in requests: upper case, with underscores. */
 function peftType(text: string): string {
   if (!/^[a-z0-9_-]{2,40}$/i.test(text))
-    throw new InvalidArgumentError('It must be the name of a method; docs/methods.md has them.');
+    throw new InvalidArgumentError('It must be the name of a method; docs/methods.md lists them.');
   return text.toUpperCase().replaceAll('-', '_');
 }
 
@@ -94,7 +106,7 @@ function withFlags(
 ): Record<string, unknown> {
   for (const name of Object.keys(flags))
     if (Object.hasOwn(given, name))
-      throw new UsageError(`${names[name]} and ${option} both give ${name}: leave one out.`);
+      throw new UsageError(`${names[name]} and ${option} both set ${name}: leave one out.`);
   return { ...given, ...flags };
 }
 

@@ -12,15 +12,19 @@ export interface SamplingOptions {
 /** Adds the sampling options to a command. */
 export const samplingOptions = (command: Command): Command =>
   command
-    .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)
+    .option(
+      '--top-p <p>',
+      'nucleus sampling: sample from the most likely tokens with this total probability',
+      anyNumber,
+    )
     .option('--top-k <k>', 'sample from the k most likely tokens; 0: from all', wholeNumber(0))
     .option(
       '--min-p <p>',
-      "leave out tokens of less than this share of the likeliest's probability",
+      "leave out tokens less likely than this share of the most likely token's probability",
       numberWithin(0, 1),
     )
     .option(
       '--repetition-penalty <x>',
-      'above 1, what is there already is less likely',
+      'above 1, tokens that have already occurred are less likely',
       numberWithin(0.01, 100),
     );

@@ -24,23 +24,29 @@ export interface RemoteOptions extends VerbOptions {
 /** Adds a verb with the common parts: --json, --debug, and examples in its help. */
 export function verb(parent: Command, spec: VerbSpec): Command {
   const command = parent.command(spec.name).description(spec.summary);
-  command.option('--json', 'print machine-readable output alone on stdout');
+  command.option('--json', 'print JSON on stdout');
   if (spec.remote) {
     command
-      .option('--base-url <url>', 'the service, such as http://127.0.0.1:8000/v1 (default: GRAFT_BASE_URL)')
+      .option(
+        '--base-url <url>',
+        'URL of the service, such as http://127.0.0.1:8000/v1 (default: GRAFT_BASE_URL)',
+      )
       .option(
         '--api-key <key>',
-        `default: ${spec.remote === 'operator' ? 'GRAFT_OPERATOR_KEY' : 'GRAFT_API_KEY'}, which other users of this machine cannot see`,
+        `API key (default: ${spec.remote === 'operator' ? 'GRAFT_OPERATOR_KEY' : 'GRAFT_API_KEY'}); prefer the variable, since other users of this machine can see arguments`,
       );
   }
-  command.option('--debug', 'print the stack of an error');
+  command.option('--debug', 'print the stack trace of an error');
   command.addHelpText('after', `\nExample:\n${spec.examples.map((example) => `  $ ${example}`).join('\n')}`);
-  return command.showHelpAfterError(`(graft ${pathOf(command)} --help shows how)`);
+  return command.showHelpAfterError(`(graft ${pathOf(command)} --help shows its usage)`);
 }
 
 /** Adds a group of verbs: `graft files …`. */
 export function noun(program: Command, name: string, summary: string): Command {
-  return program.command(name).description(summary).showHelpAfterError(`(graft ${name} --help shows how)`);
+  return program
+    .command(name)
+    .description(summary)
+    .showHelpAfterError(`(graft ${name} --help shows its usage)`);
 }
 
 /** The words that lead to a command, without `graft`. */

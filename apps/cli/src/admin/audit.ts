@@ -7,18 +7,18 @@ import { type Admin, found, listVerb, operatorVerb, overApi, wholePage } from '.
 
 /** `graft admin audit …`: verifies the integrity of the audit log. */
 export function addAuditVerbs(admin: Command): void {
-  const audit = noun(admin, 'audit', 'verify, heads');
+  const audit = noun(admin, 'audit', 'integrity of the audit log: verify, heads');
   const empty = 'The audit log is empty.';
 
   const verifies =
-    'check the hashes of the audit log; exit code 1 and the first broken entry if one was changed';
+    'check the hashes of the audit log; if an entry was changed, print the first one and exit with code 1';
   operatorVerb(audit, 'verify', verifies, '', '--chain team-… --head 812:9f86d0…')
-    .option('--chain <team>', 'one chain alone: a team, or `installation` (default: all)')
-    .option('--head <sequence:hash>', 'an entry of that chain as it was exported: it must be there as it was')
+    .option('--chain <team>', 'only this chain: a team id, or `installation` (default: all)')
+    .option('--head <sequence:hash>', 'check that the chain still has this exported entry, unchanged')
     .action(
       overApi(async ({ admin }, { chain, head: text }: { chain?: string; head?: string }) => {
         const head = text === undefined ? null : parseHead(text);
-        if (head && chain === undefined) throw new UsageError('--head needs --chain, whose entry it is.');
+        if (head && chain === undefined) throw new UsageError('--head needs --chain.');
         const chains = chain === undefined ? await admin.audit.chains(wholePage).toArray() : [{ id: chain }];
         const checks: Wire.AuditCheck[] = [];
         for (const { id } of chains) checks.push(await checkChain(admin, id, head));
@@ -29,7 +29,7 @@ export function addAuditVerbs(admin: Command): void {
 
   listVerb(
     audit,
-    'print the last hash of every chain of the audit log, to be kept elsewhere',
+    'print the last hash of every chain of the audit log, to store elsewhere for `verify --head`',
     ({ audit }) => audit.chains(wholePage),
     { CHAIN: 'id', HEAD: ({ sequence, hash }) => `${sequence}:${hash}` },
     empty,

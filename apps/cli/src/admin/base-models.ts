@@ -10,7 +10,7 @@ import { existingTeam } from './existing-team.ts';
 import { type Admin, found, given, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
 export function addBaseModelVerbs(admin: Command): void {
-  const verbs = 'add, list, show, retry, hide, unhide, remove, allow, deny, forget';
+  const verbs = 'base models: add, list, show, retry, hide, unhide, remove, allow, deny, forget';
   const models = noun(admin, 'base-models', verbs);
 
   const adds = 'add a base model, which the service fetches in the background and verifies';
@@ -27,7 +27,7 @@ export function addBaseModelVerbs(admin: Command): void {
   );
   listVerb(
     models,
-    'list all base models, with the progress of those that were added and the teams that see them',
+    'list all base models, with download progress and the teams that can use them',
     ({ baseModels }) => baseModels.list(wholePage),
     { ID: 'id', SOURCE: 'source', STATE: describeState, TEAMS: describeTeams },
     'No base models.',
@@ -42,7 +42,7 @@ export function addBaseModelVerbs(admin: Command): void {
   addVerb(
     models,
     'retry',
-    'fetch an added base model again that failed, from where it stopped',
+    'resume a failed download of an added base model',
     ({ baseModels }, id) => baseModels.retry(id),
     ({ id }) => `${id} is queued again. Its progress: graft admin base-models show ${id}`,
   );
@@ -70,7 +70,7 @@ export function addBaseModelVerbs(admin: Command): void {
   addVerb(
     models,
     'forget',
-    'after its weights were replaced on purpose: the next use records the new ones',
+    'forget the recorded digests after you replaced the weights; the next use records the new ones',
     ({ baseModels }, id) => baseModels.forget(id),
     ({ id, forgotten }) =>
       forgotten ? `The weights of ${id} are recorded again when it is next used.` : `${id} was never used.`,
@@ -95,9 +95,9 @@ function addVerb<T extends { id: string }>(
 }
 
 function addAccessVerbs(models: Command): void {
-  const allows = 'limit the base model to allowed teams: these and those allowed before';
+  const allows = 'limit a base model to these teams and those allowed before';
   operatorVerb(models, 'allow <id> [teams...]', allows, 'my-model research', 'my-model --everyone')
-    .option('--everyone', 'all teams see it, as by default')
+    .option('--everyone', 'allow all teams, the default')
     .action(
       overApi(async ({ admin }, { everyone }: { everyone?: true }, id: string, teams: string[]) => {
         if (Boolean(everyone) === teams.length > 0) throw new UsageError('Name teams, or give --everyone.');
@@ -106,7 +106,7 @@ function addAccessVerbs(models: Command): void {
       }),
     );
 
-  const denies = 'hide the base model from these teams; jobs that were accepted continue';
+  const denies = 'hide a base model from these teams; jobs that were accepted continue';
   operatorVerb(models, 'deny <id> <teams...>', denies, 'my-model support').action(
     overApi(async ({ admin }, _options: object, id: string, teams: string[]) =>
       accessAnswer(await known(id, admin.baseModels.deny(id, await teamIds(admin, teams)))),
@@ -117,12 +117,15 @@ function addAccessVerbs(models: Command): void {
 /** Adds the options for the source of a base model. */
 export const withSource = (command: Command): Command =>
   command
-    .option('--hub <id>', 'organisation/name on the Hub that HF_ENDPOINT names')
-    .option('--revision <revision>', 'of the Hub: branch, tag or commit (default: main)')
-    .option('--folder <path>', 'absolute, and the same on every machine')
+    .option(
+      '--hub <id>',
+      'organisation/name on the Hugging Face Hub, or on the server that HF_ENDPOINT names',
+    )
+    .option('--revision <revision>', 'branch, tag or commit on the Hub (default: main)')
+    .option('--folder <path>', 'absolute path of a folder, the same on every machine')
     .option('--s3 <url>', 's3://bucket/prefix, read with the service’s credentials')
-    .option('--file <name>', 'the GGUF file to use, where there are several')
-    .option('--teams <teams>', 'names or ids of the only teams that see it', words);
+    .option('--file <name>', 'name of the GGUF file to use, if there are several')
+    .option('--teams <teams>', 'only for these teams: names or ids, separated by commas', words);
 
 export interface SourceOptions {
   folder?: string;
@@ -146,7 +149,7 @@ const known = <T>(id: string, model: Promise<T>): Promise<T> =>
 
 const accessAnswer = (model: BaseModelObject): Answer => ({
   value: model,
-  text: `${model.id} is seen by: ${describeTeams(model)}.`,
+  text: `Teams that can use ${model.id}: ${describeTeams(model)}.`,
 });
 
 function describeModel(model: BaseModelObject): string[][] {

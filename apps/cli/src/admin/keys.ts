@@ -11,17 +11,21 @@ import { type Admin, found, given, listVerb, operatorVerb, overApi, wholePage } 
 
 /** Verbs for the keys of teams. */
 export function addKeyVerbs(admin: Command): void {
-  const keys = noun(admin, 'keys', 'create, list, revoke');
+  const keys = noun(admin, 'keys', 'API keys of teams: create, list, revoke');
 
-  const creates = 'create an API key of a team and print it, the only time it can be seen';
+  const creates = 'create an API key for a team and print it; it cannot be shown again';
   operatorVerb(keys, 'create', creates, '--team research --name "Ada\'s laptop"')
     .requiredOption('--team <team>', 'id or name of the team')
-    .option('--name <name>', 'what it is for', 'key')
-    .addOption(new Option('--role <role>', 'what it may do').choices(roles).default('member'))
-    .option('--person <person>', "id or email of the member whose key it is (default: the team's own)")
-    .option('--scopes <scopes>', 'only these, with commas between (default: all that the role may)', words)
-    .option('--models <models>', 'only these models: names, or beginnings with * behind', words)
-    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+    .option('--name <name>', 'name of the key', 'key')
+    .addOption(new Option('--role <role>', 'role of the key').choices(roles).default('member'))
+    .option('--person <person>', 'id or email of the member who owns the key (default: owned by the team)')
+    .option('--scopes <scopes>', 'scopes, separated by commas (default: all of the role)', words)
+    .option(
+      '--models <models>',
+      'model names or prefixes such as ft:*, separated by commas (default: all)',
+      words,
+    )
+    .option('--expires <time>', 'lifetime, such as 12h or 90d (default: unlimited)', timeSpan)
     .action(
       overApi(async ({ admin }, options: KeyOptions & { team: string; role: Role }) => {
         const { name, role, scopes, models } = options;
@@ -31,7 +35,7 @@ export function addKeyVerbs(admin: Command): void {
         return {
           value: { ...made, key_id: made.id, team_id, team },
           text: made.key,
-          note: `A ${role} key of team ${team}. It is shown this once: give it to its user over a safe channel.`,
+          note: `A ${role} key of team ${team}. It is shown only once: send it to its user over a safe channel.`,
         };
       }),
     );
@@ -39,10 +43,10 @@ export function addKeyVerbs(admin: Command): void {
   operatorVerb(
     keys,
     'list',
-    'list keys of teams, without their secrets, which are not stored',
+    'list the API keys of teams, without their secrets, which are not stored',
     '--team research',
   )
-    .option('--team <team>', 'id or name of one team')
+    .option('--team <team>', 'only keys of this team: id or name')
     .action(
       overApi(async ({ admin }, options: { team?: string }) => {
         const teams = options.team ? [await existingTeam(admin, options.team)] : await allTeams(admin);
@@ -63,7 +67,7 @@ export function addKeyVerbs(admin: Command): void {
       }),
     );
 
-  const revokes = 'end a key of a team, given by its id or whole; it stops working immediately';
+  const revokes = 'revoke an API key of a team immediately, by its id or the whole key';
   operatorVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT').action(
     overApi(async ({ admin }, _options: object, key: string) => {
       const key_id = idOf(key);
@@ -81,13 +85,16 @@ export function addKeyVerbs(admin: Command): void {
 
 /** Verbs for the operator's API keys. */
 export function addOperatorKeyVerbs(admin: Command): void {
-  const keys = noun(admin, 'operator-keys', 'create, list, revoke');
+  const keys = noun(admin, 'operator-keys', 'operator keys: create, list, revoke');
 
-  const creates = 'create a key of the operator and print it, the only time it can be seen';
+  const creates = 'create an operator key and print it; it cannot be shown again';
   operatorVerb(keys, 'create', creates, '--name deploy --expires 90d')
-    .requiredOption('--name <name>', 'what it is for')
-    .option('--person <person>', "id or email of whose it is (default: the service's own)")
-    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+    .requiredOption('--name <name>', 'name of the key')
+    .option(
+      '--person <person>',
+      'id or email of the operator who owns the key (default: owned by the service)',
+    )
+    .option('--expires <time>', 'lifetime, such as 12h or 90d (default: unlimited)', timeSpan)
     .action(
       overApi(async ({ admin }, options: KeyOptions) => {
         const more = given(await ownerAndEnd(admin, options));
@@ -98,7 +105,7 @@ export function addOperatorKeyVerbs(admin: Command): void {
 
   listVerb(
     keys,
-    'list the keys of the operator, newest first',
+    'list operator keys, newest first',
     (admin) => admin.listKeys(wholePage),
     {
       KEY: 'id',
@@ -107,10 +114,10 @@ export function addOperatorKeyVerbs(admin: Command): void {
       'LAST USED': (key) => time(key.last_used_at),
       STATE: (key) => stateOf(key),
     },
-    'No keys of the operator.',
+    'No operator keys.',
   );
 
-  const revokes = 'end a key of the operator, given by its id or whole, and the keys that it created';
+  const revokes = 'revoke an operator key, by its id or the whole key, and the keys that it created';
   operatorVerb(keys, 'revoke <key>', revokes, 'op_Zb3kQ9wLx0aT').action(
     overApi(async ({ admin }, _options: object, key: string) => {
       const id = idOf(key);
@@ -122,7 +129,7 @@ export function addOperatorKeyVerbs(admin: Command): void {
 }
 
 export const operatorKeyNote =
-  'It manages teams, people and workers, and reads no data of a team. It is shown this once: set GRAFT_OPERATOR_KEY to it, or save it with `graft login`.';
+  'An operator key manages teams, people and workers, and reads no data of teams. It is shown only once: set GRAFT_OPERATOR_KEY to it, or save it with `graft login`.';
 
 interface KeyOptions {
   name: string;

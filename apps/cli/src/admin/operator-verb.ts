@@ -37,7 +37,7 @@ export const overApi =
 function explain(error: Error & { status?: number }): never {
   if (error.status !== 401) throw error;
   throw new CommandError(
-    `${error.message} Set GRAFT_OPERATOR_KEY to a key of the operator, or save one with \`graft login\`. \`graft admin rescue\` on the service's machine creates one.`,
+    `${error.message} Set GRAFT_OPERATOR_KEY to an operator key, or save one with \`graft login\`. \`graft admin rescue\` on the service's machine creates one.`,
   );
 }
 

@@ -11,18 +11,18 @@ import { found, listVerb, operatorVerb, overApi, wholePage } from './operator-ve
 const changes = {
   disable: {
     change: { disabled: true },
-    summary: 'stop all keys of a person, in every team, immediately',
+    summary: 'disable all keys of a person, in every team, immediately',
     done: 'is disabled',
   },
-  enable: { change: { disabled: false }, summary: 'let the keys of a person work again', done: 'is enabled' },
+  enable: { change: { disabled: false }, summary: 'enable the keys of a person again', done: 'is enabled' },
   operator: {
     change: { is_operator: true },
-    summary: 'let a person hold keys of the operator',
+    summary: 'allow a person to own operator keys',
     done: 'may operate the service',
   },
   'no-operator': {
     change: { is_operator: false },
-    summary: "end a person's keys of the operator",
+    summary: "revoke a person's operator keys and the right to own them",
     done: 'no longer operates the service',
   },
 };
@@ -31,17 +31,17 @@ export function addPeopleVerbs(admin: Command): void {
   const people = noun(
     admin,
     'people',
-    'create, list, disable, enable, operator, no-operator, join, remove, erase, identities, unlink',
+    'people: create, list, disable, enable, operator, no-operator, join, remove, erase, identities, unlink',
   );
 
   operatorVerb(
     people,
     'create <email>',
-    'create a person, of no team yet',
+    'create a person, who is in no team yet',
     'ada@example.com --name "Ada Lovelace"',
   )
-    .requiredOption('--name <name>', 'what people call them')
-    .option('--operator', 'may hold keys of the operator')
+    .requiredOption('--name <name>', 'full name')
+    .option('--operator', 'allow the person to own operator keys')
     .action(
       overApi(async ({ admin }, options: { name: string; operator?: boolean }, email: string) => {
         const { name, operator: is_operator = false } = options;
@@ -75,16 +75,17 @@ export function addPeopleVerbs(admin: Command): void {
 
   addMembershipVerbs(people);
 
-  const erases = 'replace name and email of a person for good, and end all keys, sessions and memberships';
+  const erases =
+    'permanently erase the name and email of a person, and end all keys, sessions and memberships';
   operatorVerb(people, 'erase <person>', erases, 'ada@example.com --email ada@example.com')
-    .requiredOption('--email <email>', 'the email of the person once more, to be sure')
+    .requiredOption('--email <email>', 'the email of the person again, as confirmation')
     .action(
       overApi(async ({ admin }, options: { email: string }, idOrEmail: string) => {
         const { id, email } = await existingPerson(admin, idOrEmail);
         if (options.email.toLowerCase() !== email)
           throw new CommandError(`--email is not the email of ${id}: nobody was erased.`);
         const { deleted: erased } = await admin.people.erase(id);
-        return { value: { person_id: id, erased }, text: `${id} names nobody any more.` };
+        return { value: { person_id: id, erased }, text: `Erased the name and email of ${id}.` };
       }),
     );
 
@@ -92,10 +93,10 @@ export function addPeopleVerbs(admin: Command): void {
 }
 
 function addMembershipVerbs(people: Command): void {
-  const joins = 'make a person a member of a team, or change their role there';
+  const joins = 'add a person to a team, or change their role there';
   operatorVerb(people, 'join <person>', joins, 'ada@example.com --team research --role admin')
     .requiredOption('--team <team>', 'id or name of the team')
-    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('member'))
+    .addOption(new Option('--role <role>', 'role in the team').choices(roles).default('member'))
     .action(
       overApi(async ({ admin }, options: { team: string; role: Role }, idOrEmail: string) => {
         const { id: team_id, name: team } = await existingTeam(admin, options.team);
@@ -112,11 +113,11 @@ function addMembershipVerbs(people: Command): void {
       overApi(async ({ admin }, options: { team: string }, idOrEmail: string) => {
         const { id: team_id, name: team } = await existingTeam(admin, options.team);
         const { id: person_id, email } = await existingPerson(admin, idOrEmail);
-        const absent = `${email} is no member of team ${team}.`;
+        const absent = `${email} is not a member of team ${team}.`;
         const { keys_left } = await found(admin.teams.removeMember(team_id, person_id), absent);
         return {
           value: { person_id, email, team, removed: true, keys_left },
-          text: `${email} is out of team ${team}.`,
+          text: `Removed ${email} from team ${team}.`,
         };
       }),
     );
@@ -124,7 +125,7 @@ function addMembershipVerbs(people: Command): void {
 
 /** Verbs for the identities that a person signs in with. */
 function addIdentityVerbs(people: Command): void {
-  const lists = 'list the identities at providers by which a person signs in';
+  const lists = 'list the identities (accounts at sign-in providers) of a person';
   operatorVerb(people, 'identities <person>', lists, 'ada@example.com').action(
     overApi(async ({ admin }, _options: object, idOrEmail: string) =>
       listed(

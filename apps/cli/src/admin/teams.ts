@@ -11,12 +11,12 @@ import { given, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 import { addQuotaVerb } from './team-quota.ts';
 
 export function addTeamVerbs(admin: Command): void {
-  const teams = noun(admin, 'teams', 'create, list, limit, weight, quota, budget, invite, delete');
+  const teams = noun(admin, 'teams', 'teams: create, list, limit, weight, quota, budget, invite, delete');
 
   const creates = 'create a team; its name is part of the names of its models';
   operatorVerb(teams, 'create <name>', creates, 'research --running-limit 4')
     .option('--running-limit <n>', 'maximum number of running jobs (default: 8)', wholeNumber(1))
-    .option('--weight <n>', 'its share of the machines, relative to other teams (default: 1)', wholeNumber(1))
+    .option('--weight <n>', 'share of the workers, relative to other teams (default: 1)', wholeNumber(1))
     .action(
       overApi(async ({ admin }, options: { runningLimit?: number; weight?: number }, name: string) => {
         const { runningLimit: running_limit, weight } = options;
@@ -47,12 +47,12 @@ export function addTeamVerbs(admin: Command): void {
     'limit',
     'change the maximum number of running jobs of a team',
     (n) => ({ running_limit: n }),
-    (team) => `${team.name} may run ${team.running_limit} at once.`,
+    (team) => `${team.name} may have ${team.running_limit} running jobs.`,
   );
   addChangeVerb(
     teams,
     'weight',
-    'change the share of a team, relative to the weights of the other teams that have jobs',
+    'change the share of the workers that a team gets, relative to the weights of other teams with jobs',
     (n) => ({ weight: n }),
     (team) => `${team.name} has the weight ${team.weight}.`,
   );
@@ -60,9 +60,10 @@ export function addTeamVerbs(admin: Command): void {
   addBudgetVerb(teams);
   addInviteVerb(teams);
 
-  const deletes = 'delete a team for good, with its files, jobs, adapters and keys, when its jobs have ended';
+  const deletes =
+    'permanently delete a team with its files, jobs, adapters and keys; refused while it has unfinished jobs';
   operatorVerb(teams, 'delete <team>', deletes, 'research --name research')
-    .requiredOption('--name <name>', 'the name of the team once more, to be sure')
+    .requiredOption('--name <name>', 'the name of the team again, as confirmation')
     .action(
       overApi(async ({ admin }, { name }: { name: string }, team: string) => {
         const { id } = await existingTeam(admin, team);
@@ -88,11 +89,11 @@ function addChangeVerb(
 }
 
 function addBudgetVerb(teams: Command): void {
-  const summary = 'show, set or remove what a team may spend in a month';
+  const summary = 'show, set or remove the monthly budget of a team';
   operatorVerb(teams, 'budget <team> [monthly]', summary, 'research 500 --warn-at 0.9', 'research --remove')
-    .option('--warn-at <share>', 'share of the budget at which the team is warned (default: 0.8)', anyNumber)
-    .option('--warn-only', 'let the team continue once it is spent')
-    .option('--remove', 'let the team spend without a limit')
+    .option('--warn-at <share>', 'warn the team at this share of the budget (default: 0.8)', anyNumber)
+    .option('--warn-only', 'only warn: do not stop the team when the budget is spent')
+    .option('--remove', 'remove the budget')
     .action(
       overApi(
         async ({ admin: { teams, budgets } }, options: BudgetOptions, name: string, monthly?: string) => {
@@ -124,11 +125,11 @@ interface BudgetOptions {
 }
 
 function addInviteVerb(teams: Command): void {
-  const summary = 'create a link by which one person joins a team, its first admin as a rule';
+  const summary = 'create an invitation link for one person, usually the first admin of a team';
   const example = 'research --email lead@example.com --base-url https://graft.example.com/v1';
   operatorVerb(teams, 'invite <team>', summary, example)
-    .option('--email <email>', 'whom it is for (default: anyone who has the link)')
-    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('admin'))
+    .option('--email <email>', 'only for this email (default: anyone who has the link)')
+    .addOption(new Option('--role <role>', 'role in the team').choices(roles).default('admin'))
     .action(
       overApi(async ({ admin, baseUrl }, options: { email?: string; role: Role }, name: string) => {
         const { id } = await existingTeam(admin, name);
@@ -139,7 +140,7 @@ function addInviteVerb(teams: Command): void {
         return {
           value: { ...invitation, link },
           text: link,
-          note: `For a browser or \`graft join\`, once, until ${until}. It is shown this once.`,
+          note: `Open it in a browser or with \`graft join\`. It works once, until ${until}, and is shown only once.`,
         };
       }),
     );

@@ -9,13 +9,13 @@ import { found, given, listVerb, operatorVerb, overApi } from './operator-verb.t
 
 /** `graft admin usage show` and `graft admin prices …`. */
 export function addUsageVerbs(admin: Command): void {
-  const usage = noun(admin, 'usage', 'usage by team; check the ledger');
+  const usage = noun(admin, 'usage', 'usage of teams: show');
 
-  const shows = 'what each team used by the day, and what it cost';
+  const shows = 'show the daily usage and cost of each team';
   operatorVerb(usage, 'show', shows, '--days 30', '--team research --by model')
-    .option('--team <team>', 'of this team alone')
+    .option('--team <team>', 'only this team: id or name')
     .option('--days <n>', 'number of days, including today', wholeNumber(1), 7)
-    .option('--by <groups>', 'group by some of model, api_key_id, kind, with commas between', groups)
+    .option('--by <groups>', 'group by model, api_key_id or kind; several separated by commas', groups)
     .action(
       overApi(async ({ admin }, { team, days, by = [] }: { team?: string; days: number; by?: Group[] }) => {
         const start_time = Math.floor(Date.now() / 1000) - (days - 1) * 24 * 3600;
@@ -29,10 +29,10 @@ export function addUsageVerbs(admin: Command): void {
       }),
     );
 
-  const prices = noun(admin, 'prices', 'list, set, remove what units cost');
+  const prices = noun(admin, 'prices', 'prices of usage: list, set, remove');
   listVerb(
     prices,
-    'list prices, the newest first',
+    'list prices, newest first',
     ({ prices }) => prices.list({ limit: 100 }),
     {
       ID: 'id',
@@ -45,13 +45,13 @@ export function addUsageVerbs(admin: Command): void {
     'No prices: everything costs 0. Set one with: graft admin prices set KIND PRICE',
   );
 
-  const sets = 'set what a unit costs: a million tokens, an hour of a device, a GiB for a day';
+  const sets = 'set a price: for a million tokens, an hour of a device, or a GiB for a day';
   const withAll = 'device_seconds 1.20 --model smollm2-135m-instruct --from 2027-01-01T00:00:00Z';
   operatorVerb(prices, 'set <kind> <price>', sets, 'trained_tokens 2.50', withAll)
-    .option('--model <id>', 'a base model that has a separate price (default: all that have none)')
+    .option('--model <id>', 'only for this base model (default: all without a separate price)')
     .option(
       '--from <time>',
-      'since when, such as 2027-01-01T00:00:00Z (default: now; of stored_bytes today)',
+      'start time, such as 2027-01-01T00:00:00Z (default: now; for stored_bytes today)',
       moment,
     )
     .action(
@@ -64,7 +64,7 @@ export function addUsageVerbs(admin: Command): void {
       }),
     );
 
-  const removes = 'remove a price: for its time the one before it is valid again';
+  const removes = 'remove a price; the one before it becomes valid again for its time';
   operatorVerb(prices, 'remove <id>', removes, 'price-…').action(
     overApi(async ({ admin }, _options: object, id: string) => {
       const absent = `There is no price ${id}. \`graft admin prices list\` shows them.`;

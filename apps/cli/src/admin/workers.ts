@@ -6,11 +6,11 @@ import { time } from './answer.ts';
 import { found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
 export function addWorkerVerbs(admin: Command): void {
-  const workers = noun(admin, 'workers', 'list, quarantine, release');
+  const workers = noun(admin, 'workers', 'workers: list, quarantine, release');
 
   listVerb(
     workers,
-    'list the workers, and which of them are out of service',
+    'list the workers and their state',
     ({ workers }) => workers.list(wholePage),
     {
       WORKER: 'id',
@@ -24,25 +24,20 @@ export function addWorkerVerbs(admin: Command): void {
     'No workers. Start one with: npm run start:worker',
   );
 
-  const quarantines = 'take a worker out of service: it finishes what it runs and gets no other jobs';
-  const examples = ['worker-… --reason "new disk"', 'worker-… --reason "goes home" --drain'];
+  const quarantines = 'quarantine a worker: it finishes its running jobs and gets no others';
+  const examples = ['worker-… --reason "new disk"', 'worker-… --reason "returning the machine" --drain'];
   operatorVerb(workers, 'quarantine <worker>', quarantines, ...examples)
-    .requiredOption('--reason <reason>', 'why, for others')
-    .option('--drain', 'move its jobs to other workers, from a checkpoint, instead of finishing them')
+    .requiredOption('--reason <reason>', 'reason, shown in the list of workers')
+    .option('--drain', 'move its running jobs to other workers, from a checkpoint')
     .action(
       overApi(async ({ admin }, options: { reason: string; drain?: boolean }, id: string) => {
         const { reason, drain = false } = options;
         const value = await known(id, admin.workers.quarantine(id, reason, { drain }));
-        return { value, text: `${id} gets no jobs any more.` };
+        return { value, text: `${id} is quarantined and gets no further jobs.` };
       }),
     );
 
-  operatorVerb(
-    workers,
-    'release <worker>',
-    'return a worker to service, after it was repaired',
-    'worker-…',
-  ).action(
+  operatorVerb(workers, 'release <worker>', 'release a worker from quarantine', 'worker-…').action(
     overApi(async ({ admin }, _options: object, id: string) => {
       const value = await known(id, admin.workers.release(id));
       return { value, text: `${id} gets jobs again.` };

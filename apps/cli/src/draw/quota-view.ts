@@ -8,9 +8,10 @@ export function quotaView(quota: TeamQuota, paint: Paint): string {
   const { use } = quota;
   const of = (used: number, limit: number | null, show = count) =>
     limit === null ? `${show(used)}, no limit` : `${show(used)} of ${show(limit)}`;
-  const most = (limit: number | null) => (limit === null ? 'no limit' : `${count(limit)} at most`);
+  const most = (limit: number | null) => (limit === null ? 'no limit' : `up to ${count(limit)}`);
   const among = (list: string[] | null) => (list === null ? 'all' : list.join(', ') || 'none');
-  const underWay = use.planned_tokens > 0 ? `, and up to ${count(use.planned_tokens)} under way` : '';
+  const underWay =
+    use.planned_tokens > 0 ? `, plus up to ${count(use.planned_tokens)} of unfinished jobs` : '';
   return fields(
     [
       ['running jobs', of(use.running_jobs, quota.running_jobs)],
@@ -26,7 +27,7 @@ export function quotaView(quota: TeamQuota, paint: Paint): string {
       ['methods', among(quota.methods)],
       ['rank', most(quota.max_rank)],
       ['sequence length', most(quota.max_seq_length)],
-      ['tokens of a job', most(quota.tokens_per_job)],
+      ['tokens per job', most(quota.tokens_per_job)],
     ],
     paint,
   );

@@ -11,7 +11,7 @@ import type { FileRow } from './import-report.ts';
 import { NotTaken, type OpenAiFile, type OpenAiSource } from './openai-source.ts';
 
 /** Maximum number of files in Graft that are compared by content. */
-const mostGraftFiles = 100_000;
+const maxGraftFiles = 100_000;
 const tries = 3;
 
 export interface Copier {
@@ -37,7 +37,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
   const { source, client, folder, maxBytes, known, output } = options;
   const inGraft = new Map<string, string>();
   const list = client.files.list({ purpose: 'fine-tune', limit: 1000 });
-  for (const file of await list.toArray(mostGraftFiles)) inGraft.set(file.sha256, file.id);
+  for (const file of await list.toArray(maxGraftFiles)) inGraft.set(file.sha256, file.id);
 
   const rowOf = (file: OpenAiFile, more: Partial<FileRow>): FileRow => ({
     openai_id: file.id,
@@ -52,7 +52,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
   const tooLarge = (file: OpenAiFile): FileRow =>
     rowOf(file, {
       outcome: 'left',
-      why: `larger than ${bytes(maxBytes)}: raise --max-file-bytes to take it`,
+      why: `larger than ${bytes(maxBytes)}: raise --max-file-bytes to copy it`,
     });
 
   /** The row of a file whose content Graft has, by the digest of an earlier run; null where that is not known. */
@@ -76,7 +76,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
     } catch (error) {
       const { name, status, message } = error as GraftApiError;
       if (name !== 'GraftApiError' || ![400, 413].includes(status)) throw error;
-      return rowOf(file, { outcome: 'left', sha256, why: `Graft refuses it: ${message.slice(0, 300)}` });
+      return rowOf(file, { outcome: 'left', sha256, why: `Graft rejected it: ${message.slice(0, 300)}` });
     }
   }
 
@@ -125,7 +125,7 @@ async function downloadPatiently(
       return await download(source, file, path);
     } catch (error) {
       if (!(error instanceof NotTaken) || !error.again || attempt === tries) throw error;
-      output.note(`${file.id} broke off (${error.message}); trying again.`);
+      output.note(`${file.id} was interrupted (${error.message}); retrying.`);
       await sleep(1000 * 2 ** (attempt - 1));
     }
   }
@@ -139,7 +139,7 @@ async function download(source: OpenAiSource, file: OpenAiFile, path: string): P
   async function* checked() {
     for await (const chunk of source.content(file.id)) {
       size += chunk.byteLength;
-      if (size > file.bytes) throw new NotTaken(`longer than the ${file.bytes} bytes that it has`, true);
+      if (size > file.bytes) throw new NotTaken(`longer than its announced ${file.bytes} bytes`, true);
       hash.update(chunk);
       yield chunk;
     }

@@ -36,17 +36,17 @@ interface Options extends RemoteOptions {
   dryRun?: boolean;
 }
 
-const mostFiles = 10_000;
+const maxFiles = 10_000;
 /** Maximum number of Graft jobs that are searched for earlier imports. */
-const mostGraftJobs = 100_000;
+const maxGraftJobs = 100_000;
 /** States of jobs that are not imported. */
 const ended = ['failed', 'cancelled'];
 
 export function addImportVerbs(program: Command): void {
-  const imports = noun(program, 'import', 'take over files and jobs from elsewhere');
+  const imports = noun(program, 'import', 'import files and jobs from another service: openai');
   verb(imports, {
     name: 'openai',
-    summary: 'copy fine-tuning files from OpenAI, and make its jobs ready for Graft; only reads there',
+    summary: 'copy fine-tuning files from OpenAI, and prepare its jobs for Graft; changes nothing at OpenAI',
     examples: [
       'graft import openai --model gpt-4o-mini=smollm2-135m-instruct --dry-run',
       'graft import openai --model gpt-4o-mini=smollm2-135m-instruct --job ftjob-… --create-jobs',
@@ -55,27 +55,26 @@ export function addImportVerbs(program: Command): void {
   })
     .option(
       '--model <theirs=ours>',
-      'the base model that stands in for one of OpenAI (* for any); may be given again',
+      "Graft's base model for a model of OpenAI (* for any); repeatable",
       modelMapping,
     )
-    .option(
-      '--job <id>',
-      'only this job and its files; may be given again',
-      (id: string, ids: string[] = []) => [...ids, id],
-    )
-    .option('--limit <n>', 'look at this many jobs, the newest', wholeNumber(1), 1000)
+    .option('--job <id>', 'only this job and its files; repeatable', (id: string, ids: string[] = []) => [
+      ...ids,
+      id,
+    ])
+    .option('--limit <n>', 'maximum number of jobs, newest first', wholeNumber(1), 1000)
     .addOption(
-      new Option('--hyperparameters <which>', 'those of the job, or chosen by Graft')
+      new Option('--hyperparameters <which>', 'keep the hyperparameters of the job, or let Graft choose them')
         .choices(['keep', 'auto'])
         .default('keep'),
     )
-    .option('--folder <path>', 'downloads, the report, and what creates each job', 'openai-import')
-    .option('--max-file-bytes <n>', 'leave larger files', wholeNumber(1), 2 ** 30)
-    .option('--create-jobs', 'start the jobs too; without it they are only prepared, one JSON file each')
-    .option('--dry-run', 'show what would be done; nothing is copied, written or started')
+    .option('--folder <path>', 'folder for downloads, the report, and a JSON file per job', 'openai-import')
+    .option('--max-file-bytes <n>', 'skip larger files', wholeNumber(1), 2 ** 30)
+    .option('--create-jobs', 'also create the jobs; otherwise they are only prepared, as one JSON file each')
+    .option('--dry-run', 'only show what would happen: copy, write and create nothing')
     .option(
       '--openai-base-url <url>',
-      'a server that speaks the API of OpenAI (default: OPENAI_BASE_URL, else OpenAI); OPENAI_API_KEY is its key',
+      'URL of OpenAI or a compatible server (default: OPENAI_BASE_URL, or OpenAI); its key is read from OPENAI_API_KEY',
     )
     .action(importOpenAi);
 }
@@ -126,13 +125,13 @@ async function readSource(
   const files = new Map<string, OpenAiFile>();
   if (options.job) {
     for (const id of new Set(options.job)) {
-      if (!/^[\w-]+$/.test(id)) throw new UsageError(`--job ${id} is no id of a job.`);
+      if (!/^[\w-]+$/.test(id)) throw new UsageError(`--job ${id} is not the id of a job.`);
       jobs.push(await source.job(id));
     }
     jobs.sort((a, b) => createdAt(b) - createdAt(a));
   } else {
     jobs.push(...(await source.jobs(options.limit)));
-    for (const file of await source.files(mostFiles)) files.set(file.id, file);
+    for (const file of await source.files(maxFiles)) files.set(file.id, file);
   }
   const used = jobs
     .filter(({ status }) => !ended.includes(status))
@@ -180,7 +179,7 @@ async function importedBefore(
   client: GraftClient,
   earlier: ImportReport | null,
 ): Promise<Map<string, string>> {
-  const jobs = await client.fineTuning.jobs.list({ limit: 1000 }).toArray(mostGraftJobs);
+  const jobs = await client.fineTuning.jobs.list({ limit: 1000 }).toArray(maxGraftJobs);
   const ids = new Set(jobs.map(({ id }) => id));
   const found = new Map<string, string>();
   for (const { openai_id, graft_id } of earlier?.jobs ?? []) {
@@ -244,7 +243,7 @@ async function takeJob(
       return { ...row, differs, create: inGraft, outcome: 'failed', why: 'another run has just created it' };
     }
     if (name !== 'GraftApiError' || status !== 400) throw error;
-    return { ...row, differs, create: inGraft, why: `Graft refuses it: ${message.slice(0, 300)}` };
+    return { ...row, differs, create: inGraft, why: `Graft rejected it: ${message.slice(0, 300)}` };
   }
 }
 
@@ -266,12 +265,12 @@ function describe(report: ImportReport, options: Options, { paint }: Output): st
     table(fileHeadings, files.map(fileCells), paint, 'No files of the purpose fine-tune.'),
     '',
     table(jobHeadings, jobs.map(jobCells), paint, 'No fine-tuning jobs.'),
-    ...(differing.length > 0 ? ['', 'What differs:', ...differing] : []),
+    ...(differing.length > 0 ? ['', 'Differences:', ...differing] : []),
     '',
     report.dry_run
-      ? 'Nothing was done: run it again without --dry-run.'
+      ? 'Dry run: nothing was changed. Run the command again without --dry-run.'
       : `The report is in ${join(options.folder, 'report.md')}.`,
-    ...(prepared > 0 ? ['Start the jobs with --create-jobs: nothing is copied again.'] : []),
+    ...(prepared > 0 ? ['Create the jobs by adding --create-jobs: files are not copied again.'] : []),
   ].join('\n');
 }
 

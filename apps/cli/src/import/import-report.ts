@@ -130,7 +130,7 @@ function markdown({ files, jobs }: ImportReport): string {
     '',
     ...rows(jobHeadings, jobs.map(jobCells)),
     '',
-    '## What differs',
+    '## Differences',
     '',
     ...differences(jobs).map(([difference, ids]) => `- ${cell(difference)} (${ids.join(', ')})`),
     '',

@@ -47,7 +47,7 @@ export function methodOf(job: OpenAiJob): string {
 
 /** Metadata key that identifies an imported job. */
 export const originKey = 'openai_job';
-const mostMetadata = 16;
+const maxMetadata = 16;
 
 export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   const left = (why: string): MappedJob => ({ create: null, differs: [], why });
@@ -58,21 +58,21 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   if (method !== 'supervised' && method !== 'dpo') return left(`the method ${method} is not known`);
   if (job.model.startsWith('ft:')) {
     return left(
-      `it went on from the fine-tuned model ${job.model}, whose weights stay at OpenAI: train on all the data in one job`,
+      `it continued from the fine-tuned model ${job.model}, whose weights stay at OpenAI: train on all the data in one job`,
     );
   }
   const model = mappedModel(job.model, options.models);
-  if (model === null) return left(`no base model is chosen for it: --model ${job.model}=…`);
+  if (model === null) return left(`no base model is chosen for it: add --model ${job.model}=…`);
 
   const differs = [`${job.model} is replaced by ${model}, an open model: its answers will differ`];
   const hyperparameters = hyperparametersOf(job, method, options, differs);
   const suffix = suffixOf(job, differs);
   const seed = seedOf(job.seed);
   if (method === 'dpo') {
-    differs.push('DPO: a Graft that does not offer the method refuses the job when it is created');
+    differs.push('DPO: if your Graft service does not offer it, creating the job fails');
   } else {
     differs.push(
-      "an adapter of Graft's default method and settings is trained; OpenAI does not tell what it trains",
+      "an adapter of Graft's default method and settings is trained; OpenAI does not document what it trains",
     );
   }
   const integrations = Array.isArray(job.integrations) ? job.integrations.length : 0;
@@ -120,15 +120,15 @@ function hyperparametersOf(
       continue;
     const { least, most, whole } = limits[name]!;
     if (typeof value !== 'number' || value < least || value === 0 || (whole && !Number.isInteger(value))) {
-      differs.push(`${name} is ${JSON.stringify(value)}, which is no value here: Graft chooses it`);
+      differs.push(`${name} is ${JSON.stringify(value)}, which is not valid in Graft: Graft chooses a value`);
     } else if (value > most) {
       kept[name] = most;
-      differs.push(`${name} is ${value}, and ${most} is the most here`);
+      differs.push(`${name} is ${value}; the maximum in Graft is ${most}`);
     } else kept[name] = value;
   }
   if (kept.learning_rate_multiplier !== undefined) {
     differs.push(
-      "learning_rate_multiplier multiplies the learning rate of the method: at OpenAI one that is not told, here that of Graft's default method, which the job shows; --hyperparameters auto leaves it at 1",
+      "learning_rate_multiplier multiplies the learning rate of the method: at OpenAI an undocumented one, here that of Graft's default method, which the job shows; --hyperparameters auto leaves it at 1",
     );
   }
   return kept as Hyperparameters;
@@ -158,12 +158,10 @@ function metadataOf(job: OpenAiJob, differs: string[]): Record<string, string> {
     (pair): pair is [string, string] =>
       typeof pair[1] === 'string' && pair[0].length <= 64 && pair[1].length <= 512,
   );
-  if (own.length > mostMetadata - 1) {
-    differs.push(
-      `metadata holds ${mostMetadata - 1} pairs and ${originKey}, which says where the job comes from`,
-    );
+  if (own.length > maxMetadata - 1) {
+    differs.push(`metadata holds ${maxMetadata - 1} pairs and ${originKey}, which names the original job`);
   }
-  return { ...Object.fromEntries(own.slice(0, mostMetadata - 1)), [originKey]: job.id };
+  return { ...Object.fromEntries(own.slice(0, maxMetadata - 1)), [originKey]: job.id };
 }
 
 function record(value: unknown): Record<string, unknown> {

@@ -33,7 +33,7 @@ export function addGenerateVerb(program: Command): void {
   samplingOptions(
     verb(program, {
       name: 'generate',
-      summary: 'generate text here, with or without an adapter',
+      summary: 'generate text on this machine, with or without an adapter',
       examples: [
         'graft generate --model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
         'graft generate --model ./my-model --adapter my-adapter -m "Hello!"',
@@ -41,29 +41,31 @@ export function addGenerateVerb(program: Command): void {
     })
       .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
       .option('--adapter <folder>', 'generate with this adapter')
-      .option('--prompt <text>', 'text to go on with, as it is; or @file')
-      .option('-m, --message <text>', 'one question to answer, by the chat template')
+      .option('--prompt <text>', 'text to continue, without a chat template; or @file')
+      .option('-m, --message <text>', 'one user message to answer, with the chat template')
       .option(
         '--messages <json>',
-        'a conversation to answer, by the chat template: [{"role", "content"}, …] or @file',
+        'a conversation to answer, with the chat template: [{"role": …, "content": …}, …] or @file',
       )
-      .option('--allow-special-tokens', 'special tokens in the text are tokens, not plain text')
-      .option('--max-tokens <n>', 'end after this many tokens (default: 256)', wholeNumber(1))
-      .option('--temperature <t>', '0, the default, always takes the likeliest token', anyNumber),
+      .option('--allow-special-tokens', 'read special tokens in the text as tokens, not as plain text')
+      .option('--max-tokens <n>', 'maximum number of generated tokens (default: 256)', wholeNumber(1))
+      .option('--temperature <t>', '0, the default, always chooses the most likely token', anyNumber),
   )
-    .option('--model-defaults', "what of these is not given comes from the model's generation_config.json")
+    .option(
+      '--model-defaults',
+      "take sampling options that are not set from the model's generation_config.json",
+    )
     .option(
       '--template-kwargs <json>',
       'variables of the chat template, such as {"enable_thinking": false}; or @file',
     )
+    .option('--stop <text>', 'stop before this text; repeatable', (text, all: string[]) => [...all, text], [])
+    .option('--seed <n>', 'seed of sampling, for reproducible text', wholeNumber(0))
     .option(
-      '--stop <text>',
-      'end before this text; may be given again',
-      (text, all: string[]) => [...all, text],
-      [],
+      '--max-context <n>',
+      'maximum tokens of prompt and answer together (default: 2048)',
+      wholeNumber(1),
     )
-    .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
-    .option('--max-context <n>', 'tokens of prompt and answer together (default: 2048)', wholeNumber(1))
     .action(generate);
 }
 

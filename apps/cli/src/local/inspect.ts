@@ -14,10 +14,10 @@ interface Options extends VerbOptions {
 export function addInspectVerb(program: Command): void {
   verb(program, {
     name: 'inspect <adapter>',
-    summary: 'what an adapter folder holds, trains and needs, and which runtimes take it',
+    summary: 'show what an adapter folder contains, trains and requires, and which runtimes can load it',
     examples: ['graft inspect my-adapter', 'graft inspect my-adapter --model smollm2-135m-instruct'],
   })
-    .option('--model <model>', 'see whether it fits this base model: folder, .gguf file, or id')
+    .option('--model <model>', 'check whether it fits this base model: folder, .gguf file, or id')
     .action(inspect);
 }
 
@@ -52,7 +52,7 @@ function describe(report: AdapterReport, model: string | null): string {
       faults.length > 0 ? `does not fit: ${faults.slice(0, 3).join('; ')}${more}` : 'fits',
     ]);
     rows.push(['share of the base', `${(100 * share).toPrecision(3)} %`]);
-    rows.push(['merges', mergeable ? 'yes' : 'no: it stays beside the model']);
+    rows.push(['merges', mergeable ? 'yes' : 'no: it must be loaded beside the model']);
   }
   const tensors = report.tensors.map(({ kind, count: times, parameters, shapes }): [string, string] => [
     kind,
@@ -77,7 +77,7 @@ function needs({ needs }: AdapterReport): string {
     tokens.length > 0 && `tokens ${some(tokens)} as in its tokenizer`,
     positions > 0 && `${positions} positions of the context`,
     classes !== null && `num_labels=${classes}`,
-    modules.length > 0 && `room for whole modules: ${some(modules)}`,
+    modules.length > 0 && `replaceable modules: ${some(modules)}`,
   ]
     .filter(Boolean)
     .join('; ');

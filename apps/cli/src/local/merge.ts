@@ -20,19 +20,19 @@ interface Options extends VerbOptions {
 export function addMergeVerb(program: Command): void {
   verb(program, {
     name: 'merge',
-    summary: 'write base model and adapter as one plain Hugging Face model folder',
+    summary: 'merge an adapter into its base model and write a Hugging Face model folder',
     examples: [
       'graft merge --model smollm2-135m-instruct --adapter my-adapter --output merged-model',
       'graft merge --model smollm2-135m-instruct --adapter my-nf4-adapter --output as-trained --base dequantised',
     ],
   })
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
-    .requiredOption('--adapter <folder>', 'the adapter')
-    .requiredOption('--output <folder>', 'the merged model')
+    .requiredOption('--adapter <folder>', 'folder of the adapter')
+    .requiredOption('--output <folder>', 'folder for the merged model')
     .addOption(
       new Option(
         '--base <base>',
-        'weights that the adapter is added to: those that it is served on, or of one trained with base_dtype int8 or nf4 those that it was trained on',
+        'weights to merge into: the original ones, on which adapters are served; for an adapter trained with base_dtype int8 or nf4 also the dequantised ones on which it was trained',
       )
         .choices(['original', 'dequantised'])
         .default('original'),

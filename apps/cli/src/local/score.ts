@@ -22,7 +22,7 @@ interface Options extends VerbOptions {
 export function addScoreVerb(program: Command): void {
   verb(program, {
     name: 'score',
-    summary: 'what a model makes of given texts, in float32: log-probabilities, logits or embeddings',
+    summary: 'compute log-probabilities, logits or embeddings of texts, in float32',
     examples: [
       'graft score --model smollm2-135m-instruct --adapter my-adapter --input texts.jsonl --output scores.jsonl',
       'graft score --model all-minilm-l6-v2 --adapter my-classifier --input texts.jsonl --output -',
@@ -32,11 +32,11 @@ export function addScoreVerb(program: Command): void {
     .option('--adapter <folder>', 'score with this adapter')
     .requiredOption(
       '--input <file>',
-      '{"text"} or {"input_ids"} per line; for an encoder-decoder {"text","target"} or {"input_ids","labels"}',
+      'JSONL with {"text": …} or {"input_ids": …} per line; for an encoder-decoder also "target" or "labels"',
     )
     .requiredOption(
       '--output <file>',
-      'per line {"input_ids"} and "logprobs" of each token after the first; "logits" of a classifier; an "embedding"; - is stdout',
+      'JSONL with "input_ids" and, by task, "logprobs" of each token after the first, "logits", or an "embedding"; - is stdout',
     )
     .action(score);
 }
@@ -81,7 +81,7 @@ async function checkInput(path: string): Promise<number> {
     if (fault !== null && faults.length < 20) faults.push(`line ${line} ${fault}`);
   }
   if (faults.length > 0) throw new CommandError(`${path}: ${faults.join('; ')}`);
-  if (lines === 0) throw new CommandError(`${path} holds no texts.`);
+  if (lines === 0) throw new CommandError(`${path} contains no texts.`);
   return lines;
 }
 

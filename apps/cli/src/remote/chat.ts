@@ -23,7 +23,7 @@ export function addChatVerb(program: Command): void {
   samplingOptions(
     verb(program, {
       name: 'chat',
-      summary: 'talk to a model; answers appear as they are generated',
+      summary: 'chat with a model; answers are streamed',
       examples: [
         'graft chat --model ft:… -m "Where is my order?"',
         'graft chat --model smollm2-135m-instruct',
@@ -31,17 +31,25 @@ export function addChatVerb(program: Command): void {
       ],
       remote: true,
     })
-      .requiredOption('--model <id>', 'a base model or ft:…')
-      .option('-m, --message <text>', 'one question; without it a conversation, or the question from a pipe')
+      .requiredOption('--model <id>', 'base model, or fine-tuned model (ft:…)')
+      .option(
+        '-m, --message <text>',
+        'one user message (default: an interactive chat, or the message from a pipe)',
+      )
       .option('--system <text>', 'the system message')
-      .option('--max-tokens <n>', 'end an answer after this many tokens', wholeNumber(1), 512)
-      .option('--temperature <t>', '0 always takes the likeliest token; more is more varied', anyNumber, 0.2),
+      .option('--max-tokens <n>', 'maximum number of tokens of an answer', wholeNumber(1), 512)
+      .option(
+        '--temperature <t>',
+        '0 always chooses the most likely token; higher values vary more',
+        anyNumber,
+        0.2,
+      ),
   )
     .option(
       '--template-kwargs <json>',
       'variables of the chat template, such as {"enable_thinking": false}; or @file',
     )
-    .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
+    .option('--seed <n>', 'seed of sampling, for reproducible text', wholeNumber(0))
     .action(chat);
 }
 
@@ -68,7 +76,7 @@ async function chat(options: Options): Promise<void> {
     return converse(client, sampling, opening, output);
   }
   const text = message ?? (process.stdin.isTTY ? '' : await readAll(process.stdin));
-  if (text.trim() === '') throw new UsageError('Nothing to say: pass -m "…", or pipe the message in.');
+  if (text.trim() === '') throw new UsageError('No message: pass -m "…", or pipe the message in.');
   const params = { ...sampling, messages: [...opening, { role: 'user' as const, content: text }] };
   if (output.json) {
     output.result(await client.chat.completions.create(params), () => '');

@@ -13,7 +13,7 @@ interface Options extends RemoteOptions {
 export function addCloneJobVerb(jobs: Command): void {
   verb(jobs, {
     name: 'clone <id>',
-    summary: 'start a job like another one, with changes',
+    summary: 'create a copy of a job, with changes',
     examples: [
       'graft jobs clone ftjob-… --set training.learning_rate=1e-4 --set seed=8',
       'graft jobs clone ftjob-… --set peft.r=16 --set suffix=larger --watch',
@@ -22,10 +22,10 @@ export function addCloneJobVerb(jobs: Command): void {
   })
     .option(
       '--set <key=value>',
-      'what is other, by dotted name: seed, suffix, training.…, peft.…, hyperparameters.n_epochs; JSON or text; may be given again',
+      'option to override, by dotted path: seed, suffix, training.…, peft.…, hyperparameters.n_epochs; the value is JSON or text; repeatable',
       addChange,
     )
-    .option('--watch', 'then follow it, as `graft jobs watch` does')
+    .option('--watch', 'follow the new job, as `graft jobs watch` does')
     .action(async (id: string, options: Options) => {
       const output = createOutput(options);
       const client = await connect(options);
@@ -54,7 +54,7 @@ function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
   for (const name of names.slice(0, -1)) {
     const inner = Object.hasOwn(place, name) ? place[name] : {};
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner))
-      throw new UsageError(`--set ${text}: ${name} has a value of its own already.`);
+      throw new UsageError(`--set ${text}: ${name} already has a value.`);
     define(place, name, inner);
     place = inner as Record<string, unknown>;
   }

@@ -33,7 +33,7 @@ export async function connect(
     throw new UsageError(
       as === 'team'
         ? `No API key for ${baseUrl}${elsewhere}. Set GRAFT_API_KEY, pass --api-key, or run \`graft login\`.`
-        : `No key of the operator for ${baseUrl}${elsewhere}. Set GRAFT_OPERATOR_KEY, pass --api-key, or run \`graft login\`. \`graft admin bootstrap\` on the service's machine makes the first one.`,
+        : `No operator key for ${baseUrl}${elsewhere}. Set GRAFT_OPERATOR_KEY, pass --api-key, or run \`graft login\`. \`graft admin bootstrap\` on the service's machine creates the first one.`,
     );
   }
   try {

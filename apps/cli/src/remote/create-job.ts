@@ -22,7 +22,7 @@ export const jobPriorities: JobPriority[] = ['low', 'normal', 'high'];
 export function addCreateJobVerb(jobs: Command): void {
   const create = verb(jobs, {
     name: 'create',
-    summary: 'start a fine-tuning job; local files are uploaded first',
+    summary: 'create a fine-tuning job; local files are uploaded first',
     examples: [
       'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
       'graft jobs create --model smollm2-135m-instruct --data file-… --rank 8 --learning-rate 2e-4 --epochs 3',
@@ -33,22 +33,24 @@ export function addCreateJobVerb(jobs: Command): void {
     remote: true,
   });
   takeTrainingOptions(create)
-    .option('--suffix <name>', 'name of the adapter; jobs of one name make versions of one adapter')
-    .option('--metadata <key=value>', 'a note to find the job by; may be given again', addPair)
+    .option('--suffix <name>', 'name of the adapter; jobs with the same name create versions of one adapter')
+    .option('--metadata <key=value>', 'label to find the job by; repeatable', addPair)
     .addOption(
-      new Option('--priority <priority>', "among your team's jobs (default: normal)").choices(jobPriorities),
+      new Option('--priority <priority>', "priority among your team's jobs (default: normal)").choices(
+        jobPriorities,
+      ),
     )
     .option(
       '--integration <type=project>',
-      'send metrics to wandb, mlflow or trackio (see `graft integrations`); may be given again',
+      'send metrics to wandb, mlflow or trackio (see `graft integrations`); repeatable',
       addIntegration,
     )
-    .option('--idempotency-key <key>', 'the same command again within a day is the same job')
-    .option('--watch', 'then follow it, as `graft jobs watch` does')
-    .action(createAndTell);
+    .option('--idempotency-key <key>', 'a second command with this key within a day returns the same job')
+    .option('--watch', 'follow the new job, as `graft jobs watch` does')
+    .action(createAndReport);
 }
 
-async function createAndTell(options: Options): Promise<void> {
+async function createAndReport(options: Options): Promise<void> {
   const output = createOutput(options);
   const client = await connect(options);
   const job = await createJob(client, options, output);

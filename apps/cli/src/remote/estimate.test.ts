@@ -8,7 +8,7 @@ import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import { estimate } from '../testing/wire-estimates.ts';
 import { wireServer } from '../testing/wire-server.ts';
 
-test('estimate takes the options of jobs create and tells whether the job fits', async (t) => {
+test('estimate takes the options of jobs create and reports whether the job fits', async (t) => {
   const server = await wireServer(t);
   const more = [
     '--epochs',

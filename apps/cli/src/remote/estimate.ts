@@ -9,7 +9,7 @@ import { withFiles } from './with-files.ts';
 export function addEstimateVerb(program: Command): void {
   const estimate = verb(program, {
     name: 'estimate',
-    summary: 'what a job would come to: memory, tokens, steps and time, and whether a worker has room for it',
+    summary: 'estimate memory, tokens, steps and time of a job, and check for a worker that fits',
     examples: [
       'graft estimate --model smollm2-135m-instruct --data file-…',
       `graft estimate --model smollm2-135m-instruct --data train.jsonl --training '{"batch_size":16}'`,

@@ -15,13 +15,12 @@ interface ReportVerbOptions extends RemoteOptions {
 export function addReportVerb(files: Command): void {
   verb(files, {
     name: 'report <id>',
-    summary:
-      'what a file holds: bad lines, duplicates, lengths in tokens, and what a model would learn from it',
+    summary: 'report invalid lines, duplicates, token lengths and target tokens of a file',
     examples: ['graft files report file-… --model smollm2-135m-instruct'],
     remote: true,
   })
-    .option('--model <id>', 'a base model whose tokens are counted')
-    .option('--max-seq-length <n>', 'count examples over so many tokens', wholeNumber(1))
+    .option('--model <id>', 'base model whose tokenizer counts the tokens')
+    .option('--max-seq-length <n>', 'count examples with more tokens than this', wholeNumber(1))
     .action(async (id: string, options: ReportVerbOptions) => {
       const output = createOutput(options);
       const client = await connect(options);

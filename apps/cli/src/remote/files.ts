@@ -14,8 +14,7 @@ export function addFilesVerbs(program: Command): void {
 
   verb(files, {
     name: 'upload <path>',
-    summary:
-      'upload a JSONL file; every bad line is reported. A large one goes on after a cut when it is run again',
+    summary: 'upload a JSONL file and report its invalid lines; run it again to resume an interrupted upload',
     examples: ['graft files upload train.jsonl'],
     remote: true,
   })
@@ -35,7 +34,7 @@ export function addFilesVerbs(program: Command): void {
     remote: true,
   })
     .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .option('--purpose <purpose>', 'only those of one purpose')
+    .option('--purpose <purpose>', 'only files with this purpose')
     .action(async (options: RemoteOptions & { limit: number; purpose?: string }) => {
       const output = createOutput(options);
       const client = await connect(options);
@@ -65,7 +64,7 @@ export function addFilesVerbs(program: Command): void {
     examples: ['graft files get file-… --output train.jsonl'],
     remote: true,
   })
-    .option('--output <path>', 'save the content there; - is stdout')
+    .option('--output <path>', 'save the content to this file; - is stdout')
     .action(async (id: string, options: RemoteOptions & { output?: string }) => {
       const output = createOutput(options);
       const client = await connect(options);

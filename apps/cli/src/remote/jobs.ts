@@ -38,7 +38,7 @@ export function addJobsVerbs(program: Command): void {
   const jobs = noun(
     program,
     'jobs',
-    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, delete, priority, events, checkpoints, trials, explain',
+    'fine-tuning jobs: create, clone, list, get, watch, cancel, pause, resume, delete, priority, events, checkpoints, trials, explain',
   );
   addCreateJobVerb(jobs);
   addCloneJobVerb(jobs);
@@ -50,11 +50,15 @@ export function addJobsVerbs(program: Command): void {
     remote: true,
   })
     .option('--limit <n>', 'at most this many', wholeNumber(1), 20)
-    .addOption(new Option('--status <status>', 'only those in it').choices(statuses))
-    .option('--model <id>', 'only those of this base model')
-    .option('--metadata <key=value>', 'only those with this note; may be given again', addPair)
-    .option('--since <time>', 'only those created then or later: 2026-11-01, 2026-11-01T12:00Z', unixTime)
-    .option('--before <time>', 'only those created earlier', unixTime)
+    .addOption(new Option('--status <status>', 'only jobs with this status').choices(statuses))
+    .option('--model <id>', 'only jobs of this base model')
+    .option('--metadata <key=value>', 'only jobs with this label; repeatable', addPair)
+    .option(
+      '--since <time>',
+      'only jobs created at or after this time, such as 2026-11-01 or 2026-11-01T12:00Z',
+      unixTime,
+    )
+    .option('--before <time>', 'only jobs created before this time', unixTime)
     .action(async (options: ListOptions) => {
       const output = createOutput(options);
       const client = await connect(options);
@@ -98,7 +102,7 @@ export function addJobsVerbs(program: Command): void {
 
   verb(jobs, {
     name: 'watch <id>',
-    summary: 'follow a job to its end: progress bar, speed, time left, loss curve',
+    summary: 'follow a job until it ends: progress, speed, time left, loss curve',
     examples: ['graft jobs watch ftjob-…'],
     remote: true,
   }).action(async (id: string, options: RemoteOptions) => {
@@ -107,9 +111,9 @@ export function addJobsVerbs(program: Command): void {
   });
 
   const moves = [
-    ['cancel', 'end a job for good', 'Cancelled'],
-    ['pause', 'stop a job at its next step, to go on later from there', 'Paused'],
-    ['resume', 'go on with a paused job', 'Resumed'],
+    ['cancel', 'cancel a job', 'Cancelled'],
+    ['pause', 'pause a job at its next step, with a checkpoint to resume from', 'Paused'],
+    ['resume', 'resume a paused job', 'Resumed'],
   ] as const;
   for (const [move, summary, done] of moves) {
     verb(jobs, {
@@ -122,7 +126,7 @@ export function addJobsVerbs(program: Command): void {
       createOutput(options).result(job, () =>
         // A running job changes its state at its next step.
         job.status === 'running'
-          ? `Asked ${job.id} to ${move}; it is running until its next step.`
+          ? `Requested to ${move} ${job.id}; it runs until its next step.`
           : `${done} ${job.id}; it is ${job.status} now.`,
       );
     });
@@ -130,12 +134,12 @@ export function addJobsVerbs(program: Command): void {
 
   verb(jobs, {
     name: 'delete <id>',
-    summary: 'delete a job that is over, with its events, metrics and checkpoints',
+    summary: 'delete a finished job with its events, metrics and checkpoints',
     examples: ['graft jobs delete ftjob-…', 'graft jobs delete ftjob-… --adapters delete'],
     remote: true,
   })
     .addOption(
-      new Option('--adapters <what>', 'what becomes of the adapter that it made')
+      new Option('--adapters <what>', 'keep or delete the adapter that it created')
         .choices(['keep', 'delete'])
         .default('keep'),
     )
@@ -147,24 +151,24 @@ export function addJobsVerbs(program: Command): void {
 
   verb(jobs, {
     name: 'priority <id>',
-    summary: "let a job go before or after others of your team's",
+    summary: "change the priority of a job among your team's jobs",
     examples: ['graft jobs priority ftjob-… high'],
     remote: true,
   })
     .addArgument(new Argument('<priority>', 'low, normal or high').choices(jobPriorities))
     .action(async (id: string, priority: JobPriority, options: RemoteOptions) => {
       const job = await (await connect(options)).fineTuning.jobs.update(id, { priority });
-      createOutput(options).result(job, () => `${job.id} is of ${job.priority} priority now.`);
+      createOutput(options).result(job, () => `${job.id} has ${job.priority} priority now.`);
     });
 
   verb(jobs, {
     name: 'events <id>',
-    summary: 'list what happened to a job, oldest first',
+    summary: 'list the events of a job, oldest first',
     examples: ['graft jobs events ftjob-… --follow'],
     remote: true,
   })
-    .option('--limit <n>', 'only the newest of them', wholeNumber(1), 100)
-    .option('--follow', 'every event from the first on, then each as it happens, one line each')
+    .option('--limit <n>', 'only this many of the newest events', wholeNumber(1), 100)
+    .option('--follow', 'print all events, then new ones as they happen, one per line')
     .action(async (id: string, options: RemoteOptions & { limit: number; follow?: boolean }) => {
       const output = createOutput(options);
       const { events } = (await connect(options)).fineTuning.jobs;
@@ -187,7 +191,7 @@ export function addJobsVerbs(program: Command): void {
 
   verb(jobs, {
     name: 'explain <id>',
-    summary: 'tell in plain words what happened to a job: attempts, recoveries, what happens next',
+    summary: 'explain what happened to a job: attempts, recoveries, what happens next',
     examples: ['graft jobs explain ftjob-…'],
     remote: true,
   }).action(async (id: string, options: RemoteOptions) => {

@@ -13,7 +13,7 @@ import { whoIs } from './whoami.ts';
 export function addLoginVerbs(program: Command): void {
   verb(program, {
     name: 'login',
-    summary: "save a service's address and your key for the other verbs",
+    summary: 'save the URL of a service and your API key for the other commands',
     examples: ['graft login --base-url https://graft.example.com/v1', 'graft login < key.txt'],
     remote: true,
   }).action(async (options: RemoteOptions) => {
@@ -49,11 +49,11 @@ export function addLoginVerbs(program: Command): void {
 
   verb(program, {
     name: 'logout',
-    summary: 'forget what `graft login` saved',
+    summary: 'delete the URL and keys that `graft login` saved',
     examples: ['graft logout'],
   }).action((options: RemoteOptions) => {
     const deleted = deleteProfile();
-    createOutput(options).result({ deleted }, () => (deleted ? 'Forgotten.' : 'Nothing was saved.'));
+    createOutput(options).result({ deleted }, () => (deleted ? 'Deleted.' : 'Nothing was saved.'));
   });
 }
 

@@ -6,11 +6,11 @@ import { noun, type RemoteOptions, verb } from '../verb.ts';
 import { connect } from './connect.ts';
 
 export function addModelsVerbs(program: Command): void {
-  const models = noun(program, 'models', 'base models and your fine-tuned ones: list');
+  const models = noun(program, 'models', 'base models and your fine-tuned models: list');
 
   verb(models, {
     name: 'list',
-    summary: 'list what can be fine-tuned and called',
+    summary: 'list the models that you can fine-tune or call',
     examples: ['graft models list'],
     remote: true,
   }).action(async (options: RemoteOptions) => {

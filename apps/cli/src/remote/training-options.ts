@@ -35,19 +35,19 @@ export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
 /** Declares the options of every verb that describes a job. */
 export function takeTrainingOptions(command: Command): Command {
   const described = command
-    .requiredOption('--model <id>', 'a base model, see `graft models list`')
-    .requiredOption('--data <file>', 'training data: a JSONL file, or the id of an uploaded one')
-    .option('--validation <file>', 'validation data, likewise');
+    .requiredOption('--model <id>', 'base model; `graft models list` shows them')
+    .requiredOption('--data <file>', 'training data: a JSONL file, or the id of an uploaded file')
+    .option('--validation <file>', 'validation data: a JSONL file, or the id of an uploaded file');
   return takeJobOptions(described)
-    .option('--learning-rate-multiplier <x>', "multiplies the method's learning rate", anyNumber)
+    .option('--learning-rate-multiplier <x>', "factor for the method's default learning rate", anyNumber)
     .option(
       '--sweep <json>',
-      'values to try, the best of which are published, or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": …}; needs validation data',
+      'values to compare, as JSON or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": […]}; needs validation data; the best adapters are published',
     )
-    .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
+    .option('--seed <n>', 'seed of shuffling, initialization and dropout', wholeNumber(0))
     .option(
       '--start-from <version>',
-      'continue from an adapter: the name of a model or tag (ft:…), or the id of a version',
+      'continue training an adapter: its model name or tag (ft:…), or the id of a version',
     );
 }
 

@@ -9,7 +9,7 @@ import { connect } from './connect.ts';
 export function addTrialsVerb(jobs: Command): void {
   verb(jobs, {
     name: 'trials <id>',
-    summary: 'list what a sweep tries: how far each trial has come, and its validation losses',
+    summary: 'list the trials of a sweep, with their steps and validation losses',
     examples: ['graft jobs trials ftjob-…'],
     remote: true,
   }).action(async (id: string, options: RemoteOptions) => {
@@ -22,7 +22,7 @@ export function addTrialsVerb(jobs: Command): void {
         ['TRIAL', 'STATUS', 'METHOD', 'R', 'LEARNING RATE', 'STEP', ...ends.map((end) => `LOSS AT ${end}`)],
         list.data.map((trial) => [...cellsOf(trial), ...ends.map((end) => lossAt(trial, end))]),
         output.paint,
-        'This job is no sweep. Start one with: graft jobs create --sweep',
+        'This job is not a sweep. Create one with: graft jobs create --sweep',
       ),
     );
   });

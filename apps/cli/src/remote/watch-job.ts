@@ -20,7 +20,7 @@ const finalStatuses = new Set(['succeeded', 'failed', 'cancelled']);
 export async function watchJob(client: GraftClient, id: string, output: Output): Promise<number> {
   const interrupts = catchInterrupts();
   const { signal } = interrupts;
-  const hint = 'Ctrl-C detaches; the job goes on.';
+  const hint = 'Ctrl-C detaches; the job keeps running.';
   const display = new TrainingDisplay(process.stderr, { hint });
   const ended = new AbortController();
   let events: Promise<void> = Promise.resolve();
@@ -51,7 +51,7 @@ export async function watchJob(client: GraftClient, id: string, output: Output):
     display.close();
     if (!signal.aborted) throw error;
     output.note(
-      `Detached; the job goes on.\nFollow it again with: graft jobs watch ${id}\nEnd it with:          graft jobs cancel ${id}`,
+      `Detached; the job keeps running.\nFollow it again with: graft jobs watch ${id}\nCancel it with:       graft jobs cancel ${id}`,
     );
     return INTERRUPTED;
   } finally {
@@ -198,8 +198,8 @@ async function finish(client: GraftClient, job: FineTuningJob, output: Output): 
   const reason = job.error === null ? '' : ` ${printable(job.error.message)} (${job.error.code})`;
   const whose =
     job.error?.fault === 'user'
-      ? 'Mend the data or the options, and create the job again.'
-      : `The service is at fault; tell its operator about ${job.id}.`;
+      ? 'Fix the data or the options, and create the job again.'
+      : `The service is at fault; report ${job.id} to its operator.`;
   process.stdout.write(`${paint.bad('Failed')}:${reason}\n${whose}\n`);
   return 1;
 }

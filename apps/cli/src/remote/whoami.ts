@@ -9,7 +9,7 @@ import { connect } from './connect.ts';
 export function addWhoamiVerb(program: Command): void {
   verb(program, {
     name: 'whoami',
-    summary: 'show whose key this is, of which team, and what it may do',
+    summary: 'show the owner, team, role and limits of your API key',
     examples: ['graft whoami'],
     remote: true,
   }).action(async (options: RemoteOptions) => {
@@ -24,8 +24,8 @@ export function addWhoamiVerb(program: Command): void {
           ['you are', whoIs(me)],
           ['person', person && `${person.name} <${person.email}> (${person.id})`],
           ['key', key?.id ?? null],
-          ['ends', key?.expires_at ? timestamp(key.expires_at) : 'not by itself'],
-          ['scopes', me.scopes ? me.scopes.join(', ') || 'none' : 'all that the role may'],
+          ['ends', key?.expires_at ? timestamp(key.expires_at) : 'never'],
+          ['scopes', me.scopes ? me.scopes.join(', ') || 'none' : 'all of the role'],
           ['models', me.models ? me.models.join(', ') || 'none' : 'all'],
         ],
         output.paint,
@@ -36,6 +36,6 @@ export function addWhoamiVerb(program: Command): void {
 
 /** A short description, such as `admin of team research`. */
 export function whoIs({ kind, team, role }: Me): string {
-  if (kind === 'person') return 'signed in, and of no team';
+  if (kind === 'person') return 'signed in, but in no team';
   return team === null ? 'the operator of the service' : `${role} of team ${team.name}`;
 }

@@ -26,22 +26,27 @@ interface AuditOptions extends RemoteOptions {
 export function addAuditVerb(team: Command): void {
   verb(team, {
     name: 'audit',
-    summary: 'show who did what in your team, or export it',
+    summary: 'show or export the audit log of your team',
     examples: [
       'graft team audit --action "member.*" --since 2026-11-01',
       'graft team audit --export csv --output audit.csv',
     ],
     remote: true,
   })
-    .option('--action <action>', 'job.cancel, or the beginning with a * behind')
-    .option('--actor <id>', 'the key or the person that acted')
-    .option('--target <id>', 'what it was done to')
-    .option('--since <time>', 'from this day or moment on, such as 2026-11-01 or 2026-11-01T12:00:00Z')
-    .option('--until <time>', 'before this one')
-    .option('--after <id>', 'go on behind this entry')
+    .option('--action <action>', 'only this action, such as job.cancel, or a prefix such as member.*')
+    .option('--actor <id>', 'only actions of this key or person')
+    .option('--target <id>', 'only actions on this object')
+    .option('--since <time>', 'from this time on, such as 2026-11-01 or 2026-11-01T12:00Z')
+    .option('--until <time>', 'before this time')
+    .option('--after <id>', 'continue after this entry')
     .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .addOption(new Option('--export <format>', 'oldest first, all that fit').choices(['jsonl', 'csv']))
-    .option('--output <file>', 'where an export goes; - is stdout', '-')
+    .addOption(
+      new Option(
+        '--export <format>',
+        'export in this format, oldest first; without --limit up to 100,000 entries',
+      ).choices(['jsonl', 'csv']),
+    )
+    .option('--output <file>', 'file for the export; - is stdout', '-')
     .action(async (options: AuditOptions, command: Command) => {
       const { audit } = (await connect(options)).team;
       const output = createOutput(options);
@@ -79,7 +84,7 @@ export function addAuditVerb(team: Command): void {
             entry.person_id ?? entry.key_id ?? entry.system ?? 'graft_admin or graft',
           ]),
           output.paint,
-          'Nothing of this kind has happened.',
+          'No matching entries.',
         ),
       );
     });

@@ -17,11 +17,15 @@ interface Settings extends RemoteOptions {
 }
 
 export function addIntegrationsVerbs(program: Command): void {
-  const integrations = noun(program, 'integrations', "where jobs' metrics are sent: list, set, delete");
+  const integrations = noun(
+    program,
+    'integrations',
+    'experiment trackers (wandb, mlflow, trackio) for the metrics of jobs: list, set, delete',
+  );
 
   verb(integrations, {
     name: 'list',
-    summary: 'list the services that your team tracks experiments with',
+    summary: 'list the experiment trackers of your team',
     examples: ['graft integrations list'],
     remote: true,
   }).action(async (options: RemoteOptions) => {
@@ -39,7 +43,7 @@ export function addIntegrationsVerbs(program: Command): void {
 
   verb(integrations, {
     name: 'set',
-    summary: 'say where a service is and by which secret it is used; what is left out stays',
+    summary: 'set the URL and secret of an experiment tracker; options that you leave out stay unchanged',
     examples: [
       'graft integrations set wandb --secret-env WANDB_API_KEY',
       'graft integrations set mlflow --url https://mlflow.example.com --username ada --secret-stdin < password',
@@ -47,20 +51,20 @@ export function addIntegrationsVerbs(program: Command): void {
     remote: true,
   })
     .addArgument(new Argument('<type>').choices(types))
-    .option('--url <url>', 'of the server (wandb: that of Weights & Biases)')
-    .option('--username <name>', 'where the secret is a password (mlflow)')
+    .option('--url <url>', 'URL of the server (default for wandb: Weights & Biases)')
+    .option('--username <name>', 'user name, if the secret is a password (mlflow)')
     .option('--secret-env <variable>', 'environment variable that holds the API key, token or password')
-    .option('--secret-stdin', 'read it from standard input')
+    .option('--secret-stdin', 'read the secret from standard input')
     .action(async (type: IntegrationType, options: Settings) => {
       const output = createOutput(options);
       const params = await paramsOf(options);
       const integration = await (await connect(options)).integrations.set(type, params);
-      output.result(integration, () => `Metrics of jobs may be sent to ${type} at ${integration.url} now.`);
+      output.result(integration, () => `Jobs can now send metrics to ${type} at ${integration.url}.`);
     });
 
   verb(integrations, {
     name: 'delete',
-    summary: 'forget it, with its secret',
+    summary: 'delete an experiment tracker and its secret',
     examples: ['graft integrations delete wandb'],
     remote: true,
   })
@@ -74,7 +78,7 @@ export function addIntegrationsVerbs(program: Command): void {
 /** The secret is not an argument, because other users of the machine can see arguments. */
 async function paramsOf({ url, username, secretEnv, secretStdin }: Settings): Promise<IntegrationParams> {
   if (secretEnv !== undefined && secretStdin)
-    throw new UsageError('--secret-env and --secret-stdin exclude each other.');
+    throw new UsageError('Use either --secret-env or --secret-stdin, not both.');
   const secret = secretStdin
     ? await readStandardInput()
     : secretEnv === undefined

@@ -9,17 +9,17 @@ import { noun, type RemoteOptions, verb } from '../verb.ts';
 import { roles } from './keys.ts';
 
 export function addInvitationVerbs(team: Command): void {
-  const invitations = noun(team, 'invitations', 'create, list, revoke');
+  const invitations = noun(team, 'invitations', 'invitations to your team: create, list, revoke');
 
   verb(invitations, {
     name: 'create',
-    summary: 'make a link by which one person joins your team, and print it, the only time it can be seen',
+    summary: 'create an invitation link for one person and print it; it cannot be shown again',
     examples: ['graft team invitations create --email ada@example.com --role admin'],
     remote: true,
   })
-    .option('--email <email>', 'whom it is for (default: whoever has the link)')
-    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('member'))
-    .option('--expires <time>', 'it ends after 12h, 30d, … (default: 7d)', timeSpan)
+    .option('--email <email>', 'only for this email (default: anyone who has the link)')
+    .addOption(new Option('--role <role>', 'role in the team').choices(roles).default('member'))
+    .option('--expires <time>', 'lifetime, such as 12h or 30d (default: 7d)', timeSpan)
     .action(async (options: RemoteOptions & { email?: string; role: Role; expires?: number }) => {
       const output = createOutput(options);
       const client = await connect(options);
@@ -31,13 +31,13 @@ export function addInvitationVerbs(team: Command): void {
       const link = linkOf(client.baseUrl, made);
       output.result({ ...made, link }, () => link);
       output.note(
-        `Whoever opens it in a browser first, or runs \`graft join\` with it, joins as ${made.role}, until ${timestamp(made.expires_at)}. It is shown this once.`,
+        `The first person who opens it in a browser or with \`graft join\` joins as ${made.role}. It works until ${timestamp(made.expires_at)} and is shown only once.`,
       );
     });
 
   verb(invitations, {
     name: 'list',
-    summary: 'list invitations, newest first, without their links, which nobody has',
+    summary: 'list invitations, newest first, without their links, which are not stored',
     examples: ['graft team invitations list'],
     remote: true,
   })
@@ -48,10 +48,10 @@ export function addInvitationVerbs(team: Command): void {
       const data = await list.toArray(options.limit);
       output.result({ object: 'list', data }, () =>
         table(
-          ['ID', 'FOR', 'ROLE', 'MADE', 'STATE'],
+          ['ID', 'FOR', 'ROLE', 'CREATED', 'STATE'],
           data.map((each) => [
             each.id,
-            each.email ?? 'anybody',
+            each.email ?? 'anyone',
             each.role,
             timestamp(each.created_at),
             stateOf(each),
@@ -64,7 +64,7 @@ export function addInvitationVerbs(team: Command): void {
 
   verb(invitations, {
     name: 'revoke <id>',
-    summary: 'end an invitation that was not accepted; its link stops working at once',
+    summary: 'revoke an invitation that was not accepted; its link stops working immediately',
     examples: ['graft team invitations revoke invite_Zb3kQ9wLx0aT'],
     remote: true,
   }).action(async (id: string, options: RemoteOptions) => {
@@ -85,5 +85,5 @@ function stateOf(invitation: Invitation): string {
   if (invitation.accepted_at !== null) return `accepted by ${invitation.accepted_by}`;
   if (invitation.revoked_at !== null) return 'revoked';
   const until = timestamp(invitation.expires_at);
-  return invitation.expires_at * 1000 <= Date.now() ? `ended ${until}` : `open until ${until}`;
+  return invitation.expires_at * 1000 <= Date.now() ? `expired ${until}` : `open until ${until}`;
 }

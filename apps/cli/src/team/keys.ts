@@ -10,23 +10,35 @@ import { noun, type RemoteOptions, verb } from '../verb.ts';
 export const roles: Role[] = ['viewer', 'member', 'admin'];
 
 export function addTeamKeyVerbs(team: Command): void {
-  const keys = noun(team, 'keys', 'create, list, rotate, revoke');
+  const keys = noun(team, 'keys', 'API keys of your team: create, list, rotate, revoke');
 
   verb(keys, {
     name: 'create',
-    summary: 'make an API key and print it, the only time it can be seen',
+    summary: 'create an API key and print it; it cannot be shown again',
     examples: [
       'graft team keys create --name laptop',
       'graft team keys create --name ci --role member --scopes files:write,jobs:write,jobs:read --expires 90d --of-team',
     ],
     remote: true,
   })
-    .requiredOption('--name <name>', 'what it is for')
-    .addOption(new Option('--role <role>', 'what it may do (default: member, if you may)').choices(roles))
-    .option('--scopes <scopes>', 'only these, with commas between (default: what yours has)', words)
-    .option('--models <models>', 'only these models: names, or beginnings with * behind', words)
-    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
-    .option('--of-team', "the team's own, which stays when you go; for admins")
+    .requiredOption('--name <name>', 'name of the key')
+    .addOption(
+      new Option('--role <role>', 'role of the key (default: member, or yours if that is viewer)').choices(
+        roles,
+      ),
+    )
+    .option('--scopes <scopes>', 'scopes, separated by commas (default: those of your key)', words)
+    .option(
+      '--models <models>',
+      'model names or prefixes such as ft:*, separated by commas (default: those of your key)',
+      words,
+    )
+    .option('--expires <time>', 'lifetime, such as 12h or 90d (default: unlimited)', timeSpan)
+    .addOption(
+      new Option('--of-team', 'owned by the team, so that it stays when you leave; for admins').implies({
+        owner: 'team',
+      }),
+    )
     .action(async (options: CreateOptions) => {
       const output = createOutput(options);
       const made = await (await connect(options)).team.keys.create({
@@ -35,14 +47,14 @@ export function addTeamKeyVerbs(team: Command): void {
         ...(options.scopes ? { scopes: options.scopes } : {}),
         ...(options.models ? { models: options.models } : {}),
         ...(options.expires === undefined ? {} : { expires_in: options.expires }),
-        ...(options.ofTeam ? { owner: 'team' as const } : {}),
+        ...(options.owner ? { owner: options.owner } : {}),
       });
-      tellKey(output, made);
+      reportKey(output, made);
     });
 
   verb(keys, {
     name: 'list',
-    summary: "list keys, newest first: an admin's are all of the team, others' their own",
+    summary: 'list API keys, newest first: for admins all of the team, for others their own',
     examples: ['graft team keys list'],
     remote: true,
   })
@@ -71,31 +83,31 @@ export function addTeamKeyVerbs(team: Command): void {
 
   verb(keys, {
     name: 'rotate <key>',
-    summary: 'make the successor of a key and print it; the old one ends after the overlap',
+    summary: 'rotate a key: create its successor and print it; the old key stops working after the overlap',
     examples: ['graft team keys rotate Zb3kQ9wLx0aT --overlap 2d'],
     remote: true,
   })
-    .option('--overlap <time>', 'how long the old one goes on working (default: 1h)', timeSpan)
-    .option('--expires <time>', 'the new one ends after 12h, 90d, …', timeSpan)
+    .option('--overlap <time>', 'how long the old key keeps working (default: 1h)', timeSpan)
+    .option('--expires <time>', 'lifetime of the new key, such as 12h or 90d', timeSpan)
     .action(async (key: string, options: RemoteOptions & { overlap?: number; expires?: number }) => {
       const output = createOutput(options);
       const made = await (await connect(options)).team.keys.rotate(idOf(key), {
         ...(options.overlap === undefined ? {} : { overlap: options.overlap }),
         ...(options.expires === undefined ? {} : { expires_in: options.expires }),
       });
-      tellKey(output, made);
+      reportKey(output, made);
     });
 
   verb(keys, {
     name: 'revoke <key>',
-    summary: 'end a key, given by its id or whole, and all keys descended from it, at once',
+    summary: 'revoke a key immediately, by its id or the whole key, and all keys descended from it',
     examples: [
       'graft team keys revoke Zb3kQ9wLx0aT',
       'graft team keys revoke Zb3kQ9wLx0aT --keep-descendants',
     ],
     remote: true,
   })
-    .option('--keep-descendants', 'leave the keys that it made, and what those made')
+    .option('--keep-descendants', 'keep the keys that it created, and their descendants')
     .action(async (key: string, options: RemoteOptions & { keepDescendants?: boolean }) => {
       const descendants = options.keepDescendants ? ('keep' as const) : ('revoke' as const);
       const done = await (await connect(options)).team.keys.revoke(idOf(key), { descendants });
@@ -122,16 +134,16 @@ interface CreateOptions extends RemoteOptions {
   scopes?: string[];
   models?: string[];
   expires?: number;
-  ofTeam?: boolean;
+  owner?: 'team';
 }
 
 /** The id of a key, which may be given as an id or as the whole key. */
 export const idOf = (key: string): string => /^graft_((?:op_)?[^_]+)_/.exec(key)?.[1] ?? key;
 
-function tellKey(output: Output, made: CreatedApiKey): void {
+function reportKey(output: Output, made: CreatedApiKey): void {
   output.result(made, () => made.key);
-  const end = made.expires_at === null ? '' : ` It ends on ${timestamp(made.expires_at)}.`;
-  output.note(`A key with the role ${made.role}, ${limitsOf(made)}.${end} It is shown this once.`);
+  const end = made.expires_at === null ? '' : ` It expires on ${timestamp(made.expires_at)}.`;
+  output.note(`A key with the role ${made.role}, ${limitsOf(made)}.${end} It is shown only once.`);
 }
 
 function limitsOf({ scopes, models }: Pick<ApiKey, 'scopes' | 'models'>): string {
@@ -147,7 +159,7 @@ export function stateOf(
 ): string {
   if (key.revoked_at !== null) return 'revoked';
   const until = key.expires_at === null ? '' : timestamp(key.expires_at);
-  if (key.expires_at !== null && key.expires_at * 1000 <= Date.now()) return `ended ${until}`;
+  if (key.expires_at !== null && key.expires_at * 1000 <= Date.now()) return `expired ${until}`;
   if (key.replaced_by) return `rotated, until ${until}`;
   return until === '' ? 'valid' : `valid until ${until}`;
 }

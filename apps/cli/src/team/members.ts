@@ -10,7 +10,7 @@ import { noun, type RemoteOptions, verb } from '../verb.ts';
 import { roles } from './keys.ts';
 
 export function addMemberVerbs(team: Command): void {
-  const members = noun(team, 'members', 'list, role, remove, leave');
+  const members = noun(team, 'members', 'people of your team: list, role, remove, leave');
 
   verb(members, {
     name: 'list',
@@ -35,14 +35,14 @@ export function addMemberVerbs(team: Command): void {
             member.disabled ? 'disabled by the operator' : 'active',
           ]),
           output.paint,
-          'No people yet, only keys. Invite somebody with: graft team invitations create',
+          'No people yet, only keys. Invite someone with: graft team invitations create',
         ),
       );
     });
 
   verb(members, {
     name: 'role <person> <role>',
-    summary: `give a member, named by id or email, the role ${roles.join(', ')}`,
+    summary: `change the role of a member (id or email) to ${roles.join(', ')}`,
     examples: ['graft team members role ada@example.com admin'],
     remote: true,
   }).action(async (person: string, role: string, options: RemoteOptions) => {
@@ -54,22 +54,22 @@ export function addMemberVerbs(team: Command): void {
 
   verb(members, {
     name: 'remove <person>',
-    summary: 'take a member, named by id or email, out of the team, and revoke their keys',
+    summary: 'remove a member (id or email) from the team, and revoke their keys',
     examples: ['graft team members remove ada@example.com'],
     remote: true,
   }).action(async (person: string, options: RemoteOptions) => {
     const client = await connect(options);
     const removed = await client.team.members.remove(await memberId(client, person));
     createOutput(options).result(removed, () => {
-      const done = `Removed ${removed.id}; their keys work no more.`;
+      const done = `Removed ${removed.id}; their keys no longer work.`;
       if (removed.keys_left.length === 0) return done;
-      return `${done}\nThey made these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
+      return `${done}\nThey created these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
     });
   });
 
   verb(members, {
     name: 'leave',
-    summary: 'leave the team yourself; your keys in it end, this one included',
+    summary: 'leave the team; all your keys in it stop working, including this one',
     examples: ['graft team members leave'],
     remote: true,
   }).action(async (options: RemoteOptions) => {

@@ -9,11 +9,11 @@ import { noun, type RemoteOptions, verb } from '../verb.ts';
 
 /** `graft sessions …`: browsers that are signed in with your key. */
 export function addSessionVerbs(program: Command): void {
-  const sessions = noun(program, 'sessions', 'browsers that your key was exchanged in: list, end');
+  const sessions = noun(program, 'sessions', 'browsers that are signed in with your key: list, end');
 
   verb(sessions, {
     name: 'list',
-    summary: 'list the sessions of your key that have not ended',
+    summary: 'list the active sessions of your key',
     examples: ['graft sessions list'],
     remote: true,
   })
@@ -33,21 +33,21 @@ export function addSessionVerbs(program: Command): void {
             session.user_agent ?? '',
           ]),
           output.paint,
-          'No sessions: this key is signed in nowhere.',
+          'No sessions: no browser is signed in with this key.',
         ),
       );
     });
 
   verb(sessions, {
     name: 'end [id]',
-    summary: 'end a session, or all of them, at once',
+    summary: 'end a session, or with --all every one, immediately',
     examples: ['graft sessions end session_…', 'graft sessions end --all'],
     remote: true,
   })
-    .option('--all', 'all sessions of your key')
+    .option('--all', 'end all sessions of your key')
     .action(async (id: string | undefined, options: RemoteOptions & { all?: boolean }) => {
       if ((id === undefined) !== (options.all === true))
-        throw new UsageError('Name a session, or say --all.');
+        throw new UsageError('Give the id of a session, or --all.');
       const { sessions: mine } = await connect(options);
       const output = createOutput(options);
       if (id === undefined) {

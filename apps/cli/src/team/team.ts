@@ -38,7 +38,7 @@ export function addTeamVerbs(program: Command): void {
 
   verb(team, {
     name: 'quota',
-    summary: 'show what your team may have and ask for, and how much is in use',
+    summary: 'show the limits of your team and their current use',
     examples: ['graft team quota'],
     remote: true,
   }).action(async (options: RemoteOptions) => {
@@ -53,11 +53,12 @@ export function addTeamVerbs(program: Command): void {
 
   verb(team, {
     name: 'delete',
-    summary: 'delete your team for good, with its files, jobs, adapters and keys, when its jobs have ended',
+    summary:
+      'permanently delete your team with its files, jobs, adapters and keys; refused while it has unfinished jobs',
     examples: ['graft team delete --name research'],
     remote: true,
   })
-    .requiredOption('--name <name>', 'the name of the team, to be sure')
+    .requiredOption('--name <name>', 'the name of the team, as confirmation')
     .action(async (options: RemoteOptions & { name: string }) => {
       const deleted = await (await connect(options)).team.delete(options.name);
       createOutput(options).result(deleted, () => `Deleted the team ${options.name}.`);

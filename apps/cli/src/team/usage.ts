@@ -16,13 +16,13 @@ interface UsageOptions extends RemoteOptions {
 export function addUsageVerb(program: Command): void {
   verb(program, {
     name: 'usage',
-    summary: 'what your team used by the day, what it cost, and the budget',
+    summary: 'show the daily usage and cost of your team, and its budget',
     examples: ['graft usage --days 30 --by model', 'graft usage --days 90 --by job_id --csv > usage.csv'],
     remote: true,
   })
-    .option('--days <n>', 'today and so many days before it, less one', wholeNumber(1), 7)
-    .option('--by <groups>', 'told apart by some of model, api_key_id, job_id, kind, with commas between')
-    .option('--csv', 'as a table for other programs')
+    .option('--days <n>', 'number of days, including today', wholeNumber(1), 7)
+    .option('--by <groups>', 'group by model, api_key_id, job_id or kind; several separated by commas')
+    .option('--csv', 'print CSV')
     .action(async (options: UsageOptions) => {
       const output = createOutput(options);
       const client = await connect(options);
@@ -51,7 +51,7 @@ export function addUsageVerb(program: Command): void {
       if (budget) {
         const until = new Date(budget.resets_at * 1000).toISOString().slice(0, 10);
         output.note(
-          `Budget: ${budget.spent.toFixed(2)} of ${budget.monthly} are spent this month, until ${until}.`,
+          `Budget: ${budget.spent.toFixed(2)} of ${budget.monthly} spent this month, which ends on ${until}.`,
         );
       }
     });

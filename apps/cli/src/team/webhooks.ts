@@ -11,16 +11,23 @@ import { noun, type RemoteOptions, verb } from '../verb.ts';
 const statuses = ['pending', 'delivered', 'failed'] as const;
 
 export function addWebhooksVerbs(program: Command): void {
-  const webhooks = noun(program, 'webhooks', 'be told of jobs: create, list, get, update, delete, test, …');
+  const webhooks = noun(
+    program,
+    'webhooks',
+    'endpoints for events of jobs: create, list, get, update, delete, rotate, test, deliveries, resend',
+  );
 
   verb(webhooks, {
     name: 'create <url>',
-    summary: 'make an endpoint and print its secret, the only time it can be seen',
+    summary: 'create an endpoint and print its secret; it cannot be shown again',
     examples: ['graft webhooks create https://example.com/graft'],
     remote: true,
   })
-    .option('--event <type...>', 'such as fine_tuning.job.failed (default: how jobs end)')
-    .option('--description <text>', 'for people')
+    .option(
+      '--event <type...>',
+      'event types to send, such as fine_tuning.job.failed (default: those of jobs that ended)',
+    )
+    .option('--description <text>', 'description')
     .action(async (url: string, options: RemoteOptions & Settings) => {
       const output = createOutput(options);
       const made = await (await connect(options)).webhooks.create({ ...settingsOf(options), url });
@@ -47,7 +54,7 @@ export function addWebhooksVerbs(program: Command): void {
           timestamp(webhook.created_at),
         ]),
         output.paint,
-        'No webhooks yet. Make one with: graft webhooks create https://…',
+        'No webhooks yet. Create one with: graft webhooks create https://…',
       ),
     );
   });
@@ -65,15 +72,15 @@ export function addWebhooksVerbs(program: Command): void {
 
   verb(webhooks, {
     name: 'update <id>',
-    summary: 'change an endpoint; what is not given stays',
+    summary: 'change an endpoint; options that you leave out stay unchanged',
     examples: ['graft webhooks update whep-… --enable'],
     remote: true,
   })
-    .option('--url <url>', 'where it is')
-    .option('--event <type...>', 'the types it gets')
-    .option('--description <text>', 'for people')
-    .option('--enable', 'send again, and what still waits at once')
-    .addOption(new Option('--disable', 'send nothing more').conflicts('enable'))
+    .option('--url <url>', 'new URL')
+    .option('--event <type...>', 'event types to send')
+    .option('--description <text>', 'description')
+    .option('--enable', 'send events again, beginning with those that are waiting')
+    .addOption(new Option('--disable', 'stop sending events').conflicts('enable'))
     .action(async (id: string, options: UpdateOptions) => {
       const { url, enable, disable } = options;
       const enabled = enable ? true : disable ? false : undefined;
@@ -83,7 +90,7 @@ export function addWebhooksVerbs(program: Command): void {
         ...(enabled !== undefined && { enabled }),
       };
       if (Object.keys(params).length === 0) {
-        throw new UsageError('Nothing to change: give --url, --event, --description, --enable or --disable.');
+        throw new UsageError('Nothing to change: add --url, --event, --description, --enable or --disable.');
       }
       const output = createOutput(options);
       const webhook = await (await connect(options)).webhooks.update(id, params);
@@ -92,7 +99,7 @@ export function addWebhooksVerbs(program: Command): void {
 
   verb(webhooks, {
     name: 'delete <id>',
-    summary: 'delete an endpoint, with what waits for it',
+    summary: 'delete an endpoint and its pending deliveries',
     examples: ['graft webhooks delete whep-…'],
     remote: true,
   }).action(async (id: string, options: RemoteOptions) => {
@@ -102,11 +109,11 @@ export function addWebhooksVerbs(program: Command): void {
 
   verb(webhooks, {
     name: 'rotate <id>',
-    summary: 'make a new secret; the old one signs beside it for a day',
+    summary: 'create a new secret and print it; the old one also signs for a day',
     examples: ['graft webhooks rotate whep-… --overlap 3600'],
     remote: true,
   })
-    .option('--overlap <seconds>', 'how long; 0: not at all', wholeNumber(0))
+    .option('--overlap <seconds>', 'how long the old secret also signs (default: 86400)', wholeNumber(0))
     .action(async (id: string, options: RemoteOptions & { overlap?: number }) => {
       const output = createOutput(options);
       const { overlap } = options;
@@ -121,25 +128,25 @@ export function addWebhooksVerbs(program: Command): void {
 
   verb(webhooks, {
     name: 'test <id>',
-    summary: 'send a webhook.test to an endpoint',
+    summary: 'send a webhook.test event to an endpoint',
     examples: ['graft webhooks test whep-…'],
     remote: true,
   }).action(async (id: string, options: RemoteOptions) => {
     const sent = await (await connect(options)).webhooks.test(id);
     createOutput(options).result(
       sent,
-      () => `Sending ${sent.event_id}; graft webhooks deliveries ${id} shows what became of it.`,
+      () => `Sending ${sent.event_id}; graft webhooks deliveries ${id} shows the result.`,
     );
   });
 
   verb(webhooks, {
     name: 'deliveries <id>',
-    summary: 'list what was sent to an endpoint, newest first',
+    summary: 'list the deliveries to an endpoint, newest first',
     examples: ['graft webhooks deliveries whep-… --status failed'],
     remote: true,
   })
     .option('--limit <n>', 'at most this many', wholeNumber(1), 20)
-    .addOption(new Option('--status <status>', 'only these').choices(statuses))
+    .addOption(new Option('--status <status>', 'only deliveries with this status').choices(statuses))
     .action(
       async (id: string, options: RemoteOptions & { limit: number; status?: (typeof statuses)[number] }) => {
         const output = createOutput(options);
@@ -162,7 +169,7 @@ export function addWebhooksVerbs(program: Command): void {
               delivery.last_error ?? '',
             ]),
             output.paint,
-            'Nothing was sent yet.',
+            'No deliveries yet.',
           ),
         );
       },
@@ -199,7 +206,7 @@ function settingsOf({ event, description }: Settings) {
 }
 
 function noteSecret(output: Output, { id }: WebhookWithSecret): void {
-  output.note(`The secret of ${id} is shown this once: the receiver verifies signatures with it.`);
+  output.note(`The secret of ${id} is shown only once: the receiver verifies signatures with it.`);
 }
 
 function stateOf(webhook: Webhook): string {

@@ -34,19 +34,22 @@ interface KeyOptions extends VerbOptions {
 
 function addFirstKeyVerbs(admin: Command): void {
   const summaries = {
-    bootstrap: 'create the first key of the operator and print it; refused where there is one that works',
-    rescue: 'create a key of the operator and print it, for an operator who has none that works',
+    bootstrap: 'create the first operator key and print it; refused if a valid one exists',
+    rescue: 'create an operator key and print it, for an operator who lost theirs',
   };
   for (const [name, summary] of Object.entries(summaries)) {
     databaseVerb(admin, name, summary, '--name laptop')
-      .option('--name <name>', 'what the key is for', name)
-      .option('--person <person>', "id or email of whose it is (default: the service's own)")
-      .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+      .option('--name <name>', 'name of the key', name)
+      .option(
+        '--person <person>',
+        'id or email of the operator who owns the key (default: owned by the service)',
+      )
+      .option('--expires <time>', 'lifetime, such as 12h or 90d (default: unlimited)', timeSpan)
       .action(
         overDatabase(async (services, service, options: KeyOptions) => {
           if (name === 'bootstrap' && (await hasWorkingKey(services)))
             throw new CommandError(
-              'There is a key of the operator already. With it, `graft admin operator-keys create` creates others; `graft admin rescue` replaces one that was lost.',
+              'An operator key exists already. With it, `graft admin operator-keys create` creates others; `graft admin rescue` replaces a lost one.',
             );
           const personId =
             options.person === undefined ? null : await personOf(services, service, options.person);
@@ -83,7 +86,9 @@ const hasWorkingKey = async ({ db }: Services): Promise<boolean> =>
 async function personOf(services: Services, service: Service, idOrEmail: string): Promise<string> {
   const person = await service.findPerson(services, idOrEmail);
   if (person) return person.id;
-  throw new CommandError(`There is no person ${idOrEmail}. Without --person the key is the service's own.`);
+  throw new CommandError(
+    `There is no person ${idOrEmail}. Without --person the key is owned by the service.`,
+  );
 }
 
 /** Adds a base model from any source. A stolen operator key, by contrast, is limited to the sources in the configuration. */
@@ -121,7 +126,7 @@ function addCheckVerb(usage: Command): void {
   databaseVerb(
     usage,
     'check',
-    'compare the ledger with jobs, attempts and stored rows, in the database; fails where they differ',
+    'compare the usage ledger with jobs, attempts and stored rows, in the database; fails if they differ',
   ).action(
     overDatabase(async (services, { checkUsage }) => {
       const differences = await checkUsage(services);

@@ -11,16 +11,16 @@ import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
  * installation: a token created with a stolen operator key would outlive that key.
  */
 export function addScimVerbs(admin: Command): void {
-  const scim = noun(admin, 'scim', 'create, list, revoke');
+  const scim = noun(admin, 'scim', 'tokens of SCIM directories: create, list, revoke');
 
   databaseVerb(
     scim,
     'create',
-    'make a token for a directory that provisions people by SCIM, and print it once',
+    'create a token for a directory that provisions people by SCIM, and print it; it cannot be shown again',
     '--name entra',
   )
-    .requiredOption('--name <name>', 'which directory it is for')
-    .option('--expires <time>', 'it ends after 90d, … (default: it does not)', timeSpan)
+    .requiredOption('--name <name>', 'name of the directory')
+    .option('--expires <time>', 'lifetime, such as 90d (default: unlimited)', timeSpan)
     .action(
       overDatabase(async (services, service, options: VerbOptions & { name: string; expires?: number }) => {
         const { name, expires: expiresIn } = options;
@@ -28,7 +28,7 @@ export function addScimVerbs(admin: Command): void {
         return {
           value: { id: record.id, name, token },
           text: token,
-          note: 'A token for /scim/v2 of the service. It is shown this once.',
+          note: 'A token for /scim/v2 of the service. It is shown only once.',
         };
       }),
     );
@@ -60,7 +60,7 @@ export function addScimVerbs(admin: Command): void {
   databaseVerb(
     scim,
     'revoke <token>',
-    'end a token, given by its id; the people whom it deactivated stay so',
+    'revoke a token by its id; people whom it deactivated stay deactivated',
     'scim_Zb3kQ9wLx0aT',
   ).action(
     overDatabase(async (services, { revokeScimToken }, _options: VerbOptions, id: string) => {

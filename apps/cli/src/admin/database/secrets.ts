@@ -8,12 +8,12 @@ import { noun, type VerbOptions } from '../../verb.ts';
 import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
 
 export function addSecretVerbs(admin: Command): void {
-  const secrets = noun(admin, 'secrets', 'status, rotate, drop');
+  const secrets = noun(admin, 'secrets', "the service's pepper and sealing key: status, rotate, drop");
 
   databaseVerb(
     secrets,
     'status',
-    'list the versions of the pepper and the sealing key, and what still needs each of them',
+    'list the versions of the pepper and the sealing key, and what still uses each version',
   ).action(
     overDatabase(async (services, { readSecretUses }) => {
       const uses = await readSecretUses(services);
@@ -27,9 +27,9 @@ export function addSecretVerbs(admin: Command): void {
   databaseVerb(
     secrets,
     'rotate',
-    'make a new version of each, and encrypt what is stored encrypted by it; run it again to continue',
+    'create a new version of both and re-encrypt stored secrets; safe to run again after an interruption',
   )
-    .option('--again', 'make another version although older ones are still held')
+    .option('--again', 'create another version although older ones still exist')
     .action(
       overDatabase(async (services, service, { again = false }: VerbOptions & { again?: boolean }) => {
         const rotation = await service.rotateSecrets(services, { again });
@@ -42,13 +42,11 @@ export function addSecretVerbs(admin: Command): void {
       }),
     );
 
-  databaseVerb(secrets, 'drop <version>', 'remove an old version that nothing needs any more', '1')
-    .addOption(
-      new Option('--of <secret>', 'which secret').choices(['pepper', 'sealing-key']).default('pepper'),
-    )
+  databaseVerb(secrets, 'drop <version>', 'remove an old version that nothing uses', '1')
+    .addOption(new Option('--of <secret>', 'the secret').choices(['pepper', 'sealing-key']).default('pepper'))
     .option(
       '--force',
-      'also while rows need it: keys stop working, and webhooks and integrations lose their secrets',
+      'even if rows use it: keys stop working, and webhooks and integrations lose their secrets',
     )
     .action(
       overDatabase(async (services, { dropSecret }, { of, force = false }: DropOptions, text: string) => {
@@ -72,21 +70,21 @@ function describeRotation({ made, toSet, resealed, unreadable }: Rotation): stri
   return [
     ...made.map(
       ({ setting, version }) =>
-        `Made version ${version} of what ${setting} would set; running processes take it up by themselves.`,
+        `Created version ${version} of the secret that ${setting} would set; running processes load it by themselves.`,
     ),
     ...toSet.flatMap(({ setting, version, secret }) => [
       `${setting} comes from the environment. New version:`,
       `  ${version}:${secret}`,
-      `1. Set it behind the present value (written 1:… if it has no version), with a comma between, in all processes, and restart them.`,
+      `1. Append it to the current value (written as 1:… if it has no version), after a comma, in all processes, and restart them.`,
       `2. Move it to the front, so that it is the current one, and restart them again.`,
       `3. Run \`graft admin secrets rotate\` with that setting.`,
     ]),
     ...(made.length + toSet.length === 0
-      ? ['Older versions are still held, so no new one was made (--again makes one).']
+      ? ['Older versions still exist, so no new one was created (--again creates one).']
       : []),
-    `Encrypted anew: ${resealed}.`,
+    `Re-encrypted: ${resealed}.`,
     ...(unreadable > 0
-      ? [`Secrets that no version opens, which their teams must give again: ${unreadable}.`]
+      ? [`Secrets that no version can decrypt, which their teams must set again: ${unreadable}.`]
       : []),
   ].join('\n');
 }

@@ -14,7 +14,10 @@ interface VersionOptions extends RemoteOptions {
   versionNumber?: number;
 }
 
-const ofVersion = ['--version-number <n>', 'of an adapter given by its id (default: the latest)'] as const;
+const versionOption = [
+  '--version-number <n>',
+  'version, if the adapter is given by its id (default: the latest)',
+] as const;
 
 /** Finds a version by its name or number; for an adapter's id without a number, the latest. */
 async function versionOf(
@@ -47,14 +50,17 @@ export function addAdapterVersionVerbs(adapters: Command): void {
 function addUploadVerb(adapters: Command): void {
   verb(adapters, {
     name: 'upload <folder>',
-    summary: 'publish an adapter that was made elsewhere, as Hugging Face PEFT saves it',
+    summary: 'upload an adapter that was trained elsewhere, as Hugging Face PEFT saves it',
     examples: ['graft adapters upload my-adapter --base-model smollm2-135m-instruct --name poet'],
     remote: true,
   })
-    .requiredOption('--base-model <id>', 'the base model that it was trained on')
-    .requiredOption('--name <name>', 'uploads and jobs of one name make versions of one adapter')
-    .option('--parent <model>', 'the fine-tuned model that its training went on from, ft:…')
-    .option('--note <text>', 'what to remember of it')
+    .requiredOption('--base-model <id>', 'base model that it was trained on')
+    .requiredOption(
+      '--name <name>',
+      'name of the adapter; uploads and jobs with the same name create versions of one adapter',
+    )
+    .option('--parent <model>', 'the fine-tuned model (ft:…) that its training continued from')
+    .option('--note <text>', 'note about the version')
     .action(async (folder: string, options: UploadOptions) => {
       const output = createOutput(options);
       const client = await connect(options);
@@ -91,12 +97,16 @@ interface UploadOptions extends RemoteOptions {
 function addTagVerbs(adapters: Command): void {
   verb(adapters, {
     name: 'tag <adapter> <tag>',
-    summary: 'point a tag at a version: a name for it that completions take, and that can be moved',
+    summary: 'point a tag at a version; requests can use the tag as a model name, and it can be moved',
     examples: ['graft adapters tag ft:…:abcd1234 production'],
     remote: true,
   })
-    .option(...ofVersion, wholeNumber(1))
-    .option('--expect <n>', 'only if it points at this version now; 0: only if there is none', wholeNumber(0))
+    .option(...versionOption, wholeNumber(1))
+    .option(
+      '--expect <n>',
+      'only if the tag points at this version now; 0: only if the tag does not exist',
+      wholeNumber(0),
+    )
     .action(async (name: string, tag: string, options: VersionOptions & { expect?: number }) => {
       const client = await connect(options);
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
@@ -104,7 +114,8 @@ function addTagVerbs(adapters: Command): void {
       const moved = await client.adapters.tags.move(adapterId, tag, version, { expected });
       createOutput(options).result(moved, () => {
         const before = moved.previous_version;
-        const was = before === null ? '' : before === version ? ', as before' : `, before at ${before}`;
+        const was =
+          before === null ? '' : before === version ? ', as before' : `, before at version ${before}`;
         return `${moved.model} points at version ${moved.version}${was}`;
       });
     });
@@ -125,18 +136,18 @@ function addTagVerbs(adapters: Command): void {
 function addNoteVerb(adapters: Command): void {
   verb(adapters, {
     name: 'note <adapter> [text]',
-    summary: 'write the note of a version, or of the adapter itself; without a text show it',
+    summary: 'set the note of a version, or of the whole adapter; without a text, show it',
     examples: [
       'graft adapters note ft:… "Passed the review."',
       'graft adapters note adpt-… --whole "The poet."',
     ],
     remote: true,
   })
-    .option(...ofVersion, wholeNumber(1))
-    .option('--whole', 'of the adapter, not of one of its versions')
+    .option(...versionOption, wholeNumber(1))
+    .option('--whole', 'the note of the adapter instead of a version')
     .option('--clear', 'remove the note')
     .action(async (name: string, text: string | undefined, options: NoteOptions) => {
-      if (options.clear && text !== undefined) throw new UsageError('--clear goes without a text.');
+      if (options.clear && text !== undefined) throw new UsageError('--clear takes no text.');
       const client = await connect(options);
       const write = options.clear || text !== undefined;
       const note = text ?? null;
@@ -158,38 +169,42 @@ interface NoteOptions extends VersionOptions {
 function addDeletionVerbs(adapters: Command): void {
   verb(adapters, {
     name: 'delete <adapter>',
-    summary: 'delete a version, or with an id alone and --all the whole adapter; restorable for some days',
+    summary: 'delete a version, or the whole adapter with --all; versions can be restored for some days',
     examples: ['graft adapters delete ft:…', 'graft adapters delete adpt-… --all'],
     remote: true,
   })
-    .option(...ofVersion, wholeNumber(1))
-    .option('--all', 'every version')
+    .option(...versionOption, wholeNumber(1))
+    .option('--all', 'delete every version')
     .action(async (name: string, options: VersionOptions & { all?: boolean }) => {
       const client = await connect(options);
       const one = await findAdapterVersion(client, name, options.versionNumber);
       if (!options.all && one.version === null)
-        throw new UsageError(`${name} is a whole adapter: name a version by --version-number, or add --all.`);
+        throw new UsageError(
+          `${name} is a whole adapter: choose a version with --version-number, or add --all.`,
+        );
       const deleted = options.all
         ? await client.adapters.delete(one.adapterId)
         : await client.adapters.versions.delete(one.adapterId, one.version!);
       createOutput(options).result(
         deleted,
-        () => `Deleted ${deleted.versions} of ${deleted.id}. Back with: graft adapters restore`,
+        () =>
+          `Deleted ${deleted.versions} ${deleted.versions === 1 ? 'version' : 'versions'} of ${deleted.id}. To undo: graft adapters restore`,
       );
     });
 
   verb(adapters, {
     name: 'restore [adapter]',
-    summary: 'give a deleted version back; without an adapter list what can be restored',
+    summary: 'restore a deleted version; without an adapter, list what can be restored',
     examples: ['graft adapters restore', 'graft adapters restore adpt-… --version-number 2'],
     remote: true,
   })
-    .option('--version-number <n>', 'the version', wholeNumber(1))
+    .option('--version-number <n>', 'the version to restore', wholeNumber(1))
     .action(async (id: string | undefined, options: VersionOptions) => {
       const output = createOutput(options);
       const client = await connect(options);
       if (id !== undefined) {
-        if (options.versionNumber === undefined) throw new UsageError('--version-number says which version.');
+        if (options.versionNumber === undefined)
+          throw new UsageError('Choose the version to restore with --version-number.');
         const version = await client.adapters.versions.restore(id, options.versionNumber);
         return output.result(version, () => `Restored ${version.model}`);
       }
@@ -214,7 +229,7 @@ function addDeletionVerbs(adapters: Command): void {
 function addReadingVerbs(adapters: Command): void {
   verb(adapters, {
     name: 'compare <a> <b>',
-    summary: 'what is different between two versions: options, lineage, metrics, files',
+    summary: 'compare two versions: options, lineage, metrics, files',
     examples: ['graft adapters compare ft:…:production ft:…:abcd1234'],
     remote: true,
   }).action(async (a: string, b: string, options: RemoteOptions) => {
@@ -240,11 +255,11 @@ function addReadingVerbs(adapters: Command): void {
 
   verb(adapters, {
     name: 'lineage <adapter>',
-    summary: 'what a version came from, and what was made from it',
+    summary: 'show the data, job and adapters that a version was created from, and those created from it',
     examples: ['graft adapters lineage ft:…'],
     remote: true,
   })
-    .option(...ofVersion, wholeNumber(1))
+    .option(...versionOption, wholeNumber(1))
     .action(async (name: string, options: VersionOptions) => {
       const client = await connect(options);
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
@@ -269,13 +284,13 @@ const shown = (value: unknown): string => (value === undefined ? '–' : JSON.st
 function treeOf({ nodes, edges, truncated }: AdapterLineage): string {
   const labels = new Map(nodes.map(({ id, type, label }) => [id, `${type} ${label ?? `${id} (deleted)`}`]));
   const targets = new Set(edges.map(({ to }) => to));
-  const told = new Set<string>();
+  const shownIds = new Set<string>();
   const lines: string[] = [];
   const waiting = nodes.filter(({ id }) => !targets.has(id)).map(({ id }) => ({ id, depth: 0 }));
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { id, depth } = next;
-    if (told.has(id)) continue;
-    told.add(id);
+    if (shownIds.has(id)) continue;
+    shownIds.add(id);
     lines.push('  '.repeat(depth) + labels.get(id));
     waiting.unshift(
       ...edges.filter(({ from }) => from === id).map(({ to }) => ({ id: to, depth: depth + 1 })),

@@ -12,7 +12,7 @@ export function addAdaptersVerbs(program: Command): void {
   const adapters = noun(
     program,
     'adapters',
-    'what jobs made and what you upload: list, get, download, tag, compare, delete …',
+    'trained and uploaded adapters: list, get, download, upload, tag, untag, note, delete, restore, compare, lineage',
   );
 
   verb(adapters, {
@@ -37,14 +37,14 @@ export function addAdaptersVerbs(program: Command): void {
             timestamp(adapter.created_at),
           ]),
           output.paint,
-          'No adapters yet: a job that succeeds makes one, and so does: graft adapters upload',
+          'No adapters yet: every job that succeeds creates one, and so does: graft adapters upload',
         ),
       );
     });
 
   verb(adapters, {
     name: 'get <adapter>',
-    summary: 'show an adapter and its versions; an id, ft:… or ftjob-…',
+    summary: 'show an adapter, given by its id, a model name (ft:…) or its job (ftjob-…), and its versions',
     examples: ['graft adapters get adpt-…'],
     remote: true,
   }).action(async (name: string, options: RemoteOptions) => {
@@ -84,14 +84,19 @@ export function addAdaptersVerbs(program: Command): void {
 
   verb(adapters, {
     name: 'download <adapter>',
-    summary: 'save an adapter as a folder that Hugging Face PEFT loads; an id, ft:… or ftjob-…',
+    summary:
+      'save an adapter, given by its id, a model name (ft:…) or its job (ftjob-…), as a folder that Hugging Face PEFT loads',
     examples: ['graft adapters download ftjob-… --output my-adapter'],
     remote: true,
   })
-    .requiredOption('--output <path>', 'the folder to make; with --tar the archive to write')
-    .option('--version-number <n>', 'of an adapter given by its id (default: the latest)', wholeNumber(1))
-    .option('--tar', 'save the archive as it comes, without unpacking it')
-    .option('--overwrite', 'replace what is at the output')
+    .requiredOption('--output <path>', 'folder to create, or with --tar the archive to write')
+    .option(
+      '--version-number <n>',
+      'version, if the adapter is given by its id (default: the latest)',
+      wholeNumber(1),
+    )
+    .option('--tar', 'save the tar archive without unpacking it')
+    .option('--overwrite', 'replace the output if it exists')
     .action(async (name: string, options: DownloadOptions) => {
       const { downloadAdapter } = await import('./download-adapter.ts');
       const output = createOutput(options);

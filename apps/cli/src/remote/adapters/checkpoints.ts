@@ -14,14 +14,14 @@ interface StepOptions extends RemoteOptions {
   best?: boolean;
 }
 
-const ofStep = ['--step <n>', 'of this step (default: the newest that is kept)'] as const;
-const ofBest = ['--best', 'the best by its validation'] as const;
+const stepOption = ['--step <n>', 'checkpoint at this step (default: the newest stored one)'] as const;
+const bestOption = ['--best', 'checkpoint with the best validation result'] as const;
 
 export function addCheckpointsVerbs(program: Command): void {
   const checkpoints = noun(
     program,
     'checkpoints',
-    'adapters of a job along the way: list, download, promote to a version, delete',
+    'adapters saved while a job trains: list, download, promote to a version, delete',
   );
   addListVerb(checkpoints, 'list');
 
@@ -31,11 +31,11 @@ export function addCheckpointsVerbs(program: Command): void {
     examples: ['graft checkpoints download ftjob-… --step 90 --output step-90'],
     remote: true,
   })
-    .option(...ofStep, wholeNumber(1))
-    .option(...ofBest)
-    .requiredOption('--output <path>', 'the folder to make; with --tar the archive to write')
-    .option('--tar', 'save the archive as it comes, without unpacking it')
-    .option('--overwrite', 'replace what is at the output')
+    .option(...stepOption, wholeNumber(1))
+    .option(...bestOption)
+    .requiredOption('--output <path>', 'folder to create, or with --tar the archive to write')
+    .option('--tar', 'save the tar archive without unpacking it')
+    .option('--overwrite', 'replace the output if it exists')
     .action(async (job: string, options: StepOptions & SaveOptions) => {
       const { checkOutput, saveArchive } = await import('./download-adapter.ts');
       await checkOutput(options);
@@ -60,14 +60,14 @@ export function addCheckpointsVerbs(program: Command): void {
 
   verb(checkpoints, {
     name: 'promote <job>',
-    summary: 'make a checkpoint the next version of an adapter, which stays',
+    summary: 'publish a checkpoint as the next version of an adapter',
     examples: ['graft checkpoints promote ftjob-… --best', 'graft checkpoints promote ftjob-… --step 90'],
     remote: true,
   })
-    .option(...ofStep, wholeNumber(1))
-    .option(...ofBest)
+    .option(...stepOption, wholeNumber(1))
+    .option(...bestOption)
     .option('--name <name>', "name of the adapter (default: the job's)")
-    .option('--note <text>', 'what to remember of it')
+    .option('--note <text>', 'note about the version')
     .action(async (job: string, options: StepOptions & { name?: string; note?: string }) => {
       const client = await connect(options);
       const { id, step_number: step } = await find(client, job, options);
@@ -82,11 +82,11 @@ export function addCheckpointsVerbs(program: Command): void {
 
   verb(checkpoints, {
     name: 'delete <job>',
-    summary: 'delete the adapter of a checkpoint for good; versions made of it stay',
+    summary: 'permanently delete the adapter of a checkpoint; versions created from it stay',
     examples: ['graft checkpoints delete ftjob-… --step 90'],
     remote: true,
   })
-    .requiredOption('--step <n>', 'of this step', wholeNumber(1))
+    .requiredOption('--step <n>', 'checkpoint at this step', wholeNumber(1))
     .action(async (job: string, options: StepOptions) => {
       const client = await connect(options);
       const { id, step_number: step } = await find(client, job, options);
@@ -99,7 +99,7 @@ export function addCheckpointsVerbs(program: Command): void {
 export function addListVerb(parent: Command, name: 'list' | 'checkpoints'): void {
   verb(parent, {
     name: `${name} <job>`,
-    summary: 'list the checkpoints of a job, newest first, and which of them can be called',
+    summary: 'list the checkpoints of a job, newest first, with the model names of those that are stored',
     examples: [`graft ${parent.name()} ${name} ftjob-…`],
     remote: true,
   })
@@ -118,7 +118,7 @@ export function addListVerb(parent: Command, name: 'list' | 'checkpoints'): void
             lossOf(each.metrics.valid_loss),
             bytes(each.bytes),
             timestamp(each.created_at),
-            each.available ? each.fine_tuned_model_checkpoint : '(not kept)',
+            each.available ? each.fine_tuned_model_checkpoint : '(not stored)',
           ]),
           output.paint,
           'No checkpoints yet.',
@@ -131,15 +131,15 @@ const lossOf = (value: number | undefined): string => (value === undefined ? '' 
 
 /** Finds the selected checkpoint. Throws CommandError if its adapter is not kept. */
 async function find(client: GraftClient, job: string, { step, best }: StepOptions): Promise<JobCheckpoint> {
-  if (step !== undefined && best) throw new UsageError('--step and --best: give one of them.');
+  if (step !== undefined && best) throw new UsageError('Use either --step or --best, not both.');
   for await (const each of client.fineTuning.jobs.checkpoints.list(job, { limit: 100 })) {
     if (step === undefined ? each.available && (!best || each.best) : each.step_number === step) {
       if (each.available) return each;
       throw new CommandError(
-        `The adapter of step ${step} is not kept: graft jobs checkpoints ${job} lists those that are.`,
+        `The adapter of step ${step} is not stored: graft jobs checkpoints ${job} lists those that are.`,
       );
     }
   }
   const which = step === undefined ? (best ? 'best checkpoint' : 'checkpoint') : `checkpoint of step ${step}`;
-  throw new CommandError(`${job} has no ${which} whose adapter is kept.`);
+  throw new CommandError(`${job} has no ${which} whose adapter is stored.`);
 }

@@ -15,7 +15,7 @@ import { UsageError } from '../errors.ts';
 import { type PeftFlags, peftArgument, type TrainingFlags, trainingArgument } from '../job-options.ts';
 
 /** The command-line options of a training. */
-export interface AskedTraining extends PeftFlags, TrainingFlags {
+export interface TrainOptions extends PeftFlags, TrainingFlags {
   model: string;
   data: string;
   validation?: string;
@@ -26,7 +26,7 @@ export interface AskedTraining extends PeftFlags, TrainingFlags {
   startFrom?: string;
 }
 
-interface SettledTraining {
+interface LocalTraining {
   /** One trial, or those of a sweep. */
   trials: [SweepTrial<ResolvedTraining>, ...SweepTrial<ResolvedTraining>[]];
   /** Names of a sweep's trials; empty for plain training. */
@@ -38,7 +38,7 @@ interface SettledTraining {
 }
 
 /** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
-export async function settleTraining(options: AskedTraining, base: BaseModel): Promise<SettledTraining> {
+export async function resolveLocalTraining(options: TrainOptions, base: BaseModel): Promise<LocalTraining> {
   const {
     choosePeft,
     defaultPeft,
@@ -51,7 +51,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   } = await import('@graft/peft-core/config');
   const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
   const given = await peftArgument(options, findMethod);
-  const ofStart = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
+  const startPeft = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
   const training = parseTrainingOptions(
     trainingArgument(options, {
       n_epochs: ['--epochs', options.epochs],
@@ -61,8 +61,8 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   );
   const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
   const asked = sweep
-    ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, ofStart })
-    : [{ peft: ofStart ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
+    ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, ofStart: startPeft })
+    : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
   const { examples, format, answerCharacters } = parseJsonl(await readFile(options.data));
   checkFormat(asked[0]!.peft.task_type, format);
   const held =
@@ -72,7 +72,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   const [first] = trials;
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
-    { ...asked[0]!, hyperparameters: {}, continues: ofStart !== null, peftGiven: given },
+    { ...asked[0]!, hyperparameters: {}, continues: startPeft !== null, peftGiven: given },
     first.training,
   );
   if (sweep) return { trials, names: trials.map(trialName), reasons, overlap };
@@ -141,10 +141,10 @@ async function overlapOf(
 async function resolveTrials(
   asked: readonly SweepTrial[],
   sweep: Sweep | null,
-  { validation, startFrom }: AskedTraining,
+  { validation, startFrom }: TrainOptions,
   base: BaseModel,
   data: DataSize & LengthLimits,
-): Promise<SettledTraining['trials']> {
+): Promise<LocalTraining['trials']> {
   const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const model = outlineOf(base.config);
