@@ -94,4 +94,5 @@ function explainSystemError(error: NodeJS.ErrnoException): string {
   return `${sentence(error.message)} Run the command again with --debug for details.`;
 }
 
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
+/** The text with a full stop, unless it ends in punctuation. */
+export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -1,6 +1,6 @@
 // Flags for the most common options of a job, besides JSON for all options: for jobs on a service and for local training.
 import { type Command, InvalidArgumentError } from 'commander';
-import { anyNumber, jsonObjectArgument, wholeNumber } from './arguments.ts';
+import { anyNumber, given, jsonObjectArgument, wholeNumber } from './arguments.ts';
 import { UsageError } from './errors.ts';
 
 export interface PeftFlags {
@@ -16,16 +16,33 @@ export interface TrainingFlags {
 }
 
 /** A method's default configuration, and whether the method has a rank. */
-export interface KnownMethod {
+interface KnownMethod {
+  peftType: string;
   usual: Record<string, unknown>;
   hasRank: boolean;
 }
 
 /** Finds a method by its `peft_type`; undefined: the default method of a job. */
-export type FindMethod = (peftType: string | undefined) => Promise<{ peftType: string } & KnownMethod>;
+export type FindMethod = (peftType: string | undefined) => Promise<KnownMethod>;
+
+/** The method for `--peft-type`, or the default one. Throws UsageError for an unknown method. */
+export function chooseMethod(
+  asked: string | undefined,
+  { peft_type: usualType, ...usualOptions }: { peft_type?: unknown },
+  methods: readonly { peftType: string; usual: object; properties: Record<string, unknown> }[],
+): KnownMethod {
+  const peftType = asked ?? String(usualType);
+  const method = methods.find((each) => each.peftType === peftType);
+  if (method === undefined) {
+    const names = methods.map((each) => each.peftType.toLowerCase()).join(', ');
+    throw new UsageError(`--peft-type: there is no method ${asked}, only ${names}.`);
+  }
+  const usual = peftType === usualType ? usualOptions : { ...method.usual };
+  return { peftType, usual, hasRank: 'r' in method.properties };
+}
 
 /** Declares the flags of `peft` and `training`. */
-export function takeJobOptions(command: Command): Command {
+export function takeJobOptions<C extends Command>(command: C): C {
   return command
     .option(
       '--peft-type <method>',
@@ -67,48 +84,45 @@ export async function peftArgument(
   { peft, peftType, rank }: PeftFlags,
   find: FindMethod,
 ): Promise<Record<string, unknown> | undefined> {
-  const flags = present({ peft_type: peftType, r: rank });
-  if (peft !== undefined)
-    return withFlags('--peft', jsonObjectArgument('--peft', peft), flags, {
-      peft_type: '--peft-type',
-      r: '--rank',
-    });
+  const flags = given({ peft_type: peftType, r: rank });
+  if (peft !== undefined) return withFlags('--peft', jsonObjectArgument('--peft', peft), flags);
   if (Object.keys(flags).length === 0) return undefined;
   const method = await find(peftType);
   if (rank !== undefined && !method.hasRank)
     throw new UsageError(`--rank: ${method.peftType} has no rank. Its options are in docs/methods.md.`);
-  return { peft_type: method.peftType, ...method.usual, ...present({ r: rank }) };
+  return { peft_type: method.peftType, ...method.usual, ...given({ r: rank }) };
 }
 
-/** `training` for a request, with `more` flags; undefined where nothing is set. Throws UsageError. */
+/** `training` for a request, with values of `more` flags; undefined where nothing is set. Throws UsageError. */
 export function trainingArgument(
   { training, learningRate, maxSteps }: TrainingFlags,
-  more: Record<string, [flag: string, value: unknown]> = {},
+  more: Record<string, unknown> = {},
 ): Record<string, unknown> | undefined {
-  const flags = {
-    learning_rate: ['--learning-rate', learningRate],
-    max_steps: ['--max-steps', maxSteps],
-    ...more,
-  } as Record<string, [string, unknown]>;
-  const values = present(Object.fromEntries(Object.entries(flags).map(([name, [, value]]) => [name, value])));
-  const names = Object.fromEntries(Object.entries(flags).map(([name, [flag]]) => [name, flag]));
+  const values = given({ learning_rate: learningRate, max_steps: maxSteps, ...more });
   if (training !== undefined)
-    return withFlags('--training', jsonObjectArgument('--training', training), values, names);
+    return withFlags('--training', jsonObjectArgument('--training', training), values);
   return Object.keys(values).length === 0 ? undefined : values;
 }
+
+/** Flags by the options that they set. */
+const flagOf: Record<string, string> = {
+  peft_type: '--peft-type',
+  r: '--rank',
+  learning_rate: '--learning-rate',
+  max_steps: '--max-steps',
+  n_epochs: '--epochs',
+  batch_size: '--batch-size',
+  seed: '--seed',
+};
 
 /** Merges the options in JSON with those from flags. Throws UsageError for an option in both. */
 function withFlags(
   option: string,
-  given: Record<string, unknown>,
+  json: Record<string, unknown>,
   flags: Record<string, unknown>,
-  names: Record<string, string>,
 ): Record<string, unknown> {
   for (const name of Object.keys(flags))
-    if (Object.hasOwn(given, name))
-      throw new UsageError(`${names[name]} and ${option} both set ${name}: leave one out.`);
-  return { ...given, ...flags };
+    if (Object.hasOwn(json, name))
+      throw new UsageError(`${flagOf[name]} and ${option} both set ${name}: leave one out.`);
+  return { ...json, ...flags };
 }
-
-const present = (options: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

@@ -7,10 +7,12 @@ export interface SamplingOptions {
   topK?: number;
   minP?: number;
   repetitionPenalty?: number;
+  templateKwargs?: string;
+  seed?: number;
 }
 
-/** Adds the sampling options to a command. */
-export const samplingOptions = (command: Command): Command =>
+/** Adds the options of sampling and of the chat template to a command. */
+export const samplingOptions = <C extends Command>(command: C): C =>
   command
     .option(
       '--top-p <p>',
@@ -27,4 +29,9 @@ export const samplingOptions = (command: Command): Command =>
       '--repetition-penalty <x>',
       'above 1, tokens that have already occurred are less likely',
       numberWithin(0.01, 100),
-    );
+    )
+    .option(
+      '--template-kwargs <json>',
+      'variables of the chat template, such as {"enable_thinking": false}; or @file',
+    )
+    .option('--seed <n>', 'seed of sampling, for reproducible text', wholeNumber(0));

@@ -1,75 +1,66 @@
 import type { ApiKey, Role } from '@graft/client';
-import { type Command, Option } from 'commander';
-import { timeSpan, words } from '../arguments.ts';
+import type { Command } from 'commander';
+import { listed, time } from '../answer.ts';
+import { given, words } from '../arguments.ts';
 import { CommandError } from '../errors.ts';
-import { idOf, roles, stateOf } from '../team/keys.ts';
+import { found, listVerb, serviceVerb, wholePage } from '../remote/service-verb.ts';
+import { expiresOption, roleOption } from '../team/key-options.ts';
+import { idOf, modelsOption, stateOf } from '../team/keys.ts';
 import { noun } from '../verb.ts';
-import { listed, time } from './answer.ts';
-import { existingPerson } from './existing-person.ts';
-import { existingTeam } from './existing-team.ts';
-import { type Admin, found, given, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
+import { type Admin, existingPerson, existingTeam } from './existing.ts';
 
 /** Verbs for the keys of teams. */
 export function addKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'keys', 'API keys of teams: create, list, revoke');
 
   const creates = 'create an API key for a team and print it; it cannot be shown again';
-  operatorVerb(keys, 'create', creates, '--team research --name "Ada\'s laptop"')
+  serviceVerb(keys, 'create', creates, '--team research --name "Ada\'s laptop"')
     .requiredOption('--team <team>', 'id or name of the team')
     .option('--name <name>', 'name of the key', 'key')
-    .addOption(new Option('--role <role>', 'role of the key').choices(roles).default('member'))
+    .addOption(roleOption('role of the key', 'member'))
     .option('--person <person>', 'id or email of the member who owns the key (default: owned by the team)')
     .option('--scopes <scopes>', 'scopes, separated by commas (default: all of the role)', words)
-    .option(
-      '--models <models>',
-      'model names or prefixes such as ft:*, separated by commas (default: all)',
-      words,
-    )
-    .option('--expires <time>', 'lifetime, such as 12h or 90d (default: unlimited)', timeSpan)
-    .action(
-      overApi(async ({ admin }, options: KeyOptions & { team: string; role: Role }) => {
-        const { name, role, scopes, models } = options;
-        const { id: team_id, name: team } = await existingTeam(admin, options.team);
-        const more = { scopes, models, ...(await ownerAndEnd(admin, options)) };
-        const made = await admin.teams.createKey(team_id, { name, role, ...given(more) });
-        return {
-          value: { ...made, key_id: made.id, team_id, team },
-          text: made.key,
-          note: `A ${role} key of team ${team}. It is shown only once: send it to its user over a safe channel.`,
-        };
-      }),
-    );
+    .option('--models <models>', modelsOption('all'), words)
+    .addOption(expiresOption())
+    .run(async ({ admin }, options: KeyOptions & { team: string; role: Role }) => {
+      const { name, role, scopes, models } = options;
+      const { id: team_id, name: team } = await existingTeam(admin, options.team);
+      const more = { scopes, models, ...(await ownerAndEnd(admin, options)) };
+      const made = await admin.teams.createKey(team_id, { name, role, ...given(more) });
+      return {
+        value: { ...made, key_id: made.id, team_id, team },
+        text: made.key,
+        note: `A ${role} key of team ${team}. It is shown only once: send it to its user over a safe channel.`,
+      };
+    });
 
-  operatorVerb(
-    keys,
-    'list',
-    'list the API keys of teams, without their secrets, which are not stored',
-    '--team research',
-  )
+  const lists = 'list the API keys of teams, without their secrets, which are not stored';
+  serviceVerb(keys, 'list', lists, '--team research')
     .option('--team <team>', 'only keys of this team: id or name')
-    .action(
-      overApi(async ({ admin }, options: { team?: string }) => {
-        const teams = options.team ? [await existingTeam(admin, options.team)] : await allTeams(admin);
-        const data: (ApiKey & { team_id: string; team: string })[] = [];
-        for (const { id: team_id, name: team } of teams)
-          for await (const key of admin.teams.listKeys(team_id, wholePage))
-            data.push({ ...key, team_id, team });
-        const columns = {
+    .run(async ({ admin }, options: { team?: string }) => {
+      const teams = options.team ? [await existingTeam(admin, options.team)] : await allTeams(admin);
+      const data: (ApiKey & { team_id: string; team: string })[] = [];
+      for (const { id: team_id, name: team } of teams)
+        for await (const key of admin.teams.listKeys(team_id, wholePage))
+          data.push({ ...key, team_id, team });
+      return listed(
+        data,
+        {
           KEY: 'id',
           TEAM: 'team',
           NAME: 'name',
           ROLE: 'role',
-          CREATED: (key: ApiKey) => time(key.created_at),
-          'LAST USED': (key: ApiKey) => time(key.last_used_at),
+          CREATED: (key) => time(key.created_at),
+          'LAST USED': (key) => time(key.last_used_at),
           STATE: stateOf,
-        } as const;
-        return listed(data, columns, 'No keys yet. Create one with: graft admin keys create --team TEAM');
-      }),
-    );
+        },
+        'No keys yet. Create one with: graft admin keys create --team TEAM',
+      );
+    });
 
   const revokes = 'revoke an API key of a team immediately, by its id or the whole key';
-  operatorVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT').action(
-    overApi(async ({ admin }, _options: object, key: string) => {
+  serviceVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT').run(
+    async ({ admin }, _options: object, key: string) => {
       const key_id = idOf(key);
       for (const { id, name: team } of await allTeams(admin)) {
         const revoked = await admin.teams.revokeKey(id, key_id).catch((error) => {
@@ -79,7 +70,7 @@ export function addKeyVerbs(admin: Command): void {
           return { value: { key_id, team, revoked: true }, text: `Revoked ${key_id} of team ${team}.` };
       }
       throw new CommandError(`There is no valid key ${key_id}. \`graft admin keys list\` shows them.`);
-    }),
+    },
   );
 }
 
@@ -88,45 +79,46 @@ export function addOperatorKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'operator-keys', 'operator keys: create, list, revoke');
 
   const creates = 'create an operator key and print it; it cannot be shown again';
-  operatorVerb(keys, 'create', creates, '--name deploy --expires 90d')
-    .requiredOption('--name <name>', 'name of the key')
-    .option(
-      '--person <person>',
-      'id or email of the operator who owns the key (default: owned by the service)',
-    )
-    .option('--expires <time>', 'lifetime, such as 12h or 90d (default: unlimited)', timeSpan)
-    .action(
-      overApi(async ({ admin }, options: KeyOptions) => {
-        const more = given(await ownerAndEnd(admin, options));
-        const made = await admin.createKey({ name: options.name, ...more });
-        return { value: made, text: made.key, note: operatorKeyNote };
-      }),
-    );
+  const create = serviceVerb(keys, 'create', creates, '--name deploy --expires 90d');
+  operatorKeyOptions(create.requiredOption('--name <name>', 'name of the key')).run(
+    async ({ admin }, options: KeyOptions) => {
+      const more = given(await ownerAndEnd(admin, options));
+      const made = await admin.createKey({ name: options.name, ...more });
+      return { value: made, text: made.key, note: operatorKeyNote };
+    },
+  );
 
-  listVerb(
-    keys,
-    'list operator keys, newest first',
-    (admin) => admin.listKeys(wholePage),
-    {
+  listVerb(keys, ({ admin }, page) => admin.listKeys(page), {
+    summary: 'list operator keys, newest first',
+    columns: {
       KEY: 'id',
       NAME: 'name',
       OF: (key) => key.person_id ?? 'service',
       'LAST USED': (key) => time(key.last_used_at),
       STATE: (key) => stateOf(key),
     },
-    'No operator keys.',
-  );
+    empty: 'No operator keys.',
+  });
 
   const revokes = 'revoke an operator key, by its id or the whole key, and the keys that it created';
-  operatorVerb(keys, 'revoke <key>', revokes, 'op_Zb3kQ9wLx0aT').action(
-    overApi(async ({ admin }, _options: object, key: string) => {
+  serviceVerb(keys, 'revoke <key>', revokes, 'op_Zb3kQ9wLx0aT').run(
+    async ({ admin }, _options: object, key: string) => {
       const id = idOf(key);
       const absent = `There is no valid key ${id}. \`graft admin operator-keys list\` shows them.`;
       await found(admin.revokeKey(id), absent);
       return { value: { id, revoked: true }, text: `Revoked ${id}.` };
-    }),
+    },
   );
 }
+
+/** Options of every verb that creates an operator key, besides its name. */
+export const operatorKeyOptions = <C extends Command>(command: C): C =>
+  command
+    .option(
+      '--person <person>',
+      'id or email of the operator who owns the key (default: owned by the service)',
+    )
+    .addOption(expiresOption());
 
 export const operatorKeyNote =
   'An operator key manages teams, people and workers, and reads no data of teams. It is shown only once: set GRAFT_OPERATOR_KEY to it, or save it with `graft login`.';

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { wholeNumber, words } from '../arguments.ts';
 import { quotaView } from '../draw/quota-view.ts';
-import type { RemoteOptions } from '../verb.ts';
-import { existingTeam } from './existing-team.ts';
-import { operatorVerb, overApi } from './operator-verb.ts';
+import type { RemoteOptions } from '../remote/connect.ts';
+import { serviceVerb } from '../remote/service-verb.ts';
+import { existingTeam } from './existing.ts';
 
 /** Accepts `none`, which removes a limit. It stays a word, because commander turns null into an empty string. */
 const orNone =
@@ -30,7 +30,7 @@ export function addQuotaVerb(teams: Command): void {
     'research --queued-jobs 50 --stored-bytes 20GB --max-rank 64',
     'research --queued-jobs none',
   ];
-  operatorVerb(teams, 'quota <team>', summary, 'research', ...changes)
+  serviceVerb(teams, 'quota <team>', summary, 'research', ...changes)
     .option('--running-jobs <n>', 'maximum number of running jobs', wholeNumber(1))
     .option('--queued-jobs <n>', 'maximum number of waiting jobs: validating, queued or paused', amount)
     .option(
@@ -49,20 +49,18 @@ export function addQuotaVerb(teams: Command): void {
     .option('--max-rank <n>', 'maximum rank', size)
     .option('--max-seq-length <n>', 'maximum sequence length', size)
     .option('--tokens-per-job <n>', 'maximum tokens of a job: tokens of the data × epochs', amount)
-    .action(
-      overApi(async ({ admin }, options: RemoteOptions & { debug?: boolean }, name: string) => {
-        const { json: _json, debug: _debug, baseUrl: _url, apiKey: _key, ...named } = options;
-        // commander names --queued-jobs queuedJobs; the API's field is queued_jobs.
-        const change = Object.entries(named).map(([option, value]) => [
-          option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-          value === 'none' ? null : value,
-        ]);
-        const { id } = await existingTeam(admin, name);
-        const quota =
-          change.length > 0
-            ? await admin.teams.setQuota(id, Object.fromEntries(change))
-            : await admin.teams.quota(id);
-        return { value: quota, text: (paint) => quotaView(quota, paint) };
-      }),
-    );
+    .run(async ({ admin }, options: RemoteOptions & { debug?: boolean }, name: string) => {
+      const { json: _json, debug: _debug, baseUrl: _url, apiKey: _key, ...named } = options;
+      // commander names --queued-jobs queuedJobs; the API's field is queued_jobs.
+      const change = Object.entries(named).map(([option, value]) => [
+        option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        value === 'none' ? null : value,
+      ]);
+      const { id } = await existingTeam(admin, name);
+      const quota =
+        change.length > 0
+          ? await admin.teams.setQuota(id, Object.fromEntries(change))
+          : await admin.teams.quota(id);
+      return { value: quota, text: (paint) => quotaView(quota, paint) };
+    });
 }

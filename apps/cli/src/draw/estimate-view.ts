@@ -8,23 +8,19 @@ export function estimateView(estimate: JobEstimate, paint: Paint): string {
   const { trainable_parameters: trainable, total_parameters: total, seconds } = estimate;
   const share = ((100 * trainable) / total).toPrecision(2);
   return fields(
-    [
-      ['parameters', `${count(trainable)} trainable of ${count(total)} (${share} %)`],
-      ['memory', bytes(estimate.peak_memory_bytes)],
-      ['tokens', count(estimate.tokens)],
-      ['steps', count(estimate.steps)],
-      ['time', seconds === null ? 'unknown' : `about ${duration(seconds)}`],
-      ['on', `${estimate.device}, ${estimate.precision}`],
-      ['fits', whetherItFits(estimate)],
-      ...estimate.changes.map(({ training, peak_memory_bytes: peak }, i): [string, string] => [
-        i === 0 ? 'would fit' : '',
-        `with ${optionsOf(training)}: ${bytes(peak)}`,
-      ]),
-      ...(estimate.warnings ?? []).map(({ message }, i): [string, string] => [
-        i === 0 ? 'warning' : '',
-        message,
-      ]),
-    ],
+    {
+      parameters: `${count(trainable)} trainable of ${count(total)} (${share} %)`,
+      memory: bytes(estimate.peak_memory_bytes),
+      tokens: count(estimate.tokens),
+      steps: count(estimate.steps),
+      time: seconds === null ? 'unknown' : `about ${duration(seconds)}`,
+      on: `${estimate.device}, ${estimate.precision}`,
+      fits: whetherItFits(estimate),
+      'would fit': estimate.changes.map(
+        ({ training, peak_memory_bytes: peak }) => `with ${optionsOf(training)}: ${bytes(peak)}`,
+      ),
+      warning: estimate.warnings?.map(({ message }) => message),
+    },
     paint,
   );
 }

@@ -48,24 +48,22 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
   const { duplicates, tokens } = report;
   const part = (some: number, all: number) => (all === 0 ? '' : ` (${((100 * some) / all).toFixed(1)} %)`);
   return fields(
-    [
-      ['format', report.format],
-      ['lines', count(report.lines)],
-      ['examples', count(report.examples)],
-      ['bad lines', count(report.bad_lines.count)],
-      ['duplicates', `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`],
-      ['model', model],
-      ['task', tokens?.task ?? null],
-      ['tokens', tokens && count(tokens.total)],
-      [
-        'trained on',
+    {
+      format: report.format,
+      lines: count(report.lines),
+      examples: count(report.examples),
+      'bad lines': count(report.bad_lines.count),
+      duplicates: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`,
+      model,
+      task: tokens?.task,
+      tokens: tokens && count(tokens.total),
+      'trained on':
         tokens &&
-          (tokens.learnt === null
-            ? 'one label or score per example'
-            : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
-      ],
-      ['too long', tokens && `${count(tokens.too_long.count)} over ${count(tokens.max_seq_length)} tokens`],
-    ],
+        (tokens.learnt === null
+          ? 'one label or score per example'
+          : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
+      'too long': tokens && `${count(tokens.too_long.count)} over ${count(tokens.max_seq_length)} tokens`,
+    },
     paint,
   );
 }

@@ -1,4 +1,5 @@
 import type { Hyperparameters, JobCreateParams } from '@graft/client';
+import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 
 /** A job of OpenAI's API: only the fields that are used, not validated. */
@@ -81,9 +82,7 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
     create: {
       model,
       training_file: job.training_file,
-      ...(job.validation_file ? { validation_file: job.validation_file } : {}),
-      ...(suffix === null ? {} : { suffix }),
-      ...(seed === null ? {} : { seed }),
+      ...given({ validation_file: job.validation_file || undefined, suffix, seed }),
       method: { type: method, [method]: { hyperparameters } } as NonNullable<JobCreateParams['method']>,
       metadata: metadataOf(job, differs),
     },
@@ -111,11 +110,11 @@ function hyperparametersOf(
   options: MapOptions,
   differs: string[],
 ): Hyperparameters {
-  const given = record(record(record(job.method)[method]).hyperparameters ?? job.hyperparameters);
+  const values = record(record(record(job.method)[method]).hyperparameters ?? job.hyperparameters);
   const names = Object.keys(limits).filter((name) => method === 'dpo' || name !== 'beta');
   const kept: Record<string, number> = {};
   for (const name of names) {
-    const value = given[name];
+    const value = values[name];
     if (value === undefined || value === null || value === 'auto' || options.hyperparameters === 'auto')
       continue;
     const { least, most, whole } = limits[name]!;
@@ -135,23 +134,20 @@ function hyperparametersOf(
 }
 
 /** The suffix that the user chose, with the characters that Graft does not allow replaced. */
-function suffixOf(job: OpenAiJob, differs: string[]): string | null {
-  const given = job.user_provided_suffix ?? job.fine_tuned_model?.split(':')[3];
-  if (typeof given !== 'string' || given === '') return null;
-  const clean = given
+function suffixOf(job: OpenAiJob, differs: string[]): string | undefined {
+  const name = job.user_provided_suffix ?? job.fine_tuned_model?.split(':')[3];
+  if (typeof name !== 'string' || name === '') return undefined;
+  const clean = name
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 64);
-  if (clean === given) return given;
-  differs.push(`the suffix ${JSON.stringify(given.slice(0, 64))} becomes ${clean || 'none'}`);
-  return clean || null;
+  if (clean === name) return name;
+  differs.push(`the suffix ${JSON.stringify(name.slice(0, 64))} becomes ${clean || 'none'}`);
+  return clean || undefined;
 }
 
-function seedOf(seed: unknown): number | null {
-  return typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 && seed <= 2_147_483_647
-    ? seed
-    : null;
-}
+const seedOf = (seed: unknown): number | undefined =>
+  typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 && seed <= 2_147_483_647 ? seed : undefined;
 
 function metadataOf(job: OpenAiJob, differs: string[]): Record<string, string> {
   const own = Object.entries(record(job.metadata)).filter(

@@ -79,27 +79,29 @@ export async function openSource(baseUrl: string | undefined): Promise<OpenAiSou
     return new NotTaken(messageOf(error), true);
   };
 
+  const rethrown = <T>(answer: Promise<T>, convert: (error: unknown) => Error): Promise<T> =>
+    answer.catch((error: unknown) => {
+      throw convert(error);
+    });
+
   return {
     files: (most) =>
-      collect(() => client.files.list({ purpose: 'fine-tune', limit: 1000 }), checkedFile, most, true).catch(
-        (error: unknown) => {
-          throw commandError(error, 'files');
-        },
+      rethrown(
+        collect(() => client.files.list({ purpose: 'fine-tune', limit: 1000 }), checkedFile, most, true),
+        (error) => commandError(error, 'files'),
       ),
-    file: (id) =>
-      client.files.retrieve(id).then(checkedFile, (error: unknown) => {
-        throw importFailure(error);
-      }),
+    file: async (id) => checkedFile(await rethrown(client.files.retrieve(id).then(), importFailure)),
     jobs: (most) =>
-      collect(() => client.fineTuning.jobs.list({ limit: 100 }), checkedJob, most, false).catch(
-        (error: unknown) => {
-          throw commandError(error, 'fine-tuning jobs');
-        },
+      rethrown(
+        collect(() => client.fineTuning.jobs.list({ limit: 100 }), checkedJob, most, false),
+        (error) => commandError(error, 'fine-tuning jobs'),
       ),
-    job: (id) =>
-      client.fineTuning.jobs.retrieve(id).then(checkedJob, (error: unknown) => {
-        throw commandError(error, `the fine-tuning job ${id}`);
-      }),
+    job: async (id) =>
+      checkedJob(
+        await rethrown(client.fineTuning.jobs.retrieve(id).then(), (error) =>
+          commandError(error, `the fine-tuning job ${id}`),
+        ),
+      ),
     async *content(id) {
       try {
         const response = await client.files.content(id);

@@ -12,7 +12,13 @@ import type { FormatName, RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
-import { type PeftFlags, peftArgument, type TrainingFlags, trainingArgument } from '../job-options.ts';
+import {
+  chooseMethod,
+  type PeftFlags,
+  peftArgument,
+  type TrainingFlags,
+  trainingArgument,
+} from '../job-options.ts';
 
 /** The command-line options of a training. */
 export interface TrainOptions extends PeftFlags, TrainingFlags {
@@ -54,9 +60,9 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
   const startPeft = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
   const training = parseTrainingOptions(
     trainingArgument(options, {
-      n_epochs: ['--epochs', options.epochs],
-      batch_size: ['--batch-size', options.batchSize],
-      seed: ['--seed', options.seed],
+      n_epochs: options.epochs,
+      batch_size: options.batchSize,
+      seed: options.seed,
     }) ?? {},
   );
   const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
@@ -183,17 +189,9 @@ async function configOf(folder: string, peft: unknown, base: BaseModel): Promise
 }
 
 async function findMethod(asked: string | undefined) {
-  const { defaultPeft, methods, peftTypes } = await import('@graft/peft-core/config');
-  const { peft_type: byDefault, ...ofDefault } = defaultPeft;
-  const peftType = peftTypes.find((each) => each === (asked ?? byDefault));
-  if (peftType === undefined)
-    throw new UsageError(
-      `--peft-type: there is no method ${asked}, only ${peftTypes.map((each) => each.toLowerCase()).join(', ')}.`,
-    );
-  const { usual, schema } = methods[peftType];
-  return {
-    peftType,
-    usual: peftType === byDefault ? ofDefault : { ...usual },
-    hasRank: 'r' in schema.properties,
-  };
+  const { defaultPeft, methods } = await import('@graft/peft-core/config');
+  const known = Object.entries(methods).map(([peftType, { usual, schema }]) => {
+    return { peftType, usual, properties: schema.properties };
+  });
+  return chooseMethod(asked, defaultPeft, known);
 }

@@ -13,7 +13,7 @@ import { takeJobOptions } from '../job-options.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { loadPeftCore } from './load-peft-core.ts';
-import { openLocalModel } from './local-model.ts';
+import { modelOption, openLocalModel } from './local-model.ts';
 import { resolveLocalTraining, type TrainOptions } from './resolve-local-training.ts';
 import { withServedFigures } from './served-figures.ts';
 
@@ -33,20 +33,17 @@ const lineFields = (isCausal: boolean): string =>
     .join(', ');
 
 export function addTrainVerb(program: Command): void {
-  const train = verb(program, {
-    name: 'train',
-    summary: 'train an adapter on this machine, into a folder that Hugging Face PEFT loads',
-    examples: [
-      'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
-      'graft train --model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
-      'graft train --model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
-      `graft train --model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
-      `graft train --model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,
-      `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft @classifier.json`,
-    ],
-  });
-  const described = train
-    .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
+  const trains = 'train an adapter on this machine, into a folder that Hugging Face PEFT loads';
+  const examples = [
+    '--model smollm2-135m-instruct --data train.jsonl --output my-adapter',
+    '--model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
+    '--model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
+    `--model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
+    `--model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,
+    `--model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft @classifier.json`,
+  ];
+  const described = verb(program, 'train', trains, ...examples)
+    .requiredOption('--model <model>', modelOption)
     .requiredOption(
       '--data <file>',
       `training data, JSONL with lines such as ${lineFields(true)}; for other tasks ${lineFields(false)}`,

@@ -4,7 +4,7 @@ import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import { writesText } from '@graft/peft-core/outlines';
 import { lossCurveSvg } from '../draw/loss-curve-svg.ts';
 import { bytes, count, duration, loss } from '../draw/quantities.ts';
-import { fields } from '../draw/table.ts';
+import { type Fields, fields } from '../draw/table.ts';
 import { TrainingDisplay } from '../draw/training-display.ts';
 import { endText } from '../draw/training-end.ts';
 import type { TrainingState } from '../draw/training-view.ts';
@@ -170,27 +170,27 @@ export class TrainingRun {
     if (this.#output.json) return true;
     const { paint } = this.#output;
     const { model, output, curve } = this.#options;
-    const summary = fields(
-      [
-        ['loss', loss(record.finalLoss)],
-        ['validation', record.validationLoss === null ? null : loss(record.validationLoss)],
-        ['', quantisedNote(record)],
-        ...Object.entries(record.metrics).map(([name, value]): [string, string] => [
-          name.replaceAll('_', ' '),
-          value.toFixed(3),
-        ]),
-        [
-          'trained',
-          `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${duration((performance.now() - this.#began) / 1_000)}`,
-        ],
-        ['ended', endText({ step: record.steps, ...record }, 'written')],
-        ['checkpoints', this.#checkpointSummary()],
-        ['memory', `${bytes(record.peakMemoryBytes)} at most`],
-        ['adapter', `${output} (${record.files.map((file) => file.path).join(', ')})`],
-        ['curve', curve ?? null],
-      ],
-      paint,
+    const metrics = Object.entries(record.metrics).map(([name, value]) => ({
+      [name.replaceAll('_', ' ')]: value.toFixed(3),
+    }));
+    const took = duration((performance.now() - this.#began) / 1_000);
+    const values: Fields = Object.assign(
+      {
+        loss: loss(record.finalLoss),
+        validation:
+          record.validationLoss === null ? null : [loss(record.validationLoss), ...quantisedNote(record)],
+      },
+      ...metrics,
+      {
+        trained: `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${took}`,
+        ended: endText({ step: record.steps, ...record }, 'written'),
+        checkpoints: this.#checkpointSummary(),
+        memory: `${bytes(record.peakMemoryBytes)} at most`,
+        adapter: `${output} (${record.files.map((file) => file.path).join(', ')})`,
+        curve,
+      },
     );
+    const summary = fields(values, paint);
     process.stdout.write(
       `\n${summary}\n\nNext:\n  ${this.#exampleUse(`--model ${model} --adapter ${output}`)}\n` +
         `  graft merge --model ${model} --adapter ${output} --output merged-model\n`,
@@ -210,11 +210,11 @@ export class TrainingRun {
 }
 
 /** For an adapter that was trained on a quantised base: the base of the validation metrics. */
-function quantisedNote({ quantised }: FinishedRun): string | null {
+function quantisedNote({ quantised }: FinishedRun): string[] {
   const trained = quantised?.quantised_validation_loss;
-  if (!quantised || trained === undefined || trained === null) return null;
+  if (!quantised || trained === undefined || trained === null) return [];
   const { base_dtype: dtype, validation_loss: served } = quantised;
-  if (served === null)
-    return `on the base in ${dtype}, as it was trained; the original one does not fit this machine`;
-  return `on the original base; ${loss(trained)} on the one in ${dtype}, as it was trained`;
+  return served === null
+    ? [`on the base in ${dtype}, as it was trained; the original one does not fit this machine`]
+    : [`on the original base; ${loss(trained)} on the one in ${dtype}, as it was trained`];
 }

@@ -1,13 +1,14 @@
 import { text as readAll } from 'node:stream/consumers';
-import type { ChatMessage } from '@graft/client';
+import type { ChatMessage, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
-import { anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import type { Answer } from '../answer.ts';
+import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { type SamplingOptions, samplingOptions } from '../sampling-options.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
+import type { RemoteOptions } from './connect.ts';
+import { serviceVerb } from './service-verb.ts';
 
 interface Options extends RemoteOptions, SamplingOptions {
   model: string;
@@ -15,22 +16,16 @@ interface Options extends RemoteOptions, SamplingOptions {
   system?: string;
   maxTokens: number;
   temperature: number;
-  templateKwargs?: string;
-  seed?: number;
 }
 
 export function addChatVerb(program: Command): void {
+  const examples = [
+    '--model ft:… -m "Where is my order?"',
+    '--model smollm2-135m-instruct',
+    'echo "Hello" | graft chat --model ft:…',
+  ];
   samplingOptions(
-    verb(program, {
-      name: 'chat',
-      summary: 'chat with a model; answers are streamed',
-      examples: [
-        'graft chat --model ft:… -m "Where is my order?"',
-        'graft chat --model smollm2-135m-instruct',
-        'echo "Hello" | graft chat --model ft:…',
-      ],
-      remote: true,
-    })
+    serviceVerb(program, 'chat', 'chat with a model; answers are streamed', ...examples)
       .requiredOption('--model <id>', 'base model, or fine-tuned model (ft:…)')
       .option(
         '-m, --message <text>',
@@ -44,46 +39,38 @@ export function addChatVerb(program: Command): void {
         anyNumber,
         0.2,
       ),
-  )
-    .option(
-      '--template-kwargs <json>',
-      'variables of the chat template, such as {"enable_thinking": false}; or @file',
-    )
-    .option('--seed <n>', 'seed of sampling, for reproducible text', wholeNumber(0))
-    .action(chat);
+  ).run(chat);
 }
 
-async function chat(options: Options): Promise<void> {
-  const output = createOutput(options);
-  const client = await connect(options);
-  const { model, message, system } = options;
+async function chat(client: GraftClient, options: Options): Promise<Answer | null> {
+  const { model, message, system, maxTokens: max_tokens, temperature, templateKwargs: kwargs } = options;
   const opening: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }];
   const sampling = {
     model,
-    max_tokens: options.maxTokens,
-    temperature: options.temperature,
-    ...(options.topP === undefined ? {} : { top_p: options.topP }),
-    ...(options.topK === undefined ? {} : { top_k: options.topK }),
-    ...(options.minP === undefined ? {} : { min_p: options.minP }),
-    ...(options.repetitionPenalty === undefined ? {} : { repetition_penalty: options.repetitionPenalty }),
-    ...(options.templateKwargs === undefined
-      ? {}
-      : { chat_template_kwargs: jsonObjectArgument('--template-kwargs', options.templateKwargs) }),
-    ...(options.seed === undefined ? {} : { seed: options.seed }),
+    max_tokens,
+    temperature,
+    ...given({
+      top_p: options.topP,
+      top_k: options.topK,
+      min_p: options.minP,
+      repetition_penalty: options.repetitionPenalty,
+      chat_template_kwargs:
+        kwargs === undefined ? undefined : jsonObjectArgument('--template-kwargs', kwargs),
+      seed: options.seed,
+    }),
   };
-  if (message === undefined && process.stdin.isTTY && !output.json) {
+  if (message === undefined && process.stdin.isTTY && !options.json) {
     const { converse } = await import('./converse.ts');
-    return converse(client, sampling, opening, output);
+    await converse(client, sampling, opening, createOutput(options));
+    return null;
   }
   const text = message ?? (process.stdin.isTTY ? '' : await readAll(process.stdin));
   if (text.trim() === '') throw new UsageError('No message: pass -m "…", or pipe the message in.');
   const params = { ...sampling, messages: [...opening, { role: 'user' as const, content: text }] };
-  if (output.json) {
-    output.result(await client.chat.completions.create(params), () => '');
-    return;
-  }
+  if (options.json) return { value: await client.chat.completions.create(params), text: '' };
   for await (const chunk of await client.chat.completions.create({ ...params, stream: true })) {
     process.stdout.write(printableOn(process.stdout, chunk.choices[0]?.delta.content ?? ''));
   }
   process.stdout.write('\n');
+  return null;
 }

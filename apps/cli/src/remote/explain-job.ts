@@ -1,5 +1,6 @@
 import type { FineTuningJob, GraftClient, JobAttempt, JobOutlook } from '@graft/client';
 import { count, duration, timestamp } from '../draw/quantities.ts';
+import { sentence } from '../errors.ts';
 
 /** The history of a job, in every attempt, and its outlook. */
 export interface Explanation {
@@ -11,10 +12,9 @@ export interface Explanation {
 }
 
 export async function explainJob(client: GraftClient, id: string): Promise<Explanation> {
-  const attempts: JobAttempt[] = [];
   const { jobs } = client.fineTuning;
   let page = await jobs.attempts(id, { limit: 1000 });
-  attempts.push(...page.data);
+  const attempts = page.data;
   while (page.has_more && page.last_id !== null) {
     page = await jobs.attempts(id, { limit: 1000, after: page.last_id });
     attempts.push(...page.data);
@@ -115,15 +115,16 @@ function describeState(job: FineTuningJob, last: JobAttempt | undefined, outlook
       return `it succeeded: ${job.fine_tuned_model}`;
     case 'cancelled':
       return 'it was cancelled.';
-    case 'failed': {
-      const advice =
-        job.error?.fault === 'user'
-          ? 'Fix the data or the options, and create the job again.'
-          : `The service is at fault; report ${job.id} to its operator.`;
-      return `it failed (${job.error?.code ?? 'unknown'}). ${advice}`;
-    }
+    case 'failed':
+      return `it failed (${job.error?.code ?? 'unknown'}). ${failureAdvice(job)}`;
   }
 }
+
+/** What to do about a job that failed. */
+export const failureAdvice = ({ id, error }: Pick<FineTuningJob, 'id' | 'error'>): string =>
+  error?.fault === 'user'
+    ? 'Fix the data or the options, and create the job again.'
+    : `The service is at fault; report ${id} to its operator.`;
 
 function describeQueued(job: FineTuningJob, outlook: JobOutlook | null): string {
   const until = outlook?.run_after ? ` until ${timestamp(outlook.run_after)}` : ' for a free slot';
@@ -153,5 +154,3 @@ function describeQuarantine(outlook: JobOutlook | null): string[] {
     (worker) => `${worker} is quarantined: its machine failed several jobs in a row.`,
   );
 }
-
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -1,20 +1,17 @@
 import type { Rotation, SecretUse } from '@graft/service/rotation';
 import { type Command, Option } from 'commander';
+import { type Columns, tableOf } from '../../answer.ts';
 import type { Paint } from '../../draw/paint.ts';
 import { timestamp } from '../../draw/quantities.ts';
-import { table } from '../../draw/table.ts';
 import { UsageError } from '../../errors.ts';
-import { noun, type VerbOptions } from '../../verb.ts';
-import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
+import { noun, type VerbOptions, verb } from '../../verb.ts';
+import { overDatabase, unixSeconds } from './over-database.ts';
 
 export function addSecretVerbs(admin: Command): void {
   const secrets = noun(admin, 'secrets', "the service's pepper and sealing key: status, rotate, drop");
 
-  databaseVerb(
-    secrets,
-    'status',
-    'list the versions of the pepper and the sealing key, and what still uses each version',
-  ).action(
+  const lists = 'list the versions of the pepper and the sealing key, and what still uses each version';
+  verb(secrets, 'status', lists).action(
     overDatabase(async (services, { readSecretUses }) => {
       const uses = await readSecretUses(services);
       return {
@@ -24,11 +21,9 @@ export function addSecretVerbs(admin: Command): void {
     }),
   );
 
-  databaseVerb(
-    secrets,
-    'rotate',
-    'create a new version of both and re-encrypt stored secrets; safe to run again after an interruption',
-  )
+  const rotates =
+    'create a new version of both and re-encrypt stored secrets; safe to run again after an interruption';
+  verb(secrets, 'rotate', rotates)
     .option('--again', 'create another version although older ones still exist')
     .action(
       overDatabase(async (services, service, { again = false }: VerbOptions & { again?: boolean }) => {
@@ -42,7 +37,7 @@ export function addSecretVerbs(admin: Command): void {
       }),
     );
 
-  databaseVerb(secrets, 'drop <version>', 'remove an old version that nothing uses', '1')
+  verb(secrets, 'drop <version>', 'remove an old version that nothing uses', '1')
     .addOption(new Option('--of <secret>', 'the secret').choices(['pepper', 'sealing-key']).default('pepper'))
     .option(
       '--force',
@@ -89,30 +84,21 @@ function describeRotation({ made, toSet, resealed, unreadable }: Rotation): stri
   ].join('\n');
 }
 
+const columns: Columns<SecretUse> = {
+  SECRET: 'setting',
+  VERSION: 'version',
+  STATE: 'state',
+  KEYS: (use) => String(use.apiKeys + use.operatorKeys),
+  SESSIONS: 'sessions',
+  INVITATIONS: 'invitations',
+  ENCRYPTED: 'sealed',
+  'CAN BE DROPPED': droppable,
+};
+
 function describeUses(uses: SecretUse[], paint: Paint): string {
-  const rows = uses.map((use) => [
-    use.setting,
-    String(use.version),
-    use.state,
-    String(use.apiKeys + use.operatorKeys),
-    String(use.sessions),
-    String(use.invitations),
-    String(use.sealed),
-    droppable(use),
-  ]);
-  const columns = [
-    'SECRET',
-    'VERSION',
-    'STATE',
-    'KEYS',
-    'SESSIONS',
-    'INVITATIONS',
-    'ENCRYPTED',
-    'CAN BE DROPPED',
-  ];
   const waiting = uses.filter(({ keyIds }) => keyIds.length > 0);
   return [
-    table(columns, rows, paint, ''),
+    tableOf(uses, columns, paint, ''),
     ...waiting.map(
       ({ version, keyIds }) =>
         `Keys that nobody has used since version ${version} was replaced (use, rotate or revoke them): ${keyIds.join(', ')}`,
@@ -129,7 +115,7 @@ function droppable(use: SecretUse): string {
   return use.sealed > 0 ? 'after `graft admin secrets rotate`' : 'once its keys are used, rotated or revoked';
 }
 
-const wireUse = ({ endsAt, ...use }: SecretUse) => ({
+const wireUse = (use: SecretUse) => ({
   setting: use.setting,
   version: use.version,
   state: use.state,
@@ -138,6 +124,6 @@ const wireUse = ({ endsAt, ...use }: SecretUse) => ({
   sessions: use.sessions,
   invitations: use.invitations,
   sealed: use.sealed,
-  ends_at: endsAt && unixSeconds(endsAt),
+  ends_at: unixSeconds(use.endsAt),
   key_ids: use.keyIds,
 });

@@ -1,5 +1,16 @@
 import type { GraftClient } from '@graft/client';
+import { Option } from 'commander';
+import { wholeNumber } from '../../arguments.ts';
 import { CommandError, UsageError } from '../../errors.ts';
+
+export interface VersionOptions {
+  versionNumber?: number;
+}
+
+/** `--version-number`. */
+export const versionOption = (
+  description = 'version, if the adapter is given by its id (default: the latest)',
+): Option => new Option('--version-number <n>', description).argParser(wholeNumber(1));
 
 export interface AdapterVersionName {
   adapterId: string;
