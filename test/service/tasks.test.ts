@@ -161,7 +161,7 @@ test('a classifier is trained, downloaded, inspected and scores; it writes no te
   assert.match(inspected, /^ {2}method +.*\(BOTTLENECK\), SEQ_CLS$/m);
   assert.match(inspected, /^ {2}labels +amber, blue, cyan$/m);
   assert.match(inspected, /^ {2}on encoder +fits$/m);
-  assert.match(inspected, /^ {2}merges +no: it stays beside the model$/m);
+  assert.match(inspected, /^ {2}merges +no: it must be loaded beside the model$/m);
 });
 
 test('a soft prompt, a LoRA and their base take turns on one server', async () => {

@@ -91,7 +91,7 @@ test('the command is killed between parts, the API while it puts them together',
   for (let i = 0; last.code !== 0 && i < 5; i++)
     last = await runGraft(['files', 'upload', file, '--json'], { env });
   assert.equal(last.code, 0, last.stderr);
-  assert.match(last.stderr, /^Going on with an upload that has 3\d\.\d MB of 3\d\.\d MB\.$/m);
+  assert.match(last.stderr, /^Resuming an upload that has 3\d\.\d MB of 3\d\.\d MB\.$/m);
   const uploaded = JSON.parse(last.stdout);
   assert.equal(uploaded.sha256, createHash('sha256').update(content).digest('hex'));
   assert.deepEqual([await count('files'), await count('uploads'), await count('upload_parts')], [1, 1, 0]);

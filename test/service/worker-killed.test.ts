@@ -117,7 +117,7 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   );
   const explained = await graft('jobs', 'explain', id);
   assert.match(explained, /trained it from the beginning to step \d+ for .+ Then it was lost: /);
-  assert.match(explained, /went on after \d+s\.$/m);
+  assert.match(explained, /continued after \d+s\.$/m);
   assert.match(explained, /^Now: it succeeded: ft:tiny-llama:/m);
 });
 

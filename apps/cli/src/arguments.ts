@@ -18,7 +18,7 @@ const units = { s: 1, m: 60, h: 3600, d: 24 * 3600 } as const;
 /** Parser for commander: a duration such as 90s, 30m, 12h or 30d, in seconds. */
 export function timeSpan(text: string): number {
   const match = /^(\d{1,9})([smhd])$/.exec(text);
-  if (!match) throw new InvalidArgumentError('It must be a time such as 90s, 30m, 12h or 30d.');
+  if (!match) throw new InvalidArgumentError('It must be a duration such as 90s, 30m, 12h or 30d.');
   return Number(match[1]) * units[match[2] as keyof typeof units];
 }
 
@@ -85,10 +85,26 @@ export function addPair(text: string, pairs: Record<string, string> = {}): Recor
   return { ...pairs, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
 
-/** Parses an ISO 8601 time as Unix seconds. */
+/** Parser for commander: an ISO 8601 time, as Unix seconds. */
 export function unixTime(text: string): number {
   const time = Date.parse(text);
   if (!/^\d{4}-\d\d/.test(text) || Number.isNaN(time))
-    throw new UsageError(`${text} is not a time such as 2026-11-01 or 2026-11-01T12:00Z.`);
+    throw new InvalidArgumentError('It must be a time such as 2026-11-01 or 2026-11-01T12:00Z.');
   return Math.floor(time / 1000);
+}
+
+/** Removes undefined values, for which the API has defaults. */
+export const given = <T extends object>(values: T) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof T]?: Exclude<T[Name], undefined>;
+  };
+
+/** The text of a file; null where there is no such file. */
+export function readIfPresent(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }

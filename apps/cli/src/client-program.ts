@@ -20,7 +20,9 @@ import { addWebhooksVerbs } from './team/webhooks.ts';
 
 /** The installable command: `graft` with the verbs that use a service. */
 export function createClientProgram(): Command {
-  const program = describedProgram('Fine-tune language models with small adapters on a Graft service.');
+  const program = describedProgram(
+    'Fine-tune language models with adapters (LoRA and other PEFT methods) on a Graft service.',
+  );
   program.addHelpText('after', `${serviceExamples}\n${exitCodes}`);
   addClientVerbs(program);
   addCompletionVerb(program);
@@ -29,13 +31,13 @@ export function createClientProgram(): Command {
 }
 
 export const serviceExamples = `
-On a service (GRAFT_BASE_URL and GRAFT_API_KEY, or \`graft login\`):
+With a service (set GRAFT_BASE_URL and GRAFT_API_KEY, or run \`graft login\`):
   $ graft jobs create --model smollm2-135m-instruct --data train.jsonl --watch
   $ graft adapters download ftjob-… --output my-adapter
   $ graft chat --model ft:… -m "Hello!"
 `;
 export const exitCodes =
-  'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --help, with an example, and --json.';
+  'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every command has --help, with examples, and --json.';
 
 export function describedProgram(description: string): Command {
   return (
@@ -43,14 +45,14 @@ export function describedProgram(description: string): Command {
       .description(description)
       // run-program.ts catches the errors and chooses the exit code.
       .exitOverride()
-      .showHelpAfterError('(graft --help lists the verbs)')
+      .showHelpAfterError('(graft --help lists the commands)')
       .version('0.1.0')
   );
 }
 
 /** Adds the verbs that use a service, in the order of the help. Each verb loads its dependencies when it runs. */
 export function addClientVerbs(program: Command): void {
-  program.commandsGroup('On a service:');
+  program.commandsGroup('With a Graft service:');
   addLoginVerbs(program);
   addJoinVerb(program);
   addWhoamiVerb(program);

@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import { createOutput } from './output.ts';
+import { printAnswer } from './answer.ts';
 import { type VerbOptions, verb } from './verb.ts';
 
 /** The words that lead to a command, and the words that may follow, each with a description. */
@@ -12,19 +12,17 @@ const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
 
 export function addCompletionVerb(program: Command): void {
-  verb(program, {
-    name: 'completion',
-    summary: 'print what makes the Tab key complete verbs and options',
-    examples: [
-      'graft completion bash > ~/.local/share/bash-completion/completions/graft',
-      'graft completion zsh > ~/.zfunc/_graft',
-      'graft completion fish > ~/.config/fish/completions/graft.fish',
-    ],
-  })
-    .addArgument(new Argument('<shell>', 'the shell that reads it').choices([...shells]))
+  const prints = 'print a shell script that completes commands and options with the Tab key';
+  const examples = [
+    'bash > ~/.local/share/bash-completion/completions/graft',
+    'zsh > ~/.zfunc/_graft',
+    'fish > ~/.config/fish/completions/graft.fish',
+  ];
+  verb(program, 'completion', prints, ...examples)
+    .addArgument(new Argument('<shell>', 'the shell to print it for').choices([...shells]))
     .action((shell: Shell, options: VerbOptions) => {
       const script = completionScript(program, shell);
-      createOutput(options).result({ shell, script }, () => script);
+      printAnswer(options, { value: { shell, script }, text: script });
     });
 }
 
@@ -44,7 +42,7 @@ function placesOf(command: Command, words: string): Place[] {
     ...verbs,
     ...choices.map((choice): [string, string] => [choice, '']),
     ...options,
-    ['--help', 'how it is used'],
+    ['--help', 'show usage'],
   ];
   const below = command.commands.flatMap((child) => placesOf(child, `${words} ${child.name()}`));
   return [{ words, next }, ...below];

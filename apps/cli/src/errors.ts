@@ -50,23 +50,23 @@ interface ApiError extends Error {
 function explainApiError(error: ApiError): string {
   const message = sentence(error.message);
   if (error.status === 401) {
-    return `${message} Set GRAFT_API_KEY, or save a key with \`graft login\`. An admin of your team makes keys with \`graft team keys create\`.`;
+    return `${message} Set GRAFT_API_KEY, or save a key with \`graft login\`. Admins of your team create keys with \`graft team keys create\`.`;
   }
-  if (error.code === 'model_not_found') return `${message} \`graft models list\` shows what there is.`;
-  if (error.code === 'job_not_found') return `${message} \`graft jobs list\` shows the jobs there are.`;
+  if (error.code === 'model_not_found') return `${message} \`graft models list\` shows the available models.`;
+  if (error.code === 'job_not_found') return `${message} \`graft jobs list\` shows your team's jobs.`;
   if (error.status >= 500 && error.requestId !== null) {
     return `${message} The server's log has the reason under request ${error.requestId}.`;
   }
   return message;
 }
 
-const MOST_DETAILS = 10;
+const MAX_DETAILS = 10;
 
 /** Lists each distinct fault once, with the number of lines that have it, because training data may have many bad lines. */
 function withDetails(error: Error & { details?: readonly Fault[] }): string {
   const details = error.details ?? [];
   if (details.length < 2) return sentence(error.message);
-  const lines = details.slice(0, MOST_DETAILS).map((detail) => `  ${faultText(detail)}`);
+  const lines = details.slice(0, MAX_DETAILS).map((detail) => `  ${faultText(detail)}`);
   const more = details.length - lines.length;
   return [
     `${details.length} faults${'code' in error ? ` (${error.code})` : ''}:`,
@@ -79,19 +79,20 @@ function explainSystemError(error: NodeJS.ErrnoException): string {
   const path = error.path ?? '';
   switch (error.code) {
     case 'ENOENT':
-      if (path !== '') return `There is no file or folder ${path}.`;
+      if (path !== '') return `No such file or folder: ${path}.`;
       break;
     case 'EACCES':
     case 'EPERM':
-      if (path !== '') return `No permission for ${path}.`;
+      if (path !== '') return `Permission denied: ${path}.`;
       break;
     case 'EISDIR':
-      return `A file is needed, and ${path === '' ? 'this' : path} is a folder.`;
+      return `Expected a file, but ${path === '' ? 'this' : path} is a folder.`;
     case 'ENOSPC':
       return 'The disk is full.';
   }
   if (process.argv.includes('--debug')) return sentence(error.message);
-  return `${sentence(error.message)} Run it again with --debug for the details.`;
+  return `${sentence(error.message)} Run the command again with --debug for details.`;
 }
 
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
+/** The text with a full stop, unless it ends in punctuation. */
+export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -40,7 +40,7 @@ test('a flag adds to JSON, and is refused where JSON has the same', async () => 
     /--max-steps and --training both give max_steps/,
   );
   assert.throws(
-    () => trainingArgument({ training: '{"n_epochs":2}' }, { n_epochs: ['--epochs', 3] }),
+    () => trainingArgument({ training: '{"n_epochs":2}' }, { n_epochs: 3 }),
     /--epochs and --training both give n_epochs/,
   );
 });

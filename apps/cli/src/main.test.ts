@@ -21,7 +21,7 @@ test("a user's verb takes address and key from .env", async (t) => {
   const missing = await runGraft(['files', 'list'], { env: { GRAFT_ENV_FILE: '/nonexistent/settings' } });
   assert.deepEqual(
     [missing.code, missing.stderr],
-    [1, 'graft: There is no file or folder /nonexistent/settings.\n'],
+    [1, 'graft: No such file or folder: /nonexistent/settings.\n'],
   );
 });
 

@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { readIfPresent } from './arguments.ts';
 import { CommandError } from './errors.ts';
 
 /** The settings that `graft login` saves. The keys are only sent to this base URL. */
@@ -24,13 +25,8 @@ export function profilePath(env = process.env): string {
 
 /** Reads the saved profile; null where there is none. */
 export function readProfile(path = profilePath()): Profile | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
+  const text = readIfPresent(path);
+  if (text === null) return null;
   if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
     process.stderr.write(`graft: others may read your key; making ${path} private.\n`);
     chmodSync(path, 0o600);

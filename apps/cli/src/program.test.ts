@@ -25,7 +25,7 @@ function shellWords(line: string): string[] {
 
 const all = verbs(createProgram());
 
-test('the program has the verbs that README tells of', () => {
+test('the program has the commands that README describes', () => {
   const names = all.map(({ words }) => words.slice(1).join(' '));
   for (const name of ['jobs create', 'jobs watch', 'adapters download', 'chat', 'admin keys create'])
     assert.ok(names.includes(name), name);
@@ -103,6 +103,6 @@ test('npx graft: the command is where npm puts those of the workspace', () => {
     env: { ...process.env, GRAFT_ENV_FILE: '' },
   });
   assert.match(help, /^Usage: graft \[options\] \[command\]\n/);
-  assert.match(help, /Every verb has --help, with an example, and --json\./);
+  assert.match(help, /Every command has --help, with examples, and --json\./);
   for (const { words } of all) assert.match(help, new RegExp(`^ {2}${words[1]}\\b`, 'm'));
 });

@@ -12,12 +12,12 @@ import { addTrainVerb } from './local/train.ts';
 /** The program with every verb of `graft`, in the order of its help. Each verb loads its dependencies when it runs. */
 export function createProgram(): Command {
   const program = describedProgram(
-    'Fine-tune language models with small adapters: on a Graft service, or right here.',
+    'Fine-tune language models with adapters (LoRA and other PEFT methods), on a Graft service or on this machine.',
   );
   program.addHelpText(
     'after',
     `${serviceExamples}
-Without any service:
+Without a service:
   $ graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter
   $ graft generate --model smollm2-135m-instruct --adapter my-adapter -m "Hello!"
 

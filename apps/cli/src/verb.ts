@@ -1,46 +1,44 @@
-import type { Command } from 'commander';
-
-interface VerbSpec {
-  /** Name with arguments, in commander's format: `get <id>`. */
-  name: string;
-  summary: string;
-  /** Complete command lines. */
-  examples: string[];
-  /** The verb uses a service, with a team key or an operator key: adds --base-url and --api-key. */
-  remote?: boolean | 'operator';
-}
+import { Command } from 'commander';
 
 /** Options that every verb has. */
 export interface VerbOptions {
   json?: boolean;
 }
 
-/** Options of verbs that use a service. */
-export interface RemoteOptions extends VerbOptions {
-  baseUrl?: string;
-  apiKey?: string;
-}
+/**
+ * Adds a verb with the common parts: --json, --debug, and examples in its help. `name`: with arguments, in commander's format, such as
+ * `get <id>`. `examples`: what follows the verb on the command line, or complete command lines.
+ */
+export const verb = (parent: Command, name: string, summary: string, ...examples: string[]): Command =>
+  addVerb(new Command(), parent, name, summary, ...examples);
 
-/** Adds a verb with the common parts: --json, --debug, and examples in its help. */
-export function verb(parent: Command, spec: VerbSpec): Command {
-  const command = parent.command(spec.name).description(spec.summary);
-  command.option('--json', 'print machine-readable output alone on stdout');
-  if (spec.remote) {
-    command
-      .option('--base-url <url>', 'the service, such as http://127.0.0.1:8000/v1 (default: GRAFT_BASE_URL)')
-      .option(
-        '--api-key <key>',
-        `default: ${spec.remote === 'operator' ? 'GRAFT_OPERATOR_KEY' : 'GRAFT_API_KEY'}, which other users of this machine cannot see`,
-      );
-  }
-  command.option('--debug', 'print the stack of an error');
-  command.addHelpText('after', `\nExample:\n${spec.examples.map((example) => `  $ ${example}`).join('\n')}`);
-  return command.showHelpAfterError(`(graft ${pathOf(command)} --help shows how)`);
+/** The same for a given command. */
+export function addVerb<C extends Command>(
+  command: C,
+  parent: Command,
+  name: string,
+  summary: string,
+  ...examples: string[]
+): C {
+  const [word, ...names] = name.split(' ');
+  for (const argument of names) command.argument(argument);
+  parent.addCommand(command.name(word!).copyInheritedSettings(parent));
+  const words = `graft ${pathOf(command)}`;
+  const lines = (examples.length === 0 ? [''] : examples).map((example) =>
+    example.includes(words) ? example : `${words} ${example}`.trim(),
+  );
+  return command
+    .description(summary)
+    .option('--json', 'print JSON on stdout')
+    .option('--debug', 'print the stack trace of an error')
+    .addHelpText('after', `\nExample:\n${lines.map((line) => `  $ ${line}`).join('\n')}`)
+    .showHelpAfterError(`(${words} --help shows its usage)`);
 }
 
 /** Adds a group of verbs: `graft files …`. */
-export function noun(program: Command, name: string, summary: string): Command {
-  return program.command(name).description(summary).showHelpAfterError(`(graft ${name} --help shows how)`);
+export function noun(parent: Command, name: string, summary: string): Command {
+  const command = parent.command(name).description(summary);
+  return command.showHelpAfterError(`(graft ${pathOf(command)} --help shows its usage)`);
 }
 
 /** The words that lead to a command, without `graft`. */

@@ -44,13 +44,13 @@ async function refusal(args: string[], more: Record<string, string> = {}): Promi
 
 test('bootstrap creates the first key of the operator alone, rescue one at any time, also on an empty database', async () => {
   const [code, message] = await refusal(['admin', 'bootstrap']);
-  assert.deepEqual([code, /is a key of the operator already.*graft admin rescue/.test(message)], [1, true]);
+  assert.deepEqual([code, /An operator key exists already.*graft admin rescue/.test(message)], [1, true]);
   assert.deepEqual(await actorsOf('operator_key.create', operator), ['graft_admin']);
 
   const rescued = await run.ok(['admin', 'rescue', '--name', 'lost', '--expires', '1h']);
   const key = rescued.stdout.trim();
   assert.match(key, /^graft_op_\w+_\w+$/);
-  assert.match(rescued.stderr, /shown this once: set GRAFT_OPERATOR_KEY/);
+  assert.match(rescued.stderr, /shown only once: set GRAFT_OPERATOR_KEY/);
   assert.match(
     (await run.ok(['admin', 'operator-keys', 'list'], { GRAFT_OPERATOR_KEY: key })).stdout,
     /^op_\w+ +lost +service +\S.* valid until /m,
@@ -63,8 +63,11 @@ test('bootstrap creates the first key of the operator alone, rescue one at any t
   assert.deepEqual([first.code, JSON.parse(first.stdout).name], [0, 'rescue'], first.stderr);
   const second = await runGraft(['admin', 'bootstrap'], { env: place });
   assert.equal(second.code, 1);
-  const ofNobody = await runGraft(['admin', 'rescue', '--person', 'x@example.com'], { env: place });
-  assert.deepEqual([ofNobody.code, /There is no person x@example\.com/.test(ofNobody.stderr)], [1, true]);
+  const unknownPerson = await runGraft(['admin', 'rescue', '--person', 'x@example.com'], { env: place });
+  assert.deepEqual(
+    [unknownPerson.code, /There is no person x@example\.com/.test(unknownPerson.stderr)],
+    [1, true],
+  );
 });
 
 test('a key of a team, a revoked key, no key and no API are refused with what to do', async () => {
@@ -91,7 +94,7 @@ test('a key of a team, a revoked key, no key and no API are refused with what to
 
   const none = await refusal(list, { GRAFT_OPERATOR_KEY: '' });
   assert.equal(none[0], 2);
-  assert.match(none[1], /No key of the operator for http.*GRAFT_OPERATOR_KEY.*graft admin bootstrap/);
+  assert.match(none[1], /No operator key for http.*GRAFT_OPERATOR_KEY.*graft admin bootstrap/);
   const nowhere = await refusal([...list, '--base-url', 'http://127.0.0.1:9/v1']);
   assert.equal(nowhere[0], 1);
   assert.match(nowhere[1], /^graft: Cannot reach http:\/\/127\.0\.0\.1:9\/v1: .*npm start/m);
@@ -174,7 +177,7 @@ test('people: created, joined, removed, erased, each by the operator’s key', a
   );
 
   const remove = ['admin', 'people', 'remove', 'ada@example.com', '--team', name];
-  assert.match((await refusal(remove))[1], /ada@example\.com is no member of team peopled\./);
+  assert.match((await refusal(remove))[1], /ada@example\.com is not a member of team peopled\./);
   const join = ['admin', 'people', 'join', 'ADA@example.com', '--team', name, '--role'];
   assert.deepEqual(await run.json([...join, 'admin']), {
     person_id: ada.id,
@@ -287,9 +290,9 @@ test('verify passes an untouched audit log, and names what was changed or cut of
   const heads = (await run.json(['admin', 'audit', 'heads'])).data;
   const { sequence, hash } = heads.find((head: { id: string }) => head.id === id);
   const verify = ['admin', 'audit', 'verify'];
-  const ofTeam = [...verify, '--chain', id, '--head', `${sequence}:${hash}`];
+  const verifyHead = [...verify, '--chain', id, '--head', `${sequence}:${hash}`];
   assert.match((await run.ok(verify)).stdout, new RegExp(`${id} +${sequence} +unchanged`));
-  await run.ok(ofTeam);
+  await run.ok(verifyHead);
   assert.match((await refusal([...verify, '--chain', 'team-none']))[1], /There is no chain team-none/);
 
   // An attacker who owns the tables truncates the chain and repairs its head.
@@ -300,7 +303,7 @@ test('verify passes an untouched audit log, and names what was changed or cut of
        WHERE team_id = '${id}' AND sequence = ${sequence - 1}) WHERE chain = '${id}';`,
   );
   await run.ok(verify);
-  const cut = await refusal(ofTeam);
+  const cut = await refusal(verifyHead);
   assert.equal(cut[0], 1);
   assert.match(cut[1], new RegExp(`first broken entry of ${id} is number ${sequence}`));
   await services.sql.query(`UPDATE audit_log SET target = 'forged' WHERE team_id = '${id}' AND sequence = 2`);

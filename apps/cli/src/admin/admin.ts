@@ -11,7 +11,11 @@ import { addWorkerVerbs } from './workers.ts';
 /** `graft admin …`: the verbs that use the API with an operator key. */
 export function addAdminVerbs(program: Command): Command {
   program.commandsGroup("For the service's operator:");
-  const admin = noun(program, 'admin', 'teams, people, keys and workers, with a key of the operator');
+  const admin = noun(
+    program,
+    'admin',
+    'manage teams, people, keys, workers, base models and prices, with an operator key',
+  );
   addTeamVerbs(admin);
   addPeopleVerbs(admin);
   addKeyVerbs(admin);

@@ -1,40 +1,37 @@
 import type { Wire } from '@graft/client';
 import type { Command } from 'commander';
+import { listed } from '../answer.ts';
 import { UsageError } from '../errors.ts';
+import { found, listVerb, serviceVerb, wholePage } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
-import { listed } from './answer.ts';
-import { type Admin, found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
+import type { Admin } from './existing.ts';
 
 /** `graft admin audit …`: verifies the integrity of the audit log. */
 export function addAuditVerbs(admin: Command): void {
-  const audit = noun(admin, 'audit', 'verify, heads');
+  const audit = noun(admin, 'audit', 'integrity of the audit log: verify, heads');
   const empty = 'The audit log is empty.';
 
   const verifies =
-    'check the hashes of the audit log; exit code 1 and the first broken entry if one was changed';
-  operatorVerb(audit, 'verify', verifies, '', '--chain team-… --head 812:9f86d0…')
-    .option('--chain <team>', 'one chain alone: a team, or `installation` (default: all)')
-    .option('--head <sequence:hash>', 'an entry of that chain as it was exported: it must be there as it was')
-    .action(
-      overApi(async ({ admin }, { chain, head: text }: { chain?: string; head?: string }) => {
-        const head = text === undefined ? null : parseHead(text);
-        if (head && chain === undefined) throw new UsageError('--head needs --chain, whose entry it is.');
-        const chains = chain === undefined ? await admin.audit.chains(wholePage).toArray() : [{ id: chain }];
-        const checks: Wire.AuditCheck[] = [];
-        for (const { id } of chains) checks.push(await checkChain(admin, id, head));
-        const columns = { CHAIN: 'id', 'ENTRIES IN ORDER': 'last_sequence', STATE: describeState } as const;
-        return { ...listed(checks, columns, empty), failure: describeFirst(checks) };
-      }),
-    );
+    'check the hashes of the audit log; if an entry was changed, print the first one and exit with code 1';
+  serviceVerb(audit, 'verify', verifies, '', '--chain team-… --head 812:9f86d0…')
+    .option('--chain <team>', 'only this chain: a team id, or `installation` (default: all)')
+    .option('--head <sequence:hash>', 'check that the chain still has this exported entry, unchanged')
+    .run(async ({ admin }, { chain, head: text }: { chain?: string; head?: string }) => {
+      const head = text === undefined ? null : parseHead(text);
+      if (head && chain === undefined) throw new UsageError('--head needs --chain.');
+      const chains = chain === undefined ? await admin.audit.chains(wholePage).toArray() : [{ id: chain }];
+      const checks: Wire.AuditCheck[] = [];
+      for (const { id } of chains) checks.push(await checkChain(admin, id, head));
+      const columns = { CHAIN: 'id', 'ENTRIES IN ORDER': 'last_sequence', STATE: describeState } as const;
+      return { ...listed(checks, columns, empty), failure: describeFirst(checks) };
+    });
 
-  listVerb(
-    audit,
-    'print the last hash of every chain of the audit log, to be kept elsewhere',
-    ({ audit }) => audit.chains(wholePage),
-    { CHAIN: 'id', HEAD: ({ sequence, hash }) => `${sequence}:${hash}` },
+  listVerb(audit, ({ admin }, page) => admin.audit.chains(page), {
+    name: 'heads',
+    summary: 'print the last hash of every chain of the audit log, to store elsewhere for `verify --head`',
+    columns: { CHAIN: 'id', HEAD: ({ sequence, hash }) => `${sequence}:${hash}` },
     empty,
-    'heads',
-  );
+  });
 }
 
 const describeState = ({ fault }: Wire.AuditCheck): string =>

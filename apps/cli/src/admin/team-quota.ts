@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { wholeNumber, words } from '../arguments.ts';
 import { quotaView } from '../draw/quota-view.ts';
-import type { RemoteOptions } from '../verb.ts';
-import { existingTeam } from './existing-team.ts';
-import { operatorVerb, overApi } from './operator-verb.ts';
+import type { RemoteOptions } from '../remote/connect.ts';
+import { serviceVerb } from '../remote/service-verb.ts';
+import { existingTeam } from './existing.ts';
 
 /** Accepts `none`, which removes a limit. It stays a word, because commander turns null into an empty string. */
 const orNone =
@@ -25,36 +25,42 @@ function byteCount(text: string): number {
 
 /** `graft admin teams quota`: prints the quota, after changing what the options set. */
 export function addQuotaVerb(teams: Command): void {
-  const summary = 'show what a team may have and ask for, and change it; none takes a limit away';
+  const summary = 'show and change the limits of a team; the value none removes a limit';
   const changes = [
     'research --queued-jobs 50 --stored-bytes 20GB --max-rank 64',
     'research --queued-jobs none',
   ];
-  operatorVerb(teams, 'quota <team>', summary, 'research', ...changes)
-    .option('--running-jobs <n>', 'jobs that may run at once', wholeNumber(1))
-    .option('--queued-jobs <n>', 'jobs that may wait: validating, queued or paused', amount)
-    .option('--stored-bytes <size>', 'of files, pending uploads and adapters together', orNone(byteCount))
-    .option('--tokens-per-month <n>', 'trained in a calendar month of UTC', amount)
-    .option('--open-uploads <n>', 'uploads in parts that may be pending', amount)
-    .option('--models <models>', 'base models that jobs may train; a * at the end', orNone(words))
+  serviceVerb(teams, 'quota <team>', summary, 'research', ...changes)
+    .option('--running-jobs <n>', 'maximum number of running jobs', wholeNumber(1))
+    .option('--queued-jobs <n>', 'maximum number of waiting jobs: validating, queued or paused', amount)
+    .option(
+      '--stored-bytes <size>',
+      'total size of files, pending uploads and adapters, such as 20GB',
+      orNone(byteCount),
+    )
+    .option('--tokens-per-month <n>', 'trained tokens in a calendar month (UTC)', amount)
+    .option('--open-uploads <n>', 'maximum number of pending multipart uploads', amount)
+    .option(
+      '--models <models>',
+      'base models that jobs may train: ids, or prefixes with * at the end',
+      orNone(words),
+    )
     .option('--methods <methods>', 'PEFT methods that jobs may use', orNone(words))
-    .option('--max-rank <n>', 'largest rank', size)
-    .option('--max-seq-length <n>', 'longest sequence', size)
-    .option('--tokens-per-job <n>', 'tokens of the data × epochs', amount)
-    .action(
-      overApi(async ({ admin }, options: RemoteOptions & { debug?: boolean }, name: string) => {
-        const { json: _json, debug: _debug, baseUrl: _url, apiKey: _key, ...named } = options;
-        // commander names --queued-jobs queuedJobs; the API's field is queued_jobs.
-        const change = Object.entries(named).map(([option, value]) => [
-          option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-          value === 'none' ? null : value,
-        ]);
-        const { id } = await existingTeam(admin, name);
-        const quota =
-          change.length > 0
-            ? await admin.teams.setQuota(id, Object.fromEntries(change))
-            : await admin.teams.quota(id);
-        return { value: quota, text: (paint) => quotaView(quota, paint) };
-      }),
-    );
+    .option('--max-rank <n>', 'maximum rank', size)
+    .option('--max-seq-length <n>', 'maximum sequence length', size)
+    .option('--tokens-per-job <n>', 'maximum tokens of a job: tokens of the data × epochs', amount)
+    .run(async ({ admin }, options: RemoteOptions & { debug?: boolean }, name: string) => {
+      const { json: _json, debug: _debug, baseUrl: _url, apiKey: _key, ...named } = options;
+      // commander names --queued-jobs queuedJobs; the API's field is queued_jobs.
+      const change = Object.entries(named).map(([option, value]) => [
+        option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        value === 'none' ? null : value,
+      ]);
+      const { id } = await existingTeam(admin, name);
+      const quota =
+        change.length > 0
+          ? await admin.teams.setQuota(id, Object.fromEntries(change))
+          : await admin.teams.quota(id);
+      return { value: quota, text: (paint) => quotaView(quota, paint) };
+    });
 }

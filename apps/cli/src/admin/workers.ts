@@ -1,52 +1,43 @@
 import type { WorkerObject } from '@graft/client';
 import type { Command } from 'commander';
-import { bytes } from '../draw/quantities.ts';
+import { time } from '../answer.ts';
+import { bytes, optional } from '../draw/quantities.ts';
+import { found, listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
-import { time } from './answer.ts';
-import { found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
 export function addWorkerVerbs(admin: Command): void {
-  const workers = noun(admin, 'workers', 'list, quarantine, release');
+  const workers = noun(admin, 'workers', 'workers: list, quarantine, release');
 
-  listVerb(
-    workers,
-    'list the workers, and which of them are out of service',
-    ({ workers }) => workers.list(wholePage),
-    {
+  listVerb(workers, ({ admin }, page) => admin.workers.list(page), {
+    summary: 'list the workers and their state',
+    columns: {
       WORKER: 'id',
       HOST: 'hostname',
-      DEVICE: ({ device }) => device ?? '',
-      MEMORY: (worker) => (worker.memory_bytes === null ? '' : bytes(worker.memory_bytes)),
+      DEVICE: 'device',
+      MEMORY: (worker) => optional(worker.memory_bytes, bytes),
       JOBS: ({ running, slots }) => `${running} of ${slots}`,
       'LAST SIGN': (worker) => time(worker.heartbeat_at),
       STATE: describeState,
     },
-    'No workers. Start one with: npm run start:worker',
-  );
+    empty: 'No workers. Start one with: npm run start:worker',
+  });
 
-  const quarantines = 'take a worker out of service: it finishes what it runs and gets no other jobs';
-  const examples = ['worker-… --reason "new disk"', 'worker-… --reason "goes home" --drain'];
-  operatorVerb(workers, 'quarantine <worker>', quarantines, ...examples)
-    .requiredOption('--reason <reason>', 'why, for others')
-    .option('--drain', 'move its jobs to other workers, from a checkpoint, instead of finishing them')
-    .action(
-      overApi(async ({ admin }, options: { reason: string; drain?: boolean }, id: string) => {
-        const { reason, drain = false } = options;
-        const value = await known(id, admin.workers.quarantine(id, reason, { drain }));
-        return { value, text: `${id} gets no jobs any more.` };
-      }),
-    );
+  const quarantines = 'quarantine a worker: it finishes its running jobs and gets no others';
+  const examples = ['worker-… --reason "new disk"', 'worker-… --reason "returning the machine" --drain'];
+  serviceVerb(workers, 'quarantine <worker>', quarantines, ...examples)
+    .requiredOption('--reason <reason>', 'reason, shown in the list of workers')
+    .option('--drain', 'move its running jobs to other workers, from a checkpoint')
+    .run(async ({ admin }, options: { reason: string; drain?: boolean }, id: string) => {
+      const { reason, drain = false } = options;
+      const value = await known(id, admin.workers.quarantine(id, reason, { drain }));
+      return { value, text: `${id} is quarantined and gets no further jobs.` };
+    });
 
-  operatorVerb(
-    workers,
-    'release <worker>',
-    'return a worker to service, after it was repaired',
-    'worker-…',
-  ).action(
-    overApi(async ({ admin }, _options: object, id: string) => {
+  serviceVerb(workers, 'release <worker>', 'release a worker from quarantine', 'worker-…').run(
+    async ({ admin }, _options: object, id: string) => {
       const value = await known(id, admin.workers.release(id));
       return { value, text: `${id} gets jobs again.` };
-    }),
+    },
   );
 }
 

@@ -8,23 +8,19 @@ export function estimateView(estimate: JobEstimate, paint: Paint): string {
   const { trainable_parameters: trainable, total_parameters: total, seconds } = estimate;
   const share = ((100 * trainable) / total).toPrecision(2);
   return fields(
-    [
-      ['parameters', `${count(trainable)} trained of ${count(total)} (${share} %)`],
-      ['memory', bytes(estimate.peak_memory_bytes)],
-      ['tokens', count(estimate.tokens)],
-      ['steps', count(estimate.steps)],
-      ['time', seconds === null ? 'not known' : `about ${duration(seconds)}`],
-      ['on', `${estimate.device}, ${estimate.precision}`],
-      ['fits', whetherItFits(estimate)],
-      ...estimate.changes.map(({ training, peak_memory_bytes: peak }, i): [string, string] => [
-        i === 0 ? 'would fit' : '',
-        `with ${optionsOf(training)}: ${bytes(peak)}`,
-      ]),
-      ...(estimate.warnings ?? []).map(({ message }, i): [string, string] => [
-        i === 0 ? 'warning' : '',
-        message,
-      ]),
-    ],
+    {
+      parameters: `${count(trainable)} trainable of ${count(total)} (${share} %)`,
+      memory: bytes(estimate.peak_memory_bytes),
+      tokens: count(estimate.tokens),
+      steps: count(estimate.steps),
+      time: seconds === null ? 'unknown' : `about ${duration(seconds)}`,
+      on: `${estimate.device}, ${estimate.precision}`,
+      fits: whetherItFits(estimate),
+      'would fit': estimate.changes.map(
+        ({ training, peak_memory_bytes: peak }) => `with ${optionsOf(training)}: ${bytes(peak)}`,
+      ),
+      warning: estimate.warnings?.map(({ message }) => message),
+    },
     paint,
   );
 }
@@ -36,8 +32,8 @@ export function estimateLine({ peak_memory_bytes: peak, steps, tokens, seconds }
 }
 
 function whetherItFits({ fits, memory_bytes: memory, workers, changes }: JobEstimate): string {
-  if (workers === 0) return 'not known: no worker that could take it is running';
-  if (fits === null) return 'not known: a worker does not tell its memory';
+  if (workers === 0) return 'unknown: no worker that could run it is online';
+  if (fits === null) return 'unknown: a worker does not report its memory';
   const most = memory === null ? '' : `: the largest worker has ${bytes(memory)}`;
   if (fits) return `yes${most}`;
   return `no${most}${changes.length === 0 ? ', and no training option would help' : ''}`;

@@ -6,7 +6,7 @@ import { count } from './quantities.ts';
 import { fields } from './table.ts';
 
 /** Maximum number of lines shown from a list; --json has all. */
-const mostListed = 10;
+const maxListed = 10;
 const barWidth = 40;
 
 /** A file report in human-readable form: counts, faults, a histogram of lengths, and examples with the target tokens marked. */
@@ -26,13 +26,13 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   if (tokens) {
     sections.push(
       listed(
-        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses without training.overlong, or splits where they are plain texts`,
+        `Over ${count(tokens.max_seq_length)} tokens, which a job rejects unless training.overlong is set, or splits if they are plain texts`,
         tokens.too_long,
         paint,
         (each) => `line ${each.line} has ${count(each.tokens)}`,
       ),
       listed(
-        'Special tokens in content, which are plain text without training.allow_special_tokens',
+        'Special tokens in content, which are read as plain text unless training.allow_special_tokens is set',
         tokens.special_tokens,
         paint,
         (each) => `line ${each.line} has ${count(each.count)}`,
@@ -48,24 +48,22 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
   const { duplicates, tokens } = report;
   const part = (some: number, all: number) => (all === 0 ? '' : ` (${((100 * some) / all).toFixed(1)} %)`);
   return fields(
-    [
-      ['format', report.format],
-      ['lines', count(report.lines)],
-      ['examples', count(report.examples)],
-      ['bad lines', count(report.bad_lines.count)],
-      ['duplicates', `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`],
-      ['model', model],
-      ['task', tokens?.task ?? null],
-      ['tokens', tokens && count(tokens.total)],
-      [
-        'learnt',
+    {
+      format: report.format,
+      lines: count(report.lines),
+      examples: count(report.examples),
+      'bad lines': count(report.bad_lines.count),
+      duplicates: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`,
+      model,
+      task: tokens?.task,
+      tokens: tokens && count(tokens.total),
+      'trained on':
         tokens &&
-          (tokens.learnt === null
-            ? 'one label or score an example'
-            : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
-      ],
-      ['too long', tokens && `${count(tokens.too_long.count)} over ${count(tokens.max_seq_length)} tokens`],
-    ],
+        (tokens.learnt === null
+          ? 'one label or score per example'
+          : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
+      'too long': tokens && `${count(tokens.too_long.count)} over ${count(tokens.max_seq_length)} tokens`,
+    },
     paint,
   );
 }
@@ -74,12 +72,12 @@ function listed<T>(
   title: string,
   { count: all, listed: some }: { count: number; listed: T[] },
   paint: Paint,
-  tell: (each: T) => string,
+  format: (each: T) => string,
 ): string {
   if (all === 0) return '';
-  const lines = some.slice(0, mostListed).map((each) => `  ${printable(tell(each))}`);
+  const lines = some.slice(0, maxListed).map((each) => `  ${printable(format(each))}`);
   const linesOf = (each: T): number => (each as Fault).count ?? 1;
-  const more = some.slice(0, mostListed).reduce((rest, each) => rest - linesOf(each), all);
+  const more = some.slice(0, maxListed).reduce((rest, each) => rest - linesOf(each), all);
   return [paint.bold(title), ...lines, ...(more > 0 ? [paint.dim(`  and ${count(more)} more`)] : [])].join(
     '\n',
   );
@@ -99,7 +97,7 @@ function histogram({ lengths, max_seq_length: limit }: ReportTokens, paint: Pain
     return `  ${label(bin).padStart(width)}  ${painted}${bar === '' ? '' : ' '}${count(bin.examples)}`;
   });
   const numbers = `shortest ${count(min)}, median ${count(p50)}, mean ${mean.toFixed(1)}, 90 % ≤ ${count(p90)}, 99 % ≤ ${count(p99)}, longest ${count(max)}`;
-  return [`${paint.bold('Tokens of an example')}  ${paint.dim(numbers)}`, ...rows].join('\n');
+  return [`${paint.bold('Tokens per example')}  ${paint.dim(numbers)}`, ...rows].join('\n');
 }
 
 /** Shows examples with the target tokens in green, or in brackets where there are no colours. */
@@ -108,7 +106,7 @@ function preview({ preview: examples }: ReportTokens, paint: Paint): string {
   const hasColours = paint.good('x') !== 'x';
   const learnt = (text: string) => (hasColours ? paint.good(text) : `[${text}]`);
   const lines = examples.flatMap(({ line, sequences, label }) => [
-    paint.dim(`line ${line}${label === null ? '' : `, learnt: ${printable(label)}`}`),
+    paint.dim(`line ${line}${label === null ? '' : `, trained on: ${printable(label)}`}`),
     ...sequences.map(({ role, tokens, left_out: rest }) => {
       // Consecutive tokens of the same kind are painted together.
       const runs: { learnt: boolean; text: string }[] = [];
@@ -125,6 +123,6 @@ function preview({ preview: examples }: ReportTokens, paint: Paint): string {
       return `  ${paint.dim(name)}${shown.join('')}${rest > 0 ? paint.dim(` … ${count(rest)} more tokens`) : ''}`;
     }),
   ]);
-  const title = `What is learnt ${hasColours ? `(${paint.good('green')})` : '(in brackets)'}`;
+  const title = `Tokens trained on ${hasColours ? `(${paint.good('green')})` : '(in brackets)'}`;
   return [paint.bold(title), ...lines].join('\n');
 }

@@ -18,7 +18,7 @@ const WIDTH = 800;
 const HEIGHT = 420;
 const PLOT = { left: 64, right: 776, top: 72, bottom: 364 };
 /** More points than pixels would only make the file larger. */
-const MOST_POINTS = 1_500;
+const MAX_POINTS = 1_500;
 
 // Plain classes instead of CSS variables, which some viewers do not support. The drawing has a background, so that it is readable on
 // light and dark pages.
@@ -45,8 +45,8 @@ text { fill: #9ea7b3 }
 
 /** Draws a run as a self-contained SVG: raw and smoothed training loss, evaluations, axes and legend. */
 export function lossCurveSvg(options: LossCurveSvgOptions): string {
-  const training = condensedPoints(drawablePoints(options.training), MOST_POINTS);
-  const evaluation = condensedPoints(drawablePoints(options.evaluation), MOST_POINTS);
+  const training = condensedPoints(drawablePoints(options.training), MAX_POINTS);
+  const evaluation = condensedPoints(drawablePoints(options.evaluation), MAX_POINTS);
   const smooth = smoothedPoints(training);
   const all = [...training, ...evaluation];
   const [low, high] = all.length === 0 ? [0, 1] : rangeOf(all.map((point) => point.loss));

@@ -7,7 +7,7 @@ import { lossCurveSvg } from './loss-curve-svg.ts';
 const falling = (steps: number) =>
   Array.from({ length: steps }, (_, i) => ({ step: i + 1, loss: 3 - (2 * i) / steps }));
 
-test('ticks are round, inside the range, about as many as asked for', () => {
+test('ticks are round, inside the range, about as many as requested', () => {
   assert.deepEqual(axisTicks(0, 3, 5), [0, 1, 2, 3]);
   assert.deepEqual(axisTicks(0.11, 0.43, 4), [0.2, 0.3, 0.4]);
   assert.deepEqual(tickLabels(axisTicks(0, 0.3, 3)), ['0.0', '0.1', '0.2', '0.3']);

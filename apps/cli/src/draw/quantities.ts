@@ -32,3 +32,7 @@ export function timestamp(unixSeconds: number): string {
 
 /** Formats a loss with four decimals. */
 export const loss = (value: number): string => (Number.isFinite(value) ? value.toFixed(4) : String(value));
+
+/** Formats a value; null where there is none. */
+export const optional = <T>(value: T | null | undefined, format: (value: T) => string): string | null =>
+  value === null || value === undefined ? null : format(value);

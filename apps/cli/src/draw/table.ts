@@ -14,11 +14,16 @@ export function table(headings: string[], content: string[][], paint: Paint, emp
   return [paint.dim(line(headings)), ...rows.map(line)].join('\n');
 }
 
+/** Values by name: text, several lines, or null or undefined, which is left out. */
+export type Fields = Record<string, string | readonly string[] | null | undefined>;
+
 /** Names and values, one pair per line. */
-export function fields(entries: [name: string, value: string | null][], paint: Paint): string {
-  const shown = entries.filter((entry): entry is [string, string] => entry[1] !== null);
-  const width = Math.max(...shown.map(([name]) => name.length));
-  return shown.map(([name, value]) => `${paint.dim(name.padEnd(width))}  ${oneLine(value)}`).join('\n');
+export function fields(values: Fields, paint: Paint): string {
+  const lines = Object.entries(values).flatMap(([name, value]) =>
+    [value ?? []].flat().map((text, i) => ({ name: i === 0 ? name : '', text })),
+  );
+  const width = Math.max(...lines.map(({ name }) => name.length));
+  return lines.map(({ name, text }) => `${paint.dim(name.padEnd(width))}  ${oneLine(text)}`).join('\n');
 }
 
 const oneLine = (text: string): string => printable(text.replaceAll(/[\n\t]/g, ' '));

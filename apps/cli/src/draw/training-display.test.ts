@@ -19,7 +19,7 @@ function stateAt(step: number): TrainingState {
     evaluation: [],
   };
 }
-const hint = 'Ctrl-C detaches; the job goes on.';
+const hint = 'Ctrl-C detaches; the job keeps running.';
 
 test('a terminal shows bar, numbers and curve in place, news above, and keeps the last state', () => {
   const terminal = new VirtualTerminal(80, 24);

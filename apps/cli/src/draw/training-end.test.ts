@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endOfJob } from './training-end.ts';
 
-test('how training ended is told where it was not simply the last step', () => {
+test('how training ended is reported where it was not simply the last step', () => {
   const best = { step: 30, metric: 'eval_loss', value: 0.5 };
   const end = { step: 50, total_steps: 90, reason: 'early_stopping', published_step: 30, best } as const;
   assert.equal(

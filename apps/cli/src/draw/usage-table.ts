@@ -33,6 +33,6 @@ export function usageTable(
       result.cost.toFixed(4),
     ]),
     paint,
-    'Nothing was used in this time.',
+    'No usage in this period.',
   );
 }

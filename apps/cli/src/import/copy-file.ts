@@ -7,11 +7,11 @@ import { bytes } from '../draw/quantities.ts';
 import { CommandError } from '../errors.ts';
 import type { Output } from '../output.ts';
 import { saveStream } from '../save-stream.ts';
-import type { FileRow } from './import-report.ts';
+import { type FileRow, fileRow } from './import-report.ts';
 import { NotTaken, type OpenAiFile, type OpenAiSource } from './openai-source.ts';
 
 /** Maximum number of files in Graft that are compared by content. */
-const mostGraftFiles = 100_000;
+const maxGraftFiles = 100_000;
 const tries = 3;
 
 export interface Copier {
@@ -37,22 +37,12 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
   const { source, client, folder, maxBytes, known, output } = options;
   const inGraft = new Map<string, string>();
   const list = client.files.list({ purpose: 'fine-tune', limit: 1000 });
-  for (const file of await list.toArray(mostGraftFiles)) inGraft.set(file.sha256, file.id);
+  for (const file of await list.toArray(maxGraftFiles)) inGraft.set(file.sha256, file.id);
 
-  const rowOf = (file: OpenAiFile, more: Partial<FileRow>): FileRow => ({
-    openai_id: file.id,
-    filename: file.filename,
-    bytes: file.bytes,
-    outcome: 'copied',
-    sha256: null,
-    graft_id: null,
-    why: null,
-    ...more,
-  });
   const tooLarge = (file: OpenAiFile): FileRow =>
-    rowOf(file, {
+    fileRow(file, {
       outcome: 'left',
-      why: `larger than ${bytes(maxBytes)}: raise --max-file-bytes to take it`,
+      why: `larger than ${bytes(maxBytes)}: raise --max-file-bytes to copy it`,
     });
 
   /** The row of a file whose content Graft has, by the digest of an earlier run; null where that is not known. */
@@ -61,28 +51,28 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
     const graft_id = sha256 === undefined ? undefined : inGraft.get(sha256);
     return sha256 === undefined || graft_id === undefined
       ? null
-      : rowOf(file, { outcome: 'there', sha256, graft_id });
+      : fileRow(file, { outcome: 'there', sha256, graft_id });
   };
 
   async function upload(file: OpenAiFile, path: string, sha256: string): Promise<FileRow> {
     const same = inGraft.get(sha256);
-    if (same !== undefined) return rowOf(file, { outcome: 'there', sha256, graft_id: same });
+    if (same !== undefined) return fileRow(file, { outcome: 'there', sha256, graft_id: same });
     try {
       const uploaded = await client.files.upload({ file: path, filename: file.filename });
       // The digest that Graft computed must equal that of the download.
       if (uploaded.sha256 !== sha256) throw new CommandError(`${uploaded.id} arrived in Graft changed.`);
       inGraft.set(sha256, uploaded.id);
-      return rowOf(file, { sha256, graft_id: uploaded.id });
+      return fileRow(file, { sha256, graft_id: uploaded.id });
     } catch (error) {
       const { name, status, message } = error as GraftApiError;
       if (name !== 'GraftApiError' || ![400, 413].includes(status)) throw error;
-      return rowOf(file, { outcome: 'left', sha256, why: `Graft refuses it: ${message.slice(0, 300)}` });
+      return fileRow(file, { outcome: 'left', sha256, why: `Graft rejected it: ${message.slice(0, 300)}` });
     }
   }
 
   return {
     preview: (file) =>
-      there(file) ?? (file.bytes > maxBytes ? tooLarge(file) : rowOf(file, { outcome: 'would copy' })),
+      there(file) ?? (file.bytes > maxBytes ? tooLarge(file) : fileRow(file, { outcome: 'would copy' })),
     async copy(file) {
       const already = there(file);
       if (already) return already;
@@ -99,7 +89,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
       } catch (error) {
         if (!(error instanceof NotTaken)) throw error;
         const hint = error.again ? '' : ` (or put your own copy at ${path} and run this again)`;
-        return rowOf(file, { outcome: error.again ? 'failed' : 'left', why: `${error.message}${hint}` });
+        return fileRow(file, { outcome: error.again ? 'failed' : 'left', why: `${error.message}${hint}` });
       }
     },
   };
@@ -125,7 +115,7 @@ async function downloadPatiently(
       return await download(source, file, path);
     } catch (error) {
       if (!(error instanceof NotTaken) || !error.again || attempt === tries) throw error;
-      output.note(`${file.id} broke off (${error.message}); trying again.`);
+      output.note(`${file.id} was interrupted (${error.message}); retrying.`);
       await sleep(1000 * 2 ** (attempt - 1));
     }
   }
@@ -139,7 +129,7 @@ async function download(source: OpenAiSource, file: OpenAiFile, path: string): P
   async function* checked() {
     for await (const chunk of source.content(file.id)) {
       size += chunk.byteLength;
-      if (size > file.bytes) throw new NotTaken(`longer than the ${file.bytes} bytes that it has`, true);
+      if (size > file.bytes) throw new NotTaken(`longer than its announced ${file.bytes} bytes`, true);
       hash.update(chunk);
       yield chunk;
     }

@@ -161,7 +161,7 @@ test('files are copied and jobs created; a second run copies and creates nothing
   const file = (id: string) => report.files.find(({ openai_id }) => openai_id === id)!;
   assert.match(file('file-gone').why ?? '', /deleted at OpenAI/);
   assert.match(file('file-secret').why ?? '', /downloading of files is disabled.*put your own copy at/);
-  assert.match(file('file-dpo').why ?? '', /^Graft refuses it: .*line 1/);
+  assert.match(file('file-dpo').why ?? '', /^Graft rejected it: .*line 1/);
   assert.equal(file('file-valid').graft_id, file('file-same').graft_id);
   const uploaded = await client.files.retrieve(file('file-train').graft_id!);
   assert.deepEqual(
@@ -230,7 +230,7 @@ test('files are copied and jobs created; a second run copies and creates nothing
   for (const text of [...outputs, ...written]) assert.ok(!text.includes(OPENAI_KEY));
 });
 
-test('jobs are prepared first and created later, and a file of ones own stands in for one that OpenAI keeps', async (t) => {
+test('jobs are prepared first and created later, and a local copy replaces a file that OpenAI does not return', async (t) => {
   const server = await fullServer(t);
   const { folder, run } = await importer(t, server);
   const first = await run([...model, '--job', 'ftjob-secret', '--job', 'ftjob-new']);
@@ -281,13 +281,13 @@ test('a damaged download is fetched again; one that is never whole fails, and no
   }
 });
 
-test('what cannot be read at all is told once, without the key', async (t) => {
+test('what cannot be read at all is reported once, without the key', async (t) => {
   const server = await fullServer(t);
   const { folder, raw, outputs } = await importer(t, server);
   const wrong = 'sk-proj-wrong-0123456789abcdef';
   const refused = await raw([...model, '--debug'], { OPENAI_API_KEY: wrong });
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /^graft: OpenAI refuses OPENAI_API_KEY: 401 Incorrect API key provided: …/m);
+  assert.match(refused.stderr, /^graft: OpenAI rejected OPENAI_API_KEY: 401 Incorrect API key provided: …/m);
   for (const text of outputs) assert.ok(!text.includes(wrong));
   assert.equal((await raw(model, { OPENAI_API_KEY: '' })).code, 2);
   assert.equal((await raw([...model, '--openai-base-url', 'file:///etc'])).code, 2);

@@ -2,22 +2,23 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GraftApiError, GraftClient, JobCreateParams } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { wholeNumber } from '../arguments.ts';
-import { table } from '../draw/table.ts';
+import { type Answer, tableOf } from '../answer.ts';
+import { given, wholeNumber } from '../arguments.ts';
+import type { Paint } from '../draw/paint.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput, type Output } from '../output.ts';
-import { connect } from '../remote/connect.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
+import type { RemoteOptions } from '../remote/connect.ts';
+import { serviceVerb } from '../remote/service-verb.ts';
+import { noun } from '../verb.ts';
 import { type Copier, createCopier } from './copy-file.ts';
 import {
   differences,
   type FileRow,
-  fileCells,
-  fileHeadings,
+  fileColumns,
+  fileRow,
   type ImportReport,
   type JobRow,
-  jobCells,
-  jobHeadings,
+  jobColumns,
   readReport,
   writeReport,
 } from './import-report.ts';
@@ -36,54 +37,50 @@ interface Options extends RemoteOptions {
   dryRun?: boolean;
 }
 
-const mostFiles = 10_000;
+const maxFiles = 10_000;
 /** Maximum number of Graft jobs that are searched for earlier imports. */
-const mostGraftJobs = 100_000;
+const maxGraftJobs = 100_000;
 /** States of jobs that are not imported. */
 const ended = ['failed', 'cancelled'];
 
 export function addImportVerbs(program: Command): void {
-  const imports = noun(program, 'import', 'take over files and jobs from elsewhere');
-  verb(imports, {
-    name: 'openai',
-    summary: 'copy fine-tuning files from OpenAI, and make its jobs ready for Graft; only reads there',
-    examples: [
-      'graft import openai --model gpt-4o-mini=smollm2-135m-instruct --dry-run',
-      'graft import openai --model gpt-4o-mini=smollm2-135m-instruct --job ftjob-… --create-jobs',
-    ],
-    remote: true,
-  })
+  const imports = noun(program, 'import', 'import files and jobs from another service: openai');
+  const copies =
+    'copy fine-tuning files from OpenAI, and prepare its jobs for Graft; changes nothing at OpenAI';
+  const examples = [
+    '--model gpt-4o-mini=smollm2-135m-instruct --dry-run',
+    '--model gpt-4o-mini=smollm2-135m-instruct --job ftjob-… --create-jobs',
+  ];
+  serviceVerb(imports, 'openai', copies, ...examples)
     .option(
       '--model <theirs=ours>',
-      'the base model that stands in for one of OpenAI (* for any); may be given again',
+      "Graft's base model for a model of OpenAI (* for any); repeatable",
       modelMapping,
     )
-    .option(
-      '--job <id>',
-      'only this job and its files; may be given again',
-      (id: string, ids: string[] = []) => [...ids, id],
-    )
-    .option('--limit <n>', 'look at this many jobs, the newest', wholeNumber(1), 1000)
+    .option('--job <id>', 'only this job and its files; repeatable', (id: string, ids: string[] = []) => [
+      ...ids,
+      id,
+    ])
+    .option('--limit <n>', 'maximum number of jobs, newest first', wholeNumber(1), 1000)
     .addOption(
-      new Option('--hyperparameters <which>', 'those of the job, or chosen by Graft')
+      new Option('--hyperparameters <which>', 'keep the hyperparameters of the job, or let Graft choose them')
         .choices(['keep', 'auto'])
         .default('keep'),
     )
-    .option('--folder <path>', 'downloads, the report, and what creates each job', 'openai-import')
-    .option('--max-file-bytes <n>', 'leave larger files', wholeNumber(1), 2 ** 30)
-    .option('--create-jobs', 'start the jobs too; without it they are only prepared, one JSON file each')
-    .option('--dry-run', 'show what would be done; nothing is copied, written or started')
+    .option('--folder <path>', 'folder for downloads, the report, and a JSON file per job', 'openai-import')
+    .option('--max-file-bytes <n>', 'skip larger files', wholeNumber(1), 2 ** 30)
+    .option('--create-jobs', 'also create the jobs; otherwise they are only prepared, as one JSON file each')
+    .option('--dry-run', 'only show what would happen: copy, write and create nothing')
     .option(
       '--openai-base-url <url>',
-      'a server that speaks the API of OpenAI (default: OPENAI_BASE_URL, else OpenAI); OPENAI_API_KEY is its key',
+      'URL of OpenAI or a compatible server (default: OPENAI_BASE_URL, or OpenAI); its key is read from OPENAI_API_KEY',
     )
-    .action(importOpenAi);
+    .run(importOpenAi);
 }
 
-async function importOpenAi(options: Options): Promise<void> {
+async function importOpenAi(client: GraftClient, options: Options): Promise<Answer> {
   const output = createOutput(options);
   const source = await openSource(options.openaiBaseUrl);
-  const client = await connect(options);
   const earlier = readReport(options.folder);
   const report: ImportReport = {
     object: 'openai_import',
@@ -93,12 +90,8 @@ async function importOpenAi(options: Options): Promise<void> {
   };
   const { jobs, files } = await readSource(source, options, report.files);
 
-  const known = new Map(
-    (earlier?.files ?? []).flatMap(({ openai_id, sha256 }) => (sha256 ? [[openai_id, sha256]] : [])) as [
-      string,
-      string,
-    ][],
-  );
+  const known = new Map<string, string>();
+  for (const { openai_id, sha256 } of earlier?.files ?? []) if (sha256) known.set(openai_id, sha256);
   const { folder, maxFileBytes: maxBytes } = options;
   const copier = await createCopier({ source, client, folder, maxBytes, known, output });
   const imported = await importedBefore(client, earlier);
@@ -113,7 +106,7 @@ async function importOpenAi(options: Options): Promise<void> {
     if (!report.dry_run) writeReport(folder, report, earlier);
   }
   if ([...report.files, ...report.jobs].some(({ outcome }) => outcome === 'failed')) process.exitCode = 1;
-  output.result(report, () => describe(report, options, output));
+  return { value: report, text: (paint) => describe(report, options, paint) };
 }
 
 /** Reads the selected jobs, newest first, and the files to copy. For files that cannot be read, adds rows to `rows`. */
@@ -126,13 +119,13 @@ async function readSource(
   const files = new Map<string, OpenAiFile>();
   if (options.job) {
     for (const id of new Set(options.job)) {
-      if (!/^[\w-]+$/.test(id)) throw new UsageError(`--job ${id} is no id of a job.`);
+      if (!/^[\w-]+$/.test(id)) throw new UsageError(`--job ${id} is not the id of a job.`);
       jobs.push(await source.job(id));
     }
     jobs.sort((a, b) => createdAt(b) - createdAt(a));
   } else {
     jobs.push(...(await source.jobs(options.limit)));
-    for (const file of await source.files(mostFiles)) files.set(file.id, file);
+    for (const file of await source.files(maxFiles)) files.set(file.id, file);
   }
   const used = jobs
     .filter(({ status }) => !ended.includes(status))
@@ -143,15 +136,8 @@ async function readSource(
       files.set(id, await source.file(id));
     } catch (error) {
       if (!(error instanceof NotTaken)) throw error;
-      rows.push({
-        openai_id: id,
-        filename: '',
-        bytes: null,
-        outcome: error.again ? 'failed' : 'left',
-        sha256: null,
-        graft_id: null,
-        why: error.message,
-      });
+      const outcome = error.again ? 'failed' : 'left';
+      rows.push(fileRow({ id, filename: '', bytes: null }, { outcome, why: error.message }));
     }
   }
   return { jobs, files: [...files.values()] };
@@ -180,7 +166,7 @@ async function importedBefore(
   client: GraftClient,
   earlier: ImportReport | null,
 ): Promise<Map<string, string>> {
-  const jobs = await client.fineTuning.jobs.list({ limit: 1000 }).toArray(mostGraftJobs);
+  const jobs = await client.fineTuning.jobs.list({ limit: 1000 }).toArray(maxGraftJobs);
   const ids = new Set(jobs.map(({ id }) => id));
   const found = new Map<string, string>();
   for (const { openai_id, graft_id } of earlier?.jobs ?? []) {
@@ -227,24 +213,23 @@ async function takeJob(
     const why = missing.map((file) => `${file.openai_id} is not here: ${file.why}`).join('; ');
     return { ...row, outcome, differs, why };
   }
-  if (options.dryRun) {
+  if (options.dryRun)
     return { ...row, differs, create, outcome: options.createJobs ? 'would create' : 'would prepare' };
-  }
   const inGraft = withGraftFiles(create, files);
-  if (!options.createJobs) return { ...row, differs, create: inGraft, outcome: 'prepared' };
+  const prepared: JobRow = { ...row, differs, create: inGraft, outcome: 'prepared' };
+  if (!options.createJobs) return prepared;
   try {
     // The key ensures that two concurrent runs create only one job.
     const { id } = await client.fineTuning.jobs.create(inGraft, {
       idempotencyKey: `openai-import-${job.id}`,
     });
-    return { ...row, differs, create: inGraft, outcome: 'created', graft_id: id };
+    return { ...prepared, outcome: 'created', graft_id: id };
   } catch (error) {
     const { name, status, message } = error as GraftApiError;
-    if (name === 'GraftApiError' && status === 422) {
-      return { ...row, differs, create: inGraft, outcome: 'failed', why: 'another run has just created it' };
-    }
+    if (name === 'GraftApiError' && status === 422)
+      return { ...prepared, outcome: 'failed', why: 'another run has just created it' };
     if (name !== 'GraftApiError' || status !== 400) throw error;
-    return { ...row, differs, create: inGraft, why: `Graft refuses it: ${message.slice(0, 300)}` };
+    return { ...prepared, outcome: 'left', why: `Graft rejected it: ${message.slice(0, 300)}` };
   }
 }
 
@@ -254,24 +239,24 @@ function withGraftFiles(create: JobCreateParams, files: FileRow[]): JobCreatePar
   return {
     ...create,
     training_file: graftId(training),
-    ...(validation ? { validation_file: graftId(validation) } : {}),
+    ...given({ validation_file: validation ? graftId(validation) : undefined }),
   };
 }
 
-function describe(report: ImportReport, options: Options, { paint }: Output): string {
+function describe(report: ImportReport, options: Options, paint: Paint): string {
   const { files, jobs } = report;
   const differing = differences(jobs).map(([text, ids]) => `  ${text} (${jobsOf(ids)})`);
   const prepared = jobs.filter(({ outcome }) => outcome === 'prepared').length;
   return [
-    table(fileHeadings, files.map(fileCells), paint, 'No files of the purpose fine-tune.'),
+    tableOf(files, fileColumns, paint, 'No files of the purpose fine-tune.'),
     '',
-    table(jobHeadings, jobs.map(jobCells), paint, 'No fine-tuning jobs.'),
-    ...(differing.length > 0 ? ['', 'What differs:', ...differing] : []),
+    tableOf(jobs, jobColumns, paint, 'No fine-tuning jobs.'),
+    ...(differing.length > 0 ? ['', 'Differences:', ...differing] : []),
     '',
     report.dry_run
-      ? 'Nothing was done: run it again without --dry-run.'
+      ? 'Dry run: nothing was changed. Run the command again without --dry-run.'
       : `The report is in ${join(options.folder, 'report.md')}.`,
-    ...(prepared > 0 ? ['Start the jobs with --create-jobs: nothing is copied again.'] : []),
+    ...(prepared > 0 ? ['Create the jobs by adding --create-jobs: files are not copied again.'] : []),
   ].join('\n');
 }
 

@@ -1,7 +1,9 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobCreateParams } from '@graft/client';
-import { bytes } from '../draw/quantities.ts';
+import { type Columns, cellsOf } from '../answer.ts';
+import { readIfPresent } from '../arguments.ts';
+import { bytes, optional } from '../draw/quantities.ts';
 import { CommandError } from '../errors.ts';
 
 /**
@@ -40,18 +42,28 @@ export interface ImportReport {
   jobs: JobRow[];
 }
 
+/** The row of a file, of which `more` is known. */
+export const fileRow = (
+  file: Pick<FileRow, 'filename' | 'bytes'> & { id: string },
+  more: Partial<FileRow>,
+): FileRow => ({
+  openai_id: file.id,
+  filename: file.filename,
+  bytes: file.bytes,
+  outcome: 'copied',
+  sha256: null,
+  graft_id: null,
+  why: null,
+  ...more,
+});
+
 const reportFile = 'report.json';
 
 /** The report of earlier runs into this folder; null where there is none. Throws CommandError for a file that is no report. */
 export function readReport(folder: string): ImportReport | null {
   const path = join(folder, reportFile);
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
+  const text = readIfPresent(path);
+  if (text === null) return null;
   try {
     const report = JSON.parse(text) as ImportReport;
     if (report.object === 'openai_import' && Array.isArray(report.files) && Array.isArray(report.jobs)) {
@@ -89,26 +101,24 @@ function writeWhole(path: string, content: string): void {
   renameSync(`${path}.partial`, path);
 }
 
-export const fileHeadings = ['OPENAI FILE', 'NAME', 'SIZE', 'OUTCOME', 'GRAFT FILE', 'WHY'];
-export const fileCells = (row: FileRow): string[] => [
-  row.openai_id,
-  row.filename,
-  row.bytes === null ? '' : bytes(row.bytes),
-  row.outcome,
-  row.graft_id ?? '',
-  row.why ?? '',
-];
+export const fileColumns: Columns<FileRow> = {
+  'OPENAI FILE': 'openai_id',
+  NAME: 'filename',
+  SIZE: (row) => optional(row.bytes, bytes),
+  OUTCOME: 'outcome',
+  'GRAFT FILE': 'graft_id',
+  WHY: 'why',
+};
 
-export const jobHeadings = ['OPENAI JOB', 'MODEL', 'METHOD', 'OUTCOME', 'GRAFT JOB', 'BASE MODEL', 'WHY'];
-export const jobCells = (row: JobRow): string[] => [
-  row.openai_id,
-  row.openai_model,
-  row.method,
-  row.outcome,
-  row.graft_id ?? '',
-  row.create?.model ?? '',
-  row.why ?? '',
-];
+export const jobColumns: Columns<JobRow> = {
+  'OPENAI JOB': 'openai_id',
+  MODEL: 'openai_model',
+  METHOD: 'method',
+  OUTCOME: 'outcome',
+  'GRAFT JOB': 'graft_id',
+  'BASE MODEL': (row) => row.create?.model ?? '',
+  WHY: 'why',
+};
 
 /** Each distinct difference, with the jobs that have it. */
 export function differences(jobs: JobRow[]): [difference: string, jobs: string[]][] {
@@ -121,16 +131,20 @@ export function differences(jobs: JobRow[]): [difference: string, jobs: string[]
 
 function markdown({ files, jobs }: ImportReport): string {
   const cell = (text: string) => text.replaceAll(/[\n\r|]/g, ' ');
-  const rows = (headings: string[], content: string[][]) =>
-    [headings, headings.map(() => '---'), ...content].map((row) => `| ${row.map(cell).join(' | ')} |`);
+  const rows = <T extends object>(data: T[], columns: Columns<T>) => {
+    const headings = Object.keys(columns);
+    return [headings, headings.map(() => '---'), ...cellsOf(data, columns)].map(
+      (row) => `| ${row.map(cell).join(' | ')} |`,
+    );
+  };
   return [
     '# Imported from OpenAI',
     '',
-    ...rows(fileHeadings, files.map(fileCells)),
+    ...rows(files, fileColumns),
     '',
-    ...rows(jobHeadings, jobs.map(jobCells)),
+    ...rows(jobs, jobColumns),
     '',
-    '## What differs',
+    '## Differences',
     '',
     ...differences(jobs).map(([difference, ids]) => `- ${cell(difference)} (${ids.join(', ')})`),
     '',

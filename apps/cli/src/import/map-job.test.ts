@@ -69,10 +69,10 @@ describe('a job of OpenAI', () => {
     assert.equal(map({ model: 'gpt-4o' }).create, null);
   });
 
-  test('with values that Graft does not take is brought within its limits, and every change is told', () => {
+  test('with values that Graft does not take is brought within its limits, and every change is reported', () => {
     const over = map(hyperparameters({ n_epochs: 90, batch_size: 0, learning_rate_multiplier: -1 }));
     assert.deepEqual(over.create?.method?.supervised?.hyperparameters, { n_epochs: 50 });
-    assert.match(over.differs.join('\n'), /n_epochs is 90, and 50 is the most here/);
+    assert.match(over.differs.join('\n'), /n_epochs is 90; the maximum in Graft is 50/);
     assert.match(over.differs.join('\n'), /batch_size is 0, which is no value here/);
     assert.match(over.differs.join('\n'), /learning_rate_multiplier is -1, which is no value here/);
     const odd = map(hyperparameters({ n_epochs: '3', batch_size: [1], learning_rate_multiplier: {} }));

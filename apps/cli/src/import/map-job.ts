@@ -1,4 +1,5 @@
 import type { Hyperparameters, JobCreateParams } from '@graft/client';
+import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 
 /** A job of OpenAI's API: only the fields that are used, not validated. */
@@ -47,7 +48,7 @@ export function methodOf(job: OpenAiJob): string {
 
 /** Metadata key that identifies an imported job. */
 export const originKey = 'openai_job';
-const mostMetadata = 16;
+const maxMetadata = 16;
 
 export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   const left = (why: string): MappedJob => ({ create: null, differs: [], why });
@@ -58,21 +59,21 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   if (method !== 'supervised' && method !== 'dpo') return left(`the method ${method} is not known`);
   if (job.model.startsWith('ft:')) {
     return left(
-      `it went on from the fine-tuned model ${job.model}, whose weights stay at OpenAI: train on all the data in one job`,
+      `it continued from the fine-tuned model ${job.model}, whose weights stay at OpenAI: train on all the data in one job`,
     );
   }
   const model = mappedModel(job.model, options.models);
-  if (model === null) return left(`no base model is chosen for it: --model ${job.model}=…`);
+  if (model === null) return left(`no base model is chosen for it: add --model ${job.model}=…`);
 
   const differs = [`${job.model} is replaced by ${model}, an open model: its answers will differ`];
   const hyperparameters = hyperparametersOf(job, method, options, differs);
   const suffix = suffixOf(job, differs);
   const seed = seedOf(job.seed);
   if (method === 'dpo') {
-    differs.push('DPO: a Graft that does not offer the method refuses the job when it is created');
+    differs.push('DPO: if your Graft service does not offer it, creating the job fails');
   } else {
     differs.push(
-      "an adapter of Graft's default method and settings is trained; OpenAI does not tell what it trains",
+      "an adapter of Graft's default method and settings is trained; OpenAI does not document what it trains",
     );
   }
   const integrations = Array.isArray(job.integrations) ? job.integrations.length : 0;
@@ -81,9 +82,7 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
     create: {
       model,
       training_file: job.training_file,
-      ...(job.validation_file ? { validation_file: job.validation_file } : {}),
-      ...(suffix === null ? {} : { suffix }),
-      ...(seed === null ? {} : { seed }),
+      ...given({ validation_file: job.validation_file || undefined, suffix, seed }),
       method: { type: method, [method]: { hyperparameters } } as NonNullable<JobCreateParams['method']>,
       metadata: metadataOf(job, differs),
     },
@@ -111,59 +110,54 @@ function hyperparametersOf(
   options: MapOptions,
   differs: string[],
 ): Hyperparameters {
-  const given = record(record(record(job.method)[method]).hyperparameters ?? job.hyperparameters);
+  const values = record(record(record(job.method)[method]).hyperparameters ?? job.hyperparameters);
   const names = Object.keys(limits).filter((name) => method === 'dpo' || name !== 'beta');
   const kept: Record<string, number> = {};
   for (const name of names) {
-    const value = given[name];
+    const value = values[name];
     if (value === undefined || value === null || value === 'auto' || options.hyperparameters === 'auto')
       continue;
     const { least, most, whole } = limits[name]!;
     if (typeof value !== 'number' || value < least || value === 0 || (whole && !Number.isInteger(value))) {
-      differs.push(`${name} is ${JSON.stringify(value)}, which is no value here: Graft chooses it`);
+      differs.push(`${name} is ${JSON.stringify(value)}, which is not valid in Graft: Graft chooses a value`);
     } else if (value > most) {
       kept[name] = most;
-      differs.push(`${name} is ${value}, and ${most} is the most here`);
+      differs.push(`${name} is ${value}; the maximum in Graft is ${most}`);
     } else kept[name] = value;
   }
   if (kept.learning_rate_multiplier !== undefined) {
     differs.push(
-      "learning_rate_multiplier multiplies the learning rate of the method: at OpenAI one that is not told, here that of Graft's default method, which the job shows; --hyperparameters auto leaves it at 1",
+      "learning_rate_multiplier multiplies the learning rate of the method: at OpenAI an undocumented one, here that of Graft's default method, which the job shows; --hyperparameters auto leaves it at 1",
     );
   }
   return kept as Hyperparameters;
 }
 
 /** The suffix that the user chose, with the characters that Graft does not allow replaced. */
-function suffixOf(job: OpenAiJob, differs: string[]): string | null {
-  const given = job.user_provided_suffix ?? job.fine_tuned_model?.split(':')[3];
-  if (typeof given !== 'string' || given === '') return null;
-  const clean = given
+function suffixOf(job: OpenAiJob, differs: string[]): string | undefined {
+  const name = job.user_provided_suffix ?? job.fine_tuned_model?.split(':')[3];
+  if (typeof name !== 'string' || name === '') return undefined;
+  const clean = name
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 64);
-  if (clean === given) return given;
-  differs.push(`the suffix ${JSON.stringify(given.slice(0, 64))} becomes ${clean || 'none'}`);
-  return clean || null;
+  if (clean === name) return name;
+  differs.push(`the suffix ${JSON.stringify(name.slice(0, 64))} becomes ${clean || 'none'}`);
+  return clean || undefined;
 }
 
-function seedOf(seed: unknown): number | null {
-  return typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 && seed <= 2_147_483_647
-    ? seed
-    : null;
-}
+const seedOf = (seed: unknown): number | undefined =>
+  typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 && seed <= 2_147_483_647 ? seed : undefined;
 
 function metadataOf(job: OpenAiJob, differs: string[]): Record<string, string> {
   const own = Object.entries(record(job.metadata)).filter(
     (pair): pair is [string, string] =>
       typeof pair[1] === 'string' && pair[0].length <= 64 && pair[1].length <= 512,
   );
-  if (own.length > mostMetadata - 1) {
-    differs.push(
-      `metadata holds ${mostMetadata - 1} pairs and ${originKey}, which says where the job comes from`,
-    );
+  if (own.length > maxMetadata - 1) {
+    differs.push(`metadata holds ${maxMetadata - 1} pairs and ${originKey}, which names the original job`);
   }
-  return { ...Object.fromEntries(own.slice(0, mostMetadata - 1)), [originKey]: job.id };
+  return { ...Object.fromEntries(own.slice(0, maxMetadata - 1)), [originKey]: job.id };
 }
 
 function record(value: unknown): Record<string, unknown> {

@@ -43,7 +43,7 @@ export async function openSource(baseUrl: string | undefined): Promise<OpenAiSou
   const apiKey = process.env.OPENAI_API_KEY?.trim();
   if (!apiKey) throw new UsageError('Set OPENAI_API_KEY to a key of OpenAI that may read files and jobs.');
   if (!/^[\x21-\x7e]+$/.test(apiKey)) {
-    throw new UsageError('OPENAI_API_KEY holds spaces or characters that no key has.');
+    throw new UsageError('OPENAI_API_KEY contains spaces or other characters that no key has.');
   }
   if (baseUrl !== undefined && !/^https?:$/.test(URL.canParse(baseUrl) ? new URL(baseUrl).protocol : '')) {
     throw new UsageError(`--openai-base-url is not an http(s) URL: ${baseUrl}.`);
@@ -53,56 +53,61 @@ export async function openSource(baseUrl: string | undefined): Promise<OpenAiSou
   const settings = { apiKey, maxRetries: 5, timeout: 60_000, logLevel: 'off' as const };
   const client = new Client({ ...settings, ...(baseUrl === undefined ? {} : { baseURL: baseUrl }) });
 
-  const told = (error: unknown): string =>
+  const messageOf = (error: unknown): string =>
     (error instanceof Error ? error.message : String(error)).replaceAll(apiKey, '…').slice(0, 300);
 
   /** Converts an error that prevents reading anything at all. */
-  const asCommandError = (error: unknown, what: string): Error => {
+  const commandError = (error: unknown, what: string): Error => {
     if (error instanceof CommandError) return error;
     const status = (error as { status?: number }).status;
-    if (status === 401) return new CommandError(`OpenAI refuses OPENAI_API_KEY: ${told(error)}`);
+    if (status === 401) return new CommandError(`OpenAI rejected OPENAI_API_KEY: ${messageOf(error)}`);
     if (status === 403) {
-      return new CommandError(`OPENAI_API_KEY may not read ${what}: ${told(error)} Give it that permission.`);
+      return new CommandError(
+        `OPENAI_API_KEY may not read ${what}: ${messageOf(error)} Give it that permission.`,
+      );
     }
-    return new CommandError(`Cannot read ${what} of ${client.baseURL}: ${told(error)}`);
+    return new CommandError(`Cannot read ${what} of ${client.baseURL}: ${messageOf(error)}`);
   };
 
   /** Converts an error that concerns one file or job. */
-  const asNotTaken = (error: unknown): Error => {
+  const importFailure = (error: unknown): Error => {
     if (error instanceof NotTaken) return error;
     const status = (error as { status?: number }).status;
     if (status === 404) return new NotTaken('deleted at OpenAI', false);
-    if (status === 400 || status === 403) return new NotTaken(`OpenAI refuses it: ${told(error)}`, false);
-    return new NotTaken(told(error), true);
+    if (status === 400 || status === 403)
+      return new NotTaken(`OpenAI refused it: ${messageOf(error)}`, false);
+    return new NotTaken(messageOf(error), true);
   };
+
+  const rethrown = <T>(answer: Promise<T>, convert: (error: unknown) => Error): Promise<T> =>
+    answer.catch((error: unknown) => {
+      throw convert(error);
+    });
 
   return {
     files: (most) =>
-      collect(() => client.files.list({ purpose: 'fine-tune', limit: 1000 }), checkedFile, most, true).catch(
-        (error: unknown) => {
-          throw asCommandError(error, 'files');
-        },
+      rethrown(
+        collect(() => client.files.list({ purpose: 'fine-tune', limit: 1000 }), checkedFile, most, true),
+        (error) => commandError(error, 'files'),
       ),
-    file: (id) =>
-      client.files.retrieve(id).then(checkedFile, (error: unknown) => {
-        throw asNotTaken(error);
-      }),
+    file: async (id) => checkedFile(await rethrown(client.files.retrieve(id).then(), importFailure)),
     jobs: (most) =>
-      collect(() => client.fineTuning.jobs.list({ limit: 100 }), checkedJob, most, false).catch(
-        (error: unknown) => {
-          throw asCommandError(error, 'fine-tuning jobs');
-        },
+      rethrown(
+        collect(() => client.fineTuning.jobs.list({ limit: 100 }), checkedJob, most, false),
+        (error) => commandError(error, 'fine-tuning jobs'),
       ),
-    job: (id) =>
-      client.fineTuning.jobs.retrieve(id).then(checkedJob, (error: unknown) => {
-        throw asCommandError(error, `the fine-tuning job ${id}`);
-      }),
+    job: async (id) =>
+      checkedJob(
+        await rethrown(client.fineTuning.jobs.retrieve(id).then(), (error) =>
+          commandError(error, `the fine-tuning job ${id}`),
+        ),
+      ),
     async *content(id) {
       try {
         const response = await client.files.content(id);
         if (response.body) yield* piecesOf(response.body as ReadableStream<Uint8Array>);
       } catch (error) {
-        throw asNotTaken(error);
+        throw importFailure(error);
       }
     },
   };
@@ -118,7 +123,7 @@ async function collect<Item, Row extends { id: string }>(
   const rows = new Map<string, Row>();
   for await (const item of list()) {
     const row = check(item);
-    if (rows.has(row.id)) throw new CommandError(`OpenAI lists ${row.id} twice: its pages go round.`);
+    if (rows.has(row.id)) throw new CommandError(`OpenAI lists ${row.id} twice: its pages repeat.`);
     if (rows.size >= most) {
       if (all) {
         throw new CommandError(`There are more than ${most} files: choose jobs, and so files, with --job.`);
@@ -137,7 +142,7 @@ function checkedFile(file: OpenAI.FileObject): OpenAiFile {
   const { id, filename, bytes } = file;
   if (!isId(id) || !Number.isSafeInteger(bytes) || bytes < 0) {
     throw new CommandError(
-      `The server's answer is no file of OpenAI: ${JSON.stringify(file)?.slice(0, 200)}`,
+      `The server's answer is not a file object of OpenAI: ${JSON.stringify(file)?.slice(0, 200)}`,
     );
   }
   return { id, bytes, filename: typeof filename === 'string' && filename !== '' ? filename : `${id}.jsonl` };
@@ -147,7 +152,9 @@ function checkedJob(job: OpenAI.FineTuning.FineTuningJob): OpenAiJob {
   const { id, model, status, training_file: training, validation_file: validation } = job;
   const whole = isId(id) && isId(training) && (!validation || isId(validation));
   if (!whole || typeof model !== 'string' || typeof status !== 'string') {
-    throw new CommandError(`The server's answer is no job of OpenAI: ${JSON.stringify(job)?.slice(0, 200)}`);
+    throw new CommandError(
+      `The server's answer is not a job object of OpenAI: ${JSON.stringify(job)?.slice(0, 200)}`,
+    );
   }
   return job;
 }
@@ -158,7 +165,7 @@ async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
     for (;;) {
       let timer: NodeJS.Timeout | undefined;
       const silence = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new NotTaken(`no byte for ${idleMs / 1000} s`, true)), idleMs);
+        timer = setTimeout(() => reject(new NotTaken(`no data for ${idleMs / 1000} s`, true)), idleMs);
       });
       const next = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
       if (next.done) return;

@@ -2,16 +2,16 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { GenerateRequest, GenerateResult } from '@graft/peft-core';
 import type { SamplingField, TemplateKwargs } from '@graft/peft-core/config';
+import type { BaseModel } from '@graft/peft-core/files';
 import type { Command } from 'commander';
-import { anyNumber, jsonArgument, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import { anyNumber, given, jsonArgument, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
 import { type SamplingOptions, samplingOptions } from '../sampling-options.ts';
 import { type VerbOptions, verb } from '../verb.ts';
-import { loadPeftCore } from './load-peft-core.ts';
-import { openLocalModel } from './local-model.ts';
+import { modelOption, type PeftCore, withLocalModel } from './local-model.ts';
 
 interface Options extends VerbOptions, SamplingOptions {
   model: string;
@@ -19,84 +19,68 @@ interface Options extends VerbOptions, SamplingOptions {
   prompt?: string;
   message?: string;
   messages?: string;
-  maxTokens?: number;
+  maxTokens: number;
   temperature?: number;
   modelDefaults?: boolean;
-  templateKwargs?: string;
   stop: string[];
-  seed?: number;
   maxContext?: number;
   allowSpecialTokens?: boolean;
 }
 
 export function addGenerateVerb(program: Command): void {
+  const generates = 'generate text on this machine, with or without an adapter';
+  const examples = [
+    '--model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
+    '--model ./my-model --adapter my-adapter -m "Hello!"',
+  ];
   samplingOptions(
-    verb(program, {
-      name: 'generate',
-      summary: 'generate text here, with or without an adapter',
-      examples: [
-        'graft generate --model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
-        'graft generate --model ./my-model --adapter my-adapter -m "Hello!"',
-      ],
-    })
-      .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
+    verb(program, 'generate', generates, ...examples)
+      .requiredOption('--model <model>', modelOption)
       .option('--adapter <folder>', 'generate with this adapter')
-      .option('--prompt <text>', 'text to go on with, as it is; or @file')
-      .option('-m, --message <text>', 'one question to answer, by the chat template')
+      .option('--prompt <text>', 'text to continue, without a chat template; or @file')
+      .option('-m, --message <text>', 'one user message to answer, with the chat template')
       .option(
         '--messages <json>',
-        'a conversation to answer, by the chat template: [{"role", "content"}, …] or @file',
+        'a conversation to answer, with the chat template: [{"role": …, "content": …}, …] or @file',
       )
-      .option('--allow-special-tokens', 'special tokens in the text are tokens, not plain text')
-      .option('--max-tokens <n>', 'end after this many tokens (default: 256)', wholeNumber(1))
-      .option('--temperature <t>', '0, the default, always takes the likeliest token', anyNumber),
+      .option('--allow-special-tokens', 'read special tokens in the text as tokens, not as plain text')
+      .option('--max-tokens <n>', 'maximum number of generated tokens', wholeNumber(1), 256)
+      .option('--temperature <t>', '0, the default, always chooses the most likely token', anyNumber),
   )
-    .option('--model-defaults', "what of these is not given comes from the model's generation_config.json")
     .option(
-      '--template-kwargs <json>',
-      'variables of the chat template, such as {"enable_thinking": false}; or @file',
+      '--model-defaults',
+      "take sampling options that are not set from the model's generation_config.json",
     )
+    .option('--stop <text>', 'stop before this text; repeatable', (text, all: string[]) => [...all, text], [])
     .option(
-      '--stop <text>',
-      'end before this text; may be given again',
-      (text, all: string[]) => [...all, text],
-      [],
+      '--max-context <n>',
+      'maximum tokens of prompt and answer together (default: 2048)',
+      wholeNumber(1),
     )
-    .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
-    .option('--max-context <n>', 'tokens of prompt and answer together (default: 2048)', wholeNumber(1))
     .action(generate);
 }
-
-const DEFAULT_MAX_TOKENS = 256;
 
 async function generate(options: Options): Promise<void> {
   const output = createOutput(options);
   const input = inputOf(options);
   const sampling = samplingOf(options);
   const kwargs = await templateKwargsOf(options);
-  const interrupts = catchInterrupts();
-  const { base, name } = await openLocalModel(options.model, {
-    note: output.note,
-    signal: interrupts.signal,
-  });
-  try {
-    const { openGenerator } = await loadPeftCore('fp32');
-    output.note(`Loading ${name}`);
-    const generator = await openGenerator({
-      base,
-      ...(options.maxContext === undefined ? {} : { context: options.maxContext }),
-    });
+  const { signal, release } = catchInterrupts();
+  const { model, adapter, maxContext: context } = options;
+  const run = async (base: BaseModel, { openGenerator }: PeftCore) => {
+    output.note(`Loading ${model}`);
+    const generator = await openGenerator({ base, ...given({ context }) });
     try {
       const pieces = generator.generate({
         ...input,
         allow_special_tokens: options.allowSpecialTokens ?? false,
-        adapter: options.adapter === undefined ? null : resolve(options.adapter),
-        max_tokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
+        adapter: adapter === undefined ? null : resolve(adapter),
+        max_tokens: options.maxTokens,
         ...sampling,
         chat_template_kwargs: kwargs,
         stop: options.stop,
         seed: options.seed ?? null,
-        signal: interrupts.signal,
+        signal,
       });
       let text = '';
       let result: GenerateResult | null = null;
@@ -108,24 +92,18 @@ async function generate(options: Options): Promise<void> {
           if (!output.json) process.stdout.write(printableOn(process.stdout, next.value.text));
         }
       }
-      output.result(
-        {
-          text,
-          finish_reason: result.finishReason,
-          usage: {
-            prompt_tokens: result.promptTokens,
-            completion_tokens: result.completionTokens,
-            total_tokens: result.promptTokens + result.completionTokens,
-          },
-        },
-        () => '',
-      );
+      const { finishReason: finish_reason, promptTokens: prompt_tokens, completionTokens } = result;
+      const total_tokens = prompt_tokens + completionTokens;
+      const usage = { prompt_tokens, completion_tokens: completionTokens, total_tokens };
+      output.result({ text, finish_reason, usage }, () => '');
     } finally {
       await generator.close();
     }
+  };
+  try {
+    await withLocalModel(model, output, run, signal);
   } finally {
-    interrupts.release();
-    await base.close();
+    release();
   }
 }
 
@@ -139,9 +117,7 @@ function samplingOf(options: Options): Pick<GenerateRequest, SamplingField | 'mo
   };
   const names = Object.keys(values) as SamplingField[];
   return {
-    ...Object.fromEntries(
-      names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])),
-    ),
+    ...given(values),
     model_defaults: options.modelDefaults ? names.filter((name) => values[name] === undefined) : [],
   };
 }
@@ -157,7 +133,7 @@ async function templateKwargsOf({ templateKwargs }: Options): Promise<TemplateKw
 
 function inputOf(options: Options): Pick<GenerateRequest, 'prompt' | 'messages'> {
   const { prompt, message, messages } = options;
-  if ([prompt, message, messages].filter((given) => given !== undefined).length !== 1) {
+  if ([prompt, message, messages].filter((text) => text !== undefined).length !== 1) {
     throw new UsageError('Give one of --prompt, --message and --messages.');
   }
   if (message !== undefined) return { messages: [{ role: 'user', content: message }] };

@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { BaseModel } from '@graft/peft-core/files';
+import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
+import type { Output } from '../output.ts';
+import { loadPeftCore } from './load-peft-core.ts';
 
 export interface LocalModel {
   base: BaseModel;
@@ -24,6 +27,26 @@ export async function openLocalModel(
   const path = await resolveBaseModel(await findModel(name), resolving);
   // The digest is compared with the one in an adapter. It is cached, so that a large model is hashed only once.
   return { base: await openBaseModel(path, { digestCache: digestFolder(cacheDir) }), name };
+}
+
+export type PeftCore = Awaited<ReturnType<typeof loadPeftCore>>;
+
+/** Description of --model. */
+export const modelOption = 'base model: folder, .gguf file, or id such as smollm2-135m-instruct';
+
+/** Opens `--model` and loads TensorFlow in float32 for `work`; closes the model afterwards. */
+export async function withLocalModel<T>(
+  name: string,
+  { note }: Pick<Output, 'note'>,
+  work: (base: BaseModel, peftCore: PeftCore) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const { base } = await openLocalModel(name, { note, ...given({ signal }) });
+  try {
+    return await work(base, await loadPeftCore('fp32'));
+  } finally {
+    await base.close();
+  }
 }
 
 type BaseModelSpec = Parameters<typeof import('@graft/peft-core/files').resolveBaseModel>[0];

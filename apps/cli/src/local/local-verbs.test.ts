@@ -176,7 +176,7 @@ test('a classifier: trained, scored by its classes, and no writer of text', asyn
   assert.match(written.stderr, /the adapter is for SEQ_CLS/);
 });
 
-test('Ctrl-C stops with a checkpoint, and --resume goes on from there to the same adapter', async () => {
+test('Ctrl-C stops with a checkpoint, and --resume continues from there to the same adapter', async () => {
   const train = (output: string, ...more: string[]) => [
     'train',
     '--model',
@@ -208,7 +208,7 @@ test('Ctrl-C stops with a checkpoint, and --resume goes on from there to the sam
   assert.ok(step >= 1 && step < 200);
   assert.match(
     stopped.stderr,
-    new RegExp(`Stopped at step ${step}\\. Go on with the same command and --resume\\.`),
+    new RegExp(`Stopped at step ${step}\\. Continue with the same command and --resume\\.`),
   );
 
   const forgetful = await graft(...train('half'));
@@ -227,7 +227,7 @@ test('what is wrong with data or options is said before anything is loaded, and 
   const train = ['train', '--model', 'model', '--output', 'never'];
   const wrong: [string[], RegExp][] = [
     [[...train, '--data', 'bad.jsonl'], /^graft: 2 faults \(invalid_jsonl\):\n {2}line 2 .*\n {2}line 3 /m],
-    [[...train, '--data', 'missing.jsonl'], /^graft: There is no file or folder .*missing\.jsonl\.$/m],
+    [[...train, '--data', 'missing.jsonl'], /^graft: No such file or folder: .*missing\.jsonl\.$/m],
     [
       [...train, '--data', 'train.jsonl', '--peft', '{"peft_type":"LORA","rank":4}'],
       /peft\.rank: is not an option of LORA/,

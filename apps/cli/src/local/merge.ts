@@ -1,13 +1,12 @@
 import { resolve } from 'node:path';
-import type { MergeBase, MergedModel } from '@graft/peft-core';
+import type { MergeBase } from '@graft/peft-core';
 import type { QuantisedBase } from '@graft/peft-core/files';
 import { type Command, Option } from 'commander';
 import { checkFree } from '../arguments.ts';
 import { duration } from '../draw/quantities.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
-import { loadPeftCore } from './load-peft-core.ts';
-import { openLocalModel } from './local-model.ts';
+import { modelOption, withLocalModel } from './local-model.ts';
 
 interface Options extends VerbOptions {
   model: string;
@@ -18,21 +17,19 @@ interface Options extends VerbOptions {
 }
 
 export function addMergeVerb(program: Command): void {
-  verb(program, {
-    name: 'merge',
-    summary: 'write base model and adapter as one plain Hugging Face model folder',
-    examples: [
-      'graft merge --model smollm2-135m-instruct --adapter my-adapter --output merged-model',
-      'graft merge --model smollm2-135m-instruct --adapter my-nf4-adapter --output as-trained --base dequantised',
-    ],
-  })
-    .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
-    .requiredOption('--adapter <folder>', 'the adapter')
-    .requiredOption('--output <folder>', 'the merged model')
+  const merges = 'merge an adapter into its base model and write a Hugging Face model folder';
+  const examples = [
+    '--model smollm2-135m-instruct --adapter my-adapter --output merged-model',
+    '--model smollm2-135m-instruct --adapter my-nf4-adapter --output as-trained --base dequantised',
+  ];
+  verb(program, 'merge', merges, ...examples)
+    .requiredOption('--model <model>', modelOption)
+    .requiredOption('--adapter <folder>', 'folder of the adapter')
+    .requiredOption('--output <folder>', 'folder for the merged model')
     .addOption(
       new Option(
         '--base <base>',
-        'weights that the adapter is added to: those that it is served on, or of one trained with base_dtype int8 or nf4 those that it was trained on',
+        'weights to merge into: the original ones, on which adapters are served; for an adapter trained with base_dtype int8 or nf4 also the dequantised ones on which it was trained',
       )
         .choices(['original', 'dequantised'])
         .default('original'),
@@ -45,20 +42,15 @@ async function merge(options: Options): Promise<void> {
   const output = createOutput(options);
   checkFree(options.output, options.overwrite);
   const began = performance.now();
-  let merged: MergedModel;
-  const { base, name } = await openLocalModel(options.model, { note: output.note });
-  try {
-    const { mergeAdapter } = await loadPeftCore('fp32');
-    output.note(`Merging ${options.adapter} into ${name}`);
-    merged = await mergeAdapter({
+  const merged = await withLocalModel(options.model, output, async (base, { mergeAdapter }) => {
+    output.note(`Merging ${options.adapter} into ${options.model}`);
+    return await mergeAdapter({
       base,
       adapterDir: resolve(options.adapter),
       outputDir: resolve(options.output),
       into: options.base,
     });
-  } finally {
-    await base.close();
-  }
+  });
   const seconds = (performance.now() - began) / 1_000;
   const { quantised } = merged;
   const lost = quantised && whatIsLost(merged.base, quantised);

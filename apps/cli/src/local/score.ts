@@ -7,8 +7,7 @@ import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { saveStream } from '../save-stream.ts';
 import { type VerbOptions, verb } from '../verb.ts';
-import { loadPeftCore } from './load-peft-core.ts';
-import { openLocalModel } from './local-model.ts';
+import { modelOption, withLocalModel } from './local-model.ts';
 
 type ScoreInput = { text: string; target?: string } | { input_ids: number[]; labels?: number[] };
 
@@ -20,23 +19,21 @@ interface Options extends VerbOptions {
 }
 
 export function addScoreVerb(program: Command): void {
-  verb(program, {
-    name: 'score',
-    summary: 'what a model makes of given texts, in float32: log-probabilities, logits or embeddings',
-    examples: [
-      'graft score --model smollm2-135m-instruct --adapter my-adapter --input texts.jsonl --output scores.jsonl',
-      'graft score --model all-minilm-l6-v2 --adapter my-classifier --input texts.jsonl --output -',
-    ],
-  })
-    .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
+  const scores = 'compute log-probabilities, logits or embeddings of texts, in float32';
+  const examples = [
+    '--model smollm2-135m-instruct --adapter my-adapter --input texts.jsonl --output scores.jsonl',
+    '--model all-minilm-l6-v2 --adapter my-classifier --input texts.jsonl --output -',
+  ];
+  verb(program, 'score', scores, ...examples)
+    .requiredOption('--model <model>', modelOption)
     .option('--adapter <folder>', 'score with this adapter')
     .requiredOption(
       '--input <file>',
-      '{"text"} or {"input_ids"} per line; for an encoder-decoder {"text","target"} or {"input_ids","labels"}',
+      'JSONL with {"text": …} or {"input_ids": …} per line; for an encoder-decoder also "target" or "labels"',
     )
     .requiredOption(
       '--output <file>',
-      'per line {"input_ids"} and "logprobs" of each token after the first; "logits" of a classifier; an "embedding"; - is stdout',
+      'JSONL with "input_ids" and, by task, "logprobs" of each token after the first, "logits", or an "embedding"; - is stdout',
     )
     .action(score);
 }
@@ -44,10 +41,8 @@ export function addScoreVerb(program: Command): void {
 async function score(options: Options): Promise<void> {
   const output = createOutput(options);
   const lines = await checkInput(options.input);
-  const { base, name } = await openLocalModel(options.model, { note: output.note });
-  try {
-    const { scoreTexts } = await loadPeftCore('fp32');
-    output.note(`Loading ${name}`);
+  await withLocalModel(options.model, output, async (base, { scoreTexts }) => {
+    output.note(`Loading ${options.model}`);
     const began = performance.now();
     let tokens = 0;
     async function* scored() {
@@ -67,9 +62,7 @@ async function score(options: Options): Promise<void> {
     // stdout may contain the scores.
     if (options.output === '-') output.note(text);
     else output.result({ output: options.output, texts: lines, tokens, seconds }, () => text);
-  } finally {
-    await base.close();
-  }
+  });
 }
 
 /** Validates all lines before the model is loaded, so that a bad line fails early. Returns the number of texts. */
@@ -81,7 +74,7 @@ async function checkInput(path: string): Promise<number> {
     if (fault !== null && faults.length < 20) faults.push(`line ${line} ${fault}`);
   }
   if (faults.length > 0) throw new CommandError(`${path}: ${faults.join('; ')}`);
-  if (lines === 0) throw new CommandError(`${path} holds no texts.`);
+  if (lines === 0) throw new CommandError(`${path} contains no texts.`);
   return lines;
 }
 

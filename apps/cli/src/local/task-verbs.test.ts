@@ -187,7 +187,7 @@ test('merge of methods that merge, and a refusal of those that do not', async ()
   }
 });
 
-test('train --start-from goes on from an adapter, and refuses one of another shape', async () => {
+test('train --start-from continues from an adapter, and refuses one of another shape', async () => {
   const peft = { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] };
   const first = await train('decoder', 'texts.jsonl', 'first', peft);
   const files = await readFile(join(folder, 'first/adapter_model.safetensors'));

@@ -13,11 +13,11 @@ import { takeJobOptions } from '../job-options.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { loadPeftCore } from './load-peft-core.ts';
-import { openLocalModel } from './local-model.ts';
+import { modelOption, openLocalModel } from './local-model.ts';
+import { resolveLocalTraining, type TrainOptions } from './resolve-local-training.ts';
 import { withServedFigures } from './served-figures.ts';
-import { type AskedTraining, settleTraining } from './settle-training.ts';
 
-interface Options extends VerbOptions, AskedTraining {
+interface Options extends VerbOptions, TrainOptions {
   output: string;
   checkpoints?: string;
   resume?: boolean;
@@ -33,35 +33,35 @@ const lineFields = (isCausal: boolean): string =>
     .join(', ');
 
 export function addTrainVerb(program: Command): void {
-  const train = verb(program, {
-    name: 'train',
-    summary: 'train an adapter here; its folder loads in Hugging Face PEFT',
-    examples: [
-      'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
-      'graft train --model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
-      'graft train --model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
-      `graft train --model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
-      `graft train --model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,
-      `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft @classifier.json`,
-    ],
-  });
-  const described = train
-    .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
+  const trains = 'train an adapter on this machine, into a folder that Hugging Face PEFT loads';
+  const examples = [
+    '--model smollm2-135m-instruct --data train.jsonl --output my-adapter',
+    '--model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
+    '--model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
+    `--model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
+    `--model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,
+    `--model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft @classifier.json`,
+  ];
+  const described = verb(program, 'train', trains, ...examples)
+    .requiredOption('--model <model>', modelOption)
     .requiredOption(
       '--data <file>',
-      `training data, JSONL: ${lineFields(true)}; for other tasks ${lineFields(false)}`,
+      `training data, JSONL with lines such as ${lineFields(true)}; for other tasks ${lineFields(false)}`,
     )
-    .requiredOption('--output <folder>', 'the adapter')
+    .requiredOption('--output <folder>', 'folder for the adapter')
     .option('--validation <file>', 'validation data, JSONL');
   takeJobOptions(described)
     .option(
       '--sweep <json>',
-      'values to try instead of one, or @file: {"learning_rate": […], "r": […], "peft_type": […]}; needs validation data, and the best is written',
+      'values to compare, as JSON or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": […]}; needs validation data; the best adapter is written',
     )
-    .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
-    .option('--start-from <folder>', 'continue from an adapter, with its own method, instead of fresh values')
-    .option('--checkpoints <folder>', 'state for --resume, deleted at the end (default: OUTPUT.checkpoints)')
-    .option('--resume', 'go on with an interrupted run of the same data and options')
+    .option('--seed <n>', 'seed of shuffling, initialization and dropout', wholeNumber(0))
+    .option('--start-from <folder>', 'continue training this adapter, with its method and options')
+    .option(
+      '--checkpoints <folder>',
+      'folder for the checkpoints that --resume needs, deleted at the end (default: OUTPUT.checkpoints)',
+    )
+    .option('--resume', 'resume an interrupted run with the same data and options')
     .option('--curve <file>', 'also draw the loss curve as SVG')
     .option('--overwrite', 'write into an output folder that is not empty')
     .action(runTraining);
@@ -81,7 +81,7 @@ async function runTraining(options: Options): Promise<void> {
     signal: interrupts.signal,
   });
   try {
-    const { trials, names, reasons, overlap } = await settleTraining(options, base);
+    const { trials, names, reasons, overlap } = await resolveLocalTraining(options, base);
     const [first] = trials;
     const isSweep = names.length > 0;
     const { TrainingRun } = await import('./training-run.ts');
@@ -140,7 +140,7 @@ async function runTraining(options: Options): Promise<void> {
 function checkCheckpoints(folder: string, resume = false): void {
   if (resume || !existsSync(folder) || readdirSync(folder).length === 0) return;
   throw new UsageError(
-    `An interrupted run left ${folder}: go on with it by --resume, or delete that folder to begin anew.`,
+    `An interrupted run left ${folder}: resume it with --resume, or delete that folder to start over.`,
   );
 }
 

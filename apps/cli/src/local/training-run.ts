@@ -4,7 +4,7 @@ import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import { writesText } from '@graft/peft-core/outlines';
 import { lossCurveSvg } from '../draw/loss-curve-svg.ts';
 import { bytes, count, duration, loss } from '../draw/quantities.ts';
-import { fields } from '../draw/table.ts';
+import { type Fields, fields } from '../draw/table.ts';
 import { TrainingDisplay } from '../draw/training-display.ts';
 import { endText } from '../draw/training-end.ts';
 import type { TrainingState } from '../draw/training-view.ts';
@@ -25,7 +25,7 @@ export class TrainingRun {
   readonly #options: Options;
   readonly #names: readonly string[];
   /** Number of rungs reported so far, by trial. */
-  readonly #told: number[] = [];
+  readonly #reportedRungs: number[] = [];
   readonly #writesText: boolean;
   readonly #output: Output;
   readonly #display: TrainingDisplay;
@@ -48,7 +48,7 @@ export class TrainingRun {
     this.#writesText = writesText(peft.task_type);
     this.#output = output;
     this.#display = new TrainingDisplay(process.stderr, {
-      hint: 'Ctrl-C stops after this step; --resume goes on from there.',
+      hint: 'Ctrl-C stops after this step; --resume continues from there.',
     });
     this.#state = {
       title: options.model,
@@ -77,15 +77,15 @@ export class TrainingRun {
       case 'start': {
         const share = ((100 * record.trainableParameters) / record.totalParameters).toFixed(2);
         this.say(
-          `${count(record.trainableParameters)} of ${count(record.totalParameters)} parameters are trained (${share} %), in ${record.precision}; ` +
+          `${count(record.trainableParameters)} of ${count(record.totalParameters)} parameters are trainable (${share} %), in ${record.precision}; ` +
             `${count(record.examples)} examples, ${count(record.tokensPerEpoch)} tokens per epoch`,
         );
         this.say(record.sharing.message);
         for (const { step, reason } of record.passedOver)
           this.say(`The checkpoint of step ${step} is not continued: ${reason}`);
         if (record.resumedFrom !== null)
-          this.say(`Going on from the checkpoint of step ${record.resumedFrom}`);
-        else if (this.#options.resume) this.say('No checkpoint of this run is there: beginning anew');
+          this.say(`Resuming from the checkpoint at step ${record.resumedFrom}`);
+        else if (this.#options.resume) this.say('No checkpoint of this run found: starting over');
         state.status = 'training';
         state.totalSteps = record.totalSteps;
         state.step = record.resumedFrom ?? 0;
@@ -138,11 +138,11 @@ export class TrainingRun {
   #sayTrials(rows: Extract<TrainRecord, { type: 'trials' }>['trials']): void {
     for (const { trial, status, rungs } of rows) {
       const name = `Trial ${trial} (${this.#names[trial - 1]})`;
-      for (const rung of rungs.slice(this.#told[trial] ?? 0))
+      for (const rung of rungs.slice(this.#reportedRungs[trial] ?? 0))
         this.say(
-          `${name}: validation ${rung.loss === null ? 'is no number' : loss(rung.loss)} at step ${rung.step}`,
+          `${name}: validation loss ${rung.loss === null ? 'is not a number' : loss(rung.loss)} at step ${rung.step}`,
         );
-      this.#told[trial] = rungs.length;
+      this.#reportedRungs[trial] = rungs.length;
       if (status === 'won') this.say(`${name} is the best`);
     }
   }
@@ -159,7 +159,7 @@ export class TrainingRun {
       const step = record?.type === 'stopped' ? record.step : this.#state.step;
       const saved = this.#checkpointStep !== null;
       this.#output.note(
-        `Stopped at step ${step}. ${saved ? 'Go on with the same command and --resume.' : 'Nothing was trained yet.'}`,
+        `Stopped at step ${step}. ${saved ? 'Continue with the same command and --resume.' : 'Nothing was trained yet.'}`,
       );
       return false;
     }
@@ -170,51 +170,51 @@ export class TrainingRun {
     if (this.#output.json) return true;
     const { paint } = this.#output;
     const { model, output, curve } = this.#options;
-    const summary = fields(
-      [
-        ['loss', loss(record.finalLoss)],
-        ['validation', record.validationLoss === null ? null : loss(record.validationLoss)],
-        ['', ofQuantised(record)],
-        ...Object.entries(record.metrics).map(([name, value]): [string, string] => [
-          name.replaceAll('_', ' '),
-          value.toFixed(3),
-        ]),
-        [
-          'trained',
-          `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${duration((performance.now() - this.#began) / 1_000)}`,
-        ],
-        ['ended', endText({ step: record.steps, ...record }, 'written')],
-        ['checkpoints', this.#ofCheckpoints()],
-        ['memory', `${bytes(record.peakMemoryBytes)} at most`],
-        ['adapter', `${output} (${record.files.map((file) => file.path).join(', ')})`],
-        ['curve', curve ?? null],
-      ],
-      paint,
+    const metrics = Object.entries(record.metrics).map(([name, value]) => ({
+      [name.replaceAll('_', ' ')]: value.toFixed(3),
+    }));
+    const took = duration((performance.now() - this.#began) / 1_000);
+    const values: Fields = Object.assign(
+      {
+        loss: loss(record.finalLoss),
+        validation:
+          record.validationLoss === null ? null : [loss(record.validationLoss), ...quantisedNote(record)],
+      },
+      ...metrics,
+      {
+        trained: `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${took}`,
+        ended: endText({ step: record.steps, ...record }, 'written'),
+        checkpoints: this.#checkpointSummary(),
+        memory: `${bytes(record.peakMemoryBytes)} at most`,
+        adapter: `${output} (${record.files.map((file) => file.path).join(', ')})`,
+        curve,
+      },
     );
+    const summary = fields(values, paint);
     process.stdout.write(
-      `\n${summary}\n\nNext:\n  ${this.#useOf(`--model ${model} --adapter ${output}`)}\n` +
+      `\n${summary}\n\nNext:\n  ${this.#exampleUse(`--model ${model} --adapter ${output}`)}\n` +
         `  graft merge --model ${model} --adapter ${output} --output merged-model\n`,
     );
     return true;
   }
 
-  #ofCheckpoints(): string | null {
+  #checkpointSummary(): string | null {
     const { count: written, seconds, bytes: size } = this.#checkpoints;
     return written === 0 ? null : `${count(written)} of ${bytes(size)}, written in ${seconds.toFixed(1)} s`;
   }
 
-  #useOf(models: string): string {
+  #exampleUse(models: string): string {
     if (this.#writesText) return `graft generate ${models} -m "…"`;
     return `graft score ${models} --input texts.jsonl --output scores.jsonl`;
   }
 }
 
 /** For an adapter that was trained on a quantised base: the base of the validation metrics. */
-function ofQuantised({ quantised }: FinishedRun): string | null {
+function quantisedNote({ quantised }: FinishedRun): string[] {
   const trained = quantised?.quantised_validation_loss;
-  if (!quantised || trained === undefined || trained === null) return null;
+  if (!quantised || trained === undefined || trained === null) return [];
   const { base_dtype: dtype, validation_loss: served } = quantised;
-  if (served === null)
-    return `on the base in ${dtype}, as it was trained; the original one does not fit this machine`;
-  return `on the original base; ${loss(trained)} on the one in ${dtype}, as it was trained`;
+  return served === null
+    ? [`on the base in ${dtype}, as it was trained; the original one does not fit this machine`]
+    : [`on the original base; ${loss(trained)} on the one in ${dtype}, as it was trained`];
 }

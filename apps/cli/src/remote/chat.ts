@@ -1,13 +1,14 @@
 import { text as readAll } from 'node:stream/consumers';
-import type { ChatMessage } from '@graft/client';
+import type { ChatMessage, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
-import { anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import type { Answer } from '../answer.ts';
+import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { type SamplingOptions, samplingOptions } from '../sampling-options.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
+import type { RemoteOptions } from './connect.ts';
+import { serviceVerb } from './service-verb.ts';
 
 interface Options extends RemoteOptions, SamplingOptions {
   model: string;
@@ -15,67 +16,61 @@ interface Options extends RemoteOptions, SamplingOptions {
   system?: string;
   maxTokens: number;
   temperature: number;
-  templateKwargs?: string;
-  seed?: number;
 }
 
 export function addChatVerb(program: Command): void {
+  const examples = [
+    '--model ft:… -m "Where is my order?"',
+    '--model smollm2-135m-instruct',
+    'echo "Hello" | graft chat --model ft:…',
+  ];
   samplingOptions(
-    verb(program, {
-      name: 'chat',
-      summary: 'talk to a model; answers appear as they are generated',
-      examples: [
-        'graft chat --model ft:… -m "Where is my order?"',
-        'graft chat --model smollm2-135m-instruct',
-        'echo "Hello" | graft chat --model ft:…',
-      ],
-      remote: true,
-    })
-      .requiredOption('--model <id>', 'a base model or ft:…')
-      .option('-m, --message <text>', 'one question; without it a conversation, or the question from a pipe')
+    serviceVerb(program, 'chat', 'chat with a model; answers are streamed', ...examples)
+      .requiredOption('--model <id>', 'base model, or fine-tuned model (ft:…)')
+      .option(
+        '-m, --message <text>',
+        'one user message (default: an interactive chat, or the message from a pipe)',
+      )
       .option('--system <text>', 'the system message')
-      .option('--max-tokens <n>', 'end an answer after this many tokens', wholeNumber(1), 512)
-      .option('--temperature <t>', '0 always takes the likeliest token; more is more varied', anyNumber, 0.2),
-  )
-    .option(
-      '--template-kwargs <json>',
-      'variables of the chat template, such as {"enable_thinking": false}; or @file',
-    )
-    .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
-    .action(chat);
+      .option('--max-tokens <n>', 'maximum number of tokens of an answer', wholeNumber(1), 512)
+      .option(
+        '--temperature <t>',
+        '0 always chooses the most likely token; higher values vary more',
+        anyNumber,
+        0.2,
+      ),
+  ).run(chat);
 }
 
-async function chat(options: Options): Promise<void> {
-  const output = createOutput(options);
-  const client = await connect(options);
-  const { model, message, system } = options;
+async function chat(client: GraftClient, options: Options): Promise<Answer | null> {
+  const { model, message, system, maxTokens: max_tokens, temperature, templateKwargs: kwargs } = options;
   const opening: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }];
   const sampling = {
     model,
-    max_tokens: options.maxTokens,
-    temperature: options.temperature,
-    ...(options.topP === undefined ? {} : { top_p: options.topP }),
-    ...(options.topK === undefined ? {} : { top_k: options.topK }),
-    ...(options.minP === undefined ? {} : { min_p: options.minP }),
-    ...(options.repetitionPenalty === undefined ? {} : { repetition_penalty: options.repetitionPenalty }),
-    ...(options.templateKwargs === undefined
-      ? {}
-      : { chat_template_kwargs: jsonObjectArgument('--template-kwargs', options.templateKwargs) }),
-    ...(options.seed === undefined ? {} : { seed: options.seed }),
+    max_tokens,
+    temperature,
+    ...given({
+      top_p: options.topP,
+      top_k: options.topK,
+      min_p: options.minP,
+      repetition_penalty: options.repetitionPenalty,
+      chat_template_kwargs:
+        kwargs === undefined ? undefined : jsonObjectArgument('--template-kwargs', kwargs),
+      seed: options.seed,
+    }),
   };
-  if (message === undefined && process.stdin.isTTY && !output.json) {
+  if (message === undefined && process.stdin.isTTY && !options.json) {
     const { converse } = await import('./converse.ts');
-    return converse(client, sampling, opening, output);
+    await converse(client, sampling, opening, createOutput(options));
+    return null;
   }
   const text = message ?? (process.stdin.isTTY ? '' : await readAll(process.stdin));
-  if (text.trim() === '') throw new UsageError('Nothing to say: pass -m "…", or pipe the message in.');
+  if (text.trim() === '') throw new UsageError('No message: pass -m "…", or pipe the message in.');
   const params = { ...sampling, messages: [...opening, { role: 'user' as const, content: text }] };
-  if (output.json) {
-    output.result(await client.chat.completions.create(params), () => '');
-    return;
-  }
+  if (options.json) return { value: await client.chat.completions.create(params), text: '' };
   for await (const chunk of await client.chat.completions.create({ ...params, stream: true })) {
     process.stdout.write(printableOn(process.stdout, chunk.choices[0]?.delta.content ?? ''));
   }
   process.stdout.write('\n');
+  return null;
 }

@@ -1,47 +1,24 @@
 import type { JobCloneParams } from '@graft/client';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
-import { createOutput } from '../output.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
-
-interface Options extends RemoteOptions {
-  set?: JobCloneParams;
-  watch?: boolean;
-}
+import { createdAnswer, watchOption } from './create-job.ts';
+import { serviceVerb } from './service-verb.ts';
 
 export function addCloneJobVerb(jobs: Command): void {
-  verb(jobs, {
-    name: 'clone <id>',
-    summary: 'start a job like another one, with changes',
-    examples: [
-      'graft jobs clone ftjob-… --set training.learning_rate=1e-4 --set seed=8',
-      'graft jobs clone ftjob-… --set peft.r=16 --set suffix=larger --watch',
-    ],
-    remote: true,
-  })
+  const examples = [
+    'ftjob-… --set training.learning_rate=1e-4 --set seed=8',
+    'ftjob-… --set peft.r=16 --set suffix=larger --watch',
+  ];
+  serviceVerb(jobs, 'clone <id>', 'create a copy of a job, with changes', ...examples)
     .option(
       '--set <key=value>',
-      'what is other, by dotted name: seed, suffix, training.…, peft.…, hyperparameters.n_epochs; JSON or text; may be given again',
+      'option to override, by dotted path: seed, suffix, training.…, peft.…, hyperparameters.n_epochs; the value is JSON or text; repeatable',
       addChange,
     )
-    .option('--watch', 'then follow it, as `graft jobs watch` does')
-    .action(async (id: string, options: Options) => {
-      const output = createOutput(options);
-      const client = await connect(options);
-      const job = await client.fineTuning.jobs.clone(id, options.set ?? {});
-      if (options.watch) {
-        output.note(`Created ${job.id}.`);
-        const { watchJob } = await import('./watch-job.ts');
-        process.exitCode = await watchJob(client, job.id, output);
-        return;
-      }
-      output.result(
-        job,
-        () =>
-          `Created ${job.id} like ${id}; it is ${job.status}.\nFollow it with: graft jobs watch ${job.id}`,
-      );
-    });
+    .addOption(watchOption())
+    .run(async (client, options: { set?: JobCloneParams; watch?: boolean }, id: string) =>
+      createdAnswer(client, await client.fineTuning.jobs.clone(id, options.set), options, ` like ${id}`),
+    );
 }
 
 /** Parses `a.b=1` as {a: {b: 1}}. */
@@ -54,7 +31,7 @@ function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
   for (const name of names.slice(0, -1)) {
     const inner = Object.hasOwn(place, name) ? place[name] : {};
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner))
-      throw new UsageError(`--set ${text}: ${name} has a value of its own already.`);
+      throw new UsageError(`--set ${text}: ${name} already has a value.`);
     define(place, name, inner);
     place = inner as Record<string, unknown>;
   }

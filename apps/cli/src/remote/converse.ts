@@ -27,7 +27,7 @@ export async function converse(
     else answering.abort();
   });
   output.note(
-    paint.dim(`${sampling.model}. /reset begins anew, Ctrl-C ends an answer, Ctrl-D or /exit leaves.`),
+    paint.dim(`${sampling.model}. /reset starts a new chat, Ctrl-C stops an answer, Ctrl-D or /exit quits.`),
   );
 
   while (!closed) {
@@ -36,7 +36,7 @@ export async function converse(
     if (text === '') continue;
     if (text === '/reset') {
       messages = opening;
-      output.note(paint.dim('Begun anew.'));
+      output.note(paint.dim('Started a new chat.'));
       continue;
     }
     const asked: ChatMessage[] = [...messages, { role: 'user', content: text }];

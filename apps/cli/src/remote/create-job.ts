@@ -1,14 +1,15 @@
-import type { FineTuningJob, GraftClient, JobCreateParams, JobIntegration, JobPriority } from '@graft/client';
+import type { FineTuningJob, GraftClient, JobIntegration, JobPriority } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { addPair } from '../arguments.ts';
+import type { Answer } from '../answer.ts';
+import { addPair, given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
-import { createOutput, type Output } from '../output.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
+import { createOutput } from '../output.ts';
+import type { VerbOptions } from '../verb.ts';
+import { serviceVerb } from './service-verb.ts';
 import { type TrainingOptions, takeTrainingOptions, trainingParams } from './training-options.ts';
 import { withFiles } from './with-files.ts';
 
-interface Options extends RemoteOptions, TrainingOptions {
+interface Options extends TrainingOptions {
   suffix?: string;
   metadata?: Record<string, string>;
   priority?: JobPriority;
@@ -20,79 +21,60 @@ interface Options extends RemoteOptions, TrainingOptions {
 export const jobPriorities: JobPriority[] = ['low', 'normal', 'high'];
 
 export function addCreateJobVerb(jobs: Command): void {
-  const create = verb(jobs, {
-    name: 'create',
-    summary: 'start a fine-tuning job; local files are uploaded first',
-    examples: [
-      'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
-      'graft jobs create --model smollm2-135m-instruct --data file-… --rank 8 --learning-rate 2e-4 --epochs 3',
-      'graft jobs create --model smollm2-135m-instruct --data file-… --peft @peft.json',
-      `graft jobs create --model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
-      `graft jobs create --model smollm2-135m-instruct --data train.jsonl --validation test.jsonl --sweep '{"r":[8,16]}'`,
-    ],
-    remote: true,
-  });
-  takeTrainingOptions(create)
-    .option('--suffix <name>', 'name of the adapter; jobs of one name make versions of one adapter')
-    .option('--metadata <key=value>', 'a note to find the job by; may be given again', addPair)
-    .addOption(
-      new Option('--priority <priority>', "among your team's jobs (default: normal)").choices(jobPriorities),
-    )
+  const examples = [
+    '--model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
+    '--model smollm2-135m-instruct --data file-… --rank 8 --learning-rate 2e-4 --epochs 3',
+    '--model smollm2-135m-instruct --data file-… --peft @peft.json',
+    `--model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
+    `--model smollm2-135m-instruct --data train.jsonl --validation test.jsonl --sweep '{"r":[8,16]}'`,
+  ];
+  const creates = 'create a fine-tuning job; local files are uploaded first';
+  const priority = "priority among your team's jobs (default: normal)";
+  takeTrainingOptions(serviceVerb(jobs, 'create', creates, ...examples))
+    .option('--suffix <name>', 'name of the adapter; jobs with the same name create versions of one adapter')
+    .option('--metadata <key=value>', 'label to find the job by; repeatable', addPair)
+    .addOption(new Option('--priority <priority>', priority).choices(jobPriorities))
     .option(
       '--integration <type=project>',
-      'send metrics to wandb, mlflow or trackio (see `graft integrations`); may be given again',
+      'send metrics to wandb, mlflow or trackio (see `graft integrations`); repeatable',
       addIntegration,
     )
-    .option('--idempotency-key <key>', 'the same command again within a day is the same job')
-    .option('--watch', 'then follow it, as `graft jobs watch` does')
-    .action(createAndTell);
+    .option('--idempotency-key <key>', 'a second command with this key within a day returns the same job')
+    .addOption(watchOption())
+    .run(async (client, options: Options) => {
+      const { suffix, metadata, priority, integration: integrations, idempotencyKey } = options;
+      // Validated before the upload, so that a typo in an option or in the model's name does not cost an upload.
+      const params = {
+        ...(await trainingParams(client, options)),
+        ...given({ suffix, metadata, priority, integrations }),
+      };
+      const { jobs } = client.fineTuning;
+      const job = await withFiles(client, options, {}, (files) =>
+        jobs.create({ ...params, ...files }, given({ idempotencyKey })),
+      );
+      return createdAnswer(client, job, options);
+    });
 }
 
-async function createAndTell(options: Options): Promise<void> {
-  const output = createOutput(options);
-  const client = await connect(options);
-  const job = await createJob(client, options, output);
-  if (options.watch) {
-    output.note(`Created ${job.id}.`);
-    const { watchJob } = await import('./watch-job.ts');
-    process.exitCode = await watchJob(client, job.id, output);
-    return;
+export const watchOption = (): Option =>
+  new Option('--watch', 'follow the new job, as `graft jobs watch` does');
+
+/** Follows the new job with --watch, and otherwise reports it. `like`: part of the text. */
+export async function createdAnswer(
+  client: GraftClient,
+  job: FineTuningJob,
+  options: VerbOptions & { watch?: boolean },
+  like = '',
+): Promise<Answer | null> {
+  if (!options.watch) {
+    const text = `Created ${job.id}${like}; it is ${job.status}.\nFollow it with: graft jobs watch ${job.id}`;
+    return { value: job, text };
   }
-  output.result(
-    job,
-    () => `Created ${job.id}; it is ${job.status}.\nFollow it with: graft jobs watch ${job.id}`,
-  );
-}
-
-/** Creates a job. If it is rejected, deletes the files that were uploaded for it. */
-async function createJob(client: GraftClient, options: Options, output: Output): Promise<FineTuningJob> {
-  // Validated before the upload, so that a typo in an option or in the model's name does not cost an upload.
-  const params = { ...(await trainingParams(client, options)), ...otherParams(options) };
-  const { idempotencyKey } = options;
-  return await withFiles(
-    client,
-    options,
-    { output },
-    async (files) =>
-      await client.fineTuning.jobs.create(
-        { ...params, ...files },
-        idempotencyKey === undefined ? {} : { idempotencyKey },
-      ),
-  );
-}
-
-function otherParams({
-  suffix,
-  metadata,
-  priority,
-  integration,
-}: Options): Pick<JobCreateParams, 'suffix' | 'metadata' | 'priority' | 'integrations'> {
-  return {
-    ...(suffix === undefined ? {} : { suffix }),
-    ...(metadata === undefined ? {} : { metadata }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(integration === undefined ? {} : { integrations: integration }),
-  };
+  const output = createOutput(options);
+  output.note(`Created ${job.id}.`);
+  const { watchJob } = await import('./watch-job.ts');
+  process.exitCode = await watchJob(client, job.id, output);
+  return null;
 }
 
 /** Parses `mlflow=experiment`, `wandb=project` or `wandb=entity/project`. */
@@ -100,8 +82,7 @@ function addIntegration(text: string, before: JobIntegration[] = []): JobIntegra
   const [type, place = ''] = text.split(/=(.*)/s);
   if (place !== '') {
     const [project, entity] = place.split('/').reverse();
-    if (type === 'wandb')
-      return [...before, { type, wandb: { project: project!, ...(entity !== undefined && { entity }) } }];
+    if (type === 'wandb') return [...before, { type, wandb: { project: project!, ...given({ entity }) } }];
     if (type === 'mlflow') return [...before, { type, mlflow: { experiment: place } }];
     if (type === 'trackio') return [...before, { type, trackio: { project: place } }];
   }

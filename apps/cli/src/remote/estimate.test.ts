@@ -8,7 +8,7 @@ import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import { estimate } from '../testing/wire-estimates.ts';
 import { wireServer } from '../testing/wire-server.ts';
 
-test('estimate takes the options of jobs create and tells whether the job fits', async (t) => {
+test('estimate takes the options of jobs create and reports whether the job fits', async (t) => {
   const server = await wireServer(t);
   const more = [
     '--epochs',
@@ -34,11 +34,11 @@ test('estimate takes the options of jobs create and tells whether the job fits',
   });
   assert.equal(
     ran.stdout,
-    `parameters  2,442,240 trained of 134,515,008 (1.8 %)
+    `parameters  2,442,240 trainable of 134,515,008 (1.8 %)
 memory      9.3 GB
 tokens      54,720
 steps       90
-time        not known
+time        unknown
 on          cpu, fp32
 fits        no: the largest worker has 4.0 GB
 would fit   with batch_size 2, gradient_accumulation_steps 4: 3.1 GB

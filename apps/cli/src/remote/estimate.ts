@@ -1,32 +1,23 @@
 import type { Command } from 'commander';
 import { estimateView } from '../draw/estimate-view.ts';
-import { createOutput } from '../output.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
+import { serviceVerb } from './service-verb.ts';
 import { type TrainingOptions, takeTrainingOptions, trainingParams } from './training-options.ts';
 import { withFiles } from './with-files.ts';
 
 export function addEstimateVerb(program: Command): void {
-  const estimate = verb(program, {
-    name: 'estimate',
-    summary: 'what a job would come to: memory, tokens, steps and time, and whether a worker has room for it',
-    examples: [
-      'graft estimate --model smollm2-135m-instruct --data file-…',
-      `graft estimate --model smollm2-135m-instruct --data train.jsonl --training '{"batch_size":16}'`,
-    ],
-    remote: true,
-  });
-  takeTrainingOptions(estimate).action(async (options: RemoteOptions & TrainingOptions) => {
-    const output = createOutput(options);
-    const client = await connect(options);
-    const params = await trainingParams(client, options);
-    // An estimate creates nothing, so uploaded files are deleted afterwards.
-    const answer = await withFiles(
-      client,
-      options,
-      { output, forNow: true },
-      async (files) => await client.fineTuning.jobs.estimate({ ...params, ...files }),
-    );
-    output.result(answer, () => estimateView(answer, output.paint));
-  });
+  const summary = 'estimate memory, tokens, steps and time of a job, and check for a worker that fits';
+  const examples = [
+    '--model smollm2-135m-instruct --data file-…',
+    `--model smollm2-135m-instruct --data train.jsonl --training '{"batch_size":16}'`,
+  ];
+  takeTrainingOptions(serviceVerb(program, 'estimate', summary, ...examples)).run(
+    async (client, options: TrainingOptions) => {
+      const params = await trainingParams(client, options);
+      // An estimate creates nothing, so uploaded files are deleted afterwards.
+      const estimate = await withFiles(client, options, { forNow: true }, (files) =>
+        client.fineTuning.jobs.estimate({ ...params, ...files }),
+      );
+      return { value: estimate, text: (paint) => estimateView(estimate, paint) };
+    },
+  );
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FineTuningJob, JobAttempt, JobOutlook } from '@graft/client';
-import { tell } from './explain-job.ts';
+import { explanation } from './explain-job.ts';
 
 const t0 = 1_800_000_000;
 const jobOf = (changes: Partial<FineTuningJob>): FineTuningJob =>
@@ -47,12 +47,12 @@ const outlook: JobOutlook = {
 };
 
 /** The paragraphs without the leading times, which depend on this machine's time zone. */
-const told = (...args: Parameters<typeof tell>) =>
-  tell(...args).map((line) => line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d {2}/, ''));
+const explained = (...args: Parameters<typeof explanation>) =>
+  explanation(...args).map((line) => line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d {2}/, ''));
 
 test('a lost worker: who, from which step to which, what was repeated, how long it took', () => {
   const validation = { kind: 'validation', from_step: null, last_step: null } as const;
-  const lines = told(
+  const lines = explained(
     jobOf({}),
     [
       attempt({
@@ -77,15 +77,15 @@ test('a lost worker: who, from which step to which, what was repeated, how long 
   );
   assert.deepEqual(lines, [
     'The job was created.',
-    'validator-1 validated the files for 2s. They are in order.',
-    'worker-3 trained it from the beginning to step 1,272 for 10m 00s. Then it was lost: it died, froze or was cut off, and its lease ran out. Steps 1,241 to 1,272 were computed again, with the same result. worker-5 went on after 38s.',
+    'validator-1 validated the files for 2s. They are valid.',
+    'worker-3 trained it from the beginning to step 1,272 for 10m 00s. Then it was lost: it died, froze or was cut off, and its lease ran out. Steps 1,241 to 1,272 were computed again, with the same result. worker-5 continued after 38s.',
     'worker-5 is training it from the checkpoint at step 1,240.',
-    'Now: worker-5 is at step 1,302 of 5,000, about 12m 00s left. If it is lost, another worker goes on from the last checkpoint; that may happen 2 times without a new checkpoint before the job fails.',
+    'Now: worker-5 is at step 1,302 of 5,000, about 12m 00s left. If it is lost, another worker continues from the last checkpoint; that may happen 2 times without a new checkpoint before the job fails.',
   ]);
 });
 
 test('a machine that cannot: the reason, until when the job waits, whom it avoids, and quarantine', () => {
-  const lines = told(
+  const lines = explained(
     jobOf({ status: 'queued', queue_position: 4, progress: null }),
     [attempt({ outcome: 'environment', reason: 'Its disk is full.', last_step: 0 })],
     { ...outlook, run_after: t0 + 700, avoids_worker: 'worker-3', quarantined_workers: ['worker-3'] },
@@ -96,11 +96,11 @@ test('a machine that cannot: the reason, until when the job waits, whom it avoid
   );
   assert.match(
     lines[2]!,
-    /^Now: it waits until 20\d\d-.*, number 4 in the queue\. Any worker but worker-3 comes first, which could not run it\. worker-3 takes no jobs for now/,
+    /^Now: it waits until 20\d\d-.*, number 4 in the queue\. Workers other than worker-3, which could not run it, are tried first\. worker-3 is quarantined: its machine failed several jobs in a row\./,
   );
 });
 
-test('no worker can go on with it: what it was begun in, and whom to ask', () => {
+test('no worker can continue it: what it started with, and whom to ask', () => {
   const waiting = jobOf({ status: 'queued', progress: null });
   const requirements: NonNullable<JobOutlook['requirements']> = {
     precision: 'bf16',
@@ -110,22 +110,22 @@ test('no worker can go on with it: what it was begun in, and whom to ask', () =>
     gpu: null,
     micro_batch: null,
   };
-  const [, now] = told(waiting, [], { ...outlook, requirements, has_worker: false });
+  const [, now] = explained(waiting, [], { ...outlook, requirements, has_worker: false });
   assert.equal(
     now,
-    'Now: it waits for a free slot. No worker that takes jobs now can go on with it: it was begun in bf16 with 16 threads on a CPU with avx512bf16 instructions, and is finished so. Ask the operator for such a worker.',
+    'Now: it waits for a free slot. No available worker can continue it: it started with bf16 and 16 threads on a CPU with avx512bf16 instructions, and must finish with the same. Ask the operator for such a worker.',
   );
   const onGpu = { ...requirements, device: 'gpu', kernels: 'stock', gpu: 'NVIDIA H100 PCIe' } as const;
-  const [, gone] = told(waiting, [], { ...outlook, requirements: onGpu, has_worker: false });
+  const [, gone] = explained(waiting, [], { ...outlook, requirements: onGpu, has_worker: false });
   assert.match(
     gone!,
-    /begun in bf16 with 16 threads on the model of GPU NVIDIA H100 PCIe, and is finished so/,
+    /started with bf16 and 16 threads on the GPU model NVIDIA H100 PCIe, and must finish with the same/,
   );
-  const [, fresh] = told(waiting, [], { ...outlook, has_worker: false });
-  assert.match(fresh!, /No worker that takes jobs now can run it\.$/);
+  const [, fresh] = explained(waiting, [], { ...outlook, has_worker: false });
+  assert.match(fresh!, /No available worker can run it\.$/);
 });
 
-test('stopped in good order, nothing was lost; the last attempt that may be lost says so', () => {
+test('shut down cleanly, nothing was lost; the last attempt that may be lost is announced', () => {
   const released = attempt({ outcome: 'released', last_step: 300, reason: null });
   const next = attempt({
     worker: 'worker-4',
@@ -134,27 +134,27 @@ test('stopped in good order, nothing was lost; the last attempt that may be lost
     ended_at: null,
     outcome: null,
   });
-  const lines = told(jobOf({}), [released, next], { ...outlook, attempts_left: 1 });
+  const lines = explained(jobOf({}), [released, next], { ...outlook, attempts_left: 1 });
   assert.match(
     lines[1]!,
-    /gave the job back\. The attempt does not count\. No step was lost\. worker-4 went on after 1s\.$/,
+    /released the job\. The attempt does not count\. No step was lost\. worker-4 continued after 1s\.$/,
   );
   assert.match(lines.at(-1)!, /but lost once more without a new checkpoint, the job fails\.$/);
 });
 
 test('how it ended, and what to do', () => {
   const of = (changes: Partial<FineTuningJob>) =>
-    told(jobOf(changes), [attempt({ outcome: 'failed', reason: null })], null);
+    explained(jobOf(changes), [attempt({ outcome: 'failed', reason: null })], null);
   const error = { code: 'invalid_training_file', message: 'Line 3 is empty', param: null };
   const failed = of({ status: 'failed', error: { ...error, fault: 'user' } });
   assert.match(failed[1]!, /That failed\. Line 3 is empty\.$/);
   assert.equal(
     failed[2],
-    'Now: it failed (invalid_training_file). Mend the data or the options, and create the job again.',
+    'Now: it failed (invalid_training_file). Fix the data or the options, and create the job again.',
   );
   assert.match(
     of({ status: 'failed', error: { ...error, fault: 'system' } })[2]!,
-    /tell its operator about ftjob-1/,
+    /report ftjob-1 to its operator/,
   );
   assert.equal(of({ status: 'succeeded', fine_tuned_model: 'ft:x' })[2], 'Now: it succeeded: ft:x');
   assert.match(of({ status: 'paused' })[2]!, /graft jobs resume ftjob-1$/);

@@ -1,5 +1,6 @@
 import type { FineTuningJob, GraftClient, JobAttempt, JobOutlook } from '@graft/client';
 import { count, duration, timestamp } from '../draw/quantities.ts';
+import { sentence } from '../errors.ts';
 
 /** The history of a job, in every attempt, and its outlook. */
 export interface Explanation {
@@ -11,10 +12,9 @@ export interface Explanation {
 }
 
 export async function explainJob(client: GraftClient, id: string): Promise<Explanation> {
-  const attempts: JobAttempt[] = [];
   const { jobs } = client.fineTuning;
   let page = await jobs.attempts(id, { limit: 1000 });
-  attempts.push(...page.data);
+  const attempts = page.data;
   while (page.has_more && page.last_id !== null) {
     page = await jobs.attempts(id, { limit: 1000, after: page.last_id });
     attempts.push(...page.data);
@@ -22,19 +22,23 @@ export async function explainJob(client: GraftClient, id: string): Promise<Expla
   // Read after the attempts, so that the job is not older than they are.
   const job = await jobs.retrieve(id);
   const { outlook } = page;
-  return { job, attempts, outlook, paragraphs: tell(job, attempts, outlook) };
+  return { job, attempts, outlook, paragraphs: explanation(job, attempts, outlook) };
 }
 
-export function tell(job: FineTuningJob, attempts: JobAttempt[], outlook: JobOutlook | null): string[] {
-  const told = attempts.map((attempt, i) => {
+export function explanation(
+  job: FineTuningJob,
+  attempts: JobAttempt[],
+  outlook: JobOutlook | null,
+): string[] {
+  const lines = attempts.map((attempt, i) => {
     const next = attempts.slice(i + 1).find(({ kind }) => kind === attempt.kind);
-    return `${timestamp(attempt.started_at)}  ${tellAttempt(attempt, next, job)}`;
+    return `${timestamp(attempt.started_at)}  ${describeAttempt(attempt, next, job)}`;
   });
   const created = `${timestamp(job.created_at)}  The job was created.`;
-  return [created, ...told, `Now: ${tellNow(job, attempts, outlook)}`];
+  return [created, ...lines, `Now: ${describeNow(job, attempts, outlook)}`];
 }
 
-function tellAttempt(attempt: JobAttempt, next: JobAttempt | undefined, job: FineTuningJob): string {
+function describeAttempt(attempt: JobAttempt, next: JobAttempt | undefined, job: FineTuningJob): string {
   const { worker, started_at, ended_at } = attempt;
   const took = ended_at === null ? '' : ` for ${duration(ended_at - started_at)}`;
   const doing =
@@ -55,7 +59,7 @@ function endOf({ outcome, reason, kind }: JobAttempt, job: FineTuningJob): strin
     case null:
       return '';
     case 'succeeded':
-      return kind === 'validation' ? 'They are in order.' : 'It finished and published the adapter.';
+      return kind === 'validation' ? 'They are valid.' : 'It finished and published the adapter.';
     case 'failed':
       return `That failed.${because || (job.error === null ? '' : ` ${sentence(job.error.message)}`)}`;
     case 'cancelled':
@@ -65,8 +69,8 @@ function endOf({ outcome, reason, kind }: JobAttempt, job: FineTuningJob): strin
     case 'released':
       // The first is the text of earlier versions.
       if (reason && /^(?:Made room|Preempted) at a checkpoint/.test(reason))
-        return 'Then it was preempted, with a checkpoint. The attempt does not count.';
-      return 'Then that process was stopped in good order and gave the job back. The attempt does not count.';
+        return 'Then it was preempted for other jobs, with a checkpoint. The attempt does not count.';
+      return 'Then that process shut down cleanly and released the job. The attempt does not count.';
     case 'lost':
       return 'Then it was lost: it died, froze or was cut off, and its lease ran out.';
     case 'environment':
@@ -84,70 +88,69 @@ function sequel({ outcome, last_step, ended_at, kind }: JobAttempt, next: JobAtt
     const steps = repeated === 1 ? `Step ${first} was` : `Steps ${first} to ${count(last_step ?? 0)} were`;
     parts.push(`${steps} computed again, with the same result.`);
   } else if (kind === 'training' && outcome !== 'failed') parts.push('No step was lost.');
-  parts.push(`${next.worker} went on after ${duration(next.started_at - ended_at)}.`);
+  parts.push(`${next.worker} continued after ${duration(next.started_at - ended_at)}.`);
   return parts.join(' ');
 }
 
-function tellNow(job: FineTuningJob, attempts: JobAttempt[], outlook: JobOutlook | null): string {
-  return [tellState(job, attempts.at(-1), outlook), ...tellQuarantine(outlook)].join(' ');
+function describeNow(job: FineTuningJob, attempts: JobAttempt[], outlook: JobOutlook | null): string {
+  return [describeState(job, attempts.at(-1), outlook), ...describeQuarantine(outlook)].join(' ');
 }
 
-function tellState(job: FineTuningJob, last: JobAttempt | undefined, outlook: JobOutlook | null): string {
+function describeState(job: FineTuningJob, last: JobAttempt | undefined, outlook: JobOutlook | null): string {
   switch (job.status) {
     case 'validating_files':
       return last?.outcome === null ? 'its files are being validated.' : 'its files wait to be validated.';
     case 'queued':
-      return tellQueued(job, outlook);
+      return describeQueued(job, outlook);
     case 'running': {
       const { progress } = job;
       const at = progress ? ` at step ${count(progress.step)} of ${count(progress.total_steps)}` : '';
       const left = progress?.seconds_remaining ? `, about ${duration(progress.seconds_remaining)} left` : '';
-      const spare = outlook === null ? '' : `; ${tellSpare(outlook.attempts_left - 1)}`;
-      return `${last?.worker ?? 'a worker'} is${at}${left}. If it is lost, another worker goes on from the last checkpoint${spare}.`;
+      const spare = outlook === null ? '' : `; ${describeRetries(outlook.attempts_left - 1)}`;
+      return `${last?.worker ?? 'a worker'} is${at}${left}. If it is lost, another worker continues from the last checkpoint${spare}.`;
     }
     case 'paused':
-      return `it is paused and keeps its checkpoint. Go on with: graft jobs resume ${job.id}`;
+      return `it is paused and keeps its checkpoint. Resume it with: graft jobs resume ${job.id}`;
     case 'succeeded':
       return `it succeeded: ${job.fine_tuned_model}`;
     case 'cancelled':
       return 'it was cancelled.';
-    case 'failed': {
-      const mend =
-        job.error?.fault === 'user'
-          ? 'Mend the data or the options, and create the job again.'
-          : `The service is at fault; tell its operator about ${job.id}.`;
-      return `it failed (${job.error?.code ?? 'unknown'}). ${mend}`;
-    }
+    case 'failed':
+      return `it failed (${job.error?.code ?? 'unknown'}). ${failureAdvice(job)}`;
   }
 }
 
-function tellQueued(job: FineTuningJob, outlook: JobOutlook | null): string {
+/** What to do about a job that failed. */
+export const failureAdvice = ({ id, error }: Pick<FineTuningJob, 'id' | 'error'>): string =>
+  error?.fault === 'user'
+    ? 'Fix the data or the options, and create the job again.'
+    : `The service is at fault; report ${id} to its operator.`;
+
+function describeQueued(job: FineTuningJob, outlook: JobOutlook | null): string {
   const until = outlook?.run_after ? ` until ${timestamp(outlook.run_after)}` : ' for a free slot';
   const place = job.queue_position === null ? '' : `, number ${job.queue_position} in the queue`;
   const avoids = outlook?.avoids_worker
-    ? ` Any worker but ${outlook.avoids_worker} comes first, which could not run it.`
+    ? ` Workers other than ${outlook.avoids_worker}, which could not run it, are tried first.`
     : '';
-  return `it waits${until}${place}.${avoids}${tellUnmet(outlook)}`;
+  return `it waits${until}${place}.${avoids}${describeRequirements(outlook)}`;
 }
 
-function tellUnmet(outlook: JobOutlook | null): string {
+function describeRequirements(outlook: JobOutlook | null): string {
   if (outlook === null || outlook.has_worker) return '';
-  if (outlook.requirements === null) return ' No worker that takes jobs now can run it.';
+  if (outlook.requirements === null) return ' No available worker can run it.';
   const { precision, threads, device, kernels, gpu } = outlook.requirements;
   const by = kernels === 'stock' ? '' : ` with ${kernels} instructions`;
-  const had = `${precision} with ${count(threads)} ${threads === 1 ? 'thread' : 'threads'} on ${gpu === null ? `a ${device.toUpperCase()}` : `the model of GPU ${gpu}`}${by}`;
-  return ` No worker that takes jobs now can go on with it: it was begun in ${had}, and is finished so. Ask the operator for such a worker.`;
+  const had = `${precision} and ${count(threads)} ${threads === 1 ? 'thread' : 'threads'} on ${gpu === null ? `a ${device.toUpperCase()}` : `the GPU model ${gpu}`}${by}`;
+  return ` No available worker can continue it: it started with ${had}, and must finish with the same. Ask the operator for such a worker.`;
 }
 
-function tellSpare(attempts: number): string {
+function describeRetries(attempts: number): string {
   if (attempts <= 0) return 'but lost once more without a new checkpoint, the job fails';
   return `that may happen ${attempts === 1 ? 'once' : `${attempts} times`} without a new checkpoint before the job fails`;
 }
 
-function tellQuarantine(outlook: JobOutlook | null): string[] {
+function describeQuarantine(outlook: JobOutlook | null): string[] {
   return (outlook?.quarantined_workers ?? []).map(
-    (worker) => `${worker} takes no jobs for now: its machine failed several in a row.`,
+    (worker) => `${worker} is quarantined: its machine failed several jobs in a row.`,
   );
 }
-
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -1,110 +1,109 @@
 import type { FileObject } from '@graft/client';
 import type { Command } from 'commander';
-import { wholeNumber } from '../arguments.ts';
-import { bytes, count, timestamp } from '../draw/quantities.ts';
-import { fields, table } from '../draw/table.ts';
-import { createOutput, type Output } from '../output.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
-import { addReportVerb } from './file-report.ts';
+import { type Answer, printAnswer } from '../answer.ts';
+import { given, wholeNumber } from '../arguments.ts';
+import { fileReportView } from '../draw/file-report-view.ts';
+import { bytes, count, optional, timestamp } from '../draw/quantities.ts';
+import { fields } from '../draw/table.ts';
+import { TransferDisplay } from '../draw/transfer-display.ts';
+import { CommandError } from '../errors.ts';
+import { noun } from '../verb.ts';
+import type { RemoteOptions } from './connect.ts';
+import { listVerb, serviceVerb } from './service-verb.ts';
 import { uploadFile } from './upload-file.ts';
 
 export function addFilesVerbs(program: Command): void {
-  const files = noun(program, 'files', 'training data: upload, report, list, get, delete');
+  const group = noun(program, 'files', 'training data: upload, report, list, get, delete');
 
-  verb(files, {
-    name: 'upload <path>',
-    summary:
-      'upload a JSONL file; every bad line is reported. A large one goes on after a cut when it is run again',
-    examples: ['graft files upload train.jsonl'],
-    remote: true,
-  })
+  const uploads =
+    'upload a JSONL file and report its invalid lines; run it again to resume an interrupted upload';
+  serviceVerb(group, 'upload <path>', uploads, 'train.jsonl')
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
-    .action(async (path: string, options: RemoteOptions & { purpose: string }) => {
-      const output = createOutput(options);
-      const file = await uploadFile(await connect(options), path, options.purpose);
-      output.result(file, () => describe(file, output));
-    });
+    .run(async (client, { purpose }: { purpose: string }, path: string) =>
+      fileAnswer(await uploadFile(client, path, purpose)),
+    );
 
-  addReportVerb(files);
+  addReportVerb(group);
 
-  verb(files, {
-    name: 'list',
-    summary: 'list the files of your team, newest first',
-    examples: ['graft files list --limit 10'],
-    remote: true,
-  })
-    .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .option('--purpose <purpose>', 'only those of one purpose')
-    .action(async (options: RemoteOptions & { limit: number; purpose?: string }) => {
-      const output = createOutput(options);
-      const client = await connect(options);
-      const purpose = options.purpose === undefined ? {} : { purpose: options.purpose };
-      const list = client.files.list({ ...purpose, limit: Math.min(options.limit, 1_000) });
-      const data = await list.toArray(options.limit);
-      output.result({ object: 'list', data }, () =>
-        table(
-          ['ID', 'FILE', 'SIZE', 'EXAMPLES', 'PURPOSE', 'UPLOADED'],
-          data.map((file) => [
-            file.id,
-            file.filename,
-            bytes(file.bytes),
-            file.examples === null ? '' : count(file.examples),
-            file.purpose,
-            timestamp(file.created_at),
-          ]),
-          output.paint,
-          'No files yet. Upload one with: graft files upload train.jsonl',
-        ),
-      );
-    });
+  listVerb(
+    group,
+    ({ files }, page, { purpose }: { purpose?: string }) => files.list({ ...page, ...given({ purpose }) }),
+    {
+      summary: 'list the files of your team, newest first',
+      examples: ['--limit 10'],
+      limit: 100,
+      columns: {
+        ID: 'id',
+        FILE: 'filename',
+        SIZE: (file) => bytes(file.bytes),
+        EXAMPLES: (file) => optional(file.examples, count),
+        PURPOSE: 'purpose',
+        UPLOADED: (file) => timestamp(file.created_at),
+      },
+      empty: 'No files yet. Upload one with: graft files upload train.jsonl',
+    },
+  ).option('--purpose <purpose>', 'only files with this purpose');
 
-  verb(files, {
-    name: 'get <id>',
-    summary: 'show a file, or save its content',
-    examples: ['graft files get file-… --output train.jsonl'],
-    remote: true,
-  })
-    .option('--output <path>', 'save the content there; - is stdout')
-    .action(async (id: string, options: RemoteOptions & { output?: string }) => {
-      const output = createOutput(options);
-      const client = await connect(options);
-      if (options.output === undefined) {
-        const file = await client.files.retrieve(id);
-        return output.result(file, () => describe(file, output));
-      }
+  const gets = 'show a file, or save its content';
+  serviceVerb(group, 'get <id>', gets, 'file-… --output train.jsonl')
+    .option('--output <path>', 'save the content to this file; - is stdout')
+    .run(async ({ files }, { output: path }: { output?: string }, id: string) => {
+      if (path === undefined) return fileAnswer(await files.retrieve(id));
       const { saveStream } = await import('../save-stream.ts');
-      const content = await client.files.content(id);
-      const saved = await saveStream(content.bytes(), options.output);
-      if (options.output !== '-') {
-        const result = { path: options.output, bytes: saved };
-        output.result(result, () => `Saved ${bytes(saved)} to ${options.output}`);
-      }
+      const saved = await saveStream((await files.content(id)).bytes(), path);
+      if (path === '-') return null;
+      return { value: { path, bytes: saved }, text: `Saved ${bytes(saved)} to ${path}` };
     });
 
-  verb(files, {
-    name: 'delete <id>',
-    summary: 'delete a file',
-    examples: ['graft files delete file-…'],
-    remote: true,
-  }).action(async (id: string, options: RemoteOptions) => {
-    const deleted = await (await connect(options)).files.delete(id);
-    createOutput(options).result(deleted, () => `Deleted ${deleted.id}`);
-  });
-}
-
-function describe(file: FileObject, { paint }: Output): string {
-  return fields(
-    [
-      ['id', file.id],
-      ['file', file.filename],
-      ['size', bytes(file.bytes)],
-      ['examples', file.examples === null ? null : count(file.examples)],
-      ['format', file.format],
-      ['purpose', file.purpose],
-      ['sha256', file.sha256],
-      ['uploaded', timestamp(file.created_at)],
-    ],
-    paint,
+  serviceVerb(group, 'delete <id>', 'delete a file', 'file-…').run(
+    async ({ files }, _options: object, id: string) => {
+      const deleted = await files.delete(id);
+      return { value: deleted, text: `Deleted ${deleted.id}` };
+    },
   );
 }
+
+function addReportVerb(group: Command): void {
+  const reports = 'report invalid lines, duplicates, token lengths and target tokens of a file';
+  serviceVerb(group, 'report <id>', reports, 'file-… --model smollm2-135m-instruct')
+    .option('--model <id>', 'base model whose tokenizer counts the tokens')
+    .option('--max-seq-length <n>', 'count examples with more tokens than this', wholeNumber(1))
+    .run(async ({ files }, options: ReportOptions, id: string) => {
+      const { model, maxSeqLength } = options;
+      const display = new TransferDisplay(process.stderr, 'Reading');
+      const report = await files
+        .waitForReport(id, {
+          ...given({ model, maxSeqLength }),
+          onProgress: ({ progress }) => progress && display.update(progress.bytes, progress.total_bytes),
+        })
+        .finally(() => display.close());
+      if (report.error) {
+        if (options.json) printAnswer(options, { value: report, text: '' });
+        throw new CommandError(`${report.error.message} (${report.error.code})`);
+      }
+      return { value: report, text: (paint) => fileReportView(report, paint) };
+    });
+}
+
+interface ReportOptions extends RemoteOptions {
+  model?: string;
+  maxSeqLength?: number;
+}
+
+const fileAnswer = (file: FileObject): Answer => ({
+  value: file,
+  text: (paint) =>
+    fields(
+      {
+        id: file.id,
+        file: file.filename,
+        size: bytes(file.bytes),
+        examples: optional(file.examples, count),
+        format: file.format,
+        purpose: file.purpose,
+        sha256: file.sha256,
+        uploaded: timestamp(file.created_at),
+      },
+      paint,
+    ),
+});

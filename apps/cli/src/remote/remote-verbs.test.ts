@@ -83,7 +83,7 @@ test('jobs: list, get, cancel, events', async (t) => {
   assert.match(get.text, /^chosen +learning_rate 2e-4: what suits LoRA$/m);
   assert.match(get.text, /^starts +about 20\d\d-.* likely by 20\d\d-/m);
   const priority = await bothWays(t, ['jobs', 'priority', 'ftjob-1', 'high']);
-  assert.equal(priority.text, 'ftjob-1 is of high priority now.\n');
+  assert.equal(priority.text, 'ftjob-1 has high priority now.\n');
   assert.equal(priority.server.requests[0]?.body, '{"priority":"high"}');
   const cancel = await bothWays(t, ['jobs', 'cancel', 'ftjob-1']);
   assert.equal(cancel.text, 'Cancelled ftjob-1; it is cancelled now.\n');
@@ -101,7 +101,7 @@ test('jobs: list, get, cancel, events', async (t) => {
   );
 });
 
-test('jobs create uploads local files and sends what was asked for, and nothing else', async (t) => {
+test('jobs create uploads local files and sends the given options, and nothing else', async (t) => {
   const server = await wireServer(t);
   const folder = temporaryFolder(t);
   const data = join(folder, 'train.jsonl');
@@ -288,10 +288,7 @@ test('what the API refuses is one clear line, and exit code 1', async (t) => {
   const unknown = await runGraft(['jobs', 'get', 'ftjob-x'], { env: server.env });
   assert.equal(unknown.code, 1);
   assert.equal(unknown.stdout, '');
-  assert.equal(
-    unknown.stderr,
-    'graft: No such fine-tuning job. `graft jobs list` shows the jobs there are.\n',
-  );
+  assert.equal(unknown.stderr, "graft: No such fine-tuning job. `graft jobs list` shows your team's jobs.\n");
 
   const wrongKey = { ...server.env, GRAFT_API_KEY: 'graft_wrongwrong_secretsecretsecretsecret' };
   const denied = await runGraft(['files', 'list'], { env: wrongKey });

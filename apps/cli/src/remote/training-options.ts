@@ -7,9 +7,10 @@ import type {
   PeftOptions,
 } from '@graft/client';
 import type { Command } from 'commander';
-import { anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import {
+  chooseMethod,
   type FindMethod,
   type PeftFlags,
   peftArgument,
@@ -33,21 +34,21 @@ export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
 }
 
 /** Declares the options of every verb that describes a job. */
-export function takeTrainingOptions(command: Command): Command {
+export function takeTrainingOptions<C extends Command>(command: C): C {
   const described = command
-    .requiredOption('--model <id>', 'a base model, see `graft models list`')
-    .requiredOption('--data <file>', 'training data: a JSONL file, or the id of an uploaded one')
-    .option('--validation <file>', 'validation data, likewise');
+    .requiredOption('--model <id>', 'base model; `graft models list` shows them')
+    .requiredOption('--data <file>', 'training data: a JSONL file, or the id of an uploaded file')
+    .option('--validation <file>', 'validation data: a JSONL file, or the id of an uploaded file');
   return takeJobOptions(described)
-    .option('--learning-rate-multiplier <x>', "multiplies the method's learning rate", anyNumber)
+    .option('--learning-rate-multiplier <x>', "factor for the method's default learning rate", anyNumber)
     .option(
       '--sweep <json>',
-      'values to try, the best of which are published, or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": …}; needs validation data',
+      'values to compare, as JSON or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": […]}; needs validation data; the best adapters are published',
     )
-    .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
+    .option('--seed <n>', 'seed of shuffling, initialization and dropout', wholeNumber(0))
     .option(
       '--start-from <version>',
-      'continue from an adapter: the name of a model or tag (ft:…), or the id of a version',
+      'continue training an adapter: its model name or tag (ft:…), or the id of a version',
     );
 }
 
@@ -63,7 +64,7 @@ export async function trainingParams(
   // These errors are detected without the service.
   checkFiles(options);
   const training = trainingArgument(options);
-  const given = sweep === undefined ? undefined : jsonObjectArgument('--sweep', sweep);
+  const values = sweep === undefined ? undefined : jsonObjectArgument('--sweep', sweep);
   let asked: Promise<FineTuningOptions | null> | undefined;
   const known = () => {
     asked ??= readOptions(client, model, startFrom);
@@ -73,13 +74,15 @@ export async function trainingParams(
   await known();
   return {
     model,
-    ...(seed === undefined ? {} : { seed }),
-    ...(startFrom === undefined ? {} : { start_from: startFrom }),
-    ...hyperparametersOf(options),
-    // The API validates it.
-    ...(peft === undefined ? {} : { peft: peft as object as PeftOptions }),
-    ...(training === undefined ? {} : { training }),
-    ...(given === undefined ? {} : { sweep: given }),
+    ...given({
+      seed,
+      start_from: startFrom,
+      method: methodOf(options),
+      // The API validates it.
+      peft: peft as PeftOptions | undefined,
+      training,
+      sweep: values,
+    }),
   };
 }
 
@@ -90,10 +93,7 @@ async function readOptions(
   startFrom: string | undefined,
 ): Promise<FineTuningOptions | null> {
   try {
-    return await client.fineTuning.jobs.options({
-      model,
-      ...(startFrom === undefined ? {} : { start_from: startFrom }),
-    });
+    return await client.fineTuning.jobs.options({ model, ...given({ start_from: startFrom }) });
   } catch (error) {
     if ((error as GraftApiError).code === 'insufficient_scope') return null;
     throw error;
@@ -105,28 +105,19 @@ function findIn(known: FineTuningOptions | null, asked: string | undefined): Awa
     throw new UsageError(
       '--peft-type and --rank read the usual options of methods from the service, for which the key needs the scope jobs:read. Give --peft instead.',
     );
-  const { peft_type: byDefault, ...ofDefault } = known.default_peft;
-  const peftType = asked ?? String(byDefault);
-  const method = known.methods.find(({ peft_type }) => peft_type === peftType);
-  if (method === undefined)
-    throw new UsageError(
-      `--peft-type: there is no method ${asked}, only ${known.methods.map(({ peft_type }) => peft_type.toLowerCase()).join(', ')}.`,
-    );
-  const { properties } = method.options as { properties: Record<string, unknown> };
-  return {
-    peftType,
-    usual: byDefault === peftType ? ofDefault : { ...method.usual },
-    hasRank: 'r' in properties,
-  };
+  const methods = known.methods.map(({ peft_type, usual, options }) => {
+    const { properties } = options as { properties: Record<string, unknown> };
+    return { peftType: peft_type, usual, properties };
+  });
+  return chooseMethod(asked, known.default_peft, methods);
 }
 
-function hyperparametersOf(options: TrainingOptions): Pick<JobCreateParams, 'method'> {
-  const hyperparameters: Hyperparameters = {};
-  if (options.epochs !== undefined) hyperparameters.n_epochs = options.epochs;
-  if (options.batchSize !== undefined) hyperparameters.batch_size = options.batchSize;
-  if (options.learningRateMultiplier !== undefined) {
-    hyperparameters.learning_rate_multiplier = options.learningRateMultiplier;
-  }
-  if (Object.keys(hyperparameters).length === 0) return {};
-  return { method: { type: 'supervised', supervised: { hyperparameters } } };
+function methodOf(options: TrainingOptions): JobCreateParams['method'] {
+  const hyperparameters: Hyperparameters = given({
+    n_epochs: options.epochs,
+    batch_size: options.batchSize,
+    learning_rate_multiplier: options.learningRateMultiplier,
+  });
+  if (Object.keys(hyperparameters).length === 0) return undefined;
+  return { type: 'supervised', supervised: { hyperparameters } };
 }

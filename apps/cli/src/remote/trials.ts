@@ -1,44 +1,29 @@
 import type { JobTrial } from '@graft/client';
 import type { Command } from 'commander';
+import { type Columns, tableOf } from '../answer.ts';
 import { count } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { createOutput } from '../output.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
-import { connect } from './connect.ts';
+import { serviceVerb } from './service-verb.ts';
+
+const columns: Columns<JobTrial> = {
+  TRIAL: 'trial',
+  STATUS: ({ status, tied_with: tied }) => (tied == null ? status : `${status}, ties with ${tied}`),
+  METHOD: ({ peft }) => peft.peft_type,
+  R: ({ peft }) => String((peft as { r?: number }).r ?? ''),
+  'LEARNING RATE': ({ training }) => String(training.learning_rate ?? 'auto'),
+  STEP: ({ step }) => count(step),
+};
 
 export function addTrialsVerb(jobs: Command): void {
-  verb(jobs, {
-    name: 'trials <id>',
-    summary: 'list what a sweep tries: how far each trial has come, and its validation losses',
-    examples: ['graft jobs trials ftjob-…'],
-    remote: true,
-  }).action(async (id: string, options: RemoteOptions) => {
-    const output = createOutput(options);
-    const list = await (await connect(options)).fineTuning.jobs.trials(id);
+  const lists = 'list the trials of a sweep, with their steps and validation losses';
+  serviceVerb(jobs, 'trials <id>', lists, 'ftjob-…').run(async (client, _options: object, id: string) => {
+    const list = await client.fineTuning.jobs.trials(id);
     const ends = [...new Set(list.data.flatMap(({ rungs }) => rungs.map(({ step }) => step)))];
     ends.sort((a, b) => a - b);
-    output.result(list, () =>
-      table(
-        ['TRIAL', 'STATUS', 'METHOD', 'R', 'LEARNING RATE', 'STEP', ...ends.map((end) => `LOSS AT ${end}`)],
-        list.data.map((trial) => [...cellsOf(trial), ...ends.map((end) => lossAt(trial, end))]),
-        output.paint,
-        'This job is no sweep. Start one with: graft jobs create --sweep',
-      ),
-    );
+    const losses = ends.map((end) => [`LOSS AT ${end}`, (trial: JobTrial) => lossAt(trial, end)]);
+    const all: Columns<JobTrial> = { ...columns, ...Object.fromEntries(losses) };
+    const empty = 'This job is not a sweep. Create one with: graft jobs create --sweep';
+    return { value: list, text: (paint) => tableOf(list.data, all, paint, empty) };
   });
-}
-
-function cellsOf({ trial, status, tied_with: tied, peft, training, step }: JobTrial): string[] {
-  const { r } = peft as { r?: number };
-  const rate = training.learning_rate;
-  return [
-    String(trial),
-    tied == null ? status : `${status}, ties with ${tied}`,
-    peft.peft_type,
-    r === undefined ? '' : String(r),
-    rate === undefined ? 'auto' : String(rate),
-    count(step),
-  ];
 }
 
 function lossAt({ rungs }: JobTrial, end: number): string {

@@ -23,10 +23,10 @@ export async function uploadFile(
       file: path,
       onProgress,
       onResume: ({ sent, total }) =>
-        void process.stderr.write(`Going on with an upload that has ${bytes(sent)} of ${bytes(total)}.\n`),
+        void process.stderr.write(`Resuming an upload that has ${bytes(sent)} of ${bytes(total)}.\n`),
     });
     if (upload.file) return upload.file;
-    throw new CommandError(`${path} was uploaded and deleted again by somebody else.`);
+    throw new CommandError(`${path} was uploaded, and then deleted by someone else.`);
   } finally {
     display.close();
   }

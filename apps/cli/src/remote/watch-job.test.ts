@@ -20,7 +20,7 @@ test('in a log a watched job is plain lines, and ends with the model and the nex
   assert.match(ran.stdout, /graft adapters download ft:base:team:demo:abc --output my-adapter/);
 });
 
-test('with --json every event, metric and change of the job is a line of its own', async (t) => {
+test('with --json every event, metric and change of the job is a separate line', async (t) => {
   const { env } = await wireServer(t);
   const ran = await runGraft([...watch, '--json'], { env });
   assert.equal(ran.code, 0, ran.stderr);
@@ -53,7 +53,7 @@ test('a job that fails is exit code 1, with the reason and whose it is', async (
   assert.equal(ran.code, 1);
   assert.equal(
     ran.stdout,
-    'Failed: line 3 is too long (example_too_long)\nMend the data or the options, and create the job again.\n',
+    'Failed: line 3 is too long (example_too_long)\nFix the data or the options, and create the job again.\n',
   );
 });
 
@@ -70,7 +70,10 @@ test('Ctrl-C detaches: it says so, and cancels nothing', async (t) => {
     },
   });
   assert.equal(ran.code, 130);
-  assert.match(ran.stderr, /Detached; the job goes on\.\nFollow it again with: graft jobs watch ftjob-1\n/);
+  assert.match(
+    ran.stderr,
+    /Detached; the job keeps running\.\nFollow it again with: graft jobs watch ftjob-1\n/,
+  );
   assert.equal(
     server.requests.some((request) => request.method === 'POST'),
     false,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FineTuningJob, GraftClient, JobEvent, JobMetric } from '@graft/client';
+import { eventText } from '../draw/event-text.ts';
 import { printable } from '../draw/printable.ts';
 import { bytes, duration } from '../draw/quantities.ts';
 import { TrainingDisplay } from '../draw/training-display.ts';
@@ -7,6 +8,7 @@ import { endOfJob } from '../draw/training-end.ts';
 import type { TrainingState } from '../draw/training-view.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
 import type { Output } from '../output.ts';
+import { failureAdvice } from './explain-job.ts';
 
 const POLL_MS = 1_000;
 /** After a job's end, its last events may still arrive for this long. */
@@ -20,7 +22,7 @@ const finalStatuses = new Set(['succeeded', 'failed', 'cancelled']);
 export async function watchJob(client: GraftClient, id: string, output: Output): Promise<number> {
   const interrupts = catchInterrupts();
   const { signal } = interrupts;
-  const hint = 'Ctrl-C detaches; the job goes on.';
+  const hint = 'Ctrl-C detaches; the job keeps running.';
   const display = new TrainingDisplay(process.stderr, { hint });
   const ended = new AbortController();
   let events: Promise<void> = Promise.resolve();
@@ -51,7 +53,7 @@ export async function watchJob(client: GraftClient, id: string, output: Output):
     display.close();
     if (!signal.aborted) throw error;
     output.note(
-      `Detached; the job goes on.\nFollow it again with: graft jobs watch ${id}\nEnd it with:          graft jobs cancel ${id}`,
+      `Detached; the job keeps running.\nFollow it again with: graft jobs watch ${id}\nCancel it with:       graft jobs cancel ${id}`,
     );
     return INTERRUPTED;
   } finally {
@@ -149,10 +151,8 @@ function statusOf({ status, queue_position, validation }: FineTuningJob): string
   return `${status}, ${percent} % of ${bytes(validation.total_bytes)}`;
 }
 
-function eventLine(event: JobEvent): string {
-  const time = new Date(event.created_at * 1_000).toTimeString().slice(0, 8);
-  return `${time}  ${event.level === 'info' ? '' : `${event.level}: `}${printable(event.message)}`;
-}
+const eventLine = (event: JobEvent): string =>
+  `${new Date(event.created_at * 1_000).toTimeString().slice(0, 8)}  ${eventText(event)}`;
 
 /** Longer prompts, and those with several lines, are read from the job by a shell command. */
 const longestOption = 300;
@@ -196,10 +196,6 @@ async function finish(client: GraftClient, job: FineTuningJob, output: Output): 
     return 1;
   }
   const reason = job.error === null ? '' : ` ${printable(job.error.message)} (${job.error.code})`;
-  const whose =
-    job.error?.fault === 'user'
-      ? 'Mend the data or the options, and create the job again.'
-      : `The service is at fault; tell its operator about ${job.id}.`;
-  process.stdout.write(`${paint.bad('Failed')}:${reason}\n${whose}\n`);
+  process.stdout.write(`${paint.bad('Failed')}:${reason}\n${failureAdvice(job)}\n`);
   return 1;
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { GraftApiError, GraftClient } from '@graft/client';
+import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
-import type { Output } from '../output.ts';
 import { uploadFile } from './upload-file.ts';
 
 export interface FileOptions {
@@ -21,7 +21,7 @@ export interface JobFiles {
 export async function withFiles<T>(
   client: GraftClient,
   options: FileOptions,
-  { output, forNow = false }: { output: Output; forNow?: boolean },
+  { forNow = false }: { forNow?: boolean },
   request: (files: JobFiles) => Promise<T>,
 ): Promise<T> {
   const { training, validation } = checkFiles(options);
@@ -30,21 +30,21 @@ export async function withFiles<T>(
     if ('id' in file) return file.id;
     const { id } = await uploadFile(client, file.path);
     uploaded.push(id);
-    output.note(`Uploaded ${file.path} as ${id}.`);
+    note(`Uploaded ${file.path} as ${id}.`);
     return id;
   };
   const takeBack = async () => {
     for (const id of uploaded) {
       await client.files.delete(id).then(
-        () => output.note(`Deleted ${id} again.`),
-        () => output.note(`${id} stays: it could not be deleted.`),
+        () => note(`Deleted ${id} again.`),
+        () => note(`${id} stays: it could not be deleted.`),
       );
     }
   };
   try {
     const answer = await request({
       training_file: await idOf(training),
-      ...(validation === null ? {} : { validation_file: await idOf(validation) }),
+      ...given({ validation_file: validation === null ? undefined : await idOf(validation) }),
     });
     if (forNow) await takeBack();
     return answer;
@@ -55,6 +55,8 @@ export async function withFiles<T>(
     throw error;
   }
 }
+
+const note = (text: string): boolean => process.stderr.write(`${text}\n`);
 
 type FileArgument = { path: string } | { id: string };
 

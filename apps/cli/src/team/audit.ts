@@ -1,94 +1,51 @@
 import type { AuditFilterParams } from '@graft/client';
-import type { Command } from 'commander';
-import { Option } from 'commander';
-import { wholeNumber } from '../arguments.ts';
+import { type Command, Option } from 'commander';
+import { listed } from '../answer.ts';
+import { given, unixTime, wholeNumber } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { UsageError } from '../errors.ts';
-import { createOutput } from '../output.ts';
-import { connect } from '../remote/connect.ts';
+import { serviceVerb } from '../remote/service-verb.ts';
 import { saveStream } from '../save-stream.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
 
-interface AuditOptions extends RemoteOptions {
-  action?: string;
-  actor?: string;
-  target?: string;
-  since?: string;
-  until?: string;
-  after?: string;
-  limit: number;
+interface AuditOptions extends AuditFilterParams {
+  limit?: number;
   export?: 'jsonl' | 'csv';
   output: string;
 }
 
 /** `graft team audit`: prints or exports the audit log. */
 export function addAuditVerb(team: Command): void {
-  verb(team, {
-    name: 'audit',
-    summary: 'show who did what in your team, or export it',
-    examples: [
-      'graft team audit --action "member.*" --since 2026-11-01',
-      'graft team audit --export csv --output audit.csv',
-    ],
-    remote: true,
-  })
-    .option('--action <action>', 'job.cancel, or the beginning with a * behind')
-    .option('--actor <id>', 'the key or the person that acted')
-    .option('--target <id>', 'what it was done to')
-    .option('--since <time>', 'from this day or moment on, such as 2026-11-01 or 2026-11-01T12:00:00Z')
-    .option('--until <time>', 'before this one')
-    .option('--after <id>', 'go on behind this entry')
-    .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .addOption(new Option('--export <format>', 'oldest first, all that fit').choices(['jsonl', 'csv']))
-    .option('--output <file>', 'where an export goes; - is stdout', '-')
-    .action(async (options: AuditOptions, command: Command) => {
-      const { audit } = (await connect(options)).team;
-      const output = createOutput(options);
-      const { action, actor, target, after } = options;
-      const filter: AuditFilterParams = Object.fromEntries(
-        Object.entries({
-          action,
-          actor,
-          target,
-          after,
-          since: secondsOf(options.since),
-          until: secondsOf(options.until),
-        }).filter(([, value]) => value !== undefined),
-      );
-      if (options.export) {
-        // Without --limit, an export has as many entries as one response may contain.
-        const limit = command.getOptionValueSource('limit') === 'default' ? 100_000 : options.limit;
-        const response = await audit.export({ ...filter, limit, format: options.export });
-        const bytes = await saveStream(response.bytes(), options.output);
-        if (options.output !== '-') {
-          output.result({ path: options.output, bytes }, () => `Wrote ${bytes} bytes to ${options.output}.`);
-        }
-        return;
+  const examples = ['--action "member.*" --since 2026-11-01', '--export csv --output audit.csv'];
+  serviceVerb(team, 'audit', 'show or export the audit log of your team', ...examples)
+    .option('--action <action>', 'only this action, such as job.cancel, or a prefix such as member.*')
+    .option('--actor <id>', 'only actions of this key or person')
+    .option('--target <id>', 'only actions on this object')
+    .option('--since <time>', 'from this time on, such as 2026-11-01 or 2026-11-01T12:00Z', unixTime)
+    .option('--until <time>', 'before this time', unixTime)
+    .option('--after <id>', 'continue after this entry')
+    .option('--limit <n>', 'maximum number of entries (default: 100; of an export 100,000)', wholeNumber(1))
+    .addOption(
+      new Option('--export <format>', 'export in this format, oldest first').choices(['jsonl', 'csv']),
+    )
+    .option('--output <file>', 'file for the export; - is stdout', '-')
+    .run(async ({ team: { audit } }, options: AuditOptions) => {
+      const { action, actor, target, since, until, after, export: format, output: path } = options;
+      const filter = given({ action, actor, target, since, until, after });
+      if (format) {
+        const response = await audit.export({ ...filter, limit: options.limit ?? 100_000, format });
+        const bytes = await saveStream(response.bytes(), path);
+        return path === '-' ? null : { value: { path, bytes }, text: `Wrote ${bytes} bytes to ${path}.` };
       }
-      const data = await audit
-        .list({ ...filter, limit: Math.min(options.limit, 1_000) })
-        .toArray(options.limit);
-      output.result({ object: 'list', data }, () =>
-        table(
-          ['TIME', 'ACTION', 'TARGET', 'BY'],
-          data.map((entry) => [
-            timestamp(entry.created_at),
-            entry.action,
-            entry.target,
-            entry.person_id ?? entry.key_id ?? entry.system ?? 'graft_admin or graft',
-          ]),
-          output.paint,
-          'Nothing of this kind has happened.',
-        ),
+      const { limit = 100 } = options;
+      const entries = await audit.list({ ...filter, limit: Math.min(limit, 1_000) }).toArray(limit);
+      return listed(
+        entries,
+        {
+          TIME: (entry) => timestamp(entry.created_at),
+          ACTION: 'action',
+          TARGET: 'target',
+          BY: (entry) => entry.person_id ?? entry.key_id ?? entry.system ?? 'graft_admin or graft',
+        },
+        'No matching entries.',
       );
     });
-}
-
-function secondsOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const time = Date.parse(text);
-  if (Number.isNaN(time))
-    throw new UsageError(`'${text}' is no time: write 2026-11-01 or 2026-11-01T12:00:00Z.`);
-  return Math.floor(time / 1000);
 }

@@ -14,7 +14,7 @@ test('integrations against a real API: from set to delete, the secret from the e
 
   assert.match((await graft('list')).stdout, /^None yet\. Set one up with: graft integrations set mlflow/);
   const set = await graft('set', 'wandb', '--secret-env', 'WANDB_API_KEY');
-  assert.equal(set.stdout, 'Metrics of jobs may be sent to wandb at https://api.wandb.ai now.\n', set.stderr);
+  assert.equal(set.stdout, 'Jobs can now send metrics to wandb at https://api.wandb.ai.\n', set.stderr);
   const list = await graft('list');
   assert.match(list.stdout, /^wandb +https:\/\/api\.wandb\.ai +set +20\d\d-/m);
   assert.ok(!list.stdout.includes('canary'));

@@ -1,76 +1,50 @@
 import type { CreatedInvitation, Invitation, Role } from '@graft/client';
-import { type Command, Option } from 'commander';
-import { timeSpan, wholeNumber } from '../arguments.ts';
+import type { Command } from 'commander';
+import { given } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { createOutput } from '../output.ts';
-import { connect } from '../remote/connect.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
-import { roles } from './keys.ts';
+import { listVerb, serviceVerb } from '../remote/service-verb.ts';
+import { noun } from '../verb.ts';
+import { expiresOption, roleOption } from './key-options.ts';
 
 export function addInvitationVerbs(team: Command): void {
-  const invitations = noun(team, 'invitations', 'create, list, revoke');
+  const invitations = noun(team, 'invitations', 'invitations to your team: create, list, revoke');
 
-  verb(invitations, {
-    name: 'create',
-    summary: 'make a link by which one person joins your team, and print it, the only time it can be seen',
-    examples: ['graft team invitations create --email ada@example.com --role admin'],
-    remote: true,
-  })
-    .option('--email <email>', 'whom it is for (default: whoever has the link)')
-    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('member'))
-    .option('--expires <time>', 'it ends after 12h, 30d, … (default: 7d)', timeSpan)
-    .action(async (options: RemoteOptions & { email?: string; role: Role; expires?: number }) => {
-      const output = createOutput(options);
-      const client = await connect(options);
-      const made = await client.team.invitations.create({
-        email: options.email ?? null,
-        role: options.role,
-        ...(options.expires === undefined ? {} : { expires_in: options.expires }),
-      });
+  const creates = 'create an invitation link for one person and print it; it cannot be shown again';
+  serviceVerb(invitations, 'create', creates, '--email ada@example.com --role admin')
+    .option('--email <email>', 'only for this email (default: anyone who has the link)')
+    .addOption(roleOption('role in the team', 'member'))
+    .addOption(expiresOption('lifetime, such as 12h or 30d (default: 7d)'))
+    .run(async (client, options: { email?: string; role: Role; expires?: number }) => {
+      const { email = null, role, expires: expires_in } = options;
+      const made = await client.team.invitations.create({ email, role, ...given({ expires_in }) });
       const link = linkOf(client.baseUrl, made);
-      output.result({ ...made, link }, () => link);
-      output.note(
-        `Whoever opens it in a browser first, or runs \`graft join\` with it, joins as ${made.role}, until ${timestamp(made.expires_at)}. It is shown this once.`,
-      );
+      return {
+        value: { ...made, link },
+        text: link,
+        note: `The first person who opens it in a browser or with \`graft join\` joins as ${made.role}. It works until ${timestamp(made.expires_at)} and is shown only once.`,
+      };
     });
 
-  verb(invitations, {
-    name: 'list',
-    summary: 'list invitations, newest first, without their links, which nobody has',
-    examples: ['graft team invitations list'],
-    remote: true,
-  })
-    .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .action(async (options: RemoteOptions & { limit: number }) => {
-      const output = createOutput(options);
-      const list = (await connect(options)).team.invitations.list({ limit: Math.min(options.limit, 1_000) });
-      const data = await list.toArray(options.limit);
-      output.result({ object: 'list', data }, () =>
-        table(
-          ['ID', 'FOR', 'ROLE', 'MADE', 'STATE'],
-          data.map((each) => [
-            each.id,
-            each.email ?? 'anybody',
-            each.role,
-            timestamp(each.created_at),
-            stateOf(each),
-          ]),
-          output.paint,
-          'No invitations.',
-        ),
-      );
-    });
-
-  verb(invitations, {
-    name: 'revoke <id>',
-    summary: 'end an invitation that was not accepted; its link stops working at once',
-    examples: ['graft team invitations revoke invite_Zb3kQ9wLx0aT'],
-    remote: true,
-  }).action(async (id: string, options: RemoteOptions) => {
-    const revoked = await (await connect(options)).team.invitations.revoke(id);
-    createOutput(options).result(revoked, () => `Revoked ${revoked.id}`);
+  listVerb(invitations, ({ team }, page) => team.invitations.list(page), {
+    summary: 'list invitations, newest first, without their links, which are not stored',
+    limit: 100,
+    columns: {
+      ID: 'id',
+      FOR: ({ email }) => email ?? 'anyone',
+      ROLE: 'role',
+      CREATED: ({ created_at }) => timestamp(created_at),
+      STATE: stateOf,
+    },
+    empty: 'No invitations.',
   });
+
+  const revokes = 'revoke an invitation that was not accepted; its link stops working immediately';
+  serviceVerb(invitations, 'revoke <id>', revokes, 'invite_Zb3kQ9wLx0aT').run(
+    async ({ team }, _options: object, id: string) => {
+      const revoked = await team.invitations.revoke(id);
+      return { value: revoked, text: `Revoked ${revoked.id}` };
+    },
+  );
 }
 
 /**
@@ -85,5 +59,5 @@ function stateOf(invitation: Invitation): string {
   if (invitation.accepted_at !== null) return `accepted by ${invitation.accepted_by}`;
   if (invitation.revoked_at !== null) return 'revoked';
   const until = timestamp(invitation.expires_at);
-  return invitation.expires_at * 1000 <= Date.now() ? `ended ${until}` : `open until ${until}`;
+  return invitation.expires_at * 1000 <= Date.now() ? `expired ${until}` : `open until ${until}`;
 }

@@ -1,49 +1,36 @@
 import type { Command } from 'commander';
+import { printAnswer } from '../answer.ts';
+import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
-import { createOutput } from '../output.ts';
 import { profilePath, readProfile, writeProfile } from '../profile.ts';
-import { DEFAULT_BASE_URL } from '../remote/connect.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
+import { chosenUrl, DEFAULT_BASE_URL, type RemoteOptions } from '../remote/connect.ts';
+import { verb } from '../verb.ts';
 
 export function addJoinVerb(program: Command): void {
-  verb(program, {
-    name: 'join <link>',
-    summary: 'accept an invitation: join the team, and save your key for the other verbs',
-    examples: ['graft join "https://graft.example.com/invitations/accept#graft_invite_…"'],
-  })
-    .option('--email <email>', 'yours, where the invitation names none')
-    .option('--name <name>', 'what people call you')
-    .option(
-      '--base-url <url>',
-      'the service, for a link that is only its last part (default: GRAFT_BASE_URL)',
-    )
+  const joins = 'accept an invitation: join the team, and save your API key for the other commands';
+  verb(program, 'join <link>', joins, '"https://graft.example.com/invitations/accept#graft_invite_…"')
+    .option('--email <email>', 'your email, if the invitation is for anyone who has the link')
+    .option('--name <name>', 'your name')
+    .option('--base-url <url>', 'URL of the service, if <link> is only the token (default: GRAFT_BASE_URL)')
     .action(async (link: string, options: RemoteOptions & { email?: string; name?: string }) => {
-      const output = createOutput(options);
-      const { baseUrl, token } = parseLink(
-        link,
-        options.baseUrl ?? (process.env.GRAFT_BASE_URL || DEFAULT_BASE_URL),
-      );
+      const { baseUrl, token } = parseLink(link, chosenUrl(options) ?? DEFAULT_BASE_URL);
       const { GraftClient } = await import('@graft/client');
       const accepted = await new GraftClient({ baseUrl, apiKey: null }).invitations.accept({
         token,
-        ...(options.email === undefined ? {} : { email: options.email }),
-        ...(options.name === undefined ? {} : { name: options.name }),
+        ...given({ email: options.email, name: options.name }),
       });
-      const { key, ...told } = accepted;
-      const joined = `You are ${told.role} of team ${told.team.name} as ${told.person.email}.`;
+      const { key, ...result } = accepted;
+      const joined = `You are ${result.role} of team ${result.team.name} as ${result.person.email}.`;
       // The key is shown only once: saving it must not overwrite a saved key, and it must not be lost either.
       if (hasProfile()) {
-        output.result({ ...accepted, base_url: baseUrl, profile: null }, () => key);
-        output.note(
-          `${joined} Your key is above, shown this once: another one is saved in ${profilePath()}.`,
-        );
-        return;
+        const value = { ...accepted, base_url: baseUrl, profile: null };
+        const note = `${joined} Your key is above and is shown only once; it was not saved, because there is another one in ${profilePath()}.`;
+        return printAnswer(options, { value, text: key, note });
       }
       writeProfile({ baseUrl, apiKey: key });
-      output.result(
-        { ...told, base_url: baseUrl, profile: profilePath() },
-        () => `${joined} Your key is saved in ${profilePath()}, readable by you alone.`,
-      );
+      const profile = profilePath();
+      const text = `${joined} Your key is saved in ${profile}, readable by you alone.`;
+      printAnswer(options, { value: { ...result, base_url: baseUrl, profile }, text });
     });
 }
 
@@ -66,7 +53,7 @@ function parseLink(link: string, baseUrl: string): { baseUrl: string; token: str
   const url = URL.canParse(address) ? new URL(address) : null;
   if (!token || !url || !['http:', 'https:'].includes(url.protocol) || !url.pathname.endsWith(path)) {
     throw new UsageError(
-      'That is no link of an invitation. It looks like https://…/invitations/accept#graft_invite_…; quote it for your shell.',
+      'That is not an invitation link. It looks like https://…/invitations/accept#graft_invite_…; quote it for your shell.',
     );
   }
   const before = url.pathname.slice(0, -path.length);

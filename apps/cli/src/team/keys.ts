@@ -1,137 +1,100 @@
 import type { ApiKey, CreatedApiKey, Role, Wire } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { timeSpan, wholeNumber, words } from '../arguments.ts';
+import { type Answer, time } from '../answer.ts';
+import { given, timeSpan, words } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { createOutput, type Output } from '../output.ts';
-import { connect } from '../remote/connect.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { listVerb, serviceVerb } from '../remote/service-verb.ts';
+import { noun } from '../verb.ts';
+import { expiresOption, roleOption } from './key-options.ts';
 
-export const roles: Role[] = ['viewer', 'member', 'admin'];
-
-export function addTeamKeyVerbs(team: Command): void {
-  const keys = noun(team, 'keys', 'create, list, rotate, revoke');
-
-  verb(keys, {
-    name: 'create',
-    summary: 'make an API key and print it, the only time it can be seen',
-    examples: [
-      'graft team keys create --name laptop',
-      'graft team keys create --name ci --role member --scopes files:write,jobs:write,jobs:read --expires 90d --of-team',
-    ],
-    remote: true,
-  })
-    .requiredOption('--name <name>', 'what it is for')
-    .addOption(new Option('--role <role>', 'what it may do (default: member, if you may)').choices(roles))
-    .option('--scopes <scopes>', 'only these, with commas between (default: what yours has)', words)
-    .option('--models <models>', 'only these models: names, or beginnings with * behind', words)
-    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
-    .option('--of-team', "the team's own, which stays when you go; for admins")
-    .action(async (options: CreateOptions) => {
-      const output = createOutput(options);
-      const made = await (await connect(options)).team.keys.create({
-        name: options.name,
-        ...(options.role ? { role: options.role } : {}),
-        ...(options.scopes ? { scopes: options.scopes } : {}),
-        ...(options.models ? { models: options.models } : {}),
-        ...(options.expires === undefined ? {} : { expires_in: options.expires }),
-        ...(options.ofTeam ? { owner: 'team' as const } : {}),
-      });
-      tellKey(output, made);
-    });
-
-  verb(keys, {
-    name: 'list',
-    summary: "list keys, newest first: an admin's are all of the team, others' their own",
-    examples: ['graft team keys list'],
-    remote: true,
-  })
-    .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .action(async (options: RemoteOptions & { limit: number }) => {
-      const output = createOutput(options);
-      const list = (await connect(options)).team.keys.list({ limit: Math.min(options.limit, 1_000) });
-      const data = await list.toArray(options.limit);
-      output.result({ object: 'list', data }, () =>
-        table(
-          ['KEY', 'NAME', 'ROLE', 'OF', 'LIMITS', 'LAST USED', 'STATE'],
-          data.map((key) => [
-            key.id,
-            key.name,
-            key.role,
-            key.person_id ?? 'team',
-            limitsOf(key),
-            key.last_used_at === null ? 'never' : timestamp(key.last_used_at),
-            stateOf(key),
-          ]),
-          output.paint,
-          'No keys.',
-        ),
-      );
-    });
-
-  verb(keys, {
-    name: 'rotate <key>',
-    summary: 'make the successor of a key and print it; the old one ends after the overlap',
-    examples: ['graft team keys rotate Zb3kQ9wLx0aT --overlap 2d'],
-    remote: true,
-  })
-    .option('--overlap <time>', 'how long the old one goes on working (default: 1h)', timeSpan)
-    .option('--expires <time>', 'the new one ends after 12h, 90d, …', timeSpan)
-    .action(async (key: string, options: RemoteOptions & { overlap?: number; expires?: number }) => {
-      const output = createOutput(options);
-      const made = await (await connect(options)).team.keys.rotate(idOf(key), {
-        ...(options.overlap === undefined ? {} : { overlap: options.overlap }),
-        ...(options.expires === undefined ? {} : { expires_in: options.expires }),
-      });
-      tellKey(output, made);
-    });
-
-  verb(keys, {
-    name: 'revoke <key>',
-    summary: 'end a key, given by its id or whole, and all keys descended from it, at once',
-    examples: [
-      'graft team keys revoke Zb3kQ9wLx0aT',
-      'graft team keys revoke Zb3kQ9wLx0aT --keep-descendants',
-    ],
-    remote: true,
-  })
-    .option('--keep-descendants', 'leave the keys that it made, and what those made')
-    .action(async (key: string, options: RemoteOptions & { keepDescendants?: boolean }) => {
-      const descendants = options.keepDescendants ? ('keep' as const) : ('revoke' as const);
-      const done = await (await connect(options)).team.keys.revoke(idOf(key), { descendants });
-      createOutput(options).result(done, () => describeRevocation(done));
-    });
-}
-
-function describeRevocation({ id, revoked }: Wire.DeletedApiKey): string {
-  const { keys, kept, invitations, webhooks, members } = revoked;
-  const lists: [string, string[]][] = [
-    ['Also revoked, descended from it', keys.filter((key) => key !== id)],
-    ['Still working, descended from it', kept],
-    ['Invitations revoked', invitations],
-    ['Webhooks disabled', webhooks],
-    ['Joined by its invitations, check them', members],
-  ];
-  const lines = lists.filter(([, ids]) => ids.length > 0).map(([name, ids]) => `${name}: ${ids.join(', ')}`);
-  return [`Revoked ${id}`, ...lines].join('\n');
-}
-
-interface CreateOptions extends RemoteOptions {
+interface CreateOptions {
   name: string;
   role?: Role;
   scopes?: string[];
   models?: string[];
   expires?: number;
-  ofTeam?: boolean;
+  owner?: 'team';
+}
+
+export function addTeamKeyVerbs(team: Command): void {
+  const keys = noun(team, 'keys', 'API keys of your team: create, list, rotate, revoke');
+
+  const creates = 'create an API key and print it; it cannot be shown again';
+  const limited = '--name ci --role member --scopes files:write,jobs:write,jobs:read --expires 90d --of-team';
+  const ownedByTeam = 'owned by the team, so that it stays when you leave; for admins';
+  serviceVerb(keys, 'create', creates, '--name laptop', limited)
+    .requiredOption('--name <name>', 'name of the key')
+    .addOption(roleOption('role of the key (default: member, or yours if that is viewer)'))
+    .option('--scopes <scopes>', 'scopes, separated by commas (default: those of your key)', words)
+    .option('--models <models>', modelsOption('those of your key'), words)
+    .addOption(expiresOption())
+    .addOption(new Option('--of-team', ownedByTeam).implies({ owner: 'team' }))
+    .run(async ({ team }, options: CreateOptions) => {
+      const { name, role, scopes, models, expires: expires_in, owner } = options;
+      return keyAnswer(
+        await team.keys.create({ name, ...given({ role, scopes, models, expires_in, owner }) }),
+      );
+    });
+
+  listVerb(keys, ({ team }, page) => team.keys.list(page), {
+    summary: 'list API keys, newest first: for admins all of the team, for others their own',
+    limit: 100,
+    columns: {
+      KEY: 'id',
+      NAME: 'name',
+      ROLE: 'role',
+      OF: ({ person_id }) => person_id ?? 'team',
+      LIMITS: (key) => limitsOf(key),
+      'LAST USED': ({ last_used_at }) => time(last_used_at),
+      STATE: (key) => stateOf(key),
+    },
+    empty: 'No keys.',
+  });
+
+  const rotates =
+    'rotate a key: create its successor and print it; the old key stops working after the overlap';
+  serviceVerb(keys, 'rotate <key>', rotates, 'Zb3kQ9wLx0aT --overlap 2d')
+    .option('--overlap <time>', 'how long the old key keeps working (default: 1h)', timeSpan)
+    .addOption(expiresOption('lifetime of the new key, such as 12h or 90d'))
+    .run(async ({ team }, options: { overlap?: number; expires?: number }, key: string) => {
+      const { overlap, expires: expires_in } = options;
+      return keyAnswer(await team.keys.rotate(idOf(key), given({ overlap, expires_in })));
+    });
+
+  const revokes = 'revoke a key immediately, by its id or the whole key, and all keys descended from it';
+  serviceVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT', 'Zb3kQ9wLx0aT --keep-descendants')
+    .option('--keep-descendants', 'keep the keys that it created, and their descendants')
+    .run(async ({ team }, options: { keepDescendants?: boolean }, key: string) => {
+      const descendants = options.keepDescendants ? 'keep' : 'revoke';
+      const value = await team.keys.revoke(idOf(key), { descendants });
+      return { value, text: () => describeRevocation(value) };
+    });
+}
+
+/** Description of --models. `usual`: the default. */
+export const modelsOption = (usual: string): string =>
+  `model names or prefixes such as ft:*, separated by commas (default: ${usual})`;
+
+function describeRevocation({ id, revoked }: Wire.DeletedApiKey): string {
+  const { keys, kept, invitations, webhooks, members } = revoked;
+  const lists = {
+    'Also revoked, descended from it': keys.filter((key) => key !== id),
+    'Still working, descended from it': kept,
+    'Invitations revoked': invitations,
+    'Webhooks disabled': webhooks,
+    'Joined by its invitations, check them': members,
+  };
+  const lines = Object.entries(lists).filter(([, ids]) => ids.length > 0);
+  return [`Revoked ${id}`, ...lines.map(([name, ids]) => `${name}: ${ids.join(', ')}`)].join('\n');
 }
 
 /** The id of a key, which may be given as an id or as the whole key. */
 export const idOf = (key: string): string => /^graft_((?:op_)?[^_]+)_/.exec(key)?.[1] ?? key;
 
-function tellKey(output: Output, made: CreatedApiKey): void {
-  output.result(made, () => made.key);
-  const end = made.expires_at === null ? '' : ` It ends on ${timestamp(made.expires_at)}.`;
-  output.note(`A key with the role ${made.role}, ${limitsOf(made)}.${end} It is shown this once.`);
+function keyAnswer(made: CreatedApiKey): Answer {
+  const end = made.expires_at === null ? '' : ` It expires on ${timestamp(made.expires_at)}.`;
+  const note = `A key with the role ${made.role}, ${limitsOf(made)}.${end} It is shown only once.`;
+  return { value: made, text: made.key, note };
 }
 
 function limitsOf({ scopes, models }: Pick<ApiKey, 'scopes' | 'models'>): string {
@@ -147,7 +110,7 @@ export function stateOf(
 ): string {
   if (key.revoked_at !== null) return 'revoked';
   const until = key.expires_at === null ? '' : timestamp(key.expires_at);
-  if (key.expires_at !== null && key.expires_at * 1000 <= Date.now()) return `ended ${until}`;
+  if (key.expires_at !== null && key.expires_at * 1000 <= Date.now()) return `expired ${until}`;
   if (key.replaced_by) return `rotated, until ${until}`;
   return until === '' ? 'valid' : `valid until ${until}`;
 }

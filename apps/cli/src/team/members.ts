@@ -1,87 +1,62 @@
-import type { Role } from '@graft/client';
+import type { GraftClient, Role } from '@graft/client';
 import type { Command } from 'commander';
-import { wholeNumber } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { CommandError, UsageError } from '../errors.ts';
-import { createOutput } from '../output.ts';
-import { connect } from '../remote/connect.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
-import { roles } from './keys.ts';
+import { UsageError } from '../errors.ts';
+import { firstMatch, listVerb, serviceVerb, wholePage } from '../remote/service-verb.ts';
+import { noun } from '../verb.ts';
+import { roles } from './key-options.ts';
 
 export function addMemberVerbs(team: Command): void {
-  const members = noun(team, 'members', 'list, role, remove, leave');
+  const members = noun(team, 'members', 'people of your team: list, role, remove, leave');
 
-  verb(members, {
-    name: 'list',
+  listVerb(members, ({ team }, page) => team.members.list(page), {
     summary: 'list the people of your team',
-    examples: ['graft team members list'],
-    remote: true,
-  })
-    .option('--limit <n>', 'at most this many', wholeNumber(1), 1_000)
-    .action(async (options: RemoteOptions & { limit: number }) => {
-      const output = createOutput(options);
-      const list = (await connect(options)).team.members.list({ limit: Math.min(options.limit, 1_000) });
-      const data = await list.toArray(options.limit);
-      output.result({ object: 'list', data }, () =>
-        table(
-          ['PERSON', 'NAME', 'EMAIL', 'ROLE', 'JOINED', 'STATE'],
-          data.map((member) => [
-            member.id,
-            member.name,
-            member.email,
-            member.role,
-            timestamp(member.created_at),
-            member.disabled ? 'disabled by the operator' : 'active',
-          ]),
-          output.paint,
-          'No people yet, only keys. Invite somebody with: graft team invitations create',
-        ),
-      );
-    });
-
-  verb(members, {
-    name: 'role <person> <role>',
-    summary: `give a member, named by id or email, the role ${roles.join(', ')}`,
-    examples: ['graft team members role ada@example.com admin'],
-    remote: true,
-  }).action(async (person: string, role: string, options: RemoteOptions) => {
-    if (!roles.includes(role as Role)) throw new UsageError(`A role is one of ${roles.join(', ')}.`);
-    const client = await connect(options);
-    const member = await client.team.members.setRole(await memberId(client, person), role as Role);
-    createOutput(options).result(member, () => `${member.email} is ${member.role} now.`);
+    limit: 1_000,
+    columns: {
+      PERSON: 'id',
+      NAME: 'name',
+      EMAIL: 'email',
+      ROLE: 'role',
+      JOINED: ({ created_at }) => timestamp(created_at),
+      STATE: ({ disabled }) => (disabled ? 'disabled by the operator' : 'active'),
+    },
+    empty: 'No people yet, only keys. Invite someone with: graft team invitations create',
   });
 
-  verb(members, {
-    name: 'remove <person>',
-    summary: 'take a member, named by id or email, out of the team, and revoke their keys',
-    examples: ['graft team members remove ada@example.com'],
-    remote: true,
-  }).action(async (person: string, options: RemoteOptions) => {
-    const client = await connect(options);
-    const removed = await client.team.members.remove(await memberId(client, person));
-    createOutput(options).result(removed, () => {
-      const done = `Removed ${removed.id}; their keys work no more.`;
-      if (removed.keys_left.length === 0) return done;
-      return `${done}\nThey made these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
-    });
-  });
+  const changes = `change the role of a member (id or email) to ${roles.join(', ')}`;
+  serviceVerb(members, 'role <person> <role>', changes, 'ada@example.com admin').run(
+    async (client, _options: object, person: string, role: string) => {
+      if (!roles.includes(role as Role)) throw new UsageError(`A role is one of ${roles.join(', ')}.`);
+      const member = await client.team.members.setRole(await memberId(client, person), role as Role);
+      return { value: member, text: `${member.email} is ${member.role} now.` };
+    },
+  );
 
-  verb(members, {
-    name: 'leave',
-    summary: 'leave the team yourself; your keys in it end, this one included',
-    examples: ['graft team members leave'],
-    remote: true,
-  }).action(async (options: RemoteOptions) => {
-    const left = await (await connect(options)).team.members.leave();
-    createOutput(options).result(left, () => 'You left the team.');
-  });
+  const removes = 'remove a member (id or email) from the team, and revoke their keys';
+  serviceVerb(members, 'remove <person>', removes, 'ada@example.com').run(
+    async (client, _options: object, person: string) => {
+      const removed = await client.team.members.remove(await memberId(client, person));
+      return {
+        value: removed,
+        text: () => {
+          const done = `Removed ${removed.id}; their keys no longer work.`;
+          if (removed.keys_left.length === 0) return done;
+          return `${done}\nThey created these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
+        },
+      };
+    },
+  );
+
+  const leaves = 'leave the team; all your keys in it stop working, including this one';
+  serviceVerb(members, 'leave', leaves).run(async ({ team }) => ({
+    value: await team.members.leave(),
+    text: 'You left the team.',
+  }));
 }
 
-async function memberId(client: Awaited<ReturnType<typeof connect>>, person: string): Promise<string> {
+async function memberId({ team }: GraftClient, person: string): Promise<string> {
   if (!person.includes('@')) return person;
-  for await (const member of client.team.members.list({ limit: 1_000 })) {
-    if (member.email === person.toLowerCase()) return member.id;
-  }
-  throw new CommandError(`No member has the email ${person}. \`graft team members list\` shows them.`);
+  const isMember = ({ email }: { email: string }) => email === person.toLowerCase();
+  const absent = `No member has the email ${person}. \`graft team members list\` shows them.`;
+  return (await firstMatch(team.members.list(wholePage), isMember, absent)).id;
 }

@@ -2,9 +2,8 @@ import type { Command } from 'commander';
 import { timestamp } from '../draw/quantities.ts';
 import { quotaView } from '../draw/quota-view.ts';
 import { fields } from '../draw/table.ts';
-import { createOutput } from '../output.ts';
-import { connect } from '../remote/connect.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { serviceVerb } from '../remote/service-verb.ts';
+import { noun } from '../verb.ts';
 import { addAuditVerb } from './audit.ts';
 import { addInvitationVerbs } from './invitations.ts';
 import { addTeamKeyVerbs } from './keys.ts';
@@ -12,54 +11,35 @@ import { addMemberVerbs } from './members.ts';
 
 /** `graft team …`: verbs for the admins of a team. */
 export function addTeamVerbs(program: Command): void {
-  const team = noun(program, 'team', 'your team: show, quota, members, invitations, keys, audit, delete');
+  const group = noun(program, 'team', 'your team: show, quota, members, invitations, keys, audit, delete');
 
-  verb(team, {
-    name: 'show',
-    summary: 'show your team',
-    examples: ['graft team show'],
-    remote: true,
-  }).action(async (options: RemoteOptions) => {
-    const output = createOutput(options);
-    const shown = await (await connect(options)).team.retrieve();
-    output.result(shown, () =>
-      fields(
-        [
-          ['team', shown.name],
-          ['id', shown.id],
-          ['running limit', String(shown.running_limit)],
-          ['weight', String(shown.weight)],
-          ['created', timestamp(shown.created_at)],
-        ],
-        output.paint,
-      ),
-    );
+  serviceVerb(group, 'show', 'show your team').run(async ({ team }) => {
+    const shown = await team.retrieve();
+    const values = {
+      team: shown.name,
+      id: shown.id,
+      'running limit': String(shown.running_limit),
+      weight: String(shown.weight),
+      created: timestamp(shown.created_at),
+    };
+    return { value: shown, text: (paint) => fields(values, paint) };
   });
 
-  verb(team, {
-    name: 'quota',
-    summary: 'show what your team may have and ask for, and how much is in use',
-    examples: ['graft team quota'],
-    remote: true,
-  }).action(async (options: RemoteOptions) => {
-    const output = createOutput(options);
-    const quota = await (await connect(options)).team.quota();
-    output.result(quota, () => quotaView(quota, output.paint));
+  serviceVerb(group, 'quota', 'show the limits of your team and their current use').run(async ({ team }) => {
+    const quota = await team.quota();
+    return { value: quota, text: (paint) => quotaView(quota, paint) };
   });
-  addMemberVerbs(team);
-  addInvitationVerbs(team);
-  addTeamKeyVerbs(team);
-  addAuditVerb(team);
+  addMemberVerbs(group);
+  addInvitationVerbs(group);
+  addTeamKeyVerbs(group);
+  addAuditVerb(group);
 
-  verb(team, {
-    name: 'delete',
-    summary: 'delete your team for good, with its files, jobs, adapters and keys, when its jobs have ended',
-    examples: ['graft team delete --name research'],
-    remote: true,
-  })
-    .requiredOption('--name <name>', 'the name of the team, to be sure')
-    .action(async (options: RemoteOptions & { name: string }) => {
-      const deleted = await (await connect(options)).team.delete(options.name);
-      createOutput(options).result(deleted, () => `Deleted the team ${options.name}.`);
-    });
+  const deletes =
+    'permanently delete your team with its files, jobs, adapters and keys; refused while it has unfinished jobs';
+  serviceVerb(group, 'delete', deletes, '--name research')
+    .requiredOption('--name <name>', 'the name of the team, as confirmation')
+    .run(async ({ team }, { name }: { name: string }) => ({
+      value: await team.delete(name),
+      text: `Deleted the team ${name}.`,
+    }));
 }

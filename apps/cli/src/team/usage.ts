@@ -1,12 +1,10 @@
-import type { UsageBucket, UsageParams, UsageResult } from '@graft/client';
+import type { Budget, UsageBucket, UsageResult } from '@graft/client';
 import type { Command } from 'commander';
-import { wholeNumber } from '../arguments.ts';
+import { given, wholeNumber } from '../arguments.ts';
 import { usageTable } from '../draw/usage-table.ts';
-import { createOutput } from '../output.ts';
-import { connect } from '../remote/connect.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
+import { serviceVerb } from '../remote/service-verb.ts';
 
-interface UsageOptions extends RemoteOptions {
+interface UsageOptions {
   days: number;
   by?: string;
   csv?: boolean;
@@ -14,49 +12,44 @@ interface UsageOptions extends RemoteOptions {
 
 /** `graft usage`: the usage of the team. */
 export function addUsageVerb(program: Command): void {
-  verb(program, {
-    name: 'usage',
-    summary: 'what your team used by the day, what it cost, and the budget',
-    examples: ['graft usage --days 30 --by model', 'graft usage --days 90 --by job_id --csv > usage.csv'],
-    remote: true,
-  })
-    .option('--days <n>', 'today and so many days before it, less one', wholeNumber(1), 7)
-    .option('--by <groups>', 'told apart by some of model, api_key_id, job_id, kind, with commas between')
-    .option('--csv', 'as a table for other programs')
-    .action(async (options: UsageOptions) => {
-      const output = createOutput(options);
-      const client = await connect(options);
-      const params: UsageParams = {
-        start_time: Math.floor(Date.now() / 1000) - (options.days - 1) * 24 * 3600,
-        limit: 31,
-        ...(options.by === undefined ? {} : { group_by: options.by }),
-      };
-      if (options.csv) {
-        for await (const text of client.usage.csv(params)) process.stdout.write(text);
-        return;
+  const shows = 'show the daily usage and cost of your team, and its budget';
+  const group = 'group by model, api_key_id, job_id or kind; several separated by commas';
+  serviceVerb(program, 'usage', shows, '--days 30 --by model', '--days 90 --by job_id --csv > usage.csv')
+    .option('--days <n>', 'number of days, including today', wholeNumber(1), 7)
+    .option('--by <groups>', group)
+    .option('--csv', 'print CSV')
+    .run(async ({ usage }, { days, by: group_by, csv }: UsageOptions) => {
+      const params = { ...lastDays(days), ...given({ group_by }) };
+      if (csv) {
+        for await (const text of usage.csv(params)) process.stdout.write(text);
+        return null;
       }
       const data: UsageBucket[] = [];
-      for await (const day of client.usage.days(params)) data.push(day);
-      const budget = await client.usage.budget().catch((error) => {
-        if (error.code === 'budget_not_found') return null;
-        throw error;
-      });
-      output.result({ object: 'list', data, budget }, () =>
-        usageTable(
-          data.flatMap(({ start_time, results }) => results.map((result) => ({ start_time, ...result }))),
-          groupsOf(options.by),
-          output.paint,
-        ),
+      for await (const day of usage.days(params)) data.push(day);
+      const budget = await ifBudgeted(usage.budget());
+      const rows = data.flatMap(({ start_time, results }) =>
+        results.map((result) => ({ start_time, ...result })),
       );
-      if (budget) {
-        const until = new Date(budget.resets_at * 1000).toISOString().slice(0, 10);
-        output.note(
-          `Budget: ${budget.spent.toFixed(2)} of ${budget.monthly} are spent this month, until ${until}.`,
-        );
-      }
+      // The service has checked the names of the groups.
+      const groups = (group_by?.split(',') ?? []) as (keyof UsageResult)[];
+      return {
+        value: { object: 'list', data, budget },
+        text: (paint) => usageTable(rows, groups, paint),
+        note: budget
+          ? `Budget: ${budget.spent.toFixed(2)} of ${budget.monthly} spent this month, which ends on ${new Date(budget.resets_at * 1000).toISOString().slice(0, 10)}.`
+          : undefined,
+      };
     });
 }
 
-/** The fields of a result that `--by` selects. */
-const groupsOf = (by: string | undefined): (keyof UsageResult)[] =>
-  (by?.split(',') ?? []) as (keyof UsageResult)[];
+/** The parameters for this many days, including today, in pages of 31. */
+export const lastDays = (days: number) => {
+  return { start_time: Math.floor(Date.now() / 1000) - (days - 1) * 24 * 3600, limit: 31 };
+};
+
+/** A budget; null where the operator has set none. */
+export const ifBudgeted = <T = Budget>(budget: Promise<T>): Promise<T | null> =>
+  budget.catch((error) => {
+    if (error.code === 'budget_not_found') return null;
+    throw error;
+  });

@@ -1,182 +1,118 @@
-import type { Webhook, WebhookEventType, WebhookWithSecret } from '@graft/client';
+import type { Webhook, WebhookDelivery, WebhookEventType, WebhookWithSecret } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { wholeNumber } from '../arguments.ts';
-import { timestamp } from '../draw/quantities.ts';
-import { fields, table } from '../draw/table.ts';
+import type { Answer } from '../answer.ts';
+import { given, wholeNumber } from '../arguments.ts';
+import type { Paint } from '../draw/paint.ts';
+import { optional, timestamp } from '../draw/quantities.ts';
+import { fields } from '../draw/table.ts';
 import { UsageError } from '../errors.ts';
-import { createOutput, type Output } from '../output.ts';
-import { connect } from '../remote/connect.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
-
-const statuses = ['pending', 'delivered', 'failed'] as const;
+import { listVerb, serviceVerb } from '../remote/service-verb.ts';
+import { noun } from '../verb.ts';
 
 export function addWebhooksVerbs(program: Command): void {
-  const webhooks = noun(program, 'webhooks', 'be told of jobs: create, list, get, update, delete, test, …');
+  const about =
+    'endpoints for events of jobs: create, list, get, update, delete, rotate, test, deliveries, resend';
+  const group = noun(program, 'webhooks', about);
+  const creates = 'create an endpoint and print its secret; it cannot be shown again';
+  const event = 'event types to send, such as fine_tuning.job.failed (default: those of jobs that ended)';
 
-  verb(webhooks, {
-    name: 'create <url>',
-    summary: 'make an endpoint and print its secret, the only time it can be seen',
-    examples: ['graft webhooks create https://example.com/graft'],
-    remote: true,
-  })
-    .option('--event <type...>', 'such as fine_tuning.job.failed (default: how jobs end)')
-    .option('--description <text>', 'for people')
-    .action(async (url: string, options: RemoteOptions & Settings) => {
-      const output = createOutput(options);
-      const made = await (await connect(options)).webhooks.create({ ...settingsOf(options), url });
-      output.result(made, () => `${describe(made, output)}\n\n${made.secret}`);
-      noteSecret(output, made);
+  serviceVerb(group, 'create <url>', creates, 'https://example.com/graft')
+    .option('--event <type...>', event)
+    .option('--description <text>', 'description')
+    .run(async ({ webhooks }, options: Settings, url: string) => {
+      const made = await webhooks.create({ ...settingsOf(options), url });
+      return secretAnswer(made, (paint) => `${describe(made, paint)}\n\n${made.secret}`);
     });
 
-  verb(webhooks, {
-    name: 'list',
+  listVerb(group, ({ webhooks }) => webhooks.list(), {
     summary: 'list the endpoints of your team, newest first',
-    examples: ['graft webhooks list'],
-    remote: true,
-  }).action(async (options: RemoteOptions) => {
-    const output = createOutput(options);
-    const data = await (await connect(options)).webhooks.list().toArray();
-    output.result({ object: 'list', data }, () =>
-      table(
-        ['ID', 'URL', 'STATE', 'EVENTS', 'CREATED'],
-        data.map((webhook) => [
-          webhook.id,
-          webhook.url,
-          stateOf(webhook),
-          shortEvents(webhook),
-          timestamp(webhook.created_at),
-        ]),
-        output.paint,
-        'No webhooks yet. Make one with: graft webhooks create https://…',
-      ),
-    );
+    columns: {
+      ID: 'id',
+      URL: 'url',
+      STATE: stateOf,
+      EVENTS: ({ events }) => events.map((type) => type.replace('fine_tuning.job.', '')).join(' '),
+      CREATED: ({ created_at }) => timestamp(created_at),
+    },
+    empty: 'No webhooks yet. Create one with: graft webhooks create https://…',
   });
 
-  verb(webhooks, {
-    name: 'get <id>',
-    summary: 'show an endpoint, without its secret',
-    examples: ['graft webhooks get whep-…'],
-    remote: true,
-  }).action(async (id: string, options: RemoteOptions) => {
-    const output = createOutput(options);
-    const webhook = await (await connect(options)).webhooks.retrieve(id);
-    output.result(webhook, () => describe(webhook, output));
-  });
+  serviceVerb(group, 'get <id>', 'show an endpoint, without its secret', 'whep-…').run(
+    async ({ webhooks }, _options: object, id: string) => webhookAnswer(await webhooks.retrieve(id)),
+  );
 
-  verb(webhooks, {
-    name: 'update <id>',
-    summary: 'change an endpoint; what is not given stays',
-    examples: ['graft webhooks update whep-… --enable'],
-    remote: true,
-  })
-    .option('--url <url>', 'where it is')
-    .option('--event <type...>', 'the types it gets')
-    .option('--description <text>', 'for people')
-    .option('--enable', 'send again, and what still waits at once')
-    .addOption(new Option('--disable', 'send nothing more').conflicts('enable'))
-    .action(async (id: string, options: UpdateOptions) => {
-      const { url, enable, disable } = options;
-      const enabled = enable ? true : disable ? false : undefined;
-      const params = {
-        ...settingsOf(options),
-        ...(url !== undefined && { url }),
-        ...(enabled !== undefined && { enabled }),
-      };
-      if (Object.keys(params).length === 0) {
-        throw new UsageError('Nothing to change: give --url, --event, --description, --enable or --disable.');
-      }
-      const output = createOutput(options);
-      const webhook = await (await connect(options)).webhooks.update(id, params);
-      output.result(webhook, () => describe(webhook, output));
+  const updates = 'change an endpoint; options that you leave out stay unchanged';
+  serviceVerb(group, 'update <id>', updates, 'whep-… --enable')
+    .option('--url <url>', 'new URL')
+    .option('--event <type...>', 'event types to send')
+    .option('--description <text>', 'description')
+    .addOption(
+      new Option('--enable', 'send events again, beginning with those that are waiting').implies({
+        enabled: true,
+      }),
+    )
+    .addOption(new Option('--disable', 'stop sending events').conflicts('enable').implies({ enabled: false }))
+    .run(async ({ webhooks }, options: Settings & UpdateParams, id: string) => {
+      const { url, enabled } = options;
+      const params = { ...settingsOf(options), ...given({ url, enabled }) };
+      if (Object.keys(params).length === 0)
+        throw new UsageError('Nothing to change: add --url, --event, --description, --enable or --disable.');
+      return webhookAnswer(await webhooks.update(id, params));
     });
 
-  verb(webhooks, {
-    name: 'delete <id>',
-    summary: 'delete an endpoint, with what waits for it',
-    examples: ['graft webhooks delete whep-…'],
-    remote: true,
-  }).action(async (id: string, options: RemoteOptions) => {
-    const deleted = await (await connect(options)).webhooks.delete(id);
-    createOutput(options).result(deleted, () => `Deleted ${deleted.id}`);
-  });
+  serviceVerb(group, 'delete <id>', 'delete an endpoint and its pending deliveries', 'whep-…').run(
+    async ({ webhooks }, _options: object, id: string) => {
+      const deleted = await webhooks.delete(id);
+      return { value: deleted, text: `Deleted ${deleted.id}` };
+    },
+  );
 
-  verb(webhooks, {
-    name: 'rotate <id>',
-    summary: 'make a new secret; the old one signs beside it for a day',
-    examples: ['graft webhooks rotate whep-… --overlap 3600'],
-    remote: true,
-  })
-    .option('--overlap <seconds>', 'how long; 0: not at all', wholeNumber(0))
-    .action(async (id: string, options: RemoteOptions & { overlap?: number }) => {
-      const output = createOutput(options);
-      const { overlap } = options;
-      const client = await connect(options);
-      const made = await client.webhooks.rotateSecret(
-        id,
-        overlap === undefined ? {} : { overlap_seconds: overlap },
-      );
-      output.result(made, () => made.secret);
-      noteSecret(output, made);
+  const rotates = 'create a new secret and print it; the old one also signs for a day';
+  serviceVerb(group, 'rotate <id>', rotates, 'whep-… --overlap 3600')
+    .option('--overlap <seconds>', 'how long the old secret also signs (default: 86400)', wholeNumber(0))
+    .run(async ({ webhooks }, { overlap }: { overlap?: number }, id: string) => {
+      const made = await webhooks.rotateSecret(id, given({ overlap_seconds: overlap }));
+      return secretAnswer(made, made.secret);
     });
 
-  verb(webhooks, {
-    name: 'test <id>',
-    summary: 'send a webhook.test to an endpoint',
-    examples: ['graft webhooks test whep-…'],
-    remote: true,
-  }).action(async (id: string, options: RemoteOptions) => {
-    const sent = await (await connect(options)).webhooks.test(id);
-    createOutput(options).result(
-      sent,
-      () => `Sending ${sent.event_id}; graft webhooks deliveries ${id} shows what became of it.`,
-    );
-  });
+  serviceVerb(group, 'test <id>', 'send a webhook.test event to an endpoint', 'whep-…').run(
+    async ({ webhooks }, _options: object, id: string) => {
+      const sent = await webhooks.test(id);
+      const shows = `graft webhooks deliveries ${id} shows the result.`;
+      return { value: sent, text: `Sending ${sent.event_id}; ${shows}` };
+    },
+  );
 
-  verb(webhooks, {
-    name: 'deliveries <id>',
-    summary: 'list what was sent to an endpoint, newest first',
-    examples: ['graft webhooks deliveries whep-… --status failed'],
-    remote: true,
-  })
-    .option('--limit <n>', 'at most this many', wholeNumber(1), 20)
-    .addOption(new Option('--status <status>', 'only these').choices(statuses))
-    .action(
-      async (id: string, options: RemoteOptions & { limit: number; status?: (typeof statuses)[number] }) => {
-        const output = createOutput(options);
-        const { limit, status } = options;
-        const list = (await connect(options)).webhooks.deliveries.list(id, {
-          limit: Math.min(limit, 100),
-          ...(status && { status }),
-        });
-        const data = await list.toArray(limit);
-        output.result({ object: 'list', data }, () =>
-          table(
-            ['ID', 'EVENT', 'OF', 'STATUS', 'TRIES', 'CREATED', 'LAST ERROR'],
-            data.map((delivery) => [
-              delivery.id,
-              delivery.event_type,
-              delivery.data.id,
-              delivery.status,
-              String(delivery.attempts),
-              timestamp(delivery.created_at),
-              delivery.last_error ?? '',
-            ]),
-            output.paint,
-            'Nothing was sent yet.',
-          ),
-        );
+  const statuses: WebhookDelivery['status'][] = ['pending', 'delivered', 'failed'];
+  listVerb(
+    group,
+    ({ webhooks }, page, { status }: { status?: WebhookDelivery['status'] }, id: string) =>
+      webhooks.deliveries.list(id, { ...page, ...given({ status }) }),
+    {
+      name: 'deliveries <id>',
+      summary: 'list the deliveries to an endpoint, newest first',
+      examples: ['whep-… --status failed'],
+      limit: 20,
+      pageSize: 100,
+      columns: {
+        ID: 'id',
+        EVENT: 'event_type',
+        OF: ({ data }) => data.id,
+        STATUS: 'status',
+        TRIES: 'attempts',
+        CREATED: ({ created_at }) => timestamp(created_at),
+        'LAST ERROR': 'last_error',
       },
-    );
+      empty: 'No deliveries yet.',
+    },
+  ).addOption(new Option('--status <status>', 'only deliveries with this status').choices(statuses));
 
-  verb(webhooks, {
-    name: 'resend <id> <delivery>',
-    summary: 'send a delivery again, under the same webhook-id',
-    examples: ['graft webhooks resend whep-… whdl-…'],
-    remote: true,
-  }).action(async (id: string, delivery: string, options: RemoteOptions) => {
-    const resent = await (await connect(options)).webhooks.deliveries.resend(id, delivery);
-    createOutput(options).result(resent, () => `Sending ${resent.event_type} of ${resent.data.id} again.`);
-  });
+  const resends = 'send a delivery again, under the same webhook-id';
+  serviceVerb(group, 'resend <id> <delivery>', resends, 'whep-… whdl-…').run(
+    async ({ webhooks }, _options: object, id: string, delivery: string) => {
+      const resent = await webhooks.deliveries.resend(id, delivery);
+      return { value: resent, text: () => `Sending ${resent.event_type} of ${resent.data.id} again.` };
+    },
+  );
 }
 
 interface Settings {
@@ -184,45 +120,43 @@ interface Settings {
   description?: string;
 }
 
-interface UpdateOptions extends RemoteOptions, Settings {
+interface UpdateParams {
   url?: string;
-  enable?: boolean;
-  disable?: boolean;
+  enabled?: boolean;
 }
 
-function settingsOf({ event, description }: Settings) {
-  return {
-    // The service validates the types and lists the valid ones.
-    ...(event && { events: event as WebhookEventType[] }),
-    ...(description !== undefined && { description: description === '' ? null : description }),
-  };
-}
+const settingsOf = ({ event, description }: Settings) => ({
+  // The service validates the types and lists the valid ones.
+  ...given({ events: event as WebhookEventType[] | undefined }),
+  ...given({ description: description === '' ? null : description }),
+});
 
-function noteSecret(output: Output, { id }: WebhookWithSecret): void {
-  output.note(`The secret of ${id} is shown this once: the receiver verifies signatures with it.`);
-}
+const secretAnswer = (made: WebhookWithSecret, text: Answer['text']): Answer => ({
+  value: made,
+  text,
+  note: `The secret of ${made.id} is shown only once: the receiver verifies signatures with it.`,
+});
+
+const webhookAnswer = (value: Webhook): Answer => ({ value, text: (paint) => describe(value, paint) });
 
 function stateOf(webhook: Webhook): string {
   if (!webhook.enabled) return 'disabled';
   return webhook.failing_since === null ? 'enabled' : 'failing';
 }
 
-const shortEvents = (webhook: Webhook) =>
-  webhook.events.map((event) => event.replace('fine_tuning.job.', '')).join(' ');
-
-function describe(webhook: Webhook, { paint }: Output): string {
+function describe(webhook: Webhook, paint: Paint): string {
   return fields(
-    [
-      ['id', webhook.id],
-      ['url', webhook.url],
-      ['description', webhook.description],
-      ['events', webhook.events.join(', ')],
-      ['state', stateOf(webhook)],
-      ['failing since', webhook.failing_since === null ? null : timestamp(webhook.failing_since)],
-      ['disabled', webhook.disabled_at === null ? null : timestamp(webhook.disabled_at)],
-      ['reason', webhook.disabled_reason],
-      ['created', timestamp(webhook.created_at)],
-    ],
+    {
+      id: webhook.id,
+      url: webhook.url,
+      description: webhook.description,
+      events: webhook.events.join(', '),
+      state: stateOf(webhook),
+      'failing since': optional(webhook.failing_since, timestamp),
+      disabled: optional(webhook.disabled_at, timestamp),
+      reason: webhook.disabled_reason,
+      created: timestamp(webhook.created_at),
+    },
     paint,
   );
 }

@@ -1,12 +1,11 @@
 import type { Services, UsageDifference } from '@graft/service';
 import type { Command } from 'commander';
-import { timeSpan } from '../../arguments.ts';
+import { type Columns, listed } from '../../answer.ts';
 import { CommandError } from '../../errors.ts';
-import type { VerbOptions } from '../../verb.ts';
-import { type Columns, listed } from '../answer.ts';
+import { type VerbOptions, verb } from '../../verb.ts';
 import { queuedText, type SourceOptions, withSource } from '../base-models.ts';
-import { operatorKeyNote } from '../keys.ts';
-import { databaseVerb, overDatabase, type Service, unixSeconds } from './over-database.ts';
+import { operatorKeyNote, operatorKeyOptions } from '../keys.ts';
+import { overDatabase, type Service, unixSeconds } from './over-database.ts';
 import { addScimVerbs } from './scim.ts';
 import { addSecretVerbs } from './secrets.ts';
 
@@ -34,37 +33,36 @@ interface KeyOptions extends VerbOptions {
 
 function addFirstKeyVerbs(admin: Command): void {
   const summaries = {
-    bootstrap: 'create the first key of the operator and print it; refused where there is one that works',
-    rescue: 'create a key of the operator and print it, for an operator who has none that works',
+    bootstrap: 'create the first operator key and print it; refused if a valid one exists',
+    rescue: 'create an operator key and print it, for an operator who lost theirs',
   };
   for (const [name, summary] of Object.entries(summaries)) {
-    databaseVerb(admin, name, summary, '--name laptop')
-      .option('--name <name>', 'what the key is for', name)
-      .option('--person <person>', "id or email of whose it is (default: the service's own)")
-      .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
-      .action(
-        overDatabase(async (services, service, options: KeyOptions) => {
-          if (name === 'bootstrap' && (await hasWorkingKey(services)))
-            throw new CommandError(
-              'There is a key of the operator already. With it, `graft admin operator-keys create` creates others; `graft admin rescue` replaces one that was lost.',
-            );
-          const personId =
-            options.person === undefined ? null : await personOf(services, service, options.person);
-          const { name: keyName, expires: expiresIn = null } = options;
-          const input = { name: keyName, personId, expiresIn };
-          const { record, key } = await service.createOperatorKey(services, input);
-          const { id, createdAt, expiresAt } = record;
-          const value = {
-            id,
-            name: keyName,
-            person_id: personId,
-            created_at: unixSeconds(createdAt),
-            expires_at: expiresAt && unixSeconds(expiresAt),
-            key,
-          };
-          return { value, text: key, note: operatorKeyNote };
-        }),
-      );
+    const create = verb(admin, name, summary, '--name laptop').option(
+      '--name <name>',
+      'name of the key',
+      name,
+    );
+    operatorKeyOptions(create).action(
+      overDatabase(async (services, service, options: KeyOptions) => {
+        if (name === 'bootstrap' && (await hasWorkingKey(services)))
+          throw new CommandError(
+            'An operator key exists already. With it, `graft admin operator-keys create` creates others; `graft admin rescue` replaces a lost one.',
+          );
+        const { name: keyName, person, expires: expiresIn = null } = options;
+        const personId = person === undefined ? null : await personOf(services, service, person);
+        const input = { name: keyName, personId, expiresIn };
+        const { record, key } = await service.createOperatorKey(services, input);
+        const value = {
+          id: record.id,
+          name: keyName,
+          person_id: personId,
+          created_at: unixSeconds(record.createdAt),
+          expires_at: unixSeconds(record.expiresAt),
+          key,
+        };
+        return { value, text: key, note: operatorKeyNote };
+      }),
+    );
   }
 }
 
@@ -83,19 +81,15 @@ const hasWorkingKey = async ({ db }: Services): Promise<boolean> =>
 async function personOf(services: Services, service: Service, idOrEmail: string): Promise<string> {
   const person = await service.findPerson(services, idOrEmail);
   if (person) return person.id;
-  throw new CommandError(`There is no person ${idOrEmail}. Without --person the key is the service's own.`);
+  throw new CommandError(
+    `There is no person ${idOrEmail}. Without --person the key is owned by the service.`,
+  );
 }
 
 /** Adds a base model from any source. A stolen operator key, by contrast, is limited to the sources in the configuration. */
 function addUnlistedVerb(models: Command): void {
-  withSource(
-    databaseVerb(
-      models,
-      'add-unlisted <id>',
-      'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database',
-      'our-model --folder /models/our-model',
-    ),
-  ).action(
+  const adds = 'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database';
+  withSource(verb(models, 'add-unlisted <id>', adds, 'our-model --folder /models/our-model')).action(
     overDatabase(async (services, service, options: VerbOptions & SourceOptions, id: string) => {
       const { hub, revision, folder, s3, file } = options;
       const teams = options.teams && (await teamIds(services, service, options.teams));
@@ -118,11 +112,9 @@ async function teamIds(services: Services, service: Service, names: string[]): P
 
 /** Compares the ledger with all counted rows. Not in the API, because a request that reads all of them is too expensive. */
 function addCheckVerb(usage: Command): void {
-  databaseVerb(
-    usage,
-    'check',
-    'compare the ledger with jobs, attempts and stored rows, in the database; fails where they differ',
-  ).action(
+  const checks =
+    'compare the usage ledger with jobs, attempts and stored rows, in the database; fails if they differ';
+  verb(usage, 'check', checks).action(
     overDatabase(async (services, { checkUsage }) => {
       const differences = await checkUsage(services);
       const columns: Columns<UsageDifference> = {

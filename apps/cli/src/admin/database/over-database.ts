@@ -1,9 +1,7 @@
 import { join } from 'node:path';
 import type { Services } from '@graft/service';
-import type { Command } from 'commander';
-import { type VerbOptions, verb } from '../../verb.ts';
-import { type Answer, printAnswer } from '../answer.ts';
-import { typed } from '../operator-verb.ts';
+import { type Answer, printAnswer } from '../../answer.ts';
+import type { VerbOptions } from '../../verb.ts';
 
 /** Default data folder of the service, relative to this file: the service runs in Graft's folder, this command in any folder. */
 export const defaultDataDir = join(import.meta.dirname, '../../../../../data');
@@ -12,12 +10,7 @@ export type Service = typeof import('@graft/service') &
   typeof import('@graft/service/rotation') &
   typeof import('@graft/service/scim');
 
-/** Adds a verb that accesses DATABASE_URL and GRAFT_DATA_DIR. `examples`: what follows the verb on the command line. */
-export function databaseVerb(parent: Command, name: string, summary: string, ...examples: string[]): Command {
-  return verb(parent, { name, summary, examples: typed(parent, name, examples) });
-}
-
-/** The action of such a verb. `work` receives the arguments after the options. */
+/** The action of a verb that accesses DATABASE_URL and GRAFT_DATA_DIR. `work` receives the arguments after the options. */
 export const overDatabase =
   <O extends VerbOptions, A extends unknown[]>(
     work: (services: Services, service: Service, options: O, ...args: A) => Promise<Answer>,
@@ -44,4 +37,6 @@ export const overDatabase =
     }
   };
 
-export const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
+/** Unix seconds; null where there is no time. */
+export const unixSeconds = <D extends Date | null>(date: D) =>
+  (date === null ? null : Math.floor(date.getTime() / 1_000)) as D extends null ? null : number;

@@ -1,20 +1,17 @@
 import type { Rotation, SecretUse } from '@graft/service/rotation';
 import { type Command, Option } from 'commander';
+import { type Columns, tableOf } from '../../answer.ts';
 import type { Paint } from '../../draw/paint.ts';
 import { timestamp } from '../../draw/quantities.ts';
-import { table } from '../../draw/table.ts';
 import { UsageError } from '../../errors.ts';
-import { noun, type VerbOptions } from '../../verb.ts';
-import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
+import { noun, type VerbOptions, verb } from '../../verb.ts';
+import { overDatabase, unixSeconds } from './over-database.ts';
 
 export function addSecretVerbs(admin: Command): void {
-  const secrets = noun(admin, 'secrets', 'status, rotate, drop');
+  const secrets = noun(admin, 'secrets', "the service's pepper and sealing key: status, rotate, drop");
 
-  databaseVerb(
-    secrets,
-    'status',
-    'list the versions of the pepper and the sealing key, and what still needs each of them',
-  ).action(
+  const lists = 'list the versions of the pepper and the sealing key, and what still uses each version';
+  verb(secrets, 'status', lists).action(
     overDatabase(async (services, { readSecretUses }) => {
       const uses = await readSecretUses(services);
       return {
@@ -24,12 +21,10 @@ export function addSecretVerbs(admin: Command): void {
     }),
   );
 
-  databaseVerb(
-    secrets,
-    'rotate',
-    'make a new version of each, and encrypt what is stored encrypted by it; run it again to continue',
-  )
-    .option('--again', 'make another version although older ones are still held')
+  const rotates =
+    'create a new version of both and re-encrypt stored secrets; safe to run again after an interruption';
+  verb(secrets, 'rotate', rotates)
+    .option('--again', 'create another version although older ones still exist')
     .action(
       overDatabase(async (services, service, { again = false }: VerbOptions & { again?: boolean }) => {
         const rotation = await service.rotateSecrets(services, { again });
@@ -42,13 +37,11 @@ export function addSecretVerbs(admin: Command): void {
       }),
     );
 
-  databaseVerb(secrets, 'drop <version>', 'remove an old version that nothing needs any more', '1')
-    .addOption(
-      new Option('--of <secret>', 'which secret').choices(['pepper', 'sealing-key']).default('pepper'),
-    )
+  verb(secrets, 'drop <version>', 'remove an old version that nothing uses', '1')
+    .addOption(new Option('--of <secret>', 'the secret').choices(['pepper', 'sealing-key']).default('pepper'))
     .option(
       '--force',
-      'also while rows need it: keys stop working, and webhooks and integrations lose their secrets',
+      'even if rows use it: keys stop working, and webhooks and integrations lose their secrets',
     )
     .action(
       overDatabase(async (services, { dropSecret }, { of, force = false }: DropOptions, text: string) => {
@@ -72,49 +65,40 @@ function describeRotation({ made, toSet, resealed, unreadable }: Rotation): stri
   return [
     ...made.map(
       ({ setting, version }) =>
-        `Made version ${version} of what ${setting} would set; running processes take it up by themselves.`,
+        `Created version ${version} of the secret that ${setting} would set; running processes load it by themselves.`,
     ),
     ...toSet.flatMap(({ setting, version, secret }) => [
       `${setting} comes from the environment. New version:`,
       `  ${version}:${secret}`,
-      `1. Set it behind the present value (written 1:… if it has no version), with a comma between, in all processes, and restart them.`,
+      `1. Append it to the current value (written as 1:… if it has no version), after a comma, in all processes, and restart them.`,
       `2. Move it to the front, so that it is the current one, and restart them again.`,
       `3. Run \`graft admin secrets rotate\` with that setting.`,
     ]),
     ...(made.length + toSet.length === 0
-      ? ['Older versions are still held, so no new one was made (--again makes one).']
+      ? ['Older versions still exist, so no new one was created (--again creates one).']
       : []),
-    `Encrypted anew: ${resealed}.`,
+    `Re-encrypted: ${resealed}.`,
     ...(unreadable > 0
-      ? [`Secrets that no version opens, which their teams must give again: ${unreadable}.`]
+      ? [`Secrets that no version can decrypt, which their teams must set again: ${unreadable}.`]
       : []),
   ].join('\n');
 }
 
+const columns: Columns<SecretUse> = {
+  SECRET: 'setting',
+  VERSION: 'version',
+  STATE: 'state',
+  KEYS: (use) => String(use.apiKeys + use.operatorKeys),
+  SESSIONS: 'sessions',
+  INVITATIONS: 'invitations',
+  ENCRYPTED: 'sealed',
+  'CAN BE DROPPED': droppable,
+};
+
 function describeUses(uses: SecretUse[], paint: Paint): string {
-  const rows = uses.map((use) => [
-    use.setting,
-    String(use.version),
-    use.state,
-    String(use.apiKeys + use.operatorKeys),
-    String(use.sessions),
-    String(use.invitations),
-    String(use.sealed),
-    droppable(use),
-  ]);
-  const columns = [
-    'SECRET',
-    'VERSION',
-    'STATE',
-    'KEYS',
-    'SESSIONS',
-    'INVITATIONS',
-    'ENCRYPTED',
-    'CAN BE DROPPED',
-  ];
   const waiting = uses.filter(({ keyIds }) => keyIds.length > 0);
   return [
-    table(columns, rows, paint, ''),
+    tableOf(uses, columns, paint, ''),
     ...waiting.map(
       ({ version, keyIds }) =>
         `Keys that nobody has used since version ${version} was replaced (use, rotate or revoke them): ${keyIds.join(', ')}`,
@@ -131,7 +115,7 @@ function droppable(use: SecretUse): string {
   return use.sealed > 0 ? 'after `graft admin secrets rotate`' : 'once its keys are used, rotated or revoked';
 }
 
-const wireUse = ({ endsAt, ...use }: SecretUse) => ({
+const wireUse = (use: SecretUse) => ({
   setting: use.setting,
   version: use.version,
   state: use.state,
@@ -140,6 +124,6 @@ const wireUse = ({ endsAt, ...use }: SecretUse) => ({
   sessions: use.sessions,
   invitations: use.invitations,
   sealed: use.sealed,
-  ends_at: endsAt && unixSeconds(endsAt),
+  ends_at: unixSeconds(use.endsAt),
   key_ids: use.keyIds,
 });

@@ -1,20 +1,14 @@
 import type { AdapterDifference, AdapterLineage, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
+import { listed } from '../../answer.ts';
 import { wholeNumber } from '../../arguments.ts';
+import type { Paint } from '../../draw/paint.ts';
 import { bytes, timestamp } from '../../draw/quantities.ts';
 import { table } from '../../draw/table.ts';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
 import { CommandError, UsageError } from '../../errors.ts';
-import { createOutput, type Output } from '../../output.ts';
-import { type RemoteOptions, verb } from '../../verb.ts';
-import { connect } from '../connect.ts';
-import { findAdapterVersion } from './find-adapter-version.ts';
-
-interface VersionOptions extends RemoteOptions {
-  versionNumber?: number;
-}
-
-const ofVersion = ['--version-number <n>', 'of an adapter given by its id (default: the latest)'] as const;
+import { serviceVerb } from '../service-verb.ts';
+import { findAdapterVersion, type VersionOptions, versionOption } from './find-adapter-version.ts';
 
 /** Finds a version by its name or number; for an adapter's id without a number, the latest. */
 async function versionOf(
@@ -36,108 +30,85 @@ async function modelOf(client: GraftClient, name: string): Promise<string> {
 }
 
 /** Verbs that manage versions: upload, tag, untag, note, delete, restore, compare and lineage. */
-export function addAdapterVersionVerbs(adapters: Command): void {
-  addUploadVerb(adapters);
-  addTagVerbs(adapters);
-  addNoteVerb(adapters);
-  addDeletionVerbs(adapters);
-  addReadingVerbs(adapters);
+export function addAdapterVersionVerbs(group: Command): void {
+  addUploadVerb(group);
+  addTagVerbs(group);
+  addNoteVerb(group);
+  addDeletionVerbs(group);
+  addReadingVerbs(group);
 }
 
-function addUploadVerb(adapters: Command): void {
-  verb(adapters, {
-    name: 'upload <folder>',
-    summary: 'publish an adapter that was made elsewhere, as Hugging Face PEFT saves it',
-    examples: ['graft adapters upload my-adapter --base-model smollm2-135m-instruct --name poet'],
-    remote: true,
-  })
-    .requiredOption('--base-model <id>', 'the base model that it was trained on')
-    .requiredOption('--name <name>', 'uploads and jobs of one name make versions of one adapter')
-    .option('--parent <model>', 'the fine-tuned model that its training went on from, ft:…')
-    .option('--note <text>', 'what to remember of it')
-    .action(async (folder: string, options: UploadOptions) => {
-      const output = createOutput(options);
-      const client = await connect(options);
+function addUploadVerb(group: Command): void {
+  const uploads = 'upload an adapter that was trained elsewhere, as Hugging Face PEFT saves it';
+  const example = 'my-adapter --base-model smollm2-135m-instruct --name poet';
+  serviceVerb(group, 'upload <folder>', uploads, example)
+    .requiredOption('--base-model <id>', 'base model that it was trained on')
+    .requiredOption(
+      '--name <name>',
+      'name of the adapter; uploads and jobs with the same name create versions of one adapter',
+    )
+    .option('--parent <model>', 'the fine-tuned model (ft:…) that its training continued from')
+    .option('--note <text>', 'note about the version')
+    .run(async ({ adapters }, options: UploadOptions, folder: string) => {
       const display = new TransferDisplay(process.stderr, `Uploading ${folder}`);
       const { baseModel, name, parent, note } = options;
-      const version = await client.adapters
-        .upload({
-          baseModel,
-          name,
-          parent,
-          note,
-          files: folder,
-          onProgress: ({ sent, total }) => display.update(sent, total),
-        })
+      const onProgress = ({ sent, total }: { sent: number; total: number }) => display.update(sent, total);
+      const version = await adapters
+        .upload({ baseModel, name, parent, note, files: folder, onProgress })
         .finally(() => display.close());
-      output.result(version, () =>
-        [
-          `Published ${version.model} (adapter ${version.adapter_id}, version ${version.version}, ${bytes(version.bytes)})`,
-          '',
-          'Next:',
-          `  graft chat --model ${version.model} -m "…"`,
-        ].join('\n'),
-      );
+      const { model, adapter_id, version: number } = version;
+      return {
+        value: version,
+        text: () =>
+          `Published ${model} (adapter ${adapter_id}, version ${number}, ${bytes(version.bytes)})\n\nNext:\n  graft chat --model ${model} -m "…"`,
+      };
     });
 }
 
-interface UploadOptions extends RemoteOptions {
+interface UploadOptions {
   baseModel: string;
   name: string;
   parent?: string;
   note?: string;
 }
 
-function addTagVerbs(adapters: Command): void {
-  verb(adapters, {
-    name: 'tag <adapter> <tag>',
-    summary: 'point a tag at a version: a name for it that completions take, and that can be moved',
-    examples: ['graft adapters tag ft:…:abcd1234 production'],
-    remote: true,
-  })
-    .option(...ofVersion, wholeNumber(1))
-    .option('--expect <n>', 'only if it points at this version now; 0: only if there is none', wholeNumber(0))
-    .action(async (name: string, tag: string, options: VersionOptions & { expect?: number }) => {
-      const client = await connect(options);
+function addTagVerbs(group: Command): void {
+  const tags = 'point a tag at a version; requests can use the tag as a model name, and it can be moved';
+  serviceVerb(group, 'tag <adapter> <tag>', tags, 'ft:…:abcd1234 production')
+    .addOption(versionOption())
+    .option(
+      '--expect <n>',
+      'only if the tag points at this version now; 0: only if the tag does not exist',
+      wholeNumber(0),
+    )
+    .run(async (client, options: VersionOptions & { expect?: number }, name: string, tag: string) => {
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
       const expected = options.expect === 0 ? null : options.expect;
       const moved = await client.adapters.tags.move(adapterId, tag, version, { expected });
-      createOutput(options).result(moved, () => {
-        const before = moved.previous_version;
-        const was = before === null ? '' : before === version ? ', as before' : `, before at ${before}`;
-        return `${moved.model} points at version ${moved.version}${was}`;
-      });
+      const before = moved.previous_version;
+      const was = before === null ? '' : before === version ? ', as before' : `, before at version ${before}`;
+      return { value: moved, text: `${moved.model} points at version ${moved.version}${was}` };
     });
 
-  verb(adapters, {
-    name: 'untag <adapter> <tag>',
-    summary: 'remove a tag; the version stays',
-    examples: ['graft adapters untag adpt-… production'],
-    remote: true,
-  }).action(async (name: string, tag: string, options: RemoteOptions) => {
-    const client = await connect(options);
-    const { adapterId } = await findAdapterVersion(client, name);
-    const removed = await client.adapters.tags.remove(adapterId, tag);
-    createOutput(options).result(removed, () => `Removed the tag ${tag}`);
-  });
+  const untags = 'remove a tag; the version stays';
+  serviceVerb(group, 'untag <adapter> <tag>', untags, 'adpt-… production').run(
+    async (client, _options: object, name: string, tag: string) => {
+      const { adapterId } = await findAdapterVersion(client, name);
+      const removed = await client.adapters.tags.remove(adapterId, tag);
+      return { value: removed, text: `Removed the tag ${tag}` };
+    },
+  );
 }
 
-function addNoteVerb(adapters: Command): void {
-  verb(adapters, {
-    name: 'note <adapter> [text]',
-    summary: 'write the note of a version, or of the adapter itself; without a text show it',
-    examples: [
-      'graft adapters note ft:… "Passed the review."',
-      'graft adapters note adpt-… --whole "The poet."',
-    ],
-    remote: true,
-  })
-    .option(...ofVersion, wholeNumber(1))
-    .option('--whole', 'of the adapter, not of one of its versions')
+function addNoteVerb(group: Command): void {
+  const notes = 'set the note of a version, or of the whole adapter; without a text, show it';
+  const examples = ['ft:… "Passed the review."', 'adpt-… --whole "The poet."'];
+  serviceVerb(group, 'note <adapter> [text]', notes, ...examples)
+    .addOption(versionOption())
+    .option('--whole', 'the note of the adapter instead of a version')
     .option('--clear', 'remove the note')
-    .action(async (name: string, text: string | undefined, options: NoteOptions) => {
-      if (options.clear && text !== undefined) throw new UsageError('--clear goes without a text.');
-      const client = await connect(options);
+    .run(async (client, options: NoteOptions, name: string, text: string | undefined) => {
+      if (options.clear && text !== undefined) throw new UsageError('--clear takes no text.');
       const write = options.clear || text !== undefined;
       const note = text ?? null;
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
@@ -146,7 +117,7 @@ function addNoteVerb(adapters: Command): void {
         ? () => (write ? client.adapters.setNote(adapterId, note) : client.adapters.retrieve(adapterId))
         : () => (write ? versions.setNote(adapterId, version, note) : versions.retrieve(adapterId, version));
       const noted = await read();
-      createOutput(options).result(noted, () => noted.note ?? 'No note.');
+      return { value: noted, text: noted.note ?? 'No note.' };
     });
 }
 
@@ -155,112 +126,95 @@ interface NoteOptions extends VersionOptions {
   clear?: boolean;
 }
 
-function addDeletionVerbs(adapters: Command): void {
-  verb(adapters, {
-    name: 'delete <adapter>',
-    summary: 'delete a version, or with an id alone and --all the whole adapter; restorable for some days',
-    examples: ['graft adapters delete ft:…', 'graft adapters delete adpt-… --all'],
-    remote: true,
-  })
-    .option(...ofVersion, wholeNumber(1))
-    .option('--all', 'every version')
-    .action(async (name: string, options: VersionOptions & { all?: boolean }) => {
-      const client = await connect(options);
-      const one = await findAdapterVersion(client, name, options.versionNumber);
-      if (!options.all && one.version === null)
-        throw new UsageError(`${name} is a whole adapter: name a version by --version-number, or add --all.`);
+function addDeletionVerbs(group: Command): void {
+  const deletes = 'delete a version, or the whole adapter with --all; versions can be restored for some days';
+  serviceVerb(group, 'delete <adapter>', deletes, 'ft:…', 'adpt-… --all')
+    .addOption(versionOption())
+    .option('--all', 'delete every version')
+    .run(async (client, options: VersionOptions & { all?: boolean }, name: string) => {
+      const { adapterId, version } = await findAdapterVersion(client, name, options.versionNumber);
+      if (!options.all && version === null)
+        throw new UsageError(
+          `${name} is a whole adapter: choose a version with --version-number, or add --all.`,
+        );
       const deleted = options.all
-        ? await client.adapters.delete(one.adapterId)
-        : await client.adapters.versions.delete(one.adapterId, one.version!);
-      createOutput(options).result(
-        deleted,
-        () => `Deleted ${deleted.versions} of ${deleted.id}. Back with: graft adapters restore`,
-      );
+        ? await client.adapters.delete(adapterId)
+        : await client.adapters.versions.delete(adapterId, version!);
+      const count = `${deleted.versions} ${deleted.versions === 1 ? 'version' : 'versions'}`;
+      return {
+        value: deleted,
+        text: `Deleted ${count} of ${deleted.id}. To undo: graft adapters restore`,
+      };
     });
 
-  verb(adapters, {
-    name: 'restore [adapter]',
-    summary: 'give a deleted version back; without an adapter list what can be restored',
-    examples: ['graft adapters restore', 'graft adapters restore adpt-… --version-number 2'],
-    remote: true,
-  })
-    .option('--version-number <n>', 'the version', wholeNumber(1))
-    .action(async (id: string | undefined, options: VersionOptions) => {
-      const output = createOutput(options);
-      const client = await connect(options);
+  const restores = 'restore a deleted version; without an adapter, list what can be restored';
+  serviceVerb(group, 'restore [adapter]', restores, '', 'adpt-… --version-number 2')
+    .addOption(versionOption('the version to restore'))
+    .run(async ({ adapters }, { versionNumber }: VersionOptions, id: string | undefined) => {
       if (id !== undefined) {
-        if (options.versionNumber === undefined) throw new UsageError('--version-number says which version.');
-        const version = await client.adapters.versions.restore(id, options.versionNumber);
-        return output.result(version, () => `Restored ${version.model}`);
+        if (versionNumber === undefined)
+          throw new UsageError('Choose the version to restore with --version-number.');
+        const version = await adapters.versions.restore(id, versionNumber);
+        return { value: version, text: `Restored ${version.model}` };
       }
-      const data = await client.adapters.listDeleted({ limit: 100 }).toArray(1000);
-      output.result({ object: 'list', data }, () =>
-        table(
-          ['ADAPTER', 'VERSION', 'MODEL', 'DELETED', 'UNTIL'],
-          data.map((each) => [
-            each.adapter_id,
-            String(each.version),
-            each.model,
-            timestamp(each.deleted_at),
-            timestamp(each.restorable_until),
-          ]),
-          output.paint,
-          'Nothing to restore.',
-        ),
+      return listed(
+        await adapters.listDeleted({ limit: 100 }).toArray(1000),
+        {
+          ADAPTER: 'adapter_id',
+          VERSION: 'version',
+          MODEL: 'model',
+          DELETED: (each) => timestamp(each.deleted_at),
+          UNTIL: (each) => timestamp(each.restorable_until),
+        },
+        'Nothing to restore.',
       );
     });
 }
 
-function addReadingVerbs(adapters: Command): void {
-  verb(adapters, {
-    name: 'compare <a> <b>',
-    summary: 'what is different between two versions: options, lineage, metrics, files',
-    examples: ['graft adapters compare ft:…:production ft:…:abcd1234'],
-    remote: true,
-  }).action(async (a: string, b: string, options: RemoteOptions) => {
-    const output = createOutput(options);
-    const client = await connect(options);
-    const found = await client.adapters.compare(await modelOf(client, a), await modelOf(client, b));
-    output.result(found, () => {
-      const heads = [found.a, found.b].map(({ model }) => model);
-      const files = found.files.map(({ path, status }): [string, string, string] => [path, status, '']);
-      return [
-        differencesTable('OPTION', found.config, heads, output),
-        differencesTable('LINEAGE', found.lineage, heads, output),
-        table(
-          ['METRIC', ...heads],
-          found.metrics.map((each) => [each.name, shown(each.a ?? undefined), shown(each.b ?? undefined)]),
-          output.paint,
-          'No metrics.',
-        ),
-        table(['FILE', 'IS', ''], files, output.paint, 'No files.'),
-      ].join('\n\n');
-    });
-  });
+function addReadingVerbs(group: Command): void {
+  const compares = 'compare two versions: options, lineage, metrics, files';
+  serviceVerb(group, 'compare <a> <b>', compares, 'ft:…:production ft:…:abcd1234').run(
+    async (client, _options: object, a: string, b: string) => {
+      const compared = await client.adapters.compare(await modelOf(client, a), await modelOf(client, b));
+      const heads = [compared.a, compared.b].map(({ model }) => model);
+      const files = compared.files.map(({ path, status }) => [path, status, '']);
+      const metrics = compared.metrics.map(({ name: field, a, b }) => ({
+        field,
+        a: a ?? undefined,
+        b: b ?? undefined,
+      }));
+      return {
+        value: compared,
+        text: (paint) =>
+          [
+            differencesTable('OPTION', compared.config, heads, paint),
+            differencesTable('LINEAGE', compared.lineage, heads, paint),
+            differencesTable('METRIC', metrics, heads, paint, 'No metrics.'),
+            table(['FILE', 'IS', ''], files, paint, 'No files.'),
+          ].join('\n\n'),
+      };
+    },
+  );
 
-  verb(adapters, {
-    name: 'lineage <adapter>',
-    summary: 'what a version came from, and what was made from it',
-    examples: ['graft adapters lineage ft:…'],
-    remote: true,
-  })
-    .option(...ofVersion, wholeNumber(1))
-    .action(async (name: string, options: VersionOptions) => {
-      const client = await connect(options);
+  const shows = 'show the data, job and adapters that a version was created from, and those created from it';
+  serviceVerb(group, 'lineage <adapter>', shows, 'ft:…')
+    .addOption(versionOption())
+    .run(async (client, options: VersionOptions, name: string) => {
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
       const lineage = await client.adapters.versions.lineage(adapterId, version);
-      createOutput(options).result(lineage, () => treeOf(lineage));
+      return { value: lineage, text: treeOf(lineage) };
     });
 }
 
 function differencesTable(
   what: string,
-  differences: AdapterDifference[],
+  differences: Pick<AdapterDifference, 'field' | 'a' | 'b'>[],
   heads: string[],
-  { paint }: Output,
+  paint: Paint,
+  empty = `${what.toLowerCase()}: the same`,
 ): string {
   const rows = differences.map(({ field, a, b }) => [field, shown(a), shown(b)]);
-  return table([what, ...heads], rows, paint, `${what.toLowerCase()}: the same`);
+  return table([what, ...heads], rows, paint, empty);
 }
 
 const shown = (value: unknown): string => (value === undefined ? '–' : JSON.stringify(value).slice(0, 60));
@@ -269,13 +223,13 @@ const shown = (value: unknown): string => (value === undefined ? '–' : JSON.st
 function treeOf({ nodes, edges, truncated }: AdapterLineage): string {
   const labels = new Map(nodes.map(({ id, type, label }) => [id, `${type} ${label ?? `${id} (deleted)`}`]));
   const targets = new Set(edges.map(({ to }) => to));
-  const told = new Set<string>();
+  const printed = new Set<string>();
   const lines: string[] = [];
   const waiting = nodes.filter(({ id }) => !targets.has(id)).map(({ id }) => ({ id, depth: 0 }));
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { id, depth } = next;
-    if (told.has(id)) continue;
-    told.add(id);
+    if (printed.has(id)) continue;
+    printed.add(id);
     lines.push('  '.repeat(depth) + labels.get(id));
     waiting.unshift(
       ...edges.filter(({ from }) => from === id).map(({ to }) => ({ id: to, depth: depth + 1 })),

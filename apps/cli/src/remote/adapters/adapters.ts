@@ -1,121 +1,78 @@
+import type { AdapterVersion } from '@graft/client';
 import type { Command } from 'commander';
-import { wholeNumber } from '../../arguments.ts';
+import { type Columns, tableOf } from '../../answer.ts';
 import { bytes, timestamp } from '../../draw/quantities.ts';
-import { fields, table } from '../../draw/table.ts';
-import { createOutput } from '../../output.ts';
-import { noun, type RemoteOptions, verb } from '../../verb.ts';
-import { connect } from '../connect.ts';
+import { fields } from '../../draw/table.ts';
+import { noun } from '../../verb.ts';
+import { listVerb, serviceVerb } from '../service-verb.ts';
 import { addAdapterVersionVerbs } from './adapter-versions.ts';
-import { findAdapterVersion } from './find-adapter-version.ts';
+import { findAdapterVersion, type VersionOptions, versionOption } from './find-adapter-version.ts';
+import { type SaveOptions, savedText, saveOptions } from './save-options.ts';
+
+const versionColumns: Columns<AdapterVersion> = {
+  VERSION: 'version',
+  MODEL: 'model',
+  JOB: (version) => version.fine_tuning_job_id ?? '(uploaded)',
+  TAGS: (version) => version.tags.join(', '),
+  SIZE: (version) => bytes(version.bytes),
+  CREATED: (version) => timestamp(version.created_at),
+};
 
 export function addAdaptersVerbs(program: Command): void {
-  const adapters = noun(
-    program,
-    'adapters',
-    'what jobs made and what you upload: list, get, download, tag, compare, delete …',
-  );
+  const about =
+    'trained and uploaded adapters: list, get, download, upload, tag, untag, note, delete, restore, compare, lineage';
+  const group = noun(program, 'adapters', about);
 
-  verb(adapters, {
-    name: 'list',
+  listVerb(group, ({ adapters }, page) => adapters.list(page), {
     summary: 'list the adapters of your team, newest first',
-    examples: ['graft adapters list'],
-    remote: true,
-  })
-    .option('--limit <n>', 'at most this many', wholeNumber(1), 100)
-    .action(async (options: RemoteOptions & { limit: number }) => {
-      const output = createOutput(options);
-      const list = (await connect(options)).adapters.list({ limit: Math.min(options.limit, 100) });
-      const data = await list.toArray(options.limit);
-      output.result({ object: 'list', data }, () =>
-        table(
-          ['ID', 'NAME', 'BASE MODEL', 'VERSIONS', 'CREATED'],
-          data.map((adapter) => [
-            adapter.id,
-            adapter.name,
-            adapter.base_model,
-            String(adapter.latest_version ?? 0),
-            timestamp(adapter.created_at),
-          ]),
-          output.paint,
-          'No adapters yet: a job that succeeds makes one, and so does: graft adapters upload',
-        ),
-      );
-    });
-
-  verb(adapters, {
-    name: 'get <adapter>',
-    summary: 'show an adapter and its versions; an id, ft:… or ftjob-…',
-    examples: ['graft adapters get adpt-…'],
-    remote: true,
-  }).action(async (name: string, options: RemoteOptions) => {
-    const output = createOutput(options);
-    const client = await connect(options);
-    const { adapterId } = await findAdapterVersion(client, name);
-    const adapter = await client.adapters.retrieve(adapterId);
-    const versions = await client.adapters.versions.list(adapterId).toArray();
-    output.result({ ...adapter, versions }, () => {
-      const head = fields(
-        [
-          ['id', adapter.id],
-          ['name', adapter.name],
-          ['base model', adapter.base_model],
-          ['created', timestamp(adapter.created_at)],
-          ['note', adapter.note],
-        ],
-        output.paint,
-      );
-      const rows = versions.map((version) => [
-        String(version.version),
-        version.model,
-        version.fine_tuning_job_id ?? '(uploaded)',
-        version.tags.join(', '),
-        bytes(version.bytes),
-        timestamp(version.created_at),
-      ]);
-      const list = table(
-        ['VERSION', 'MODEL', 'JOB', 'TAGS', 'SIZE', 'CREATED'],
-        rows,
-        output.paint,
-        'No versions.',
-      );
-      return `${head}\n\n${list}`;
-    });
+    limit: 100,
+    pageSize: 100,
+    columns: {
+      ID: 'id',
+      NAME: 'name',
+      'BASE MODEL': 'base_model',
+      VERSIONS: (adapter) => String(adapter.latest_version ?? 0),
+      CREATED: (adapter) => timestamp(adapter.created_at),
+    },
+    empty: 'No adapters yet: every job that succeeds creates one, and so does: graft adapters upload',
   });
 
-  verb(adapters, {
-    name: 'download <adapter>',
-    summary: 'save an adapter as a folder that Hugging Face PEFT loads; an id, ft:… or ftjob-…',
-    examples: ['graft adapters download ftjob-… --output my-adapter'],
-    remote: true,
-  })
-    .requiredOption('--output <path>', 'the folder to make; with --tar the archive to write')
-    .option('--version-number <n>', 'of an adapter given by its id (default: the latest)', wholeNumber(1))
-    .option('--tar', 'save the archive as it comes, without unpacking it')
-    .option('--overwrite', 'replace what is at the output')
-    .action(async (name: string, options: DownloadOptions) => {
+  const named = 'an adapter, given by its id, a model name (ft:…) or its job (ftjob-…),';
+  serviceVerb(group, 'get <adapter>', `show ${named} and its versions`, 'adpt-…').run(
+    async (client, _options: object, name: string) => {
+      const { adapterId } = await findAdapterVersion(client, name);
+      const adapter = await client.adapters.retrieve(adapterId);
+      const versions = await client.adapters.versions.list(adapterId).toArray();
+      return {
+        value: { ...adapter, versions },
+        text: (paint) => {
+          const head = {
+            id: adapter.id,
+            name: adapter.name,
+            'base model': adapter.base_model,
+            created: timestamp(adapter.created_at),
+            note: adapter.note,
+          };
+          return `${fields(head, paint)}\n\n${tableOf(versions, versionColumns, paint, 'No versions.')}`;
+        },
+      };
+    },
+  );
+
+  const saves = `save ${named} as a folder that Hugging Face PEFT loads`;
+  const download = serviceVerb(group, 'download <adapter>', saves, 'ftjob-… --output my-adapter');
+  saveOptions(download)
+    .addOption(versionOption())
+    .run(async (client, options: SaveOptions & VersionOptions, name: string) => {
       const { downloadAdapter } = await import('./download-adapter.ts');
-      const output = createOutput(options);
-      const client = await connect(options);
       const version = await findAdapterVersion(client, name, options.versionNumber);
       const saved = await downloadAdapter(client, version, options);
-      output.result(saved, () => {
-        const what = `${saved.model} (adapter ${saved.adapter_id}, version ${saved.version})`;
-        return [
-          `Saved ${what}`,
-          `in ${saved.path}: ${saved.files.map((file) => file.path).join(', ')}; ${bytes(saved.bytes)}, digests checked.`,
-          ...(options.tar
-            ? []
-            : ['', 'Next:', `  graft generate --model ${saved.base_model} --adapter ${saved.path} -m "…"`]),
-        ].join('\n');
-      });
+      const what = `${saved.model} (adapter ${saved.adapter_id}, version ${saved.version})`;
+      const next = options.tar
+        ? ''
+        : `\n\nNext:\n  graft generate --model ${saved.base_model} --adapter ${saved.path} -m "…"`;
+      return { value: saved, text: `${savedText(what, saved)}${next}` };
     });
 
-  addAdapterVersionVerbs(adapters);
-}
-
-interface DownloadOptions extends RemoteOptions {
-  output: string;
-  versionNumber?: number;
-  tar?: boolean;
-  overwrite?: boolean;
+  addAdapterVersionVerbs(group);
 }

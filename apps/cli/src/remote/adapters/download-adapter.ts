@@ -6,16 +6,13 @@ import { TransferDisplay } from '../../draw/transfer-display.ts';
 import { CommandError } from '../../errors.ts';
 import { extractTar } from './extract-tar.ts';
 import type { AdapterVersionName } from './find-adapter-version.ts';
+import type { SaveOptions } from './save-options.ts';
 
-export interface SavedAdapter {
+export interface SavedAdapter extends Pick<AdapterVersion, SavedField> {
   path: string;
-  adapter_id: string;
-  version: number;
-  model: string;
-  base_model: string;
-  bytes: number;
-  files: AdapterVersion['files'];
 }
+
+type SavedField = 'adapter_id' | 'version' | 'model' | 'base_model' | 'bytes' | 'files';
 
 /**
  * Downloads one version and unpacks it. `output` is written only after the whole archive has been received and its digests match. An
@@ -39,21 +36,8 @@ export async function downloadAdapter(
     },
     options,
   );
-  return {
-    path: options.output,
-    adapter_id: version.adapter_id,
-    version: version.version,
-    model: version.model,
-    base_model: version.base_model,
-    bytes: version.bytes,
-    files: version.files,
-  };
-}
-
-export interface SaveOptions {
-  output: string;
-  tar?: boolean;
-  overwrite?: boolean;
+  const { adapter_id, model, base_model, bytes, files } = version;
+  return { path: options.output, adapter_id, version: version.version, model, base_model, bytes, files };
 }
 
 /** Throws CommandError if the output exists and may not be replaced. */

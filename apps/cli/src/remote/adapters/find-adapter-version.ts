@@ -1,5 +1,16 @@
 import type { GraftClient } from '@graft/client';
+import { Option } from 'commander';
+import { wholeNumber } from '../../arguments.ts';
 import { CommandError, UsageError } from '../../errors.ts';
+
+export interface VersionOptions {
+  versionNumber?: number;
+}
+
+/** `--version-number`. */
+export const versionOption = (
+  description = 'version, if the adapter is given by its id (default: the latest)',
+): Option => new Option('--version-number <n>', description).argParser(wholeNumber(1));
 
 export interface AdapterVersionName {
   adapterId: string;
@@ -16,13 +27,13 @@ export async function findAdapterVersion(
   if (!name.startsWith('ft:') && !name.startsWith('ftjob-'))
     return { adapterId: name, version: version ?? null };
   if (version !== undefined) {
-    throw new UsageError(`${name} is one version already; --version-number goes with an adapter's id.`);
+    throw new UsageError(`${name} names a version already: use --version-number only with an adapter's id.`);
   }
   let model = name;
   if (name.startsWith('ftjob-')) {
     const job = await client.fineTuning.jobs.retrieve(name);
     if (job.fine_tuned_model === null)
-      throw new CommandError(`${name} has made no adapter; it is ${job.status}.`);
+      throw new CommandError(`${name} has created no adapter; its status is ${job.status}.`);
     model = job.fine_tuned_model;
   }
   const { adapter, base_model: base } = await client.models.retrieve(model);

@@ -12,10 +12,16 @@ import type { FormatName, RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
-import { type PeftFlags, peftArgument, type TrainingFlags, trainingArgument } from '../job-options.ts';
+import {
+  chooseMethod,
+  type PeftFlags,
+  peftArgument,
+  type TrainingFlags,
+  trainingArgument,
+} from '../job-options.ts';
 
 /** The command-line options of a training. */
-export interface AskedTraining extends PeftFlags, TrainingFlags {
+export interface TrainOptions extends PeftFlags, TrainingFlags {
   model: string;
   data: string;
   validation?: string;
@@ -26,7 +32,7 @@ export interface AskedTraining extends PeftFlags, TrainingFlags {
   startFrom?: string;
 }
 
-interface SettledTraining {
+interface LocalTraining {
   /** One trial, or those of a sweep. */
   trials: [SweepTrial<ResolvedTraining>, ...SweepTrial<ResolvedTraining>[]];
   /** Names of a sweep's trials; empty for plain training. */
@@ -38,7 +44,7 @@ interface SettledTraining {
 }
 
 /** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
-export async function settleTraining(options: AskedTraining, base: BaseModel): Promise<SettledTraining> {
+export async function resolveLocalTraining(options: TrainOptions, base: BaseModel): Promise<LocalTraining> {
   const {
     choosePeft,
     defaultPeft,
@@ -54,9 +60,9 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   const startPeft = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
   const training = parseTrainingOptions(
     trainingArgument(options, {
-      n_epochs: ['--epochs', options.epochs],
-      batch_size: ['--batch-size', options.batchSize],
-      seed: ['--seed', options.seed],
+      n_epochs: options.epochs,
+      batch_size: options.batchSize,
+      seed: options.seed,
     }) ?? {},
   );
   const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
@@ -141,10 +147,10 @@ async function overlapOf(
 async function resolveTrials(
   asked: readonly SweepTrial[],
   sweep: Sweep | null,
-  { validation, startFrom }: AskedTraining,
+  { validation, startFrom }: TrainOptions,
   base: BaseModel,
   data: DataSize & LengthLimits,
-): Promise<SettledTraining['trials']> {
+): Promise<LocalTraining['trials']> {
   const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const model = outlineOf(base.config);
@@ -183,17 +189,9 @@ async function configOf(folder: string, peft: unknown, base: BaseModel): Promise
 }
 
 async function findMethod(asked: string | undefined) {
-  const { defaultPeft, methods, peftTypes } = await import('@graft/peft-core/config');
-  const { peft_type: byDefault, ...ofDefault } = defaultPeft;
-  const peftType = peftTypes.find((each) => each === (asked ?? byDefault));
-  if (peftType === undefined)
-    throw new UsageError(
-      `--peft-type: there is no method ${asked}, only ${peftTypes.map((each) => each.toLowerCase()).join(', ')}.`,
-    );
-  const { usual, schema } = methods[peftType];
-  return {
-    peftType,
-    usual: peftType === byDefault ? ofDefault : { ...usual },
-    hasRank: 'r' in schema.properties,
-  };
+  const { defaultPeft, methods } = await import('@graft/peft-core/config');
+  const known = Object.entries(methods).map(([peftType, { usual, schema }]) => {
+    return { peftType, usual, properties: schema.properties };
+  });
+  return chooseMethod(asked, defaultPeft, known);
 }

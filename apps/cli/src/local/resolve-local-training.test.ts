@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { settleTraining } from './settle-training.ts';
+import { resolveLocalTraining } from './resolve-local-training.ts';
 
 let folder: string;
 let base: BaseModel;
@@ -25,7 +25,7 @@ async function settle(lines: object[], training: object = {}, held?: object[]) {
     await writeFile(join(folder, name), all.map((line) => JSON.stringify(line)).join('\n'));
     return join(folder, name);
   };
-  return await settleTraining(
+  return await resolveLocalTraining(
     {
       model: 'model',
       data: await write('train.jsonl', lines),
@@ -57,7 +57,7 @@ test('where examples are left out, the length is the most that there may be', as
   assert.equal(trials[0].training.max_seq_length, 256);
 });
 
-test('validation examples that are training examples, too, are told', async () => {
+test('validation examples that are training examples, too, are reported', async () => {
   const { overlap } = await settle([asked('x'), { prompt: 'b', completion: 'y' }], {}, [asked('x')]);
   assert.match(overlap!, /^1 of 1 validation examples have the prompt of a training example, 1 of them word/);
 });
