@@ -102,7 +102,7 @@ function TagForm({
         hint={moves ? `Moves the tag from version ${current.version} to this version.` : null}
       />
       <Button type="submit" busy={move.isPending} disabled={!tag}>
-        {moves ? 'TagMove tag' : 'Add tag'}
+        {moves ? 'Move tag' : 'Add tag'}
       </Button>
     </form>
   );
