@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import '../styles/components/dialog.css';
-import { Button, IconButton } from './forms/button.tsx';
+import { IconButton } from './forms/button.tsx';
 
 /** A modal dialog, open while mounted. Escape and a click on the backdrop close it. */
 export function Dialog({
@@ -30,34 +30,5 @@ export function Dialog({
         {children}
       </div>
     </dialog>
-  );
-}
-
-/** Confirmation of an action that cannot be undone. `action`: label of its button, such as "Cancel job". */
-export function Confirm({
-  title,
-  action,
-  children,
-  busy,
-  onConfirm,
-  onClose,
-}: {
-  title: string;
-  action: string;
-  children: ComponentChildren;
-  busy?: boolean;
-  onConfirm: () => unknown;
-  onClose: () => void;
-}) {
-  return (
-    <Dialog title={title} onClose={onClose}>
-      {children}
-      <footer class="row dialog-actions">
-        <Button onClick={onClose}>Back</Button>
-        <Button kind="danger" busy={busy ?? false} onClick={onConfirm}>
-          {action}
-        </Button>
-      </footer>
-    </Dialog>
   );
 }

@@ -41,7 +41,7 @@ export function InvalidLines({
         rows={shown}
         rowKey={({ line, message }) => `${line} ${message}`}
         columns={[
-          { head: 'Lines', cell: (error) => linesText(error, showsAll), isRowHeader: true, width: '11rem' },
+          { head: 'Lines', cell: (error) => linesText(error, showsAll), width: '11rem' },
           { head: 'Issue', cell: ({ message }) => message },
         ]}
       />

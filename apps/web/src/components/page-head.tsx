@@ -3,6 +3,18 @@ import { useEffect, useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import '../styles/components/page-head.css';
 import { Icon } from './icon.tsx';
+import { Problem } from './problem.tsx';
+
+interface Parent {
+  href: string;
+  text: string;
+}
+
+export const ParentLink = ({ href, text }: Parent) => (
+  <Link href={href} class="page-parent">
+    <Icon name="back" /> {text}
+  </Link>
+);
 
 /** A page's heading, which also sets the document title. It gets focus on navigation, so that screen readers announce the page. */
 export function PageHead({
@@ -13,7 +25,7 @@ export function PageHead({
 }: {
   title: string;
   /** Link to the parent page. */
-  up?: { href: string; text: string };
+  up?: Parent;
   actions?: ComponentChildren;
   children?: ComponentChildren;
 }) {
@@ -27,11 +39,7 @@ export function PageHead({
   return (
     <header class="page-head">
       <div class="page-head-text">
-        {up && (
-          <Link href={up.href} class="page-parent">
-            <Icon name="back" /> {up.text}
-          </Link>
-        )}
+        {up && <ParentLink {...up} />}
         <h1 ref={heading} tabIndex={-1} class="clamp" title={title}>
           {title}
         </h1>
@@ -41,3 +49,19 @@ export function PageHead({
     </header>
   );
 }
+
+/** The page of a resource that is not loaded: its heading, and the error if there is one. */
+export const PendingPage = ({
+  title,
+  up,
+  query: { error, refetch },
+}: {
+  title: string;
+  up: Parent;
+  query: { error: unknown; refetch: () => unknown };
+}) => (
+  <>
+    <PageHead title={title} up={up} />
+    {error != null && <Problem error={error} onRetry={refetch} />}
+  </>
+);

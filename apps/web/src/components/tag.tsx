@@ -1,8 +1,14 @@
 import { Link } from 'wouter-preact';
 import '../styles/components/tag.css';
 
+interface TagProps {
+  name: string;
+  version?: number;
+  href?: string;
+}
+
 /** An adapter's tag, with a link to the version it points to. */
-export const Tag = ({ name, version, href }: { name: string; version?: number; href?: string }) => {
+export const Tag = ({ name, version, href }: TagProps) => {
   const text = (
     <>
       <span class="cut">{name}</span>
@@ -19,3 +25,15 @@ export const Tag = ({ name, version, href }: { name: string; version?: number; h
     </span>
   );
 };
+
+const maxTags = 3;
+
+/** The first tags, and how many more there are. */
+export const Tags = ({ tags }: { tags: readonly TagProps[] }) => (
+  <span class="row">
+    {tags.slice(0, maxTags).map((tag) => (
+      <Tag key={tag.name} {...tag} />
+    ))}
+    {tags.length > maxTags && <span class="small soft">and {tags.length - maxTags} more</span>}
+  </span>
+);

@@ -87,3 +87,23 @@ export function LinkButton({
     </Link>
   );
 }
+
+/** A link that looks like a button and downloads a file. */
+export const DownloadLink = ({
+  kind = 'plain',
+  small,
+  icon,
+  href,
+  name = true,
+  children,
+}: ButtonStyle & {
+  href: string;
+  /** Name of the file, if the server does not set one. */
+  name?: string | true;
+  children: ComponentChildren;
+}) => (
+  <a class="button" data-kind={kind} data-small={small} href={href} download={name}>
+    {icon && <Icon name={icon} />}
+    {children}
+  </a>
+);

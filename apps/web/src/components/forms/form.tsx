@@ -1,43 +1,109 @@
 import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
 import { Dialog } from '../dialog.tsx';
 import { Problem } from '../problem.tsx';
-import { Button } from './button.tsx';
+import { type Action, useAction } from './action.ts';
+import { Button, type ButtonProps } from './button.tsx';
 
-/** A form in a dialog. `error`: an error that no field shows. */
-export function FormDialog({
-  title,
-  action,
-  busy,
-  error,
+/** The part of `useForm`'s result used here. */
+export interface FormState {
+  submit: () => void;
+  isPending: boolean;
+  otherError: () => unknown;
+}
+
+/** A form. An error that no field shows is above the buttons, which are in `footer`. */
+export function Form({
+  form,
   children,
-  onSubmit,
-  onClose,
+  footer,
 }: {
-  title: string;
-  /** Label of the submit button, such as "Invite". */
-  action: string;
-  busy: boolean;
-  error: unknown;
+  form: FormState;
   children: ComponentChildren;
-  onSubmit: () => unknown;
-  onClose: () => void;
+  footer: ComponentChildren;
 }) {
   const submit = (event: Event) => {
     event.preventDefault();
-    if (!busy) onSubmit();
+    form.submit();
   };
+  const error = form.otherError();
   return (
-    <Dialog title={title} onClose={onClose}>
-      <form class="stack" onSubmit={submit} noValidate>
-        {children}
-        {error != null && <Problem error={error} />}
+    <form class="stack" onSubmit={submit} noValidate>
+      {children}
+      {error != null && <Problem error={error} />}
+      {footer}
+    </form>
+  );
+}
+
+interface DialogProps {
+  title: string;
+  /** Label of the button that submits or confirms, such as "Invite" or "Cancel job". */
+  action: string;
+  children: ComponentChildren;
+  onClose: () => void;
+}
+
+/** A form in a dialog. */
+export const FormDialog = ({ title, action, form, children, onClose }: DialogProps & { form: FormState }) => (
+  <Dialog title={title} onClose={onClose}>
+    <Form
+      form={form}
+      footer={
         <footer class="row dialog-actions">
           <Button onClick={onClose}>Cancel</Button>
-          <Button kind="main" type="submit" busy={busy}>
+          <Button kind="main" type="submit" busy={form.isPending}>
             {action}
           </Button>
         </footer>
-      </form>
+      }
+    >
+      {children}
+    </Form>
+  </Dialog>
+);
+
+/** Confirmation of an action that cannot be undone. The dialog closes when it is done, and shows its error. */
+export function Confirm<Result>({
+  title,
+  action,
+  children,
+  onClose,
+  onDone,
+  ...change
+}: DialogProps & Omit<Action<void, Result>, 'quiet'>) {
+  const { mutate, isPending, error } = useAction<void, Result>({
+    ...change,
+    quiet: true,
+    onDone: (result) => {
+      onClose();
+      onDone?.(result);
+    },
+  });
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {children}
+      {error && <Problem error={error} />}
+      <footer class="row dialog-actions">
+        <Button onClick={onClose}>Back</Button>
+        <Button kind="danger" busy={isPending} onClick={() => mutate()}>
+          {action}
+        </Button>
+      </footer>
     </Dialog>
+  );
+}
+
+/** A button that opens a dialog. */
+export function DialogButton({
+  dialog,
+  ...button
+}: ButtonProps & { dialog: (close: () => void) => ComponentChildren }) {
+  const [isOpen, setIsOpen] = useState(false);
+  return (
+    <>
+      <Button {...button} onClick={() => setIsOpen(true)} />
+      {isOpen && dialog(() => setIsOpen(false))}
+    </>
   );
 }

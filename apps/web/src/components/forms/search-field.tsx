@@ -6,11 +6,9 @@ const delayMs = 250;
 
 /** A search field that calls `onValue` when typing pauses, so that it can update the URL and query the server. */
 export function SearchField({
-  label,
   value,
   onValue,
-  placeholder,
-  maxLength = 64,
+  ...options
 }: {
   label: string;
   value: string;
@@ -25,15 +23,5 @@ export function SearchField({
     const timer = setTimeout(onValue, delayMs, text);
     return () => clearTimeout(timer);
   }, [text]);
-  return (
-    <TextField
-      label={label}
-      hideLabel
-      type="search"
-      maxLength={maxLength}
-      {...(placeholder && { placeholder })}
-      value={text}
-      onValue={setText}
-    />
-  );
+  return <TextField hideLabel type="search" maxLength={64} {...options} value={text} onValue={setText} />;
 }

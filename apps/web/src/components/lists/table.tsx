@@ -3,13 +3,15 @@ import { useEffect, useRef } from 'preact/hooks';
 import '../../styles/components/table.css';
 
 export interface Column<Row> {
-  head: ComponentChildren;
+  head?: ComponentChildren;
   cell: (row: Row) => ComponentChildren;
-  /** Right-aligned, for numbers and actions. */
+  /** Right-aligned, for numbers. */
   end?: boolean;
+  /** The buttons of each row: right-aligned, under a hidden head. */
+  isActions?: true;
   /** CSS width. Columns without one share the remaining width. */
   width?: string;
-  /** The column with the row headers. */
+  /** The column with the row headers; by default the first. */
   isRowHeader?: boolean;
 }
 
@@ -51,9 +53,9 @@ export function Table<Row>({
         </colgroup>
         <thead>
           <tr>
-            {columns.map(({ head, end }, i) => (
-              <th key={i} scope="col" data-end={end}>
-                {head}
+            {columns.map(({ head, end, isActions }, i) => (
+              <th key={i} scope="col" data-end={end ?? isActions}>
+                {isActions ? <span class="visually-hidden">Actions</span> : head}
               </th>
             ))}
           </tr>
@@ -84,15 +86,19 @@ class TableRow<Row> extends Component<TableRowProps<Row>> {
   }
 
   override render({ row, columns }: TableRowProps<Row>) {
+    const header = Math.max(
+      0,
+      columns.findIndex(({ isRowHeader }) => isRowHeader),
+    );
     return (
       <tr>
-        {columns.map(({ cell, end, isRowHeader }, i) =>
-          isRowHeader ? (
+        {columns.map(({ cell, end, isActions }, i) =>
+          i === header ? (
             <th key={i} scope="row">
               {cell(row)}
             </th>
           ) : (
-            <td key={i} data-end={end}>
+            <td key={i} data-end={end ?? isActions}>
               {cell(row)}
             </td>
           ),

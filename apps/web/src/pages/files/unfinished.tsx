@@ -1,9 +1,9 @@
 import type { UploadObject } from '@graft/client';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
+import { useQuery } from '@tanstack/preact-query';
 import { Disclosure } from '../../components/disclosure.tsx';
+import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
 import { Time } from '../../components/time.tsx';
-import { toastError } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import { useUploads } from '../../data/uploads.ts';
 import { bytes, count, percent } from '../../text/numbers.ts';
@@ -41,11 +41,9 @@ export function Unfinished() {
 }
 
 function Uploads({ uploads }: { uploads: readonly UploadObject[] }) {
-  const cache = useQueryClient();
-  const discard = useMutation({
-    mutationFn: (id: string) => graft.uploads.cancel(id),
-    onSettled: () => cache.invalidateQueries({ queryKey: ['uploads'] }),
-    onError: toastError,
+  const discard = useAction({
+    run: (id: string) => graft.uploads.cancel(id),
+    invalidates: [['uploads']],
   });
   return (
     <ul>

@@ -3,9 +3,9 @@ import { useEffect, useState } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import '../../styles/pages/sign-in.css';
 import { Brand } from '../../components/brand.tsx';
+import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { useAction } from '../../data/action.ts';
 import { useSession, useSignOut } from '../../data/session.ts';
 import { JoinAsPerson } from './join-as-person.tsx';
 import { JoinForm } from './join-form.tsx';
@@ -97,11 +97,11 @@ function InvalidLink({ hasToken, me }: { hasToken: boolean; me: Me | null }) {
 }
 
 function SignOut({ text }: { text: string }) {
-  const signOut = useAction({ run: useSignOut(), invalidates: [] });
+  const signOut = useAction({ run: useSignOut() });
   return (
     <div class="row">
       <p class="small soft">{text}</p>
-      <Button small busy={signOut.isPending} onClick={() => signOut.mutate(undefined)}>
+      <Button small busy={signOut.isPending} onClick={() => signOut.mutate()}>
         Sign out
       </Button>
     </div>

@@ -5,8 +5,7 @@ import { useState } from 'preact/hooks';
 import { Link, useParams } from 'wouter-preact';
 import '../../styles/pages/job.css';
 import { InvalidLines } from '../../components/invalid-lines.tsx';
-import { PageHead } from '../../components/page-head.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { graft } from '../../data/graft.ts';
 import { isFinished, jobKey, mergeJobs, useJob } from '../../data/jobs.ts';
@@ -37,16 +36,12 @@ const tabs: [Tab, string, ComponentType<{ job: FineTuningJob }>][] = [
 /** A job: status, curves, result, checkpoints, configuration, events and history. */
 export function Job() {
   const { id = '' } = useParams<{ id: string }>();
-  const { data: job, error, refetch } = useJob(id);
-  if (!job) {
-    return (
-      <>
-        <PageHead title="Job" up={up} />
-        {error && <Problem error={error} onRetry={refetch} />}
-      </>
-    );
-  }
-  return <KnownJob key={id} job={job} />;
+  const query = useJob(id);
+  return query.data ? (
+    <KnownJob key={id} job={query.data} />
+  ) : (
+    <PendingPage title="Job" up={up} query={query} />
+  );
 }
 
 const up = { href: '/jobs', text: 'Jobs' };
@@ -55,7 +50,7 @@ function KnownJob({ job }: { job: FineTuningJob }) {
   useChanges(job);
   // The first tab depends on the status when the page opens; it does not change when the job ends.
   const [first] = useState<Tab>(() => (job.fine_tuned_model === null ? 'curves' : 'result'));
-  const [{ tab }, setState] = useQueryState<{ tab: string }>({ tab: first });
+  const [{ tab }, , field] = useQueryState<{ tab: string }>({ tab: first });
   const [shown, , Shown] = tabs.find(([name]) => name === tab) ?? tabs[0]!;
   const name = jobName(job);
   return (
@@ -75,8 +70,8 @@ function KnownJob({ job }: { job: FineTuningJob }) {
       {job.sweep && <Trials job={job} />}
       <Tabs
         label="Job details"
+        {...field('tab')}
         value={shown}
-        onValue={(next) => setState({ tab: next })}
         tabs={tabs.map(([each, text]) => [each, text] as const)}
       />
       <Shown job={job} />

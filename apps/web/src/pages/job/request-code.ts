@@ -1,6 +1,7 @@
 /** A job request as code. The code reads the API key from the environment. */
 import type { JobCreateParams } from '@graft/client';
 import { shellQuoted } from '../../text/shell.ts';
+import { isPresent } from '../../text/values.ts';
 
 type Write = (request: JobCreateParams, baseUrl: string) => string;
 
@@ -99,6 +100,3 @@ export const toCommand: Write = (request, baseUrl) => {
     ['graft jobs create', ...flags].join(' \\\n  '),
   ].join('\n');
 };
-
-const isPresent = (value: unknown): boolean =>
-  value != null && !(typeof value === 'object' && Object.keys(value).length === 0);

@@ -3,9 +3,8 @@ import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { LinkButton } from '../../components/forms/button.tsx';
+import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
-import { Icon } from '../../components/icon.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
@@ -124,9 +123,9 @@ function PublishedAdapter({
                 Compare with base model
               </LinkButton>
             )}
-            <a class="button" href={version.download_path} download>
-              <Icon name="download" /> Download
-            </a>
+            <DownloadLink icon="download" href={version.download_path}>
+              Download
+            </DownloadLink>
             {canTrain && (
               <LinkButton href={`/jobs/new?${new URLSearchParams({ start: model })}`}>
                 Continue training

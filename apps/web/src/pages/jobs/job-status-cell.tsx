@@ -1,4 +1,5 @@
 import type { FineTuningJob } from '@graft/client';
+import { Cut } from '../../components/cut.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
@@ -22,9 +23,7 @@ export function JobStatusCell({ job }: { job: FineTuningJob }) {
         {progress !== null && !isFinished(job.status) && (
           <Meter value={progress} label={`${percent(progress)} done`} />
         )}
-        <span class="cut" title={statusDetails(job)}>
-          {statusDetails(job)}
-        </span>
+        <Cut text={statusDetails(job)} />
       </span>
     </span>
   );

@@ -1,7 +1,7 @@
 import type { FineTuningJob } from '@graft/client';
 import { useRef } from 'preact/hooks';
-import { Link } from 'wouter-preact';
 import { Sparkline } from '../../components/chart/sparkline.tsx';
+import { Cut } from '../../components/cut.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
 import { useMemberNames } from '../../data/member-names.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
@@ -41,12 +41,12 @@ const columns: readonly Column<JobRow>[] = [
     isRowHeader: true,
     cell: ({ job }) => (
       <>
-        <Link href={`/jobs/${job.id}`} class="cut" title={`${jobName(job)} (${job.id})`}>
-          {jobName(job)}
-        </Link>
-        <span class="cut small soft" title={job.model}>
-          {job.sweep ? 'sweep' : methodName(job)} · {job.model}
-        </span>
+        <Cut text={jobName(job)} title={`${jobName(job)} (${job.id})`} href={`/jobs/${job.id}`} />
+        <Cut
+          text={`${job.sweep ? 'sweep' : methodName(job)} · ${job.model}`}
+          title={job.model}
+          class="small soft"
+        />
       </>
     ),
   },
@@ -59,19 +59,10 @@ const columns: readonly Column<JobRow>[] = [
   {
     head: 'Owner',
     width: '7.5rem',
-    cell: ({ job, owner }) => (
-      <span class="cut" title={job.created_by ?? undefined}>
-        {owner}
-      </span>
-    ),
+    cell: ({ job, owner }) => <Cut text={owner} title={job.created_by} />,
   },
   { head: 'Finished', width: '7.5rem', cell: ({ job }) => <JobEnd job={job} /> },
-  {
-    head: <span class="visually-hidden">Actions</span>,
-    width: '7.5rem',
-    end: true,
-    cell: ({ job }) => <JobActions job={job} isSmall />,
-  },
+  { isActions: true, width: '7.5rem', cell: ({ job }) => <JobActions job={job} isSmall /> },
 ];
 
 interface JobTableProps {

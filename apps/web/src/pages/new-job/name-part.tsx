@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { Select, TextArea, TextField } from '../../components/forms/field.tsx';
 import { type Draft, faultAt, partOf, withValue } from './draft.ts';
-import type { Form } from './option-field.tsx';
+import type { PartProps } from './option-field.tsx';
 
 const priorities = [
   ['', 'normal'],
@@ -10,7 +10,7 @@ const priorities = [
 ] as const;
 
 /** Fields for name, priority, seed and metadata. */
-export function NamePart({ form: { draft, setDraft, faults } }: { form: Form }) {
+export function NamePart({ form: { draft, setDraft, faults } }: PartProps) {
   // As typed: an incomplete line is no pair yet.
   const [metadata, setMetadata] = useState(() => formatPairs(draft));
   const set = (path: string, value: unknown) => setDraft(withValue(draft, path, value));

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { Cut } from '../../components/cut.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -56,9 +57,7 @@ function Side({ name, answer, onRegenerate }: { name: string; answer: Answer; on
     <article class="playground-side" data-side={name} aria-label={label} aria-busy={isOpen(answer)}>
       <header>
         <strong>{name}</strong>
-        <span class="cut small soft" title={request.model}>
-          {request.model}
-        </span>
+        <Cut text={request.model} class="small soft" />
       </header>
       {pieces.some(({ tokens }) => tokens.length > 0) ? (
         <Tokens pieces={pieces} label={label} />

@@ -1,0 +1,26 @@
+import { Link } from 'wouter-preact';
+
+/** Text on one line, cut with an ellipsis. Its tooltip is `title`, by default the whole text. */
+export function Cut({
+  text,
+  title = text,
+  href,
+  isCode = false,
+  class: look = '',
+}: {
+  text: string | number | null | undefined;
+  title?: string | number | null | undefined;
+  href?: string;
+  isCode?: boolean;
+  /** Further classes, such as `small soft`. */
+  class?: string;
+}) {
+  const attributes = { class: `cut ${look}`, title: title == null ? undefined : String(title) };
+  if (href !== undefined)
+    return (
+      <Link href={href} {...attributes}>
+        {text}
+      </Link>
+    );
+  return isCode ? <code {...attributes}>{text}</code> : <span {...attributes}>{text}</span>;
+}
