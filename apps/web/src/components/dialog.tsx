@@ -21,8 +21,8 @@ export function Dialog({
   };
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by keyboard
-    <dialog ref={ref} class="dialog" aria-labelledby={id} onClose={onClose} onClick={onBackdrop}>
-      <div class="dialog-body">
+    <dialog ref={ref} class="dialog card" aria-labelledby={id} onClose={onClose} onClick={onBackdrop}>
+      <div class="dialog-body stack">
         <header>
           <h2 id={id}>{title}</h2>
           <IconButton label="Close" icon="close" small onClick={onClose} />

@@ -47,7 +47,7 @@ export function Problem({
 }) {
   const { title, text, requestId } = describeError(error);
   return (
-    <div class="problem" role="alert">
+    <div class="problem tight" role="alert">
       <h2>{title}</h2>
       <p>{text}</p>
       {requestId && (

@@ -130,16 +130,6 @@ const lossesById = (results: readonly { data: JobLosses[] | undefined }[]): Read
     ),
   );
 
-/** The actions that a job's status allows. */
-export function availableActions({ status }: FineTuningJob): Record<JobAction | 'delete', boolean> {
-  return {
-    pause: status === 'running' || status === 'queued',
-    resume: status === 'paused',
-    cancel: !isFinished(status),
-    delete: isFinished(status),
-  };
-}
-
 export type JobAction = 'pause' | 'resume' | 'cancel';
 
 export function useJobAction() {

@@ -18,7 +18,7 @@ export function SignIn({ options }: { options: Wire.SignInOptions }) {
   // Operator pages need a recent sign-in.
   if (location.pathname.startsWith('/operator')) params.set('reauthenticate', 'true');
   return (
-    <main class="standalone">
+    <main class="standalone stack">
       <Brand />
       <h1>Sign in</h1>
       {options.provider && (

@@ -33,7 +33,7 @@ export function DropZone({
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button does the same by keyboard
     <div
-      class="drop-zone"
+      class="drop-zone row"
       data-over={isOver}
       onDragOver={(event) => {
         event.preventDefault();

@@ -95,11 +95,15 @@ export function TextArea(props: Frame & TextAreaOptions) {
   );
 }
 
-/** Values with their labels; a value alone is its own label. */
-export type Options<Value extends string> = readonly (Value | readonly [value: Value, text: string])[];
+/** The labels of values, or a list of values with their labels; a value alone is its own label. */
+export type Options<Value extends string> =
+  | Readonly<Record<Value, string>>
+  | readonly (Value | readonly [value: Value, text: string])[];
 
-const labelled = <Value extends string>(options: Options<Value>) =>
-  options.map((option) => (typeof option === 'string' ? ([option, option] as const) : option));
+const labelled = <Value extends string>(options: Options<Value>): (readonly [Value, string])[] =>
+  Array.isArray(options)
+    ? options.map((option) => (typeof option === 'string' ? [option, option] : option))
+    : (Object.entries(options) as [Value, string][]);
 
 /** A value that is not among the options, such as one from an old URL, is added to them. */
 export function Select<Value extends string>(props: Frame<Value> & { options: Options<Value> }) {

@@ -63,6 +63,8 @@ export const FormDialog = ({ title, action, form, children, onClose }: DialogPro
   </Dialog>
 );
 
+type ConfirmProps<Result> = DialogProps & Omit<Action<void, Result>, 'quiet' | 'onError'>;
+
 /** Confirmation of an action that cannot be undone. The dialog closes when it is done, and shows its error. */
 export function Confirm<Result>({
   title,
@@ -71,7 +73,7 @@ export function Confirm<Result>({
   onClose,
   onDone,
   ...change
-}: DialogProps & Omit<Action<void, Result>, 'quiet'>) {
+}: ConfirmProps<Result>) {
   const { mutate, isPending, error } = useAction<void, Result>({
     ...change,
     quiet: true,
@@ -107,3 +109,11 @@ export function DialogButton({
     </>
   );
 }
+
+/** A button for an action that needs a confirmation. `button`: what it looks like; `children`: what the dialog explains. */
+export const ConfirmButton = <Result,>({
+  button,
+  ...confirm
+}: Omit<ConfirmProps<Result>, 'onClose'> & { button: ButtonProps }) => (
+  <DialogButton {...button} dialog={(close) => <Confirm {...confirm} onClose={close} />} />
+);

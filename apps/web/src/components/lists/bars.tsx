@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import '../../styles/components/bars.css';
+import { Legend } from '../chart/legend.tsx';
 
 export interface Bar {
   /** Unix seconds. */
@@ -29,7 +30,7 @@ export function Bars({
   const shown = hovered === null ? null : bars[hovered];
   const summary = `${label}: maximum ${format(max)} per day, total ${format(sums.reduce((a, b) => a + b, 0))}.`;
   return (
-    <figure class="bars">
+    <figure class="bars card tight">
       <figcaption>
         <strong>{shown ? day(shown.at) : label}</strong>
         <span class="soft">{shown ? format(sums[hovered!]!) : `maximum ${format(max)} per day`}</span>
@@ -69,17 +70,13 @@ export function Bars({
         <span>{bars.at(-1) && day(bars.at(-1)!.at)}</span>
       </div>
       {series.length > 1 && (
-        <ul class="bars-legend small">
-          {series.map((name, n) => (
-            <li key={name}>
-              <i style={{ background: `var(--series-${n + 1})` }} />
-              <span class="cut" title={name}>
-                {name}
-              </span>
-              {shown && <span class="soft">{format(shown.parts[n] ?? 0)}</span>}
-            </li>
-          ))}
-        </ul>
+        <Legend
+          items={series.map((name, n) => ({
+            name,
+            colour: n,
+            value: shown ? format(shown.parts[n] ?? 0) : undefined,
+          }))}
+        />
       )}
     </figure>
   );

@@ -44,7 +44,7 @@ export function Table<Row>({
   }, [minWidth]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
-    <section class="table-scroll" ref={place} aria-label={label} tabIndex={0}>
+    <section class="table-scroll card" ref={place} aria-label={label} tabIndex={0}>
       <table style={{ minWidth }}>
         <colgroup>
           {columns.map(({ width }, i) => (

@@ -1,7 +1,7 @@
 import type { Adapter } from '@graft/client';
 import { useLocation, useParams } from 'wouter-preact';
 import '../../styles/pages/adapter.css';
-import { Confirm, DialogButton } from '../../components/forms/form.tsx';
+import { ConfirmButton } from '../../components/forms/form.tsx';
 import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { adapterLists, useAdapter, useVersion, useVersions } from '../../data/adapters.ts';
@@ -47,28 +47,24 @@ function DeleteAll({ adapter: { id, name, tags } }: { adapter: Adapter }) {
   const [, go] = useLocation();
   if (!usePermission('adapters:write')) return null;
   return (
-    <DialogButton
-      disabled={tags.length > 0}
-      {...(tags.length > 0 && { title: 'Remove all tags before you delete the adapter.' })}
-      dialog={(close) => (
-        <Confirm
-          title={`Delete ${name}?`}
-          action="Delete all versions"
-          run={() => graft.adapters.delete(id)}
-          removes={[['adapter', id]]}
-          invalidates={adapterLists}
-          successMessage={({ versions }) => `${name} deleted (${counted(versions, 'version')}).`}
-          onDone={() => go('/adapters?show=deleted')}
-          onClose={close}
-        >
-          <p>
-            All its versions are deleted and can no longer be called. You can restore them for a few days
-            under Adapters → Deleted.
-          </p>
-        </Confirm>
-      )}
+    <ConfirmButton
+      button={{
+        children: 'Delete adapter',
+        disabled: tags.length > 0,
+        ...(tags.length > 0 && { title: 'Remove all tags before you delete the adapter.' }),
+      }}
+      title={`Delete ${name}?`}
+      action="Delete all versions"
+      run={() => graft.adapters.delete(id)}
+      removes={[['adapter', id]]}
+      invalidates={adapterLists}
+      successMessage={({ versions }) => `${name} deleted (${counted(versions, 'version')}).`}
+      onDone={() => go('/adapters?show=deleted')}
     >
-      Delete adapter
-    </DialogButton>
+      <p>
+        All its versions are deleted and can no longer be called. You can restore them for a few days under
+        Adapters → Deleted.
+      </p>
+    </ConfirmButton>
   );
 }

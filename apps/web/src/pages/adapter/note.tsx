@@ -16,7 +16,7 @@ export function Note(props: NoteProps) {
   const { note, subject } = props;
   const canWrite = usePermission('adapters:write');
   return (
-    <div class="note">
+    <div class="note tight">
       {note && <p>{note}</p>}
       {canWrite && (
         <DialogButton kind="quiet" small dialog={(close) => <NoteDialog {...props} onClose={close} />}>

@@ -6,7 +6,7 @@ import { Disclosure } from '../../components/disclosure.tsx';
 import { useAction } from '../../components/forms/action.ts';
 import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
-import { Confirm, DialogButton } from '../../components/forms/form.tsx';
+import { ConfirmButton } from '../../components/forms/form.tsx';
 import { Properties } from '../../components/lists/properties.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Time } from '../../components/time.tsx';
@@ -28,7 +28,7 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
   const metricRows = flattenMetrics(metrics ?? {});
   return (
     <section class="stack">
-      <header class="adapter-version-head">
+      <header class="section-head">
         <h2>Version {number}</h2>
         <Actions version={version} />
       </header>
@@ -77,7 +77,7 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
 }
 
 const ModelName = ({ name }: { name: string }) => (
-  <span class="adapter-model">
+  <span class="row adapter-model">
     <code>{name}</code>
     <CopyButton text={name} label="Copy name" />
   </span>
@@ -109,7 +109,7 @@ const Files = ({ files }: Pick<AdapterVersion, 'files'>) => (
 function Actions({ version }: { version: AdapterVersion }) {
   const canCall = usePermission('completions:write');
   const canWrite = usePermission('adapters:write');
-  const { model, base_model, download_path, tags } = version;
+  const { model, base_model, download_path } = version;
   return (
     <div class="row">
       {canCall && (
@@ -123,31 +123,27 @@ function Actions({ version }: { version: AdapterVersion }) {
       <DownloadLink icon="download" href={download_path}>
         Download
       </DownloadLink>
-      {canWrite && (
-        <DialogButton
-          key={version.id}
-          kind="danger"
-          disabled={tags.length > 0}
-          {...(tags.length > 0 && { title: 'Move its tags before you delete the version.' })}
-          dialog={(close) => <DeleteVersion version={version} onClose={close} />}
-        >
-          Delete
-        </DialogButton>
-      )}
+      {canWrite && <DeleteVersion key={version.id} version={version} />}
     </div>
   );
 }
 
-function DeleteVersion({ version, onClose }: { version: AdapterVersion; onClose: () => void }) {
+function DeleteVersion({ version }: { version: AdapterVersion }) {
   const [, go] = useLocation();
-  const { adapter_id, adapter_name, version: number } = version;
+  const { adapter_id, adapter_name, version: number, tags } = version;
   const restore = useAction({
     run: () => graft.adapters.versions.restore(adapter_id, number),
     invalidates: adapterKeys,
     onDone: () => go(`/adapters/${adapter_id}?version=${number}`),
   });
   return (
-    <Confirm
+    <ConfirmButton
+      button={{
+        kind: 'danger',
+        children: 'Delete',
+        disabled: tags.length > 0,
+        ...(tags.length > 0 && { title: 'Move its tags before you delete the version.' }),
+      }}
       title={`Delete version ${number}?`}
       action="Delete version"
       run={() => graft.adapters.versions.delete(adapter_id, number)}
@@ -161,9 +157,8 @@ function DeleteVersion({ version, onClose }: { version: AdapterVersion; onClose:
         // Deleting the last version also deletes the adapter.
         go('/adapters');
       }}
-      onClose={onClose}
     >
       <p>It can no longer be called. You can restore it for a few days under Adapters → Deleted.</p>
-    </Confirm>
+    </ConfirmButton>
   );
 }

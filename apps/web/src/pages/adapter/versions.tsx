@@ -19,7 +19,7 @@ export const Versions = ({
 }) => (
   <section class="stack">
     <h2>Versions</h2>
-    <div class="adapter-versions">
+    <div class="adapter-versions short-tables">
       <Listing
         pages={query}
         label="Versions"

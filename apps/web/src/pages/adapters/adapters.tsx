@@ -53,15 +53,12 @@ export function Adapters() {
           </LinkButton>
         }
       />
-      <search class="adapters-filters">
+      <search class="adapters-filters row">
         <Choice
           label="Show"
           {...field('show')}
           value={isDeleted ? 'deleted' : 'kept'}
-          options={[
-            ['kept', 'Active'],
-            ['deleted', 'Deleted'],
-          ]}
+          options={{ kept: 'Active', deleted: 'Deleted' }}
         />
         {!isDeleted && (
           <>

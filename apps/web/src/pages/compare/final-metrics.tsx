@@ -1,5 +1,5 @@
 import type { JobMetric } from '@graft/client';
-import { Swatch } from '../../components/chart/chart.tsx';
+import { Swatch } from '../../components/chart/legend.tsx';
 import { Cut } from '../../components/cut.tsx';
 import { IconButton } from '../../components/forms/button.tsx';
 import { Table } from '../../components/lists/table.tsx';

@@ -26,8 +26,8 @@ import { LongText } from '../../components/long-text.tsx';
 import { NameAndId } from '../../components/name-and-id.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Sections } from '../../components/sections.tsx';
 import { Status, statuses } from '../../components/status.tsx';
+import { Sections } from '../../components/tabs.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
@@ -123,15 +123,7 @@ export function Components() {
         />
         <TextArea label="Many lines" value={long} onValue={nothing} rows={2} />
         <Checkbox label="Yes or no" checked={checked} onChecked={setChecked} />
-        <Choice
-          label="X axis"
-          value={choice}
-          onValue={setChoice}
-          options={[
-            ['step', 'Steps'],
-            ['time', 'Time'],
-          ]}
-        />
+        <Choice label="X axis" value={choice} onValue={setChoice} options={{ step: 'Steps', time: 'Time' }} />
         <SearchField label="Search" placeholder="Name" {...field} />
         <ModelField label="Model" {...field} />
       </Group>
@@ -168,9 +160,10 @@ export function Components() {
       <Group title="Sections">
         <Sections
           label="Example sections"
-          items={[
-            ['/_components', 'Current'],
-            ['/jobs', 'Other'],
+          path="/_components"
+          sections={[
+            { name: '', text: 'Current', Content: () => <p>The section’s content.</p> },
+            { name: 'other', text: 'Other', Content: () => null },
           ]}
         />
       </Group>

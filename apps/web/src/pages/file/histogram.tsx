@@ -1,10 +1,7 @@
+import type { ReportTokens } from '@graft/client';
 import { count, counted } from '../../text/numbers.ts';
 
-interface Bin {
-  from: number;
-  to: number;
-  examples: number;
-}
+type Bin = NonNullable<ReportTokens['lengths']>['histogram'][number];
 
 const height = 120;
 const range = ({ from, to }: Bin) => (from === to ? count(from) : `${count(from)}–${count(to)}`);

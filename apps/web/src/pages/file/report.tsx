@@ -64,7 +64,7 @@ function ReportView({ status, progress, report, error, model }: FileReport) {
   if (!report) {
     const share = progress && progress.total_bytes > 0 ? progress.bytes / progress.total_bytes : 0;
     return (
-      <div class="file-progress">
+      <div class="file-progress tight">
         <Meter value={share} label="Reading file" />
         <p class="small soft">
           {progress
@@ -137,7 +137,7 @@ const LineSection = ({
   text,
   ...lines
 }: { title: string; text?: string } & Omit<Parameters<typeof InvalidLines>[0], 'label'>) => (
-  <section class="panel file-part">
+  <section class="panel file-part short-tables">
     <h3>{title}</h3>
     {text && <p class="soft">{text}</p>}
     <InvalidLines label={title} {...lines} />

@@ -1,32 +1,27 @@
 import type { FileObject } from '@graft/client';
 import type { ButtonProps } from '../../components/forms/button.tsx';
-import { Confirm, DialogButton } from '../../components/forms/form.tsx';
+import { ConfirmButton } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 import { bytes } from '../../text/numbers.ts';
 
 /** The button that deletes a file after a confirmation. */
 export const DeleteFile = ({
   file: { id, filename, bytes: size },
-  onDone,
+  onDone = () => {},
   ...button
 }: Omit<ButtonProps, 'onClick'> & { file: FileObject; onDone?: () => void }) => (
-  <DialogButton
-    {...button}
-    dialog={(close) => (
-      <Confirm
-        title="Delete this file?"
-        action="Delete file"
-        run={() => graft.files.delete(id)}
-        invalidates={[['files']]}
-        successMessage={() => `${filename} deleted.`}
-        {...(onDone && { onDone })}
-        onClose={close}
-      >
-        <p class="wrap-anywhere">
-          <strong>{filename}</strong>, {bytes(size)}. Adapters trained on it are kept, but new jobs can no
-          longer use it. This cannot be undone.
-        </p>
-      </Confirm>
-    )}
-  />
+  <ConfirmButton
+    button={button}
+    title="Delete this file?"
+    action="Delete file"
+    run={() => graft.files.delete(id)}
+    invalidates={[['files']]}
+    successMessage={() => `${filename} deleted.`}
+    onDone={onDone}
+  >
+    <p class="wrap-anywhere">
+      <strong>{filename}</strong>, {bytes(size)}. Adapters trained on it are kept, but new jobs can no longer
+      use it. This cannot be undone.
+    </p>
+  </ConfirmButton>
 );

@@ -70,7 +70,7 @@ function List({ canUpload }: { canUpload: boolean }) {
   return (
     <>
       {unfinished}
-      <div class="files-search">
+      <div class="files-search row">
         <TextField
           label="Search by name"
           hideLabel

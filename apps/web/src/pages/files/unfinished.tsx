@@ -27,7 +27,7 @@ export function Unfinished() {
   const unfinished = (pending.data ?? []).filter(({ filename }) => !isListed(filename));
   if (unfinished.length === 0) return null;
   return (
-    <section class="files-unfinished" aria-label="Unfinished uploads">
+    <section class="files-unfinished tight" aria-label="Unfinished uploads">
       <h2>Unfinished uploads</h2>
       <p class="soft small">Select the same file again to resume the upload.</p>
       <Uploads uploads={unfinished.slice(0, maxShown)} />

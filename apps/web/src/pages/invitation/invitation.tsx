@@ -32,7 +32,7 @@ function Opened({ token }: { token: string | null }) {
     if (error instanceof GraftApiError && error.code === 'invalid_invitation') setIsInvalid(true);
   };
   return (
-    <main class="standalone">
+    <main class="standalone stack">
       <Brand />
       {joined ? (
         <Joined joined={joined} />
@@ -48,7 +48,7 @@ function Opened({ token }: { token: string | null }) {
             <p>You were invited to a team that fine-tunes language models with Graft.</p>
           </PageHead>
           {me && !options.provider && (
-            <section class="standalone-note">
+            <section class="standalone-note tight card">
               <p>
                 This browser is signed in with an API key{me.team && ` of team ${me.team.name}`}
                 {me.person && ` (${me.person.email})`}. A key cannot accept an invitation. Join below as a

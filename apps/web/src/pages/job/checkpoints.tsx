@@ -1,5 +1,6 @@
 import type { FineTuningJob, JobCheckpoint } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
+import { Badge } from '../../components/badge.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { useForm } from '../../components/forms/action.ts';
 import { LinkButton } from '../../components/forms/button.tsx';
@@ -97,8 +98,7 @@ function Actions({ job, checkpoint }: CheckpointProps) {
 
 const Step = ({ checkpoint: { step_number, best } }: { checkpoint: JobCheckpoint }) => (
   <>
-    {count(step_number)}
-    {best && <span class="checkpoint-best">best</span>}
+    {count(step_number)} {best && <Badge tone="good">best</Badge>}
   </>
 );
 

@@ -22,7 +22,7 @@ export function Events({ job }: { job: FineTuningJob }) {
         onChecked={(on) => setState({ metrics: on ? '1' : null })}
       />
       {shown.length > 0 && (
-        <ol class="event-list">
+        <ol class="event-list card">
           {shown.map((event) => (
             <Event key={event.id} event={event} />
           ))}

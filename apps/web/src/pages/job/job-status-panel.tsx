@@ -21,8 +21,8 @@ export function JobStatusPanel({ job }: { job: FineTuningJob }) {
     },
   ];
   return (
-    <section class="job-status-panel" aria-label="Status">
-      <div class="job-status-head">
+    <section class="job-status-panel panel card" aria-label="Status">
+      <div class="job-status-head section-head">
         <Status status={job.status} done={progress} />
         <span class="soft">{statusDetails(job)}</span>
       </div>

@@ -4,7 +4,7 @@ import type { ComponentType } from 'preact';
 import { useState } from 'preact/hooks';
 import { Link, useParams } from 'wouter-preact';
 import '../../styles/pages/job.css';
-import { InvalidLines } from '../../components/invalid-lines.tsx';
+import { InvalidLines, totalInvalidLines } from '../../components/invalid-lines.tsx';
 import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { graft } from '../../data/graft.ts';
@@ -83,10 +83,10 @@ function JobError({ job, error }: { job: FineTuningJob; error: NonNullable<FineT
   const { code, param, message, details = [] } = error;
   const file = param === 'validation_file' ? job.validation_file : job.training_file;
   const length = (job.training as { max_seq_length?: number }).max_seq_length;
-  const total = Number(/(\d+) (?:bad|invalid) lines [^\d]*$/.exec(message)?.[1] ?? 1);
+  const total = totalInvalidLines(message) ?? 1;
   const reportLink = `/files/${file}?${new URLSearchParams({ model: job.model, ...(length && { length: String(length) }) })}`;
   return (
-    <section class="job-error" aria-label="Why it failed">
+    <section class="problem tight job-error" aria-label="Why it failed">
       <h2>{faultTitles[error.fault]}</h2>
       {details.length === 0 ? (
         <p>{message}</p>

@@ -14,7 +14,7 @@ export function FirstRun() {
   const canTrain = usePermission('jobs:write');
   const canUpload = usePermission('files:write');
   return (
-    <section class="first-run">
+    <section class="first-run stack">
       <h2>No jobs yet</h2>
       <p>
         A job trains an adapter from a base model and a file of examples. An adapter is a small file that
@@ -52,7 +52,7 @@ function Example() {
     },
   });
   return (
-    <div class="first-run-example">
+    <div class="first-run-example panel card">
       <h3>Try it with an example</h3>
       <p>
         240 messages to a bicycle shop, labelled with a team and an urgency. The model learns to classify

@@ -8,7 +8,7 @@ import type { IconName } from '../../components/icon.tsx';
 import { toast } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import {
-  availableActions,
+  isFinished,
   type JobAction,
   jobKey,
   jobsKey,
@@ -26,7 +26,7 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
   const jobAction = useJobAction();
   const [path, go] = useLocation();
   if (!usePermission('jobs:write')) return null;
-  const { id } = job;
+  const { id, status } = job;
   const name = jobName(job);
   const close = () => setDialog(null);
   const runWithUndo = (action: JobAction, message: string, undo: JobAction) =>
@@ -36,23 +36,23 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
         onSuccess: () => toast(message, { label: 'Undo', run: () => jobAction.mutate({ id, action: undo }) }),
       },
     );
-  const { pause, resume, cancel, delete: canDelete } = availableActions(job);
+  const isEnded = isFinished(status);
   const buttons: { text: string; icon: IconName; isShown: boolean; run: () => void }[] = [
     {
       text: 'Pause',
       icon: 'pause',
-      isShown: pause,
+      isShown: status === 'running' || status === 'queued',
       run: () => runWithUndo('pause', `${name} will pause at its next checkpoint.`, 'resume'),
     },
     {
       text: 'Resume',
       icon: 'play',
-      isShown: resume,
+      isShown: status === 'paused',
       run: () => runWithUndo('resume', `${name} queued again.`, 'pause'),
     },
-    { text: 'Cancel', icon: 'cancel', isShown: cancel, run: () => setDialog('cancel') },
-    { text: 'Clone', icon: 'clone', isShown: true, run: () => setDialog('clone') },
-    { text: 'Delete', icon: 'trash', isShown: canDelete, run: () => setDialog('delete') },
+    { text: 'Cancel', icon: 'close', isShown: !isEnded, run: () => setDialog('cancel') },
+    { text: 'Clone', icon: 'copy', isShown: true, run: () => setDialog('clone') },
+    { text: 'Delete', icon: 'trash', isShown: isEnded, run: () => setDialog('delete') },
   ];
   return (
     <span class="job-actions">

@@ -17,9 +17,9 @@ export function jobProgress({ status, progress, validation }: FineTuningJob): nu
 export function JobStatusCell({ job }: { job: FineTuningJob }) {
   const progress = jobProgress(job);
   return (
-    <span class="job-status">
+    <span class="job-status tight">
       <Status status={job.status} done={progress} />
-      <span class="job-progress small soft">
+      <span class="job-progress inline small soft">
         {progress !== null && !isFinished(job.status) && (
           <Meter value={progress} label={`${percent(progress)} done`} />
         )}

@@ -104,7 +104,7 @@ function Loss({
   const now = last ?? losses.at(-1) ?? null;
   const description = losses.length > 1 ? `from ${measure(losses[0])} to ${measure(now)}` : 'no values yet';
   return (
-    <span class="jobs-loss">
+    <span class="inline">
       <Sparkline values={losses} label={`Loss of ${name}: ${description}`} />
       <span class="jobs-loss-now">{measure(now)}</span>
     </span>

@@ -114,16 +114,8 @@ function JobForm({
   };
   return (
     <form class="new-job" onSubmit={submit} noValidate>
-      <div class="new-job-parts">
-        <Choice
-          label="View"
-          {...field('view')}
-          options={[
-            ['form', 'Form'],
-            ['yaml', 'YAML'],
-            ['json', 'JSON'],
-          ]}
-        />
+      <div class="new-job-parts stack">
+        <Choice label="View" {...field('view')} options={{ form: 'Form', yaml: 'YAML', json: 'JSON' }} />
         {view === 'yaml' || view === 'json' ? (
           <TextView language={view} draft={draft} setDraft={setDraft} />
         ) : (

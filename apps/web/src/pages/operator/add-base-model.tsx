@@ -42,11 +42,7 @@ export function AddBaseModel({ onClose }: { onClose: () => void }) {
         label="Source"
         value={source}
         onValue={(source) => set({ source })}
-        options={[
-          ['hub', 'Hugging Face Hub'],
-          ['folder', 'Folder'],
-          ['s3', 'S3 bucket'],
-        ]}
+        options={{ hub: 'Hugging Face Hub', folder: 'Folder', s3: 'S3 bucket' }}
       />
       <TextField {...sources[source]} spellcheck={false} {...field('location', source)} />
       {source === 'hub' && (

@@ -3,7 +3,7 @@ import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
 import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
-import { Confirm, DialogButton } from '../../components/forms/form.tsx';
+import { ConfirmButton, DialogButton } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Time } from '../../components/time.tsx';
@@ -99,9 +99,7 @@ export function BaseModels() {
                       {hidden ? 'Show' : 'Hide'}
                     </Button>
                   )}
-                  <DialogButton small kind="quiet" dialog={(close) => <Remove id={id} onClose={close} />}>
-                    Remove
-                  </DialogButton>
+                  <Remove id={id} />
                 </span>
               ),
           },
@@ -111,20 +109,20 @@ export function BaseModels() {
   );
 }
 
-const Remove = ({ id, onClose }: { id: string; onClose: () => void }) => (
-  <Confirm
+const Remove = ({ id }: { id: string }) => (
+  <ConfirmButton
+    button={{ small: true, kind: 'quiet', children: 'Remove' }}
     title="Remove base model?"
     action="Remove"
     run={() => graft.admin.baseModels.delete(id)}
     invalidates={invalidates}
     successMessage={() => `${id} removed.`}
-    onClose={onClose}
   >
     <p class="wrap-anywhere">
       Removes {id} and its downloaded files. A model in use by jobs or adapters cannot be removed; hide it
       instead.
     </p>
-  </Confirm>
+  </ConfirmButton>
 );
 
 function describeAccess({ limited, allowed_teams, denied_teams }: BaseModelObject): string {

@@ -28,7 +28,7 @@ export function Health() {
       <section class="panel">
         <h2>{problems.length === 0 ? 'No problems' : 'Problems'}</h2>
         {problems.length > 0 && (
-          <ul class="problems">
+          <ul class="problems tight">
             {problems.map((text) => (
               <li key={text}>{text}</li>
             ))}

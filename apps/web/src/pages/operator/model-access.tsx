@@ -33,11 +33,7 @@ export function ModelAccess({ model, onClose }: { model: BaseModelObject; onClos
         label="Rule"
         value={values.rule}
         onValue={(rule) => set({ rule })}
-        options={[
-          ['everyone', 'All teams'],
-          ['allow', 'Allow some'],
-          ['deny', 'Deny some'],
-        ]}
+        options={{ everyone: 'All teams', allow: 'Allow some', deny: 'Deny some' }}
       />
       {values.rule !== 'everyone' && (
         <TextArea

@@ -90,7 +90,7 @@ function QueueView({ slots, teams }: Wire.Queue) {
 }
 
 const Shares = ({ name, current, fair }: { name: string; current: number; fair: number }) => (
-  <span class="shares small">
+  <span class="shares tight small">
     <span>
       <Meter value={current} label={`${name}: current share`} />
       <span>{percent(current)}</span>

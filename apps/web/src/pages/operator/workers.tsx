@@ -149,7 +149,7 @@ function Leases({ worker: { leases, slots }, now }: { worker: WorkerObject; now:
         {count(leases.length)} of {counted(slots, 'slot')}
       </span>
       {leases.length > 0 && (
-        <ul class="leases small">
+        <ul class="leases tight small">
           {leases.slice(0, maxLeases).map(({ team_id, team_name, lease_epoch, since, until, leaving }) => (
             <li key={`${team_id} ${lease_epoch} ${since}`}>
               <span class="cut" title={`${team_name}, lease epoch ${lease_epoch}`}>
@@ -198,15 +198,12 @@ function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: 
         hint="Shown in the list of workers."
         {...field('reason')}
       />
-      <div class="stack-small">
+      <div class="tight">
         <Choice
           label="Running jobs"
           value={values.mode}
           onValue={(mode) => set({ mode })}
-          options={[
-            ['finish', 'Finish running jobs'],
-            ['drain', 'Drain'],
-          ]}
+          options={{ finish: 'Finish running jobs', drain: 'Drain' }}
         />
         <p class="small soft">
           {values.mode === 'finish'

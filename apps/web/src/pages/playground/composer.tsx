@@ -43,7 +43,7 @@ export function Composer({
         }}
       />
       {isGenerating ? (
-        <Button icon="cancel" onClick={onStop}>
+        <Button icon="close" onClick={onStop}>
           Stop
         </Button>
       ) : (

@@ -31,16 +31,13 @@ export function Settings({
   );
   const { temperature, top_p, max_tokens, seed } = text;
   return (
-    <div class="playground-settings">
+    <div class="playground-settings panel">
       <div class="row">
         <Choice
           label="Mode"
           value={kind}
           onValue={(kind) => onChange({ kind })}
-          options={[
-            ['chat', 'Chat'],
-            ['text', 'Completion'],
-          ]}
+          options={{ chat: 'Chat', text: 'Completion' }}
         />
         <Checkbox
           label="Show token probabilities"

@@ -25,9 +25,9 @@ export function Turns({
     if (turns.at(-1)?.answers.some(isOpen)) newest.current?.scrollIntoView();
   }, [turns.length]);
   return (
-    <ol class="playground-turns">
+    <ol class="playground-turns stack">
       {turns.map(({ prompt, answers }, turn) => (
-        <li key={turn} class="playground-turn" ref={turn === turns.length - 1 ? newest : null}>
+        <li key={turn} class="panel" ref={turn === turns.length - 1 ? newest : null}>
           <p class="playground-prompt">{prompt}</p>
           <div class="playground-answers">
             {answers.map((answer, side) => (
@@ -54,7 +54,12 @@ function Side({ name, answer, onRegenerate }: { name: string; answer: Answer; on
   const text = answerText(answer);
   const label = `Answer of ${name}`;
   return (
-    <article class="playground-side" data-side={name} aria-label={label} aria-busy={isOpen(answer)}>
+    <article
+      class="playground-side card tight"
+      data-side={name}
+      aria-label={label}
+      aria-busy={isOpen(answer)}
+    >
       <header>
         <strong>{name}</strong>
         <Cut text={request.model} class="small soft" />

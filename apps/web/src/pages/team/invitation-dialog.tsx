@@ -60,11 +60,7 @@ export function InvitationDialog({ team, onClose }: { team?: TeamObject; onClose
           <Select label="Role" options={roleOptions} hint={roleHint} {...form.field('role')} />
           <Select
             label="Expires in"
-            options={[
-              ['1', '1 day'],
-              ['7', '7 days'],
-              ['30', '30 days'],
-            ]}
+            options={{ 1: '1 day', 7: '7 days', 30: '30 days' }}
             {...form.field('days', 'expires_in')}
           />
         </>

@@ -1,7 +1,7 @@
 import type { Invitation } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
-import { Confirm, DialogButton } from '../../components/forms/form.tsx';
+import { ConfirmButton, DialogButton } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
@@ -45,24 +45,16 @@ export function Invitations() {
 }
 
 const RevokeButton = ({ id }: { id: string }) => (
-  <DialogButton
-    small
-    kind="quiet"
-    dialog={(close) => (
-      <Confirm
-        title="Revoke invitation?"
-        action="Revoke invitation"
-        run={() => graft.team.invitations.revoke(id)}
-        invalidates={[['invitations'], ['audit']]}
-        successMessage={() => 'Invitation revoked.'}
-        onClose={close}
-      >
-        <p>The link stops working immediately. You can create a new one.</p>
-      </Confirm>
-    )}
+  <ConfirmButton
+    button={{ small: true, kind: 'quiet', children: 'Revoke' }}
+    title="Revoke invitation?"
+    action="Revoke invitation"
+    run={() => graft.team.invitations.revoke(id)}
+    invalidates={[['invitations'], ['audit']]}
+    successMessage={() => 'Invitation revoked.'}
   >
-    Revoke
-  </DialogButton>
+    <p>The link stops working immediately. You can create a new one.</p>
+  </ConfirmButton>
 );
 
 const isOpen = (row: Invitation) =>

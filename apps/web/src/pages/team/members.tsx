@@ -5,7 +5,7 @@ import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
 import { useAction } from '../../components/forms/action.ts';
 import { Select } from '../../components/forms/field.tsx';
-import { Confirm, DialogButton } from '../../components/forms/form.tsx';
+import { Confirm, ConfirmButton } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
@@ -77,16 +77,7 @@ export function Members() {
             {
               isActions: true,
               width: '7rem',
-              cell: (member) =>
-                (canEdit || isMe(member)) && (
-                  <DialogButton
-                    small
-                    kind="quiet"
-                    dialog={(close) => <Remove member={member} isMe={isMe(member)} onClose={close} />}
-                  >
-                    {isMe(member) ? 'Leave' : 'Remove'}
-                  </DialogButton>
-                ),
+              cell: (member) => (canEdit || isMe(member)) && <Remove member={member} isMe={isMe(member)} />,
             },
           ]}
         />
@@ -124,20 +115,14 @@ const Member = ({ member: { name, email, disabled }, isMe }: { member: TeamMembe
   </>
 );
 
-function Remove({
-  member: { id, name, email },
-  isMe,
-  onClose,
-}: {
-  member: TeamMember;
-  isMe: boolean;
-  onClose: () => void;
-}) {
+function Remove({ member: { id, name, email }, isMe }: { member: TeamMember; isMe: boolean }) {
   const cache = useQueryClient();
+  const action = isMe ? 'Leave' : 'Remove';
   return (
-    <Confirm
+    <ConfirmButton
+      button={{ small: true, kind: 'quiet', children: action }}
       title={isMe ? 'Leave the team?' : 'Remove member?'}
-      action={isMe ? 'Leave' : 'Remove'}
+      action={action}
       run={() => (isMe ? graft.team.members.leave() : graft.team.members.remove(id))}
       invalidates={invalidates}
       successMessage={({ keys_left: keys }) => {
@@ -147,11 +132,10 @@ function Remove({
         return `${name} removed.${check}`;
       }}
       onDone={() => isMe && void cache.resetQueries()}
-      onClose={onClose}
     >
       <p class="wrap-anywhere">
         All keys of {name} ({email}) in this team are revoked immediately. Files, jobs and adapters are kept.
       </p>
-    </Confirm>
+    </ConfirmButton>
   );
 }

@@ -64,10 +64,7 @@ export function NewKey({
       {me.person !== null && me.role === 'admin' && (
         <Select
           label="Owner"
-          options={[
-            ['person', 'You: revoked when you leave the team'],
-            ['team', 'Team: for services'],
-          ]}
+          options={{ person: 'You: revoked when you leave the team', team: 'Team: for services' }}
           {...field('owner')}
         />
       )}

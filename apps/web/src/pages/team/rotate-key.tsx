@@ -30,12 +30,7 @@ export function RotateKey({
       </p>
       <Select
         label="Old key expires"
-        options={[
-          ['0', 'Immediately'],
-          ['3600', 'In 1 hour'],
-          ['86400', 'In 1 day'],
-          ['604800', 'In 7 days'],
-        ]}
+        options={{ 0: 'Immediately', 3600: 'In 1 hour', 86400: 'In 1 day', 604800: 'In 7 days' }}
         {...form.field('overlap')}
       />
     </FormDialog>

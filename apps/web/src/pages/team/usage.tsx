@@ -74,12 +74,7 @@ export function Usage() {
           label="Period"
           {...field('days')}
           value={range}
-          options={[
-            ['7', '7 days'],
-            ['30', '30 days'],
-            ['90', '90 days'],
-            ['365', '1 year'],
-          ]}
+          options={{ 7: '7 days', 30: '30 days', 90: '90 days', 365: '1 year' }}
         />
       </div>
       <Loaded query={usage} height="22rem">

@@ -7,7 +7,7 @@ import { Cut } from '../../../components/cut.tsx';
 import { useAction } from '../../../components/forms/action.ts';
 import { Button } from '../../../components/forms/button.tsx';
 import { Select } from '../../../components/forms/field.tsx';
-import { Confirm, DialogButton } from '../../../components/forms/form.tsx';
+import { ConfirmButton, DialogButton } from '../../../components/forms/form.tsx';
 import { Listing } from '../../../components/lists/listing.tsx';
 import { Properties } from '../../../components/lists/properties.tsx';
 import { Loaded } from '../../../components/loaded.tsx';
@@ -83,40 +83,27 @@ function Actions({ webhook }: { webhook: Webhook }) {
       <Button busy={toggle.isPending} onClick={() => toggle.mutate(!enabled)}>
         {enabled ? 'Disable' : 'Enable'}
       </Button>
-      <DialogButton
-        dialog={(close) => (
-          <Confirm
-            title="Rotate secret?"
-            action="Rotate"
-            run={() => graft.webhooks.rotateSecret(id)}
-            invalidates={[['webhook', id], ...lists]}
-            onDone={setCreated}
-            onClose={close}
-          >
-            <p>The old secret also signs events for one day, so that you can update your server.</p>
-          </Confirm>
-        )}
+      <ConfirmButton
+        button={{ children: 'Rotate secret' }}
+        title="Rotate secret?"
+        action="Rotate"
+        run={() => graft.webhooks.rotateSecret(id)}
+        invalidates={[['webhook', id], ...lists]}
+        onDone={setCreated}
       >
-        Rotate secret
-      </DialogButton>
-      <DialogButton
-        kind="danger"
-        dialog={(close) => (
-          <Confirm
-            title="Delete endpoint?"
-            action="Delete endpoint"
-            run={() => graft.webhooks.delete(id)}
-            invalidates={lists}
-            successMessage={() => 'Endpoint deleted.'}
-            onDone={() => go('/team/webhooks')}
-            onClose={close}
-          >
-            <p>Deletes its deliveries permanently. Pending events are not sent.</p>
-          </Confirm>
-        )}
+        <p>The old secret also signs events for one day, so that you can update your server.</p>
+      </ConfirmButton>
+      <ConfirmButton
+        button={{ kind: 'danger', children: 'Delete' }}
+        title="Delete endpoint?"
+        action="Delete endpoint"
+        run={() => graft.webhooks.delete(id)}
+        invalidates={lists}
+        successMessage={() => 'Endpoint deleted.'}
+        onDone={() => go('/team/webhooks')}
       >
-        Delete
-      </DialogButton>
+        <p>Deletes its deliveries permanently. Pending events are not sent.</p>
+      </ConfirmButton>
       {created && <WebhookSecret secret={created.secret} onClose={() => setCreated(null)} />}
     </div>
   );

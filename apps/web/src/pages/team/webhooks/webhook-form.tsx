@@ -64,7 +64,7 @@ export function WebhookForm({
       />
       <TextField label="Description" maxLength={256} {...form.field('description')} />
       <CheckboxGroup
-        class="checks"
+        class="checks tight"
         label="Send these events"
         options={eventOptions}
         value={form.values.events}
