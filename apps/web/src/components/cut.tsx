@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { Link } from 'wouter-preact';
 
 /** Text on one line, cut with an ellipsis. Its tooltip is `title`, by default the whole text. */
@@ -24,3 +25,22 @@ export function Cut({
     );
   return isCode ? <code {...attributes}>{text}</code> : <span {...attributes}>{text}</span>;
 }
+
+/** A resource in a table: its name, then its id on a second line. Badges follow the name. */
+export const NameAndId = ({
+  name,
+  id,
+  children,
+}: {
+  name: string;
+  id: string;
+  children?: ComponentChildren;
+}) => (
+  <>
+    <span class="inline">
+      <Cut text={name} />
+      {children}
+    </span>
+    <Cut isCode text={id} class="small soft" />
+  </>
+);

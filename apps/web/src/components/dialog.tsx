@@ -1,6 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
-import '../styles/components/dialog.css';
 import { IconButton } from './forms/button.tsx';
 
 /** A modal dialog, open while mounted. Escape and a click on the backdrop close it. */

@@ -1,5 +1,3 @@
-import '../styles/components/icon.css';
-
 /** Paths in a 16 × 16 view box. */
 const paths = {
   add: 'M8 3v10M3 8h10',

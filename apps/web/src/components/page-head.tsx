@@ -1,7 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
-import '../styles/components/page-head.css';
 import { Icon } from './icon.tsx';
 import { Problem } from './problem.tsx';
 

@@ -1,5 +1,4 @@
 import { GraftApiError, GraftConnectionError } from '@graft/client';
-import '../styles/components/problem.css';
 import { Button } from './forms/button.tsx';
 
 /** Operator requests need a recent sign-in; this one was too long ago. */

@@ -1,6 +1,5 @@
 import type { ComponentChildren, FunctionComponent } from 'preact';
 import { Link, useParams } from 'wouter-preact';
-import '../styles/components/tabs.css';
 import { useScrollIntoView } from './use-scroll-into-view.ts';
 
 const Row = ({

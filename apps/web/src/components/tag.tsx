@@ -1,5 +1,4 @@
 import { Link } from 'wouter-preact';
-import '../styles/components/tag.css';
 
 interface TagProps {
   name: string;

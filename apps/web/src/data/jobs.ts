@@ -6,7 +6,7 @@ import {
   useQuery,
   useQueryClient,
 } from '@tanstack/preact-query';
-import { useAction } from '../components/forms/action.ts';
+import { useAction } from '../components/forms/form.tsx';
 import { graft } from './graft.ts';
 import { useStream } from './live.ts';
 import { usePages } from './pages.ts';

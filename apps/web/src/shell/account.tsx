@@ -1,9 +1,9 @@
 import type { Me } from '@graft/client';
 import { useQueryClient } from '@tanstack/preact-query';
 import { Cut } from '../components/cut.tsx';
-import { useAction } from '../components/forms/action.ts';
 import { Button } from '../components/forms/button.tsx';
 import { Select } from '../components/forms/field.tsx';
+import { useAction } from '../components/forms/form.tsx';
 import { graft } from '../data/graft.ts';
 import { useSignOut } from '../data/session.ts';
 

@@ -1,7 +1,6 @@
 import type { Me } from '@graft/client';
 import { useEffect } from 'preact/hooks';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter-preact';
-import '../styles/shell.css';
 import { Brand } from '../components/brand.tsx';
 import { Empty } from '../components/empty.tsx';
 import { ErrorBoundary } from '../components/error-boundary.tsx';

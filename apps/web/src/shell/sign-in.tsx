@@ -1,7 +1,6 @@
 import type { Wire } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import { useEffect, useState } from 'preact/hooks';
-import '../styles/pages/sign-in.css';
 import { Brand } from '../components/brand.tsx';
 import { Button } from '../components/forms/button.tsx';
 import { TextField } from '../components/forms/field.tsx';

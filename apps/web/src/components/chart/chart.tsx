@@ -1,7 +1,6 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import '../../styles/components/chart.css';
 import { count, measure } from '../../text/numbers.ts';
 import { seriesNames, useColours } from './colours.ts';
 import { Legend } from './legend.tsx';

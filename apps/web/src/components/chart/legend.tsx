@@ -1,4 +1,3 @@
-import '../../styles/components/legend.css';
 import { Cut } from '../cut.tsx';
 
 /** A line's or bar's colour. */

@@ -1,6 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { Link } from 'wouter-preact';
-import '../../styles/components/button.css';
 import { Icon, type IconName } from '../icon.tsx';
 
 interface ButtonStyle {

@@ -1,6 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
-import '../../styles/components/drop-zone.css';
 import { Button } from './button.tsx';
 
 /** Accepts files by drag and drop or by a button. */

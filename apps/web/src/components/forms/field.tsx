@@ -1,8 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useId } from 'preact/hooks';
-import '../../styles/components/field.css';
 
-interface Frame<Value extends string = string> {
+interface Frame<Value = string> {
   label: string;
   hint?: ComponentChildren;
   /** What is wrong with the value, and what is valid. */
@@ -74,7 +73,9 @@ type InputOptions = Pick<
   | 'onKeyDown'
 >;
 
-export function TextField(props: Frame & InputOptions) {
+export type TextFieldProps = Frame & InputOptions;
+
+export function TextField(props: TextFieldProps) {
   const { control, wrap, options } = useFieldFrame(props);
   const { onValue, ...rest } = options;
   return wrap(
@@ -140,36 +141,27 @@ export function Checkbox({
 }
 
 /** A checkbox for each option; `value` lists the checked ones. */
-export function CheckboxGroup<Value extends string>({
+export const CheckboxGroup = <Value extends string>({
   label,
   value,
   onValue,
   options,
   error,
   class: look,
-}: {
-  label: string;
-  value: readonly Value[];
-  onValue: (value: Value[]) => void;
-  options: Options<Value>;
-  error?: string | null | undefined;
-  class: string;
-}) {
-  return (
-    <fieldset class={look}>
-      <legend>{label}</legend>
-      {labelled(options).map(([each, text]) => (
-        <Checkbox
-          key={each}
-          label={text}
-          checked={value.includes(each)}
-          onChecked={(on) => onValue(on ? [...value, each] : value.filter((other) => other !== each))}
-        />
-      ))}
-      <FieldError class="small" text={error} />
-    </fieldset>
-  );
-}
+}: Frame<Value[]> & { options: Options<Value>; class: string }) => (
+  <fieldset class={look}>
+    <legend>{label}</legend>
+    {labelled(options).map(([each, text]) => (
+      <Checkbox
+        key={each}
+        label={text}
+        checked={value.includes(each)}
+        onChecked={(on) => onValue(on ? [...value, each] : value.filter((other) => other !== each))}
+      />
+    ))}
+    <FieldError class="small" text={error} />
+  </fieldset>
+);
 
 /** Radio buttons for a few options, shown as a segmented control. */
 export function Choice<Value extends string>({
@@ -177,12 +169,7 @@ export function Choice<Value extends string>({
   value,
   onValue,
   options,
-}: {
-  label: string;
-  value: Value;
-  onValue: (value: Value) => void;
-  options: Options<Value>;
-}) {
+}: Frame<Value> & { options: Options<Value> }) {
   const name = useId();
   return (
     <fieldset class="choice">

@@ -1,9 +1,97 @@
+import { GraftApiError } from '@graft/client';
+import { type QueryKey, useMutation, useQueryClient } from '@tanstack/preact-query';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { Dialog } from '../dialog.tsx';
 import { Problem } from '../problem.tsx';
-import { type Action, useAction } from './action.ts';
+import { toast, toastError } from '../toast.tsx';
 import { Button, type ButtonProps } from './button.tsx';
+
+export interface Action<Input, Result> {
+  run: (input: Input) => Promise<Result>;
+  /** Keys of the queries that are then refetched, also after an error. */
+  invalidates?: readonly QueryKey[];
+  /** Keys of the queries of a deleted resource. They are not refetched. */
+  removes?: readonly QueryKey[];
+  /** Shown as a toast. */
+  successMessage?: (result: Result, input: Input) => string;
+  onDone?: (result: Result, input: Input) => void;
+  onError?: (error: Error) => void;
+  /** Errors get no toast, because the caller shows them, as forms do. */
+  quiet?: boolean;
+}
+
+/** A change made by the API. */
+export function useAction<Input = void, Result = unknown>({
+  run,
+  invalidates = [],
+  removes = [],
+  successMessage,
+  onDone,
+  quiet = false,
+  onError = quiet ? () => {} : toastError,
+}: Action<Input, Result>) {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: run,
+    onSuccess: (result, input) => {
+      if (successMessage) toast(successMessage(result, input));
+      onDone?.(result, input);
+      for (const queryKey of removes) cache.removeQueries({ queryKey });
+    },
+    // Also after an error, such as a conflict, to show the current state.
+    onSettled: () => Promise.all(invalidates.map((queryKey) => cache.invalidateQueries({ queryKey }))),
+    onError,
+  });
+}
+
+/** The fields of a form whose values have type T. */
+type FieldName<Values, T> = { [Name in keyof Values]: Values[Name] extends T ? Name : never }[keyof Values] &
+  string;
+
+/** The values of a form and the action that submits them. */
+export function useForm<Values extends object, Result>({
+  initial,
+  check = () => ({}),
+  ...action
+}: {
+  initial: Values;
+  /** Errors by field that are found before the request. They are shown from the first submission on. */
+  check?: (values: Values) => { [Name in keyof Values]?: string };
+} & Omit<Action<Values, Result>, 'quiet'>) {
+  const [values, setValues] = useState(initial);
+  const [isChecked, setIsChecked] = useState(false);
+  const { mutate, error, isPending } = useAction({ ...action, quiet: true });
+  const faults = check(values);
+  const shown = new Set<string>();
+  const set = (changes: Partial<Values>) => setValues((before) => ({ ...before, ...changes }));
+  /** The error of a field: the form's, or the API's about the parameter of this name. */
+  const errorAt = (name: keyof Values & string, param: string = name): string | null => {
+    shown.add(param);
+    if (isChecked && faults[name] !== undefined) return faults[name];
+    return error instanceof GraftApiError && error.param === param ? error.message : null;
+  };
+  return {
+    values,
+    set,
+    errorAt,
+    error,
+    isPending,
+    /** Properties of a text field or a selection. */
+    field: <Name extends FieldName<Values, string>>(name: Name, param?: string) => ({
+      value: values[name] as Values[Name] & string,
+      onValue: (value: Values[Name] & string) => set({ [name]: value } as unknown as Partial<Values>),
+      error: errorAt(name, param),
+    }),
+    submit: () => {
+      setIsChecked(true);
+      if (!isPending && Object.keys(faults).length === 0) mutate(values);
+    },
+    /** An error that none of the fields rendered so far shows. */
+    otherError: (): unknown =>
+      error instanceof GraftApiError && error.param !== null && shown.has(error.param) ? null : error,
+  };
+}
 
 /** The part of `useForm`'s result used here. */
 export interface FormState {

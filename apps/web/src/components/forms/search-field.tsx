@@ -1,21 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
-import { TextField } from './field.tsx';
+import { TextField, type TextFieldProps } from './field.tsx';
 
 /** Milliseconds after the last keystroke before the search starts. */
 const delayMs = 250;
 
 /** A search field that calls `onValue` when typing pauses, so that it can update the URL and query the server. */
-export function SearchField({
-  value,
-  onValue,
-  ...options
-}: {
-  label: string;
-  value: string;
-  onValue: (value: string) => void;
-  placeholder?: string;
-  maxLength?: number;
-}) {
+export function SearchField({ value, onValue, ...options }: TextFieldProps) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   useEffect(() => {

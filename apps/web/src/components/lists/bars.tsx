@@ -1,5 +1,4 @@
 import { useState } from 'preact/hooks';
-import '../../styles/components/bars.css';
 import { Legend } from '../chart/legend.tsx';
 
 export interface Bar {

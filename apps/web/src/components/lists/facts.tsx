@@ -1,5 +1,4 @@
 import type { ComponentChildren } from 'preact';
-import '../../styles/components/facts.css';
 import { LongText } from '../long-text.tsx';
 
 export interface Fact {

@@ -1,5 +1,4 @@
 import type { ComponentChildren } from 'preact';
-import '../../styles/components/properties.css';
 
 /** Two columns: property names and values. */
 export const Properties = ({

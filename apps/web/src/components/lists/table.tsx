@@ -1,6 +1,5 @@
 import { Component, type ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import '../../styles/components/table.css';
 
 export interface Column<Row> {
   head?: ComponentChildren;
@@ -99,7 +98,7 @@ class TableRow<Row> extends Component<TableRowProps<Row>> {
             </th>
           ) : (
             <td key={i} data-end={end ?? isActions}>
-              {cell(row)}
+              {isActions ? <span class="row end">{cell(row)}</span> : cell(row)}
             </td>
           ),
         )}

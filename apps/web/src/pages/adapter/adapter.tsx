@@ -1,6 +1,5 @@
 import type { Adapter } from '@graft/client';
 import { useLocation, useParams } from 'wouter-preact';
-import '../../styles/pages/adapter.css';
 import { ConfirmButton } from '../../components/forms/form.tsx';
 import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';

@@ -2,7 +2,6 @@ import type { AdapterVersion } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { useMemo } from 'preact/hooks';
 import { Link } from 'wouter-preact';
-import '../../styles/pages/lineage.css';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { count, counted } from '../../text/numbers.ts';

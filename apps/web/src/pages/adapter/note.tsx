@@ -1,6 +1,5 @@
-import { useForm } from '../../components/forms/action.ts';
 import { TextArea } from '../../components/forms/field.tsx';
-import { DialogButton, FormDialog } from '../../components/forms/form.tsx';
+import { DialogButton, FormDialog, useForm } from '../../components/forms/form.tsx';
 import { adapterKeys } from '../../data/adapters.ts';
 import { usePermission } from '../../data/session.ts';
 

@@ -1,9 +1,9 @@
 import type { Adapter, AdapterVersion, MovedAdapterTag } from '@graft/client';
 import type { UseMutationResult } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { useAction } from '../../components/forms/action.ts';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { describeError } from '../../components/problem.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { toast, toastError } from '../../components/toast.tsx';

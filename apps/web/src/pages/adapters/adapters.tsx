@@ -1,5 +1,4 @@
 import type { Adapter } from '@graft/client';
-import '../../styles/pages/adapters.css';
 import { Cut } from '../../components/cut.tsx';
 import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { Choice, Select } from '../../components/forms/field.tsx';

@@ -1,7 +1,6 @@
 import type { AdapterComparison, AdapterDifference } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
-import '../../styles/pages/adapters.css';
 import { Empty } from '../../components/empty.tsx';
 import { LinkButton } from '../../components/forms/button.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
@@ -11,8 +10,7 @@ import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 import { playgroundLink } from '../../router/playground-link.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { bytes, measure, none } from '../../text/numbers.ts';
-import { valueText } from '../../text/values.ts';
+import { bytes, measure, none, valueText } from '../../text/numbers.ts';
 import { ModelField } from './model-field.tsx';
 
 /** The differences between two adapter versions, of the same adapter or of two. */

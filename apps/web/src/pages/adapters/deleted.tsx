@@ -1,7 +1,7 @@
 import type { DeletedAdapterVersion } from '@graft/client';
 import { Cut } from '../../components/cut.tsx';
-import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { adapterKeys, useDeletedVersions } from '../../data/adapters.ts';

@@ -1,6 +1,6 @@
 import { Cut } from '../../components/cut.tsx';
 import { Table } from '../../components/lists/table.tsx';
-import { valueText } from '../../text/values.ts';
+import { valueText } from '../../text/numbers.ts';
 import { type Compared, uniqueNames } from './compared-lines.ts';
 
 interface Row {

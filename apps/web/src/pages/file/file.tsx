@@ -1,6 +1,5 @@
 import { useQuery } from '@tanstack/preact-query';
 import { useLocation, useParams } from 'wouter-preact';
-import '../../styles/pages/file.css';
 import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { PageHead, PendingPage } from '../../components/page-head.tsx';

@@ -1,5 +1,4 @@
 import type { FileObject } from '@graft/client';
-import '../../styles/pages/files.css';
 import { Cut } from '../../components/cut.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
@@ -110,7 +109,7 @@ function Actions({ file, canUpload }: { file: FileObject; canUpload: boolean }) 
   const { id, filename } = file;
   const canTrain = usePermission('jobs:write');
   return (
-    <span class="files-actions">
+    <>
       {canTrain && (
         <LinkButton small kind="quiet" href={`/jobs/new?file=${id}`}>
           Train <span class="visually-hidden">on {filename}</span>
@@ -124,7 +123,7 @@ function Actions({ file, canUpload }: { file: FileObject; canUpload: boolean }) 
           Delete <span class="visually-hidden">{filename}</span>
         </DeleteFile>
       )}
-    </span>
+    </>
   );
 }
 

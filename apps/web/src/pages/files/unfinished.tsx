@@ -1,8 +1,8 @@
 import type { UploadObject } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Disclosure } from '../../components/disclosure.tsx';
-import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { useUploads } from '../../data/uploads.ts';

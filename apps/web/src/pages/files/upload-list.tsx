@@ -1,6 +1,5 @@
 import { GraftApiError } from '@graft/client';
 import { Link } from 'wouter-preact';
-import '../../styles/components/upload-list.css';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { InvalidLines, totalInvalidLines } from '../../components/invalid-lines.tsx';
 import { Meter } from '../../components/lists/meter.tsx';

@@ -1,10 +1,9 @@
 import { type AcceptedInvitation, GraftApiError, type Me } from '@graft/client';
 import { useEffect, useState } from 'preact/hooks';
 import { Link } from 'wouter-preact';
-import '../../styles/pages/sign-in.css';
 import { Brand } from '../../components/brand.tsx';
-import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { useSession, useSignOut } from '../../data/session.ts';
 import { JoinAsPerson } from './join-as-person.tsx';

@@ -1,8 +1,7 @@
 import type { AcceptedInvitation } from '@graft/client';
-import { useForm } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
-import { Form } from '../../components/forms/form.tsx';
+import { Form, useForm } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 import { adviceFor } from './advice.ts';
 

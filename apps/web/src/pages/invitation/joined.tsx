@@ -1,8 +1,8 @@
 import type { AcceptedInvitation } from '@graft/client';
 import { useLocation } from 'wouter-preact';
 import { CodeBlock } from '../../components/code-block.tsx';
-import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { graft } from '../../data/graft.ts';
 import { useSessionReset } from '../../data/session.ts';

@@ -7,7 +7,7 @@ import { Table } from '../../components/lists/table.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { graft } from '../../data/graft.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { valueText } from '../../text/values.ts';
+import { valueText } from '../../text/numbers.ts';
 import { omitEmpty, toCommand, toCurl, toPython } from './request-code.ts';
 
 const forms = [

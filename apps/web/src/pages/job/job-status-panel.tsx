@@ -44,12 +44,7 @@ function statusDetails(job: FineTuningJob) {
     estimated_start,
     estimated_start_latest,
   } = job;
-  if (job.finished_at !== null)
-    return (
-      <>
-        finished <Time at={job.finished_at} />
-      </>
-    );
+  if (job.finished_at !== null) return <Time at={job.finished_at} prefix="finished" />;
   if (status === 'running' && progress?.seconds_remaining != null)
     return `${duration(progress.seconds_remaining)} left`;
   if (status === 'validating_files' && validation)

@@ -3,7 +3,6 @@ import { useQueryClient } from '@tanstack/preact-query';
 import type { ComponentType } from 'preact';
 import { useState } from 'preact/hooks';
 import { Link, useParams } from 'wouter-preact';
-import '../../styles/pages/job.css';
 import { InvalidLines, totalInvalidLines } from '../../components/invalid-lines.tsx';
 import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Tabs } from '../../components/tabs.tsx';

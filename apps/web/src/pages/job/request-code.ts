@@ -1,7 +1,7 @@
 /** A job request as code. The code reads the API key from the environment. */
 import type { JobCreateParams } from '@graft/client';
+import { isPresent } from '../../text/numbers.ts';
 import { shellQuoted } from '../../text/shell.ts';
-import { isPresent } from '../../text/values.ts';
 
 type Write = (request: JobCreateParams, baseUrl: string) => string;
 

@@ -1,10 +1,9 @@
 import type { FineTuningJob } from '@graft/client';
 import { useQueryClient } from '@tanstack/preact-query';
 import { useLocation } from 'wouter-preact';
-import { useForm } from '../../components/forms/action.ts';
 import { LinkButton } from '../../components/forms/button.tsx';
 import { Checkbox, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { toast } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import { mergeJobs, useJobAction } from '../../data/jobs.ts';

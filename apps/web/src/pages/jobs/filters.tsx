@@ -1,4 +1,3 @@
-import '../../styles/pages/jobs.css';
 import { Select } from '../../components/forms/field.tsx';
 import { SearchField } from '../../components/forms/search-field.tsx';
 import { statuses, statusLabel } from '../../components/status.tsx';

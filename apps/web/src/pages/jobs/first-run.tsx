@@ -2,7 +2,6 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useLocation } from 'wouter-preact';
 import exampleJob from '../../../../../examples/bike-shop/job.json';
 import exampleData from '../../../../../examples/bike-shop/train.jsonl?url';
-import '../../styles/pages/first-run.css';
 import { Button } from '../../components/forms/button.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';

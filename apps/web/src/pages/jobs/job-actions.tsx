@@ -7,14 +7,7 @@ import { Confirm } from '../../components/forms/form.tsx';
 import type { IconName } from '../../components/icon.tsx';
 import { toast } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
-import {
-  isFinished,
-  type JobAction,
-  jobKey,
-  jobsKey,
-  mergeJobs,
-  useJobAction,
-} from '../../data/jobs.ts';
+import { isFinished, type JobAction, jobKey, jobsKey, mergeJobs, useJobAction } from '../../data/jobs.ts';
 import { usePermission } from '../../data/session.ts';
 import { jobName } from '../../text/job-names.ts';
 import { CloneDialog } from './clone-dialog.tsx';

@@ -60,17 +60,7 @@ const formatSteps = (progress: FineTuningJob['progress']): string =>
 /** When the job finished, or the estimated finish or start. */
 export function JobEnd({ job }: { job: FineTuningJob }) {
   if (job.finished_at !== null) return <Time at={job.finished_at} />;
-  if (job.estimated_finish !== null)
-    return (
-      <>
-        about <Time at={job.estimated_finish} form="clock" />
-      </>
-    );
-  if (job.estimated_start !== null)
-    return (
-      <>
-        starts <Time at={job.estimated_start} form="clock" />
-      </>
-    );
+  if (job.estimated_finish !== null) return <Time at={job.estimated_finish} form="clock" prefix="about" />;
+  if (job.estimated_start !== null) return <Time at={job.estimated_start} form="clock" prefix="starts" />;
   return <span class="soft">–</span>;
 }

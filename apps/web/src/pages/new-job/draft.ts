@@ -1,5 +1,5 @@
 import type { JobCreateParams } from '@graft/client';
-import { isPresent } from '../../text/values.ts';
+import { isPresent } from '../../text/numbers.ts';
 
 /** An incomplete job request. */
 export type Draft = Record<string, unknown>;

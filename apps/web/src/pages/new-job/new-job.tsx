@@ -3,7 +3,6 @@ import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
-import '../../styles/pages/new-job.css';
 import { Empty } from '../../components/empty.tsx';
 import { Choice } from '../../components/forms/field.tsx';
 import { Loaded } from '../../components/loaded.tsx';

@@ -1,6 +1,5 @@
-import { useForm } from '../../components/forms/action.ts';
 import { Choice, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 
 type Source = 'hub' | 'folder' | 's3';

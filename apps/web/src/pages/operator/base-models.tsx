@@ -1,9 +1,8 @@
 import type { BaseModelObject } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
-import { useAction } from '../../components/forms/action.ts';
 import { Button } from '../../components/forms/button.tsx';
-import { ConfirmButton, DialogButton } from '../../components/forms/form.tsx';
+import { ConfirmButton, DialogButton, useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Time } from '../../components/time.tsx';
@@ -88,7 +87,7 @@ export function BaseModels() {
             width: '11rem',
             cell: ({ id, state, hidden }) =>
               state !== 'configured' && (
-                <span class="row end">
+                <>
                   {state === 'failed' && (
                     <Button small onClick={() => retry.mutate(id)}>
                       Retry
@@ -100,7 +99,7 @@ export function BaseModels() {
                     </Button>
                   )}
                   <Remove id={id} />
-                </span>
+                </>
               ),
           },
         ]}

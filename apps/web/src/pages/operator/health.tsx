@@ -53,15 +53,7 @@ export function Health() {
         <h2>Versions</h2>
         <Facts
           facts={[
-            {
-              name: 'API',
-              value: version,
-              note: (
-                <>
-                  since <Time at={started_at} />
-                </>
-              ),
-            },
+            { name: 'API', value: version, note: <Time at={started_at} prefix="since" /> },
             { name: 'Workers', value: versions.join(', ') || 'none' },
             { name: 'Schema', value: database.migration ?? 'unknown' },
             { name: 'Node', value: node },

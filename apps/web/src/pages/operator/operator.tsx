@@ -2,7 +2,6 @@ import { Empty } from '../../components/empty.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Sections } from '../../components/tabs.tsx';
 import { useMe } from '../../data/session.ts';
-import '../../styles/pages/team.css';
 import { BaseModels } from './base-models.tsx';
 import { Health } from './health.tsx';
 import { Queue } from './queue.tsx';

@@ -1,9 +1,8 @@
 import type { TeamObject } from '@graft/client';
-import { useForm } from '../../components/forms/action.ts';
+import { NameAndId } from '../../components/cut.tsx';
 import { TextField } from '../../components/forms/field.tsx';
-import { DialogButton, FormDialog } from '../../components/forms/form.tsx';
+import { DialogButton, FormDialog, useForm } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
-import { NameAndId } from '../../components/name-and-id.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
@@ -36,7 +35,7 @@ export function Teams() {
             isActions: true,
             width: '15rem',
             cell: (team) => (
-              <span class="row end">
+              <>
                 <DialogButton
                   small
                   kind="quiet"
@@ -51,7 +50,7 @@ export function Teams() {
                 >
                   Invite admin
                 </DialogButton>
-              </span>
+              </>
             ),
           },
         ]}

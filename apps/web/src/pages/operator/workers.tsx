@@ -1,12 +1,10 @@
 import type { WorkerObject } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
-import { Cut } from '../../components/cut.tsx';
-import { useAction, useForm } from '../../components/forms/action.ts';
+import { Cut, NameAndId } from '../../components/cut.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { Choice, TextField } from '../../components/forms/field.tsx';
-import { DialogButton, FormDialog } from '../../components/forms/form.tsx';
+import { DialogButton, FormDialog, useAction, useForm } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
-import { NameAndId } from '../../components/name-and-id.tsx';
 import { Time, useNow } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { bytes, count, counted, measure } from '../../text/numbers.ts';
@@ -108,7 +106,7 @@ export function Workers() {
             isActions: true,
             width: '9rem',
             cell: (worker) => (
-              <span class="row end">
+              <>
                 {worker.quarantined_at !== null && (
                   <Button small onClick={() => release.mutate(worker)}>
                     Release
@@ -123,7 +121,7 @@ export function Workers() {
                     {worker.quarantined_at === null ? 'Quarantine' : 'Drain'}
                   </DialogButton>
                 )}
-              </span>
+              </>
             ),
           },
         ]}

@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import '../../styles/pages/playground.css';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';

@@ -1,8 +1,7 @@
 import type { CreatedInvitation, Role, TeamObject } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { useForm } from '../../components/forms/action.ts';
 import { Select, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';

@@ -1,12 +1,11 @@
 import type { ApiKey, CreatedApiKey, Wire } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
-import { Cut } from '../../components/cut.tsx';
+import { Cut, NameAndId } from '../../components/cut.tsx';
 import { Checkbox } from '../../components/forms/field.tsx';
 import { Confirm, DialogButton } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
-import { NameAndId } from '../../components/name-and-id.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
@@ -71,7 +70,7 @@ export function Keys() {
             cell: (key) =>
               canEdit &&
               isActive(key) && (
-                <span class="row end">
+                <>
                   {canRotate(key) && (
                     <DialogButton
                       small
@@ -90,7 +89,7 @@ export function Keys() {
                   >
                     Revoke
                   </DialogButton>
-                </span>
+                </>
               ),
           },
         ]}

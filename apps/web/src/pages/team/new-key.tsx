@@ -1,7 +1,6 @@
 import type { CreatedApiKey, Role } from '@graft/client';
-import { useForm } from '../../components/forms/action.ts';
 import { Select, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMe } from '../../data/session.ts';
 import { splitWords } from '../../text/words.ts';

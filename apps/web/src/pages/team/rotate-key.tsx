@@ -1,7 +1,6 @@
 import type { ApiKey, CreatedApiKey } from '@graft/client';
-import { useForm } from '../../components/forms/action.ts';
 import { Select } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 
 /** Creates a key's successor with the same permissions. */

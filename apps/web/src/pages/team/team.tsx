@@ -3,7 +3,6 @@ import { Cut } from '../../components/cut.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Sections } from '../../components/tabs.tsx';
 import { useMe, usePermission } from '../../data/session.ts';
-import '../../styles/pages/team.css';
 import { AuditLog } from './audit-log.tsx';
 import { Keys } from './keys.tsx';
 import { Limits } from './limits.tsx';

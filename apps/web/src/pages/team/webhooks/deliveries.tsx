@@ -3,15 +3,13 @@ import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
 import { Badge } from '../../../components/badge.tsx';
-import { Cut } from '../../../components/cut.tsx';
-import { useAction } from '../../../components/forms/action.ts';
+import { Cut, NameAndId } from '../../../components/cut.tsx';
 import { Button } from '../../../components/forms/button.tsx';
 import { Select } from '../../../components/forms/field.tsx';
-import { ConfirmButton, DialogButton } from '../../../components/forms/form.tsx';
+import { ConfirmButton, DialogButton, useAction } from '../../../components/forms/form.tsx';
 import { Listing } from '../../../components/lists/listing.tsx';
 import { Properties } from '../../../components/lists/properties.tsx';
 import { Loaded } from '../../../components/loaded.tsx';
-import { NameAndId } from '../../../components/name-and-id.tsx';
 import { ParentLink } from '../../../components/page-head.tsx';
 import { Time } from '../../../components/time.tsx';
 import { graft } from '../../../data/graft.ts';
@@ -154,7 +152,7 @@ function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
                 <Cut text={last_error ?? last_status ?? 'none yet'} title={last_error} />
                 {next_attempt_at !== null && (
                   <span class="small soft">
-                    next attempt <Time at={next_attempt_at} />
+                    <Time at={next_attempt_at} prefix="next attempt" />
                   </span>
                 )}
               </>

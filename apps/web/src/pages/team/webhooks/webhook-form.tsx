@@ -1,7 +1,6 @@
 import type { Webhook, WebhookEventType, WebhookWithSecret } from '@graft/client';
-import { useForm } from '../../../components/forms/action.ts';
 import { CheckboxGroup, TextField } from '../../../components/forms/field.tsx';
-import { FormDialog } from '../../../components/forms/form.tsx';
+import { FormDialog, useForm } from '../../../components/forms/form.tsx';
 import { graft } from '../../../data/graft.ts';
 
 /** Labels of all event types. The type check fails if the API has a new one. */
