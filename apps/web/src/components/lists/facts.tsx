@@ -8,9 +8,9 @@ export interface Fact {
   note?: ComponentChildren;
 }
 
-/** Names and values in columns that fill the width. */
-export const Facts = ({ facts }: { facts: readonly Fact[] }) => (
-  <dl class="facts">
+/** Names and values: in columns that fill the width, or in rows. */
+export const Facts = ({ facts, inRows = false }: { facts: readonly Fact[]; inRows?: boolean }) => (
+  <dl class={inRows ? 'properties' : 'facts'}>
     {facts.map(({ name, value, note }) => (
       <div key={name}>
         <dt>{name}</dt>

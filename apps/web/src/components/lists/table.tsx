@@ -1,13 +1,24 @@
-import { Component, type ComponentChildren } from 'preact';
+import { Component, type ComponentChild, type ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { Button } from '../forms/button.tsx';
+import { DialogButton } from '../forms/form.tsx';
+
+/** A button of a row, which runs something or opens a dialog. */
+export interface RowAction {
+  text: string;
+  kind?: 'quiet' | 'plain';
+  busy?: boolean;
+  run?: () => unknown;
+  dialog?: (close: () => void) => ComponentChildren;
+}
 
 export interface Column<Row> {
   head?: ComponentChildren;
-  cell: (row: Row) => ComponentChildren;
+  cell?: (row: Row) => ComponentChildren;
+  /** Instead of head and cell: the buttons of a row, right-aligned. */
+  actions?: (row: Row) => readonly (RowAction | false)[] | ComponentChild;
   /** Right-aligned, for numbers. */
   end?: boolean;
-  /** The buttons of each row: right-aligned, under a hidden head. */
-  isActions?: true;
   /** CSS width. Columns without one share the remaining width. */
   width?: string;
   /** The column with the row headers; by default the first. */
@@ -52,9 +63,9 @@ export function Table<Row>({
         </colgroup>
         <thead>
           <tr>
-            {columns.map(({ head, end, isActions }, i) => (
-              <th key={i} scope="col" data-end={end ?? isActions}>
-                {isActions ? <span class="visually-hidden">Actions</span> : head}
+            {columns.map(({ head, end, actions }, i) => (
+              <th key={i} scope="col" data-end={end ?? actions !== undefined}>
+                {actions ? <span class="visually-hidden">Actions</span> : head}
               </th>
             ))}
           </tr>
@@ -91,20 +102,40 @@ class TableRow<Row> extends Component<TableRowProps<Row>> {
     );
     return (
       <tr>
-        {columns.map(({ cell, end, isActions }, i) =>
+        {columns.map(({ cell, end, actions }, i) =>
           i === header ? (
             <th key={i} scope="row">
-              {cell(row)}
+              {cell?.(row)}
             </th>
           ) : (
-            <td key={i} data-end={end ?? isActions}>
-              {isActions ? <span class="row end">{cell(row)}</span> : cell(row)}
+            <td key={i} data-end={end ?? actions !== undefined}>
+              {cell?.(row)}
+              {actions && <RowActions actions={actions(row)} />}
             </td>
           ),
         )}
       </tr>
     );
   }
+}
+
+const RowActions = ({ actions }: { actions: readonly (RowAction | false)[] | ComponentChild }) => (
+  <span class="row end">
+    {Array.isArray(actions)
+      ? (actions as (RowAction | false)[]).map(
+          (action) => action && <ActionButton key={action.text} {...action} />,
+        )
+      : (actions as ComponentChild)}
+  </span>
+);
+
+function ActionButton({ text, kind = 'quiet', busy = false, run, dialog }: RowAction) {
+  const button = { small: true, kind, busy, children: text };
+  return dialog ? (
+    <DialogButton {...button} dialog={dialog} />
+  ) : (
+    <Button {...button} onClick={() => run?.()} />
+  );
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -6,7 +6,7 @@ import { Disclosure } from '../../components/disclosure.tsx';
 import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { ConfirmButton, useAction } from '../../components/forms/form.tsx';
-import { Properties } from '../../components/lists/properties.tsx';
+import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
@@ -33,13 +33,14 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
       </header>
       <div class="adapter-columns">
         <div class="stack">
-          <Properties
-            items={[
-              ['Model', <ModelName key="model" name={version.model} />],
-              ['Created by', <Creator key="creator" version={version} />],
-              ['Created', <Time key="created" at={version.created_at} />],
-              ['Size', bytes(version.bytes)],
-              ['Digest', <code key="digest">{version.digest}</code>],
+          <Facts
+            inRows
+            facts={[
+              { name: 'Model', value: <ModelName name={version.model} /> },
+              { name: 'Created by', value: <Creator version={version} /> },
+              { name: 'Created', value: <Time at={version.created_at} /> },
+              { name: 'Size', value: bytes(version.bytes) },
+              { name: 'Digest', value: <code>{version.digest}</code> },
             ]}
           />
           <Note
@@ -52,7 +53,7 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
           {metricRows.length > 0 && (
             <>
               <h3>Metrics</h3>
-              <Properties items={metricRows.map(([name, value]) => [name.replaceAll('_', ' '), value])} />
+              <Facts inRows facts={metricRows} />
             </>
           )}
         </div>
@@ -83,11 +84,13 @@ const ModelName = ({ name }: { name: string }) => (
 );
 
 /** Nested metrics as a flat list of names and values. */
-function flattenMetrics(value: object, path = ''): [string, string][] {
-  return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
-    const name = path ? `${path} ${key}` : key;
-    if (typeof inner === 'object' && inner !== null) return flattenMetrics(inner, name);
-    return inner === null ? [] : [[name, typeof inner === 'number' ? measure(inner) : String(inner)]];
+function flattenMetrics(value: object, path = ''): Fact[] {
+  return Object.entries(value).flatMap(([key, inner]): Fact[] => {
+    const name = `${path}${key.replaceAll('_', ' ')}`;
+    if (typeof inner === 'object' && inner !== null) return flattenMetrics(inner, `${name} `);
+    return inner === null
+      ? []
+      : [{ name, value: typeof inner === 'number' ? measure(inner) : String(inner) }];
   });
 }
 

@@ -1,6 +1,5 @@
 import type { DeletedAdapterVersion } from '@graft/client';
 import { Cut } from '../../components/cut.tsx';
-import { Button } from '../../components/forms/button.tsx';
 import { useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
@@ -30,18 +29,15 @@ export function Deleted() {
         { head: 'Deleted', cell: ({ deleted_at }) => <Time at={deleted_at} />, width: '8rem' },
         { head: 'Restorable until', cell: (each) => <Time at={each.restorable_until} />, width: '9rem' },
         {
-          isActions: true,
           width: '7rem',
-          cell: (version) =>
-            canWrite && (
-              <Button
-                small
-                busy={restore.isPending && restore.variables.id === version.id}
-                onClick={() => restore.mutate(version)}
-              >
-                Restore
-              </Button>
-            ),
+          actions: (version) => [
+            canWrite && {
+              text: 'Restore',
+              kind: 'plain',
+              busy: restore.isPending && restore.variables.id === version.id,
+              run: () => restore.mutate(version),
+            },
+          ],
         },
       ]}
     />

@@ -61,9 +61,8 @@ export function FinalMetrics({
           cell: ({ job }) => compact(job.progress?.tokens_per_second),
         },
         {
-          isActions: true,
           width: '3.5rem',
-          cell: ({ job, name }) => (
+          actions: ({ job, name }) => (
             <IconButton label={`Remove ${name}`} icon="close" small onClick={() => onRemove(job.id)} />
           ),
         },

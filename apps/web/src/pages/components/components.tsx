@@ -18,7 +18,6 @@ import { Facts } from '../../components/lists/facts.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { More } from '../../components/lists/more.tsx';
-import { Properties } from '../../components/lists/properties.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { LongText } from '../../components/long-text.tsx';
 import { PageHead } from '../../components/page-head.tsx';
@@ -192,7 +191,7 @@ export function Components() {
           columns={[
             { head: 'Name', cell: (row) => <NameAndId name={row} id={row} /> },
             { head: 'Size', cell: (row) => count(row.length), end: true, width: '8rem' },
-            { isActions: true, width: '6rem', cell: () => <Button small>Action</Button> },
+            { width: '6rem', actions: () => [{ text: 'Action' }] },
           ]}
         />
       </Group>
@@ -203,10 +202,11 @@ export function Components() {
         <InvalidLines label="Invalid lines" lines={[{ line: 3, message: `is ${long}` }]} total={2} />
       </Group>
       <Group title="Properties, tags, end of a long list">
-        <Properties
-          items={[
-            ['Short', 'A value'],
-            ['Long', long],
+        <Facts
+          inRows
+          facts={[
+            { name: 'Short', value: 'A value' },
+            { name: 'Long', value: long },
           ]}
         />
         <Tag name="production" version={3} />

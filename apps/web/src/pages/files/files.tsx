@@ -94,9 +94,8 @@ function List({ canUpload }: { canUpload: boolean }) {
           { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
           { head: 'Uploaded', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
           {
-            isActions: true,
             width: '15.5rem',
-            cell: (file) => <Actions file={file} canUpload={canUpload} />,
+            actions: (file) => <Actions file={file} canUpload={canUpload} />,
           },
         ]}
       />

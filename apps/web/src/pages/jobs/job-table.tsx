@@ -62,7 +62,7 @@ const columns: readonly Column<JobRow>[] = [
     cell: ({ job, owner }) => <Cut text={owner} title={job.created_by} />,
   },
   { head: 'Finished', width: '7.5rem', cell: ({ job }) => <JobEnd job={job} /> },
-  { isActions: true, width: '7.5rem', cell: ({ job }) => <JobActions job={job} isSmall /> },
+  { width: '7.5rem', actions: ({ job }) => <JobActions job={job} isSmall /> },
 ];
 
 interface JobTableProps {

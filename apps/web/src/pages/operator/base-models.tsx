@@ -1,8 +1,7 @@
 import type { BaseModelObject } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
-import { Button } from '../../components/forms/button.tsx';
-import { ConfirmButton, DialogButton, useAction } from '../../components/forms/form.tsx';
+import { Confirm, DialogButton, useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Time } from '../../components/time.tsx';
@@ -83,24 +82,16 @@ export function BaseModels() {
             cell: ({ created_at }) => (created_at === null ? '–' : <Time at={created_at} />),
           },
           {
-            isActions: true,
             width: '11rem',
-            cell: ({ id, state, hidden }) =>
-              state !== 'configured' && (
-                <>
-                  {state === 'failed' && (
-                    <Button small onClick={() => retry.mutate(id)}>
-                      Retry
-                    </Button>
-                  )}
-                  {state === 'ready' && (
-                    <Button small kind="quiet" onClick={() => hide.mutate({ id, hidden: !hidden })}>
-                      {hidden ? 'Show' : 'Hide'}
-                    </Button>
-                  )}
-                  <Remove id={id} />
-                </>
-              ),
+            actions: ({ id, state, hidden }) =>
+              state !== 'configured' && [
+                state === 'failed' && { text: 'Retry', kind: 'plain', run: () => retry.mutate(id) },
+                state === 'ready' && {
+                  text: hidden ? 'Show' : 'Hide',
+                  run: () => hide.mutate({ id, hidden: !hidden }),
+                },
+                { text: 'Remove', dialog: (close) => <Remove id={id} onClose={close} /> },
+              ],
           },
         ]}
       />
@@ -108,20 +99,20 @@ export function BaseModels() {
   );
 }
 
-const Remove = ({ id }: { id: string }) => (
-  <ConfirmButton
-    button={{ small: true, kind: 'quiet', children: 'Remove' }}
+const Remove = ({ id, onClose }: { id: string; onClose: () => void }) => (
+  <Confirm
     title="Remove base model?"
     action="Remove"
     run={() => graft.admin.baseModels.delete(id)}
     invalidates={invalidates}
     successMessage={() => `${id} removed.`}
+    onClose={onClose}
   >
     <p class="wrap-anywhere">
       Removes {id} and its downloaded files. A model in use by jobs or adapters cannot be removed; hide it
       instead.
     </p>
-  </ConfirmButton>
+  </Confirm>
 );
 
 function describeAccess({ limited, allowed_teams, denied_teams }: BaseModelObject): string {

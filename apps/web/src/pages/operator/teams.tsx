@@ -32,26 +32,11 @@ export function Teams() {
           { head: 'Max running jobs', width: '9rem', end: true, cell: (team) => count(team.running_limit) },
           { head: 'Created', width: '8rem', cell: (team) => <Time at={team.created_at} /> },
           {
-            isActions: true,
             width: '15rem',
-            cell: (team) => (
-              <>
-                <DialogButton
-                  small
-                  kind="quiet"
-                  dialog={(close) => <TeamForm existing={team} onClose={close} />}
-                >
-                  Edit
-                </DialogButton>
-                <DialogButton
-                  small
-                  kind="quiet"
-                  dialog={(close) => <InvitationDialog team={team} onClose={close} />}
-                >
-                  Invite admin
-                </DialogButton>
-              </>
-            ),
+            actions: (team) => [
+              { text: 'Edit', dialog: (close) => <TeamForm existing={team} onClose={close} /> },
+              { text: 'Invite admin', dialog: (close) => <InvitationDialog team={team} onClose={close} /> },
+            ],
           },
         ]}
       />

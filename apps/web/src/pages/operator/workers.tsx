@@ -1,9 +1,8 @@
 import type { WorkerObject } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
 import { Cut, NameAndId } from '../../components/cut.tsx';
-import { Button } from '../../components/forms/button.tsx';
 import { Choice, TextField } from '../../components/forms/field.tsx';
-import { DialogButton, FormDialog, useAction, useForm } from '../../components/forms/form.tsx';
+import { FormDialog, useAction, useForm } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time, useNow } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
@@ -103,26 +102,18 @@ export function Workers() {
             ),
           },
           {
-            isActions: true,
             width: '9rem',
-            cell: (worker) => (
-              <>
-                {worker.quarantined_at !== null && (
-                  <Button small onClick={() => release.mutate(worker)}>
-                    Release
-                  </Button>
-                )}
-                {(worker.quarantined_at === null || worker.leases.some(({ leaving }) => !leaving)) && (
-                  <DialogButton
-                    small
-                    kind="quiet"
-                    dialog={(close) => <QuarantineDialog worker={worker} onClose={close} />}
-                  >
-                    {worker.quarantined_at === null ? 'Quarantine' : 'Drain'}
-                  </DialogButton>
-                )}
-              </>
-            ),
+            actions: (worker) => [
+              worker.quarantined_at !== null && {
+                text: 'Release',
+                kind: 'plain',
+                run: () => release.mutate(worker),
+              },
+              (worker.quarantined_at === null || worker.leases.some(({ leaving }) => !leaving)) && {
+                text: worker.quarantined_at === null ? 'Quarantine' : 'Drain',
+                dialog: (close) => <QuarantineDialog worker={worker} onClose={close} />,
+              },
+            ],
           },
         ]}
       />

@@ -5,7 +5,6 @@ import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
-import { invitationLink } from '../../router/invitation-link.ts';
 import { roleHint, roleOptions } from './roles.ts';
 
 /** Form to create an invitation to the user's team or, for the operator, of an admin to `team`; then shows its link once. */
@@ -27,7 +26,8 @@ export function InvitationDialog({ team, onClose }: { team?: TeamObject; onClose
       <Secret
         title="Invitation created"
         name="Invitation link"
-        text={invitationLink(created.token)}
+        // In the fragment, which browsers do not send to servers.
+        text={`${location.origin}/invitations/accept#${created.token}`}
         onClose={onClose}
       >
         <p>

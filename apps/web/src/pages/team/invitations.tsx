@@ -1,7 +1,7 @@
 import type { Invitation } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
-import { ConfirmButton, DialogButton } from '../../components/forms/form.tsx';
+import { Confirm, DialogButton } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
@@ -34,9 +34,14 @@ export function Invitations() {
           { head: 'Created', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
           { head: 'Status', width: '12rem', cell: (row) => <InvitationStatus invitation={row} /> },
           {
-            isActions: true,
             width: '7rem',
-            cell: (row) => canEdit && isOpen(row) && <RevokeButton id={row.id} />,
+            actions: (row) => [
+              canEdit &&
+                isOpen(row) && {
+                  text: 'Revoke',
+                  dialog: (close) => <Revoke id={row.id} onClose={close} />,
+                },
+            ],
           },
         ]}
       />
@@ -44,17 +49,17 @@ export function Invitations() {
   );
 }
 
-const RevokeButton = ({ id }: { id: string }) => (
-  <ConfirmButton
-    button={{ small: true, kind: 'quiet', children: 'Revoke' }}
+const Revoke = ({ id, onClose }: { id: string; onClose: () => void }) => (
+  <Confirm
     title="Revoke invitation?"
     action="Revoke invitation"
     run={() => graft.team.invitations.revoke(id)}
     invalidates={[['invitations'], ['audit']]}
     successMessage={() => 'Invitation revoked.'}
+    onClose={onClose}
   >
     <p>The link stops working immediately. You can create a new one.</p>
-  </ConfirmButton>
+  </Confirm>
 );
 
 const isOpen = (row: Invitation) =>

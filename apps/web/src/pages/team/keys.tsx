@@ -65,32 +65,19 @@ export function Keys() {
           },
           { head: 'Status', width: '8rem', cell: (key) => <KeyStatus apiKey={key} /> },
           {
-            isActions: true,
             width: '11rem',
-            cell: (key) =>
+            actions: (key) =>
               canEdit &&
-              isActive(key) && (
-                <>
-                  {canRotate(key) && (
-                    <DialogButton
-                      small
-                      kind="quiet"
-                      dialog={(close) => <RotateKey apiKey={key} onCreated={setCreated} onClose={close} />}
-                    >
-                      Rotate
-                    </DialogButton>
-                  )}
-                  <DialogButton
-                    small
-                    kind="quiet"
-                    dialog={(close) => (
-                      <RevokeKey apiKey={key} isOwn={key.id === me.key?.id} onClose={close} />
-                    )}
-                  >
-                    Revoke
-                  </DialogButton>
-                </>
-              ),
+              isActive(key) && [
+                canRotate(key) && {
+                  text: 'Rotate',
+                  dialog: (close) => <RotateKey apiKey={key} onCreated={setCreated} onClose={close} />,
+                },
+                {
+                  text: 'Revoke',
+                  dialog: (close) => <RevokeKey apiKey={key} isOwn={key.id === me.key?.id} onClose={close} />,
+                },
+              ],
           },
         ]}
       />

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
 import { Select } from '../../components/forms/field.tsx';
-import { Confirm, ConfirmButton, useAction } from '../../components/forms/form.tsx';
+import { Confirm, useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
@@ -74,9 +74,13 @@ export function Members() {
             },
             { head: 'Joined', width: '8rem', cell: (member) => <Time at={member.created_at} /> },
             {
-              isActions: true,
               width: '7rem',
-              cell: (member) => (canEdit || isMe(member)) && <Remove member={member} isMe={isMe(member)} />,
+              actions: (member) => [
+                (canEdit || isMe(member)) && {
+                  text: isMe(member) ? 'Leave' : 'Remove',
+                  dialog: (close) => <Remove member={member} isMe={isMe(member)} onClose={close} />,
+                },
+              ],
             },
           ]}
         />
@@ -114,14 +118,20 @@ const Member = ({ member: { name, email, disabled }, isMe }: { member: TeamMembe
   </>
 );
 
-function Remove({ member: { id, name, email }, isMe }: { member: TeamMember; isMe: boolean }) {
+function Remove({
+  member: { id, name, email },
+  isMe,
+  onClose,
+}: {
+  member: TeamMember;
+  isMe: boolean;
+  onClose: () => void;
+}) {
   const cache = useQueryClient();
-  const action = isMe ? 'Leave' : 'Remove';
   return (
-    <ConfirmButton
-      button={{ small: true, kind: 'quiet', children: action }}
+    <Confirm
       title={isMe ? 'Leave the team?' : 'Remove member?'}
-      action={action}
+      action={isMe ? 'Leave' : 'Remove'}
       run={() => (isMe ? graft.team.members.leave() : graft.team.members.remove(id))}
       invalidates={invalidates}
       successMessage={({ keys_left: keys }) => {
@@ -131,10 +141,11 @@ function Remove({ member: { id, name, email }, isMe }: { member: TeamMember; isM
         return `${name} removed.${check}`;
       }}
       onDone={() => isMe && void cache.resetQueries()}
+      onClose={onClose}
     >
       <p class="wrap-anywhere">
         All keys of {name} ({email}) in this team are revoked immediately. Files, jobs and adapters are kept.
       </p>
-    </ConfirmButton>
+    </Confirm>
   );
 }

@@ -7,8 +7,8 @@ import { Cut, NameAndId } from '../../../components/cut.tsx';
 import { Button } from '../../../components/forms/button.tsx';
 import { Select } from '../../../components/forms/field.tsx';
 import { ConfirmButton, DialogButton, useAction } from '../../../components/forms/form.tsx';
+import { Facts } from '../../../components/lists/facts.tsx';
 import { Listing } from '../../../components/lists/listing.tsx';
-import { Properties } from '../../../components/lists/properties.tsx';
 import { Loaded } from '../../../components/loaded.tsx';
 import { ParentLink } from '../../../components/page-head.tsx';
 import { Time } from '../../../components/time.tsx';
@@ -36,17 +36,13 @@ export function Deliveries({ id }: { id: string }) {
               </h2>
               {canEdit && <Actions webhook={data} />}
             </div>
-            <Properties
-              items={[
-                [
-                  'Status',
-                  <>
-                    <WebhookStatus webhook={data} /> {data.disabled_reason}
-                  </>,
-                ],
-                ['Events', data.events.join(', ')],
-                ['Description', data.description ?? 'none'],
-                ['ID', <code key="id">{id}</code>],
+            <Facts
+              inRows
+              facts={[
+                { name: 'Status', value: <WebhookStatus webhook={data} />, note: data.disabled_reason },
+                { name: 'Events', value: data.events.join(', ') },
+                { name: 'Description', value: data.description ?? 'none' },
+                { name: 'ID', value: <code>{id}</code> },
               ]}
             />
             <DeliveryList id={id} canEdit={canEdit} />
@@ -159,14 +155,10 @@ function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
             ),
           },
           {
-            isActions: true,
             width: '8rem',
-            cell: (row) =>
-              canEdit && (
-                <Button small kind="quiet" onClick={() => resend.mutate(row.id)}>
-                  Resend
-                </Button>
-              ),
+            actions: ({ id: delivery }) => [
+              canEdit && { text: 'Resend', run: () => resend.mutate(delivery) },
+            ],
           },
         ]}
       />
