@@ -22,7 +22,7 @@ export function Dialog({
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by keyboard
     <dialog ref={ref} class="dialog card" aria-labelledby={id} onClose={onClose} onClick={onBackdrop}>
       <div class="dialog-body stack">
-        <header>
+        <header class="between">
           <h2 id={id}>{title}</h2>
           <IconButton label="Close" icon="close" small onClick={onClose} />
         </header>

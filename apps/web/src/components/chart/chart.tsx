@@ -111,7 +111,7 @@ export function Chart({
   const named = lines.filter(({ isFaint }) => !isFaint);
   return (
     <figure class="chart card tight">
-      <figcaption>
+      <figcaption class="between">
         <strong title={note}>{title}</strong>
         {named.length > 1 && <Legend items={named} />}
         <span class="chart-values small soft" ref={values} aria-hidden="true" />

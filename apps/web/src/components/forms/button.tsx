@@ -71,38 +71,20 @@ export function IconButton({
   );
 }
 
-/** A link that looks like a button. */
-export function LinkButton({
-  kind = 'plain',
-  small,
-  icon,
-  href,
-  children,
-}: ButtonStyle & { href: string; children: ComponentChildren }) {
-  return (
-    <Link href={href} class="button" data-kind={kind} data-small={small}>
-      {icon && <Icon name={icon} />}
-      {children}
-    </Link>
-  );
-}
+type ButtonLinkProps = ButtonStyle & { href: string; children: ComponentChildren };
 
-/** A link that looks like a button and downloads a file. */
-export const DownloadLink = ({
-  kind = 'plain',
-  small,
-  icon,
+const linkAttributes = ({ kind = 'plain', small, icon, href, children }: ButtonLinkProps) => ({
   href,
-  name = true,
-  children,
-}: ButtonStyle & {
-  href: string;
-  /** Name of the file, if the server does not set one. */
-  name?: string | true;
-  children: ComponentChildren;
-}) => (
-  <a class="button" data-kind={kind} data-small={small} href={href} download={name}>
-    {icon && <Icon name={icon} />}
-    {children}
-  </a>
+  class: 'button',
+  'data-kind': kind,
+  'data-small': small,
+  children: [icon && <Icon name={icon} />, children],
+});
+
+/** A link that looks like a button. */
+export const LinkButton = (props: ButtonLinkProps) => <Link {...linkAttributes(props)} />;
+
+/** A link that looks like a button and downloads a file. `name`: the file's, if the server does not set one. */
+export const DownloadLink = ({ name = true, ...link }: ButtonLinkProps & { name?: string | true }) => (
+  <a {...linkAttributes(link)} download={name} />
 );

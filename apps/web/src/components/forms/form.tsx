@@ -100,7 +100,7 @@ export interface FormState {
   otherError: () => unknown;
 }
 
-/** A form. An error that no field shows is above the buttons, which are in `footer`. */
+/** A form. An error that no field shows is below the fields, above the `footer` with the buttons. */
 export function Form({
   form,
   children,
@@ -108,7 +108,7 @@ export function Form({
 }: {
   form: FormState;
   children: ComponentChildren;
-  footer: ComponentChildren;
+  footer?: ComponentChildren;
 }) {
   const submit = (event: Event) => {
     event.preventDefault();

@@ -64,7 +64,7 @@ export function Bars({
           );
         })}
       </svg>
-      <div class="bars-ends small soft">
+      <div class="between small soft">
         <span>{bars[0] && day(bars[0].at)}</span>
         <span>{bars.at(-1) && day(bars.at(-1)!.at)}</span>
       </div>

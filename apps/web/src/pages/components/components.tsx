@@ -28,8 +28,8 @@ import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
 import { Waiting } from '../../components/waiting.tsx';
-import { bytes, compact, count, measure, percent } from '../../text/numbers.ts';
-import { dayOf, duration } from '../../text/times.ts';
+import { compact, count } from '../../text/numbers.ts';
+import { dayOf } from '../../text/times.ts';
 import { ModelField } from '../adapters/model-field.tsx';
 
 const fault = new GraftApiError({
@@ -131,26 +131,16 @@ export function Components() {
           <Meter value={0.4} label="Progress" />
         </span>
       </Group>
-      <Group title="Numbers and times">
-        <span>
-          {[
-            count(1_234_567),
-            compact(1_234_567),
-            percent(0.4213),
-            measure(0.000_012_3),
-            measure(Math.E),
-          ].join(' · ')}
-        </span>
-        <span>{[0, 999, 48_211, 7.3e9].map(bytes).join(' · ')}</span>
-        <span>{[0.4, 62, 3_599, 4_380, 200_000].map(duration).join(' · ')}</span>
+      <Group title="Times">
         <Time at={Date.now() / 1000 - 200} />
         <Time at={Date.now() / 1000 + 7_200} form="clock" />
       </Group>
       <Group title="Badges">
-        <Badge>quiet</Badge>
-        <Badge tone="good">good</Badge>
-        <Badge tone="wait">waiting</Badge>
-        <Badge tone="bad">bad</Badge>
+        {(['quiet', 'good', 'wait', 'bad'] as const).map((tone) => (
+          <Badge key={tone} tone={tone}>
+            {tone}
+          </Badge>
+        ))}
         <Badge title={long}>{long}</Badge>
       </Group>
       <Group title="Sections">

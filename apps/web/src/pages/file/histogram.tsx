@@ -31,7 +31,7 @@ export function Histogram({ bins, limit }: { bins: readonly Bin[]; limit: number
           );
         })}
       </svg>
-      <figcaption class="small soft">
+      <figcaption class="between small soft">
         <span>{count(first.from)}</span>
         <span>tokens per example; tallest bar: {counted(max, 'example')}</span>
         <span>{count(last.to)}</span>

@@ -46,7 +46,7 @@ function Uploads({ uploads }: { uploads: readonly UploadObject[] }) {
     invalidates: [['uploads']],
   });
   return (
-    <ul>
+    <ul class="files-uploads">
       {uploads.map(({ id, filename, received_bytes, bytes: total, expires_at }) => (
         <li key={id}>
           <strong class="cut" title={filename}>
