@@ -36,7 +36,7 @@ export function PageHead({
     if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
   }, []);
   return (
-    <header class="page-head">
+    <header class="section-head page-head">
       <div class="page-head-text">
         {up && <ParentLink {...up} />}
         <h1 ref={heading} tabIndex={-1} class="clamp" title={title}>

@@ -8,21 +8,14 @@ interface TagProps {
 
 /** An adapter's tag, with a link to the version it points to. */
 export const Tag = ({ name, version, href }: TagProps) => {
-  const text = (
+  const children = (
     <>
       <span class="cut">{name}</span>
       {version !== undefined && <span class="tag-version">v{version}</span>}
     </>
   );
-  return href ? (
-    <Link class="tag" href={href} title={name}>
-      {text}
-    </Link>
-  ) : (
-    <span class="tag" title={name}>
-      {text}
-    </span>
-  );
+  const attributes = { class: 'tag', title: name, children };
+  return href ? <Link href={href} {...attributes} /> : <span {...attributes} />;
 };
 
 const maxTags = 3;

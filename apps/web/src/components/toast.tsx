@@ -36,7 +36,7 @@ function add(fields: Omit<Toast, 'id'>): void {
 /** The list of toasts, once per page. Screen readers announce each. */
 export function Toasts() {
   return (
-    <div class="toasts" role="status" aria-live="polite">
+    <div class="toasts tight" role="status" aria-live="polite">
       {toasts.use().map(({ id, text, isError, action }) => (
         <div key={id} class="toast" data-error={isError}>
           <span>{text}</span>

@@ -71,7 +71,7 @@ export function IconButton({
   );
 }
 
-type ButtonLinkProps = ButtonStyle & { href: string; children: ComponentChildren };
+export type ButtonLinkProps = ButtonStyle & { href: string; children: ComponentChildren };
 
 const linkAttributes = ({ kind = 'plain', small, icon, href, children }: ButtonLinkProps) => ({
   href,

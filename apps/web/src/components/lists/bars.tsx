@@ -8,21 +8,17 @@ export interface Bar {
   parts: readonly number[];
 }
 
-/** Stacked bar chart of daily sums. The caption shows the bar under the pointer; screen readers get a summary. */
-export function Bars({
-  label,
-  bars,
-  series,
-  format,
-  day,
-}: {
+interface BarsProps {
   label: string;
   bars: readonly Bar[];
   /** Names, at most eight; the first is at the bottom. */
   series: readonly string[];
   format: (value: number) => string;
   day: (at: number) => string;
-}) {
+}
+
+/** Stacked bar chart of daily sums. The caption shows the bar under the pointer; screen readers get a summary. */
+export function Bars({ label, bars, series, format, day }: BarsProps) {
   const [hovered, setHovered] = useState<number | null>(null);
   const sums = bars.map(({ parts }) => parts.reduce((sum, part) => sum + part, 0));
   const max = Math.max(0, ...sums);

@@ -84,7 +84,7 @@ function TagForm({
   };
   const moves = current && current.version !== version;
   return (
-    <form class="tag-form" onSubmit={submit} noValidate>
+    <form class="row tag-form" onSubmit={submit} noValidate>
       <TextField
         label="Tag"
         hideLabel

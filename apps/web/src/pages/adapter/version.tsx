@@ -13,8 +13,8 @@ import { toast } from '../../components/toast.tsx';
 import { adapterKeys, adapterLists } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
-import { playgroundLink } from '../../router/playground-link.ts';
 import { bytes, measure } from '../../text/numbers.ts';
+import { PlaygroundLink } from '../playground/playground-link.tsx';
 import { Lineage } from './lineage.tsx';
 import { Note } from './note.tsx';
 import { Tags } from './tags.tsx';
@@ -109,16 +109,13 @@ const Files = ({ files }: Pick<AdapterVersion, 'files'>) => (
 );
 
 function Actions({ version }: { version: AdapterVersion }) {
-  const canCall = usePermission('completions:write');
   const canWrite = usePermission('adapters:write');
   const { model, base_model, download_path } = version;
   return (
     <div class="row">
-      {canCall && (
-        <LinkButton icon="chat" href={playgroundLink(base_model, model)}>
-          Open in playground
-        </LinkButton>
-      )}
+      <PlaygroundLink a={base_model} b={model}>
+        Open in playground
+      </PlaygroundLink>
       <LinkButton icon="compare" href={`/adapters/compare?${new URLSearchParams({ b: model })}`}>
         Compare
       </LinkButton>

@@ -2,21 +2,18 @@ import type { AdapterComparison, AdapterDifference } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
 import { Empty } from '../../components/empty.tsx';
-import { LinkButton } from '../../components/forms/button.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { graft } from '../../data/graft.ts';
-import { usePermission } from '../../data/session.ts';
-import { playgroundLink } from '../../router/playground-link.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, measure, none, valueText } from '../../text/numbers.ts';
+import { PlaygroundLink } from '../playground/playground-link.tsx';
 import { ModelField } from './model-field.tsx';
 
 /** The differences between two adapter versions, of the same adapter or of two. */
 export function CompareAdapters() {
   const [{ a, b }, , field] = useQueryState({ a: '', b: '' });
-  const canCall = usePermission('completions:write');
   return (
     <>
       <PageHead
@@ -24,11 +21,10 @@ export function CompareAdapters() {
         up={{ href: '/adapters', text: 'Adapters' }}
         actions={
           a &&
-          b &&
-          canCall && (
-            <LinkButton icon="chat" href={playgroundLink(a, b)}>
+          b && (
+            <PlaygroundLink a={a} b={b}>
               Open in playground
-            </LinkButton>
+            </PlaygroundLink>
           )
         }
       />

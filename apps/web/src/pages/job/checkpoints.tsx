@@ -2,7 +2,6 @@ import type { FineTuningJob, JobCheckpoint } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Badge } from '../../components/badge.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { TextArea, TextField } from '../../components/forms/field.tsx';
 import { DialogButton, FormDialog, useForm } from '../../components/forms/form.tsx';
@@ -11,9 +10,9 @@ import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
-import { playgroundLink } from '../../router/playground-link.ts';
 import { jobName } from '../../text/job-names.ts';
 import { bytes, count, measure, percent } from '../../text/numbers.ts';
+import { PlaygroundLink } from '../playground/playground-link.tsx';
 
 const description =
   'An adapter is saved at each evaluation, or at each epoch without validation data. You can call it by its name. The three newest and the best are kept.';
@@ -72,15 +71,12 @@ interface CheckpointProps {
 
 function Actions({ job, checkpoint }: CheckpointProps) {
   const canPromote = usePermission('adapters:write');
-  const canCall = usePermission('completions:write');
   const { step_number: step, fine_tuned_model_checkpoint: name } = checkpoint;
   return (
     <span class="row checkpoint-actions">
-      {canCall && (
-        <LinkButton small icon="chat" href={playgroundLink(job.model, name)}>
-          Try <span class="visually-hidden">step {count(step)}</span>
-        </LinkButton>
-      )}
+      <PlaygroundLink small a={job.model} b={name}>
+        Try <span class="visually-hidden">step {count(step)}</span>
+      </PlaygroundLink>
       <CopyButton text={name} label="Copy name" />
       {canPromote && (
         <DialogButton

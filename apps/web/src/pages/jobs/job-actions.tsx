@@ -48,7 +48,7 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
     { text: 'Delete', icon: 'trash', isShown: isEnded, run: () => setDialog('delete') },
   ];
   return (
-    <span class="job-actions">
+    <span class="row job-actions">
       {buttons
         .filter(({ isShown }) => isShown)
         .map(({ text, icon, run }) => {

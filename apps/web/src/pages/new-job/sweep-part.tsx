@@ -33,7 +33,7 @@ export function SweepPart({ form, options }: PartProps) {
               ))}
           </div>
           <CheckboxGroup
-            class="new-job-sweep"
+            class="row new-job-sweep"
             label="Methods"
             options={options.methods
               .filter(({ permitted }) => permitted)

@@ -75,7 +75,7 @@ function Row({ token, logprob, isSampled }: { token: string; logprob: number; is
   const value = probability(logprob);
   return (
     <div data-sampled={isSampled}>
-      <dt>
+      <dt class="cut">
         <code>{JSON.stringify(token).slice(1, -1) || '∅'}</code>
       </dt>
       <dd>
