@@ -170,7 +170,7 @@ test('usage: nothing at first, then by model and day, in the URL, with limits an
   await chart.waitFor();
   assert.equal(await chart.locator('g').count(), 90);
   // Nine models: the five with the highest usage, and one for all others.
-  assert.equal(await page.locator('.bars-legend li').count(), 6);
+  assert.equal(await page.locator('.bars .legend li').count(), 6);
   await visit.checkAccess();
   await visit.picture('team-use');
   const saving = page.waitForEvent('download');

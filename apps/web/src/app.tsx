@@ -23,7 +23,7 @@ function SessionGate() {
   const [path] = useLocation();
   if (!data) {
     return error ? (
-      <main class="standalone">
+      <main class="standalone stack">
         <Problem error={error} onRetry={refetch} />
       </main>
     ) : null;

@@ -1,8 +1,8 @@
 import { render } from 'preact';
-import './styles/fonts.css';
-import './styles/tokens.css';
-import './styles/base.css';
 import { App } from './app.tsx';
+
+// Pages override components, which override the base. The build puts all into one file.
+import.meta.glob('./styles/**/*.css', { eager: true });
 
 // A tab opened before an upgrade requests files that no longer exist; a reloaded page has the new file names.
 addEventListener('vite:preloadError', () => {

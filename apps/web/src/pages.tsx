@@ -9,74 +9,56 @@ export interface Page {
   page: FunctionComponent;
   /** Shown without the navigation, also to users who are not signed in. */
   isPublic?: true;
-  /** Its navigation entry, shown to users for whom `for` returns true. */
-  nav?: { text: string; icon: IconName; for: (me: Me) => boolean };
 }
 
-const hasTeam = (me: Me) => me.team !== null;
+const team = lazyPage(() => import('./pages/team/team.tsx'), 'Team');
+const operator = lazyPage(() => import('./pages/operator/operator.tsx'), 'Operator');
 
-const team = lazyPage(async () => (await import('./pages/team/team.tsx')).Team);
-const operator = lazyPage(async () => (await import('./pages/operator/operator.tsx')).Operator);
-
-/** Every page, in the order of the navigation. The first match of a URL is shown. */
+/** Every page. The first match of a URL is shown. */
 export const pages: readonly Page[] = [
-  {
-    path: '/jobs',
-    page: lazyPage(async () => (await import('./pages/jobs/jobs.tsx')).Jobs),
-    nav: { text: 'Jobs', icon: 'jobs', for: hasTeam },
-  },
-  {
-    path: '/jobs/new',
-    page: lazyPage(async () => (await import('./pages/new-job/new-job.tsx')).NewJob),
-  },
-  { path: '/jobs/:id', page: lazyPage(async () => (await import('./pages/job/job.tsx')).Job) },
-  {
-    path: '/compare',
-    page: lazyPage(async () => (await import('./pages/compare/compare.tsx')).Compare),
-    nav: { text: 'Compare', icon: 'compare', for: hasTeam },
-  },
-  {
-    path: '/files',
-    page: lazyPage(async () => (await import('./pages/files/files.tsx')).Files),
-    nav: { text: 'Files', icon: 'data', for: hasTeam },
-  },
-  {
-    path: '/files/:id',
-    page: lazyPage(async () => (await import('./pages/file/file.tsx')).File),
-  },
-  {
-    path: '/adapters',
-    page: lazyPage(async () => (await import('./pages/adapters/adapters.tsx')).Adapters),
-    nav: { text: 'Adapters', icon: 'tree', for: hasTeam },
-  },
+  { path: '/jobs', page: lazyPage(() => import('./pages/jobs/jobs.tsx'), 'Jobs') },
+  { path: '/jobs/new', page: lazyPage(() => import('./pages/new-job/new-job.tsx'), 'NewJob') },
+  { path: '/jobs/:id', page: lazyPage(() => import('./pages/job/job.tsx'), 'Job') },
+  { path: '/compare', page: lazyPage(() => import('./pages/compare/compare.tsx'), 'Compare') },
+  { path: '/files', page: lazyPage(() => import('./pages/files/files.tsx'), 'Files') },
+  { path: '/files/:id', page: lazyPage(() => import('./pages/file/file.tsx'), 'File') },
+  { path: '/adapters', page: lazyPage(() => import('./pages/adapters/adapters.tsx'), 'Adapters') },
   {
     path: '/adapters/compare',
-    page: lazyPage(async () => (await import('./pages/adapters/compare.tsx')).CompareAdapters),
+    page: lazyPage(() => import('./pages/adapters/compare.tsx'), 'CompareAdapters'),
   },
-  {
-    path: '/adapters/:id',
-    page: lazyPage(async () => (await import('./pages/adapter/adapter.tsx')).AdapterPage),
-  },
-  {
-    path: '/playground',
-    page: lazyPage(async () => (await import('./pages/playground/playground.tsx')).Playground),
-    nav: { text: 'Playground', icon: 'chat', for: hasTeam },
-  },
-  { path: '/team', page: team, nav: { text: 'Team', icon: 'people', for: hasTeam } },
+  { path: '/adapters/:id', page: lazyPage(() => import('./pages/adapter/adapter.tsx'), 'AdapterPage') },
+  { path: '/playground', page: lazyPage(() => import('./pages/playground/playground.tsx'), 'Playground') },
+  { path: '/team', page: team },
   { path: '/team/:section/:id?', page: team },
-  {
-    path: '/operator',
-    page: operator,
-    nav: { text: 'Operator', icon: 'wrench', for: (me) => me.is_operator },
-  },
+  { path: '/operator', page: operator },
   { path: '/operator/:section', page: operator },
   {
     path: '/invitations/accept',
-    page: lazyPage(async () => (await import('./pages/invitation/invitation.tsx')).Invitation),
+    page: lazyPage(() => import('./pages/invitation/invitation.tsx'), 'Invitation'),
     isPublic: true,
   },
-  {
-    path: '/_components',
-    page: lazyPage(async () => (await import('./pages/components/components.tsx')).Components),
-  },
+  { path: '/_components', page: lazyPage(() => import('./pages/components/components.tsx'), 'Components') },
+];
+
+interface NavigationEntry {
+  path: string;
+  text: string;
+  icon: IconName;
+}
+
+const operatorEntry: NavigationEntry = { path: '/operator', text: 'Operator', icon: 'wrench' };
+const teamEntries: readonly NavigationEntry[] = [
+  { path: '/jobs', text: 'Jobs', icon: 'jobs' },
+  { path: '/compare', text: 'Compare', icon: 'compare' },
+  { path: '/files', text: 'Files', icon: 'data' },
+  { path: '/adapters', text: 'Adapters', icon: 'tree' },
+  { path: '/playground', text: 'Playground', icon: 'chat' },
+  { path: '/team', text: 'Team', icon: 'people' },
+];
+
+/** The entries of the navigation for a user. */
+export const navigation = ({ team, is_operator }: Me): NavigationEntry[] => [
+  ...(team ? teamEntries : []),
+  ...(is_operator ? [operatorEntry] : []),
 ];

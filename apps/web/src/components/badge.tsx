@@ -1,5 +1,4 @@
 import type { ComponentChildren } from 'preact';
-import '../styles/components/badge.css';
 
 /** A short label. The colour only repeats what the text says. */
 export const Badge = ({

@@ -1,4 +1,3 @@
-import '../styles/components/code-block.css';
 import { CopyButton } from './forms/copy-button.tsx';
 
 /** Code or other text to copy. */

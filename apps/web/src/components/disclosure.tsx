@@ -1,6 +1,5 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import '../styles/components/disclosure.css';
 
 /** Collapsible content. `needed` opens it; only the user closes it. */
 export function Disclosure({

@@ -1,11 +1,7 @@
-import '../styles/components/icon.css';
-
 /** Paths in a 16 × 16 view box. */
 const paths = {
   add: 'M8 3v10M3 8h10',
   back: 'M10 3 5 8l5 5',
-  cancel: 'M4 4l8 8M12 4l-8 8',
-  clone: 'M6 6h7v7H6zM3 10V3h7',
   close: 'M4 4l8 8M12 4l-8 8',
   compare: 'M2 12c3 0 4-8 7-8M2 6c4 0 5 6 12 6',
   copy: 'M6 6h7v7H6zM3 10V3h7',

@@ -41,7 +41,7 @@ export function InvalidLines({
         rows={shown}
         rowKey={({ line, message }) => `${line} ${message}`}
         columns={[
-          { head: 'Lines', cell: (error) => linesText(error, showsAll), isRowHeader: true, width: '11rem' },
+          { head: 'Lines', cell: (error) => linesText(error, showsAll), width: '11rem' },
           { head: 'Issue', cell: ({ message }) => message },
         ]}
       />
@@ -60,6 +60,12 @@ export function InvalidLines({
     </>
   );
 }
+
+/** The number of invalid lines that an error's message ends with, if it has more errors than details. */
+export const totalInvalidLines = (message: string): number | null => {
+  const total = /(\d+) (?:bad|invalid) lines [^\d]*$/.exec(message)?.[1];
+  return total === undefined ? null : Number(total);
+};
 
 /** "3–9, 12 and 97 more". */
 function linesText({ line, count: all = 1, lines = [] }: InvalidLine, showsAll: boolean): string {

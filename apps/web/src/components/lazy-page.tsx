@@ -4,16 +4,19 @@ import { Problem } from './problem.tsx';
 
 type Loaded = { page: FunctionComponent } | { error: unknown };
 
-/** A page whose code is loaded when it is first shown. */
-export function lazyPage(load: () => Promise<FunctionComponent>): FunctionComponent {
+/** A page, the export `name` of a module that is loaded when the page is first shown. */
+export function lazyPage<Name extends string>(
+  load: () => Promise<Record<Name, FunctionComponent>>,
+  name: Name,
+): FunctionComponent {
   let cached: Loaded | null = null;
   return function LazyPage() {
     const [loaded, setLoaded] = useState(cached);
     useEffect(() => {
       if (cached) return;
       load().then(
-        (page) => {
-          cached = { page };
+        (module) => {
+          cached = { page: module[name] };
           setLoaded(cached);
         },
         (error: unknown) => setLoaded({ error }),

@@ -1,5 +1,3 @@
-import '../styles/components/disclosure.css';
-
 /** Characters shown of a text longer than 1.5 times this. */
 const excerptLength = 120;
 

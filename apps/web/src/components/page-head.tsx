@@ -1,8 +1,19 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
-import '../styles/components/page-head.css';
 import { Icon } from './icon.tsx';
+import { Problem } from './problem.tsx';
+
+interface Parent {
+  href: string;
+  text: string;
+}
+
+export const ParentLink = ({ href, text }: Parent) => (
+  <Link href={href} class="page-parent">
+    <Icon name="back" /> {text}
+  </Link>
+);
 
 /** A page's heading, which also sets the document title. It gets focus on navigation, so that screen readers announce the page. */
 export function PageHead({
@@ -13,7 +24,7 @@ export function PageHead({
 }: {
   title: string;
   /** Link to the parent page. */
-  up?: { href: string; text: string };
+  up?: Parent;
   actions?: ComponentChildren;
   children?: ComponentChildren;
 }) {
@@ -25,13 +36,9 @@ export function PageHead({
     if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
   }, []);
   return (
-    <header class="page-head">
+    <header class="section-head page-head">
       <div class="page-head-text">
-        {up && (
-          <Link href={up.href} class="page-parent">
-            <Icon name="back" /> {up.text}
-          </Link>
-        )}
+        {up && <ParentLink {...up} />}
         <h1 ref={heading} tabIndex={-1} class="clamp" title={title}>
           {title}
         </h1>
@@ -41,3 +48,19 @@ export function PageHead({
     </header>
   );
 }
+
+/** The page of a resource that is not loaded: its heading, and the error if there is one. */
+export const PendingPage = ({
+  title,
+  up,
+  query: { error, refetch },
+}: {
+  title: string;
+  up: Parent;
+  query: { error: unknown; refetch: () => unknown };
+}) => (
+  <>
+    <PageHead title={title} up={up} />
+    {error != null && <Problem error={error} onRetry={refetch} />}
+  </>
+);

@@ -1,5 +1,4 @@
 import { GraftApiError, GraftConnectionError } from '@graft/client';
-import '../styles/components/problem.css';
 import { Button } from './forms/button.tsx';
 
 /** Operator requests need a recent sign-in; this one was too long ago. */
@@ -47,7 +46,7 @@ export function Problem({
 }) {
   const { title, text, requestId } = describeError(error);
   return (
-    <div class="problem" role="alert">
+    <div class="problem tight" role="alert">
       <h2>{title}</h2>
       <p>{text}</p>
       {requestId && (

@@ -1,5 +1,4 @@
 import type { JobStatus } from '@graft/client';
-import '../styles/components/status.css';
 
 type Tone = 'quiet' | 'wait' | 'live' | 'good' | 'bad';
 

@@ -1,21 +1,31 @@
 import { Link } from 'wouter-preact';
-import '../styles/components/tag.css';
+
+interface TagProps {
+  name: string;
+  version?: number;
+  href?: string;
+}
 
 /** An adapter's tag, with a link to the version it points to. */
-export const Tag = ({ name, version, href }: { name: string; version?: number; href?: string }) => {
-  const text = (
+export const Tag = ({ name, version, href }: TagProps) => {
+  const children = (
     <>
       <span class="cut">{name}</span>
       {version !== undefined && <span class="tag-version">v{version}</span>}
     </>
   );
-  return href ? (
-    <Link class="tag" href={href} title={name}>
-      {text}
-    </Link>
-  ) : (
-    <span class="tag" title={name}>
-      {text}
-    </span>
-  );
+  const attributes = { class: 'tag', title: name, children };
+  return href ? <Link href={href} {...attributes} /> : <span {...attributes} />;
 };
+
+const maxTags = 3;
+
+/** The first tags, and how many more there are. */
+export const Tags = ({ tags }: { tags: readonly TagProps[] }) => (
+  <span class="row">
+    {tags.slice(0, maxTags).map((tag) => (
+      <Tag key={tag.name} {...tag} />
+    ))}
+    {tags.length > maxTags && <span class="small soft">and {tags.length - maxTags} more</span>}
+  </span>
+);

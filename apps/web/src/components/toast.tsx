@@ -1,7 +1,6 @@
-import { useEffect, useState } from 'preact/hooks';
-import '../styles/components/toast.css';
 import { Button, IconButton } from './forms/button.tsx';
 import { describeError } from './problem.tsx';
+import { createStore } from './store.ts';
 
 interface Toast {
   id: number;
@@ -12,16 +11,10 @@ interface Toast {
 }
 
 const shownMs = 8_000;
-let toasts: readonly Toast[] = [];
+const toasts = createStore<readonly Toast[]>([]);
 let nextId = 1;
-let show: (toasts: readonly Toast[]) => void = () => {};
 
-function change(next: readonly Toast[]): void {
-  toasts = next;
-  show(next);
-}
-
-const dismiss = (id: number) => change(toasts.filter((toast) => toast.id !== id));
+const dismiss = (id: number) => toasts.set(toasts.get().filter((toast) => toast.id !== id));
 
 /** Shows a message for some seconds. Errors stay until they are dismissed. */
 export function toast(text: string, action: Toast['action'] = null): void {
@@ -36,22 +29,15 @@ export function toastError(error: unknown): void {
 function add(fields: Omit<Toast, 'id'>): void {
   const id = nextId++;
   // At most three toasts; the oldest is removed.
-  change([...toasts.slice(-2), { id, ...fields }]);
+  toasts.set([...toasts.get().slice(-2), { id, ...fields }]);
   if (!fields.isError) setTimeout(() => dismiss(id), shownMs);
 }
 
 /** The list of toasts, once per page. Screen readers announce each. */
 export function Toasts() {
-  const [shown, setShown] = useState(toasts);
-  useEffect(() => {
-    show = setShown;
-    return () => {
-      show = () => {};
-    };
-  }, []);
   return (
-    <div class="toasts" role="status" aria-live="polite">
-      {shown.map(({ id, text, isError, action }) => (
+    <div class="toasts tight" role="status" aria-live="polite">
+      {toasts.use().map(({ id, text, isError, action }) => (
         <div key={id} class="toast" data-error={isError}>
           <span>{text}</span>
           {action && (

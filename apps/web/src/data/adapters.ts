@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/preact-query';
+import { useQuery } from '@tanstack/preact-query';
 import { graft } from './graft.ts';
 import { usePages } from './pages.ts';
 
@@ -41,25 +41,6 @@ export function useVersion(id: string, number: number | null) {
   });
 }
 
-/** Returns a function that refetches an adapter, and the lists that contain it, after a change. */
-export function useRefetchAdapter() {
-  const cache = useQueryClient();
-  return (id: string) =>
-    Promise.all([
-      cache.invalidateQueries({ queryKey: ['adapter', id] }),
-      cache.invalidateQueries({ queryKey: ['adapters'] }),
-      cache.invalidateQueries({ queryKey: ['models'] }),
-    ]);
-}
-
-/** Returns a function that drops an adapter from the cache after a deletion, when its page is closed, and refetches the lists. */
-export function useForgetAdapter() {
-  const cache = useQueryClient();
-  return (id: string) => {
-    cache.removeQueries({ queryKey: ['adapter', id] });
-    return Promise.all([
-      cache.invalidateQueries({ queryKey: ['adapters'] }),
-      cache.invalidateQueries({ queryKey: ['models'] }),
-    ]);
-  };
-}
+/** Keys of the lists that contain an adapter, and of everything that a change of an adapter concerns. */
+export const adapterLists = [['adapters'], ['models']];
+export const adapterKeys = [['adapter'], ...adapterLists];

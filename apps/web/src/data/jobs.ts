@@ -2,12 +2,11 @@ import type { FineTuningJob, JobListParams, JobLosses, JobStatus, Page } from '@
 import {
   type InfiniteData,
   type QueryClient,
-  useMutation,
   useQueries,
   useQuery,
   useQueryClient,
 } from '@tanstack/preact-query';
-import { toastError } from '../components/toast.tsx';
+import { useAction } from '../components/forms/form.tsx';
 import { graft } from './graft.ts';
 import { useStream } from './live.ts';
 import { usePages } from './pages.ts';
@@ -24,7 +23,7 @@ export interface JobFilters {
 const pageSize = 100;
 const pollMs = 4_000;
 
-const listKey = ['jobs'];
+export const jobsKey = ['jobs'];
 export const jobKey = (id: string) => ['job', id];
 
 export const isFinished = (status: JobStatus): boolean =>
@@ -35,7 +34,7 @@ export function useJobs({ status, model, owner, search }: JobFilters) {
   const cache = useQueryClient();
   const liveness = useStream('jobs', (signal) => graft.fineTuning.jobs.changes({ signal, reconnects: 0 }), {
     onItems: (jobs) => mergeJobs(cache, jobs),
-    onOpen: () => void cache.invalidateQueries({ queryKey: listKey }),
+    onOpen: () => void cache.invalidateQueries({ queryKey: jobsKey }),
   });
   const params: JobListParams = {
     limit: pageSize,
@@ -44,7 +43,7 @@ export function useJobs({ status, model, owner, search }: JobFilters) {
     ...(owner && { created_by: owner }),
     ...(search && { search }),
   };
-  return usePages([...listKey, params], () => graft.fineTuning.jobs.list(params), {
+  return usePages([...jobsKey, params], () => graft.fineTuning.jobs.list(params), {
     refetchInterval: liveness === 'polling' ? pollMs : false,
     keepPrevious: true,
   });
@@ -59,10 +58,16 @@ export function useJob(id: string, isLive = true) {
   });
 }
 
+export const useAttempts = (id: string) =>
+  useQuery({
+    queryKey: ['attempts', id],
+    queryFn: () => graft.fineTuning.jobs.attempts(id, { limit: 1000 }),
+  });
+
 /** Puts changed jobs into the cache. Lists that lack a matching new job are refetched. */
 export function mergeJobs(cache: QueryClient, jobs: readonly FineTuningJob[]): void {
   for (const job of jobs) cache.setQueryData(jobKey(job.id), job);
-  for (const { queryKey, state } of cache.getQueryCache().findAll({ queryKey: listKey })) {
+  for (const { queryKey, state } of cache.getQueryCache().findAll({ queryKey: jobsKey })) {
     const list = state.data as InfiniteData<Page<FineTuningJob>> | undefined;
     if (!list) continue;
     const fresh = new Map(jobs.map((job) => [job.id, job]));
@@ -125,36 +130,12 @@ const lossesById = (results: readonly { data: JobLosses[] | undefined }[]): Read
     ),
   );
 
-/** The actions that a job's status allows. */
-export function availableActions({ status }: FineTuningJob): Record<JobAction | 'delete', boolean> {
-  return {
-    pause: status === 'running' || status === 'queued',
-    resume: status === 'paused',
-    cancel: !isFinished(status),
-    delete: isFinished(status),
-  };
-}
-
 export type JobAction = 'pause' | 'resume' | 'cancel';
 
 export function useJobAction() {
   const cache = useQueryClient();
-  return useMutation({
-    mutationFn: ({ id, action }: { id: string; action: JobAction }) => graft.fineTuning.jobs[action](id),
-    onSuccess: (job) => mergeJobs(cache, [job]),
-    onError: toastError,
-  });
-}
-
-/** Permanently deletes a finished job. */
-export function useDeleteJob() {
-  const cache = useQueryClient();
-  return useMutation({
-    mutationFn: (id: string) => graft.fineTuning.jobs.delete(id),
-    onSuccess: (_, id) => {
-      cache.removeQueries({ queryKey: jobKey(id) });
-      return cache.invalidateQueries({ queryKey: listKey });
-    },
-    onError: toastError,
+  return useAction({
+    run: ({ id, action }: { id: string; action: JobAction }) => graft.fineTuning.jobs[action](id),
+    onDone: (job) => mergeJobs(cache, [job]),
   });
 }

@@ -1,16 +1,11 @@
 import type { FineTuningJob, JobMetric, Wire } from '@graft/client';
-import { useQuery } from '@tanstack/preact-query';
-import { graft } from './graft.ts';
+import { useJobOptions } from './job-options.ts';
 
 export type Metric = Wire.FineTuningMetric;
 
 /** Descriptions of what may be measured of a job, by the objectives of its task: each name once. */
 export function useMetrics({ peft: { task_type: task }, method }: Pick<FineTuningJob, 'peft' | 'method'>) {
-  const { data } = useQuery({
-    queryKey: ['job-options', '', ''],
-    queryFn: () => graft.fineTuning.jobs.options({}),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
+  const { data } = useJobOptions();
   const own = (data?.objectives ?? []).filter(
     (each) =>
       each.method === method.type && each.tasks.includes(task as Wire.FineTuningObjective['tasks'][number]),

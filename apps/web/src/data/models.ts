@@ -13,6 +13,12 @@ export function useModels() {
   });
 }
 
+/** Names of the base models. */
+export function useBaseModels(): string[] {
+  const { data = [] } = useModels();
+  return data.flatMap(({ id, base_model }) => (base_model === null ? id : []));
+}
+
 /** The system prompt that a model was trained with; null: none or unknown. */
 async function readSystemPrompt(model: string): Promise<string | null> {
   try {

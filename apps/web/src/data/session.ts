@@ -45,7 +45,7 @@ function setTabSession(session: Me['session']): void {
  */
 export function watchSession(cache: QueryClient): void {
   onEnd = () => {
-    cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
+    dropSessionData(cache);
     void cache.resetQueries({ queryKey: sessionKey });
   };
   addEventListener(sessionEndedEvent, () => void cache.invalidateQueries({ queryKey: sessionKey }));
@@ -82,11 +82,14 @@ export function usePermission(
   return hasRole && (scopes === null || scopes.includes(scope));
 }
 
+const dropSessionData = (cache: QueryClient) =>
+  cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
+
 /** Drops the cached data of the previous session, and reads the new one. */
 export function useSessionReset() {
   const cache = useQueryClient();
   return async () => {
-    cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
+    dropSessionData(cache);
     await cache.invalidateQueries({ queryKey: sessionKey });
   };
 }

@@ -1,5 +1,5 @@
 import { type FileObject, GraftApiError, type UploadObject } from '@graft/client';
-import { useEffect, useState } from 'preact/hooks';
+import { createStore } from '../components/store.ts';
 import { graft } from './graft.ts';
 import { queryClient } from './query-client.ts';
 
@@ -25,29 +25,15 @@ interface UploadTask {
   onDone: ((file: FileObject) => void) | undefined;
 }
 
-let all: readonly Upload[] = [];
+const uploads = createStore<readonly Upload[]>([]);
 const tasks = new Map<number, UploadTask>();
-const listeners = new Set<(all: readonly Upload[]) => void>();
 let nextId = 1;
 
 /** All uploads since the page was loaded, oldest first. */
-export function useUploads(): readonly Upload[] {
-  const [shown, setShown] = useState(all);
-  useEffect(() => {
-    setShown(all);
-    listeners.add(setShown);
-    return () => void listeners.delete(setShown);
-  }, []);
-  return shown;
-}
-
-function show(next: readonly Upload[]): void {
-  all = next;
-  for (const listener of listeners) listener(all);
-}
+export const useUploads = uploads.use;
 
 const change = (id: number, changes: Partial<Upload>) =>
-  show(all.map((each) => (each.id === id ? { ...each, ...changes } : each)));
+  uploads.set(uploads.get().map((each) => (each.id === id ? { ...each, ...changes } : each)));
 
 /** Uploads files one after the other. */
 export function uploadFiles(sources: Iterable<File>, onDone?: (file: FileObject) => void): void {
@@ -55,7 +41,7 @@ export function uploadFiles(sources: Iterable<File>, onDone?: (file: FileObject)
     const id = nextId++;
     tasks.set(id, { source, stop: new AbortController(), upload: null, onDone });
     const { name, size: bytes } = source;
-    show([...all, { id, name, bytes, state: 'waiting', sent: 0, error: null, file: null }]);
+    uploads.set([...uploads.get(), { id, name, bytes, state: 'waiting', sent: 0, error: null, file: null }]);
   }
   void uploadNext();
 }
@@ -72,8 +58,8 @@ export const stopUpload = (id: number): void => tasks.get(id)?.stop.abort();
 /** Removes an upload from the list, and its parts from the server unless it is done. */
 export async function discardUpload(id: number): Promise<void> {
   const task = tasks.get(id);
-  const isDone = all.some((each) => each.id === id && each.state === 'done');
-  show(all.filter((each) => each.id !== id));
+  const isDone = uploads.get().some((each) => each.id === id && each.state === 'done');
+  uploads.set(uploads.get().filter((each) => each.id !== id));
   tasks.delete(id);
   if (isDone || !task?.upload) return;
   await graft.uploads.cancel(task.upload.id).catch(() => {});
@@ -82,7 +68,7 @@ export async function discardUpload(id: number): Promise<void> {
 
 /** Asks for confirmation before the page is closed during an upload. */
 addEventListener('beforeunload', (event) => {
-  if (all.some(({ state }) => state === 'uploading' || state === 'waiting')) event.preventDefault();
+  if (uploads.get().some(({ state }) => state === 'uploading' || state === 'waiting')) event.preventDefault();
 });
 
 /** One part is 1% of the file, so that progress is visible, and at most 16 MiB, which an interruption may lose. */
@@ -90,7 +76,7 @@ const partBytes = (bytes: number) => Math.min(16 * 2 ** 20, Math.max(2 ** 20, Ma
 
 let isUploading = false;
 async function uploadNext(): Promise<void> {
-  const next = all.find(({ state }) => state === 'waiting');
+  const next = uploads.get().find(({ state }) => state === 'waiting');
   if (isUploading || !next) return;
   isUploading = true;
   try {

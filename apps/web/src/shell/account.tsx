@@ -1,20 +1,20 @@
 import type { Me } from '@graft/client';
-import { useMutation, useQueryClient } from '@tanstack/preact-query';
+import { useQueryClient } from '@tanstack/preact-query';
+import { Cut } from '../components/cut.tsx';
 import { Button } from '../components/forms/button.tsx';
 import { Select } from '../components/forms/field.tsx';
-import { toastError } from '../components/toast.tsx';
+import { useAction } from '../components/forms/form.tsx';
 import { graft } from '../data/graft.ts';
 import { useSignOut } from '../data/session.ts';
 
 /** The signed-in user, the current team and the sign-out button. */
 export function Account({ me }: { me: Me }) {
   const cache = useQueryClient();
-  const signOut = useMutation({ mutationFn: useSignOut(), onError: toastError });
-  const switchTeam = useMutation({
-    mutationFn: (team: string) => graft.sessions.chooseTeam(team),
+  const signOut = useAction({ run: useSignOut() });
+  const switchTeam = useAction({
+    run: (team: string) => graft.sessions.chooseTeam(team),
     // All cached data belongs to the previous team.
-    onSuccess: () => cache.resetQueries(),
-    onError: toastError,
+    onDone: () => void cache.resetQueries(),
   });
   const { team, teams } = me;
   const user = `${me.person?.email ?? `Key ${me.key?.id ?? ''}`}${me.role ? ` · ${me.role}` : ''}`;
@@ -37,9 +37,7 @@ export function Account({ me }: { me: Me }) {
             {team?.name ?? (me.is_operator ? 'Operator' : 'No team')}
           </strong>
         )}
-        <span class="cut small soft" title={user}>
-          {user}
-        </span>
+        <Cut text={user} class="small soft" />
       </div>
       <Button kind="quiet" small busy={signOut.isPending} onClick={() => signOut.mutate()}>
         Sign out

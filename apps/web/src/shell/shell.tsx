@@ -1,20 +1,19 @@
 import type { Me } from '@graft/client';
 import { useEffect } from 'preact/hooks';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter-preact';
-import '../styles/shell.css';
 import { Brand } from '../components/brand.tsx';
 import { Empty } from '../components/empty.tsx';
 import { ErrorBoundary } from '../components/error-boundary.tsx';
 import { Icon } from '../components/icon.tsx';
 import { PageHead } from '../components/page-head.tsx';
 import { useScrollIntoView } from '../components/use-scroll-into-view.ts';
-import { pages } from '../pages.tsx';
+import { navigation, pages } from '../pages.tsx';
 import { Account } from './account.tsx';
 
 /** The frame of every page: navigation, account, content. */
 export function Shell({ me }: { me: Me }) {
   const [path] = useLocation();
-  const entries = pages.flatMap(({ path, nav }) => (nav?.for(me) ? [{ path, ...nav }] : []));
+  const entries = navigation(me);
   const isHere = (href: string) => path === href || path.startsWith(`${href}/`);
   const row = useScrollIntoView(entries.find((entry) => isHere(entry.path))?.path);
   useEffect(scrollToTopOnPush, []);

@@ -1,10 +1,9 @@
 import type { Wire } from '@graft/client';
-import { useMutation, useQueryClient } from '@tanstack/preact-query';
-import { useEffect, useState } from 'preact/hooks';
-import '../styles/pages/sign-in.css';
+import { useEffect } from 'preact/hooks';
 import { Brand } from '../components/brand.tsx';
 import { Button } from '../components/forms/button.tsx';
 import { TextField } from '../components/forms/field.tsx';
+import { Form, useForm } from '../components/forms/form.tsx';
 import { describeError } from '../components/problem.tsx';
 import { graft } from '../data/graft.ts';
 import { sessionKey } from '../data/session.ts';
@@ -18,7 +17,7 @@ export function SignIn({ options }: { options: Wire.SignInOptions }) {
   // Operator pages need a recent sign-in.
   if (location.pathname.startsWith('/operator')) params.set('reauthenticate', 'true');
   return (
-    <main class="standalone">
+    <main class="standalone stack">
       <Brand />
       <h1>Sign in</h1>
       {options.provider && (
@@ -32,37 +31,26 @@ export function SignIn({ options }: { options: Wire.SignInOptions }) {
 }
 
 function KeyForm({ isOnlyMethod }: { isOnlyMethod: boolean }) {
-  const cache = useQueryClient();
-  const [key, setKey] = useState('');
-  const [error, setError] = useState<string | null>(null);
-  const signIn = useMutation({
-    mutationFn: (apiKey: string) => graft.sessions.begin(apiKey),
-    onSuccess: async () => {
-      setKey('');
-      await cache.invalidateQueries({ queryKey: sessionKey });
-    },
-    onError: (error) => setError(describeError(error).text),
+  const { values, set, errorAt, error, isPending, submit } = useForm({
+    initial: { key: '' },
+    check: ({ key }) =>
+      /^graft_\w+_\w+$/.test(key.trim())
+        ? {}
+        : { key: 'An API key looks like graft_…_…. Paste the whole key.' },
+    run: ({ key }) => graft.sessions.begin(key.trim()),
+    invalidates: [sessionKey],
   });
-  const submit = (event: Event) => {
-    event.preventDefault();
-    const apiKey = key.trim();
-    if (/^graft_\w+_\w+$/.test(apiKey)) signIn.mutate(apiKey);
-    else setError('An API key looks like graft_…_…. Paste the whole key.');
-  };
   return (
-    <form class="stack" onSubmit={submit} noValidate>
+    <Form form={{ submit, isPending, otherError: () => null }}>
       <TextField
         label="API key"
         type="password"
         name="key"
         autocomplete="current-password"
         spellcheck={false}
-        value={key}
-        error={error}
-        onValue={(value) => {
-          setKey(value);
-          setError(null);
-        }}
+        value={values.key}
+        error={errorAt('key') ?? (error && describeError(error).text)}
+        onValue={(key) => set({ key })}
         hint={
           isOnlyMethod ? (
             <>
@@ -74,12 +62,12 @@ function KeyForm({ isOnlyMethod }: { isOnlyMethod: boolean }) {
           )
         }
       />
-      <Button kind={isOnlyMethod ? 'main' : 'plain'} type="submit" busy={signIn.isPending}>
+      <Button kind={isOnlyMethod ? 'main' : 'plain'} type="submit" busy={isPending}>
         Sign in
       </Button>
       <p class="small soft">
         The key is exchanged for a browser session with the same permissions. It is not stored.
       </p>
-    </form>
+    </Form>
   );
 }

@@ -1,4 +1,4 @@
-/** Numbers as the reader's locale writes them. */
+/** Numbers as the reader's locale writes them, and other values. */
 
 const plain = new Intl.NumberFormat();
 const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
@@ -7,6 +7,14 @@ const significant = new Intl.NumberFormat(undefined, { maximumSignificantDigits:
 const scientific = new Intl.NumberFormat(undefined, { notation: 'scientific', maximumSignificantDigits: 3 });
 
 export const none = '–';
+
+/** Any value of a configuration as text: strings as they are, others as JSON. */
+export const valueText = (value: unknown): string =>
+  value == null ? none : typeof value === 'string' ? value : JSON.stringify(value);
+
+/** Not null, an empty object or an empty list. */
+export const isPresent = (value: unknown): boolean =>
+  value != null && !(typeof value === 'object' && Object.keys(value).length === 0);
 
 export const count = (value: number | null | undefined): string =>
   value == null ? none : plain.format(value);

@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import '../../styles/components/chart.css';
 import { count, measure } from '../../text/numbers.ts';
 import { seriesNames, useColours } from './colours.ts';
+import { Legend } from './legend.tsx';
 import { type Line, plotOptions } from './plot-options.ts';
 
 /** A range on the x axis. */
@@ -108,11 +108,12 @@ export function Chart({
     show(plot.current, window);
   }, [data, window]);
 
+  const named = lines.filter(({ isFaint }) => !isFaint);
   return (
-    <figure class="chart">
-      <figcaption>
+    <figure class="chart card tight">
+      <figcaption class="between">
         <strong title={note}>{title}</strong>
-        <Legend lines={lines} />
+        {named.length > 1 && <Legend items={named} />}
         <span class="chart-values small soft" ref={values} aria-hidden="true" />
       </figcaption>
       {lines.length === 0 && (
@@ -129,10 +130,7 @@ export function Chart({
         // biome-ignore lint/a11y/noNoninteractiveTabindex: keys zoom and pan
         tabIndex={0}
         aria-label={`${title}: ${
-          lines
-            .filter(({ isFaint }) => !isFaint)
-            .map((line) => describeLine(line, formatX, formatY))
-            .join('; ') || 'no values yet'
+          named.map((line) => describeLine(line, formatX, formatY)).join('; ') || 'no values yet'
         }`}
         onDblClick={() => onWindow(null)}
         onKeyDown={(event) => {
@@ -145,28 +143,6 @@ export function Chart({
     </figure>
   );
 }
-
-function Legend({ lines }: { lines: readonly Line[] }) {
-  const named = lines.filter(({ isFaint }) => !isFaint);
-  if (named.length < 2) return null;
-  return (
-    <ul class="chart-legend small soft">
-      {named.map(({ name, colour }) => (
-        <li key={name}>
-          <Swatch colour={colour} />
-          <span class="cut" title={name}>
-            {name}
-          </span>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-/** A line's colour, for legends. */
-export const Swatch = ({ colour }: { colour: number }) => (
-  <span class="swatch" style={{ background: `var(--series-${(colour % 8) + 1})` }} />
-);
 
 /** The lines on a common x axis, in uPlot's format. A logarithmic axis has no values ≤ 0. */
 function alignLines(lines: readonly Line[], isLog: boolean): uPlot.AlignedData {

@@ -5,11 +5,7 @@ import { Button } from '../forms/button.tsx';
 import { Checkbox, Choice } from '../forms/field.tsx';
 import type { Window } from './chart.tsx';
 
-const smoothings = [
-  ['0', 'Raw'],
-  ['0.6', 'Smoothed'],
-  ['0.95', 'Very smooth'],
-] as const;
+const smoothings = { 0: 'Raw', 0.6: 'Smoothed', 0.95: 'Very smooth' };
 
 /** Axis, smoothing and zoom of the charts, stored in the URL. */
 export interface CurveView {
@@ -35,7 +31,7 @@ export function useCurveView(): CurveView {
   const isTime = along === 'time';
   return {
     xAxis: isTime ? 'time' : 'step',
-    weight: smoothings.some(([weight]) => weight === smooth) ? Number(smooth) : 0,
+    weight: smooth in smoothings ? Number(smooth) : 0,
     isLog: log === '1',
     window: ends[0]! < ends[1]! ? [ends[0]!, ends[1]!] : null,
     onWindow: (next) =>
@@ -57,10 +53,7 @@ export function CurveOptions({
         label="X axis"
         value={xAxis}
         onValue={(next) => set({ along: next, from: null, to: null })}
-        options={[
-          ['step', 'Steps'],
-          ['time', 'Time'],
-        ]}
+        options={{ step: 'Steps', time: 'Time' }}
       />
       <Choice
         label="Smoothing"

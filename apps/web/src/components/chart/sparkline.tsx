@@ -1,5 +1,3 @@
-import '../../styles/components/sparkline.css';
-
 const width = 96;
 const height = 24;
 

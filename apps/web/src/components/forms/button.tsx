@@ -1,6 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { Link } from 'wouter-preact';
-import '../../styles/components/button.css';
 import { Icon, type IconName } from '../icon.tsx';
 
 interface ButtonStyle {
@@ -72,18 +71,20 @@ export function IconButton({
   );
 }
 
-/** A link that looks like a button. */
-export function LinkButton({
-  kind = 'plain',
-  small,
-  icon,
+export type ButtonLinkProps = ButtonStyle & { href: string; children: ComponentChildren };
+
+const linkAttributes = ({ kind = 'plain', small, icon, href, children }: ButtonLinkProps) => ({
   href,
-  children,
-}: ButtonStyle & { href: string; children: ComponentChildren }) {
-  return (
-    <Link href={href} class="button" data-kind={kind} data-small={small}>
-      {icon && <Icon name={icon} />}
-      {children}
-    </Link>
-  );
-}
+  class: 'button',
+  'data-kind': kind,
+  'data-small': small,
+  children: [icon && <Icon name={icon} />, children],
+});
+
+/** A link that looks like a button. */
+export const LinkButton = (props: ButtonLinkProps) => <Link {...linkAttributes(props)} />;
+
+/** A link that looks like a button and downloads a file. `name`: the file's, if the server does not set one. */
+export const DownloadLink = ({ name = true, ...link }: ButtonLinkProps & { name?: string | true }) => (
+  <a {...linkAttributes(link)} download={name} />
+);

@@ -1,6 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
-import '../../styles/components/drop-zone.css';
 import { Button } from './button.tsx';
 
 /** Accepts files by drag and drop or by a button. */
@@ -33,7 +32,7 @@ export function DropZone({
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button does the same by keyboard
     <div
-      class="drop-zone"
+      class="drop-zone row"
       data-over={isOver}
       onDragOver={(event) => {
         event.preventDefault();

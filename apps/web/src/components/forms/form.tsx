@@ -1,43 +1,207 @@
+import { GraftApiError } from '@graft/client';
+import { type QueryKey, useMutation, useQueryClient } from '@tanstack/preact-query';
 import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
 import { Dialog } from '../dialog.tsx';
 import { Problem } from '../problem.tsx';
-import { Button } from './button.tsx';
+import { toast, toastError } from '../toast.tsx';
+import { Button, type ButtonProps } from './button.tsx';
 
-/** A form in a dialog. `error`: an error that no field shows. */
-export function FormDialog({
-  title,
-  action,
-  busy,
-  error,
-  children,
-  onSubmit,
-  onClose,
+export interface Action<Input, Result> {
+  run: (input: Input) => Promise<Result>;
+  /** Keys of the queries that are then refetched, also after an error. */
+  invalidates?: readonly QueryKey[];
+  /** Keys of the queries of a deleted resource. They are not refetched. */
+  removes?: readonly QueryKey[];
+  /** Shown as a toast. */
+  successMessage?: (result: Result, input: Input) => string;
+  onDone?: (result: Result, input: Input) => void;
+  onError?: (error: Error) => void;
+  /** Errors get no toast, because the caller shows them, as forms do. */
+  quiet?: boolean;
+}
+
+/** A change made by the API. */
+export function useAction<Input = void, Result = unknown>({
+  run,
+  invalidates = [],
+  removes = [],
+  successMessage,
+  onDone,
+  quiet = false,
+  onError = quiet ? () => {} : toastError,
+}: Action<Input, Result>) {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: run,
+    onSuccess: (result, input) => {
+      if (successMessage) toast(successMessage(result, input));
+      onDone?.(result, input);
+      for (const queryKey of removes) cache.removeQueries({ queryKey });
+    },
+    // Also after an error, such as a conflict, to show the current state.
+    onSettled: () => Promise.all(invalidates.map((queryKey) => cache.invalidateQueries({ queryKey }))),
+    onError,
+  });
+}
+
+/** The fields of a form whose values have type T. */
+type FieldName<Values, T> = { [Name in keyof Values]: Values[Name] extends T ? Name : never }[keyof Values] &
+  string;
+
+/** The values of a form and the action that submits them. */
+export function useForm<Values extends object, Result>({
+  initial,
+  check = () => ({}),
+  ...action
 }: {
-  title: string;
-  /** Label of the submit button, such as "Invite". */
-  action: string;
-  busy: boolean;
-  error: unknown;
+  initial: Values;
+  /** Errors by field that are found before the request. They are shown from the first submission on. */
+  check?: (values: Values) => { [Name in keyof Values]?: string };
+} & Omit<Action<Values, Result>, 'quiet'>) {
+  const [values, setValues] = useState(initial);
+  const [isChecked, setIsChecked] = useState(false);
+  const { mutate, error, isPending } = useAction({ ...action, quiet: true });
+  const faults = check(values);
+  const shown = new Set<string>();
+  const set = (changes: Partial<Values>) => setValues((before) => ({ ...before, ...changes }));
+  /** The error of a field: the form's, or the API's about the parameter of this name. */
+  const errorAt = (name: keyof Values & string, param: string = name): string | null => {
+    shown.add(param);
+    if (isChecked && faults[name] !== undefined) return faults[name];
+    return error instanceof GraftApiError && error.param === param ? error.message : null;
+  };
+  return {
+    values,
+    set,
+    errorAt,
+    error,
+    isPending,
+    /** Properties of a text field or a selection. */
+    field: <Name extends FieldName<Values, string>>(name: Name, param?: string) => ({
+      value: values[name] as Values[Name] & string,
+      onValue: (value: Values[Name] & string) => set({ [name]: value } as unknown as Partial<Values>),
+      error: errorAt(name, param),
+    }),
+    submit: () => {
+      setIsChecked(true);
+      if (!isPending && Object.keys(faults).length === 0) mutate(values);
+    },
+    /** An error that none of the fields rendered so far shows. */
+    otherError: (): unknown =>
+      error instanceof GraftApiError && error.param !== null && shown.has(error.param) ? null : error,
+  };
+}
+
+/** The part of `useForm`'s result used here. */
+export interface FormState {
+  submit: () => void;
+  isPending: boolean;
+  otherError: () => unknown;
+}
+
+/** A form. An error that no field shows is below the fields, above the `footer` with the buttons. */
+export function Form({
+  form,
+  children,
+  footer,
+}: {
+  form: FormState;
   children: ComponentChildren;
-  onSubmit: () => unknown;
-  onClose: () => void;
+  footer?: ComponentChildren;
 }) {
   const submit = (event: Event) => {
     event.preventDefault();
-    if (!busy) onSubmit();
+    form.submit();
   };
+  const error = form.otherError();
   return (
-    <Dialog title={title} onClose={onClose}>
-      <form class="stack" onSubmit={submit} noValidate>
-        {children}
-        {error != null && <Problem error={error} />}
+    <form class="stack" onSubmit={submit} noValidate>
+      {children}
+      {error != null && <Problem error={error} />}
+      {footer}
+    </form>
+  );
+}
+
+interface DialogProps {
+  title: string;
+  /** Label of the button that submits or confirms, such as "Invite" or "Cancel job". */
+  action: string;
+  children: ComponentChildren;
+  onClose: () => void;
+}
+
+/** A form in a dialog. */
+export const FormDialog = ({ title, action, form, children, onClose }: DialogProps & { form: FormState }) => (
+  <Dialog title={title} onClose={onClose}>
+    <Form
+      form={form}
+      footer={
         <footer class="row dialog-actions">
           <Button onClick={onClose}>Cancel</Button>
-          <Button kind="main" type="submit" busy={busy}>
+          <Button kind="main" type="submit" busy={form.isPending}>
             {action}
           </Button>
         </footer>
-      </form>
+      }
+    >
+      {children}
+    </Form>
+  </Dialog>
+);
+
+type ConfirmProps<Result> = DialogProps & Omit<Action<void, Result>, 'quiet' | 'onError'>;
+
+/** Confirmation of an action that cannot be undone. The dialog closes when it is done, and shows its error. */
+export function Confirm<Result>({
+  title,
+  action,
+  children,
+  onClose,
+  onDone,
+  ...change
+}: ConfirmProps<Result>) {
+  const { mutate, isPending, error } = useAction<void, Result>({
+    ...change,
+    quiet: true,
+    onDone: (result) => {
+      onClose();
+      onDone?.(result);
+    },
+  });
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {children}
+      {error && <Problem error={error} />}
+      <footer class="row dialog-actions">
+        <Button onClick={onClose}>Back</Button>
+        <Button kind="danger" busy={isPending} onClick={() => mutate()}>
+          {action}
+        </Button>
+      </footer>
     </Dialog>
   );
 }
+
+/** A button that opens a dialog. */
+export function DialogButton({
+  dialog,
+  ...button
+}: ButtonProps & { dialog: (close: () => void) => ComponentChildren }) {
+  const [isOpen, setIsOpen] = useState(false);
+  return (
+    <>
+      <Button {...button} onClick={() => setIsOpen(true)} />
+      {isOpen && dialog(() => setIsOpen(false))}
+    </>
+  );
+}
+
+/** A button for an action that needs a confirmation. `button`: what it looks like; `children`: what the dialog explains. */
+export const ConfirmButton = <Result,>({
+  button,
+  ...confirm
+}: Omit<ConfirmProps<Result>, 'onClose'> & { button: ButtonProps }) => (
+  <DialogButton {...button} dialog={(close) => <Confirm {...confirm} onClose={close} />} />
+);

@@ -3,14 +3,7 @@ import { CodeBlock } from '../code-block.tsx';
 import { Dialog } from '../dialog.tsx';
 import { Button } from './button.tsx';
 
-/** A secret that the API returns once. It is not stored, and lost when the dialog is closed. */
-export const Secret = ({
-  title,
-  name,
-  text,
-  children,
-  onClose,
-}: {
+interface SecretProps {
   title: string;
   /** Accessible name, such as "API key". */
   name: string;
@@ -18,7 +11,10 @@ export const Secret = ({
   /** How to use it. */
   children: ComponentChildren;
   onClose: () => void;
-}) => (
+}
+
+/** A secret that the API returns once. It is not stored, and lost when the dialog is closed. */
+export const Secret = ({ title, name, text, children, onClose }: SecretProps) => (
   <Dialog title={title} onClose={onClose}>
     <p>
       <strong>Copy it now.</strong> You will not be able to see it again.

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import '../../styles/components/bars.css';
+import { Legend } from '../chart/legend.tsx';
 
 export interface Bar {
   /** Unix seconds. */
@@ -8,28 +8,24 @@ export interface Bar {
   parts: readonly number[];
 }
 
-/** Stacked bar chart of daily sums. The caption shows the bar under the pointer; screen readers get a summary. */
-export function Bars({
-  label,
-  bars,
-  series,
-  format,
-  day,
-}: {
+interface BarsProps {
   label: string;
   bars: readonly Bar[];
   /** Names, at most eight; the first is at the bottom. */
   series: readonly string[];
   format: (value: number) => string;
   day: (at: number) => string;
-}) {
+}
+
+/** Stacked bar chart of daily sums. The caption shows the bar under the pointer; screen readers get a summary. */
+export function Bars({ label, bars, series, format, day }: BarsProps) {
   const [hovered, setHovered] = useState<number | null>(null);
   const sums = bars.map(({ parts }) => parts.reduce((sum, part) => sum + part, 0));
   const max = Math.max(0, ...sums);
   const shown = hovered === null ? null : bars[hovered];
   const summary = `${label}: maximum ${format(max)} per day, total ${format(sums.reduce((a, b) => a + b, 0))}.`;
   return (
-    <figure class="bars">
+    <figure class="bars card tight">
       <figcaption>
         <strong>{shown ? day(shown.at) : label}</strong>
         <span class="soft">{shown ? format(sums[hovered!]!) : `maximum ${format(max)} per day`}</span>
@@ -64,22 +60,18 @@ export function Bars({
           );
         })}
       </svg>
-      <div class="bars-ends small soft">
+      <div class="between small soft">
         <span>{bars[0] && day(bars[0].at)}</span>
         <span>{bars.at(-1) && day(bars.at(-1)!.at)}</span>
       </div>
       {series.length > 1 && (
-        <ul class="bars-legend small">
-          {series.map((name, n) => (
-            <li key={name}>
-              <i style={{ background: `var(--series-${n + 1})` }} />
-              <span class="cut" title={name}>
-                {name}
-              </span>
-              {shown && <span class="soft">{format(shown.parts[n] ?? 0)}</span>}
-            </li>
-          ))}
-        </ul>
+        <Legend
+          items={series.map((name, n) => ({
+            name,
+            colour: n,
+            value: shown ? format(shown.parts[n] ?? 0) : undefined,
+          }))}
+        />
       )}
     </figure>
   );

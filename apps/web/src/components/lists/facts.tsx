@@ -1,5 +1,4 @@
 import type { ComponentChildren } from 'preact';
-import '../../styles/components/facts.css';
 import { LongText } from '../long-text.tsx';
 
 export interface Fact {
@@ -9,9 +8,9 @@ export interface Fact {
   note?: ComponentChildren;
 }
 
-/** Names and values in columns that fill the width. */
-export const Facts = ({ facts }: { facts: readonly Fact[] }) => (
-  <dl class="facts">
+/** Names and values: in columns that fill the width, or in rows. */
+export const Facts = ({ facts, inRows = false }: { facts: readonly Fact[]; inRows?: boolean }) => (
+  <dl class={inRows ? 'properties' : 'facts'}>
     {facts.map(({ name, value, note }) => (
       <div key={name}>
         <dt>{name}</dt>

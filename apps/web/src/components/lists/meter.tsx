@@ -1,5 +1,3 @@
-import '../../styles/components/meter.css';
-
 /** Progress bar; `value` from 0 to 1. */
 export const Meter = ({ value, label }: { value: number; label: string }) => (
   <span

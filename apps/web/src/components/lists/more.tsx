@@ -2,14 +2,28 @@ import { useEffect, useRef } from 'preact/hooks';
 import { Button } from '../forms/button.tsx';
 
 /** The part of an infinite query used here. */
-interface Pages {
+export interface Pages {
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
   fetchNextPage: () => unknown;
 }
 
+/** The button that loads a list's next page. */
+export const ShowMore = ({
+  query: { isFetchingNextPage, fetchNextPage },
+  kind = 'plain',
+}: {
+  query: Pages;
+  kind?: 'plain' | 'quiet';
+}) => (
+  <Button kind={kind} busy={isFetchingNextPage} onClick={() => fetchNextPage()}>
+    Show more
+  </Button>
+);
+
 /** Below a long list: loads the next page when it is scrolled near, or on click. Renders nothing on the last page. */
-export function More({ query: { hasNextPage, isFetchingNextPage, fetchNextPage } }: { query: Pages }) {
+export function More({ query }: { query: Pages }) {
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!place.current || !hasNextPage || isFetchingNextPage) return;
@@ -21,9 +35,7 @@ export function More({ query: { hasNextPage, isFetchingNextPage, fetchNextPage }
   }, [hasNextPage, isFetchingNextPage]);
   return hasNextPage ? (
     <div ref={place} class="row">
-      <Button kind="quiet" busy={isFetchingNextPage} onClick={fetchNextPage}>
-        Show more
-      </Button>
+      <ShowMore query={query} kind="quiet" />
     </div>
   ) : null;
 }

@@ -1,15 +1,27 @@
-import { Component, type ComponentChildren } from 'preact';
+import { Component, type ComponentChild, type ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import '../../styles/components/table.css';
+import { Button } from '../forms/button.tsx';
+import { DialogButton } from '../forms/form.tsx';
+
+/** A button of a row, which runs something or opens a dialog. */
+export interface RowAction {
+  text: string;
+  kind?: 'quiet' | 'plain';
+  busy?: boolean;
+  run?: () => unknown;
+  dialog?: (close: () => void) => ComponentChildren;
+}
 
 export interface Column<Row> {
-  head: ComponentChildren;
-  cell: (row: Row) => ComponentChildren;
-  /** Right-aligned, for numbers and actions. */
+  head?: ComponentChildren;
+  cell?: (row: Row) => ComponentChildren;
+  /** Instead of head and cell: the buttons of a row, right-aligned. */
+  actions?: (row: Row) => readonly (RowAction | false)[] | ComponentChild;
+  /** Right-aligned, for numbers. */
   end?: boolean;
   /** CSS width. Columns without one share the remaining width. */
   width?: string;
-  /** The column with the row headers. */
+  /** The column with the row headers; by default the first. */
   isRowHeader?: boolean;
 }
 
@@ -42,7 +54,7 @@ export function Table<Row>({
   }, [minWidth]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
-    <section class="table-scroll" ref={place} aria-label={label} tabIndex={0}>
+    <section class="table-scroll card" ref={place} aria-label={label} tabIndex={0}>
       <table style={{ minWidth }}>
         <colgroup>
           {columns.map(({ width }, i) => (
@@ -51,9 +63,9 @@ export function Table<Row>({
         </colgroup>
         <thead>
           <tr>
-            {columns.map(({ head, end }, i) => (
-              <th key={i} scope="col" data-end={end}>
-                {head}
+            {columns.map(({ head, end, actions }, i) => (
+              <th key={i} scope="col" data-end={end ?? actions !== undefined}>
+                {actions ? <span class="visually-hidden">Actions</span> : head}
               </th>
             ))}
           </tr>
@@ -84,22 +96,46 @@ class TableRow<Row> extends Component<TableRowProps<Row>> {
   }
 
   override render({ row, columns }: TableRowProps<Row>) {
+    const header = Math.max(
+      0,
+      columns.findIndex(({ isRowHeader }) => isRowHeader),
+    );
     return (
       <tr>
-        {columns.map(({ cell, end, isRowHeader }, i) =>
-          isRowHeader ? (
+        {columns.map(({ cell, end, actions }, i) =>
+          i === header ? (
             <th key={i} scope="row">
-              {cell(row)}
+              {cell?.(row)}
             </th>
           ) : (
-            <td key={i} data-end={end}>
-              {cell(row)}
+            <td key={i} data-end={end ?? actions !== undefined}>
+              {cell?.(row)}
+              {actions && <RowActions actions={actions(row)} />}
             </td>
           ),
         )}
       </tr>
     );
   }
+}
+
+const RowActions = ({ actions }: { actions: readonly (RowAction | false)[] | ComponentChild }) => (
+  <span class="row end">
+    {Array.isArray(actions)
+      ? (actions as (RowAction | false)[]).map(
+          (action) => action && <ActionButton key={action.text} {...action} />,
+        )
+      : (actions as ComponentChild)}
+  </span>
+);
+
+function ActionButton({ text, kind = 'quiet', busy = false, run, dialog }: RowAction) {
+  const button = { small: true, kind, busy, children: text };
+  return dialog ? (
+    <DialogButton {...button} dialog={dialog} />
+  ) : (
+    <Button {...button} onClick={() => run?.()} />
+  );
 }
 
 function isSame(a: unknown, b: unknown): boolean {

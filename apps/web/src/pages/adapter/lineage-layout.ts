@@ -16,6 +16,8 @@ export interface Box {
   checkpoints: number;
   /** Labels of its direct predecessors. */
   from: string[];
+  before: Box[];
+  after: Box[];
   /** Position in the grid. */
   column: number;
   row: number;
@@ -39,20 +41,23 @@ const maxOffset = 2;
 export function layOutLineage({ nodes, edges }: Pick<AdapterLineage, 'nodes' | 'edges'>): Layout {
   const boxes = new Map<string, Box>();
   for (const node of nodes)
-    if (node.type !== 'checkpoint') boxes.set(node.id, { node, checkpoints: 0, from: [], column: 0, row: 0 });
+    if (node.type !== 'checkpoint')
+      boxes.set(node.id, { node, checkpoints: 0, from: [], before: [], after: [], column: 0, row: 0 });
   const drawn: Layout['edges'] = [];
   for (const { from: fromId, to: toId } of edges) {
     const [from, to] = [boxes.get(fromId), boxes.get(toId)];
     if (from && to) {
       drawn.push({ from, to });
       to.from.push(nodeLabel(from.node));
+      to.before.push(from);
+      from.after.push(to);
     } else if (from) from.checkpoints++;
   }
-  assignColumns(boxes, drawn);
+  assignColumns([...boxes.values()]);
   const columns = groupByColumn([...boxes.values()]);
   const rows = Math.max(0, ...columns.map(({ length }) => length));
   for (const column of columns) {
-    sortByPredecessors(column, drawn);
+    sortByPredecessors(column);
     const down = Math.min(maxOffset, (rows - column.length) / 2);
     for (const [i, box] of column.entries()) box.row = i + down;
   }
@@ -67,32 +72,21 @@ export function nodeLabel({ type, id, label, version }: Node): string {
 }
 
 /** Sets columns: one after the last predecessor, or, without predecessors, one before the first successor. */
-function assignColumns(boxes: ReadonlyMap<string, Box>, edges: Layout['edges']): void {
-  const [into, outOf] = [groupBy(edges, 'to'), groupBy(edges, 'from')];
-  const open = new Map([...boxes.values()].map((box) => [box, into.get(box)?.length ?? 0]));
-  const roots = [...open].flatMap(([box, count]) => (count === 0 ? box : []));
+function assignColumns(boxes: readonly Box[]): void {
+  const open = new Map(boxes.map((box) => [box, box.before.length]));
+  const roots = boxes.filter(({ before }) => before.length === 0);
   for (const ready = [...roots]; ready.length > 0; ) {
     const from = ready.shift()!;
-    for (const { to } of outOf.get(from) ?? []) {
+    for (const to of from.after) {
       to.column = Math.max(to.column, from.column + 1);
       open.set(to, open.get(to)! - 1);
       if (open.get(to) === 0) ready.push(to);
     }
   }
   for (const root of roots) {
-    const next = (outOf.get(root) ?? []).map(({ to }) => to.column);
+    const next = root.after.map(({ column }) => column);
     if (next.length > 0) root.column = Math.min(...next) - 1;
   }
-}
-
-function groupBy(edges: Layout['edges'], end: 'from' | 'to'): Map<Box, Layout['edges']> {
-  const groups = new Map<Box, Layout['edges']>();
-  for (const edge of edges) {
-    const group = groups.get(edge[end]);
-    if (group) group.push(edge);
-    else groups.set(edge[end], [edge]);
-  }
-  return groups;
 }
 
 function groupByColumn(boxes: readonly Box[]): Box[][] {
@@ -104,13 +98,12 @@ function groupByColumn(boxes: readonly Box[]): Box[][] {
   return columns.filter(Boolean);
 }
 
-function sortByPredecessors(column: Box[], edges: Layout['edges']): void {
-  const origins = new Map(column.map((box) => [box, [] as number[]]));
-  for (const { from, to } of edges) if (from.column < to.column) origins.get(to)?.push(from.row);
-  const mean = (box: Box) => {
-    const rows = origins.get(box)!;
+/** By the mean row of the predecessors in earlier columns, whose rows are set. */
+function sortByPredecessors(column: Box[]): void {
+  const meanRow = ({ before, column }: Box) => {
+    const rows = before.filter((box) => box.column < column).map(({ row }) => row);
     return rows.length === 0 ? 0 : rows.reduce((a, b) => a + b, 0) / rows.length;
   };
-  const means = new Map(column.map((box) => [box, mean(box)]));
+  const means = new Map(column.map((box) => [box, meanRow(box)]));
   column.sort((a, b) => means.get(a)! - means.get(b)!);
 }

@@ -2,7 +2,6 @@ import type { AdapterVersion } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { useMemo } from 'preact/hooks';
 import { Link } from 'wouter-preact';
-import '../../styles/pages/lineage.css';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { count, counted } from '../../text/numbers.ts';
@@ -21,14 +20,14 @@ export function Lineage({ version: { adapter_id, version, id } }: { version: Ada
   });
   const layout = useMemo(() => data && layOutLineage(data), [data]);
   if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data || !layout) return <div class="lineage" />;
+  if (!data || !layout) return <div class="lineage card" />;
   const { boxes, edges, columns, rows } = layout;
   const width = columns * (size.width + size.across) - size.across + 2 * size.edge;
   const height = rows * (size.height + size.down) - size.down + 2 * size.edge;
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable */}
-      <section class="lineage" aria-label="Lineage" tabIndex={0}>
+      <section class="lineage card" aria-label="Lineage" tabIndex={0}>
         {/* biome-ignore lint/a11y/noSvgWithoutTitle: each box has a label, and a title would be a tooltip over all of them */}
         <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
           {edges.map(({ from, to }) => (

@@ -1,12 +1,13 @@
 import type { Adapter, AdapterVersion, MovedAdapterTag } from '@graft/client';
-import { type UseMutationResult, useMutation } from '@tanstack/preact-query';
+import type { UseMutationResult } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { describeError } from '../../components/problem.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
-import { useRefetchAdapter } from '../../data/adapters.ts';
+import { adapterKeys } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 
@@ -20,13 +21,12 @@ interface TagMove {
 /** The tags of a version. Requests can use a tag's name, and a tag can be moved to another version. */
 export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterVersion }) {
   const canWrite = usePermission('adapters:write');
-  const refetchAdapter = useRefetchAdapter();
-  const move = useMutation({
-    mutationFn: ({ tag, version, expected }: TagMove) =>
+  const move = useAction({
+    run: ({ tag, version, expected }: TagMove) =>
       graft.adapters.tags.move(adapter.id, tag, version, { expected }),
-    // Also after a conflict, to show the current state.
-    onSettled: () => refetchAdapter(adapter.id),
-    onSuccess: ({ tag, version, previous_version: previous }) => {
+    invalidates: adapterKeys,
+    quiet: true,
+    onDone: ({ tag, version, previous_version: previous }) => {
       const undo = () =>
         previous === null
           ? remove.mutate(tag)
@@ -35,15 +35,14 @@ export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterV
         toast(`${tag} now points to version ${version}.`, { label: 'Undo', run: undo });
     },
   });
-  const remove = useMutation({
-    mutationFn: (tag: string) => graft.adapters.tags.remove(adapter.id, tag),
-    onSettled: () => refetchAdapter(adapter.id),
-    onSuccess: ({ tag }) => {
+  const remove = useAction({
+    run: (tag: string) => graft.adapters.tags.remove(adapter.id, tag),
+    invalidates: adapterKeys,
+    onDone: ({ tag }) => {
       const expected = null;
       const undo = () => move.mutate({ tag, version: version.version, expected }, { onError: toastError });
       toast(`Tag ${tag} removed.`, { label: 'Undo', run: undo });
     },
-    onError: toastError,
   });
   return (
     <div class="stack">
@@ -85,7 +84,7 @@ function TagForm({
   };
   const moves = current && current.version !== version;
   return (
-    <form class="tag-form" onSubmit={submit} noValidate>
+    <form class="row tag-form" onSubmit={submit} noValidate>
       <TextField
         label="Tag"
         hideLabel
@@ -102,7 +101,7 @@ function TagForm({
         hint={moves ? `Moves the tag from version ${current.version} to this version.` : null}
       />
       <Button type="submit" busy={move.isPending} disabled={!tag}>
-        {moves ? 'TagMove tag' : 'Add tag'}
+        {moves ? 'Move tag' : 'Add tag'}
       </Button>
     </form>
   );

@@ -7,7 +7,7 @@ import { codeFor, codeNames } from './runtime-code.ts';
 
 /** Code that uses a version, for each compatible runtime. */
 export function UsageCode({ version }: { version: AdapterVersion }) {
-  const [{ runtime }, set] = useQueryState({ runtime: '' });
+  const [{ runtime }, , field] = useQueryState({ runtime: '' });
   const { data: models = [] } = useModels();
   const hub = models.find(({ id }) => id === version.base_model)?.hub ?? null;
   const names = codeNames(version);
@@ -16,9 +16,9 @@ export function UsageCode({ version }: { version: AdapterVersion }) {
     <>
       <Select
         label="Runtime"
+        {...field('runtime')}
         value={shown}
-        onValue={(runtime) => set({ runtime })}
-        options={names.map((each) => [each, each] as const)}
+        options={names}
         hint="These runtimes load the adapter's files directly."
       />
       <CodeBlock

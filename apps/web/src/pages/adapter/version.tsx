@@ -1,22 +1,20 @@
 import type { Adapter, AdapterVersion } from '@graft/client';
-import { useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
 import { CodeBlock } from '../../components/code-block.tsx';
-import { Confirm } from '../../components/dialog.tsx';
+import { Cut } from '../../components/cut.tsx';
 import { Disclosure } from '../../components/disclosure.tsx';
-import { Button, LinkButton } from '../../components/forms/button.tsx';
+import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
-import { Icon } from '../../components/icon.tsx';
-import { Properties } from '../../components/lists/properties.tsx';
+import { ConfirmButton, useAction } from '../../components/forms/form.tsx';
+import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
-import { useAction } from '../../data/action.ts';
-import { useForgetAdapter, useRefetchAdapter } from '../../data/adapters.ts';
+import { adapterKeys, adapterLists } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
-import { playgroundLink } from '../../router/playground-link.ts';
 import { bytes, measure } from '../../text/numbers.ts';
+import { PlaygroundLink } from '../playground/playground-link.tsx';
 import { Lineage } from './lineage.tsx';
 import { Note } from './note.tsx';
 import { Tags } from './tags.tsx';
@@ -25,37 +23,37 @@ import { Creator } from './versions.tsx';
 
 /** One version: properties, tags, metrics, usage, lineage and files. */
 export function Version({ adapter, version }: { adapter: Adapter; version: AdapterVersion }) {
-  const refetchAdapter = useRefetchAdapter();
   const { adapter_id, version: number, metrics } = version;
   const metricRows = flattenMetrics(metrics ?? {});
-  const saveNote = async (note: string | null) => {
-    await graft.adapters.versions.setNote(adapter_id, number, note);
-    await refetchAdapter(adapter_id);
-  };
   return (
     <section class="stack">
-      <header class="adapter-version-head">
+      <header class="section-head">
         <h2>Version {number}</h2>
         <Actions version={version} />
       </header>
       <div class="adapter-columns">
         <div class="stack">
-          <Properties
-            items={[
-              ['Model', <ModelName key="model" name={version.model} />],
-              ['Created by', <Creator key="creator" version={version} />],
-              ['Created', <Time key="created" at={version.created_at} />],
-              ['Size', bytes(version.bytes)],
-              ['Digest', <code key="digest">{version.digest}</code>],
+          <Facts
+            inRows
+            facts={[
+              { name: 'Model', value: <ModelName name={version.model} /> },
+              { name: 'Created by', value: <Creator version={version} /> },
+              { name: 'Created', value: <Time at={version.created_at} /> },
+              { name: 'Size', value: bytes(version.bytes) },
+              { name: 'Digest', value: <code>{version.digest}</code> },
             ]}
           />
-          <Note subject="version" note={version.note} save={saveNote} />
+          <Note
+            subject="version"
+            note={version.note}
+            save={(note) => graft.adapters.versions.setNote(adapter_id, number, note)}
+          />
           <h3>Tags</h3>
           <Tags key={number} adapter={adapter} version={version} />
           {metricRows.length > 0 && (
             <>
               <h3>Metrics</h3>
-              <Properties items={metricRows.map(([name, value]) => [name.replaceAll('_', ' '), value])} />
+              <Facts inRows facts={metricRows} />
             </>
           )}
         </div>
@@ -79,18 +77,20 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
 }
 
 const ModelName = ({ name }: { name: string }) => (
-  <span class="adapter-model">
+  <span class="row adapter-model">
     <code>{name}</code>
     <CopyButton text={name} label="Copy name" />
   </span>
 );
 
 /** Nested metrics as a flat list of names and values. */
-function flattenMetrics(value: object, path = ''): [string, string][] {
-  return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
-    const name = path ? `${path} ${key}` : key;
-    if (typeof inner === 'object' && inner !== null) return flattenMetrics(inner, name);
-    return inner === null ? [] : [[name, typeof inner === 'number' ? measure(inner) : String(inner)]];
+function flattenMetrics(value: object, path = ''): Fact[] {
+  return Object.entries(value).flatMap(([key, inner]): Fact[] => {
+    const name = `${path}${key.replaceAll('_', ' ')}`;
+    if (typeof inner === 'object' && inner !== null) return flattenMetrics(inner, `${name} `);
+    return inner === null
+      ? []
+      : [{ name, value: typeof inner === 'number' ? measure(inner) : String(inner) }];
   });
 }
 
@@ -101,92 +101,63 @@ const Files = ({ files }: Pick<AdapterVersion, 'files'>) => (
     rows={files}
     rowKey={({ path }) => path}
     columns={[
-      { head: 'File', cell: ({ path }) => path, isRowHeader: true, width: '18rem' },
+      { head: 'File', cell: ({ path }) => path, width: '18rem' },
       { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
-      {
-        head: 'SHA-256',
-        cell: ({ sha256 }) => (
-          <code class="cut" title={sha256}>
-            {sha256}
-          </code>
-        ),
-      },
+      { head: 'SHA-256', cell: ({ sha256 }) => <Cut isCode text={sha256} /> },
     ]}
   />
 );
 
 function Actions({ version }: { version: AdapterVersion }) {
-  const [isConfirming, setIsConfirming] = useState(false);
-  const canCall = usePermission('completions:write');
   const canWrite = usePermission('adapters:write');
-  const { adapter_id, version: number, model, base_model, download_path, tags } = version;
+  const { model, base_model, download_path } = version;
   return (
     <div class="row">
-      {canCall && (
-        <LinkButton icon="chat" href={playgroundLink(base_model, model)}>
-          Open in playground
-        </LinkButton>
-      )}
+      <PlaygroundLink a={base_model} b={model}>
+        Open in playground
+      </PlaygroundLink>
       <LinkButton icon="compare" href={`/adapters/compare?${new URLSearchParams({ b: model })}`}>
         Compare
       </LinkButton>
-      <a class="button" href={download_path} download>
-        <Icon name="download" /> Download
-      </a>
-      {canWrite && (
-        <Button
-          kind="danger"
-          disabled={tags.length > 0}
-          {...(tags.length > 0 && { title: 'Move its tags before you delete the version.' })}
-          onClick={() => setIsConfirming(true)}
-        >
-          Delete
-        </Button>
-      )}
-      {isConfirming && (
-        <DeleteVersion
-          key={`${adapter_id} ${number}`}
-          version={version}
-          onClose={() => setIsConfirming(false)}
-        />
-      )}
+      <DownloadLink icon="download" href={download_path}>
+        Download
+      </DownloadLink>
+      {canWrite && <DeleteVersion key={version.id} version={version} />}
     </div>
   );
 }
 
-function DeleteVersion({ version, onClose }: { version: AdapterVersion; onClose: () => void }) {
-  const refetchAdapter = useRefetchAdapter();
-  const forgetAdapter = useForgetAdapter();
+function DeleteVersion({ version }: { version: AdapterVersion }) {
   const [, go] = useLocation();
-  const { adapter_id, adapter_name, version: number } = version;
+  const { adapter_id, adapter_name, version: number, tags } = version;
   const restore = useAction({
-    run: async () => {
-      await graft.adapters.versions.restore(adapter_id, number);
-      await refetchAdapter(adapter_id);
-    },
-    invalidates: [],
+    run: () => graft.adapters.versions.restore(adapter_id, number),
+    invalidates: adapterKeys,
     onDone: () => go(`/adapters/${adapter_id}?version=${number}`),
   });
-  const undo = { label: 'Undo', run: () => restore.mutate(undefined) };
-  const remove = useAction({
-    run: (id: string) => graft.adapters.versions.delete(id, number),
-    invalidates: [],
-    onDone: () => {
-      toast(`Version ${number} of ${adapter_name} deleted.`, undo);
-      // Deleting the last version also deletes the adapter.
-      go('/adapters');
-      void forgetAdapter(adapter_id);
-    },
-  });
   return (
-    <Confirm
+    <ConfirmButton
+      button={{
+        kind: 'danger',
+        children: 'Delete',
+        disabled: tags.length > 0,
+        ...(tags.length > 0 && { title: 'Move its tags before you delete the version.' }),
+      }}
       title={`Delete version ${number}?`}
       action="Delete version"
-      busy={remove.isPending}
-      onConfirm={() => remove.mutate(adapter_id, { onError: onClose })}
-      onClose={onClose}
+      run={() => graft.adapters.versions.delete(adapter_id, number)}
+      removes={[['adapter', adapter_id]]}
+      invalidates={adapterLists}
+      onDone={() => {
+        toast(`Version ${number} of ${adapter_name} deleted.`, {
+          label: 'Undo',
+          run: () => restore.mutate(),
+        });
+        // Deleting the last version also deletes the adapter.
+        go('/adapters');
+      }}
     >
       <p>It can no longer be called. You can restore it for a few days under Adapters → Deleted.</p>
-    </Confirm>
+    </ConfirmButton>
   );
 }

@@ -1,24 +1,19 @@
 import type { AdapterComparison, AdapterDifference } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
-import '../../styles/pages/adapters.css';
 import { Empty } from '../../components/empty.tsx';
-import { LinkButton } from '../../components/forms/button.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
+import { Loaded } from '../../components/loaded.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { Problem } from '../../components/problem.tsx';
-import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
-import { usePermission } from '../../data/session.ts';
-import { playgroundLink } from '../../router/playground-link.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { bytes, measure, none } from '../../text/numbers.ts';
+import { bytes, measure, none, valueText } from '../../text/numbers.ts';
+import { PlaygroundLink } from '../playground/playground-link.tsx';
 import { ModelField } from './model-field.tsx';
 
 /** The differences between two adapter versions, of the same adapter or of two. */
 export function CompareAdapters() {
-  const [{ a, b }, set] = useQueryState({ a: '', b: '' });
-  const canCall = usePermission('completions:write');
+  const [{ a, b }, , field] = useQueryState({ a: '', b: '' });
   return (
     <>
       <PageHead
@@ -26,17 +21,16 @@ export function CompareAdapters() {
         up={{ href: '/adapters', text: 'Adapters' }}
         actions={
           a &&
-          b &&
-          canCall && (
-            <LinkButton icon="chat" href={playgroundLink(a, b)}>
+          b && (
+            <PlaygroundLink a={a} b={b}>
               Open in playground
-            </LinkButton>
+            </PlaygroundLink>
           )
         }
       />
       <div class="adapters-pair">
-        <ModelField label="Model A" tuned value={a} onValue={(a) => set({ a })} />
-        <ModelField label="Model B" tuned value={b} onValue={(b) => set({ b })} />
+        <ModelField label="Model A" tuned {...field('a')} />
+        <ModelField label="Model B" tuned {...field('b')} />
       </div>
       {a && b ? (
         <Comparison a={a} b={b} />
@@ -53,65 +47,38 @@ export function CompareAdapters() {
 }
 
 function Comparison({ a, b }: { a: string; b: string }) {
-  const { data, error, refetch } = useQuery({
+  const comparison = useQuery({
     queryKey: ['adapters', 'comparison', a, b],
     queryFn: () => graft.adapters.compare(a, b),
   });
-  if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data) return <Waiting />;
-  const { identical, config, lineage, metrics, files } = data;
   return (
-    <>
-      <p>
-        A is <VersionLink version={data.a} />, B is <VersionLink version={data.b} />.{' '}
-        {identical ? 'Their files are identical.' : 'Their files differ.'}
-      </p>
-      <Differences title="Configuration" rows={config} />
-      <Differences title="Training inputs" rows={lineage} />
-      <section class="stack">
-        <h2>Metrics</h2>
-        {metrics.length === 0 ? (
-          <p class="soft">Neither version has metrics.</p>
-        ) : (
-          <Table
-            label="Metrics"
-            minWidth="36rem"
-            rows={metrics}
-            rowKey={({ name }) => name}
-            columns={[
-              { head: 'Name', cell: ({ name }) => name, isRowHeader: true },
-              ...(['a', 'b', 'difference'] as const).map(
-                (side): Column<AdapterComparison['metrics'][number]> => ({
-                  head: side === 'difference' ? 'B − A' : side.toUpperCase(),
-                  cell: (row) => measure(row[side]),
-                  end: true,
-                  width: '8rem',
-                }),
-              ),
-            ]}
+    <Loaded query={comparison}>
+      {(data) => (
+        <>
+          <p>
+            A is <VersionLink version={data.a} />, B is <VersionLink version={data.b} />.{' '}
+            {data.identical ? 'Their files are identical.' : 'Their files differ.'}
+          </p>
+          <Differences title="Configuration" rows={data.config} rowKey={fieldName} columns={fieldColumns} />
+          <Differences
+            title="Training inputs"
+            rows={data.lineage}
+            rowKey={fieldName}
+            columns={fieldColumns}
           />
-        )}
-      </section>
-      <section class="stack">
-        <h2>Files</h2>
-        <Table
-          label="Files"
-          minWidth="36rem"
-          rows={files}
-          rowKey={({ path }) => path}
-          columns={[
-            { head: 'File', cell: ({ path }) => path, isRowHeader: true },
-            { head: 'Status', cell: ({ status }) => fileStatuses[status], width: '8rem' },
-            { head: 'A', cell: ({ a }) => bytes(a?.bytes), end: true, width: '8rem' },
-            { head: 'B', cell: ({ b }) => bytes(b?.bytes), end: true, width: '8rem' },
-          ]}
-        />
-      </section>
-    </>
+          <Differences
+            title="Metrics"
+            none="Neither version has metrics."
+            rows={data.metrics}
+            rowKey={({ name }) => name}
+            columns={metricColumns}
+          />
+          <Differences title="Files" rows={data.files} rowKey={({ path }) => path} columns={fileColumns} />
+        </>
+      )}
+    </Loaded>
   );
 }
-
-const fileStatuses = { same: 'Identical', changed: 'Different', only_a: 'Only in A', only_b: 'Only in B' };
 
 const VersionLink = ({
   version: { adapter_id, adapter_name, version },
@@ -123,30 +90,52 @@ const VersionLink = ({
   </Link>
 );
 
-const Differences = ({ title, rows }: { title: string; rows: AdapterDifference[] }) => (
+/** A table of one kind of differences, or the text for none. */
+const Differences = <Row,>({
+  title,
+  none = 'No differences.',
+  ...table
+}: { title: string; none?: string } & Omit<Parameters<typeof Table<Row>>[0], 'label'>) => (
   <section class="stack">
     <h2>{title}</h2>
-    {rows.length === 0 ? (
-      <p class="soft">No differences.</p>
+    {table.rows.length === 0 ? (
+      <p class="soft">{none}</p>
     ) : (
-      <Table
-        label={title}
-        minWidth="36rem"
-        rows={rows}
-        rowKey={({ field }) => field}
-        columns={[
-          { head: 'Field', cell: ({ field }) => field, isRowHeader: true, width: '16rem' },
-          { head: 'A', cell: (row) => <Value value={row.a} /> },
-          { head: 'B', cell: (row) => <Value value={row.b} /> },
-        ]}
-      />
+      <Table label={title} minWidth="36rem" {...table} />
     )}
   </section>
 );
 
 const Value = ({ value }: { value: unknown }) =>
-  value === undefined ? (
-    none
-  ) : (
-    <code class="adapters-value">{typeof value === 'string' ? value : JSON.stringify(value)}</code>
-  );
+  value === undefined ? none : <code class="adapters-value">{valueText(value)}</code>;
+
+const fieldName = ({ field }: AdapterDifference) => field;
+const fieldColumns: Column<AdapterDifference>[] = [
+  { head: 'Field', cell: fieldName, width: '16rem' },
+  { head: 'A', cell: (row) => <Value value={row.a} /> },
+  { head: 'B', cell: (row) => <Value value={row.b} /> },
+];
+
+const metric = (
+  head: string,
+  side: 'a' | 'b' | 'difference',
+): Column<AdapterComparison['metrics'][number]> => ({
+  head,
+  cell: (row) => measure(row[side]),
+  end: true,
+  width: '8rem',
+});
+const metricColumns = [
+  { head: 'Name', cell: ({ name }: { name: string }) => name },
+  metric('A', 'a'),
+  metric('B', 'b'),
+  metric('B − A', 'difference'),
+];
+
+const fileStatuses = { same: 'Identical', changed: 'Different', only_a: 'Only in A', only_b: 'Only in B' };
+const fileColumns: Column<AdapterComparison['files'][number]>[] = [
+  { head: 'File', cell: ({ path }) => path },
+  { head: 'Status', cell: ({ status }) => fileStatuses[status], width: '8rem' },
+  { head: 'A', cell: ({ a }) => bytes(a?.bytes), end: true, width: '8rem' },
+  { head: 'B', cell: ({ b }) => bytes(b?.bytes), end: true, width: '8rem' },
+];

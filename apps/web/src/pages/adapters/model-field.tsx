@@ -1,5 +1,5 @@
 import { useEffect, useId, useState } from 'preact/hooks';
-import { TextField } from '../../components/forms/field.tsx';
+import { TextField, type TextFieldProps } from '../../components/forms/field.tsx';
 import { useModels } from '../../data/models.ts';
 
 /** Suggestions at a time; typing filters them. */
@@ -10,18 +10,13 @@ const maxShown = 200;
  * incomplete names cause no requests.
  */
 export function ModelField({
-  label,
   value,
   onValue,
   tuned = false,
-  hint,
-}: {
-  label: string;
-  value: string;
-  onValue: (value: string) => void;
+  ...options
+}: TextFieldProps & {
   /** Suggests only fine-tuned models. */
   tuned?: boolean;
-  hint?: string;
 }) {
   const [text, setText] = useState(value);
   const { data = [] } = useModels();
@@ -33,8 +28,7 @@ export function ModelField({
   return (
     <div>
       <TextField
-        label={label}
-        {...(hint && { hint })}
+        {...options}
         list={list}
         placeholder={tuned ? 'ft:…' : 'Base model or ft:…'}
         spellcheck={false}

@@ -1,7 +1,6 @@
 import type { FineTuningJob } from '@graft/client';
 import { useQueries, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useMemo } from 'preact/hooks';
-import '../../styles/pages/compare.css';
 import { Chart } from '../../components/chart/chart.tsx';
 import { CurveOptions, useCurveView } from '../../components/chart/curve-view.tsx';
 import { Empty } from '../../components/empty.tsx';

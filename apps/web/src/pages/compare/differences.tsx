@@ -1,4 +1,6 @@
+import { Cut } from '../../components/cut.tsx';
 import { Table } from '../../components/lists/table.tsx';
+import { valueText } from '../../text/numbers.ts';
 import { type Compared, uniqueNames } from './compared-lines.ts';
 
 interface Row {
@@ -22,18 +24,9 @@ export function Differences({ compared }: { compared: readonly Compared[] }) {
           rows={rows}
           rowKey={({ option }) => option}
           columns={[
-            {
-              head: 'Option',
-              isRowHeader: true,
-              width: '14rem',
-              cell: ({ option }) => <code>{option}</code>,
-            },
+            { head: 'Option', width: '14rem', cell: ({ option }) => <code>{option}</code> },
             ...compared.map((_, i) => ({
-              head: (
-                <span class="cut" title={names[i]}>
-                  {names[i]}
-                </span>
-              ),
+              head: <Cut text={names[i]} />,
               cell: ({ values }: Row) => values[i],
             })),
           ]}
@@ -50,9 +43,6 @@ function findDifferences(compared: readonly Compared[]): Row[] {
   });
   const names = [...new Set(options.flatMap((each) => Object.keys(each)))];
   return names
-    .map((option) => ({ option, values: options.map((each) => formatValue(each[option])) }))
+    .map((option) => ({ option, values: options.map((each) => valueText(each[option])) }))
     .filter(({ values }) => new Set(values).size > 1);
 }
-
-const formatValue = (value: unknown): string =>
-  value === undefined || value === null ? '–' : typeof value === 'string' ? value : JSON.stringify(value);

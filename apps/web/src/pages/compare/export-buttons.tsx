@@ -48,21 +48,11 @@ export function ExportButtons({
 function toCsv(compared: readonly Compared[]): string {
   const names = uniqueNames(compared);
   const rows = compared.flatMap(({ job, series }, i) =>
-    series.map(({ kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm, stretch }) =>
-      [
-        job.id,
-        names[i],
-        kind,
-        step,
-        epoch,
-        stretch?.loss_mean ?? loss,
-        token_accuracy,
-        learning_rate,
-        grad_norm,
-      ]
-        .map((value) => cell(value))
-        .join(),
-    ),
+    series.map((row) => {
+      const loss = row.stretch?.loss_mean ?? row.loss;
+      const metrics = [row.token_accuracy, row.learning_rate, row.grad_norm];
+      return [job.id, names[i], row.kind, row.step, row.epoch, loss, ...metrics].map(cell).join();
+    }),
   );
   return `job,name,kind,step,epoch,loss,token_accuracy,learning_rate,grad_norm\n${rows.join('\n')}\n`;
 }

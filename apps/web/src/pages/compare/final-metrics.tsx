@@ -1,6 +1,6 @@
 import type { JobMetric } from '@graft/client';
-import { Link } from 'wouter-preact';
-import { Swatch } from '../../components/chart/chart.tsx';
+import { Swatch } from '../../components/chart/legend.tsx';
+import { Cut } from '../../components/cut.tsx';
 import { IconButton } from '../../components/forms/button.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Status } from '../../components/status.tsx';
@@ -27,13 +27,10 @@ export function FinalMetrics({
       columns={[
         {
           head: 'Job',
-          isRowHeader: true,
           cell: ({ job, name, colour }) => (
             <span class="inline">
               <Swatch colour={colour} />
-              <Link href={`/jobs/${job.id}`} class="cut" title={job.id}>
-                {name}
-              </Link>
+              <Cut text={name} title={job.id} href={`/jobs/${job.id}`} />
             </span>
           ),
         },
@@ -64,10 +61,8 @@ export function FinalMetrics({
           cell: ({ job }) => compact(job.progress?.tokens_per_second),
         },
         {
-          head: <span class="visually-hidden">Actions</span>,
-          end: true,
           width: '3.5rem',
-          cell: ({ job, name }) => (
+          actions: ({ job, name }) => (
             <IconButton label={`Remove ${name}`} icon="close" small onClick={() => onRemove(job.id)} />
           ),
         },

@@ -1,17 +1,15 @@
 import { GraftApiError } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-
-import '../../styles/pages/components.css';
 import { Badge } from '../../components/badge.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
-import { Confirm } from '../../components/dialog.tsx';
+import { Cut, NameAndId } from '../../components/cut.tsx';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Button, IconButton, LinkButton } from '../../components/forms/button.tsx';
+import { Button, DownloadLink, IconButton, LinkButton } from '../../components/forms/button.tsx';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { Confirm, DialogButton, FormDialog, useForm } from '../../components/forms/form.tsx';
 import { SearchField } from '../../components/forms/search-field.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { InvalidLines } from '../../components/invalid-lines.tsx';
@@ -20,19 +18,18 @@ import { Facts } from '../../components/lists/facts.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { More } from '../../components/lists/more.tsx';
-import { Properties } from '../../components/lists/properties.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { LongText } from '../../components/long-text.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Sections } from '../../components/sections.tsx';
 import { Status, statuses } from '../../components/status.tsx';
+import { Sections } from '../../components/tabs.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
 import { Waiting } from '../../components/waiting.tsx';
-import { bytes, compact, count, measure, percent } from '../../text/numbers.ts';
-import { dayOf, duration } from '../../text/times.ts';
+import { compact, count } from '../../text/numbers.ts';
+import { dayOf } from '../../text/times.ts';
 import { ModelField } from '../adapters/model-field.tsx';
 
 const fault = new GraftApiError({
@@ -44,39 +41,43 @@ const bars = Array.from({ length: 30 }, (_, day) => ({
   at: 1_790_000_000 + day * 86_400,
   parts: [1e6 * (1 + Math.sin(day / 4)), 4e5],
 }));
-const onePage = (data: { id: string }[]) => ({ pages: [{ object: 'list' as const, data, has_more: false }] });
-const paged = {
-  error: null,
-  hasNextPage: false,
-  isFetchingNextPage: false,
-  fetchNextPage() {},
-  refetch() {},
-};
-const listing = {
-  label: 'A list',
-  minWidth: '20rem',
-  empty: <Empty title="No items">What would be here.</Empty>,
-  columns: [
-    {
-      head: 'ID',
-      isRowHeader: true,
-      cell: ({ id }: { id: string }) => (
-        <span class="cut" title={id}>
-          {id}
-        </span>
-      ),
-    },
-  ],
-};
 const long = 'a-name-without-an-end-'.repeat(12);
+const nothing = () => {};
+
+/** A list with the given ids; undefined: not loaded. */
+const ExampleList = ({ ids, error }: { ids?: string[]; error?: unknown }) => (
+  <Listing
+    label="A list"
+    minWidth="20rem"
+    emptyTitle="No items"
+    emptyText="What would be here."
+    columns={[{ head: 'ID', cell: ({ id }) => <Cut text={id} /> }]}
+    pages={{
+      data: ids && { pages: [{ object: 'list', data: ids.map((id) => ({ id })), has_more: false }] },
+      error,
+      hasNextPage: ids?.length === 1,
+      isFetchingNextPage: false,
+      fetchNextPage: nothing,
+      refetch: nothing,
+    }}
+  />
+);
+
+function ExampleForm({ onClose }: { onClose: () => void }) {
+  const form = useForm({ initial: { name: '' }, run: () => Promise.reject(fault) });
+  return (
+    <FormDialog title="Create item" action="Create" form={form} onClose={onClose}>
+      <TextField label="Item name" {...form.field('name')} />
+    </FormDialog>
+  );
+}
 
 /** Gallery of every component in its states, for development and for screenshots in tests. */
 export function Components() {
   const [text, setText] = useState('');
   const [choice, setChoice] = useState<'step' | 'time'>('step');
   const [checked, setChecked] = useState(true);
-  const [isConfirming, setIsConfirming] = useState(false);
-  const [dialog, setDialog] = useState<'form' | 'secret' | null>(null);
+  const field = { value: text, onValue: setText };
   return (
     <>
       <PageHead
@@ -100,35 +101,27 @@ export function Components() {
         <LinkButton href="/_components" icon="next">
           Link
         </LinkButton>
+        <DownloadLink href="/_components" icon="download">
+          Download
+        </DownloadLink>
       </Group>
       <Group title="Fields">
-        <TextField label="With a hint" hint="A hint." value={text} onValue={setText} />
-        <TextField
-          label="With an error"
-          error="Too short: use at least 8 characters."
-          value={text}
-          onValue={setText}
-        />
+        <TextField label="With a hint" hint="A hint." {...field} />
+        <TextField label="With an error" error="Too short: use at least 8 characters." {...field} />
         <Select
           label="One of several"
           value="a"
-          onValue={() => {}}
+          onValue={nothing}
           options={[
             ['a', 'The first'],
             ['b', long],
           ]}
         />
-        <TextArea label="Many lines" value={long} onValue={() => {}} rows={2} />
+        <TextArea label="Many lines" value={long} onValue={nothing} rows={2} />
         <Checkbox label="Yes or no" checked={checked} onChecked={setChecked} />
-        <Choice
-          label="X axis"
-          value={choice}
-          onValue={setChoice}
-          options={[
-            ['step', 'Steps'],
-            ['time', 'Time'],
-          ]}
-        />
+        <Choice label="X axis" value={choice} onValue={setChoice} options={{ step: 'Steps', time: 'Time' }} />
+        <SearchField label="Search" placeholder="Name" {...field} />
+        <ModelField label="Model" {...field} />
       </Group>
       <Group title="Status">
         {statuses.map((status) => (
@@ -138,36 +131,25 @@ export function Components() {
           <Meter value={0.4} label="Progress" />
         </span>
       </Group>
-      <Group title="Numbers and times">
-        <span>
-          {[
-            count(1_234_567),
-            compact(1_234_567),
-            percent(0.4213),
-            measure(0.000_012_3),
-            measure(Math.E),
-          ].join(' · ')}
-        </span>
-        <span>{[bytes(0), bytes(999), bytes(48_211), bytes(7.3e9)].join(' · ')}</span>
-        <span>
-          {[duration(0.4), duration(62), duration(3_599), duration(4_380), duration(200_000)].join(' · ')}
-        </span>
+      <Group title="Times">
         <Time at={Date.now() / 1000 - 200} />
         <Time at={Date.now() / 1000 + 7_200} form="clock" />
       </Group>
       <Group title="Badges">
-        <Badge>quiet</Badge>
-        <Badge tone="good">good</Badge>
-        <Badge tone="wait">waiting</Badge>
-        <Badge tone="bad">bad</Badge>
+        {(['quiet', 'good', 'wait', 'bad'] as const).map((tone) => (
+          <Badge key={tone} tone={tone}>
+            {tone}
+          </Badge>
+        ))}
         <Badge title={long}>{long}</Badge>
       </Group>
       <Group title="Sections">
         <Sections
           label="Example sections"
-          items={[
-            ['/_components', 'Current'],
-            ['/jobs', 'Other'],
+          path="/_components"
+          sections={[
+            { name: '', text: 'Current', Content: () => <p>The section’s content.</p> },
+            { name: 'other', text: 'Other', Content: () => null },
           ]}
         />
       </Group>
@@ -197,30 +179,24 @@ export function Components() {
           rows={['short', long]}
           rowKey={(row) => row}
           columns={[
-            {
-              head: 'Name',
-              cell: (row) => (
-                <span class="cut" title={row}>
-                  {row}
-                </span>
-              ),
-              isRowHeader: true,
-            },
+            { head: 'Name', cell: (row) => <NameAndId name={row} id={row} /> },
             { head: 'Size', cell: (row) => count(row.length), end: true, width: '8rem' },
+            { width: '6rem', actions: () => [{ text: 'Action' }] },
           ]}
         />
       </Group>
       <Group title="Files">
-        <DropZone label="Upload files" onFiles={() => {}}>
+        <DropZone label="Upload files" onFiles={nothing}>
           <p>…or drop them here.</p>
         </DropZone>
         <InvalidLines label="Invalid lines" lines={[{ line: 3, message: `is ${long}` }]} total={2} />
       </Group>
       <Group title="Properties, tags, end of a long list">
-        <Properties
-          items={[
-            ['Short', 'A value'],
-            ['Long', long],
+        <Facts
+          inRows
+          facts={[
+            { name: 'Short', value: 'A value' },
+            { name: 'Long', value: long },
           ]}
         />
         <Tag name="production" version={3} />
@@ -228,65 +204,46 @@ export function Components() {
         <Disclosure summary="Details" needed>
           <p>Hidden content.</p>
         </Disclosure>
-        <More query={{ hasNextPage: true, isFetchingNextPage: true, fetchNextPage: () => {} }} />
-      </Group>
-      <Group title="Search and model fields">
-        <SearchField label="Search" placeholder="Name" value={text} onValue={setText} />
-        <ModelField label="Model" value={text} onValue={setText} />
-      </Group>
-      <Group title="Paginated list">
-        <Listing {...listing} pages={{ ...paged, data: undefined, error: null }} />
-        <Listing {...listing} pages={{ ...paged, data: undefined, error: fault }} />
-        <Listing {...listing} pages={{ ...paged, data: onePage([]) }} />
-        <Listing {...listing} pages={{ ...paged, data: onePage([{ id: long }]), hasNextPage: true }} />
+        <More query={{ hasNextPage: true, isFetchingNextPage: true, fetchNextPage: nothing }} />
       </Group>
       <Group title="Loading, empty and error states">
+        <ExampleList />
+        <ExampleList error={fault} />
+        <ExampleList ids={[]} />
+        <ExampleList ids={[long]} />
         <Waiting height="6rem" />
         <Empty title="No items yet">
           <p>What would be here, and the next step.</p>
           <LinkButton href="/_components">Next step</LinkButton>
         </Empty>
-        <Problem error={fault} onRetry={() => {}} />
+        <Problem error={fault} onRetry={nothing} />
       </Group>
       <Group title="Toasts and dialogs">
-        <Button onClick={() => toast('Job paused.', { label: 'Undo', run: () => {} })}>Success toast</Button>
+        <Button onClick={() => toast('Job paused.', { label: 'Undo', run: nothing })}>Success toast</Button>
         <Button onClick={() => toastError(fault)}>Error toast</Button>
-        <Button onClick={() => setIsConfirming(true)}>Confirmation</Button>
-        <Button onClick={() => setDialog('form')}>Form</Button>
-        <Button onClick={() => setDialog('secret')}>Secret</Button>
-        {dialog === 'form' && (
-          <FormDialog
-            title="Create item"
-            action="Create"
-            busy={false}
-            error={fault}
-            onSubmit={() => setDialog(null)}
-            onClose={() => setDialog(null)}
-          >
-            <TextField label="Item name" value={text} onValue={setText} />
-          </FormDialog>
-        )}
-        {dialog === 'secret' && (
-          <Secret title="API key" name="API key" text={long} onClose={() => setDialog(null)}>
-            <p>How to use it.</p>
-          </Secret>
-        )}
-        {isConfirming && (
-          <Confirm
-            title="Cancel job?"
-            action="Cancel job"
-            onConfirm={() => setIsConfirming(false)}
-            onClose={() => setIsConfirming(false)}
-          >
-            <p>The job stops immediately. Progress since its last checkpoint is lost.</p>
-          </Confirm>
-        )}
+        <DialogButton
+          dialog={(close) => (
+            <Confirm title="Cancel job?" action="Cancel job" run={() => Promise.resolve()} onClose={close}>
+              <p>The job stops immediately. Progress since its last checkpoint is lost.</p>
+            </Confirm>
+          )}
+        >
+          Confirmation
+        </DialogButton>
+        <DialogButton dialog={(close) => <ExampleForm onClose={close} />}>Form</DialogButton>
+        <DialogButton
+          dialog={(close) => (
+            <Secret title="API key" name="API key" text={long} onClose={close}>
+              <p>How to use it.</p>
+            </Secret>
+          )}
+        >
+          Secret
+        </DialogButton>
       </Group>
-      <Group title="Long text">
+      <Group title="Long text and code">
         <LongText text="Short." />
         <LongText text={long.repeat(4)} />
-      </Group>
-      <Group title="Code block">
         <CodeBlock label="Example" text={`curl ${long}\n  -H 'content-type: application/json'`} />
       </Group>
     </>

@@ -1,11 +1,8 @@
 import { useQuery } from '@tanstack/preact-query';
-import { useState } from 'preact/hooks';
 import { useLocation, useParams } from 'wouter-preact';
-import '../../styles/pages/file.css';
-import { Button, LinkButton } from '../../components/forms/button.tsx';
+import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
-import { PageHead } from '../../components/page-head.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
@@ -20,23 +17,9 @@ export function File() {
   const { id } = useParams<{ id: string }>();
   const [, go] = useLocation();
   const [canWrite, canTrain] = [usePermission('files:write'), usePermission('jobs:write')];
-  const [isDeleting, setIsDeleting] = useState(false);
-  const {
-    data: file,
-    error,
-    refetch,
-  } = useQuery({
-    queryKey: ['file', id],
-    queryFn: () => graft.files.retrieve(id),
-  });
-  if (!file) {
-    return (
-      <>
-        <PageHead title="File" up={up} />
-        {error && <Problem error={error} onRetry={refetch} />}
-      </>
-    );
-  }
+  const query = useQuery({ queryKey: ['file', id], queryFn: () => graft.files.retrieve(id) });
+  const file = query.data;
+  if (!file) return <PendingPage title="File" up={up} query={query} />;
   const isData = file.purpose === 'fine-tune';
   return (
     <>
@@ -45,10 +28,14 @@ export function File() {
         up={up}
         actions={
           <>
-            {canWrite && <Button onClick={() => setIsDeleting(true)}>Delete</Button>}
-            <a class="button" href={`/v1/files/${id}/content`} download={file.filename}>
+            {canWrite && (
+              <DeleteFile file={file} onDone={() => go('/files')}>
+                Delete
+              </DeleteFile>
+            )}
+            <DownloadLink href={`/v1/files/${id}/content`} name={file.filename}>
               Download
-            </a>
+            </DownloadLink>
             {canTrain && isData && (
               <LinkButton kind="main" href={`/jobs/new?file=${id}`}>
                 Train a model
@@ -68,9 +55,6 @@ export function File() {
         ]}
       />
       {isData && <Report file={file} />}
-      {isDeleting && (
-        <DeleteFile file={file} onClose={() => setIsDeleting(false)} onDeleted={() => go('/files')} />
-      )}
     </>
   );
 }

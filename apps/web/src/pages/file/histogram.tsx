@@ -1,10 +1,7 @@
+import type { ReportTokens } from '@graft/client';
 import { count, counted } from '../../text/numbers.ts';
 
-interface Bin {
-  from: number;
-  to: number;
-  examples: number;
-}
+type Bin = NonNullable<ReportTokens['lengths']>['histogram'][number];
 
 const height = 120;
 const range = ({ from, to }: Bin) => (from === to ? count(from) : `${count(from)}–${count(to)}`);
@@ -34,7 +31,7 @@ export function Histogram({ bins, limit }: { bins: readonly Bin[]; limit: number
           );
         })}
       </svg>
-      <figcaption class="small soft">
+      <figcaption class="between small soft">
         <span>{count(first.from)}</span>
         <span>tokens per example; tallest bar: {counted(max, 'example')}</span>
         <span>{count(last.to)}</span>

@@ -9,7 +9,7 @@ const roles: Record<Sequence['role'], string> = { text: 'Text', input: 'Input', 
 
 /** An example, token by token. Consecutive trained-on tokens share one mark, so that a wrong mask is easy to see. */
 export const Preview = ({ example }: { example: Example }) => (
-  <article class="preview" aria-label={`Line ${example.line}`}>
+  <article class="preview tight" aria-label={`Line ${example.line}`}>
     <h4 class="small">
       Line {count(example.line)}
       {example.label !== null && (

@@ -1,21 +1,21 @@
 import type { FileObject, FileReport, ReportResult, ReportTokens } from '@graft/client';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
-import { Select, TextField } from '../../components/forms/field.tsx';
+import { FieldError, Select, TextField } from '../../components/forms/field.tsx';
 import { InvalidLines } from '../../components/invalid-lines.tsx';
 import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
-import { useModels } from '../../data/models.ts';
+import { useBaseModels, useModels } from '../../data/models.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, count, counted, percent } from '../../text/numbers.ts';
 import { TokenReport } from './token-report.tsx';
 
 /** The token report of a file. The base model and the maximum length are in the URL. */
 export function Report({ file }: { file: FileObject }) {
-  const [{ model, length }, setState] = useQueryState({ model: '', length: '' });
+  const [{ model, length }, setState, field] = useQueryState({ model: '', length: '' });
   const models = useModels();
-  const bases = (models.data ?? []).filter(({ base_model }) => base_model === null).map(({ id }) => id);
+  const bases = useBaseModels();
   const chosen = model || bases[0] || '';
   const maxLength = Number(length);
   const isLength = length === '' || (Number.isInteger(maxLength) && maxLength >= 1 && maxLength <= 1_048_576);
@@ -37,9 +37,9 @@ export function Report({ file }: { file: FileObject }) {
       <div class="file-choice">
         <Select
           label="Model"
+          {...field('model')}
           value={chosen}
-          onValue={(value) => setState({ model: value })}
-          options={bases.length > 0 ? bases.map((id) => [id, id] as const) : [['', 'None']]}
+          options={bases.length > 0 ? bases : [['', 'None']]}
         />
         <TextField
           label="Maximum tokens per example"
@@ -60,17 +60,11 @@ export function Report({ file }: { file: FileObject }) {
 }
 
 function ReportView({ status, progress, report, error, model }: FileReport) {
-  if (status === 'failed') {
-    return (
-      <p class="field-error" role="alert">
-        {error?.message}
-      </p>
-    );
-  }
+  if (status === 'failed') return <FieldError text={error?.message} />;
   if (!report) {
     const share = progress && progress.total_bytes > 0 ? progress.bytes / progress.total_bytes : 0;
     return (
-      <div class="file-progress">
+      <div class="file-progress tight">
         <Meter value={share} label="Reading file" />
         <p class="small soft">
           {progress
@@ -143,7 +137,7 @@ const LineSection = ({
   text,
   ...lines
 }: { title: string; text?: string } & Omit<Parameters<typeof InvalidLines>[0], 'label'>) => (
-  <section class="panel file-part">
+  <section class="panel file-part short-tables">
     <h3>{title}</h3>
     {text && <p class="soft">{text}</p>}
     <InvalidLines label={title} {...lines} />

@@ -1,19 +1,18 @@
 import type { FileObject } from '@graft/client';
-import { useQuery } from '@tanstack/preact-query';
-import { useState } from 'preact/hooks';
-import { Link } from 'wouter-preact';
-import { usePages } from '../../data/pages.ts';
-import '../../styles/pages/files.css';
+import { Cut } from '../../components/cut.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Button, LinkButton } from '../../components/forms/button.tsx';
+import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { TextField } from '../../components/forms/field.tsx';
+import { ShowMore } from '../../components/lists/more.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
+import { useJobOptions } from '../../data/job-options.ts';
+import { usePages } from '../../data/pages.ts';
 import { usePermission } from '../../data/session.ts';
 import { uploadFiles } from '../../data/uploads.ts';
 import { useQueryState } from '../../router/query-state.ts';
@@ -47,8 +46,7 @@ export function Files() {
 }
 
 function List({ canUpload }: { canUpload: boolean }) {
-  const [{ q }, setState] = useQueryState({ q: '' });
-  const [deleting, setDeleting] = useState<FileObject | null>(null);
+  const [{ q }, , field] = useQueryState({ q: '' });
   const uploads = usePendingUploads(canUpload);
   const files = usePages(['files', 'fine-tune'], () =>
     graft.files.list({ purpose: 'fine-tune', limit: 200 }),
@@ -71,14 +69,13 @@ function List({ canUpload }: { canUpload: boolean }) {
   return (
     <>
       {unfinished}
-      <div class="files-search">
+      <div class="files-search row">
         <TextField
           label="Search by name"
           hideLabel
           type="search"
           placeholder="Search by name"
-          value={q}
-          onValue={(value) => setState({ q: value })}
+          {...field('q')}
         />
         <span class="soft small" role="status">
           {count(shown.length)} of {count(all.length)}
@@ -91,63 +88,41 @@ function List({ canUpload }: { canUpload: boolean }) {
         rowKey={({ id }) => id}
         minWidth="60rem"
         columns={[
-          {
-            head: 'Name',
-            isRowHeader: true,
-            cell: ({ id, filename }) => (
-              <Link href={`/files/${id}`} class="cut" title={filename}>
-                {filename}
-              </Link>
-            ),
-          },
+          { head: 'Name', cell: ({ id, filename }) => <Cut text={filename} href={`/files/${id}`} /> },
           { head: 'Format', cell: ({ format }) => format ?? '–', width: '9rem' },
           { head: 'Examples', cell: ({ examples }) => count(examples), end: true, width: '7rem' },
           { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
           { head: 'Uploaded', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
           {
-            head: <span class="visually-hidden">Actions</span>,
             width: '15.5rem',
-            end: true,
-            cell: (file) => <Actions file={file} canUpload={canUpload} onDelete={() => setDeleting(file)} />,
+            actions: (file) => <Actions file={file} canUpload={canUpload} />,
           },
         ]}
       />
-      {files.hasNextPage && (
-        <Button busy={files.isFetchingNextPage} onClick={() => files.fetchNextPage()}>
-          Show more
-        </Button>
-      )}
-      {deleting && <DeleteFile file={deleting} onClose={() => setDeleting(null)} />}
+      {files.hasNextPage && <ShowMore query={files} />}
     </>
   );
 }
 
-function Actions({
-  file: { id, filename },
-  canUpload,
-  onDelete,
-}: {
-  file: FileObject;
-  canUpload: boolean;
-  onDelete: () => void;
-}) {
+function Actions({ file, canUpload }: { file: FileObject; canUpload: boolean }) {
+  const { id, filename } = file;
   const canTrain = usePermission('jobs:write');
   return (
-    <span class="files-actions">
+    <>
       {canTrain && (
         <LinkButton small kind="quiet" href={`/jobs/new?file=${id}`}>
           Train <span class="visually-hidden">on {filename}</span>
         </LinkButton>
       )}
-      <a class="button" data-kind="quiet" data-small href={`/v1/files/${id}/content`} download={filename}>
+      <DownloadLink small kind="quiet" href={`/v1/files/${id}/content`} name={filename}>
         Download <span class="visually-hidden">{filename}</span>
-      </a>
+      </DownloadLink>
       {canUpload && (
-        <Button small kind="quiet" onClick={onDelete}>
+        <DeleteFile file={file} small kind="quiet">
           Delete <span class="visually-hidden">{filename}</span>
-        </Button>
+        </DeleteFile>
       )}
-    </span>
+    </>
   );
 }
 
@@ -164,11 +139,7 @@ const NoFiles = ({ canUpload }: { canUpload: boolean }) => (
 
 /** The formats of a line, from the API. */
 function Formats() {
-  const { data } = useQuery({
-    queryKey: ['job-options', '', ''],
-    queryFn: () => graft.fineTuning.jobs.options(),
-    staleTime: 60_000,
-  });
+  const { data } = useJobOptions();
   return (
     <ul class="files-shapes">
       {data?.formats.map(({ name, title, sample }) => (

@@ -1,9 +1,9 @@
 import type { UploadObject } from '@graft/client';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
+import { useQuery } from '@tanstack/preact-query';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { Time } from '../../components/time.tsx';
-import { toastError } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import { useUploads } from '../../data/uploads.ts';
 import { bytes, count, percent } from '../../text/numbers.ts';
@@ -27,7 +27,7 @@ export function Unfinished() {
   const unfinished = (pending.data ?? []).filter(({ filename }) => !isListed(filename));
   if (unfinished.length === 0) return null;
   return (
-    <section class="files-unfinished" aria-label="Unfinished uploads">
+    <section class="files-unfinished tight" aria-label="Unfinished uploads">
       <h2>Unfinished uploads</h2>
       <p class="soft small">Select the same file again to resume the upload.</p>
       <Uploads uploads={unfinished.slice(0, maxShown)} />
@@ -41,14 +41,12 @@ export function Unfinished() {
 }
 
 function Uploads({ uploads }: { uploads: readonly UploadObject[] }) {
-  const cache = useQueryClient();
-  const discard = useMutation({
-    mutationFn: (id: string) => graft.uploads.cancel(id),
-    onSettled: () => cache.invalidateQueries({ queryKey: ['uploads'] }),
-    onError: toastError,
+  const discard = useAction({
+    run: (id: string) => graft.uploads.cancel(id),
+    invalidates: [['uploads']],
   });
   return (
-    <ul>
+    <ul class="files-uploads">
       {uploads.map(({ id, filename, received_bytes, bytes: total, expires_at }) => (
         <li key={id}>
           <strong class="cut" title={filename}>

@@ -1,8 +1,7 @@
 import { GraftApiError } from '@graft/client';
 import { Link } from 'wouter-preact';
-import '../../styles/components/upload-list.css';
 import { Button, IconButton } from '../../components/forms/button.tsx';
-import { InvalidLines } from '../../components/invalid-lines.tsx';
+import { InvalidLines, totalInvalidLines } from '../../components/invalid-lines.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { describeError } from '../../components/problem.tsx';
 import { discardUpload, resumeUpload, stopUpload, type Upload, useUploads } from '../../data/uploads.ts';
@@ -13,9 +12,9 @@ export function UploadList() {
   const uploads = useUploads();
   if (uploads.length === 0) return null;
   return (
-    <ul class="upload-list" aria-label="Uploads">
+    <ul class="upload-list panel short-tables" aria-label="Uploads">
       {uploads.map((upload) => (
-        <li key={upload.id}>
+        <li key={upload.id} class="card tight">
           <Row {...upload} />
         </li>
       ))}
@@ -28,7 +27,7 @@ function Row(upload: Upload) {
   const isActive = state === 'uploading' || state === 'waiting';
   return (
     <>
-      <div class="upload">
+      <div class="upload row">
         <strong class="cut" title={name}>
           {name}
         </strong>
@@ -93,11 +92,8 @@ function UploadError({ name, error }: { name: string; error: unknown }) {
       </p>
     );
   }
-  // The message ends with the total if there are more errors than details.
-  const total = Number(
-    /(\d+) (?:bad|invalid) lines [^\d]*$/.exec((error as Error).message)?.[1] ??
-      lines.reduce((sum, { count = 1 }) => sum + count, 0),
-  );
+  const total =
+    totalInvalidLines((error as Error).message) ?? lines.reduce((sum, { count = 1 }) => sum + count, 0);
   return (
     <>
       <p role="alert">

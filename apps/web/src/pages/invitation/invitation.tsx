@@ -1,11 +1,10 @@
 import { type AcceptedInvitation, GraftApiError, type Me } from '@graft/client';
 import { useEffect, useState } from 'preact/hooks';
 import { Link } from 'wouter-preact';
-import '../../styles/pages/sign-in.css';
 import { Brand } from '../../components/brand.tsx';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { useAction } from '../../data/action.ts';
 import { useSession, useSignOut } from '../../data/session.ts';
 import { JoinAsPerson } from './join-as-person.tsx';
 import { JoinForm } from './join-form.tsx';
@@ -32,7 +31,7 @@ function Opened({ token }: { token: string | null }) {
     if (error instanceof GraftApiError && error.code === 'invalid_invitation') setIsInvalid(true);
   };
   return (
-    <main class="standalone">
+    <main class="standalone stack">
       <Brand />
       {joined ? (
         <Joined joined={joined} />
@@ -48,7 +47,7 @@ function Opened({ token }: { token: string | null }) {
             <p>You were invited to a team that fine-tunes language models with Graft.</p>
           </PageHead>
           {me && !options.provider && (
-            <section class="standalone-note">
+            <section class="standalone-note tight card">
               <p>
                 This browser is signed in with an API key{me.team && ` of team ${me.team.name}`}
                 {me.person && ` (${me.person.email})`}. A key cannot accept an invitation. Join below as a
@@ -97,11 +96,11 @@ function InvalidLink({ hasToken, me }: { hasToken: boolean; me: Me | null }) {
 }
 
 function SignOut({ text }: { text: string }) {
-  const signOut = useAction({ run: useSignOut(), invalidates: [] });
+  const signOut = useAction({ run: useSignOut() });
   return (
     <div class="row">
       <p class="small soft">{text}</p>
-      <Button small busy={signOut.isPending} onClick={() => signOut.mutate(undefined)}>
+      <Button small busy={signOut.isPending} onClick={() => signOut.mutate()}>
         Sign out
       </Button>
     </div>

@@ -2,10 +2,10 @@ import type { Me } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { Link, useLocation } from 'wouter-preact';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { toast } from '../../components/toast.tsx';
-import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { useSessionReset } from '../../data/session.ts';
 import { adviceFor } from './advice.ts';
@@ -30,8 +30,8 @@ export function JoinAsPerson({
       await resetSession();
       return joined;
     },
-    invalidates: [],
     quiet: true,
+    onError,
     onDone: ({ team, role }) => {
       toast(`You joined team ${team.name} as ${role}.`);
       navigate('/jobs', { replace: true });
@@ -52,11 +52,7 @@ export function JoinAsPerson({
           <p>{adviceFor(error, 'person')}</p>
         </>
       )}
-      <Button
-        kind="main"
-        busy={join.isPending}
-        onClick={() => join.mutate(undefined, { onError })}
-      >{`Join as ${name}`}</Button>
+      <Button kind="main" busy={join.isPending} onClick={() => join.mutate()}>{`Join as ${name}`}</Button>
       {children}
       <Link href="/">Go to the home page</Link>
     </>

@@ -2,8 +2,8 @@ import type { AcceptedInvitation } from '@graft/client';
 import { useLocation } from 'wouter-preact';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Button } from '../../components/forms/button.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { useSessionReset } from '../../data/session.ts';
 
@@ -16,7 +16,6 @@ export function Joined({ joined: { team, role, person, key } }: { joined: Accept
       await graft.sessions.begin(key);
       await resetSession();
     },
-    invalidates: [],
     onDone: () => navigate('/jobs', { replace: true }),
   });
   return (
@@ -31,7 +30,7 @@ export function Joined({ joined: { team, role, person, key } }: { joined: Accept
         sign in to the dashboard, in programs, and with <code>graft login</code>.
       </p>
       <CodeBlock label="API key" text={key} />
-      <Button kind="main" busy={signIn.isPending} onClick={() => signIn.mutate(undefined)}>
+      <Button kind="main" busy={signIn.isPending} onClick={() => signIn.mutate()}>
         Continue
       </Button>
     </section>

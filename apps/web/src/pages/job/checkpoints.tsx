@@ -1,30 +1,24 @@
 import type { FineTuningJob, JobCheckpoint } from '@graft/client';
-import { useMutation, useQuery } from '@tanstack/preact-query';
-import { useState } from 'preact/hooks';
+import { useQuery } from '@tanstack/preact-query';
+import { Badge } from '../../components/badge.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { TextArea, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { DialogButton, FormDialog, useForm } from '../../components/forms/form.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
-import { toast } from '../../components/toast.tsx';
-import { fieldError, otherError } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
-import { playgroundLink } from '../../router/playground-link.ts';
 import { jobName } from '../../text/job-names.ts';
 import { bytes, count, measure, percent } from '../../text/numbers.ts';
+import { PlaygroundLink } from '../playground/playground-link.tsx';
 
 const description =
   'An adapter is saved at each evaluation, or at each epoch without validation data. You can call it by its name. The three newest and the best are kept.';
 
 /** Adapters saved during training, which can be called and promoted to versions. */
 export function Checkpoints({ job }: { job: FineTuningJob }) {
-  const [promoted, setPromoted] = useState<JobCheckpoint | null>(null);
-  const canPromote = usePermission('adapters:write');
-  const canCall = usePermission('completions:write');
   const { data, error, refetch } = useQuery({
     queryKey: ['checkpoints', job.id],
     queryFn: () => graft.fineTuning.jobs.checkpoints.list(job.id, { limit: 1000 }).toArray(1000),
@@ -46,14 +40,9 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
         rows={data ?? []}
         rowKey={({ id }) => id}
         columns={[
-          { head: 'Step', isRowHeader: true, width: '9rem', cell: (row) => <Step checkpoint={row} /> },
+          { head: 'Step', width: '9rem', cell: (row) => <Step checkpoint={row} /> },
           { head: 'Loss', end: true, width: '6rem', cell: ({ metrics }) => measure(metrics.train_loss) },
-          {
-            head: 'Eval loss',
-            end: true,
-            width: '7rem',
-            cell: ({ metrics }) => measure(metrics.valid_loss),
-          },
+          { head: 'Eval loss', end: true, width: '7rem', cell: ({ metrics }) => measure(metrics.valid_loss) },
           {
             head: 'Accuracy',
             end: true,
@@ -67,83 +56,64 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
             head: 'Adapter',
             end: true,
             width: '19.5rem',
-            cell: (row) => (
-              <span class="row checkpoint-actions">
-                {canCall && (
-                  <LinkButton
-                    small
-                    icon="chat"
-                    href={playgroundLink(job.model, row.fine_tuned_model_checkpoint)}
-                  >
-                    Try <span class="visually-hidden">step {count(row.step_number)}</span>
-                  </LinkButton>
-                )}
-                <CopyButton text={row.fine_tuned_model_checkpoint} label="Copy name" />
-                {canPromote && (
-                  <Button small icon="up" onClick={() => setPromoted(row)}>
-                    Promote
-                  </Button>
-                )}
-              </span>
-            ),
+            cell: (row) => <Actions job={job} checkpoint={row} />,
           },
         ]}
       />
-      {promoted && <Promote job={job} checkpoint={promoted} onClose={() => setPromoted(null)} />}
     </div>
+  );
+}
+
+interface CheckpointProps {
+  job: FineTuningJob;
+  checkpoint: JobCheckpoint;
+}
+
+function Actions({ job, checkpoint }: CheckpointProps) {
+  const canPromote = usePermission('adapters:write');
+  const { step_number: step, fine_tuned_model_checkpoint: name } = checkpoint;
+  return (
+    <span class="row checkpoint-actions">
+      <PlaygroundLink small a={job.model} b={name}>
+        Try <span class="visually-hidden">step {count(step)}</span>
+      </PlaygroundLink>
+      <CopyButton text={name} label="Copy name" />
+      {canPromote && (
+        <DialogButton
+          small
+          icon="up"
+          dialog={(close) => <Promote job={job} checkpoint={checkpoint} onClose={close} />}
+        >
+          Promote
+        </DialogButton>
+      )}
+    </span>
   );
 }
 
 const Step = ({ checkpoint: { step_number, best } }: { checkpoint: JobCheckpoint }) => (
   <>
-    {count(step_number)}
-    {best && <span class="checkpoint-best">best</span>}
+    {count(step_number)} {best && <Badge tone="good">best</Badge>}
   </>
 );
 
 function Promote({
   job,
-  checkpoint,
+  checkpoint: { id, step_number },
   onClose,
-}: {
-  job: FineTuningJob;
-  checkpoint: JobCheckpoint;
-  onClose: () => void;
-}) {
-  const [name, setName] = useState(jobName(job));
-  const [note, setNote] = useState('');
-  const promote = useMutation({
-    mutationFn: (options: { name: string; note?: string }) =>
-      graft.fineTuning.jobs.checkpoints.promote(job.id, checkpoint.id, options),
-    onSuccess: (version) => {
-      onClose();
-      toast(`Promoted to version ${version.version} of ${version.adapter_name}.`);
-    },
+}: CheckpointProps & { onClose: () => void }) {
+  const form = useForm({
+    initial: { name: jobName(job), note: '' },
+    run: ({ name, note }) =>
+      graft.fineTuning.jobs.checkpoints.promote(job.id, id, { name, ...(note && { note }) }),
+    successMessage: ({ version, adapter_name }) => `Promoted to version ${version} of ${adapter_name}.`,
+    onDone: onClose,
   });
   return (
-    <FormDialog
-      title={`Promote step ${count(checkpoint.step_number)}`}
-      action="Promote"
-      busy={promote.isPending}
-      error={otherError(promote.error, ['name', 'note'])}
-      onSubmit={() => promote.mutate({ name, ...(note && { note }) })}
-      onClose={onClose}
-    >
+    <FormDialog title={`Promote step ${count(step_number)}`} action="Promote" form={form} onClose={onClose}>
       <p>Creates the next version of an adapter. The version is kept when the job is deleted.</p>
-      <TextField
-        label="Adapter"
-        value={name}
-        onValue={setName}
-        maxLength={64}
-        error={fieldError(promote.error, 'name')}
-      />
-      <TextArea
-        label="Note"
-        value={note}
-        onValue={setNote}
-        rows={2}
-        error={fieldError(promote.error, 'note')}
-      />
+      <TextField label="Adapter" maxLength={64} {...form.field('name')} />
+      <TextArea label="Note" rows={2} {...form.field('note')} />
     </FormDialog>
   );
 }

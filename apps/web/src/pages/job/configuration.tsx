@@ -4,10 +4,10 @@ import { CodeBlock } from '../../components/code-block.tsx';
 import { Choice } from '../../components/forms/field.tsx';
 import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Table } from '../../components/lists/table.tsx';
-import { Problem } from '../../components/problem.tsx';
-import { Waiting } from '../../components/waiting.tsx';
+import { Loaded } from '../../components/loaded.tsx';
 import { graft } from '../../data/graft.ts';
 import { useQueryState } from '../../router/query-state.ts';
+import { valueText } from '../../text/numbers.ts';
 import { omitEmpty, toCommand, toCurl, toPython } from './request-code.ts';
 
 const forms = [
@@ -27,49 +27,58 @@ interface Row {
 
 /** Requested and used options with reasons, and code that creates the same job. */
 export function Configuration({ job }: { job: FineTuningJob }) {
-  const [{ as }, setState] = useQueryState<{ as: string }>({ as: 'curl' });
-  const {
-    data: request,
-    error,
-    refetch,
-  } = useQuery({
+  const request = useQuery({
     queryKey: ['request', job.id],
     queryFn: () => graft.fineTuning.jobs.request(job.id),
     staleTime: Number.POSITIVE_INFINITY,
   });
-  if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!request) return <Waiting />;
-  const training = trainingRows(job, request);
-  const [form, , write] = forms.find(([name]) => name === as) ?? forms[0];
   return (
     <section class="stack" aria-label="Configuration">
-      <section class="panel">
-        <h2>Training</h2>
-        <OptionTable label="Training" rows={training.filter(isNotable)} />
-        <details>
-          <summary>Options with default values</summary>
-          <OptionTable
-            label="Training options with default values"
-            rows={training.filter((row) => !isNotable(row))}
-          />
-        </details>
-      </section>
-      <section class="panel">
-        <h2>Method</h2>
-        <Facts facts={methodFacts(job)} />
-      </section>
-      <section class="panel">
-        <div class="row">
-          <h2>Code for the same job</h2>
-          <Choice
-            label="Language"
-            value={form}
-            onValue={(next) => setState({ as: next })}
-            options={forms.map(([name, text]) => [name, text] as const)}
-          />
-        </div>
-        <CodeBlock label="Request" text={write(omitEmpty(request), `${location.origin}/v1`)} />
-      </section>
+      <Loaded query={request}>
+        {(data) => (
+          <>
+            <TrainingOptions rows={trainingRows(job, data)} />
+            <section class="panel">
+              <h2>Method</h2>
+              <Facts facts={methodFacts(job)} />
+            </section>
+            <RequestCode request={data} />
+          </>
+        )}
+      </Loaded>
+    </section>
+  );
+}
+
+const TrainingOptions = ({ rows }: { rows: Row[] }) => (
+  <section class="panel">
+    <h2>Training</h2>
+    <OptionTable label="Training" rows={rows.filter(isNotable)} />
+    <details>
+      <summary>Options with default values</summary>
+      <OptionTable
+        label="Training options with default values"
+        rows={rows.filter((row) => !isNotable(row))}
+      />
+    </details>
+  </section>
+);
+
+function RequestCode({ request }: { request: JobCreateParams }) {
+  const [{ as }, , field] = useQueryState({ as: 'curl' });
+  const [form, , write] = forms.find(([name]) => name === as) ?? forms[0];
+  return (
+    <section class="panel">
+      <div class="row">
+        <h2>Code for the same job</h2>
+        <Choice
+          label="Language"
+          {...field('as')}
+          value={form}
+          options={forms.map(([name, text]) => [name, text] as const)}
+        />
+      </div>
+      <CodeBlock label="Request" text={write(omitEmpty(request), `${location.origin}/v1`)} />
     </section>
   );
 }
@@ -90,13 +99,11 @@ function optionRows(requested: Options, used: Options, reasons: Record<string, s
     .sort((a, b) => Number(isRequested(b)) - Number(isRequested(a)) || a.localeCompare(b))
     .map((name) => ({
       name,
-      requested: isRequested(name) ? formatValue(requested[name]) : automatic,
-      used: name in used ? formatValue(used[name]) : '–',
+      requested: isRequested(name) ? valueText(requested[name]) : automatic,
+      used: valueText(used[name]),
       reason: reasons[name] ?? '',
     }));
 }
-
-const formatValue = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /** Not a default: requested, or chosen for a reason. */
 const isNotable = ({ requested, reason }: Row): boolean => requested !== automatic || reason !== '';
@@ -109,7 +116,7 @@ const methodFacts = ({ peft, training_reasons: reasons }: FineTuningJob): Fact[]
         reasons?.[name] !== undefined ||
         (value !== null && value !== false && JSON.stringify(value) !== '{}'),
     )
-    .map(([name, value]) => ({ name, value: formatValue(value), note: reasons?.[name] }));
+    .map(([name, value]) => ({ name, value: valueText(value), note: reasons?.[name] }));
 
 const OptionTable = ({ label, rows }: { label: string; rows: Row[] }) => (
   <Table
@@ -118,7 +125,7 @@ const OptionTable = ({ label, rows }: { label: string; rows: Row[] }) => (
     rows={rows}
     rowKey={({ name }) => name}
     columns={[
-      { head: 'Option', isRowHeader: true, width: '17rem', cell: ({ name }) => <code>{name}</code> },
+      { head: 'Option', width: '17rem', cell: ({ name }) => <code>{name}</code> },
       {
         head: 'Requested',
         width: '11rem',

@@ -1,17 +1,13 @@
 import type { FineTuningJob, JobAttempt } from '@graft/client';
-import { useQuery } from '@tanstack/preact-query';
 import { Table } from '../../components/lists/table.tsx';
-import { graft } from '../../data/graft.ts';
+import { useAttempts } from '../../data/jobs.ts';
 import { bytes, compact, count } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
 import type { VersionMetrics } from './version-metrics.ts';
 
 /** The job's estimate next to the actual values. */
 export function EstimateTable({ job, metrics }: { job: FineTuningJob; metrics: VersionMetrics | null }) {
-  const { data: attempts } = useQuery({
-    queryKey: ['attempts', job.id],
-    queryFn: () => graft.fineTuning.jobs.attempts(job.id, { limit: 1000 }),
-  });
+  const { data: attempts } = useAttempts(job.id);
   const { estimate, progress, trained_tokens: tokens } = job;
   if (!estimate) return null;
   const rows: [string, string, string][] = [
@@ -30,7 +26,7 @@ export function EstimateTable({ job, metrics }: { job: FineTuningJob; metrics: V
         rows={rows}
         rowKey={([name]) => name}
         columns={[
-          { head: 'Metric', isRowHeader: true, cell: ([name]) => name },
+          { head: 'Metric', cell: ([name]) => name },
           { head: 'Estimated', end: true, cell: ([, estimated]) => estimated },
           { head: 'Actual', end: true, cell: ([, , actual]) => actual },
         ]}

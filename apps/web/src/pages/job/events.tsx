@@ -1,6 +1,6 @@
 import type { FineTuningJob, JobEvent } from '@graft/client';
-import { Button } from '../../components/forms/button.tsx';
 import { Checkbox } from '../../components/forms/field.tsx';
+import { ShowMore } from '../../components/lists/more.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
@@ -10,12 +10,9 @@ import { fullTime, timeOfDay } from '../../text/times.ts';
 /** The job's events, newest first. Metrics of single steps are optional. */
 export function Events({ job }: { job: FineTuningJob }) {
   const [{ metrics }, setState] = useQueryState({ metrics: '' });
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = usePages(
-    ['events', job.id],
-    () => graft.fineTuning.jobs.events.list(job.id, { limit: 100 }),
-  );
-  if (error) return <Problem error={error} onRetry={refetch} />;
-  const events = data?.pages.flatMap((page) => page.data) ?? [];
+  const query = usePages(['events', job.id], () => graft.fineTuning.jobs.events.list(job.id, { limit: 100 }));
+  if (query.error) return <Problem error={query.error} onRetry={query.refetch} />;
+  const events = query.data?.pages.flatMap((page) => page.data) ?? [];
   const shown = metrics ? events : events.filter(({ type }) => type !== 'metrics');
   return (
     <section class="panel" aria-label="Events">
@@ -25,17 +22,13 @@ export function Events({ job }: { job: FineTuningJob }) {
         onChecked={(on) => setState({ metrics: on ? '1' : null })}
       />
       {shown.length > 0 && (
-        <ol class="event-list">
+        <ol class="event-list card">
           {shown.map((event) => (
             <Event key={event.id} event={event} />
           ))}
         </ol>
       )}
-      {hasNextPage && (
-        <Button busy={isFetchingNextPage} onClick={() => fetchNextPage()}>
-          Show more
-        </Button>
-      )}
+      {query.hasNextPage && <ShowMore query={query} />}
     </section>
   );
 }

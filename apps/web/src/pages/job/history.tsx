@@ -1,11 +1,10 @@
 import type { FineTuningJob, JobAttempt, JobOutlook } from '@graft/client';
-import { useQuery } from '@tanstack/preact-query';
-import { Table } from '../../components/lists/table.tsx';
+import { Cut } from '../../components/cut.tsx';
+import { type Column, Table } from '../../components/lists/table.tsx';
+import { Loaded } from '../../components/loaded.tsx';
 import { LongText } from '../../components/long-text.tsx';
-import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
-import { Waiting } from '../../components/waiting.tsx';
-import { graft } from '../../data/graft.ts';
+import { useAttempts } from '../../data/jobs.ts';
 import { count } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
 
@@ -20,58 +19,46 @@ const outcomes: Record<NonNullable<JobAttempt['outcome']>, string> = {
 };
 
 /** The job's attempts, and when it runs next. */
-export function History({ job }: { job: FineTuningJob }) {
-  const { data, error, refetch } = useQuery({
-    queryKey: ['attempts', job.id],
-    queryFn: () => graft.fineTuning.jobs.attempts(job.id, { limit: 1000 }),
-  });
-  if (error) return <Problem error={error} onRetry={refetch} />;
-  if (!data) return <Waiting />;
-  return (
-    <section class="panel" aria-label="History">
-      <p>{summarize(data.data)}</p>
-      {data.outlook && <Forecast outlook={data.outlook} />}
-      <Table
-        label="Attempts"
-        minWidth="58rem"
-        rows={data.data}
-        rowKey={({ id }) => id}
-        columns={[
-          {
-            head: 'Phase',
-            isRowHeader: true,
-            width: '8rem',
-            cell: ({ kind }) => (kind === 'training' ? 'Training' : 'Validating files'),
-          },
-          {
-            head: 'Worker',
-            cell: ({ worker }) => (
-              <span class="cut" title={worker}>
-                {worker}
-              </span>
-            ),
-          },
-          {
-            head: 'Started',
-            width: '8rem',
-            cell: ({ started_at: at }) => <Time at={at} />,
-          },
-          {
-            head: 'Duration',
-            width: '8rem',
-            cell: ({ started_at: from, ended_at: to }) => (to === null ? 'in progress' : duration(to - from)),
-          },
-          { head: 'Steps', width: '9rem', cell: formatSteps },
-          {
-            head: 'Outcome',
-            width: '15rem',
-            cell: ({ outcome, reason }) => <Outcome outcome={outcome} reason={reason} />,
-          },
-        ]}
-      />
-    </section>
-  );
-}
+export const History = ({ job }: { job: FineTuningJob }) => (
+  <section class="panel" aria-label="History">
+    <Loaded query={useAttempts(job.id)}>
+      {({ data: attempts, outlook }) => (
+        <>
+          <p>{summarize(attempts)}</p>
+          {outlook && <Forecast outlook={outlook} />}
+          <Table
+            label="Attempts"
+            minWidth="58rem"
+            rows={attempts}
+            rowKey={({ id }) => id}
+            columns={columns}
+          />
+        </>
+      )}
+    </Loaded>
+  </section>
+);
+
+const columns: readonly Column<JobAttempt>[] = [
+  {
+    head: 'Phase',
+    width: '8rem',
+    cell: ({ kind }) => (kind === 'training' ? 'Training' : 'Validating files'),
+  },
+  { head: 'Worker', cell: ({ worker }) => <Cut text={worker} /> },
+  { head: 'Started', width: '8rem', cell: ({ started_at: at }) => <Time at={at} /> },
+  {
+    head: 'Duration',
+    width: '8rem',
+    cell: ({ started_at: from, ended_at: to }) => (to === null ? 'in progress' : duration(to - from)),
+  },
+  { head: 'Steps', width: '9rem', cell: formatSteps },
+  {
+    head: 'Outcome',
+    width: '15rem',
+    cell: ({ outcome, reason }) => <Outcome outcome={outcome} reason={reason} />,
+  },
+];
 
 function summarize(attempts: readonly JobAttempt[]): string {
   const trainings = attempts.filter(({ kind }) => kind === 'training');
@@ -84,8 +71,10 @@ function summarize(attempts: readonly JobAttempt[]): string {
   return `${count(lost)} of ${count(attempts.length)} attempts ${lost === 1 ? 'was' : 'were'} lost. Each time the job resumed from its last checkpoint, with the same results as without interruption.`;
 }
 
-const formatSteps = ({ from_step: from, last_step: last }: JobAttempt): string =>
-  last === null ? (from ? `from ${count(from)}` : '–') : `${count(from ?? 0)} to ${count(last)}`;
+function formatSteps({ from_step: from, last_step: last }: JobAttempt): string {
+  if (last === null) return from ? `from ${count(from)}` : '–';
+  return `${count(from ?? 0)} to ${count(last)}`;
+}
 
 const Outcome = ({ outcome, reason }: Pick<JobAttempt, 'outcome' | 'reason'>) => (
   <>

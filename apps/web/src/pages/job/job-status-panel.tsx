@@ -21,8 +21,8 @@ export function JobStatusPanel({ job }: { job: FineTuningJob }) {
     },
   ];
   return (
-    <section class="job-status-panel" aria-label="Status">
-      <div class="job-status-head">
+    <section class="job-status-panel panel card" aria-label="Status">
+      <div class="job-status-head section-head">
         <Status status={job.status} done={progress} />
         <span class="soft">{statusDetails(job)}</span>
       </div>
@@ -36,33 +36,21 @@ export function JobStatusPanel({ job }: { job: FineTuningJob }) {
 }
 
 function statusDetails(job: FineTuningJob) {
-  const {
-    status,
-    progress,
-    validation,
-    queue_position: position,
-    estimated_start,
-    estimated_start_latest,
-  } = job;
-  if (job.finished_at !== null)
-    return (
-      <>
-        finished <Time at={job.finished_at} />
-      </>
-    );
+  const { status, progress, validation, estimated_start: start, estimated_start_latest: latest } = job;
+  if (job.finished_at !== null) return <Time at={job.finished_at} prefix="finished" />;
   if (status === 'running' && progress?.seconds_remaining != null)
     return `${duration(progress.seconds_remaining)} left`;
   if (status === 'validating_files' && validation)
     return `${bytes(validation.bytes)} of ${bytes(validation.total_bytes)} read, ${counted(validation.examples, 'example')}`;
-  if (status === 'queued' && position !== null) {
-    const place = queueText(position);
-    if (estimated_start === null) return place;
+  if (status === 'queued' && job.queue_position !== null) {
+    const place = queueText(job.queue_position);
+    if (start === null) return place;
     return (
       <>
-        {place}, starts about <Time at={estimated_start} form="clock" />
-        {estimated_start_latest !== null && (
+        {place}, <Time at={start} form="clock" prefix="starts about" />
+        {latest !== null && (
           <>
-            , <Time at={estimated_start_latest} form="clock" /> at the latest
+            , <Time at={latest} form="clock" /> at the latest
           </>
         )}
       </>

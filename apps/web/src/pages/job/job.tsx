@@ -3,10 +3,8 @@ import { useQueryClient } from '@tanstack/preact-query';
 import type { ComponentType } from 'preact';
 import { useState } from 'preact/hooks';
 import { Link, useParams } from 'wouter-preact';
-import '../../styles/pages/job.css';
-import { InvalidLines } from '../../components/invalid-lines.tsx';
-import { PageHead } from '../../components/page-head.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { InvalidLines, totalInvalidLines } from '../../components/invalid-lines.tsx';
+import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { graft } from '../../data/graft.ts';
 import { isFinished, jobKey, mergeJobs, useJob } from '../../data/jobs.ts';
@@ -37,16 +35,12 @@ const tabs: [Tab, string, ComponentType<{ job: FineTuningJob }>][] = [
 /** A job: status, curves, result, checkpoints, configuration, events and history. */
 export function Job() {
   const { id = '' } = useParams<{ id: string }>();
-  const { data: job, error, refetch } = useJob(id);
-  if (!job) {
-    return (
-      <>
-        <PageHead title="Job" up={up} />
-        {error && <Problem error={error} onRetry={refetch} />}
-      </>
-    );
-  }
-  return <KnownJob key={id} job={job} />;
+  const query = useJob(id);
+  return query.data ? (
+    <KnownJob key={id} job={query.data} />
+  ) : (
+    <PendingPage title="Job" up={up} query={query} />
+  );
 }
 
 const up = { href: '/jobs', text: 'Jobs' };
@@ -55,7 +49,7 @@ function KnownJob({ job }: { job: FineTuningJob }) {
   useChanges(job);
   // The first tab depends on the status when the page opens; it does not change when the job ends.
   const [first] = useState<Tab>(() => (job.fine_tuned_model === null ? 'curves' : 'result'));
-  const [{ tab }, setState] = useQueryState<{ tab: string }>({ tab: first });
+  const [{ tab }, , field] = useQueryState<{ tab: string }>({ tab: first });
   const [shown, , Shown] = tabs.find(([name]) => name === tab) ?? tabs[0]!;
   const name = jobName(job);
   return (
@@ -75,8 +69,8 @@ function KnownJob({ job }: { job: FineTuningJob }) {
       {job.sweep && <Trials job={job} />}
       <Tabs
         label="Job details"
+        {...field('tab')}
         value={shown}
-        onValue={(next) => setState({ tab: next })}
         tabs={tabs.map(([each, text]) => [each, text] as const)}
       />
       <Shown job={job} />
@@ -88,10 +82,10 @@ function JobError({ job, error }: { job: FineTuningJob; error: NonNullable<FineT
   const { code, param, message, details = [] } = error;
   const file = param === 'validation_file' ? job.validation_file : job.training_file;
   const length = (job.training as { max_seq_length?: number }).max_seq_length;
-  const total = Number(/(\d+) (?:bad|invalid) lines [^\d]*$/.exec(message)?.[1] ?? 1);
+  const total = totalInvalidLines(message) ?? 1;
   const reportLink = `/files/${file}?${new URLSearchParams({ model: job.model, ...(length && { length: String(length) }) })}`;
   return (
-    <section class="job-error" aria-label="Why it failed">
+    <section class="problem tight job-error" aria-label="Why it failed">
       <h2>{faultTitles[error.fault]}</h2>
       {details.length === 0 ? (
         <p>{message}</p>

@@ -1,5 +1,6 @@
 /** A job request as code. The code reads the API key from the environment. */
 import type { JobCreateParams } from '@graft/client';
+import { isPresent } from '../../text/numbers.ts';
 import { shellQuoted } from '../../text/shell.ts';
 
 type Write = (request: JobCreateParams, baseUrl: string) => string;
@@ -99,6 +100,3 @@ export const toCommand: Write = (request, baseUrl) => {
     ['graft jobs create', ...flags].join(' \\\n  '),
   ].join('\n');
 };
-
-const isPresent = (value: unknown): boolean =>
-  value != null && !(typeof value === 'object' && Object.keys(value).length === 0);

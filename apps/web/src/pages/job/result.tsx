@@ -3,19 +3,18 @@ import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { LinkButton } from '../../components/forms/button.tsx';
+import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
-import { Icon } from '../../components/icon.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
-import { playgroundLink } from '../../router/playground-link.ts';
 import { bytes, count, counted, measure } from '../../text/numbers.ts';
 import { Lineage } from '../adapter/lineage.tsx';
 import { UsageCode } from '../adapter/usage-code.tsx';
+import { PlaygroundLink } from '../playground/playground-link.tsx';
 import { EstimateTable } from './estimate-table.tsx';
-import { describeProof, type Proof, versionMetrics } from './version-metrics.ts';
+import { describeProof, type Proof, type VersionMetrics } from './version-metrics.ts';
 
 /** The job's adapter, the proof of its effect, estimate and actual cost, and lineage. */
 export function Result({ job }: { job: FineTuningJob }) {
@@ -33,7 +32,7 @@ export function Result({ job }: { job: FineTuningJob }) {
   });
   const isDeleted = error instanceof GraftApiError && error.status === 404;
   if (error && !isDeleted) return <Problem error={error} onRetry={refetch} />;
-  const metrics = versionMetrics(version ?? null);
+  const metrics: VersionMetrics | null = version?.metrics ?? null;
   return (
     <section class="stack" aria-label="Result">
       {model === null ? (
@@ -78,7 +77,6 @@ function PublishedAdapter({
   proof: Proof | null;
 }) {
   const { training_end: end } = job;
-  const canCall = usePermission('completions:write');
   const canTrain = usePermission('jobs:write');
   return (
     <section class="panel">
@@ -119,14 +117,12 @@ function PublishedAdapter({
       {version && (
         <>
           <p class="row">
-            {canCall && (
-              <LinkButton kind="main" icon="chat" href={playgroundLink(version.base_model, model)}>
-                Compare with base model
-              </LinkButton>
-            )}
-            <a class="button" href={version.download_path} download>
-              <Icon name="download" /> Download
-            </a>
+            <PlaygroundLink kind="main" a={version.base_model} b={model}>
+              Compare with base model
+            </PlaygroundLink>
+            <DownloadLink icon="download" href={version.download_path}>
+              Download
+            </DownloadLink>
             {canTrain && (
               <LinkButton href={`/jobs/new?${new URLSearchParams({ start: model })}`}>
                 Continue training

@@ -1,8 +1,7 @@
 import type { FineTuningJob, JobTrial } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Table } from '../../components/lists/table.tsx';
-import { Problem } from '../../components/problem.tsx';
-import { Waiting } from '../../components/waiting.tsx';
+import { Loaded } from '../../components/loaded.tsx';
 import { graft } from '../../data/graft.ts';
 import { count, measure } from '../../text/numbers.ts';
 
@@ -34,7 +33,7 @@ const countTrials = ({ sweep }: FineTuningJob): number =>
 
 /** The trials of a sweep. */
 export function Trials({ job }: { job: FineTuningJob }) {
-  const { data, error, refetch } = useQuery({
+  const trials = useQuery({
     queryKey: ['trials', job.id],
     queryFn: () => graft.fineTuning.jobs.trials(job.id),
   });
@@ -46,33 +45,31 @@ export function Trials({ job }: { job: FineTuningJob }) {
   return (
     <section class="panel">
       <h2>Trials</h2>
-      {error ? (
-        <Problem error={error} onRetry={refetch} />
-      ) : !data ? (
-        <Waiting height={`${rowRem * (1 + countTrials(job))}rem`} />
-      ) : (
-        <Table
-          label="Trials"
-          minWidth={`${35 + 8 * swept.length}rem`}
-          rows={data.data}
-          rowKey={({ trial }) => String(trial)}
-          columns={[
-            { head: 'Trial', isRowHeader: true, width: '5rem', cell: ({ trial }) => trial },
-            ...swept.map((option) => ({
-              head: <code>{option}</code>,
-              cell: (trial: JobTrial) => optionText(trial, option),
-            })),
-            { head: 'Steps', end: true, width: '7rem', cell: ({ step }) => count(step) },
-            {
-              head: 'Eval loss',
-              end: true,
-              width: '8rem',
-              cell: ({ rungs }) => evaluationText(rungs.at(-1)),
-            },
-            { head: 'Status', width: '12rem', cell: statusText },
-          ]}
-        />
-      )}
+      <Loaded query={trials} height={`${rowRem * (1 + countTrials(job))}rem`}>
+        {({ data }) => (
+          <Table
+            label="Trials"
+            minWidth={`${35 + 8 * swept.length}rem`}
+            rows={data}
+            rowKey={({ trial }) => String(trial)}
+            columns={[
+              { head: 'Trial', width: '5rem', cell: ({ trial }) => trial },
+              ...swept.map((option) => ({
+                head: <code>{option}</code>,
+                cell: (trial: JobTrial) => optionText(trial, option),
+              })),
+              { head: 'Steps', end: true, width: '7rem', cell: ({ step }) => count(step) },
+              {
+                head: 'Eval loss',
+                end: true,
+                width: '8rem',
+                cell: ({ rungs }) => evaluationText(rungs.at(-1)),
+              },
+              { head: 'Status', width: '12rem', cell: statusText },
+            ]}
+          />
+        )}
+      </Loaded>
     </section>
   );
 }

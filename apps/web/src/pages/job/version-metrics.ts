@@ -1,4 +1,3 @@
-import type { AdapterVersion } from '@graft/client';
 import { count, measure } from '../../text/numbers.ts';
 
 /** Losses of the trained model, of its files loaded in a new process, and of the base model. */
@@ -21,9 +20,6 @@ export interface VersionMetrics {
   parameters?: { trainable: number; total: number };
   proof?: Proof | null;
 }
-
-export const versionMetrics = (version: Pick<AdapterVersion, 'metrics'> | null): VersionMetrics | null =>
-  version?.metrics ?? null;
 
 export function describeProof({
   live_loss,

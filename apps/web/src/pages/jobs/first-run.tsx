@@ -2,7 +2,6 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useLocation } from 'wouter-preact';
 import exampleJob from '../../../../../examples/bike-shop/job.json';
 import exampleData from '../../../../../examples/bike-shop/train.jsonl?url';
-import '../../styles/pages/first-run.css';
 import { Button } from '../../components/forms/button.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
@@ -14,7 +13,7 @@ export function FirstRun() {
   const canTrain = usePermission('jobs:write');
   const canUpload = usePermission('files:write');
   return (
-    <section class="first-run">
+    <section class="first-run stack">
       <h2>No jobs yet</h2>
       <p>
         A job trains an adapter from a base model and a file of examples. An adapter is a small file that
@@ -52,7 +51,7 @@ function Example() {
     },
   });
   return (
-    <div class="first-run-example">
+    <div class="first-run-example panel card">
       <h3>Try it with an example</h3>
       <p>
         240 messages to a bicycle shop, labelled with a team and an urgency. The model learns to classify

@@ -1,10 +1,13 @@
 import type { FineTuningJob } from '@graft/client';
+import { useQueryClient } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
-import { Confirm } from '../../components/dialog.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
+import { Confirm } from '../../components/forms/form.tsx';
+import type { IconName } from '../../components/icon.tsx';
 import { toast } from '../../components/toast.tsx';
-import { availableActions, type JobAction, useDeleteJob, useJobAction } from '../../data/jobs.ts';
+import { graft } from '../../data/graft.ts';
+import { isFinished, type JobAction, jobKey, jobsKey, mergeJobs, useJobAction } from '../../data/jobs.ts';
 import { usePermission } from '../../data/session.ts';
 import { jobName } from '../../text/job-names.ts';
 import { CloneDialog } from './clone-dialog.tsx';
@@ -12,74 +15,63 @@ import { CloneDialog } from './clone-dialog.tsx';
 /** Buttons for a job. Pausing and resuming offer an undo; cancelling and deleting ask for confirmation. */
 export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSmall?: boolean }) {
   const [dialog, setDialog] = useState<'cancel' | 'clone' | 'delete' | null>(null);
+  const cache = useQueryClient();
   const jobAction = useJobAction();
-  const deleteJob = useDeleteJob();
   const [path, go] = useLocation();
   if (!usePermission('jobs:write')) return null;
+  const { id, status } = job;
   const name = jobName(job);
-  const available = availableActions(job);
-  const runWithUndo = (action: 'pause' | 'resume', message: string, undo: JobAction) =>
+  const close = () => setDialog(null);
+  const runWithUndo = (action: JobAction, message: string, undo: JobAction) =>
     jobAction.mutate(
-      { id: job.id, action },
+      { id, action },
       {
-        onSuccess: () =>
-          toast(message, { label: 'Undo', run: () => jobAction.mutate({ id: job.id, action: undo }) }),
+        onSuccess: () => toast(message, { label: 'Undo', run: () => jobAction.mutate({ id, action: undo }) }),
       },
     );
-  const busy = jobAction.isPending;
-  const ActionButton = isSmall ? SmallButton : LabelledButton;
+  const isEnded = isFinished(status);
+  const buttons: { text: string; icon: IconName; isShown: boolean; run: () => void }[] = [
+    {
+      text: 'Pause',
+      icon: 'pause',
+      isShown: status === 'running' || status === 'queued',
+      run: () => runWithUndo('pause', `${name} will pause at its next checkpoint.`, 'resume'),
+    },
+    {
+      text: 'Resume',
+      icon: 'play',
+      isShown: status === 'paused',
+      run: () => runWithUndo('resume', `${name} queued again.`, 'pause'),
+    },
+    { text: 'Cancel', icon: 'close', isShown: !isEnded, run: () => setDialog('cancel') },
+    { text: 'Clone', icon: 'copy', isShown: true, run: () => setDialog('clone') },
+    { text: 'Delete', icon: 'trash', isShown: isEnded, run: () => setDialog('delete') },
+  ];
   return (
-    <span class="job-actions">
-      {available.pause && (
-        <ActionButton
-          label={`Pause ${name}`}
-          text="Pause"
-          icon="pause"
-          busy={busy}
-          onClick={() => runWithUndo('pause', `${name} will pause at its next checkpoint.`, 'resume')}
-        />
-      )}
-      {available.resume && (
-        <ActionButton
-          label={`Resume ${name}`}
-          text="Resume"
-          icon="play"
-          busy={busy}
-          onClick={() => runWithUndo('resume', `${name} queued again.`, 'pause')}
-        />
-      )}
-      {available.cancel && (
-        <ActionButton
-          label={`Cancel ${name}`}
-          text="Cancel"
-          icon="cancel"
-          busy={busy}
-          onClick={() => setDialog('cancel')}
-        />
-      )}
-      <ActionButton label={`Clone ${name}`} text="Clone" icon="clone" onClick={() => setDialog('clone')} />
-      {available.delete && (
-        <ActionButton
-          label={`Delete ${name}`}
-          text="Delete"
-          icon="trash"
-          busy={deleteJob.isPending}
-          onClick={() => setDialog('delete')}
-        />
-      )}
+    <span class="row job-actions">
+      {buttons
+        .filter(({ isShown }) => isShown)
+        .map(({ text, icon, run }) => {
+          const label = `${text} ${name}`;
+          const busy = jobAction.isPending && text !== 'Clone';
+          return isSmall ? (
+            <IconButton key={text} small label={label} icon={icon} busy={busy} onClick={run} />
+          ) : (
+            <Button key={text} title={label} icon={icon} busy={busy} onClick={run}>
+              {text}
+            </Button>
+          );
+        })}
       {dialog === 'delete' && (
         <Confirm
           title={`Delete ${name}?`}
           action="Delete job"
-          busy={deleteJob.isPending}
-          onConfirm={() =>
-            deleteJob.mutate(job.id, {
-              // The deleted job's page has nothing to show.
-              onSuccess: () => path.includes(job.id) && go('/jobs'),
-              onSettled: () => setDialog(null),
-            })
-          }
-          onClose={() => setDialog(null)}
+          run={() => graft.fineTuning.jobs.delete(id)}
+          removes={[jobKey(id)]}
+          invalidates={[jobsKey]}
+          // The deleted job's page has nothing to show.
+          onDone={() => path.includes(id) && go('/jobs')}
+          onClose={close}
         >
           <p>
             Its events, curves and checkpoints are deleted permanently. Its adapter and your team's usage
@@ -91,26 +83,14 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
         <Confirm
           title={`Cancel ${name}?`}
           action="Cancel job"
-          busy={busy}
-          onConfirm={() =>
-            jobAction.mutate({ id: job.id, action: 'cancel' }, { onSettled: () => setDialog(null) })
-          }
-          onClose={() => setDialog(null)}
+          run={() => graft.fineTuning.jobs.cancel(id)}
+          onDone={(cancelled) => mergeJobs(cache, [cancelled])}
+          onClose={close}
         >
           <p>A cancelled job cannot be resumed, only cloned. Its checkpoints and curves are kept.</p>
         </Confirm>
       )}
-      {dialog === 'clone' && <CloneDialog job={job} onClose={() => setDialog(null)} />}
+      {dialog === 'clone' && <CloneDialog job={job} onClose={close} />}
     </span>
   );
 }
-
-const SmallButton = ({ text: _, ...rest }: ActionProps) => <IconButton small {...rest} />;
-
-type ActionProps = Parameters<typeof IconButton>[0] & { text: string };
-
-const LabelledButton = ({ label, text, icon, ...rest }: ActionProps) => (
-  <Button icon={icon} title={label} {...rest}>
-    {text}
-  </Button>
-);

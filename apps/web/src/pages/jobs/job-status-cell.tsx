@@ -1,4 +1,5 @@
 import type { FineTuningJob } from '@graft/client';
+import { Cut } from '../../components/cut.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
@@ -16,15 +17,13 @@ export function jobProgress({ status, progress, validation }: FineTuningJob): nu
 export function JobStatusCell({ job }: { job: FineTuningJob }) {
   const progress = jobProgress(job);
   return (
-    <span class="job-status">
+    <span class="job-status tight">
       <Status status={job.status} done={progress} />
-      <span class="job-progress small soft">
+      <span class="job-progress inline small soft">
         {progress !== null && !isFinished(job.status) && (
           <Meter value={progress} label={`${percent(progress)} done`} />
         )}
-        <span class="cut" title={statusDetails(job)}>
-          {statusDetails(job)}
-        </span>
+        <Cut text={statusDetails(job)} />
       </span>
     </span>
   );
@@ -61,17 +60,7 @@ const formatSteps = (progress: FineTuningJob['progress']): string =>
 /** When the job finished, or the estimated finish or start. */
 export function JobEnd({ job }: { job: FineTuningJob }) {
   if (job.finished_at !== null) return <Time at={job.finished_at} />;
-  if (job.estimated_finish !== null)
-    return (
-      <>
-        about <Time at={job.estimated_finish} form="clock" />
-      </>
-    );
-  if (job.estimated_start !== null)
-    return (
-      <>
-        starts <Time at={job.estimated_start} form="clock" />
-      </>
-    );
+  if (job.estimated_finish !== null) return <Time at={job.estimated_finish} form="clock" prefix="about" />;
+  if (job.estimated_start !== null) return <Time at={job.estimated_start} form="clock" prefix="starts" />;
   return <span class="soft">–</span>;
 }

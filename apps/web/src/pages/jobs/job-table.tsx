@@ -1,7 +1,7 @@
 import type { FineTuningJob } from '@graft/client';
 import { useRef } from 'preact/hooks';
-import { Link } from 'wouter-preact';
 import { Sparkline } from '../../components/chart/sparkline.tsx';
+import { Cut } from '../../components/cut.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
 import { useMemberNames } from '../../data/member-names.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
@@ -41,12 +41,12 @@ const columns: readonly Column<JobRow>[] = [
     isRowHeader: true,
     cell: ({ job }) => (
       <>
-        <Link href={`/jobs/${job.id}`} class="cut" title={`${jobName(job)} (${job.id})`}>
-          {jobName(job)}
-        </Link>
-        <span class="cut small soft" title={job.model}>
-          {job.sweep ? 'sweep' : methodName(job)} · {job.model}
-        </span>
+        <Cut text={jobName(job)} title={`${jobName(job)} (${job.id})`} href={`/jobs/${job.id}`} />
+        <Cut
+          text={`${job.sweep ? 'sweep' : methodName(job)} · ${job.model}`}
+          title={job.model}
+          class="small soft"
+        />
       </>
     ),
   },
@@ -59,19 +59,10 @@ const columns: readonly Column<JobRow>[] = [
   {
     head: 'Owner',
     width: '7.5rem',
-    cell: ({ job, owner }) => (
-      <span class="cut" title={job.created_by ?? undefined}>
-        {owner}
-      </span>
-    ),
+    cell: ({ job, owner }) => <Cut text={owner} title={job.created_by} />,
   },
   { head: 'Finished', width: '7.5rem', cell: ({ job }) => <JobEnd job={job} /> },
-  {
-    head: <span class="visually-hidden">Actions</span>,
-    width: '7.5rem',
-    end: true,
-    cell: ({ job }) => <JobActions job={job} isSmall />,
-  },
+  { width: '7.5rem', actions: ({ job }) => <JobActions job={job} isSmall /> },
 ];
 
 interface JobTableProps {
@@ -113,7 +104,7 @@ function Loss({
   const now = last ?? losses.at(-1) ?? null;
   const description = losses.length > 1 ? `from ${measure(losses[0])} to ${measure(now)}` : 'no values yet';
   return (
-    <span class="jobs-loss">
+    <span class="inline">
       <Sparkline values={losses} label={`Loss of ${name}: ${description}`} />
       <span class="jobs-loss-now">{measure(now)}</span>
     </span>

@@ -17,7 +17,7 @@ const unfiltered: JobFilters = { status: '', model: '', owner: '', search: '' };
 
 /** The team's jobs, updated live. */
 export function Jobs() {
-  const [filters, setFilters] = useQueryState({ ...unfiltered });
+  const [filters, setFilters, field] = useQueryState({ ...unfiltered });
   const canTrain = usePermission('jobs:write');
   const [selected, setSelected] = useState<readonly string[]>([]);
   const query = useJobs(filters);
@@ -48,7 +48,7 @@ export function Jobs() {
           </>
         }
       />
-      {isFirst ? <FirstRun /> : <Filters filters={filters} onFilters={setFilters} />}
+      {isFirst ? <FirstRun /> : <Filters field={field} />}
       {error && <Problem error={error} onRetry={refetch} />}
       {!data && !error && <Waiting />}
       {data && jobs.length === 0 && isFiltered && (

@@ -1,7 +1,7 @@
 import type { Model } from '@graft/client';
 import { useMutation, useQuery } from '@tanstack/preact-query';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
-import { Select } from '../../components/forms/field.tsx';
+import { FieldError, Select } from '../../components/forms/field.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 import { uploadFiles } from '../../data/uploads.ts';
@@ -53,20 +53,14 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           error={faultAt(faults, 'model') ?? faultAt(faults, 'start_from')}
           value={model}
           onValue={setModel}
-          options={[
-            ['', 'Select…'],
-            ...withSelected(
-              models.map(({ id }) => [id, id] as const),
-              draft.start_from ?? draft.model,
-            ),
-          ]}
+          options={[['', 'Select…'], ...models.map(({ id }) => id)]}
         />
         <Select
           label="Training file"
           error={faultAt(faults, 'training_file')}
           value={String(draft.training_file ?? '')}
           onValue={set('training_file')}
-          options={[['', 'Select…'], ...withSelected(fileOptions, draft.training_file)]}
+          options={[['', 'Select…'], ...fileOptions]}
         />
         <Select
           label="Validation file"
@@ -74,7 +68,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           error={faultAt(faults, 'validation_file')}
           value={String(draft.validation_file ?? '')}
           onValue={set('validation_file')}
-          options={[['', 'None'], ...withSelected(fileOptions, draft.validation_file)]}
+          options={[['', 'None'], ...fileOptions]}
         />
       </div>
       {canUpload && (
@@ -82,11 +76,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           <DropZone label="Upload file" kind="plain" onFiles={(sources) => upload.mutate({ sources, model })}>
             <p>…or drop it here to use it as the training file.</p>
           </DropZone>
-          {uploadError && (
-            <p class="field-error" role="alert">
-              The file was not uploaded. {uploadError.message}
-            </p>
-          )}
+          <FieldError text={uploadError && `The file was not uploaded. ${uploadError.message}`} />
           <UploadList />
         </>
       )}
@@ -96,9 +86,3 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
 
 /** Updates the current draft. */
 export type Change = (update: (current: Draft) => Draft) => void;
-
-/** The options plus the selected value, which may be missing from the list because it is older. */
-const withSelected = (options: readonly (readonly [string, string])[], selected: unknown) =>
-  typeof selected !== 'string' || selected === '' || options.some(([id]) => id === selected)
-    ? options
-    : [...options, [selected, selected] as const];

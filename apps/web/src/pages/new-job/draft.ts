@@ -1,4 +1,5 @@
 import type { JobCreateParams } from '@graft/client';
+import { isPresent } from '../../text/numbers.ts';
 
 /** An incomplete job request. */
 export type Draft = Record<string, unknown>;
@@ -31,7 +32,7 @@ export function draftFromRequest(request: JobCreateParams): Draft {
     ([, value]) => value !== 'auto',
   );
   return {
-    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => !isEmptyValue(value))),
+    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => isPresent(value))),
     ...(hyperparameters.length > 0 && {
       method: {
         type: 'supervised',
@@ -40,9 +41,6 @@ export function draftFromRequest(request: JobCreateParams): Draft {
     }),
   };
 }
-
-const isEmptyValue = (value: unknown): boolean =>
-  value === null || value === undefined || (typeof value === 'object' && Object.keys(value).length === 0);
 
 /** The error of a field, or of a value inside it. */
 export function faultAt(faults: Faults, path: string): string | null {

@@ -32,8 +32,8 @@ export function EstimatePanel({
 }) {
   const isReady = missing.length === 0 && faults.size === 0;
   return (
-    <section class="estimate-panel" aria-label="Estimate" aria-busy={isStale}>
-      <div class="estimate-panel-text" role="status">
+    <section class="estimate-panel stack card" aria-label="Estimate" aria-busy={isStale}>
+      <div class="estimate-panel-text panel" role="status">
         {faults.size > 0 && <FaultList faults={faults} />}
         {missing.length > 0 ? (
           <p class="soft">Choose {missing.join(' and ')} to see an estimate.</p>
@@ -95,7 +95,7 @@ function PlanView({ plan, onChange }: { plan: Plan; onChange: (training: Record<
               : null}
       </p>
       {fits === false && (
-        <div class="estimate-panel-unfit" role="alert">
+        <div class="estimate-panel-unfit tight" role="alert">
           <p>
             Does not fit: the largest running worker has {bytes(plan.memory_bytes)}.
             {plan.changes.length > 0 ? ' Try:' : ' No change of options would make it fit.'}

@@ -1,22 +1,15 @@
 import type { Wire } from '@graft/client';
 import { useId } from 'preact/hooks';
+import { FieldError } from '../../components/forms/field.tsx';
 import { faultAt, partOf, withValue } from './draft.ts';
 import { ModuleField } from './module-field.tsx';
-import { type Form, OptionField } from './option-field.tsx';
+import { type Form, OptionField, type PartProps } from './option-field.tsx';
 import { listProperties } from './schema.ts';
 
 type Method = Wire.FineTuningMethod;
 
 /** The list of methods with a recommendation for each, and the options of the selected one, the most common first. */
-export function MethodPart({
-  form: baseForm,
-  options,
-  plan,
-}: {
-  form: Form;
-  options: Wire.FineTuningOptions;
-  plan: Wire.FineTuningPlan | null;
-}) {
+export function MethodPart({ form: baseForm, options, plan }: PartProps) {
   const { methods, model, default_peft } = options;
   // The fields show the default configuration. A change of one option adds the whole configuration to the draft.
   const draft = { peft: default_peft, ...baseForm.draft };
@@ -38,7 +31,6 @@ export function MethodPart({
     const task = peft.task_type === undefined ? {} : { task_type: peft.task_type };
     setDraft(withValue(draft, 'peft', { peft_type, ...task, ...(usual_needs_model ? {} : usual) }));
   };
-  const fault = faultAt(faults, 'peft.peft_type');
   return (
     <>
       <fieldset class="new-job-methods">
@@ -59,27 +51,13 @@ export function MethodPart({
           </label>
         ))}
       </fieldset>
-      {fault && (
-        <p class="field-error" role="alert">
-          {fault}
-        </p>
-      )}
-      {method && <MethodOptions key={selected} form={form} method={method} model={model} plan={plan} />}
+      <FieldError text={faultAt(faults, 'peft.peft_type')} />
+      {method && <MethodOptions key={selected} form={form} method={method} options={options} plan={plan} />}
     </>
   );
 }
 
-function MethodOptions({
-  form,
-  method,
-  model,
-  plan,
-}: {
-  form: Form;
-  method: Method;
-  model: Wire.FineTuningOptions['model'];
-  plan: Wire.FineTuningPlan | null;
-}) {
+function MethodOptions({ form, method, options: { model }, plan }: PartProps & { method: Method }) {
   const current = partOf(form.draft, 'peft');
   const all = listProperties(method.options).filter(([name]) => name !== 'peft_type');
   const isCommon = (name: string) =>

@@ -30,7 +30,7 @@ export function ModuleField({
   };
   const linear = modules.filter((module) => module.all_linear);
   return (
-    <div class="new-job-modules">
+    <div class="new-job-modules tight">
       <TextField
         label={name}
         hint={schema.description}

@@ -1,16 +1,10 @@
 import { useState } from 'preact/hooks';
 import { Select, TextArea, TextField } from '../../components/forms/field.tsx';
 import { type Draft, faultAt, partOf, withValue } from './draft.ts';
-import type { Form } from './option-field.tsx';
-
-const priorities = [
-  ['', 'normal'],
-  ['high', 'high'],
-  ['low', 'low'],
-] as const;
+import type { PartProps } from './option-field.tsx';
 
 /** Fields for name, priority, seed and metadata. */
-export function NamePart({ form: { draft, setDraft, faults } }: { form: Form }) {
+export function NamePart({ form: { draft, setDraft, faults } }: PartProps) {
   // As typed: an incomplete line is no pair yet.
   const [metadata, setMetadata] = useState(() => formatPairs(draft));
   const set = (path: string, value: unknown) => setDraft(withValue(draft, path, value));
@@ -29,7 +23,7 @@ export function NamePart({ form: { draft, setDraft, faults } }: { form: Form }) 
         error={faultAt(faults, 'priority')}
         value={draft.priority === 'normal' ? '' : String(draft.priority ?? '')}
         onValue={(value) => set('priority', value || undefined)}
-        options={priorities}
+        options={{ '': 'normal', high: 'high', low: 'low' }}
       />
       <TextField
         label="Seed"

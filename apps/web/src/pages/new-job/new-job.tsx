@@ -1,16 +1,16 @@
 import { GraftApiError, type JobCreateParams, type Model } from '@graft/client';
-import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/preact-query';
+import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
-import '../../styles/pages/new-job.css';
 import { Empty } from '../../components/empty.tsx';
 import { Choice } from '../../components/forms/field.tsx';
+import { Loaded } from '../../components/loaded.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
-import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
+import { useJobOptions } from '../../data/job-options.ts';
 import { useModels } from '../../data/models.ts';
 import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
@@ -20,7 +20,7 @@ import { EstimatePanel } from './estimate-panel.tsx';
 import { MethodPart } from './method-part.tsx';
 import { NamePart } from './name-part.tsx';
 import { SweepPart } from './sweep-part.tsx';
-import { type Language, TextView } from './text-view.tsx';
+import { TextView } from './text-view.tsx';
 import { TrainingPart } from './training-part.tsx';
 import { useCheck } from './use-check.ts';
 import { useDraft } from './use-draft.ts';
@@ -72,20 +72,14 @@ function JobForm({
 }) {
   const [, go] = useLocation();
   const cache = useQueryClient();
-  const [{ view }, setState] = useQueryState({ view: 'form' });
+  const [{ view }, , field] = useQueryState({ view: 'form' });
   // Preselects the first base model.
   const [first] = models.filter(({ base_model }) => base_model === null);
   const draft = initial.model === undefined && first ? { model: first.id, ...initial } : initial;
   const model = typeof draft.model === 'string' ? draft.model : '';
   const start = typeof draft.start_from === 'string' ? draft.start_from : '';
   const isKnown = models.some(({ id }) => id === model);
-  const options = useQuery({
-    queryKey: ['job-options', isKnown ? model : '', isKnown ? start : ''],
-    queryFn: () =>
-      graft.fineTuning.jobs.options(isKnown ? { model, ...(start && { start_from: start }) } : {}),
-    placeholderData: keepPreviousData,
-    staleTime: 60_000,
-  });
+  const options = useJobOptions(isKnown ? model : '', isKnown ? start : '');
   const check = useCheck(draft);
   const [rejected, setRejected] = useState<{ request: string; faults: Faults } | null>(null);
   const create = useMutation({
@@ -119,41 +113,25 @@ function JobForm({
   };
   return (
     <form class="new-job" onSubmit={submit} noValidate>
-      <div class="new-job-parts">
-        <Choice
-          label="View"
-          value={view as 'form' | Language}
-          onValue={(next) => setState({ view: next })}
-          options={[
-            ['form', 'Form'],
-            ['yaml', 'YAML'],
-            ['json', 'JSON'],
-          ]}
-        />
+      <div class="new-job-parts stack">
+        <Choice label="View" {...field('view')} options={{ form: 'Form', yaml: 'YAML', json: 'JSON' }} />
         {view === 'yaml' || view === 'json' ? (
           <TextView language={view} draft={draft} setDraft={setDraft} />
-        ) : options.error && !options.data ? (
-          <Problem error={options.error} onRetry={options.refetch} />
-        ) : !options.data ? (
-          <Waiting height="60rem" />
         ) : (
-          <>
-            <Part title="Model and data">
-              <DataPart form={form} models={models} change={change} />
-            </Part>
-            <Part title="Method">
-              <MethodPart form={form} options={options.data} plan={plan} />
-            </Part>
-            <Part title="Training">
-              <TrainingPart form={form} options={options.data} plan={plan} />
-            </Part>
-            <Part title="Sweep">
-              <SweepPart form={form} options={options.data} />
-            </Part>
-            <Part title="Job details">
-              <NamePart form={form} />
-            </Part>
-          </>
+          <Loaded query={options} height="60rem">
+            {(data) => (
+              <>
+                <Part title="Model and data">
+                  <DataPart form={form} models={models} change={change} />
+                </Part>
+                {parts.map(([title, Fields]) => (
+                  <Part key={title} title={title}>
+                    <Fields form={form} options={data} plan={plan} />
+                  </Part>
+                ))}
+              </>
+            )}
+          </Loaded>
         )}
       </div>
       <EstimatePanel
@@ -171,6 +149,13 @@ function JobForm({
     </form>
   );
 }
+
+const parts = [
+  ['Method', MethodPart],
+  ['Training', TrainingPart],
+  ['Sweep', SweepPart],
+  ['Job details', NamePart],
+] as const;
 
 const isMissing = (path: string, draft: Draft) =>
   (path === 'model' || path === 'training_file') && draft[path] === undefined;

@@ -1,3 +1,4 @@
+import type { Wire } from '@graft/client';
 import { Select, TextField } from '../../components/forms/field.tsx';
 import { type Draft, type Faults, faultAt, partOf, withValue } from './draft.ts';
 import { acceptsNumber, formatValue, listChoices, parseValue, type Schema, valueLabel } from './schema.ts';
@@ -6,6 +7,13 @@ export interface Form {
   draft: Draft;
   setDraft: (draft: Draft) => void;
   faults: Faults;
+}
+
+/** What every part of the form gets. */
+export interface PartProps {
+  form: Form;
+  options: Wire.FineTuningOptions;
+  plan: Wire.FineTuningPlan | null;
 }
 
 /**

@@ -1,11 +1,10 @@
-import type { Wire } from '@graft/client';
-import { Checkbox } from '../../components/forms/field.tsx';
+import { Checkbox, CheckboxGroup, FieldError } from '../../components/forms/field.tsx';
 import { isRecord, partOf, withValue } from './draft.ts';
-import { type Form, OptionField } from './option-field.tsx';
+import { type Form, OptionField, type PartProps } from './option-field.tsx';
 import { listProperties } from './schema.ts';
 
 /** Options for a sweep: a job that tries several values. */
-export function SweepPart({ form, options }: { form: Form; options: Wire.FineTuningOptions }) {
+export function SweepPart({ form, options }: PartProps) {
   const { draft, setDraft, faults } = form;
   const isOn = isRecord(draft.sweep);
   const sweep = partOf(draft, 'sweep');
@@ -25,11 +24,7 @@ export function SweepPart({ form, options }: { form: Form; options: Wire.FineTun
       {isOn && (
         <>
           <p class="soft small">{(options.sweep as { description?: string }).description}</p>
-          {faults.has('sweep') && (
-            <p class="field-error" role="alert">
-              {faults.get('sweep')}
-            </p>
-          )}
+          <FieldError text={faults.get('sweep')} />
           <div class="new-job-fields">
             {listProperties(options.sweep)
               .filter(([name]) => name !== 'peft_type')
@@ -37,26 +32,16 @@ export function SweepPart({ form, options }: { form: Form; options: Wire.FineTun
                 <OptionField key={name} form={sweepForm} part="sweep" name={name} schema={schema} />
               ))}
           </div>
-          <fieldset class="new-job-sweep">
-            <legend>Methods</legend>
-            {options.methods
+          <CheckboxGroup
+            class="row new-job-sweep"
+            label="Methods"
+            options={options.methods
               .filter(({ permitted }) => permitted)
-              .map(({ peft_type, title }) => (
-                <Checkbox
-                  key={peft_type}
-                  label={title}
-                  checked={types.includes(peft_type)}
-                  onChecked={(on) =>
-                    setTypes(on ? [...types, peft_type] : types.filter((each) => each !== peft_type))
-                  }
-                />
-              ))}
-          </fieldset>
-          {faults.has('sweep.peft_type') && (
-            <p class="field-error" role="alert">
-              {faults.get('sweep.peft_type')}
-            </p>
-          )}
+              .map(({ peft_type, title }) => [peft_type, title] as const)}
+            value={types}
+            onValue={setTypes}
+            error={faults.get('sweep.peft_type')}
+          />
         </>
       )}
     </>

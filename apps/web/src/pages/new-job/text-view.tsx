@@ -1,11 +1,8 @@
 import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { TextArea } from '../../components/forms/field.tsx';
-import { Problem } from '../../components/problem.tsx';
-import { Waiting } from '../../components/waiting.tsx';
+import { Loaded } from '../../components/loaded.tsx';
 import { type Draft, isRecord } from './draft.ts';
-
-export type Language = 'json' | 'yaml';
 
 interface Format {
   stringify: (draft: Draft) => string;
@@ -14,16 +11,15 @@ interface Format {
 
 const json: Format = { stringify: (draft) => JSON.stringify(draft, null, 2), parse: JSON.parse };
 
-/** Editor for the request as text. It edits the same draft as the form. */
-export function TextView({
-  language,
-  draft,
-  setDraft,
-}: {
-  language: Language;
+interface TextViewProps {
+  language: 'json' | 'yaml';
   draft: Draft;
   setDraft: (draft: Draft) => void;
-}) {
+}
+
+/** Editor for the request as text. It edits the same draft as the form. */
+export function TextView(props: TextViewProps) {
+  const { language } = props;
   const format = useQuery({
     queryKey: ['format', language],
     queryFn: async (): Promise<Format> => {
@@ -34,22 +30,14 @@ export function TextView({
     },
     staleTime: Number.POSITIVE_INFINITY,
   });
-  if (format.error) return <Problem error={format.error} onRetry={format.refetch} />;
-  if (!format.data) return <Waiting height="60rem" />;
-  return <Editor key={language} language={language} format={format.data} draft={draft} setDraft={setDraft} />;
+  return (
+    <Loaded query={format} height="60rem">
+      {(data) => <Editor key={language} {...props} format={data} />}
+    </Loaded>
+  );
 }
 
-function Editor({
-  language,
-  format,
-  draft,
-  setDraft,
-}: {
-  language: Language;
-  format: Format;
-  draft: Draft;
-  setDraft: (draft: Draft) => void;
-}) {
+function Editor({ language, format, draft, setDraft }: TextViewProps & { format: Format }) {
   const [text, setText] = useState(() => format.stringify(draft));
   const [error, setError] = useState<string | null>(null);
   const onValue = (next: string) => {

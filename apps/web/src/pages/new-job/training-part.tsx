@@ -1,21 +1,12 @@
-import type { Wire } from '@graft/client';
 import { partOf } from './draft.ts';
-import { type Form, OptionField } from './option-field.tsx';
+import { OptionField, type PartProps } from './option-field.tsx';
 import { listProperties } from './schema.ts';
 
 /** Options shown at first. The API lists the most used ones first. */
 const shownCount = 6;
 
 /** Training options. Empty fields show the value that Graft chooses. */
-export function TrainingPart({
-  form,
-  options,
-  plan,
-}: {
-  form: Form;
-  options: Wire.FineTuningOptions;
-  plan: Wire.FineTuningPlan | null;
-}) {
+export function TrainingPart({ form, options, plan }: PartProps) {
   const all = listProperties(options.training);
   const current = partOf(form.draft, 'training');
   const used = plan?.training as Record<string, unknown> | undefined;

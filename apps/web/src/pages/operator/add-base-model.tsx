@@ -1,8 +1,5 @@
-import type { NewBaseModel } from '@graft/client';
-import { useState } from 'preact/hooks';
 import { Choice, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
-import { fieldError, otherError, useAction } from '../../data/action.ts';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 
 type Source = 'hub' | 'folder' | 's3';
@@ -18,70 +15,42 @@ const sources: Record<Source, { label: string; placeholder: string; hint: string
 };
 
 export function AddBaseModel({ onClose }: { onClose: () => void }) {
-  const [id, setId] = useState('');
-  const [source, setSource] = useState<Source>('hub');
-  const [location, setLocation] = useState('');
-  const [revision, setRevision] = useState('');
-  const add = useAction({
-    run: (form: NewBaseModel) => graft.admin.baseModels.add(form),
+  const { field, values, set, ...form } = useForm({
+    initial: { id: '', source: 'hub' as Source, location: '', revision: '' },
+    run: ({ id, source, location, revision }) =>
+      graft.admin.baseModels.add({
+        id: id.trim(),
+        [source]: location.trim(),
+        ...(source === 'hub' && revision.trim() !== '' && { revision: revision.trim() }),
+      }),
     invalidates: [['base-models']],
-    quiet: true,
     successMessage: (model) => `Downloading ${model.id} in the background.`,
     onDone: onClose,
   });
-  const submit = () =>
-    add.mutate({
-      id: id.trim(),
-      [source]: location.trim(),
-      ...(source === 'hub' && revision.trim() !== '' && { revision: revision.trim() }),
-    });
-  const { label, placeholder, hint } = sources[source];
+  const { source } = values;
   return (
-    <FormDialog
-      title="Add base model"
-      action="Add"
-      busy={add.isPending}
-      error={otherError(add.error, ['id', source, 'revision'])}
-      onSubmit={submit}
-      onClose={onClose}
-    >
+    <FormDialog title="Add base model" action="Add" form={form} onClose={onClose}>
       <TextField
         label="Name"
         autofocus
         spellcheck={false}
-        value={id}
-        onValue={setId}
-        error={fieldError(add.error, 'id')}
         hint="The value of model in requests."
+        {...field('id')}
       />
       <Choice
         label="Source"
         value={source}
-        onValue={setSource}
-        options={[
-          ['hub', 'Hugging Face Hub'],
-          ['folder', 'Folder'],
-          ['s3', 'S3 bucket'],
-        ]}
+        onValue={(source) => set({ source })}
+        options={{ hub: 'Hugging Face Hub', folder: 'Folder', s3: 'S3 bucket' }}
       />
-      <TextField
-        label={label}
-        placeholder={placeholder}
-        spellcheck={false}
-        value={location}
-        onValue={setLocation}
-        error={fieldError(add.error, source)}
-        hint={hint}
-      />
+      <TextField {...sources[source]} spellcheck={false} {...field('location', source)} />
       {source === 'hub' && (
         <TextField
           label="Revision"
           placeholder="main"
           spellcheck={false}
-          value={revision}
-          onValue={setRevision}
-          error={fieldError(add.error, 'revision')}
           hint="A branch, tag or commit."
+          {...field('revision')}
         />
       )}
     </FormDialog>

@@ -1,14 +1,11 @@
 import type { BaseModelObject } from '@graft/client';
-import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
-import { Confirm } from '../../components/dialog.tsx';
-import { Empty } from '../../components/empty.tsx';
-import { Button } from '../../components/forms/button.tsx';
+import { Cut } from '../../components/cut.tsx';
+import { Confirm, DialogButton, useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
-import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { bytes } from '../../text/numbers.ts';
@@ -22,9 +19,6 @@ export function BaseModels() {
   const models = usePages(['base-models'], () => graft.admin.baseModels.list({ limit: 100 }), {
     refetchInterval: 2_000,
   });
-  const [isAdding, setIsAdding] = useState(false);
-  const [editing, setEditing] = useState<BaseModelObject | null>(null);
-  const [removing, setRemoving] = useState<BaseModelObject | null>(null);
   const retry = useAction({
     run: (id: string) => graft.admin.baseModels.retry(id),
     invalidates,
@@ -39,41 +33,31 @@ export function BaseModels() {
         run: () => hide.mutate({ id, hidden: !hidden }),
       }),
   });
-  const remove = useAction({
-    run: (id: string) => graft.admin.baseModels.delete(id),
-    invalidates,
-    successMessage: ({ id }) => `${id} removed.`,
-    onDone: () => setRemoving(null),
-  });
   return (
     <section class="panel">
       <div class="section-head">
         <p class="soft">Teams see models that are ready, not hidden, and accessible to them.</p>
-        <Button icon="add" kind="main" onClick={() => setIsAdding(true)}>
+        <DialogButton icon="add" kind="main" dialog={(close) => <AddBaseModel onClose={close} />}>
           Add base model
-        </Button>
+        </DialogButton>
       </div>
       <Listing
         pages={models}
         label="Base models"
         minWidth="60rem"
-        empty={
-          <Empty title="No base models">
-            <p>Add one from the Hugging Face Hub, a folder or a bucket. Training needs a base model.</p>
-          </Empty>
-        }
+        emptyTitle="No base models"
+        emptyText="Add one from the Hugging Face Hub, a folder or a bucket. Training needs a base model."
         columns={[
           {
             head: 'Base model',
-            isRowHeader: true,
             cell: ({ id, location, source }) => (
               <>
-                <span class="cut" title={id}>
-                  {id}
-                </span>
-                <span class="cut small soft" title={location ?? undefined}>
-                  {location ?? (source === 'bundled' ? 'included with Graft' : 'from the configuration')}
-                </span>
+                <Cut text={id} />
+                <Cut
+                  text={location ?? (source === 'bundled' ? 'included with Graft' : 'from the configuration')}
+                  title={location}
+                  class="small soft"
+                />
               </>
             ),
           },
@@ -83,9 +67,13 @@ export function BaseModels() {
             head: 'Visible to',
             width: '9rem',
             cell: (model) => (
-              <Button small kind="quiet" onClick={() => setEditing(model)}>
+              <DialogButton
+                small
+                kind="quiet"
+                dialog={(close) => <ModelAccess model={model} onClose={close} />}
+              >
                 {describeAccess(model)}
-              </Button>
+              </DialogButton>
             ),
           },
           {
@@ -94,49 +82,38 @@ export function BaseModels() {
             cell: ({ created_at }) => (created_at === null ? '–' : <Time at={created_at} />),
           },
           {
-            head: <span class="visually-hidden">Actions</span>,
             width: '11rem',
-            end: true,
-            cell: ({ state, hidden, ...model }) =>
-              state !== 'configured' && (
-                <span class="row end">
-                  {state === 'failed' && (
-                    <Button small onClick={() => retry.mutate(model.id)}>
-                      Retry
-                    </Button>
-                  )}
-                  {state === 'ready' && (
-                    <Button small kind="quiet" onClick={() => hide.mutate({ id: model.id, hidden: !hidden })}>
-                      {hidden ? 'Show' : 'Hide'}
-                    </Button>
-                  )}
-                  <Button small kind="quiet" onClick={() => setRemoving({ state, hidden, ...model })}>
-                    Remove
-                  </Button>
-                </span>
-              ),
+            actions: ({ id, state, hidden }) =>
+              state !== 'configured' && [
+                state === 'failed' && { text: 'Retry', kind: 'plain', run: () => retry.mutate(id) },
+                state === 'ready' && {
+                  text: hidden ? 'Show' : 'Hide',
+                  run: () => hide.mutate({ id, hidden: !hidden }),
+                },
+                { text: 'Remove', dialog: (close) => <Remove id={id} onClose={close} /> },
+              ],
           },
         ]}
       />
-      {isAdding && <AddBaseModel onClose={() => setIsAdding(false)} />}
-      {editing && <ModelAccess model={editing} onClose={() => setEditing(null)} />}
-      {removing && (
-        <Confirm
-          title="Remove base model?"
-          action="Remove"
-          busy={remove.isPending}
-          onConfirm={() => remove.mutate(removing.id)}
-          onClose={() => setRemoving(null)}
-        >
-          <p class="wrap-anywhere">
-            Removes {removing.id} and its downloaded files. A model in use by jobs or adapters cannot be
-            removed; hide it instead.
-          </p>
-        </Confirm>
-      )}
     </section>
   );
 }
+
+const Remove = ({ id, onClose }: { id: string; onClose: () => void }) => (
+  <Confirm
+    title="Remove base model?"
+    action="Remove"
+    run={() => graft.admin.baseModels.delete(id)}
+    invalidates={invalidates}
+    successMessage={() => `${id} removed.`}
+    onClose={onClose}
+  >
+    <p class="wrap-anywhere">
+      Removes {id} and its downloaded files. A model in use by jobs or adapters cannot be removed; hide it
+      instead.
+    </p>
+  </Confirm>
+);
 
 function describeAccess({ limited, allowed_teams, denied_teams }: BaseModelObject): string {
   if (limited) return allowed_teams.length === 1 ? '1 team' : `${allowed_teams.length} teams`;
@@ -155,7 +132,7 @@ function ModelStatus({ model }: { model: BaseModelObject }) {
           {bytes_total !== null && ` of ${bytes(bytes_total)}`}
         </span>
         <Meter value={bytes_total ? bytes_done / bytes_total : 0} label={`Download of ${model.id}`} />
-        {error && <Reason text={error.message} />}
+        {error && <Cut text={error.message} class="small soft" />}
       </>
     );
   }
@@ -163,15 +140,9 @@ function ModelStatus({ model }: { model: BaseModelObject }) {
     return (
       <>
         <Badge tone="bad">failed</Badge>
-        {error && <Reason text={error.message} />}
+        {error && <Cut text={error.message} class="small soft" />}
       </>
     );
   }
   return <Badge tone="good">{state === 'ready' ? 'ready' : 'configured'}</Badge>;
 }
-
-const Reason = ({ text }: { text: string }) => (
-  <span class="cut small soft" title={text}>
-    {text}
-  </span>
-);

@@ -28,7 +28,7 @@ export function Health() {
       <section class="panel">
         <h2>{problems.length === 0 ? 'No problems' : 'Problems'}</h2>
         {problems.length > 0 && (
-          <ul class="problems">
+          <ul class="problems tight">
             {problems.map((text) => (
               <li key={text}>{text}</li>
             ))}
@@ -53,15 +53,7 @@ export function Health() {
         <h2>Versions</h2>
         <Facts
           facts={[
-            {
-              name: 'API',
-              value: version,
-              note: (
-                <>
-                  since <Time at={started_at} />
-                </>
-              ),
-            },
+            { name: 'API', value: version, note: <Time at={started_at} prefix="since" /> },
             { name: 'Workers', value: versions.join(', ') || 'none' },
             { name: 'Schema', value: database.migration ?? 'unknown' },
             { name: 'Node', value: node },

@@ -1,28 +1,24 @@
-import { useParams } from 'wouter-preact';
 import { Empty } from '../../components/empty.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { Sections } from '../../components/sections.tsx';
+import { Sections } from '../../components/tabs.tsx';
 import { useMe } from '../../data/session.ts';
-import '../../styles/pages/team.css';
 import { BaseModels } from './base-models.tsx';
 import { Health } from './health.tsx';
 import { Queue } from './queue.tsx';
 import { Teams } from './teams.tsx';
 import { Workers } from './workers.tsx';
 
-const items = [
-  ['/operator', 'Health'],
-  ['/operator/workers', 'Workers'],
-  ['/operator/queue', 'Queue'],
-  ['/operator/teams', 'Teams'],
-  ['/operator/base-models', 'Base models'],
-] as const;
+const sections = [
+  { name: '', text: 'Health', Content: Health },
+  { name: 'workers', text: 'Workers', Content: Workers },
+  { name: 'queue', text: 'Queue', Content: Queue },
+  { name: 'teams', text: 'Teams', Content: Teams },
+  { name: 'base-models', text: 'Base models', Content: BaseModels },
+];
 
 /** Pages for the operator: health, workers, queue, teams and base models. They show no team data. */
 export function Operator() {
-  const { section = '' } = useParams<{ section?: string }>();
-  const { is_operator } = useMe();
-  if (!is_operator) {
+  if (!useMe().is_operator) {
     return (
       <>
         <PageHead title="Operator" />
@@ -38,12 +34,7 @@ export function Operator() {
   return (
     <>
       <PageHead title="Operator" />
-      <Sections label="Operator sections" items={items} />
-      {section === '' && <Health />}
-      {section === 'workers' && <Workers />}
-      {section === 'queue' && <Queue />}
-      {section === 'teams' && <Teams />}
-      {section === 'base-models' && <BaseModels />}
+      <Sections label="Operator sections" path="/operator" sections={sections} />
     </>
   );
 }

@@ -1,11 +1,11 @@
 import type { Wire } from '@graft/client';
+import { Cut } from '../../components/cut.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Table } from '../../components/lists/table.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { Loaded } from '../../components/loaded.tsx';
 import { Time } from '../../components/time.tsx';
-import { Waiting } from '../../components/waiting.tsx';
 import { count, percent } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
 import { useQueue } from './queries.ts';
@@ -13,12 +13,13 @@ import { useQueue } from './queries.ts';
 type TeamInQueue = Wire.TeamInQueue;
 
 /** The order of teams in the queue, and each team's share of the slots. */
-export function Queue() {
-  const queue = useQueue();
-  if (!queue.data) {
-    return queue.error ? <Problem error={queue.error} onRetry={queue.refetch} /> : <Waiting height="24rem" />;
-  }
-  const { slots, teams } = queue.data;
+export const Queue = () => (
+  <Loaded query={useQueue()} height="24rem">
+    {(queue) => <QueueView {...queue} />}
+  </Loaded>
+);
+
+function QueueView({ slots, teams }: Wire.Queue) {
   const sum = (value: (team: TeamInQueue) => number) => teams.reduce((total, team) => total + value(team), 0);
   const activeJobs = (team: TeamInQueue) => team.running + team.dispatched;
   const isCompeting = (team: TeamInQueue) => activeJobs(team) + team.queued > 0;
@@ -49,12 +50,7 @@ export function Queue() {
           columns={[
             {
               head: 'Team',
-              isRowHeader: true,
-              cell: ({ name }) => (
-                <span class="cut" title={name}>
-                  {name}
-                </span>
-              ),
+              cell: ({ name }) => <Cut text={name} />,
             },
             { head: 'Weight', width: '5rem', end: true, cell: ({ weight }) => count(weight) },
             {
@@ -94,7 +90,7 @@ export function Queue() {
 }
 
 const Shares = ({ name, current, fair }: { name: string; current: number; fair: number }) => (
-  <span class="shares small">
+  <span class="shares tight small">
     <span>
       <Meter value={current} label={`${name}: current share`} />
       <span>{percent(current)}</span>

@@ -1,13 +1,10 @@
 import type { WorkerObject } from '@graft/client';
-import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
-import { Empty } from '../../components/empty.tsx';
-import { Button } from '../../components/forms/button.tsx';
+import { Cut, NameAndId } from '../../components/cut.tsx';
 import { Choice, TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { FormDialog, useAction, useForm } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time, useNow } from '../../components/time.tsx';
-import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { bytes, count, counted, measure } from '../../text/numbers.ts';
 import { useWorkers } from './queries.ts';
@@ -21,7 +18,6 @@ const aliveSeconds = 60;
 export function Workers() {
   const now = useNow();
   const workers = useWorkers();
-  const [quarantining, setQuarantining] = useState<WorkerObject | null>(null);
   const release = useAction({
     run: ({ id }: WorkerObject) => graft.admin.workers.release(id),
     invalidates,
@@ -33,29 +29,20 @@ export function Workers() {
         pages={workers}
         label="Workers"
         minWidth="61rem"
-        empty={
-          <Empty title="No workers">
-            <p>
-              Workers train jobs and serve completions. Start one next to the API, or on any machine that can
-              reach the database and files, with <code>npm run start:worker</code>.
-            </p>
-          </Empty>
+        emptyTitle="No workers"
+        emptyText={
+          <>
+            Workers train jobs and serve completions. Start one next to the API, or on any machine that can
+            reach the database and files, with <code>npm run start:worker</code>.
+          </>
         }
         columns={[
           {
             head: 'Worker',
-            isRowHeader: true,
             cell: ({ id, hostname, version }) => (
               <>
-                <span class="cut" title={hostname}>
-                  {hostname}
-                </span>
-                <code class="cut small soft" title={id}>
-                  {id}
-                </code>
-                <span class="cut small soft" title={version ?? undefined}>
-                  {version ?? 'unknown version'}
-                </span>
+                <NameAndId name={hostname} id={id} />
+                <Cut text={version ?? 'unknown version'} title={version} class="small soft" />
               </>
             ),
           },
@@ -68,9 +55,7 @@ export function Workers() {
                   {device?.toUpperCase() ?? 'unknown device'}, {bytes(memory_bytes)}
                 </span>
                 {gpus?.map((model) => (
-                  <div class="cut small soft" title={model} key={model}>
-                    {model}
-                  </div>
+                  <Cut key={model} text={model} class="small soft" />
                 ))}
                 {threads !== null && <div class="small soft">{counted(threads, 'thread')}</div>}
                 {flops?.fp32 !== undefined && (
@@ -89,9 +74,7 @@ export function Workers() {
             width: '9rem',
             cell: ({ base_models, load }) => (
               <>
-                <span class="cut small" title={base_models.join(', ') || undefined}>
-                  {base_models.join(', ') || 'none'}
-                </span>
+                <Cut text={base_models.join(', ') || 'none'} class="small" />
                 {load > 0 && <span class="small soft">{counted(load, 'completion')} in progress</span>}
               </>
             ),
@@ -106,14 +89,10 @@ export function Workers() {
                   <Time at={worker.heartbeat_at} />
                 </span>
                 {worker.quarantine_reason !== null && (
-                  <div class="cut small soft" title={worker.quarantine_reason}>
-                    {worker.quarantine_reason}
-                  </div>
+                  <Cut text={worker.quarantine_reason} class="small soft" />
                 )}
                 {worker.gpu_faults.map((fault) => (
-                  <div class="cut small soft" title={fault} key={fault}>
-                    {fault}
-                  </div>
+                  <Cut key={fault} text={fault} class="small soft" />
                 ))}
                 {worker.quarantined_at !== null && <div class="small soft">{drainText(worker)}</div>}
                 {worker.consecutive_faults > 0 && (
@@ -123,27 +102,21 @@ export function Workers() {
             ),
           },
           {
-            head: <span class="visually-hidden">Actions</span>,
             width: '9rem',
-            end: true,
-            cell: (worker) => (
-              <span class="row end">
-                {worker.quarantined_at !== null && (
-                  <Button small onClick={() => release.mutate(worker)}>
-                    Release
-                  </Button>
-                )}
-                {(worker.quarantined_at === null || worker.leases.some(({ leaving }) => !leaving)) && (
-                  <Button small kind="quiet" onClick={() => setQuarantining(worker)}>
-                    {worker.quarantined_at === null ? 'Quarantine' : 'Drain'}
-                  </Button>
-                )}
-              </span>
-            ),
+            actions: (worker) => [
+              worker.quarantined_at !== null && {
+                text: 'Release',
+                kind: 'plain',
+                run: () => release.mutate(worker),
+              },
+              (worker.quarantined_at === null || worker.leases.some(({ leaving }) => !leaving)) && {
+                text: worker.quarantined_at === null ? 'Quarantine' : 'Drain',
+                dialog: (close) => <QuarantineDialog worker={worker} onClose={close} />,
+              },
+            ],
           },
         ]}
       />
-      {quarantining && <QuarantineDialog worker={quarantining} onClose={() => setQuarantining(null)} />}
     </section>
   );
 }
@@ -165,7 +138,7 @@ function Leases({ worker: { leases, slots }, now }: { worker: WorkerObject; now:
         {count(leases.length)} of {counted(slots, 'slot')}
       </span>
       {leases.length > 0 && (
-        <ul class="leases small">
+        <ul class="leases tight small">
           {leases.slice(0, maxLeases).map(({ team_id, team_name, lease_epoch, since, until, leaving }) => (
             <li key={`${team_id} ${lease_epoch} ${since}`}>
               <span class="cut" title={`${team_name}, lease epoch ${lease_epoch}`}>
@@ -190,25 +163,19 @@ function WorkerStatus({ worker, now }: { worker: WorkerObject; now: number }) {
 }
 
 function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: () => void }) {
-  const [reason, setReason] = useState(worker.quarantine_reason ?? '');
-  const [mode, setMode] = useState<'finish' | 'drain'>(worker.quarantined_at === null ? 'finish' : 'drain');
-  const quarantine = useAction({
-    run: (form: { reason: string; drain: boolean }) =>
-      graft.admin.workers.quarantine(worker.id, form.reason, { drain: form.drain }),
+  const { field, values, set, ...form } = useForm({
+    initial: {
+      reason: worker.quarantine_reason ?? '',
+      mode: (worker.quarantined_at === null ? 'finish' : 'drain') as 'finish' | 'drain',
+    },
+    run: ({ reason, mode }) =>
+      graft.admin.workers.quarantine(worker.id, reason.trim(), { drain: mode === 'drain' }),
     invalidates,
-    quiet: true,
     successMessage: ({ hostname }) => `The worker on ${hostname} no longer accepts jobs.`,
     onDone: onClose,
   });
   return (
-    <FormDialog
-      title="Quarantine worker"
-      action="Quarantine"
-      busy={quarantine.isPending}
-      error={otherError(quarantine.error, ['reason'])}
-      onSubmit={() => quarantine.mutate({ reason: reason.trim(), drain: mode === 'drain' })}
-      onClose={onClose}
-    >
+    <FormDialog title="Quarantine worker" action="Quarantine" form={form} onClose={onClose}>
       <p class="wrap-anywhere">
         {worker.hostname} gets no jobs until it is released. Completions go to other workers, if there are
         any.
@@ -217,23 +184,18 @@ function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: 
         label="Reason"
         autofocus
         maxLength={500}
-        value={reason}
-        onValue={setReason}
-        error={fieldError(quarantine.error, 'reason')}
         hint="Shown in the list of workers."
+        {...field('reason')}
       />
-      <div class="stack-small">
+      <div class="tight">
         <Choice
           label="Running jobs"
-          value={mode}
-          onValue={setMode}
-          options={[
-            ['finish', 'Finish running jobs'],
-            ['drain', 'Drain'],
-          ]}
+          value={values.mode}
+          onValue={(mode) => set({ mode })}
+          options={{ finish: 'Finish running jobs', drain: 'Drain' }}
         />
         <p class="small soft">
-          {mode === 'finish'
+          {values.mode === 'finish'
             ? 'This may take as long as the longest job.'
             : 'Running jobs stop at a checkpoint and resume from it on another worker. This does not count as a lost attempt.'}
         </p>

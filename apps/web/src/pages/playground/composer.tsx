@@ -3,21 +3,17 @@ import { Button } from '../../components/forms/button.tsx';
 import { TextArea } from '../../components/forms/field.tsx';
 import type { Kind } from './chat.ts';
 
-/** The prompt input. Enter sends a chat message, Shift+Enter adds a line; plain text is sent only by the button. */
-export function Composer({
-  kind,
-  fault,
-  isGenerating,
-  onSend,
-  onStop,
-}: {
+interface ComposerProps {
   kind: Kind;
   /** Why the prompt cannot be sent; null: it can. */
   fault: string | null;
   isGenerating: boolean;
   onSend: (prompt: string) => void;
   onStop: () => void;
-}) {
+}
+
+/** The prompt input. Enter sends a chat message, Shift+Enter adds a line; plain text is sent only by the button. */
+export function Composer({ kind, fault, isGenerating, onSend, onStop }: ComposerProps) {
   const [text, setText] = useState('');
   const [showsFault, setShowsFault] = useState(false);
   const send = (event: Event) => {
@@ -43,7 +39,7 @@ export function Composer({
         }}
       />
       {isGenerating ? (
-        <Button icon="cancel" onClick={onStop}>
+        <Button icon="close" onClick={onStop}>
           Stop
         </Button>
       ) : (

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { Cut } from '../../components/cut.tsx';
 import { Dialog } from '../../components/dialog.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { Time } from '../../components/time.tsx';
@@ -29,9 +30,7 @@ export function HistoryDialog({
           {chats.map((chat) => (
             <li key={chat.id}>
               <Button kind="quiet" onClick={() => onOpen(chat)}>
-                <span class="cut" title={chat.turns[0]?.prompt}>
-                  {chat.turns[0]?.prompt ?? ''}
-                </span>
+                <Cut text={chat.turns[0]?.prompt} />
                 <span class="small soft">
                   <Time at={chat.at} />
                 </span>

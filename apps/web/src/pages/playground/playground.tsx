@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import '../../styles/pages/playground.css';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
@@ -38,7 +37,7 @@ export function Playground() {
 const defaults = { a: '', b: '', kind: 'chat' as string, probabilities: '', talk: '', ...samplingDefaults };
 
 function ChatPage() {
-  const [state, set] = useQueryState(defaults);
+  const [state, set, field] = useQueryState(defaults);
   const history = historyKey(useMe());
   const { data: models = [] } = useModels();
   /** The system prompt as edited; null: not edited, so the one that the model was trained with is used. */
@@ -103,14 +102,14 @@ function ChatPage() {
         }
       />
       <div class="playground-models">
-        <ModelField label="Model A" value={names[0] ?? ''} onValue={(a) => set({ a })} />
+        <ModelField label="Model A" {...field('a')} value={names[0] ?? ''} />
         <IconButton
           label="Swap models"
           icon="swap"
           disabled={!state.b}
           onClick={() => set({ a: state.b, b: names[0] ?? '' })}
         />
-        <ModelField label="Model B" value={state.b} onValue={(b) => set({ b })} />
+        <ModelField label="Model B" {...field('b')} />
       </div>
       <Settings text={state} faults={faults} kind={kind} probabilities={probabilities} onChange={set} />
       {kind === 'chat' && (

@@ -16,46 +16,39 @@ export async function* readAnswer(
   request: AnswerRequest,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerChunk, void, void> {
-  yield* request.kind === 'chat' ? readChat(request, signal) : readText(request, signal);
-}
-
-async function* readChat(
-  request: AnswerRequest,
-  signal: AbortSignal,
-): AsyncGenerator<AnswerChunk, void, void> {
-  const chunks = await graft.chat.completions.create({ ...chatBody(request), ...streamed }, { signal });
-  for await (const { choices, usage } of chunks) {
-    const [choice] = choices;
-    const tokens = (choice?.logprobs?.content ?? []).map(({ token, logprob, top_logprobs: top }) => ({
-      token,
-      logprob,
-      top,
-    }));
-    yield {
-      piece: { text: choice?.delta.content ?? '', tokens },
-      finish: choice?.finish_reason ?? null,
-      count: usage?.completion_tokens ?? null,
-    };
+  if (request.kind === 'chat') {
+    const chunks = await graft.chat.completions.create({ ...chatBody(request), ...streamed }, { signal });
+    for await (const { choices, usage } of chunks) {
+      const [choice] = choices;
+      const tokens = (choice?.logprobs?.content ?? []).map(({ token, logprob, top_logprobs: top }) => ({
+        token,
+        logprob,
+        top,
+      }));
+      yield chunkOf(choice?.delta.content, tokens, choice, usage);
+    }
+  } else {
+    const chunks = await graft.completions.create({ ...textBody(request), ...streamed }, { signal });
+    for await (const { choices, usage } of chunks) {
+      const [choice] = choices;
+      const logprobs = choice?.logprobs;
+      const tokens = (logprobs?.tokens ?? []).map((token, i) => ({
+        token,
+        logprob: logprobs!.token_logprobs[i]!,
+        top: Object.entries(logprobs!.top_logprobs[i] ?? {}).map(([token, logprob]) => ({ token, logprob })),
+      }));
+      yield chunkOf(choice?.text, tokens, choice, usage);
+    }
   }
 }
 
-async function* readText(
-  request: AnswerRequest,
-  signal: AbortSignal,
-): AsyncGenerator<AnswerChunk, void, void> {
-  const chunks = await graft.completions.create({ ...textBody(request), ...streamed }, { signal });
-  for await (const { choices, usage } of chunks) {
-    const [choice] = choices;
-    const logprobs = choice?.logprobs;
-    const tokens = (logprobs?.tokens ?? []).map((token, i) => ({
-      token,
-      logprob: logprobs!.token_logprobs[i]!,
-      top: Object.entries(logprobs!.top_logprobs[i] ?? {}).map(([token, logprob]) => ({ token, logprob })),
-    }));
-    yield {
-      piece: { text: choice?.text ?? '', tokens },
-      finish: choice?.finish_reason ?? null,
-      count: usage?.completion_tokens ?? null,
-    };
-  }
-}
+const chunkOf = (
+  text: string | null | undefined,
+  tokens: Piece['tokens'],
+  choice: { finish_reason: Answer['finish'] } | undefined,
+  usage: { completion_tokens: number } | null | undefined,
+): AnswerChunk => ({
+  piece: { text: text ?? '', tokens },
+  finish: choice?.finish_reason ?? null,
+  count: usage?.completion_tokens ?? null,
+});

@@ -4,20 +4,16 @@ import { Checkbox, Choice, TextArea, TextField } from '../../components/forms/fi
 import type { Kind } from './chat.ts';
 import { type parseSampling, randomSeed, type SamplingText } from './sampling.ts';
 
-/** Mode and sampling options. The collapsed section shows a summary. */
-export function Settings({
-  text,
-  faults,
-  kind,
-  probabilities,
-  onChange,
-}: {
+interface SettingsProps {
   text: SamplingText;
   faults: ReturnType<typeof parseSampling>['faults'];
   kind: Kind;
   probabilities: boolean;
   onChange: (changes: Partial<SamplingText & { kind: string; probabilities: string }>) => void;
-}) {
+}
+
+/** Mode and sampling options. The collapsed section shows a summary. */
+export function Settings({ text, faults, kind, probabilities, onChange }: SettingsProps) {
   const field = (name: Exclude<keyof SamplingText, 'stop'>, label: string, hint: string) => (
     <TextField
       label={label}
@@ -31,16 +27,13 @@ export function Settings({
   );
   const { temperature, top_p, max_tokens, seed } = text;
   return (
-    <div class="playground-settings">
+    <div class="playground-settings panel">
       <div class="row">
         <Choice
           label="Mode"
           value={kind}
           onValue={(kind) => onChange({ kind })}
-          options={[
-            ['chat', 'Chat'],
-            ['text', 'Completion'],
-          ]}
+          options={{ chat: 'Chat', text: 'Completion' }}
         />
         <Checkbox
           label="Show token probabilities"

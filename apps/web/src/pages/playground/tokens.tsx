@@ -9,9 +9,8 @@ const probability = (logprob: number) => Math.exp(logprob);
 /** Colour class of a piece, by its least likely token. */
 const colourClass = ({ tokens }: Piece) => {
   const minimum = probability(Math.min(...tokens.map(({ logprob }) => logprob)));
-  return steps.findIndex((step) => minimum >= step) === -1
-    ? steps.length
-    : steps.findIndex((step) => minimum >= step);
+  const step = steps.findIndex((each) => minimum >= each);
+  return step === -1 ? steps.length : step;
 };
 
 /** Text that shows the probabilities of a token, selected by pointer or arrow keys. */
@@ -76,7 +75,7 @@ function Row({ token, logprob, isSampled }: { token: string; logprob: number; is
   const value = probability(logprob);
   return (
     <div data-sampled={isSampled}>
-      <dt>
+      <dt class="cut">
         <code>{JSON.stringify(token).slice(1, -1) || '∅'}</code>
       </dt>
       <dd>

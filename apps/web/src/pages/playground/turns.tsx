@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { Cut } from '../../components/cut.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -24,9 +25,9 @@ export function Turns({
     if (turns.at(-1)?.answers.some(isOpen)) newest.current?.scrollIntoView();
   }, [turns.length]);
   return (
-    <ol class="playground-turns">
+    <ol class="playground-turns stack">
       {turns.map(({ prompt, answers }, turn) => (
-        <li key={turn} class="playground-turn" ref={turn === turns.length - 1 ? newest : null}>
+        <li key={turn} class="panel" ref={turn === turns.length - 1 ? newest : null}>
           <p class="playground-prompt">{prompt}</p>
           <div class="playground-answers">
             {answers.map((answer, side) => (
@@ -53,12 +54,15 @@ function Side({ name, answer, onRegenerate }: { name: string; answer: Answer; on
   const text = answerText(answer);
   const label = `Answer of ${name}`;
   return (
-    <article class="playground-side" data-side={name} aria-label={label} aria-busy={isOpen(answer)}>
+    <article
+      class="playground-side card tight"
+      data-side={name}
+      aria-label={label}
+      aria-busy={isOpen(answer)}
+    >
       <header>
         <strong>{name}</strong>
-        <span class="cut small soft" title={request.model}>
-          {request.model}
-        </span>
+        <Cut text={request.model} class="small soft" />
       </header>
       {pieces.some(({ tokens }) => tokens.length > 0) ? (
         <Tokens pieces={pieces} label={label} />

@@ -1,6 +1,6 @@
-import { Empty } from '../../components/empty.tsx';
+import { Cut } from '../../components/cut.tsx';
+import { DownloadLink } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
-import { Icon } from '../../components/icon.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { LongText } from '../../components/long-text.tsx';
 import { Time } from '../../components/time.tsx';
@@ -13,7 +13,7 @@ const filters = { action: '', actor: '', target: '', since: '', until: '' };
 
 /** The team's audit log. */
 export function AuditLog() {
-  const [state, change] = useQueryState(filters);
+  const [state, , field] = useQueryState(filters);
   // Requested when typing pauses.
   const params = useDebouncedValue(toParams(state));
   const entries = usePages(['audit', params], () => graft.team.audit.list({ ...params, limit: 100 }));
@@ -25,48 +25,30 @@ export function AuditLog() {
       <div class="section-head">
         <p class="soft">Newest first. Entries cannot be changed or removed.</p>
         <div class="row">
-          <a class="button" href={exportLink('csv')} download="audit.csv">
-            <Icon name="download" /> CSV
-          </a>
-          <a class="button" href={exportLink('jsonl')} download="audit.jsonl">
-            <Icon name="download" /> JSON
-          </a>
+          <DownloadLink icon="download" href={exportLink('csv')} name="audit.csv">
+            CSV
+          </DownloadLink>
+          <DownloadLink icon="download" href={exportLink('jsonl')} name="audit.jsonl">
+            JSON
+          </DownloadLink>
         </div>
       </div>
       <search class="filters">
-        <TextField
-          label="Action"
-          placeholder="job.* or api_key.create"
-          value={state.action}
-          onValue={(action) => change({ action })}
-        />
-        <TextField
-          label="Actor"
-          placeholder="Key or member ID"
-          value={state.actor}
-          onValue={(actor) => change({ actor })}
-        />
-        <TextField
-          label="Target"
-          placeholder="ID"
-          value={state.target}
-          onValue={(target) => change({ target })}
-        />
-        <TextField label="From" type="date" value={state.since} onValue={(since) => change({ since })} />
-        <TextField label="To" type="date" value={state.until} onValue={(until) => change({ until })} />
+        <TextField label="Action" placeholder="job.* or api_key.create" {...field('action')} />
+        <TextField label="Actor" placeholder="Key or member ID" {...field('actor')} />
+        <TextField label="Target" placeholder="ID" {...field('target')} />
+        <TextField label="From" type="date" {...field('since')} />
+        <TextField label="To" type="date" {...field('until')} />
       </search>
       <Listing
         pages={entries}
         label="Audit log"
         minWidth="56rem"
-        empty={
-          <Empty title={isFiltered ? 'No matching entries' : 'No entries yet'}>
-            <p>
-              {isFiltered
-                ? 'Change or remove a filter. An entry must match all of them.'
-                : 'Actions of members and API keys are recorded here.'}
-            </p>
-          </Empty>
+        emptyTitle={isFiltered ? 'No matching entries' : 'No entries yet'}
+        emptyText={
+          isFiltered
+            ? 'Change or remove a filter. An entry must match all of them.'
+            : 'Actions of members and API keys are recorded here.'
         }
         columns={[
           { head: 'Time', width: '8.5rem', cell: (row) => <Time at={row.created_at} form="clock" /> },
@@ -94,11 +76,7 @@ export function AuditLog() {
   );
 }
 
-const Id = ({ id }: { id: string }) => (
-  <code class="cut small" title={id}>
-    {id}
-  </code>
-);
+const Id = ({ id }: { id: string }) => <Cut isCode text={id} class="small" />;
 
 /** Query parameters of the filters. Dates are whole days in the user's time zone. */
 function toParams({ action, actor, target, since, until }: typeof filters) {

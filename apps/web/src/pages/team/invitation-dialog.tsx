@@ -1,40 +1,33 @@
-import type { CreatedInvitation } from '@graft/client';
-import type { QueryKey } from '@tanstack/preact-query';
-import type { ComponentChildren } from 'preact';
+import type { CreatedInvitation, Role, TeamObject } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { TextField } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
+import { Select, TextField } from '../../components/forms/field.tsx';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Time } from '../../components/time.tsx';
-import { fieldError, otherError, useAction } from '../../data/action.ts';
-import { invitationLink } from '../../router/invitation-link.ts';
+import { graft } from '../../data/graft.ts';
+import { roleHint, roleOptions } from './roles.ts';
 
-/** Form to create an invitation; then shows its link once. */
-export function InvitationDialog<Extra extends object>({
-  title,
-  extra,
-  run,
-  invalidates,
-  children,
-  onClose,
-}: {
-  title: string;
-  /** Values of the fields in `children`. */
-  extra: Extra;
-  run: (form: { email: string | null } & Extra) => Promise<CreatedInvitation>;
-  invalidates: readonly QueryKey[];
-  children: ComponentChildren;
-  onClose: () => void;
-}) {
-  const [email, setEmail] = useState('');
+/** Form to create an invitation to the user's team or, for the operator, of an admin to `team`; then shows its link once. */
+export function InvitationDialog({ team, onClose }: { team?: TeamObject; onClose: () => void }) {
   const [created, setCreated] = useState<CreatedInvitation | null>(null);
-  const invite = useAction({ run, invalidates, quiet: true, onDone: setCreated });
+  const form = useForm({
+    initial: { email: '', role: 'member' as Role, days: '7' },
+    run: ({ email: text, role, days }) => {
+      const email = text.trim() || null;
+      return team
+        ? graft.admin.teams.invite(team.id, { email, role: 'admin' })
+        : graft.team.invitations.create({ email, role, expires_in: Number(days) * 86_400 });
+    },
+    invalidates: [['invitations'], ['audit']],
+    onDone: setCreated,
+  });
   if (created) {
     return (
       <Secret
         title="Invitation created"
         name="Invitation link"
-        text={invitationLink(created.token)}
+        // In the fragment, which browsers do not send to servers.
+        text={`${location.origin}/invitations/accept#${created.token}`}
         onClose={onClose}
       >
         <p>
@@ -47,23 +40,30 @@ export function InvitationDialog<Extra extends object>({
   }
   return (
     <FormDialog
-      title={title}
+      title={team ? 'Invite admin' : 'Invite member'}
       action="Create link"
-      busy={invite.isPending}
-      error={otherError(invite.error, ['email'])}
-      onSubmit={() => invite.mutate({ email: email.trim() || null, ...extra })}
+      form={form}
       onClose={onClose}
     >
       <TextField
         label="Email"
         type="email"
         autofocus
-        value={email}
-        onValue={setEmail}
-        error={fieldError(invite.error, 'email')}
         hint="Optional. Without an email, the first person who opens the link can join."
+        {...form.field('email')}
       />
-      {children}
+      {team ? (
+        <p class="wrap-anywhere">To team {team.name}. The invitation is recorded in the team’s audit log.</p>
+      ) : (
+        <>
+          <Select label="Role" options={roleOptions} hint={roleHint} {...form.field('role')} />
+          <Select
+            label="Expires in"
+            options={{ 1: '1 day', 7: '7 days', 30: '30 days' }}
+            {...form.field('days', 'expires_in')}
+          />
+        </>
+      )}
     </FormDialog>
   );
 }

@@ -1,14 +1,12 @@
 import type { ApiKey, CreatedApiKey, Wire } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
-import { Confirm } from '../../components/dialog.tsx';
-import { Empty } from '../../components/empty.tsx';
-import { Button } from '../../components/forms/button.tsx';
+import { Cut, NameAndId } from '../../components/cut.tsx';
 import { Checkbox } from '../../components/forms/field.tsx';
+import { Confirm, DialogButton } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
-import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { useMe, usePermission } from '../../data/session.ts';
@@ -19,25 +17,7 @@ import { RotateKey } from './rotate-key.tsx';
 export function Keys() {
   const me = useMe();
   const canEdit = usePermission('keys:write', 'viewer');
-  const isAdmin = me.role === 'admin';
-  const keys = usePages(['keys'], () => graft.team.keys.list({ limit: 100 }));
-  const [isCreating, setIsCreating] = useState(false);
   const [created, setCreated] = useState<CreatedApiKey | null>(null);
-  const [rotating, setRotating] = useState<ApiKey | null>(null);
-  const [revoking, setRevoking] = useState<ApiKey | null>(null);
-  const [keepsDescendants, setKeepsDescendants] = useState(false);
-  const revoke = useAction({
-    run: ({ id }: ApiKey) =>
-      graft.team.keys.revoke(id, { descendants: keepsDescendants ? 'keep' : 'revoke' }),
-    invalidates: [['keys'], ['invitations'], ['webhooks'], ['audit']],
-    successMessage: ({ id, revoked }, { name }) => describeRevocation(id, name, revoked),
-    onDone: () => setRevoking(null),
-  });
-  const show = (key: CreatedApiKey) => {
-    setIsCreating(false);
-    setRotating(null);
-    setCreated(key);
-  };
   /** Rotating reveals the new key, so only its owner may do it. */
   const canRotate = (key: ApiKey) =>
     key.replaced_by === null && (key.person_id === null || key.person_id === me.person?.id);
@@ -45,43 +25,30 @@ export function Keys() {
     <section class="panel">
       <div class="section-head">
         <p class="soft">
-          {isAdmin ? 'All API keys of the team.' : 'Your API keys.'} A key is shown only once, when you create
-          it.
+          {me.role === 'admin' ? 'All API keys of the team.' : 'Your API keys.'} A key is shown only once,
+          when you create it.
         </p>
         {canEdit && (
-          <Button icon="add" kind="main" onClick={() => setIsCreating(true)}>
+          <DialogButton
+            icon="add"
+            kind="main"
+            dialog={(close) => <NewKey onCreated={setCreated} onClose={close} />}
+          >
             Create API key
-          </Button>
+          </DialogButton>
         )}
       </div>
       <Listing
-        pages={keys}
+        pages={usePages(['keys'], () => graft.team.keys.list({ limit: 100 }))}
         label="API keys"
         minWidth="62rem"
-        empty={
-          <Empty title="No keys yet">
-            <p>
-              Programs and the command line authenticate with API keys. Create one for each, so that you can
-              revoke them separately.
-            </p>
-          </Empty>
-        }
+        emptyTitle="No keys yet"
+        emptyText="Programs and the command line authenticate with API keys. Create one for each, so that you can revoke them separately."
         columns={[
           {
             head: 'Name',
-            isRowHeader: true,
-            cell: ({ id, name }) => (
-              <>
-                <span class="inline">
-                  <span class="cut" title={name}>
-                    {name}
-                  </span>
-                  {id === me.key?.id && <Badge>this session</Badge>}
-                </span>
-                <code class="cut small soft" title={id}>
-                  {id}
-                </code>
-              </>
+            cell: (key) => (
+              <NameAndId {...key}>{key.id === me.key?.id && <Badge>this session</Badge>}</NameAndId>
             ),
           },
           { head: 'Role', width: '5.5rem', cell: ({ role }) => role },
@@ -89,11 +56,7 @@ export function Keys() {
           {
             head: 'Permissions',
             width: '11rem',
-            cell: (key) => (
-              <span class="cut small" title={describePermissions(key)}>
-                {describePermissions(key)}
-              </span>
-            ),
+            cell: (key) => <Cut text={describePermissions(key)} class="small" />,
           },
           {
             head: 'Last used',
@@ -102,35 +65,22 @@ export function Keys() {
           },
           { head: 'Status', width: '8rem', cell: (key) => <KeyStatus apiKey={key} /> },
           {
-            head: <span class="visually-hidden">Actions</span>,
             width: '11rem',
-            end: true,
-            cell: (key) =>
+            actions: (key) =>
               canEdit &&
-              isActive(key) && (
-                <span class="row end">
-                  {canRotate(key) && (
-                    <Button small kind="quiet" onClick={() => setRotating(key)}>
-                      Rotate
-                    </Button>
-                  )}
-                  <Button
-                    small
-                    kind="quiet"
-                    onClick={() => {
-                      setKeepsDescendants(false);
-                      setRevoking(key);
-                    }}
-                  >
-                    Revoke
-                  </Button>
-                </span>
-              ),
+              isActive(key) && [
+                canRotate(key) && {
+                  text: 'Rotate',
+                  dialog: (close) => <RotateKey apiKey={key} onCreated={setCreated} onClose={close} />,
+                },
+                {
+                  text: 'Revoke',
+                  dialog: (close) => <RevokeKey apiKey={key} isOwn={key.id === me.key?.id} onClose={close} />,
+                },
+              ],
           },
         ]}
       />
-      {isCreating && <NewKey onCreated={show} onClose={() => setIsCreating(false)} />}
-      {rotating && <RotateKey apiKey={rotating} onCreated={show} onClose={() => setRotating(null)} />}
       {created && (
         <Secret
           title={`API key ${created.name}`}
@@ -144,28 +94,40 @@ export function Keys() {
           </p>
         </Secret>
       )}
-      {revoking && (
-        <Confirm
-          title="Revoke API key?"
-          action="Revoke key"
-          busy={revoke.isPending}
-          onConfirm={() => revoke.mutate(revoking)}
-          onClose={() => setRevoking(null)}
-        >
-          <p class="wrap-anywhere">
-            {revoking.name} stops working immediately and permanently
-            {revoking.id === me.key?.id && ', and this session ends'}. This also revokes the keys and open
-            invitations created with it, directly or through those keys, and disables webhooks created with
-            them.
-          </p>
-          <Checkbox
-            label="Keep keys created with it"
-            checked={keepsDescendants}
-            onChecked={setKeepsDescendants}
-          />
-        </Confirm>
-      )}
     </section>
+  );
+}
+
+function RevokeKey({
+  apiKey: { id, name },
+  isOwn,
+  onClose,
+}: {
+  apiKey: ApiKey;
+  isOwn: boolean;
+  onClose: () => void;
+}) {
+  const [keepsDescendants, setKeepsDescendants] = useState(false);
+  return (
+    <Confirm
+      title="Revoke API key?"
+      action="Revoke key"
+      run={() => graft.team.keys.revoke(id, { descendants: keepsDescendants ? 'keep' : 'revoke' })}
+      invalidates={[['keys'], ['invitations'], ['webhooks'], ['audit']]}
+      successMessage={({ revoked }) => describeRevocation(id, name, revoked)}
+      onClose={onClose}
+    >
+      <p class="wrap-anywhere">
+        {name} stops working immediately and permanently{isOwn && ', and this session ends'}. This also
+        revokes the keys and open invitations created with it, directly or through those keys, and disables
+        webhooks created with them.
+      </p>
+      <Checkbox
+        label="Keep keys created with it"
+        checked={keepsDescendants}
+        onChecked={setKeepsDescendants}
+      />
+    </Confirm>
   );
 }
 

@@ -79,7 +79,7 @@ function limitFact(name: string, used: number, limit: number | null, format: (va
   return {
     name,
     value: (
-      <span class="limit">
+      <span class="limit tight">
         <span>
           {format(used)} <span class="soft">of {format(limit)}</span>
         </span>

@@ -2,14 +2,12 @@ import type { Role, TeamMember } from '@graft/client';
 import { useQueryClient } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
-import { Confirm } from '../../components/dialog.tsx';
-import { Empty } from '../../components/empty.tsx';
-import { Button } from '../../components/forms/button.tsx';
+import { Cut } from '../../components/cut.tsx';
 import { Select } from '../../components/forms/field.tsx';
+import { Confirm, useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
-import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { useMe, usePermission } from '../../data/session.ts';
@@ -25,43 +23,18 @@ export function Members() {
   const canEdit = usePermission('team:write', 'admin');
   const canInvite = usePermission('team:read', 'admin');
   const members = usePages(['members'], () => graft.team.members.list({ limit: 100 }));
-  const [pending, setPending] = useState<{ member: TeamMember; role: Role | 'none' } | null>(null);
+  const [ownChange, setOwnChange] = useState<{ member: TeamMember; role: Role } | null>(null);
   const isMe = ({ id }: TeamMember) => id === me.person?.id;
-
   const setRole = useAction({
     run: ({ member, role }: { member: TeamMember; role: Role }) =>
       graft.team.members.setRole(member.id, role),
     invalidates,
-    onDone: (_, { member, role }) => {
-      setPending(null);
-      const text = `${member.name} is now ${role}.`;
-      // An admin who changed their own role cannot undo it.
-      if (isMe(member)) void cache.resetQueries();
-      else
-        toast(text, {
-          label: 'Undo',
-          run: () => setRole.mutate({ member: { ...member, role }, role: member.role }),
-        });
-    },
+    onDone: (_, { member, role }) =>
+      toast(`${member.name} is now ${role}.`, {
+        label: 'Undo',
+        run: () => setRole.mutate({ member: { ...member, role }, role: member.role }),
+      }),
   });
-  const remove = useAction({
-    run: (member: TeamMember) =>
-      isMe(member) ? graft.team.members.leave() : graft.team.members.remove(member.id),
-    invalidates,
-    successMessage: ({ keys_left: keys }, member) => {
-      if (isMe(member)) return 'You left the team.';
-      const check =
-        keys.length > 0 ? ` Check the keys they created, which still work: ${keys.join(', ')}.` : '';
-      return `${member.name} removed.${check}`;
-    },
-    onDone: (_, member) => {
-      setPending(null);
-      if (isMe(member)) void cache.resetQueries();
-    },
-  });
-  const choose = (member: TeamMember, role: Role) =>
-    isMe(member) ? setPending({ member, role }) : setRole.mutate({ member, role });
-
   return (
     <>
       <section class="panel">
@@ -69,34 +42,10 @@ export function Members() {
           pages={members}
           label="Members"
           minWidth="44rem"
-          empty={
-            <Empty title="No members">
-              <p>The team has API keys but no members. {canEdit && 'Invite the first member below.'}</p>
-            </Empty>
-          }
+          emptyTitle="No members"
+          emptyText={<>The team has API keys but no members. {canEdit && 'Invite the first member below.'}</>}
           columns={[
-            {
-              head: 'Member',
-              isRowHeader: true,
-              cell: (member) => (
-                <>
-                  <span class="inline">
-                    <span class="cut" title={member.name}>
-                      {member.name}
-                    </span>
-                    {isMe(member) && <Badge>you</Badge>}
-                    {member.disabled && (
-                      <Badge tone="bad" title="Disabled by the operator. None of their keys work.">
-                        disabled
-                      </Badge>
-                    )}
-                  </span>
-                  <span class="cut small soft" title={member.email}>
-                    {member.email}
-                  </span>
-                </>
-              ),
-            },
+            { head: 'Member', cell: (member) => <Member member={member} isMe={isMe(member)} /> },
             {
               head: 'Role',
               width: '10rem',
@@ -106,7 +55,7 @@ export function Members() {
                     label={`Role of ${member.name}`}
                     hideLabel
                     value={member.role}
-                    onValue={(role) => choose(member, role as Role)}
+                    onValue={(role) => (isMe(member) ? setOwnChange : setRole.mutate)({ member, role })}
                     options={roleOptions}
                   />
                 ) : (
@@ -125,52 +74,78 @@ export function Members() {
             },
             { head: 'Joined', width: '8rem', cell: (member) => <Time at={member.created_at} /> },
             {
-              head: <span class="visually-hidden">Actions</span>,
               width: '7rem',
-              end: true,
-              cell: (member) =>
-                (canEdit || isMe(member)) && (
-                  <Button small kind="quiet" onClick={() => setPending({ member, role: 'none' })}>
-                    {isMe(member) ? 'Leave' : 'Remove'}
-                  </Button>
-                ),
+              actions: (member) => [
+                (canEdit || isMe(member)) && {
+                  text: isMe(member) ? 'Leave' : 'Remove',
+                  dialog: (close) => <Remove member={member} isMe={isMe(member)} onClose={close} />,
+                },
+              ],
             },
           ]}
         />
       </section>
       {/* After the members are loaded, so that they do not push it down. */}
       {canInvite && !members.isPending && <Invitations />}
-      {pending && (
+      {ownChange && (
         <Confirm
-          title={
-            pending.role === 'none'
-              ? isMe(pending.member)
-                ? 'Leave the team?'
-                : 'Remove member?'
-              : 'Change your own role?'
-          }
-          action={
-            pending.role === 'none'
-              ? isMe(pending.member)
-                ? 'Leave'
-                : 'Remove'
-              : `Change to ${pending.role}`
-          }
-          busy={remove.isPending || setRole.isPending}
-          onConfirm={() =>
-            pending.role === 'none'
-              ? remove.mutate(pending.member)
-              : setRole.mutate({ member: pending.member, role: pending.role })
-          }
-          onClose={() => setPending(null)}
+          title="Change your own role?"
+          action={`Change to ${ownChange.role}`}
+          run={() => graft.team.members.setRole(ownChange.member.id, ownChange.role)}
+          // Other pages and actions are now available.
+          onDone={() => void cache.resetQueries()}
+          onClose={() => setOwnChange(null)}
         >
-          <p class="wrap-anywhere">
-            {pending.role === 'none'
-              ? `All keys of ${pending.member.name} (${pending.member.email}) in this team are revoked immediately. Files, jobs and adapters are kept.`
-              : 'Only another admin can undo this.'}
-          </p>
+          <p>Only another admin can undo this.</p>
         </Confirm>
       )}
     </>
+  );
+}
+
+const Member = ({ member: { name, email, disabled }, isMe }: { member: TeamMember; isMe: boolean }) => (
+  <>
+    <span class="inline">
+      <Cut text={name} />
+      {isMe && <Badge>you</Badge>}
+      {disabled && (
+        <Badge tone="bad" title="Disabled by the operator. None of their keys work.">
+          disabled
+        </Badge>
+      )}
+    </span>
+    <Cut text={email} class="small soft" />
+  </>
+);
+
+function Remove({
+  member: { id, name, email },
+  isMe,
+  onClose,
+}: {
+  member: TeamMember;
+  isMe: boolean;
+  onClose: () => void;
+}) {
+  const cache = useQueryClient();
+  return (
+    <Confirm
+      title={isMe ? 'Leave the team?' : 'Remove member?'}
+      action={isMe ? 'Leave' : 'Remove'}
+      run={() => (isMe ? graft.team.members.leave() : graft.team.members.remove(id))}
+      invalidates={invalidates}
+      successMessage={({ keys_left: keys }) => {
+        if (isMe) return 'You left the team.';
+        const check =
+          keys.length > 0 ? ` Check the keys they created, which still work: ${keys.join(', ')}.` : '';
+        return `${name} removed.${check}`;
+      }}
+      onDone={() => isMe && void cache.resetQueries()}
+      onClose={onClose}
+    >
+      <p class="wrap-anywhere">
+        All keys of {name} ({email}) in this team are revoked immediately. Files, jobs and adapters are kept.
+      </p>
+    </Confirm>
   );
 }

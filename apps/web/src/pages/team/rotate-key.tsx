@@ -1,13 +1,11 @@
 import type { ApiKey, CreatedApiKey } from '@graft/client';
-import { useState } from 'preact/hooks';
 import { Select } from '../../components/forms/field.tsx';
-import { FormDialog } from '../../components/forms/form.tsx';
-import { useAction } from '../../data/action.ts';
+import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 
 /** Creates a key's successor with the same permissions. */
 export function RotateKey({
-  apiKey,
+  apiKey: { id, name },
   onCreated,
   onClose,
 }: {
@@ -15,35 +13,24 @@ export function RotateKey({
   onCreated: (key: CreatedApiKey) => void;
   onClose: () => void;
 }) {
-  const [overlap, setOverlap] = useState('3600');
-  const rotate = useAction({
-    run: (seconds: number) => graft.team.keys.rotate(apiKey.id, { overlap: seconds }),
+  const form = useForm({
+    initial: { overlap: '3600' },
+    run: ({ overlap }) => graft.team.keys.rotate(id, { overlap: Number(overlap) }),
     invalidates: [['keys'], ['audit']],
-    quiet: true,
-    onDone: onCreated,
+    onDone: (key) => {
+      onClose();
+      onCreated(key);
+    },
   });
   return (
-    <FormDialog
-      title="Rotate API key"
-      action="Rotate"
-      busy={rotate.isPending}
-      error={rotate.error}
-      onSubmit={() => rotate.mutate(Number(overlap))}
-      onClose={onClose}
-    >
+    <FormDialog title="Rotate API key" action="Rotate" form={form} onClose={onClose}>
       <p class="wrap-anywhere">
-        Creates a new key with the permissions of {apiKey.name}. Both keys work until the old one expires.
+        Creates a new key with the permissions of {name}. Both keys work until the old one expires.
       </p>
       <Select
         label="Old key expires"
-        value={overlap}
-        onValue={setOverlap}
-        options={[
-          ['0', 'Immediately'],
-          ['3600', 'In 1 hour'],
-          ['86400', 'In 1 day'],
-          ['604800', 'In 7 days'],
-        ]}
+        options={{ 0: 'Immediately', 3600: 'In 1 hour', 86400: 'In 1 day', 604800: 'In 7 days' }}
+        {...form.field('overlap')}
       />
     </FormDialog>
   );

@@ -1,8 +1,8 @@
 import { useParams } from 'wouter-preact';
+import { Cut } from '../../components/cut.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { Sections } from '../../components/sections.tsx';
+import { Sections } from '../../components/tabs.tsx';
 import { useMe, usePermission } from '../../data/session.ts';
-import '../../styles/pages/team.css';
 import { AuditLog } from './audit-log.tsx';
 import { Keys } from './keys.tsx';
 import { Limits } from './limits.tsx';
@@ -12,28 +12,35 @@ import { Webhooks } from './webhooks/webhooks.tsx';
 
 /** The team's members, API keys, usage and limits, webhooks and audit log. */
 export function Team() {
-  const { section = '', id } = useParams<{ section?: string; id?: string }>();
   const { team } = useMe();
-  const items: (readonly [href: string, text: string])[] = [
-    ['/team', 'Members'],
-    ['/team/keys', 'API keys'],
-    ['/team/use', 'Usage and limits'],
+  const sections = [
+    { name: '', text: 'Members', Content: Members },
+    { name: 'keys', text: 'API keys', Content: Keys },
+    { name: 'use', text: 'Usage and limits', Content: Limits },
+    {
+      name: 'webhooks',
+      text: 'Webhooks',
+      Content: WebhookSection,
+      isUnlisted: !usePermission('webhooks:read', 'admin'),
+    },
+    {
+      name: 'audit',
+      text: 'Audit log',
+      Content: AuditLog,
+      isUnlisted: !usePermission('audit:read', 'admin'),
+    },
   ];
-  if (usePermission('webhooks:read', 'admin')) items.push(['/team/webhooks', 'Webhooks']);
-  if (usePermission('audit:read', 'admin')) items.push(['/team/audit', 'Audit log']);
   return (
     <>
       <PageHead title="Team">
-        <p class="soft cut" title={team?.name}>
-          {team?.name}
-        </p>
+        <Cut text={team?.name} class="soft" />
       </PageHead>
-      <Sections label="Team sections" items={items} />
-      {section === '' && <Members />}
-      {section === 'keys' && <Keys />}
-      {section === 'use' && <Limits />}
-      {section === 'webhooks' && (id === undefined ? <Webhooks /> : <Deliveries id={id} />)}
-      {section === 'audit' && <AuditLog />}
+      <Sections label="Team sections" path="/team" sections={sections} />
     </>
   );
+}
+
+function WebhookSection() {
+  const { id } = useParams<{ id?: string }>();
+  return id === undefined ? <Webhooks /> : <Deliveries id={id} />;
 }

@@ -42,12 +42,10 @@ export function groupUsage(
     days.set(start_time, day);
     for (const result of results) {
       const name = groupName(result, grouping);
-      const group = groups.get(name) ?? { name, sums: { ...none } };
-      groups.set(name, group);
       const used = toSums(result);
-      for (const key of Object.keys(none) as (keyof Sums)[]) {
-        if (key !== 'stored_bytes' || start_time === last) group.sums[key] += used[key];
-      }
+      const { sums } = groups.get(name) ?? { sums: {} as Partial<Sums> };
+      const added = { ...used, stored_bytes: start_time === last ? used.stored_bytes : 0 };
+      groups.set(name, { name, sums: addSums(sums, added) });
       day.set(name, (day.get(name) ?? 0) + used[measure]);
     }
   }
@@ -62,14 +60,10 @@ export function groupUsage(
   return { groups: sorted, bars, series: rest.length > 0 ? [...drawn, others] : drawn };
 }
 
-const none: Sums = {
-  trained_tokens: 0,
-  device_seconds: 0,
-  completion_tokens: 0,
-  stored_bytes: 0,
-  cost: 0,
-  requests: 0,
-};
+const addSums = (a: Partial<Sums>, b: Sums): Sums =>
+  Object.fromEntries(
+    Object.entries(b).map(([key, value]) => [key, value + (a[key as keyof Sums] ?? 0)]),
+  ) as Sums;
 
 const toSums = (result: UsageResult): Sums => ({
   trained_tokens: result.trained_tokens,

@@ -1,13 +1,13 @@
 import type { UsageBucket } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
+import { Cut } from '../../components/cut.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { Choice, Select } from '../../components/forms/field.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { Bars } from '../../components/lists/bars.tsx';
 import { Table } from '../../components/lists/table.tsx';
-import { Problem } from '../../components/problem.tsx';
-import { Waiting } from '../../components/waiting.tsx';
-import { useAction } from '../../data/action.ts';
+import { Loaded } from '../../components/loaded.tsx';
 import { graft } from '../../data/graft.ts';
 import { saveFile } from '../../data/save-file.ts';
 import { useQueryState } from '../../router/query-state.ts';
@@ -28,7 +28,7 @@ const day = 86_400;
 
 /** Usage by day, grouped by model, API key or job. */
 export function Usage() {
-  const [{ days, by, show }, change] = useQueryState({ days: '30', by: '', show: 'trained_tokens' });
+  const [{ days, by, show }, , field] = useQueryState({ days: '30', by: '', show: 'trained_tokens' });
   const range = ['7', '30', '90', '365'].includes(days) ? days : '30';
   const grouping = groupings.find(([name]) => name === by)?.[0] ?? '';
   const measure = measureNames.find((name) => name === show) ?? 'trained_tokens';
@@ -53,9 +53,7 @@ export function Usage() {
       for await (const part of graft.usage.csv(query)) parts.push(part);
       saveFile('usage.csv', 'text/csv', parts);
     },
-    invalidates: [],
   });
-  const { text, format } = measures[measure];
   return (
     <section class="panel">
       <div class="section-head">
@@ -67,35 +65,21 @@ export function Usage() {
       <div class="filters">
         <Select
           label="Metric"
+          {...field('show')}
           value={measure}
-          onValue={(value) => change({ show: value })}
           options={measureNames.map((name) => [name, measures[name].text] as const)}
         />
-        <Select
-          label="Group by"
-          value={grouping}
-          onValue={(value) => change({ by: value })}
-          options={groupings}
-        />
+        <Select label="Group by" {...field('by')} value={grouping} options={groupings} />
         <Choice
           label="Period"
+          {...field('days')}
           value={range}
-          onValue={(value) => change({ days: value })}
-          options={[
-            ['7', '7 days'],
-            ['30', '30 days'],
-            ['90', '90 days'],
-            ['365', '1 year'],
-          ]}
+          options={{ 7: '7 days', 30: '30 days', 90: '90 days', 365: '1 year' }}
         />
       </div>
-      {usage.data ? (
-        <UsageChart buckets={usage.data} grouping={grouping} measure={measure} text={text} format={format} />
-      ) : usage.error ? (
-        <Problem error={usage.error} onRetry={usage.refetch} />
-      ) : (
-        <Waiting height="22rem" />
-      )}
+      <Loaded query={usage} height="22rem">
+        {(buckets) => <UsageChart buckets={buckets} grouping={grouping} measure={measure} />}
+      </Loaded>
     </section>
   );
 }
@@ -104,15 +88,12 @@ function UsageChart({
   buckets,
   grouping,
   measure,
-  text,
-  format,
 }: {
   buckets: readonly UsageBucket[];
   grouping: string;
   measure: Measure;
-  text: string;
-  format: (value: number) => string;
 }) {
+  const { text, format } = measures[measure];
   const { groups, bars, series } = groupUsage(buckets, grouping, measure);
   if (groups.every(({ sums }) => Object.values(sums).every((sum) => sum === 0))) {
     return (
@@ -138,12 +119,7 @@ function UsageChart({
         columns={[
           {
             head: groupings.find(([name]) => name === grouping)![1],
-            isRowHeader: true,
-            cell: ({ name }) => (
-              <span class="cut" title={name}>
-                {name}
-              </span>
-            ),
+            cell: ({ name }) => <Cut text={name} />,
           },
           cell('Trained tokens', ({ trained_tokens }) => count(trained_tokens)),
           cell('Device time', ({ device_seconds }) => duration(device_seconds)),

@@ -1,19 +1,17 @@
 import type { Webhook, WebhookDelivery, WebhookWithSecret } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
-import { Link, useLocation } from 'wouter-preact';
+import { useLocation } from 'wouter-preact';
 import { Badge } from '../../../components/badge.tsx';
-import { Confirm } from '../../../components/dialog.tsx';
-import { Empty } from '../../../components/empty.tsx';
+import { Cut, NameAndId } from '../../../components/cut.tsx';
 import { Button } from '../../../components/forms/button.tsx';
 import { Select } from '../../../components/forms/field.tsx';
-import { Icon } from '../../../components/icon.tsx';
+import { ConfirmButton, DialogButton, useAction } from '../../../components/forms/form.tsx';
+import { Facts } from '../../../components/lists/facts.tsx';
 import { Listing } from '../../../components/lists/listing.tsx';
-import { Properties } from '../../../components/lists/properties.tsx';
-import { Problem } from '../../../components/problem.tsx';
+import { Loaded } from '../../../components/loaded.tsx';
+import { ParentLink } from '../../../components/page-head.tsx';
 import { Time } from '../../../components/time.tsx';
-import { Waiting } from '../../../components/waiting.tsx';
-import { useAction } from '../../../data/action.ts';
 import { graft } from '../../../data/graft.ts';
 import { usePages } from '../../../data/pages.ts';
 import { usePermission } from '../../../data/session.ts';
@@ -24,118 +22,84 @@ import { WebhookSecret, WebhookStatus } from './webhooks.tsx';
 
 /** A webhook endpoint and its deliveries. */
 export function Deliveries({ id }: { id: string }) {
+  const canEdit = usePermission('webhooks:write', 'admin');
   const webhook = useQuery({ queryKey: ['webhook', id], queryFn: () => graft.webhooks.retrieve(id) });
   return (
     <section class="panel">
-      <Link href="/team/webhooks" class="page-parent">
-        <Icon name="back" /> Webhooks
-      </Link>
-      {webhook.data ? (
-        <Endpoint webhook={webhook.data} />
-      ) : webhook.error ? (
-        <Problem error={webhook.error} onRetry={webhook.refetch} />
-      ) : (
-        <Waiting />
-      )}
+      <ParentLink href="/team/webhooks" text="Webhooks" />
+      <Loaded query={webhook}>
+        {(data) => (
+          <>
+            <div class="section-head">
+              <h2 class="clamp" title={data.url}>
+                {data.url}
+              </h2>
+              {canEdit && <Actions webhook={data} />}
+            </div>
+            <Facts
+              inRows
+              facts={[
+                { name: 'Status', value: <WebhookStatus webhook={data} />, note: data.disabled_reason },
+                { name: 'Events', value: data.events.join(', ') },
+                { name: 'Description', value: data.description ?? 'none' },
+                { name: 'ID', value: <code>{id}</code> },
+              ]}
+            />
+            <DeliveryList id={id} canEdit={canEdit} />
+          </>
+        )}
+      </Loaded>
     </section>
   );
 }
 
-type OpenDialog = 'delete' | 'rotate' | 'edit';
-
-function Endpoint({ webhook }: { webhook: Webhook }) {
-  const { id } = webhook;
-  const canEdit = usePermission('webhooks:write', 'admin');
+function Actions({ webhook }: { webhook: Webhook }) {
+  const { id, enabled } = webhook;
   const [, go] = useLocation();
-  const [dialog, setDialog] = useState<OpenDialog | null>(null);
   const [created, setCreated] = useState<WebhookWithSecret | null>(null);
-  const close = () => setDialog(null);
-  const invalidates = [['webhook', id], ['webhooks'], ['audit']];
+  const lists = [['webhooks'], ['audit']];
   const test = useAction({
-    run: (endpoint: string) => graft.webhooks.test(endpoint),
+    run: () => graft.webhooks.test(id),
     invalidates: [['deliveries', id]],
     successMessage: () => 'Sending a webhook.test event.',
   });
   const toggle = useAction({
     run: (enabled: boolean) => graft.webhooks.update(id, { enabled }),
-    invalidates: [...invalidates, ['deliveries', id]],
+    invalidates: [['webhook', id], ['deliveries', id], ...lists],
     successMessage: ({ enabled }) => (enabled ? 'Endpoint enabled.' : 'Endpoint disabled.'),
   });
-  const rotate = useAction({
-    run: (endpoint: string) => graft.webhooks.rotateSecret(endpoint),
-    invalidates,
-    onDone: (result) => {
-      close();
-      setCreated(result);
-    },
-  });
-  const remove = useAction({
-    run: (endpoint: string) => graft.webhooks.delete(endpoint),
-    invalidates: [['webhooks'], ['audit']],
-    successMessage: () => 'Endpoint deleted.',
-    onDone: () => go('/team/webhooks'),
-  });
   return (
-    <>
-      <div class="section-head">
-        <h2 class="clamp" title={webhook.url}>
-          {webhook.url}
-        </h2>
-        {canEdit && (
-          <div class="row">
-            <Button busy={test.isPending} disabled={!webhook.enabled} onClick={() => test.mutate(id)}>
-              Send test event
-            </Button>
-            <Button onClick={() => setDialog('edit')}>Edit</Button>
-            <Button busy={toggle.isPending} onClick={() => toggle.mutate(!webhook.enabled)}>
-              {webhook.enabled ? 'Disable' : 'Enable'}
-            </Button>
-            <Button onClick={() => setDialog('rotate')}>Rotate secret</Button>
-            <Button kind="danger" onClick={() => setDialog('delete')}>
-              Delete
-            </Button>
-          </div>
-        )}
-      </div>
-      <Properties
-        items={[
-          [
-            'Status',
-            <>
-              <WebhookStatus webhook={webhook} /> {webhook.disabled_reason}
-            </>,
-          ],
-          ['Events', webhook.events.join(', ')],
-          ['Description', webhook.description ?? 'none'],
-          ['ID', <code key="id">{id}</code>],
-        ]}
-      />
-      <DeliveryList id={id} canEdit={canEdit} />
-      {dialog === 'edit' && <WebhookForm webhook={webhook} onDone={close} onClose={close} />}
-      {dialog === 'rotate' && (
-        <Confirm
-          title="Rotate secret?"
-          action="Rotate"
-          busy={rotate.isPending}
-          onConfirm={() => rotate.mutate(id)}
-          onClose={close}
-        >
-          <p>The old secret also signs events for one day, so that you can update your server.</p>
-        </Confirm>
-      )}
-      {dialog === 'delete' && (
-        <Confirm
-          title="Delete endpoint?"
-          action="Delete endpoint"
-          busy={remove.isPending}
-          onConfirm={() => remove.mutate(id)}
-          onClose={close}
-        >
-          <p>Deletes its deliveries permanently. Pending events are not sent.</p>
-        </Confirm>
-      )}
+    <div class="row">
+      <Button busy={test.isPending} disabled={!enabled} onClick={() => test.mutate()}>
+        Send test event
+      </Button>
+      <DialogButton dialog={(close) => <WebhookForm webhook={webhook} onClose={close} />}>Edit</DialogButton>
+      <Button busy={toggle.isPending} onClick={() => toggle.mutate(!enabled)}>
+        {enabled ? 'Disable' : 'Enable'}
+      </Button>
+      <ConfirmButton
+        button={{ children: 'Rotate secret' }}
+        title="Rotate secret?"
+        action="Rotate"
+        run={() => graft.webhooks.rotateSecret(id)}
+        invalidates={[['webhook', id], ...lists]}
+        onDone={setCreated}
+      >
+        <p>The old secret also signs events for one day, so that you can update your server.</p>
+      </ConfirmButton>
+      <ConfirmButton
+        button={{ kind: 'danger', children: 'Delete' }}
+        title="Delete endpoint?"
+        action="Delete endpoint"
+        run={() => graft.webhooks.delete(id)}
+        invalidates={lists}
+        successMessage={() => 'Endpoint deleted.'}
+        onDone={() => go('/team/webhooks')}
+      >
+        <p>Deletes its deliveries permanently. Pending events are not sent.</p>
+      </ConfirmButton>
       {created && <WebhookSecret secret={created.secret} onClose={() => setCreated(null)} />}
-    </>
+    </div>
   );
 }
 
@@ -143,7 +107,7 @@ const statusTones = { pending: 'wait', delivered: 'good', failed: 'bad' } as con
 const statuses = Object.keys(statusTones) as WebhookDelivery['status'][];
 
 function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
-  const [{ status }, change] = useQueryState({ status: '' });
+  const [{ status }, , field] = useQueryState({ status: '' });
   const only = statuses.find((each) => each === status);
   const deliveries = usePages(
     ['deliveries', id, only ?? ''],
@@ -159,38 +123,16 @@ function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
     <>
       <div class="section-head">
         <h3>Deliveries</h3>
-        <Select
-          label="Status"
-          hideLabel
-          value={only ?? ''}
-          onValue={(value) => change({ status: value })}
-          options={[['', 'All statuses'], ...statuses.map((each) => [each, each] as const)]}
-        />
+        <Select label="Status" hideLabel options={[['', 'All statuses'], ...statuses]} {...field('status')} />
       </div>
       <Listing
         pages={deliveries}
         label="Deliveries"
         minWidth="54rem"
-        empty={
-          <Empty title={only ? `No ${only} deliveries` : 'No deliveries yet'}>
-            <p>Send a test event to check the endpoint. Finished deliveries are kept for 30 days.</p>
-          </Empty>
-        }
+        emptyTitle={only ? `No ${only} deliveries` : 'No deliveries yet'}
+        emptyText="Send a test event to check the endpoint. Finished deliveries are kept for 30 days."
         columns={[
-          {
-            head: 'Event',
-            isRowHeader: true,
-            cell: ({ event_type, data }) => (
-              <>
-                <span class="cut" title={event_type}>
-                  {event_type}
-                </span>
-                <code class="cut small soft" title={data.id}>
-                  {data.id}
-                </code>
-              </>
-            ),
-          },
+          { head: 'Event', cell: ({ event_type, data }) => <NameAndId name={event_type} id={data.id} /> },
           {
             head: 'Status',
             width: '7rem',
@@ -203,27 +145,20 @@ function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
             width: '16rem',
             cell: ({ last_status, last_error, next_attempt_at }) => (
               <>
-                <span class="cut" title={last_error ?? undefined}>
-                  {last_error ?? (last_status === null ? 'none yet' : last_status)}
-                </span>
+                <Cut text={last_error ?? last_status ?? 'none yet'} title={last_error} />
                 {next_attempt_at !== null && (
                   <span class="small soft">
-                    next attempt <Time at={next_attempt_at} />
+                    <Time at={next_attempt_at} prefix="next attempt" />
                   </span>
                 )}
               </>
             ),
           },
           {
-            head: <span class="visually-hidden">Actions</span>,
             width: '8rem',
-            end: true,
-            cell: (row) =>
-              canEdit && (
-                <Button small kind="quiet" onClick={() => resend.mutate(row.id)}>
-                  Resend
-                </Button>
-              ),
+            actions: ({ id: delivery }) => [
+              canEdit && { text: 'Resend', run: () => resend.mutate(delivery) },
+            ],
           },
         ]}
       />

@@ -1,8 +1,6 @@
 import type { Webhook, WebhookEventType, WebhookWithSecret } from '@graft/client';
-import { useState } from 'preact/hooks';
-import { Checkbox, TextField } from '../../../components/forms/field.tsx';
-import { FormDialog } from '../../../components/forms/form.tsx';
-import { fieldError, otherError, useAction } from '../../../data/action.ts';
+import { CheckboxGroup, TextField } from '../../../components/forms/field.tsx';
+import { FormDialog, useForm } from '../../../components/forms/form.tsx';
 import { graft } from '../../../data/graft.ts';
 
 /** Labels of all event types. The type check fails if the API has a new one. */
@@ -15,7 +13,7 @@ const eventTexts: Record<WebhookEventType, string> = {
   'budget.warning': 'Budget nearly spent',
   'budget.exceeded': 'Budget spent',
 };
-const eventNames = Object.keys(eventTexts) as WebhookEventType[];
+const eventOptions = Object.entries(eventTexts) as [WebhookEventType, string][];
 const defaultEvents: WebhookEventType[] = [
   'fine_tuning.job.succeeded',
   'fine_tuning.job.failed',
@@ -25,40 +23,35 @@ const defaultEvents: WebhookEventType[] = [
 /** Form to add or edit a webhook endpoint. */
 export function WebhookForm({
   webhook,
-  onDone,
+  onCreated,
   onClose,
 }: {
   webhook?: Webhook;
-  onDone: (webhook: Webhook | WebhookWithSecret) => void;
+  onCreated?: (webhook: WebhookWithSecret) => void;
   onClose: () => void;
 }) {
-  const [url, setUrl] = useState(webhook?.url ?? '');
-  const [description, setDescription] = useState(webhook?.description ?? '');
-  const [events, setEvents] = useState<readonly WebhookEventType[]>(webhook?.events ?? defaultEvents);
-  const [isMissing, setIsMissing] = useState(false);
-  const save = useAction({
-    run: async (form: {
-      url: string;
-      description: string | null;
-      events: WebhookEventType[];
-    }): Promise<Webhook | WebhookWithSecret> =>
-      webhook ? await graft.webhooks.update(webhook.id, form) : await graft.webhooks.create(form),
+  const form = useForm({
+    initial: {
+      url: webhook?.url ?? '',
+      description: webhook?.description ?? '',
+      events: webhook?.events ?? defaultEvents,
+    },
+    check: ({ events }) => (events.length === 0 ? { events: 'Select at least one event.' } : {}),
+    run: async ({ url, description, events }): Promise<Webhook | WebhookWithSecret> => {
+      const fields = { url: url.trim(), description: description.trim() || null, events };
+      return webhook ? await graft.webhooks.update(webhook.id, fields) : await graft.webhooks.create(fields);
+    },
     invalidates: [['webhooks'], ['webhook'], ['audit']],
-    quiet: true,
-    onDone,
+    onDone: (saved) => {
+      onClose();
+      if ('secret' in saved) onCreated?.(saved);
+    },
   });
-  const submit = () => {
-    setIsMissing(events.length === 0);
-    if (events.length === 0) return;
-    save.mutate({ url: url.trim(), description: description.trim() || null, events: [...events] });
-  };
   return (
     <FormDialog
       title={webhook ? 'Edit endpoint' : 'Add endpoint'}
       action={webhook ? 'Save' : 'Add'}
-      busy={save.isPending}
-      error={otherError(save.error, ['url', 'description'])}
-      onSubmit={submit}
+      form={form}
       onClose={onClose}
     >
       <TextField
@@ -66,33 +59,17 @@ export function WebhookForm({
         type="url"
         autofocus
         placeholder="https://example.com/graft"
-        value={url}
-        onValue={setUrl}
-        error={fieldError(save.error, 'url')}
+        {...form.field('url')}
       />
-      <TextField
-        label="Description"
-        maxLength={256}
-        value={description}
-        onValue={setDescription}
-        error={fieldError(save.error, 'description')}
+      <TextField label="Description" maxLength={256} {...form.field('description')} />
+      <CheckboxGroup
+        class="checks tight"
+        label="Send these events"
+        options={eventOptions}
+        value={form.values.events}
+        onValue={(events) => form.set({ events })}
+        error={form.errorAt('events')}
       />
-      <fieldset class="checks">
-        <legend>Send these events</legend>
-        {eventNames.map((name) => (
-          <Checkbox
-            key={name}
-            label={eventTexts[name]}
-            checked={events.includes(name)}
-            onChecked={(isOn) => setEvents(isOn ? [...events, name] : events.filter((each) => each !== name))}
-          />
-        ))}
-        {isMissing && (
-          <p class="small field-error" role="alert">
-            Select at least one event.
-          </p>
-        )}
-      </fieldset>
     </FormDialog>
   );
 }

@@ -1,9 +1,8 @@
 import type { Webhook, WebhookWithSecret } from '@graft/client';
 import { useState } from 'preact/hooks';
-import { Link } from 'wouter-preact';
 import { Badge } from '../../../components/badge.tsx';
-import { Empty } from '../../../components/empty.tsx';
-import { Button } from '../../../components/forms/button.tsx';
+import { Cut } from '../../../components/cut.tsx';
+import { DialogButton } from '../../../components/forms/form.tsx';
 import { Secret } from '../../../components/forms/secret.tsx';
 import { Listing } from '../../../components/lists/listing.tsx';
 import { Time } from '../../../components/time.tsx';
@@ -12,67 +11,46 @@ import { usePages } from '../../../data/pages.ts';
 import { usePermission } from '../../../data/session.ts';
 import { counted } from '../../../text/numbers.ts';
 import { WebhookForm } from './webhook-form.tsx';
+
 /** The team's webhook endpoints. */
 export function Webhooks() {
   const canEdit = usePermission('webhooks:write', 'admin');
-  const webhooks = usePages(['webhooks'], () => graft.webhooks.list());
-  const [isAdding, setIsAdding] = useState(false);
   const [created, setCreated] = useState<WebhookWithSecret | null>(null);
-  const addButton = canEdit && (
-    <Button icon="add" kind="main" onClick={() => setIsAdding(true)}>
-      Add endpoint
-    </Button>
-  );
   return (
     <section class="panel">
       <div class="section-head">
         <p class="soft">Graft sends signed events to your server, at least once.</p>
-        {addButton}
+        {canEdit && (
+          <DialogButton
+            icon="add"
+            kind="main"
+            dialog={(close) => <WebhookForm onCreated={setCreated} onClose={close} />}
+          >
+            Add endpoint
+          </DialogButton>
+        )}
       </div>
       <Listing
-        pages={webhooks}
+        pages={usePages(['webhooks'], () => graft.webhooks.list())}
         label="Webhook endpoints"
         minWidth="44rem"
-        empty={
-          <Empty title="No webhooks yet">
-            <p>An endpoint is an HTTPS URL of your server that accepts POST requests.</p>
-          </Empty>
-        }
+        emptyTitle="No webhooks yet"
+        emptyText="An endpoint is an HTTPS URL of your server that accepts POST requests."
         columns={[
           {
             head: 'URL',
-            isRowHeader: true,
             cell: ({ id, url, description }) => (
               <>
-                <Link class="cut" href={`/team/webhooks/${id}`} title={url}>
-                  {url}
-                </Link>
-                {description && (
-                  <span class="cut small soft" title={description}>
-                    {description}
-                  </span>
-                )}
+                <Cut text={url} href={`/team/webhooks/${id}`} />
+                {description && <Cut text={description} class="small soft" />}
               </>
             ),
           },
-          {
-            head: 'Events',
-            width: '12rem',
-            cell: ({ events }) => counted(events.length, 'event type'),
-          },
+          { head: 'Events', width: '12rem', cell: ({ events }) => counted(events.length, 'event type') },
           { head: 'Status', width: '13rem', cell: (row) => <WebhookStatus webhook={row} /> },
           { head: 'Added', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
         ]}
       />
-      {isAdding && (
-        <WebhookForm
-          onClose={() => setIsAdding(false)}
-          onDone={(webhook) => {
-            setIsAdding(false);
-            if ('secret' in webhook) setCreated(webhook);
-          }}
-        />
-      )}
       {created && <WebhookSecret secret={created.secret} onClose={() => setCreated(null)} />}
     </section>
   );

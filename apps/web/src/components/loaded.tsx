@@ -1,0 +1,24 @@
+import type { ComponentChildren } from 'preact';
+import { Problem } from './problem.tsx';
+import { Waiting } from './waiting.tsx';
+
+/** The part of a query's result used here. */
+export interface Query<Data> {
+  data: Data | undefined;
+  error: unknown;
+  refetch: () => unknown;
+}
+
+/** What a query's data render to; before there are data, a placeholder of the given height or the error. */
+export function Loaded<Data>({
+  query: { data, error, refetch },
+  height,
+  children,
+}: {
+  query: Query<Data>;
+  height?: string;
+  children: (data: Data) => ComponentChildren;
+}) {
+  if (data !== undefined) return <>{children(data)}</>;
+  return error ? <Problem error={error} onRetry={refetch} /> : <Waiting height={height} />;
+}

@@ -1,0 +1,11 @@
+import { keepPreviousData, useQuery } from '@tanstack/preact-query';
+import { graft } from './graft.ts';
+
+/** The options of jobs: all, or those of a model, which may continue from an adapter. */
+export const useJobOptions = (model = '', start = '') =>
+  useQuery({
+    queryKey: ['job-options', model, start],
+    queryFn: () => graft.fineTuning.jobs.options(model ? { model, ...(start && { start_from: start }) } : {}),
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+  });
