@@ -24,7 +24,7 @@ const limits = {
     'Maximum total bytes of files, pending uploads and adapters. A deleted adapter counts until it can no longer be restored.',
   ),
   tokens_per_month: amount('Maximum number of tokens trained per calendar month (UTC).'),
-  open_uploads: count('Maximum number of pending multipart uploads. Null: the limit of the server.'),
+  open_uploads: count('Maximum number of pending multipart uploads, in addition to the limit of the server.'),
   models: nullable(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }), {
     description: `Base models that jobs may train: ids, or prefixes ending in \`*\`. ${noLimit}`,
   }),

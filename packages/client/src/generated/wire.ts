@@ -2673,7 +2673,7 @@ export interface TeamQuota {
   stored_bytes: number | null;
   /** Maximum number of tokens trained per calendar month (UTC). Null: no limit. */
   tokens_per_month: number | null;
-  /** Maximum number of pending multipart uploads. Null: the limit of the server. Null: no limit. */
+  /** Maximum number of pending multipart uploads, in addition to the limit of the server. Null: no limit. */
   open_uploads: number | null;
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models: string[] | null;
@@ -2883,7 +2883,7 @@ export interface UpdateTeamQuota {
   stored_bytes?: number | null;
   /** Maximum number of tokens trained per calendar month (UTC). Null: no limit. */
   tokens_per_month?: number | null;
-  /** Maximum number of pending multipart uploads. Null: the limit of the server. Null: no limit. */
+  /** Maximum number of pending multipart uploads, in addition to the limit of the server. Null: no limit. */
   open_uploads?: number | null;
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models?: string[] | null;
