@@ -162,6 +162,22 @@ export const RevokedInvitationSchema = deletedSchema('RevokedInvitation', 'team.
 
 /** Query of lists of people, teams, invitations and workers. */
 export const ListQuery = input({ after: After, limit: limit(20, 1000) });
+export const ListTeamsQuery = input({
+  ...ListQuery.properties,
+  name: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 40, description: 'Only the team of this name.' }),
+  ),
+});
+export const ListPeopleQuery = input({
+  ...ListQuery.properties,
+  email: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 254,
+      description: 'Only the person with this email, in any case.',
+    }),
+  ),
+});
 export const DeleteTeamQuery = input({
   name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }),
 });

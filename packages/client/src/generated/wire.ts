@@ -3202,6 +3202,8 @@ export interface Queries {
     /** Id of the last object of the page before. */
     after?: string;
     limit?: number;
+    /** Only the person with this email, in any case. */
+    email?: string;
   };
   'GET /v1/admin/prices': {
     /** Id of the last object of the page before. */
@@ -3212,6 +3214,8 @@ export interface Queries {
     /** Id of the last object of the page before. */
     after?: string;
     limit?: number;
+    /** Only the team of this name. */
+    name?: string;
   };
   'GET /v1/admin/teams/{team_id}/keys': {
     /** Id of the last object of the page before. */
