@@ -116,9 +116,7 @@ export async function checkTraining(
     throw new ApiError(
       'invalid_training_option',
       'training.validation_split and validation_file exclude each other.',
-      {
-        param: 'training.validation_split',
-      },
+      { param: 'training.validation_split' },
     );
   }
 
@@ -228,9 +226,7 @@ async function checkFile(
     throw new ApiError(
       'invalid_file_purpose',
       `${id} has purpose "${file.purpose}"; upload it with "fine-tune".`,
-      {
-        param,
-      },
+      { param },
     );
   }
   return file;

@@ -9,7 +9,6 @@ import {
   CreateChatCompletionSchema,
   unsupportedChatParameters,
 } from '../schemas/chat-completion.ts';
-import { errorResponses } from '../schemas/error.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
 import type { ChunkFormat } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
@@ -17,6 +16,9 @@ import { findModel } from '../serving/find-model.ts';
 import { chatLogprobs } from '../serving/logprobs.ts';
 import { refuseUnsupported } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
+import { operations } from './operation.ts';
+
+const operation = operations('Completions');
 
 /** /chat/completions: continues a conversation with a base or fine-tuned model, on a worker. */
 export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -27,19 +29,19 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
 
   app.post(
     '/chat/completions',
-    {
-      config: {
+    operation(
+      {
         streams: ref(ChatCompletionChunkSchema),
         access: { scope: 'completions:write', models: 'model', answer: 'own' },
       },
-      schema: {
-        tags: ['Completions'],
-        summary: 'Continue a conversation',
+      'Continue a conversation',
+      ref(ChatCompletionSchema),
+      {
+        errors: [404, 502],
         description: 'With `stream`, server-sent events of `chat.completion.chunk`, ended by `data: [DONE]`.',
         body: ref(CreateChatCompletionSchema),
-        response: { 200: ref(ChatCompletionSchema), ...errorResponses(400, 401, 403, 404, 429, 502, 503) },
       },
-    },
+    ),
     async (request, reply) => {
       const { body } = request;
       refuseUnsupported(body, unsupportedChatParameters);

@@ -6,7 +6,6 @@ import {
   CreateCompletionSchema,
   unsupportedCompletionParameters,
 } from '../schemas/completion.ts';
-import { errorResponses } from '../schemas/error.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
 import type { ChunkFormat } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
@@ -14,6 +13,9 @@ import { findModel } from '../serving/find-model.ts';
 import { completionLogprobs } from '../serving/logprobs.ts';
 import { refuseUnsupported } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
+import { operations } from './operation.ts';
+
+const operation = operations('Completions');
 
 /** OpenAI's default for this route. */
 const defaultMaxTokens = 16;
@@ -27,19 +29,19 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
 
   app.post(
     '/completions',
-    {
-      config: {
+    operation(
+      {
         streams: ref(CompletionChunkSchema),
         access: { scope: 'completions:write', models: 'model', answer: 'own' },
       },
-      schema: {
-        tags: ['Completions'],
-        summary: 'Continue a text',
+      'Continue a text',
+      ref(CompletionSchema),
+      {
+        errors: [404, 502],
         description: 'With `stream`, server-sent events of `text_completion`, ended by `data: [DONE]`.',
         body: ref(CreateCompletionSchema),
-        response: { 200: ref(CompletionSchema), ...errorResponses(400, 401, 403, 404, 429, 502, 503) },
       },
-    },
+    ),
     async (request, reply) => {
       const { body } = request;
       refuseUnsupported(body, unsupportedCompletionParameters);

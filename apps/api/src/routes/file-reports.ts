@@ -1,11 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getFile, requestFileReport } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
+import { found } from '../not-found.ts';
 import { FileParams } from '../schemas/file.ts';
 import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
 import { ref } from '../schemas/schema.ts';
 import type { LeasedWork } from '../threads/leased-work.ts';
+import { operations } from './operation.ts';
+
+const operation = operations('Files');
 
 /** /files/…/report: the content of a file, and which of its tokens a model would be trained on. */
 export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork }> = async (
@@ -16,33 +19,25 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
 
   app.get(
     '/files/:file_id/report',
-    {
-      config: { access: { scope: 'files:read', models: 'report' } },
-      schema: {
-        tags: ['Files'],
-        summary: 'Report on a file',
+    operation(
+      { access: { scope: 'files:read', models: 'report' } },
+      'Report on a file',
+      ref(FileReportSchema),
+      {
         description:
           'The first request begins it: ask again, after the seconds of Retry-After, until `status` is no longer `running`. A report is kept for a week, and goes with its file.',
         params: FileParams,
         querystring: FileReportQuery,
-        response: { 200: ref(FileReportSchema), ...errorResponses(400, 401, 404, 429) },
       },
-    },
+    ),
     async (request, reply) => {
       const { teamId } = request.caller;
       const { model = null, max_seq_length: maxSeqLength = null } = request.query;
-      const file = await getFile(services, teamId, request.params.file_id);
-      if (!file) {
-        throw new ApiError('file_not_found', `No such file: ${request.params.file_id}`, { param: 'file_id' });
-      }
+      const id = request.params.file_id;
+      const file = found(await getFile(services, teamId, id), 'file', id);
       if (file.purpose !== 'fine-tune') {
-        throw new ApiError(
-          'invalid_file_purpose',
-          `${file.id} has purpose "${file.purpose}", and no examples.`,
-          {
-            param: 'file_id',
-          },
-        );
+        const message = `${file.id} has purpose "${file.purpose}", and no examples.`;
+        throw new ApiError('invalid_file_purpose', message, { param: 'file_id' });
       }
       if (model === null && maxSeqLength !== null) {
         throw new ApiError('missing_required_parameter', "max_seq_length counts tokens: give 'model', too.", {

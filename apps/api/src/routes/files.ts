@@ -7,15 +7,13 @@ import {
   type FileRecord,
   getFile,
   isDamage,
-  isDatabaseAway,
   listFiles,
   receiveBytes,
   reportCorruption,
   requesterOf,
 } from '@graft/service';
-import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
-import { errorResponses } from '../schemas/error.ts';
+import { found } from '../not-found.ts';
 import {
   DeletedFileSchema,
   FileParams,
@@ -31,8 +29,10 @@ import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';
 import { receiveUpload } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
+import { uploadedFile, writeRow } from '../uploads/write-row.ts';
+import { operations } from './operation.ts';
 
-const tags = ['Files'];
+const operation = operations('Files');
 
 const lineFormats = formats.map(({ fields }) => `\`${fields}\``).join(', ');
 
@@ -52,18 +52,19 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       // The store limits the file, the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: {
-        access: { scope: 'files:write', models: 'none', answer: 'own' },
-        longBody: true,
-        documentedBody: UploadSchema,
-      },
-      schema: {
-        tags,
-        summary: 'Upload training data',
-        description: `multipart/form-data with \`purpose\` = \`fine-tune\` and \`file\`: JSON lines, all of one format: ${lineFormats}. Every bad line is reported.`,
-        consumes: ['multipart/form-data'],
-        response: { 200: ref(FileSchema), ...errorResponses(400, 401, 403, 413, 415) },
-      },
+      ...operation(
+        {
+          access: { scope: 'files:write', models: 'none', answer: 'own' },
+          longBody: true,
+          documentedBody: UploadSchema,
+        },
+        'Upload training data',
+        ref(FileSchema),
+        {
+          description: `multipart/form-data with \`purpose\` = \`fine-tune\` and \`file\`: JSON lines, all of one format: ${lineFormats}. Every bad line is reported.`,
+          consumes: ['multipart/form-data'],
+        },
+      ),
     },
     async (request, reply) => {
       reply.hold('uploads');
@@ -74,27 +75,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           bytes: maxBytes,
           idleMs: settings.uploadIdleMs,
         });
-        try {
-          const { filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt } = upload;
-          const file = {
-            filename,
-            bytes,
-            sha256,
-            path,
-            format,
-            examples,
-            answerCharacters,
-            systemPrompt,
-            purpose: 'fine-tune' as const,
-            status: 'processed' as const,
-            ...requesterOf(request.caller),
-          };
-          return toWireFile(await createFile(services, teamId, file, incoming));
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.files.remove(upload.path).catch(() => {});
-          throw error;
-        }
+        const file = { ...upload, ...uploadedFile, ...requesterOf(request.caller) };
+        const write = () => createFile(services, teamId, file, incoming);
+        return toWireFile(await writeRow(write, () => services.files.remove(upload.path)));
       } finally {
         await incoming.end();
       }
@@ -103,15 +86,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
 
   app.get(
     '/files',
-    {
-      config: { access: { scope: 'files:read', models: 'none' } },
-      schema: {
-        tags,
-        summary: 'List files',
-        querystring: ListFilesQuery,
-        response: { 200: listOf(FileSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation({ access: { scope: 'files:read', models: 'none' } }, 'List files', listOf(FileSchema), {
+      querystring: ListFilesQuery,
+    }),
     async (request) => {
       const limit = Math.min(request.query.limit, maxFiles);
       const page = await listFiles(services, request.caller.teamId, {
@@ -123,42 +100,28 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
   );
 
-  async function find(teamId: string, id: string): Promise<FileRecord> {
-    const file = await getFile(services, teamId, id);
-    if (!file) throw fileNotFound(id);
-    return file;
-  }
+  const find = async (teamId: string, id: string): Promise<FileRecord> =>
+    found(await getFile(services, teamId, id), 'file', id);
 
   app.get(
     '/files/:file_id',
-    {
-      config: { access: { scope: 'files:read', models: 'none' } },
-      schema: {
-        tags,
-        summary: 'Get a file',
-        params: FileParams,
-        response: { 200: ref(FileSchema), ...errorResponses(401, 404) },
-      },
-    },
-    async (request) => toWireFile(await find(request.caller.teamId, request.params.file_id)),
+    operation({ access: { scope: 'files:read', models: 'none' } }, 'Get a file', ref(FileSchema), {
+      params: FileParams,
+    }),
+    async ({ caller, params }) => toWireFile(await find(caller.teamId, params.file_id)),
   );
 
   app.delete(
     '/files/:file_id',
-    {
-      config: { access: { scope: 'files:write', models: 'none', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete a file',
-        params: FileParams,
-        response: { 200: ref(DeletedFileSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.file_id;
-      if (!(await deleteFile(services, caller.teamId, id, caller))) throw fileNotFound(id);
-      return { id, object: 'file' as const, deleted: true };
+    operation(
+      { access: { scope: 'files:write', models: 'none', answer: 'own' } },
+      'Delete a file',
+      ref(DeletedFileSchema),
+      { params: FileParams },
+    ),
+    async ({ caller, params: { file_id: id } }) => {
+      found(await deleteFile(services, caller.teamId, id, caller), 'file', id);
+      return { id, object: 'file' as const, deleted: true as const };
     },
   );
 
@@ -167,7 +130,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
-        tags,
+        tags: ['Files'],
         summary: 'Download a file',
         description: 'The bytes as they were uploaded; Range, ETag and digest as for adapters.',
         produces: ['application/octet-stream'],
@@ -191,7 +154,3 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
   );
 };
-
-function fileNotFound(id: string): ApiError {
-  return new ApiError('file_not_found', `No such file: ${id}`, { param: 'file_id' });
-}

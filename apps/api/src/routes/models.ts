@@ -9,7 +9,6 @@ import {
 } from '@graft/service';
 import { Type } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import {
   DeletedModelSchema,
@@ -21,8 +20,9 @@ import {
 } from '../schemas/model.ts';
 import { ref } from '../schemas/schema.ts';
 import { modelNotFound } from '../serving/find-model.ts';
+import { operations } from './operation.ts';
 
-const tags = ['Models'];
+const operation = operations('Models');
 // Wildcards, since ids of Hub models contain slashes, and clients do not always escape them.
 const ModelParams = Type.Object({ '*': Type.String({ description: 'Id of the model.' }) });
 
@@ -32,16 +32,10 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/models',
-    {
-      config: { access: { scope: 'models:read', models: 'filtered' } },
-      schema: {
-        tags,
-        summary: 'List models',
-        description: 'Base models, then the fine-tuned ones, newest first.',
-        querystring: ListModelsQuery,
-        response: { 200: listOf(ModelSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation({ access: { scope: 'models:read', models: 'filtered' } }, 'List models', listOf(ModelSchema), {
+      description: 'Base models, then the fine-tuned ones, newest first.',
+      querystring: ListModelsQuery,
+    }),
     async (request) => {
       const { after, limit } = request.query;
       const allowed = request.modelLimit();
@@ -66,16 +60,10 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/models/*',
-    {
-      config: { access: { scope: 'models:read', models: 'model' } },
-      schema: {
-        tags,
-        summary: 'Get a model',
-        description: 'A base model, a fine-tuned one, a tag, or a checkpoint of a job.',
-        params: ModelParams,
-        response: { 200: ref(ModelSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation({ access: { scope: 'models:read', models: 'model' } }, 'Get a model', ref(ModelSchema), {
+      description: 'A base model, a fine-tuned one, a tag, or a checkpoint of a job.',
+      params: ModelParams,
+    }),
     async (request) => {
       const id = request.params['*'];
       const base = (await services.baseModels.list(request.caller.teamId)).find((model) => model.id === id);
@@ -92,17 +80,16 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/models/*',
-    {
-      config: { access: { scope: 'models:write', models: 'model', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete a fine-tuned model',
+    operation(
+      { access: { scope: 'models:write', models: 'model', answer: 'own' } },
+      'Delete a fine-tuned model',
+      ref(DeletedModelSchema),
+      {
         description:
           'Its adapter version, which can be restored for some days; its job stays. A tag goes by DELETE /v1/adapters/{id}/tags/{tag}.',
         params: ModelParams,
-        response: { 200: ref(DeletedModelSchema), ...errorResponses(400, 401, 403, 404) },
       },
-    },
+    ),
     async (request) => {
       const id = request.params['*'];
       const { caller } = request;
@@ -110,9 +97,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw new ApiError(
           'model_not_deletable',
           `${id} is a base model; only fine-tuned models can be deleted.`,
-          {
-            param: 'model',
-          },
+          { param: 'model' },
         );
       }
       if (!(await deleteFineTunedModel(services, caller.teamId, id, caller))) {
@@ -121,7 +106,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
           param: 'model',
         });
       }
-      return { id, object: 'model' as const, deleted: true };
+      return { id, object: 'model' as const, deleted: true as const };
     },
   );
 };

@@ -6,14 +6,13 @@ import {
   createUpload,
   getFile,
   getUpload,
-  isDatabaseAway,
   listParts,
   listUploads,
   receivePartBytes,
   type Upload,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
+import { found } from '../not-found.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import {
@@ -34,8 +33,10 @@ import { completeParts } from '../uploads/complete-parts.ts';
 import { receivePart } from '../uploads/receive-part.ts';
 import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
+import { writeRow } from '../uploads/write-row.ts';
+import { operations } from './operation.ts';
 
-const tags = ['Uploads'];
+const operation = operations('Uploads');
 const reading = { access: { scope: 'files:read', models: 'none' } } as const;
 const writing = { access: { scope: 'files:write', models: 'none', answer: 'own' } } as const;
 const cancelling = { access: { ...writing.access, answer: 'files:read' } } as const;
@@ -54,25 +55,16 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
     limits: { files: 1, fields: 2, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
   });
 
-  async function find(teamId: string, id: string): Promise<Upload> {
-    const upload = await getUpload(services, teamId, id);
-    if (!upload) throw uploadNotFound(id);
-    return upload;
-  }
+  const find = async (teamId: string, id: string): Promise<Upload> =>
+    found(await getUpload(services, teamId, id), 'upload', id);
 
   app.post(
     '/uploads',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Begin an upload in parts',
-        description:
-          'Then send parts, in any order and concurrently, and complete it. An upload that is not completed expires at `expires_at`.',
-        body: ref(CreateUploadSchema),
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 413, 429) },
-      },
-    },
+    operation(writing, 'Begin an upload in parts', ref(UploadObjectSchema), {
+      description:
+        'Then send parts, in any order and concurrently, and complete it. An upload that is not completed expires at `expires_at`.',
+      body: ref(CreateUploadSchema),
+    }),
     async (request) => {
       const { filename, bytes, mime_type: mimeType, expires_after } = request.body;
       if (expires_after !== undefined && expires_after !== null) throw filesAreKept();
@@ -88,60 +80,34 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.get(
     '/uploads',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List uploads in parts',
-        description: 'Newest first, without `file`, which only a single upload shows.',
-        querystring: ListUploadsQuery,
-        response: { 200: listOf(UploadObjectSchema), ...errorResponses(400, 401) },
-      },
-    },
-    async (request) =>
-      toWireList(await listUploads(services, request.caller.teamId, request.query), (upload) =>
-        toWireUpload(upload),
-      ),
+    operation(reading, 'List uploads in parts', listOf(UploadObjectSchema), {
+      description: 'Newest first, without `file`, which only a single upload shows.',
+      querystring: ListUploadsQuery,
+    }),
+    async ({ caller, query }) =>
+      toWireList(await listUploads(services, caller.teamId, query), (upload) => toWireUpload(upload)),
   );
 
   app.get(
     '/uploads/:upload_id',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'Get an upload',
-        params: UploadParams,
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(401, 404) },
-      },
-    },
-    async (request) => {
-      const { teamId } = request.caller;
-      const upload = await find(teamId, request.params.upload_id);
-      return toWireUpload(
-        upload,
-        upload.fileId === null ? null : await getFile(services, teamId, upload.fileId),
-      );
+    operation(reading, 'Get an upload', ref(UploadObjectSchema), { params: UploadParams }),
+    async ({ caller: { teamId }, params }) => {
+      const upload = await find(teamId, params.upload_id);
+      const { fileId } = upload;
+      return toWireUpload(upload, fileId === null ? null : await getFile(services, teamId, fileId));
     },
   );
 
   app.get(
     '/uploads/:upload_id/parts',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List the parts of an upload',
-        description: 'In the order in which they came. An upload that is over has none.',
-        params: UploadParams,
-        querystring: ListPartsQuery,
-        response: { 200: listOf(UploadPartSchema), ...errorResponses(400, 401, 404) },
-      },
-    },
-    async (request) => {
-      const { teamId } = request.caller;
-      const { id } = await find(teamId, request.params.upload_id);
-      return toWireList(await listParts(services, teamId, id, request.query), toWirePart);
+    operation(reading, 'List the parts of an upload', listOf(UploadPartSchema), {
+      description: 'In the order in which they came. An upload that is over has none.',
+      params: UploadParams,
+      querystring: ListPartsQuery,
+    }),
+    async ({ caller: { teamId }, params, query }) => {
+      const { id } = await find(teamId, params.upload_id);
+      return toWireList(await listParts(services, teamId, id, query), toWirePart);
     },
   );
 
@@ -150,16 +116,17 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
     {
       // The store limits the part.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: { ...writing, longBody: true, documentedBody: PartBodySchema },
-      schema: {
-        tags,
-        summary: 'Send a part',
-        description:
-          'multipart/form-data with `data`, at most 64 MiB. The same bytes sent again are the same part, so a part whose answer was lost is simply sent again.',
-        consumes: ['multipart/form-data'],
-        params: UploadParams,
-        response: { 200: ref(UploadPartSchema), ...errorResponses(400, 401, 403, 404, 413, 415) },
-      },
+      ...operation(
+        { ...writing, longBody: true, documentedBody: PartBodySchema },
+        'Send a part',
+        ref(UploadPartSchema),
+        {
+          description:
+            'multipart/form-data with `data`, at most 64 MiB. The same bytes sent again are the same part, so a part whose answer was lost is simply sent again.',
+          consumes: ['multipart/form-data'],
+          params: UploadParams,
+        },
+      ),
     },
     async (request, reply) => {
       reply.hold('uploads');
@@ -168,23 +135,19 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       if (upload.status !== 'pending') throw uploadOver(upload);
       const expected = { uploadId: upload.id, announced: comingBytes(request) };
       const incoming = await receivePartBytes(services, teamId, expected);
-      const remove = async (path: string | null) => {
-        if (path !== null) await services.files.remove(path).catch(() => {});
-      };
       try {
         const received = await receivePart(request, services.files, upload, incoming, {
           idleMs: settings.uploadIdleMs,
         });
-        try {
-          const part = await addPart(services, teamId, upload.id, received, incoming);
-          if (!part) throw uploadNotFound(upload.id);
-          if (part.path !== received.path) await remove(received.path);
-          return toWirePart(part);
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await remove(received.path);
-          throw error;
-        }
+        const remove = async () => received.path !== null && (await services.files.remove(received.path));
+        const added = await writeRow(
+          async () =>
+            found(await addPart(services, teamId, upload.id, received, incoming), 'upload', upload.id),
+          remove,
+        );
+        // The same bytes were sent before.
+        if (added.path !== received.path) await remove().catch(() => {});
+        return toWirePart(added);
       } finally {
         await incoming.end();
       }
@@ -193,61 +156,35 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.post(
     '/uploads/:upload_id/complete',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Make a file of the parts',
-        description:
-          'The parts in this order must have the bytes that were announced, and every line must be an example. The same completion again answers the same file.',
-        params: UploadParams,
-        body: ref(CompleteUploadSchema),
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(writing, 'Make a file of the parts', ref(UploadObjectSchema), {
+      description:
+        'The parts in this order must have the bytes that were announced, and every line must be an example. The same completion again answers the same file.',
+      params: UploadParams,
+      body: ref(CompleteUploadSchema),
+    }),
     async (request, reply) => {
       reply.hold('uploads');
       // Reading and writing the parts does not use Postgres.
       reply.endTurn();
-      const { part_ids: partIds, md5 } = request.body;
-      const uploadId = request.params.upload_id;
+      const { upload_id: uploadId } = request.params;
+      const completion = { uploadId, partIds: request.body.part_ids, md5: request.body.md5 };
       const waitMs = settings.completionWaitMs;
-      const done = await completeParts(
-        services,
-        checks,
-        request.caller,
-        { uploadId, partIds, md5 },
-        { waitMs },
-      );
-      if (!done) throw uploadNotFound(uploadId);
-      return toWireUpload(done.upload, done.file);
+      const done = await completeParts(services, checks, request.caller, completion, { waitMs });
+      const { upload, file } = found(done, 'upload', uploadId);
+      return toWireUpload(upload, file);
     },
   );
 
   app.post(
     '/uploads/:upload_id/cancel',
-    {
-      config: cancelling,
-      schema: {
-        tags,
-        summary: 'Give an upload up',
-        description: 'Its parts are removed. An upload that is being completed ends without a file.',
-        params: UploadParams,
-        response: { 200: ref(UploadObjectSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const upload = await cancelUpload(services, caller.teamId, request.params.upload_id, caller);
-      if (!upload) throw uploadNotFound(request.params.upload_id);
-      return toWireUpload(upload);
-    },
+    operation(cancelling, 'Give an upload up', ref(UploadObjectSchema), {
+      description: 'Its parts are removed. An upload that is being completed ends without a file.',
+      params: UploadParams,
+    }),
+    async ({ caller, params: { upload_id: id } }) =>
+      toWireUpload(found(await cancelUpload(services, caller.teamId, id, caller), 'upload', id)),
   );
 };
-
-function uploadNotFound(id: string): ApiError {
-  return new ApiError('upload_not_found', `No such upload: ${id}`, { param: 'upload_id' });
-}
 
 function uploadOver({ status }: Upload): ApiError {
   return new ApiError('invalid_upload_state', `The upload is ${status}; create another one.`);

@@ -12,8 +12,7 @@ import {
   updateWebhook,
   type WithSecret,
 } from '@graft/service';
-import { ApiError } from '../api-error.ts';
-import { errorResponses } from '../schemas/error.ts';
+import { found } from '../not-found.ts';
 import { listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
 import {
@@ -33,8 +32,9 @@ import {
   WebhookTestSchema,
   WebhookWithSecretSchema,
 } from '../schemas/webhook.ts';
+import { operations } from './operation.ts';
 
-const tags = ['Webhooks'];
+const operation = operations('Webhooks');
 /** Reading also requires an admin, since a receiver's URL often contains its token. */
 const reading = { access: { scope: 'webhooks:read', role: 'admin', models: 'all' } } as const;
 /** All models, since an endpoint receives the events of every job. */
@@ -48,195 +48,108 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Create a webhook endpoint',
-        description: 'The answer holds its secret, which is never shown again.',
-        body: ref(NewWebhookSchema),
-        response: { 200: ref(WebhookWithSecretSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const { url, description = null, events = [...defaultWebhookEvents] } = request.body;
+    operation(writing, 'Create a webhook endpoint', ref(WebhookWithSecretSchema), {
+      description: 'The answer holds its secret, which is never shown again.',
+      body: ref(NewWebhookSchema),
+    }),
+    async ({ caller, body }) => {
+      const { url, description = null, events = [...defaultWebhookEvents] } = body;
       return withSecret(await createWebhook(services, caller.teamId, { url, description, events }, caller));
     },
   );
 
   app.get(
     '/webhooks',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List webhook endpoints',
-        querystring: ListWebhooksQuery,
-        response: { 200: listOf(WebhookSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
-    async (request) =>
-      toWireList(await listWebhooks(services, request.caller.teamId, request.query), toWireWebhook),
+    operation(reading, 'List webhook endpoints', listOf(WebhookSchema), { querystring: ListWebhooksQuery }),
+    async ({ caller, query }) =>
+      toWireList(await listWebhooks(services, caller.teamId, query), toWireWebhook),
   );
 
   app.get(
     '/webhooks/:webhook_id',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'Get a webhook endpoint',
-        params: WebhookParams,
-        response: { 200: ref(WebhookSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const id = request.params.webhook_id;
-      return toWireWebhook(found(await getWebhook(services, request.caller.teamId, id), id));
-    },
+    operation(reading, 'Get a webhook endpoint', ref(WebhookSchema), { params: WebhookParams }),
+    async ({ caller, params: { webhook_id: id } }) =>
+      toWireWebhook(found(await getWebhook(services, caller.teamId, id), 'webhook', id)),
   );
 
   app.post(
     '/webhooks/:webhook_id',
-    {
-      config: changing,
-      schema: {
-        tags,
-        summary: 'Change a webhook endpoint',
-        description: 'What is absent stays as it is.',
-        params: WebhookParams,
-        body: ref(WebhookChangesSchema),
-        response: { 200: ref(WebhookSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      return toWireWebhook(found(await updateWebhook(services, caller.teamId, id, request.body, caller), id));
-    },
+    operation(changing, 'Change a webhook endpoint', ref(WebhookSchema), {
+      description: 'What is absent stays as it is.',
+      params: WebhookParams,
+      body: ref(WebhookChangesSchema),
+    }),
+    async ({ caller, params: { webhook_id: id }, body }) =>
+      toWireWebhook(found(await updateWebhook(services, caller.teamId, id, body, caller), 'webhook', id)),
   );
 
   app.delete(
     '/webhooks/:webhook_id',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Delete a webhook endpoint',
-        description: 'With its deliveries; what is pending is not sent any more.',
-        params: WebhookParams,
-        response: { 200: ref(DeletedWebhookSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      if (!(await deleteWebhook(services, caller.teamId, id, caller))) throw webhookNotFound(id);
-      return { id, object: 'webhook.endpoint' as const, deleted: true };
+    operation(writing, 'Delete a webhook endpoint', ref(DeletedWebhookSchema), {
+      description: 'With its deliveries; what is pending is not sent any more.',
+      params: WebhookParams,
+    }),
+    async ({ caller, params: { webhook_id: id } }) => {
+      found(await deleteWebhook(services, caller.teamId, id, caller), 'webhook', id);
+      return { id, object: 'webhook.endpoint' as const, deleted: true as const };
     },
   );
 
   app.post(
     '/webhooks/:webhook_id/rotate_secret',
-    {
-      config: changing,
-      schema: {
-        tags,
-        summary: 'Make a new secret',
-        description: 'Both secrets sign until the overlap is over, so that receivers can change in between.',
-        params: WebhookParams,
-        body: ref(RotationSchema),
-        response: { 200: ref(WebhookWithSecretSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      const overlapSeconds = request.body.overlap_seconds ?? usualOverlap;
-      return withSecret(
-        found(await rotateWebhookSecret(services, caller.teamId, id, { overlapSeconds }, caller), id),
-      );
+    operation(changing, 'Make a new secret', ref(WebhookWithSecretSchema), {
+      description: 'Both secrets sign until the overlap is over, so that receivers can change in between.',
+      params: WebhookParams,
+      body: ref(RotationSchema),
+    }),
+    async ({ caller, params: { webhook_id: id }, body }) => {
+      const overlapSeconds = body.overlap_seconds ?? usualOverlap;
+      const rotated = await rotateWebhookSecret(services, caller.teamId, id, { overlapSeconds }, caller);
+      return withSecret(found(rotated, 'webhook', id));
     },
   );
 
   app.post(
     '/webhooks/:webhook_id/test',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Send a test event',
-        description:
-          'A `webhook.test`, to this endpoint alone. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
-        params: WebhookParams,
-        response: { 200: ref(WebhookTestSchema), ...errorResponses(400, 401, 403, 404, 429) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const id = request.params.webhook_id;
-      const eventId = found(await testWebhook(services, caller.teamId, id, caller), id);
+    operation(writing, 'Send a test event', ref(WebhookTestSchema), {
+      description:
+        'A `webhook.test`, to this endpoint alone. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
+      params: WebhookParams,
+    }),
+    async ({ caller, params: { webhook_id: id } }) => {
+      const eventId = found(await testWebhook(services, caller.teamId, id, caller), 'webhook', id);
       return { object: 'webhook.test' as const, event_id: eventId };
     },
   );
 
   app.get(
     '/webhooks/:webhook_id/deliveries',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List what was sent to an endpoint',
-        description: 'Newest first. Those that are over are kept for 30 days.',
-        params: WebhookParams,
-        querystring: ListDeliveriesQuery,
-        response: { 200: listOf(DeliverySchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { teamId } = request.caller;
-      const id = request.params.webhook_id;
-      found(await getWebhook(services, teamId, id), id);
-      return toWireList(await listDeliveries(services, teamId, id, request.query), toWireDelivery);
+    operation(reading, 'List what was sent to an endpoint', listOf(DeliverySchema), {
+      description: 'Newest first. Those that are over are kept for 30 days.',
+      params: WebhookParams,
+      querystring: ListDeliveriesQuery,
+    }),
+    async ({ caller: { teamId }, params: { webhook_id: id }, query }) => {
+      found(await getWebhook(services, teamId, id), 'webhook', id);
+      return toWireList(await listDeliveries(services, teamId, id, query), toWireDelivery);
     },
   );
 
   app.post(
     '/webhooks/:webhook_id/deliveries/:delivery_id/resend',
-    {
-      config: changing,
-      schema: {
-        tags,
-        summary: 'Send a delivery again',
-        description:
-          'Under the same webhook-id, and for another day. Also one that was delivered. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
-        params: DeliveryParams,
-        response: { 200: ref(DeliverySchema), ...errorResponses(401, 403, 404, 429) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const { webhook_id: id, delivery_id: deliveryId } = request.params;
-      found(await getWebhook(services, caller.teamId, id), id);
+    operation(changing, 'Send a delivery again', ref(DeliverySchema), {
+      description:
+        'Under the same webhook-id, and for another day. Also one that was delivered. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
+      params: DeliveryParams,
+    }),
+    async ({ caller, params: { webhook_id: id, delivery_id: deliveryId } }) => {
+      found(await getWebhook(services, caller.teamId, id), 'webhook', id);
       const delivery = await resendDelivery(services, caller.teamId, id, deliveryId, caller);
-      if (delivery) return toWireDelivery(delivery);
-      throw new ApiError('webhook_delivery_not_found', `No such delivery: ${deliveryId}`, {
-        param: 'delivery_id',
-      });
+      return toWireDelivery(found(delivery, 'delivery', deliveryId));
     },
   );
 };
 
 function withSecret({ endpoint, secret }: WithSecret) {
   return { ...toWireWebhook(endpoint), secret };
-}
-
-function found<T>(value: T | null, id: string): T {
-  if (value === null) throw webhookNotFound(id);
-  return value;
-}
-
-function webhookNotFound(id: string): ApiError {
-  return new ApiError('webhook_not_found', `No such webhook endpoint: ${id}`, { param: 'webhook_id' });
 }

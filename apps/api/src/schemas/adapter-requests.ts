@@ -2,32 +2,29 @@ import { type AdapterTag, type Comparison, type Lineage, longestNote } from '@gr
 import { type Static, Type } from 'typebox';
 import { AdapterParams, AdapterVersionSchema } from './adapter.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
-export const UploadAdapterSchema = Type.Object(
-  {
-    base_model: Type.String({ description: 'Id of the base model that the adapter was trained on.' }),
-    name: Type.String({
+export const UploadAdapterSchema = input({
+  base_model: Type.String({ description: 'Id of the base model that the adapter was trained on.' }),
+  name: Type.String({
+    description:
+      'Name of the adapter. Uploads and jobs with the same name become versions of the same adapter.',
+  }),
+  parent: Type.Optional(
+    Type.String({ description: 'Name of the fine-tuned model that training started from.' }),
+  ),
+  note: Type.Optional(Type.String({ maxLength: longestNote })),
+  file: Type.Array(
+    Type.Unsafe<unknown>({
+      type: 'string',
+      format: 'binary',
       description:
-        'Name of the adapter. Uploads and jobs with the same name become versions of the same adapter.',
+        'adapter_config.json, adapter_model.safetensors or README.md, under exactly this file name.',
     }),
-    parent: Type.Optional(
-      Type.String({ description: 'Name of the fine-tuned model that training started from.' }),
-    ),
-    note: Type.Optional(Type.String({ maxLength: longestNote })),
-    file: Type.Array(
-      Type.Unsafe<unknown>({
-        type: 'string',
-        format: 'binary',
-        description:
-          'adapter_config.json, adapter_model.safetensors or README.md, under exactly this file name.',
-      }),
-      { minItems: 2, maxItems: 3 },
-    ),
-  },
-  closed,
-);
+    { minItems: 2, maxItems: 3 },
+  ),
+});
 
 export const AdapterTagSchema = named('AdapterTag', {
   id: Type.String(),
@@ -64,37 +61,26 @@ const TagName = Type.String({
 });
 const Version = Type.Integer({ minimum: 1, maximum: 2_147_483_647 });
 
-export const MoveAdapterTagSchema = named(
-  'MoveAdapterTag',
-  {
-    tag: TagName,
-    version: Version,
-    expected_version: Type.Optional(
-      nullable(Version, {
-        description:
-          'Move the tag only if it points to this version. Null: only if the tag does not exist yet. If omitted, the tag is moved in any case.',
-      }),
-    ),
-  },
-  closed,
-);
+export const MoveAdapterTagSchema = namedInput('MoveAdapterTag', {
+  tag: TagName,
+  version: Version,
+  expected_version: Type.Optional(
+    nullable(Version, {
+      description:
+        'Move the tag only if it points to this version. Null: only if the tag does not exist yet. If omitted, the tag is moved in any case.',
+    }),
+  ),
+});
 
 export const AdapterTagParams = Type.Object({ ...AdapterParams.properties, tag: TagName });
 
-export const SetNoteSchema = named(
-  'SetAdapterNote',
-  {
-    note: nullable(Type.String({ minLength: 1, maxLength: longestNote }), {
-      description: 'New note. Null removes the note.',
-    }),
-  },
-  closed,
-);
+export const SetNoteSchema = namedInput('SetAdapterNote', {
+  note: nullable(Type.String({ minLength: 1, maxLength: longestNote }), {
+    description: 'New note. Null removes the note.',
+  }),
+});
 
-export const DeletedAdapterSchema = named('DeletedAdapter', {
-  id: Type.String(),
-  object: Type.Literal('adapter'),
-  deleted: Type.Literal(true),
+export const DeletedAdapterSchema = deletedSchema('DeletedAdapter', 'adapter', {
   versions: Type.Integer({ description: 'Number of versions that were deleted.' }),
 });
 
@@ -104,16 +90,13 @@ export const DeletedVersionSchema = named('DeletedAdapterVersion', {
   deleted_at: Time,
   restorable_until: Time,
 });
-export const ListDeletedQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListDeletedQuery = input({ after: After, limit: limit(20, 1000) });
 
 const ModelName = Type.String({ minLength: 1, maxLength: 512 });
-export const CompareQuery = Type.Object(
-  {
-    a: { ...ModelName, description: 'Name of a fine-tuned model or tag.' },
-    b: { ...ModelName, description: 'Name of the fine-tuned model or tag to compare with.' },
-  },
-  closed,
-);
+export const CompareQuery = input({
+  a: { ...ModelName, description: 'Name of a fine-tuned model or tag.' },
+  b: { ...ModelName, description: 'Name of the fine-tuned model or tag to compare with.' },
+});
 
 const anyValue = Type.Unsafe<unknown>({});
 const Differences = Type.Array(

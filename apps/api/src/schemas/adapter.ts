@@ -2,7 +2,7 @@ import { PeftConfigSchema, runtimesFor } from '@graft/peft-core/config';
 import type { Adapter, AdapterVersion } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, createdBetween, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { input, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 export const AdapterSchema = named('Adapter', {
   id: Type.String(),
@@ -64,20 +64,17 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   download_path: Type.String({ description: 'Path on this server that returns the files as a tar archive.' }),
 });
 
-export const ListAdaptersQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    base_model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-    name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-    search: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: 'Part of the name, case-insensitive.' }),
-    ),
-    ...createdBetween,
-  },
-  closed,
-);
-export const ListAdapterVersionsQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListAdaptersQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  base_model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  search: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 64, description: 'Part of the name, case-insensitive.' }),
+  ),
+  ...createdBetween,
+});
+export const ListAdapterVersionsQuery = input({ after: After, limit: limit(20, 1000) });
 export const AdapterParams = Type.Object({ adapter_id: Type.String() });
 export const AdapterVersionParams = Type.Object({
   adapter_id: Type.String(),

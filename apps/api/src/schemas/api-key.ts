@@ -1,7 +1,7 @@
 import { type ApiKeyRecord, mostKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 export const RoleSchema = Type.Unsafe<Role>({
   type: 'string',
@@ -78,62 +78,47 @@ export const KeyName = Type.String({
   description: 'Name that describes the purpose of the key.',
 });
 
-export const CreateApiKeySchema = named(
-  'CreateApiKey',
-  {
-    name: KeyName,
-    role: Type.Optional(RoleSchema),
-    ...limits('those of the caller'),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-    owner: Type.Optional(
-      Type.Enum(['person', 'team'], {
-        type: 'string',
-        description:
-          '`person`: the key belongs to the caller and is revoked when their membership ends. `team`: the key belongs to the team and stays when people leave; only admins can create it. Default: `person` if the caller is a person, otherwise `team`.',
-      }),
-    ),
-  },
-  closed,
-);
+export const CreateApiKeySchema = namedInput('CreateApiKey', {
+  name: KeyName,
+  role: Type.Optional(RoleSchema),
+  ...limits('those of the caller'),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
+  owner: Type.Optional(
+    Type.Enum(['person', 'team'], {
+      type: 'string',
+      description:
+        '`person`: the key belongs to the caller and is revoked when their membership ends. `team`: the key belongs to the team and stays when people leave; only admins can create it. Default: `person` if the caller is a person, otherwise `team`.',
+    }),
+  ),
+});
 
-export const CreateTeamKeySchema = named(
-  'CreateTeamKey',
-  {
-    name: KeyName,
-    role: Type.Optional(RoleSchema),
-    ...limits('all'),
-    person_id: Type.Optional(
-      nullable(Type.String({ maxLength: 64 }), {
-        description: 'Id of the member who owns the key. Null: it belongs to the team.',
-      }),
-    ),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-  },
-  closed,
-);
+export const CreateTeamKeySchema = namedInput('CreateTeamKey', {
+  name: KeyName,
+  role: Type.Optional(RoleSchema),
+  ...limits('all'),
+  person_id: Type.Optional(
+    nullable(Type.String({ maxLength: 64 }), {
+      description: 'Id of the member who owns the key. Null: it belongs to the team.',
+    }),
+  ),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
+});
 
-export const RotateApiKeySchema = named(
-  'RotateApiKey',
-  {
-    overlap: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: overlapSeconds.most,
-        default: overlapSeconds.byDefault,
-        description: 'Number of seconds until the old key stops working.',
-      }),
-    ),
-    expires_in: Type.Optional(ExpiresIn),
-  },
-  closed,
-);
+export const RotateApiKeySchema = namedInput('RotateApiKey', {
+  overlap: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: overlapSeconds.most,
+      default: overlapSeconds.byDefault,
+      description: 'Number of seconds until the old key stops working.',
+    }),
+  ),
+  expires_in: Type.Optional(ExpiresIn),
+});
 
 const ids = (description: string) => Type.Array(Type.String(), { description });
 
-export const DeletedApiKeySchema = named('DeletedApiKey', {
-  id: Type.String(),
-  object: Type.Literal('api_key'),
-  deleted: Type.Literal(true),
+export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', {
   revoked: Type.Object(
     {
       keys: ids(
@@ -152,21 +137,18 @@ export const DeletedApiKeySchema = named('DeletedApiKey', {
   ),
 });
 
-export const RevokeApiKeyQuery = Type.Object(
-  {
-    descendants: Type.Optional(
-      Type.Enum(['revoke', 'keep'], {
-        type: 'string',
-        default: 'revoke',
-        description:
-          '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations.',
-      }),
-    ),
-  },
-  closed,
-);
+export const RevokeApiKeyQuery = input({
+  descendants: Type.Optional(
+    Type.Enum(['revoke', 'keep'], {
+      type: 'string',
+      default: 'revoke',
+      description:
+        '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations.',
+    }),
+  ),
+});
 
-export const ListApiKeysQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
+export const ListApiKeysQuery = input({ after: After, limit: limit(20, 1000) });
 export const ApiKeyParams = Type.Object({ key_id: Type.String() });
 export const TeamKeyParams = Type.Object({ team_id: Type.String(), key_id: Type.String() });
 

@@ -1,7 +1,8 @@
 import type { AuditCheck, AuditHead, AuditRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { csvLine } from './csv.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { input, named, nullable, ref, Time, toDate, unixSeconds } from './schema.ts';
 
 export const AuditEntrySchema = named('AuditEntry', {
   id: Type.String(),
@@ -51,21 +52,16 @@ const filter = {
   after: After,
 };
 
-export const ListAuditQuery = Type.Object({ ...filter, limit: limit(20, 1000) }, closed);
-export const ExportAuditQuery = Type.Object(
-  {
-    ...filter,
-    format: Type.Enum(['jsonl', 'csv'], { type: 'string', default: 'jsonl' }),
-    limit: limit(10_000, 100_000),
-  },
-  closed,
-);
+export const ListAuditQuery = input({ ...filter, limit: limit(20, 1000) });
+export const ExportAuditQuery = input({
+  ...filter,
+  format: Type.Enum(['jsonl', 'csv'], { type: 'string', default: 'jsonl' }),
+  limit: limit(10_000, 100_000),
+});
 
 /** Converts the query's filter to the service's. */
 export function auditFilter({ since, until, ...query }: Static<typeof ListAuditQuery>) {
-  const moment = (seconds: number | undefined) =>
-    seconds === undefined ? undefined : new Date(seconds * 1000);
-  return { ...query, since: moment(since), until: moment(until) };
+  return { ...query, since: toDate(since), until: toDate(until) };
 }
 
 export function toWireAuditEntry(record: AuditRecord): Static<typeof AuditEntrySchema> {
@@ -96,19 +92,12 @@ const columns = [
   'sequence',
   'hash',
 ] as const;
-export const auditCsvHead = `${columns.join(',')}\r\n`;
+export const auditCsvHead = csvLine(columns);
 
 export function toCsvAuditEntry(record: AuditRecord): string {
   const entry = toWireAuditEntry(record);
   const detail = entry.detail === null ? '' : JSON.stringify(entry.detail);
-  return `${columns.map((name) => cell(name === 'detail' ? detail : (entry[name] ?? ''))).join(',')}\r\n`;
-}
-
-/** A CSV cell. Text that a spreadsheet would read as a formula gets an apostrophe. */
-function cell(value: string | number): string {
-  const text = String(value);
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return csvLine(columns.map((name) => (name === 'detail' ? detail : entry[name])));
 }
 
 const installation = 'installation';
@@ -145,18 +134,15 @@ export const AuditCheckSchema = named('AuditCheck', {
 });
 
 export const AuditChainParams = Type.Object({ chain_id: Type.String({ minLength: 1, maxLength: 256 }) });
-export const AuditCheckQuery = Type.Object(
-  {
-    after: Type.Integer({
-      minimum: 0,
-      maximum: Number.MAX_SAFE_INTEGER,
-      default: 0,
-      description: '`last_sequence` of the previous page.',
-    }),
-    limit: limit(1_000, 1_000),
-  },
-  closed,
-);
+export const AuditCheckQuery = input({
+  after: Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    default: 0,
+    description: '`last_sequence` of the previous page.',
+  }),
+  limit: limit(1_000, 1_000),
+});
 
 /** A chain's name in the database; empty for that of the installation. */
 export const chainOf = (id: string) => (id === installation ? '' : id);

@@ -2,7 +2,7 @@ import type { AddedModel, ConfiguredEntry, ModelAccess } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { secondsOrNull } from './api-key.ts';
 import { limit } from './list.ts';
-import { closed, named, nullable, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
 
 const ModelFileSchema = Type.Object({
   path: Type.String(),
@@ -61,58 +61,45 @@ export const BaseModelSchema = named('BaseModel', {
 
 const TeamIds = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { maxItems: 1000 });
 
-export const AddBaseModelSchema = named(
-  'AddBaseModel',
-  {
-    id: Type.String({
-      pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$',
-      description: 'Id to use as `model` in requests.',
+export const AddBaseModelSchema = namedInput('AddBaseModel', {
+  id: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$',
+    description: 'Id to use as `model` in requests.',
+  }),
+  folder: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 1000,
+      description: 'Absolute path, the same on every machine. Give exactly one of `folder`, `hub` and `s3`.',
     }),
-    folder: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 1000,
-        description:
-          'Absolute path, the same on every machine. Give exactly one of `folder`, `hub` and `s3`.',
-      }),
-    ),
-    hub: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: '`organisation/name`' })),
-    s3: Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: '`s3://bucket/prefix`' })),
-    revision: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 200, description: 'For a Hub model, a branch, tag or commit.' }),
-    ),
-    file: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 200,
-        description: 'Name of the GGUF file to use if there are several.',
-      }),
-    ),
-    teams: Type.Optional({
-      ...TeamIds,
-      description: 'Ids of the only teams that can use the model. If omitted, all teams can.',
+  ),
+  hub: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: '`organisation/name`' })),
+  s3: Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: '`s3://bucket/prefix`' })),
+  revision: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'For a Hub model, a branch, tag or commit.' }),
+  ),
+  file: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'Name of the GGUF file to use if there are several.',
     }),
-  },
-  closed,
-);
-
-export const AllowBaseModelSchema = named(
-  'AllowBaseModel',
-  {
-    teams: nullable(TeamIds, {
-      description:
-        'Ids of teams to allow in addition to those allowed before; no other team can use the model. Null: all teams can.',
-    }),
-  },
-  closed,
-);
-export const DenyBaseModelSchema = named('DenyBaseModel', { teams: TeamIds }, closed);
-export const UpdateBaseModelSchema = named('UpdateBaseModel', { hidden: Type.Boolean() }, closed);
-export const DeletedBaseModelSchema = named('DeletedBaseModel', {
-  id: Type.String(),
-  object: Type.Literal('base_model'),
-  deleted: Type.Literal(true),
+  ),
+  teams: Type.Optional({
+    ...TeamIds,
+    description: 'Ids of the only teams that can use the model. If omitted, all teams can.',
+  }),
 });
+
+export const AllowBaseModelSchema = namedInput('AllowBaseModel', {
+  teams: nullable(TeamIds, {
+    description:
+      'Ids of teams to allow in addition to those allowed before; no other team can use the model. Null: all teams can.',
+  }),
+});
+export const DenyBaseModelSchema = namedInput('DenyBaseModel', { teams: TeamIds });
+export const UpdateBaseModelSchema = namedInput('UpdateBaseModel', { hidden: Type.Boolean() });
+export const DeletedBaseModelSchema = deletedSchema('DeletedBaseModel', 'base_model');
 export const ForgottenBaseModelSchema = named('ForgottenBaseModel', {
   id: Type.String(),
   object: Type.Literal('base_model'),
@@ -123,19 +110,16 @@ export const ForgottenBaseModelSchema = named('ForgottenBaseModel', {
 export const BaseModelParams = Type.Object({
   base_model_id: Type.String({ description: 'Id of the base model, with slashes encoded as %2F.' }),
 });
-export const ListBaseModelsQuery = Type.Object(
-  {
-    after: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 256,
-        description: 'Id of the last base model of the previous page.',
-      }),
-    ),
-    limit: limit(20, 1000),
-  },
-  closed,
-);
+export const ListBaseModelsQuery = input({
+  after: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Id of the last base model of the previous page.',
+    }),
+  ),
+  limit: limit(20, 1000),
+});
 
 type WireBaseModel = Static<typeof BaseModelSchema>;
 

@@ -2,9 +2,9 @@ import { TemplateKwargsSchema } from '@graft/peft-core/config';
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
 import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
-import { closed, named, nullable, Time } from './schema.ts';
+import { input, named, namedInput, nullable, Time } from './schema.ts';
 
-const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, closed);
+const TextPart = input({ type: Type.Literal('text'), text: Type.String() });
 
 /** Clients send a response back unchanged, with all fields that a message of theirs has. */
 const EmptyPart = Type.Optional(
@@ -13,21 +13,18 @@ const EmptyPart = Type.Optional(
   }),
 );
 
-const MessageSchema = Type.Object(
-  {
-    role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
-    content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })], {
-      description: 'Text, or text parts that are concatenated.',
-    }),
-    name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and ignored.' })),
-    annotations: EmptyPart,
-    audio: EmptyPart,
-    function_call: EmptyPart,
-    refusal: EmptyPart,
-    tool_calls: EmptyPart,
-  },
-  closed,
-);
+const MessageSchema = input({
+  role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
+  content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })], {
+    description: 'Text, or text parts that are concatenated.',
+  }),
+  name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and ignored.' })),
+  annotations: EmptyPart,
+  audio: EmptyPart,
+  function_call: EmptyPart,
+  refusal: EmptyPart,
+  tool_calls: EmptyPart,
+});
 
 /** Each parameter with the values that have no effect. */
 export const unsupportedChatParameters = {
@@ -74,35 +71,29 @@ const ChatLogprobs = Type.Object({
 
 const Unused = Type.Optional(nullable(Type.String(), { description: 'Accepted and ignored.' }));
 
-export const CreateChatCompletionSchema = named(
-  'CreateChatCompletion',
-  {
-    ...samplingProperties,
-    messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
-    prompt_cache_key: Unused,
-    prompt_cache_retention: Unused,
-    safety_identifier: Unused,
-    logprobs: Type.Optional(
-      nullable(Type.Boolean(), {
-        description: 'Whether to return the log probability of each output token.',
-      }),
-    ),
-    top_logprobs: Type.Optional(
-      nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
-        description: 'Number of most probable tokens to return for each position. Requires `logprobs`.',
-      }),
-    ),
-    chat_template_kwargs: Type.Optional(
-      nullable(TemplateKwargsSchema, {
-        description:
-          'Variables for the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes. Variables that the template gets from elsewhere, such as `messages`, are not allowed. Those that an adapter was trained with (`training.chat_template_kwargs`) apply in addition.',
-      }),
-    ),
-    max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
-    ...unsupported(unsupportedChatParameters),
-  },
-  closed,
-);
+export const CreateChatCompletionSchema = namedInput('CreateChatCompletion', {
+  ...samplingProperties,
+  messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
+  prompt_cache_key: Unused,
+  prompt_cache_retention: Unused,
+  safety_identifier: Unused,
+  logprobs: Type.Optional(
+    nullable(Type.Boolean(), { description: 'Whether to return the log probability of each output token.' }),
+  ),
+  top_logprobs: Type.Optional(
+    nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
+      description: 'Number of most probable tokens to return for each position. Requires `logprobs`.',
+    }),
+  ),
+  chat_template_kwargs: Type.Optional(
+    nullable(TemplateKwargsSchema, {
+      description:
+        'Variables for the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes. Variables that the template gets from elsewhere, such as `messages`, are not allowed. Those that an adapter was trained with (`training.chat_template_kwargs`) apply in addition.',
+    }),
+  ),
+  max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
+  ...unsupported(unsupportedChatParameters),
+});
 
 export const ChatCompletionSchema = named('ChatCompletion', {
   id: Type.String(),

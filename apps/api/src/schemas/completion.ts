@@ -1,7 +1,7 @@
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
 import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
-import { closed, named, nullable, Time } from './schema.ts';
+import { named, namedInput, nullable, Time } from './schema.ts';
 
 /** Each parameter with the values that have no effect. */
 export const unsupportedCompletionParameters = {
@@ -13,23 +13,19 @@ export const unsupportedCompletionParameters = {
   suffix: [''],
 } as const;
 
-export const CreateCompletionSchema = named(
-  'CreateCompletion',
-  {
-    ...samplingProperties,
-    prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
-      description: 'Prompt to complete: one text.',
+export const CreateCompletionSchema = namedInput('CreateCompletion', {
+  ...samplingProperties,
+  prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
+    description: 'Prompt to complete: one text.',
+  }),
+  logprobs: Type.Optional(
+    nullable(Type.Integer({ minimum: 0, maximum: 5 }), {
+      description:
+        'Number of most probable tokens whose log probability to return for each output token, in addition to that of the token itself. Null or omitted: no log probabilities.',
     }),
-    logprobs: Type.Optional(
-      nullable(Type.Integer({ minimum: 0, maximum: 5 }), {
-        description:
-          'Number of most probable tokens whose log probability to return for each output token, in addition to that of the token itself. Null or omitted: no log probabilities.',
-      }),
-    ),
-    ...unsupported(unsupportedCompletionParameters),
-  },
-  closed,
-);
+  ),
+  ...unsupported(unsupportedCompletionParameters),
+});
 
 /** Fields that a response and a chunk of a streamed one share. */
 const head = {

@@ -1,7 +1,7 @@
 import type { FileRecord, FileReport } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { LineFaultFields } from './error.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { input, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
 
@@ -122,26 +122,23 @@ export const FileReportSchema = named('FileReport', {
   finished_at: nullable(Time),
 });
 
-export const FileReportQuery = Type.Object(
-  {
-    model: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 256,
-        description: 'Id of the base model to count tokens for. If omitted, tokens are not counted.',
-      }),
-    ),
-    max_seq_length: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 1_048_576,
-        description:
-          'Maximum number of tokens of an example. Default: the maximum for training, which is the context length of the model.',
-      }),
-    ),
-  },
-  closed,
-);
+export const FileReportQuery = input({
+  model: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Id of the base model to count tokens for. If omitted, tokens are not counted.',
+    }),
+  ),
+  max_seq_length: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_048_576,
+      description:
+        'Maximum number of tokens of an example. Default: the maximum for training, which is the context length of the model.',
+    }),
+  ),
+});
 
 export function toWireFileReport(file: FileRecord, report: FileReport): Static<typeof FileReportSchema> {
   const { model, status, progress, result, error } = report;

@@ -1,7 +1,7 @@
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, createdBetween } from './list.ts';
-import { closed, named, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, Time, unixSeconds } from './schema.ts';
 
 export const FileSchema = named('File', {
   id: Type.String(),
@@ -25,39 +25,29 @@ export const FileSchema = named('File', {
 });
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
-export const UploadSchema = Type.Object(
-  {
-    purpose: Type.Literal('fine-tune'),
-    file: Type.Unsafe<unknown>({ type: 'string', format: 'binary', description: 'JSONL file.' }),
-  },
-  closed,
-);
-
-export const DeletedFileSchema = named('DeletedFile', {
-  id: Type.String(),
-  object: Type.Literal('file'),
-  deleted: Type.Boolean(),
+export const UploadSchema = input({
+  purpose: Type.Literal('fine-tune'),
+  file: Type.Unsafe<unknown>({ type: 'string', format: 'binary', description: 'JSONL file.' }),
 });
+
+export const DeletedFileSchema = deletedSchema('DeletedFile', 'file');
 
 /** Maximum files per page. OpenAI's clients may request 10,000. */
 export const maxFiles = 1000;
 
-export const ListFilesQuery = Type.Object(
-  {
-    purpose: Type.Optional(Type.String({ maxLength: 64 })),
-    filename: Type.Optional(Type.String({ maxLength: 512 })),
-    ...createdBetween,
-    order: Type.Enum(['asc', 'desc'], { type: 'string', default: 'desc' }),
-    after: After,
-    limit: Type.Integer({
-      minimum: 1,
-      maximum: 10_000,
-      default: maxFiles,
-      description: `Maximum number of files per page. At most ${maxFiles} are returned, even if more are requested.`,
-    }),
-  },
-  closed,
-);
+export const ListFilesQuery = input({
+  purpose: Type.Optional(Type.String({ maxLength: 64 })),
+  filename: Type.Optional(Type.String({ maxLength: 512 })),
+  ...createdBetween,
+  order: Type.Enum(['asc', 'desc'], { type: 'string', default: 'desc' }),
+  after: After,
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: 10_000,
+    default: maxFiles,
+    description: `Maximum number of files per page. At most ${maxFiles} are returned, even if more are requested.`,
+  }),
+});
 
 export const FileParams = Type.Object({ file_id: Type.String() });
 

@@ -1,71 +1,70 @@
 import { defaultUrls, type Integration, integrationTypes, type JobIntegrationRequest } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { closed, named, namedSchemas, nullable, Time, unixSeconds } from './schema.ts';
+import {
+  deletedSchema,
+  input,
+  named,
+  namedInput,
+  namedSchemas,
+  nullable,
+  Time,
+  unixSeconds,
+} from './schema.ts';
 
 const Name = (description: string) => Type.String({ minLength: 1, maxLength: 128, description });
 const runName = Type.Optional(nullable(Name('Name of the run. Default: the id of the job.')));
 
 /** OpenAI's format for `wandb`, and the same for other types. Other code checks that `type` and settings match. */
 export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
-  Type.Object(
+  input(
     {
       type: Type.Enum([...integrationTypes], { type: 'string' }),
       wandb: Type.Optional(
-        Type.Object(
-          {
-            project: Type.String({ minLength: 1, maxLength: 128, pattern: '^[^/\\\\#?%:\\p{C}]+$' }),
-            name: runName,
-            entity: Type.Optional(
-              nullable(
-                Type.String({
-                  minLength: 1,
-                  maxLength: 128,
-                  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-                  description: 'User or team that owns the project. Default: the owner of the API key.',
-                }),
-              ),
-            ),
-            tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 50 })),
-          },
-          closed,
-        ),
-      ),
-      mlflow: Type.Optional(
-        Type.Object(
-          {
-            experiment: Name('Name of the experiment, which is created if it does not exist.'),
-            name: runName,
-            tags: Type.Optional(
-              Type.Unsafe<Record<string, string>>({
-                type: 'object',
-                maxProperties: 16,
-                propertyNames: { type: 'string', pattern: '^[A-Za-z0-9_./ -]{1,64}$' },
-                additionalProperties: { type: 'string', maxLength: 512 },
+        input({
+          project: Type.String({ minLength: 1, maxLength: 128, pattern: '^[^/\\\\#?%:\\p{C}]+$' }),
+          name: runName,
+          entity: Type.Optional(
+            nullable(
+              Type.String({
+                minLength: 1,
+                maxLength: 128,
+                pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+                description: 'User or team that owns the project. Default: the owner of the API key.',
               }),
             ),
-          },
-          closed,
-        ),
+          ),
+          tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 50 })),
+        }),
+      ),
+      mlflow: Type.Optional(
+        input({
+          experiment: Name('Name of the experiment, which is created if it does not exist.'),
+          name: runName,
+          tags: Type.Optional(
+            Type.Unsafe<Record<string, string>>({
+              type: 'object',
+              maxProperties: 16,
+              propertyNames: { type: 'string', pattern: '^[A-Za-z0-9_./ -]{1,64}$' },
+              additionalProperties: { type: 'string', maxLength: 512 },
+            }),
+          ),
+        }),
       ),
       trackio: Type.Optional(
-        Type.Object(
-          {
-            project: Type.String({
-              minLength: 1,
-              maxLength: 128,
-              pattern: '^[A-Za-z0-9][A-Za-z0-9 ._-]*$',
-            }),
-            name: runName,
-            group: Type.Optional(
-              nullable(Name('Group of the run. Runs of the same group are displayed together.')),
-            ),
-          },
-          closed,
-        ),
+        input({
+          project: Type.String({
+            minLength: 1,
+            maxLength: 128,
+            pattern: '^[A-Za-z0-9][A-Za-z0-9 ._-]*$',
+          }),
+          name: runName,
+          group: Type.Optional(
+            nullable(Name('Group of the run. Runs of the same group are displayed together.')),
+          ),
+        }),
       ),
     },
     {
-      ...closed,
       $id: 'JobIntegration',
       description: 'Integration of a job: the `type`, and the settings of that type.',
     },
@@ -86,7 +85,7 @@ export const IntegrationSchema = named('Integration', {
   }),
 });
 
-export const PutIntegrationSchema = named(
+export const PutIntegrationSchema = namedInput(
   'SetIntegration',
   {
     url: Type.Optional(
@@ -118,14 +117,10 @@ export const PutIntegrationSchema = named(
       ),
     ),
   },
-  { ...closed, description: 'Omitted fields keep their values; null removes a value.' },
+  { description: 'Omitted fields keep their values; null removes a value.' },
 );
 
-export const DeletedIntegrationSchema = named('DeletedIntegration', {
-  id: Type.String(),
-  object: Type.Literal('integration'),
-  deleted: Type.Boolean(),
-});
+export const DeletedIntegrationSchema = deletedSchema('DeletedIntegration', 'integration');
 
 export const IntegrationParams = Type.Object({
   type: Type.String({ description: integrationTypes.join(', ') }),

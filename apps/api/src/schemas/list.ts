@@ -1,6 +1,6 @@
 import type { Page, TimeSpan } from '@graft/service';
 import { type TSchema, Type } from 'typebox';
-import { nullable, ref } from './schema.ts';
+import { nullable, ref, toDate } from './schema.ts';
 
 /** End of the year 9999, the limit of both Postgres and JavaScript. */
 const latest = 253_402_300_799;
@@ -66,7 +66,5 @@ export function createdSpan(query: {
   created_after?: number | undefined;
   created_before?: number | undefined;
 }): TimeSpan {
-  const time = (seconds: number | undefined) =>
-    seconds === undefined ? undefined : new Date(seconds * 1000);
-  return { from: time(query.created_after), before: time(query.created_before) };
+  return { from: toDate(query.created_after), before: toDate(query.created_before) };
 }

@@ -1,7 +1,7 @@
 import type { BaseModelEntry, CheckpointAdapter, FineTunedModel } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, nullable, Time, unixSeconds } from './schema.ts';
 
 export const ModelSchema = named('Model', {
   id: Type.String({ description: 'Id to use as `model` in requests.' }),
@@ -33,25 +33,14 @@ export const ModelSchema = named('Model', {
   }),
 });
 
-export const ListModelsQuery = Type.Object(
-  {
-    after: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 512,
-        description: 'Id of the last model of the previous page.',
-      }),
-    ),
-    limit: limit(1000, 1000),
-  },
-  closed,
-);
-
-export const DeletedModelSchema = named('DeletedModel', {
-  id: Type.String(),
-  object: Type.Literal('model'),
-  deleted: Type.Boolean(),
+export const ListModelsQuery = input({
+  after: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 512, description: 'Id of the last model of the previous page.' }),
+  ),
+  limit: limit(1000, 1000),
 });
+
+export const DeletedModelSchema = deletedSchema('DeletedModel', 'model');
 
 type WireModel = Static<typeof ModelSchema>;
 

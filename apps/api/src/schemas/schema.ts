@@ -21,6 +21,26 @@ export function named<P extends TProperties>($id: string, properties: P, options
   return schema;
 }
 
+/** An object of a request, in which unknown keys are errors. */
+export function input<P extends TProperties>(properties: P, options: TSchemaOptions = {}) {
+  return Type.Object(properties, { ...options, additionalProperties: false });
+}
+
+/** `input` with a name in OpenAPI. */
+export function namedInput<P extends TProperties>($id: string, properties: P, options: TSchemaOptions = {}) {
+  return named($id, properties, { ...options, additionalProperties: false });
+}
+
+/** The response to the deletion of an object of type `object`. */
+export function deletedSchema<O extends string, P extends TProperties = Record<never, never>>(
+  $id: string,
+  object: O,
+  more = {} as P,
+) {
+  const deleted = { id: Type.String(), object: Type.Literal(object), deleted: Type.Literal(true) };
+  return named($id, { ...deleted, ...more });
+}
+
 /**
  * Keyword of a part that OpenAPI documents and peft-core's parser checks instead of the schema: the parser knows the rules between fields
  * and suggests the nearest key.
@@ -42,5 +62,6 @@ export function unixSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
 
-/** Makes unknown keys of a body errors. */
-export const closed = { additionalProperties: false } as const;
+/** The reverse of `unixSeconds`; undefined stays undefined. */
+export const toDate = (seconds: number | undefined): Date | undefined =>
+  seconds === undefined ? undefined : new Date(seconds * 1000);

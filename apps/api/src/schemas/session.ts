@@ -1,7 +1,7 @@
 import type { IdentityRecord, SessionRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { RoleSchema } from './api-key.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 const Method = Type.Enum(['oidc', 'key'], {
   type: 'string',
@@ -27,32 +27,29 @@ export const SessionSchema = named('Session', {
 export const SignedInSchema = Type.Object({ id: Type.String(), method: Method, expires_at: Time });
 export const TeamOfPersonSchema = Type.Object({ id: Type.String(), name: Type.String(), role: RoleSchema });
 
-export const SignInQuery = Type.Object(
-  {
-    return_to: Type.Optional(
-      Type.String({
-        description:
-          'Path on this server to redirect to after sign-in. Default, also for any value that is not such a path: /v1/me.',
-        maxLength: 4096,
-      }),
-    ),
-    team: Type.Optional(
-      Type.String({
-        maxLength: 100,
-        description:
-          'Id or name of the team to work in. Default: the first team assigned by a group of the provider, otherwise the first team joined.',
-      }),
-    ),
-    reauthenticate: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description:
-          'Whether the provider must ask the person to authenticate again, which operators need every hour. The session keeps its team.',
-      }),
-    ),
-  },
-  closed,
-);
+export const SignInQuery = input({
+  return_to: Type.Optional(
+    Type.String({
+      description:
+        'Path on this server to redirect to after sign-in. Default, also for any value that is not such a path: /v1/me.',
+      maxLength: 4096,
+    }),
+  ),
+  team: Type.Optional(
+    Type.String({
+      maxLength: 100,
+      description:
+        'Id or name of the team to work in. Default: the first team assigned by a group of the provider, otherwise the first team joined.',
+    }),
+  ),
+  reauthenticate: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'Whether the provider must ask the person to authenticate again, which operators need every hour. The session keeps its team.',
+    }),
+  ),
+});
 
 /** Parameters of the callback. The provider may add others. */
 export const CallbackQuery = Type.Object({
@@ -62,11 +59,9 @@ export const CallbackQuery = Type.Object({
   error: Type.Optional(Type.String({ maxLength: 256 })),
 });
 
-export const KeySignInSchema = named(
-  'KeySignIn',
-  { key: Type.String({ minLength: 1, maxLength: 256 }) },
-  closed,
-);
+export const KeySignInSchema = namedInput('KeySignIn', {
+  key: Type.String({ minLength: 1, maxLength: 256 }),
+});
 export const LogoutTokenSchema = Type.Object({
   logout_token: Type.String({ minLength: 1, maxLength: 16_000 }),
 });
@@ -82,26 +77,18 @@ export const SignedOutSchema = named('SignedOut', {
     description: 'URL at which the browser signs out at the provider. Null if there is none.',
   }),
 });
-export const ChooseTeamSchema = named(
-  'ChooseTeam',
-  { team: Type.String({ minLength: 1, maxLength: 100, description: 'Id or name of the team.' }) },
-  closed,
-);
-export const AcceptAsMeSchema = named(
-  'AcceptInvitationAsMe',
-  { token: Type.String({ minLength: 1, maxLength: 256 }) },
-  closed,
-);
+export const ChooseTeamSchema = namedInput('ChooseTeam', {
+  team: Type.String({ minLength: 1, maxLength: 100, description: 'Id or name of the team.' }),
+});
+export const AcceptAsMeSchema = namedInput('AcceptInvitationAsMe', {
+  token: Type.String({ minLength: 1, maxLength: 256 }),
+});
 export const JoinedSchema = named('JoinedTeam', {
   object: Type.Literal('invitation.accepted'),
   team: Type.Object({ id: Type.String(), name: Type.String() }),
   role: RoleSchema,
 });
-export const EndedSessionSchema = named('EndedSession', {
-  id: Type.String(),
-  object: Type.Literal('session'),
-  deleted: Type.Literal(true),
-});
+export const EndedSessionSchema = deletedSchema('EndedSession', 'session');
 export const EndedSessionsSchema = named('EndedSessions', {
   object: Type.Literal('sessions.ended'),
   count: Type.Integer(),
@@ -120,11 +107,7 @@ export const IdentitySchema = named('PersonIdentity', {
     description: 'Unix timestamp (in seconds) of the last sign-in with this identity.',
   }),
 });
-export const UnlinkedIdentitySchema = named('UnlinkedIdentity', {
-  id: Type.String(),
-  object: Type.Literal('identity'),
-  deleted: Type.Literal(true),
-});
+export const UnlinkedIdentitySchema = deletedSchema('UnlinkedIdentity', 'identity');
 export const IdentityParams = Type.Object({ identity_id: Type.String() });
 export const IdentityOfPersonParams = Type.Object({ person_id: Type.String(), identity_id: Type.String() });
 

@@ -1,7 +1,7 @@
 import { peftTypes } from '@graft/peft-core/config';
 import { mostRunning, type QuotaUse, type TeamQuota } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 const noLimit = 'Null: no limit.';
 /** A nullable amount up to the largest exact integer in JSON. */
@@ -58,7 +58,7 @@ export const TeamQuotaSchema = named('TeamQuota', {
   month_ends: Time,
 });
 
-export const UpdateTeamQuotaSchema = named(
+export const UpdateTeamQuotaSchema = namedInput(
   'UpdateTeamQuota',
   {
     running_jobs: Type.Optional(limits.running_jobs),
@@ -72,7 +72,7 @@ export const UpdateTeamQuotaSchema = named(
     max_seq_length: Type.Optional(limits.max_seq_length),
     tokens_per_job: Type.Optional(limits.tokens_per_job),
   },
-  { ...closed, minProperties: 1 },
+  { minProperties: 1 },
 );
 
 export function toWireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): Static<typeof TeamQuotaSchema> {

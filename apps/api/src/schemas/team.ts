@@ -10,7 +10,7 @@ import {
 import { type Static, Type } from 'typebox';
 import { RoleSchema, secondsOrNull } from './api-key.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 import { SignedInSchema, TeamOfPersonSchema } from './session.ts';
 
 export const TeamSchema = named('Team', {
@@ -79,37 +79,29 @@ export const PersonSchema = named('Person', {
 const PersonName = Type.String({ minLength: 1, maxLength: 100 });
 const Email = Type.String({ minLength: 3, maxLength: 254 });
 
-export const CreateInvitationSchema = named(
-  'CreateInvitation',
-  {
-    email: Type.Optional(
-      nullable(Email, {
-        description:
-          'Email of the only person who can accept the invitation. Null or omitted: anyone with the link can.',
-      }),
-    ),
-    role: Type.Optional(RoleSchema),
-    expires_in: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: invitationSeconds.most,
-        default: invitationSeconds.byDefault,
-        description: 'Lifetime in seconds.',
-      }),
-    ),
-  },
-  closed,
-);
+export const CreateInvitationSchema = namedInput('CreateInvitation', {
+  email: Type.Optional(
+    nullable(Email, {
+      description:
+        'Email of the only person who can accept the invitation. Null or omitted: anyone with the link can.',
+    }),
+  ),
+  role: Type.Optional(RoleSchema),
+  expires_in: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: invitationSeconds.most,
+      default: invitationSeconds.byDefault,
+      description: 'Lifetime in seconds.',
+    }),
+  ),
+});
 
-export const AcceptInvitationSchema = named(
-  'AcceptInvitation',
-  {
-    token: Type.String({ minLength: 1, maxLength: 256 }),
-    email: Type.Optional(Email),
-    name: Type.Optional(PersonName),
-  },
-  closed,
-);
+export const AcceptInvitationSchema = namedInput('AcceptInvitation', {
+  token: Type.String({ minLength: 1, maxLength: 256 }),
+  email: Type.Optional(Email),
+  name: Type.Optional(PersonName),
+});
 
 const TeamName = Type.Object({ id: Type.String(), name: Type.String() });
 
@@ -146,17 +138,13 @@ export const MeSchema = named('Me', {
   session: nullable(SignedInSchema, { description: 'Session of the caller. Null for a key.' }),
 });
 
-export const SetRoleSchema = named('SetRole', { role: RoleSchema }, closed);
-export const CreateTeamSchema = named(
-  'CreateTeam',
-  {
-    name: Type.String({ minLength: 1, maxLength: 40 }),
-    running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning, default: 8 })),
-    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: mostWeight, default: 1 })),
-  },
-  closed,
-);
-export const UpdateTeamSchema = named(
+export const SetRoleSchema = namedInput('SetRole', { role: RoleSchema });
+export const CreateTeamSchema = namedInput('CreateTeam', {
+  name: Type.String({ minLength: 1, maxLength: 40 }),
+  running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning, default: 8 })),
+  weight: Type.Optional(Type.Integer({ minimum: 1, maximum: mostWeight, default: 1 })),
+});
+export const UpdateTeamSchema = namedInput(
   'UpdateTeam',
   {
     running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRunning })),
@@ -168,54 +156,54 @@ export const UpdateTeamSchema = named(
       }),
     ),
   },
-  { ...closed, minProperties: 1 },
+  { minProperties: 1 },
 );
-export const CreatePersonSchema = named(
-  'CreatePerson',
-  { email: Email, name: PersonName, is_operator: Type.Optional(Type.Boolean({ default: false })) },
-  closed,
-);
-export const UpdatePersonSchema = named(
+export const CreatePersonSchema = namedInput('CreatePerson', {
+  email: Email,
+  name: PersonName,
+  is_operator: Type.Optional(Type.Boolean({ default: false })),
+});
+export const UpdatePersonSchema = namedInput(
   'UpdatePerson',
   {
     name: Type.Optional(PersonName),
     is_operator: Type.Optional(Type.Boolean()),
     disabled: Type.Optional(Type.Boolean()),
   },
-  { ...closed, minProperties: 1 },
+  { minProperties: 1 },
 );
 
-export const DeletedTeamSchema = named('DeletedTeam', {
-  id: Type.String(),
-  object: Type.Literal('team'),
-  deleted: Type.Literal(true),
-});
-export const RemovedMemberSchema = named('RemovedMember', {
-  id: Type.String(),
-  object: Type.Literal('team.member'),
-  deleted: Type.Literal(true),
+export const DeletedTeamSchema = deletedSchema('DeletedTeam', 'team');
+export const RemovedMemberSchema = deletedSchema('RemovedMember', 'team.member', {
   keys_left: Type.Array(Type.String(), {
     description:
       'Ids of keys that the person created for the team or for others, directly or through other keys, and that still work; at most 1,000. The person may know their secrets.',
   }),
 });
-export const ErasedPersonSchema = named('ErasedPerson', {
-  id: Type.String(),
-  object: Type.Literal('person'),
-  deleted: Type.Literal(true),
-});
-export const RevokedInvitationSchema = named('RevokedInvitation', {
-  id: Type.String(),
-  object: Type.Literal('team.invitation'),
-  deleted: Type.Literal(true),
-});
+export const ErasedPersonSchema = deletedSchema('ErasedPerson', 'person');
+export const RevokedInvitationSchema = deletedSchema('RevokedInvitation', 'team.invitation');
 
 /** Query of lists of people, teams, invitations and workers. */
-export const ListQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
-export const DeleteTeamQuery = Type.Object(
-  { name: Type.String({ maxLength: 64, description: 'Name of the team, as confirmation.' }) },
-  closed,
-);
+export const ListQuery = input({ after: After, limit: limit(20, 1000) });
+export const ListTeamsQuery = input({
+  ...ListQuery.properties,
+  name: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 40, description: 'Only the team of this name.' }),
+  ),
+});
+export const ListPeopleQuery = input({
+  ...ListQuery.properties,
+  email: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 254,
+      description: 'Only the person with this email, in any case.',
+    }),
+  ),
+});
+export const DeleteTeamQuery = input({
+  name: Type.String({ maxLength: 64, description: 'Name of the team, as confirmation.' }),
+});
 export const MemberParams = Type.Object({ person_id: Type.String() });
 export const InvitationParams = Type.Object({ invitation_id: Type.String() });
 export const TeamParams = Type.Object({ team_id: Type.String() });

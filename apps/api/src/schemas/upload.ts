@@ -3,7 +3,7 @@ import { mostPartBytes, mostParts } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { FileSchema, toWireFile } from './file.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const statuses = ['pending', 'completed', 'cancelled', 'expired'] as const;
 
@@ -38,64 +38,48 @@ export const UploadPartSchema = named('UploadPart', {
   }),
 });
 
-export const CreateUploadSchema = named(
-  'CreateUpload',
-  {
-    filename: Type.String({ minLength: 1, maxLength: 1024 }),
-    purpose: Type.Literal('fine-tune'),
-    bytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
-    mime_type: Type.String({
-      maxLength: 127,
-      pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$',
-      description:
-        'MIME type, such as `text/jsonl`. It is not checked; the lines of the file must be training examples.',
-    }),
-    expires_after: Type.Optional(
-      Type.Unsafe<unknown>({ description: 'Not supported: files do not expire.' }),
-    ),
-  },
-  closed,
-);
+export const CreateUploadSchema = namedInput('CreateUpload', {
+  filename: Type.String({ minLength: 1, maxLength: 1024 }),
+  purpose: Type.Literal('fine-tune'),
+  bytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  mime_type: Type.String({
+    maxLength: 127,
+    pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$',
+    description:
+      'MIME type, such as `text/jsonl`. It is not checked; the lines of the file must be training examples.',
+  }),
+  expires_after: Type.Optional(Type.Unsafe<unknown>({ description: 'Not supported: files do not expire.' })),
+});
 
 /** The body of a part, documented only: it is streamed. */
-export const PartBodySchema = Type.Object(
-  {
-    data: Type.Unsafe<unknown>({
-      type: 'string',
-      format: 'binary',
-      description: `Part of the file, at most ${mostPartBytes} bytes.`,
-    }),
-  },
-  closed,
-);
+export const PartBodySchema = input({
+  data: Type.Unsafe<unknown>({
+    type: 'string',
+    format: 'binary',
+    description: `Part of the file, at most ${mostPartBytes} bytes.`,
+  }),
+});
 
-export const CompleteUploadSchema = named(
-  'CompleteUpload',
-  {
-    part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
-      minItems: 1,
-      maxItems: mostParts,
-      description: 'Ids of the parts, in the order in which they form the file.',
-    }),
-    md5: Type.Optional(
-      Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'MD5 of the whole file, hexadecimal.' }),
-    ),
-  },
-  closed,
-);
+export const CompleteUploadSchema = namedInput('CompleteUpload', {
+  part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+    minItems: 1,
+    maxItems: mostParts,
+    description: 'Ids of the parts, in the order in which they form the file.',
+  }),
+  md5: Type.Optional(
+    Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'MD5 of the whole file, hexadecimal.' }),
+  ),
+});
 
 export const UploadParams = Type.Object({ upload_id: Type.String() });
 
-export const ListUploadsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 100),
-    status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
-  },
-  closed,
-);
+export const ListUploadsQuery = input({
+  after: After,
+  limit: limit(20, 100),
+  status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+});
 
-export const ListPartsQuery = Type.Object({ after: After, limit: limit(100, mostParts) }, closed);
+export const ListPartsQuery = input({ after: After, limit: limit(100, mostParts) });
 
 export function toWireUpload(
   upload: Upload,

@@ -11,8 +11,9 @@ import {
   usageKinds,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { csvLine } from './csv.ts';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const Kind = Type.Unsafe<UsageKind>({ type: 'string', enum: [...usageKinds] });
 const Money = (description: string) => Type.Number({ description });
@@ -111,30 +112,24 @@ const query = {
     }),
   ),
 };
-export const UsageQuery = Type.Object(
-  {
-    ...query,
-    group_by: groupBy(groups, 'One or more of model, api_key_id, job_id and kind, separated by commas.'),
-  },
-  closed,
-);
-export const AdminUsageQuery = Type.Object(
-  {
-    ...query,
-    team_id: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 256,
-        description: 'Id of the only team to return usage of. Default: all teams.',
-      }),
-    ),
-    group_by: groupBy(
-      groupsOfOperator,
-      'One or more of model, api_key_id and kind, separated by commas. Results are always grouped by team, and models are base models.',
-    ),
-  },
-  closed,
-);
+export const UsageQuery = input({
+  ...query,
+  group_by: groupBy(groups, 'One or more of model, api_key_id, job_id and kind, separated by commas.'),
+});
+export const AdminUsageQuery = input({
+  ...query,
+  team_id: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Id of the only team to return usage of. Default: all teams.',
+    }),
+  ),
+  group_by: groupBy(
+    groupsOfOperator,
+    'One or more of model, api_key_id and kind, separated by commas. Results are always grouped by team, and models are base models.',
+  ),
+});
 
 /** Converts the API's names of groups to the service's. */
 export function groupsOf(text: string | undefined): UsageGroup[] {
@@ -179,14 +174,7 @@ export function toCsv(page: Static<typeof UsagePageSchema>): string {
       ...columns.map((name) => result[name as keyof typeof result]),
     ]),
   );
-  return [['date', ...columns], ...lines].map((line) => `${line.map(csvCell).join(',')}\r\n`).join('');
-}
-
-/** A CSV cell. Text that a spreadsheet would read as a formula gets an apostrophe; numbers stay numbers. */
-function csvCell(value: unknown): string {
-  if (typeof value !== 'string') return value === null ? '' : String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return [['date', ...columns], ...lines].map(csvLine).join('');
 }
 
 export const BudgetSchema = named('Budget', {
@@ -203,24 +191,20 @@ export const BudgetSchema = named('Budget', {
   resets_at: Time,
 });
 
-export const SetBudgetSchema = named(
-  'SetBudget',
-  {
-    monthly: Type.Number({
-      minimum: 0,
-      description: 'Budget per calendar month (UTC), in the operator’s currency.',
+export const SetBudgetSchema = namedInput('SetBudget', {
+  monthly: Type.Number({
+    minimum: 0,
+    description: 'Budget per calendar month (UTC), in the operator’s currency.',
+  }),
+  warn_at: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 0.8 })),
+  stops: Type.Optional(
+    Type.Boolean({
+      default: true,
+      description:
+        'Whether to refuse new jobs, resumed jobs and completions once the budget is spent. If false, the team is only warned.',
     }),
-    warn_at: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 0.8 })),
-    stops: Type.Optional(
-      Type.Boolean({
-        default: true,
-        description:
-          'Whether to refuse new jobs, resumed jobs and completions once the budget is spent. If false, the team is only warned.',
-      }),
-    ),
-  },
-  closed,
-);
+  ),
+});
 
 export const DeletedBudgetSchema = named('DeletedBudget', {
   team_id: Type.String(),
@@ -247,40 +231,32 @@ export const PriceSchema = named('UsagePrice', {
   valid_from: Time,
 });
 
-export const SetPriceSchema = named(
-  'SetUsagePrice',
-  {
-    kind: Kind,
-    model: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 256,
-        default: '*',
-        description: 'Base model that the price applies to. `*`: all base models.',
-      }),
-    ),
-    price: Type.Number({
-      minimum: 0,
-      description:
-        'Price of a million tokens, an hour of a device, or a GiB stored for a day, in the operator’s currency.',
+export const SetPriceSchema = namedInput('SetUsagePrice', {
+  kind: Kind,
+  model: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      default: '*',
+      description: 'Base model that the price applies to. `*`: all base models.',
     }),
-    valid_from: Type.Optional(
-      second(
-        'Unix timestamp (in seconds) from which the price applies, until the next price of the same kind and model. Default: now. A price of stored bytes starts at midnight UTC.',
-      ),
+  ),
+  price: Type.Number({
+    minimum: 0,
+    description:
+      'Price of a million tokens, an hour of a device, or a GiB stored for a day, in the operator’s currency.',
+  }),
+  valid_from: Type.Optional(
+    second(
+      'Unix timestamp (in seconds) from which the price applies, until the next price of the same kind and model. Default: now. A price of stored bytes starts at midnight UTC.',
     ),
-  },
-  closed,
-);
-
-export const DeletedPriceSchema = named('DeletedUsagePrice', {
-  id: Type.String(),
-  object: Type.Literal('usage.price'),
-  deleted: Type.Literal(true),
+  ),
 });
 
+export const DeletedPriceSchema = deletedSchema('DeletedUsagePrice', 'usage.price');
+
 export const PriceParams = Type.Object({ price_id: Type.String() });
-export const ListPricesQuery = Type.Object({ after: After, limit: limit(20, 100) }, closed);
+export const ListPricesQuery = input({ after: After, limit: limit(20, 100) });
 
 export function toWirePrice({
   id,

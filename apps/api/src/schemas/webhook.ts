@@ -9,7 +9,7 @@ import {
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 const Event = Type.Unsafe<WebhookEvent>({ type: 'string', enum: [...webhookEvents] });
 const Url = Type.String({
@@ -55,57 +55,41 @@ export const WebhookWithSecretSchema = named('WebhookEndpointWithSecret', {
   }),
 });
 
-export const NewWebhookSchema = named(
-  'CreateWebhookEndpoint',
-  {
-    url: Url,
-    description: Type.Optional(Description),
-    events: Type.Optional(Events({ default: [...defaultWebhookEvents] })),
-  },
-  closed,
-);
+export const NewWebhookSchema = namedInput('CreateWebhookEndpoint', {
+  url: Url,
+  description: Type.Optional(Description),
+  events: Type.Optional(Events({ default: [...defaultWebhookEvents] })),
+});
 
-export const WebhookChangesSchema = named(
-  'UpdateWebhookEndpoint',
-  {
-    url: Type.Optional(Url),
-    description: Type.Optional(Description),
-    events: Type.Optional(Events()),
-    enabled: Type.Optional(
-      Type.Boolean({
-        description:
-          'Whether events are sent to the endpoint. True also clears earlier failures and immediately sends pending deliveries.',
-      }),
-    ),
-  },
-  closed,
-);
+export const WebhookChangesSchema = namedInput('UpdateWebhookEndpoint', {
+  url: Type.Optional(Url),
+  description: Type.Optional(Description),
+  events: Type.Optional(Events()),
+  enabled: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether events are sent to the endpoint. True also clears earlier failures and immediately sends pending deliveries.',
+    }),
+  ),
+});
 
 const day = 24 * 3600;
 /** Default of seconds for which earlier secrets keep signing after a new one is created. */
 export const usualOverlap = day;
 
-export const RotationSchema = named(
-  'RotateWebhookSecret',
-  {
-    overlap_seconds: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 7 * day,
-        default: usualOverlap,
-        description:
-          'Number of seconds for which earlier secrets keep signing, too. 0: earlier secrets stop signing immediately.',
-      }),
-    ),
-  },
-  closed,
-);
-
-export const DeletedWebhookSchema = named('DeletedWebhookEndpoint', {
-  id: Type.String(),
-  object: Type.Literal('webhook.endpoint'),
-  deleted: Type.Boolean(),
+export const RotationSchema = namedInput('RotateWebhookSecret', {
+  overlap_seconds: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 7 * day,
+      default: usualOverlap,
+      description:
+        'Number of seconds for which earlier secrets keep signing, too. 0: earlier secrets stop signing immediately.',
+    }),
+  ),
 });
+
+export const DeletedWebhookSchema = deletedSchema('DeletedWebhookEndpoint', 'webhook.endpoint');
 
 export const WebhookTestSchema = named('WebhookTest', {
   object: Type.Literal('webhook.test'),
@@ -143,18 +127,12 @@ export const DeliverySchema = named('WebhookDelivery', {
 
 export const WebhookParams = Type.Object({ webhook_id: Type.String() });
 export const DeliveryParams = Type.Object({ webhook_id: Type.String(), delivery_id: Type.String() });
-export const ListWebhooksQuery = Type.Object(
-  { after: After, limit: limit(mostEndpoints, mostEndpoints) },
-  closed,
-);
-export const ListDeliveriesQuery = Type.Object(
-  {
-    status: Type.Optional(Type.Enum([...deliveryStatuses], { type: 'string' })),
-    after: After,
-    limit: limit(20, 100),
-  },
-  closed,
-);
+export const ListWebhooksQuery = input({ after: After, limit: limit(mostEndpoints, mostEndpoints) });
+export const ListDeliveriesQuery = input({
+  status: Type.Optional(Type.Enum([...deliveryStatuses], { type: 'string' })),
+  after: After,
+  limit: limit(20, 100),
+});
 
 export function toWireWebhook(endpoint: WebhookEndpoint): Static<typeof WebhookSchema> {
   return {

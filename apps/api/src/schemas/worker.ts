@@ -1,7 +1,7 @@
 import type { OperatorKeyRecord, WorkerRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { ExpiresIn, KeyName, secondsOrNull } from './api-key.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
 export const WorkerSchema = named('Worker', {
   id: Type.String(),
@@ -69,20 +69,16 @@ export const WorkerSchema = named('Worker', {
   ),
 });
 
-export const QuarantineSchema = named(
-  'QuarantineWorker',
-  {
-    reason: Type.String({ minLength: 1, maxLength: 500 }),
-    drain: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description:
-          'Whether to move its running jobs to other workers: each resumes from a checkpoint and does not use up an attempt. If false, the worker finishes them.',
-      }),
-    ),
-  },
-  closed,
-);
+export const QuarantineSchema = namedInput('QuarantineWorker', {
+  reason: Type.String({ minLength: 1, maxLength: 500 }),
+  drain: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'Whether to move its running jobs to other workers: each resumes from a checkpoint and does not use up an attempt. If false, the worker finishes them.',
+    }),
+  ),
+});
 export const WorkerParams = Type.Object({ worker_id: Type.String() });
 
 const operatorKey = {
@@ -103,20 +99,12 @@ export const CreatedOperatorKeySchema = named('CreatedOperatorKey', {
   ...operatorKey,
   key: Type.String({ description: 'The full key. It is returned only once.' }),
 });
-export const CreateOperatorKeySchema = named(
-  'CreateOperatorKey',
-  {
-    name: KeyName,
-    person_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
-    expires_in: Type.Optional(nullable(ExpiresIn)),
-  },
-  closed,
-);
-export const DeletedOperatorKeySchema = named('DeletedOperatorKey', {
-  id: Type.String(),
-  object: Type.Literal('operator_key'),
-  deleted: Type.Literal(true),
+export const CreateOperatorKeySchema = namedInput('CreateOperatorKey', {
+  name: KeyName,
+  person_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
+  expires_in: Type.Optional(nullable(ExpiresIn)),
 });
+export const DeletedOperatorKeySchema = deletedSchema('DeletedOperatorKey', 'operator_key');
 
 export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> {
   return {

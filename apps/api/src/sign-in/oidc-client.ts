@@ -204,9 +204,7 @@ function checkProof({ auth_time: at }: openid.IDToken, { endsAt }: Flow): void {
   throw new ApiError(
     'sign_in_failed',
     'The provider did not make you sign in again: sign out there, then start over.',
-    {
-      param: 'auth_time',
-    },
+    { param: 'auth_time' },
   );
 }
 

@@ -1,8 +1,6 @@
 /** Thread that checks the files of an uploaded adapter against the base model. */
-import { parentPort } from 'node:worker_threads';
-import { GraftError } from '@graft/peft-core/config';
 import { type CheckedAdapter, checkAdapterFiles } from '@graft/peft-core/files';
-import { answerCalls } from '@graft/peft-core/threads';
+import { answerChecks } from '../threads/answer-checks.ts';
 
 export interface AdapterCheck {
   /** Absolute path, chosen by this server. */
@@ -11,17 +9,4 @@ export interface AdapterCheck {
   base: { config: Record<string, unknown>; digest: string };
 }
 
-/** The parts of a GraftError, since class instances do not survive a transfer between threads. */
-export type AdapterFault = Pick<GraftError, 'code' | 'message' | 'param'>;
-
-answerCalls<AdapterCheck | null, CheckedAdapter | AdapterFault | null>(parentPort!, (check) => {
-  // The first call only waits until this module is loaded.
-  if (!check) return null;
-  try {
-    return checkAdapterFiles(check.folder, check.base);
-  } catch (error) {
-    if (!(error instanceof GraftError)) throw error;
-    const { code, message, param } = error;
-    return { code, message, param };
-  }
-});
+answerChecks<AdapterCheck, CheckedAdapter>(({ folder, base }) => checkAdapterFiles(folder, base));

@@ -22,6 +22,7 @@ import {
 import { ApiError } from '../api-error.ts';
 import { storeChecked } from './receive-upload.ts';
 import type { UploadChecks } from './upload-checks.ts';
+import { uploadedFile, writeRow } from './write-row.ts';
 
 interface Completion {
   uploadId: string;
@@ -85,27 +86,15 @@ async function assemble(
     const digest = createHash('md5');
     const bytes = bytesOf(services, parts, lost.signal, (chunk) => digest.update(chunk));
     const stored = await storeChecked(bytes, services.files, checks, upload.bytes);
-    try {
+    const write = async () => {
       checkMd5(digest.digest('hex'), work.md5);
-      const finished = await finishUpload(
-        services,
-        claim,
-        parts.map(({ id }) => id),
-        {
-          ...stored,
-          filename: upload.filename,
-          purpose: 'fine-tune',
-          status: 'processed',
-          ...requesterOf(caller),
-        },
-      );
+      const partIds = parts.map(({ id }) => id);
+      const file = { ...stored, ...uploadedFile, filename: upload.filename, ...requesterOf(caller) };
+      const finished = await finishUpload(services, claim, partIds, file);
       if (finished) return finished;
       throw takenAway();
-    } catch (error) {
-      // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
-      if (!isDatabaseAway(error)) await services.files.remove(stored.path).catch(() => {});
-      throw error;
-    }
+    };
+    return await writeRow(write, () => services.files.remove(stored.path));
   } catch (error) {
     // The parts of an upload may be removed while they are read, if it is cancelled.
     const isLost = lost.signal.aborted || !(await renewClaim(services, claim).catch(() => true));
@@ -137,9 +126,7 @@ function checkMd5(found: string, given: string | undefined): void {
   throw new ApiError(
     'md5_mismatch',
     `The file's MD5 is ${found}, not ${given}; check the order of the parts.`,
-    {
-      param: 'md5',
-    },
+    { param: 'md5' },
   );
 }
 

@@ -1022,25 +1022,25 @@ export interface DeletedCheckpoint {
 export interface DeletedFile {
   id: string;
   object: 'file';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedFineTuningJob {
   id: string;
   object: 'fine_tuning.job';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedIntegration {
   id: string;
   object: 'integration';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedModel {
   id: string;
   object: 'model';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DeletedOperatorKey {
@@ -1064,7 +1064,7 @@ export interface DeletedUsagePrice {
 export interface DeletedWebhookEndpoint {
   id: string;
   object: 'webhook.endpoint';
-  deleted: boolean;
+  deleted: true;
 }
 
 export interface DenyBaseModel {
@@ -3202,6 +3202,8 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
+    /** Only the person with this email, in any case. */
+    email?: string;
   };
   'GET /v1/admin/prices': {
     /** Id of the last object of the previous page. */
@@ -3212,6 +3214,8 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
+    /** Only the team of this name. */
+    name?: string;
   };
   'GET /v1/admin/teams/{team_id}/keys': {
     /** Id of the last object of the previous page. */

@@ -148,7 +148,7 @@ async function verifyTeamKey(
   // An unknown id costs the same comparison as a known one.
   if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
   if (row.isLapsed) return 'lapsed';
-  await touch(db, 'api_keys', parsed, row);
+  await recordUse(db, 'api_keys', parsed, row);
   return {
     teamId: row.teamId,
     teamName: row.teamName,
@@ -180,7 +180,7 @@ async function verifyOperatorKey(
   const row = rows[0];
   if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
   if (row.isLapsed) return 'lapsed';
-  await touch(db, 'operator_keys', parsed, row);
+  await recordUse(db, 'operator_keys', parsed, row);
   return { keyId: parsed.keyId, personId: row.personId, expiresAt: row.expiresAt };
 }
 
@@ -193,20 +193,21 @@ interface StoredKey {
 }
 
 /**
- * Records the use, and stores the secret under the pepper's current version. No request waits for another one, or for a revocation of the
- * key.
+ * Records a use of a key or session, and stores its secret under the pepper's current version. No request waits for another one, or for a
+ * revocation. `hasOperated`: of a session that operated the service.
  */
-async function touch(
+export async function recordUse(
   { sql, secrets }: Verifying,
-  table: 'api_keys' | 'operator_keys',
+  table: 'api_keys' | 'operator_keys' | 'sessions',
   { keyId, secret }: ParsedKey,
-  { isStale, pepperVersion }: StoredKey,
+  { isStale, pepperVersion }: Pick<StoredKey, 'isStale' | 'pepperVersion'>,
+  hasOperated = false,
 ): Promise<void> {
   const renewed = renewSecret(secrets.pepper, secret, pepperVersion);
-  if (!isStale && !renewed) return;
+  if (!isStale && !renewed && !hasOperated) return;
   await sql.query(
     `UPDATE ${table} SET last_used_at = now(), secret_hmac = coalesce($2, secret_hmac),
-       pepper_version = coalesce($3, pepper_version)
+       pepper_version = coalesce($3, pepper_version)${hasOperated ? ', operator_used_at = now()' : ''}
      WHERE id = (SELECT id FROM ${table} WHERE id = $1 AND ($3::int IS NULL OR pepper_version < $3)
                  FOR NO KEY UPDATE SKIP LOCKED)`,
     [keyId, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null],

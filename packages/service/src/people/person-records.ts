@@ -77,12 +77,13 @@ export async function ensurePerson(
 /** Lists people, newest first. Throws GraftError `invalid_cursor`. */
 export async function listPeople(
   { db }: Database,
-  options: { after?: string | undefined; limit: number },
+  { email, ...options }: { after?: string | undefined; limit: number; email?: string | undefined },
 ): Promise<Page<PersonRecord>> {
+  const where = email === undefined ? {} : { email: email.toLowerCase() };
   return await readPage(options, {
     has: async (id) => await db.person.count({ where: { id } }),
     read: async (page) =>
-      await db.person.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
+      await db.person.findMany({ where, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
     toRecord: (row) => row,
   });
 }

@@ -2,8 +2,8 @@ import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import { type Role, smallerRole } from '../keys/roles.ts';
 import { readLimit } from '../keys/scopes.ts';
-import { type Identity, isLapsed, type Operator } from '../keys/verify-api-key.ts';
-import { isSecret, parseSessionToken, renewSecret } from '../secrets/api-key.ts';
+import { type Identity, isLapsed, type Operator, recordUse } from '../keys/verify-api-key.ts';
+import { isSecret, parseSessionToken } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { SessionLimits } from './create-session.ts';
 
@@ -102,7 +102,7 @@ export async function verifySession(
     const row = rows[0];
     // An unknown id costs the same comparison as a known one.
     if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
-    await touch(db, parsed.secret, row, operates && row.isRecent && row.isOperatorStale);
+    await recordUse(db, 'sessions', parsed, row, operates && row.isRecent && row.isOperatorStale);
     return {
       id: row.id,
       method: row.keyId === null && row.operatorKeyId === null ? 'oidc' : 'key',
@@ -141,27 +141,6 @@ function operatorOf({ keyId, operatorKeyId, personId, isOperator, expiresAt }: R
   return keyId === null && personId !== null && isOperator
     ? { keyId: null, personId, expiresAt: null }
     : null;
-}
-
-/**
- * Records the use, and stores the secret under the pepper's current version. No request waits for another one, or for the end of the
- * session.
- */
-async function touch(
-  { sql, secrets }: Database & { secrets: Secrets },
-  secret: string,
-  { id, isStale, pepperVersion }: Row,
-  hasOperated: boolean,
-): Promise<void> {
-  const renewed = renewSecret(secrets.pepper, secret, pepperVersion);
-  if (!isStale && !renewed && !hasOperated) return;
-  await sql.query(
-    `UPDATE sessions SET last_used_at = now(), secret_hmac = coalesce($2, secret_hmac),
-       pepper_version = coalesce($3, pepper_version), operator_used_at = CASE WHEN $4 THEN now() ELSE operator_used_at END
-     WHERE id = (SELECT id FROM sessions WHERE id = $1 AND ($3::int IS NULL OR pepper_version < $3)
-                 FOR NO KEY UPDATE SKIP LOCKED)`,
-    [id, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null, hasOperated],
-  );
 }
 
 /** Returns which of these sessions are no longer valid in their team, in one statement. */

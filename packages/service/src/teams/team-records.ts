@@ -78,15 +78,16 @@ const teamOf = ({ deletedAt: _, ...team }: TeamRow): Team => team;
 
 const living = { deletedAt: null };
 
-/** Reads a page of teams, newest first. Throws GraftError `invalid_cursor`. */
+/** Reads a page of teams, newest first; with `name` at most the team of this name. Throws GraftError `invalid_cursor`. */
 export async function readTeams(
   { db }: Database,
-  options: { after?: string | undefined; limit: number },
+  { name, ...options }: { after?: string | undefined; limit: number; name?: string | undefined },
 ): Promise<Page<Team>> {
+  const where = name === undefined ? living : { ...living, name };
   return await readPage(options, {
     has: async (id) => await db.team.count({ where: { ...living, id } }),
     read: async (page) =>
-      await db.team.findMany({ where: living, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
+      await db.team.findMany({ where, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], ...page }),
     toRecord: teamOf,
   });
 }

@@ -12,13 +12,12 @@ import {
   toWireAdapter,
   toWireAdapterVersion,
 } from '../../schemas/adapter.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
-
+import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 
-const tags = ['Adapters'];
+const operation = operations('Adapters');
 const reads = (models: 'filtered' | 'adapter' | 'version') =>
   ({ access: { scope: 'adapters:read', models } }) as const;
 
@@ -29,15 +28,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters',
-    {
-      config: reads('filtered'),
-      schema: {
-        tags,
-        summary: 'List adapters',
-        querystring: ListAdaptersQuery,
-        response: { 200: listOf(AdapterSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation(reads('filtered'), 'List adapters', listOf(AdapterSchema), { querystring: ListAdaptersQuery }),
     async (request) => {
       const { base_model: baseModel, ...query } = request.query;
       const models = request.modelLimit();
@@ -48,36 +39,20 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/:adapter_id',
-    {
-      config: reads('adapter'),
-      schema: {
-        tags,
-        summary: 'Get an adapter',
-        params: AdapterParams,
-        response: { 200: ref(AdapterSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation(reads('adapter'), 'Get an adapter', ref(AdapterSchema), { params: AdapterParams }),
     async (request) => {
-      const { caller, params } = request;
-      return toWireAdapter(
-        await findAdapter(services, caller.teamId, params.adapter_id, request.modelLimit()),
-      );
+      const { adapter_id: id } = request.params;
+      return toWireAdapter(await findAdapter(services, request.caller.teamId, id, request.modelLimit()));
     },
   );
 
   app.get(
     '/adapters/:adapter_id/versions',
-    {
-      config: reads('adapter'),
-      schema: {
-        tags,
-        summary: 'List the versions of an adapter',
-        description: 'Newest first.',
-        params: AdapterParams,
-        querystring: ListAdapterVersionsQuery,
-        response: { 200: listOf(AdapterVersionSchema), ...errorResponses(400, 401, 404) },
-      },
-    },
+    operation(reads('adapter'), 'List the versions of an adapter', listOf(AdapterVersionSchema), {
+      description: 'Newest first.',
+      params: AdapterParams,
+      querystring: ListAdapterVersionsQuery,
+    }),
     async (request) => {
       const { teamId } = request.caller;
       const { adapter_id } = request.params;
@@ -92,17 +67,10 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/:adapter_id/versions/:version',
-    {
-      config: reads('version'),
-      schema: {
-        tags,
-        summary: 'Get a version of an adapter',
-        params: AdapterVersionParams,
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 404) },
-      },
-    },
-    async (request) =>
-      toWireAdapterVersion(await findVersion(services, request.caller.teamId, request.params)),
+    operation(reads('version'), 'Get a version of an adapter', ref(AdapterVersionSchema), {
+      params: AdapterVersionParams,
+    }),
+    async ({ caller, params }) => toWireAdapterVersion(await findVersion(services, caller.teamId, params)),
   );
 
   app.get(
@@ -110,7 +78,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: reads('version'),
       schema: {
-        tags,
+        tags: ['Adapters'],
         summary: 'Download a version of an adapter',
         description:
           'A tar of the files that Hugging Face PEFT loads. Always the same bytes: Range, If-Range, ETag, If-None-Match; `Repr-Digest` and `X-Content-SHA256` hold the SHA-256 of the whole tar.',

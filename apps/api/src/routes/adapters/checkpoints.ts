@@ -9,7 +9,6 @@ import {
   hasCheckpoint,
   type Identity,
   isDamage,
-  isDatabaseAway,
   type Job,
   newId,
   promoteCheckpoint,
@@ -20,16 +19,17 @@ import { ApiError } from '../../api-error.ts';
 import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
 import { sendDownload } from '../../downloads/download.ts';
 import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import {
   CheckpointParams,
   DeletedCheckpointSchema,
   PromoteCheckpointSchema,
 } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
+import { writeRow } from '../../uploads/write-row.ts';
 import { findJob } from '../jobs/find-job.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Fine-tuning'];
+const operation = operations('Fine-tuning');
 const path = '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints/:checkpoint_id';
 
 /** /fine_tuning/jobs/{id}/checkpoints/{id}/…: downloads adapters of checkpoints, or promotes them to versions. */
@@ -64,7 +64,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { access: { scope: 'adapters:read', models: 'checkpoint' } },
       schema: {
-        tags,
+        tags: ['Fine-tuning'],
         summary: 'Download the adapter of a checkpoint',
         description:
           'A tar, as that of an adapter version: Range, If-Range, ETag, If-None-Match and digests.',
@@ -83,18 +83,17 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     `${path}/promote`,
-    {
-      config: { access: { scope: 'adapters:write', models: 'promotion', answer: 'adapters:read' } },
-      schema: {
-        tags,
-        summary: 'Make a checkpoint a version',
+    operation(
+      { access: { scope: 'adapters:write', models: 'promotion', answer: 'adapters:read' } },
+      'Make a checkpoint a version',
+      ref(AdapterVersionSchema),
+      {
         description:
           'The next version of the adapter of the job, or of another name. It stays when the checkpoint goes. Asked again, it answers the version that there is.',
         params: CheckpointParams,
         body: ref(PromoteCheckpointSchema),
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
       },
-    },
+    ),
     async (request, reply) => {
       const { caller, body } = request;
       const { job, checkpoint } = await find(caller, request.params);
@@ -113,17 +112,13 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
             await copying.then(({ artifact }) => services.artifacts.remove(artifact)).catch(() => {});
             throw error;
           });
-        try {
-          const made = { name, note: body.note ?? null, stored };
-          const version = await promoteCheckpoint(services, checkpoint, made, caller, incoming);
-          // Another request was faster.
-          if (version.artifact !== stored.artifact) await services.artifacts.remove(stored.artifact);
-          return toWireAdapterVersion(version);
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
-          throw error;
-        }
+        const remove = () => services.artifacts.remove(stored.artifact);
+        const made = { name, note: body.note ?? null, stored };
+        const promote = () => promoteCheckpoint(services, checkpoint, made, caller, incoming);
+        const version = await writeRow(promote, remove);
+        // Another request was faster.
+        if (version.artifact !== stored.artifact) await remove();
+        return toWireAdapterVersion(version);
       } finally {
         await incoming.end();
       }
@@ -143,17 +138,16 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     path,
-    {
-      config: { access: { scope: 'models:write', models: 'checkpoint', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete the adapter of a checkpoint',
+    operation(
+      { access: { scope: 'models:write', models: 'checkpoint', answer: 'own' } },
+      'Delete the adapter of a checkpoint',
+      ref(DeletedCheckpointSchema),
+      {
         description:
           'Permanently. Versions created from it remain, and so does the state that training resumes from.',
         params: CheckpointParams,
-        response: { 200: ref(DeletedCheckpointSchema), ...errorResponses(401, 403, 404) },
       },
-    },
+    ),
     async (request) => {
       const { checkpoint } = await find(request.caller, request.params);
       await deleteCheckpointAdapter(services, checkpoint, request.caller);

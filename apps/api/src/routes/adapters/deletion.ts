@@ -12,12 +12,12 @@ import {
   DeletedVersionSchema,
   ListDeletedQuery,
 } from '../../schemas/adapter-requests.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 
-const tags = ['Adapters'];
+const operation = operations('Adapters');
 const reads = { access: { scope: 'adapters:read', models: 'filtered' } } as const;
 const deletes = (models: 'versions' | 'version') =>
   ({ access: { scope: 'adapters:write', models, answer: 'own' } }) as const;
@@ -31,16 +31,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/deleted',
-    {
-      config: reads,
-      schema: {
-        tags,
-        summary: 'List deleted versions that can be restored',
-        description: 'The newest deletion first.',
-        querystring: ListDeletedQuery,
-        response: { 200: listOf(DeletedVersionSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation(reads, 'List deleted versions that can be restored', listOf(DeletedVersionSchema), {
+      description: 'The newest deletion first.',
+      querystring: ListDeletedQuery,
+    }),
     async (request) => {
       const page = await listDeletedVersions(services, request.caller.teamId, {
         ...request.query,
@@ -56,75 +50,42 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/adapters/:adapter_id',
-    {
-      config: deletes('versions'),
-      schema: {
-        tags,
-        summary: 'Delete an adapter',
-        description: `All of its versions; none may have a tag. ${kept}`,
-        params: AdapterParams,
-        response: { 200: ref(DeletedAdapterSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      const versions = await deleteVersions(
-        services,
-        teamId,
-        { adapterId, number: null, models: caller.models },
-        caller,
-      );
+    operation(deletes('versions'), 'Delete an adapter', ref(DeletedAdapterSchema), {
+      description: `All of its versions; none may have a tag. ${kept}`,
+      params: AdapterParams,
+    }),
+    async ({ caller, params }) => {
+      const { teamId, models } = caller;
+      const { id: adapterId } = await findAdapter(services, teamId, params.adapter_id);
+      const all = { adapterId, number: null, models };
+      const versions = await deleteVersions(services, teamId, all, caller);
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
 
   app.delete(
     '/adapters/:adapter_id/versions/:version',
-    {
-      config: deletes('version'),
-      schema: {
-        tags,
-        summary: 'Delete a version of an adapter',
-        description: `It must have no tag. ${kept}`,
-        params: AdapterVersionParams,
-        response: { 200: ref(DeletedAdapterSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { adapterId, number } = await findVersion(services, teamId, request.params);
-      const versions = await deleteVersions(services, teamId, { adapterId, number }, caller);
+    operation(deletes('version'), 'Delete a version of an adapter', ref(DeletedAdapterSchema), {
+      description: `It must have no tag. ${kept}`,
+      params: AdapterVersionParams,
+    }),
+    async ({ caller, params }) => {
+      const { adapterId, number } = await findVersion(services, caller.teamId, params);
+      const versions = await deleteVersions(services, caller.teamId, { adapterId, number }, caller);
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
 
   app.post(
     '/adapters/:adapter_id/versions/:version/restore',
-    {
-      config: restores,
-      schema: {
-        tags,
-        summary: 'Restore a deleted version',
-        params: AdapterVersionParams,
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
-      const { teamId } = caller;
-      const { adapter_id: adapterId, version: number } = request.params;
-      const version = await restoreVersion(services, teamId, { adapterId, number }, caller);
+    operation(restores, 'Restore a deleted version', ref(AdapterVersionSchema), {
+      params: AdapterVersionParams,
+    }),
+    async ({ caller, params: { adapter_id: adapterId, version: number } }) => {
+      const version = await restoreVersion(services, caller.teamId, { adapterId, number }, caller);
       if (version) return toWireAdapterVersion(version);
-      throw new ApiError(
-        'adapter_not_deleted',
-        'No such deleted version; GET /v1/adapters/deleted lists them.',
-        {
-          param: 'version',
-        },
-      );
+      const message = 'No such deleted version; GET /v1/adapters/deleted lists them.';
+      throw new ApiError('adapter_not_deleted', message, { param: 'version' });
     },
   );
 };

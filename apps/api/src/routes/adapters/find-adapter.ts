@@ -7,6 +7,7 @@ import {
   type Services,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 
 /** Returns the adapter with its versions and tags within `models`. Throws `adapter_not_found`, also for another team's adapter. */
 export async function findAdapter(
@@ -15,9 +16,7 @@ export async function findAdapter(
   id: string,
   models: ModelLimit = null,
 ): Promise<Adapter> {
-  const adapter = await getAdapter(services, teamId, id, models);
-  if (!adapter) throw new ApiError('adapter_not_found', `No such adapter: ${id}`, { param: 'adapter_id' });
-  return adapter;
+  return found(await getAdapter(services, teamId, id, models), 'adapter', id);
 }
 
 /** Throws `adapter_not_found`, `adapter_version_not_found`. */

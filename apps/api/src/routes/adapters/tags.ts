@@ -10,12 +10,12 @@ import {
   MovedAdapterTagSchema,
   toWireTag,
 } from '../../schemas/adapter-requests.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 import { findAdapter, versionNotFound } from './find-adapter.ts';
 
-const tags = ['Adapters'];
+const operation = operations('Adapters');
 const reads = { access: { scope: 'adapters:read', models: 'adapter' } } as const;
 const moves = { access: { scope: 'adapters:write', models: 'moved tag', answer: 'adapters:read' } } as const;
 const removes = { access: { scope: 'adapters:write', models: 'tag', answer: 'own' } } as const;
@@ -26,16 +26,10 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/:adapter_id/tags',
-    {
-      config: reads,
-      schema: {
-        tags,
-        summary: 'List the tags of an adapter',
-        description: 'By name, all on one page: an adapter has 100 at most.',
-        params: AdapterParams,
-        response: { 200: listOf(AdapterTagSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation(reads, 'List the tags of an adapter', listOf(AdapterTagSchema), {
+      description: 'By name, all on one page: an adapter has 100 at most.',
+      params: AdapterParams,
+    }),
     async (request) => {
       const { teamId } = request.caller;
       const { id } = await findAdapter(services, teamId, request.params.adapter_id);
@@ -46,23 +40,16 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/adapters/:adapter_id/tags',
-    {
-      config: moves,
-      schema: {
-        tags,
-        summary: 'Point a tag at a version',
-        description:
-          'Makes the tag, or moves it at once for everybody: a completion that names it is answered by the old version or by the new one. With `expected_version` only if nobody else has moved it meanwhile.',
-        params: AdapterParams,
-        body: ref(MoveAdapterTagSchema),
-        response: { 200: ref(MovedAdapterTagSchema), ...errorResponses(400, 401, 403, 404, 412) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
+    operation(moves, 'Point a tag at a version', ref(MovedAdapterTagSchema), {
+      errors: [412],
+      description:
+        'Makes the tag, or moves it at once for everybody: a completion that names it is answered by the old version or by the new one. With `expected_version` only if nobody else has moved it meanwhile.',
+      params: AdapterParams,
+      body: ref(MoveAdapterTagSchema),
+    }),
+    async ({ caller, params, body: { tag: name, version, expected_version: expected } }) => {
       const { teamId } = caller;
-      const { tag: name, version, expected_version: expected } = request.body;
-      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
+      const { id: adapterId } = await findAdapter(services, teamId, params.adapter_id);
       const moved = await moveTag(services, teamId, { adapterId, name, version, expected }, caller);
       if (!moved) throw versionNotFound(version);
       return { ...toWireTag(moved.tag), previous_version: moved.previous };
@@ -71,21 +58,13 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/adapters/:adapter_id/tags/:tag',
-    {
-      config: removes,
-      schema: {
-        tags,
-        summary: 'Remove a tag',
-        description: 'The version stays.',
-        params: AdapterTagParams,
-        response: { 200: ref(DeletedAdapterTagSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller } = request;
+    operation(removes, 'Remove a tag', ref(DeletedAdapterTagSchema), {
+      description: 'The version stays.',
+      params: AdapterTagParams,
+    }),
+    async ({ caller, params: { adapter_id, tag: name } }) => {
       const { teamId } = caller;
-      const { tag: name } = request.params;
-      const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
+      const { id: adapterId } = await findAdapter(services, teamId, adapter_id);
       if (!(await removeTag(services, teamId, { adapterId, name }, caller)))
         throw new ApiError('adapter_tag_not_found', `The adapter has no tag ${name}.`, { param: 'tag' });
       return { adapter_id: adapterId, object: 'adapter.tag' as const, tag: name, deleted: true as const };

@@ -6,26 +6,22 @@ import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
 import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { writesText } from '@graft/peft-core/outlines';
-import {
-  admitBaseModel,
-  findFineTunedModel,
-  isDatabaseAway,
-  newId,
-  publishUpload,
-  receiveBytes,
-} from '@graft/service';
+import { admitBaseModel, findFineTunedModel, newId, publishUpload, receiveBytes } from '@graft/service';
 import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
 import { ApiError } from '../../api-error.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
 import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
 import { UploadAdapterSchema } from '../../schemas/adapter-requests.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { ref } from '../../schemas/schema.ts';
 import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
 import { comingBytes } from '../../uploads/coming-bytes.ts';
 import { type AdapterFields, multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
+import { writeRow } from '../../uploads/write-row.ts';
+import { operations } from '../operation.ts';
+
+const operation = operations('Adapters');
 
 /** Milliseconds to open a base model, which may have to be downloaded first. */
 const openModelPatience = 30_000;
@@ -45,19 +41,21 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
     {
       // Each part has its own limit.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: {
-        longBody: true,
-        documentedBody: UploadAdapterSchema,
-        access: { scope: 'adapters:write', models: 'body', answer: 'own' },
-      },
-      schema: {
-        tags: ['Adapters'],
-        summary: 'Upload an adapter made elsewhere',
-        description:
-          'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and optionally README.md. Every key, shape and number is checked against the base model. It becomes the next version of the adapter with this name, and can be called immediately.',
-        consumes: ['multipart/form-data'],
-        response: { 200: ref(AdapterVersionSchema), ...errorResponses(400, 401, 403, 404, 413, 415) },
-      },
+      ...operation(
+        {
+          longBody: true,
+          documentedBody: UploadAdapterSchema,
+          access: { scope: 'adapters:write', models: 'body', answer: 'own' },
+        },
+        'Upload an adapter made elsewhere',
+        ref(AdapterVersionSchema),
+        {
+          errors: [404],
+          description:
+            'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and optionally README.md. Every key, shape and number is checked against the base model. It becomes the next version of the adapter with this name, and can be called immediately.',
+          consumes: ['multipart/form-data'],
+        },
+      ),
     },
     async (request, reply) => {
       reply.hold('uploads');
@@ -94,22 +92,10 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         // Loaders act on what the config names, wherever the files are downloaded, so the sender's paths and names are replaced.
         await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
-        try {
-          const { id } = base;
-          const upload = {
-            ...stored,
-            name: fields.name,
-            base: { id, digest },
-            peft,
-            parentId,
-            note: fields.note,
-          };
-          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller, incoming));
-        } catch (error) {
-          // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
-          if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
-          throw error;
-        }
+        const { name, note } = fields;
+        const upload = { ...stored, name, base: { id: base.id, digest }, peft, parentId, note };
+        const write = () => publishUpload(services, teamId, upload, caller, incoming);
+        return toWireAdapterVersion(await writeRow(write, () => services.artifacts.remove(stored.artifact)));
       } finally {
         await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
         await incoming.end();

@@ -9,7 +9,7 @@ import {
   unlinkIdentity,
   updatePerson,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -21,13 +21,12 @@ import {
 import {
   CreatePersonSchema,
   ErasedPersonSchema,
-  ListQuery,
+  ListPeopleQuery,
   MemberParams,
   PersonSchema,
   toWirePerson,
   UpdatePersonSchema,
 } from '../../schemas/team.ts';
-import { identityNotFound } from '../sign-in/me.ts';
 import { operation } from './operation.ts';
 
 /** /admin/people: all people of the service. */
@@ -37,13 +36,15 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   async function find(id: string): Promise<PersonRecord> {
     const person = await findPerson(services, id);
     // Only by id: an email may belong to another person tomorrow.
-    if (person?.id !== id) throw personNotFound(id);
-    return person;
+    return found(person?.id === id && person, 'person', id);
   }
 
   app.get(
     '/admin/people',
-    operation('List people', listOf(PersonSchema), { description: 'Newest first.', querystring: ListQuery }),
+    operation('List people', listOf(PersonSchema), {
+      description: 'Newest first.',
+      querystring: ListPeopleQuery,
+    }),
     async ({ query }) => toWireList(await listPeople(services, query), toWirePerson),
   );
 
@@ -73,9 +74,9 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     }),
     async ({ operator, params: { person_id }, body }) => {
       const change = { name: body.name, isOperator: body.is_operator, isDisabled: body.disabled };
-      const person = await updatePerson(services, person_id, change, operator);
-      if (!person) throw personNotFound(person_id);
-      return toWirePerson(person);
+      return toWirePerson(
+        found(await updatePerson(services, person_id, change, operator), 'person', person_id),
+      );
     },
   );
 
@@ -87,7 +88,7 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: MemberParams,
     }),
     async ({ operator, params: { person_id: id } }) => {
-      if (!(await erasePerson(services, id, operator))) throw personNotFound(id);
+      found(await erasePerson(services, id, operator), 'person', id);
       return { id, object: 'person' as const, deleted: true as const };
     },
   );
@@ -113,12 +114,8 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     }),
     async ({ operator, params: { person_id, identity_id: id } }) => {
       const person = await find(person_id);
-      if (!(await unlinkIdentity(services, person.id, id, null, operator))) throw identityNotFound(id);
+      found(await unlinkIdentity(services, person.id, id, null, operator), 'identity', id);
       return { id, object: 'identity' as const, deleted: true as const };
     },
   );
 };
-
-export function personNotFound(id: string): ApiError {
-  return new ApiError('person_not_found', `No such person: ${id}`, { param: 'person_id' });
-}

@@ -9,7 +9,7 @@ import {
   removeMember,
   revokeApiKey,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import {
   ApiKeySchema,
   CreatedApiKeySchema,
@@ -29,10 +29,7 @@ import {
   TeamParams,
   toWireMember,
 } from '../../schemas/team.ts';
-import { memberNotFound } from '../team/members.ts';
-import { teamNotFound } from '../team/team.ts';
 import { operation } from './operation.ts';
-import { personNotFound } from './people.ts';
 
 /** /admin/teams/{id}/keys and members: who has access to a team, as recorded in its audit log. Shows nothing else of a team. */
 export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -46,7 +43,7 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
       querystring: ListApiKeysQuery,
     }),
     async ({ params: { team_id: id }, query }) => {
-      if ((await findTeam(services, id))?.id !== id) throw teamNotFound(id);
+      found((await findTeam(services, id))?.id === id, 'team', id);
       return toWireList(await listApiKeys(services, id, query), toWireApiKey);
     },
   );
@@ -85,8 +82,8 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: TeamKeyParams,
     }),
     async ({ operator, params: { team_id, key_id: id } }) => {
-      const revoked = await revokeApiKey(services, team_id, id, { by: operator, descendants: 'revoke' });
-      if (!revoked) throw new ApiError('api_key_not_found', `No such API key: ${id}`, { param: 'key_id' });
+      const result = await revokeApiKey(services, team_id, id, { by: operator, descendants: 'revoke' });
+      const revoked = found(result, 'apiKey', id);
       return { id, object: 'api_key' as const, deleted: true as const, revoked };
     },
   );
@@ -99,10 +96,9 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(SetRoleSchema),
     }),
     async ({ operator, params: { team_id, person_id }, body: { role } }) => {
-      if ((await findPerson(services, person_id))?.id !== person_id) throw personNotFound(person_id);
+      found((await findPerson(services, person_id))?.id === person_id, 'person', person_id);
       const member = await putMember(services, team_id, person_id, role, operator);
-      if (!member) throw teamNotFound(team_id);
-      return toWireMember(member);
+      return toWireMember(found(member, 'team', team_id));
     },
   );
 
@@ -115,8 +111,8 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
     }),
     async ({ operator, params: { team_id, person_id: id } }) => {
       const removed = await removeMember(services, team_id, id, operator);
-      if (!removed) throw memberNotFound(id);
-      return { id, object: 'team.member' as const, deleted: true as const, keys_left: removed.keysLeft };
+      const { keysLeft } = found(removed, 'member', id);
+      return { id, object: 'team.member' as const, deleted: true as const, keys_left: keysLeft };
     },
   );
 };

@@ -8,6 +8,7 @@ import {
   type Team,
   updateTeam,
 } from '@graft/service';
+import { found } from '../../not-found.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -16,14 +17,13 @@ import {
   CreateTeamSchema,
   DeletedTeamSchema,
   DeleteTeamQuery,
-  ListQuery,
+  ListTeamsQuery,
   TeamParams,
   TeamSchema,
   toWireInvitation,
   toWireTeam,
   UpdateTeamSchema,
 } from '../../schemas/team.ts';
-import { teamNotFound } from '../team/team.ts';
 import { operation } from './operation.ts';
 
 /** /admin/teams: manages teams. The operator does not see a team's data. */
@@ -33,13 +33,15 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   async function find(id: string): Promise<Team> {
     const team = await findTeam(services, id);
     // Only by id: a name may belong to another team tomorrow.
-    if (team?.id !== id) throw teamNotFound(id);
-    return team;
+    return found(team?.id === id && team, 'team', id);
   }
 
   app.get(
     '/admin/teams',
-    operation('List teams', listOf(TeamSchema), { description: 'Newest first.', querystring: ListQuery }),
+    operation('List teams', listOf(TeamSchema), {
+      description: 'Newest first.',
+      querystring: ListTeamsQuery,
+    }),
     async ({ query }) => toWireList(await readTeams(services, query), toWireTeam),
   );
 
@@ -61,8 +63,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operation('Change a team', ref(TeamSchema), { params: TeamParams, body: ref(UpdateTeamSchema) }),
     async ({ operator, params: { team_id }, body: { running_limit: runningLimit, weight } }) => {
       const team = await updateTeam(services, team_id, { runningLimit, weight }, operator);
-      if (!team) throw teamNotFound(team_id);
-      return toWireTeam(team);
+      return toWireTeam(found(team, 'team', team_id));
     },
   );
 
@@ -74,7 +75,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       querystring: DeleteTeamQuery,
     }),
     async ({ operator, params: { team_id: id }, query }) => {
-      if (!(await deleteTeam(services, id, query.name, operator))) throw teamNotFound(id);
+      found(await deleteTeam(services, id, query.name, operator), 'team', id);
       return { id, object: 'team' as const, deleted: true as const };
     },
   );

@@ -10,9 +10,9 @@ import {
   setBudget,
   setPrice,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+import { ref, toDate } from '../../schemas/schema.ts';
 import { TeamParams } from '../../schemas/team.ts';
 import {
   AdminUsageQuery,
@@ -28,7 +28,6 @@ import {
   toWirePrice,
   UsagePageSchema,
 } from '../../schemas/usage.ts';
-import { teamNotFound } from '../team/team.ts';
 import { answerUsage, budgetNotFound } from '../usage/usage.ts';
 import { operation } from './operation.ts';
 
@@ -70,7 +69,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(SetPriceSchema),
     }),
     async ({ operator, body: { kind, model, price, valid_from } }) => {
-      const validFrom = valid_from === undefined ? undefined : new Date(valid_from * 1000);
+      const validFrom = toDate(valid_from);
       return toWirePrice(await setPrice(services, { kind, model, price, validFrom }, operator));
     },
   );
@@ -82,16 +81,14 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: PriceParams,
     }),
     async ({ operator, params: { price_id: id } }) => {
-      if (await removePrice(services, id, operator))
-        return { id, object: 'usage.price' as const, deleted: true as const };
-      throw new ApiError('price_not_found', `No such price: ${id}`, { param: 'price_id' });
+      found(await removePrice(services, id, operator), 'price', id);
+      return { id, object: 'usage.price' as const, deleted: true as const };
     },
   );
 
   /** Returns the id of an existing team. Throws `team_not_found`. */
   async function known(id: string): Promise<string> {
-    if ((await findTeam(services, id))?.id !== id) throw teamNotFound(id);
-    return id;
+    return found((await findTeam(services, id))?.id === id && id, 'team', id);
   }
 
   app.get(
@@ -119,8 +116,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
         stops: stops ?? defaultBudget.stops,
       };
       const budget = await setBudget(services, team_id, settings, operator);
-      if (!budget) throw teamNotFound(team_id);
-      return toWireBudget(team_id, budget);
+      return toWireBudget(team_id, found(budget, 'team', team_id));
     },
   );
 

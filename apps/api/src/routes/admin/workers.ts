@@ -7,7 +7,7 @@ import {
   revokeOperatorKey,
   setWorkerService,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { ApiKeyParams } from '../../schemas/api-key.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
@@ -43,9 +43,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     service: { quarantine: string; drain?: boolean | undefined } | 'release',
     operator: Operator,
   ) {
-    const worker = await setWorkerService(services, id, service, operator);
-    if (!worker) throw new ApiError('worker_not_found', `No such worker: ${id}`, { param: 'worker_id' });
-    return toWireWorker(worker);
+    return toWireWorker(found(await setWorkerService(services, id, service, operator), 'worker', id));
   }
 
   app.post(
@@ -95,11 +93,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/admin/keys/:key_id',
     operation("Revoke an operator's key", ref(DeletedOperatorKeySchema), { params: ApiKeyParams }),
     async ({ operator, params: { key_id: id } }) => {
-      if (!(await revokeOperatorKey(services, id, operator))) {
-        throw new ApiError('api_key_not_found', `No such living key of the operator: ${id}`, {
-          param: 'key_id',
-        });
-      }
+      found(await revokeOperatorKey(services, id, operator), 'operatorKey', id);
       return { id, object: 'operator_key' as const, deleted: true as const };
     },
   );

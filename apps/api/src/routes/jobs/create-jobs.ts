@@ -6,7 +6,6 @@ import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { checkScope } from '../../plugins/auth.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { CloneJobSchema } from '../../schemas/jobs/clone-job.ts';
 import {
   CreateJobHeaders,
@@ -18,8 +17,7 @@ import { hyperparametersOf } from '../../schemas/jobs/method.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { LeasedWork } from '../../threads/leased-work.ts';
 import { findJob } from './find-job.ts';
-
-const tags = ['Fine-tuning'];
+import { operation, readingJob } from './operation.ts';
 
 /** POST /fine_tuning/jobs and …/{id}/clone, and the request that would create an existing job again. */
 export const createJobRoutes: FastifyPluginAsyncTypebox<{
@@ -49,18 +47,18 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
 
   app.post(
     '/fine_tuning/jobs',
-    {
-      config: { access: { scope: 'jobs:write', models: 'start', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Create a fine-tuning job',
+    operation(
+      { access: { scope: 'jobs:write', models: 'start', answer: 'own' } },
+      'Create a fine-tuning job',
+      ref(JobSchema),
+      {
+        errors: [422],
         description:
           'Checks everything but the lengths of the examples before the job exists; those are checked while its status is `validating_files`.',
         headers: CreateJobHeaders,
         body: ref(CreateJobSchema),
-        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 422, 429) },
       },
-    },
+    ),
     async (request, reply) => {
       return await create(request, reply, request.body);
     },
@@ -68,19 +66,19 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
 
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id/clone',
-    {
-      config: { access: { scope: 'jobs:write', models: 'clone', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Create a job like another one',
+    operation(
+      { access: { scope: 'jobs:write', models: 'clone', answer: 'own' } },
+      'Create a job like another one',
+      ref(JobSchema),
+      {
+        errors: [422],
         description:
           'The body holds overrides; everything else, including the seed, is as requested for that job. Also requires the scope jobs:read.',
         params: JobParams,
         headers: CreateJobHeaders,
         body: ref(CloneJobSchema),
-        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, 422, 429) },
       },
-    },
+    ),
     async (request, reply) => {
       const { caller, params, body } = request;
       // The response shows the options of the other job, and a write scope does not include reading.
@@ -92,17 +90,11 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/request',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags,
-        summary: 'Get the request that would make a job again',
-        description:
-          'With its seed, and with the values that were left to Graft left out: what POST /v1/fine_tuning/jobs takes.',
-        params: JobParams,
-        response: { 200: ref(CreateJobSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation(readingJob, 'Get the request that would make a job again', ref(CreateJobSchema), {
+      description:
+        'With its seed, and with the values that were left to Graft left out: what POST /v1/fine_tuning/jobs takes.',
+      params: JobParams,
+    }),
     async ({ caller, params }) =>
       withoutDefaults(cloneRequest(await findJob(services, caller.teamId, params.fine_tuning_job_id), {})),
   );

@@ -3,11 +3,11 @@ import type { Estimator } from '../../estimates/estimator.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { planJob } from '../../jobs/plan-job.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { EstimateSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
 import { EstimateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
+import { operation } from './operation.ts';
 
 /** /fine_tuning/estimates: estimates a job without creating it. */
 export const estimateRoutes: FastifyPluginAsyncTypebox<{
@@ -18,18 +18,16 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
 
   app.post(
     '/fine_tuning/estimates',
-    {
-      // Reading suffices: it creates nothing, and reveals no more about files than a failed job.
-      config: { access: { scope: 'jobs:read', role: 'viewer', models: 'start' } },
-      schema: {
-        tags: ['Fine-tuning'],
-        summary: 'Estimate a fine-tuning job',
+    operation(
+      { access: { scope: 'jobs:read', role: 'viewer', models: 'start' } },
+      'Estimate a fine-tuning job',
+      ref(EstimateSchema),
+      {
         description:
           'Estimates parameters, memory, tokens, steps and time of such a job, and whether a worker has the memory for it. Accepts and refuses the same bodies as creating a job. Only a part of large files is read, so bad lines may be missed.',
         body: ref(EstimateJobSchema),
-        response: { 200: ref(EstimateSchema), ...errorResponses(400, 401, 403, 429) },
       },
-    },
+    ),
     async (request, reply) => {
       const { caller, body } = request;
       const checked = await checkTraining(services, checker, caller, body, reply);

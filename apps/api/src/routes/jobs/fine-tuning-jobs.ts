@@ -2,15 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { cancelJob, deleteJob, listJobs, pauseJob, resumeJob, setJobPriority } from '@graft/service';
 import type { Static } from 'typebox';
 import type { JobWriter } from '../../jobs/job-writer.ts';
+import { found } from '../../not-found.ts';
 import { checkScope } from '../../plugins/auth.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { DeletedJobSchema, DeleteJobQuery } from '../../schemas/jobs/delete-job.ts';
 import { JobParams, JobSchema, ListJobsQuery, UpdateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
-import { findJob, jobNotFound } from './find-job.ts';
+import { findJob } from './find-job.ts';
+import { operation, readingJob } from './operation.ts';
 
-const tags = ['Fine-tuning'];
+const changing = { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } } as const;
 
 /** /fine_tuning/jobs: lists, reads, changes and deletes jobs; cancels, pauses and resumes them. */
 export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter }> = async (
@@ -21,16 +22,12 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.get(
     '/fine_tuning/jobs',
-    {
-      config: { access: { scope: 'jobs:read', models: 'filtered' } },
-      schema: {
-        tags,
-        summary: 'List fine-tuning jobs',
-        description: 'Newest first. Filters together keep what all of them do.',
-        querystring: ListJobsQuery,
-        response: { 200: listOf(JobSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation(
+      { access: { scope: 'jobs:read', models: 'filtered' } },
+      'List fine-tuning jobs',
+      listOf(JobSchema),
+      { description: 'Newest first. Filters together keep what all of them do.', querystring: ListJobsQuery },
+    ),
     async (request) => {
       const page = await listJobs(services, request.caller.teamId, {
         ...request.query,
@@ -44,99 +41,59 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags,
-        summary: 'Get a fine-tuning job',
-        params: JobParams,
-        response: { 200: ref(JobSchema), ...errorResponses(401, 404) },
-      },
-    },
-    async (request) =>
-      await wire(await findJob(services, request.caller.teamId, request.params.fine_tuning_job_id)),
+    operation(readingJob, 'Get a fine-tuning job', ref(JobSchema), {
+      params: JobParams,
+    }),
+    async ({ caller, params }) =>
+      await wire(await findJob(services, caller.teamId, params.fine_tuning_job_id)),
   );
 
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    {
-      config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
-      schema: {
-        tags,
-        summary: 'Change the priority of a job',
-        description: 'Any that is not over.',
-        params: JobParams,
-        body: ref(UpdateJobSchema),
-        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async ({ caller, params: { fine_tuning_job_id: id }, body: { priority } }) => {
-      const job = await setJobPriority(services, caller.teamId, id, priority, caller);
-      if (!job) throw jobNotFound(id);
-      return await wire(job);
-    },
+    operation(changing, 'Change the priority of a job', ref(JobSchema), {
+      description: 'Any that is not over.',
+      params: JobParams,
+      body: ref(UpdateJobSchema),
+    }),
+    async ({ caller, params: { fine_tuning_job_id: id }, body: { priority } }) =>
+      await wire(found(await setJobPriority(services, caller.teamId, id, priority, caller), 'job', id)),
   );
 
   app.delete(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    {
-      config: { access: { scope: 'jobs:write', models: 'job', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete a job',
+    operation(
+      { access: { scope: 'jobs:write', models: 'job', answer: 'own' } },
+      'Delete a job',
+      ref(DeletedJobSchema),
+      {
         description:
           'One that is over, with its events, metrics, attempts and checkpoints. What it used stays in the usage of the team, and who did what in its audit log.',
         params: JobParams,
         querystring: DeleteJobQuery,
-        response: { 200: ref(DeletedJobSchema), ...errorResponses(400, 401, 403, 404) },
       },
-    },
+    ),
     async ({ caller, params: { fine_tuning_job_id: id }, query }) => {
       const adapter = query.adapters === 'delete';
       if (adapter) checkScope(caller, 'adapters:write');
-      if (!(await deleteJob(services, caller.teamId, id, { adapter }, caller))) throw jobNotFound(id);
-      return { id, object: 'fine_tuning.job' as const, deleted: true };
+      found(await deleteJob(services, caller.teamId, id, { adapter }, caller), 'job', id);
+      return { id, object: 'fine_tuning.job' as const, deleted: true as const };
     },
   );
 
   const transitions = {
-    cancel: {
-      change: cancelJob,
-      summary: 'Cancel a job',
-      description: 'A running one stops within two seconds.',
-    },
-    pause: {
-      change: pauseJob,
-      summary: 'Pause a job',
-      description: 'A running one writes a checkpoint first.',
-    },
-    resume: {
-      change: resumeJob,
-      summary: 'Resume a job',
-      description: 'It continues from its last checkpoint.',
-    },
+    cancel: { change: cancelJob, description: 'A running one stops within two seconds.' },
+    pause: { change: pauseJob, description: 'A running one writes a checkpoint first.' },
+    resume: { change: resumeJob, description: 'It continues from its last checkpoint.' },
   };
-  for (const [verb, { change, summary, description }] of Object.entries(transitions)) {
-    const refusals = verb === 'resume' ? [429] : [];
+  for (const [verb, { change, description }] of Object.entries(transitions)) {
+    const summary = `${verb[0]!.toUpperCase()}${verb.slice(1)} a job`;
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
-      {
-        config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
-        schema: {
-          tags,
-          summary,
-          description,
-          params: JobParams,
-          response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, ...refusals) },
-        },
-      },
-      async (request) => {
-        const { caller } = request;
-        const id = (request.params as Static<typeof JobParams>).fine_tuning_job_id;
+      operation(changing, summary, ref(JobSchema), { description, params: JobParams }),
+      async ({ caller, params }) => {
+        const { fine_tuning_job_id: id } = params as Static<typeof JobParams>;
         if (verb === 'resume') await app.checkBudget(caller.teamId);
-        const job = await change(services, caller.teamId, id, caller);
-        if (!job) throw jobNotFound(id);
-        return await wire(job);
+        return await wire(found(await change(services, caller.teamId, id, caller), 'job', id));
       },
     );
   }

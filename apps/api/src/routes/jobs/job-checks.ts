@@ -11,12 +11,12 @@ import { checkTraining } from '../../jobs/check-training.ts';
 import { findStart } from '../../jobs/find-start.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { planJob } from '../../jobs/plan-job.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { JobCheckSchema, type JobPlanSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
 import { CreateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
 import { toApiError } from '../../to-api-error.ts';
+import { operation } from './operation.ts';
 
 /** Statuses of invalid requests. */
 const refusals = [400, 403, 422];
@@ -32,17 +32,16 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
 
   app.post(
     '/fine_tuning/checks',
-    {
-      config: { access: { scope: 'jobs:read', role: 'viewer', models: 'body' }, documentedBody: body },
-      schema: {
-        tags: ['Fine-tuning'],
-        summary: 'Check a fine-tuning job',
+    operation(
+      { access: { scope: 'jobs:read', role: 'viewer', models: 'body' }, documentedBody: body },
+      'Check a fine-tuning job',
+      ref(JobCheckSchema),
+      {
         description:
           'Returns every error that a new job would be refused for, by field, as a response and not as an error; otherwise its estimate, and what is chosen for omitted options. Creates nothing.',
         body: Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }),
-        response: { 200: ref(JobCheckSchema), ...errorResponses(400, 401, 403, 429) },
       },
-    },
+    ),
     async (request, reply) => {
       const object = 'fine_tuning.check' as const;
       try {

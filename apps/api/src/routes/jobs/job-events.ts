@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Job, listEvents } from '@graft/service';
 import { createEventFeed } from '../../jobs/event-feed.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import { EventSchema, ListEventsQuery, toWireEvent } from '../../schemas/jobs/job-records.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { findJob } from './find-job.ts';
+import { operation } from './operation.ts';
 
 /** /fine_tuning/jobs/{id}/events: the events of a job, as pages or as a stream. */
 export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -20,17 +20,16 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/events',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' }, streams: ref(EventSchema) },
-      schema: {
-        tags: ['Fine-tuning'],
-        summary: 'List or stream the events of a job',
+    operation(
+      { access: { scope: 'jobs:read', models: 'job' }, streams: ref(EventSchema) },
+      'List or stream the events of a job',
+      listOf(EventSchema),
+      {
         description: 'Newest first; with `stream=true` server-sent events, oldest first.',
         params: JobParams,
         querystring: ListEventsQuery,
-        response: { 200: listOf(EventSchema), ...errorResponses(400, 401, 404) },
       },
-    },
+    ),
     async (request, reply) => {
       const { teamId } = request.caller;
       const job = await findJob(services, teamId, request.params.fine_tuning_job_id);

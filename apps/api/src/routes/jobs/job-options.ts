@@ -3,7 +3,6 @@ import { readQuota } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import { findStart } from '../../jobs/find-start.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import {
   JobOptionsQuery,
   JobOptionsSchema,
@@ -11,6 +10,7 @@ import {
   toWireTrainable,
 } from '../../schemas/jobs/job-options.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operation } from './operation.ts';
 
 /** Milliseconds to open a base model, which may have to be downloaded first. */
 const openModelPatience = 10_000;
@@ -21,17 +21,16 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/fine_tuning/options',
-    {
-      config: { access: { scope: 'jobs:read', models: 'start' } },
-      schema: {
-        tags: ['Fine-tuning'],
-        summary: 'Get the options of a fine-tuning job',
+    operation(
+      { access: { scope: 'jobs:read', models: 'start' } },
+      'Get the options of a fine-tuning job',
+      ref(JobOptionsSchema),
+      {
         description:
           'Lists the methods, when to choose them and the schemas of their options, the formats of training data, and for a base model the modules that options can name. Clients can build a form for jobs from it.',
         querystring: JobOptionsQuery,
-        response: { 200: ref(JobOptionsSchema), ...errorResponses(400, 401, 403) },
       },
-    },
+    ),
     async ({ caller, query: { model, start_from } }) => {
       const quota = await readQuota(services, caller.teamId);
       const permitted = { methods: quota?.methods ?? null, maxRank: quota?.maxRank ?? null };
@@ -40,9 +39,7 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw new ApiError(
           'missing_required_parameter',
           "An adapter is of a base model: give 'model', too.",
-          {
-            param: 'model',
-          },
+          { param: 'model' },
         );
       }
       const { baseModel, startFrom } = await findStart(services, caller, {

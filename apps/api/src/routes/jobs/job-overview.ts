@@ -2,14 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { allowsJob, type ModelLimit, sampleLosses } from '@graft/service';
 import { createJobChanges } from '../../jobs/job-changes.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
+import { notFound } from '../../not-found.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
-import { jobNotFound } from './find-job.ts';
-
-const tags = ['Fine-tuning'];
+import { operation } from './operation.ts';
 
 /** Data for pages with many jobs: all loss curves in one response, and all changes in one stream. */
 export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
@@ -22,17 +21,17 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
 
   app.get(
     '/fine_tuning/jobs/losses',
-    {
-      config: { access: { scope: 'jobs:read', models: 'jobs' } },
-      schema: {
-        tags,
-        summary: 'Get the loss curves of several jobs',
+    operation(
+      { access: { scope: 'jobs:read', models: 'jobs' } },
+      'Get the loss curves of several jobs',
+      LossCurveListSchema,
+      {
+        errors: [404],
         description:
           'A few points of each, spread evenly over its steps. A job that has trained no step is left out.',
         querystring: LossCurvesQuery,
-        response: { 200: LossCurveListSchema, ...errorResponses(400, 401, 404) },
       },
-    },
+    ),
     async ({ caller, query }) => {
       const ids = [...new Set(query.ids.split(','))];
       const own = await services.db.job.findMany({
@@ -40,7 +39,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
         select: { id: true },
       });
       const unknown = ids.find((id) => !own.some((job) => job.id === id));
-      if (unknown !== undefined) throw jobNotFound(unknown, 'ids');
+      if (unknown !== undefined) throw notFound('job', unknown, 'ids');
       const curves = await sampleLosses(services, caller.teamId, ids, query.points);
       const data = [...curves].map(([fine_tuning_job_id, points]) => ({
         object: 'fine_tuning.job.losses' as const,
@@ -57,7 +56,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
     {
       config: { access: { scope: 'jobs:read', models: 'filtered' }, streams: ref(JobSchema) },
       schema: {
-        tags,
+        tags: ['Fine-tuning'],
         summary: 'Stream what changes among the jobs of the team',
         description:
           'Server-sent events: first every job that has not ended, then each job that is created or changes, as in `GET /v1/fine_tuning/jobs/{id}`; changes in quick succession are combined. The stream does not end by itself.',

@@ -1,38 +1,45 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { fineTunedModelName, listJobCheckpoints, readMetricStretches, readMetrics } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
-import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import {
+  fineTunedModelName,
+  isTerminal,
+  listAttempts,
+  listJobCheckpoints,
+  listTrials,
+  readMetricStretches,
+  readMetrics,
+  readOutlook,
+} from '@graft/service';
+import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
+import { toWireOutlook } from '../../schemas/jobs/job-outlook.ts';
+import {
+  AttemptListSchema,
   CheckpointSchema,
+  ListAttemptsQuery,
   ListCheckpointsQuery,
   ListMetricsQuery,
   MetricListSchema,
+  toWireAttempt,
   toWireCheckpoint,
   toWireMetric,
 } from '../../schemas/jobs/job-records.ts';
+import { TrialListSchema, toWireTrials } from '../../schemas/jobs/job-trial.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
 import { findJob } from './find-job.ts';
+import { operation, readingJob } from './operation.ts';
 
-const tags = ['Fine-tuning'];
-
-/** /fine_tuning/jobs/{id}/checkpoints and /metrics: the checkpoints and metrics of training. */
+/** /fine_tuning/jobs/{id}/checkpoints, /metrics, /attempts and /trials: what is recorded of a job. */
 export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags,
-        summary: 'List the checkpoints of a job',
-        description:
-          'Newest first: the steps whose adapter is kept, each of which completions take as a model. With `all` also the other steps that training can resume from.',
-        params: JobParams,
-        querystring: ListCheckpointsQuery,
-        response: { 200: listOf(CheckpointSchema), ...errorResponses(400, 401, 404) },
-      },
-    },
+    operation(readingJob, 'List the checkpoints of a job', listOf(CheckpointSchema), {
+      description:
+        'Newest first: the steps whose adapter is kept, each of which completions take as a model. With `all` also the other steps that training can resume from.',
+      params: JobParams,
+      querystring: ListCheckpointsQuery,
+    }),
     async (request) => {
       const job = await findJob(services, request.caller.teamId, request.params.fine_tuning_job_id);
       const modelName = job.fineTunedModel ?? fineTunedModelName(job, request.caller.teamName);
@@ -44,32 +51,56 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
-    {
-      config: { access: { scope: 'jobs:read', models: 'job' } },
-      schema: {
-        tags,
-        summary: 'Get the metrics of a job',
-        description:
-          'Steps ascending, by the page, or with `resolution` the whole series summed up, as a plot shows it.',
-        params: JobParams,
-        querystring: ListMetricsQuery,
-        response: { 200: MetricListSchema, ...errorResponses(400, 401, 404) },
-      },
-    },
+    operation(readingJob, 'Get the metrics of a job', MetricListSchema, {
+      description:
+        'Steps ascending, by the page, or with `resolution` the whole series summed up, as a plot shows it.',
+      params: JobParams,
+      querystring: ListMetricsQuery,
+    }),
     async (request) => {
       const job = await findJob(services, request.caller.teamId, request.params.fine_tuning_job_id);
       const { after_step: afterStep, until_step: untilStep, limit, resolution } = request.query;
+      const range = { afterStep, untilStep, resolution: resolution ?? 0 };
       const { data, hasMore } = resolution
-        ? {
-            data: await readMetricStretches(services, job.teamId, job.id, {
-              afterStep,
-              untilStep,
-              resolution,
-            }),
-            hasMore: false,
-          }
+        ? { data: await readMetricStretches(services, job.teamId, job.id, range), hasMore: false }
         : await readMetrics(services, job.teamId, job.id, { afterStep, limit });
       return { object: 'list' as const, data: data.map(toWireMetric), has_more: hasMore };
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/attempts',
+    operation(readingJob, 'List the attempts of a job', ref(AttemptListSchema), {
+      description:
+        'Oldest first: each time that a process validated or trained the job, and what the job waits for now.',
+      params: JobParams,
+      querystring: ListAttemptsQuery,
+    }),
+    async (request) => {
+      const { teamId } = request.caller;
+      const job = await findJob(services, teamId, request.params.fine_tuning_job_id);
+      const { after, limit } = request.query;
+      const found = await listAttempts(services, teamId, job.id, {
+        limit: limit + 1,
+        after: after === undefined ? undefined : Number(after.slice('attempt-'.length)),
+      });
+      const page = { data: found.slice(0, limit), hasMore: found.length > limit };
+      const outlook = isTerminal(job.state) ? null : toWireOutlook(await readOutlook(services, job));
+      return { ...toWireList(page, toWireAttempt), outlook };
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/trials',
+    operation(readingJob, 'List the trials of a job', ref(TrialListSchema), {
+      description: 'In their order; empty for a job without `sweep`.',
+      params: JobParams,
+    }),
+    async (request) => {
+      const { teamId } = request.caller;
+      const job = await findJob(services, teamId, request.params.fine_tuning_job_id);
+      const data = toWireTrials(await listTrials(services, teamId, job.id));
+      return { object: 'list' as const, data, has_more: false };
     },
   );
 };

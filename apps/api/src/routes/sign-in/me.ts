@@ -13,8 +13,8 @@ import {
 } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../../api-error.ts';
+import { found, notFound } from '../../not-found.ts';
 import { secondsOrNull } from '../../schemas/api-key.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
 import {
@@ -33,9 +33,9 @@ import {
 } from '../../schemas/session.ts';
 import { ListQuery, MeSchema } from '../../schemas/team.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
-import { teamNotFound } from '../team/team.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Signing in'];
+const operation = operations('Signing in');
 
 /** /me: the caller, and the caller's sessions and identities. */
 export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (app, { signIn }) => {
@@ -43,16 +43,11 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.get(
     '/me',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'Who am I?',
-        description:
-          'Who asks, by what, in which team, and what they may do. Takes any valid key, and any session.',
-        response: { 200: ref(MeSchema), ...errorResponses(401, 404) },
-      },
-    },
+    operation({ access: 'anyone' }, 'Who am I?', ref(MeSchema), {
+      errors: [404],
+      description:
+        'Who asks, by what, in which team, and what they may do. Takes any valid key, and any session.',
+    }),
     async (request) => await describeCaller(request),
   );
 
@@ -83,23 +78,18 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.post(
     '/me/team',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'Change to another team',
-        description:
-          'From now on the session works in this team of the person’s. A single request names another in the header `Graft-Team`.',
-        body: ref(ChooseTeamSchema),
-        response: { 200: ref(MeSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation({ access: 'anyone' }, 'Change to another team', ref(MeSchema), {
+      errors: [404],
+      description:
+        'From now on the session works in this team of the person’s. A single request names another in the header `Graft-Team`.',
+      body: ref(ChooseTeamSchema),
+    }),
     async (request) => {
       const { id, personId } = ownSession(request);
       const { team: wanted } = request.body;
       const teams = await listTeamsOfPerson(services, personId);
       const team = teams.find((each) => each.id === wanted || each.name === wanted);
-      if (!team) throw teamNotFound(wanted, 'team');
+      if (!team) throw notFound('team', wanted, 'team');
       await chooseTeam(services, id, team.id);
       request.caller = {
         teamId: team.id,
@@ -117,17 +107,11 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.post(
     '/me/invitations',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'Accept an invitation as who is signed in',
-        description:
-          'Takes the token of the link: the person becomes a member, needs no key, and works in the team from now on. An invitation for an email is for whom the provider vouched for.',
-        body: ref(AcceptAsMeSchema),
-        response: { 200: ref(JoinedSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation({ access: 'anyone' }, 'Accept an invitation as who is signed in', ref(JoinedSchema), {
+      description:
+        'Takes the token of the link: the person becomes a member, needs no key, and works in the team from now on. An invitation for an email is for whom the provider vouched for.',
+      body: ref(AcceptAsMeSchema),
+    }),
     async (request) => {
       const { id, personId } = ownSession(request);
       const { token } = request.body;
@@ -142,17 +126,11 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.get(
     '/me/sessions',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'List sessions',
-        description:
-          'Newest first, those that are let in: a person’s with those of their keys; for a key those that it was exchanged for.',
-        querystring: ListQuery,
-        response: { 200: listOf(SessionSchema), ...errorResponses(400, 401) },
-      },
-    },
+    operation({ access: 'anyone' }, 'List sessions', listOf(SessionSchema), {
+      description:
+        'Newest first, those that are let in: a person’s with those of their keys; for a key those that it was exchanged for.',
+      querystring: ListQuery,
+    }),
     async (request) => {
       const holder = holderOf(request);
       const { idleSeconds } = ('operatorKeyId' in holder && signIn.limits.operator) || signIn.limits;
@@ -163,36 +141,22 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.delete(
     '/me/sessions/:session_id',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'End a session',
-        description: 'At once, on every process.',
-        params: SessionParams,
-        response: { 200: ref(EndedSessionSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation({ access: 'anyone' }, 'End a session', ref(EndedSessionSchema), {
+      description: 'At once, on every process.',
+      params: SessionParams,
+    }),
     async (request) => {
       const { session_id: id } = request.params;
-      if ((await endSessions(services, holderOf(request), id)) === 0) {
-        throw new ApiError('session_not_found', `No such session: ${id}`, { param: 'session_id' });
-      }
+      found((await endSessions(services, holderOf(request), id)) > 0, 'session', id);
       return { id, object: 'session' as const, deleted: true as const };
     },
   );
 
   app.delete(
     '/me/sessions',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'End all sessions',
-        description: 'At once, on every process, the one that asks included.',
-        response: { 200: ref(EndedSessionsSchema), ...errorResponses(401, 403) },
-      },
-    },
+    operation({ access: 'anyone' }, 'End all sessions', ref(EndedSessionsSchema), {
+      description: 'At once, on every process, the one that asks included.',
+    }),
     async (request) => ({
       object: 'sessions.ended' as const,
       count: await endSessions(services, holderOf(request), null),
@@ -201,16 +165,10 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.get(
     '/me/identities',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'List my identities',
-        description:
-          'Those that the person signs in with, one per provider; oldest first. Only for people who signed in at a provider.',
-        response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403) },
-      },
-    },
+    operation({ access: 'anyone' }, 'List my identities', listOf(IdentitySchema), {
+      description:
+        'Those that the person signs in with, one per provider; oldest first. Only for people who signed in at a provider.',
+    }),
     async (request) => {
       const { personId } = ownSession(request);
       return toWireList({ data: await listIdentities(services, personId), hasMore: false }, toWireIdentity);
@@ -219,22 +177,16 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.delete(
     '/me/identities/:identity_id',
-    {
-      config: { access: 'anyone' },
-      schema: {
-        tags,
-        summary: 'Unlink an identity of mine',
-        description:
-          'The sessions that it made end at once. Refused for the one at the provider where people sign in now, which the operator unlinks.',
-        params: IdentityParams,
-        response: { 200: ref(UnlinkedIdentitySchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation({ access: 'anyone' }, 'Unlink an identity of mine', ref(UnlinkedIdentitySchema), {
+      description:
+        'The sessions that it made end at once. Refused for the one at the provider where people sign in now, which the operator unlinks.',
+      params: IdentityParams,
+    }),
     async (request) => {
       const { personId } = ownSession(request);
       const { identity_id: id } = request.params;
       const by = { keyId: null, personId };
-      if (!(await unlinkIdentity(services, personId, id, isWayIn, by))) throw identityNotFound(id);
+      found(await unlinkIdentity(services, personId, id, isWayIn, by), 'identity', id);
       return { id, object: 'identity' as const, deleted: true as const };
     },
   );
@@ -246,10 +198,6 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
     return oidc.allowedIssuers.length === 0 && new URL(issuer).href === oidc.issuer.href;
   }
 };
-
-export function identityNotFound(id: string): ApiError {
-  return new ApiError('identity_not_found', `No such identity: ${id}`, { param: 'identity_id' });
-}
 
 /** The session of a person who signed in at the provider. */
 function ownSession({ session }: FastifyRequest): { id: string; personId: string } {

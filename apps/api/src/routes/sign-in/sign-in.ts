@@ -31,9 +31,11 @@ import { flowSeal, flowSeconds, parseReturnTo } from '../../sign-in/flow-cookie.
 import { createOidcClient } from '../../sign-in/oidc-client.ts';
 import { reportFailure } from '../../sign-in/report-failure.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
+import { operations } from '../operation.ts';
 import { backchannelLogoutRoutes } from './backchannel-logout.ts';
 
 const tags = ['Signing in'];
+const operation = operations('Signing in');
 const redirect = { 302: Type.Null({ description: 'On to where Location says.' }) };
 
 /** /sign-in and /sign-out: start and end sessions. */
@@ -131,16 +133,10 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
 
   app.get(
     '/sign-in/options',
-    {
-      config: { access: 'public' },
-      schema: {
-        tags,
-        summary: 'How can one sign in?',
-        description: 'For pages: whether somebody is signed in already, and if not, what to offer them.',
-        security: [],
-        response: { 200: ref(SignInOptionsSchema), ...errorResponses(503) },
-      },
-    },
+    operation({ access: 'public' }, 'How can one sign in?', ref(SignInOptionsSchema), {
+      description: 'For pages: whether somebody is signed in already, and if not, what to offer them.',
+      security: [],
+    }),
     async (request) => {
       const token = cookie.read('session', request);
       return {
@@ -207,16 +203,13 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     {
       // Small, since anyone may send it.
       bodyLimit: 8 * 1024,
-      config: { access: 'public' },
-      schema: {
-        tags,
-        summary: 'Sign in by a key',
+      ...operation({ access: 'public' }, 'Sign in by a key', ref(SessionSchema), {
+        errors: [401, 403],
         description:
           'Exchanges a key for a session, as a cookie: with at most the rights of the key, and until it ends. Where a provider is configured, only if the operator allows it.',
         security: [],
         body: ref(KeySignInSchema),
-        response: { 200: ref(SessionSchema), ...errorResponses(400, 401, 403) },
-      },
+      }),
     },
     async (request, reply) => {
       checkSameOrigin(request, publicUrl);
@@ -254,17 +247,12 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
 
   app.post(
     '/sign-out',
-    {
-      config: { access: 'public' },
-      schema: {
-        tags,
-        summary: 'Sign out',
-        description:
-          'Ends the session of the cookie, at once everywhere. A browser then goes to `end_session_url`, if there is one, to sign out at the provider too.',
-        security: [],
-        response: { 200: ref(SignedOutSchema), ...errorResponses(403) },
-      },
-    },
+    operation({ access: 'public' }, 'Sign out', ref(SignedOutSchema), {
+      errors: [403],
+      description:
+        'Ends the session of the cookie, at once everywhere. A browser then goes to `end_session_url`, if there is one, to sign out at the provider too.',
+      security: [],
+    }),
     async (request, reply) => {
       checkSameOrigin(request, publicUrl);
       const wasAtProvider = await endOwn(request);

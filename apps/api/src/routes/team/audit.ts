@@ -9,10 +9,10 @@ import {
   toCsvAuditEntry,
   toWireAuditEntry,
 } from '../../schemas/audit.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Team'];
+const operation = operations('Team');
 const reading = { access: { scope: 'audit:read', role: 'admin', models: 'all' } } as const;
 
 /** /audit: who did what in the team. */
@@ -21,16 +21,10 @@ export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/audit',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List the audit log',
-        description: 'Newest first. Entries are never changed or removed.',
-        querystring: ListAuditQuery,
-        response: { 200: listOf(AuditEntrySchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation(reading, 'List the audit log', listOf(AuditEntrySchema), {
+      description: 'Newest first. Entries are never changed or removed.',
+      querystring: ListAuditQuery,
+    }),
     async ({ caller, query }) =>
       toWireList(await listAudit(services, caller.teamId, auditFilter(query)), toWireAuditEntry),
   );
@@ -40,7 +34,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: reading,
       schema: {
-        tags,
+        tags: ['Team'],
         summary: 'Export the audit log',
         description: 'As JSON lines or CSV, oldest first; continue with `after`, the id of the last entry.',
         querystring: ExportAuditQuery,

@@ -8,7 +8,6 @@ import {
   putIntegration,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import {
   DeletedIntegrationSchema,
   IntegrationParams,
@@ -18,8 +17,9 @@ import {
 } from '../../schemas/integration.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Integrations'];
+const operation = operations('Integrations');
 const reading = { access: { scope: 'integrations:read', models: 'none' } } as const;
 /** All models, since metrics of every job are sent to an integration. */
 const changeAccess = { scope: 'integrations:write', role: 'admin', models: 'all' } as const;
@@ -32,35 +32,20 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/integrations',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List integrations',
-        description: 'At most one of each type. Secrets are never shown.',
-        response: { 200: listOf(IntegrationSchema), ...errorResponses(401, 403) },
-      },
-    },
-    async (request) => {
-      const data = await listIntegrations(services, request.caller.teamId);
+    operation(reading, 'List integrations', listOf(IntegrationSchema), {
+      description: 'At most one of each type. Secrets are never shown.',
+    }),
+    async ({ caller }) => {
+      const data = await listIntegrations(services, caller.teamId);
       return toWireList({ data, hasMore: false }, toWireIntegration);
     },
   );
 
   app.get(
     '/integrations/:type',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'Get an integration',
-        params: IntegrationParams,
-        response: { 200: ref(IntegrationSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { type } = request.params;
-      const integration = await getIntegration(services, request.caller.teamId, type);
+    operation(reading, 'Get an integration', ref(IntegrationSchema), { params: IntegrationParams }),
+    async ({ caller, params: { type } }) => {
+      const integration = await getIntegration(services, caller.teamId, type);
       if (!integration) throw integrationNotFound(type);
       return toWireIntegration(integration);
     },
@@ -68,42 +53,26 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/integrations/:type',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Set up or change an integration',
-        description:
-          'Omitted fields stay unchanged. A secret belongs to one server: with the URL of another, send it again.',
-        params: IntegrationParams,
-        body: ref(PutIntegrationSchema),
-        response: { 200: ref(IntegrationSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { caller, body } = request;
-      const type = typeOf(request.params.type);
-      return toWireIntegration(await putIntegration(services, caller.teamId, type, body, caller));
-    },
+    operation(writing, 'Set up or change an integration', ref(IntegrationSchema), {
+      description:
+        'Omitted fields stay unchanged. A secret belongs to one server: with the URL of another, send it again.',
+      params: IntegrationParams,
+      body: ref(PutIntegrationSchema),
+    }),
+    async ({ caller, params, body }) =>
+      toWireIntegration(await putIntegration(services, caller.teamId, typeOf(params.type), body, caller)),
   );
 
   app.delete(
     '/integrations/:type',
-    {
-      config: deleting,
-      schema: {
-        tags,
-        summary: 'Delete an integration',
-        description: 'With its secret. Jobs that still send to it stop sending and continue training.',
-        params: IntegrationParams,
-        response: { 200: ref(DeletedIntegrationSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
-    async (request) => {
-      const { type } = request.params;
-      const id = await deleteIntegration(services, request.caller.teamId, type, request.caller);
+    operation(deleting, 'Delete an integration', ref(DeletedIntegrationSchema), {
+      description: 'With its secret. Jobs that still send to it stop sending and continue training.',
+      params: IntegrationParams,
+    }),
+    async ({ caller, params: { type } }) => {
+      const id = await deleteIntegration(services, caller.teamId, type, caller);
       if (id === null) throw integrationNotFound(type);
-      return { id, object: 'integration' as const, deleted: true };
+      return { id, object: 'integration' as const, deleted: true as const };
     },
   );
 };

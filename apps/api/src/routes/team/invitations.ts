@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service';
 import { Type } from 'typebox';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
+import { found } from '../../not-found.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -17,8 +17,9 @@ import {
   toWireInvitation,
 } from '../../schemas/team.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Team'];
+const operation = operations('Team');
 
 /** /team/invitations, and /invitations/accept for people who have the link but no key yet. */
 export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
@@ -29,33 +30,28 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
 
   app.get(
     '/team/invitations',
-    {
-      config: { access: { scope: 'team:read', role: 'admin', models: 'none' } },
-      schema: {
-        tags,
-        summary: 'List invitations',
-        description: 'Newest first, without their tokens.',
-        querystring: ListQuery,
-        response: { 200: listOf(InvitationSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation(
+      { access: { scope: 'team:read', role: 'admin', models: 'none' } },
+      'List invitations',
+      listOf(InvitationSchema),
+      { description: 'Newest first, without their tokens.', querystring: ListQuery },
+    ),
     async ({ caller, query }) =>
       toWireList(await listInvitations(services, caller.teamId, query), toWireInvitation),
   );
 
   app.post(
     '/team/invitations',
-    {
-      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Invite somebody',
+    operation(
+      { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
+      'Invite somebody',
+      ref(CreatedInvitationSchema),
+      {
         description:
           'The answer holds the token of the link, the only time it is shown; it works once. A key that is limited in scopes or models cannot invite.',
         body: ref(CreateInvitationSchema),
-        response: { 200: ref(CreatedInvitationSchema), ...errorResponses(400, 401, 403) },
       },
-    },
+    ),
     async ({ caller, body }) => {
       const { invitation, token } = await createInvitation(
         services,
@@ -69,22 +65,17 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
 
   app.delete(
     '/team/invitations/:invitation_id',
-    {
-      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Revoke an invitation',
+    operation(
+      { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
+      'Revoke an invitation',
+      ref(RevokedInvitationSchema),
+      {
         description: 'Its link stops working at once. One that was accepted is not found: remove the member.',
         params: InvitationParams,
-        response: { 200: ref(RevokedInvitationSchema), ...errorResponses(401, 403, 404) },
       },
-    },
+    ),
     async ({ caller, params: { invitation_id: id } }) => {
-      if (!(await revokeInvitation(services, caller.teamId, id, caller))) {
-        throw new ApiError('invitation_not_found', `No such open invitation: ${id}`, {
-          param: 'invitation_id',
-        });
-      }
+      found(await revokeInvitation(services, caller.teamId, id, caller), 'invitation', id);
       return { id, object: 'team.invitation' as const, deleted: true as const };
     },
   );
@@ -94,7 +85,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
     {
       config: { access: 'public' },
       schema: {
-        tags,
+        tags: ['Team'],
         summary: 'Open the link of an invitation',
         description:
           'For browsers: goes on to the page that accepts it. The token stands behind the `#` of the link, which browsers keep to themselves and take along.',
@@ -110,16 +101,13 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
     {
       // Small, since anyone may send it.
       bodyLimit: 8 * 1024,
-      config: { access: 'public' },
-      schema: {
-        tags,
-        summary: 'Accept an invitation',
+      ...operation({ access: 'public' }, 'Accept an invitation', ref(AcceptedInvitationSchema), {
+        errors: [403],
         description:
           'Takes the token of the link instead of a key, once, and answers a key of the person for the team, the only time it is shown. `email` where the invitation names none. Where people sign in at a provider it is refused: they sign in, and accept at /v1/me/invitations.',
         security: [],
         body: ref(AcceptInvitationSchema),
-        response: { 200: ref(AcceptedInvitationSchema), ...errorResponses(400, 403) },
-      },
+      }),
     },
     async (request) => {
       if (signIn.oidc) {

@@ -11,6 +11,7 @@ import {
   rotateApiKey,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import {
   ApiKeyParams,
   ApiKeySchema,
@@ -22,11 +23,11 @@ import {
   RotateApiKeySchema,
   toWireApiKey,
 } from '../../schemas/api-key.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Team'];
+const operation = operations('Team');
 /** Any role, since everyone may have their own keys. The routes check everything beyond that. */
 const reading = { access: { scope: 'keys:read', role: 'viewer', models: 'none' } } as const;
 /** The creator of a key has all its rights, and could read them at /v1/me with the new key. */
@@ -37,8 +38,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
   async function find(caller: Identity, id: string): Promise<ApiKeyRecord> {
-    const key = await getApiKey(services, caller.teamId, id);
-    if (!key) throw new ApiError('api_key_not_found', `No such API key: ${id}`, { param: 'key_id' });
+    const key = found(await getApiKey(services, caller.teamId, id), 'apiKey', id);
     const isOwn = key.id === caller.keyId || (key.personId !== null && key.personId === caller.personId);
     if (caller.role !== 'admin' && !isOwn) throw adminsOnly(caller, 'Keys of others are an admin’s to see');
     return key;
@@ -46,34 +46,21 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/team/keys',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'List API keys',
-        description:
-          "Newest first, without their secrets: an admin sees all of the team's, others their own.",
-        querystring: ListApiKeysQuery,
-        response: { 200: listOf(ApiKeySchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation(reading, 'List API keys', listOf(ApiKeySchema), {
+      description: "Newest first, without their secrets: an admin sees all of the team's, others their own.",
+      querystring: ListApiKeysQuery,
+    }),
     async ({ caller, query }) =>
       toWireList(await listApiKeys(services, caller.teamId, { ...query, reader: caller }), toWireApiKey),
   );
 
   app.post(
     '/team/keys',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Make an API key',
-        description:
-          'It never has more than the caller: not in role, scopes or models, and it ends no later. The answer holds the key, the only time it is shown.',
-        body: ref(CreateApiKeySchema),
-        response: { 200: ref(CreatedApiKeySchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation(writing, 'Make an API key', ref(CreatedApiKeySchema), {
+      description:
+        'It never has more than the caller: not in role, scopes or models, and it ends no later. The answer holds the key, the only time it is shown.',
+      body: ref(CreateApiKeySchema),
+    }),
     async ({ caller, body }) => {
       const { keyId, key } = await createApiKey(services, caller.teamId, {
         name: body.name,
@@ -91,32 +78,18 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/team/keys/:key_id',
-    {
-      config: reading,
-      schema: {
-        tags,
-        summary: 'Get an API key',
-        params: ApiKeyParams,
-        response: { 200: ref(ApiKeySchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation(reading, 'Get an API key', ref(ApiKeySchema), { params: ApiKeyParams }),
     async ({ caller, params }) => toWireApiKey(await find(caller, params.key_id)),
   );
 
   app.post(
     '/team/keys/:key_id/rotate',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Rotate an API key',
-        description:
-          'Makes its successor, with the same rights; the old key ends after `overlap`. A person’s key is rotated by that person alone.',
-        params: ApiKeyParams,
-        body: ref(RotateApiKeySchema),
-        response: { 200: ref(CreatedApiKeySchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(writing, 'Rotate an API key', ref(CreatedApiKeySchema), {
+      description:
+        'Makes its successor, with the same rights; the old key ends after `overlap`. A person’s key is rotated by that person alone.',
+      params: ApiKeyParams,
+      body: ref(RotateApiKeySchema),
+    }),
     async ({ caller, params, body }) => {
       const old = await find(caller, params.key_id);
       if (old.personId !== null && old.personId !== caller.personId) {
@@ -137,18 +110,12 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/team/keys/:key_id',
-    {
-      config: writing,
-      schema: {
-        tags,
-        summary: 'Revoke an API key',
-        description:
-          'It stops working at once, on every process, and so do its sessions, the invitations that it left open, and, unless they are kept, all keys descended from it. It stays in the list.',
-        params: ApiKeyParams,
-        querystring: RevokeApiKeyQuery,
-        response: { 200: ref(DeletedApiKeySchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation(writing, 'Revoke an API key', ref(DeletedApiKeySchema), {
+      description:
+        'It stops working at once, on every process, and so do its sessions, the invitations that it left open, and, unless they are kept, all keys descended from it. It stays in the list.',
+      params: ApiKeyParams,
+      querystring: RevokeApiKeyQuery,
+    }),
     async ({ caller, params, query }) => {
       const { id } = await find(caller, params.key_id);
       // Not an error if the key is already revoked, since it may have descendants that were kept.

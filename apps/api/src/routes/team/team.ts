@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { deleteTeam, findTeam, purgeDeletedTeams, repeat } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
+import { found } from '../../not-found.ts';
 import { ref } from '../../schemas/schema.ts';
 import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema, toWireTeam } from '../../schemas/team.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Team'];
+const operation = operations('Team');
 
 /** /team: the caller's team. */
 export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -21,43 +21,29 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/team',
-    {
-      config: { access: { scope: 'team:read', models: 'none' } },
-      schema: {
-        tags,
-        summary: 'Get the team',
-        response: { 200: ref(TeamSchema), ...errorResponses(401, 403) },
-      },
-    },
-    async ({ caller }) => {
-      const team = await findTeam(services, caller.teamId);
-      // Deleted since the key was verified.
-      if (!team) throw teamNotFound(caller.teamId);
-      return toWireTeam(team);
-    },
+    operation({ access: { scope: 'team:read', models: 'none' } }, 'Get the team', ref(TeamSchema)),
+    // The team may have been deleted since the key was verified.
+    async ({ caller: { teamId } }) => toWireTeam(found(await findTeam(services, teamId), 'team', teamId)),
   );
 
   app.delete(
     '/team',
-    {
-      config: { access: { scope: 'team:write', role: 'admin', models: 'all', answer: 'own' } },
-      schema: {
-        tags,
-        summary: 'Delete the team',
+    operation(
+      { access: { scope: 'team:write', role: 'admin', models: 'all', answer: 'own' } },
+      'Delete the team',
+      ref(DeletedTeamSchema),
+      {
+        errors: [404],
         description:
           'With its files, jobs, adapters and keys, for good. Takes its name, and is refused while a job has not ended.',
         querystring: DeleteTeamQuery,
-        response: { 200: ref(DeletedTeamSchema), ...errorResponses(400, 401, 403, 404) },
       },
-    },
+    ),
     async ({ caller, query }) => {
-      if (!(await deleteTeam(services, caller.teamId, query.name, caller))) throw teamNotFound(caller.teamId);
+      const id = caller.teamId;
+      found(await deleteTeam(services, id, query.name, caller), 'team', id);
       purge.wake();
-      return { id: caller.teamId, object: 'team' as const, deleted: true as const };
+      return { id, object: 'team' as const, deleted: true as const };
     },
   );
 };
-
-export function teamNotFound(id: string, param = 'team_id'): ApiError {
-  return new ApiError('team_not_found', `No such team: ${id}`, { param });
-}

@@ -3,8 +3,7 @@ import { readBudget, readUsage, type UsageGroup } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
-import { ref } from '../../schemas/schema.ts';
+import { ref, toDate } from '../../schemas/schema.ts';
 import {
   BudgetSchema,
   groupsOf,
@@ -14,8 +13,9 @@ import {
   UsagePageSchema,
   UsageQuery,
 } from '../../schemas/usage.ts';
+import { operations } from '../operation.ts';
 
-const tags = ['Usage'];
+const operation = operations('Usage');
 const config = { access: { scope: 'usage:read', models: 'all' } } as const;
 
 /** /usage: a team's usage by day, in the format of OpenAI's usage API. docs/usage.md describes what is counted when. */
@@ -24,18 +24,12 @@ export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/usage',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'What your team used, by the day',
-        description:
-          'Trained tokens, device seconds, tokens of completions and stored bytes, with what they cost; JSON or CSV.',
-        querystring: UsageQuery,
-        response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
-        produces: ['text/csv'],
-      },
-    },
+    operation(config, 'What your team used, by the day', ref(UsagePageSchema), {
+      description:
+        'Trained tokens, device seconds, tokens of completions and stored bytes, with what they cost; JSON or CSV.',
+      querystring: UsageQuery,
+      produces: ['text/csv'],
+    }),
     async (request, reply) =>
       await answerUsage(request, reply, request.query, (query) =>
         readUsage(services, request.caller.teamId, query),
@@ -44,15 +38,10 @@ export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/usage/budget',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'What your team may spend this month, and has spent',
-        description: '404 `budget_not_found` when the operator has set none.',
-        response: { 200: ref(BudgetSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation(config, 'What your team may spend this month, and has spent', ref(BudgetSchema), {
+      errors: [404],
+      description: '404 `budget_not_found` when the operator has set none.',
+    }),
     async ({ caller: { teamId } }) => {
       const budget = await readBudget(services, teamId);
       if (!budget) throw budgetNotFound();
@@ -74,7 +63,7 @@ export async function answerUsage(
   const page = toWireUsage(
     await read({
       start: new Date(query.start_time * 1000),
-      end: query.end_time === undefined ? new Date() : new Date(query.end_time * 1000),
+      end: toDate(query.end_time) ?? new Date(),
       groupBy: [...always, ...groupsOf(query.group_by)],
       days: query.limit,
       page: query.page,

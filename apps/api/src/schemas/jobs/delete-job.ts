@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { named } from '../schema.ts';
+import { deletedSchema } from '../schema.ts';
 
 export const DeleteJobQuery = Type.Object(
   {
@@ -14,8 +14,4 @@ export const DeleteJobQuery = Type.Object(
   { additionalProperties: false },
 );
 
-export const DeletedJobSchema = named('DeletedFineTuningJob', {
-  id: Type.String(),
-  object: Type.Literal('fine_tuning.job'),
-  deleted: Type.Boolean(),
-});
+export const DeletedJobSchema = deletedSchema('DeletedFineTuningJob', 'fine_tuning.job');

@@ -15,9 +15,10 @@ import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
 import {
-  closed,
   documented,
+  input,
   named,
+  namedInput,
   namedSchemas,
   nullable,
   parsedElsewhere,
@@ -52,7 +53,7 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
 const priority = (description: string) =>
   Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
 
-export const CreateJobSchema = named(
+export const CreateJobSchema = namedInput(
   'CreateFineTuningJob',
   {
     model: Type.String({
@@ -105,7 +106,6 @@ export const CreateJobSchema = named(
     sweep: Type.Optional(Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true })),
   },
   {
-    ...closed,
     description: `Default of \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower; a \`peft\` with only the \`peft_type\` ${defaultPeft.peft_type} has the same effect. Without \`training\`, all training options are chosen automatically and shown in the job.`,
   },
 );
@@ -114,32 +114,24 @@ const { model, start_from, training_file, validation_file, ...more } = CreateJob
 const { seed, method, hyperparameters, peft, training, sweep } = more;
 
 /** The parameters of a new job that determine its estimate. */
-export const EstimateJobSchema = named(
-  'EstimateFineTuningJob',
-  {
-    model,
-    start_from,
-    training_file,
-    validation_file,
-    seed,
-    method,
-    hyperparameters,
-    peft,
-    training,
-    sweep,
-  },
-  closed,
-);
+export const EstimateJobSchema = namedInput('EstimateFineTuningJob', {
+  model,
+  start_from,
+  training_file,
+  validation_file,
+  seed,
+  method,
+  hyperparameters,
+  peft,
+  training,
+  sweep,
+});
 
-export const UpdateJobSchema = named(
-  'UpdateFineTuningJob',
-  {
-    priority: priority(
-      'Priority among the jobs of the team. For a running job, it applies when the job waits again.',
-    ),
-  },
-  closed,
-);
+export const UpdateJobSchema = namedInput('UpdateFineTuningJob', {
+  priority: priority(
+    'Priority among the jobs of the team. For a running job, it applies when the job waits again.',
+  ),
+});
 
 const statuses = [
   'validating_files',
@@ -277,39 +269,36 @@ export const JobSchema = named('FineTuningJob', {
   }),
 });
 
-export const ListJobsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
-    model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
-    created_by: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 64,
-        description: 'Id of the person or key, as in `created_by` of a job.',
-      }),
-    ),
-    search: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 128,
-        description:
-          'Part of the id, the suffix, the model or the name of the fine-tuned model, case-insensitive.',
-      }),
-    ),
-    ...createdBetween,
-    metadata: Type.Optional(
-      Type.Unsafe<Record<string, string>>({
-        type: 'object',
-        maxProperties: 16,
-        additionalProperties: { type: 'string' },
-        description: 'Only jobs that have all these key-value pairs, each given as `metadata[key]=value`.',
-      }),
-    ),
-  },
-  closed,
-);
+export const ListJobsQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+  model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
+  created_by: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'Id of the person or key, as in `created_by` of a job.',
+    }),
+  ),
+  search: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description:
+        'Part of the id, the suffix, the model or the name of the fine-tuned model, case-insensitive.',
+    }),
+  ),
+  ...createdBetween,
+  metadata: Type.Optional(
+    Type.Unsafe<Record<string, string>>({
+      type: 'object',
+      maxProperties: 16,
+      additionalProperties: { type: 'string' },
+      description: 'Only jobs that have all these key-value pairs, each given as `metadata[key]=value`.',
+    }),
+  ),
+});
 
 export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
 

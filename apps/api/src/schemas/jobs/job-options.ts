@@ -16,7 +16,7 @@ import {
 import { formats } from '@graft/peft-core/formats';
 import { defaultTask, outlineOf, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
 import { type Static, Type } from 'typebox';
-import { closed, named, nullable, ref } from '../schema.ts';
+import { input, named, nullable, ref } from '../schema.ts';
 
 const JsonSchema = (description: string) =>
   Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true, description });
@@ -120,21 +120,18 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   }),
 });
 
-export const JobOptionsQuery = Type.Object(
-  {
-    model: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 256, description: 'Model, as in the request for a new job.' }),
-    ),
-    start_from: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 512,
-        description: 'Adapter version to continue from, as in the request for a new job.',
-      }),
-    ),
-  },
-  closed,
-);
+export const JobOptionsQuery = input({
+  model: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, description: 'Model, as in the request for a new job.' }),
+  ),
+  start_from: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description: 'Adapter version to continue from, as in the request for a new job.',
+    }),
+  ),
+});
 
 export const toWireFormats = (): Static<typeof FormatSchema>[] =>
   formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks: [...tasks] }));

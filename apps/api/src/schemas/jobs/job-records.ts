@@ -9,7 +9,7 @@ import {
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from '../list.ts';
-import { closed, named, nullable, ref, Time, unixSeconds } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from '../schema.ts';
 import { OutlookSchema } from './job-outlook.ts';
 
 export const EventSchema = named('FineTuningJobEvent', {
@@ -155,79 +155,67 @@ export const AttemptListSchema = named('FineTuningJobAttemptList', {
   }),
 });
 
-export const ListAttemptsQuery = Type.Object(
-  {
-    after: Type.Optional(
-      Type.String({
-        pattern: '^attempt-[0-9]{1,9}$',
-        description: 'Id of the last object of the previous page.',
-      }),
-    ),
-    limit: limit(100, 1000),
-  },
-  closed,
-);
-
-export const ListEventsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(20, 1000),
-    stream: Type.Boolean({
-      default: false,
-      description:
-        'Whether to return server-sent events instead of a page: all events from the first, then new events as they occur, and `data: [DONE]` after the last. Last-Event-ID continues after that event.',
+export const ListAttemptsQuery = input({
+  after: Type.Optional(
+    Type.String({
+      pattern: '^attempt-[0-9]{1,9}$',
+      description: 'Id of the last object of the previous page.',
     }),
-  },
-  closed,
-);
+  ),
+  limit: limit(100, 1000),
+});
 
-export const ListCheckpointsQuery = Type.Object(
-  {
-    after: After,
-    limit: limit(10, 1000),
-    all: Type.Boolean({
-      default: false,
+export const ListEventsQuery = input({
+  after: After,
+  limit: limit(20, 1000),
+  stream: Type.Boolean({
+    default: false,
+    description:
+      'Whether to return server-sent events instead of a page: all events from the first, then new events as they occur, and `data: [DONE]` after the last. Last-Event-ID continues after that event.',
+  }),
+});
+
+export const ListCheckpointsQuery = input({
+  after: After,
+  limit: limit(10, 1000),
+  all: Type.Boolean({
+    default: false,
+    description:
+      'Whether to include checkpoints that training can resume from but whose adapter is not stored. They have `available` false, and their names return 404.',
+  }),
+});
+
+export const ListMetricsQuery = input({
+  after_step: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
       description:
-        'Whether to include checkpoints that training can resume from but whose adapter is not stored. They have `available` false, and their names return 404.',
+        'Only metrics after this step. To get the next page, pass the last step of the previous page.',
     }),
-  },
-  closed,
-);
-
-export const ListMetricsQuery = Type.Object(
-  {
-    after_step: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 2_147_483_647,
-        description:
-          'Only metrics after this step. To get the next page, pass the last step of the previous page.',
-      }),
-    ),
-    limit: Type.Integer({
+  ),
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: 5000,
+    default: 1000,
+    description: 'Number of steps per page. A step with an evaluation has two metrics.',
+  }),
+  until_step: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description: 'Only metrics up to this step. Requires `resolution`.',
+    }),
+  ),
+  resolution: Type.Optional(
+    Type.Integer({
       minimum: 1,
-      maximum: 5000,
-      default: 1000,
-      description: 'Number of steps per page. A step with an evaluation has two metrics.',
+      maximum: 2000,
+      description:
+        'Maximum number of buckets. If given, the whole series is returned instead of a page, downsampled to buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
     }),
-    until_step: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 2_147_483_647,
-        description: 'Only metrics up to this step. Requires `resolution`.',
-      }),
-    ),
-    resolution: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 2000,
-        description:
-          'Maximum number of buckets. If given, the whole series is returned instead of a page, downsampled to buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
-      }),
-    ),
-  },
-  closed,
-);
+  ),
+});
 
 /** A page of metrics, which have no ids to page by. */
 export const MetricListSchema = Type.Object({
@@ -236,21 +224,18 @@ export const MetricListSchema = Type.Object({
   has_more: Type.Boolean(),
 });
 
-export const LossCurvesQuery = Type.Object(
-  {
-    ids: Type.String({
-      pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
-      description: 'Ids of up to 100 jobs, separated by commas.',
-    }),
-    points: Type.Integer({
-      minimum: 2,
-      maximum: 100,
-      default: 32,
-      description: 'Maximum number of points per curve.',
-    }),
-  },
-  closed,
-);
+export const LossCurvesQuery = input({
+  ids: Type.String({
+    pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
+    description: 'Ids of up to 100 jobs, separated by commas.',
+  }),
+  points: Type.Integer({
+    minimum: 2,
+    maximum: 100,
+    default: 32,
+    description: 'Maximum number of points per curve.',
+  }),
+});
 
 export const LossCurveSchema = named('FineTuningJobLosses', {
   object: Type.Literal('fine_tuning.job.losses'),
@@ -349,27 +334,19 @@ export const CheckpointParams = Type.Object({
   checkpoint_id: Type.String(),
 });
 
-export const PromoteCheckpointSchema = named(
-  'PromoteCheckpoint',
-  {
-    name: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 64,
-        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-        description: 'Name of the adapter that gets a new version. Default: the adapter of the job.',
-      }),
-    ),
-    note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),
-  },
-  closed,
-);
-
-export const DeletedCheckpointSchema = named('DeletedCheckpoint', {
-  id: Type.String(),
-  object: Type.Literal('fine_tuning.job.checkpoint'),
-  deleted: Type.Literal(true),
+export const PromoteCheckpointSchema = namedInput('PromoteCheckpoint', {
+  name: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+      description: 'Name of the adapter that gets a new version. Default: the adapter of the job.',
+    }),
+  ),
+  note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),
 });
+
+export const DeletedCheckpointSchema = deletedSchema('DeletedCheckpoint', 'fine_tuning.job.checkpoint');
 
 /** Attempts are numbered by the lease epochs of their job. */
 export function toWireAttempt(attempt: JobAttempt): Static<typeof AttemptSchema> {

@@ -1,6 +1,6 @@
 import { type Hyperparameters, HyperparametersSchema, trainingMethods } from '@graft/peft-core/config';
 import { Type } from 'typebox';
-import { closed, parsedElsewhere, ref } from '../schema.ts';
+import { input, parsedElsewhere, ref } from '../schema.ts';
 
 const NotAvailable = Type.Optional(
   Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not supported.' }),
@@ -13,27 +13,22 @@ interface Method {
   [method: string]: unknown;
 }
 
-const MethodOptions = Type.Optional(
-  Type.Object({ hyperparameters: Type.Optional(ref(HyperparametersSchema)) }, closed),
-);
+const MethodOptions = Type.Optional(input({ hyperparameters: Type.Optional(ref(HyperparametersSchema)) }));
 
 export const MethodSchema = Type.Unsafe<Method>(
-  Type.Object(
-    {
-      type: Type.Unsafe<string>({
-        enum: [...trainingMethods],
-        [parsedElsewhere]: true,
-        description: `Training method. Supported: ${trainingMethods.map((name) => `\`${name}\``).join(', ')}.`,
-      }),
-      ...Object.fromEntries(
-        [...new Set([...trainingMethods, 'dpo', 'reinforcement'])].map((name) => [
-          name,
-          trainingMethods.includes(name) ? MethodOptions : NotAvailable,
-        ]),
-      ),
-    },
-    closed,
-  ),
+  input({
+    type: Type.Unsafe<string>({
+      enum: [...trainingMethods],
+      [parsedElsewhere]: true,
+      description: `Training method. Supported: ${trainingMethods.map((name) => `\`${name}\``).join(', ')}.`,
+    }),
+    ...Object.fromEntries(
+      [...new Set([...trainingMethods, 'dpo', 'reinforcement'])].map((name) => [
+        name,
+        trainingMethods.includes(name) ? MethodOptions : NotAvailable,
+      ]),
+    ),
+  }),
 );
 
 /** The hyperparameters of a method that matches its schema. */
