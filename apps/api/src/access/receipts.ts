@@ -5,9 +5,9 @@ import { named } from '../schemas/schema.ts';
 import type { Access } from './access.ts';
 
 export const ReceiptSchema = named('Receipt', {
-  id: Type.Optional(Type.String({ description: 'Of what was changed or made.' })),
+  id: Type.Optional(Type.String({ description: 'Id of the object that was created or changed.' })),
   object: Type.String(),
-  secret: Type.Optional(Type.String({ description: 'A new secret, the only time it is shown.' })),
+  secret: Type.Optional(Type.String({ description: 'New secret. It is returned only once.' })),
 });
 
 const shown = Object.keys(ReceiptSchema.properties);

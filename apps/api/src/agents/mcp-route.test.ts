@@ -28,7 +28,7 @@ describe('the endpoint for agents', () => {
     const estimate = tools.find(({ name }) => name === 'estimate_fine_tuning_job')!;
     for (const argument of ['method', 'peft', 'training', 'sweep']) {
       assert.ok(argument in create.inputSchema.properties!, argument);
-      const short = { type: 'object', description: 'As in create_fine_tuning_job.' };
+      const short = { type: 'object', description: 'Same as in create_fine_tuning_job.' };
       assert.deepEqual(estimate.inputSchema.properties![argument], short);
     }
     const cancel = tools.find(({ name }) => name === 'cancel_fine_tuning_job')!;

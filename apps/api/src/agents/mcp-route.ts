@@ -59,17 +59,17 @@ export const mcpRoutes = fp(async (app) => {
       config: { access: 'anyone' },
       schema: {
         tags: ['Agents'],
-        summary: 'Model Context Protocol',
+        summary: 'Send a Model Context Protocol message',
         description:
-          'For agents: streamable HTTP without sessions. The tools are the routes of files, fine-tuning jobs, adapters and chat that the key may use.',
-        body: message('A message of JSON-RPC 2.0.', { id: 1, method: 'tools/list' }),
+          'MCP server for agents: streamable HTTP without sessions. Its tools are those routes of models, files, fine-tuning jobs, adapters and chat that the key may use.',
+        body: message('JSON-RPC 2.0 message.', { id: 1, method: 'tools/list' }),
         response: {
-          200: message('The answer.', { id: 1, result: { tools: [] } }),
+          200: message('JSON-RPC 2.0 response.', { id: 1, result: { tools: [] } }),
           202: { type: 'null', description: 'The notification was accepted.' },
           ...Object.fromEntries(
             [400, 406, 415].map((status) => [
               status,
-              message('A fault, of the protocol or as elsewhere.', {
+              message('Error of the protocol or of the API.', {
                 id: null,
                 error: { code: -32600, message: 'Invalid request' },
               }),

@@ -10,9 +10,9 @@ export interface McpCaller {
   means: ToolMeans;
 }
 
-const instructions = `Graft fine-tunes language models with small adapters. To train: upload_training_data (or use a file of list_files),
-then create_fine_tuning_job with a base model of list_models, then wait_for_fine_tuning_job until its status is succeeded. Its
-fine_tuned_model is the model to give to chat. If it failed, error holds the reason and the parameter.`;
+const instructions = `Graft fine-tunes language models with small adapters. To train: upload_training_data (or use a file from list_files),
+then create_fine_tuning_job with a base model from list_models, then wait_for_fine_tuning_job until its status is succeeded. Its
+fine_tuned_model is the model to use with chat. If the job failed, its error has the reason and the parameter.`;
 
 export type McpHandler = ReturnType<typeof openMcpHandler>;
 

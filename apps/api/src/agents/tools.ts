@@ -110,7 +110,7 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
     const inputSchema = toolSchemaOf(route.input, resolve);
     for (const hidden of more.hidden ?? []) delete inputSchema.properties[hidden];
     for (const argument of more.as?.arguments ?? [])
-      inputSchema.properties[argument] = { type: 'object', description: `As in ${more.as!.tool}.` };
+      inputSchema.properties[argument] = { type: 'object', description: `Same as in ${more.as!.tool}.` };
     const readOnlyHint = method === 'GET' || more.reads === true;
     return {
       name,
@@ -155,7 +155,7 @@ function requestOf({ method, path, input }: ToolRoute, args: Arguments): ToolReq
 function uploadTool(route: ToolRoute): Tool {
   return {
     name: 'upload_training_data',
-    description: `${route.description} Larger files go to POST ${route.path} or POST /v1/uploads.`,
+    description: `${route.description} Upload larger files with POST ${route.path} or POST /v1/uploads.`,
     inputSchema: {
       type: 'object',
       properties: {
@@ -163,7 +163,7 @@ function uploadTool(route: ToolRoute): Tool {
           type: 'string',
           maxLength: maxDataBytes,
           description:
-            'The lines of the file. The call as a whole, in which quotation marks and line breaks are escaped, may have 1 MB.',
+            'Lines of the file (JSONL). The whole call, in which quotation marks and line breaks are escaped, may have at most 1 MB.',
         },
         filename: { type: 'string', maxLength: 256, default: 'data.jsonl' },
       },
@@ -189,7 +189,7 @@ function waitTool(route: ToolRoute): Tool {
   return {
     name: 'wait_for_fine_tuning_job',
     description:
-      'Waits until the job ends or is paused, for at most `seconds`, and returns the job. Call it again to follow a long job.',
+      'Wait until the job ends or is paused, for at most `seconds`, and return the job. Call it again to follow a long job.',
     inputSchema: {
       type: 'object',
       properties: {

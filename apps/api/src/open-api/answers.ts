@@ -8,23 +8,23 @@ const integer = (description: string) => header(description, 'integer');
 
 /** Response headers, by their names in the document. */
 export const headers: Record<string, object> = {
-  'X-Request-Id': header('Names this request in the log of the server.'),
+  'X-Request-Id': header('Id of the request in the server’s log.'),
   'RateLimit-Limit': integer(
-    'Requests that the key or the address may send in a minute, whichever runs out first. x-ratelimit-limit-requests says the same, as OpenAI names it, and so do the next two.',
+    'Requests per minute allowed for the key or for the address, whichever runs out first. The same value as in OpenAI’s header x-ratelimit-limit-requests; the next two headers have such equivalents, too.',
   ),
-  'RateLimit-Remaining': integer('Of these, those that are left.'),
-  'RateLimit-Reset': integer('Seconds until the count starts again.'),
-  'Retry-After': integer('Seconds after which to ask again.'),
+  'RateLimit-Remaining': integer('Requests remaining in the current window.'),
+  'RateLimit-Reset': integer('Seconds until the window resets.'),
+  'Retry-After': integer('Seconds to wait before retrying.'),
   'X-Should-Retry': header(
-    '`false`: a client that tries again by itself should not, since it would wait too long.',
+    '`false` if clients should not retry automatically because the wait would be too long.',
   ),
-  'WWW-Authenticate': header('The kind of key required, and its scope.'),
-  Location: header('URL of the next step.'),
-  Allow: header('The methods of this path.'),
-  ETag: header('Send it back in If-None-Match: while nothing has changed the answer is 304, without a body.'),
-  'Content-Range': header('Which bytes these are, and of how many.'),
-  'Repr-Digest': header('SHA-256 of the whole, as RFC 9530 has it.'),
-  'X-Content-SHA256': header('The same, hexadecimal.'),
+  'WWW-Authenticate': header('Required kind of key, and its scope.'),
+  Location: header('URL of the redirect.'),
+  Allow: header('Methods that this path supports.'),
+  ETag: header('Entity tag. Send it in If-None-Match to get 304 without a body if nothing has changed.'),
+  'Content-Range': header('Range of the returned bytes, and the total size.'),
+  'Repr-Digest': header('SHA-256 of the whole content, in the format of RFC 9530.'),
+  'X-Content-SHA256': header('SHA-256 of the whole content, hexadecimal.'),
 };
 
 export const headersNamed = (...names: string[]): Record<string, object> =>

@@ -77,5 +77,5 @@ function completeAnswers(operation: Told, path: string, method: string): void {
 const nothingSaid = 'Default Response';
 
 function described({ description = nothingSaid }: Answer): string {
-  return description === nothingSaid ? 'The answer.' : description;
+  return description === nothingSaid ? 'Successful response.' : description;
 }

@@ -72,14 +72,15 @@ function withStream(schema: FastifySchema, event: object): FastifySchema {
   const answers = schema.response as Record<string, object>;
   const response =
     200 in answers
-      ? withContentTypes(answers, 'Whole, or as events.', events)
-      : { ...answers, 200: { description: 'Events.', content: events } };
+      ? withContentTypes(answers, 'The whole response, or a stream of events.', events)
+      : { ...answers, 200: { description: 'Stream of events.', content: events } };
   return { ...schema, response };
 }
 
 /** Documents the response to a key that may not read what the route returns. */
 function withReceipt(schema: FastifySchema): FastifySchema {
-  const description = 'Done, for a key without the scope that guards the answer: x-graft-access.answer.';
+  const description =
+    'The request succeeded, but the key lacks the scope to read the response (x-graft-access.answer).';
   const receipt = ref(ReceiptSchema, { description });
   return { ...schema, response: { ...(schema.response as object), [receiptStatus]: receipt } };
 }
@@ -91,7 +92,10 @@ function withContentTypes(answers: Record<string, object>, description: string, 
 }
 
 /** The response to If-None-Match with the ETag of an earlier response. */
-const unchanged = { description: 'Unchanged since the ETag that If-None-Match names.', type: 'null' };
+const unchanged = {
+  description: 'Unchanged since the response whose ETag If-None-Match contains.',
+  type: 'null',
+};
 
 /** Documents downloads, for a route without a JSON schema, and 304 for GET requests. */
 function withBytes(schema: FastifySchema, url: string, isRead: boolean): FastifySchema {
@@ -100,11 +104,11 @@ function withBytes(schema: FastifySchema, url: string, isRead: boolean): Fastify
   const { produces = [], ...rest } = schema;
   const types = produces.length > 0 ? produces : ['application/octet-stream'];
   const content = Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]));
-  const bytes = { description: 'The bytes.', content };
+  const bytes = { description: 'File content.', content };
   const answers = !own
     ? { 200: bytes, 206: bytes, 404: ref(ErrorSchema), 416: ref(ErrorSchema) }
     : produces.length > 0
-      ? withContentTypes(own, 'In the requested format.', content)
+      ? withContentTypes(own, 'The response in the requested format.', content)
       : own;
   const maybe = isRead && url.startsWith('/v1/') ? { 304: unchanged } : {};
   return { ...rest, response: { ...maybe, ...answers } };
@@ -127,9 +131,9 @@ function description(): string {
     ([code, [status, meaning]]) => `| \`${code}\` | ${status} | ${meaning} |`,
   );
   return [
-    'Fine-tuning of language models with PEFT on your own machines, in the wire format of the OpenAI API.',
+    'Fine-tuning of language models with PEFT methods on your own machines, compatible with the OpenAI API.',
     '',
-    'Errors are `{"error": {"message", "type", "param", "code"}}`, every key present; `code` is stable:',
+    'Errors have the form `{"error": {"message", "type", "param", "code"}}`, always with all keys. `code` is stable:',
     '',
     '| code | status | meaning |',
     '| --- | --- | --- |',

@@ -6,17 +6,21 @@ import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSecon
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadAdapterSchema = input({
-  base_model: Type.String({ description: 'Id of the base model that it was trained on.' }),
+  base_model: Type.String({ description: 'Id of the base model that the adapter was trained on.' }),
   name: Type.String({
-    description: 'Name of the adapter: uploads and jobs of one name make versions of one.',
+    description:
+      'Name of the adapter. Uploads and jobs with the same name become versions of the same adapter.',
   }),
-  parent: Type.Optional(Type.String({ description: 'Name of the model that its training started from.' })),
+  parent: Type.Optional(
+    Type.String({ description: 'Name of the fine-tuned model that training started from.' }),
+  ),
   note: Type.Optional(Type.String({ maxLength: longestNote })),
   file: Type.Array(
     Type.Unsafe<unknown>({
       type: 'string',
       format: 'binary',
-      description: 'adapter_config.json, adapter_model.safetensors, README.md, under these file names.',
+      description:
+        'adapter_config.json, adapter_model.safetensors or README.md, under exactly this file name.',
     }),
     { minItems: 2, maxItems: 3 },
   ),
@@ -29,13 +33,17 @@ export const AdapterTagSchema = named('AdapterTag', {
   moved_at: Time,
   adapter_id: Type.String(),
   tag: Type.String(),
-  model: Type.String({ description: '`ft:{base}:{team}:{adapter}:{tag}`: completions take it as `model`.' }),
-  version: Type.Integer({ description: 'The version that it points at.' }),
+  model: Type.String({
+    description: 'Name to use as `model` in completions: `ft:{base}:{team}:{adapter}:{tag}`.',
+  }),
+  version: Type.Integer({ description: 'Version that the tag points to.' }),
 });
 
 export const MovedAdapterTagSchema = named('MovedAdapterTag', {
   ...AdapterTagSchema.properties,
-  previous_version: nullable(Type.Integer(), { description: 'Null: the tag is new.' }),
+  previous_version: nullable(Type.Integer(), {
+    description: 'Version that the tag pointed to before. Null if the tag is new.',
+  }),
 });
 
 export const DeletedAdapterTagSchema = named('DeletedAdapterTag', {
@@ -48,7 +56,8 @@ export const DeletedAdapterTagSchema = named('DeletedAdapterTag', {
 const TagName = Type.String({
   minLength: 1,
   maxLength: 64,
-  description: '1 to 32 of a-z, 0-9, ".", "_", "-", beginning with a letter; not eight letters and digits.',
+  description:
+    '1 to 32 characters: a-z, 0-9, ".", "_" and "-", starting with a letter. Exactly eight letters and digits are not allowed.',
 });
 const Version = Type.Integer({ minimum: 1, maximum: 2_147_483_647 });
 
@@ -57,7 +66,8 @@ export const MoveAdapterTagSchema = namedInput('MoveAdapterTag', {
   version: Version,
   expected_version: Type.Optional(
     nullable(Version, {
-      description: 'Only when the tag points at this version; null: only when there is no such tag yet.',
+      description:
+        'Move the tag only if it points to this version. Null: only if the tag does not exist yet. If omitted, the tag is moved in any case.',
     }),
   ),
 });
@@ -66,12 +76,12 @@ export const AdapterTagParams = Type.Object({ ...AdapterParams.properties, tag: 
 
 export const SetNoteSchema = namedInput('SetAdapterNote', {
   note: nullable(Type.String({ minLength: 1, maxLength: longestNote }), {
-    description: 'Null removes it.',
+    description: 'New note. Null removes the note.',
   }),
 });
 
 export const DeletedAdapterSchema = deletedSchema('DeletedAdapter', 'adapter', {
-  versions: Type.Integer({ description: 'How many versions were deleted.' }),
+  versions: Type.Integer({ description: 'Number of versions that were deleted.' }),
 });
 
 /** A deleted version, visible only to those who may restore it. */
@@ -84,8 +94,8 @@ export const ListDeletedQuery = input({ after: After, limit: limit(20, 1000) });
 
 const ModelName = Type.String({ minLength: 1, maxLength: 512 });
 export const CompareQuery = input({
-  a: { ...ModelName, description: 'Name of a fine-tuned model, or of a tag.' },
-  b: { ...ModelName, description: 'The one that it is compared with.' },
+  a: { ...ModelName, description: 'Name of a fine-tuned model or tag.' },
+  b: { ...ModelName, description: 'Name of the fine-tuned model or tag to compare with.' },
 });
 
 const anyValue = Type.Unsafe<unknown>({});
@@ -98,18 +108,22 @@ export const ComparisonSchema = named('AdapterComparison', {
   object: Type.Literal('adapter.comparison'),
   a: ref(AdapterVersionSchema),
   b: ref(AdapterVersionSchema),
-  identical: Type.Boolean({ description: 'The files are the same, byte for byte.' }),
+  identical: Type.Boolean({ description: 'Whether the files are identical, byte for byte.' }),
   config: {
     ...Differences,
-    description: 'Options of the method that differ; a side without one has no value.',
+    description: 'Method options that differ. A side that does not have the option has no value.',
   },
-  lineage: { ...Differences, description: 'The same of base model, data, training and code.' },
+  lineage: {
+    ...Differences,
+    description:
+      'Properties of base model, data, training and code that differ. A side that does not have the property has no value.',
+  },
   metrics: Type.Array(
     Type.Object({
       name: Type.String(),
       a: nullable(Type.Number()),
       b: nullable(Type.Number()),
-      difference: nullable(Type.Number(), { description: 'b − a' }),
+      difference: nullable(Type.Number(), { description: 'b − a. Null if either value is missing.' }),
     }),
   ),
   files: Type.Array(
@@ -128,10 +142,15 @@ export const LineageSchema = named('AdapterLineage', {
     Type.Object({
       id: Type.String(),
       type: Type.Enum(['base_model', 'adapter_version', 'job', 'file', 'checkpoint'], { type: 'string' }),
-      label: nullable(Type.String(), { description: 'Null: deleted; no details are available.' }),
+      label: nullable(Type.String(), {
+        description: 'Display name. Null if the object was deleted; no details are available then.',
+      }),
       version: nullable(
         Type.Object({ adapter_id: Type.String(), adapter_name: Type.String(), number: Type.Integer() }),
-        { description: 'Of a version that is there.' },
+        {
+          description:
+            'Adapter and number of an adapter version. Null for other types and for a deleted version.',
+        },
       ),
       created_at: nullable(Time),
     }),
@@ -144,7 +163,7 @@ export const LineageSchema = named('AdapterLineage', {
     }),
   ),
   truncated: Type.Boolean({
-    description: 'There are more: at most 200 versions and 500 checkpoints are listed.',
+    description: 'Whether nodes were left out: at most 200 versions and 500 checkpoints are listed.',
   }),
 });
 

@@ -8,7 +8,10 @@ export const AdapterSchema = named('Adapter', {
   id: Type.String(),
   object: Type.Literal('adapter'),
   created_at: Time,
-  name: Type.String({ description: "The jobs' suffix, the name of an upload, or a short random one." }),
+  name: Type.String({
+    description:
+      'Name of the adapter: the `suffix` of its jobs, the name given when it was uploaded, or a short random name.',
+  }),
   base_model: Type.String(),
   latest_version: nullable(Type.Integer()),
   note: nullable(Type.String()),
@@ -16,9 +19,9 @@ export const AdapterSchema = named('Adapter', {
     Type.Object({
       tag: Type.String(),
       model: Type.String({ description: '`ft:{base}:{team}:{adapter}:{tag}`' }),
-      version: Type.Integer({ description: 'The version that it points at.' }),
+      version: Type.Integer({ description: 'Version that the tag points to.' }),
     }),
-    { description: 'By name.' },
+    { description: 'Tags, sorted by name.' },
   ),
 });
 
@@ -29,13 +32,15 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   adapter_id: Type.String(),
   adapter_name: Type.String(),
   version: Type.Integer({ minimum: 1 }),
-  model: Type.String({ description: 'What completions take as `model`.' }),
+  model: Type.String({ description: 'Name to use as `model` in completions.' }),
   base_model: Type.String(),
-  fine_tuning_job_id: nullable(Type.String(), { description: 'Null: it was made elsewhere and uploaded.' }),
-  parent_id: nullable(Type.String(), {
-    description: 'Id of the version that its training started from; null: the base model.',
+  fine_tuning_job_id: nullable(Type.String(), {
+    description: 'Id of the job that trained this version. Null if it was uploaded.',
   }),
-  tags: Type.Array(Type.String(), { description: 'Names of the tags that point at it.' }),
+  parent_id: nullable(Type.String(), {
+    description: 'Id of the version that training started from. Null if it started from the base model.',
+  }),
+  tags: Type.Array(Type.String(), { description: 'Names of the tags that point to this version.' }),
   note: nullable(Type.String()),
   digest: Type.String({
     description: 'SHA-256 over the sorted lines `<sha256> <bytes> <path>` of the files.',
@@ -45,18 +50,18 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   peft: ref(PeftConfigSchema),
   runtimes: Type.Array(Type.String(), {
     description:
-      'What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter.',
+      'Runtimes that load the files unchanged, Graft first. `llama.cpp (converted)` needs its own conversion script.',
   }),
   system_prompt: nullable(Type.String(), {
     description:
-      'The system message that every example of its training began with: send it with each chat. Null: the examples began differently or without one, or it was uploaded.',
+      'System message that every training example began with; send it with each chat. Null if the examples began differently or without one, or if the version was uploaded.',
   }),
   lineage: Type.Unsafe<Record<string, unknown>>({
     type: 'object',
-    description: 'Digests of base model, data and code; seed; the configuration used.',
+    description: 'Digests of base model, data and code, the seed, and the configuration used.',
   }),
   metrics: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object' })),
-  download_path: Type.String({ description: 'Path of the tar of its files on this server.' }),
+  download_path: Type.String({ description: 'Path on this server that returns the files as a tar archive.' }),
 });
 
 export const ListAdaptersQuery = input({
@@ -65,7 +70,7 @@ export const ListAdaptersQuery = input({
   base_model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   search: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 64, description: 'Part of the name, in any case.' }),
+    Type.String({ minLength: 1, maxLength: 64, description: 'Part of the name, case-insensitive.' }),
   ),
   ...createdBetween,
 });

@@ -6,28 +6,42 @@ import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } 
 export const RoleSchema = Type.Unsafe<Role>({
   type: 'string',
   enum: [...roles],
-  description: 'viewer: reads; member: everything else; admin: people and keys too.',
+  description:
+    '`viewer`: may read. `member`: may also create, change and delete. `admin`: may also manage members and the API keys of the team.',
 });
 
 const key = {
-  id: Type.String({ description: 'The middle part of `graft_<id>_<secret>`.' }),
+  id: Type.String({ description: 'Key id: the middle part of `graft_<id>_<secret>`.' }),
   object: Type.Literal('api_key'),
   created_at: Time,
   name: Type.String(),
   role: RoleSchema,
-  scopes: nullable(Type.Array(Type.String()), { description: 'Null: all that the role may.' }),
-  models: nullable(Type.Array(Type.String()), {
-    description: 'Names of models, or their beginnings with a `*` behind. Null: all.',
+  scopes: nullable(Type.Array(Type.String()), {
+    description: 'Scopes that the key is limited to. Null: everything that the role allows.',
   }),
-  person_id: nullable(Type.String(), { description: "Whose key it is. Null: the team's own." }),
-  created_by: nullable(Type.String(), { description: 'A person or a key. Null: the operator.' }),
+  models: nullable(Type.Array(Type.String()), {
+    description: 'Models that the key is limited to: names, or prefixes ending in `*`. Null: all models.',
+  }),
+  person_id: nullable(Type.String(), {
+    description: 'Id of the person who owns the key. Null if it belongs to the team.',
+  }),
+  created_by: nullable(Type.String(), {
+    description: 'Id of the person or key that created this key. Null: the operator.',
+  }),
   made_by_key: nullable(Type.String(), {
     description:
-      'The key by which it was made, also by a session of that key: revoking that one ends this one.',
+      'Id of the key that created this key, directly or through a session. Revoking that key also revokes this one.',
   }),
-  last_used_at: nullable(Time, { description: 'To the minute.' }),
-  expires_at: nullable(Time, { description: 'Null: it does not end by itself.' }),
-  replaced_by: nullable(Type.String(), { description: 'The key that was made from it by rotation.' }),
+  last_used_at: nullable(Time, {
+    description:
+      'Unix timestamp (in seconds) of the last use, to the minute. Null if the key was never used.',
+  }),
+  expires_at: nullable(Time, {
+    description: 'Unix timestamp (in seconds) at which the key expires. Null: it does not expire.',
+  }),
+  replaced_by: nullable(Type.String(), {
+    description: 'Id of the key that replaced this one when it was rotated. Null if it was not rotated.',
+  }),
   rotated_at: nullable(Time),
   revoked_at: nullable(Time),
 };
@@ -35,37 +49,45 @@ const key = {
 export const ApiKeySchema = named('ApiKey', key);
 export const CreatedApiKeySchema = named('CreatedApiKey', {
   ...key,
-  key: Type.String({ description: 'The whole key. It is shown this once.' }),
+  key: Type.String({ description: 'The full key. It is returned only once.' }),
 });
 
 /** `absent`: documents the value of a new key if the field is absent. */
 const limits = (absent: string) => ({
   scopes: Type.Optional(
     nullable(Type.Array(Type.String(), { maxItems: 64 }), {
-      description: `\`<resource>:read|write\`. Null: all that the role may. Absent: ${absent}.`,
+      description: `Scopes of the form \`<resource>:read\` or \`<resource>:write\`. Null: everything that the role allows. Default: ${absent}.`,
     }),
   ),
   models: Type.Optional(
     nullable(Type.Array(Type.String(), { maxItems: 64 }), {
-      description: `Models that it may train on and call: names, or beginnings with a \`*\` behind (\`ft:tiny:*\`). Null: all. Absent: ${absent}.`,
+      description: `Models that the key may train on and call: names, or prefixes ending in \`*\` such as \`ft:tiny:*\`. Null: all models. Default: ${absent}.`,
     }),
   ),
 });
 
-export const ExpiresIn = Type.Integer({ minimum: 1, maximum: maxKeySeconds, description: 'Seconds.' });
+export const ExpiresIn = Type.Integer({
+  minimum: 1,
+  maximum: maxKeySeconds,
+  description: 'Lifetime in seconds.',
+});
 
-export const KeyName = Type.String({ minLength: 1, maxLength: 100, description: 'What it is for.' });
+export const KeyName = Type.String({
+  minLength: 1,
+  maxLength: 100,
+  description: 'Name that describes the purpose of the key.',
+});
 
 export const CreateApiKeySchema = namedInput('CreateApiKey', {
   name: KeyName,
   role: Type.Optional(RoleSchema),
-  ...limits("the caller's"),
+  ...limits('those of the caller'),
   expires_in: Type.Optional(nullable(ExpiresIn)),
   owner: Type.Optional(
     Type.Enum(['person', 'team'], {
       type: 'string',
       description:
-        "`person`: the caller's own, which ends with their membership. `team`: stays when people go; only admins make them. Default: person, for a caller who is one.",
+        '`person`: the key belongs to the caller and is revoked when their membership ends. `team`: the key belongs to the team and stays when people leave; only admins can create it. Default: `person` if the caller is a person, otherwise `team`.',
     }),
   ),
 });
@@ -76,7 +98,7 @@ export const CreateTeamKeySchema = namedInput('CreateTeamKey', {
   ...limits('all'),
   person_id: Type.Optional(
     nullable(Type.String({ maxLength: 64 }), {
-      description: "A member whose key it is. Null: the team's own.",
+      description: 'Id of the member who owns the key. Null: it belongs to the team.',
     }),
   ),
   expires_in: Type.Optional(nullable(ExpiresIn)),
@@ -88,7 +110,7 @@ export const RotateApiKeySchema = namedInput('RotateApiKey', {
       minimum: 0,
       maximum: overlapSeconds.most,
       default: overlapSeconds.byDefault,
-      description: 'Seconds until the old key ends.',
+      description: 'Number of seconds until the old key stops working.',
     }),
   ),
   expires_in: Type.Optional(ExpiresIn),
@@ -99,15 +121,19 @@ const ids = (description: string) => Type.Array(Type.String(), { description });
 export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', {
   revoked: Type.Object(
     {
-      keys: ids('Keys that stopped working, the asked one first unless it was revoked before.'),
-      kept: ids(
-        'Keys descended from it that still work: kept on request, or others’, which only an admin revokes.',
+      keys: ids(
+        'Ids of the keys that were revoked, starting with the requested key unless it was revoked before.',
       ),
-      invitations: ids('Invitations whose links stopped working.'),
-      webhooks: ids('Webhook endpoints that were disabled; they can be enabled again.'),
-      members: ids('People who joined by an invitation of these keys and are still members: check them.'),
+      kept: ids(
+        'Ids of keys created with it, directly or indirectly, that still work: kept on request, or owned by others, so that only an admin can revoke them.',
+      ),
+      invitations: ids('Ids of the invitations that were revoked.'),
+      webhooks: ids('Ids of the webhook endpoints that were disabled. They can be enabled again.'),
+      members: ids(
+        'Ids of people who joined by an invitation of these keys and are still members. Check whether they should be.',
+      ),
     },
-    { description: 'What the revocation ended, and what it left: at most 1,000 ids of each kind.' },
+    { description: 'What the revocation ended and what it left: at most 1,000 ids of each kind.' },
   ),
 });
 
@@ -117,7 +143,7 @@ export const RevokeApiKeyQuery = input({
       type: 'string',
       default: 'revoke',
       description:
-        '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, since a thief knows the secrets that a stolen key created. `keep`: only the key and its own invitations end.',
+        '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations.',
     }),
   ),
 });

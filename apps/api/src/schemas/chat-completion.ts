@@ -9,16 +9,16 @@ const TextPart = input({ type: Type.Literal('text'), text: Type.String() });
 /** Clients send a response back unchanged, with all fields that a message of theirs has. */
 const EmptyPart = Type.Optional(
   nullable(Type.Array(Type.Unknown(), { maxItems: 0 }), {
-    description: 'Accepted only when null or empty.',
+    description: 'Accepted only if null or empty.',
   }),
 );
 
 const MessageSchema = input({
   role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
   content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })], {
-    description: 'Text, or parts of text that are joined.',
+    description: 'Text, or text parts that are concatenated.',
   }),
-  name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and not used.' })),
+  name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and ignored.' })),
   annotations: EmptyPart,
   audio: EmptyPart,
   function_call: EmptyPart,
@@ -52,22 +52,24 @@ export const unsupportedChatParameters = {
 
 const Likelihood = {
   token: Type.String(),
-  logprob: Type.Number({ description: 'Natural logarithm of its probability, at temperature 1.' }),
+  logprob: Type.Number({ description: 'Natural logarithm of the token’s probability, at temperature 1.' }),
   bytes: nullable(Type.Array(Type.Integer()), {
-    description: "The token's text in UTF-8; null where it is a part of a character alone.",
+    description: 'UTF-8 bytes of the token’s text. Null if the token is only part of a character.',
   }),
 };
 const ChatLogprobs = Type.Object({
   content: Type.Array(
     Type.Object({
       ...Likelihood,
-      top_logprobs: Type.Array(Type.Object(Likelihood), { description: 'The most probable first.' }),
+      top_logprobs: Type.Array(Type.Object(Likelihood), {
+        description: 'Most probable tokens at this position, the most probable first.',
+      }),
     }),
   ),
   refusal: Type.Null(),
 });
 
-const Unused = Type.Optional(nullable(Type.String(), { description: 'Accepted and not used.' }));
+const Unused = Type.Optional(nullable(Type.String(), { description: 'Accepted and ignored.' }));
 
 export const CreateChatCompletionSchema = namedInput('CreateChatCompletion', {
   ...samplingProperties,
@@ -76,17 +78,17 @@ export const CreateChatCompletionSchema = namedInput('CreateChatCompletion', {
   prompt_cache_retention: Unused,
   safety_identifier: Unused,
   logprobs: Type.Optional(
-    nullable(Type.Boolean(), { description: 'Return the log probability of each token of the answer.' }),
+    nullable(Type.Boolean(), { description: 'Whether to return the log probability of each output token.' }),
   ),
   top_logprobs: Type.Optional(
     nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
-      description: 'With `logprobs`: number of the most probable tokens to return for each position.',
+      description: 'Number of most probable tokens to return for each position. Requires `logprobs`.',
     }),
   ),
   chat_template_kwargs: Type.Optional(
     nullable(TemplateKwargsSchema, {
       description:
-        'Variables of the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes, none of them what a template gets from elsewhere, as `messages`. Beside them count those that an adapter was trained with (`training.chat_template_kwargs`).',
+        'Variables for the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes. Variables that the template gets from elsewhere, such as `messages`, are not allowed. Those that an adapter was trained with (`training.chat_template_kwargs`) apply in addition.',
     }),
   ),
   max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
@@ -106,7 +108,9 @@ export const ChatCompletionSchema = named('ChatCompletion', {
         content: Type.String(),
         refusal: Type.Null(),
       }),
-      logprobs: nullable(ChatLogprobs, { description: 'Null unless requested.' }),
+      logprobs: nullable(ChatLogprobs, {
+        description: 'Log probabilities of the output tokens. Null unless requested.',
+      }),
       finish_reason: FinishReason,
     }),
   ),
@@ -127,10 +131,17 @@ export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
         content: Type.Optional(Type.String()),
         refusal: Type.Optional(Type.Null()),
       }),
-      logprobs: nullable(ChatLogprobs, { description: 'Of the tokens in this chunk.' }),
+      logprobs: nullable(ChatLogprobs, {
+        description: 'Log probabilities of the tokens in this chunk. Null unless requested.',
+      }),
       finish_reason: nullable(FinishReason, { description: 'Null until the last chunk of a choice.' }),
     }),
-    { description: 'Empty in the chunk with the usage.' },
+    { description: 'Empty in the chunk that contains `usage`.' },
   ),
-  usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
+  usage: Type.Optional(
+    nullable(UsageSchema, {
+      description:
+        'Token usage of the request, in the last chunk. Requires `stream_options.include_usage`; null in the other chunks.',
+    }),
+  ),
 });

@@ -16,12 +16,12 @@ export const unsupportedCompletionParameters = {
 export const CreateCompletionSchema = namedInput('CreateCompletion', {
   ...samplingProperties,
   prompt: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1 })], {
-    description: 'One text.',
+    description: 'Prompt to complete: one text.',
   }),
   logprobs: Type.Optional(
     nullable(Type.Integer({ minimum: 0, maximum: 5 }), {
       description:
-        'Return the log probability of each token of the answer, and of this many of the most probable tokens at its position.',
+        'Number of most probable tokens whose log probability to return for each output token, in addition to that of the token itself. Null or omitted: no log probabilities.',
     }),
   ),
   ...unsupported(unsupportedCompletionParameters),
@@ -38,12 +38,14 @@ const CompletionLogprobs = Type.Object({
   tokens: Type.Array(Type.String()),
   token_logprobs: Type.Array(Type.Number()),
   top_logprobs: Type.Array(Type.Record(Type.String(), Type.Number())),
-  text_offset: Type.Array(Type.Integer(), { description: 'Where each token begins in the text.' }),
+  text_offset: Type.Array(Type.Integer(), { description: 'Offset in the text at which each token begins.' }),
 });
 const choice = {
   index: Type.Integer(),
   text: Type.String(),
-  logprobs: nullable(CompletionLogprobs, { description: 'Null unless requested.' }),
+  logprobs: nullable(CompletionLogprobs, {
+    description: 'Log probabilities of the output tokens. Null unless requested.',
+  }),
 };
 
 export const CompletionSchema = named('Completion', {
@@ -63,9 +65,14 @@ export const CompletionChunkSchema = named('CompletionChunk', {
   choices: Type.Array(
     Type.Object({
       ...choice,
-      finish_reason: nullable(FinishReason, { description: 'Null until the last piece of a choice.' }),
+      finish_reason: nullable(FinishReason, { description: 'Null until the last chunk of a choice.' }),
     }),
-    { description: 'Empty in the chunk with the usage.' },
+    { description: 'Empty in the chunk that contains `usage`.' },
   ),
-  usage: Type.Optional(nullable(UsageSchema, { description: 'With `stream_options.include_usage`.' })),
+  usage: Type.Optional(
+    nullable(UsageSchema, {
+      description:
+        'Token usage of the request, in the last chunk. Requires `stream_options.include_usage`; null in the other chunks.',
+    }),
+  ),
 });

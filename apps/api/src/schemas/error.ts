@@ -6,34 +6,42 @@ export const LineFaultFields = {
   line: Type.Optional(
     Type.Integer({
       minimum: 1,
-      description: 'Of a file: the line, or the first of several with this fault.',
+      description: 'For a fault in a file, the line number, or the first of several lines with this fault.',
     }),
   ),
   message: Type.String(),
-  count: Type.Optional(Type.Integer({ minimum: 2, description: 'Where several lines have it: how many.' })),
+  count: Type.Optional(
+    Type.Integer({ minimum: 2, description: 'Number of lines with this fault, if there are several.' }),
+  ),
   lines: Type.Optional(
     Type.Array(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 2, maxItems: 2 }), {
       description:
-        'Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out.',
+        'Lines with this fault, as ranges of first and last line, inclusive. If there are very many, later ranges are omitted.',
     }),
   ),
 };
 
 export const ErrorSchema = named('Error', {
   error: Type.Object({
-    message: Type.String({ description: 'For people. Lists every fault that was found.' }),
-    type: Type.String({ description: 'invalid_request_error, rate_limit_error or server_error.' }),
-    param: Type.Union([Type.String(), Type.Null()], { description: 'The (first) parameter at fault.' }),
-    code: Type.String({ description: 'One of the stable codes listed in the description of this API.' }),
+    message: Type.String({ description: 'Human-readable message that describes every fault found.' }),
+    type: Type.String({
+      description: 'Type of the error: `invalid_request_error`, `rate_limit_error` or `server_error`.',
+    }),
+    param: Type.Union([Type.String(), Type.Null()], {
+      description: 'Name of the (first) invalid parameter. Null if the error is not about a parameter.',
+    }),
+    code: Type.String({
+      description: 'Stable error code, one of those listed in the description of this API.',
+    }),
     details: Type.Optional(
       Type.Array(
         Type.Object({
-          param: Type.Optional(Type.String({ description: 'The parameter at fault.' })),
+          param: Type.Optional(Type.String({ description: 'Name of the invalid parameter.' })),
           ...LineFaultFields,
         }),
         {
           description:
-            'Each fault by itself, where there may be several: of fields at most 20, of lines at most 100, each with all lines that have it.',
+            'Each fault separately, if there can be several: at most 20 faults of parameters or 100 faults of lines, each with all lines that have it.',
         },
       ),
     ),

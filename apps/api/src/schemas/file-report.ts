@@ -8,7 +8,7 @@ const count = (description?: string) => Type.Integer({ minimum: 0, ...(descripti
 const BadLines = Type.Object({
   count: count(),
   listed: Type.Array(Type.Object({ ...LineFaultFields, line: count() }), {
-    description: 'Each fault once, with all lines that have it.',
+    description: 'Faults, each listed once with all lines that have it.',
   }),
 });
 
@@ -19,12 +19,16 @@ const Lengths = Type.Object({
   p50: count(),
   p90: count(),
   p99: count(),
-  histogram: Type.Array(Type.Object({ from: count(), to: count('Included.'), examples: count() })),
+  histogram: Type.Array(
+    Type.Object({ from: count(), to: count('End of the range, inclusive.'), examples: count() }),
+  ),
 });
 
 const Preview = Type.Object({
   line: count(),
-  label: nullable(Type.String(), { description: 'Of a whole text.' }),
+  label: nullable(Type.String(), {
+    description: 'Label of the example, if it has one for the whole text. Otherwise null.',
+  }),
   sequences: Type.Array(
     Type.Object({
       role: Type.Enum(['text', 'input', 'target'], { type: 'string' }),
@@ -33,21 +37,23 @@ const Preview = Type.Object({
           id: count(),
           text: Type.String({
             description:
-              'What the token adds to the text. Empty where it is only the beginning of a character, which the token that completes the character shows whole.',
+              'Text that the token adds. Empty if the token is only the beginning of a character; the token that completes the character has all of it.',
           }),
-          learnt: Type.Boolean({ description: 'Whether the loss is computed on it.' }),
+          learnt: Type.Boolean({ description: 'Whether the token counts towards the loss.' }),
         }),
       ),
-      left_out: count('Tokens that are not shown: of each sequence the first 512 are.'),
+      left_out: count('Number of tokens not shown. The first 512 tokens of each sequence are shown.'),
     }),
   ),
 });
 
 const Tokens = named('FileReportTokens', {
-  task: Type.String({ description: 'What the model would be trained for: CAUSAL_LM and so on.' }),
-  total: count('Of all examples, as one epoch counts them.'),
-  learnt: nullable(count(), { description: 'That the loss is computed on; null where it is not on tokens.' }),
-  lengths: nullable(Lengths, { description: 'Of examples, in tokens.' }),
+  task: Type.String({ description: 'Task that the model would be trained for, such as CAUSAL_LM.' }),
+  total: count('Number of tokens of all examples in one epoch.'),
+  learnt: nullable(count(), {
+    description: 'Number of tokens that count towards the loss. Null if the loss is not computed on tokens.',
+  }),
+  lengths: nullable(Lengths, { description: 'Lengths of the examples, in tokens.' }),
   max_seq_length: count(),
   too_long: Type.Object(
     {
@@ -56,7 +62,7 @@ const Tokens = named('FileReportTokens', {
     },
     {
       description:
-        'Examples over `max_seq_length`. A job splits plain texts and refuses others, or cuts or skips them with `training.overlong`.',
+        'Examples longer than `max_seq_length`. A job splits plain texts and rejects other examples, unless `training.overlong` says to truncate or skip them.',
     },
   ),
   special_tokens: Type.Object(
@@ -66,7 +72,7 @@ const Tokens = named('FileReportTokens', {
     },
     {
       description:
-        'Special tokens in the content of messages, in prompts and in completions. A job reads them as plain text, unless `training.allow_special_tokens`.',
+        'Special tokens in the content of messages, in prompts and in completions. A job treats them as plain text unless `training.allow_special_tokens` is true.',
     },
   ),
   preview: Type.Array(Preview, { description: 'Three examples as the model sees them.' }),
@@ -76,22 +82,23 @@ const Result = named(
   'FileReportResult',
   {
     format: nullable(Type.String()),
-    lines: count('Empty ones included.'),
+    lines: count('Number of lines, including empty ones.'),
     examples: count(),
     bad_lines: BadLines,
     duplicates: Type.Object(
       {
         count: count(),
         exact: Type.Boolean({
-          description: 'False if there are too many different examples to count exactly.',
+          description:
+            'Whether the count is exact. False if there are too many different examples to count exactly.',
         }),
         listed: Type.Array(Type.Object({ line: count(), first_line: count() })),
       },
-      { description: 'Examples that an earlier line has.' },
+      { description: 'Examples that are identical to an earlier one.' },
     ),
-    tokens: nullable(ref(Tokens), { description: 'Null when no model was named.' }),
+    tokens: nullable(ref(Tokens), { description: 'Token statistics. Null if no model was given.' }),
   },
-  { description: 'Lists have a hundred entries at most; counts are of all.' },
+  { description: 'Result of a report. Lists have at most 100 entries; counts include all.' },
 );
 
 const Fault = Type.Object({
@@ -104,10 +111,12 @@ export const FileReportSchema = named('FileReport', {
   object: Type.Literal('file.report'),
   file_id: Type.String(),
   model: nullable(Type.String()),
-  max_seq_length: nullable(Type.Integer(), { description: 'As requested.' }),
+  max_seq_length: nullable(Type.Integer(), {
+    description: 'Maximum sequence length, as requested. Null if it was not given.',
+  }),
   status: Type.Enum(['running', 'ready', 'failed'], { type: 'string' }),
   progress: nullable(Type.Object({ bytes: count(), total_bytes: count(), examples: count() })),
-  report: nullable(ref(Result), { description: 'Once it is ready.' }),
+  report: nullable(ref(Result), { description: 'Result. Null until the report is ready.' }),
   error: nullable(Fault),
   created_at: Time,
   finished_at: nullable(Time),
@@ -115,13 +124,18 @@ export const FileReportSchema = named('FileReport', {
 
 export const FileReportQuery = input({
   model: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 256, description: 'A base model whose tokens are counted.' }),
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Id of the base model to count tokens for. If omitted, tokens are not counted.',
+    }),
   ),
   max_seq_length: Type.Optional(
     Type.Integer({
       minimum: 1,
       maximum: 1_048_576,
-      description: 'By default the most that training takes: the context of the model.',
+      description:
+        'Maximum number of tokens of an example. Default: the maximum for training, which is the context length of the model.',
     }),
   ),
 });

@@ -9,21 +9,25 @@ export const FileSchema = named('File', {
   bytes: Type.Integer(),
   created_at: Time,
   filename: Type.String(),
-  purpose: Type.String({ description: '`fine-tune`, or `fine-tune-results` for what Graft made.' }),
+  purpose: Type.String({
+    description: 'Purpose of the file: `fine-tune`, or `fine-tune-results` for a file created by Graft.',
+  }),
   status: Type.Enum(['uploaded', 'processed', 'error'], { type: 'string' }),
   expires_at: Type.Null(),
   status_details: Type.Null(),
-  sha256: Type.String({ description: 'Hex digest of the content.' }),
+  sha256: Type.String({ description: 'SHA-256 of the content, hexadecimal.' }),
   format: Type.Union([Type.String(), Type.Null()], {
-    description: 'The format of its lines: the name of one of `formats` in `GET /v1/fine_tuning/options`.',
+    description: 'Format of the lines: the `name` of one of `formats` in `GET /v1/fine_tuning/options`.',
   }),
-  examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
+  examples: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Number of training examples in the file.',
+  }),
 });
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadSchema = input({
   purpose: Type.Literal('fine-tune'),
-  file: Type.Unsafe<unknown>({ type: 'string', format: 'binary', description: 'JSON lines.' }),
+  file: Type.Unsafe<unknown>({ type: 'string', format: 'binary', description: 'JSONL file.' }),
 });
 
 export const DeletedFileSchema = deletedSchema('DeletedFile', 'file');
@@ -41,7 +45,7 @@ export const ListFilesQuery = input({
     minimum: 1,
     maximum: 10_000,
     default: maxFiles,
-    description: `At most ${maxFiles} are returned, even if more are requested.`,
+    description: `Maximum number of files per page. At most ${maxFiles} are returned, even if more are requested.`,
   }),
 });
 

@@ -12,7 +12,7 @@ import {
 } from './schema.ts';
 
 const Name = (description: string) => Type.String({ minLength: 1, maxLength: 128, description });
-const runName = Type.Optional(nullable(Name('Of the run; the job’s id unless given.')));
+const runName = Type.Optional(nullable(Name('Name of the run. Default: the id of the job.')));
 
 /** OpenAI's format for `wandb`, and the same for other types. Other code checks that `type` and settings match. */
 export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
@@ -29,7 +29,7 @@ export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
                 minLength: 1,
                 maxLength: 128,
                 pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-                description: 'Whose project it is; that of the API key unless given.',
+                description: 'User or team that owns the project. Default: the owner of the API key.',
               }),
             ),
           ),
@@ -38,7 +38,7 @@ export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
       ),
       mlflow: Type.Optional(
         input({
-          experiment: Name('Made when there is none of this name.'),
+          experiment: Name('Name of the experiment, which is created if it does not exist.'),
           name: runName,
           tags: Type.Optional(
             Type.Unsafe<Record<string, string>>({
@@ -58,11 +58,16 @@ export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
             pattern: '^[A-Za-z0-9][A-Za-z0-9 ._-]*$',
           }),
           name: runName,
-          group: Type.Optional(nullable(Name('Runs of one group are shown together.'))),
+          group: Type.Optional(
+            nullable(Name('Group of the run. Runs of the same group are displayed together.')),
+          ),
         }),
       ),
     },
-    { $id: 'JobIntegration', description: 'A `type`, and the settings of that type.' },
+    {
+      $id: 'JobIntegration',
+      description: 'Integration of a job: the `type`, and the settings of that type.',
+    },
   ),
 );
 namedSchemas.push(JobIntegrationSchema);
@@ -75,7 +80,9 @@ export const IntegrationSchema = named('Integration', {
   type: Type.Enum([...integrationTypes], { type: 'string' }),
   url: Type.String(),
   username: nullable(Type.String()),
-  has_secret: Type.Boolean({ description: 'The secret itself is never shown.' }),
+  has_secret: Type.Boolean({
+    description: 'Whether a secret is stored. The secret itself is never returned.',
+  }),
 });
 
 export const PutIntegrationSchema = namedInput(
@@ -85,7 +92,7 @@ export const PutIntegrationSchema = namedInput(
       Type.String({
         minLength: 1,
         maxLength: 2048,
-        description: `Where the service is: https, port 443 or 8443, a host on the internet. What else may be reached, the operator opens (GRAFT_INTEGRATION_ALLOW). wandb: ${defaultUrls.wandb} unless given.`,
+        description: `URL of the service: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_INTEGRATION_ALLOW). Default for wandb: ${defaultUrls.wandb}.`,
       }),
     ),
     username: Type.Optional(
@@ -94,7 +101,7 @@ export const PutIntegrationSchema = namedInput(
           minLength: 1,
           maxLength: 256,
           pattern: '^[^:\\p{C}]+$',
-          description: 'With it, `secret` is a password (mlflow).',
+          description: 'User name for mlflow; `secret` is then the password.',
         }),
       ),
     ),
@@ -105,12 +112,12 @@ export const PutIntegrationSchema = namedInput(
           maxLength: 4096,
           pattern: '^[\\x21-\\x7e]+$',
           description:
-            'API key, token or password. It is stored encrypted and never shown. Absent: the one that is there stays, as long as the URL has the same origin.',
+            'API key, token or password. It is stored encrypted and never returned. If omitted, the stored secret is kept, provided that the URL has the same origin.',
         }),
       ),
     ),
   },
-  { description: 'What is absent stays as it is; null takes it away.' },
+  { description: 'Omitted fields keep their values; null removes a value.' },
 );
 
 export const DeletedIntegrationSchema = deletedSchema('DeletedIntegration', 'integration');

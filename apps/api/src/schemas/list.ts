@@ -36,7 +36,7 @@ export function toWireList<Row, T extends { id: string }>(page: Page<Row>, toWir
 }
 
 export const After = Type.Optional(
-  Type.String({ minLength: 1, maxLength: 256, description: 'Id of the last object of the page before.' }),
+  Type.String({ minLength: 1, maxLength: 256, description: 'Id of the last object of the previous page.' }),
 );
 
 export function limit(byDefault: number, maximum: number) {
@@ -49,14 +49,14 @@ export const createdBetween = {
     Type.Integer({
       minimum: 0,
       maximum: latest,
-      description: 'Unix seconds: only what was created then or later.',
+      description: 'Unix timestamp (in seconds). Only objects created at or after this time are returned.',
     }),
   ),
   created_before: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: latest,
-      description: 'Unix seconds: only what was created earlier.',
+      description: 'Unix timestamp (in seconds). Only objects created before this time are returned.',
     }),
   ),
 };

@@ -4,33 +4,38 @@ import { limit } from './list.ts';
 import { deletedSchema, input, named, nullable, Time, unixSeconds } from './schema.ts';
 
 export const ModelSchema = named('Model', {
-  id: Type.String({ description: 'What requests name as `model`.' }),
+  id: Type.String({ description: 'Id to use as `model` in requests.' }),
   object: Type.Literal('model'),
   created: Time,
-  owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
-  base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
+  owned_by: Type.String({ description: 'Owner: `graft` for a base model, otherwise the id of the team.' }),
+  base_model: nullable(Type.String(), {
+    description: 'Id of the base model of a fine-tuned model. Null for a base model.',
+  }),
   hub: nullable(
     Type.Object({
-      id: Type.String({ description: 'What transformers, vLLM and others load.' }),
+      id: Type.String({ description: 'Hub id that transformers, vLLM and other libraries load.' }),
       quantization: nullable(Type.String(), {
         description:
-          'How the weights that Graft trains on are quantised, such as `Q4_1`, or their GGUF file. Null: they are the Hub’s full weights.',
+          'Quantization of the weights that Graft trains on, such as `Q4_1`, or the name of their GGUF file. Null if they are the full weights of the Hub.',
       }),
     }),
     {
       description:
-        'Of a base model: the same model on the Hugging Face Hub. Null: it is known by its files alone, or this is no base model.',
+        'For a base model, the same model on the Hugging Face Hub. Null for a fine-tuned model, and for a base model known only by its files.',
     },
   ),
   adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() }), {
-    description: 'Null for a base model, and for a checkpoint, which is no version yet.',
+    description: 'Adapter version. Null for a base model and for a checkpoint, which is not a version.',
   }),
-  job: nullable(Type.String(), { description: 'The fine-tuning job that made it; null: it was uploaded.' }),
+  job: nullable(Type.String(), {
+    description:
+      'Id of the fine-tuning job that trained the model. Null for a base model or an uploaded adapter.',
+  }),
 });
 
 export const ListModelsQuery = input({
   after: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 512, description: 'Id of the last model of the page before.' }),
+    Type.String({ minLength: 1, maxLength: 512, description: 'Id of the last model of the previous page.' }),
   ),
   limit: limit(1000, 1000),
 });

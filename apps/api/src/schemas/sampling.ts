@@ -10,41 +10,43 @@ export const samplingProperties = {
   model: Type.String({
     minLength: 1,
     maxLength: 512,
-    description: 'A base model or a fine-tuned model (`ft:…`), see GET /v1/models.',
+    description: 'Id of a base model or name of a fine-tuned model (`ft:…`), see GET /v1/models.',
   }),
   max_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
   temperature: Type.Optional(
     nullable(Type.Number({ minimum: 0, maximum: 2 }), {
-      description: '0 is greedy. Default: what `generation_config` decides, else 1.',
+      description:
+        'Sampling temperature. 0: greedy decoding. Default: the value from `generation_config`, otherwise 1.',
     }),
   ),
   top_p: Type.Optional(
     nullable(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), {
-      description: 'Default: what `generation_config` decides, else 1.',
+      description:
+        'Nucleus sampling: sample from the most probable tokens whose probabilities add up to this value. Default: the value from `generation_config`, otherwise 1.',
     }),
   ),
   top_k: Type.Optional(
     nullable(Type.Integer({ minimum: -1, maximum: 1_000_000 }), {
       description:
-        'Samples from this many of the most probable tokens; 0 and -1: all. Default: as in `generation_config`, otherwise all.',
+        'Number of most probable tokens to sample from. 0 or -1: all. Default: the value from `generation_config`, otherwise all.',
     }),
   ),
   min_p: Type.Optional(
     nullable(Type.Number({ minimum: 0, maximum: 1 }), {
       description:
-        "Tokens of less than this share of the most probable one's probability are left out. Default: what `generation_config` decides, else 0.",
+        'Minimum probability of a token, relative to that of the most probable token; less probable tokens are not sampled. Default: the value from `generation_config`, otherwise 0.',
     }),
   ),
   repetition_penalty: Type.Optional(
     nullable(Type.Number({ minimum: 0.01, maximum: 100 }), {
       description:
-        'Above 1, tokens that are in the prompt or the answer are less probable, below 1 more; greedy answers too. Default: what `generation_config` decides, else 1.',
+        'Penalty for tokens that occur in the prompt or the output: above 1 they become less probable, below 1 more probable. Also affects greedy decoding. Default: the value from `generation_config`, otherwise 1.',
     }),
   ),
   generation_config: Type.Optional(
     nullable(Type.Enum(['model', 'none'], { type: 'string' }), {
       description:
-        "What decides sampling parameters that the request does not have: the base model's generation_config.json, or nothing but OpenAI's defaults. Default: the server's `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator has set it.",
+        'Source of defaults for sampling parameters. `model`: the base model’s generation_config.json. `none`: OpenAI’s defaults. Default: the server’s `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator changes it.',
     }),
   ),
   stop: Type.Optional(
@@ -57,9 +59,15 @@ export const samplingProperties = {
   ),
   seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 }))),
   n: Type.Optional(
-    nullable(Type.Integer({ minimum: 1, maximum: maxChoices }), { description: 'Answers. Default 1.' }),
+    nullable(Type.Integer({ minimum: 1, maximum: maxChoices }), {
+      description: 'Number of choices to generate. Default: 1.',
+    }),
   ),
-  stream: Type.Optional(nullable(Type.Boolean(), { description: 'Answer with server-sent events.' })),
+  stream: Type.Optional(
+    nullable(Type.Boolean(), {
+      description: 'Whether to stream the response as server-sent events. Default: false.',
+    }),
+  ),
   stream_options: Type.Optional(
     nullable(
       Type.Object(
@@ -71,10 +79,10 @@ export const samplingProperties = {
   allow_special_tokens: Type.Optional(
     nullable(Type.Boolean(), {
       description:
-        'Special tokens such as <|im_end|> in the prompt, or in the content of messages, are tokens. Default false: they are plain text, so that no content can forge a turn.',
+        'Whether special tokens such as <|im_end|> in the prompt, or in the content of messages, are read as special tokens. Default: false, which reads them as plain text so that content cannot imitate the turns of a chat.',
     }),
   ),
-  user: Type.Optional(nullable(Type.String({ description: 'Accepted and not used.' }))),
+  user: Type.Optional(nullable(Type.String({ description: 'Accepted and ignored.' }))),
 };
 
 /** Parameters of OpenAI that Graft accepts only with a value without effect: one of these, null, or an empty value. */
@@ -84,7 +92,7 @@ export function unsupported<Name extends string>(parameters: Record<Name, readon
       Type.Unsafe<unknown>({
         enum: [...harmless, null, [], {}],
         [parsedElsewhere]: true,
-        description: 'Not available; accepted only at a value that changes nothing.',
+        description: 'Not supported. Accepted only with a value that has no effect.',
       }),
     );
   return Object.fromEntries(

@@ -56,7 +56,7 @@ export function nullable<T extends TSchema>(schema: T, options: TSchemaOptions =
   return Type.Union([schema, Type.Null()], options);
 }
 
-export const Time = Type.Integer({ description: 'Unix seconds.' });
+export const Time = Type.Integer({ description: 'Unix timestamp (in seconds).' });
 
 export function unixSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);

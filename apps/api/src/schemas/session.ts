@@ -5,7 +5,8 @@ import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } 
 
 const Method = Type.Enum(['oidc', 'key'], {
   type: 'string',
-  description: '`oidc`: at the provider; `key`: by a key, whose rights it has and with which it ends.',
+  description:
+    'How the session was created. `oidc`: sign-in at the provider. `key`: in exchange for an API key; the session has the permissions of the key and ends with it.',
 });
 
 export const SessionSchema = named('Session', {
@@ -13,10 +14,12 @@ export const SessionSchema = named('Session', {
   object: Type.Literal('session'),
   created_at: Time,
   method: Method,
-  key_id: nullable(Type.String(), { description: 'The key that was exchanged.' }),
-  current: Type.Boolean({ description: 'The one that asks.' }),
+  key_id: nullable(Type.String(), {
+    description: 'Id of the API key that was exchanged for the session. Null for a sign-in at the provider.',
+  }),
+  current: Type.Boolean({ description: 'Whether this is the session of the request.' }),
   user_agent: nullable(Type.String()),
-  last_used_at: Type.Integer({ description: 'Unix seconds, to the minute.' }),
+  last_used_at: Type.Integer({ description: 'Unix timestamp (in seconds) of the last use, to the minute.' }),
   expires_at: Time,
 });
 
@@ -27,7 +30,8 @@ export const TeamOfPersonSchema = Type.Object({ id: Type.String(), name: Type.St
 export const SignInQuery = input({
   return_to: Type.Optional(
     Type.String({
-      description: 'A path of this server to go on to, such as /v1/me, which any other value becomes.',
+      description:
+        'Path on this server to redirect to after sign-in. Default, also for any value that is not such a path: /v1/me.',
       maxLength: 4096,
     }),
   ),
@@ -35,14 +39,14 @@ export const SignInQuery = input({
     Type.String({
       maxLength: 100,
       description:
-        'The team to work in, by id or name. Absent: the first that a group gave, or else that was joined.',
+        'Id or name of the team to work in. Default: the first team assigned by a group of the provider, otherwise the first team joined.',
     }),
   ),
   reauthenticate: Type.Optional(
     Type.Boolean({
       default: false,
       description:
-        'The provider asks the person again who they are, as operators must show every hour. The session works on in its team.',
+        'Whether the provider must ask the person to authenticate again, which operators need every hour. The session keeps its team.',
     }),
   ),
 });
@@ -63,18 +67,18 @@ export const LogoutTokenSchema = Type.Object({
 });
 export const SignInOptionsSchema = named('SignInOptions', {
   object: Type.Literal('sign_in_options'),
-  provider: Type.Boolean({ description: 'GET /v1/sign-in goes to a provider.' }),
-  key: Type.Boolean({ description: 'POST /v1/sign-in/key takes keys.' }),
-  signed_in: Type.Boolean({ description: 'The cookie that came is of a session that is let in.' }),
+  provider: Type.Boolean({ description: 'Whether GET /v1/sign-in redirects to a provider.' }),
+  key: Type.Boolean({ description: 'Whether POST /v1/sign-in/key accepts API keys.' }),
+  signed_in: Type.Boolean({ description: 'Whether the request has the cookie of a valid session.' }),
 });
 export const SignedOutSchema = named('SignedOut', {
   object: Type.Literal('signed_out'),
   end_session_url: nullable(Type.String(), {
-    description: 'Where the browser signs out at the provider. Null: nowhere.',
+    description: 'URL at which the browser signs out at the provider. Null if there is none.',
   }),
 });
 export const ChooseTeamSchema = namedInput('ChooseTeam', {
-  team: Type.String({ minLength: 1, maxLength: 100, description: 'By id or name.' }),
+  team: Type.String({ minLength: 1, maxLength: 100, description: 'Id or name of the team.' }),
 });
 export const AcceptAsMeSchema = namedInput('AcceptInvitationAsMe', {
   token: Type.String({ minLength: 1, maxLength: 256 }),
@@ -94,10 +98,14 @@ export const SessionParams = Type.Object({ session_id: Type.String() });
 export const IdentitySchema = named('PersonIdentity', {
   id: Type.String(),
   object: Type.Literal('identity'),
-  created_at: Type.Integer({ description: 'Unix seconds: when it was linked to the person.' }),
-  issuer: Type.String({ description: 'The provider.' }),
-  subject: Type.String({ description: 'What the provider calls the person.' }),
-  last_seen_at: Type.Integer({ description: 'Unix seconds: the last sign-in by it.' }),
+  created_at: Type.Integer({
+    description: 'Unix timestamp (in seconds) at which the identity was linked to the person.',
+  }),
+  issuer: Type.String({ description: 'URL of the provider.' }),
+  subject: Type.String({ description: 'Id of the person at the provider.' }),
+  last_seen_at: Type.Integer({
+    description: 'Unix timestamp (in seconds) of the last sign-in with this identity.',
+  }),
 });
 export const UnlinkedIdentitySchema = deletedSchema('UnlinkedIdentity', 'identity');
 export const IdentityParams = Type.Object({ identity_id: Type.String() });

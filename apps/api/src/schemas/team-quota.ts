@@ -16,24 +16,25 @@ const limits = {
   running_jobs: Type.Integer({
     minimum: 1,
     maximum: maxRunning,
-    description: 'Jobs that may run at once; those beyond wait. `running_limit` of the team.',
+    description:
+      'Maximum number of jobs that run at the same time; further jobs wait. Same as `running_limit` of the team.',
   }),
-  queued_jobs: count('Jobs that wait: validating, queued or paused.'),
+  queued_jobs: count('Maximum number of jobs that wait: validating, queued or paused.'),
   stored_bytes: amount(
-    'Of files, pending uploads and adapters together. Deleted adapters count until they cannot be restored.',
+    'Maximum total bytes of files, pending uploads and adapters. A deleted adapter counts until it can no longer be restored.',
   ),
-  tokens_per_month: amount('Trained in a calendar month of UTC.'),
-  open_uploads: count("Uploads in parts that are pending. Null: the server's own limit."),
+  tokens_per_month: amount('Maximum number of tokens trained per calendar month (UTC).'),
+  open_uploads: count('Maximum number of pending multipart uploads, in addition to the limit of the server.'),
   models: nullable(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }), {
-    description: `Base models that jobs may train, or beginnings of some with a \`*\` behind. ${noLimit}`,
+    description: `Base models that jobs may train: ids, or prefixes ending in \`*\`. ${noLimit}`,
   }),
   methods: nullable(Type.Array(Type.Enum(peftTypes, { type: 'string' }), { maxItems: peftTypes.length }), {
     description: `\`peft_type\`s that jobs may use. ${noLimit}`,
   }),
-  max_rank: count('Of a job, `rank_pattern` included.', 1),
-  max_seq_length: count('Of a job.', 1),
+  max_rank: count('Maximum rank of a job, including `rank_pattern`.', 1),
+  max_seq_length: count('Maximum `max_seq_length` of a job.', 1),
   tokens_per_job: amount(
-    'Tokens of the training data × epochs. A job beyond fails when its files were read.',
+    'Maximum number of tokens of the training data × epochs. A job beyond it fails after validation of its files.',
   ),
 };
 
@@ -45,13 +46,15 @@ export const TeamQuotaSchema = named('TeamQuota', {
     running_jobs: Type.Integer(),
     queued_jobs: Type.Integer(),
     stored_bytes: Type.Integer(),
-    trained_tokens: Type.Integer({ description: 'Trained this month.' }),
+    trained_tokens: Type.Integer({ description: 'Number of tokens trained this month.' }),
     planned_tokens: Type.Integer({
-      description: 'What jobs that were validated and have not ended will train at most.',
+      description: 'Maximum number of tokens that validated, unfinished jobs will train.',
     }),
     open_uploads: Type.Integer(),
   }),
-  has_budget: Type.Boolean({ description: 'The operator has set what it may spend, too: /usage/budget.' }),
+  has_budget: Type.Boolean({
+    description: 'Whether the operator has also set a budget, see GET /v1/usage/budget.',
+  }),
   month_ends: Time,
 });
 

@@ -17,31 +17,41 @@ export const TeamSchema = named('Team', {
   id: Type.String(),
   object: Type.Literal('team'),
   created_at: Time,
-  name: Type.String({ description: 'Unique; part of the names of its models.' }),
-  running_limit: Type.Integer({ description: 'Jobs that may run at once.' }),
+  name: Type.String({ description: 'Unique name of the team, which is part of the names of its models.' }),
+  running_limit: Type.Integer({ description: 'Maximum number of jobs that run at the same time.' }),
   weight: Type.Integer({
-    description: 'Its share of the machines, next to the weights of the other teams that have work.',
+    description: 'Share of the compute relative to the weights of the other teams that have work.',
   }),
 });
 
 export const MemberSchema = named('TeamMember', {
-  id: Type.String({ description: "The person's." }),
+  id: Type.String({ description: 'Id of the person.' }),
   object: Type.Literal('team.member'),
   created_at: Time,
   email: Type.String(),
   name: Type.String(),
   role: RoleSchema,
-  source: Type.Enum(['manual', 'oidc'], { type: 'string', description: 'Who decides over it.' }),
-  disabled: Type.Boolean({ description: 'By the operator: no key of the person works.' }),
+  source: Type.Enum(['manual', 'oidc'], {
+    type: 'string',
+    description:
+      'What controls the membership. `manual`: admins of the team or the operator. `oidc`: the groups of the sign-in provider.',
+  }),
+  disabled: Type.Boolean({
+    description: 'Whether the operator disabled the person, so that none of their keys works.',
+  }),
 });
 
 const invitation = {
   id: Type.String(),
   object: Type.Literal('team.invitation'),
   created_at: Time,
-  email: nullable(Type.String(), { description: 'Null: anyone with the link can accept it.' }),
+  email: nullable(Type.String(), {
+    description: 'Email that the invitation is limited to. Null: anyone with the link can accept it.',
+  }),
   role: RoleSchema,
-  created_by: nullable(Type.String(), { description: 'A person or a key. Null: the operator.' }),
+  created_by: nullable(Type.String(), {
+    description: 'Id of the person or key that created the invitation. Null: the operator.',
+  }),
   expires_at: Time,
   accepted_at: nullable(Time),
   accepted_by: nullable(Type.String()),
@@ -50,7 +60,7 @@ const invitation = {
 export const InvitationSchema = named('Invitation', invitation);
 export const CreatedInvitationSchema = named('CreatedInvitation', {
   ...invitation,
-  token: Type.String({ description: 'For the link, `graft join`. It is shown this once.' }),
+  token: Type.String({ description: 'Token for the link and `graft join`. It is returned only once.' }),
 });
 
 export const PersonSchema = named('Person', {
@@ -59,8 +69,11 @@ export const PersonSchema = named('Person', {
   created_at: Time,
   email: Type.String(),
   name: Type.String(),
-  is_operator: Type.Boolean({ description: 'May hold keys of the operator.' }),
-  disabled_at: nullable(Time, { description: 'Since then none of their keys works.' }),
+  is_operator: Type.Boolean({ description: 'Whether the person is an operator and may hold operator keys.' }),
+  disabled_at: nullable(Time, {
+    description:
+      'Unix timestamp (in seconds) since which the person is disabled and none of their keys works. Null if the person is not disabled.',
+  }),
 });
 
 const PersonName = Type.String({ minLength: 1, maxLength: 100 });
@@ -69,7 +82,8 @@ const Email = Type.String({ minLength: 3, maxLength: 254 });
 export const CreateInvitationSchema = namedInput('CreateInvitation', {
   email: Type.Optional(
     nullable(Email, {
-      description: 'Only a person with this email can accept it. Null: anyone with the link.',
+      description:
+        'Email of the only person who can accept the invitation. Null or omitted: anyone with the link can.',
     }),
   ),
   role: Type.Optional(RoleSchema),
@@ -78,7 +92,7 @@ export const CreateInvitationSchema = namedInput('CreateInvitation', {
       minimum: 1,
       maximum: invitationSeconds.most,
       default: invitationSeconds.byDefault,
-      description: 'Seconds.',
+      description: 'Lifetime in seconds.',
     }),
   ),
 });
@@ -97,26 +111,31 @@ export const AcceptedInvitationSchema = named('AcceptedInvitation', {
   role: RoleSchema,
   person: Type.Object({ id: Type.String(), email: Type.String(), name: Type.String() }),
   key_id: Type.String(),
-  key: Type.String({ description: "The person's key for this team. It is shown this once." }),
+  key: Type.String({ description: 'API key of the person for this team. It is returned only once.' }),
 });
 
 export const MeSchema = named('Me', {
   object: Type.Literal('me'),
   kind: Type.Enum(['team', 'operator', 'person'], {
     type: 'string',
-    description: '`person`: signed in, and of no team so far.',
+    description:
+      'Kind of caller: a key or session in a team, the operator, or a signed-in `person` who is in no team.',
   }),
   team: nullable(TeamName),
   role: nullable(RoleSchema),
-  scopes: nullable(Type.Array(Type.String()), { description: 'Null: all that the role may.' }),
-  models: nullable(Type.Array(Type.String()), { description: 'Null: all.' }),
+  scopes: nullable(Type.Array(Type.String()), {
+    description: 'Scopes that the caller is limited to. Null: everything that the role allows.',
+  }),
+  models: nullable(Type.Array(Type.String()), {
+    description: 'Models that the caller is limited to. Null: all models.',
+  }),
   key: nullable(Type.Object({ id: Type.String(), expires_at: nullable(Time) })),
   person: nullable(Type.Object({ id: Type.String(), email: Type.String(), name: Type.String() })),
-  is_operator: Type.Boolean({ description: 'May use the routes of the operator.' }),
+  is_operator: Type.Boolean({ description: 'Whether the caller may use the operator’s routes.' }),
   teams: nullable(Type.Array(TeamOfPersonSchema), {
-    description: 'Teams of a signed-in person. Null for a key.',
+    description: 'Teams of the signed-in person. Null for a key.',
   }),
-  session: nullable(SignedInSchema, { description: 'Null: by a key.' }),
+  session: nullable(SignedInSchema, { description: 'Session of the caller. Null for a key.' }),
 });
 
 export const SetRoleSchema = namedInput('SetRole', { role: RoleSchema });
@@ -130,7 +149,11 @@ export const UpdateTeamSchema = namedInput(
   {
     running_limit: Type.Optional(Type.Integer({ minimum: 1, maximum: maxRunning })),
     weight: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: maxWeight, description: 'Counts from the next turn on.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: maxWeight,
+        description: 'Share of the compute relative to other teams. Applies from the next turn.',
+      }),
     ),
   },
   { minProperties: 1 },
@@ -154,7 +177,7 @@ export const DeletedTeamSchema = deletedSchema('DeletedTeam', 'team');
 export const RemovedMemberSchema = deletedSchema('RemovedMember', 'team.member', {
   keys_left: Type.Array(Type.String(), {
     description:
-      'Keys of the team or of others that the person made, directly or by other keys, and that still work, at most 1,000: the person may know their secrets.',
+      'Ids of keys that the person created for the team or for others, directly or through other keys, and that still work; at most 1,000. The person may know their secrets.',
   }),
 });
 export const ErasedPersonSchema = deletedSchema('ErasedPerson', 'person');
@@ -162,8 +185,24 @@ export const RevokedInvitationSchema = deletedSchema('RevokedInvitation', 'team.
 
 /** Query of lists of people, teams, invitations and workers. */
 export const ListQuery = input({ after: After, limit: limit(20, 1000) });
+export const ListTeamsQuery = input({
+  ...ListQuery.properties,
+  name: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 40, description: 'Only the team of this name.' }),
+  ),
+});
+export const ListPeopleQuery = input({
+  ...ListQuery.properties,
+  email: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 254,
+      description: 'Only the person with this email, in any case.',
+    }),
+  ),
+});
 export const DeleteTeamQuery = input({
-  name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }),
+  name: Type.String({ maxLength: 64, description: 'Name of the team, as confirmation.' }),
 });
 export const MemberParams = Type.Object({ person_id: Type.String() });
 export const InvitationParams = Type.Object({ invitation_id: Type.String() });

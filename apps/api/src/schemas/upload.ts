@@ -10,18 +10,21 @@ const statuses = ['pending', 'completed', 'cancelled', 'expired'] as const;
 export const UploadObjectSchema = named('Upload', {
   id: Type.String(),
   object: Type.Literal('upload'),
-  bytes: Type.Integer({ description: 'Of the whole file, as announced.' }),
+  bytes: Type.Integer({
+    description: 'Size of the whole file in bytes, as given when the upload was created.',
+  }),
   created_at: Time,
   expires_at: Time,
   filename: Type.String(),
   purpose: Type.String(),
   status: Type.Enum([...statuses], { type: 'string' }),
   file: nullable(ref(FileSchema), {
-    description: 'Of a completed upload, unless it was deleted since. Null in lists.',
+    description:
+      'File of a completed upload. Null if the upload is not completed or the file was deleted, and in lists.',
   }),
   mime_type: Type.String(),
-  received_bytes: Type.Integer({ description: 'In the different parts so far.' }),
-  parts: Type.Integer({ description: 'How many parts there are so far.' }),
+  received_bytes: Type.Integer({ description: 'Number of bytes received so far, in distinct parts.' }),
+  parts: Type.Integer({ description: 'Number of parts received so far.' }),
 });
 
 export const UploadPartSchema = named('UploadPart', {
@@ -31,7 +34,7 @@ export const UploadPartSchema = named('UploadPart', {
   upload_id: Type.String(),
   bytes: Type.Integer(),
   sha256: Type.String({
-    description: 'Hex digest of the part, for finding out which need not be sent again.',
+    description: 'SHA-256 of the part, hexadecimal. Compare it to find parts that need not be sent again.',
   }),
 });
 
@@ -42,9 +45,10 @@ export const CreateUploadSchema = namedInput('CreateUpload', {
   mime_type: Type.String({
     maxLength: 127,
     pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$',
-    description: '`text/jsonl`, say. What counts is whether the lines are examples.',
+    description:
+      'MIME type, such as `text/jsonl`. It is not checked; the lines of the file must be training examples.',
   }),
-  expires_after: Type.Optional(Type.Unsafe<unknown>({ description: 'Not available: files are kept.' })),
+  expires_after: Type.Optional(Type.Unsafe<unknown>({ description: 'Not supported: files do not expire.' })),
 });
 
 /** The body of a part, documented only: it is streamed. */
@@ -52,7 +56,7 @@ export const PartBodySchema = input({
   data: Type.Unsafe<unknown>({
     type: 'string',
     format: 'binary',
-    description: `At most ${maxPartBytes} bytes.`,
+    description: `Part of the file, at most ${maxPartBytes} bytes.`,
   }),
 });
 
@@ -60,10 +64,10 @@ export const CompleteUploadSchema = namedInput('CompleteUpload', {
   part_ids: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
     minItems: 1,
     maxItems: maxParts,
-    description: 'In the order in which the parts make the file.',
+    description: 'Ids of the parts, in the order in which they form the file.',
   }),
   md5: Type.Optional(
-    Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'Of the whole file, hexadecimal.' }),
+    Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'MD5 of the whole file, hexadecimal.' }),
   ),
 });
 

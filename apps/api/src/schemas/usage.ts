@@ -20,25 +20,40 @@ const Money = (description: string) => Type.Number({ description });
 
 const UsageResultSchema = named('UsageResult', {
   object: Type.Literal('usage.result'),
-  team_id: nullable(Type.String(), { description: 'For the operator. Null: it is your own.' }),
-  model: nullable(Type.String(), { description: 'With `group_by=model`; null also of what is no model’s.' }),
+  team_id: nullable(Type.String(), {
+    description: 'Id of the team, in the usage of all teams. Null in the usage of your own team.',
+  }),
+  model: nullable(Type.String(), {
+    description: 'Model, with `group_by=model`. Null if not grouped, and for usage that belongs to no model.',
+  }),
   api_key_id: nullable(Type.String(), {
-    description: 'With `group_by=api_key_id`; null also of people who are signed in.',
+    description:
+      'Id of the API key, with `group_by=api_key_id`. Null if not grouped, and for usage by signed-in people.',
   }),
-  job_id: nullable(Type.String(), { description: 'With `group_by=job_id`; null also of what is no job’s.' }),
-  kind: nullable(Kind, { description: 'With `group_by=kind`.' }),
+  job_id: nullable(Type.String(), {
+    description:
+      'Id of the job, with `group_by=job_id`. Null if not grouped, and for usage that belongs to no job.',
+  }),
+  kind: nullable(Kind, { description: 'Kind of usage, with `group_by=kind`. Null if not grouped.' }),
   trained_tokens: Type.Integer({
-    description: 'By jobs, each step once, as it was checkpointed or the job ended.',
+    description:
+      'Number of tokens trained by jobs. Each step counts once, when it is checkpointed or the job ends.',
   }),
-  device_seconds: Type.Number({ description: 'Of attempts to train, lost ones too.' }),
-  input_tokens: Type.Integer({ description: 'Of prompts.' }),
-  output_tokens: Type.Integer({ description: 'Of answers, also those that were cut off.' }),
-  num_model_requests: Type.Integer({ description: 'Completions.' }),
+  device_seconds: Type.Number({
+    description: 'Seconds of devices used by training attempts, including lost ones.',
+  }),
+  input_tokens: Type.Integer({ description: 'Number of prompt tokens.' }),
+  output_tokens: Type.Integer({
+    description: 'Number of output tokens, including those of interrupted completions.',
+  }),
+  num_model_requests: Type.Integer({ description: 'Number of completion requests.' }),
   stored_bytes: Type.Integer({
-    description: 'Of files, uploads and adapters at the end of the day, or now.',
+    description: 'Bytes of files, uploads and adapters at the end of the day; for today, now.',
   }),
-  stored_gib_days: Type.Number({ description: 'GiB times the days that they were stored.' }),
-  cost: Money("By the prices of its time, in the operator's money."),
+  stored_gib_days: Type.Number({
+    description: 'Stored GiB multiplied by the days for which they were stored.',
+  }),
+  cost: Money('Cost at the prices valid at the time of use, in the operator’s currency.'),
 });
 
 const BucketSchema = named('UsageBucket', {
@@ -52,10 +67,12 @@ export const UsagePageSchema = named('UsagePage', {
   object: Type.Literal('page'),
   data: Type.Array(ref(BucketSchema), {
     description:
-      'A bucket per UTC day, the earliest first. A day with very many results continues on the next page.',
+      'One bucket per UTC day, the earliest first. A day with very many results continues on the next page.',
   }),
   has_more: Type.Boolean(),
-  next_page: nullable(Type.String({ description: 'For `page`.' })),
+  next_page: nullable(
+    Type.String({ description: 'Value of `page` for the next page. Null on the last page.' }),
+  ),
 });
 
 const groups = { model: 'model', api_key_id: 'key', job_id: 'job', kind: 'kind' } as const;
@@ -72,36 +89,45 @@ const second = (description: string) => Type.Integer({ minimum: 0, maximum: 253_
 
 const query = {
   start_time: second(
-    `Unix seconds; the day that it lies in is the first. At most ${maxUsageDays} days before end_time.`,
+    `Unix timestamp (in seconds). The first day is the one that contains it, at most ${maxUsageDays} days before \`end_time\`.`,
   ),
-  end_time: Type.Optional(second('Unix seconds, exclusive; default now.')),
+  end_time: Type.Optional(second('Unix timestamp (in seconds), exclusive. Default: now.')),
   bucket_width: Type.Optional(
-    Type.Enum(['1d'], { type: 'string', description: 'A day, as OpenAI names it.' }),
+    Type.Enum(['1d'], { type: 'string', description: 'Width of a bucket: one day, as in OpenAI’s API.' }),
   ),
-  limit: Type.Integer({ minimum: 1, maximum: maxPageDays, default: 7, description: 'Days of a page.' }),
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: maxPageDays,
+    default: 7,
+    description: 'Number of days per page.',
+  }),
   page: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 4096, description: 'next_page of the page before.' }),
+    Type.String({ minLength: 1, maxLength: 4096, description: '`next_page` of the previous page.' }),
   ),
   format: Type.Optional(
     Type.Enum(['json', 'csv'], {
       type: 'string',
       description:
-        'csv: the same as a table, with the header x-next-page. `Accept: text/csv` asks for it, too.',
+        'Format of the response. `csv`: the same data as a table, with the next page in the header x-next-page. `Accept: text/csv` has the same effect.',
     }),
   ),
 };
 export const UsageQuery = input({
   ...query,
-  group_by: groupBy(groups, 'One or several of model, api_key_id, job_id, kind, with commas between.'),
+  group_by: groupBy(groups, 'One or more of model, api_key_id, job_id and kind, separated by commas.'),
 });
 export const AdminUsageQuery = input({
   ...query,
   team_id: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 256, description: 'Of this team alone; default all.' }),
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Id of the only team to return usage of. Default: all teams.',
+    }),
   ),
   group_by: groupBy(
     groupsOfOperator,
-    'One or several of model, api_key_id, kind, separated by commas. Results are always grouped by team, and models are base models.',
+    'One or more of model, api_key_id and kind, separated by commas. Results are always grouped by team, and models are base models.',
   ),
 });
 
@@ -154,19 +180,30 @@ export function toCsv(page: Static<typeof UsagePageSchema>): string {
 export const BudgetSchema = named('Budget', {
   object: Type.Literal('budget'),
   team_id: Type.String(),
-  monthly: Money("For a calendar month of UTC, in the operator's money."),
-  spent: Money('This month.'),
+  monthly: Money('Budget per calendar month (UTC), in the operator’s currency.'),
+  spent: Money('Amount spent this month.'),
   state: Type.Enum(['within', 'warning', 'exceeded'], { type: 'string' }),
-  warn_at: Type.Number({ description: 'Share of the budget at which the team is warned.' }),
-  stops: Type.Boolean({ description: 'Whether no job, resumed job or completion begins once it is spent.' }),
+  warn_at: Type.Number({ description: 'Share of the budget, from 0 to 1, at which the team is warned.' }),
+  stops: Type.Boolean({
+    description: 'Whether new jobs, resumed jobs and completions are refused once the budget is spent.',
+  }),
   start_time: Time,
   resets_at: Time,
 });
 
 export const SetBudgetSchema = namedInput('SetBudget', {
-  monthly: Type.Number({ minimum: 0, description: "In the operator's money." }),
+  monthly: Type.Number({
+    minimum: 0,
+    description: 'Budget per calendar month (UTC), in the operator’s currency.',
+  }),
   warn_at: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 0.8 })),
-  stops: Type.Optional(Type.Boolean({ default: true, description: 'False: it is only warned of.' })),
+  stops: Type.Optional(
+    Type.Boolean({
+      default: true,
+      description:
+        'Whether to refuse new jobs, resumed jobs and completions once the budget is spent. If false, the team is only warned.',
+    }),
+  ),
 });
 
 export const DeletedBudgetSchema = named('DeletedBudget', {
@@ -186,24 +223,32 @@ export const PriceSchema = named('UsagePrice', {
   object: Type.Literal('usage.price'),
   created_at: Time,
   kind: Kind,
-  model: Type.String({ description: 'A base model; `*`: all base models without a separate price.' }),
-  price: Money("Of a unit, in the operator's money."),
-  unit: Type.String({ description: 'What the price is for.' }),
+  model: Type.String({
+    description: 'Base model that the price applies to. `*`: all base models without a separate price.',
+  }),
+  price: Money('Price per unit, in the operator’s currency.'),
+  unit: Type.String({ description: 'Unit that the price is for.' }),
   valid_from: Time,
 });
 
 export const SetPriceSchema = namedInput('SetUsagePrice', {
   kind: Kind,
   model: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 256, default: '*', description: 'A base model; `*`: all.' }),
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      default: '*',
+      description: 'Base model that the price applies to. `*`: all base models.',
+    }),
   ),
   price: Type.Number({
     minimum: 0,
-    description: 'Of a million tokens, an hour of a device, or a GiB stored for a day.',
+    description:
+      'Price of a million tokens, an hour of a device, or a GiB stored for a day, in the operator’s currency.',
   }),
   valid_from: Type.Optional(
     second(
-      'Default now. A price of stored bytes begins at midnight, in UTC. Until the next price of the same kind and model.',
+      'Unix timestamp (in seconds) from which the price applies, until the next price of the same kind and model. Default: now. A price of stored bytes starts at midnight UTC.',
     ),
   ),
 });

@@ -16,14 +16,16 @@ const Url = Type.String({
   minLength: 1,
   maxLength: 2048,
   description:
-    'https, port 443 or 8443, a host on the internet. What else may be reached, the operator opens (GRAFT_WEBHOOK_ALLOW).',
+    'URL of the endpoint: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_WEBHOOK_ALLOW).',
 });
-const Description = nullable(Type.String({ maxLength: 256 }), { description: 'For people.' });
+const Description = nullable(Type.String({ maxLength: 256 }), {
+  description: 'Description of the endpoint, for people.',
+});
 const Events = (options: object = {}) =>
   Type.Array(Event, {
     minItems: 1,
     maxItems: webhookEvents.length,
-    description: 'Types it gets.',
+    description: 'Types of events that the endpoint receives.',
     ...options,
   });
 
@@ -34,15 +36,23 @@ export const WebhookSchema = named('WebhookEndpoint', {
   url: Type.String(),
   description: nullable(Type.String()),
   events: Type.Array(Event),
-  enabled: Type.Boolean({ description: 'False: nothing is sent to it, and new events are not kept for it.' }),
+  enabled: Type.Boolean({
+    description:
+      'Whether events are sent to the endpoint. If false, new events are not stored for it either.',
+  }),
   disabled_at: nullable(Time),
   disabled_reason: nullable(Type.String()),
-  failing_since: nullable(Time, { description: 'The first failure since anything was last delivered.' }),
+  failing_since: nullable(Time, {
+    description:
+      'Unix timestamp (in seconds) of the first failure since the last successful delivery. Null if there is none.',
+  }),
 });
 
 export const WebhookWithSecretSchema = named('WebhookEndpointWithSecret', {
   ...WebhookSchema.properties,
-  secret: Type.String({ description: '`whsec_…`: verifies signatures. It is never shown again.' }),
+  secret: Type.String({
+    description: 'Secret (`whsec_…`) that verifies signatures. It is returned only once.',
+  }),
 });
 
 export const NewWebhookSchema = namedInput('CreateWebhookEndpoint', {
@@ -56,7 +66,10 @@ export const WebhookChangesSchema = namedInput('UpdateWebhookEndpoint', {
   description: Type.Optional(Description),
   events: Type.Optional(Events()),
   enabled: Type.Optional(
-    Type.Boolean({ description: 'True forgets failures and sends at once what still waits.' }),
+    Type.Boolean({
+      description:
+        'Whether events are sent to the endpoint. True also clears earlier failures and immediately sends pending deliveries.',
+    }),
   ),
 });
 
@@ -70,7 +83,8 @@ export const RotationSchema = namedInput('RotateWebhookSecret', {
       minimum: 0,
       maximum: 7 * day,
       default: usualOverlap,
-      description: 'For so long the secrets before the new one sign, too. 0: none does any more.',
+      description:
+        'Number of seconds for which earlier secrets keep signing, too. 0: earlier secrets stop signing immediately.',
     }),
   ),
 });
@@ -79,29 +93,35 @@ export const DeletedWebhookSchema = deletedSchema('DeletedWebhookEndpoint', 'web
 
 export const WebhookTestSchema = named('WebhookTest', {
   object: Type.Literal('webhook.test'),
-  event_id: Type.String({ description: 'The webhook-id of what is about to arrive.' }),
+  event_id: Type.String({ description: '`webhook-id` of the test event.' }),
 });
 
 export const DeliverySchema = named('WebhookDelivery', {
   id: Type.String(),
   object: Type.Literal('webhook.delivery'),
   created_at: Time,
-  webhook_id: Type.String({ description: 'The endpoint.' }),
-  event_id: Type.String({ description: 'The header webhook-id.' }),
+  webhook_id: Type.String({ description: 'Id of the endpoint.' }),
+  event_id: Type.String({ description: 'Value of the header `webhook-id`.' }),
   event_type: Type.String(),
   data: Type.Object({ id: Type.String() }),
   status: Type.Enum([...deliveryStatuses], {
     type: 'string',
-    description: 'pending; delivered: answered with 2xx; failed: not delivered within a day.',
+    description:
+      '`pending`: not delivered yet. `delivered`: the endpoint responded with 2xx. `failed`: not delivered within a day.',
   }),
   attempts: Type.Integer(),
   last_attempt_at: nullable(Time),
-  last_status: nullable(Type.Integer({ description: 'Of the last answer.' })),
+  last_status: nullable(
+    Type.Integer({ description: 'HTTP status of the last response. Null if there was none.' }),
+  ),
   last_error: nullable(Type.String()),
   next_attempt_at: nullable(Time, {
-    description: 'At the earliest: earlier events of the same job come first.',
+    description:
+      'Unix timestamp (in seconds) of the earliest next attempt; earlier events of the same job are sent first. Null unless pending.',
   }),
-  expires_at: nullable(Time, { description: 'When delivery attempts end.' }),
+  expires_at: nullable(Time, {
+    description: 'Unix timestamp (in seconds) after which no further attempts are made. Null unless pending.',
+  }),
   ended_at: nullable(Time),
 });
 

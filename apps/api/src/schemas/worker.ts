@@ -7,52 +7,65 @@ export const WorkerSchema = named('Worker', {
   id: Type.String(),
   object: Type.Literal('worker'),
   hostname: Type.String(),
-  slots: Type.Integer({ description: 'Jobs it trains at once.' }),
+  slots: Type.Integer({ description: 'Number of jobs that the worker can train at the same time.' }),
   running: Type.Integer(),
-  load: Type.Integer({ description: 'Completions being answered.' }),
-  base_models: Type.Array(Type.String(), { description: 'Loaded for serving.' }),
-  draining: Type.Boolean({ description: 'It accepts no new work.' }),
+  load: Type.Integer({ description: 'Number of completions being generated.' }),
+  base_models: Type.Array(Type.String(), { description: 'Ids of the base models loaded for serving.' }),
+  draining: Type.Boolean({ description: 'Whether the worker is shutting down and accepts no new work.' }),
   device: nullable(Type.String()),
   gpus: nullable(Type.Array(Type.String()), {
     description:
-      'Models of its GPUs, as nvidia-smi names them; null: it has none, or is of a version that does not say.',
+      'Models of its GPUs, as named by nvidia-smi. Null if it has none or its version does not report them.',
   }),
   gpu_faults: Type.Array(Type.String(), {
     description:
-      'Why some of its GPUs accept no jobs: one text per GPU with the error code and how to fix it.',
+      'Why some of its GPUs accept no jobs: one text per GPU, with the error code and how to fix it.',
   }),
   threads: nullable(Type.Integer()),
   memory_bytes: nullable(Type.Integer(), {
-    description: 'What one of its trainers may hold at most; null: not known.',
+    description: 'Maximum memory of one of its training processes, in bytes. Null if not known.',
   }),
   flops: nullable(Type.Object({ fp32: Type.Optional(Type.Number()), bf16: Type.Optional(Type.Number()) }), {
     description:
-      'Floating-point operations in a second of matrix products, by precision, as measured there; null: not yet.',
+      'Measured floating-point operations per second in matrix products, by precision. Null if not measured yet.',
   }),
   confinement: nullable(Type.Array(Type.String()), {
     description:
-      'What keeps its trainers from the rest of the machine, such as `user`, `files` and `system-calls`; null: not known.',
+      'Mechanisms that isolate its training processes from the machine, such as `user`, `files` and `system-calls`. Null if not known.',
   }),
   started_at: Time,
   heartbeat_at: Time,
-  consecutive_faults: Type.Integer({ description: 'Consecutive failures of the worker itself.' }),
-  quarantined_at: nullable(Time, { description: 'Since then it gets no jobs.' }),
+  consecutive_faults: Type.Integer({
+    description: 'Number of consecutive failures caused by the worker itself.',
+  }),
+  quarantined_at: nullable(Time, {
+    description:
+      'Unix timestamp (in seconds) since which the worker is quarantined and gets no jobs. Null if it is not quarantined.',
+  }),
   quarantine_reason: nullable(Type.String()),
-  version: nullable(Type.String(), { description: 'Of Graft, with its commit if that is known.' }),
+  version: nullable(Type.String(), {
+    description: 'Graft version, with its commit if known. Null if the worker does not report it.',
+  }),
   protocol: nullable(Type.Integer(), {
     description:
-      'Of what API and workers say to each other for completions: another number than the API has means that it answers none. Null: of a version without that number.',
+      'Version of the protocol between API and workers for completions. A worker whose version differs from the API’s does not serve completions. Null for a Graft version without this number.',
   }),
   leases: Type.Array(
     Type.Object({
       team_id: Type.String(),
       team_name: Type.String(),
-      lease_epoch: Type.Integer({ description: 'Each attempt at a job has a greater one.' }),
+      lease_epoch: Type.Integer({
+        description: 'Number of the attempt: it increases with each attempt at the job.',
+      }),
       since: Time,
-      until: Type.Integer({ description: 'Unix seconds: it is lost then, unless the worker renews it.' }),
-      leaving: Type.Boolean({ description: 'It was asked to checkpoint and go elsewhere.' }),
+      until: Type.Integer({
+        description: 'Unix timestamp (in seconds) at which the lease expires unless the worker renews it.',
+      }),
+      leaving: Type.Boolean({
+        description: 'Whether the worker was asked to checkpoint the job and release it to another worker.',
+      }),
     }),
-    { description: 'Jobs that it holds, by whose they are.' },
+    { description: 'Leases of the jobs that the worker runs, with their teams.' },
   ),
 });
 
@@ -62,18 +75,20 @@ export const QuarantineSchema = namedInput('QuarantineWorker', {
     Type.Boolean({
       default: false,
       description:
-        'What it runs goes elsewhere, from a checkpoint and at no attempt, instead of being finished.',
+        'Whether to move its running jobs to other workers: each resumes from a checkpoint and does not use up an attempt. If false, the worker finishes them.',
     }),
   ),
 });
 export const WorkerParams = Type.Object({ worker_id: Type.String() });
 
 const operatorKey = {
-  id: Type.String({ description: 'The middle part of `graft_<id>_<secret>`.' }),
+  id: Type.String({ description: 'Key id: the middle part of `graft_<id>_<secret>`.' }),
   object: Type.Literal('operator_key'),
   created_at: Time,
   name: Type.String(),
-  person_id: nullable(Type.String(), { description: "Null: the service's own." }),
+  person_id: nullable(Type.String(), {
+    description: 'Id of the person who owns the key. Null if it belongs to the service.',
+  }),
   created_by: nullable(Type.String()),
   last_used_at: nullable(Time),
   expires_at: nullable(Time),
@@ -82,7 +97,7 @@ const operatorKey = {
 export const OperatorKeySchema = named('OperatorKey', operatorKey);
 export const CreatedOperatorKeySchema = named('CreatedOperatorKey', {
   ...operatorKey,
-  key: Type.String({ description: 'The whole key. It is shown this once.' }),
+  key: Type.String({ description: 'The full key. It is returned only once.' }),
 });
 export const CreateOperatorKeySchema = namedInput('CreateOperatorKey', {
   name: KeyName,

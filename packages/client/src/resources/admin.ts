@@ -97,7 +97,7 @@ const pathsOf =
 function adminTeams(api: Requests) {
   const path = pathsOf('/teams');
   return {
-    list: (params?: PageParams) => api.list<TeamObject>('/teams', params),
+    list: (params?: PageParams & { name?: string }) => api.list<TeamObject>('/teams', params),
     create: (params: Wire.CreateTeam) => api.post<TeamObject>('/teams', params),
     retrieve: (id: string) => api.get<TeamObject>(path(id)),
     update: (id: string, params: Wire.UpdateTeam) => api.post<TeamObject>(path(id), params),
@@ -126,7 +126,7 @@ function adminTeams(api: Requests) {
 function adminPeople(api: Requests) {
   const path = pathsOf('/people');
   return {
-    list: (params?: PageParams) => api.list<Person>('/people', params),
+    list: (params?: PageParams & { email?: string }) => api.list<Person>('/people', params),
     create: (params: Wire.CreatePerson) => api.post<Person>('/people', params),
     retrieve: (id: string) => api.get<Person>(path(id)),
     update: (id: string, params: Wire.UpdatePerson) => api.post<Person>(path(id), params),

@@ -75,8 +75,12 @@ export async function ensurePerson(
 }
 
 /** Lists people, newest first. Throws GraftError `invalid_cursor`. */
-export async function listPeople({ db }: Database, options: PageOptions): Promise<Page<PersonRecord>> {
-  return await listRows(db.person, options, {}, (row) => row);
+export async function listPeople(
+  { db }: Database,
+  { email, ...options }: PageOptions & { email?: string | undefined },
+): Promise<Page<PersonRecord>> {
+  const filter = email === undefined ? {} : { email: email.toLowerCase() };
+  return await listRows(db.person, options, { filter }, (row) => row);
 }
 
 /** Finds a person by id or email. */

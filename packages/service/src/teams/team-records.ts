@@ -78,9 +78,13 @@ const teamOf = ({ deletedAt: _, ...team }: TeamRow): Team => team;
 
 const living = { deletedAt: null };
 
-/** Reads a page of teams, newest first. Throws GraftError `invalid_cursor`. */
-export async function readTeams({ db }: Database, options: PageOptions): Promise<Page<Team>> {
-  return await listRows(db.team, options, { where: living }, teamOf);
+/** Reads a page of teams, newest first; with `name` at most the team of this name. Throws GraftError `invalid_cursor`. */
+export async function readTeams(
+  { db }: Database,
+  { name, ...options }: PageOptions & { name?: string | undefined },
+): Promise<Page<Team>> {
+  const filter = name === undefined ? {} : { name };
+  return await listRows(db.team, options, { where: living, filter }, teamOf);
 }
 
 /** Finds a team by id or name. */

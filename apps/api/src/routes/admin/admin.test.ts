@@ -44,6 +44,12 @@ test('the operator makes a team and invites its first admin, who sees who it was
   );
   const newest = (await operator.send('GET', '/v1/admin/teams?limit=1')).json;
   assert.deepEqual([newest.data[0].name, newest.has_more], ['research', true]);
+  const named = (await operator.send('GET', '/v1/admin/teams?name=acme')).json;
+  assert.deepEqual(
+    [named.data.map((each: { name: string }) => each.name), named.has_more],
+    [['acme'], false],
+  );
+  assert.deepEqual((await operator.send('GET', '/v1/admin/teams?name=acm')).json.data, []);
 
   const path = `/v1/admin/teams/${team.id}/invitations`;
   const { token, role } = (await operator.send('POST', path, { email: 'lead@example.com' })).json;
@@ -67,6 +73,9 @@ test('people: made, listed, disabled with all their keys, enabled', async () => 
   assert.deepEqual([ada.email, ada.is_operator, ada.disabled_at], ['ada@example.com', true, null]);
   assertError(await operator.send('POST', '/v1/admin/people', input), 400, 'person_exists', 'email');
   assert.equal((await operator.send('GET', '/v1/admin/people?limit=1')).json.data[0].id, ada.id);
+  const byEmail = (await operator.send('GET', '/v1/admin/people?email=ADA@example.com')).json;
+  assert.deepEqual(byEmail.data, [ada]);
+  assert.deepEqual((await operator.send('GET', '/v1/admin/people?email=a@example.com')).json.data, []);
   const path = `/v1/admin/people/${ada.id}`;
   assert.deepEqual((await operator.send('GET', path)).json, ada);
   assertError(await operator.send('GET', '/v1/admin/people/ada@example.com'), 404, 'person_not_found');

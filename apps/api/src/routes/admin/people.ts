@@ -21,7 +21,7 @@ import {
 import {
   CreatePersonSchema,
   ErasedPersonSchema,
-  ListQuery,
+  ListPeopleQuery,
   MemberParams,
   PersonSchema,
   toWirePerson,
@@ -41,7 +41,10 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people',
-    operation('List people', listOf(PersonSchema), { description: 'Newest first.', querystring: ListQuery }),
+    operation('List people', listOf(PersonSchema), {
+      description: 'Newest first.',
+      querystring: ListPeopleQuery,
+    }),
     async ({ query }) => toWireList(await listPeople(services, query), toWirePerson),
   );
 

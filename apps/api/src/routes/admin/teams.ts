@@ -17,7 +17,7 @@ import {
   CreateTeamSchema,
   DeletedTeamSchema,
   DeleteTeamQuery,
-  ListQuery,
+  ListTeamsQuery,
   TeamParams,
   TeamSchema,
   toWireInvitation,
@@ -38,7 +38,10 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams',
-    operation('List teams', listOf(TeamSchema), { description: 'Newest first.', querystring: ListQuery }),
+    operation('List teams', listOf(TeamSchema), {
+      description: 'Newest first.',
+      querystring: ListTeamsQuery,
+    }),
     async ({ query }) => toWireList(await readTeams(services, query), toWireTeam),
   );
 

@@ -6,5 +6,5 @@ import { CreateJobSchema } from './fine-tuning-job.ts';
 export const CloneJobSchema = named('CloneFineTuningJob', Type.Partial(CreateJobSchema).properties, {
   additionalProperties: false,
   description:
-    'What is absent is as in that job, its seed too; `seed: null` draws a new one. Of `peft`, `training` and the hyperparameters those options change that are given; a `peft` of another `peft_type` replaces it.',
+    'Omitted fields, including the seed, have the values of the cloned job; `seed: null` draws a new seed. Of `peft`, `training` and the hyperparameters, only the given options change; a `peft` with another `peft_type` replaces the whole `peft`.',
 });

@@ -3,39 +3,46 @@ import { type Static, Type } from 'typebox';
 import { named, nullable } from '../schema.ts';
 
 const Counts = {
-  examples: Type.Integer({ description: 'That are used.' }),
-  truncated: Type.Integer({ description: 'Of these, cut to `training.max_seq_length`.' }),
+  examples: Type.Integer({ description: 'Number of examples used.' }),
+  truncated: Type.Integer({
+    description: 'Number of the used examples that are truncated to `training.max_seq_length`.',
+  }),
   skipped: Type.Integer({
     description:
-      'Skipped: longer than `training.max_seq_length`, or truncated so that no target token remained.',
+      'Number of examples skipped because they are longer than `training.max_seq_length`, or because truncation left no target token.',
   }),
   special_tokens: Type.Integer({
     description:
-      'In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`.',
+      'Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true.',
   }),
 };
 /** Counts of the examples in a job's files: used, cut, skipped, overlapping. */
 export const DataSchema = named('FineTuningJobData', {
   training: Type.Object(Counts),
-  validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
+  validation: nullable(Type.Object(Counts), {
+    description: 'Counts for the validation file. Null without one.',
+  }),
   longest: nullable(Type.Integer(), {
     description:
-      'Tokens of the longest example, and of a soft prompt before it. Null of jobs that an earlier version validated.',
+      'Length of the longest example in tokens, including a soft prompt. Null for jobs that an earlier version validated.',
   }),
   overlap: nullable(
     Type.Object({
       prompts: Type.Integer({
         description:
-          'With the prompt of a training example: in a chat everything before its first trained answer, otherwise the prompt, the text to classify, or the anchor.',
+          'Number of validation examples with the prompt of a training example. The prompt of a chat is everything before the first trained assistant message; otherwise it is the prompt, the text to classify, or the anchor.',
       }),
-      identical: Type.Integer({ description: 'Of these, with the same answer or label, too.' }),
+      identical: Type.Integer({
+        description: 'Number of these examples that also have the same answer or label.',
+      }),
       exact: Type.Boolean({
-        description: 'False of training files with more than a million prompts: the counts are estimates.',
+        description:
+          'Whether the counts are exact. False for training files with more than a million prompts: the counts are then estimates.',
       }),
     }),
     {
       description:
-        'Validation examples that training has, too, so that the validation loss looks better than it is. Null without a validation file.',
+        'Validation examples that also occur in the training data and make the validation loss look better than it is. Null without a validation file.',
     },
   ),
 });

@@ -7,7 +7,7 @@ export const DeleteJobQuery = Type.Object(
       Type.Enum(['keep', 'delete'], {
         default: 'keep',
         description:
-          'Whether the adapter that the job made stays, without its job, or is deleted too; then it can be restored for a time.',
+          'What to do with the adapter that the job trained. `keep`: it remains, without its job. `delete`: it is deleted too, and can be restored for a limited time.',
       }),
     ),
   },

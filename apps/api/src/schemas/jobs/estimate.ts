@@ -13,44 +13,50 @@ const ChangesSchema = named(
     gradient_accumulation_steps: Type.Optional(Type.Integer()),
     gradient_checkpointing: Type.Optional(Type.Boolean()),
     base_dtype: Type.Optional(Type.String()),
-    max_seq_length: Type.Optional(Type.Integer({ description: 'Longer examples must be cut first.' })),
+    max_seq_length: Type.Optional(
+      Type.Integer({ description: 'Maximum sequence length. Longer examples must be shortened first.' }),
+    ),
   },
-  { description: 'Options for `training`.' },
+  { description: 'Options of `training` to change.' },
 );
 
 export const EstimateSchema = named('FineTuningEstimate', {
   object: Type.Literal('fine_tuning.estimate'),
-  trainable_parameters: count('Of the adapter.'),
-  total_parameters: count('The base model’s and these.'),
-  peak_memory_bytes: count(
-    'The most that the process which trains will hold at once; with the device gpu: of its card.',
-  ),
-  tokens: count('Of all epochs.'),
-  steps: count('Optimizer steps.'),
+  trainable_parameters: count('Number of trainable parameters of the adapter.'),
+  total_parameters: count('Number of parameters of the base model and the adapter.'),
+  peak_memory_bytes: count('Peak memory of the training process, in bytes. With the device gpu: GPU memory.'),
+  tokens: count('Number of tokens in all epochs.'),
+  steps: count('Number of optimizer steps.'),
   seconds: nullable(Type.Number({ minimum: 0 }), {
     description:
-      'From its start to the files of the adapter; null where the speed of the worker is not known.',
+      'Duration in seconds, from the start of training until the files of the adapter are written. Null if the speed of the worker is not known.',
   }),
   fits: nullable(Type.Boolean(), {
-    description: 'Whether a live worker has the memory; null if one does not report its memory.',
+    description: 'Whether a live worker has enough memory. Null if a worker does not report its memory.',
   }),
   changes: Type.Array(
     Type.Object({
       training: ref(ChangesSchema),
-      peak_memory_bytes: count('With these options.'),
+      peak_memory_bytes: count('Peak memory with these options, in bytes.'),
     }),
-    { description: 'Any of these would make it fit. Empty when it does, or when nothing helps.' },
+    {
+      description:
+        'Changes, each of which alone would make the job fit. Empty if it fits, or if no change helps.',
+    },
   ),
-  workers: count('Live workers that could take the job.'),
+  workers: count('Number of live workers that could run the job.'),
   memory_bytes: nullable(Type.Integer(), {
-    description: 'Maximum memory for a job on one of them; null: none reports it.',
+    description: 'Maximum memory for a job on one of these workers, in bytes. Null if none reports it.',
   }),
-  device: Type.Enum(['cpu', 'gpu'], { type: 'string', description: 'What the numbers are for.' }),
-  precision: Type.Enum(['fp32', 'bf16'], { type: 'string', description: 'The same, of matrix products.' }),
+  device: Type.Enum(['cpu', 'gpu'], { type: 'string', description: 'Device that the estimate is for.' }),
+  precision: Type.Enum(['fp32', 'bf16'], {
+    type: 'string',
+    description: 'Precision of matrix products that the estimate is for.',
+  }),
   warnings: Type.Optional(
     Type.Array(Type.Object({ param: Type.String(), message: Type.String() }), {
       description:
-        'Options of `peft` that are left out and whose defaults in HF PEFT learn less, with what would be better. Of a job that exists its events have them.',
+        'Omitted options of `peft` whose defaults in HF PEFT learn less, each with a better value. Only for a new job; an existing job has them in its events.',
     }),
   ),
 });
@@ -59,16 +65,18 @@ export const EstimateSchema = named('FineTuningEstimate', {
 export const JobPlanSchema = named('FineTuningPlan', {
   ...EstimateSchema.properties,
   peft: ref(PeftConfigSchema, {
-    description: 'Every option with its value. Of a sweep: of its first trial.',
+    description: 'PEFT configuration with the values of all options. For a sweep, that of its first trial.',
   }),
-  training: ref(ResolvedTrainingSchema, { description: 'The same.' }),
+  training: ref(ResolvedTrainingSchema, {
+    description: 'Training options with their values. For a sweep, those of its first trial.',
+  }),
   training_reasons: Type.Unsafe<Record<string, string>>({
     type: 'object',
     additionalProperties: { type: 'string' },
     description:
-      'Why the options of `training` that are left to Graft have their values, and what of `peft` has a default that costs much, by option.',
+      'By option, why Graft chose its values of omitted `training` options, and which default values in `peft` reduce what is learned.',
   }),
-  trials: Type.Integer({ minimum: 1, description: 'Configurations that are trained.' }),
+  trials: Type.Integer({ minimum: 1, description: 'Number of configurations to train.' }),
 });
 
 /** The errors of a requested job, as a successful response. */
@@ -76,13 +84,17 @@ export const JobCheckSchema = named('FineTuningCheck', {
   object: Type.Literal('fine_tuning.check'),
   faults: Type.Array(
     Type.Object({
-      code: Type.String({ description: 'As the error would have it.' }),
+      code: Type.String({ description: 'Error code that creating the job would return.' }),
       message: Type.String(),
-      param: nullable(Type.String(), { description: 'The field at fault.' }),
+      param: nullable(Type.String(), {
+        description: 'Invalid field. Null if the error is not about one field.',
+      }),
     }),
-    { description: 'Why such a job would be refused; empty: it would be accepted.' },
+    { description: 'Errors for which creating the job would be refused. Empty if it would be accepted.' },
   ),
-  plan: nullable(ref(JobPlanSchema), { description: 'Its estimate; null if it is refused.' }),
+  plan: nullable(ref(JobPlanSchema), {
+    description: 'Estimate and resolved options. Null if the job would be refused.',
+  }),
 });
 
 /** `warnings`: only for a job that does not exist yet. */

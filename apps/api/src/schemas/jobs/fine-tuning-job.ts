@@ -47,7 +47,7 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
   maxProperties: 16,
   propertyNames: { type: 'string', minLength: 1, maxLength: 64 },
   additionalProperties: { type: 'string', maxLength: 512 },
-  description: 'Up to 16 pairs of text: keys of at most 64 characters, values of at most 512.',
+  description: 'Up to 16 key-value pairs of strings: keys of at most 64 characters, values of at most 512.',
 });
 
 const priority = (description: string) =>
@@ -60,7 +60,7 @@ export const CreateJobSchema = namedInput(
       minLength: 1,
       maxLength: 256,
       description:
-        'Id of a base model, see GET /v1/models; or a fine-tuned model to continue from, as `start_from`.',
+        'Id of a base model (see GET /v1/models), or name of a fine-tuned model to continue from, like `start_from`.',
     }),
     start_from: Type.Optional(
       nullable(
@@ -68,7 +68,7 @@ export const CreateJobSchema = namedInput(
           minLength: 1,
           maxLength: 512,
           description:
-            'Adapter version of the same base model to continue from, instead of new weights: the name of a model (`ft:…`) or of a tag (`ft:…:production`), or the id of a version. Training uses its `peft`; omit it here.',
+            'Adapter version of the same base model to continue from instead of new weights: the name of a fine-tuned model (`ft:…`) or tag (`ft:…:production`), or the id of a version. Training uses the `peft` configuration of that version; omit `peft` here.',
         }),
       ),
     ),
@@ -89,7 +89,7 @@ export const CreateJobSchema = namedInput(
     priority: Type.Optional(
       nullable(
         priority(
-          "Among your team's own jobs: `high` goes before those of normal priority created up to a day before it, and so `normal` before `low`. Other teams never wait longer for it.",
+          'Priority among the jobs of your team: `high` runs before `normal` jobs created up to a day earlier, and likewise `normal` before `low`. It does not delay other teams. Default: `normal`.',
         ),
       ),
     ),
@@ -98,7 +98,7 @@ export const CreateJobSchema = namedInput(
     integrations: Type.Optional(
       nullable(Type.Array(ref(JobIntegrationSchema), { maxItems: 3 }), {
         description:
-          'Where metrics are sent while the job runs: one of each type, which an admin has set up.',
+          'Integrations to send metrics to while the job runs: at most one of each type, which an admin must have set up.',
       }),
     ),
     peft: Type.Optional(documented(PeftRequestSchema)),
@@ -106,7 +106,7 @@ export const CreateJobSchema = namedInput(
     sweep: Type.Optional(Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true })),
   },
   {
-    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower; a \`peft\` of only \`peft_type\` ${defaultPeft.peft_type} trains the same. Without \`training\`, everything is chosen automatically and shown in the job.`,
+    description: `Default of \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower; a \`peft\` with only the \`peft_type\` ${defaultPeft.peft_type} has the same effect. Without \`training\`, all training options are chosen automatically and shown in the job.`,
   },
 );
 
@@ -128,7 +128,9 @@ export const EstimateJobSchema = namedInput('EstimateFineTuningJob', {
 });
 
 export const UpdateJobSchema = namedInput('UpdateFineTuningJob', {
-  priority: priority('Of a job that runs: once it waits again.'),
+  priority: priority(
+    'Priority among the jobs of the team. For a running job, it applies when the job waits again.',
+  ),
 });
 
 const statuses = [
@@ -142,21 +144,22 @@ const statuses = [
 ] as const;
 
 const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
-  step: Type.Integer({ description: 'The last optimizer step.' }),
-  total_steps: Type.Integer({ description: 'Those that were planned.' }),
+  step: Type.Integer({ description: 'Last optimizer step.' }),
+  total_steps: Type.Integer({ description: 'Number of planned optimizer steps.' }),
   reason: Type.Enum(['completed', 'early_stopping'], { type: 'string' }),
   published_step: Type.Integer({
-    description: 'Whose adapter is published: the last, or with load_best_model_at_end the best.',
+    description:
+      'Step whose adapter is published: the last step, or the best one with load_best_model_at_end.',
   }),
   best: nullable(Type.Object({ step: Type.Integer(), metric: Type.String(), value: Type.Number() }), {
-    description: 'The best evaluation by metric_for_best_model; null without validation data.',
+    description: 'Best evaluation by metric_for_best_model. Null without validation data.',
   }),
 });
 
 const ValidationSchema = named('FineTuningJobValidation', {
-  bytes: Type.Integer({ description: 'Read so far, of both files.' }),
+  bytes: Type.Integer({ description: 'Number of bytes read so far, of both files.' }),
   total_bytes: Type.Integer(),
-  examples: Type.Integer({ description: 'Checked so far.' }),
+  examples: Type.Integer({ description: 'Number of examples checked so far.' }),
 });
 
 export const JobSchema = named('FineTuningJob', {
@@ -164,27 +167,33 @@ export const JobSchema = named('FineTuningJob', {
   object: Type.Literal('fine_tuning.job'),
   created_at: Time,
   created_by: nullable(Type.String(), {
-    description: 'The person who created it, or the key if it belongs to no person. Null: unknown.',
+    description:
+      'Id of the person who created the job, or of the key if it belongs to no person. Null if not known.',
   }),
-  model: Type.String({ description: 'The base model.' }),
-  suffix: nullable(Type.String(), { description: 'As requested: the name of its adapter.' }),
+  model: Type.String({ description: 'Id of the base model.' }),
+  suffix: nullable(Type.String(), {
+    description: 'Suffix as requested, which is the name of the adapter. Null if none was requested.',
+  }),
   start_from: nullable(Type.String(), {
-    description: 'Name of the adapter version that training continues from.',
+    description:
+      'Name of the adapter version that training continues from. Null if it starts with new weights.',
   }),
-  organization_id: Type.String({ description: 'The team.' }),
+  organization_id: Type.String({ description: 'Id of the team.' }),
   status: Type.Enum([...statuses], { type: 'string' }),
   training_file: Type.String(),
   validation_file: nullable(Type.String()),
   system_prompt: nullable(Type.String(), {
     description:
-      'The system message that every example of the training file begins with: send it with each chat, since the answers were trained with it. Null: the examples begin differently or without one, or it has more than 16,384 characters.',
+      'System message that every example of the training file begins with. Send it with each chat, because the model was trained with it. Null if the examples begin differently or without one, or if it has more than 16,384 characters.',
   }),
   fine_tuned_model: nullable(Type.String(), {
-    description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
+    description:
+      'Name to use as `model` in completions: `ft:{base}:{team}:{suffix}:{id}`. Null until the job succeeds.',
   }),
   finished_at: nullable(Time),
   trained_tokens: nullable(Type.Integer(), {
-    description: 'Set when it ends, however it does: each step once. Null: none was trained.',
+    description:
+      'Number of trained tokens, set when the job ends with any status; each step counts once. Null if none were trained.',
   }),
   hyperparameters: ref(HyperparametersSchema),
   result_files: Type.Array(Type.String()),
@@ -196,12 +205,13 @@ export const JobSchema = named('FineTuningJob', {
       param: nullable(Type.String()),
       fault: Type.Enum(['user', 'system', 'environment'], {
         type: 'string',
-        description: 'Who can fix it.',
+        description:
+          'Cause of the error. `user`: the request or the data. `system`: an internal error, possibly caused by the job, which was retried a few times. `environment`: the worker.',
       }),
       details: Type.Optional(
         Type.Array(Type.Object(LineFaultFields), {
           description:
-            'Of lines of a file that cannot be used: the first ten faults, each with the first lines that have it. The report of the file has the rest.',
+            'Faults in lines of a file: the first ten, each with the first lines that have it. The file report lists all.',
         }),
       ),
     }),
@@ -211,42 +221,51 @@ export const JobSchema = named('FineTuningJob', {
   method: MethodSchema,
   metadata: nullable(MetadataSchema),
   peft: ref(PeftConfigSchema, {
-    description: 'Of a sweep: of its first trial, and once it has one, its winner.',
+    description:
+      'PEFT configuration. For a sweep, that of its first trial, then that of the winning trial once there is one.',
   }),
   training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
-    description: 'The values used; as requested until the files are validated. Of a sweep as `peft`.',
+    description:
+      'Training options: as requested until the files are validated, then the values used. For a sweep, those of the same trial as `peft`.',
   }),
   sweep: nullable(ref(SweepSchema), {
-    description: 'As requested; its trials are listed apart. Null: one configuration is trained.',
+    description:
+      'Sweep as requested; its trials are listed separately. Null if the job trains one configuration.',
   }),
   training_reasons: nullable(
     Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } }),
     {
       description:
-        'Why the options of `training` that were left to Graft have their values, and what of `peft` has a default that costs much, by option; null until the files are validated.',
+        'By option, why Graft chose its values of omitted `training` options, and which default values in `peft` reduce what is learned. Null until the files are validated.',
     },
   ),
   validation: nullable(ref(ValidationSchema), {
-    description: 'How far the files are read while the status is validating_files.',
+    description: 'Progress of validation. Null unless the status is `validating_files`.',
   }),
   data: nullable(ref(DataSchema), {
-    description: 'What became of the lines of the files; null until they are validated.',
+    description: 'Counts of the examples in the files. Null until the files are validated.',
   }),
   progress: nullable(ref(ProgressSchema)),
-  priority: priority('Among the jobs of the team.'),
+  priority: priority('Priority among the jobs of the team.'),
   estimated_start: nullable(Time, {
     description:
-      'When a job that waits should start: in half of the cases by then, going by how long the latest jobs ran. Null while none has run, or no worker takes jobs.',
+      'Unix timestamp (in seconds) by which a waiting job starts with a probability of 50 %, estimated from the durations of recent jobs. Null if no job has run yet, no worker accepts jobs, or the job does not wait.',
   }),
-  estimated_start_latest: nullable(Time, { description: 'The same, in nine of ten cases.' }),
+  estimated_start_latest: nullable(Time, {
+    description:
+      'Unix timestamp (in seconds) by which a waiting job starts with a probability of 90 %. Null in the same cases.',
+  }),
   estimate: nullable(ref(EstimateSchema), {
-    description: 'Estimated before it runs; null until the files are validated, or if the estimate failed.',
+    description:
+      'Estimate made before the job runs. Null until the files are validated, or if the estimate failed.',
   }),
   training_end: nullable(ref(TrainingEndSchema), {
-    description: 'Null before the job has succeeded, and of one that an earlier version trained.',
+    description:
+      'How training ended. Null until the job succeeds, and for a job that an earlier version trained.',
   }),
   queue_position: nullable(Type.Integer({ minimum: 1 }), {
-    description: '1 for the next job; null when it does not wait. Up to a second old.',
+    description:
+      'Position in the queue, 1 for the next job, up to a second old. Null if the job does not wait.',
   }),
 });
 
@@ -256,13 +275,18 @@ export const ListJobsQuery = input({
   status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
   model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
   created_by: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 64, description: 'Id of a person or a key, as jobs have it.' }),
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'Id of the person or key, as in `created_by` of a job.',
+    }),
   ),
   search: Type.Optional(
     Type.String({
       minLength: 1,
       maxLength: 128,
-      description: 'Part of the id, the suffix, the model or the name of the fine-tuned model, in any case.',
+      description:
+        'Part of the id, the suffix, the model or the name of the fine-tuned model, case-insensitive.',
     }),
   ),
   ...createdBetween,
@@ -271,7 +295,7 @@ export const ListJobsQuery = input({
       type: 'object',
       maxProperties: 16,
       additionalProperties: { type: 'string' },
-      description: '`metadata[key]=value`: only jobs that have all these pairs.',
+      description: 'Only jobs that have all these key-value pairs, each given as `metadata[key]=value`.',
     }),
   ),
 });
@@ -284,7 +308,7 @@ export const CreateJobHeaders = Type.Object({
       minLength: 1,
       maxLength: 255,
       description:
-        'A second request with the same key and body answers the job that the first one made, for a day; with another body it is refused.',
+        'Key that makes retries safe: for a day, another request with the same key and body returns the job that the first one created. With a different body it is refused.',
     }),
   ),
 });

@@ -24,93 +24,113 @@ const Options = JsonSchema;
 
 const MethodSchema = named('FineTuningMethod', {
   peft_type: Type.Enum(peftTypes, { type: 'string' }),
-  title: Type.String({ description: 'As the paper writes it.' }),
-  when: Type.String({ description: 'When to choose it.' }),
-  paper: Type.String({ description: 'Address of what explains it.' }),
-  permitted: Type.Boolean({ description: 'Whether the team’s quota lets it be trained.' }),
-  usual: Options('Options of a usual configuration.'),
-  usual_needs_model: Type.Boolean({ description: 'Those mean something on some models alone.' }),
-  options: JsonSchema('JSON Schema of its options, with their defaults.'),
-  module_options: Type.Array(Type.String(), { description: 'Those of them that name modules.' }),
+  title: Type.String({ description: 'Name of the method, as in its paper.' }),
+  when: Type.String({ description: 'When to choose the method.' }),
+  paper: Type.String({ description: 'URL of the paper.' }),
+  permitted: Type.Boolean({ description: 'Whether the team’s quota permits the method.' }),
+  usual: Options('Options of a typical configuration.'),
+  usual_needs_model: Type.Boolean({
+    description: 'Whether the typical configuration is meaningful only for some models.',
+  }),
+  options: JsonSchema('JSON Schema of the method’s options, with their defaults.'),
+  module_options: Type.Array(Type.String(), { description: 'Names of the options that select modules.' }),
 });
 
 const FormatSchema = Type.Object({
-  name: Type.String({ description: 'As files and reports have it in `format`.' }),
-  title: Type.String({ description: 'What a line is.' }),
-  sample: Type.String({ description: 'A line of a file.' }),
+  name: Type.String({ description: 'Name of the format, as in `format` of files and reports.' }),
+  title: Type.String({ description: 'Description of a line.' }),
+  sample: Type.String({ description: 'Sample line of a file.' }),
   tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
-    description: 'That learn from it, the usual one first.',
+    description: 'Tasks that can be trained with this format, the most common first.',
   }),
 });
 
 const MetricSchema = named('FineTuningMetric', {
-  name: Type.String({ description: 'Key in `metrics` of a job’s series, its events and adapter versions.' }),
-  label: Type.String({ description: 'Heading of its curve.' }),
+  name: Type.String({
+    description: 'Key in `metrics` of a job’s metrics, of its events and of adapter versions.',
+  }),
+  label: Type.String({ description: 'Title of its chart.' }),
   unit: Type.Enum(['share', 'number', 'per_second', 'bytes'], {
     type: 'string',
-    description: '`share`: from 0 to 1.',
+    description: 'Unit of the values. `share`: from 0 to 1.',
   }),
   better: nullable(Type.Enum(['higher', 'lower'], { type: 'string' }), {
-    description: 'Which values are better; null: neither.',
+    description: 'Whether higher or lower values are better. Null: neither.',
   }),
   measured: Type.Array(Type.Enum(['step', 'evaluation'], { type: 'string' }), {
-    description: 'After each optimizer step, on the validation examples, or both.',
+    description:
+      'When the metric is measured: after each optimizer step, on the validation examples, or both.',
   }),
   field: nullable(Type.String(), {
-    description: 'The field of a job’s series that has the same value, also of steps; null: there is none.',
+    description:
+      'Field of a job’s metrics that has the same value, also for training steps. Null if there is none.',
   }),
 });
 
 const ObjectiveSchema = named('FineTuningObjective', {
   name: Type.String(),
-  method: Type.String({ description: '`method.type` of a job.' }),
-  formats: Type.Array(Type.String(), { description: 'Formats of the training files that it trains on.' }),
+  method: Type.String({ description: 'Value of `method.type` of a job.' }),
+  formats: Type.Array(Type.String(), {
+    description: 'Formats of training files that the objective can be trained on.',
+  }),
   tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' })),
-  metrics: Type.Array(ref(MetricSchema), { description: 'Besides the loss.' }),
+  metrics: Type.Array(ref(MetricSchema), { description: 'Metrics in addition to the loss.' }),
 });
 
 const ModuleSchema = Type.Object({
-  name: Type.String({ description: 'The end of their names, as options take it.' }),
+  name: Type.String({ description: 'Suffix of the module names, for use in options.' }),
   kind: Type.Enum(['linear', 'embedding', 'norm', 'other'], { type: 'string' }),
-  count: Type.Integer({ minimum: 1, description: 'How many there are.' }),
+  count: Type.Integer({ minimum: 1, description: 'Number of modules with this suffix.' }),
   in: nullable(Type.Integer()),
   out: nullable(Type.Integer()),
-  all_linear: Type.Boolean({ description: 'Whether `all-linear` means them.' }),
+  all_linear: Type.Boolean({ description: 'Whether `all-linear` includes these modules.' }),
 });
 
 const TrainableModelSchema = named('TrainableModel', {
-  id: Type.String({ description: 'The base model.' }),
-  start_from: nullable(Type.String(), { description: 'The requested adapter version.' }),
-  peft: nullable(Options('The configuration with which training continues from that version.')),
+  id: Type.String({ description: 'Id of the base model.' }),
+  start_from: nullable(Type.String(), {
+    description: 'Adapter version, as requested. Null if none was requested.',
+  }),
+  peft: nullable(Options('PEFT configuration with which training continues from that version.')),
   model_type: Type.String(),
   tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
-    description: 'What it can be trained for.',
+    description: 'Tasks that the model can be trained for.',
   }),
-  task_type: Type.Enum([...TASK_TYPES], { type: 'string', description: 'The usual one of them.' }),
+  task_type: Type.Enum([...TASK_TYPES], { type: 'string', description: 'Default task.' }),
   layers: Type.Integer(),
-  context_length: Type.Integer({ description: 'Tokens that it attends to.' }),
+  context_length: Type.Integer({ description: 'Context length of the model in tokens.' }),
   modules: Type.Array(ModuleSchema),
 });
 
 export const JobOptionsSchema = named('FineTuningOptions', {
   object: Type.Literal('fine_tuning.options'),
-  default_peft: Options('What a job without `peft` trains; its rank is within the team’s `max_rank`.'),
+  default_peft: Options(
+    'PEFT configuration of a job without `peft`. Its rank does not exceed the team’s `max_rank`.',
+  ),
   methods: Type.Array(ref(MethodSchema)),
-  formats: Type.Array(FormatSchema, { description: 'Formats of training data: what a line can be.' }),
+  formats: Type.Array(FormatSchema, { description: 'Formats of training data.' }),
   objectives: Type.Array(ref(ObjectiveSchema), {
-    description: 'What training minimises, and what is measured.',
+    description: 'Training objectives with their metrics.',
   }),
   training: JsonSchema('JSON Schema of `training`.'),
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
   sweep: JsonSchema('JSON Schema of `sweep`.'),
   model: nullable(ref(TrainableModelSchema), {
-    description: 'The requested one; null if none was requested, or while it is fetched.',
+    description: 'The requested model. Null if none was requested, or while it is being fetched.',
   }),
 });
 
 export const JobOptionsQuery = input({
-  model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'As a new job takes it.' })),
-  start_from: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'The same.' })),
+  model: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, description: 'Model, as in the request for a new job.' }),
+  ),
+  start_from: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description: 'Adapter version to continue from, as in the request for a new job.',
+    }),
+  ),
 });
 
 export const toWireFormats = (): Static<typeof FormatSchema>[] =>

@@ -4,14 +4,22 @@ import { named, nullable, unixSeconds } from '../schema.ts';
 
 export const OutlookSchema = named('FineTuningJobOutlook', {
   run_after: nullable(
-    Type.Integer({ description: 'Unix seconds: it waits until then. Null: it may run now.' }),
+    Type.Integer({
+      description: 'Unix timestamp (in seconds) before which the job does not run. Null if it may run now.',
+    }),
   ),
-  avoids_worker: nullable(Type.String({ description: 'Any other worker that can run it comes first.' })),
+  avoids_worker: nullable(
+    Type.String({
+      description:
+        'Id of a worker that gets the job only if no other worker can run it. Null if there is none.',
+    }),
+  ),
   quarantined_workers: Type.Array(Type.String(), {
-    description: 'Of those that had it: they take no jobs for now.',
+    description: 'Ids of workers that have run the job and are quarantined now.',
   }),
   attempts_left: Type.Integer({
-    description: 'Attempts that may be lost before a new checkpoint, the one under way included.',
+    description:
+      'Number of attempts, including the current one, that may be lost before the next checkpoint.',
   }),
   requirements: nullable(
     Type.Object({
@@ -19,23 +27,27 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
       threads: Type.Integer(),
       device: Type.Enum(['cpu', 'gpu'], { type: 'string' }),
       kernels: Type.String({
-        description: 'An instruction set of Graft’s kernels, or "stock"; on a GPU "xla" or "stock".',
+        description: 'Kernels of Graft: an instruction set or "stock"; on a GPU "xla" or "stock".',
       }),
       gpu: nullable(
         Type.String({
           description:
-            'The GPU model, as nvidia-smi names it. Null on a CPU, and for a job started by a version of Graft that accepted any.',
+            'GPU model, as named by nvidia-smi. Null on a CPU, and for a job that started with a version of Graft that accepted any GPU.',
         }),
       ),
       micro_batch: nullable(
         Type.Integer({
-          description: 'Maximum examples computed at a time, since more did not fit. Null: the whole batch.',
+          description:
+            'Maximum number of examples computed at a time, because more did not fit into memory. Null: the whole batch.',
         }),
       ),
     }),
-    { description: 'What its first worker had, and every other needs. Null before it was run.' },
+    {
+      description:
+        'Properties of its first worker, which every other worker for it must have, too. Null until the job has run.',
+    },
   ),
-  has_worker: Type.Boolean({ description: 'Whether a worker that takes jobs now can run it.' }),
+  has_worker: Type.Boolean({ description: 'Whether a worker that accepts jobs now can run the job.' }),
 });
 
 export function toWireOutlook(outlook: QueueForecast): Static<typeof OutlookSchema> {

@@ -3,26 +3,30 @@ import { type Static, Type } from 'typebox';
 import { named, nullable } from '../schema.ts';
 
 export const ProgressSchema = named('FineTuningJobProgress', {
-  step: Type.Integer({ description: 'Of a sweep: of all its trials, as `tokens`.' }),
+  step: Type.Integer({
+    description: 'Number of optimizer steps done. For a sweep, this and `tokens` include all trials.',
+  }),
   total_steps: Type.Integer(),
-  epoch: Type.Number({ description: 'Training epochs done, a fraction included.' }),
-  tokens: Type.Integer({ description: 'Tokens trained so far.' }),
+  epoch: Type.Number({ description: 'Number of training epochs done, including a fraction.' }),
+  tokens: Type.Integer({ description: 'Number of tokens trained so far.' }),
   tokens_per_second: Type.Number(),
   seconds_remaining: nullable(Type.Number()),
-  loss: nullable(Type.Number({ description: 'Of the last step.' })),
+  loss: nullable(Type.Number({ description: 'Loss of the last step.' })),
   gpu: nullable(
     Type.Object({
-      model: Type.String({ description: 'As nvidia-smi names it.' }),
-      memory_used_bytes: nullable(Type.Integer({ description: 'Of all processes on it.' })),
+      model: Type.String({ description: 'GPU model, as named by nvidia-smi.' }),
+      memory_used_bytes: nullable(
+        Type.Integer({ description: 'Memory used by all processes on the GPU, in bytes.' }),
+      ),
       memory_total_bytes: nullable(Type.Integer()),
       utilization: nullable(
-        Type.Number({ description: 'Part of the time in which something was computed on it, 0 to 1.' }),
+        Type.Number({ description: 'Share of the time in which the GPU computed, from 0 to 1.' }),
       ),
-      temperature: nullable(Type.Number({ description: 'In degrees Celsius.' })),
+      temperature: nullable(Type.Number({ description: 'Temperature in degrees Celsius.' })),
     }),
     {
       description:
-        'The GPU that it runs on, as measured a few seconds ago. Null on a CPU; values that the GPU does not report are null.',
+        'GPU that the job runs on, measured a few seconds ago. Null on a CPU; values that the GPU does not report are null.',
     },
   ),
 });

@@ -27,24 +27,28 @@ export const CheckpointSchema = named('FineTuningJobCheckpoint', {
   object: Type.Literal('fine_tuning.job.checkpoint'),
   created_at: Time,
   fine_tuned_model_checkpoint: Type.String({
-    description: 'What completions take as `model`, if it is `available`.',
+    description: 'Name to use as `model` in completions if the checkpoint is `available`.',
   }),
   step_number: Type.Integer(),
   fine_tuning_job_id: Type.String(),
   available: Type.Boolean({
     description:
-      'Whether its adapter is kept, so that it can be called, downloaded and made a version: the three newest of a job, and the best.',
+      'Whether the adapter of the checkpoint is stored, so that it can be called, downloaded and promoted to a version. The three newest of a job and the best one are.',
   }),
-  best: Type.Boolean({ description: 'Whether it is the best by metric_for_best_model so far.' }),
-  bytes: Type.Integer({ description: 'Of its files.' }),
+  best: Type.Boolean({ description: 'Whether the checkpoint is the best so far by metric_for_best_model.' }),
+  bytes: Type.Integer({ description: 'Size of its files in bytes.' }),
   seconds: nullable(
     Type.Number({
-      description: 'How long it took to write the state that training resumes from; null: there is none.',
+      description:
+        'Seconds taken to write the state that training resumes from. Null if there is no such state.',
     }),
   ),
-  digest: nullable(Type.String(), { description: 'Of the adapter, as of versions; null: it is not kept.' }),
+  digest: nullable(Type.String(), {
+    description:
+      'Digest of the adapter, computed as for adapter versions. Null if the adapter is not stored.',
+  }),
   files: Type.Array(Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() }), {
-    description: 'Of the adapter.',
+    description: 'Files of the adapter.',
   }),
   metrics: Type.Partial(
     Type.Object({
@@ -69,62 +73,71 @@ export const MetricSchema = named('FineTuningJobMetric', {
     type: 'object',
     additionalProperties: { type: 'number' },
     description:
-      'Everything that was measured besides, by name: of an evaluation the metrics of the objective. `objectives` of GET /v1/fine_tuning/options describes each.',
+      'All other measurements, by name; for an evaluation, the metrics of the objective. `objectives` of GET /v1/fine_tuning/options describes each.',
   }),
   token_accuracy: nullable(Type.Number()),
   learning_rate: nullable(Type.Number()),
   grad_norm: nullable(Type.Number()),
-  tokens: nullable(Type.Integer({ description: 'Trained so far.' })),
+  tokens: nullable(Type.Integer({ description: 'Number of tokens trained so far.' })),
   tokens_per_second: nullable(Type.Number()),
   memory_bytes: nullable(
     Type.Integer({
       description:
-        'Bytes that the process which trains held after the step, of the machine’s memory also where it trains on a GPU. ' +
-        'Peak memory is the most of it. Null of an evaluation, and of a step of a version that did not measure it.',
+        'Memory of the training process after the step, in bytes: memory of the machine, also when training on a GPU. ' +
+        'The maximum over all steps is the peak memory. Null for an evaluation, and for a step of a version that did not measure it.',
     }),
   ),
   trial: nullable(Type.Integer(), {
-    description: 'In a sweep, whose steps and tokens count all trials: the trial that it belongs to.',
+    description:
+      'Trial that the metric belongs to in a sweep, whose `step` and `tokens` count all trials. Null without a sweep.',
   }),
-  trial_step: nullable(Type.Integer({ description: 'The step within its trial.' })),
+  trial_step: nullable(Type.Integer({ description: 'Step within the trial.' })),
   created_at: Time,
   stretch: Type.Optional(
     Type.Object(
       {
         first_step: Type.Integer(),
         last_step: Type.Integer(),
-        count: Type.Integer({ description: 'Metrics in it.' }),
+        count: Type.Integer({ description: 'Number of metrics in the bucket.' }),
         loss_min: Type.Number(),
         loss_max: Type.Number(),
         loss_mean: Type.Number(),
         memory_bytes_max: nullable(
-          Type.Integer({ description: 'The most of any of them; null where none has it.' }),
+          Type.Integer({
+            description:
+              'Maximum memory in the bucket, in bytes. Null if none of its metrics has a memory value.',
+          }),
         ),
       },
       {
         description:
-          'With `resolution`: the steps that this one, the last of them, stands for, their losses and most memory.',
+          'With `resolution`: the bucket of steps that this metric, its last, represents, with statistics of their loss and memory.',
       },
     ),
   ),
 });
 
 export const AttemptSchema = named('FineTuningJobAttempt', {
-  id: Type.String({ description: 'What `after` takes.' }),
+  id: Type.String({ description: 'Id of the attempt, for use as `after`.' }),
   object: Type.Literal('fine_tuning.job.attempt'),
   kind: Type.Enum(['training', 'validation'], { type: 'string' }),
-  worker: Type.String({ description: 'The process that had the job.' }),
+  worker: Type.String({ description: 'Id of the worker process that ran the job.' }),
   started_at: Time,
   ended_at: nullable(
-    Type.Integer({ description: 'Null while it is under way. Of a lost one, its last sign of life.' }),
+    Type.Integer({
+      description:
+        'Unix timestamp (in seconds) of the end. Null while the attempt runs. For a lost attempt, its last heartbeat.',
+    }),
   ),
-  from_step: nullable(Type.Integer({ description: 'The checkpoint that it resumed from; 0: none.' })),
-  last_step: nullable(Type.Integer({ description: 'The last step that it reported.' })),
+  from_step: nullable(
+    Type.Integer({ description: 'Step of the checkpoint that training resumed from. 0 if there was none.' }),
+  ),
+  last_step: nullable(Type.Integer({ description: 'Last step that the attempt reported.' })),
   outcome: nullable(
     Type.Enum(['succeeded', 'failed', 'cancelled', 'paused', 'released', 'lost', 'environment'], {
       type: 'string',
       description:
-        'released: the worker stopped in good order; lost: it died or was cut off; environment: it could not run the job.',
+        'How the attempt ended. `released`: the worker shut down cleanly. `lost`: the worker crashed or lost its connection. `environment`: the worker could not run the job.',
     }),
   ),
   reason: nullable(Type.String()),
@@ -137,14 +150,16 @@ export const AttemptListSchema = named('FineTuningJobAttemptList', {
   has_more: Type.Boolean(),
   first_id: nullable(Type.String()),
   last_id: nullable(Type.String()),
-  outlook: nullable(ref(OutlookSchema), { description: 'Null for a job that is over.' }),
+  outlook: nullable(ref(OutlookSchema), {
+    description: 'Forecast of the next attempt. Null for a job that has ended.',
+  }),
 });
 
 export const ListAttemptsQuery = input({
   after: Type.Optional(
     Type.String({
       pattern: '^attempt-[0-9]{1,9}$',
-      description: 'Id of the last object of the page before.',
+      description: 'Id of the last object of the previous page.',
     }),
   ),
   limit: limit(100, 1000),
@@ -156,7 +171,7 @@ export const ListEventsQuery = input({
   stream: Type.Boolean({
     default: false,
     description:
-      'Server-sent events instead of a page: every event from the first one, then live events, `data: [DONE]` after the last. Last-Event-ID continues after that event.',
+      'Whether to return server-sent events instead of a page: all events from the first, then new events as they occur, and `data: [DONE]` after the last. Last-Event-ID continues after that event.',
   }),
 });
 
@@ -166,7 +181,7 @@ export const ListCheckpointsQuery = input({
   all: Type.Boolean({
     default: false,
     description:
-      'Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404.',
+      'Whether to include checkpoints that training can resume from but whose adapter is not stored. They have `available` false, and their names return 404.',
   }),
 });
 
@@ -175,20 +190,21 @@ export const ListMetricsQuery = input({
     Type.Integer({
       minimum: 0,
       maximum: 2_147_483_647,
-      description: 'Only what follows this step. Page on with the last step of the page before.',
+      description:
+        'Only metrics after this step. To get the next page, pass the last step of the previous page.',
     }),
   ),
   limit: Type.Integer({
     minimum: 1,
     maximum: 5000,
     default: 1000,
-    description: 'Steps of one page. A step that was evaluated has two metrics.',
+    description: 'Number of steps per page. A step with an evaluation has two metrics.',
   }),
   until_step: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: 2_147_483_647,
-      description: 'With `resolution`: only what is up to this step.',
+      description: 'Only metrics up to this step. Requires `resolution`.',
     }),
   ),
   resolution: Type.Optional(
@@ -196,7 +212,7 @@ export const ListMetricsQuery = input({
       minimum: 1,
       maximum: 2000,
       description:
-        'Returns the whole series instead of a page, downsampled to at most this many buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
+        'Maximum number of buckets. If given, the whole series is returned instead of a page, downsampled to buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
     }),
   ),
 });
@@ -211,16 +227,21 @@ export const MetricListSchema = Type.Object({
 export const LossCurvesQuery = input({
   ids: Type.String({
     pattern: '^[\\w-]{1,64}(,[\\w-]{1,64}){0,99}$',
-    description: 'Of up to 100 jobs, with commas between them.',
+    description: 'Ids of up to 100 jobs, separated by commas.',
   }),
-  points: Type.Integer({ minimum: 2, maximum: 100, default: 32, description: 'Of each curve, at most.' }),
+  points: Type.Integer({
+    minimum: 2,
+    maximum: 100,
+    default: 32,
+    description: 'Maximum number of points per curve.',
+  }),
 });
 
 export const LossCurveSchema = named('FineTuningJobLosses', {
   object: Type.Literal('fine_tuning.job.losses'),
   fine_tuning_job_id: Type.String(),
-  steps: Type.Array(Type.Integer(), { description: 'Ascending.' }),
-  losses: Type.Array(Type.Number(), { description: 'Of training, at each of these steps.' }),
+  steps: Type.Array(Type.Integer(), { description: 'Steps, in ascending order.' }),
+  losses: Type.Array(Type.Number(), { description: 'Training loss at each of these steps.' }),
 });
 
 export const LossCurveListSchema = Type.Object({
@@ -319,7 +340,7 @@ export const PromoteCheckpointSchema = namedInput('PromoteCheckpoint', {
       minLength: 1,
       maxLength: 64,
       pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
-      description: "Name of the adapter whose next version it becomes; the job's own if it is left out.",
+      description: 'Name of the adapter that gets a new version. Default: the adapter of the job.',
     }),
   ),
   note: Type.Optional(nullable(Type.String({ maxLength: longestNote }))),

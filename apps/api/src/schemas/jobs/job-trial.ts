@@ -9,29 +9,31 @@ const TrialSchema = named('FineTuningJobTrial', {
   status: Type.Enum(['waiting', 'running', 'stopped', 'diverged', 'won'], {
     type: 'string',
     description:
-      'waiting: it may continue; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, equally good; diverged: its loss was not a number; won: it is published.',
+      '`waiting`: it may continue. `stopped`: other trials continued instead, which were better by metric_for_best_model or, see `tied_with`, equally good. `diverged`: its loss was not a number. `won`: its adapter is published.',
   }),
   tied_with: nullable(Type.Integer({ minimum: 1 }), {
     description:
-      'Of a stopped trial: the earlier trial that measured the same where it was stopped, at the end, and won because it comes first; in sweeps of earlier versions at any comparison. Null: all that continued were better.',
+      'For a stopped trial, the earlier trial that had the same value when this trial was stopped at the end, and won because it comes first; in sweeps of earlier versions, at any comparison. Null if all trials that continued were better.',
   }),
-  step: Type.Integer({ description: 'Its own optimizer steps done.' }),
+  step: Type.Integer({ description: 'Number of optimizer steps that the trial has done.' }),
   rungs: Type.Array(
     Type.Object({
       step: Type.Integer(),
-      valid_loss: nullable(Type.Number(), { description: 'Null: it was not a number.' }),
+      valid_loss: nullable(Type.Number(), { description: 'Validation loss. Null if it was not a number.' }),
       value: Type.Optional(
         nullable(Type.Number(), {
           description:
-            'Of metric_for_best_model, which decides before the loss; absent where that is the loss.',
+            'Value of metric_for_best_model, which takes precedence over the loss. Absent if that metric is the loss.',
         }),
       ),
     }),
-    { description: 'Where it was compared with others. The last is the end of the winner.' },
+    {
+      description: 'Comparisons with other trials. For the winner, the last one is the end of its training.',
+    },
   ),
   peft: ref(PeftConfigSchema),
   training: Type.Union([ref(ResolvedTrainingSchema), ref(TrainingOptionsSchema)], {
-    description: 'As of the job.',
+    description: 'Training options, as in the job.',
   }),
 });
 
@@ -39,7 +41,7 @@ const TrialSchema = named('FineTuningJobTrial', {
 export const TrialListSchema = named('FineTuningJobTrialList', {
   object: Type.Literal('list'),
   data: Type.Array(ref(TrialSchema)),
-  has_more: Type.Boolean({ description: 'Always false: a sweep has at most 32.' }),
+  has_more: Type.Boolean({ description: 'Always false: a sweep has at most 32 trials.' }),
 });
 
 /** All trials of a sweep, in order. */

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { input, parsedElsewhere, ref } from '../schema.ts';
 
 const NotAvailable = Type.Optional(
-  Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not available.' }),
+  Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not supported.' }),
 );
 
 /** How a job trains, in OpenAI's terms. The method and the format of the training file determine the objective. */
@@ -20,7 +20,7 @@ export const MethodSchema = Type.Unsafe<Method>(
     type: Type.Unsafe<string>({
       enum: [...trainingMethods],
       [parsedElsewhere]: true,
-      description: `Available: ${trainingMethods.map((name) => `\`${name}\``).join(', ')}.`,
+      description: `Training method. Supported: ${trainingMethods.map((name) => `\`${name}\``).join(', ')}.`,
     }),
     ...Object.fromEntries(
       [...new Set([...trainingMethods, 'dpo', 'reinforcement'])].map((name) => [
