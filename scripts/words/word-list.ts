@@ -47,5 +47,5 @@ export const avoidedNames: AvoidedWord[] = [
   { pattern: /^(?:tells?|told|says?|said|most|may)[A-Z]\w*$/, instead: 'report, max, can' },
 ];
 
-/** Names that everybody knows. */
-export const knownNames = new Set(['asCurl', 'ofType', 'asyncIterator']);
+/** Standard names, and names of columns. */
+export const knownNames = new Set(['asCurl', 'ofType', 'asyncIterator', 'madeByKey', 'givenName']);
