@@ -9,8 +9,8 @@ const amount = (description: string) =>
   nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), {
     description: `${description} ${noLimit}`,
   });
-const count = (description: string, minimum = 0) =>
-  nullable(Type.Integer({ minimum, maximum: 2 ** 31 - 1 }), { description: `${description} ${noLimit}` });
+const count = (description: string, { minimum = 0, whenNull = noLimit } = {}) =>
+  nullable(Type.Integer({ minimum, maximum: 2 ** 31 - 1 }), { description: `${description} ${whenNull}` });
 
 const limits = {
   running_jobs: Type.Integer({
@@ -24,14 +24,16 @@ const limits = {
     'Maximum total bytes of files, pending uploads and adapters. A deleted adapter counts until it can no longer be restored.',
   ),
   tokens_per_month: amount('Maximum number of tokens trained per calendar month (UTC).'),
-  open_uploads: count('Maximum number of pending multipart uploads, in addition to the limit of the server.'),
+  open_uploads: count('Maximum number of pending multipart uploads.', {
+    whenNull: 'Null: the default of the server.',
+  }),
   models: nullable(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }), {
     description: `Base models that jobs may train: ids, or prefixes ending in \`*\`. ${noLimit}`,
   }),
   methods: nullable(Type.Array(Type.Enum(peftTypes, { type: 'string' }), { maxItems: peftTypes.length }), {
     description: `\`peft_type\`s that jobs may use. ${noLimit}`,
   }),
-  max_rank: count('Maximum rank of a job, including `rank_pattern`.', 1),
+  max_rank: count('Maximum rank of a job, including `rank_pattern`.', { minimum: 1 }),
   max_seq_length: count('Maximum `max_seq_length` of a job.', 1),
   tokens_per_job: amount(
     'Maximum number of tokens of the training data × epochs. A job beyond it fails after validation of its files.',
