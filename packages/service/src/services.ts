@@ -44,7 +44,7 @@ export interface OpenOptions {
   /** Default: JSON lines on stdout; for admin commands on stderr, since their stdout is their output. */
   log?: Logger | undefined;
   /** For whom code runs that does not specify it. Default: for nobody in the API, whose requests specify it; elsewhere for all teams. */
-  unsaid?: Behalf | undefined;
+  defaultScope?: Behalf | undefined;
 }
 
 /**
@@ -91,8 +91,8 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       }
     };
     await (options.role === 'worker' ? whenDatabaseIsThere(migrate, log) : migrate());
-    const unsaid = options.unsaid ?? (options.role === 'api' ? 'nobody' : 'system');
-    const { sql, db } = connectDatabase(postgres.url, log, { unsaid, role });
+    const defaultScope = options.defaultScope ?? (options.role === 'api' ? 'nobody' : 'system');
+    const { sql, db } = connectDatabase(postgres.url, log, { defaultScope, role });
     closers.push(async () => {
       await db.$disconnect();
       await sql.end();

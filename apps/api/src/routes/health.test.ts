@@ -48,7 +48,7 @@ test('Postgres away: 503 with Retry-After on every route, and well again afterwa
   const dataDir = await mkdtemp(join(tmpdir(), 'graft-away-'));
   const services = await openServices({
     role: 'api',
-    unsaid: 'owner',
+    defaultScope: 'owner',
     env: loadServiceEnv({ DATABASE_URL: proxy.url, GRAFT_DATA_DIR: dataDir }),
     log: createLogger({ level: 'silent', name: 'test' }),
   });

@@ -41,7 +41,7 @@ test('a connection that broke inside a transaction is thrown away', async () => 
 });
 
 test('a connection whose query timed out inside a transaction is not waited for by the next caller', async () => {
-  const hasty = connectDatabase(services.databaseUrl, services.log, { queryMs: 400, unsaid: 'owner' });
+  const hasty = connectDatabase(services.databaseUrl, services.log, { queryMs: 400, defaultScope: 'owner' });
   const sleep = inTransaction(hasty, async (tx) => void (await tx.$executeRaw`SELECT pg_sleep(5)`));
   await assert.rejects(sleep, isDatabaseAway);
   assert.equal(hasty.sql.totalCount, 0);
@@ -79,7 +79,7 @@ test('times are what they are, whatever the time zone of the server', async () =
   const team = await createTestTeam(services);
   const name = new URL(services.databaseUrl).pathname.slice(1);
   await services.sql.query(`ALTER DATABASE ${name} SET timezone = 'Asia/Tokyo'`);
-  const zoned = connectDatabase(services.databaseUrl, services.log, { unsaid: 'owner' });
+  const zoned = connectDatabase(services.databaseUrl, services.log, { defaultScope: 'owner' });
   const where = { teamId: team.id };
   const written = new Date('2026-01-02T03:04:05.678Z');
   const { createdAt } = await zoned.db.apiKey.findFirstOrThrow({ where });

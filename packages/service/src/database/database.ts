@@ -20,27 +20,27 @@ export type Transaction = Prisma.TransactionClient;
 
 /**
  * Creates a pool of at most 10 connections to a migrated database, with the limits of `connectionOptions`; each connection runs under the
- * role and team of its current user. Connects on first use. `queryMs`: client-side timeout of a query. `unsaid`: for whom code runs that
- * does not call `asTeam` or `asSystem`; by default `nobody`, who sees no team's rows.
+ * role and team of its current user. Connects on first use. `queryMs`: client-side timeout of a query. `defaultScope`: for whom code runs
+ * that does not call `asTeam` or `asSystem`; by default `nobody`, who sees no team's rows.
  */
 export function connectDatabase(
   url: string,
   log: Logger,
   {
     queryMs,
-    unsaid = 'nobody',
+    defaultScope = 'nobody',
     role = 'api',
-  }: { queryMs?: number; unsaid?: Behalf; role?: DatabaseRole } = {},
+  }: { queryMs?: number; defaultScope?: Behalf; role?: DatabaseRole } = {},
 ): Database {
   const defaults = connectionOptions(url, 'graft');
   const settings = {
     ...defaults,
     // Sets the role before the first use of a connection. Appended to the URL's session settings, so it takes precedence.
-    options: `${defaults.options}${unsaid === 'owner' ? '' : ` -c role=${roleOf(role, 'team')}`}${writerOf(role)}`,
+    options: `${defaults.options}${defaultScope === 'owner' ? '' : ` -c role=${roleOf(role, 'team')}`}${writerOf(role)}`,
     query_timeout: queryMs ?? defaults.query_timeout,
     max: 10,
   };
-  const sql = new FencedPool(settings, unsaid, role);
+  const sql = new FencedPool(settings, defaultScope, role);
   // Without listeners a broken connection would end the process: the first listener covers idle connections, the second one connections
   // in use, whose current or next query rejects.
   sql.on('error', (error) => log.warn({ err: error }, 'lost a Postgres connection'));

@@ -163,7 +163,7 @@ test('without a connection to spare', async () => {
     if (!isIn) break;
     all.push(client);
   }
-  const late = connectDatabase(postgres.url, services.log, { unsaid: 'system' });
+  const late = connectDatabase(postgres.url, services.log, { defaultScope: 'system' });
   try {
     await assertAway(late);
   } finally {
@@ -174,7 +174,7 @@ test('without a connection to spare', async () => {
 });
 
 test('a backend that is frozen costs its query alone', async () => {
-  const hasty = connectDatabase(postgres.url, services.log, { queryMs: 300, unsaid: 'system' });
+  const hasty = connectDatabase(postgres.url, services.log, { queryMs: 300, defaultScope: 'system' });
   const { rows } = await hasty.sql.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   process.kill(rows[0]!.pid, 'SIGSTOP');
   try {

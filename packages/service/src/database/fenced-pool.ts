@@ -25,12 +25,12 @@ interface Inner {
 const switchesPerOpening = 16;
 
 /**
- * A pool that sets the role and team of the caller (`currentBehalf`, by default `unsaid`) on each connection it hands out. It remembers
- * what was last set on a connection, so only a change costs a round trip, and prefers idle connections that already match. A connection
- * whose switch failed is closed, so none is ever used for the wrong team.
+ * A pool that sets the role and team of the caller (`currentBehalf`, by default `defaultScope`) on each connection it hands out. It
+ * remembers what was last set on a connection, so only a change costs a round trip, and prefers idle connections that already match. A
+ * connection whose switch failed is closed, so none is ever used for the wrong team.
  */
 export class FencedPool extends pg.Pool {
-  readonly #unsaid: Behalf;
+  readonly #defaultScope: Behalf;
   /** Current settings of each connection; a missing entry means unknown. */
   readonly #set = new WeakMap<pg.PoolClient, string>();
   /** The statement for which `query` is about to take a connection. */
@@ -40,9 +40,9 @@ export class FencedPool extends pg.Pool {
   readonly #process: DatabaseRole;
   readonly #system: string;
 
-  constructor(config: pg.PoolConfig, unsaid: Behalf, process: DatabaseRole = 'api') {
+  constructor(config: pg.PoolConfig, defaultScope: Behalf, process: DatabaseRole = 'api') {
     super(config);
-    this.#unsaid = unsaid;
+    this.#defaultScope = defaultScope;
     this.#process = process;
     this.#system = settingsOf('system', process);
   }
@@ -50,7 +50,7 @@ export class FencedPool extends pg.Pool {
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: Checkout): void;
   override connect(callback?: Checkout): Promise<pg.PoolClient> | undefined {
-    const wanted = settingsOf(currentBehalf() ?? this.#unsaid, this.#process);
+    const wanted = settingsOf(currentBehalf() ?? this.#defaultScope, this.#process);
     if (callback) {
       this.#connectAs(wanted, callback);
       return undefined;

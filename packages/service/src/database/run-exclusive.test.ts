@@ -16,7 +16,7 @@ after(async () => await services.close());
 
 test('of all that ask, one runs at a time; the others are told at once', async () => {
   let running = 0;
-  const second = connectDatabase(services.databaseUrl, services.log, { unsaid: 'system' });
+  const second = connectDatabase(services.databaseUrl, services.log, { defaultScope: 'system' });
   const attempt = (db: { sql: Services['sql'] }) =>
     runExclusive(db, 'test', async () => {
       running += 1;

@@ -17,7 +17,7 @@ before(async () => {
   services = await openTestServices();
   team = await createTestTeam(services);
   proxy = await openCommitProxy(services.databaseUrl);
-  database = connectDatabase(proxy.url, pino({ level: 'silent' }), { unsaid: 'system' });
+  database = connectDatabase(proxy.url, pino({ level: 'silent' }), { defaultScope: 'system' });
 });
 after(async () => {
   await database?.db.$disconnect();

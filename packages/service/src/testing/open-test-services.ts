@@ -11,10 +11,10 @@ import { createTestDatabase } from './test-database.ts';
 /**
  * Opens real services for one test file: a separate migrated database, a temporary data folder, the queue on REDIS_URL if it is set and
  * else on Postgres, and leases of 5 s with heartbeats and sweeps of 1 s. `close` removes all of it. `env` overrides variables. Code outside
- * of `asTeam` and `asSystem` runs as the owner of the tables, unless `unsaid` is given.
+ * of `asTeam` and `asSystem` runs as the owner of the tables, unless `defaultScope` is given.
  */
 export async function openTestServices(
-  options: Pick<OpenOptions, 'unsaid'> &
+  options: Pick<OpenOptions, 'defaultScope'> &
     Partial<Pick<OpenOptions, 'role' | 'log'>> & { env?: NodeJS.ProcessEnv } = {},
 ): Promise<Services> {
   const start = performance.now();
@@ -33,7 +33,7 @@ export async function openTestServices(
   });
   const services = await openServices({
     role: options.role ?? 'api',
-    unsaid: options.unsaid ?? 'owner',
+    defaultScope: options.defaultScope ?? 'owner',
     env,
     log: options.log ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' }),
   });

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { connectDatabase } from '../database.ts';
 import { runExclusive } from '../run-exclusive.ts';
 
-const database = connectDatabase(process.argv[2]!, pino({ level: 'silent' }), { unsaid: 'system' });
+const database = connectDatabase(process.argv[2]!, pino({ level: 'silent' }), { defaultScope: 'system' });
 await runExclusive(database, 'held', async () => {
   process.send!('held');
   await sleep(3_600_000);

@@ -34,7 +34,7 @@ let cuttable: Database;
 before(async () => {
   services = await openTestServices();
   proxy = await openCommitProxy(services.databaseUrl);
-  cuttable = connectDatabase(proxy.url, services.log, { unsaid: 'system' });
+  cuttable = connectDatabase(proxy.url, services.log, { defaultScope: 'system' });
 });
 after(async () => {
   await cuttable.sql.end();
