@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import type { TrainingEstimate } from '@graft/peft-core/estimate';
 import { environmentFor } from '@graft/peft-core/precision';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
+import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { runTypeScript } from '../run-for-result.ts';
 import { type Case, cases } from './cases.ts';
 import type { LongStep, Measured } from './plan.ts';
@@ -92,10 +93,9 @@ function document(): string {
     'measured',
     'ratio',
   ];
-  const lines = [header, header.map(() => '---'), ...rows.map(cellsOf)];
   const machine = `${cpus().length} × ${cpus()[0]!.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
   const date = new Date().toISOString().slice(0, 10);
-  const table = lines.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+  const table = plainTable(header, rows.map(cellsOf));
   return `\n${summary}\n\n${table}\nMeasured on ${machine}, ${date}.\n\n`;
 }
 

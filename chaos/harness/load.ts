@@ -49,10 +49,7 @@ export class Load {
   async running(random: Random): Promise<{ job: AcceptedJob; row: JobRow }> {
     for (const deadline = performance.now() + 240_000; ; await sleep(50)) {
       if (this.#fault) throw this.#fault;
-      const rows = await readJobs(
-        this.#run.rig,
-        this.jobs.map(({ id }) => id),
-      );
+      const rows = await readJobs(this.#run.rig, this.jobs);
       const fit = this.jobs.flatMap((job) => {
         const row = rows.get(job.id);
         return row?.state === 'running' && row.step > 0 && row.attempts_since_checkpoint < 2
@@ -66,10 +63,7 @@ export class Load {
 
   /** Rows of the unfinished jobs. */
   async unfinished(): Promise<{ job: AcceptedJob; row: JobRow }[]> {
-    const rows = await readJobs(
-      this.#run.rig,
-      this.jobs.map(({ id }) => id),
-    );
+    const rows = await readJobs(this.#run.rig, this.jobs);
     return this.jobs.flatMap((job) => {
       const row = rows.get(job.id);
       return row && !isOver(row) ? [{ job, row }] : [];
@@ -127,5 +121,18 @@ export class Load {
         await createJob(this.#run.rig, variant, { onBadAnswer: (answer) => this.#badAnswers.push(answer) }),
       );
     }
+  }
+}
+
+/** Waits until all jobs have ended, at most this many seconds. */
+export async function untilAllOver(
+  { rig, report }: Run,
+  jobs: readonly AcceptedJob[],
+  seconds: number,
+): Promise<void> {
+  for (const deadline = performance.now() + 1000 * seconds; ; await sleep(300)) {
+    const over = [...(await readJobs(rig, jobs)).values()].filter(isOver).length;
+    if (over === jobs.length || performance.now() > deadline) return;
+    report.progress(`${over} of ${jobs.length} jobs over`);
   }
 }

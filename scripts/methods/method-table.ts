@@ -12,6 +12,7 @@ import { reasons } from '../../test/golden/matrix/exceptions.ts';
 import { methods as rows } from '../../test/golden/matrix/methods.ts';
 import { rules } from '../../test/golden/matrix/rules.ts';
 import { replaceSection } from './docs-section.ts';
+import { plainTable } from './markdown-table.ts';
 
 /** A line for each method; parameters are those that its usual configuration trains on a model of seven billion parameters. */
 export function methodTable(): string {
@@ -42,7 +43,7 @@ export function methodTable(): string {
     'when to choose it',
     'source',
   ];
-  return [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+  return plainTable(header, lines);
 }
 
 /** A line for each reason why methods cannot be had on some architectures, and for each rule by which cells are not tried. */

@@ -1,5 +1,6 @@
 import { connectOwner, createLogger, prepareDatabase } from '@graft/service';
 import { createTestDatabase } from '@graft/service/testing';
+import { plainTable } from '../methods/markdown-table.ts';
 
 /** The roles of docs/security.md, and what runs under each. */
 const roles = [
@@ -36,7 +37,7 @@ export async function databaseMatrix(): Promise<string> {
       `\`${name}\``,
       ...roles.map(([role]) => rights[role] ?? 'none'),
     ]);
-    return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+    return plainTable(head, lines);
   } finally {
     await owner.sql.end();
     await database.drop();

@@ -1,5 +1,6 @@
 /** Whether automatic training is as good as the best that the sweep has found, by what was measured alone. */
 import { defaultMethod } from '../demo/options.ts';
+import { plainTable } from '../methods/markdown-table.ts';
 import { automaticTrial, grid, isLongRun } from './grid.ts';
 import { lossOf, type Result, resultOf, type Trial } from './results.ts';
 import { digestOf, tasks } from './tasks.ts';
@@ -88,7 +89,7 @@ export function tableOf(verdicts: readonly Verdict[]): string {
     return [task, use, method, rates[0], loss ?? '', `${rates[1]}${others(best)}`, best.loss, ratio];
   });
   const head = ['task', 'use', 'method', 'automatic rate', 'its loss', 'best', 'its loss', 'ratio'];
-  return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+  return plainTable(head, lines);
 }
 
 /** What the best has besides its rate. */

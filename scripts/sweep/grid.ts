@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { defaultPeft, methods, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
-import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { openBaseModel } from '@graft/peft-core/files';
 import { type ModelOutline, outlineOf, writesText } from '@graft/peft-core/outlines';
-import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 import { defaultMethod } from '../demo/options.ts';
 import { dataSizeOf } from '../methods/data-size.ts';
+import { packagedModel } from '../methods/packaged-model.ts';
 import { methodName } from '../methods/settings.ts';
 import { lossOf, type Result, resultOf, type Trial } from './results.ts';
 import { type ModelName, models, type Task, tasks } from './tasks.ts';
@@ -136,11 +136,6 @@ function resultsOfRow({ learning_rate: _, ...trial }: Trial, results: readonly R
   );
 }
 
-export function locate(model: ModelName): Promise<string> {
-  const { python } = models[model];
-  return resolveBaseModel({ python }, { cacheDir: cacheFolder(), onProgress: console.log });
-}
-
 const outlines = new Map<string, Promise<ModelOutline>>();
 
 /** Of config.json alone. */
@@ -152,7 +147,7 @@ function outline(model: ModelName, type: Task['type']): Promise<ModelOutline> {
 }
 
 async function readOutline(model: ModelName, type: Task['type']): Promise<ModelOutline> {
-  const base = await openBaseModel(await locate(model));
+  const base = await openBaseModel(await packagedModel(model));
   const { config } = base;
   await base.close();
   return outlineOf(config, type);

@@ -7,7 +7,8 @@ import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { defaultMethod } from '../demo/options.ts';
 import { dataSizeOf } from '../methods/data-size.ts';
-import { locate, peftOf } from './grid.ts';
+import { packagedModel } from '../methods/packaged-model.ts';
+import { peftOf } from './grid.ts';
 import { models, type Task, tasks } from './tasks.ts';
 import { trainRows } from './train-rows.ts';
 
@@ -16,7 +17,7 @@ export async function openTask(name: string) {
   const task: Task | undefined = tasks[name];
   if (!task) throw new Error(`no task ${name}: there are ${Object.keys(tasks).join(', ')}`);
   const folder = await mkdtemp(join(tmpdir(), 'graft-sweep-'));
-  const base: BaseModel = await openBaseModel(await locate(task.model));
+  const base: BaseModel = await openBaseModel(await packagedModel(task.model));
   const warm = new WarmModel();
   const peft = parsePeftConfig(peftOf({ task: name, method: defaultMethod, options: {} }));
   const { validation } = task.data();

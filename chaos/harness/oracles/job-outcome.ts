@@ -32,7 +32,7 @@ export async function outcomeOf(rig: Rig, id: string): Promise<Outcome> {
 
 /** What is wrong with a job that should have succeeded, a line each. Empty: it ended once, with the control's results. */
 export async function faultsOf(rig: Rig, job: AcceptedJob, control: Outcome): Promise<string[]> {
-  const row = (await readJobs(rig, [job.id])).get(job.id);
+  const row = (await readJobs(rig, [job])).get(job.id);
   if (!row) return ['accepted with 201, but it has no row'];
   if (row.state !== 'succeeded') {
     return [`it ${isOver(row) ? 'ended' : 'is still'} ${row.state}: ${JSON.stringify(row.error)}`];

@@ -74,10 +74,7 @@ async function untilHeldBy(
   step: number,
 ): Promise<{ job: AcceptedJob; row: JobRow } | null> {
   for (;;) {
-    const rows = await readJobs(
-      rig,
-      jobs.map(({ id }) => id),
-    );
+    const rows = await readJobs(rig, jobs);
     for (const job of jobs) {
       const row = rows.get(job.id);
       if (row?.state !== 'running' || row.step < step) continue;

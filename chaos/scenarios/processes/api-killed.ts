@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AcceptedJob, createJob, isOver, readJobs } from '../../harness/jobs.ts';
+import { type AcceptedJob, createJob } from '../../harness/jobs.ts';
+import { untilAllOver } from '../../harness/load.ts';
 import { faultsOf } from '../../harness/oracles/job-outcome.ts';
-import type { Run, Scenario } from '../../harness/scenario.ts';
+import type { Scenario } from '../../harness/scenario.ts';
 import { quick } from '../../harness/workload.ts';
 
 const createsPerKill = 10;
@@ -39,7 +40,7 @@ export const apiKilled: Scenario = {
       report.recovered(performance.now() - since);
     }
     await creating;
-    await untilOver(run, jobs);
+    await untilAllOver(run, jobs, 120 + 10 * jobs.length);
     for (const job of jobs) report.broken(`job ${job.id}`, await faultsOf(rig, job, control));
     const [strangers] = await rig.postgres.query<{ count: number }>(
       `SELECT count(*)::int FROM jobs WHERE metadata ? 'chaos' AND training->>'max_steps' = $1 AND NOT id = ANY ($2)
@@ -50,12 +51,3 @@ export const apiKilled: Scenario = {
     report.figure('jobs', jobs.length, '');
   },
 };
-
-async function untilOver({ rig, report }: Run, jobs: AcceptedJob[]): Promise<void> {
-  const ids = jobs.map(({ id }) => id);
-  for (const deadline = performance.now() + 1000 * (120 + 10 * jobs.length); ; await sleep(500)) {
-    const over = [...(await readJobs(rig, ids)).values()].filter(isOver).length;
-    if (over === jobs.length || performance.now() > deadline) return;
-    report.progress(`${over} of ${jobs.length} jobs over`);
-  }
-}

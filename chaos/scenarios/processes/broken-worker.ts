@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AcceptedJob, createJob, isOver, readJobs } from '../../harness/jobs.ts';
+import { type AcceptedJob, createJob } from '../../harness/jobs.ts';
+import { untilAllOver } from '../../harness/load.ts';
 import { faultsOf } from '../../harness/oracles/job-outcome.ts';
 import type { Scenario } from '../../harness/scenario.ts';
 import { quick } from '../../harness/workload.ts';
@@ -35,23 +36,7 @@ export const brokenWorker: Scenario = {
       const jobs: AcceptedJob[] = [];
       const count = Math.ceil(rounds / (rounds > 20 ? kinds.length : 1));
       for (let i = 0; i < count; i++) jobs.push(await createJob(rig, quick));
-      for (
-        const deadline = performance.now() + 1000 * (120 + 30 * count);
-        performance.now() < deadline;
-        await sleep(300)
-      ) {
-        const rows = [
-          ...(
-            await readJobs(
-              rig,
-              jobs.map(({ id }) => id),
-            )
-          ).values(),
-        ];
-        const over = rows.filter(isOver).length;
-        report.progress(`${over} of ${count} jobs over`);
-        if (over === count) break;
-      }
+      await untilAllOver(run, jobs, 120 + 30 * count);
       for (const job of jobs) {
         report.fault();
         // A refunded attempt does not count.

@@ -23,9 +23,14 @@ export const frozenAtStatement: Scenario = {
   run: async (run) => {
     const { report, rounds, timings } = run;
     await run.control(quick);
-    const learnt = await learn(run);
-    report.figure('statements', learnt.length, '');
-    const cases = shuffled(run, learnt).slice(0, rounds);
+    const statements = await statementsOf(run);
+    report.figure('statements', statements.length, '');
+    const all = statements.flatMap((statement): Case[] => [
+      { statement, when: 'before' },
+      { statement, when: 'after' },
+    ]);
+    // Every case once, in the order of the seed.
+    const cases = run.random.shuffled(all).slice(0, rounds);
     for (const [i, one] of cases.entries()) {
       report.progress(`${i + 1} of ${cases.length}, ${one.when}: ${one.statement.slice(0, 70)}`);
       await freezeAt(run, one);
@@ -37,7 +42,7 @@ export const frozenAtStatement: Scenario = {
 };
 
 /** The statements of one worker during a whole job. */
-async function learn({ rig }: Run): Promise<string[]> {
+async function statementsOf({ rig }: Run): Promise<string[]> {
   const seen = new Set<string>();
   for (const { postgres } of rig.workers) {
     postgres.onStatement = (sql) => {
@@ -48,19 +53,6 @@ async function learn({ rig }: Run): Promise<string[]> {
   await untilJob(rig, await createJob(rig, quick), isOver);
   for (const { postgres } of rig.workers) postgres.onStatement = null;
   return [...seen].sort();
-}
-
-/** Every case once, in the order of the seed. */
-function shuffled({ random }: Run, statements: string[]): Case[] {
-  const cases = statements.flatMap((statement): Case[] => [
-    { statement, when: 'before' },
-    { statement, when: 'after' },
-  ]);
-  for (let i = cases.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [cases[i], cases[j]] = [cases[j]!, cases[i]!];
-  }
-  return cases;
 }
 
 async function freezeAt(run: Run, { statement, when }: Case): Promise<void> {

@@ -79,7 +79,7 @@ async function killAt(run: Run, point: Point, worker: WiredMember): Promise<bool
   const job = await createJob(rig, brief);
   try {
     for (let over = false; !over && !kill.hit; await sleep(30)) {
-      const row = (await readJobs(rig, [job.id])).get(job.id);
+      const row = (await readJobs(rig, [job])).get(job.id);
       over = row !== undefined && isOver(row);
     }
     if (!kill.hit) isSpared();

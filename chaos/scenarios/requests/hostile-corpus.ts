@@ -52,11 +52,7 @@ async function corpusFor({ rig, random, rounds }: Run): Promise<HostileRequest[]
   );
   const seed = random.below(2 ** 31);
   const requests = corpusOf({ model: baseModel, fileId: row?.file ?? '', jobId: job.id }, seed);
-  for (let i = requests.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [requests[i], requests[j]] = [requests[j]!, requests[i]!];
-  }
-  return requests.slice(0, rounds);
+  return random.shuffled(requests).slice(0, rounds);
 }
 
 async function faultsOf(rig: Rig, hostile: HostileRequest): Promise<string[]> {

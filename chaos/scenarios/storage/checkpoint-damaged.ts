@@ -53,7 +53,7 @@ async function spoil(run: Run, next: () => number | null): Promise<void> {
     // Stopped first, so that it writes no newer checkpoint meanwhile.
     for (const pid of trainers) signalProcess(pid, 'SIGSTOP');
     await sleep(20);
-    const now = (await readJobs(rig, [job.id])).get(job.id);
+    const now = (await readJobs(rig, [job])).get(job.id);
     if (now?.state !== 'running' || now.lease_epoch !== row.lease_epoch) {
       // It has ended meanwhile: the trainer may already work on the other job.
       for (const pid of trainers) signalProcess(pid, 'SIGCONT');

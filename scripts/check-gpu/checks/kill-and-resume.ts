@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TrainerRecord, TrainingRequest } from '../../../apps/worker/src/training/trainer-protocol.ts';
 import type { CheckContext, Figures } from '../check.ts';
 import { tasks } from '../models.ts';
-import { recordsOf, startTrainer, trainingRequest } from './training-request.ts';
+import { recordsOf, startTrainer, trainingRequest } from './processes.ts';
 
 const steps = 16;
 // Far from the end: a kill takes some milliseconds, as a small model's steps do.

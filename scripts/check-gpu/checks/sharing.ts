@@ -1,10 +1,9 @@
 import { shareCards } from '../../../apps/worker/src/cards/share-card.ts';
-import { GeneratorProcess } from '../../../apps/worker/src/generation/generator-process.ts';
 import type { TrainerRecord } from '../../../apps/worker/src/training/trainer-protocol.ts';
 import { median } from '../../../bench/training/report.ts';
 import type { CheckContext, Figures } from '../check.ts';
-import { type Task, tasks } from '../models.ts';
-import { processOptions, recordsOf, startTrainer, trainingRequest } from './training-request.ts';
+import { tasks } from '../models.ts';
+import { answerOf, recordsOf, startGenerator, startTrainer, trainingRequest } from './processes.ts';
 
 /** A worker's trainer and generator at work on one device at once, beside each alone. */
 export async function sharing(context: CheckContext): Promise<Figures> {
@@ -14,13 +13,12 @@ export async function sharing(context: CheckContext): Promise<Figures> {
   const shares = shareCards({ trainers: [device], generator: device });
   const limits = { trainer: shares.trainer(device), generator: shares.generator };
   const trainer = startTrainer(context, limits.trainer);
-  const generator = new GeneratorProcess({
-    ...processOptions(context, new URL('../../../apps/worker/src/generation/generator.ts', import.meta.url)),
-    limits: { rows: 1 },
-    queueLimit: 1,
-    waitMilliseconds: 60_000,
-    cardBytes: limits.generator,
-  });
+  const generator = startGenerator(context, 1, limits.generator);
+  /** Milliseconds that an answer takes, of 16 tokens where the model does not end it before. */
+  const answer = async () => {
+    const options = { prompt: 'Can we reserve a bike?', max_tokens: 16 };
+    return (await answerOf(generator, task, context, options)).all;
+  };
   const train = async (name: string) => {
     const times: number[] = [];
     await recordsOf(trainer, await trainingRequest(context, task, { name, steps }), (record) =>
@@ -30,8 +28,8 @@ export async function sharing(context: CheckContext): Promise<Figures> {
   };
   try {
     const stepAlone = await train('alone');
-    await answer(generator, task, context); // loads the model
-    const answersAlone = [await answer(generator, task, context), await answer(generator, task, context)];
+    await answer(); // loads the model
+    const answersAlone = [await answer(), await answer()];
 
     let training = true;
     const together = train('together').finally(() => {
@@ -39,7 +37,7 @@ export async function sharing(context: CheckContext): Promise<Figures> {
     });
     const answers: number[] = [];
     const answering = (async () => {
-      while (training) answers.push(await answer(generator, task, context));
+      while (training) answers.push(await answer());
     })();
     const [stepTogether] = await Promise.all([together, answering]);
     return {
@@ -62,24 +60,4 @@ const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} Gi
 
 function noteStep(times: number[], { type }: TrainerRecord): void {
   if (type === 'step') times.push(performance.now());
-}
-
-/** Milliseconds that an answer takes, of 16 tokens where the model does not end it before. */
-async function answer(
-  generator: GeneratorProcess,
-  { model, workload }: Task,
-  { folder }: CheckContext,
-): Promise<number> {
-  const began = performance.now();
-  const request = {
-    baseModel: workload.name,
-    basePath: model,
-    digestCache: folder,
-    adapterDir: null,
-    options: { prompt: 'Can we reserve a bike?', max_tokens: 16 },
-  };
-  for await (const event of generator.generate(request, new AbortController().signal)) {
-    if (event.type === 'failed') throw new Error(`the generator: ${event.fault.message}`);
-  }
-  return performance.now() - began;
 }

@@ -1,5 +1,6 @@
 /** The graphs that Graft trains, measures, scores and answers with, laid out for a GPU: without weights, so of any size. */
 import { type RecordedFunction, recordFunctions, useKernels } from '@graft/tf-graph';
+import type { Target } from '../../../packages/peft-core/src/block-sizes/limits.ts';
 import {
   parsePeftConfig,
   resolveTraining,
@@ -9,11 +10,7 @@ import type { AnsweringModel } from '../../../packages/peft-core/src/generate/an
 import type { TokenAsk } from '../../../packages/peft-core/src/generate/card/graph-sampler.ts';
 import { buildGenerationProgram } from '../../../packages/peft-core/src/generate/generation-program.ts';
 import { architectureFor } from '../../../packages/peft-core/src/models/registry.ts';
-import {
-  layingOutFor,
-  type MatmulPrecision,
-  type Target,
-} from '../../../packages/peft-core/src/nn/computation.ts';
+import { layingOutFor, type MatmulPrecision } from '../../../packages/peft-core/src/nn/computation.ts';
 import { type ObjectiveName, objectiveFor } from '../../../packages/peft-core/src/objectives/objectives.ts';
 import { buildPairScoreProgram } from '../../../packages/peft-core/src/score/pair-score-program.ts';
 import { buildScoreProgram } from '../../../packages/peft-core/src/score/score-program.ts';

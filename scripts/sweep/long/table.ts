@@ -1,14 +1,12 @@
+import { plainTable } from '../../methods/markdown-table.ts';
 import { isTooFar, type LongVerdict, type Measured, verdictText } from './check.ts';
 import { isSameSetting } from './results.ts';
 import { QUESTIONS } from './tasks.ts';
 
-const markdown = (head: string[], lines: (string | number)[][]) =>
-  [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
-
 /** A line a model and task: the automatic setting beside the best. */
 export function verdictTable(verdicts: readonly LongVerdict[]): string {
   const head = ['model', 'task', 'steps', 'automatic', 'its result', 'best', 'its result', 'verdict'];
-  return markdown(
+  return plainTable(
     head,
     verdicts.map((verdict) => {
       const { model, task, steps, automatic, best } = verdict;
@@ -31,7 +29,7 @@ export function settingsTable(verdicts: readonly LongVerdict[]): string {
     'loss',
     `right of ${QUESTIONS}`,
   ];
-  return markdown(
+  return plainTable(
     head,
     verdicts.flatMap(({ model, task, settings, automatic }) =>
       settings.map((each) => {

@@ -1,3 +1,4 @@
+import { headRows } from '../block-sizes/limits.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
@@ -31,9 +32,6 @@ const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
 
 /** Floats in the widest vector register that kernels use. */
 const VECTOR = 16;
-
-/** Rows of logits that exist at a time, as in nn/cross-entropy.ts. */
-const HEAD_ROWS = 256;
 
 const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };
 
@@ -78,7 +76,9 @@ export function measuringMemory({
     (block) => FLOAT * (block.stream + 4 * block.widest) + scoresOf(block),
   );
   const head = headNumbers(model, shape);
-  const logits = head ? 2 * FLOAT * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
+  const logits = head
+    ? 2 * FLOAT * Math.min(head.labels, headRows('cpu', head.vocabularySize)) * head.vocabularySize
+    : 0;
   const weights = kept + largest + 2 * FLOAT * adapterParameters;
   return engine + blockCount(model) * graph + weights + slack * Math.max(logits, ...within);
 }
@@ -150,7 +150,9 @@ function activationBytes(parts: JobParts): number {
       (recomputes ? 3 * keptBy(block) : 0),
   );
   const head = headNumbers(model, shape);
-  const logits = head ? 3 * flow * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
+  const logits = head
+    ? 3 * flow * Math.min(head.labels, headRows('cpu', head.vocabularySize)) * head.vocabularySize
+    : 0;
   return kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within);
 }
 

@@ -1,5 +1,7 @@
 // Memory of a step with TensorFlow's own operations, derived from the graph of a step: train/machine/stock-memory.test.ts compares it
 // with a walk over such graphs, which train/machine/live-memory.test.ts compares with TensorFlow's allocator.
+
+import { headRows } from '../block-sizes/limits.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { SLICE_BYTES, storedWeights } from '../weights/base-storage.ts';
@@ -9,15 +11,6 @@ import { scoreBlock } from './score-blocks.ts';
 
 /** Bytes of a number in computations. */
 const FLOAT = 4;
-
-/** Rows of logits that exist at a time, as in nn/cross-entropy.ts. */
-const HEAD_ROWS = 256;
-const GPU_HEAD_BYTES = 160 << 20;
-
-function headRows(device: JobParts['device'], vocabulary: number): number {
-  const rows = Math.floor(GPU_HEAD_BYTES / (FLOAT * vocabulary * HEAD_ROWS)) * HEAD_ROWS;
-  return device === 'cpu' ? HEAD_ROWS : Math.max(rows, HEAD_ROWS);
-}
 
 /** Bytes of a number in activations between products: on a GPU as in the products' factors, else float32. */
 const flowBytes = ({ device, precision }: JobParts): number =>

@@ -2,15 +2,13 @@ import { attr, type Program, type ProgramBuilder, type tf, type Variable } from 
 import type { HostTensor } from '../files.ts';
 import type { Architecture, ModelRuntime } from '../models/architecture.ts';
 import type { LowRankUpdate } from '../tuners/tuner.ts';
-import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
+import { type PlacedRange, Ranges, type UpdateArena } from './update-arena.ts';
 
 /** Number of values per write; pieces of the arena are multiples of it. */
 const CHUNK = 1 << 16;
 
 /** Place of an adapter's updates. */
-export interface PlacedUpdates extends PlacedAdapter {
-  readonly begin: number;
-  readonly size: number;
+export interface PlacedUpdates extends PlacedRange {
   /** `(modules, 3)`: offset of A `(rank, in)`, offset of Bᵀ `(rank, out)`, and rank for each linear module; 0 without update. */
   readonly places: Int32Array;
   /** `(modules)`. */
@@ -33,14 +31,14 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
   readonly #variable: Variable;
   readonly #capacity: number;
   readonly #write: (begin: number, values: Float32Array) => void;
-  /** The pieces in use, least recently used first. */
-  readonly #placed = new Set<PlacedUpdates>();
+  readonly #ranges: Ranges<PlacedUpdates>;
 
   /** `capacity`: number of values. */
   constructor(builder: ProgramBuilder, program: Program, architecture: Architecture, capacity: number) {
     for (const { name, kind, out } of architecture.modules)
       if (kind === 'linear') this.#modules.set(name, { index: this.#modules.size, width: out! });
     this.#capacity = Math.floor(capacity / CHUNK) * CHUNK;
+    this.#ranges = new Ranges(this.#capacity);
     const variable = builder.variable({ name: 'updates', shape: [this.#capacity] });
     const write = builder.function(
       'write_updates',
@@ -84,7 +82,7 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
       places.set([append(down.data), append(turned(up)), down.shape[0]!], 3 * index);
       scales[index] = scale;
     }
-    const begin = this.#room(Math.ceil(size / CHUNK) * CHUNK, forget);
+    const begin = this.#ranges.free(Math.ceil(size / CHUNK) * CHUNK, forget);
     if (begin === null) return null;
     for (let at = 0; at < places.length; at += 3) {
       places[at]! += begin;
@@ -98,13 +96,11 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     }
     for (let from = 0; from < whole.length; from += CHUNK)
       this.#write(begin + from, whole.subarray(from, from + CHUNK));
-    const placed = { begin, size: whole.length, places, scales, users: 0 };
-    this.#placed.add(placed);
-    return placed;
+    return this.#ranges.add({ begin, size: whole.length, places, scales, users: 0 });
   }
 
   touch(placed: PlacedUpdates): void {
-    if (this.#placed.delete(placed)) this.#placed.add(placed);
+    this.#ranges.touch(placed);
   }
 
   /** `runtime` with linear modules that add each row's own update. */
@@ -116,22 +112,6 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     };
     const linear = (module: string, x: tf.Tensor) => updated(module, x, runtime.linear(module, x));
     return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
-  }
-
-  /** Offset of a free range of `size` values, after evicting as many unused updates as needed, least recently used first. */
-  #room(size: number, forget: (gone: PlacedUpdates) => void): number | null {
-    for (;;) {
-      let begin = 0;
-      for (const placed of [...this.#placed].sort((a, b) => a.begin - b.begin)) {
-        if (placed.begin - begin >= size) return begin;
-        begin = placed.begin + placed.size;
-      }
-      if (this.#capacity - begin >= size) return begin;
-      const [oldest] = [...this.#placed].filter(({ users }) => users === 0);
-      if (!oldest) return null;
-      this.#placed.delete(oldest);
-      forget(oldest);
-    }
   }
 }
 

@@ -2,7 +2,7 @@ import { ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { graphTarget } from '../nn/computation.ts';
-import { adapterTensors, attachAdapter } from '../peft-model/peft-model.ts';
+import { attachAdapter } from '../peft-model/peft-model.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
 import { declareWeights } from '../weights/stored-weights.ts';
 import { AdapterArena } from './adapter-arena.ts';
@@ -12,13 +12,7 @@ import { cardBudget } from './card/card-budget.ts';
 import { buildCardProgram } from './card/card-program.ts';
 import { gridFunctions } from './grid-functions.ts';
 import { listFunctions } from './list-functions.ts';
-import {
-  type FunctionParts,
-  type ModelFunctions,
-  rowsOf,
-  type ServingLimits,
-  traceForServing,
-} from './step.ts';
+import { type CacheAccess, type ServingLimits, traceForServing } from './step.ts';
 
 /**
  * Maximum number of prompt positions in a step: more would delay the answers in progress. Of 32, 64, 96 and 128, this value gave the
@@ -48,6 +42,11 @@ function buildForProcessor(architecture: Architecture, limits: ServingLimits): G
     for (const cache of caches) cache.assign(tf.zeros(cache.shape));
     return {};
   });
+  const cache: CacheAccess = {
+    trace: traceForServing,
+    writeAt: (places) => (layer, keys, values) =>
+      caches[layer]!.assignRows(places, tf.concat([keys, values], 1)),
+  };
   const program = builder.build();
   const usesLists = usesGraftKernels() && !architecture.encoder;
   let attached = 0;
@@ -55,14 +54,13 @@ function buildForProcessor(architecture: Architecture, limits: ServingLimits): G
     const name = `adapter.${attached++}`;
     const model = attachAdapter(builder, architecture, weights, peft, { form: 'folded', name });
     builder.extend(program);
-    const parts = { builder, program, name, model, caches, limits, arena };
+    const parts = { builder, program, name, model, limits, cache, caches, arena };
     return {
       model,
       ...(usesLists ? listFunctions(parts) : gridFunctions(parts)),
       async write(values) {
         if (model.adapter) await program.write([[model.adapter.name, values]]);
       },
-      prime: primeOf(parts),
     };
   }
   return {
@@ -87,26 +85,4 @@ function cacheBlocks({ layers, kvHeads, headSize, encoder }: Architecture, limit
   const bytes = layers * BLOCK * 2 * kvHeads * headSize * 4;
   const affordable = Math.floor(limits.cacheBytes / bytes);
   return RESERVED.count + Math.max(inSequence, Math.min(affordable, inSequence * limits.rows));
-}
-
-/** Writes the prefix of every layer to the cache positions of the first tokens. */
-function primeOf({ builder, program, name, model, caches }: FunctionParts): ModelFunctions['prime'] {
-  const length = model.attachment?.prefixLength ?? 0;
-  const rows = { shape: [length], dtype: 'int32' } as const;
-  const primeFor = builder.onDemand(program, () =>
-    builder.function(`${name}/prime`, { rows }, ({ rows }) =>
-      traceForServing(() => {
-        const parameters = adapterTensors(model);
-        for (const [layer, cache] of caches.entries()) {
-          const { keys, values } = model.prefix({ layer }, parameters)!;
-          const flat = (x: tf.Tensor) => tf.reshape(tf.transpose(x, [1, 0, 2]), [length, -1]);
-          cache.assignRows(rows, tf.concat([flat(keys), flat(values)], 1));
-        }
-        return {};
-      }),
-    ),
-  );
-  return (blocks) => {
-    if (length > 0) program.run(primeFor(), { rows: Int32Array.from(rowsOf(blocks, length)) });
-  };
 }

@@ -1,12 +1,13 @@
 import { tf } from '@graft/tf-graph';
-import { encodedInput } from '../peft-model/encoded-input.ts';
 import { adapterTensors } from '../peft-model/peft-model.ts';
 import { BLOCK, RESERVED } from './block-pool.ts';
-import { gridAttention, type LayerCaches } from './cached-attention.ts';
+import { cacheFunctions, PADDING } from './cache-functions.ts';
+import { gridAttention } from './cached-attention.ts';
 import {
   type FunctionParts,
   joined,
   type ModelFunctions,
+  noAttention,
   type Piece,
   rowOf,
   rowsOf,
@@ -17,13 +18,12 @@ import {
 const STRIDES = [16, 64, 256] as const;
 
 const ZEROS = RESERVED.zeros * BLOCK;
-const PADDING = RESERVED.padding * BLOCK;
 
 /**
  * A step as grids of fixed sizes, for models that only TensorFlow's own operations support: a token of each of `rows` sequences, padded if
  * there are fewer, or a part of one prompt. Sizes do not depend on other sequences, so answers do not, either.
  */
-export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime'> {
+export function gridFunctions(parts: FunctionParts): ModelFunctions {
   const { builder, program, name, model, caches, limits } = parts;
   const { architecture } = model;
   const { rows, context } = limits;
@@ -60,16 +60,11 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
     const hidden = { shape: [rows, architecture.hiddenSize], dtype: 'float32' } as const;
     return builder.function(`${name}/head`, { hidden }, ({ hidden }) =>
       traceForServing(() => {
-        const attend = () => {
-          throw new Error('a head attends to nothing');
-        };
-        const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+        const runtime = model.runtime({ parameters: adapterTensors(model), attend: noAttention });
         return { logits: architecture.logits!(runtime, architecture.finalNorm(runtime, hidden)) };
       }),
     );
   });
-  const encodeOn = builder.onDemand(program, (tokens) => declareEncode(parts, caches, tokens));
-
   /** Runs `pieces` of at most `stride` tokens on a grid of `sequences`. */
   function run(pieces: readonly Piece[], sequences: number, stride: number): Float32Array[] {
     const window = windowFor(Math.max(...pieces.map(({ start, ids }) => start + ids.length)));
@@ -127,30 +122,6 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
       const { logits } = program.run(head(), { hidden: joined(hidden, rows) });
       return hidden.map((_, i) => rowOf(logits, i));
     },
-    encode(ids, blocks) {
-      const tokens = windowFor(ids.length);
-      const padded = new Int32Array(tokens);
-      padded.set(ids);
-      const segments = new Int32Array(tokens).fill(1, 0, ids.length);
-      const to = new Int32Array(tokens).fill(PADDING);
-      to.set(rowsOf(blocks, ids.length));
-      program.run(encodeOn(tokens), { ids: padded, segments, rows: to });
-    },
+    ...cacheFunctions(parts, windowFor),
   };
-}
-
-/** Runs the encoder on `tokens` positions, padded at the end; stores the keys and values that decoder layers compute from its states. */
-function declareEncode({ builder, name, model }: FunctionParts, caches: LayerCaches, tokens: number) {
-  const perToken = { shape: [tokens], dtype: 'int32' } as const;
-  const inputs = { ids: perToken, segments: perToken, rows: perToken };
-  return builder.function(`${name}/encode_${tokens}`, inputs, ({ ids, segments, rows }) =>
-    traceForServing(() => {
-      const keysAndValues = encodedInput(model, { ids, segments });
-      for (const [layer, cache] of caches.entries()) {
-        const { k, v } = keysAndValues(layer);
-        cache.assignRows(rows, tf.concat([k, v], 1));
-      }
-      return {};
-    }),
-  );
 }

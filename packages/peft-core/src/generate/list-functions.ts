@@ -2,11 +2,13 @@ import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
 import type { PlacedUpdates } from './adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
+import { cacheFunctions } from './cache-functions.ts';
 import { listAttention } from './cached-attention.ts';
 import {
   type FunctionParts,
   joined,
   type ModelFunctions,
+  noAttention,
   type Piece,
   rowOf,
   traceForServing,
@@ -19,7 +21,7 @@ export const MAX_POSITIONS = 1024;
  * A step as one list of positions of the required length: every row is computed as if it were alone, bit for bit, so neither other
  * answers nor the division of a prompt into pieces changes a text.
  */
-export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime'> {
+export function listFunctions(parts: FunctionParts): ModelFunctions {
   const { builder, program, name, model, caches, limits, arena } = parts;
   const { architecture } = model;
   const { rows, context } = limits;
@@ -68,10 +70,7 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
       },
       ({ hidden, owners, places, scales }) =>
         traceForServing(() => {
-          const attend = () => {
-            throw new Error('a head attends to nothing');
-          };
-          const runtime = runtimeOf(attend, { owners, places, scales });
+          const runtime = runtimeOf(noAttention, { owners, places, scales });
           return { logits: architecture.logits!(runtime, architecture.finalNorm(runtime, hidden)) };
         }),
     ),
@@ -128,8 +127,6 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
       });
       return hidden.map((_, i) => rowOf(logits, i));
     },
-    encode() {
-      throw new Error(`${architecture.modelType} has no encoder`);
-    },
+    ...cacheFunctions(parts),
   };
 }

@@ -1,4 +1,4 @@
-import { type Program, type ProgramBuilder, usesGraftKernels } from '@graft/tf-graph';
+import { type Program, type ProgramBuilder, type tf, usesGraftKernels } from '@graft/tf-graph';
 import { withComputation } from '../nn/computation.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
 import type { AdapterArena } from './adapter-arena.ts';
@@ -71,15 +71,32 @@ export interface ChoosingFunctions {
   prime(blocks: readonly number[]): void;
 }
 
+/** How a program's functions are traced, and how they write to its cache. */
+export interface CacheAccess {
+  trace<T>(body: () => T): T;
+  /** Returns a function that writes a layer's keys and values `(N, kvHeads · D)` to the positions `places` `(N)` int32. */
+  writeAt(places: tf.Tensor): (layer: number, keys: tf.Tensor, values: tf.Tensor) => void;
+}
+
 /** Components for building the functions of a model. */
-export interface FunctionParts {
+export interface ModelParts {
   builder: ProgramBuilder;
   program: Program;
   name: string;
   model: PeftModel;
-  caches: LayerCaches;
   limits: ServingLimits;
+  cache: CacheAccess;
+}
+
+/** Those on a processor. */
+export interface FunctionParts extends ModelParts {
+  caches: LayerCaches;
   arena: AdapterArena | null;
+}
+
+/** For the runtime of a head, which has no attention. */
+export function noAttention(): never {
+  throw new Error('a head attends to nothing');
 }
 
 /** Traces `body` so that each row is computed independently if kernels are available. */

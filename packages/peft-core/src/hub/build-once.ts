@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'n
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileSize } from './file-size.ts';
 
 /** Milliseconds between two updates of a builder's claim. */
 const heartbeat = 5_000;
@@ -34,11 +35,11 @@ async function buildAmongProcesses(
   build: (folder: string) => Promise<void>,
   onWait: () => void,
 ): Promise<void> {
-  if (await exists(target)) return;
+  if ((await fileSize(target)) !== null) return;
   await mkdir(path.dirname(target), { recursive: true });
   for (let waits = 0; ; waits++) {
     const claim = await takeClaim(target);
-    if (await exists(target)) return dropClaims(target);
+    if ((await fileSize(target)) !== null) return dropClaims(target);
     if (claim) return buildWith(claim, target, build);
     if (waits === 0) onWait();
     await sleep(pollEvery);
@@ -123,8 +124,4 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-}
-
-async function exists(folder: string): Promise<boolean> {
-  return (await stat(folder).catch(() => null)) !== null;
 }

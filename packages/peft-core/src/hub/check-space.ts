@@ -1,6 +1,7 @@
-import { stat, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
+import { fileSize } from './file-size.ts';
 import type { ListedFile } from './hub-files.ts';
 import { megabytes } from './progress.ts';
 
@@ -17,7 +18,7 @@ export async function checkSpace(
   let missing = 0;
   for (const file of files) {
     const target = path.join(folder, file.path);
-    const there = (await sizeOf(target)) ?? (await sizeOf(`${target}.part`)) ?? 0;
+    const there = (await fileSize(target)) ?? (await fileSize(`${target}.part`)) ?? 0;
     missing += Math.max(0, file.size - there);
   }
   const { bavail, bsize } = await statfs(folder);
@@ -29,8 +30,4 @@ export async function checkSpace(
     `${model} takes ${megabytes(missing)}, but the disk of the cache folder has ${megabytes(free)} left${kept}`,
     { fault: 'system', param: 'model' },
   );
-}
-
-async function sizeOf(file: string): Promise<number | null> {
-  return (await stat(file).catch(() => null))?.size ?? null;
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '../errors.ts';
+import { fileSize } from './file-size.ts';
 import { type HubConnection, reasonOf, unavailable } from './hub-connection.ts';
 import type { HubFile } from './hub-files.ts';
 
@@ -31,7 +32,7 @@ const stallTimeout = 60_000;
 export async function downloadFile(download: Download): Promise<void> {
   const { target, file, onBytes } = download;
   const part = `${target}.part`;
-  const resumed = await sizeOf(part);
+  const resumed = (await fileSize(part)) ?? 0;
   onBytes(resumed);
   await fetchAll(download, part);
   if (!(await matches(part, file))) {
@@ -52,14 +53,15 @@ async function fetchAll(download: Download, part: string): Promise<void> {
   const { file, retryDelay = 1000, signal } = download;
   let failures = 0;
   for (;;) {
-    const before = await sizeOf(part);
-    if (before === file.size && (before > 0 || (await exists(part)))) return;
+    const there = await fileSize(part);
+    if (there === file.size) return;
+    const before = there ?? 0;
     try {
       await fetchRest(download, part, before);
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof GraftError) || error.code !== 'base_model_unavailable') throw error;
-      failures = (await sizeOf(part)) > before ? 0 : failures + 1;
+      failures = ((await fileSize(part)) ?? 0) > before ? 0 : failures + 1;
       if (failures >= maxFailures) throw error;
       await sleep(retryDelay * 2 ** failures, undefined, signal ? { signal } : {});
     }
@@ -130,12 +132,4 @@ function corrupt(file: HubFile, what: string): GraftError {
     fault: 'system',
     param: 'model',
   });
-}
-
-async function sizeOf(file: string): Promise<number> {
-  return (await stat(file).catch(() => null))?.size ?? 0;
-}
-
-async function exists(file: string): Promise<boolean> {
-  return (await stat(file).catch(() => null)) !== null;
 }

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { buildOnce } from './build-once.ts';
 import { checkSpace } from './check-space.ts';
 import { downloadFile } from './download-file.ts';
+import { fileSize } from './file-size.ts';
 import { connectToHub, type HubConnection, unavailable } from './hub-connection.ts';
 import { chooseFiles, type HubFile } from './hub-files.ts';
 import { TransferProgress } from './progress.ts';
@@ -78,7 +79,7 @@ async function resolveRevision(hub: HubConnection, spec: HubSpec, cache: string)
     const known = await readFile(note, 'utf8').catch(() => '');
     const away = error instanceof GraftError && error.code === 'base_model_unavailable';
     const isKnown = away && commitPattern.test(known);
-    if (isKnown && (await stat(folderOf(cache, known, file)).catch(() => null))) return known;
+    if (isKnown && (await fileSize(folderOf(cache, known, file))) !== null) return known;
     throw error;
   }
 }
@@ -99,7 +100,7 @@ async function fetchFiles(
   // Small files come first, so that an unreadable model is detected before its weights are downloaded.
   for (const file of files) {
     const target = path.join(folder, file.path);
-    if ((await stat(target).catch(() => null))?.size === file.size) {
+    if ((await fileSize(target)) === file.size) {
       progress.resume(file.size);
       options.onBytes?.(file.size);
       continue;

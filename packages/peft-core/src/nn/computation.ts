@@ -1,5 +1,6 @@
 // Settings of the code that builds a graph: its precision, and which implementation of a layer it uses.
 import { cast, multipliesBfloat16, type tf, usesGpu } from '@graft/tf-graph';
+import { scoreBudget, type Target } from '../block-sizes/limits.ts';
 
 /** Precision of matrix products. */
 export type MatmulPrecision = 'fp32' | 'bf16';
@@ -37,8 +38,6 @@ export function withComputation<T>(wanted: Partial<Computation>, body: () => T):
   }
 }
 
-export type Target = 'cpu' | 'gpu';
-
 let target: Target | null = null;
 
 /** The device that graphs are built for: the one that they run on, or the one set by `layingOutFor`. */
@@ -60,14 +59,9 @@ export const productType = (): 'float32' | 'bfloat16' =>
 
 export const usesKernels = (): boolean => current.implementation === 'kernels';
 
-/** Default by device: a GPU has more memory than a processor has cache, and each kernel launch has a cost. */
-const SCORE_BYTES: Record<Target, number> = { cpu: 64 * 2 ** 20, gpu: 256 * 2 ** 20 };
-/** Scores may take the memory of this number of copies of the queries, so that longer rows have larger blocks instead of more of them. */
-const QUERY_COPIES = 2;
-
 /** Maximum number of bytes of the scores of one block, for queries with this number of elements. */
 export const scoreBytes = (queries: number): number =>
-  current.scoreBytes ?? Math.max(SCORE_BYTES[graphTarget()], QUERY_COPIES * 4 * queries);
+  current.scoreBytes ?? scoreBudget(graphTarget(), queries);
 
 export const computesRowByRow = (): boolean => current.rowByRow;
 

@@ -1,4 +1,5 @@
 import { attr, customGradient, rawOp, tf, withControlDependency, withNestedGradients } from '@graft/tf-graph';
+import { headRows } from '../block-sizes/limits.ts';
 import { exactly, flowing, graphTarget, usesKernels } from './computation.ts';
 import { rowsGradient } from './linear.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
@@ -9,18 +10,6 @@ export interface TokenLosses {
   losses: tf.Tensor;
   /** `(K)` float32: 1 where the label is the most probable token. */
   correct: tf.Tensor;
-}
-
-/** Rows of logits per chunk on a processor: with 49,152 tokens 256 rows take 50 MB. */
-const CHUNK_ROWS = 256;
-/** Bytes of logits per chunk on a GPU: large products are fast, and each kernel launch has a cost. */
-const GPU_CHUNK_BYTES = 160 << 20;
-
-/** Rows of logits `(…, vocabulary)` per chunk. */
-function chunkRows(vocabulary: number): number {
-  if (graphTarget() === 'cpu') return CHUNK_ROWS;
-  const rows = Math.floor(GPU_CHUNK_BYTES / (4 * vocabulary * CHUNK_ROWS)) * CHUNK_ROWS;
-  return Math.max(rows, CHUNK_ROWS);
 }
 
 const lossAttrs = [attr.type('T', 'float32'), attr.type('Tlabels', 'int32')];
@@ -125,7 +114,7 @@ function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: 
   const dHidden: tf.Tensor[] = [];
   let dTrained: tf.Tensor | undefined;
   let previous: tf.Tensor | undefined;
-  const most = chunkRows(weightShape(weight)[0]!);
+  const most = headRows(graphTarget(), weightShape(weight)[0]!);
   for (let start = 0; start < count; start += most) {
     const rows = Math.min(most, count - start);
     // Chunks run one after the other: in parallel all their logits would be in memory.

@@ -1,5 +1,6 @@
 // Programs of training steps of any size, for tests that read their graph or run them on zeros: no model files are needed.
 import { type RecordedFunction, recordFunctions, type TypedArray } from '@graft/tf-graph';
+import type { Target } from '../block-sizes/limits.ts';
 import {
   parsePeftConfig,
   type ResolvedTraining,
@@ -8,7 +9,7 @@ import {
 } from '../config/index.ts';
 import { type JobParts, jobParts } from '../estimate/job-parts.ts';
 import { architectureFor } from '../models/registry.ts';
-import { layingOutFor, type Target } from '../nn/computation.ts';
+import { layingOutFor } from '../nn/computation.ts';
 import { buildTrainProgram, type TrainProgram, type TrainProgramSpec } from '../train/train-program.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
 import { NF4_TABLE } from '../weights/base-storage.ts';

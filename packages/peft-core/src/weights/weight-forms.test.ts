@@ -14,8 +14,9 @@ import {
   useKernels,
 } from '@graft/tf-graph';
 import { checkGradients, tracedOperations } from '@graft/tf-graph/testing';
+import type { Target } from '../block-sizes/limits.ts';
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from '../files.ts';
-import { layingOutFor, type Target, withComputation } from '../nn/computation.ts';
+import { layingOutFor, withComputation } from '../nn/computation.ts';
 import { headLoss } from '../nn/cross-entropy.ts';
 import { embedding } from '../nn/embedding.ts';
 import { linear } from '../nn/linear.ts';

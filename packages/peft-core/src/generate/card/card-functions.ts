@@ -1,17 +1,11 @@
-import { type Program, type ProgramBuilder, type ProgramFunction, tf } from '@graft/tf-graph';
-import { exactly, withComputation } from '../../nn/computation.ts';
-import { encodedInput } from '../../peft-model/encoded-input.ts';
-import { adapterTensors, type PeftModel } from '../../peft-model/peft-model.ts';
-import { BLOCK, RESERVED } from '../block-pool.ts';
-import {
-  type ChoosingFunctions,
-  type Piece,
-  type PieceToSample,
-  rowsOf,
-  type ServingLimits,
-} from '../step.ts';
+import { type ProgramFunction, tf } from '@graft/tf-graph';
+import { exactly } from '../../nn/computation.ts';
+import { adapterTensors } from '../../peft-model/peft-model.ts';
+import { BLOCK } from '../block-pool.ts';
+import { cacheFunctions, PADDING } from '../cache-functions.ts';
+import { type ChoosingFunctions, type ModelParts, type Piece, type PieceToSample, rowsOf } from '../step.ts';
 import { cardAttention } from './card-attention.ts';
-import { type CardCaches, rowsOfPlaces } from './card-cache.ts';
+import type { CardCaches } from './card-cache.ts';
 import {
   CANDIDATES,
   type Chosen,
@@ -36,19 +30,12 @@ export const PART = 128;
 const STRIDES = [16, PART] as const;
 
 /** Components for building the functions of a model on a GPU. */
-export interface CardParts {
-  builder: ProgramBuilder;
-  program: Program;
-  name: string;
-  model: PeftModel;
+export interface CardParts extends ModelParts {
   caches: CardCaches;
-  limits: ServingLimits;
-  precision: 'fp32' | 'bf16';
   arena: LaneArena | null;
   kept: KeptLogits;
 }
 
-const PADDING = RESERVED.padding * BLOCK;
 const modes = ['greedy', 'whole', 'filtered'] as const;
 
 /** A part of a sequence on a grid: at most `stride` of its positions. */
@@ -64,8 +51,8 @@ interface Part {
  * A step on a GPU: one run with a token of every sequence, and runs with parts of several prompts; each chooses the next tokens. Sizes
  * are rounded up to a few values, so that few graphs are built. The other rows of a run may change the last bits of a row's result.
  */
-export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'> {
-  const { builder, program, name, model, caches, limits, precision, arena, kept } = parts;
+export function cardFunctions(parts: CardParts): ChoosingFunctions {
+  const { builder, program, name, model, caches, limits, cache, arena, kept } = parts;
   const { architecture } = model;
   const encoded = architecture.encoder !== undefined;
   const vocabulary = architecture.vocabularySize;
@@ -74,9 +61,6 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
   const windowFor = (positions: number) => nextOf(windows, positions);
   const rowCounts = sizes(1, limits.rows);
   const ints = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
-  const onCard = <T>(body: () => T): T =>
-    withComputation({ implementation: 'stock', precision, rowByRow: false }, body);
-
   const stepOn = builder.onDemand(
     program,
     (
@@ -113,7 +97,7 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
         `${name}/step_${key.join('_')}`,
         inputs,
         ({ ids, positions, places, blocks, lengths, memoryBlocks, memoryLengths, ends, ...given }) =>
-          onCard(() => {
+          cache.trace(() => {
             const read = memoryBlocks ? { blocks: memoryBlocks, lengths: memoryLengths! } : null;
             const at = { sequences, positions, places, blocks, lengths, memory: read };
             const attend = cardAttention(caches, architecture.kvHeads, at);
@@ -142,8 +126,6 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
       );
     },
   );
-  const encodeOn = builder.onDemand(program, (tokens: number) => declareEncode(parts, tokens, onCard));
-
   /** Lanes of the adapters of `pieces`, and the index of each piece's adapter among them. */
   function lanesOf(pieces: readonly Piece[]) {
     // Only this arena places adapters of this program.
@@ -243,15 +225,7 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
       }
       return pieces.map((piece) => chosen.get(piece) ?? null);
     },
-    encode(ids, blocks) {
-      const tokens = windowFor(ids.length);
-      const padded = new Int32Array(tokens);
-      padded.set(ids);
-      const segments = new Int32Array(tokens).fill(1, 0, ids.length);
-      const places = new Int32Array(tokens).fill(PADDING);
-      places.set(rowsOf(blocks, ids.length));
-      program.run(encodeOn(tokens), { ids: padded, segments, places });
-    },
+    ...cacheFunctions(parts, windowFor),
   };
 }
 
@@ -339,27 +313,4 @@ function chosenAt(
     logprob: topLogprobs!.data[at * width + i]!,
   }));
   return { token, likely: { logprob: logprobs!.data[at]!, top } };
-}
-
-/** Runs the encoder on `tokens` positions, padded at the end; stores the keys and values that decoder layers compute from its states. */
-function declareEncode(
-  { builder, name, model, caches }: CardParts,
-  tokens: number,
-  onCard: <T>(body: () => T) => T,
-) {
-  const { architecture } = model;
-  const perToken = { shape: [tokens], dtype: 'int32' } as const;
-  const inputs = { ids: perToken, segments: perToken, places: perToken };
-  return builder.function(`${name}/encode_${tokens}`, inputs, ({ ids, segments, places }) =>
-    onCard(() => {
-      const keysAndValues = encodedInput(model, { ids, segments });
-      const rows = rowsOfPlaces(places, architecture.kvHeads);
-      for (const [layer, cache] of caches.entries()) {
-        const { k, v } = keysAndValues(layer);
-        cache.keys.assignRows(rows, tf.reshape(k, [-1, architecture.headSize]));
-        cache.values.assignRows(rows, tf.reshape(v, [-1, architecture.headSize]));
-      }
-      return {};
-    }),
-  );
 }

@@ -13,7 +13,7 @@ import type { HostTensor } from '../../files.ts';
 import type { Architecture, ModelRuntime } from '../../models/architecture.ts';
 import { exactly, flowing } from '../../nn/computation.ts';
 import type { LowRankUpdate } from '../../tuners/tuner.ts';
-import type { UpdateArena } from '../update-arena.ts';
+import { type PlacedRange, Ranges, type UpdateArena } from '../update-arena.ts';
 import { clear } from './card-cache.ts';
 
 /** Number of lanes per write; an adapter occupies a multiple of it. */
@@ -23,11 +23,7 @@ const CHUNK = 8;
 const LARGEST = 3.3895313892515355e38;
 
 /** Place of an adapter's updates: in every module as many lanes as its largest rank. */
-export interface PlacedLanes {
-  readonly begin: number;
-  readonly size: number;
-  users: number;
-}
+export type PlacedLanes = PlacedRange;
 
 /** Inputs of a function that applies updates to its rows. */
 export interface RowLanes {
@@ -55,8 +51,7 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
   readonly #lanes: number;
   readonly #write: (feeds: Record<string, Int32Array | Float32Array>) => void;
   readonly #sizes: [name: string, inputs: number, outputs: number][];
-  /** The adapters, least recently used first. */
-  readonly #placed = new Set<PlacedLanes>();
+  readonly #ranges: Ranges<PlacedLanes>;
 
   constructor(
     builder: ProgramBuilder,
@@ -66,6 +61,7 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
   ) {
     this.#sizes = linearSizes(architecture);
     this.#lanes = Math.floor(bytes / bytesOfLane(architecture, dtype) / CHUNK) * CHUNK;
+    this.#ranges = new Ranges(this.#lanes);
     for (const [name, inputs, outputs] of this.#sizes) {
       const variable = (factor: string, width: number) =>
         builder.variable({
@@ -113,7 +109,7 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     );
     const rank = Math.max(...[...found.values()].map(({ a }) => a.shape[0]!));
     const size = Math.ceil(rank / CHUNK) * CHUNK;
-    const begin = this.#room(size, forget);
+    const begin = this.#ranges.free(size, forget);
     if (begin === null) return null;
     for (let from = 0; from < size; from += CHUNK) {
       const feeds: Record<string, Int32Array | Float32Array> = {
@@ -132,13 +128,11 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
       }
       this.#write(feeds);
     }
-    const placed = { begin, size, users: 0 };
-    this.#placed.add(placed);
-    return placed;
+    return this.#ranges.add({ begin, size, users: 0 });
   }
 
   touch(placed: PlacedLanes): void {
-    if (this.#placed.delete(placed)) this.#placed.add(placed);
+    this.#ranges.touch(placed);
   }
 
   /** `runtime` with linear modules that add each row's own update. */
@@ -154,22 +148,6 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
       return flowing(tf.add(exactly(y), exactly(update)));
     };
     return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
-  }
-
-  /** The first of `size` free lanes, after evicting as many unused updates as needed, least recently used first. */
-  #room(size: number, forget: (gone: PlacedLanes) => void): number | null {
-    for (;;) {
-      let begin = 0;
-      for (const placed of [...this.#placed].sort((a, b) => a.begin - b.begin)) {
-        if (placed.begin - begin >= size) return begin;
-        begin = placed.begin + placed.size;
-      }
-      if (this.#lanes - begin >= size) return begin;
-      const [oldest] = [...this.#placed].filter(({ users }) => users === 0);
-      if (!oldest) return null;
-      this.#placed.delete(oldest);
-      forget(oldest);
-    }
   }
 }
 

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, recordFunctions, tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
+import { planBlocks } from '../../block-sizes/plan-blocks.ts';
 import { withComputation } from '../computation.ts';
 import { checkpointed } from '../recompute.ts';
 import { distance, floats, type Given, type Layer, run } from '../testing/against-stock.ts';
 import { attention } from './attention.ts';
 import { type Mask, type PackedCausalOptions, packedCausalMask, packedMask } from './masks.ts';
-import { planBlocks } from './plan-blocks.ts';
 import { type ScoreBias, scoreBias } from './score-bias.ts';
 
 interface Segment {

@@ -1,12 +1,13 @@
 import { cast, customGradient, rawOp, tf, withControlDependency, withNestedGradients } from '@graft/tf-graph';
+import type { BlockPlan, Chunk } from '../../block-sizes/plan-blocks.ts';
+import { all, length, type Range } from '../../block-sizes/range.ts';
 import { exactly, factorType, flowing } from '../computation.ts';
 import { dropoutMask, nextSeed, type RandomState } from '../dropout.ts';
 import { flowingMatmul, matmul } from '../matmul.ts';
 import { costly } from '../recompute.ts';
 import { type BiasBlock, BlockBias } from './block-bias.ts';
-import { all, cut, joined, length, padded, shaped } from './cut.ts';
-import { MASKED, type Mask, type Range } from './masks.ts';
-import type { BlockPlan, Chunk } from './plan-blocks.ts';
+import { cut, joined, padded, shaped } from './cut.ts';
+import { MASKED, type Mask } from './masks.ts';
 import type { ScoreBias } from './score-bias.ts';
 
 export interface BlockOptions {

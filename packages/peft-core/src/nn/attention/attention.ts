@@ -1,10 +1,10 @@
 import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
+import { planBlocks } from '../../block-sizes/plan-blocks.ts';
 import { flowing, scoreBytes, usesKernels } from '../computation.ts';
 import { dropoutMask, nextSeed, type RandomState } from '../dropout.ts';
 import { flowingMatmul, matmul } from '../matmul.ts';
 import { attentionInBlocks } from './attention-in-blocks.ts';
 import type { Mask } from './masks.ts';
-import { planBlocks } from './plan-blocks.ts';
 import { type ScoreBias, scoreBias } from './score-bias.ts';
 
 export interface AttentionOptions {

@@ -1,6 +1,7 @@
 import { nestedGrads, tf } from '@graft/tf-graph';
-import { all, cut, joined, length, padded, shaped } from './cut.ts';
-import type { Range, ScoreBlock } from './masks.ts';
+import { all, length, type Range } from '../../block-sizes/range.ts';
+import { cut, joined, padded, shaped } from './cut.ts';
+import type { ScoreBlock } from './masks.ts';
 import { relativeBlock } from './relative-positions.ts';
 import type { ScoreBias } from './score-bias.ts';
 

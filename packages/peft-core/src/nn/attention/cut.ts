@@ -1,10 +1,5 @@
 import { rawOp, tf, withControlDependency } from '@graft/tf-graph';
-import type { Range } from './masks.ts';
-
-export const length = ({ from, to }: Range): number => to - from;
-
-/** The range of a whole axis. */
-export const all = (size: number): Range => ({ from: 0, to: size });
+import { length, type Range } from '../../block-sizes/range.ts';
 
 /** Returns a slice of x, not copied before `after` is computed. It has no gradient. */
 export function cut(x: tf.Tensor, ranges: readonly Range[], after: tf.Tensor[]): tf.Tensor {

@@ -1,13 +1,8 @@
 import { rawOp, tf } from '@graft/tf-graph';
+import type { Range } from '../../block-sizes/range.ts';
 
 /** Added to a score where attention is not allowed. Finite, so that a fully masked row does not become NaN. */
 export const MASKED = -1e9;
-
-/** A range of indices of an axis: from `from`, inclusive, to `to`, exclusive. */
-export interface Range {
-  from: number;
-  to: number;
-}
 
 export interface ScoreBlock {
   rows: Range;

@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import type { Range } from './masks.ts';
+import type { Range } from '../../block-sizes/range.ts';
 
 /** The buckets of relative positions (Raffel et al. 2020, arXiv:1910.10683). */
 export interface RelativeBuckets {

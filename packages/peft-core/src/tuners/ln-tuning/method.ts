@@ -27,7 +27,7 @@ export type LnTuningConfig = Static<typeof LnTuningConfigSchema>;
 
 export const lnTuningMethod: Method<LnTuningConfig> = {
   title: 'LayerNorm tuning',
-  when: 'Style and domain shifts on a tight budget: the scales of the norms alone. Merges away.',
+  when: 'Style and domain shifts on a tight budget: the scales of the norms alone. Can be merged.',
   paper: 'https://arxiv.org/abs/2312.11420',
   library: 'HF PEFT',
   usual: {},

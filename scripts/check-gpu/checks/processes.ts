@@ -5,6 +5,8 @@ import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { parseJsonl } from '@graft/peft-core/examples';
 import { threadCount } from '@graft/peft-core/precision';
 import { createLogger } from '@graft/service';
+import { GeneratorProcess } from '../../../apps/worker/src/generation/generator-process.ts';
+import type { GeneratorRequest } from '../../../apps/worker/src/generation/generator-protocol.ts';
 import type { ProcessOptions } from '../../../apps/worker/src/processes/forked-process.ts';
 import { TrainerProcess } from '../../../apps/worker/src/training/trainer-process.ts';
 import type { TrainerRecord, TrainingRequest } from '../../../apps/worker/src/training/trainer-protocol.ts';
@@ -12,7 +14,7 @@ import type { CheckContext } from '../check.ts';
 import type { Task } from '../models.ts';
 
 /** How a worker starts a child on this device. */
-export const processOptions = ({ device }: CheckContext, entry: URL): ProcessOptions => ({
+const processOptions = ({ device }: CheckContext, entry: URL): ProcessOptions => ({
   entry,
   device,
   log: createLogger({ level: 'silent', name: 'check-gpu' }),
@@ -20,7 +22,41 @@ export const processOptions = ({ device }: CheckContext, entry: URL): ProcessOpt
   idleMilliseconds: 600_000,
 });
 
-/** `cardBytes`: what it may hold of a card; all unless given. */
+/** A worker's generator for at most `rows` chats. `cardBytes`: what it may hold of a card; all unless given. */
+export const startGenerator = (context: CheckContext, rows: number, cardBytes?: number): GeneratorProcess =>
+  new GeneratorProcess({
+    ...processOptions(context, new URL('../../../apps/worker/src/generation/generator.ts', import.meta.url)),
+    limits: { rows },
+    queueLimit: rows,
+    waitMilliseconds: 600_000,
+    cardBytes,
+  });
+
+/** Milliseconds until the first token and until the end of an answer, and its tokens. */
+export async function answerOf(
+  generator: GeneratorProcess,
+  { model, workload }: Task,
+  { folder }: CheckContext,
+  options: GeneratorRequest['options'],
+): Promise<{ first: number; all: number; tokens: number }> {
+  const began = performance.now();
+  const request = {
+    baseModel: workload.name,
+    basePath: model,
+    digestCache: folder,
+    adapterDir: null,
+    options,
+  };
+  const found = { first: Number.NaN, all: 0, tokens: 0 };
+  for await (const event of generator.generate(request, new AbortController().signal)) {
+    if (event.type === 'failed') throw new Error(`the generator: ${event.fault.message}`);
+    if (event.type === 'token' && Number.isNaN(found.first)) found.first = performance.now() - began;
+    if (event.type === 'done') found.tokens = event.completionTokens;
+  }
+  return { ...found, all: performance.now() - began };
+}
+
+/** `cardBytes`: as for a generator. */
 export const startTrainer = (context: CheckContext, cardBytes?: number): TrainerProcess =>
   new TrainerProcess({
     ...processOptions(context, new URL('../../../apps/worker/src/training/trainer.ts', import.meta.url)),

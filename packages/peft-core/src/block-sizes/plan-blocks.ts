@@ -1,5 +1,4 @@
-import { length } from './cut.ts';
-import type { Range } from './masks.ts';
+import { length, type Range } from './range.ts';
 
 /** Shape of the scores of one attention. */
 export interface ScoreShape {
