@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
 import type { ExampleReport } from '@graft/peft-core/examples';
-import { lockName } from '../database/advisory-lock.ts';
 import { type Database, databaseTime, json, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
+import { lockName } from '../database/wait-for-row.ts';
 import type { FileReport as ReportRow } from '../generated/client.ts';
 import type { JobError, ValidationProgress } from '../jobs/job.ts';
 

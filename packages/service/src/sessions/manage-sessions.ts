@@ -1,7 +1,6 @@
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
+import { type Database, deleteInBatches } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
-import { deleteInBatches } from '../database/delete-in-batches.ts';
 import { inSystemTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { parseSessionToken } from '../secrets/api-key.ts';

@@ -1,8 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
-import { deleteInBatches } from '../database/delete-in-batches.ts';
+import { type Database, deleteInBatches } from '../database/database.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
 import { withTeamLocked } from './lock-team.ts';
 

@@ -1,9 +1,8 @@
 /** Enforces a team's quota exactly, also for concurrent requests. */
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
-import { tryLockName } from '../database/advisory-lock.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { allowsModel } from '../keys/model-limit.ts';
 import { type QuotaUse, type TeamQuota, useOf } from './team-quota.ts';
 

@@ -1,11 +1,10 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
-import { lockName } from '../database/advisory-lock.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { lockName, waitForRow } from '../database/wait-for-row.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';

@@ -1,11 +1,10 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
-import { tryLockName } from '../database/advisory-lock.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { createEgressRules } from '../egress/address-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';

@@ -3,8 +3,8 @@ import { open } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { createEgressRules } from '../../egress/address-rules.ts';
 import { EgressError, requestPinned } from '../../egress/post-pinned.ts';
-import { createEgress } from '../../egress/start-sending.ts';
 import { hostOf } from '../../egress/team-url.ts';
+import { createEgress } from '../../start-sending.ts';
 
 /** Destination to which the audit log is exported. */
 export interface AuditSink {

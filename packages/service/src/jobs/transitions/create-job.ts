@@ -8,10 +8,8 @@ import {
 } from '@graft/peft-core/config';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
-import { tryLockName } from '../../database/advisory-lock.ts';
-import { type Database, json, type Transaction } from '../../database/database.ts';
-import { deleteInBatches } from '../../database/delete-in-batches.ts';
-import { waitForRow } from '../../database/wait-for-row.ts';
+import { type Database, deleteInBatches, json, type Transaction } from '../../database/database.ts';
+import { tryLockName, waitForRow } from '../../database/wait-for-row.ts';
 import { type IdempotencyKey, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
