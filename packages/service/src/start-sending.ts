@@ -37,7 +37,7 @@ export function startSending<Claimed>(
   { pollMs, concurrency }: Pick<SendingTimes, 'pollMs' | 'concurrency'>,
   log: Logger,
   work: {
-    /** Runs before each claim, also while all places are taken. */
+    /** Runs before each claim, also at full concurrency. */
     prepare?(stopping: AbortSignal): Promise<void>;
     claim(count: number): Promise<Claimed[]>;
     /** `claimedAt`: `performance.now()` before the claim. */
