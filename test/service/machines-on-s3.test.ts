@@ -5,12 +5,13 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Job, listCheckpoints, loadServiceEnv, openServices, type Services } from '@graft/service';
+import { type Job, loadServiceEnv, openServices, type Services } from '@graft/service';
 import { startJob } from '../../apps/worker/src/testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../../apps/worker/src/testing/worker-bench.ts';
 import { TrainerProcess } from '../../apps/worker/src/training/trainer-process.ts';
 import { openHaltingProxy } from '../../packages/service/src/storage/testing/halting-proxy.ts';
 import { openS3Server } from '../../packages/service/src/storage/testing/s3-server.ts';
+import { listCheckpoints } from '../../packages/service/src/testing/list-checkpoints.ts';
 
 let server: Awaited<ReturnType<typeof openS3Server>>;
 let proxy: Awaited<ReturnType<typeof openHaltingProxy>>;
@@ -57,8 +58,7 @@ function newTrainer(): TrainerProcess {
   return trainer;
 }
 
-const recorded = async (job: Job) =>
-  (await listCheckpoints(bench.services, bench.teamId, job.id, { limit: 100 })).data;
+const recorded = async (job: Job) => await listCheckpoints(bench.services, bench.teamId, job.id);
 
 test('another machine resumes from a checkpoint of the first, and publishes for both', async () => {
   const job = await bench.queueTimedJob({ steps: 400, stepMilliseconds: 20, checkpointSteps: 5 });

@@ -22,7 +22,7 @@ after(async () => {
 
 async function stored(): Promise<string[]> {
   const paths: string[] = [];
-  for await (const { path } of bench.services.files.list()) paths.push(path);
+  for await (const { name } of bench.services.files.list()) paths.push(name);
   return paths;
 }
 

@@ -217,6 +217,7 @@ export * from './teams/ensure-bootstrap-key.ts';
 export { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from './teams/team-quota.ts';
 export * from './teams/team-records.ts';
 export { checkJobQuota, type IncomingBytes, QuotaExceeded } from './teams/within-quota.ts';
+export * from './until-aborted.ts';
 export * from './uploads/complete-upload.ts';
 export * from './uploads/expire-uploads.ts';
 export * from './uploads/incoming-bytes.ts';

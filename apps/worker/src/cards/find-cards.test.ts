@@ -5,7 +5,7 @@ import { CardFault, type CardFaultCode, cardFaultIn } from '../faults/card-fault
 import { type FakeSmi, fakeSmi, oneCard, prints, twoCards, uuids } from '../testing/fake-smi.ts';
 import { findCards, lookAtCards } from './find-cards.ts';
 import { findDevices } from './find-devices.ts';
-import { memoryOfProfile, parseGpus, parseMigDevices, parseMigMemory } from './parse-cards.ts';
+import { memoryOfProfile, parseListedCards, parseMigDevices, parseMigMemory } from './parse-cards.ts';
 
 let smi: FakeSmi;
 before(() => {
@@ -43,7 +43,9 @@ esac`;
 
 describe('what nvidia-smi prints', () => {
   it('names each card, also one that does not report its memory', () => {
-    const cards = parseGpus(`${twoCards}\n2, GPU-4c9d0a12-0000-4000-8000-3f2e1d0c9b8a, NVIDIA GB10, [N/A]`);
+    const cards = parseListedCards(
+      `${twoCards}\n2, GPU-4c9d0a12-0000-4000-8000-3f2e1d0c9b8a, NVIDIA GB10, [N/A]`,
+    );
     assert.deepEqual(
       cards.map(({ index, uuid, name, memoryMib }) => [index, uuid.slice(0, 8), name, memoryMib]),
       [
@@ -52,8 +54,8 @@ describe('what nvidia-smi prints', () => {
         [2, 'GPU-4c9d', 'NVIDIA GB10', 0],
       ],
     );
-    assert.equal(parseGpus(twoCards.replaceAll('\n', '\r\n')).length, 2);
-    assert.deepEqual([...parseGpus('No devices were found'), ...parseGpus('')], []);
+    assert.equal(parseListedCards(twoCards.replaceAll('\n', '\r\n')).length, 2);
+    assert.deepEqual([...parseListedCards('No devices were found'), ...parseListedCards('')], []);
   });
 
   it('names MIG devices, of new drivers and of those before 470', () => {

@@ -2,7 +2,7 @@ import type { Device } from '../devices.ts';
 
 export type Card = Extract<Device, { kind: 'gpu' }>;
 
-/** The fields that `parseGpus` reads. Drivers before 450 do not know the MIG field and exit with status 2 when it is queried. */
+/** The fields that `parseListedCards` reads. Drivers before 450 do not know the MIG field and exit with status 2 when it is queried. */
 export const cardFields = ['index', 'uuid', 'name', 'memory.total'] as const;
 
 /** Splits a line of CSV output without units into fields. */
@@ -43,13 +43,6 @@ export function parseListedCards(output: string): ListedCard[] {
       },
     ];
   });
-}
-
-/** Parses the same output into devices, without lost cards. */
-export function parseGpus(output: string): Card[] {
-  return parseListedCards(output)
-    .filter(({ isLost }) => !isLost)
-    .map(({ isDivided: _, isLost: __, ...card }) => card);
 }
 
 /** A MIG device: a partition of a card with separate memory and compute units. */

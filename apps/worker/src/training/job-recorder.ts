@@ -261,26 +261,22 @@ export class JobRecorder {
   async #withoutCheckpoint(step: number, series: readonly JobMetric[]): Promise<void> {
     const message = `The checkpoint at step ${step} could not be stored; the job continues without it.`;
     await this.#lease.write((db, lease) => recordMetrics(db, lease, [...series]));
-    await this.#lease.write((db, lease) =>
-      appendEvent(db, lease, { level: 'warn', message, data: { step } }),
-    );
+    await this.#append({ level: 'warn', message, data: { step } });
   }
 
   async #prune(step: number): Promise<void> {
-    for (const damaged of await this.#keeper.prune(step)) {
-      const message = `The checkpoint at step ${damaged.step} is unusable and was removed: ${damaged.reason}`;
-      await this.#lease.write((db, lease) =>
-        appendEvent(db, lease, {
-          level: 'warn',
-          message,
-          data: { step: damaged.step, reason: damaged.reason },
-        }),
-      );
+    for (const { step: at, reason } of await this.#keeper.prune(step)) {
+      const message = `The checkpoint at step ${at} is unusable and was removed: ${reason}`;
+      await this.#append({ level: 'warn', message, data: { step: at, reason } });
     }
   }
 
   #event(event: NewJobEvent): void {
-    this.#enqueue(() => this.#lease.write((db, lease) => appendEvent(db, lease, event)));
+    this.#enqueue(() => this.#append(event));
+  }
+
+  async #append(event: NewJobEvent): Promise<void> {
+    await this.#lease.write((db, lease) => appendEvent(db, lease, event));
   }
 
   /** Adds an event, unless an earlier attempt did. */

@@ -1,7 +1,7 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import type { Prisma } from '../generated/client.ts';
 import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
-import type { AdapterFile } from '../storage/artifact-store.ts';
+import type { AdapterFile, StoredArtifact } from '../storage/artifact-store.ts';
 
 export interface Adapter {
   id: string;
@@ -31,7 +31,7 @@ export interface AdapterTag {
   movedAt: Date;
 }
 
-export interface AdapterVersion {
+export interface AdapterVersion extends StoredArtifact {
   id: string;
   teamId: string;
   adapterId: string;
@@ -46,12 +46,6 @@ export interface AdapterVersion {
   parentId: string | null;
   /** `ft:{base}:{team}:{suffix}:{id}`: requests use it as `model`. */
   modelName: string;
-  /** Digest over the digests of the files. */
-  digest: string;
-  /** Name in the artifact store. */
-  artifact: string;
-  bytes: number;
-  files: AdapterFile[];
   peft: PeftConfig;
   /** System message that every training example began with; null if the examples have none, differ, or were not checked. */
   systemPrompt: string | null;

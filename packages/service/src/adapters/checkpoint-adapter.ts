@@ -1,6 +1,6 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import type { Prisma } from '../generated/client.ts';
-import type { AdapterFile } from '../storage/artifact-store.ts';
+import type { AdapterFile, StoredArtifact } from '../storage/artifact-store.ts';
 
 /** Metrics of one training step; null where a metric was not measured. */
 export interface StepMetrics {
@@ -11,7 +11,7 @@ export interface StepMetrics {
 }
 
 /** Adapter saved at a training step: it can be called, downloaded and promoted to a version. */
-export interface CheckpointAdapter {
+export interface CheckpointAdapter extends StoredArtifact {
   id: string;
   teamId: string;
   jobId: string;
@@ -22,11 +22,6 @@ export interface CheckpointAdapter {
   baseModel: string;
   /** Whether this is the best checkpoint among the evaluations so far, by the job's `metric_for_best_model`. */
   isBest: boolean;
-  digest: string;
-  /** Name in the artifact store. */
-  artifact: string;
-  bytes: number;
-  files: AdapterFile[];
   peft: PeftConfig;
   /** System message of the job's training file. */
   systemPrompt: string | null;

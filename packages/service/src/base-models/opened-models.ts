@@ -1,4 +1,5 @@
 import { rehashWeights } from '@graft/peft-core/files';
+import { untilAborted } from '../until-aborted.ts';
 import type { LocalBaseModel } from './catalogue.ts';
 
 /** Age and rate at which weights are reread in the background. */
@@ -34,7 +35,7 @@ export class OpenedModels {
         else setTimeout(forget, keptMs).unref();
       });
     }
-    return await abortable(model, signal);
+    return await untilAborted(model, signal);
   }
 
   /** See `ConfiguredCatalogue.scrub`. */
@@ -50,20 +51,5 @@ export class OpenedModels {
       if (files.length > 0) changed.push(model.id);
     }
     return changed;
-  }
-}
-
-async function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await work;
-  signal.throwIfAborted();
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }

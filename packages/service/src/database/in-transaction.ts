@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Transaction } from './database.ts';
+import { withSystemScope } from './database-scope.ts';
 import { isDatabaseUnavailable } from './database-unavailable.ts';
 
 /** Maximum wait for a connection and maximum duration of a transaction, in milliseconds. */
@@ -33,6 +34,14 @@ export async function inTransaction<T>(
     if (done.xid === null || (await hasCommitted(db, done.xid, error))) return done.result;
     throw error;
   }
+}
+
+/** As `inTransaction`, for all teams: see `withSystemScope`. */
+export async function inSystemTransaction<T>(
+  db: Pick<Database, 'db'>,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  return await withSystemScope(() => inTransaction(db, work));
 }
 
 /** Null: the transaction has not written anything so far. */

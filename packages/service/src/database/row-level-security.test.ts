@@ -251,10 +251,9 @@ describe('a statement without its WHERE', () => {
       );
       const isClosed = closed.includes(table);
       await assert.rejects(work, isClosed ? new RegExp(`permission denied for table ${table}`) : /back/);
-      // Another team's rows, by its id.
-      const change = `UPDATE ${table} SET team_id = team_id WHERE team_id = '${theirs.id}'`;
-      if (!isClosed)
-        assert.equal((await withTeamScope(ours.id, () => fenced.sql.query(change))).rowCount, 0, table);
+      if (isClosed) continue;
+      const changeTheirs = `UPDATE ${table} SET team_id = team_id WHERE team_id = '${theirs.id}'`;
+      assert.equal((await withTeamScope(ours.id, () => fenced.sql.query(changeTheirs))).rowCount, 0, table);
     }
     assert.equal(await count('jobs', theirs), 2);
   });
@@ -354,8 +353,7 @@ describe('a connection', () => {
     a!.release();
     b!.release();
     statements.length = 0;
-    for (const team of [ours, theirs, ours, theirs])
-      await withTeamScope(team.id, () => sql.query('SELECT 1'));
+    for (const { id } of [ours, theirs, ours, theirs]) await withTeamScope(id, () => sql.query('SELECT 1'));
     assert.deepEqual(statements, ['own', 'own', 'own', 'own']);
     await pool.close();
   });

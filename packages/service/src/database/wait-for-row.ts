@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Transaction } from './database.ts';
 import { isRowLocked } from './database-unavailable.ts';
 
 /** Milliseconds that a request waits for a row that another transaction has locked, and between two attempts. */
@@ -49,4 +50,16 @@ export async function waitForRow<T>(row: string, attempt: () => Promise<T>): Pro
   } finally {
     if (queues.get(row) === own) queues.delete(row);
   }
+}
+
+/** Locks a name on all processes until the transaction ends; waits for another transaction that holds it. */
+export async function lockName(tx: Transaction, name: string): Promise<void> {
+  await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))::text`;
+}
+
+/** As `lockName`, but throws RowBusy instead of waiting. Call in an attempt of `waitForRow`. */
+export async function tryLockName(tx: Transaction, name: string): Promise<void> {
+  const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
+    SELECT pg_try_advisory_xact_lock(hashtextextended(${name}, 0)) AS held`;
+  if (!lock?.held) throw new RowBusy();
 }

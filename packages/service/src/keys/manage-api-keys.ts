@@ -38,7 +38,8 @@ export function apiKeyOf({
   return { ...row, role: role as Role, scopes: readLimit(scopes), models: readLimit(models) };
 }
 
-const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
+/** Prisma arguments for a key without its secret. */
+export const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
 
 /** Returns a condition for the keys that somebody may see and revoke: an admin all of the team's, others their own. */
 export function keysWithinReach({ role, keyId, personId }: Identity): { OR?: object[] } {

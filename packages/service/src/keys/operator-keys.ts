@@ -8,12 +8,11 @@ import type { OperatorKey } from '../generated/client.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { endOfKey } from './limits-of-maker.ts';
+import { withoutSecret } from './manage-api-keys.ts';
 import { endWhatKeysMade, holdMaker, revokeKeys } from './revoke-api-key.ts';
 import type { Operator } from './verify-api-key.ts';
 
 export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac' | 'pepperVersion'>;
-
-const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
 
 /**
  * Creates an operator key for a person who is an operator, or for the service. The result contains the full key, which cannot be shown

@@ -6,7 +6,7 @@ import { generateApiKey, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { insertApiKey } from './create-api-key.ts';
 import { checkRights, endOfKey } from './limits-of-maker.ts';
-import { type ApiKeyRecord, apiKeyOf } from './manage-api-keys.ts';
+import { type ApiKeyRecord, getApiKey } from './manage-api-keys.ts';
 import type { Identity } from './verify-api-key.ts';
 
 /** Seconds for which a rotated key keeps working: by default an hour, at most 30 days. */
@@ -32,12 +32,8 @@ export async function rotateApiKey(
   id: string,
   { overlap, expiresIn, by }: Rotation,
 ): Promise<{ keyId: string; key: string; old: ApiKeyRecord } | null> {
-  const found = await db.db.apiKey.findFirst({
-    where: { id, teamId },
-    omit: { secretHmac: true, pepperVersion: true },
-  });
-  if (!found) return null;
-  const old = apiKeyOf(found);
+  const old = await getApiKey(db, teamId, id);
+  if (!old) return null;
   if (!isItsOwn(old, by)) checkRights(old, by);
   const lifetime = old.expiresAt && (old.expiresAt.getTime() - old.createdAt.getTime()) / 1000;
   const expiresAt =
@@ -45,7 +41,9 @@ export async function rotateApiKey(
   const made = generateApiKey();
   await inTransaction(db, async (tx) => {
     await endOld(tx, teamId, id, made.keyId, overlap);
-    await insertApiKey(tx, db.secrets, teamId, made, { ...rightsOf(old), expiresAt }, by);
+    const { name, role, scopes, models, personId } = old;
+    const row = { name, role, scopes, models, personId, expiresAt };
+    await insertApiKey(tx, db.secrets, teamId, made, row, by);
     await insertAudit(tx, teamId, by, {
       action: 'api_key.rotate',
       target: id,
@@ -60,14 +58,6 @@ function isItsOwn(old: ApiKeyRecord, by: Identity | null): boolean {
   if (!by) return false;
   return by.keyId === old.id || (by.keyId === null && by.personId !== null && by.personId === old.personId);
 }
-
-const rightsOf = ({ name, role, scopes, models, personId }: ApiKeyRecord) => ({
-  name,
-  role,
-  scopes,
-  models,
-  personId,
-});
 
 /** Repeats the old key's lifetime. Since it was not requested, it is shortened to the requester's end instead of rejected. */
 async function sameLifetime(db: Database, seconds: number | null, by: Identity | null): Promise<Date | null> {

@@ -2,6 +2,8 @@ import { purgeDeletedVersions } from '../adapters/delete-adapters.ts';
 import { databaseTime } from '../database/database.ts';
 import { isTerminal, type JobState } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
+import type { ArtifactStore } from '../storage/artifact-store.ts';
+import type { FileStore } from '../storage/file-store.ts';
 import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
 /** How long objects without a row are kept: a process may be about to insert the row. See `object-name.ts`. */
@@ -27,31 +29,32 @@ export async function collectGarbage(
   await purgeDeletedVersions(services, time);
   const removed = { files: 0, artifacts: 0, checkpoints: 0 };
 
-  for await (const batch of inBatches(files.list())) {
-    const old = batch.filter(({ storedAt }) => storedAt < before).map(({ path }) => path);
-    const naming = { where: { path: { in: old } }, select: { path: true } };
+  const removeUnnamed = async (
+    { list, remove }: Pick<FileStore | ArtifactStore, 'list' | 'remove'>,
+    readNamed: (names: string[]) => Promise<string[]>,
+  ) => {
+    let count = 0;
+    for await (const batch of inBatches(list())) {
+      const old = batch.filter(({ storedAt }) => storedAt < before).map(({ name }) => name);
+      const named = new Set(await readNamed(old));
+      for (const name of old) {
+        if (named.has(name)) continue;
+        await remove(name);
+        count += 1;
+      }
+    }
+    return count;
+  };
+  removed.files = await removeUnnamed(files, async (names) => {
+    const naming = { where: { path: { in: names } }, select: { path: true } };
     const rows = [...(await db.file.findMany(naming)), ...(await db.uploadPart.findMany(naming))];
-    const named = new Set(rows.map(({ path }) => path));
-    for (const path of old) {
-      if (named.has(path)) continue;
-      await files.remove(path);
-      removed.files += 1;
-    }
-  }
-  for await (const batch of inBatches(artifacts.list())) {
-    const old = batch.filter(({ storedAt }) => storedAt < before).map(({ artifact }) => artifact);
-    const naming = { where: { artifact: { in: old } }, select: { artifact: true } };
-    const rows = [
-      ...(await db.adapterVersion.findMany(naming)),
-      ...(await db.checkpointAdapter.findMany(naming)),
-    ];
-    const named = new Set(rows.map(({ artifact }) => artifact));
-    for (const artifact of old) {
-      if (named.has(artifact)) continue;
-      await artifacts.remove(artifact);
-      removed.artifacts += 1;
-    }
-  }
+    return rows.map(({ path }) => path);
+  });
+  removed.artifacts = await removeUnnamed(artifacts, async (names) => {
+    const naming = { where: { artifact: { in: names } }, select: { artifact: true } };
+    const versions = await db.adapterVersion.findMany(naming);
+    return [...versions, ...(await db.checkpointAdapter.findMany(naming))].map(({ artifact }) => artifact);
+  });
   for await (const ids of inBatches(checkpoints.jobs())) {
     const needed = await unfinishedJobs(services, ids, before);
     for (const id of ids) {

@@ -38,14 +38,15 @@ export async function scrubObjects(
   const until = performance.now() + options.passMs;
   const done = { read: 0, damaged: 0 };
   const faults: { id: string; error: unknown }[] = [];
-  for (const next of [nextFile, nextArtifact, nextCheckpoint]) {
+  for (const find of [findFile, findArtifact, findCheckpoint]) {
     while (performance.now() < until && !options.signal?.aborted && faults.length < maxFaults) {
       const now = await databaseTime(services);
-      const due = dues(
-        new Date(now.getTime() - options.againMs),
+      const before = new Date(now.getTime() - options.againMs);
+      const [unread, old] = dues(
+        before,
         faults.map(({ id }) => id),
       );
-      const object = await next(services, due, options);
+      const object = (await find(services, unread, options)) ?? (await find(services, old, options));
       if (!object) break;
       const error: unknown = await object.read().then(
         () => null,
@@ -81,60 +82,47 @@ const dues = (before: Date, passedOver: string[]) => {
   return [
     { id, verifiedAt: null },
     { id, verifiedAt: { lt: before } },
-  ];
+  ] as const;
 };
-type Due = ReturnType<typeof dues>;
 
-async function nextFile(
-  { db, files }: ScrubServices,
-  due: Due,
+/** Returns the object of one kind that is due first by a filter of `dues`; null if none is. */
+type FindDue = (
+  services: ScrubServices,
+  where: ReturnType<typeof dues>[number],
   options: ScrubOptions,
-): Promise<ScrubObject | null> {
-  for (const where of due) {
-    const file = await db.file.findFirst({ where, orderBy: { verifiedAt: 'asc' } });
-    if (!file) continue;
-    const { teamId, id } = file;
-    return {
-      row: { kind: 'file', teamId, id },
-      read: async () => await files.verify({ ...file, bytes: Number(file.bytes) }, options),
-      mark: async (data) => await db.file.updateMany({ where: { teamId, id }, data }),
-    };
-  }
-  return null;
-}
+) => Promise<ScrubObject | null>;
 
-async function nextArtifact(
-  { db, artifacts }: ScrubServices,
-  due: Due,
-  options: ScrubOptions,
-): Promise<ScrubObject | null> {
-  for (const where of due) {
-    const version = await db.adapterVersion.findFirst({ where, orderBy: { verifiedAt: 'asc' } });
-    if (!version) continue;
-    const { teamId, id, jobId, modelName } = version;
-    return {
-      row: { kind: 'artifact', teamId, id, jobId, modelName },
-      read: async () => await artifacts.verify(version.artifact, options),
-      mark: async (data) => await db.adapterVersion.updateMany({ where: { teamId, id }, data }),
-    };
-  }
-  return null;
-}
+const orderBy = { verifiedAt: 'asc' } as const;
 
-async function nextCheckpoint(
-  { db, artifacts }: ScrubServices,
-  due: Due,
-  options: ScrubOptions,
-): Promise<ScrubObject | null> {
-  for (const where of due) {
-    const adapter = await db.checkpointAdapter.findFirst({ where, orderBy: { verifiedAt: 'asc' } });
-    if (!adapter) continue;
-    const { teamId, id, jobId, modelName } = adapter;
-    return {
-      row: { kind: 'checkpoint', teamId, id, jobId, modelName },
-      read: async () => await artifacts.verify(adapter.artifact, options),
-      mark: async (data) => await db.checkpointAdapter.updateMany({ where: { teamId, id }, data }),
-    };
-  }
-  return null;
-}
+const findFile: FindDue = async ({ db, files }, where, options) => {
+  const file = await db.file.findFirst({ where, orderBy });
+  if (!file) return null;
+  const { teamId, id } = file;
+  return {
+    row: { kind: 'file', teamId, id },
+    read: async () => await files.verify({ ...file, bytes: Number(file.bytes) }, options),
+    mark: async (data) => await db.file.updateMany({ where: { teamId, id }, data }),
+  };
+};
+
+const findArtifact: FindDue = async ({ db, artifacts }, where, options) => {
+  const version = await db.adapterVersion.findFirst({ where, orderBy });
+  if (!version) return null;
+  const { teamId, id, jobId, modelName, artifact } = version;
+  return {
+    row: { kind: 'artifact', teamId, id, jobId, modelName },
+    read: async () => await artifacts.verify(artifact, options),
+    mark: async (data) => await db.adapterVersion.updateMany({ where: { teamId, id }, data }),
+  };
+};
+
+const findCheckpoint: FindDue = async ({ db, artifacts }, where, options) => {
+  const adapter = await db.checkpointAdapter.findFirst({ where, orderBy });
+  if (!adapter) return null;
+  const { teamId, id, jobId, modelName, artifact } = adapter;
+  return {
+    row: { kind: 'checkpoint', teamId, id, jobId, modelName },
+    read: async () => await artifacts.verify(artifact, options),
+    mark: async (data) => await db.checkpointAdapter.updateMany({ where: { teamId, id }, data }),
+  };
+};

@@ -28,10 +28,12 @@ function histogram<L extends string = never>(
   return new Histogram({ name, help, buckets, labelNames, registers });
 }
 
-/** Gauge by `gpu`: the index of a GPU in its worker's list, from 0. */
-function gpuGauge(name: string, help: string): Gauge<'gpu'> {
-  return new Gauge({ name, help, labelNames: ['gpu'], registers });
+export function gauge<L extends string = never>(name: string, help: string, labelNames: L[] = []): Gauge<L> {
+  return new Gauge({ name, help, labelNames, registers });
 }
+
+/** Gauge by `gpu`: the index of a GPU in its worker's list, from 0. */
+const gpuGauge = (name: string, help: string): Gauge<'gpu'> => gauge(name, help, ['gpu']);
 
 export const instruments = {
   httpSeconds: histogram(

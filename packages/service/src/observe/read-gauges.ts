@@ -1,62 +1,42 @@
 /** Gauges that are read from Postgres and the queue at each scrape. */
-import { Gauge } from 'prom-client';
 import type { Database } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
 import type { JobQueue } from '../queue/job-queue.ts';
-import { registry } from './instruments.ts';
+import { gauge } from './instruments.ts';
 
-const registers = [registry];
-
-const jobs = new Gauge({
-  name: 'graft_jobs',
-  help: 'Jobs that are not over, by state. Every API process reports the same.',
-  labelNames: ['state'],
-  registers,
-});
-const teamJobs = new Gauge({
-  name: 'graft_team_jobs',
-  help: 'The same of each team, where GRAFT_METRICS_BY_TEAM allows it.',
-  labelNames: ['team', 'state'],
-  registers,
-});
-const oldestQueued = new Gauge({
-  name: 'graft_jobs_oldest_queued_seconds',
-  help: 'How long the job that waits longest could have run already; 0 when none waits.',
-  registers,
-});
-const oldestValidating = new Gauge({
-  name: 'graft_jobs_oldest_validating_seconds',
-  help: 'Age of the oldest job whose files are not validated yet; 0 when there is none.',
-  registers,
-});
-const workers = new Gauge({
-  name: 'graft_workers',
-  help: 'Registered workers: ready, draining, quarantined, or silent for a minute.',
-  labelNames: ['state'],
-  registers,
-});
-const slots = new Gauge({
-  name: 'graft_worker_slots',
-  help: 'Training slots of ready workers: all of them, and those in use.',
-  labelNames: ['state'],
-  registers,
-});
-const databaseUp = new Gauge({
-  name: 'graft_database_up',
-  help: '1 when Postgres answered this scrape in time, else 0; the gauges of jobs and workers are then absent.',
-  registers,
-});
-const queueUp = new Gauge({
-  name: 'graft_queue_up',
-  help: '1 when the queue answered this scrape in time, else 0.',
-  registers,
-});
-const pool = new Gauge({
-  name: 'graft_pg_pool_connections',
-  help: "Connections of this process's pool in use and idle, and requests that wait for one.",
-  labelNames: ['state'],
-  registers,
-});
+const jobs = gauge('graft_jobs', 'Jobs that are not over, by state. Every API process reports the same.', [
+  'state',
+]);
+const teamJobs = gauge('graft_team_jobs', 'The same of each team, where GRAFT_METRICS_BY_TEAM allows it.', [
+  'team',
+  'state',
+]);
+const oldestQueued = gauge(
+  'graft_jobs_oldest_queued_seconds',
+  'How long the job that waits longest could have run already; 0 when none waits.',
+);
+const oldestValidating = gauge(
+  'graft_jobs_oldest_validating_seconds',
+  'Age of the oldest job whose files are not validated yet; 0 when there is none.',
+);
+const workers = gauge(
+  'graft_workers',
+  'Registered workers: ready, draining, quarantined, or silent for a minute.',
+  ['state'],
+);
+const slots = gauge('graft_worker_slots', 'Training slots of ready workers: all of them, and those in use.', [
+  'state',
+]);
+const databaseUp = gauge(
+  'graft_database_up',
+  '1 when Postgres answered this scrape in time, else 0; the gauges of jobs and workers are then absent.',
+);
+const queueUp = gauge('graft_queue_up', '1 when the queue answered this scrape in time, else 0.');
+const pool = gauge(
+  'graft_pg_pool_connections',
+  "Connections of this process's pool in use and idle, and requests that wait for one.",
+  ['state'],
+);
 
 const liveStates = ['validating', 'queued', 'dispatched', 'running', 'paused'];
 const patienceMs = 2_000;

@@ -4,7 +4,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inSystemTransaction } from '../database/in-transaction.ts';
 import type { PersonIdentity } from '../generated/client.ts';
 
 /** A subject at a provider that belongs to one person. A person can have identities at several providers. */
@@ -45,29 +45,27 @@ export async function unlinkIdentity(
   isWayIn: ((issuer: string) => boolean) | null,
   by: Actor | null,
 ): Promise<boolean> {
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      // Locks all identities, so that two concurrent calls cannot remove the last two; also waits for a sign-in by one of them.
-      const identities = await tx.$queryRaw<Pick<IdentityRecord, 'id' | 'issuer' | 'subject'>[]>`
+  return await inSystemTransaction(db, async (tx) => {
+    // Locks all identities, so that two concurrent calls cannot remove the last two; also waits for a sign-in by one of them.
+    const identities = await tx.$queryRaw<Pick<IdentityRecord, 'id' | 'issuer' | 'subject'>[]>`
         SELECT id, issuer, subject FROM person_identities WHERE person_id = ${personId} ORDER BY id FOR UPDATE`;
-      const found = identities.find((identity) => identity.id === id);
-      if (!found) return false;
-      const { issuer } = found;
-      if (isWayIn && !identities.some((other) => other !== found && isWayIn(other.issuer))) {
-        throw new GraftError(
-          'last_identity',
-          'By this identity alone you sign in here: only the operator of the service unlinks it.',
-          { param: 'identity_id' },
-        );
-      }
-      await tx.personIdentity.deleteMany({ where: { id } });
-      // A session without a recorded identity may belong to this one.
-      const sessions = await tx.$executeRaw`
+    const found = identities.find((identity) => identity.id === id);
+    if (!found) return false;
+    const { issuer } = found;
+    if (isWayIn && !identities.some((other) => other !== found && isWayIn(other.issuer))) {
+      throw new GraftError(
+        'last_identity',
+        'By this identity alone you sign in here: only the operator of the service unlinks it.',
+        { param: 'identity_id' },
+      );
+    }
+    await tx.personIdentity.deleteMany({ where: { id } });
+    // A session without a recorded identity may belong to this one.
+    const sessions = await tx.$executeRaw`
         UPDATE sessions SET ended_at = now()
         WHERE person_id = ${personId} AND ended_at IS NULL AND (identity_id = ${id} OR identity_id IS NULL)`;
-      const detail = { issuer, identity: id, sessions };
-      await insertAudit(tx, null, by, { action: 'person.unlink', target: personId, detail });
-      return true;
-    }),
-  );
+    const detail = { issuer, identity: id, sessions };
+    await insertAudit(tx, null, by, { action: 'person.unlink', target: personId, detail });
+    return true;
+  });
 }

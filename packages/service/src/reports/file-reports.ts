@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
 import type { ExampleReport } from '@graft/peft-core/examples';
-import { type Database, json, type Transaction } from '../database/database.ts';
+import { type Database, databaseTime, json, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
+import { lockName } from '../database/wait-for-row.ts';
 import type { FileReport as ReportRow } from '../generated/client.ts';
 import type { JobError, ValidationProgress } from '../jobs/job.ts';
 
@@ -46,20 +47,9 @@ const retrySeconds = 30;
 const attemptLimit = 3;
 
 function reportOf(row: ReportRow): FileReport {
-  const { teamId, key, sha256, model, maxSeqLength, createdAt, finishedAt } = row;
-  return {
-    teamId,
-    key,
-    sha256,
-    model,
-    maxSeqLength,
-    createdAt,
-    finishedAt,
-    status: row.status as FileReport['status'],
-    progress: row.progress as ValidationProgress | null,
-    result: row.result as ExampleReport | null,
-    error: row.error as JobError | null,
-  };
+  const { attempts: _, holder: __, leaseUntil: ___, startedAt: ____, ...columns } = row;
+  // Their writers ensure the types of the JSON columns.
+  return columns as unknown as FileReport;
 }
 
 /** Returns the stored report, or a new running one if there is no valid report. Throws GraftError `too_many_reports`. */
@@ -71,12 +61,13 @@ export async function requestFileReport(
   const { sha256, model, maxSeqLength } = about;
   const parts = [reportVersion, sha256, model, maxSeqLength];
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  const now = await databaseTime(db);
   const known = await db.db.fileReport.findFirst({ where: { teamId, key } });
-  if (known && counts(known)) return reportOf(known);
+  if (known && counts(known, now)) return reportOf(known);
   return await inTransaction(db, async (tx) => {
-    await lock(tx, `graft:reports:${teamId}`);
+    await lockName(tx, `graft:reports:${teamId}`);
     const row = await tx.fileReport.findFirst({ where: { teamId, key } });
-    if (row && counts(row)) return reportOf(row);
+    if (row && counts(row, now)) return reportOf(row);
     const running = await tx.fileReport.count({ where: { teamId, status: 'running' } });
     if (running >= maxRunning) {
       throw new GraftError(
@@ -91,8 +82,8 @@ export async function requestFileReport(
   });
 }
 
-function counts({ status, createdAt, finishedAt, error }: ReportRow): boolean {
-  const age = Date.now() - (finishedAt ?? createdAt).getTime();
+function counts({ status, createdAt, finishedAt, error }: ReportRow, now: Date): boolean {
+  const age = now.getTime() - (finishedAt ?? createdAt).getTime();
   if (status === 'running') return true;
   const isUsers = status === 'ready' || (error as JobError | null)?.fault === 'user';
   return age < (isUsers ? keptDays * 24 * 3600 : retrySeconds) * 1000;
@@ -121,7 +112,7 @@ export async function claimFileReport(
 ): Promise<(FileReport & { lease: ReportLease }) | null> {
   return await inTransaction(db, async (tx) => {
     // Two concurrent claims would both see an idle team.
-    await lock(tx, 'graft:reports:claim');
+    await lockName(tx, 'graft:reports:claim');
     const lost: JobError = {
       code: 'report_failed',
       message: `The process that computed the report was lost ${attemptLimit} times.`,
@@ -165,7 +156,7 @@ export async function heartbeatFileReport(
 
 /** running → ready or failed. False if the lease is lost. */
 export async function finishFileReport(
-  { db }: Database,
+  db: Database,
   { teamId, key, holder }: ReportLease,
   end: { result: ExampleReport } | { error: JobError },
 ): Promise<boolean> {
@@ -173,9 +164,10 @@ export async function finishFileReport(
     'result' in end
       ? { status: 'ready', result: json(end.result) }
       : { status: 'failed', error: json(end.error) };
-  const { count } = await db.fileReport.updateMany({
+  const finishedAt = await databaseTime(db);
+  const { count } = await db.db.fileReport.updateMany({
     where: { teamId, key, holder, status: 'running' },
-    data: { ...done, holder: null, leaseUntil: null, finishedAt: new Date() },
+    data: { ...done, holder: null, leaseUntil: null, finishedAt },
   });
   return count === 1;
 }
@@ -199,8 +191,4 @@ export async function forgetFileReports({ sql }: Database): Promise<number> {
     [keptDays],
   );
   return rowCount ?? 0;
-}
-
-async function lock(tx: Transaction, name: string): Promise<void> {
-  await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))::text`;
 }

@@ -86,9 +86,7 @@ export async function dropSecret(
     throw new GraftError(
       'secret_version_not_found',
       `Take version ${version} out of ${ring.setting} in every process.`,
-      {
-        param: 'version',
-      },
+      { param: 'version' },
     );
   if (version === ring.current.version)
     throw new GraftError('secret_in_use', `Version ${version} is the current one: rotate first.`, {

@@ -2,7 +2,7 @@
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inSystemTransaction } from '../database/in-transaction.ts';
 import type { ScimToken } from '../generated/client.ts';
 import {
   generateApiKey,
@@ -23,18 +23,16 @@ export async function createScimToken(
 ): Promise<{ record: ScimTokenRecord; token: string }> {
   const made = generateApiKey('scim_');
   const { hmac: secretHmac, pepperVersion } = storeSecret(db.secrets.pepper, made.secret);
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
-      const expiresAt = expiresIn === undefined ? null : new Date(clock!.now.getTime() + expiresIn * 1000);
-      const record = await tx.scimToken.create({
-        data: { id: made.keyId, name, secretHmac, pepperVersion, expiresAt },
-        omit: { secretHmac: true },
-      });
-      await insertAudit(tx, null, null, { action: 'scim_token.create', target: made.keyId });
-      return { record, token: wholeKey(made) };
-    }),
-  );
+  return await inSystemTransaction(db, async (tx) => {
+    const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
+    const expiresAt = expiresIn === undefined ? null : new Date(clock!.now.getTime() + expiresIn * 1000);
+    const record = await tx.scimToken.create({
+      data: { id: made.keyId, name, secretHmac, pepperVersion, expiresAt },
+      omit: { secretHmac: true },
+    });
+    await insertAudit(tx, null, null, { action: 'scim_token.create', target: made.keyId });
+    return { record, token: wholeKey(made) };
+  });
 }
 
 /** Lists at most a thousand tokens, newest first, without their secrets, which are not stored. */
@@ -51,15 +49,13 @@ export async function listScimTokens({ db }: Database): Promise<ScimTokenRecord[
 
 /** Revokes a token at once. Returns false if there is no such valid token. */
 export async function revokeScimToken(db: Database, id: string): Promise<boolean> {
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      const count = await tx.$executeRaw`
+  return await inSystemTransaction(db, async (tx) => {
+    const count = await tx.$executeRaw`
         UPDATE scim_tokens SET revoked_at = now() WHERE id = ${id} AND revoked_at IS NULL`;
-      if (count === 0) return false;
-      await insertAudit(tx, null, null, { action: 'scim_token.revoke', target: id });
-      return true;
-    }),
-  );
+    if (count === 0) return false;
+    await insertAudit(tx, null, null, { action: 'scim_token.revoke', target: id });
+    return true;
+  });
 }
 
 /** Returns the id of the token in an `Authorization` header; null unless the token is valid. */

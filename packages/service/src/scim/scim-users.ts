@@ -7,7 +7,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, json, type Transaction } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inSystemTransaction } from '../database/in-transaction.ts';
 import type { ScimUser as Row } from '../generated/client.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
 import { verifyPerson } from '../people/verify-person.ts';
@@ -80,24 +80,22 @@ export async function getScimUser({ db }: Database, id: string): Promise<ScimUse
  */
 export async function createScimUser(db: Database, input: ScimUserInput, by: Actor): Promise<ScimUser> {
   const email = emailOf(input);
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      const { person, isNew } = await ensurePerson(tx, {
-        email,
-        name: nameOf(input, email),
-        isOperator: false,
-      });
-      if (isNew) await insertAudit(tx, null, by, { action: 'person.create', target: person.id });
-      const { count } = await tx.scimUser.createMany({
-        data: { personId: person.id, ...columnsOf(input) },
-        skipDuplicates: true,
-      });
-      if (count === 0) throw exists();
-      await verifyPerson(tx, person.id, by);
-      await setActive(tx, person.id, input.active, by);
-      return userOf(await tx.scimUser.findFirstOrThrow({ where: { personId: person.id } }));
-    }),
-  );
+  return await inSystemTransaction(db, async (tx) => {
+    const { person, isNew } = await ensurePerson(tx, {
+      email,
+      name: nameOf(input, email),
+      isOperator: false,
+    });
+    if (isNew) await insertAudit(tx, null, by, { action: 'person.create', target: person.id });
+    const { count } = await tx.scimUser.createMany({
+      data: { personId: person.id, ...columnsOf(input) },
+      skipDuplicates: true,
+    });
+    if (count === 0) throw exists();
+    await verifyPerson(tx, person.id, by);
+    await setActive(tx, person.id, input.active, by);
+    return userOf(await tx.scimUser.findFirstOrThrow({ where: { personId: person.id } }));
+  });
 }
 
 /**
@@ -110,41 +108,35 @@ export async function updateScimUser(
   change: (before: ScimUser) => ScimUserInput,
   by: Actor,
 ): Promise<ScimUser | null> {
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      const locked = await tx.$queryRaw<
-        object[]
-      >`SELECT 1 FROM scim_users WHERE person_id = ${id} FOR UPDATE`;
-      if (locked.length === 0) return null;
-      const before = userOf(await tx.scimUser.findFirstOrThrow({ where: { personId: id } }));
-      const columns = columnsOf(change(before));
-      const others = { userNameKey: columns.userNameKey, personId: { not: id } };
-      if ((await tx.scimUser.count({ where: others })) > 0) throw exists();
-      const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
-      const row = await tx.scimUser.update({
-        where: { personId: id },
-        data: { ...columns, updatedAt: clock!.now },
-      });
-      // Also disables somebody who was enabled manually since: a user who is inactive at the provider has no access.
-      if (!columns.active || !before.active) await setActive(tx, id, columns.active, by);
-      return userOf(row);
-    }),
-  );
+  return await inSystemTransaction(db, async (tx) => {
+    const locked = await tx.$queryRaw<object[]>`SELECT 1 FROM scim_users WHERE person_id = ${id} FOR UPDATE`;
+    if (locked.length === 0) return null;
+    const before = userOf(await tx.scimUser.findFirstOrThrow({ where: { personId: id } }));
+    const columns = columnsOf(change(before));
+    const others = { userNameKey: columns.userNameKey, personId: { not: id } };
+    if ((await tx.scimUser.count({ where: others })) > 0) throw exists();
+    const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
+    const row = await tx.scimUser.update({
+      where: { personId: id },
+      data: { ...columns, updatedAt: clock!.now },
+    });
+    // Also disables somebody who was enabled manually since: a user who is inactive at the provider has no access.
+    if (!columns.active || !before.active) await setActive(tx, id, columns.active, by);
+    return userOf(row);
+  });
 }
 
 /** Deactivates a user permanently, and revokes their keys. Returns false if the provider manages no such person. */
 export async function deleteScimUser(db: Database, id: string, by: Actor): Promise<boolean> {
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      const { count } = await tx.scimUser.deleteMany({ where: { personId: id } });
-      if (count === 0) return false;
-      await setActive(tx, id, false, by);
-      await tx.$executeRaw`UPDATE api_keys SET revoked_at = now() WHERE person_id = ${id} AND revoked_at IS NULL`;
-      await tx.$executeRaw`UPDATE operator_keys SET revoked_at = now() WHERE person_id = ${id} AND revoked_at IS NULL`;
-      await insertAudit(tx, null, by, { action: 'person.leave', target: id });
-      return true;
-    }),
-  );
+  return await inSystemTransaction(db, async (tx) => {
+    const { count } = await tx.scimUser.deleteMany({ where: { personId: id } });
+    if (count === 0) return false;
+    await setActive(tx, id, false, by);
+    await tx.$executeRaw`UPDATE api_keys SET revoked_at = now() WHERE person_id = ${id} AND revoked_at IS NULL`;
+    await tx.$executeRaw`UPDATE operator_keys SET revoked_at = now() WHERE person_id = ${id} AND revoked_at IS NULL`;
+    await insertAudit(tx, null, by, { action: 'person.leave', target: id });
+    return true;
+  });
 }
 
 /** Enables or disables a person; does not enable one whom the operator disabled. */

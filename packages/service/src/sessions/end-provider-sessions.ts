@@ -2,8 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import { graftItself } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
-import { withSystemScope } from '../database/database-scope.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inSystemTransaction } from '../database/in-transaction.ts';
 
 /** A verified logout token of a provider. At least one of `subject` and `providerSession` is not null. */
 export interface ProviderLogout {
@@ -24,31 +23,29 @@ export interface ProviderLogout {
  */
 export async function endProviderSessions(db: Database, logout: ProviderLogout): Promise<number> {
   const { issuer, subject, providerSession, tokenId, expiresAt } = logout;
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      const { count } = await tx.logoutToken.createMany({
-        data: { issuer, tokenId, expiresAt },
-        skipDuplicates: true,
+  return await inSystemTransaction(db, async (tx) => {
+    const { count } = await tx.logoutToken.createMany({
+      data: { issuer, tokenId, expiresAt },
+      skipDuplicates: true,
+    });
+    if (count === 0) {
+      throw new GraftError('invalid_logout_token', 'This logout token was used before.', {
+        param: 'logout_token',
       });
-      if (count === 0) {
-        throw new GraftError('invalid_logout_token', 'This logout token was used before.', {
-          param: 'logout_token',
-        });
-      }
-      // A session without a recorded provider session, such as those of earlier versions, may be the one that ended.
-      const ended = await tx.$queryRaw<{ personId: string }[]>`
+    }
+    // A session without a recorded provider session, such as those of earlier versions, may be the one that ended.
+    const ended = await tx.$queryRaw<{ personId: string }[]>`
         UPDATE sessions s SET ended_at = now() FROM person_identities i
         WHERE i.id = s.identity_id AND i.issuer = ${issuer} AND s.ended_at IS NULL
           AND (${subject}::text IS NULL OR i.subject = ${subject})
           AND (${providerSession}::text IS NULL OR s.provider_session_id = ${providerSession}
             OR (${subject}::text IS NOT NULL AND s.provider_session_id IS NULL))
         RETURNING s.person_id AS "personId"`;
-      const target = ended[0]?.personId;
-      if (target !== undefined) {
-        const detail = { reason: 'provider_logout', issuer, sessions: ended.length };
-        await insertAudit(tx, null, graftItself, { action: 'session.end', target, detail });
-      }
-      return ended.length;
-    }),
-  );
+    const target = ended[0]?.personId;
+    if (target !== undefined) {
+      const detail = { reason: 'provider_logout', issuer, sessions: ended.length };
+      await insertAudit(tx, null, graftItself, { action: 'session.end', target, detail });
+    }
+    return ended.length;
+  });
 }

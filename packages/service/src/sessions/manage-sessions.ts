@@ -1,7 +1,7 @@
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
+import { type Database, deleteInBatches } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inSystemTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { parseSessionToken } from '../secrets/api-key.ts';
 import type { SessionLimits } from './create-session.ts';
@@ -70,20 +70,18 @@ export async function listSessions(
 
 /** Ends one of the sessions, or with null all of them, at once on every process. Returns the number of ended sessions. */
 export async function endSessions(db: Database, holder: SessionHolder, id: string | null): Promise<number> {
-  return await withSystemScope(async () =>
-    inTransaction(db, async (tx) => {
-      const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
-      const { count } = await tx.session.updateMany({
-        where: { AND: [whereOf(holder), { endedAt: null }, id === null ? {} : { id }] },
-        data: { endedAt: clock!.now },
-      });
-      if (count === 0) return 0;
-      const by = 'personId' in holder ? { keyId: null, ...holder } : { keyId: Object.values(holder)[0]! };
-      const detail = { sessions: count };
-      await insertAudit(tx, null, by, { action: 'session.end', target: id ?? 'all', detail });
-      return count;
-    }),
-  );
+  return await inSystemTransaction(db, async (tx) => {
+    const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
+    const { count } = await tx.session.updateMany({
+      where: { AND: [whereOf(holder), { endedAt: null }, id === null ? {} : { id }] },
+      data: { endedAt: clock!.now },
+    });
+    if (count === 0) return 0;
+    const by = 'personId' in holder ? { keyId: null, ...holder } : { keyId: Object.values(holder)[0]! };
+    const detail = { sessions: count };
+    await insertAudit(tx, null, by, { action: 'session.end', target: id ?? 'all', detail });
+    return count;
+  });
 }
 
 /** Signs out: ends the session of a token that was just verified. */
@@ -102,20 +100,12 @@ export async function chooseTeam({ db }: Database, sessionId: string, teamId: st
   });
 }
 
-/** Deletes records of logout tokens that have expired anyway. Returns their number. */
-export async function pruneLogoutTokens({ sql }: Database): Promise<number> {
-  const { rowCount } = await sql.query(
-    `DELETE FROM logout_tokens WHERE (issuer, token_id) IN (
-       SELECT issuer, token_id FROM logout_tokens WHERE expires_at < now() LIMIT 5000)`,
-  );
-  return rowCount ?? 0;
+/** Deletes records of logout tokens that have expired anyway. */
+export async function pruneLogoutTokens(db: Database): Promise<void> {
+  await deleteInBatches(db, 'logout_tokens', 'expires_at < now()');
 }
 
-/** Deletes sessions a month after their end. Returns their number. */
-export async function pruneSessions({ sql }: Database): Promise<number> {
-  const { rowCount } = await sql.query(
-    `DELETE FROM sessions WHERE id = ANY(ARRAY(
-       SELECT id FROM sessions WHERE expires_at < now() - interval '30 days' LIMIT 5000))`,
-  );
-  return rowCount ?? 0;
+/** Deletes sessions a month after their end. */
+export async function pruneSessions(db: Database): Promise<void> {
+  await deleteInBatches(db, 'sessions', "expires_at < now() - interval '30 days'");
 }

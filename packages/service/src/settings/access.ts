@@ -1,5 +1,5 @@
 import { flag, integer, list, secret, text, url } from './kinds.ts';
-import type { Reader, Setting } from './setting.ts';
+import { readBy, type Setting } from './setting.ts';
 
 export const secretSettings = {
   GRAFT_BOOTSTRAP_KEY: {
@@ -54,179 +54,152 @@ export const secretSettings = {
 } as const satisfies Record<string, Setting>;
 
 const trueOrFalse = flag('true', 'false');
-const api: readonly Reader[] = ['api'];
 const rate = integer(0, 9_999_999);
 const count = integer(1, 9_999_999);
 
-export const limitSettings = {
+export const limitSettings = readBy(['api'], {
   GRAFT_RATE_PER_KEY: {
     kind: rate,
     default: '60000',
-    readBy: api,
     description: 'Requests a minute of one API key. 0: no limit.',
   },
   GRAFT_RATE_PER_ADDRESS: {
     kind: rate,
     default: '120000',
-    readBy: api,
     description: 'Requests a minute of one address. 0: no limit.',
   },
   GRAFT_RATE_WRONG_KEYS_PER_ADDRESS: {
     kind: rate,
     default: '3000',
-    readBy: api,
     description:
       'Requests a minute with wrong keys from one address, after which only recently valid keys are looked up. 0: no limit.',
   },
   GRAFT_RATE_SIGN_INS_PER_ADDRESS: {
     kind: rate,
     default: '300',
-    readBy: api,
     description: 'Sign-ins a minute that one address starts or completes at the provider. 0: no limit.',
   },
   GRAFT_MAX_REQUESTS_PER_KEY: {
     kind: count,
     default: '512',
-    readBy: api,
     description: 'Open requests of one key.',
   },
   GRAFT_MAX_REQUESTS_PER_TEAM: {
     kind: count,
     default: '1024',
-    readBy: api,
     description: 'Open requests of one team.',
   },
   GRAFT_MAX_REQUESTS_PER_ADDRESS: {
     kind: count,
     default: '1024',
-    readBy: api,
     description: 'Open requests of one address.',
   },
   GRAFT_MAX_UPLOADS_PER_KEY: {
     kind: count,
     default: '16',
-    readBy: api,
     description: 'Open uploads of one key.',
   },
   GRAFT_MAX_UPLOADS_PER_TEAM: {
     kind: count,
     default: '64',
-    readBy: api,
     description: 'Open uploads of one team.',
   },
   GRAFT_MAX_UPLOADS_PER_ADDRESS: {
     kind: count,
     default: '64',
-    readBy: api,
     description: 'Open uploads of one address.',
   },
   GRAFT_MAX_STREAMS_PER_KEY: {
     kind: count,
     default: '256',
-    readBy: api,
     description: 'Event streams, and completions with `stream`, of one key.',
   },
   GRAFT_MAX_STREAMS_PER_TEAM: {
     kind: count,
     default: '512',
-    readBy: api,
     description: 'The same of one team.',
   },
   GRAFT_MAX_STREAMS_PER_ADDRESS: {
     kind: count,
     default: '512',
-    readBy: api,
     description: 'The same of one address.',
   },
   GRAFT_MAX_COMPLETIONS_PER_KEY: {
     kind: count,
     default: '256',
-    readBy: api,
     description: 'Completions and chat completions of one key, streamed or not.',
   },
   GRAFT_MAX_COMPLETIONS_PER_TEAM: {
     kind: count,
     default: '512',
-    readBy: api,
     description: 'The same of one team.',
   },
   GRAFT_MAX_COMPLETIONS_PER_ADDRESS: {
     kind: count,
     default: '512',
-    readBy: api,
     description: 'The same of one address.',
   },
   GRAFT_MAX_CONNECTIONS_PER_ADDRESS: {
     kind: count,
     default: '2048',
-    readBy: api,
     description: 'Connections of one address.',
   },
   GRAFT_MAX_CONNECTIONS: {
     kind: count,
     default: '8192',
-    readBy: api,
     description: 'Connections of all clients.',
   },
   GRAFT_TRUST_PROXY: {
     kind: list,
     default: '',
     example: '10.0.0.0/8',
-    readBy: api,
     description:
       'Addresses or networks of proxies whose `X-Forwarded-For` names the client. Without it all clients behind a proxy count as one address.',
   },
-} as const satisfies Record<string, Setting>;
+});
 
-export const signInSettings = {
+export const signInSettings = readBy(['api'], {
   GRAFT_PUBLIC_URL: {
     kind: text,
     unset: 'the URL of each request',
     example: 'https://graft.example.com',
-    readBy: api,
     description:
       'Where browsers reach Graft: a scheme and a host. With `https`, cookies are valid for this host alone.',
   },
   GRAFT_OIDC_CONFIG: {
     kind: text,
     unset: 'people sign in with an API key',
-    readBy: api,
     description:
       'JSON file that names an [OpenID Connect provider](sign-in.md) and what its groups may do. Needs `GRAFT_PUBLIC_URL`.',
   },
   GRAFT_OIDC_CLIENT_SECRET: {
     kind: text,
     unset: 'a public client',
-    readBy: api,
     secret: true,
     description: 'Client secret at that provider.',
   },
   GRAFT_SESSION_SECONDS: {
     kind: count,
     default: String(7 * 24 * 3600),
-    readBy: api,
     description: 'Lifetime of a session (a week).',
   },
   GRAFT_SESSION_IDLE_SECONDS: {
     kind: count,
     default: String(12 * 3600),
-    readBy: api,
     description: 'Lifetime of a session without a request (12 hours).',
   },
   GRAFT_OPERATOR_SESSION_SECONDS: {
     kind: count,
     default: '3600',
-    readBy: api,
     description:
       'How long after signing in at the provider a session may [operate the service](sign-in.md#the-operator) (an hour).',
   },
   GRAFT_OPERATOR_SESSION_IDLE_SECONDS: {
     kind: count,
     default: String(15 * 60),
-    readBy: api,
     description: 'The same without such a request (15 minutes).',
   },
-} as const satisfies Record<string, Setting>;
+});
 
 export const monitoringSettings = {
   GRAFT_METRICS_TOKEN: {
@@ -253,7 +226,7 @@ export const monitoringSettings = {
     kind: text,
     unset: 'the audit log is not exported',
     example: 'https://siem.example.com/ingest',
-    readBy: api,
+    readBy: ['api'],
     secret: true,
     description:
       'Where the API exports the [audit log](teams.md#the-audit-log): `https://…` receives JSON lines by POST, `file:/absolute/path` is appended to.',
@@ -261,7 +234,7 @@ export const monitoringSettings = {
   GRAFT_AUDIT_SINK_TOKEN: {
     kind: secret(16),
     unset: 'no Authorization header',
-    readBy: api,
+    readBy: ['api'],
     secret: true,
     description: 'Bearer token for an `https` audit sink.',
   },

@@ -1,5 +1,5 @@
 import { choice, file, list, matching, port, text, url } from './kinds.ts';
-import type { Setting } from './setting.ts';
+import { readBy, type Setting } from './setting.ts';
 
 export const processSettings = {
   GRAFT_ENV_FILE: {
@@ -89,26 +89,23 @@ export const setupSettings = {
   },
 } as const satisfies Record<string, Setting>;
 
-export const clientSettings = {
+export const clientSettings = readBy(['graft'], {
   GRAFT_BASE_URL: {
     kind: url('http', 'https'),
     default: 'http://127.0.0.1:8000/v1',
-    readBy: ['graft'],
     description: 'URL of the API, for the `graft` command and the TypeScript client.',
   },
   GRAFT_API_KEY: {
     kind: text,
     unset: 'the key that `graft login` saved',
-    readBy: ['graft'],
     description: 'API key, for the `graft` command and the TypeScript client.',
   },
   GRAFT_OPERATOR_KEY: {
     kind: text,
     unset: 'the operator key that `graft login` saved',
-    readBy: ['graft'],
     description: 'Operator key, for `graft admin`.',
   },
-} as const satisfies Record<string, Setting>;
+});
 
 export const modelSettings = {
   GRAFT_BASE_MODELS: {

@@ -1,5 +1,5 @@
 import { bytes, integer, list, matching, text, url } from './kinds.ts';
-import type { Setting } from './setting.ts';
+import { readBy, type Setting } from './setting.ts';
 
 const postgres = url('postgresql', 'postgres');
 
@@ -104,26 +104,23 @@ export const storageSettings = {
   },
 } as const satisfies Record<string, Setting>;
 
-export const uploadSettings = {
+export const uploadSettings = readBy(['api'], {
   GRAFT_MAX_UPLOAD_BYTES: {
     kind: bytes,
     default: String(512 * 2 ** 20),
-    readBy: ['api'],
     description: 'Largest upload (512 MiB).',
   },
   GRAFT_UPLOAD_EXPIRY_SECONDS: {
     kind: integer(1, 9_999_999, 'a number of seconds'),
     default: '3600',
-    readBy: ['api'],
     description: 'Seconds after which an unfinished multipart upload expires.',
   },
   GRAFT_MAX_OPEN_UPLOADS: {
     kind: integer(1, 9_999_999),
     default: '16',
-    readBy: ['api'],
     description: 'Multipart uploads that a team may have pending.',
   },
-} as const satisfies Record<string, Setting>;
+});
 
 export const outboundSettings = {
   GRAFT_WEBHOOK_ALLOW: {

@@ -1,5 +1,5 @@
 import { choice, flag, integer, matching, megabytes, port, seconds, text, url } from './kinds.ts';
-import type { Setting } from './setting.ts';
+import { readBy, type Setting } from './setting.ts';
 
 export const jobSettings = {
   GRAFT_LEASE_SECONDS: {
@@ -44,68 +44,58 @@ export const jobSettings = {
   },
 } as const satisfies Record<string, Setting>;
 
-export const workerSettings = {
+export const workerSettings = readBy(['worker'], {
   GRAFT_WORKER_HOST: {
     kind: text,
     default: '127.0.0.1',
-    readBy: ['worker'],
     description:
       'Address on which a worker listens for the API. With `0.0.0.0` or `::` it registers the name of its machine or container, which the API must be able to resolve.',
   },
   GRAFT_WORKER_PORT: {
     kind: port,
     default: '0',
-    readBy: ['worker'],
     description: 'Port on which a worker listens for the API. 0: any free port.',
   },
   GRAFT_WORKER_URL: {
     kind: url('http', 'https'),
     unset: 'the host and port above',
-    readBy: ['worker'],
     description: 'URL at which the API reaches this worker. `https://`, unless both run on the same machine.',
   },
   GRAFT_WORKER_SLOTS: {
     kind: integer(0, 999),
     unset: 'one per GPU, or one on the CPU',
-    readBy: ['worker'],
     description: 'Jobs that this worker trains at a time. 0: it only serves models.',
   },
   GRAFT_STALL_SECONDS: {
     kind: integer(1, 999_999, 'a number of seconds'),
     default: '900',
-    readBy: ['worker'],
     description: 'A trainer or generator that has work and sends nothing for this long is killed.',
   },
   GRAFT_IDLE_SECONDS: {
     kind: integer(0, 999_999, 'a number of seconds'),
     default: '600',
-    readBy: ['worker'],
     description: 'An unused trainer or generator, with the base model in its memory, ends after this.',
   },
   GRAFT_DRAIN_SECONDS: {
     kind: integer(1, 9_999, 'a number of seconds'),
     default: '10',
-    readBy: ['worker'],
     description:
       'A worker ends within this time after SIGTERM. Trainers have 70 % of it to write a checkpoint; a job whose trainer takes longer resumes from the checkpoint before.',
   },
   GRAFT_PROOF_SECONDS: {
     kind: integer(1, 99_999, 'a number of seconds'),
     default: '60',
-    readBy: ['worker'],
     description: "Interval of a worker's health checks: the data folder, free space, GPUs.",
   },
   GRAFT_TRAINER_THREADS: {
     kind: integer(1, 9_999),
     unset: 'the threads of the machine',
-    readBy: ['worker'],
     description:
       'Threads of jobs whose first worker is this one. A job keeps its number, and a worker with fewer cannot continue it: use the same value where machines differ.',
   },
   GRAFT_TRAINER_MEMORY_MB: {
     kind: megabytes(99_999_999),
     unset: 'the memory of the GPU; on a CPU that of the machine or container, less a tenth or at most 1 GiB',
-    readBy: ['worker'],
     description:
       "Memory of one trainer, in MB of 1,000,000 bytes, for estimates. Set it where other programs need some of the machine's memory.",
   },
@@ -115,13 +105,11 @@ export const workerSettings = {
       'fp32, bf16, or both with a comma, the one for "auto" first',
     ),
     unset: 'both; `bf16` first on a GPU or a processor with instructions for it',
-    readBy: ['worker'],
     description: 'Precisions that this worker trains in.',
   },
   GRAFT_KERNELS: {
     kind: matching(/^(?:auto|stock|[a-z][a-z0-9]{0,31})$/, 'auto, stock, or a set of kernels such as avx2'),
     default: 'auto',
-    readBy: ['worker'],
     description:
       "Implementation of the layers. On a CPU `auto` is the best of Graft's kernels that the processor supports (`amxbf16`, `avx512bf16`, `avx512`, `avx2`, `baseline`); on a GPU it is `xla`, which compiles TensorFlow's operations; `stock` is TensorFlow's operations as they are. A job keeps its kernels: where processors differ, name a set that all support.",
   },
@@ -132,18 +120,16 @@ export const workerSettings = {
     ),
     unset: "a range from 61001 that this machine does not use, or the worker's own user",
     example: '10001-10064',
-    readBy: ['worker'],
     description:
       'Users that [trainers and the generator](security.md#isolation-of-trainers) run as: a range, one for the generator and one for each slot; or one user for all, by name or `uid:gid`. The worker must be root or have the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID. Images use `10001-10064`.',
   },
   GRAFT_TRAINER_SANDBOX: {
     kind: choice('auto', 'required', 'off'),
     default: 'auto',
-    readBy: ['worker'],
     description:
       'Whether trainers and the generator are isolated from the network, other processes and other files. `auto`: as far as this machine can; `required`: the worker does not start where it cannot; `off`: only the user differs.',
   },
-} as const satisfies Record<string, Setting>;
+});
 
 export const servingSettings = {
   GRAFT_GENERATION_CONFIG: {

@@ -26,3 +26,12 @@ export interface Section {
   intro?: string;
   settings: Record<string, Setting>;
 }
+
+/** Settings that the same programs read. */
+export function readBy<const Rows extends Record<string, Omit<Setting, 'readBy'>>>(
+  readers: readonly Reader[],
+  rows: Rows,
+): { [Name in keyof Rows]: Rows[Name] & Pick<Setting, 'readBy'> } {
+  const whole = Object.entries(rows).map(([name, row]) => [name, { ...row, readBy: readers }]);
+  return Object.fromEntries(whole);
+}

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import type { ByteSpan } from './file-store.ts';
+import type { ByteSpan, NamedObject } from './file-store.ts';
 
 /** One file of an adapter. */
 export interface AdapterFile {
@@ -45,5 +45,5 @@ export interface ArtifactStore {
   /** Does nothing if the artifact does not exist. */
   remove(artifact: string): Promise<void>;
   /** Lists the stored names with their creation times. */
-  list(): AsyncIterable<{ artifact: string; storedAt: Date }>;
+  list(): AsyncIterable<NamedObject>;
 }

@@ -17,6 +17,12 @@ export interface ByteSpan {
   end?: number;
 }
 
+/** The name of a stored object, and when it was created. */
+export interface NamedObject {
+  name: string;
+  storedAt: Date;
+}
+
 /** Uploaded files. The database holds keys, not paths. All methods throw GraftError `storage_away`, `storage_full`. */
 export interface FileStore {
   /**
@@ -42,5 +48,5 @@ export interface FileStore {
   /** Does nothing if the file does not exist. */
   remove(path: string): Promise<void>;
   /** Lists the stored keys with their creation times. */
-  list(): AsyncIterable<{ path: string; storedAt: Date }>;
+  list(): AsyncIterable<NamedObject>;
 }

@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
+import { type Database, deleteInBatches } from '../database/database.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
 import { withTeamLocked } from './lock-team.ts';
 
@@ -43,9 +43,6 @@ export async function deleteTeam(
   return done ?? false;
 }
 
-/** Rows that one statement removes, in some hundred milliseconds. */
-const batch = 5_000;
-
 /** Tables that may have many rows of a team, ordered so that no foreign key is violated. Other rows are removed with the team's row. */
 const large = [
   'job_metrics',
@@ -76,14 +73,7 @@ export async function purgeDeletedTeams(db: Database, stopping?: AbortSignal): P
     let purged = 0;
     for (const { id } of teams) {
       for (const table of large) {
-        for (let count = batch; count === batch; ) {
-          if (stopping?.aborted) return purged;
-          const { rowCount } = await db.sql.query(
-            `DELETE FROM ${table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${table} WHERE team_id = $1 LIMIT ${batch}))`,
-            [id],
-          );
-          count = rowCount ?? 0;
-        }
+        if (!(await deleteInBatches(db, table, 'team_id = $1', [id], stopping))) return purged;
       }
       await db.db.team.deleteMany({ where: { id } });
       purged += 1;

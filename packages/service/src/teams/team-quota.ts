@@ -79,9 +79,7 @@ export async function setQuota(
     throw new GraftError(
       'unknown_peft_type',
       `There is no method '${odd}'. Methods: ${peftTypes.join(', ')}.`,
-      {
-        param: 'methods',
-      },
+      { param: 'methods' },
     );
   const columns = {
     ...numbers,

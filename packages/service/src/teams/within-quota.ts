@@ -2,7 +2,7 @@
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { allowsModel } from '../keys/model-limit.ts';
 import { type QuotaUse, type TeamQuota, useOf } from './team-quota.ts';
 
@@ -34,9 +34,7 @@ export async function inQuota<T>(
   if (!isLimited) return await inTransaction(db, work);
   return await waitForRow(`quota ${teamId}`, async () =>
     inTransaction(db, async (tx) => {
-      const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
-        SELECT pg_try_advisory_xact_lock(hashtextextended(${`graft:quota:${teamId}`}, 0)) AS held`;
-      if (!lock?.held) throw new RowBusy();
+      await tryLockName(tx, `graft:quota:${teamId}`);
       return await work(tx);
     }),
   );

@@ -4,7 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { lockName, waitForRow } from '../database/wait-for-row.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
@@ -31,7 +31,7 @@ export async function createUpload(
   const quota = await readQuota(db, teamId);
   const limit = quota?.openUploads ?? most;
   return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
-    await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`graft:uploads:${teamId}`}, 0))::text`;
+    await lockName(tx, `graft:uploads:${teamId}`);
     const [open] = await tx.$queryRaw<{ count: number; minutes: number | null }[]>`
       SELECT count(*)::int AS count, ceil(extract(epoch FROM min(expires_at) - now()) / 60)::int AS minutes
       FROM uploads WHERE team_id = ${teamId} AND status = 'pending' AND expires_at > now()`;

@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database } from '../database/database.ts';
+import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { UsagePrice as PriceRow } from '../generated/client.ts';
@@ -43,7 +43,7 @@ export const maxPrices = 1000;
  */
 export async function setPrice(db: Database, input: NewPrice, by: Actor | null): Promise<UsagePrice> {
   const { kind, model = '*', price } = input;
-  const now = new Date();
+  const now = await databaseTime(db);
   const validFrom = input.validFrom ?? (kind === 'stored_bytes' ? dayOf(now) : now);
   if (!Number.isFinite(price) || price < 0 || price >= 1e9) {
     throw new GraftError('invalid_price', 'A price is at least 0 and below 1,000,000,000.', {
@@ -54,9 +54,7 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
     throw new GraftError(
       'invalid_price',
       'Storage is priced by the day: such a price begins at midnight, in UTC.',
-      {
-        param: 'valid_from',
-      },
+      { param: 'valid_from' },
     );
   }
   return await inTransaction(db, async (tx) => {
@@ -67,9 +65,7 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
         throw new GraftError(
           'invalid_price',
           `There are ${maxPrices} prices, which is the limit: remove old ones.`,
-          {
-            param: null,
-          },
+          { param: null },
         );
       }
       await tx.usagePrice.create({ data: { id: newId('price'), ...of, price } });

@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
-import type { Database } from '../database/database.ts';
+import { type Database, databaseTime } from '../database/database.ts';
 import { dayOf, daySeconds, priceOfOne, type UsageKind } from './usage.ts';
 
 /** Dimensions by which usage can be grouped. */
@@ -63,19 +63,25 @@ export const maxPageResults = 1000;
  * `invalid_cursor`.
  */
 export async function readUsage(
-  { sql }: Pick<Database, 'sql'>,
+  db: Pick<Database, 'sql'>,
   teamId: string | null,
   query: UsageQuery,
 ): Promise<UsagePage> {
   const groups = usageGroups.filter((group) => query.groupBy.includes(group));
-  const { first, end } = rangeOf(query);
+  const { first, end } = rangeOf(query, await databaseTime(db));
   const cursor = query.page === undefined ? null : parsePage(query.page, groups.length);
   const from = cursor?.day ?? first;
   if (from < first || from > end) throw badPage();
   const until = new Date(Math.min(end.getTime(), from.getTime() + query.days * daySeconds * 1000));
   const rows =
     from < until
-      ? await readRows(sql, teamId, { groups, from, until, after: cursor?.after, onlyTeam: query.onlyTeam })
+      ? await readRows(db.sql, teamId, {
+          groups,
+          from,
+          until,
+          after: cursor?.after,
+          onlyTeam: query.onlyTeam,
+        })
       : [];
   const shown = rows.slice(0, maxPageResults);
   const isCut = rows.length > shown.length;
@@ -104,7 +110,7 @@ export async function readCost(
   return buckets.flatMap(({ results }) => results).reduce((sum, { cost }) => sum + cost, 0);
 }
 
-function rangeOf({ start, end }: Pick<UsageQuery, 'start' | 'end'>): { first: Date; end: Date } {
+function rangeOf({ start, end }: Pick<UsageQuery, 'start' | 'end'>, now: Date): { first: Date; end: Date } {
   const first = dayOf(start);
   if (end <= start)
     throw new GraftError('invalid_value', 'end_time lies before start_time.', { param: 'end_time' });
@@ -112,13 +118,11 @@ function rangeOf({ start, end }: Pick<UsageQuery, 'start' | 'end'>): { first: Da
     throw new GraftError(
       'invalid_value',
       `One query reads ${maxUsageDays} days at the most; ask for a shorter range.`,
-      {
-        param: 'start_time',
-      },
+      { param: 'start_time' },
     );
   }
   // There is no usage after today.
-  const tomorrow = dayOf(new Date(Date.now() + daySeconds * 1000));
+  const tomorrow = dayOf(new Date(now.getTime() + daySeconds * 1000));
   const last = new Date(dayOf(new Date(end.getTime() - 1)).getTime() + daySeconds * 1000);
   return { first, end: new Date(Math.max(first.getTime(), Math.min(last.getTime(), tomorrow.getTime()))) };
 }
@@ -149,9 +153,7 @@ function badPage(): GraftError {
   return new GraftError(
     'invalid_cursor',
     'page is not the next_page of a page before, of the same range and groups.',
-    {
-      param: 'page',
-    },
+    { param: 'page' },
   );
 }
 
@@ -163,32 +165,28 @@ interface Row {
   use: number[];
 }
 
+/** The sums of a row, in the order of its columns. */
+const sums = [
+  'trainedTokens',
+  'deviceSeconds',
+  'inputTokens',
+  'outputTokens',
+  'requests',
+  'storedBytes',
+  'storedGibDays',
+  'cost',
+] as const;
+
 function useOf({ parts, use }: Row, groups: readonly UsageGroup[]): DayUse {
   const part = (group: UsageGroup) => (groups.includes(group) ? parts[groups.indexOf(group)]! || null : null);
-  const [
-    trainedTokens,
-    deviceSeconds,
-    inputTokens,
-    outputTokens,
-    requests,
-    storedBytes,
-    storedGibDays,
-    cost,
-  ] = use as [number, number, number, number, number, number, number, number];
+  const named = sums.map((sum, i) => [sum, use[i]!] as const);
   return {
     teamId: part('team'),
     model: part('model'),
     keyId: part('key'),
     jobId: part('job'),
     kind: part('kind') as UsageKind | null,
-    trainedTokens,
-    deviceSeconds,
-    inputTokens,
-    outputTokens,
-    requests,
-    storedBytes,
-    storedGibDays,
-    cost,
+    ...(Object.fromEntries(named) as Record<(typeof sums)[number], number>),
   };
 }
 
@@ -196,13 +194,7 @@ function useOf({ parts, use }: Row, groups: readonly UsageGroup[]): DayUse {
 async function readRows(
   sql: Database['sql'],
   teamId: string | null,
-  {
-    groups,
-    from,
-    until,
-    after,
-    onlyTeam,
-  }: {
+  range: {
     groups: UsageGroup[];
     from: Date;
     until: Date;
@@ -210,6 +202,7 @@ async function readRows(
     onlyTeam: string | undefined;
   },
 ): Promise<Row[]> {
+  const { groups, from, until, after, onlyTeam } = range;
   const values: unknown[] = [from, until];
   const given = (value: unknown) => `$${values.push(value)}`;
   const only = teamId ?? onlyTeam;

@@ -4,7 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { createEgressRules } from '../egress/address-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
@@ -32,9 +32,7 @@ export async function createWebhook(
   return await waitForRow(`webhooks of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
       // Of two concurrent calls the second counts the endpoint of the first.
-      const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
-        SELECT pg_try_advisory_xact_lock(hashtextextended(${`graft:webhooks:${teamId}`}, 0)) AS held`;
-      if (!lock?.held) throw new RowBusy();
+      await tryLockName(tx, `graft:webhooks:${teamId}`);
       await holdMaker(tx, by);
       if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= maxEndpoints) {
         throw new GraftError(

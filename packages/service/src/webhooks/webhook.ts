@@ -47,23 +47,13 @@ export interface WebhookEndpoint {
 export type DeliveryStatus = 'pending' | 'delivered' | 'failed';
 export const deliveryStatuses = ['pending', 'delivered', 'failed'] as const;
 
-export interface WebhookDelivery {
-  id: string;
-  endpointId: string;
-  eventId: string;
-  type: string;
-  subject: string;
-  eventAt: Date;
+/** The columns of a delivery that its team sees. */
+export type WebhookDelivery = Omit<
+  DeliveryRow,
+  'teamId' | 'outboxId' | 'leaseUntil' | 'failures' | 'status'
+> & {
   status: DeliveryStatus;
-  attempts: number;
-  nextAttemptAt: Date;
-  expiresAt: Date;
-  lastAttemptAt: Date | null;
-  lastStatus: number | null;
-  lastError: string | null;
-  createdAt: Date;
-  endedAt: Date | null;
-}
+};
 
 export function endpointOf(row: EndpointRow): WebhookEndpoint {
   const { failures: _, notBefore: __, sendsUntil: ___, madeByKey: ____, events, ...columns } = row;

@@ -9,36 +9,8 @@ import type { Worker } from '../generated/client.ts';
 import { drainWorker } from '../jobs/transitions/drain-worker.ts';
 import type { WorkerCapabilities } from '../jobs/turns/can-claim.ts';
 
-export type WorkerRecord = Pick<
-  Worker,
-  | 'id'
-  | 'hostname'
-  | 'slots'
-  | 'running'
-  | 'load'
-  | 'bases'
-  | 'draining'
-  | 'startedAt'
-  | 'heartbeatAt'
-  | 'consecutiveFaults'
-  | 'quarantinedAt'
-  | 'quarantineReason'
-  | 'version'
-  | 'protocol'
-> & { capabilities: WorkerCapabilities | null; leases: WorkerLease[] };
-
-/** A job that a worker holds: its team, and the end of the lease unless renewed. Only the team may see which job it is. */
-export interface WorkerLease {
-  teamId: string;
-  teamName: string;
-  leaseEpoch: number;
-  since: Date;
-  until: Date;
-  /** Whether it was asked to checkpoint and move to another worker. */
-  isLeaving: boolean;
-}
-
-const told = {
+/** Prisma arguments for the columns of a worker that operators see. */
+const columns = {
   select: {
     id: true,
     hostname: true,
@@ -57,8 +29,23 @@ const told = {
     protocol: true,
   },
 } as const;
+type Row = Pick<Worker, keyof typeof columns.select>;
 
-type Row = Omit<WorkerRecord, 'capabilities' | 'leases'> & { capabilities: unknown };
+export type WorkerRecord = Omit<Row, 'capabilities'> & {
+  capabilities: WorkerCapabilities | null;
+  leases: WorkerLease[];
+};
+
+/** A job that a worker holds: its team, and the end of the lease unless renewed. Only the team may see which job it is. */
+export interface WorkerLease {
+  teamId: string;
+  teamName: string;
+  leaseEpoch: number;
+  since: Date;
+  until: Date;
+  /** Whether it was asked to checkpoint and move to another worker. */
+  isLeaving: boolean;
+}
 
 async function withLeases(db: Pick<Transaction, 'job' | 'jobAttempt'>, rows: Row[]): Promise<WorkerRecord[]> {
   const jobs = await db.job.findMany({
@@ -101,7 +88,7 @@ export async function listWorkers({ db }: Database, options: PageOptions): Promi
   const page = await listRows(
     db.worker,
     options,
-    { orderBy: [{ startedAt: 'desc' }, { id: 'desc' }], ...told },
+    { orderBy: [{ startedAt: 'desc' }, { id: 'desc' }], ...columns },
     (row) => row,
   );
   return { ...page, data: await withLeases(db, page.data) };
@@ -133,7 +120,7 @@ export async function setWorkerService(
       target: id,
       ...(isRelease ? {} : { detail: { reason: change.quarantine, ...(drain && { drain }) } }),
     });
-    const row = await tx.worker.findFirst({ where: { id }, ...told });
+    const row = await tx.worker.findFirst({ where: { id }, ...columns });
     return row && (await withLeases(tx, [row]))[0]!;
   });
 }

@@ -4,7 +4,8 @@ import { appendFile, readdir, rename, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, afterEach, before, it } from 'node:test';
 import { leaseFolder } from '@graft/peft-core/checkpoints';
-import { cancelJob, type Job, listCheckpoints, readMetrics } from '@graft/service';
+import { cancelJob, type Job, readMetrics } from '@graft/service';
+import { listCheckpoints } from '@graft/service/testing';
 import { timedTrainer } from '../../testing/killed-trainer.ts';
 import { type StartedJob, startJob } from '../../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../../testing/worker-bench.ts';
@@ -44,9 +45,9 @@ it('keeps two checkpoints of all its attempts, and continues from the one before
   const folder = join(bench.services.env.dataDir, 'checkpoints', job.id);
   const own = join(folder, leaseFolder(first.claimed.leaseEpoch, first.claimed.leaseToken));
   assert.deepEqual(await readdir(own), ['step-00000035', 'step-00000040']);
-  const recorded = await listCheckpoints(bench.services, bench.teamId, job.id, { limit: 10 });
+  const recorded = await listCheckpoints(bench.services, bench.teamId, job.id);
   assert.deepEqual(
-    recorded.data.map(({ step, removedAt }) => [step, removedAt === null]),
+    recorded.map(({ step, removedAt }) => [step, removedAt === null]),
     [40, 35, 30, 25, 20, 15, 10, 5].map((step) => [step, step > 30]),
   );
 

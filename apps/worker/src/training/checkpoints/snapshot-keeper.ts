@@ -6,6 +6,7 @@ import {
   keptCheckpointAdapters,
   recordCheckpointAdapter,
   type Services,
+  untilAborted,
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
 import { checkpointNotStoredMessage } from '../job-messages.ts';
@@ -121,7 +122,7 @@ export class SnapshotKeeper {
     const { known } = await this.#lease.write(async (db) => ({
       known: await findCheckpointAdapter(db, this.#lease.job, step, copy.files),
     }));
-    const stored = known ?? (await orAborted(this.#artifacts.publish(copy.folder), signal));
+    const stored = known ?? (await untilAborted(this.#artifacts.publish(copy.folder), signal));
     const unnamed = await this.#lease.write((db, lease) =>
       recordCheckpointAdapter(db, lease, {
         ...stored,
@@ -166,14 +167,4 @@ export class SnapshotKeeper {
       );
     }
   }
-}
-
-/** The result of `work`, or the signal's reason if the signal is aborted first. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }

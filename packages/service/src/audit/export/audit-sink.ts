@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { createEgressRules } from '../../egress/address-rules.ts';
-import { createResolve, type Egress, EgressError, requestPinned } from '../../egress/post-pinned.ts';
+import { EgressError, requestPinned } from '../../egress/post-pinned.ts';
 import { hostOf } from '../../egress/team-url.ts';
+import { createEgress } from '../../start-sending.ts';
 
 /** Destination to which the audit log is exported. */
 export interface AuditSink {
@@ -39,12 +40,7 @@ export function openAuditSink(text: string, token: string | undefined): AuditSin
  */
 function postTo(url: URL, token: string | undefined): AuditSink['send'] {
   const rules = createEgressRules([hostOf(url)], 'GRAFT_AUDIT_SINK');
-  const egress: Egress = {
-    rules,
-    connectMs,
-    wholeMs,
-    resolve: createResolve(rules, { timeoutMs: connectMs / 4 }),
-  };
+  const egress = createEgress(rules, { connectMs, wholeMs });
   const headers = {
     'content-type': 'application/x-ndjson',
     'user-agent': 'Graft-Audit/1',

@@ -52,9 +52,7 @@ async function listObjects(objects: S3Objects, url: string): Promise<StoredObjec
     throw new GraftError(
       'unsupported_model',
       `${url} has more than ${maxObjects} objects: name the model's own prefix`,
-      {
-        param: 'model',
-      },
+      { param: 'model' },
     );
   }
   if (found.length === 0) {

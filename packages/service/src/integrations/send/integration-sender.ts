@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
 import { withTeamScope } from '../../database/database-scope.ts';
-import { createResolve, type Egress, type Resolve } from '../../egress/post-pinned.ts';
+import type { Egress } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { isTerminal } from '../../jobs/job.ts';
 import { getJob } from '../../jobs/records/read-jobs.ts';
-import { repeat } from '../../repeat.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
+import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
 import { integrationRules, sealedForIntegration } from '../manage-integrations.ts';
 import { createTracker } from '../trackers/create-tracker.ts';
 import { TrackerError } from '../trackers/tracker.ts';
@@ -25,19 +25,12 @@ import {
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
 /** Limits and intervals of sending. The defaults are for production; tests shorten them. */
-export interface IntegrationTimes extends SendingLimits {
-  /** Interval at which the sender looks for due integrations, and for new metrics of a running job. */
-  pollMs: number;
-  /** Maximum number of job integrations that this process sends to concurrently, and roughly, per team, that all processes do. */
-  concurrency: number;
+export interface IntegrationTimes extends SendingLimits, SendingTimes {
+  /** Approximate maximum number of a team's job integrations that all processes send to concurrently. */
   perTeam: number;
   leaseSeconds: number;
-  connectMs: number;
-  wholeMs: number;
   /** Maximum number of metrics per request. */
   batch: number;
-  /** Default: the machine's DNS resolver. */
-  resolve?: Resolve;
 }
 
 const defaults: IntegrationTimes = {
@@ -65,43 +58,22 @@ export function startIntegrationSender(
 ): { close(): Promise<void> } {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const rules = integrationRules(services.env);
-  const resolve = times.resolve ?? createResolve(rules, { timeoutMs: Math.ceil(times.connectMs / 4) });
-  const egress: Egress = { rules, resolve, connectMs: times.connectMs, wholeMs: times.wholeMs };
+  const egress = createEgress(integrationRules(services.env), times);
   const closing = new AbortController();
-  const sending = new Set<Promise<void>>();
-
-  const start = (claimed: ClaimedIntegration, claimedAt: number) => {
-    const deadline = claimedAt + times.leaseSeconds * 500;
-    const sent = withTeamScope(claimed.teamId, async () =>
-      sendMetrics(services, claimed, { times, egress, deadline, signal: closing.signal }),
-    )
-      // If Postgres is unavailable, the lease runs out and another process continues.
-      .catch((error: unknown) =>
-        log.warn({ err: error, teamId: claimed.teamId, jobId: claimed.jobId }, 'sending metrics failed'),
-      )
-      .finally(() => {
-        sending.delete(sent);
-        rounds.wake();
-      });
-    sending.add(sent);
-  };
-  const rounds = repeat(
-    'integrations',
-    times.pollMs,
-    async (stopping) => {
-      const count = times.concurrency - sending.size;
-      if (count <= 0 || stopping.aborted) return;
-      const claimedAt = performance.now();
-      for (const claimed of await claimIntegrations(services, { ...times, count })) start(claimed, claimedAt);
+  const loop = startSending<ClaimedIntegration>('integrations', times, log, {
+    claim: async (count) => await claimIntegrations(services, { ...times, count }),
+    send: async (claimed, claimedAt) => {
+      const deadline = claimedAt + times.leaseSeconds * 500;
+      await withTeamScope(claimed.teamId, async () =>
+        sendMetrics(services, claimed, { times, egress, deadline, signal: closing.signal }),
+      );
     },
-    log,
-  );
+    onFault: (err, { teamId, jobId }) => log.warn({ err, teamId, jobId }, 'sending metrics failed'),
+  });
   return {
     close: async () => {
       closing.abort();
-      await rounds.stop();
-      await Promise.all(sending);
+      await loop.stop();
     },
   };
 }

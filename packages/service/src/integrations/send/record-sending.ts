@@ -1,6 +1,7 @@
 import { type Database, json, type Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { insertEvent, type NewJobEvent } from '../../jobs/records/job-event.ts';
+import { jitter } from '../../start-sending.ts';
 import type { TrackerError, TrackerRun } from '../trackers/tracker.ts';
 import type { ClaimedIntegration } from './claim-integrations.ts';
 
@@ -106,8 +107,6 @@ export async function recordFailure(
 ): Promise<'again' | 'stopped' | 'lost'> {
   const { teamId, jobId, type, token } = claimed;
   const { firstSeconds, longestSeconds, maxRefusals, giveUpSeconds } = limits;
-  // A factor of 0.75 to 1.25, so that requests that failed together do not retry together.
-  const jitter = 0.75 + Math.random() / 2;
   const asked = Math.min(error.retryAfter ?? 0, longestSeconds);
   const refusal = error.kind === 'refused' ? 1 : 0;
   return await inTransaction(db, async (tx) => {
@@ -117,7 +116,7 @@ export async function recordFailure(
       SET failures = failures + 1, refusals = refusals + ${refusal}, lease_until = NULL,
           failing_since = coalesce(failing_since, now()),
           next_attempt_at = now() + make_interval(secs => greatest(${asked},
-            least(${firstSeconds} * power(2, least(failures, 30)), ${longestSeconds}) * ${jitter}))
+            least(${firstSeconds} * power(2, least(failures, 30)), ${longestSeconds}) * ${jitter()}))
       WHERE team_id = ${teamId} AND job_id = ${jobId} AND type = ${type} AND lease_token = ${token} AND status = 'active'
       RETURNING failures, refusals, failing_since <= now() - make_interval(secs => ${giveUpSeconds}) AS "isLong"`;
     if (!row) return 'lost';

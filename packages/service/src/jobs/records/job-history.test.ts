@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inTransaction } from '../../database/in-transaction.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
+import { listCheckpoints } from '../../testing/list-checkpoints.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
 import { type JobMetric, lackingMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
@@ -15,7 +16,7 @@ import {
 } from '../leases/record-checkpoint.ts';
 import { appendEvent, underLease } from '../leases/write-under-lease.ts';
 import { insertEvent } from './job-event.ts';
-import { listCheckpoints, listEvents } from './read-job-history.ts';
+import { listEvents } from './read-job-history.ts';
 import { getJob, listJobs } from './read-jobs.ts';
 import { readMetricStretches, readMetrics } from './read-metrics.ts';
 import { findValidationResult, forgetValidationResults, keepValidationResult } from './validation-results.ts';
@@ -204,7 +205,7 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
   await recordMetrics(services, lease, [named, withMetrics(train(2), { grad_norm: 9 })]);
   assert.ok(await resumeFromCheckpoint(services, lease, 3, () => series));
   assert.deepEqual(await seriesOf(job), [train(1), named, train(2), train(3)]);
-  const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
+  const data = await listCheckpoints(services, team.id, job.id);
   assert.deepEqual(
     data.map(({ step, path, bytes, metrics }) => ({ step, path, bytes, metrics })),
     [3, 2].map((step) => ({ step, path: `c/${step}`, bytes: 2_345_678, metrics: { trainLoss: 1 } })),
@@ -239,7 +240,7 @@ test('a checkpoint whose folder is dropped stays in the history, and is not one 
     kept.map(({ step }) => step),
     [6, 4],
   );
-  const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
+  const data = await listCheckpoints(services, team.id, job.id);
   assert.deepEqual(
     data.map(({ step, removedAt }) => [step, removedAt !== null]),
     [

@@ -1,7 +1,6 @@
 import type { Database } from '../../database/database.ts';
 import { listRows, type Page, type PageOptions } from '../../database/read-page.ts';
 import type { JobAttempt } from '../job.ts';
-import { type Checkpoint, checkpointOf } from '../leases/record-checkpoint.ts';
 import { eventOf, type JobEvent } from './job-event.ts';
 
 /** Lists events, newest first. Throws GraftError `invalid_cursor`. */
@@ -16,21 +15,6 @@ export async function listEvents(
     options,
     { where: { teamId }, filter: { jobId }, orderBy: { seq: 'desc' } },
     eventOf,
-  );
-}
-
-/** Lists checkpoints by descending step. Throws GraftError `invalid_cursor`. */
-export async function listCheckpoints(
-  { db }: Database,
-  teamId: string,
-  jobId: string,
-  options: PageOptions,
-): Promise<Page<Checkpoint>> {
-  return await listRows(
-    db.checkpoint,
-    options,
-    { where: { teamId }, filter: { jobId }, orderBy: { step: 'desc' } },
-    checkpointOf,
   );
 }
 

@@ -1,4 +1,4 @@
-import { type Database, json } from '../../database/database.ts';
+import { type Database, databaseTime, json } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { DataCounts, JobError } from '../job.ts';
 
@@ -6,7 +6,9 @@ import type { DataCounts, JobError } from '../job.ts';
 const keptDays = 7;
 /** Maximum number of results per team; the oldest are deleted first. */
 const keptResults = 1000;
-const oldest = () => new Date(Date.now() - keptDays * 24 * 3600 * 1000);
+/** Returns the time before which results are expired. */
+const oldest = async (db: Database) =>
+  new Date((await databaseTime(db)).getTime() - keptDays * 24 * 3600 * 1000);
 /** Maximum length of a stored error, in characters of JSON; files with a longer error are read again. */
 const longestError = 128 * 1024;
 
@@ -16,11 +18,12 @@ const longestError = 128 * 1024;
  * result is stored.
  */
 export async function findValidationResult(
-  { db }: Database,
+  db: Database,
   teamId: string,
   key: string,
 ): Promise<{ error: JobError | null; tokens: number | null; counts: DataCounts | null } | null> {
-  const row = await db.validationResult.findFirst({ where: { teamId, key, createdAt: { gt: oldest() } } });
+  const where = { teamId, key, createdAt: { gt: await oldest(db) } };
+  const row = await db.db.validationResult.findFirst({ where });
   if (!row) return null;
   return {
     error: row.error as JobError | null,
@@ -30,29 +33,30 @@ export async function findValidationResult(
 }
 
 /** Deletes expired results. Returns their number. */
-export async function forgetValidationResults({ db }: Database): Promise<number> {
-  return (await db.validationResult.deleteMany({ where: { createdAt: { lte: oldest() } } })).count;
+export async function forgetValidationResults(db: Database): Promise<number> {
+  const expired = { createdAt: { lte: await oldest(db) } };
+  return (await db.db.validationResult.deleteMany({ where: expired })).count;
 }
 
 /** Stores a result: valid files, or a user error. System errors may be temporary and are not stored. */
 export async function keepValidationResult(
-  { db }: Database,
+  database: Database,
   teamId: string,
   key: string,
   error: JobError | null,
   read: { tokens: number; counts: DataCounts } | null = null,
 ): Promise<void> {
   if (error && (error.fault !== 'user' || JSON.stringify(error).length > longestError)) return;
-  const value = error === null ? Prisma.DbNull : json(error);
+  const { db } = database;
   const result = {
-    error: value,
+    error: error === null ? Prisma.DbNull : json(error),
     tokens: read?.tokens ?? null,
     counts: read ? json(read.counts) : Prisma.DbNull,
   };
   await db.validationResult.upsert({
     where: { teamId_key: { teamId, key } },
     create: { teamId, key, ...result },
-    update: { ...result, createdAt: new Date() },
+    update: { ...result, createdAt: await databaseTime(database) },
   });
   const surplus = await db.validationResult.findMany({
     where: { teamId },

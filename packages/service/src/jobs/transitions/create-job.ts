@@ -8,8 +8,8 @@ import {
 } from '@graft/peft-core/config';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
-import { type Database, json, type Transaction } from '../../database/database.ts';
-import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
+import { type Database, deleteInBatches, json, type Transaction } from '../../database/database.ts';
+import { tryLockName, waitForRow } from '../../database/wait-for-row.ts';
 import { type IdempotencyKey, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
@@ -171,10 +171,7 @@ async function findEarlier(
 ): Promise<Job | null> {
   const { idempotencyKey: key, requestHash, keyId, personId = null } = input;
   // Of two identical concurrent requests the second waits for the first, and then finds its rows.
-  const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
-    SELECT pg_try_advisory_xact_lock(hashtextextended(${token}, 0)) AS held`;
-  if (!lock?.held) throw new RowBusy();
-
+  await tryLockName(tx, token);
   if (key) {
     await tx.$executeRaw`
       DELETE FROM idempotency_keys
@@ -212,17 +209,10 @@ async function findKey(
   return job && actorOf(job) === actor ? earlier : null;
 }
 
-/** Deletes expired keys in batches; called every hour. */
-export async function forgetIdempotencyKeys({ sql }: Pick<Database, 'sql'>): Promise<void> {
-  const batch = 5_000;
-  let forgotten: number | null;
-  do {
-    const { rowCount } = await sql.query(
-      `DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency_keys
-         WHERE created_at < now() - make_interval(hours => ${keptHours}) LIMIT ${batch}))`,
-    );
-    forgotten = rowCount;
-  } while (forgotten === batch);
+/** Deletes expired keys; called every hour. */
+export async function forgetIdempotencyKeys(db: Pick<Database, 'sql'>): Promise<void> {
+  const expired = `created_at < now() - make_interval(hours => ${keptHours})`;
+  await deleteInBatches(db, 'idempotency_keys', expired);
 }
 
 async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job | null> {

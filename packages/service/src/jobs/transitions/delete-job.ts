@@ -2,16 +2,13 @@ import { GraftError } from '@graft/peft-core/config';
 import { deleteVersions } from '../../adapters/delete-adapters.ts';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
-import type { Database } from '../../database/database.ts';
+import { type Database, deleteInBatches } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { CheckpointStore } from '../../storage/checkpoint-store.ts';
 import { isTerminal, wireStatus } from '../job.ts';
 import { lockJob } from './change-job.ts';
-
-/** Rows that one statement removes, which takes some hundred milliseconds. */
-const batch = 5_000;
 
 /**
  * Deletes an ended job with its request, events, metrics, attempts, trials and checkpoints. Keeps the adapter that it created, without
@@ -26,7 +23,7 @@ export async function deleteJob(
   { adapter = false }: { adapter?: boolean },
   by: Actor,
 ): Promise<boolean> {
-  const { db, sql, checkpoints } = services;
+  const { db, checkpoints } = services;
   const found = await db.job.findFirst({
     where: { teamId, id },
     select: { state: true, adapterVersion: { select: { adapterId: true, number: true } } },
@@ -35,16 +32,8 @@ export async function deleteJob(
   if (!isTerminal(found.state as never)) throw notEnded(id, found.state);
   if (adapter && found.adapterVersion) await deleteVersions(services, teamId, found.adapterVersion, by);
   // There may be millions of rows. None are added, because the job has ended.
-  for (const table of ['job_metrics', 'job_events']) {
-    for (let count = batch; count === batch; ) {
-      const { rowCount } = await sql.query(
-        `DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
-           SELECT ctid FROM ${table} WHERE team_id = $1 AND job_id = $2 LIMIT ${batch}))`,
-        [teamId, id],
-      );
-      count = rowCount ?? 0;
-    }
-  }
+  for (const table of ['job_metrics', 'job_events'])
+    await deleteInBatches(services, table, 'team_id = $1 AND job_id = $2', [teamId, id]);
   const deleted = await waitForRow(`job ${teamId} ${id}`, async () =>
     inTransaction(services, async (tx) => {
       const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });

@@ -115,7 +115,10 @@ describe('a job that a worker cannot run', () => {
       [failed.state, failed.error!.code, failed.error!.fault],
       ['failed', 'no_fit_worker', 'environment'],
     );
-    assert.ok(failed.error!.message.endsWith(reason));
+    assert.equal(
+      failed.error!.message,
+      `Workers could not run the job 20 times without a new checkpoint between. The last error: ${reason}`,
+    );
   });
 
   test('is paused or cancelled where that was asked', async () => {

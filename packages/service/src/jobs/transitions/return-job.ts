@@ -53,7 +53,8 @@ export async function returnHeld(
   const inAll = await tx.jobAttempt.count({
     where: { teamId, jobId, kind: 'training', outcome: 'environment' },
   });
-  if (faults >= returnLimit || inAll >= returnLimitInAll) return await failReturned(tx, held, reason);
+  const often = faults >= returnLimit ? tooOften : inAll >= returnLimitInAll ? tooOftenInAll : null;
+  if (often !== null) return await failReturned(tx, held, reason, often);
   const minutes = returnMinutes(faults);
   const state = held.pauseRequestedAt ? 'paused' : 'queued';
   const job = await changeJob(
@@ -84,10 +85,24 @@ export async function countReturn(tx: Transaction, held: Job): Promise<number> {
   return (await hasNewCheckpoint(tx, held)) ? 1 : held.environmentFaults + 1;
 }
 
+/** How often workers have released a job that fails for it. */
+const tooOften = `${returnLimit} times without a new checkpoint between`;
+const tooOftenInAll = `${returnLimitInAll} times in all`;
+
 /** running → failed: workers have released the job too often. */
-export async function failReturned(tx: Transaction, held: Job, reason: string): Promise<Job | null> {
-  const guard = holds(leaseOf(held), 'running');
-  return await endJob(tx, guard, { state: 'failed', error: tooOften(reason) });
+export async function failReturned(
+  tx: Transaction,
+  held: Job,
+  reason: string,
+  often = tooOften,
+): Promise<Job | null> {
+  const error: JobError = {
+    code: 'no_fit_worker',
+    message: `Workers could not run the job ${often}. The last error: ${reason}`,
+    param: null,
+    fault: 'environment',
+  };
+  return await endJob(tx, holds(leaseOf(held), 'running'), { state: 'failed', error });
 }
 
 /** Returns whether the current attempt made a checkpoint beyond the one it started from. */
@@ -100,13 +115,4 @@ async function hasNewCheckpoint(
     select: { fromStep: true },
   });
   return (lastCheckpointStep ?? 0) > (attempt?.fromStep ?? 0);
-}
-
-function tooOften(reason: string): JobError {
-  return {
-    code: 'no_fit_worker',
-    message: `Workers could not run the job ${returnLimit} times without a new checkpoint between, or ${returnLimitInAll} times in all. The last said: ${reason}`,
-    param: null,
-    fault: 'environment',
-  };
 }

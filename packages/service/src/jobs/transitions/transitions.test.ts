@@ -252,6 +252,7 @@ describe('failure', () => {
     await earlier(tooOften, returnLimitInAll - 1);
     const failed = (await failJob(services, leaseOf(tooOften), fault))!;
     assert.deepEqual([failed.state, failed.error?.code], ['failed', 'no_fit_worker']);
+    assert.match(failed.error!.message, /^Workers could not run the job 200 times in all\. The last error: /);
   });
 
   test("a user's fault is never retried", async () => {

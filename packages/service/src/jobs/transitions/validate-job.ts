@@ -269,7 +269,7 @@ export async function releaseValidation(db: Database, lease: Lease): Promise<Job
     const job = await changeJob(tx, guard, Prisma.sql`${letGo}, ${refunded}`);
     if (!job) return null;
     await endAttempt(tx, job, 'released');
-    await insertEvent(tx, job, { message: 'Worker is stopping, validation handed on' });
+    await insertEvent(tx, job, { message: 'Worker is stopping, validation released' });
     return job;
   });
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { AdapterFile } from '../artifact-store.ts';
+import type { AdapterFile, StoredArtifact } from '../artifact-store.ts';
+import { newArtifactName } from '../object-name.ts';
 
 /** Returns path, length and digest of every file of a folder, ordered by path. Throws for anything but plain files. */
 export async function describeFolder(
@@ -18,6 +19,18 @@ export async function describeFolder(
     files.push({ path: name, bytes, sha256 });
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Describes the files of a folder as a new artifact, which is not stored yet. */
+export async function newArtifact(
+  folder: string,
+  digestOf: (file: string) => Promise<Omit<AdapterFile, 'path'>>,
+): Promise<StoredArtifact> {
+  const files = await describeFolder(folder, digestOf);
+  if (files.length === 0) throw new Error('an artifact holds at least one file');
+  const digest = digestOfListing(listingOf(files));
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  return { artifact: newArtifactName(digest), digest, files, bytes };
 }
 
 /** Returns the text whose SHA-256 is an artifact's digest. */

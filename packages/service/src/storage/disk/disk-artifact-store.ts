@@ -1,12 +1,13 @@
-import { opendir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { dataFolder } from '../../data-folder/data-folder.ts';
 import type { AdapterFile, ArtifactStore } from '../artifact-store.ts';
-import { createdAtOf, digestOfArtifact, newArtifactName } from '../object-name.ts';
+import { digestOfArtifact } from '../object-name.ts';
 import { artifactCorrupt, artifactMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
-import { describeFolder, digestOfListing, listingOf } from './describe-folder.ts';
+import { describeFolder, digestOfListing, listingOf, newArtifact } from './describe-folder.ts';
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncFolder, fsyncUpTo, makeFolder } from './fsync-folder.ts';
+import { listObjects } from './list-objects.ts';
 import { removeBelow } from './remove-below.ts';
 
 /** Stores artifacts as folders in the data folder. */
@@ -24,16 +25,13 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
     stage: async (jobId, epoch, token = null) => await stageOn(dataDir, jobId, epoch, token),
     publish: async (folder) =>
       await onStorage(async () => {
-        const files = await describeFolder(folder, (file) => digestFile(file, { sync: true }));
-        if (files.length === 0) throw new Error('an artifact holds at least one file');
+        const stored = await newArtifact(folder, (file) => digestFile(file, { sync: true }));
         await fsyncFolders(folder);
-        const digest = digestOfListing(listingOf(files));
-        const artifact = newArtifactName(digest);
-        const target = pathOf(artifact);
+        const target = pathOf(stored.artifact);
         await makeFolder(path.dirname(target), dataDir);
         await rename(folder, target);
         await fsyncUpTo(path.dirname(target), dataDir);
-        return { artifact, digest, files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+        return stored;
       }),
     open: async (artifact, name, range) => {
       const { folder, files } = await verified(artifact);
@@ -48,15 +46,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
       digestOfArtifact(artifact);
       await onStorage(() => rm(pathOf(artifact), { recursive: true, force: true }));
     },
-    list: async function* () {
-      for (const prefix of await readdir(artifacts).catch(() => [])) {
-        for await (const { name } of await opendir(path.join(artifacts, prefix))) {
-          if (!/^[0-9a-f]{64}/.test(name)) continue;
-          const made = createdAtOf(name) ?? (await stat(path.join(artifacts, prefix, name))).mtime;
-          yield { artifact: name, storedAt: made };
-        }
-      }
-    },
+    list: () => listObjects(artifacts, { folder: /./, object: /^[0-9a-f]{64}/ }),
   };
 }
 

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { access, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 import { dataFolder } from '../../data-folder/data-folder.ts';
 import type { FileStore, StoredFile } from '../file-store.ts';
-import { checkFileName, createdAtOf, newFileName } from '../object-name.ts';
+import { checkFileName, newFileName } from '../object-name.ts';
 import { fileCorrupt, fileMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncUpTo, makeFolder } from './fsync-folder.ts';
+import { listObjects } from './list-objects.ts';
 
 /** Stores files in the data folder. */
 export function createDiskFileStore(dataDir: string): FileStore {
@@ -59,38 +60,44 @@ export function createDiskFileStore(dataDir: string): FileStore {
           throw error;
         }
       }),
-    list: async function* () {
-      for (const prefix of await readdir(folder.files).catch(() => [])) {
-        if (prefix.length !== 2) continue;
-        for await (const { name } of await opendir(path.join(folder.files, prefix))) {
-          const made = createdAtOf(name) ?? (await stat(path.join(folder.files, prefix, name))).mtime;
-          yield { path: name, storedAt: made };
-        }
-      }
-    },
+    list: () => listObjects(folder.files, { folder: /^..$/, object: /./ }),
   };
 }
 
 async function writeDraft(
   draft: string,
   stream: AsyncIterable<Buffer | string>,
-  { limit, inspect }: Parameters<FileStore['receive']>[1],
+  options: ReceiveOptions,
 ): Promise<{ bytes: number; sha256: string }> {
-  const digest = createHash('sha256');
-  let bytes = 0;
+  const received = receiveChunks(stream, options);
   const handle = await open(draft, 'wx', 0o600);
   try {
-    for await (const chunk of limited(stream, limit)) {
-      inspect?.(chunk);
-      digest.update(chunk);
-      bytes += chunk.length;
-      await handle.writeFile(chunk);
-    }
+    for await (const chunk of received.chunks) await handle.writeFile(chunk);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  return { bytes, sha256: digest.digest('hex') };
+  return received.result();
+}
+
+type ReceiveOptions = Parameters<FileStore['receive']>[1];
+
+/** Yields the chunks of a file that `inspect` accepts; `result` then returns what its row records. */
+export function receiveChunks(
+  stream: AsyncIterable<Buffer | string>,
+  { limit, inspect }: ReceiveOptions,
+): { chunks: AsyncGenerator<Buffer>; result(): { bytes: number; sha256: string } } {
+  const digest = createHash('sha256');
+  let bytes = 0;
+  async function* inspected(): AsyncGenerator<Buffer> {
+    for await (const chunk of limited(stream, limit)) {
+      inspect?.(chunk);
+      digest.update(chunk);
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  return { chunks: inspected(), result: () => ({ bytes, sha256: digest.digest('hex') }) };
 }
 
 /** Throws GraftError `file_too_large` instead of yielding the chunk that exceeds `limit` bytes. */

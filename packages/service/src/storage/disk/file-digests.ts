@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ByteSpan } from '../file-store.ts';
+import { throttled } from '../throttled.ts';
 
 interface FileDigest {
   sha256: string;
@@ -47,13 +47,11 @@ export async function digestFile(
   let bytes = 0;
   const handle = await open(file, 'r');
   try {
-    for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: chunkBytes })) {
+    const source = handle.createReadStream({ autoClose: false, highWaterMark: chunkBytes });
+    for await (const chunk of throttled(source, { bytesPerSecond, signal })) {
       signal?.throwIfAborted();
       digest.update(chunk);
       bytes += chunk.length;
-      if (bytesPerSecond < Number.POSITIVE_INFINITY) {
-        await sleep((1000 * chunk.length) / bytesPerSecond, undefined, signal ? { signal } : {});
-      }
     }
     if (sync) await handle.sync();
   } finally {

@@ -30,12 +30,12 @@ test('whenever a process is killed, what the stores list is whole', async () => 
       await exited;
     }
     let listed = 0;
-    for await (const { artifact } of artifacts.list()) {
+    for await (const { name: artifact } of artifacts.list()) {
       const folder = await artifacts.localFolder(artifact, { afresh: true });
       assert.deepEqual((await readdir(folder)).sort(), ['a.bin', 'nested']);
       listed += 1;
     }
-    for await (const { path: name } of files.list()) {
+    for await (const { name } of files.list()) {
       const { size } = await stat(path.join(dataDir, 'files', name.slice(0, 2), name));
       assert.equal(size, 200_000);
       listed += 1;

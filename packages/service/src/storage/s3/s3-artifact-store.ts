@@ -1,14 +1,14 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { ArtifactStore } from '../artifact-store.ts';
-import { describeFolder, digestOfListing, listingOf } from '../disk/describe-folder.ts';
+import { newArtifact } from '../disk/describe-folder.ts';
 import { openFile, stageOn, verifyFolder } from '../disk/disk-artifact-store.ts';
 import { digested, digestFile, FileDigests } from '../disk/file-digests.ts';
-import { createdAtOf, digestOfArtifact, newArtifactName } from '../object-name.ts';
+import { createdAtOf, digestOfArtifact } from '../object-name.ts';
 import { artifactCorrupt, artifactMissing, onStorage } from '../storage-fault.ts';
+import { throttled } from '../throttled.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { S3Objects } from './s3-objects.ts';
-import { throttled } from './throttled.ts';
 import { fetchFolder, putFolder, readListing, removeFolder } from './transfer.ts';
 
 const root = 'artifacts/';
@@ -50,13 +50,10 @@ export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dat
   return {
     stage: async (jobId, epoch, token = null) => await stageOn(dataDir, jobId, epoch, token),
     publish: async (folder) => {
-      const files = await onStorage(() => describeFolder(folder, (file) => digestFile(file)));
-      if (files.length === 0) throw new Error('an artifact holds at least one file');
-      const digest = digestOfListing(listingOf(files));
-      const artifact = newArtifactName(digest);
-      await putFolder(objects, keyOf(artifact), folder, files);
+      const stored = await onStorage(() => newArtifact(folder, (file) => digestFile(file)));
+      await putFolder(objects, keyOf(stored.artifact), folder, stored.files);
       await rm(folder, { recursive: true, force: true });
-      return { artifact, digest, files, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+      return stored;
     },
     open: async (artifact, name, range) => {
       const { folder, files } = await verified(artifact);
@@ -77,7 +74,7 @@ export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dat
         const name = path.basename(key.split('/')[2] ?? '', '.listing');
         if (name === last || !/^[0-9a-f]{64}/.test(name)) continue;
         last = name;
-        yield { artifact: name, storedAt: createdAtOf(name) ?? storedAt };
+        yield { name, storedAt: createdAtOf(name) ?? storedAt };
       }
     },
   };

@@ -1,6 +1,7 @@
 import { access, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { checkpointFolder } from '../../data-folder/data-folder.ts';
+import { untilAborted } from '../../until-aborted.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
 import { describeFolder } from '../disk/describe-folder.ts';
 import { digestFile } from '../disk/file-digests.ts';
@@ -9,22 +10,6 @@ import { onStorage } from '../storage-fault.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { S3Objects } from './s3-objects.ts';
 import { fetchFolder, putFolder, readListing, removeFolder } from './transfer.ts';
-
-/** Rejects as soon as the signal aborts, without waiting for an unresponsive server. */
-async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (!signal) return await work;
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}
 
 class Damaged extends Error {}
 const damaged = () => new Damaged('The stored checkpoint is damaged.');

@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
-import { limited } from '../disk/disk-file-store.ts';
+import { receiveChunks } from '../disk/disk-file-store.ts';
 import { digested, FileDigests, readDigested } from '../disk/file-digests.ts';
 import type { FileStore, StoredFile } from '../file-store.ts';
 import { checkFileName, createdAtOf, newFileName } from '../object-name.ts';
 import { fileCorrupt, fileMissing, onStorage } from '../storage-fault.ts';
+import { throttled } from '../throttled.ts';
 import type { LocalCache } from './local-cache.ts';
 import type { S3Objects } from './s3-objects.ts';
-import { throttled } from './throttled.ts';
 import { fetchFile } from './transfer.ts';
 
 const root = 'files/';
@@ -44,31 +43,22 @@ export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileSt
       for await (const _ of digested(throttled(stream, options), file, fileCorrupt));
     },
     remove: async (name) => await objects.remove(keyOf(name)),
-    receive: async (stream, { limit, inspect }) => {
+    receive: async (stream, options) => {
       const name = newFileName();
-      const digest = createHash('sha256');
-      let bytes = 0;
-      async function* inspected(): AsyncGenerator<Buffer> {
-        for await (const chunk of limited(stream, limit)) {
-          inspect?.(chunk);
-          digest.update(chunk);
-          bytes += chunk.length;
-          yield chunk;
-        }
-      }
+      const received = receiveChunks(stream, options);
       try {
-        await objects.put(keyOf(name), inspected());
+        await objects.put(keyOf(name), received.chunks);
       } catch (error) {
         // The upload may have succeeded although the response was lost.
         await objects.remove(keyOf(name)).catch(() => {});
         throw error;
       }
-      return { path: name, bytes, sha256: digest.digest('hex') };
+      return { path: name, ...received.result() };
     },
     list: async function* () {
       for await (const { key, storedAt } of objects.list(root)) {
         const name = key.slice(key.lastIndexOf('/') + 1);
-        yield { path: name, storedAt: createdAtOf(name) ?? storedAt };
+        yield { name, storedAt: createdAtOf(name) ?? storedAt };
       }
     },
   };

@@ -244,9 +244,9 @@ export function testStores(name: string, open: () => Promise<StoresUnderTest>): 
       const file = await receive(Buffer.from('x'));
       const { artifact } = await it.stores.artifacts.publish(await stage(11, { 'a.txt': 'listed' }));
       const files = new Map<string, Date>();
-      for await (const { path, storedAt } of it.stores.files.list()) files.set(path, storedAt);
+      for await (const { name, storedAt } of it.stores.files.list()) files.set(name, storedAt);
       const artifacts = new Map<string, Date>();
-      for await (const { artifact, storedAt } of it.stores.artifacts.list()) {
+      for await (const { name: artifact, storedAt } of it.stores.artifacts.list()) {
         assert.ok(!artifacts.has(artifact), 'each once');
         artifacts.set(artifact, storedAt);
       }

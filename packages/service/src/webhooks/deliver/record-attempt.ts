@@ -2,6 +2,7 @@ import { graftItself } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
+import { jitter } from '../../start-sending.ts';
 import { type ClaimedDelivery, probeAfterFailures } from './claim-deliveries.ts';
 
 export interface RetryPauses {
@@ -52,8 +53,6 @@ export async function recordFailure(
   { status, reason, retryAfter }: AttemptFailure,
   { firstSeconds, longestSeconds, endpointSeconds }: RetryPauses,
 ): Promise<void> {
-  // A factor of 0.75 to 1.25, so that deliveries that failed together do not retry together.
-  const jitter = 0.75 + Math.random() / 2;
   await sql.query(
     `WITH failed AS (
        UPDATE webhook_deliveries
@@ -73,7 +72,7 @@ export async function recordFailure(
      FROM failed WHERE team_id = $1 AND id = failed.endpoint_id`,
     [
       ...[teamId, endpointId, id, attempt, status, reason],
-      ...[firstSeconds, longestSeconds, endpointSeconds, Math.min(retryAfter ?? 0, longestSeconds), jitter],
+      ...[firstSeconds, longestSeconds, endpointSeconds, Math.min(retryAfter ?? 0, longestSeconds), jitter()],
       leaseUntil,
     ],
   );

@@ -3,18 +3,13 @@ import { Webhook } from 'standardwebhooks';
 import type { Database } from '../../database/database.ts';
 import { runExclusive } from '../../database/run-exclusive.ts';
 import { createEgressRules } from '../../egress/address-rules.ts';
-import {
-  createResolve,
-  type Egress,
-  EgressError,
-  postPinned,
-  type Resolve,
-} from '../../egress/post-pinned.ts';
+import { type Egress, EgressError, postPinned } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
 import { type SealingKeys, unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
+import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
 import { retrySeconds } from '../deliveries.ts';
 import { sealedForWebhook } from '../seal-secret.ts';
 import { type ClaimedDelivery, type ClaimLimits, claimDeliveries } from './claim-deliveries.ts';
@@ -33,18 +28,10 @@ import { spreadEvents } from './spread-events.ts';
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
 /** Limits and intervals of sending. The defaults are for production; tests shorten them. */
-export interface WebhookSettings extends RetryPauses, Omit<ClaimLimits, 'count'> {
-  /** Interval at which the sender looks for new events and due deliveries when none is known to wait. */
-  pollMs: number;
-  /** Maximum number of deliveries that this process sends concurrently. */
-  concurrency: number;
-  connectMs: number;
-  wholeMs: number;
+export interface WebhookSettings extends RetryPauses, Omit<ClaimLimits, 'count'>, SendingTimes {
   /** Seconds of failures after which a delivery is failed and an endpoint disabled. */
   retrySeconds: number;
   sweepMs: number;
-  /** Default: the machine's DNS resolver. */
-  resolve?: Resolve;
 }
 
 const defaults: WebhookSettings = {
@@ -72,36 +59,15 @@ export function startWebhookSender(
 ): { close(): Promise<void> } {
   const settings = { ...defaults, ...overrides };
   const { log } = services;
-  const rules = createEgressRules(services.env.webhookAllow);
-  const resolve = settings.resolve ?? createResolve(rules, { timeoutMs: Math.ceil(settings.connectMs / 4) });
-  const egress: Egress = { rules, resolve, connectMs: settings.connectMs, wholeMs: settings.wholeMs };
-  const sending = new Set<Promise<void>>();
-
-  const send = (delivery: ClaimedDelivery, claimedAt: number) => {
-    const sent = attempt(services, delivery, { settings, egress, claimedAt })
-      // If Postgres is unavailable, the lease runs out and another process sends it again.
-      .catch((error: unknown) =>
-        log.warn({ err: error, teamId: delivery.teamId }, 'recording a webhook failed'),
-      )
-      .finally(() => {
-        sending.delete(sent);
-        rounds.wake();
-      });
-    sending.add(sent);
-  };
-  const rounds = repeat(
-    'webhooks',
-    settings.pollMs,
-    async (stopping) => {
+  const egress = createEgress(createEgressRules(services.env.webhookAllow), settings);
+  const rounds = startSending<ClaimedDelivery>('webhooks', settings, log, {
+    prepare: async (stopping) => {
       while ((await spreadEvents(services, settings)) > 0 && !stopping.aborted);
-      const count = settings.concurrency - sending.size;
-      if (count <= 0 || stopping.aborted) return;
-      const claimedAt = performance.now();
-      for (const delivery of await claimDeliveries(services, { ...settings, count }))
-        send(delivery, claimedAt);
     },
-    log,
-  );
+    claim: async (count) => await claimDeliveries(services, { ...settings, count }),
+    send: async (delivery, claimedAt) => await attempt(services, delivery, { settings, egress, claimedAt }),
+    onFault: (err, { teamId }) => log.warn({ err, teamId }, 'recording a webhook failed'),
+  });
   const alone = (name: string, milliseconds: number, work: (stopping: AbortSignal) => Promise<unknown>) =>
     repeat(
       name,
@@ -123,10 +89,7 @@ export function startWebhookSender(
     ),
   ];
   return {
-    close: async () => {
-      await Promise.all(loops.map((loop) => loop.stop()));
-      await Promise.all(sending);
-    },
+    close: async () => void (await Promise.all(loops.map((loop) => loop.stop()))),
   };
 }
 

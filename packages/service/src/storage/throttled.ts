@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Yields the chunks of `source`, at most `bytesPerSecond`. */
+/** Yields the chunks of `source`, at most `bytesPerSecond`; infinity: without a pause. */
 export async function* throttled(
   source: AsyncIterable<Buffer>,
-  { bytesPerSecond, signal }: { bytesPerSecond: number; signal?: AbortSignal },
+  { bytesPerSecond, signal }: { bytesPerSecond: number; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Buffer> {
   for await (const chunk of source) {
     yield chunk;
+    if (bytesPerSecond === Number.POSITIVE_INFINITY) continue;
     await sleep((1000 * chunk.length) / bytesPerSecond, undefined, signal ? { signal } : {});
   }
 }
