@@ -10,14 +10,8 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-interface Explanation {
-  /** One line, or several where several faults are listed. */
-  message: string;
-  exitCode: 1 | 2;
-}
-
-/** The error message for the user: what happened and how to fix it, without a stack. */
-export const explainError = (error: unknown): Explanation =>
+/** The error message for the user, of one or several lines: what happened and how to fix it, without a stack. */
+export const explainError = (error: unknown): { message: string; exitCode: 1 | 2 } =>
   error instanceof Error
     ? { message: messageOf(error), exitCode: error.name === 'UsageError' ? 2 : 1 }
     : { message: String(error), exitCode: 1 };

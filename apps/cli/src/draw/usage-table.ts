@@ -7,21 +7,20 @@ type Row = UsageResult & { start_time: number };
 
 /** A table of usage by day and `groups`. */
 export function usageTable(results: Row[], groups: (keyof UsageResult)[], paint: Paint): string {
-  const groupColumns = groups.map((group) => ({
-    [group.toUpperCase().replaceAll('_', ' ')]: (row: Row) => String(row[group] ?? '-'),
-  }));
-  const columns: Columns<Row> = Object.assign(
-    { DAY: (row: Row) => new Date(row.start_time * 1000).toISOString().slice(0, 10) },
-    ...groupColumns,
-    {
-      TRAINED: (row: Row) => count(row.trained_tokens),
-      DEVICE: (row: Row) => duration(row.device_seconds),
-      REQUESTS: (row: Row) => count(row.num_model_requests),
-      INPUT: (row: Row) => count(row.input_tokens),
-      OUTPUT: (row: Row) => count(row.output_tokens),
-      STORED: (row: Row) => bytes(row.stored_bytes),
-      COST: (row: Row) => row.cost.toFixed(4),
-    },
-  );
+  const groupColumns = groups.map((group) => [
+    group.toUpperCase().replaceAll('_', ' '),
+    (row: Row) => String(row[group] ?? '-'),
+  ]);
+  const columns: Columns<Row> = {
+    DAY: (row) => new Date(row.start_time * 1000).toISOString().slice(0, 10),
+    ...Object.fromEntries(groupColumns),
+    TRAINED: (row) => count(row.trained_tokens),
+    DEVICE: (row) => duration(row.device_seconds),
+    REQUESTS: (row) => count(row.num_model_requests),
+    INPUT: (row) => count(row.input_tokens),
+    OUTPUT: (row) => count(row.output_tokens),
+    STORED: (row) => bytes(row.stored_bytes),
+    COST: (row) => row.cost.toFixed(4),
+  };
   return tableOf(results, columns, paint, 'No usage in this period.');
 }

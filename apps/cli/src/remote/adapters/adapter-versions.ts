@@ -6,17 +6,9 @@ import type { Paint } from '../../draw/paint.ts';
 import { bytes, timestamp } from '../../draw/quantities.ts';
 import { table } from '../../draw/table.ts';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
-import { CommandError, UsageError } from '../../errors.ts';
+import { UsageError } from '../../errors.ts';
 import { serviceVerb } from '../service-verb.ts';
-import { findAdapterVersion, type VersionOptions, versionOption } from './find-adapter-version.ts';
-
-/** Finds a version by its name or number; for an adapter's id without a number, the latest. */
-async function versionOf(client: GraftClient, name: string, number?: number) {
-  const { adapterId, version } = await findAdapterVersion(client, name, number);
-  const found = version ?? (await client.adapters.retrieve(adapterId)).latest_version;
-  if (found === null) throw new CommandError(`${name} has no version.`);
-  return { adapterId, version: found };
-}
+import { findAdapterVersion, type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
 
 /** The model name for an adapter id, a job id or a model name, for use in `compare`. */
 async function modelOf(client: GraftClient, name: string): Promise<string> {

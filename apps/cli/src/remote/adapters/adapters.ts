@@ -5,8 +5,8 @@ import { type Columns, fields, tableOf } from '../../draw/table.ts';
 import { noun } from '../../verb.ts';
 import { listVerb, serviceVerb } from '../service-verb.ts';
 import { addAdapterVersionVerbs } from './adapter-versions.ts';
-import { findAdapterVersion, type VersionOptions, versionOption } from './find-adapter-version.ts';
-import { type SaveOptions, savedText, saveOptions } from './save-options.ts';
+import { findAdapterVersion, type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
+import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';
 
 const versionColumns: Columns<AdapterVersion> = {
   VERSION: 'version',
@@ -64,7 +64,8 @@ export function addAdaptersVerbs(program: Command): void {
     .addOption(versionOption())
     .run(async (client, name: string, options: SaveOptions & VersionOptions) => {
       const { downloadAdapter } = await import('./download-adapter.ts');
-      const version = await findAdapterVersion(client, name, options.versionNumber);
+      checkOutput(options);
+      const version = await versionOf(client, name, options.versionNumber);
       const saved = await downloadAdapter(client, version, options);
       const what = `${saved.model} (adapter ${saved.adapter_id}, version ${saved.version})`;
       const next = options.tar

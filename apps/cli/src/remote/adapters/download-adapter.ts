@@ -2,10 +2,8 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { AdapterDownload, AdapterVersion, DownloadOptions, GraftClient } from '@graft/client';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
-import { CommandError } from '../../errors.ts';
 import { extractTar } from './extract-tar.ts';
-import type { AdapterVersionName } from './find-adapter-version.ts';
-import { checkOutput, type SaveOptions } from './save-options.ts';
+import type { SaveOptions } from './save-options.ts';
 
 export interface SavedAdapter extends Pick<AdapterVersion, SavedField> {
   path: string;
@@ -19,19 +17,16 @@ type SavedField = 'adapter_id' | 'version' | 'model' | 'base_model' | 'bytes' | 
  */
 export async function downloadAdapter(
   client: GraftClient,
-  name: AdapterVersionName,
+  { adapterId, version: number }: { adapterId: string; version: number },
   options: SaveOptions,
 ): Promise<SavedAdapter> {
-  checkOutput(options);
-  const number = name.version ?? (await client.adapters.retrieve(name.adapterId)).latest_version;
-  if (number === null) throw new CommandError(`${name.adapterId} has no version to download.`);
-  const version = await client.adapters.versions.retrieve(name.adapterId, number);
+  const version = await client.adapters.versions.retrieve(adapterId, number);
   await saveArchive(
     {
       title: `${version.adapter_name} v${version.version}`,
       digest: version.digest,
       files: version.files,
-      open: (onProgress) => client.adapters.download(name.adapterId, number, { onProgress }),
+      open: (onProgress) => client.adapters.download(adapterId, number, { onProgress }),
     },
     options,
   );
