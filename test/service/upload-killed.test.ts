@@ -108,7 +108,7 @@ test('the command is killed between parts, the API while it puts them together',
   assert.match(report.stdout, /^examples +20,000$/m);
   assert.match(report.stdout, /^too long +10,000 over 1,906 tokens$/m);
   assert.match(report.stdout, / {2}1,90\d {2}█+ [\d,]+$/m);
-  assert.match(report.stdout, /^What is learnt \(in brackets\)\n.*line 1.*\n {2}0\[ word word/m);
+  assert.match(report.stdout, /^Tokens trained on \(in brackets\)\n.*line 1.*\n {2}0\[ word word/m);
   const json = JSON.parse((await runGraft(['files', 'report', uploaded.id, '--json'], { env })).stdout);
   assert.deepEqual([json.status, json.report.examples, json.report.duplicates.count], ['ready', 20_000, 0]);
 });

@@ -1,6 +1,6 @@
 import type { Paint } from './draw/paint.ts';
 import { timestamp } from './draw/quantities.ts';
-import { table } from './draw/table.ts';
+import { type Columns, tableOf } from './draw/table.ts';
 import { CommandError } from './errors.ts';
 import { createOutput } from './output.ts';
 import type { VerbOptions } from './verb.ts';
@@ -24,27 +24,9 @@ export function printAnswer(options: VerbOptions, { value, text, note, failure }
   if (failure !== undefined) throw new CommandError(failure);
 }
 
-/** Columns by heading: the name of a field, or a function that computes the cell. Null is an empty cell. */
-export type Columns<T> = Record<string, (keyof T & string) | ((row: T) => string | null)>;
-
 /** Creates a table from rows. `empty`: printed instead of a table without rows. */
 export function listed<T extends object>(data: T[], columns: Columns<NoInfer<T>>, empty: string): Answer {
   return { value: { object: 'list', data }, text: (paint) => tableOf(data, columns, paint, empty) };
-}
-
-export const tableOf = <T extends object>(
-  data: T[],
-  columns: Columns<NoInfer<T>>,
-  paint: Paint,
-  empty: string,
-): string => table(Object.keys(columns), cellsOf(data, columns), paint, empty);
-
-/** The cells of each row. */
-export function cellsOf<T extends object>(data: T[], columns: Columns<NoInfer<T>>): string[][] {
-  const cells = Object.values(columns).map((column) =>
-    typeof column === 'function' ? column : (row: T) => row[column],
-  );
-  return data.map((row) => cells.map((cell) => String(cell(row) ?? '')));
 }
 
 /** Formats a time; `never` where there is none. */

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { UsageError } from './errors.ts';
 
@@ -72,10 +72,14 @@ export function jsonObjectArgument(option: string, text: string): Record<string,
   return value as Record<string, unknown>;
 }
 
+/** Whether a path does not exist or is an empty folder. */
+export const isFree = (path: string): boolean =>
+  !existsSync(path) || (statSync(path).isDirectory() && readdirSync(path).length === 0);
+
 /** Throws UsageError if the `--output` folder is not empty, unless `overwrite` is set. */
 export function checkFree(output: string, overwrite = false): void {
-  if (overwrite || !existsSync(output) || readdirSync(output).length === 0) return;
-  throw new UsageError(`${output} is not empty: choose another --output, or add --overwrite.`);
+  if (!overwrite && !isFree(output))
+    throw new UsageError(`${output} is not empty: choose another --output, or add --overwrite.`);
 }
 
 /** Adds `key=value` to `pairs`. */

@@ -5,7 +5,7 @@ import { type VerbOptions, verb } from './verb.ts';
 /** The words that lead to a command, and the words that may follow, each with a description. */
 interface Place {
   words: string;
-  next: [word: string, summary: string][];
+  next: { word: string; summary: string }[];
 }
 
 const shells = ['bash', 'zsh', 'fish'] as const;
@@ -33,16 +33,14 @@ export function completionScript(program: Command, shell: Shell): string {
 }
 
 function placesOf(command: Command, words: string): Place[] {
-  const verbs = command.commands.map((child): [string, string] => [child.name(), child.description()]);
-  const options = command.options.flatMap(({ long, description }): [string, string][] =>
-    long ? [[long, description]] : [],
-  );
   const choices = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
   const next: Place['next'] = [
-    ...verbs,
-    ...choices.map((choice): [string, string] => [choice, '']),
-    ...options,
-    ['--help', 'show usage'],
+    ...command.commands.map((child) => ({ word: child.name(), summary: child.description() })),
+    ...choices.map((word) => ({ word, summary: '' })),
+    ...command.options.flatMap(({ long, description }) =>
+      long ? [{ word: long, summary: description }] : [],
+    ),
+    { word: '--help', summary: 'show usage' },
   ];
   const below = command.commands.flatMap((child) => placesOf(child, `${words} ${child.name()}`));
   return [{ words, next }, ...below];
@@ -61,7 +59,7 @@ function findPlace(places: Place[], typed: string): string {
 
 function bash(places: Place[]): string {
   const cases = places.map(
-    ({ words, next }) => `    '${words}') words='${next.map(([word]) => word).join(' ')}' ;;`,
+    ({ words, next }) => `    '${words}') words='${next.map(({ word }) => word).join(' ')}' ;;`,
   );
   return `# Tab completion of graft for bash.
 _graft() {
@@ -78,7 +76,7 @@ complete -o default -F _graft graft
 
 function zsh(places: Place[]): string {
   const cases = places.map(({ words, next }) => {
-    const described = next.map(([word, summary]) => quoted(`${word}:${plain(summary)}`));
+    const described = next.map(({ word, summary }) => quoted(`${word}:${plain(summary)}`));
     return `    '${words}') next=(${described.join(' ')}) ;;`;
   });
   return `#compdef graft
@@ -98,7 +96,7 @@ compdef _graft graft
 function fish(places: Place[]): string {
   const known = places.slice(1).map(({ words }) => `'${words}'`);
   const lines = places.flatMap(({ words, next }) =>
-    next.map(([word, summary]) => {
+    next.map(({ word, summary }) => {
       const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-a ${word}`;
       return `complete -c graft -n "__graft_at '${words}'" ${what} -d ${quoted(plain(summary))}`;
     }),

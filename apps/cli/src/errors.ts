@@ -10,34 +10,28 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-interface Explanation {
-  /** One line, or several where several faults are listed. */
-  message: string;
-  exitCode: 1 | 2;
-}
+/** The error message for the user, of one or several lines: what happened and how to fix it, without a stack. */
+export const explainError = (error: unknown): { message: string; exitCode: 1 | 2 } =>
+  error instanceof Error
+    ? { message: messageOf(error), exitCode: error.name === 'UsageError' ? 2 : 1 }
+    : { message: String(error), exitCode: 1 };
 
-/** The error message for the user: what happened and how to fix it, without a stack. */
-export function explainError(error: unknown): Explanation {
-  if (!(error instanceof Error)) return { message: String(error), exitCode: 1 };
+function messageOf(error: Error): string {
   // Compared by name, because loading the classes of the client or the trainer would slow down every start.
   switch (error.name) {
     case 'UsageError':
-      return { message: error.message, exitCode: 2 };
     case 'CommandError':
     // A download whose digest differs from the server's.
     case 'GraftDigestError':
-      return { message: error.message, exitCode: 1 };
+      return error.message;
     case 'GraftApiError':
-      return { message: explainApiError(error as ApiError), exitCode: 1 };
+      return explainApiError(error as ApiError);
     case 'GraftConnectionError':
-      return {
-        message: `${error.message} Start Graft with \`npm start\`, or point GRAFT_BASE_URL or --base-url at it.`,
-        exitCode: 1,
-      };
+      return `${error.message} Start Graft with \`npm start\`, or point GRAFT_BASE_URL or --base-url at it.`;
     case 'GraftError':
-      return { message: withDetails(error), exitCode: 1 };
+      return withDetails(error);
     default:
-      return { message: explainSystemError(error), exitCode: 1 };
+      return explainSystemError(error);
   }
 }
 

@@ -23,11 +23,11 @@ test('a flag adds to JSON, and is refused where JSON has the same', async () => 
   });
   await assert.rejects(
     peftArgument({ peft: '{"peft_type":"LORA","r":8}', rank: 8 }, find),
-    /--rank and --peft both give r: leave one out/,
+    /--rank and --peft both set r: leave one out/,
   );
   await assert.rejects(
     peftArgument({ peft: '{"peft_type":"LORA"}', peftType: 'IA3' }, find),
-    /--peft-type and --peft both give peft_type/,
+    /--peft-type and --peft both set peft_type/,
   );
   assert.equal(trainingArgument({}), undefined);
   assert.deepEqual(trainingArgument({ training: '{"seed":1}', learningRate: 1e-4, maxSteps: 10 }), {
@@ -37,10 +37,10 @@ test('a flag adds to JSON, and is refused where JSON has the same', async () => 
   });
   assert.throws(
     () => trainingArgument({ training: '{"max_steps":9}', maxSteps: 9 }),
-    /--max-steps and --training both give max_steps/,
+    /--max-steps and --training both set max_steps/,
   );
   assert.throws(
     () => trainingArgument({ training: '{"n_epochs":2}' }, { n_epochs: 3 }),
-    /--epochs and --training both give n_epochs/,
+    /--epochs and --training both set n_epochs/,
   );
 });

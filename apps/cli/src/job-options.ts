@@ -46,7 +46,7 @@ export function takeJobOptions<C extends Command>(command: C): C {
   return command
     .option(
       '--peft-type <method>',
-      'name of a PEFT method, with its default options; docs/methods.md lists all',
+      'PEFT method with its default options, by its name in docs/methods.md',
       peftType,
     )
     .option('--rank <n>', "rank r, for methods that have one (default: the method's)", wholeNumber(1))
@@ -64,7 +64,7 @@ export function takeJobOptions<C extends Command>(command: C): C {
     )
     .option(
       '--peft <json>',
-      'all options of the method as JSON, or @file: {"peft_type": …}, with a task_type for tasks other than generating text; see docs/methods.md',
+      'all options of the method as JSON, or @file: {"peft_type": …, "r": 8, …}, with a task_type for tasks other than generating text; see docs/methods.md',
     )
     .option(
       '--training <json>',

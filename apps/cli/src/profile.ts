@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readIfPresent } from './arguments.ts';
@@ -51,11 +51,7 @@ export function writeProfile(profile: Profile, path = profilePath()): void {
 
 /** Deletes the profile; returns whether there was one. */
 export function deleteProfile(path = profilePath()): boolean {
-  try {
-    rmSync(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
+  const isThere = existsSync(path);
+  rmSync(path, { force: true });
+  return isThere;
 }

@@ -12,7 +12,7 @@ import { addTrainVerb } from './local/train.ts';
 /** The program with every verb of `graft`, in the order of its help. Each verb loads its dependencies when it runs. */
 export function createProgram(): Command {
   const program = describedProgram(
-    'Fine-tune language models with PEFT methods, on a Graft service or on this machine.',
+    'Fine-tune language models with adapters (PEFT), on a Graft service or on this machine.',
   );
   program.addHelpText(
     'after',

@@ -35,3 +35,11 @@ export const samplingOptions = <C extends Command>(command: C): C =>
       'variables of the chat template, such as {"enable_thinking": false}; or @file',
     )
     .option('--seed <n>', 'seed of sampling, for reproducible text', wholeNumber(0));
+
+/** The sampling options for a request. */
+export const samplingFields = ({ topP, topK, minP, repetitionPenalty }: SamplingOptions) => ({
+  top_p: topP,
+  top_k: topK,
+  min_p: minP,
+  repetition_penalty: repetitionPenalty,
+});

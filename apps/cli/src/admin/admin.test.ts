@@ -250,8 +250,11 @@ test('base models: listed sources by the API, any by the database, teams by thei
   assert.deepEqual([shown.source, shown.location, shown.limited], ['folder', folder, true]);
   assert.match((await run.ok(verb('show', 'ours'))).stdout, new RegExp(`^source +folder ${folder}$`, 'm'));
   assert.match((await run.ok(verb('list'))).stdout, /^ours +folder .* team-\w+$/m);
-  assert.equal((await run.ok(verb('allow', 'ours', '--everyone'))).stdout, 'ours is seen by: all.\n');
-  assert.match((await run.ok(verb('deny', 'ours', name))).stdout, /^ours is seen by: all but team-\w+\.$/m);
+  assert.equal((await run.ok(verb('allow', 'ours', '--everyone'))).stdout, 'Teams that can use ours: all.\n');
+  assert.match(
+    (await run.ok(verb('deny', 'ours', name))).stdout,
+    /^Teams that can use ours: all but team-\w+\.$/m,
+  );
   assert.match((await refusal(verb('deny', 'ours', 'none')))[1], /There is no team none\./);
   assert.equal((await run.graft(verb('allow', 'ours'))).code, 2);
   assert.equal((await run.json(verb('hide', 'ours'))).hidden, true);

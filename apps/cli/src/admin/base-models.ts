@@ -19,7 +19,7 @@ export function addBaseModelVerbs(admin: Command): void {
     'our-model --s3 s3://models/our-model --teams research,support',
   ];
   withSource(serviceVerb(models, 'add <id>', adds, ...examples)).run(
-    async ({ admin }, { hub, revision, folder, s3, file, ...options }: SourceOptions, id: string) => {
+    async ({ admin }, id: string, { hub, revision, folder, s3, file, ...options }: SourceOptions) => {
       const teams = options.teams && (await teamIds(admin, options.teams));
       const value = await admin.baseModels.add({
         id,
@@ -34,18 +34,16 @@ export function addBaseModelVerbs(admin: Command): void {
     empty: 'No base models.',
   });
   const shows = 'show one base model: progress, errors, digests of its files, teams';
-  serviceVerb(models, 'show <id>', shows, 'my-model').run(async ({ admin }, _options: object, id: string) => {
+  serviceVerb(models, 'show <id>', shows, 'my-model').run(async ({ admin }, id: string) => {
     const model = await known(id, admin.baseModels.retrieve(id));
     return { value: model, text: (paint) => fields(describeModel(model), paint) };
   });
 
   const retries = 'resume a failed download of an added base model';
-  serviceVerb(models, 'retry <id>', retries, 'my-model').run(
-    async ({ admin }, _options: object, id: string) => ({
-      value: await known(id, admin.baseModels.retry(id)),
-      text: queuedText(id, 'queued again'),
-    }),
-  );
+  serviceVerb(models, 'retry <id>', retries, 'my-model').run(async ({ admin }, id: string) => ({
+    value: await known(id, admin.baseModels.retry(id)),
+    text: queuedText(id, 'queued again'),
+  }));
 
   const visibility = {
     hide: {
@@ -55,32 +53,26 @@ export function addBaseModelVerbs(admin: Command): void {
     unhide: { summary: 'show a hidden base model again', done: 'shown again' },
   };
   for (const [name, { summary, done }] of Object.entries(visibility))
-    serviceVerb(models, `${name} <id>`, summary, 'my-model').run(
-      async ({ admin }, _options: object, id: string) => ({
-        value: await known(id, admin.baseModels.update(id, { hidden: name === 'hide' })),
-        text: `${id} is ${done}.`,
-      }),
-    );
+    serviceVerb(models, `${name} <id>`, summary, 'my-model').run(async ({ admin }, id: string) => ({
+      value: await known(id, admin.baseModels.update(id, { hidden: name === 'hide' })),
+      text: `${id} is ${done}.`,
+    }));
 
   const removes = 'remove an added base model that no unfinished job and no adapter uses';
-  serviceVerb(models, 'remove <id>', removes, 'my-model').run(
-    async ({ admin }, _options: object, id: string) => {
-      const deleted = await known(id, admin.baseModels.delete(id));
-      return { value: { ...deleted, removed: true }, text: `Removed ${id}.` };
-    },
-  );
+  serviceVerb(models, 'remove <id>', removes, 'my-model').run(async ({ admin }, id: string) => {
+    const deleted = await known(id, admin.baseModels.delete(id));
+    return { value: { ...deleted, removed: true }, text: `Removed ${id}.` };
+  });
 
   const forgets =
     'forget the recorded digests after you replaced the weights; the next use records the new ones';
-  serviceVerb(models, 'forget <id>', forgets, 'my-model').run(
-    async ({ admin }, _options: object, id: string) => {
-      const value = await known(id, admin.baseModels.forget(id));
-      const text = value.forgotten
-        ? `The weights of ${id} are recorded again when it is next used.`
-        : `${id} was never used.`;
-      return { value, text };
-    },
-  );
+  serviceVerb(models, 'forget <id>', forgets, 'my-model').run(async ({ admin }, id: string) => {
+    const value = await known(id, admin.baseModels.forget(id));
+    const text = value.forgotten
+      ? `The weights of ${id} are recorded again when it is next used.`
+      : `${id} was never used.`;
+    return { value, text };
+  });
   addAccessVerbs(models);
 }
 
@@ -88,7 +80,7 @@ function addAccessVerbs(models: Command): void {
   const allows = 'limit a base model to these teams and those allowed before';
   serviceVerb(models, 'allow <id> [teams...]', allows, 'my-model research', 'my-model --everyone')
     .option('--everyone', 'allow all teams, the default')
-    .run(async ({ admin }, { everyone }: { everyone?: true }, id: string, teams: string[]) => {
+    .run(async ({ admin }, id: string, teams: string[], { everyone }: { everyone?: true }) => {
       if (Boolean(everyone) === teams.length > 0) throw new UsageError('Name teams, or give --everyone.');
       const allowed = everyone ? null : await teamIds(admin, teams);
       return accessAnswer(await known(id, admin.baseModels.allow(id, allowed)));
@@ -96,7 +88,7 @@ function addAccessVerbs(models: Command): void {
 
   const denies = 'hide a base model from these teams; jobs that were accepted continue';
   serviceVerb(models, 'deny <id> <teams...>', denies, 'my-model support').run(
-    async ({ admin }, _options: object, id: string, teams: string[]) =>
+    async ({ admin }, id: string, teams: string[]) =>
       accessAnswer(await known(id, admin.baseModels.deny(id, await teamIds(admin, teams)))),
   );
 }
@@ -142,21 +134,16 @@ const accessAnswer = (model: BaseModelObject): Answer => ({
 
 function describeModel(model: BaseModelObject): Fields {
   const { source, location, weights_sha256 } = model;
-  const files = (model.files ?? []).map(({ path, bytes: size, sha256 }) => ({
-    [path]: `${bytes(size)}  sha256 ${sha256}`,
-  }));
-  return Object.assign(
-    {
-      model: model.id,
-      source: location === null ? source : `${source} ${location}`,
-      state: describeState(model),
-      teams: describeTeams(model),
-      commit: model.commit,
-      weights: weights_sha256 && `sha256 ${weights_sha256}`,
-      finished: optional(model.finished_at, timestamp),
-    },
-    ...files,
-  );
+  return {
+    model: model.id,
+    source: location === null ? source : `${source} ${location}`,
+    state: describeState(model),
+    teams: describeTeams(model),
+    commit: model.commit,
+    weights: weights_sha256 && `sha256 ${weights_sha256}`,
+    finished: optional(model.finished_at, timestamp),
+    files: model.files?.map((file) => `${file.path}  ${bytes(file.bytes)}  sha256 ${file.sha256}`),
+  };
 }
 
 function describeState({ state, error, hidden, bytes_done, bytes_total }: BaseModelObject): string {

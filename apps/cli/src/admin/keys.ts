@@ -59,19 +59,17 @@ export function addKeyVerbs(admin: Command): void {
     });
 
   const revokes = 'revoke an API key of a team immediately, by its id or the whole key';
-  serviceVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT').run(
-    async ({ admin }, _options: object, key: string) => {
-      const key_id = idOf(key);
-      for (const { id, name: team } of await allTeams(admin)) {
-        const revoked = await admin.teams.revokeKey(id, key_id).catch((error) => {
-          if (error.code !== 'api_key_not_found') throw error;
-        });
-        if (revoked)
-          return { value: { key_id, team, revoked: true }, text: `Revoked ${key_id} of team ${team}.` };
-      }
-      throw new CommandError(`There is no valid key ${key_id}. \`graft admin keys list\` shows them.`);
-    },
-  );
+  serviceVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT').run(async ({ admin }, key: string) => {
+    const key_id = idOf(key);
+    for (const { id, name: team } of await allTeams(admin)) {
+      const revoked = await admin.teams.revokeKey(id, key_id).catch((error) => {
+        if (error.code !== 'api_key_not_found') throw error;
+      });
+      if (revoked)
+        return { value: { key_id, team, revoked: true }, text: `Revoked ${key_id} of team ${team}.` };
+    }
+    throw new CommandError(`There is no valid key ${key_id}. \`graft admin keys list\` shows them.`);
+  });
 }
 
 /** Verbs for the operator's API keys. */
@@ -101,14 +99,12 @@ export function addOperatorKeyVerbs(admin: Command): void {
   });
 
   const revokes = 'revoke an operator key, by its id or the whole key, and the keys that it created';
-  serviceVerb(keys, 'revoke <key>', revokes, 'op_Zb3kQ9wLx0aT').run(
-    async ({ admin }, _options: object, key: string) => {
-      const id = idOf(key);
-      const absent = `There is no valid key ${id}. \`graft admin operator-keys list\` shows them.`;
-      await found(admin.revokeKey(id), absent);
-      return { value: { id, revoked: true }, text: `Revoked ${id}.` };
-    },
-  );
+  serviceVerb(keys, 'revoke <key>', revokes, 'op_Zb3kQ9wLx0aT').run(async ({ admin }, key: string) => {
+    const id = idOf(key);
+    const absent = `There is no valid key ${id}. \`graft admin operator-keys list\` shows them.`;
+    await found(admin.revokeKey(id), absent);
+    return { value: { id, revoked: true }, text: `Revoked ${id}.` };
+  });
 }
 
 /** Options of every verb that creates an operator key, besides its name. */

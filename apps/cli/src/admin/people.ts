@@ -35,7 +35,7 @@ export function addPeopleVerbs(admin: Command): void {
   serviceVerb(people, 'create <email>', creates, 'ada@example.com --name "Ada Lovelace"')
     .requiredOption('--name <name>', 'full name')
     .option('--operator', 'allow the person to own operator keys')
-    .run(async ({ admin }, options: { name: string; operator?: boolean }, email: string) => {
+    .run(async ({ admin }, email: string, options: { name: string; operator?: boolean }) => {
       const { name, operator: is_operator = false } = options;
       const made = await admin.people.create({ email, name, is_operator });
       return { value: made, text: `${made.email} is ${made.id}.` };
@@ -55,7 +55,7 @@ export function addPeopleVerbs(admin: Command): void {
 
   for (const [name, { change, summary, done }] of Object.entries(changes)) {
     serviceVerb(people, `${name} <person>`, `${summary}; named by id or email`, 'ada@example.com').run(
-      async ({ admin }, _options: object, idOrEmail: string) => {
+      async ({ admin }, idOrEmail: string) => {
         const person = await admin.people.update((await existingPerson(admin, idOrEmail)).id, change);
         return { value: person, text: `${person.email} ${done}.` };
       },
@@ -68,7 +68,7 @@ export function addPeopleVerbs(admin: Command): void {
     'permanently erase the name and email of a person, and end all keys, sessions and memberships';
   serviceVerb(people, 'erase <person>', erases, 'ada@example.com --email ada@example.com')
     .requiredOption('--email <email>', 'the email of the person again, as confirmation')
-    .run(async ({ admin }, options: { email: string }, idOrEmail: string) => {
+    .run(async ({ admin }, idOrEmail: string, options: { email: string }) => {
       const { id, email } = await existingPerson(admin, idOrEmail);
       if (options.email.toLowerCase() !== email)
         throw new CommandError(`--email is not the email of ${id}: nobody was erased.`);
@@ -84,7 +84,7 @@ function addMembershipVerbs(people: Command): void {
   serviceVerb(people, 'join <person>', joins, 'ada@example.com --team research --role admin')
     .requiredOption('--team <team>', 'id or name of the team')
     .addOption(roleOption('role in the team', 'member'))
-    .run(async ({ admin }, options: { team: string; role: Role }, idOrEmail: string) => {
+    .run(async ({ admin }, idOrEmail: string, options: { team: string; role: Role }) => {
       const { id: team_id, name: team } = await existingTeam(admin, options.team);
       const { id: person_id } = await existingPerson(admin, idOrEmail);
       const { email, role } = await admin.teams.setMember(team_id, person_id, options.role);
@@ -94,7 +94,7 @@ function addMembershipVerbs(people: Command): void {
   const removes = 'remove a person from a team, and revoke their keys there';
   serviceVerb(people, 'remove <person>', removes, 'ada@example.com --team research')
     .requiredOption('--team <team>', 'id or name of the team')
-    .run(async ({ admin }, options: { team: string }, idOrEmail: string) => {
+    .run(async ({ admin }, idOrEmail: string, options: { team: string }) => {
       const { id: team_id, name: team } = await existingTeam(admin, options.team);
       const { id: person_id, email } = await existingPerson(admin, idOrEmail);
       const absent = `${email} is not a member of team ${team}.`;
@@ -108,7 +108,7 @@ function addMembershipVerbs(people: Command): void {
 function addIdentityVerbs(people: Command): void {
   const lists = 'list the identities (accounts at sign-in providers) of a person';
   serviceVerb(people, 'identities <person>', lists, 'ada@example.com').run(
-    async ({ admin }, _options: object, idOrEmail: string) =>
+    async ({ admin }, idOrEmail: string) =>
       listed(
         await admin.people.identities((await existingPerson(admin, idOrEmail)).id).toArray(),
         {
@@ -124,7 +124,7 @@ function addIdentityVerbs(people: Command): void {
 
   const unlinks = 'unlink an identity from a person, and end its sessions';
   serviceVerb(people, 'unlink <person> <identity>', unlinks, 'ada@example.com ident-…').run(
-    async ({ admin }, _options: object, idOrEmail: string, identity_id: string) => {
+    async ({ admin }, idOrEmail: string, identity_id: string) => {
       const { id: person_id, email } = await existingPerson(admin, idOrEmail);
       const shows = `\`graft admin people identities ${email}\` shows them`;
       const absent = `${email} has no identity ${identity_id}. ${shows}.`;

@@ -49,7 +49,7 @@ export function addQuotaVerb(teams: Command): void {
     .option('--max-rank <n>', 'maximum rank', size)
     .option('--max-seq-length <n>', 'maximum sequence length', size)
     .option('--tokens-per-job <n>', 'maximum tokens of a job: tokens of the data × epochs', amount)
-    .run(async ({ admin }, options: RemoteOptions & { debug?: boolean }, name: string) => {
+    .run(async ({ admin }, name: string, options: RemoteOptions & { debug?: boolean }) => {
       const { json: _json, debug: _debug, baseUrl: _url, apiKey: _key, ...named } = options;
       // commander names --queued-jobs queuedJobs; the API's field is queued_jobs.
       const change = Object.entries(named).map(([option, value]) => [

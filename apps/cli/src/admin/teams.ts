@@ -18,7 +18,7 @@ export function addTeamVerbs(admin: Command): void {
   serviceVerb(teams, 'create <name>', creates, 'research --running-limit 4')
     .option('--running-limit <n>', 'maximum number of running jobs (default: 8)', wholeNumber(1))
     .option('--weight <n>', 'share of the workers, relative to other teams (default: 1)', wholeNumber(1))
-    .run(async ({ admin }, options: { runningLimit?: number; weight?: number }, name: string) => {
+    .run(async ({ admin }, name: string, options: { runningLimit?: number; weight?: number }) => {
       const { runningLimit: running_limit, weight } = options;
       const team = await admin.teams.create({ name, ...given({ running_limit, weight }) });
       const next = `graft admin keys create --team ${team.name}`;
@@ -41,7 +41,7 @@ export function addTeamVerbs(admin: Command): void {
 
   const limits = 'change the maximum number of running jobs of a team';
   serviceVerb(teams, 'limit <team> <n>', limits, 'research 4').run(
-    async ({ admin }, _options: object, name: string, n: string) => {
+    async ({ admin }, name: string, n: string) => {
       const running_limit = wholeNumber(1)(n);
       const team = await admin.teams.update((await existingTeam(admin, name)).id, { running_limit });
       return { value: team, text: `${team.name} may have ${team.running_limit} running jobs.` };
@@ -51,7 +51,7 @@ export function addTeamVerbs(admin: Command): void {
   const weighs =
     'change the share of the workers that a team gets, relative to the weights of other teams with jobs';
   serviceVerb(teams, 'weight <team> <n>', weighs, 'research 4').run(
-    async ({ admin }, _options: object, name: string, n: string) => {
+    async ({ admin }, name: string, n: string) => {
       const weight = wholeNumber(1)(n);
       const team = await admin.teams.update((await existingTeam(admin, name)).id, { weight });
       return { value: team, text: `${team.name} has the weight ${team.weight}.` };
@@ -65,7 +65,7 @@ export function addTeamVerbs(admin: Command): void {
     'permanently delete a team with its files, jobs, adapters and keys; refused while it has unfinished jobs';
   serviceVerb(teams, 'delete <team>', deletes, 'research --name research')
     .requiredOption('--name <name>', 'the name of the team again, as confirmation')
-    .run(async ({ admin }, { name }: { name: string }, team: string) => {
+    .run(async ({ admin }, team: string, { name }: { name: string }) => {
       const { id } = await existingTeam(admin, team);
       return { value: await admin.teams.delete(id, name), text: `Deleted the team ${name}.` };
     });
@@ -77,7 +77,7 @@ function addBudgetVerb(teams: Command): void {
     .option('--warn-at <share>', 'warn the team at this share of the budget (default: 0.8)', anyNumber)
     .option('--warn-only', 'only warn: do not stop the team when the budget is spent')
     .option('--remove', 'remove the budget')
-    .run(async ({ admin }, options: BudgetOptions, name: string, monthly?: string) => {
+    .run(async ({ admin }, name: string, monthly: string | undefined, options: BudgetOptions) => {
       const { id } = await existingTeam(admin, name);
       const settings = { ...given({ warn_at: options.warnAt }), stops: !options.warnOnly };
       const budget = options.remove
@@ -105,7 +105,7 @@ function addInviteVerb(teams: Command): void {
   serviceVerb(teams, 'invite <team>', summary, example)
     .option('--email <email>', 'only for this email (default: anyone who has the link)')
     .addOption(roleOption('role in the team', 'admin'))
-    .run(async ({ admin, baseUrl }, options: { email?: string; role: Role }, name: string) => {
+    .run(async ({ admin, baseUrl }, name: string, options: { email?: string; role: Role }) => {
       const { id } = await existingTeam(admin, name);
       const { email, role } = options;
       const invitation = await admin.teams.invite(id, { role, ...given({ email }) });

@@ -50,7 +50,7 @@ export function addUsageVerbs(admin: Command): void {
       'start time, such as 2027-01-01T00:00:00Z (default: now; for stored_bytes today)',
       unixTime,
     )
-    .run(async ({ admin }, options: { model?: string; from?: number }, kind: string, price: string) => {
+    .run(async ({ admin }, kind: string, price: string, options: { model?: string; from?: number }) => {
       const { model, from: valid_from } = options;
       const more = { price: anyNumber(price), ...given({ model, valid_from }) };
       const made = await admin.prices.set({ kind: kind as UsageKind, ...more });
@@ -59,12 +59,10 @@ export function addUsageVerbs(admin: Command): void {
     });
 
   const removes = 'remove a price; the one before it becomes valid again for its time';
-  serviceVerb(prices, 'remove <id>', removes, 'price-…').run(
-    async ({ admin }, _options: object, id: string) => {
-      const absent = `There is no price ${id}. \`graft admin prices list\` shows them.`;
-      return { value: await found(admin.prices.remove(id), absent), text: `Removed ${id}.` };
-    },
-  );
+  serviceVerb(prices, 'remove <id>', removes, 'price-…').run(async ({ admin }, id: string) => {
+    const absent = `There is no price ${id}. \`graft admin prices list\` shows them.`;
+    return { value: await found(admin.prices.remove(id), absent), text: `Removed ${id}.` };
+  });
 }
 
 const groupNames = ['model', 'api_key_id', 'kind'] as const;

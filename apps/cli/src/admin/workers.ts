@@ -27,14 +27,14 @@ export function addWorkerVerbs(admin: Command): void {
   serviceVerb(workers, 'quarantine <worker>', quarantines, ...examples)
     .requiredOption('--reason <reason>', 'reason, shown in the list of workers')
     .option('--drain', 'move its running jobs to other workers, from a checkpoint')
-    .run(async ({ admin }, options: { reason: string; drain?: boolean }, id: string) => {
+    .run(async ({ admin }, id: string, options: { reason: string; drain?: boolean }) => {
       const { reason, drain = false } = options;
       const value = await known(id, admin.workers.quarantine(id, reason, { drain }));
       return { value, text: `${id} is quarantined and gets no further jobs.` };
     });
 
   serviceVerb(workers, 'release <worker>', 'release a worker from quarantine', 'worker-…').run(
-    async ({ admin }, _options: object, id: string) => {
+    async ({ admin }, id: string) => {
       const value = await known(id, admin.workers.release(id));
       return { value, text: `${id} gets jobs again.` };
     },

@@ -14,6 +14,25 @@ export function table(headings: string[], content: string[][], paint: Paint, emp
   return [paint.dim(line(headings)), ...rows.map(line)].join('\n');
 }
 
+/** Columns by heading: the name of a field, or a function that computes the cell. Null is an empty cell. */
+export type Columns<T> = Record<string, (keyof T & string) | ((row: T) => string | null)>;
+
+/** A table of rows. `empty`: returned if there are none. */
+export const tableOf = <T extends object>(
+  data: T[],
+  columns: Columns<NoInfer<T>>,
+  paint: Paint,
+  empty: string,
+): string => table(Object.keys(columns), cellsOf(data, columns), paint, empty);
+
+/** The cells of each row. */
+export function cellsOf<T extends object>(data: T[], columns: Columns<NoInfer<T>>): string[][] {
+  const cells = Object.values(columns).map((column) =>
+    typeof column === 'function' ? column : (row: T) => row[column],
+  );
+  return data.map((row) => cells.map((cell) => String(cell(row) ?? '')));
+}
+
 /** Values by name: text, several lines, or null or undefined, which is left out. */
 export type Fields = Record<string, string | readonly string[] | null | undefined>;
 

@@ -45,18 +45,15 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
       why: `larger than ${bytes(maxBytes)}: raise --max-file-bytes to copy it`,
     });
 
-  /** The row of a file whose content Graft has, by the digest of an earlier run; null where that is not known. */
-  const there = (file: OpenAiFile): FileRow | null => {
-    const sha256 = known.get(file.id);
-    const graft_id = sha256 === undefined ? undefined : inGraft.get(sha256);
-    return sha256 === undefined || graft_id === undefined
-      ? null
-      : fileRow(file, { outcome: 'there', sha256, graft_id });
+  /** The row of a file whose content Graft has; null where that is not known. `sha256`: by default the digest of an earlier run. */
+  const there = (file: OpenAiFile, sha256 = known.get(file.id) ?? ''): FileRow | null => {
+    const graft_id = inGraft.get(sha256);
+    return graft_id === undefined ? null : fileRow(file, { outcome: 'there', sha256, graft_id });
   };
 
   async function upload(file: OpenAiFile, path: string, sha256: string): Promise<FileRow> {
-    const same = inGraft.get(sha256);
-    if (same !== undefined) return fileRow(file, { outcome: 'there', sha256, graft_id: same });
+    const already = there(file, sha256);
+    if (already) return already;
     try {
       const uploaded = await client.files.upload({ file: path, filename: file.filename });
       // The digest that Graft computed must equal that of the download.

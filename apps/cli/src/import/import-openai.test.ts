@@ -140,7 +140,7 @@ test('a dry run shows what would be done, and does none of it', async (t) => {
   assert.match(shown.stdout, /^OPENAI FILE +NAME +SIZE +OUTCOME/m);
   assert.match(shown.stdout, /^ftjob-rft .*reinforcement fine-tuning: Graft .* no graders$/m);
   assert.match(shown.stdout, /^ {2}learning_rate_multiplier multiplies /m);
-  assert.match(shown.stdout, /^Nothing was done/m);
+  assert.match(shown.stdout, /^Dry run: nothing was changed/m);
 });
 
 test('files are copied and jobs created; a second run copies and creates nothing', async (t) => {
@@ -297,12 +297,12 @@ test('what cannot be read at all is reported once, without the key', async (t) =
     /Cannot read the fine-tuning job ftjob-none/,
   );
   server.pagesGoRound = true;
-  assert.match((await raw(model)).stderr, /its pages go round/);
+  assert.match((await raw(model)).stderr, /its pages repeat/);
   server.pagesGoRound = false;
   server.jobs.push(openAiJob('../../etc/passwd'));
-  assert.match((await raw(model)).stderr, /no job of OpenAI/);
+  assert.match((await raw(model)).stderr, /not a job object of OpenAI/);
   server.jobs.pop();
   server.jobs.push(openAiJob('ftjob-x', { training_file: '../file' }));
-  assert.match((await raw(model)).stderr, /no job of OpenAI/);
+  assert.match((await raw(model)).stderr, /not a job object of OpenAI/);
   assert.ok(!existsSync(join(folder, 'openai-import')) && !existsSync(join(tmpdir(), 'file')));
 });

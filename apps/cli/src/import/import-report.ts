@@ -1,9 +1,9 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobCreateParams } from '@graft/client';
-import { type Columns, cellsOf } from '../answer.ts';
 import { readIfPresent } from '../arguments.ts';
 import { bytes, optional } from '../draw/quantities.ts';
+import { type Columns, cellsOf } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
 
 /**

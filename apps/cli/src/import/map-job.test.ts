@@ -46,7 +46,7 @@ describe('a job of OpenAI', () => {
     const dpo = { hyperparameters: { beta: 0.1, n_epochs: 2 } };
     const { create, differs } = map({ method: { type: 'dpo', dpo } });
     assert.deepEqual(create?.method, { type: 'dpo', dpo: { hyperparameters: { n_epochs: 2, beta: 0.1 } } });
-    assert.match(differs.join('\n'), /DPO: a Graft that does not offer/);
+    assert.match(differs.join('\n'), /DPO: if your Graft service does not offer it/);
   });
 
   test('is left where Graft has nothing like it, with the reason', () => {
@@ -73,8 +73,8 @@ describe('a job of OpenAI', () => {
     const over = map(hyperparameters({ n_epochs: 90, batch_size: 0, learning_rate_multiplier: -1 }));
     assert.deepEqual(over.create?.method?.supervised?.hyperparameters, { n_epochs: 50 });
     assert.match(over.differs.join('\n'), /n_epochs is 90; the maximum in Graft is 50/);
-    assert.match(over.differs.join('\n'), /batch_size is 0, which is no value here/);
-    assert.match(over.differs.join('\n'), /learning_rate_multiplier is -1, which is no value here/);
+    assert.match(over.differs.join('\n'), /batch_size is 0, which is not valid in Graft/);
+    assert.match(over.differs.join('\n'), /learning_rate_multiplier is -1, which is not valid in Graft/);
     const odd = map(hyperparameters({ n_epochs: '3', batch_size: [1], learning_rate_multiplier: {} }));
     assert.deepEqual(odd.create?.method?.supervised?.hyperparameters, {});
     const suffix = map({ user_provided_suffix: 'Ticket bot (v2)!' });

@@ -9,7 +9,7 @@ import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
-import { type SamplingOptions, samplingOptions } from '../sampling-options.ts';
+import { type SamplingOptions, samplingFields, samplingOptions } from '../sampling-options.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { modelOption, type PeftCore, withLocalModel } from './local-model.ts';
 
@@ -108,13 +108,7 @@ async function generate(options: Options): Promise<void> {
 }
 
 function samplingOf(options: Options): Pick<GenerateRequest, SamplingField | 'model_defaults'> {
-  const values = {
-    temperature: options.temperature,
-    top_p: options.topP,
-    top_k: options.topK,
-    min_p: options.minP,
-    repetition_penalty: options.repetitionPenalty,
-  };
+  const values = { temperature: options.temperature, ...samplingFields(options) };
   const names = Object.keys(values) as SamplingField[];
   return {
     ...given(values),

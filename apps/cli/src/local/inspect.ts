@@ -48,16 +48,17 @@ function describe(report: AdapterReport, model: string | null): string {
     'share of the base': fits && `${(100 * fits.share_of_base).toPrecision(3)} %`,
     merges: fits && (fits.mergeable ? 'yes' : 'no: it must be loaded beside the model'),
   };
-  const tensors = report.tensors.map(({ kind, count: times, parameters, shapes }) => ({
-    [kind]: `${times} ×, ${count(parameters)} numbers, ${shapes.slice(0, 4).join(' ')}${shapes.length > 4 ? ' …' : ''}`,
-  }));
-  const config = Object.entries(report.config).map(([name, value]) => ({ [name]: JSON.stringify(value) }));
+  const tensors = report.tensors.map(({ kind, count: times, parameters, shapes }) => [
+    kind,
+    `${times} ×, ${count(parameters)} numbers, ${shapes.slice(0, 4).join(' ')}${shapes.length > 4 ? ' …' : ''}`,
+  ]);
+  const config = Object.entries(report.config).map(([name, value]) => [name, JSON.stringify(value)]);
   return [
     indented(values),
     'Tensors',
-    indented(Object.assign({}, ...tensors)),
+    indented(Object.fromEntries(tensors)),
     'Config',
-    indented(Object.assign({}, ...config)),
+    indented(Object.fromEntries(config)),
   ].join('\n');
 }
 

@@ -24,7 +24,10 @@ before(async (t) => {
 test('a sweep writes the adapter that the best of its trials has alone', async () => {
   const swept = await train('best', ...training, '--sweep', '{"learning_rate":[0.00001,0.02]}');
   assert.equal(swept.code, 0, swept.stderr);
-  assert.match(swept.stderr, /^Trial 1 \(LORA, r 16, learning rate 0\.00001\): validation \d.* at step 9$/m);
+  assert.match(
+    swept.stderr,
+    /^Trial 1 \(LORA, r 16, learning rate 0\.00001\): validation loss \d.* at step 9$/m,
+  );
   assert.match(swept.stderr, /^Trial 2 \(LORA, r 16, learning rate 0\.02\) is the best$/m);
   assert.doesNotMatch(swept.stderr, /^Chosen: learning_rate/m);
   assert.match(

@@ -46,7 +46,7 @@ test('train, score, generate and merge, on a folder, without any service', async
   assert.equal(trained.code, 0, trained.stderr);
   assert.match(
     trained.stderr,
-    /^[\d,]+ of [\d,]+ parameters are trained \(.* %\), in (fp32|bf16); 16 examples/m,
+    /^[\d,]+ of [\d,]+ parameters are trainable \(.* %\), in (fp32|bf16); 16 examples/m,
   );
   assert.match(trained.stderr, /^Chosen: batch_size 8: for 8 examples a step$/m);
   assert.doesNotMatch(trained.stderr, /^Chosen: learning_rate/m);
@@ -213,7 +213,7 @@ test('Ctrl-C stops with a checkpoint, and --resume continues from there to the s
 
   const forgetful = await graft(...train('half'));
   assert.equal(forgetful.code, 2);
-  assert.match(forgetful.stderr, /go on with it by --resume, or delete that folder/);
+  assert.match(forgetful.stderr, /resume it with --resume, or delete that folder/);
   const [resumed, whole] = [await graft(...train('half', '--resume')), await graft(...train('whole'))];
   assert.equal(resumed.code, 0, resumed.stderr);
   assert.equal(lines(resumed.stdout)[0].resumedFrom, step);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -29,7 +30,7 @@ export function addScoreVerb(program: Command): void {
     .option('--adapter <folder>', 'score with this adapter')
     .requiredOption(
       '--input <file>',
-      'JSONL with {"text": …} or {"input_ids": …} per line; for an encoder-decoder also "target" or "labels"',
+      'JSONL with {"text"} or {"input_ids"} per line; for an encoder-decoder {"text","target"} or {"input_ids","labels"}',
     )
     .requiredOption(
       '--output <file>',
@@ -94,10 +95,7 @@ interface InputLine {
 async function* readLines(path: string): AsyncGenerator<InputLine, void, void> {
   const file = createReadStream(path);
   // readline ignores the error of a file that cannot be opened.
-  await new Promise<void>((resolve, reject) => {
-    file.once('open', () => resolve());
-    file.once('error', reject);
-  });
+  await once(file, 'open');
   let line = 0;
   for await (const text of createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY })) {
     line++;

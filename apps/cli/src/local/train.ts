@@ -1,11 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { cp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import { isQuantised } from '@graft/peft-core/config';
 import { formats } from '@graft/peft-core/formats';
 import type { Command } from 'commander';
-import { checkFree, wholeNumber } from '../arguments.ts';
+import { checkFree, isFree, wholeNumber } from '../arguments.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
@@ -138,7 +137,7 @@ async function runTraining(options: Options): Promise<void> {
 }
 
 function checkCheckpoints(folder: string, resume = false): void {
-  if (resume || !existsSync(folder) || readdirSync(folder).length === 0) return;
+  if (resume || isFree(folder)) return;
   throw new UsageError(
     `An interrupted run left ${folder}: resume it with --resume, or delete that folder to start over.`,
   );

@@ -168,29 +168,25 @@ export class TrainingRun {
       await writeFile(this.#options.curve, lossCurveSvg({ training, evaluation, title }));
     }
     if (this.#output.json) return true;
-    const { paint } = this.#output;
     const { model, output, curve } = this.#options;
-    const metrics = Object.entries(record.metrics).map(([name, value]) => ({
-      [name.replaceAll('_', ' ')]: value.toFixed(3),
-    }));
+    const metrics = Object.entries(record.metrics).map(([name, value]) => [
+      name.replaceAll('_', ' '),
+      value.toFixed(3),
+    ]);
     const took = duration((performance.now() - this.#began) / 1_000);
-    const values: Fields = Object.assign(
-      {
-        loss: loss(record.finalLoss),
-        validation:
-          record.validationLoss === null ? null : [loss(record.validationLoss), ...quantisedNote(record)],
-      },
-      ...metrics,
-      {
-        trained: `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${took}`,
-        ended: endText({ step: record.steps, ...record }, 'written'),
-        checkpoints: this.#checkpointSummary(),
-        memory: `${bytes(record.peakMemoryBytes)} at most`,
-        adapter: `${output} (${record.files.map((file) => file.path).join(', ')})`,
-        curve,
-      },
-    );
-    const summary = fields(values, paint);
+    const values: Fields = {
+      loss: loss(record.finalLoss),
+      validation:
+        record.validationLoss === null ? null : [loss(record.validationLoss), ...quantisedNote(record)],
+      ...Object.fromEntries(metrics),
+      trained: `${count(record.trainedTokens)} tokens in ${record.steps} steps, ${took}`,
+      ended: endText({ step: record.steps, ...record }, 'written'),
+      checkpoints: this.#checkpointSummary(),
+      memory: `${bytes(record.peakMemoryBytes)} at most`,
+      adapter: `${output} (${record.files.map((file) => file.path).join(', ')})`,
+      curve,
+    };
+    const summary = fields(values, this.#output.paint);
     process.stdout.write(
       `\n${summary}\n\nNext:\n  ${this.#exampleUse(`--model ${model} --adapter ${output}`)}\n` +
         `  graft merge --model ${model} --adapter ${output} --output merged-model\n`,

@@ -6,7 +6,7 @@ import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
-import { type SamplingOptions, samplingOptions } from '../sampling-options.ts';
+import { type SamplingOptions, samplingFields, samplingOptions } from '../sampling-options.ts';
 import type { RemoteOptions } from './connect.ts';
 import { serviceVerb } from './service-verb.ts';
 
@@ -50,10 +50,7 @@ async function chat(client: GraftClient, options: Options): Promise<Answer | nul
     max_tokens,
     temperature,
     ...given({
-      top_p: options.topP,
-      top_k: options.topK,
-      min_p: options.minP,
-      repetition_penalty: options.repetitionPenalty,
+      ...samplingFields(options),
       chat_template_kwargs:
         kwargs === undefined ? undefined : jsonObjectArgument('--template-kwargs', kwargs),
       seed: options.seed,

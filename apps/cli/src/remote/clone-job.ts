@@ -16,7 +16,7 @@ export function addCloneJobVerb(jobs: Command): void {
       addChange,
     )
     .addOption(watchOption())
-    .run(async (client, options: { set?: JobCloneParams; watch?: boolean }, id: string) =>
+    .run(async (client, id: string, options: { set?: JobCloneParams; watch?: boolean }) =>
       createdAnswer(client, await client.fineTuning.jobs.clone(id, options.set), options, ` like ${id}`),
     );
 }

@@ -49,7 +49,7 @@ export function addCreateJobVerb(jobs: Command): void {
         ...given({ suffix, metadata, priority, integrations }),
       };
       const { jobs } = client.fineTuning;
-      const job = await withFiles(client, options, {}, (files) =>
+      const job = await withFiles(client, options, (files) =>
         jobs.create({ ...params, ...files }, given({ idempotencyKey })),
       );
       return createdAnswer(client, job, options);

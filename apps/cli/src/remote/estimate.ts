@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { estimateView } from '../draw/estimate-view.ts';
 import { serviceVerb } from './service-verb.ts';
 import { type TrainingOptions, takeTrainingOptions, trainingParams } from './training-options.ts';
-import { withFiles } from './with-files.ts';
+import { type JobFiles, withFiles } from './with-files.ts';
 
 export function addEstimateVerb(program: Command): void {
   const summary = 'estimate memory, tokens, steps and time of a job, and check for a worker that fits';
@@ -14,9 +14,8 @@ export function addEstimateVerb(program: Command): void {
     async (client, options: TrainingOptions) => {
       const params = await trainingParams(client, options);
       // An estimate creates nothing, so uploaded files are deleted afterwards.
-      const estimate = await withFiles(client, options, { forNow: true }, (files) =>
-        client.fineTuning.jobs.estimate({ ...params, ...files }),
-      );
+      const request = (files: JobFiles) => client.fineTuning.jobs.estimate({ ...params, ...files });
+      const estimate = await withFiles(client, options, request, { forNow: true });
       return { value: estimate, text: (paint) => estimateView(estimate, paint) };
     },
   );

@@ -19,7 +19,7 @@ export function addFilesVerbs(program: Command): void {
     'upload a JSONL file and report its invalid lines; run it again to resume an interrupted upload';
   serviceVerb(group, 'upload <path>', uploads, 'train.jsonl')
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
-    .run(async (client, { purpose }: { purpose: string }, path: string) =>
+    .run(async (client, path: string, { purpose }: { purpose: string }) =>
       fileAnswer(await uploadFile(client, path, purpose)),
     );
 
@@ -47,7 +47,7 @@ export function addFilesVerbs(program: Command): void {
   const gets = 'show a file, or save its content';
   serviceVerb(group, 'get <id>', gets, 'file-… --output train.jsonl')
     .option('--output <path>', 'save the content to this file; - is stdout')
-    .run(async ({ files }, { output: path }: { output?: string }, id: string) => {
+    .run(async ({ files }, id: string, { output: path }: { output?: string }) => {
       if (path === undefined) return fileAnswer(await files.retrieve(id));
       const { saveStream } = await import('../save-stream.ts');
       const saved = await saveStream((await files.content(id)).bytes(), path);
@@ -55,12 +55,10 @@ export function addFilesVerbs(program: Command): void {
       return { value: { path, bytes: saved }, text: `Saved ${bytes(saved)} to ${path}` };
     });
 
-  serviceVerb(group, 'delete <id>', 'delete a file', 'file-…').run(
-    async ({ files }, _options: object, id: string) => {
-      const deleted = await files.delete(id);
-      return { value: deleted, text: `Deleted ${deleted.id}` };
-    },
-  );
+  serviceVerb(group, 'delete <id>', 'delete a file', 'file-…').run(async ({ files }, id: string) => {
+    const deleted = await files.delete(id);
+    return { value: deleted, text: `Deleted ${deleted.id}` };
+  });
 }
 
 function addReportVerb(group: Command): void {
@@ -68,26 +66,23 @@ function addReportVerb(group: Command): void {
   serviceVerb(group, 'report <id>', reports, 'file-… --model smollm2-135m-instruct')
     .option('--model <id>', 'base model whose tokenizer counts the tokens')
     .option('--max-seq-length <n>', 'count examples with more tokens than this', wholeNumber(1))
-    .run(async ({ files }, options: ReportOptions, id: string) => {
-      const { model, maxSeqLength } = options;
-      const display = new TransferDisplay(process.stderr, 'Reading');
-      const report = await files
-        .waitForReport(id, {
-          ...given({ model, maxSeqLength }),
-          onProgress: ({ progress }) => progress && display.update(progress.bytes, progress.total_bytes),
-        })
-        .finally(() => display.close());
-      if (report.error) {
-        if (options.json) printAnswer(options, { value: report, text: '' });
-        throw new CommandError(`${report.error.message} (${report.error.code})`);
-      }
-      return { value: report, text: (paint) => fileReportView(report, paint) };
-    });
-}
-
-interface ReportOptions extends RemoteOptions {
-  model?: string;
-  maxSeqLength?: number;
+    .run(
+      async ({ files }, id: string, options: RemoteOptions & { model?: string; maxSeqLength?: number }) => {
+        const { model, maxSeqLength } = options;
+        const display = new TransferDisplay(process.stderr, 'Reading');
+        const report = await files
+          .waitForReport(id, {
+            ...given({ model, maxSeqLength }),
+            onProgress: ({ progress }) => progress && display.update(progress.bytes, progress.total_bytes),
+          })
+          .finally(() => display.close());
+        if (report.error) {
+          if (options.json) printAnswer(options, { value: report, text: '' });
+          throw new CommandError(`${report.error.message} (${report.error.code})`);
+        }
+        return { value: report, text: (paint) => fileReportView(report, paint) };
+      },
+    );
 }
 
 const fileAnswer = (file: FileObject): Answer => ({

@@ -78,14 +78,14 @@ export function addJobsVerbs(program: Command): void {
     .option('--before <time>', 'only jobs created before this time', unixTime);
 
   serviceVerb(group, 'get <id>', 'show a job', 'ftjob-…').run(
-    async ({ fineTuning: { jobs } }, _options: object, id: string) => {
+    async ({ fineTuning: { jobs } }, id: string) => {
       const job = await jobs.retrieve(id);
       return { value: job, text: (paint) => describeJob(job, paint) };
     },
   );
 
   const watches = 'follow a job until it ends: progress, speed, time left, loss curve';
-  serviceVerb(group, 'watch <id>', watches, 'ftjob-…').run(async (client, options: object, id: string) => {
+  serviceVerb(group, 'watch <id>', watches, 'ftjob-…').run(async (client, id: string, options: object) => {
     const { watchJob } = await import('./watch-job.ts');
     process.exitCode = await watchJob(client, id, createOutput(options));
     return null;
@@ -104,7 +104,7 @@ function addChangeVerbs(group: Command): void {
   for (const [name, { summary, done }] of Object.entries(moves)) {
     const move = name as keyof typeof moves;
     serviceVerb(group, `${move} <id>`, summary, 'ftjob-…').run(
-      async ({ fineTuning: { jobs } }, _options: object, id: string) => {
+      async ({ fineTuning: { jobs } }, id: string) => {
         const job = await jobs[move](id);
         const text =
           // A running job changes its state at its next step.
@@ -120,7 +120,7 @@ function addChangeVerbs(group: Command): void {
   const adapters = new Option('--adapters <what>', 'keep or delete the adapter that it created');
   serviceVerb(group, 'delete <id>', deletes, 'ftjob-…', 'ftjob-… --adapters delete')
     .addOption(adapters.choices(['keep', 'delete']).default('keep'))
-    .run(async ({ fineTuning: { jobs } }, { adapters }: { adapters: 'keep' | 'delete' }, id: string) => {
+    .run(async ({ fineTuning: { jobs } }, id: string, { adapters }: { adapters: 'keep' | 'delete' }) => {
       const deleted = await jobs.delete(id, { adapters });
       return { value: deleted, text: `Deleted ${deleted.id}.` };
     });
@@ -128,7 +128,7 @@ function addChangeVerbs(group: Command): void {
   const changes = "change the priority of a job among your team's jobs";
   serviceVerb(group, 'priority <id>', changes, 'ftjob-… high')
     .addArgument(new Argument('<priority>', 'low, normal or high').choices(jobPriorities))
-    .run(async ({ fineTuning: { jobs } }, _options: object, id: string, priority: JobPriority) => {
+    .run(async ({ fineTuning: { jobs } }, id: string, priority: JobPriority) => {
       const job = await jobs.update(id, { priority });
       return { value: job, text: `${job.id} has ${job.priority} priority now.` };
     });
@@ -142,8 +142,8 @@ function addHistoryVerbs(group: Command): void {
     .run(
       async (
         client,
-        options: RemoteOptions & { limit: number; follow?: boolean },
         id: string,
+        options: RemoteOptions & { limit: number; follow?: boolean },
       ): Promise<Answer | null> => {
         const { events } = client.fineTuning.jobs;
         const { json, line, paint } = createOutput(options);
@@ -167,13 +167,11 @@ function addHistoryVerbs(group: Command): void {
   addTrialsVerb(group);
 
   const explains = 'explain what happened to a job: attempts, recoveries, what happens next';
-  serviceVerb(group, 'explain <id>', explains, 'ftjob-…').run(
-    async (client, _options: object, id: string) => {
-      const { explainJob } = await import('./explain-job.ts');
-      const explained = await explainJob(client, id);
-      return { value: explained, text: explained.paragraphs.map(printable).join('\n') };
-    },
-  );
+  serviceVerb(group, 'explain <id>', explains, 'ftjob-…').run(async (client, id: string) => {
+    const { explainJob } = await import('./explain-job.ts');
+    const explained = await explainJob(client, id);
+    return { value: explained, text: explained.paragraphs.map(printable).join('\n') };
+  });
 }
 
 function describeJob(job: FineTuningJob, paint: Paint): string {

@@ -41,7 +41,7 @@ test('a key that works is saved for its owner alone, used, sent nowhere else, an
   assert.match(exposed.stderr, /others may read your key/);
   assert.equal((await stat(path)).mode & 0o777, 0o600);
 
-  assert.equal((await runGraft(['logout'], { env })).stdout, 'Forgotten.\n');
+  assert.equal((await runGraft(['logout'], { env })).stdout, 'Deleted.\n');
   assert.equal((await runGraft(['logout'], { env })).stdout, 'Nothing was saved.\n');
 });
 

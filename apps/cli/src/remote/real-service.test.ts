@@ -84,7 +84,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   const rows = (await ok(['jobs', 'trials', all[0].id], ada)).stdout;
   assert.match(rows, /^TRIAL +STATUS +METHOD +R +LEARNING RATE +STEP +LOSS AT 6$/m);
   assert.match(rows, /^\d +won +\w+ +(\d+ +)?0\.01 +6 +[\d.]+$/m);
-  assert.match((await ok(['jobs', 'trials', jobs[0].id], ada)).stdout, /^This job is no sweep/);
+  assert.match((await ok(['jobs', 'trials', jobs[0].id], ada)).stdout, /^This job is not a sweep/);
   assert.equal((await json(['chat', '--model', best!, '-m', '2+1=', '--max-tokens', '4'], ada)).model, best);
 
   // The uploaded copy is another adapter that generates the same, also through a tag that is moved to it.

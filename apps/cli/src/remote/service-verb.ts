@@ -1,7 +1,8 @@
 import type { GraftClient, PageList } from '@graft/client';
 import { Command } from 'commander';
-import { type Answer, type Columns, listed, printAnswer } from '../answer.ts';
+import { type Answer, listed, printAnswer } from '../answer.ts';
 import { wholeNumber } from '../arguments.ts';
+import type { Columns } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
 import { addVerb, pathOf } from '../verb.ts';
 import { connect, type KeyKind, type RemoteOptions } from './connect.ts';
@@ -15,18 +16,16 @@ const keyKind = (command: Command): KeyKind => (/^admin\b/.test(pathOf(command))
 /** A verb that uses a service. */
 export class ServiceVerb extends Command {
   /**
-   * Sets the action. `work` receives the arguments after the options. It returns null if it has printed its output, or has set the exit
-   * code.
+   * Sets the action. `work` receives the client, the arguments and the options. It returns null if it has printed its output, or has set
+   * the exit code.
    */
-  run<O extends object, A extends unknown[]>(
-    work: (client: GraftClient, options: O & RemoteOptions, ...args: A) => Promise<Answer | null>,
-  ): this {
+  run<P extends unknown[]>(work: (client: GraftClient, ...passed: P) => Promise<Answer | null>): this {
     // commander passes the arguments, the options and the command.
     return this.action(async (...passed: unknown[]) => {
-      const options = passed.at(-2) as O & RemoteOptions;
+      const options = passed.at(-2) as RemoteOptions;
       const kind = keyKind(this);
       const client = await connect(options, kind);
-      const answer = await work(client, options, ...(passed.slice(0, -2) as A)).catch((error) => {
+      const answer = await work(client, ...(passed.slice(0, -1) as P)).catch((error) => {
         throw kind === 'operator' && error.status === 401 ? operatorKeyNeeded(error) : error;
       });
       if (answer) printAnswer(options, answer);
@@ -75,18 +74,18 @@ interface ListSpec<T> {
 }
 
 /** Adds a verb that prints a list as a table. */
-export function listVerb<T extends { id: string }, O extends object, A extends string[]>(
+export function listVerb<T extends { id: string }, P extends unknown[]>(
   parent: Command,
-  read: (client: GraftClient, page: { limit: number }, options: O, ...args: A) => PageList<T>,
+  read: (client: GraftClient, page: { limit: number }, ...passed: P) => PageList<T>,
   spec: ListSpec<T>,
 ): Command {
   const { name = 'list', pageSize = wholePage.limit } = spec;
   const command = serviceVerb(parent, name, spec.summary, ...(spec.examples ?? []));
   if (spec.limit !== undefined)
     command.option('--limit <n>', 'maximum number of rows', wholeNumber(1), spec.limit);
-  return command.run(async (client, options: O & { limit?: number }, ...args: A) => {
-    const { limit = Number.POSITIVE_INFINITY } = options;
-    const list = read(client, { limit: Math.min(limit, pageSize) }, options, ...args);
+  return command.run(async (client, ...passed: P) => {
+    const { limit = Number.POSITIVE_INFINITY } = passed.at(-1) as { limit?: number };
+    const list = read(client, { limit: Math.min(limit, pageSize) }, ...passed);
     return listed(await list.toArray(limit), spec.columns, spec.empty);
   });
 }

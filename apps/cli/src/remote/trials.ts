@@ -1,7 +1,7 @@
 import type { JobTrial } from '@graft/client';
 import type { Command } from 'commander';
-import { type Columns, tableOf } from '../answer.ts';
 import { count } from '../draw/quantities.ts';
+import { type Columns, tableOf } from '../draw/table.ts';
 import { serviceVerb } from './service-verb.ts';
 
 const columns: Columns<JobTrial> = {
@@ -15,7 +15,7 @@ const columns: Columns<JobTrial> = {
 
 export function addTrialsVerb(jobs: Command): void {
   const lists = 'list the trials of a sweep, with their steps and validation losses';
-  serviceVerb(jobs, 'trials <id>', lists, 'ftjob-…').run(async (client, _options: object, id: string) => {
+  serviceVerb(jobs, 'trials <id>', lists, 'ftjob-…').run(async (client, id: string) => {
     const list = await client.fineTuning.jobs.trials(id);
     const ends = [...new Set(list.data.flatMap(({ rungs }) => rungs.map(({ step }) => step)))];
     ends.sort((a, b) => a - b);

@@ -81,8 +81,9 @@ async function followEvents(
 class MetricSeries {
   readonly #client: GraftClient;
   readonly #id: string;
-  readonly #training = new Map<number, JobMetric>();
-  readonly #evaluation = new Map<number, JobMetric>();
+  /** Metrics by step. */
+  readonly train = new Map<number, JobMetric>();
+  readonly evaluation = new Map<number, JobMetric>();
   /** Last step of the metrics, which may be later than the job's progress. */
   #lastStep = 0;
   #lastProgress = 0;
@@ -92,37 +93,25 @@ class MetricSeries {
     this.#id = id;
   }
 
-  get training(): JobMetric[] {
-    return [...this.#training.values()];
-  }
-
-  get evaluation(): JobMetric[] {
-    return [...this.#evaluation.values()];
-  }
-
   /** Fetches and returns the new metrics. */
   async refresh(job: FineTuningJob, signal: AbortSignal): Promise<JobMetric[]> {
     if (job.progress === null) return [];
     // A resumed job continues from its checkpoint, so the points are fetched again.
     if (job.progress.step < this.#lastProgress) {
-      this.#training.clear();
-      this.#evaluation.clear();
+      this.train.clear();
+      this.evaluation.clear();
       this.#lastStep = 0;
     }
     this.#lastProgress = job.progress.step;
     // The last step is requested again, because its evaluation is later than its loss.
     const options = this.#lastStep > 1 ? { afterStep: this.#lastStep - 1, signal } : { signal };
     const fetched = await this.#client.fineTuning.jobs.metrics(this.#id, options);
-    const news = fetched.filter(({ kind, step }) => !this.#seriesOf(kind).has(step));
+    const news = fetched.filter(({ kind, step }) => !this[kind].has(step));
     for (const metric of news) {
-      this.#seriesOf(metric.kind).set(metric.step, metric);
+      this[metric.kind].set(metric.step, metric);
       this.#lastStep = Math.max(this.#lastStep, metric.step);
     }
     return news;
-  }
-
-  #seriesOf(kind: JobMetric['kind']): Map<number, JobMetric> {
-    return kind === 'train' ? this.#training : this.#evaluation;
   }
 }
 
@@ -139,8 +128,8 @@ function stateOf(job: FineTuningJob, series: MetricSeries): TrainingState {
     tokens: job.trained_tokens ?? job.progress?.tokens ?? null,
     tokensPerSecond: job.progress?.tokens_per_second ?? null,
     secondsRemaining: running ? (job.progress?.seconds_remaining ?? null) : null,
-    training: series.training,
-    evaluation: series.evaluation,
+    training: [...series.train.values()],
+    evaluation: [...series.evaluation.values()],
   };
 }
 

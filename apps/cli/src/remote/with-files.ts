@@ -21,8 +21,8 @@ export interface JobFiles {
 export async function withFiles<T>(
   client: GraftClient,
   options: FileOptions,
-  { forNow = false }: { forNow?: boolean },
   request: (files: JobFiles) => Promise<T>,
+  { forNow = false } = {},
 ): Promise<T> {
   const { training, validation } = checkFiles(options);
   const uploaded: string[] = [];
@@ -33,7 +33,7 @@ export async function withFiles<T>(
     note(`Uploaded ${file.path} as ${id}.`);
     return id;
   };
-  const takeBack = async () => {
+  const deleteUploads = async () => {
     for (const id of uploaded) {
       await client.files.delete(id).then(
         () => note(`Deleted ${id} again.`),
@@ -46,12 +46,12 @@ export async function withFiles<T>(
       training_file: await idOf(training),
       ...given({ validation_file: validation === null ? undefined : await idOf(validation) }),
     });
-    if (forNow) await takeBack();
+    if (forNow) await deleteUploads();
     return answer;
   } catch (error) {
     // After a connection error the job may exist and need its files.
     const isRefused = (error as Error).name === 'GraftApiError' && (error as GraftApiError).status < 500;
-    if (isRefused || forNow) await takeBack();
+    if (isRefused || forNow) await deleteUploads();
     throw error;
   }
 }

@@ -45,14 +45,14 @@ export function addIntegrationsVerbs(program: Command): void {
     .option('--username <name>', 'user name, if the secret is a password (mlflow)')
     .option('--secret-env <variable>', 'environment variable that holds the API key, token or password')
     .option('--secret-stdin', 'read the secret from standard input')
-    .run(async (client, options: Settings, type: IntegrationType) => {
+    .run(async (client, type: IntegrationType, options: Settings) => {
       const integration = await client.integrations.set(type, await paramsOf(options));
       return { value: integration, text: `Jobs can now send metrics to ${type} at ${integration.url}.` };
     });
 
   serviceVerb(integrations, 'delete', 'delete an experiment tracker and its secret', 'wandb')
     .addArgument(type)
-    .run(async (client, _options: object, type: IntegrationType) => ({
+    .run(async (client, type: IntegrationType) => ({
       value: await client.integrations.delete(type),
       text: `Deleted the ${type} integration.`,
     }));

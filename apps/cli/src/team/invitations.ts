@@ -40,7 +40,7 @@ export function addInvitationVerbs(team: Command): void {
 
   const revokes = 'revoke an invitation that was not accepted; its link stops working immediately';
   serviceVerb(invitations, 'revoke <id>', revokes, 'invite_Zb3kQ9wLx0aT').run(
-    async ({ team }, _options: object, id: string) => {
+    async ({ team }, id: string) => {
       const revoked = await team.invitations.revoke(id);
       return { value: revoked, text: `Revoked ${revoked.id}` };
     },

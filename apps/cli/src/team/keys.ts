@@ -56,7 +56,7 @@ export function addTeamKeyVerbs(team: Command): void {
   serviceVerb(keys, 'rotate <key>', rotates, 'Zb3kQ9wLx0aT --overlap 2d')
     .option('--overlap <time>', 'how long the old key keeps working (default: 1h)', timeSpan)
     .addOption(expiresOption('lifetime of the new key, such as 12h or 90d'))
-    .run(async ({ team }, options: { overlap?: number; expires?: number }, key: string) => {
+    .run(async ({ team }, key: string, options: { overlap?: number; expires?: number }) => {
       const { overlap, expires: expires_in } = options;
       return keyAnswer(await team.keys.rotate(idOf(key), given({ overlap, expires_in })));
     });
@@ -64,7 +64,7 @@ export function addTeamKeyVerbs(team: Command): void {
   const revokes = 'revoke a key immediately, by its id or the whole key, and all keys descended from it';
   serviceVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT', 'Zb3kQ9wLx0aT --keep-descendants')
     .option('--keep-descendants', 'keep the keys that it created, and their descendants')
-    .run(async ({ team }, options: { keepDescendants?: boolean }, key: string) => {
+    .run(async ({ team }, key: string, options: { keepDescendants?: boolean }) => {
       const descendants = options.keepDescendants ? 'keep' : 'revoke';
       const value = await team.keys.revoke(idOf(key), { descendants });
       return { value, text: () => describeRevocation(value) };

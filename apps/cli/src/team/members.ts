@@ -25,7 +25,7 @@ export function addMemberVerbs(team: Command): void {
 
   const changes = `change the role of a member (id or email) to ${roles.join(', ')}`;
   serviceVerb(members, 'role <person> <role>', changes, 'ada@example.com admin').run(
-    async (client, _options: object, person: string, role: string) => {
+    async (client, person: string, role: string) => {
       if (!roles.includes(role as Role)) throw new UsageError(`A role is one of ${roles.join(', ')}.`);
       const member = await client.team.members.setRole(await memberId(client, person), role as Role);
       return { value: member, text: `${member.email} is ${member.role} now.` };
@@ -33,19 +33,17 @@ export function addMemberVerbs(team: Command): void {
   );
 
   const removes = 'remove a member (id or email) from the team, and revoke their keys';
-  serviceVerb(members, 'remove <person>', removes, 'ada@example.com').run(
-    async (client, _options: object, person: string) => {
-      const removed = await client.team.members.remove(await memberId(client, person));
-      return {
-        value: removed,
-        text: () => {
-          const done = `Removed ${removed.id}; their keys no longer work.`;
-          if (removed.keys_left.length === 0) return done;
-          return `${done}\nThey created these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
-        },
-      };
-    },
-  );
+  serviceVerb(members, 'remove <person>', removes, 'ada@example.com').run(async (client, person: string) => {
+    const removed = await client.team.members.remove(await memberId(client, person));
+    return {
+      value: removed,
+      text: () => {
+        const done = `Removed ${removed.id}; their keys no longer work.`;
+        if (removed.keys_left.length === 0) return done;
+        return `${done}\nThey created these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
+      },
+    };
+  });
 
   const leaves = 'leave the team; all your keys in it stop working, including this one';
   serviceVerb(members, 'leave', leaves).run(async ({ team }) => ({

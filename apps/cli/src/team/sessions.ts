@@ -24,7 +24,7 @@ export function addSessionVerbs(program: Command): void {
   const ends = 'end a session, or with --all every one, immediately';
   serviceVerb(group, 'end [id]', ends, 'session_…', '--all')
     .option('--all', 'end all sessions of your key')
-    .run(async ({ sessions }, { all = false }: { all?: boolean }, id: string | undefined) => {
+    .run(async ({ sessions }, id: string | undefined, { all = false }: { all?: boolean }) => {
       if ((id === undefined) !== all) throw new UsageError('Give the id of a session, or --all.');
       if (id !== undefined) return { value: await sessions.end(id), text: `Ended the session ${id}.` };
       const value = await sessions.endAll();

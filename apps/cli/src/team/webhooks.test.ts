@@ -44,7 +44,7 @@ test('webhooks against a real API: from create to delete', async (t) => {
   const made = await graft('create', url, '--description', 'CI');
   assert.match(made.stdout, /^description +CI$/m);
   assert.match(made.stdout, /^whsec_\S+$/m);
-  assert.match(made.stderr, /shown this once/);
+  assert.match(made.stderr, /shown only once/);
   const [{ id }] = (await json('list')).data;
   assert.match(
     (await graft('list')).stdout,

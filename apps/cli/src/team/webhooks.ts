@@ -19,7 +19,7 @@ export function addWebhooksVerbs(program: Command): void {
   serviceVerb(group, 'create <url>', creates, 'https://example.com/graft')
     .option('--event <type...>', event)
     .option('--description <text>', 'description')
-    .run(async ({ webhooks }, options: Settings, url: string) => {
+    .run(async ({ webhooks }, url: string, options: Settings) => {
       const made = await webhooks.create({ ...settingsOf(options), url });
       return secretAnswer(made, (paint) => `${describe(made, paint)}\n\n${made.secret}`);
     });
@@ -37,7 +37,7 @@ export function addWebhooksVerbs(program: Command): void {
   });
 
   serviceVerb(group, 'get <id>', 'show an endpoint, without its secret', 'whep-…').run(
-    async ({ webhooks }, _options: object, id: string) => webhookAnswer(await webhooks.retrieve(id)),
+    async ({ webhooks }, id: string) => webhookAnswer(await webhooks.retrieve(id)),
   );
 
   const updates = 'change an endpoint; options that you leave out stay unchanged';
@@ -51,7 +51,7 @@ export function addWebhooksVerbs(program: Command): void {
       }),
     )
     .addOption(new Option('--disable', 'stop sending events').conflicts('enable').implies({ enabled: false }))
-    .run(async ({ webhooks }, options: Settings & UpdateParams, id: string) => {
+    .run(async ({ webhooks }, id: string, options: Settings & { url?: string; enabled?: boolean }) => {
       const { url, enabled } = options;
       const params = { ...settingsOf(options), ...given({ url, enabled }) };
       if (Object.keys(params).length === 0)
@@ -60,7 +60,7 @@ export function addWebhooksVerbs(program: Command): void {
     });
 
   serviceVerb(group, 'delete <id>', 'delete an endpoint and its pending deliveries', 'whep-…').run(
-    async ({ webhooks }, _options: object, id: string) => {
+    async ({ webhooks }, id: string) => {
       const deleted = await webhooks.delete(id);
       return { value: deleted, text: `Deleted ${deleted.id}` };
     },
@@ -69,13 +69,13 @@ export function addWebhooksVerbs(program: Command): void {
   const rotates = 'create a new secret and print it; the old one also signs for a day';
   serviceVerb(group, 'rotate <id>', rotates, 'whep-… --overlap 3600')
     .option('--overlap <seconds>', 'how long the old secret also signs (default: 86400)', wholeNumber(0))
-    .run(async ({ webhooks }, { overlap }: { overlap?: number }, id: string) => {
+    .run(async ({ webhooks }, id: string, { overlap }: { overlap?: number }) => {
       const made = await webhooks.rotateSecret(id, given({ overlap_seconds: overlap }));
       return secretAnswer(made, made.secret);
     });
 
   serviceVerb(group, 'test <id>', 'send a webhook.test event to an endpoint', 'whep-…').run(
-    async ({ webhooks }, _options: object, id: string) => {
+    async ({ webhooks }, id: string) => {
       const sent = await webhooks.test(id);
       const shows = `graft webhooks deliveries ${id} shows the result.`;
       return { value: sent, text: `Sending ${sent.event_id}; ${shows}` };
@@ -85,7 +85,7 @@ export function addWebhooksVerbs(program: Command): void {
   const statuses: WebhookDelivery['status'][] = ['pending', 'delivered', 'failed'];
   listVerb(
     group,
-    ({ webhooks }, page, { status }: { status?: WebhookDelivery['status'] }, id: string) =>
+    ({ webhooks }, page, id: string, { status }: { status?: WebhookDelivery['status'] }) =>
       webhooks.deliveries.list(id, { ...page, ...given({ status }) }),
     {
       name: 'deliveries <id>',
@@ -108,7 +108,7 @@ export function addWebhooksVerbs(program: Command): void {
 
   const resends = 'send a delivery again, under the same webhook-id';
   serviceVerb(group, 'resend <id> <delivery>', resends, 'whep-… whdl-…').run(
-    async ({ webhooks }, _options: object, id: string, delivery: string) => {
+    async ({ webhooks }, id: string, delivery: string) => {
       const resent = await webhooks.deliveries.resend(id, delivery);
       return { value: resent, text: () => `Sending ${resent.event_type} of ${resent.data.id} again.` };
     },
@@ -118,11 +118,6 @@ export function addWebhooksVerbs(program: Command): void {
 interface Settings {
   event?: string[];
   description?: string;
-}
-
-interface UpdateParams {
-  url?: string;
-  enabled?: boolean;
 }
 
 const settingsOf = ({ event, description }: Settings) => ({

@@ -1,6 +1,7 @@
 import type { Services, UsageDifference } from '@graft/service';
 import type { Command } from 'commander';
-import { type Columns, listed } from '../../answer.ts';
+import { listed } from '../../answer.ts';
+import type { Columns } from '../../draw/table.ts';
 import { CommandError } from '../../errors.ts';
 import { type VerbOptions, verb } from '../../verb.ts';
 import { queuedText, type SourceOptions, withSource } from '../base-models.ts';
@@ -90,7 +91,7 @@ async function personOf(services: Services, service: Service, idOrEmail: string)
 function addUnlistedVerb(models: Command): void {
   const adds = 'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database';
   withSource(verb(models, 'add-unlisted <id>', adds, 'our-model --folder /models/our-model')).action(
-    overDatabase(async (services, service, options: VerbOptions & SourceOptions, id: string) => {
+    overDatabase(async (services, service, id: string, options: VerbOptions & SourceOptions) => {
       const { hub, revision, folder, s3, file } = options;
       const teams = options.teams && (await teamIds(services, service, options.teams));
       const input = { id, hub, revision, folder, s3, file, teams };

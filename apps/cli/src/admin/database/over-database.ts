@@ -10,14 +10,12 @@ export type Service = typeof import('@graft/service') &
   typeof import('@graft/service/rotation') &
   typeof import('@graft/service/scim');
 
-/** The action of a verb that accesses DATABASE_URL and GRAFT_DATA_DIR. `work` receives the arguments after the options. */
+/** The action of a verb that accesses DATABASE_URL and GRAFT_DATA_DIR. `work` receives the arguments and the options. */
 export const overDatabase =
-  <O extends VerbOptions, A extends unknown[]>(
-    work: (services: Services, service: Service, options: O, ...args: A) => Promise<Answer>,
-  ) =>
+  <P extends unknown[]>(work: (services: Services, service: Service, ...passed: P) => Promise<Answer>) =>
   // commander passes the arguments, the options and the command.
-  async (...given: unknown[]): Promise<void> => {
-    const options = given.at(-2) as O;
+  async (...passed: unknown[]): Promise<void> => {
+    const options = passed.at(-2) as VerbOptions;
     const service = {
       ...(await import('@graft/service')),
       ...(await import('@graft/service/rotation')),
@@ -31,7 +29,7 @@ export const overDatabase =
     });
     const services = await service.openServices({ role: 'admin', env });
     try {
-      printAnswer(options, await work(services, service, options, ...(given.slice(0, -2) as A)));
+      printAnswer(options, await work(services, service, ...(passed.slice(0, -1) as P)));
     } finally {
       await services.close();
     }

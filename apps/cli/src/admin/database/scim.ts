@@ -49,7 +49,7 @@ export function addScimVerbs(admin: Command): void {
 
   const revokes = 'revoke a token by its id; people whom it deactivated stay deactivated';
   verb(scim, 'revoke <token>', revokes, 'scim_Zb3kQ9wLx0aT').action(
-    overDatabase(async (services, { revokeScimToken }, _options: VerbOptions, id: string) => {
+    overDatabase(async (services, { revokeScimToken }, id: string) => {
       if (!(await revokeScimToken(services, id)))
         throw new CommandError(`There is no valid token ${id}. \`graft admin scim list\` shows them.`);
       return { value: { id, revoked: true }, text: `Revoked ${id}.` };

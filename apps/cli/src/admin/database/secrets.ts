@@ -1,8 +1,8 @@
 import type { Rotation, SecretUse } from '@graft/service/rotation';
 import { type Command, Option } from 'commander';
-import { type Columns, tableOf } from '../../answer.ts';
 import type { Paint } from '../../draw/paint.ts';
 import { timestamp } from '../../draw/quantities.ts';
+import { type Columns, tableOf } from '../../draw/table.ts';
 import { UsageError } from '../../errors.ts';
 import { noun, type VerbOptions, verb } from '../../verb.ts';
 import { overDatabase, unixSeconds } from './over-database.ts';
@@ -44,7 +44,7 @@ export function addSecretVerbs(admin: Command): void {
       'even if rows use it: keys stop working, and webhooks and integrations lose their secrets',
     )
     .action(
-      overDatabase(async (services, { dropSecret }, { of, force = false }: DropOptions, text: string) => {
+      overDatabase(async (services, { dropSecret }, text: string, { of, force = false }: DropOptions) => {
         if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new UsageError('A version is a number, such as 1.');
         const version = Number(text);
         await dropSecret(services, of === 'pepper' ? 'pepper' : 'sealing', version, { force });

@@ -6,21 +6,9 @@ import type { Paint } from '../../draw/paint.ts';
 import { bytes, timestamp } from '../../draw/quantities.ts';
 import { table } from '../../draw/table.ts';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
-import { CommandError, UsageError } from '../../errors.ts';
+import { UsageError } from '../../errors.ts';
 import { serviceVerb } from '../service-verb.ts';
-import { findAdapterVersion, type VersionOptions, versionOption } from './find-adapter-version.ts';
-
-/** Finds a version by its name or number; for an adapter's id without a number, the latest. */
-async function versionOf(
-  client: GraftClient,
-  name: string,
-  number?: number,
-): Promise<{ adapterId: string; version: number }> {
-  const { adapterId, version } = await findAdapterVersion(client, name, number);
-  const found = version ?? (await client.adapters.retrieve(adapterId)).latest_version;
-  if (found === null) throw new CommandError(`${name} has no version.`);
-  return { adapterId, version: found };
-}
+import { findAdapterVersion, type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
 
 /** The model name for an adapter id, a job id or a model name, for use in `compare`. */
 async function modelOf(client: GraftClient, name: string): Promise<string> {
@@ -49,7 +37,7 @@ function addUploadVerb(group: Command): void {
     )
     .option('--parent <model>', 'the fine-tuned model (ft:…) that its training continued from')
     .option('--note <text>', 'note about the version')
-    .run(async ({ adapters }, options: UploadOptions, folder: string) => {
+    .run(async ({ adapters }, folder: string, options: UploadOptions) => {
       const display = new TransferDisplay(process.stderr, `Uploading ${folder}`);
       const { baseModel, name, parent, note } = options;
       const onProgress = ({ sent, total }: { sent: number; total: number }) => display.update(sent, total);
@@ -81,7 +69,7 @@ function addTagVerbs(group: Command): void {
       'only if the tag points at this version now; 0: only if the tag does not exist',
       wholeNumber(0),
     )
-    .run(async (client, options: VersionOptions & { expect?: number }, name: string, tag: string) => {
+    .run(async (client, name: string, tag: string, options: VersionOptions & { expect?: number }) => {
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
       const expected = options.expect === 0 ? null : options.expect;
       const moved = await client.adapters.tags.move(adapterId, tag, version, { expected });
@@ -92,7 +80,7 @@ function addTagVerbs(group: Command): void {
 
   const untags = 'remove a tag; the version stays';
   serviceVerb(group, 'untag <adapter> <tag>', untags, 'adpt-… production').run(
-    async (client, _options: object, name: string, tag: string) => {
+    async (client, name: string, tag: string) => {
       const { adapterId } = await findAdapterVersion(client, name);
       const removed = await client.adapters.tags.remove(adapterId, tag);
       return { value: removed, text: `Removed the tag ${tag}` };
@@ -107,7 +95,7 @@ function addNoteVerb(group: Command): void {
     .addOption(versionOption())
     .option('--whole', 'the note of the adapter instead of a version')
     .option('--clear', 'remove the note')
-    .run(async (client, options: NoteOptions, name: string, text: string | undefined) => {
+    .run(async (client, name: string, text: string | undefined, options: NoteOptions) => {
       if (options.clear && text !== undefined) throw new UsageError('--clear takes no text.');
       const write = options.clear || text !== undefined;
       const note = text ?? null;
@@ -131,7 +119,7 @@ function addDeletionVerbs(group: Command): void {
   serviceVerb(group, 'delete <adapter>', deletes, 'ft:…', 'adpt-… --all')
     .addOption(versionOption())
     .option('--all', 'delete every version')
-    .run(async (client, options: VersionOptions & { all?: boolean }, name: string) => {
+    .run(async (client, name: string, options: VersionOptions & { all?: boolean }) => {
       const { adapterId, version } = await findAdapterVersion(client, name, options.versionNumber);
       if (!options.all && version === null)
         throw new UsageError(
@@ -150,7 +138,7 @@ function addDeletionVerbs(group: Command): void {
   const restores = 'restore a deleted version; without an adapter, list what can be restored';
   serviceVerb(group, 'restore [adapter]', restores, '', 'adpt-… --version-number 2')
     .addOption(versionOption('the version to restore'))
-    .run(async ({ adapters }, { versionNumber }: VersionOptions, id: string | undefined) => {
+    .run(async ({ adapters }, id: string | undefined, { versionNumber }: VersionOptions) => {
       if (id !== undefined) {
         if (versionNumber === undefined)
           throw new UsageError('Choose the version to restore with --version-number.');
@@ -174,7 +162,7 @@ function addDeletionVerbs(group: Command): void {
 function addReadingVerbs(group: Command): void {
   const compares = 'compare two versions: options, lineage, metrics, files';
   serviceVerb(group, 'compare <a> <b>', compares, 'ft:…:production ft:…:abcd1234').run(
-    async (client, _options: object, a: string, b: string) => {
+    async (client, a: string, b: string) => {
       const compared = await client.adapters.compare(await modelOf(client, a), await modelOf(client, b));
       const heads = [compared.a, compared.b].map(({ model }) => model);
       const files = compared.files.map(({ path, status }) => [path, status, '']);
@@ -199,7 +187,7 @@ function addReadingVerbs(group: Command): void {
   const shows = 'show the data, job and adapters that a version was created from, and those created from it';
   serviceVerb(group, 'lineage <adapter>', shows, 'ft:…')
     .addOption(versionOption())
-    .run(async (client, options: VersionOptions, name: string) => {
+    .run(async (client, name: string, options: VersionOptions) => {
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
       const lineage = await client.adapters.versions.lineage(adapterId, version);
       return { value: lineage, text: treeOf(lineage) };

@@ -1,13 +1,12 @@
 import type { AdapterVersion } from '@graft/client';
 import type { Command } from 'commander';
-import { type Columns, tableOf } from '../../answer.ts';
 import { bytes, timestamp } from '../../draw/quantities.ts';
-import { fields } from '../../draw/table.ts';
+import { type Columns, fields, tableOf } from '../../draw/table.ts';
 import { noun } from '../../verb.ts';
 import { listVerb, serviceVerb } from '../service-verb.ts';
 import { addAdapterVersionVerbs } from './adapter-versions.ts';
-import { findAdapterVersion, type VersionOptions, versionOption } from './find-adapter-version.ts';
-import { type SaveOptions, savedText, saveOptions } from './save-options.ts';
+import { findAdapterVersion, type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
+import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';
 
 const versionColumns: Columns<AdapterVersion> = {
   VERSION: 'version',
@@ -39,7 +38,7 @@ export function addAdaptersVerbs(program: Command): void {
 
   const named = 'an adapter, given by its id, a model name (ft:…) or its job (ftjob-…),';
   serviceVerb(group, 'get <adapter>', `show ${named} and its versions`, 'adpt-…').run(
-    async (client, _options: object, name: string) => {
+    async (client, name: string) => {
       const { adapterId } = await findAdapterVersion(client, name);
       const adapter = await client.adapters.retrieve(adapterId);
       const versions = await client.adapters.versions.list(adapterId).toArray();
@@ -63,9 +62,10 @@ export function addAdaptersVerbs(program: Command): void {
   const download = serviceVerb(group, 'download <adapter>', saves, 'ftjob-… --output my-adapter');
   saveOptions(download)
     .addOption(versionOption())
-    .run(async (client, options: SaveOptions & VersionOptions, name: string) => {
+    .run(async (client, name: string, options: SaveOptions & VersionOptions) => {
       const { downloadAdapter } = await import('./download-adapter.ts');
-      const version = await findAdapterVersion(client, name, options.versionNumber);
+      checkOutput(options);
+      const version = await versionOf(client, name, options.versionNumber);
       const saved = await downloadAdapter(client, version, options);
       const what = `${saved.model} (adapter ${saved.adapter_id}, version ${saved.version})`;
       const next = options.tar

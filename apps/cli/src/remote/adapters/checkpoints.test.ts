@@ -13,7 +13,7 @@ test('checkpoints are listed under both nouns, with those that can be called', a
   ];
   assert.equal(ofJob.code, 0, ofJob.stderr);
   assert.equal(list.stdout, ofJob.stdout);
-  assert.match(ofJob.stdout, /^4 +0\.2500 +0\.5000 .*\(not kept\)$/m);
+  assert.match(ofJob.stdout, /^4 +0\.2500 +0\.5000 .*\(not stored\)$/m);
   assert.match(ofJob.stdout, /^2 best +0\.5000 +1\.0000 .*ft:base:team:demo:abc:ckpt-step-2$/m);
 });
 
@@ -35,7 +35,7 @@ test('checkpoints are downloaded as a folder, promoted and deleted, by step, as 
 
   const gone = await runGraft(['checkpoints', 'promote', 'ftjob-1', '--step', '4'], { env });
   assert.equal(gone.code, 1);
-  assert.match(gone.stderr, /The adapter of step 4 is not kept/);
+  assert.match(gone.stderr, /The adapter of step 4 is not stored/);
   const none = await runGraft(['checkpoints', 'promote', 'ftjob-1', '--step', '9'], { env });
   assert.match(none.stderr, /has no checkpoint of step 9/);
   const both = await runGraft(['checkpoints', 'promote', 'ftjob-1', '--step', '3', '--best'], { env });

@@ -5,7 +5,7 @@ import { bytes, loss, optional, timestamp } from '../../draw/quantities.ts';
 import { CommandError, UsageError } from '../../errors.ts';
 import { noun } from '../../verb.ts';
 import { listVerb, serviceVerb } from '../service-verb.ts';
-import { type SaveOptions, savedText, saveOptions } from './save-options.ts';
+import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';
 
 interface StepOptions {
   step?: number;
@@ -19,9 +19,9 @@ export function addCheckpointsVerbs(program: Command): void {
 
   const saves = 'save the adapter of a checkpoint as a folder that Hugging Face PEFT loads';
   const download = serviceVerb(group, 'download <job>', saves, 'ftjob-… --step 90 --output step-90');
-  saveOptions(whichOptions(download)).run(async (client, options: StepOptions & SaveOptions, job: string) => {
-    const { checkOutput, saveArchive } = await import('./download-adapter.ts');
-    await checkOutput(options);
+  saveOptions(whichOptions(download)).run(async (client, job: string, options: StepOptions & SaveOptions) => {
+    const { saveArchive } = await import('./download-adapter.ts');
+    checkOutput(options);
     const checkpoint = await find(client, job, options);
     const { id, step_number: step, digest, files, fine_tuned_model_checkpoint: model } = checkpoint;
     await saveArchive(
@@ -41,7 +41,7 @@ export function addCheckpointsVerbs(program: Command): void {
   whichOptions(serviceVerb(group, 'promote <job>', promotes, 'ftjob-… --best', 'ftjob-… --step 90'))
     .option('--name <name>', "name of the adapter (default: the job's)")
     .option('--note <text>', 'note about the version')
-    .run(async (client, options: StepOptions & { name?: string; note?: string }, job: string) => {
+    .run(async (client, job: string, options: StepOptions & { name?: string; note?: string }) => {
       const { id, step_number: step } = await find(client, job, options);
       const { name, note } = options;
       const version = await client.fineTuning.jobs.checkpoints.promote(job, id, { name, note });
@@ -52,7 +52,7 @@ export function addCheckpointsVerbs(program: Command): void {
   const deletes = 'permanently delete the adapter of a checkpoint; versions created from it stay';
   serviceVerb(group, 'delete <job>', deletes, 'ftjob-… --step 90')
     .requiredOption('--step <n>', 'checkpoint at this step', wholeNumber(1))
-    .run(async (client, options: StepOptions, job: string) => {
+    .run(async (client, job: string, options: StepOptions) => {
       const { id, step_number: step } = await find(client, job, options);
       const deleted = await client.fineTuning.jobs.checkpoints.delete(job, id);
       return { value: deleted, text: `Deleted the adapter of step ${step}.` };
@@ -66,26 +66,22 @@ const whichOptions = <C extends Command>(command: C): C =>
 
 /** Adds `graft checkpoints list` or `graft jobs checkpoints`. */
 export function addListVerb(parent: Command, name: 'list' | 'checkpoints'): void {
-  listVerb(
-    parent,
-    ({ fineTuning: { jobs } }, page, _options: object, job: string) => jobs.checkpoints.list(job, page),
-    {
-      name: `${name} <job>`,
-      summary: 'list the checkpoints of a job, newest first, with the model names of those that are stored',
-      examples: ['ftjob-…'],
-      limit: 20,
-      pageSize: 100,
-      columns: {
-        STEP: (each) => `${each.step_number}${each.best ? ' best' : ''}`,
-        LOSS: (each) => optional(each.metrics.train_loss, loss),
-        VALIDATION: (each) => optional(each.metrics.valid_loss, loss),
-        SIZE: (each) => bytes(each.bytes),
-        CREATED: (each) => timestamp(each.created_at),
-        MODEL: (each) => (each.available ? each.fine_tuned_model_checkpoint : '(not stored)'),
-      },
-      empty: 'No checkpoints yet.',
+  listVerb(parent, ({ fineTuning: { jobs } }, page, job: string) => jobs.checkpoints.list(job, page), {
+    name: `${name} <job>`,
+    summary: 'list the checkpoints of a job, newest first, with the model names of those that are stored',
+    examples: ['ftjob-…'],
+    limit: 20,
+    pageSize: 100,
+    columns: {
+      STEP: (each) => `${each.step_number}${each.best ? ' best' : ''}`,
+      LOSS: (each) => optional(each.metrics.train_loss, loss),
+      VALIDATION: (each) => optional(each.metrics.valid_loss, loss),
+      SIZE: (each) => bytes(each.bytes),
+      CREATED: (each) => timestamp(each.created_at),
+      MODEL: (each) => (each.available ? each.fine_tuned_model_checkpoint : '(not stored)'),
     },
-  );
+    empty: 'No checkpoints yet.',
+  });
 }
 
 /** Finds the selected checkpoint. Throws CommandError if its adapter is not stored. */

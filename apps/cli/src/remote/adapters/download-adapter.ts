@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { AdapterDownload, AdapterVersion, DownloadOptions, GraftClient } from '@graft/client';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
-import { CommandError } from '../../errors.ts';
 import { extractTar } from './extract-tar.ts';
-import type { AdapterVersionName } from './find-adapter-version.ts';
 import type { SaveOptions } from './save-options.ts';
 
 export interface SavedAdapter extends Pick<AdapterVersion, SavedField> {
@@ -20,30 +17,21 @@ type SavedField = 'adapter_id' | 'version' | 'model' | 'base_model' | 'bytes' | 
  */
 export async function downloadAdapter(
   client: GraftClient,
-  name: AdapterVersionName,
+  { adapterId, version: number }: { adapterId: string; version: number },
   options: SaveOptions,
 ): Promise<SavedAdapter> {
-  await checkOutput(options);
-  const number = name.version ?? (await client.adapters.retrieve(name.adapterId)).latest_version;
-  if (number === null) throw new CommandError(`${name.adapterId} has no version to download.`);
-  const version = await client.adapters.versions.retrieve(name.adapterId, number);
+  const version = await client.adapters.versions.retrieve(adapterId, number);
   await saveArchive(
     {
       title: `${version.adapter_name} v${version.version}`,
       digest: version.digest,
       files: version.files,
-      open: (onProgress) => client.adapters.download(name.adapterId, number, { onProgress }),
+      open: (onProgress) => client.adapters.download(adapterId, number, { onProgress }),
     },
     options,
   );
   const { adapter_id, model, base_model, bytes, files } = version;
   return { path: options.output, adapter_id, version: version.version, model, base_model, bytes, files };
-}
-
-/** Throws CommandError if the output exists and may not be replaced. */
-export async function checkOutput({ output, overwrite }: SaveOptions): Promise<void> {
-  if (!overwrite && !(await isFree(resolve(output))))
-    throw new CommandError(`${output} exists already: choose another output, or add --overwrite.`);
 }
 
 /** The archive of an adapter, and its expected contents. */
@@ -79,15 +67,5 @@ export async function saveArchive(from: Archive, options: SaveOptions): Promise<
     throw error;
   } finally {
     await rm(archive, { force: true });
-  }
-}
-
-/** Whether the path does not exist or is an empty folder. */
-async function isFree(path: string): Promise<boolean> {
-  if (!existsSync(path)) return true;
-  try {
-    return (await readdir(path)).length === 0;
-  } catch {
-    return false;
   }
 }

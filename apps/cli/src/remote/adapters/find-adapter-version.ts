@@ -12,7 +12,7 @@ export const versionOption = (
   description = 'version, if the adapter is given by its id (default: the latest)',
 ): Option => new Option('--version-number <n>', description).argParser(wholeNumber(1));
 
-export interface AdapterVersionName {
+interface AdapterVersionName {
   adapterId: string;
   /** Null: the latest version. */
   version: number | null;
@@ -43,4 +43,12 @@ export async function findAdapterVersion(
     throw new CommandError(`${model} is ${kind}, not a version of an adapter.`);
   }
   return { adapterId: adapter.id, version: adapter.version };
+}
+
+/** Finds a version by its name or number; for an adapter's id without a number, the latest. */
+export async function versionOf(client: GraftClient, name: string, number?: number) {
+  const { adapterId, version } = await findAdapterVersion(client, name, number);
+  const found = version ?? (await client.adapters.retrieve(adapterId)).latest_version;
+  if (found === null) throw new CommandError(`${name} has no version.`);
+  return { adapterId, version: found };
 }

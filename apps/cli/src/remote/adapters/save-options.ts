@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
+import { isFree } from '../../arguments.ts';
 import { bytes } from '../../draw/quantities.ts';
+import { CommandError } from '../../errors.ts';
 
 export interface SaveOptions {
   output: string;
@@ -13,6 +15,12 @@ export const saveOptions = <C extends Command>(command: C): C =>
     .requiredOption('--output <path>', 'folder to create, or with --tar the archive to write')
     .option('--tar', 'save the tar archive without unpacking it')
     .option('--overwrite', 'replace the output if it exists');
+
+/** Throws CommandError if the output exists and may not be replaced. */
+export function checkOutput({ output, overwrite }: SaveOptions): void {
+  if (!overwrite && !isFree(output))
+    throw new CommandError(`${output} exists already: choose another output, or add --overwrite.`);
+}
 
 interface Saved {
   path: string;
