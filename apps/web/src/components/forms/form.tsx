@@ -53,14 +53,16 @@ type FieldName<Values, T> = { [Name in keyof Values]: Values[Name] extends T ? N
 export function useForm<Values extends object, Result>({
   initial,
   check = () => ({}),
+  checksTyping = false,
   ...action
 }: {
   initial: Values;
-  /** Errors by field that are found before the request. They are shown from the first submission on. */
+  /** Errors by field that are found before the request. They are shown from the first submission on or, with `checksTyping`, at once. */
   check?: (values: Values) => { [Name in keyof Values]?: string };
+  checksTyping?: boolean;
 } & Omit<Action<Values, Result>, 'quiet'>) {
   const [values, setValues] = useState(initial);
-  const [isChecked, setIsChecked] = useState(false);
+  const [isChecked, setIsChecked] = useState(checksTyping);
   const { mutate, error, isPending } = useAction({ ...action, quiet: true });
   const faults = check(values);
   const shown = new Set<string>();

@@ -18,6 +18,7 @@ export function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () 
   const jobAction = useJobAction();
   const { field, values, set, ...form } = useForm({
     initial: { suffix: job.suffix ?? '', hasNewSeed: false },
+    checksTyping: true,
     check: ({ suffix }) =>
       suffix === '' || validName.test(suffix)
         ? {}
