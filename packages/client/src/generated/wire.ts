@@ -3202,7 +3202,7 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
-    /** Only the person with this email, in any case. */
+    /** Email of the only person to return, case-insensitive. */
     email?: string;
   };
   'GET /v1/admin/prices': {
@@ -3214,7 +3214,7 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
-    /** Only the team of this name. */
+    /** Name of the only team to return. */
     name?: string;
   };
   'GET /v1/admin/teams/{team_id}/keys': {
