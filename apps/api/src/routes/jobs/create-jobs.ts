@@ -59,9 +59,7 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
         body: ref(CreateJobSchema),
       },
     ),
-    async (request, reply) => {
-      return await create(request, reply, request.body);
-    },
+    async (request, reply) => await create(request, reply, request.body),
   );
 
   app.post(

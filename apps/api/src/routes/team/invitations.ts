@@ -20,6 +20,8 @@ import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');
+const reading = { access: { scope: 'team:read', role: 'admin', models: 'none' } } as const;
+const writing = { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } } as const;
 
 /** /team/invitations, and /invitations/accept for people who have the link but no key yet. */
 export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
@@ -30,28 +32,21 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
 
   app.get(
     '/team/invitations',
-    operation(
-      { access: { scope: 'team:read', role: 'admin', models: 'none' } },
-      'List invitations',
-      listOf(InvitationSchema),
-      { description: 'Newest first, without their tokens.', querystring: ListQuery },
-    ),
+    operation(reading, 'List invitations', listOf(InvitationSchema), {
+      description: 'Newest first, without their tokens.',
+      querystring: ListQuery,
+    }),
     async ({ caller, query }) =>
       toWireList(await listInvitations(services, caller.teamId, query), toWireInvitation),
   );
 
   app.post(
     '/team/invitations',
-    operation(
-      { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
-      'Invite a person',
-      ref(CreatedInvitationSchema),
-      {
-        description:
-          'The token for the link is returned only once, and can be used once. A key that is limited in scopes or models cannot invite.',
-        body: ref(CreateInvitationSchema),
-      },
-    ),
+    operation(writing, 'Invite a person', ref(CreatedInvitationSchema), {
+      description:
+        'The token for the link is returned only once, and can be used once. A key that is limited in scopes or models cannot invite.',
+      body: ref(CreateInvitationSchema),
+    }),
     async ({ caller, body }) => {
       const { invitation, token } = await createInvitation(
         services,
@@ -65,16 +60,11 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
 
   app.delete(
     '/team/invitations/:invitation_id',
-    operation(
-      { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
-      'Revoke an invitation',
-      ref(RevokedInvitationSchema),
-      {
-        description:
-          'The link stops working immediately. An accepted invitation is not found: remove the member instead.',
-        params: InvitationParams,
-      },
-    ),
+    operation(writing, 'Revoke an invitation', ref(RevokedInvitationSchema), {
+      description:
+        'The link stops working immediately. An accepted invitation is not found: remove the member instead.',
+      params: InvitationParams,
+    }),
     async ({ caller, params: { invitation_id: id } }) => {
       found(await revokeInvitation(services, caller.teamId, id, caller), 'invitation', id);
       return { id, object: 'team.invitation' as const, deleted: true as const };

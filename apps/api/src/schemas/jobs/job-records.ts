@@ -8,7 +8,7 @@ import {
   type StoredMetric,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { After, limit } from '../list.ts';
+import { After, limit, listOf } from '../list.ts';
 import { deletedSchema, input, named, namedInput, nullable, ref, Time, unixSeconds } from '../schema.ts';
 import { OutlookSchema } from './job-outlook.ts';
 
@@ -145,11 +145,7 @@ export const AttemptSchema = named('FineTuningJobAttempt', {
 
 /** A page of attempts, and the forecast of the next one. */
 export const AttemptListSchema = named('FineTuningJobAttemptList', {
-  object: Type.Literal('list'),
-  data: Type.Array(ref(AttemptSchema)),
-  has_more: Type.Boolean(),
-  first_id: nullable(Type.String()),
-  last_id: nullable(Type.String()),
+  ...listOf(AttemptSchema).properties,
   outlook: nullable(ref(OutlookSchema), {
     description: 'Forecast of the next attempt. Null for a job that has ended.',
   }),
