@@ -123,7 +123,7 @@ describe('errors', () => {
         assertError(refused, 415, 'unsupported_media_type');
         assert.match(
           refused.json.error.message,
-          /^Content-Encoding '.{2,100}' is not read: send the body without/,
+          /^Content-Encoding '.{2,100}' is not supported: send the body without/,
         );
         assert.equal(refused.headers.get('accept-encoding'), 'identity');
       }

@@ -19,7 +19,7 @@ const kinds = {
   invitation: { code: 'invitation_not_found', noun: 'open invitation', param: 'invitation_id' },
   job: { code: 'job_not_found', noun: 'fine-tuning job', param: 'fine_tuning_job_id' },
   member: { code: 'member_not_found', noun: 'member of the team', param: 'person_id' },
-  operatorKey: { code: 'api_key_not_found', noun: 'living key of the operator', param: 'key_id' },
+  operatorKey: { code: 'api_key_not_found', noun: 'active operator key', param: 'key_id' },
   person: { code: 'person_not_found', noun: 'person', param: 'person_id' },
   price: { code: 'price_not_found', noun: 'price', param: 'price_id' },
   session: { code: 'session_not_found', noun: 'session', param: 'session_id' },

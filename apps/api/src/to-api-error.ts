@@ -29,7 +29,7 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
   if (error instanceof GraftError) return fromGraftError(error);
   if (error instanceof GenerationError) return fromGenerationError(error);
   if (isRowLocked(error)) {
-    return new ApiError('resource_busy', 'Another request holds what this one would change; try again.', {
+    return new ApiError('resource_busy', 'Another request is changing the same object; try again.', {
       headers: { 'retry-after': String(rowRetryAfterSeconds) },
     });
   }
@@ -80,7 +80,7 @@ function fromFastifyError(error: FastifyError): ApiError {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ApiError('body_too_large', 'The body is larger than 1 MB.');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new ApiError('unsupported_media_type', 'This route does not read bodies of this Content-Type.');
+      return new ApiError('unsupported_media_type', 'This route does not support this Content-Type.');
     case 'FST_ERR_BAD_URL':
       return new ApiError('unknown_url', 'The URL is not valid.');
   }
@@ -89,5 +89,5 @@ function fromFastifyError(error: FastifyError): ApiError {
 }
 
 function internalError(): ApiError {
-  return new ApiError('internal_error', 'The server failed to answer. Its log has the details.');
+  return new ApiError('internal_error', 'Internal error. The server’s log has the details.');
 }

@@ -45,7 +45,7 @@ export function checkModels({ models: limit }: Pick<Identity, 'models'>, touched
 export function notAllowed(limit: ModelLimit, why: string, param: string | null): ApiError {
   return new ApiError(
     'model_not_allowed',
-    `This key is limited to ${limit?.join(', ') || 'no model'}, and ${why}. Make a key that may with \`graft team keys create --models\`.`,
+    `This key is limited to ${limit?.join(', ') || 'no model'}, and ${why}. Create a key that allows it with \`graft team keys create --models\`.`,
     { param },
   );
 }

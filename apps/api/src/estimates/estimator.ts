@@ -32,7 +32,7 @@ export function createEstimator(services: Services, options: { timeoutMs: number
         if (!(error instanceof QueueFull)) throw error;
         throw new ApiError(
           'too_many_requests',
-          'Too many estimates wait, of your team or of all; try again.',
+          'Too many estimates are waiting, for your team or in total; try again.',
           {
             headers: { 'retry-after': '5' },
           },

@@ -28,7 +28,7 @@ export async function checkIntegrations(
   }
   const twice = types.find((type, i) => types.indexOf(type) < i);
   if (twice !== undefined) {
-    throw new ApiError('invalid_value', `Invalid 'integrations': ${twice} is there twice.`, {
+    throw new ApiError('invalid_value', `Invalid 'integrations': ${twice} occurs twice.`, {
       param: 'integrations',
     });
   }
@@ -37,7 +37,7 @@ export async function checkIntegrations(
     if (known.some((integration) => integration.type === type)) continue;
     throw new ApiError(
       'integration_not_found',
-      `Your team has not said how it uses ${type}: an admin does so by \`graft integrations set ${type}\`, or POST /v1/integrations/${type}.`,
+      `Your team has no ${type} integration: an admin creates it with \`graft integrations set ${type}\`, or POST /v1/integrations/${type}.`,
       { status: 400, param: `integrations[${i}].type` },
     );
   }

@@ -20,7 +20,7 @@ const heapMb = 256;
 
 /** Runs small checks inline; slower regular expressions run in a thread, one at a time, with teams in turn. */
 export function createOptionChecker(timeoutMs: number): OptionChecker {
-  const busy = 'Too many checks of regular expressions wait; try again.';
+  const busy = 'Too many checks of regular expressions are waiting; try again.';
   const module = new URL('./option-check-thread.ts', import.meta.url);
   const thread = createCheckThread<OptionCheck, void>(module, { heapMb, timeoutMs, busy });
 

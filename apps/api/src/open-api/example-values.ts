@@ -258,7 +258,7 @@ export const exampleValues: Record<string, unknown> = {
   // Unnamed schema: /readyz
   '.type': 'server_error',
   '.code': 'service_unavailable',
-  '.message': 'Not ready: Postgres does not answer, or takes no writes.',
+  '.message': 'Not ready: Postgres does not respond or does not accept writes.',
 
   // Whole fields
   'FineTuningJob.method': { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3 } } },

@@ -135,11 +135,11 @@ test('each role gets through to what its rank allows; the operator to nothing of
 test('a refusal says what is missing and how to get it', async () => {
   const viewer = await bench.caller(bench.acme, 'viewer');
   const role = assertError(await viewer.send('DELETE', '/v1/files/x'), 403, 'insufficient_role');
-  assert.match(role, /role viewer in team acme, and this takes member.*graft team keys create --role member/);
+  assert.match(role, /role viewer in team acme; this requires member.*graft team keys create --role member/);
   const limited = await bench.caller(bench.acme, 'member', { scopes: ['files:read'] });
   const answer = await limited.send('GET', '/v1/models');
   const scope = assertError(answer, 403, 'insufficient_scope');
-  assert.match(scope, /has the scopes files:read, and this takes models:read.*--scopes models:read/);
+  assert.match(scope, /has the scopes files:read; this requires models:read.*--scopes models:read/);
   assert.match(answer.headers.get('www-authenticate')!, /error="insufficient_scope", scope="models:read"/);
 });
 

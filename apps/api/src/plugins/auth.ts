@@ -68,7 +68,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     const verify = () => app.turns.run(header, () => verifyKey(app.services, header, signIn.limits));
     const found = await app.rates.lookUp(request, header, verify);
     if (!found) {
-      throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.', {
+      throw new ApiError('invalid_api_key', 'The API key is wrong, expired or revoked.', {
         headers: challenge,
       });
     }
@@ -134,7 +134,7 @@ function checkOperator({ operator, session }: FastifyRequest, { limits }: SignIn
     const { seconds } = limits.operator;
     throw new ApiError(
       'reauthentication_required',
-      `To operate the service, sign in again: at /v1/sign-in?reauthenticate=true, every ${Math.ceil(seconds / 60)} minutes and after a pause. A program sends a key of the operator.`,
+      `Operator actions need a recent sign-in, every ${Math.ceil(seconds / 60)} minutes and after a pause: sign in again at /v1/sign-in?reauthenticate=true. Programs use an operator key.`,
       // RFC 9470.
       {
         headers: {
@@ -145,11 +145,11 @@ function checkOperator({ operator, session }: FastifyRequest, { limits }: SignIn
   }
   if (operator) return;
   if (session?.method === 'oidc') {
-    throw new ApiError('operator_required', 'You are no operator of this service.');
+    throw new ApiError('operator_required', 'You are not an operator of this service.');
   }
   throw new ApiError(
     'operator_required',
-    'This takes a key of the operator of the service, who makes one with `graft admin operator-keys create`, and the first with `graft admin bootstrap` on its machine.',
+    'This requires an operator key: create one with `graft admin operator-keys create`, the first one with `graft admin bootstrap` on the server.',
   );
 }
 
@@ -158,19 +158,19 @@ function checkTeam(request: FastifyRequest, { scope, role = leastRole(request) }
   if (!caller && session?.method === 'oidc') {
     throw new ApiError(
       'no_team',
-      'You are signed in, and no member of the team that the session works in: choose one with POST /v1/me/team, or accept an invitation.',
+      'You are not a member of the team that the session works in: select another team with POST /v1/me/team, or accept an invitation.',
     );
   }
   if (!caller) {
     throw new ApiError(
       'team_key_required',
-      'This is a key of the operator, who reads no data of a team. An admin of the team makes keys with `graft team keys create`.',
+      'This is an operator key, which cannot read the data of a team. An admin of the team creates keys with `graft team keys create`.',
     );
   }
   if (!hasRole(caller.role, role)) {
     throw new ApiError(
       'insufficient_role',
-      `You have the role ${caller.role} in team ${caller.teamName}, and this takes ${role}. An admin of the team gives it: to a person with \`graft team members role\`, to a key with \`graft team keys create --role ${role}\`.`,
+      `You have the role ${caller.role} in team ${caller.teamName}; this requires ${role}. An admin of the team can give you the role: to a person with \`graft team members role\`, to a key with \`graft team keys create --role ${role}\`.`,
     );
   }
   checkScope(caller, scope);
@@ -181,7 +181,7 @@ export function checkScope({ scopes }: Identity, scope: Scope): void {
   if (allowsScope(scopes, scope)) return;
   throw new ApiError(
     'insufficient_scope',
-    `This key has the scopes ${scopes?.join(', ') || '(none)'}, and this takes ${scope}. Make one that has it with \`graft team keys create --scopes ${scope}\`.`,
+    `This key has the scopes ${scopes?.join(', ') || '(none)'}; this requires ${scope}. Create a key that has it with \`graft team keys create --scopes ${scope}\`.`,
     {
       headers: {
         'www-authenticate': `${challenge['www-authenticate']}, error="insufficient_scope", scope="${scope}"`,

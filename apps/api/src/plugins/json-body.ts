@@ -19,7 +19,7 @@ export const jsonBody = fp(async (app) => {
     if (encoding === undefined || /^\s*(?:identity\s*)?$/i.test(encoding)) return;
     throw new ApiError(
       'unsupported_media_type',
-      `Content-Encoding '${encoding.slice(0, 100)}' is not read: send the body without compression, with no Content-Encoding header or with 'identity'.`,
+      `Content-Encoding '${encoding.slice(0, 100)}' is not supported: send the body without compression, with no Content-Encoding header or with 'identity'.`,
       { headers: { 'accept-encoding': 'identity' } },
     );
   });

@@ -30,7 +30,7 @@ export const knownPaths = fp(async (app) => {
     }
     const allow = [...methods, 'OPTIONS'].join(', ');
     if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send();
-    throw new ApiError('method_not_allowed', `${path} takes ${allow}, not ${request.method}.`, {
+    throw new ApiError('method_not_allowed', `${path} supports ${allow}, not ${request.method}.`, {
       headers: { allow },
     });
   });

@@ -34,11 +34,12 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         streams: ref(ChatCompletionChunkSchema),
         access: { scope: 'completions:write', models: 'model', answer: 'own' },
       },
-      'Continue a conversation',
+      'Create a chat completion',
       ref(ChatCompletionSchema),
       {
         errors: [404, 502],
-        description: 'With `stream`, server-sent events of `chat.completion.chunk`, ended by `data: [DONE]`.',
+        description:
+          'With `stream`, returns server-sent events with `chat.completion.chunk` objects, ended by `data: [DONE]`.',
         body: ref(CreateChatCompletionSchema),
       },
     ),

@@ -34,11 +34,12 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
         streams: ref(CompletionChunkSchema),
         access: { scope: 'completions:write', models: 'model', answer: 'own' },
       },
-      'Continue a text',
+      'Create a completion',
       ref(CompletionSchema),
       {
         errors: [404, 502],
-        description: 'With `stream`, server-sent events of `text_completion`, ended by `data: [DONE]`.',
+        description:
+          'With `stream`, returns server-sent events with `text_completion` objects, ended by `data: [DONE]`.',
         body: ref(CreateCompletionSchema),
       },
     ),

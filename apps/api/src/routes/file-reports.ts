@@ -21,11 +21,11 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
     '/files/:file_id/report',
     operation(
       { access: { scope: 'files:read', models: 'report' } },
-      'Report on a file',
+      'Get the report of a file',
       ref(FileReportSchema),
       {
         description:
-          'The first request begins it: ask again, after the seconds of Retry-After, until `status` is no longer `running`. A report is kept for a week, and goes with its file.',
+          'The first request starts the report. Repeat it after the seconds in Retry-After until `status` is no longer `running`. A report is kept for a week, and deleted with its file.',
         params: FileParams,
         querystring: FileReportQuery,
       },
@@ -36,13 +36,17 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
       const id = request.params.file_id;
       const file = found(await getFile(services, teamId, id), 'file', id);
       if (file.purpose !== 'fine-tune') {
-        const message = `${file.id} has purpose "${file.purpose}", and no examples.`;
+        const message = `${file.id} has purpose "${file.purpose}" and contains no training examples.`;
         throw new ApiError('invalid_file_purpose', message, { param: 'file_id' });
       }
       if (model === null && maxSeqLength !== null) {
-        throw new ApiError('missing_required_parameter', "max_seq_length counts tokens: give 'model', too.", {
-          param: 'model',
-        });
+        throw new ApiError(
+          'missing_required_parameter',
+          "'max_seq_length' requires 'model', whose tokens it counts.",
+          {
+            param: 'model',
+          },
+        );
       }
       if (model !== null && !(await services.baseModels.has(model, teamId))) {
         throw new ApiError('model_not_found', `There is no base model '${model}'.`, { param: 'model' });

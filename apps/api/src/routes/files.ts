@@ -58,10 +58,10 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           longBody: true,
           documentedBody: UploadSchema,
         },
-        'Upload training data',
+        'Upload a file',
         ref(FileSchema),
         {
-          description: `multipart/form-data with \`purpose\` = \`fine-tune\` and \`file\`: JSON lines, all of one format: ${lineFormats}. Every bad line is reported.`,
+          description: `multipart/form-data with \`purpose\` = \`fine-tune\` and \`file\`: JSONL training data, with all lines in the same format: ${lineFormats}. Every invalid line is reported.`,
           consumes: ['multipart/form-data'],
         },
       ),
@@ -132,7 +132,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
       schema: {
         tags: ['Files'],
         summary: 'Download a file',
-        description: 'The bytes as they were uploaded; Range, ETag and digest as for adapters.',
+        description: 'Returns the bytes as uploaded, with Range, ETag and digest as for adapters.',
         produces: ['application/octet-stream'],
         params: FileParams,
       },

@@ -24,7 +24,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { unlimited: true },
       schema: {
         tags,
-        summary: 'The process lives',
+        summary: 'Check that the process is alive',
         security: [],
         response: { 200: Type.Object({ status: Type.Literal('ok') }) },
       },
@@ -38,9 +38,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { unlimited: true },
       schema: {
         tags,
-        summary: 'Postgres takes writes',
+        summary: 'Check that the service is ready',
         description:
-          'Without the queue the server is ready, but `degraded`: jobs are accepted, and start at the next poll of a worker instead of immediately.',
+          'Ready means that Postgres accepts writes. Without the queue the server is ready but `degraded`: jobs are accepted, and start at a worker’s next poll instead of immediately.',
         security: [],
         response: {
           200: Type.Object({ status: Type.Enum(['ready', 'degraded'], { type: 'string' }), checks: Checks }),
@@ -64,7 +64,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         return { status: 'degraded' as const, checks };
       }
       request.log.warn({ err: postgres.error }, 'not ready');
-      const message = 'Not ready: Postgres does not answer, or takes no writes.';
+      const message = 'Not ready: Postgres does not respond or does not accept writes.';
       return reply
         .code(503)
         .header('retry-after', '5')

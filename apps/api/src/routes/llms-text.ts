@@ -22,25 +22,25 @@ function llmsText({ paths = {} }: Documented): string {
   );
   return `# Graft
 
-> Fine-tunes language models with small adapters (PEFT) on its owner's machines, and answers with them. The API is that of OpenAI for
-> files, fine-tuning jobs, models and completions, so the official \`openai\` clients work with this server's /v1 as base URL.
+> Fine-tunes language models with small adapters (PEFT) on your own machines, and serves completions from them. The API is
+> compatible with OpenAI's for files, fine-tuning jobs, models and completions, so the official \`openai\` clients work with this server's /v1 as base URL.
 
 - Every request under /v1 carries \`Authorization: Bearer graft_…\`.
 - To train: \`POST /v1/files\` (multipart: purpose=fine-tune, file=JSONL of \`{"messages": […]}\` or another of \`formats\` in
   \`GET /v1/fine_tuning/options\`), then \`POST /v1/fine_tuning/jobs\` with \`model\` (a base model of \`GET /v1/models\`), \`training_file\`,
-  and if wanted \`peft\` and \`training\`. Poll the job until its status is
-  succeeded, failed or cancelled; a failed one says why in \`error\`. \`POST /v1/fine_tuning/estimates\` with the same
-  \`model\`, \`training_file\`, \`peft\` and \`training\` estimates memory, steps and time, whether it fits, and what would
-  make it fit.
+  and optionally \`peft\` and \`training\`. Poll the job until its status is
+  succeeded, failed or cancelled; \`error\` has the reason for a failure. \`POST /v1/fine_tuning/estimates\` with the same
+  \`model\`, \`training_file\`, \`peft\` and \`training\` estimates memory, steps and time, whether it fits, and which options
+  would make it fit.
 - To use it: \`POST /v1/chat/completions\` with the job's \`fine_tuned_model\` as \`model\`.
-- Lists continue with \`after\` = \`last_id\` while \`has_more\` is true. Errors are \`{"error": {message, type, param, code}}\`; wait as
-  \`Retry-After\` says on 429 and 503.
+- Lists continue with \`after\` = \`last_id\` while \`has_more\` is true. Errors are \`{"error": {message, type, param, code}}\`; on 429 and 503,
+  wait for the seconds in \`Retry-After\`.
 
 ## Documentation
 
-- [OpenAPI 3.1](/docs/json): every route, parameter, answer and error code
-- [The same for people](/docs)
-- \`POST /v1/mcp\`: the Model Context Protocol, with these routes as tools
+- [OpenAPI 3.1](/docs/json): every route, parameter, response and error code
+- [Interactive documentation](/docs)
+- \`POST /v1/mcp\`: the Model Context Protocol, with routes of this API as tools
 
 ## Endpoints
 

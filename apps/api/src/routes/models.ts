@@ -33,7 +33,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models',
     operation({ access: { scope: 'models:read', models: 'filtered' } }, 'List models', listOf(ModelSchema), {
-      description: 'Base models, then the fine-tuned ones, newest first.',
+      description: 'Base models first, then fine-tuned models, newest first.',
       querystring: ListModelsQuery,
     }),
     async (request) => {
@@ -61,7 +61,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models/*',
     operation({ access: { scope: 'models:read', models: 'model' } }, 'Get a model', ref(ModelSchema), {
-      description: 'A base model, a fine-tuned one, a tag, or a checkpoint of a job.',
+      description: 'Returns a base model, a fine-tuned model, a tag, or a checkpoint of a job.',
       params: ModelParams,
     }),
     async (request) => {
@@ -86,7 +86,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       ref(DeletedModelSchema),
       {
         description:
-          'Its adapter version, which can be restored for some days; its job stays. A tag goes by DELETE /v1/adapters/{id}/tags/{tag}.',
+          'Deletes the adapter version, which can be restored for some days; its job remains. To delete a tag, use DELETE /v1/adapters/{id}/tags/{tag}.',
         params: ModelParams,
       },
     ),
@@ -102,9 +102,13 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
       if (!(await deleteFineTunedModel(services, caller.teamId, id, caller))) {
         if (!(await isTag(services, caller.teamId, id))) throw modelNotFound(id);
-        throw new ApiError('model_not_deletable', `${id} is a tag: remove it from its adapter.`, {
-          param: 'model',
-        });
+        throw new ApiError(
+          'model_not_deletable',
+          `${id} is a tag: delete it with DELETE /v1/adapters/{adapter_id}/tags/{tag}.`,
+          {
+            param: 'model',
+          },
+        );
       }
       return { id, object: 'model' as const, deleted: true as const };
     },

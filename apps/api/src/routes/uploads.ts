@@ -60,9 +60,9 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.post(
     '/uploads',
-    operation(writing, 'Begin an upload in parts', ref(UploadObjectSchema), {
+    operation(writing, 'Create an upload', ref(UploadObjectSchema), {
       description:
-        'Then send parts, in any order and concurrently, and complete it. An upload that is not completed expires at `expires_at`.',
+        'Then upload parts, in any order and concurrently, and complete the upload. An upload that is not completed expires at `expires_at`.',
       body: ref(CreateUploadSchema),
     }),
     async (request) => {
@@ -80,8 +80,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.get(
     '/uploads',
-    operation(reading, 'List uploads in parts', listOf(UploadObjectSchema), {
-      description: 'Newest first, without `file`, which only a single upload shows.',
+    operation(reading, 'List uploads', listOf(UploadObjectSchema), {
+      description: 'Newest first, without `file`, which is returned only for a single upload.',
       querystring: ListUploadsQuery,
     }),
     async ({ caller, query }) =>
@@ -101,7 +101,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
   app.get(
     '/uploads/:upload_id/parts',
     operation(reading, 'List the parts of an upload', listOf(UploadPartSchema), {
-      description: 'In the order in which they came. An upload that is over has none.',
+      description: 'In the order in which they were received. An upload that is no longer pending has none.',
       params: UploadParams,
       querystring: ListPartsQuery,
     }),
@@ -118,11 +118,11 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       bodyLimit: Number.MAX_SAFE_INTEGER,
       ...operation(
         { ...writing, longBody: true, documentedBody: PartBodySchema },
-        'Send a part',
+        'Upload a part',
         ref(UploadPartSchema),
         {
           description:
-            'multipart/form-data with `data`, at most 64 MiB. The same bytes sent again are the same part, so a part whose answer was lost is simply sent again.',
+            'multipart/form-data with `data`, at most 64 MiB. Sending the same bytes again returns the same part, so it is safe to retry.',
           consumes: ['multipart/form-data'],
           params: UploadParams,
         },
@@ -156,9 +156,9 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.post(
     '/uploads/:upload_id/complete',
-    operation(writing, 'Make a file of the parts', ref(UploadObjectSchema), {
+    operation(writing, 'Complete an upload', ref(UploadObjectSchema), {
       description:
-        'The parts in this order must have the bytes that were announced, and every line must be an example. The same completion again answers the same file.',
+        'Creates the file from the parts, in the given order. Together they must have the announced number of bytes, and every line must be a training example. Repeating the request returns the same file.',
       params: UploadParams,
       body: ref(CompleteUploadSchema),
     }),
@@ -177,8 +177,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
 
   app.post(
     '/uploads/:upload_id/cancel',
-    operation(cancelling, 'Give an upload up', ref(UploadObjectSchema), {
-      description: 'Its parts are removed. An upload that is being completed ends without a file.',
+    operation(cancelling, 'Cancel an upload', ref(UploadObjectSchema), {
+      description: 'Deletes its parts. An upload that is being completed ends without a file.',
       params: UploadParams,
     }),
     async ({ caller, params: { upload_id: id } }) =>

@@ -49,7 +49,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/webhooks',
     operation(writing, 'Create a webhook endpoint', ref(WebhookWithSecretSchema), {
-      description: 'The answer holds its secret, which is never shown again.',
+      description: 'The secret is returned only once.',
       body: ref(NewWebhookSchema),
     }),
     async ({ caller, body }) => {
@@ -74,8 +74,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks/:webhook_id',
-    operation(changing, 'Change a webhook endpoint', ref(WebhookSchema), {
-      description: 'What is absent stays as it is.',
+    operation(changing, 'Update a webhook endpoint', ref(WebhookSchema), {
+      description: 'Omitted fields keep their values.',
       params: WebhookParams,
       body: ref(WebhookChangesSchema),
     }),
@@ -86,7 +86,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/webhooks/:webhook_id',
     operation(writing, 'Delete a webhook endpoint', ref(DeletedWebhookSchema), {
-      description: 'With its deliveries; what is pending is not sent any more.',
+      description: 'Also deletes its deliveries; pending ones are not sent.',
       params: WebhookParams,
     }),
     async ({ caller, params: { webhook_id: id } }) => {
@@ -97,8 +97,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks/:webhook_id/rotate_secret',
-    operation(changing, 'Make a new secret', ref(WebhookWithSecretSchema), {
-      description: 'Both secrets sign until the overlap is over, so that receivers can change in between.',
+    operation(changing, 'Rotate the secret of a webhook endpoint', ref(WebhookWithSecretSchema), {
+      description:
+        'Creates a new secret. Both secrets sign until the overlap ends, so that receivers can switch in the meantime.',
       params: WebhookParams,
       body: ref(RotationSchema),
     }),
@@ -113,7 +114,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/webhooks/:webhook_id/test',
     operation(writing, 'Send a test event', ref(WebhookTestSchema), {
       description:
-        'A `webhook.test`, to this endpoint alone. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
+        'Sends a `webhook.test` event to this endpoint only. Limit for test events and resent deliveries of an endpoint together: a burst of ten, then ten per minute.',
       params: WebhookParams,
     }),
     async ({ caller, params: { webhook_id: id } }) => {
@@ -124,8 +125,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/webhooks/:webhook_id/deliveries',
-    operation(reading, 'List what was sent to an endpoint', listOf(DeliverySchema), {
-      description: 'Newest first. Those that are over are kept for 30 days.',
+    operation(reading, 'List the deliveries of a webhook endpoint', listOf(DeliverySchema), {
+      description: 'Newest first. Deliveries that are no longer pending are kept for 30 days.',
       params: WebhookParams,
       querystring: ListDeliveriesQuery,
     }),
@@ -137,9 +138,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/webhooks/:webhook_id/deliveries/:delivery_id/resend',
-    operation(changing, 'Send a delivery again', ref(DeliverySchema), {
+    operation(changing, 'Resend a delivery', ref(DeliverySchema), {
       description:
-        'Under the same webhook-id, and for another day. Also one that was delivered. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
+        'Sends it with the same webhook-id, retrying for another day, also if it was delivered before. Limit for test events and resent deliveries of an endpoint together: a burst of ten, then ten per minute.',
       params: DeliveryParams,
     }),
     async ({ caller, params: { webhook_id: id, delivery_id: deliveryId } }) => {

@@ -18,7 +18,9 @@ export const AdapterSchema = named('Adapter', {
   tags: Type.Array(
     Type.Object({
       tag: Type.String(),
-      model: Type.String({ description: '`ft:{base}:{team}:{adapter}:{tag}`' }),
+      model: Type.String({
+        description: 'Name to use as `model` in completions: `ft:{base}:{team}:{adapter}:{tag}`.',
+      }),
       version: Type.Integer({ description: 'Version that the tag points to.' }),
     }),
     { description: 'Tags, sorted by name.' },

@@ -73,8 +73,16 @@ export const AddBaseModelSchema = namedInput('AddBaseModel', {
       description: 'Absolute path, the same on every machine. Give exactly one of `folder`, `hub` and `s3`.',
     }),
   ),
-  hub: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: '`organisation/name`' })),
-  s3: Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: '`s3://bucket/prefix`' })),
+  hub: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'Id on the Hugging Face Hub: `organisation/name`.',
+    }),
+  ),
+  s3: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 1000, description: 'Prefix in S3: `s3://bucket/prefix`.' }),
+  ),
   revision: Type.Optional(
     Type.String({ minLength: 1, maxLength: 200, description: 'For a Hub model, a branch, tag or commit.' }),
   ),

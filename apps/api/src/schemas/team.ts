@@ -188,7 +188,7 @@ export const ListQuery = input({ after: After, limit: limit(20, 1000) });
 export const ListTeamsQuery = input({
   ...ListQuery.properties,
   name: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 40, description: 'Only the team of this name.' }),
+    Type.String({ minLength: 1, maxLength: 40, description: 'Name of the only team to return.' }),
   ),
 });
 export const ListPeopleQuery = input({
@@ -197,7 +197,7 @@ export const ListPeopleQuery = input({
     Type.String({
       minLength: 1,
       maxLength: 254,
-      description: 'Only the person with this email, in any case.',
+      description: 'Email of the only person to return, case-insensitive.',
     }),
   ),
 });

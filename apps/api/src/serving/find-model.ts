@@ -33,7 +33,7 @@ export async function findModel(
   if (!writesText(task)) {
     throw new ApiError(
       'unsupported_task',
-      `'${model}' does ${task} and writes no text. Download it, and use it with \`graft score\` or HF PEFT.`,
+      `'${model}' does ${task} and does not generate text. Download it, and use it with \`graft score\` or HF PEFT.`,
       { param: 'model' },
     );
   }

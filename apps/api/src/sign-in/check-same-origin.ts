@@ -24,6 +24,6 @@ export function checkSameOrigin(
   if (isOwn && !isForeign) return;
   throw new ApiError(
     'cross_site_request',
-    'A session changes things only from pages of this server. A program sends the header "X-Graft-CSRF: 1", or a key instead of a cookie.',
+    'A session may change data only from pages of this server. Programs send the header "X-Graft-CSRF: 1", or a key instead of a cookie.',
   );
 }

@@ -61,7 +61,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
     } catch (error) {
       if (error instanceof ApiError) throw error;
       if (isAway(error)) throw unavailable(error);
-      throw new ApiError('sign_in_failed', 'The provider’s answer does not hold: begin again.', {
+      throw new ApiError('sign_in_failed', 'The response of the provider is invalid: start again.', {
         cause: error,
       });
     }
@@ -70,7 +70,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
   /** Runs `work` when it is the address's turn. */
   async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T> {
     const end = await queue.turn(address).catch(() => {
-      throw new ApiError('too_many_requests', 'Too many sign-ins wait for the provider; try again.', {
+      throw new ApiError('too_many_requests', 'Too many sign-ins are waiting for the provider; try again.', {
         headers: { 'retry-after': '5' },
       });
     });
@@ -211,7 +211,7 @@ function checkProof({ auth_time: at }: openid.IDToken, { endsAt }: Flow): void {
 function wrongIssuer(named: string): ApiError {
   return new ApiError(
     'sign_in_failed',
-    `The issuer ${named.slice(0, 200)} is not one that people of this service come from: ask its operator.`,
+    `Sign-in from the issuer ${named.slice(0, 200)} is not allowed: ask the operator of the service.`,
     { param: 'issuer' },
   );
 }
@@ -279,7 +279,7 @@ function groupsIn(claims: Claims, { groupsClaim, teams, operatorGroups }: OidcSe
   if (!isFine) {
     throw new ApiError(
       'invalid_groups',
-      `The provider’s claim '${groupsClaim}' is no list of at most ${maxGroups} groups: ask the operator of the service.`,
+      `The provider’s claim '${groupsClaim}' is not a list of at most ${maxGroups} groups: ask the operator of the service.`,
     );
   }
   return [...new Set(groups as string[])].filter((group) => named.has(group));

@@ -18,7 +18,7 @@ const heapMb = 256;
 
 /** Checks one adapter at a time, with waiting teams in turn, each for at most `timeoutMs`. */
 export function createAdapterChecker(timeoutMs: number): AdapterChecker {
-  const busy = 'Too many adapters wait to be checked; try again.';
+  const busy = 'Too many adapters are waiting to be checked; try again.';
   const module = new URL('./adapter-check-thread.ts', import.meta.url);
   const thread = createCheckThread<AdapterCheck, CheckedAdapter>(module, { heapMb, timeoutMs, busy });
   const refusal = (message: string) => new GraftError('invalid_adapter_file', message, { param: 'file' });

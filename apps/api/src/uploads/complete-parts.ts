@@ -131,6 +131,6 @@ function checkMd5(found: string, given: string | undefined): void {
 }
 
 function takenAway(): GraftError {
-  const message = 'The upload was cancelled, or completed by another request, meanwhile.';
+  const message = 'The upload was cancelled, or completed by another request, in the meantime.';
   return new GraftError('invalid_upload_state', message, { param: null });
 }

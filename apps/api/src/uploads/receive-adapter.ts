@@ -31,7 +31,7 @@ const fieldRules: Record<keyof AdapterFields, [pattern: RegExp, rule: string]> =
     'must be 1 to 64 letters, digits, ".", "_" and "-", and begin with a letter or digit',
   ],
   parent: [/^ft:[^\p{C}]{1,500}$/u, 'must be the name of a fine-tuned model, ft:…'],
-  note: [/^[^\0\p{Surrogate}]{1,10000}$/su, 'must be a text of at most 10000 characters'],
+  note: [/^[^\0\p{Surrogate}]{1,10000}$/su, 'must be a string of at most 10000 characters'],
 };
 
 /** Limits of the parser. A field holds at most the longest note in UTF-8. */
@@ -75,7 +75,7 @@ export async function receiveAdapter(
       }
       const name = part.fieldname;
       if (!Object.hasOwn(fieldRules, name)) throw unknownParameter(shown(name));
-      if (fields.has(name)) throw invalidValue(name, 'is there twice');
+      if (fields.has(name)) throw invalidValue(name, 'occurs twice');
       const [pattern, rule] = fieldRules[name as keyof AdapterFields];
       if (typeof part.value !== 'string' || part.valueTruncated || !pattern.test(part.value))
         throw invalidValue(name, rule);

@@ -99,7 +99,7 @@ function checkPurpose(purpose: unknown): string {
 }
 
 export function filesAreKept(): ApiError {
-  const message = "Unsupported parameter: 'expires_after'. Files are kept.";
+  const message = "Unsupported parameter: 'expires_after'. Files do not expire.";
   return new ApiError('unsupported_parameter', message, { param: 'expires_after' });
 }
 

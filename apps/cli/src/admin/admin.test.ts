@@ -88,7 +88,7 @@ test('a key of a team, a revoked key, no key and no API are refused with what to
   assert.deepEqual(await actorsOf('operator_key.revoke', idOf(revoked)), [operator]);
   const [dead, reason] = await refusal(list, { GRAFT_OPERATOR_KEY: revoked });
   assert.equal(dead, 1);
-  assert.match(reason, /wrong, has ended or was revoked\. Set GRAFT_OPERATOR_KEY .*graft admin rescue/);
+  assert.match(reason, /wrong, expired or revoked\. Set GRAFT_OPERATOR_KEY .*graft admin rescue/);
   const again = await refusal(['admin', 'operator-keys', 'revoke', revoked]);
   assert.match(again[1], /There is no valid key op_\w+\. `graft admin operator-keys list` shows them/);
 

@@ -59,7 +59,7 @@ test('a team from its first admin to its end', async (t) => {
   const adaKey = { GRAFT_API_KEY: ada.stdout.trim() };
   const denied = await graft(['team', 'invitations', 'list'], adaKey);
   assert.equal(denied.code, 1);
-  assert.match(denied.stderr, /role viewer in team research, and this takes admin/);
+  assert.match(denied.stderr, /role viewer in team research; this requires admin/);
 
   // Roles and keys.
   const role = await ok(['team', 'members', 'role', 'ada@example.com', 'member'], lead);
@@ -109,7 +109,7 @@ test('a team from its first admin to its end', async (t) => {
     GRAFT_API_KEY: (await ok(['admin', 'operator-keys', 'create', '--name', 'x'])).stdout.trim(),
   };
   assert.match((await ok(['whoami'], operator)).stdout, /^you are +the operator of the service$/m);
-  assert.match((await graft(['files', 'list'], operator)).stderr, /reads no data of a team/);
+  assert.match((await graft(['files', 'list'], operator)).stderr, /cannot read the data of a team/);
   assert.deepEqual((await json(['admin', 'workers', 'list'])).data, []);
 
   await ok(['team', 'members', 'remove', 'ada@example.com'], lead);

@@ -41,7 +41,7 @@ export interface Adapter {
   /** Tags, sorted by name. */
   tags: {
     tag: string;
-    /** `ft:{base}:{team}:{adapter}:{tag}` */
+    /** Name to use as `model` in completions: `ft:{base}:{team}:{adapter}:{tag}`. */
     model: string;
     /** Version that the tag points to. */
     version: number;
@@ -170,9 +170,9 @@ export interface AddBaseModel {
   id: string;
   /** Absolute path, the same on every machine. Give exactly one of `folder`, `hub` and `s3`. */
   folder?: string;
-  /** `organisation/name` */
+  /** Id on the Hugging Face Hub: `organisation/name`. */
   hub?: string;
-  /** `s3://bucket/prefix` */
+  /** Prefix in S3: `s3://bucket/prefix`. */
   s3?: string;
   /** For a Hub model, a branch, tag or commit. */
   revision?: string;
@@ -1654,7 +1654,7 @@ export interface FineTuningJobTrial {
   trial: number;
   /** `waiting`: it may continue. `stopped`: other trials continued instead, which were better by metric_for_best_model or, see `tied_with`, equally good. `diverged`: its loss was not a number. `won`: its adapter is published. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
-  /** For a stopped trial, the earlier trial that had the same value when this trial was stopped at the end, and won because it comes first; in sweeps of earlier versions, at any comparison. Null if all trials that continued were better. */
+  /** For a stopped trial, the number of an earlier trial that had the same values at the end and won because it comes first; in sweeps of earlier versions, the same values at the comparison where this trial was stopped. Null if all trials that continued were better. */
   tied_with: number | null;
   /** Number of optimizer steps that the trial has done. */
   step: number;
@@ -3202,7 +3202,7 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
-    /** Only the person with this email, in any case. */
+    /** Email of the only person to return, case-insensitive. */
     email?: string;
   };
   'GET /v1/admin/prices': {
@@ -3214,7 +3214,7 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
-    /** Only the team of this name. */
+    /** Name of the only team to return. */
     name?: string;
   };
   'GET /v1/admin/teams/{team_id}/keys': {

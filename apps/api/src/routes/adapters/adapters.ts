@@ -81,7 +81,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Adapters'],
         summary: 'Download a version of an adapter',
         description:
-          'A tar of the files that Hugging Face PEFT loads. Always the same bytes: Range, If-Range, ETag, If-None-Match; `Repr-Digest` and `X-Content-SHA256` hold the SHA-256 of the whole tar.',
+          'Returns a tar of the files that Hugging Face PEFT loads, always with the same bytes. Supports Range, If-Range, ETag and If-None-Match; `Repr-Digest` and `X-Content-SHA256` contain the SHA-256 of the whole tar.',
         produces: ['application/x-tar'],
         params: AdapterVersionParams,
       },

@@ -49,7 +49,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       throw (await hasCheckpoint(services, caller.teamId, of))
         ? new ApiError(
             'checkpoint_not_kept',
-            `The adapter of ${checkpoint_id} is not kept: the list of checkpoints says which are available.`,
+            `The adapter of ${checkpoint_id} is not stored: the list of checkpoints shows which are available.`,
             { param: 'checkpoint_id' },
           )
         : new ApiError('checkpoint_not_found', `No such checkpoint of the job: ${checkpoint_id}`, {
@@ -67,7 +67,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Fine-tuning'],
         summary: 'Download the adapter of a checkpoint',
         description:
-          'A tar, as that of an adapter version: Range, If-Range, ETag, If-None-Match and digests.',
+          'Returns a tar as for an adapter version, with Range, If-Range, ETag, If-None-Match and digests.',
         produces: ['application/x-tar'],
         params: CheckpointParams,
       },
@@ -85,11 +85,11 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     `${path}/promote`,
     operation(
       { access: { scope: 'adapters:write', models: 'promotion', answer: 'adapters:read' } },
-      'Make a checkpoint a version',
+      'Promote a checkpoint to an adapter version',
       ref(AdapterVersionSchema),
       {
         description:
-          'The next version of the adapter of the job, or of another name. It stays when the checkpoint goes. Asked again, it answers the version that there is.',
+          'Creates the next version of the job’s adapter, or of an adapter with another name. The version remains when the checkpoint is deleted. Repeating the request returns the existing version.',
         params: CheckpointParams,
         body: ref(PromoteCheckpointSchema),
       },
@@ -144,7 +144,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       ref(DeletedCheckpointSchema),
       {
         description:
-          'Permanently. Versions created from it remain, and so does the state that training resumes from.',
+          'Deletes it permanently. Versions created from it remain, and so does the state that training resumes from.',
         params: CheckpointParams,
       },
     ),

@@ -23,7 +23,7 @@ const deletes = (models: 'versions' | 'version') =>
   ({ access: { scope: 'adapters:write', models, answer: 'own' } }) as const;
 const restores = { access: { scope: 'adapters:write', models: 'version', answer: 'adapters:read' } } as const;
 const kept =
-  'It can be restored for some days (the operator says how many), and is then removed with its files.';
+  'A deleted version can be restored for some days, which the operator sets. After that it is removed with its files.';
 
 /** Deletes and restores adapters and their versions. */
 export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -32,7 +32,7 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/deleted',
     operation(reads, 'List deleted versions that can be restored', listOf(DeletedVersionSchema), {
-      description: 'The newest deletion first.',
+      description: 'Most recently deleted first.',
       querystring: ListDeletedQuery,
     }),
     async (request) => {
@@ -51,7 +51,7 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/adapters/:adapter_id',
     operation(deletes('versions'), 'Delete an adapter', ref(DeletedAdapterSchema), {
-      description: `All of its versions; none may have a tag. ${kept}`,
+      description: `Deletes all versions of the adapter, none of which may have a tag. ${kept}`,
       params: AdapterParams,
     }),
     async ({ caller, params }) => {
@@ -66,7 +66,7 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/adapters/:adapter_id/versions/:version',
     operation(deletes('version'), 'Delete a version of an adapter', ref(DeletedAdapterSchema), {
-      description: `It must have no tag. ${kept}`,
+      description: `The version must not have a tag. ${kept}`,
       params: AdapterVersionParams,
     }),
     async ({ caller, params }) => {

@@ -44,10 +44,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/compare',
-    operation(reads('compared'), 'Compare two versions', ref(ComparisonSchema), {
+    operation(reads('compared'), 'Compare two adapter versions', ref(ComparisonSchema), {
       errors: [404],
       description:
-        'Configuration, lineage, metrics, and files by their digests. Of any two fine-tuned models of the team.',
+        'Compares configuration, lineage, metrics, and files by their digests, of any two fine-tuned models of the team.',
       querystring: CompareQuery,
     }),
     async ({ caller: { teamId }, query }) => {
@@ -59,9 +59,9 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/adapters/:adapter_id/versions/:version/lineage',
-    operation(reads('lineage'), 'Get what a version came from, and what came from it', ref(LineageSchema), {
+    operation(reads('lineage'), 'Get the lineage of an adapter version', ref(LineageSchema), {
       description:
-        'A graph: base model, versions that it was started from, versions that were started from it, and their jobs, files and checkpoints.',
+        'Returns a graph of the base model, the versions that this one was continued from, the versions continued from it, and their jobs, files and checkpoints.',
       params: AdapterVersionParams,
     }),
     async (request) => {
@@ -73,7 +73,7 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/adapters/:adapter_id/note',
-    operation(writes('versions'), 'Write the note of an adapter', ref(AdapterSchema), {
+    operation(writes('versions'), 'Set the note of an adapter', ref(AdapterSchema), {
       params: AdapterParams,
       body: ref(SetNoteSchema),
     }),
@@ -86,7 +86,7 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/adapters/:adapter_id/versions/:version/note',
-    operation(writes('version'), 'Write the note of a version', ref(AdapterVersionSchema), {
+    operation(writes('version'), 'Set the note of a version', ref(AdapterVersionSchema), {
       params: AdapterVersionParams,
       body: ref(SetNoteSchema),
     }),

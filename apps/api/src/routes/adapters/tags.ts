@@ -27,7 +27,7 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id/tags',
     operation(reads, 'List the tags of an adapter', listOf(AdapterTagSchema), {
-      description: 'By name, all on one page: an adapter has 100 at most.',
+      description: 'Sorted by name, all on one page: an adapter has at most 100 tags.',
       params: AdapterParams,
     }),
     async (request) => {
@@ -40,10 +40,10 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/adapters/:adapter_id/tags',
-    operation(moves, 'Point a tag at a version', ref(MovedAdapterTagSchema), {
+    operation(moves, 'Create or move a tag', ref(MovedAdapterTagSchema), {
       errors: [412],
       description:
-        'Makes the tag, or moves it at once for everybody: a completion that names it is answered by the old version or by the new one. With `expected_version` only if nobody else has moved it meanwhile.',
+        'Makes the tag point to a version, atomically: each completion that uses the tag runs on either the old or the new version. With `expected_version`, only if nobody else has moved the tag in the meantime.',
       params: AdapterParams,
       body: ref(MoveAdapterTagSchema),
     }),
@@ -58,8 +58,8 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/adapters/:adapter_id/tags/:tag',
-    operation(removes, 'Remove a tag', ref(DeletedAdapterTagSchema), {
-      description: 'The version stays.',
+    operation(removes, 'Delete a tag', ref(DeletedAdapterTagSchema), {
+      description: 'The version remains.',
       params: AdapterTagParams,
     }),
     async ({ caller, params: { adapter_id, tag: name } }) => {

@@ -47,12 +47,12 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
           documentedBody: UploadAdapterSchema,
           access: { scope: 'adapters:write', models: 'body', answer: 'own' },
         },
-        'Upload an adapter made elsewhere',
+        'Upload an adapter',
         ref(AdapterVersionSchema),
         {
           errors: [404],
           description:
-            'multipart/form-data with `base_model`, `name` and `file` two or three times: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and optionally README.md. Every key, shape and number is checked against the base model. It becomes the next version of the adapter with this name, and can be called immediately.',
+            'multipart/form-data with `base_model`, `name` and two or three times `file`: Hugging Face PEFT’s adapter_config.json and adapter_model.safetensors, and optionally README.md. Every key, shape and number is checked against the base model. The upload becomes the next version of the adapter with this name, and can be called immediately.',
           consumes: ['multipart/form-data'],
         },
       ),

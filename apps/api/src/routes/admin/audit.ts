@@ -21,8 +21,9 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/audit/chains',
-    operation('List the chains of the audit log', listOf(AuditChainSchema), {
-      description: 'One of each team, deleted ones too, and one of the installation, with its last hash.',
+    operation('List the audit chains', listOf(AuditChainSchema), {
+      description:
+        'Returns one chain per team, including deleted teams, and one for the installation, each with its last hash.',
       querystring: ListQuery,
     }),
     async ({ query: { after, limit } }) => {
@@ -33,8 +34,8 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/audit/chains/:chain_id/check',
-    operation('Check a page of a chain of the audit log', ref(AuditCheckSchema), {
-      description: 'Computes the hashes again and names the first entry that is missing or was changed.',
+    operation('Verify a page of an audit chain', ref(AuditCheckSchema), {
+      description: 'Computes the hashes again and returns the first entry that is missing or was changed.',
       params: AuditChainParams,
       querystring: AuditCheckQuery,
     }),
@@ -43,7 +44,7 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const check = await verifyAudit(services, chain, query);
       const isEmpty = check.last.sequence === 0 && check.fault === null;
       if (isEmpty && chain !== '') {
-        throw new ApiError('team_not_found', `No entry of the audit log is of a team ${params.chain_id}.`, {
+        throw new ApiError('team_not_found', `There is no audit chain ${params.chain_id}.`, {
           param: 'chain_id',
         });
       }

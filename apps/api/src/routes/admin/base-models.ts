@@ -60,8 +60,8 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.get(
     '/admin/base-models',
-    operation('List base models for the operator', listOf(BaseModelSchema), {
-      description: 'Those of the configuration, then those that were added, newest first.',
+    operation('List base models as operator', listOf(BaseModelSchema), {
+      description: 'Configured models first, then added models, newest first.',
       querystring: ListBaseModelsQuery,
     }),
     async ({ query: { after, limit } }) => {
@@ -90,7 +90,7 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
     '/admin/base-models',
     operation('Add a base model', ref(BaseModelSchema), {
       description:
-        'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` shows when teams find it.',
+        'Adds a model from a folder, the Hub or S3. GRAFT_BASE_MODEL_SOURCES must allow the source, or GRAFT_HUB_ALLOW the Hub id. The model is fetched and verified in the background: `state` shows when teams can use it.',
       body: ref(AddBaseModelSchema),
       errors: [404],
     }),
@@ -103,14 +103,14 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.get(
     '/admin/base-models/:base_model_id',
-    operation('Get a base model for the operator', ref(BaseModelSchema), { params: BaseModelParams }),
+    operation('Get a base model as operator', ref(BaseModelSchema), { params: BaseModelParams }),
     async ({ params }) => await existing(params.base_model_id),
   );
 
   app.post(
     '/admin/base-models/:base_model_id',
-    operation('Hide an added base model, or show it again', ref(BaseModelSchema), {
-      description: 'No team finds a hidden one; jobs that were accepted and adapters keep using it.',
+    operation('Hide or show an added base model', ref(BaseModelSchema), {
+      description: 'No team can find a hidden model; accepted jobs and existing adapters keep using it.',
       params: BaseModelParams,
       body: ref(UpdateBaseModelSchema),
     }),
@@ -122,8 +122,8 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.delete(
     '/admin/base-models/:base_model_id',
-    operation('Remove an added base model', ref(DeletedBaseModelSchema), {
-      description: 'Refused while jobs under way or adapters use it: hide it then.',
+    operation('Delete an added base model', ref(DeletedBaseModelSchema), {
+      description: 'Refused while unfinished jobs or adapters use the model; hide it instead.',
       params: BaseModelParams,
       errors: [400],
     }),
@@ -136,9 +136,9 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/retry',
-    operation('Fetch a base model again that failed', ref(BaseModelSchema), {
+    operation('Retry fetching a failed base model', ref(BaseModelSchema), {
       description:
-        'Once the reason in `error` is fixed. The fetch continues with what was fetched, resolves the revision again, and has all attempts again.',
+        'Use it after fixing the reason in `error`. The fetch resolves the revision again, keeps what was already fetched, and has the full number of attempts.',
       params: BaseModelParams,
       errors: [400],
     }),
@@ -151,9 +151,9 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/forget',
-    operation('Forget the weights of a base model', ref(ForgottenBaseModelSchema), {
+    operation('Forget the recorded weights of a base model', ref(ForgottenBaseModelSchema), {
       description:
-        'After they were replaced on purpose: the next use records the new ones, where otherwise it is refused.',
+        'Use it after replacing the weights on purpose: the next use records the new weights, which would be refused otherwise.',
       params: BaseModelParams,
     }),
     async ({ operator, params: { base_model_id: id } }) => ({
@@ -171,9 +171,9 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/allow',
-    operation('Allow teams a base model', ref(BaseModelSchema), {
+    operation('Allow teams to use a base model', ref(BaseModelSchema), {
       description:
-        'From then on only allowed teams find it, of the configuration or added. To a team without the permission the model does not exist, also as the base of its fine-tuned models.',
+        'After that, only allowed teams can use the model, whether it is configured or added. For other teams the model does not exist, not even as the base of their fine-tuned models.',
       params: BaseModelParams,
       body: ref(AllowBaseModelSchema),
     }),
@@ -183,8 +183,8 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/deny',
-    operation('Deny teams a base model', ref(BaseModelSchema), {
-      description: 'These teams no longer find it; jobs that were accepted continue.',
+    operation('Deny teams the use of a base model', ref(BaseModelSchema), {
+      description: 'These teams can no longer find the model; accepted jobs continue.',
       params: BaseModelParams,
       body: ref(DenyBaseModelSchema),
     }),

@@ -50,8 +50,8 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/people',
-    operation('Make a person', ref(PersonSchema), {
-      description: 'Of no team yet: teams invite.',
+    operation('Create a person', ref(PersonSchema), {
+      description: 'The person is in no team until a team invites them.',
       body: ref(CreatePersonSchema),
     }),
     async ({ operator, body: { email, name, is_operator: isOperator } }) =>
@@ -66,9 +66,9 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/people/:person_id',
-    operation('Change a person', ref(PersonSchema), {
+    operation('Update a person', ref(PersonSchema), {
       description:
-        '`disabled`: no key of the person works, in any team, until the person is enabled again. Effective immediately, in every process.',
+        'While a person is `disabled`, none of their keys works in any team. Changes take effect immediately, in every process.',
       params: MemberParams,
       body: ref(UpdatePersonSchema),
     }),
@@ -84,7 +84,7 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/admin/people/:person_id',
     operation('Erase a person', ref(ErasedPersonSchema), {
       description:
-        'For good: name and email are replaced, and identities, sessions, keys and memberships end, also that of a team’s last admin. The opaque id stays in what the person did.',
+        'Permanently replaces name and email, and ends the identities, sessions, keys and memberships of the person, even as the last admin of a team. The opaque id remains in records of what the person did.',
       params: MemberParams,
     }),
     async ({ operator, params: { person_id: id } }) => {
@@ -96,7 +96,7 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/admin/people/:person_id/identities',
     operation('List the identities of a person', listOf(IdentitySchema), {
-      description: 'By which they sign in, one at each provider; oldest first.',
+      description: 'The identities that the person signs in with, one per provider; oldest first.',
       params: MemberParams,
     }),
     async ({ params }) => {
@@ -109,7 +109,7 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/admin/people/:person_id/identities/:identity_id',
     operation('Unlink an identity from a person', ref(UnlinkedIdentitySchema), {
       description:
-        'The last one too. Sessions of the identity end immediately; memberships and keys stay. A later sign-in by it links it again where the provider has verified the email of the person.',
+        'Works for the last identity, too. Sessions of the identity end immediately; memberships and keys remain. A later sign-in with the identity links it again if the provider has verified the email of the person.',
       params: IdentityOfPersonParams,
     }),
     async ({ operator, params: { person_id, identity_id: id } }) => {

@@ -13,9 +13,9 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/service',
-    operation('How is the service?', ref(ServiceStateSchema), {
+    operation('Get the status of the service', ref(ServiceStateSchema), {
       description:
-        'Versions, and whether database and queue answer. The list of workers has the versions of workers.',
+        'Returns versions, and whether database and queue respond. The list of workers has the version of each worker.',
     }),
     async () => {
       const [database, waiting, workers] = await Promise.all([
@@ -39,9 +39,9 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/queue',
-    operation('Whose turn is it?', ref(QueueSchema), {
+    operation('Get the state of the queue', ref(QueueSchema), {
       description:
-        'How many jobs of which team wait and run, in the order of turns. docs/fairness.md says how that is found.',
+        'Returns how many jobs of each team wait and run, in the order of their turns. docs/fairness.md describes how turns are determined.',
     }),
     async () => toWireQueue(await readQueue(services)),
   );

@@ -52,7 +52,7 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/admin/teams/:team_id/keys',
     operation('Create an API key of a team', ref(CreatedApiKeySchema), {
       description:
-        "Of a member, or the team's own. It ends no later than the key that creates it, and is revoked with it. The answer holds the key, the only time it is shown.",
+        'Creates a key for a member or for the team. It expires no later than the key that creates it, and is revoked with it. The key is returned only once.',
       params: TeamParams,
       body: ref(CreateTeamKeySchema),
     }),
@@ -78,7 +78,8 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/admin/teams/:team_id/keys/:key_id',
     operation('Revoke an API key of a team', ref(DeletedApiKeySchema), {
-      description: 'With its sessions, its invitations and all keys descended from it, on every process.',
+      description:
+        'Also revokes its sessions, its invitations and all keys created with it, directly or indirectly, in every process.',
       params: TeamKeyParams,
     }),
     async ({ operator, params: { team_id, key_id: id } }) => {
@@ -90,8 +91,8 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/members/:person_id',
-    operation("Add a member to a team, or change the member's role", ref(MemberSchema), {
-      description: 'Effective for the keys of the person, too. The last admin cannot be demoted.',
+    operation('Add a member or change a member’s role', ref(MemberSchema), {
+      description: 'Applies to the person’s keys, too. The last admin cannot be demoted.',
       params: TeamMemberParams,
       body: ref(SetRoleSchema),
     }),

@@ -47,7 +47,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams',
-    operation('Make a team', ref(TeamSchema), { body: ref(CreateTeamSchema) }),
+    operation('Create a team', ref(TeamSchema), { body: ref(CreateTeamSchema) }),
     async ({ operator, body: { name, running_limit: runningLimit, weight } }) =>
       toWireTeam(await createTeam(services, { name, runningLimit, weight }, operator)),
   );
@@ -60,7 +60,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id',
-    operation('Change a team', ref(TeamSchema), { params: TeamParams, body: ref(UpdateTeamSchema) }),
+    operation('Update a team', ref(TeamSchema), { params: TeamParams, body: ref(UpdateTeamSchema) }),
     async ({ operator, params: { team_id }, body: { running_limit: runningLimit, weight } }) => {
       const team = await updateTeam(services, team_id, { runningLimit, weight }, operator);
       return toWireTeam(found(team, 'team', team_id));
@@ -70,7 +70,8 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/admin/teams/:team_id',
     operation('Delete a team', ref(DeletedTeamSchema), {
-      description: 'Takes its name, and is refused while a job has not ended.',
+      description:
+        'Permanently deletes the team with its files, jobs, adapters and keys. Requires the team’s name; refused while the team has an unfinished job.',
       params: TeamParams,
       querystring: DeleteTeamQuery,
     }),
@@ -82,8 +83,9 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/invitations',
-    operation('Invite somebody into a team', ref(CreatedInvitationSchema), {
-      description: "Its first admin, as a rule. The team's audit log records it.",
+    operation('Invite a person to a team', ref(CreatedInvitationSchema), {
+      description:
+        'Usually for the first admin of the team. The audit log of the team records the invitation.',
       params: TeamParams,
       body: ref(CreateInvitationSchema),
     }),

@@ -37,8 +37,8 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/usage',
-    operation('What each team used, by the day', ref(UsagePageSchema), {
-      description: 'Teams that were deleted, too. JSON or CSV.',
+    operation('Get the daily usage of all teams', ref(UsagePageSchema), {
+      description: 'Includes deleted teams. Returns JSON or CSV.',
       querystring: AdminUsageQuery,
       produces: ['text/csv'],
     }),
@@ -63,9 +63,9 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/prices',
-    operation('Set what a unit costs from a time on', ref(PriceSchema), {
+    operation('Set a price', ref(PriceSchema), {
       description:
-        'One of the same kind, model and time is replaced. What was used before costs what it did.',
+        'Replaces a price of the same kind, model and start. The cost of earlier usage does not change.',
       body: ref(SetPriceSchema),
     }),
     async ({ operator, body: { kind, model, price, valid_from } }) => {
@@ -76,8 +76,8 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/prices/:price_id',
-    operation('Remove a price', ref(DeletedPriceSchema), {
-      description: 'For its time the one before it is valid again.',
+    operation('Delete a price', ref(DeletedPriceSchema), {
+      description: 'The previous price applies again for the time of the deleted one.',
       params: PriceParams,
     }),
     async ({ operator, params: { price_id: id } }) => {
@@ -105,7 +105,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/admin/teams/:team_id/budget',
     operation("Set a team's budget", ref(BudgetSchema), {
-      description: 'It takes effect within seconds, and for the month under way.',
+      description: 'Takes effect within seconds, for the current month, too.',
       params: TeamParams,
       body: ref(SetBudgetSchema),
     }),
@@ -122,7 +122,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id/budget',
-    operation("Remove a team's budget", ref(DeletedBudgetSchema), { params: TeamParams }),
+    operation("Delete a team's budget", ref(DeletedBudgetSchema), { params: TeamParams }),
     async ({ operator, params }) => {
       const team_id = await known(params.team_id);
       if (!(await removeBudget(services, team_id, operator))) throw budgetNotFound();

@@ -32,7 +32,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/admin/workers',
     operation('List workers', listOf(WorkerSchema), {
-      description: 'Newest first. One that is silent for an hour is forgotten.',
+      description: 'Newest first. A worker without a heartbeat for an hour is removed.',
       querystring: ListQuery,
     }),
     async ({ query }) => toWireList(await listWorkers(services, query), toWireWorker),
@@ -48,8 +48,9 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/workers/:worker_id/quarantine',
-    operation('Take a worker out of service', ref(WorkerSchema), {
-      description: 'It gets no other jobs, and finishes what it runs unless it is to `drain`.',
+    operation('Quarantine a worker', ref(WorkerSchema), {
+      description:
+        'The worker gets no further jobs. It finishes its running jobs, or with `drain` hands them to other workers.',
       params: WorkerParams,
       body: ref(QuarantineSchema),
     }),
@@ -59,8 +60,8 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/workers/:worker_id/release',
-    operation('Take a worker back into service', ref(WorkerSchema), {
-      description: 'After it was repaired; resets its count of faults.',
+    operation('End the quarantine of a worker', ref(WorkerSchema), {
+      description: 'Use it after repairing the worker; also resets its count of faults.',
       params: WorkerParams,
     }),
     async ({ operator, params }) => await change(params.worker_id, 'release', operator),
@@ -68,7 +69,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/keys',
-    operation("List the operator's keys", listOf(OperatorKeySchema), {
+    operation('List operator keys', listOf(OperatorKeySchema), {
       description: 'Newest first, without their secrets.',
       querystring: ListQuery,
     }),
@@ -77,9 +78,9 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/keys',
-    operation("Make an operator's key", ref(CreatedOperatorKeySchema), {
+    operation('Create an operator key', ref(CreatedOperatorKeySchema), {
       description:
-        'Of a person who is an operator, or of the service. The answer holds the key, the only time it is shown.',
+        'Creates a key for a person who is an operator, or for the service. The key is returned only once.',
       body: ref(CreateOperatorKeySchema),
     }),
     async ({ operator, body: { name, person_id, expires_in } }) => {
@@ -91,7 +92,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/keys/:key_id',
-    operation("Revoke an operator's key", ref(DeletedOperatorKeySchema), { params: ApiKeyParams }),
+    operation('Revoke an operator key', ref(DeletedOperatorKeySchema), { params: ApiKeyParams }),
     async ({ operator, params: { key_id: id } }) => {
       found(await revokeOperatorKey(services, id, operator), 'operatorKey', id);
       return { id, object: 'operator_key' as const, deleted: true as const };

@@ -54,7 +54,7 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
       {
         errors: [422],
         description:
-          'Checks everything but the lengths of the examples before the job exists; those are checked while its status is `validating_files`.',
+          'Everything except the lengths of the examples is checked before the job is created; the lengths are checked while its status is `validating_files`.',
         headers: CreateJobHeaders,
         body: ref(CreateJobSchema),
       },
@@ -66,12 +66,12 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
     '/fine_tuning/jobs/:fine_tuning_job_id/clone',
     operation(
       { access: { scope: 'jobs:write', models: 'clone', answer: 'own' } },
-      'Create a job like another one',
+      'Clone a fine-tuning job',
       ref(JobSchema),
       {
         errors: [422],
         description:
-          'The body holds overrides; everything else, including the seed, is as requested for that job. Also requires the scope jobs:read.',
+          'Creates a job like an existing one. The body contains overrides; everything else, including the seed, is as requested for the existing job. Also requires the scope jobs:read.',
         params: JobParams,
         headers: CreateJobHeaders,
         body: ref(CloneJobSchema),
@@ -88,9 +88,9 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/request',
-    operation(readingJob, 'Get the request that would make a job again', ref(CreateJobSchema), {
+    operation(readingJob, 'Get the request that recreates a job', ref(CreateJobSchema), {
       description:
-        'With its seed, and with the values that were left to Graft left out: what POST /v1/fine_tuning/jobs takes.',
+        'Returns a body for POST /v1/fine_tuning/jobs, with the seed of the job and without the values that Graft chose.',
       params: JobParams,
     }),
     async ({ caller, params }) =>

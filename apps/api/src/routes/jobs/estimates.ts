@@ -24,7 +24,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
       ref(EstimateSchema),
       {
         description:
-          'Estimates parameters, memory, tokens, steps and time of such a job, and whether a worker has the memory for it. Accepts and refuses the same bodies as creating a job. Only a part of large files is read, so bad lines may be missed.',
+          'Estimates parameters, memory, tokens, steps and time of a job, and whether a worker has enough memory for it. Accepts and rejects the same bodies as creating a job. Reads only a part of large files, so invalid lines may be missed.',
         body: ref(EstimateJobSchema),
       },
     ),

@@ -26,7 +26,10 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
       { access: { scope: 'jobs:read', models: 'filtered' } },
       'List fine-tuning jobs',
       listOf(JobSchema),
-      { description: 'Newest first. Filters together keep what all of them do.', querystring: ListJobsQuery },
+      {
+        description: 'Newest first. Several filters together return the jobs that match all of them.',
+        querystring: ListJobsQuery,
+      },
     ),
     async (request) => {
       const page = await listJobs(services, request.caller.teamId, {
@@ -50,8 +53,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    operation(changing, 'Change the priority of a job', ref(JobSchema), {
-      description: 'Any that is not over.',
+    operation(changing, 'Update the priority of a job', ref(JobSchema), {
+      description: 'Possible until the job has ended.',
       params: JobParams,
       body: ref(UpdateJobSchema),
     }),
@@ -67,7 +70,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
       ref(DeletedJobSchema),
       {
         description:
-          'One that is over, with its events, metrics, attempts and checkpoints. What it used stays in the usage of the team, and who did what in its audit log.',
+          'Deletes a job that has ended, with its events, metrics, attempts and checkpoints. Its usage and its audit log entries remain.',
         params: JobParams,
         querystring: DeleteJobQuery,
       },
@@ -81,9 +84,9 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
   );
 
   const transitions = {
-    cancel: { change: cancelJob, description: 'A running one stops within two seconds.' },
-    pause: { change: pauseJob, description: 'A running one writes a checkpoint first.' },
-    resume: { change: resumeJob, description: 'It continues from its last checkpoint.' },
+    cancel: { change: cancelJob, description: 'A running job stops within two seconds.' },
+    pause: { change: pauseJob, description: 'A running job writes a checkpoint first.' },
+    resume: { change: resumeJob, description: 'The job continues from its last checkpoint.' },
   };
   for (const [verb, { change, description }] of Object.entries(transitions)) {
     const summary = `${verb[0]!.toUpperCase()}${verb.slice(1)} a job`;

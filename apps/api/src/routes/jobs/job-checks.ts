@@ -38,7 +38,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
       ref(JobCheckSchema),
       {
         description:
-          'Returns every error that a new job would be refused for, by field, as a response and not as an error; otherwise its estimate, and what is chosen for omitted options. Creates nothing.',
+          'Returns every error for which a new job would be refused, by field, as a successful response; otherwise its estimate, and the values chosen for omitted options. Creates nothing.',
         body: Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }),
       },
     ),

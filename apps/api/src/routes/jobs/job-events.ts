@@ -25,7 +25,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
       'List or stream the events of a job',
       listOf(EventSchema),
       {
-        description: 'Newest first; with `stream=true` server-sent events, oldest first.',
+        description: 'Newest first. With `stream=true`, server-sent events, oldest first.',
         params: JobParams,
         querystring: ListEventsQuery,
       },

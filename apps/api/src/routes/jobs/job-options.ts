@@ -23,11 +23,11 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/fine_tuning/options',
     operation(
       { access: { scope: 'jobs:read', models: 'start' } },
-      'Get the options of a fine-tuning job',
+      'Get the options of fine-tuning jobs',
       ref(JobOptionsSchema),
       {
         description:
-          'Lists the methods, when to choose them and the schemas of their options, the formats of training data, and for a base model the modules that options can name. Clients can build a form for jobs from it.',
+          'Returns the methods, when to choose them and the schemas of their options, the formats of training data, and for a base model the modules that options can name. Clients can build a form for jobs from it.',
         querystring: JobOptionsQuery,
       },
     ),
@@ -38,7 +38,7 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
         if (start_from === undefined) return toWireOptions(permitted, null);
         throw new ApiError(
           'missing_required_parameter',
-          "An adapter is of a base model: give 'model', too.",
+          "'start_from' requires 'model', the base model of the adapter.",
           { param: 'model' },
         );
       }

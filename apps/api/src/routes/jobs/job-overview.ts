@@ -28,7 +28,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
       {
         errors: [404],
         description:
-          'A few points of each, spread evenly over its steps. A job that has trained no step is left out.',
+          'Returns a few points per curve, spread evenly over the steps. Jobs that have not trained a step are omitted.',
         querystring: LossCurvesQuery,
       },
     ),
@@ -57,9 +57,9 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
       config: { access: { scope: 'jobs:read', models: 'filtered' }, streams: ref(JobSchema) },
       schema: {
         tags: ['Fine-tuning'],
-        summary: 'Stream what changes among the jobs of the team',
+        summary: "Stream changes of the team's jobs",
         description:
-          'Server-sent events: first every job that has not ended, then each job that is created or changes, as in `GET /v1/fine_tuning/jobs/{id}`; changes in quick succession are combined. The stream does not end by itself.',
+          'Server-sent events: first every job that has not ended, then each job that is created or changed, as in `GET /v1/fine_tuning/jobs/{id}`. Changes in quick succession are combined. The stream does not end by itself.',
         response: errorResponses(401),
       },
     },

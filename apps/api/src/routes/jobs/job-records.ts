@@ -36,7 +36,7 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
     operation(readingJob, 'List the checkpoints of a job', listOf(CheckpointSchema), {
       description:
-        'Newest first: the steps whose adapter is kept, each of which completions take as a model. With `all` also the other steps that training can resume from.',
+        'Newest first. Returns the checkpoints whose adapter is stored, each of which can be used as `model` in completions; with `all`, also the other checkpoints that training can resume from.',
       params: JobParams,
       querystring: ListCheckpointsQuery,
     }),
@@ -53,7 +53,7 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
     operation(readingJob, 'Get the metrics of a job', MetricListSchema, {
       description:
-        'Steps ascending, by the page, or with `resolution` the whole series summed up, as a plot shows it.',
+        'In ascending order of steps, page by page, or with `resolution` the whole series downsampled for a plot.',
       params: JobParams,
       querystring: ListMetricsQuery,
     }),
@@ -72,7 +72,7 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/fine_tuning/jobs/:fine_tuning_job_id/attempts',
     operation(readingJob, 'List the attempts of a job', ref(AttemptListSchema), {
       description:
-        'Oldest first: each time that a process validated or trained the job, and what the job waits for now.',
+        'Oldest first: each time a process validated or trained the job, and what the job waits for now.',
       params: JobParams,
       querystring: ListAttemptsQuery,
     }),
@@ -93,7 +93,7 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/trials',
     operation(readingJob, 'List the trials of a job', ref(TrialListSchema), {
-      description: 'In their order; empty for a job without `sweep`.',
+      description: 'In order. Empty for a job without `sweep`.',
       params: JobParams,
     }),
     async (request) => {

@@ -16,7 +16,7 @@ export const serviceProviderConfig = (base: string) => ({
     {
       type: 'oauthbearertoken',
       name: 'Bearer token',
-      description: 'A token that `graft admin scim create` makes.',
+      description: 'A token created with `graft admin scim create`',
       primary: true,
     },
   ],
@@ -64,32 +64,32 @@ export const userSchemaOf = (base: string) => ({
   name: 'User',
   description: 'A person who may sign in',
   attributes: [
-    attribute('userName', 'By which the directory knows the person', {
+    attribute('userName', 'Unique name of the person in the directory', {
       required: true,
       uniqueness: 'server',
     }),
-    attribute('displayName', 'What people call the person'),
+    attribute('displayName', 'Display name of the person'),
     complex(
       'name',
-      'The parts of the name',
+      'Components of the name',
       [
-        attribute('formatted', 'The whole name'),
-        attribute('givenName', 'The given name'),
-        attribute('familyName', 'The family name'),
+        attribute('formatted', 'Full name'),
+        attribute('givenName', 'Given name'),
+        attribute('familyName', 'Family name'),
       ],
       false,
     ),
     complex(
       'emails',
-      'The primary one, or else the first, is the email by which the person is found at a first sign-in',
+      'Emails of the person. The primary one, or else the first, identifies the person at a first sign-in',
       [
-        attribute('value', 'The address', { required: true }),
-        attribute('type', 'Such as work'),
-        boolean('primary', 'Whether it is the one to use'),
+        attribute('value', 'Email address', { required: true }),
+        attribute('type', 'Type of the email, such as work'),
+        boolean('primary', 'Whether this is the primary email'),
       ],
       true,
     ),
-    boolean('active', 'Whether the person is let in', true),
+    boolean('active', 'Whether the person may sign in', true),
   ],
   meta: { resourceType: 'Schema', location: `${base}/Schemas/${userSchema}` },
 });

@@ -36,7 +36,7 @@ export function patchUser(before: ScimUserInput, body: unknown): ScimUserInput {
       throw new ScimError(400, "'op' must be add, replace or remove.", 'invalidSyntax');
     }
     if (path !== undefined && typeof path !== 'string') {
-      throw new ScimError(400, "'path' must be a text.", 'invalidPath');
+      throw new ScimError(400, "'path' must be a string.", 'invalidPath');
     }
     if (path !== undefined) {
       user = change(user, verb, path, value);
@@ -63,7 +63,7 @@ function change(user: ScimUserInput, verb: string, path: string, value: unknown)
   // Ignores attributes that Graft does not store, but rejects text that is not a path.
   if (!set) {
     if (/^[\w.:$-]+(?:\[[^[\]]*\](?:\.\w+)?)?$/.test(name)) return user;
-    throw new ScimError(400, `'${path.slice(0, 100)}' is no path.`, 'invalidPath');
+    throw new ScimError(400, `'${path.slice(0, 100)}' is not a valid path.`, 'invalidPath');
   }
   if (verb === 'remove') {
     if (['username', 'active'].includes(name.toLowerCase())) {

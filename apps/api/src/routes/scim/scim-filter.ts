@@ -20,7 +20,7 @@ export function parseScimFilter(text: string | undefined): ScimFilter | null {
   if (!match || !attribute) {
     throw new ScimError(
       400,
-      'A filter compares one of id, userName, externalId and emails.value by eq with a text: userName eq "ada@example.com".',
+      'A filter compares one of id, userName, externalId and emails.value with a string by eq: userName eq "ada@example.com".',
       'invalidFilter',
     );
   }

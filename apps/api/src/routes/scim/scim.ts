@@ -42,7 +42,10 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
     reply.type(mediaType);
     if (id === null) {
       reply.header('www-authenticate', 'Bearer realm="graft scim"');
-      throw new ScimError(401, 'This takes a token that `graft admin scim create` makes, as a bearer token.');
+      throw new ScimError(
+        401,
+        'This requires a token created with `graft admin scim create`, as a bearer token.',
+      );
     }
     request.directory = id;
     await app.rates.countByKey(request, reply);
@@ -88,7 +91,7 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
     const limit = Math.min(maxListed, Math.max(0, readCount('count', count, 100)));
     const page = { offset: start - 1, limit };
     if (filter !== undefined && typeof filter !== 'string') {
-      throw new ScimError(400, "'filter' must be a text.", 'invalidFilter');
+      throw new ScimError(400, "'filter' must be a string.", 'invalidFilter');
     }
     const { users, total } = await listScimUsers(services, parseScimFilter(filter), page);
     const base = baseOf(request);
@@ -140,7 +143,7 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
   app.all('/*', { schema }, async (request) => {
     const [, endpoint] = /^\/scim\/v2\/([^/?]+)/.exec(request.url) ?? [];
     if (request.method !== 'GET' && endpoint !== undefined && endpoints.includes(endpoint)) {
-      throw new ScimError(405, `${endpoint} does not take ${request.method}.`);
+      throw new ScimError(405, `${endpoint} does not support ${request.method}.`);
     }
     throw notFound(request.url.split('?', 1)[0]!);
   });

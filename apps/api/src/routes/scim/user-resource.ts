@@ -18,7 +18,7 @@ function fault(name: string, what: string): ScimError {
 
 function readText(name: string, value: unknown): string {
   if (typeof value === 'string' && value.length >= 1 && value.length <= most.characters) return value;
-  throw fault(name, `a text of 1 to ${most.characters} characters`);
+  throw fault(name, `a string of 1 to ${most.characters} characters`);
 }
 
 /** Entra sends "True" and "False" unless it is set to follow the standard strictly. */
@@ -94,7 +94,7 @@ export function readUser(body: unknown, active: boolean): ScimUserInput {
     // Null means absent (RFC 7643, 2.5).
     if (set && value !== null) user = set(user, value);
   }
-  if (user.userName === '') throw fault('userName', `a text of 1 to ${most.characters} characters`);
+  if (user.userName === '') throw fault('userName', `a string of 1 to ${most.characters} characters`);
   return user;
 }
 

@@ -37,7 +37,7 @@ export const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: Oidc
     },
     async (request, reply) => {
       if (!provider) {
-        throw new ApiError('sign_in_not_configured', 'No provider is configured that people sign in at.');
+        throw new ApiError('sign_in_not_configured', 'No sign-in provider is configured.');
       }
       reply.header('cache-control', 'no-store');
       // Waiting for the provider's keys must not block other requests.

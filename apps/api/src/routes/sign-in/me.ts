@@ -35,7 +35,7 @@ import { ListQuery, MeSchema } from '../../schemas/team.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
 
-const operation = operations('Signing in');
+const operation = operations('Sign-in');
 
 /** /me: the caller, and the caller's sessions and identities. */
 export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (app, { signIn }) => {
@@ -43,10 +43,10 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.get(
     '/me',
-    operation({ access: 'anyone' }, 'Who am I?', ref(MeSchema), {
+    operation({ access: 'anyone' }, 'Get the caller', ref(MeSchema), {
       errors: [404],
       description:
-        'Who asks, by what, in which team, and what they may do. Takes any valid key, and any session.',
+        'Returns the person, key or session that makes the request, its team, and its permissions. Accepts any valid key and any session.',
     }),
     async (request) => await describeCaller(request),
   );
@@ -78,10 +78,10 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.post(
     '/me/team',
-    operation({ access: 'anyone' }, 'Change to another team', ref(MeSchema), {
+    operation({ access: 'anyone' }, 'Switch to another team', ref(MeSchema), {
       errors: [404],
       description:
-        'From now on the session works in this team of the person’s. A single request names another in the header `Graft-Team`.',
+        'Sets the team of the session, which the person must be a member of. For a single request, name another team in the header `Graft-Team`.',
       body: ref(ChooseTeamSchema),
     }),
     async (request) => {
@@ -107,9 +107,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.post(
     '/me/invitations',
-    operation({ access: 'anyone' }, 'Accept an invitation as who is signed in', ref(JoinedSchema), {
+    operation({ access: 'anyone' }, 'Accept an invitation as the signed-in person', ref(JoinedSchema), {
       description:
-        'Takes the token of the link: the person becomes a member, needs no key, and works in the team from now on. An invitation for an email is for whom the provider vouched for.',
+        'Redeems the token of the link: the person becomes a member without needing a key, and the session switches to the team. An invitation for an email requires that the provider has verified this email for the person.',
       body: ref(AcceptAsMeSchema),
     }),
     async (request) => {
@@ -128,7 +128,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
     '/me/sessions',
     operation({ access: 'anyone' }, 'List sessions', listOf(SessionSchema), {
       description:
-        'Newest first, those that are let in: a person’s with those of their keys; for a key those that it was exchanged for.',
+        'Valid sessions, newest first. For a person, including sessions of their keys; for a key, those it was exchanged for.',
       querystring: ListQuery,
     }),
     async (request) => {
@@ -142,7 +142,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
   app.delete(
     '/me/sessions/:session_id',
     operation({ access: 'anyone' }, 'End a session', ref(EndedSessionSchema), {
-      description: 'At once, on every process.',
+      description: 'Takes effect immediately, in every process.',
       params: SessionParams,
     }),
     async (request) => {
@@ -155,7 +155,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
   app.delete(
     '/me/sessions',
     operation({ access: 'anyone' }, 'End all sessions', ref(EndedSessionsSchema), {
-      description: 'At once, on every process, the one that asks included.',
+      description: 'Takes effect immediately, in every process. The session of the request ends, too.',
     }),
     async (request) => ({
       object: 'sessions.ended' as const,
@@ -165,9 +165,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.get(
     '/me/identities',
-    operation({ access: 'anyone' }, 'List my identities', listOf(IdentitySchema), {
+    operation({ access: 'anyone' }, "List the caller's identities", listOf(IdentitySchema), {
       description:
-        'Those that the person signs in with, one per provider; oldest first. Only for people who signed in at a provider.',
+        'The identities that the person signs in with, one per provider; oldest first. Only for people who signed in at a provider.',
     }),
     async (request) => {
       const { personId } = ownSession(request);
@@ -177,9 +177,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   app.delete(
     '/me/identities/:identity_id',
-    operation({ access: 'anyone' }, 'Unlink an identity of mine', ref(UnlinkedIdentitySchema), {
+    operation({ access: 'anyone' }, 'Unlink an identity of the caller', ref(UnlinkedIdentitySchema), {
       description:
-        'The sessions that it made end at once. Refused for the one at the provider where people sign in now, which the operator unlinks.',
+        'Ends the sessions of the identity immediately. Refused for an identity at a provider that people sign in at now; the operator can unlink it.',
       params: IdentityParams,
     }),
     async (request) => {
@@ -206,7 +206,7 @@ function ownSession({ session }: FastifyRequest): { id: string; personId: string
   }
   throw new ApiError(
     'sign_in_required',
-    'This is for a person who has signed in at the provider, by /v1/sign-in.',
+    'Only a person who signed in at the provider, at /v1/sign-in, may do this.',
   );
 }
 

@@ -34,9 +34,9 @@ import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
 import { backchannelLogoutRoutes } from './backchannel-logout.ts';
 
-const tags = ['Signing in'];
-const operation = operations('Signing in');
-const redirect = { 302: Type.Null({ description: 'On to where Location says.' }) };
+const tags = ['Sign-in'];
+const operation = operations('Sign-in');
+const redirect = { 302: Type.Null({ description: 'Redirect to the URL in Location.' }) };
 
 /** /sign-in and /sign-out: start and end sessions. */
 export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
@@ -61,7 +61,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     if (oidc && provider && publicUrl) return { oidc, provider, publicUrl };
     throw new ApiError(
       'sign_in_not_configured',
-      'People sign in here by a key: POST /v1/sign-in/key. The operator configures a provider with GRAFT_OIDC_CONFIG.',
+      'This server has no sign-in provider: sign in with an API key, POST /v1/sign-in/key. The operator configures a provider with GRAFT_OIDC_CONFIG.',
     );
   }
 
@@ -101,7 +101,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       schema: {
         tags,
         summary: 'Sign in',
-        description: 'For browsers: goes to the provider, which comes back to /v1/sign-in/callback.',
+        description: 'For browsers: redirects to the provider, which redirects to /v1/sign-in/callback.',
         security: [],
         querystring: SignInQuery,
         response: { ...redirect, ...errorResponses(400, 404, 429, 503) },
@@ -133,8 +133,9 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
 
   app.get(
     '/sign-in/options',
-    operation({ access: 'public' }, 'How can one sign in?', ref(SignInOptionsSchema), {
-      description: 'For pages: whether somebody is signed in already, and if not, what to offer them.',
+    operation({ access: 'public' }, 'List sign-in methods', ref(SignInOptionsSchema), {
+      description:
+        'For pages: returns whether the browser is signed in already, and which ways to sign in to offer.',
       security: [],
     }),
     async (request) => {
@@ -154,8 +155,8 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       config: { access: 'public' },
       schema: {
         tags,
-        summary: 'Come back from the provider',
-        description: 'For browsers: sets the cookie of the session, and goes on to `return_to`.',
+        summary: 'Complete a sign-in at the provider',
+        description: 'For browsers: sets the session cookie and redirects to `return_to`.',
         security: [],
         querystring: CallbackQuery,
         response: { ...redirect, ...errorResponses(400, 403, 404, 429, 503) },
@@ -170,7 +171,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         if (!flow || flow.state !== request.query.state) {
           throw new ApiError(
             'sign_in_failed',
-            'This is no sign-in that this browser began in the last ten minutes: begin again at /v1/sign-in.',
+            'This browser started no such sign-in in the last ten minutes: start again at /v1/sign-in.',
             { param: 'state' },
           );
         }
@@ -179,7 +180,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         if (attempt.refusal !== null) {
           throw new ApiError(
             'sign_in_denied',
-            'The provider did not let you in: begin again at /v1/sign-in.',
+            'The provider refused the sign-in: start again at /v1/sign-in.',
           );
         }
         await app.rates.countSignIn(request, reply);
@@ -203,10 +204,10 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     {
       // Small, since anyone may send it.
       bodyLimit: 8 * 1024,
-      ...operation({ access: 'public' }, 'Sign in by a key', ref(SessionSchema), {
+      ...operation({ access: 'public' }, 'Sign in with an API key', ref(SessionSchema), {
         errors: [401, 403],
         description:
-          'Exchanges a key for a session, as a cookie: with at most the rights of the key, and until it ends. Where a provider is configured, only if the operator allows it.',
+          'Exchanges an API key for a session cookie. The session has at most the permissions of the key, and ends with it. If a provider is configured, the operator must allow this.',
         security: [],
         body: ref(KeySignInSchema),
       }),
@@ -220,14 +221,14 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         if (oidc && !oidc.allowKeySessions) {
           throw new ApiError(
             'key_sign_in_disabled',
-            'People sign in at /v1/sign-in here, and keys are for programs.',
+            'Keys cannot be used to sign in on this server: sign in at /v1/sign-in.',
           );
         }
         const found = await app.rates.lookUp(request, `Bearer ${key}`, () =>
           createKeySession(services, key, limits, userAgent),
         );
         if (found) return found;
-        throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.');
+        throw new ApiError('invalid_api_key', 'The API key is wrong, expired or revoked.');
       });
       await startSession(request, reply, made);
       const now = Math.floor(Date.now() / 1000);
@@ -250,7 +251,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     operation({ access: 'public' }, 'Sign out', ref(SignedOutSchema), {
       errors: [403],
       description:
-        'Ends the session of the cookie, at once everywhere. A browser then goes to `end_session_url`, if there is one, to sign out at the provider too.',
+        'Ends the session of the cookie immediately, in every process. To sign out at the provider as well, the browser then goes to `end_session_url`, if there is one.',
       security: [],
     }),
     async (request, reply) => {

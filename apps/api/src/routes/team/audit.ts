@@ -21,7 +21,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/audit',
-    operation(reading, 'List the audit log', listOf(AuditEntrySchema), {
+    operation(reading, 'List audit log entries', listOf(AuditEntrySchema), {
       description: 'Newest first. Entries are never changed or removed.',
       querystring: ListAuditQuery,
     }),
@@ -36,7 +36,8 @@ export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Team'],
         summary: 'Export the audit log',
-        description: 'As JSON lines or CSV, oldest first; continue with `after`, the id of the last entry.',
+        description:
+          'As JSON lines or CSV, oldest first. To continue, set `after` to the id of the last entry.',
         querystring: ExportAuditQuery,
         produces: ['application/x-ndjson', 'text/csv'],
       },

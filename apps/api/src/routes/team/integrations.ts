@@ -33,7 +33,7 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/integrations',
     operation(reading, 'List integrations', listOf(IntegrationSchema), {
-      description: 'At most one of each type. Secrets are never shown.',
+      description: 'At most one of each type. Secrets are never returned.',
     }),
     async ({ caller }) => {
       const data = await listIntegrations(services, caller.teamId);
@@ -53,9 +53,9 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/integrations/:type',
-    operation(writing, 'Set up or change an integration', ref(IntegrationSchema), {
+    operation(writing, 'Create or update an integration', ref(IntegrationSchema), {
       description:
-        'Omitted fields stay unchanged. A secret belongs to one server: with the URL of another, send it again.',
+        'Omitted fields keep their values. A secret belongs to one server: if you change the URL to another server, send the secret again.',
       params: IntegrationParams,
       body: ref(PutIntegrationSchema),
     }),
@@ -66,7 +66,8 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/integrations/:type',
     operation(deleting, 'Delete an integration', ref(DeletedIntegrationSchema), {
-      description: 'With its secret. Jobs that still send to it stop sending and continue training.',
+      description:
+        'Deletes the integration with its secret. Jobs that use it stop sending metrics and continue training.',
       params: IntegrationParams,
     }),
     async ({ caller, params: { type } }) => {
@@ -85,7 +86,7 @@ function typeOf(text: string): IntegrationType {
 
 function integrationNotFound(type: string): ApiError {
   const known = integrationTypes.join(', ');
-  return new ApiError('integration_not_found', `No such integration: ${type}. There may be: ${known}.`, {
+  return new ApiError('integration_not_found', `No such integration: ${type}. Types are: ${known}.`, {
     param: 'type',
   });
 }

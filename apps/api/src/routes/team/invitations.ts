@@ -42,9 +42,9 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
 
   app.post(
     '/team/invitations',
-    operation(writing, 'Invite somebody', ref(CreatedInvitationSchema), {
+    operation(writing, 'Invite a person', ref(CreatedInvitationSchema), {
       description:
-        'The answer holds the token of the link, the only time it is shown; it works once. A key that is limited in scopes or models cannot invite.',
+        'The token for the link is returned only once, and can be used once. A key that is limited in scopes or models cannot invite.',
       body: ref(CreateInvitationSchema),
     }),
     async ({ caller, body }) => {
@@ -61,7 +61,8 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
   app.delete(
     '/team/invitations/:invitation_id',
     operation(writing, 'Revoke an invitation', ref(RevokedInvitationSchema), {
-      description: 'Its link stops working at once. One that was accepted is not found: remove the member.',
+      description:
+        'The link stops working immediately. An accepted invitation is not found: remove the member instead.',
       params: InvitationParams,
     }),
     async ({ caller, params: { invitation_id: id } }) => {
@@ -76,11 +77,11 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
       config: { access: 'public' },
       schema: {
         tags: ['Team'],
-        summary: 'Open the link of an invitation',
+        summary: 'Open an invitation link',
         description:
-          'For browsers: goes on to the page that accepts it. The token stands behind the `#` of the link, which browsers keep to themselves and take along.',
+          'For browsers: redirects to the page that accepts the invitation. The token is in the fragment of the link (after `#`), which browsers keep during the redirect and do not send to the server.',
         security: [],
-        response: { 302: Type.Null({ description: 'On to the page.' }) },
+        response: { 302: Type.Null({ description: 'Redirect to the page.' }) },
       },
     },
     async (_request, reply) => reply.redirect('/invitations/accept', 302),
@@ -94,7 +95,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
       ...operation({ access: 'public' }, 'Accept an invitation', ref(AcceptedInvitationSchema), {
         errors: [403],
         description:
-          'Takes the token of the link instead of a key, once, and answers a key of the person for the team, the only time it is shown. `email` where the invitation names none. Where people sign in at a provider it is refused: they sign in, and accept at /v1/me/invitations.',
+          'Authenticated by the token of the link, which can be used once, instead of a key. Returns a key of the person for the team, only once. `email` is required if the invitation names none. Refused if a sign-in provider is configured: people then sign in and accept with POST /v1/me/invitations.',
         security: [],
         body: ref(AcceptInvitationSchema),
       }),
@@ -103,7 +104,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
       if (signIn.oidc) {
         throw new ApiError(
           'sign_in_required',
-          'People join here by signing in at the provider: open the link in a browser and continue with your organisation. It was not used up.',
+          'People join here by signing in at the provider: open the link in a browser and continue with your organisation. The invitation is still valid.',
         );
       }
       const { token, email, name } = request.body;

@@ -40,14 +40,16 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   async function find(caller: Identity, id: string): Promise<ApiKeyRecord> {
     const key = found(await getApiKey(services, caller.teamId, id), 'apiKey', id);
     const isOwn = key.id === caller.keyId || (key.personId !== null && key.personId === caller.personId);
-    if (caller.role !== 'admin' && !isOwn) throw adminsOnly(caller, 'Keys of others are an admin’s to see');
+    if (caller.role !== 'admin' && !isOwn)
+      throw adminsOnly(caller, 'Only an admin may see the keys of others');
     return key;
   }
 
   app.get(
     '/team/keys',
     operation(reading, 'List API keys', listOf(ApiKeySchema), {
-      description: "Newest first, without their secrets: an admin sees all of the team's, others their own.",
+      description:
+        'Newest first, without their secrets. An admin sees all keys of the team, others only their own.',
       querystring: ListApiKeysQuery,
     }),
     async ({ caller, query }) =>
@@ -56,9 +58,9 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/team/keys',
-    operation(writing, 'Make an API key', ref(CreatedApiKeySchema), {
+    operation(writing, 'Create an API key', ref(CreatedApiKeySchema), {
       description:
-        'It never has more than the caller: not in role, scopes or models, and it ends no later. The answer holds the key, the only time it is shown.',
+        'The key cannot have more rights than the caller, in role, scopes or models, and expires no later. The key is returned only once.',
       body: ref(CreateApiKeySchema),
     }),
     async ({ caller, body }) => {
@@ -86,7 +88,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/team/keys/:key_id/rotate',
     operation(writing, 'Rotate an API key', ref(CreatedApiKeySchema), {
       description:
-        'Makes its successor, with the same rights; the old key ends after `overlap`. A person’s key is rotated by that person alone.',
+        'Creates a successor with the same rights; the old key stops working after `overlap`. Only the owner can rotate a person’s key.',
       params: ApiKeyParams,
       body: ref(RotateApiKeySchema),
     }),
@@ -95,7 +97,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (old.personId !== null && old.personId !== caller.personId) {
         throw new ApiError(
           'not_your_key',
-          'Rotating a key returns its successor, so only the person whose key it is may do that. You may revoke it.',
+          'Rotating a key returns its successor, so only the owner of the key may do that. You may revoke it.',
         );
       }
       const rotated = await rotateApiKey(services, caller.teamId, old.id, {
@@ -112,7 +114,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/team/keys/:key_id',
     operation(writing, 'Revoke an API key', ref(DeletedApiKeySchema), {
       description:
-        'It stops working at once, on every process, and so do its sessions, the invitations that it left open, and, unless they are kept, all keys descended from it. It stays in the list.',
+        'The key stops working immediately, in every process, and so do its sessions, its open invitations and, unless you keep them, all keys created with it. It stays in the list.',
       params: ApiKeyParams,
       querystring: RevokeApiKeyQuery,
     }),
@@ -135,17 +137,17 @@ const storedLimit = (limit: readonly string[] | null) => (limit ? [...limit] : n
 function ownerOf(caller: Identity, owner: 'person' | 'team' | undefined): string | null {
   if (owner !== 'team' && caller.personId !== null) return caller.personId;
   if (owner === 'person') {
-    throw new ApiError('no_person', 'Your key is the team’s own, so it makes keys of the team only.', {
+    throw new ApiError('no_person', 'Your key belongs to the team, so it can only create keys of the team.', {
       param: 'owner',
     });
   }
-  if (caller.role !== 'admin') throw adminsOnly(caller, 'Only an admin makes keys of the team');
+  if (caller.role !== 'admin') throw adminsOnly(caller, 'Only an admin may create keys of the team');
   return null;
 }
 
 function adminsOnly({ role, teamName }: Identity, what: string): ApiError {
   return new ApiError(
     'insufficient_role',
-    `${what}; you have the role ${role} in team ${teamName}. An admin of the team gives it: to a person with \`graft team members role\`, to a key with \`graft team keys create --role admin\`.`,
+    `${what}; you have the role ${role} in team ${teamName}. An admin of the team can give you the role: to a person with \`graft team members role\`, to a key with \`graft team keys create --role admin\`.`,
   );
 }

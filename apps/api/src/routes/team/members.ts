@@ -38,10 +38,10 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/team/members/:person_id',
     operation(
       { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'team:read' } },
-      "Change a member's role",
+      "Update a member's role",
       ref(MemberSchema),
       {
-        description: 'At once, for their keys too. The last admin cannot be demoted.',
+        description: 'Takes effect immediately, for their keys, too. The last admin cannot be demoted.',
         params: MemberParams,
         body: ref(SetRoleSchema),
       },
@@ -58,7 +58,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
       ref(RemovedMemberSchema),
       {
         description:
-          'Their keys in the team are revoked. Keys that they created for the team stay valid and are listed. The last admin cannot be removed.',
+          'Revokes their keys in the team. Keys that they created for the team remain valid and are listed. The last admin cannot be removed.',
         params: MemberParams,
       },
     ),
@@ -71,11 +71,12 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
       { access: { scope: 'team:write', role: 'viewer', models: 'none', answer: 'own' } },
       'Leave the team',
       ref(RemovedMemberSchema),
-      { errors: [404], description: "The caller's keys in the team are revoked, this one included." },
+      { errors: [404], description: "Revokes the caller's keys in the team, including the one used." },
     ),
     async ({ caller }) => {
       const id = caller.personId;
-      if (id === null) throw new ApiError('no_person', 'This key is the team’s own: nobody leaves with it.');
+      if (id === null)
+        throw new ApiError('no_person', 'This key belongs to the team, not to a member who could leave.');
       return await remove(id, caller);
     },
   );

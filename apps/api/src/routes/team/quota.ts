@@ -26,11 +26,12 @@ export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/team/quota',
     teamOperation(
       { access: { scope: 'team:read', models: 'none' } },
-      "Get the team's quota and its use",
+      "Get the team's quota and its usage",
       ref(TeamQuotaSchema),
       {
         errors: [404],
-        description: 'What the operator lets the team have and ask for. A refusal names the limit, too.',
+        description:
+          'The limits that the operator sets for the team. An error for an exceeded limit names it, too.',
       },
     ),
     async ({ caller: { teamId } }) => await wire(teamId, await readQuota(services, teamId)),
@@ -38,7 +39,7 @@ export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams/:team_id/quota',
-    operation("Get a team's quota and its use", ref(TeamQuotaSchema), {
+    operation("Get a team's quota and its usage", ref(TeamQuotaSchema), {
       params: TeamParams,
     }),
     async ({ params: { team_id } }) => await wire(team_id, await readQuota(services, team_id)),
@@ -46,9 +47,9 @@ export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/quota',
-    operation("Change a team's quota", ref(TeamQuotaSchema), {
+    operation("Update a team's quota", ref(TeamQuotaSchema), {
       description:
-        'What the body names; null takes a limit away. It holds from the next request on. What the team has already stays, however much.',
+        'Changes the given fields; null removes a limit. Applies from the next request. Existing objects of the team remain, even if they exceed a limit.',
       params: TeamParams,
       body: ref(UpdateTeamQuotaSchema),
     }),

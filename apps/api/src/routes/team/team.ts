@@ -35,7 +35,7 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       {
         errors: [404],
         description:
-          'With its files, jobs, adapters and keys, for good. Takes its name, and is refused while a job has not ended.',
+          'Permanently deletes the team with its files, jobs, adapters and keys. Requires the team’s name; refused while the team has an unfinished job.',
         querystring: DeleteTeamQuery,
       },
     ),

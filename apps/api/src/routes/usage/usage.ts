@@ -24,9 +24,9 @@ export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/usage',
-    operation(config, 'What your team used, by the day', ref(UsagePageSchema), {
+    operation(config, 'Get the daily usage of your team', ref(UsagePageSchema), {
       description:
-        'Trained tokens, device seconds, tokens of completions and stored bytes, with what they cost; JSON or CSV.',
+        'Returns trained tokens, device seconds, tokens of completions and stored bytes, with their cost, as JSON or CSV.',
       querystring: UsageQuery,
       produces: ['text/csv'],
     }),
@@ -38,9 +38,10 @@ export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/usage/budget',
-    operation(config, 'What your team may spend this month, and has spent', ref(BudgetSchema), {
+    operation(config, 'Get the budget of your team', ref(BudgetSchema), {
       errors: [404],
-      description: '404 `budget_not_found` when the operator has set none.',
+      description:
+        'Returns the budget for this month and the amount spent. 404 `budget_not_found` if the operator has set none.',
     }),
     async ({ caller: { teamId } }) => {
       const budget = await readBudget(services, teamId);
@@ -80,5 +81,5 @@ export async function answerUsage(
 }
 
 export function budgetNotFound(): ApiError {
-  return new ApiError('budget_not_found', 'The team has no budget: it spends without a limit.');
+  return new ApiError('budget_not_found', 'The team has no budget, so its spending is not limited.');
 }

@@ -13,7 +13,7 @@ const TrialSchema = named('FineTuningJobTrial', {
   }),
   tied_with: nullable(Type.Integer({ minimum: 1 }), {
     description:
-      'For a stopped trial, the earlier trial that had the same value when this trial was stopped at the end, and won because it comes first; in sweeps of earlier versions, at any comparison. Null if all trials that continued were better.',
+      'For a stopped trial, the number of an earlier trial that had the same values at the end and won because it comes first; in sweeps of earlier versions, the same values at the comparison where this trial was stopped. Null if all trials that continued were better.',
   }),
   step: Type.Integer({ description: 'Number of optimizer steps that the trial has done.' }),
   rungs: Type.Array(
