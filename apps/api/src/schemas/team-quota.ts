@@ -34,7 +34,7 @@ const limits = {
     description: `\`peft_type\`s that jobs may use. ${noLimit}`,
   }),
   max_rank: count('Maximum rank of a job, including `rank_pattern`.', { minimum: 1 }),
-  max_seq_length: count('Maximum `max_seq_length` of a job.', 1),
+  max_seq_length: count('Maximum `max_seq_length` of a job.', { minimum: 1 }),
   tokens_per_job: amount(
     'Maximum number of tokens of the training data × epochs. A job beyond it fails after validation of its files.',
   ),
