@@ -1,8 +1,8 @@
 import type { Program } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
+import type { UpdateArena } from './arenas/update-arena.ts';
 import type { ChoosingFunctions, ModelFunctions } from './step.ts';
-import type { UpdateArena } from './update-arena.ts';
 
 /** One model of the program. On a GPU it chooses tokens itself. */
 export type AnsweringModel = (ModelFunctions | ChoosingFunctions) & {

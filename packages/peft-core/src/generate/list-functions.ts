@@ -1,6 +1,6 @@
 import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
-import type { PlacedUpdates } from './adapter-arena.ts';
+import type { PlacedUpdates } from './arenas/adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import { cacheFunctions } from './cache-functions.ts';
 import { listAttention } from './cached-attention.ts';

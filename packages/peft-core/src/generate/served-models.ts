@@ -9,10 +9,10 @@ import { attach, tunerFor } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
+import type { PlacedAdapter, UpdateArena } from './arenas/update-arena.ts';
 import { cardStorage } from './card/card-budget.ts';
 import { buildGenerationProgram } from './generation-program.ts';
 import type { ServingLimits } from './step.ts';
-import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
 
 /** Maximum number of adapter shapes. A session cannot drop functions, so with more shapes the program is rebuilt when it is idle. */
 const MAX_SHAPES = 32;

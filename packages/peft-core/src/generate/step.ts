@@ -1,11 +1,11 @@
 import { type Program, type ProgramBuilder, type tf, usesGraftKernels } from '@graft/tf-graph';
 import { withComputation } from '../nn/computation.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
-import type { AdapterArena } from './adapter-arena.ts';
+import type { AdapterArena } from './arenas/adapter-arena.ts';
+import type { PlacedAdapter } from './arenas/update-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import type { LayerCaches } from './cached-attention.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
-import type { PlacedAdapter } from './update-arena.ts';
 
 /** Limits of computation and memory. */
 export interface ServingLimits {

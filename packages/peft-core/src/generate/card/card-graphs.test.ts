@@ -9,9 +9,9 @@ import { layingOutFor } from '../../nn/computation.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
+import type { PlacedAdapter } from '../arenas/update-arena.ts';
 import { type GenerateRequest, openGenerator } from '../generator.ts';
 import type { PieceToSample } from '../step.ts';
-import type { PlacedAdapter } from '../update-arena.ts';
 import { workspaceBytes } from './card-budget.ts';
 import { buildCardProgram } from './card-program.ts';
 

@@ -13,7 +13,7 @@ import type { HostTensor } from '../../files.ts';
 import type { Architecture, ModelRuntime } from '../../models/architecture.ts';
 import { exactly, flowing } from '../../nn/computation.ts';
 import type { LowRankUpdate } from '../../tuners/tuner.ts';
-import { type PlacedRange, Ranges, type UpdateArena } from '../update-arena.ts';
+import { type PlacedRange, Ranges, type UpdateArena } from '../arenas/update-arena.ts';
 import { clear } from './card-cache.ts';
 
 /** Number of lanes per write; an adapter occupies a multiple of it. */

@@ -1,5 +1,5 @@
-import type { HostTensor } from '../files.ts';
-import type { LowRankUpdate } from '../tuners/tuner.ts';
+import type { HostTensor } from '../../files.ts';
+import type { LowRankUpdate } from '../../tuners/tuner.ts';
 
 /** Handle to an adapter's low-rank updates in an arena. */
 export interface PlacedAdapter {

@@ -1,7 +1,7 @@
 import { attr, type Program, type ProgramBuilder, type tf, type Variable } from '@graft/tf-graph';
-import type { HostTensor } from '../files.ts';
-import type { Architecture, ModelRuntime } from '../models/architecture.ts';
-import type { LowRankUpdate } from '../tuners/tuner.ts';
+import type { HostTensor } from '../../files.ts';
+import type { Architecture, ModelRuntime } from '../../models/architecture.ts';
+import type { LowRankUpdate } from '../../tuners/tuner.ts';
 import { type PlacedRange, Ranges, type UpdateArena } from './update-arena.ts';
 
 /** Number of values per write; pieces of the arena are multiples of it. */
