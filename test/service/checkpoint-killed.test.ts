@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { loadCheckpoint, type CheckpointCandidate } from '@graft/peft-core/checkpoints';
+import { type CheckpointCandidate, loadCheckpoint } from '@graft/peft-core/checkpoints';
 import { build } from 'esbuild';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 

@@ -20,9 +20,7 @@ import { addWebhooksVerbs } from './team/webhooks.ts';
 
 /** The installable command: `graft` with the verbs that use a service. */
 export function createClientProgram(): Command {
-  const program = describedProgram(
-    'Fine-tune language models with adapters (PEFT) on a Graft service.',
-  );
+  const program = describedProgram('Fine-tune language models with adapters (PEFT) on a Graft service.');
   program.addHelpText('after', `${serviceExamples}\n${exitCodes}`);
   addClientVerbs(program);
   addCompletionVerb(program);
