@@ -2355,19 +2355,19 @@ export interface RemovedMember {
 
 /** Training options with every value fixed. */
 export interface ResolvedTraining {
-  /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
+  /** Passes over the training examples; max_steps takes precedence. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240 examples: up to 12 for models that do not generate text, up to 6 if answers are short. */
   n_epochs: number;
-  /** Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs of texts, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
+  /** Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs, or all examples if there are fewer, independent of gradient_accumulation_steps. The negatives of a pair are the other pairs of the batch. */
   batch_size: number;
-  /** Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). Automatic: null, the whole batch, unless training would need more memory than any live worker has. */
+  /** For pairs with FEATURE_EXTRACTION: number of examples of a batch that are embedded at a time, which takes less memory and more time. Loss and gradients are those of the whole batch (GradCache). Null: the whole batch. Automatic: null, unless training would need more memory than any live worker has. */
   mini_batch_size: number | null;
   /** Passes per optimizer step. The effective batch is batch_size × gradient_accumulation_steps examples. Default 1. */
   gradient_accumulation_steps: number;
-  /** Peak learning rate. Automatic: the method's × learning_rate_multiplier. */
+  /** Peak learning rate. Automatic: the method's default × learning_rate_multiplier. */
   learning_rate: number;
-  /** How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given. */
+  /** Schedule of the learning rate after warmup: constant; to zero (linear, cosine) or to a minimum (cosine_with_min_lr) at the last step; or constant until the decay of the last steps (warmup_stable_decay). lr_scheduler_kwargs has its options. Default cosine. With constant there is no warmup unless warmup_steps is given. */
   lr_scheduler_type: 'constant' | 'linear' | 'cosine' | 'cosine_with_min_lr' | 'warmup_stable_decay';
-  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate. */
+  /** Optimizer steps over which the learning rate rises from zero, at most all but the last one. Automatic: 3 % of all steps, or what the method needs; none in jobs of fewer than 10 steps or with a constant rate. */
   warmup_steps: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay: number;
@@ -2379,76 +2379,76 @@ export interface ResolvedTraining {
   adam_epsilon: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm: number;
-  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048. */
+  /** Maximum number of tokens of an example; `overlong` decides what happens to longer ones. Automatic: the longest example of the data, up to the context of the base model; for plain texts, which are split, up to 2,048. */
   max_seq_length: number;
-  /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  /** What happens to examples longer than max_seq_length. error: the job fails and lists them; plain texts are split into pieces instead. truncate: only their first tokens are used. skip: they are omitted. The job counts them in `data`. Default error. */
   overlong: 'error' | 'truncate' | 'skip';
-  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees this many of the tokens before them, at least one. Default 0. */
+  /** If overlong is error, lines of {"text"} longer than max_seq_length are split into pieces. Each piece starts with this many tokens of the previous one as context, at least one, which do not count towards the loss again. Default 0. */
   text_stride: number;
-  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
-  /** Variables of the chat template in training on conversations, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
+  /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
-  /** Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true. */
+  /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing: boolean;
-  /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
+  /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
   precision: 'auto' | 'fp32' | 'bf16';
-  /** Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base, on which the published figures are measured where the worker has the memory. Default auto: bf16 where precision is. */
+  /** Data type in which the frozen weights are stored during training. int8 and nf4 quantise them to a quarter and an eighth of fp32, and take some time to unpack. The adapter is used on the original base; if the worker has the memory, its published losses are measured there too. Default auto: bf16 if precision is bf16, otherwise fp32. */
   base_dtype: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
-  /** Recompute activations in the backward pass: less memory, more time. Automatic: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
+  /** Whether to recompute activations in the backward pass, which takes less memory and more time. Automatic: if max_seq_length is above 2,048, or if training would otherwise need more memory than any live worker has. */
   gradient_checkpointing: boolean;
-  /** Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0. */
+  /** Approximate share of the training file to hold out for validation if there is no validation file; at least one example. Chosen by the content of prompts, so examples with the same prompt are in the same part and stay there when the file grows. Default 0. */
   validation_split: number;
-  /** Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42. */
+  /** Seed of validation_split. Jobs with the same value hold out the same prompts, independent of `seed`. Default 42. */
   validation_seed: number;
-  /** Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three. */
+  /** Optimizer steps between evaluations. Automatic: one epoch, or a quarter of the steps of a job with fewer than three epochs. */
   eval_steps: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */
   checkpoint_steps: number;
-  /** A checkpoint is also written after the step at which this many seconds have passed since the last one. Default 600. */
+  /** Maximum number of seconds between checkpoints, in addition to checkpoint_steps. Default 600. */
   checkpoint_seconds: number;
-  /** Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`. */
+  /** Seed of the order of examples, the initial weights and dropout. Default: a random seed, which the job shows; 42 in `graft train`. */
   seed: number;
-  /** Number of optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
+  /** Number of optimizer steps, overriding n_epochs; if it is larger, the examples are repeated. Default null: the steps of n_epochs. */
   max_steps: number | null;
-  /** Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end. */
+  /** Stop after this many consecutive evaluations without an improvement of metric_for_best_model. Needs validation data. Default null: train to the end. */
   early_stopping_patience: number | null;
-  /** What is no more than this is no improvement to early_stopping_patience. Default 0. */
+  /** An evaluation is an improvement for early_stopping_patience only if metric_for_best_model is better by more than this. Default 0. */
   early_stopping_threshold: number;
-  /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience. */
+  /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end: boolean;
-  /** What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss. */
+  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. Default eval_loss. */
   metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
-  /** Whether more of metric_for_best_model is better. Automatic: of all but a loss. */
+  /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better: boolean;
-  /** More about the schedule, by the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
+  /** Options of the schedule, with the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
   lr_scheduler_kwargs?: {
-    /** Of cosine_with_min_lr: the rate of the end. */
+    /** For cosine_with_min_lr: the final learning rate. */
     min_lr?: number;
-    /** Of cosine_with_min_lr, instead of min_lr: the rate of the end as a share of learning_rate. */
+    /** For cosine_with_min_lr, instead of min_lr: the final learning rate as a share of learning_rate. */
     min_lr_rate?: number;
-    /** Of warmup_stable_decay: the rate of its beginning and its end as a share of learning_rate. Default 0. */
+    /** For warmup_stable_decay: the first and final learning rate as a share of learning_rate. Default 0. */
     min_lr_ratio?: number;
-    /** Of warmup_stable_decay. Automatic: what warmup and decay leave. */
+    /** For warmup_stable_decay: number of steps at the full rate. Automatic: those that warmup and decay leave. */
     num_stable_steps?: number;
-    /** Of warmup_stable_decay. Automatic: a tenth of all steps. */
+    /** For warmup_stable_decay: number of steps of the decay. Automatic: a tenth of all steps. */
     num_decay_steps?: number;
-    /** Of warmup_stable_decay: how the rate rises. Default linear. */
+    /** For warmup_stable_decay: shape of the warmup. Default linear. */
     warmup_type?: 'linear' | 'cosine' | '1-sqrt';
-    /** Of warmup_stable_decay: how the rate falls. Default cosine. */
+    /** For warmup_stable_decay: shape of the decay. Default cosine. */
     decay_type?: 'linear' | 'cosine' | '1-sqrt';
-    /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
+    /** Number of periods of the cosine, in either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at learning_rate times this factor. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
-  /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
+  /** With loraplus_lr_ratio: peak learning rate of the updates of embeddings. Default 1e-6. */
   loraplus_lr_embedding?: number;
-  /** So much of each target is shared out evenly among all tokens of the vocabulary, or all classes. Of training alone: the validation loss stays comparable. Default 0. */
+  /** Share of each target that is distributed evenly over all tokens of the vocabulary, or all classes. Applies to the training loss only, so validation losses stay comparable. Default 0. */
   label_smoothing_factor?: number;
-  /** NEFTune (arXiv:2310.05914): while training, embeddings get noise that is even between ± alpha / √(tokens of the sequence × width). Usually 5 to 15. Default 0: none. */
+  /** NEFTune (arXiv:2310.05914): in training, adds uniform noise between ± alpha / √(tokens of the sequence × width) to the embeddings. Usually 5 to 15. Default 0: no noise. */
   neftune_noise_alpha?: number;
-  /** What is measured and published is an average of the adapters of all steps, which keeps so much of itself at each step: 0.9 to 0.999, the more the longer the job. Default: off, the last step counts. */
+  /** Decay of an exponential moving average of the adapter, which is evaluated and published instead of the last step. Usually 0.9 to 0.999, larger for longer jobs. Default: off. */
   ema_decay?: number;
   /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
   class_weights?: 'balanced' | number[] | Record<string, number>;
@@ -2673,7 +2673,7 @@ export interface TeamQuota {
   stored_bytes: number | null;
   /** Maximum number of tokens trained per calendar month (UTC). Null: no limit. */
   tokens_per_month: number | null;
-  /** Maximum number of pending multipart uploads, in addition to the limit of the server. Null: no limit. */
+  /** Maximum number of pending multipart uploads. Null: the default of the server. */
   open_uploads: number | null;
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models: string[] | null;
@@ -2742,21 +2742,21 @@ export interface TrainableTokensConfig {
   init_weights: boolean;
 }
 
-/** Training options. What is left out is chosen automatically and shown in the job. */
+/** Training options. Omitted ones are chosen automatically and shown in the job. */
 export interface TrainingOptions {
-  /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
+  /** Passes over the training examples; max_steps takes precedence. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240 examples: up to 12 for models that do not generate text, up to 6 if answers are short. */
   n_epochs?: number;
-  /** Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs of texts, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
+  /** Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs, or all examples if there are fewer, independent of gradient_accumulation_steps. The negatives of a pair are the other pairs of the batch. */
   batch_size?: number;
-  /** Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). null: the whole batch. "auto", as when it is left out: the whole batch, unless training would need more memory than any live worker has. */
+  /** For pairs with FEATURE_EXTRACTION: number of examples of a batch that are embedded at a time, which takes less memory and more time. Loss and gradients are those of the whole batch (GradCache). Null: the whole batch. "auto", the default: null, unless training would need more memory than any live worker has. */
   mini_batch_size?: 'auto' | number | null;
   /** Passes per optimizer step. The effective batch is batch_size × gradient_accumulation_steps examples. Default 1. */
   gradient_accumulation_steps?: number;
-  /** Peak learning rate. "auto", as when it is left out: the method's × learning_rate_multiplier. */
+  /** Peak learning rate. "auto", the default: the method's default × learning_rate_multiplier. */
   learning_rate?: 'auto' | number;
-  /** How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps. */
+  /** Schedule of the learning rate after warmup: constant; to zero (linear, cosine) or to a minimum (cosine_with_min_lr) at the last step; or constant until the decay of the last steps (warmup_stable_decay). lr_scheduler_kwargs has its options. Default cosine. With constant there is no warmup unless warmup_steps is given; constant_with_warmup is constant with the automatic warmup_steps. */
   lr_scheduler_type?: 'constant' | 'constant_with_warmup' | 'linear' | 'cosine' | 'cosine_with_min_lr' | 'warmup_stable_decay';
-  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate. */
+  /** Optimizer steps over which the learning rate rises from zero, at most all but the last one. Automatic: 3 % of all steps, or what the method needs; none in jobs of fewer than 10 steps or with a constant rate. */
   warmup_steps?: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay?: number;
@@ -2768,82 +2768,82 @@ export interface TrainingOptions {
   adam_epsilon?: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm?: number;
-  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048. */
+  /** Maximum number of tokens of an example; `overlong` decides what happens to longer ones. Automatic: the longest example of the data, up to the context of the base model; for plain texts, which are split, up to 2,048. */
   max_seq_length?: number;
-  /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  /** What happens to examples longer than max_seq_length. error: the job fails and lists them; plain texts are split into pieces instead. truncate: only their first tokens are used. skip: they are omitted. The job counts them in `data`. Default error. */
   overlong?: 'error' | 'truncate' | 'skip';
-  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees this many of the tokens before them, at least one. Default 0. */
+  /** If overlong is error, lines of {"text"} longer than max_seq_length are split into pieces. Each piece starts with this many tokens of the previous one as context, at least one, which do not count towards the loss again. Default 0. */
   text_stride?: number;
-  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
-  /** Variables of the chat template in training on conversations, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
+  /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
-  /** Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true. */
+  /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing?: boolean;
-  /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
+  /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
   precision?: 'auto' | 'fp32' | 'bf16';
-  /** Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base, on which the published figures are measured where the worker has the memory. Default auto: bf16 where precision is. */
+  /** Data type in which the frozen weights are stored during training. int8 and nf4 quantise them to a quarter and an eighth of fp32, and take some time to unpack. The adapter is used on the original base; if the worker has the memory, its published losses are measured there too. Default auto: bf16 if precision is bf16, otherwise fp32. */
   base_dtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
-  /** Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
+  /** Whether to recompute activations in the backward pass, which takes less memory and more time. "auto", the default: if max_seq_length is above 2,048, or if training would otherwise need more memory than any live worker has. */
   gradient_checkpointing?: 'auto' | boolean;
-  /** Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0. */
+  /** Approximate share of the training file to hold out for validation if there is no validation file; at least one example. Chosen by the content of prompts, so examples with the same prompt are in the same part and stay there when the file grows. Default 0. */
   validation_split?: number;
-  /** Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42. */
+  /** Seed of validation_split. Jobs with the same value hold out the same prompts, independent of `seed`. Default 42. */
   validation_seed?: number;
-  /** Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three. */
+  /** Optimizer steps between evaluations. Automatic: one epoch, or a quarter of the steps of a job with fewer than three epochs. */
   eval_steps?: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */
   checkpoint_steps?: number;
-  /** A checkpoint is also written after the step at which this many seconds have passed since the last one. Default 600. */
+  /** Maximum number of seconds between checkpoints, in addition to checkpoint_steps. Default 600. */
   checkpoint_seconds?: number;
-  /** Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`. */
+  /** Seed of the order of examples, the initial weights and dropout. Default: a random seed, which the job shows; 42 in `graft train`. */
   seed?: number;
-  /** Number of optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
+  /** Number of optimizer steps, overriding n_epochs; if it is larger, the examples are repeated. Default null: the steps of n_epochs. */
   max_steps?: number | null;
-  /** Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end. */
+  /** Stop after this many consecutive evaluations without an improvement of metric_for_best_model. Needs validation data. Default null: train to the end. */
   early_stopping_patience?: number | null;
-  /** What is no more than this is no improvement to early_stopping_patience. Default 0. */
+  /** An evaluation is an improvement for early_stopping_patience only if metric_for_best_model is better by more than this. Default 0. */
   early_stopping_threshold?: number;
-  /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience. */
+  /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end?: boolean;
-  /** What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss. */
+  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. Default eval_loss. */
   metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
-  /** Whether more of metric_for_best_model is better. Automatic: of all but a loss. */
+  /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better?: boolean;
-  /** More about the schedule, by the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
+  /** Options of the schedule, with the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
   lr_scheduler_kwargs?: {
-    /** Of cosine_with_min_lr: the rate of the end. */
+    /** For cosine_with_min_lr: the final learning rate. */
     min_lr?: number;
-    /** Of cosine_with_min_lr, instead of min_lr: the rate of the end as a share of learning_rate. */
+    /** For cosine_with_min_lr, instead of min_lr: the final learning rate as a share of learning_rate. */
     min_lr_rate?: number;
-    /** Of warmup_stable_decay: the rate of its beginning and its end as a share of learning_rate. Default 0. */
+    /** For warmup_stable_decay: the first and final learning rate as a share of learning_rate. Default 0. */
     min_lr_ratio?: number;
-    /** Of warmup_stable_decay. Automatic: what warmup and decay leave. */
+    /** For warmup_stable_decay: number of steps at the full rate. Automatic: those that warmup and decay leave. */
     num_stable_steps?: number;
-    /** Of warmup_stable_decay. Automatic: a tenth of all steps. */
+    /** For warmup_stable_decay: number of steps of the decay. Automatic: a tenth of all steps. */
     num_decay_steps?: number;
-    /** Of warmup_stable_decay: how the rate rises. Default linear. */
+    /** For warmup_stable_decay: shape of the warmup. Default linear. */
     warmup_type?: 'linear' | 'cosine' | '1-sqrt';
-    /** Of warmup_stable_decay: how the rate falls. Default cosine. */
+    /** For warmup_stable_decay: shape of the decay. Default cosine. */
     decay_type?: 'linear' | 'cosine' | '1-sqrt';
-    /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
+    /** Number of periods of the cosine, in either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at learning_rate times this factor. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
-  /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
+  /** With loraplus_lr_ratio: peak learning rate of the updates of embeddings. Default 1e-6. */
   loraplus_lr_embedding?: number;
-  /** So much of each target is shared out evenly among all tokens of the vocabulary, or all classes. Of training alone: the validation loss stays comparable. Default 0. */
+  /** Share of each target that is distributed evenly over all tokens of the vocabulary, or all classes. Applies to the training loss only, so validation losses stay comparable. Default 0. */
   label_smoothing_factor?: number;
-  /** NEFTune (arXiv:2310.05914): while training, embeddings get noise that is even between ± alpha / √(tokens of the sequence × width). Usually 5 to 15. Default 0: none. */
+  /** NEFTune (arXiv:2310.05914): in training, adds uniform noise between ± alpha / √(tokens of the sequence × width) to the embeddings. Usually 5 to 15. Default 0: no noise. */
   neftune_noise_alpha?: number;
-  /** What is measured and published is an average of the adapters of all steps, which keeps so much of itself at each step: 0.9 to 0.999, the more the longer the job. Default: off, the last step counts. */
+  /** Decay of an exponential moving average of the adapter, which is evaluated and published instead of the last step. Usually 0.9 to 0.999, larger for longer jobs. Default: off. */
   ema_decay?: number;
   /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
   class_weights?: 'balanced' | number[] | Record<string, number>;
-  /** The learning rate ends at this share of its peak instead of zero. A cosine is then cosine_with_min_lr with it in lr_scheduler_kwargs. */
+  /** Final learning rate as a share of its peak, instead of zero. Turns cosine into cosine_with_min_lr with this value in lr_scheduler_kwargs. */
   min_lr_rate?: number;
-  /** The same as a rate, instead of min_lr_rate. */
+  /** Final learning rate, instead of min_lr_rate. */
   min_lr?: number;
 }
 
@@ -2883,7 +2883,7 @@ export interface UpdateTeamQuota {
   stored_bytes?: number | null;
   /** Maximum number of tokens trained per calendar month (UTC). Null: no limit. */
   tokens_per_month?: number | null;
-  /** Maximum number of pending multipart uploads, in addition to the limit of the server. Null: no limit. */
+  /** Maximum number of pending multipart uploads. Null: the default of the server. */
   open_uploads?: number | null;
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models?: string[] | null;

@@ -8,14 +8,18 @@ const shape = (description: string) =>
 export const SchedulerKwargsSchema = Type.Object(
   {
     min_lr: Type.Optional(
-      Type.Number({ minimum: 0, maximum: 1, description: 'Of cosine_with_min_lr: the rate of the end.' }),
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description: 'For cosine_with_min_lr: the final learning rate.',
+      }),
     ),
     min_lr_rate: Type.Optional(
       Type.Number({
         minimum: 0,
         maximum: 1,
         description:
-          'Of cosine_with_min_lr, instead of min_lr: the rate of the end as a share of learning_rate.',
+          'For cosine_with_min_lr, instead of min_lr: the final learning rate as a share of learning_rate.',
       }),
     ),
     min_lr_ratio: Type.Optional(
@@ -23,30 +27,32 @@ export const SchedulerKwargsSchema = Type.Object(
         minimum: 0,
         maximum: 1,
         description:
-          'Of warmup_stable_decay: the rate of its beginning and its end as a share of learning_rate. Default 0.',
+          'For warmup_stable_decay: the first and final learning rate as a share of learning_rate. Default 0.',
       }),
     ),
     num_stable_steps: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: 10_000_000,
-        description: 'Of warmup_stable_decay. Automatic: what warmup and decay leave.',
+        description:
+          'For warmup_stable_decay: number of steps at the full rate. Automatic: those that warmup and decay leave.',
       }),
     ),
     num_decay_steps: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: 10_000_000,
-        description: 'Of warmup_stable_decay. Automatic: a tenth of all steps.',
+        description:
+          'For warmup_stable_decay: number of steps of the decay. Automatic: a tenth of all steps.',
       }),
     ),
-    warmup_type: shape('Of warmup_stable_decay: how the rate rises. Default linear.'),
-    decay_type: shape('Of warmup_stable_decay: how the rate falls. Default cosine.'),
+    warmup_type: shape('For warmup_stable_decay: shape of the warmup. Default linear.'),
+    decay_type: shape('For warmup_stable_decay: shape of the decay. Default cosine.'),
     num_cycles: Type.Optional(
       Type.Number({
         minimum: 0,
         maximum: 1000,
-        description: 'Waves of the cosine of either schedule. Default 0.5: it falls once.',
+        description: 'Number of periods of the cosine, in either schedule. Default 0.5: it falls once.',
       }),
     ),
   },
@@ -59,7 +65,7 @@ export const optionalTraining = {
     Type.Object(SchedulerKwargsSchema.properties, {
       additionalProperties: false,
       description:
-        'More about the schedule, by the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles.',
+        'Options of the schedule, with the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles.',
     }),
   ),
   loraplus_lr_ratio: Type.Optional(
@@ -67,15 +73,14 @@ export const optionalTraining = {
       exclusiveMinimum: 0,
       maximum: 1000,
       description:
-        'After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at learning_rate times this factor. Usually 2 to 16, with a smaller learning_rate. Default: off.',
+        'LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off.',
     }),
   ),
   loraplus_lr_embedding: Type.Optional(
     Type.Number({
       exclusiveMinimum: 0,
       maximum: 1,
-      description:
-        'With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6.',
+      description: 'With loraplus_lr_ratio: peak learning rate of the updates of embeddings. Default 1e-6.',
     }),
   ),
   label_smoothing_factor: Type.Optional(
@@ -83,7 +88,7 @@ export const optionalTraining = {
       minimum: 0,
       exclusiveMaximum: 1,
       description:
-        'So much of each target is shared out evenly among all tokens of the vocabulary, or all classes. Of training alone: the validation loss stays comparable. Default 0.',
+        'Share of each target that is distributed evenly over all tokens of the vocabulary, or all classes. Applies to the training loss only, so validation losses stay comparable. Default 0.',
     }),
   ),
   neftune_noise_alpha: Type.Optional(
@@ -91,7 +96,7 @@ export const optionalTraining = {
       minimum: 0,
       maximum: 1000,
       description:
-        'NEFTune (arXiv:2310.05914): while training, embeddings get noise that is even between ± alpha / √(tokens of the sequence × width). Usually 5 to 15. Default 0: none.',
+        'NEFTune (arXiv:2310.05914): in training, adds uniform noise between ± alpha / √(tokens of the sequence × width) to the embeddings. Usually 5 to 15. Default 0: no noise.',
     }),
   ),
   ema_decay: Type.Optional(
@@ -99,7 +104,7 @@ export const optionalTraining = {
       exclusiveMinimum: 0,
       exclusiveMaximum: 1,
       description:
-        'What is measured and published is an average of the adapters of all steps, which keeps so much of itself at each step: 0.9 to 0.999, the more the longer the job. Default: off, the last step counts.',
+        'Decay of an exponential moving average of the adapter, which is evaluated and published instead of the last step. Usually 0.9 to 0.999, larger for longer jobs. Default: off.',
     }),
   ),
   ...objectiveOptions,
@@ -112,14 +117,14 @@ export const trainingShorthands = {
       minimum: 0,
       maximum: 1,
       description:
-        'The learning rate ends at this share of its peak instead of zero. A cosine is then cosine_with_min_lr with it in lr_scheduler_kwargs.',
+        'Final learning rate as a share of its peak, instead of zero. Turns cosine into cosine_with_min_lr with this value in lr_scheduler_kwargs.',
     }),
   ),
   min_lr: Type.Optional(
     Type.Number({
       minimum: 0,
       maximum: 1,
-      description: 'The same as a rate, instead of min_lr_rate.',
+      description: 'Final learning rate, instead of min_lr_rate.',
     }),
   ),
 };

@@ -25,17 +25,17 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 1,
       maximum: MAX_EPOCHS,
       description:
-        'Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short.',
+        'Passes over the training examples; max_steps takes precedence. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240 examples: up to 12 for models that do not generate text, up to 6 if answers are short.',
     }),
     batch_size: Type.Integer({
       minimum: 1,
       maximum: 256,
       description:
-        'Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs of texts, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch.',
+        'Examples per forward and backward pass. Automatic: 8, or 32 for contrastive training on pairs, or all examples if there are fewer, independent of gradient_accumulation_steps. The negatives of a pair are the other pairs of the batch.',
     }),
     mini_batch_size: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Null()], {
       description:
-        'Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). Automatic: null, the whole batch, unless training would need more memory than any live worker has.',
+        'For pairs with FEATURE_EXTRACTION: number of examples of a batch that are embedded at a time, which takes less memory and more time. Loss and gradients are those of the whole batch (GradCache). Null: the whole batch. Automatic: null, unless training would need more memory than any live worker has.',
     }),
     gradient_accumulation_steps: Type.Integer({
       minimum: 1,
@@ -46,21 +46,21 @@ export const ResolvedTrainingSchema = Type.Object(
     learning_rate: Type.Number({
       exclusiveMinimum: 0,
       maximum: 1,
-      description: "Peak learning rate. Automatic: the method's × learning_rate_multiplier.",
+      description: "Peak learning rate. Automatic: the method's default × learning_rate_multiplier.",
     }),
     lr_scheduler_type: Type.Enum(
       ['constant', 'linear', 'cosine', 'cosine_with_min_lr', 'warmup_stable_decay'],
       {
         type: 'string',
         description:
-          'How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given.',
+          'Schedule of the learning rate after warmup: constant; to zero (linear, cosine) or to a minimum (cosine_with_min_lr) at the last step; or constant until the decay of the last steps (warmup_stable_decay). lr_scheduler_kwargs has its options. Default cosine. With constant there is no warmup unless warmup_steps is given.',
       },
     ),
     warmup_steps: Type.Integer({
       minimum: 0,
       maximum: 1_000_000,
       description:
-        'Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate.',
+        'Optimizer steps over which the learning rate rises from zero, at most all but the last one. Automatic: 3 % of all steps, or what the method needs; none in jobs of fewer than 10 steps or with a constant rate.',
     }),
     weight_decay: Type.Number({
       minimum: 0,
@@ -90,64 +90,64 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 8,
       maximum: 131_072,
       description:
-        'Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048.',
+        'Maximum number of tokens of an example; `overlong` decides what happens to longer ones. Automatic: the longest example of the data, up to the context of the base model; for plain texts, which are split, up to 2,048.',
     }),
     overlong: Type.Enum(['error', 'truncate', 'skip'], {
       type: 'string',
       description:
-        'What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error.',
+        'What happens to examples longer than max_seq_length. error: the job fails and lists them; plain texts are split into pieces instead. truncate: only their first tokens are used. skip: they are omitted. The job counts them in `data`. Default error.',
     }),
     text_stride: Type.Integer({
       minimum: 0,
       maximum: 131_071,
       description:
-        'Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees this many of the tokens before them, at least one. Default 0.',
+        'If overlong is error, lines of {"text"} longer than max_seq_length are split into pieces. Each piece starts with this many tokens of the previous one as context, at least one, which do not count towards the loss again. Default 0.',
     }),
     allow_special_tokens: Type.Boolean({
       description:
-        'Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn.',
+        'Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn.',
     }),
     chat_template_kwargs: Type.Optional(
       Type.Unsafe<Record<string, unknown>>({
         ...TemplateKwargsSchema,
         description:
-          'Variables of the chat template in training on conversations, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none.',
+          'Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none.',
       }),
     ),
     packing: Type.Boolean({
       description:
-        'Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true.',
+        'Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true.',
     }),
     precision: Type.Enum(['auto', 'fp32', 'bf16'], {
       type: 'string',
-      description: 'Precision of matrix products. Default auto: bf16 where the hardware has it.',
+      description: 'Precision of matrix products. Default auto: bf16 if the hardware supports it.',
     }),
     base_dtype: Type.Enum(['auto', 'fp32', 'bf16', 'int8', 'nf4'], {
       type: 'string',
       description:
-        'Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base, on which the published figures are measured where the worker has the memory. Default auto: bf16 where precision is.',
+        'Data type in which the frozen weights are stored during training. int8 and nf4 quantise them to a quarter and an eighth of fp32, and take some time to unpack. The adapter is used on the original base; if the worker has the memory, its published losses are measured there too. Default auto: bf16 if precision is bf16, otherwise fp32.',
     }),
     gradient_checkpointing: Type.Boolean({
       description:
-        'Recompute activations in the backward pass: less memory, more time. Automatic: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has.',
+        'Whether to recompute activations in the backward pass, which takes less memory and more time. Automatic: if max_seq_length is above 2,048, or if training would otherwise need more memory than any live worker has.',
     }),
     validation_split: Type.Number({
       minimum: 0,
       maximum: 0.5,
       description:
-        'Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0.',
+        'Approximate share of the training file to hold out for validation if there is no validation file; at least one example. Chosen by the content of prompts, so examples with the same prompt are in the same part and stay there when the file grows. Default 0.',
     }),
     validation_seed: Type.Integer({
       minimum: 0,
       maximum: 2_147_483_647,
       description:
-        'Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42.',
+        'Seed of validation_split. Jobs with the same value hold out the same prompts, independent of `seed`. Default 42.',
     }),
     eval_steps: Type.Integer({
       minimum: 1,
       maximum: 1_000_000,
       description:
-        'Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three.',
+        'Optimizer steps between evaluations. Automatic: one epoch, or a quarter of the steps of a job with fewer than three epochs.',
     }),
     checkpoint_steps: Type.Integer({
       minimum: 1,
@@ -159,38 +159,39 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 1,
       maximum: 86_400,
       description:
-        'A checkpoint is also written after the step at which this many seconds have passed since the last one. Default 600.',
+        'Maximum number of seconds between checkpoints, in addition to checkpoint_steps. Default 600.',
     }),
     seed: Type.Integer({
       minimum: 0,
       maximum: 2_147_483_647,
       description:
-        'Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`.',
+        'Seed of the order of examples, the initial weights and dropout. Default: a random seed, which the job shows; 42 in `graft train`.',
     }),
     max_steps: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000_000 }), Type.Null()], {
       description:
-        'Number of optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has.',
+        'Number of optimizer steps, overriding n_epochs; if it is larger, the examples are repeated. Default null: the steps of n_epochs.',
     }),
     early_stopping_patience: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
       description:
-        'Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end.',
+        'Stop after this many consecutive evaluations without an improvement of metric_for_best_model. Needs validation data. Default null: train to the end.',
     }),
     early_stopping_threshold: Type.Number({
       minimum: 0,
       maximum: 1_000_000,
-      description: 'What is no more than this is no improvement to early_stopping_patience. Default 0.',
+      description:
+        'An evaluation is an improvement for early_stopping_patience only if metric_for_best_model is better by more than this. Default 0.',
     }),
     load_best_model_at_end: Type.Boolean({
       description:
-        'Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience.',
+        'Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience.',
     }),
     metric_for_best_model: Type.Enum([...bestMetrics], {
       type: 'string',
       description:
-        'What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss.',
+        'Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. Default eval_loss.',
     }),
     greater_is_better: Type.Boolean({
-      description: 'Whether more of metric_for_best_model is better. Automatic: of all but a loss.',
+      description: 'Whether a larger metric_for_best_model is better. Automatic: true, except for losses.',
     }),
     ...optionalTraining,
   },
@@ -211,7 +212,7 @@ export const TrainingOptionsSchema = Type.Object(
     learning_rate: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.learning_rate], {
         description:
-          'Peak learning rate. "auto", as when it is left out: the method\'s × learning_rate_multiplier.',
+          'Peak learning rate. "auto", the default: the method\'s default × learning_rate_multiplier.',
       }),
     ),
     lr_scheduler_type: Type.Optional(
@@ -220,27 +221,27 @@ export const TrainingOptionsSchema = Type.Object(
         {
           type: 'string',
           description:
-            'How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps.',
+            'Schedule of the learning rate after warmup: constant; to zero (linear, cosine) or to a minimum (cosine_with_min_lr) at the last step; or constant until the decay of the last steps (warmup_stable_decay). lr_scheduler_kwargs has its options. Default cosine. With constant there is no warmup unless warmup_steps is given; constant_with_warmup is constant with the automatic warmup_steps.',
         },
       ),
     ),
     mini_batch_size: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.mini_batch_size], {
         description:
-          'Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). null: the whole batch. "auto", as when it is left out: the whole batch, unless training would need more memory than any live worker has.',
+          'For pairs with FEATURE_EXTRACTION: number of examples of a batch that are embedded at a time, which takes less memory and more time. Loss and gradients are those of the whole batch (GradCache). Null: the whole batch. "auto", the default: null, unless training would need more memory than any live worker has.',
       }),
     ),
     gradient_checkpointing: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.gradient_checkpointing], {
         description:
-          'Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has.',
+          'Whether to recompute activations in the backward pass, which takes less memory and more time. "auto", the default: if max_seq_length is above 2,048, or if training would otherwise need more memory than any live worker has.',
       }),
     ),
   },
   {
     $id: 'TrainingOptions',
     additionalProperties: false,
-    description: 'Training options. What is left out is chosen automatically and shown in the job.',
+    description: 'Training options. Omitted ones are chosen automatically and shown in the job.',
   },
 );
 export type TrainingOptions = Static<typeof TrainingOptionsSchema>;
