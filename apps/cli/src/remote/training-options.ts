@@ -43,7 +43,7 @@ export function takeTrainingOptions<C extends Command>(command: C): C {
     .option('--learning-rate-multiplier <x>', "factor for the method's default learning rate", anyNumber)
     .option(
       '--sweep <json>',
-      'values to compare, as JSON or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": […]}; needs validation data; the best adapters are published',
+      'values to compare, as JSON or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": […]}; needs validation data; the best adapter is published',
     )
     .option('--seed <n>', 'seed of shuffling, initialization and dropout', wholeNumber(0))
     .option(
