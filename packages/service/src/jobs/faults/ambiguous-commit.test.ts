@@ -176,7 +176,7 @@ test('while Postgres stays away nobody knows of the COMMIT; the request is answe
   proxy.cutNextCommit('answer', 'away');
   await assert.rejects(
     create(cuttable),
-    (error: Error) => isDatabaseUnavailable(error) && /whether it was done is not known/.test(error.message),
+    (error: Error) => isDatabaseUnavailable(error) && /its outcome is unknown/.test(error.message),
   );
   proxy.away = false;
   const { created } = await create(services);
