@@ -79,7 +79,13 @@ test('training and its checkpoints do not wait for an adapter that the bucket do
   timeout: 100_000,
 }, async (t) => {
   const before = sockets.size;
-  const job = await bench.queueTimedJob({ steps: 2000, checkpointSteps: 10, snapshotSteps: 2 });
+  const job = await bench.queueTimedJob({
+    steps: 2000,
+    // Slow enough that a busy machine records and removes snapshots as fast as they are written.
+    stepMilliseconds: 200,
+    checkpointSteps: 10,
+    snapshotSteps: 2,
+  });
   const services = { ...bench.services, artifacts: withBucket.artifacts };
   const started = await startJob(services, job, startTrainer(t), { leaseSeconds: 60 });
   const { claimed, outcome, stop, hurry } = started;
@@ -88,13 +94,15 @@ test('training and its checkpoints do not wait for an adapter that the bucket do
     stop.abort();
     hurry.abort();
   });
-  while (sockets.size === before) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (sockets.size === before && !t.signal.aborted)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   const { lastCheckpointStep: at } = await bench.job(job.id);
   await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) > (at ?? 0) + 10);
   const { staged } = dataFolder(bench.services.env.dataDir);
   const snapshots = join(staged(job.id, claimed.leaseEpoch, claimed.leaseToken), 'snapshots');
   // One snapshot is being uploaded, three wait, and one is being written or removed. Removing takes longer on a busy machine.
-  while ((await readdir(snapshots)).length > 6) await new Promise((resolve) => setTimeout(resolve, 50));
+  while ((await readdir(snapshots)).length > 6 && !t.signal.aborted)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   stop.abort();
   hurry.abort();
   assert.equal(await outcome, 'requeued');
