@@ -185,7 +185,7 @@ async function watch(visit: Visit): Promise<void> {
     .getAttribute('aria-label'))!;
   await reloaded.close();
   await page.getByRole('img', { name: whole, exact: true }).waitFor();
-  const [, from, to] = /training from ([\d.]+) to ([\d.]+)/.exec(whole)!;
+  const [, from, to] = /training from ([\d.E-]+) to ([\d.E-]+)/.exec(whole)!;
   assert.ok(Number(to) < Number(from) / 2, `the loss went from ${from} to ${to}`);
   await visit.picture('dashboard-curves', 'window');
 }

@@ -107,9 +107,13 @@ for (const [name, config, task, options] of cases)
             const { hidden, gradients } = program.run(fn, feeds);
             return [hidden, gradients].map(({ data }) => Float32Array.from(data as Float32Array));
           });
-          for (const [i, what] of ['hidden states', 'gradients'].entries()) {
+          // Gradients add up more roundings, and more of them on processors with narrow registers.
+          for (const [i, [what, most]] of [
+            ['hidden states', 1e-5] as const,
+            ['gradients', 1e-4] as const,
+          ].entries()) {
             const off = distance(blocks![i]!, whole![i]!);
-            assert.ok(whole![i]!.some((x) => x !== 0) && off < 1e-5, `${what} are off by ${off}`);
+            assert.ok(whole![i]!.some((x) => x !== 0) && off < most, `${what} are off by ${off}`);
           }
         } finally {
           program.close();

@@ -65,7 +65,8 @@ export const compilerFlags = (folder: string): Record<'TF_XLA_FLAGS' | 'XLA_FLAG
   XLA_FLAGS: '--xla_gpu_deterministic_ops=true',
 });
 
-function processorHasBfloat16(): boolean {
+/** Whether matrix products of bf16 run in hardware. */
+export function processorHasBfloat16(): boolean {
   try {
     return /\b(avx512_bf16|amx_bf16)\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
   } catch {

@@ -5,6 +5,7 @@ import { liveMemory, recordFunctions } from '@graft/tf-graph';
 import { tracedAllocations } from '@graft/tf-graph/testing';
 import { tinyConfig } from '../../testing/tiny-model.ts';
 import { fillWithZeros, specOf, type TrainingGraph, zeroFeeds } from '../../testing/training-graph.ts';
+import { processorHasBfloat16 } from '../precision.ts';
 import { buildTrainProgram, type TrainProgram } from '../train-program.ts';
 
 const config = {
@@ -32,8 +33,12 @@ const steps: Omit<TrainingGraph, 'config'>[] = [
   { rows: 4, tokens: 256, storage: 'int8', precision: 'bf16' },
 ];
 
+/** On a processor without bf16 TensorFlow widens the factors of a large product of bf16, which no GPU does. */
+const isWidened = ({ precision, tokens }: { precision?: string; tokens: number }) =>
+  precision === 'bf16' && tokens >= 1024 && !processorHasBfloat16() && 'this processor has no bf16';
+
 for (const step of steps)
-  test(`live memory of a training step: ${JSON.stringify(step)}`, async () => {
+  test(`live memory of a training step: ${JSON.stringify(step)}`, { skip: isWidened(step) }, async () => {
     const spec = specOf({ config, ...step });
     const all: TrainProgram[] = [];
     const [recorded] = await recordFunctions(async () => all.push(buildTrainProgram(spec)));
