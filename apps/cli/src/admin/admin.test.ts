@@ -78,7 +78,7 @@ test('a key of a team, a revoked key, no key and no API are refused with what to
     const teamKey = (await run.ok([...create, ...limits])).stdout.trim();
     const [code, message] = await refusal(list, { GRAFT_OPERATOR_KEY: '', GRAFT_API_KEY: teamKey });
     assert.equal(code, 1);
-    assert.match(message, /^graft: This takes a key of the operator .*graft admin bootstrap/m);
+    assert.match(message, /^graft: This requires an operator key: .*graft admin bootstrap/m);
   }
   // An operator key also works where it is the only key.
   await run.ok(list, { GRAFT_OPERATOR_KEY: '', GRAFT_API_KEY: env.GRAFT_OPERATOR_KEY });
