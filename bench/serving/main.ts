@@ -53,13 +53,13 @@ const speedOf = ({ tokens, seconds }: Speed): number => tokens / seconds;
 const rows: string[][] = [];
 function row(side: string, way: string, own: Speed, beside: Speed, first: number[] = []): void {
   const sorted = first.toSorted((a, b) => a - b);
-  const told = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} ms`);
+  const cell = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} ms`);
   rows.push([
     side,
     way,
     speedOf(own).toFixed(1),
     times(speedOf(own) / speedOf(beside)),
-    ...(first.length > 0 ? [told(median(sorted)), told(sorted[Math.floor(sorted.length * 0.9)])] : ['', '']),
+    ...(first.length > 0 ? [cell(median(sorted)), cell(sorted[Math.floor(sorted.length * 0.9)])] : ['', '']),
   ]);
 }
 

@@ -7,16 +7,16 @@ export async function readPlan<Plan>(): Promise<Plan> {
   return JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
 }
 
-const tell = (what: Ready | Step) => console.log(JSON.stringify(what));
+const print = (what: Ready | Step) => console.log(JSON.stringify(what));
 
 /** A side's part of a lock-step run: reports that it is ready, then takes a step for each line `go`, until the steps end. */
 export async function answerSteps(step: () => Promise<Pick<Step, 'seconds' | 'loss'>>): Promise<never> {
-  tell({ ready: true });
+  print({ ready: true });
   for await (const line of createInterface({ input: process.stdin })) {
     if (line !== 'go') break;
     const taken = await step();
     const { maxRSS } = process.resourceUsage();
-    tell({ ...taken, resident: process.memoryUsage.rss(), peak: maxRSS * 1024 });
+    print({ ...taken, resident: process.memoryUsage.rss(), peak: maxRSS * 1024 });
   }
   process.exit(0);
 }

@@ -36,12 +36,12 @@ export async function runApart(check: Check, options: RunOptions): Promise<Made>
   const ended = await inGroup([entry, check.name, contextFile, outcomeFile], check, context, options);
   const seconds = (performance.now() - started) / 1000;
   const made = { name: check.name, seconds, cardMib: memory() };
-  const told = await readFile(outcomeFile, 'utf8').catch(() => null);
-  if (ended.reason !== null || told === null) {
+  const written = await readFile(outcomeFile, 'utf8').catch(() => null);
+  if (ended.reason !== null || written === null) {
     const reason = ended.reason ?? 'it ended without an outcome';
     return { ...made, result: 'failed', reason, output: ended.output };
   }
-  const outcome = JSON.parse(told) as Outcome;
+  const outcome = JSON.parse(written) as Outcome;
   if (outcome.result === 'failed') return { ...made, ...outcome, output: ended.output };
   if (outcome.result === 'passed' && check.mustLog && !ended.logged)
     return { ...made, result: 'not possible', reason: check.mustLog.otherwise };

@@ -52,9 +52,9 @@ test('the program that has the port is named, with what to do, in one line', asy
 
 test('a Graft that runs already is stopped by the process that starts it again', async () => {
   const alone = await listener('apps/api/src/main.js');
-  const told = (pid: number, kill: number) =>
+  const inUseBy = (pid: number, kill: number) =>
     new RegExp(`a Graft that runs already \\(process ${pid}\\): stop it with \`kill ${kill}\``);
-  await assert.rejects(checkPort('127.0.0.1', alone.port, 'PORT'), told(alone.pid, alone.pid));
+  await assert.rejects(checkPort('127.0.0.1', alone.port, 'PORT'), inUseBy(alone.pid, alone.pid));
 
   const supervisor = path.join(folder, 'scripts/start/main.cjs');
   mkdirSync(path.dirname(supervisor), { recursive: true });
@@ -69,7 +69,7 @@ test('a Graft that runs already is stopped by the process that starts it again',
   const [pid, port] = await new Promise<number[]>((resolve) =>
     child.stdout.once('data', (text) => resolve(String(text).split(' ').map(Number))),
   );
-  await assert.rejects(checkPort('127.0.0.1', port!, 'PORT'), told(pid!, child.pid!));
+  await assert.rejects(checkPort('127.0.0.1', port!, 'PORT'), inUseBy(pid!, child.pid!));
   child.stdin.end();
 });
 

@@ -64,7 +64,7 @@ const boundOf = ({ method }: Verdict) => (method === defaultMethod ? bounds[defa
 const isNear = (verdict: Verdict): boolean => ratioOf(verdict) <= boundOf(verdict).ratio;
 
 /** The automatic loss as a multiple of the best. */
-const told = (verdict: Verdict) => (verdict.loss === null ? 'not tried' : ratioOf(verdict).toFixed(2));
+const ratioText = (verdict: Verdict) => (verdict.loss === null ? 'not tried' : ratioOf(verdict).toFixed(2));
 
 /** What does not hold on the tasks that are held out, a line each. */
 export function faultsOf(verdicts: readonly Verdict[]): string[] {
@@ -74,7 +74,7 @@ export function faultsOf(verdicts: readonly Verdict[]): string[] {
     const far = all.filter((verdict) => !isNear(verdict));
     const { ratio, misses } = boundOf(all[0]!);
     if (far.length <= misses) return [];
-    const tasks = far.map((verdict) => `${verdict.task} ${told(verdict)}`);
+    const tasks = far.map((verdict) => `${verdict.task} ${ratioText(verdict)}`);
     return [`${method}: ${tasks.join(', ')}; the limit is ${ratio} of the best loss`];
   });
 }
@@ -85,7 +85,7 @@ export function tableOf(verdicts: readonly Verdict[]): string {
     const { task, method, use, automatic, loss, best } = verdict;
     const rates = [automatic.learning_rate, best.learning_rate].map((rate) => rate.toExponential());
     const mark = isNear(verdict) ? '' : ' ✗';
-    const ratio = `${told(verdict)}${mark}`;
+    const ratio = `${ratioText(verdict)}${mark}`;
     return [task, use, method, rates[0], loss ?? '', `${rates[1]}${others(best)}`, best.loss, ratio];
   });
   const head = ['task', 'use', 'method', 'automatic rate', 'its loss', 'best', 'its loss', 'ratio'];

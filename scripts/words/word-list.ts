@@ -44,6 +44,7 @@ export const avoidedPhrases: AvoidedWord[] = [
 export const avoidedNames: AvoidedWord[] = [
   { pattern: /^(?:as|of|beside|along|given|made|gone|asked)[A-Z]\w*$/, instead: 'a noun' },
   { pattern: /^(?:As|Of|Beside|Along|Given|Made|Gone|Asked)[A-Z]\w*$/, instead: 'a noun' },
+  { pattern: /^#?(?:tells?|told)$/, instead: 'what is reported, or a verb of the field' },
   { pattern: /^(?:tells?|told|says?|said|most|may)[A-Z]\w*$/, instead: 'report, max, can' },
 ];
 

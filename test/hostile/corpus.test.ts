@@ -40,9 +40,9 @@ test('every hostile request is refused, its fault named, at a bounded cost, and 
     const tries: number[] = [];
     while (tries.length < 3 && (tries.at(-1) ?? dear) >= dear) {
       const before = process.cpuUsage();
-      const told = await faultsOf(request);
+      const found = await faultsOf(request);
       const { user, system } = process.cpuUsage(before);
-      if (tries.length === 0) faults.push(...told);
+      if (tries.length === 0) faults.push(...found);
       tries.push((user + system) / 1e6);
     }
     // Without limits, the expensive requests took 2 to 30 s each. The measurement includes threads and this client.

@@ -99,13 +99,16 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   assert.equal(weights(versions[0]), weights(reference), 'the resumed training is not the undisturbed one');
 
   // The second attempt resumed from a checkpoint instead of starting over.
-  const told: string[] = [];
-  for await (const event of client.fineTuning.jobs.events.list(id)) told.push(event.message);
-  const resumedFrom = /resumed from the checkpoint at step (\d+)/.exec(told.join('\n'))?.[1];
-  assert.ok(Number(resumedFrom) >= 2 * checkpointSteps, `resumed from ${resumedFrom}:\n${told.join('\n')}`);
+  const eventMessages: string[] = [];
+  for await (const event of client.fineTuning.jobs.events.list(id)) eventMessages.push(event.message);
+  const resumedFrom = /resumed from the checkpoint at step (\d+)/.exec(eventMessages.join('\n'))?.[1];
+  assert.ok(
+    Number(resumedFrom) >= 2 * checkpointSteps,
+    `resumed from ${resumedFrom}:\n${eventMessages.join('\n')}`,
+  );
 
   // Users are informed by an event and by the list of attempts.
-  assert.match(told.join('\n'), /^Worker \S+ lost, resumed from step [\d,]+ after \d+ s$/m);
+  assert.match(eventMessages.join('\n'), /^Worker \S+ lost, resumed from step [\d,]+ after \d+ s$/m);
   const { data: attempts } = await client.fineTuning.jobs.attempts(id);
   assert.deepEqual(
     attempts.map(({ kind, outcome }) => [kind, outcome]),

@@ -184,9 +184,9 @@ const callerParams = ['type'];
 /** Ids that are only meaningful below the parent in the path. */
 const parentParams = ['version', 'tag'];
 
-function same(theirs: Answer, unknown: Answer, told: string, swap: (text: string) => string): void {
-  assert.equal(theirs.status, unknown.status, `${told}: ${theirs.text} and ${unknown.text}`);
-  assert.equal(swap(theirs.text), unknown.text, told);
+function same(theirs: Answer, unknown: Answer, label: string, swap: (text: string) => string): void {
+  assert.equal(theirs.status, unknown.status, `${label}: ${theirs.text} and ${unknown.text}`);
+  assert.equal(swap(theirs.text), unknown.text, label);
 }
 
 test('an id in a path', async () => {
@@ -201,12 +201,12 @@ test('an id in a path', async () => {
         path.replace(/\{(\w+)\}/g, (_, name: string) =>
           encodeURIComponent(name === owned ? own! : ids[name]![kind]),
         );
-      const told = `${method} ${path}${owned ? ` below the caller's own ${owned}` : ''}`;
+      const label = `${method} ${path}${owned ? ` below the caller's own ${owned}` : ''}`;
       const body = bodies[`${method} ${path}`];
       const theirs = await asking.send(method, fill('theirs'), body?.());
       const unknown = await asking.send(method, fill('unknown'), body?.());
-      assert.equal(unknown.status, 404, `${told}: ${unknown.text}`);
-      same(theirs, unknown, told, (text) =>
+      assert.equal(unknown.status, 404, `${label}: ${unknown.text}`);
+      same(theirs, unknown, label, (text) =>
         names.reduce((so, name) => so.replaceAll(ids[name]!.theirs, ids[name]!.unknown), text),
       );
     }
@@ -338,14 +338,14 @@ test('an id in a body or a query string', async () => {
       .map((name) => `${method} ${path} ${name}`),
   );
   assert.deepEqual(references.filter((one) => !others.has(one)).sort(), Object.keys(rows).sort());
-  for (const [told, [of, send]] of Object.entries(rows)) {
-    const method = told.split(' ')[0]!;
+  for (const [label, [of, send]] of Object.entries(rows)) {
+    const method = label.split(' ')[0]!;
     const { theirs, unknown } = ids[of]!;
     const nobodys = await asking.send(method, ...send(unknown));
     // A check of a job returns faults with status 200.
     const isRefused = nobodys.status >= 400 || nobodys.json.faults?.length > 0;
-    assert.ok(isRefused && nobodys.status < 500, `${told}: ${nobodys.text}`);
-    same(await asking.send(method, ...send(theirs)), nobodys, told, (text) =>
+    assert.ok(isRefused && nobodys.status < 500, `${label}: ${nobodys.text}`);
+    same(await asking.send(method, ...send(theirs)), nobodys, label, (text) =>
       text.replaceAll(theirs, unknown),
     );
   }

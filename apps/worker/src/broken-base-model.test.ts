@@ -47,9 +47,9 @@ async function assertFailed(job: Job, code: string): Promise<string> {
   const { state, attempts, error } = await bench.job(job.id);
   assert.deepEqual([state, attempts], ['failed', 1]);
   assert.deepEqual([error?.code, error?.param, error?.fault], [code, 'model', 'system']);
-  const told = [error!.message, ...(await bench.messages(job.id))].join('\n');
-  assert.doesNotMatch(told, /(^|\s)\/\w/m);
-  assert.ok(!told.includes(bench.services.env.dataDir) && !told.includes(bench.modelFolder('')), told);
+  const texts = [error!.message, ...(await bench.messages(job.id))].join('\n');
+  assert.doesNotMatch(texts, /(^|\s)\/\w/m);
+  assert.ok(!texts.includes(bench.services.env.dataDir) && !texts.includes(bench.modelFolder('')), texts);
   assert.equal(await bench.versions(job.id), 0);
   const folders = ['staging', 'checkpoints'].map((kind) => join(bench.services.env.dataDir, kind));
   for (const folder of folders) assert.deepEqual(await readdir(folder).catch(() => []), []);

@@ -216,8 +216,8 @@ export async function startWorker(
         name: 'report that no work is accepted, checkpoint and release jobs',
         run: async () => {
           // Even if the row cannot be written, jobs get their time for a checkpoint.
-          const told = heartbeat.stop().then(report);
-          for (const ended of await Promise.allSettled([leases.stop(), health.stop(), told]))
+          const reported = heartbeat.stop().then(report);
+          for (const ended of await Promise.allSettled([leases.stop(), health.stop(), reported]))
             if (ended.status === 'rejected') throw ended.reason;
         },
       },

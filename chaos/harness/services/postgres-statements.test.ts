@@ -27,10 +27,10 @@ test('statements are reported as they pass, a named one each time it is bound, a
   const wanted = ['BEGIN', 'SELECT 1', 'SELECT 2', 'SELECT 2'];
   for (const size of [1, 7, bytes.length]) {
     const statements = new PostgresStatements();
-    const told: string[] = [];
+    const found: string[] = [];
     for (let at = 0; at < bytes.length; at += size)
-      told.push(...statements.read(bytes.subarray(at, at + size)));
-    assert.deepEqual(told, wanted, `${size} bytes at a time`);
+      found.push(...statements.read(bytes.subarray(at, at + size)));
+    assert.deepEqual(found, wanted, `${size} bytes at a time`);
   }
 });
 

@@ -34,9 +34,9 @@ export async function killAtSyscall(
 ): Promise<SyscallKill> {
   const output = `${log}.strace`;
   writeFileSync(output, '');
-  const told = `${log}.strace-messages`;
-  appendFileSync(told, '');
-  const before = readFileSync(told, 'utf8').length;
+  const messages = `${log}.strace-messages`;
+  appendFileSync(messages, '');
+  const before = readFileSync(messages, 'utf8').length;
   const strace = spawnInGroup(
     'strace',
     [
@@ -50,16 +50,16 @@ export async function killAtSyscall(
       '-e',
       `inject=${call}:signal=SIGKILL:when=${nth}`,
     ],
-    { log: told },
+    { log: messages },
   );
   let ended = false;
   void strace.ended.then(() => {
     ended = true;
   });
   for (const end = performance.now() + 20_000; ; await sleep(20)) {
-    if (readFileSync(told, 'utf8').slice(before).includes('attached')) break;
+    if (readFileSync(messages, 'utf8').slice(before).includes('attached')) break;
     if (ended || performance.now() > end)
-      throw new Error(`strace does not attach: ${readFileSync(told, 'utf8')}`);
+      throw new Error(`strace does not attach: ${readFileSync(messages, 'utf8')}`);
   }
   const hit = () => existsSync(output) && readFileSync(output, 'utf8').includes('killed by SIGKILL');
   return {

@@ -118,8 +118,8 @@ export class TcpProxy {
   #look(statements: PostgresStatements, chunk: Buffer): Verdict {
     let verdict: Verdict = 'pass';
     for (const sql of statements.read(chunk)) {
-      const told = this.onStatement?.(sql) ?? 'pass';
-      if (told !== 'pass') verdict = told;
+      const decision = this.onStatement?.(sql) ?? 'pass';
+      if (decision !== 'pass') verdict = decision;
     }
     return verdict;
   }

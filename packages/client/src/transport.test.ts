@@ -38,17 +38,17 @@ test('an error answer becomes a GraftApiError with every field', async (t) => {
 });
 
 test('an error with several faults lists each of them', async (t) => {
-  const told = [
+  const valid = [
     { param: 'peft.r', message: 'must be an integer' },
     { line: 3, message: 'is no JSON' },
   ];
-  const answers: unknown[] = [told, [...told, null, 5, { line: 1 }], 'none', undefined];
+  const answers: unknown[] = [valid, [...valid, null, 5, { line: 1 }], 'none', undefined];
   const { baseUrl } = await localServer(t, (_request, response, index) => {
     const error = { message: 'm', type: 't', param: null, code: 'c', details: answers[index] };
     sendJson(response, 400, { error });
   });
   const client = new GraftClient({ baseUrl, apiKey: 'k' });
-  for (const details of [told, told, [], []]) await assert.rejects(client.models.list(), { details });
+  for (const details of [valid, valid, [], []]) await assert.rejects(client.models.list(), { details });
 });
 
 test("a proxy's HTML page becomes an error that names the status", async (t) => {

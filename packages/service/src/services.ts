@@ -145,13 +145,13 @@ function heldBy(role: OpenOptions['role'], env: ServiceEnv): ServiceEnv {
 }
 
 async function whenDatabaseIsThere(work: () => Promise<void>, log: Logger): Promise<void> {
-  for (let told = false; ; told = true) {
+  for (let isLogged = false; ; isLogged = true) {
     try {
       return await work();
     } catch (error) {
       const isBehind = error instanceof NotMigratedError;
       if (!isBehind && !isDatabaseUnavailable(error)) throw error;
-      if (!told)
+      if (!isLogged)
         log.warn({ err: error }, isBehind ? error.message : 'Postgres is unavailable: waiting for it');
       await sleep(1000);
     }

@@ -97,7 +97,7 @@ const routes: [
  * Maximum characters of training data in a call. The data is a JSON string in a body of 1 MB, where each quotation mark and line break
  * takes one more byte: up to two fifths of short lines. Lines with much non-ASCII or already escaped text take more.
  */
-const maxDataBytes = 700_000;
+const maxDataCharacters = 700_000;
 
 export function createTools(known: readonly ToolRoute[], resolve: (id: string) => unknown): Tool[] {
   const find = (method: string, path: string): ToolRoute => {
@@ -161,7 +161,7 @@ function uploadTool(route: ToolRoute): Tool {
       properties: {
         jsonl: {
           type: 'string',
-          maxLength: maxDataBytes,
+          maxLength: maxDataCharacters,
           description:
             'Lines of the file (JSONL). The whole call, in which quotation marks and line breaks are escaped, may have at most 1 MB.',
         },

@@ -31,7 +31,7 @@ function tokenizerOf({ tokenizerKey, tokenizerFiles }: TaskTokenizer): Tokenizer
 
 async function work(
   task: FileTask,
-  tell: (progress: ValidationProgress) => void,
+  onProgress: (progress: ValidationProgress) => void,
 ): Promise<ValidationReport | EstimateReport> {
   let tokenizer: Tokenizer;
   try {
@@ -40,17 +40,17 @@ async function work(
     return faultOf(error);
   }
   return 'validate' in task
-    ? await validateFiles(task.validate, tokenizer, tell)
+    ? await validateFiles(task.validate, tokenizer, onProgress)
     : await estimateFiles(task.estimate, tokenizer);
 }
 
 const port = parentPort!;
 port.on('message', async (task: FileTask) => {
-  const tell = (message: FileMessage) => port.postMessage(message);
-  tell({ started: true });
+  const send = (message: FileMessage) => port.postMessage(message);
+  send({ started: true });
   try {
-    tell({ report: await work(task, (progress) => tell({ progress })) });
+    send({ report: await work(task, (progress) => send({ progress })) });
   } catch (error) {
-    tell({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    send({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 });

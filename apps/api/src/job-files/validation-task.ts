@@ -40,7 +40,7 @@ const progressMilliseconds = 200;
 export async function validateFiles(
   task: ValidationTask,
   tokenizer: Tokenizer,
-  tell: (progress: ValidationProgress) => void,
+  onProgress: (progress: ValidationProgress) => void,
 ): Promise<ValidationReport> {
   const gatherer = new SampleGatherer(task.peft, task.sample.training, task.validationFile !== null);
   const overlap = task.validationFile === null ? null : new OverlapCounter();
@@ -49,7 +49,7 @@ export async function validateFiles(
   let longest = 0;
   /** Tokens of the training file, for one epoch. */
   let tokens = 0;
-  let told = 0;
+  let reportedAt = 0;
   try {
     checkInitialText(task.peft, task.modelConfig, (text) => tokenizer.encode(text));
     const read = await readExamples(
@@ -64,9 +64,9 @@ export async function validateFiles(
         },
         onBytes: (bytes, totalBytes) => {
           const now = performance.now();
-          if (now - told < progressMilliseconds) return;
-          told = now;
-          tell({ bytes, totalBytes, examples });
+          if (now - reportedAt < progressMilliseconds) return;
+          reportedAt = now;
+          onProgress({ bytes, totalBytes, examples });
         },
       },
     );

@@ -69,11 +69,11 @@ export function errorAnswers(): Record<string, Answer> {
       const status = Number(text);
       const mine = codes.filter(([, [usual]]) => usual === status);
       const [code, [, meaning]] = mine[0] ?? ['bad_request', [status, 'The request is malformed.']];
-      const told = mine.map(([each, [, what]]) => `- \`${each}\`: ${what}`);
+      const codeLines = mine.map(([each, [, what]]) => `- \`${each}\`: ${what}`);
       return [
         name,
         {
-          description: told.length > 0 ? `One of these codes:\n\n${told.join('\n')}` : meaning,
+          description: codeLines.length > 0 ? `One of these codes:\n\n${codeLines.join('\n')}` : meaning,
           headers: headersNamed(...headersOfAll, ...own),
           content: {
             'application/json': {

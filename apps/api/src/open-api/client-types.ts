@@ -40,9 +40,9 @@ function querySchema(parameters: Parameter[]): Schema | null {
 }
 
 function declaration(name: string, schema: Schema): string {
-  const told = comment(schema.description, '');
-  if (schema.properties) return `${told}export interface ${name} ${membersOf(schema, '')}\n`;
-  return `${told}export type ${name} = ${typeOf(schema, '')};\n`;
+  const docComment = comment(schema.description, '');
+  if (schema.properties) return `${docComment}export interface ${name} ${membersOf(schema, '')}\n`;
+  return `${docComment}export type ${name} = ${typeOf(schema, '')};\n`;
 }
 
 function membersOf({ properties = {}, required = [] }: Schema, indent: string): string {
@@ -50,8 +50,8 @@ function membersOf({ properties = {}, required = [] }: Schema, indent: string): 
   const members = Object.entries(properties).map(([name, schema]) => {
     const key = /^[A-Za-z_$][\w$]*$/.test(name) ? name : `'${name}'`;
     const optional = required.includes(name) ? '' : '?';
-    const told = comment(descriptionOf(schema), inner, schema.deprecated);
-    return `${told}${inner}${key}${optional}: ${typeOf(schema, inner)};\n`;
+    const docComment = comment(descriptionOf(schema), inner, schema.deprecated);
+    return `${docComment}${inner}${key}${optional}: ${typeOf(schema, inner)};\n`;
   });
   return `{\n${members.join('')}${indent}}`;
 }

@@ -33,8 +33,8 @@ export function completeDocument(document: OpenApiDocument): OpenApiDocument {
       const sample = pythonSample(`${method.toUpperCase()} ${path}`, operation);
       operation['x-codeSamples'] = [{ lang: 'python', ...sample }];
       // The page at /docs does not show x-codeSamples.
-      const told = operation.description ? [operation.description] : [];
-      operation.description = [...told, `\`\`\`python\n${sample.source}\`\`\``].join('\n\n');
+      const paragraphs = operation.description ? [operation.description] : [];
+      operation.description = [...paragraphs, `\`\`\`python\n${sample.source}\`\`\``].join('\n\n');
     }
   }
   return document;

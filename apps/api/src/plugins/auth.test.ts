@@ -92,11 +92,11 @@ test('a key with one scope gets through to the routes of that scope, and no othe
       if (route.method === 'DELETE' && route.url === '/v1/team') continue;
       const code = await codeOf(caller, route);
       const { access } = route;
-      const told = `${scope}: ${route.method} ${route.url}: ${code}`;
-      if (access === 'operator') assert.equal(code, 'operator_required', told);
+      const label = `${scope}: ${route.method} ${route.url}: ${code}`;
+      if (access === 'operator') assert.equal(code, 'operator_required', label);
       else if (typeof access === 'string' || access.scope === scope)
-        assert.ok(code === null || !refusals.has(code), told);
-      else assert.equal(code, 'insufficient_scope', told);
+        assert.ok(code === null || !refusals.has(code), label);
+      else assert.equal(code, 'insufficient_scope', label);
     }
   }
 });
@@ -107,18 +107,18 @@ test('each role gets through to what its rank allows; the operator to nothing of
   const operator = await bench.operator();
   for (const route of routes) {
     const { access, method } = route;
-    const told = `${method} ${route.url}`;
+    const label = `${method} ${route.url}`;
     if (typeof access === 'string') {
       const expected = access === 'operator' ? 'operator_required' : null;
       for (const caller of [viewer, member]) {
         const code = await codeOf(caller, route);
-        assert.equal(code !== null && refusals.has(code) ? code : null, expected, told);
+        assert.equal(code !== null && refusals.has(code) ? code : null, expected, label);
       }
       const code = await codeOf(operator, route);
-      assert.ok(code === null || !refusals.has(code), `${told}: ${code}`);
+      assert.ok(code === null || !refusals.has(code), `${label}: ${code}`);
       continue;
     }
-    assert.equal(await codeOf(operator, route), 'team_key_required', told);
+    assert.equal(await codeOf(operator, route), 'team_key_required', label);
     const least = access.role ?? (method === 'GET' ? 'viewer' : 'member');
     if (method === 'DELETE' && route.url === '/v1/team') continue;
     // Roles for this route are tested in routes/team/keys.test.ts.
@@ -127,7 +127,7 @@ test('each role gets through to what its rank allows; the operator to nothing of
     const least_ = ['viewer', 'member', 'admin'].indexOf(least);
     for (const [role, [caller, rank]] of Object.entries(ranks)) {
       const code = await codeOf(caller, route);
-      assert.equal(code === 'insufficient_role', rank < least_, `${role}: ${told}: ${code}`);
+      assert.equal(code === 'insufficient_role', rank < least_, `${role}: ${label}: ${code}`);
     }
   }
 });
@@ -155,8 +155,13 @@ describe('models', () => {
         ['POST', '/v1/completions', { model, prompt: 'a' }],
         ['DELETE', `/v1/models/${model}`, undefined],
       ] as const) {
-        const told = assertError(await limited.send(method, path, body), 403, 'model_not_allowed', 'model');
-        assert.match(told, /limited to ft:tiny:acme:\*/);
+        const message = assertError(
+          await limited.send(method, path, body),
+          403,
+          'model_not_allowed',
+          'model',
+        );
+        assert.match(message, /limited to ft:tiny:acme:\*/);
       }
     }
     const mine = await limited.send('POST', '/v1/completions', { model: 'ft:tiny:acme:x', prompt: 'a' });

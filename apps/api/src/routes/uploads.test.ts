@@ -92,10 +92,10 @@ describe('an upload in parts', () => {
     assert.equal(await storedFiles(), before + 1);
     assert.deepEqual((await acme.send('GET', `/v1/uploads/${id}/parts`)).json.data, []);
     assert.deepEqual((await acme.send('GET', `/v1/uploads/${id}`)).json, done.json);
-    const told = await bench.services.db.auditEntry.count({
+    const entries = await bench.services.db.auditEntry.count({
       where: { target: fileId, action: 'file.create' },
     });
-    assert.equal(told, 1);
+    assert.equal(entries, 1);
 
     // Repeating the same completion returns the same response; another completion fails.
     assert.deepEqual((await complete(acme, id, parts)).json, done.json);

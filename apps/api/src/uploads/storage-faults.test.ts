@@ -134,8 +134,8 @@ describe('a bit that flips in the store', () => {
       for (const name of ['repr-digest', 'x-content-sha256', 'etag'])
         assert.equal(answer.headers.get(name), null);
     }
-    const told = await services.db.auditEntry.findMany({ where: { target: id, action: 'file.corrupt' } });
-    assert.equal(told.length, 1);
+    const entries = await services.db.auditEntry.findMany({ where: { target: id, action: 'file.corrupt' } });
+    assert.equal(entries.length, 1);
     await mend();
     assert.equal((await acme.send('GET', content)).status, 200);
   });

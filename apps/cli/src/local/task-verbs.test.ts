@@ -252,13 +252,13 @@ test('an adapter of a quantised base: figures as it is used, and both ways to me
 
   const merge = async (...more: string[]) =>
     await ok('merge', '--model', 'decoder', '--adapter', 'nf4', '--overwrite', ...more);
-  const told = (await merge('--output', 'nf4-served')).stdout;
+  const output = (await merge('--output', 'nf4-served')).stdout;
   const loss = (value: number) => String(Number(value.toPrecision(6))).replaceAll('.', '\\.');
   assert.match(
-    told,
+    output,
     new RegExp(`was ${loss(evaluation.loss)} there, and is ${loss(validationLoss)} on the orig`),
   );
-  assert.match(told, /--base dequantised/);
+  assert.match(output, /--base dequantised/);
   const found = (await merge('--output', 'nf4-trained', '--base', 'dequantised', '--json')).stdout;
   const { output: _, seconds: _seconds, ...rest } = JSON.parse(found);
   assert.deepEqual(rest, { base: 'dequantised', ...quantised });

@@ -71,9 +71,9 @@ test('the verbs against a real service: from the first key to an adapter that an
   // A sweep is a job like any other; its table shows the winning trial, and its adapter generates.
   const sweep = ['--sweep', '{"learning_rate":[0.001,0.01],"peft_type":["LORA","PROMPT_TUNING"]}'];
   const tried = [...create, '--validation', 'train.jsonl', '--epochs', '3', ...sweep];
-  const told = await json(['estimate', ...tried.slice(2).filter((_, i) => i !== 4 && i !== 5)], ada);
+  const estimate = await json(['estimate', ...tried.slice(2).filter((_, i) => i !== 4 && i !== 5)], ada);
   // Six steps each: so few that no trial is stopped early.
-  assert.equal(told.steps, 4 * 6);
+  assert.equal(estimate.steps, 4 * 6);
   const best = /Succeeded in .*: (ft:tiny:research:sums:\w+)/.exec(
     (await ok([...tried, '--watch'], ada)).stdout,
   )?.[1];

@@ -208,7 +208,7 @@ export class GeneratorProcess {
           if (next.value.type === 'failed') fault = next.value.fault;
           break;
         }
-        this.#tell(next.value);
+        this.#deliver(next.value);
       }
       if (this.#unsound) await this.#process.close();
     } catch (error) {
@@ -229,7 +229,7 @@ export class GeneratorProcess {
     return this.#running.get(message.id)?.talk.refuse(message) ?? null;
   }
 
-  #tell({ id, ...event }: GeneratorMessages['event']): void {
+  #deliver({ id, ...event }: GeneratorMessages['event']): void {
     if (event.type === 'refused' && canHarmEngine(event.fault)) this.#unsound = true;
     this.#running.get(id)?.put(event.type === 'refused' ? { type: 'failed', fault: event.fault } : event);
   }

@@ -53,7 +53,7 @@ export class WorkerHealth {
     'It has not proved itself yet.',
   );
   /** Whether the worker's row has this state. */
-  #told = false;
+  #isReported = false;
   /** The teams of the jobs that failed consecutively. */
   #faults: string[] = [];
   #suspect = false;
@@ -80,7 +80,7 @@ export class WorkerHealth {
 
   /** Writes the state again, because the worker has a new row. */
   registeredAgain(): void {
-    this.#told = false;
+    this.#isReported = false;
   }
 
   /**
@@ -148,9 +148,9 @@ export class WorkerHealth {
 
   async #tick(): Promise<void> {
     const { services, workerId, cheap, thorough, proofSeconds } = this.#options;
-    if (!this.#told) {
+    if (!this.#isReported) {
       if (this.#unfit) await quarantineWorker(services, workerId, this.#unfit.message);
-      this.#told = true;
+      this.#isReported = true;
     }
     if (performance.now() < this.#nextProof) return;
     if (this.acceptsJobs) {
@@ -177,7 +177,7 @@ export class WorkerHealth {
     const isNews = this.#unfit?.message !== unfit.message;
     this.#unfit = unfit;
     if (isNews) {
-      this.#told = false;
+      this.#isReported = false;
       services.log.error({ workerId, reason: unfit.message }, 'this worker takes no jobs');
     }
     // The jobs of a single team may be what kills the trainers: then other teams do not wait long.

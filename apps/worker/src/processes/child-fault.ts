@@ -68,14 +68,14 @@ function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | 
   }
   if (!(error instanceof GraftError))
     return { fault: 'system', ...otherwise, param: null, ...stackOf(error) };
-  const tells = (place: string) => error.message.includes(place);
-  if (files?.folders.some(tells)) {
+  const mentions = (place: string) => error.message.includes(place);
+  if (files?.folders.some(mentions)) {
     return { ...otherwise, param: null, fault: isWorded ? 'environment' : 'system', ...stackOf(error) };
   }
   const { base } = files ?? {};
   // A user fault that is caused by a broken base model becomes a system fault with a message for teams.
   const isModelFault =
-    base && (tells(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
+    base && (mentions(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
   const { code, message, param, fault } = isModelFault ? baseModelFault(error, base.id, [base.path]) : error;
   // The model is in the catalogue: another worker may have it, and this one may have it later.
   const isAway = code === 'base_model_unavailable';

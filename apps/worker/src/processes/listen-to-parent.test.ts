@@ -71,9 +71,9 @@ it('ends a child when its lease is over, however deep in computation, while its 
     assert.doesNotThrow(() => process.kill(pid, 0), 'it lives while its lease is renewed');
     holder.kill('SIGSTOP');
     assert.ok(await untilGone(pid), 'the child computes on without a lease');
-    const told = once(holder, 'message');
+    const reply = once(holder, 'message');
     holder.kill('SIGCONT');
-    assert.deepEqual((await told)[0], 'crashed');
+    assert.deepEqual((await reply)[0], 'crashed');
     holder.kill('SIGKILL');
   } finally {
     await rm(folder, { recursive: true });

@@ -46,7 +46,7 @@ export class JobRecorder {
   #progress: JobProgress | null = null;
   #totalSteps = 0;
   /** The states of a sweep's trials at the last report. */
-  #told: readonly TrialState[] | null = null;
+  #reportedTrials: readonly TrialState[] | null = null;
   #lastStep: TrainerRecordOf<'step'> | null = null;
   #lastEvaluation: TrainerRecordOf<'evaluation'> | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -214,8 +214,8 @@ export class JobRecorder {
 
   #trials(trials: readonly TrialState[]): void {
     this.#enqueue(() => this.#lease.write((db, lease) => recordTrials(db, lease, trials)));
-    for (const message of trialMessages(this.#told, trials)) this.#event({ message });
-    this.#told = trials;
+    for (const message of trialMessages(this.#reportedTrials, trials)) this.#event({ message });
+    this.#reportedTrials = trials;
   }
 
   async #checkpoint({ step, seconds }: TrainerRecordOf<'checkpoint'>): Promise<void> {

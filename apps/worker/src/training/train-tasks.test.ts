@@ -172,10 +172,10 @@ describe('from row to version', { timeout: 300_000 }, () => {
           card,
         );
         assert.equal(card.includes('| validation loss | '), isMeasured);
-        const told = isMeasured
+        const expectedMessage = isMeasured
           ? `On the base as it is served the validation loss is ${metrics.validation_loss.toFixed(4)}; on the base in ${dtype}, on which it was trained, it is ${trained.toFixed(4)}`
           : `The figures of this model are those of the base in ${dtype}, on which it was trained: validation loss ${trained.toFixed(4)}. The base as it is served needs more memory than this worker has`;
-        assert.ok(messages.includes(told), messages.join('\n'));
+        assert.ok(messages.includes(expectedMessage), messages.join('\n'));
       }
       assert.ok(evaluations.every(({ loss }) => Number.isFinite(loss)));
       assert.ok(

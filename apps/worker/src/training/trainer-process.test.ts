@@ -101,10 +101,10 @@ describe('TrainerProcess', () => {
     const seen = watch();
     const outcome = await trainerFor(t).run(await requestFor({}), seen.run);
     assert.deepEqual(outcome, { type: 'finished' });
-    const told = seen.records.map((record) =>
+    const recordNames = seen.records.map((record) =>
       'step' in record ? `${record.type} ${record.step}` : record.type,
     );
-    assert.deepEqual(told, [
+    assert.deepEqual(recordNames, [
       'start',
       'step 1',
       'step 2',

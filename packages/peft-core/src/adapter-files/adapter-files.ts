@@ -184,8 +184,8 @@ export async function writeAdapter(
  */
 export async function writeServedLoss(folder: string, loss: number): Promise<WrittenFile | null> {
   const card = await readFile(path.join(folder, cardName), 'utf8').catch(() => '');
-  const told = withServedLoss(card, loss);
-  return told === card ? null : await writeText(folder, cardName, told);
+  const completed = withServedLoss(card, loss);
+  return completed === card ? null : await writeText(folder, cardName, completed);
 }
 
 async function writeWeights(

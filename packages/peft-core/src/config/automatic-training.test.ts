@@ -21,7 +21,13 @@ interface Asked {
 const alpha16 = { lora_alpha: 16, target_modules: 'all-linear' };
 
 /** Each option with its value and its reason, as shown to users. With this number of examples a run is not a short one. */
-function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 352, ...more }: Asked) {
+function reasonsFor({
+  peft = alpha16,
+  training = {},
+  hyperparameters = {},
+  exampleCount = 352,
+  ...more
+}: Asked) {
   const { continues = false } = more;
   const config = parsePeftConfig({ peft_type: 'LORA', ...peft });
   const asked = { peft: config, training, hyperparameters };
@@ -34,7 +40,7 @@ function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCoun
 }
 
 test('every option that was left to Graft has its reason', () => {
-  assert.deepEqual(told({}), {
+  assert.deepEqual(reasonsFor({}), {
     learning_rate: '0.0002: what suits LoRA',
     n_epochs: '3: for up to 5,000 examples',
     batch_size: '8: for 8 examples a step',
@@ -169,7 +175,7 @@ test('reasons follow what the job is and what it asks for', () => {
     ],
   ];
   for (const [asked, wanted] of cases) {
-    const found = told(asked);
+    const found = reasonsFor(asked);
     for (const [option, text] of Object.entries(wanted)) assert.equal(found[option], text);
   }
 });
@@ -184,8 +190,8 @@ test('requested values have no reason, nor have values of an earlier rule', () =
     greater_is_better: false,
   };
   const long = { max_seq_length: 4096, gradient_checkpointing: false };
-  assert.equal('gradient_checkpointing' in told({ training: long }), false);
-  const found = told({ training: asked, hyperparameters: { n_epochs: 3, batch_size: 8 } });
+  assert.equal('gradient_checkpointing' in reasonsFor({ training: long }), false);
+  const found = reasonsFor({ training: asked, hyperparameters: { n_epochs: 3, batch_size: 8 } });
   assert.deepEqual(found, {});
   const peft = parsePeftConfig({ peft_type: 'LORA', ...alpha16 });
   const earlier = { n_epochs: 40, batch_size: 16, learning_rate: 0.5, max_seq_length: 4096 };

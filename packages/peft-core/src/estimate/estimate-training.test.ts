@@ -151,9 +151,9 @@ test('steps, passes, tokens, shape and positions are those of the plan that trai
       for (let i = 0; i < training.gradient_accumulation_steps; i++)
         if (plan.micro(step, i).length > 0) passes++;
     const planned = plannedBatches(data, training, arrangement);
-    const told = JSON.stringify([options, arrangement]);
-    assert.deepEqual(planned.shape, plan.shape, told);
-    assert.deepEqual([planned.steps, planned.tokens], [plan.steps, plan.stats.tokens], told);
+    const label = JSON.stringify([options, arrangement]);
+    assert.deepEqual(planned.shape, plan.shape, label);
+    assert.deepEqual([planned.steps, planned.tokens], [plan.steps, plan.stats.tokens], label);
     assert.ok(Math.abs(planned.passes - passes) <= training.n_epochs, `${planned.passes} passes, ${passes}`);
     const positions = plan.stats.computedPositions / passes;
     assert.ok(Math.abs(planned.positions / positions - 1) < 0.1, `${planned.positions} of ${positions}`);

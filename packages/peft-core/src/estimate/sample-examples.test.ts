@@ -140,10 +140,10 @@ test('the sizes of small files are those that training has', async () => {
       files: { training: many(6, (i) => ({ text: text(i), target: text(i + 2) })) },
     },
   };
-  for (const [told, given] of Object.entries(jobs)) {
+  for (const [label, given] of Object.entries(jobs)) {
     const from = source(given);
-    assert.deepEqual(await sampleExamples(from), await trained(from), told);
-    assert.deepEqual(await gathered(from), await trained(from), `${told}, gathered`);
+    assert.deepEqual(await sampleExamples(from), await trained(from), label);
+    assert.deepEqual(await gathered(from), await trained(from), `${label}, gathered`);
   }
 });
 

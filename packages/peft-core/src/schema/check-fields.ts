@@ -47,12 +47,16 @@ export function checkFields(
 export function throwFaults(faults: Fault[]): void {
   const [first] = faults;
   if (!first) return;
-  const told = faults.slice(0, MAX_FAULTS);
+  const reported = faults.slice(0, MAX_FAULTS);
   const more = faults.length >= MAX_FAULTS ? '; and perhaps more' : '';
-  throw new GraftError(first.code, told.map((fault) => `${fault.path}: ${fault.message}`).join('; ') + more, {
-    param: first.path,
-    details: told.map(({ path, message }) => ({ path, message })),
-  });
+  throw new GraftError(
+    first.code,
+    reported.map((fault) => `${fault.path}: ${fault.message}`).join('; ') + more,
+    {
+      param: first.path,
+      details: reported.map(({ path, message }) => ({ path, message })),
+    },
+  );
 }
 
 interface JsonSchema {

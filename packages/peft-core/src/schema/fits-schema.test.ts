@@ -52,8 +52,8 @@ test('agrees with typebox about every option of every method, whatever it is giv
       for (const value of values) {
         const expected = Value.Check(schema as TSchema, value);
         if (expected) fitting++;
-        const told = `${type}.${option} ${JSON.stringify(value)}`;
-        assert.equal(fitsSchema(schema as TSchema, value), expected, told);
+        const label = `${type}.${option} ${JSON.stringify(value)}`;
+        assert.equal(fitsSchema(schema as TSchema, value), expected, label);
       }
     }
   }

@@ -145,14 +145,14 @@ test('scores before an error are returned, and then the error with its number', 
   const folder = path.join(root, 'faulty');
   await writeTinyModel(folder);
   const base = await openBaseModel(folder);
-  const told: number[] = [];
+  const lengths: number[] = [];
   await assert.rejects(
     async () => {
       const input = [{ text: 'one' }, { text: 'two' }, { input_ids: [] }, { text: 'four' }];
-      for await (const { input_ids } of scoreTexts({ base, input })) told.push(input_ids.length);
+      for await (const { input_ids } of scoreTexts({ base, input })) lengths.push(input_ids.length);
     },
     (error: GraftError) => error.code === 'empty_prompt' && error.message.startsWith('input 3 '),
   );
-  assert.deepEqual(told, [3, 3]);
+  assert.deepEqual(lengths, [3, 3]);
   await base.close();
 });

@@ -107,8 +107,8 @@ async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
     orderBy: [{ jobId: 'asc' }, { step: 'asc' }],
     take: most.checkpoints + 1,
   });
-  const told = checkpoints.slice(0, most.checkpoints);
-  return { jobs, files, checkpoints: told, truncated: checkpoints.length > most.checkpoints };
+  const listed = checkpoints.slice(0, most.checkpoints);
+  return { jobs, files, checkpoints: listed, truncated: checkpoints.length > most.checkpoints };
 }
 
 function graphOf(

@@ -20,10 +20,10 @@ export type ReadMessage =
   | { fault: Pick<GraftError, 'code' | 'message' | 'param'> }
   | { broken: string };
 
-const tell = (message: ReadMessage) => parentPort!.postMessage(message);
+const send = (message: ReadMessage) => parentPort!.postMessage(message);
 
 async function read(location: string): Promise<ReadModel> {
-  const model = await openBaseModel(location, { onFile: (file) => tell({ reading: file }) });
+  const model = await openBaseModel(location, { onFile: (file) => send({ reading: file }) });
   try {
     tryTokenizer(model);
     const { modelType, config, generationConfig, weightFiles, tokenizerFiles } = model;
@@ -61,7 +61,7 @@ function tryTokenizer({ format, path: folder, tokenizerFiles }: BaseModel): void
     const tokenizer = loadTokenizer(tokenizerFiles);
     tokenizer.decode(tokenizer.encode('Hello, world! 1234\n'));
     if (tokenizerFiles.chatTemplate !== null) {
-      tell({ reading: template });
+      send({ reading: template });
       tokenizer.applyChatTemplate([{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true });
     }
   } catch (error) {
@@ -73,11 +73,11 @@ function tryTokenizer({ format, path: folder, tokenizerFiles }: BaseModel): void
 
 parentPort!.on('message', async (location: string) => {
   try {
-    tell({ model: await read(location) });
+    send({ model: await read(location) });
   } catch (error) {
     if (error instanceof GraftError) {
       const { code, message, param } = error;
-      tell({ fault: { code, message, param } });
-    } else tell({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      send({ fault: { code, message, param } });
+    } else send({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 });

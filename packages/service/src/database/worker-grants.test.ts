@@ -114,9 +114,9 @@ test('a worker runs by that login without a warning, and with one by the login o
     const worker = await openServices({ role: 'worker', log, env: { ...services.env, databaseUrl } });
     assert.equal(await worker.db.job.count(), await services.db.job.count());
     await worker.close();
-    const told = lines.filter(({ level }) => Number(level) >= 40).map(({ msg }) => String(msg));
-    assert.equal(told.length, warnings.length, told.join());
-    for (const [i, warning] of warnings.entries()) assert.match(told[i]!, warning);
+    const logged = lines.filter(({ level }) => Number(level) >= 40).map(({ msg }) => String(msg));
+    assert.equal(logged.length, warnings.length, logged.join());
+    for (const [i, warning] of warnings.entries()) assert.match(logged[i]!, warning);
   }
 });
 

@@ -47,8 +47,8 @@ for (const how of ['answer', 'request'] as const) {
       data.filter((each) => each.filename === how).map(({ id }) => id),
       [file.id],
     );
-    const told = await services.db.auditEntry.count({ where: { target: file.id, action: 'file.create' } });
-    assert.equal(told, 1);
+    const entries = await services.db.auditEntry.count({ where: { target: file.id, action: 'file.create' } });
+    assert.equal(entries, 1);
     await services.files.localPath(file, 'ftjob-1');
   });
 }

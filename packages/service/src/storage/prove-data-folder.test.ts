@@ -30,11 +30,11 @@ const make = async (name: string) => {
 test('of processes that open folders at once, those in one folder continue and the others get an error', async () => {
   const folders = await Promise.all(['a', 'b', 'c'].map(make));
   const looks = folders.flatMap((root) => [root, root, root]);
-  const told = await Promise.allSettled(looks.map((root) => checkDataFolderMark(services, root)));
-  const [chosen] = looks.filter((_, i) => told[i]!.status === 'fulfilled');
+  const outcomes = await Promise.allSettled(looks.map((root) => checkDataFolderMark(services, root)));
+  const [chosen] = looks.filter((_, i) => outcomes[i]!.status === 'fulfilled');
   assert.ok(chosen);
   looks.forEach((root, i) => {
-    const { status, reason } = told[i] as PromiseRejectedResult;
+    const { status, reason } = outcomes[i] as PromiseRejectedResult;
     assert.equal(status, root === chosen ? 'fulfilled' : 'rejected');
     if (root !== chosen)
       assert.match(reason.message, /not the data folder of this installation.*GRAFT_DATA_DIR/);

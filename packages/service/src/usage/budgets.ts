@@ -95,18 +95,19 @@ export async function watchBudgets(db: Database, stopping?: AbortSignal): Promis
       select: { teamId: true },
       orderBy: { teamId: 'asc' },
     });
-    let told = 0;
+    let noticeCount = 0;
     for (const { teamId } of teams) {
       if (stopping?.aborted) break;
       const budget = await readBudget(db, teamId);
-      if (budget && budget.state !== 'within' && (await tell(db, teamId, budget, budget.state))) told += 1;
+      if (budget && budget.state !== 'within' && (await sendNotice(db, teamId, budget, budget.state)))
+        noticeCount += 1;
     }
-    return told;
+    return noticeCount;
   });
   return turn.ran ? turn.result : 0;
 }
 
-async function tell(
+async function sendNotice(
   db: Database,
   teamId: string,
   budget: Budget,

@@ -46,14 +46,14 @@ test('requests of a key per minute are limited across all processes, with the re
   const key = await keyOf(bench.acme);
   const first = await ask(bench.url, key);
   assert.equal(first.status, 200);
-  const told = (name: string) => first.headers.get(name);
-  assert.deepEqual([told('ratelimit-limit'), told('ratelimit-remaining')], ['20', '19']);
+  const header = (name: string) => first.headers.get(name);
+  assert.deepEqual([header('ratelimit-limit'), header('ratelimit-remaining')], ['20', '19']);
   assert.deepEqual(
-    [told('x-ratelimit-limit-requests'), told('x-ratelimit-remaining-requests')],
+    [header('x-ratelimit-limit-requests'), header('x-ratelimit-remaining-requests')],
     ['20', '19'],
   );
-  assert.match(told('ratelimit-reset')!, /^\d+$/);
-  assert.equal(told('x-ratelimit-reset-requests'), `${told('ratelimit-reset')}s`);
+  assert.match(header('ratelimit-reset')!, /^\d+$/);
+  assert.equal(header('x-ratelimit-reset-requests'), `${header('ratelimit-reset')}s`);
   for (let i = 0; i < 11; i++) await ask(bench.url, key);
   // A request to the other process makes it read the first one's counts.
   for (let seen = 0; seen < 12; await sleep(60)) {

@@ -43,8 +43,8 @@ test('each is refused, naming the file, the key or the option, and nothing is le
       const { status, json, text } = await sendAdapter(bench.acme, files);
       most = Math.max(most, heap());
       const error = json?.error ?? {};
-      const told = `${error.message} ${error.param}`;
-      if ((status !== 400 && status !== 413) || !names.test(told) || text.length > 3000)
+      const shown = `${error.message} ${error.param}`;
+      if ((status !== 400 && status !== 413) || !names.test(shown) || text.length > 3000)
         wrong.push(`${what}: ${status} ${text.slice(0, 300)}`);
     }
   }

@@ -39,12 +39,15 @@ describe('an adapter that was made elsewhere', () => {
     );
     assert.match(version.lineage.base_model.digest, /^[0-9a-f]{64}$/);
     // adapter_config.json is checked below.
-    const told = (content: string | Uint8Array) => ({ bytes: content.length, sha256: sha256(content) });
+    const sizeAndDigest = (content: string | Uint8Array) => ({
+      bytes: content.length,
+      sha256: sha256(content),
+    });
     assert.deepEqual(
       version.files.filter(({ path }: { path: string }) => path !== 'adapter_config.json'),
       files
         .slice(1)
-        .map(([path, content]) => ({ path, ...told(content) }))
+        .map(([path, content]) => ({ path, ...sizeAndDigest(content) }))
         .sort((a, b) => (a.path < b.path ? -1 : 1)),
     );
     const read = await bench.acme.send('GET', `/v1/adapters/${version.adapter_id}/versions/1`);

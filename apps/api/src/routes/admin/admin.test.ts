@@ -35,11 +35,11 @@ test('the operator makes a team and invites its first admin, who sees who it was
       'weight',
     );
   assertError(await operator.send('POST', `/v1/admin/teams/${team.id}`, {}), 400, 'invalid_value');
-  const told = await bench.services.db.auditEntry.findMany({
+  const auditEntries = await bench.services.db.auditEntry.findMany({
     where: { teamId: team.id, action: 'team.update' },
   });
   assert.deepEqual(
-    told.map(({ detail }) => detail),
+    auditEntries.map(({ detail }) => detail),
     [{ running_limit: 5 }, { weight: 3 }],
   );
   const newest = (await operator.send('GET', '/v1/admin/teams?limit=1')).json;
@@ -179,12 +179,12 @@ test('a drained worker releases its jobs, and its leases show which they were', 
     lease_epoch: held.leaseEpoch,
     leaving: false,
   };
-  const told = (row: { since: number; until: number }) => {
+  const withoutTimes = (row: { since: number; until: number }) => {
     const { since, until, ...rest } = row;
     assert.ok(until > since);
     return rest;
   };
-  assert.deepEqual(kept.leases.map(told), [{ ...lease, lease_epoch: paused.leaseEpoch }, lease]);
+  assert.deepEqual(kept.leases.map(withoutTimes), [{ ...lease, lease_epoch: paused.leaseEpoch }, lease]);
   const drained = (await operator.send('POST', path, { reason: 'slow', drain: true })).json;
   const leaving = drained.leases.map((row: { leaving: boolean }) => row.leaving).toSorted();
   // The pausing job leaves anyway, at its team's request.

@@ -23,13 +23,13 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
         inTime(services.queue.depth()),
         inTime(countWorkers(services)),
       ]);
-      const told = database.value ?? { version: null, migration: null };
+      const versions = database.value ?? { version: null, migration: null };
       return {
         object: 'service' as const,
         version,
         node: process.version,
         started_at: startedAt,
-        database: { state: database.state, ...told },
+        database: { state: database.state, ...versions },
         queue: { state: waiting.state, backend: services.queue.backend, waiting: waiting.value ?? null },
         workers: workers.value ? toWireWorkers(workers.value) : null,
         storage: services.env.artifactsUrl === undefined ? ('folder' as const) : ('s3' as const),

@@ -181,13 +181,13 @@ describe('what is refused', () => {
   test('lines that a job would be refused for', async () => {
     const asked = (completion: string) => JSON.stringify({ prompt: 'x', completion });
     const file = await bench.acme.upload(`${asked('fine')}\n${asked('x'.repeat(99))}\n`);
-    const told = assertError(
+    const message = assertError(
       await ask({ training_file: file }),
       400,
       'invalid_training_file',
       'training_file',
     );
-    assert.equal(told, 'line 2 has 101 tokens; the limit (max_seq_length) is 64');
+    assert.equal(message, 'line 2 has 101 tokens; the limit (max_seq_length) is 64');
   });
 
   test('a key without jobs:read', async () => {
@@ -219,13 +219,13 @@ describe('what it may cost', () => {
   };
 
   test('slow lines end at the deadline', async () => {
-    const told = assertError(
+    const message = assertError(
       await ask({ model: 'slow', training_file: manyLines }),
       400,
       'estimate_timeout',
       'training_file',
     );
-    assert.match(told, /took more than 4 s/);
+    assert.match(message, /took more than 4 s/);
   });
 
   test('few of a team wait, no other team waits for them, and no work is done for a disconnected client', async () => {

@@ -64,21 +64,21 @@ test('every fault of a kind together, each by its field', async () => {
 });
 
 test('a wrong model is reported before there is a file', async () => {
-  const told = async (body: object) =>
+  const reportedFaults = async (body: object) =>
     (await check(body)).faults.map(({ code, param }: { code: string; param: string }) => [code, param]);
-  const [[code]] = await told({ model: 'tiny' });
-  assert.deepEqual(await told({ model: 'tiny' }), [[code, 'training_file']]);
-  assert.deepEqual(await told({ model: 'tinny' }), [
+  const [[code]] = await reportedFaults({ model: 'tiny' });
+  assert.deepEqual(await reportedFaults({ model: 'tiny' }), [[code, 'training_file']]);
+  assert.deepEqual(await reportedFaults({ model: 'tinny' }), [
     ['model_not_found', 'model'],
     [code, 'training_file'],
   ]);
-  assert.deepEqual(await told({ model: 'tiny', start_from: 'ft:tiny:acme:no:abcd1234' }), [
+  assert.deepEqual(await reportedFaults({ model: 'tiny', start_from: 'ft:tiny:acme:no:abcd1234' }), [
     ['model_not_found', 'start_from'],
     [code, 'training_file'],
   ]);
   for (const model of ['', 'x'.repeat(100_000), '../x', 5, null])
     assert.equal(
-      (await told({ model })).some(([, param]: [string, string]) => param === 'model'),
+      (await reportedFaults({ model })).some(([, param]: [string, string]) => param === 'model'),
       true,
     );
 });

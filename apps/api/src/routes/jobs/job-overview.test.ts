@@ -72,19 +72,20 @@ test('a stream sends the active jobs, then each that is created or changes, and 
     signal: hangUp.signal,
   });
   assert.equal(response.headers.get('content-type'), 'text/event-stream');
-  const told: WireJob[] = [];
+  const received: WireJob[] = [];
   const reading = (async () => {
     let text = '';
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
       const parts = (text + chunk).split('\n\n');
       text = parts.pop()!;
-      for (const part of parts) if (!part.startsWith(':')) told.push(JSON.parse(part.split('\ndata: ')[1]!));
+      for (const part of parts)
+        if (!part.startsWith(':')) received.push(JSON.parse(part.split('\ndata: ')[1]!));
     }
   })().catch(() => {});
   const until = async (fits: (job: WireJob) => boolean, what: string) => {
     const end = performance.now() + 20_000;
-    while (!told.some(fits)) {
-      assert.ok(performance.now() < end, `${what}: ${JSON.stringify(told)}`);
+    while (!received.some(fits)) {
+      assert.ok(performance.now() < end, `${what}: ${JSON.stringify(received)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
@@ -106,10 +107,10 @@ test('a stream sends the active jobs, then each that is created or changes, and 
   await until(({ id, status }) => id === made && status === 'queued', 'a new one');
   await bench.acme.send('POST', `${path}/${made}/cancel`);
   await until(({ id, status }) => id === made && status === 'cancelled', 'its end');
-  const count = told.length;
+  const count = received.length;
   await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.equal(told.length, count, 'nothing is sent twice');
-  assert.ok(!told.some(({ id }) => id === theirs));
+  assert.equal(received.length, count, 'nothing is sent twice');
+  assert.ok(!received.some(({ id }) => id === theirs));
   hangUp.abort();
   await reading;
   const { key } = await createApiKey(bench.services, bench.acme.teamId, {

@@ -200,11 +200,11 @@ test('an open stream ends with its session', async () => {
   const open = async (browser: Browser) => {
     const response = await browser.request(`${bench.url}/v1/fine_tuning/jobs/${job.id}/events?stream=true`);
     assert.equal(response.status, 200);
-    const told = { over: false, end: Promise.resolve() };
-    told.end = response.text().then(() => {
-      told.over = true;
+    const stream = { over: false, end: Promise.resolve() };
+    stream.end = response.text().then(() => {
+      stream.over = true;
     });
-    return told;
+    return stream;
   };
   const [a, b] = [await open(ended), await open(living)];
   await send(living, 'DELETE', `/v1/me/sessions/${ended.id}`);

@@ -69,13 +69,20 @@ describe('signing in', () => {
     assert.deepEqual([back.status, back.location], [302, '/v1/team']);
     const [line] = back.headers.getSetCookie().filter((each) => each.startsWith('graft_session='));
     assert.match(line!, /^graft_session=graft_session_\w+; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Lax$/);
-    const told = (await me(browser)).json;
+    const caller = (await me(browser)).json;
     assert.deepEqual(
-      [told.kind, told.person.email, told.session.method, told.scopes, told.key, told.is_operator],
+      [
+        caller.kind,
+        caller.person.email,
+        caller.session.method,
+        caller.scopes,
+        caller.key,
+        caller.is_operator,
+      ],
       ['team', 'ada@example.com', 'oidc', null, null, false],
     );
     const { acme, other } = bench;
-    assert.deepEqual(told.teams, [
+    assert.deepEqual(caller.teams, [
       { id: acme.teamId, name: 'acme', role: 'member' },
       { id: other.teamId, name: 'other', role: 'viewer' },
     ]);

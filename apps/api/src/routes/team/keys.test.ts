@@ -35,26 +35,34 @@ describe('a key', () => {
       expires_in: 3600,
     });
     assert.equal(made.status, 200, made.text);
-    const { key, ...told } = made.json;
-    assert.match(key, new RegExp(`^graft_${told.id}_[0-9A-Za-z]{40}$`));
+    const { key, ...created } = made.json;
+    assert.match(key, new RegExp(`^graft_${created.id}_[0-9A-Za-z]{40}$`));
     assert.deepEqual(
-      [told.object, told.name, told.role, told.scopes, told.models, told.person_id, told.created_by],
+      [
+        created.object,
+        created.name,
+        created.role,
+        created.scopes,
+        created.models,
+        created.person_id,
+        created.created_by,
+      ],
       ['api_key', 'ci', 'member', ['files:write'], ['tiny'], null, idOf(admin)],
     );
-    assert.ok(Math.abs(told.expires_at - told.created_at - 3600) <= 1);
-    assert.deepEqual((await admin.send('GET', `/v1/team/keys/${told.id}`)).json, told);
+    assert.ok(Math.abs(created.expires_at - created.created_at - 3600) <= 1);
+    assert.deepEqual((await admin.send('GET', `/v1/team/keys/${created.id}`)).json, created);
     const { data } = (await admin.send('GET', '/v1/team/keys?limit=1')).json;
-    assert.deepEqual(data, [told]);
+    assert.deepEqual(data, [created]);
     const caller = bench.withKey(bench.acme, key);
-    assert.equal((await caller.send('GET', '/v1/me')).json.key.id, told.id);
+    assert.equal((await caller.send('GET', '/v1/me')).json.key.id, created.id);
     for (let i = 0; i < 2; i++) {
-      const gone = await admin.send('DELETE', `/v1/team/keys/${told.id}`);
+      const gone = await admin.send('DELETE', `/v1/team/keys/${created.id}`);
       const { revoked, ...more } = gone.json;
-      assert.deepEqual(more, { id: told.id, object: 'api_key', deleted: true });
-      assert.deepEqual(revoked.keys, i === 0 ? [told.id] : []);
+      assert.deepEqual(more, { id: created.id, object: 'api_key', deleted: true });
+      assert.deepEqual(revoked.keys, i === 0 ? [created.id] : []);
     }
     assertError(await caller.send('GET', '/v1/me'), 401, 'invalid_api_key');
-    assert.ok((await admin.send('GET', `/v1/team/keys/${told.id}`)).json.revoked_at);
+    assert.ok((await admin.send('GET', `/v1/team/keys/${created.id}`)).json.revoked_at);
   });
 
   test('revoked, it takes with it what it made, also by a session of it, unless that is kept', async () => {

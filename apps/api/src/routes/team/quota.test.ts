@@ -76,8 +76,10 @@ test('a team has no quota until the operator sets one, and only the operator doe
   );
   assert.equal((await bench.acme.send('GET', '/v1/team')).json.running_limit, 3);
   assert.equal((await bench.other.send('GET', '/v1/team/quota')).json.queued_jobs, null);
-  const [told] = await bench.services.db.auditEntry.findMany({ where: { teamId, action: 'team.quota' } });
-  assert.deepEqual(told?.detail, {
+  const [auditEntry] = await bench.services.db.auditEntry.findMany({
+    where: { teamId, action: 'team.quota' },
+  });
+  assert.deepEqual(auditEntry?.detail, {
     runningJobs: 3,
     queuedJobs: 5,
     models: ['tiny', 'ft:*'],
@@ -220,10 +222,10 @@ test('tokens: of one job, and of the month with what is under way', async () => 
   await bench.untilState(await create(1), 'queued');
   const late = await create(1);
   await bench.untilState(late, 'failed');
-  const told = (await team.send('GET', `${jobs}/${late}`)).json.error;
-  assert.equal(told.code, 'quota_exceeded');
+  const jobError = (await team.send('GET', `${jobs}/${late}`)).json.error;
+  assert.equal(jobError.code, 'quota_exceeded');
   assert.match(
-    told.message,
+    jobError.message,
     new RegExp(`train up to ${4 * tokens}, this job ${tokens}, .*next month begins \\d{4}-\\d\\d-01T00:00`),
   );
   // Trained tokens count to the end of their month.

@@ -121,17 +121,21 @@ describe('invitations', () => {
   test('are made, listed without their tokens, revoked, and used once', async () => {
     const made = await admin.send('POST', '/v1/team/invitations', { expires_in: 60 });
     assert.equal(made.status, 200, made.text);
-    const { token, ...told } = made.json;
-    assert.deepEqual([told.role, told.email, told.accepted_at], ['member', null, null]);
-    assert.ok(Math.abs(told.expires_at - told.created_at - 60) <= 1);
+    const { token, ...created } = made.json;
+    assert.deepEqual([created.role, created.email, created.accepted_at], ['member', null, null]);
+    assert.ok(Math.abs(created.expires_at - created.created_at - 60) <= 1);
     const list = await admin.send('GET', '/v1/team/invitations');
-    assert.deepEqual(list.json.data[0], told);
+    assert.deepEqual(list.json.data[0], created);
     assert.ok(!list.text.includes(token.split('_')[3]));
     assertError(await accept({ token }), 400, 'missing_required_parameter', 'email');
-    const strange = await stranger.send('DELETE', `/v1/team/invitations/${told.id}`);
+    const strange = await stranger.send('DELETE', `/v1/team/invitations/${created.id}`);
     assertError(strange, 404, 'invitation_not_found');
-    assert.equal((await admin.send('DELETE', `/v1/team/invitations/${told.id}`)).status, 200);
-    assertError(await admin.send('DELETE', `/v1/team/invitations/${told.id}`), 404, 'invitation_not_found');
+    assert.equal((await admin.send('DELETE', `/v1/team/invitations/${created.id}`)).status, 200);
+    assertError(
+      await admin.send('DELETE', `/v1/team/invitations/${created.id}`),
+      404,
+      'invitation_not_found',
+    );
     assertError(await accept({ token, email: 'a@b.de' }), 400, 'invalid_invitation', 'token');
   });
 
@@ -159,8 +163,8 @@ describe('invitations', () => {
 test('a team is deleted by its name, when its jobs have ended, and nobody gets in any more', async () => {
   const { id } = await createTeam(bench.services, { name: 'brief' });
   const team = await bench.caller({ ...bench.acme, teamId: id, teamName: 'brief' }, 'admin');
-  const told = (await team.send('GET', '/v1/team')).json;
-  assert.deepEqual([told.id, told.name, told.running_limit], [id, 'brief', 8]);
+  const created = (await team.send('GET', '/v1/team')).json;
+  assert.deepEqual([created.id, created.name, created.running_limit], [id, 'brief', 8]);
   const person = await createPerson(bench.services, { email: 'in@brief.example', name: 'In' });
   await putMember(bench.services, id, person.id, 'admin');
   const training_file = await team.upload(chatLine);

@@ -301,23 +301,23 @@ describe('a budget', () => {
       valid_from: today - 40 * day,
     });
     await operator.send('POST', path, { monthly: 10 });
-    const told = async () => {
+    const notices = async () => {
       await watchBudgets(services);
       const rows = await services.db.outbox.findMany({
         where: { teamId: other.teamId, topic: { startsWith: 'budget.' } },
       });
       return rows.map(({ topic }) => topic).sort();
     };
-    assert.deepEqual(await told(), []);
+    assert.deepEqual(await notices(), []);
     await enter(other.teamId, 0, 'input_tokens', 8_500_000);
-    assert.deepEqual(await told(), ['budget.warning']);
+    assert.deepEqual(await notices(), ['budget.warning']);
     const shown = await other.send('GET', '/v1/usage/budget');
     assert.equal(shown.json.state, 'warning');
     assert.ok(Math.abs(shown.json.spent - 8.5) < 0.1, shown.text);
 
     await enter(other.teamId, 0, 'input_tokens', 2_000_000);
-    assert.deepEqual(await told(), ['budget.exceeded', 'budget.warning']);
-    assert.deepEqual(await told(), ['budget.exceeded', 'budget.warning']);
+    assert.deepEqual(await notices(), ['budget.exceeded', 'budget.warning']);
+    assert.deepEqual(await notices(), ['budget.exceeded', 'budget.warning']);
     // The earlier result is cached for two seconds.
     await sleep(2_100);
     const refused = await create();

@@ -89,8 +89,8 @@ test('a store that takes none costs the checkpoints, and not the job', async () 
   await rename(artifacts, `${artifacts}-away`);
   await writeFile(artifacts, 'no folder');
   const lost = /^The adapter of step (\d+) could not be stored: this checkpoint cannot be called\.$/;
-  const told = async () => (await bench.messages(job.id)).filter((message) => lost.test(message));
-  for (const end = performance.now() + 30_000; (await told()).length === 0; await sleep(20))
+  const lostMessages = async () => (await bench.messages(job.id)).filter((message) => lost.test(message));
+  for (const end = performance.now() + 30_000; (await lostMessages()).length === 0; await sleep(20))
     assert.ok(performance.now() < end, 'reported');
   await rm(artifacts);
   await rename(`${artifacts}-away`, artifacts);

@@ -70,7 +70,7 @@ export class SnapshotKeeper {
       copy = await this.#output.snapshot(record.step);
     } catch (error) {
       if (error instanceof GraftError && error.code === 'trainer_refused') throw error;
-      return await this.#tell(record, error);
+      return await this.#reportLost(record, error);
     }
     if (this.#closing.signal.aborted) return await this.#output.drop(copy);
     const snapshot = { ...record, copy };
@@ -109,7 +109,7 @@ export class SnapshotKeeper {
         signal.throwIfAborted();
         await this.#keep(next, signal);
       } catch (error) {
-        await this.#tell(next, error);
+        await this.#reportLost(next, error);
       }
       await this.#output.drop(next.copy);
     }
@@ -145,7 +145,7 @@ export class SnapshotKeeper {
   }
 
   /** Reports a snapshot that could not be stored, unless the lease is lost, or the job or this worker is ending. */
-  async #tell({ step }: Pick<Snapshot, 'step'>, error: unknown): Promise<void> {
+  async #reportLost({ step }: Pick<Snapshot, 'step'>, error: unknown): Promise<void> {
     if (error instanceof Fenced || (error instanceof Error && error.name === 'AbortError')) return;
     this.#log.warn({ err: error, event: 'checkpoint_not_kept', step }, 'a checkpoint could not be kept');
     const event = { level: 'warn', message: checkpointNotStoredMessage(step), data: { step } } as const;

@@ -43,11 +43,11 @@ test('a chat shows the assistant turns with their ends as targets, and no turn o
     { role: 'user', content: 'ä' },
     { role: 'assistant', content: 'ok' },
   ];
-  const told = report(JSON.stringify({ messages }));
-  assert.deepEqual(shown(told), ['user: hi</s>assistant: no</s>user: ä</s>assistant: [o][k][</s>]']);
-  assert.equal(told.tokens!.learnt, 3);
-  assert.equal(told.tokens!.total, told.tokens!.preview[0]!.sequences[0]!.tokens.length);
-  assert.equal(told.tokens!.task, 'CAUSAL_LM');
+  const found = report(JSON.stringify({ messages }));
+  assert.deepEqual(shown(found), ['user: hi</s>assistant: no</s>user: ä</s>assistant: [o][k][</s>]']);
+  assert.equal(found.tokens!.learnt, 3);
+  assert.equal(found.tokens!.total, found.tokens!.preview[0]!.sequences[0]!.tokens.length);
+  assert.equal(found.tokens!.task, 'CAUSAL_LM');
 });
 
 test('a character of several tokens is the text of its last token, and none where it is cut off', () => {
@@ -108,16 +108,16 @@ test('special tokens in content are counted by line, and shown as the plain text
 
 test('bad lines are listed by fault, each with the numbers of its lines, and all are counted', () => {
   const small = { ...model, config: { ...config, vocab_size: 100 } };
-  const told = report('{"text":"!!"}\nnope\n{"text":"zz"}\n{"prompt":"a"}\n', small);
+  const found = report('{"text":"!!"}\nnope\n{"text":"zz"}\n{"prompt":"a"}\n', small);
   assert.deepEqual(
-    told.bad_lines.listed.map(({ line }) => line),
+    found.bad_lines.listed.map(({ line }) => line),
     [1, 2, 3, 4],
   );
   assert.match(
-    told.bad_lines.listed[2]!.message,
+    found.bad_lines.listed[2]!.message,
     /has the token "z" with id 122, which the base model does not/,
   );
-  assert.match(told.bad_lines.listed[3]!.message, /"completion" must be a string/);
+  assert.match(found.bad_lines.listed[3]!.message, /"completion" must be a string/);
   const many = report('{}\n'.repeat(1234));
   const [fault, ...others] = many.bad_lines.listed;
   assert.deepEqual(
@@ -141,18 +141,18 @@ test('a model that cannot learn from such lines says so; without a model tokens 
 });
 
 test('classes are shown, and labels of words where the word has its first token', () => {
-  const told = report('{"text":"ab","label":"good"}');
-  assert.equal(told.tokens!.preview[0]!.label, 'good');
-  assert.deepEqual([told.tokens!.learnt, told.tokens!.task], [null, 'SEQ_CLS']);
+  const found = report('{"text":"ab","label":"good"}');
+  assert.equal(found.tokens!.preview[0]!.label, 'good');
+  assert.deepEqual([found.tokens!.learnt, found.tokens!.task], [null, 'SEQ_CLS']);
   const tagged = report('{"tokens":["ab","c"],"labels":["X",-100]}');
   assert.match(shown(tagged)[0]!, /^\[a\]b c$/);
   assert.equal(tagged.tokens!.learnt, 1);
 });
 
 test('a preview shows three examples and the first 512 tokens of each', () => {
-  const told = report(`${JSON.stringify({ text: 'y'.repeat(5000) })}\n`.repeat(5));
-  assert.equal(told.tokens!.preview.length, 3);
-  const [sequence] = told.tokens!.preview[0]!.sequences;
+  const found = report(`${JSON.stringify({ text: 'y'.repeat(5000) })}\n`.repeat(5));
+  assert.equal(found.tokens!.preview.length, 3);
+  const [sequence] = found.tokens!.preview[0]!.sequences;
   assert.deepEqual([sequence!.tokens.length, sequence!.left_out], [512, 5001 - 512]);
 });
 

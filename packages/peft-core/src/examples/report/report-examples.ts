@@ -100,7 +100,7 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
       const listed = details
         .map(({ line = 0, message, count, lines }) => ({
           line,
-          message: told(message),
+          message: shortened(message),
           ...(count !== undefined && lines && { count, lines }),
         }))
         .toSorted((a, b) => a.line - b.line)
@@ -208,6 +208,6 @@ function badLinesOf(end: () => unknown): GraftError | null {
 }
 
 /** Shortens a message and replaces what Postgres cannot store: messages may quote U+0000 and lone surrogates from users' text. */
-function told(message: string): string {
+function shortened(message: string): string {
   return Buffer.from(message.slice(0, MAX_MESSAGE).replaceAll('\0', '\\u0000')).toString();
 }

@@ -54,10 +54,10 @@ export function cardBudget(
   const updateBytes = architecture.encoder ? 0 : Math.max(limits.updateBytes, Math.floor(free / 12));
   const affordable = Math.floor((free - updateBytes) / bytesOfBlock) - RESERVED.count;
   if (affordable < inSequence) {
-    const told = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
     throw new GraftError(
       'model_too_large',
-      `the model needs ${told(weights)} for its weights as ${storage}, ${told(computing)} to compute with, and ${told(bytesOfBlock * inSequence)} for one context, and the card has ${told(limits.memoryBytes)} for it; serve it as int8 or nf4 (GRAFT_SERVER_BASE_DTYPE), or on a larger card`,
+      `the model needs ${gigabytes(weights)} for its weights as ${storage}, ${gigabytes(computing)} to compute with, and ${gigabytes(bytesOfBlock * inSequence)} for one context, and the card has ${gigabytes(limits.memoryBytes)} for it; serve it as int8 or nf4 (GRAFT_SERVER_BASE_DTYPE), or on a larger card`,
       { param: 'model', fault: 'environment' },
     );
   }

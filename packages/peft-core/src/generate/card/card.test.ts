@@ -72,11 +72,11 @@ function same(found: Answer[], expected: Answer[]): void {
   for (const [i, { likely, ...rest }] of expected.entries()) {
     const { likely: ownLikely, ...own } = found[i]!;
     assert.deepEqual(own, rest, `answer ${i}`);
-    for (const [at, told] of likely.entries()) {
-      assert.equal(ownLikely[at]?.token, told?.token);
+    for (const [at, expectedToken] of likely.entries()) {
+      assert.equal(ownLikely[at]?.token, expectedToken?.token);
       const numbers = (one: LikelyTokens | undefined) =>
         one ? [one.logprob, ...one.top.map(({ logprob }) => logprob)] : [];
-      const [a, b] = [numbers(ownLikely[at]), numbers(told)];
+      const [a, b] = [numbers(ownLikely[at]), numbers(expectedToken)];
       assert.equal(a.length, b.length);
       for (const [n, x] of a.entries()) assert.ok(Math.abs(x - b[n]!) < 1e-5, `${x} and ${b[n]}`);
     }

@@ -99,8 +99,8 @@ export async function describeCheckpoint(
   const own = files.find((file) => file.path === MANIFEST_FILE);
   const named = new Map(Object.entries(manifest.files));
   const isWhole = files.every(({ path: name, bytes, sha256: digest }) => {
-    const told = named.get(name);
-    return name === MANIFEST_FILE || (told?.bytes === bytes && told.sha256 === digest);
+    const entry = named.get(name);
+    return name === MANIFEST_FILE || (entry?.bytes === bytes && entry.sha256 === digest);
   });
   if (!own || !isWhole || named.size !== files.length - 1) throw new InvalidCheckpoint(DAMAGED);
   return { digest: own.sha256, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };

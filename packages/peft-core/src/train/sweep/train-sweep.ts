@@ -64,7 +64,7 @@ class SweepRun {
     try {
       for await (const record of train({ ...options, until, warm: this.#warm, sharesBase: true })) {
         if (record.type === 'step' || record.type === 'evaluation') sweep.step = at(record.step);
-        const told = {
+        const position = {
           step: sweep.step,
           trialRef: { trial: number + 1, step: 'step' in record ? record.step : 0 },
         };
@@ -79,12 +79,12 @@ class SweepRun {
             if (left > 0) this.#secondsPerStep = record.secondsRemaining / left;
             const { totalSteps } = sweep;
             const secondsRemaining = this.#secondsPerStep * (totalSteps - sweep.step);
-            yield { ...record, ...told, totalSteps, secondsRemaining, tokens: beside + record.tokens };
+            yield { ...record, ...position, totalSteps, secondsRemaining, tokens: beside + record.tokens };
             break;
           }
           case 'evaluation':
             trial.log.addEvaluation(record);
-            yield { ...record, ...told };
+            yield { ...record, ...position };
             break;
           case 'checkpoint': {
             const { dir, step, digest } = record;
@@ -123,8 +123,8 @@ class SweepRun {
     if (this.#isToldOf) return;
     this.#isToldOf = true;
     const { resumedFrom, passedOver, totalSteps } = sweep;
-    const told = { trials: sweep.rows, stretches: resumedFrom === null ? [] : sweep.stretches };
-    yield { ...record, totalSteps, resumedFrom, passedOver, series: null, sweep: told };
+    const sweepState = { trials: sweep.rows, stretches: resumedFrom === null ? [] : sweep.stretches };
+    yield { ...record, totalSteps, resumedFrom, passedOver, series: null, sweep: sweepState };
   }
 
   /** A trial writes its own checkpoint whenever it waits; the sweep writes one only as often as a job does. */

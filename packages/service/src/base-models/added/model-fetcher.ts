@@ -59,7 +59,7 @@ async function fetchModel(
     bytesTotal: null,
     commit: model.commit,
   };
-  const told = { baseModel: model.modelId };
+  const fields = { baseModel: model.modelId };
   const beat = setInterval(() => {
     keepFetch(services, lease, at).then(
       (held) => {
@@ -73,14 +73,14 @@ async function fetchModel(
     const fetched = await bringAndOpen(services, model, at, lease, signal);
     signal.throwIfAborted();
     if (await finishFetch(services, lease, fetched))
-      log.info({ event: 'base_model_ready', ...told }, 'ready');
+      log.info({ event: 'base_model_ready', ...fields }, 'ready');
   } catch (error) {
     if (lost.signal.aborted) return;
     if (stopping.aborted) return await releaseFetch(services, lease);
     if (isDatabaseUnavailable(error)) throw error;
     const { code, message } = error instanceof GraftError ? error : unforeseen;
     const state = await failFetch(services, lease, { code, message }, passing.has(code));
-    log.warn({ event: 'base_model_not_fetched', ...told, state, err: error }, 'not fetched');
+    log.warn({ event: 'base_model_not_fetched', ...fields, state, err: error }, 'not fetched');
   } finally {
     clearInterval(beat);
   }

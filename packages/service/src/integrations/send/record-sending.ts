@@ -35,7 +35,7 @@ export async function recordRun(
     const { count } = await tx.jobIntegration.updateMany({ where: held(claimed), data: { run: json(run) } });
     if (count === 0) return false;
     const place = run.url === null ? '' : `: ${run.url}`;
-    await tell(tx, claimed, { message: `Metrics are sent to ${claimed.type}${place}` });
+    await addJobEvent(tx, claimed, { message: `Metrics are sent to ${claimed.type}${place}` });
     return true;
   });
 }
@@ -126,7 +126,7 @@ export async function recordFailure(
     }
     if (row.failures === 1) {
       const message = `Metrics do not reach ${type} at the moment. ${error.message} Retrying; training continues.`;
-      await tell(tx, claimed, { level: 'warn', message });
+      await addJobEvent(tx, claimed, { level: 'warn', message });
     }
     return 'again';
   });
@@ -143,7 +143,7 @@ async function stopSendingWithin(
   });
   if (count === 0) return;
   const message = `Metrics are not sent to ${claimed.type} any more. ${reason} The job itself is not affected; its metrics are all here.`;
-  await tell(tx, claimed, { level: 'warn', message });
+  await addJobEvent(tx, claimed, { level: 'warn', message });
 }
 
 /** Locks the job, so that its events are committed in order. */
@@ -151,7 +151,7 @@ async function lockJob(tx: Transaction, { teamId, jobId }: ClaimedIntegration): 
   await tx.$queryRaw`SELECT id FROM jobs WHERE team_id = ${teamId} AND id = ${jobId} FOR NO KEY UPDATE`;
 }
 
-async function tell(
+async function addJobEvent(
   tx: Transaction,
   { teamId, jobId, type }: ClaimedIntegration,
   event: NewJobEvent,

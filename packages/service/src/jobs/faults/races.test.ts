@@ -94,11 +94,11 @@ describe('one outcome', () => {
         const { db } = services;
         const versions = await db.adapterVersion.count({ where: { jobId: job.id } });
         assert.equal(versions, last.state === 'succeeded' ? 1 : 0);
-        const told = await db.outbox.findMany({
+        const outboxRows = await db.outbox.findMany({
           where: { payload: { path: ['id'], equals: job.id }, topic: { notIn: unended } },
         });
         assert.deepEqual(
-          told.map(({ topic }) => topic),
+          outboxRows.map(({ topic }) => topic),
           [`fine_tuning.job.${last.state}`],
         );
         assert.equal(await db.jobAttempt.count({ where: { jobId: job.id, endedAt: null } }), 0);

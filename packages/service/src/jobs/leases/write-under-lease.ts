@@ -47,10 +47,10 @@ export async function appendEventOnce(
   event: NewJobEvent,
 ): Promise<boolean> {
   return await underLease(db, lease, ['validating', 'running'], async (tx, { id: jobId, teamId }) => {
-    const told = await tx.jobEvent.findFirst({
+    const existing = await tx.jobEvent.findFirst({
       where: { teamId, jobId, data: { path: ['about'], equals: about } },
       select: { id: true },
     });
-    if (!told) await insertEvent(tx, { id: jobId, teamId }, { ...event, data: { ...event.data, about } });
+    if (!existing) await insertEvent(tx, { id: jobId, teamId }, { ...event, data: { ...event.data, about } });
   });
 }

@@ -168,9 +168,9 @@ test('a checkpoint comes with the metrics up to it, and made again after a lost 
   }
   assert.deepEqual(await seriesOf(job), [train(1), evaluation(2), train(2)]);
   const { data } = await listEvents(services, team.id, job.id, { limit: 100 });
-  const told = data.filter(({ message }) => message.startsWith('Checkpoint'));
+  const checkpointEvents = data.filter(({ message }) => message.startsWith('Checkpoint'));
   assert.deepEqual(
-    told.map(({ message, data }) => [message, data]),
+    checkpointEvents.map(({ message, data }) => [message, data]),
     [['Checkpoint created at step 2: 2.35 MB in 0.3 s', { step: 2, bytes: 2_345_678, seconds: 0.25 }]],
   );
 });

@@ -38,17 +38,17 @@ test('trials are returned with their job, and are recorded under its lease alone
     made.map(({ trial, status, step, rungs, peft }) => ({ trial, status, step, rungs, peft })),
     trials.map(({ peft }, i) => ({ trial: i + 1, status: 'waiting', step: 0, rungs: [], peft })),
   );
-  const told: TrialState[] = [
+  const states: TrialState[] = [
     { trial: 1, status: 'stopped', step: 3, rungs: [{ step: 3, loss: null }] },
     { trial: 2, status: 'running', step: 5, rungs: [{ step: 3, loss: 0.25 }] },
   ];
-  assert.ok(await recordTrials(services, leaseOf(job), told));
+  assert.ok(await recordTrials(services, leaseOf(job), states));
   const fenced = { ...leaseOf(job), epoch: job.leaseEpoch - 1 };
-  assert.equal(await recordTrials(services, fenced, [{ ...told[0]!, status: 'won' }]), false);
+  assert.equal(await recordTrials(services, fenced, [{ ...states[0]!, status: 'won' }]), false);
   const now = await listTrials(services, team.id, job.id);
   assert.deepEqual(
     now.map(({ trial, status, step, rungs }) => ({ trial, status, step, rungs })),
-    told,
+    states,
   );
   const other = await createTestTeam(services);
   assert.deepEqual(await listTrials(services, other.id, job.id), []);
@@ -69,9 +69,9 @@ test('processes of a version before sweeps neither queue one nor train it', asyn
   assert.equal(await finishValidation(services, validating, plain), null);
   const queued = await finishValidation(services, validating, { ...plain, trials: resolved });
   assert.equal(queued?.state, 'queued');
-  const told = await listTrials(services, team.id, job.id);
+  const listed = await listTrials(services, team.id, job.id);
   assert.deepEqual(
-    told.map(({ resolvedTraining }) => resolvedTraining),
+    listed.map(({ resolvedTraining }) => resolvedTraining),
     resolved,
   );
 

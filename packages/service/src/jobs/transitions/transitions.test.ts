@@ -49,8 +49,8 @@ async function outboxOf(job: Job): Promise<string[]> {
     where: { payload: { path: ['id'], equals: job.id } },
     orderBy: { id: 'asc' },
   });
-  const told = rows.map((row) => row.topic);
-  return told.filter((topic) => topic !== 'fine_tuning.job.running' && topic !== 'fine_tuning.job.paused');
+  const topics = rows.map((row) => row.topic);
+  return topics.filter((topic) => topic !== 'fine_tuning.job.running' && topic !== 'fine_tuning.job.paused');
 }
 
 async function lastMessage(job: Job): Promise<string> {

@@ -192,7 +192,7 @@ export async function finishValidation(
   if (!outcome.ok) {
     const { error, estimate } = outcome;
     return await inTransaction(db, async (tx) => {
-      if (estimate) await changeJob(tx, guard, told(estimate));
+      if (estimate) await changeJob(tx, guard, estimateColumn(estimate));
       return await endJob(tx, guard, { state: 'failed', error });
     });
   }
@@ -213,7 +213,7 @@ export async function finishValidation(
       guard,
       Prisma.sql`state = 'queued', resolved_training = ${JSON.stringify(outcome.resolvedTraining)}::jsonb,
         planned_tokens = ${plannedTokens}, data_counts = ${dataCounts && JSON.stringify(dataCounts)}::jsonb,
-        ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
+        ${estimateColumn(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
     if (!job) return null;
     await endAttempt(tx, job, 'succeeded');
@@ -247,7 +247,7 @@ function remarksOn({ training, validation, overlap }: DataCounts, options: Resol
 }
 
 /** SQL: sets the job's estimate. */
-function told(estimate: JobEstimate | null): Prisma.Sql {
+function estimateColumn(estimate: JobEstimate | null): Prisma.Sql {
   return Prisma.sql`estimate = ${estimate && JSON.stringify(estimate)}::jsonb`;
 }
 

@@ -16,8 +16,8 @@ test('jobs that are all alike begin one after the other, behind those that run a
     [1, 2, 3].map((place) => estimate(place)!.median),
     [100, 160, 220],
   );
-  const told = estimateStarts({ ...nothing, running: [{ held: 20, left: 5 }] });
-  assert.deepEqual(told(2), { median: 65, late: 65 });
+  const startOf = estimateStarts({ ...nothing, running: [{ held: 20, left: 5 }] });
+  assert.deepEqual(startOf(2), { median: 65, late: 65 });
   const two = estimateStarts({ ...nothing, slots: 2 });
   assert.deepEqual(
     [1, 2, 3].map((place) => two(place)!.median),

@@ -124,13 +124,13 @@ test('what was asked before the worker was lost is done', async () => {
   const swept = await sweepExpiredLeases(services, now);
   const states = new Map(swept.map((job) => [job.id, job.state]));
   assert.deepEqual([states.get(cancelled.id), states.get(paused.id)], ['cancelled', 'paused']);
-  const told = async ({ id }: Job) => {
+  const topicsOf = async ({ id }: Job) => {
     const where = { payload: { path: ['id'], equals: id } };
     const rows = await services.db.outbox.findMany({ where, orderBy: { id: 'asc' } });
     return rows.map(({ topic }) => topic.replace('fine_tuning.job.', ''));
   };
-  assert.deepEqual(await told(cancelled), ['running', 'cancelled']);
-  assert.deepEqual(await told(paused), ['running', 'paused']);
+  assert.deepEqual(await topicsOf(cancelled), ['running', 'cancelled']);
+  assert.deepEqual(await topicsOf(paused), ['running', 'paused']);
 });
 
 test('after Postgres has started, workers have one lease to renew theirs', async () => {
