@@ -2440,7 +2440,7 @@ export interface ResolvedTraining {
     /** Number of periods of the cosine, in either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** Ratio of Hayou et al. 2024 (arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
   /** With loraplus_lr_ratio: peak learning rate of the updates of embeddings. Default 1e-6. */
   loraplus_lr_embedding?: number;
@@ -2829,7 +2829,7 @@ export interface TrainingOptions {
     /** Number of periods of the cosine, in either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** Ratio of Hayou et al. 2024 (arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
   /** With loraplus_lr_ratio: peak learning rate of the updates of embeddings. Default 1e-6. */
   loraplus_lr_embedding?: number;

@@ -73,7 +73,7 @@ export const optionalTraining = {
       exclusiveMinimum: 0,
       maximum: 1000,
       description:
-        'LoRA+ (Hayou et al. 2024, arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off.',
+        'Ratio of Hayou et al. 2024 (arXiv:2402.12354): the factor B of each update, and parameters with one dimension, use learning_rate times this ratio. Usually 2 to 16, with a smaller learning_rate. Default: off.',
     }),
   ),
   loraplus_lr_embedding: Type.Optional(

@@ -69,20 +69,13 @@ describe('signing in', () => {
     assert.deepEqual([back.status, back.location], [302, '/v1/team']);
     const [line] = back.headers.getSetCookie().filter((each) => each.startsWith('graft_session='));
     assert.match(line!, /^graft_session=graft_session_\w+; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Lax$/);
-    const caller = (await me(browser)).json;
+    const own = (await me(browser)).json;
     assert.deepEqual(
-      [
-        caller.kind,
-        caller.person.email,
-        caller.session.method,
-        caller.scopes,
-        caller.key,
-        caller.is_operator,
-      ],
+      [own.kind, own.person.email, own.session.method, own.scopes, own.key, own.is_operator],
       ['team', 'ada@example.com', 'oidc', null, null, false],
     );
     const { acme, other } = bench;
-    assert.deepEqual(caller.teams, [
+    assert.deepEqual(own.teams, [
       { id: acme.teamId, name: 'acme', role: 'member' },
       { id: other.teamId, name: 'other', role: 'viewer' },
     ]);
