@@ -1,7 +1,7 @@
 import { TemplateKwargsSchema } from '@graft/peft-core/config';
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
+import { ChunkFinishReason, ChunkUsage, FinishReason, samplingProperties, unsupported } from './sampling.ts';
 import { input, named, namedInput, nullable, Time } from './schema.ts';
 
 const TextPart = input({ type: Type.Literal('text'), text: Type.String() });
@@ -134,14 +134,9 @@ export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
       logprobs: nullable(ChatLogprobs, {
         description: 'Log probabilities of the tokens in this chunk. Null unless requested.',
       }),
-      finish_reason: nullable(FinishReason, { description: 'Null until the last chunk of a choice.' }),
+      finish_reason: ChunkFinishReason,
     }),
     { description: 'Empty in the chunk that contains `usage`.' },
   ),
-  usage: Type.Optional(
-    nullable(UsageSchema, {
-      description:
-        'Token usage of the request, in the last chunk. Requires `stream_options.include_usage`; null in the other chunks.',
-    }),
-  ),
+  usage: ChunkUsage,
 });

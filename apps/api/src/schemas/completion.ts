@@ -1,6 +1,6 @@
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
+import { ChunkFinishReason, ChunkUsage, FinishReason, samplingProperties, unsupported } from './sampling.ts';
 import { named, namedInput, nullable, Time } from './schema.ts';
 
 /** Each parameter with the values that have no effect. */
@@ -65,14 +65,9 @@ export const CompletionChunkSchema = named('CompletionChunk', {
   choices: Type.Array(
     Type.Object({
       ...choice,
-      finish_reason: nullable(FinishReason, { description: 'Null until the last chunk of a choice.' }),
+      finish_reason: ChunkFinishReason,
     }),
     { description: 'Empty in the chunk that contains `usage`.' },
   ),
-  usage: Type.Optional(
-    nullable(UsageSchema, {
-      description:
-        'Token usage of the request, in the last chunk. Requires `stream_options.include_usage`; null in the other chunks.',
-    }),
-  ),
+  usage: ChunkUsage,
 });

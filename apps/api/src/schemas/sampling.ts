@@ -1,5 +1,5 @@
+import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-
 import { nullable, parsedElsewhere } from './schema.ts';
 
 /** Maximum `n` of a request: each choice costs a worker as much as a separate request. */
@@ -101,3 +101,14 @@ export function unsupported<Name extends string>(parameters: Record<Name, readon
 }
 
 export const FinishReason = Type.Enum(['stop', 'length'], { type: 'string' });
+
+/** Fields of the chunks of a stream, of both kinds of completions. */
+export const ChunkFinishReason = nullable(FinishReason, {
+  description: 'Null until the last chunk of a choice.',
+});
+export const ChunkUsage = Type.Optional(
+  nullable(UsageSchema, {
+    description:
+      'Token usage of the request, in the last chunk. Requires `stream_options.include_usage`; null in the other chunks.',
+  }),
+);
