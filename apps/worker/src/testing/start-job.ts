@@ -28,7 +28,7 @@ export async function startJob(
   job: Job,
   trainer: TrainerProcess,
   {
-    leaseSeconds = 5,
+    leaseSeconds = 60,
     pollMilliseconds = 200,
     memoryBytes,
   }: { leaseSeconds?: number; pollMilliseconds?: number; memoryBytes?: number } = {},

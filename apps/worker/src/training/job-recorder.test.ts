@@ -28,7 +28,8 @@ after(async () => {
 it('says once what is shared and what the curve shows, though a later attempt reaches it again', async () => {
   const { services, teamId } = bench;
   const by = { keyId: 'key-test' };
-  const timing = { steps: 30, stepMilliseconds: 50, checkpointSteps: 1000, adviceStep: 2 };
+  // Twenty-five steps of 300 ms are the time that the pause has to arrive in.
+  const timing = { steps: 30, stepMilliseconds: 300, checkpointSteps: 1000, adviceStep: 2 };
   const { id } = await bench.queueTimedJob(timing);
   const job = await bench.job(id);
   const first = await startJob(services, job, trainer);
