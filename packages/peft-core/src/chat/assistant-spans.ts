@@ -1,6 +1,6 @@
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { TurnsOptions } from './chat-template.ts';
-import { isTrainedOn, type Message } from './message.ts';
+import { isTrainedOn, lengthOfMessage, type Message } from './message.ts';
 import type { RenderedTurns } from './plain-template.ts';
 
 /**
@@ -70,7 +70,7 @@ export function assistantSpans(
   { most = Number.POSITIVE_INFINITY, ...options }: SpanOptions,
 ): AssistantSpans | null {
   const turns = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
-  const length = messages.reduce((sum, { content }) => sum + content.length, 0);
+  const length = messages.reduce((sum, message) => sum + lengthOfMessage(message), 0);
   if (length > MUCH_LONGER * most && turns.length > 1) {
     const { ids, spans } = spansOf(tokenizer, messages, turns.slice(-1), options);
     const [[from, to]] = spans as [Span];
@@ -90,7 +90,7 @@ function spansOf(
   const shown = messages.map(({ weight: _, ...message }) => message);
   const options = { now: TRAINING_DATE, kwargs: templateKwargs, allowSpecialTokens, deadline };
   const encoded = tokenizer.encodeTurns(shown, turns, options);
-  const contents = turns.map((turn) => messages[turn]!.content);
+  const contents = turns.map((turn) => messages[turn]!.content ?? '');
   const spans = turnTokens(tokenizer, encoded, contents).map(({ from, to }): Span => [from, to]);
   return { ids: encoded.whole.ids, spans };
 }

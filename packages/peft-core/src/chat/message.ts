@@ -1,16 +1,58 @@
 import { type Static, Type } from 'typebox';
 
+/** A call of a tool by the assistant. Templates receive `arguments` as an object; OpenAI's API has it as JSON text. */
+export const ToolCallSchema = Type.Object({
+  id: Type.Optional(Type.String()),
+  type: Type.Literal('function'),
+  function: Type.Object({ name: Type.String(), arguments: Type.Record(Type.String(), Type.Unknown()) }),
+});
+export type ToolCall = Static<typeof ToolCallSchema>;
+
+/** A function that the model may call. Templates receive it unchanged, with fields that are not listed here. */
+export const ToolSchema = Type.Object({
+  type: Type.Literal('function'),
+  function: Type.Object({
+    name: Type.String(),
+    description: Type.Optional(Type.String()),
+    /** A JSON schema. */
+    parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  }),
+});
+export type Tool = Static<typeof ToolSchema>;
+
 /** A message of a conversation: in training data, in input of a template, and in a request for an answer. */
 export const MessageSchema = Type.Object({
-  /** The author: `system`, `user` or `assistant`. A template may support others. */
+  /** The author: `system`, `developer`, `user`, `assistant` or `tool`. A template may support others. */
   role: Type.String(),
-  content: Type.String(),
-  /** Name of the author. Few templates use it. */
+  /** Null for an assistant message that only calls tools. */
+  content: Type.Union([Type.String(), Type.Null()]),
+  /** Name of the author; of the tool for a tool message. Few templates use it. */
   name: Type.Optional(Type.String()),
-  /** For an assistant message in training data: 0 excludes it from the loss. Templates do not receive it. */
-  weight: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)])),
+  /** What an assistant thought before its content. Templates receive it by each name in use: `REASONING_FIELDS`. */
+  reasoning: Type.Optional(Type.String()),
+  tool_calls: Type.Optional(Type.Array(ToolCallSchema)),
+  /** For a tool message: the id of the call that it answers. */
+  tool_call_id: Type.Optional(Type.String()),
+  /** For an assistant message in training data: factor of its tokens in the loss, from 0 to 10; default 1. Templates do not receive it. */
+  weight: Type.Optional(Type.Number({ minimum: 0, maximum: 10 })),
 });
 export type Message = Static<typeof MessageSchema>;
 
+/** Messages, and the tools that they may call. */
+export interface Conversation {
+  messages: readonly Message[];
+  /** Absent: none, as in `tools=None` of transformers. */
+  tools?: readonly Tool[];
+}
+
+/** Names of a message's reasoning in data and in templates. */
+export const REASONING_FIELDS = ['reasoning_content', 'thinking', 'reasoning'] as const;
+
 /** Whether a message of training data counts towards the loss. */
-export const isTrainedOn = ({ role, weight }: Message): boolean => role === 'assistant' && weight !== 0;
+export const isTrainedOn = ({ role, weight = 1 }: Message): boolean => role === 'assistant' && weight > 0;
+
+/** Approximate number of characters that a message adds to a conversation. */
+export function lengthOfMessage({ content, reasoning, tool_calls }: Message): number {
+  const calls = tool_calls ? JSON.stringify(tool_calls).length : 0;
+  return (content?.length ?? 0) + (reasoning?.length ?? 0) + calls;
+}

@@ -1,6 +1,6 @@
 import { Interpreter } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
-import type { Message } from './message.ts';
+import { lengthOfMessage, type Message } from './message.ts';
 
 /** Number of steps allowed for any template, plus those per message: the longest templates in use take about 300 per message. */
 const STEPS = 200_000;
@@ -18,7 +18,7 @@ export class TemplateBudget {
   #left: number;
 
   constructor(messages: readonly Message[]) {
-    const characters = messages.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
+    const characters = messages.reduce((sum, message) => sum + lengthOfMessage(message), 0);
     this.#left = STEPS + STEPS_PER_MESSAGE * messages.length + (COPIES * characters) / CHARACTERS_PER_STEP;
   }
 

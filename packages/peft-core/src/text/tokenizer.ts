@@ -254,7 +254,7 @@ export class Tokenizer implements TurnTokenizer {
     const { special } = this.#specialInText();
     return messages.map((message) => ({
       ...message,
-      content: special.guard(message.content),
+      content: message.content === null ? null : special.guard(message.content),
       ...(message.name === undefined ? {} : { name: special.guard(message.name) }),
     }));
   }

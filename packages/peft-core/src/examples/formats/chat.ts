@@ -1,5 +1,5 @@
 import { assistantSpans, type SpanOptions } from '../../chat/assistant-spans.ts';
-import { isTrainedOn, type Message } from '../../chat/message.ts';
+import { isTrainedOn, lengthOfMessage, type Message } from '../../chat/message.ts';
 import { readMessages } from '../../chat/read-messages.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
@@ -39,8 +39,8 @@ export const chat: DatasetFormat<'chat', Chat> = {
     return JSON.stringify(asks.map(({ role, content, name = null }) => [role, content, name]));
   },
   answerLength: ({ messages }) =>
-    messages.reduce((sum, message) => sum + (isTrainedOn(message) ? message.content.length : 0), 0),
-  plainTexts: ({ messages }) => messages.map(({ content }) => content),
+    messages.reduce((sum, message) => sum + (isTrainedOn(message) ? lengthOfMessage(message) : 0), 0),
+  plainTexts: ({ messages }) => messages.flatMap(({ content }) => content ?? []),
   systemPrompt({ messages: [first] }) {
     return first?.role === 'system' ? first.content : null;
   },

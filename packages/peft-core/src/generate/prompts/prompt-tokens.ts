@@ -1,5 +1,5 @@
 import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
-import type { Message } from '../../chat/message.ts';
+import { lengthOfMessage, type Message } from '../../chat/message.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { strayToken, type Tokenizer } from '../../text/index.ts';
 
@@ -48,7 +48,10 @@ const UNITS_OF_MESSAGE = 32;
 /** Approximate UTF-16 units of a prompt's text. */
 export function unitsOf(prompt: Prompt): number {
   if ('prompt' in prompt) return prompt.prompt.length;
-  const units = prompt.messages.reduce((sum, { content }) => sum + content.length + UNITS_OF_MESSAGE, 0);
+  const units = prompt.messages.reduce(
+    (sum, message) => sum + lengthOfMessage(message) + UNITS_OF_MESSAGE,
+    0,
+  );
   return units + (prompt.templateKwargs ? JSON.stringify(prompt.templateKwargs).length : 0);
 }
 
