@@ -19,6 +19,7 @@ import {
   type Services,
 } from '@graft/service';
 import type { FileThreads } from '../job-files/file-threads.ts';
+import { taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 
 /** Options that save memory and change results only by rounding, in the order in which they are tried. */
@@ -62,8 +63,7 @@ export async function estimateJob(
     trainingFile: await pathOf(services, trainingFile),
     validationFile: validationFile && (await pathOf(services, validationFile)),
     counts: { training_file: trainingFile.examples, validation_file: validationFile?.examples ?? null },
-    tokenizerKey: model.tokenizer.key,
-    tokenizerFiles: model.tokenizer.json,
+    ...taskTokenizer(model.tokenizer, planned.training),
     modelConfig: model.config,
     method: planned.method,
     peft,
@@ -117,7 +117,7 @@ export function sampleKeyOf({
 }: Omit<PlannedJob, 'trials' | 'leaves' | 'leavesLength'>): string {
   const { validation_split: split, seed, validation_seed = null } = training;
   const what = {
-    tokenizerKey: model.tokenizer.key,
+    ...taskTokenizer(model.tokenizer, training),
     modelConfig: model.config,
     peft,
     ...readingOptions(training),

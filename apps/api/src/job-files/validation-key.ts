@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { namedMethod } from '@graft/peft-core/config';
 import type { FileRecord } from '@graft/service';
-import type { TaskTokenizer } from './file-thread.ts';
+import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Increase when the checks or messages of validation change: earlier results then no longer apply. */
@@ -20,6 +20,8 @@ export function validationKey(
     contrast,
     templateKwargs,
     classWeights,
+    trainOn,
+    maskReasoning,
     textStride,
     repeatsBos,
     method,
@@ -40,6 +42,9 @@ export function validationKey(
     repeatsBos,
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
     ...(classWeights ? { classWeights } : {}),
+    // Omitted where they are off, as in keys of earlier versions.
+    trainOn,
+    maskReasoning,
     // Omitted for the format's default method, so that keys are the same as before methods existed.
     method: namedMethod(files.training.format, method),
     training: files.training.sha256,

@@ -32,6 +32,7 @@ import {
 import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
+import { taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
@@ -198,8 +199,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const peft = longestLead(asked);
   const longestRead = lengthRead(job.training, lengthLimits(training, job.training, quota, model));
   const what = {
-    tokenizerKey: model.tokenizer.key,
-    tokenizerFiles: model.tokenizer.json,
+    ...taskTokenizer(model.tokenizer, resolvedTraining),
     modelConfig: model.config,
     peft,
     ...readingOptions(resolvedTraining),

@@ -99,12 +99,15 @@ async function measure(
   const { leadingPositions, seqLengthLimit } = await import('@graft/peft-core/config');
   const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
-  const { loadTokenizer } = await import('@graft/peft-core/text');
+  const { loadTokenizerWith } = await import('@graft/peft-core/text');
   const {
     overlong = 'error',
     text_stride = 0,
     allow_special_tokens = false,
+    chat_template,
     chat_template_kwargs = {},
+    train_on = 'all_assistant',
+    mask_reasoning = false,
     ...options
   } = asked[0]!.training;
   const { maxPositions: contextLength } = outlineOf(base.config);
@@ -118,9 +121,17 @@ async function measure(
   const { peft } = asked.reduce((most, each) => (lead(each) > lead(most) ? each : most));
   const source = {
     peft,
-    tokenizer: loadTokenizer(base.tokenizerFiles),
+    tokenizer: loadTokenizerWith(base.tokenizerFiles, chat_template),
     modelConfig: base.config,
-    ...readingOptions({ max_seq_length, overlong, text_stride, allow_special_tokens, chat_template_kwargs }),
+    ...readingOptions({
+      max_seq_length,
+      overlong,
+      text_stride,
+      allow_special_tokens,
+      chat_template_kwargs,
+      train_on,
+      mask_reasoning,
+    }),
   };
   const trained = measureExamples(training, source);
   const held = measureExamples(validation, source);

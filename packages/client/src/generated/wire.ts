@@ -2387,8 +2387,14 @@ export interface ResolvedTraining {
   text_stride: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
+  /** Assistant messages of a conversation that count towards the loss, tool calls included: all, or only the last one. A message with "weight": 0 never does. Default all_assistant. */
+  train_on?: 'all_assistant' | 'last_assistant';
+  /** Whether to exclude the reasoning of assistant messages (`reasoning_content`) from the loss, so that only their answers and tool calls are trained. Default false. */
+  mask_reasoning?: boolean;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -2776,8 +2782,14 @@ export interface TrainingOptions {
   text_stride?: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
+  /** Assistant messages of a conversation that count towards the loss, tool calls included: all, or only the last one. A message with "weight": 0 never does. Default all_assistant. */
+  train_on?: 'all_assistant' | 'last_assistant';
+  /** Whether to exclude the reasoning of assistant messages (`reasoning_content`) from the loss, so that only their answers and tool calls are trained. Default false. */
+  mask_reasoning?: boolean;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */

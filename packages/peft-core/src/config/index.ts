@@ -29,6 +29,7 @@ export {
   seqLengthLimit,
   trainingReasons,
 } from './automatic-training.ts';
+export type { ChatTraining } from './chat-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
 export { type Overlap, overlapRemark } from './overlap.ts';
 export {

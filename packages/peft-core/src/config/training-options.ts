@@ -10,7 +10,7 @@ import {
   throwFaults,
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import { TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
+import { chatFaults, chatTraining } from './chat-training.ts';
 import { optionalTraining, SchedulerKwargsSchema, trainingShorthands } from './optional-training.ts';
 
 /** Maximum number of epochs in a request. */
@@ -107,13 +107,7 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn.',
     }),
-    chat_template_kwargs: Type.Optional(
-      Type.Unsafe<Record<string, unknown>>({
-        ...TemplateKwargsSchema,
-        description:
-          'Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none.',
-      }),
-    ),
+    ...chatTraining,
     packing: Type.Boolean({
       description:
         'Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true.',
@@ -286,11 +280,8 @@ export function parseTrainingOptions(value: unknown): TrainingOptions {
     const { lr_scheduler_kwargs: nested, ...properties } = TrainingOptionsSchema.properties;
     faults.push(...unknownFields(value, TrainingOptionsSchema.properties, 'training'));
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
-    const { chat_template_kwargs: variables } = value;
-    const message = isRecord(variables) ? templateKwargsFault(variables) : null;
-    const path = 'training.chat_template_kwargs';
-    if (message && !faults.some((fault) => fault.path === path))
-      faults.push({ code: 'invalid_training_option', path, message });
+    const known = new Set(faults.map(({ path }) => path));
+    faults.push(...chatFaults(value).filter(({ path }) => !known.has(path)));
     if (isRecord(kwargs)) {
       const at = 'training.lr_scheduler_kwargs';
       faults.push(...unknownFields(kwargs, SchedulerKwargsSchema.properties, at));

@@ -1,4 +1,4 @@
-import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
+import type { ChatTraining, PeftConfig, ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { outlineOf, ownLabels } from '../outlines/index.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
@@ -24,6 +24,10 @@ export interface ExampleSource {
   allowSpecialTokens?: boolean;
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** Assistant messages of a conversation that count towards the loss. Default all_assistant. */
+  trainOn?: ChatTraining['train_on'];
+  /** Excludes reasoning from the loss. Default false. */
+  maskReasoning?: boolean;
   /** Number of tokens that a piece of a long text repeats from the preceding piece. Null: long texts are not split. Default null. */
   textStride?: number | null;
   /** A text that begins with the bos token gets a second one. Default false. */
@@ -43,7 +47,7 @@ export type ReadingOptions = Required<
     'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs' | 'textStride' | 'repeatsBos'
   >
 > &
-  Pick<ExampleSource, 'contrast' | 'classWeights'>;
+  Pick<ExampleSource, 'contrast' | 'classWeights' | 'trainOn' | 'maskReasoning'>;
 
 /** A job of an earlier version, which lacks later options, is read as that version did. */
 export function readingOptions(
@@ -56,13 +60,13 @@ export function readingOptions(
         | 'text_stride'
         | 'batch_size'
         | 'mini_batch_size'
-        | 'chat_template_kwargs'
+        | ('chat_template_kwargs' | 'train_on' | 'mask_reasoning')
         | 'class_weights'
       >
     >,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
-  const { class_weights } = training;
+  const { class_weights, train_on, mask_reasoning } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
@@ -74,6 +78,8 @@ export function readingOptions(
     repeatsBos: text_stride === null,
     ...(training.mini_batch_size === undefined ? {} : { contrast }),
     ...(class_weights ? { classWeights: class_weights } : {}),
+    ...(train_on ? { trainOn: train_on } : {}),
+    ...(mask_reasoning ? { maskReasoning: mask_reasoning } : {}),
   };
 }
 
@@ -91,6 +97,7 @@ export function tokenizeOptions(
 ): TokenizeOptions {
   const { modelConfig, peft, maxSeqLength, overlong = 'error' } = source;
   const { allowSpecialTokens = false, templateKwargs = {}, textStride = null, repeatsBos = false } = source;
+  const { trainOn = 'all_assistant', maskReasoning = false } = source;
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
@@ -100,6 +107,8 @@ export function tokenizeOptions(
     templateKwargs,
     textStride,
     repeatsBos,
+    trainOn,
+    maskReasoning,
     vocabularySize,
     decoderStart,
     leading: virtualTokens + prefixLength,

@@ -67,6 +67,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
     baseConfig: setup.config,
     baseDigest,
     labels: setup.data.labels,
+    chatTemplate: options.training.chat_template ?? null,
     card: {
       steps: step,
       trainedTokens: tokens[step - 1]!,

@@ -16,7 +16,7 @@ import { isClassifier } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
-import { loadTokenizer } from '../text/index.ts';
+import { loadTokenizerWith } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
@@ -63,7 +63,7 @@ export async function setUpTraining(
     options.data ??
     (await readTrainingData({
       ...options,
-      tokenizer: loadTokenizer(base.tokenizerFiles),
+      tokenizer: loadTokenizerWith(base.tokenizerFiles, options.training.chat_template),
       modelConfig: base.config,
       headLabels: startLabels,
     }));

@@ -15,6 +15,10 @@ export interface TokenizeOptions {
   allowSpecialTokens?: boolean;
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** Assistant messages of a conversation that count towards the loss. Default all_assistant. */
+  trainOn?: 'all_assistant' | 'last_assistant';
+  /** Excludes reasoning from the loss. Default false. */
+  maskReasoning?: boolean;
   /** Number of tokens that a piece of a long text repeats from the preceding piece. Null: long texts are not split. Default null. */
   textStride?: number | null;
   /** Texts that begin with the bos token get a second one, as in jobs of earlier versions. Default false. */
