@@ -53,12 +53,12 @@ export function callOf({ name, arguments: possible }: PossibleCall): Call {
   const given = Object.entries(possible).filter(([, values]) => !isOptional(values));
   return {
     name,
-    arguments: Object.fromEntries(given.map(([key, values]) => [key, valueOf(listOf(values)[0])])),
+    arguments: Object.fromEntries(given.map(([key, values]) => [key, firstValue(listOf(values)[0])])),
   };
 }
 
-function valueOf(expected: unknown): unknown {
-  if (Array.isArray(expected)) return expected.map(valueOf);
+function firstValue(expected: unknown): unknown {
+  if (Array.isArray(expected)) return expected.map(firstValue);
   if (typeof expected !== 'object' || expected === null) return expected;
   return callOf({ name: '', arguments: expected as PossibleCall['arguments'] }).arguments;
 }
