@@ -1,4 +1,5 @@
 import { isRecord, show } from '../schema/check-fields.ts';
+import { weightFault } from '../schema/loss-weight.ts';
 import { nearest } from '../schema/nearest.ts';
 import { isTrainedOn, type Message } from './message.ts';
 
@@ -49,7 +50,8 @@ function messageFaults(message: unknown): string[] {
   if (name !== undefined && typeof name !== 'string')
     faults.push(`has name ${show(name)}; it must be a string`);
   if (weight !== undefined) {
-    if (weight !== 0 && weight !== 1) faults.push(`has weight ${show(weight)}; it must be 0 or 1`);
+    const fault = weightFault(weight);
+    if (fault) faults.push(`has a weight that ${fault}`);
     else if (role !== 'assistant') faults.push('has a weight; only assistant messages do');
   }
   return faults;

@@ -68,5 +68,6 @@ export function labelledTokens(
   options: SpanOptions = {},
 ): LabelledTokens | null {
   const found = assistantSpans(tokenizer, messages, options);
-  return found && withLabels(found.ids, found.spans);
+  const weights = messages.filter(isTrainedOn).map(({ weight = 1 }) => weight);
+  return found && withLabels(found.ids, found.spans, weights);
 }
