@@ -18,6 +18,8 @@ const fixture = await tinyFixture();
 interface Line {
   messages?: { role: string; weight?: number }[];
   weight?: number;
+  label?: number;
+  labels?: number[];
 }
 
 /** Writes 24 examples of a format, and changes each line's weights: from 0.1 to 10, and the usual 1 where `weigh` leaves it. */
@@ -40,6 +42,13 @@ const byExample = (line: Line, i: number) => {
 const byMessage = ({ messages }: Line, i: number) => {
   const answers = messages!.filter(({ role }) => role === 'assistant');
   for (const [turn, answer] of answers.entries()) answer.weight = WEIGHTS[(3 * i + turn) % WEIGHTS.length]!;
+};
+/** The reference's heads have two classes. */
+const twoClasses = (line: Line, i: number) => {
+  byExample(line, i);
+  const { label, labels } = line;
+  if (label !== undefined) line.label = label % 2;
+  if (labels) line.labels = labels.map((each) => Math.min(each, 1));
 };
 
 const lora = { r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'] };
@@ -75,30 +84,31 @@ const cases: TrainingCase[] = [
   {
     name: 'classes',
     model,
-    trainingFile: await weighted('classes', 'classification', byExample),
+    trainingFile: await weighted('classes', 'classification', twoClasses),
     config: classes,
     training: common,
   },
   {
     name: 'classes, with weights of classes and smoothing',
     model,
-    trainingFile: await weighted('class-weights', 'classification', byExample),
+    trainingFile: await weighted('class-weights', 'classification', twoClasses),
     config: classes,
-    training: { ...common, class_weights: [0.5, 3, 1], label_smoothing_factor: 0.1 },
+    training: { ...common, class_weights: [0.5, 3], label_smoothing_factor: 0.1 },
   },
   {
     name: 'words',
     model,
-    trainingFile: await weighted('words', 'token_classification', byExample),
+    trainingFile: await weighted('words', 'token_classification', twoClasses),
     config: { ...lora, task_type: 'TOKEN_CLS' },
-    training: { ...common, class_weights: [0.5, 3, 1] },
+    training: { ...common, class_weights: [0.5, 3] },
   },
   {
     name: 'several labels a text',
     model,
     trainingFile: await weighted('sets', 'classification', (line, i) => {
       byExample(line, i);
-      Object.assign(line, { labels: [0, 1].filter((label) => (i >> label) % 2 === 1), label: undefined });
+      line.labels = [0, 1].filter((label) => (i >> label) % 2 === 1);
+      delete line.label;
     }),
     config: classes,
     training: common,
