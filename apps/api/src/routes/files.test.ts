@@ -214,7 +214,7 @@ describe('files', () => {
     const cases = {
       '{"text":""}': /line 1 .*"text" is empty/,
       '{"messages":[]}': /line 1 .*at least one message/,
-      '{"messages":[{"role":"user","content":"a"}]}': /line 1 .*no assistant message to learn from/,
+      '{"messages":[{"role":"user","content":"a"}]}': /line 1 .*no assistant message to train on/,
       '{"messages":[{"role":"assistant","content":""}]}': /line 1 .*is an empty assistant message/,
       '{"prompt":"a","completion":""}': /line 1 .*"completion" is empty/,
       '{"tokens":["a"],"labels":[-100]}': /line 1 .*no label to learn/,

@@ -171,24 +171,30 @@ test('what is wrong with a line is said', () => {
   assert.match(faultOf('{"text":"a","prompt":"b","completion":"c"}'), /several kinds/);
   assert.match(faultOf('{"id":1}'), /holds no example; give "messages", or "prompt" and "completion", or /);
   assert.match(faultOf('{"input":{},"preferred_output":[]}'), /preference/);
-  assert.match(faultOf('{"messages":[],"tools":[]}'), /tools is not supported/);
+  assert.match(
+    faultOf('{"messages":[],"functions":[]}'),
+    /functions, which "tools" replaced, is not supported/,
+  );
   assert.match(faultOf('{"messages":[]}'), /at least one message/);
-  assert.match(faultOf('{"messages":[{"role":"user","content":"a"}]}'), /no assistant message to learn from/);
+  assert.match(faultOf('{"messages":[{"role":"user","content":"a"}]}'), /no assistant message to train on/);
 });
 
 test('what is wrong with a message is said', () => {
   const message = (fields: string) => faultOf(`{"messages":[{"role":"user","content":"a"},{${fields}}]}`);
   assert.match(message('"role":"robot","content":"a"'), /messages\[1\] has role "robot"; roles are/);
-  assert.match(message('"role":"assistant","content":null'), /has content null; it must be a string/);
+  assert.match(
+    message('"role":"assistant","content":null'),
+    /has content null; without tool_calls it must be a string/,
+  );
   assert.match(message('"role":"assistant","content":""'), /is an empty assistant message/);
-  assert.match(message('"role":"assistant","content":"a","weight":0.5'), /has weight 0.5; it must be 0 or 1/);
+  assert.match(
+    message('"role":"assistant","content":"a","weight":-0.5'),
+    /has weight -0.5; it must be a number from 0 to 10/,
+  );
   assert.match(message('"role":"user","content":"a","weight":1'), /only assistant messages do/);
   assert.match(message('"role":"assistant","content":"a","wieght":0'), /did you mean "weight"/);
-  assert.match(
-    message('"role":"assistant","content":"a","tool_calls":[]'),
-    /"tool_calls", which is not supported/,
-  );
-  assert.match(message('"role":"assistant","content":"a","weight":0'), /no assistant message to learn from/);
+  assert.match(message('"role":"assistant","content":"a","function_call":{}'), /which "tool_calls" replaced/);
+  assert.match(message('"role":"assistant","content":"a","weight":0'), /no assistant message to train on/);
 });
 
 test('broken UTF-8 is a bad line, and the next line is read', () => {

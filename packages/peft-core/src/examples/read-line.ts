@@ -1,12 +1,10 @@
 import { isRecord, show } from '../schema/check-fields.ts';
-import { weightFault } from '../schema/loss-weight.ts';
+import { isWeight, WEIGHT_RANGE } from '../schema/loss-weight.ts';
 import { formats, type RawExample } from './formats/formats.ts';
 
 /** Fields that would change what is learned, and are rejected. Other columns, such as an id, are ignored. */
 const UNSUPPORTED_KEYS: Record<string, string> = {
-  tools: 'tools',
-  functions: 'functions',
-  parallel_tool_calls: 'tools',
+  functions: 'functions, which "tools" replaced,',
   preferred_output: 'preference (DPO) data',
   non_preferred_output: 'preference (DPO) data',
 };
@@ -24,13 +22,11 @@ export function readLine(value: unknown, line: number): RawExample | string {
   const fields = format.read(value);
   // A table has null where a line has no value.
   const { weight = null } = value;
-  const fault = weight === null ? null : weightFault(weight);
-  const faults = [
-    typeof fields === 'string' ? fields : null,
-    fault && `"weight" ${fault}; ${WEIGHT_MEANING}`,
-  ];
-  if (faults.some((each) => each !== null)) return faults.filter((each) => each !== null).join('; ');
-  const example = { format: format.name, line, ...(fields as object) } as RawExample;
+  const isBad = weight !== null && !isWeight(weight);
+  const fault = isBad ? `"weight" must be ${WEIGHT_RANGE}, got ${show(weight)}; ${WEIGHT_MEANING}` : null;
+  if (typeof fields === 'string') return fault ? `${fields}; ${fault}` : fields;
+  if (fault) return fault;
+  const example = { format: format.name, line, ...fields } as RawExample;
   return weight === null || weight === 1 ? example : { ...example, weight: weight as number };
 }
 
@@ -43,12 +39,21 @@ const variants = (all: typeof formats) => new Map(all.map((format) => [format.ca
 /** A fault in an example's texts: a lone surrogate is not a valid character, and labels cannot contain U+0000. */
 export function unstorableText({ line: _, format, ...fields }: RawExample): string | null {
   for (const [field, value] of Object.entries(fields)) {
-    const texts = [value].flat().map((part) => (typeof part === 'object' && part ? part.content : part));
-    for (const text of texts) {
-      if (typeof text !== 'string') continue;
+    for (const text of textsIn(value)) {
       if (/\p{Surrogate}/u.test(text)) return `"${field}" holds a lone surrogate, which no UTF-8 can hold`;
       if (field.startsWith('label') && text.includes('\0')) return `"${field}" holds U+0000`;
     }
   }
   return null;
+}
+
+/** Every text in a value, names of fields included. The depth of lines is limited. */
+function* textsIn(value: unknown): Generator<string> {
+  if (typeof value === 'string') yield value;
+  else if (Array.isArray(value)) for (const part of value) yield* textsIn(part);
+  else if (isRecord(value))
+    for (const [name, part] of Object.entries(value)) {
+      yield name;
+      yield* textsIn(part);
+    }
 }

@@ -1,17 +1,13 @@
 import { assistantSpans, type SpanOptions } from '../../chat/assistant-spans.ts';
-import { isTrainedOn, lengthOfMessage, type Message } from '../../chat/message.ts';
-import { readMessages } from '../../chat/read-messages.ts';
+import { isTrainedOn, lengthOfMessage } from '../../chat/message.ts';
+import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { DatasetFormat } from './format.ts';
 import { type LabelledTokens, languageExample, withLabels } from './language-example.ts';
 import { BadExample, type Reading } from './reading.ts';
 
-interface Chat {
-  messages: Message[];
-}
-
-export const chat: DatasetFormat<'chat', Chat> = {
+export const chat: DatasetFormat<'chat', ReadConversation> = {
   name: 'chat',
   title: 'a chat',
   fields: '{"messages"}',
@@ -21,10 +17,7 @@ export const chat: DatasetFormat<'chat', Chat> = {
   tasks: ['CAUSAL_LM'],
   targets: 'tokens',
   matches: ({ messages }) => messages !== undefined,
-  read({ messages }) {
-    const checked = readMessages(messages);
-    return typeof checked === 'string' ? checked : { messages: checked };
-  },
+  read: readConversation,
   tokenize: (example, reading) => [
     languageExample(
       wholeChat(example, reading),
@@ -33,20 +26,25 @@ export const chat: DatasetFormat<'chat', Chat> = {
     ),
   ],
   /** Everything before the first answer that is trained on. */
-  prompt({ messages }) {
+  prompt({ messages, tools }) {
     const before = messages.slice(0, messages.findIndex(isTrainedOn));
     const asks = before.some(({ role }) => role === 'user') ? before : messages;
-    return JSON.stringify(asks.map(({ role, content, name = null }) => [role, content, name]));
+    // Without tools the text is that of earlier versions, which decides what is held out.
+    const texts = asks.map(({ role, content, name = null, tool_calls: calls }) =>
+      calls ? [role, content, name, calls] : [role, content, name],
+    );
+    return JSON.stringify(tools ? [...texts, tools] : texts);
   },
   answerLength: ({ messages }) =>
     messages.reduce((sum, message) => sum + (isTrainedOn(message) ? lengthOfMessage(message) : 0), 0),
-  plainTexts: ({ messages }) => messages.flatMap(({ content }) => content ?? []),
+  plainTexts: ({ messages }) =>
+    messages.flatMap(({ content, reasoning }) => [content ?? [], reasoning ?? []].flat()),
   systemPrompt({ messages: [first] }) {
-    return first?.role === 'system' ? first.content : null;
+    return first?.role === 'system' || first?.role === 'developer' ? first.content : null;
   },
 };
 
-function wholeChat(example: Chat, reading: Reading): LabelledTokens {
+function wholeChat(example: ReadConversation, reading: Reading): LabelledTokens {
   const { allowSpecialTokens = false, templateKwargs = {}, overlong } = reading.options;
   const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
   const options = { allowSpecialTokens, templateKwargs, deadline: reading.deadline, most };
@@ -64,10 +62,12 @@ function wholeChat(example: Chat, reading: Reading): LabelledTokens {
 /** A conversation's tokens; the targets are its assistant turns. Returns null, and throws, as `assistantSpans` does. */
 export function labelledTokens(
   tokenizer: Tokenizer,
-  { messages }: Chat,
+  { messages }: ReadConversation,
   options: SpanOptions = {},
 ): LabelledTokens | null {
   const found = assistantSpans(tokenizer, messages, options);
-  const weights = messages.filter(isTrainedOn).map(({ weight = 1 }) => weight);
-  return found && withLabels(found.ids, found.spans, weights);
+  if (!found) return null;
+  const trained = messages.filter(isTrainedOn);
+  const spans = found.spans.map(([from, to], i) => ({ from, to, weight: trained[i]!.weight ?? 1 }));
+  return withLabels(found.ids, spans);
 }

@@ -1,4 +1,3 @@
-import type { Span } from '../../chat/assistant-spans.ts';
 import { NO_TARGET, type Sequence } from '../training-example.ts';
 import type { Tokenized } from './format.ts';
 import { BadExample, type Reading } from './reading.ts';
@@ -12,18 +11,16 @@ export interface LabelledTokens {
   weights?: Float32Array;
 }
 
-/** `weights`: those of the spans' tokens; absent: 1. */
-export function withLabels(
-  ids: readonly number[],
-  spans: readonly Span[],
-  weights: readonly number[] = [],
-): LabelledTokens {
+/** Range of tokens; `to` is exclusive. `weight`: that of each of them as a target; absent: 1. */
+type Span = { from: number; to: number; weight?: number };
+
+export function withLabels(ids: readonly number[], spans: readonly Span[]): LabelledTokens {
   const whole: LabelledTokens = { ids: Int32Array.from(ids), labelled: new Uint8Array(ids.length) };
-  if (weights.some((weight) => weight !== 1)) whole.weights = new Float32Array(ids.length).fill(1);
-  for (const [i, [from, to]] of spans.entries()) {
+  if (spans.some(({ weight = 1 }) => weight !== 1)) whole.weights = new Float32Array(ids.length).fill(1);
+  for (const { from, to, weight = 1 } of spans) {
     const [start, end] = [Math.max(1, from), Math.min(to, ids.length)];
     whole.labelled.fill(1, start, end);
-    whole.weights?.fill(weights[i]!, start, end);
+    whole.weights?.fill(weight, start, end);
   }
   return whole;
 }

@@ -72,7 +72,7 @@ test('anything else as a weight is a fault of its line that says what to do', ()
     const fault = faultOf({ text: 'a', weight });
     assert.match(fault, /^"weight" must be a number from 0 to 10.*, got .*rename a column/, fault);
   }
-  assert.match(faultOf({ text: 'a', weight: 1e-10 }), /0 or at least 1e-9/);
+  assert.match(faultOf({ text: 'a', weight: 1e-10 }), /at least 1e-9 if it is not 0/);
   // JSON has no larger number.
   assert.throws(() => parseJsonl(['{"text":"a","weight":1e999}']), /must be a number from 0 to 10/);
   assert.match(
@@ -85,7 +85,7 @@ test('anything else as a weight is a fault of its line that says what to do', ()
   ];
   assert.match(
     faultOf({ messages }),
-    /messages\[1\] has a weight that must be a number from 0 to 10, got 10.5/,
+    /messages\[1\] has weight 10.5; it must be a number from 0 to 10/,
   );
   for (const weight of [0, 1e-9, 0.3, 10]) assert.doesNotThrow(() => parsed({ text: 'a', weight }));
 });
