@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
 import {
+  miniBatchCount,
   NO_TARGET,
   parseJsonl,
   planTraining,
@@ -56,10 +57,13 @@ export async function trainingPlan(options: {
   const data = await readTrainingData({ trainingFile, tokenizer, modelConfig: base.config, peft, training });
   const plan = planTraining(data.training, training, { virtualTokens: 0 });
   const steps: PlannedExample[][][] = [];
+  // Graft embeds a batch in mini-batches; the loss is that of the whole.
+  const minis = miniBatchCount(training);
   for (let step = 0; step < plan.steps; step++) {
     const micros: PlannedExample[][] = [];
     for (let i = 0; i < training.gradient_accumulation_steps; i++) {
-      const micro = plan.micro(step, i).filter(({ part }) => part === 0);
+      const parts = Array.from({ length: minis }, (_, mini) => plan.micro(step, i * minis + mini));
+      const micro = parts.flat().filter(({ part }) => part === 0);
       if (micro.length > 0)
         micros.push(
           micro.map(({ example }) => {

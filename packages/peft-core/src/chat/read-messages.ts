@@ -150,8 +150,7 @@ class MessageReader {
     if (name !== undefined && typeof name !== 'string')
       this.#fault(`has name ${show(name)}; it must be a string`);
     if (weight !== undefined) {
-      if (!isWeight(weight))
-        this.#fault(`has weight ${show(weight)}; it must be ${WEIGHT_RANGE}`);
+      if (!isWeight(weight)) this.#fault(`has weight ${show(weight)}; it must be ${WEIGHT_RANGE}`);
       else if (!isAssistant) this.#fault('has a weight; only assistant messages do');
     }
     if (calls.length > this.#maxCalls)

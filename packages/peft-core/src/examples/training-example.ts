@@ -10,6 +10,8 @@ export interface Sequence {
   targets?: Int32Array;
   /** Weight of each target in the loss, besides that of its example; absent: 1. */
   weights?: Float32Array;
+  /** For reports: role of each token, those of `ids` and the last target, as an index of PART_ROLES. */
+  roles?: Uint8Array;
   /** Role of a text that is compared with others. */
   role?: 'anchor' | 'positive' | 'negative';
 }

@@ -9,6 +9,8 @@ export interface LabelledTokens {
   labelled: Uint8Array;
   /** Weight of each token as a target; absent: 1. */
   weights?: Float32Array;
+  /** Role of each token, as an index of PART_ROLES. */
+  roles?: Uint8Array;
 }
 
 /** Range of tokens; `to` is exclusive. `weight`: that of each of them as a target; absent: 1. */
@@ -30,7 +32,7 @@ export const lengthThroughTargets = ({ labelled }: LabelledTokens): number => la
 
 /** One sequence, cut after its last target. `whyEmpty`: the reason if it has no target. */
 export function languageExample(whole: LabelledTokens, reading: Reading, whyEmpty: string): Tokenized {
-  const { ids, labelled, weights } = whole;
+  const { ids, labelled, weights, roles } = whole;
   const last = lengthThroughTargets(whole);
   if (last === 0) throw new BadExample('example_empty', `has no target tokens: ${whyEmpty}`);
   const kept = reading.kept(last);
@@ -39,5 +41,6 @@ export function languageExample(whole: LabelledTokens, reading: Reading, whyEmpt
   const targets = ids.slice(1, end).map((id, t) => (labelled[t + 1] === 1 ? id : NO_TARGET));
   const sequence: Sequence = { ids: ids.slice(0, end - 1), targets };
   if (weights) sequence.weights = weights.slice(1, end);
+  if (roles) sequence.roles = roles.slice(0, end);
   return { sequences: [sequence], tokens: end };
 }

@@ -83,10 +83,7 @@ test('anything else as a weight is a fault of its line that says what to do', ()
     { role: 'user', content: 'a' },
     { role: 'assistant', content: 'b', weight: 10.5 },
   ];
-  assert.match(
-    faultOf({ messages }),
-    /messages\[1\] has weight 10.5; it must be a number from 0 to 10/,
-  );
+  assert.match(faultOf({ messages }), /messages\[1\] has weight 10.5; it must be a number from 0 to 10/);
   for (const weight of [0, 1e-9, 0.3, 10]) assert.doesNotThrow(() => parsed({ text: 'a', weight }));
 });
 
