@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type PeftConfig, type ResolvedTraining, resolveTraining } from '@graft/peft-core/config';
 import {
+  miniBatchCount,
   NO_TARGET,
   parseJsonl,
   planTraining,
@@ -15,10 +16,11 @@ import { loadTokenizer } from '@graft/peft-core/text';
  * An example as train.py and hf_peft.py read it. For language models `labelled` has a 1 where a token is a target; an
  * encoder-decoder has an input and its labels; for
  * classifiers there is the class of the whole, or of each token (-100 for none); for embeddings the texts that are compared,
- * with the cosine that is wanted if there is one.
+ * with the cosine that is wanted if there is one. `weight` is that of the example in the loss, and `weights` those of its ids; absent: 1.
  */
-export type PlannedExample =
-  | { ids: number[]; labelled: number[] }
+export type PlannedExample = { weight?: number } & PlannedTargets;
+type PlannedTargets =
+  | { ids: number[]; labelled: number[]; weights?: number[] }
   | { input: number[]; labels: number[] }
   | { ids: number[]; label: number }
   | { ids: number[]; label_targets: number[] }
@@ -55,15 +57,20 @@ export async function trainingPlan(options: {
   const data = await readTrainingData({ trainingFile, tokenizer, modelConfig: base.config, peft, training });
   const plan = planTraining(data.training, training, { virtualTokens: 0 });
   const steps: PlannedExample[][][] = [];
+  // Graft embeds a batch in mini-batches; the loss is that of the whole.
+  const minis = miniBatchCount(training);
   for (let step = 0; step < plan.steps; step++) {
     const micros: PlannedExample[][] = [];
     for (let i = 0; i < training.gradient_accumulation_steps; i++) {
-      const micro = plan.micro(step, i).filter(({ part }) => part === 0);
+      const parts = Array.from({ length: minis }, (_, mini) => plan.micro(step, i * minis + mini));
+      const micro = parts.flat().filter(({ part }) => part === 0);
       if (micro.length > 0)
         micros.push(
-          micro.map(({ example }) =>
-            planned(data.training[example]!, peft.task_type, data.labels?.length ?? 0),
-          ),
+          micro.map(({ example }) => {
+            const { weight } = data.training[example]!;
+            const targets = planned(data.training[example]!, peft.task_type, data.labels?.length ?? 0);
+            return weight === undefined ? targets : { ...targets, weight };
+          }),
         );
     }
     steps.push(micros);
@@ -71,8 +78,8 @@ export async function trainingPlan(options: {
   return { training, steps, data, config: base.config };
 }
 
-function planned(example: TrainingExample, task: PeftConfig['task_type'], classes: number): PlannedExample {
-  const [{ ids, input, targets }] = example.sequences as [TrainingExample['sequences'][0]];
+function planned(example: TrainingExample, task: PeftConfig['task_type'], classes: number): PlannedTargets {
+  const [{ ids, input, targets, weights }] = example.sequences as [TrainingExample['sequences'][0]];
   if (task === 'FEATURE_EXTRACTION')
     return { sequences: example.sequences.map((each) => [...each.ids]), score: example.score ?? null };
   const { labels } = example;
@@ -84,8 +91,9 @@ function planned(example: TrainingExample, task: PeftConfig['task_type'], classe
   if (input) return { input: [...input], labels: [...targets] };
   if (task === 'TOKEN_CLS') return { ids: [...ids], classes: [...targets] };
   // The last token is only predicted.
-  return {
+  const whole = {
     ids: [...ids, targets.at(-1)!],
     labelled: [0, ...[...targets].map((target) => (target === NO_TARGET ? 0 : 1))],
   };
+  return weights ? { ...whole, weights: [1, ...weights] } : whole;
 }

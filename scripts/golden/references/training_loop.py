@@ -4,7 +4,7 @@ from base_models import class_logits, embedding
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.nn.functional import cosine_similarity, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, cross_entropy
 from transformers import get_scheduler
 from transformers.loss.loss_utils import ForSequenceClassificationLoss
 
@@ -21,8 +21,23 @@ def collate(examples):
     return torch.tensor(ids), torch.tensor(mask), torch.tensor(labels)
 
 
-def token_losses(logits, wanted, options):
-    """The summed cross entropy, with transformers' label smoothing where it is asked for."""
+def target_weights(examples, key=None):
+    """Weight of each example, or of each of its targets: [examples], or [examples, longest]; None where all are 1."""
+    if not any("weight" in e or "weights" in e for e in examples):
+        return None
+    own = [e.get("weight", 1.0) for e in examples]
+    if key is None:
+        return torch.tensor(own)
+    longest = max(len(e[key]) for e in examples)
+    rows = [[w * x for x in e.get("weights", [1.0] * len(e[key]))] for e, w in zip(examples, own)]
+    return torch.tensor([row + [0.0] * (longest - len(row)) for row in rows])
+
+
+def token_losses(logits, wanted, options, weights=None):
+    """The summed cross entropy, each times its weight, with transformers' label smoothing where it is asked for."""
+    if weights is not None:
+        losses = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="none")
+        return (losses * weights.flatten()).sum()
     if factor := options.get("label_smoothing_factor"):
         from transformers.trainer_pt_utils import LabelSmoother
 
@@ -35,7 +50,8 @@ def language_loss(model, examples, options):
     # Virtual tokens of a soft prompt come before the sequence's own; the first token of an example is never predicted.
     logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].float()
     wanted = labels[:, 1:]
-    loss = token_losses(logits, wanted, options)
+    weights = target_weights(examples, "ids")
+    loss = token_losses(logits, wanted, options, None if weights is None else weights[:, 1:])
     return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum())
 
 
@@ -49,7 +65,7 @@ def pair_loss(model, examples, options):
     ids, labels = padded("input", 0), padded("labels", -100)
     mask = torch.tensor([[int(i < len(e["input"])) for i in range(ids.shape[1])] for e in examples])
     logits = model(input_ids=ids, attention_mask=mask, labels=labels).logits.float()
-    loss = token_losses(logits, labels, options)
+    loss = token_losses(logits, labels, options, target_weights(examples, "labels"))
     return loss, int((logits.argmax(-1) == labels).sum())
 
 
@@ -60,32 +76,44 @@ def classifier_loss(model, task, examples, options):
         targets = torch.tensor([e["label_targets"] for e in examples], dtype=torch.float)
         # transformers' loss of problem_type "multi_label_classification": the mean over examples and classes.
         model.config.problem_type = "multi_label_classification"
+        own = target_weights(examples)
+        if own is not None:
+            losses = binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
+            return (losses * own).sum(), int(((logits > 0) == (targets > 0)).all(-1).sum())
         loss = ForSequenceClassificationLoss(targets, logits, model.config) * len(examples)
         return loss, int(((logits > 0) == (targets > 0)).all(-1).sum())
     wanted = torch.tensor([label for e in examples for label in e.get("classes", [e.get("label")])])
     weights = options.get("class_weights")
+    own = target_weights(examples, "classes" if "classes" in examples[0] else None)
+    if own is not None:
+        # One row for each target: the padding of [examples, longest] is left out.
+        own = torch.cat([row[: len(e.get("classes", [0]))] for e, row in zip(examples, own.reshape(len(examples), -1))])
     loss = cross_entropy(
         logits,
         wanted,
         weight=None if weights is None else torch.tensor(weights),
         label_smoothing=options.get("label_smoothing_factor", 0.0),
         ignore_index=-100,
-        reduction="sum",
+        reduction="sum" if own is None else "none",
     )
+    if own is not None:
+        loss = (loss * own).sum()
     return loss, int((logits.argmax(-1) == wanted).sum())
 
 
 def embedding_loss(model, examples):
     """sentence-transformers' MultipleNegativesRankingLoss (scale 20), or its CosineSimilarityLoss for scored pairs."""
+    own = target_weights(examples)
+    own = torch.ones(len(examples)) if own is None else own
     vectors = [[embedding(model, ids) for ids in e["sequences"]] for e in examples]
     if examples[0]["score"] is not None:
         cosines = torch.stack([cosine_similarity(a, b, dim=0) for a, b in vectors])
-        return ((cosines - torch.tensor([e["score"] for e in examples])) ** 2).sum(), 0
+        return ((cosines - torch.tensor([e["score"] for e in examples])) ** 2 * own).sum(), 0
     anchors = torch.stack([v[0] for v in vectors])
     candidates = torch.stack([v[1] for v in vectors] + [v[2] for v in vectors if len(v) > 2])
     scores = 20 * cosine_similarity(anchors[:, None], candidates[None], dim=-1)
     wanted = torch.arange(len(examples))
-    return cross_entropy(scores, wanted, reduction="sum"), int((scores.argmax(-1) == wanted).sum())
+    return (cross_entropy(scores, wanted, reduction="none") * own).sum(), int((scores.argmax(-1) == wanted).sum())
 
 
 def batch_loss(model, task, examples, options):
@@ -108,11 +136,20 @@ def count_targets(task, examples):
 
 
 def weigh_targets(task, examples, options):
-    """What the summed loss is divided by: targets, each times the weight of its class."""
+    """What the summed loss is divided by: targets, each times its own weight and that of its class."""
     weights = options.get("class_weights")
-    if weights is None:
+    own = target_weights(examples)
+    if weights is not None:
+        own = [1.0] * len(examples) if own is None else own.tolist()
+        return sum(w * weights[c] for e, w in zip(examples, own) for c in e.get("classes", [e.get("label")]) if c != -100)
+    if own is None:
         return count_targets(task, examples)
-    return sum(weights[c] for e in examples for c in e.get("classes", [e.get("label")]) if c != -100)
+    if task == "CAUSAL_LM":
+        on = torch.tensor([x for e in examples for x in [0] + e["labelled"][1:]])
+        rows = [e.get("weights", [1.0] * len(e["ids"])) for e in examples]
+        each = torch.tensor([w * x for w, row in zip(own.tolist(), rows) for x in row])
+        return (each * on).sum().item()
+    return sum(w * count_targets(task, [e]) for e, w in zip(examples, own.tolist()))
 
 
 def make_optimizer(model, trained, options):
@@ -140,7 +177,8 @@ def train_steps(model, task, steps, options):
     """
     Trains what requires a gradient. steps: [[[example, ...] per micro-batch] per optimizer step], an example being
     {"ids", "labelled": [0|1, ...]} for CAUSAL_LM, {"input", "labels"} for SEQ_2_SEQ_LM, {"ids", "label"} for SEQ_CLS, {"ids", "classes"} for TOKEN_CLS (-100 for
-    none) and {"sequences", "score": number or null} for FEATURE_EXTRACTION.
+    none) and {"sequences", "score": number or null} for FEATURE_EXTRACTION. Each may have a "weight", and for CAUSAL_LM "weights" of its ids: the loss of
+    a step is the weighted mean over its targets.
     Returns [{"loss", "learning_rate", "grad_norm", "token_accuracy"} per step].
     """
     model.train()

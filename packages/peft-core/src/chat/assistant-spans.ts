@@ -1,6 +1,7 @@
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { TurnsOptions } from './chat-template.ts';
 import { isTrainedOn, lengthOfMessage, type Message } from './message.ts';
+import { type MessagePart, messageParts } from './message-parts.ts';
 import type { RenderedTurns } from './plain-template.ts';
 
 /**
@@ -45,6 +46,8 @@ export interface SpanOptions extends Pick<EncodeTurnsOptions, 'allowSpecialToken
   templateKwargs?: TemplateKwargs;
   /** A much longer conversation is abandoned before its turns are located. Default: no limit. */
   most?: number;
+  /** Also returns `parts`. Default false. */
+  parts?: boolean;
 }
 
 /** Range of a turn's tokens; `to` is exclusive. */
@@ -54,6 +57,8 @@ export type Span = [from: number, to: number];
 interface AssistantSpans {
   ids: readonly number[];
   spans: Span[];
+  /** Where the messages are; null without the option. */
+  parts: MessagePart[] | null;
 }
 
 /** UTF-16 units per allowed token above which the length is checked before turns are located: below, the check would save nothing. */
@@ -85,14 +90,19 @@ function spansOf(
   tokenizer: TurnTokenizer,
   messages: readonly Message[],
   turns: readonly number[],
-  { allowSpecialTokens = false, templateKwargs = {}, deadline = null }: Omit<SpanOptions, 'most'>,
+  {
+    allowSpecialTokens = false,
+    templateKwargs = {},
+    deadline = null,
+    parts = false,
+  }: Omit<SpanOptions, 'most'>,
 ): AssistantSpans {
   const shown = messages.map(({ weight: _, ...message }) => message);
   const options = { now: TRAINING_DATE, kwargs: templateKwargs, allowSpecialTokens, deadline };
   const encoded = tokenizer.encodeTurns(shown, turns, options);
   const contents = turns.map((turn) => messages[turn]!.content ?? '');
   const spans = turnTokens(tokenizer, encoded, contents).map(({ from, to }): Span => [from, to]);
-  return { ids: encoded.whole.ids, spans };
+  return { ids: encoded.whole.ids, spans, parts: parts ? messageParts(encoded, messages, turns) : null };
 }
 
 /** Tokens of an assistant turn, as positions in the ids of the whole text. */

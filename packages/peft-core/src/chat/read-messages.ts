@@ -1,11 +1,11 @@
 import { isRecord, show } from '../schema/check-fields.ts';
+import { isWeight, WEIGHT_RANGE } from '../schema/loss-weight.ts';
 import { nearest } from '../schema/nearest.ts';
 import { isTrainedOn, type Message, REASONING_FIELDS, type Tool, type ToolCall } from './message.ts';
 import { readToolCalls, readTools } from './read-tools.ts';
 
 /** Maximum number of faults reported for one conversation; the check stops there. */
 const MAX_FAULTS = 5;
-const MAX_WEIGHT = 10;
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
 /** Fields of plain messages. A message without others is used as it is. */
@@ -150,8 +150,7 @@ class MessageReader {
     if (name !== undefined && typeof name !== 'string')
       this.#fault(`has name ${show(name)}; it must be a string`);
     if (weight !== undefined) {
-      if (!isWeight(weight))
-        this.#fault(`has weight ${show(weight)}; it must be a number from 0 to ${MAX_WEIGHT}`);
+      if (!isWeight(weight)) this.#fault(`has weight ${show(weight)}; it must be ${WEIGHT_RANGE}`);
       else if (!isAssistant) this.#fault('has a weight; only assistant messages do');
     }
     if (calls.length > this.#maxCalls)
@@ -183,9 +182,6 @@ class MessageReader {
     return null;
   }
 }
-
-const isWeight = (weight: unknown): boolean =>
-  typeof weight === 'number' && weight >= 0 && weight <= MAX_WEIGHT;
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || (Array.isArray(value) && value.length === 0);

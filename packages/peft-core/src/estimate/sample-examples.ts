@@ -2,13 +2,13 @@ import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import {
-  allOverlong,
   type Classes,
   classesOf,
   type DataFile,
   type ExampleSource,
   faultOfLines,
   naming,
+  noneLeft,
   otherFormat,
   type ReadingOptions,
   readingOptions,
@@ -116,8 +116,9 @@ function sizesOf(
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
   const fault = faultOfLines(faults, bad);
   if (fault) throw fault;
-  if (sizes.length === 0) throw allOverlong(options.maxSeqLength);
-  return { format: seen[0]!.format, perLine: 1 + more / picked, sizes, places: placeIn && places };
+  if (sizes.length === 0) throw noneLeft(examples.counts, options.maxSeqLength);
+  const { zero_weight: unused = 0 } = examples.counts;
+  return { format: seen[0]!.format, perLine: 1 + (more - unused) / picked, sizes, places: placeIn && places };
 }
 
 function placed(fault: GraftError, place: FileSample['place']): GraftError {

@@ -9,6 +9,7 @@ import type { ClassWeights } from './class-weights.ts';
 import type { Contrast } from './formats/format.ts';
 import type { ClassOf, TokenizeOptions } from './formats/reading.ts';
 import { classesBy, type LabelCollector } from './label-names.ts';
+import type { ExampleCounts } from './tokenize-examples.ts';
 
 /** Everything that determines the examples of a job's data files. */
 export interface ExampleSource {
@@ -136,7 +137,12 @@ export function faultOfLines(faults: readonly (GraftError | null)[], bad: number
 }
 
 /** The error if no example is left to train on or to measure. */
-export function allOverlong(maxSeqLength: number): GraftError {
+export function noneLeft({ skipped, zero_weight = 0 }: ExampleCounts, maxSeqLength: number): GraftError {
+  if (zero_weight > 0) {
+    const others = skipped > 0 ? ` or is longer than max_seq_length, ${maxSeqLength} tokens` : '';
+    const message = `every example has "weight" 0${others}; give some of them a weight greater than 0`;
+    return new GraftError('example_empty', message);
+  }
   return new GraftError(
     'example_too_long',
     `every example is longer than max_seq_length, ${maxSeqLength} tokens, and no target token is left; set training.max_seq_length, or make them shorter`,

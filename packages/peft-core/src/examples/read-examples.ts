@@ -5,13 +5,13 @@ import { GraftError } from '../errors.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { checkClassWeights } from './class-weights.ts';
 import {
-  allOverlong,
   type Classes,
   classesOf,
   type DataFile,
   type ExampleSource,
   faultOfLines,
   naming,
+  noneLeft,
   otherFormat,
   tokenizeOptions,
 } from './example-source.ts';
@@ -87,7 +87,7 @@ export async function readExamples(
       const fault = faultOfLines([read.fault, examples.fault()], bad);
       if (fault) throw fault;
       counts[file] = examples.counts;
-      if (examples.counts.examples === 0) throw allOverlong(source.maxSeqLength);
+      if (examples.counts.examples === 0) throw noneLeft(examples.counts, source.maxSeqLength);
       return read.summary!.format;
     });
   const format = await tokenise(trainingFile, 'training_file');

@@ -1,4 +1,5 @@
 import { isRecord, show } from '../schema/check-fields.ts';
+import { isWeight, WEIGHT_RANGE } from '../schema/loss-weight.ts';
 import { formats, type RawExample } from './formats/formats.ts';
 
 /** Fields that would change what is learned, and are rejected. Other columns, such as an id, are ignored. */
@@ -19,8 +20,18 @@ export function readLine(value: unknown, line: number): RawExample | string {
   if (!format) return `holds no example; give ${called(variants(formats).keys())}`;
   if (more.length > 0) return `holds several kinds of example; give either ${called(matching.keys())}`;
   const fields = format.read(value);
-  return typeof fields === 'string' ? fields : ({ format: format.name, line, ...fields } as RawExample);
+  // A table has null where a line has no value.
+  const { weight = null } = value;
+  const isBad = weight !== null && !isWeight(weight);
+  const fault = isBad ? `"weight" must be ${WEIGHT_RANGE}, got ${show(weight)}; ${WEIGHT_MEANING}` : null;
+  if (typeof fields === 'string') return fault ? `${fields}; ${fault}` : fields;
+  if (fault) return fault;
+  const example = { format: format.name, line, ...fields } as RawExample;
+  return weight === null || weight === 1 ? example : { ...example, weight: weight as number };
 }
+
+const WEIGHT_MEANING =
+  'it is the factor of the example in the loss, so rename a column that means something else';
 
 /** Formats by their `called`; the last one of each. */
 const variants = (all: typeof formats) => new Map(all.map((format) => [format.called, format]));

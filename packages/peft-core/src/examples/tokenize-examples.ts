@@ -16,6 +16,8 @@ export interface ExampleCounts {
   skipped: number;
   /** Special tokens in the content of messages, in prompts and in completions. */
   special_tokens: number;
+  /** Examples of weight 0, which are checked and left out; absent: none. */
+  zero_weight?: number;
 }
 
 export function noCounts(): ExampleCounts {
@@ -38,17 +40,21 @@ export class ExampleTokenizer {
     this.#onBadLine = onBadLine;
   }
 
-  /** Like `pieces`, for a line that is not split; null for an unusable line. */
+  /** Like `pieces`, for a line that is not split; null for a line without examples. */
   tokenize(raw: RawExample): TrainingExample | null {
     return this.pieces(raw)[0] ?? null;
   }
 
   /**
-   * The examples of a line: one, several if a text is split, or none if it is unusable. Throws faults of the model:
+   * The examples of a line: one, several if a text is split, or none if it is unusable or of weight 0. Throws faults of the model:
    * `no_chat_template`, `unsupported_chat_template`.
    */
   pieces(raw: RawExample): TrainingExample[] {
-    const { line } = raw;
+    const { line, weight = 1 } = raw;
+    if (weight === 0) {
+      this.counts.zero_weight = (this.counts.zero_weight ?? 0) + 1;
+      return [];
+    }
     const { overlong = 'error' } = this.#options;
     const format = formatOf(raw.format);
     const reading = new Reading(this.#tokenizer, this.#options);
@@ -59,7 +65,7 @@ export class ExampleTokenizer {
         this.counts.special_tokens += this.#tokenizer.countSpecialTokens(text);
       this.counts.examples += tokenized.length;
       if (reading.isTruncated) this.counts.truncated++;
-      return tokenized.map((each) => ({ ...each, line }));
+      return tokenized.map((each) => (weight === 1 ? { ...each, line } : { ...each, line, weight }));
     } catch (error) {
       const isOfLine = error instanceof GraftError && LINE_FAULTS.has(error.code);
       if (!(error instanceof BadExample || isOfLine)) throw error;

@@ -8,6 +8,10 @@ export interface Sequence {
   input?: Int32Array;
   /** The target of each position: the next token, or the token's class; NO_TARGET for none. */
   targets?: Int32Array;
+  /** Weight of each target in the loss, besides that of its example; absent: 1. */
+  weights?: Float32Array;
+  /** For reports: role of each token, those of `ids` and the last target, as an index of PART_ROLES. */
+  roles?: Uint8Array;
   /** Role of a text that is compared with others. */
   role?: 'anchor' | 'positive' | 'negative';
 }
@@ -22,6 +26,8 @@ export interface TrainingExample {
   labels?: number[];
   /** The target cosine of two sequences. */
   score?: number;
+  /** Weight in the loss, greater than 0; absent: 1. */
+  weight?: number;
   /** Number of tokens in the line, as shown to users. */
   tokens: number;
   /** Line number, from 1. */

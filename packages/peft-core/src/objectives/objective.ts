@@ -7,7 +7,7 @@ import type { TaskType } from '../outlines/outline.ts';
 
 /** Input for metrics, from one optimizer step or from all validation examples. */
 export interface Outcome {
-  /** Mean over all targets. */
+  /** Mean over all targets, by their weights. */
   loss: number;
   /** Share of correct targets; null if the objective has no right or wrong targets. */
   accuracy: number | null;

@@ -8,6 +8,7 @@ import {
   TextNumbers,
   type TrainingData,
   type TrainingExample,
+  totalWeight,
 } from '../examples/index.ts';
 import { measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
 import type { Outcome } from '../objectives/objective.ts';
@@ -33,7 +34,7 @@ export function measuredExamples(data: TrainingData, verify: boolean): Measured 
 export type Metrics = Record<string, number>;
 
 export interface Measurement {
-  /** Mean over all labels, or over all examples to embed. */
+  /** Mean over all labels, or over all examples to embed, by their weights. */
   loss: number;
   /** Null for objectives without right or wrong targets. */
   tokenAccuracy: number | null;
@@ -71,6 +72,7 @@ function measureBatches(
   let loss = 0;
   let correct = 0;
   let count = 0;
+  let weight = 0;
   const wanted: number[] = [];
   const predicted: number[] = [];
   const sums: Record<string, number> = {};
@@ -80,6 +82,7 @@ function measureBatches(
     loss += scalarOf(out.loss);
     correct += scalarOf(out.correct);
     count += batch.labelCount;
+    weight += totalWeight(batch);
     addSums(out, sums);
     if (!out.predictions) continue;
     const targets = losses[objective].wanted(batch);
@@ -89,7 +92,7 @@ function measureBatches(
     }
   }
   return {
-    loss: loss / count,
+    loss: loss / weight,
     accuracy: measuresAccuracy(objective) ? correct / count : null,
     wanted,
     predicted,

@@ -1,6 +1,6 @@
 import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
-import { type FilledBatch, fillBatch, miniBatchCount, TextNumbers } from '../examples/index.ts';
+import { type FilledBatch, fillBatch, miniBatchCount, TextNumbers, totalWeight } from '../examples/index.ts';
 import { measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
 import { meansOf } from './evaluation.ts';
 import { residentMemory } from './machine/peak-memory.ts';
@@ -52,13 +52,6 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
   };
 }
 
-/** Sum of the class weights of a batch's targets. */
-function weightOf(batch: FilledBatch, classWeights: readonly number[]): number {
-  let sum = 0;
-  for (let k = 0; k < batch.labelCount; k++) sum += classWeights[batch.labelIds[k]!]!;
-  return sum;
-}
-
 function takeStep({ built, plan, setup, options: { training }, step }: TrainingRun) {
   const { program, objective, update, varies } = built;
   const accumulation = training.gradient_accumulation_steps;
@@ -71,9 +64,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   );
   const labels = batches.reduce((sum, { labelCount }) => sum + labelCount, 0);
   const { classWeights } = setup;
-  const weight = classWeights
-    ? batches.reduce((sum, batch) => sum + weightOf(batch, classWeights), 0)
-    : labels;
+  const weight = batches.reduce((sum, batch) => sum + totalWeight(batch, classWeights), 0);
   const learningRate = learningRateAt(training, step, plan.steps);
   const scalars = optimizerScalars(training, learningRate, step + 1);
   const { neftune_noise_alpha: alpha = 0 } = training;
@@ -104,7 +95,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
         return [part];
       });
       if (parts.length === 0) continue;
-      count(update.cached.run(program, parts, { count: labels, feedsOf: feedsFor }));
+      count(update.cached.run(program, parts, feedsFor));
     }
   }
   for (const [i, batch] of 'cached' in update ? [] : batches.entries()) {

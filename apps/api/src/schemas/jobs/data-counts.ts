@@ -15,6 +15,11 @@ const Counts = {
     description:
       'Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true.',
   }),
+  zero_weight: Type.Optional(
+    Type.Integer({
+      description: 'Number of examples of weight 0, which are checked and left out. Absent without any.',
+    }),
+  ),
 };
 /** Counts of the examples in a job's files: used, cut, skipped, overlapping. */
 export const DataSchema = named('FineTuningJobData', {

@@ -43,7 +43,7 @@ export interface FilledBatch extends FilledGrid {
   labelOwners: Int32Array;
   /** For texts that may have several classes, `(labels · classes)`: 1 for each class of a text. Empty for others. */
   labelTargets: Float32Array;
-  /** 1 for each target, or each example to embed; 0 in unused entries. */
+  /** Weight of each target, or each example to embed: 1 by default, and always greater than 0; 0 in unused entries. */
   labelWeights: Float32Array;
   /** Weight of each position in its sequence's pooled vector. */
   poolWeights: Float32Array;
@@ -58,6 +58,16 @@ export interface FilledBatch extends FilledGrid {
   /** Number of tokens of the examples. */
   tokenCount: number;
   labelCount: number;
+}
+
+/** Sum of the weights of a batch's targets, each times `factors` of its class if given: what its loss is divided by. */
+export function totalWeight(
+  { labelWeights, labelIds, labelCount }: Pick<FilledBatch, 'labelWeights' | 'labelIds' | 'labelCount'>,
+  factors: readonly number[] | null = null,
+): number {
+  let sum = 0;
+  for (let k = 0; k < labelCount; k++) sum += labelWeights[k]! * (factors ? factors[labelIds[k]!]! : 1);
+  return sum;
 }
 
 /** The arrays of one micro-batch of the plan. `texts` numbers the texts to embed. */
@@ -89,11 +99,11 @@ export function fillBatch(
     tokenCount: 0,
     labelCount: 0,
   };
-  const addLabel = (position: number, label: number, owner: number) => {
+  const addLabel = (position: number, label: number, owner: number, weight: number) => {
     batch.labelPositions[batch.labelCount] = position;
     batch.labelIds[batch.labelCount] = label;
     batch.labelOwners[batch.labelCount] = owner;
-    batch.labelWeights[batch.labelCount++] = 1;
+    batch.labelWeights[batch.labelCount++] = weight;
   };
   const { virtualTokens, vocabularySize, firstPosition, pooling } = layout;
   const inRow = new Int32Array(shape.rows);
@@ -118,7 +128,8 @@ export function fillBatch(
   for (const [number, placed] of micro(step, i).entries()) {
     const { example: index, part, row, offset, inputOffset, from, to, prefix, shared } = placed;
     const example = examples[index] as TrainingExample;
-    const { ids, input, targets } = example.sequences[part] as TrainingExample['sequences'][0];
+    const { ids, input, targets, weights } = example.sequences[part] as TrainingExample['sequences'][0];
+    const { weight = 1 } = example;
     const start = row * shape.tokens + offset;
     const end = start + to - from;
     const segment = (inRow[row] as number) + 1;
@@ -140,23 +151,24 @@ export function fillBatch(
     }
     if (shared) continue;
     for (const [t, target] of targets?.entries() ?? [])
-      if (target !== NO_TARGET) addLabel(start + leading + t - from, target, number);
+      if (target !== NO_TARGET)
+        addLabel(start + leading + t - from, target, number, weight * (weights?.[t] ?? 1));
     if (part === 0) batch.tokenCount += example.tokens;
     if (targets) continue;
     const pooled = pooling === 'last' ? end - 1 : start;
     if (example.labels) {
       for (const label of example.labels) batch.labelTargets[batch.labelCount * layout.classes! + label] = 1;
-      addLabel(pooled, 0, number);
+      addLabel(pooled, 0, number, weight);
       continue;
     }
     if (example.label !== undefined) {
-      addLabel(pooled, example.label, number);
+      addLabel(pooled, example.label, number, weight);
       continue;
     }
     // An example to embed. Its sequences may come in any order.
     const k = embedded.get(index) ?? batch.labelCount++;
     embedded.set(index, k);
-    batch.labelWeights[k] = 1;
+    batch.labelWeights[k] = weight;
     batch.scores[k] = example.score ?? 0;
     const vector = part * shape.labels + k;
     batch.texts[vector] = texts.of(ids);

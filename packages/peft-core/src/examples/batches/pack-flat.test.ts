@@ -74,20 +74,23 @@ test('a thousand sequences that share one beginning are grouped in no time', () 
   );
 });
 
-/** Chats with two different system prompts; the answer's tokens are trained on. */
+/** Chats with two different system prompts; the answer's tokens are trained on, with weights in two of three chats. */
 function chats(count: number): TrainingExample[] {
   return Array.from({ length: count }, (_, line) => {
     const system = Array.from({ length: 12 }, (_, t) => 1000 * (1 + (line % 2)) + t);
     const own = Array.from({ length: 3 + (line % 5) }, (_, t) => 50 + line * 10 + t);
     const ids = Int32Array.from([...system, ...own]);
     const targets = ids.map((id, t) => (t >= system.length + 1 ? id + 1 : NO_TARGET));
-    return { sequences: [{ ids, targets }], tokens: ids.length + 1, line };
+    const example = { sequences: [{ ids, targets }], tokens: ids.length + 1, line };
+    if (line % 3 === 0) return example;
+    const weights = Float32Array.from(ids, (_, t) => 1 + ((line + t) % 4) / 4);
+    return { ...example, sequences: [{ ids, targets, weights }], weight: 0.5 * (line % 3) };
   });
 }
 
 const options = { batch_size: 5, gradient_accumulation_steps: 2, n_epochs: 2, seed: 9, packing: true };
 
-test('flat and shared lists hold what the grid holds: the same steps, tokens, labels and whom each label sees', () => {
+test('flat and shared lists hold what the grid holds: the same steps, tokens, labels with their weights, and whom each label sees', () => {
   const examples = chats(23);
   const training = { ...options, max_steps: null } as Parameters<typeof planTraining>[1];
   for (const virtualTokens of [0, 3]) {
@@ -148,7 +151,7 @@ test('a shared prefix contains no label, however alike examples are, so each exa
   }
 });
 
-/** For each label, sorted: the label, and the ids and positions of everything that its position attends to, in order. */
+/** For each label, sorted: the label, its weight, and the ids and positions of everything that its position attends to, in order. */
 function contexts(batch: ReturnType<typeof fillBatch>): string[] {
   const { ids, positions, segments, parents } = batch;
   const rowLength = rowLengthOf(batch);
@@ -161,7 +164,7 @@ function contexts(batch: ReturnType<typeof fillBatch>): string[] {
       if (own && positions[j]! <= positions[at]!) seen.push([positions[j]!, ids[j]!]);
     }
     seen.sort(([a], [b]) => a - b);
-    return JSON.stringify([batch.labelIds[k], seen]);
+    return JSON.stringify([batch.labelIds[k], batch.labelWeights[k], seen]);
   }).sort();
 }
 

@@ -1,5 +1,6 @@
 import { assistantSpans, type SpanOptions } from '../../chat/assistant-spans.ts';
 import { isTrainedOn, lengthOfMessage } from '../../chat/message.ts';
+import { type MessagePart, PART_ROLES } from '../../chat/message-parts.ts';
 import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
@@ -16,6 +17,7 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
     '{"messages": [{"role": "user", "content": "Which tyre fits?"}, {"role": "assistant", "content": "A 32."}]}',
   tasks: ['CAUSAL_LM'],
   targets: 'tokens',
+  hasRoles: true,
   matches: ({ messages }) => messages !== undefined,
   read: readConversation,
   tokenize: (example, reading) => [
@@ -45,9 +47,9 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
 };
 
 function wholeChat(example: ReadConversation, reading: Reading): LabelledTokens {
-  const { allowSpecialTokens = false, templateKwargs = {}, overlong } = reading.options;
+  const { allowSpecialTokens = false, templateKwargs = {}, overlong, roles = false } = reading.options;
   const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
-  const options = { allowSpecialTokens, templateKwargs, deadline: reading.deadline, most };
+  const options = { allowSpecialTokens, templateKwargs, deadline: reading.deadline, most, parts: roles };
   try {
     const whole = labelledTokens(reading.tokenizer, example, options);
     if (whole) return whole;
@@ -66,5 +68,18 @@ export function labelledTokens(
   options: SpanOptions = {},
 ): LabelledTokens | null {
   const found = assistantSpans(tokenizer, messages, options);
-  return found && withLabels(found.ids, found.spans);
+  if (!found) return null;
+  const trained = messages.filter(isTrainedOn);
+  const spans = found.spans.map(([from, to], i) => ({ from, to, weight: trained[i]!.weight ?? 1 }));
+  const whole = withLabels(found.ids, spans);
+  if (found.parts) whole.roles = rolesOf(whole, found.parts);
+  return whole;
+}
+
+/** The role of each token. What the model generates around contents, such as tool calls and the end of a turn, is the assistant's. */
+function rolesOf({ labelled }: LabelledTokens, parts: readonly MessagePart[]): Uint8Array {
+  const assistant = PART_ROLES.indexOf('assistant');
+  const roles = labelled.map((isTarget) => (isTarget ? assistant : PART_ROLES.indexOf('template')));
+  for (const { from, to, role } of parts) roles.fill(PART_ROLES.indexOf(role), from, to);
+  return roles;
 }

@@ -28,10 +28,10 @@ export type FormatName = Row['name'];
 type Flat<T> = { [Key in keyof T]: T[Key] };
 type ExampleOf<Format> =
   Format extends DatasetFormat<infer Name, infer Fields>
-    ? Flat<{ format: Name; line: number } & Fields>
+    ? Flat<{ format: Name; line: number; weight?: number } & Fields>
     : never;
 
-/** One checked line of a training file, with its number from 1. */
+/** One checked line of a training file, with its number from 1. `weight`: its factor in the loss, from 0 to 10; absent: 1. */
 export type RawExample = ExampleOf<Row>;
 
 export const formats: readonly DatasetFormat<FormatName>[] = rows;

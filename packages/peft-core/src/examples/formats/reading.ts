@@ -31,6 +31,8 @@ export interface TokenizeOptions {
   vocabularySize?: number;
   /** The start token of an encoder-decoder's decoder; null for other models. */
   decoderStart?: number | null;
+  /** Sequences of chats get `roles`. Default false. */
+  roles?: boolean;
   /** The classes of a classifier's labels. */
   classOf?: ClassOf;
 }

@@ -6,8 +6,8 @@ export function promptOf(example: RawExample): string {
   return formatOf(example.format).prompt(example);
 }
 
-/** The whole content of an example as one text: examples with equal texts are identical. */
-export function contentOf({ line: _, ...content }: RawExample): string {
+/** The whole content of an example as one text: examples with equal texts are identical, whatever their weights. */
+export function contentOf({ line: _, weight: __, ...content }: RawExample): string {
   return JSON.stringify(content);
 }
 

@@ -10,8 +10,8 @@ export interface LengthSummary {
   p50: number;
   p90: number;
   p99: number;
-  /** Adjacent ranges of equal width; each has lengths from `from` to `to`, both included. */
-  histogram: { from: number; to: number; examples: number }[];
+  /** Adjacent ranges of equal width; each has lengths from `from` to `to`, both included. `longer`: number of examples longer than `to`. */
+  histogram: { from: number; to: number; examples: number; longer: number }[];
 }
 
 /** Counts how often each length occurs: at most 16 MiB. */
@@ -48,9 +48,11 @@ export class LengthCounts {
     const width = niceWidth(this.#max - min + 1);
     const first = Math.floor(min / width) * width;
     const histogram: LengthSummary['histogram'] = [];
+    let longer = this.#examples;
     for (let from = first; from <= this.#max; from += width) {
       const examples = this.#counts.subarray(from, from + width).reduce((sum, count) => sum + count, 0);
-      histogram.push({ from, to: from + width - 1, examples });
+      longer -= examples;
+      histogram.push({ from, to: from + width - 1, examples, longer });
     }
     return {
       min,

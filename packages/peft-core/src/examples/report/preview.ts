@@ -1,7 +1,8 @@
+import { PART_ROLES, type PartRole } from '../../chat/message-parts.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { StreamDecoder } from '../../text/stream-decoder.ts';
 import { formatOf, type RawExample } from '../formats/formats.ts';
-import { NO_TARGET, type TrainingExample } from '../training-example.ts';
+import { NO_TARGET, type Sequence, type TrainingExample } from '../training-example.ts';
 
 /** Maximum number of tokens shown per sequence. */
 const MAX_TOKENS = 512;
@@ -14,6 +15,10 @@ export interface PreviewToken {
   text: string;
   /** Whether the loss is computed on it: the model learns to generate it, or, for word labels, to label it. */
   learnt: boolean;
+  /** In a chat: `system`, `user`, `assistant`, `reasoning`, `tool`, or `template` for what the template writes. Null in other formats. */
+  role: PartRole | null;
+  /** Weight in the loss: that of its message times that of the example; 0 if it is not trained on. */
+  weight: number;
 }
 
 /** One sequence of an example as the model receives it. */
@@ -30,28 +35,47 @@ export interface ExamplePreview {
   sequences: PreviewSequence[];
   /** Label of the whole text; null for examples without one. */
   label: string | null;
+  /** Weight of the example in the loss. */
+  weight: number;
 }
 
 /** An example as its tokens with the loss mask, at most 512 tokens per sequence. */
 export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: TrainingExample): ExamplePreview {
   const format = formatOf(raw.format);
-  const shown = (role: PreviewSequence['role'], ids: readonly number[], learnt: (at: number) => boolean) => {
+  const { weight = 1 } = example;
+  const shown = (
+    role: PreviewSequence['role'],
+    ids: readonly number[],
+    learnt: (at: number) => boolean,
+    { roles, weights }: Pick<Sequence, 'roles' | 'weights'> = {},
+  ): PreviewSequence => {
     const texts = tokenTexts(tokenizer, ids, MAX_TOKENS);
-    const tokens = texts.map((text, at) => ({ id: ids[at]!, text, learnt: learnt(at) }));
+    const tokens = texts.map((text, at) => ({
+      id: ids[at]!,
+      text,
+      learnt: learnt(at),
+      role: roles ? PART_ROLES[roles[at]!]! : null,
+      // Weights are those of targets, which are one token further on.
+      weight: learnt(at) ? rounded(weight * (weights?.[at - 1] ?? 1)) : 0,
+    }));
     return { role, tokens, left_out: ids.length - tokens.length };
   };
-  const sequences = example.sequences.flatMap(({ ids, input, targets }): PreviewSequence[] => {
+  const sequences = example.sequences.flatMap((sequence): PreviewSequence[] => {
+    const { ids, input, targets } = sequence;
     if (!targets) return [shown('text', [...ids], () => false)];
     const isTarget = (at: number) => targets[at] !== undefined && targets[at] !== NO_TARGET;
     if (input) return [shown('input', [...input], () => false), shown('target', [...targets], isTarget)];
     // A word's target is the class of the same token.
     if (format.targets === 'classes') return [shown('text', [...ids], isTarget)];
     // Position t predicts token t + 1, and the last token is only a target.
-    return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1))];
+    return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1), sequence)];
   });
   const label = format.shownLabel?.(raw).slice(0, MAX_CHARACTERS) ?? null;
-  return { line: raw.line, sequences, label };
+  return { line: raw.line, sequences, label, weight };
 }
+
+/** Weights of messages are float32 in batches. */
+const rounded = (weight: number) => Number(weight.toPrecision(6));
 
 /**
  * Text that each of the first `most` tokens adds. A character of several tokens is the text of its last token; the other tokens

@@ -182,6 +182,6 @@ describe('what is counted takes bounded room', () => {
     for (const [i, { from }] of histogram.slice(1).entries()) assert.equal(from, histogram[i]!.to + 1);
     const one = new LengthCounts();
     one.add(7);
-    assert.deepEqual(one.summary()!.histogram, [{ from: 7, to: 7, examples: 1 }]);
+    assert.deepEqual(one.summary()!.histogram, [{ from: 7, to: 7, examples: 1, longer: 0 }]);
   });
 });

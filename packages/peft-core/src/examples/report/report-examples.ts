@@ -1,3 +1,5 @@
+import { isTrainedOn } from '../../chat/message.ts';
+import { PART_ROLES, type PartRole } from '../../chat/message-parts.ts';
 import { seqLengthLimit } from '../../config/index.ts';
 import { type ErrorDetail, GraftError } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
@@ -6,13 +8,16 @@ import { MAX_LISTED_FAULTS } from '../bad-lines.ts';
 import { type FormatName, formatOf, type RawExample } from '../formats/formats.ts';
 import { createJsonlChecker } from '../jsonl.ts';
 import { ExampleTokenizer, lengthOf } from '../tokenize-examples.ts';
-import { NO_TARGET } from '../training-example.ts';
+import { NO_TARGET, type Sequence, type TrainingExample } from '../training-example.ts';
+import { ChatCounts, type ChatSummary } from './chat-counts.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 import { LengthCounts, type LengthSummary } from './length-counts.ts';
 import { type ExamplePreview, previewOf } from './preview.ts';
 
 /** Number of examples that are shown as tokens. */
 const PREVIEWS = 3;
+/** Number of the longest examples that are listed. */
+const LONGEST = 10;
 /** Maximum number of lines of one kind, such as duplicates, that are listed. */
 const MAX_LISTED = 100;
 /** Maximum number of characters in the message about a line. */
@@ -29,6 +34,10 @@ export interface ExampleReport {
   bad_lines: { count: number; listed: (Omit<ErrorDetail, 'path'> & { line: number })[] };
   /** Examples identical to an earlier line. `exact`: false if there are too many examples to compare each. */
   duplicates: { count: number; exact: boolean; listed: { line: number; first_line: number }[] };
+  /** Examples of a weight other than 1, their own or that of a message; `zero`: those of weight 0, which are left out of training. */
+  weights: { count: number; zero: number };
+  /** Null for other formats. */
+  chats: ChatSummary | null;
   /** Null if no model was given. */
   tokens: TokenReport | null;
 }
@@ -41,6 +50,10 @@ interface TokenReport {
   learnt: number | null;
   /** Tokens per example, or of its longest text if texts are compared or converted into others. */
   lengths: LengthSummary | null;
+  /** The ten longest examples, the longest first. */
+  longest: { line: number; tokens: number }[];
+  /** For chats; null for other formats. */
+  by_role: { role: PartRole; tokens: number; learnt: number }[] | null;
   max_seq_length: number;
   /** Examples longer than that. A job rejects, truncates or skips them, depending on its option `overlong`. */
   too_long: { count: number; listed: { line: number; tokens: number }[] };
@@ -69,6 +82,8 @@ export interface ExampleReporter {
 export function createExampleReporter(model: ReportedModel | null): ExampleReporter {
   const distinct = new DistinctCounter();
   const repeated: ExampleReport['duplicates']['listed'] = [];
+  const chats = new ChatCounts();
+  const weights = { count: 0, zero: 0 };
   let tokens: TokenCounter | null = null;
   let format: FormatName | null = null;
   let examples = 0;
@@ -81,7 +96,11 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
     examples++;
     format ??= raw.format;
     if (model) tokens ??= new TokenCounter(model, raw.format, onBadLine);
-    const { line, ...content } = raw;
+    chats.add(raw);
+    if (isWeighted(raw)) weights.count++;
+    if (raw.weight === 0) weights.zero++;
+    // What differs only by its weight is a duplicate, too.
+    const { line, weight: _, ...content } = raw;
     const first = distinct.add(JSON.stringify(content), line);
     if (first !== null && repeated.length < MAX_LISTED) repeated.push({ line, first_line: first });
     tokens?.add(raw);
@@ -113,6 +132,8 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
         examples,
         bad_lines: { count: bad, listed },
         duplicates: { count: examples - different, exact: distinct.isExact, listed: repeated },
+        weights,
+        chats: chats.summary(),
         tokens: tokens?.report() ?? null,
       };
     },
@@ -124,43 +145,67 @@ class TokenCounter {
   readonly #tokenizer: Tokenizer;
   readonly #examples: ExampleTokenizer;
   readonly #task: TaskType;
+  readonly #isChat: boolean;
   readonly #maxSeqLength: number;
   readonly #lengths = new LengthCounts();
   readonly #tooLong: TokenReport['too_long']['listed'] = [];
   readonly #special: TokenReport['special_tokens']['listed'] = [];
   readonly #preview: ExamplePreview[] = [];
+  #longest: TokenReport['longest'] = [];
+  readonly #roles = PART_ROLES.map((role) => ({ role, tokens: 0, learnt: 0 }));
   #total = 0;
   #learnt = 0;
 
   constructor({ tokenizer, config, maxSeqLength }: ReportedModel, format: FormatName, onBadLine: () => void) {
     const outline = outlineFor(config, format);
     this.#tokenizer = tokenizer;
+    this.#isChat = formatOf(format).hasRoles ?? false;
     this.#task = outline.task;
     this.#maxSeqLength = maxSeqLength ?? seqLengthLimit({ contextLength: outline.maxPositions });
     const { vocabularySize, decoderStart = null } = outline;
     this.#examples = new ExampleTokenizer(
       tokenizer,
       // Lengths are counted here, and the actual classes do not matter.
-      { maxSeqLength: Number.POSITIVE_INFINITY, vocabularySize, decoderStart, classOf: () => 0 },
+      { maxSeqLength: Number.POSITIVE_INFINITY, vocabularySize, decoderStart, classOf: () => 0, roles: true },
       onBadLine,
     );
   }
 
   add(raw: RawExample): void {
     const { special_tokens: before } = this.#examples.counts;
-    const example = this.#examples.tokenize(raw);
-    if (!example) return;
+    const examples = this.#examples.pieces(raw);
     const special = this.#examples.counts.special_tokens - before;
     if (special > 0 && this.#special.length < MAX_LISTED)
       this.#special.push({ line: raw.line, count: special });
+    for (const example of examples) this.#addExample(raw, example);
+  }
+
+  #addExample(raw: RawExample, example: TrainingExample): void {
+    const { line } = raw;
     const length = lengthOf(raw.format, example);
     this.#total += example.tokens;
     this.#lengths.add(length);
-    for (const { targets = [] } of example.sequences)
-      for (const target of targets) if (target !== NO_TARGET) this.#learnt++;
+    for (const sequence of example.sequences) this.#addSequence(sequence);
     if (length > this.#maxSeqLength && this.#tooLong.length < MAX_LISTED)
-      this.#tooLong.push({ line: raw.line, tokens: length });
+      this.#tooLong.push({ line, tokens: length });
+    this.#addLongest({ line, tokens: length });
     if (this.#preview.length < PREVIEWS) this.#preview.push(previewOf(this.#tokenizer, raw, example));
+  }
+
+  #addSequence({ targets = new Int32Array(), roles }: Sequence): void {
+    for (const target of targets) if (target !== NO_TARGET) this.#learnt++;
+    if (!roles) return;
+    for (const [at, role] of roles.entries()) {
+      const counts = this.#roles[role]!;
+      counts.tokens++;
+      // Position t predicts token t + 1.
+      if (at > 0 && targets[at - 1] !== NO_TARGET) counts.learnt++;
+    }
+  }
+
+  #addLongest(example: { line: number; tokens: number }): void {
+    if (this.#longest.length === LONGEST && example.tokens <= this.#longest.at(-1)!.tokens) return;
+    this.#longest = [...this.#longest, example].toSorted((a, b) => b.tokens - a.tokens).slice(0, LONGEST);
   }
 
   faults() {
@@ -174,12 +219,20 @@ class TokenCounter {
       total: this.#total,
       learnt: learnsTokens ? this.#learnt : null,
       lengths: this.#lengths.summary(),
+      longest: this.#longest,
+      by_role: this.#isChat ? this.#roles.filter(({ tokens }) => tokens > 0) : null,
       max_seq_length: this.#maxSeqLength,
       too_long: { count: this.#lengths.over(this.#maxSeqLength), listed: this.#tooLong },
       special_tokens: { count: this.#examples.counts.special_tokens, listed: this.#special },
       preview: this.#preview,
     };
   }
+}
+
+/** Whether an example, or a message that is trained on, has a weight other than 1. */
+function isWeighted(raw: RawExample): boolean {
+  if (raw.weight !== undefined) return true;
+  return 'messages' in raw && raw.messages.some((each) => isTrainedOn(each) && (each.weight ?? 1) !== 1);
 }
 
 /** The model for training on such data. Throws GraftError `unsupported_task` if that is impossible. */

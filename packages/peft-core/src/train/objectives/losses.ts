@@ -52,11 +52,11 @@ export function batchInputs(
 /** The length of a list is rounded up to a multiple of this: products of odd sizes are slower. */
 const POSITION_MULTIPLE = 16;
 
-/** Feeds of these inputs. The loss is the sum of the targets' losses, times their class weights if any, divided by `count`. */
+/** Feeds of these inputs. The loss is the sum of the targets' losses, times their weights and those of their classes, divided by `weight`. */
 export function feedsOf(
   objective: ObjectiveName,
   batch: FilledBatch,
-  count: number,
+  weight: number,
   varies: boolean,
   classWeights: readonly number[] | null = null,
 ): BatchOf<TypedArray> {
@@ -78,8 +78,8 @@ export function feedsOf(
         }
       : {}),
     label_scales: classWeights
-      ? batch.labelWeights.map((weight, k) => (weight * classWeights[batch.labelIds[k]!]!) / count)
-      : batch.labelWeights.map((weight) => weight / count),
+      ? batch.labelWeights.map((own, k) => (own * classWeights[batch.labelIds[k]!]!) / weight)
+      : batch.labelWeights.map((own) => own / weight),
     ...losses[objective].feeds(batch, length),
   };
 }

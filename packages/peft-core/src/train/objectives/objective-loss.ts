@@ -119,18 +119,12 @@ export interface MiniBatch {
 export interface MiniBatchPass {
   /** The function that takes the most memory and longest to prepare. */
   main: ProgramFunction;
-  /** Runs one micro-batch and accumulates the gradients of its loss; losses are divided by `count`. */
+  /** Runs one micro-batch and accumulates the gradients of its loss. `feedsOf`: feeds of a mini-batch except its seed. */
   run(
     program: Program,
     minis: readonly MiniBatch[],
-    how: MiniBatchFeeds,
+    feedsOf: (batch: FilledBatch) => BatchOf<TypedArray> & (NoiseOf<Float32Array> | NoTokens),
   ): { loss: RunOutput; correct: RunOutput };
-}
-
-export interface MiniBatchFeeds {
-  count: number;
-  /** Feeds of a mini-batch except its seed. */
-  feedsOf(batch: FilledBatch): BatchOf<TypedArray> & (NoiseOf<Float32Array> | NoTokens);
 }
 
 export interface MeasureDefinition {

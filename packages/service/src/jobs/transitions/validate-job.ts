@@ -227,7 +227,7 @@ export async function finishValidation(
 
 /** Returns what the owner of a job should know about its lines, in sentences. */
 function remarksOn({ training, validation, overlap }: DataCounts, options: ResolvedTraining): string[] {
-  const all = (name: keyof ExampleCounts) => training[name] + (validation?.[name] ?? 0);
+  const all = (name: keyof ExampleCounts) => (training[name] ?? 0) + (validation?.[name] ?? 0);
   const [truncated, skipped, special] = [all('truncated'), all('skipped'), all('special_tokens')];
   const examples = (count: number) => `${count} example${count === 1 ? ' is' : 's are'}`;
   const remarks: string[] = [];
@@ -237,6 +237,8 @@ function remarksOn({ training, validation, overlap }: DataCounts, options: Resol
     remarks.push(
       `${examples(skipped)} left out: longer than max_seq_length, ${options.max_seq_length} tokens`,
     );
+  const unused = all('zero_weight');
+  if (unused > 0) remarks.push(`${examples(unused)} left out: of weight 0`);
   if (special > 0 && !options.allow_special_tokens)
     remarks.push(
       `${special} special token${special === 1 ? '' : 's'} in the content of examples: plain text, unless training.allow_special_tokens is true`,

@@ -63,7 +63,7 @@ export function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
     for (let part = 0; part < sequences; part++)
       copy(part * grid.labels, part * labels + first, filled.labelCount);
   };
-  const run: MiniBatchPass['run'] = (program, minis, { count, feedsOf }) => {
+  const run: MiniBatchPass['run'] = (program, minis, feedsOf) => {
     const units = new Float32Array(sequences * labels * width);
     const texts = new Int32Array(sequences * labels).fill(-1);
     const scales = new Float32Array(labels);
@@ -74,7 +74,8 @@ export function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
         units.set(own.subarray(from * width, (from + length) * width), to * width);
         texts.set(mini.filled.texts.subarray(from, from + length), to);
       });
-      scales.fill(1 / count, mini.first, mini.first + mini.filled.labelCount);
+      const { label_scales: given } = feeds[m]!;
+      scales.set((given as Float32Array).subarray(0, mini.filled.labelCount), mini.first);
     }
     const { loss, correct, slopes } = program.run(compare, { units, texts, label_scales: scales });
     const whole = slopes.data as Float32Array;

@@ -210,10 +210,7 @@ for (const checkpointing of [false, true]) {
         ['gradient_sum', zeros],
       ]);
       return scalarOf(
-        update.cached.run(program, parts, {
-          count: 6,
-          feedsOf: (batch) => feedsOf(objective, batch, 6, varies),
-        }).loss,
+        update.cached.run(program, parts, (batch) => feedsOf(objective, batch, 6, varies)).loss,
       );
     };
     await lossAt(start);

@@ -32,11 +32,13 @@ interface EmbeddedPair {
   /** Numbers of the pair's texts, the anchor's first, and their unit vectors. */
   texts: number[];
   vectors: Float32Array[];
+  /** Weight of its loss. */
+  weight: number;
 }
 
 /** Sums over pairs. */
 interface Ranked {
-  /** Cross entropy of the positive among all candidates. */
+  /** Cross entropy of the positive among all candidates, times the pair's weight. */
   loss: number;
   /** Number of pairs whose positive is the nearest, or among the ten nearest. */
   first: number;
@@ -71,6 +73,7 @@ export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition
             (vector) => batch.texts[vector]! >= 0,
           );
           held.set(example, {
+            weight: examples[example]!.weight ?? 1,
             texts: vectors.map((vector) => batch.texts[vector]!),
             vectors: vectors.map(
               (vector) => units.slice(vector * width, (vector + 1) * width) as Float32Array,
@@ -87,8 +90,9 @@ export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition
         }
       }
       const count = examples.length;
+      const weight = examples.reduce((sum, each) => sum + (each.weight ?? 1), 0);
       return {
-        loss: sums.loss / count,
+        loss: sums.loss / weight,
         accuracy: sums.first / count,
         wanted: [],
         predicted: [],
@@ -120,7 +124,7 @@ function rankPool(program: Program, compare: Compare, width: number, pool: reado
   const anchors = pool.map(({ vectors }) => vectors[0]!);
   const cosines = compareAll(program, compare, width, anchors, candidates);
   const sums: Ranked = { loss: 0, first: 0, amongTen: 0, reciprocal: 0 };
-  for (const [i, { texts }] of pool.entries()) {
+  for (const [i, { texts, weight }] of pool.entries()) {
     const [anchor, positive] = texts as [number, number];
     const own = places.get(positive)!;
     const others = new Set([anchor, positive].flatMap((text) => pairsOf.get(text)!));
@@ -138,7 +142,7 @@ function rankPool(program: Program, compare: Compare, width: number, pool: reado
       if (!(cosine < wanted)) rank++;
       sum += Math.exp(CONTRAST_SCALE * (cosine - wanted));
     }
-    sums.loss += Math.log(sum);
+    sums.loss += weight * Math.log(sum);
     if (rank === 1) sums.first++;
     if (rank <= 10) sums.amongTen++;
     sums.reciprocal += 1 / rank;
