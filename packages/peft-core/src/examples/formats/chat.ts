@@ -1,5 +1,5 @@
 import { assistantSpans, type SpanOptions } from '../../chat/assistant-spans.ts';
-import { isTrainedOn, lengthOfMessage, type Message } from '../../chat/message.ts';
+import { isTrainedOn, lengthOfMessage, type Message, type Tool } from '../../chat/message.ts';
 import { readMessages } from '../../chat/read-messages.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
@@ -9,6 +9,8 @@ import { BadExample, type Reading } from './reading.ts';
 
 interface Chat {
   messages: Message[];
+  /** Functions that the model may call. */
+  tools?: readonly Tool[];
 }
 
 export const chat: DatasetFormat<'chat', Chat> = {
@@ -25,13 +27,12 @@ export const chat: DatasetFormat<'chat', Chat> = {
     const checked = readMessages(messages);
     return typeof checked === 'string' ? checked : { messages: checked };
   },
-  tokenize: (example, reading) => [
-    languageExample(
-      wholeChat(example, reading),
-      reading,
-      'the chat template leaves out its assistant messages',
-    ),
-  ],
+  tokenize(example, reading) {
+    const conversations = wholeChats(example, reading);
+    reading.isSplit = conversations.length > 1;
+    const whyEmpty = 'the chat template leaves out its assistant messages';
+    return conversations.map((each) => languageExample(each, reading, whyEmpty));
+  },
   /** Everything before the first answer that is trained on. */
   prompt({ messages }) {
     const before = messages.slice(0, messages.findIndex(isTrainedOn));
@@ -46,13 +47,19 @@ export const chat: DatasetFormat<'chat', Chat> = {
   },
 };
 
-function wholeChat(example: Chat, reading: Reading): LabelledTokens {
-  const { allowSpecialTokens = false, templateKwargs = {}, overlong } = reading.options;
+function wholeChats(example: Chat, reading: Reading): LabelledTokens[] {
+  const { overlong, allowSpecialTokens, templateKwargs, trainOn, maskReasoning } = reading.options;
   const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
-  const options = { allowSpecialTokens, templateKwargs, deadline: reading.deadline, most };
   try {
-    const whole = labelledTokens(reading.tokenizer, example, options);
-    if (whole) return whole;
+    const conversations = labelledTokens(reading.tokenizer, example, {
+      deadline: reading.deadline,
+      most,
+      ...(allowSpecialTokens === undefined ? {} : { allowSpecialTokens }),
+      ...(templateKwargs === undefined ? {} : { templateKwargs }),
+      ...(trainOn === undefined ? {} : { trainOn }),
+      ...(maskReasoning === undefined ? {} : { maskReasoning }),
+    });
+    if (conversations) return conversations;
   } catch (error) {
     if (error instanceof GraftError && error.code === 'chat_template_error')
       throw new BadExample(error.code, error.message);
@@ -61,12 +68,12 @@ function wholeChat(example: Chat, reading: Reading): LabelledTokens {
   throw reading.tooLong(`more than ${reading.most()}`);
 }
 
-/** A conversation's tokens; the targets are its assistant turns. Returns null, and throws, as `assistantSpans` does. */
+/** A conversation's tokens, one or several times; the targets are its assistant turns. Returns null, and throws, as `assistantSpans` does. */
 export function labelledTokens(
   tokenizer: Tokenizer,
-  { messages }: Chat,
-  options: SpanOptions = {},
-): LabelledTokens | null {
-  const found = assistantSpans(tokenizer, messages, options);
-  return found && withLabels(found.ids, found.spans);
+  { messages, tools }: Chat,
+  options: Omit<SpanOptions, 'tools'> = {},
+): LabelledTokens[] | null {
+  const found = assistantSpans(tokenizer, messages, tools ? { ...options, tools } : options);
+  return found && found.map(({ ids, spans }) => withLabels(ids, spans));
 }

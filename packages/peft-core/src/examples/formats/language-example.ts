@@ -1,4 +1,3 @@
-import type { Span } from '../../chat/assistant-spans.ts';
 import { NO_TARGET } from '../training-example.ts';
 import type { Tokenized } from './format.ts';
 import { BadExample, type Reading } from './reading.ts';
@@ -10,9 +9,12 @@ export interface LabelledTokens {
   labelled: Uint8Array;
 }
 
+/** Range of tokens; `to` is exclusive. */
+type Span = { from: number; to: number };
+
 export function withLabels(ids: readonly number[], spans: readonly Span[]): LabelledTokens {
   const labelled = new Uint8Array(ids.length);
-  for (const [from, to] of spans) labelled.fill(1, Math.max(1, from), Math.min(to, ids.length));
+  for (const { from, to } of spans) labelled.fill(1, Math.max(1, from), Math.min(to, ids.length));
   return { ids: Int32Array.from(ids), labelled };
 }
 

@@ -54,5 +54,5 @@ function joinedTokens(
     commonLength(before, joined) === before.length
       ? joined
       : [...before, ...tokenizer.encode(completion, { ...encoding, addSpecialTokens: false })];
-  return withLabels(tokenizer.withEos(ids), [[before.length, Number.POSITIVE_INFINITY]]);
+  return withLabels(tokenizer.withEos(ids), [{ from: before.length, to: Number.POSITIVE_INFINITY }]);
 }

@@ -28,7 +28,7 @@ export const text: DatasetFormat<'text', Text> = {
   tokenize({ text }, reading) {
     const { tokenizer, options, deadline } = reading;
     const ids = tokenizer.encode(text, { repeatsBos: options.repeatsBos ?? false, deadline });
-    const whole = withLabels(tokenizer.withEos(ids), [[0, Number.POSITIVE_INFINITY]]);
+    const whole = withLabels(tokenizer.withEos(ids), [{ from: 0, to: Number.POSITIVE_INFINITY }]);
     const why = 'its text has only one token, and the targets are the tokens after the first';
     return pieces(whole, reading) ?? [languageExample(whole, reading, why)];
   },
