@@ -1,3 +1,4 @@
+import type { TrainOn } from '../../chat/assistant-spans.ts';
 import { show } from '../../schema/check-fields.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { Deadline } from '../../text/deadline.ts';
@@ -15,9 +16,9 @@ export interface TokenizeOptions {
   allowSpecialTokens?: boolean;
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
-  /** Assistant messages of a conversation that count towards the loss. Default all_assistant. */
-  trainOn?: 'all_assistant' | 'last_assistant';
-  /** Excludes reasoning from the loss. Default false. */
+  /** Which assistant messages of a chat are trained on. Default `all_assistant`. */
+  trainOn?: TrainOn;
+  /** The reasoning of a chat's messages is not trained on. Default false. */
   maskReasoning?: boolean;
   /** Number of tokens that a piece of a long text repeats from the preceding piece. Null: long texts are not split. Default null. */
   textStride?: number | null;
@@ -53,6 +54,8 @@ export class Reading {
   readonly options: TokenizeOptions;
   readonly deadline: Deadline;
   isTruncated = false;
+  /** The chat template rewrites earlier turns, so that each turn of the conversation became an example: see `assistantSpans`. */
+  isSplit = false;
 
   constructor(tokenizer: Tokenizer, options: TokenizeOptions) {
     this.tokenizer = tokenizer;
