@@ -9,11 +9,14 @@ import type { ClassWeights } from './class-weights.ts';
 import type { Contrast } from './formats/format.ts';
 import type { ClassOf, TokenizeOptions } from './formats/reading.ts';
 import { classesBy, type LabelCollector } from './label-names.ts';
+import type { ColumnMapping } from './shapes/columns.ts';
 
 /** Everything that determines the examples of a job's data files. */
 export interface ExampleSource {
   trainingFile: string;
   validationFile?: string | null;
+  /** Which columns of the files the fields are in; null: as recognised. Default null. */
+  columns?: ColumnMapping | null;
   tokenizer: Tokenizer;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
@@ -116,14 +119,18 @@ export function classesOf(
   return { names, of: classesBy(names) };
 }
 
-/** Combines the faults of a file's `bad` lines into one error; null without faults. */
-export function faultOfLines(faults: readonly (GraftError | null)[], bad: number): GraftError | null {
+/** Combines the faults of a file's `bad` lines, or rows (`unit`), into one error; null without faults. */
+export function faultOfLines(
+  faults: readonly (GraftError | null)[],
+  bad: number,
+  unit = 'line',
+): GraftError | null {
   const [first, ...more] = faults.filter((fault) => fault !== null);
   if (!first) return null;
   const details = [first, ...more]
     .flatMap((fault) => fault.details ?? [])
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  return badLines(first.code, details, bad);
+  return badLines(first.code, details, bad, unit);
 }
 
 /** The error if no example is left to train on or to measure. */

@@ -13,13 +13,11 @@ export {
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
 export { classWeightsOf } from './class-weights.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
+export { checkDataFile, createDataFileChecker, type DataFileChecker, type DataFileSummary, readDataFile, type Recognised } from './data-file.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
-export {
-  createJsonlChecker,
-  type DatasetSummary,
-  type JsonlChecker,
-  parseJsonl,
-} from './jsonl.ts';
+export { parseJsonl } from './jsonl.ts';
+export type { DatasetSummary } from './row-checker.ts';
+export { type ColumnMapping, parseColumns } from './shapes/columns.ts';
 export { measureExamples } from './measure-examples.ts';
 export { readExamples } from './read-examples.ts';
 export type { LengthSummary } from './report/length-counts.ts';
