@@ -5,7 +5,7 @@ import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Increase when the checks or messages of validation change: earlier results then no longer apply. */
-const validationVersion = 4;
+const validationVersion = 5;
 
 /** SHA-256 of everything that a validation's result depends on, so that similar jobs share one result. */
 export function validationKey(
@@ -20,6 +20,7 @@ export function validationKey(
     contrast,
     templateKwargs,
     classWeights,
+    columns,
     textStride,
     repeatsBos,
     method,
@@ -40,6 +41,7 @@ export function validationKey(
     repeatsBos,
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
     ...(classWeights ? { classWeights } : {}),
+    ...(columns ? { columns } : {}),
     // Omitted for the format's default method, so that keys are the same as before methods existed.
     method: namedMethod(files.training.format, method),
     training: files.training.sha256,

@@ -176,6 +176,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     ...(Object.keys(training.chat_template_kwargs ?? {}).length > 0
       ? { chat_template_kwargs: training.chat_template_kwargs! }
       : {}),
+    ...(training.columns ? { columns: training.columns } : {}),
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

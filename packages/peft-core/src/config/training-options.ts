@@ -114,6 +114,14 @@ export const ResolvedTrainingSchema = Type.Object(
           'Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none.',
       }),
     ),
+    columns: Type.Optional(
+      Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 200 }), {
+        minProperties: 1,
+        maxProperties: 16,
+        description:
+          'Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised.',
+      }),
+    ),
     packing: Type.Boolean({
       description:
         'Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true.',

@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ErrorDetail, GraftError } from '../errors.ts';
-import type { RawExample } from '../examples/formats/formats.ts';
 import type { Container } from '../examples/containers/container.ts';
 import { MAX_LINE_BYTES } from '../examples/containers/limits.ts';
 import { checkDataFile } from '../examples/data-file.ts';
+import type { RawExample } from '../examples/formats/formats.ts';
 import { createJsonlChecker } from '../examples/jsonl.ts';
 import type { ColumnMapping } from '../examples/shapes/columns.ts';
 
@@ -49,17 +49,14 @@ export async function sampleFile(path: string, columns: ColumnMapping | null = n
 }
 
 /** Whether a file that begins with `start` is JSON lines. */
-const hasLines = (start: Uint8Array): boolean => /^\ufeff?\s*\{/.test(new TextDecoder().decode(start.subarray(0, 1024)));
+const hasLines = (start: Uint8Array): boolean =>
+  /^\ufeff?\s*\{/.test(new TextDecoder().decode(start.subarray(0, 1024)));
 
 /** Ends the reading of a file of which enough is known. */
 class Enough extends Error {}
 
 /** Reads a file from its start: all of it, or its first examples of about `MAX_BYTES`. */
-async function sampleStart(
-  path: string,
-  bytes: number,
-  columns: ColumnMapping | null,
-): Promise<FileSample> {
+async function sampleStart(path: string, bytes: number, columns: ColumnMapping | null): Promise<FileSample> {
   const examples: RawExample[] = [];
   let badLines = 0;
   let seenBytes = 0;
@@ -124,7 +121,16 @@ async function sampleLines(file: FileHandle, bytes: number): Promise<FileSample>
     if (line <= counted) return { line, message, ...others };
     return { message: `the line that begins with byte ${starts[line - 1]} ${message}`, ...others };
   };
-  return { examples, isWhole: false, bytes, seenBytes, fault: faultOf(checker), badLines, unit: 'line', place };
+  return {
+    examples,
+    isWhole: false,
+    bytes,
+    seenBytes,
+    fault: faultOf(checker),
+    badLines,
+    unit: 'line',
+    place,
+  };
 }
 
 /** The complete lines that start in the block at `from`. */

@@ -19,6 +19,11 @@ export interface DataFileSummary extends DatasetSummary {
 export interface DataFileChecker {
   /** Adds the next bytes of the file, split anywhere. Throws as `end` does where the file as a whole cannot be read. */
   write(chunk: Uint8Array): Promise<void>;
+  /**
+   * All bytes were added. For a kind that is read once the file is complete: the path of a temporary file with it, valid until `close`,
+   * which `checkDataFile` can read elsewhere instead of `end`. Null for other kinds. Throws as `end` does.
+   */
+  finish(): Promise<string | null>;
   /** Throws GraftError `invalid_jsonl` with every bad row, `unknown_file_kind`, `unknown_shape`, `invalid_columns`, or `empty_file`. */
   end(): Promise<DataFileSummary>;
   /** What is known of the file so far. */
@@ -36,6 +41,7 @@ export function createDataFileChecker(
   const recognised = () => reader.kind && { ...reader.kind, shape: checker.shape, columns };
   return {
     write: async (chunk) => await reader.write(chunk),
+    finish: async () => await reader.finish(),
     async end() {
       await reader.end();
       return { ...checker.end(), recognised: recognised()! };

@@ -46,7 +46,7 @@ export type ReadingOptions = Required<
     'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs' | 'textStride' | 'repeatsBos'
   >
 > &
-  Pick<ExampleSource, 'contrast' | 'classWeights'>;
+  Pick<ExampleSource, 'contrast' | 'classWeights' | 'columns'>;
 
 /** A job of an earlier version, which lacks later options, is read as that version did. */
 export function readingOptions(
@@ -61,11 +61,12 @@ export function readingOptions(
         | 'mini_batch_size'
         | 'chat_template_kwargs'
         | 'class_weights'
+        | 'columns'
       >
     >,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
-  const { class_weights } = training;
+  const { class_weights, columns } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
@@ -77,6 +78,7 @@ export function readingOptions(
     repeatsBos: text_stride === null,
     ...(training.mini_batch_size === undefined ? {} : { contrast }),
     ...(class_weights ? { classWeights: class_weights } : {}),
+    ...(columns ? { columns } : {}),
   };
 }
 

@@ -70,7 +70,7 @@ export class RowChecker implements RowSink {
   columns(names: readonly string[]): ReadonlySet<string> {
     if (this.#columns) {
       checkColumns(names, this.#columns);
-      return new Set(Object.values(this.#columns));
+      return new Set(Object.entries(this.#columns).flat());
     }
     const known = names.filter((name) => knownColumns.has(name));
     if (known.length === 0) throw noShape(names, 'the table');
@@ -79,13 +79,18 @@ export class RowChecker implements RowSink {
 
   row(line: number, value: unknown, checksText: boolean): void {
     const example = this.#read(line, value, checksText);
-    if (example === null) return;
-    if (typeof example === 'string') return this.bad(line, example);
+    if (typeof example === 'string') this.bad(line, example);
+    else this.#take(example);
+  }
+
+  #take(example: RawExample): void {
+    const { line } = example;
     this.#format ??= { name: example.format, line };
     const format = this.#format;
     if (example.format !== format.name) {
       const first = `${this.unit} ${format.line} is a ${format.name} example`;
-      return this.bad(line, `is a ${example.format} example, but ${first}`);
+      this.bad(line, `is a ${example.format} example, but ${first}`);
+      return;
     }
     const system = systemPromptOf(example);
     this.#systemPrompt = this.#examples === 0 || system === this.#systemPrompt ? system : null;
@@ -101,7 +106,8 @@ export class RowChecker implements RowSink {
 
   /** Throws GraftError `invalid_jsonl` with every bad row, `unknown_shape`, or `empty_file`. */
   end(): DatasetSummary {
-    if (this.#examples === 0 && this.#unknown && this.#unknown.count === this.#bad.count) throw this.#noShape();
+    if (this.#examples === 0 && this.#unknown && this.#unknown.count === this.#bad.count)
+      throw this.#noShape();
     if (this.#bad.count > 0) throw this.#bad.error('invalid_jsonl');
     if (this.#format === null) throw new GraftError('empty_file', 'the file holds no examples');
     return {
@@ -113,7 +119,7 @@ export class RowChecker implements RowSink {
   }
 
   /** The example of a row, or its fault. */
-  #read(line: number, value: unknown, checksText: boolean): RawExample | string | null {
+  #read(line: number, value: unknown, checksText: boolean): RawExample | string {
     this.#rows++;
     if (!isRecord(value)) return `must be a JSON object, got ${show(value)}`;
     let row: Record<string, unknown> | string = value;

@@ -38,10 +38,12 @@ export function kindOf(start: FileStart): Container {
   for (const [magic, title, advice] of OTHERS)
     if (magic.every((byte, i) => bytes[i] === byte)) throw unknown(`the file is ${title}; ${advice}`);
   const zeros = bytes.subarray(0, 1024).filter((byte) => byte === 0).length;
-  if (zeros > 0 && !parquet.matches(start)) {
-    const isWide = zeros * 3 > Math.min(bytes.length, 1024);
-    throw unknown(isWide ? 'the file is UTF-16 text; save it as UTF-8' : 'the file is binary data, not text');
-  }
+  const isWide = zeros * 3 > Math.min(bytes.length, 1024);
+  // A zero byte within a line of JSON is a fault of that line.
+  if (zeros > 0 && !parquet.matches(start) && (isWide || !/^\s*[[{]/.test(text)))
+    throw unknown(
+      isWide ? 'the file is UTF-16 text; save it as UTF-8' : 'the file is binary data, not text',
+    );
   if (SPREAD_OBJECT.test(text))
     throw unknown(
       'line 1 begins an object that spans several lines; write each object on one line (JSON lines), or put all into one array, [ … ]',
@@ -52,7 +54,8 @@ export function kindOf(start: FileStart): Container {
   if (found) return found;
   if (!/\n/.test(text) && /\r/.test(text))
     throw unknown('the lines of the file end with a carriage return only; end them with a line feed');
-  if (/^\s*</.test(text)) throw unknown('the file is HTML or XML; it may be a page that was downloaded instead of the data');
+  if (/^\s*</.test(text))
+    throw unknown('the file is HTML or XML; it may be a page that was downloaded instead of the data');
   throw unknown(
     'line 1 is neither a JSON object nor the names of columns. A file is JSON lines, such as {"prompt": "…", "completion": "…"}, a JSON array of such objects, CSV or TSV with the names of the columns in the first row, or Parquet',
   );

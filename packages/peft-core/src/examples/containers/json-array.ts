@@ -115,7 +115,8 @@ class ArrayReader implements ByteReader {
     else if (state === ', or ]' && byte === closeBracket) this.#state = 'end';
     else if (state === ', or ]' && byte === comma) this.#state = 'item';
     else if (state === 'item' || state === 'item or ]') {
-      if (byte === comma || byte === closeBracket || byte === closeBrace) throw this.#fault('an item is missing', i);
+      if (byte === comma || byte === closeBracket || byte === closeBrace)
+        throw this.#fault('an item is missing', i);
       this.#state = 'in item';
       this.#item++;
       this.#itemLine = this.#line;
@@ -154,23 +155,27 @@ class ArrayReader implements ByteReader {
     this.#parts = [];
     this.#bytes = 0;
     this.#state = ', or ]';
-    const sink = this.#sink;
-    const item = this.#item;
-    if (bytes > MAX_LINE_BYTES) return sink.bad(item, `is longer than ${MAX_LINE_BYTES} bytes`);
-    if (this.#deepest > MAX_LINE_DEPTH) return sink.bad(item, `nests deeper than ${MAX_LINE_DEPTH} levels`);
+    const fault = bytes > MAX_LINE_BYTES ? `is longer than ${MAX_LINE_BYTES} bytes` : this.#take(parts);
+    if (fault !== null) this.#sink.bad(this.#item, fault);
+  }
+
+  /** Passes on an item; returns its fault, or null. */
+  #take(parts: readonly Uint8Array[]): string | null {
+    if (this.#deepest > MAX_LINE_DEPTH) return `nests deeper than ${MAX_LINE_DEPTH} levels`;
     let text: string;
     try {
       text = this.#decoder.decode(parts.length === 1 ? parts[0] : Buffer.concat(parts));
     } catch {
-      return sink.bad(item, 'is not valid UTF-8');
+      return 'is not valid UTF-8';
     }
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
-      return sink.bad(item, `is not valid JSON: ${this.#place(text)}`);
+      return `is not valid JSON: ${this.#place(text)}`;
     }
-    sink.row(item, value, text.includes('\\u'));
+    this.#sink.row(this.#item, value, text.includes('\\u'));
+    return null;
   }
 
   /** The fault of an item with its line and column in the file. */
@@ -188,11 +193,7 @@ class ArrayReader implements ByteReader {
   end(): void {
     if (this.#state === 'end') return;
     const where = this.#state === 'in item' ? `within item ${this.#item}` : 'before its "]"';
-    throw broken(
-      `the file ends ${where}; it may be cut off`,
-      this.#line,
-      this.#at - this.#lineStart + 1,
-    );
+    throw broken(`the file ends ${where}; it may be cut off`, this.#line, this.#at - this.#lineStart + 1);
   }
 }
 

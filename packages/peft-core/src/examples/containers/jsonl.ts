@@ -43,27 +43,32 @@ export function readJsonLines(sink: Pick<RowSink, 'row' | 'bad'>): ByteReader {
     const parts = [...held, rest];
     held = [];
     heldBytes = 0;
-    if (bytes > MAX_LINE_BYTES) sink.bad(line, `is longer than ${MAX_LINE_BYTES} bytes`);
-    else readLine(parts.length === 1 ? rest : Buffer.concat(parts));
+    const fault =
+      bytes > MAX_LINE_BYTES
+        ? `is longer than ${MAX_LINE_BYTES} bytes`
+        : readLine(parts.length === 1 ? rest : Buffer.concat(parts));
+    if (fault !== null) sink.bad(line, fault);
   }
 
-  function readLine(bytes: Uint8Array): void {
+  /** Reads a whole line; returns its fault, or null. */
+  function readLine(bytes: Uint8Array): string | null {
     let text: string;
     try {
       text = decoder.decode(bytes);
     } catch {
-      return sink.bad(line, 'is not valid UTF-8');
+      return 'is not valid UTF-8';
     }
-    if (text.trim() === '') return;
+    if (text.trim() === '') return null;
     if (bytes.length > DEEP_LINE_BYTES && jsonExtent(text).depth > MAX_LINE_DEPTH)
-      return sink.bad(line, `nests deeper than ${MAX_LINE_DEPTH} levels`);
+      return `nests deeper than ${MAX_LINE_DEPTH} levels`;
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
-      return sink.bad(line, `is not valid JSON: ${jsonFault(text)}`);
+      return `is not valid JSON: ${jsonFault(text)}`;
     }
     sink.row(line, value, text.includes('\\u'));
+    return null;
   }
 
   return {

@@ -39,6 +39,7 @@ export class RowReader {
   #startBytes = 0;
   #container: Container | null = null;
   #reader: ByteReader | null = null;
+  #isFinished = false;
   #spool: { folder: string; file: number; bytes: number } | null = null;
 
   constructor(sink: RowSink) {
@@ -61,16 +62,27 @@ export class RowReader {
     await this.#open();
   }
 
+  /**
+   * The file is complete: passes on all rows, but for a kind of which parts are read. Returns the path of its temporary file, which is
+   * valid until `close`; null for other kinds. May be called again.
+   */
+  async finish(): Promise<string | null> {
+    if (!this.#isFinished) {
+      this.#isFinished = true;
+      if (this.#head) await this.#open();
+      await this.#compression?.decompressor.end();
+      if (!this.#container) this.#recognise(true);
+      this.#reader?.end();
+    }
+    return this.#spool && join(this.#spool.folder, 'file');
+  }
+
   async end(): Promise<FileKind> {
-    if (this.#head) await this.#open();
-    await this.#compression?.decompressor.end();
-    if (!this.#container) this.#recognise(true);
-    this.#reader?.end();
-    if (this.#spool) {
-      const { folder, bytes } = this.#spool;
-      const file = await open(join(folder, 'file'), 'r');
+    const path = await this.finish();
+    if (path) {
+      const file = await open(path, 'r');
       try {
-        await this.#container!.readFile!(randomAccess(file, bytes), this.#sink, async () => {});
+        await this.#container!.readFile!(randomAccess(file, this.#spool!.bytes), this.#sink, async () => {});
       } finally {
         await file.close();
       }
@@ -113,11 +125,13 @@ export class RowReader {
         'invalid_jsonl',
         `the file's first ${this.#read} bytes decompress to ${this.#decoded}, which is far more than data does`,
       );
-    if (this.#reader) return this.#reader.write(piece);
-    if (this.#spool) return this.#write(piece);
-    this.#start.push(piece.slice());
-    this.#startBytes += piece.length;
-    if (this.#startBytes >= START_BYTES) this.#recognise(false);
+    if (this.#reader) this.#reader.write(piece);
+    else if (this.#spool) this.#write(piece);
+    else {
+      this.#start.push(piece.slice());
+      this.#startBytes += piece.length;
+      if (this.#startBytes >= START_BYTES) this.#recognise(false);
+    }
   }
 
   #recognise(isWhole: boolean): void {
@@ -181,7 +195,11 @@ export async function readRows(
       await advance(size);
       return { kind: direct.name, compression: null };
     }
-    for (let chunk = await all.read(0, CHUNK_BYTES); chunk.length > 0; chunk = await all.read(at, CHUNK_BYTES)) {
+    for (
+      let chunk = await all.read(0, CHUNK_BYTES);
+      chunk.length > 0;
+      chunk = await all.read(at, CHUNK_BYTES)
+    ) {
       at += chunk.length;
       await reader.write(chunk);
       onBytes(chunk);

@@ -6,6 +6,7 @@ import { MAX_LINE_BYTES } from './limits.ts';
 const [quote, newline, carriageReturn] = [0x22, 0x0a, 0x0d];
 /** Maximum number of columns. */
 const MAX_COLUMNS = 1000;
+const TOO_LONG = `is longer than ${MAX_LINE_BYTES} bytes`;
 
 /** Characters that separate fields. A spreadsheet in a language whose decimal sign is a comma writes semicolons. */
 const SEPARATORS = [',', ';', '\t'] as const;
@@ -136,7 +137,7 @@ export function readSeparated(
         let end = at;
         while (end < bytes.length && bytes[end] !== delimiter && bytes[end] !== newline) end++;
         if (end === bytes.length && !isLast) {
-          if (end - start > MAX_LINE_BYTES) throw broken(tooLong);
+          if (end - start > MAX_LINE_BYTES) throw broken(TOO_LONG);
           return -1;
         }
         const isEnd = end === bytes.length || bytes[end] === newline;
@@ -153,24 +154,27 @@ export function readSeparated(
     line += lines;
     return at + 1;
   }
-  const tooLong = `is longer than ${MAX_LINE_BYTES} bytes`;
-
   function finishRow(fields: readonly string[], bytes: Buffer): void {
     row++;
     if (fields.length === 1 && fields[0]!.trim() === '') return;
     if (names === null) {
-      if (!isUtf8(bytes)) throw new GraftError('invalid_jsonl', 'row 1, the names of the columns, is not valid UTF-8');
+      if (!isUtf8(bytes))
+        throw new GraftError('invalid_jsonl', 'row 1, the names of the columns, is not valid UTF-8');
       names = fields.map((name) => name.trim());
       const twice = names.find((name, i) => name !== '' && names!.indexOf(name) !== i);
       if (twice !== undefined)
-        throw new GraftError('invalid_jsonl', `row 1, the names of the columns, has ${JSON.stringify(twice)} twice`);
+        throw new GraftError(
+          'invalid_jsonl',
+          `row 1, the names of the columns, has ${JSON.stringify(twice)} twice`,
+        );
       sink.columns(names.filter((name) => name !== ''));
       return;
     }
-    if (bytes.length > MAX_LINE_BYTES) return sink.bad(row, tooLong);
-    if (!isUtf8(bytes)) return sink.bad(row, 'is not valid UTF-8');
-    if (fields.length !== names.length)
-      return sink.bad(row, `has ${fields.length} fields, and row 1 names ${names.length} columns`);
+    const fault = faultOf(fields, bytes, names.length);
+    if (fault) {
+      sink.bad(row, fault);
+      return;
+    }
     const value: Record<string, string> = {};
     for (let i = 0; i < names.length; i++) if (names[i] !== '') value[names[i]!] = fields[i]!;
     sink.row(row, value, false);
@@ -195,4 +199,11 @@ export function readSeparated(
     },
     end: () => take(true),
   };
+}
+
+/** Why a row cannot be used; null if it can. */
+function faultOf(fields: readonly string[], bytes: Uint8Array, columns: number): string | null {
+  if (bytes.length > MAX_LINE_BYTES) return TOO_LONG;
+  if (!isUtf8(bytes)) return 'is not valid UTF-8';
+  return fields.length === columns ? null : `has ${fields.length} fields, and row 1 names ${columns} columns`;
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../../schema/check-fields.ts';
 import type { Line } from '../formats/fields.ts';
 
 /** Fields that are lists. In CSV they are JSON. */
@@ -20,16 +21,18 @@ export function readCells(row: Line): Line | string {
       read[name] = list;
     } else if (MESSAGES.has(name) && /^\s*\[\s*\{/.test(cell)) {
       const list = jsonIn(cell);
-      const isMessages = Array.isArray(list) && list.every((each) => each && each.role !== undefined);
+      const isMessages =
+        Array.isArray(list) && list.every((each) => isRecord(each) && each.role !== undefined);
       read[name] = isMessages ? list : cell;
-    } else if (NUMBERS.has(name) && cell.trim() !== '' && Number.isFinite(Number(cell))) read[name] = Number(cell);
+    } else if (NUMBERS.has(name) && cell.trim() !== '' && Number.isFinite(Number(cell)))
+      read[name] = Number(cell);
     else read[name] = cell;
   }
   return read;
 }
 
 /** Undefined for text that is not JSON. */
-function jsonIn(text: string): any {
+function jsonIn(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -17,17 +17,22 @@ export function parseColumns(value: unknown, param = 'columns'): ColumnMapping {
     throw fault(`must have 1 to ${MAX_COLUMNS} entries, got ${entries.length}`);
   for (const [field, column] of entries) {
     if (typeof column !== 'string' || column === '' || column.length > MAX_NAME || field.length > MAX_NAME)
-      throw fault(`${show(field)} must be the name of a column, of 1 to ${MAX_NAME} characters, got ${show(column)}`);
+      throw fault(
+        `${show(field)} must be the name of a column, of 1 to ${MAX_NAME} characters, got ${show(column)}`,
+      );
   }
   return value as ColumnMapping;
 }
 
-/** A row with only the fields of a mapping, or its fault. */
+/**
+ * A row with only the fields of a mapping, or its fault. A row without the column may have the field itself: one mapping applies to all
+ * files of a job.
+ */
 export function mapColumns(row: Line, columns: ColumnMapping): Line | string {
   const mapped: Record<string, unknown> = {};
   for (const [field, column] of Object.entries(columns)) {
-    if (!Object.hasOwn(row, column)) continue;
-    mapped[field] = row[column];
+    const name = Object.hasOwn(row, column) ? column : field;
+    if (Object.hasOwn(row, name)) mapped[field] = row[name];
   }
   return Object.keys(mapped).length > 0
     ? mapped
@@ -37,7 +42,7 @@ export function mapColumns(row: Line, columns: ColumnMapping): Line | string {
 /** Throws GraftError `invalid_columns` if a table lacks a column of the mapping. */
 export function checkColumns(names: readonly string[], columns: ColumnMapping): void {
   for (const [field, column] of Object.entries(columns)) {
-    if (names.includes(column)) continue;
+    if (names.includes(column) || names.includes(field)) continue;
     throw new GraftError(
       'invalid_columns',
       `columns.${field}: the file has no column ${show(column)}; it has ${listed(names)}`,

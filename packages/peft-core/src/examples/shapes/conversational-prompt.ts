@@ -17,7 +17,8 @@ export const conversationalPrompt: Shape = {
   yields: false,
   matches: ({ prompt, completion }) => Array.isArray(prompt) || Array.isArray(completion),
   convert({ prompt, completion, tools, parallel_tool_calls }) {
-    if (!isList(prompt)) return `"prompt" must be a list of messages, as "completion" is, got ${show(prompt)}`;
+    if (!isList(prompt))
+      return `"prompt" must be a list of messages, as "completion" is, got ${show(prompt)}`;
     if (!isList(completion) || completion.length === 0)
       return `"completion" must be a list of messages, as "prompt" is, got ${show(completion)}`;
     const before = prompt.map((message) => {

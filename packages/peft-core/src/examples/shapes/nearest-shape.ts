@@ -38,11 +38,15 @@ const SYNONYMS: Record<string, string> = {
 export function noShape(columns: readonly string[], where: string): GraftError {
   const unsupported = ['chosen', 'rejected'].filter((name) => columns.includes(name));
   if (unsupported.length === 2)
-    return new GraftError('unknown_shape', `${where}: "chosen" and "rejected" are preference (DPO) data, which is not supported`);
+    return new GraftError(
+      'unknown_shape',
+      `${where}: "chosen" and "rejected" are preference (DPO) data, which is not supported`,
+    );
   const nearest = layouts
     .map((layout) => ({ ...layout, score: scoreOf(layout.fields, columns) }))
     .reduce((best, each) => (each.score > best.score ? each : best));
-  const { fields, sample } = nearest.score > 0 ? nearest : layouts.find(({ fields }) => fields[0] === 'prompt')!;
+  const { fields, sample } =
+    nearest.score > 0 ? nearest : layouts.find(({ fields }) => fields[0] === 'prompt')!;
   const free = columns.filter((name) => !fields.includes(name));
   const mapping = fields.map((field) => {
     const found = columns.includes(field) ? field : (free.find((name) => isLike(name, field)) ?? '…');
@@ -50,7 +54,7 @@ export function noShape(columns: readonly string[], where: string): GraftError {
   });
   return new GraftError(
     'unknown_shape',
-    `${where} has the columns ${listed(columns)}, which are of no known shape. The nearest is ${sample}; rename the columns, or map them with columns: {${mapping.join(', ')}}`,
+    `${where} has ${columns.length === 0 ? 'no columns' : `the columns ${listed(columns)}`}, which is no known shape. The nearest is ${sample}; rename the columns, or map them with columns: {${mapping.join(', ')}}`,
   );
 }
 
@@ -64,7 +68,12 @@ function scoreOf(fields: readonly string[], columns: readonly string[]): number 
 
 function isLike(name: string, field: string): boolean {
   const plain = name.toLowerCase().trim();
-  return plain !== '' && (SYNONYMS[plain] === field || plain === field || distance(plain.slice(0, 40), field) <= 2 && field.length > 4);
+  return (
+    plain !== '' &&
+    (SYNONYMS[plain] === field ||
+      plain === field ||
+      (distance(plain.slice(0, 40), field) <= 2 && field.length > 4))
+  );
 }
 
 /** Number of characters to insert, delete or replace. */

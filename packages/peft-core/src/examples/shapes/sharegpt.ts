@@ -36,18 +36,26 @@ export const sharegpt: Shape = {
   matches(row) {
     const [name, list] = listOf(row);
     if (name !== 'messages') return true;
-    return Array.isArray(list) && list.length > 0 && isRecord(list[0]) && list[0].role === undefined && 'from' in list[0];
+    return (
+      Array.isArray(list) &&
+      list.length > 0 &&
+      isRecord(list[0]) &&
+      list[0].role === undefined &&
+      'from' in list[0]
+    );
   },
   convert(row) {
     const [name, list] = listOf(row);
     if (!Array.isArray(list)) return `"${name}" must be a list of turns, got ${show(list)}`;
     const messages: object[] = [];
-    if (typeof row.system === 'string' && row.system !== '') messages.push({ role: 'system', content: row.system });
+    if (typeof row.system === 'string' && row.system !== '')
+      messages.push({ role: 'system', content: row.system });
     /** Ids of the calls that no tool has answered, in order. */
     const open: string[] = [];
     let calls = 0;
     for (const [i, turn] of list.entries()) {
-      if (!isRecord(turn)) return `${name}[${i}] must be an object with "from" and "value", got ${show(turn)}`;
+      if (!isRecord(turn))
+        return `${name}[${i}] must be an object with "from" and "value", got ${show(turn)}`;
       // A list of OpenAI's messages under ShareGPT's name.
       if (turn.from === undefined && turn.role !== undefined) {
         messages.push(turn);
@@ -67,7 +75,9 @@ export const sharegpt: Shape = {
         messages.push({ role: 'assistant', content: null, tool_calls, ...weighted });
       } else if (role === 'tool') {
         const id = open.shift();
-        messages.push(id === undefined ? { role, content: value } : { role, content: value, tool_call_id: id });
+        messages.push(
+          id === undefined ? { role, content: value } : { role, content: value, tool_call_id: id },
+        );
       } else messages.push({ role, content: value, ...weighted });
     }
     const tools = toolsOf(row.tools);
@@ -85,7 +95,8 @@ function callsIn(value: string): { name: unknown; arguments: unknown }[] | strin
     return fault;
   }
   const calls = [parsed].flat();
-  if (calls.length === 0 || !calls.every((call) => isRecord(call) && typeof call.name === 'string')) return fault;
+  if (calls.length === 0 || !calls.every((call) => isRecord(call) && typeof call.name === 'string'))
+    return fault;
   return calls.map((call) => {
     const { name, arguments: given = {} } = call as Record<string, unknown>;
     return { name, arguments: typeof given === 'string' ? given : JSON.stringify(given) };

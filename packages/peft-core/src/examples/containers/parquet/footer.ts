@@ -9,10 +9,13 @@ const MAX_DEPTH = 32;
 const TAIL_BYTES = 8;
 
 export const MAGIC = [0x50, 0x41, 0x52, 0x31];
-export const hasMagic = (bytes: Uint8Array, at = 0): boolean => MAGIC.every((byte, i) => bytes[at + i] === byte);
+export const hasMagic = (bytes: Uint8Array, at = 0): boolean =>
+  MAGIC.every((byte, i) => bytes[at + i] === byte);
 
 /** The schema and the places of a file's columns, from its end. Throws GraftError. */
-export async function readFooter(file: RandomAccess): Promise<{ metadata: FileMetaData; schema: SchemaTree }> {
+export async function readFooter(
+  file: RandomAccess,
+): Promise<{ metadata: FileMetaData; schema: SchemaTree }> {
   const tail = await file.read(Math.max(0, file.bytes - TAIL_BYTES), TAIL_BYTES);
   if (file.bytes < 2 * TAIL_BYTES || !hasMagic(tail, 4))
     throw badParquet('it does not end with PAR1; it may be cut off');

@@ -44,7 +44,10 @@ async function readParquet(
 /** Position of the end of a row group. */
 function endOf({ columns }: RowGroup, fileBytes: number): number {
   const ends = columns.map(({ meta_data: column }) =>
-    column ? Number(column.dictionary_page_offset || column.data_page_offset) + Number(column.total_compressed_size) : 0,
+    column
+      ? Number(column.dictionary_page_offset || column.data_page_offset) +
+        Number(column.total_compressed_size)
+      : 0,
   );
   return Math.min(fileBytes, Math.max(0, ...ends));
 }
@@ -87,7 +90,10 @@ async function readGroup(
       rows = Math.min(rows, queue.rows.length);
     }
     if (rows === 0 || rows === Number.POSITIVE_INFINITY)
-      throw failed(Error(`a row group ends after ${counter.row - firstRow} of ${wanted} rows`), counter.row + 1);
+      throw failed(
+        Error(`a row group ends after ${counter.row - firstRow} of ${wanted} rows`),
+        counter.row + 1,
+      );
     rows = Math.min(rows, wanted - (counter.row - firstRow));
     const data = new Map<string, DecodedArray>();
     for (const queue of queues) {
