@@ -5,7 +5,7 @@ import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Increase when the checks or messages of validation change: earlier results then no longer apply. */
-const validationVersion = 4;
+const validationVersion = 5;
 
 /** SHA-256 of everything that a validation's result depends on, so that similar jobs share one result. */
 export function validationKey(
@@ -22,6 +22,7 @@ export function validationKey(
     classWeights,
     trainOn,
     maskReasoning,
+    columns,
     textStride,
     repeatsBos,
     method,
@@ -45,6 +46,7 @@ export function validationKey(
     // Omitted where they are off, as in keys of earlier versions.
     trainOn,
     maskReasoning,
+    ...(columns ? { columns } : {}),
     // Omitted for the format's default method, so that keys are the same as before methods existed.
     method: namedMethod(files.training.format, method),
     training: files.training.sha256,

@@ -100,10 +100,14 @@ export async function checkTraining(
     startPeft: startFrom?.peft ?? null,
     hyperparameters,
     otherwise,
+    columns: trainingFile.columns,
   });
   const [{ peft }] = trials as [SweepTrial];
-  if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
-  if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
+  // Another mapping of columns than the file's may read it in another format.
+  const isAsUploaded = training.columns === trainingFile.columns || training.columns === undefined;
+  if (isAsUploaded && trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
+  if (isAsUploaded && validationFile?.format)
+    checkFormat(peft.task_type, validationFile.format, 'validation_file');
   const { method } = objectiveFor(peft.task_type, trainingFile.format, body.method?.type);
   if (trainingFile.format) checkObjectiveOptions(training, trainingFile.format, method);
   const seed = body.seed ?? training.seed ?? null;
@@ -180,7 +184,11 @@ function checkMethod(body: TrainingBody): Hyperparameters {
 function parseOptions(
   body: TrainingBody,
   startFrom: AdapterVersion | null,
-  given: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>>,
+  {
+    columns,
+    ...given
+  }: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>> &
+    Pick<FileRecord, 'columns'>,
 ) {
   const { startPeft, otherwise } = given;
   const faults: GraftError[] = [];
@@ -198,7 +206,10 @@ function parseOptions(
       ? checkStartPeft(body.peft, startPeft)
       : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
-  const training = attempt(() => keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom));
+  const training = attempt(() => {
+    const options = keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom);
+    return columns && options.columns === undefined ? { ...options, columns } : options;
+  });
   const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type {
   DataSize,
@@ -55,7 +54,7 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
     trialName,
     trialsOf,
   } = await import('@graft/peft-core/config');
-  const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
+  const { checkFormat, readDataFile } = await import('@graft/peft-core/examples');
   const given = await peftArgument(options, findMethod);
   const startPeft = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
   const training = parseTrainingOptions(
@@ -69,10 +68,12 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
   const asked = sweep
     ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, startPeft })
     : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
-  const { examples, format, answerCharacters } = parseJsonl(await readFile(options.data));
+  const { examples, format, answerCharacters } = await readDataFile(options.data, training.columns);
   checkFormat(asked[0]!.peft.task_type, format);
   const held =
-    options.validation === undefined ? [] : parseJsonl(await readFile(options.validation)).examples;
+    options.validation === undefined
+      ? []
+      : (await readDataFile(options.validation, training.columns)).examples;
   const size = await measure({ training: examples, validation: held, format }, asked, base);
   const trials = await resolveTrials(asked, sweep, options, base, { answerCharacters, format, ...size });
   const [first] = trials;

@@ -175,6 +175,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     text_stride: training.text_stride ?? 0,
     allow_special_tokens: training.allow_special_tokens ?? false,
     ...resolveChat(training),
+    ...(training.columns ? { columns: training.columns } : {}),
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

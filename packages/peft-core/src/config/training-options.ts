@@ -108,6 +108,14 @@ export const ResolvedTrainingSchema = Type.Object(
         'Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn.',
     }),
     ...chatTraining,
+    columns: Type.Optional(
+      Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 200 }), {
+        minProperties: 1,
+        maxProperties: 16,
+        description:
+          'Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised.',
+      }),
+    ),
     packing: Type.Boolean({
       description:
         'Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true.',

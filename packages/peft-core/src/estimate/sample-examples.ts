@@ -44,7 +44,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
   const { virtualTokens } = leadingPositions(peft);
 
   const { look, classes, sample } = await naming('training_file', async () => {
-    const look = await sampleFile(trainingFile);
+    const look = await sampleFile(trainingFile, source.columns);
     const classes = isClassifier(peft.task_type) ? seenClasses(source, look) : null;
     const options = tokenizeOptions(source, classes);
     const place = placeReader(training, Boolean(validationFile));
@@ -56,7 +56,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
 
   const other = validationFile
     ? await naming('validation_file', async () => {
-        const look = await sampleFile(validationFile);
+        const look = await sampleFile(validationFile, source.columns);
         const read = sizesOf(look, source, tokenizeOptions(source, classes), virtualTokens);
         return { ...read, examples: countOf(look, counts.validation_file, read.perLine) };
       })
@@ -91,7 +91,7 @@ function seenClasses(source: ExampleSource, { examples, isWhole, fault }: FileSa
 
 /** Tokenises an even selection of the examples; `perLine` is the mean number of examples per line. Throws if lines are invalid. */
 function sizesOf(
-  { examples: seen, fault: unread, badLines, place }: FileSample,
+  { examples: seen, fault: unread, badLines, unit, place }: FileSample,
   { tokenizer, peft }: ExampleSource,
   options: TokenizeOptions,
   virtualTokens: number,
@@ -114,7 +114,7 @@ function sizesOf(
     }
   }
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
-  const fault = faultOfLines(faults, bad);
+  const fault = faultOfLines(faults, bad, unit);
   if (fault) throw fault;
   if (sizes.length === 0) throw noneLeft(examples.counts, options.maxSeqLength);
   const { zero_weight: unused = 0 } = examples.counts;

@@ -9,12 +9,15 @@ import type { ClassWeights } from './class-weights.ts';
 import type { Contrast } from './formats/format.ts';
 import type { ClassOf, TokenizeOptions } from './formats/reading.ts';
 import { classesBy, type LabelCollector } from './label-names.ts';
+import type { ColumnMapping } from './shapes/columns.ts';
 import type { ExampleCounts } from './tokenize-examples.ts';
 
 /** Everything that determines the examples of a job's data files. */
 export interface ExampleSource {
   trainingFile: string;
   validationFile?: string | null;
+  /** Which columns of the files the fields are in; null: as recognised. Default null. */
+  columns?: ColumnMapping | null;
   tokenizer: Tokenizer;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
@@ -48,7 +51,7 @@ export type ReadingOptions = Required<
     'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs' | 'textStride' | 'repeatsBos'
   >
 > &
-  Pick<ExampleSource, 'contrast' | 'classWeights' | 'trainOn' | 'maskReasoning'>;
+  Pick<ExampleSource, 'contrast' | 'classWeights' | 'columns' | 'trainOn' | 'maskReasoning'>;
 
 /** A job of an earlier version, which lacks later options, is read as that version did. */
 export function readingOptions(
@@ -63,11 +66,12 @@ export function readingOptions(
         | 'mini_batch_size'
         | ('chat_template_kwargs' | 'train_on' | 'mask_reasoning')
         | 'class_weights'
+        | 'columns'
       >
     >,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
-  const { class_weights, train_on, mask_reasoning } = training;
+  const { class_weights, columns, train_on, mask_reasoning } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
@@ -81,6 +85,7 @@ export function readingOptions(
     ...(class_weights ? { classWeights: class_weights } : {}),
     ...(train_on ? { trainOn: train_on } : {}),
     ...(mask_reasoning ? { maskReasoning: mask_reasoning } : {}),
+    ...(columns ? { columns } : {}),
   };
 }
 
@@ -126,14 +131,18 @@ export function classesOf(
   return { names, of: classesBy(names) };
 }
 
-/** Combines the faults of a file's `bad` lines into one error; null without faults. */
-export function faultOfLines(faults: readonly (GraftError | null)[], bad: number): GraftError | null {
+/** Combines the faults of a file's `bad` lines, or rows (`unit`), into one error; null without faults. */
+export function faultOfLines(
+  faults: readonly (GraftError | null)[],
+  bad: number,
+  unit = 'line',
+): GraftError | null {
   const [first, ...more] = faults.filter((fault) => fault !== null);
   if (!first) return null;
   const details = [first, ...more]
     .flatMap((fault) => fault.details ?? [])
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  return badLines(first.code, details, bad);
+  return badLines(first.code, details, bad, unit);
 }
 
 /** The error if no example is left to train on or to measure. */

@@ -12,14 +12,17 @@ export {
 } from './batches/plan-training.ts';
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
 export { classWeightsOf } from './class-weights.ts';
+export {
+  checkDataFile,
+  createDataFileChecker,
+  type DataFileChecker,
+  type DataFileSummary,
+  type Recognised,
+  readDataFile,
+} from './data-file.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
-export {
-  createJsonlChecker,
-  type DatasetSummary,
-  type JsonlChecker,
-  parseJsonl,
-} from './jsonl.ts';
+export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
 export { readExamples } from './read-examples.ts';
 export type { LengthSummary } from './report/length-counts.ts';
@@ -31,6 +34,8 @@ export {
   type ExampleReporter,
   type ReportedModel,
 } from './report/report-examples.ts';
+export type { DatasetSummary } from './row-checker.ts';
+export { type ColumnMapping, parseColumns } from './shapes/columns.ts';
 export { checkFormat } from './task-formats.ts';
 export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { GraftError } from '../errors.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { checkClassWeights } from './class-weights.ts';
+import type { Container } from './containers/container.ts';
+import { checkDataFile, type DataFileSummary } from './data-file.ts';
 import {
   type Classes,
   classesOf,
@@ -17,7 +18,6 @@ import {
 } from './example-source.ts';
 import type { FileCheck } from './formats/format.ts';
 import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
-import { createJsonlChecker, type DatasetSummary } from './jsonl.ts';
 import { LabelCollector } from './label-names.ts';
 import { checkFormat } from './task-formats.ts';
 import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
@@ -45,7 +45,7 @@ export interface ExampleSummary {
  * Reads, checks and tokenises a job's files line by line, for validation, training and verification alike. A classifier keeps the
  * classes of its existing head if that has every label; else it has one class for each label of the training file.
  * Throws GraftError with `param` set to the file (or `model`), listing all its bad lines with all kinds of faults: the errors of
- * `createJsonlChecker` and `ExampleTokenizer`, `data_unfit_for_task`, `invalid_labels`; and those of the format's `FileCheck`.
+ * `checkDataFile` and `ExampleTokenizer`, `data_unfit_for_task`, `invalid_labels`; and those of the format's `FileCheck`.
  */
 export async function readExamples(
   source: ExampleSource,
@@ -84,7 +84,7 @@ export async function readExamples(
         progress.add(bytes.length, file);
       };
       const read = await readLines(path, source, { take, onBytes, onBadLine });
-      const fault = faultOfLines([read.fault, examples.fault()], bad);
+      const fault = faultOfLines([read.fault, examples.fault()], bad, read.unit);
       if (fault) throw fault;
       counts[file] = examples.counts;
       if (examples.counts.examples === 0) throw noneLeft(examples.counts, source.maxSeqLength);
@@ -156,21 +156,25 @@ interface LineListener {
 /** `fault`: the error that lists the invalid lines. Throws `empty_file` and `data_unfit_for_task`. */
 async function readLines(
   path: string,
-  { peft }: ExampleSource,
+  { peft, columns = null }: ExampleSource,
   { take, onBytes, onBadLine }: LineListener,
-): Promise<{ summary: DatasetSummary | null; fault: GraftError | null }> {
-  const reader = createJsonlChecker((example) => {
-    checkFormat(peft.task_type, example.format);
-    take(example);
-  }, onBadLine);
-  for await (const chunk of createReadStream(path, { highWaterMark: 64 * 1024 })) {
-    reader.write(chunk);
-    onBytes(chunk);
-  }
+): Promise<{ summary: DataFileSummary | null; fault: GraftError | null; unit: string }> {
+  let unit = 'line';
+  const listener = {
+    onContainer: (container: Container) => {
+      unit = container.unit;
+    },
+    onExample(example: RawExample) {
+      checkFormat(peft.task_type, example.format);
+      take(example);
+    },
+    onBytes,
+    ...(onBadLine && { onBadLine }),
+  };
   try {
-    return { summary: reader.end(), fault: null };
+    return { summary: await checkDataFile(path, listener, columns), fault: null, unit };
   } catch (error) {
-    if (error instanceof GraftError && error.details) return { summary: null, fault: error };
+    if (error instanceof GraftError && error.details) return { summary: null, fault: error, unit };
     throw error;
   }
 }
