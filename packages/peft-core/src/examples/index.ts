@@ -1,7 +1,13 @@
 /** From data files to input of training: checked lines, tokenised examples, batches. Loads no TensorFlow. */
 export { costOf, type GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
-export type { BatchLayout, BatchPlan } from './batches/plan-batches.ts';
+export type { MixedFiles } from './batches/mixed-order.ts';
+export {
+  type BatchLayout,
+  type BatchPlan,
+  type MeasuredPlan,
+  plansOfSets,
+} from './batches/plan-batches.ts';
 export {
   cheapestOnStock,
   miniBatchCount,
@@ -12,6 +18,14 @@ export {
 } from './batches/plan-training.ts';
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
 export { classWeightsOf } from './class-weights.ts';
+export {
+  type DataFile,
+  type DataFiles,
+  filesOf,
+  mixtureOfFiles,
+  type TrainingFile,
+  type ValidationFile,
+} from './data-files.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export {
@@ -34,5 +48,10 @@ export {
 export { checkFormat } from './task-formats.ts';
 export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
-export { readTrainingData, type TrainingData } from './training-data.ts';
+export {
+  examplesPerEpoch,
+  readTrainingData,
+  type TrainingData,
+  tokensPerEpoch,
+} from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

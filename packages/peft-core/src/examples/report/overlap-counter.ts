@@ -1,5 +1,5 @@
 import type { Overlap } from '../../config/index.ts';
-import type { DataFile } from '../example-source.ts';
+import type { DataFile } from '../data-files.ts';
 import type { RawExample } from '../formats/formats.ts';
 import { contentOf, promptOf } from '../hold-out/prompt-place.ts';
 import { DistinctCounter } from './distinct-counter.ts';
