@@ -47,7 +47,7 @@ export {
   mixtureOf,
   WEIGHT_LIMITS,
 } from './mixture.ts';
-export { type Overlap, overlapRemark } from './overlap.ts';
+export { type Duplicates, duplicatesRemark, type Overlap, overlapRemark } from './overlap.ts';
 export {
   methodSchemas,
   PeftConfigSchema,

@@ -36,6 +36,7 @@ export {
 } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
 export { readExamples } from './read-examples.ts';
+export { DuplicateCounter } from './report/duplicate-counter.ts';
 export type { LengthSummary } from './report/length-counts.ts';
 export { OverlapCounter } from './report/overlap-counter.ts';
 export type { ExamplePreview } from './report/preview.ts';
