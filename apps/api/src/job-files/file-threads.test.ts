@@ -93,7 +93,7 @@ test('an estimate reads no file that its thread has just validated', async () =>
     leavesLength: true,
     leavesCheckpointing: true,
   };
-  const counts = { training_file: 5000, validation_file: null };
+  const counts = { training_file: [5000], validation_file: [] };
   const options = { signal: new AbortController().signal, timeoutMs: 60_000 };
   const estimate = async (sampleKey: string) =>
     await files.estimate({ ...gone, counts, training: sample.training, sampleKey }, options);

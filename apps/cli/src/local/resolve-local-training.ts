@@ -2,14 +2,16 @@ import { resolve } from 'node:path';
 import type {
   DataSize,
   LengthLimits,
+  Mixture,
   PeftConfig,
   ResolvedTraining,
   Sweep,
   SweepTrial,
 } from '@graft/peft-core/config';
-import type { FormatName, RawExample } from '@graft/peft-core/examples';
+import type { DataFiles, FormatName, RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
+import { type DataFlags, dataArguments, isPlain, shareOf } from '../data-arguments.ts';
 import { UsageError } from '../errors.ts';
 import {
   chooseMethod,
@@ -20,10 +22,9 @@ import {
 } from '../job-options.ts';
 
 /** The command-line options of a training. */
-export interface TrainOptions extends PeftFlags, TrainingFlags {
+export interface TrainOptions extends DataFlags, PeftFlags, TrainingFlags {
   model: string;
-  data: string;
-  validation?: string;
+  mix?: string;
   sweep?: string;
   epochs?: number;
   batchSize?: number;
@@ -40,13 +41,17 @@ interface LocalTraining {
   reasons: Record<string, string>;
   /** Warning that validation examples are also training examples; null where there are none. */
   overlap: string | null;
+  /** The data files, as training reads them. */
+  files: DataFiles;
 }
 
 /** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
 export async function resolveLocalTraining(options: TrainOptions, base: BaseModel): Promise<LocalTraining> {
   const {
+    checkObjectiveOptions,
     choosePeft,
     defaultPeft,
+    mixtureOf,
     parsePeftConfig,
     parseSweep,
     parseTrainingOptions,
@@ -68,36 +73,79 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
   const asked = sweep
     ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, startPeft })
     : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
-  const { examples, format, answerCharacters } = await readDataFile(options.data, training.columns);
+  const files = await localFiles(options, training.mix_strategy);
+  const trained = [];
+  for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }])
+    trained.push(await readDataFile(path, training.columns));
+  const held = [];
+  for (const path of files.validationFiles?.map((file) => file.path) ?? [files.validationFile ?? ''])
+    if (path !== '') held.push(...(await readDataFile(path, training.columns)).examples);
+  const [{ format }] = trained as [(typeof trained)[0]];
   checkFormat(asked[0]!.peft.task_type, format);
-  const held =
-    options.validation === undefined
-      ? []
-      : (await readDataFile(options.validation, training.columns)).examples;
-  const size = await measure({ training: examples, validation: held, format }, asked, base);
-  const trials = await resolveTrials(asked, sweep, options, base, { answerCharacters, format, ...size });
+  const examples = trained.flatMap((file) => file.examples);
+  const answerCharacters = trained.reduce<number | null>(
+    (sum, file) => (sum === null || file.answerCharacters === null ? null : sum + file.answerCharacters),
+    0,
+  );
+  const mixture = mixtureOf(files.trainingFiles ?? [], training.mix_strategy);
+  const data = { training: trained.map((file) => file.examples), validation: held, format, mixture };
+  const size = await measure(data, asked, base);
+  const trials = await resolveTrials(asked, sweep, options, base, {
+    // The mean is that of the examples as they are read.
+    answerCharacters:
+      answerCharacters && Math.round((answerCharacters * size.exampleCount) / Math.max(1, size.read)),
+    format,
+    ...size,
+  });
+  const sets = files.validationFiles?.map(({ name }) => name) ?? [];
+  for (const { training } of trials) checkObjectiveOptions(training, format, null, sets);
   const [first] = trials;
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     { ...asked[0]!, hyperparameters: {}, continues: startPeft !== null, peftGiven: given },
     first.training,
   );
-  if (sweep) return { trials, names: trials.map(trialName), reasons, overlap };
+  if (sweep) return { trials, names: trials.map(trialName), reasons, overlap, files };
   return {
     trials,
     names: [],
     reasons: ofRate === undefined ? reasons : { learning_rate: ofRate, ...reasons },
     overlap,
+    files,
+  };
+}
+
+/** The files of the arguments, without lists where there is one of a kind. */
+async function localFiles(options: TrainOptions, strategy: string | undefined): Promise<DataFiles> {
+  const { namesOfSets } = await import('@graft/peft-core/config');
+  const { training, validation } = dataArguments(options);
+  const names = namesOfSets(validation.map(({ file, name }) => ({ name, filename: file })));
+  const trained = training.map((each) => ({
+    path: resolve(each.file),
+    label: each.file,
+    ...shareOf(each, strategy),
+  }));
+  const held = validation.map(({ file }, i) => ({ path: resolve(file), label: file, name: names[i]! }));
+  return {
+    trainingFile: trained[0]!.path,
+    validationFile: held[0]?.path ?? null,
+    trainingFiles: isPlain.training(training) ? null : trained,
+    validationFiles: isPlain.validation(validation) ? null : held,
   };
 }
 
 /** Measures what the options depend on: the number of examples, and the longest example within the context. */
 async function measure(
-  { training, validation, format }: { training: RawExample[]; validation: RawExample[]; format: FormatName },
+  {
+    training,
+    validation,
+    format,
+    mixture,
+  }: { training: RawExample[][]; validation: RawExample[]; format: FormatName; mixture: Mixture | null },
   asked: readonly SweepTrial[],
   base: BaseModel,
-): Promise<DataSize & LengthLimits> {
-  const { leadingPositions, seqLengthLimit } = await import('@graft/peft-core/config');
+): Promise<DataSize & LengthLimits & { read: number }> {
+  const { epochExamples, leadingPositions, seqLengthLimit } = await import('@graft/peft-core/config');
   const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const { loadTokenizerWith } = await import('@graft/peft-core/text');
@@ -134,12 +182,14 @@ async function measure(
       mask_reasoning,
     }),
   };
-  const trained = measureExamples(training, source);
+  const trained = training.map((examples) => measureExamples(examples, source));
+  const counts = trained.map(({ examples }, i) => examples || training[i]!.length);
   const held = measureExamples(validation, source);
   return {
-    exampleCount: trained.examples || training.length,
+    exampleCount: epochExamples(counts, mixture),
+    read: counts.reduce((sum, count) => sum + count, 0),
     splitsTexts,
-    longestExample: Math.max(trained.longest, held.longest),
+    longestExample: Math.max(...trained.map(({ longest }) => longest), held.longest),
   };
 }
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { bestMetrics } from '../objectives/metrics.ts';
+import { bestMetrics, SET_METRIC } from '../objectives/metrics.ts';
 import {
   checkFields,
   cut,
@@ -187,11 +187,16 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience.',
     }),
-    metric_for_best_model: Type.Enum([...bestMetrics], {
-      type: 'string',
-      description:
-        'Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. Default eval_loss.',
-    }),
+    metric_for_best_model: Type.Union(
+      [
+        Type.Enum([...bestMetrics], { type: 'string' }),
+        Type.String({ pattern: SET_METRIC, minLength: 1, maxLength: 64 }),
+      ],
+      {
+        description:
+          'Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss.',
+      },
+    ),
     greater_is_better: Type.Boolean({
       description: 'Whether a larger metric_for_best_model is better. Automatic: true, except for losses.',
     }),

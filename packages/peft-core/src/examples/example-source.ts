@@ -6,6 +6,7 @@ import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
 import type { ClassWeights } from './class-weights.ts';
+import type { DataFiles } from './data-files.ts';
 import type { Contrast } from './formats/format.ts';
 import type { ClassOf, TokenizeOptions } from './formats/reading.ts';
 import { classesBy, type LabelCollector } from './label-names.ts';
@@ -13,9 +14,7 @@ import type { ColumnMapping } from './shapes/columns.ts';
 import type { ExampleCounts } from './tokenize-examples.ts';
 
 /** Everything that determines the examples of a job's data files. */
-export interface ExampleSource {
-  trainingFile: string;
-  validationFile?: string | null;
+export interface ExampleSource extends DataFiles {
   /** Which columns of the files the fields are in; null: as recognised. Default null. */
   columns?: ColumnMapping | null;
   tokenizer: Tokenizer;
@@ -89,8 +88,6 @@ export function readingOptions(
   };
 }
 
-export type DataFile = 'training_file' | 'validation_file';
-
 /** A classifier's classes. */
 export interface Classes {
   names: readonly string[];
@@ -98,7 +95,7 @@ export interface Classes {
 }
 
 export function tokenizeOptions(
-  source: Omit<ExampleSource, 'trainingFile' | 'validationFile'>,
+  source: Omit<ExampleSource, keyof DataFiles>,
   classes: Classes | null,
 ): TokenizeOptions {
   const { modelConfig, peft, maxSeqLength, overlong = 'error' } = source;
@@ -156,29 +153,4 @@ export function noneLeft({ skipped, zero_weight = 0 }: ExampleCounts, maxSeqLeng
     'example_too_long',
     `every example is longer than max_seq_length, ${maxSeqLength} tokens, and no target token is left; set training.max_seq_length, or make them shorter`,
   );
-}
-
-/** The error if validation and training data have different formats. */
-export function otherFormat(other: string, format: string): GraftError {
-  return new GraftError(
-    'invalid_jsonl',
-    `the validation file has ${other} examples, the training file ${format} examples`,
-    { param: 'validation_file' },
-  );
-}
-
-/** Runs `body`; attributes its errors to `file`, unless they concern the base model. */
-export async function naming<T>(file: DataFile, body: () => Promise<T>): Promise<T> {
-  try {
-    return await body();
-  } catch (error) {
-    if (!(error instanceof GraftError)) throw error;
-    const { code, message, fault, details, param } = error;
-    throw new GraftError(code, message, {
-      param: param === 'model' ? param : file,
-      fault,
-      cause: error,
-      ...(details ? { details } : {}),
-    });
-  }
 }

@@ -1,7 +1,13 @@
 /** From data files to input of training: checked lines, tokenised examples, batches. Loads no TensorFlow. */
 export { costOf, type GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout, totalWeight } from './batches/fill-batch.ts';
-export type { BatchLayout, BatchPlan } from './batches/plan-batches.ts';
+export type { MixedFiles } from './batches/mixed-order.ts';
+export {
+  type BatchLayout,
+  type BatchPlan,
+  type MeasuredPlan,
+  plansOfSets,
+} from './batches/plan-batches.ts';
 export {
   cheapestOnStock,
   miniBatchCount,
@@ -20,11 +26,20 @@ export {
   type Recognised,
   readDataFile,
 } from './data-file.ts';
+export {
+  type DataFile,
+  type DataFiles,
+  filesOf,
+  mixtureOfFiles,
+  type TrainingFile,
+  type ValidationFile,
+} from './data-files.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
 export { readExamples } from './read-examples.ts';
+export { DuplicateCounter } from './report/duplicate-counter.ts';
 export type { LengthSummary } from './report/length-counts.ts';
 export { OverlapCounter } from './report/overlap-counter.ts';
 export type { ExamplePreview } from './report/preview.ts';
@@ -39,5 +54,10 @@ export { type ColumnMapping, parseColumns } from './shapes/columns.ts';
 export { checkFormat } from './task-formats.ts';
 export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
-export { readTrainingData, type TrainingData } from './training-data.ts';
+export {
+  examplesPerEpoch,
+  readTrainingData,
+  type TrainingData,
+  tokensPerEpoch,
+} from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

@@ -48,6 +48,8 @@ export async function setUpTraining(
     | 'method'
     | 'trainingFile'
     | 'validationFile'
+    | 'trainingFiles'
+    | 'validationFiles'
     | 'initialAdapter'
     | 'data'
     | 'sharesBeginnings'
@@ -68,7 +70,8 @@ export async function setUpTraining(
       headLabels: startLabels,
     }));
   const { method } = options;
-  checkObjectiveOptions(options.training, data.format, method);
+  const sets = data.validationSets?.map(({ name }) => name) ?? [];
+  checkObjectiveOptions(options.training, data.format, method, sets);
   checkMeasured(options.training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
@@ -84,7 +87,7 @@ export async function setUpTraining(
   const { vocabularySize } = architecture;
   const whyNever = unshareable(architecture, data, options);
   const arrangement = arrangementFor(whyNever, () =>
-    cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }),
+    cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }, data.mixed),
   );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');

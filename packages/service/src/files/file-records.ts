@@ -195,7 +195,7 @@ async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor)
   const user = await tx.job.findFirst({
     where: {
       teamId,
-      OR: [{ trainingFileId: id }, { validationFileId: id }],
+      OR: [{ trainingFileId: id }, { validationFileId: id }, { dataFileIds: { has: id } }],
       state: { notIn: ['succeeded', 'failed', 'cancelled'] },
     },
     select: { id: true },
