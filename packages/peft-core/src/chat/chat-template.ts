@@ -1,7 +1,7 @@
 import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import type { Message } from './message.ts';
+import type { Message, Tool } from './message.ts';
 import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
 import { BoundedInterpreter, boundedRange, TemplateBudget } from './template-budget.ts';
 
@@ -12,6 +12,8 @@ export interface ChatTemplateOptions {
   now?: Date;
   /** Additional variables of the template, already validated with `templateKwargsFault`. */
   kwargs?: TemplateKwargs;
+  /** Tools that the conversation may call; default none. */
+  tools?: readonly Tool[];
 }
 
 export interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'> {
@@ -52,9 +54,10 @@ export class ChatTemplate {
    */
   render(
     messages: readonly Message[],
-    { addGenerationPrompt = false, now = new Date(), kwargs = {} }: ChatTemplateOptions = {},
+    { addGenerationPrompt = false, now = new Date(), kwargs: given = {}, tools }: ChatTemplateOptions = {},
   ): string {
     const clock = (format: string) => strftime(now, format);
+    const kwargs = tools && tools.length > 0 ? { ...given, tools } : given;
     const input = { messages, addGenerationPrompt, strftime: clock, variables: kwargs };
     return this.#plain.render(input) ?? this.#interpret(messages, { addGenerationPrompt, now, kwargs });
   }
@@ -131,7 +134,7 @@ export class ChatTemplate {
   /** Runs any Jinja, about 20 times slower. */
   #interpret(
     messages: readonly Message[],
-    { addGenerationPrompt, now, kwargs }: Required<ChatTemplateOptions>,
+    { addGenerationPrompt, now, kwargs }: Required<Omit<ChatTemplateOptions, 'tools'>>,
   ): string {
     const variables = {
       ...this.#variables,

@@ -1,12 +1,17 @@
 import type { Message } from '../chat/message.ts';
+import { createAnswerReader } from '../chat/tool-styles/answer-reader.ts';
+import { type AnswerForm, answerFormOf } from '../chat/tool-styles/tool-styles.ts';
 import { GraftError } from '../errors.ts';
 import { type BaseModel, endTokens } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
 import type { SamplingField } from '../schema/sampling-fields.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
+import { AnswerConstraint, AnswerConstraints } from './constrained/answer-constraints.ts';
+import { type AnswerDemands, constraintOf, toolsOf } from './constrained/constraint-of.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
+import { LogitChanges } from './sampling/adjust-logits.ts';
 import { modelDefaults } from './sampling/model-defaults.ts';
 import type { SamplingOptions } from './sampling/sampling.ts';
 import { Scheduler } from './scheduler.ts';
@@ -15,7 +20,8 @@ import { type ServedModel, ServedModels } from './served-models.ts';
 import type { ServingLimits } from './step.ts';
 import { StopMatcher } from './stop-matcher.ts';
 
-export interface GenerateRequest {
+/** A request. `AnswerDemands` apply to messages only. */
+export interface GenerateRequest extends AnswerDemands {
   /** Folder of the adapter that answers; default: the plain base model. */
   adapter?: string | null;
   /** Name of that adapter in errors; default: its folder. */
@@ -39,6 +45,14 @@ export interface GenerateRequest {
   min_p?: number;
   /** Values above 1 make tokens of the prompt and the answer less probable; default 1. Also applies to greedy answers. */
   repetition_penalty?: number;
+  /** Added to the logits of tokens, by id. */
+  logit_bias?: Readonly<Record<string, number>>;
+  /** Subtracted from the logit of a token of the answer for each time that it occurs there; default 0. */
+  frequency_penalty?: number;
+  /** Subtracted from the logits of tokens that occur in the answer; default 0. */
+  presence_penalty?: number;
+  /** Return reasoning apart from the content. Tool calls always are, if there are tools. Default false: it is part of the text. */
+  separate_reasoning?: boolean;
   /** Fields for which the model's generation_config.json takes precedence if it sets them; default none. */
   model_defaults?: readonly SamplingField[];
   /** The answer ends before the first of these strings. */
@@ -80,6 +94,8 @@ export class Generator {
   /** Set for encoder-decoders: the encoder reads the prompt, and the answer's sequence starts with this token. */
   readonly #decoderStart: number | null;
   readonly #reader: PromptReader;
+  readonly #form: AnswerForm;
+  readonly #constraints: AnswerConstraints;
   #scheduler: Promise<Scheduler> | null = null;
   #running: Promise<void> | null = null;
   #ends: ReturnType<typeof endTokens> | null = null;
@@ -97,6 +113,9 @@ export class Generator {
     this.#decoderStart = architecture.decoderStart ?? null;
     this.#models = new ServedModels(base, architecture, { ...limits, context: this.#context });
     this.#reader = new PromptReader(base.tokenizerFiles, architecture.vocabularySize);
+    this.#form = answerFormOf(this.#reader.tokenizer.chatTemplateSource);
+    const marks = this.#form.style?.marks ?? [];
+    this.#constraints = new AnswerConstraints(base.tokenizerFiles, architecture.vocabularySize, marks);
   }
 
   /** Prepares to answer with `base`. Throws `unsupported_task` for a model that does not generate text. */
@@ -107,7 +126,8 @@ export class Generator {
   /**
    * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
    * are removed. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `prompt_not_tokenized`, `non_finite_logits`,
-   * `answer_failed`, the errors of the chat template and of `readFittingAdapter`, and the reason of `signal`; none affects other answers.
+   * `answer_failed`, `tools_not_supported`, `invalid_schema`, `constraint_failed`, the errors of the chat template and of
+   * `readFittingAdapter`, and the reason of `signal`; none affects other answers.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const { signal } = request;
@@ -117,7 +137,8 @@ export class Generator {
     let scheduler: Scheduler;
     try {
       const prompt = await this.#read(request, served);
-      sequence = this.#sequenceOf(request, served, prompt);
+      const constraint = await this.#constraintOf(request);
+      sequence = this.#sequenceOf(request, served, prompt, constraint);
       this.#scheduler ??= this.#models.program().then((program) => new Scheduler(program));
       scheduler = await this.#scheduler;
     } catch (error) {
@@ -141,6 +162,7 @@ export class Generator {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reader.close();
+    await this.#constraints.close();
     await this.#running;
     await this.#models.close();
   }
@@ -161,11 +183,16 @@ export class Generator {
   }
 
   /** The prompt's tokens, which leave space for an answer. */
-  async #read(request: GenerateRequest, served: ServedModel): Promise<Int32Array> {
+  async #read(request: GenerateRequest, served: ServedModel): Promise<{ ids: Int32Array; end: string }> {
     const allowSpecialTokens = request.allow_special_tokens ?? false;
     const templateKwargs = { ...served.templateKwargs, ...request.chat_template_kwargs };
     const text = request.messages
-      ? { messages: request.messages, templateKwargs, hasTrainingDate: served.adapter !== null }
+      ? {
+          messages: request.messages,
+          tools: toolsOf(request, this.#form),
+          templateKwargs,
+          hasTrainingDate: served.adapter !== null,
+        }
       : { prompt: request.prompt ?? '' };
     const prompt = { ...text, allowSpecialTokens };
     const limits = { context: this.#context, leading: leadingOf(served) };
@@ -173,7 +200,7 @@ export class Generator {
     const read = await this.#reader.read(prompt, limits, owner, request.signal);
     if (this.#closed) throw new Error('the generator was closed');
     request.onPromptRead?.('ids' in read ? read.ids.length : read.tokens);
-    if ('ids' in read) return read.ids;
+    if ('ids' in read) return read;
     const { code, message } = read.refusal;
     throw new GraftError(code, message, { param: paramOf(prompt) });
   }
@@ -184,7 +211,34 @@ export class Generator {
     return this.#context - leadingOf(served) - promptTokens;
   }
 
-  #sequenceOf(request: GenerateRequest, served: ServedModel, prompt: Int32Array): Sequence {
+  async #constraintOf(request: GenerateRequest): Promise<AnswerConstraint | null> {
+    const constraint = request.messages ? constraintOf(request, this.#form) : null;
+    if (!constraint) return null;
+    const owner = { team: request.team ?? '', weight: request.weight ?? 1 };
+    return await this.#constraints.start({ ...constraint, ends: this.#endsOf(request) }, owner, request.signal);
+  }
+
+  /** How the answer's text is read; null if all of it is content. */
+  #answerReaderOf(request: GenerateRequest, promptEnd: string) {
+    if (!request.messages) return null;
+    const tools = toolsOf(request, this.#form);
+    const reasoning = request.separate_reasoning ? this.#form.reasoning : null;
+    if (tools.length === 0 && !request.separate_reasoning) return null;
+    return createAnswerReader({ ...this.#form, reasoning, tools, promptEnd });
+  }
+
+  #changesOf({ logit_bias = {}, frequency_penalty = 0, presence_penalty = 0 }: GenerateRequest): LogitChanges {
+    const bias = new Map(Object.entries(logit_bias).map(([id, value]) => [Number(id), value]));
+    return new LogitChanges({ bias, frequencyPenalty: frequency_penalty, presencePenalty: presence_penalty });
+  }
+
+  #sequenceOf(
+    request: GenerateRequest,
+    served: ServedModel,
+    { ids: prompt, end }: { ids: Int32Array; end: string },
+    constraint: AnswerConstraint | null,
+  ): Sequence {
+    const reader = this.#answerReaderOf(request, end);
     const { virtualTokens } = served.model.model;
     const [leading, prefix] = [leadingOf(served), prefixOf(served)];
     const longest = this.#longestAnswer(prompt.length, served);
@@ -209,6 +263,10 @@ export class Generator {
         stops: new StopMatcher(request.stop ?? []),
         ends: this.#endsOf(request),
         tokenizer: this.#reader.tokenizer,
+        changes: this.#changesOf(request),
+        reader,
+        shown: this.#reader.tokenizer.specialIdsOf(reader ? this.#marks() : []),
+        constraint,
       },
     );
   }
@@ -228,8 +286,23 @@ export class Generator {
 
   /** Tokens that end the answer; an answer to a conversation also ends at the end of its turn. */
   #endsOf({ messages }: GenerateRequest): ReadonlySet<number> {
-    this.#ends ??= endTokens(this.#base, this.#reader.tokenizer);
+    this.#ends ??= this.#findEnds();
     return messages ? this.#ends.chat : this.#ends.text;
+  }
+
+  #findEnds(): ReturnType<typeof endTokens> {
+    const { tokenizer } = this.#reader;
+    const { chat, text } = endTokens(this.#base, tokenizer);
+    const { ends = [], continues = [] } = this.#form.style ?? {};
+    const continued = tokenizer.specialIdsOf(continues);
+    const others = [...chat].filter((id) => !continued.has(id));
+    return { chat: new Set([...others, ...tokenizer.specialIdsOf(ends)]), text };
+  }
+
+  /** Texts that a reader needs although they may be special tokens. */
+  #marks(): readonly string[] {
+    const { style, reasoning } = this.#form;
+    return [...(style?.marks ?? []), ...(reasoning ? [reasoning.open, reasoning.close, '<|channel>'] : [])];
   }
 }
 

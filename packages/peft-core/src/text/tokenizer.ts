@@ -5,7 +5,7 @@ import type { Message } from '../chat/message.ts';
 import type { RenderedTurns } from '../chat/plain-template.ts';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
-import { type TemplateKwargs, withTexts } from '../schema/template-kwargs.ts';
+import { type TemplateKwargs, withTexts, withTextsAndNames } from '../schema/template-kwargs.ts';
 import { ByteLevelBpe } from './byte-level-bpe.ts';
 import type { Deadline } from './deadline.ts';
 import { EncodedText } from './encoded-text.ts';
@@ -70,6 +70,8 @@ export class Tokenizer implements TurnTokenizer {
   readonly #added: readonly AddedToken[];
   #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
+  /** Source of the chat template; null for a model without one. */
+  readonly chatTemplateSource: string | null;
   readonly #specialIds: ReadonlySet<number>;
   #userText: { special: SpecialText; ids: ReadonlySet<number> } | null = null;
   readonly bosId: number | null;
@@ -127,6 +129,7 @@ export class Tokenizer implements TurnTokenizer {
       });
     }
     const source = chatTemplate ?? defaultTemplate(config.chat_template);
+    this.chatTemplateSource = source;
     this.#template = source === null ? null : new ChatTemplate(source, special);
   }
 
@@ -174,9 +177,16 @@ export class Tokenizer implements TurnTokenizer {
     return kept.length === 0 ? '' : this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });
   }
 
-  /** Decodes tokens one by one without special tokens; never splits a character. */
-  streamDecoder(): StreamDecoder {
-    return new StreamDecoder((ids) => this.decode(ids, { skipSpecialTokens: true }));
+  /** Decodes tokens one by one without special tokens except those of `shown`; never splits a character. */
+  streamDecoder(shown: ReadonlySet<number> = new Set()): StreamDecoder {
+    const isShown = (id: number) => shown.has(id) || !this.#specialIds.has(id);
+    return new StreamDecoder((ids) => this.decode(ids.filter(isShown)));
+  }
+
+  /** Ids of the special tokens with these texts. */
+  specialIdsOf(texts: readonly string[]): Set<number> {
+    const found = this.#added.filter(({ id, content }) => this.#specialIds.has(id) && texts.includes(content));
+    return new Set(found.map(({ id }) => id));
   }
 
   /** `ids` with exactly one end-of-text token at the end; unchanged for a model without one. */
@@ -214,7 +224,8 @@ export class Tokenizer implements TurnTokenizer {
   renderChat(messages: readonly Message[], options: RenderOptions = {}): GuardedText {
     const template = this.#chatTemplate();
     if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
-    const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs) };
+    const tools = (options.tools ?? []).map((tool) => this.#guardedJson(tool));
+    const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs), tools };
     return SpecialText.read(template.render(this.#guarded(messages), guarded));
   }
 
@@ -256,7 +267,15 @@ export class Tokenizer implements TurnTokenizer {
       ...message,
       content: message.content === null ? null : special.guard(message.content),
       ...(message.name === undefined ? {} : { name: special.guard(message.name) }),
+      ...(message.reasoning === undefined ? {} : { reasoning: special.guard(message.reasoning) }),
+      ...(message.tool_calls === undefined ? {} : { tool_calls: this.#guardedJson(message.tool_calls) }),
+      ...(message.tool_call_id === undefined ? {} : { tool_call_id: special.guard(message.tool_call_id) }),
     }));
+  }
+
+  #guardedJson<T>(value: T): T {
+    const { special } = this.#specialInText();
+    return withTextsAndNames(value, (text) => special.guard(text)) as T;
   }
 
   #guardedKwargs(kwargs: TemplateKwargs = {}): TemplateKwargs {
