@@ -76,13 +76,12 @@ export const bareJson: ToolStyle = {
   marks: [TAG],
   reader: (tools, out) => new BareCalls(new Set(tools.map((tool) => tool.function.name)), out),
   constraint: (options) => ({
-    type: 'tags_with_separator',
+    type: 'calls',
     tags: callTags(options, (name) => ({
       begin: `{"name": ${JSON.stringify(name)}, "parameters": `,
       end: '}',
     })),
     separator: '; ',
-    at_least_one: true,
-    stop_after_first: !options.parallel,
+    several: options.parallel,
   }),
 };

@@ -103,7 +103,7 @@ export const braces: ToolStyle = {
   reader: (_tools, out) =>
     new MarkedCalls({ open: OPEN, close: null, body: (sink) => new BracedCall(sink) }, out),
   constraint: (options) => ({
-    type: 'tags_with_separator',
+    type: 'calls',
     tags: callTags(
       options,
       (name) => ({ begin: `${OPEN}call:${name}{`, end: `}${CLOSE}` }),
@@ -115,7 +115,6 @@ export const braces: ToolStyle = {
         }),
     ),
     separator: '',
-    at_least_one: true,
-    stop_after_first: !options.parallel,
+    several: options.parallel,
   }),
 };

@@ -79,14 +79,13 @@ export const channels: ToolStyle = {
   reader: (_tools, out) => new ChannelReader(out),
   // A message has at most one call, after which the answer ends.
   constraint: (options) => ({
-    type: 'tags_with_separator',
+    type: 'calls',
     tags: callTags(options, (name) => ({
       begin: ` to=functions.${name}${CHANNEL}commentary json${MESSAGE}`,
       end: '',
     })),
     separator: '',
-    at_least_one: true,
-    stop_after_first: true,
+    several: false,
   }),
   contentTag: { begin: `${CHANNEL}final${MESSAGE}`, end: '' },
 };

@@ -80,11 +80,10 @@ export const listedJson: ToolStyle = {
     new MarkedCalls({ open: OPEN, close: null, body: (sink) => new ListedCalls(sink) }, out),
   constraint(options, template) {
     const isNamed = template.includes(ARGUMENTS);
-    const repeated = { type: 'tags_with_separator', at_least_one: true } as const;
-    const stop_after_first = !options.parallel;
+    const several = options.parallel;
     if (isNamed) {
       const tags = callTags(options, (name) => ({ begin: `${OPEN}${name}${ARGUMENTS}`, end: '' }));
-      return { ...repeated, tags, separator: '', stop_after_first };
+      return { type: 'calls', tags, separator: '', several };
     }
     const tags = callTags(options, (name) => ({
       begin: `{"name": ${JSON.stringify(name)}, "arguments": `,
@@ -94,7 +93,7 @@ export const listedJson: ToolStyle = {
       type: 'sequence',
       elements: [
         { type: 'const_string', value: `${OPEN}[` },
-        { ...repeated, tags, separator: ', ', stop_after_first },
+        { type: 'calls', tags, separator: ', ', several },
         { type: 'const_string', value: ']' },
       ],
     };

@@ -150,12 +150,11 @@ export const pythonic: ToolStyle = {
       (name) => ({ begin: `${name}(`, end: ')' }),
       (schema) => propertiesConstraint(schema, { assign: (key) => `${key}=`, separator: ', ' }),
     );
-    const stop_after_first = !options.parallel;
     return {
       type: 'sequence',
       elements: [
         { type: 'const_string', value: open },
-        { type: 'tags_with_separator', tags, separator: ', ', at_least_one: true, stop_after_first },
+        { type: 'calls', tags, separator: ', ', several: options.parallel },
         { type: 'const_string', value: close },
       ],
     };

@@ -13,13 +13,12 @@ export const taggedJson: ToolStyle = {
   reader: (_tools, out) =>
     new MarkedCalls({ open: OPEN, close: CLOSE, body: (sink) => new JsonCall(sink, () => true) }, out),
   constraint: (options) => ({
-    type: 'tags_with_separator',
+    type: 'calls',
     tags: callTags(options, (name) => ({
       begin: `${OPEN}\n{"name": ${JSON.stringify(name)}, "arguments": `,
       end: `}\n${CLOSE}`,
     })),
     separator: '\n',
-    at_least_one: true,
-    stop_after_first: !options.parallel,
+    several: options.parallel,
   }),
 };

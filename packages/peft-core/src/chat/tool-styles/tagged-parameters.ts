@@ -2,7 +2,15 @@
 import type { Tool } from '../message.ts';
 import type { CallBody, CallState } from './json-call.ts';
 import { MarkedCalls } from './marked-calls.ts';
-import { callTags, type PieceSink, parametersOf, type ToolStyle } from './tool-style.ts';
+import { propertiesConstraint } from './properties-constraint.ts';
+import {
+  type ConstraintFormat,
+  callTags,
+  type JsonSchema,
+  type PieceSink,
+  parametersOf,
+  type ToolStyle,
+} from './tool-style.ts';
 
 const OPEN = '<tool_call>';
 const CLOSE = '</tool_call>';
@@ -62,14 +70,28 @@ export const taggedParameters: ToolStyle = {
   reader: (tools, out) =>
     new MarkedCalls({ open: OPEN, close: CLOSE, body: (sink) => new TaggedCall(sink, tools) }, out),
   constraint: (options) => ({
-    type: 'tags_with_separator',
+    type: 'calls',
     tags: callTags(
       options,
-      (name) => ({ begin: `${OPEN}\n<function=${name}>\n`, end: `\n</function>\n${CLOSE}` }),
-      (json_schema) => ({ type: 'qwen_xml_parameter', json_schema }),
+      (name) => ({ begin: `${OPEN}\n<function=${name}>\n`, end: `</function>\n${CLOSE}` }),
+      (schema) =>
+        propertiesConstraint(schema, {
+          assign: (key) => `<parameter=${key}>\n`,
+          separator: '',
+          formOf: (each) => ({
+            type: 'sequence',
+            elements: [valueConstraint(each), { type: 'const_string', value: '\n</parameter>\n' }],
+          }),
+        }),
     ),
     separator: '\n',
-    at_least_one: true,
-    stop_after_first: !options.parallel,
+    several: options.parallel,
   }),
 };
+
+/** Text for strings, without the start of a mark, and JSON for other values. */
+function valueConstraint(schema: JsonSchema): ConstraintFormat {
+  if (typeof schema === 'boolean' || schema.type !== 'string') return { type: 'json_schema', json_schema: schema };
+  if (!Array.isArray(schema.enum)) return { type: 'grammar', grammar: 'root ::= [^<]*' };
+  return { type: 'or', elements: schema.enum.map((value) => ({ type: 'const_string', value: String(value) })) };
+}

@@ -30,20 +30,20 @@ export interface AnswerReader {
   readonly isReasoning: boolean;
 }
 
-/** A part of a constraint, as in XGrammar's structural tags. */
+/** A part of a constraint. */
 export type ConstraintFormat =
   | { type: 'const_string'; value: string }
   | { type: 'json_schema'; json_schema: JsonSchema }
-  | { type: 'qwen_xml_parameter'; json_schema: JsonSchema }
+  /** In XGrammar's EBNF, with the rule `root`. */
   | { type: 'grammar'; grammar: string }
   | { type: 'sequence' | 'or'; elements: ConstraintFormat[] }
   | TagFormat
   | {
-      type: 'tags_with_separator';
+      /** One of the tags or, with `several`, one after another. */
+      type: 'calls';
       tags: TagFormat[];
       separator: string;
-      at_least_one: boolean;
-      stop_after_first: boolean;
+      several: boolean;
     };
 
 export interface TagFormat {

@@ -7,6 +7,7 @@ import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/w
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { unpackTokenizer } from '../../text/packed-tokenizer.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
+import { grammarText } from './grammar-text.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
 
 export type GrammarCall =
@@ -54,7 +55,7 @@ async function compile(format: ConstraintFormat): Promise<CompiledGrammar> {
   const key = JSON.stringify(format);
   const known = compiled.get(key);
   compiled.delete(key);
-  const grammar = known ?? (await compiler!.compileStructuralTag({ type: 'structural_tag', format: await compact(format) }));
+  const grammar = known ?? (await compiler!.compileGrammar(await grammarText(format, grammarOf)));
   compiled.set(key, grammar);
   for (const [oldest, old] of compiled) {
     if (compiled.size <= MAX_KEPT) break;
@@ -64,21 +65,12 @@ async function compile(format: ConstraintFormat): Promise<CompiledGrammar> {
   return grammar;
 }
 
-/** The same format with JSON without line ends and other spaces than after commas and colons, of which a model could write any number. */
-async function compact(format: ConstraintFormat): Promise<ConstraintFormat> {
-  if (format.type === 'json_schema') {
-    const schema = JSON.stringify(format.json_schema);
-    const grammar = await library.Grammar.fromJSONSchema(schema, false, undefined, undefined, true);
-    const text = grammar.toString();
-    grammar.dispose();
-    return { type: 'grammar', grammar: text };
-  }
-  if (format.type === 'tag') return { ...format, content: await compact(format.content) };
-  if (format.type === 'sequence' || format.type === 'or')
-    return { ...format, elements: await Promise.all(format.elements.map(compact)) };
-  if (format.type !== 'tags_with_separator') return format;
-  const tags = await Promise.all(format.tags.map(async (tag) => ({ ...tag, content: await compact(tag.content) })));
-  return { ...format, tags };
+/** Without line ends and other spaces than after commas and colons, of which a model could write any number. */
+async function grammarOf(schema: string): Promise<string> {
+  const grammar = await library.Grammar.fromJSONSchema(schema, false, -1, [', ', ': '], true);
+  const text = grammar.toString();
+  grammar.dispose();
+  return text;
 }
 
 async function writeMask({ matcher, mask, version }: OpenAnswer): Promise<void> {
