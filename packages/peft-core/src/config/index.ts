@@ -11,6 +11,7 @@ export {
 } from '../objectives/metrics.ts';
 export type { MetricDescription, Objective } from '../objectives/objective.ts';
 export { listedObjectives, namedMethod, objectiveFor, trainingMethods } from '../objectives/objectives.ts';
+export { answerSchemaFault } from '../schema/answer-schema.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
 export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';

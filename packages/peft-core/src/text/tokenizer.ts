@@ -71,6 +71,8 @@ export class Tokenizer implements TurnTokenizer {
   readonly #added: readonly AddedToken[];
   #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
+  /** Source of the chat template; null for a model without one. */
+  readonly chatTemplateSource: string | null;
   readonly #specialIds: ReadonlySet<number>;
   #userText: { special: SpecialText; ids: ReadonlySet<number> } | null = null;
   readonly bosId: number | null;
@@ -128,6 +130,7 @@ export class Tokenizer implements TurnTokenizer {
       });
     }
     const source = chatTemplate ?? defaultTemplate(config.chat_template);
+    this.chatTemplateSource = source;
     this.#template = source === null ? null : new ChatTemplate(source, special);
   }
 
@@ -175,9 +178,18 @@ export class Tokenizer implements TurnTokenizer {
     return kept.length === 0 ? '' : this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });
   }
 
-  /** Decodes tokens one by one without special tokens; never splits a character. */
-  streamDecoder(): StreamDecoder {
-    return new StreamDecoder((ids) => this.decode(ids, { skipSpecialTokens: true }));
+  /** Decodes tokens one by one without special tokens except those of `shown`; never splits a character. */
+  streamDecoder(shown: ReadonlySet<number> = new Set()): StreamDecoder {
+    const isShown = (id: number) => shown.has(id) || !this.#specialIds.has(id);
+    return new StreamDecoder((ids) => this.decode(ids.filter(isShown)));
+  }
+
+  /** Ids of the special tokens with these texts. */
+  specialIdsOf(texts: readonly string[]): Set<number> {
+    const found = this.#added.filter(
+      ({ id, content }) => this.#specialIds.has(id) && texts.includes(content),
+    );
+    return new Set(found.map(({ id }) => id));
   }
 
   /** `ids` with exactly one end-of-text token at the end; unchanged for a model without one. */
