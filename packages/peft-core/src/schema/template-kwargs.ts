@@ -94,3 +94,11 @@ function faultIn(value: unknown, depth: number, budget: { left: number }): strin
   }
   return null;
 }
+
+/** The same value with every string changed by `change`. */
+export function withTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map((part) => withTexts(part, change));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withTexts(part, change)]));
+}
