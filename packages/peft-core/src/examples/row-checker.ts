@@ -139,9 +139,11 @@ export class RowChecker implements RowSink {
     return typeof example !== 'string' && checksText ? (unstorableText(example) ?? example) : example;
   }
 
-  /** Counts a row of no known shape. */
+  /** Counts a row of no known shape. One without columns is no sign of another shape. */
   #count(line: number, row: Record<string, unknown>): void {
-    this.#unknown ??= { count: 0, line, columns: Object.keys(row) };
+    const columns = Object.keys(row);
+    if (columns.length === 0) return;
+    this.#unknown ??= { count: 0, line, columns };
     this.#unknown.count++;
     if (this.#unknown.count === UNKNOWN_ROWS && this.#rows === UNKNOWN_ROWS) throw this.#noShape();
   }

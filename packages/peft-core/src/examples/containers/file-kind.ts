@@ -41,9 +41,7 @@ export function kindOf(start: FileStart): Container {
   const isWide = zeros * 3 > Math.min(bytes.length, 1024);
   // A zero byte within a line of JSON is a fault of that line.
   if (zeros > 0 && !parquet.matches(start) && (isWide || !/^\s*[[{]/.test(text)))
-    throw unknown(
-      isWide ? 'the file is UTF-16 text; save it as UTF-8' : 'the file is binary data, not text',
-    );
+    throw unknown(isWide ? 'the file is UTF-16 text; save it as UTF-8' : 'the file is binary data, not text');
   if (SPREAD_OBJECT.test(text))
     throw unknown(
       'line 1 begins an object that spans several lines; write each object on one line (JSON lines), or put all into one array, [ … ]',
