@@ -7,6 +7,7 @@ import { uploadFile } from './upload-file.ts';
 export interface FileOptions {
   data: string;
   validation?: string;
+  columns?: Record<string, string>;
 }
 
 /** The file ids of a job, for a request. */
@@ -28,7 +29,7 @@ export async function withFiles<T>(
   const uploaded: string[] = [];
   const idOf = async (file: FileArgument): Promise<string> => {
     if ('id' in file) return file.id;
-    const { id } = await uploadFile(client, file.path);
+    const { id } = await uploadFile(client, file.path, { columns: options.columns });
     uploaded.push(id);
     note(`Uploaded ${file.path} as ${id}.`);
     return id;
