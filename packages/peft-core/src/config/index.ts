@@ -38,6 +38,7 @@ export {
 } from './automatic-training.ts';
 export type { ChatTraining } from './chat-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
+export type { OnBadLines } from './data-training.ts';
 export {
   epochCounts,
   epochExamples,
