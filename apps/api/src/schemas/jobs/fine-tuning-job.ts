@@ -122,7 +122,7 @@ export const CreateJobSchema = namedInput(
     training_files: Type.Optional(
       nullable(Type.Array(TrainingFileSchema, { minItems: 1, maxItems: MAX_DATA_FILES }), {
         description:
-          'Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed.',
+          'Several training files, instead of `training_file`, which may be given beside them if it is the first. `training.mix_strategy` determines how they are mixed.',
       }),
     ),
     validation_files: Type.Optional(
