@@ -213,6 +213,10 @@ export const errorCodes = {
     400,
     'Examples of the validation file are too long or empty; the message lists their lines.',
   ],
+  invalid_validation_file_name: [
+    400,
+    'A name of `validation_files` is given twice or has other characters than a-z, 0-9 and _.',
+  ],
   invalid_labels: [400, 'The labels of the training file do not form classes.'],
   unknown_label: [400, 'A label is not among the classifier’s classes.'],
   example_too_long: [
