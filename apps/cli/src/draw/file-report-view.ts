@@ -80,7 +80,9 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
 }
 
 function toolsText({ tools, with_tools: examples, tool_calls: calls }: ReportChats): string {
-  const named = tools.slice(0, maxListed).map(({ name, calls }) => `${name} (${count(calls)})`);
+  const named = tools
+    .slice(0, maxListed)
+    .map(({ name, calls }) => (calls > 0 ? `${name} (${count(calls)})` : name));
   const rest = tools.length > maxListed ? ', …' : '';
   return `${count(calls)} calls in ${count(examples)} examples with tools: ${printable(named.join(', '))}${rest}`;
 }
@@ -117,7 +119,7 @@ function histogram({ lengths, max_seq_length: limit }: ReportTokens, paint: Pain
     const bar =
       bin.examples === 0 ? '' : '█'.repeat(Math.max(1, Math.round((barWidth * bin.examples) / most)));
     const painted = bin.from > limit ? paint.bad(bar) : paint.line(bar);
-    const cut = bin.longer > 0 ? paint.dim(`  ${count(bin.longer)} longer`) : '';
+    const cut = bin.longer > 0 && bin.examples > 0 ? paint.dim(`  ${count(bin.longer)} longer`) : '';
     return `  ${label(bin).padStart(width)}  ${painted}${bar === '' ? '' : ' '}${count(bin.examples)}${cut}`;
   });
   const numbers = `shortest ${count(min)}, median ${count(p50)}, mean ${mean.toFixed(1)}, 90 % ≤ ${count(p90)}, 99 % ≤ ${count(p99)}, longest ${count(max)}`;
@@ -135,15 +137,16 @@ function preview({ preview: examples }: ReportTokens, paint: Paint): string {
     ),
     ...sequences.map(({ role, tokens, left_out: rest }) => {
       // Consecutive tokens of the same kind are painted together.
-      const runs: { learnt: boolean; text: string }[] = [];
-      for (const token of tokens) {
+      const runs: { learnt: boolean; weight: number; text: string }[] = [];
+      for (const { learnt, weight, text } of tokens) {
         const last = runs.at(-1);
-        if (last?.learnt === token.learnt) last.text += token.text;
-        else runs.push({ learnt: token.learnt, text: token.text });
+        if (last?.learnt === learnt && last.weight === weight) last.text += text;
+        else runs.push({ learnt, weight, text });
       }
       const shown = runs.map((run) => {
         const text = printable(run.text).replaceAll('\n', '⏎').replaceAll('\t', '⇥');
-        return run.learnt ? learnt(text) : text;
+        const factor = run.weight === 1 ? '' : paint.dim(`×${run.weight}`);
+        return run.learnt ? learnt(text) + factor : text;
       });
       const name = role === 'text' ? '' : `${role}: `;
       return `  ${paint.dim(name)}${shown.join('')}${rest > 0 ? paint.dim(` … ${count(rest)} more tokens`) : ''}`;

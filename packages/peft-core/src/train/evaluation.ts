@@ -93,6 +93,7 @@ function measureBatches(
   }
   return {
     loss: loss / weight,
+    weight,
     accuracy: measuresAccuracy(objective) ? correct / count : null,
     wanted,
     predicted,
