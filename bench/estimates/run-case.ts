@@ -53,7 +53,7 @@ export async function estimateCase(
       training,
       modelConfig: base.config,
       tokenizer: loadTokenizer(base.tokenizerFiles),
-      counts: { training_file: lines, validation_file: null },
+      counts: { training_file: [lines], validation_file: [] },
     });
     // What else the machine does for a moment can only make one slower.
     const flops = Math.max(...speeds);

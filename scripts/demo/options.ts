@@ -95,6 +95,6 @@ function checkOutput(output: string, given: string): void {
     throw new Error(`--output ${given} holds ${others[0]}, which is not the demo's: give another folder`);
 }
 
-function newKey(): string {
+export function newKey(): string {
   return `graft_demo${randomBytes(6).toString('hex')}_${randomBytes(20).toString('hex')}`;
 }

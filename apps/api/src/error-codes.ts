@@ -148,6 +148,12 @@ export const errorCodes = {
   // Files
   file_not_found: [404, 'No such file. In the body of a new job: 400.'],
   invalid_jsonl: [400, 'Lines of the file are not training examples; the message lists all of them.'],
+  unknown_file_kind: [
+    400,
+    'The file is none of JSON lines, a JSON array, CSV, TSV and Parquet; the message says what it is.',
+  ],
+  unknown_shape: [400, 'The columns of the file are of no known shape; the message shows the nearest.'],
+  invalid_columns: [400, '`columns` is invalid, or names a column that the file lacks.'],
   empty_file: [400, 'The file contains no examples.'],
   file_too_large: [413, 'The file is larger than this server accepts.'],
   file_in_use: [400, 'An unfinished job uses the file.'],

@@ -1,6 +1,7 @@
 // Flags for the most common options of a job, besides JSON for all options: for jobs on a service and for local training.
 import { type Command, InvalidArgumentError } from 'commander';
 import { anyNumber, given, jsonObjectArgument, wholeNumber } from './arguments.ts';
+import { mixArgument } from './data-arguments.ts';
 import { UsageError } from './errors.ts';
 
 export interface PeftFlags {
@@ -13,6 +14,7 @@ export interface TrainingFlags {
   training?: string;
   learningRate?: number;
   maxSteps?: number;
+  mix?: string;
 }
 
 /** A method's default configuration, and whether the method has a rank. */
@@ -95,10 +97,10 @@ export async function peftArgument(
 
 /** `training` for a request, with values of `more` flags; undefined where nothing is set. Throws UsageError. */
 export function trainingArgument(
-  { training, learningRate, maxSteps }: TrainingFlags,
+  { training, learningRate, maxSteps, ...flags }: TrainingFlags,
   more: Record<string, unknown> = {},
 ): Record<string, unknown> | undefined {
-  const values = given({ learning_rate: learningRate, max_steps: maxSteps, ...more });
+  const values = given({ learning_rate: learningRate, max_steps: maxSteps, ...mixArgument(flags), ...more });
   if (training !== undefined)
     return withFlags('--training', jsonObjectArgument('--training', training), values);
   return Object.keys(values).length === 0 ? undefined : values;
@@ -113,6 +115,7 @@ const flagOf: Record<string, string> = {
   n_epochs: '--epochs',
   batch_size: '--batch-size',
   seed: '--seed',
+  mix_strategy: '--mix',
 };
 
 /** Merges the options in JSON with those from flags. Throws UsageError for an option in both. */

@@ -29,6 +29,10 @@ const USES = {
   split: 3,
   /** Weights and values in tests. Part: chosen by the test. */
   test: 4,
+  /** The order of one file's examples in a mixture. Part: 16 · pass over the file + file, both from 0. */
+  fileOrder: 5,
+  /** The order of a mixture's examples in an epoch. Part: the training epoch, from 0. */
+  mixture: 6,
 } as const;
 export type RandomUse = keyof typeof USES;
 export const RANDOM_USES = Object.keys(USES) as RandomUse[];

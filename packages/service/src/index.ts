@@ -82,6 +82,8 @@ export {
   type JobEstimate,
   type JobProgress,
   type JobState,
+  type JobTrainingFile,
+  type JobValidationFile,
   type Lease,
   leaseOf,
   type Priority,
@@ -90,6 +92,16 @@ export {
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
+export {
+  dataFilesOf,
+  epochOf,
+  filesOfJob,
+  findJobFile,
+  type JobFile,
+  type JobFiles,
+  mixtureOfJob,
+  readJobFiles,
+} from './jobs/job-files.ts';
 export type { JobIntegrationRequest } from './jobs/job-integration.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';

@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 interface Options {
   /** Interpreter whose version, and pip, are used. */
   python: string;
-  /** A pip requirements file. */
+  /** A pip requirements file. A comment `# without dependencies: NAME==VERSION` names a package of which nothing else is installed. */
   requirementsFile: string;
   /** Where the environment is to be. */
   folder: string;
@@ -36,14 +36,16 @@ export async function makeEnvironment({ python, requirementsFile, folder, report
       '--prefer-binary',
       '--no-compile',
     ];
-    if (canImport(python, 'pip')) {
-      await run(python, ['-m', 'venv', '--without-pip', unfinished]);
-      // --target, as `pip --python` is newer than some distributions' pip.
-      await run(python, [...install, '--target', packagesFolder(own), '-r', requirementsFile]);
-    } else {
-      await run(python, ['-m', 'venv', unfinished]);
-      await run(own, [...install, '-r', requirementsFile]);
-    }
+    const alone = packagesAlone(await readFile(requirementsFile, 'utf8'));
+    const installs = [
+      [...install, '-r', requirementsFile],
+      ...(alone.length === 0 ? [] : [[...install, '--no-deps', ...alone]]),
+    ];
+    const hasPip = canImport(python, 'pip');
+    await run(python, ['-m', 'venv', ...(hasPip ? ['--without-pip'] : []), unfinished]);
+    // --target, as `pip --python` is newer than some distributions' pip.
+    for (const args of installs)
+      await (hasPip ? run(python, [...args, '--target', packagesFolder(own)]) : run(own, args));
     // Scripts in it may name the unfinished folder; only the interpreter is used, and it does not mind.
     await rename(unfinished, folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
@@ -55,6 +57,10 @@ export async function makeEnvironment({ python, requirementsFile, folder, report
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
+}
+
+function packagesAlone(requirements: string): string[] {
+  return [...requirements.matchAll(/^# without dependencies: (\S+)$/gm)].map(([, name]) => name!);
 }
 
 export function canImport(python: string, module: string): boolean {

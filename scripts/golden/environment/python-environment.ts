@@ -8,7 +8,8 @@ import { canImport, makeEnvironment } from './make-environment.ts';
 
 /**
  * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
- * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers.
+ * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers,
+ * `trl` the files of TRL alone.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
@@ -16,6 +17,7 @@ const requirementsFiles = {
   quantised: join(import.meta.dirname, 'requirements-quantised.txt'),
   moto: join(import.meta.dirname, 'requirements-moto.txt'),
   tracking: join(import.meta.dirname, 'requirements-tracking.txt'),
+  trl: join(import.meta.dirname, 'requirements-trl.txt'),
 } as const;
 export type ReferenceLibrary = keyof typeof requirementsFiles;
 export const referenceLibraries = Object.keys(requirementsFiles) as ReferenceLibrary[];

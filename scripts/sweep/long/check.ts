@@ -39,6 +39,8 @@ export interface LongVerdict extends Pick<Experiment, 'model' | 'task' | 'steps'
   automatic: Measured | null;
   /** Of those with all seeds, by answers where there are some, else by loss. */
   best: Measured | null;
+  /** The lowest loss of those with all seeds; null without one. */
+  bestLoss: number | null;
 }
 
 /** Verdicts on every experiment with results of today's data, and on the tasks of the default model that have none. */
@@ -69,6 +71,7 @@ function notMeasured(task: string, { isScored }: LongTask): LongVerdict {
     pending: RUNS,
     automatic: null,
     best: null,
+    bestLoss: null,
   };
 }
 
@@ -101,6 +104,7 @@ function verdictOn(
     pending: pendingOf(experiment, trialsOf(grid), own).length,
     automatic: whole.find(isAutomatic) ?? null,
     best: whole.reduce<Measured | null>((a, b) => (a === null || isBetter(b, a) ? b : a), null),
+    bestLoss: whole.length > 0 ? Math.min(...whole.map(({ loss }) => loss)) : null,
   };
 }
 
@@ -134,23 +138,25 @@ function isBetter(a: Measured, b: Measured): boolean {
 
 /** In words: what is missing, or how far the automatic setting is from the best. */
 export function verdictText(verdict: LongVerdict): string {
-  const { automatic, best, isScored } = verdict;
-  if (automatic === null || best === null) return 'not measured yet';
-  if (isScored) return `${(best.right! - automatic.right!).toFixed(1)} of ${QUESTIONS} answers fewer`;
-  return `${(automatic.loss / best.loss).toFixed(3)} times the best loss`;
+  const { automatic, best, bestLoss, isScored } = verdict;
+  if (automatic === null || best === null || bestLoss === null) return 'not measured yet';
+  const loss = `${(automatic.loss / bestLoss).toFixed(3)} times the best loss`;
+  if (!isScored) return loss;
+  return `${(best.right! - automatic.right!).toFixed(1)} of ${QUESTIONS} answers fewer, ${loss}`;
 }
 
 /** Whether the automatic setting was measured and is too far from the best. What was not measured is no fault, nor is it a success. */
-export function isTooFar({ automatic, best, isScored }: LongVerdict): boolean {
-  if (automatic === null || best === null) return false;
-  if (isScored) return best.right! - automatic.right! > BOUNDS.answers;
-  return !(automatic.loss / best.loss <= BOUNDS.loss);
+export function isTooFar({ automatic, best, bestLoss, isScored }: LongVerdict): boolean {
+  if (automatic === null || best === null || bestLoss === null) return false;
+  if (isScored && best.right! - automatic.right! > BOUNDS.answers) return true;
+  return !(automatic.loss / bestLoss <= BOUNDS.loss);
 }
 
 /** A line for every verdict that does not hold. */
 export function longFaults(verdicts: readonly LongVerdict[]): string[] {
   return verdicts.filter(isTooFar).map((verdict) => {
-    const limit = verdict.isScored ? `${BOUNDS.answers} answers of ${QUESTIONS}` : `${BOUNDS.loss} times`;
+    const answers = verdict.isScored ? `${BOUNDS.answers} answers of ${QUESTIONS} and ` : '';
+    const limit = `${answers}${BOUNDS.loss} times`;
     return `long runs: ${verdict.model} ${verdict.task}: ${verdictText(verdict)}; the limit is ${limit}`;
   });
 }

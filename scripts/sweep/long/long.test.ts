@@ -82,15 +82,14 @@ test('without results nothing is claimed, and nothing fails', () => {
   assert.match(verdictTable(verdicts), /\| read \| 1000 \| {2}\| {2}\| {2}\| {2}\| not measured yet \|/);
 });
 
-test('losses may be 5 % above the best, and answers two of sixty fewer', () => {
+test('losses may be 5 % above the best, and answers of a scored task two of sixty fewer as well', () => {
   const read = experiment('read');
   const asked = experiment('asked');
-  const verdictWith = (loss: number, right: number) => {
+  const verdictWith = (loss: number, right: number, askedLoss = 2) => {
     const results = [
       ...measuredAs(read, (setting) => ({ loss: isAutomatic(read, setting) ? loss : 2, right: null })),
-      // Of a scored task answers decide, whatever its losses are.
       ...measuredAs(asked, (setting) => ({
-        loss: isAutomatic(asked, setting) ? 9 : 1,
+        loss: isAutomatic(asked, setting) ? askedLoss : 2,
         right: isAutomatic(asked, setting) ? right : 50,
       })),
     ];
@@ -99,13 +98,18 @@ test('losses may be 5 % above the best, and answers two of sixty fewer', () => {
   const good = verdictWith(2.1, 48);
   assert.deepEqual(longFaults(good), []);
   assert.deepEqual(notYet(good), []);
-  assert.deepEqual(good.map(verdictText), ['2.0 of 60 answers fewer', '1.050 times the best loss']);
+  assert.deepEqual(good.map(verdictText), [
+    '2.0 of 60 answers fewer, 1.000 times the best loss',
+    '1.050 times the best loss',
+  ]);
   const bad = verdictWith(2.11, 47);
   assert.deepEqual(longFaults(bad), [
-    `long runs: ${DEFAULT_MODEL} asked: 3.0 of 60 answers fewer; the limit is 2 answers of 60`,
+    `long runs: ${DEFAULT_MODEL} asked: 3.0 of 60 answers fewer, 1.000 times the best loss; the limit is 2 answers of 60 and 1.05 times`,
     `long runs: ${DEFAULT_MODEL} read: 1.055 times the best loss; the limit is 1.05 times`,
   ]);
   assert.match(verdictTable(bad), /1\.055 times the best loss ✗/);
+  // Good answers do not excuse a loss.
+  assert.deepEqual(verdictWith(1, 60, 2.2).map(isTooFar), [true, false]);
   // It may be the best itself.
   assert.deepEqual(verdictWith(1, 60).map(isTooFar), [false, false]);
 });

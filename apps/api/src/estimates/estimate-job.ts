@@ -9,16 +9,20 @@ import { readingOptions } from '@graft/peft-core/examples';
 import { ThreadTimeout } from '@graft/peft-core/threads';
 import {
   baseModelFault,
+  dataFilesOf,
   type FileRecord,
   isDamage,
   isLastingModelFault,
   type JobEstimate,
+  type JobFiles,
   type LocalBaseModel,
   liveMachines,
+  mixtureOfJob,
   reportCorruption,
   type Services,
 } from '@graft/service';
 import type { FileThreads } from '../job-files/file-threads.ts';
+import { taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 
 /** Options that save memory and change results only by rounding, in the order in which they are tried. */
@@ -28,8 +32,7 @@ export type MemoryOption = (typeof memoryOptions)[number];
 /** Everything that an estimate depends on. */
 export interface PlannedJob {
   model: LocalBaseModel;
-  trainingFile: FileRecord;
-  validationFile: FileRecord | null;
+  files: JobFiles;
   /** `method.type` of the job. */
   method: string;
   peft: PeftConfig;
@@ -55,15 +58,16 @@ export async function estimateJob(
   planned: PlannedJob,
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<{ estimate: JobEstimate; training: ResolvedTraining }> {
-  const { model, trainingFile, validationFile, peft, trials, lengthRead, leavesLength } = planned;
+  const { model, files, peft, trials, lengthRead, leavesLength } = planned;
   const leavesCheckpointing = planned.leaves.includes('gradient_checkpointing');
   const live = await liveMachines(services);
   const task = {
-    trainingFile: await pathOf(services, trainingFile),
-    validationFile: validationFile && (await pathOf(services, validationFile)),
-    counts: { training_file: trainingFile.examples, validation_file: validationFile?.examples ?? null },
-    tokenizerKey: model.tokenizer.key,
-    tokenizerFiles: model.tokenizer.json,
+    ...(await dataFilesOf(files, async (file) => await pathOf(services, file))),
+    counts: {
+      training_file: files.training.map(({ file }) => file.examples),
+      validation_file: files.validation.map(({ file }) => file.examples),
+    },
+    ...taskTokenizer(model.tokenizer, planned.training),
     modelConfig: model.config,
     method: planned.method,
     peft,
@@ -108,8 +112,7 @@ export async function estimateJob(
 /** The held-out examples depend on seeds if there is a validation split. */
 export function sampleKeyOf({
   model,
-  trainingFile,
-  validationFile,
+  files,
   method,
   peft,
   training,
@@ -117,17 +120,16 @@ export function sampleKeyOf({
 }: Omit<PlannedJob, 'trials' | 'leaves' | 'leavesLength'>): string {
   const { validation_split: split, seed, validation_seed = null } = training;
   const what = {
-    tokenizerKey: model.tokenizer.key,
+    ...taskTokenizer(model.tokenizer, training),
     modelConfig: model.config,
     peft,
     ...readingOptions(training),
     maxSeqLength: lengthRead,
   };
-  const files = { training: trainingFile, validation: validationFile };
   return [
-    validationKey(files, { ...what, method }),
+    validationKey(files, { ...what, method, mixture: mixtureOfJob(files, training) }),
     split,
-    ...(split > 0 && !validationFile ? [seed, validation_seed] : []),
+    ...(split > 0 && files.validation.length === 0 ? [seed, validation_seed] : []),
   ].join();
 }
 

@@ -1,16 +1,11 @@
 /** Thread that reads the files of jobs with the tokenizers of their base models. */
 import { parentPort } from 'node:worker_threads';
-import { loadTokenizer, type Tokenizer, unpackTokenizer } from '@graft/peft-core/text';
+import { GraftError } from '@graft/peft-core/config';
+import { loadTokenizerWith, type Tokenizer, unpackTokenizer } from '@graft/peft-core/text';
 import type { ValidationProgress } from '@graft/service';
 import { type EstimateReport, type EstimateTask, estimateFiles } from './estimate-task.ts';
+import type { TaskTokenizer } from './task-tokenizer.ts';
 import { faultOf, type ValidationReport, type ValidationTask, validateFiles } from './validation-task.ts';
-
-/** The tokenizer that a task uses. */
-export interface TaskTokenizer {
-  /** Identifies the tokenizer. The packed files are sent only if the thread's previous task used another tokenizer. */
-  tokenizerKey: string;
-  tokenizerFiles: Uint8Array | null;
-}
 
 export type FileTask = TaskTokenizer & ({ validate: ValidationTask } | { estimate: EstimateTask });
 
@@ -21,12 +16,23 @@ export type FileMessage =
   | { report: ValidationReport | EstimateReport }
   | { broken: string };
 
-let held: { key: string; tokenizer: Tokenizer } | null = null;
+/** The latest tokenizer, or why its files or its template are none. */
+let held: { key: string; loaded: Tokenizer | GraftError } | null = null;
 
-function tokenizerOf({ tokenizerKey, tokenizerFiles }: TaskTokenizer): Tokenizer {
-  if (tokenizerFiles) held = { key: tokenizerKey, tokenizer: loadTokenizer(unpackTokenizer(tokenizerFiles)) };
+function tokenizerOf({ tokenizerKey, tokenizerFiles, chatTemplate }: TaskTokenizer): Tokenizer {
+  if (tokenizerFiles) held = { key: tokenizerKey, loaded: load(tokenizerFiles, chatTemplate) };
   if (held?.key !== tokenizerKey) throw new Error(`the thread has no tokenizer ${tokenizerKey}`);
-  return held.tokenizer;
+  if (held.loaded instanceof GraftError) throw held.loaded;
+  return held.loaded;
+}
+
+function load(files: Uint8Array, chatTemplate: string | null): Tokenizer | GraftError {
+  try {
+    return loadTokenizerWith(unpackTokenizer(files), chatTemplate);
+  } catch (error) {
+    if (error instanceof GraftError) return error;
+    throw error;
+  }
 }
 
 async function work(

@@ -6,8 +6,8 @@ import { after, before, test } from 'node:test';
 import { defaultPeft, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { packTokenizer, type TokenizerFiles } from '@graft/peft-core/text';
-import type { TaskTokenizer } from './file-thread.ts';
 import { createFileThreads, ThreadDied } from './file-threads.ts';
+import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 let folder: string;
@@ -30,6 +30,7 @@ before(async () => {
     trainingFile: join(folder, 'train.jsonl'),
     validationFile: null,
     tokenizerKey: 'tiny',
+    chatTemplate: null,
     tokenizerFiles: packed(tokenizerFiles),
     modelConfig: await json('config.json'),
     peft,
@@ -92,7 +93,7 @@ test('an estimate reads no file that its thread has just validated', async () =>
     leavesLength: true,
     leavesCheckpointing: true,
   };
-  const counts = { training_file: 5000, validation_file: null };
+  const counts = { training_file: [5000], validation_file: [] };
   const options = { signal: new AbortController().signal, timeoutMs: 60_000 };
   const estimate = async (sampleKey: string) =>
     await files.estimate({ ...gone, counts, training: sample.training, sampleKey }, options);

@@ -2,7 +2,8 @@ import type { Worker } from 'node:worker_threads';
 import { startWorker, ThreadTimeout } from '@graft/peft-core/threads';
 import type { ValidationProgress } from '@graft/service';
 import type { EstimateReport, EstimateTask } from './estimate-task.ts';
-import type { FileMessage, FileTask, TaskTokenizer } from './file-thread.ts';
+import type { FileMessage, FileTask } from './file-thread.ts';
+import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationReport, ValidationTask } from './validation-task.ts';
 
 /** Heap of a thread: one line of at most 4 MiB, or about 30 MiB of lines for an estimate; the rest is for the tokenizer. */
@@ -90,10 +91,10 @@ export function createFileThreads({ heapMb = defaultHeapMb } = {}): FileThreads 
   }
 
   return {
-    validate: async ({ tokenizerKey, tokenizerFiles, ...validate }, options) =>
-      await run({ tokenizerKey, tokenizerFiles, validate }, options),
-    estimate: async ({ tokenizerKey, tokenizerFiles, ...estimate }, options) =>
-      await run({ tokenizerKey, tokenizerFiles, estimate }, options),
+    validate: async ({ tokenizerKey, tokenizerFiles, chatTemplate, ...validate }, options) =>
+      await run({ tokenizerKey, tokenizerFiles, chatTemplate, validate }, options),
+    estimate: async ({ tokenizerKey, tokenizerFiles, chatTemplate, ...estimate }, options) =>
+      await run({ tokenizerKey, tokenizerFiles, chatTemplate, estimate }, options),
     close: async () => {
       await Promise.all([...all].map(end));
     },

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
-import { namedMethod } from '@graft/peft-core/config';
-import type { FileRecord } from '@graft/service';
-import type { TaskTokenizer } from './file-thread.ts';
+import { type Mixture, namedMethod } from '@graft/peft-core/config';
+import type { DataFiles } from '@graft/peft-core/examples';
+import type { JobFiles } from '@graft/service';
+import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Increase when the checks or messages of validation change: earlier results then no longer apply. */
-const validationVersion = 4;
+const validationVersion = 5;
 
 /** SHA-256 of everything that a validation's result depends on, so that similar jobs share one result. */
 export function validationKey(
-  files: { training: FileRecord; validation: FileRecord | null },
+  { training, validation, hasLists }: JobFiles,
   {
     tokenizerKey,
     modelConfig,
@@ -20,11 +21,15 @@ export function validationKey(
     contrast,
     templateKwargs,
     classWeights,
+    trainOn,
+    maskReasoning,
+    columns,
     textStride,
     repeatsBos,
     method,
-  }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> &
-    Pick<TaskTokenizer, 'tokenizerKey'> & { method: string },
+    mixture,
+  }: Omit<ValidationTask, keyof DataFiles | 'sample'> &
+    Pick<TaskTokenizer, 'tokenizerKey'> & { method: string; mixture: Mixture | null },
 ): string {
   return sha256({
     validationVersion,
@@ -40,10 +45,22 @@ export function validationKey(
     repeatsBos,
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
     ...(classWeights ? { classWeights } : {}),
+    // Omitted where they are off, as in keys of earlier versions.
+    trainOn,
+    maskReasoning,
+    ...(columns ? { columns } : {}),
     // Omitted for the format's default method, so that keys are the same as before methods existed.
-    method: namedMethod(files.training.format, method),
-    training: files.training.sha256,
-    validation: files.validation?.sha256 ?? null,
+    method: namedMethod(training[0]!.file.format, method),
+    training: training[0]!.file.sha256,
+    validation: validation[0]?.file.sha256 ?? null,
+    // Omitted for jobs with one file of each kind, whose keys are the same as before there could be more. Messages name the files.
+    ...(hasLists.training && {
+      trainingFiles: training.map(({ file }) => [file.sha256, file.filename]),
+      mixture,
+    }),
+    ...(hasLists.validation && {
+      validationFiles: validation.map(({ file, name }) => [file.sha256, file.filename, name]),
+    }),
   });
 }
 

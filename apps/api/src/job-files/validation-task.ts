@@ -1,16 +1,29 @@
 import { checkInitialText } from '@graft/peft-core/check';
-import { type ErrorDetail, GraftError, leadingPositions, type PeftConfig } from '@graft/peft-core/config';
+import {
+  type ErrorDetail,
+  epochCounts,
+  GraftError,
+  leadingPositions,
+  type Mixture,
+  type PeftConfig,
+} from '@graft/peft-core/config';
 import { SampleGatherer } from '@graft/peft-core/estimate';
-import { lengthOf, OverlapCounter, type ReadingOptions, readExamples } from '@graft/peft-core/examples';
+import {
+  type DataFiles,
+  DuplicateCounter,
+  type ExampleCounts,
+  lengthOf,
+  mixtureOfFiles,
+  OverlapCounter,
+  type ReadingOptions,
+  readExamples,
+} from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { DataCounts, ValidationProgress } from '@graft/service';
 import { keepSample, type SampleKey } from './kept-samples.ts';
 
 /** A job's files, tokenised as in training. */
-export interface ValidationTask extends ReadingOptions {
-  /** Paths. */
-  trainingFile: string;
-  validationFile: string | null;
+export interface ValidationTask extends ReadingOptions, DataFiles {
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
@@ -35,32 +48,39 @@ export type ValidationReport = { ok: true; tokens: number; counts: DataCounts } 
 const maxFaults = 10;
 const maxRanges = 20;
 const progressMilliseconds = 200;
-/** Checks the files and reports every unusable example. */
 /** Reports every example that cannot be used. */
 export async function validateFiles(
   task: ValidationTask,
   tokenizer: Tokenizer,
   onProgress: (progress: ValidationProgress) => void,
 ): Promise<ValidationReport> {
-  const gatherer = new SampleGatherer(task.peft, task.sample.training, task.validationFile !== null);
-  const overlap = task.validationFile === null ? null : new OverlapCounter();
+  const hasValidationFile = Boolean(task.validationFile);
+  const mixture = mixtureOfFiles(task, task.sample.training);
+  const gatherer = new SampleGatherer(task.peft, task.sample.training, hasValidationFile, mixture);
+  const overlap = hasValidationFile ? new OverlapCounter() : null;
+  const duplicates = task.trainingFiles ? new DuplicateCounter() : null;
   const { virtualTokens, prefixLength } = leadingPositions(task.peft);
   let examples = 0;
   let longest = 0;
-  /** Tokens of the training file, for one epoch. */
-  let tokens = 0;
+  /** Tokens of each training file. */
+  const tokens: number[] = [];
   let reportedAt = 0;
+  let counted: unknown = null;
   try {
     checkInitialText(task.peft, task.modelConfig, (text) => tokenizer.encode(text));
     const read = await readExamples(
       { ...task, tokenizer },
       {
-        onExample: (example, file, raw) => {
+        onExample: (example, file, raw, index) => {
           examples++;
-          gatherer.add(example, file, raw);
-          overlap?.add(raw, file);
+          gatherer.add(example, file, raw, index);
+          overlap?.add(raw, file, index);
           longest = Math.max(longest, lengthOf(raw.format, example));
-          if (file === 'training_file') tokens += example.tokens;
+          if (file !== 'training_file') return;
+          tokens[index] = (tokens[index] ?? 0) + example.tokens;
+          // The pieces of a split text are one line.
+          if (raw !== counted) duplicates?.add(raw, index);
+          counted = raw;
         },
         onBytes: (bytes, totalBytes) => {
           const now = performance.now();
@@ -74,17 +94,39 @@ export async function validateFiles(
     const { training_file: training, validation_file } = read.counts;
     return {
       ok: true,
-      tokens,
+      tokens: epochTokens(tokens, read.fileCounts.training_file, mixture),
       counts: {
         training,
-        validation: task.validationFile ? validation_file : null,
+        validation: hasValidationFile ? validation_file : null,
         overlap: overlap?.overlap() ?? null,
         longest: longest + virtualTokens + prefixLength,
+        ...(task.trainingFiles && { trainingFiles: read.fileCounts.training_file }),
+        ...(task.validationFiles && {
+          validationFiles: read.fileCounts.validation_file.map((counts, i) => ({
+            ...counts,
+            overlap: overlap!.overlapOf(i),
+          })),
+        }),
+        ...(duplicates && { duplicates: duplicates.duplicates() }),
       },
     };
   } catch (error) {
     return faultOf(error);
   }
+}
+
+/** Tokens of the training files in an epoch, a validation split included. */
+function epochTokens(
+  tokens: readonly number[],
+  counts: readonly ExampleCounts[],
+  mixture: Mixture | null,
+): number {
+  if (!mixture) return tokens.reduce((sum, count) => sum + count, 0);
+  const examples = counts.map((each) => each.examples);
+  const shares = epochCounts(examples, mixture);
+  return Math.ceil(
+    tokens.reduce((sum, count, i) => sum + (count * shares[i]!) / Math.max(1, examples[i]!), 0),
+  );
 }
 
 /** Converts a GraftError for the owner of the job. Throws any other error. */
@@ -96,7 +138,8 @@ export function faultOf(error: unknown): FileFault {
   if (!details) return { ok: false, code, message: storable(message), param, fault };
   return {
     ok: false,
-    code: `invalid_${param}`,
+    // `training_files[1]` has the code of `training_file`.
+    code: `invalid_${param.replace(/s\[\d+\]$/, '')}`,
     message: storable(message),
     param,
     fault: 'user',

@@ -4,6 +4,7 @@ import {
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
+  namesOfSets,
   objectiveFor,
   type PeftConfig,
   type PeftWarning,
@@ -22,10 +23,16 @@ import {
 import { checkFormat } from '@graft/peft-core/examples';
 import {
   type AdapterVersion,
+  epochOf,
   type FileRecord,
   getFile,
   type Identity,
+  type JobFile,
+  type JobFiles,
+  type JobTrainingFile,
+  type JobValidationFile,
   type LocalBaseModel,
+  readJobFiles,
   readQuota,
   type Services,
 } from '@graft/service';
@@ -47,8 +54,10 @@ export type TrainingBody = Static<typeof EstimateJobSchema>;
 export interface CheckedTraining {
   baseModel: string;
   startFrom: AdapterVersion | null;
-  trainingFile: FileRecord;
-  validationFile: FileRecord | null;
+  files: JobFiles;
+  /** The lists of files as they are stored with the job; null: not given. */
+  trainingFiles: JobTrainingFile[] | null;
+  validationFiles: JobValidationFile[] | null;
   /** `method.type`, or the default of the training file's format. */
   method: string;
   hyperparameters: Hyperparameters;
@@ -89,10 +98,7 @@ export async function checkTraining(
 ): Promise<CheckedTraining> {
   const hyperparameters = checkMethod(body);
   const { baseModel, startFrom } = await findStart(services, caller, body);
-  const trainingFile = await checkFile(services, caller, 'training_file', body.training_file);
-  const validationFile = body.validation_file
-    ? await checkFile(services, caller, 'validation_file', body.validation_file)
-    : null;
+  const { files, ...lists } = await checkFiles(services, caller, body);
 
   const quota = await readQuota(services, caller.teamId);
   const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
@@ -100,22 +106,28 @@ export async function checkTraining(
     startPeft: startFrom?.peft ?? null,
     hyperparameters,
     otherwise,
+    columns: uploadedColumns(files, body),
   });
   const [{ peft }] = trials as [SweepTrial];
-  if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
-  if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
-  const { method } = objectiveFor(peft.task_type, trainingFile.format, body.method?.type);
-  if (trainingFile.format) checkObjectiveOptions(training, trainingFile.format, method);
+  // Another mapping of columns than the file's may read it in another format.
+  if (training.columns === files.training[0]!.file.columns || training.columns === undefined)
+    checkFormats(files, peft);
+  checkMix(body, training);
+  const { format } = epochOf(files, training);
+  const { method } = objectiveFor(peft.task_type, format, body.method?.type);
+  const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
+  if (format) checkObjectiveOptions(training, format, method, sets);
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
       param: 'training.seed',
     });
   }
-  if (body.validation_file && training.validation_split) {
+  const hasValidationFile = files.validation.length > 0;
+  if (hasValidationFile && training.validation_split) {
     throw new ApiError(
       'invalid_training_option',
-      'training.validation_split and validation_file exclude each other.',
+      `training.validation_split and ${lists.validationFiles ? 'validation_files' : 'validation_file'} exclude each other.`,
       { param: 'training.validation_split' },
     );
   }
@@ -129,17 +141,16 @@ export async function checkTraining(
     check: async (...args) => await reply.withoutTurn(async () => await checker.check(...args)),
   };
   // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
-  const hasValidationFile = validationFile !== null;
   const options = { method, hyperparameters, startFrom, hasValidationFile, sweep };
   const team = { id: caller.teamId, quota };
   const base = { id: baseModel, local: model };
-  const resolved = await checkTrials(waiting, team, trials, options, trainingFile, base);
+  const resolved = await checkTrials(waiting, team, trials, options, epochOf(files, training), base);
 
   return {
     baseModel,
     startFrom,
-    trainingFile,
-    validationFile,
+    files,
+    ...lists,
     method,
     hyperparameters,
     peft,
@@ -150,7 +161,7 @@ export async function checkTraining(
     model,
     resolved,
     warnings: startFrom ? [] : peftWarnings(body.peft),
-    lengthRead: lengthRead(training, lengthLimits(trainingFile, training, quota, model)),
+    lengthRead: lengthRead(training, lengthLimits(epochOf(files, training), training, quota, model)),
   };
 }
 
@@ -180,7 +191,11 @@ function checkMethod(body: TrainingBody): Hyperparameters {
 function parseOptions(
   body: TrainingBody,
   startFrom: AdapterVersion | null,
-  given: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>>,
+  {
+    columns,
+    ...given
+  }: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>> &
+    Pick<FileRecord, 'columns'>,
 ) {
   const { startPeft, otherwise } = given;
   const faults: GraftError[] = [];
@@ -198,7 +213,10 @@ function parseOptions(
       ? checkStartPeft(body.peft, startPeft)
       : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
-  const training = attempt(() => keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom));
+  const training = attempt(() => {
+    const options = keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom);
+    return columns && options.columns === undefined ? { ...options, columns } : options;
+  });
   const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {
@@ -213,13 +231,107 @@ function parseOptions(
   return { training: training!, sweep, trials };
 }
 
-/** Treats another team's file as unknown. */
-async function checkFile(
+/** Finds all files of the request, and its lists with every value set. */
+async function checkFiles(
   services: Services,
   caller: Identity,
-  param: 'training_file' | 'validation_file',
-  id: string,
-): Promise<FileRecord> {
+  body: TrainingBody,
+): Promise<Pick<CheckedTraining, 'files' | 'trainingFiles' | 'validationFiles'>> {
+  const { training_file: only = null, validation_file: onlyHeld = null } = body;
+  const { training_files: training = null, validation_files: validation = null } = body;
+  checkOneOf('training_file', only, training);
+  checkOneOf('validation_file', onlyHeld, validation);
+  if (only === null && training === null)
+    throw new ApiError('missing_required_parameter', "Missing required parameter: 'training_file'.", {
+      param: 'training_file',
+    });
+  const trainingFiles =
+    training?.map(({ file, weight = 1, epochs = 1 }): JobTrainingFile => ({ file, weight, epochs })) ?? null;
+  const unnamed = validation?.map(({ file, name = null }) => ({ file, name: name ?? '' })) ?? null;
+  const files = await readJobFiles(
+    {
+      trainingFileId: trainingFiles?.[0]?.file ?? only!,
+      validationFileId: unnamed?.[0]?.file ?? onlyHeld,
+      trainingFiles,
+      validationFiles: unnamed,
+    },
+    async (file) => await checkFile(services, caller, file),
+  );
+  if (!validation) return { files, trainingFiles, validationFiles: null };
+  const names = namesOfSets(
+    validation.map(({ name }, i) => ({ name, filename: files.validation[i]!.file.filename })),
+  );
+  return {
+    files: { ...files, validation: files.validation.map(({ file }, i) => ({ file, name: names[i]! })) },
+    trainingFiles,
+    validationFiles: validation.map(({ file }, i) => ({ file, name: names[i]! })),
+  };
+}
+
+function checkOneOf(param: JobFile['role'], only: string | null, several: readonly unknown[] | null): void {
+  if (only === null || several === null) return;
+  throw new ApiError('invalid_value', `${param} and ${param}s exclude each other; send one of them.`, {
+    param: `${param}s`,
+  });
+}
+
+/** All files must have one format, as far as their formats are known, and it must fit the task. */
+/** The mapping that the training files were uploaded with. One mapping applies to all files of a job. */
+function uploadedColumns({ training }: JobFiles, { training: options }: TrainingBody): FileRecord['columns'] {
+  const [first, ...others] = training.map(({ file }) => file.columns);
+  const at = others.findIndex((columns) => JSON.stringify(columns) !== JSON.stringify(first));
+  if (at === -1 || (options as { columns?: unknown } | null)?.columns !== undefined) return first!;
+  throw new ApiError(
+    'invalid_training_option',
+    `training_files[${at + 1}] was uploaded with another mapping of columns than training_files[0]; set training.columns, which applies to all.`,
+    { param: 'training.columns' },
+  );
+}
+
+function checkFormats({ training, validation, hasLists }: JobFiles, { task_type: task }: PeftConfig): void {
+  const named = [
+    ...training.map(({ file }, i) => ({
+      file,
+      param: hasLists.training ? `training_files[${i}]` : 'training_file',
+    })),
+    ...validation.map(({ file }, i) => ({
+      file,
+      param: hasLists.validation ? `validation_files[${i}]` : 'validation_file',
+    })),
+  ];
+  for (const { file, param } of named) if (file.format) checkFormat(task, file.format, param);
+  if (!hasLists.training && !hasLists.validation) return;
+  const [first, ...others] = named.filter(({ file }) => file.format);
+  const other = others.find(({ file }) => file.format !== first!.file.format);
+  if (!first || !other) return;
+  throw new ApiError(
+    'invalid_jsonl',
+    `${other.param} (${other.file.filename}) has ${other.file.format} examples, and ${first.param} (${first.file.filename}) has ${first.file.format} examples; all files of a job have one format.`,
+    { param: other.param },
+  );
+}
+
+/** Each strategy reads one of the numbers of a file: another one would have no effect. */
+function checkMix({ training_files: files }: TrainingBody, training: TrainingOptions): void {
+  const { mix_strategy: strategy = 'concat' } = training;
+  if (!files && training.mix_strategy !== undefined)
+    throw new ApiError('invalid_training_option', 'training.mix_strategy needs training_files.', {
+      param: 'training.mix_strategy',
+    });
+  const unused = strategy === 'concat' ? 'weight' : 'epochs';
+  const at = files?.findIndex((file) => file[unused] !== undefined && file[unused] !== 1) ?? -1;
+  if (at === -1) return;
+  const message =
+    unused === 'weight'
+      ? 'has no meaning with training.mix_strategy "concat"; give epochs, or set "interleave_under" or "interleave_over"'
+      : `has no meaning with training.mix_strategy "${strategy}"; give a weight, or set "concat"`;
+  throw new ApiError('invalid_value', `training_files[${at}].${unused} ${message}.`, {
+    param: `training_files[${at}].${unused}`,
+  });
+}
+
+/** Treats another team's file as unknown. */
+async function checkFile(services: Services, caller: Identity, { id, param }: JobFile): Promise<FileRecord> {
   const file = await getFile(services, caller.teamId, id);
   if (!file) throw new ApiError('file_not_found', `No such file: ${id}`, { status: 400, param });
   if (file.purpose !== 'fine-tune') {

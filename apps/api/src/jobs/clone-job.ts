@@ -15,8 +15,7 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   const { hyperparameters, method, peft, training, sweep: _, ...rest } = changes;
   return {
     model: job.model,
-    training_file: job.trainingFileId,
-    validation_file: job.validationFileId,
+    ...filesOf(job, changes),
     suffix: job.suffix,
     metadata: job.metadata,
     integrations: job.integrations,
@@ -36,6 +35,19 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
     training: over(trainingOf(job, changes), training),
     sweep: sweepOf(job, changes),
     ...startOf(job, changes),
+  };
+}
+
+/** The files of the job; of each kind, those of the changes replace all of the job's. */
+function filesOf(job: Job, changes: CloneJobBody): Partial<CreateJobBody> {
+  const { training_file, training_files, validation_file, validation_files } = changes;
+  const keepsTraining = !training_file && !training_files;
+  const keepsValidation = validation_file === undefined && validation_files === undefined;
+  return {
+    training_file: keepsTraining && !job.trainingFiles ? job.trainingFileId : null,
+    training_files: keepsTraining ? job.trainingFiles : null,
+    validation_file: keepsValidation && !job.validationFiles ? job.validationFileId : null,
+    validation_files: keepsValidation ? job.validationFiles : null,
   };
 }
 

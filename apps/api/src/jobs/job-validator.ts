@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
+import { epochExamples, GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
 import { readingOptions } from '@graft/peft-core/examples';
 import {
   baseModelFault,
   breakValidation,
   claimValidation,
   type DataCounts,
+  dataFilesOf,
+  epochOf,
   type FileRecord,
   findValidationResult,
   finishValidation,
@@ -16,10 +18,13 @@ import {
   type Job,
   type JobError,
   type JobEstimate,
+  type JobFile,
   keepValidationResult,
   leaseOf,
   listTrials,
+  mixtureOfJob,
   randomText,
+  readJobFiles,
   readQuota,
   releaseValidation,
   returnValidation,
@@ -32,6 +37,7 @@ import {
 import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
+import { taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
@@ -166,9 +172,9 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   signal.throwIfAborted();
   if (!model)
     throw new GraftError('model_not_found', `The base model ${job.model} is gone.`, { param: 'model' });
-  const training = await fileOf(validation, job.trainingFileId, 'training_file');
-  const other =
-    job.validationFileId === null ? null : await fileOf(validation, job.validationFileId, 'validation_file');
+  const jobFiles = await readJobFiles(job, async (file) => await fileOf(validation, file));
+  const training = epochOf(jobFiles, job.training);
+  const mixture = mixtureOfJob(jobFiles, job.training);
 
   const asked: SweepTrial[] = job.sweep
     ? await whenBack(signal, () => listTrials(services, job.teamId, job.id))
@@ -184,7 +190,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
         method: job.method,
         hyperparameters: job.hyperparameters,
         startFrom: job.startFromId,
-        hasValidationFile: other !== null,
+        hasValidationFile: jobFiles.validation.length > 0,
         sweep: job.sweep?.grid ?? null,
       },
       file,
@@ -198,21 +204,19 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const peft = longestLead(asked);
   const longestRead = lengthRead(job.training, lengthLimits(training, job.training, quota, model));
   const what = {
-    tokenizerKey: model.tokenizer.key,
-    tokenizerFiles: model.tokenizer.json,
+    ...taskTokenizer(model.tokenizer, resolvedTraining),
     modelConfig: model.config,
     peft,
     ...readingOptions(resolvedTraining),
     maxSeqLength: longestRead,
   };
   const { method } = job;
-  const key = validationKey({ training, validation: other }, { ...what, method });
+  const key = validationKey(jobFiles, { ...what, method, mixture });
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
   const planned = {
     model,
-    trainingFile: training,
-    validationFile: other,
+    files: jobFiles,
     method,
     peft,
     trials,
@@ -226,14 +230,16 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     // Options left to Graft are resolved from the data as read.
     const { training: counts, longest = longestRead } = dataCounts;
     const cut = [counts, dataCounts.validation].some((each) => each && each.truncated + each.skipped > 0);
-    const file = { ...training, examples: counts.examples, longestExample: cut ? longestRead : longest };
+    const perFile = dataCounts.trainingFiles?.map(({ examples }) => examples) ?? [counts.examples];
+    const examples = epochExamples(perFile, mixture);
+    const file = { ...training, examples, longestExample: cut ? longestRead : longest };
     const fixed = await resolve(file, { check: async () => {} });
     const { trials } = fixed;
     const settled = { ...planned, training: fixed.resolvedTraining, trials };
     const { estimate, training: options } = await estimateOf(validation, settled);
     const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
     if (estimate && unfit) return { ok: false, error: unfit, estimate };
-    const most = plannedTokens(options, dataCounts.training.examples, tokens, trials.length);
+    const most = plannedTokens(options, examples, tokens, trials.length);
     const { gradient_checkpointing, mini_batch_size } = options;
     return {
       ok: true,
@@ -246,13 +252,11 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   };
   if (known?.counts && known.tokens !== null) return await valid(known.tokens, known.counts);
 
-  onProgress({ bytes: 0, totalBytes: training.bytes + (other?.bytes ?? 0), examples: 0 });
+  const all = [...jobFiles.training, ...jobFiles.validation];
+  onProgress({ bytes: 0, totalBytes: all.reduce((sum, { file }) => sum + file.bytes, 0), examples: 0 });
   const localPath = async (file: FileRecord) =>
     await whenStorageIsBack(signal, () => services.files.localPath(file, job.id));
-  const paths = {
-    trainingFile: await localPath(training),
-    validationFile: other && (await localPath(other)),
-  };
+  const paths = await dataFilesOf(jobFiles, localPath);
   const sample = { sampleKey: sampleKeyOf(planned), training: resolvedTraining };
   const report = await files.validate({ ...what, ...paths, sample }, { signal, onProgress });
   // The operator provides the tokenizer, so its errors are not user errors.
@@ -279,7 +283,7 @@ async function estimateOf(
   }
 }
 
-async function fileOf({ services, job, signal }: Validation, id: string, param: string): Promise<FileRecord> {
+async function fileOf({ services, job, signal }: Validation, { id, param }: JobFile): Promise<FileRecord> {
   const file = await whenBack(signal, () => getFile(services, job.teamId, id));
   if (!file) throw new GraftError('file_not_found', `The file ${id} is gone.`, { param });
   return file;

@@ -5,7 +5,7 @@ import { longestLead } from './check-trials.ts';
 
 /** Returns what the estimate of a checked request depends on. Throws ApiError `service_unavailable` while its base model is fetched. */
 export function planJob(checked: CheckedTraining): PlannedJob {
-  const { baseModel, model, trainingFile, validationFile, seed, trials, resolved } = checked;
+  const { baseModel, model, files, seed, trials, resolved } = checked;
   if (!model) {
     throw new ApiError('service_unavailable', `The base model ${baseModel} is being fetched.`, {
       headers: { 'retry-after': '10' },
@@ -17,8 +17,7 @@ export function planJob(checked: CheckedTraining): PlannedJob {
   }));
   return {
     model,
-    trainingFile,
-    validationFile,
+    files,
     method: checked.method,
     peft: longestLead(all),
     training: all[0]!.training,

@@ -33,7 +33,7 @@ export function createReportThread(): ReportThread {
 export async function computeReport(
   services: Services,
   thread: ReportThread,
-  { model: id, maxSeqLength }: Pick<FileReport, 'model' | 'maxSeqLength'>,
+  { model: id, maxSeqLength, columns }: Pick<FileReport, 'model' | 'maxSeqLength' | 'columns'>,
   file: FileRecord,
   options: { timeoutMs: number; signal: AbortSignal; onProgress(progress: ValidationProgress): void },
 ): Promise<ExampleReport> {
@@ -54,7 +54,7 @@ export async function computeReport(
     throw opened && isLastingModelFault(code) ? baseModelFault(error, opened.id, [opened.path]) : error;
   };
 
-  await ask({ kind: 'begin', model });
+  await ask({ kind: 'begin', model, columns });
   let bytes = 0;
   for await (const chunk of inPieces(await openFile(services, services.files, file))) {
     // The chunk has no length once it is transferred.

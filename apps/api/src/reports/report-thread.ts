@@ -1,7 +1,12 @@
 /** Thread that reports on one file at a time, whose bytes are sent to it. */
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
-import { createExampleReporter, type ExampleReport, type ExampleReporter } from '@graft/peft-core/examples';
+import {
+  type ColumnMapping,
+  createExampleReporter,
+  type ExampleReport,
+  type ExampleReporter,
+} from '@graft/peft-core/examples';
 import { loadTokenizer, unpackTokenizer } from '@graft/peft-core/text';
 import { answerCalls } from '@graft/peft-core/threads';
 import type { JobError } from '@graft/service';
@@ -16,7 +21,9 @@ export interface ReportModel {
 
 export type ReportCall =
   /** Discards an unfinished report. */
-  { kind: 'begin'; model: ReportModel | null } | { kind: 'write'; chunk: Uint8Array } | { kind: 'end' };
+  | { kind: 'begin'; model: ReportModel | null; columns: ColumnMapping | null }
+  | { kind: 'write'; chunk: Uint8Array }
+  | { kind: 'end' };
 
 export type ReportAnswer = { examples: number } | { report: ExampleReport } | { error: JobError };
 
@@ -24,29 +31,31 @@ export type ReportAnswer = { examples: number } | { report: ExampleReport } | { 
 Error.stackTraceLimit = 0;
 let reporter: ExampleReporter = createExampleReporter(null);
 
-function answer(call: ReportCall): ReportAnswer {
+async function answer(call: ReportCall): Promise<ReportAnswer> {
   switch (call.kind) {
     case 'begin': {
-      const { model } = call;
+      const { model, columns } = call;
+      reporter.close();
       reporter = createExampleReporter(
         model && { ...model, tokenizer: loadTokenizer(unpackTokenizer(model.tokenizerFiles)) },
+        columns,
       );
       return { examples: 0 };
     }
     case 'write':
-      reporter.write(call.chunk);
+      await reporter.write(call.chunk);
       return { examples: reporter.examples() };
     case 'end': {
-      const report = reporter.end();
+      const report = await reporter.end();
       reporter = createExampleReporter(null);
       return { report };
     }
   }
 }
 
-answerCalls<ReportCall, ReportAnswer>(parentPort!, (call) => {
+answerCalls<ReportCall, ReportAnswer>(parentPort!, async (call) => {
   try {
-    return answer(call);
+    return await answer(call);
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, param, fault } = error;

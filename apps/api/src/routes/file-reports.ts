@@ -6,6 +6,7 @@ import { FileParams } from '../schemas/file.ts';
 import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
 import { ref } from '../schemas/schema.ts';
 import type { LeasedWork } from '../threads/leased-work.ts';
+import { columnsIn } from '../uploads/receive-upload.ts';
 import { operations } from './operation.ts';
 
 const operation = operations('Files');
@@ -33,6 +34,7 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
     async (request, reply) => {
       const { teamId } = request.caller;
       const { model = null, max_seq_length: maxSeqLength = null } = request.query;
+      const given = request.query.columns === undefined ? null : columnsIn(request.query.columns);
       const id = request.params.file_id;
       const file = found(await getFile(services, teamId, id), 'file', id);
       if (file.purpose !== 'fine-tune') {
@@ -52,7 +54,12 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
         throw new ApiError('model_not_found', `There is no base model '${model}'.`, { param: 'model' });
       }
       const { sha256 } = file;
-      const report = await requestFileReport(services, teamId, { sha256, model, maxSeqLength });
+      const report = await requestFileReport(services, teamId, {
+        sha256,
+        model,
+        maxSeqLength,
+        columns: given ?? file.columns,
+      });
       if (report.status === 'running') {
         reporter.wake();
         reply.header('retry-after', '1');

@@ -1,5 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { parseColumns } from '@graft/peft-core/examples';
 import {
   addPart,
   cancelUpload,
@@ -167,7 +168,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       // Reading and writing the parts does not use Postgres.
       reply.endTurn();
       const { upload_id: uploadId } = request.params;
-      const completion = { uploadId, partIds: request.body.part_ids, md5: request.body.md5 };
+      const { part_ids: partIds, md5, columns: given = null } = request.body;
+      const completion = { uploadId, partIds, md5, columns: given && parseColumns(given) };
       const waitMs = settings.completionWaitMs;
       const done = await completeParts(services, checks, request.caller, completion, { waitMs });
       const { upload, file } = found(done, 'upload', uploadId);

@@ -1,6 +1,7 @@
 import type { FileRecord, FileReport } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { LineFaultFields } from './error.ts';
+import { ColumnsSchema } from './file.ts';
 import { input, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
@@ -129,11 +130,24 @@ const Chats = named('FileReportChats', {
   ),
 });
 
+const Recognised = Type.Object(
+  {
+    kind: Type.String({ description: 'Kind of the file: jsonl, json, csv, tsv or parquet.' }),
+    compression: nullable(Type.String(), { description: 'gzip or zstd.' }),
+    shape: nullable(Type.String(), {
+      description: 'Shape of the rows, such as sharegpt. Null: the rows are those of `format`.',
+    }),
+    columns: nullable(ColumnsSchema, { description: 'The mapping that was applied. Null: none.' }),
+  },
+  { description: 'What the file was recognised as.' },
+);
+
 const Result = named(
   'FileReportResult',
   {
+    recognised: nullable(Recognised),
     format: nullable(Type.String()),
-    lines: count('Number of lines, including empty ones.'),
+    lines: count('Number of lines, including empty ones; rows of a table, or items of an array.'),
     examples: count(),
     bad_lines: BadLines,
     duplicates: Type.Object(
@@ -182,6 +196,13 @@ export const FileReportSchema = named('FileReport', {
 });
 
 export const FileReportQuery = input({
+  columns: Type.Optional(
+    Type.String({
+      maxLength: 8192,
+      description:
+        'JSON: which column of the file each field is in, such as {"prompt": "question"}. Default: the `columns` that the file was uploaded with.',
+    }),
+  ),
   model: Type.Optional(
     Type.String({
       minLength: 1,

@@ -3,6 +3,12 @@ import { type Static, Type } from 'typebox';
 import { After, createdBetween } from './list.ts';
 import { deletedSchema, input, named, Time, unixSeconds } from './schema.ts';
 
+/** A mapping of columns; `parseColumns` checks it. */
+export const ColumnsSchema = Type.Record(Type.String(), Type.String(), {
+  description:
+    'Which column of the file each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored.',
+});
+
 export const FileSchema = named('File', {
   id: Type.String(),
   object: Type.Literal('file'),
@@ -22,12 +28,25 @@ export const FileSchema = named('File', {
   examples: Type.Union([Type.Integer(), Type.Null()], {
     description: 'Number of training examples in the file.',
   }),
+  columns: Type.Union([ColumnsSchema, Type.Null()], {
+    description: 'The `columns` that the file was uploaded with. Null: as recognised.',
+  }),
 });
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadSchema = input({
   purpose: Type.Literal('fine-tune'),
-  file: Type.Unsafe<unknown>({ type: 'string', format: 'binary', description: 'JSONL file.' }),
+  columns: Type.Optional(
+    Type.String({
+      description:
+        'JSON: which column of the file each field is in, such as {"prompt": "question", "completion": "answer"}. Must come before `file`.',
+    }),
+  ),
+  file: Type.Unsafe<unknown>({
+    type: 'string',
+    format: 'binary',
+    description: 'JSON lines, a JSON array, CSV, TSV or Parquet; the first four also with gzip or zstd.',
+  }),
 });
 
 export const DeletedFileSchema = deletedSchema('DeletedFile', 'file');
@@ -65,5 +84,6 @@ export function toWireFile(file: FileRecord): Static<typeof FileSchema> {
     sha256: file.sha256,
     format: file.format,
     examples: file.examples,
+    columns: file.columns,
   };
 }

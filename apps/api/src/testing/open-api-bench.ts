@@ -23,7 +23,7 @@ export interface Caller {
   /** Sends a request; a plain object as `body` is sent as JSON. */
   send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** Uploads lines as a training file and returns its id. */
-  upload(lines: string): Promise<string>;
+  upload(lines: string, filename?: string): Promise<string>;
 }
 
 export interface Answer {
@@ -109,8 +109,8 @@ export async function openApiBench(
       });
       return await answerOf(response);
     };
-    const upload: Caller['upload'] = async (lines) => {
-      const answer = await send('POST', '/v1/files', uploadForm(lines));
+    const upload: Caller['upload'] = async (lines, filename) => {
+      const answer = await send('POST', '/v1/files', uploadForm(lines, filename));
       if (answer.status !== 200) throw new Error(answer.text);
       return answer.json.id;
     };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
+import type { ColumnMapping } from '@graft/peft-core/examples';
 import {
   claimSeconds,
   claimUpload,
@@ -30,6 +31,8 @@ interface Completion {
   partIds: readonly string[];
   /** Hexadecimal digest of the whole file. */
   md5: string | undefined;
+  /** The column that each field is in; null: as recognised. */
+  columns: ColumnMapping | null;
 }
 
 /** Milliseconds between checks of an upload that another request completes. */
@@ -45,7 +48,7 @@ export async function completeParts(
   services: Services,
   checks: UploadChecks,
   caller: Identity,
-  { uploadId, partIds, md5 }: Completion,
+  { uploadId, partIds, md5, columns }: Completion,
   { waitMs }: { waitMs: number },
 ): Promise<{ upload: Upload; file: FileRecord | null } | null> {
   const { teamId } = caller;
@@ -53,7 +56,8 @@ export async function completeParts(
   for (const end = performance.now() + waitMs; ; await sleep(lookMs)) {
     const answer = await claimUpload(services, claim, partIds);
     if (answer === null) return null;
-    if (answer.kind === 'claimed') return await assemble(services, checks, caller, { ...answer, claim, md5 });
+    if (answer.kind === 'claimed')
+      return await assemble(services, checks, caller, { ...answer, claim, md5, columns });
     if (answer.kind === 'completed') {
       const { upload } = answer;
       return { upload, file: await getFile(services, teamId, upload.fileId!) };
@@ -70,7 +74,13 @@ async function assemble(
   services: Services,
   checks: UploadChecks,
   caller: Identity,
-  work: { upload: Upload; parts: UploadPart[]; claim: UploadClaim; md5: string | undefined },
+  work: {
+    upload: Upload;
+    parts: UploadPart[];
+    claim: UploadClaim;
+    md5: string | undefined;
+    columns: ColumnMapping | null;
+  },
 ): Promise<{ upload: Upload; file: FileRecord }> {
   const { upload, parts, claim } = work;
   const lost = new AbortController();
@@ -85,11 +95,13 @@ async function assemble(
   try {
     const digest = createHash('md5');
     const bytes = bytesOf(services, parts, lost.signal, (chunk) => digest.update(chunk));
-    const stored = await storeChecked(bytes, services.files, checks, upload.bytes);
+    const check = checks.open(caller.teamId, work.columns);
+    const stored = await storeChecked(bytes, services.files, check, upload.bytes);
     const write = async () => {
       checkMd5(digest.digest('hex'), work.md5);
       const partIds = parts.map(({ id }) => id);
-      const file = { ...stored, ...uploadedFile, filename: upload.filename, ...requesterOf(caller) };
+      const { columns } = work;
+      const file = { ...stored, ...uploadedFile, filename: upload.filename, columns, ...requesterOf(caller) };
       const finished = await finishUpload(services, claim, partIds, file);
       if (finished) return finished;
       throw takenAway();

@@ -1,35 +1,66 @@
-/** Thread that checks the lines of several uploads, a chunk at a time. */
+/** Thread that checks the rows of several uploads, a chunk at a time; another one checks a whole file, such as a Parquet file. */
 import { parentPort } from 'node:worker_threads';
 import { type ErrorDetail, GraftError } from '@graft/peft-core/config';
-import type { DatasetSummary, JsonlChecker } from '@graft/peft-core/examples';
+import {
+  type ColumnMapping,
+  checkDataFile,
+  type DataFileChecker,
+  type DatasetSummary,
+} from '@graft/peft-core/examples';
 import { answerCalls } from '@graft/peft-core/threads';
-import { createLineChecker } from './line-checker.ts';
+import { createLineChecker, ofFile } from './line-checker.ts';
 
 export type LineCall =
-  | { kind: 'write'; upload: number; chunk: Uint8Array }
+  | { kind: 'write'; upload: number; chunk: Uint8Array; columns: ColumnMapping | null }
   | { kind: 'end'; upload: number }
-  /** The upload was aborted. */
-  | { kind: 'drop'; upload: number };
+  /** The upload was aborted, or was checked elsewhere. */
+  | { kind: 'drop'; upload: number }
+  /** Checks a complete file. */
+  | { kind: 'check'; path: string; columns: ColumnMapping | null };
 
-export type LineAnswer = DatasetSummary | { code: string; message: string; details: ErrorDetail[] } | null;
+export interface LineFault {
+  code: string;
+  message: string;
+  param: string | null;
+  details: ErrorDetail[];
+}
+
+/** `spooled`: path of a file that is checked once it is complete, until `drop`. */
+export type LineAnswer = DatasetSummary | { fault: LineFault } | { spooled: string } | null;
 
 // A bad line costs a JSON.parse error, whose stack would take most of the time.
 Error.stackTraceLimit = 0;
-const checkers = new Map<number, JsonlChecker>();
+const checkers = new Map<number, DataFileChecker>();
 
-answerCalls<LineCall, LineAnswer>(parentPort!, (call) => {
-  const checker = checkers.get(call.upload) ?? createLineChecker();
-  if (call.kind === 'write') {
-    checkers.set(call.upload, checker);
-    checker.write(call.chunk);
-    return null;
-  }
-  checkers.delete(call.upload);
-  if (call.kind === 'drop') return null;
+answerCalls<LineCall, LineAnswer>(parentPort!, async (call) => {
   try {
-    return checker.end();
+    return await answer(call);
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
-    return { code: error.code, message: error.message, details: error.details ?? [] };
+    if (call.kind !== 'check') drop(call.upload);
+    const { code, message, param, details = [] } = ofFile(error);
+    return { fault: { code, message, param, details } };
   }
 });
+
+async function answer(call: LineCall): Promise<LineAnswer> {
+  if (call.kind === 'check') return await checkDataFile(call.path, {}, call.columns);
+  if (call.kind === 'write') {
+    const checker = checkers.get(call.upload) ?? createLineChecker(call.columns);
+    checkers.set(call.upload, checker);
+    await checker.write(call.chunk);
+    return null;
+  }
+  if (call.kind === 'drop') return drop(call.upload);
+  const checker = checkers.get(call.upload)!;
+  const spooled = await checker.finish();
+  if (spooled) return { spooled };
+  checkers.delete(call.upload);
+  return await checker.end();
+}
+
+function drop(upload: number): null {
+  checkers.get(upload)?.close();
+  checkers.delete(upload);
+  return null;
+}

@@ -1,19 +1,26 @@
 import { GraftError } from '@graft/peft-core/config';
-import { createJsonlChecker, type JsonlChecker } from '@graft/peft-core/examples';
+import { type ColumnMapping, createDataFileChecker, type DataFileChecker } from '@graft/peft-core/examples';
 
-/** peft-core's checker, whose errors name the request's `file`. */
-export function createLineChecker(): JsonlChecker {
-  const checker = createJsonlChecker();
-  return {
-    write: checker.write,
-    end: () => {
-      try {
-        return checker.end();
-      } catch (error) {
-        if (!(error instanceof GraftError)) throw error;
-        const { code, message, details } = error;
-        throw new GraftError(code, message, { param: 'file', cause: error, ...(details && { details }) });
-      }
-    },
+/** peft-core's checker, whose errors name the request's `file`, unless they are about its `columns`. */
+export function createLineChecker(columns: ColumnMapping | null = null): DataFileChecker {
+  const checker = createDataFileChecker({}, columns);
+  const naming = async <T>(body: () => Promise<T>): Promise<T> => {
+    try {
+      return await body();
+    } catch (error) {
+      throw error instanceof GraftError ? ofFile(error) : error;
+    }
   };
+  return {
+    ...checker,
+    write: async (chunk) => await naming(() => checker.write(chunk)),
+    finish: async () => await naming(() => checker.finish()),
+    end: async () => await naming(() => checker.end()),
+  };
+}
+
+/** The error of a file as that of the request's parameter. */
+export function ofFile(error: GraftError): GraftError {
+  const { code, message, param, details } = error;
+  return new GraftError(code, message, { param: param ?? 'file', cause: error, ...(details && { details }) });
 }

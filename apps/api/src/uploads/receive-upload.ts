@@ -1,13 +1,15 @@
-import type { DatasetSummary } from '@graft/peft-core/examples';
+import { type ColumnMapping, type DatasetSummary, parseColumns } from '@graft/peft-core/examples';
 import type { FileStore, IncomingBytes } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
-import type { UploadChecks } from './upload-checks.ts';
+import type { UploadCheck, UploadChecks } from './upload-checks.ts';
 
 /** A stored training file whose lines are valid examples; it has no row yet. */
 export interface ReceivedUpload extends DatasetSummary {
   filename: string;
+  /** The column that each field is in; null: as recognised. */
+  columns: ColumnMapping | null;
   path: string;
   bytes: number;
   sha256: string;
@@ -22,7 +24,7 @@ interface UploadLimits {
 const defaultFilename = 'upload.jsonl';
 
 /**
- * Streams a multipart upload (`purpose`, `file`, in any order) into the store and checks every line meanwhile. A failed upload, for example
+ * Streams a multipart upload (`purpose`, `file`, in any order, `columns` before `file`) into the store and checks every line meanwhile. A failed upload, for example
  * of a client that disconnects, leaves nothing behind. Throws ApiError or GraftError, QuotaExceeded among them.
  */
 export async function receiveUpload(
@@ -33,17 +35,22 @@ export async function receiveUpload(
   limits: UploadLimits,
 ): Promise<ReceivedUpload> {
   return await readMultipart(request, { idleMs: limits.idleMs, file: 'file' }, async (body) => {
+    const { teamId } = request.caller;
     let purpose: string | null = null;
+    let columns: ColumnMapping | null = null;
     let received: ReceivedUpload | null = null;
     try {
       for await (const part of body.parts()) {
         if (part.type === 'file') {
           if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
           const bytes = counted(body.bytes(part), incoming);
-          const stored = await storeChecked(bytes, files, checks, limits.bytes);
-          received = { filename: cleanName(part.filename), ...stored };
+          const stored = await storeChecked(bytes, files, checks.open(teamId, columns), limits.bytes);
+          received = { filename: cleanName(part.filename), columns, ...stored };
         } else if (part.fieldname === 'purpose') {
           purpose = checkPurpose(part.value);
+        } else if (part.fieldname === 'columns') {
+          if (received) throw columnsLate();
+          columns = columnsIn(part.value);
         } else if (part.fieldname.startsWith('expires_after')) {
           throw filesAreKept();
         } else throw unknownParameter(part.fieldname);
@@ -69,14 +76,13 @@ export async function* counted(
   }
 }
 
-/** Stores a training file under a new key while its lines are checked. Throws GraftError. */
+/** Stores a training file under a new key while its rows are checked. Throws GraftError. */
 export async function storeChecked(
   bytes: AsyncIterable<Buffer>,
   files: FileStore,
-  checks: UploadChecks,
+  check: UploadCheck,
   limit: number,
-): Promise<Omit<ReceivedUpload, 'filename'>> {
-  const check = checks.open();
+): Promise<Omit<ReceivedUpload, 'filename' | 'columns'>> {
   let summary: DatasetSummary | null = null;
   async function* checked(): AsyncGenerator<Buffer> {
     try {
@@ -96,6 +102,20 @@ export async function storeChecked(
 function checkPurpose(purpose: unknown): string {
   if (purpose === 'fine-tune') return purpose;
   throw new ApiError('invalid_value', 'Invalid \'purpose\': must be "fine-tune".', { param: 'purpose' });
+}
+
+/** The mapping in a field of text. Throws GraftError `invalid_columns`. */
+export function columnsIn(value: unknown): ColumnMapping {
+  let parsed: unknown = value;
+  try {
+    parsed = JSON.parse(String(value));
+  } catch {}
+  return parseColumns(parsed);
+}
+
+function columnsLate(): ApiError {
+  const message = "'columns' must come before 'file', which is read with it as it arrives.";
+  return new ApiError('invalid_value', message, { param: 'columns' });
 }
 
 export function filesAreKept(): ApiError {

@@ -239,8 +239,10 @@ function withGraftFiles(create: JobCreateParams, files: FileRow[]): JobCreatePar
   const { training_file: training, validation_file: validation } = create;
   return {
     ...create,
-    training_file: graftId(training),
-    ...given({ validation_file: validation ? graftId(validation) : undefined }),
+    ...given({
+      training_file: training ? graftId(training) : undefined,
+      validation_file: validation ? graftId(validation) : undefined,
+    }),
   };
 }
 

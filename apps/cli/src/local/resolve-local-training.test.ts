@@ -28,8 +28,8 @@ async function settle(lines: object[], training: object = {}, held?: object[]) {
   return await resolveLocalTraining(
     {
       model: 'model',
-      data: await write('train.jsonl', lines),
-      ...(held && { validation: await write('validation.jsonl', held) }),
+      data: [await write('train.jsonl', lines)],
+      ...(held && { validation: [await write('validation.jsonl', held)] }),
       training: JSON.stringify(training),
     },
     base,

@@ -1,16 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type {
   DataSize,
   LengthLimits,
+  Mixture,
   PeftConfig,
   ResolvedTraining,
   Sweep,
   SweepTrial,
 } from '@graft/peft-core/config';
-import type { FormatName, RawExample } from '@graft/peft-core/examples';
+import type { DataFiles, FormatName, RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
+import { type DataFlags, dataArguments, isPlain, shareOf } from '../data-arguments.ts';
 import { UsageError } from '../errors.ts';
 import {
   chooseMethod,
@@ -21,10 +22,9 @@ import {
 } from '../job-options.ts';
 
 /** The command-line options of a training. */
-export interface TrainOptions extends PeftFlags, TrainingFlags {
+export interface TrainOptions extends DataFlags, PeftFlags, TrainingFlags {
   model: string;
-  data: string;
-  validation?: string;
+  mix?: string;
   sweep?: string;
   epochs?: number;
   batchSize?: number;
@@ -41,13 +41,17 @@ interface LocalTraining {
   reasons: Record<string, string>;
   /** Warning that validation examples are also training examples; null where there are none. */
   overlap: string | null;
+  /** The data files, as training reads them. */
+  files: DataFiles;
 }
 
 /** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
 export async function resolveLocalTraining(options: TrainOptions, base: BaseModel): Promise<LocalTraining> {
   const {
+    checkObjectiveOptions,
     choosePeft,
     defaultPeft,
+    mixtureOf,
     parsePeftConfig,
     parseSweep,
     parseTrainingOptions,
@@ -55,7 +59,7 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
     trialName,
     trialsOf,
   } = await import('@graft/peft-core/config');
-  const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
+  const { checkFormat, readDataFile } = await import('@graft/peft-core/examples');
   const given = await peftArgument(options, findMethod);
   const startPeft = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
   const training = parseTrainingOptions(
@@ -69,42 +73,90 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
   const asked = sweep
     ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, startPeft })
     : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
-  const { examples, format, answerCharacters } = parseJsonl(await readFile(options.data));
+  const files = await localFiles(options, training.mix_strategy);
+  const trained = [];
+  for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }])
+    trained.push(await readDataFile(path, training.columns));
+  const held = [];
+  for (const path of files.validationFiles?.map((file) => file.path) ?? [files.validationFile ?? ''])
+    if (path !== '') held.push(...(await readDataFile(path, training.columns)).examples);
+  const [{ format }] = trained as [(typeof trained)[0]];
   checkFormat(asked[0]!.peft.task_type, format);
-  const held =
-    options.validation === undefined ? [] : parseJsonl(await readFile(options.validation)).examples;
-  const size = await measure({ training: examples, validation: held, format }, asked, base);
-  const trials = await resolveTrials(asked, sweep, options, base, { answerCharacters, format, ...size });
+  const examples = trained.flatMap((file) => file.examples);
+  const answerCharacters = trained.reduce<number | null>(
+    (sum, file) => (sum === null || file.answerCharacters === null ? null : sum + file.answerCharacters),
+    0,
+  );
+  const mixture = mixtureOf(files.trainingFiles ?? [], training.mix_strategy);
+  const data = { training: trained.map((file) => file.examples), validation: held, format, mixture };
+  const size = await measure(data, asked, base);
+  const trials = await resolveTrials(asked, sweep, options, base, {
+    // The mean is that of the examples as they are read.
+    answerCharacters:
+      answerCharacters && Math.round((answerCharacters * size.exampleCount) / Math.max(1, size.read)),
+    format,
+    ...size,
+  });
+  const sets = files.validationFiles?.map(({ name }) => name) ?? [];
+  for (const { training } of trials) checkObjectiveOptions(training, format, null, sets);
   const [first] = trials;
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     { ...asked[0]!, hyperparameters: {}, continues: startPeft !== null, peftGiven: given },
     first.training,
   );
-  if (sweep) return { trials, names: trials.map(trialName), reasons, overlap };
+  if (sweep) return { trials, names: trials.map(trialName), reasons, overlap, files };
   return {
     trials,
     names: [],
     reasons: ofRate === undefined ? reasons : { learning_rate: ofRate, ...reasons },
     overlap,
+    files,
+  };
+}
+
+/** The files of the arguments, without lists where there is one of a kind. */
+async function localFiles(options: TrainOptions, strategy: string | undefined): Promise<DataFiles> {
+  const { namesOfSets } = await import('@graft/peft-core/config');
+  const { training, validation } = dataArguments(options);
+  const names = namesOfSets(validation.map(({ file, name }) => ({ name, filename: file })));
+  const trained = training.map((each) => ({
+    path: resolve(each.file),
+    label: each.file,
+    ...shareOf(each, strategy),
+  }));
+  const held = validation.map(({ file }, i) => ({ path: resolve(file), label: file, name: names[i]! }));
+  return {
+    trainingFile: trained[0]!.path,
+    validationFile: held[0]?.path ?? null,
+    trainingFiles: isPlain.training(training) ? null : trained,
+    validationFiles: isPlain.validation(validation) ? null : held,
   };
 }
 
 /** Measures what the options depend on: the number of examples, and the longest example within the context. */
 async function measure(
-  { training, validation, format }: { training: RawExample[]; validation: RawExample[]; format: FormatName },
+  {
+    training,
+    validation,
+    format,
+    mixture,
+  }: { training: RawExample[][]; validation: RawExample[]; format: FormatName; mixture: Mixture | null },
   asked: readonly SweepTrial[],
   base: BaseModel,
-): Promise<DataSize & LengthLimits> {
-  const { leadingPositions, seqLengthLimit } = await import('@graft/peft-core/config');
+): Promise<DataSize & LengthLimits & { read: number }> {
+  const { epochExamples, leadingPositions, seqLengthLimit } = await import('@graft/peft-core/config');
   const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
-  const { loadTokenizer } = await import('@graft/peft-core/text');
+  const { loadTokenizerWith } = await import('@graft/peft-core/text');
   const {
     overlong = 'error',
     text_stride = 0,
     allow_special_tokens = false,
+    chat_template,
     chat_template_kwargs = {},
+    train_on = 'all_assistant',
+    mask_reasoning = false,
     ...options
   } = asked[0]!.training;
   const { maxPositions: contextLength } = outlineOf(base.config);
@@ -118,16 +170,26 @@ async function measure(
   const { peft } = asked.reduce((most, each) => (lead(each) > lead(most) ? each : most));
   const source = {
     peft,
-    tokenizer: loadTokenizer(base.tokenizerFiles),
+    tokenizer: loadTokenizerWith(base.tokenizerFiles, chat_template),
     modelConfig: base.config,
-    ...readingOptions({ max_seq_length, overlong, text_stride, allow_special_tokens, chat_template_kwargs }),
+    ...readingOptions({
+      max_seq_length,
+      overlong,
+      text_stride,
+      allow_special_tokens,
+      chat_template_kwargs,
+      train_on,
+      mask_reasoning,
+    }),
   };
-  const trained = measureExamples(training, source);
+  const trained = training.map((examples) => measureExamples(examples, source));
+  const counts = trained.map(({ examples }, i) => examples || training[i]!.length);
   const held = measureExamples(validation, source);
   return {
-    exampleCount: trained.examples || training.length,
+    exampleCount: epochExamples(counts, mixture),
+    read: counts.reduce((sum, count) => sum + count, 0),
     splitsTexts,
-    longestExample: Math.max(trained.longest, held.longest),
+    longestExample: Math.max(...trained.map(({ longest }) => longest), held.longest),
   };
 }
 

@@ -5,6 +5,7 @@ import { isQuantised } from '@graft/peft-core/config';
 import { formats } from '@graft/peft-core/formats';
 import type { Command } from 'commander';
 import { checkFree, isFree, wholeNumber } from '../arguments.ts';
+import { takeDataOptions } from '../data-arguments.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
@@ -36,6 +37,7 @@ export function addTrainVerb(program: Command): void {
   const examples = [
     '--model smollm2-135m-instruct --data train.jsonl --output my-adapter',
     '--model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
+    '--model ./my-model --data chats.jsonl:2 --data facts.jsonl --validation maths=test.jsonl --output my-adapter',
     '--model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
     `--model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
     `--model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,
@@ -43,13 +45,12 @@ export function addTrainVerb(program: Command): void {
   ];
   const described = verb(program, 'train', trains, ...examples)
     .requiredOption('--model <model>', modelOption)
-    .requiredOption(
-      '--data <file>',
-      `training data, JSONL with lines such as ${lineFields(true)}; for other tasks ${lineFields(false)}`,
-    )
-    .requiredOption('--output <folder>', 'folder for the adapter')
-    .option('--validation <file>', 'validation data, JSONL');
-  takeJobOptions(described)
+    .requiredOption('--output <folder>', 'folder for the adapter');
+  const data = {
+    data: `training data, JSONL with lines such as ${lineFields(true)}; for other tasks ${lineFields(false)}`,
+    validation: 'validation data, JSONL',
+  };
+  takeJobOptions(takeDataOptions(described, data))
     .option(
       '--sweep <json>',
       'values to compare, as JSON or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": […]}; needs validation data; the best adapter is written',
@@ -80,7 +81,7 @@ async function runTraining(options: Options): Promise<void> {
     signal: interrupts.signal,
   });
   try {
-    const { trials, names, reasons, overlap } = await resolveLocalTraining(options, base);
+    const { trials, names, reasons, overlap, files } = await resolveLocalTraining(options, base);
     const [first] = trials;
     const isSweep = names.length > 0;
     const { TrainingRun } = await import('./training-run.ts');
@@ -95,8 +96,7 @@ async function runTraining(options: Options): Promise<void> {
       base,
       baseModelName: name,
       signal: interrupts.signal,
-      trainingFile: resolve(options.data),
-      validationFile: options.validation === undefined ? null : resolve(options.validation),
+      ...files,
       checkpoints: { dir, candidates: options.resume ? candidates : [] },
       initialAdapter: options.startFrom === undefined ? null : resolve(options.startFrom),
     };

@@ -26,6 +26,7 @@ export function addCreateJobVerb(jobs: Command): void {
     '--model smollm2-135m-instruct --data file-… --rank 8 --learning-rate 2e-4 --epochs 3',
     '--model smollm2-135m-instruct --data file-… --peft @peft.json',
     `--model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
+    '--model smollm2-135m-instruct --data chats.jsonl:2 --data facts.jsonl --validation maths=test.jsonl',
     `--model smollm2-135m-instruct --data train.jsonl --validation test.jsonl --sweep '{"r":[8,16]}'`,
   ];
   const creates = 'create a fine-tuning job; local files are uploaded first';

@@ -197,7 +197,7 @@ function describeJob(job: FineTuningJob, paint: Paint): string {
       estimate: optional(job.estimate, estimateLine),
       ended: endOfJob(job),
       tokens: optional(job.trained_tokens, count),
-      data: job.training_file + (job.validation_file === null ? '' : `, validation ${job.validation_file}`),
+      data: dataOf(job),
       sweep: job.sweep ? `${JSON.stringify(job.sweep)}, see: graft jobs trials ${job.id}` : null,
       peft: JSON.stringify(job.peft),
       training: JSON.stringify(job.training),
@@ -209,4 +209,17 @@ function describeJob(job: FineTuningJob, paint: Paint): string {
     paint,
   );
   return isRunning ? `${base}\n\nFollow it with: graft jobs watch ${job.id}` : base;
+}
+
+/** The files of a job, with the shares and names of several. */
+function dataOf(job: FineTuningJob): string {
+  const share = job.training.mix_strategy?.startsWith('interleave') ? 'weight' : 'epochs';
+  const trained = job.training_files?.map((each) =>
+    each[share] === 1 ? each.file : `${each.file}:${each[share]}`,
+  );
+  const held = job.validation_files?.map(({ file, name }) => `${name}=${file}`) ?? [
+    job.validation_file ?? '',
+  ];
+  const validation = held.join(', ');
+  return `${(trained ?? [job.training_file]).join(', ')}${validation && `; validation ${validation}`}`;
 }

@@ -8,6 +8,7 @@ import type {
 } from '@graft/client';
 import type { Command } from 'commander';
 import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.ts';
+import { type DataFlags, takeDataOptions } from '../data-arguments.ts';
 import { UsageError } from '../errors.ts';
 import {
   chooseMethod,
@@ -18,12 +19,13 @@ import {
   takeJobOptions,
   trainingArgument,
 } from '../job-options.ts';
-import { checkFiles, type FileOptions } from './with-files.ts';
+import { checkFiles, type JobFiles } from './with-files.ts';
 
 type FineTuningOptions = Awaited<ReturnType<GraftClient['fineTuning']['jobs']['options']>>;
 
 /** The options of a job: model, data and settings. */
-export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
+export interface TrainingOptions extends DataFlags, PeftFlags, TrainingFlags {
+  mix?: string;
   model: string;
   seed?: number;
   epochs?: number;
@@ -35,11 +37,10 @@ export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
 
 /** Declares the options of every verb that describes a job. */
 export function takeTrainingOptions<C extends Command>(command: C): C {
-  const described = command
-    .requiredOption('--model <id>', 'base model; `graft models list` shows them')
-    .requiredOption('--data <file>', 'training data: a JSONL file, or the id of an uploaded file')
-    .option('--validation <file>', 'validation data: a JSONL file, or the id of an uploaded file');
-  return takeJobOptions(described)
+  const file = 'a JSONL file, or the id of an uploaded file';
+  const described = command.requiredOption('--model <id>', 'base model; `graft models list` shows them');
+  const files = { data: `training data: ${file}`, validation: `validation data: ${file}` };
+  return takeJobOptions(takeDataOptions(described, files))
     .option('--learning-rate-multiplier <x>', "factor for the method's default learning rate", anyNumber)
     .option(
       '--sweep <json>',
@@ -59,7 +60,7 @@ export function takeTrainingOptions<C extends Command>(command: C): C {
 export async function trainingParams(
   client: GraftClient,
   options: TrainingOptions,
-): Promise<Omit<JobEstimateParams, 'training_file' | 'validation_file'>> {
+): Promise<Omit<JobEstimateParams, keyof JobFiles>> {
   const { model, seed, sweep, startFrom } = options;
   // These errors are detected without the service.
   checkFiles(options);

@@ -1,36 +1,36 @@
 import { existsSync } from 'node:fs';
-import type { GraftApiError, GraftClient } from '@graft/client';
+import type { GraftApiError, GraftClient, JobEstimateParams } from '@graft/client';
 import { given } from '../arguments.ts';
-import { UsageError } from '../errors.ts';
+import { type DataFlags, dataArguments, isPlain, shareOf } from '../data-arguments.ts';
+import { type TrainingFlags, trainingArgument } from '../job-options.ts';
 import { uploadFile } from './upload-file.ts';
 
-export interface FileOptions {
-  data: string;
-  validation?: string;
-}
-
 /** The file ids of a job, for a request. */
-export interface JobFiles {
-  training_file: string;
-  validation_file?: string;
-}
+export type JobFiles = Pick<
+  JobEstimateParams,
+  'training_file' | 'validation_file' | 'training_files' | 'validation_files'
+>;
 
 /**
  * Uploads local files for a request. Deletes them again when the request is rejected or, with `forNow`, after the request.
  */
 export async function withFiles<T>(
   client: GraftClient,
-  options: FileOptions,
+  options: DataFlags,
   request: (files: JobFiles) => Promise<T>,
   { forNow = false } = {},
 ): Promise<T> {
   const { training, validation } = checkFiles(options);
   const uploaded: string[] = [];
-  const idOf = async (file: FileArgument): Promise<string> => {
-    if ('id' in file) return file.id;
-    const { id } = await uploadFile(client, file.path);
+  const ids = new Map<string, string>();
+  const idOf = async (path: string): Promise<string> => {
+    if (!existsSync(path)) return path;
+    const known = ids.get(path);
+    if (known !== undefined) return known;
+    const { id } = await uploadFile(client, path);
+    ids.set(path, id);
     uploaded.push(id);
-    note(`Uploaded ${file.path} as ${id}.`);
+    note(`Uploaded ${path} as ${id}.`);
     return id;
   };
   const deleteUploads = async () => {
@@ -42,9 +42,17 @@ export async function withFiles<T>(
     }
   };
   try {
+    const trained: { file: string; weight?: number; epochs?: number }[] = [];
+    for (const each of training)
+      trained.push({ file: await idOf(each.file), ...shareOf(each, mixOf(options)) });
+    const held: { file: string; name?: string }[] = [];
+    for (const { file, name } of validation)
+      held.push({ file: await idOf(file), ...(name !== null && { name }) });
     const answer = await request({
-      training_file: await idOf(training),
-      ...given({ validation_file: validation === null ? undefined : await idOf(validation) }),
+      ...(isPlain.training(training) ? { training_file: trained[0]!.file } : { training_files: trained }),
+      ...(isPlain.validation(validation)
+        ? given({ validation_file: held[0]?.file })
+        : { validation_files: held }),
     });
     if (forNow) await deleteUploads();
     return answer;
@@ -58,21 +66,12 @@ export async function withFiles<T>(
 
 const note = (text: string): boolean => process.stderr.write(`${text}\n`);
 
-type FileArgument = { path: string } | { id: string };
-
 /** Throws UsageError for an argument that is neither a local file nor the id of an uploaded one. */
-export function checkFiles({ data, validation }: FileOptions) {
-  return {
-    training: fileOf(data, '--data'),
-    validation: validation === undefined ? null : fileOf(validation, '--validation'),
-  };
-}
+export const checkFiles = (options: DataFlags): ReturnType<typeof dataArguments> =>
+  dataArguments(options, (file) => existsSync(file) || /^file-[A-Za-z0-9]+$/.test(file));
 
-/** An existing path is a local file; otherwise, anything that looks like a file id is used as one. */
-function fileOf(text: string, option: string): FileArgument {
-  if (existsSync(text)) return { path: text };
-  if (/^file-[A-Za-z0-9]+$/.test(text)) return { id: text };
-  throw new UsageError(
-    `${option}: there is no file ${text}, and it is not the id of an uploaded one (file-…).`,
-  );
+/** The strategy of --mix, or of --training. */
+function mixOf({ mix, training }: DataFlags & TrainingFlags): string | undefined {
+  const { mix_strategy: strategy } = trainingArgument({ ...given({ mix, training }) }) ?? {};
+  return typeof strategy === 'string' ? strategy : undefined;
 }

@@ -237,6 +237,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       status,
       training_file: 'file-1',
       validation_file: null,
+      training_files: null,
+      validation_files: null,
       system_prompt: null,
       fine_tuned_model: status === 'succeeded' ? tunedModel.id : null,
       trained_tokens: null,

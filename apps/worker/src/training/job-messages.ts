@@ -1,3 +1,4 @@
+import { isSetMetric } from '@graft/peft-core/config';
 import type { TrialState } from '@graft/service';
 import type { TrainerRecordOf } from './trainer-protocol.ts';
 
@@ -52,9 +53,9 @@ export function stepMessage({ step, totalSteps, loss, ...more }: Step): string {
 }
 
 export function evaluationMessage({ step, loss, metrics, ...more }: Evaluation, totalSteps: number): string {
-  const measures = Object.entries(metrics).map(
-    ([name, value]) => `, ${name.replaceAll('_', ' ')} ${value.toFixed(2)}`,
-  );
+  // Of sixteen validation files there may be a hundred metrics; the series has all.
+  const listed = Object.entries(metrics).filter(([name]) => !isSetMetric(name) || name.endsWith('_loss'));
+  const measures = listed.map(([name, value]) => `, ${name.replaceAll('_', ' ')} ${value.toFixed(2)}`);
   return `Step ${step}/${totalSteps}${trialText(more)}: validation loss ${loss.toFixed(2)}${measures.join('')}`;
 }
 

@@ -1,5 +1,5 @@
 import { trialName } from '@graft/peft-core/config';
-import type { CodeVersion, Job, TrialState } from '@graft/service';
+import type { CodeVersion, FileRecord, Job, TrialState } from '@graft/service';
 import type { Device } from '../devices.ts';
 import type { PreparedTraining } from './prepare-training.ts';
 
@@ -13,16 +13,23 @@ export async function lineageOf(
     sweep?: { trial: number; trials: readonly TrialState[] } | undefined;
   },
 ): Promise<Record<string, unknown>> {
-  const { base, trainingFile, validationFile, startFrom, request } = prepared;
+  const { base, files, startFrom, request } = prepared;
   const { sweep } = made;
   const { peft, training } = sweep ? request.trials![sweep.trial - 1]! : request;
-  const data = (file: typeof trainingFile) => ({ id: file.id, sha256: file.sha256, bytes: file.bytes });
+  const data = ({ file }: { file: FileRecord }) => ({ id: file.id, sha256: file.sha256, bytes: file.bytes });
+  const { training: trained, validation, hasLists } = files;
   return {
     job_id: job.id,
     base_model: { id: base.id, digest: await base.digest() },
     start_from: startFrom && { id: startFrom.id, model: startFrom.modelName, digest: startFrom.digest },
-    training_file: data(trainingFile),
-    validation_file: validationFile && data(validationFile),
+    training_file: data(trained[0]!),
+    validation_file: validation[0] ? data(validation[0]) : null,
+    ...(hasLists.training && {
+      training_files: trained.map((each) => ({ ...data(each), weight: each.weight, epochs: each.epochs })),
+    }),
+    ...(hasLists.validation && {
+      validation_files: validation.map((each) => ({ ...data(each), name: each.name })),
+    }),
     seed: training.seed,
     peft,
     training,

@@ -48,7 +48,7 @@ function finite(metrics: Record<string, number | null>): Record<string, number> 
 
 /** The rows of a metric series, as they were written when the series was measured. */
 export function* rowsOf(parts: readonly SeriesPart[]): Generator<JobMetric> {
-  for (const { trial, offset, firstStep, train, evaluation } of parts) {
+  for (const { trial, offset, firstStep, train, evaluation, sets = {} } of parts) {
     const place = (own: number) => ({
       step: offset + own,
       ...(trial === null ? {} : trialOf({ trial, step: own })),
@@ -74,6 +74,7 @@ export function* rowsOf(parts: readonly SeriesPart[]): Generator<JobMetric> {
       if (!Number.isFinite(loss)) continue;
       const metrics: Record<string, number> = {};
       for (const [column, name] of namesOfColumns) metrics[name] = kept[column]?.[i] ?? Number.NaN;
+      for (const [name, values] of Object.entries(sets)) metrics[name] = values[i] ?? Number.NaN;
       const measured = { step, loss, tokenAccuracy: evaluation.tokenAccuracy[i]!, metrics };
       const row = evaluationRow(measured, train.epoch[step - firstStep] ?? null);
       yield { ...row, ...place(step) };

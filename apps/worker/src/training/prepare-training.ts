@@ -3,13 +3,16 @@ import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import {
   type AdapterVersion,
   admitBaseModel,
-  type FileRecord,
+  dataFilesOf,
+  epochOf,
+  findJobFile,
   findVersionById,
-  getFile,
   type Job,
+  type JobFiles,
   type JobTrial,
   type LocalBaseModel,
   listTrials,
+  readJobFiles,
   type Services,
 } from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
@@ -22,8 +25,7 @@ import { fewestSteps } from './untrusted/trainer-talk.ts';
 export interface PreparedTraining {
   request: TrainingRequest;
   base: LocalBaseModel;
-  trainingFile: FileRecord;
-  validationFile: FileRecord | null;
+  files: JobFiles;
   /** The adapter version that training continues from. */
   startFrom: AdapterVersion | null;
   /** The trials of a sweep; empty for other jobs. */
@@ -66,23 +68,20 @@ export async function prepareTraining(
     throw new GraftError('model_not_found', message, { param: 'model', fault: 'environment' });
   }
   await admitBaseModel(services, base);
-  const trainingFile = await fileOf(services, job, job.trainingFileId, 'training_file');
-  const validationFile = job.validationFileId
-    ? await fileOf(services, job, job.validationFileId, 'validation_file')
-    : null;
+  const files = await readJobFiles(job, async (file) => await findJobFile(services, job.teamId, file));
+  const epoch = epochOf(files, job.training);
   const startFrom = job.startFromId === null ? null : await versionOf(services, job, job.startFromId);
   const { resolvedTraining: training, peft } = job;
   const requirements = requirementsOf(job, training.precision, device);
   const trials = job.sweep ? await listTrials(services, job.teamId, job.id) : [];
   const { precision } = requirements;
   const microBatch = job.requirements?.microBatch;
-  const how = objectiveFor(peft.task_type, trainingFile.format, job.method);
+  const how = objectiveFor(peft.task_type, epoch.format, job.method);
   const request: TrainingRequest = {
     basePath: base.path,
     digestCache: base.digestCache,
     baseModelName: job.model,
-    trainingFile: await services.files.localPath(trainingFile, job.id),
-    validationFile: validationFile && (await services.files.localPath(validationFile, job.id)),
+    ...(await dataFilesOf(files, async (file) => await services.files.localPath(file, job.id))),
     peft,
     training: withMicroBatch({ ...training, precision }, microBatch, how),
     method: job.method,
@@ -101,9 +100,9 @@ export async function prepareTraining(
     snapshotDir: folders.snapshotDir,
     checkpoints,
   };
-  const { steps } = optimizerSteps(trainingFile.examples ?? Number.POSITIVE_INFINITY, training);
+  const { steps } = optimizerSteps(epoch.examples ?? Number.POSITIVE_INFINITY, training);
   const maxSteps = Math.max(fewestSteps, 2 * steps * Math.max(1, trials.length));
-  return { request, base, trainingFile, validationFile, startFrom, trials, maxSteps };
+  return { request, base, files, startFrom, trials, maxSteps };
 }
 
 /** The requirements fixed at the job's first claim; at this claim, those of this worker. */
@@ -121,12 +120,6 @@ function requirementsOf(job: Job, precision: ResolvedTraining['precision'], devi
       { fault: 'environment' },
     );
   return { kernels: 'stock', ...required };
-}
-
-async function fileOf(services: Services, job: Job, id: string, param: string): Promise<FileRecord> {
-  const file = await getFile(services, job.teamId, id);
-  if (!file) throw gone('file_not_found', `The file ${id} is gone.`, param);
-  return file;
 }
 
 async function versionOf(services: Services, job: Job, id: string): Promise<AdapterVersion> {

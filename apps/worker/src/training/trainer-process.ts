@@ -296,20 +296,34 @@ async function untilAborted(signal: AbortSignal, work: Promise<void> | undefined
   await Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', stop));
 }
 
-type Files = Pick<TrainingRequest, 'trainingFile' | 'validationFile' | 'initialAdapter'>;
+type Files = Pick<
+  TrainingRequest,
+  'trainingFile' | 'validationFile' | 'trainingFiles' | 'validationFiles' | 'initialAdapter'
+>;
 
 /** The files in the data folder that a confined child reads. */
-function readsOf({ trainingFile, validationFile, initialAdapter }: Files): string[] {
-  return [trainingFile, validationFile, initialAdapter].filter((path) => path !== null);
+function readsOf({
+  trainingFile,
+  validationFile,
+  trainingFiles,
+  validationFiles,
+  initialAdapter,
+}: Files): string[] {
+  const several = [...(trainingFiles ?? []), ...(validationFiles ?? [])].map(({ path }) => path);
+  const all = [trainingFile, validationFile, ...several, initialAdapter];
+  // A file may be listed twice.
+  return [...new Set(all.filter((path) => path !== null))];
 }
 
 function readFrom(
-  { trainingFile, validationFile, initialAdapter }: Files,
+  { trainingFile, validationFile, trainingFiles, validationFiles, initialAdapter }: Files,
   place: (path: string) => string,
 ): Files {
   return {
     trainingFile: place(trainingFile),
     validationFile: validationFile && place(validationFile),
+    trainingFiles: trainingFiles?.map((file) => ({ ...file, path: place(file.path) })) ?? null,
+    validationFiles: validationFiles?.map((file) => ({ ...file, path: place(file.path) })) ?? null,
     initialAdapter: initialAdapter && place(initialAdapter),
   };
 }

@@ -6,11 +6,13 @@ import type { AdapterVerification, Requirements, ServedLimit } from '@graft/peft
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
 import {
   type Comparison,
+  MAX_DATA_FILES,
   namesOfColumns,
   type PeftConfig,
   type ResolvedTraining,
   type SweepTrial,
 } from '@graft/peft-core/config';
+import type { TrainingFile, ValidationFile } from '@graft/peft-core/examples';
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Precision } from '../devices.ts';
 import {
@@ -38,6 +40,9 @@ export interface TrainingRequest {
   baseModelName: string;
   trainingFile: string;
   validationFile: string | null;
+  /** All files of a job with lists of files; absent or null: those two. */
+  trainingFiles?: readonly TrainingFile[] | null;
+  validationFiles?: readonly ValidationFile[] | null;
   peft: PeftConfig;
   /** `precision` is that of the trainer's process. */
   training: ResolvedTraining & { precision: Precision };
@@ -75,9 +80,11 @@ const maxListed = 1000;
 /** Maximum number of rows in one part of a series. */
 export const seriesRows = 1000;
 
+/** Those of an objective, and of each of 16 validation sets. */
+const MAX_METRICS = 32 + 16 * 16;
 const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), anyNumber, {
   ...closed,
-  maxProperties: 32,
+  maxProperties: MAX_METRICS,
 });
 const TrialRef = Type.Object({ trial: count, step: count }, closed);
 const BestSchema = Type.Object(
@@ -215,6 +222,11 @@ const integers = Type.Array(large, { maxItems: seriesRows });
 const metricColumns: Record<string, Type.TOptional<typeof column>> = Object.fromEntries(
   [...namesOfColumns.keys()].map((name) => [name, Type.Optional(column)]),
 );
+/** The columns of validation sets, by the names of their metrics. */
+const setColumns = Type.Record(Type.String({ pattern: '^eval_[a-z0-9_]{1,59}$' }), column, {
+  ...closed,
+  maxProperties: MAX_METRICS,
+});
 
 /** A part of the metrics before the checkpoint that a run resumes from, in columns. Parts are sent in order, before `start`. */
 const SeriesSchema = Type.Object(
@@ -244,6 +256,7 @@ const SeriesSchema = Type.Object(
       { step: integers, loss: column, tokenAccuracy: column, ...metricColumns },
       closed,
     ),
+    sets: Type.Optional(setColumns),
   },
   closed,
 );
@@ -320,12 +333,27 @@ export const checkTrainer: Check = (message) =>
 
 const path = text(4096);
 const options = Type.Object({}, { additionalProperties: true });
+const listed = Type.Array(
+  Type.Object(
+    {
+      path,
+      label: Type.Optional(text(1000)),
+      weight: Type.Optional(Type.Number()),
+      epochs: Type.Optional(Type.Number()),
+      name: Type.Optional(text(64)),
+    },
+    closed,
+  ),
+  { maxItems: MAX_DATA_FILES },
+);
 const onFiles = {
   basePath: path,
   digestCache: path,
   baseModelName: text(1000),
   trainingFile: path,
   validationFile: nullable(path),
+  trainingFiles: Type.Optional(nullable(listed)),
+  validationFiles: Type.Optional(nullable(listed)),
   peft: options,
   training: options,
   method: word,

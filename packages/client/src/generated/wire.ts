@@ -485,9 +485,25 @@ export interface CloneFineTuningJob {
   model?: string;
   /** Adapter version of the same base model to continue from instead of new weights: the name of a fine-tuned model (`ft:…`) or tag (`ft:…:production`), or the id of a version. Training uses the `peft` configuration of that version; omit `peft` here. */
   start_from?: string | null;
-  /** Id of an uploaded JSONL file. */
-  training_file?: string;
+  /** Id of an uploaded JSONL file. Required, unless `training_files` is given. */
+  training_file?: string | null;
   validation_file?: string | null;
+  /** Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed. */
+  training_files?: {
+    /** Id of an uploaded JSONL file. */
+    file: string;
+    /** With `interleave_under` and `interleave_over`: share of the file in each epoch, relative to the weights of the other files. Default 1. */
+    weight?: number;
+    /** With `concat`: how often each epoch has the file. With a fraction, such as 0.5, each epoch has another part of the file. Default 1. */
+    epochs?: number;
+  }[] | null;
+  /** Several validation files, instead of `validation_file`: each is also measured separately, as `eval_<name>_loss` and further metrics. */
+  validation_files?: {
+    /** Id of an uploaded JSONL file. */
+    file: string;
+    /** Name of the file in the names of its metrics: a-z, 0-9 and _. Default: from the name of the file. */
+    name?: string | null;
+  }[] | null;
   /** Part of the name of the fine-tuned model, and the name of its adapter. */
   suffix?: string | null;
   seed?: number | null;
@@ -758,9 +774,25 @@ export interface CreateFineTuningJob {
   model: string;
   /** Adapter version of the same base model to continue from instead of new weights: the name of a fine-tuned model (`ft:…`) or tag (`ft:…:production`), or the id of a version. Training uses the `peft` configuration of that version; omit `peft` here. */
   start_from?: string | null;
-  /** Id of an uploaded JSONL file. */
-  training_file: string;
+  /** Id of an uploaded JSONL file. Required, unless `training_files` is given. */
+  training_file?: string | null;
   validation_file?: string | null;
+  /** Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed. */
+  training_files?: {
+    /** Id of an uploaded JSONL file. */
+    file: string;
+    /** With `interleave_under` and `interleave_over`: share of the file in each epoch, relative to the weights of the other files. Default 1. */
+    weight?: number;
+    /** With `concat`: how often each epoch has the file. With a fraction, such as 0.5, each epoch has another part of the file. Default 1. */
+    epochs?: number;
+  }[] | null;
+  /** Several validation files, instead of `validation_file`: each is also measured separately, as `eval_<name>_loss` and further metrics. */
+  validation_files?: {
+    /** Id of an uploaded JSONL file. */
+    file: string;
+    /** Name of the file in the names of its metrics: a-z, 0-9 and _. Default: from the name of the file. */
+    name?: string | null;
+  }[] | null;
   /** Part of the name of the fine-tuned model, and the name of its adapter. */
   suffix?: string | null;
   seed?: number | null;
@@ -1118,9 +1150,25 @@ export interface EstimateFineTuningJob {
   model: string;
   /** Adapter version of the same base model to continue from instead of new weights: the name of a fine-tuned model (`ft:…`) or tag (`ft:…:production`), or the id of a version. Training uses the `peft` configuration of that version; omit `peft` here. */
   start_from?: string | null;
-  /** Id of an uploaded JSONL file. */
-  training_file: string;
+  /** Id of an uploaded JSONL file. Required, unless `training_files` is given. */
+  training_file?: string | null;
   validation_file?: string | null;
+  /** Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed. */
+  training_files?: {
+    /** Id of an uploaded JSONL file. */
+    file: string;
+    /** With `interleave_under` and `interleave_over`: share of the file in each epoch, relative to the weights of the other files. Default 1. */
+    weight?: number;
+    /** With `concat`: how often each epoch has the file. With a fraction, such as 0.5, each epoch has another part of the file. Default 1. */
+    epochs?: number;
+  }[] | null;
+  /** Several validation files, instead of `validation_file`: each is also measured separately, as `eval_<name>_loss` and further metrics. */
+  validation_files?: {
+    /** Id of an uploaded JSONL file. */
+    file: string;
+    /** Name of the file in the names of its metrics: a-z, 0-9 and _. Default: from the name of the file. */
+    name?: string | null;
+  }[] | null;
   seed?: number | null;
   method?: {
     /** Training method. Supported: `supervised`. */
@@ -1402,8 +1450,21 @@ export interface FineTuningJob {
   /** Id of the team. */
   organization_id: string;
   status: 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+  /** Id of the training file, or of the first of `training_files`. */
   training_file: string;
+  /** Id of the validation file, or of the first of `validation_files`. Null without one. */
   validation_file: string | null;
+  /** All training files, with their shares. Null for a job with only `training_file`. */
+  training_files: {
+    file: string;
+    weight: number;
+    epochs: number;
+  }[] | null;
+  /** All validation files, with the names in `eval_<name>_loss`. Null for a job with only `validation_file`. */
+  validation_files: {
+    file: string;
+    name: string;
+  }[] | null;
   /** System message that every example of the training file begins with. Send it with each chat, because the model was trained with it. Null if the examples begin differently or without one, or if it has more than 16,384 characters. */
   system_prompt: string | null;
   /** Name to use as `model` in completions: `ft:{base}:{team}:{suffix}:{id}`. Null until the job succeeds. */
@@ -1541,6 +1602,7 @@ export interface FineTuningJobCheckpoint {
 }
 
 export interface FineTuningJobData {
+  /** Counts for the training file, or all training files. */
   training: {
     /** Number of examples used. */
     examples: number;
@@ -1553,7 +1615,7 @@ export interface FineTuningJobData {
     /** Number of examples of weight 0, which are checked and left out. Absent without any. */
     zero_weight?: number;
   };
-  /** Counts for the validation file. Null without one. */
+  /** Counts for the validation file, or all validation files. Null without one. */
   validation: {
     /** Number of examples used. */
     examples: number;
@@ -1575,6 +1637,45 @@ export interface FineTuningJobData {
     /** Number of these examples that also have the same answer or label. */
     identical: number;
     /** Whether the counts are exact. False for training files with more than a million prompts: the counts are then estimates. */
+    exact: boolean;
+  } | null;
+  /** Counts for each of `training_files`, in order. Null for a job with only `training_file`. */
+  training_files: {
+    /** Number of examples used. */
+    examples: number;
+    /** Number of the used examples that are truncated to `training.max_seq_length`. */
+    truncated: number;
+    /** Number of examples skipped because they are longer than `training.max_seq_length`, or because truncation left no target token. */
+    skipped: number;
+    /** Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true. */
+    special_tokens: number;
+  }[] | null;
+  /** Counts for each of `validation_files`, in order, and its overlap with the training data. Null for a job with only `validation_file`. */
+  validation_files: {
+    /** Number of examples used. */
+    examples: number;
+    /** Number of the used examples that are truncated to `training.max_seq_length`. */
+    truncated: number;
+    /** Number of examples skipped because they are longer than `training.max_seq_length`, or because truncation left no target token. */
+    skipped: number;
+    /** Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true. */
+    special_tokens: number;
+    overlap: {
+      /** Number of validation examples with the prompt of a training example. The prompt of a chat is everything before the first trained assistant message; otherwise it is the prompt, the text to classify, or the anchor. */
+      prompts: number;
+      /** Number of these examples that also have the same answer or label. */
+      identical: number;
+      /** Whether the counts are exact. False for training files with more than a million prompts: the counts are then estimates. */
+      exact: boolean;
+    } | null;
+  }[] | null;
+  /** Training examples of `training_files` that occur again. They are trained on each time. Null for a job with only `training_file`, whose file report has them. */
+  duplicates: {
+    /** Number of training examples that occur earlier in the same file, word for word. */
+    within: number;
+    /** Number of other training examples that occur in an earlier file. */
+    across: number;
+    /** Whether the counts are exact. False for more than a million examples: they are then estimates. */
     exact: boolean;
   } | null;
 }
@@ -1732,7 +1833,7 @@ export interface FineTuningJobTrialList {
 }
 
 export interface FineTuningJobValidation {
-  /** Number of bytes read so far, of both files. */
+  /** Number of bytes read so far, of all files. */
   bytes: number;
   total_bytes: number;
   /** Number of examples checked so far. */
@@ -2440,8 +2541,14 @@ export interface ResolvedTraining {
   text_stride: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
+  /** Assistant messages of a conversation that count towards the loss, tool calls included: all, or only the last one. A message with "weight": 0 never does. Default all_assistant. */
+  train_on?: 'all_assistant' | 'last_assistant';
+  /** Whether to exclude the reasoning of assistant messages (`reasoning_content`) from the loss, so that only their answers and tool calls are trained. Default false. */
+  mask_reasoning?: boolean;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -2470,8 +2577,8 @@ export interface ResolvedTraining {
   early_stopping_threshold: number;
   /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end: boolean;
-  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. Default eval_loss. */
-  metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
+  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss. */
+  metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | string;
   /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better: boolean;
   /** Options of the schedule, with the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
@@ -2503,6 +2610,8 @@ export interface ResolvedTraining {
   neftune_noise_alpha?: number;
   /** Decay of an exponential moving average of the adapter, which is evaluated and published instead of the last step. Usually 0.9 to 0.999, larger for longer jobs. Default: off. */
   ema_decay?: number;
+  /** How several training files are mixed. concat, the default: each epoch has every file `epochs` times. interleave_under and interleave_over: each epoch has the files in proportion to their weights, until the first file (under) or every file (over) has been seen completely. */
+  mix_strategy?: 'concat' | 'interleave_under' | 'interleave_over';
   /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
   class_weights?: 'balanced' | number[] | Record<string, number>;
 }
@@ -2829,8 +2938,14 @@ export interface TrainingOptions {
   text_stride?: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
+  /** Assistant messages of a conversation that count towards the loss, tool calls included: all, or only the last one. A message with "weight": 0 never does. Default all_assistant. */
+  train_on?: 'all_assistant' | 'last_assistant';
+  /** Whether to exclude the reasoning of assistant messages (`reasoning_content`) from the loss, so that only their answers and tool calls are trained. Default false. */
+  mask_reasoning?: boolean;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -2859,8 +2974,8 @@ export interface TrainingOptions {
   early_stopping_threshold?: number;
   /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end?: boolean;
-  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. Default eval_loss. */
-  metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
+  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss. */
+  metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | string;
   /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better?: boolean;
   /** Options of the schedule, with the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
@@ -2892,6 +3007,8 @@ export interface TrainingOptions {
   neftune_noise_alpha?: number;
   /** Decay of an exponential moving average of the adapter, which is evaluated and published instead of the last step. Usually 0.9 to 0.999, larger for longer jobs. Default: off. */
   ema_decay?: number;
+  /** How several training files are mixed. concat, the default: each epoch has every file `epochs` times. interleave_under and interleave_over: each epoch has the files in proportion to their weights, until the first file (under) or every file (over) has been seen completely. */
+  mix_strategy?: 'concat' | 'interleave_under' | 'interleave_over';
   /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
   class_weights?: 'balanced' | number[] | Record<string, number>;
   /** Final learning rate as a share of its peak, instead of zero. Turns cosine into cosine_with_min_lr with this value in lr_scheduler_kwargs. */

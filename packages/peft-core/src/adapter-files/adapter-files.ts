@@ -24,6 +24,10 @@ export const weightsName = 'adapter_model.safetensors';
 export const cardName = 'README.md';
 /** A list of the class names. PEFT does not save them, and a config.json would make the folder look like a whole model. */
 export const labelsName = 'labels.json';
+/** transformers' name of a chat template's file, which PEFT ignores. */
+export const chatTemplateName = 'chat_template.jinja';
+/** Maximum size of a chat template in bytes. */
+export const longestChatTemplate = 1 << 17;
 
 /**
  * Reads a folder in the format of HF PEFT, or of the library of a method with its own files. `task`, the base model's own, is used if
@@ -32,11 +36,12 @@ export const labelsName = 'labels.json';
  */
 export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
   const cardFields = await readCard(folder);
+  const chatTemplate = await readChatTemplate(folder);
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
   const own =
     raw.peft_type === undefined ? Object.values(methods).find(({ files }) => files?.isOwn(raw)) : undefined;
-  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), ...cardFields };
+  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), ...cardFields, chatTemplate };
   const labels = await readLabels(folder);
   const { config, common } = parseAdapterConfig(raw, task);
   const names = await readdir(folder);
@@ -47,7 +52,7 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
     throw invalid(`${folder} has no ${weightsName}${pickle}`);
   }
   const tensors = await readAllTensors(path.join(folder, weightsName));
-  return { config, common, tensors, labels, ...cardFields };
+  return { config, common, tensors, labels, chatTemplate, ...cardFields };
 }
 
 /** Maximum size of a README.md that is read, in bytes. */
@@ -68,6 +73,17 @@ async function readCard(folder: string): Promise<Pick<Adapter, CardField>> {
     templateKwargs: templateKwargsIn(card),
     quantised: quantisedBaseIn(card),
   };
+}
+
+async function readChatTemplate(folder: string): Promise<string | null> {
+  const file = path.join(folder, chatTemplateName);
+  const size = await stat(file).then(
+    (stats) => stats.size,
+    () => 0,
+  );
+  if (size > longestChatTemplate)
+    throw invalid(`${folder}/${chatTemplateName} has ${size} bytes; the limit is ${longestChatTemplate}`);
+  return size === 0 ? null : await readFile(file, 'utf8');
 }
 
 async function readLabels(folder: string): Promise<string[] | null> {
@@ -103,7 +119,12 @@ export function parseAdapterConfig(
 }
 
 /** Converts the content of another library's files to an adapter. */
-function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, CardField> {
+function adapterOf({
+  config,
+  baseModelName,
+  tensors,
+  labels,
+}: FilesRead): Omit<Adapter, CardField | 'chatTemplate'> {
   return {
     config: parsePeftConfig(config, { saved: true }),
     common: {
@@ -150,6 +171,9 @@ export async function writeAdapter(
   const { peft, baseModelNameOrPath, tensors } = adapter;
   const { labels = null } = adapter;
   const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
+  const { chatTemplate } = adapter;
+  const writeTemplate = async () =>
+    chatTemplate ? [await writeText(folder, chatTemplateName, chatTemplate)] : [];
   const writeCard = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
   const own = methodOf(peft).files;
   if (own) {
@@ -165,7 +189,7 @@ export async function writeAdapter(
     const files: WrittenFile[] = [];
     for (const [name, text] of texts) files.push(await writeText(folder, name, text));
     for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
-    return { files: [...files, await writeCard()] };
+    return { files: [...files, await writeCard(), ...(await writeTemplate())] };
   }
   const config = adapterConfigText(peft, baseModelNameOrPath);
   return {
@@ -174,6 +198,7 @@ export async function writeAdapter(
       await writeWeights(folder, weightsName, tensors),
       await writeCard(),
       ...(labels ? [await writeText(folder, labelsName, `${JSON.stringify(labels, null, 2)}\n`)] : []),
+      ...(await writeTemplate()),
     ],
   };
 }

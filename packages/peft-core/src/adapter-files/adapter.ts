@@ -16,6 +16,8 @@ export interface Adapter {
   baseDigest: string | null;
   /** Variables of the chat template in the training on conversations; empty if the folder has none. */
   templateKwargs: TemplateKwargs;
+  /** The chat template that replaces the base model's; null if the folder has none. */
+  chatTemplate: string | null;
   /** The quantised base that it was trained on; null if the folder names none. */
   quantised: QuantisedBase | null;
 }
@@ -27,6 +29,8 @@ export interface AdapterToWrite {
   card?: AdapterCard;
   /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
+  /** The chat template of the training, if it was not the base model's. */
+  chatTemplate?: string | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;
   /** The base model's config.json, required by methods with their own file format. */

@@ -4,7 +4,14 @@ import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { methods } from '../tuners/methods.ts';
-import { cardName, configName, labelsName, weightsName } from './adapter-files.ts';
+import {
+  cardName,
+  chatTemplateName,
+  configName,
+  labelsName,
+  longestChatTemplate,
+  weightsName,
+} from './adapter-files.ts';
 import { checkLoaderFields } from './check-common-fields.ts';
 
 const names: ReadonlySet<string> = new Set([
@@ -12,6 +19,7 @@ const names: ReadonlySet<string> = new Set([
   weightsName,
   cardName,
   labelsName,
+  chatTemplateName,
   ...Object.values(methods).flatMap(({ files }) => files?.names ?? []),
 ]);
 /** Maximum size of a text file in bytes: class names, or the modules listed in a config, can be long. */
@@ -20,6 +28,7 @@ const longestText = 16 * 2 ** 20;
 /** Maximum size in bytes of an adapter's file; null if adapters have no file with this name. */
 export function maxAdapterFileBytes(name: string): number | null {
   if (!names.has(name)) return null;
+  if (name === chatTemplateName) return longestChatTemplate;
   return name.endsWith('.safetensors') ? Number.POSITIVE_INFINITY : longestText;
 }
 

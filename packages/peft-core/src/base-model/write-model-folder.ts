@@ -6,6 +6,7 @@ import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import { safetensorsTypes } from '../safetensors/safetensors-header.ts';
 import { type TensorToWrite, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
+import type { TokenizerFiles } from '../text/index.ts';
 import type { BaseModel } from './base-model.ts';
 import { keepFloats } from './json-file.ts';
 
@@ -21,6 +22,8 @@ export interface ModelFolder {
   tensors: readonly ModelTensor[];
   /** Tensors of the base that `tensors` holds under other names. */
   replaced?: readonly string[];
+  /** Default: the base model's. */
+  tokenizerFiles?: TokenizerFiles;
   /** Fields of config.json that differ from the base model's. */
   config?: Record<string, unknown>;
   /** generation_config.json, default the base model's. */
@@ -61,9 +64,10 @@ export async function writeModelFolder(folder: string, model: ModelFolder): Prom
 
 async function writeSmallFiles(
   folder: string,
-  { base, config, tensors, generationConfig = base.generationConfig }: ModelFolder,
+  { base, config, tensors, ...files }: ModelFolder,
   dtype: string,
 ): Promise<void> {
+  const { generationConfig = base.generationConfig } = files;
   // transformers ignores lm_head.weight if the config declares the head as tied.
   const untied = tensors.some(({ name }) => name === 'lm_head.weight');
   // Floats with integer values in the base's file keep their `.0`.
@@ -82,7 +86,7 @@ async function writeSmallFiles(
   delete fields[UNTIED_WEIGHTS];
   await writeLikeBase('config.json', fields);
   if (generationConfig) await writeLikeBase('generation_config.json', generationConfig);
-  const { tokenizerJson, tokenizerConfig, chatTemplate } = base.tokenizerFiles;
+  const { tokenizerJson, tokenizerConfig, chatTemplate } = files.tokenizerFiles ?? base.tokenizerFiles;
   await writeJson(folder, 'tokenizer.json', tokenizerJson);
   if (tokenizerConfig) await writeJson(folder, 'tokenizer_config.json', tokenizerConfig);
   if (chatTemplate !== null) await writeFile(path.join(folder, 'chat_template.jinja'), chatTemplate);

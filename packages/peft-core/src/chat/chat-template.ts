@@ -1,9 +1,12 @@
-import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import type { Message } from './message.ts';
-import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
-import { BoundedInterpreter, boundedRange, TemplateBudget } from './template-budget.ts';
+import { JinjaTemplate, type MarkedText } from './jinja/jinja-template.ts';
+import type { Message, Tool } from './message.ts';
+import { PlainTemplate } from './plain-template.ts';
+import { commonPrefix, type RenderedTurns, type TurnPlace } from './rendered-turns.ts';
+import { strftime } from './strftime.ts';
+import { TemplateBudget } from './template-budget.ts';
+import { type TemplateMessage, templateMessage } from './template-input.ts';
 
 export interface ChatTemplateOptions {
   /** Appends the header of an assistant turn, which the model continues. */
@@ -12,9 +15,11 @@ export interface ChatTemplateOptions {
   now?: Date;
   /** Additional variables of the template, already validated with `templateKwargsFault`. */
   kwargs?: TemplateKwargs;
+  /** Functions that the model may call. Absent: None in the template. */
+  tools?: readonly Tool[];
 }
 
-export interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'> {
+export interface TurnsOptions extends Omit<ChatTemplateOptions, 'addGenerationPrompt'> {
   /** `check` throws when the time limit is exceeded. */
   deadline?: { check(): void } | null;
 }
@@ -30,16 +35,21 @@ const MAX_APART = 1 << 17;
  * (`bos_token`, …), `raise_exception` and `strftime_now`. Templates come from models, not from users.
  */
 export class ChatTemplate {
-  readonly #program: ReturnType<typeof parse>;
+  readonly #jinja: JinjaTemplate;
   readonly #variables: Readonly<Record<string, string | boolean | null>>;
   readonly #plain: PlainTemplate;
+  readonly #hasMarks: boolean;
+  readonly #hasDeveloper: boolean;
+  #takesParts: boolean | null = null;
 
   /** Throws `invalid_chat_template` for Jinja that cannot be parsed. */
   constructor(source: string, specialTokens: Record<string, string>) {
     this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
+    this.#hasDeveloper = source.includes('developer');
     try {
-      this.#program = parse(tokenize(source, { trim_blocks: true, lstrip_blocks: true }));
-      this.#plain = new PlainTemplate(this.#program.body, this.#variables);
+      this.#jinja = new JinjaTemplate(source);
+      this.#plain = new PlainTemplate(this.#jinja.body, this.#variables);
+      this.#hasMarks = this.#jinja.marksGenerated;
     } catch (cause) {
       const message = `the chat template does not parse: ${reason(cause)}`;
       throw new GraftError('invalid_chat_template', message, { param: 'model', cause });
@@ -50,13 +60,9 @@ export class ChatTemplate {
    * Throws `chat_template_error` with the template's own message if it rejects the conversation, `invalid_chat_template` if it exceeds the
    * budget of steps.
    */
-  render(
-    messages: readonly Message[],
-    { addGenerationPrompt = false, now = new Date(), kwargs = {} }: ChatTemplateOptions = {},
-  ): string {
-    const clock = (format: string) => strftime(now, format);
-    const input = { messages, addGenerationPrompt, strftime: clock, variables: kwargs };
-    return this.#plain.render(input) ?? this.#interpret(messages, { addGenerationPrompt, now, kwargs });
+  render(messages: readonly Message[], options: ChatTemplateOptions = {}): string {
+    const input = this.#input(messages, options);
+    return this.#plain.render(input) ?? this.#interpret(input).text;
   }
 
   /**
@@ -66,16 +72,18 @@ export class ChatTemplate {
   renderTurns(
     messages: readonly Message[],
     turns: readonly number[],
-    { now = new Date(), kwargs = {}, deadline = null }: TurnsOptions = {},
+    { deadline = null, ...options }: TurnsOptions = {},
   ): RenderedTurns {
-    const input = {
-      messages,
-      addGenerationPrompt: false,
-      strftime: (format: string) => strftime(now, format),
-      variables: kwargs,
-    };
-    const plain = this.#plain.renderTurns(input, turns);
-    return plain ?? this.#renderApart(messages, turns, { now, kwargs, deadline });
+    const input = this.#input(messages, options);
+    if (this.#hasMarks) return markedTurns(this.#plain.renderMarked(input) ?? this.#interpret(input), turns);
+    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(input, turns, deadline);
+  }
+
+  /** The messages as the template receives them. */
+  shown(messages: readonly Message[]): readonly TemplateMessage[] {
+    this.#takesParts ??= this.#probeParts();
+    const options = { hasDeveloper: this.#hasDeveloper, takesParts: this.#takesParts };
+    return messages.map((message) => templateMessage(message, options));
   }
 
   /**
@@ -99,11 +107,42 @@ export class ChatTemplate {
     }
   }
 
+  #input(messages: readonly Message[], options: ChatTemplateOptions): TemplateInput {
+    const { addGenerationPrompt = false, now = new Date(), kwargs = {}, tools } = options;
+    return {
+      messages: this.shown(messages),
+      addGenerationPrompt,
+      strftime: (format: string) => strftime(now, format),
+      variables: tools === undefined ? kwargs : { ...kwargs, tools },
+      budget: () => new TemplateBudget(messages, tools),
+    };
+  }
+
+  /** Whether the template loses content that is a text, and writes content that is a list of parts. */
+  #probeParts(): boolean {
+    const writes = (content: unknown) => {
+      const input: TemplateInput = {
+        messages: [{ role: 'user', content }],
+        addGenerationPrompt: false,
+        strftime: () => '',
+        variables: {},
+        budget: () => new TemplateBudget([]),
+      };
+      try {
+        return (this.#plain.render(input) ?? this.#interpret(input).text).includes(CONTENT);
+      } catch {
+        return false;
+      }
+    };
+    return !writes(CONTENT) && writes([{ type: 'text', text: CONTENT }]);
+  }
+
   #renderApart(
-    messages: readonly Message[],
+    input: TemplateInput,
     turns: readonly number[],
-    { deadline, ...options }: Required<TurnsOptions>,
+    deadline: TurnsOptions['deadline'],
   ): RenderedTurns {
+    const { messages } = input;
     if (turns.length * messages.length > MAX_APART) {
       const most = Math.floor(MAX_APART / messages.length);
       const message =
@@ -111,45 +150,37 @@ export class ChatTemplate {
         `with this model's chat template, which looks ahead, at most ${most} messages of a conversation this long can be trained on`;
       throw new GraftError('chat_template_error', message, { param: 'messages' });
     }
-    const text = this.render(messages, options);
-    const places = turns.map((turn) => {
+    const render = (count: number, addGenerationPrompt: boolean) => {
+      const part = { ...input, messages: messages.slice(0, count), addGenerationPrompt };
+      return this.#plain.render(part) ?? this.#interpret(part).text;
+    };
+    const text = render(messages.length, false);
+    const places = turns.map((turn): TurnPlace => {
       deadline?.check();
-      const prompt = this.render(messages.slice(0, turn), { addGenerationPrompt: true, ...options });
-      if (!text.startsWith(prompt)) {
-        throw new GraftError(
-          'unsupported_chat_template',
-          "the model's chat template rewrites earlier turns; its assistant turns cannot be located; set 'weight' to 0 in all assistant messages but the last to train on that one",
-          { param: 'model' },
-        );
-      }
-      const through = turn + 1 === messages.length ? text : this.render(messages.slice(0, turn + 1), options);
-      return { prompt: prompt.length, through: text.startsWith(through) ? through.length : text.length };
+      const isLast = turn + 1 === messages.length;
+      const prompt = render(turn, true);
+      const from = commonPrefix(prompt, text);
+      // A prompt may open the turn in another way than the whole text, but only after the messages before.
+      const isLocated =
+        from === prompt.length || from >= commonPrefix(prompt, turn === 0 ? '' : render(turn, false));
+      if (!isLocated && isLast) throw rewritten();
+      const through = isLast ? text.length : commonPrefix(render(turn + 1, false), text);
+      return { prompt: from, through: Math.max(from, through), generated: null, isRewritten: !isLocated };
     });
     return { text, turns: places };
   }
 
-  /** Runs any Jinja, about 20 times slower. */
-  #interpret(
-    messages: readonly Message[],
-    { addGenerationPrompt, now, kwargs }: Required<ChatTemplateOptions>,
-  ): string {
-    const variables = {
+  /** Runs any Jinja, slower than the plain subset. */
+  #interpret({ messages, addGenerationPrompt, strftime, variables, budget }: TemplateInput): MarkedText {
+    const all = {
       ...this.#variables,
-      ...kwargs,
-      range: boundedRange,
-      raise_exception(message: string) {
-        throw new Error(message);
-      },
-      strftime_now: (format: string) => strftime(now, format),
+      ...variables,
+      strftime_now: ([format]: readonly unknown[]) => strftime(String(format)),
       messages,
       add_generation_prompt: addGenerationPrompt,
     };
     try {
-      // The library's own Template always uses the machine's clock and locale.
-      const environment = new Environment();
-      for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-      const budget = new TemplateBudget(messages);
-      return String(new BoundedInterpreter(environment, budget).run(this.#program).value);
+      return this.#jinja.render(all, budget());
     } catch (cause) {
       if (cause instanceof GraftError) throw cause;
       const message = `the chat template refuses these messages: ${reason(cause)}`;
@@ -158,38 +189,37 @@ export class ChatTemplate {
   }
 }
 
+/** What one rendering reads. */
+export interface TemplateInput {
+  messages: readonly TemplateMessage[];
+  addGenerationPrompt: boolean;
+  strftime(format: string): string;
+  /** Additional variables that the template may read, and `tools`. */
+  variables: Readonly<Record<string, unknown>>;
+  budget(): TemplateBudget;
+}
+
+/** The turns of a template that marks what the model generates. */
+function markedTurns({ text, generated }: MarkedText, turns: readonly number[]): RenderedTurns {
+  const places = turns.map((turn): TurnPlace => {
+    const ranges = generated.filter(({ message }) => message === turn);
+    const through = ranges.at(-1)?.to ?? 0;
+    return { prompt: ranges[0]?.from ?? 0, through, generated: ranges, isRewritten: false };
+  });
+  return { text, turns: places };
+}
+
+function rewritten(): GraftError {
+  const message =
+    "the model's chat template writes the messages before an assistant turn differently once the turn follows, so the turn cannot be located; use a model with another chat template";
+  return new GraftError('unsupported_chat_template', message, { param: 'model' });
+}
+
 /** Placeholder for a message's content: a noncharacter, which no template contains. */
 const CONTENT = '\uFDD3';
 
 /** Jinja's constants; templates also use the capitalised ones. */
 const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
-
-const MONTHS = 'January February March April May June July August September October November December'.split(
-  ' ',
-);
-const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
-
-/** The directives of Python's strftime that templates use, in the C locale. */
-function strftime(date: Date, format: string): string {
-  const two = (value: number) => String(value).padStart(2, '0');
-  const directives: Record<string, string> = {
-    Y: String(date.getFullYear()),
-    y: two(date.getFullYear() % 100),
-    m: two(date.getMonth() + 1),
-    d: two(date.getDate()),
-    H: two(date.getHours()),
-    I: two(date.getHours() % 12 || 12),
-    M: two(date.getMinutes()),
-    S: two(date.getSeconds()),
-    p: date.getHours() < 12 ? 'AM' : 'PM',
-    B: MONTHS[date.getMonth()] as string,
-    b: (MONTHS[date.getMonth()] as string).slice(0, 3),
-    A: DAYS[date.getDay()] as string,
-    a: (DAYS[date.getDay()] as string).slice(0, 3),
-    '%': '%',
-  };
-  return format.replace(/%(.)/g, (whole, letter: string) => directives[letter] ?? whole);
-}
 
 function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);

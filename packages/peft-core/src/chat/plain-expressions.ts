@@ -1,14 +1,16 @@
-import type { Message } from './message.ts';
+import { strip } from './jinja/texts.ts';
+import { lengthOf } from './jinja/values.ts';
+import type { TemplateMessage } from './template-input.ts';
 
 /** Thrown if a template leaves the plain subset of Jinja; the interpreter then renders the conversation instead. */
 export const NOT_PLAIN = new Error('not plain');
 
 /** The messages of a conversation from number `start` on. */
 export class MessageList {
-  readonly all: readonly Message[];
+  readonly all: readonly TemplateMessage[];
   readonly start: number;
 
-  constructor(all: readonly Message[], start: number) {
+  constructor(all: readonly TemplateMessage[], start: number) {
     this.all = all;
     this.start = start;
   }
@@ -34,8 +36,8 @@ export class LoopState {
 export class MessageValue {
   readonly fields: Readonly<Record<string, unknown>>;
 
-  constructor(message: Message) {
-    this.fields = message as unknown as Record<string, unknown>;
+  constructor(message: TemplateMessage) {
+    this.fields = message;
   }
 }
 
@@ -188,7 +190,7 @@ function fieldOf(of: Value, name: string, reads: Reads): Value {
   if (of instanceof MessageValue) {
     if (Object.hasOwn(of.fields, name)) {
       const value = of.fields[name];
-      if (typeof value !== 'string') throw NOT_PLAIN;
+      if (typeof value !== 'string' && value !== null) throw NOT_PLAIN;
       return value;
     }
     if (METHODS.has(name)) throw NOT_PLAIN;
@@ -273,7 +275,8 @@ function binary(node: Node): Evaluate {
 const ARITHMETIC: Record<string, (a: number, b: number) => number | boolean> = {
   '-': (a, b) => a - b,
   '*': (a, b) => a * b,
-  '%': (a, b) => a % b,
+  // Python's remainder has the sign of the divisor.
+  '%': (a, b) => a - b * Math.floor(a / b),
   '<': (a, b) => a < b,
   '>': (a, b) => a > b,
   '<=': (a, b) => a <= b,
@@ -284,11 +287,10 @@ function isObject(value: Value): boolean {
   return typeof value === 'object' && value !== null;
 }
 
-/** undefined and none are equal, as in the interpreter. */
 function areEqual(a: Value, b: Value): boolean {
   if (isObject(a) || isObject(b)) throw NOT_PLAIN;
-  if (a === undefined || a === null) return b === undefined || b === null;
-  if (b !== undefined && b !== null && typeof a !== typeof b) throw NOT_PLAIN;
+  const isNothing = (value: Value) => value === undefined || value === null;
+  if (!isNothing(a) && !isNothing(b) && typeof a !== typeof b) throw NOT_PLAIN;
   return a === b;
 }
 
@@ -329,8 +331,8 @@ function filter(node: Node): Evaluate {
       return value.all.length - value.start;
     }
     if (typeof value !== 'string') throw NOT_PLAIN;
-    if (name === 'trim') return value.trim();
-    if (name === 'length') return value.length;
+    if (name === 'trim') return strip(value);
+    if (name === 'length') return lengthOf(value);
     if (name === 'safe' || name === 'string') return value;
     if (name === 'upper') return value.toUpperCase();
     if (name === 'lower') return value.toLowerCase();
@@ -377,9 +379,9 @@ function method(callee: Node, given: Node[]): Evaluate {
     const [first, ...more] = values as string[];
     if (more.length > 0) throw NOT_PLAIN;
     if (first === undefined) {
-      if (name === 'strip') return text.trim();
-      if (name === 'lstrip') return text.trimStart();
-      if (name === 'rstrip') return text.trimEnd();
+      if (name === 'strip') return strip(text);
+      if (name === 'lstrip') return strip(text, 'left');
+      if (name === 'rstrip') return strip(text, 'right');
     } else {
       if (name === 'startswith') return text.startsWith(first);
       if (name === 'endswith') return text.endsWith(first);

@@ -1,4 +1,6 @@
-import type { Message } from './message.ts';
+import type { GeneratedText } from './jinja/state.ts';
+import { GENERATION } from './jinja/statements.ts';
+import { text } from './jinja/values.ts';
 import {
   compileExpression,
   type Evaluate,
@@ -13,28 +15,17 @@ import {
   Scope,
   type Value,
 } from './plain-expressions.ts';
-import { TemplateBudget } from './template-budget.ts';
-
-/** A conversation's text, and where turns are in it. */
-export interface RenderedTurns {
-  text: string;
-  turns: readonly TurnPlace[];
-}
-
-/** Ends of the conversation's prefixes, in UTF-16 units of the whole text. */
-export interface TurnPlace {
-  /** End of the messages before the turn, including the turn's generation prompt. */
-  prompt: number;
-  /** End of the messages up to and including the turn; the end of the whole text if the prefix does not render to a prefix of the text. */
-  through: number;
-}
+import { commonPrefix, type RenderedTurns, type TurnPlace } from './rendered-turns.ts';
+import type { TemplateBudget } from './template-budget.ts';
+import type { TemplateMessage } from './template-input.ts';
 
 interface PlainInput {
-  messages: readonly Message[];
+  messages: readonly TemplateMessage[];
   addGenerationPrompt: boolean;
   strftime(format: string): string;
   /** Additional variables that the template may read. */
   variables: Readonly<Record<string, unknown>>;
+  budget(): TemplateBudget;
 }
 
 type Execute = (scope: Scope, run: Run) => void;
@@ -60,6 +51,12 @@ export class PlainTemplate {
     return this.#run(input, [])?.out ?? null;
   }
 
+  /** Like `render`, with the texts that the template marks as generated. */
+  renderMarked(input: PlainInput): { text: string; generated: readonly GeneratedText[] } | null {
+    const run = this.#run(input, []);
+    return run && { text: run.out, generated: run.generated };
+  }
+
   /** `turns`: numbers of messages, ascending. Null as in `render`, and if a prefix must be rendered separately. */
   renderTurns(input: PlainInput, turns: readonly number[]): RenderedTurns | null {
     const run = this.#run(input, turns);
@@ -75,9 +72,12 @@ export class PlainTemplate {
       places.push({
         prompt: prompt.at + prompt.tail.length,
         through:
-          through && !isWhole && text.startsWith(through.tail, through.at)
-            ? through.at + through.tail.length
+          through && !isWhole
+            ? through.at +
+              commonPrefix(through.tail, text.slice(through.at, through.at + through.tail.length))
             : text.length,
+        generated: null,
+        isRewritten: false,
       });
     }
     return { text, turns: places };
@@ -110,6 +110,7 @@ class Run implements Reads {
   firstMessages = 0;
   readonly prompts = new Map<number, Ending>();
   readonly beginnings = new Map<number, Ending>();
+  readonly generated: GeneratedText[] = [];
   readonly budget: TemplateBudget;
   readonly #input: PlainInput;
   readonly #turns: ReadonlySet<number>;
@@ -122,7 +123,7 @@ class Run implements Reads {
   #inBeginning = false;
 
   constructor(input: PlainInput, turns: readonly number[], statements: readonly Execute[], variables: Scope) {
-    this.budget = new TemplateBudget(input.messages);
+    this.budget = input.budget();
     this.#input = input;
     this.#turns = new Set(turns);
     this.#statements = statements;
@@ -179,6 +180,15 @@ class Run implements Reads {
     namespace.values.set(name, value);
   }
 
+  /** Runs the body of `{% generation %}`. */
+  generate(body: () => void): void {
+    const from = this.out.length;
+    body();
+    const isInMessage = this.#position >= 0 && !this.#isAfterMessages;
+    if (this.#inBeginning) return;
+    this.generated.push({ from, to: this.out.length, message: isInMessage ? this.#position : null });
+  }
+
   #ending(addGenerationPrompt: boolean): Ending {
     const before = this.out;
     const scope = new Scope(this.#top);
@@ -214,9 +224,13 @@ function compileStatement(node: Node): Execute {
       return compileFor(node, false);
     case 'Set':
       return compileSet(node);
+    case 'CallStatement': {
+      if (((node.call as Node).callee as Node).value !== GENERATION) return notPlain;
+      const body = compileBlock(node.body as Node[]);
+      return (scope, run) => run.generate(() => body(new Scope(scope), run));
+    }
     case 'Program':
     case 'Macro':
-    case 'CallStatement':
     case 'FilterStatement':
     case 'Break':
     case 'Continue':
@@ -246,8 +260,9 @@ function compileOutput(expression: Evaluate): Execute {
     if (typeof value === 'string') {
       run.budget.spend(value.length);
       run.out += value;
-    } else if (typeof value === 'number') run.out += String(value);
-    else if (value !== null && value !== undefined) throw NOT_PLAIN;
+    } else if (typeof value === 'number') run.out += text(value);
+    else if (value === null) run.out += 'None';
+    else if (value !== undefined) throw NOT_PLAIN;
   };
 }
 
@@ -288,28 +303,30 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
   const body = compileBlock(node.body as Node[]);
   return (outer, run) => {
     const list = items(outer, run);
-    const scope = new Scope(outer);
+    // Variables set in one iteration are unknown in the next.
+    const scopeOf = (loop: LoopState, item: Value) => {
+      const scope = new Scope(outer);
+      scope.set('loop', loop);
+      scope.set(name, item);
+      return scope;
+    };
     if (list instanceof MessageList) {
       const { all, start } = list;
       const isMain = run.isMainLoop(isTopLevel);
       const loop = new LoopState(all.length - start, true);
-      scope.set('loop', loop);
       for (let i = start; i < all.length; i++) {
         if (isMain) run.arrive(i);
         loop.index0 = i - start;
-        scope.set(name, new MessageValue(all[i]!));
-        body(scope, run);
+        body(scopeOf(loop, new MessageValue(all[i]!)), run);
       }
       if (isMain) run.arrive(all.length);
     } else {
       if (!Array.isArray(list)) throw NOT_PLAIN;
       const loop = new LoopState(list.length, false);
-      scope.set('loop', loop);
       for (const [i, item] of (list as readonly Value[]).entries()) {
         run.budget.spend();
         loop.index0 = i;
-        scope.set(name, item);
-        body(scope, run);
+        body(scopeOf(loop, item), run);
       }
     }
   };

@@ -1,6 +1,5 @@
-import { Interpreter } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
-import { lengthOfMessage, type Message } from './message.ts';
+import { lengthOfMessage, type Message, type Tool } from './message.ts';
 
 /** Number of steps allowed for any template, plus those per message: the longest templates in use take about 300 per message. */
 const STEPS = 200_000;
@@ -17,8 +16,9 @@ const LONGEST_LIST = 100_000;
 export class TemplateBudget {
   #left: number;
 
-  constructor(messages: readonly Message[]) {
-    const characters = messages.reduce((sum, message) => sum + lengthOfMessage(message), 0);
+  constructor(messages: readonly Message[], tools: readonly Tool[] = []) {
+    const ofTools = tools.length === 0 ? 0 : JSON.stringify(tools).length;
+    const characters = messages.reduce((sum, message) => sum + lengthOfMessage(message), ofTools);
     this.#left = STEPS + STEPS_PER_MESSAGE * messages.length + (COPIES * characters) / CHARACTERS_PER_STEP;
   }
 
@@ -33,34 +33,6 @@ export class TemplateBudget {
 
 function tooCostly(what: string): GraftError {
   return new GraftError('invalid_chat_template', `the chat template ${what}`, { param: 'model' });
-}
-
-/** The part of the library's interpreter used here; its own types cannot be resolved. */
-interface JinjaInterpreter {
-  run(program: unknown): { value: unknown };
-  evaluate(statement: { type: string } | undefined, environment: unknown): { value: unknown };
-}
-
-const LibraryInterpreter = Interpreter as new (environment: unknown) => JinjaInterpreter;
-
-/** Interprets any Jinja within a budget. */
-export class BoundedInterpreter extends LibraryInterpreter {
-  readonly #budget: TemplateBudget;
-
-  constructor(environment: unknown, budget: TemplateBudget) {
-    super(environment);
-    this.#budget = budget;
-  }
-
-  override evaluate(...given: Parameters<JinjaInterpreter['evaluate']>): { value: unknown } {
-    this.#budget.spend();
-    const result = super.evaluate(...given);
-    const { value } = result;
-    if (typeof value === 'string') this.#budget.spend(value.length);
-    // Reading an existing list again is free.
-    else if (Array.isArray(value) && given[0]?.type !== 'Identifier') this.#budget.spend(0, value.length);
-    return result;
-  }
 }
 
 /** Python's range, as a list. */

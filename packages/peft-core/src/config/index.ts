@@ -2,7 +2,13 @@
 
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from '../errors.ts';
 export { checkObjectiveOptions } from '../objectives/check-options.ts';
-export { namesOfColumns, trainingMetrics } from '../objectives/metrics.ts';
+export {
+  isSetMetric,
+  metricOfSet,
+  namesOfColumns,
+  setMetric,
+  trainingMetrics,
+} from '../objectives/metrics.ts';
 export type { MetricDescription, Objective } from '../objectives/objective.ts';
 export { listedObjectives, namedMethod, objectiveFor, trainingMethods } from '../objectives/objectives.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
@@ -29,8 +35,20 @@ export {
   seqLengthLimit,
   trainingReasons,
 } from './automatic-training.ts';
+export type { ChatTraining } from './chat-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
-export { type Overlap, overlapRemark } from './overlap.ts';
+export {
+  epochCounts,
+  epochExamples,
+  FILE_EPOCHS_LIMITS,
+  type FileShare,
+  MAX_DATA_FILES,
+  type Mixture,
+  mixStrategies,
+  mixtureOf,
+  WEIGHT_LIMITS,
+} from './mixture.ts';
+export { type Duplicates, duplicatesRemark, type Overlap, overlapRemark } from './overlap.ts';
 export {
   methodSchemas,
   PeftConfigSchema,
@@ -65,3 +83,4 @@ export {
   type TrainingOptions,
   TrainingOptionsSchema,
 } from './training-options.ts';
+export { namesOfSets, type ValidationSet } from './validation-sets.ts';

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { objectiveOptions } from '../objectives/objectives.ts';
+import { mixStrategies } from './mixture.ts';
 
 const shape = (description: string) =>
   Type.Optional(Type.Enum(['linear', 'cosine', '1-sqrt'], { type: 'string', description }));
@@ -105,6 +106,13 @@ export const optionalTraining = {
       exclusiveMaximum: 1,
       description:
         'Decay of an exponential moving average of the adapter, which is evaluated and published instead of the last step. Usually 0.9 to 0.999, larger for longer jobs. Default: off.',
+    }),
+  ),
+  mix_strategy: Type.Optional(
+    Type.Enum([...mixStrategies], {
+      type: 'string',
+      description:
+        'How several training files are mixed. concat, the default: each epoch has every file `epochs` times. interleave_under and interleave_over: each epoch has the files in proportion to their weights, until the first file (under) or every file (over) has been seen completely.',
     }),
   ),
   ...objectiveOptions,

@@ -15,3 +15,21 @@ export function overlapRemark({ prompts, identical, exact }: Overlap, examples: 
   const same = Math.min(examples, Math.max(prompts, identical));
   return `${about}${same} of ${examples} validation examples have the prompt of a training example, ${Math.min(same, identical)} of them word for word the same example: the validation loss looks better than it is`;
 }
+
+/** Training examples of several files that occur again, word for word, with all their fields. */
+export interface Duplicates {
+  /** Number of examples that occur before in the same file. */
+  within: number;
+  /** Number of other examples that occur before in another file. */
+  across: number;
+  /** False if the files have too many examples to look up each: the counts are then estimates from a sample. */
+  exact: boolean;
+}
+
+/** Remark about duplicates for the owner of a job with `examples` training examples; null without duplicates. */
+export function duplicatesRemark({ within, across, exact }: Duplicates, examples: number): string | null {
+  const all = Math.min(examples, within + across);
+  if (all === 0) return null;
+  const about = exact ? '' : 'about ';
+  return `${about}${all} of ${examples} training examples occur more than once, ${about}${across} of them in another file: they count more than their file's share`;
+}

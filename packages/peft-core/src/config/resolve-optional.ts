@@ -6,6 +6,7 @@ import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
 type Optional = Pick<
   ResolvedTraining,
   | ('loraplus_lr_ratio' | 'loraplus_lr_embedding')
+  | 'mix_strategy'
   | ('label_smoothing_factor' | 'neftune_noise_alpha' | 'ema_decay')
   | keyof typeof objectiveOptions
 >;
@@ -47,6 +48,8 @@ export function resolveOptional(
       Object.assign(options, { [option]: value });
     }
   if ((training.neftune_noise_alpha ?? 0) > 0) options.neftune_noise_alpha = training.neftune_noise_alpha!;
+  const { mix_strategy: strategy = 'concat' } = training;
+  if (strategy !== 'concat') options.mix_strategy = strategy;
   if (training.ema_decay !== undefined) options.ema_decay = training.ema_decay;
   return { options, faults };
 }

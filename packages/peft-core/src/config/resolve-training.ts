@@ -4,6 +4,7 @@ import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed, type LengthLimits, seqLengthLimit } from './automatic-training.ts';
+import { resolveChat } from './chat-training.ts';
 import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
@@ -173,9 +174,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     overlong: training.overlong ?? 'error',
     text_stride: training.text_stride ?? 0,
     allow_special_tokens: training.allow_special_tokens ?? false,
-    ...(Object.keys(training.chat_template_kwargs ?? {}).length > 0
-      ? { chat_template_kwargs: training.chat_template_kwargs! }
-      : {}),
+    ...resolveChat(training),
+    ...(training.columns ? { columns: training.columns } : {}),
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { bestMetrics } from '../objectives/metrics.ts';
+import { bestMetrics, SET_METRIC } from '../objectives/metrics.ts';
 import {
   checkFields,
   cut,
@@ -10,7 +10,7 @@ import {
   throwFaults,
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import { TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
+import { chatFaults, chatTraining } from './chat-training.ts';
 import { optionalTraining, SchedulerKwargsSchema, trainingShorthands } from './optional-training.ts';
 
 /** Maximum number of epochs in a request. */
@@ -107,11 +107,13 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn.',
     }),
-    chat_template_kwargs: Type.Optional(
-      Type.Unsafe<Record<string, unknown>>({
-        ...TemplateKwargsSchema,
+    ...chatTraining,
+    columns: Type.Optional(
+      Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 200 }), {
+        minProperties: 1,
+        maxProperties: 16,
         description:
-          'Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none.',
+          'Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised.',
       }),
     ),
     packing: Type.Boolean({
@@ -185,11 +187,16 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience.',
     }),
-    metric_for_best_model: Type.Enum([...bestMetrics], {
-      type: 'string',
-      description:
-        'Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. Default eval_loss.',
-    }),
+    metric_for_best_model: Type.Union(
+      [
+        Type.Enum([...bestMetrics], { type: 'string' }),
+        Type.String({ pattern: SET_METRIC, minLength: 1, maxLength: 64 }),
+      ],
+      {
+        description:
+          'Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss.',
+      },
+    ),
     greater_is_better: Type.Boolean({
       description: 'Whether a larger metric_for_best_model is better. Automatic: true, except for losses.',
     }),
@@ -286,11 +293,8 @@ export function parseTrainingOptions(value: unknown): TrainingOptions {
     const { lr_scheduler_kwargs: nested, ...properties } = TrainingOptionsSchema.properties;
     faults.push(...unknownFields(value, TrainingOptionsSchema.properties, 'training'));
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
-    const { chat_template_kwargs: variables } = value;
-    const message = isRecord(variables) ? templateKwargsFault(variables) : null;
-    const path = 'training.chat_template_kwargs';
-    if (message && !faults.some((fault) => fault.path === path))
-      faults.push({ code: 'invalid_training_option', path, message });
+    const known = new Set(faults.map(({ path }) => path));
+    faults.push(...chatFaults(value).filter(({ path }) => !known.has(path)));
     if (isRecord(kwargs)) {
       const at = 'training.lr_scheduler_kwargs';
       faults.push(...unknownFields(kwargs, SchedulerKwargsSchema.properties, at));

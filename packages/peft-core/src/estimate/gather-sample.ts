@@ -1,6 +1,12 @@
-import { type PeftConfig, type ResolvedTraining, validationCount } from '../config/index.ts';
+import {
+  epochCounts,
+  type Mixture,
+  type PeftConfig,
+  type ResolvedTraining,
+  validationCount,
+} from '../config/index.ts';
 import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
-import type { DataFile } from '../examples/example-source.ts';
+import type { DataFile } from '../examples/data-files.ts';
 import { formatOf, type RawExample } from '../examples/formats/formats.ts';
 import { type Place, placeReader, split } from '../examples/hold-out/hold-out.ts';
 import type { TrainingExample } from '../examples/training-example.ts';
@@ -17,21 +23,33 @@ export class SampleGatherer {
   readonly #virtualTokens: number;
   readonly #training: ResolvedTraining;
   readonly #place: ReturnType<typeof placeReader>;
-  readonly #files: Partial<Record<DataFile, GatheredSizes>> = {};
+  readonly #mixture: Mixture | null;
+  readonly #files: Record<DataFile, GatheredSizes[]> = { training_file: [], validation_file: [] };
 
-  constructor(peft: PeftConfig, training: ResolvedTraining, hasValidationFile: boolean) {
+  /** `mixture`: how several training files are mixed; absent: there is one. */
+  constructor(
+    peft: PeftConfig,
+    training: ResolvedTraining,
+    hasValidationFile: boolean,
+    mixture: Mixture | null = null,
+  ) {
     this.#virtualTokens = leadingPositions(peft).virtualTokens;
     this.#training = training;
     this.#place = placeReader(training, hasValidationFile);
+    this.#mixture = mixture;
   }
 
-  add(example: TrainingExample, file: DataFile, raw: RawExample): void {
-    this.#files[file] ??= { examples: 0, stride: 1, sizes: [], places: this.#place && [] };
-    const gathered = this.#files[file];
+  /** `index`: the number of the file among those with the same role. */
+  add(example: TrainingExample, file: DataFile, raw: RawExample, index = 0): void {
+    const files = this.#files[file];
+    files[index] ??= { examples: 0, stride: 1, sizes: [], places: this.#place && [] };
+    const gathered = files[index];
     if (gathered.examples++ % gathered.stride !== 0) return;
     gathered.sizes.push(sampledSize(example, this.#virtualTokens));
     if (this.#place) gathered.places!.push(this.#place(raw, example));
-    if (gathered.sizes.length <= MAX_SIZES && idsOf(gathered.sizes) <= MAX_IDS) return;
+    // Several files share the limits.
+    const share = Math.max(1, this.#mixture?.files.length ?? 1);
+    if (gathered.sizes.length <= MAX_SIZES / share && idsOf(gathered.sizes) <= MAX_IDS / share) return;
     gathered.sizes = gathered.sizes.filter((_, i) => i % 2 === 0);
     gathered.places = gathered.places?.filter((_, i) => i % 2 === 0) ?? null;
     gathered.stride *= 2;
@@ -40,14 +58,9 @@ export class SampleGatherer {
   /** Returns the sample after all examples have been read; there must be at least one. */
   sample(data: Pick<DataSample, 'format' | 'labels'>): DataSample {
     const { format, labels } = data;
-    const { training_file, validation_file = null } = this.#files;
-    const of = ({ examples, sizes }: GatheredSizes): ExampleSample => ({ examples, sizes });
-    const parts = splitSample(
-      { ...of(training_file!), places: training_file!.places },
-      validation_file && of(validation_file),
-      this.#training,
-    );
-    return { format, labels, ...parts };
+    const { training_file, validation_file } = this.#files;
+    const held = validation_file.length > 0 ? together(validation_file) : null;
+    return { format, labels, ...splitFiles(training_file, held, this.#training, this.#mixture) };
   }
 }
 
@@ -108,3 +121,70 @@ export function splitSample(
     validation: { examples: held, sizes },
   };
 }
+
+/** A training file's sizes, with the place of each in a split. */
+type PlacedSizes = ExampleSample & { places: readonly Place[] | null };
+
+/** `splitSample` of several training files: `training` has the examples of an epoch, each file with its share. */
+export function splitFiles(
+  files: readonly PlacedSizes[],
+  validationFile: ExampleSample | null,
+  training: ResolvedTraining,
+  mixture: Mixture | null,
+): Pick<DataSample, 'training' | 'validation'> {
+  if (!mixture) return splitSample(files[0]!, validationFile, training);
+  const all = together(files);
+  const held = validationFile ? 0 : validationCount(all.examples, training.validation_split);
+  const parts =
+    held > 0 && all.sizes.length === all.examples
+      ? splitExactly(files, training)
+      : files.map(({ examples, sizes }) => {
+          const own = held > 0 ? validationCount(examples, training.validation_split) : 0;
+          return { training: { examples: examples - own, sizes }, validation: { examples: own, sizes } };
+        });
+  const validation = validationFile ?? together(parts.map((part) => part.validation));
+  return {
+    training: mixed(
+      parts.map((part) => part.training),
+      mixture,
+    ),
+    validation: validation.examples > 0 ? validation : null,
+  };
+}
+
+/** Every example has a size: each file's are those that training would have. */
+function splitExactly(files: readonly PlacedSizes[], training: ResolvedTraining) {
+  const owners = files.flatMap(({ sizes }, file) => sizes.map((size) => ({ file, size })));
+  const places = files.every((file) => file.places) ? files.flatMap((file) => [...file.places!]) : null;
+  const { training: trained, validation } = split(owners, places, training);
+  const of = (part: typeof owners, file: number): ExampleSample => {
+    const sizes = part.filter((each) => each.file === file).map(({ size }) => size);
+    return { examples: sizes.length, sizes };
+  };
+  return files.map((_, file) => ({ training: of(trained, file), validation: of(validation, file) }));
+}
+
+/** The examples of an epoch, or of a very large one a selection with the same shares. */
+function mixed(files: readonly ExampleSample[], mixture: Mixture): ExampleSample {
+  const counts = epochCounts(
+    files.map(({ examples }) => examples),
+    mixture,
+  );
+  const examples = counts.reduce((sum, count) => sum + count, 0);
+  const scale = Math.min(1, MAX_SIZES / examples);
+  const sizes = files.flatMap(({ sizes }, file) => {
+    const count = counts[file]!;
+    const picked = count === 0 ? 0 : Math.max(1, Math.round(count * scale));
+    const isSome = picked < sizes.length;
+    return Array.from(
+      { length: picked },
+      (_, i) => sizes[isSome ? Math.floor((i * sizes.length) / picked) : i % sizes.length]!,
+    );
+  });
+  return { examples, sizes };
+}
+
+const together = (files: readonly ExampleSample[]): ExampleSample => ({
+  examples: files.reduce((sum, { examples }) => sum + examples, 0),
+  sizes: files.flatMap(({ sizes }) => sizes),
+});

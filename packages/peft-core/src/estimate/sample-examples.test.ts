@@ -53,7 +53,7 @@ function source({ model = 'llama', peft: options = {}, training = {}, files }: G
       exampleCount: file.lines,
       hasValidationFile: other !== null,
     }),
-    counts: { training_file: file.lines, validation_file: other?.lines ?? null },
+    counts: { training_file: [file.lines], validation_file: [other?.lines ?? null] },
   };
 }
 
@@ -207,7 +207,10 @@ test('of a large file a part is read, all over it, without preferring long lines
   assert.ok(training.sizes.length > 1500 && training.sizes.length <= 2048, `${training.sizes.length}`);
   const later = training.sizes.filter(({ tokens }) => tokens === 51).length / training.sizes.length;
   assert.ok(Math.abs(later - 0.5) < 0.05, `${later} of the second half`);
-  const guessed = await sampleExamples({ ...from, counts: { training_file: null, validation_file: null } });
+  const guessed = await sampleExamples({
+    ...from,
+    counts: { training_file: [null], validation_file: [null] },
+  });
   assert.ok(Math.abs(guessed.training.examples / 14_400 - 1) < 0.05, `${guessed.training.examples} guessed`);
 });
 

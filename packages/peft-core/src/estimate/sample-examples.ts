@@ -2,14 +2,19 @@ import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import {
+  type DataFile,
+  filesOf,
+  mixtureOfFiles,
+  type NamedFile,
+  naming,
+  otherFormat,
+} from '../examples/data-files.ts';
+import {
   type Classes,
   classesOf,
-  type DataFile,
   type ExampleSource,
   faultOfLines,
-  naming,
   noneLeft,
-  otherFormat,
   type ReadingOptions,
   readingOptions,
   tokenizeOptions,
@@ -23,14 +28,14 @@ import { ExampleTokenizer } from '../examples/tokenize-examples.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample } from './estimate.ts';
-import { MAX_SIZES, sampledSize, splitSample } from './gather-sample.ts';
+import { MAX_SIZES, sampledSize, splitFiles } from './gather-sample.ts';
 import { type FileSample, sampleFile } from './sample-file.ts';
 
 /** A job's data files, as training reads them. */
 export interface SampledSource extends Omit<ExampleSource, keyof ReadingOptions> {
   training: ResolvedTraining;
   /** Number of examples in each file, if known: only a part of a large file is read. */
-  counts: Record<DataFile, number | null>;
+  counts: Record<DataFile, readonly (number | null)[]>;
 }
 
 /**
@@ -39,31 +44,49 @@ export interface SampledSource extends Omit<ExampleSource, keyof ReadingOptions>
  * known, the message gives its first byte.
  */
 export async function sampleExamples(given: SampledSource): Promise<DataSample> {
-  const { training, counts, peft, trainingFile, validationFile } = given;
+  const { training, counts, peft } = given;
   const source = { ...given, ...readingOptions(training) };
   const { virtualTokens } = leadingPositions(peft);
+  const files = [...filesOf(given, 'training_file'), ...filesOf(given, 'validation_file')];
+  const place = placeReader(training, Boolean(given.validationFile));
+  const classes = isClassifier(peft.task_type) ? await seenClasses(source) : null;
+  const options = tokenizeOptions(source, classes);
 
-  const { look, classes, sample } = await naming('training_file', async () => {
-    const look = await sampleFile(trainingFile);
-    const classes = isClassifier(peft.task_type) ? seenClasses(source, look) : null;
-    const options = tokenizeOptions(source, classes);
-    const place = placeReader(training, Boolean(validationFile));
-    return { look, classes, sample: sizesOf(look, source, options, virtualTokens, place) };
-  });
-  const { format } = sample;
-  const { sizes, places, perLine } = sample;
-  const file = { examples: countOf(look, counts.training_file, perLine), sizes, places };
+  const sampled: Record<DataFile, PlacedSample[]> = { training_file: [], validation_file: [] };
+  let first: { file: NamedFile; format: FormatName } | null = null;
+  // One file at a time, so that the lines of one are in memory.
+  for (const file of files) {
+    const { role, index } = file;
+    const placeIn = role === 'training_file' ? place : null;
+    const { format, ...sample } = await naming(file, async () => {
+      const look = await sampleFile(file.path, source.columns);
+      const most = Math.ceil(MAX_SIZES / filesOf(given, role).length);
+      const { perLine, ...read } = sizesOf(look, source, options, virtualTokens, placeIn, most);
+      return { ...read, examples: countOf(look, counts[role][index] ?? null, perLine) };
+    });
+    first ??= { file, format };
+    if (format !== first.format) throw otherFormat({ file, format }, first);
+    sampled[role].push(sample);
+  }
+  const held = sampled.validation_file;
+  const validation =
+    held.length === 0
+      ? null
+      : {
+          examples: held.reduce((sum, { examples }) => sum + examples, 0),
+          sizes: held.flatMap(({ sizes }) => sizes),
+        };
+  return {
+    format: first!.format,
+    labels: classes?.names ?? null,
+    ...splitFiles(sampled.training_file, validation, training, mixtureOfFiles(given, training)),
+  };
+}
 
-  const other = validationFile
-    ? await naming('validation_file', async () => {
-        const look = await sampleFile(validationFile);
-        const read = sizesOf(look, source, tokenizeOptions(source, classes), virtualTokens);
-        return { ...read, examples: countOf(look, counts.validation_file, read.perLine) };
-      })
-    : null;
-  if (other && other.format !== format) throw otherFormat(other.format, format);
-  const held = other && { examples: other.examples, sizes: other.sizes };
-  return { format, labels: classes?.names ?? null, ...splitSample(file, held, training) };
+interface PlacedSample {
+  examples: number;
+  sizes: ExampleSize[];
+  places: Place[] | null;
 }
 
 /** `perLine`: mean number of pieces that a line is split into. */
@@ -76,26 +99,39 @@ function countOf(
   return Math.round(lines * perLine);
 }
 
-/** The classes seen in a file. A part of a file may contain too few of them, so all its labels are mapped to class 0. */
-function seenClasses(source: ExampleSource, { examples, isWhole, fault }: FileSample): Classes {
+/** The classes seen in the training files. Parts of files may contain too few of them, so all their labels are mapped to class 0. */
+async function seenClasses(source: ExampleSource): Promise<Classes> {
   const labels = new LabelCollector();
-  for (const example of examples) labels.add(example);
-  try {
-    const classes = classesOf(source, labels);
-    return isWhole ? classes : { ...classes, of: () => 0 };
-  } catch (error) {
-    if (isWhole && !fault) throw error;
-    return { names: ['LABEL_0', 'LABEL_1'], of: () => 0 };
-  }
+  let isWhole = true;
+  let hasFault = false;
+  const files = filesOf(source, 'training_file');
+  for (const file of files)
+    await naming(file, async () => {
+      const look = await sampleFile(file.path);
+      for (const example of look.examples) labels.add(example);
+      isWhole &&= look.isWhole;
+      hasFault ||= look.fault !== null;
+    });
+  const param = files.length > 1 ? 'training_files' : files[0]!.param;
+  return await naming({ param, prefix: '' }, async () => {
+    try {
+      const classes = classesOf(source, labels);
+      return isWhole ? classes : { ...classes, of: () => 0 };
+    } catch (error) {
+      if (isWhole && !hasFault) throw error;
+      return { names: ['LABEL_0', 'LABEL_1'], of: () => 0 };
+    }
+  });
 }
 
 /** Tokenises an even selection of the examples; `perLine` is the mean number of examples per line. Throws if lines are invalid. */
 function sizesOf(
-  { examples: seen, fault: unread, badLines, place }: FileSample,
+  { examples: seen, fault: unread, badLines, unit, place }: FileSample,
   { tokenizer, peft }: ExampleSource,
   options: TokenizeOptions,
   virtualTokens: number,
-  placeIn: ReturnType<typeof placeReader> = null,
+  placeIn: ReturnType<typeof placeReader>,
+  most: number,
 ): { format: FormatName; perLine: number; sizes: ExampleSize[]; places: Place[] | null } {
   for (const { format } of seen.slice(0, 1)) checkFormat(peft.task_type, format);
   let bad = badLines;
@@ -103,7 +139,7 @@ function sizesOf(
   const sizes: ExampleSize[] = [];
   let more = 0;
   const places: Place[] = [];
-  const picked = Math.min(seen.length, MAX_SIZES);
+  const picked = Math.min(seen.length, most);
   for (let i = 0; i < picked; i++) {
     const raw = seen[Math.floor((i * seen.length) / picked)]!;
     const pieces = examples.pieces(raw);
@@ -114,7 +150,7 @@ function sizesOf(
     }
   }
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
-  const fault = faultOfLines(faults, bad);
+  const fault = faultOfLines(faults, bad, unit);
   if (fault) throw fault;
   if (sizes.length === 0) throw noneLeft(examples.counts, options.maxSeqLength);
   const { zero_weight: unused = 0 } = examples.counts;

@@ -1,11 +1,15 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ErrorDetail, GraftError } from '../errors.ts';
+import type { Container } from '../examples/containers/container.ts';
+import { MAX_LINE_BYTES } from '../examples/containers/limits.ts';
+import { checkDataFile } from '../examples/data-file.ts';
 import type { RawExample } from '../examples/formats/formats.ts';
-import { createJsonlChecker, MAX_LINE_BYTES } from '../examples/jsonl.ts';
+import { createJsonlChecker } from '../examples/jsonl.ts';
+import type { ColumnMapping } from '../examples/shapes/columns.ts';
 
 /** Files up to this size are read completely. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
-/** Larger files are sampled: this many blocks, evenly spaced, with the lines that start in each. */
+/** Larger files of JSON lines are sampled: this many blocks, evenly spaced, with the lines that start in each. */
 const BLOCKS = 256;
 const BLOCK_BYTES = 64 * 1024;
 /** Lines may be far longer than a block: after this many bytes the remaining blocks are skipped. */
@@ -26,55 +30,107 @@ export interface FileSample {
   fault: GraftError | null;
   /** Number of invalid lines. */
   badLines: number;
+  /** What the numbers of lines count. */
+  unit: Container['unit'];
   /** Adds the location to a detail about a line: its number, or where that is unknown its first byte. */
   place(detail: ErrorDetail): ErrorDetail;
 }
 
 /** Reads a bounded part of a data file. Throws `empty_file` if that part contains no example. */
-export async function sampleFile(path: string): Promise<FileSample> {
+export async function sampleFile(path: string, columns: ColumnMapping | null = null): Promise<FileSample> {
   const file = await open(path, 'r');
   try {
     const bytes = (await file.stat()).size;
-    const isWhole = bytes <= WHOLE_BYTES;
-    const examples: RawExample[] = [];
-    let badLines = 0;
-    const checker = createJsonlChecker(
-      (example) => examples.push(example),
-      () => badLines++,
-    );
-    /** Start of each line in the order of reading. The first block contains the file's first lines. */
-    const starts: number[] = [];
-    let counted = 0;
-    let seenBytes = 0;
-    if (isWhole) {
-      for (let at = 0; at < bytes; at += BLOCK_BYTES) checker.write(await read(file, at, BLOCK_BYTES));
-      seenBytes = bytes;
-    } else {
-      for (const block of inSpreadOrder(BLOCKS)) {
-        if (seenBytes >= MAX_BYTES) break;
-        const from = Math.floor((block * (bytes - BLOCK_BYTES)) / (BLOCKS - 1));
-        for (const { start, line } of await linesOf(file, from)) {
-          starts.push(start);
-          seenBytes += line.length + 1;
-          checker.write(line);
-          checker.write(Uint8Array.of(NEWLINE));
-        }
-        if (block === 0) counted = starts.length;
-      }
-    }
-    // If only parts were read, the numbers of most lines are not known.
-    const place = (detail: ErrorDetail): ErrorDetail => {
-      const { line, message, count } = detail;
-      if (line === undefined || isWhole) return detail;
-      const others = count === undefined ? {} : { count };
-      if (line <= counted) return { line, message, ...others };
-      return { message: `the line that begins with byte ${starts[line - 1]} ${message}`, ...others };
-    };
-    const fault = faultOf(checker);
-    return { examples, isWhole, bytes, seenBytes, fault, badLines, place };
+    const isLines = bytes > WHOLE_BYTES && columns === null && hasLines(await read(file, 0, BLOCK_BYTES));
+    return isLines ? await sampleLines(file, bytes) : await sampleStart(path, bytes, columns);
   } finally {
     await file.close();
   }
+}
+
+/** Whether a file that begins with `start` is JSON lines. */
+const hasLines = (start: Uint8Array): boolean =>
+  /^\ufeff?\s*\{/.test(new TextDecoder().decode(start.subarray(0, 1024)));
+
+/** Ends the reading of a file of which enough is known. */
+class Enough extends Error {}
+
+/** Reads a file from its start: all of it, or its first examples of about `MAX_BYTES`. */
+async function sampleStart(path: string, bytes: number, columns: ColumnMapping | null): Promise<FileSample> {
+  const examples: RawExample[] = [];
+  let badLines = 0;
+  let seenBytes = 0;
+  let decoded = 0;
+  let unit: Container['unit'] = 'line';
+  const listener = {
+    onContainer: (container: Container) => {
+      unit = container.unit;
+    },
+    onExample(example: RawExample) {
+      examples.push(example);
+      decoded += JSON.stringify(example).length;
+      if (bytes > WHOLE_BYTES && decoded > MAX_BYTES) throw new Enough();
+      if (decoded > 2 * MAX_BYTES) throw new Enough();
+    },
+    onBadLine: () => badLines++,
+    onBytes: (chunk: Uint8Array) => {
+      seenBytes += chunk.length;
+    },
+  };
+  const sample = { examples, bytes, unit, place: (detail: ErrorDetail) => detail };
+  try {
+    await checkDataFile(path, listener, columns);
+    return { ...sample, unit, isWhole: true, seenBytes: bytes, fault: null, badLines };
+  } catch (error) {
+    const rest = { unit, badLines, seenBytes: Math.max(1, seenBytes) };
+    if (error instanceof Enough) return { ...sample, ...rest, isWhole: false, fault: null };
+    if (error instanceof GraftError && error.details)
+      return { ...sample, ...rest, isWhole: true, seenBytes: bytes, fault: error };
+    throw error;
+  }
+}
+
+/** Reads lines from blocks that are spread over a large file. */
+async function sampleLines(file: FileHandle, bytes: number): Promise<FileSample> {
+  const examples: RawExample[] = [];
+  let badLines = 0;
+  const checker = createJsonlChecker(
+    (example) => examples.push(example),
+    () => badLines++,
+  );
+  /** Start of each line in the order of reading. The first block contains the file's first lines. */
+  const starts: number[] = [];
+  let counted = 0;
+  let seenBytes = 0;
+  for (const block of inSpreadOrder(BLOCKS)) {
+    if (seenBytes >= MAX_BYTES) break;
+    const from = Math.floor((block * (bytes - BLOCK_BYTES)) / (BLOCKS - 1));
+    for (const { start, line } of await linesOf(file, from)) {
+      starts.push(start);
+      seenBytes += line.length + 1;
+      checker.write(line);
+      checker.write(Uint8Array.of(NEWLINE));
+    }
+    if (block === 0) counted = starts.length;
+  }
+  // The numbers of most lines are not known.
+  const place = (detail: ErrorDetail): ErrorDetail => {
+    const { line, message, count } = detail;
+    if (line === undefined) return detail;
+    const others = count === undefined ? {} : { count };
+    if (line <= counted) return { line, message, ...others };
+    return { message: `the line that begins with byte ${starts[line - 1]} ${message}`, ...others };
+  };
+  return {
+    examples,
+    isWhole: false,
+    bytes,
+    seenBytes,
+    fault: faultOf(checker),
+    badLines,
+    unit: 'line',
+    place,
+  };
 }
 
 /** The complete lines that start in the block at `from`. */

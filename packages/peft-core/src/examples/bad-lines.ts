@@ -11,9 +11,15 @@ type Ranges = [first: number, last: number][];
 
 /** Faults of a file's lines. Lines with the same fault share one entry, so that a million of them need no more memory than one. */
 export class BadLines {
+  readonly #unit: string;
   readonly #faults = new Map<string, { line: number; message: string; count: number; lines: Ranges }>();
   #count = 0;
   #ranges = 0;
+
+  /** `unit`: what its numbers count, in messages. */
+  constructor(unit = 'line') {
+    this.#unit = unit;
+  }
 
   /** Number of lines that were added. */
   get count(): number {
@@ -44,7 +50,7 @@ export class BadLines {
       ({ line, message, count, lines }): ErrorDetail =>
         count === 1 ? { line, message } : { line, message, count, lines },
     );
-    return badLines(code, details, this.#count);
+    return badLines(code, details, this.#count, this.#unit);
   }
 }
 
@@ -56,21 +62,26 @@ const kindOf = (message: string): string =>
  * One error for `total` bad lines: the message shows the first ten faults, the details list up to a hundred. If the number of a line is
  * not known, its message says which line it is.
  */
-export function badLines(code: string, faults: readonly ErrorDetail[], total: number): GraftError {
+export function badLines(
+  code: string,
+  faults: readonly ErrorDetail[],
+  total: number,
+  unit = 'line',
+): GraftError {
   const details = faults.slice(0, MAX_LISTED_FAULTS);
   const shown = details.slice(0, MAX_SHOWN);
   const more = total - shown.reduce((sum, { count = 1 }) => sum + count, 0);
   const parts = shown.map(({ line, message, count = 1, lines = [] }) => {
-    const described = line === undefined ? message : `line ${line} ${message}`;
-    return count === 1 ? described : `${described} (${sameIn(lines, count)})`;
+    const described = line === undefined ? message : `${unit} ${line} ${message}`;
+    return count === 1 ? described : `${described} (${sameIn(lines, count, unit)})`;
   });
-  if (more > 0) parts.push(`and ${more} more bad line${more === 1 ? '' : 's'}`);
-  const all = total > parts.length ? `: ${total} bad lines in all` : '';
+  if (more > 0) parts.push(`and ${more} more bad ${unit}${more === 1 ? '' : 's'}`);
+  const all = total > parts.length ? `: ${total} bad ${unit}s in all` : '';
   return new GraftError(code, parts.join('; ') + all, { details });
 }
 
 /** Describes the lines after the first. */
-function sameIn([first, ...others]: Ranges, count: number): string {
+function sameIn([first, ...others]: Ranges, count: number, unit: string): string {
   if (!first) return `the same fault in ${count - 1} more`;
   const [line, last] = first;
   const rest: Ranges = last > line ? [[line + 1, last], ...others] : others;
@@ -78,5 +89,5 @@ function sameIn([first, ...others]: Ranges, count: number): string {
   const left = count - 1 - shown.reduce((sum, [from, to]) => sum + to - from + 1, 0);
   const numbers = shown.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
   const one = shown.length === 1 && shown[0]![0] === shown[0]![1] && left === 0;
-  return `the same fault in ${one ? 'line' : 'lines'} ${numbers}${left > 0 ? ` and ${left} more` : ''}`;
+  return `the same fault in ${unit}${one ? '' : 's'} ${numbers}${left > 0 ? ` and ${left} more` : ''}`;
 }

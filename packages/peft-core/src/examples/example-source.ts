@@ -1,4 +1,4 @@
-import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
+import type { ChatTraining, PeftConfig, ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { outlineOf, ownLabels } from '../outlines/index.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
@@ -6,15 +6,17 @@ import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
 import type { ClassWeights } from './class-weights.ts';
+import type { DataFiles } from './data-files.ts';
 import type { Contrast } from './formats/format.ts';
 import type { ClassOf, TokenizeOptions } from './formats/reading.ts';
 import { classesBy, type LabelCollector } from './label-names.ts';
+import type { ColumnMapping } from './shapes/columns.ts';
 import type { ExampleCounts } from './tokenize-examples.ts';
 
 /** Everything that determines the examples of a job's data files. */
-export interface ExampleSource {
-  trainingFile: string;
-  validationFile?: string | null;
+export interface ExampleSource extends DataFiles {
+  /** Which columns of the files the fields are in; null: as recognised. Default null. */
+  columns?: ColumnMapping | null;
   tokenizer: Tokenizer;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
@@ -25,6 +27,10 @@ export interface ExampleSource {
   allowSpecialTokens?: boolean;
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** Assistant messages of a conversation that count towards the loss. Default all_assistant. */
+  trainOn?: ChatTraining['train_on'];
+  /** Excludes reasoning from the loss. Default false. */
+  maskReasoning?: boolean;
   /** Number of tokens that a piece of a long text repeats from the preceding piece. Null: long texts are not split. Default null. */
   textStride?: number | null;
   /** A text that begins with the bos token gets a second one. Default false. */
@@ -44,7 +50,7 @@ export type ReadingOptions = Required<
     'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs' | 'textStride' | 'repeatsBos'
   >
 > &
-  Pick<ExampleSource, 'contrast' | 'classWeights'>;
+  Pick<ExampleSource, 'contrast' | 'classWeights' | 'columns' | 'trainOn' | 'maskReasoning'>;
 
 /** A job of an earlier version, which lacks later options, is read as that version did. */
 export function readingOptions(
@@ -57,13 +63,14 @@ export function readingOptions(
         | 'text_stride'
         | 'batch_size'
         | 'mini_batch_size'
-        | 'chat_template_kwargs'
+        | ('chat_template_kwargs' | 'train_on' | 'mask_reasoning')
         | 'class_weights'
+        | 'columns'
       >
     >,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
-  const { class_weights } = training;
+  const { class_weights, columns, train_on, mask_reasoning } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
@@ -75,10 +82,11 @@ export function readingOptions(
     repeatsBos: text_stride === null,
     ...(training.mini_batch_size === undefined ? {} : { contrast }),
     ...(class_weights ? { classWeights: class_weights } : {}),
+    ...(train_on ? { trainOn: train_on } : {}),
+    ...(mask_reasoning ? { maskReasoning: mask_reasoning } : {}),
+    ...(columns ? { columns } : {}),
   };
 }
-
-export type DataFile = 'training_file' | 'validation_file';
 
 /** A classifier's classes. */
 export interface Classes {
@@ -87,11 +95,12 @@ export interface Classes {
 }
 
 export function tokenizeOptions(
-  source: Omit<ExampleSource, 'trainingFile' | 'validationFile'>,
+  source: Omit<ExampleSource, keyof DataFiles>,
   classes: Classes | null,
 ): TokenizeOptions {
   const { modelConfig, peft, maxSeqLength, overlong = 'error' } = source;
   const { allowSpecialTokens = false, templateKwargs = {}, textStride = null, repeatsBos = false } = source;
+  const { trainOn = 'all_assistant', maskReasoning = false } = source;
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
@@ -101,6 +110,8 @@ export function tokenizeOptions(
     templateKwargs,
     textStride,
     repeatsBos,
+    trainOn,
+    maskReasoning,
     vocabularySize,
     decoderStart,
     leading: virtualTokens + prefixLength,
@@ -117,14 +128,18 @@ export function classesOf(
   return { names, of: classesBy(names) };
 }
 
-/** Combines the faults of a file's `bad` lines into one error; null without faults. */
-export function faultOfLines(faults: readonly (GraftError | null)[], bad: number): GraftError | null {
+/** Combines the faults of a file's `bad` lines, or rows (`unit`), into one error; null without faults. */
+export function faultOfLines(
+  faults: readonly (GraftError | null)[],
+  bad: number,
+  unit = 'line',
+): GraftError | null {
   const [first, ...more] = faults.filter((fault) => fault !== null);
   if (!first) return null;
   const details = [first, ...more]
     .flatMap((fault) => fault.details ?? [])
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  return badLines(first.code, details, bad);
+  return badLines(first.code, details, bad, unit);
 }
 
 /** The error if no example is left to train on or to measure. */
@@ -138,29 +153,4 @@ export function noneLeft({ skipped, zero_weight = 0 }: ExampleCounts, maxSeqLeng
     'example_too_long',
     `every example is longer than max_seq_length, ${maxSeqLength} tokens, and no target token is left; set training.max_seq_length, or make them shorter`,
   );
-}
-
-/** The error if validation and training data have different formats. */
-export function otherFormat(other: string, format: string): GraftError {
-  return new GraftError(
-    'invalid_jsonl',
-    `the validation file has ${other} examples, the training file ${format} examples`,
-    { param: 'validation_file' },
-  );
-}
-
-/** Runs `body`; attributes its errors to `file`, unless they concern the base model. */
-export async function naming<T>(file: DataFile, body: () => Promise<T>): Promise<T> {
-  try {
-    return await body();
-  } catch (error) {
-    if (!(error instanceof GraftError)) throw error;
-    const { code, message, fault, details, param } = error;
-    throw new GraftError(code, message, {
-      param: param === 'model' ? param : file,
-      fault,
-      cause: error,
-      ...(details ? { details } : {}),
-    });
-  }
 }

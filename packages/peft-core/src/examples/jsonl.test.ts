@@ -169,7 +169,10 @@ test('what is wrong with a line is said', () => {
   assert.match(faultOf('{"prompt":"a","completion":""}'), /"completion" is empty/);
   assert.match(faultOf('{"text":""}'), /"text" is empty/);
   assert.match(faultOf('{"text":"a","prompt":"b","completion":"c"}'), /several kinds/);
-  assert.match(faultOf('{"id":1}'), /holds no example; give "messages", or "prompt" and "completion", or /);
+  assert.match(
+    failure(['{"id":1}', '{"text":""}']).message,
+    /^line 1 holds no example; give "messages", or "prompt" and "completion", or /,
+  );
   assert.match(faultOf('{"input":{},"preferred_output":[]}'), /preference/);
   assert.match(
     faultOf('{"messages":[],"functions":[]}'),

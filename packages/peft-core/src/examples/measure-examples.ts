@@ -1,4 +1,5 @@
 import { leadingPositions } from '../tuners/methods.ts';
+import type { DataFiles } from './data-files.ts';
 import { type ExampleSource, tokenizeOptions } from './example-source.ts';
 import type { RawExample } from './formats/formats.ts';
 import { ExampleTokenizer, lengthOf } from './tokenize-examples.ts';
@@ -14,7 +15,7 @@ interface MeasuredExamples {
 /** Tokenises checked lines as training will, without keeping them. Ignores unusable lines, which training will reject. */
 export function measureExamples(
   raws: Iterable<RawExample>,
-  source: Omit<ExampleSource, 'trainingFile' | 'validationFile'>,
+  source: Omit<ExampleSource, keyof DataFiles>,
 ): MeasuredExamples {
   const options = tokenizeOptions(source, { names: [], of: () => 0 });
   const examples = new ExampleTokenizer(source.tokenizer, options);

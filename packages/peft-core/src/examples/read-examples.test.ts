@@ -7,7 +7,7 @@ import { sha256 } from '../sha256.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { loadTokenizer } from '../text/index.ts';
-import type { DataFile } from './example-source.ts';
+import type { DataFile } from './data-files.ts';
 import { readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 

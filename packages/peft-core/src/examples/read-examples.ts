@@ -1,23 +1,21 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { GraftError } from '../errors.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { checkClassWeights } from './class-weights.ts';
+import type { Container } from './containers/container.ts';
+import { checkDataFile, type DataFileSummary } from './data-file.ts';
+import { type DataFile, filesOf, type NamedFile, naming, otherFormat } from './data-files.ts';
 import {
   type Classes,
   classesOf,
-  type DataFile,
   type ExampleSource,
   faultOfLines,
-  naming,
   noneLeft,
-  otherFormat,
   tokenizeOptions,
 } from './example-source.ts';
 import type { FileCheck } from './formats/format.ts';
 import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
-import { createJsonlChecker, type DatasetSummary } from './jsonl.ts';
 import { LabelCollector } from './label-names.ts';
 import { checkFormat } from './task-formats.ts';
 import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
@@ -25,7 +23,8 @@ import type { TrainingExample } from './training-example.ts';
 
 /** Callbacks while the files are read. No example is kept. */
 export interface ExampleListener {
-  onExample?(example: TrainingExample, file: DataFile, raw: RawExample): void;
+  /** `index`: the number of the file among those with the same role, from 0. */
+  onExample?(example: TrainingExample, file: DataFile, raw: RawExample, index: number): void;
   /** Every unusable line, in order, including those beyond the limit of the error's list. */
   onBadLine?(line: number): void;
   /** Called after every chunk with the bytes processed so far, and the total bytes of the files. */
@@ -38,66 +37,88 @@ export interface ExampleSummary {
   labels: readonly string[] | null;
   /** SHA-256 of the concatenated files. */
   digest: string;
+  /** Of all files with a role. */
   counts: Record<DataFile, ExampleCounts>;
+  /** Of each file, in order. */
+  fileCounts: Record<DataFile, ExampleCounts[]>;
 }
 
 /**
  * Reads, checks and tokenises a job's files line by line, for validation, training and verification alike. A classifier keeps the
- * classes of its existing head if that has every label; else it has one class for each label of the training file.
+ * classes of its existing head if that has every label; else it has one class for each label of the training files.
  * Throws GraftError with `param` set to the file (or `model`), listing all its bad lines with all kinds of faults: the errors of
- * `createJsonlChecker` and `ExampleTokenizer`, `data_unfit_for_task`, `invalid_labels`; and those of the format's `FileCheck`.
+ * `checkDataFile` and `ExampleTokenizer`, `data_unfit_for_task`, `invalid_labels`; and those of the format's `FileCheck`.
  */
 export async function readExamples(
   source: ExampleSource,
   listener: ExampleListener = {},
 ): Promise<ExampleSummary> {
-  const { trainingFile, validationFile, peft } = source;
+  const { peft } = source;
+  const files = [...filesOf(source, 'training_file'), ...filesOf(source, 'validation_file')];
   const hasClasses = isClassifier(peft.task_type);
-  const progress = await Progress.of(source, hasClasses ? 2 : 1, listener);
+  const progress = await Progress.of(files, hasClasses ? 2 : 1, listener);
   const classes = hasClasses ? await classNames(source, progress) : null;
   const { classWeights } = source;
   // Without names the labels themselves are invalid, which the second reading reports.
   if (classes && classes.names.length > 0 && classWeights) checkClassWeights(classWeights, classes.names);
   const options = tokenizeOptions(source, classes);
   const hash = createHash('sha256');
-  const counts = { training_file: noCounts(), validation_file: noCounts() };
+  const fileCounts: ExampleSummary['fileCounts'] = { training_file: [], validation_file: [] };
   let check: FileCheck | undefined;
-  const tokenise = async (path: string, file: DataFile): Promise<FormatName> =>
-    naming(file, async () => {
-      let bad = 0;
-      const onBadLine = (line: number) => {
-        bad++;
-        listener.onBadLine?.(line);
-      };
-      const examples = new ExampleTokenizer(source.tokenizer, options, onBadLine);
-      const take = (raw: RawExample) => {
-        for (const example of examples.pieces(raw)) {
-          if (file === 'training_file') {
-            check ??= formatOf(raw.format).fileCheck?.();
-            check?.add(example);
-          }
-          listener.onExample?.(example, file, raw);
+  const tokenise = async ({ path, role, index }: NamedFile): Promise<FormatName> => {
+    let bad = 0;
+    const onBadLine = (line: number) => {
+      bad++;
+      listener.onBadLine?.(line);
+    };
+    const examples = new ExampleTokenizer(source.tokenizer, options, onBadLine);
+    const take = (raw: RawExample) => {
+      for (const example of examples.pieces(raw)) {
+        if (role === 'training_file') {
+          check ??= formatOf(raw.format).fileCheck?.();
+          check?.add(example);
         }
-      };
-      const onBytes = (bytes: Uint8Array) => {
-        hash.update(bytes);
-        progress.add(bytes.length, file);
-      };
-      const read = await readLines(path, source, { take, onBytes, onBadLine });
-      const fault = faultOfLines([read.fault, examples.fault()], bad);
-      if (fault) throw fault;
-      counts[file] = examples.counts;
-      if (examples.counts.examples === 0) throw noneLeft(examples.counts, source.maxSeqLength);
-      return read.summary!.format;
-    });
-  const format = await tokenise(trainingFile, 'training_file');
-  const other = validationFile ? await tokenise(validationFile, 'validation_file') : format;
-  if (other !== format) throw otherFormat(other, format);
+        listener.onExample?.(example, role, raw, index);
+      }
+    };
+    const onBytes = (bytes: Uint8Array) => {
+      hash.update(bytes);
+      progress.add(bytes.length, role);
+    };
+    const read = await readLines(path, source, { take, onBytes, onBadLine });
+    const fault = faultOfLines([read.fault, examples.fault()], bad, read.unit);
+    if (fault) throw fault;
+    fileCounts[role].push(examples.counts);
+    if (examples.counts.examples === 0) throw noneLeft(examples.counts, source.maxSeqLength);
+    return read.summary!.format;
+  };
+  let first: { file: NamedFile; format: FormatName } | undefined;
+  for (const file of files) {
+    const format = await naming(file, () => tokenise(file));
+    first ??= { file, format };
+    if (format !== first.format) throw otherFormat({ file, format }, first);
+  }
   if (source.contrast) check?.check(source.contrast);
-  return { format, labels: classes?.names ?? null, digest: hash.digest('hex'), counts };
+  return {
+    format: first!.format,
+    labels: classes?.names ?? null,
+    digest: hash.digest('hex'),
+    counts: {
+      training_file: sumOf(fileCounts.training_file),
+      validation_file: sumOf(fileCounts.validation_file),
+    },
+    fileCounts,
+  };
 }
 
-/** Progress of reading. Each file counts once, although a classifier's training file is read twice. */
+function sumOf(counts: readonly ExampleCounts[]): ExampleCounts {
+  const sum = noCounts();
+  for (const each of counts)
+    for (const key of Object.keys(each) as (keyof ExampleCounts)[]) sum[key] = (sum[key] ?? 0) + (each[key] ?? 0);
+  return sum;
+}
+
+/** Progress of reading. Each file counts once, although a classifier's training files are read twice. */
 class Progress {
   readonly #totalBytes: number;
   readonly #passes: number;
@@ -110,9 +131,8 @@ class Progress {
     this.#listener = listener;
   }
 
-  static async of(source: ExampleSource, passes: number, listener: ExampleListener): Promise<Progress> {
-    const paths = [source.trainingFile, source.validationFile].filter((path) => typeof path === 'string');
-    const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
+  static async of(files: readonly NamedFile[], passes: number, listener: ExampleListener): Promise<Progress> {
+    const sizes = await Promise.all(files.map(async ({ path }) => (await stat(path)).size));
     return new Progress(
       sizes.reduce((sum, size) => sum + size, 0),
       passes,
@@ -127,20 +147,28 @@ class Progress {
 }
 
 /**
- * A classifier's classes. They must be known before the first label is encoded, so the training file is read twice. The second reading
- * reports invalid lines.
+ * A classifier's classes. They must be known before the first label is encoded, so the training files are read twice. The second
+ * reading reports invalid lines.
  */
-function classNames(source: ExampleSource, progress: Progress): Promise<Classes> {
-  return naming('training_file', async () => {
-    const labels = new LabelCollector();
-    const { fault } = await readLines(source.trainingFile, source, {
-      take: (example) => labels.add(example),
-      onBytes: (bytes) => progress.add(bytes.length, 'training_file'),
-    });
+async function classNames(source: ExampleSource, progress: Progress): Promise<Classes> {
+  const labels = new LabelCollector();
+  const files = filesOf(source, 'training_file');
+  let hasFault = false;
+  for (const file of files) {
+    const { fault } = await naming(file, () =>
+      readLines(file.path, source, {
+        take: (example) => labels.add(example),
+        onBytes: (bytes) => progress.add(bytes.length, 'training_file'),
+      }),
+    );
+    hasFault ||= fault !== null;
+  }
+  const param = files.length > 1 ? 'training_files' : files[0]!.param;
+  return await naming({ param, prefix: '' }, async () => {
     try {
       return classesOf(source, labels);
     } catch (error) {
-      if (!fault) throw error;
+      if (!hasFault) throw error;
       // Labels may be missing because of the invalid lines.
       return { names: [], of: () => 0 };
     }
@@ -156,21 +184,25 @@ interface LineListener {
 /** `fault`: the error that lists the invalid lines. Throws `empty_file` and `data_unfit_for_task`. */
 async function readLines(
   path: string,
-  { peft }: ExampleSource,
+  { peft, columns = null }: ExampleSource,
   { take, onBytes, onBadLine }: LineListener,
-): Promise<{ summary: DatasetSummary | null; fault: GraftError | null }> {
-  const reader = createJsonlChecker((example) => {
-    checkFormat(peft.task_type, example.format);
-    take(example);
-  }, onBadLine);
-  for await (const chunk of createReadStream(path, { highWaterMark: 64 * 1024 })) {
-    reader.write(chunk);
-    onBytes(chunk);
-  }
+): Promise<{ summary: DataFileSummary | null; fault: GraftError | null; unit: string }> {
+  let unit = 'line';
+  const listener = {
+    onContainer: (container: Container) => {
+      unit = container.unit;
+    },
+    onExample(example: RawExample) {
+      checkFormat(peft.task_type, example.format);
+      take(example);
+    },
+    onBytes,
+    ...(onBadLine && { onBadLine }),
+  };
   try {
-    return { summary: reader.end(), fault: null };
+    return { summary: await checkDataFile(path, listener, columns), fault: null, unit };
   } catch (error) {
-    if (error instanceof GraftError && error.details) return { summary: null, fault: error };
+    if (error instanceof GraftError && error.details) return { summary: null, fault: error, unit };
     throw error;
   }
 }

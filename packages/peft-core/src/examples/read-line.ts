@@ -9,10 +9,15 @@ const UNSUPPORTED_KEYS: Record<string, string> = {
   non_preferred_output: 'preference (DPO) data',
 };
 
+/** A field that is rejected; undefined without one. */
+export function unsupportedField(line: object): string | undefined {
+  return Object.keys(line).find((key) => Object.hasOwn(UNSUPPORTED_KEYS, key));
+}
+
 /** Checks one line's JSON. Returns the example, or all faults of the line in one sentence. */
 export function readLine(value: unknown, line: number): RawExample | string {
   if (!isRecord(value)) return `must be a JSON object, got ${show(value)}`;
-  const unsupported = Object.keys(value).find((key) => Object.hasOwn(UNSUPPORTED_KEYS, key));
+  const unsupported = unsupportedField(value);
   if (unsupported) return `"${unsupported}": ${UNSUPPORTED_KEYS[unsupported]} is not supported`;
   const matching = variants(formats.filter((format) => format.matches(value)));
   const [format, ...more] = matching.values();

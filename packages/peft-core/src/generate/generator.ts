@@ -160,12 +160,20 @@ export class Generator {
     if (this.#models.restartIfFull()) this.#scheduler = null;
   }
 
-  /** The prompt's tokens, which leave space for an answer. */
-  async #read(request: GenerateRequest, served: ServedModel): Promise<Int32Array> {
+  /** The prompt's tokens, which leave space for an answer, and those that end a turn of the adapter's own template. */
+  async #read(
+    request: GenerateRequest,
+    served: ServedModel,
+  ): Promise<{ ids: Int32Array; turnEnds?: readonly number[] }> {
     const allowSpecialTokens = request.allow_special_tokens ?? false;
     const templateKwargs = { ...served.templateKwargs, ...request.chat_template_kwargs };
     const text = request.messages
-      ? { messages: request.messages, templateKwargs, hasTrainingDate: served.adapter !== null }
+      ? {
+          messages: request.messages,
+          templateKwargs,
+          chatTemplate: served.chatTemplate,
+          hasTrainingDate: served.adapter !== null,
+        }
       : { prompt: request.prompt ?? '' };
     const prompt = { ...text, allowSpecialTokens };
     const limits = { context: this.#context, leading: leadingOf(served) };
@@ -173,7 +181,7 @@ export class Generator {
     const read = await this.#reader.read(prompt, limits, owner, request.signal);
     if (this.#closed) throw new Error('the generator was closed');
     request.onPromptRead?.('ids' in read ? read.ids.length : read.tokens);
-    if ('ids' in read) return read.ids;
+    if ('ids' in read) return read;
     const { code, message } = read.refusal;
     throw new GraftError(code, message, { param: paramOf(prompt) });
   }
@@ -184,7 +192,11 @@ export class Generator {
     return this.#context - leadingOf(served) - promptTokens;
   }
 
-  #sequenceOf(request: GenerateRequest, served: ServedModel, prompt: Int32Array): Sequence {
+  #sequenceOf(
+    request: GenerateRequest,
+    served: ServedModel,
+    { ids: prompt, turnEnds }: { ids: Int32Array; turnEnds?: readonly number[] },
+  ): Sequence {
     const { virtualTokens } = served.model.model;
     const [leading, prefix] = [leadingOf(served), prefixOf(served)];
     const longest = this.#longestAnswer(prompt.length, served);
@@ -207,7 +219,7 @@ export class Generator {
         logprobs: request.logprobs ?? null,
         random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),
         stops: new StopMatcher(request.stop ?? []),
-        ends: this.#endsOf(request),
+        ends: this.#endsOf(request, turnEnds),
         tokenizer: this.#reader.tokenizer,
       },
     );
@@ -227,8 +239,9 @@ export class Generator {
   }
 
   /** Tokens that end the answer; an answer to a conversation also ends at the end of its turn. */
-  #endsOf({ messages }: GenerateRequest): ReadonlySet<number> {
+  #endsOf({ messages }: GenerateRequest, turnEnds?: readonly number[]): ReadonlySet<number> {
     this.#ends ??= endTokens(this.#base, this.#reader.tokenizer);
+    if (messages && turnEnds) return new Set([...this.#ends.text, ...turnEnds]);
     return messages ? this.#ends.chat : this.#ends.text;
   }
 }

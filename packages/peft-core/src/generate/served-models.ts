@@ -28,6 +28,8 @@ export interface ServedModel {
   updates: PlacedAdapter | null;
   /** Variables of the chat template with which the adapter was trained. */
   templateKwargs: TemplateKwargs;
+  /** The adapter's own chat template; null: the base model's. */
+  chatTemplate: string | null;
   /** Sets the adapter's values, whose variable it shares with others of its shape; call before each step. */
   ready(): Promise<void>;
   /** Ends the use by this sequence. */
@@ -39,6 +41,7 @@ interface Loaded {
   updates: PlacedAdapter | null;
   values: Float32Array | null;
   templateKwargs: TemplateKwargs;
+  chatTemplate: string | null;
   users: number;
 }
 
@@ -82,12 +85,13 @@ export class ServedModels {
   async use(adapter: string | null): Promise<ServedModel> {
     const loaded = this.#known(adapter) ?? (await this.#find(adapter));
     count(loaded, 1);
-    const { attached, updates, values, templateKwargs } = loaded;
+    const { attached, updates, values, templateKwargs, chatTemplate } = loaded;
     let released = false;
     return {
       adapter,
       updates,
       templateKwargs,
+      chatTemplate,
       model: attached.model,
       async ready() {
         if (!values || attached.holds === adapter) return;
@@ -166,8 +170,8 @@ export class ServedModels {
     };
     this.#shapes.set(shape, attached);
     const values = adapter && adapterValues(attached.model.model, adapter.tensors);
-    const templateKwargs = adapter?.templateKwargs ?? {};
-    return held({ attached, values, templateKwargs, updates: null, users: 0 });
+    const { templateKwargs = {}, chatTemplate = null } = adapter ?? {};
+    return held({ attached, values, templateKwargs, chatTemplate, updates: null, users: 0 });
   }
 
   /** Places the adapter among the shared updates; null if it has more than low-rank updates, or if memory is insufficient. */
@@ -188,9 +192,9 @@ export class ServedModels {
       (gone) => this.#forget(gone),
     );
     if (!updates) return null;
-    const { templateKwargs } = adapter;
+    const { templateKwargs, chatTemplate } = adapter;
     const attached = { model: shared.model, holds: dir };
-    return held({ attached, updates, templateKwargs, values: null, users: 0 });
+    return held({ attached, updates, templateKwargs, chatTemplate, values: null, users: 0 });
   }
 
   #forget(updates: PlacedAdapter): void {

@@ -1,20 +1,29 @@
 import { GraftError } from '../errors.ts';
-import { EVAL_LOSS } from './metrics.ts';
+import { EVAL_LOSS, isSetMetric, metricOfSet, setMetric } from './metrics.ts';
 import type { Objective } from './objective.ts';
 import { objectiveOf } from './objectives.ts';
 
 /**
- * Throws GraftError `invalid_training_option` for options of `training` that do not apply to the objective of the method on lines of
+ * `sets`: the names of validation files. Throws GraftError `invalid_training_option` for options of `training` that do not apply to the objective of the method on lines of
  * this format, and `unsupported_method` if the method does not train on them.
  */
 export function checkObjectiveOptions(
   training: { metric_for_best_model?: string } & Record<string, unknown>,
   format: string,
   method: string | null = null,
+  sets: readonly string[] = [],
 ): void {
   const { metrics, examples, refuses = {} }: Objective = objectiveOf(format, method);
   const { metric_for_best_model: best = EVAL_LOSS } = training;
-  if (best !== EVAL_LOSS && !metrics.some(({ forBestModel }) => forBestModel === best))
+  const measured = metricOfSet(best, sets) ?? best;
+  if (measured !== EVAL_LOSS && isSetMetric(best) && measured === best)
+    throw invalid(
+      'metric_for_best_model',
+      sets.length > 0
+        ? `${best} is a metric of no validation file; they are named ${sets.join(', ')}: use ${setMetric(sets[0]!, 'loss')}, or ${EVAL_LOSS} for all`
+        : `${best} is of one of several validation_files, and the job has none with a name; use ${EVAL_LOSS}`,
+    );
+  if (measured !== EVAL_LOSS && !metrics.some(({ forBestModel }) => forBestModel === measured))
     throw invalid(
       'metric_for_best_model',
       `${best} is not measured of ${examples ?? `${format} examples`}; use ${EVAL_LOSS}`,

@@ -13,9 +13,35 @@ export const bestMetrics: readonly string[] = [
   ...new Set([EVAL_LOSS, ...metrics.flatMap(({ forBestModel }) => forBestModel ?? [])]),
 ];
 
+/** Matches the name of a metric on one of several validation sets, which no other metric has. */
+export const SET_METRIC = '^eval_[a-z0-9][a-z0-9_]*_[a-z0-9]+$';
+const isMeasured = new Set([EVAL_LOSS, ...metrics.map(({ name }) => `eval_${name}`)]);
+
+/** Name of a metric on one validation set; `metric` is `loss` or the wire name of a metric. */
+export const setMetric = (set: string, metric: string): string => `eval_${set}_${metric}`;
+
+/** The metric, named as of all validation examples, that this one is on one of the sets; null if it is on none of them. */
+export function metricOfSet(name: string, sets: readonly string[]): string | null {
+  for (const set of sets) {
+    const prefix = setMetric(set, '');
+    if (name.startsWith(prefix) && bestMetrics.includes(`eval_${name.slice(prefix.length)}`))
+      return `eval_${name.slice(prefix.length)}`;
+  }
+  return null;
+}
+
+/** Whether this is the name of a metric on one validation set, as a column of a checkpoint. */
+export const isSetMetric = (name: string): boolean =>
+  new RegExp(SET_METRIC).test(name) && !isMeasured.has(name);
+
 /** Whether higher values of a `metric_for_best_model` are better. */
 export const isGreaterBetter = (name: string): boolean =>
-  metrics.some(({ forBestModel, better }) => forBestModel === name && better === 'higher');
+  metrics.some(
+    ({ forBestModel, better }) =>
+      forBestModel !== undefined &&
+      better === 'higher' &&
+      (forBestModel === name || (isSetMetric(name) && name.endsWith(forBestModel.slice('eval'.length)))),
+  );
 
 /** The value of a `metric_for_best_model` in an evaluation; NaN: not measured. */
 export function bestMetricOf(
@@ -23,6 +49,7 @@ export function bestMetricOf(
   evaluation: { loss: number; tokenAccuracy: number | null; metrics?: Readonly<Record<string, number>> },
 ): number {
   if (name === EVAL_LOSS) return evaluation.loss;
+  if (isSetMetric(name)) return evaluation.metrics?.[name] ?? Number.NaN;
   const metric = metrics.find(({ forBestModel }) => forBestModel === name);
   if (metric?.field === 'token_accuracy') return evaluation.tokenAccuracy ?? Number.NaN;
   return evaluation.metrics?.[metric?.name ?? ''] ?? Number.NaN;
@@ -99,3 +126,24 @@ export function metricsOf(
 /** Whether the objective has right and wrong targets. */
 export const measuresAccuracy = (name: ObjectiveName): boolean =>
   (objectives[name] as Objective).metrics.some(({ field }) => field === 'token_accuracy');
+
+/** The name of each metric on a validation set, after `eval_<name>_`: that of `metric_for_best_model`, or the wire name. */
+const nameInSet = ({ name, forBestModel }: Metric): string => forBestModel?.slice('eval_'.length) ?? name;
+
+/** The measurements of one validation set by their wire names, `eval_<name>_loss` and so on. */
+export function measuredOfSet(
+  set: string,
+  objective: ObjectiveName,
+  { loss, metrics: values }: { loss: number; metrics: Readonly<Record<string, number>> },
+): Record<string, number> {
+  const measured = { [setMetric(set, 'loss')]: loss };
+  for (const metric of (objectives[objective] as Objective).metrics)
+    if (metric.name in values) measured[setMetric(set, nameInSet(metric))] = values[metric.name]!;
+  return measured;
+}
+
+/** The measurements of a validation set that may choose the best model, by wire name. */
+export const columnsOfSet = (set: string, objective: ObjectiveName): string[] => {
+  const choosing = (objectives[objective] as Objective).metrics.filter(({ forBestModel }) => forBestModel);
+  return ['loss', ...choosing.map(nameInSet)].map((metric) => setMetric(set, metric));
+};

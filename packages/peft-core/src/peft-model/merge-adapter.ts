@@ -10,7 +10,7 @@ import {
 import { writesText } from '../outlines/index.ts';
 import { modelClass } from '../outlines/model-class.ts';
 import { storedName } from '../outlines/outline.ts';
-import { loadTokenizer } from '../text/index.ts';
+import { loadTokenizer, withChatTemplate } from '../text/index.ts';
 import { tunerFor } from '../tuners/registry.ts';
 import { dequantised } from '../weights/dequantised.ts';
 import { adapterConfig } from './adapter-architecture.ts';
@@ -79,8 +79,10 @@ export async function mergeAdapter({
     }));
   // A head that the base lacks comes from the adapter; parameters that neither has are omitted.
   const own = architecture.parameters.filter(({ name }) => stored(name) !== undefined || merges.has(name));
+  const tokenizerFiles = withChatTemplate(base.tokenizerFiles, adapter.chatTemplate);
   await writeModelFolder(outputDir, {
     base,
+    tokenizerFiles,
     tensors: [...own, ...untied].map(({ name, shape }) => ({ name, shape, data: () => merged(name) })),
     replaced: own.flatMap(({ name }) => stored(name) ?? []),
     config: {
@@ -89,7 +91,7 @@ export async function mergeAdapter({
       ...(untied.length > 0 ? untiedFields(base.config) : {}),
     },
     generationConfig: writesText(config.task_type)
-      ? withTurnEnds(base, loadTokenizer(base.tokenizerFiles))
+      ? withTurnEnds(base, loadTokenizer(tokenizerFiles))
       : base.generationConfig,
   });
   if (config.task_type === 'FEATURE_EXTRACTION') await copySentencePooling(base.path, outputDir);

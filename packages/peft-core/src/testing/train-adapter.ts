@@ -1,4 +1,5 @@
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
+import type { TrainingFile, ValidationFile } from '../examples/index.ts';
 import type { BaseModel } from '../files.ts';
 import { openLocalCheckpoints, pruneLocalCheckpoints } from '../train/checkpoints/index.ts';
 import { train } from '../train/loop.ts';
@@ -9,6 +10,8 @@ export function trainOptions(given: {
   base: BaseModel;
   trainingFile: string;
   validationFile?: string;
+  trainingFiles?: readonly TrainingFile[];
+  validationFiles?: readonly ValidationFile[];
   exampleCount: number;
   peft: Record<string, unknown>;
   training: TrainingOptions;

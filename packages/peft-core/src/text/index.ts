@@ -8,3 +8,4 @@ export {
   type Tokenizer,
   type TokenizerFiles,
 } from './tokenizer.ts';
+export { loadTokenizerWith, withChatTemplate } from './with-chat-template.ts';

@@ -1,8 +1,9 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
-import type { EncodedTurns, EncodeTurnsOptions, TurnTokenizer } from '../chat/assistant-spans.ts';
 import { ChatTemplate, type ChatTemplateOptions } from '../chat/chat-template.ts';
-import type { Message } from '../chat/message.ts';
-import type { RenderedTurns } from '../chat/plain-template.ts';
+import type { Message, Tool } from '../chat/message.ts';
+import type { RenderedTurns } from '../chat/rendered-turns.ts';
+import { withMessageTexts, withToolTexts } from '../chat/template-input.ts';
+import type { EncodedTurns, EncodeTurnsOptions, TurnTokenizer } from '../chat/turn-tokens.ts';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
 import { type TemplateKwargs, withTexts } from '../schema/template-kwargs.ts';
@@ -214,8 +215,7 @@ export class Tokenizer implements TurnTokenizer {
   renderChat(messages: readonly Message[], options: RenderOptions = {}): GuardedText {
     const template = this.#chatTemplate();
     if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
-    const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs) };
-    return SpecialText.read(template.render(this.#guarded(messages), guarded));
+    return SpecialText.read(template.render(this.#guarded(messages), this.#guardedOptions(options)));
   }
 
   /** Throws `no_chat_template` and the errors of ChatTemplate.renderTurns. */
@@ -231,32 +231,36 @@ export class Tokenizer implements TurnTokenizer {
   #renderTurns(
     messages: readonly Message[],
     turns: readonly number[],
-    { now = new Date(), kwargs = {}, allowSpecialTokens = false, deadline = null }: EncodeTurnsOptions,
+    { allowSpecialTokens = false, ...options }: EncodeTurnsOptions,
   ): RenderedTurns & GuardedText {
     const template = this.#chatTemplate();
     if (allowSpecialTokens)
-      return { ...template.renderTurns(messages, turns, { now, kwargs, deadline }), specialTokens: 'all' };
-    const rendered = template.renderTurns(this.#guarded(messages), turns, {
-      now,
-      kwargs: this.#guardedKwargs(kwargs),
-      deadline,
-    });
+      return { ...template.renderTurns(messages, turns, options), specialTokens: 'all' };
+    const rendered = template.renderTurns(this.#guarded(messages), turns, this.#guardedOptions(options));
     const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
-    const places = rendered.turns.map(({ prompt, through }) => ({
+    const places = rendered.turns.map(({ prompt, through, generated, isRewritten }) => ({
       prompt: placeOf(prompt),
       through: placeOf(through),
+      generated: generated && generated.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })),
+      isRewritten,
     }));
     return { text, specialTokens, turns: places };
   }
 
-  /** The messages with marks, which pass through the template: see SpecialText. */
+  /** The messages with marks, which pass through the template: see SpecialText. Throws `chat_template_error`. */
   #guarded(messages: readonly Message[]): Message[] {
     const { special } = this.#specialInText();
-    return messages.map((message) => ({
-      ...message,
-      content: message.content === null ? null : special.guard(message.content),
-      ...(message.name === undefined ? {} : { name: special.guard(message.name) }),
-    }));
+    return orRefused(() =>
+      messages.map((message) => withMessageTexts(message, (text) => special.guard(text))),
+    );
+  }
+
+  #guardedOptions<T extends { kwargs?: TemplateKwargs; tools?: readonly Tool[] }>(options: T): T {
+    const { special } = this.#specialInText();
+    const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs) };
+    if (options.tools)
+      guarded.tools = orRefused(() => withToolTexts(options.tools!, (text) => special.guard(text)));
+    return guarded;
   }
 
   #guardedKwargs(kwargs: TemplateKwargs = {}): TemplateKwargs {
@@ -286,6 +290,16 @@ export class Tokenizer implements TurnTokenizer {
         param: 'messages',
       },
     );
+  }
+}
+
+/** Throws `chat_template_error` for tools or tool calls that nest too deep. */
+function orRefused<T>(guard: () => T): T {
+  try {
+    return guard();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new GraftError('chat_template_error', cause.message, { param: 'messages', cause });
   }
 }
 

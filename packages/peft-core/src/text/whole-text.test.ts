@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { ChatTemplate } from '../chat/chat-template.ts';
 import { PlainTemplate } from '../chat/plain-template.ts';
+import { TemplateBudget } from '../chat/template-budget.ts';
 import { Random } from '../random.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
@@ -136,7 +137,13 @@ test('what reads nothing ahead is rendered once, with all its beginnings', () =>
     role,
     content: role,
   }));
-  const input = { messages, addGenerationPrompt: false, strftime: () => 'today', variables: {} };
+  const input = {
+    messages,
+    addGenerationPrompt: false,
+    strftime: () => 'today',
+    variables: {},
+    budget: () => new TemplateBudget(messages),
+  };
   const apart = Object.entries(TEMPLATES).flatMap(([name, source]) => {
     const program = parse(tokenize(source, { trim_blocks: true, lstrip_blocks: true }));
     const plain = new PlainTemplate(program.body, { ...tokens, tools: null });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { labelledTokens } from '../examples/formats/chat.ts';
+import type { LabelledTokens } from '../examples/formats/language-example.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
@@ -143,7 +144,7 @@ for (const [kind, json] of Object.entries(kinds)) {
     for (const [what, make] of Object.entries(CHATS)) {
       test(`a conversation ${what}, rendered by ${name}, tokenised by ${kind}`, () => {
         const [short, long] = [make(1024), make(16_384)];
-        const { labelled } = labelledTokens(tokenizer, short)!;
+        const [{ labelled }] = labelledTokens(tokenizer, short) as [LabelledTokens];
         assert.ok(labelled.filter((each) => each === 1).length >= 8);
         assertLinear(
           timeOf(() => labelledTokens(tokenizer, short)),

@@ -85,11 +85,14 @@ export function createThread<Call, Answer>(
   };
 }
 
-/** The thread's side: answers each call, in order. */
-export function answerCalls<Call, Answer>(port: MessagePort, answer: (call: Call) => Answer): void {
-  port.on('message', ({ id, message }: { id: number; message: Call }) => {
+/** The thread's side: answers each call, in order, or as each promise is fulfilled. */
+export function answerCalls<Call, Answer>(
+  port: MessagePort,
+  answer: (call: Call) => Answer | Promise<Answer>,
+): void {
+  port.on('message', async ({ id, message }: { id: number; message: Call }) => {
     try {
-      port.postMessage({ id, answer: answer(message) });
+      port.postMessage({ id, answer: await answer(message) });
     } catch (error) {
       port.postMessage({ id, error });
     }

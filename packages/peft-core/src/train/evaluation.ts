@@ -1,17 +1,22 @@
 import { scalarOf } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
+import type { ValidationSet } from '../config/validation-sets.ts';
 import {
   type BatchPlan,
   type FilledBatch,
   fillBatch,
+  type MeasuredPlan,
+  planMeasuring,
+  plansOfSets,
   type SequenceLayout,
   TextNumbers,
   type TrainingData,
   type TrainingExample,
   totalWeight,
 } from '../examples/index.ts';
-import { measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
+import { columnsOfSet, measuredOfSet, measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
 import type { Outcome } from '../objectives/objective.ts';
+import type { ObjectiveName } from '../objectives/objectives.ts';
 import { feedsOf, losses } from './objectives/losses.ts';
 import { addSums, type Evaluate, type EvaluationProgram } from './train-program.ts';
 
@@ -22,13 +27,28 @@ const VERIFICATION_EXAMPLES = 32;
 export interface Measured {
   examples: TrainingExample[];
   measuredOn: 'validation' | 'training';
+  /** The validation files that are also measured separately, in the order of their examples; null: none. */
+  sets: readonly ValidationSet[] | null;
 }
 
 /** The validation examples. Without any: the first training examples if an adapter is to be verified, else null. */
 export function measuredExamples(data: TrainingData, verify: boolean): Measured | null {
-  if (data.validation.length > 0) return { examples: data.validation, measuredOn: 'validation' };
-  return verify ? { examples: data.training.slice(0, VERIFICATION_EXAMPLES), measuredOn: 'training' } : null;
+  const { validation, validationSets: sets } = data;
+  if (validation.length > 0) return { examples: validation, measuredOn: 'validation', sets };
+  const examples = data.training.slice(0, VERIFICATION_EXAMPLES);
+  return verify ? { examples, measuredOn: 'training', sets: null } : null;
 }
+
+/** Batches that measure every example once; with several sets, each has its own. */
+export const planMeasured = (
+  { examples, sets }: Measured,
+  training: ResolvedTraining,
+  layout: SequenceLayout,
+): BatchPlan => planMeasuring(examples, training, layout, sets?.map((set) => set.examples) ?? null);
+
+/** The columns of sets in a checkpoint: the metrics of each that may choose the best model. */
+export const setColumns = (objective: ObjectiveName, sets: readonly ValidationSet[] | null): string[] =>
+  (sets ?? []).flatMap(({ name }) => columnsOfSet(name, objective));
 
 /** Measurements of a model besides its loss, by wire name: see `objectives/<name>/objective.ts`. */
 export type Metrics = Record<string, number>;
@@ -45,30 +65,80 @@ export interface Measurement {
 export const retrievesPairs = (training: Partial<Pick<ResolvedTraining, 'mini_batch_size'>>): boolean =>
   training.mini_batch_size !== undefined;
 
-/** Measures a model on every example of the plan, each once. */
+/** An outcome of one set, and the number of targets or of examples to embed that its means are over. */
+interface Counted {
+  outcome: Outcome;
+  count: number;
+}
+
+/**
+ * Measures a model on every example of the plan, each once. The loss of several sets is the mean over the targets of all; the metrics
+ * are those of all sets together, and of each set as `eval_<name>_<metric>`.
+ */
 export function evaluate(
   built: EvaluationProgram,
   plan: BatchPlan,
-  examples: TrainingExample[],
+  { examples, sets }: Pick<Measured, 'examples' | 'sets'>,
   layout: SequenceLayout,
 ): Measurement {
   const { program, objective, varies } = built;
   if (!built.evaluate) throw new Error('the program was built without a grid to measure on');
   const by = built.evaluate();
-  const data = { plan, examples, layout };
   const feeds = (batch: FilledBatch) => feedsOf(objective, batch, 1, varies);
-  const outcome =
-    'measure' in by ? measureBatches(built, by.measure, data, feeds) : by.measureAll(program, data, feeds);
-  const { loss, accuracy } = outcome;
-  return { loss, tokenAccuracy: accuracy, metrics: metricsOf(objective, 'evaluation', outcome) };
+  const measure = (plan: MeasuredPlan, examples: TrainingExample[]): Counted => {
+    const data = { plan, examples, layout };
+    return 'measure' in by
+      ? measureBatches(built, by.measure, data, feeds)
+      : { outcome: by.measureAll(program, data, feeds), count: examples.length };
+  };
+  const ofMeasured = ({ outcome }: Counted): Measurement => ({
+    loss: outcome.loss,
+    tokenAccuracy: outcome.accuracy,
+    metrics: metricsOf(objective, 'evaluation', outcome),
+  });
+  if (!sets) return ofMeasured(measure(plan, examples));
+  let first = 0;
+  const each = plansOfSets(
+    plan,
+    sets.map((set) => set.examples),
+  ).map((own, i) => {
+    const start = first;
+    first += sets[i]!.examples;
+    return measure(own, examples.slice(start, first));
+  });
+  const all = ofMeasured(together(each));
+  for (const [i, { name }] of sets.entries())
+    Object.assign(all.metrics, measuredOfSet(name, objective, ofMeasured(each[i]!)));
+  return all;
+}
+
+/** One outcome of several sets: means are over the targets of all, that of the loss by their weights. */
+function together(sets: readonly Counted[]): Counted {
+  const count = sets.reduce((sum, set) => sum + set.count, 0);
+  const mean = (value: (outcome: Outcome) => number) =>
+    sets.reduce((sum, { outcome, count }) => sum + value(outcome) * count, 0) / count;
+  const [{ outcome: first }] = sets as [Counted];
+  const weight = sets.reduce((sum, { outcome }) => sum + outcome.weight, 0);
+  const outcome = {
+    loss: sets.reduce((sum, { outcome }) => sum + outcome.loss * outcome.weight, 0) / weight,
+    weight,
+    accuracy: first.accuracy === null ? null : mean(({ accuracy }) => accuracy!),
+    wanted: sets.flatMap(({ outcome }) => outcome.wanted as number[]),
+    predicted: sets.flatMap(({ outcome }) => outcome.predicted as number[]),
+    classes: first.classes,
+    means: Object.fromEntries(
+      Object.keys(first.means).map((name) => [name, mean(({ means }) => means[name]!)]),
+    ),
+  };
+  return { outcome, count };
 }
 
 function measureBatches(
   { program, objective }: EvaluationProgram,
   measure: Extract<Evaluate, { measure: unknown }>['measure'],
-  { plan, examples, layout }: { plan: BatchPlan; examples: TrainingExample[]; layout: SequenceLayout },
+  { plan, examples, layout }: { plan: MeasuredPlan; examples: TrainingExample[]; layout: SequenceLayout },
   feedsOf: (batch: FilledBatch) => Parameters<typeof program.run<(typeof measure)['inputs'], never>>[1],
-): Outcome {
+): Counted {
   let loss = 0;
   let correct = 0;
   let count = 0;
@@ -91,7 +161,7 @@ function measureBatches(
       predicted.push(out.predictions.data[k]!);
     }
   }
-  return {
+  const outcome = {
     loss: loss / weight,
     weight,
     accuracy: measuresAccuracy(objective) ? correct / count : null,
@@ -100,6 +170,7 @@ function measureBatches(
     classes: layout.classes ?? 0,
     means: meansOf(sums, count),
   };
+  return { outcome, count };
 }
 
 export const meansOf = (sums: Readonly<Record<string, number>>, count: number): Outcome['means'] =>

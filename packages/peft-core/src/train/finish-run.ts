@@ -15,7 +15,7 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
     await built.program.write([['adapter', run.bestAdapter!]]);
     run.measurement = null;
   } else if (options.training.ema_decay !== undefined) await holdAverage(run);
-  if (measuring) run.measurement ??= evaluate(built, measuring.plan, measuring.examples, setup.layout);
+  if (measuring) run.measurement ??= evaluate(built, measuring.plan, measuring, setup.layout);
   const { measurement } = run;
   const validation = validationOf(run);
   const files = await writeFiles(run, options.outputDir, publishedStep);
@@ -67,6 +67,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
     baseConfig: setup.config,
     baseDigest,
     labels: setup.data.labels,
+    chatTemplate: options.training.chat_template ?? null,
     card: {
       steps: step,
       trainedTokens: tokens[step - 1]!,

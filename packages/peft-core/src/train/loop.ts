@@ -1,3 +1,4 @@
+import { tokensPerEpoch } from '../examples/index.ts';
 import { countOf } from '../tuners/file-tensors.ts';
 import { adviceOf } from './advice/advice.ts';
 import type { Finding } from './advice/curve-watch.ts';
@@ -89,7 +90,7 @@ function startRecord({
     totalParameters: countOf(architecture.parameters) + trainableParameters,
     totalSteps: plan.steps,
     examples: data.training.length,
-    tokensPerEpoch: data.training.reduce((sum, { tokens }) => sum + tokens, 0),
+    tokensPerEpoch: tokensPerEpoch(data),
     paddingFraction: plan.stats.paddingFraction,
     resumedFrom,
     passedOver,
@@ -104,7 +105,7 @@ async function* evaluation(run: TrainingRun): AsyncGenerator<RecordOf<'evaluatio
   const { built, setup, measuring, step } = run;
   if (measuring?.measuredOn !== 'validation') return;
   const measurement = await withResult(run, () => {
-    const measured = evaluate(built, measuring.plan, measuring.examples, setup.layout);
+    const measured = evaluate(built, measuring.plan, measuring, setup.layout);
     const isBest = run.best.take({ step, ...measured });
     if (isBest && run.options.training.load_best_model_at_end) run.bestAdapter = adapterOf(run).slice();
     return measured;

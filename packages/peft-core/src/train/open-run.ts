@@ -2,7 +2,6 @@ import { kernelSet, releaseMemory } from '@graft/tf-graph';
 import {
   type BatchPlan,
   miniBatchCount,
-  planMeasuring,
   planTraining,
   roundToLabels,
   type TrainingData,
@@ -23,7 +22,14 @@ import { CODE_VERSION } from './checkpoints/manifest.ts';
 import { evaluationAt, MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
 import { loadCheckpoint, type SkippedCheckpoint } from './checkpoints/read-checkpoint.ts';
 import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
-import { type Measured, type Measurement, measuredExamples, retrievesPairs } from './evaluation.ts';
+import {
+  type Measured,
+  type Measurement,
+  measuredExamples,
+  planMeasured,
+  retrievesPairs,
+  setColumns,
+} from './evaluation.ts';
 import { implementationHere } from './machine/implementation.ts';
 import { lossOptions } from './objectives/losses.ts';
 import { effectivePrecision, isGraftKernels, type Requirements, threadCount } from './precision.ts';
@@ -86,11 +92,11 @@ export async function openRun(
   warm: WarmModel,
 ): Promise<TrainingRun> {
   const { base, training, checkpoints } = options;
-  const plan = planTraining(setup.data.training, training, setup.layout);
+  const plan = planTraining(setup.data.training, training, setup.layout, setup.data.mixed);
   const measured = measuredExamples(setup.data, options.verify ?? false);
   const measuring = measured && {
     ...measured,
-    plan: planMeasuring(measured.examples, training, setup.layout),
+    plan: planMeasured(measured, training, setup.layout),
   };
   const precision = effectivePrecision(training.precision);
   const storage = baseStorage(training.base_dtype, precision);
@@ -135,7 +141,10 @@ export async function openRun(
     passedOver,
     resumedFrom: checkpoint?.step ?? null,
     clock: new StepClock(),
-    log: new MetricLog(series, metricColumns(setup.objective)),
+    log: new MetricLog(series, [
+      ...metricColumns(setup.objective),
+      ...setColumns(setup.objective, measured?.sets ?? null),
+    ]),
     kept: { step: checkpoint?.step ?? 0, at: performance.now() },
     step: checkpoint?.step ?? 0,
     trainedTokens: checkpoint?.trainedTokens ?? 0,
@@ -187,7 +196,7 @@ type Computed = Omit<Requirements, 'device' | 'kernels'> & { device: string | nu
 /** Digest of everything that determines a run's results. Runs with different digests end with different bits. */
 export function identityOf(
   options: TrainOptions,
-  data: Pick<TrainingData, 'digest' | 'format'>,
+  data: Pick<TrainingData, 'digest' | 'format' | 'mixed' | 'validationSets'>,
   { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
   const { base, training, peft, requirements, initialName, initialAdapter, initialParameters } = options;
@@ -200,6 +209,9 @@ export function identityOf(
     version: CODE_VERSION,
     base: baseDigest,
     data: data.digest,
+    // Undefined for jobs with one file of each kind, whose digest is the same as before there could be more.
+    mixed: data.mixed ?? undefined,
+    validationSets: data.validationSets ?? undefined,
     tokenizer: base.tokenizerFiles,
     peft,
     training: rest,

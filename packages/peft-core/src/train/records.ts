@@ -1,5 +1,5 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
-import type { TrainingData } from '../examples/index.ts';
+import type { DataFiles, TrainingData } from '../examples/index.ts';
 import type { AdapterCard, BaseModel, WrittenFile } from '../files.ts';
 import type { Advice } from './advice/advice.ts';
 import type { Sharing } from './advice/sharing.ts';
@@ -12,12 +12,10 @@ import type { Requirements } from './precision.ts';
 import type { SweepStretch, TrialRow, Winner } from './sweep/sweep-records.ts';
 import type { WarmModel } from './warm-model.ts';
 
-export interface TrainOptions {
+export interface TrainOptions extends DataFiles {
   base: BaseModel;
   /** Name written to adapter_config.json as base_model_name_or_path. */
   baseModelName: string;
-  trainingFile: string;
-  validationFile?: string | null;
   peft: PeftConfig;
   training: ResolvedTraining;
   /** `method.type` of the request. Absent: the default of the data's format. */

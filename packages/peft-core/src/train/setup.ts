@@ -16,7 +16,7 @@ import { isClassifier } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
-import { loadTokenizer } from '../text/index.ts';
+import { loadTokenizerWith } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
@@ -48,6 +48,8 @@ export async function setUpTraining(
     | 'method'
     | 'trainingFile'
     | 'validationFile'
+    | 'trainingFiles'
+    | 'validationFiles'
     | 'initialAdapter'
     | 'data'
     | 'sharesBeginnings'
@@ -63,12 +65,13 @@ export async function setUpTraining(
     options.data ??
     (await readTrainingData({
       ...options,
-      tokenizer: loadTokenizer(base.tokenizerFiles),
+      tokenizer: loadTokenizerWith(base.tokenizerFiles, options.training.chat_template),
       modelConfig: base.config,
       headLabels: startLabels,
     }));
   const { method } = options;
-  checkObjectiveOptions(options.training, data.format, method);
+  const sets = data.validationSets?.map(({ name }) => name) ?? [];
+  checkObjectiveOptions(options.training, data.format, method, sets);
   checkMeasured(options.training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
@@ -84,7 +87,7 @@ export async function setUpTraining(
   const { vocabularySize } = architecture;
   const whyNever = unshareable(architecture, data, options);
   const arrangement = arrangementFor(whyNever, () =>
-    cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }),
+    cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }, data.mixed),
   );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
-import type { FormatName } from '@graft/peft-core/examples';
+import type { ColumnMapping, FormatName } from '@graft/peft-core/examples';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
-import type { Database, Transaction } from '../database/database.ts';
+import { type Database, json, type Transaction } from '../database/database.ts';
 import { isDatabaseUnavailable } from '../database/database-unavailable.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { createdIn, listRows, type Page, type PageOptions, type TimeSpan } from '../database/read-page.ts';
@@ -32,6 +32,8 @@ export interface FileRecord {
   answerCharacters: number | null;
   /** System message that every example begins with; null: they differ, have none, or were not checked. */
   systemPrompt: string | null;
+  /** The column that each field is in, as given with the upload; null: as recognised. */
+  columns: ColumnMapping | null;
   createdAt: Date;
   /** When the stored bytes were last verified; null if never. */
   verifiedAt: Date | null;
@@ -43,7 +45,7 @@ export type NewFile = Pick<
   FileRecord,
   'filename' | 'purpose' | 'bytes' | 'sha256' | 'path' | 'status' | 'format' | 'examples'
 > &
-  Partial<Pick<FileRecord, 'answerCharacters' | 'systemPrompt'>> &
+  Partial<Pick<FileRecord, 'answerCharacters' | 'systemPrompt' | 'columns'>> &
   Actor;
 
 function fileOf({ bytes, answerCharacters, keyId: _, ...columns }: FileRow): FileRecord {
@@ -98,7 +100,7 @@ export async function insertFile(
   file: NewFile,
 ): Promise<FileRecord> {
   const { filename, purpose, bytes, sha256, path, status, format, examples, keyId } = file;
-  const { answerCharacters, systemPrompt } = file;
+  const { answerCharacters, systemPrompt, columns } = file;
   const row = await tx.file.create({
     data: {
       id,
@@ -114,6 +116,7 @@ export async function insertFile(
       examples,
       ...(answerCharacters !== undefined && { answerCharacters }),
       ...(systemPrompt !== undefined && { systemPrompt }),
+      ...(columns && { columns: json(columns) }),
     },
   });
   await insertAudit(tx, teamId, file, { action: 'file.create', target: row.id });
@@ -192,7 +195,7 @@ async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor)
   const user = await tx.job.findFirst({
     where: {
       teamId,
-      OR: [{ trainingFileId: id }, { validationFileId: id }],
+      OR: [{ trainingFileId: id }, { validationFileId: id }, { dataFileIds: { has: id } }],
       state: { notIn: ['succeeded', 'failed', 'cancelled'] },
     },
     select: { id: true },

@@ -13,7 +13,9 @@
 
 import type {
   Comparison,
+  Duplicates,
   ErrorDetail,
+  FileShare,
   Hyperparameters,
   Overlap,
   PeftConfig,
@@ -194,6 +196,19 @@ export interface JobAttempt {
   reason: string | null;
 }
 
+/** A training file of several, and its share of each epoch: see `FileShare` of peft-core. */
+export interface JobTrainingFile extends FileShare {
+  /** Id of the file. */
+  file: string;
+}
+
+/** A validation file of several. */
+export interface JobValidationFile {
+  file: string;
+  /** Its name in the names of its metrics, `eval_<name>_loss`. */
+  name: string;
+}
+
 export interface Job {
   id: string;
   teamId: string;
@@ -205,9 +220,13 @@ export interface Job {
   suffix: string | null;
   seed: number;
   trainingFileId: string;
+  /** All training files, of which the first is `trainingFileId`, and their shares; null: only that one. */
+  trainingFiles: JobTrainingFile[] | null;
   /** The system message that all examples of the training file share; null if they differ, have none, or it is not known. */
   systemPrompt: string | null;
   validationFileId: string | null;
+  /** All validation files, of which the first is `validationFileId`, with their names; null: only that one, if any. */
+  validationFiles: JobValidationFile[] | null;
   method: string;
   hyperparameters: Hyperparameters;
   /** Of a sweep, the first trial's configuration; the winner's once the job ends. */
@@ -282,6 +301,12 @@ export interface DataCounts {
   validation: ExampleCounts | null;
   /** Null without a validation file; absent in jobs that an earlier version validated. */
   overlap?: Overlap | null;
+  /** Of a job with `training_files`, of each in order; absent in others. */
+  trainingFiles?: ExampleCounts[];
+  /** Of a job with `validation_files`, of each in order. */
+  validationFiles?: (ExampleCounts & { overlap: Overlap | null })[];
+  /** Training examples that occur again, of a job with `training_files`. */
+  duplicates?: Duplicates;
   /** Tokens of the longest example, including a soft prompt before it; absent in jobs that an earlier version validated. */
   longest?: number;
 }
@@ -293,7 +318,7 @@ export function leaseOf(job: Pick<Job, 'id' | 'leaseEpoch' | 'leaseToken'>): Lea
 
 /** Converts a row of `jobs` as Prisma reads it to the types that its writers ensure. */
 export function jobOf(row: JobRow): Job {
-  const { requestHash: _, trainedTokens, plannedTokens, ...columns } = row;
+  const { requestHash: _, dataFileIds: __, trainedTokens, plannedTokens, ...columns } = row;
   return {
     ...(columns as Omit<Job, 'trainedTokens' | 'plannedTokens'>),
     // Prisma reads int8 as bigint; token counts stay far below 2^53.

@@ -1,7 +1,7 @@
 /** Reports on files: requested by a team, computed by one process at a time under a lease, and kept for some days. */
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
-import type { ExampleReport } from '@graft/peft-core/examples';
+import type { ColumnMapping, ExampleReport } from '@graft/peft-core/examples';
 import { type Database, databaseTime, json, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { lockName } from '../database/wait-for-row.ts';
@@ -17,6 +17,8 @@ export interface FileReport {
   model: string | null;
   /** Null: the default of training. */
   maxSeqLength: number | null;
+  /** The column that each field is in; null: as recognised. */
+  columns: ColumnMapping | null;
   status: 'running' | 'ready' | 'failed';
   progress: ValidationProgress | null;
   result: ExampleReport | null;
@@ -56,10 +58,10 @@ function reportOf(row: ReportRow): FileReport {
 export async function requestFileReport(
   db: Database,
   teamId: string,
-  about: Pick<FileReport, 'sha256' | 'model' | 'maxSeqLength'>,
+  about: Pick<FileReport, 'sha256' | 'model' | 'maxSeqLength'> & Partial<Pick<FileReport, 'columns'>>,
 ): Promise<FileReport> {
-  const { sha256, model, maxSeqLength } = about;
-  const parts = [reportVersion, sha256, model, maxSeqLength];
+  const { columns = null, ...rest } = about;
+  const parts = [reportVersion, rest.sha256, rest.model, rest.maxSeqLength, columns];
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   const now = await databaseTime(db);
   const known = await db.db.fileReport.findFirst({ where: { teamId, key } });
@@ -78,7 +80,11 @@ export async function requestFileReport(
     }
     await tx.fileReport.deleteMany({ where: { teamId, key } });
     await removeSurplus(tx, teamId);
-    return reportOf(await tx.fileReport.create({ data: { teamId, key, ...about } }));
+    return reportOf(
+      await tx.fileReport.create({
+        data: { teamId, key, ...rest, ...(columns && { columns: json(columns) }) },
+      }),
+    );
   });
 }
 

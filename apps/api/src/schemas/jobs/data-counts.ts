@@ -21,38 +21,71 @@ const Counts = {
     }),
   ),
 };
+const OverlapSchema = Type.Object({
+  prompts: Type.Integer({
+    description:
+      'Number of validation examples with the prompt of a training example. The prompt of a chat is everything before the first trained assistant message; otherwise it is the prompt, the text to classify, or the anchor.',
+  }),
+  identical: Type.Integer({
+    description: 'Number of these examples that also have the same answer or label.',
+  }),
+  exact: Type.Boolean({
+    description:
+      'Whether the counts are exact. False for training files with more than a million prompts: the counts are then estimates.',
+  }),
+});
+
 /** Counts of the examples in a job's files: used, cut, skipped, overlapping. */
 export const DataSchema = named('FineTuningJobData', {
-  training: Type.Object(Counts),
+  training: Type.Object(Counts, { description: 'Counts for the training file, or all training files.' }),
   validation: nullable(Type.Object(Counts), {
-    description: 'Counts for the validation file. Null without one.',
+    description: 'Counts for the validation file, or all validation files. Null without one.',
   }),
   longest: nullable(Type.Integer(), {
     description:
       'Length of the longest example in tokens, including a soft prompt. Null for jobs that an earlier version validated.',
   }),
-  overlap: nullable(
+  overlap: nullable(OverlapSchema, {
+    description:
+      'Validation examples that also occur in the training data and make the validation loss look better than it is. Null without a validation file.',
+  }),
+  training_files: nullable(Type.Array(Type.Object(Counts)), {
+    description: 'Counts for each of `training_files`, in order. Null for a job with only `training_file`.',
+  }),
+  validation_files: nullable(Type.Array(Type.Object({ ...Counts, overlap: nullable(OverlapSchema) })), {
+    description:
+      'Counts for each of `validation_files`, in order, and its overlap with the training data. Null for a job with only `validation_file`.',
+  }),
+  duplicates: nullable(
     Type.Object({
-      prompts: Type.Integer({
-        description:
-          'Number of validation examples with the prompt of a training example. The prompt of a chat is everything before the first trained assistant message; otherwise it is the prompt, the text to classify, or the anchor.',
+      within: Type.Integer({
+        description: 'Number of training examples that occur earlier in the same file, word for word.',
       }),
-      identical: Type.Integer({
-        description: 'Number of these examples that also have the same answer or label.',
+      across: Type.Integer({
+        description: 'Number of other training examples that occur in an earlier file.',
       }),
       exact: Type.Boolean({
         description:
-          'Whether the counts are exact. False for training files with more than a million prompts: the counts are then estimates.',
+          'Whether the counts are exact. False for more than a million examples: they are then estimates.',
       }),
     }),
     {
       description:
-        'Validation examples that also occur in the training data and make the validation loss look better than it is. Null without a validation file.',
+        'Training examples of `training_files` that occur again. They are trained on each time. Null for a job with only `training_file`, whose file report has them.',
     },
   ),
 });
 
 /** Counts in the API's format. Jobs of earlier versions lack the newer counts. */
 export function toWireData(counts: DataCounts): Static<typeof DataSchema> {
-  return { ...counts, longest: counts.longest ?? null, overlap: counts.overlap ?? null };
+  const { training, validation, longest = null, overlap = null, duplicates = null } = counts;
+  return {
+    training,
+    validation,
+    longest,
+    overlap,
+    training_files: counts.trainingFiles ?? null,
+    validation_files: counts.validationFiles ?? null,
+    duplicates,
+  };
 }

@@ -1,6 +1,8 @@
 import {
   defaultPeft,
+  FILE_EPOCHS_LIMITS,
   HyperparametersSchema,
+  MAX_DATA_FILES,
   methodSchemas,
   PeftConfigSchema,
   PeftRequestSchema,
@@ -8,6 +10,7 @@ import {
   SweepSchema,
   TrainingOptionsSchema,
   trainingReasons,
+  WEIGHT_LIMITS,
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
@@ -53,6 +56,40 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
 const priority = (description: string) =>
   Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
 
+const fileId = Type.String({ minLength: 1, maxLength: 64, description: 'Id of an uploaded JSONL file.' });
+
+const TrainingFileSchema = input({
+  file: fileId,
+  weight: Type.Optional(
+    Type.Number({
+      ...WEIGHT_LIMITS,
+      description:
+        'With `interleave_under` and `interleave_over`: share of the file in each epoch, relative to the weights of the other files. Default 1.',
+    }),
+  ),
+  epochs: Type.Optional(
+    Type.Number({
+      ...FILE_EPOCHS_LIMITS,
+      description:
+        'With `concat`: how often each epoch has the file. With a fraction, such as 0.5, each epoch has another part of the file. Default 1.',
+    }),
+  ),
+});
+
+const ValidationFileSchema = input({
+  file: fileId,
+  name: Type.Optional(
+    nullable(
+      Type.String({
+        minLength: 1,
+        maxLength: 32,
+        description:
+          'Name of the file in the names of its metrics: a-z, 0-9 and _. Default: from the name of the file.',
+      }),
+    ),
+  ),
+});
+
 export const CreateJobSchema = namedInput(
   'CreateFineTuningJob',
   {
@@ -72,8 +109,28 @@ export const CreateJobSchema = namedInput(
         }),
       ),
     ),
-    training_file: Type.String({ minLength: 1, maxLength: 64, description: 'Id of an uploaded JSONL file.' }),
+    training_file: Type.Optional(
+      nullable(
+        Type.String({
+          minLength: 1,
+          maxLength: 64,
+          description: 'Id of an uploaded JSONL file. Required, unless `training_files` is given.',
+        }),
+      ),
+    ),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64 }))),
+    training_files: Type.Optional(
+      nullable(Type.Array(TrainingFileSchema, { minItems: 1, maxItems: MAX_DATA_FILES }), {
+        description:
+          'Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed.',
+      }),
+    ),
+    validation_files: Type.Optional(
+      nullable(Type.Array(ValidationFileSchema, { minItems: 1, maxItems: MAX_DATA_FILES }), {
+        description:
+          'Several validation files, instead of `validation_file`: each is also measured separately, as `eval_<name>_loss` and further metrics.',
+      }),
+    ),
     suffix: Type.Optional(
       nullable(
         Type.String({
@@ -110,7 +167,8 @@ export const CreateJobSchema = namedInput(
   },
 );
 
-const { model, start_from, training_file, validation_file, ...more } = CreateJobSchema.properties;
+const { model, start_from, training_file, validation_file, training_files, validation_files, ...more } =
+  CreateJobSchema.properties;
 const { seed, method, hyperparameters, peft, training, sweep } = more;
 
 /** The parameters of a new job that determine its estimate. */
@@ -119,6 +177,8 @@ export const EstimateJobSchema = namedInput('EstimateFineTuningJob', {
   start_from,
   training_file,
   validation_file,
+  training_files,
+  validation_files,
   seed,
   method,
   hyperparameters,
@@ -157,7 +217,7 @@ const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
 });
 
 const ValidationSchema = named('FineTuningJobValidation', {
-  bytes: Type.Integer({ description: 'Number of bytes read so far, of both files.' }),
+  bytes: Type.Integer({ description: 'Number of bytes read so far, of all files.' }),
   total_bytes: Type.Integer(),
   examples: Type.Integer({ description: 'Number of examples checked so far.' }),
 });
@@ -180,8 +240,20 @@ export const JobSchema = named('FineTuningJob', {
   }),
   organization_id: Type.String({ description: 'Id of the team.' }),
   status: Type.Enum([...statuses], { type: 'string' }),
-  training_file: Type.String(),
-  validation_file: nullable(Type.String()),
+  training_file: Type.String({
+    description: 'Id of the training file, or of the first of `training_files`.',
+  }),
+  validation_file: nullable(Type.String(), {
+    description: 'Id of the validation file, or of the first of `validation_files`. Null without one.',
+  }),
+  training_files: nullable(
+    Type.Array(Type.Object({ file: Type.String(), weight: Type.Number(), epochs: Type.Number() })),
+    { description: 'All training files, with their shares. Null for a job with only `training_file`.' },
+  ),
+  validation_files: nullable(Type.Array(Type.Object({ file: Type.String(), name: Type.String() })), {
+    description:
+      'All validation files, with the names in `eval_<name>_loss`. Null for a job with only `validation_file`.',
+  }),
   system_prompt: nullable(Type.String(), {
     description:
       'System message that every example of the training file begins with. Send it with each chat, because the model was trained with it. Null if the examples begin differently or without one, or if it has more than 16,384 characters.',
@@ -337,6 +409,8 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     status: wireStatus(job.state),
     training_file: job.trainingFileId,
     validation_file: job.validationFileId,
+    training_files: job.trainingFiles,
+    validation_files: job.validationFiles,
     system_prompt: job.systemPrompt,
     fine_tuned_model: job.fineTunedModel,
     finished_at: job.finishedAt && unixSeconds(job.finishedAt),

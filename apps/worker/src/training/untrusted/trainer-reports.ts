@@ -1,6 +1,7 @@
 /** The trainer's side of its protocol: converts records of training to messages. */
 import type { TrainRecord } from '@graft/peft-core';
 import type { MetricSeries } from '@graft/peft-core/checkpoints';
+import { isSetMetric } from '@graft/peft-core/config';
 import { type SeriesPart, seriesRows, type TrainerMessages } from '../trainer-protocol.ts';
 
 /** The messages of a record, in order. */
@@ -49,15 +50,24 @@ export function* partsOf({
       const at = evaluation.step[row]! - firstStep;
       return at >= from && at < until;
     };
+    const { own, sets } = partedColumns(evaluation);
     yield {
       type: 'series',
       trial,
       offset,
       firstStep: firstStep + from,
       train: mapColumns(train, (column) => [...column.subarray(from, until)]),
-      evaluation: mapColumns(evaluation, (column) => [...column.filter(isHere)]),
+      evaluation: mapColumns(own, (column) => [...column.filter(isHere)]),
+      ...(Object.keys(sets).length > 0 && { sets: mapColumns(sets, (column) => [...column.filter(isHere)]) }),
     };
   }
+}
+
+/** The columns of validation sets apart from the others, whose names are known. */
+function partedColumns(evaluation: MetricSeries['evaluation']) {
+  const sets = Object.entries(evaluation).filter(([name]) => isSetMetric(name));
+  const own = Object.fromEntries(Object.entries(evaluation).filter(([name]) => !isSetMetric(name)));
+  return { own: own as MetricSeries['evaluation'], sets: Object.fromEntries(sets) };
 }
 
 function mapColumns<Columns extends Readonly<Record<string, Float64Array>>>(

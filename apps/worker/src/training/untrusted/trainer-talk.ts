@@ -59,7 +59,7 @@ export class TrainerTalk {
     }
   }
 
-  #series({ trial, offset, firstStep, train, evaluation }: SeriesPart): string | null {
+  #series({ trial, offset, firstStep, train, evaluation, sets = {} }: SeriesPart): string | null {
     const { trials, maxSteps } = this.#job;
     const rows = train.loss.length;
     const from = offset + firstStep;
@@ -70,7 +70,9 @@ export class TrainerTalk {
       from + rows - 1 <= maxSteps &&
       (trials ? trial !== null && trial >= 1 && trial <= trials.length : trial === null && offset === 0) &&
       Object.values(train).every(({ length }) => length === rows) &&
-      Object.values(evaluation).every(({ length }) => length === evaluation.step.length) &&
+      [...Object.values(evaluation), ...Object.values(sets)].every(
+        ({ length }) => length === evaluation.step.length,
+      ) &&
       evaluation.step.every(
         (step, i) => step >= firstStep && step < firstStep + rows && step > (evaluation.step[i - 1] ?? 0),
       );

@@ -1,6 +1,7 @@
 import { permutation, Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { chooseGrid, type GridShape, LABEL_MULTIPLE, maximum, roundUp, sum } from './choose-grid.ts';
+import { type MixedFiles, mixedOrder } from './mixed-order.ts';
 import { gradientPositions, type Piece, packFlat } from './pack-flat.ts';
 import { packRows, unpackedRows } from './pack-rows.ts';
 import type { Shareable } from './shared-prefixes.ts';
@@ -37,6 +38,8 @@ export interface BatchOptions {
   seed: number;
   packing: boolean;
   maxSteps: number | null;
+  /** The files that the examples are of, if an epoch is not all examples once. */
+  mixed?: MixedFiles | null | undefined;
   arrangement?: BatchLayout;
 }
 
@@ -88,7 +91,7 @@ export interface BatchStats {
 
 /**
  * Training batches: each training epoch is a seeded permutation of all examples, cut into steps of
- * batchSize × accumulation; a smaller last step is kept. With `miniBatchSize`, mini-batch m of micro-batch i is number
+ * batchSize × accumulation; a smaller last step is kept. With `mixed`, an epoch has the examples of `mixedOrder` instead. With `miniBatchSize`, mini-batch m of micro-batch i is number
  * i · miniBatches + m.
  */
 export function planBatches(options: BatchOptions): BatchPlan {
@@ -96,19 +99,22 @@ export function planBatches(options: BatchOptions): BatchPlan {
   const { miniBatchSize: mini = batchSize } = options;
   const minis = miniBatches(batchSize, mini);
   const perStep = batchSize * accumulation;
-  const stepsPerEpoch = Math.ceil(examples.length / perStep);
+  const mixedEpoch = options.mixed ? mixedOrder(options.mixed, seed) : null;
+  const perEpoch = options.mixed?.counts.reduce((sum, count) => sum + count, 0) ?? examples.length;
+  const stepsPerEpoch = Math.ceil(perEpoch / perStep);
   const steps = Math.min(stepsPerEpoch * epochs, maxSteps ?? Number.POSITIVE_INFINITY);
   let cached: { epoch: number; order: Int32Array } | null = null;
   function orderOf(epoch: number): Int32Array {
     if (cached?.epoch !== epoch) {
-      cached = { epoch, order: permutation(examples.length, new Random(seed, 'order', epoch)) };
+      const order = mixedEpoch?.(epoch) ?? permutation(examples.length, new Random(seed, 'order', epoch));
+      cached = { epoch, order };
     }
     return cached.order;
   }
   function examplesOf(step: number, i: number): Int32Array {
     const batch = (step % stepsPerEpoch) * perStep + Math.floor(i / minis) * batchSize;
     const start = batch + (i % minis) * mini;
-    const end = Math.min(start + mini, batch + batchSize, examples.length);
+    const end = Math.min(start + mini, batch + batchSize, perEpoch);
     return orderOf(Math.floor(step / stepsPerEpoch)).subarray(Math.min(start, end), end);
   }
   return plan({ ...options, accumulation: accumulation * minis }, steps, stepsPerEpoch, examplesOf);
@@ -118,17 +124,51 @@ export function planBatches(options: BatchOptions): BatchPlan {
 export const miniBatches = (batchSize: number, miniBatchSize: number): number =>
   Math.ceil(batchSize / miniBatchSize);
 
-/** Evaluation batches: every example once, in order. `micro(step, 0)` is batch `step`. */
+/**
+ * Evaluation batches: every example once, in order. `micro(step, 0)` is batch `step`. `sets`: numbers of examples that are measured
+ * separately; no batch has examples of two sets.
+ */
 export function planEvaluation(
-  options: Pick<BatchOptions, 'examples' | 'batchSize' | 'packing' | 'arrangement'>,
+  options: Pick<BatchOptions, 'examples' | 'batchSize' | 'packing' | 'arrangement'> & {
+    sets?: readonly number[] | null | undefined;
+  },
 ): BatchPlan {
-  const { examples, batchSize } = options;
-  const steps = Math.ceil(examples.length / batchSize);
-  function examplesOf(step: number): number[] {
-    const start = step * batchSize;
-    return Array.from({ length: Math.min(batchSize, examples.length - start) }, (_, i) => start + i);
+  const { batchSize, sets } = options;
+  const batches: { start: number; length: number }[] = [];
+  let from = 0;
+  for (const size of sets ?? [options.examples.length]) {
+    for (let at = 0; at < size; at += batchSize)
+      batches.push({ start: from + at, length: Math.min(batchSize, size - at) });
+    from += size;
   }
-  return plan({ ...options, accumulation: 1 }, steps, steps, examplesOf);
+  const examplesOf = (step: number): number[] => {
+    const { start, length } = batches[step]!;
+    return Array.from({ length }, (_, i) => start + i);
+  };
+  return plan({ ...options, accumulation: 1 }, batches.length, batches.length, examplesOf);
+}
+
+/** The part of a plan that an evaluation reads. */
+export type MeasuredPlan = Pick<BatchPlan, 'steps' | 'shape' | 'micro'>;
+
+/** The plan of each set of an evaluation that was planned with `sets`; the examples of each are numbered from 0. */
+export function plansOfSets(whole: MeasuredPlan, sets: readonly number[]): MeasuredPlan[] {
+  let [step, example] = [0, 0];
+  return sets.map((size) => {
+    const firstExample = example;
+    const firstStep = step;
+    example += size;
+    // No batch has examples of two sets.
+    while (step < whole.steps && whole.micro(step, 0)[0]!.example < example) step++;
+    return {
+      steps: step - firstStep,
+      shape: whole.shape,
+      micro: (at, i) =>
+        whole
+          .micro(firstStep + at, i)
+          .map((placed) => ({ ...placed, example: placed.example - firstExample })),
+    };
+  });
 }
 
 function plan(

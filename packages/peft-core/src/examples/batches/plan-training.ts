@@ -2,6 +2,7 @@ import type { ResolvedTraining } from '../../config/index.ts';
 import type { TrainingExample } from '../training-example.ts';
 import { costOf, LABEL_MULTIPLE, roundUp } from './choose-grid.ts';
 import type { SequenceLayout } from './fill-batch.ts';
+import type { MixedFiles } from './mixed-order.ts';
 import {
   type BatchLayout,
   type BatchPlan,
@@ -41,9 +42,11 @@ export function planTraining(
   examples: TrainingExample[],
   training: ResolvedTraining,
   layout: Arranged,
+  mixed: MixedFiles | null = null,
 ): BatchPlan {
   return planBatches({
     ...arranged(examples, layout),
+    mixed,
     batchSize: training.batch_size,
     miniBatchSize: miniBatchSize(training),
     accumulation: training.gradient_accumulation_steps,
@@ -62,9 +65,10 @@ export function cheapestOnStock(
   examples: TrainingExample[],
   training: ResolvedTraining,
   layout: Omit<Arranged, 'arrangement'>,
+  mixed: MixedFiles | null = null,
 ): BatchLayout {
   const costs = (['grid', 'shared'] as const).map((arrangement) =>
-    costOf(planTraining(examples, training, { ...layout, arrangement }).shape),
+    costOf(planTraining(examples, training, { ...layout, arrangement }, mixed).shape),
   );
   return costs[1]! < costs[0]! ? 'shared' : 'grid';
 }
@@ -73,14 +77,16 @@ export function cheapestOnStock(
 export const measuringBatchSize = (training: BatchSizes): number =>
   Math.max(miniBatchSize(training) ?? training.batch_size, 8);
 
-/** Evaluates every example once, in order. */
+/** Evaluates every example once, in order; `sets`: the numbers of examples that are measured separately. */
 export function planMeasuring(
   examples: TrainingExample[],
   training: ResolvedTraining,
   layout: Arranged,
+  sets: readonly number[] | null = null,
 ): BatchPlan {
   return planEvaluation({
     ...arranged(examples, layout),
+    sets,
     batchSize: measuringBatchSize(training),
     packing: training.packing,
   });

@@ -20,13 +20,12 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   hasRoles: true,
   matches: ({ messages }) => messages !== undefined,
   read: readConversation,
-  tokenize: (example, reading) => [
-    languageExample(
-      wholeChat(example, reading),
-      reading,
-      'the chat template leaves out its assistant messages',
-    ),
-  ],
+  tokenize(example, reading) {
+    const conversations = wholeChats(example, reading);
+    reading.isSplit = conversations.length > 1;
+    const whyEmpty = 'the chat template leaves out its assistant messages';
+    return conversations.map((each) => languageExample(each, reading, whyEmpty));
+  },
   /** Everything before the first answer that is trained on. */
   prompt({ messages, tools }) {
     const before = messages.slice(0, messages.findIndex(isTrainedOn));
@@ -46,13 +45,20 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   },
 };
 
-function wholeChat(example: ReadConversation, reading: Reading): LabelledTokens {
-  const { allowSpecialTokens = false, templateKwargs = {}, overlong, roles = false } = reading.options;
+function wholeChats(example: ReadConversation, reading: Reading): LabelledTokens[] {
+  const { overlong, allowSpecialTokens, templateKwargs, trainOn, maskReasoning, roles } = reading.options;
   const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
-  const options = { allowSpecialTokens, templateKwargs, deadline: reading.deadline, most, parts: roles };
   try {
-    const whole = labelledTokens(reading.tokenizer, example, options);
-    if (whole) return whole;
+    const conversations = labelledTokens(reading.tokenizer, example, {
+      deadline: reading.deadline,
+      most,
+      ...(allowSpecialTokens === undefined ? {} : { allowSpecialTokens }),
+      ...(templateKwargs === undefined ? {} : { templateKwargs }),
+      ...(trainOn === undefined ? {} : { trainOn }),
+      ...(maskReasoning === undefined ? {} : { maskReasoning }),
+      ...(roles ? { parts: true } : {}),
+    });
+    if (conversations) return conversations;
   } catch (error) {
     if (error instanceof GraftError && error.code === 'chat_template_error')
       throw new BadExample(error.code, error.message);
@@ -61,19 +67,19 @@ function wholeChat(example: ReadConversation, reading: Reading): LabelledTokens 
   throw reading.tooLong(`more than ${reading.most()}`);
 }
 
-/** A conversation's tokens; the targets are its assistant turns. Returns null, and throws, as `assistantSpans` does. */
+/** A conversation's tokens, one or several times; the targets are its assistant turns. Returns null, and throws, as `assistantSpans` does. */
 export function labelledTokens(
   tokenizer: Tokenizer,
-  { messages }: ReadConversation,
-  options: SpanOptions = {},
-): LabelledTokens | null {
-  const found = assistantSpans(tokenizer, messages, options);
+  { messages, tools }: ReadConversation,
+  options: Omit<SpanOptions, 'tools'> = {},
+): LabelledTokens[] | null {
+  const found = assistantSpans(tokenizer, messages, tools ? { ...options, tools } : options);
   if (!found) return null;
-  const trained = messages.filter(isTrainedOn);
-  const spans = found.spans.map(([from, to], i) => ({ from, to, weight: trained[i]!.weight ?? 1 }));
-  const whole = withLabels(found.ids, spans);
-  if (found.parts) whole.roles = rolesOf(whole, found.parts);
-  return whole;
+  return found.map(({ ids, spans, parts }) => {
+    const whole = withLabels(ids, spans);
+    if (parts) whole.roles = rolesOf(whole, parts);
+    return whole;
+  });
 }
 
 /** The role of each token. What the model generates around contents, such as tool calls and the end of a turn, is the assistant's. */

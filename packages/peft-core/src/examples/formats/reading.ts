@@ -1,3 +1,4 @@
+import type { TrainOn } from '../../chat/assistant-spans.ts';
 import { show } from '../../schema/check-fields.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { Deadline } from '../../text/deadline.ts';
@@ -15,6 +16,10 @@ export interface TokenizeOptions {
   allowSpecialTokens?: boolean;
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** Which assistant messages of a chat are trained on. Default `all_assistant`. */
+  trainOn?: TrainOn;
+  /** The reasoning of a chat's messages is not trained on. Default false. */
+  maskReasoning?: boolean;
   /** Number of tokens that a piece of a long text repeats from the preceding piece. Null: long texts are not split. Default null. */
   textStride?: number | null;
   /** Texts that begin with the bos token get a second one, as in jobs of earlier versions. Default false. */
@@ -49,6 +54,8 @@ export class Reading {
   readonly options: TokenizeOptions;
   readonly deadline: Deadline;
   isTruncated = false;
+  /** The chat template rewrites earlier turns, so that each turn of the conversation became an example: see `assistantSpans`. */
+  isSplit = false;
 
   constructor(tokenizer: Tokenizer, options: TokenizeOptions) {
     this.tokenizer = tokenizer;

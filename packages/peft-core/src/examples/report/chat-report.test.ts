@@ -20,15 +20,15 @@ const model: ReportedModel = {
   maxSeqLength: 200,
 };
 
-function report(lines: object[], of: ReportedModel | null = model) {
+async function report(lines: object[], of: ReportedModel | null = model) {
   const reporter = createExampleReporter(of);
-  reporter.write(Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')));
-  return reporter.end();
+  await reporter.write(Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')));
+  return await reporter.end();
 }
 
 /** The text of the tokens of each role, in order. */
 function runs(
-  found: ReturnType<typeof report>,
+  found: Awaited<ReturnType<typeof report>>,
   example = 0,
 ): [role: string | null, text: string, weight: number][] {
   const all: [string | null, string, number][] = [];
@@ -48,8 +48,8 @@ const assistant = (content: string, weight?: number) => ({
   ...(weight === undefined ? {} : { weight }),
 });
 
-test('each token of a chat has its role, and targets their weight', () => {
-  const found = report([
+test('each token of a chat has its role, and targets their weight', async () => {
+  const found = await report([
     {
       weight: 2,
       messages: [
@@ -94,7 +94,7 @@ test('each token of a chat has its role, and targets their weight', () => {
   assert.deepEqual(found.weights, { count: 1, zero: 0 });
 });
 
-test('messages, tools and calls are counted, also without a model', () => {
+test('messages, tools and calls are counted, also without a model', async () => {
   const tool = (name: string) => ({ type: 'function', function: { name } });
   const call = (name: string) => ({ id: name, type: 'function', function: { name, arguments: '{}' } });
   const calling = { role: 'assistant', content: null, tool_calls: [call('find')] };
@@ -106,7 +106,7 @@ test('messages, tools and calls are counted, also without a model', () => {
     { tools: [tool('find')], messages: [system, user('b'), assistant('d')] },
     { messages: [user('c'), assistant('e', 0), user('d'), assistant('f')] },
   ];
-  const { chats, tokens, weights } = report(lines, null);
+  const { chats, tokens, weights } = await report(lines, null);
   assert.equal(tokens, null);
   assert.deepEqual(weights, { count: 0, zero: 0 });
   assert.deepEqual(chats, {
@@ -126,7 +126,7 @@ test('messages, tools and calls are counted, also without a model', () => {
   });
 });
 
-test('the tools of a file are counted in bounded memory, however many it has', () => {
+test('the tools of a file are counted in bounded memory, however many it has', async () => {
   const lines = Array.from({ length: 30 }, (_, i) => ({
     tools: Array.from({ length: 100 }, (_, t) => ({
       type: 'function',
@@ -134,14 +134,14 @@ test('the tools of a file are counted in bounded memory, however many it has', (
     })),
     messages: [user('a'), assistant('b')],
   }));
-  const { chats } = report(lines, null);
+  const { chats } = await report(lines, null);
   assert.ok(chats!.tools.length <= 100);
   assert.ok(chats!.tools.every(({ name }) => name.length <= 200));
 });
 
-test('the ten longest examples, and how many each limit of length would cut', () => {
+test('the ten longest examples, and how many each limit of length would cut', async () => {
   const lengths = Array.from({ length: 40 }, (_, i) => 3 + ((i * 7) % 40));
-  const { tokens, chats } = report(lengths.map((length) => ({ text: 'x'.repeat(length) })));
+  const { tokens, chats } = await report(lengths.map((length) => ({ text: 'x'.repeat(length) })));
   assert.equal(chats, null);
   assert.equal(tokens!.by_role, null);
   const { longest, lengths: summary } = tokens!;
@@ -156,8 +156,8 @@ test('the ten longest examples, and how many each limit of length would cut', ()
   assert.equal(summary!.histogram.at(-1)!.longer, 0);
 });
 
-test('lines of weight 0 are counted, and have no tokens; a line that differs only by its weight is a duplicate', () => {
-  const found = report([{ text: 'ab' }, { text: 'ab', weight: 0 }, { text: 'abc', weight: 3 }]);
+test('lines of weight 0 are counted, and have no tokens; a line that differs only by its weight is a duplicate', async () => {
+  const found = await report([{ text: 'ab' }, { text: 'ab', weight: 0 }, { text: 'abc', weight: 3 }]);
   assert.deepEqual(found.weights, { count: 2, zero: 1 });
   assert.deepEqual([found.examples, found.duplicates.count, found.tokens!.total], [3, 1, 3 + 4]);
   assert.deepEqual(
@@ -173,14 +173,14 @@ test('lines of weight 0 are counted, and have no tokens; a line that differs onl
   ]);
 });
 
-test('a chat that makes contents hard to find is reported soon', () => {
+test('a chat that makes contents hard to find is reported soon', async () => {
   // Every content but the last is also the beginning of all that follow.
   const messages = Array.from({ length: 4000 }, (_, i) =>
     i % 2 === 0 ? user('a'.repeat(1 + (i % 60))) : assistant('a'.repeat(61), 0),
   );
   messages.push(user('end'), assistant('ok'));
   const start = performance.now();
-  const { tokens } = report([{ messages }], { ...model, maxSeqLength: null });
+  const { tokens } = await report([{ messages }], { ...model, maxSeqLength: null });
   assert.ok(performance.now() - start < 20_000);
   assert.ok(tokens!.by_role!.some(({ role }) => role === 'user'));
 });

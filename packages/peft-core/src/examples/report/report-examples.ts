@@ -5,8 +5,9 @@ import { type ErrorDetail, GraftError } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { MAX_LISTED_FAULTS } from '../bad-lines.ts';
+import { createDataFileChecker, type Recognised } from '../data-file.ts';
 import { type FormatName, formatOf, type RawExample } from '../formats/formats.ts';
-import { createJsonlChecker } from '../jsonl.ts';
+import type { ColumnMapping } from '../shapes/columns.ts';
 import { ExampleTokenizer, lengthOf } from '../tokenize-examples.ts';
 import { NO_TARGET, type Sequence, type TrainingExample } from '../training-example.ts';
 import { ChatCounts, type ChatSummary } from './chat-counts.ts';
@@ -26,8 +27,10 @@ const NEWLINE = 0x0a;
 
 /** Report on a data file, as sent to clients. Lists of lines have at most a hundred entries; counts cover all. */
 export interface ExampleReport {
+  /** Null if the file has no content. */
+  recognised: Recognised | null;
   format: FormatName | null;
-  /** Number of lines, including empty ones. */
+  /** Number of lines, including empty ones; of rows or items where the file has no lines. */
   lines: number;
   examples: number;
   /** Lines that are invalid or that the model cannot be trained on. */
@@ -73,13 +76,18 @@ export interface ReportedModel {
 
 export interface ExampleReporter {
   /** Adds the next bytes of the file, split anywhere. Throws GraftError if the model is faulty or does not fit the file. */
-  write(chunk: Uint8Array): void;
+  write(chunk: Uint8Array): Promise<void>;
   examples(): number;
-  end(): ExampleReport;
+  end(): Promise<ExampleReport>;
+  /** Frees what an unfinished report holds. */
+  close(): void;
 }
 
 /** Reports on a data file while it is read; keeps one line of it and bounded counts in memory. */
-export function createExampleReporter(model: ReportedModel | null): ExampleReporter {
+export function createExampleReporter(
+  model: ReportedModel | null,
+  columns: ColumnMapping | null = null,
+): ExampleReporter {
   const distinct = new DistinctCounter();
   const repeated: ExampleReport['duplicates']['listed'] = [];
   const chats = new ChatCounts();
@@ -90,9 +98,14 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
   let newlines = 0;
   let endsWithNewline = true;
   let bad = 0;
-  const onBadLine = () => bad++;
+  let last = 0;
+  const onBadLine = (line: number) => {
+    bad++;
+    last = Math.max(last, line);
+  };
 
-  const checker = createJsonlChecker((raw) => {
+  const onExample = (raw: RawExample) => {
+    last = Math.max(last, raw.line);
     examples++;
     format ??= raw.format;
     if (model) tokens ??= new TokenCounter(model, raw.format, onBadLine);
@@ -104,17 +117,21 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
     const first = distinct.add(JSON.stringify(content), line);
     if (first !== null && repeated.length < MAX_LISTED) repeated.push({ line, first_line: first });
     tokens?.add(raw);
-  }, onBadLine);
+  };
+  const checker = createDataFileChecker({ onExample, onBadLine }, columns);
 
   return {
     examples: () => examples,
-    write(chunk) {
+    async write(chunk) {
       for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, at + 1)) newlines++;
       if (chunk.length > 0) endsWithNewline = chunk.at(-1) === NEWLINE;
-      checker.write(chunk);
+      await checker.write(chunk);
     },
-    end() {
-      const unread = badLinesOf(() => checker.end());
+    close: () => checker.close(),
+    async end() {
+      const unread = await badLinesOf(() => checker.end());
+      const recognised = checker.recognised();
+      const hasLines = recognised?.kind === 'jsonl' && recognised.compression === null;
       const details = [...(unread?.details ?? []), ...(tokens?.faults() ?? [])];
       const listed = details
         .map(({ line = 0, message, count, lines }) => ({
@@ -127,8 +144,9 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
       // The estimate from a sample may be slightly too high.
       const different = Math.min(distinct.count, examples);
       return {
+        recognised,
         format,
-        lines: newlines + (endsWithNewline ? 0 : 1),
+        lines: hasLines ? newlines + (endsWithNewline ? 0 : 1) : last,
         examples,
         bad_lines: { count: bad, listed },
         duplicates: { count: examples - different, exact: distinct.isExact, listed: repeated },
@@ -156,7 +174,11 @@ class TokenCounter {
   #total = 0;
   #learnt = 0;
 
-  constructor({ tokenizer, config, maxSeqLength }: ReportedModel, format: FormatName, onBadLine: () => void) {
+  constructor(
+    { tokenizer, config, maxSeqLength }: ReportedModel,
+    format: FormatName,
+    onBadLine: (line: number) => void,
+  ) {
     const outline = outlineFor(config, format);
     this.#tokenizer = tokenizer;
     this.#isChat = formatOf(format).hasRoles ?? false;
@@ -250,9 +272,9 @@ function outlineFor(config: Record<string, unknown>, format: FormatName) {
 }
 
 /** The error that lists the invalid lines, if any. A file without lines is not an error here. */
-function badLinesOf(end: () => unknown): GraftError | null {
+async function badLinesOf(end: () => Promise<unknown>): Promise<GraftError | null> {
   try {
-    end();
+    await end();
     return null;
   } catch (error) {
     if (error instanceof GraftError && (error.details || error.code === 'empty_file')) return error;

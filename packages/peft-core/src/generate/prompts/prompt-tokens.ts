@@ -13,6 +13,8 @@ interface Conversation {
   messages: Message[];
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** The adapter's own chat template; null or absent: the base model's. */
+  chatTemplate?: string | null;
   /** The template shows the date used in training instead of today's. */
   hasTrainingDate?: boolean;
 }
@@ -39,7 +41,11 @@ export interface PromptLimits {
  * tokenised.
  */
 export type PromptTokens =
-  | { ids: Int32Array }
+  | {
+      ids: Int32Array;
+      /** Tokens that end a turn of the adapter's own chat template; absent for the base model's. */
+      turnEnds?: readonly number[];
+    }
   | { refusal: { code: string; message: string }; tokens: number };
 
 /** Approximate length of a template's text for a message without content. */

@@ -7,6 +7,7 @@ import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
 import type { Message as TrainingMessage } from '../../chat/message.ts';
 import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
 import { labelledTokens } from '../../examples/formats/chat.ts';
+import type { LabelledTokens } from '../../examples/formats/language-example.ts';
 import { openBaseModel, readAdapter } from '../../files.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
@@ -115,7 +116,7 @@ test('an adapter reads prompts as in training: with its date and its template va
     line: 1,
     messages: [...messages, { role: 'assistant', content: 'y' }] as TrainingMessage[],
   };
-  const { ids, labelled } = labelledTokens(tokenizer, line, { templateKwargs })!;
+  const [{ ids, labelled }] = labelledTokens(tokenizer, line, { templateKwargs }) as [LabelledTokens];
   const learntPrompt = [...ids.subarray(0, labelled.indexOf(1))];
   const rules = { tokenizer, fewestTokens: () => 0, vocabularySize: 1000 };
   const limits = { context: 200, leading: 0 };

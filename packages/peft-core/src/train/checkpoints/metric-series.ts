@@ -1,5 +1,5 @@
 import type { SafetensorsFile, TensorToWrite } from '../../files.ts';
-import { everyColumn, namesOfColumns } from '../../objectives/metrics.ts';
+import { everyColumn, isSetMetric, namesOfColumns } from '../../objectives/metrics.ts';
 
 /** Names of the columns of training steps, in float64; NaN where there is no value. */
 const TRAIN = [
@@ -12,7 +12,7 @@ const TRAIN = [
   'tokensPerSecond',
   'memoryBytes',
 ] as const;
-/** Names of the columns of evaluations; the columns of metrics follow, by `Metric.column`. */
+/** Names of the columns of evaluations; the columns of metrics follow, by `Metric.column`, and those of validation sets by name. */
 const EVALUATION = ['step', 'loss', 'tokenAccuracy'] as const;
 /** Columns that checkpoints of earlier versions lack. */
 const LATER: readonly string[] = ['memoryBytes', ...namesOfColumns.keys()];
@@ -42,7 +42,10 @@ export interface MetricSeries {
 /** Row i of the evaluations; `metrics`: those that have a column, NaN where they were not measured. */
 export function evaluationAt({ evaluation }: MetricSeries, i: number): Required<EvaluationRow> {
   const { step, loss, tokenAccuracy, ...others } = evaluation;
-  const metrics = Object.entries(others).map(([column, values]) => [namesOfColumns.get(column)!, values[i]!]);
+  const metrics = Object.entries(others).map(([column, values]) => [
+    namesOfColumns.get(column) ?? column,
+    values[i]!,
+  ]);
   return {
     step: step[i]!,
     loss: loss[i]!,
@@ -55,11 +58,14 @@ export function evaluationAt({ evaluation }: MetricSeries, i: number): Required<
 export class MetricLog {
   readonly #train: Growing<(typeof TRAIN)[number]>;
   readonly #evaluation: Growing<string>;
+  /** Columns of validation sets. */
+  readonly #sets: readonly string[];
 
   /** `columns`: columns of metrics that evaluations store, in addition to those of `earlier`. */
   constructor(earlier: MetricSeries | null, columns: readonly string[] = everyColumn) {
     this.#train = new Growing(TRAIN, earlier?.train);
     this.#evaluation = new Growing([...EVALUATION, ...columns], earlier?.evaluation);
+    this.#sets = [...new Set([...columns, ...Object.keys(earlier?.evaluation ?? {})])].filter(isSetMetric);
   }
 
   /** Adds the next step; the first one follows the last step of `earlier`. */
@@ -74,6 +80,7 @@ export class MetricLog {
       loss,
       tokenAccuracy: tokenAccuracy ?? Number.NaN,
       ...(Object.fromEntries(metricValues) as Record<string, number>),
+      ...Object.fromEntries(this.#sets.map((name) => [name, metrics[name] ?? Number.NaN])),
     });
   }
 
@@ -145,9 +152,16 @@ export async function readSeries(file: SafetensorsFile, prefix = ''): Promise<Me
     }
     return columnsOf(names, (name) => values.get(name)!);
   };
-  const kept = [...namesOfColumns.keys()].filter(
+  const known = [...namesOfColumns.keys()].filter(
     (column) => everyColumn.includes(column) || file.has(`${prefix}evaluation.${column}`),
   );
+  const own = `${prefix}evaluation.`;
+  const sets = file
+    .names()
+    .flatMap((name) =>
+      name.startsWith(own) && isSetMetric(name.slice(own.length)) ? [name.slice(own.length)] : [],
+    );
+  const kept = [...known, ...sets];
   return {
     train: await read('train', TRAIN),
     evaluation: (await read('evaluation', [...EVALUATION, ...kept])) as MetricSeries['evaluation'],

@@ -8,9 +8,9 @@ import type {
   tf,
 } from '@graft/tf-graph';
 import type {
-  BatchPlan,
   FilledBatch,
   GridShape,
+  MeasuredPlan,
   SequenceLayout,
   TrainingExample,
 } from '../../examples/index.ts';
@@ -137,7 +137,7 @@ export interface MeasureDefinition {
 export interface WholeMeasure {
   measureAll(
     program: Program,
-    data: { plan: BatchPlan; examples: readonly TrainingExample[]; layout: SequenceLayout },
+    data: { plan: MeasuredPlan; examples: readonly TrainingExample[]; layout: SequenceLayout },
     feedsOf: (batch: FilledBatch) => BatchOf<TypedArray>,
   ): Outcome;
 }

@@ -9,13 +9,15 @@ import {
   type SweepTrial,
 } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
-import type { TrainingData } from '../../examples/index.ts';
-import { bestMetricOf, EVAL_LOSS } from '../../objectives/metrics.ts';
+import { examplesPerEpoch, type TrainingData } from '../../examples/index.ts';
+import { bestMetricOf, EVAL_LOSS, everyColumn } from '../../objectives/metrics.ts';
+import { objectiveFor } from '../../objectives/objectives.ts';
 import { sha256 } from '../../sha256.ts';
 import { makeFolder } from '../checkpoints/durable-files.ts';
 import { type CheckpointCandidate, folderOfTrial } from '../checkpoints/manifest.ts';
 import { evaluationAt, MetricLog } from '../checkpoints/metric-series.ts';
 import { loadNewest, type SkippedCheckpoint } from '../checkpoints/read-checkpoint.ts';
+import { setColumns } from '../evaluation.ts';
 import { meetRequirements } from '../machine/requirements.ts';
 import { identityOf } from '../open-run.ts';
 import { effectivePrecision } from '../precision.ts';
@@ -198,7 +200,8 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
     const message = 'sweep: needs validation data, and there are no examples to compare trials on';
     throw new GraftError('invalid_sweep', message, { param: 'sweep' });
   }
-  const { steps } = optimizerSteps(data.training.length, first.training);
+  const { steps } = optimizerSteps(examplesPerEpoch(data), first.training);
+  const { name: objective } = objectiveFor(first.peft.task_type, data.format, first.method);
   const baseDigest = await options.base.digest();
   const identities = given.map((each) => identityOf(each, data, { baseDigest, precision }));
   const identity = sha256(JSON.stringify({ sweep: identities }));
@@ -210,7 +213,10 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
     return {
       options: each,
       folder: path.join(work, folderOfTrial(i)),
-      log: new MetricLog(kept?.series ?? null),
+      log: new MetricLog(kept?.series ?? null, [
+        ...everyColumn,
+        ...setColumns(objective, data.validationSets),
+      ]),
       diverged: kept?.diverged ?? false,
       checkpoint: kept?.checkpoint ?? null,
     };

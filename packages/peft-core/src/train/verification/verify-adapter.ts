@@ -1,5 +1,4 @@
 import { measuringMemory } from '../../estimate/peak-memory.ts';
-import { planMeasuring } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
@@ -12,6 +11,7 @@ import {
   type Measurement,
   type Metrics,
   measuredExamples,
+  planMeasured,
   retrievesPairs,
 } from '../evaluation.ts';
 import { implementationHere } from '../machine/implementation.ts';
@@ -50,6 +50,8 @@ export type VerificationOptions = Pick<
   | 'base'
   | 'trainingFile'
   | 'validationFile'
+  | 'trainingFiles'
+  | 'validationFiles'
   | 'peft'
   | 'training'
   | 'method'
@@ -146,8 +148,8 @@ async function servedFigures(
   prepared: Prepared,
   { memoryBytes }: ServedLimit,
 ): Promise<ServedFigures | null> {
-  const { setup, examples, adapterParameters } = prepared;
-  const { shape } = planMeasuring(examples, options.training, setup.layout);
+  const { setup, adapterParameters } = prepared;
+  const { shape } = planMeasured(prepared, options.training, setup.layout);
   const needed = measuringMemory({
     model: setup.architecture,
     shape,
@@ -162,7 +164,7 @@ async function servedFigures(
 /** Measures one model. Closes its program before returning, so that two base models are never loaded at once. */
 async function measure(
   { base, training }: VerificationOptions,
-  { setup: { architecture, objective, layout }, examples }: Prepared,
+  { setup: { architecture, objective, layout }, ...measured }: Prepared,
   storage: BaseStorage,
   adapter: {
     peft: VerificationOptions['peft'] | null;
@@ -174,7 +176,7 @@ async function measure(
   const { peft, form } = adapter;
   // The plain base model has no soft prompt.
   const own = peft ? layout : { ...layout, virtualTokens: 0, firstPosition: 0 };
-  const plan = planMeasuring(examples, training, own);
+  const plan = planMeasured(measured, training, own);
   const built = buildEvaluationProgram({
     architecture,
     objective,
@@ -191,7 +193,7 @@ async function measure(
   try {
     await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });
     if (adapter.values) await built.program.write([['adapter', await adapter.values(built.model)]]);
-    return evaluate(built, plan, examples, own);
+    return evaluate(built, plan, measured, own);
   } finally {
     built.program.close();
   }

@@ -15,7 +15,16 @@ import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { checkJobCount, inQuota, limitsJobs } from '../../teams/within-quota.ts';
-import { type Job, type JobSweep, jobOf, type Priority, priorities } from '../job.ts';
+import {
+  type Job,
+  type JobSweep,
+  type JobTrainingFile,
+  type JobValidationFile,
+  jobOf,
+  type Priority,
+  priorities,
+} from '../job.ts';
+import { filesOfJob } from '../job-files.ts';
 import type { JobIntegrationRequest } from '../job-integration.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { insertTrials } from '../records/job-trial.ts';
@@ -30,6 +39,9 @@ interface JobRequest {
   seed: number | null;
   trainingFileId: string;
   validationFileId: string | null;
+  /** Several training or validation files, of which the first are those above. Default: none. */
+  trainingFiles?: readonly JobTrainingFile[] | null;
+  validationFiles?: readonly JobValidationFile[] | null;
   method: string;
   hyperparameters: Hyperparameters;
   peft: PeftConfig;
@@ -95,8 +107,8 @@ async function create(
   const earlier = token && (await findEarlier(tx, teamId, input, token));
   if (earlier) return { job: earlier, created: false };
   if (limitsJobs(quota)) await checkJobCount(tx, teamId, quota);
-  const { systemPrompt } = await checkFile(tx, teamId, input.trainingFileId, 'training_file');
-  if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
+  const { trainingFiles = null, validationFiles = null } = input;
+  const systemPrompt = await checkFiles(tx, teamId, input);
   if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);
   const { startFrom = null, integrations = [], sweep = null } = input;
 
@@ -113,6 +125,11 @@ async function create(
       trainingFileId: input.trainingFileId,
       systemPrompt,
       validationFileId: input.validationFileId,
+      trainingFiles: trainingFiles ? json(trainingFiles) : Prisma.DbNull,
+      validationFiles: validationFiles ? json(validationFiles) : Prisma.DbNull,
+      dataFileIds: [
+        ...new Set([...(trainingFiles ?? []), ...(validationFiles ?? [])].map(({ file }) => file)),
+      ],
       method: input.method,
       hyperparameters: json(input.hyperparameters),
       peft: json(input.peft),
@@ -218,6 +235,17 @@ export async function forgetIdempotencyKeys(db: Pick<Database, 'sql'>): Promise<
 async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job | null> {
   const row = await tx.job.findFirst({ where: { teamId, id } });
   return row && jobOf(row);
+}
+
+/** Locks the files of the job. Returns the system message that all training files share, or null. */
+async function checkFiles(tx: Transaction, teamId: string, input: NewJob): Promise<string | null> {
+  const prompts = new Set<string | null>();
+  for (const { id, role, param } of filesOfJob(input)) {
+    const { systemPrompt } = await checkFile(tx, teamId, id, param);
+    if (role === 'training_file') prompts.add(systemPrompt);
+  }
+  const [first = null] = prompts;
+  return prompts.size === 1 ? first : null;
 }
 
 async function checkFile(

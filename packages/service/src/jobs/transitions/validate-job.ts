@@ -1,5 +1,5 @@
 /** Validation is leased work like training: one process claims it, renews its lease, can be fenced, and its attempts are counted. */
-import { overlapRemark, type ResolvedTraining } from '@graft/peft-core/config';
+import { duplicatesRemark, overlapRemark, type ResolvedTraining } from '@graft/peft-core/config';
 import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
 import { isDatabaseUnavailable, isRowLocked } from '../../database/database-unavailable.ts';
@@ -226,7 +226,10 @@ export async function finishValidation(
 }
 
 /** Returns what the owner of a job should know about its lines, in sentences. */
-function remarksOn({ training, validation, overlap }: DataCounts, options: ResolvedTraining): string[] {
+function remarksOn(
+  { training, validation, overlap, duplicates }: DataCounts,
+  options: ResolvedTraining,
+): string[] {
   const all = (name: keyof ExampleCounts) => (training[name] ?? 0) + (validation?.[name] ?? 0);
   const [truncated, skipped, special] = [all('truncated'), all('skipped'), all('special_tokens')];
   const examples = (count: number) => `${count} example${count === 1 ? ' is' : 's are'}`;
@@ -245,6 +248,8 @@ function remarksOn({ training, validation, overlap }: DataCounts, options: Resol
     );
   const remark = overlap && validation && overlapRemark(overlap, validation.examples);
   if (remark) remarks.push(remark);
+  const repeated = duplicates && duplicatesRemark(duplicates, training.examples);
+  if (repeated) remarks.push(repeated);
   return remarks;
 }
 

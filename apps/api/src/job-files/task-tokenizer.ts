@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto';
+import type { PackedTokenizer } from '@graft/peft-core/text';
+
+/** The tokenizer that a task uses. */
+export interface TaskTokenizer {
+  /** Identifies the tokenizer with its template. The files are sent only if the thread's previous task used another tokenizer. */
+  tokenizerKey: string;
+  tokenizerFiles: PackedTokenizer['json'] | null;
+  /** The chat template that replaces the base model's; null: the base model's. */
+  chatTemplate: string | null;
+}
+
+/** The tokenizer of a job: the base model's, with the job's own chat template if it has one. */
+export function taskTokenizer(
+  { key, json }: PackedTokenizer,
+  training: { chat_template?: string },
+): TaskTokenizer {
+  const chatTemplate = training.chat_template ?? null;
+  const own = chatTemplate === null ? '' : `:${createHash('sha256').update(chatTemplate).digest('hex')}`;
+  return { tokenizerKey: key + own, tokenizerFiles: json, chatTemplate };
+}

@@ -1,0 +1,100 @@
+// --data and --validation, each given once or several times, for jobs on a service and for local training.
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { UsageError } from './errors.ts';
+
+const strategies = ['concat', 'interleave_under', 'interleave_over'];
+/** As peft-core's MAX_DATA_FILES, which the installable command does not have. */
+const maxFiles = 16;
+
+export interface DataFlags {
+  data: string[];
+  validation?: string[];
+  mix?: string;
+}
+
+/** A training file and its number: its weight with --mix interleave_…, else its epochs. */
+export interface DataArgument {
+  file: string;
+  share: number | null;
+}
+
+export interface ValidationArgument {
+  file: string;
+  name: string | null;
+}
+
+/** Declares --data, --validation and --mix; `data` and `validation` describe a file. */
+export function takeDataOptions<C extends Command>(
+  command: C,
+  { data, validation }: { data: string; validation: string },
+): C {
+  const add = (text: string, before: string[] = []) => [...before, text];
+  return command
+    .requiredOption(
+      '--data <file[:n]>',
+      `${data}; repeatable, with how often each epoch has it or, with --mix interleave_…, its weight`,
+      add,
+    )
+    .option(
+      '--validation <[name=]file>',
+      `${validation}; repeatable, each with its own metrics eval_<name>_loss`,
+      add,
+    )
+    .addOption(
+      new Option('--mix <strategy>', 'how several training files are mixed; see docs/jobs.md').choices(
+        strategies,
+      ),
+    );
+}
+
+/** `training` options that --mix sets. */
+export const mixArgument = ({ mix }: Pick<DataFlags, 'mix'>): { mix_strategy?: string } =>
+  mix === undefined ? {} : { mix_strategy: mix };
+
+/** Throws UsageError for a file that `isKnown` does not know; default: for one that does not exist. */
+export function dataArguments(
+  { data, validation = [] }: DataFlags,
+  isKnown: (file: string) => boolean = existsSync,
+): { training: DataArgument[]; validation: ValidationArgument[] } {
+  const missing = (option: string, text: string) =>
+    new UsageError(`${option}: there is no file ${text}, and it is not the id of an uploaded one (file-…).`);
+  const training = data.map((text) => {
+    // A colon may be part of a path.
+    if (isKnown(text)) return { file: text, share: null };
+    const [, file = text, number] = /^(.*):([^:]*)$/s.exec(text) ?? [];
+    if (!isKnown(file)) throw missing('--data', text);
+    const share = Number(number);
+    if (!/^\d*\.?\d+$/.test(number ?? '') || share <= 0)
+      throw new UsageError(`--data: ${number} after the last colon of ${text} must be a number above 0.`);
+    return { file, share };
+  });
+  const held = validation.map((text) => {
+    if (isKnown(text)) return { file: text, name: null };
+    const [, name = null, file = text] = /^([a-z0-9_]+)=(.*)$/s.exec(text) ?? [];
+    if (!isKnown(file)) throw missing('--validation', text);
+    return { file, name };
+  });
+  for (const [option, { length }] of [
+    ['--data', training],
+    ['--validation', held],
+  ] as const)
+    if (length > maxFiles) throw new UsageError(`${option}: ${length} files; the limit is ${maxFiles}.`);
+  return { training, validation: held };
+}
+
+/** Whether the files are one of each kind, without a number or a name: a job without lists. */
+export const isPlain = {
+  training: (files: readonly DataArgument[]): boolean => files.length === 1 && files[0]!.share === null,
+  validation: (files: readonly ValidationArgument[]): boolean => files.length <= 1 && !files[0]?.name,
+};
+
+/** The share of a file as a job's field. */
+export const shareOf = (
+  { share }: DataArgument,
+  mix: string | undefined,
+): { weight?: number; epochs?: number } => {
+  if (share === null) return {};
+  return mix?.startsWith('interleave') ? { weight: share } : { epochs: share };
+};

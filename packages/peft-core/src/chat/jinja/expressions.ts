@@ -1,0 +1,247 @@
+import { applyFilter } from './filters.ts';
+import { methodOf } from './methods.ts';
+import { binary } from './operators.ts';
+import type { Evaluate, Node, Scope, State } from './state.ts';
+import { TESTS } from './tests.ts';
+import {
+  type Dict,
+  float,
+  isDict,
+  isTrue,
+  iterate,
+  Loop,
+  Namespace,
+  numberOf,
+  sequence,
+  Tuple,
+  typeName,
+  type Value,
+} from './values.ts';
+
+/** Compiles an expression to a function that evaluates it as Jinja does. */
+export function compileExpression(node: Node): Evaluate {
+  switch (node.type) {
+    case 'StringLiteral':
+    case 'IntegerLiteral': {
+      const value = node.value as string | number;
+      return () => value;
+    }
+    case 'FloatLiteral': {
+      const value = float(node.value as number);
+      return () => value;
+    }
+    case 'ArrayLiteral': {
+      const items = (node.value as Node[]).map(compileExpression);
+      return (scope, state) => items.map((item) => item(scope, state));
+    }
+    case 'TupleLiteral': {
+      const items = (node.value as Node[]).map(compileExpression);
+      return (scope, state) => Tuple.from(items.map((item) => item(scope, state)));
+    }
+    case 'ObjectLiteral':
+      return dict(node.value as Map<Node, Node>);
+    case 'Identifier': {
+      const name = node.value as string;
+      return (scope) => scope.get(name);
+    }
+    case 'MemberExpression':
+      return member(node);
+    case 'BinaryExpression':
+      return binary(node, compileExpression);
+    case 'UnaryExpression':
+      return unary(node);
+    case 'Ternary':
+      return choice(node.condition as Node, node.trueExpr as Node, node.falseExpr as Node);
+    case 'SelectExpression':
+      return choice(node.test as Node, node.lhs as Node, null);
+    case 'TestExpression':
+      return test(node);
+    case 'FilterExpression':
+      return filter(compileExpression(node.operand as Node), node.filter as Node);
+    case 'CallExpression':
+      return call(node);
+    default: {
+      const message = `the expression ${node.type} is not supported`;
+      return () => {
+        throw new Error(message);
+      };
+    }
+  }
+}
+
+function dict(entries: Map<Node, Node>): Evaluate {
+  const compiled = [...entries].map(
+    ([key, value]) => [compileExpression(key), compileExpression(value)] as const,
+  );
+  return (scope, state) => {
+    const made: Record<string, Value> = Object.create(null);
+    for (const [key, value] of compiled) {
+      const name = key(scope, state);
+      if (typeof name !== 'string') throw new Error(`a key of a dict is a ${typeName(name)}, not a str`);
+      made[name] = value(scope, state);
+    }
+    return made;
+  };
+}
+
+function choice(condition: Node, whenTrue: Node, whenFalse: Node | null): Evaluate {
+  const test = compileExpression(condition);
+  const yes = compileExpression(whenTrue);
+  const no: Evaluate = whenFalse ? compileExpression(whenFalse) : () => undefined;
+  return (scope, state) => (isTrue(test(scope, state)) ? yes : no)(scope, state);
+}
+
+function unary(node: Node): Evaluate {
+  const operator = (node.operator as Node).value as string;
+  const argument = compileExpression(node.argument as Node);
+  if (operator === 'not') return (scope, state) => !isTrue(argument(scope, state));
+  const sign = operator === '-' ? -1 : 1;
+  return (scope, state) => {
+    const value = argument(scope, state);
+    const number = numberOf(value);
+    if (number === null) throw new Error(`bad operand type for unary ${operator}: '${typeName(value)}'`);
+    return typeof value === 'object' ? float(sign * number) : sign * number;
+  };
+}
+
+function test(node: Node): Evaluate {
+  const operand = compileExpression(node.operand as Node);
+  const name = (node.test as Node).value as string;
+  const passes = TESTS[name];
+  const negate = node.negate as boolean;
+  return (scope, state) => {
+    if (!passes) throw new Error(`no test named '${name}'`);
+    return passes(operand(scope, state)) !== negate;
+  };
+}
+
+/** The function that applies a filter to a value. `node`: an Identifier or a CallExpression. */
+export function filter(operand: Evaluate, node: Node): Evaluate {
+  const isCall = node.type === 'CallExpression';
+  const name = (isCall ? (node.callee as Node) : node).value as string;
+  const given = argumentsOf(isCall ? (node.args as Node[]) : []);
+  return (scope, state) => {
+    const value = operand(scope, state);
+    const { args, named } = given(scope, state);
+    return spent(applyFilter(name, value, args, named), state);
+  };
+}
+
+/** Charges the budget for a value that was made. */
+function spent(value: Value, state: State): Value {
+  if (typeof value === 'string') state.budget.spend(value.length);
+  else if (Array.isArray(value)) state.budget.spend(0, value.length);
+  return value;
+}
+
+type Arguments = (scope: Scope, state: State) => { args: Value[]; named: Dict };
+
+export function argumentsOf(nodes: readonly Node[]): Arguments {
+  const parts = nodes.map((node) => {
+    const isNamed = node.type === 'KeywordArgumentExpression';
+    const isSpread = node.type === 'SpreadExpression' || node.type === 'KeywordSpreadExpression';
+    const inner = isNamed ? node.value : isSpread ? node.argument : node;
+    const key = isNamed ? ((node.key as Node).value as string) : null;
+    return { type: node.type, key, value: compileExpression(inner as Node) };
+  });
+  return (scope, state) => {
+    const args: Value[] = [];
+    const named: Record<string, Value> = Object.create(null);
+    for (const { type, key, value } of parts) {
+      const evaluated = value(scope, state);
+      if (key !== null) named[key] = evaluated;
+      else if (type === 'SpreadExpression') args.push(...iterate(evaluated));
+      else if (type !== 'KeywordSpreadExpression') args.push(evaluated);
+      else if (isDict(evaluated)) Object.assign(named, evaluated);
+      else throw new Error(`argument after ** is a ${typeName(evaluated)}`);
+    }
+    return { args, named };
+  };
+}
+
+function call(node: Node): Evaluate {
+  const callee = compileExpression(node.callee as Node);
+  const given = argumentsOf(node.args as Node[]);
+  return (scope, state) => {
+    state.budget.spend();
+    const called = callee(scope, state);
+    if (typeof called !== 'function') throw new Error(`'${typeName(called)}' object is not callable`);
+    const { args, named } = given(scope, state);
+    return spent(called(args, named), state);
+  };
+}
+
+function member(node: Node): Evaluate {
+  const object = compileExpression(node.object as Node);
+  const property = node.property as Node;
+  if (node.computed) {
+    if (property.type === 'SliceExpression') return slice(object, property);
+    const key = compileExpression(property);
+    return (scope, state) => itemOf(object(scope, state), key(scope, state));
+  }
+  const name = property.value as string | number;
+  if (typeof name === 'number') return (scope, state) => itemOf(object(scope, state), name);
+  return (scope, state) => attributeOf(object(scope, state), name);
+}
+
+/** `of.name`: a method before an item. */
+function attributeOf(of: Value, name: string): Value {
+  if (of === undefined) throw new Error(`an undefined value has no attribute '${name}'`);
+  if (of instanceof Namespace) return of.values.get(name);
+  if (of instanceof Loop) return of.attribute(name);
+  const method = methodOf(of, name);
+  if (method) return method;
+  return isDict(of) && Object.hasOwn(of, name) ? of[name] : undefined;
+}
+
+/** `of[key]`: an item before a method. */
+function itemOf(of: Value, key: Value): Value {
+  if (of === undefined) throw new Error('an undefined value has no items');
+  if (typeof key === 'string') {
+    if (isDict(of) && Object.hasOwn(of, key)) return of[key];
+    return attributeOf(of, key);
+  }
+  const index = numberOf(key);
+  if (index === null || typeof key === 'object') return undefined;
+  if (typeof of === 'string' || Array.isArray(of)) return sequence(of).at(index);
+  return undefined;
+}
+
+function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
+  const [from, to, by] = [start, stop, step].map((part) => (part ? compileExpression(part as Node) : null));
+  return (scope, state) => {
+    const of = object(scope, state);
+    if (typeof of !== 'string' && !Array.isArray(of))
+      throw new Error(`'${typeName(of)}' object has no slices`);
+    const [first, end, stride] = [from, to, by].map((part) => {
+      const value = part ? part(scope, state) : null;
+      if (value !== null && numberOf(value) === null) throw new Error('slice indices must be integers');
+      return value === null ? null : numberOf(value);
+    });
+    const found = sliced(sequence(of), first ?? null, end ?? null, stride ?? 1);
+    return spent(typeof of === 'string' ? found.join('') : found, state);
+  };
+}
+
+/** Python's slices. */
+function sliced(
+  of: string | readonly Value[],
+  start: number | null,
+  stop: number | null,
+  step: number,
+): Value[] {
+  if (step === 0) throw new Error('slice step cannot be zero');
+  const { length } = of;
+  const clamp = (at: number, low: number, high: number) =>
+    Math.min(high, Math.max(low, at < 0 ? at + length : at));
+  const found: Value[] = [];
+  if (step > 0) {
+    const to = stop === null ? length : clamp(stop, 0, length);
+    for (let i = start === null ? 0 : clamp(start, 0, length); i < to; i += step) found.push(of[i]);
+  } else {
+    const to = stop === null ? -1 : clamp(stop, -1, length - 1);
+    for (let i = start === null ? length - 1 : clamp(start, -1, length - 1); i > to; i += step)
+      found.push(of[i]);
+  }
+  return found;
+}

@@ -1,0 +1,66 @@
+import { GraftError } from '../errors.ts';
+import type { Message } from './message.ts';
+import { commonPrefix, type TextRange } from './rendered-turns.ts';
+import type { TurnTokenizer } from './turn-tokens.ts';
+
+/** Texts that no template contains. */
+const THOUGHT = 'Medlar';
+const ANSWER = 'Graft';
+
+const known = new WeakMap<TurnTokenizer, string>();
+
+/**
+ * The part of a turn that is reasoning, with the template's marks around it: from the start of the turn through the mark that closes the
+ * reasoning. Null for a message without reasoning, and where the template leaves it out. `turn`: the turn in the text.
+ */
+export function reasoningRange(
+  tokenizer: TurnTokenizer,
+  text: string,
+  turn: TextRange,
+  { reasoning = '' }: Message,
+): TextRange | null {
+  const thought = reasoning.trim();
+  const at = thought === '' ? -1 : text.slice(turn.from, turn.to).indexOf(thought);
+  if (at === -1) return null;
+  const end = turn.from + at + thought.length;
+  const rest = text.slice(end, turn.to);
+  return { from: turn.from, to: end + commonPrefix(rest, closingOf(tokenizer)) };
+}
+
+/** What the template writes after reasoning to close it, before it begins the answer. */
+function closingOf(tokenizer: TurnTokenizer): string {
+  let closing = known.get(tokenizer);
+  if (closing === undefined) {
+    closing = probe(tokenizer);
+    known.set(tokenizer, closing);
+  }
+  return closing;
+}
+
+function probe(tokenizer: TurnTokenizer): string {
+  const before = (message: Message): string => {
+    const { text } = tokenizer.encodeTurns([{ role: 'user', content: 'Hello' }, message], []);
+    return text.slice(0, text.lastIndexOf(ANSWER));
+  };
+  try {
+    const thoughtful = before({ role: 'assistant', content: ANSWER, reasoning: THOUGHT });
+    const at = thoughtful.lastIndexOf(THOUGHT);
+    if (at === -1) return '';
+    const between = thoughtful.slice(at + THOUGHT.length);
+    const plain = before({ role: 'assistant', content: ANSWER });
+    // The template closes reasoning where there is none, too.
+    if (plain.endsWith(between)) return between;
+    // What both have opens the answer, as gpt-oss's channels do.
+    return between.slice(0, between.length - commonSuffix(between, plain));
+  } catch (error) {
+    if (error instanceof GraftError) return '';
+    throw error;
+  }
+}
+
+function commonSuffix(a: string, b: string): number {
+  const most = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < most && a.at(-1 - length) === b.at(-1 - length)) length++;
+  return length;
+}

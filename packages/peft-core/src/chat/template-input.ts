@@ -1,0 +1,60 @@
+import { type Message, REASONING_FIELDS, type Tool } from './message.ts';
+
+/** Maximum nesting depth of tool definitions and arguments of tool calls. */
+const MAX_DEPTH = 64;
+
+/** A message as a template receives it: the fields that transformers' conversations have. */
+export type TemplateMessage = Readonly<Record<string, unknown>> & { readonly role: string };
+
+export interface InputOptions {
+  /** The template knows the role `developer`; otherwise it gets `system` instead. */
+  hasDeveloper: boolean;
+  /** The template accepts content only as a list of parts. */
+  takesParts: boolean;
+}
+
+/** What a template receives for a message; the message itself if that is the same. */
+export function templateMessage(
+  message: Message,
+  { hasDeveloper, takesParts }: InputOptions,
+): TemplateMessage {
+  const { weight, reasoning, role, content } = message;
+  const hasParts = takesParts && content !== null;
+  const isOther = role === 'developer' && !hasDeveloper;
+  if (weight === undefined && reasoning === undefined && !hasParts && !isOther)
+    return message as TemplateMessage;
+  const { weight: _, reasoning: __, ...rest } = message;
+  const shown: Record<string, unknown> & { role: string } = rest;
+  if (isOther) shown.role = 'system';
+  if (hasParts) shown.content = [{ type: 'text', text: content }];
+  if (reasoning !== undefined) for (const name of REASONING_FIELDS) shown[name] = reasoning;
+  return shown;
+}
+
+/** Every text of a message that its author wrote, changed by `change`: also names of fields, but not the role. */
+export function withMessageTexts(message: Message, change: (text: string) => string): Message {
+  const changed: Message = { ...message, content: message.content === null ? null : change(message.content) };
+  if (message.name !== undefined) changed.name = change(message.name);
+  if (message.reasoning !== undefined) changed.reasoning = change(message.reasoning);
+  if (message.tool_call_id !== undefined) changed.tool_call_id = change(message.tool_call_id);
+  if (message.tool_calls !== undefined)
+    changed.tool_calls = withAllTexts(message.tool_calls, change) as NonNullable<Message['tool_calls']>;
+  return changed;
+}
+
+export function withToolTexts(tools: readonly Tool[], change: (text: string) => string): Tool[] {
+  return withAllTexts(tools, change) as Tool[];
+}
+
+/** A value of JSON with every text and every name of a field changed. Throws RangeError for one that nests too deep. */
+function withAllTexts(value: unknown, change: (text: string) => string, depth = 0): unknown {
+  if (typeof value === 'string') return change(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > MAX_DEPTH)
+    throw new RangeError(`tools and arguments of tool calls nest at most ${MAX_DEPTH} deep`);
+  if (Array.isArray(value)) return value.map((item) => withAllTexts(item, change, depth + 1));
+  const entries = Object.entries(value);
+  return Object.fromEntries(
+    entries.map(([name, item]) => [change(name), withAllTexts(item, change, depth + 1)]),
+  );
+}

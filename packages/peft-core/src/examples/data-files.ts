@@ -1,0 +1,97 @@
+import { type FileShare, type MixStrategy, type Mixture, mixtureOf } from '../config/mixture.ts';
+import type { ValidationSet } from '../config/validation-sets.ts';
+import { GraftError } from '../errors.ts';
+
+/** What a data file is used for. */
+export type DataFile = 'training_file' | 'validation_file';
+
+/** A training file of several, with its share of each epoch. */
+export interface TrainingFile extends Partial<FileShare> {
+  path: string;
+  /** Name of the file for messages. */
+  label?: string;
+}
+
+/** A validation file of several: a set with its own curves. */
+export interface ValidationFile extends Pick<ValidationSet, 'name'> {
+  path: string;
+  label?: string;
+}
+
+/** The data files of a job. */
+export interface DataFiles {
+  /** The only training file, or the first of `trainingFiles`. */
+  trainingFile: string;
+  /** The only validation file, or the first of `validationFiles`. */
+  validationFile?: string | null;
+  /** All training files, where there are several or one has a share; absent: `trainingFile`, once per epoch. */
+  trainingFiles?: readonly TrainingFile[] | null;
+  /** All validation files, where they are named; absent: `validationFile`. */
+  validationFiles?: readonly ValidationFile[] | null;
+}
+
+/** A data file and how the request names it: `training_file`, or `training_files[1]`. */
+export interface NamedFile {
+  role: DataFile;
+  /** Its number among the files of this role, from 0. */
+  index: number;
+  path: string;
+  param: string;
+  /** What an error message begins with: nothing for the only file of its role. */
+  prefix: string;
+}
+
+/** All files with this role, in order. */
+export function filesOf(source: DataFiles, role: DataFile): NamedFile[] {
+  const { trainingFile, validationFile, trainingFiles, validationFiles } = source;
+  const several = role === 'training_file' ? trainingFiles : validationFiles;
+  if (several?.length)
+    return several.map(({ path, label }, index) => {
+      const param = `${role}s[${index}]`;
+      return { role, index, path, param, prefix: `${param}${label ? ` (${label})` : ''}: ` };
+    });
+  const path = role === 'training_file' ? trainingFile : validationFile;
+  return path ? [{ role, index: 0, path, param: role, prefix: '' }] : [];
+}
+
+/** How the training files are mixed; null if each epoch has exactly one file once. */
+export function mixtureOfFiles(
+  { trainingFiles }: Pick<DataFiles, 'trainingFiles'>,
+  { mix_strategy: strategy }: { mix_strategy?: MixStrategy | undefined },
+): Mixture | null {
+  return mixtureOf(trainingFiles ?? [], strategy);
+}
+
+/** Runs `body`; attributes its errors to `file`, unless they concern the base model. */
+export async function naming<T>(
+  { param: own, prefix }: Pick<NamedFile, 'param' | 'prefix'>,
+  body: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    const { code, message, fault, details, param } = error;
+    const ofModel = param === 'model';
+    throw new GraftError(code, ofModel ? message : `${prefix}${message}`, {
+      param: ofModel ? param : own,
+      fault,
+      cause: error,
+      ...(details ? { details } : {}),
+    });
+  }
+}
+
+/** The error if two files have different formats. */
+export function otherFormat(
+  other: { file: NamedFile; format: string },
+  first: { file: NamedFile; format: string },
+): GraftError {
+  const nameOf = ({ role, prefix }: NamedFile) =>
+    prefix === '' ? `the ${role.replace('_', ' ')}` : prefix.slice(0, -2);
+  return new GraftError(
+    'invalid_jsonl',
+    `${nameOf(other.file)} has ${other.format} examples, ${nameOf(first.file)} ${first.format} examples`,
+    { param: other.file.param },
+  );
+}

@@ -1,0 +1,162 @@
+import { GraftError } from '../errors.ts';
+import { isRecord, show } from '../schema/check-fields.ts';
+import { BadLines } from './bad-lines.ts';
+import type { Container, RowSink } from './containers/container.ts';
+import { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
+import { readLine, unstorableText, unsupportedField } from './read-line.ts';
+import { readCells } from './shapes/cells.ts';
+import { type ColumnMapping, checkColumns, mapColumns } from './shapes/columns.ts';
+import { knownColumns } from './shapes/known-columns.ts';
+import { noShape } from './shapes/nearest-shape.ts';
+import { shapes } from './shapes/shapes.ts';
+
+/** If no row until then has a known shape, the file has none, and reading stops. */
+const UNKNOWN_ROWS = 100;
+/** Longer system prompts are not stored with a file, a job or a version. */
+const LONGEST_SYSTEM_PROMPT = 16 * 1024;
+
+export interface DatasetSummary {
+  format: FormatName;
+  /** Number of examples; empty lines are not counted. */
+  examples: number;
+  /** Total characters that a language model is trained to generate; 0 for formats of other models. */
+  answerCharacters: number;
+  /** The system message of every example; null if they differ, there is none, or it is longer than 16,384 characters. */
+  systemPrompt: string | null;
+}
+
+export interface RowListener {
+  /** Called first, with the kind of the file. */
+  onContainer?(container: Container): void;
+  onExample?(example: RawExample): void;
+  /** Every bad row, in order, including those beyond the limit of the error's list. */
+  onBadLine?(line: number): void;
+}
+
+/**
+ * Checks the rows of a data file, of whatever kind, and converts them to examples. Keeps the list of bad rows in memory, never the
+ * examples.
+ */
+export class RowChecker implements RowSink {
+  readonly #listener: RowListener;
+  readonly #columns: ColumnMapping | null;
+  #bad = new BadLines();
+  #container: Container | null = null;
+  #rows = 0;
+  #examples = 0;
+  #answerCharacters = 0;
+  #systemPrompt: string | null = null;
+  #format: { name: FormatName; line: number } | null = null;
+  /** Rows of no known shape, as long as no other row was read; and the first one's columns. */
+  #unknown: { count: number; line: number; columns: readonly string[] } | null = null;
+  /** The shape of the first example; null for a format's own. */
+  shape: string | null = null;
+
+  constructor(listener: RowListener = {}, columns: ColumnMapping | null = null) {
+    this.#listener = listener;
+    this.#columns = columns;
+  }
+
+  get unit(): Container['unit'] {
+    return this.#container?.unit ?? 'line';
+  }
+
+  begin(container: Container): void {
+    this.#container = container;
+    this.#bad = new BadLines(container.unit);
+    this.#listener.onContainer?.(container);
+  }
+
+  columns(names: readonly string[]): ReadonlySet<string> {
+    if (this.#columns) {
+      checkColumns(names, this.#columns);
+      return new Set(Object.entries(this.#columns).flat());
+    }
+    const known = names.filter((name) => knownColumns.has(name));
+    if (known.length === 0) throw noShape(names, 'the table');
+    return new Set(known);
+  }
+
+  row(line: number, value: unknown, checksText: boolean): void {
+    const example = this.#read(line, value, checksText);
+    if (typeof example === 'string') this.bad(line, example);
+    else this.#take(example);
+  }
+
+  #take(example: RawExample): void {
+    const { line } = example;
+    this.#format ??= { name: example.format, line };
+    const format = this.#format;
+    if (example.format !== format.name) {
+      const first = `${this.unit} ${format.line} is a ${format.name} example`;
+      this.bad(line, `is a ${example.format} example, but ${first}`);
+      return;
+    }
+    const system = systemPromptOf(example);
+    this.#systemPrompt = this.#examples === 0 || system === this.#systemPrompt ? system : null;
+    this.#examples++;
+    this.#answerCharacters += formatOf(example.format).answerLength?.(example) ?? 0;
+    this.#listener.onExample?.(example);
+  }
+
+  bad(line: number, fault: string): void {
+    this.#bad.add(line, fault);
+    this.#listener.onBadLine?.(line);
+  }
+
+  /** Throws GraftError `invalid_jsonl` with every bad row, `unknown_shape`, or `empty_file`. */
+  end(): DatasetSummary {
+    if (this.#examples === 0 && this.#unknown && this.#unknown.count === this.#bad.count)
+      throw this.#noShape();
+    if (this.#bad.count > 0) throw this.#bad.error('invalid_jsonl');
+    if (this.#format === null) throw new GraftError('empty_file', 'the file holds no examples');
+    return {
+      format: this.#format.name,
+      examples: this.#examples,
+      answerCharacters: this.#answerCharacters,
+      systemPrompt: this.#systemPrompt,
+    };
+  }
+
+  /** The example of a row, or its fault. */
+  #read(line: number, value: unknown, checksText: boolean): RawExample | string {
+    this.#rows++;
+    if (!isRecord(value)) return `must be a JSON object, got ${show(value)}`;
+    let row: Record<string, unknown> | string = value;
+    if (this.#columns) row = mapColumns(row, this.#columns) as Record<string, unknown> | string;
+    if (typeof row !== 'string' && this.#container?.cells === 'text')
+      row = readCells(row) as Record<string, unknown> | string;
+    if (typeof row === 'string') return row;
+    const given = row;
+    const hasFormat = formats.some((format) => format.matches(given));
+    const shape = shapes.find((each) => !(each.yields && hasFormat) && each.matches(given)) ?? null;
+    if (!shape && !hasFormat && !unsupportedField(given)) this.#count(line, given);
+    if (this.#examples === 0 && (shape || hasFormat)) this.shape = shape?.name ?? null;
+    const converted = shape ? shape.convert(given) : given;
+    if (typeof converted === 'string') return converted;
+    // Rows of every shape may have a weight.
+    const weighted = given.weight === undefined ? converted : { ...converted, weight: given.weight };
+    const example = readLine(weighted, line);
+    // Only a \u escape can produce characters that valid UTF-8 cannot contain.
+    return typeof example !== 'string' && checksText ? (unstorableText(example) ?? example) : example;
+  }
+
+  /** Counts a row of no known shape. */
+  #count(line: number, row: Record<string, unknown>): void {
+    this.#unknown ??= { count: 0, line, columns: Object.keys(row) };
+    this.#unknown.count++;
+    if (this.#unknown.count === UNKNOWN_ROWS && this.#rows === UNKNOWN_ROWS) throw this.#noShape();
+  }
+
+  #noShape(): GraftError {
+    const { line, columns } = this.#unknown!;
+    return noShape(columns, `${this.unit} ${line}`);
+  }
+}
+
+/** Also null for a prompt that Postgres cannot store because it contains U+0000. */
+function systemPromptOf(example: RawExample): string | null {
+  const prompt = formatOf(example.format).systemPrompt?.(example) ?? '';
+  const isKept = prompt !== '' && prompt.length <= LONGEST_SYSTEM_PROMPT && !prompt.includes('\0');
+  return isKept ? prompt : null;
+}

@@ -1,0 +1,20 @@
+import type { Line } from '../formats/fields.ts';
+
+/**
+ * A shape of rows that other tools write. `shapes.ts` lists all; each is converted to a line of a format.
+ */
+export interface Shape {
+  /** Name in reports. */
+  name: string;
+  /** For people: "ShareGPT conversations". */
+  title: string;
+  /** Names of its columns, the required ones first. */
+  columns: readonly string[];
+  /** Example of a row. */
+  sample: string;
+  /** Whether a row that also has fields of a format is of that format. */
+  yields: boolean;
+  matches(row: Line): boolean;
+  /** The line of the format, or the row's fault: it names the column. */
+  convert(row: Line): Line | string;
+}

@@ -1,0 +1,136 @@
+/** Every chat template in TRL's package renders conversations with tools and reasoning as transformers renders them. */
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { type Message, REASONING_FIELDS } from '@graft/peft-core/chat';
+import { tokenizeExamples } from '@graft/peft-core/examples';
+import { loadTokenizer, type Tokenizer } from '@graft/peft-core/text';
+import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
+import { conversations, type TemplateConversation } from './fixtures/template-conversations.ts';
+import { type TrlTemplate, trlTemplates } from './fixtures/trl-templates.ts';
+
+interface Reference {
+  text: string | null;
+  prompt: string | null;
+  ids: number[] | null;
+  mask: number[] | null;
+}
+
+/** Templates that lose content unless it is a list of parts. */
+const partsOnly: readonly string[] = [];
+
+const now = '2024-07-26T12:00:00';
+const isMarked = ({ source }: TrlTemplate) => /\{%-?\s*generation/.test(source);
+
+/** The conversation as a user of transformers would give it. */
+function inPython({ source, name }: TrlTemplate, messages: readonly Message[]): object[] {
+  return messages.map(({ reasoning, role, content, ...rest }) => ({
+    role: role === 'developer' && !source.includes('developer') ? 'system' : role,
+    content: content !== null && partsOnly.includes(name) ? [{ type: 'text', text: content }] : content,
+    ...rest,
+    ...Object.fromEntries(reasoning === undefined ? [] : REASONING_FIELDS.map((field) => [field, reasoning])),
+  }));
+}
+
+const cases: {
+  template: TrlTemplate;
+  tokenizer: Tokenizer;
+  conversation: TemplateConversation;
+  expected: Reference;
+}[] = [];
+
+before(async () => {
+  const templates = await trlTemplates();
+  const planned = templates.flatMap((template) =>
+    conversations.map((conversation) => ({ template, conversation })),
+  );
+  const plan = {
+    now,
+    tokenizers: Object.fromEntries(
+      templates.map(({ name, source, files }) => [
+        name,
+        { chat_template: source, tokenizer_json: files.tokenizerJson, tokens: files.tokenizerConfig },
+      ]),
+    ),
+    cases: planned.map(({ template, conversation }) => ({
+      template: template.name,
+      messages: inPython(template, conversation.messages),
+      tools: conversation.tools ?? null,
+      kwargs: conversation.kwargs ?? {},
+      mask: isMarked(template),
+    })),
+  };
+  const references = await runPythonJson<Reference>('chat_templates.py', [], plan);
+  assert.equal(references.length, planned.length);
+  const tokenizers = new Map(templates.map(({ name, files }) => [name, loadTokenizer(files)]));
+  for (const [i, { template, conversation }] of planned.entries())
+    cases.push({
+      template,
+      tokenizer: tokenizers.get(template.name)!,
+      conversation,
+      expected: references[i]!,
+    });
+});
+
+function rendered(
+  tokenizer: Tokenizer,
+  { messages, tools, kwargs = {} }: TemplateConversation,
+  options: { addGenerationPrompt: boolean; allowSpecialTokens: boolean },
+): string | null {
+  try {
+    return tokenizer.applyChatTemplate(messages, {
+      ...options,
+      kwargs,
+      now: new Date(now),
+      ...(tools ? { tools } : {}),
+    });
+  } catch {
+    return null;
+  }
+}
+
+/** Differences of all cases at once: the first of each template is shown. */
+function report(differences: { name: string; graft: unknown; transformers: unknown }[]): void {
+  const [first] = differences;
+  const names = differences.map(({ name }) => name).join('\n');
+  if (first) assert.deepEqual(first.graft, first.transformers, `${differences.length} differ:\n${names}`);
+}
+
+for (const [what, addGenerationPrompt] of [
+  ['text', false],
+  ['prompt', true],
+] as const)
+  test(`the ${what} of every template and conversation is transformers'`, () => {
+    const differences = cases.flatMap(({ template, tokenizer, conversation, expected }) =>
+      [true, false].flatMap((allowSpecialTokens) => {
+        const graft = rendered(tokenizer, conversation, { addGenerationPrompt, allowSpecialTokens });
+        const name = `${template.name}: ${conversation.name}${allowSpecialTokens ? '' : ', guarded'}`;
+        return graft === expected[what] ? [] : [{ name, graft, transformers: expected[what] }];
+      }),
+    );
+    report(differences);
+    const refused = cases.filter(({ expected }) => expected[what] === null).length;
+    assert.ok(refused < cases.length / 4, `transformers refuses ${refused} of ${cases.length} cases`);
+  });
+
+test('what marked templates train on is the assistant mask of transformers', () => {
+  let compared = 0;
+  const differences = cases.flatMap(({ template, tokenizer, conversation, expected }) => {
+    if (!isMarked(template) || expected.ids === null || !expected.mask!.includes(1)) return [];
+    compared++;
+    const { messages, tools, kwargs = {} } = conversation;
+    const line = { format: 'chat', line: 1, messages, ...(tools ? { tools } : {}) } as const;
+    const options = { maxSeqLength: 1 << 20, allowSpecialTokens: true, templateKwargs: kwargs };
+    const [example] = tokenizeExamples(tokenizer, [line], options);
+    const { ids, targets } = example!.sequences[0]!;
+    const end = expected.mask!.lastIndexOf(1) + 1;
+    const graft = {
+      ids: [...ids, targets!.at(-1)!],
+      mask: [0, ...Array.from(targets!, (id) => Number(id >= 0))],
+    };
+    const transformers = { ids: expected.ids.slice(0, end), mask: [0, ...expected.mask!.slice(1, end)] };
+    const isSame = JSON.stringify(graft) === JSON.stringify(transformers);
+    return isSame ? [] : [{ name: `${template.name}: ${conversation.name}`, graft, transformers }];
+  });
+  report(differences);
+  assert.ok(compared > 200, `${compared} compared`);
+});
