@@ -52,6 +52,17 @@ describe('the report on a file', () => {
       examples: 3,
       bad_lines: { count: 0, listed: [] },
       duplicates: { count: 1, exact: true, listed: [{ line: 3, first_line: 1 }] },
+      weights: { count: 0, zero: 0 },
+      chats: {
+        messages: [
+          { role: 'user', count: 3 },
+          { role: 'assistant', count: 3 },
+        ],
+        trained_messages: 3,
+        with_tools: 0,
+        tool_calls: 0,
+        tools: [],
+      },
       tokens: null,
     });
     const { json } = await reportOf(acme, id, '?model=tiny&max_seq_length=22');
@@ -60,6 +71,12 @@ describe('the report on a file', () => {
     // "user: a</s>assistant: b</s>", whose last two tokens count towards the loss.
     assert.deepEqual([tokens.total, tokens.learnt], [3 * 21 + 2, 3 * 2 + 2]);
     assert.deepEqual(tokens.too_long, { count: 1, listed: [{ line: 4, tokens: 23 }] });
+    assert.deepEqual(tokens.longest[0], { line: 4, tokens: 23 });
+    assert.deepEqual(tokens.by_role, [
+      { role: 'template', tokens: 3 * 18, learnt: 0 },
+      { role: 'user', tokens: 3, learnt: 0 },
+      { role: 'assistant', tokens: 3 * 2 + 2, learnt: 3 * 2 + 2 },
+    ]);
     const [first] = tokens.preview[0].sequences;
     assert.equal(
       first.tokens

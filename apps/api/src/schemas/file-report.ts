@@ -21,8 +21,17 @@ const Lengths = Type.Object({
   p90: count(),
   p99: count(),
   histogram: Type.Array(
-    Type.Object({ from: count(), to: count('End of the range, inclusive.'), examples: count() }),
+    Type.Object({
+      from: count(),
+      to: count('End of the range, inclusive.'),
+      examples: count(),
+      longer: count('Number of examples longer than `to`: those that `max_seq_length` = `to` would cut.'),
+    }),
   ),
+});
+
+const PartRole = Type.Enum(['template', 'system', 'developer', 'user', 'assistant', 'reasoning', 'tool'], {
+  type: 'string',
 });
 
 const Preview = Type.Object({
@@ -30,6 +39,7 @@ const Preview = Type.Object({
   label: nullable(Type.String(), {
     description: 'Label of the example, if it has one for the whole text. Otherwise null.',
   }),
+  weight: Type.Number({ description: 'Weight of the example in the loss.' }),
   sequences: Type.Array(
     Type.Object({
       role: Type.Enum(['text', 'input', 'target'], { type: 'string' }),
@@ -41,6 +51,14 @@ const Preview = Type.Object({
               'Text that the token adds. Empty if the token is only the beginning of a character; the token that completes the character has all of it.',
           }),
           learnt: Type.Boolean({ description: 'Whether the token counts towards the loss.' }),
+          role: nullable(PartRole, {
+            description:
+              'In a chat: what the token belongs to. `template` is what the chat template writes around messages. Null in other formats.',
+          }),
+          weight: Type.Number({
+            description:
+              'Weight of the token in the loss: that of its message times that of the example. 0 if it does not count.',
+          }),
         }),
       ),
       left_out: count('Number of tokens not shown. The first 512 tokens of each sequence are shown.'),
@@ -55,6 +73,22 @@ const Tokens = named('FileReportTokens', {
     description: 'Number of tokens that count towards the loss. Null if the loss is not computed on tokens.',
   }),
   lengths: nullable(Lengths, { description: 'Lengths of the examples, in tokens.' }),
+  longest: Type.Array(Type.Object({ line: count(), tokens: count() }), {
+    description: 'The ten longest examples, the longest first.',
+  }),
+  by_role: nullable(
+    Type.Array(
+      Type.Object({
+        role: PartRole,
+        tokens: count(),
+        learnt: count('Number of these tokens that count towards the loss.'),
+      }),
+    ),
+    {
+      description:
+        'Tokens of chats by what they belong to. Contents are searched in the text that the chat template writes: what it rewrites counts as `template`. Null for other formats.',
+    },
+  ),
   max_seq_length: count(),
   too_long: Type.Object(
     {
@@ -77,6 +111,23 @@ const Tokens = named('FileReportTokens', {
     },
   ),
   preview: Type.Array(Preview, { description: 'Three examples as the model sees them.' }),
+});
+
+const Chats = named('FileReportChats', {
+  messages: Type.Array(Type.Object({ role: Type.String(), count: count() }), {
+    description: 'Number of messages by role.',
+  }),
+  trained_messages: count('Number of assistant messages that are trained on.'),
+  with_tools: count('Number of examples that declare tools.'),
+  tool_calls: count(),
+  tools: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      examples: count('Number of examples that declare it.'),
+      calls: count(),
+    }),
+    { description: 'The tools that most examples declare, of the first 1,000 tools of the file.' },
+  ),
 });
 
 const Recognised = Type.Object(
@@ -110,6 +161,14 @@ const Result = named(
       },
       { description: 'Examples that are identical to an earlier one.' },
     ),
+    weights: Type.Object(
+      {
+        count: count('Number of examples with a weight other than 1, their own or that of a message.'),
+        zero: count('Number of examples of weight 0, which are left out of training.'),
+      },
+      { description: 'Weights of examples in the loss.' },
+    ),
+    chats: nullable(ref(Chats), { description: 'Messages and tools of chats. Null for other formats.' }),
     tokens: nullable(ref(Tokens), { description: 'Token statistics. Null if no model was given.' }),
   },
   { description: 'Result of a report. Lists have at most 100 entries; counts include all.' },

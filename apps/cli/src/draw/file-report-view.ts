@@ -1,4 +1,4 @@
-import type { FileReport, ReportResult, ReportTokens } from '@graft/client';
+import type { FileReport, ReportChats, ReportResult, ReportTokens } from '@graft/client';
 import { type Fault, faultText } from './fault-text.ts';
 import type { Paint } from './paint.ts';
 import { printable } from './printable.ts';
@@ -37,6 +37,7 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
         paint,
         (each) => `line ${each.line} has ${count(each.count)}`,
       ),
+      longest(tokens, paint),
       histogram(tokens, paint),
       preview(tokens, paint),
     );
@@ -57,7 +58,7 @@ function recognisedText({
 }
 
 function summary(report: ReportResult, model: string | null, paint: Paint): string {
-  const { duplicates, tokens } = report;
+  const { duplicates, tokens, weights, chats } = report;
   const part = (some: number, all: number) => (all === 0 ? '' : ` (${((100 * some) / all).toFixed(1)} %)`);
   return fields(
     {
@@ -66,6 +67,10 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
       lines: count(report.lines),
       examples: count(report.examples),
       'bad lines': count(report.bad_lines.count),
+      weighted:
+        weights.count === 0 ? null : `${count(weights.count)} examples, ${count(weights.zero)} of weight 0`,
+      messages: chats?.messages.map(({ role, count: all }) => `${count(all)} ${role}`).join(', '),
+      tools: chats && chats.with_tools > 0 ? toolsText(chats) : null,
       duplicates: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`,
       model,
       task: tokens?.task,
@@ -75,10 +80,30 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
         (tokens.learnt === null
           ? 'one label or score per example'
           : `${count(tokens.learnt)} tokens${part(tokens.learnt, tokens.total)}`),
+      'by role': tokens?.by_role
+        ?.map(
+          ({ role, tokens: all, learnt }) =>
+            `${role} ${count(all)}${learnt > 0 && learnt < all ? ` (${count(learnt)} trained on)` : ''}`,
+        )
+        .join(', '),
       'too long': tokens && `${count(tokens.too_long.count)} over ${count(tokens.max_seq_length)} tokens`,
     },
     paint,
   );
+}
+
+function toolsText({ tools, with_tools: examples, tool_calls: calls }: ReportChats): string {
+  const named = tools
+    .slice(0, maxListed)
+    .map(({ name, calls }) => (calls > 0 ? `${name} (${count(calls)})` : name));
+  const rest = tools.length > maxListed ? ', …' : '';
+  return `${count(calls)} calls in ${count(examples)} examples with tools: ${printable(named.join(', '))}${rest}`;
+}
+
+function longest({ longest: all }: ReportTokens, paint: Paint): string {
+  if (all.length === 0) return '';
+  const lines = all.map(({ line, tokens }) => `line ${line}: ${count(tokens)}`);
+  return `${paint.bold('Longest examples')}\n  ${lines.join(', ')}`;
 }
 
 function listed<T>(
@@ -107,7 +132,8 @@ function histogram({ lengths, max_seq_length: limit }: ReportTokens, paint: Pain
     const bar =
       bin.examples === 0 ? '' : '█'.repeat(Math.max(1, Math.round((barWidth * bin.examples) / most)));
     const painted = bin.from > limit ? paint.bad(bar) : paint.line(bar);
-    return `  ${label(bin).padStart(width)}  ${painted}${bar === '' ? '' : ' '}${count(bin.examples)}`;
+    const cut = bin.longer > 0 && bin.examples > 0 ? paint.dim(`  ${count(bin.longer)} longer`) : '';
+    return `  ${label(bin).padStart(width)}  ${painted}${bar === '' ? '' : ' '}${count(bin.examples)}${cut}`;
   });
   const numbers = `shortest ${count(min)}, median ${count(p50)}, mean ${mean.toFixed(1)}, 90 % ≤ ${count(p90)}, 99 % ≤ ${count(p99)}, longest ${count(max)}`;
   return [`${paint.bold('Tokens per example')}  ${paint.dim(numbers)}`, ...rows].join('\n');
@@ -118,19 +144,22 @@ function preview({ preview: examples }: ReportTokens, paint: Paint): string {
   if (examples.length === 0) return '';
   const hasColours = paint.good('x') !== 'x';
   const learnt = (text: string) => (hasColours ? paint.good(text) : `[${text}]`);
-  const lines = examples.flatMap(({ line, sequences, label }) => [
-    paint.dim(`line ${line}${label === null ? '' : `, trained on: ${printable(label)}`}`),
+  const lines = examples.flatMap(({ line, sequences, label, weight }) => [
+    paint.dim(
+      `line ${line}${label === null ? '' : `, trained on: ${printable(label)}`}${weight === 1 ? '' : `, weight ${weight}`}`,
+    ),
     ...sequences.map(({ role, tokens, left_out: rest }) => {
       // Consecutive tokens of the same kind are painted together.
-      const runs: { learnt: boolean; text: string }[] = [];
-      for (const token of tokens) {
+      const runs: { learnt: boolean; weight: number; text: string }[] = [];
+      for (const { learnt, weight, text } of tokens) {
         const last = runs.at(-1);
-        if (last?.learnt === token.learnt) last.text += token.text;
-        else runs.push({ learnt: token.learnt, text: token.text });
+        if (last?.learnt === learnt && last.weight === weight) last.text += text;
+        else runs.push({ learnt, weight, text });
       }
       const shown = runs.map((run) => {
         const text = printable(run.text).replaceAll('\n', '⏎').replaceAll('\t', '⇥');
-        return run.learnt ? learnt(text) : text;
+        const factor = run.weight === 1 ? '' : paint.dim(`×${run.weight}`);
+        return run.learnt ? learnt(text) + factor : text;
       });
       const name = role === 'text' ? '' : `${role}: `;
       return `  ${paint.dim(name)}${shown.join('')}${rest > 0 ? paint.dim(` … ${count(rest)} more tokens`) : ''}`;

@@ -1313,6 +1313,26 @@ export interface FileReport {
   finished_at: number | null;
 }
 
+export interface FileReportChats {
+  /** Number of messages by role. */
+  messages: {
+    role: string;
+    count: number;
+  }[];
+  /** Number of assistant messages that are trained on. */
+  trained_messages: number;
+  /** Number of examples that declare tools. */
+  with_tools: number;
+  tool_calls: number;
+  /** The tools that most examples declare, of the first 1,000 tools of the file. */
+  tools: {
+    name: string;
+    /** Number of examples that declare it. */
+    examples: number;
+    calls: number;
+  }[];
+}
+
 /** Result of a report. Lists have at most 100 entries; counts include all. */
 export interface FileReportResult {
   /** What the file was recognised as. */
@@ -1352,6 +1372,15 @@ export interface FileReportResult {
       first_line: number;
     }[];
   };
+  /** Weights of examples in the loss. */
+  weights: {
+    /** Number of examples with a weight other than 1, their own or that of a message. */
+    count: number;
+    /** Number of examples of weight 0, which are left out of training. */
+    zero: number;
+  };
+  /** Messages and tools of chats. Null for other formats. */
+  chats: FileReportChats | null;
   /** Token statistics. Null if no model was given. */
   tokens: FileReportTokens | null;
 }
@@ -1376,8 +1405,22 @@ export interface FileReportTokens {
       /** End of the range, inclusive. */
       to: number;
       examples: number;
+      /** Number of examples longer than `to`: those that `max_seq_length` = `to` would cut. */
+      longer: number;
     }[];
   } | null;
+  /** The ten longest examples, the longest first. */
+  longest: {
+    line: number;
+    tokens: number;
+  }[];
+  /** Tokens of chats by what they belong to. Contents are searched in the text that the chat template writes: what it rewrites counts as `template`. Null for other formats. */
+  by_role: {
+    role: 'template' | 'system' | 'developer' | 'user' | 'assistant' | 'reasoning' | 'tool';
+    tokens: number;
+    /** Number of these tokens that count towards the loss. */
+    learnt: number;
+  }[] | null;
   max_seq_length: number;
   /** Examples longer than `max_seq_length`. A job splits plain texts and rejects other examples, unless `training.overlong` says to truncate or skip them. */
   too_long: {
@@ -1400,6 +1443,8 @@ export interface FileReportTokens {
     line: number;
     /** Label of the example, if it has one for the whole text. Otherwise null. */
     label: string | null;
+    /** Weight of the example in the loss. */
+    weight: number;
     sequences: {
       role: 'text' | 'input' | 'target';
       tokens: {
@@ -1408,6 +1453,10 @@ export interface FileReportTokens {
         text: string;
         /** Whether the token counts towards the loss. */
         learnt: boolean;
+        /** In a chat: what the token belongs to. `template` is what the chat template writes around messages. Null in other formats. */
+        role: 'template' | 'system' | 'developer' | 'user' | 'assistant' | 'reasoning' | 'tool' | null;
+        /** Weight of the token in the loss: that of its message times that of the example. 0 if it does not count. */
+        weight: number;
       }[];
       /** Number of tokens not shown. The first 512 tokens of each sequence are shown. */
       left_out: number;

@@ -198,3 +198,19 @@ test("a fault of the base model's chat template is not the file's", async () => 
     { code: 'unsupported_chat_template', param: 'model' },
   );
 });
+
+test('lines of weight 0 are counted and left out; a file of only such lines has no examples', async () => {
+  const files = { training: [{ text: 'one' }, { text: 'two', weight: 0 }], validation: [{ text: 'x' }] };
+  const { training_file, counts } = await read(source('CAUSAL_LM', files));
+  assert.deepEqual(
+    training_file.map(({ line }) => line),
+    [1],
+  );
+  assert.deepEqual([counts.training_file.zero_weight, counts.validation_file.zero_weight], [1, undefined]);
+  for (const [file, lines] of Object.entries({ training_file: 'training', validation_file: 'validation' }))
+    await assert.rejects(
+      read(source('CAUSAL_LM', { ...files, [lines]: [{ text: 'one', weight: 0 }] })),
+      (error: GraftError) =>
+        error.code === 'example_empty' && error.param === file && /every example has "weight" 0/.test(error.message),
+    );
+});

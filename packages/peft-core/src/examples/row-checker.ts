@@ -145,7 +145,9 @@ export class RowChecker implements RowSink {
     if (this.#examples === 0 && (shape || hasFormat)) this.shape = shape?.name ?? null;
     const converted = shape ? shape.convert(given) : given;
     if (typeof converted === 'string') return converted;
-    const example = readLine(converted, line);
+    // Rows of every shape may have a weight.
+    const weighted = given.weight === undefined ? converted : { ...converted, weight: given.weight };
+    const example = readLine(weighted, line);
     // Only a \u escape can produce characters that valid UTF-8 cannot contain.
     return typeof example !== 'string' && checksText ? (unstorableText(example) ?? example) : example;
   }

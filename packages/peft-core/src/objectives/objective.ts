@@ -9,6 +9,8 @@ import type { TaskType } from '../outlines/outline.ts';
 export interface Outcome {
   /** Mean over all targets, by their weights. */
   loss: number;
+  /** Sum of these weights. */
+  weight: number;
   /** Share of correct targets; null if the objective has no right or wrong targets. */
   accuracy: number | null;
   /**

@@ -45,7 +45,15 @@ test('correlations: straight, reversed, and none to speak of', () => {
   assert.equal(correlation([1, 1], [0, 1]), 0);
 });
 
-const outcome = { loss: 2, accuracy: 0.5, wanted: [0, 1], predicted: [0, 0], classes: 2, means: {} };
+const outcome = {
+  loss: 2,
+  weight: 2,
+  accuracy: 0.5,
+  wanted: [0, 1],
+  predicted: [0, 0],
+  classes: 2,
+  means: {},
+};
 
 test('each objective has its own metrics', () => {
   const names = (name: Parameters<typeof metricsOf>[0]) =>

@@ -112,14 +112,16 @@ export function evaluate(
   return all;
 }
 
-/** One outcome of several sets: means are over the targets of all. */
+/** One outcome of several sets: means are over the targets of all, that of the loss by their weights. */
 function together(sets: readonly Counted[]): Counted {
   const count = sets.reduce((sum, set) => sum + set.count, 0);
   const mean = (value: (outcome: Outcome) => number) =>
     sets.reduce((sum, { outcome, count }) => sum + value(outcome) * count, 0) / count;
   const [{ outcome: first }] = sets as [Counted];
+  const weight = sets.reduce((sum, { outcome }) => sum + outcome.weight, 0);
   const outcome = {
-    loss: mean(({ loss }) => loss),
+    loss: sets.reduce((sum, { outcome }) => sum + outcome.loss * outcome.weight, 0) / weight,
+    weight,
     accuracy: first.accuracy === null ? null : mean(({ accuracy }) => accuracy!),
     wanted: sets.flatMap(({ outcome }) => outcome.wanted as number[]),
     predicted: sets.flatMap(({ outcome }) => outcome.predicted as number[]),
@@ -161,6 +163,7 @@ function measureBatches(
   }
   const outcome = {
     loss: loss / weight,
+    weight,
     accuracy: measuresAccuracy(objective) ? correct / count : null,
     wanted,
     predicted,

@@ -112,6 +112,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   const tokenAccuracy = measuresAccuracy(objective) ? correct / labels : null;
   const metrics = metricsOf(objective, 'step', {
     loss,
+    weight,
     accuracy: tokenAccuracy,
     wanted: [],
     predicted: [],

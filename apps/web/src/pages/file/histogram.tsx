@@ -6,7 +6,7 @@ type Bin = NonNullable<ReportTokens['lengths']>['histogram'][number];
 const height = 120;
 const range = ({ from, to }: Bin) => (from === to ? count(from) : `${count(from)}–${count(to)}`);
 
-/** Histogram of example lengths; bins over `limit` are highlighted. A table has the same numbers for screen readers. */
+/** Histogram of example lengths, and how many a maximum length would cut; bins over `limit` are highlighted. A table has the same numbers for screen readers. */
 export function Histogram({ bins, limit }: { bins: readonly Bin[]; limit: number }) {
   const max = Math.max(1, ...bins.map(({ examples }) => examples));
   const [first, last] = [bins[0], bins.at(-1)];
@@ -26,7 +26,7 @@ export function Histogram({ bins, limit }: { bins: readonly Bin[]; limit: number
               height={barHeight}
               data-over={bin.from > limit}
             >
-              <title>{`${range(bin)} tokens: ${count(bin.examples)}`}</title>
+              <title>{`${range(bin)} tokens: ${count(bin.examples)}. A maximum of ${count(bin.to)} tokens would cut ${counted(bin.longer, 'example')}.`}</title>
             </rect>
           );
         })}
@@ -43,6 +43,7 @@ export function Histogram({ bins, limit }: { bins: readonly Bin[]; limit: number
             <tr>
               <th scope="col">Tokens</th>
               <th scope="col">Examples</th>
+              <th scope="col">Longer</th>
             </tr>
           </thead>
           <tbody>
@@ -53,6 +54,7 @@ export function Histogram({ bins, limit }: { bins: readonly Bin[]; limit: number
                   {bin.from > limit && ' (too long)'}
                 </th>
                 <td>{count(bin.examples)}</td>
+                <td>{count(bin.longer)}</td>
               </tr>
             ))}
           </tbody>

@@ -1,4 +1,5 @@
 import type { ReportTokens } from '@graft/client';
+import type { ComponentChildren } from 'preact';
 import { count } from '../../text/numbers.ts';
 
 type Example = ReportTokens['preview'][number];
@@ -6,6 +7,17 @@ type Sequence = Example['sequences'][number];
 type Token = Sequence['tokens'][number];
 
 const roles: Record<Sequence['role'], string> = { text: 'Text', input: 'Input', target: 'Target' };
+
+/** What the tokens of a chat belong to, in the order of the legend. */
+export const roleNames: Record<NonNullable<Token['role']>, string> = {
+  system: 'system',
+  developer: 'developer',
+  user: 'user',
+  assistant: 'assistant',
+  reasoning: 'reasoning',
+  tool: 'tool result',
+  template: 'chat template',
+};
 
 /** An example, token by token. Consecutive trained-on tokens share one mark, so that a wrong mask is easy to see. */
 export const Preview = ({ example }: { example: Example }) => (
@@ -18,6 +30,7 @@ export const Preview = ({ example }: { example: Example }) => (
           · class <strong>{example.label}</strong>
         </>
       )}
+      {example.weight !== 1 && <> · weight {example.weight}</>}
     </h4>
     {example.sequences.map((sequence, i) => (
       <div key={i}>
@@ -28,19 +41,11 @@ export const Preview = ({ example }: { example: Example }) => (
           tabIndex={0}
           aria-label={`Tokens of line ${example.line}, ${sequence.role}`}
         >
-          {groupRuns(sequence.tokens).map(({ tokens, learnt }, run) =>
-            learnt ? (
-              <mark key={run} class="token-trained">
-                <span class="visually-hidden">[trained on: </span>
-                <Tokens tokens={tokens} />
-                <span class="visually-hidden">]</span>
-              </mark>
-            ) : (
-              <span key={run}>
-                <Tokens tokens={tokens} />
-              </span>
-            ),
-          )}
+          {groupRuns(sequence.tokens).map(({ tokens, ...run }, i) => (
+            <Run key={i} {...run}>
+              <Tokens tokens={tokens} />
+            </Run>
+          ))}
           {sequence.left_out > 0 && (
             <span class="small soft"> … and {count(sequence.left_out)} more tokens</span>
           )}
@@ -49,6 +54,40 @@ export const Preview = ({ example }: { example: Example }) => (
     ))}
   </article>
 );
+
+interface RunKind extends Pick<Token, 'learnt' | 'role' | 'weight'> {}
+
+/** Consecutive tokens of one kind. Screen readers hear the role and the weight, which are colours and a tooltip for others. */
+const Run = ({ learnt, role, weight, children }: RunKind & { children: ComponentChildren }) => {
+  const hasWeight = learnt && weight !== 1;
+  const kind = [
+    ...(role ? [roleNames[role]] : []),
+    ...(learnt ? ['trained on'] : []),
+    ...(hasWeight ? [`weight ${weight}`] : []),
+  ].join(', ');
+  const content = (
+    <>
+      {kind && <span class="visually-hidden">[{kind}: </span>}
+      {children}
+      {hasWeight && (
+        <sup class="token-weight" aria-hidden="true">
+          ×{weight}
+        </sup>
+      )}
+      {kind && <span class="visually-hidden">]</span>}
+    </>
+  );
+  const data = role ? { 'data-role': role } : {};
+  return learnt ? (
+    <mark class="token-trained" title={kind} {...data}>
+      {content}
+    </mark>
+  ) : (
+    <span title={kind || undefined} {...data}>
+      {content}
+    </span>
+  );
+};
 
 const Tokens = ({ tokens }: { tokens: readonly Token[] }) =>
   groupCharacters(tokens).map(({ ids, text }, i) => (
@@ -77,12 +116,13 @@ function showWhitespace(text: string): string {
   return text.replaceAll('\r', '␍').replaceAll('\t', '→').replaceAll('\n', '⏎\n');
 }
 
-function groupRuns(tokens: readonly Token[]): { learnt: boolean; tokens: Token[] }[] {
-  const runs: { learnt: boolean; tokens: Token[] }[] = [];
+function groupRuns(tokens: readonly Token[]): (RunKind & { tokens: Token[] })[] {
+  const runs: (RunKind & { tokens: Token[] })[] = [];
   for (const token of tokens) {
+    const { learnt, role, weight } = token;
     const last = runs.at(-1);
-    if (last?.learnt === token.learnt) last.tokens.push(token);
-    else runs.push({ learnt: token.learnt, tokens: [token] });
+    if (last?.learnt === learnt && last.role === role && last.weight === weight) last.tokens.push(token);
+    else runs.push({ learnt, role, weight, tokens: [token] });
   }
   return runs;
 }

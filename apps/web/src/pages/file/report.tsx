@@ -1,4 +1,4 @@
-import type { FileObject, FileReport, ReportResult, ReportTokens } from '@graft/client';
+import type { FileObject, FileReport, ReportChats, ReportResult, ReportTokens } from '@graft/client';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
 import { FieldError, Select, TextField } from '../../components/forms/field.tsx';
 import { InvalidLines } from '../../components/invalid-lines.tsx';
@@ -102,11 +102,8 @@ function ReportView({ status, progress, report, error, model }: FileReport) {
   );
 }
 
-function Lines({
-  report: { recognised, lines, examples, bad_lines, duplicates, tokens },
-}: {
-  report: ReportResult;
-}) {
+function Lines({ report }: { report: ReportResult }) {
+  const { recognised, lines, examples, bad_lines, duplicates, weights, chats, tokens } = report;
   return (
     <>
       <Facts
@@ -116,9 +113,19 @@ function Lines({
           { name: 'Examples', value: count(examples) },
           { name: 'Invalid lines', value: count(bad_lines.count) },
           { name: 'Duplicates', value: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}` },
+          ...(weights.count > 0
+            ? [
+                {
+                  name: 'Weighted',
+                  value: count(weights.count),
+                  ...(weights.zero > 0 && { note: `${count(weights.zero)} of weight 0, left out` }),
+                },
+              ]
+            : []),
           ...(tokens ? tokenFacts(tokens) : []),
         ]}
       />
+      {chats && <ChatCounts chats={chats} />}
       {bad_lines.count > 0 && (
         <LineSection title="Invalid lines" lines={bad_lines.listed} total={bad_lines.count} />
       )}
@@ -154,6 +161,57 @@ function Lines({
         />
       )}
     </>
+  );
+}
+
+/** Messages by role, and the tools that examples declare. */
+function ChatCounts({
+  chats: { messages, trained_messages, with_tools, tool_calls, tools },
+}: {
+  chats: ReportChats;
+}) {
+  return (
+    <section class="panel file-part short-tables">
+      <h3>Messages</h3>
+      <Facts
+        facts={[
+          ...messages.map(({ role, count: all }) => ({
+            name: role,
+            value: count(all),
+            ...(role === 'assistant' && { note: `${count(trained_messages)} trained on` }),
+          })),
+          ...(with_tools > 0
+            ? [
+                { name: 'Examples with tools', value: count(with_tools) },
+                { name: 'Tool calls', value: count(tool_calls) },
+              ]
+            : []),
+        ]}
+      />
+      {tools.length > 0 && (
+        <details>
+          <summary class="small">Show tools</summary>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Tool</th>
+                <th scope="col">Examples</th>
+                <th scope="col">Calls</th>
+              </tr>
+            </thead>
+            <tbody>
+              {tools.map(({ name, examples, calls }) => (
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  <td>{count(examples)}</td>
+                  <td>{count(calls)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </details>
+      )}
+    </section>
   );
 }
 

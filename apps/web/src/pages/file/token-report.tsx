@@ -2,11 +2,13 @@ import type { ReportTokens } from '@graft/client';
 import { Facts } from '../../components/lists/facts.tsx';
 import { count } from '../../text/numbers.ts';
 import { Histogram } from './histogram.tsx';
-import { Preview } from './preview.tsx';
+import { Preview, roleNames } from './preview.tsx';
+
+const titled = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Length statistics and a preview of tokenized examples. */
 export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: string }) {
-  const { lengths, preview, learnt } = tokens;
+  const { lengths, longest, by_role, preview, learnt } = tokens;
   return (
     <>
       {lengths && (
@@ -23,6 +25,24 @@ export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: st
             ]}
           />
           <Histogram bins={lengths.histogram} limit={tokens.max_seq_length} />
+          {longest.length > 0 && (
+            <p class="small">
+              Longest examples:{' '}
+              {longest.map(({ line, tokens }) => `line ${count(line)} (${count(tokens)})`).join(', ')}
+            </p>
+          )}
+        </section>
+      )}
+      {by_role && (
+        <section class="panel file-part">
+          <h3>Tokens by role</h3>
+          <Facts
+            facts={by_role.map(({ role, tokens, learnt }) => ({
+              name: titled(roleNames[role]),
+              value: count(tokens),
+              note: learnt > 0 ? `${count(learnt)} trained on` : null,
+            }))}
+          />
         </section>
       )}
       {preview.length > 0 && (
@@ -34,12 +54,18 @@ export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: st
             ) : (
               <>
                 Each box is a token, or the tokens of one character.{' '}
-                <mark class="token-trained">Highlighted</mark> tokens count towards the loss.
+                <mark class="token-trained">Highlighted</mark> tokens count towards the loss
+                {by_role ? ', and colors show roles:' : '.'}
+                {by_role?.map(({ role }) => (
+                  <span key={role} class="role-key" data-role={role}>
+                    {roleNames[role]}
+                  </span>
+                ))}
               </>
             )}
           </p>
-          {preview.map((example) => (
-            <Preview key={example.line} example={example} />
+          {preview.map((example, i) => (
+            <Preview key={i} example={example} />
           ))}
         </section>
       )}

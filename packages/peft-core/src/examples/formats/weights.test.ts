@@ -8,6 +8,7 @@ import { fillBatch, totalWeight } from '../batches/fill-batch.ts';
 import { planBatches, sizeOf } from '../batches/plan-batches.ts';
 import { parseJsonl } from '../jsonl.ts';
 import { ExampleTokenizer, tokenizeExamples } from '../tokenize-examples.ts';
+import { shapes } from '../shapes/shapes.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { formats } from './formats.ts';
 
@@ -57,6 +58,14 @@ for (const { name, sample, tasks } of formats)
       [...batch.labelWeights],
       [...before.labelWeights].map((weight) => 2.5 * weight),
     );
+  });
+
+for (const { name, sample } of shapes)
+  test(`${name}: a row has a weight, too`, () => {
+    const line = JSON.parse(sample);
+    const [plain] = parsed(line);
+    assert.deepEqual(parsed({ ...line, weight: 0.5 }), [{ ...plain, weight: 0.5 }]);
+    assert.throws(() => parsed({ ...line, weight: 11 }), /"weight" must be a number from 0 to 10/);
   });
 
 test('anything else as a weight is a fault of its line that says what to do', () => {

@@ -93,6 +93,7 @@ export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition
       const weight = examples.reduce((sum, each) => sum + (each.weight ?? 1), 0);
       return {
         loss: sums.loss / weight,
+        weight,
         accuracy: sums.first / count,
         wanted: [],
         predicted: [],
