@@ -120,6 +120,7 @@ class Run implements Reads {
   #statement = 0;
   /** The message whose loop body is running; −1 before the loop over messages, the number of messages after it. */
   #position = -1;
+  #hasOtherLoops = false;
   #inBeginning = false;
 
   constructor(input: PlainInput, turns: readonly number[], statements: readonly Execute[], variables: Scope) {
@@ -164,6 +165,7 @@ class Run implements Reads {
   isMainLoop(isTopLevel: boolean): boolean {
     if (isTopLevel && this.#position === -1) return true;
     this.ahead();
+    this.#hasOtherLoops = true;
     return false;
   }
 
@@ -182,11 +184,12 @@ class Run implements Reads {
 
   /** Runs the body of `{% generation %}`. */
   generate(body: () => void): void {
+    if (this.#position === -1 || this.#hasOtherLoops) throw NOT_PLAIN;
     const from = this.out.length;
     body();
-    const isInMessage = this.#position >= 0 && !this.#isAfterMessages;
     if (this.#inBeginning) return;
-    this.generated.push({ from, to: this.out.length, message: isInMessage ? this.#position : null });
+    const message = this.#isAfterMessages ? null : this.#position;
+    this.generated.push({ from, to: this.out.length, message });
   }
 
   #ending(addGenerationPrompt: boolean): Ending {

@@ -20,11 +20,14 @@ export function templateMessage(
 ): TemplateMessage {
   const { weight, reasoning, role, content } = message;
   const hasParts = takesParts && content !== null;
+  // As transformers does: many templates write None, but know what to do without content.
+  const isEmpty = content === null;
   const isOther = role === 'developer' && !hasDeveloper;
-  if (weight === undefined && reasoning === undefined && !hasParts && !isOther)
+  if (weight === undefined && reasoning === undefined && !hasParts && !isEmpty && !isOther)
     return message as TemplateMessage;
-  const { weight: _, reasoning: __, ...rest } = message;
+  const { weight: _, reasoning: __, content: ___, ...rest } = message;
   const shown: Record<string, unknown> & { role: string } = rest;
+  if (!isEmpty) shown.content = content;
   if (isOther) shown.role = 'system';
   if (hasParts) shown.content = [{ type: 'text', text: content }];
   if (reasoning !== undefined) for (const name of REASONING_FIELDS) shown[name] = reasoning;

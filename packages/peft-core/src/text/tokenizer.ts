@@ -241,7 +241,7 @@ export class Tokenizer implements TurnTokenizer {
     const places = rendered.turns.map(({ prompt, through, generated, isRewritten }) => ({
       prompt: placeOf(prompt),
       through: placeOf(through),
-      generated: generated && generated.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })),
+      generated: generated?.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })) ?? null,
       isRewritten,
     }));
     return { text, specialTokens, turns: places };
@@ -275,7 +275,8 @@ export class Tokenizer implements TurnTokenizer {
     const ids = new Set(this.#specialIds);
     const others = this.#added.filter(({ id, content }) => !ids.has(id) && IN_BRACKETS.test(content));
     const turns = others.length === 0 ? '' : (this.#template?.around() ?? '');
-    for (const { id, content } of others) if (turns.includes(content)) ids.add(id);
+    for (const { id, content } of others)
+      if (turns.includes(content) && !isTagOfText(content, turns)) ids.add(id);
     const texts = [...ids].map((id) => this.#tokenizer.id_to_token(id) ?? '').filter(Boolean);
     this.#userText = { special: new SpecialText(texts), ids };
     return this.#userText;
@@ -301,6 +302,12 @@ function orRefused<T>(guard: () => T): T {
     if (!(cause instanceof RangeError)) throw cause;
     throw new GraftError('chat_template_error', cause.message, { param: 'messages', cause });
   }
+}
+
+/** Whether a token is one of a pair of tags within turns, such as `<think>` and `</think>`: models generate them, and templates look for them. */
+function isTagOfText(token: string, turns: string): boolean {
+  const name = /^<\/?([a-z_]+)>$/.exec(token)?.[1];
+  return name !== undefined && turns.includes(`<${name}>`) && turns.includes(`</${name}>`);
 }
 
 /** Null for a token that the tokenizer lacks. */

@@ -75,5 +75,5 @@ export function labelledTokens(
   options: Omit<SpanOptions, 'tools'> = {},
 ): LabelledTokens[] | null {
   const found = assistantSpans(tokenizer, messages, tools ? { ...options, tools } : options);
-  return found && found.map(({ ids, spans }) => withLabels(ids, spans));
+  return found?.map(({ ids, spans }) => withLabels(ids, spans)) ?? null;
 }
