@@ -171,11 +171,36 @@ export class ChatTemplate {
         // The template refuses to open a turn here, such as the first of a conversation; another answer differs where the turn starts.
         from = commonPrefix(render([...before, { role: 'assistant', content: CONTENT }]), text);
       }
-      if (!isLocated && isLast) throw rewritten();
-      const through = isLast ? text.length : commonPrefix(render(messages.slice(0, turn + 1)), text);
-      return { prompt: from, through: Math.max(from, through), generated: null, isRewritten: !isLocated };
+      if (!isLocated && isLast) throw this.#rewritten(turn);
+      const own = isLast ? text : render(messages.slice(0, turn + 1));
+      const through = Math.max(from, commonPrefix(own, text));
+      const isPrefix = own.trimEnd().length <= through;
+      return { prompt: from, through, generated: null, isRewritten: !isLocated, isPrefix };
     });
     return { text, turns: places };
+  }
+
+  /** The error for a turn that cannot be located: of the template if that is so in a plain conversation, else of these messages. */
+  #rewritten(turn: number): GraftError {
+    const user = { role: 'user', content: 'Hello' };
+    const input = this.#input([user], {});
+    const prompt = this.#interpret({ ...input, addGenerationPrompt: true }).text;
+    const messages = [...input.messages, { role: 'assistant', content: CONTENT }];
+    const isUsable = this.#interpret({ ...input, messages }).text.startsWith(prompt);
+    const what = 'writes the messages before an assistant turn differently once the turn follows';
+    return isUsable
+      ? new GraftError(
+          'chat_template_error',
+          `the model's chat template ${what}, here before messages[${turn}]`,
+          {
+            param: 'messages',
+          },
+        )
+      : new GraftError(
+          'unsupported_chat_template',
+          `the model's chat template ${what}, so assistant turns cannot be located; use a model with another chat template`,
+          { param: 'model' },
+        );
   }
 
   /** Runs any Jinja, slower than the plain subset. */
@@ -219,15 +244,9 @@ function markedTurns({ text, generated }: MarkedText, turns: readonly number[]):
   const places = turns.map((turn): TurnPlace => {
     const ranges = ofMessages.get(turn) ?? [];
     const through = ranges.at(-1)?.to ?? 0;
-    return { prompt: ranges[0]?.from ?? 0, through, generated: ranges, isRewritten: false };
+    return { prompt: ranges[0]?.from ?? 0, through, generated: ranges, isRewritten: false, isPrefix: true };
   });
   return { text, turns: places };
-}
-
-function rewritten(): GraftError {
-  const message =
-    "the model's chat template writes the messages before an assistant turn differently once the turn follows, so the turn cannot be located; use a model with another chat template";
-  return new GraftError('unsupported_chat_template', message, { param: 'model' });
 }
 
 /** Placeholder for a message's content: a noncharacter, which no template contains. */

@@ -66,18 +66,16 @@ export class PlainTemplate {
     for (const turn of turns) {
       const prompt = run.prompts.get(turn);
       if (turn < run.firstMessages || !prompt || !text.startsWith(prompt.tail, prompt.at)) return null;
-      const through = run.beginnings.get(turn + 1);
-      const isWhole = turn + 1 === input.messages.length;
-      if (!through && !isWhole) return null;
+      const isLast = turn + 1 === input.messages.length;
+      const own = isLast ? { at: text.length, tail: '' } : run.beginnings.get(turn + 1);
+      if (!own) return null;
+      const common = commonPrefix(own.tail, text.slice(own.at, own.at + own.tail.length));
       places.push({
         prompt: prompt.at + prompt.tail.length,
-        through:
-          through && !isWhole
-            ? through.at +
-              commonPrefix(through.tail, text.slice(through.at, through.at + through.tail.length))
-            : text.length,
+        through: own.at + common,
         generated: null,
         isRewritten: false,
+        isPrefix: own.tail.trimEnd().length <= common,
       });
     }
     return { text, turns: places };

@@ -2,7 +2,7 @@ import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { ChatTemplate, type ChatTemplateOptions } from '../chat/chat-template.ts';
 import type { Message, Tool } from '../chat/message.ts';
 import type { RenderedTurns } from '../chat/rendered-turns.ts';
-import { withMessageTexts, withToolTexts } from '../chat/template-input.ts';
+import { checkDepth, withMessageTexts, withToolTexts } from '../chat/template-input.ts';
 import type { EncodedTurns, EncodeTurnsOptions, TurnTokenizer } from '../chat/turn-tokens.ts';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
@@ -214,6 +214,7 @@ export class Tokenizer implements TurnTokenizer {
   /** Like `applyChatTemplate`, for `encodeWhole` and `encode`. */
   renderChat(messages: readonly Message[], options: RenderOptions = {}): GuardedText {
     const template = this.#chatTemplate();
+    checkDepth(messages, options.tools);
     if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
     return SpecialText.read(template.render(this.#guarded(messages), this.#guardedOptions(options)));
   }
@@ -234,32 +235,30 @@ export class Tokenizer implements TurnTokenizer {
     { allowSpecialTokens = false, ...options }: EncodeTurnsOptions,
   ): RenderedTurns & GuardedText {
     const template = this.#chatTemplate();
+    checkDepth(messages, options.tools);
     if (allowSpecialTokens)
       return { ...template.renderTurns(messages, turns, options), specialTokens: 'all' };
     const rendered = template.renderTurns(this.#guarded(messages), turns, this.#guardedOptions(options));
     const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
-    const places = rendered.turns.map(({ prompt, through, generated, isRewritten }) => ({
+    const places = rendered.turns.map(({ prompt, through, generated, ...rest }) => ({
+      ...rest,
       prompt: placeOf(prompt),
       through: placeOf(through),
       generated: generated?.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })) ?? null,
-      isRewritten,
     }));
     return { text, specialTokens, turns: places };
   }
 
-  /** The messages with marks, which pass through the template: see SpecialText. Throws `chat_template_error`. */
+  /** The messages with marks, which pass through the template: see SpecialText. */
   #guarded(messages: readonly Message[]): Message[] {
     const { special } = this.#specialInText();
-    return orRefused(() =>
-      messages.map((message) => withMessageTexts(message, (text) => special.guard(text))),
-    );
+    return messages.map((message) => withMessageTexts(message, (text) => special.guard(text)));
   }
 
   #guardedOptions<T extends { kwargs?: TemplateKwargs; tools?: readonly Tool[] }>(options: T): T {
     const { special } = this.#specialInText();
     const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs) };
-    if (options.tools)
-      guarded.tools = orRefused(() => withToolTexts(options.tools!, (text) => special.guard(text)));
+    if (options.tools) guarded.tools = withToolTexts(options.tools, (text) => special.guard(text));
     return guarded;
   }
 
@@ -291,16 +290,6 @@ export class Tokenizer implements TurnTokenizer {
         param: 'messages',
       },
     );
-  }
-}
-
-/** Throws `chat_template_error` for tools or tool calls that nest too deep. */
-function orRefused<T>(guard: () => T): T {
-  try {
-    return guard();
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new GraftError('chat_template_error', cause.message, { param: 'messages', cause });
   }
 }
 

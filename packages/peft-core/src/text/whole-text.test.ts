@@ -113,11 +113,13 @@ for (const [name, source] of Object.entries(TEMPLATES)) {
             const prompt = render(turn, true);
             const from = common(text, prompt);
             const isLast = turn + 1 === messages.length;
-            const through = isLast ? text.length : common(text, render(turn + 1, false));
+            const own = isLast ? text : render(turn + 1, false);
+            const through = Math.max(from, common(text, own));
+            const isPrefix = own.trimEnd().length <= through;
             const isRewritten =
               from < prompt.length && from < common(prompt, turn === 0 ? '' : render(turn, false));
             if (isRewritten && isLast) throw new Error('unsupported');
-            return { prompt: from, through: Math.max(from, through), generated: null, isRewritten };
+            return { prompt: from, through, generated: null, isRewritten, isPrefix };
           }),
         };
       });
