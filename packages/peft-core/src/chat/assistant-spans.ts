@@ -131,8 +131,9 @@ function refuseLostCalls(
   { text, turns }: EncodedTurns,
   n: number,
   index: number,
-  { tool_calls = [] }: Message,
+  { tool_calls }: Message,
 ): void {
+  if (!tool_calls) return;
   const { prompt, through } = turns[n]!;
   const written = text.slice(prompt, through);
   // Other names may be written with escapes.

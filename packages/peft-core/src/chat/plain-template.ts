@@ -304,13 +304,7 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
   const body = compileBlock(node.body as Node[]);
   return (outer, run) => {
     const list = items(outer, run);
-    // Variables set in one iteration are unknown in the next.
-    const scopeOf = (loop: LoopState, item: Value) => {
-      const scope = new Scope(outer);
-      scope.set('loop', loop);
-      scope.set(name, item);
-      return scope;
-    };
+    const scope = new Scope(outer);
     if (list instanceof MessageList) {
       const { all, start } = list;
       const isMain = run.isMainLoop(isTopLevel);
@@ -318,7 +312,8 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
       for (let i = start; i < all.length; i++) {
         if (isMain) run.arrive(i);
         loop.index0 = i - start;
-        body(scopeOf(loop, new MessageValue(all[i]!)), run);
+        beginIteration(scope, loop, name, new MessageValue(all[i]!));
+        body(scope, run);
       }
       if (isMain) run.arrive(all.length);
     } else {
@@ -327,8 +322,16 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
       for (const [i, item] of (list as readonly Value[]).entries()) {
         run.budget.spend();
         loop.index0 = i;
-        body(scopeOf(loop, item), run);
+        beginIteration(scope, loop, name, item);
+        body(scope, run);
       }
     }
   };
+}
+
+/** Variables set in one iteration are unknown in the next. */
+function beginIteration(scope: Scope, loop: LoopState, name: string, item: Value): void {
+  scope.clear();
+  scope.set('loop', loop);
+  scope.set(name, item);
 }

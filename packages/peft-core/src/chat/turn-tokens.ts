@@ -60,8 +60,9 @@ export function turnTokens(
   const { prompt } = place;
   const through = Math.min(place.through, next);
   const from = whole.beginning(prompt).tokens;
-  const last = whole.beginning(through).tokens;
+  // Places are asked for in ascending order: a question about an earlier place than the last one is answered from the start of the text.
   if (ends.length > 0) {
+    const last = whole.beginning(through).tokens;
     for (let at = last - 1; at >= from; at--)
       if (ends.includes(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
     if (through < text.length) return null;
@@ -71,6 +72,7 @@ export function turnTokens(
   const start = said === '' ? -1 : written.lastIndexOf(said);
   const contentEnd = start === -1 ? written.trimEnd().length : start + said.length;
   const { tokens, isExact } = whole.beginning(prompt + contentEnd);
+  const last = whole.beginning(through).tokens;
   for (let at = tokens; at < last; at++)
     if (tokenizer.isSpecial(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
   // The token with the content's last character may extend beyond the content.

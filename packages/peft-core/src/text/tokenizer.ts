@@ -240,11 +240,12 @@ export class Tokenizer implements TurnTokenizer {
       return { ...template.renderTurns(messages, turns, options), specialTokens: 'all' };
     const rendered = template.renderTurns(this.#guarded(messages), turns, this.#guardedOptions(options));
     const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
-    const places = rendered.turns.map(({ prompt, through, generated, ...rest }) => ({
-      ...rest,
+    const places = rendered.turns.map(({ prompt, through, generated, isRewritten, isPrefix }) => ({
       prompt: placeOf(prompt),
       through: placeOf(through),
       generated: generated?.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })) ?? null,
+      isRewritten,
+      isPrefix,
     }));
     return { text, specialTokens, turns: places };
   }

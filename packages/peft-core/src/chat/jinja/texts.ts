@@ -10,16 +10,15 @@ type Side = 'both' | 'left' | 'right';
 
 /** Python's `strip`, `lstrip` and `rstrip`. `characters`: those removed; null for white space. */
 export function strip(value: string, side: Side = 'both', characters: string | null = null): string {
-  const isGone = characters === null ? (unit: string) => isSpace.test(unit) : gone(characters);
   let from = 0;
   let to = value.length;
-  if (side !== 'right') while (from < to && isGone(value[from]!)) from++;
-  if (side !== 'left') while (to > from && isGone(value[to - 1]!)) to--;
+  if (side !== 'right') while (from < to && isGone(value[from]!, characters)) from++;
+  if (side !== 'left') while (to > from && isGone(value[to - 1]!, characters)) to--;
   return value.slice(from, to);
 }
 
-function gone(characters: string): (unit: string) => boolean {
-  return (unit) => characters.includes(unit);
+function isGone(unit: string, characters: string | null): boolean {
+  return characters === null ? isSpace.test(unit) : characters.includes(unit);
 }
 
 /** Python's `str.split` without a separator: at white space. */
