@@ -519,6 +519,8 @@ export interface CompleteUpload {
   part_ids: string[];
   /** MD5 of the whole file, hexadecimal. */
   md5?: string;
+  /** Which column of the file each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. */
+  columns?: Record<string, string> | null;
 }
 
 export interface Completion {
@@ -1157,6 +1159,8 @@ export interface File {
   format: string | null;
   /** Number of training examples in the file. */
   examples: number | null;
+  /** The `columns` that the file was uploaded with. Null: as recognised. */
+  columns: Record<string, string> | null;
 }
 
 export interface FileReport {
@@ -1186,8 +1190,19 @@ export interface FileReport {
 
 /** Result of a report. Lists have at most 100 entries; counts include all. */
 export interface FileReportResult {
+  /** What the file was recognised as. */
+  recognised: {
+    /** Kind of the file: jsonl, json, csv, tsv or parquet. */
+    kind: string;
+    /** gzip or zstd. */
+    compression: string | null;
+    /** Shape of the rows, such as sharegpt. Null: the rows are those of `format`. */
+    shape: string | null;
+    /** The mapping that was applied. Null: none. */
+    columns: Record<string, string> | null;
+  } | null;
   format: string | null;
-  /** Number of lines, including empty ones. */
+  /** Number of lines, including empty ones; rows of a table, or items of an array. */
   lines: number;
   examples: number;
   bad_lines: {
@@ -2389,6 +2404,8 @@ export interface ResolvedTraining {
   allow_special_tokens: boolean;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
+  /** Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised. */
+  columns?: Record<string, string>;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -2778,6 +2795,8 @@ export interface TrainingOptions {
   allow_special_tokens?: boolean;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
+  /** Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised. */
+  columns?: Record<string, string>;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -3288,6 +3307,8 @@ export interface Queries {
     limit?: number;
   };
   'GET /v1/files/{file_id}/report': {
+    /** JSON: which column of the file each field is in, such as {"prompt": "question"}. Default: the `columns` that the file was uploaded with. */
+    columns?: string;
     /** Id of the base model to count tokens for. If omitted, tokens are not counted. */
     model?: string;
     /** Maximum number of tokens of an example. Default: the maximum for training, which is the context length of the model. */
