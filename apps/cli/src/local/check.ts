@@ -21,7 +21,7 @@ async function check(path: string, options: Options): Promise<void> {
   const { checkDataFile, parseColumns } = await import('@graft/peft-core/examples');
   const columns = options.columns === undefined ? null : parseColumns(options.columns, '--columns');
   const { recognised, format, examples } = await checkDataFile(path, {}, columns);
-  output.result({ path, ...recognised, format, examples }, (paint) =>
+  output.result({ path, ...recognised, format, examples }, () =>
     fields(
       {
         file: path,
@@ -32,7 +32,7 @@ async function check(path: string, options: Options): Promise<void> {
         format,
         examples: count(examples),
       },
-      paint,
+      output.paint,
     ),
   );
 }
