@@ -38,7 +38,7 @@ const MessageSchema = input({
     }),
   ),
   name: Type.Optional(
-    nullable(Type.String({ maxLength: 64, description: 'Name of the tool, for a tool message. Otherwise ignored.' })),
+    Type.String({ maxLength: 64, description: 'Name of the tool, for a tool message. Otherwise ignored.' }),
   ),
   tool_calls: Type.Optional(
     nullable(Type.Array(CallInMessage, { maxItems: 128 }), { description: 'Tool calls of an assistant message.' }),

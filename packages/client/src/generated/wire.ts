@@ -391,8 +391,21 @@ export interface ChatCompletion {
     index: number;
     message: {
       role: 'assistant';
-      content: string;
+      /** Null for an answer that only calls tools. */
+      content: string | null;
       refusal: null;
+      /** What the model wrote before its content. Absent if there is none. */
+      reasoning_content?: string;
+      /** Absent if the answer calls no tool. */
+      tool_calls?: {
+        id: string;
+        type: 'function';
+        function: {
+          name: string;
+          /** JSON text of an object, unless the answer was cut off. */
+          arguments: string;
+        };
+      }[];
     };
     /** Log probabilities of the output tokens. Null unless requested. */
     logprobs: {
@@ -413,7 +426,7 @@ export interface ChatCompletion {
       }[];
       refusal: null;
     } | null;
-    finish_reason: 'stop' | 'length';
+    finish_reason: 'stop' | 'length' | 'tool_calls';
   }[];
   usage: {
     prompt_tokens: number;
@@ -439,6 +452,20 @@ export interface ChatCompletionChunk {
       role?: 'assistant';
       content?: string;
       refusal?: null;
+      reasoning_content?: string;
+      tool_calls?: {
+        /** Number of the call in the answer. */
+        index: number;
+        /** In the first part of a call. */
+        id?: string;
+        type?: 'function';
+        function: {
+          /** In the first part of a call. */
+          name?: string;
+          /** The next part of the arguments. */
+          arguments: string;
+        };
+      }[];
     };
     /** Log probabilities of the tokens in this chunk. Null unless requested. */
     logprobs: {
@@ -460,7 +487,7 @@ export interface ChatCompletionChunk {
       refusal: null;
     } | null;
     /** Null until the last chunk of a choice. */
-    finish_reason: 'stop' | 'length' | null;
+    finish_reason: 'stop' | 'length' | 'tool_calls' | null;
   }[];
   /** Token usage of the request, in the last chunk. Requires `stream_options.include_usage`; null in the other chunks. */
   usage?: {
@@ -615,6 +642,12 @@ export interface CreateChatCompletion {
   repetition_penalty?: number | null;
   /** Source of defaults for sampling parameters. `model`: the base model’s generation_config.json. `none`: OpenAI’s defaults. Default: the server’s `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator changes it. */
   generation_config?: 'model' | 'none' | null;
+  /** Subtracted from the logit of a token of the output for each time that it occurs there. Default: 0. */
+  frequency_penalty?: number | null;
+  /** Subtracted from the logits of tokens that occur in the output. Default: 0. */
+  presence_penalty?: number | null;
+  /** Added to the logits of tokens, by the id of the token in the model’s tokenizer: -100 excludes a token, 100 makes it almost certain. */
+  logit_bias?: Record<string, number> | null;
   stop?: string | string[] | null;
   seed?: number | null;
   /** Number of choices to generate. Default: 1. */
@@ -630,14 +663,36 @@ export interface CreateChatCompletion {
   /** Accepted and ignored. */
   user?: string | null;
   messages: {
-    role: 'system' | 'developer' | 'user' | 'assistant';
-    /** Text, or text parts that are concatenated. */
-    content: string | {
+    role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
+    /** Text, or text parts that are concatenated. Null or absent only for an assistant message with `tool_calls`. */
+    content?: string | {
       type: 'text';
       text: string;
-    }[];
+    }[] | null;
+    /** Name of the tool, for a tool message. Otherwise ignored. */
+    name?: string | null;
+    /** Tool calls of an assistant message. */
+    tool_calls?: {
+      id: string;
+      type: 'function';
+      function: {
+        name: string;
+        /** JSON text of an object. */
+        arguments: string;
+        /** Accepted and ignored. */
+        parsed_arguments?: unknown;
+      };
+      /** Accepted and ignored. */
+      index?: number;
+    }[] | null;
+    /** Id of the call that a tool message answers. */
+    tool_call_id?: string | null;
+    /** What an assistant wrote before its content, of which the template may use a part. */
+    reasoning_content?: string | null;
+    /** What an assistant wrote before its content, of which the template may use a part. */
+    reasoning?: string | null;
     /** Accepted and ignored. */
-    name?: string;
+    parsed?: unknown;
     /** Accepted only if null or empty. */
     annotations?: unknown[] | null;
     /** Accepted only if null or empty. */
@@ -646,8 +701,6 @@ export interface CreateChatCompletion {
     function_call?: unknown[] | null;
     /** Accepted only if null or empty. */
     refusal?: unknown[] | null;
-    /** Accepted only if null or empty. */
-    tool_calls?: unknown[] | null;
   }[];
   /** Accepted and ignored. */
   prompt_cache_key?: string | null;
@@ -661,17 +714,49 @@ export interface CreateChatCompletion {
   top_logprobs?: number | null;
   /** Variables for the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes. Variables that the template gets from elsewhere, such as `messages`, are not allowed. Those that an adapter was trained with (`training.chat_template_kwargs`) apply in addition. */
   chat_template_kwargs?: Record<string, unknown> | null;
+  /** Functions that the answer may call. The chat template of the model must have tool calls. */
+  tools?: {
+    type: 'function';
+    function: {
+      name: string;
+      description?: string | null;
+      /** JSON schema of the arguments. Default: none. */
+      parameters?: Record<string, unknown> | null;
+      /** Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema where `tool_choice` requires a call. */
+      strict?: boolean | null;
+    };
+  }[] | null;
+  /** Whether the answer calls a tool. `auto`: as the model chooses. `none`: never; the prompt does not show the tools. `required`: at least one, and a function: that one, both with arguments that follow their schema. Default: `auto`. */
+  tool_choice?: 'none' | 'auto' | 'required' | {
+    type: 'function';
+    function: {
+      name: string;
+    };
+  } | null;
+  /** Whether an answer that must call a tool may have several calls. Default: true. */
+  parallel_tool_calls?: boolean | null;
+  /** Form of the content. `json_object`: a JSON object. `json_schema`: JSON that follows the schema. Tokens that would break the form are never chosen; only an answer that `max_tokens` cuts off is incomplete. */
+  response_format?: {
+    type: 'text';
+  } | {
+    type: 'json_object';
+  } | {
+    type: 'json_schema';
+    json_schema: {
+      name: string;
+      description?: string | null;
+      schema?: Record<string, unknown> | null;
+      /** Whether to refuse a schema with keywords that answers are not guaranteed to follow. */
+      strict?: boolean | null;
+    };
+  } | null;
   max_completion_tokens?: number | null;
   /** Not supported. Accepted only with a value that has no effect. */
   audio?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
-  frequency_penalty?: 0 | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
   function_call?: 'none' | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   functions?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  logit_bias?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   metadata?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
@@ -679,25 +764,15 @@ export interface CreateChatCompletion {
   /** Not supported. Accepted only with a value that has no effect. */
   moderation?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
-  parallel_tool_calls?: true | false | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
   prediction?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  presence_penalty?: 0 | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   prompt_cache_options?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   reasoning_effort?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
-  response_format?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
   service_tier?: 'auto' | 'default' | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   store?: false | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  tool_choice?: 'none' | 'auto' | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  tools?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   verbosity?: 'medium' | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
@@ -720,6 +795,12 @@ export interface CreateCompletion {
   repetition_penalty?: number | null;
   /** Source of defaults for sampling parameters. `model`: the base model’s generation_config.json. `none`: OpenAI’s defaults. Default: the server’s `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator changes it. */
   generation_config?: 'model' | 'none' | null;
+  /** Subtracted from the logit of a token of the output for each time that it occurs there. Default: 0. */
+  frequency_penalty?: number | null;
+  /** Subtracted from the logits of tokens that occur in the output. Default: 0. */
+  presence_penalty?: number | null;
+  /** Added to the logits of tokens, by the id of the token in the model’s tokenizer: -100 excludes a token, 100 makes it almost certain. */
+  logit_bias?: Record<string, number> | null;
   stop?: string | string[] | null;
   seed?: number | null;
   /** Number of choices to generate. Default: 1. */
@@ -742,12 +823,6 @@ export interface CreateCompletion {
   best_of?: 1 | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   echo?: false | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  frequency_penalty?: 0 | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  logit_bias?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  presence_penalty?: 0 | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   suffix?: '' | never[] | Record<string, never> | null;
 }
