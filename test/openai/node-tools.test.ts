@@ -51,7 +51,7 @@ function checkArguments(text: string): void {
   assert.deepEqual(rest, {});
 }
 
-const required = { tools: [weather], tool_choice: 'required', parallel_tool_calls: false } as const;
+const required: Partial<Params> = { tools: [weather], tool_choice: 'required', parallel_tool_calls: false };
 
 test('a required call: whole, streamed, and with log probabilities', async () => {
   const whole = await ask({ ...required, logprobs: true });
@@ -83,7 +83,7 @@ test('a required call: whole, streamed, and with log probabilities', async () =>
 });
 
 test("the client's own stream and parser", async () => {
-  const final = await client.chat.completions.stream(paramsOf({ ...required, seed: 2 })).finalChatCompletion();
+  const final = await client.chat.completions.stream({ ...paramsOf({ ...required, seed: 2 }), stream: true }).finalChatCompletion();
   const [call] = final.choices[0]!.message.tool_calls!;
   assert.ok(call?.type === 'function');
   checkArguments(call.function.arguments);
