@@ -1,7 +1,7 @@
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { GraftError } from '../../errors.ts';
-import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import type { TokenizerFiles } from '../../text/index.ts';
+import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import { ThreadTimeout } from '../../threads/thread.ts';
 import { FairRows, type Owned } from '../fair-rows.ts';
 import { GrammarHost } from './grammar-host.ts';
@@ -158,7 +158,11 @@ export class AnswerConstraint {
   #failure: unknown = null;
   #wake = () => {};
 
-  constructor(host: GrammarHost, { format, ends }: { format: ConstraintFormat; ends: readonly number[] }, size: number) {
+  constructor(
+    host: GrammarHost,
+    { format, ends }: { format: ConstraintFormat; ends: readonly number[] },
+    size: number,
+  ) {
     this.#host = host;
     this.#mask = new Int32Array(new SharedArrayBuffer(4 * Math.ceil(size / 32)));
     this.#version = new Int32Array(new SharedArrayBuffer(4));
@@ -178,10 +182,14 @@ export class AnswerConstraint {
    */
   mask(milliseconds = 0): Int32Array | null {
     if (this.#failure !== null)
-      throw new GraftError('constraint_failed', 'the JSON schema takes too long to apply to this answer; use a simpler one', {
-        param: 'response_format',
-        cause: this.#failure,
-      });
+      throw new GraftError(
+        'constraint_failed',
+        'the JSON schema takes too long to apply to this answer; use a simpler one',
+        {
+          param: 'response_format',
+          cause: this.#failure,
+        },
+      );
     const wanted = this.#accepted + 1;
     const version = Atomics.load(this.#version, 0);
     if (version !== wanted && milliseconds > 0) Atomics.wait(this.#version, 0, version, milliseconds);

@@ -1,5 +1,5 @@
-import { createThread, type Thread } from '../../threads/thread.ts';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
+import { createThread, type Thread } from '../../threads/thread.ts';
 import type { GrammarAnswer, GrammarCall } from './grammar-thread.ts';
 
 /** Time limit for starting the thread and loading its vocabulary. */
@@ -82,7 +82,8 @@ export class GrammarHost {
     if (!hosted) return;
     hosted.tokens.push(token);
     const thread = this.#thread;
-    if (thread && hosted.answer.version[0]! > 0) void this.#run(thread, id, { type: 'accept', answer: id, token });
+    if (thread && hosted.answer.version[0]! > 0)
+      void this.#run(thread, id, { type: 'accept', answer: id, token });
   }
 
   finish(id: number): void {
@@ -132,11 +133,17 @@ export class GrammarHost {
   async #open(): Promise<Thread<GrammarCall, GrammarAnswer>> {
     if (this.#closed) throw new Error('the generator was closed');
     if (!this.#thread) {
-      const thread = createThread<GrammarCall, GrammarAnswer>(new URL('grammar-thread.ts', import.meta.url), HEAP_MB, {
-        idleMs: null,
-      });
+      const thread = createThread<GrammarCall, GrammarAnswer>(
+        new URL('grammar-thread.ts', import.meta.url),
+        HEAP_MB,
+        {
+          idleMs: null,
+        },
+      );
       this.#thread = thread;
-      this.#loaded = thread.call({ type: 'load', ...this.#vocabulary }, { ms: LOAD_MILLISECONDS }).then(() => {});
+      this.#loaded = thread
+        .call({ type: 'load', ...this.#vocabulary }, { ms: LOAD_MILLISECONDS })
+        .then(() => {});
     }
     const thread = this.#thread;
     try {
