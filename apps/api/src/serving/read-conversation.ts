@@ -23,22 +23,40 @@ export function readConversation(messages: readonly GivenMessage[]): Message[] {
     const toolCalls = message.tool_calls ?? [];
     if (message.role === 'tool') checkAnswer(message, calls, at);
     else {
-      refuseIf((message.tool_call_id ?? null) !== null, `${at}.tool_call_id`, 'is only for messages with the role "tool"');
+      refuseIf(
+        (message.tool_call_id ?? null) !== null,
+        `${at}.tool_call_id`,
+        'is only for messages with the role "tool"',
+      );
       calls = new Set(toolCalls.map(({ id }) => id));
     }
     const isAssistant = message.role === 'assistant';
-    refuseIf(toolCalls.length > 0 && !isAssistant, `${at}.tool_calls`, 'is only for messages with the role "assistant"');
+    refuseIf(
+      toolCalls.length > 0 && !isAssistant,
+      `${at}.tool_calls`,
+      'is only for messages with the role "assistant"',
+    );
     const content = textOf(message.content);
     const mayLack = isAssistant && toolCalls.length > 0;
-    refuseIf(content === null && !mayLack, `${at}.content`, 'must be a text; only an assistant message with tool calls may have none');
+    refuseIf(
+      content === null && !mayLack,
+      `${at}.content`,
+      'must be a text; only an assistant message with tool calls may have none',
+    );
     const reasoning = message.reasoning_content ?? message.reasoning ?? '';
-    refuseIf(reasoning !== '' && !isAssistant, `${at}.reasoning_content`, 'is only for messages with the role "assistant"');
+    refuseIf(
+      reasoning !== '' && !isAssistant,
+      `${at}.reasoning_content`,
+      'is only for messages with the role "assistant"',
+    );
     return {
       // Chat templates of open models only know the older name, `system`.
       role: message.role === 'developer' ? 'system' : message.role,
       content,
       ...(reasoning !== '' ? { reasoning } : {}),
-      ...(toolCalls.length > 0 ? { tool_calls: toolCalls.map((call, j) => readCall(call, `${at}.tool_calls[${j}]`)) } : {}),
+      ...(toolCalls.length > 0
+        ? { tool_calls: toolCalls.map((call, j) => readCall(call, `${at}.tool_calls[${j}]`)) }
+        : {}),
       ...(message.role === 'tool' ? { tool_call_id: message.tool_call_id! } : {}),
       ...(message.role === 'tool' && message.name ? { name: message.name } : {}),
     };
@@ -55,7 +73,11 @@ function checkAnswer({ tool_call_id }: GivenMessage, calls: ReadonlySet<string>,
 }
 
 function readCall({ id, function: called }: GivenCall, at: string) {
-  return { id, type: 'function' as const, function: { name: called.name, arguments: readArguments(called.arguments, at) } };
+  return {
+    id,
+    type: 'function' as const,
+    function: { name: called.name, arguments: readArguments(called.arguments, at) },
+  };
 }
 
 function readArguments(text: string, at: string): Record<string, unknown> {
@@ -70,7 +92,11 @@ function readArguments(text: string, at: string): Record<string, unknown> {
   } catch {
     refuseIf(true, param, `is not JSON: ${jsonFault(text)}`);
   }
-  refuseIf(typeof value !== 'object' || value === null || Array.isArray(value), param, 'must be the JSON text of an object');
+  refuseIf(
+    typeof value !== 'object' || value === null || Array.isArray(value),
+    param,
+    'must be the JSON text of an object',
+  );
   refuseIf(/"__proto__"/.test(text), param, 'must not have the name "__proto__"');
   return value as Record<string, unknown>;
 }

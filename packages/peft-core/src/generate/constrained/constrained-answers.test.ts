@@ -1,21 +1,13 @@
 /** Answers of a real, untrained model: only their grammar can make them valid. */
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Tool } from '../../chat/message.ts';
 import { GraftError } from '../../errors.ts';
 import { type BaseModel, openBaseModel } from '../../files.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
-import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { writeTinyToolModel } from '../../testing/tiny-model.ts';
 import { type GenerateRequest, Generator } from '../generator.ts';
 import type { GeneratedText, GenerateResult } from '../sequence.ts';
-
-/** A template with tools and reasoning. */
-const TEMPLATE =
-  "{% if tools %}{{ 'tools: ' + (tools | tojson) + '</s>' }}{% endif %}" +
-  "{% for message in messages %}{{ message['role'] + ': ' + (message['content'] or '') + '</s>' }}{% endfor %}" +
-  "{# <tool_call> #}{% if add_generation_prompt %}{{ 'assistant: ' }}{% if thinks %}{{ '<think>\\n' }}{% endif %}{% endif %}{# </think> #}";
 
 const weather: Tool = {
   type: 'function',
@@ -38,10 +30,7 @@ let generator: Generator;
 
 before(async () => {
   const folder = inFolder('model');
-  await writeTinyModel(folder, { max_position_embeddings: 4096 });
-  const file = path.join(folder, 'tokenizer_config.json');
-  const config = JSON.parse(await readFile(file, 'utf8')) as object;
-  await writeFile(file, JSON.stringify({ ...config, chat_template: TEMPLATE }));
+  await writeTinyToolModel(folder);
   base = await openBaseModel(folder, { digestCache: folder });
   generator = await Generator.open({ base, context: 2048, rows: 8 });
 });
