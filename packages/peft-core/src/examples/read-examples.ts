@@ -97,6 +97,7 @@ export async function readExamples(
     const read = await readLines(path, source, { take, onBytes, onBadLine });
     const fault = faultOfLines([read.fault, examples.fault()], bad, read.unit);
     if (fault) {
+      if (!read.summary) throw fault;
       checkSkipped(source, fault, bad, read.unit);
       examples.counts.bad_lines = bad;
       for (const { line = 0, message, count, lines } of fault.details ?? [])
