@@ -46,6 +46,7 @@ describe('the report on a file', () => {
       ['file.report', id, null, 'ready', null],
     );
     assert.deepEqual(plain.json.report, {
+      recognised: { kind: 'jsonl', compression: null, shape: null, columns: null },
       format: 'chat',
       lines: 4,
       examples: 3,
