@@ -32,7 +32,7 @@ export async function ask(client: GraftClient, model: string, heldOut: HeldOutEx
   const askInTurn = async () => {
     for (const [i, { messages }] of waiting) {
       const reply = await client.chat.completions.create({ model, messages, max_tokens: 16, temperature: 0 });
-      texts[i] = reply.choices[0]!.message.content.trim();
+      texts[i] = (reply.choices[0]!.message.content ?? '').trim();
       answered += 1;
       if (tty) process.stdout.write(`\r   ${bar(answered / heldOut.length)} ${answered}/${heldOut.length} `);
     }

@@ -1,6 +1,9 @@
 /** What docs/files.md takes from the code. `node --import tsx scripts/formats/main.ts` writes it there. */
 import path from 'node:path';
+import { containers } from '../../packages/peft-core/src/examples/containers/containers.ts';
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';
+import { readLine } from '../../packages/peft-core/src/examples/read-line.ts';
+import { shapes } from '../../packages/peft-core/src/examples/shapes/shapes.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { plainTable } from '../methods/markdown-table.ts';
 
@@ -16,5 +19,37 @@ export function formatTable(): string {
   return plainTable(header, rows);
 }
 
-if (process.argv[1] === import.meta.filename)
-  await replaceSection(path.join(import.meta.dirname, '../../docs/files.md'), 'formats', formatTable());
+/** A row for each kind of file. */
+export function containerTable(): string {
+  const rows = containers.map(({ name, title, recognised, unit, sample }) => [
+    `\`${name}\``,
+    title,
+    recognised,
+    unit,
+    `\`${sample}\``,
+  ]);
+  return plainTable(['kind', 'is', 'recognised by', 'messages count', 'begins, for example'], rows);
+}
+
+/** A row for each shape of rows, with the format that its example becomes. */
+export function shapeTable(): string {
+  const rows = shapes.map(({ name, title, columns, sample, convert }) => {
+    const example = readLine(convert(JSON.parse(sample)), 1);
+    if (typeof example === 'string') throw new Error(`${name}: ${example}`);
+    return [
+      `\`${name}\``,
+      title,
+      columns.map((column) => `\`${column}\``).join(', '),
+      `\`${sample}\``,
+      `\`${example.format}\``,
+    ];
+  });
+  return plainTable(['shape', 'is', 'columns', 'for example', 'becomes'], rows);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const page = path.join(import.meta.dirname, '../../docs/files.md');
+  await replaceSection(page, 'formats', formatTable());
+  await replaceSection(page, 'containers', containerTable());
+  await replaceSection(page, 'shapes', shapeTable());
+}

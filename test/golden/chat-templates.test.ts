@@ -16,7 +16,7 @@ interface Reference {
 }
 
 /** Templates that lose content unless it is a list of parts. */
-const partsOnly: readonly string[] = [];
+const partsOnly = ['idefics3', 'llava_next', 'smolvlm'].flatMap((name) => [name, `${name}_training`]);
 
 const now = '2024-07-26T12:00:00';
 const isMarked = ({ source }: TrlTemplate) => /\{%-?\s*generation/.test(source);
@@ -25,7 +25,10 @@ const isMarked = ({ source }: TrlTemplate) => /\{%-?\s*generation/.test(source);
 function inPython({ source, name }: TrlTemplate, messages: readonly Message[]): object[] {
   return messages.map(({ reasoning, role, content, ...rest }) => ({
     role: role === 'developer' && !source.includes('developer') ? 'system' : role,
-    content: content !== null && partsOnly.includes(name) ? [{ type: 'text', text: content }] : content,
+    // Newer versions of transformers leave out None themselves.
+    ...(content === null
+      ? {}
+      : { content: partsOnly.includes(name) ? [{ type: 'text', text: content }] : content }),
     ...rest,
     ...Object.fromEntries(reasoning === undefined ? [] : REASONING_FIELDS.map((field) => [field, reasoning])),
   }));
@@ -104,6 +107,9 @@ for (const [what, addGenerationPrompt] of [
       [true, false].flatMap((allowSpecialTokens) => {
         const graft = rendered(tokenizer, conversation, { addGenerationPrompt, allowSpecialTokens });
         const name = `${template.name}: ${conversation.name}${allowSpecialTokens ? '' : ', guarded'}`;
+        // gpt-oss's template refuses texts with its marks; as plain text they are harmless.
+        if (!allowSpecialTokens && conversation.name === 'look-alikes of marks' && expected[what] === null)
+          return [];
         return graft === expected[what] ? [] : [{ name, graft, transformers: expected[what] }];
       }),
     );

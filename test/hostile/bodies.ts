@@ -174,7 +174,7 @@ const trainingFields: Fields = {
 };
 
 const messageFields: Fields = {
-  role: [null, 'tool', '', ...notTexts],
+  role: [null, 'function', '', ...notTexts],
   content: [null, 7, true, {}, [], [7], [{ type: 'image' }], [{ type: 'text', text: 7 }], 'a\0', '\udc00'],
   name: ['x'.repeat(65), ...notTexts],
   tool_calls: [[{}]],

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeTinyToolModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
@@ -23,6 +24,8 @@ export interface SuiteSettings {
   other_key: string;
   /** A tiny base model that can be trained and generates. */
   model: string;
+  /** A tiny base model whose chat template has tools. */
+  tool_model: string;
   /** Path of a file with 24 chat examples. */
   training_file: string;
   /** Whether this Graft has the endpoint /uploads. */
@@ -47,7 +50,13 @@ export async function startSuiteGraft(): Promise<SuiteGraft> {
   const fixture = await tinyFixture();
   const baseModels = join(folder, 'base-models.json');
   const trainingFile = join(folder, 'train.jsonl');
-  await writeFile(baseModels, JSON.stringify({ 'tiny-llama': { folder: fixture.modelFolder('tied') } }));
+  const toolModel = join(folder, 'tool-model');
+  await writeTinyToolModel(toolModel);
+  const models = {
+    'tiny-llama': { folder: fixture.modelFolder('tied') },
+    'tiny-tools': { folder: toolModel },
+  };
+  await writeFile(baseModels, JSON.stringify(models));
   await writeExamples(trainingFile, 'chat', 24);
   const services = await openTestServices({ role: 'admin' });
   const port = await freePort();
@@ -92,6 +101,7 @@ export async function startSuiteGraft(): Promise<SuiteGraft> {
         viewer_key: await keyOf(orchard.id, 'viewer'),
         other_key: await keyOf(other.id, 'member'),
         model: 'tiny-llama',
+        tool_model: 'tiny-tools',
         training_file: trainingFile,
         has_uploads: routes.includes('POST /v1/uploads'),
       },

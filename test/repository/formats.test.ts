@@ -1,9 +1,9 @@
-/** No code outside a data format's file may compare with its name, and docs/files.md lists every format. */
+/** No code outside a data format's file may compare with its name, and docs/files.md lists every format, kind of file and shape. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';
-import { formatTable } from '../../scripts/formats/main.ts';
+import { containerTable, formatTable, shapeTable } from '../../scripts/formats/main.ts';
 import { readSection } from '../../scripts/methods/docs-section.ts';
 import { sourceFiles } from './source-tree.ts';
 
@@ -40,10 +40,13 @@ test('a comparison and a switch are found', () => {
     assert.ok(!asksForName(text), text);
 });
 
-test('docs/files.md lists every format', async () => {
-  assert.equal(
-    await readSection(join(root, 'docs/files.md'), 'formats'),
-    formatTable(),
-    'make it again: node --import tsx scripts/formats/main.ts',
-  );
+test('docs/files.md lists every format, kind of file and shape of rows', async () => {
+  const tables = { formats: formatTable(), containers: containerTable(), shapes: shapeTable() };
+  for (const [name, table] of Object.entries(tables)) {
+    assert.equal(
+      await readSection(join(root, 'docs/files.md'), name),
+      table,
+      'make it again: node --import tsx scripts/formats/main.ts',
+    );
+  }
 });

@@ -213,6 +213,10 @@ export const errorCodes = {
     400,
     'Examples of the validation file are too long or empty; the message lists their lines.',
   ],
+  invalid_validation_file_name: [
+    400,
+    'A name of `validation_files` is given twice or has other characters than a-z, 0-9 and _.',
+  ],
   invalid_labels: [400, 'The labels of the training file do not form classes.'],
   unknown_label: [400, 'A label is not among the classifier’s classes.'],
   example_too_long: [
@@ -317,6 +321,12 @@ export const errorCodes = {
   webhook_disabled: [400, 'The webhook endpoint is disabled.'],
   // Completions
   empty_prompt: [400, 'The prompt has no tokens.'],
+  tools_not_supported: [
+    400,
+    'The chat template of the model has no tool calls, or in a form that Graft does not read.',
+  ],
+  invalid_schema: [400, 'Answers cannot be restricted to this JSON schema, or preparing it takes too long.'],
+  constraint_failed: [400, 'Applying the JSON schema to the answer takes too long.'],
   invalid_token_id: [400, 'The prompt contains a token id without an embedding in the model.'],
   context_length_exceeded: [400, 'Prompt and completion exceed the context of the model.'],
   prompt_not_tokenized: [400, 'Tokenising the prompt takes too long or too much memory.'],

@@ -97,6 +97,18 @@ export function unixTime(text: string): number {
   return Math.floor(time / 1000);
 }
 
+export const columnsHelp =
+  'which column of the data each field is in: prompt=question,completion=answer, or JSON (default: as recognised)';
+
+/** A mapping of columns: `field=column,…`, or JSON for names with commas. */
+export function columnsArgument(text: string): Record<string, string> {
+  if (text.trim().startsWith('{')) return jsonObjectArgument('--columns', text) as Record<string, string>;
+  const pairs = text.split(',').map((pair) => pair.split('='));
+  if (pairs.some((pair) => pair.length !== 2 || pair.some((part) => part.trim() === '')))
+    throw new InvalidArgumentError('It must be field=column, separated by commas.');
+  return Object.fromEntries(pairs.map(([field, column]) => [field!.trim(), column!.trim()]));
+}
+
 /** Removes undefined values, for which the API has defaults. */
 export const given = <T extends object>(values: T) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {

@@ -12,6 +12,7 @@ export interface DataFlags {
   data: string[];
   validation?: string[];
   mix?: string;
+  columns?: Record<string, string>;
 }
 
 /** A training file and its number: its weight with --mix interleave_…, else its epochs. */

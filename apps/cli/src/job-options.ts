@@ -1,6 +1,13 @@
 // Flags for the most common options of a job, besides JSON for all options: for jobs on a service and for local training.
 import { type Command, InvalidArgumentError } from 'commander';
-import { anyNumber, given, jsonObjectArgument, wholeNumber } from './arguments.ts';
+import {
+  anyNumber,
+  columnsArgument,
+  columnsHelp,
+  given,
+  jsonObjectArgument,
+  wholeNumber,
+} from './arguments.ts';
 import { mixArgument } from './data-arguments.ts';
 import { UsageError } from './errors.ts';
 
@@ -15,6 +22,7 @@ export interface TrainingFlags {
   learningRate?: number;
   maxSteps?: number;
   mix?: string;
+  columns?: Record<string, string>;
 }
 
 /** A method's default configuration, and whether the method has a rank. */
@@ -64,6 +72,7 @@ export function takeJobOptions<C extends Command>(command: C): C {
       'examples per forward and backward pass (default: 8, or all if there are fewer)',
       wholeNumber(1),
     )
+    .option('--columns <mapping>', columnsHelp, columnsArgument)
     .option(
       '--peft <json>',
       'all options of the method as JSON, or @file: {"peft_type": …, "r": 8, …}, with a task_type for tasks other than generating text; see docs/methods.md',
@@ -97,10 +106,16 @@ export async function peftArgument(
 
 /** `training` for a request, with values of `more` flags; undefined where nothing is set. Throws UsageError. */
 export function trainingArgument(
-  { training, learningRate, maxSteps, ...flags }: TrainingFlags,
+  { training, learningRate, maxSteps, columns, ...flags }: TrainingFlags,
   more: Record<string, unknown> = {},
 ): Record<string, unknown> | undefined {
-  const values = given({ learning_rate: learningRate, max_steps: maxSteps, ...mixArgument(flags), ...more });
+  const values = given({
+    learning_rate: learningRate,
+    max_steps: maxSteps,
+    columns,
+    ...mixArgument(flags),
+    ...more,
+  });
   if (training !== undefined)
     return withFlags('--training', jsonObjectArgument('--training', training), values);
   return Object.keys(values).length === 0 ? undefined : values;
@@ -116,6 +131,7 @@ const flagOf: Record<string, string> = {
   batch_size: '--batch-size',
   seed: '--seed',
   mix_strategy: '--mix',
+  columns: '--columns',
 };
 
 /** Merges the options in JSON with those from flags. Throws UsageError for an option in both. */

@@ -3,6 +3,7 @@ import { addAdminVerbs } from './admin/admin.ts';
 import { addDatabaseVerbs } from './admin/database/database.ts';
 import { addClientVerbs, describedProgram, exitCodes, serviceExamples } from './client-program.ts';
 import { addCompletionVerb } from './completion.ts';
+import { addCheckVerb } from './local/check.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
@@ -26,6 +27,7 @@ ${exitCodes}`,
   addClientVerbs(program);
   program.commandsGroup('On this machine, without a service:');
   addTrainVerb(program);
+  addCheckVerb(program);
   addScoreVerb(program);
   addGenerateVerb(program);
   addMergeVerb(program);

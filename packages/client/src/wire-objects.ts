@@ -66,6 +66,9 @@ export type SamplingParams = Pick<
   | 'top_k'
   | 'min_p'
   | 'repetition_penalty'
+  | 'frequency_penalty'
+  | 'presence_penalty'
+  | 'logit_bias'
   | 'generation_config'
   | 'stop'
   | 'seed'
@@ -77,7 +80,15 @@ export type SamplingParams = Pick<
 export type ChatCompletionParams = SamplingParams &
   Pick<
     Wire.CreateChatCompletion,
-    'messages' | 'max_completion_tokens' | 'logprobs' | 'top_logprobs' | 'chat_template_kwargs'
+    | 'messages'
+    | 'max_completion_tokens'
+    | 'logprobs'
+    | 'top_logprobs'
+    | 'chat_template_kwargs'
+    | 'tools'
+    | 'tool_choice'
+    | 'parallel_tool_calls'
+    | 'response_format'
   >;
 export type CompletionParams = SamplingParams & Pick<Wire.CreateCompletion, 'prompt' | 'logprobs'>;
 

@@ -24,6 +24,8 @@ export function validationKey(
     trainOn,
     maskReasoning,
     columns,
+    onBadLines,
+    maxBadLines,
     textStride,
     repeatsBos,
     method,
@@ -49,6 +51,8 @@ export function validationKey(
     trainOn,
     maskReasoning,
     ...(columns ? { columns } : {}),
+    onBadLines,
+    maxBadLines,
     // Omitted for the format's default method, so that keys are the same as before methods existed.
     method: namedMethod(training[0]!.file.format, method),
     training: training[0]!.file.sha256,

@@ -17,6 +17,7 @@ import {
   OverlapCounter,
   type ReadingOptions,
   readExamples,
+  type SkippedLines,
 } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { DataCounts, ValidationProgress } from '@graft/service';
@@ -108,11 +109,24 @@ export async function validateFiles(
           })),
         }),
         ...(duplicates && { duplicates: duplicates.duplicates() }),
+        ...(read.badLines.length > 0 && { badLines: storableLines(read.badLines) }),
       },
     };
   } catch (error) {
     return faultOf(error);
   }
+}
+
+/** The skipped lines of each file that a job lists. */
+function storableLines(all: readonly SkippedLines[]): SkippedLines[] {
+  const listed = new Map<string, number>();
+  return all.flatMap((each) => {
+    const count = (listed.get(each.param) ?? 0) + 1;
+    listed.set(each.param, count);
+    if (count > maxFaults) return [];
+    const message = storable(each.message);
+    return [{ ...each, message, ...(each.lines && { lines: each.lines.slice(0, maxRanges) }) }];
+  });
 }
 
 /** Tokens of the training files in an epoch, a validation split included. */

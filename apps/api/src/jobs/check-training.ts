@@ -268,11 +268,18 @@ async function checkFiles(
   };
 }
 
-function checkOneOf(param: JobFile['role'], only: string | null, several: readonly unknown[] | null): void {
-  if (only === null || several === null) return;
-  throw new ApiError('invalid_value', `${param} and ${param}s exclude each other; send one of them.`, {
-    param: `${param}s`,
-  });
+/** As in a job's own fields, the single file may be given beside the list: clients of OpenAI require it. It must be the first. */
+function checkOneOf(
+  param: JobFile['role'],
+  only: string | null,
+  several: readonly { file: string }[] | null,
+): void {
+  if (only === null || several === null || several[0]?.file === only) return;
+  throw new ApiError(
+    'invalid_value',
+    `${param} is not the first of ${param}s; send only one of them, or the first file as ${param}.`,
+    { param: `${param}s` },
+  );
 }
 
 /** All files must have one format, as far as their formats are known, and it must fit the task. */

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { lengthOfMessage } from '@graft/peft-core/chat';
 import { templateKwargsFault } from '@graft/peft-core/config';
-import { randomText } from '@graft/service';
+import { type CallPart, randomText } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import {
@@ -10,10 +11,12 @@ import {
   unsupportedChatParameters,
 } from '../schemas/chat-completion.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
-import type { ChunkFormat } from '../serving/answer.ts';
+import type { ChunkFormat, WholeAnswer } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
+import { demandsOf } from '../serving/answer-demands.ts';
 import { findModel } from '../serving/find-model.ts';
 import { chatLogprobs } from '../serving/logprobs.ts';
+import { readConversation } from '../serving/read-conversation.ts';
 import { refuseUnsupported } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 import { operations } from './operation.ts';
@@ -48,25 +51,28 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       refuseUnsupported(body, unsupportedChatParameters);
       const logprobs = logprobsOf(body);
       const kwargs = templateKwargsOf(body);
+      const messages = readConversation(body.messages);
+      const demands = demandsOf(body);
       await app.checkBudget(request.caller.teamId);
       const model = await findModel(services, request.caller, body.model);
-      const messages = body.messages.map(({ role, content }) => ({
-        // Chat templates of open models only know the older name, `system`.
-        role: role === 'developer' ? 'system' : role,
-        content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
-      }));
       const head = { id: `chatcmpl-${randomText(24)}`, created: unixSeconds(new Date()), model: body.model };
       return await answerCompletion(app, request, reply, settings, {
         body,
         model,
-        prompt: { messages, ...kwargs },
-        characters: messages.reduce((sum, { content }) => sum + content.length, 0),
+        prompt: { messages, ...kwargs, ...demands },
+        characters: messages.reduce((sum, message) => sum + lengthOfMessage(message), lengthOf(demands)),
         maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
         logprobs,
         head: { ...head, object: 'chat.completion' as const },
-        choice: ({ text, likely, finishReason }, index) => ({
+        choice: ({ text, reasoning, calls, likely, finishReason }, index) => ({
           index,
-          message: { role: 'assistant' as const, content: text, refusal: null },
+          message: {
+            role: 'assistant' as const,
+            content: text === '' && calls.length > 0 ? null : text,
+            refusal: null,
+            ...(reasoning ? { reasoning_content: reasoning } : {}),
+            ...(calls.length > 0 ? { tool_calls: calls.map(callOf) } : {}),
+          },
           logprobs: chatLogprobs(likely),
           finish_reason: finishReason,
         }),
@@ -91,6 +97,18 @@ function templateKwargsOf({ chat_template_kwargs: kwargs }: Static<typeof Create
   throw new ApiError('invalid_value', `'chat_template_kwargs' ${fault}.`, { param: 'chat_template_kwargs' });
 }
 
+const lengthOf = (value: object): number => JSON.stringify(value).length;
+
+function callOf({ id, ...called }: WholeAnswer['choices'][number]['calls'][number]) {
+  return { id, type: 'function' as const, function: called };
+}
+
+/** A part of a call as in OpenAI's streams. */
+function partOf({ index, id, name, arguments: text }: CallPart): object {
+  if (id === undefined) return { index, function: { arguments: text } };
+  return { index, id, type: 'function', function: { name, arguments: text } };
+}
+
 function chunksOf(head: object): ChunkFormat {
   const choice = (
     index: number,
@@ -101,7 +119,14 @@ function chunksOf(head: object): ChunkFormat {
   return {
     head,
     opening: (index) => choice(index, { role: 'assistant', content: '', refusal: null }, null),
-    token: (content, index, likely) => choice(index, { content }, null, chatLogprobs(likely)),
+    token({ text, reasoning, calls }, index, likely) {
+      const deltas: object[] = [];
+      if (reasoning !== '') deltas.push({ reasoning_content: reasoning });
+      if (text !== '') deltas.push({ content: text });
+      for (const part of calls) deltas.push({ tool_calls: [partOf(part)] });
+      if (deltas.length === 0) deltas.push({ content: '' });
+      return deltas.map((delta, i) => choice(index, delta, null, i === 0 ? chatLogprobs(likely) : null));
+    },
     closing: (finishReason, index) => choice(index, {}, finishReason),
   };
 }

@@ -192,5 +192,7 @@ test('an assistant message is accepted as returned, with its empty fields, and r
   assert.equal((await chat({ messages: [...messages, own, ...messages] })).status, 200);
   assert.deepEqual(worker.requests[0].messages[1], { role: 'assistant', content: 'Hello' });
   const called = { ...own, tool_calls: [{ id: '1', type: 'function' }] };
-  assertError(await chat({ messages: [called] }), 400, 'invalid_value', 'messages[0].tool_calls');
+  const missing = 'messages[0].tool_calls[0].function';
+  assertError(await chat({ messages: [called] }), 400, 'missing_required_parameter', missing);
+  assertError(await chat({ messages: [{ ...own, audio: [1] }] }), 400, 'invalid_value', 'messages[0].audio');
 });

@@ -67,7 +67,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
           index,
           text,
           logprobs: completionLogprobs(likely),
-          finish_reason: finishReason,
+          finish_reason: finishReason === 'length' ? ('length' as const) : ('stop' as const),
         }),
         chunks: chunksOf(head),
       });
@@ -87,11 +87,11 @@ function chunksOf(head: object): ChunkFormat {
   return {
     head,
     opening: () => null,
-    token(text, index, likely) {
+    token({ text }, index, likely) {
       const offset = offsets[index] ?? 0;
       const logprobs = completionLogprobs(likely, offset);
       offsets[index] = (likely ?? []).reduce((end, { token }) => end + token.length, offset);
-      return choice(index, text, null, logprobs);
+      return [choice(index, text, null, logprobs)];
     },
     closing: (finishReason, index) => choice(index, '', finishReason),
   };

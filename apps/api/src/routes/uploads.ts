@@ -168,8 +168,13 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       // Reading and writing the parts does not use Postgres.
       reply.endTurn();
       const { upload_id: uploadId } = request.params;
-      const { part_ids: partIds, md5, columns: given = null } = request.body;
-      const completion = { uploadId, partIds, md5, columns: given && parseColumns(given) };
+      const {
+        part_ids: partIds,
+        md5,
+        columns: given = null,
+        on_bad_lines: onBadLines = 'fail',
+      } = request.body;
+      const completion = { uploadId, partIds, md5, columns: given && parseColumns(given), onBadLines };
       const waitMs = settings.completionWaitMs;
       const done = await completeParts(services, checks, request.caller, completion, { waitMs });
       const { upload, file } = found(done, 'upload', uploadId);

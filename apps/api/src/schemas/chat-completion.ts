@@ -1,7 +1,14 @@
 import { TemplateKwargsSchema } from '@graft/peft-core/config';
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
-import { ChunkFinishReason, ChunkUsage, FinishReason, samplingProperties, unsupported } from './sampling.ts';
+import { ResponseFormatSchema, ToolChoiceSchema, ToolParameterSchema } from './chat-tools.ts';
+import {
+  ChatChunkFinishReason,
+  ChatFinishReason,
+  ChunkUsage,
+  samplingProperties,
+  unsupported,
+} from './sampling.ts';
 import { input, named, namedInput, nullable, Time } from './schema.ts';
 
 const TextPart = input({ type: Type.Literal('text'), text: Type.String() });
@@ -13,39 +20,66 @@ const EmptyPart = Type.Optional(
   }),
 );
 
-const MessageSchema = input({
-  role: Type.Enum(['system', 'developer', 'user', 'assistant'], { type: 'string' }),
-  content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })], {
-    description: 'Text, or text parts that are concatenated.',
+const Reasoning = Type.Optional(
+  nullable(Type.String(), {
+    description: 'What an assistant wrote before its content, of which the template may use a part.',
   }),
-  name: Type.Optional(Type.String({ maxLength: 64, description: 'Accepted and ignored.' })),
+);
+
+const CallInMessage = input({
+  id: Type.String({ maxLength: 256 }),
+  type: Type.Literal('function'),
+  function: input({
+    name: Type.String({ maxLength: 256 }),
+    arguments: Type.String({ description: 'JSON text of an object.' }),
+    parsed_arguments: Type.Optional(Type.Unknown({ description: 'Accepted and ignored.' })),
+  }),
+  index: Type.Optional(Type.Integer({ description: 'Accepted and ignored.' })),
+});
+
+const MessageSchema = input({
+  role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool'], { type: 'string' }),
+  content: Type.Optional(
+    nullable(Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })]), {
+      description:
+        'Text, or text parts that are concatenated. Null or absent only for an assistant message with `tool_calls`.',
+    }),
+  ),
+  name: Type.Optional(
+    nullable(
+      Type.String({ maxLength: 64, description: 'Name of the tool, for a tool message. Otherwise ignored.' }),
+    ),
+  ),
+  tool_calls: Type.Optional(
+    nullable(Type.Array(CallInMessage, { maxItems: 128 }), {
+      description: 'Tool calls of an assistant message.',
+    }),
+  ),
+  tool_call_id: Type.Optional(
+    nullable(Type.String({ maxLength: 256 }), { description: 'Id of the call that a tool message answers.' }),
+  ),
+  reasoning_content: Reasoning,
+  reasoning: Reasoning,
+  parsed: Type.Optional(Type.Unknown({ description: 'Accepted and ignored.' })),
   annotations: EmptyPart,
   audio: EmptyPart,
   function_call: EmptyPart,
   refusal: EmptyPart,
-  tool_calls: EmptyPart,
 });
 
 /** Each parameter with the values that have no effect. */
 export const unsupportedChatParameters = {
   audio: [],
-  frequency_penalty: [0],
   function_call: ['none'],
   functions: [],
-  logit_bias: [],
   metadata: [],
   modalities: [],
   moderation: [],
-  parallel_tool_calls: [true, false],
   prediction: [],
-  presence_penalty: [0],
   prompt_cache_options: [],
   reasoning_effort: [],
-  response_format: [],
   service_tier: ['auto', 'default'],
   store: [false],
-  tool_choice: ['none', 'auto'],
-  tools: [],
   verbosity: ['medium'],
   web_search_options: [],
 } as const;
@@ -91,6 +125,18 @@ export const CreateChatCompletionSchema = namedInput('CreateChatCompletion', {
         'Variables for the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes. Variables that the template gets from elsewhere, such as `messages`, are not allowed. Those that an adapter was trained with (`training.chat_template_kwargs`) apply in addition.',
     }),
   ),
+  tools: Type.Optional(
+    nullable(Type.Array(ToolParameterSchema, { maxItems: 128 }), {
+      description: 'Functions that the answer may call. The chat template of the model must have tool calls.',
+    }),
+  ),
+  tool_choice: Type.Optional(nullable(ToolChoiceSchema)),
+  parallel_tool_calls: Type.Optional(
+    nullable(Type.Boolean(), {
+      description: 'Whether an answer that must call a tool may have several calls. Default: true.',
+    }),
+  ),
+  response_format: Type.Optional(nullable(ResponseFormatSchema)),
   max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
   ...unsupported(unsupportedChatParameters),
 });
@@ -105,13 +151,31 @@ export const ChatCompletionSchema = named('ChatCompletion', {
       index: Type.Integer(),
       message: Type.Object({
         role: Type.Literal('assistant'),
-        content: Type.String(),
+        content: nullable(Type.String(), { description: 'Null for an answer that only calls tools.' }),
         refusal: Type.Null(),
+        reasoning_content: Type.Optional(
+          Type.String({ description: 'What the model wrote before its content. Absent if there is none.' }),
+        ),
+        tool_calls: Type.Optional(
+          Type.Array(
+            Type.Object({
+              id: Type.String(),
+              type: Type.Literal('function'),
+              function: Type.Object({
+                name: Type.String(),
+                arguments: Type.String({
+                  description: 'JSON text of an object, unless the answer was cut off.',
+                }),
+              }),
+            }),
+            { description: 'Absent if the answer calls no tool.' },
+          ),
+        ),
       }),
       logprobs: nullable(ChatLogprobs, {
         description: 'Log probabilities of the output tokens. Null unless requested.',
       }),
-      finish_reason: FinishReason,
+      finish_reason: ChatFinishReason,
     }),
   ),
   usage: UsageSchema,
@@ -130,11 +194,25 @@ export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
         role: Type.Optional(Type.Literal('assistant')),
         content: Type.Optional(Type.String()),
         refusal: Type.Optional(Type.Null()),
+        reasoning_content: Type.Optional(Type.String()),
+        tool_calls: Type.Optional(
+          Type.Array(
+            Type.Object({
+              index: Type.Integer({ description: 'Number of the call in the answer.' }),
+              id: Type.Optional(Type.String({ description: 'In the first part of a call.' })),
+              type: Type.Optional(Type.Literal('function')),
+              function: Type.Object({
+                name: Type.Optional(Type.String({ description: 'In the first part of a call.' })),
+                arguments: Type.String({ description: 'The next part of the arguments.' }),
+              }),
+            }),
+          ),
+        ),
       }),
       logprobs: nullable(ChatLogprobs, {
         description: 'Log probabilities of the tokens in this chunk. Null unless requested.',
       }),
-      finish_reason: ChunkFinishReason,
+      finish_reason: ChatChunkFinishReason,
     }),
     { description: 'Empty in the chunk that contains `usage`.' },
   ),

@@ -7,9 +7,6 @@ import { named, namedInput, nullable, Time } from './schema.ts';
 export const unsupportedCompletionParameters = {
   best_of: [1],
   echo: [false],
-  frequency_penalty: [0],
-  logit_bias: [],
-  presence_penalty: [0],
   suffix: [''],
 } as const;
 

@@ -33,6 +33,15 @@ export const FileSchema = named('File', {
   }),
 });
 
+/** Whether a file with bad lines is accepted. */
+export const OnBadLinesSchema = Type.Optional(
+  Type.Enum(['fail', 'skip'], {
+    type: 'string',
+    description:
+      'fail: a file with a bad line is rejected, and the error lists the bad lines. skip: it is accepted if it has examples, for jobs with `training.on_bad_lines` skip; its report lists the bad lines. Default fail.',
+  }),
+);
+
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadSchema = input({
   purpose: Type.Literal('fine-tune'),
@@ -42,6 +51,7 @@ export const UploadSchema = input({
         'JSON: which column of the file each field is in, such as {"prompt": "question", "completion": "answer"}. Must come before `file`.',
     }),
   ),
+  on_bad_lines: OnBadLinesSchema,
   file: Type.Unsafe<unknown>({
     type: 'string',
     format: 'binary',

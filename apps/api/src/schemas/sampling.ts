@@ -49,6 +49,33 @@ export const samplingProperties = {
         'Source of defaults for sampling parameters. `model`: the base model’s generation_config.json. `none`: OpenAI’s defaults. Default: the server’s `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator changes it.',
     }),
   ),
+  frequency_penalty: Type.Optional(
+    nullable(Type.Number({ minimum: -2, maximum: 2 }), {
+      description:
+        'Subtracted from the logit of a token of the output for each time that it occurs there. Default: 0.',
+    }),
+  ),
+  presence_penalty: Type.Optional(
+    nullable(Type.Number({ minimum: -2, maximum: 2 }), {
+      description: 'Subtracted from the logits of tokens that occur in the output. Default: 0.',
+    }),
+  ),
+  logit_bias: Type.Optional(
+    nullable(
+      Type.Record(
+        Type.String({ pattern: '^(?:0|[1-9][0-9]{0,6})$' }),
+        Type.Number({ minimum: -100, maximum: 100 }),
+        {
+          maxProperties: 1024,
+          additionalProperties: false,
+        },
+      ),
+      {
+        description:
+          'Added to the logits of tokens, by the id of the token in the model’s tokenizer: -100 excludes a token, 100 makes it almost certain.',
+      },
+    ),
+  ),
   stop: Type.Optional(
     nullable(
       Type.Union([
@@ -101,11 +128,12 @@ export function unsupported<Name extends string>(parameters: Record<Name, readon
 }
 
 export const FinishReason = Type.Enum(['stop', 'length'], { type: 'string' });
+export const ChatFinishReason = Type.Enum(['stop', 'length', 'tool_calls'], { type: 'string' });
 
 /** Fields of the chunks of a stream, of both kinds of completions. */
-export const ChunkFinishReason = nullable(FinishReason, {
-  description: 'Null until the last chunk of a choice.',
-});
+const untilTheEnd = { description: 'Null until the last chunk of a choice.' };
+export const ChunkFinishReason = nullable(FinishReason, untilTheEnd);
+export const ChatChunkFinishReason = nullable(ChatFinishReason, untilTheEnd);
 export const ChunkUsage = Type.Optional(
   nullable(UsageSchema, {
     description:

@@ -1,7 +1,7 @@
 import type { FileRecord, Upload, UploadPart } from '@graft/service';
 import { maxPartBytes, maxParts } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { ColumnsSchema, FileSchema, toWireFile } from './file.ts';
+import { ColumnsSchema, FileSchema, OnBadLinesSchema, toWireFile } from './file.ts';
 import { After, limit } from './list.ts';
 import { input, named, namedInput, nullable, ref, Time, unixSeconds } from './schema.ts';
 
@@ -70,6 +70,7 @@ export const CompleteUploadSchema = namedInput('CompleteUpload', {
     Type.String({ pattern: '^[0-9A-Fa-f]{32}$', description: 'MD5 of the whole file, hexadecimal.' }),
   ),
   columns: Type.Optional(Type.Union([ColumnsSchema, Type.Null()])),
+  on_bad_lines: OnBadLinesSchema,
 });
 
 export const UploadParams = Type.Object({ upload_id: Type.String() });

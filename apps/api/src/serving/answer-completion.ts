@@ -1,12 +1,16 @@
+import type { GenerationRequest } from '@graft/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject } from 'typebox';
 import type { samplingProperties } from '../schemas/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer, type WholeAnswer } from './answer.ts';
+import type { demandsOf } from './answer-demands.ts';
 import { generateChoices } from './choices.ts';
 import type { findModel } from './find-model.ts';
 import { meterAnswer } from './meter-answer.ts';
 import { samplingOf } from './sampling.ts';
+
+type Demands = ReturnType<typeof demandsOf>;
 
 /** A validated completion request of either kind. */
 interface Completion<Head, Choice> {
@@ -14,7 +18,8 @@ interface Completion<Head, Choice> {
   model: Awaited<ReturnType<typeof findModel>>;
   prompt:
     | { prompt: string }
-    | { messages: { role: string; content: string }[]; chat_template_kwargs?: Record<string, unknown> };
+    | (Pick<Extract<GenerationRequest, { messages: unknown }>, 'messages' | 'chat_template_kwargs'> &
+        Demands);
   /** Length of the prompt. */
   characters: number;
   maxTokens: number | null;
@@ -40,7 +45,9 @@ export async function answerCompletion<Head extends { id: string }, Choice>(
   reply.hold('completions');
   reply.endTurn();
   const signal = hangUp(reply);
-  const generation = { ...weights, ...prompt, ...samplingOf(body, maxTokens, logprobs, settings) };
+  const separate_reasoning = 'messages' in prompt;
+  const sampling = samplingOf(body, maxTokens, logprobs, settings);
+  const generation = { ...weights, ...prompt, ...sampling, separate_reasoning };
   const events = await meterAnswer(
     services,
     { id: head.id, caller, model: name, baseModel: weights.base_model },

@@ -1,16 +1,20 @@
-import type { LikelyTokens, Usage } from '@graft/service';
+import type { CallPart, GenerationEvent, LikelyTokens, Usage } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';
 import { toApiError } from '../to-api-error.ts';
 import type { ChoiceEvent } from './choices.ts';
 
 /** A complete response with all requested choices. */
+export type FinishReason = Extract<GenerationEvent, { type: 'done' }>['finish_reason'];
+
 export interface WholeAnswer {
   choices: {
     text: string;
+    reasoning: string;
+    calls: { id: string; name: string; arguments: string }[];
     /** Null if not requested. */
     likely: LikelyTokens[] | null;
-    finishReason: 'stop' | 'length';
+    finishReason: FinishReason;
   }[];
   usage: Usage;
 }
@@ -23,15 +27,35 @@ export async function readWhole(
   const choices: WholeAnswer['choices'] = [];
   for await (const event of events) {
     if (event.type === 'usage') return { choices, usage: event.usage };
-    choices[event.index] ??= { text: '', likely: withLikely ? [] : null, finishReason: 'stop' };
+    choices[event.index] ??= {
+      text: '',
+      reasoning: '',
+      calls: [],
+      likely: withLikely ? [] : null,
+      finishReason: 'stop',
+    };
     const choice = choices[event.index]!;
     if (event.type === 'done') choice.finishReason = event.finish_reason;
     else {
       choice.text += event.text;
+      choice.reasoning += event.reasoning ?? '';
+      for (const part of event.calls ?? []) addPart(choice.calls, part);
       if (event.likely) choice.likely?.push(event.likely);
     }
   }
   throw new Error('generateChoices() ends with usage or throws');
+}
+
+function addPart(calls: WholeAnswer['choices'][number]['calls'], { index, ...part }: CallPart): void {
+  calls[index] ??= { id: part.id ?? '', name: part.name ?? '', arguments: '' };
+  calls[index].arguments += part.arguments;
+}
+
+/** The parts of an answer that a token completes. */
+export interface TokenParts {
+  text: string;
+  reasoning: string;
+  calls: readonly CallPart[];
 }
 
 /** How one kind of completion formats a choice of a chunk. */
@@ -40,8 +64,9 @@ export interface ChunkFormat {
   head: object;
   /** Sent before the first token of a choice; null for none. */
   opening(index: number): object | null;
-  token(text: string, index: number, likely: LikelyTokens[] | null): object;
-  closing(finishReason: 'stop' | 'length', index: number): object;
+  /** The choices of one or more chunks; `likely` belongs to the first. */
+  token(parts: TokenParts, index: number, likely: LikelyTokens[] | null): object[];
+  closing(finishReason: FinishReason, index: number): object;
 }
 
 /**
@@ -78,7 +103,9 @@ export function streamAnswer(
         }
         if (event.type === 'token') {
           const likely = event.likely ? [event.likely] : null;
-          yield dataOf(chunk(format.token(event.text, index, likely)));
+          const { text, reasoning = '', calls = [] } = event;
+          for (const choice of format.token({ text, reasoning, calls }, index, likely))
+            yield dataOf(chunk(choice));
         } else yield dataOf(chunk(format.closing(event.finish_reason, index)));
       }
       yield 'data: [DONE]\n\n';

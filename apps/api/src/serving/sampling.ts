@@ -16,7 +16,8 @@ export function samplingOf(
 ): Omit<GenerationRequest, 'base_model' | 'adapter' | 'messages' | 'prompt'> {
   const { stop } = body;
   const isModels = (body.generation_config ?? generationConfig) === 'model';
-  const { top_k, min_p, repetition_penalty } = body;
+  const { top_k, min_p, repetition_penalty, frequency_penalty, presence_penalty, logit_bias } = body;
+  const hasBias = logit_bias && Object.keys(logit_bias).length > 0;
   return {
     max_tokens: maxTokens,
     temperature: body.temperature ?? 1,
@@ -24,6 +25,9 @@ export function samplingOf(
     ...(top_k && top_k > 0 ? { top_k } : {}),
     ...(min_p ? { min_p } : {}),
     ...((repetition_penalty ?? 1) === 1 ? {} : { repetition_penalty: repetition_penalty! }),
+    ...(frequency_penalty ? { frequency_penalty } : {}),
+    ...(presence_penalty ? { presence_penalty } : {}),
+    ...(hasBias ? { logit_bias } : {}),
     model_defaults: isModels ? samplingFields.filter((name) => (body[name] ?? null) === null) : [],
     stop: typeof stop === 'string' ? [stop] : (stop ?? []),
     seed: body.seed ?? null,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GraftError } from '@graft/peft-core/config';
+import { GraftError, type OnBadLines } from '@graft/peft-core/config';
 import type { ColumnMapping } from '@graft/peft-core/examples';
 import {
   claimSeconds,
@@ -33,6 +33,8 @@ interface Completion {
   md5: string | undefined;
   /** The column that each field is in; null: as recognised. */
   columns: ColumnMapping | null;
+  /** Whether a file with bad lines is accepted if it has others. */
+  onBadLines: OnBadLines;
 }
 
 /** Milliseconds between checks of an upload that another request completes. */
@@ -48,7 +50,7 @@ export async function completeParts(
   services: Services,
   checks: UploadChecks,
   caller: Identity,
-  { uploadId, partIds, md5, columns }: Completion,
+  { uploadId, partIds, md5, columns, onBadLines }: Completion,
   { waitMs }: { waitMs: number },
 ): Promise<{ upload: Upload; file: FileRecord | null } | null> {
   const { teamId } = caller;
@@ -57,7 +59,7 @@ export async function completeParts(
     const answer = await claimUpload(services, claim, partIds);
     if (answer === null) return null;
     if (answer.kind === 'claimed')
-      return await assemble(services, checks, caller, { ...answer, claim, md5, columns });
+      return await assemble(services, checks, caller, { ...answer, claim, md5, columns, onBadLines });
     if (answer.kind === 'completed') {
       const { upload } = answer;
       return { upload, file: await getFile(services, teamId, upload.fileId!) };
@@ -80,6 +82,7 @@ async function assemble(
     claim: UploadClaim;
     md5: string | undefined;
     columns: ColumnMapping | null;
+    onBadLines: OnBadLines;
   },
 ): Promise<{ upload: Upload; file: FileRecord }> {
   const { upload, parts, claim } = work;
@@ -95,7 +98,7 @@ async function assemble(
   try {
     const digest = createHash('md5');
     const bytes = bytesOf(services, parts, lost.signal, (chunk) => digest.update(chunk));
-    const check = checks.open(caller.teamId, work.columns);
+    const check = checks.open(caller.teamId, { columns: work.columns, onBadLines: work.onBadLines });
     const stored = await storeChecked(bytes, services.files, check, upload.bytes);
     const write = async () => {
       checkMd5(digest.digest('hex'), work.md5);

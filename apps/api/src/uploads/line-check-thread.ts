@@ -1,6 +1,6 @@
 /** Thread that checks the rows of several uploads, a chunk at a time; another one checks a whole file, such as a Parquet file. */
 import { parentPort } from 'node:worker_threads';
-import { type ErrorDetail, GraftError } from '@graft/peft-core/config';
+import { type ErrorDetail, GraftError, type OnBadLines } from '@graft/peft-core/config';
 import {
   type ColumnMapping,
   checkDataFile,
@@ -10,13 +10,21 @@ import {
 import { answerCalls } from '@graft/peft-core/threads';
 import { createLineChecker, ofFile } from './line-checker.ts';
 
+/** How the rows of an upload are read. */
+export interface RowReading {
+  /** The column that each field is in; null: as recognised. */
+  columns: ColumnMapping | null;
+  /** Whether a file with bad lines is accepted if it has others. */
+  onBadLines: OnBadLines;
+}
+
 export type LineCall =
-  | { kind: 'write'; upload: number; chunk: Uint8Array; columns: ColumnMapping | null }
+  | ({ kind: 'write'; upload: number; chunk: Uint8Array } & RowReading)
   | { kind: 'end'; upload: number }
   /** The upload was aborted, or was checked elsewhere. */
   | { kind: 'drop'; upload: number }
   /** Checks a complete file. */
-  | { kind: 'check'; path: string; columns: ColumnMapping | null };
+  | ({ kind: 'check'; path: string } & RowReading);
 
 export interface LineFault {
   code: string;
@@ -44,9 +52,9 @@ answerCalls<LineCall, LineAnswer>(parentPort!, async (call) => {
 });
 
 async function answer(call: LineCall): Promise<LineAnswer> {
-  if (call.kind === 'check') return await checkDataFile(call.path, {}, call.columns);
+  if (call.kind === 'check') return sent(await checkDataFile(call.path, {}, call.columns, call.onBadLines));
   if (call.kind === 'write') {
-    const checker = checkers.get(call.upload) ?? createLineChecker(call.columns);
+    const checker = checkers.get(call.upload) ?? createLineChecker(call.columns, call.onBadLines);
     checkers.set(call.upload, checker);
     await checker.write(call.chunk);
     return null;
@@ -56,8 +64,11 @@ async function answer(call: LineCall): Promise<LineAnswer> {
   const spooled = await checker.finish();
   if (spooled) return { spooled };
   checkers.delete(call.upload);
-  return await checker.end();
+  return sent(await checker.end());
 }
+
+/** Errors do not survive a transfer between threads, and nobody reads those of skipped rows: reports have them. */
+const sent = (summary: DatasetSummary): DatasetSummary => ({ ...summary, skipped: null });
 
 function drop(upload: number): null {
   checkers.get(upload)?.close();

@@ -1,9 +1,12 @@
-import { GraftError } from '@graft/peft-core/config';
+import { GraftError, type OnBadLines } from '@graft/peft-core/config';
 import { type ColumnMapping, createDataFileChecker, type DataFileChecker } from '@graft/peft-core/examples';
 
 /** peft-core's checker, whose errors name the request's `file`, unless they are about its `columns`. */
-export function createLineChecker(columns: ColumnMapping | null = null): DataFileChecker {
-  const checker = createDataFileChecker({}, columns);
+export function createLineChecker(
+  columns: ColumnMapping | null = null,
+  onBadLines: OnBadLines = 'fail',
+): DataFileChecker {
+  const checker = createDataFileChecker({}, columns, onBadLines);
   const naming = async <T>(body: () => Promise<T>): Promise<T> => {
     try {
       return await body();

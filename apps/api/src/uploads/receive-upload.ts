@@ -1,3 +1,4 @@
+import type { OnBadLines } from '@graft/peft-core/config';
 import { type ColumnMapping, type DatasetSummary, parseColumns } from '@graft/peft-core/examples';
 import type { FileStore, IncomingBytes } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
@@ -24,7 +25,7 @@ interface UploadLimits {
 const defaultFilename = 'upload.jsonl';
 
 /**
- * Streams a multipart upload (`purpose`, `file`, in any order, `columns` before `file`) into the store and checks every line meanwhile. A failed upload, for example
+ * Streams a multipart upload (`purpose`, `file`, in any order, `columns` and `on_bad_lines` before `file`) into the store and checks every line meanwhile. A failed upload, for example
  * of a client that disconnects, leaves nothing behind. Throws ApiError or GraftError, QuotaExceeded among them.
  */
 export async function receiveUpload(
@@ -38,19 +39,24 @@ export async function receiveUpload(
     const { teamId } = request.caller;
     let purpose: string | null = null;
     let columns: ColumnMapping | null = null;
+    let onBadLines: OnBadLines = 'fail';
     let received: ReceivedUpload | null = null;
     try {
       for await (const part of body.parts()) {
         if (part.type === 'file') {
           if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
           const bytes = counted(body.bytes(part), incoming);
-          const stored = await storeChecked(bytes, files, checks.open(teamId, columns), limits.bytes);
+          const check = checks.open(teamId, { columns, onBadLines });
+          const stored = await storeChecked(bytes, files, check, limits.bytes);
           received = { filename: cleanName(part.filename), columns, ...stored };
         } else if (part.fieldname === 'purpose') {
           purpose = checkPurpose(part.value);
         } else if (part.fieldname === 'columns') {
-          if (received) throw columnsLate();
+          if (received) throw late('columns');
           columns = columnsIn(part.value);
+        } else if (part.fieldname === 'on_bad_lines') {
+          if (received) throw late('on_bad_lines');
+          onBadLines = onBadLinesIn(part.value);
         } else if (part.fieldname.startsWith('expires_after')) {
           throw filesAreKept();
         } else throw unknownParameter(part.fieldname);
@@ -113,9 +119,15 @@ export function columnsIn(value: unknown): ColumnMapping {
   return parseColumns(parsed);
 }
 
-function columnsLate(): ApiError {
-  const message = "'columns' must come before 'file', which is read with it as it arrives.";
-  return new ApiError('invalid_value', message, { param: 'columns' });
+function onBadLinesIn(value: unknown): OnBadLines {
+  if (value === 'fail' || value === 'skip') return value;
+  const message = 'Invalid \'on_bad_lines\': must be "fail" or "skip".';
+  throw new ApiError('invalid_value', message, { param: 'on_bad_lines' });
+}
+
+function late(param: string): ApiError {
+  const message = `'${param}' must come before 'file', which is read with it as it arrives.`;
+  return new ApiError('invalid_value', message, { param });
 }
 
 export function filesAreKept(): ApiError {

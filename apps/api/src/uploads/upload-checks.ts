@@ -1,9 +1,9 @@
 import { GraftError } from '@graft/peft-core/config';
-import type { ColumnMapping, DatasetSummary } from '@graft/peft-core/examples';
+import type { DatasetSummary } from '@graft/peft-core/examples';
 import { createThread, ThreadTimeout } from '@graft/peft-core/threads';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
-import type { LineAnswer, LineCall } from './line-check-thread.ts';
+import type { LineAnswer, LineCall, RowReading } from './line-check-thread.ts';
 import { createLineChecker } from './line-checker.ts';
 
 /** Checks the rows of one upload as they arrive. */
@@ -20,7 +20,7 @@ export interface UploadCheck {
 }
 
 export interface UploadChecks {
-  open(teamId: string, columns: ColumnMapping | null): UploadCheck;
+  open(teamId: string, reading: RowReading): UploadCheck;
   close(): Promise<void>;
 }
 
@@ -46,12 +46,12 @@ export function createUploadChecks(): UploadChecks {
   const queue = createFairQueue({ running, waiting });
   let uploads = 0;
 
-  async function checkWhole(teamId: string, path: string, columns: ColumnMapping | null, bytes: number) {
+  async function checkWhole(teamId: string, path: string, reading: RowReading, bytes: number) {
     try {
       return await queue.run(teamId, async () => {
         const own = free.pop()!;
         try {
-          return await own.call({ kind: 'check', path, columns }, { ms: checkMs(bytes) });
+          return await own.call({ kind: 'check', path, ...reading }, { ms: checkMs(bytes) });
         } finally {
           free.push(own);
         }
@@ -76,7 +76,7 @@ export function createUploadChecks(): UploadChecks {
     }
   }
 
-  function open(teamId: string, columns: ColumnMapping | null): UploadCheck {
+  function open(teamId: string, reading: RowReading): UploadCheck {
     const upload = ++uploads;
     let early: Uint8Array[] = [];
     let bytes = 0;
@@ -87,7 +87,7 @@ export function createUploadChecks(): UploadChecks {
       summaryIn(await done);
       // Copied, so that the memory can be transferred: chunks are parts of larger buffers.
       const own = new Uint8Array(chunk);
-      done = thread.call({ kind: 'write', upload, chunk: own, columns }, { transfer: [own.buffer] });
+      done = thread.call({ kind: 'write', upload, chunk: own, ...reading }, { transfer: [own.buffer] });
       // The next write or end reports the error.
       done.catch(() => {});
     }
@@ -104,7 +104,7 @@ export function createUploadChecks(): UploadChecks {
       },
       async end() {
         if (!apart) {
-          const checker = createLineChecker(columns);
+          const checker = createLineChecker(reading.columns, reading.onBadLines);
           for (const chunk of early) await checker.write(chunk);
           return await checker.end();
         }
@@ -112,7 +112,7 @@ export function createUploadChecks(): UploadChecks {
         const answer = await thread.call({ kind: 'end', upload });
         if (!answer || !('spooled' in answer)) return summaryIn(answer)!;
         try {
-          return summaryIn(await checkWhole(teamId, answer.spooled, columns, bytes))!;
+          return summaryIn(await checkWhole(teamId, answer.spooled, reading, bytes))!;
         } finally {
           thread.call({ kind: 'drop', upload }).catch(() => {});
         }

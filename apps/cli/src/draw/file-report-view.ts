@@ -45,11 +45,24 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   return sections.filter((section) => section !== '').join('\n\n');
 }
 
+/** What a file was recognised as: "csv, gzip; shape sharegpt". */
+function recognisedText({
+  kind,
+  compression,
+  shape,
+  columns,
+}: NonNullable<ReportResult['recognised']>): string {
+  const file = compression ? `${kind}, ${compression}` : kind;
+  const mapping = columns ? `; columns ${JSON.stringify(columns)}` : '';
+  return `${file}${shape ? `; shape ${shape}` : ''}${mapping}`;
+}
+
 function summary(report: ReportResult, model: string | null, paint: Paint): string {
   const { duplicates, tokens, weights, chats } = report;
   const part = (some: number, all: number) => (all === 0 ? '' : ` (${((100 * some) / all).toFixed(1)} %)`);
   return fields(
     {
+      file: report.recognised && recognisedText(report.recognised),
       format: report.format,
       lines: count(report.lines),
       examples: count(report.examples),

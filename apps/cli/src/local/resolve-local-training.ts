@@ -76,10 +76,11 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
   const files = await localFiles(options, training.mix_strategy);
   const trained = [];
   for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }])
-    trained.push(await readDataFile(path, training.columns));
+    trained.push(await readDataFile(path, training.columns, training.on_bad_lines));
   const held = [];
   for (const path of files.validationFiles?.map((file) => file.path) ?? [files.validationFile ?? ''])
-    if (path !== '') held.push(...(await readDataFile(path, training.columns)).examples);
+    if (path !== '')
+      held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
   const [{ format }] = trained as [(typeof trained)[0]];
   checkFormat(asked[0]!.peft.task_type, format);
   const examples = trained.flatMap((file) => file.examples);

@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
-import type { ChatMessage, GraftClient } from '@graft/client';
+import type { ChatCompletionParams, ChatMessage, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
 import type { Answer } from '../answer.ts';
 import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.ts';
@@ -16,6 +17,8 @@ interface Options extends RemoteOptions, SamplingOptions {
   system?: string;
   maxTokens: number;
   temperature: number;
+  tools?: string;
+  jsonSchema?: string;
 }
 
 export function addChatVerb(program: Command): void {
@@ -38,7 +41,9 @@ export function addChatVerb(program: Command): void {
         '0 always chooses the most likely token; higher values vary more',
         anyNumber,
         0.2,
-      ),
+      )
+      .option('--tools <file>', 'JSON list of tools that the answer to --message may call (docs/tools.md)')
+      .option('--json-schema <file>', 'JSON schema that the answer to --message follows'),
   ).run(chat);
 }
 
@@ -63,11 +68,43 @@ async function chat(client: GraftClient, options: Options): Promise<Answer | nul
   }
   const text = message ?? (process.stdin.isTTY ? '' : await readAll(process.stdin));
   if (text.trim() === '') throw new UsageError('No message: pass -m "…", or pipe the message in.');
-  const params = { ...sampling, messages: [...opening, { role: 'user' as const, content: text }] };
+  const messages = [...opening, { role: 'user' as const, content: text }];
+  const params = { ...sampling, messages, ...(await demandsOf(options)) };
   if (options.json) return { value: await client.chat.completions.create(params), text: '' };
   for await (const chunk of await client.chat.completions.create({ ...params, stream: true })) {
-    process.stdout.write(printableOn(process.stdout, chunk.choices[0]?.delta.content ?? ''));
+    const { reasoning_content = '', content = '', tool_calls = [] } = chunk.choices[0]?.delta ?? {};
+    // Not part of the answer, so that it can be piped.
+    process.stderr.write(printableOn(process.stderr, reasoning_content));
+    process.stdout.write(printableOn(process.stdout, content));
+    for (const { index, function: part } of tool_calls) {
+      const head = part.name === undefined ? '' : `${index > 0 ? '\n' : ''}${part.name} `;
+      process.stdout.write(printableOn(process.stdout, head + part.arguments));
+    }
   }
   process.stdout.write('\n');
   return null;
+}
+
+/** The fields of a request from the files of options. */
+async function demandsOf({
+  tools,
+  jsonSchema,
+}: Options): Promise<Pick<ChatCompletionParams, 'tools' | 'response_format'>> {
+  const demands: Pick<ChatCompletionParams, 'tools' | 'response_format'> = {};
+  if (tools !== undefined)
+    demands.tools = (await readJson('--tools', tools)) as NonNullable<ChatCompletionParams['tools']>;
+  if (jsonSchema !== undefined) {
+    const schema = (await readJson('--json-schema', jsonSchema)) as Record<string, unknown>;
+    demands.response_format = { type: 'json_schema', json_schema: { name: 'answer', schema } };
+  }
+  return demands;
+}
+
+/** The service checks the rest. */
+async function readJson(option: string, file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as unknown;
+  } catch (error) {
+    throw new UsageError(`${option}: ${file} cannot be read as JSON: ${(error as Error).message}`);
+  }
 }

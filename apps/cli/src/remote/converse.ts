@@ -48,7 +48,9 @@ export async function converse(
         { signal: answering.signal },
       );
       for await (const chunk of stream) {
-        const piece = chunk.choices[0]?.delta.content ?? '';
+        const { content: piece = '', reasoning_content = '' } = chunk.choices[0]?.delta ?? {};
+        if (reasoning_content !== '')
+          process.stdout.write(paint.dim(printableOn(process.stdout, reasoning_content)));
         answer += piece;
         process.stdout.write(printableOn(process.stdout, piece));
       }

@@ -1,7 +1,7 @@
 import type { FileObject } from '@graft/client';
 import type { Command } from 'commander';
 import { type Answer, printAnswer } from '../answer.ts';
-import { given, wholeNumber } from '../arguments.ts';
+import { columnsArgument, columnsHelp, given, wholeNumber } from '../arguments.ts';
 import { fileReportView } from '../draw/file-report-view.ts';
 import { bytes, count, optional, timestamp } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
@@ -16,11 +16,18 @@ export function addFilesVerbs(program: Command): void {
   const group = noun(program, 'files', 'training data: upload, report, list, get, delete');
 
   const uploads =
-    'upload a JSONL file and report its invalid lines; run it again to resume an interrupted upload';
-  serviceVerb(group, 'upload <path>', uploads, 'train.jsonl')
+    'upload JSON lines, a JSON array, CSV, TSV or Parquet, and report invalid rows; run it again to resume an interrupted upload';
+  serviceVerb(
+    group,
+    'upload <path>',
+    uploads,
+    'train.jsonl',
+    'faq.csv --columns prompt=question,completion=answer',
+  )
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
-    .run(async (client, path: string, { purpose }: { purpose: string }) =>
-      fileAnswer(await uploadFile(client, path, purpose)),
+    .option('--columns <mapping>', columnsHelp, columnsArgument)
+    .run(async (client, path: string, options: { purpose: string; columns?: Record<string, string> }) =>
+      fileAnswer(await uploadFile(client, path, options)),
     );
 
   addReportVerb(group);
@@ -66,13 +73,18 @@ function addReportVerb(group: Command): void {
   serviceVerb(group, 'report <id>', reports, 'file-… --model smollm2-135m-instruct')
     .option('--model <id>', 'base model whose tokenizer counts the tokens')
     .option('--max-seq-length <n>', 'count examples with more tokens than this', wholeNumber(1))
+    .option('--columns <mapping>', columnsHelp, columnsArgument)
     .run(
-      async ({ files }, id: string, options: RemoteOptions & { model?: string; maxSeqLength?: number }) => {
-        const { model, maxSeqLength } = options;
+      async (
+        { files },
+        id: string,
+        options: RemoteOptions & { model?: string; maxSeqLength?: number; columns?: Record<string, string> },
+      ) => {
+        const { model, maxSeqLength, columns } = options;
         const display = new TransferDisplay(process.stderr, 'Reading');
         const report = await files
           .waitForReport(id, {
-            ...given({ model, maxSeqLength }),
+            ...given({ model, maxSeqLength, columns }),
             onProgress: ({ progress }) => progress && display.update(progress.bytes, progress.total_bytes),
           })
           .finally(() => display.close());
@@ -95,6 +107,7 @@ const fileAnswer = (file: FileObject): Answer => ({
         size: bytes(file.bytes),
         examples: optional(file.examples, count),
         format: file.format,
+        columns: file.columns && JSON.stringify(file.columns),
         purpose: file.purpose,
         sha256: file.sha256,
         uploaded: timestamp(file.created_at),

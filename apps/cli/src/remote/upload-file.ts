@@ -12,15 +12,16 @@ const wholeBytes = 32 * 2 ** 20;
 export async function uploadFile(
   client: GraftClient,
   path: string,
-  purpose = 'fine-tune',
+  { purpose = 'fine-tune', columns }: { purpose?: string; columns?: Record<string, string> | undefined } = {},
 ): Promise<FileObject> {
   const display = new TransferDisplay(process.stderr, `Uploading ${basename(path)}`);
   const onProgress = ({ sent, total }: { sent: number; total: number }) => display.update(sent, total);
   try {
     if (purpose !== 'fine-tune' || (await stat(path)).size <= wholeBytes)
-      return await client.files.upload({ file: path, purpose, onProgress });
+      return await client.files.upload({ file: path, purpose, columns, onProgress });
     const upload = await client.uploads.sendFile({
       file: path,
+      columns,
       onProgress,
       onResume: ({ sent, total }) =>
         void process.stderr.write(`Resuming an upload that has ${bytes(sent)} of ${bytes(total)}.\n`),

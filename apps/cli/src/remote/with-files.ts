@@ -27,7 +27,7 @@ export async function withFiles<T>(
     if (!existsSync(path)) return path;
     const known = ids.get(path);
     if (known !== undefined) return known;
-    const { id } = await uploadFile(client, path);
+    const { id } = await uploadFile(client, path, { columns: options.columns });
     ids.set(path, id);
     uploaded.push(id);
     note(`Uploaded ${path} as ${id}.`);

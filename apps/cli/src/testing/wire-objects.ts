@@ -30,6 +30,7 @@ export const file: FileObject = {
   sha256: 'ab',
   format: 'text',
   examples: 1,
+  columns: null,
 };
 export const baseModel: Model = {
   id: 'base',

@@ -58,6 +58,8 @@ export interface GeneratorMessages {
 
 /** Generated text, which may contain anything; `maxLength` in characters. */
 const said = Type.String({ maxLength: 2 ** 18 });
+/** Arguments of a call, which a style may write at once. */
+const bulk = Type.String({ maxLength: 2 ** 21 });
 const likelihood = { token: said, logprob: anyNumber };
 const counts = { promptTokens: count, cachedTokens: count, completionTokens: count };
 
@@ -70,6 +72,16 @@ export const checkGenerator = checkerOf({
       id: large,
       type: Type.Literal('token'),
       text: said,
+      reasoning: Type.Optional(said),
+      calls: Type.Optional(
+        Type.Array(
+          Type.Object(
+            { index: count, id: Type.Optional(said), name: Type.Optional(said), arguments: bulk },
+            closed,
+          ),
+          { maxItems: 4096 },
+        ),
+      ),
       likely: Type.Optional(
         Type.Object(
           { ...likelihood, top: Type.Array(Type.Object(likelihood, closed), { maxItems: 20 }) },
@@ -81,7 +93,12 @@ export const checkGenerator = checkerOf({
     closed,
   ),
   done: Type.Object(
-    { id: large, type: Type.Literal('done'), finishReason: Type.Enum(['stop', 'length']), ...counts },
+    {
+      id: large,
+      type: Type.Literal('done'),
+      finishReason: Type.Enum(['stop', 'length', 'tool_calls']),
+      ...counts,
+    },
     closed,
   ),
   refused: Type.Object({ id: large, type: Type.Literal('refused'), fault: FaultSchema }, closed),

@@ -48,7 +48,7 @@ async function answer({ id, request, team, weight, limits }: Asked): Promise<voi
         break;
       }
       const { tokenId: _, ...said } = next.value;
-      if (said.text || said.likely) send({ id, type: 'token', ...said });
+      if (said.text || said.reasoning || said.calls || said.likely) send({ id, type: 'token', ...said });
     }
   } catch (error) {
     if (!signal.aborted) send({ id, type: 'refused', fault: faultIn(request, error) });

@@ -18,6 +18,7 @@ import {
   type OwnCertificate,
   protocolHeader,
   protocolOf,
+  reasoningHeader,
   renderMetrics,
   type Services,
   startReading,
@@ -123,7 +124,11 @@ export function createInternalServer(
       try {
         // Waits for the first line before sending anything, so that a full queue can be reported by a status code.
         const share = await shareOf(services, request.headers[teamHeader]);
-        const body = { ...request.body, model_defaults: modelDefaultsOf(request.headers) };
+        const body = {
+          ...request.body,
+          model_defaults: modelDefaultsOf(request.headers),
+          separate_reasoning: request.headers[reasoningHeader] === '1',
+        };
         lines = await startReading(answer(services, generator, body, gone.signal, share));
       } catch (error) {
         if (!(error instanceof GeneratorBusy)) throw error;
@@ -225,7 +230,8 @@ async function locate(
   }
   const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
   const { top_k = 0, min_p = 0, repetition_penalty = 1, model_defaults = [] } = body;
-  const { allow_special_tokens = false } = body;
+  const { allow_special_tokens = false, separate_reasoning = false } = body;
+  const { logit_bias = {}, frequency_penalty = 0, presence_penalty = 0 } = body;
   const text = 'messages' in body ? conversationOf(body) : { prompt: body.prompt };
   return {
     baseModel: base.id,
@@ -247,6 +253,10 @@ async function locate(
       min_p,
       repetition_penalty,
       model_defaults,
+      logit_bias,
+      frequency_penalty,
+      presence_penalty,
+      separate_reasoning,
       ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
     },
   };
@@ -254,16 +264,30 @@ async function locate(
 
 function conversationOf({
   messages,
-  chat_template_kwargs: kwargs,
+  chat_template_kwargs = {},
+  tools = [],
+  tool_choice = 'auto',
+  parallel_tool_calls = true,
+  response_format,
 }: Extract<GenerationRequest, { messages: unknown }>) {
-  return { messages, ...(kwargs ? { chat_template_kwargs: kwargs } : {}) };
+  const demands = { tools, tool_choice, parallel_tool_calls };
+  return { messages, chat_template_kwargs, ...demands, ...(response_format ? { response_format } : {}) };
 }
 
 function lineOf(event: GeneratorEvent): GenerationLine {
   switch (event.type) {
     case 'token': {
-      const { text, likely, promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
-      return { type: 'token', text, ...(likely ? { likely } : {}), prompt_tokens, completion_tokens };
+      const { text, reasoning, calls, likely } = event;
+      const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
+      return {
+        type: 'token',
+        text,
+        ...(reasoning ? { reasoning } : {}),
+        ...(calls ? { calls } : {}),
+        ...(likely ? { likely } : {}),
+        prompt_tokens,
+        completion_tokens,
+      };
     }
     case 'done': {
       const { promptTokens: prompt_tokens, completionTokens: completion_tokens, cachedTokens } = event;

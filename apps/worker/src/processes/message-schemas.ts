@@ -1,4 +1,5 @@
 /** Parts of the schemas of messages between processes. */
+import { MAX_DATA_FILES } from '@graft/peft-core/config';
 import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 
@@ -53,3 +54,33 @@ export function checkerOf(schemas: Readonly<Record<string, TSchema>>): Check {
     return `a message ${type} that does not fit: ${first?.instancePath.slice(0, 100)} ${first?.message.slice(0, 200)}`;
   };
 }
+
+/** Metrics of an objective, and of each of 16 validation files. */
+const MAX_METRICS = 32 + 16 * 16;
+/** Metrics by their wire names. */
+export const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), anyNumber, {
+  ...closed,
+  maxProperties: MAX_METRICS,
+});
+
+/** The columns of the metrics of validation files, by their wire names. */
+export const setColumns = <Column extends TSchema>(column: Column) =>
+  Type.Record(Type.String({ pattern: '^eval_[a-z0-9_]{1,59}$' }), column, {
+    ...closed,
+    maxProperties: MAX_METRICS,
+  });
+
+/** The data files of a job: `TrainingFile` and `ValidationFile` of peft-core. */
+export const FileListSchema = Type.Array(
+  Type.Object(
+    {
+      path: text(4096),
+      label: Type.Optional(text(1000)),
+      weight: Type.Optional(Type.Number()),
+      epochs: Type.Optional(Type.Number()),
+      name: Type.Optional(text(64)),
+    },
+    closed,
+  ),
+  { maxItems: MAX_DATA_FILES },
+);

@@ -6,7 +6,6 @@ import type { AdapterVerification, Requirements, ServedLimit } from '@graft/peft
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
 import {
   type Comparison,
-  MAX_DATA_FILES,
   namesOfColumns,
   type PeftConfig,
   type ResolvedTraining,
@@ -22,10 +21,13 @@ import {
   closed,
   count,
   FailedSchema,
+  FileListSchema,
   large,
+  MetricsSchema,
   nullable,
   ReadySchema,
   StopSchema,
+  setColumns,
   text,
   word,
 } from '../processes/message-schemas.ts';
@@ -80,12 +82,6 @@ const maxListed = 1000;
 /** Maximum number of rows in one part of a series. */
 export const seriesRows = 1000;
 
-/** Those of an objective, and of each of 16 validation sets. */
-const MAX_METRICS = 32 + 16 * 16;
-const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), anyNumber, {
-  ...closed,
-  maxProperties: MAX_METRICS,
-});
 const TrialRef = Type.Object({ trial: count, step: count }, closed);
 const BestSchema = Type.Object(
   {
@@ -222,12 +218,6 @@ const integers = Type.Array(large, { maxItems: seriesRows });
 const metricColumns: Record<string, Type.TOptional<typeof column>> = Object.fromEntries(
   [...namesOfColumns.keys()].map((name) => [name, Type.Optional(column)]),
 );
-/** The columns of validation sets, by the names of their metrics. */
-const setColumns = Type.Record(Type.String({ pattern: '^eval_[a-z0-9_]{1,59}$' }), column, {
-  ...closed,
-  maxProperties: MAX_METRICS,
-});
-
 /** A part of the metrics before the checkpoint that a run resumes from, in columns. Parts are sent in order, before `start`. */
 const SeriesSchema = Type.Object(
   {
@@ -256,7 +246,7 @@ const SeriesSchema = Type.Object(
       { step: integers, loss: column, tokenAccuracy: column, ...metricColumns },
       closed,
     ),
-    sets: Type.Optional(setColumns),
+    sets: Type.Optional(setColumns(column)),
   },
   closed,
 );
@@ -333,27 +323,14 @@ export const checkTrainer: Check = (message) =>
 
 const path = text(4096);
 const options = Type.Object({}, { additionalProperties: true });
-const listed = Type.Array(
-  Type.Object(
-    {
-      path,
-      label: Type.Optional(text(1000)),
-      weight: Type.Optional(Type.Number()),
-      epochs: Type.Optional(Type.Number()),
-      name: Type.Optional(text(64)),
-    },
-    closed,
-  ),
-  { maxItems: MAX_DATA_FILES },
-);
 const onFiles = {
   basePath: path,
   digestCache: path,
   baseModelName: text(1000),
   trainingFile: path,
   validationFile: nullable(path),
-  trainingFiles: Type.Optional(nullable(listed)),
-  validationFiles: Type.Optional(nullable(listed)),
+  trainingFiles: Type.Optional(nullable(FileListSchema)),
+  validationFiles: Type.Optional(nullable(FileListSchema)),
   peft: options,
   training: options,
   method: word,

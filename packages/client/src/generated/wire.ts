@@ -391,8 +391,21 @@ export interface ChatCompletion {
     index: number;
     message: {
       role: 'assistant';
-      content: string;
+      /** Null for an answer that only calls tools. */
+      content: string | null;
       refusal: null;
+      /** What the model wrote before its content. Absent if there is none. */
+      reasoning_content?: string;
+      /** Absent if the answer calls no tool. */
+      tool_calls?: {
+        id: string;
+        type: 'function';
+        function: {
+          name: string;
+          /** JSON text of an object, unless the answer was cut off. */
+          arguments: string;
+        };
+      }[];
     };
     /** Log probabilities of the output tokens. Null unless requested. */
     logprobs: {
@@ -413,7 +426,7 @@ export interface ChatCompletion {
       }[];
       refusal: null;
     } | null;
-    finish_reason: 'stop' | 'length';
+    finish_reason: 'stop' | 'length' | 'tool_calls';
   }[];
   usage: {
     prompt_tokens: number;
@@ -439,6 +452,20 @@ export interface ChatCompletionChunk {
       role?: 'assistant';
       content?: string;
       refusal?: null;
+      reasoning_content?: string;
+      tool_calls?: {
+        /** Number of the call in the answer. */
+        index: number;
+        /** In the first part of a call. */
+        id?: string;
+        type?: 'function';
+        function: {
+          /** In the first part of a call. */
+          name?: string;
+          /** The next part of the arguments. */
+          arguments: string;
+        };
+      }[];
     };
     /** Log probabilities of the tokens in this chunk. Null unless requested. */
     logprobs: {
@@ -460,7 +487,7 @@ export interface ChatCompletionChunk {
       refusal: null;
     } | null;
     /** Null until the last chunk of a choice. */
-    finish_reason: 'stop' | 'length' | null;
+    finish_reason: 'stop' | 'length' | 'tool_calls' | null;
   }[];
   /** Token usage of the request, in the last chunk. Requires `stream_options.include_usage`; null in the other chunks. */
   usage?: {
@@ -535,6 +562,10 @@ export interface CompleteUpload {
   part_ids: string[];
   /** MD5 of the whole file, hexadecimal. */
   md5?: string;
+  /** Which column of the file each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. */
+  columns?: Record<string, string> | null;
+  /** fail: a file with a bad line is rejected, and the error lists the bad lines. skip: it is accepted if it has examples, for jobs with `training.on_bad_lines` skip; its report lists the bad lines. Default fail. */
+  on_bad_lines?: 'fail' | 'skip';
 }
 
 export interface Completion {
@@ -631,6 +662,12 @@ export interface CreateChatCompletion {
   repetition_penalty?: number | null;
   /** Source of defaults for sampling parameters. `model`: the base model’s generation_config.json. `none`: OpenAI’s defaults. Default: the server’s `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator changes it. */
   generation_config?: 'model' | 'none' | null;
+  /** Subtracted from the logit of a token of the output for each time that it occurs there. Default: 0. */
+  frequency_penalty?: number | null;
+  /** Subtracted from the logits of tokens that occur in the output. Default: 0. */
+  presence_penalty?: number | null;
+  /** Added to the logits of tokens, by the id of the token in the model’s tokenizer: -100 excludes a token, 100 makes it almost certain. */
+  logit_bias?: Record<string, number> | null;
   stop?: string | string[] | null;
   seed?: number | null;
   /** Number of choices to generate. Default: 1. */
@@ -646,14 +683,36 @@ export interface CreateChatCompletion {
   /** Accepted and ignored. */
   user?: string | null;
   messages: {
-    role: 'system' | 'developer' | 'user' | 'assistant';
-    /** Text, or text parts that are concatenated. */
-    content: string | {
+    role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
+    /** Text, or text parts that are concatenated. Null or absent only for an assistant message with `tool_calls`. */
+    content?: string | {
       type: 'text';
       text: string;
-    }[];
+    }[] | null;
+    /** Name of the tool, for a tool message. Otherwise ignored. */
+    name?: string | null;
+    /** Tool calls of an assistant message. */
+    tool_calls?: {
+      id: string;
+      type: 'function';
+      function: {
+        name: string;
+        /** JSON text of an object. */
+        arguments: string;
+        /** Accepted and ignored. */
+        parsed_arguments?: unknown;
+      };
+      /** Accepted and ignored. */
+      index?: number;
+    }[] | null;
+    /** Id of the call that a tool message answers. */
+    tool_call_id?: string | null;
+    /** What an assistant wrote before its content, of which the template may use a part. */
+    reasoning_content?: string | null;
+    /** What an assistant wrote before its content, of which the template may use a part. */
+    reasoning?: string | null;
     /** Accepted and ignored. */
-    name?: string;
+    parsed?: unknown;
     /** Accepted only if null or empty. */
     annotations?: unknown[] | null;
     /** Accepted only if null or empty. */
@@ -662,8 +721,6 @@ export interface CreateChatCompletion {
     function_call?: unknown[] | null;
     /** Accepted only if null or empty. */
     refusal?: unknown[] | null;
-    /** Accepted only if null or empty. */
-    tool_calls?: unknown[] | null;
   }[];
   /** Accepted and ignored. */
   prompt_cache_key?: string | null;
@@ -677,17 +734,49 @@ export interface CreateChatCompletion {
   top_logprobs?: number | null;
   /** Variables for the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes. Variables that the template gets from elsewhere, such as `messages`, are not allowed. Those that an adapter was trained with (`training.chat_template_kwargs`) apply in addition. */
   chat_template_kwargs?: Record<string, unknown> | null;
+  /** Functions that the answer may call. The chat template of the model must have tool calls. */
+  tools?: {
+    type: 'function';
+    function: {
+      name: string;
+      description?: string | null;
+      /** JSON schema of the arguments. Default: none. */
+      parameters?: Record<string, unknown> | null;
+      /** Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema where `tool_choice` requires a call. */
+      strict?: boolean | null;
+    };
+  }[] | null;
+  /** Whether the answer calls a tool. `auto`: as the model chooses. `none`: never; the prompt does not show the tools. `required`: at least one, and a function: that one, both with arguments that follow their schema. Default: `auto`. */
+  tool_choice?: 'none' | 'auto' | 'required' | {
+    type: 'function';
+    function: {
+      name: string;
+    };
+  } | null;
+  /** Whether an answer that must call a tool may have several calls. Default: true. */
+  parallel_tool_calls?: boolean | null;
+  /** Form of the content. `json_object`: a JSON object. `json_schema`: JSON that follows the schema. Tokens that would break the form are never chosen; only an answer that `max_tokens` cuts off is incomplete. */
+  response_format?: {
+    type: 'text';
+  } | {
+    type: 'json_object';
+  } | {
+    type: 'json_schema';
+    json_schema: {
+      name: string;
+      description?: string | null;
+      schema?: Record<string, unknown> | null;
+      /** Whether to refuse a schema with keywords that answers are not guaranteed to follow. */
+      strict?: boolean | null;
+    };
+  } | null;
   max_completion_tokens?: number | null;
   /** Not supported. Accepted only with a value that has no effect. */
   audio?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
-  frequency_penalty?: 0 | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
   function_call?: 'none' | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   functions?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  logit_bias?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   metadata?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
@@ -695,25 +784,15 @@ export interface CreateChatCompletion {
   /** Not supported. Accepted only with a value that has no effect. */
   moderation?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
-  parallel_tool_calls?: true | false | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
   prediction?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  presence_penalty?: 0 | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   prompt_cache_options?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   reasoning_effort?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
-  response_format?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
   service_tier?: 'auto' | 'default' | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   store?: false | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  tool_choice?: 'none' | 'auto' | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  tools?: never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   verbosity?: 'medium' | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
@@ -736,6 +815,12 @@ export interface CreateCompletion {
   repetition_penalty?: number | null;
   /** Source of defaults for sampling parameters. `model`: the base model’s generation_config.json. `none`: OpenAI’s defaults. Default: the server’s `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator changes it. */
   generation_config?: 'model' | 'none' | null;
+  /** Subtracted from the logit of a token of the output for each time that it occurs there. Default: 0. */
+  frequency_penalty?: number | null;
+  /** Subtracted from the logits of tokens that occur in the output. Default: 0. */
+  presence_penalty?: number | null;
+  /** Added to the logits of tokens, by the id of the token in the model’s tokenizer: -100 excludes a token, 100 makes it almost certain. */
+  logit_bias?: Record<string, number> | null;
   stop?: string | string[] | null;
   seed?: number | null;
   /** Number of choices to generate. Default: 1. */
@@ -758,12 +843,6 @@ export interface CreateCompletion {
   best_of?: 1 | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   echo?: false | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  frequency_penalty?: 0 | never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  logit_bias?: never[] | Record<string, never> | null;
-  /** Not supported. Accepted only with a value that has no effect. */
-  presence_penalty?: 0 | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   suffix?: '' | never[] | Record<string, never> | null;
 }
@@ -1205,6 +1284,8 @@ export interface File {
   format: string | null;
   /** Number of training examples in the file. */
   examples: number | null;
+  /** The `columns` that the file was uploaded with. Null: as recognised. */
+  columns: Record<string, string> | null;
 }
 
 export interface FileReport {
@@ -1254,8 +1335,19 @@ export interface FileReportChats {
 
 /** Result of a report. Lists have at most 100 entries; counts include all. */
 export interface FileReportResult {
+  /** What the file was recognised as. */
+  recognised: {
+    /** Kind of the file: jsonl, json, csv, tsv or parquet. */
+    kind: string;
+    /** gzip or zstd. */
+    compression: string | null;
+    /** Shape of the rows, such as sharegpt. Null: the rows are those of `format`. */
+    shape: string | null;
+    /** The mapping that was applied. Null: none. */
+    columns: Record<string, string> | null;
+  } | null;
   format: string | null;
-  /** Number of lines, including empty ones. */
+  /** Number of lines, including empty ones; rows of a table, or items of an array. */
   lines: number;
   examples: number;
   bad_lines: {
@@ -1614,6 +1706,8 @@ export interface FineTuningJobData {
     special_tokens: number;
     /** Number of examples of weight 0, which are checked and left out. Absent without any. */
     zero_weight?: number;
+    /** Number of bad lines that were left out (`training.on_bad_lines`). Absent without any. */
+    bad_lines?: number;
   };
   /** Counts for the validation file, or all validation files. Null without one. */
   validation: {
@@ -1627,6 +1721,8 @@ export interface FineTuningJobData {
     special_tokens: number;
     /** Number of examples of weight 0, which are checked and left out. Absent without any. */
     zero_weight?: number;
+    /** Number of bad lines that were left out (`training.on_bad_lines`). Absent without any. */
+    bad_lines?: number;
   } | null;
   /** Length of the longest example in tokens, including a soft prompt. Null for jobs that an earlier version validated. */
   longest: number | null;
@@ -1649,6 +1745,10 @@ export interface FineTuningJobData {
     skipped: number;
     /** Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true. */
     special_tokens: number;
+    /** Number of examples of weight 0, which are checked and left out. Absent without any. */
+    zero_weight?: number;
+    /** Number of bad lines that were left out (`training.on_bad_lines`). Absent without any. */
+    bad_lines?: number;
   }[] | null;
   /** Counts for each of `validation_files`, in order, and its overlap with the training data. Null for a job with only `validation_file`. */
   validation_files: {
@@ -1660,6 +1760,10 @@ export interface FineTuningJobData {
     skipped: number;
     /** Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true. */
     special_tokens: number;
+    /** Number of examples of weight 0, which are checked and left out. Absent without any. */
+    zero_weight?: number;
+    /** Number of bad lines that were left out (`training.on_bad_lines`). Absent without any. */
+    bad_lines?: number;
     overlap: {
       /** Number of validation examples with the prompt of a training example. The prompt of a chat is everything before the first trained assistant message; otherwise it is the prompt, the text to classify, or the anchor. */
       prompts: number;
@@ -1669,6 +1773,18 @@ export interface FineTuningJobData {
       exact: boolean;
     } | null;
   }[] | null;
+  /** Bad lines that `training.on_bad_lines` skip left out: at most ten faults of each file. The report of the file has all. */
+  bad_lines: {
+    /** The file: `training_file`, or `training_files[1]`. */
+    file: string;
+    /** Number of the line, from 1. */
+    line: number;
+    message: string;
+    /** Number of lines with this fault. Absent for one. */
+    count?: number;
+    /** Ranges of lines with this fault, [first, last]. */
+    lines?: number[][];
+  }[];
   /** Training examples of `training_files` that occur again. They are trained on each time. Null for a job with only `training_file`, whose file report has them. */
   duplicates: {
     /** Number of training examples that occur earlier in the same file, word for word. */
@@ -2549,6 +2665,12 @@ export interface ResolvedTraining {
   train_on?: 'all_assistant' | 'last_assistant';
   /** Whether to exclude the reasoning of assistant messages (`reasoning_content`) from the loss, so that only their answers and tool calls are trained. Default false. */
   mask_reasoning?: boolean;
+  /** Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised. */
+  columns?: Record<string, string>;
+  /** What happens to lines that are no examples, or that the model cannot be trained on. fail: the job fails and lists them. skip: they are left out, and the job lists them in `data.bad_lines`. Default fail. */
+  on_bad_lines?: 'fail' | 'skip';
+  /** With on_bad_lines skip: maximum number of bad lines in a file; with more the job fails. Default 100. */
+  max_bad_lines?: number;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -2946,6 +3068,12 @@ export interface TrainingOptions {
   train_on?: 'all_assistant' | 'last_assistant';
   /** Whether to exclude the reasoning of assistant messages (`reasoning_content`) from the loss, so that only their answers and tool calls are trained. Default false. */
   mask_reasoning?: boolean;
+  /** Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised. */
+  columns?: Record<string, string>;
+  /** What happens to lines that are no examples, or that the model cannot be trained on. fail: the job fails and lists them. skip: they are left out, and the job lists them in `data.bad_lines`. Default fail. */
+  on_bad_lines?: 'fail' | 'skip';
+  /** With on_bad_lines skip: maximum number of bad lines in a file; with more the job fails. Default 100. */
+  max_bad_lines?: number;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -3458,6 +3586,8 @@ export interface Queries {
     limit?: number;
   };
   'GET /v1/files/{file_id}/report': {
+    /** JSON: which column of the file each field is in, such as {"prompt": "question"}. Default: the `columns` that the file was uploaded with. */
+    columns?: string;
     /** Id of the base model to count tokens for. If omitted, tokens are not counted. */
     model?: string;
     /** Maximum number of tokens of an example. Default: the maximum for training, which is the context length of the model. */

@@ -12,6 +12,8 @@ export interface UploadParams {
   /** Required for a Blob without a name. */
   filename?: string;
   purpose?: string;
+  /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
+  columns?: Record<string, string> | undefined;
   /** Not called in browsers, which do not report upload progress. */
   onProgress?: UploadProgress;
   signal?: AbortSignal;
@@ -21,6 +23,8 @@ export interface ReportOptions {
   /** Base model whose tokenizer counts the tokens. */
   model?: string;
   maxSeqLength?: number;
+  /** Which column of the file each field is in. Default: as given with the upload, or as recognised. */
+  columns?: Record<string, string>;
   signal?: AbortSignal;
 }
 
@@ -32,7 +36,10 @@ export class Files {
   }
 
   async upload(params: UploadParams): Promise<FileObject> {
-    const fields = { purpose: params.purpose ?? 'fine-tune' };
+    const { purpose = 'fine-tune', columns } = params;
+    const fields: Record<string, string> = columns
+      ? { purpose, columns: JSON.stringify(columns) }
+      : { purpose };
     const body =
       typeof params.file === 'string'
         ? multipartUpload(fields, await pathSource(params.file, params.filename), params.onProgress)
@@ -62,11 +69,15 @@ export class Files {
 
   /** Returns the current report; the first request starts its computation. */
   report(id: string, options: ReportOptions = {}): Promise<FileReport> {
-    const { model, maxSeqLength, signal } = options;
+    const { model, maxSeqLength, columns, signal } = options;
     return this.#transport.json({
       method: 'GET',
       path: `/files/${encodeURIComponent(id)}/report`,
-      query: { model, max_seq_length: maxSeqLength },
+      query: {
+        model,
+        max_seq_length: maxSeqLength,
+        columns: columns && JSON.stringify(columns),
+      },
       signal,
     });
   }

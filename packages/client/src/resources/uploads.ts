@@ -18,6 +18,8 @@ export interface SendFileParams {
   file: string | Blob;
   /** Required for a Blob without a name. */
   filename?: string;
+  /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
+  columns?: Record<string, string> | undefined;
   /** Bytes of a part, the most that a broken connection costs. Default 16 MiB. */
   partBytes?: number;
   /** In browsers called after each part. */
@@ -87,7 +89,7 @@ export class Uploads {
   /** Assembles the file; `part_ids` in the order of the file. Repeating the same completion returns the same file. */
   complete(
     id: string,
-    params: { part_ids: string[]; md5?: string },
+    params: { part_ids: string[]; md5?: string; columns?: Record<string, string> },
     options: { signal?: AbortSignal | undefined } = {},
   ): Promise<UploadObject> {
     return this.#transport.json({
@@ -108,7 +110,7 @@ export class Uploads {
    * meanwhile.
    */
   async sendFile(params: SendFileParams): Promise<UploadObject> {
-    const { onProgress, signal } = params;
+    const { onProgress, columns, signal } = params;
     const source = await openSource(params);
     const { filename, total } = source;
     const pieces = await piecesOf(source, params.partBytes ?? defaultPartBytes, signal);
@@ -135,7 +137,8 @@ export class Uploads {
       onProgress?.({ sent, total });
       partIds.push(part.id);
     }
-    return await this.complete(upload.id, { part_ids: partIds }, { signal });
+    const completion = columns ? { part_ids: partIds, columns } : { part_ids: partIds };
+    return await this.complete(upload.id, completion, { signal });
   }
 
   /** `known` maps digests to ids of parts. */

@@ -1,8 +1,10 @@
+import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { isTrainedOn, lengthOfMessage, type Message, type Tool } from './message.ts';
 import { type MessagePart, messageParts } from './message-parts.ts';
 import { reasoningRange } from './reasoning-ranges.ts';
 import type { TextRange } from './rendered-turns.ts';
+import { checkDepth } from './template-input.ts';
 import { turnEnds } from './turn-ends.ts';
 import {
   type EncodedTurns,
@@ -70,6 +72,7 @@ export function assistantSpans(
   messages: readonly Message[],
   { most = Number.POSITIVE_INFINITY, trainOn = 'all_assistant', ...options }: SpanOptions = {},
 ): AssistantSpans[] | null {
+  checkDepth(messages, options.tools);
   const trained = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
   const turns = trainOn === 'last_assistant' ? trained.slice(-1) : trained;
   const length = messages.reduce((sum, message) => sum + lengthOfMessage(message), 0);
@@ -100,6 +103,7 @@ function spansOf(
   });
   const located = turns.map((turn, n) => rangesOf(tokenizer, encoded, n, messages[turn]!));
   if (located.includes(null)) return null;
+  for (const [n, turn] of turns.entries()) refuseLostCalls(encoded, n, turn, messages[turn]!);
   const spans = located.flatMap((ranges, n): Span[] => {
     const message = turns[n]!;
     const { weight = 1 } = messages[message]!;
@@ -126,6 +130,25 @@ function rangesOf(
   const next = turns[n + 1]?.prompt ?? text.length;
   const turn = turnTokens(tokenizer, encoded, { place, next, message, ends: turnEnds(tokenizer) });
   return turn && [turn];
+}
+
+/** Throws `chat_template_error` for a call of a tool that is nowhere in its turn: the template knows no tools. */
+function refuseLostCalls(
+  { text, turns }: EncodedTurns,
+  n: number,
+  index: number,
+  { tool_calls }: Message,
+): void {
+  if (!tool_calls) return;
+  const { prompt, through } = turns[n]!;
+  const written = text.slice(prompt, through);
+  // Other names may be written with escapes.
+  const lost = tool_calls.find(({ function: { name } }) => /^[\w.-]+$/.test(name) && !written.includes(name));
+  if (!lost) return;
+  const what = `messages[${index}] calls the tool "${lost.function.name}", which the model's chat template leaves out`;
+  throw new GraftError('chat_template_error', `${what}; use a model or a chat template that knows tools`, {
+    param: 'messages',
+  });
 }
 
 function withoutReasoning(

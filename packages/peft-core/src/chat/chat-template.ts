@@ -3,7 +3,7 @@ import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { JinjaTemplate, type MarkedText } from './jinja/jinja-template.ts';
 import type { Message, Tool } from './message.ts';
 import { PlainTemplate } from './plain-template.ts';
-import { commonPrefix, type RenderedTurns, type TurnPlace } from './rendered-turns.ts';
+import { commonPrefix, type RenderedTurns, type TextRange, type TurnPlace } from './rendered-turns.ts';
 import { strftime } from './strftime.ts';
 import { TemplateBudget } from './template-budget.ts';
 import { type TemplateMessage, templateMessage } from './template-input.ts';
@@ -150,24 +150,57 @@ export class ChatTemplate {
         `with this model's chat template, which looks ahead, at most ${most} messages of a conversation this long can be trained on`;
       throw new GraftError('chat_template_error', message, { param: 'messages' });
     }
-    const render = (count: number, addGenerationPrompt: boolean) => {
-      const part = { ...input, messages: messages.slice(0, count), addGenerationPrompt };
+    const render = (some: readonly TemplateMessage[], addGenerationPrompt = false) => {
+      const part = { ...input, messages: some, addGenerationPrompt };
       return this.#plain.render(part) ?? this.#interpret(part).text;
     };
-    const text = render(messages.length, false);
+    const text = render(messages);
     const places = turns.map((turn): TurnPlace => {
       deadline?.check();
+      const before = messages.slice(0, turn);
       const isLast = turn + 1 === messages.length;
-      const prompt = render(turn, true);
-      const from = commonPrefix(prompt, text);
-      // A prompt may open the turn in another way than the whole text, but only after the messages before.
-      const isLocated =
-        from === prompt.length || from >= commonPrefix(prompt, turn === 0 ? '' : render(turn, false));
-      if (!isLocated && isLast) throw rewritten();
-      const through = isLast ? text.length : commonPrefix(render(turn + 1, false), text);
-      return { prompt: from, through: Math.max(from, through), generated: null, isRewritten: !isLocated };
+      let from: number;
+      let isLocated = true;
+      try {
+        const prompt = render(before, true);
+        from = commonPrefix(prompt, text);
+        // A prompt may open the turn in another way than the whole text, but only after the messages before.
+        isLocated = from === prompt.length || from >= commonPrefix(prompt, turn === 0 ? '' : render(before));
+      } catch (error) {
+        if (!(error instanceof GraftError) || error.code !== 'chat_template_error') throw error;
+        // The template refuses to open a turn here, such as the first of a conversation; another answer differs where the turn starts.
+        from = commonPrefix(render([...before, { role: 'assistant', content: CONTENT }]), text);
+      }
+      if (!isLocated && isLast) throw this.#rewritten(turn);
+      const own = isLast ? text : render(messages.slice(0, turn + 1));
+      const through = Math.max(from, commonPrefix(own, text));
+      const isPrefix = own.trimEnd().length <= through;
+      return { prompt: from, through, generated: null, isRewritten: !isLocated, isPrefix };
     });
     return { text, turns: places };
+  }
+
+  /** The error for a turn that cannot be located: of the template if that is so in a plain conversation, else of these messages. */
+  #rewritten(turn: number): GraftError {
+    const user = { role: 'user', content: 'Hello' };
+    const input = this.#input([user], {});
+    const prompt = this.#interpret({ ...input, addGenerationPrompt: true }).text;
+    const messages = [...input.messages, { role: 'assistant', content: CONTENT }];
+    const isUsable = this.#interpret({ ...input, messages }).text.startsWith(prompt);
+    const what = 'writes the messages before an assistant turn differently once the turn follows';
+    return isUsable
+      ? new GraftError(
+          'chat_template_error',
+          `the model's chat template ${what}, here before messages[${turn}]`,
+          {
+            param: 'messages',
+          },
+        )
+      : new GraftError(
+          'unsupported_chat_template',
+          `the model's chat template ${what}, so assistant turns cannot be located; use a model with another chat template`,
+          { param: 'model' },
+        );
   }
 
   /** Runs any Jinja, slower than the plain subset. */
@@ -201,18 +234,19 @@ export interface TemplateInput {
 
 /** The turns of a template that marks what the model generates. */
 function markedTurns({ text, generated }: MarkedText, turns: readonly number[]): RenderedTurns {
+  const ofMessages = new Map<number, TextRange[]>();
+  let latest = -1;
+  for (const { from, to, message } of generated) {
+    // What is written after all messages, such as an end of the text, belongs to the last turn.
+    latest = message ?? latest;
+    ofMessages.set(latest, [...(ofMessages.get(latest) ?? []), { from, to }]);
+  }
   const places = turns.map((turn): TurnPlace => {
-    const ranges = generated.filter(({ message }) => message === turn);
+    const ranges = ofMessages.get(turn) ?? [];
     const through = ranges.at(-1)?.to ?? 0;
-    return { prompt: ranges[0]?.from ?? 0, through, generated: ranges, isRewritten: false };
+    return { prompt: ranges[0]?.from ?? 0, through, generated: ranges, isRewritten: false, isPrefix: true };
   });
   return { text, turns: places };
-}
-
-function rewritten(): GraftError {
-  const message =
-    "the model's chat template writes the messages before an assistant turn differently once the turn follows, so the turn cannot be located; use a model with another chat template";
-  return new GraftError('unsupported_chat_template', message, { param: 'model' });
 }
 
 /** Placeholder for a message's content: a noncharacter, which no template contains. */

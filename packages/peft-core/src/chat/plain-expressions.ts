@@ -69,6 +69,10 @@ export class Scope {
   set(name: string, value: Value): void {
     this.#values.set(name, value);
   }
+
+  clear(): void {
+    this.#values.clear();
+  }
 }
 
 /** Callbacks with which expressions report what they read from the rendering. */
@@ -289,8 +293,8 @@ function isObject(value: Value): boolean {
 
 function areEqual(a: Value, b: Value): boolean {
   if (isObject(a) || isObject(b)) throw NOT_PLAIN;
-  const isNothing = (value: Value) => value === undefined || value === null;
-  if (!isNothing(a) && !isNothing(b) && typeof a !== typeof b) throw NOT_PLAIN;
+  if (a === undefined || b === undefined || a === null || b === null) return a === b;
+  if (typeof a !== typeof b) throw NOT_PLAIN;
   return a === b;
 }
 

@@ -66,18 +66,16 @@ export class PlainTemplate {
     for (const turn of turns) {
       const prompt = run.prompts.get(turn);
       if (turn < run.firstMessages || !prompt || !text.startsWith(prompt.tail, prompt.at)) return null;
-      const through = run.beginnings.get(turn + 1);
-      const isWhole = turn + 1 === input.messages.length;
-      if (!through && !isWhole) return null;
+      const isLast = turn + 1 === input.messages.length;
+      const own = isLast ? { at: text.length, tail: '' } : run.beginnings.get(turn + 1);
+      if (!own) return null;
+      const common = commonPrefix(own.tail, text.slice(own.at, own.at + own.tail.length));
       places.push({
         prompt: prompt.at + prompt.tail.length,
-        through:
-          through && !isWhole
-            ? through.at +
-              commonPrefix(through.tail, text.slice(through.at, through.at + through.tail.length))
-            : text.length,
+        through: own.at + common,
         generated: null,
         isRewritten: false,
+        isPrefix: own.tail.trimEnd().length <= common,
       });
     }
     return { text, turns: places };
@@ -120,6 +118,7 @@ class Run implements Reads {
   #statement = 0;
   /** The message whose loop body is running; −1 before the loop over messages, the number of messages after it. */
   #position = -1;
+  #hasOtherLoops = false;
   #inBeginning = false;
 
   constructor(input: PlainInput, turns: readonly number[], statements: readonly Execute[], variables: Scope) {
@@ -164,6 +163,7 @@ class Run implements Reads {
   isMainLoop(isTopLevel: boolean): boolean {
     if (isTopLevel && this.#position === -1) return true;
     this.ahead();
+    this.#hasOtherLoops = true;
     return false;
   }
 
@@ -182,11 +182,12 @@ class Run implements Reads {
 
   /** Runs the body of `{% generation %}`. */
   generate(body: () => void): void {
+    if (this.#position === -1 || this.#hasOtherLoops) throw NOT_PLAIN;
     const from = this.out.length;
     body();
-    const isInMessage = this.#position >= 0 && !this.#isAfterMessages;
     if (this.#inBeginning) return;
-    this.generated.push({ from, to: this.out.length, message: isInMessage ? this.#position : null });
+    const message = this.#isAfterMessages ? null : this.#position;
+    this.generated.push({ from, to: this.out.length, message });
   }
 
   #ending(addGenerationPrompt: boolean): Ending {
@@ -303,13 +304,7 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
   const body = compileBlock(node.body as Node[]);
   return (outer, run) => {
     const list = items(outer, run);
-    // Variables set in one iteration are unknown in the next.
-    const scopeOf = (loop: LoopState, item: Value) => {
-      const scope = new Scope(outer);
-      scope.set('loop', loop);
-      scope.set(name, item);
-      return scope;
-    };
+    const scope = new Scope(outer);
     if (list instanceof MessageList) {
       const { all, start } = list;
       const isMain = run.isMainLoop(isTopLevel);
@@ -317,7 +312,8 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
       for (let i = start; i < all.length; i++) {
         if (isMain) run.arrive(i);
         loop.index0 = i - start;
-        body(scopeOf(loop, new MessageValue(all[i]!)), run);
+        beginIteration(scope, loop, name, new MessageValue(all[i]!));
+        body(scope, run);
       }
       if (isMain) run.arrive(all.length);
     } else {
@@ -326,8 +322,16 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
       for (const [i, item] of (list as readonly Value[]).entries()) {
         run.budget.spend();
         loop.index0 = i;
-        body(scopeOf(loop, item), run);
+        beginIteration(scope, loop, name, item);
+        body(scope, run);
       }
     }
   };
+}
+
+/** Variables set in one iteration are unknown in the next. */
+function beginIteration(scope: Scope, loop: LoopState, name: string, item: Value): void {
+  scope.clear();
+  scope.set('loop', loop);
+  scope.set(name, item);
 }

@@ -38,9 +38,10 @@ function closingOf(tokenizer: TurnTokenizer): string {
 }
 
 function probe(tokenizer: TurnTokenizer): string {
+  /** What precedes the answer in its turn. */
   const before = (message: Message): string => {
-    const { text } = tokenizer.encodeTurns([{ role: 'user', content: 'Hello' }, message], []);
-    return text.slice(0, text.lastIndexOf(ANSWER));
+    const { text, turns } = tokenizer.encodeTurns([{ role: 'user', content: 'Hello' }, message], [1]);
+    return text.slice(turns[0]!.prompt, text.lastIndexOf(ANSWER));
   };
   try {
     const thoughtful = before({ role: 'assistant', content: ANSWER, reasoning: THOUGHT });

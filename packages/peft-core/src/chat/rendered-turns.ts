@@ -20,6 +20,8 @@ export interface TurnPlace {
   generated: readonly TextRange[] | null;
   /** The template writes earlier messages differently when this turn is the last, so the turn cannot be trained on within the whole. */
   isRewritten: boolean;
+  /** The messages through this turn render alone as they do in the whole text, apart from white space at the end. */
+  isPrefix: boolean;
 }
 
 /** Length of the common prefix of two texts. */

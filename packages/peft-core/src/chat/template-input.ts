@@ -1,3 +1,4 @@
+import { GraftError } from '../errors.ts';
 import { type Message, REASONING_FIELDS, type Tool } from './message.ts';
 
 /** Maximum nesting depth of tool definitions and arguments of tool calls. */
@@ -20,11 +21,14 @@ export function templateMessage(
 ): TemplateMessage {
   const { weight, reasoning, role, content } = message;
   const hasParts = takesParts && content !== null;
+  // As transformers does: many templates write None, but know what to do without content.
+  const isEmpty = content === null;
   const isOther = role === 'developer' && !hasDeveloper;
-  if (weight === undefined && reasoning === undefined && !hasParts && !isOther)
+  if (weight === undefined && reasoning === undefined && !hasParts && !isEmpty && !isOther)
     return message as TemplateMessage;
-  const { weight: _, reasoning: __, ...rest } = message;
+  const { weight: _, reasoning: __, content: ___, ...rest } = message;
   const shown: Record<string, unknown> & { role: string } = rest;
+  if (!isEmpty) shown.content = content;
   if (isOther) shown.role = 'system';
   if (hasParts) shown.content = [{ type: 'text', text: content }];
   if (reasoning !== undefined) for (const name of REASONING_FIELDS) shown[name] = reasoning;
@@ -46,15 +50,26 @@ export function withToolTexts(tools: readonly Tool[], change: (text: string) => 
   return withAllTexts(tools, change) as Tool[];
 }
 
-/** A value of JSON with every text and every name of a field changed. Throws RangeError for one that nests too deep. */
-function withAllTexts(value: unknown, change: (text: string) => string, depth = 0): unknown {
+/** A value of JSON with every text and every name of a field changed. */
+function withAllTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (depth > MAX_DEPTH)
-    throw new RangeError(`tools and arguments of tool calls nest at most ${MAX_DEPTH} deep`);
-  if (Array.isArray(value)) return value.map((item) => withAllTexts(item, change, depth + 1));
+  if (Array.isArray(value)) return value.map((item) => withAllTexts(item, change));
   const entries = Object.entries(value);
-  return Object.fromEntries(
-    entries.map(([name, item]) => [change(name), withAllTexts(item, change, depth + 1)]),
-  );
+  return Object.fromEntries(entries.map(([name, item]) => [change(name), withAllTexts(item, change)]));
+}
+
+/** Throws `chat_template_error` for tools, or arguments of tool calls, that nest too deep for functions that call themselves. */
+export function checkDepth(messages: readonly Message[], tools: readonly Tool[] = []): void {
+  const place = tools.some((tool) => isDeeper(tool, MAX_DEPTH))
+    ? 'tools'
+    : `messages[${messages.findIndex(({ tool_calls }) => tool_calls && isDeeper(tool_calls, MAX_DEPTH))}]`;
+  if (place === 'messages[-1]') return;
+  const message = `${place} has values that nest more than ${MAX_DEPTH} deep`;
+  throw new GraftError('chat_template_error', message, { param: place === 'tools' ? 'tools' : 'messages' });
+}
+
+function isDeeper(value: unknown, most: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return most === 0 || Object.values(value).some((part) => isDeeper(part, most - 1));
 }

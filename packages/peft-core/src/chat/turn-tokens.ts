@@ -43,8 +43,8 @@ export interface TurnTokens {
 
 /**
  * The tokens of one turn in a template without marks, through the token that ends it: the last of the turn's tokens that is one of `ends`, as a
- * turn may have other special tokens before, such as those around reasoning and tool calls. Null if no token of `ends` is in the turn:
- * then the template writes this turn differently when it is the last. `ends` empty: for a template that ends turns with no special token.
+ * turn may have other special tokens before, such as those around reasoning and tool calls. Null if the template writes this turn differently
+ * when it is the last, which shows in the lack of its end. `ends` empty: for a template that ends turns with no special token.
  * `next`: start of the next turn, or the length of the text.
  */
 export function turnTokens(
@@ -60,17 +60,19 @@ export function turnTokens(
   const { prompt } = place;
   const through = Math.min(place.through, next);
   const from = whole.beginning(prompt).tokens;
-  const last = whole.beginning(through).tokens;
+  // Places are asked for in ascending order: a question about an earlier place than the last one is answered from the start of the text.
   if (ends.length > 0) {
+    const last = whole.beginning(through).tokens;
     for (let at = last - 1; at >= from; at--)
       if (ends.includes(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
     if (through < text.length) return null;
-  }
+  } else if (!place.isPrefix) return null;
   const written = text.slice(prompt, through);
   const said = message.content?.trim() ?? '';
   const start = said === '' ? -1 : written.lastIndexOf(said);
   const contentEnd = start === -1 ? written.trimEnd().length : start + said.length;
   const { tokens, isExact } = whole.beginning(prompt + contentEnd);
+  const last = whole.beginning(through).tokens;
   for (let at = tokens; at < last; at++)
     if (tokenizer.isSpecial(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
   // The token with the content's last character may extend beyond the content.

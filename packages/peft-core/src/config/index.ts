@@ -11,6 +11,7 @@ export {
 } from '../objectives/metrics.ts';
 export type { MetricDescription, Objective } from '../objectives/objective.ts';
 export { listedObjectives, namedMethod, objectiveFor, trainingMethods } from '../objectives/objectives.ts';
+export { answerSchemaFault } from '../schema/answer-schema.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
 export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';
@@ -37,6 +38,7 @@ export {
 } from './automatic-training.ts';
 export type { ChatTraining } from './chat-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
+export type { OnBadLines } from './data-training.ts';
 export {
   epochCounts,
   epochExamples,

@@ -5,6 +5,7 @@ import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed, type LengthLimits, seqLengthLimit } from './automatic-training.ts';
 import { resolveChat } from './chat-training.ts';
+import { resolveData } from './data-training.ts';
 import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
@@ -175,7 +176,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     text_stride: training.text_stride ?? 0,
     allow_special_tokens: training.allow_special_tokens ?? false,
     ...resolveChat(training),
-    ...(training.columns ? { columns: training.columns } : {}),
+    ...resolveData(training),
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

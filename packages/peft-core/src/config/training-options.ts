@@ -11,6 +11,7 @@ import {
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import { chatFaults, chatTraining } from './chat-training.ts';
+import { dataFaults, dataTraining } from './data-training.ts';
 import { optionalTraining, SchedulerKwargsSchema, trainingShorthands } from './optional-training.ts';
 
 /** Maximum number of epochs in a request. */
@@ -108,14 +109,7 @@ export const ResolvedTrainingSchema = Type.Object(
         'Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn.',
     }),
     ...chatTraining,
-    columns: Type.Optional(
-      Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 200 }), {
-        minProperties: 1,
-        maxProperties: 16,
-        description:
-          'Which column of the data files each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. Default: the mapping that the training file was uploaded with, or what is recognised.',
-      }),
-    ),
+    ...dataTraining,
     packing: Type.Boolean({
       description:
         'Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true.',
@@ -294,7 +288,8 @@ export function parseTrainingOptions(value: unknown): TrainingOptions {
     faults.push(...unknownFields(value, TrainingOptionsSchema.properties, 'training'));
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
     const known = new Set(faults.map(({ path }) => path));
-    faults.push(...chatFaults(value).filter(({ path }) => !known.has(path)));
+    const more = [...chatFaults(value), ...dataFaults(value)];
+    faults.push(...more.filter(({ path }) => !known.has(path)));
     if (isRecord(kwargs)) {
       const at = 'training.lr_scheduler_kwargs';
       faults.push(...unknownFields(kwargs, SchedulerKwargsSchema.properties, at));

@@ -60,7 +60,8 @@ export class SampleGatherer {
     const { format, labels } = data;
     const { training_file, validation_file } = this.#files;
     const held = validation_file.length > 0 ? together(validation_file) : null;
-    return { format, labels, ...splitFiles(training_file, held, this.#training, this.#mixture) };
+    const files = training_file.map(({ examples, sizes, places }) => ({ examples, sizes, places }));
+    return { format, labels, ...splitFiles(files, held, this.#training, this.#mixture) };
   }
 }
 

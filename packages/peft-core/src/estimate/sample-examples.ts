@@ -107,7 +107,7 @@ async function seenClasses(source: ExampleSource): Promise<Classes> {
   const files = filesOf(source, 'training_file');
   for (const file of files)
     await naming(file, async () => {
-      const look = await sampleFile(file.path);
+      const look = await sampleFile(file.path, source.columns);
       for (const example of look.examples) labels.add(example);
       isWhole &&= look.isWhole;
       hasFault ||= look.fault !== null;
@@ -127,7 +127,7 @@ async function seenClasses(source: ExampleSource): Promise<Classes> {
 /** Tokenises an even selection of the examples; `perLine` is the mean number of examples per line. Throws if lines are invalid. */
 function sizesOf(
   { examples: seen, fault: unread, badLines, unit, place }: FileSample,
-  { tokenizer, peft }: ExampleSource,
+  { tokenizer, peft, onBadLines }: ExampleSource,
   options: TokenizeOptions,
   virtualTokens: number,
   placeIn: ReturnType<typeof placeReader>,
@@ -151,7 +151,7 @@ function sizesOf(
   }
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
   const fault = faultOfLines(faults, bad, unit);
-  if (fault) throw fault;
+  if (fault && onBadLines !== 'skip') throw fault;
   if (sizes.length === 0) throw noneLeft(examples.counts, options.maxSeqLength);
   const { zero_weight: unused = 0 } = examples.counts;
   return { format: seen[0]!.format, perLine: 1 + (more - unused) / picked, sizes, places: placeIn && places };

@@ -1,3 +1,4 @@
+import type { OnBadLines } from '../config/index.ts';
 import { type FileKind, RowReader, readRows } from './containers/read-rows.ts';
 import type { RawExample } from './formats/formats.ts';
 import { type DatasetSummary, RowChecker, type RowListener } from './row-checker.ts';
@@ -35,8 +36,9 @@ export interface DataFileChecker {
 export function createDataFileChecker(
   listener: RowListener = {},
   columns: ColumnMapping | null = null,
+  onBadLines: OnBadLines = 'fail',
 ): DataFileChecker {
-  const checker = new RowChecker(listener, columns);
+  const checker = new RowChecker(listener, columns, onBadLines);
   const reader = new RowReader(checker);
   const recognised = () => reader.kind && { ...reader.kind, shape: checker.shape, columns };
   return {
@@ -59,8 +61,9 @@ export async function checkDataFile(
   path: string,
   listener: RowListener & { onBytes?: (chunk: Uint8Array) => void } = {},
   columns: ColumnMapping | null = null,
+  onBadLines: OnBadLines = 'fail',
 ): Promise<DataFileSummary> {
-  const checker = new RowChecker(listener, columns);
+  const checker = new RowChecker(listener, columns, onBadLines);
   const kind = await readRows(path, checker, listener);
   return { ...checker.end(), recognised: { ...kind, shape: checker.shape, columns } };
 }
@@ -69,8 +72,14 @@ export async function checkDataFile(
 export async function readDataFile(
   path: string,
   columns: ColumnMapping | null = null,
+  onBadLines: OnBadLines = 'fail',
 ): Promise<Omit<DataFileSummary, 'examples'> & { examples: RawExample[] }> {
   const examples: RawExample[] = [];
-  const summary = await checkDataFile(path, { onExample: (example) => examples.push(example) }, columns);
+  const summary = await checkDataFile(
+    path,
+    { onExample: (example) => examples.push(example) },
+    columns,
+    onBadLines,
+  );
   return { ...summary, examples };
 }

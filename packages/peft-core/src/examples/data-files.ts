@@ -72,9 +72,9 @@ export async function naming<T>(
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, fault, details, param } = error;
-    const ofModel = param === 'model';
-    throw new GraftError(code, ofModel ? message : `${prefix}${message}`, {
-      param: ofModel ? param : own,
+    const isModel = param === 'model';
+    throw new GraftError(code, isModel ? message : `${prefix}${message}`, {
+      param: isModel ? param : own,
       fault,
       cause: error,
       ...(details ? { details } : {}),

@@ -1,4 +1,4 @@
-import type { ChatTraining, PeftConfig, ResolvedTraining } from '../config/index.ts';
+import type { ChatTraining, OnBadLines, PeftConfig, ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { outlineOf, ownLabels } from '../outlines/index.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
@@ -17,6 +17,10 @@ import type { ExampleCounts } from './tokenize-examples.ts';
 export interface ExampleSource extends DataFiles {
   /** Which columns of the files the fields are in; null: as recognised. Default null. */
   columns?: ColumnMapping | null;
+  /** What happens to lines that cannot be used. Default fail. */
+  onBadLines?: OnBadLines;
+  /** Maximum number of skipped lines in a file. */
+  maxBadLines?: number;
   tokenizer: Tokenizer;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
@@ -50,7 +54,10 @@ export type ReadingOptions = Required<
     'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs' | 'textStride' | 'repeatsBos'
   >
 > &
-  Pick<ExampleSource, 'contrast' | 'classWeights' | 'columns' | 'trainOn' | 'maskReasoning'>;
+  Pick<
+    ExampleSource,
+    'contrast' | 'classWeights' | 'columns' | 'onBadLines' | 'maxBadLines' | 'trainOn' | 'maskReasoning'
+  >;
 
 /** A job of an earlier version, which lacks later options, is read as that version did. */
 export function readingOptions(
@@ -65,12 +72,13 @@ export function readingOptions(
         | 'mini_batch_size'
         | ('chat_template_kwargs' | 'train_on' | 'mask_reasoning')
         | 'class_weights'
-        | 'columns'
+        | ('columns' | 'on_bad_lines' | 'max_bad_lines')
       >
     >,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
   const { class_weights, columns, train_on, mask_reasoning } = training;
+  const { on_bad_lines: onBadLines, max_bad_lines: maxBadLines } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
@@ -85,6 +93,8 @@ export function readingOptions(
     ...(train_on ? { trainOn: train_on } : {}),
     ...(mask_reasoning ? { maskReasoning: mask_reasoning } : {}),
     ...(columns ? { columns } : {}),
+    ...(onBadLines ? { onBadLines } : {}),
+    ...(maxBadLines ? { maxBadLines } : {}),
   };
 }
 

@@ -38,7 +38,7 @@ export { type ReadingOptions, readingOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
-export { readExamples } from './read-examples.ts';
+export { readExamples, type SkippedLines } from './read-examples.ts';
 export { DuplicateCounter } from './report/duplicate-counter.ts';
 export type { LengthSummary } from './report/length-counts.ts';
 export { OverlapCounter } from './report/overlap-counter.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { GraftError } from '../errors.ts';
+import { type ErrorDetail, GraftError } from '../errors.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { checkClassWeights } from './class-weights.ts';
 import type { Container } from './containers/container.ts';
@@ -31,6 +31,12 @@ export interface ExampleListener {
   onBytes?(bytes: number, totalBytes: number): void;
 }
 
+/** Bad lines of a file with the same fault, which were skipped. */
+export interface SkippedLines extends Pick<ErrorDetail, 'line' | 'message' | 'count' | 'lines'> {
+  /** The file, as the request names it: `training_file`, or `training_files[1]`. */
+  param: string;
+}
+
 export interface ExampleSummary {
   format: FormatName;
   /** Names of a classifier's classes, in order; null for other tasks. */
@@ -41,6 +47,8 @@ export interface ExampleSummary {
   counts: Record<DataFile, ExampleCounts>;
   /** Of each file, in order. */
   fileCounts: Record<DataFile, ExampleCounts[]>;
+  /** The bad lines that were skipped, by file and fault. */
+  badLines: SkippedLines[];
 }
 
 /**
@@ -64,8 +72,9 @@ export async function readExamples(
   const options = tokenizeOptions(source, classes);
   const hash = createHash('sha256');
   const fileCounts: ExampleSummary['fileCounts'] = { training_file: [], validation_file: [] };
+  const badLines: SkippedLines[] = [];
   let check: FileCheck | undefined;
-  const tokenise = async ({ path, role, index }: NamedFile): Promise<FormatName> => {
+  const tokenise = async ({ path, role, index, param }: NamedFile): Promise<FormatName> => {
     let bad = 0;
     const onBadLine = (line: number) => {
       bad++;
@@ -87,7 +96,12 @@ export async function readExamples(
     };
     const read = await readLines(path, source, { take, onBytes, onBadLine });
     const fault = faultOfLines([read.fault, examples.fault()], bad, read.unit);
-    if (fault) throw fault;
+    if (fault) {
+      checkSkipped(source, fault, bad, read.unit);
+      examples.counts.bad_lines = bad;
+      for (const { line = 0, message, count, lines } of fault.details ?? [])
+        badLines.push({ param, line, message, ...(count !== undefined && lines && { count, lines }) });
+    }
     fileCounts[role].push(examples.counts);
     if (examples.counts.examples === 0) throw noneLeft(examples.counts, source.maxSeqLength);
     return read.summary!.format;
@@ -108,13 +122,29 @@ export async function readExamples(
       validation_file: sumOf(fileCounts.validation_file),
     },
     fileCounts,
+    badLines,
   };
+}
+
+/** Throws the fault of `bad` lines unless so many may be skipped. */
+function checkSkipped(
+  { onBadLines, maxBadLines = 0 }: ExampleSource,
+  fault: GraftError,
+  bad: number,
+  unit: string,
+): void {
+  if (onBadLines !== 'skip') throw fault;
+  if (bad <= maxBadLines) return;
+  const { code, message, details = [] } = fault;
+  const text = `has ${bad} bad ${unit}s, and max_bad_lines is ${maxBadLines}: ${message}`;
+  throw new GraftError(code, text, { details });
 }
 
 function sumOf(counts: readonly ExampleCounts[]): ExampleCounts {
   const sum = noCounts();
   for (const each of counts)
-    for (const key of Object.keys(each) as (keyof ExampleCounts)[]) sum[key] = (sum[key] ?? 0) + (each[key] ?? 0);
+    for (const key of Object.keys(each) as (keyof ExampleCounts)[])
+      sum[key] = (sum[key] ?? 0) + (each[key] ?? 0);
   return sum;
 }
 
@@ -184,7 +214,7 @@ interface LineListener {
 /** `fault`: the error that lists the invalid lines. Throws `empty_file` and `data_unfit_for_task`. */
 async function readLines(
   path: string,
-  { peft, columns = null }: ExampleSource,
+  { peft, columns = null, onBadLines = 'fail' }: ExampleSource,
   { take, onBytes, onBadLine }: LineListener,
 ): Promise<{ summary: DataFileSummary | null; fault: GraftError | null; unit: string }> {
   let unit = 'line';
@@ -200,7 +230,8 @@ async function readLines(
     ...(onBadLine && { onBadLine }),
   };
   try {
-    return { summary: await checkDataFile(path, listener, columns), fault: null, unit };
+    const summary = await checkDataFile(path, listener, columns, onBadLines);
+    return { summary, fault: summary.skipped, unit };
   } catch (error) {
     if (error instanceof GraftError && error.details) return { summary: null, fault: error, unit };
     throw error;

@@ -1,3 +1,4 @@
+import type { OnBadLines } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { isRecord, show } from '../schema/check-fields.ts';
 import { BadLines } from './bad-lines.ts';
@@ -21,6 +22,8 @@ export interface DatasetSummary {
   examples: number;
   /** Total characters that a language model is trained to generate; 0 for formats of other models. */
   answerCharacters: number;
+  /** Lists the bad rows that were skipped; null without any. */
+  skipped: GraftError | null;
   /** The system message of every example; null if they differ, there is none, or it is longer than 16,384 characters. */
   systemPrompt: string | null;
 }
@@ -40,6 +43,7 @@ export interface RowListener {
 export class RowChecker implements RowSink {
   readonly #listener: RowListener;
   readonly #columns: ColumnMapping | null;
+  readonly #onBadLines: OnBadLines;
   #bad = new BadLines();
   #container: Container | null = null;
   #rows = 0;
@@ -52,9 +56,14 @@ export class RowChecker implements RowSink {
   /** The shape of the first example; null for a format's own. */
   shape: string | null = null;
 
-  constructor(listener: RowListener = {}, columns: ColumnMapping | null = null) {
+  constructor(
+    listener: RowListener = {},
+    columns: ColumnMapping | null = null,
+    onBadLines: OnBadLines = 'fail',
+  ) {
     this.#listener = listener;
     this.#columns = columns;
+    this.#onBadLines = onBadLines;
   }
 
   get unit(): Container['unit'] {
@@ -104,16 +113,18 @@ export class RowChecker implements RowSink {
     this.#listener.onBadLine?.(line);
   }
 
-  /** Throws GraftError `invalid_jsonl` with every bad row, `unknown_shape`, or `empty_file`. */
+  /** Throws GraftError `invalid_jsonl` with every bad row, unless they are skipped and others are left, `unknown_shape`, or `empty_file`. */
   end(): DatasetSummary {
     if (this.#examples === 0 && this.#unknown && this.#unknown.count === this.#bad.count)
       throw this.#noShape();
-    if (this.#bad.count > 0) throw this.#bad.error('invalid_jsonl');
+    const skipped = this.#bad.count > 0 ? this.#bad.error('invalid_jsonl') : null;
+    if (skipped && (this.#onBadLines === 'fail' || this.#examples === 0)) throw skipped;
     if (this.#format === null) throw new GraftError('empty_file', 'the file holds no examples');
     return {
       format: this.#format.name,
       examples: this.#examples,
       answerCharacters: this.#answerCharacters,
+      skipped,
       systemPrompt: this.#systemPrompt,
     };
   }
@@ -141,9 +152,11 @@ export class RowChecker implements RowSink {
     return typeof example !== 'string' && checksText ? (unstorableText(example) ?? example) : example;
   }
 
-  /** Counts a row of no known shape. */
+  /** Counts a row of no known shape. One without columns is no sign of another shape. */
   #count(line: number, row: Record<string, unknown>): void {
-    this.#unknown ??= { count: 0, line, columns: Object.keys(row) };
+    const columns = Object.keys(row);
+    if (columns.length === 0) return;
+    this.#unknown ??= { count: 0, line, columns };
     this.#unknown.count++;
     if (this.#unknown.count === UNKNOWN_ROWS && this.#rows === UNKNOWN_ROWS) throw this.#noShape();
   }

@@ -18,6 +18,8 @@ export interface ExampleCounts {
   special_tokens: number;
   /** Examples of weight 0, which are checked and left out; absent: none. */
   zero_weight?: number;
+  /** Bad lines that were skipped (`on_bad_lines`); absent: none. */
+  bad_lines?: number;
 }
 
 export function noCounts(): ExampleCounts {

@@ -1,12 +1,17 @@
 import type { Message } from '../chat/message.ts';
+import { createAnswerReader } from '../chat/tool-styles/answer-reader.ts';
+import { type AnswerForm, answerFormOf, styleMarks } from '../chat/tool-styles/tool-styles.ts';
 import { GraftError } from '../errors.ts';
 import { type BaseModel, endTokens } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
 import type { SamplingField } from '../schema/sampling-fields.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
+import { type AnswerConstraint, AnswerConstraints } from './constrained/answer-constraints.ts';
+import { type AnswerDemands, constraintOf, toolsOf } from './constrained/constraint-of.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
+import { LogitChanges } from './sampling/adjust-logits.ts';
 import { modelDefaults } from './sampling/model-defaults.ts';
 import type { SamplingOptions } from './sampling/sampling.ts';
 import { Scheduler } from './scheduler.ts';
@@ -15,7 +20,8 @@ import { type ServedModel, ServedModels } from './served-models.ts';
 import type { ServingLimits } from './step.ts';
 import { StopMatcher } from './stop-matcher.ts';
 
-export interface GenerateRequest {
+/** A request. `AnswerDemands` apply to messages only. */
+export interface GenerateRequest extends AnswerDemands {
   /** Folder of the adapter that answers; default: the plain base model. */
   adapter?: string | null;
   /** Name of that adapter in errors; default: its folder. */
@@ -39,6 +45,14 @@ export interface GenerateRequest {
   min_p?: number;
   /** Values above 1 make tokens of the prompt and the answer less probable; default 1. Also applies to greedy answers. */
   repetition_penalty?: number;
+  /** Added to the logits of tokens, by id. */
+  logit_bias?: Readonly<Record<string, number>>;
+  /** Subtracted from the logit of a token of the answer for each time that it occurs there; default 0. */
+  frequency_penalty?: number;
+  /** Subtracted from the logits of tokens that occur in the answer; default 0. */
+  presence_penalty?: number;
+  /** Return reasoning apart from the content. Tool calls always are, if there are tools. Default false: it is part of the text. */
+  separate_reasoning?: boolean;
   /** Fields for which the model's generation_config.json takes precedence if it sets them; default none. */
   model_defaults?: readonly SamplingField[];
   /** The answer ends before the first of these strings. */
@@ -65,6 +79,9 @@ export interface GenerateRequest {
  */
 export type GeneratorOptions = { base: BaseModel } & Partial<ServingLimits>;
 
+/** Maximum number of templates whose forms are kept. */
+const MAX_FORMS = 16;
+
 const defaults: ServingLimits = {
   context: 2048,
   rows: 16,
@@ -80,6 +97,9 @@ export class Generator {
   /** Set for encoder-decoders: the encoder reads the prompt, and the answer's sequence starts with this token. */
   readonly #decoderStart: number | null;
   readonly #reader: PromptReader;
+  /** Of chat templates in use: the base model's and those of adapters. */
+  readonly #forms = new Map<string, AnswerForm>();
+  readonly #constraints: AnswerConstraints;
   #scheduler: Promise<Scheduler> | null = null;
   #running: Promise<void> | null = null;
   #ends: ReturnType<typeof endTokens> | null = null;
@@ -97,6 +117,7 @@ export class Generator {
     this.#decoderStart = architecture.decoderStart ?? null;
     this.#models = new ServedModels(base, architecture, { ...limits, context: this.#context });
     this.#reader = new PromptReader(base.tokenizerFiles, architecture.vocabularySize);
+    this.#constraints = new AnswerConstraints(base.tokenizerFiles, architecture.vocabularySize, styleMarks);
   }
 
   /** Prepares to answer with `base`. Throws `unsupported_task` for a model that does not generate text. */
@@ -107,7 +128,8 @@ export class Generator {
   /**
    * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
    * are removed. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `prompt_not_tokenized`, `non_finite_logits`,
-   * `answer_failed`, the errors of the chat template and of `readFittingAdapter`, and the reason of `signal`; none affects other answers.
+   * `answer_failed`, `tools_not_supported`, `invalid_schema`, `constraint_failed`, the errors of the chat template and of
+   * `readFittingAdapter`, and the reason of `signal`; none affects other answers.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const { signal } = request;
@@ -116,8 +138,11 @@ export class Generator {
     let sequence: Sequence;
     let scheduler: Scheduler;
     try {
-      const prompt = await this.#read(request, served);
-      sequence = this.#sequenceOf(request, served, prompt);
+      const form = this.#formOf(served);
+      const prompt = await this.#read(request, served, form);
+      const ends = this.#endsOf(request, form, prompt.turnEnds);
+      const constraint = await this.#constraintOf(request, form, ends);
+      sequence = this.#sequenceOf(request, served, prompt, { form, ends, constraint });
       this.#scheduler ??= this.#models.program().then((program) => new Scheduler(program));
       scheduler = await this.#scheduler;
     } catch (error) {
@@ -141,6 +166,7 @@ export class Generator {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reader.close();
+    await this.#constraints.close();
     await this.#running;
     await this.#models.close();
   }
@@ -164,12 +190,14 @@ export class Generator {
   async #read(
     request: GenerateRequest,
     served: ServedModel,
-  ): Promise<{ ids: Int32Array; turnEnds?: readonly number[] }> {
+    form: AnswerForm,
+  ): Promise<{ ids: Int32Array; end: string; turnEnds?: readonly number[] }> {
     const allowSpecialTokens = request.allow_special_tokens ?? false;
     const templateKwargs = { ...served.templateKwargs, ...request.chat_template_kwargs };
     const text = request.messages
       ? {
           messages: request.messages,
+          tools: toolsOf(request, form),
           templateKwargs,
           chatTemplate: served.chatTemplate,
           hasTrainingDate: served.adapter !== null,
@@ -192,11 +220,55 @@ export class Generator {
     return this.#context - leadingOf(served) - promptTokens;
   }
 
+  /** The form of answers by the template that writes the prompt. */
+  #formOf({ chatTemplate }: ServedModel): AnswerForm {
+    const source = chatTemplate ?? this.#reader.tokenizer.chatTemplateSource;
+    const key = source ?? '';
+    const form = this.#forms.get(key) ?? answerFormOf(source);
+    this.#forms.delete(key);
+    this.#forms.set(key, form);
+    const [oldest] = this.#forms.keys();
+    if (this.#forms.size > MAX_FORMS) this.#forms.delete(oldest!);
+    return form;
+  }
+
+  async #constraintOf(
+    request: GenerateRequest,
+    form: AnswerForm,
+    ends: ReadonlySet<number>,
+  ): Promise<AnswerConstraint | null> {
+    const constraint = request.messages ? constraintOf(request, form) : null;
+    if (!constraint) return null;
+    const owner = { team: request.team ?? '', weight: request.weight ?? 1 };
+    return await this.#constraints.start({ ...constraint, ends }, owner, request.signal);
+  }
+
+  /** How the answer's text is read; null if all of it is content. */
+  #answerReaderOf(request: GenerateRequest, form: AnswerForm, promptEnd: string) {
+    if (!request.messages) return null;
+    const tools = toolsOf(request, form);
+    const reasoning = request.separate_reasoning ? form.reasoning : null;
+    if (tools.length === 0 && !request.separate_reasoning) return null;
+    return createAnswerReader({ ...form, reasoning, tools, promptEnd });
+  }
+
+  #changesOf({
+    logit_bias = {},
+    frequency_penalty = 0,
+    presence_penalty = 0,
+  }: GenerateRequest): LogitChanges {
+    const bias = new Map(Object.entries(logit_bias).map(([id, value]) => [Number(id), value]));
+    return new LogitChanges({ bias, frequencyPenalty: frequency_penalty, presencePenalty: presence_penalty });
+  }
+
   #sequenceOf(
     request: GenerateRequest,
     served: ServedModel,
-    { ids: prompt, turnEnds }: { ids: Int32Array; turnEnds?: readonly number[] },
+    { ids: prompt, end }: { ids: Int32Array; end: string },
+    answer: { form: AnswerForm; ends: ReadonlySet<number>; constraint: AnswerConstraint | null },
   ): Sequence {
+    const { form, ends, constraint } = answer;
+    const reader = this.#answerReaderOf(request, form, end);
     const { virtualTokens } = served.model.model;
     const [leading, prefix] = [leadingOf(served), prefixOf(served)];
     const longest = this.#longestAnswer(prompt.length, served);
@@ -219,8 +291,12 @@ export class Generator {
         logprobs: request.logprobs ?? null,
         random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),
         stops: new StopMatcher(request.stop ?? []),
-        ends: this.#endsOf(request, turnEnds),
+        ends,
         tokenizer: this.#reader.tokenizer,
+        changes: this.#changesOf(request),
+        reader,
+        shown: this.#reader.tokenizer.specialIdsOf(reader ? marksOf(form) : []),
+        constraint,
       },
     );
   }
@@ -238,12 +314,28 @@ export class Generator {
     };
   }
 
-  /** Tokens that end the answer; an answer to a conversation also ends at the end of its turn. */
-  #endsOf({ messages }: GenerateRequest, turnEnds?: readonly number[]): ReadonlySet<number> {
-    this.#ends ??= endTokens(this.#base, this.#reader.tokenizer);
-    if (messages && turnEnds) return new Set([...this.#ends.text, ...turnEnds]);
-    return messages ? this.#ends.chat : this.#ends.text;
+  /**
+   * Tokens that end the answer; an answer to a conversation also ends at the end of its turn. `turnEnds`: those of the adapter's own
+   * template.
+   */
+  #endsOf(
+    { messages }: GenerateRequest,
+    form: AnswerForm,
+    turnEnds?: readonly number[],
+  ): ReadonlySet<number> {
+    const { tokenizer } = this.#reader;
+    this.#ends ??= endTokens(this.#base, tokenizer);
+    if (!messages) return this.#ends.text;
+    const { ends = [], continues = [] } = form.style ?? {};
+    const continued = tokenizer.specialIdsOf(continues);
+    const chat = turnEnds ? [...this.#ends.text, ...turnEnds] : [...this.#ends.chat];
+    return new Set([...chat.filter((id) => !continued.has(id)), ...tokenizer.specialIdsOf(ends)]);
   }
+}
+
+/** Texts that a reader needs although they may be special tokens. */
+function marksOf({ style, reasoning }: AnswerForm): readonly string[] {
+  return [...(style?.marks ?? []), ...(reasoning ? [reasoning.open, reasoning.close, '<|channel>'] : [])];
 }
 
 const prefixOf = ({ model }: ServedModel): number => model.model.attachment?.prefixLength ?? 0;

@@ -18,6 +18,7 @@ export class Scheduler {
   readonly #rows = new FairRows<Sequence>();
   /** In order of arrival. */
   readonly #sequences = new Set<Sequence>();
+  #onChange = () => {};
 
   constructor(program: GenerationProgram) {
     this.#program = program;
@@ -30,13 +31,15 @@ export class Scheduler {
 
   add(sequence: Sequence): void {
     this.#sequences.add(sequence);
+    this.#onChange();
   }
 
   /** Frees the sequence's row and blocks immediately. */
   remove(sequence: Sequence): void {
     if (!this.#sequences.delete(sequence)) return;
     this.#pause(sequence);
-    sequence.served.release();
+    sequence.release();
+    this.#onChange();
   }
 
   failAll(reason: unknown): void {
@@ -46,7 +49,11 @@ export class Scheduler {
   /** Runs one step. An error fails only the sequences that cause it. */
   async step(): Promise<void> {
     const byModel = new Map<AnsweringModel | string, Sequence[]>();
-    for (const sequence of this.#rows.pick([...this.#sequences], this.#program.rows)) {
+    const ready = [...this.#sequences].filter((sequence) =>
+      sequence.isReady('choose' in sequence.served.model),
+    );
+    if (ready.length === 0) await this.#change();
+    for (const sequence of this.#rows.pick(ready, this.#program.rows)) {
       const { model, updates, adapter } = sequence.served;
       // Other adapters of the same shape have different values.
       const key = updates || adapter === null ? model : adapter;
@@ -63,6 +70,14 @@ export class Scheduler {
       this.#compute(going());
     }
     for (const sequence of this.#sequences) if (sequence.isOver) this.remove(sequence);
+  }
+
+  /** Resolves when a sequence was added or removed, or may be ready. */
+  async #change(): Promise<void> {
+    const changed = new Promise<void>((resolve) => {
+      this.#onChange = resolve;
+    });
+    await Promise.race([changed, ...[...this.#sequences].map((sequence) => sequence.ready())]);
   }
 
   /** Computes a step for sequences of one model. */
@@ -102,7 +117,12 @@ export class Scheduler {
     const isLast = ({ sequence, start, ids }: OwnPiece) => start + ids.length === sequence.ids.length;
     const found = eachApart(held, (some) =>
       model
-        .choose(some.map((piece) => ({ ...piece, ask: isLast(piece) ? piece.sequence.ask() : null })))
+        .choose(
+          some.map((piece) => ({
+            ...piece,
+            ask: isLast(piece) ? piece.sequence.ask(model.vocabulary) : null,
+          })),
+        )
         .map((chosen) => ({ chosen })),
     );
     for (const [i, { sequence, ids }] of held.entries()) {

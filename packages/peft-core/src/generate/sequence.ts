@@ -1,8 +1,11 @@
+import type { AnswerPiece, AnswerReader } from '../chat/tool-styles/tool-style.ts';
 import { GraftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import type { StreamDecoder, Tokenizer } from '../text/index.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
+import type { AnswerConstraint } from './constrained/answer-constraints.ts';
 import type { Owned } from './fair-rows.ts';
+import { adjusted, type LogitChanges } from './sampling/adjust-logits.ts';
 import { type LikelyTokens, likelyTokens } from './sampling/likely-tokens.ts';
 import { penalised, type SamplingOptions, sampleToken } from './sampling/sampling.ts';
 import type { ServedModel } from './served-models.ts';
@@ -11,7 +14,10 @@ import type { StopMatcher } from './stop-matcher.ts';
 
 /** Text completed by one more token, and the token counts up to it. */
 export interface GeneratedText {
+  /** Content: all text, unless reasoning and tool calls were asked for apart. */
   text: string;
+  reasoning?: string;
+  calls?: CallPart[];
   /** −1 for text that was held back until the end. */
   tokenId: number;
   /** Set if requested; absent for text that was held back. */
@@ -22,8 +28,11 @@ export interface GeneratedText {
   completionTokens: number;
 }
 
+/** A part of a tool call; `id` and `name` only in the first one of a call. */
+export type CallPart = Extract<AnswerPiece, { call: unknown }>['call'];
+
 export interface GenerateResult {
-  finishReason: 'stop' | 'length';
+  finishReason: 'stop' | 'length' | 'tool_calls';
   promptTokens: number;
   cachedTokens: number;
   completionTokens: number;
@@ -41,7 +50,17 @@ export interface AnswerOptions extends Required<SamplingOptions> {
   stops: StopMatcher;
   ends: ReadonlySet<number>;
   tokenizer: Tokenizer;
+  changes: LogitChanges;
+  /** Finds reasoning and tool calls; null if all of the answer is content. */
+  reader: AnswerReader | null;
+  /** Special tokens whose text the reader needs. */
+  shown: ReadonlySet<number>;
+  /** The tokens that are allowed after reasoning; null: all. */
+  constraint: AnswerConstraint | null;
 }
+
+/** Time for which a step waits for the mask of one answer; it is usually computed during the step. */
+const MASK_MILLISECONDS = 2;
 
 /** A request in progress: its tokens, its part of the cache, and the text generated so far. */
 export class Sequence implements Owned {
@@ -69,6 +88,9 @@ export class Sequence implements Owned {
   #answered = 0;
   /** The random number for the next token, once it was requested. */
   #uniform: number | null = null;
+  /** Logits whose mask is not known yet. */
+  #held: Float32Array | null = null;
+  #hasCalls = false;
   #result: GenerateResult | null = null;
   #error: { reason: unknown } | null = null;
   #arrived = () => {};
@@ -87,7 +109,7 @@ export class Sequence implements Owned {
     this.leading = given.leading;
     this.#promptTokens = given.promptTokens;
     this.#options = options;
-    this.#decoder = options.tokenizer.streamDecoder();
+    this.#decoder = options.tokenizer.streamDecoder(options.shown);
   }
 
   get isOver(): boolean {
@@ -104,11 +126,61 @@ export class Sequence implements Owned {
     if (this.isNew) this.#cachedTokens = Math.max(0, positions - this.leading);
   }
 
-  /** Chooses the next token from logits `(V)`. Any error fails only this sequence. */
-  answer(logits: Float32Array): void {
+  /**
+   * Whether the sequence can be part of a step. Not while logits wait for their mask or, with `needsMask`, as long as the mask of the next
+   * token is unknown.
+   */
+  isReady(needsMask: boolean): boolean {
+    if (this.#held) {
+      const logits = this.#held;
+      this.#held = null;
+      this.answer(logits, 0);
+    }
+    if (this.#held) return false;
+    let isKnown = true;
+    if (needsMask)
+      this.#attempt(() => {
+        isKnown = this.#added(1, MASK_MILLISECONDS) !== undefined;
+      });
+    return isKnown;
+  }
+
+  /** Resolves when `isReady` may have changed. */
+  async ready(): Promise<void> {
+    await this.#options.constraint?.ready();
+  }
+
+  /** Ends the use of a constraint. */
+  release(): void {
+    this.#options.constraint?.close();
+    this.served.release();
+  }
+
+  /** Whether the next token is restricted; reasoning is not. */
+  get #isConstrained(): boolean {
+    return this.#options.constraint !== null && !this.#options.reader?.isReasoning;
+  }
+
+  /** What to add to logits `(V)`; null for nothing, undefined if the mask is not known after `milliseconds`. */
+  #added(vocabulary: number, milliseconds = 0): Float32Array | null | undefined {
+    const { changes, constraint, ends } = this.#options;
+    if (constraint === null) return changes.added(vocabulary, null);
+    // Reasoning must not end the answer.
+    if (!this.#isConstrained) return changes.added(vocabulary, null, ends);
+    const mask = constraint.mask(milliseconds);
+    return mask === null ? undefined : changes.added(vocabulary, mask);
+  }
+
+  /** Chooses the next token from logits `(V)`, for whose mask it waits this long. Any error fails only this sequence. */
+  answer(logits: Float32Array, milliseconds = MASK_MILLISECONDS): void {
     this.#attempt(() => {
       const { logprobs, tokenizer, random, repetitionPenalty } = this.#options;
-      const scores = penalised(logits, this.ids, repetitionPenalty);
+      const added = this.#added(logits.length, milliseconds);
+      if (added === undefined) {
+        this.#held = logits;
+        return;
+      }
+      const scores = adjusted(penalised(logits, this.ids, repetitionPenalty), added);
       const token = sampleToken(scores, this.#options, random.uniform());
       this.#answer(token, () =>
         logprobs === null ? undefined : likelyTokens(logits, token, logprobs, tokenizer),
@@ -116,12 +188,18 @@ export class Sequence implements Owned {
     });
   }
 
-  /** How the graph must choose the next token; unchanged until `take` is called. */
-  ask(): TokenAsk {
+  /** How the graph must choose the next of `vocabulary` tokens; unchanged until `take` is called. */
+  ask(vocabulary: number): TokenAsk {
     const { temperature, topP, topK, minP, repetitionPenalty, logprobs, random } = this.#options;
     this.#uniform ??= random.uniform();
     const sampling = { temperature, topP, topK, minP, repetitionPenalty };
-    return { ...sampling, uniform: this.#uniform, ids: this.ids, logprobs };
+    return {
+      ...sampling,
+      uniform: this.#uniform,
+      ids: this.ids,
+      logprobs,
+      added: this.#added(vocabulary) ?? null,
+    };
   }
 
   /** Takes a token that the graph chose. */
@@ -181,9 +259,12 @@ export class Sequence implements Owned {
       return;
     }
     this.#answered++;
+    this.#options.changes.count(token);
+    if (this.#isConstrained) this.#options.constraint!.accept(token);
     const text = stops.push(this.#decoder.push(token));
     const likely = likelyOf();
-    if (text || !stops.matched) this.#say({ text, tokenId: token, ...(likely ? { likely } : {}) });
+    const said = this.#read(text);
+    if (text || !stops.matched) this.#say({ ...said, tokenId: token, ...(likely ? { likely } : {}) });
     if (stops.matched) this.#finish('stop');
     else if (this.#answered === limit) this.#end('length', -1);
     else this.ids.push(token);
@@ -216,7 +297,24 @@ export class Sequence implements Owned {
     };
   }
 
-  #say(piece: Pick<GeneratedText, 'text' | 'tokenId' | 'likely'>): void {
+  /** The pieces that a text completes; at the end, also what was held back. */
+  #read(text: string, isEnd = false): Pick<GeneratedText, 'text' | 'reasoning' | 'calls'> {
+    const { reader } = this.#options;
+    if (!reader) return { text };
+    const pieces = [...reader.push(text), ...(isEnd ? reader.end() : [])];
+    const calls = pieces.flatMap((piece) => ('call' in piece ? [piece.call] : []));
+    if (calls.length > 0) this.#hasCalls = true;
+    const joined = (kind: 'content' | 'reasoning') =>
+      pieces.map((piece) => (kind in piece ? (piece as Record<string, string>)[kind] : '')).join('');
+    const reasoning = joined('reasoning');
+    return {
+      text: joined('content'),
+      ...(reasoning ? { reasoning } : {}),
+      ...(calls.length > 0 ? { calls } : {}),
+    };
+  }
+
+  #say(piece: Omit<GeneratedText, 'promptTokens' | 'cachedTokens' | 'completionTokens'>): void {
     this.#said.push({ ...piece, ...this.#counts });
     this.#arrived();
   }
@@ -225,11 +323,14 @@ export class Sequence implements Owned {
   #end(finishReason: GenerateResult['finishReason'], tokenId: number): void {
     const { stops } = this.#options;
     const text = stops.push(this.#decoder.end()) + stops.end();
-    if (text) this.#say({ text, tokenId });
-    this.#finish(finishReason);
+    this.#finish(finishReason, text, tokenId);
   }
 
-  #finish(finishReason: GenerateResult['finishReason']): void {
+  /** `rest`: text that was held back. */
+  #finish(reason: GenerateResult['finishReason'], rest = '', tokenId = -1): void {
+    const said = this.#read(rest, true);
+    if (said.text || said.reasoning || said.calls) this.#say({ ...said, tokenId });
+    const finishReason = reason === 'stop' && this.#hasCalls ? 'tool_calls' : reason;
     this.#result = { finishReason, ...this.#counts };
     this.#arrived();
   }

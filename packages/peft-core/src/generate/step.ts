@@ -64,6 +64,8 @@ export interface PieceToSample extends Piece {
 
 /** Functions of a step on one model on a GPU, which choose the tokens themselves. */
 export interface ChoosingFunctions {
+  /** Number of logits. */
+  vocabulary: number;
   /** Computes at most `rows` pieces and writes them to the cache. Returns the chosen token after each piece with an ask. */
   choose(pieces: readonly PieceToSample[]): (Chosen | null)[];
   /** As in ModelFunctions. */

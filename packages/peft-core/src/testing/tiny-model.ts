@@ -47,6 +47,22 @@ export const tinyTokenizerConfig = {
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
 };
 
+/** A chat template with tools, their calls and results, and reasoning, which `thinks` opens in the prompt. */
+export const toolTemplate =
+  "{% if tools %}{{ 'tools: ' + (tools | tojson) + '</s>' }}{% endif %}" +
+  "{% for message in messages %}{{ message['role'] + ': ' + (message['content'] or '') }}" +
+  "{% for call in message['tool_calls'] or [] %}{{ '<tool_call>\n{\"name\": \"' + call['function']['name'] + '\", ' }}" +
+  "{{ '\"arguments\": ' + (call['function']['arguments'] | tojson) + '}\n</tool_call>' }}{% endfor %}{{ '</s>' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ 'assistant: ' }}{% if thinks %}{{ '<think>\n' }}{% endif %}{% endif %}" +
+  '{# </think> #}';
+
+/** Writes the same model with `toolTemplate` and a context of 4,096 tokens. */
+export async function writeTinyToolModel(folder: string): Promise<void> {
+  await writeTinyModel(folder, { max_position_embeddings: 4096 });
+  const config = { ...tinyTokenizerConfig, chat_template: toolTemplate };
+  await writeFile(path.join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+}
+
 /** Fields of config.json. */
 export type ByteModelConfig = Record<string, unknown> & { model_type: string };
 

@@ -2,7 +2,7 @@ import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { ChatTemplate, type ChatTemplateOptions } from '../chat/chat-template.ts';
 import type { Message, Tool } from '../chat/message.ts';
 import type { RenderedTurns } from '../chat/rendered-turns.ts';
-import { withMessageTexts, withToolTexts } from '../chat/template-input.ts';
+import { checkDepth, withMessageTexts, withToolTexts } from '../chat/template-input.ts';
 import type { EncodedTurns, EncodeTurnsOptions, TurnTokenizer } from '../chat/turn-tokens.ts';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
@@ -71,6 +71,8 @@ export class Tokenizer implements TurnTokenizer {
   readonly #added: readonly AddedToken[];
   #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
+  /** Source of the chat template; null for a model without one. */
+  readonly chatTemplateSource: string | null;
   readonly #specialIds: ReadonlySet<number>;
   #userText: { special: SpecialText; ids: ReadonlySet<number> } | null = null;
   readonly bosId: number | null;
@@ -128,6 +130,7 @@ export class Tokenizer implements TurnTokenizer {
       });
     }
     const source = chatTemplate ?? defaultTemplate(config.chat_template);
+    this.chatTemplateSource = source;
     this.#template = source === null ? null : new ChatTemplate(source, special);
   }
 
@@ -175,9 +178,18 @@ export class Tokenizer implements TurnTokenizer {
     return kept.length === 0 ? '' : this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });
   }
 
-  /** Decodes tokens one by one without special tokens; never splits a character. */
-  streamDecoder(): StreamDecoder {
-    return new StreamDecoder((ids) => this.decode(ids, { skipSpecialTokens: true }));
+  /** Decodes tokens one by one without special tokens except those of `shown`; never splits a character. */
+  streamDecoder(shown: ReadonlySet<number> = new Set()): StreamDecoder {
+    const isShown = (id: number) => shown.has(id) || !this.#specialIds.has(id);
+    return new StreamDecoder((ids) => this.decode(ids.filter(isShown)));
+  }
+
+  /** Ids of the special tokens with these texts. */
+  specialIdsOf(texts: readonly string[]): Set<number> {
+    const found = this.#added.filter(
+      ({ id, content }) => this.#specialIds.has(id) && texts.includes(content),
+    );
+    return new Set(found.map(({ id }) => id));
   }
 
   /** `ids` with exactly one end-of-text token at the end; unchanged for a model without one. */
@@ -214,6 +226,7 @@ export class Tokenizer implements TurnTokenizer {
   /** Like `applyChatTemplate`, for `encodeWhole` and `encode`. */
   renderChat(messages: readonly Message[], options: RenderOptions = {}): GuardedText {
     const template = this.#chatTemplate();
+    checkDepth(messages, options.tools);
     if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
     return SpecialText.read(template.render(this.#guarded(messages), this.#guardedOptions(options)));
   }
@@ -234,32 +247,31 @@ export class Tokenizer implements TurnTokenizer {
     { allowSpecialTokens = false, ...options }: EncodeTurnsOptions,
   ): RenderedTurns & GuardedText {
     const template = this.#chatTemplate();
+    checkDepth(messages, options.tools);
     if (allowSpecialTokens)
       return { ...template.renderTurns(messages, turns, options), specialTokens: 'all' };
     const rendered = template.renderTurns(this.#guarded(messages), turns, this.#guardedOptions(options));
     const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
-    const places = rendered.turns.map(({ prompt, through, generated, isRewritten }) => ({
+    const places = rendered.turns.map(({ prompt, through, generated, isRewritten, isPrefix }) => ({
       prompt: placeOf(prompt),
       through: placeOf(through),
-      generated: generated && generated.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })),
+      generated: generated?.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })) ?? null,
       isRewritten,
+      isPrefix,
     }));
     return { text, specialTokens, turns: places };
   }
 
-  /** The messages with marks, which pass through the template: see SpecialText. Throws `chat_template_error`. */
+  /** The messages with marks, which pass through the template: see SpecialText. */
   #guarded(messages: readonly Message[]): Message[] {
     const { special } = this.#specialInText();
-    return orRefused(() =>
-      messages.map((message) => withMessageTexts(message, (text) => special.guard(text))),
-    );
+    return messages.map((message) => withMessageTexts(message, (text) => special.guard(text)));
   }
 
   #guardedOptions<T extends { kwargs?: TemplateKwargs; tools?: readonly Tool[] }>(options: T): T {
     const { special } = this.#specialInText();
     const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs) };
-    if (options.tools)
-      guarded.tools = orRefused(() => withToolTexts(options.tools!, (text) => special.guard(text)));
+    if (options.tools) guarded.tools = withToolTexts(options.tools, (text) => special.guard(text));
     return guarded;
   }
 
@@ -275,7 +287,8 @@ export class Tokenizer implements TurnTokenizer {
     const ids = new Set(this.#specialIds);
     const others = this.#added.filter(({ id, content }) => !ids.has(id) && IN_BRACKETS.test(content));
     const turns = others.length === 0 ? '' : (this.#template?.around() ?? '');
-    for (const { id, content } of others) if (turns.includes(content)) ids.add(id);
+    for (const { id, content } of others)
+      if (turns.includes(content) && !isTagOfText(content, turns)) ids.add(id);
     const texts = [...ids].map((id) => this.#tokenizer.id_to_token(id) ?? '').filter(Boolean);
     this.#userText = { special: new SpecialText(texts), ids };
     return this.#userText;
@@ -293,14 +306,10 @@ export class Tokenizer implements TurnTokenizer {
   }
 }
 
-/** Throws `chat_template_error` for tools or tool calls that nest too deep. */
-function orRefused<T>(guard: () => T): T {
-  try {
-    return guard();
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new GraftError('chat_template_error', cause.message, { param: 'messages', cause });
-  }
+/** Whether a token is one of a pair of tags within turns, such as `<think>` and `</think>`: models generate them, and templates look for them. */
+function isTagOfText(token: string, turns: string): boolean {
+  const name = /^<\/?([a-z_]+)>$/.exec(token)?.[1];
+  return name !== undefined && turns.includes(`<${name}>`) && turns.includes(`</${name}>`);
 }
 
 /** Null for a token that the tokenizer lacks. */

@@ -91,12 +91,12 @@ export function evaluate(
       ? measureBatches(built, by.measure, data, feeds)
       : { outcome: by.measureAll(program, data, feeds), count: examples.length };
   };
-  const ofMeasured = ({ outcome }: Counted): Measurement => ({
+  const measurementOf = ({ outcome }: Counted): Measurement => ({
     loss: outcome.loss,
     tokenAccuracy: outcome.accuracy,
     metrics: metricsOf(objective, 'evaluation', outcome),
   });
-  if (!sets) return ofMeasured(measure(plan, examples));
+  if (!sets) return measurementOf(measure(plan, examples));
   let first = 0;
   const each = plansOfSets(
     plan,
@@ -106,9 +106,9 @@ export function evaluate(
     first += sets[i]!.examples;
     return measure(own, examples.slice(start, first));
   });
-  const all = ofMeasured(together(each));
+  const all = measurementOf(together(each));
   for (const [i, { name }] of sets.entries())
-    Object.assign(all.metrics, measuredOfSet(name, objective, ofMeasured(each[i]!)));
+    Object.assign(all.metrics, measuredOfSet(name, objective, measurementOf(each[i]!)));
   return all;
 }
 

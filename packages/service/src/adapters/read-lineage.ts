@@ -94,11 +94,16 @@ async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
   if (ids.length === 0) return { jobs: [], files: [], checkpoints: [], truncated: false };
   const jobs = await db.job.findMany({
     where: { teamId, id: { in: ids } },
-    select: { id: true, trainingFileId: true, validationFileId: true, createdAt: true },
+    select: {
+      id: true,
+      trainingFileId: true,
+      validationFileId: true,
+      dataFileIds: true,
+      createdAt: true,
+    },
   });
-  const fileIds = jobs.flatMap(({ trainingFileId, validationFileId }) => [trainingFileId, validationFileId]);
   const files = await db.file.findMany({
-    where: { teamId, id: { in: fileIds.filter((id) => id !== null) } },
+    where: { teamId, id: { in: jobs.flatMap(filesOf) } },
     select: { id: true, filename: true, createdAt: true },
   });
   const checkpoints = await db.checkpoint.findMany({
@@ -143,10 +148,10 @@ function graphOf(
     edges.push({ from: source, to: job?.id ?? id, kind: 'starts' });
     if (job) edges.push({ from: job.id, to: id, kind: 'makes' });
   }
-  for (const { id, trainingFileId, validationFileId, createdAt } of jobs) {
+  for (const job of jobs) {
+    const { id, createdAt } = job;
     add('job', id, id, { createdAt });
-    for (const file of [trainingFileId, validationFileId]) {
-      if (file === null) continue;
+    for (const file of filesOf(job)) {
       const row = files.find((each) => each.id === file);
       add('file', file, row?.filename ?? null, row);
       edges.push({ from: file, to: id, kind: 'feeds' });
@@ -157,4 +162,14 @@ function graphOf(
     edges.push({ from: jobId, to: id, kind: 'makes' });
   }
   return { nodes: [...nodes.values()], edges };
+}
+
+/** Ids of all files of a job, each once. */
+function filesOf(job: {
+  trainingFileId: string;
+  validationFileId: string | null;
+  dataFileIds: string[];
+}): string[] {
+  const all = [job.trainingFileId, job.validationFileId, ...job.dataFileIds];
+  return [...new Set(all.filter((id) => id !== null))];
 }

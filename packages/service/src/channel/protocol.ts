@@ -5,7 +5,7 @@
  * it; the worker answers 503, and the API asks another worker.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { MessageSchema } from '@graft/peft-core/chat';
+import { MessageSchema, ToolSchema } from '@graft/peft-core/chat';
 import { type SamplingField, samplingFields } from '@graft/peft-core/config';
 import { type Static, type TSchema, Type } from 'typebox';
 
@@ -34,6 +34,12 @@ export function modelDefaultsOf(headers: IncomingHttpHeaders): SamplingField[] {
   const names = String(headers[modelDefaultsHeader] ?? '').split(',');
   return samplingFields.filter((name) => names.includes(name));
 }
+
+/**
+ * Set to `1` by an API that reads reasoning apart from content. Workers of earlier versions ignore it, and return reasoning as content, as
+ * new workers do for an API that does not send it.
+ */
+export const reasoningHeader = 'x-graft-separate-reasoning';
 
 const closed = { additionalProperties: false };
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -73,15 +79,55 @@ const requestProperties = {
   logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
   /** Parse special tokens in the text. Omitted if they are plain text: workers of earlier versions do not know it. */
   allow_special_tokens: Type.Optional(Type.Boolean()),
+  /** The next three as in OpenAI's API. Omitted where they have no effect: workers of earlier versions do not know them. */
+  logit_bias: Type.Optional(Type.Record(Type.String(), Type.Number())),
+  frequency_penalty: Type.Optional(Type.Number()),
+  presence_penalty: Type.Optional(Type.Number()),
 };
 /** Variables of the chat template. Omitted if there are none: workers of earlier versions do not know them. */
 const chat_template_kwargs = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
-const Message = Type.Pick(MessageSchema, ['role', 'content'], closed);
+/** All but the first two fields are omitted where a message has none: workers of earlier versions do not know them. */
+const Message = Type.Pick(
+  MessageSchema,
+  ['role', 'content', 'name', 'reasoning', 'tool_calls', 'tool_call_id'],
+  closed,
+);
+
+/** What the answer to a conversation must be, as in OpenAI's API. Omitted if not requested: workers of earlier versions do not know it. */
+const demands = {
+  tools: Type.Optional(Type.Array(ToolSchema)),
+  tool_choice: Type.Optional(
+    Type.Union([
+      Type.Literal('auto'),
+      Type.Literal('none'),
+      Type.Literal('required'),
+      Type.Object({ name: Type.String() }, closed),
+    ]),
+  ),
+  parallel_tool_calls: Type.Optional(Type.Boolean()),
+  response_format: Type.Optional(
+    Type.Union([
+      Type.Object({ type: Type.Literal('json_object') }, closed),
+      Type.Object(
+        {
+          type: Type.Literal('json_schema'),
+          schema: Type.Union([Type.Boolean(), Type.Record(Type.String(), Type.Unknown())]),
+        },
+        closed,
+      ),
+    ]),
+  ),
+};
 
 /** A conversation or a text to continue. */
 export const GenerationRequestSchema = Type.Union([
   Type.Object(
-    { ...requestProperties, messages: Type.Array(Message, { minItems: 1 }), chat_template_kwargs },
+    {
+      ...requestProperties,
+      ...demands,
+      messages: Type.Array(Message, { minItems: 1 }),
+      chat_template_kwargs,
+    },
     closed,
   ),
   Type.Object({ ...requestProperties, prompt: Type.String() }, closed),
@@ -89,6 +135,8 @@ export const GenerationRequestSchema = Type.Union([
 export type GenerationRequest = Static<typeof GenerationRequestSchema> & {
   /** Sent as a header. */
   model_defaults?: readonly SamplingField[];
+  /** Sent as a header. */
+  separate_reasoning?: boolean;
 };
 
 /** Token counts, as in OpenAI's responses. */
@@ -111,11 +159,24 @@ const Likelihood = { token: Type.String(), logprob: Type.Number() };
 export const LikelyTokensSchema = Type.Object({ ...Likelihood, top: Type.Array(Type.Object(Likelihood)) });
 export type LikelyTokens = Static<typeof LikelyTokensSchema>;
 
+/** A part of a tool call, as in OpenAI's streams: the id and the name only in the first one of a call, whose arguments are empty. */
+export const CallPartSchema = Type.Object({
+  index: Type.Integer({ minimum: 0 }),
+  id: Type.Optional(Type.String()),
+  name: Type.Optional(Type.String()),
+  arguments: Type.String(),
+});
+export type CallPart = Static<typeof CallPartSchema>;
+
 /** The last line is `done` or `error`. */
 export const GenerationLineSchema = Type.Union([
   Type.Object({
     type: Type.Literal('token'),
     text: Type.String(),
+    /** Only for an API that reads it apart. */
+    reasoning: Type.Optional(Type.String()),
+    /** Only for requests with tools. */
+    calls: Type.Optional(Type.Array(CallPartSchema)),
     /** Present if requested. A token that completes no character has no text, and text that was held back has no token. */
     likely: Type.Optional(LikelyTokensSchema),
     /** Counts so far, as in `usage`, for an answer that is cut off. Workers of earlier versions omit them. */
@@ -124,7 +185,7 @@ export const GenerationLineSchema = Type.Union([
   }),
   Type.Object({
     type: Type.Literal('done'),
-    finish_reason: Type.Enum(['stop', 'length']),
+    finish_reason: Type.Enum(['stop', 'length', 'tool_calls']),
     usage: UsageSchema,
   }),
   Type.Object({

@@ -7,6 +7,7 @@ import {
   generationProtocol,
   modelDefaultsHeader,
   protocolHeader,
+  reasoningHeader,
   teamHeader,
 } from '../channel/protocol.ts';
 import { signRequest } from '../channel/request-tokens.ts';
@@ -46,7 +47,7 @@ export async function postToWorker(
     throw new Error(
       `${address} and this API do not agree on TLS: set GRAFT_INTERNAL_TLS_CERT, _KEY and _CA for API and workers alike, or for neither`,
     );
-  const { model_defaults = [], ...fields } = request;
+  const { model_defaults = [], separate_reasoning = false, ...fields } = request;
   const body = Buffer.from(JSON.stringify(fields));
   const behalf = currentScope();
   const sent = (isEncrypted ? https : http).request(url, {
@@ -58,6 +59,7 @@ export async function postToWorker(
       'content-length': body.length,
       [protocolHeader]: String(generationProtocol),
       ...(typeof behalf === 'object' ? { [teamHeader]: behalf.team } : {}),
+      ...(separate_reasoning ? { [reasoningHeader]: '1' } : {}),
       ...(model_defaults.length > 0 ? { [modelDefaultsHeader]: model_defaults.join(',') } : {}),
     },
     signal: options.signal,

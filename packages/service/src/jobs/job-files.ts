@@ -117,7 +117,8 @@ export async function dataFilesOf(
   for (const { file } of [...training, ...validation])
     if (!paths.has(file.id)) paths.set(file.id, await pathOf(file));
   const named = <T extends { file: FileRecord }>({ file, ...rest }: T) => {
-    return { ...rest, path: paths.get(file.id)!, label: file.filename.slice(0, 200) };
+    // Without half of a character of two code units at its end.
+    return { ...rest, path: paths.get(file.id)!, label: Buffer.from(file.filename.slice(0, 200)).toString() };
   };
   return {
     trainingFile: paths.get(training[0]!.file.id)!,

@@ -24,7 +24,7 @@ import type {
   TrainingOptions,
 } from '@graft/peft-core/config';
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
-import type { ExampleCounts } from '@graft/peft-core/examples';
+import type { ExampleCounts, SkippedLines } from '@graft/peft-core/examples';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { Dispatch } from '../queue/job-queue.ts';
 import type { JobIntegrationRequest } from './job-integration.ts';
@@ -307,6 +307,8 @@ export interface DataCounts {
   validationFiles?: (ExampleCounts & { overlap: Overlap | null })[];
   /** Training examples that occur again, of a job with `training_files`. */
   duplicates?: Duplicates;
+  /** The bad lines that were skipped, by file and fault; absent without any. */
+  badLines?: SkippedLines[];
   /** Tokens of the longest example, including a soft prompt before it; absent in jobs that an earlier version validated. */
   longest?: number;
 }

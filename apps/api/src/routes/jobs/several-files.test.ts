@@ -134,9 +134,11 @@ test('an invalid line is reported with its file, by index and name', async () =>
 test('a request that contradicts itself is refused and creates no job', async () => {
   const { six, three } = files;
   const one = [{ file: six }];
-  await refuses({ training_files: one }, 'invalid_value', 'training_files');
+  await refuses({ training_files: [{ file: three }] }, 'invalid_value', 'training_files');
   await refuses(mixed({}), 'missing_required_parameter', 'training_file');
   await refuses({ validation_file: three, validation_files: one }, 'invalid_value', 'validation_files');
+  // Clients of OpenAI require training_file.
+  assert.equal((await create({ training_file: six, training_files: [...one, { file: three }] })).status, 200);
   await refuses(mixed({ training_files: [] }), 'invalid_value', 'training_files');
   await refuses(mixed({ training_files: Array(17).fill({ file: six }) }), 'invalid_value', 'training_files');
   for (const wrong of [

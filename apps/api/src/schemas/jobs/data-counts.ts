@@ -20,6 +20,11 @@ const Counts = {
       description: 'Number of examples of weight 0, which are checked and left out. Absent without any.',
     }),
   ),
+  bad_lines: Type.Optional(
+    Type.Integer({
+      description: 'Number of bad lines that were left out (`training.on_bad_lines`). Absent without any.',
+    }),
+  ),
 };
 const OverlapSchema = Type.Object({
   prompts: Type.Integer({
@@ -56,6 +61,23 @@ export const DataSchema = named('FineTuningJobData', {
     description:
       'Counts for each of `validation_files`, in order, and its overlap with the training data. Null for a job with only `validation_file`.',
   }),
+  bad_lines: Type.Array(
+    Type.Object({
+      file: Type.String({ description: 'The file: `training_file`, or `training_files[1]`.' }),
+      line: Type.Integer({ description: 'Number of the line, from 1.' }),
+      message: Type.String(),
+      count: Type.Optional(Type.Integer({ description: 'Number of lines with this fault. Absent for one.' })),
+      lines: Type.Optional(
+        Type.Array(Type.Array(Type.Integer()), {
+          description: 'Ranges of lines with this fault, [first, last].',
+        }),
+      ),
+    }),
+    {
+      description:
+        'Bad lines that `training.on_bad_lines` skip left out: at most ten faults of each file. The report of the file has all.',
+    },
+  ),
   duplicates: nullable(
     Type.Object({
       within: Type.Integer({
@@ -78,7 +100,7 @@ export const DataSchema = named('FineTuningJobData', {
 
 /** Counts in the API's format. Jobs of earlier versions lack the newer counts. */
 export function toWireData(counts: DataCounts): Static<typeof DataSchema> {
-  const { training, validation, longest = null, overlap = null, duplicates = null } = counts;
+  const { training, validation, longest = null, overlap = null, duplicates = null, badLines = [] } = counts;
   return {
     training,
     validation,
@@ -86,6 +108,12 @@ export function toWireData(counts: DataCounts): Static<typeof DataSchema> {
     overlap,
     training_files: counts.trainingFiles ?? null,
     validation_files: counts.validationFiles ?? null,
+    bad_lines: badLines.map(({ param, line = 0, message, count, lines }) => ({
+      file: param,
+      line,
+      message,
+      ...(count !== undefined && lines && { count, lines }),
+    })),
     duplicates,
   };
 }

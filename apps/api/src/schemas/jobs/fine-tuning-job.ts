@@ -1,8 +1,6 @@
 import {
   defaultPeft,
-  FILE_EPOCHS_LIMITS,
   HyperparametersSchema,
-  MAX_DATA_FILES,
   methodSchemas,
   PeftConfigSchema,
   PeftRequestSchema,
@@ -10,7 +8,6 @@ import {
   SweepSchema,
   TrainingOptionsSchema,
   trainingReasons,
-  WEIGHT_LIMITS,
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
@@ -31,6 +28,7 @@ import {
 } from '../schema.ts';
 import { DataSchema, toWireData } from './data-counts.ts';
 import { EstimateSchema, toWireEstimate } from './estimate.ts';
+import { filesOfJob, requestedFiles } from './job-files.ts';
 import { ProgressSchema, toWireProgress } from './job-progress.ts';
 import { MethodSchema } from './method.ts';
 
@@ -56,40 +54,6 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
 const priority = (description: string) =>
   Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
 
-const fileId = Type.String({ minLength: 1, maxLength: 64, description: 'Id of an uploaded JSONL file.' });
-
-const TrainingFileSchema = input({
-  file: fileId,
-  weight: Type.Optional(
-    Type.Number({
-      ...WEIGHT_LIMITS,
-      description:
-        'With `interleave_under` and `interleave_over`: share of the file in each epoch, relative to the weights of the other files. Default 1.',
-    }),
-  ),
-  epochs: Type.Optional(
-    Type.Number({
-      ...FILE_EPOCHS_LIMITS,
-      description:
-        'With `concat`: how often each epoch has the file. With a fraction, such as 0.5, each epoch has another part of the file. Default 1.',
-    }),
-  ),
-});
-
-const ValidationFileSchema = input({
-  file: fileId,
-  name: Type.Optional(
-    nullable(
-      Type.String({
-        minLength: 1,
-        maxLength: 32,
-        description:
-          'Name of the file in the names of its metrics: a-z, 0-9 and _. Default: from the name of the file.',
-      }),
-    ),
-  ),
-});
-
 export const CreateJobSchema = namedInput(
   'CreateFineTuningJob',
   {
@@ -109,28 +73,7 @@ export const CreateJobSchema = namedInput(
         }),
       ),
     ),
-    training_file: Type.Optional(
-      nullable(
-        Type.String({
-          minLength: 1,
-          maxLength: 64,
-          description: 'Id of an uploaded JSONL file. Required, unless `training_files` is given.',
-        }),
-      ),
-    ),
-    validation_file: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64 }))),
-    training_files: Type.Optional(
-      nullable(Type.Array(TrainingFileSchema, { minItems: 1, maxItems: MAX_DATA_FILES }), {
-        description:
-          'Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed.',
-      }),
-    ),
-    validation_files: Type.Optional(
-      nullable(Type.Array(ValidationFileSchema, { minItems: 1, maxItems: MAX_DATA_FILES }), {
-        description:
-          'Several validation files, instead of `validation_file`: each is also measured separately, as `eval_<name>_loss` and further metrics.',
-      }),
-    ),
+    ...requestedFiles,
     suffix: Type.Optional(
       nullable(
         Type.String({
@@ -240,20 +183,7 @@ export const JobSchema = named('FineTuningJob', {
   }),
   organization_id: Type.String({ description: 'Id of the team.' }),
   status: Type.Enum([...statuses], { type: 'string' }),
-  training_file: Type.String({
-    description: 'Id of the training file, or of the first of `training_files`.',
-  }),
-  validation_file: nullable(Type.String(), {
-    description: 'Id of the validation file, or of the first of `validation_files`. Null without one.',
-  }),
-  training_files: nullable(
-    Type.Array(Type.Object({ file: Type.String(), weight: Type.Number(), epochs: Type.Number() })),
-    { description: 'All training files, with their shares. Null for a job with only `training_file`.' },
-  ),
-  validation_files: nullable(Type.Array(Type.Object({ file: Type.String(), name: Type.String() })), {
-    description:
-      'All validation files, with the names in `eval_<name>_loss`. Null for a job with only `validation_file`.',
-  }),
+  ...filesOfJob,
   system_prompt: nullable(Type.String(), {
     description:
       'System message that every example of the training file begins with. Send it with each chat, because the model was trained with it. Null if the examples begin differently or without one, or if it has more than 16,384 characters.',

@@ -49,7 +49,7 @@ export function DropZone({
         type="file"
         hidden
         multiple
-        accept=".jsonl,.json,.txt,application/jsonl,text/plain"
+        accept=".jsonl,.json,.csv,.tsv,.parquet,.gz,.zst,.txt,application/jsonl,text/plain,text/csv"
         onChange={onPick}
       />
       {children}

@@ -38,8 +38,9 @@ export function Differences({ compared }: { compared: readonly Compared[] }) {
 
 function findDifferences(compared: readonly Compared[]): Row[] {
   const options = compared.map(({ job }): Record<string, unknown> => {
-    const { model, start_from, training_file, validation_file, training, peft } = job;
-    return { model, start_from, training_file, validation_file, ...training, ...peft };
+    const { model, start_from, training_file, validation_file, training_files, validation_files } = job;
+    const files = { training_file, validation_file, training_files, validation_files };
+    return { model, start_from, ...files, ...job.training, ...job.peft };
   });
   const names = [...new Set(options.flatMap((each) => Object.keys(each)))];
   return names

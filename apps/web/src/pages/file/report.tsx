@@ -13,21 +13,23 @@ import { TokenReport } from './token-report.tsx';
 
 /** The token report of a file. The base model and the maximum length are in the URL. */
 export function Report({ file }: { file: FileObject }) {
-  const [{ model, length }, setState, field] = useQueryState({ model: '', length: '' });
+  const [{ model, length, columns }, setState, field] = useQueryState({ model: '', length: '', columns: '' });
+  const mapping = mappingIn(columns);
   const models = useModels();
   const bases = useBaseModels();
   const chosen = model || bases[0] || '';
   const maxLength = Number(length);
   const isLength = length === '' || (Number.isInteger(maxLength) && maxLength >= 1 && maxLength <= 1_048_576);
   const report = useQuery({
-    queryKey: ['file-report', file.id, chosen, length],
+    queryKey: ['file-report', file.id, chosen, length, mapping ? columns : ''],
     queryFn: ({ signal }) =>
       graft.files.report(file.id, {
         signal,
         ...(chosen && { model: chosen }),
         ...(chosen && length && { maxSeqLength: maxLength }),
+        ...(mapping && { columns: mapping }),
       }),
-    enabled: (models.isSuccess || models.isError) && isLength,
+    enabled: (models.isSuccess || models.isError) && isLength && (columns === '' || mapping !== null),
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => (state.data?.status === 'running' ? 700 : false),
   });
@@ -49,6 +51,13 @@ export function Report({ file }: { file: FileObject }) {
           error={isLength ? null : 'Must be a whole number of at least 1.'}
           onValue={(value) => setState({ length: value.trim() })}
         />
+        <TextField
+          label="Columns"
+          placeholder={file.columns ? mappingText(file.columns) : 'prompt=question, completion=answer'}
+          value={columns}
+          error={columns === '' || mapping ? null : 'Must be field=column, separated by commas.'}
+          onValue={(value) => setState({ columns: value })}
+        />
       </div>
       {report.error ? (
         <Problem error={report.error} onRetry={report.refetch} />
@@ -57,6 +66,17 @@ export function Report({ file }: { file: FileObject }) {
       )}
     </section>
   );
+}
+
+const mappingText = (columns: Record<string, string>): string =>
+  Object.entries(columns)
+    .map((pair) => pair.join('='))
+    .join(', ');
+
+/** The mapping of columns in a text such as "prompt=question, completion=answer"; null if there is none. */
+function mappingIn(text: string): Record<string, string> | null {
+  const pairs = text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+  return pairs.every((pair) => pair.length === 2 && pair.every(Boolean)) ? Object.fromEntries(pairs) : null;
 }
 
 function ReportView({ status, progress, report, error, model }: FileReport) {
@@ -83,11 +103,12 @@ function ReportView({ status, progress, report, error, model }: FileReport) {
 }
 
 function Lines({ report }: { report: ReportResult }) {
-  const { lines, examples, bad_lines, duplicates, weights, chats, tokens } = report;
+  const { recognised, lines, examples, bad_lines, duplicates, weights, chats, tokens } = report;
   return (
     <>
       <Facts
         facts={[
+          ...(recognised ? recognisedFacts(recognised) : []),
           { name: 'Lines', value: count(lines) },
           { name: 'Examples', value: count(examples) },
           { name: 'Invalid lines', value: count(bad_lines.count) },
@@ -205,6 +226,19 @@ const LineSection = ({
     <InvalidLines label={title} {...lines} />
   </section>
 );
+
+function recognisedFacts({
+  kind,
+  compression,
+  shape,
+  columns,
+}: NonNullable<ReportResult['recognised']>): Fact[] {
+  const mapping = columns && Object.entries(columns).map(([field, column]) => `${field} ← ${column}`);
+  return [
+    { name: 'Recognised as', value: shape ?? kind, note: [shape && kind, compression].filter(Boolean).join(', ') },
+    ...(mapping ? [{ name: 'Columns', value: mapping.join(', ') }] : []),
+  ];
+}
 
 function tokenFacts({ total, learnt, too_long }: ReportTokens): Fact[] {
   const share = learnt === null || total === 0 ? null : learnt / total;

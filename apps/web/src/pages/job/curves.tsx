@@ -25,11 +25,18 @@ export function Curves({ job }: { job: FineTuningJob }) {
   const series = full.data ?? [];
   const inWindow = useSeries(job, windowSteps(series, window, xAxis));
   const shown = window ? (inWindow.data ?? series) : series;
-  const loss = useMemo(() => lossOf(shown, xAxis, weight), [shown, xAxis, weight]);
+  const sets = job.validation_files ?? noSets;
+  const loss = useMemo(() => lossOf(shown, xAxis, weight, sets), [shown, xAxis, weight, sets.length]);
   const charts = useMemo(
     () =>
-      metrics.map((metric) => ({ metric, lines: metricLines(metric, shown, xAxis, weight, job.training) })),
-    [metrics.length, shown, xAxis, weight, job.training],
+      metrics.map((metric) => ({
+        metric,
+        lines: [
+          ...metricLines(metric, shown, xAxis, weight, job.training),
+          ...setLines(shown, xAxis, sets, metric.field === 'token_accuracy' ? 'accuracy' : metric.name),
+        ],
+      })),
+    [metrics.length, shown, xAxis, weight, job.training, sets.length],
   );
   if (full.error) return <Problem error={full.error} onRetry={full.refetch} />;
   // Hides metrics that the version did not measure or that belong to another objective of the task.
@@ -68,16 +75,35 @@ export function Curves({ job }: { job: FineTuningJob }) {
   );
 }
 
-function lossOf(series: Series, xAxis: XAxis, weight: number): Line[] {
+type Sets = NonNullable<FineTuningJob['validation_files']>;
+const noSets: Sets = [];
+
+function lossOf(series: Series, xAxis: XAxis, weight: number, sets: Sets): Line[] {
   const train = series.filter(({ kind }) => kind === 'train');
-  return [...lossLines(train, xAxis, weight), ...evaluationLines(series, xAxis, ({ loss }) => loss)];
+  return [
+    ...lossLines(train, xAxis, weight),
+    ...evaluationLines(series, xAxis, ({ loss }) => loss),
+    ...setLines(series, xAxis, sets, 'loss'),
+  ];
 }
 
-function evaluationLines(series: Series, xAxis: XAxis, value: (row: JobMetric) => number | null): Line[] {
+/** A metric on each of several validation files. */
+const setLines = (series: Series, xAxis: XAxis, sets: Sets, metric: string): Line[] =>
+  sets.flatMap(({ name }, i) => {
+    const value = ({ metrics }: JobMetric) => metrics[`eval_${name}_${metric}`] ?? null;
+    const isMeasured = series.some((row) => value(row) !== null);
+    return isMeasured ? evaluationLines(series, xAxis, value, { name, colour: i + 2 }) : [];
+  });
+
+function evaluationLines(
+  series: Series,
+  xAxis: XAxis,
+  value: (row: JobMetric) => number | null,
+  line = { name: 'evaluation', colour: 1 },
+): Line[] {
   const train = series.filter(({ kind }) => kind === 'train');
   const evaluations = series.filter(({ kind }) => kind === 'evaluation');
-  const drawn = { name: 'evaluation', colour: 1, value, weight: 0, isSparse: true };
-  return linesOf(evaluations, xAxis, [drawn], train);
+  return linesOf(evaluations, xAxis, [{ ...line, value, weight: 0, isSparse: true }], train);
 }
 
 /** Metrics that are drawn differently. */

@@ -80,7 +80,7 @@ function KnownJob({ job }: { job: FineTuningJob }) {
 
 function JobError({ job, error }: { job: FineTuningJob; error: NonNullable<FineTuningJob['error']> }) {
   const { code, param, message, details = [] } = error;
-  const file = param === 'validation_file' ? job.validation_file : job.training_file;
+  const file = fileAt(job, param) ?? job.training_file;
   const length = (job.training as { max_seq_length?: number }).max_seq_length;
   const total = totalInvalidLines(message) ?? 1;
   const reportLink = `/files/${file}?${new URLSearchParams({ model: job.model, ...(length && { length: String(length) }) })}`;
@@ -109,6 +109,14 @@ function JobError({ job, error }: { job: FineTuningJob; error: NonNullable<FineT
       </p>
     </section>
   );
+}
+
+/** The id of the file that an error names: `validation_file`, or `training_files[1]`. */
+function fileAt(job: FineTuningJob, param: string | null): string | null {
+  const [, kind, index] = /^(training|validation)_files\[(\d+)\]/.exec(param ?? '') ?? [];
+  if (!kind) return param === 'validation_file' ? job.validation_file : job.training_file;
+  const files = kind === 'training' ? job.training_files : job.validation_files;
+  return files?.[Number(index)]?.file ?? null;
 }
 
 /** Who has to fix it. */

@@ -38,6 +38,8 @@ const openAiParameters = [
 export const toPython: Write = (request, baseUrl) => {
   const entries = Object.entries(request);
   const plain = entries.filter(([name]) => openAiParameters.includes(name));
+  // OpenAI's client requires it.
+  if (request.training_files) plain.push(['training_file', request.training_files[0]!.file]);
   const extra = Object.fromEntries(entries.filter(([name]) => !openAiParameters.includes(name)));
   const options = [...plain, ...(Object.keys(extra).length > 0 ? [['extra_body', extra] as const] : [])];
   return [
@@ -73,8 +75,7 @@ export const toCommand: Write = (request, baseUrl) => {
     request.method?.supervised?.hyperparameters ?? {};
   const options: [string, unknown][] = [
     ['model', request.start_from ?? request.model],
-    ['data', request.training_file],
-    ['validation', request.validation_file],
+    ...dataArguments(request),
     ['suffix', request.suffix],
     ['seed', request.seed],
     ['epochs', n_epochs],
@@ -100,3 +101,18 @@ export const toCommand: Write = (request, baseUrl) => {
     ['graft jobs create', ...flags].join(' \\\n  '),
   ].join('\n');
 };
+
+/** A file each, with its share or its name. */
+function dataArguments(request: JobCreateParams): [string, string | null | undefined][] {
+  const { training_file, training_files, validation_file, validation_files } = request;
+  const isWeighted = request.training?.mix_strategy?.startsWith('interleave');
+  const trained = training_files?.map(({ file, weight, epochs }) => {
+    const share = (isWeighted ? weight : epochs) ?? 1;
+    return share === 1 ? file : `${file}:${share}`;
+  });
+  const held = validation_files?.map(({ file, name }) => (name ? `${name}=${file}` : file));
+  return [
+    ...(trained ?? [training_file]).map((file): [string, typeof file] => ['data', file]),
+    ...(held ?? [validation_file]).map((file): [string, typeof file] => ['validation', file]),
+  ];
+}

@@ -7,7 +7,8 @@ import { usePermission } from '../../data/session.ts';
 import { uploadFiles } from '../../data/uploads.ts';
 import { counted } from '../../text/numbers.ts';
 import { UploadList } from '../files/upload-list.tsx';
-import { type Draft, faultAt, withValue } from './draft.ts';
+import { type Draft, faultAt, fileRows, partOf, withFileRows, withUpload, withValue } from './draft.ts';
+import { FileRows } from './file-rows.tsx';
 import type { Form } from './option-field.tsx';
 
 /** Fields for the model and the files. */
@@ -21,7 +22,6 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
   const fileOptions = (files.data ?? []).map(
     ({ id, filename, examples }) => [id, `${filename} · ${counted(examples, 'example')}`] as const,
   );
-  const set = (path: string) => (value: string) => setDraft(withValue(draft, path, value || undefined));
   // Checks the model before a large upload.
   const upload = useMutation({
     mutationFn: async ({ sources, model }: { sources: File[]; model: string }) => {
@@ -34,7 +34,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
         const fault = faults.find(({ param }) => param === 'model' || param === 'start_from');
         if (fault) throw new Error(fault.message);
       }
-      uploadFiles(sources, ({ id }) => change((current) => withValue(current, 'training_file', id)));
+      uploadFiles(sources, ({ id }) => change((current) => withUpload(current, id)));
     },
   });
   const model = String(draft.start_from ?? draft.model ?? '');
@@ -55,21 +55,24 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           onValue={setModel}
           options={[['', 'Select…'], ...models.map(({ id }) => id)]}
         />
-        <Select
-          label="Training file"
-          error={faultAt(faults, 'training_file')}
-          value={String(draft.training_file ?? '')}
-          onValue={set('training_file')}
-          options={[['', 'Select…'], ...fileOptions]}
-        />
-        <Select
-          label="Validation file"
+        <FileRows form={form} kind="training" files={fileOptions} />
+        {fileRows(draft, 'training').length > 1 && (
+          <Select
+            label="Mixture"
+            hint="How an epoch mixes the training files."
+            error={faultAt(faults, 'training.mix_strategy')}
+            value={String(partOf(draft, 'training').mix_strategy ?? '')}
+            onValue={(strategy) => setDraft(withMix(draft, strategy))}
+            options={mixtures}
+          />
+        )}
+        <FileRows
+          form={form}
+          kind="validation"
+          files={fileOptions}
           hint="Optional. To hold out a part of the training file instead, set validation_split."
-          error={faultAt(faults, 'validation_file')}
-          value={String(draft.validation_file ?? '')}
-          onValue={set('validation_file')}
-          options={[['', 'None'], ...fileOptions]}
         />
+        <FieldError text={faults.get('training_files') ?? faults.get('validation_files')} />
       </div>
       {canUpload && (
         <>
@@ -86,3 +89,18 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
 
 /** Updates the current draft. */
 export type Change = (update: (current: Draft) => Draft) => void;
+
+const mixtures = [
+  ['', 'Every file, as often as its epochs (concat)'],
+  ['interleave_under', 'By weight, until one file is used up (interleave_under)'],
+  ['interleave_over', 'By weight, until every file is used up (interleave_over)'],
+] as const;
+
+/** The draft with another mixture: weights become epochs, or the reverse. */
+function withMix(draft: Draft, strategy: string): Draft {
+  const [from, to] = strategy === '' ? (['weight', 'epochs'] as const) : (['epochs', 'weight'] as const);
+  const rows = fileRows(draft, 'training').map(({ [from]: share, ...row }) =>
+    share === undefined ? row : { ...row, [to]: share },
+  );
+  return withFileRows(withValue(draft, 'training.mix_strategy', strategy || undefined), 'training', rows);
+}

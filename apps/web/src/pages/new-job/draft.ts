@@ -59,3 +59,37 @@ export function groupFaults(faults: readonly { param?: string | null; message: s
   }
   return all;
 }
+
+/** A file of the draft. `training_files` has weight or epochs, `validation_files` a name. */
+export type FileRow = { file: string; weight?: number; epochs?: number; name?: string };
+export type FileKind = 'training' | 'validation';
+
+/** The files of a kind, from the list or the single file. */
+export function fileRows(draft: Draft, kind: FileKind): FileRow[] {
+  const list = draft[`${kind}_files`];
+  if (Array.isArray(list))
+    return list.map((row) => (isRecord(row) ? { ...row, file: String(row.file ?? '') } : { file: '' }));
+  const only = draft[`${kind}_file`];
+  return typeof only === 'string' ? [{ file: only }] : [];
+}
+
+/** The draft with these files of a kind: a single field for one file without other values, else a list. */
+export function withFileRows(draft: Draft, kind: FileKind, rows: readonly FileRow[]): Draft {
+  const { [`${kind}_file`]: _, [`${kind}_files`]: __, ...rest } = draft;
+  const [first] = rows;
+  if (rows.length > 1 || (first && Object.keys(first).length > 1))
+    return { ...rest, [`${kind}_files`]: rows };
+  return first?.file ? { ...rest, [`${kind}_file`]: first.file } : rest;
+}
+
+/** The draft with an uploaded file as a training file: in place of one that is not chosen yet, or of the only one. */
+export function withUpload(draft: Draft, id: string): Draft {
+  const rows = fileRows(draft, 'training');
+  if (rows.length <= 1) return withFileRows(draft, 'training', [{ ...rows[0], file: id }]);
+  const empty = rows.findIndex(({ file }) => file === '');
+  return withFileRows(
+    draft,
+    'training',
+    empty === -1 ? [...rows, { file: id }] : rows.with(empty, { ...rows[empty], file: id }),
+  );
+}

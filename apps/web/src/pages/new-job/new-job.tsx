@@ -15,7 +15,7 @@ import { useModels } from '../../data/models.ts';
 import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { type Change, DataPart } from './data-part.tsx';
-import { type Draft, type Faults, groupFaults, partOf } from './draft.ts';
+import { type Draft, type Faults, fileRows, groupFaults, partOf } from './draft.ts';
 import { EstimatePanel } from './estimate-panel.tsx';
 import { MethodPart } from './method-part.tsx';
 import { NamePart } from './name-part.tsx';
@@ -96,10 +96,7 @@ function JobForm({
     },
   });
 
-  const missing = [
-    ...(model ? [] : ['a model']),
-    ...(typeof draft.training_file === 'string' ? [] : ['a training file']),
-  ];
+  const missing = [...(model ? [] : ['a model']), ...(hasTrainingFiles(draft) ? [] : ['a training file'])];
   const isRejected = rejected?.request === JSON.stringify(draft);
   const found = isRejected ? rejected.faults : groupFaults(check.data?.faults ?? []);
   // Required fields that are still empty are no errors yet.
@@ -157,8 +154,14 @@ const parts = [
   ['Job details', NamePart],
 ] as const;
 
+function hasTrainingFiles(draft: Draft): boolean {
+  const rows = fileRows(draft, 'training');
+  return rows.length > 0 && rows.every(({ file }) => file !== '');
+}
+
 const isMissing = (path: string, draft: Draft) =>
-  (path === 'model' || path === 'training_file') && draft[path] === undefined;
+  (path === 'model' && draft.model === undefined) ||
+  (/^training_file(s\[\d+\])?/.test(path) && !hasTrainingFiles(draft));
 
 function Part({ title, children }: { title: string; children: ComponentChildren }) {
   const id = useId();

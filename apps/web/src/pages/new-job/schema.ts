@@ -6,6 +6,7 @@ export interface Schema {
   anyOf?: Schema[];
   items?: Schema;
   default?: unknown;
+  pattern?: string;
   description?: string;
   properties?: Record<string, Schema>;
 }
@@ -22,6 +23,8 @@ export function listChoices(schema: Schema): unknown[] | null {
     if (variant.const !== undefined) choices.push(variant.const);
     else if (variant.enum) choices.push(...variant.enum);
     else if (variant.type === 'boolean') choices.push(true, false);
+    // Names that depend on the job, beside those that every job has.
+    else if (variant.type === 'string' && variant.pattern !== undefined && choices.length > 0) continue;
     else if (variant.type !== 'null') return null;
   }
   return choices.length > 0 ? choices : null;

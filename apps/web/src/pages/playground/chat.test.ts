@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AnswerRequest, addPiece, type Piece } from './chat.ts';
+import { parseTools } from './parse-tools.ts';
 import { chatBody, textBody } from './requests.ts';
 import { parseSampling, samplingDefaults } from './sampling.ts';
 
@@ -12,6 +13,8 @@ const request: AnswerRequest = {
   prompt: 'b',
   sampling,
   probabilities: false,
+  steps: [],
+  tools: [],
   before: [{ prompt: 'a', answer: 'A' }],
 };
 
@@ -63,4 +66,25 @@ test('tokens without text are joined with the next text', () => {
       ['½', 2],
     ],
   );
+});
+
+test('tools, and the calls of earlier answers with their results', () => {
+  const tools = [{ type: 'function', function: { name: 'now' } }];
+  assert.deepEqual(parseTools(' '), { tools: [], fault: null });
+  assert.deepEqual(parseTools(JSON.stringify(tools)), { tools, fault: null });
+  for (const text of ['[', '{}', '[1]', '[{"type":"function"}]']) assert.ok(parseTools(text).fault, text);
+  const call = { id: 'c', name: 'now', arguments: '{}' };
+  const steps = [{ text: '', reasoning: 'R', calls: [call], results: ['12:30'] }];
+  const body = chatBody({ ...request, steps, tools: parseTools(JSON.stringify(tools)).tools });
+  assert.deepEqual(body.tools, tools);
+  assert.deepEqual(body.messages.slice(-3), [
+    { role: 'user', content: 'b' },
+    {
+      role: 'assistant',
+      content: null,
+      reasoning_content: 'R',
+      tool_calls: [{ id: 'c', type: 'function', function: { name: 'now', arguments: '{}' } }],
+    },
+    { role: 'tool', tool_call_id: 'c', content: '12:30' },
+  ]);
 });

@@ -1,3 +1,5 @@
+import type { Tools } from './parse-tools.ts';
+
 /** Types of the playground. A chat has turns; a turn is one prompt with the answers of one or two models (sides). */
 
 export type Kind = 'chat' | 'text';
@@ -28,14 +30,34 @@ export interface Piece {
   tokens: SampledToken[];
 }
 
+/** A tool call; `arguments` is JSON text. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: string;
+}
+
+/** An answer with tool calls, and the results that were sent back. */
+export interface Step {
+  text: string;
+  reasoning: string;
+  calls: readonly ToolCall[];
+  /** In the order of the calls. */
+  results: readonly string[];
+}
+
 /** A request for one answer, complete enough to send it again. */
 export interface AnswerRequest {
   kind: Kind;
   model: string;
   system: string;
   /** Previous turns of this side, oldest first; only for `chat`. */
-  before: { prompt: string; answer: string }[];
+  before: { prompt: string; steps?: readonly Step[]; answer: string }[];
   prompt: string;
+  /** Answers to this prompt whose tool calls have results; only for `chat`. */
+  steps: readonly Step[];
+  /** Empty: none. */
+  tools: Tools;
   sampling: Sampling;
   probabilities: boolean;
 }
@@ -44,8 +66,10 @@ export interface Answer {
   state: 'waiting' | 'generating' | 'done' | 'stopped' | 'failed';
   request: AnswerRequest;
   pieces: Piece[];
+  reasoning: string;
+  calls: readonly ToolCall[];
   /** Why it ended; `length`: at max_tokens. */
-  finish: 'stop' | 'length' | null;
+  finish: 'stop' | 'length' | 'tool_calls' | null;
   /** Number of tokens. */
   tokens: number | null;
   /** Milliseconds to the first piece and to the end. */
@@ -68,6 +92,8 @@ export const newAnswer = (request: AnswerRequest): Answer => ({
   state: 'waiting',
   request,
   pieces: [],
+  reasoning: '',
+  calls: [],
   finish: null,
   tokens: null,
   firstMs: null,

@@ -83,7 +83,8 @@ export function restoreTurns(
         prompt,
         answer: answers[side]?.text ?? '',
       }));
-      const request = { ...options, kind, model, system, prompt, before: kind === 'chat' ? previous : [] };
+      const before = kind === 'chat' ? previous : [];
+      const request = { ...options, kind, model, system, prompt, before, steps: [], tools: [] };
       return { ...newAnswer(request), state: 'done' as const, pieces: [{ text, tokens: [] }] };
     }),
   }));

@@ -12,6 +12,7 @@ import { type AnswerRequest, answerText, type Kind, type Turn } from './chat.ts'
 import { Composer } from './composer.tsx';
 import { historyKey, newChatId, readHistory, restoreTurns, storeChat, turnsToStore } from './history.ts';
 import { HistoryDialog } from './history-dialog.tsx';
+import { parseTools, toolsExample } from './parse-tools.ts';
 import { parseSampling, samplingDefaults } from './sampling.ts';
 import { Settings } from './settings.tsx';
 import { Turns } from './turns.tsx';
@@ -42,6 +43,8 @@ function ChatPage() {
   const { data: models = [] } = useModels();
   /** The system prompt as edited; null: not edited, so the one that the model was trained with is used. */
   const [edited, setEdited] = useState<string | null>(null);
+  const [toolsText, setToolsText] = useState('');
+  const { tools, fault: toolsFault } = parseTools(toolsText);
   const [showsHistory, setShowsHistory] = useState(false);
   const { sampling, faults } = parseSampling(state);
   const kind: Kind = state.kind === 'text' ? 'text' : 'chat';
@@ -52,7 +55,7 @@ function ChatPage() {
   /** Id of the visible chat. A new chat has an id before the URL does. */
   const shown = useRef<string | null>(null);
 
-  const { turns, isGenerating, stop, send, regenerate, open } = useChat((turns) => {
+  const { turns, isGenerating, stop, send, regenerate, sendResults, open } = useChat((turns) => {
     const at = Math.floor(Date.now() / 1000);
     storeChat(history, { id: shown.current!, at, kind, system, turns: turnsToStore(turns) });
   });
@@ -79,6 +82,8 @@ function ChatPage() {
         sampling,
         probabilities,
         before: kind === 'chat' ? previousTurns(turns, side) : [],
+        steps: [],
+        tools: kind === 'chat' ? tools : [],
       })),
     );
   };
@@ -87,7 +92,9 @@ function ChatPage() {
       ? 'Choose a model first.'
       : Object.keys(faults).length > 0
         ? 'Fix the sampling options first.'
-        : null;
+        : kind === 'chat' && toolsFault
+          ? 'Fix the tools first.'
+          : null;
   return (
     <>
       <PageHead
@@ -131,7 +138,27 @@ function ChatPage() {
           )}
         </Disclosure>
       )}
-      <Turns turns={turns} onRegenerate={regenerate} />
+      {kind === 'chat' && (
+        <Disclosure
+          needed={toolsFault !== null}
+          summary={
+            <>
+              Tools <span class="soft small">{tools.map((tool) => tool.function.name).join(', ')}</span>
+            </>
+          }
+        >
+          <TextArea
+            label="Tools as JSON"
+            hideLabel
+            rows={4}
+            placeholder={toolsExample}
+            value={toolsText}
+            error={toolsFault}
+            onValue={setToolsText}
+          />
+        </Disclosure>
+      )}
+      <Turns turns={turns} onRegenerate={regenerate} onResults={sendResults} />
       <Composer kind={kind} fault={fault} isGenerating={isGenerating} onSend={submit} onStop={stop} />
       {showsHistory && (
         <HistoryDialog
@@ -153,6 +180,6 @@ function previousTurns(turns: readonly Turn[], side: number): AnswerRequest['bef
   return turns.flatMap(({ prompt, answers }) => {
     const answer = answers[side] ?? answers[0];
     const text = answer ? answerText(answer) : '';
-    return text === '' ? [] : { prompt, answer: text };
+    return text === '' ? [] : { prompt, steps: answer?.request.steps ?? [], answer: text };
   });
 }

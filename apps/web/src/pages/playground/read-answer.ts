@@ -1,10 +1,13 @@
 import { graft } from '../../data/graft.ts';
-import type { Answer, AnswerRequest, Piece } from './chat.ts';
+import type { Answer, AnswerRequest, Piece, ToolCall } from './chat.ts';
 import { chatBody, textBody } from './requests.ts';
 
 /** A chunk of a streamed answer; the last one has the token count. */
 export interface AnswerChunk {
   piece: Piece;
+  reasoning: string;
+  /** Parts of calls; only the first part of a call has an id and a name. */
+  calls: (Partial<ToolCall> & { index: number })[];
   finish: Answer['finish'];
   count: number | null;
 }
@@ -25,7 +28,13 @@ export async function* readAnswer(
         logprob,
         top,
       }));
-      yield chunkOf(choice?.delta.content, tokens, choice, usage);
+      const { content, reasoning_content: reasoning = '', tool_calls = [] } = choice?.delta ?? {};
+      const calls = tool_calls.map(({ index, id, function: part }) => ({
+        index,
+        ...(id && { id }),
+        ...part,
+      }));
+      yield { ...chunkOf(content, tokens, choice, usage), reasoning, calls };
     }
   } else {
     const chunks = await graft.completions.create({ ...textBody(request), ...streamed }, { signal });
@@ -49,6 +58,8 @@ const chunkOf = (
   usage: { completion_tokens: number } | null | undefined,
 ): AnswerChunk => ({
   piece: { text: text ?? '', tokens },
+  reasoning: '',
+  calls: [],
   finish: choice?.finish_reason ?? null,
   count: usage?.completion_tokens ?? null,
 });

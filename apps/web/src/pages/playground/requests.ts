@@ -1,6 +1,6 @@
 import type { ChatCompletionParams, CompletionParams } from '@graft/client';
 import { shellQuoted } from '../../text/shell.ts';
-import type { AnswerRequest } from './chat.ts';
+import type { AnswerRequest, Step } from './chat.ts';
 
 /** Alternatives returned for each token (`top_logprobs`). */
 const topTokens = 5;
@@ -11,6 +11,8 @@ export function chatBody({
   system,
   before,
   prompt,
+  steps,
+  tools,
   sampling,
   probabilities,
 }: AnswerRequest): ChatCompletionParams {
@@ -18,16 +20,34 @@ export function chatBody({
     model,
     messages: [
       ...(system ? [{ role: 'system' as const, content: system }] : []),
-      ...before.flatMap(({ prompt, answer }) => [
+      ...before.flatMap(({ prompt, steps = [], answer }) => [
         { role: 'user' as const, content: prompt },
+        ...steps.flatMap(messagesOf),
         { role: 'assistant' as const, content: answer },
       ]),
       { role: 'user', content: prompt },
+      ...steps.flatMap(messagesOf),
     ],
+    ...(tools.length > 0 && { tools }),
     ...samplingBody(sampling),
     ...(probabilities && { logprobs: true, top_logprobs: topTokens }),
   };
 }
+
+/** The messages of an answer with tool calls and of its results. */
+const messagesOf = ({ text, reasoning, calls, results }: Step): ChatCompletionParams['messages'] => [
+  {
+    role: 'assistant',
+    content: text || null,
+    ...(reasoning && { reasoning_content: reasoning }),
+    tool_calls: calls.map(({ id, name, arguments: json }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: json },
+    })),
+  },
+  ...calls.map(({ id }, i) => ({ role: 'tool' as const, tool_call_id: id, content: results[i] ?? '' })),
+];
 
 /** The body of POST /completions. */
 export function textBody({ model, prompt, sampling, probabilities }: AnswerRequest): CompletionParams {

@@ -5,6 +5,7 @@ import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { compact, counted } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
+import { Calls, Reasoning, Steps } from './calls.tsx';
 import { type Answer, answerText, isOpen, type Turn } from './chat.ts';
 import { toCurl } from './requests.ts';
 import { Tokens } from './tokens.tsx';
@@ -15,9 +16,11 @@ const sides = ['A', 'B'] as const;
 export function Turns({
   turns,
   onRegenerate,
+  onResults,
 }: {
   turns: readonly Turn[];
   onRegenerate: (turn: number, side: number) => void;
+  onResults: (turn: number, side: number, results: readonly string[]) => void;
 }) {
   const newest = useRef<HTMLLIElement>(null);
   // Scrolls to a new turn.
@@ -36,6 +39,9 @@ export function Turns({
                 name={sides[side]!}
                 answer={answer}
                 onRegenerate={() => onRegenerate(turn, side)}
+                onResults={
+                  turn === turns.length - 1 ? (results) => onResults(turn, side, results) : undefined
+                }
               />
             ))}
           </div>
@@ -49,8 +55,16 @@ export function Turns({
 const isSame = ([a, b]: readonly Answer[]) =>
   a?.state === 'done' && b?.state === 'done' && answerText(a) !== '' && answerText(a) === answerText(b);
 
-function Side({ name, answer, onRegenerate }: { name: string; answer: Answer; onRegenerate: () => void }) {
-  const { request, state, pieces, error } = answer;
+interface SideProps {
+  name: string;
+  answer: Answer;
+  onRegenerate: () => void;
+  /** Undefined: it is too late for results. */
+  onResults: ((results: readonly string[]) => void) | undefined;
+}
+
+function Side({ name, answer, onRegenerate, onResults }: SideProps) {
+  const { request, state, pieces, reasoning, calls, error } = answer;
   const text = answerText(answer);
   const label = `Answer of ${name}`;
   return (
@@ -64,11 +78,14 @@ function Side({ name, answer, onRegenerate }: { name: string; answer: Answer; on
         <strong>{name}</strong>
         <Cut text={request.model} class="small soft" />
       </header>
+      <Steps steps={request.steps} />
+      <Reasoning text={reasoning} />
       {pieces.some(({ tokens }) => tokens.length > 0) ? (
         <Tokens pieces={pieces} label={label} />
       ) : (
         <p class="playground-text">{text}</p>
       )}
+      {calls.length > 0 && <Calls calls={calls} onSend={state === 'done' ? onResults : undefined} />}
       {state === 'failed' ? (
         <Problem error={error} onRetry={onRegenerate} />
       ) : (

@@ -3,9 +3,11 @@ import {
   type Answer,
   type AnswerRequest,
   addPiece,
+  answerText,
   isOpen,
   newAnswer,
   type Piece,
+  type ToolCall,
   type Turn,
 } from './chat.ts';
 import { readAnswer } from './read-answer.ts';
@@ -39,20 +41,28 @@ export function useChat(onChange: (turns: readonly Turn[]) => void) {
       if (startedIn === chatCount.current) set(withAnswer(latest.current, turn, side, changes));
     };
     const pieces: Piece[] = [];
+    const calls: ToolCall[] = [];
+    let reasoning = '';
     const start = performance.now();
     let frame = 0;
     change(newAnswer(request));
     try {
-      for await (const { piece, finish, count } of readAnswer(request, controller.signal)) {
+      for await (const { piece, finish, count, ...others } of readAnswer(request, controller.signal)) {
         addPiece(pieces, piece);
+        reasoning += others.reasoning;
+        for (const { index, id, name, arguments: text = '' } of others.calls) {
+          const known = calls[index] ?? { id: id ?? '', name: name ?? '', arguments: '' };
+          calls[index] = { ...known, arguments: known.arguments + text };
+        }
         if (finish) change({ finish });
         if (count !== null) change({ tokens: count });
-        if (piece.text && latest.current[turn]?.answers[side]?.firstMs === null)
+        const isAny = piece.text !== '' || others.reasoning !== '' || others.calls.length > 0;
+        if (isAny && latest.current[turn]?.answers[side]?.firstMs === null)
           change({ state: 'generating', firstMs: performance.now() - start });
         // At most one update per frame.
         frame ||= requestAnimationFrame(() => {
           frame = 0;
-          change({ pieces: [...pieces] });
+          change({ pieces: [...pieces], calls: [...calls], reasoning });
         });
       }
       change({ state: 'done' });
@@ -61,7 +71,7 @@ export function useChat(onChange: (turns: readonly Turn[]) => void) {
     } finally {
       cancelAnimationFrame(frame);
       running.current.delete(controller);
-      change({ pieces, totalMs: performance.now() - start });
+      change({ pieces, calls, reasoning, totalMs: performance.now() - start });
       if (startedIn === chatCount.current) latestOnChange.current(latest.current);
     }
   };
@@ -79,6 +89,12 @@ export function useChat(onChange: (turns: readonly Turn[]) => void) {
     },
     regenerate: (turn: number, side: number) =>
       void fetchAnswer(turn, side, latest.current[turn]!.answers[side]!.request),
+    /** Sends the results of an answer's tool calls, and replaces the answer by the next one. */
+    sendResults: (turn: number, side: number, results: readonly string[]) => {
+      const { request, reasoning, calls, ...answer } = latest.current[turn]!.answers[side]!;
+      const step = { text: answerText(answer), reasoning, calls, results };
+      void fetchAnswer(turn, side, { ...request, steps: [...request.steps, step] });
+    },
     /** Opens another chat and stops unfinished answers of this one. */
     open: (turns: readonly Turn[]) => {
       stop();

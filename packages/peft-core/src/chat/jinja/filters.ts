@@ -42,8 +42,8 @@ const FILTERS: Record<string, Filter> = {
   d: defaultTo,
   default: defaultTo,
   dictsort,
-  e: escape,
-  escape,
+  e: escapeHtml,
+  escape: escapeHtml,
   first: (value) => iterate(value)[0],
   float: (value, [otherwise], named) => {
     const number = parsed(value, /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i);
@@ -101,9 +101,9 @@ const FILTERS: Record<string, Filter> = {
   sort(value, [reverse, caseSensitive, attribute], named) {
     const key = keyOf(isTrue(caseSensitive ?? named.case_sensitive));
     const of = attribute ?? named.attribute;
-    const valueOf = (item: Value) => key(of === undefined || of === null ? item : pathOf(item, of));
-    const sorted = [...iterate(value)].sort((a, b) => order(valueOf(a), valueOf(b)));
-    return isTrue(reverse ?? named.reverse) ? stableReverse(sorted, valueOf) : sorted;
+    const keyIn = (item: Value) => key(of === undefined || of === null ? item : pathOf(item, of));
+    const sorted = [...iterate(value)].sort((a, b) => order(keyIn(a), keyIn(b)));
+    return isTrue(reverse ?? named.reverse) ? stableReverse(sorted, keyIn) : sorted;
   },
   string: (value) => text(value),
   sum: (value, [attribute, start], named) => {
@@ -157,14 +157,14 @@ function dictsort(value: Value, [caseSensitive, by, reverse]: readonly Value[], 
   if (!isDict(value)) throw new Error(`cannot sort a ${typeName(value)} as a dict`);
   const key = keyOf(isTrue(caseSensitive ?? named.case_sensitive));
   const at = (by ?? named.by) === 'value' ? 1 : 0;
-  const valueOf = (item: Value) => key((item as Tuple)[at]);
-  const sorted = itemsOf(value).sort((a, b) => order(valueOf(a), valueOf(b)));
-  return isTrue(reverse ?? named.reverse) ? stableReverse(sorted, valueOf) : sorted;
+  const keyIn = (item: Value) => key((item as Tuple)[at]);
+  const sorted = itemsOf(value).sort((a, b) => order(keyIn(a), keyIn(b)));
+  return isTrue(reverse ?? named.reverse) ? stableReverse(sorted, keyIn) : sorted;
 }
 
 /** Python's `sorted(reverse=True)` keeps the order of equal items. */
-function stableReverse(sorted: Value[], valueOf: (item: Value) => Value): Value[] {
-  return sorted.sort((a, b) => order(valueOf(b), valueOf(a)));
+function stableReverse(sorted: Value[], keyIn: (item: Value) => Value): Value[] {
+  return sorted.sort((a, b) => order(keyIn(b), keyIn(a)));
 }
 
 function map(value: Value, args: readonly Value[], named: Dict): Value {
@@ -181,12 +181,12 @@ function map(value: Value, args: readonly Value[], named: Dict): Value {
 function select(
   items: readonly Value[],
   [name, ...args]: readonly Value[],
-  valueOf: (item: Value) => Value,
+  keyIn: (item: Value) => Value,
   isKept: boolean,
 ): Value {
   const test = name === undefined ? isTrue : TESTS[text(name)];
   if (!test) throw new Error(`no test named '${text(name)}'`);
-  return items.filter((item) => test(valueOf(item), ...args) === isKept);
+  return items.filter((item) => test(keyIn(item), ...args) === isKept);
 }
 
 function pick(items: readonly Value[], attribute: Value): readonly Value[] {
@@ -281,6 +281,6 @@ const ENTITIES: Record<string, string> = {
   '"': '&#34;',
 };
 
-function escape(value: Value): Value {
+function escapeHtml(value: Value): Value {
   return text(value).replace(/[&<>'"]/g, (character) => ENTITIES[character]!);
 }

@@ -2,22 +2,23 @@
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const isSpace = new RegExp(`[${SPACE}]`);
 const WORDS = new RegExp(`[^${SPACE}]+`, 'g');
-const LINE_END = /\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]/g;
+/** Where Python's `str.splitlines` splits. */
+const LINE_ENDS = '\\r\\n|[\\n\\v\\f\\r\\x1c-\\x1e\\x85\\u2028\\u2029]';
+const LINE_END = new RegExp(LINE_ENDS, 'g');
 
 type Side = 'both' | 'left' | 'right';
 
 /** Python's `strip`, `lstrip` and `rstrip`. `characters`: those removed; null for white space. */
 export function strip(value: string, side: Side = 'both', characters: string | null = null): string {
-  const isGone = characters === null ? (unit: string) => isSpace.test(unit) : gone(characters);
   let from = 0;
   let to = value.length;
-  if (side !== 'right') while (from < to && isGone(value[from]!)) from++;
-  if (side !== 'left') while (to > from && isGone(value[to - 1]!)) to--;
+  if (side !== 'right') while (from < to && isGone(value[from]!, characters)) from++;
+  if (side !== 'left') while (to > from && isGone(value[to - 1]!, characters)) to--;
   return value.slice(from, to);
 }
 
-function gone(characters: string): (unit: string) => boolean {
-  return (unit) => characters.includes(unit);
+function isGone(unit: string, characters: string | null): boolean {
+  return characters === null ? isSpace.test(unit) : characters.includes(unit);
 }
 
 /** Python's `str.split` without a separator: at white space. */

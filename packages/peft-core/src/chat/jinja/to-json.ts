@@ -24,7 +24,7 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
     if (items.length === 0) return open! + close!;
     if (indent === null) return open + items.join(between) + close;
     const inner = `\n${indent.repeat(depth + 1)}`;
-    return open + inner + items.join(between + inner) + `\n${indent.repeat(depth)}` + close;
+    return `${open}${inner}${items.join(between + inner)}\n${indent.repeat(depth)}${close}`;
   };
 
   const write = (part: Value, depth: number): string => {

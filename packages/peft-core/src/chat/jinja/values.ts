@@ -223,9 +223,12 @@ function quoted(value: string): string {
   return quote + escaped + quote;
 }
 
-/** A number of JSON: an integer if its value is one, as JSON's own parser in JavaScript does not keep more. */
+/** From here on JavaScript, too, writes an integer with an exponent, which Python reads as a float. */
+const LARGE = 1e21;
+
+/** A number of JSON. `1.0` is an integer here and a float in Python: JSON's parser in JavaScript does not keep the difference. */
 export function numberText(value: number): string {
-  if (!Number.isInteger(value)) return floatText(value);
+  if (!Number.isInteger(value) || Math.abs(value) >= LARGE) return floatText(value);
   return Number.isSafeInteger(value) ? String(value) : BigInt(value).toString();
 }
 

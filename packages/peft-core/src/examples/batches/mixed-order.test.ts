@@ -10,7 +10,7 @@ function seen(examples: number[], counts: number[], epochs: number[], seed = 3):
   return times;
 }
 
-test('each epoch has the number of examples of each file that is asked for', () => {
+test('each epoch has the number of examples of each file that is requested', () => {
   const times = seen([10, 4, 6], [5, 12, 6], [2]);
   const of = (from: number, to: number) => times.slice(from, to).reduce((sum, count) => sum + count, 0);
   assert.deepEqual([of(0, 10), of(10, 14), of(14, 20)], [5, 12, 6]);

@@ -6,7 +6,7 @@ export const MAX_LINE_DEPTH = 64;
 export const START_BYTES = 64 * 1024;
 
 /** Decoded bytes that any file may have, however few bytes it is compressed to. */
-const FREE_BYTES = 64 * 1024 * 1024;
+const FREE_BYTES = 16 * 1024 * 1024;
 /** Beyond that, decoded bytes for each byte of the file. Text is compressed to a tenth; a decompression bomb to a thousandth. */
 const MAX_RATIO = 100;
 

@@ -194,7 +194,8 @@ export function readSeparated(
       waiting.push(chunk);
       waitingBytes += chunk.length;
       // A long row is read again from its start, so that the more of it is there, the more has to arrive first.
-      if (waitingBytes >= held.length / 2) take(false);
+      const isOver = held.length + waitingBytes > MAX_LINE_BYTES;
+      if (isOver || waitingBytes >= held.length / 2) take(false);
       else waiting[waiting.length - 1] = chunk.slice();
     },
     end: () => take(true),

@@ -73,11 +73,12 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
       mode: number,
       seen: number,
       likely: number,
+      adjusts: number,
     ) => {
       const perToken = ints(sequences * stride);
       const sampling = modes[mode];
       const logitsKept = sampling === 'filtered' ? kept.variable(answers) : null;
-      const key = [sequences, stride, window, memory, lanes, answers, mode, seen, likely];
+      const key = [sequences, stride, window, memory, lanes, answers, mode, seen, likely, adjusts];
       const inputs = {
         ids: perToken,
         positions: perToken,
@@ -91,7 +92,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
         answerOwners: lanes > 0 && answers > 0 ? ints(answers) : undefined,
         lanes: lanes > 0 ? ints(lanes) : undefined,
         laneOwners: lanes > 0 ? ({ shape: [lanes], dtype: 'float32' } as const) : undefined,
-        ...samplerInputs(answers, sampling ?? 'greedy', seen),
+        ...samplerInputs(answers, sampling ?? 'greedy', seen, adjusts * vocabulary),
       };
       return builder.function(
         `${name}/step_${key.join('_')}`,
@@ -158,6 +159,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
     const answers = !isAsked ? 0 : stride === 1 ? sequences : nextOf(rowCounts, asks.length);
     const mode = modeOf(asks, vocabulary);
     const [seen, likely] = isAsked ? [seenBy(asks, windows), likelyOf(asks)] : [0, -1];
+    const adjusts = isAsked && asks.some(({ added }) => added) ? 1 : 0;
     const ends = new Int32Array(answers);
     for (const [at, i] of asking.entries()) ends[at] = i * stride + all[i]!.ids.length - 1;
     const adapters = lanesOf(pieces);
@@ -177,6 +179,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
       isAsked ? modes.indexOf(mode) : -1,
       seen,
       likely,
+      adjusts,
     );
     const found = program.run(step as ProgramFunction, {
       ...grid,
@@ -191,17 +194,18 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
           : undefined,
       lanes: adapters?.lanes,
       laneOwners: adapters?.laneOwners,
-      ...(isAsked ? samplerFeeds(asks, answers, mode, seen) : {}),
+      ...(isAsked ? samplerFeeds(asks, answers, mode, seen, adjusts * vocabulary) : {}),
     });
     if (!isAsked) return all.map(() => null);
     const first = found as unknown as Found;
     const isWide = asks.some((_, at) => first.tokens.data[at] === WIDE);
-    const exact = isWide ? kept.sortAll(asks, answers, seen, likely) : first;
+    const exact = isWide ? kept.sortAll(asks, answers, { seen, likely, adjusts }) : first;
     const chosen = new Map(asking.map((i, at) => [i, chosenAt(exact, at, asks[at]!)]));
     return all.map(({ ask }, i) => (ask ? chosen.get(i)! : null));
   }
 
   return {
+    vocabulary,
     choose(pieces) {
       const chosen = new Map<Piece, Chosen>();
       const note = (all: readonly Part[], found: (Chosen | null)[]) => {

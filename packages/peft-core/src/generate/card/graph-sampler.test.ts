@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder } from '@graft/tf-graph';
 import { Random } from '../../random.ts';
+import { adjusted, LogitChanges } from '../sampling/adjust-logits.ts';
 import { penalised, sampleToken } from '../sampling/sampling.ts';
 import {
   CANDIDATES,
@@ -28,14 +29,15 @@ function choose(
   const seen = asks.some(({ repetitionPenalty }) => repetitionPenalty !== 1) ? SEEN : 0;
   const builder = new ProgramBuilder();
   const given = { shape: [asks.length, vocabulary], dtype: 'float32' } as const;
-  const inputs = { logits: given, ...samplerInputs(asks.length, mode, seen) };
+  const adjusted = asks.some(({ added }) => added) ? vocabulary : 0;
+  const inputs = { logits: given, ...samplerInputs(asks.length, mode, seen, adjusted) };
   const fn = builder.function('choose', inputs, ({ logits, ...rest }) =>
     chosenTokens(logits, rest, { mode, candidates, likely }),
   );
   const program = builder.build();
   const all = new Float32Array(asks.length * vocabulary);
   for (const [i, row] of logits.entries()) all.set(row, i * vocabulary);
-  const found = program.run(fn, { logits: all, ...samplerFeeds(asks, asks.length, mode, seen) });
+  const found = program.run(fn, { logits: all, ...samplerFeeds(asks, asks.length, mode, seen, adjusted) });
   program.close();
   return found;
 }
@@ -115,4 +117,27 @@ test('log-probabilities are of the logits before all sampling options', () => {
   const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]!);
   assert.deepEqual([...topIds!.data], order.slice(0, 3));
   for (const [i, id] of order.slice(0, 3).entries()) near(topLogprobs!.data[i]!, id);
+});
+
+test('logits with biases, penalties and masks, beside others without', () => {
+  const random = new Random(4, 'test', 1);
+  const vocabulary = 100;
+  for (let round = 0; round < 20; round++) {
+    const logits = ways.map(() => Float32Array.from({ length: vocabulary }, () => 3 * random.normal()));
+    const asks = ways.map((way, i) => {
+      const bias = new Map([[random.integer(vocabulary), 4 * random.normal()]]);
+      const changes = new LogitChanges({ bias, frequencyPenalty: 0.7, presencePenalty: -0.3 });
+      for (let n = 0; n < 30; n++) changes.count(random.integer(vocabulary));
+      const mask = Int32Array.from({ length: 4 }, () => 1 << random.integer(32));
+      const added = i % 3 === 2 ? null : changes.added(vocabulary, i % 3 === 0 ? mask : null);
+      return { ...plain, ...way, uniform: random.uniform(), ids: [], added };
+    });
+    const found = choose(logits, asks, vocabulary).tokens.data;
+    for (const [i, ask] of asks.entries())
+      assert.equal(
+        found[i],
+        sampleToken(adjusted(logits[i]!, ask.added), ask, ask.uniform),
+        JSON.stringify(ways[i]),
+      );
+  }
 });

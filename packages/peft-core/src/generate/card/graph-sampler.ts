@@ -10,6 +10,8 @@ export interface TokenAsk extends Required<SamplingOptions> {
   ids: readonly number[];
   /** Number of the most probable tokens to return with log-probabilities; null: none, not even that of the chosen token. */
   logprobs: number | null;
+  /** Added to the logits `(V)` before a token is chosen; default nothing. */
+  added?: Float32Array | null;
 }
 
 /** Natural logarithms of probabilities at temperature 1. */
@@ -35,23 +37,35 @@ export const CANDIDATES = 256;
 export const NOT_FINITE = -1;
 export const WIDE = -2;
 
-/** Inputs of `chosenTokens` for `rows` sequences, with `seen` ids each if there is a repetition penalty. */
-export const samplerInputs = (rows: number, mode: SamplingMode, seen: number) => ({
+/**
+ * Inputs of `chosenTokens` for `rows` sequences, with `seen` ids each if there is a repetition penalty, and `adjusted` numbers to add to
+ * logits: 0 or the size of the vocabulary.
+ */
+export const samplerInputs = (rows: number, mode: SamplingMode, seen: number, adjusted = 0) => ({
   numbers: mode === 'greedy' ? undefined : ({ shape: [rows, 4, 3], dtype: 'float32' } as const),
   topK: mode === 'filtered' ? ({ shape: [rows], dtype: 'int32' } as const) : undefined,
   penalties: seen > 0 ? ({ shape: [rows], dtype: 'float32' } as const) : undefined,
   seen: seen > 0 ? ({ shape: [rows, seen], dtype: 'int32' } as const) : undefined,
+  added: adjusted > 0 ? ({ shape: [rows, adjusted], dtype: 'float32' } as const) : undefined,
 });
 
-export function samplerFeeds(asks: readonly TokenAsk[], rows: number, mode: SamplingMode, seen: number) {
+export function samplerFeeds(
+  asks: readonly TokenAsk[],
+  rows: number,
+  mode: SamplingMode,
+  seen: number,
+  adjusted = 0,
+) {
   const numbers = new Float32Array(rows * 12);
   const topK = new Int32Array(rows);
   const penalties = new Float32Array(rows).fill(1);
   const ids = new Int32Array(rows * seen);
+  const added = new Float32Array(rows * adjusted);
   for (const [row, ask] of asks.entries()) {
     const own = [ask.temperature, ask.topP, ask.minP, ask.uniform].flatMap(parts);
     numbers.set(own, row * 12);
     topK[row] = ask.topK;
+    if (ask.added) added.set(ask.added, row * adjusted);
     const known = ask.repetitionPenalty === 1 ? [] : ask.ids.filter((id) => id >= 0);
     if (seen === 0 || known.length === 0) continue;
     penalties[row] = ask.repetitionPenalty;
@@ -64,6 +78,7 @@ export function samplerFeeds(asks: readonly TokenAsk[], rows: number, mode: Samp
     topK: mode === 'filtered' ? topK : undefined,
     penalties: seen > 0 ? penalties : undefined,
     seen: seen > 0 ? ids : undefined,
+    added: adjusted > 0 ? added : undefined,
   };
 }
 
@@ -86,6 +101,7 @@ interface Given {
   topK?: tf.Tensor | undefined;
   penalties?: tf.Tensor | undefined;
   seen?: tf.Tensor | undefined;
+  added?: tf.Tensor | undefined;
 }
 
 /**
@@ -97,7 +113,8 @@ export function chosenTokens(
   given: Given,
   { mode, candidates, likely }: { mode: SamplingMode; candidates: number; likely: number | null },
 ): { tokens: tf.Tensor; logprobs?: tf.Tensor; topIds?: tf.Tensor; topLogprobs?: tf.Tensor } {
-  const scores = given.seen ? penalised(logits, given.seen, given.penalties!) : logits;
+  const unbiased = given.seen ? penalised(logits, given.seen, given.penalties!) : logits;
+  const scores = given.added ? tf.add(unbiased, given.added) : unbiased;
   const isSound = over('All', op('IsFinite', [scores]));
   const best = firstLargest(scores);
   const chosen = mode === 'greedy' ? best : sampled(scores, best, given, { mode, candidates });

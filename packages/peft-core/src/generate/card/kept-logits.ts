@@ -17,30 +17,44 @@ export class KeptLogits {
   readonly #program: Program;
   /** `(rows, V)`. */
   readonly variable: (rows: number) => Variable;
-  readonly #sortOn: (rows: number, seen: number, likely: number) => Parameters<Program['run']>[0];
+  readonly #vocabulary: number;
+  readonly #sortOn: (
+    rows: number,
+    seen: number,
+    likely: number,
+    adjusts: number,
+  ) => Parameters<Program['run']>[0];
 
   constructor(builder: ProgramBuilder, program: Program, vocabulary: number) {
     this.#program = program;
+    this.#vocabulary = vocabulary;
     this.variable = builder.onDemand(program, (rows: number) =>
       builder.variable({ name: `logits_${rows}`, shape: [rows, vocabulary] }),
     );
-    this.#sortOn = builder.onDemand(program, (rows: number, seen: number, likely: number) => {
-      const kept = this.variable(rows);
-      const inputs = samplerInputs(rows, 'filtered', seen);
-      const options = {
-        mode: 'filtered',
-        candidates: vocabulary,
-        likely: likely < 0 ? null : likely,
-      } as const;
-      return builder.function(`sort_all_${rows}_${seen}_${likely}`, inputs, (given) => ({
-        ...chosenTokens(kept.read(), given, options),
-      }));
-    });
+    this.#sortOn = builder.onDemand(
+      program,
+      (rows: number, seen: number, likely: number, adjusts: number) => {
+        const kept = this.variable(rows);
+        const inputs = samplerInputs(rows, 'filtered', seen, adjusts * vocabulary);
+        const options = {
+          mode: 'filtered',
+          candidates: vocabulary,
+          likely: likely < 0 ? null : likely,
+        } as const;
+        return builder.function(`sort_all_${rows}_${seen}_${likely}_${adjusts}`, inputs, (given) => ({
+          ...chosenTokens(kept.read(), given, options),
+        }));
+      },
+    );
   }
 
   /** The exact result of a step with the same asks. */
-  sortAll(asks: readonly TokenAsk[], rows: number, seen: number, likely: number): Found {
-    const feeds = samplerFeeds(asks, rows, 'filtered', seen);
-    return this.#program.run(this.#sortOn(rows, seen, likely), feeds) as unknown as Found;
+  sortAll(
+    asks: readonly TokenAsk[],
+    rows: number,
+    { seen, likely, adjusts }: Record<'seen' | 'likely' | 'adjusts', number>,
+  ): Found {
+    const feeds = samplerFeeds(asks, rows, 'filtered', seen, adjusts * this.#vocabulary);
+    return this.#program.run(this.#sortOn(rows, seen, likely, adjusts), feeds) as unknown as Found;
   }
 }

@@ -82,7 +82,7 @@ answerCalls<PromptCall, PromptAnswer>(parentPort!, (call) => {
     if (!template) return promptTokens(prompt, limits, rules, encodeFor(team, rules));
     const { turnEnds, ...ofTemplate } = ownRules(template, rules);
     const read = promptTokens(prompt, limits, ofTemplate, encodeFor(team, ofTemplate));
-    return 'ids' in read ? { ids: read.ids, turnEnds } : read;
+    return 'ids' in read ? { ids: read.ids, end: read.end, turnEnds } : read;
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, fault, param } = error;

@@ -1,5 +1,5 @@
 import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
-import { lengthOfMessage, type Message } from '../../chat/message.ts';
+import { lengthOfMessage, type Message, type Tool } from '../../chat/message.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { strayToken, type Tokenizer } from '../../text/index.ts';
 
@@ -11,6 +11,8 @@ export type Prompt = (Conversation | { prompt: string }) & {
 
 interface Conversation {
   messages: Message[];
+  /** Tools that the answer may call; default none. */
+  tools?: readonly Tool[];
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** The adapter's own chat template; null or absent: the base model's. */
@@ -45,8 +47,13 @@ export type PromptTokens =
       ids: Int32Array;
       /** Tokens that end a turn of the adapter's own chat template; absent for the base model's. */
       turnEnds?: readonly number[];
+      /** The end of the prompt's text. */
+      end: string;
     }
   | { refusal: { code: string; message: string }; tokens: number };
+
+/** Length of the end of a prompt's text that is returned. */
+const END = 64;
 
 /** Approximate length of a template's text for a message without content. */
 const UNITS_OF_MESSAGE = 32;
@@ -58,7 +65,10 @@ export function unitsOf(prompt: Prompt): number {
     (sum, message) => sum + lengthOfMessage(message) + UNITS_OF_MESSAGE,
     0,
   );
-  return units + (prompt.templateKwargs ? JSON.stringify(prompt.templateKwargs).length : 0);
+  const others = [prompt.templateKwargs, prompt.tools].map((each) =>
+    each ? JSON.stringify(each).length : 0,
+  );
+  return others.reduce((sum, length) => sum + length, units);
 }
 
 /** Maximum number of tokens in a prompt: at least one position is left for the answer. */
@@ -90,6 +100,7 @@ export function promptTokens(
         addGenerationPrompt: true,
         allowSpecialTokens,
         kwargs: prompt.templateKwargs ?? {},
+        ...(prompt.tools?.length ? { tools: prompt.tools } : {}),
         now: prompt.hasTrainingDate ? TRAINING_DATE : new Date(),
       })
     : { text: prompt.prompt, specialTokens: allowSpecialTokens ? ('all' as const) : ('none' as const) };
@@ -104,7 +115,7 @@ export function promptTokens(
   if (ids.length > most) return tooLong(ids.length, `${ids.length}`);
   // The model would interpret larger ids as an adapter's virtual tokens.
   const stray = ids.find((id) => id >= vocabularySize);
-  if (stray === undefined) return { ids: Int32Array.from(ids) };
+  if (stray === undefined) return { ids: Int32Array.from(ids), end: text.slice(-END) };
   const message = `the prompt has ${strayToken(tokenizer, stray, vocabularySize)}; leave it out`;
   return { refusal: { code: 'invalid_token_id', message }, tokens: ids.length };
 }

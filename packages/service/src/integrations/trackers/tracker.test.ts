@@ -26,4 +26,11 @@ test('a point has what was measured, one of a sweep whose it is', () => {
   });
   const evaluation: StoredMetric = { ...point, kind: 'evaluation', metrics: { macro_f1: 0.5 }, trial: 3 };
   assert.deepEqual(valuesOf(evaluation), { 'eval/loss': 2, 'eval/macro_f1': 0.5, 'eval/trial': 3 });
+  const setMetrics = { eval_maths_loss: 1, eval_maths_recall_at_1: 0.5, recall_at_1: 0.25 };
+  assert.deepEqual(valuesOf({ ...point, kind: 'evaluation', metrics: setMetrics }), {
+    'eval/loss': 2,
+    'eval/maths_loss': 1,
+    'eval/maths_recall_at_1': 0.5,
+    'eval/recall_at_1': 0.25,
+  });
 });

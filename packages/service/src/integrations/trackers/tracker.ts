@@ -1,3 +1,4 @@
+import { isSetMetric } from '@graft/peft-core/config';
 import type { Job } from '../../jobs/job.ts';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 
@@ -46,7 +47,13 @@ export function valuesOf({
   const numbers = Object.entries({ loss, ...metrics, ...stepNumbers, trial }).filter(
     (entry): entry is [string, number] => Number.isFinite(entry[1]),
   );
-  return Object.fromEntries(numbers.map(([name, value]) => [`${prefix}/${name}`, value]));
+  // `eval_maths_loss`, of one of several validation files, becomes `eval/maths_loss`.
+  return Object.fromEntries(
+    numbers.map(([name, value]) => [
+      `${prefix}/${isSetMetric(name) ? name.slice('eval_'.length) : name}`,
+      value,
+    ]),
+  );
 }
 
 /** Returns what a job trains on and how, by dotted names, without any text of a file. */
@@ -62,6 +69,8 @@ export function configOf(job: Job): Record<string, string | number | boolean> {
   add('start_from', job.startFromModel);
   add('training_file', job.trainingFileId);
   add('validation_file', job.validationFileId);
+  add('training_files', job.trainingFiles);
+  add('validation_files', job.validationFiles);
   add('seed', job.seed);
   add('sweep', job.sweep?.grid);
   for (const [name, value] of Object.entries(job.peft)) add(`peft.${name}`, value);

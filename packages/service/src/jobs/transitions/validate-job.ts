@@ -227,7 +227,7 @@ export async function finishValidation(
 
 /** Returns what the owner of a job should know about its lines, in sentences. */
 function remarksOn(
-  { training, validation, overlap, duplicates }: DataCounts,
+  { training, validation, overlap, duplicates, badLines = [] }: DataCounts,
   options: ResolvedTraining,
 ): string[] {
   const all = (name: keyof ExampleCounts) => (training[name] ?? 0) + (validation?.[name] ?? 0);
@@ -240,6 +240,12 @@ function remarksOn(
     remarks.push(
       `${examples(skipped)} left out: longer than max_seq_length, ${options.max_seq_length} tokens`,
     );
+  const bad = all('bad_lines');
+  if (bad > 0) {
+    const [first] = badLines;
+    const example = first ? `, such as line ${first.line} of ${first.param}, which ${first.message}` : '';
+    remarks.push(`${bad} bad line${bad === 1 ? ' is' : 's are'} left out${example}`);
+  }
   const unused = all('zero_weight');
   if (unused > 0) remarks.push(`${examples(unused)} left out: of weight 0`);
   if (special > 0 && !options.allow_special_tokens)

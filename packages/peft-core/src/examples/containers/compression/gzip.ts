@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createGunzip } from 'node:zlib';
 import { GraftError } from '../../../errors.ts';
 import type { Compression } from './compression.ts';
@@ -10,6 +9,8 @@ export const gzip: Compression = {
   open(onData) {
     const stream = createGunzip({ chunkSize: 64 * 1024 });
     let fault: unknown = null;
+    /** Ends the wait for the stream, whether it goes well or not. */
+    let release = () => {};
     const fail = (error: unknown) => {
       fault ??= error;
       stream.destroy();
@@ -25,19 +26,20 @@ export const gzip: Compression = {
     stream.on('error', (error) =>
       fail(new GraftError('invalid_jsonl', `the gzip data is damaged or cut off: ${error.message}`)),
     );
-    const settled = async (done: Promise<unknown>) => {
-      await Promise.race([done, once(stream, 'close')]).catch(() => {});
+    stream.on('end', () => release());
+    stream.on('close', () => release());
+    const settled = async (begin: (done: () => void) => void) => {
+      if (!fault)
+        await new Promise<void>((resolve) => {
+          release = resolve;
+          begin(resolve);
+        });
       if (fault) throw fault;
     };
     return {
-      write: async (chunk) =>
-        await settled(new Promise((resolve) => stream.write(Buffer.from(chunk), () => resolve(null)))),
-      end: async () => {
-        const ended = once(stream, 'end');
-        ended.catch(() => {});
-        stream.end();
-        await settled(ended);
-      },
+      write: async (chunk) => await settled((done) => stream.write(Buffer.from(chunk), () => done())),
+      // Ends when the stream does.
+      end: async () => await settled(() => stream.end()),
       close: () => stream.destroy(),
     };
   },

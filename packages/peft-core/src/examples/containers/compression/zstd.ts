@@ -11,8 +11,18 @@ export const zstd: Compression = {
   magic: [0x28, 0xb5, 0x2f, 0xfd],
   open(onData) {
     let fault: unknown = null;
+    /** The header of the frame that is being read: the library reserves its window, without touching the memory. */
+    const checkWindow = () => {
+      const { s: frame } = decompressor as unknown as { s?: { e: number } | number | null };
+      if (typeof frame !== 'object' || !frame || frame.e <= MAX_WINDOW_BYTES) return;
+      throw new GraftError(
+        'invalid_jsonl',
+        `the Zstandard data needs a window of ${frame.e} bytes; at most ${MAX_WINDOW_BYTES} are supported: compress with level 19 or less, and without --long`,
+      );
+    };
     const decompressor = new Decompress((piece) => {
       try {
+        checkWindow();
         if (piece.length > 0) onData(piece);
       } catch (error) {
         fault = error;
@@ -27,13 +37,7 @@ export const zstd: Compression = {
         const reason = error instanceof Error ? error.message : String(error);
         throw new GraftError('invalid_jsonl', `the Zstandard data is damaged or cut off: ${reason}`);
       }
-      // The header of the frame that is being read: the library reserves a window without touching its memory.
-      const { s: frame } = decompressor as unknown as { s?: { e: number } | number | null };
-      if (typeof frame === 'object' && frame && frame.e > MAX_WINDOW_BYTES)
-        throw new GraftError(
-          'invalid_jsonl',
-          `the Zstandard data needs a window of ${frame.e} bytes; at most ${MAX_WINDOW_BYTES} are supported: compress with level 19 or less, and without --long`,
-        );
+      checkWindow();
     };
     return {
       write: async (chunk) => push(chunk, false),

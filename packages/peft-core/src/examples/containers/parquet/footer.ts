@@ -1,6 +1,6 @@
 import { type FileMetaData, parquetMetadata, parquetSchema, type SchemaTree } from 'hyparquet';
 import type { RandomAccess } from '../container.ts';
-import { badParquet } from './bad-parquet.ts';
+import { badParquet, reasonOf } from './bad-parquet.ts';
 
 /** 1,000 row groups of ten columns need about 2 MB. */
 const MAX_FOOTER_BYTES = 32 * 1024 * 1024;
@@ -32,7 +32,7 @@ export async function readFooter(
     if (depthOf(schema) > MAX_DEPTH) throw Error(`its columns nest deeper than ${MAX_DEPTH} levels`);
     return { metadata, schema };
   } catch (error) {
-    throw badParquet(`its footer is damaged (${(error as Error).message})`);
+    throw badParquet(`its footer is damaged${reasonOf(error)}`);
   }
 }
 

@@ -4,7 +4,7 @@ import { getTreePath } from 'hyparquet/src/schema.js';
 import { GraftError } from '../../../errors.ts';
 import type { Container, RandomAccess, RowSink } from '../container.ts';
 import { isBomb, MAX_LINE_BYTES } from '../limits.ts';
-import { badParquet } from './bad-parquet.ts';
+import { badParquet, reasonOf } from './bad-parquet.ts';
 import { ColumnPages, parsers } from './column-pages.ts';
 import { hasMagic, readFooter } from './footer.ts';
 import { jsonOf } from './json-of.ts';
@@ -164,6 +164,5 @@ function takeRow(
 /** What the library throws for damaged data may be of any type. */
 function failed(error: unknown, row: number): GraftError {
   if (error instanceof GraftError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return badParquet(`the data from row ${row} on is damaged: ${reason}`);
+  return badParquet(`the data from row ${row} on is damaged${reasonOf(error)}`);
 }

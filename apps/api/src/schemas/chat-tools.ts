@@ -1,0 +1,59 @@
+import { Type } from 'typebox';
+import { input, nullable } from './schema.ts';
+
+const JsonSchema = Type.Record(Type.String(), Type.Unknown());
+const FunctionName = Type.String({ pattern: '^[a-zA-Z0-9_-]{1,64}$' });
+
+/** A tool of a request. */
+export const ToolParameterSchema = input({
+  type: Type.Literal('function'),
+  function: input({
+    name: FunctionName,
+    description: Type.Optional(nullable(Type.String())),
+    parameters: Type.Optional(
+      nullable(JsonSchema, { description: 'JSON schema of the arguments. Default: none.' }),
+    ),
+    strict: Type.Optional(
+      nullable(Type.Boolean(), {
+        description:
+          'Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema where `tool_choice` requires a call.',
+      }),
+    ),
+  }),
+});
+
+export const ToolChoiceSchema = Type.Union(
+  [
+    Type.Enum(['none', 'auto', 'required'], { type: 'string' }),
+    input({ type: Type.Literal('function'), function: input({ name: FunctionName }) }),
+  ],
+  {
+    description:
+      'Whether the answer calls a tool. `auto`: as the model chooses. `none`: never; the prompt does not show the tools. `required`: at least one, and a function: that one, both with arguments that follow their schema. Default: `auto`.',
+  },
+);
+
+export const ResponseFormatSchema = Type.Union(
+  [
+    input({ type: Type.Literal('text') }),
+    input({ type: Type.Literal('json_object') }),
+    input({
+      type: Type.Literal('json_schema'),
+      json_schema: input({
+        name: Type.String({ pattern: '^[a-zA-Z0-9_-]{1,64}$' }),
+        description: Type.Optional(nullable(Type.String())),
+        schema: Type.Optional(nullable(JsonSchema)),
+        strict: Type.Optional(
+          nullable(Type.Boolean(), {
+            description:
+              'Whether to refuse a schema with keywords that answers are not guaranteed to follow.',
+          }),
+        ),
+      }),
+    }),
+  ],
+  {
+    description:
+      'Form of the content. `json_object`: a JSON object. `json_schema`: JSON that follows the schema. Tokens that would break the form are never chosen; only an answer that `max_tokens` cuts off is incomplete.',
+  },
+);

@@ -1,0 +1,124 @@
+import { randomInt } from 'node:crypto';
+import type { Tool } from '../message.ts';
+import { ThinkingReader } from './thinking.ts';
+import type { AnswerPiece, AnswerReader, PieceSink, TextReader } from './tool-style.ts';
+import type { AnswerForm } from './tool-styles.ts';
+
+export interface AnswerReaderOptions extends AnswerForm {
+  /** Tools that the answer may call; with none, text in the form of a call is content. */
+  tools: readonly Tool[];
+  /** The text that the prompt ends with; a few dozen characters are enough. */
+  promptEnd: string;
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+
+/** Reads an answer of a model in its form. Null if all of the answer is content. */
+export function createAnswerReader({
+  template,
+  style,
+  reasoning,
+  tools,
+  promptEnd,
+}: AnswerReaderOptions): AnswerReader | null {
+  const isRead = style !== null && (style.always || tools.length > 0);
+  if (!isRead && !reasoning) return null;
+  const pieces = new Pieces({ idLength: style?.idLength ?? null, mayCall: isRead && tools.length > 0 });
+  let reader: TextReader = isRead
+    ? style.reader(tools, pieces, template)
+    : { push: (text) => pieces.content(text), end() {} };
+  if (reasoning) {
+    const isOpen = promptEnd.trimEnd().endsWith(reasoning.open);
+    reader = new ThinkingReader(reasoning, isOpen, pieces, reader);
+  }
+  return {
+    get isReasoning() {
+      return reader.isReasoning ?? false;
+    },
+    push(text) {
+      reader.push(text);
+      return pieces.take();
+    },
+    end() {
+      reader.end();
+      pieces.end();
+      return pieces.take();
+    },
+  };
+}
+
+/**
+ * Collects pieces. Line ends and spaces around reasoning and calls belong to the template, so they are in no piece. Content without either
+ * stays as it is.
+ */
+class Pieces implements PieceSink {
+  readonly #idLength: number | null;
+  /** Whether content may be followed by a call. */
+  readonly #mayCall: boolean;
+  #pieces: AnswerPiece[] = [];
+  /** Spaces at the end of reasoning and of content. */
+  #spaces = { reasoning: '', content: '' };
+  #has = { reasoning: false, content: false };
+  /** Whether reasoning or a call came before the content. */
+  #isAfterOther = false;
+  #calls = 0;
+
+  constructor({ idLength, mayCall }: { idLength: number | null; mayCall: boolean }) {
+    this.#idLength = idLength;
+    this.#mayCall = mayCall;
+  }
+
+  take(): AnswerPiece[] {
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    return pieces;
+  }
+
+  reasoning(text: string): void {
+    const shown = this.#shown('reasoning', text, true);
+    if (shown !== '') this.#pieces.push({ reasoning: shown });
+    this.#isAfterOther = true;
+  }
+
+  content(text: string): void {
+    const shown = this.#shown('content', text, this.#isAfterOther);
+    if (shown !== '') this.#pieces.push({ content: shown });
+  }
+
+  startCall(name: string): void {
+    this.#spaces.content = '';
+    this.#isAfterOther = true;
+    this.#has.content = false;
+    this.#pieces.push({ call: { index: this.#calls++, id: this.#id(), name, arguments: '' } });
+  }
+
+  addArguments(text: string): void {
+    const index = this.#calls - 1;
+    const last = this.#pieces.at(-1);
+    if (last && 'call' in last && last.call.index === index && last.call.id === undefined)
+      last.call.arguments += text;
+    else if (text !== '') this.#pieces.push({ call: { index, arguments: text } });
+  }
+
+  /** Ends an answer: spaces at its end are content unless it has calls. */
+  end(): void {
+    const { content } = this.#spaces;
+    if (content !== '' && this.#calls === 0) this.#pieces.push({ content });
+    this.#spaces = { reasoning: '', content: '' };
+  }
+
+  #shown(kind: 'reasoning' | 'content', text: string, dropsStart: boolean): string {
+    const all = this.#spaces[kind] + text;
+    const start = !this.#has[kind] && dropsStart ? all.trimStart() : all;
+    const shown = kind === 'content' && !this.#mayCall ? start : start.trimEnd();
+    this.#spaces[kind] = start.slice(shown.length);
+    if (shown !== '') this.#has[kind] = true;
+    return shown;
+  }
+
+  #id(): string {
+    const length = this.#idLength ?? 24;
+    const id = Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+    return this.#idLength === null ? `call_${id}` : id;
+  }
+}

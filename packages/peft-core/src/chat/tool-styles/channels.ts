@@ -1,0 +1,91 @@
+// Messages with a header, as in OpenAI's harmony format: `<|channel|>NAME<|message|>TEXT<|end|>`. The channel `analysis` has reasoning, a
+// recipient `to=functions.NAME` makes the text a call's arguments, and everything else is content.
+import { splitAtMark } from './marked-text.ts';
+import { callTags, type PieceSink, type TextReader, type ToolStyle } from './tool-style.ts';
+
+const START = '<|start|>';
+const CHANNEL = '<|channel|>';
+const MESSAGE = '<|message|>';
+const ENDS = ['<|end|>', '<|call|>', '<|return|>'];
+/** Maximum length of a header; a longer one is content. */
+const MAX_HEADER = 512;
+
+const RECIPIENT = /to=functions\.([\w.-]+)/;
+
+class ChannelReader implements TextReader {
+  readonly #sink: PieceSink;
+  #rest = '';
+  /** Null in a header. */
+  #body: 'content' | 'reasoning' | 'arguments' | null = null;
+
+  constructor(sink: PieceSink) {
+    this.#sink = sink;
+  }
+
+  get isReasoning(): boolean {
+    return this.#body === 'reasoning';
+  }
+
+  push(text: string): void {
+    this.#rest += text;
+    while (this.#rest !== '') if (!(this.#body === null ? this.#readHeader() : this.#readBody())) return;
+  }
+
+  end(): void {
+    const isText = !this.#rest.includes(CHANNEL) && !RECIPIENT.test(this.#rest);
+    if (this.#body !== null) this.#write(this.#rest);
+    else if (isText && !this.#rest.trimStart().startsWith(START)) this.#sink.content(this.#rest);
+    this.#rest = '';
+  }
+
+  /** Whether a header was read. */
+  #readHeader(): boolean {
+    const { before, mark, after } = splitAtMark(this.#rest, [MESSAGE]);
+    if (mark === null && this.#rest.length <= MAX_HEADER) return false;
+    const name = RECIPIENT.exec(before)?.[1];
+    const channel = new RegExp(`${CHANNEL.replaceAll('|', '\\|')}(\\w+)`).exec(before)?.[1];
+    this.#body =
+      mark === null ? 'content' : name ? 'arguments' : channel === 'analysis' ? 'reasoning' : 'content';
+    if (mark !== null) this.#rest = after;
+    if (this.#body === 'arguments') this.#sink.startCall(name!);
+    return true;
+  }
+
+  /** Whether a message ended. */
+  #readBody(): boolean {
+    const { before, mark, after } = splitAtMark(this.#rest, ENDS);
+    this.#write(before);
+    this.#rest = after;
+    if (mark === null) return false;
+    this.#body = null;
+    return true;
+  }
+
+  #write(text: string): void {
+    if (text === '') return;
+    if (this.#body === 'reasoning') this.#sink.reasoning(text);
+    else if (this.#body === 'arguments') this.#sink.addArguments(text);
+    else this.#sink.content(text);
+  }
+}
+
+export const channels: ToolStyle = {
+  name: 'channels',
+  isUsedBy: (template) => template.includes(CHANNEL) && template.includes(MESSAGE),
+  marks: [START, CHANNEL, MESSAGE, '<|constrain|>', ...ENDS],
+  ends: ['<|return|>', '<|call|>'],
+  continues: ['<|end|>'],
+  always: true,
+  reader: (_tools, out) => new ChannelReader(out),
+  // A message has at most one call, after which the answer ends.
+  constraint: (options) => ({
+    type: 'calls',
+    tags: callTags(options, (name) => ({
+      begin: ` to=functions.${name}${CHANNEL}commentary json${MESSAGE}`,
+      end: '',
+    })),
+    separator: '',
+    several: false,
+  }),
+  contentTag: { begin: `${CHANNEL}final${MESSAGE}`, end: '' },
+};

@@ -1,0 +1,119 @@
+/** Maximum depth of lists and objects. */
+const MAX_DEPTH = 64;
+
+/** How a style writes values. */
+export interface LiteralForm {
+  /** The string that starts at `at`: its value, and where it ends; null if none starts there. */
+  string(text: string, at: number): { value: string; end: number } | null;
+  /** Words that are values. */
+  words: Readonly<Record<string, true | false | null>>;
+  /** Sticky pattern of an object's keys that are no strings; null if all are. */
+  bareKey: RegExp | null;
+}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const SPACE = /\s*/y;
+
+/** Reads values from a text from left to right. Methods throw `NotLiteral` if the text has another form. */
+export class LiteralReader {
+  readonly #text: string;
+  readonly #form: LiteralForm;
+  at = 0;
+
+  constructor(text: string, form: LiteralForm) {
+    this.#text = text;
+    this.#form = form;
+  }
+
+  get isAtEnd(): boolean {
+    this.#match(SPACE);
+    return this.at === this.#text.length;
+  }
+
+  /** Whether `text` is next, after spaces; it is then skipped. */
+  skip(text: string): boolean {
+    this.#match(SPACE);
+    if (!this.#text.startsWith(text, this.at)) return false;
+    this.at += text.length;
+    return true;
+  }
+
+  expect(text: string): void {
+    if (!this.skip(text)) throw new NotLiteral();
+  }
+
+  /** `pattern` must be sticky. */
+  name(pattern: RegExp): string {
+    this.#match(SPACE);
+    return this.#match(pattern) ?? fail();
+  }
+
+  value(depth = 0): unknown {
+    if (depth > MAX_DEPTH) return fail();
+    this.#match(SPACE);
+    const string = this.#string();
+    if (string !== null) return string;
+    if (this.skip('[')) return this.#list(']', depth);
+    if (this.skip('(')) return this.#list(')', depth);
+    if (this.skip('{')) return this.#object(depth);
+    for (const [word, value] of Object.entries(this.#form.words))
+      if (this.#text.startsWith(word, this.at) && !/\w/.test(this.#text[this.at + word.length] ?? '')) {
+        this.at += word.length;
+        return value;
+      }
+    return Number(this.#match(NUMBER) ?? fail());
+  }
+
+  /** The fields of an object, after its opening brace. */
+  fields(close: string, depth: number, keyOf: () => string, separator: string): Record<string, unknown> {
+    const fields: [string, unknown][] = [];
+    while (!this.skip(close)) {
+      if (fields.length > 0) this.expect(',');
+      if (fields.length > 0 && this.skip(close)) break;
+      const key = keyOf();
+      this.expect(separator);
+      fields.push([key, this.value(depth + 1)]);
+    }
+    return Object.fromEntries(fields);
+  }
+
+  #list(close: string, depth: number): unknown[] {
+    const items: unknown[] = [];
+    while (!this.skip(close)) {
+      if (items.length > 0) this.expect(',');
+      if (items.length > 0 && this.skip(close)) break;
+      items.push(this.value(depth + 1));
+    }
+    return items;
+  }
+
+  #object(depth: number): Record<string, unknown> {
+    const { bareKey } = this.#form;
+    const key = () => {
+      this.#match(SPACE);
+      return this.#string() ?? (bareKey ? this.name(bareKey) : fail());
+    };
+    return this.fields('}', depth, key, ':');
+  }
+
+  #string(): string | null {
+    const found = this.#form.string(this.#text, this.at);
+    if (found === null) return null;
+    this.at = found.end;
+    return found.value;
+  }
+
+  #match(pattern: RegExp): string | null {
+    pattern.lastIndex = this.at;
+    const found = pattern.exec(this.#text)?.[0] ?? null;
+    if (found !== null) this.at += found.length;
+    return found;
+  }
+}
+
+/** The text is no value of this form. */
+export class NotLiteral extends Error {}
+
+function fail(): never {
+  throw new NotLiteral('not a value');
+}

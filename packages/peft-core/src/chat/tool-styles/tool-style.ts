@@ -1,0 +1,123 @@
+/**
+ * Terms. A *tool style* is the form in which a chat template writes an assistant's tool calls, and in which the model therefore writes
+ * them. A *mark* is a fixed text of the style, often a special token. A *reader* turns an answer's text, as it arrives, into *pieces*:
+ * content, reasoning and parts of calls. The *constraint* of a style is the form that an answer has if it must call a tool.
+ */
+import type { Tool } from '../message.ts';
+
+/** A part of an answer. The pieces of one kind, joined in order, are the whole. */
+export type AnswerPiece =
+  | { content: string }
+  | { reasoning: string }
+  | {
+      call: {
+        /** Number of the call in the answer, from 0. */
+        index: number;
+        /** Only in the first piece of a call, whose `arguments` are empty. */
+        id?: string;
+        name?: string;
+        /** The next part of the JSON text of an object. */
+        arguments: string;
+      };
+    };
+
+export interface AnswerReader {
+  /** The pieces that this text completes. A text that may still become a mark is held back. */
+  push(text: string): AnswerPiece[];
+  /** The pieces of the text that was held back. */
+  end(): AnswerPiece[];
+  /** Whether the text so far ends within reasoning. */
+  readonly isReasoning: boolean;
+}
+
+/** A part of a constraint. */
+export type ConstraintFormat =
+  | { type: 'const_string'; value: string }
+  | { type: 'json_schema'; json_schema: JsonSchema }
+  /** In XGrammar's EBNF, with the rule `root`. */
+  | { type: 'grammar'; grammar: string }
+  | { type: 'sequence' | 'or'; elements: ConstraintFormat[] }
+  | TagFormat
+  | {
+      /** One of the tags or, with `several`, one after another. */
+      type: 'calls';
+      tags: TagFormat[];
+      separator: string;
+      several: boolean;
+    };
+
+export interface TagFormat {
+  type: 'tag';
+  begin: string;
+  content: ConstraintFormat;
+  end: string;
+}
+
+export type JsonSchema = boolean | Readonly<Record<string, unknown>>;
+
+/** What an answer may call. */
+export interface CallOptions {
+  tools: readonly Tool[];
+  /** Whether the answer may have several calls. */
+  parallel: boolean;
+}
+
+export interface ToolStyle {
+  name: string;
+  /** Whether a chat template, given as its source, writes calls in this style. */
+  isUsedBy(template: string): boolean;
+  /** Marks that may be special tokens, which are otherwise not part of an answer's text. */
+  marks: readonly string[];
+  /** Marks that end an answer. */
+  ends?: readonly string[];
+  /** Marks that end a turn in the template, but not an answer. */
+  continues?: readonly string[];
+  /** Length of a call's id if the template accepts only one, without a prefix. */
+  idLength?: number;
+  /** Whether answers have this form even without tools. */
+  always?: boolean;
+  /** Reads an answer to a conversation with these tools. `template`: its source. */
+  reader(tools: readonly Tool[], out: PieceSink, template: string): TextReader;
+  /** The form of an answer that calls at least one tool. `template`: its source. */
+  constraint(options: CallOptions, template: string): ConstraintFormat;
+  /** The form around content that is constrained; absent: nothing. */
+  contentTag?: { begin: string; end: string };
+}
+
+/** Reads a text and writes its pieces. */
+export interface TextReader {
+  push(text: string): void;
+  end(): void;
+  readonly isReasoning?: boolean;
+}
+
+/** Where readers write. */
+export interface PieceSink {
+  content(text: string): void;
+  reasoning(text: string): void;
+  /** Starts the next call. */
+  startCall(name: string): void;
+  /** Adds to the arguments of the last call. */
+  addArguments(text: string): void;
+}
+
+/** The JSON schema of a tool's arguments. */
+export function parametersOf({ function: { parameters } }: Tool): Record<string, unknown> {
+  if (parameters && Object.keys(parameters).length > 0) return { type: 'object', ...parameters };
+  return { type: 'object', properties: {}, additionalProperties: false };
+}
+
+/** One tag for each tool; `form` returns what is before and after the tool's arguments. */
+export function callTags(
+  { tools }: CallOptions,
+  form: (name: string) => { begin: string; end: string },
+  contentOf: (schema: Record<string, unknown>) => ConstraintFormat = (json_schema) => ({
+    type: 'json_schema',
+    json_schema,
+  }),
+): TagFormat[] {
+  return tools.map((tool) => {
+    const { begin, end } = form(tool.function.name);
+    return { type: 'tag', begin, content: contentOf(parametersOf(tool)), end };
+  });
+}

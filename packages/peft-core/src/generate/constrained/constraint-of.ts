@@ -1,0 +1,63 @@
+import type { Tool } from '../../chat/message.ts';
+import type { ConstraintFormat, JsonSchema } from '../../chat/tool-styles/tool-style.ts';
+import type { AnswerForm } from '../../chat/tool-styles/tool-styles.ts';
+import { GraftError } from '../../errors.ts';
+
+/** What an answer must be, as in OpenAI's API. */
+export interface AnswerDemands {
+  /** Tools that the answer may call; default none. */
+  tools?: readonly Tool[];
+  /** Whether it calls a tool: as the model chooses, never, at least one, or the one with this name. Default "auto". */
+  tool_choice?: 'auto' | 'none' | 'required' | { name: string };
+  /** Whether it may have several calls. Default true. */
+  parallel_tool_calls?: boolean;
+  /** The form of its content; default any text. */
+  response_format?: { type: 'json_object' } | { type: 'json_schema'; schema: JsonSchema };
+}
+
+/** The tools of a prompt: none if the answer must not call one. Throws `tools_not_supported` and `invalid_value`. */
+export function toolsOf(
+  { tools = [], tool_choice = 'auto' }: AnswerDemands,
+  { style }: AnswerForm,
+): readonly Tool[] {
+  if (tools.length === 0 || tool_choice === 'none') return [];
+  if (!style)
+    throw new GraftError(
+      'tools_not_supported',
+      "the model's chat template has no tool calls in a form that Graft reads; choose a model whose template has them, or leave out 'tools'",
+      { param: 'tools' },
+    );
+  if (typeof tool_choice === 'object' && !tools.some(({ function: { name } }) => name === tool_choice.name))
+    throw new GraftError(
+      'invalid_value',
+      `'tool_choice' names '${tool_choice.name}', which is not among 'tools'`,
+      {
+        param: 'tool_choice',
+      },
+    );
+  return tools;
+}
+
+/** The grammar of an answer, and the field that demands it; null if it may be any text. */
+export function constraintOf(
+  { tool_choice = 'auto', parallel_tool_calls: parallel = true, response_format, ...demands }: AnswerDemands,
+  form: AnswerForm,
+): { format: ConstraintFormat; param: string } | null {
+  const { style, template } = form;
+  const tools = toolsOf({ ...demands, tool_choice }, form);
+  if (style && tools.length > 0 && typeof tool_choice === 'object') {
+    const named = tools.filter(({ function: { name } }) => name === tool_choice.name);
+    return { format: style.constraint({ tools: named, parallel: false }, template), param: 'tools' };
+  }
+  if (style && tools.length > 0 && tool_choice === 'required')
+    return { format: style.constraint({ tools, parallel }, template), param: 'tools' };
+  if (!response_format) return null;
+  const json_schema = response_format.type === 'json_object' ? { type: 'object' } : response_format.schema;
+  const json: ConstraintFormat = { type: 'json_schema', json_schema };
+  const content: ConstraintFormat = style?.contentTag
+    ? { type: 'tag', ...style.contentTag, content: json }
+    : json;
+  if (!style || tools.length === 0) return { format: content, param: 'response_format' };
+  const calls = style.constraint({ tools, parallel }, template);
+  return { format: { type: 'or', elements: [content, calls] }, param: 'response_format' };
+}

@@ -1,0 +1,119 @@
+/**
+ * Thread that compiles grammars and computes which tokens they allow. Messages are answered in order, as `createThread` expects. After a
+ * failure of the library the thread is of no use.
+ */
+import { parentPort } from 'node:worker_threads';
+import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
+import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
+import { unpackTokenizer } from '../../text/packed-tokenizer.ts';
+import { loadGrammarLibrary } from './grammar-library.ts';
+import { grammarText } from './grammar-text.ts';
+import { grammarVocabulary } from './grammar-vocabulary.ts';
+
+export type GrammarCall =
+  /** First for a new thread. `json`: a packed tokenizer. */
+  | { type: 'load'; json: Uint8Array; size: number; marks: readonly string[] }
+  /** Whether a grammar can be compiled. */
+  | { type: 'compile'; format: ConstraintFormat }
+  /** Starts an answer, of which `tokens` are known. `mask` `(⌈V / 32⌉)` and `version` `(1)` are shared memory. */
+  | {
+      type: 'open';
+      answer: number;
+      format: ConstraintFormat;
+      ends: readonly number[];
+      tokens: readonly number[];
+      mask: Int32Array;
+      version: Int32Array;
+    }
+  | { type: 'accept'; answer: number; token: number }
+  | { type: 'close'; answer: number };
+
+/** Milliseconds of work. */
+export interface GrammarAnswer {
+  milliseconds: number;
+}
+
+interface OpenAnswer {
+  matcher: GrammarMatcher;
+  mask: Int32Array;
+  version: Int32Array;
+}
+
+/** Maximum number of compiled grammars that are kept for the next answers with them. */
+const MAX_KEPT = 32;
+
+// The library writes its messages there, and they quote users' schemas.
+console.error = () => {};
+console.warn = () => {};
+
+const library = loadGrammarLibrary();
+let compiler: GrammarCompiler | null = null;
+const compiled = new Map<string, CompiledGrammar>();
+const answers = new Map<number, OpenAnswer>();
+
+async function compile(format: ConstraintFormat): Promise<CompiledGrammar> {
+  const key = JSON.stringify(format);
+  const known = compiled.get(key);
+  compiled.delete(key);
+  const grammar = known ?? (await compiler!.compileGrammar(await grammarText(format, grammarOf)));
+  compiled.set(key, grammar);
+  for (const [oldest, old] of compiled) {
+    if (compiled.size <= MAX_KEPT) break;
+    compiled.delete(oldest);
+    old.dispose();
+  }
+  return grammar;
+}
+
+/** Without line ends and other spaces than after commas and colons, of which a model could write any number. */
+async function grammarOf(schema: string): Promise<string> {
+  const grammar = await library.Grammar.fromJSONSchema(schema, false, -1, [', ', ': '], true);
+  const text = grammar.toString();
+  grammar.dispose();
+  return text;
+}
+
+async function writeMask({ matcher, mask, version }: OpenAnswer): Promise<void> {
+  mask.set(await matcher.getNextTokenBitmask());
+  Atomics.add(version, 0, 1);
+  Atomics.notify(version, 0);
+}
+
+async function answer(call: GrammarCall): Promise<void> {
+  if (call.type === 'load') {
+    const { tokens, kind } = grammarVocabulary(unpackTokenizer(call.json), call.size, call.marks);
+    const info = await library.TokenizerInfo.createTokenizerInfo(tokens, kind, false, call.size, []);
+    compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
+  } else if (call.type === 'compile') await compile(call.format);
+  else if (call.type === 'open') {
+    const matcher = await library.GrammarMatcher.createGrammarMatcher(await compile(call.format), [
+      ...call.ends,
+    ]);
+    const opened = { matcher, mask: call.mask, version: call.version };
+    answers.set(call.answer, opened);
+    for (const token of call.tokens) matcher.acceptToken(token);
+    await writeMask(opened);
+  } else if (call.type === 'accept') {
+    const opened = answers.get(call.answer);
+    if (!opened) return;
+    if (!opened.matcher.acceptToken(call.token)) throw new Error('the grammar does not allow this token');
+    if (!opened.matcher.isTerminated()) await writeMask(opened);
+  } else {
+    answers.get(call.answer)?.matcher.dispose();
+    answers.delete(call.answer);
+  }
+}
+
+let last: Promise<void> = Promise.resolve();
+parentPort!.on('message', ({ id, message }: { id: number; message: GrammarCall }) => {
+  last = last.then(async () => {
+    const start = performance.now();
+    try {
+      await answer(message);
+      parentPort!.postMessage({ id, answer: { milliseconds: performance.now() - start } });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      parentPort!.postMessage({ id, error: new Error(reason) });
+    }
+  });
+});
