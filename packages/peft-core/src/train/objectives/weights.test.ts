@@ -51,7 +51,7 @@ async function measured(name: string, lines: object[], sets: object[][] = []) {
   const validationFiles = sets.map((_, i) => ({ name: `set${i}`, path: at(`${name}-${i}.jsonl`) }));
   for (const [i, { path }] of validationFiles.entries())
     await writeFile(path, sets[i]!.map((line) => JSON.stringify(line)).join('\n'));
-  const several = { validationFile: validationFiles[0]?.path, validationFiles };
+  const several = { validationFile: validationFiles[0]?.path ?? null, validationFiles };
   const records = await trainRecords(sets.length > 0 ? { ...options, ...several } : options);
   const step = records.find((record) => record.type === 'step')!;
   const evaluation = records.findLast((record) => record.type === 'evaluation')!;
