@@ -211,6 +211,8 @@ test('lines of weight 0 are counted and left out; a file of only such lines has 
     await assert.rejects(
       read(source('CAUSAL_LM', { ...files, [lines]: [{ text: 'one', weight: 0 }] })),
       (error: GraftError) =>
-        error.code === 'example_empty' && error.param === file && /every example has "weight" 0/.test(error.message),
+        error.code === 'example_empty' &&
+        error.param === file &&
+        /every example has "weight" 0/.test(error.message),
     );
 });

@@ -55,7 +55,7 @@ export const Preview = ({ example }: { example: Example }) => (
   </article>
 );
 
-interface RunKind extends Pick<Token, 'learnt' | 'role' | 'weight'> {}
+type RunKind = Omit<Token, 'id' | 'text'>;
 
 /** Consecutive tokens of one kind. Screen readers hear the role and the weight, which are colours and a tooltip for others. */
 const Run = ({ learnt, role, weight, children }: RunKind & { children: ComponentChildren }) => {

@@ -35,7 +35,7 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
   tasks: readonly [TaskType, ...TaskType[]];
   /** Meaning of a sequence's `targets`: tokens that the model learns to generate, or classes of the sequence's own tokens. */
   targets: 'tokens' | 'classes' | 'none';
-  /** Its sequences have `roles` if they are asked for. Default false. */
+  /** Its sequences have `roles` if they are requested. Default false. */
   hasRoles?: boolean;
   /** A text longer than `max_seq_length` is split into several examples. Default false. */
   splitsTexts?: boolean;

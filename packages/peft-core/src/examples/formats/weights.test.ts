@@ -7,8 +7,8 @@ import { loadTokenizer } from '../../text/tokenizer.ts';
 import { fillBatch, totalWeight } from '../batches/fill-batch.ts';
 import { planBatches, sizeOf } from '../batches/plan-batches.ts';
 import { parseJsonl } from '../jsonl.ts';
-import { ExampleTokenizer, tokenizeExamples } from '../tokenize-examples.ts';
 import { shapes } from '../shapes/shapes.ts';
+import { ExampleTokenizer, tokenizeExamples } from '../tokenize-examples.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { formats } from './formats.ts';
 

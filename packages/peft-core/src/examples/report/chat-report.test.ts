@@ -88,8 +88,9 @@ test('each token of a chat has its role, and targets their weight', async () => 
       learnt: 5,
     },
   );
-  const sum = (field: 'tokens' | 'learnt') => by_role!.reduce((all, each) => all + each[field], 0);
-  assert.deepEqual([sum('tokens'), sum('learnt')], [total, learnt]);
+  type ByRole = NonNullable<typeof by_role>[number];
+  const sum = (count: (each: ByRole) => number) => by_role!.reduce((all, each) => all + count(each), 0);
+  assert.deepEqual([sum((each) => each.tokens), sum((each) => each.learnt)], [total, learnt]);
   assert.equal(found.tokens!.preview[0]!.weight, 2);
   assert.deepEqual(found.weights, { count: 1, zero: 0 });
 });

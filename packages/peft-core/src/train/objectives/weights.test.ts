@@ -30,7 +30,7 @@ const formats: Record<string, { task_type: string; line: (i: number) => object }
 };
 
 /** The loss and accuracy of the first step and of the first evaluation of lines that are training and validation data. */
-async function measured(name: string, lines: object[], more: Record<string, unknown> = {}) {
+async function measured(name: string, lines: object[], sets: object[][] = []) {
   const file = at(`${name}.jsonl`);
   await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
   const { task_type } = formats[name]!;
@@ -45,11 +45,14 @@ async function measured(name: string, lines: object[], more: Record<string, unkn
       batch_size: lines.length,
       max_steps: 1,
       precision: 'fp32',
-      ...more,
     },
     outputDir: at(`${name}-out`),
   });
-  const records = await trainRecords(options);
+  const validationFiles = sets.map((_, i) => ({ name: `set${i}`, path: at(`${name}-${i}.jsonl`) }));
+  for (const [i, { path }] of validationFiles.entries())
+    await writeFile(path, sets[i]!.map((line) => JSON.stringify(line)).join('\n'));
+  const several = { validationFile: validationFiles[0]?.path ?? null, validationFiles };
+  const records = await trainRecords(sets.length > 0 ? { ...options, ...several } : options);
   const step = records.find((record) => record.type === 'step')!;
   const evaluation = records.findLast((record) => record.type === 'evaluation')!;
   return { step, evaluation };
@@ -102,3 +105,15 @@ for (const [name, { line }] of Object.entries(formats))
     // Shares of correct targets count each target once.
     assert.equal(weighted.evaluation.tokenAccuracy, plain.evaluation.tokenAccuracy);
   });
+
+test('the loss of several validation files is the weighted mean over all of them', async () => {
+  const { line } = formats.classification!;
+  const lines = WEIGHTS.map((weight, i) => ({ ...line(i), weight }));
+  const { evaluation: whole } = await measured('classification', lines);
+  const sets = [lines.slice(0, 1), lines.slice(1)];
+  const { evaluation } = await measured('classification', lines, sets);
+  near(evaluation.loss, whole.loss, 'evaluation');
+  const [first, second] = [0, 1].map((i) => evaluation.metrics[`eval_set${i}_loss`]!);
+  near(evaluation.loss, (0.5 * first! + 15 * second!) / 15.5, 'of the sets');
+  assert.ok(Math.abs(evaluation.loss - (first! + 3 * second!) / 4) > 1e-4, 'weights change nothing');
+});
