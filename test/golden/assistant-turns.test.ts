@@ -100,7 +100,7 @@ function spansOf(
 }
 
 /** Text of what is trained on in each message, by number of the message. */
-function learnt(tokenizer: Tokenizer, conversations: readonly AssistantSpans[]): Map<number, string> {
+function trainedTexts(tokenizer: Tokenizer, conversations: readonly AssistantSpans[]): Map<number, string> {
   const texts = new Map<number, string>();
   for (const { ids, spans } of conversations)
     for (const { from, to, message } of spans)
@@ -127,7 +127,7 @@ for (const [what, messages, most] of [
       const found = spansOf(tokenizer, messages, messages === calling ? { tools: [tool] } : {});
       if (!found) continue;
       rendered++;
-      const texts = learnt(tokenizer, found);
+      const texts = trainedTexts(tokenizer, found);
       const ends = endsOf(template);
       for (const [i, { role, content, tool_calls }] of messages.entries()) {
         const text = texts.get(i);
@@ -196,8 +196,8 @@ test('what precedes a turn without marks is the prompt that the model answers', 
 
 test('reasoning and its marks can be left out of what is trained on', () => {
   for (const { name, tokenizer } of templates) {
-    const masked = learnt(tokenizer, spansOf(tokenizer, thoughtful, { maskReasoning: true })!);
-    const whole = learnt(tokenizer, spansOf(tokenizer, thoughtful, {})!);
+    const masked = trainedTexts(tokenizer, spansOf(tokenizer, thoughtful, { maskReasoning: true })!);
+    const whole = trainedTexts(tokenizer, spansOf(tokenizer, thoughtful, {})!);
     for (const [message, text] of masked) {
       const where = `${name}: ${JSON.stringify(text)}`;
       assert.ok(!text.includes('Thoughtword'), where);

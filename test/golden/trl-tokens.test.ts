@@ -1,6 +1,6 @@
 /**
  * Tokens and targets of 200 conversations, as TRL 1.16's SFTTrainer computes them with `assistant_only_loss`: it replaces a template without
- * `{% generation %}` by a version of its own that has it, and takes the assistant's mask of transformers. docs/training.md explains the rest.
+ * `{% generation %}` by its own version that has it, and takes the assistant's mask of transformers. docs/training.md explains the rest.
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

@@ -135,7 +135,7 @@ test('tools and arguments that nest too deep are an error', () => {
   }
 });
 
-test('a conversation that is too long is given up, also one that would become several', () => {
+test('a conversation that is too long is abandoned, also one that would become several', () => {
   const long = messages.map((message) => ({ ...message, content: 'word '.repeat(400) }));
   for (const tokenizer of [thinker, always, marked])
     assert.equal(assistantSpans(tokenizer, long, { most: 50 }), null);

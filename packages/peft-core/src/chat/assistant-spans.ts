@@ -63,8 +63,7 @@ const MUCH_LONGER = 4;
  * The text that the model itself has to generate in a conversation: what the template marks with `{% generation %}`, or else each
  * assistant turn that is trained on, from the end of the generation prompt through its end-of-turn token.
  *
- * One conversation; or several, if the template writes earlier turns differently than it does when they are the last, as Qwen 3's does with
- * reasoning: each is then cut after a turn, the only one that is trained on in it. Null for a conversation with more tokens than `most`.
+ * One conversation; or several, if the template writes earlier turns differently than it does when they are the last, as those of models that reason do: each is then cut after a turn, the only one that is trained on in it. Null for a conversation with more tokens than `most`.
  * Throws `chat_template_error`, `unsupported_chat_template`, `text_too_slow`.
  */
 export function assistantSpans(

@@ -234,15 +234,15 @@ export interface TemplateInput {
 
 /** The turns of a template that marks what the model generates. */
 function markedTurns({ text, generated }: MarkedText, turns: readonly number[]): RenderedTurns {
-  const ofMessages = new Map<number, TextRange[]>();
+  const rangesByMessage = new Map<number, TextRange[]>();
   let latest = -1;
   for (const { from, to, message } of generated) {
     // What is written after all messages, such as an end of the text, belongs to the last turn.
     latest = message ?? latest;
-    ofMessages.set(latest, [...(ofMessages.get(latest) ?? []), { from, to }]);
+    rangesByMessage.set(latest, [...(rangesByMessage.get(latest) ?? []), { from, to }]);
   }
   const places = turns.map((turn): TurnPlace => {
-    const ranges = ofMessages.get(turn) ?? [];
+    const ranges = rangesByMessage.get(turn) ?? [];
     const through = ranges.at(-1)?.to ?? 0;
     return { prompt: ranges[0]?.from ?? 0, through, generated: ranges, isRewritten: false, isPrefix: true };
   });

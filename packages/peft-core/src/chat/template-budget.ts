@@ -6,8 +6,8 @@ const STEPS = 200_000;
 const STEPS_PER_MESSAGE = 5_000;
 /** Number of characters that a step may write or copy. */
 const CHARACTERS_PER_STEP = 100;
-/** Number of times that a template may copy the conversation. */
-const COPIES = 20;
+/** Number of times that a template may copy, compare or search the conversation. */
+const COPIES = 60;
 /** Maximum length of one text or list in a rendering. */
 const LONGEST_TEXT = 1 << 26;
 const LONGEST_LIST = 100_000;
@@ -17,8 +17,8 @@ export class TemplateBudget {
   #left: number;
 
   constructor(messages: readonly Message[], tools: readonly Tool[] = []) {
-    const ofTools = tools.length === 0 ? 0 : JSON.stringify(tools).length;
-    const characters = messages.reduce((sum, message) => sum + lengthOfMessage(message), ofTools);
+    const toolLength = tools.length === 0 ? 0 : JSON.stringify(tools).length;
+    const characters = messages.reduce((sum, message) => sum + lengthOfMessage(message), toolLength);
     this.#left = STEPS + STEPS_PER_MESSAGE * messages.length + (COPIES * characters) / CHARACTERS_PER_STEP;
   }
 

@@ -60,7 +60,7 @@ export function turnTokens(
   const { prompt } = place;
   const through = Math.min(place.through, next);
   const from = whole.beginning(prompt).tokens;
-  // Places are asked for in ascending order: a question about an earlier place than the last one is answered from the start of the text.
+  // Queries are in ascending order: one about an earlier place than the last starts again from the beginning of the text.
   if (ends.length > 0) {
     const last = whole.beginning(through).tokens;
     for (let at = last - 1; at >= from; at--)

@@ -1,7 +1,7 @@
 import { applyFilter } from './filters.ts';
 import { methodOf } from './methods.ts';
 import { binary } from './operators.ts';
-import type { Evaluate, Node, Scope, State } from './state.ts';
+import { charged, type Evaluate, type Node, type Scope, type State } from './state.ts';
 import { TESTS } from './tests.ts';
 import {
   type Dict,
@@ -121,7 +121,7 @@ export function filter(operand: Evaluate, node: Node): Evaluate {
   const name = (isCall ? (node.callee as Node) : node).value as string;
   const given = argumentsOf(isCall ? (node.args as Node[]) : []);
   return (scope, state) => {
-    const value = operand(scope, state);
+    const value = charged(operand(scope, state), state);
     const { args, named } = given(scope, state);
     return spent(applyFilter(name, value, args, named), state);
   };
@@ -177,11 +177,11 @@ function member(node: Node): Evaluate {
   if (node.computed) {
     if (property.type === 'SliceExpression') return slice(object, property);
     const key = compileExpression(property);
-    return (scope, state) => itemOf(object(scope, state), key(scope, state));
+    return (scope, state) => itemOf(charged(object(scope, state), state), key(scope, state));
   }
   const name = property.value as string | number;
   if (typeof name === 'number') return (scope, state) => itemOf(object(scope, state), name);
-  return (scope, state) => attributeOf(object(scope, state), name);
+  return (scope, state) => attributeOf(charged(object(scope, state), state), name);
 }
 
 /** `of.name`: a method before an item. */
@@ -210,7 +210,7 @@ function itemOf(of: Value, key: Value): Value {
 function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
   const [from, to, by] = [start, stop, step].map((part) => (part ? compileExpression(part as Node) : null));
   return (scope, state) => {
-    const of = object(scope, state);
+    const of = charged(object(scope, state), state);
     if (typeof of !== 'string' && !Array.isArray(of))
       throw new Error(`'${typeName(of)}' object has no slices`);
     const [first, end, stride] = [from, to, by].map((part) => {

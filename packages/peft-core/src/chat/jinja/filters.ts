@@ -1,9 +1,8 @@
 import { itemsOf, methodOf } from './methods.ts';
 import { TESTS } from './tests.ts';
-import { capitalize, indent, replace, strip, title, words } from './texts.ts';
+import { capitalize, indent, join, replace, strip, title, words } from './texts.ts';
 import { type JsonOptions, toJson } from './to-json.ts';
 import {
-  areEqual,
   type Dict,
   Float,
   float,
@@ -65,7 +64,7 @@ const FILTERS: Record<string, Filter> = {
   },
   join(value, [separator, attribute], named) {
     const items = pick(iterate(value), attribute ?? named.attribute);
-    return items.map(text).join(text(separator ?? named.d ?? ''));
+    return join(items.map(text), text(separator ?? named.d ?? ''));
   },
   last: (value) => iterate(value).at(-1),
   length: (value) => lengthOf(value),
@@ -130,11 +129,12 @@ const FILTERS: Record<string, Filter> = {
   unique(value, [caseSensitive, attribute], named) {
     const key = keyOf(isTrue(caseSensitive ?? named.case_sensitive));
     const of = attribute ?? named.attribute;
-    const seen: Value[] = [];
+    const seen = new Set<Value>();
     return iterate(value).filter((item) => {
       const own = key(of === undefined || of === null ? item : pathOf(item, of));
-      const isNew = !seen.some((each) => areEqual(each, own));
-      if (isNew) seen.push(own);
+      if (typeof own === 'object' && own !== null) throw new Error(`unhashable type: '${typeName(own)}'`);
+      const isNew = !seen.has(own);
+      seen.add(own);
       return isNew;
     });
   },

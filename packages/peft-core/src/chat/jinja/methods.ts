@@ -1,4 +1,4 @@
-import { capitalize, lines, pieces, replace, strip, titleOfWords, words } from './texts.ts';
+import { capitalize, join, lines, pieces, replace, strip, titleOfWords, words } from './texts.ts';
 import {
   areEqual,
   type Callable,
@@ -102,7 +102,7 @@ const STRING: Record<string, Method<string>> = {
     return place(of, at);
   },
   count: (of, [part]) => (part === '' ? lengthOf(of) + 1 : of.split(textArgument(part)).length - 1),
-  join: (of, [items]) => listOf(items).map(textArgument).join(of),
+  join: (of, [items]) => join(listOf(items).map(textArgument), of),
   partition(of, [separator]) {
     const at = of.indexOf(textArgument(separator));
     if (at === -1) return Tuple.from([of, '', '']);

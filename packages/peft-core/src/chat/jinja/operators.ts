@@ -1,4 +1,4 @@
-import type { Evaluate, Node, State } from './state.ts';
+import { charged, type Evaluate, type Node, type State } from './state.ts';
 import { contains } from './tests.ts';
 import {
   areEqual,
@@ -36,10 +36,10 @@ export function binary(node: Node, compile: (node: Node) => Evaluate): Evaluate 
 type Operator = (a: Value, b: Value, state: State) => Value;
 
 const OPERATORS: Record<string, Operator> = {
-  '==': (a, b) => areEqual(a, b),
-  '!=': (a, b) => !areEqual(a, b),
-  in: (a, b) => contains(b, a),
-  'not in': (a, b) => !contains(b, a),
+  '==': (a, b, state) => areEqual(a, charged(b, state)),
+  '!=': (a, b, state) => !areEqual(a, charged(b, state)),
+  in: (a, b, state) => contains(charged(b, state), a),
+  'not in': (a, b, state) => !contains(charged(b, state), a),
   '<': (a, b) => order(a, b) < 0,
   '>': (a, b) => order(a, b) > 0,
   '<=': (a, b) => order(a, b) <= 0,

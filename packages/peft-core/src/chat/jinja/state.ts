@@ -1,6 +1,9 @@
 import type { TemplateBudget } from '../template-budget.ts';
 import type { Value } from './values.ts';
 
+/** Items of a list that are compared or copied in one step. */
+const ITEMS_PER_STEP = 16;
+
 /** A node of the parsed template, as produced by the parser of @huggingface/jinja. */
 export interface Node {
   readonly type: string;
@@ -100,3 +103,10 @@ export class State {
 
 export type Evaluate = (scope: Scope, state: State) => Value;
 export type Execute = (scope: Scope, state: State) => void;
+
+/** Charges the budget for a value that is about to be searched, compared or copied, and returns the value. */
+export function charged(value: Value, state: State): Value {
+  if (typeof value === 'string') state.budget.spend(value.length);
+  else if (Array.isArray(value)) state.budget.spend(0, value.length / ITEMS_PER_STEP);
+  return value;
+}

@@ -72,7 +72,7 @@ function compileStatement(node: Node): Execute {
   }
 }
 
-/** What a block writes, in a scope of its own. */
+/** What a block writes, in a separate scope. */
 function captured(body: Execute): Evaluate {
   return (scope, state) => state.capture(() => body(new Scope(scope), state));
 }

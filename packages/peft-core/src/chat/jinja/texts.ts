@@ -48,13 +48,21 @@ export function lines(value: string): string[] {
   return found;
 }
 
+/** Maximum length of a text that `replace` and `join` make. */
+const MAX_TEXT = 1 << 26;
+
 /** Python's `str.replace`. */
 export function replace(value: string, old: string, by: string, most = -1): string {
-  if (most < 0 && old !== '') return value.replaceAll(old, () => by);
   const parts = old === '' ? ['', ...value, ''] : value.split(old);
   const cuts = most < 0 ? parts.length - 1 : Math.min(most, parts.length - 1);
-  const rest = parts.slice(cuts).join(old);
-  return [...parts.slice(0, cuts), rest].join(by);
+  return join([...parts.slice(0, cuts), parts.slice(cuts).join(old)], by);
+}
+
+/** Python's `str.join`. */
+export function join(items: readonly string[], separator: string): string {
+  const length = items.reduce((sum, item) => sum + item.length, separator.length * items.length);
+  if (length > MAX_TEXT) throw new Error(`a text has more than ${MAX_TEXT} characters`);
+  return items.join(separator);
 }
 
 /** Jinja's filter `indent`. */

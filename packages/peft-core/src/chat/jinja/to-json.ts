@@ -1,4 +1,4 @@
-import { Float, floatText, isDict, numberText, typeName, type Value } from './values.ts';
+import { Float, floatText, isDict, jsonNumber, typeName, type Value } from './values.ts';
 
 /** Options of Python's `json.dumps`. */
 export interface JsonOptions {
@@ -31,7 +31,7 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
     if (depth > MAX_DEPTH) throw new Error('a value nests too deep');
     if (typeof part === 'string') return string(part);
     if (part === null || typeof part === 'boolean') return String(part);
-    if (typeof part === 'number') return numberText(part);
+    if (typeof part === 'number') return jsonNumber(part);
     if (part instanceof Float) return floatText(part.value);
     if (Array.isArray(part)) {
       const items = part.map((item) => write(item, depth + 1));

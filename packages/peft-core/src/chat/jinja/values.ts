@@ -194,7 +194,7 @@ function written(value: Value, depth: number): string {
   if (value === null) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (typeof value === 'string') return quoted(value);
-  if (typeof value === 'number') return numberText(value);
+  if (typeof value === 'number') return jsonNumber(value);
   if (value instanceof Float) return floatText(value.value);
   if (Array.isArray(value)) {
     const items = value.map((item) => written(item, depth + 1));
@@ -227,7 +227,7 @@ function quoted(value: string): string {
 const LARGE = 1e21;
 
 /** A number of JSON. `1.0` is an integer here and a float in Python: JSON's parser in JavaScript does not keep the difference. */
-export function numberText(value: number): string {
+export function jsonNumber(value: number): string {
   if (!Number.isInteger(value) || Math.abs(value) >= LARGE) return floatText(value);
   return Number.isSafeInteger(value) ? String(value) : BigInt(value).toString();
 }
