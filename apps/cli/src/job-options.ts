@@ -1,6 +1,13 @@
 // Flags for the most common options of a job, besides JSON for all options: for jobs on a service and for local training.
 import { type Command, InvalidArgumentError } from 'commander';
-import { anyNumber, columnsArgument, columnsHelp, given, jsonObjectArgument, wholeNumber } from './arguments.ts';
+import {
+  anyNumber,
+  columnsArgument,
+  columnsHelp,
+  given,
+  jsonObjectArgument,
+  wholeNumber,
+} from './arguments.ts';
 import { UsageError } from './errors.ts';
 
 export interface PeftFlags {

@@ -12,7 +12,10 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-const rows = Array.from({ length: 300 }, (_, i) => ({ prompt: `question ${i}, "quoted"`, completion: ` ${i}` }));
+const rows = Array.from({ length: 300 }, (_, i) => ({
+  prompt: `question ${i}, "quoted"`,
+  completion: ` ${i}`,
+}));
 const lines = rows.map((row) => JSON.stringify(row)).join('\n');
 const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
 const csv = (names = ['prompt', 'completion']) =>
@@ -51,7 +54,11 @@ test('the same rows in every kind of file are the same examples, and are stored 
     ['json', null, JSON.stringify(rows, null, 1)],
     ['csv', null, `\ufeff${csv()}`],
     ['csv', 'gzip', gzipSync(csv())],
-    ['tsv', null, `prompt\tcompletion\n${rows.map((row) => `${quoted(row.prompt)}\t${quoted(row.completion)}`).join('\n')}`],
+    [
+      'tsv',
+      null,
+      `prompt\tcompletion\n${rows.map((row) => `${quoted(row.prompt)}\t${quoted(row.completion)}`).join('\n')}`,
+    ],
     ['parquet', null, parquet()],
   ];
   let tokens: unknown;
@@ -101,7 +108,12 @@ test('a mapping given with the upload stays with the file, for reports and jobs'
 test('parts become a Parquet file with a mapping', async () => {
   const content = parquet(['q', 'a']);
   const { acme } = bench;
-  const about = { filename: 'x.parquet', bytes: content.length, purpose: 'fine-tune', mime_type: 'application/x' };
+  const about = {
+    filename: 'x.parquet',
+    bytes: content.length,
+    purpose: 'fine-tune',
+    mime_type: 'application/x',
+  };
   const { json: created } = await acme.send('POST', '/v1/uploads', about);
   const part_ids: string[] = [];
   for (const piece of [content.subarray(0, 1000), content.subarray(1000)]) {
@@ -109,12 +121,16 @@ test('parts become a Parquet file with a mapping', async () => {
     data.set('data', new Blob([Uint8Array.from(piece)]), 'part');
     part_ids.push((await acme.send('POST', `/v1/uploads/${created.id}/parts`, data)).json.id);
   }
-  const complete = (body: object) => acme.send('POST', `/v1/uploads/${created.id}/complete`, { part_ids, ...body });
+  const complete = (body: object) =>
+    acme.send('POST', `/v1/uploads/${created.id}/complete`, { part_ids, ...body });
   assertError(await complete({}), 400, 'unknown_shape', 'file');
   assertError(await complete({ columns: {} }), 400, 'invalid_columns', 'columns');
   const done = await complete({ columns: { prompt: 'q', completion: 'a' } });
   assert.equal(done.status, 200, done.text);
-  assert.deepEqual([done.json.file.examples, done.json.file.columns], [300, { prompt: 'q', completion: 'a' }]);
+  assert.deepEqual(
+    [done.json.file.examples, done.json.file.columns],
+    [300, { prompt: 'q', completion: 'a' }],
+  );
 });
 
 test('a hostile Parquet file is refused while another team uploads', async () => {

@@ -45,7 +45,12 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
 }
 
 /** What a file was recognised as: "csv, gzip; shape sharegpt". */
-function recognisedText({ kind, compression, shape, columns }: NonNullable<ReportResult['recognised']>): string {
+function recognisedText({
+  kind,
+  compression,
+  shape,
+  columns,
+}: NonNullable<ReportResult['recognised']>): string {
   const file = compression ? `${kind}, ${compression}` : kind;
   const mapping = columns ? `; columns ${JSON.stringify(columns)}` : '';
   return `${file}${shape ? `; shape ${shape}` : ''}${mapping}`;

@@ -17,15 +17,17 @@ export function addFilesVerbs(program: Command): void {
 
   const uploads =
     'upload JSON lines, a JSON array, CSV, TSV or Parquet, and report invalid rows; run it again to resume an interrupted upload';
-  serviceVerb(group, 'upload <path>', uploads, 'train.jsonl', 'faq.csv --columns prompt=question,completion=answer')
+  serviceVerb(
+    group,
+    'upload <path>',
+    uploads,
+    'train.jsonl',
+    'faq.csv --columns prompt=question,completion=answer',
+  )
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
     .option('--columns <mapping>', columnsHelp, columnsArgument)
-    .run(
-      async (
-        client,
-        path: string,
-        options: { purpose: string; columns?: Record<string, string> },
-      ) => fileAnswer(await uploadFile(client, path, options)),
+    .run(async (client, path: string, options: { purpose: string; columns?: Record<string, string> }) =>
+      fileAnswer(await uploadFile(client, path, options)),
     );
 
   addReportVerb(group);

@@ -37,7 +37,10 @@ export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
 export function takeTrainingOptions<C extends Command>(command: C): C {
   const described = command
     .requiredOption('--model <id>', 'base model; `graft models list` shows them')
-    .requiredOption('--data <file>', 'training data: a file (JSON lines, JSON, CSV, TSV, Parquet), or the id of an uploaded one')
+    .requiredOption(
+      '--data <file>',
+      'training data: a file (JSON lines, JSON, CSV, TSV, Parquet), or the id of an uploaded one',
+    )
     .option('--validation <file>', 'validation data: the same');
   return takeJobOptions(described)
     .option('--learning-rate-multiplier <x>', "factor for the method's default learning rate", anyNumber)

@@ -177,7 +177,11 @@ function recognisedFacts({
 }: NonNullable<ReportResult['recognised']>): Fact[] {
   const mapping = columns && Object.entries(columns).map(([field, column]) => `${field} ← ${column}`);
   return [
-    { name: 'Recognised as', value: shape ?? kind, note: [shape && kind, compression].filter(Boolean).join(', ') },
+    {
+      name: 'Recognised as',
+      value: shape ?? kind,
+      note: [shape && kind, compression].filter(Boolean).join(', '),
+    },
     ...(mapping ? [{ name: 'Columns', value: mapping.join(', ') }] : []),
   ];
 }

@@ -8,9 +8,7 @@ interface Golden {
   cases: { name: string; base64: string; rows: Record<string, unknown>[] }[];
   deltaByteArray: string;
 }
-const golden: Golden = JSON.parse(
-  readFileSync(new URL('../testdata/parquet.json', import.meta.url), 'utf8'),
-);
+const golden: Golden = JSON.parse(readFileSync(new URL('../testdata/parquet.json', import.meta.url), 'utf8'));
 
 async function rowsOf(content: Buffer): Promise<unknown[]> {
   const rows: unknown[] = [];
@@ -31,7 +29,9 @@ async function rowsOf(content: Buffer): Promise<unknown[]> {
   await parquet.readFile!(file, sink, async (bytes) => {
     positions.push(bytes);
   });
-  assert.ok(positions.length > 0 && positions.every((at, i) => at <= content.length && at >= (positions[i - 1] ?? 0)));
+  assert.ok(
+    positions.length > 0 && positions.every((at, i) => at <= content.length && at >= (positions[i - 1] ?? 0)),
+  );
   return rows;
 }
 
@@ -62,7 +62,7 @@ test('an encoding that may decode to any size is refused', async () => {
   });
 });
 
-test('damage anywhere is an error of the file, or changes a value, and no more', async () => {
+test('damage anywhere is an error of the file, or changes a value', async () => {
   for (const { name, base64 } of golden.cases) {
     const content = Buffer.from(base64, 'base64');
     const step = Math.max(1, Math.floor(content.length / 40));
