@@ -5,23 +5,26 @@
  * usage: file-kinds.ts [megabytes of JSON lines]
  */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { once } from 'node:events';
 import { checkDataFile } from '@graft/peft-core/examples';
 import { type ColumnSource, fileWriter, ParquetWriter } from 'hyparquet-writer';
 
 const megabytes = Number(process.argv[2] ?? 200);
 const groupRows = 20_000;
-const words = 'the quick brown fox jumps over a lazy dog, which "barks" and then runs off to find its bone\nunder oak trees'.split(' ');
+const words =
+  'the quick brown fox jumps over a lazy dog, which "barks" and then runs off to find its bone\nunder oak trees'.split(
+    ' ',
+  );
 
 interface Row {
   prompt: string;
   completion: string;
 }
 
-/** Rows of 30 to 90 words each, until their JSON lines have so many bytes. */
+/** Rows of 30 to 90 words each, until their JSON lines have `bytes` bytes. */
 function* rows(bytes: number): Generator<Row> {
   let state = 1;
   const random = (below: number) => {
@@ -84,18 +87,35 @@ if (only) {
   const start = process.cpuUsage();
   const { examples } = await checkDataFile(only);
   const { user, system } = process.cpuUsage(start);
-  console.log(JSON.stringify({ examples, seconds: (user + system) / 1e6, maxRss: process.resourceUsage().maxRSS / 1024 }));
+  console.log(
+    JSON.stringify({
+      examples,
+      seconds: (user + system) / 1e6,
+      maxRss: process.resourceUsage().maxRSS / 1024,
+    }),
+  );
 } else {
   const folder = mkdtempSync(path.join(tmpdir(), 'graft-bench-'));
   const at = (name: string) => path.join(folder, name);
   try {
-    await writeText(at('lines.jsonl'), mapped('', (row) => `${JSON.stringify(row)}\n`));
-    await writeText(at('table.csv'), mapped('prompt,completion\n', (row) => `${quoted(row.prompt)},${quoted(row.completion)}\n`));
-    await writeText(at('array.json'), mapped('[', (row, i) => `${i === 0 ? '' : ',\n'}${JSON.stringify(row)}`, ']'));
+    await writeText(
+      at('lines.jsonl'),
+      mapped('', (row) => `${JSON.stringify(row)}\n`),
+    );
+    await writeText(
+      at('table.csv'),
+      mapped('prompt,completion\n', (row) => `${quoted(row.prompt)},${quoted(row.completion)}\n`),
+    );
+    await writeText(
+      at('array.json'),
+      mapped('[', (row, i) => `${i === 0 ? '' : ',\n'}${JSON.stringify(row)}`, ']'),
+    );
     writeParquet(at('table.parquet'));
     let first = 0;
     for (const name of ['lines.jsonl', 'table.csv', 'array.json', 'table.parquet']) {
-      const out = execFileSync(process.execPath, ['--import', 'tsx', import.meta.filename, '0', at(name)], { encoding: 'utf8' });
+      const out = execFileSync(process.execPath, ['--import', 'tsx', import.meta.filename, '0', at(name)], {
+        encoding: 'utf8',
+      });
       const { examples, seconds, maxRss } = JSON.parse(out);
       first ||= seconds;
       const size = statSync(at(name)).size / 1e6;

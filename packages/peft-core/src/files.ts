@@ -27,6 +27,7 @@ export {
 } from './base-model/write-model-folder.ts';
 export { buildOnce } from './hub/build-once.ts';
 export { checkSpace } from './hub/check-space.ts';
+export { fetchHubDataset, isHubDataset, parseHubDataset } from './hub/hub-dataset.ts';
 export { chooseFiles, type HubFile } from './hub/hub-files.ts';
 export { fetchHubModel, findHubCommit } from './hub/hub-model.ts';
 export {

@@ -8,7 +8,7 @@ import {
   type DatasetSummary,
 } from '@graft/peft-core/examples';
 import { answerCalls } from '@graft/peft-core/threads';
-import { createLineChecker, ofFile } from './line-checker.ts';
+import { createLineChecker, fileError } from './line-checker.ts';
 
 /** How the rows of an upload are read. */
 export interface RowReading {
@@ -46,7 +46,7 @@ answerCalls<LineCall, LineAnswer>(parentPort!, async (call) => {
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     if (call.kind !== 'check') drop(call.upload);
-    const { code, message, param, details = [] } = ofFile(error);
+    const { code, message, param, details = [] } = fileError(error);
     return { fault: { code, message, param, details } };
   }
 });

@@ -11,7 +11,7 @@ export function createLineChecker(
     try {
       return await body();
     } catch (error) {
-      throw error instanceof GraftError ? ofFile(error) : error;
+      throw error instanceof GraftError ? fileError(error) : error;
     }
   };
   return {
@@ -23,7 +23,7 @@ export function createLineChecker(
 }
 
 /** The error of a file as that of the request's parameter. */
-export function ofFile(error: GraftError): GraftError {
+export function fileError(error: GraftError): GraftError {
   const { code, message, param, details } = error;
   return new GraftError(code, message, { param: param ?? 'file', cause: error, ...(details && { details }) });
 }

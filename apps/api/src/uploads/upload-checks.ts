@@ -35,7 +35,7 @@ const checkMs = (bytes: number) => 60_000 + bytes / 1000;
 
 /**
  * Checks rows in a thread, so that none blocks the event loop. All uploads share the thread, with one chunk at a time each: an upload
- * sends its next chunk when the previous one is checked. A Parquet file is checked in a thread of its own once it is complete, teams in
+ * sends its next chunk when the previous one is checked. A Parquet file is checked in a separate thread once it is complete, teams in
  * turn: its pages may take long or need much memory.
  */
 export function createUploadChecks(): UploadChecks {

@@ -12,6 +12,7 @@ import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
 import { takeJobOptions } from '../job-options.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
+import { dataPath } from './data-path.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { modelOption, openLocalModel } from './local-model.ts';
 import { resolveLocalTraining, type TrainOptions } from './resolve-local-training.ts';
@@ -68,8 +69,10 @@ export function addTrainVerb(program: Command): void {
 }
 
 /** With --json, prints every record of the trainer as one line on stdout. */
-async function runTraining(options: Options): Promise<void> {
-  const output = createOutput(options);
+async function runTraining(asked: Options): Promise<void> {
+  const output = createOutput(asked);
+  const options = { ...asked, data: await dataPath(asked.data, output.note) };
+  if (asked.validation !== undefined) options.validation = await dataPath(asked.validation, output.note);
   const checkpointDir = resolve(
     options.checkpoints ?? `${options.output.replace(/[/\\]+$/, '')}.checkpoints`,
   );

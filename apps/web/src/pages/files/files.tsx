@@ -27,7 +27,9 @@ export function Files() {
   return (
     <>
       <PageHead title="Files">
-        <p class="soft">Training data as JSON lines, a JSON array, CSV, TSV or Parquet, one example per row.</p>
+        <p class="soft">
+          Training data as JSON lines, a JSON array, CSV, TSV or Parquet, one example per row.
+        </p>
       </PageHead>
       {canUpload && (
         <>

@@ -32,7 +32,7 @@ export interface FileStart {
   bytes: Uint8Array;
   /** The same as text, without its last, perhaps incomplete, line unless `isWhole`. */
   text: string;
-  /** Whether the file has no more bytes. */
+  /** Whether the file ends here. */
   isWhole: boolean;
 }
 

@@ -79,7 +79,7 @@ export function readSeparated(
   };
   const broken = (what: string): GraftError => new GraftError('invalid_jsonl', `row ${row + 1}: ${what}`);
 
-  /** Reads rows from `bytes`; returns the number of bytes of complete rows. `isLast`: the file has no more bytes. */
+  /** Reads rows from `bytes`; returns the number of bytes of complete rows. `isLast`: the file ends there. */
   function readRows(bytes: Buffer, isLast: boolean): number {
     let start = 0;
     while (start < bytes.length && !(onlyNames && names)) {

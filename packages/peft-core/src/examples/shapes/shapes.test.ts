@@ -57,7 +57,10 @@ test("ShareGPT's calls get ids, by which a tool's answers belong to them, and to
   const row = {
     conversations: [
       { from: 'human', value: 'a' },
-      { from: 'function_call', value: '[{"name":"look","arguments":{"n":1}},{"name":"look","arguments":{"n":2}}]' },
+      {
+        from: 'function_call',
+        value: '[{"name":"look","arguments":{"n":1}},{"name":"look","arguments":{"n":2}}]',
+      },
       { from: 'observation', value: 'one' },
       { from: 'observation', value: 'two' },
       { from: 'gpt', value: 'done' },
@@ -67,7 +70,11 @@ test("ShareGPT's calls get ids, by which a tool's answers belong to them, and to
   assert.deepEqual(converted(row), {
     messages: [
       { role: 'user', content: 'a' },
-      { role: 'assistant', content: null, tool_calls: [call('call_1', '{"n":1}'), call('call_2', '{"n":2}')] },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [call('call_1', '{"n":1}'), call('call_2', '{"n":2}')],
+      },
       { role: 'tool', content: 'one', tool_call_id: 'call_1' },
       { role: 'tool', content: 'two', tool_call_id: 'call_2' },
       { role: 'assistant', content: 'done' },
@@ -116,11 +123,14 @@ test('a row with fields of a format is of that format', () => {
 });
 
 test('cells of text are what their fields need, and text that looks like JSON stays text', () => {
-  assert.deepEqual(readCells({ prompt: '[1, 2]', completion: '{"a": 1}', score: '0.5', weight: '', negative: '' }), {
-    prompt: '[1, 2]',
-    completion: '{"a": 1}',
-    score: 0.5,
-  });
+  assert.deepEqual(
+    readCells({ prompt: '[1, 2]', completion: '{"a": 1}', score: '0.5', weight: '', negative: '' }),
+    {
+      prompt: '[1, 2]',
+      completion: '{"a": 1}',
+      score: 0.5,
+    },
+  );
   const messages = [{ role: 'user', content: 'a' }];
   assert.deepEqual(readCells({ messages: JSON.stringify(messages), prompt: JSON.stringify(messages) }), {
     messages,
@@ -131,8 +141,14 @@ test('cells of text are what their fields need, and text that looks like JSON st
 
 test('a mapping selects fields, and a row may have the field itself', () => {
   const columns = parseColumns({ prompt: 'question', completion: 'answer' });
-  assert.deepEqual(mapColumns({ question: 'a', answer: 'b', text: 'c' }, columns), { prompt: 'a', completion: 'b' });
-  assert.deepEqual(mapColumns({ prompt: 'a', completion: 'b', text: 'c' }, columns), { prompt: 'a', completion: 'b' });
+  assert.deepEqual(mapColumns({ question: 'a', answer: 'b', text: 'c' }, columns), {
+    prompt: 'a',
+    completion: 'b',
+  });
+  assert.deepEqual(mapColumns({ prompt: 'a', completion: 'b', text: 'c' }, columns), {
+    prompt: 'a',
+    completion: 'b',
+  });
   assert.match(String(mapColumns({ text: 'c' }, columns)), /has no column "question", "answer"/);
   for (const wrong of [null, [], {}, { prompt: 1 }, { prompt: '' }, { prompt: 'x'.repeat(201) }, 'prompt=a'])
     assert.throws(() => parseColumns(wrong), { code: 'invalid_columns', param: 'columns' });

@@ -22,6 +22,8 @@ export class HubServer {
   refusal: { status: number; code: string } | null = null;
   /** Number of bytes after which the connection is cut, for each request to the CDN in turn. */
   readonly cuts: number[] = [];
+  /** Further branches, of the same commit. */
+  branches: string[] = [];
   ignoreRanges = false;
   /** Changes content during the transfer. */
   corrupt = false;
@@ -57,14 +59,17 @@ export class HubServer {
     const url = new URL(request.url!, this.endpoint);
     const { authorization, range } = request.headers;
     this.hub.push({ path: url.pathname, authorization, range });
+    // Data sets have the same layout, under /datasets.
     const [, rest = ''] = url.pathname.split(`/org/name/resolve/${commit}/`);
     const name = decodeURIComponent(rest);
-    const revision = /^\/api\/models\/org\/name\/revision\/(.+)$/.exec(url.pathname)?.[1];
+    const revision = /^\/api\/(?:models|datasets)\/org\/name\/revision\/(.+)$/.exec(url.pathname)?.[1];
     if (this.refusal) refuse(response, this.refusal.status, this.refusal.code);
     else if (this.token && authorization !== `Bearer ${this.token}`) refuse(response, 401, 'RepoNotFound');
-    else if (revision && ['main', 'v1', commit].includes(revision)) answer(response, { sha: commit });
+    else if (revision && ['main', 'v1', commit, ...this.branches].includes(decodeURIComponent(revision)))
+      answer(response, { sha: commit });
     else if (revision) refuse(response, 404, 'RevisionNotFound');
-    else if (url.pathname === `/api/models/org/name/tree/${commit}`) this.#serveTree(url, response);
+    else if (/^\/api\/(models|datasets)\/org\/name\/tree\/c0ffee/.test(url.pathname))
+      this.#serveTree(url, response);
     else if (!this.files.has(name)) refuse(response, 404, 'RepoNotFound');
     else if (this.isLarge(name)) response.writeHead(302, { location: `${this.#cdnUrl}/${name}` }).end();
     else this.#send(name, range, response);
