@@ -488,7 +488,7 @@ export interface CloneFineTuningJob {
   /** Id of an uploaded JSONL file. Required, unless `training_files` is given. */
   training_file?: string | null;
   validation_file?: string | null;
-  /** Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed. */
+  /** Several training files, instead of `training_file`, which may be given beside them if it is the first. `training.mix_strategy` determines how they are mixed. */
   training_files?: {
     /** Id of an uploaded JSONL file. */
     file: string;
@@ -777,7 +777,7 @@ export interface CreateFineTuningJob {
   /** Id of an uploaded JSONL file. Required, unless `training_files` is given. */
   training_file?: string | null;
   validation_file?: string | null;
-  /** Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed. */
+  /** Several training files, instead of `training_file`, which may be given beside them if it is the first. `training.mix_strategy` determines how they are mixed. */
   training_files?: {
     /** Id of an uploaded JSONL file. */
     file: string;
@@ -1153,7 +1153,7 @@ export interface EstimateFineTuningJob {
   /** Id of an uploaded JSONL file. Required, unless `training_files` is given. */
   training_file?: string | null;
   validation_file?: string | null;
-  /** Several training files, instead of `training_file`. `training.mix_strategy` determines how they are mixed. */
+  /** Several training files, instead of `training_file`, which may be given beside them if it is the first. `training.mix_strategy` determines how they are mixed. */
   training_files?: {
     /** Id of an uploaded JSONL file. */
     file: string;
