@@ -239,7 +239,7 @@ export const automatic = {
   greater_is_better: {
     value: isGreaterBetter,
     why: (_: boolean, metric: string) =>
-      metric === EVAL_LOSS ? `${metric} is a loss` : `${metric} is no loss`,
+      metric === EVAL_LOSS || metric.endsWith('_loss') ? `${metric} is a loss` : `${metric} is no loss`,
   },
 };
 
