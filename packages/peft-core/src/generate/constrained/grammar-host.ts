@@ -4,7 +4,7 @@ import type { GrammarAnswer, GrammarCall } from './grammar-thread.ts';
 
 /** Time limit for starting the thread and loading its vocabulary. */
 const LOAD_MILLISECONDS = 120_000;
-/** Heap limit of a thread; the library has a limit of its own. */
+/** Heap limit of a thread; the library has another limit. */
 const HEAP_MB = 512;
 
 /** What a thread needs of a tokenizer. */
