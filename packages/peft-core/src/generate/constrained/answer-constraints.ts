@@ -92,9 +92,9 @@ export class AnswerConstraints {
     if (this.#hosts) return this.#hosts;
     const vocabulary = { json: packTokenizer(this.#files).json, size: this.#size, marks: this.#marks };
     this.#hosts = {
-      trial: new GrammarHost(vocabulary, this.#compileMilliseconds),
-      quick: new GrammarHost(vocabulary, MASK_MILLISECONDS),
-      slow: new GrammarHost(vocabulary, MASK_MILLISECONDS),
+      trial: new GrammarHost(vocabulary, this.#compileMilliseconds, true),
+      quick: new GrammarHost(vocabulary, MASK_MILLISECONDS, false),
+      slow: new GrammarHost(vocabulary, MASK_MILLISECONDS, true),
     };
     return this.#hosts;
   }

@@ -46,16 +46,18 @@ export interface HostedAnswer {
 export class GrammarHost {
   readonly #vocabulary: HostedVocabulary;
   readonly #milliseconds: number;
+  readonly #yields: boolean;
   #thread: Thread<GrammarCall, GrammarAnswer> | null = null;
   #loaded: Promise<void> | null = null;
   readonly #answers = new Map<number, Hosted>();
   #ids = 0;
   #closed = false;
 
-  /** `milliseconds`: time limit of a call. */
-  constructor(vocabulary: HostedVocabulary, milliseconds: number) {
+  /** `milliseconds`: time limit of a call. `yields`: whether the thread has a lower priority, for work that no answer in progress waits for. */
+  constructor(vocabulary: HostedVocabulary, milliseconds: number, yields: boolean) {
     this.#vocabulary = vocabulary;
     this.#milliseconds = milliseconds;
+    this.#yields = yields;
   }
 
   /** Milliseconds that compiling a grammar takes. Rejects with ThreadTimeout, or with another error for a grammar that cannot be used. */
@@ -138,6 +140,7 @@ export class GrammarHost {
         HEAP_MB,
         {
           idleMs: null,
+          yields: this.#yields,
         },
       );
       this.#thread = thread;
