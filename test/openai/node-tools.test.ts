@@ -136,7 +136,7 @@ test('a conversation with calls and results, as the client sends it back', async
   );
 });
 
-test('several choices, each a call of its own', async () => {
+test('several choices, each a separate call', async () => {
   const { choices } = await ask({ ...required, n: 3 });
   const ids = choices.map(({ message }) => message.tool_calls![0]!.id);
   assert.equal(new Set(ids).size, 3);

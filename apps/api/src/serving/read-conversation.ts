@@ -4,8 +4,8 @@ import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateChatCompletionSchema } from '../schemas/chat-completion.ts';
 
-type GivenMessage = Static<typeof CreateChatCompletionSchema>['messages'][number];
-type GivenCall = NonNullable<GivenMessage['tool_calls']>[number];
+type RequestMessage = Static<typeof CreateChatCompletionSchema>['messages'][number];
+type RequestCall = NonNullable<RequestMessage['tool_calls']>[number];
 
 /** Limits of a call's arguments: parsing deep or large ones takes long. */
 const MAX_DEPTH = 32;
@@ -15,7 +15,7 @@ const MAX_VALUES = 10_000;
  * The messages of a request, in the worker's format. Throws `invalid_value` for content that is missing, a call whose arguments are not a JSON
  * object, and a tool message that answers no call.
  */
-export function readConversation(messages: readonly GivenMessage[]): Message[] {
+export function readConversation(messages: readonly RequestMessage[]): Message[] {
   /** Calls of the last assistant message. */
   let calls = new Set<string>();
   return messages.map((message, i) => {
@@ -37,9 +37,9 @@ export function readConversation(messages: readonly GivenMessage[]): Message[] {
       'is only for messages with the role "assistant"',
     );
     const content = textOf(message.content);
-    const mayLack = isAssistant && toolCalls.length > 0;
+    const needsNoContent = isAssistant && toolCalls.length > 0;
     refuseIf(
-      content === null && !mayLack,
+      content === null && !needsNoContent,
       `${at}.content`,
       'must be a text; only an assistant message with tool calls may have none',
     );
@@ -63,7 +63,7 @@ export function readConversation(messages: readonly GivenMessage[]): Message[] {
   });
 }
 
-function checkAnswer({ tool_call_id }: GivenMessage, calls: ReadonlySet<string>, at: string): void {
+function checkAnswer({ tool_call_id }: RequestMessage, calls: ReadonlySet<string>, at: string): void {
   refuseIf(!tool_call_id, `${at}.tool_call_id`, 'must be the id of the call that the message answers');
   refuseIf(
     !calls.has(tool_call_id!),
@@ -72,7 +72,7 @@ function checkAnswer({ tool_call_id }: GivenMessage, calls: ReadonlySet<string>,
   );
 }
 
-function readCall({ id, function: called }: GivenCall, at: string) {
+function readCall({ id, function: called }: RequestCall, at: string) {
   return {
     id,
     type: 'function' as const,
@@ -101,7 +101,7 @@ function readArguments(text: string, at: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function textOf(content: GivenMessage['content']): string | null {
+function textOf(content: RequestMessage['content']): string | null {
   if (typeof content === 'string') return content;
   return content ? content.map(({ text }) => text).join('') : null;
 }

@@ -14,7 +14,7 @@ import type { StopMatcher } from './stop-matcher.ts';
 
 /** Text completed by one more token, and the token counts up to it. */
 export interface GeneratedText {
-  /** Content: all text, unless reasoning and tool calls were asked for apart. */
+  /** Content: all text, unless reasoning and tool calls are separate. */
   text: string;
   reasoning?: string;
   calls?: CallPart[];

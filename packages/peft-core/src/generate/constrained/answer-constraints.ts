@@ -8,7 +8,7 @@ import { GrammarHost } from './grammar-host.ts';
 
 /** Time limit for compiling a grammar. Those of a few properties take 0.1 to 0.5 s. */
 const COMPILE_MILLISECONDS = 10_000;
-/** Grammars that take longer have a thread of their own, so that they do not delay masks of other answers. */
+/** Grammars that take longer have a separate thread, so that they do not delay masks of other answers. */
 const SLOW_MILLISECONDS = 1_000;
 /** Time limit for the masks of one token; as a thread compiles grammars, too, more than those take. */
 const MASK_MILLISECONDS = 20_000;
@@ -92,9 +92,9 @@ export class AnswerConstraints {
     if (this.#hosts) return this.#hosts;
     const vocabulary = { json: packTokenizer(this.#files).json, size: this.#size, marks: this.#marks };
     this.#hosts = {
-      trial: new GrammarHost(vocabulary, this.#compileMilliseconds),
-      quick: new GrammarHost(vocabulary, MASK_MILLISECONDS),
-      slow: new GrammarHost(vocabulary, MASK_MILLISECONDS),
+      trial: new GrammarHost(vocabulary, this.#compileMilliseconds, true),
+      quick: new GrammarHost(vocabulary, MASK_MILLISECONDS, false),
+      slow: new GrammarHost(vocabulary, MASK_MILLISECONDS, true),
     };
     return this.#hosts;
   }

@@ -4,7 +4,7 @@ import type { GrammarAnswer, GrammarCall } from './grammar-thread.ts';
 
 /** Time limit for starting the thread and loading its vocabulary. */
 const LOAD_MILLISECONDS = 120_000;
-/** Heap limit of a thread; the library has a limit of its own. */
+/** Heap limit of a thread; the library has another limit. */
 const HEAP_MB = 512;
 
 /** What a thread needs of a tokenizer. */
@@ -46,16 +46,18 @@ export interface HostedAnswer {
 export class GrammarHost {
   readonly #vocabulary: HostedVocabulary;
   readonly #milliseconds: number;
+  readonly #yields: boolean;
   #thread: Thread<GrammarCall, GrammarAnswer> | null = null;
   #loaded: Promise<void> | null = null;
   readonly #answers = new Map<number, Hosted>();
   #ids = 0;
   #closed = false;
 
-  /** `milliseconds`: time limit of a call. */
-  constructor(vocabulary: HostedVocabulary, milliseconds: number) {
+  /** `milliseconds`: time limit of a call. `yields`: whether the thread has a lower priority, for work that no answer in progress waits for. */
+  constructor(vocabulary: HostedVocabulary, milliseconds: number, yields: boolean) {
     this.#vocabulary = vocabulary;
     this.#milliseconds = milliseconds;
+    this.#yields = yields;
   }
 
   /** Milliseconds that compiling a grammar takes. Rejects with ThreadTimeout, or with another error for a grammar that cannot be used. */
@@ -138,6 +140,7 @@ export class GrammarHost {
         HEAP_MB,
         {
           idleMs: null,
+          yields: this.#yields,
         },
       );
       this.#thread = thread;
