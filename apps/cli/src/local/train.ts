@@ -71,8 +71,10 @@ export function addTrainVerb(program: Command): void {
 /** With --json, prints every record of the trainer as one line on stdout. */
 async function runTraining(asked: Options): Promise<void> {
   const output = createOutput(asked);
-  const options = { ...asked, data: await dataPath(asked.data, output.note) };
-  if (asked.validation !== undefined) options.validation = await dataPath(asked.validation, output.note);
+  const pathsOf = async (files: readonly string[]) =>
+    await Promise.all(files.map(async (file) => await dataPath(file, output.note)));
+  const options = { ...asked, data: await pathsOf(asked.data) };
+  if (asked.validation !== undefined) options.validation = await pathsOf(asked.validation);
   const checkpointDir = resolve(
     options.checkpoints ?? `${options.output.replace(/[/\\]+$/, '')}.checkpoints`,
   );

@@ -3,7 +3,7 @@ import { GraftError } from '../errors.ts';
 
 /**
  * `concat`: each epoch has every file `epochs` times. `interleave_under`, `interleave_over`: each epoch has the files in proportion to
- * their weights; it ends when the first file, or when every file, has been seen completely. Names as in LLaMA-Factory.
+ * their weights; it ends when the first file, or when every file, has been seen completely. The names are those of other tools.
  */
 export const mixStrategies = ['concat', 'interleave_under', 'interleave_over'] as const;
 export type MixStrategy = (typeof mixStrategies)[number];

@@ -127,7 +127,7 @@ export async function readExamples(
   };
 }
 
-/** Throws the fault of `bad` lines unless so many may be skipped. */
+/** Throws the fault of `bad` lines unless they may be skipped. */
 function checkSkipped(
   { onBadLines, maxBadLines = 0 }: ExampleSource,
   fault: GraftError,

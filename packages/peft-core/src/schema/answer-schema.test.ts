@@ -27,7 +27,8 @@ test('each fault names its place', () => {
     [{ type: 'string', pattern: 'a', maxLength: 3 }, /both 'pattern' and 'maxLength'/],
     [{ type: 'integer', exclusiveMinimum: 3 }, /"exclusiveMinimum"/],
   ];
-  for (const [schema, fault] of strict) assert.match(answerSchemaFault(schema, { strict: true }) ?? '', fault);
+  for (const [schema, fault] of strict)
+    assert.match(answerSchemaFault(schema, { strict: true }) ?? '', fault);
   const always: [schema: unknown, fault: RegExp][] = [
     [7, /must be a JSON schema, got 7/],
     [{ items: 7 }, /a JSON schema at items, got 7/],
@@ -38,12 +39,16 @@ test('each fault names its place', () => {
     [{ $ref: '#/__proto__' }, /refers to/],
     [{ enum: [] }, /at least one value/],
     [{ anyOf: [{ enum: Array(600).fill(1) }, { enum: Array(600).fill(1) }] }, /at most 1000 values/],
-    [{ properties: Object.fromEntries(Array.from({ length: 501 }, (_, i) => [`p${i}`, {}])) }, /500 properties/],
+    [
+      { properties: Object.fromEntries(Array.from({ length: 501 }, (_, i) => [`p${i}`, {}])) },
+      /500 properties/,
+    ],
     [{ type: 'string', pattern: 'a'.repeat(513) }, /512 characters/],
     [{ type: 'string', maxLength: 5000 }, /maxLength from 0 to 4096, got 5000/],
     [{ type: 'array', maxItems: -1 }, /maxItems from 0/],
     [{ description: 'x'.repeat(70_000) }, /65536 characters of JSON/],
     [deep(32), /nest at most 32 deep/],
   ];
-  for (const [schema, fault] of always) assert.match(answerSchemaFault(schema) ?? '', fault, JSON.stringify(schema).slice(0, 80));
+  for (const [schema, fault] of always)
+    assert.match(answerSchemaFault(schema) ?? '', fault, JSON.stringify(schema).slice(0, 80));
 });

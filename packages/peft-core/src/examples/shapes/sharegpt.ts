@@ -25,7 +25,7 @@ const listOf = ({ conversations, conversation, messages }: Line): [name: string,
       ? ['conversation', conversation]
       : ['messages', messages];
 
-/** Turns with `from` and `value`, as ShareGPT, FastChat, LLaMA-Factory and Axolotl have them. */
+/** Turns with `from` and `value`, as ShareGPT, FastChat and Axolotl have them. */
 export const sharegpt: Shape = {
   name: 'sharegpt',
   title: 'ShareGPT conversations',

@@ -10,7 +10,10 @@ const SIZE = 260;
 const END = 257;
 const files = { tokenizerJson: byteTokenizer(), tokenizerConfig: null, chatTemplate: null };
 const owner = { team: 'a', weight: 1 };
-const jsonOf = (json_schema: Record<string, unknown>): ConstraintFormat => ({ type: 'json_schema', json_schema });
+const jsonOf = (json_schema: Record<string, unknown>): ConstraintFormat => ({
+  type: 'json_schema',
+  json_schema,
+});
 const request = (schema: Record<string, unknown>) => ({
   format: jsonOf(schema),
   param: 'response_format',
@@ -19,7 +22,9 @@ const request = (schema: Record<string, unknown>) => ({
 
 /** The tokens of a mask. */
 const tokensOf = (mask: Int32Array): number[] =>
-  Array.from({ length: SIZE }, (_, token) => token).filter((token) => (mask[token >> 5]! >> (token & 31)) & 1);
+  Array.from({ length: SIZE }, (_, token) => token).filter(
+    (token) => (mask[token >> 5]! >> (token & 31)) & 1,
+  );
 
 type Constraint = Awaited<ReturnType<AnswerConstraints['start']>>;
 async function maskOf(constraint: Constraint): Promise<Int32Array> {
@@ -54,7 +59,10 @@ test('an answer that breaks its grammar fails alone: the others continue where t
     await maskOf(bad);
     // No grammar of JSON allows this token, so the library fails.
     bad.accept(0);
-    await assert.rejects(maskOf(bad), (error) => error instanceof GraftError && error.code === 'constraint_failed');
+    await assert.rejects(
+      maskOf(bad),
+      (error) => error instanceof GraftError && error.code === 'constraint_failed',
+    );
     assert.equal(await follow(good), 'nger text"');
     good.close();
     const next = await constraints.start(request({ enum: [true] }), owner);
@@ -69,7 +77,9 @@ test('a grammar that takes too long is refused, and does not stop another team f
   try {
     const slow = request({ type: 'string', maxLength: 4000 });
     await assert.rejects(constraints.start(slow, owner), (error) => {
-      assert.ok(error instanceof GraftError && error.code === 'invalid_schema' && error.param === 'response_format');
+      assert.ok(
+        error instanceof GraftError && error.code === 'invalid_schema' && error.param === 'response_format',
+      );
       assert.match(error.message, /takes longer than 0\.001 s/);
       return true;
     });
@@ -84,7 +94,15 @@ test('vocabularies: special tokens are allowed only as marks', () => {
   assert.equal(kind, 'byte_level');
   assert.deepEqual(tokens.slice(256), ['<s>', '', '', '']);
   assert.equal(tokens[65], 'A');
-  const pieces = { model: { vocab: [['▁a', -1], ['<0x0A>', -2]] }, decoder: { type: 'Metaspace' } };
+  const pieces = {
+    model: {
+      vocab: [
+        ['▁a', -1],
+        ['<0x0A>', -2],
+      ],
+    },
+    decoder: { type: 'Metaspace' },
+  };
   assert.deepEqual(grammarVocabulary({ tokenizerJson: pieces }, 3, []), {
     tokens: ['▁a', '<0x0A>', ''],
     kind: 'byte_fallback',

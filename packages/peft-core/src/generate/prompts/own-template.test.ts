@@ -1,4 +1,4 @@
-/** An adapter with a chat template of its own, from training to its answers and to a merged model. */
+/** An adapter with its own chat template, from training to its answers and to a merged model. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -60,9 +60,9 @@ test('an adapter is trained on, answers and is merged with its own template', as
     return tokens;
   };
   try {
-    const ofBase = await countPrompt({ adapter: at('plain') });
-    const ofOwn = await countPrompt({ adapter: at('own') });
-    assert.ok(ofOwn >= ofBase + 40, `${ofOwn} and ${ofBase} tokens`);
+    const baseTokens = await countPrompt({ adapter: at('plain') });
+    const ownTokens = await countPrompt({ adapter: at('own') });
+    assert.ok(ownTokens >= baseTokens + 40, `${ownTokens} and ${baseTokens} tokens`);
     // Texts have no template.
     const text = { prompt: 'a', messages: undefined } as unknown as GenerateRequest;
     assert.equal(await countPrompt({ ...text, adapter: at('own') }), await countPrompt(text));

@@ -34,7 +34,7 @@ interface Waiting extends Owned {
 }
 
 /**
- * Tokenises the prompts of one base model: short ones immediately, longer ones and those with a template of their own in a thread, one at a time, with teams taking turns by
+ * Tokenises the prompts of one base model: short ones immediately, longer ones and those with their own template in a thread, one at a time, with teams taking turns by
  * weight. So no prompt delays answers in progress, and a team's long prompts delay another team's by at most one prompt. The caller
  * limits how many prompts wait: the generator's process admits a few per row of a step.
  */
@@ -177,7 +177,7 @@ export class PromptReader {
   }
 }
 
-/** An adapter's own template needs a tokenizer of its own, which only the thread loads. */
+/** An adapter's own template needs a separate tokenizer, which only the thread loads. */
 const hasOwnTemplate = (prompt: Prompt): boolean => 'messages' in prompt && Boolean(prompt.chatTemplate);
 
 /** The error of one answer; the engine is unaffected. */
