@@ -100,7 +100,10 @@ function writeExamples(folder: string): void {
   write('test.jsonl', 32, 40);
   const text = JSON.stringify({ text: 'Call me Ishmael. '.repeat(100) });
   writeFileSync(path.join(folder, 'book.jsonl'), `${`${text}\n`.repeat(4)}`);
-  writeFileSync(path.join(folder, 'faq.csv'), 'question,answer\nWhich tyre fits?,A 32.\nHow long?,"Two days, at most."\n');
+  writeFileSync(
+    path.join(folder, 'faq.csv'),
+    'question,answer\nWhich tyre fits?,A 32.\nHow long?,"Two days, at most."\n',
+  );
   writeFileSync(path.join(folder, 'password'), 'a-password\n');
 }
 
