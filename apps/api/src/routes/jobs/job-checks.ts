@@ -52,11 +52,8 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
         const found = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
         const faults = found.map(({ param = null, message }) => ({ code, message, param }));
         const hasModel = faults.some(({ param }) => param !== null && modelFields.includes(param));
-        return {
-          object,
-          faults: hasModel ? faults : [...(await modelFaults(request)), ...faults],
-          plan: null,
-        };
+        const all = hasModel ? faults : [...(await modelFaults(request)), ...faults];
+        return { object, faults: [...all, ...missingFile(request.body, all)], plan: null };
       }
     },
   );
@@ -112,4 +109,16 @@ function parse(request: FastifyRequest): CreateJobBody {
   const result = validate(request.body);
   if ('error' in result) throw result.error;
   return result.value;
+}
+
+/** The fault of a request without training files, unless it is listed: the check of the model or of another field may come first. */
+function missingFile(
+  body: unknown,
+  faults: Static<typeof JobCheckSchema>['faults'],
+): Static<typeof JobCheckSchema>['faults'] {
+  const { training_file: file, training_files: files } = (body ?? {}) as Record<string, unknown>;
+  const isListed = faults.some(({ param }) => param?.startsWith('training_file'));
+  if ((file ?? null) !== null || (files ?? null) !== null || isListed) return [];
+  const param = 'training_file';
+  return [{ code: 'missing_required_parameter', message: `Missing required parameter: '${param}'.`, param }];
 }
