@@ -5,7 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import OpenAI from 'openai';
-import type { ChatCompletionCreateParamsNonStreaming, ChatCompletionTool } from 'openai/resources/chat/completions';
+import type {
+  ChatCompletionCreateParamsNonStreaming,
+  ChatCompletionTool,
+} from 'openai/resources/chat/completions';
 import { type SuiteGraft, startSuiteGraft } from './suite-graft.ts';
 
 let graft: SuiteGraft;
@@ -75,15 +78,22 @@ test('a required call: whole, streamed, and with log probabilities', async () =>
     { ...first, id: '' },
     { index: 0, id: '', type: 'function', function: { name: 'get_weather', arguments: '' } },
   );
-  for (const { index, id, type, function: part } of rest) assert.deepEqual([index, id, type, part?.name], [0, undefined, undefined, undefined]);
+  for (const { index, id, type, function: part } of rest)
+    assert.deepEqual([index, id, type, part?.name], [0, undefined, undefined, undefined]);
   assert.ok(rest.length > 5, 'the arguments arrive in parts');
-  assert.equal(rest.map((part) => part.function!.arguments).join(''), call.function.arguments, 'the same seed');
+  assert.equal(
+    rest.map((part) => part.function!.arguments).join(''),
+    call.function.arguments,
+    'the same seed',
+  );
   assert.equal(deltas.map(({ delta }) => delta.content ?? '').join(''), '');
   assert.equal(deltas.at(-1)!.finish_reason, 'tool_calls');
 });
 
 test("the client's own stream and parser", async () => {
-  const final = await client.chat.completions.stream({ ...paramsOf({ ...required, seed: 2 }), stream: true }).finalChatCompletion();
+  const final = await client.chat.completions
+    .stream({ ...paramsOf({ ...required, seed: 2 }), stream: true })
+    .finalChatCompletion();
   const [call] = final.choices[0]!.message.tool_calls!;
   assert.ok(call?.type === 'function');
   checkArguments(call.function.arguments);
@@ -94,7 +104,9 @@ test("the client's own stream and parser", async () => {
     additionalProperties: false,
   };
   const parsed = await client.chat.completions.parse(
-    paramsOf({ response_format: { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } } }),
+    paramsOf({
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } },
+    }),
   );
   const value = parsed.choices[0]!.message.parsed as unknown as { kind: string; sure: boolean };
   assert.ok(['a', 'b'].includes(value.kind) && typeof value.sure === 'boolean');
@@ -102,7 +114,11 @@ test("the client's own stream and parser", async () => {
 });
 
 test('a conversation with calls and results, as the client sends it back', async () => {
-  const first = await ask({ ...required, tools: [weather, now], tool_choice: { type: 'function', function: { name: 'now' } } });
+  const first = await ask({
+    ...required,
+    tools: [weather, now],
+    tool_choice: { type: 'function', function: { name: 'now' } },
+  });
   const { message } = first.choices[0]!;
   const [call] = message.tool_calls!;
   assert.ok(call?.type === 'function');
@@ -113,10 +129,14 @@ test('a conversation with calls and results, as the client sends it back', async
   // Without a choice an untrained model calls nothing.
   assert.equal(second.choices[0]!.message.tool_calls, undefined);
   const without = await ask({ messages: question, tools: [weather], tool_choice: 'none', max_tokens: 8 });
-  assert.equal(without.usage!.prompt_tokens, (await ask({ max_tokens: 8 })).usage!.prompt_tokens, 'no tools in the prompt');
+  assert.equal(
+    without.usage!.prompt_tokens,
+    (await ask({ max_tokens: 8 })).usage!.prompt_tokens,
+    'no tools in the prompt',
+  );
 });
 
-test('several choices, each a call of its own', async () => {
+test('several choices, each a separate call', async () => {
   const { choices } = await ask({ ...required, n: 3 });
   const ids = choices.map(({ message }) => message.tool_calls![0]!.id);
   assert.equal(new Set(ids).size, 3);
@@ -130,7 +150,10 @@ test('several choices, each a call of its own', async () => {
 test('reasoning apart from content', async () => {
   const kwargs = { chat_template_kwargs: { thinks: true } };
   const { choices } = await ask({ ...kwargs, max_tokens: 12, logit_bias: { 257: -100 } } as Partial<Params>);
-  const { content, reasoning_content } = choices[0]!.message as { content: string; reasoning_content?: string };
+  const { content, reasoning_content } = choices[0]!.message as {
+    content: string;
+    reasoning_content?: string;
+  };
   assert.equal(content, '');
   assert.ok(reasoning_content!.length > 0);
 });
@@ -169,21 +192,86 @@ describe('one clear error for', () => {
     response_format: { type: 'json_schema' as const, json_schema: { name: 'a', schema, strict: true } },
   });
   const cases: [what: string, params: () => Partial<Params>, code: string, param: string][] = [
-    ['arguments that are not JSON', () => ({ messages: [...question, call('{"a": ')] }), 'invalid_value', 'messages[1].tool_calls[0].function.arguments'],
-    ['arguments that are a list', () => ({ messages: [...question, call('[]')] }), 'invalid_value', 'messages[1].tool_calls[0].function.arguments'],
-    ['arguments that are too deep', () => ({ messages: [call('{"a":'.repeat(9000))] }), 'invalid_value', 'messages[0].tool_calls[0].function.arguments'],
-    ['a result without a call', () => ({ messages: [...question, { role: 'tool', tool_call_id: 'b', content: '' }] }), 'invalid_value', 'messages[1].tool_call_id'],
-    ['a result of another call', () => ({ messages: [call('{}'), { role: 'tool', tool_call_id: 'b', content: '' }] }), 'invalid_value', 'messages[1].tool_call_id'],
-    ['no content', () => ({ messages: [{ role: 'assistant', content: null }] }), 'invalid_value', 'messages[0].content'],
+    [
+      'arguments that are not JSON',
+      () => ({ messages: [...question, call('{"a": ')] }),
+      'invalid_value',
+      'messages[1].tool_calls[0].function.arguments',
+    ],
+    [
+      'arguments that are a list',
+      () => ({ messages: [...question, call('[]')] }),
+      'invalid_value',
+      'messages[1].tool_calls[0].function.arguments',
+    ],
+    [
+      'arguments that are too deep',
+      () => ({ messages: [call('{"a":'.repeat(9000))] }),
+      'invalid_value',
+      'messages[0].tool_calls[0].function.arguments',
+    ],
+    [
+      'a result without a call',
+      () => ({ messages: [...question, { role: 'tool', tool_call_id: 'b', content: '' }] }),
+      'invalid_value',
+      'messages[1].tool_call_id',
+    ],
+    [
+      'a result of another call',
+      () => ({ messages: [call('{}'), { role: 'tool', tool_call_id: 'b', content: '' }] }),
+      'invalid_value',
+      'messages[1].tool_call_id',
+    ],
+    [
+      'no content',
+      () => ({ messages: [{ role: 'assistant', content: null }] }),
+      'invalid_value',
+      'messages[0].content',
+    ],
     ['a choice without tools', () => ({ tool_choice: 'required' }), 'invalid_value', 'tool_choice'],
-    ['a choice of another tool', () => ({ tools: [now], tool_choice: { type: 'function', function: { name: 'g' } } }), 'invalid_value', 'tool_choice'],
+    [
+      'a choice of another tool',
+      () => ({ tools: [now], tool_choice: { type: 'function', function: { name: 'g' } } }),
+      'invalid_value',
+      'tool_choice',
+    ],
     ['two tools of one name', () => ({ tools: [now, now] }), 'invalid_value', 'tools[1].function.name'],
-    ['a template without tools', () => ({ tools: [now], model: graft.settings.model }), 'tools_not_supported', 'tools'],
-    ['a schema that is too deep', () => ({ tools: [tool(deep(12))], messages: question, ...format(deep(40)) }), 'json_too_deep', ''],
-    ['a keyword without guarantee', () => format({ not: { type: 'string' } }), 'invalid_value', 'response_format.json_schema.schema'],
-    ['a reference to nothing', () => format({ $ref: '#/$defs/a' }), 'invalid_value', 'response_format.json_schema.schema'],
-    ['too many choices', () => format({ enum: Array.from({ length: 1001 }, (_, i) => `${i}`) }), 'invalid_value', 'response_format.json_schema.schema'],
-    ['a pattern that is none', () => format({ type: 'string', pattern: '^(a' }), 'invalid_schema', 'response_format'],
+    [
+      'a template without tools',
+      () => ({ tools: [now], model: graft.settings.model }),
+      'tools_not_supported',
+      'tools',
+    ],
+    [
+      'a schema that is too deep',
+      () => ({ tools: [tool(deep(12))], messages: question, ...format(deep(40)) }),
+      'json_too_deep',
+      '',
+    ],
+    [
+      'a keyword without guarantee',
+      () => format({ not: { type: 'string' } }),
+      'invalid_value',
+      'response_format.json_schema.schema',
+    ],
+    [
+      'a reference to nothing',
+      () => format({ $ref: '#/$defs/a' }),
+      'invalid_value',
+      'response_format.json_schema.schema',
+    ],
+    [
+      'too many choices',
+      () => format({ enum: Array.from({ length: 1001 }, (_, i) => `${i}`) }),
+      'invalid_value',
+      'response_format.json_schema.schema',
+    ],
+    [
+      'a pattern that is none',
+      () => format({ type: 'string', pattern: '^(a' }),
+      'invalid_schema',
+      'response_format',
+    ],
     ['a bias that is too large', () => ({ logit_bias: { 1: 101 } }), 'invalid_value', 'logit_bias[1]'],
     ['a penalty that is too large', () => ({ frequency_penalty: 3 }), 'invalid_value', 'frequency_penalty'],
   ];

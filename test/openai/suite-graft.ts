@@ -52,7 +52,10 @@ export async function startSuiteGraft(): Promise<SuiteGraft> {
   const trainingFile = join(folder, 'train.jsonl');
   const toolModel = join(folder, 'tool-model');
   await writeTinyToolModel(toolModel);
-  const models = { 'tiny-llama': { folder: fixture.modelFolder('tied') }, 'tiny-tools': { folder: toolModel } };
+  const models = {
+    'tiny-llama': { folder: fixture.modelFolder('tied') },
+    'tiny-tools': { folder: toolModel },
+  };
   await writeFile(baseModels, JSON.stringify(models));
   await writeExamples(trainingFile, 'chat', 24);
   const services = await openTestServices({ role: 'admin' });

@@ -311,7 +311,10 @@ export const errorCodes = {
   webhook_disabled: [400, 'The webhook endpoint is disabled.'],
   // Completions
   empty_prompt: [400, 'The prompt has no tokens.'],
-  tools_not_supported: [400, 'The chat template of the model has no tool calls, or in a form that Graft does not read.'],
+  tools_not_supported: [
+    400,
+    'The chat template of the model has no tool calls, or in a form that Graft does not read.',
+  ],
   invalid_schema: [400, 'Answers cannot be restricted to this JSON schema, or preparing it takes too long.'],
   constraint_failed: [400, 'Applying the JSON schema to the answer takes too long.'],
   invalid_token_id: [400, 'The prompt contains a token id without an embedding in the model.'],

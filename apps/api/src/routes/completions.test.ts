@@ -211,11 +211,21 @@ describe('chat completions', () => {
     const worker = await start(hello);
     assertError(await chat({ n: 9 }), 400, 'invalid_value', 'n');
     assertError(await chat({ functions: [{ name: 'f' }] }), 400, 'unsupported_parameter', 'functions');
-    assertError(await chat({ tools: [{ type: 'custom', function: { name: 'f' } }] }), 400, 'invalid_value', 'tools[0].type');
+    assertError(
+      await chat({ tools: [{ type: 'custom', function: { name: 'f' } }] }),
+      400,
+      'invalid_value',
+      'tools[0].type',
+    );
     assertError(await chat({ top_logprobs: 2 }), 400, 'invalid_value', 'top_logprobs');
     assertError(await chat({ logprobs: true, top_logprobs: 21 }), 400, 'invalid_value', 'top_logprobs');
     assertError(await complete({ logprobs: 6 }), 400, 'invalid_value', 'logprobs');
-    assertError(await chat({ response_format: { type: 'xml' } }), 400, 'invalid_value', 'response_format.type');
+    assertError(
+      await chat({ response_format: { type: 'xml' } }),
+      400,
+      'invalid_value',
+      'response_format.type',
+    );
     assertError(await chat({ web_search_options: { a: 1 } }), 400, 'unsupported_parameter');
     assertError(await chat({ top_a: 0.2 }), 400, 'unknown_parameter', 'top_a');
     assertError(await chat({ messages: [] }), 400, 'invalid_value', 'messages');

@@ -2,7 +2,13 @@ import { TemplateKwargsSchema } from '@graft/peft-core/config';
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
 import { ResponseFormatSchema, ToolChoiceSchema, ToolParameterSchema } from './chat-tools.ts';
-import { ChatChunkFinishReason, ChatFinishReason, ChunkUsage, samplingProperties, unsupported } from './sampling.ts';
+import {
+  ChatChunkFinishReason,
+  ChatFinishReason,
+  ChunkUsage,
+  samplingProperties,
+  unsupported,
+} from './sampling.ts';
 import { input, named, namedInput, nullable, Time } from './schema.ts';
 
 const TextPart = input({ type: Type.Literal('text'), text: Type.String() });
@@ -15,7 +21,9 @@ const EmptyPart = Type.Optional(
 );
 
 const Reasoning = Type.Optional(
-  nullable(Type.String(), { description: 'What an assistant wrote before its content, of which the template may use a part.' }),
+  nullable(Type.String(), {
+    description: 'What an assistant wrote before its content, of which the template may use a part.',
+  }),
 );
 
 const CallInMessage = input({
@@ -41,7 +49,9 @@ const MessageSchema = input({
     Type.String({ maxLength: 64, description: 'Name of the tool, for a tool message. Otherwise ignored.' }),
   ),
   tool_calls: Type.Optional(
-    nullable(Type.Array(CallInMessage, { maxItems: 128 }), { description: 'Tool calls of an assistant message.' }),
+    nullable(Type.Array(CallInMessage, { maxItems: 128 }), {
+      description: 'Tool calls of an assistant message.',
+    }),
   ),
   tool_call_id: Type.Optional(
     nullable(Type.String({ maxLength: 256 }), { description: 'Id of the call that a tool message answers.' }),
@@ -151,7 +161,9 @@ export const ChatCompletionSchema = named('ChatCompletion', {
               type: Type.Literal('function'),
               function: Type.Object({
                 name: Type.String(),
-                arguments: Type.String({ description: 'JSON text of an object, unless the answer was cut off.' }),
+                arguments: Type.String({
+                  description: 'JSON text of an object, unless the answer was cut off.',
+                }),
               }),
             }),
             { description: 'Absent if the answer calls no tool.' },

@@ -10,7 +10,9 @@ export const ToolParameterSchema = input({
   function: input({
     name: FunctionName,
     description: Type.Optional(nullable(Type.String())),
-    parameters: Type.Optional(nullable(JsonSchema, { description: 'JSON schema of the arguments. Default: none.' })),
+    parameters: Type.Optional(
+      nullable(JsonSchema, { description: 'JSON schema of the arguments. Default: none.' }),
+    ),
     strict: Type.Optional(
       nullable(Type.Boolean(), {
         description:
@@ -43,7 +45,8 @@ export const ResponseFormatSchema = Type.Union(
         schema: Type.Optional(nullable(JsonSchema)),
         strict: Type.Optional(
           nullable(Type.Boolean(), {
-            description: 'Whether to refuse a schema with keywords that answers are not guaranteed to follow.',
+            description:
+              'Whether to refuse a schema with keywords that answers are not guaranteed to follow.',
           }),
         ),
       }),

@@ -62,10 +62,14 @@ export const samplingProperties = {
   ),
   logit_bias: Type.Optional(
     nullable(
-      Type.Record(Type.String({ pattern: '^(?:0|[1-9][0-9]{0,6})$' }), Type.Number({ minimum: -100, maximum: 100 }), {
-        maxProperties: 1024,
-        additionalProperties: false,
-      }),
+      Type.Record(
+        Type.String({ pattern: '^(?:0|[1-9][0-9]{0,6})$' }),
+        Type.Number({ minimum: -100, maximum: 100 }),
+        {
+          maxProperties: 1024,
+          additionalProperties: false,
+        },
+      ),
       {
         description:
           'Added to the logits of tokens, by the id of the token in the model’s tokenizer: -100 excludes a token, 100 makes it almost certain.',

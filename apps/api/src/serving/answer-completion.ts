@@ -18,7 +18,8 @@ interface Completion<Head, Choice> {
   model: Awaited<ReturnType<typeof findModel>>;
   prompt:
     | { prompt: string }
-    | (Pick<Extract<GenerationRequest, { messages: unknown }>, 'messages' | 'chat_template_kwargs'> & Demands);
+    | (Pick<Extract<GenerationRequest, { messages: unknown }>, 'messages' | 'chat_template_kwargs'> &
+        Demands);
   /** Length of the prompt. */
   characters: number;
   maxTokens: number | null;

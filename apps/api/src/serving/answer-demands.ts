@@ -30,14 +30,19 @@ function toolsOf({ tools, tool_choice, parallel_tool_calls }: Body): Demands {
   }
   for (const [i, { function: tool }] of tools!.entries()) {
     const param = `tools[${i}].function`;
-    if (names.indexOf(tool.name) !== i) throw refusal(`${param}.name`, `is '${tool.name}', like that of an earlier tool`);
-    const fault = tool.parameters ? answerSchemaFault(tool.parameters, { strict: tool.strict ?? false }) : null;
+    if (names.indexOf(tool.name) !== i)
+      throw refusal(`${param}.name`, `is '${tool.name}', like that of an earlier tool`);
+    const fault = tool.parameters
+      ? answerSchemaFault(tool.parameters, { strict: tool.strict ?? false })
+      : null;
     if (fault !== null) throw refusal(`${param}.parameters`, fault);
     const { type } = tool.parameters ?? {};
-    if (type !== undefined && type !== 'object') throw refusal(`${param}.parameters`, 'must be the schema of an object');
+    if (type !== undefined && type !== 'object')
+      throw refusal(`${param}.parameters`, 'must be the schema of an object');
   }
   const name = typeof choice === 'object' ? choice.function.name : null;
-  if (name !== null && !names.includes(name)) throw refusal('tool_choice', `names '${name}', which is not among 'tools'`);
+  if (name !== null && !names.includes(name))
+    throw refusal('tool_choice', `names '${name}', which is not among 'tools'`);
   const isAny = choice === 'auto';
   return {
     tools: tools!.map(({ function: { name: own, description, parameters } }) => ({
@@ -58,7 +63,8 @@ function formatOf({ response_format: format }: Body): Demands {
   if (format.type === 'json_object') return { response_format: { type: 'json_object' } };
   const { schema, strict } = format.json_schema;
   const param = 'response_format.json_schema.schema';
-  if (!schema) throw new ApiError('missing_required_parameter', `Missing required parameter: '${param}'.`, { param });
+  if (!schema)
+    throw new ApiError('missing_required_parameter', `Missing required parameter: '${param}'.`, { param });
   const fault = answerSchemaFault(schema, { strict: strict ?? false });
   if (fault !== null) throw refusal(param, fault);
   return { response_format: { type: 'json_schema', schema } };

@@ -104,7 +104,8 @@ export function streamAnswer(
         if (event.type === 'token') {
           const likely = event.likely ? [event.likely] : null;
           const { text, reasoning = '', calls = [] } = event;
-          for (const choice of format.token({ text, reasoning, calls }, index, likely)) yield dataOf(chunk(choice));
+          for (const choice of format.token({ text, reasoning, calls }, index, likely))
+            yield dataOf(chunk(choice));
         } else yield dataOf(chunk(format.closing(event.finish_reason, index)));
       }
       yield 'data: [DONE]\n\n';

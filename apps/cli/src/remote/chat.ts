@@ -91,7 +91,8 @@ async function demandsOf({
   jsonSchema,
 }: Options): Promise<Pick<ChatCompletionParams, 'tools' | 'response_format'>> {
   const demands: Pick<ChatCompletionParams, 'tools' | 'response_format'> = {};
-  if (tools !== undefined) demands.tools = (await readJson('--tools', tools)) as NonNullable<ChatCompletionParams['tools']>;
+  if (tools !== undefined)
+    demands.tools = (await readJson('--tools', tools)) as NonNullable<ChatCompletionParams['tools']>;
   if (jsonSchema !== undefined) {
     const schema = (await readJson('--json-schema', jsonSchema)) as Record<string, unknown>;
     demands.response_format = { type: 'json_schema', json_schema: { name: 'answer', schema } };

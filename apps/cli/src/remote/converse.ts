@@ -49,7 +49,8 @@ export async function converse(
       );
       for await (const chunk of stream) {
         const { content: piece = '', reasoning_content = '' } = chunk.choices[0]?.delta ?? {};
-        if (reasoning_content !== '') process.stdout.write(paint.dim(printableOn(process.stdout, reasoning_content)));
+        if (reasoning_content !== '')
+          process.stdout.write(paint.dim(printableOn(process.stdout, reasoning_content)));
         answer += piece;
         process.stdout.write(printableOn(process.stdout, piece));
       }

@@ -93,7 +93,12 @@ export const checkGenerator = checkerOf({
     closed,
   ),
   done: Type.Object(
-    { id: large, type: Type.Literal('done'), finishReason: Type.Enum(['stop', 'length', 'tool_calls']), ...counts },
+    {
+      id: large,
+      type: Type.Literal('done'),
+      finishReason: Type.Enum(['stop', 'length', 'tool_calls']),
+      ...counts,
+    },
     closed,
   ),
   refused: Type.Object({ id: large, type: Type.Literal('refused'), fault: FaultSchema }, closed),

@@ -7,7 +7,7 @@ import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
 import type { SamplingField } from '../schema/sampling-fields.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import { AnswerConstraint, AnswerConstraints } from './constrained/answer-constraints.ts';
+import { type AnswerConstraint, AnswerConstraints } from './constrained/answer-constraints.ts';
 import { type AnswerDemands, constraintOf, toolsOf } from './constrained/constraint-of.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
@@ -215,7 +215,11 @@ export class Generator {
     const constraint = request.messages ? constraintOf(request, this.#form) : null;
     if (!constraint) return null;
     const owner = { team: request.team ?? '', weight: request.weight ?? 1 };
-    return await this.#constraints.start({ ...constraint, ends: this.#endsOf(request) }, owner, request.signal);
+    return await this.#constraints.start(
+      { ...constraint, ends: this.#endsOf(request) },
+      owner,
+      request.signal,
+    );
   }
 
   /** How the answer's text is read; null if all of it is content. */
@@ -227,7 +231,11 @@ export class Generator {
     return createAnswerReader({ ...this.#form, reasoning, tools, promptEnd });
   }
 
-  #changesOf({ logit_bias = {}, frequency_penalty = 0, presence_penalty = 0 }: GenerateRequest): LogitChanges {
+  #changesOf({
+    logit_bias = {},
+    frequency_penalty = 0,
+    presence_penalty = 0,
+  }: GenerateRequest): LogitChanges {
     const bias = new Map(Object.entries(logit_bias).map(([id, value]) => [Number(id), value]));
     return new LogitChanges({ bias, frequencyPenalty: frequency_penalty, presencePenalty: presence_penalty });
   }

@@ -117,7 +117,12 @@ export class Scheduler {
     const isLast = ({ sequence, start, ids }: OwnPiece) => start + ids.length === sequence.ids.length;
     const found = eachApart(held, (some) =>
       model
-        .choose(some.map((piece) => ({ ...piece, ask: isLast(piece) ? piece.sequence.ask(model.vocabulary) : null })))
+        .choose(
+          some.map((piece) => ({
+            ...piece,
+            ask: isLast(piece) ? piece.sequence.ask(model.vocabulary) : null,
+          })),
+        )
         .map((chosen) => ({ chosen })),
     );
     for (const [i, { sequence, ids }] of held.entries()) {

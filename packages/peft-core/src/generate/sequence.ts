@@ -14,7 +14,7 @@ import type { StopMatcher } from './stop-matcher.ts';
 
 /** Text completed by one more token, and the token counts up to it. */
 export interface GeneratedText {
-  /** Content: all text, unless reasoning and tool calls were asked for apart. */
+  /** Content: all text, unless reasoning and tool calls are separate. */
   text: string;
   reasoning?: string;
   calls?: CallPart[];
@@ -193,7 +193,13 @@ export class Sequence implements Owned {
     const { temperature, topP, topK, minP, repetitionPenalty, logprobs, random } = this.#options;
     this.#uniform ??= random.uniform();
     const sampling = { temperature, topP, topK, minP, repetitionPenalty };
-    return { ...sampling, uniform: this.#uniform, ids: this.ids, logprobs, added: this.#added(vocabulary) ?? null };
+    return {
+      ...sampling,
+      uniform: this.#uniform,
+      ids: this.ids,
+      logprobs,
+      added: this.#added(vocabulary) ?? null,
+    };
   }
 
   /** Takes a token that the graph chose. */
@@ -301,7 +307,11 @@ export class Sequence implements Owned {
     const joined = (kind: 'content' | 'reasoning') =>
       pieces.map((piece) => (kind in piece ? (piece as Record<string, string>)[kind] : '')).join('');
     const reasoning = joined('reasoning');
-    return { text: joined('content'), ...(reasoning ? { reasoning } : {}), ...(calls.length > 0 ? { calls } : {}) };
+    return {
+      text: joined('content'),
+      ...(reasoning ? { reasoning } : {}),
+      ...(calls.length > 0 ? { calls } : {}),
+    };
   }
 
   #say(piece: Omit<GeneratedText, 'promptTokens' | 'cachedTokens' | 'completionTokens'>): void {

@@ -12,7 +12,18 @@ const MAX_COUNT = 4_096;
 const COUNTS = ['minItems', 'maxItems', 'minLength', 'maxLength', 'minProperties', 'maxProperties'];
 
 /** Keywords without effect on which values are valid. */
-const NOTES = ['title', 'description', 'default', 'examples', 'deprecated', 'readOnly', 'writeOnly', '$schema', '$id', '$comment'];
+const NOTES = [
+  'title',
+  'description',
+  'default',
+  'examples',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  '$schema',
+  '$id',
+  '$comment',
+];
 
 /** Keywords that answers are guaranteed to follow. */
 const FOLLOWED = new Set([
@@ -37,7 +48,16 @@ const FOLLOWED = new Set([
 ]);
 
 /** Keywords whose values are schemas, lists of schemas, or objects of schemas. */
-const WITHIN = new Set(['items', 'additionalProperties', 'anyOf', 'oneOf', 'allOf', 'prefixItems', 'not', 'contains']);
+const WITHIN = new Set([
+  'items',
+  'additionalProperties',
+  'anyOf',
+  'oneOf',
+  'allOf',
+  'prefixItems',
+  'not',
+  'contains',
+]);
 const NAMED = new Set(['properties', '$defs', 'definitions', 'patternProperties']);
 
 /**
@@ -52,7 +72,8 @@ export function answerSchemaFault(schema: unknown, { strict = false } = {}): str
 
   function faultAt(value: unknown, path: string, depth: number): string | null {
     const at = path === '' ? '' : ` at ${path}`;
-    if (typeof value === 'boolean') return value || path === '' ? null : `must not have the schema false${at}, which allows nothing`;
+    if (typeof value === 'boolean')
+      return value || path === '' ? null : `must not have the schema false${at}, which allows nothing`;
     if (!isRecord(value)) return `must be a JSON schema${at}, got ${show(value)}`;
     if (depth > MAX_DEPTH) return `must nest at most ${MAX_DEPTH} deep`;
     for (const [keyword, part] of Object.entries(value)) {
@@ -79,9 +100,15 @@ export function answerSchemaFault(schema: unknown, { strict = false } = {}): str
     return faultAt(part, inner, depth + 1);
   }
 
-  function keywordFault(keyword: string, part: unknown, owner: Record<string, unknown>, at: string): string | null {
+  function keywordFault(
+    keyword: string,
+    part: unknown,
+    owner: Record<string, unknown>,
+    at: string,
+  ): string | null {
     if (keyword === 'enum') {
-      if (!Array.isArray(part) || part.length === 0) return `must have a list of at least one value as 'enum'${at}`;
+      if (!Array.isArray(part) || part.length === 0)
+        return `must have a list of at least one value as 'enum'${at}`;
       left.choices -= part.length;
       return left.choices < 0 ? `must have at most ${MAX_CHOICES} values of 'enum' in all` : null;
     }
@@ -96,7 +123,8 @@ export function answerSchemaFault(schema: unknown, { strict = false } = {}): str
       return strict && other ? `must not have both 'pattern' and '${other}'${at} with 'strict'` : null;
     }
     if (keyword === '$ref') {
-      if (typeof part !== 'string' || !part.startsWith('#')) return `must have references within the schema only, got ${show(part)}${at}`;
+      if (typeof part !== 'string' || !part.startsWith('#'))
+        return `must have references within the schema only, got ${show(part)}${at}`;
       return resolves(root, part) ? null : `must have what $ref ${show(part)}${at} refers to`;
     }
     return null;
@@ -105,7 +133,10 @@ export function answerSchemaFault(schema: unknown, { strict = false } = {}): str
   return faultAt(schema, '', 1);
 }
 
-function firstFault<T>(parts: readonly T[], faultOf: (part: T, index: number) => string | null): string | null {
+function firstFault<T>(
+  parts: readonly T[],
+  faultOf: (part: T, index: number) => string | null,
+): string | null {
   for (const [i, part] of parts.entries()) {
     const fault = faultOf(part, i);
     if (fault !== null) return fault;

@@ -185,7 +185,9 @@ export class Tokenizer implements TurnTokenizer {
 
   /** Ids of the special tokens with these texts. */
   specialIdsOf(texts: readonly string[]): Set<number> {
-    const found = this.#added.filter(({ id, content }) => this.#specialIds.has(id) && texts.includes(content));
+    const found = this.#added.filter(
+      ({ id, content }) => this.#specialIds.has(id) && texts.includes(content),
+    );
     return new Set(found.map(({ id }) => id));
   }
 

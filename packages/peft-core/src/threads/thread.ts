@@ -20,13 +20,15 @@ interface OpenCall {
 export interface ThreadOptions {
   /** An unused thread ends after this time to free its memory; null: never. Default one minute. */
   idleMs?: number | null;
+  /** See `startWorker`. Default true. */
+  yields?: boolean;
 }
 
 /** `module` is a TypeScript or JavaScript module that calls `answerCalls`; `heapMb` limits its memory. */
 export function createThread<Call, Answer>(
   module: URL,
   heapMb: number,
-  { idleMs = 60_000 }: ThreadOptions = {},
+  { idleMs = 60_000, yields = true }: ThreadOptions = {},
 ): Thread<Call, Answer> {
   const calls = new Map<number, OpenCall>();
   let worker: Worker | null = null;
@@ -43,7 +45,7 @@ export function createThread<Call, Answer>(
   }
 
   function open(): Worker {
-    const opened = startWorker(module, heapMb);
+    const opened = startWorker(module, heapMb, { yields });
     const broke = (error: Error) => {
       if (worker === opened) void end(error);
     };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AnswerRequest, addPiece, type Piece } from './chat.ts';
-import { chatBody, textBody } from './requests.ts';
 import { parseTools } from './parse-tools.ts';
+import { chatBody, textBody } from './requests.ts';
 import { parseSampling, samplingDefaults } from './sampling.ts';
 
 const { sampling } = parseSampling(samplingDefaults);

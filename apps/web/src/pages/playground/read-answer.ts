@@ -29,7 +29,11 @@ export async function* readAnswer(
         top,
       }));
       const { content, reasoning_content: reasoning = '', tool_calls = [] } = choice?.delta ?? {};
-      const calls = tool_calls.map(({ index, id, function: part }) => ({ index, ...(id && { id }), ...part }));
+      const calls = tool_calls.map(({ index, id, function: part }) => ({
+        index,
+        ...(id && { id }),
+        ...part,
+      }));
       yield { ...chunkOf(content, tokens, choice, usage), reasoning, calls };
     }
   } else {

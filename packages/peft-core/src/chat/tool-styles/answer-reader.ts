@@ -23,7 +23,7 @@ export function createAnswerReader({
 }: AnswerReaderOptions): AnswerReader | null {
   const isRead = style !== null && (style.always || tools.length > 0);
   if (!isRead && !reasoning) return null;
-  const pieces = new Pieces({ idLength: style?.idLength ?? null, mayCall: isRead && tools.length > 0 });
+  const pieces = new Pieces({ idLength: style?.idLength ?? null, canCall: isRead && tools.length > 0 });
   let reader: TextReader = isRead
     ? style.reader(tools, pieces, template)
     : { push: (text) => pieces.content(text), end() {} };
@@ -54,7 +54,7 @@ export function createAnswerReader({
 class Pieces implements PieceSink {
   readonly #idLength: number | null;
   /** Whether content may be followed by a call. */
-  readonly #mayCall: boolean;
+  readonly #canCall: boolean;
   #pieces: AnswerPiece[] = [];
   /** Spaces at the end of reasoning and of content. */
   #spaces = { reasoning: '', content: '' };
@@ -63,9 +63,9 @@ class Pieces implements PieceSink {
   #isAfterOther = false;
   #calls = 0;
 
-  constructor({ idLength, mayCall }: { idLength: number | null; mayCall: boolean }) {
+  constructor({ idLength, canCall }: { idLength: number | null; canCall: boolean }) {
     this.#idLength = idLength;
-    this.#mayCall = mayCall;
+    this.#canCall = canCall;
   }
 
   take(): AnswerPiece[] {
@@ -110,7 +110,7 @@ class Pieces implements PieceSink {
   #shown(kind: 'reasoning' | 'content', text: string, dropsStart: boolean): string {
     const all = this.#spaces[kind] + text;
     const start = !this.#has[kind] && dropsStart ? all.trimStart() : all;
-    const shown = kind === 'content' && !this.#mayCall ? start : start.trimEnd();
+    const shown = kind === 'content' && !this.#canCall ? start : start.trimEnd();
     this.#spaces[kind] = start.slice(shown.length);
     if (shown !== '') this.#has[kind] = true;
     return shown;

@@ -120,8 +120,8 @@ class BareList implements TextReader {
     }
     this.#held += text;
     const start = this.#held.trimStart().slice(0, MAX_HELD);
-    const mayBe = this.#starts.some((each) => each.startsWith(start) || start.startsWith(each));
-    if (mayBe && this.#held.length <= MAX_HELD) return;
+    const canBeList = this.#starts.some((each) => each.startsWith(start) || start.startsWith(each));
+    if (canBeList && this.#held.length <= MAX_HELD) return;
     this.#sink.content(this.#held);
     this.#held = null;
   }

@@ -91,7 +91,11 @@ export const taggedParameters: ToolStyle = {
 
 /** Text for strings, without the start of a mark, and JSON for other values. */
 function valueConstraint(schema: JsonSchema): ConstraintFormat {
-  if (typeof schema === 'boolean' || schema.type !== 'string') return { type: 'json_schema', json_schema: schema };
+  if (typeof schema === 'boolean' || schema.type !== 'string')
+    return { type: 'json_schema', json_schema: schema };
   if (!Array.isArray(schema.enum)) return { type: 'grammar', grammar: 'root ::= [^<]*' };
-  return { type: 'or', elements: schema.enum.map((value) => ({ type: 'const_string', value: String(value) })) };
+  return {
+    type: 'or',
+    elements: schema.enum.map((value) => ({ type: 'const_string', value: String(value) })),
+  };
 }

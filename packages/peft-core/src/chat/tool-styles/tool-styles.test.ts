@@ -41,7 +41,11 @@ interface Options {
   tools?: readonly Tool[];
 }
 
-function read(template: string, texts: readonly string[], { promptEnd = '', tools: own = tools }: Options = {}) {
+function read(
+  template: string,
+  texts: readonly string[],
+  { promptEnd = '', tools: own = tools }: Options = {},
+) {
   const reader = createAnswerReader({ ...answerFormOf(template), tools: own, promptEnd });
   assert.ok(reader, 'the template has no form');
   return joined([...texts.flatMap((text) => reader.push(text)), ...reader.end()]);
@@ -195,7 +199,8 @@ describe('channels', () => {
   });
 
   test('without tools, too, and of text without a header', () => {
-    const text = '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>';
+    const text =
+      '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>';
     const expected = { content: 'Yes.', reasoning: 'Hm.', calls: [] };
     assert.deepEqual(readEachWay(template, text, { tools: [] }), expected);
     assert.equal(readEachWay(template, 'no header').content, 'no header');
@@ -247,7 +252,9 @@ describe('reasoning', () => {
 test('arguments arrive in pieces, after the name', () => {
   const reader = createAnswerReader({ ...answerFormOf(styles[0].template), tools, promptEnd: '' })!;
   const text = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>';
-  const pieces = [...text].flatMap((char) => reader.push(char)).flatMap((piece) => ('call' in piece ? [piece.call] : []));
+  const pieces = [...text]
+    .flatMap((char) => reader.push(char))
+    .flatMap((piece) => ('call' in piece ? [piece.call] : []));
   assert.match(pieces[0]!.id!, /^call_\w{24}$/);
   assert.equal(pieces.length, 1 + '{"city": "Paris"}'.length);
 });

@@ -134,6 +134,10 @@ test('logits with biases, penalties and masks, beside others without', () => {
     });
     const found = choose(logits, asks, vocabulary).tokens.data;
     for (const [i, ask] of asks.entries())
-      assert.equal(found[i], sampleToken(adjusted(logits[i]!, ask.added), ask, ask.uniform), JSON.stringify(ways[i]));
+      assert.equal(
+        found[i],
+        sampleToken(adjusted(logits[i]!, ask.added), ask, ask.uniform),
+        JSON.stringify(ways[i]),
+      );
   }
 });

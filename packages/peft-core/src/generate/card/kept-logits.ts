@@ -31,18 +31,21 @@ export class KeptLogits {
     this.variable = builder.onDemand(program, (rows: number) =>
       builder.variable({ name: `logits_${rows}`, shape: [rows, vocabulary] }),
     );
-    this.#sortOn = builder.onDemand(program, (rows: number, seen: number, likely: number, adjusts: number) => {
-      const kept = this.variable(rows);
-      const inputs = samplerInputs(rows, 'filtered', seen, adjusts * vocabulary);
-      const options = {
-        mode: 'filtered',
-        candidates: vocabulary,
-        likely: likely < 0 ? null : likely,
-      } as const;
-      return builder.function(`sort_all_${rows}_${seen}_${likely}_${adjusts}`, inputs, (given) => ({
-        ...chosenTokens(kept.read(), given, options),
-      }));
-    });
+    this.#sortOn = builder.onDemand(
+      program,
+      (rows: number, seen: number, likely: number, adjusts: number) => {
+        const kept = this.variable(rows);
+        const inputs = samplerInputs(rows, 'filtered', seen, adjusts * vocabulary);
+        const options = {
+          mode: 'filtered',
+          candidates: vocabulary,
+          likely: likely < 0 ? null : likely,
+        } as const;
+        return builder.function(`sort_all_${rows}_${seen}_${likely}_${adjusts}`, inputs, (given) => ({
+          ...chosenTokens(kept.read(), given, options),
+        }));
+      },
+    );
   }
 
   /** The exact result of a step with the same asks. */

@@ -1,14 +1,14 @@
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { GraftError } from '../../errors.ts';
-import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import type { TokenizerFiles } from '../../text/index.ts';
+import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import { ThreadTimeout } from '../../threads/thread.ts';
 import { FairRows, type Owned } from '../fair-rows.ts';
 import { GrammarHost } from './grammar-host.ts';
 
 /** Time limit for compiling a grammar. Those of a few properties take 0.1 to 0.5 s. */
 const COMPILE_MILLISECONDS = 10_000;
-/** Grammars that take longer have a thread of their own, so that they do not delay masks of other answers. */
+/** Grammars that take longer have a separate thread, so that they do not delay masks of other answers. */
 const SLOW_MILLISECONDS = 1_000;
 /** Time limit for the masks of one token; as a thread compiles grammars, too, more than those take. */
 const MASK_MILLISECONDS = 20_000;
@@ -92,9 +92,9 @@ export class AnswerConstraints {
     if (this.#hosts) return this.#hosts;
     const vocabulary = { json: packTokenizer(this.#files).json, size: this.#size, marks: this.#marks };
     this.#hosts = {
-      trial: new GrammarHost(vocabulary, this.#compileMilliseconds),
-      quick: new GrammarHost(vocabulary, MASK_MILLISECONDS),
-      slow: new GrammarHost(vocabulary, MASK_MILLISECONDS),
+      trial: new GrammarHost(vocabulary, this.#compileMilliseconds, true),
+      quick: new GrammarHost(vocabulary, MASK_MILLISECONDS, false),
+      slow: new GrammarHost(vocabulary, MASK_MILLISECONDS, true),
     };
     return this.#hosts;
   }
@@ -158,7 +158,11 @@ export class AnswerConstraint {
   #failure: unknown = null;
   #wake = () => {};
 
-  constructor(host: GrammarHost, { format, ends }: { format: ConstraintFormat; ends: readonly number[] }, size: number) {
+  constructor(
+    host: GrammarHost,
+    { format, ends }: { format: ConstraintFormat; ends: readonly number[] },
+    size: number,
+  ) {
     this.#host = host;
     this.#mask = new Int32Array(new SharedArrayBuffer(4 * Math.ceil(size / 32)));
     this.#version = new Int32Array(new SharedArrayBuffer(4));
@@ -178,10 +182,14 @@ export class AnswerConstraint {
    */
   mask(milliseconds = 0): Int32Array | null {
     if (this.#failure !== null)
-      throw new GraftError('constraint_failed', 'the JSON schema takes too long to apply to this answer; use a simpler one', {
-        param: 'response_format',
-        cause: this.#failure,
-      });
+      throw new GraftError(
+        'constraint_failed',
+        'the JSON schema takes too long to apply to this answer; use a simpler one',
+        {
+          param: 'response_format',
+          cause: this.#failure,
+        },
+      );
     const wanted = this.#accepted + 1;
     const version = Atomics.load(this.#version, 0);
     if (version !== wanted && milliseconds > 0) Atomics.wait(this.#version, 0, version, milliseconds);

@@ -6,7 +6,7 @@ import { GraftError } from '../../errors.ts';
 import { type BaseModel, openBaseModel } from '../../files.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyToolModel } from '../../testing/tiny-model.ts';
-import { Generator, type GenerateRequest } from '../generator.ts';
+import { type GenerateRequest, Generator } from '../generator.ts';
 import type { GeneratedText, GenerateResult } from '../sequence.ts';
 
 const weather: Tool = {
@@ -71,7 +71,12 @@ const refuses = async (request: GenerateRequest, code: string, param: string) =>
 
 test('a required call is one of the tools, with arguments that their schema allows', async () => {
   for (let seed = 0; seed < 6; seed++) {
-    const answer = await ask({ tools: [weather, now], tool_choice: 'required', parallel_tool_calls: false, seed });
+    const answer = await ask({
+      tools: [weather, now],
+      tool_choice: 'required',
+      parallel_tool_calls: false,
+      seed,
+    });
     assert.equal(answer.finishReason, 'tool_calls');
     assert.deepEqual([answer.content, answer.reasoning, answer.calls.length], ['', '', 1]);
     const [call] = answer.calls;
@@ -86,18 +91,32 @@ test('a required call is one of the tools, with arguments that their schema allo
 });
 
 test('a named tool is called, greedily and with a seed, and with log-probabilities', async () => {
-  const request = { tools: [now, weather], tool_choice: { name: 'weather' }, temperature: 0, logprobs: 2 } as const;
+  const request = {
+    tools: [now, weather],
+    tool_choice: { name: 'weather' },
+    temperature: 0,
+    logprobs: 2,
+  } as const;
   const answer = await ask(request);
-  assert.deepEqual(answer.calls.map(({ name }) => name), ['weather']);
+  assert.deepEqual(
+    answer.calls.map(({ name }) => name),
+    ['weather'],
+  );
   assert.equal(answer.pieces.filter(({ likely }) => likely).length, answer.completionTokens);
   const again = await ask(request);
-  assert.deepEqual(again.calls.map(({ arguments: text }) => text), answer.calls.map(({ arguments: text }) => text));
+  assert.deepEqual(
+    again.calls.map(({ arguments: text }) => text),
+    answer.calls.map(({ arguments: text }) => text),
+  );
 });
 
 test('content of a JSON schema, and of any object', async () => {
   const schema = {
     type: 'object',
-    properties: { kind: { enum: ['a', 'b'] }, items: { type: 'array', items: { type: 'boolean' }, minItems: 2, maxItems: 3 } },
+    properties: {
+      kind: { enum: ['a', 'b'] },
+      items: { type: 'array', items: { type: 'boolean' }, minItems: 2, maxItems: 3 },
+    },
     required: ['kind', 'items'],
   };
   for (let seed = 0; seed < 4; seed++) {
@@ -135,14 +154,22 @@ describe('several answers at once', () => {
       ask({ tools: [weather], tool_choice: 'required', parallel_tool_calls: false }),
     ]);
     assert.equal(answers[0]!.content, alone.content);
-    assert.deepEqual(answers.slice(1, 4).map(({ content }) => content), ['"x"', '"y"', '"z"']);
+    assert.deepEqual(
+      answers.slice(1, 4).map(({ content }) => content),
+      ['"x"', '"y"', '"z"'],
+    );
     assert.equal(answers[4]!.calls[0]!.name, 'weather');
   });
 
   test('are not slowed by a schema that takes long to prepare', async () => {
     const hostile = { type: 'string', pattern: '^(((a{1,90}b?){1,90}c?){1,90}d?){1,90}$' };
-    const slow = ask({ response_format: { type: 'json_schema', schema: hostile }, max_tokens: 5 }).catch(() => null);
-    const { content } = await ask({ response_format: { type: 'json_schema', schema: { enum: ['on time'] } }, team: 'other' });
+    const slow = ask({ response_format: { type: 'json_schema', schema: hostile }, max_tokens: 5 }).catch(
+      () => null,
+    );
+    const { content } = await ask({
+      response_format: { type: 'json_schema', schema: { enum: ['on time'] } },
+      team: 'other',
+    });
     assert.equal(content, '"on time"');
     await slow;
   });
@@ -152,12 +179,24 @@ describe('refusals', () => {
   test('schemas that cannot be prepared, one after another, and then a good one', async () => {
     let deep: Record<string, unknown> = { type: 'integer' };
     for (let i = 0; i < 400; i++) deep = { type: 'object', properties: { a: deep }, required: ['a'] };
-    for (const schema of [deep, { $ref: '#/$defs/missing' }, { type: 'string', pattern: '(' }, { type: 'no such type' }])
-      await refuses({ response_format: { type: 'json_schema', schema } }, 'invalid_schema', 'response_format');
+    for (const schema of [
+      deep,
+      { $ref: '#/$defs/missing' },
+      { type: 'string', pattern: '(' },
+      { type: 'no such type' },
+    ])
+      await refuses(
+        { response_format: { type: 'json_schema', schema } },
+        'invalid_schema',
+        'response_format',
+      );
     const parameters = { type: 'object', properties: { a: { type: 'string', pattern: '(?=a)[' } } };
     const tool: Tool = { type: 'function', function: { name: 'f', parameters } };
     await refuses({ tools: [tool], tool_choice: 'required' }, 'invalid_schema', 'tools');
-    assert.equal((await ask({ response_format: { type: 'json_schema', schema: { const: 1 } } })).content, '1');
+    assert.equal(
+      (await ask({ response_format: { type: 'json_schema', schema: { const: 1 } } })).content,
+      '1',
+    );
   });
 
   test('a tool that is not among the tools', async () => {
@@ -170,5 +209,8 @@ test('an aborted answer frees its grammar, and the next is not disturbed', async
   const cut = ask({ response_format: { type: 'json_object' }, signal: cancelling.signal });
   setTimeout(() => cancelling.abort(new Error('cancelled')), 50);
   await assert.rejects(cut, /cancelled/);
-  assert.equal((await ask({ response_format: { type: 'json_schema', schema: { const: 'next' } } })).content, '"next"');
+  assert.equal(
+    (await ask({ response_format: { type: 'json_schema', schema: { const: 'next' } } })).content,
+    '"next"',
+  );
 });

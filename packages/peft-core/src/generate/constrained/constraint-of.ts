@@ -16,7 +16,10 @@ export interface AnswerDemands {
 }
 
 /** The tools of a prompt: none if the answer must not call one. Throws `tools_not_supported` and `invalid_value`. */
-export function toolsOf({ tools = [], tool_choice = 'auto' }: AnswerDemands, { style }: AnswerForm): readonly Tool[] {
+export function toolsOf(
+  { tools = [], tool_choice = 'auto' }: AnswerDemands,
+  { style }: AnswerForm,
+): readonly Tool[] {
   if (tools.length === 0 || tool_choice === 'none') return [];
   if (!style)
     throw new GraftError(
@@ -25,9 +28,13 @@ export function toolsOf({ tools = [], tool_choice = 'auto' }: AnswerDemands, { s
       { param: 'tools' },
     );
   if (typeof tool_choice === 'object' && !tools.some(({ function: { name } }) => name === tool_choice.name))
-    throw new GraftError('invalid_value', `'tool_choice' names '${tool_choice.name}', which is not among 'tools'`, {
-      param: 'tool_choice',
-    });
+    throw new GraftError(
+      'invalid_value',
+      `'tool_choice' names '${tool_choice.name}', which is not among 'tools'`,
+      {
+        param: 'tool_choice',
+      },
+    );
   return tools;
 }
 
@@ -47,7 +54,9 @@ export function constraintOf(
   if (!response_format) return null;
   const json_schema = response_format.type === 'json_object' ? { type: 'object' } : response_format.schema;
   const json: ConstraintFormat = { type: 'json_schema', json_schema };
-  const content: ConstraintFormat = style?.contentTag ? { type: 'tag', ...style.contentTag, content: json } : json;
+  const content: ConstraintFormat = style?.contentTag
+    ? { type: 'tag', ...style.contentTag, content: json }
+    : json;
   if (!style || tools.length === 0) return { format: content, param: 'response_format' };
   const calls = style.constraint({ tools, parallel }, template);
   return { format: { type: 'or', elements: [content, calls] }, param: 'response_format' };

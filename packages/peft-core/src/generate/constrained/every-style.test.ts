@@ -14,7 +14,9 @@ const inFolder = tempFolder();
 
 /** Texts by which a template is recognised. `special`: marks that are special tokens. */
 const templates: Record<string, { text: string; special?: string[] }[]> = {
-  channels: [{ text: '<|channel|><|message|>', special: ['<|channel|>', '<|message|>', '<|call|>', '<|end|>'] }],
+  channels: [
+    { text: '<|channel|><|message|>', special: ['<|channel|>', '<|message|>', '<|call|>', '<|end|>'] },
+  ],
   braces: [{ text: '<|tool_call>call:', special: ['<|tool_call>', '<tool_call|>', '<|"|>'] }],
   'tagged-parameters': [{ text: '<tool_call><function=<parameter=' }],
   'listed-json': [{ text: '[TOOL_CALLS]', special: ['[TOOL_CALLS]'] }, { text: '[TOOL_CALLS][ARGS]' }],
@@ -48,7 +50,10 @@ async function openModel(name: string, text: string, special: readonly string[])
   // Ids 260 to 263 are for special tokens of a style.
   await writeTinyModel(folder, { max_position_embeddings: 2048, vocab_size: 264 });
   const chat_template = `{{ tools | length }}{% for message in messages %}{{ message['content'] }}</s>{% endfor %}{# ${text} #}`;
-  await writeFile(path.join(folder, 'tokenizer_config.json'), JSON.stringify({ ...tinyTokenizerConfig, chat_template }));
+  await writeFile(
+    path.join(folder, 'tokenizer_config.json'),
+    JSON.stringify({ ...tinyTokenizerConfig, chat_template }),
+  );
   const file = path.join(folder, 'tokenizer.json');
   const tokenizer = JSON.parse(await readFile(file, 'utf8')) as { added_tokens: object[] };
   const [first] = tokenizer.added_tokens;
@@ -60,13 +65,20 @@ async function openModel(name: string, text: string, special: readonly string[])
 for (const style of toolStyles)
   for (const [i, { text, special = [] }] of templates[style.name]!.entries())
     test(`${style.name}: ${text}${special.length > 0 ? ', special' : ''}`, async () => {
-      const base = await openBaseModel(await openModel(`${style.name}-${i}`, text, special), { digestCache: inFolder() });
+      const base = await openBaseModel(await openModel(`${style.name}-${i}`, text, special), {
+        digestCache: inFolder(),
+      });
       const generator = await Generator.open({ base, context: 1024, rows: 4 });
       try {
         const seen = new Set<string>();
         for (const tool_choice of ['required', { name: 'set_light' }, { name: 'stop' }] as const) {
           const calls: { name: string; arguments: string }[] = [];
-          const request = { messages: [{ role: 'user', content: 'a' }], tools, tool_choice, parallel_tool_calls: false };
+          const request = {
+            messages: [{ role: 'user', content: 'a' }],
+            tools,
+            tool_choice,
+            parallel_tool_calls: false,
+          };
           const answer = generator.generate({ ...request, temperature: 1, seed: i, max_tokens: 400 });
           for (;;) {
             const next = await answer.next();

@@ -1,10 +1,10 @@
-import { createThread, type Thread } from '../../threads/thread.ts';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
+import { createThread, type Thread } from '../../threads/thread.ts';
 import type { GrammarAnswer, GrammarCall } from './grammar-thread.ts';
 
 /** Time limit for starting the thread and loading its vocabulary. */
 const LOAD_MILLISECONDS = 120_000;
-/** Heap limit of a thread; the library has a limit of its own. */
+/** Heap limit of a thread; the library has another limit. */
 const HEAP_MB = 512;
 
 /** What a thread needs of a tokenizer. */
@@ -46,16 +46,18 @@ export interface HostedAnswer {
 export class GrammarHost {
   readonly #vocabulary: HostedVocabulary;
   readonly #milliseconds: number;
+  readonly #yields: boolean;
   #thread: Thread<GrammarCall, GrammarAnswer> | null = null;
   #loaded: Promise<void> | null = null;
   readonly #answers = new Map<number, Hosted>();
   #ids = 0;
   #closed = false;
 
-  /** `milliseconds`: time limit of a call. */
-  constructor(vocabulary: HostedVocabulary, milliseconds: number) {
+  /** `milliseconds`: time limit of a call. `yields`: whether the thread has a lower priority, for work that no answer in progress waits for. */
+  constructor(vocabulary: HostedVocabulary, milliseconds: number, yields: boolean) {
     this.#vocabulary = vocabulary;
     this.#milliseconds = milliseconds;
+    this.#yields = yields;
   }
 
   /** Milliseconds that compiling a grammar takes. Rejects with ThreadTimeout, or with another error for a grammar that cannot be used. */
@@ -82,7 +84,8 @@ export class GrammarHost {
     if (!hosted) return;
     hosted.tokens.push(token);
     const thread = this.#thread;
-    if (thread && hosted.answer.version[0]! > 0) void this.#run(thread, id, { type: 'accept', answer: id, token });
+    if (thread && hosted.answer.version[0]! > 0)
+      void this.#run(thread, id, { type: 'accept', answer: id, token });
   }
 
   finish(id: number): void {
@@ -132,11 +135,18 @@ export class GrammarHost {
   async #open(): Promise<Thread<GrammarCall, GrammarAnswer>> {
     if (this.#closed) throw new Error('the generator was closed');
     if (!this.#thread) {
-      const thread = createThread<GrammarCall, GrammarAnswer>(new URL('grammar-thread.ts', import.meta.url), HEAP_MB, {
-        idleMs: null,
-      });
+      const thread = createThread<GrammarCall, GrammarAnswer>(
+        new URL('grammar-thread.ts', import.meta.url),
+        HEAP_MB,
+        {
+          idleMs: null,
+          yields: this.#yields,
+        },
+      );
       this.#thread = thread;
-      this.#loaded = thread.call({ type: 'load', ...this.#vocabulary }, { ms: LOAD_MILLISECONDS }).then(() => {});
+      this.#loaded = thread
+        .call({ type: 'load', ...this.#vocabulary }, { ms: LOAD_MILLISECONDS })
+        .then(() => {});
     }
     const thread = this.#thread;
     try {

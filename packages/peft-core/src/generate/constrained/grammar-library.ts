@@ -17,10 +17,12 @@ interface Memory {
  */
 export function loadGrammarLibrary(): typeof XGrammar {
   const file = createRequire(import.meta.url).resolve('@mlc-ai/web-xgrammar');
-  const { prototype } = (globalThis as unknown as { WebAssembly: { Memory: { prototype: Memory } } }).WebAssembly.Memory;
+  const { prototype } = (globalThis as unknown as { WebAssembly: { Memory: { prototype: Memory } } })
+    .WebAssembly.Memory;
   const { grow } = prototype;
   prototype.grow = function (pages) {
-    if (this.buffer.byteLength + pages * 65_536 > MAX_BYTES) throw new RangeError('the memory limit is reached');
+    if (this.buffer.byteLength + pages * 65_536 > MAX_BYTES)
+      throw new RangeError('the memory limit is reached');
     return grow.call(this, pages);
   };
   const bundle = new Module(file) as Module & { _compile(source: string, file: string): void };

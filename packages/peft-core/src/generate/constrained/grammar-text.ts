@@ -11,7 +11,7 @@ export async function grammarText(
   const rules: string[] = [];
   let included = 0;
 
-  /** Adds another grammar's rules, with names of their own; returns the name of its root. */
+  /** Adds another grammar's rules, with new names; returns the name of its root. */
   function include(grammar: string): string {
     const prefix = `g${included++}_`;
     rules.push(withPrefix(grammar, prefix));
@@ -56,7 +56,13 @@ function literal(text: string): string {
   return `"${escaped}"`;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+};
 
 /** Strings, character classes, and names. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[A-Za-z_][\w-]*/gs;

@@ -86,7 +86,9 @@ async function answer(call: GrammarCall): Promise<void> {
     compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
   } else if (call.type === 'compile') await compile(call.format);
   else if (call.type === 'open') {
-    const matcher = await library.GrammarMatcher.createGrammarMatcher(await compile(call.format), [...call.ends]);
+    const matcher = await library.GrammarMatcher.createGrammarMatcher(await compile(call.format), [
+      ...call.ends,
+    ]);
     const opened = { matcher, mask: call.mask, version: call.version };
     answers.set(call.answer, opened);
     for (const token of call.tokens) matcher.acceptToken(token);

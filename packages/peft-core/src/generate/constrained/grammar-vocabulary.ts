@@ -4,7 +4,7 @@ import type { TokenizerFiles } from '../../text/index.ts';
 export interface GrammarVocabulary {
   /** Each token's text in tokenizer.json, by id; empty for tokens that no grammar allows. */
   tokens: string[];
-  /** How texts stand for bytes: in GPT-2's alphabet, with `▁` and `<0x0A>`, or as they are. */
+  /** How texts stand for bytes: in a byte-level alphabet, with `▁` and `<0x0A>`, or as they are. */
   kind: 'byte_level' | 'byte_fallback' | 'raw';
 }
 

@@ -61,7 +61,9 @@ export function unitsOf(prompt: Prompt): number {
     (sum, message) => sum + lengthOfMessage(message) + UNITS_OF_MESSAGE,
     0,
   );
-  const others = [prompt.templateKwargs, prompt.tools].map((each) => (each ? JSON.stringify(each).length : 0));
+  const others = [prompt.templateKwargs, prompt.tools].map((each) =>
+    each ? JSON.stringify(each).length : 0,
+  );
   return others.reduce((sum, length) => sum + length, units);
 }
 

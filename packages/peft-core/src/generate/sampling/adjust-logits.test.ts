@@ -63,7 +63,8 @@ test('tokens outside a mask have the probability 0, with every sampling option',
     const all = probabilities(scores, { temperature: 2, ...options });
     const kept = [...all.keys()].filter((token) => all[token]! > 0);
     assert.ok(kept.length > 0 && kept.every((token) => [1, 3, 40].includes(token)), `${kept}`);
-    for (const uniform of [0, 0.5, 0.999999]) assert.ok(all[sampleToken(scores, { temperature: 2, ...options }, uniform)]! > 0);
+    for (const uniform of [0, 0.5, 0.999999])
+      assert.ok(all[sampleToken(scores, { temperature: 2, ...options }, uniform)]! > 0);
   }
   assert.equal(sampleToken(scores, { temperature: 0, topP: 1 }, 0), 40);
   const barred = adjusted(logits, changes.added(70, null, [69, 68]));
