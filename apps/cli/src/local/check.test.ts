@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
@@ -26,4 +26,30 @@ test('a file is checked with and without a mapping of its columns', async () => 
   const unknown = await graft('check', 'faq.csv');
   assert.notEqual(unknown.code, 0);
   assert.match(unknown.stderr, /the table has the columns "frage", "antwort"/);
+});
+
+test('a corrected file has the valid lines as they were, and replaces no file', async () => {
+  const graft = (...args: string[]) => runGraft(args, { cwd: folder });
+  const lines = ['{"text":"one"}', 'nope', '{"text": "two" }\r', '', '{"text":1}', '{"text":"three"}'];
+  await writeFile(join(folder, 'some.jsonl'), lines.join('\n'));
+  const failed = await graft('check', 'some.jsonl');
+  assert.match(failed.stderr, /line 2 is not valid JSON/);
+  const corrected = await graft('check', 'some.jsonl', '--corrected', 'good.jsonl', '--json');
+  assert.equal(corrected.code, 0, corrected.stderr);
+  assert.equal(JSON.parse(corrected.stdout).examples, 3);
+  assert.match(corrected.stderr, /without 2 invalid ones. line 2 is not valid JSON.*line 5/);
+  const good = [0, 2, 3, 5].map((i) => lines[i]);
+  assert.equal(await readFile(join(folder, 'good.jsonl'), 'utf8'), good.join('\n'));
+  const again = await graft('check', 'some.jsonl', '--corrected', 'good.jsonl');
+  assert.match(again.stderr, /good.jsonl/);
+  assert.notEqual(again.code, 0);
+  const table = await graft(
+    'check',
+    'faq.csv',
+    '--columns',
+    'prompt=frage,completion=antwort',
+    '--corrected',
+    'x',
+  );
+  assert.match(table.stderr, /--corrected writes JSON lines, and faq.csv is another kind/);
 });

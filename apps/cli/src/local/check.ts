@@ -2,12 +2,15 @@ import type { Command } from 'commander';
 import { columnsArgument, columnsHelp } from '../arguments.ts';
 import { count } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
+import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { dataPath } from './data-path.ts';
+import { writeCorrected } from './write-corrected.ts';
 
 interface Options extends VerbOptions {
   columns?: Record<string, string>;
+  corrected?: string;
 }
 
 export function addCheckVerb(program: Command): void {
@@ -16,9 +19,11 @@ export function addCheckVerb(program: Command): void {
     'train.jsonl',
     'faq.csv --columns prompt=question,completion=answer',
     'hf://datasets/organisation/name?split=train',
+    'train.jsonl --corrected good.jsonl',
   ];
   verb(program, 'check <path>', checks, ...examples)
     .option('--columns <mapping>', columnsHelp, columnsArgument)
+    .option('--corrected <file>', 'write the file without its invalid lines, for JSON lines')
     .action(check);
 }
 
@@ -27,7 +32,19 @@ async function check(given: string, options: Options): Promise<void> {
   const path = await dataPath(given, output.note);
   const { checkDataFile, parseColumns } = await import('@graft/peft-core/examples');
   const columns = options.columns === undefined ? null : parseColumns(options.columns, '--columns');
-  const { recognised, format, examples } = await checkDataFile(path, {}, columns);
+  const bad = new Set<number>();
+  const onBadLine = (line: number) => bad.add(line);
+  const { corrected } = options;
+  const onBadLines = corrected === undefined ? 'fail' : 'skip';
+  const checked = await checkDataFile(path, { onBadLine }, columns, onBadLines);
+  const { recognised, format, examples, skipped } = checked;
+  if (corrected !== undefined) {
+    if (recognised.kind !== 'jsonl' || recognised.compression !== null)
+      throw new UsageError(`--corrected writes JSON lines, and ${path} is another kind of file.`);
+    await writeCorrected(path, corrected, bad);
+    const { message = 'No line is invalid.' } = skipped ?? {};
+    output.note(`${corrected} has the lines of ${path} without ${count(bad.size)} invalid ones. ${message}`);
+  }
   output.result({ path, ...recognised, format, examples }, () =>
     fields(
       {
