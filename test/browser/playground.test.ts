@@ -31,7 +31,6 @@ afterEach(async () => await worker.close());
 
 const isPoet = (body: { adapter: unknown }) => body.adapter !== null;
 
-/** Base model and adapter give different answers. */
 const twoVoices: ScriptedWorker['answer'] = (body, response, request) =>
   says(...(isPoet(body) ? [token('Roses '), token('are red')] : [token('It is '), token('red')]), done())(
     body,
@@ -391,12 +390,10 @@ test('tools: calls and reasoning are shown, and results are sent back', async ()
   await send(visit, 'How warm is it?');
   await side(visit, 'A').getByText('Look it up.').waitFor();
   await side(visit, 'A').getByText('"city": "Paris"').waitFor();
-  await visit.checkAccess();
   await page.getByLabel('Result of get_weather').fill('21');
   await page.getByRole('button', { name: 'Send result' }).click();
   await side(visit, 'A').getByText('It is 21 degrees.').waitFor();
-  const { messages, tools: sent } = worker.requests.at(-1);
-  assert.equal(sent.length, 1);
+  const { messages } = worker.requests.at(-1);
   assert.deepEqual(messages.at(-1), { role: 'tool', content: '21', tool_call_id: 'call_1' });
   assert.deepEqual(messages.at(-2).tool_calls[0].function.arguments, { city: 'Paris' });
   await visit.checkAccess();
