@@ -47,9 +47,11 @@ const graft = await startGraft({ root, dataDir: join(folder, 'data'), key, port:
 try {
   const client = new GraftClient({ baseUrl: graft.baseUrl, apiKey: key });
   const openai = new OpenAI({ baseURL: graft.baseUrl, apiKey: key });
-  const before = await measure(openai, model, 'auto');
-  const forced = await measure(openai, model, 'required');
-  const adapter = await trainAdapter(client);
+  // The base model's own template has no tools: an adapter that changes nothing answers with the template of the training.
+  const unchanged = await trainAdapter(client, { max_steps: 1, learning_rate: 1e-8 });
+  const before = await measure(openai, unchanged, 'auto');
+  const forced = await measure(openai, unchanged, 'required');
+  const adapter = await trainAdapter(client, JSON.parse(options.training));
   const after = await measure(openai, adapter, 'auto');
   console.log(`${lines.length} questions to train on, ${heldOut.length} held out, seed ${seed}`);
   const share = (right: number) =>
@@ -75,12 +77,12 @@ function lineOf({ messages, tools, calls }: Question): string {
   return JSON.stringify({ tools, messages: [...messages, { role: 'assistant', tool_calls: toolCalls }] });
 }
 
-async function trainAdapter(client: GraftClient): Promise<string> {
+async function trainAdapter(client: GraftClient, more: object): Promise<string> {
   const file = join(folder, 'calls.jsonl');
   await writeFile(file, `${lines.join('\n')}\n`);
   const chat_template = await readFile(join(import.meta.dirname, 'chat-template.jinja'), 'utf8');
   const uploaded = await client.files.upload({ file });
-  const training = { chat_template, seed, ...JSON.parse(options.training) };
+  const training = { chat_template, seed, ...more };
   const job = await client.fineTuning.jobs.create({ model, training_file: uploaded.id, training });
   // The exit code is derived from the job's status, which is read next.
   await runGraft(root, graft, key, ['jobs', 'watch', job.id]);

@@ -33,6 +33,7 @@ test('formats of language models, and other columns are left alone', () => {
     format: 'text',
     examples: [{ format: 'text', line: 1, text: 'a' }],
     answerCharacters: 1,
+    skipped: null,
     systemPrompt: null,
   });
 });
@@ -250,6 +251,7 @@ test('the checker gives the same answer however the bytes are cut', () => {
       format: 'chat',
       examples: 3,
       answerCharacters: 3,
+      skipped: null,
       systemPrompt: null,
     });
   }

@@ -71,7 +71,7 @@ test('a step fetches only ids, and the likeliest tokens if requested', async () 
     checkStep(fn);
     const bytes = crossing(fn, fn.fetches);
     // An id; with top log-probabilities also its log-probability, and 20 ids and log-probabilities.
-    assert.deepEqual(bytes, fn.name.endsWith('_20') ? [4, 4, 80, 80] : [4], fn.name);
+    assert.deepEqual(bytes, /_20_[01]$/.test(fn.name) ? [4, 4, 80, 80] : [4], fn.name);
   }
 });
 
