@@ -101,7 +101,8 @@ test('one that takes too long is refused, those after it are read, and none bloc
     '{% for i in range(100000) %}{% for k in range(100000) %}{% for l in range(9) %}{% endfor %}{% endfor %}{% endfor %}';
   const stuck = new PromptReader({ ...files, chatTemplate: endless }, VOCABULARY, { readMilliseconds: 200 });
   t.after(() => stuck.close());
-  const messages = [{ role: 'user', content: long(5000) }];
+  // Every message adds steps that a template may take, so that time is the limit that it reaches.
+  const messages = Array.from({ length: 4000 }, () => ({ role: 'user', content: 'a' }));
   const refused = stuck.read({ messages }, { context: 8000, leading: 0 }, owner);
   const next = stuck.read({ prompt: long(5000) }, wide, { team: 'b', weight: 1 });
   let turns = 0;
