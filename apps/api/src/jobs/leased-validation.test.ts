@@ -96,7 +96,7 @@ async function show(job: string, team = bench.acme) {
 test('a file that takes longer than three leases is validated once, while others look for work, and shows its progress', async () => {
   const second = startJobValidator(bench.services, checker, { ...estimates, sweepMs: 50 });
   try {
-    const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(96)));
+    const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(192)));
     const shown = new Set<number>();
     await until('the end', async () => {
       const { status, validation } = await show(job);
