@@ -60,19 +60,17 @@ export function turnTokens(
   const { prompt } = place;
   const through = Math.min(place.through, next);
   const from = whole.beginning(prompt).tokens;
-  // Queries are in ascending order: one about an earlier place than the last starts again from the beginning of the text.
-  if (ends.length > 0) {
-    const last = whole.beginning(through).tokens;
-    for (let at = last - 1; at >= from; at--)
-      if (ends.includes(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
-    if (through < text.length) return null;
-  } else if (!place.isPrefix) return null;
   const written = text.slice(prompt, through);
   const said = message.content?.trim() ?? '';
   const start = said === '' ? -1 : written.lastIndexOf(said);
   const contentEnd = start === -1 ? written.trimEnd().length : start + said.length;
+  // Queries are in ascending order: one about an earlier place than the last starts again from the beginning of the text.
   const { tokens, isExact } = whole.beginning(prompt + contentEnd);
   const last = whole.beginning(through).tokens;
+  for (let at = last - 1; at >= from; at--)
+    if (ends.includes(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
+  // Without an end token, only a turn that is written like this when it is the last can be trained on within the whole.
+  if (!place.isPrefix && (ends.length === 0 || through < text.length)) return null;
   for (let at = tokens; at < last; at++)
     if (tokenizer.isSpecial(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
   // The token with the content's last character may extend beyond the content.
