@@ -5,6 +5,7 @@ import { downloadFile } from './download-file.ts';
 import { fileSize } from './file-size.ts';
 import { connectToHub, type HubConnection } from './hub-connection.ts';
 import type { HubFile } from './hub-files.ts';
+import { listHubFiles } from './list-hub-files.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
 /** A split of a data set on the Hub. */
@@ -59,10 +60,10 @@ export async function fetchHubDataset(
 ): Promise<string> {
   const hub = connectToHub(`datasets/${name}`, options.env);
   let commit = await commitOf(hub, name, revision);
-  let found = filesOf(await listFiles(hub, name, commit), split, file);
+  let found = filesOf(await listHubFiles(hub, { type: 'dataset', name }, commit), split, file);
   if (found.length === 0 && revision === 'main' && file === null) {
     commit = await commitOf(hub, name, CONVERTED);
-    found = filesOf(await listFiles(hub, name, commit), split, file);
+    found = filesOf(await listHubFiles(hub, { type: 'dataset', name }, commit), split, file);
   }
   const [only, ...more] = found;
   if (!only) throw notFound(`the data set ${name} has no data file ${file ?? `of the split ${split}`}`);
@@ -104,24 +105,6 @@ async function commitOf(hub: HubConnection, name: string, revision: string): Pro
   const { sha } = (await (await hub.fetch(url)).json()) as { sha?: unknown };
   if (typeof sha === 'string' && commitPattern.test(sha)) return sha;
   throw notFound(`${hub.endpoint} named no commit of ${name}`);
-}
-
-async function listFiles(hub: HubConnection, name: string, commit: string): Promise<HubFile[]> {
-  const { listFiles: list } = await import('@huggingface/hub');
-  const files: HubFile[] = [];
-  const query = {
-    repo: { type: 'dataset' as const, name },
-    revision: commit,
-    recursive: true,
-    hubUrl: hub.endpoint,
-    fetch: hub.fetch,
-  };
-  for await (const { type, path: file, size, oid, lfs } of list(query)) {
-    if (type !== 'file') continue;
-    if (lfs) files.push({ path: file, size: lfs.size, digest: { kind: 'sha256', hex: lfs.oid } });
-    else if (oid) files.push({ path: file, size, digest: { kind: 'git', hex: oid } });
-  }
-  return files;
 }
 
 function notFound(message: string): GraftError {

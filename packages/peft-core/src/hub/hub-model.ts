@@ -7,7 +7,8 @@ import { checkSpace } from './check-space.ts';
 import { downloadFile } from './download-file.ts';
 import { fileSize } from './file-size.ts';
 import { connectToHub, type HubConnection, unavailable } from './hub-connection.ts';
-import { chooseFiles, type HubFile } from './hub-files.ts';
+import { chooseFiles } from './hub-files.ts';
+import { listHubFiles } from './list-hub-files.ts';
 import { TransferProgress } from './progress.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
@@ -92,7 +93,7 @@ async function fetchFiles(
   folder: string,
   options: ResolveOptions,
 ): Promise<void> {
-  const files = chooseFiles(name, await listFiles(hub, name, commit), ggufFile);
+  const files = chooseFiles(name, await listHubFiles(hub, { type: 'model', name }, commit), ggufFile);
   const total = files.reduce((sum, { size }) => sum + size, 0);
   options.onFiles?.(files);
   await checkSpace(folder, name, files, options.minFreeBytes);
@@ -122,23 +123,4 @@ async function fetchFiles(
       },
     });
   }
-}
-
-async function listFiles(hub: HubConnection, name: string, commit: string): Promise<HubFile[]> {
-  // Imported on demand: it is large, and most models are on disk.
-  const { listFiles: list } = await import('@huggingface/hub');
-  const files: HubFile[] = [];
-  const query = {
-    repo: { type: 'model' as const, name },
-    revision: commit,
-    recursive: true,
-    hubUrl: hub.endpoint,
-    fetch: hub.fetch,
-  };
-  for await (const { type, path: file, size, oid, lfs } of list(query)) {
-    if (type !== 'file') continue;
-    if (lfs) files.push({ path: file, size: lfs.size, digest: { kind: 'sha256', hex: lfs.oid } });
-    else if (oid) files.push({ path: file, size, digest: { kind: 'git', hex: oid } });
-  }
-  return files;
 }
