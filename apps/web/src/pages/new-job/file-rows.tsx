@@ -1,3 +1,4 @@
+import { Button, IconButton } from '../../components/forms/button.tsx';
 import { Select, TextField } from '../../components/forms/field.tsx';
 import { type FileKind, type FileRow, faultAt, fileRows, partOf, withFileRows } from './draft.ts';
 import type { Form } from './option-field.tsx';
@@ -47,21 +48,20 @@ export function FileRows({
             <ShareField form={{ draft, setDraft, faults }} kind={kind} row={row} index={i} set={set} />
           )}
           {rows.length > 1 && (
-            <button
-              type="button"
-              aria-label={`Remove ${label.toLowerCase()} ${i + 1}`}
+            <IconButton
+              label={`Remove ${label.toLowerCase()} ${i + 1}`}
+              icon="close"
+              small
               onClick={() => setRows(rows.toSpliced(i, 1))}
-            >
-              Remove
-            </button>
+            />
           )}
         </div>
       ))}
       {rows[0]!.file !== '' && rows.length < maxFiles && (
         <p>
-          <button type="button" onClick={() => setRows([...rows, { file: '' }])}>
+          <Button kind="quiet" small onClick={() => setRows([...rows, { file: '' }])}>
             Add {label.toLowerCase()}
-          </button>
+          </Button>
         </p>
       )}
     </>
