@@ -274,7 +274,15 @@ test('an id in a body or a query string', async () => {
     const job = { model: 'tiny', training_file: file };
     return {
       [`POST ${path} training_file`]: ['file_id', (id) => [path, { ...job, training_file: id }]],
+      [`POST ${path} training_files`]: [
+        'file_id',
+        (id) => [path, { model: 'tiny', training_files: [{ file }, { file: id }] }],
+      ],
       [`POST ${path} validation_file`]: ['file_id', (id) => [path, { ...job, validation_file: id }]],
+      [`POST ${path} validation_files`]: [
+        'file_id',
+        (id) => [path, { ...job, validation_files: [{ file }, { file: id }] }],
+      ],
       [`POST ${path} model`]: ['model', (id) => [path, { ...job, model: id }]],
       [`POST ${path} start_from`]: ['model', (id) => [path, { ...job, start_from: id }]],
     };
@@ -295,9 +303,17 @@ test('an id in a body or a query string', async () => {
       'file_id',
       (id) => clone({ training_file: id }),
     ],
+    'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone training_files': [
+      'file_id',
+      (id) => clone({ training_files: [{ file }, { file: id }] }),
+    ],
     'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone validation_file': [
       'file_id',
       (id) => clone({ validation_file: id }),
+    ],
+    'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone validation_files': [
+      'file_id',
+      (id) => clone({ validation_files: [{ file }, { file: id }] }),
     ],
     'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone model': ['model', (id) => clone({ model: id })],
     'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone start_from': [

@@ -15,7 +15,7 @@ import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/o
 import { startJobValidator } from './job-validator.ts';
 import { createOptionChecker } from './option-checker.ts';
 
-/** Makes each line take about 60 ms, to imitate a much larger file. */
+/** Makes each line take 10 to 60 ms, to imitate a much larger file. */
 const slowTemplate =
   '{% for i in range(12000) %}{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}';
 /** Long enough for a busy machine to renew it in time. */
@@ -96,22 +96,26 @@ async function show(job: string, team = bench.acme) {
 test('a file that takes longer than three leases is validated once, while others look for work, and shows its progress', async () => {
   const second = startJobValidator(bench.services, checker, { ...estimates, sweepMs: 50 });
   try {
-    const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(192)));
-    const shown = new Set<number>();
-    await until('the end', async () => {
-      const { status, validation } = await show(job);
-      if (status !== 'validating_files') return status === 'queued' && validation === null;
-      if (validation) shown.add(validation.bytes / validation.total_bytes);
-      return false;
-    });
-    const attempts = await attemptsOf(job);
-    assert.deepEqual(
-      attempts.map(({ outcome }) => outcome),
-      ['succeeded'],
-    );
-    assert.ok(attempts[0]!.seconds > 3 * leaseSeconds, `took ${attempts[0]!.seconds} s`);
-    const between = [...shown].filter((part) => part > 0 && part < 1);
-    assert.ok(between.length >= 2, `showed ${[...shown]}`);
+    // How many lines take three leases depends on the machine.
+    for (let count = 192; ; count *= 2) {
+      const job = await create(bench.acme, 'slow', await bench.acme.upload(lines(count)));
+      const shown = new Set<number>();
+      await until('the end', async () => {
+        const { status, validation } = await show(job);
+        if (status !== 'validating_files') return status === 'queued' && validation === null;
+        if (validation) shown.add(validation.bytes / validation.total_bytes);
+        return false;
+      });
+      const attempts = await attemptsOf(job);
+      assert.deepEqual(
+        attempts.map(({ outcome }) => outcome),
+        ['succeeded'],
+      );
+      if (attempts[0]!.seconds <= 3 * leaseSeconds) continue;
+      const between = [...shown].filter((part) => part > 0 && part < 1);
+      assert.ok(between.length >= 2, `showed ${[...shown]}`);
+      break;
+    }
   } finally {
     await second.close();
   }

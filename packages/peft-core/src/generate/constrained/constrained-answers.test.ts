@@ -46,13 +46,14 @@ interface Answer extends GenerateResult {
   pieces: GeneratedText[];
 }
 
-async function ask(request: GenerateRequest): Promise<Answer> {
+async function ask(request: GenerateRequest, onPiece = () => {}): Promise<Answer> {
   const said = generator.generate({ messages, max_tokens: 300, temperature: 1.5, ...request });
   const answer = { content: '', reasoning: '', calls: [] as Answer['calls'], pieces: [] as GeneratedText[] };
   for (;;) {
     const next = await said.next();
     if (next.done) return { ...answer, ...next.value };
     answer.pieces.push(next.value);
+    onPiece();
     answer.content += next.value.text;
     answer.reasoning += next.value.reasoning ?? '';
     for (const { index, id, name, arguments: text } of next.value.calls ?? []) {
@@ -206,8 +207,10 @@ describe('refusals', () => {
 
 test('an aborted answer frees its grammar, and the next is not disturbed', async () => {
   const cancelling = new AbortController();
-  const cut = ask({ response_format: { type: 'json_object' }, signal: cancelling.signal });
-  setTimeout(() => cancelling.abort(new Error('cancelled')), 50);
+  const schema = { const: 'more than one token has room for' };
+  const cut = ask({ response_format: { type: 'json_schema', schema }, signal: cancelling.signal }, () =>
+    cancelling.abort(new Error('cancelled')),
+  );
   await assert.rejects(cut, /cancelled/);
   assert.equal(
     (await ask({ response_format: { type: 'json_schema', schema: { const: 'next' } } })).content,
