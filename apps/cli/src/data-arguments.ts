@@ -54,13 +54,14 @@ export function takeDataOptions<C extends Command>(
 export const mixArgument = ({ mix }: Pick<DataFlags, 'mix'>): { mix_strategy?: string } =>
   mix === undefined ? {} : { mix_strategy: mix };
 
-/** Throws UsageError for a file that `isKnown` does not know; default: for one that does not exist. */
+/** Throws UsageError for a file that `isKnown` does not know; `otherwise` ends its message, with what else a file may be. */
 export function dataArguments(
   { data, validation = [] }: DataFlags,
   isKnown: (file: string) => boolean = existsSync,
+  otherwise = '',
 ): { training: DataArgument[]; validation: ValidationArgument[] } {
   const missing = (option: string, text: string) =>
-    new UsageError(`${option}: there is no file ${text}, and it is not the id of an uploaded one (file-…).`);
+    new UsageError(`${option}: there is no file ${text}${otherwise}.`);
   const training = data.map((text) => {
     // A colon may be part of a path.
     if (isKnown(text)) return { file: text, share: null };

@@ -33,6 +33,7 @@ async function settle(lines: object[], training: object = {}, held?: object[]) {
       training: JSON.stringify(training),
     },
     base,
+    () => {},
   );
 }
 const asked = (completion: string) => ({ prompt: 'a', completion });

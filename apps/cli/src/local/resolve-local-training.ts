@@ -20,6 +20,7 @@ import {
   type TrainingFlags,
   trainingArgument,
 } from '../job-options.ts';
+import { dataPath, isDataPath } from './data-path.ts';
 
 /** The command-line options of a training. */
 export interface TrainOptions extends DataFlags, PeftFlags, TrainingFlags {
@@ -45,8 +46,15 @@ interface LocalTraining {
   files: DataFiles;
 }
 
-/** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
-export async function resolveLocalTraining(options: TrainOptions, base: BaseModel): Promise<LocalTraining> {
+/**
+ * Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. `note` is called when a data set of the Hub is
+ * fetched.
+ */
+export async function resolveLocalTraining(
+  options: TrainOptions,
+  base: BaseModel,
+  note: (text: string) => void,
+): Promise<LocalTraining> {
   const {
     checkObjectiveOptions,
     choosePeft,
@@ -73,7 +81,7 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
   const asked = sweep
     ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, startPeft })
     : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
-  const files = await localFiles(options, training.mix_strategy);
+  const files = await localFiles(options, training.mix_strategy, note);
   const trained = [];
   for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }])
     trained.push(await readDataFile(path, training.columns, training.on_bad_lines));
@@ -117,16 +125,23 @@ export async function resolveLocalTraining(options: TrainOptions, base: BaseMode
 }
 
 /** The files of the arguments, without lists where there is one of a kind. */
-async function localFiles(options: TrainOptions, strategy: string | undefined): Promise<DataFiles> {
+async function localFiles(
+  options: TrainOptions,
+  strategy: string | undefined,
+  note: (text: string) => void,
+): Promise<DataFiles> {
   const { namesOfSets } = await import('@graft/peft-core/config');
-  const { training, validation } = dataArguments(options);
+  const { training, validation } = dataArguments(options, isDataPath);
   const names = namesOfSets(validation.map(({ file, name }) => ({ name, filename: file })));
-  const trained = training.map((each) => ({
-    path: resolve(each.file),
-    label: each.file,
-    ...shareOf(each, strategy),
-  }));
-  const held = validation.map(({ file }, i) => ({ path: resolve(file), label: file, name: names[i]! }));
+  const pathOf = async (file: string) => resolve(await dataPath(file, note));
+  const trained: { path: string; label: string; weight?: number; epochs?: number }[] = [];
+  for (const each of training) {
+    const path = await pathOf(each.file);
+    trained.push({ path, label: each.file, ...shareOf(each, strategy) });
+  }
+  const held: { path: string; label: string; name: string }[] = [];
+  for (const [i, { file }] of validation.entries())
+    held.push({ path: await pathOf(file), label: file, name: names[i]! });
   return {
     trainingFile: trained[0]!.path,
     validationFile: held[0]?.path ?? null,

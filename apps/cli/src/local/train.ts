@@ -12,7 +12,6 @@ import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
 import { takeJobOptions } from '../job-options.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
-import { dataPath } from './data-path.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { modelOption, openLocalModel } from './local-model.ts';
 import { resolveLocalTraining, type TrainOptions } from './resolve-local-training.ts';
@@ -69,12 +68,8 @@ export function addTrainVerb(program: Command): void {
 }
 
 /** With --json, prints every record of the trainer as one line on stdout. */
-async function runTraining(asked: Options): Promise<void> {
-  const output = createOutput(asked);
-  const pathsOf = async (files: readonly string[]) =>
-    await Promise.all(files.map(async (file) => await dataPath(file, output.note)));
-  const options = { ...asked, data: await pathsOf(asked.data) };
-  if (asked.validation !== undefined) options.validation = await pathsOf(asked.validation);
+async function runTraining(options: Options): Promise<void> {
+  const output = createOutput(options);
   const checkpointDir = resolve(
     options.checkpoints ?? `${options.output.replace(/[/\\]+$/, '')}.checkpoints`,
   );
@@ -86,7 +81,7 @@ async function runTraining(asked: Options): Promise<void> {
     signal: interrupts.signal,
   });
   try {
-    const { trials, names, reasons, overlap, files } = await resolveLocalTraining(options, base);
+    const { trials, names, reasons, overlap, files } = await resolveLocalTraining(options, base, output.note);
     const [first] = trials;
     const isSweep = names.length > 0;
     const { TrainingRun } = await import('./training-run.ts');

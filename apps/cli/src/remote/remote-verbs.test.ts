@@ -316,7 +316,7 @@ test('wrong usage is exit code 2, before any request', async (t) => {
   const wrong: [string[], RegExp][] = [
     [['files', 'upload'], /missing required argument 'path'/],
     [['files', 'lisst'], /unknown command 'lisst'\n\(Did you mean list\?\)/],
-    [['jobs', 'create', '--model', 'base'], /required option '--data <file>' not specified/],
+    [['jobs', 'create', '--model', 'base'], /required option '--data <file\[:n\]>' not specified/],
     [['jobs', 'create', '--model', 'm', '--data', 'no.jsonl'], /--data: there is no file no\.jsonl/],
     [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--peft', '{r:8}'], /--peft is not valid JSON/],
     [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--training', '[]'], /must be a JSON object/],

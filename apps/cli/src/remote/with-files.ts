@@ -68,7 +68,11 @@ const note = (text: string): boolean => process.stderr.write(`${text}\n`);
 
 /** Throws UsageError for an argument that is neither a local file nor the id of an uploaded one. */
 export const checkFiles = (options: DataFlags): ReturnType<typeof dataArguments> =>
-  dataArguments(options, (file) => existsSync(file) || /^file-[A-Za-z0-9]+$/.test(file));
+  dataArguments(
+    options,
+    (file) => existsSync(file) || /^file-[A-Za-z0-9]+$/.test(file),
+    ', and it is not the id of an uploaded one (file-…)',
+  );
 
 /** The strategy of --mix, or of --training. */
 function mixOf({ mix, training }: DataFlags & TrainingFlags): string | undefined {
