@@ -33,6 +33,8 @@ const USES = {
   fileOrder: 5,
   /** The order of a mixture's examples in an epoch. Part: the training epoch, from 0. */
   mixture: 6,
+  /** The order in which judged completions form batches. */
+  groups: 7,
 } as const;
 export type RandomUse = keyof typeof USES;
 export const RANDOM_USES = Object.keys(USES) as RandomUse[];

@@ -1,4 +1,4 @@
-import { listedObjectives, objectiveFor, type objectiveOptions } from '../objectives/objectives.ts';
+import { type ListedObjective, listedObjectives, type objectiveOptions } from '../objectives/objectives.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
@@ -18,6 +18,7 @@ const EMBEDDING_RATE = 1e-6;
 export function resolveOptional(
   training: TrainingOptions,
   peft: PeftConfig,
+  objective: ListedObjective,
 ): { options: Optional; faults: Fault[] } {
   const options: Optional = {};
   const faults: Fault[] = [];
@@ -36,8 +37,8 @@ export function resolveOptional(
   const { label_smoothing_factor: smoothing = 0 } = training;
   const { task_type: task } = peft;
   if (smoothing > 0) {
-    const { refuses } = objectiveFor(task);
-    if (refuses?.label_smoothing_factor) conflict('label_smoothing_factor', refuses.label_smoothing_factor);
+    const { refuses = {} } = objective;
+    if (refuses.label_smoothing_factor) conflict('label_smoothing_factor', refuses.label_smoothing_factor);
     options.label_smoothing_factor = smoothing;
   }
   for (const { tasks, options: own, whyNotOptions } of listedObjectives)
@@ -47,9 +48,42 @@ export function resolveOptional(
       if (!tasks.includes(task)) conflict(option, whyNotOptions?.(task) ?? `has no meaning for ${task}`);
       Object.assign(options, { [option]: value });
     }
+  delete options.preference;
+  const { preference, faults: ofPreference } = resolvePreference(training.preference, objective);
+  if (preference) options.preference = preference;
+  faults.push(...ofPreference);
   if ((training.neftune_noise_alpha ?? 0) > 0) options.neftune_noise_alpha = training.neftune_noise_alpha!;
   const { mix_strategy: strategy = 'concat' } = training;
   if (strategy !== 'concat') options.mix_strategy = strategy;
   if (training.ema_decay !== undefined) options.ema_decay = training.ema_decay;
   return { options, faults };
+}
+
+/** `training.preference` with every option of the objective that has a default; null if it learns from no preferences. */
+function resolvePreference(
+  given: TrainingOptions['preference'],
+  { method, preference }: ListedObjective,
+): { preference: Record<string, unknown> | null; faults: Fault[] } {
+  const fault = (option: string, message: string): Fault => ({
+    code: 'invalid_training_option',
+    path: `training.preference${option}`,
+    message,
+  });
+  if (!preference) {
+    const methods = listedObjectives.flatMap((each) => (each.preference ? each.method : []));
+    const message = `is of the methods ${methods.join(', ')}, and the job's method is ${method}`;
+    return { preference: null, faults: given === undefined ? [] : [fault('', message)] };
+  }
+  const { properties, defaults } = preference;
+  const known = Object.keys(properties);
+  const faults = Object.keys(given ?? {})
+    .filter((option) => !known.includes(option))
+    .map((option) =>
+      fault(`.${option}`, `is no option of the method ${method}, which has ${known.join(', ')}`),
+    );
+  const chosen = Object.entries(given ?? {}).filter(([, value]) => value !== 'auto');
+  const resolved = { ...defaults, ...Object.fromEntries(chosen) };
+  for (const [option, message] of preference.faults?.(resolved) ?? [])
+    faults.push(fault(`.${option}`, message));
+  return { preference: resolved, faults };
 }

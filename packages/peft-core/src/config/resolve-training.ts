@@ -119,7 +119,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const run = { learningRate, warmupSteps, steps: exampleCount > 0 ? steps : 0 };
   const { schedule, faults: ofSchedule } = resolveSchedule(training, run);
   faults.push(...ofSchedule);
-  const { options, faults: ofOptions } = resolveOptional(training, peft);
+  const objective = objectiveFor(peft.task_type, request.format, request.method);
+  const { options, faults: ofOptions } = resolveOptional(training, peft, objective);
   faults.push(...ofOptions);
   const pieceLength = training.max_seq_length ?? seqLengthLimit(request);
   if ((training.text_stride ?? 0) >= pieceLength - virtualTokens - prefixLength) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '../config/index.ts';
-import type { ExampleSize } from '../examples/batches/plan-batches.ts';
+import type { ExampleSize } from '../examples/batches/example-size.ts';
 import { planTraining } from '../examples/batches/plan-training.ts';
 import { NO_TARGET, type TrainingExample } from '../examples/training-example.ts';
 import type { EstimatedJob, Machine } from './estimate.ts';
@@ -35,7 +35,7 @@ const chats: ExampleSize[] = Array.from({ length: 192 }, (_, i) => {
     inputWidth: 0,
     labels: 5,
     tokens: width + 1,
-    shareable: { ids, limit: ids.length },
+    shareable: [{ ids, limit: ids.length }],
   };
 });
 
@@ -94,7 +94,7 @@ test('gradients of keys and values are counted, of a beginning that many share a
   const of = (length: number, sharers: number) => {
     const ids = Int32Array.from({ length: length + 10 }, (_, t) => t);
     const size = { widths: [length + 10], inputWidth: 0, labels: 10, tokens: length + 10 };
-    const sizes = Array.from({ length: sharers }, () => ({ ...size, shareable: { ids, limit: length } }));
+    const sizes = Array.from({ length: sharers }, () => ({ ...size, shareable: [{ ids, limit: length }] }));
     const job = { ...jobOf({ batch_size: sharers, max_steps: 1 }, { sizes }), modelConfig: wide };
     return estimateTraining(job, machine).peakMemoryBytes;
   };

@@ -1,5 +1,5 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
-import type { ExampleSize } from '../examples/batches/plan-batches.ts';
+import type { ExampleSize } from '../examples/batches/example-size.ts';
 import type { FormatName } from '../examples/formats/formats.ts';
 
 /** Sizes of some examples of a job, and the total number of examples. */

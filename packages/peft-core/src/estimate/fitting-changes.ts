@@ -1,5 +1,5 @@
 import type { ResolvedTraining } from '../config/index.ts';
-import type { ExampleSize } from '../examples/batches/plan-batches.ts';
+import type { ExampleSize } from '../examples/batches/example-size.ts';
 import { miniBatchSize } from '../examples/batches/plan-training.ts';
 import { objectiveFor } from '../objectives/objectives.ts';
 import { outlineOf } from '../outlines/index.ts';

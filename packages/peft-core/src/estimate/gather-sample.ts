@@ -5,7 +5,7 @@ import {
   type ResolvedTraining,
   validationCount,
 } from '../config/index.ts';
-import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
+import { type ExampleSize, sizeOf } from '../examples/batches/example-size.ts';
 import type { DataFile } from '../examples/data-files.ts';
 import { formatOf, type RawExample } from '../examples/formats/formats.ts';
 import { type Place, placeReader, split } from '../examples/hold-out/hold-out.ts';
@@ -70,14 +70,13 @@ const anyVirtual = 2 ** 30;
 
 /** Size of an example, with only those of its ids that other examples may share. */
 export function sampledSize(example: TrainingExample, virtualTokens: number): ExampleSize {
-  const { shareable, ...size } = sizeOf(example, virtualTokens, anyVirtual);
+  const { shareable, ...size } = sizeOf(example, { virtualTokens, firstVirtual: anyVirtual });
   if (!shareable) return size;
-  const { ids, limit } = shareable;
-  return { ...size, shareable: { ids: ids.slice(0, limit), limit } };
+  return { ...size, shareable: shareable.map(({ ids, limit }) => ({ ids: ids.slice(0, limit), limit })) };
 }
 
 const idsOf = (sizes: readonly ExampleSize[]): number =>
-  sizes.reduce((sum, { shareable }) => sum + (shareable?.ids.length ?? 0), 0);
+  sizes.reduce((sum, { shareable = [] }) => sum + shareable.reduce((own, { ids }) => own + ids.length, 0), 0);
 
 /** Tokens of the longest example of a sample, including a soft prompt. */
 export function longestOf({ format, training, validation }: DataSample, peft: PeftConfig): number {

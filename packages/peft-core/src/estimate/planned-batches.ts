@@ -1,8 +1,8 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
+import type { ExampleSize } from '../examples/batches/example-size.ts';
 import {
   type BatchLayout,
-  type ExampleSize,
   miniBatches,
   planBatches,
   planEvaluation,

@@ -1,6 +1,6 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import type { ExampleSize } from '../examples/batches/plan-batches.ts';
+import type { ExampleSize } from '../examples/batches/example-size.ts';
 import {
   type DataFile,
   filesOf,

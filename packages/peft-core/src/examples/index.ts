@@ -1,6 +1,6 @@
 /** From data files to input of training: checked lines, tokenised examples, batches. Loads no TensorFlow. */
 export { costOf, type GridShape } from './batches/choose-grid.ts';
-export { type FilledBatch, fillBatch, type SequenceLayout, totalWeight } from './batches/fill-batch.ts';
+export { type FilledBatch, fillBatch, type SequenceLayout, targetsOf } from './batches/fill-batch.ts';
 export type { MixedFiles } from './batches/mixed-order.ts';
 export {
   type BatchLayout,
@@ -38,6 +38,7 @@ export { type ReadingOptions, readingOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
+export { unpaired, withOtherCompletions } from './preferences.ts';
 export { readExamples, type SkippedLines } from './read-examples.ts';
 export { DuplicateCounter } from './report/duplicate-counter.ts';
 export type { LengthSummary } from './report/length-counts.ts';

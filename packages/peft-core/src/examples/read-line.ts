@@ -5,8 +5,6 @@ import { formats, type RawExample } from './formats/formats.ts';
 /** Fields that would change what is learned, and are rejected. Other columns, such as an id, are ignored. */
 const UNSUPPORTED_KEYS: Record<string, string> = {
   functions: 'functions, which "tools" replaced,',
-  preferred_output: 'preference (DPO) data',
-  non_preferred_output: 'preference (DPO) data',
 };
 
 /** A field that is rejected; undefined without one. */

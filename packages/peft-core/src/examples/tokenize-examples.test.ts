@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
 import { loadTokenizer } from '../text/tokenizer.ts';
+import { sizeOf } from './batches/example-size.ts';
 import { fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
-import { planBatches, sizeOf } from './batches/plan-batches.ts';
+import { planBatches } from './batches/plan-batches.ts';
 import type { RawExample } from './formats/formats.ts';
 import { classesBy, LabelCollector } from './label-names.ts';
 import { checkFormat } from './task-formats.ts';
@@ -160,7 +161,7 @@ test('a sequence carries its label at its first or last position, virtual tokens
     classOf,
   });
   const plan = planBatches({
-    examples: examples.map((example) => sizeOf(example, layout.virtualTokens)),
+    examples: examples.map((example) => sizeOf(example, { virtualTokens: layout.virtualTokens })),
     batchSize: 2,
     accumulation: 1,
     epochs: 1,

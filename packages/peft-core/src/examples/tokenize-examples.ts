@@ -114,7 +114,9 @@ export function lengthOf(format: FormatName, { sequences, tokens }: TrainingExam
   const { input, targets } = sequences[0]!;
   if (input) return Math.max(input.length, targets?.length ?? 0);
   // A language model's sequence lacks its last token.
-  if (targets && formatOf(format).targets === 'tokens') return tokens;
+  const predicts = targets && formatOf(format).targets === 'tokens';
+  if (predicts && sequences.length === 1) return tokens;
+  if (predicts) return 1 + Math.max(...sequences.map(({ ids }) => ids.length));
   return Math.max(...sequences.map(({ ids }) => ids.length));
 }
 

@@ -18,7 +18,10 @@ export interface Sequence {
 
 /** An example of a training file, ready for batches. */
 export interface TrainingExample {
-  /** One; for embeddings the two or three texts that are compared. A language model's lacks the last token, which is only a target. */
+  /**
+   * One; for embeddings the two or three texts that are compared; for preferences the chosen and the rejected completion of a prompt, each
+   * with the prompt before it. A language model's lacks the last token, which is only a target.
+   */
   sequences: Sequence[];
   /** SEQ_CLS: the class of the whole sequence. */
   label?: number;
@@ -26,6 +29,10 @@ export interface TrainingExample {
   labels?: number[];
   /** The target cosine of two sequences. */
   score?: number;
+  /** Whether the first of two completions is desirable; absent: it is preferred to the second. */
+  isDesirable?: boolean;
+  /** Log-probabilities of the two completions under the reference model, each a sum over tokens; absent: 0. */
+  reference?: readonly [number, number];
   /** Weight in the loss, greater than 0; absent: 1. */
   weight?: number;
   /** Number of tokens in the line, as shown to users. */

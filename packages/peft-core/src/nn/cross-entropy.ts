@@ -99,6 +99,43 @@ export function headLoss(
   return { ...loss, total };
 }
 
+/**
+ * Each label's loss with a gradient, for totals that are not linear in the losses; `headLoss` takes less where they are. hidden `(K, H)`,
+ * weight `(V, H)`, labels `(K)` int32. A row's loss depends on that row of `hidden` alone, so with a frozen weight its gradient is computed while a
+ * chunk's logits exist, and the outer gradient is a factor for each row. The gradient of a trained weight sums over rows: its logits are
+ * computed again once the factors are known.
+ */
+export function headLosses(
+  hidden: tf.Tensor,
+  weight: Weight,
+  labels: tf.Tensor,
+  withGradient: boolean,
+): TokenLosses {
+  const inputs = { hidden, weight, labels, scales: tf.ones([hidden.shape[0]!]) };
+  if (!withGradient) return inChunks(inputs, false).loss;
+  if (weight.kind === 'frozen') {
+    const { loss, dHidden } = withNestedGradients(() => inChunks(inputs, true));
+    const losses = customGradient({
+      inputs: { hidden },
+      keep: { dHidden: concatenated(dHidden) },
+      value: () => loss.losses,
+      gradient: (dy, { dHidden }) => ({ hidden: tf.mul(dHidden, tf.expandDims(dy, -1)) }),
+    });
+    return { losses, correct: loss.correct };
+  }
+  const { loss } = withNestedGradients(() => inChunks(inputs, false));
+  const losses = customGradient({
+    inputs: { hidden, trained: trainedPart(weight) },
+    keep: {},
+    value: () => loss.losses,
+    gradient: (dy) => {
+      const { dHidden, dTrained } = inChunks({ ...inputs, scales: dy }, true);
+      return { hidden: concatenated(dHidden), trained: dTrained };
+    },
+  });
+  return { losses, correct: loss.correct };
+}
+
 interface HeadInputs {
   hidden: tf.Tensor;
   weight: Weight;

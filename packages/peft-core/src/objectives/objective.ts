@@ -57,6 +57,14 @@ export interface Metric extends MetricDescription {
 /** Forward passes of a step: with the current adapter, and with the model before training (base or start adapter). */
 export type Pass = 'policy' | 'reference';
 
+/** Options of an objective that learns from preferences, in `training.preference`. */
+export interface PreferenceOptions {
+  properties: TProperties;
+  defaults: Readonly<Record<string, unknown>>;
+  /** What is wrong with resolved options, by the option's name. */
+  faults?(options: Readonly<Record<string, unknown>>): [option: string, message: string][];
+}
+
 export interface Objective {
   name: string;
   /** `method.type` of a request. */
@@ -79,6 +87,12 @@ export interface Objective {
   hasLabelSets?: true;
   /** The default batch size and its reason, if it differs from that of other objectives. */
   batch?: { usual: number; why: string };
+  /** Options of `training.preference`: it learns from preferences. */
+  preference?: PreferenceOptions;
+  /** The tokens of prompts are learnt with those of chosen completions. */
+  learnsPrompts?: true;
+  /** Completions are judged one by one, and compared with those of other prompts; a pair is two of them. */
+  isUnpaired?: true;
   /** The loss depends on the batch: where memory is short the batch keeps its size, and is computed in mini-batches (`mini_batch_size`). */
   keepsBatch?: true;
 }

@@ -1,11 +1,16 @@
+import { type TProperties, Type } from 'typebox';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import { classification } from './classification/objective.ts';
 import { contrastive } from './contrastive/objective.ts';
 import { cosine } from './cosine/objective.ts';
+import { dpo } from './dpo/objective.ts';
+import { kto } from './kto/objective.ts';
 import { labelSets } from './label-sets/objective.ts';
 import { nextToken } from './next-token/objective.ts';
 import type { Objective } from './objective.ts';
+import { orpo } from './orpo/objective.ts';
+import { simpo } from './simpo/objective.ts';
 
 /** Every objective, by name. */
 export const objectives = {
@@ -14,15 +19,31 @@ export const objectives = {
   [labelSets.name]: labelSets,
   [contrastive.name]: contrastive,
   [cosine.name]: cosine,
+  [dpo.name]: dpo,
+  [orpo.name]: orpo,
+  [simpo.name]: simpo,
+  [kto.name]: kto,
 };
-
-/** Schemas of the options that objectives add to `training`. */
-export const objectiveOptions = { ...classification.options };
 
 export type ObjectiveName = keyof typeof objectives;
 export type ListedObjective = Objective & { name: ObjectiveName };
 
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
+
+/** `training.preference`: options of all methods that learn from preferences. Each method has those of its own. */
+const preferenceSchema = Type.Object(
+  Object.assign({}, ...listedObjectives.map(({ preference }) => preference?.properties)) as TProperties,
+  {
+    additionalProperties: false,
+    description: `Options of training on preferences: method ${listedObjectives.flatMap(({ method, preference }) => (preference ? method : [])).join(', ')}.`,
+  },
+);
+
+/** Schemas of the options that objectives add to `training`. */
+export const objectiveOptions = {
+  ...classification.options,
+  preference: Type.Optional(Type.Unsafe<Record<string, unknown>>(preferenceSchema)),
+};
 
 /** Valid values of `method.type` in requests. */
 export const trainingMethods: readonly string[] = [...new Set(listedObjectives.map(({ method }) => method))];

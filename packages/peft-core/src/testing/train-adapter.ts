@@ -13,12 +13,14 @@ export function trainOptions(given: {
   trainingFiles?: readonly TrainingFile[];
   validationFiles?: readonly ValidationFile[];
   exampleCount: number;
+  format?: string;
+  method?: string;
   peft: Record<string, unknown>;
   training: TrainingOptions;
   outputDir: string;
 }): TrainOptions {
   const peft = parsePeftConfig(given.peft);
-  const { training, exampleCount, ...rest } = given;
+  const { training, exampleCount, format = null, ...rest } = given;
   return {
     ...rest,
     baseModelName: 'tiny',
@@ -27,6 +29,8 @@ export function trainOptions(given: {
       peft,
       training,
       exampleCount,
+      format,
+      method: given.method ?? null,
       hasValidationFile: given.validationFile !== undefined,
     }),
   };

@@ -12,7 +12,7 @@ import {
   TextNumbers,
   type TrainingData,
   type TrainingExample,
-  totalWeight,
+  targetsOf,
 } from '../examples/index.ts';
 import { columnsOfSet, measuredOfSet, measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
 import type { Outcome } from '../objectives/objective.ts';
@@ -151,8 +151,9 @@ function measureBatches(
     const out = program.run(measure, feedsOf(batch));
     loss += scalarOf(out.loss);
     correct += scalarOf(out.correct);
-    count += batch.labelCount;
-    weight += totalWeight(batch);
+    const of = targetsOf(batch);
+    count += of.count;
+    weight += of.weight;
     addSums(out, sums);
     if (!out.predictions) continue;
     const targets = losses[objective].wanted(batch);

@@ -11,6 +11,7 @@ import { meetRequirements } from './machine/requirements.ts';
 import { openRun, type TrainingRun } from './open-run.ts';
 import { effectivePrecision } from './precision.ts';
 import type { RecordOf, TrainOptions, TrainRecord } from './records.ts';
+import { computeReferences, needsReference, referencedExamples, setReferences } from './reference.ts';
 import { runStep } from './run-step.ts';
 import { setUpTraining } from './setup.ts';
 import { isSnapshotDue, takeSnapshot } from './snapshots.ts';
@@ -38,6 +39,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const { plan } = run;
     const end = Math.min(plan.steps, options.until ?? plan.steps);
     yield startRecord(run);
+    yield* compareWithReference(run);
     yield* advice(run, run.found);
 
     // A resumed run may have run out of patience already, if its process ended before it had written the files.
@@ -100,6 +102,25 @@ function startRecord({
   };
 }
 
+/** Gives examples the reference that preference training compares them with. */
+function* compareWithReference(run: TrainingRun): Generator<RecordOf<'reference'>> {
+  if (!needsReference(run)) return;
+  const examples = referencedExamples(run.setup);
+  if (!run.references) {
+    const pass = computeReferences(run, examples);
+    for (;;) {
+      const next = pass.next();
+      if (next.done) {
+        run.references = next.value;
+        break;
+      }
+      if (run.options.signal?.aborted) break;
+      yield { type: 'reference', ...next.value };
+    }
+  }
+  if (run.references) setReferences(examples, run.references);
+}
+
 /** Measures the model on the validation examples, if there are any. */
 async function* evaluation(run: TrainingRun): AsyncGenerator<RecordOf<'evaluation' | 'advice'>> {
   const { built, setup, measuring, step } = run;
@@ -144,7 +165,7 @@ async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoin
   if (run.bestAdapter && run.best.best?.step !== step) state.set(BEST_ADAPTER, run.bestAdapter);
   const written = await writeCheckpoint(
     options.checkpoints.dir,
-    { step, trainedTokens, state, series: log.series },
+    { step, trainedTokens, state, series: log.series, references: run.references },
     built.model.layout,
     identity,
   );

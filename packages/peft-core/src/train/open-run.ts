@@ -81,6 +81,8 @@ export interface TrainingRun {
   readonly watch: CurveWatch;
   /** Findings from before the run was resumed. */
   readonly found: Finding[];
+  /** What preference training compares with, once it is computed or read from a checkpoint; null before, and without a reference. */
+  references: Float32Array | null;
   /** The adapter's flat vector at the best evaluation; null before one, and if the best is not to be published. */
   bestAdapter: Float32Array | null;
 }
@@ -153,6 +155,7 @@ export async function openRun(
     best,
     watch,
     found: series ? findingsIn(series, watch) : [],
+    references: checkpoint?.references ?? null,
     bestAdapter:
       checkpoint && training.load_best_model_at_end ? bestAdapterIn(checkpoint, best, training) : null,
   };

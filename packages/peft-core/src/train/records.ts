@@ -92,6 +92,8 @@ export type TrainRecord =
       /** For a sweep: its trials, and in place of `series` the measurements of each trial, in order. */
       sweep?: { trials: TrialRow[]; stretches: SweepStretch[] };
     }
+  /** Examples whose log-probabilities under the reference model are computed, before the first step. */
+  | { type: 'reference'; done: number; of: number }
   | {
       type: 'step';
       step: number;

@@ -1,6 +1,6 @@
 import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
-import { type FilledBatch, fillBatch, miniBatchCount, TextNumbers, totalWeight } from '../examples/index.ts';
+import { type FilledBatch, fillBatch, miniBatchCount, TextNumbers, targetsOf } from '../examples/index.ts';
 import { measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
 import { meansOf } from './evaluation.ts';
 import { residentMemory } from './machine/peak-memory.ts';
@@ -62,9 +62,10 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   const batches = Array.from({ length: passes }, (_, i) =>
     fillBatch(plan, setup.data.training, step, i, setup.layout, texts),
   );
-  const labels = batches.reduce((sum, { labelCount }) => sum + labelCount, 0);
   const { classWeights } = setup;
-  const weight = batches.reduce((sum, batch) => sum + totalWeight(batch, classWeights), 0);
+  const targets = batches.map((batch) => targetsOf(batch, classWeights));
+  const labels = targets.reduce((sum, { count }) => sum + count, 0);
+  const weight = targets.reduce((sum, each) => sum + each.weight, 0);
   const learningRate = learningRateAt(training, step, plan.steps);
   const scalars = optimizerScalars(training, learningRate, step + 1);
   const { neftune_noise_alpha: alpha = 0 } = training;

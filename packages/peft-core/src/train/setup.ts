@@ -6,16 +6,21 @@ import {
   readTrainingData,
   type SequenceLayout,
   type TrainingData,
+  type TrainingExample,
+  unpaired,
+  withOtherCompletions,
 } from '../examples/index.ts';
 import { sequencePooling } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
 import { checkObjectiveOptions } from '../objectives/check-options.ts';
+import type { Objective } from '../objectives/objective.ts';
 import { type ObjectiveName, objectiveFor } from '../objectives/objectives.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
+import { permutation, Random } from '../random.ts';
 import { loadTokenizerWith } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { leadingPositions } from '../tuners/methods.ts';
@@ -61,7 +66,8 @@ export async function setUpTraining(
   const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
   check(peft, base.config, base.tensors);
   const startLabels = await labelsOfStart(options);
-  const data =
+  const { method } = options;
+  const read =
     options.data ??
     (await readTrainingData({
       ...options,
@@ -69,7 +75,7 @@ export async function setUpTraining(
       modelConfig: base.config,
       headLabels: startLabels,
     }));
-  const { method } = options;
+  const data = asObjectiveNeeds(read, objectiveFor(task, read.format, method), options.training);
   const sets = data.validationSets?.map(({ name }) => name) ?? [];
   checkObjectiveOptions(options.training, data.format, method, sets);
   checkMeasured(options.training, data);
@@ -79,7 +85,12 @@ export async function setUpTraining(
       `the adapter to continue has ${startLabels.length} classes (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
       { param: 'training_file' },
     );
-  const { name: objective, hasLabelSets = false } = objectiveFor(task, data.format, method);
+  const {
+    name: objective,
+    hasLabelSets = false,
+    learnsPrompts = false,
+    isUnpaired: keepsBatches = false,
+  } = objectiveFor(task, data.format, method);
   const problemType = hasLabelSets ? { problem_type: 'multi_label_classification' } : {};
   const config = data.labels ? { ...withLabels(base.config, data.labels), ...problemType } : base.config;
   const architecture = architectureFor(base.modelType, config, task);
@@ -87,7 +98,12 @@ export async function setUpTraining(
   const { vocabularySize } = architecture;
   const whyNever = unshareable(architecture, data, options);
   const arrangement = arrangementFor(whyNever, () =>
-    cheapestOnStock(data.training, options.training, { virtualTokens, vocabularySize }, data.mixed),
+    cheapestOnStock(
+      data.training,
+      options.training,
+      { virtualTokens, vocabularySize, learnsPrompts, keepsBatches },
+      data.mixed,
+    ),
   );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
@@ -98,6 +114,8 @@ export async function setUpTraining(
     classes: hasLabelSets ? (data.labels?.length ?? 0) : 0,
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
+    learnsPrompts,
+    keepsBatches,
   };
   const classWeights = classWeightsOf(options.training.class_weights, data);
   return { architecture, config, data, objective, classWeights, layout, whyNotShared };
@@ -108,6 +126,45 @@ function arrangementFor(whyNotShared: string | null, onStock: () => BatchLayout)
   const stock = implementationHere() === 'stock';
   if (whyNotShared === null) return stock ? onStock() : 'shared';
   return stock ? 'grid' : 'flat';
+}
+
+/** The examples with what the objective adds to them. Throws `data_unfit_for_task`. */
+function asObjectiveNeeds(
+  data: TrainingData,
+  { isUnpaired, method }: Objective,
+  { batch_size: size, max_seq_length: length, seed }: TrainOptions['training'],
+): TrainingData {
+  if (!isUnpaired) return data;
+  const unfit = (message: string) =>
+    new GraftError('data_unfit_for_task', message, { param: 'training_file' });
+  const isPair = ({ sequences }: TrainingExample) => sequences.length > 1;
+  if (data.mixed && data.training.some(isPair))
+    throw unfit(
+      `the method ${method} takes pairs apart, which mix_strategy does not allow; use one training file, or lines of {"prompt", "completion", "label"}`,
+    );
+  const judged = (examples: readonly TrainingExample[]) => {
+    const all = unpaired(examples);
+    const order = data.mixed ? all : shuffled(all, new Random(seed, 'groups'));
+    return withOtherCompletions(order, size, length);
+  };
+  const training = judged(data.training);
+  const desirable = training.filter((example) => example.isDesirable).length;
+  if (desirable === 0 || desirable === training.length)
+    throw unfit(
+      `every completion has the label ${desirable > 0}; the method ${method} needs desirable and undesirable ones`,
+    );
+  if (size < 2)
+    throw new GraftError(
+      'invalid_training_option',
+      `training.batch_size: is ${size}, and the method ${method} compares the completions of a batch; use 2 or more`,
+      { param: 'training.batch_size' },
+    );
+  const validation = withOtherCompletions(unpaired(data.validation), size, length);
+  return { ...data, training, validation };
+}
+
+function shuffled<T>(all: readonly T[], random: Random): T[] {
+  return Array.from(permutation(all.length, random), (i) => all[i]!);
 }
 
 /** The reason why prefixes cannot be shared; null if all sequences with a common prefix compute the same for it. */
@@ -123,7 +180,8 @@ function unshareable(
   if (architecture.drops) return 'the dropout of the base model draws for each example by itself';
   if (training.neftune_noise_alpha) return 'NEFTune draws noise for each example by itself';
   if (!sharesBeginnings) return 'it was asked not to be';
-  return data.training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
+  const areTexts = ({ sequences }: TrainingExample) => sequences.length > 1 && !sequences[0]!.targets;
+  return data.training.some(areTexts) ? 'an example is several texts' : null;
 }
 
 /** Only validation examples determine the best model and when to stop early. */

@@ -11,6 +11,8 @@ export interface GridShape {
   sequences: number;
   /** Maximum number of sequences in a micro-batch. */
   spans: number;
+  /** Maximum number of preference pairs in a micro-batch. Absent: examples are no pairs. */
+  pairs?: number;
 }
 
 const TOKEN_MULTIPLE = 32;

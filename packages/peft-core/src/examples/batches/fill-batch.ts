@@ -1,5 +1,6 @@
 import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
+import { promptTargets } from './example-size.ts';
 import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
 /** How sequences are mapped to positions of the grid. */
@@ -13,6 +14,10 @@ export interface SequenceLayout {
   pooling: 'first' | 'last' | 'mean';
   /** Number of classes of texts that may have several. Absent: 0. */
   classes?: number;
+  /** Of preference pairs: the tokens of a prompt are targets of the chosen sequence, too. Absent: false. */
+  learnsPrompts?: boolean;
+  /** See `BatchOptions.keepsBatches`. */
+  keepsBatches?: boolean;
   /** BatchLayout of a micro-batch's sequences. Absent: a grid. */
   arrangement?: BatchLayout;
 }
@@ -53,6 +58,8 @@ export interface FilledBatch extends FilledGrid {
   texts: Int32Array;
   /** The target cosine of example `k`. */
   scores: Float32Array;
+  /** The preference pairs of the micro-batch, and which pair each label is of; null for other examples. */
+  pairs: FilledPairs | null;
   /** Number of positions up to the last one with a token; the rest of a list is unused. */
   length: number;
   /** Number of tokens of the examples. */
@@ -60,8 +67,35 @@ export interface FilledBatch extends FilledGrid {
   labelCount: number;
 }
 
+/** Preference pairs: completions of one prompt, the first of which is chosen, or judged. Unused entries are 0. */
+export interface FilledPairs {
+  count: number;
+  /** `(pairs)`: index of each pair's example. */
+  examples: Int32Array;
+  /** `(pairs)`: weight of each pair in the loss. */
+  weights: Float32Array;
+  /** `(2 · pairs)`: log-probabilities of all first completions under the reference model, then of all second ones. */
+  references: Float32Array;
+  /** `(pairs)`: 1 if the first completion is desirable. */
+  desirable: Float32Array;
+  /** `(labels)`: number of each label's pair. */
+  labelPairs: Int32Array;
+  /** `(labels)`: 1 for a token of the first completion, −1 of the second, 0 of a prompt. */
+  labelSides: Float32Array;
+}
+
+/** What a batch's loss is a mean of: its pairs, or else its targets; with the sum of their weights, each times `factors` of its class. */
+export function targetsOf(
+  batch: Pick<FilledBatch, 'labelWeights' | 'labelIds' | 'labelCount' | 'pairs'>,
+  factors: readonly number[] | null = null,
+): { count: number; weight: number } {
+  const { pairs, labelCount } = batch;
+  if (!pairs) return { count: labelCount, weight: totalWeight(batch, factors) };
+  return { count: pairs.count, weight: pairs.weights.reduce((sum, weight) => sum + weight, 0) };
+}
+
 /** Sum of the weights of a batch's targets, each times `factors` of its class if given: what its loss is divided by. */
-export function totalWeight(
+function totalWeight(
   { labelWeights, labelIds, labelCount }: Pick<FilledBatch, 'labelWeights' | 'labelIds' | 'labelCount'>,
   factors: readonly number[] | null = null,
 ): number {
@@ -95,6 +129,7 @@ export function fillBatch(
     poolVectors: new Int32Array(size).fill(shape.sequences * shape.labels),
     texts: new Int32Array(shape.sequences * shape.labels).fill(-1),
     scores: new Float32Array(shape.labels),
+    pairs: shape.pairs === undefined ? null : emptyPairs(shape.pairs, shape.labels),
     length: 0,
     tokenCount: 0,
     labelCount: 0,
@@ -108,6 +143,16 @@ export function fillBatch(
   const { virtualTokens, vocabularySize, firstPosition, pooling } = layout;
   const inRow = new Int32Array(shape.rows);
   const embedded = new Map<number, number>();
+
+  /** The pair of an example's sequence. An example that a mixture repeats may be in the micro-batch more than once. */
+  const placed = new Map<number, { numbers: number[]; seen: number[] }>();
+  const pairOf = (example: number, part: number): number => {
+    const own = placed.get(example) ?? { numbers: [], seen: [0, 0] };
+    placed.set(example, own);
+    const time = own.seen[part]!++;
+    own.numbers[time] ??= batch.pairs!.count++;
+    return own.numbers[time];
+  };
 
   /** Writes positions [from, to) of a sequence, whose first `leading` are virtual tokens, at `start`. */
   const write = (
@@ -125,8 +170,8 @@ export function fillBatch(
     }
   };
 
-  for (const [number, placed] of micro(step, i).entries()) {
-    const { example: index, part, row, offset, inputOffset, from, to, prefix, shared } = placed;
+  for (const [number, piece] of micro(step, i).entries()) {
+    const { example: index, part, row, offset, inputOffset, from, to, prefix, shared } = piece;
     const example = examples[index] as TrainingExample;
     const { ids, input, targets, weights } = example.sequences[part] as TrainingExample['sequences'][0];
     const { weight = 1 } = example;
@@ -150,9 +195,29 @@ export function fillBatch(
       batch.parents.fill(batch.segments[prefix.offset] as number, start, end);
     }
     if (shared) continue;
-    for (const [t, target] of targets?.entries() ?? [])
-      if (target !== NO_TARGET)
-        addLabel(start + leading + t - from, target, number, weight * (weights?.[t] ?? 1));
+    const { pairs } = batch;
+    if (pairs) {
+      const k = pairOf(index, part);
+      pairs.examples[k] = index;
+      pairs.weights[k] = weight;
+      pairs.references[part * shape.pairs! + k] = example.reference?.[part] ?? 0;
+      pairs.desirable[k] = example.isDesirable === false ? 0 : 1;
+      const add = (position: number, target: number, side: number) => {
+        pairs.labelPairs[batch.labelCount] = k;
+        pairs.labelSides[batch.labelCount] = side;
+        addLabel(position, target, number, 1);
+      };
+      const prompt = layout.learnsPrompts && part === 0 ? promptTargets(targets!) : 0;
+      const before = prefix ? prefix.offset + row * shape.tokens : start;
+      // The beginning of a prompt may be shared, at another place of the list.
+      for (let t = 0; t < prompt; t++)
+        add((leading + t < from ? before : start - from) + leading + t, ids[t + 1]!, 0);
+      for (const [t, target] of targets!.entries())
+        if (target !== NO_TARGET) add(start + leading + t - from, target, part === 0 ? 1 : -1);
+    } else
+      for (const [t, target] of targets?.entries() ?? [])
+        if (target !== NO_TARGET)
+          addLabel(start + leading + t - from, target, number, weight * (weights?.[t] ?? 1));
     if (part === 0) batch.tokenCount += example.tokens;
     if (targets) continue;
     const pooled = pooling === 'last' ? end - 1 : start;
@@ -176,7 +241,35 @@ export function fillBatch(
     batch.poolVectors.fill(vector, first, last);
     batch.poolWeights.fill(1 / (last - first), first, last);
   }
+  if (batch.pairs) shareLikelihood(batch, batch.pairs);
   return batch;
+}
+
+/**
+ * Weights of labels in the negative log-likelihood of prompts and first completions, in proportion to the weights of their pairs. They
+ * add up to the weight of the pairs, as one mean for each pair would.
+ */
+function shareLikelihood(
+  { labelWeights, labelCount }: Pick<FilledBatch, 'labelWeights' | 'labelCount'>,
+  { weights, labelPairs, labelSides }: FilledPairs,
+): void {
+  let all = 0;
+  for (let k = 0; k < labelCount; k++) all += labelSides[k]! < 0 ? 0 : weights[labelPairs[k]!]!;
+  const share = weights.reduce((sum, weight) => sum + weight, 0) / all;
+  for (let k = 0; k < labelCount; k++)
+    labelWeights[k] = labelSides[k]! < 0 ? 0 : weights[labelPairs[k]!]! * share;
+}
+
+function emptyPairs(pairs: number, labels: number): FilledPairs {
+  return {
+    count: 0,
+    examples: new Int32Array(pairs),
+    weights: new Float32Array(pairs),
+    references: new Float32Array(2 * pairs),
+    desirable: new Float32Array(pairs),
+    labelPairs: new Int32Array(labels),
+    labelSides: new Float32Array(labels),
+  };
 }
 
 function emptyGrid(size: number): FilledGrid {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
+import { type ExampleSize, sizeOf } from './example-size.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
-import { type BatchOptions, type ExampleSize, planBatches, planEvaluation, sizeOf } from './plan-batches.ts';
+import { type BatchOptions, planBatches, planEvaluation } from './plan-batches.ts';
 
 /** Language examples of 2 to `longest` − 1 tokens; the second half of each is labelled; ids identify example and token. */
 function examplesOf(count: number, longest: number, seed = 1): TrainingExample[] {
@@ -263,7 +264,7 @@ test('an encoder-decoder: either half lies within its grid, and a sequence has t
     const virtualTokens = seed % 4;
     const options = {
       ...optionsFor([], { packing: seed % 5 !== 0, epochs: 1, seed }),
-      examples: examples.map((example) => sizeOf(example, virtualTokens)),
+      examples: examples.map((example) => sizeOf(example, { virtualTokens })),
     };
     const plan = planBatches(options);
     const { rows, tokens, inputTokens } = plan.shape;

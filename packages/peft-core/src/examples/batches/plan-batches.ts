@@ -1,24 +1,10 @@
 import { permutation, Random } from '../../random.ts';
-import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { chooseGrid, type GridShape, LABEL_MULTIPLE, maximum, roundUp, sum } from './choose-grid.ts';
+import type { ExampleSize } from './example-size.ts';
 import { type MixedFiles, mixedOrder } from './mixed-order.ts';
 import { gradientPositions, type Piece, packFlat } from './pack-flat.ts';
 import { packRows, unpackedRows } from './pack-rows.ts';
 import type { Shareable } from './shared-prefixes.ts';
-
-/** The properties of an example that planning needs. */
-export interface ExampleSize {
-  /** Number of positions in each of its sequences. */
-  widths: number[];
-  /** Number of positions in an encoder-decoder's encoder input; 0 for other models. */
-  inputWidth: number;
-  /** Number of targets; 1 for an example to embed. */
-  labels: number;
-  /** Number of tokens as shown to users. */
-  tokens: number;
-  /** The ids of its only sequence, if its prefix may be shared with other sequences. */
-  shareable?: Shareable;
-}
 
 /**
  * `grid`: rows that sequences are packed into. `flat`: one list of positions. `shared`: a list in which common prefixes of a
@@ -38,6 +24,8 @@ export interface BatchOptions {
   seed: number;
   packing: boolean;
   maxSteps: number | null;
+  /** Batches have the same examples in every epoch: those of the list in order, `batchSize` at a time. Default false. */
+  keepsBatches?: boolean | undefined;
   /** The files that the examples are of, if an epoch is not all examples once. */
   mixed?: MixedFiles | null | undefined;
   arrangement?: BatchLayout;
@@ -106,7 +94,12 @@ export function planBatches(options: BatchOptions): BatchPlan {
   let cached: { epoch: number; order: Int32Array } | null = null;
   function orderOf(epoch: number): Int32Array {
     if (cached?.epoch !== epoch) {
-      const order = mixedEpoch?.(epoch) ?? permutation(examples.length, new Random(seed, 'order', epoch));
+      const random = new Random(seed, 'order', epoch);
+      const order =
+        mixedEpoch?.(epoch) ??
+        (options.keepsBatches
+          ? wholeBatches(examples.length, batchSize, random)
+          : permutation(examples.length, random));
       cached = { epoch, order };
     }
     return cached.order;
@@ -118,6 +111,16 @@ export function planBatches(options: BatchOptions): BatchPlan {
     return orderOf(Math.floor(step / stepsPerEpoch)).subarray(Math.min(start, end), end);
   }
   return plan({ ...options, accumulation: accumulation * minis }, steps, stepsPerEpoch, examplesOf);
+}
+
+/** A permutation of whole batches; a smaller last one stays last. */
+function wholeBatches(count: number, batchSize: number, random: Random): Int32Array {
+  const order = new Int32Array(count);
+  const whole = Math.floor(count / batchSize);
+  for (const [at, batch] of permutation(whole, random).entries())
+    for (let i = 0; i < batchSize; i++) order[at * batchSize + i] = batch * batchSize + i;
+  for (let i = whole * batchSize; i < count; i++) order[i] = i;
+  return order;
 }
 
 /** Number of mini-batches per micro-batch. */
@@ -192,8 +195,10 @@ function plan(
   for (let step = 0; step < steps; step++) {
     for (let i = 0; i < accumulation; i++) all.push(examplesOf(step, i));
   }
-  const shareable = (sequence: number): Shareable =>
-    examples[owners[sequence] as number]!.shareable ?? nothingToShare;
+  const shareable = (sequence: number): Shareable => {
+    const example = owners[sequence] as number;
+    return examples[example]!.shareable?.[sequence - (firsts[example] as number)] ?? nothingToShare;
+  };
   const flat = (chosen: ArrayLike<number>) =>
     packFlat(sequencesIn(chosen), own, arrangement === 'shared' ? shareable : null);
   const lists = arrangement === 'grid' ? null : all.map(flat);
@@ -206,6 +211,7 @@ function plan(
         )
       : chooseGrid(all.map(sequencesIn), widths, labels, packing)),
     sequences: examples.reduce((most, each) => Math.max(most, each.widths.length), 0),
+    ...(examples.some(({ isPair }) => isPair) ? { pairs: maximum(all.map(({ length }) => length)) } : {}),
   };
   const stats: BatchStats = {
     tokens: 0,
@@ -306,33 +312,4 @@ function sequencesOf(examples: readonly ExampleSize[]) {
     }
   }
   return { widths, inputs, labels, owners, firsts };
-}
-
-/**
- * The size of an example whose sequences, or whose encoder input, are preceded by `virtualTokens`. With `firstVirtual`, the id of the
- * first virtual token, also returns the part that others may share: everything before the first label, or before the last token of a
- * sequence whose class is read at its end.
- */
-export function sizeOf(
-  example: TrainingExample,
-  virtualTokens = 0,
-  firstVirtual: number | null = null,
-): ExampleSize {
-  const { sequences, tokens } = example;
-  const [{ input, targets }] = sequences as [(typeof sequences)[0]];
-  let labels = 1;
-  if (targets) {
-    labels = 0;
-    for (const target of targets) if (target !== NO_TARGET) labels++;
-  }
-  const inputWidth = input ? input.length + virtualTokens : 0;
-  const leading = input ? 0 : virtualTokens;
-  const size = { widths: sequences.map(({ ids }) => ids.length + leading), inputWidth, labels, tokens };
-  if (firstVirtual === null || input || sequences.length > 1) return size;
-  const [{ ids }] = sequences as [(typeof sequences)[0]];
-  const whole = new Int32Array(leading + ids.length);
-  for (let t = 0; t < leading; t++) whole[t] = firstVirtual + t;
-  whole.set(ids, leading);
-  const labelled = targets ? targets.findIndex((target) => target !== NO_TARGET) : ids.length - 1;
-  return { ...size, shareable: { ids: whole, limit: leading + Math.max(0, labelled) } };
 }

@@ -1,6 +1,7 @@
 import type { ResolvedTraining } from '../../config/index.ts';
 import type { TrainingExample } from '../training-example.ts';
 import { costOf, LABEL_MULTIPLE, roundUp } from './choose-grid.ts';
+import { sizeOf } from './example-size.ts';
 import type { SequenceLayout } from './fill-batch.ts';
 import type { MixedFiles } from './mixed-order.ts';
 import {
@@ -9,18 +10,18 @@ import {
   miniBatches,
   planBatches,
   planEvaluation,
-  sizeOf,
 } from './plan-batches.ts';
 
 type Arranged = Pick<SequenceLayout, 'virtualTokens'> &
-  Partial<Pick<SequenceLayout, 'vocabularySize' | 'arrangement'>>;
+  Partial<Pick<SequenceLayout, 'vocabularySize' | 'arrangement' | 'learnsPrompts' | 'keepsBatches'>>;
 
 function arranged(
   examples: TrainingExample[],
-  { virtualTokens, vocabularySize = 0, arrangement = 'grid' }: Arranged,
+  { virtualTokens, vocabularySize = 0, arrangement = 'grid', learnsPrompts = false }: Arranged,
 ) {
   const firstVirtual = arrangement === 'shared' ? vocabularySize : null;
-  return { examples: examples.map((example) => sizeOf(example, virtualTokens, firstVirtual)), arrangement };
+  const options = { virtualTokens, firstVirtual, learnsPrompts };
+  return { examples: examples.map((example) => sizeOf(example, options)), arrangement };
 }
 
 type BatchSizes = Pick<ResolvedTraining, 'batch_size'> & Partial<Pick<ResolvedTraining, 'mini_batch_size'>>;
@@ -47,6 +48,7 @@ export function planTraining(
   return planBatches({
     ...arranged(examples, layout),
     mixed,
+    keepsBatches: layout.keepsBatches,
     batchSize: training.batch_size,
     miniBatchSize: miniBatchSize(training),
     accumulation: training.gradient_accumulation_steps,

@@ -45,7 +45,8 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   },
 };
 
-function wholeChats(example: ReadConversation, reading: Reading): LabelledTokens[] {
+/** The tokens of a conversation, one or several times: see `assistantSpans`. Throws BadExample. */
+export function wholeChats(example: ReadConversation, reading: Reading): LabelledTokens[] {
   const { overlong, allowSpecialTokens, templateKwargs, trainOn, maskReasoning, roles } = reading.options;
   const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
   try {

@@ -1,5 +1,5 @@
 import { show } from '../../schema/check-fields.ts';
-import { isLabel, type Label, TEXT_LINE, textFault } from './fields.ts';
+import { isJudged, isLabel, type Label, TEXT_LINE, textFault } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 
 interface ClassifiedText {
@@ -15,7 +15,7 @@ export const classification: DatasetFormat<'classification', ClassifiedText> = {
   sample: '{"text": "It squeals", "label": "workshop"}',
   tasks: ['SEQ_CLS'],
   targets: 'none',
-  matches: ({ label }) => label !== undefined,
+  matches: (line) => line.label !== undefined && !isJudged(line),
   read(line) {
     const fault = textFault(line, 'text');
     if (fault) return fault;

@@ -9,6 +9,17 @@ export type Label = string | number;
 /** Collective description of the formats with a text and one other field. */
 export const TEXT_LINE = '"text" (with a "label" or "labels" to classify, or a "target" to turn it into)';
 
+/** Collective description of the formats with a prompt and one completion. */
+export const PROMPT_LINE = '"prompt" and "completion" (with a "label" true or false to judge it)';
+
+/** Whether a line compares two completions. */
+export const isPreference = ({ chosen, rejected }: Line): boolean =>
+  chosen !== undefined || rejected !== undefined;
+
+/** Whether a line judges one completion. */
+export const isJudged = ({ completion, label }: Line): boolean =>
+  completion !== undefined && typeof label === 'boolean';
+
 /** Why a field is not a text; null if it is. */
 export function textFault(line: Line, key: string): string | null {
   if (typeof line[key] !== 'string') return `"${key}" must be a string, got ${show(line[key])}`;

@@ -3,16 +3,20 @@ import { classification } from './classification.ts';
 import type { DatasetFormat } from './format.ts';
 import { multiLabelClassification } from './multi-label-classification.ts';
 import { pairs } from './pairs.ts';
+import { preference } from './preference.ts';
 import { promptCompletion } from './prompt-completion.ts';
 import { scoredPairs } from './scored-pairs.ts';
 import { text } from './text.ts';
 import { textTarget } from './text-target.ts';
 import { tokenClassification } from './token-classification.ts';
+import { unpairedPreference } from './unpaired-preference.ts';
 
 /** All formats of training data. Variants with the same `called` are ordered by increasing number of fields. */
 const rows = [
   chat,
   promptCompletion,
+  preference,
+  unpairedPreference,
   text,
   textTarget,
   classification,

@@ -1,7 +1,7 @@
 import { show } from '../../schema/check-fields.ts';
 import { commonLength } from '../../text/common-length.ts';
 import { encoderDecoderExample } from './encoder-decoder-example.ts';
-import { textFault } from './fields.ts';
+import { isPreference, PROMPT_LINE, textFault } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 import { type LabelledTokens, languageExample, withLabels } from './language-example.ts';
 import type { Reading } from './reading.ts';
@@ -16,11 +16,11 @@ export const promptCompletion: DatasetFormat<'prompt_completion', PromptCompleti
   name: 'prompt_completion',
   title: 'a prompt with its completion',
   fields: '{"prompt", "completion"}',
-  called: '"prompt" and "completion"',
+  called: PROMPT_LINE,
   sample: '{"prompt": "The courier", "completion": " left."}',
   tasks: ['CAUSAL_LM', 'SEQ_2_SEQ_LM'],
   targets: 'tokens',
-  matches: ({ prompt, completion }) => prompt !== undefined || completion !== undefined,
+  matches: (line) => (line.prompt !== undefined && !isPreference(line)) || line.completion !== undefined,
   read(line) {
     const { prompt, completion } = line;
     if (typeof prompt !== 'string') return `"prompt" must be a string, got ${show(prompt)}`;
@@ -42,7 +42,7 @@ export const promptCompletion: DatasetFormat<'prompt_completion', PromptCompleti
  * Prompt and completion as one sequence. They are tokenised together if that leaves the prompt's tokens as they are at inference, and
  * separately if a token would span both.
  */
-function joinedTokens(
+export function joinedTokens(
   { prompt, completion }: PromptCompletion,
   { tokenizer, options, deadline }: Reading,
 ): LabelledTokens {

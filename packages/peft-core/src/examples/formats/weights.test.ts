@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { GraftError } from '../../errors.ts';
 import { loadTokenizer } from '../../text/tokenizer.ts';
-import { fillBatch, totalWeight } from '../batches/fill-batch.ts';
-import { planBatches, sizeOf } from '../batches/plan-batches.ts';
+import { sizeOf } from '../batches/example-size.ts';
+import { fillBatch, targetsOf } from '../batches/fill-batch.ts';
+import { planBatches } from '../batches/plan-batches.ts';
 import { parseJsonl } from '../jsonl.ts';
 import { shapes } from '../shapes/shapes.ts';
 import { ExampleTokenizer, tokenizeExamples } from '../tokenize-examples.ts';
@@ -52,8 +53,8 @@ for (const { name, sample, tasks } of formats)
     const [batch, before] = [batchOf([weighted!], 1), batchOf([plain!], 1)];
     assert.ok(batch.labelCount > 0);
     assert.equal(batch.labelCount, before.labelCount);
-    assert.equal(totalWeight(before), before.labelCount);
-    assert.equal(totalWeight(batch), 2.5 * batch.labelCount);
+    assert.equal(targetsOf(before).weight, before.labelCount);
+    assert.equal(targetsOf(batch).weight, 2.5 * batch.labelCount);
     assert.deepEqual(
       [...batch.labelWeights],
       [...before.labelWeights].map((weight) => 2.5 * weight),

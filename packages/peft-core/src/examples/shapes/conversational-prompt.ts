@@ -15,7 +15,11 @@ export const conversationalPrompt: Shape = {
   sample:
     '{"prompt": [{"role": "user", "content": "Which tyre fits?"}], "completion": [{"role": "assistant", "content": "A 32."}]}',
   yields: false,
-  matches: ({ prompt, completion }) => Array.isArray(prompt) || Array.isArray(completion),
+  matches: ({ prompt, completion, chosen, rejected, label }) =>
+    chosen === undefined &&
+    rejected === undefined &&
+    typeof label !== 'boolean' &&
+    (Array.isArray(prompt) || Array.isArray(completion)),
   convert({ prompt, completion, tools, parallel_tool_calls }) {
     if (!isList(prompt))
       return `"prompt" must be a list of messages, as "completion" is, got ${show(prompt)}`;

@@ -13,7 +13,7 @@ import {
   verifyCheckpoint,
 } from './manifest.ts';
 import { readSeries } from './metric-series.ts';
-import { BEST_ADAPTER, type CheckpointState } from './write-checkpoint.ts';
+import { BEST_ADAPTER, type CheckpointState, REFERENCES } from './write-checkpoint.ts';
 
 /** Where each parameter lies in a flat vector of `size` values. */
 export interface CheckpointLayout {
@@ -109,7 +109,10 @@ async function readCheckpoint(
         await file.readFloat32(`${part}.${name}`, flat.subarray(offset, offset + length));
       state.set(part, flat);
     }
-    return { step, trainedTokens, state, series };
+    if (!file.has(REFERENCES)) return { step, trainedTokens, state, series };
+    const references = new Float32Array(file.info(REFERENCES).shape[0]!);
+    await file.readFloat32(REFERENCES, references);
+    return { step, trainedTokens, state, series, references };
   } finally {
     await file.close();
   }

@@ -16,18 +16,24 @@ export interface CheckpointState {
   /** Flat vectors of the adapter and its Adam moments, by name. */
   state: ReadonlyMap<string, Float32Array>;
   series: MetricSeries;
+  /** The references of preference training: see `train/reference.ts`. Null or absent: there are none. */
+  references?: Float32Array | null;
 }
+
+/** Name of the references in a checkpoint's state. */
+export const REFERENCES = 'references';
 
 /** Writes `<folder>/step-<n>` as `writeWhole` does. Throws `checkpoint_unwritable`. */
 export async function writeCheckpoint(
   folder: string,
-  { step, trainedTokens, state, series }: CheckpointState,
+  { step, trainedTokens, state, series, references = null }: CheckpointState,
   layout: Pick<AdapterLayout, 'views'>,
   identity: string,
 ): Promise<WrittenCheckpoint> {
   const tensors = [...state].flatMap(([part, flat]) =>
     [...layout.views(flat)].map(([name, tensor]) => ({ name: `${part}.${name}`, ...tensor })),
   );
+  if (references) tensors.push({ name: REFERENCES, shape: [references.length], data: references });
   return await writeWhole(folder, { identity, step, trainedTokens }, async (temporary) => {
     const files: Manifest['files'] = {};
     for (const [name, content] of [

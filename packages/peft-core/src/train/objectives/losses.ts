@@ -5,10 +5,14 @@ import type { ObjectiveName } from '../../objectives/objectives.ts';
 import { adapterTensors } from '../../peft-model/peft-model.ts';
 import { contrastiveLoss } from './contrastive/loss.ts';
 import { cosineLoss } from './cosine/loss.ts';
+import { dpoLoss } from './dpo/loss.ts';
+import { ktoLoss } from './kto/loss.ts';
 import { labelSetLoss } from './label-sets/loss.ts';
 import { labelLoss } from './labels/loss.ts';
 import type { BatchOf, Loss, LossContext, LossOptions, ObjectiveLoss } from './objective-loss.ts';
+import { orpoLoss } from './orpo/loss.ts';
 import { forwardOf } from './passes.ts';
+import { simpoLoss } from './simpo/loss.ts';
 
 export const losses: Readonly<Record<ObjectiveName, ObjectiveLoss>> = {
   next_token: labelLoss,
@@ -16,6 +20,10 @@ export const losses: Readonly<Record<ObjectiveName, ObjectiveLoss>> = {
   label_sets: labelSetLoss,
   contrastive: contrastiveLoss,
   cosine: cosineLoss,
+  dpo: dpoLoss,
+  orpo: orpoLoss,
+  simpo: simpoLoss,
+  kto: ktoLoss,
 };
 
 /**
@@ -80,7 +88,7 @@ export function feedsOf(
     label_scales: classWeights
       ? batch.labelWeights.map((own, k) => (own * classWeights[batch.labelIds[k]!]!) / weight)
       : batch.labelWeights.map((own) => own / weight),
-    ...losses[objective].feeds(batch, length),
+    ...losses[objective].feeds(batch, length, weight),
   };
 }
 

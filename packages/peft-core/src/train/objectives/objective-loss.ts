@@ -86,9 +86,15 @@ export interface ObjectiveLoss<Name extends string = string> {
   options?: readonly string[];
   /** The objective's own inputs of a function, including `label_scales`. `perToken`: spec of an input per position, `(N)`. */
   inputs(grid: GridShape, perToken: InputSpec, classes: number): Record<Name | 'label_scales', InputSpec>;
-  /** Feeds of these inputs except `label_scales`. `length`: number of positions that are fed. */
-  feeds(batch: FilledBatch, length: number): Record<Exclude<Name, 'label_scales'>, TypedArray>;
+  /** Feeds of these inputs except `label_scales`. `length`: number of positions that are fed; `weight`: what the total is divided by. */
+  feeds(
+    batch: FilledBatch,
+    length: number,
+    weight: number,
+  ): Record<Exclude<Name, 'label_scales'>, TypedArray>;
   loss(forward: Forward, inputs: Record<Name | 'label_scales', tf.Tensor>): Loss;
+  /** With a `reference` pass: log-probabilities of a batch's sequences, first ones before second ones. */
+  logps?(forward: Forward, inputs: Record<Name | 'label_scales', tf.Tensor>): tf.Tensor;
   /** The values that `predictions` are compared with, in the same order. */
   wanted(batch: FilledBatch): ArrayLike<number>;
   /** Defines functions for a batch larger than the grid; present with `keepsBatch`. */

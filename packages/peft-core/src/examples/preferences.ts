@@ -1,0 +1,49 @@
+/** Examples of preferences as an objective needs them. */
+import { promptTargets } from './batches/example-size.ts';
+import { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';
+
+/** Each pair as two judged examples: first all chosen completions, then all rejected ones. Other examples are left as they are. */
+export function unpaired(examples: readonly TrainingExample[]): TrainingExample[] {
+  const part = (n: 0 | 1) =>
+    examples.flatMap((example): TrainingExample[] => {
+      const { sequences } = example;
+      if (sequences.length === 1) return n === 0 ? [example] : [];
+      const own = sequences[n]!;
+      return [{ ...example, sequences: [own], isDesirable: n === 0, tokens: own.ids.length + 1 }];
+    });
+  return [...part(0), ...part(1)];
+}
+
+/**
+ * Judged examples, each with a second sequence: its prompt with the completion of the example before it, in groups of `size`; the first
+ * of a group has that of the last. So the groups have the same completions twice, with other prompts.
+ * Source: trl, trainer/kto_trainer.py (add_kl_completion_ids).
+ */
+export function withOtherCompletions(
+  examples: readonly TrainingExample[],
+  size: number,
+  maxSeqLength: number,
+): TrainingExample[] {
+  return examples.map((example, i) => {
+    const start = i - (i % size);
+    const end = Math.min(start + size, examples.length);
+    const before = examples[i === start ? end - 1 : i - 1]!;
+    const [own, other] = [example.sequences[0]!, before.sequences[0]!];
+    return { ...example, sequences: [own, answered(own, other, maxSeqLength)] };
+  });
+}
+
+/** The prompt of one sequence with the completion of another. */
+function answered(asked: Sequence, { ids, targets }: Sequence, maxSeqLength: number): Sequence {
+  const prompt = asked.ids.subarray(0, promptTargets(asked.targets!) + 1);
+  const first = promptTargets(targets!);
+  const completion = Int32Array.of(...ids.subarray(first + 1), targets!.at(-1)!);
+  const whole = Int32Array.of(...prompt, ...completion).subarray(0, maxSeqLength);
+  const own = new Int32Array(whole.length - 1).fill(NO_TARGET);
+  for (let t = prompt.length - 1; t < own.length; t++) {
+    // Tokens of the completion that are no targets, such as results of tools, are none here.
+    const target = targets![first + t - (prompt.length - 1)]!;
+    own[t] = target === NO_TARGET ? NO_TARGET : whole[t + 1]!;
+  }
+  return { ids: whole.subarray(0, -1), targets: own };
+}

@@ -1,0 +1,17 @@
+import type { Objective } from '../objective.ts';
+import { pairMetrics, refusedOfPairs } from '../preference/metrics.ts';
+import { dpoOptions } from './options.ts';
+
+/** Direct preference optimisation: prefer chosen to rejected completions, compared with the model before training. */
+export const dpo = {
+  name: 'dpo',
+  method: 'dpo',
+  formats: ['preference'],
+  examples: 'preference pairs',
+  tasks: ['CAUSAL_LM'],
+  options: {},
+  preference: dpoOptions,
+  refuses: refusedOfPairs,
+  metrics: pairMetrics,
+  passes: ['policy', 'reference'],
+} as const satisfies Objective;

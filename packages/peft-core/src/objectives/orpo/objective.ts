@@ -1,0 +1,22 @@
+import type { Objective } from '../objective.ts';
+import { meanMetric, pairMetrics, refusedOfPairs } from '../preference/metrics.ts';
+import { orpoOptions } from './options.ts';
+
+/** Odds-ratio preference optimisation: learn chosen completions, and prefer them by their odds. No reference model. */
+export const orpo = {
+  name: 'orpo',
+  method: 'orpo',
+  formats: ['preference'],
+  examples: 'preference pairs',
+  tasks: ['CAUSAL_LM'],
+  options: {},
+  preference: orpoOptions,
+  learnsPrompts: true,
+  refuses: refusedOfPairs,
+  metrics: [
+    ...pairMetrics,
+    meanMetric('log_odds_ratio', 'Log-sigmoid of the log odds ratio'),
+    meanMetric('log_odds_chosen', 'Log odds ratio'),
+  ],
+  passes: ['policy'],
+} as const satisfies Objective;

@@ -1,0 +1,17 @@
+import type { Objective } from '../objective.ts';
+import { pairMetrics, refusedOfPairs } from '../preference/metrics.ts';
+import { simpoOptions } from './options.ts';
+
+/** Simple preference optimisation: prefer chosen completions by their mean log-probability, by a margin. No reference model. */
+export const simpo = {
+  name: 'simpo',
+  method: 'simpo',
+  formats: ['preference'],
+  examples: 'preference pairs',
+  tasks: ['CAUSAL_LM'],
+  options: {},
+  preference: simpoOptions,
+  refuses: refusedOfPairs,
+  metrics: pairMetrics,
+  passes: ['policy'],
+} as const satisfies Objective;

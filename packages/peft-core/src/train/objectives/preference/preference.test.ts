@@ -1,0 +1,122 @@
+// Training on preferences: what is learnt, and that it goes on exactly after a stop. Figures of TRL are in test/golden.
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { type BaseModel, openBaseModel } from '../../../files.ts';
+import { writeTinyModel } from '../../../testing/tiny-model.ts';
+import { trainOptions, trainRecords } from '../../../testing/train-adapter.ts';
+import type { RecordOf, TrainRecord } from '../../records.ts';
+
+let folder: string;
+let base: BaseModel;
+before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'graft-preference-'));
+  await writeTinyModel(path.join(folder, 'tiny'));
+  base = await openBaseModel(path.join(folder, 'tiny'));
+});
+after(async () => {
+  await base?.close();
+  await rm(folder, { recursive: true });
+});
+
+const count = 24;
+const pairs = Array.from({ length: count }, (_, i) => ({
+  prompt: `Which of the two is number ${i % 7}? `,
+  chosen: `the first one, ${i}`,
+  rejected: i % 3 === 0 ? 'neither' : `the other, ${i * 7}`,
+}));
+const judged = pairs.flatMap(({ prompt, chosen, rejected }) => [
+  { prompt, completion: chosen, label: true },
+  { prompt, completion: rejected, label: false },
+]);
+
+async function file(name: string, lines: readonly object[]): Promise<string> {
+  const to = path.join(folder, name);
+  await writeFile(to, lines.map((line) => JSON.stringify(line)).join('\n'));
+  return to;
+}
+
+async function options(method: string, training: object = {}, lines: readonly object[] = pairs) {
+  const trainingFile = await file(`${method}.jsonl`, lines);
+  return trainOptions({
+    base,
+    trainingFile,
+    validationFile: trainingFile,
+    exampleCount: lines.length,
+    format: lines === judged ? 'unpaired_preference' : 'preference',
+    method,
+    peft: { peft_type: 'LORA', r: 4, target_modules: 'all-linear' },
+    training: {
+      learning_rate: 1e-2,
+      n_epochs: 4,
+      batch_size: 4,
+      precision: 'fp32',
+      seed: 3,
+      eval_steps: 12,
+      checkpoint_steps: 5,
+      ...training,
+    },
+    outputDir: path.join(folder, `${method}-out`),
+  });
+}
+
+const steps = (records: TrainRecord[]): RecordOf<'step'>[] =>
+  records.filter((record) => record.type === 'step');
+
+for (const [method, training, lines] of [
+  ['dpo', {}, pairs],
+  [
+    'dpo',
+    { preference: { loss_type: ['robust', 'sft'], loss_weights: [1, 0.2], label_smoothing: 0.1 } },
+    pairs,
+  ],
+  ['dpo', { preference: { loss_type: 'ipo' } }, pairs],
+  ['dpo', { preference: { loss_type: 'hinge' } }, pairs],
+  ['dpo', { preference: { loss_type: 'sigmoid_norm', beta: 2 } }, pairs],
+  ['dpo', { n_epochs: 8, preference: { reference_free: true } }, pairs],
+  ['orpo', {}, pairs],
+  ['simpo', {}, pairs],
+  ['kto', {}, judged],
+  ['kto', {}, pairs],
+] as const)
+  test(`${method} ${JSON.stringify(training)} on ${lines === judged ? 'judged completions' : 'pairs'}: chosen completions are preferred`, async () => {
+    const records = await trainRecords(await options(method, training, lines));
+    const made = steps(records);
+    const [first, last] = [made[0]!, made.at(-1)!];
+    assert.ok(last.loss < first.loss, `${first.loss} → ${last.loss}`);
+    const done = records.at(-1) as RecordOf<'done'>;
+    assert.ok(done.metrics.rewards_margin! > 0, JSON.stringify(done.metrics));
+    if (method !== 'kto') assert.ok(done.metrics.rewards_accuracy! > 0.9, JSON.stringify(done.metrics));
+  });
+
+test('before the first step policy and reference agree: the loss is log 2, rewards are 0', async () => {
+  const [first] = steps(await trainRecords(await options('dpo', { max_steps: 1 })));
+  assert.ok(Math.abs(first!.loss - Math.LN2) < 1e-5, `${first!.loss}`);
+  assert.ok(Math.abs(first!.metrics!.rewards_margin!) < 1e-4);
+});
+
+for (const method of ['dpo', 'kto'])
+  test(`${method}: a run that stops anywhere goes on to the same bytes`, async () => {
+    const lines = method === 'kto' ? judged : pairs;
+    const given = await options(method, {}, lines);
+    const whole = await trainRecords(given);
+    const bytes = await readFile(path.join(given.outputDir, 'adapter_model.safetensors'));
+    const checkpointDir = path.join(folder, `${method}-checkpoints`);
+    const outputDir = path.join(folder, `${method}-resumed`);
+    await trainRecords({ ...given, outputDir, checkpointDir }, (record) => record.type === 'reference');
+    await trainRecords(
+      { ...given, outputDir, checkpointDir, resume: true },
+      (record) => record.type === 'step' && record.step === 13,
+    );
+    const rest = await trainRecords({ ...given, outputDir, checkpointDir, resume: true });
+    assert.ok(!rest.some(({ type }) => type === 'reference'), 'the reference is read again');
+    assert.deepEqual(
+      steps(rest).map(({ loss }) => loss),
+      steps(whole)
+        .slice(10)
+        .map(({ loss }) => loss),
+    );
+    assert.deepEqual(await readFile(path.join(outputDir, 'adapter_model.safetensors')), bytes);
+  });
