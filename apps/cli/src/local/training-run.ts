@@ -100,6 +100,10 @@ export class TrainingRun {
         this.#checkpointStep = record.resumedFrom;
         break;
       }
+      case 'reference':
+        if (record.done === record.of)
+          this.say(`Computed the reference of ${record.of.toLocaleString('en-US')} examples`);
+        break;
       case 'step':
         state.step = record.step;
         state.epoch = record.epoch;

@@ -74,6 +74,14 @@ export class JobRecorder {
       case 'start':
         this.#start(record);
         break;
+      case 'reference':
+        if (record.done === record.of)
+          this.#event({
+            level: 'info',
+            message: `Log-probabilities of ${record.of.toLocaleString('en-US')} examples computed under the reference model`,
+            data: { examples: record.of },
+          });
+        break;
       case 'step':
         this.#step(record);
         break;

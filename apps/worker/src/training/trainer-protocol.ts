@@ -133,6 +133,7 @@ const reports = {
     sharing: Type.Object({ savedFraction: anyNumber, message: text(1000) }, closed),
     trials: nullable(TrialsSchema),
   }),
+  reference: report('reference', { done: count, of: count }),
   step: report('step', {
     step: count,
     totalSteps: count,

@@ -5,6 +5,7 @@ import { evaluate, type Measurement } from './evaluation.ts';
 import { peakMemory } from './machine/peak-memory.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { BestEvaluation, RecordOf } from './records.ts';
+import { needsReference } from './reference.ts';
 import { holdAverage } from './update/average.ts';
 
 /** Measures the model to publish, unless the last measurement is of it, and writes the adapter's files. */
@@ -17,6 +18,7 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
   } else if (options.training.ema_decay !== undefined) await holdAverage(run);
   if (measuring) run.measurement ??= evaluate(built, measuring.plan, measuring, setup.layout);
   const { measurement } = run;
+  const verified = options.verify && measuring && measurement ? verifiedLoss(run, measurement) : null;
   const validation = validationOf(run);
   const files = await writeFiles(run, options.outputDir, publishedStep);
   return {
@@ -32,12 +34,20 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
     evaluationsWithoutGain: run.best.evaluationsWithoutGain,
     metrics: validation?.metrics ?? {},
     verification:
-      options.verify && measuring && measurement
-        ? { loss: measurement.loss, examples: measuring.examples.length, measuredOn: measuring.measuredOn }
+      verified !== null && measuring
+        ? { loss: verified, examples: measuring.examples.length, measuredOn: measuring.measuredOn }
         : null,
     peakMemoryBytes: peakMemory(),
     files,
   };
+}
+
+/** The loss that `verifyAdapter` has to find. It has no reference to compare with. */
+function verifiedLoss(run: TrainingRun, measurement: Measurement): number {
+  const { built, setup, measuring } = run;
+  if (!needsReference(run)) return measurement.loss;
+  const examples = measuring!.examples.map(({ reference: _, ...example }) => example);
+  return evaluate(built, measuring!.plan, { ...measuring!, examples }, setup.layout).loss;
 }
 
 /** The step whose adapter the run would publish if it ended now. */

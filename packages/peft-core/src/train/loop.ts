@@ -102,23 +102,31 @@ function startRecord({
   };
 }
 
+/** Milliseconds between records of the reference pass. */
+const REPORT_MS = 1000;
+
 /** Gives examples the reference that preference training compares them with. */
 function* compareWithReference(run: TrainingRun): Generator<RecordOf<'reference'>> {
   if (!needsReference(run)) return;
   const examples = referencedExamples(run.setup);
   if (!run.references) {
     const pass = computeReferences(run, examples);
+    let said = performance.now();
     for (;;) {
       const next = pass.next();
       if (next.done) {
         run.references = next.value;
         break;
       }
-      if (run.options.signal?.aborted) break;
-      yield { type: 'reference', ...next.value };
+      // The loop stops before its first step.
+      if (run.options.signal?.aborted) return;
+      const { done, of } = next.value;
+      if (done < of && performance.now() - said < REPORT_MS) continue;
+      said = performance.now();
+      yield { type: 'reference', done, of };
     }
   }
-  if (run.references) setReferences(examples, run.references);
+  setReferences(examples, run.references);
 }
 
 /** Measures the model on the validation examples, if there are any. */

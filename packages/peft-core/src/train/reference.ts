@@ -18,6 +18,8 @@ import { implementationHere } from './machine/implementation.ts';
 import { batchInputs, feedsOf, losses, lossOptions } from './objectives/losses.ts';
 import { forwardOf } from './objectives/passes.ts';
 import type { TrainingRun } from './open-run.ts';
+import type { TrainOptions } from './records.ts';
+import type { TrainingSetup } from './setup.ts';
 
 /** Progress of the pass, in examples. */
 export interface ReferenceProgress {
@@ -29,7 +31,10 @@ export interface ReferenceProgress {
 export function needsReference({
   setup,
   options: { training },
-}: Pick<TrainingRun, 'setup' | 'options'>): boolean {
+}: {
+  setup: Pick<TrainingSetup, 'objective'>;
+  options: Pick<TrainOptions, 'training'>;
+}): boolean {
   const { passes }: Objective = objectives[setup.objective];
   return passes.includes('reference') && training.preference?.reference_free !== true;
 }

@@ -75,7 +75,9 @@ export async function setUpTraining(
       modelConfig: base.config,
       headLabels: startLabels,
     }));
-  const data = asObjectiveNeeds(read, objectiveFor(task, read.format, method), options.training);
+  // Data that trials of a sweep share is what the objective needs already.
+  const data =
+    options.data ?? asObjectiveNeeds(read, objectiveFor(task, read.format, method), options.training);
   const sets = data.validationSets?.map(({ name }) => name) ?? [];
   checkObjectiveOptions(options.training, data.format, method, sets);
   checkMeasured(options.training, data);

@@ -20,6 +20,7 @@ type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'
  */
 export class TrainerTalk {
   readonly #job: TrainedJob;
+  #referenced = 0;
   readonly #advice = new Set<string>();
   readonly #ended = new Set<number>();
   #started: ReportOf<'start'> | null = null;
@@ -89,6 +90,12 @@ export class TrainerTalk {
     if (record.type === 'start') return this.#refusesStart(record);
     if (!this.#started) return true;
     switch (record.type) {
+      case 'reference': {
+        const { done, of } = record;
+        const fits = this.#step === 0 && done > this.#referenced && done <= of;
+        this.#referenced = done;
+        return !fits;
+      }
       case 'step': {
         const { step, totalSteps, tokens, trialRef } = record;
         // A sweep skips the steps of a trial that was stopped.

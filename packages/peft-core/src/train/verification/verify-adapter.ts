@@ -19,6 +19,7 @@ import { meetRequirements } from '../machine/requirements.ts';
 import { lossOptions } from '../objectives/losses.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
+import { needsReference } from '../reference.ts';
 import { setUpTraining, type TrainingSetup } from '../setup.ts';
 import { startValues } from '../start-values.ts';
 import { buildEvaluationProgram } from '../train-program.ts';
@@ -94,7 +95,10 @@ export async function verifyAdapter(
       return values;
     },
   });
-  const served = options.served ? await servedFigures(options, prepared, options.served) : null;
+  const served =
+    options.served && !needsReference({ setup: prepared.setup, options })
+      ? await servedFigures(options, prepared, options.served)
+      : null;
   const untrained =
     setup.architecture.taskHead.length > 0
       ? {
@@ -117,7 +121,9 @@ export async function measureServed(
   limit: ServedLimit,
 ): Promise<ServedFigures | null> {
   const prepared = await prepare(options);
-  return prepared.measuredOn === 'validation' ? await servedFigures(options, prepared, limit) : null;
+  return prepared.measuredOn === 'validation' && !needsReference({ setup: prepared.setup, options })
+    ? await servedFigures(options, prepared, limit)
+    : null;
 }
 
 interface Prepared extends Measured {
