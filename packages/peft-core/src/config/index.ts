@@ -10,7 +10,13 @@ export {
   trainingMetrics,
 } from '../objectives/metrics.ts';
 export type { MetricDescription, Objective } from '../objectives/objective.ts';
-export { listedObjectives, namedMethod, objectiveFor, trainingMethods } from '../objectives/objectives.ts';
+export {
+  listedObjectives,
+  namedMethod,
+  objectiveFor,
+  preferenceMethods,
+  trainingMethods,
+} from '../objectives/objectives.ts';
 export { answerSchemaFault } from '../schema/answer-schema.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
 export { jsonFault } from '../schema/json-fault.ts';
@@ -79,6 +85,7 @@ export {
   type Hyperparameters,
   HyperparametersSchema,
   isQuantised,
+  PreferenceHyperparametersSchema,
   parseTrainingOptions,
   type ResolvedTraining,
   ResolvedTrainingSchema,

@@ -120,7 +120,13 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const { schedule, faults: ofSchedule } = resolveSchedule(training, run);
   faults.push(...ofSchedule);
   const objective = objectiveFor(peft.task_type, request.format, request.method);
-  const { options, faults: ofOptions } = resolveOptional(training, peft, objective);
+  const beta = fixed(hyperparameters.beta);
+  const given = training.preference?.beta;
+  if (beta !== undefined && typeof given === 'number' && given !== beta)
+    conflict('training.preference.beta', `is ${given}, but hyperparameters.beta is ${beta}`);
+  const preference = beta === undefined ? training.preference : { ...training.preference, beta };
+  const optional = preference === undefined ? training : { ...training, preference };
+  const { options, faults: ofOptions } = resolveOptional(optional, peft, objective);
   faults.push(...ofOptions);
   const pieceLength = training.max_seq_length ?? seqLengthLimit(request);
   if ((training.text_stride ?? 0) >= pieceLength - virtualTokens - prefixLength) {

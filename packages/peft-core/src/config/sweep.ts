@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { GraftError } from '../errors.ts';
+import { EVAL_LOSS } from '../objectives/metrics.ts';
 import {
   checkFields,
   cut,
@@ -31,6 +32,10 @@ export const SweepSchema = Type.Object(
     r: list(
       Type.Integer({ minimum: 1 }),
       'Instead of `peft.r`, of methods that have a rank. The other options, `lora_alpha` too, stay.',
+    ),
+    beta: list(
+      Type.Number({ exclusiveMinimum: 0, maximum: 100 }),
+      'Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric.',
     ),
     peft_type: list(
       Type.Enum(peftTypes, { type: 'string' }),
@@ -108,19 +113,26 @@ export interface SweepBaseRequest {
  * `invalid_sweep` for conflicts with the rest of the request.
  */
 export function trialsOf(sweep: Sweep, request: SweepBaseRequest): SweepTrial[] {
-  const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
+  const { learning_rate: rates, r: ranks, peft_type: types, beta: betas } = sweep;
   checkBaseRequest(sweep, request);
   const peft = request.peft ?? (types ? undefined : (request.otherwise ?? defaultPeft));
   const bases = types ? types.map((type) => optionsOf(type, peft)) : [peft];
   const configs = bases.flatMap((base) =>
     request.startPeft ? [request.startPeft] : (ranks ?? [null]).map((r) => configOf(base, r, request, sweep)),
   );
-  const { training } = request;
+  const trainings = (betas ?? [null]).map(
+    (beta): TrainingOptions =>
+      beta === null
+        ? request.training
+        : { ...request.training, preference: { ...request.training.preference, beta } },
+  );
   return configs.flatMap((peft) =>
-    (rates ?? [null]).map((learning_rate) => ({
-      peft,
-      training: learning_rate === null ? training : { ...training, learning_rate },
-    })),
+    (rates ?? [null]).flatMap((learning_rate) =>
+      trainings.map((training) => ({
+        peft,
+        training: learning_rate === null ? training : { ...training, learning_rate },
+      })),
+    ),
   );
 }
 
@@ -165,8 +177,16 @@ function checkBaseRequest(
   sweep: Sweep,
   { peft, training, hyperparameters, startPeft }: SweepBaseRequest,
 ): void {
-  const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
+  const { learning_rate: rates, r: ranks, peft_type: types, beta: betas } = sweep;
   const given = isRecord(peft) ? peft : {};
+  if (betas && isMeasuredByLoss(training))
+    throw sweepError(
+      'sweep.beta',
+      'losses of different values do not compare; set training.metric_for_best_model to another metric, such as eval_rewards_accuracy',
+    );
+  const { beta } = training.preference ?? {};
+  if (betas && typeof beta === 'number' && !betas.includes(beta))
+    throw sweepError('sweep.beta', `and training.preference.beta, which is ${beta}, exclude each other`);
   if (startPeft && (ranks ?? types))
     throw sweepError(
       `sweep.${ranks ? 'r' : 'peft_type'}`,
@@ -196,6 +216,9 @@ function checkBaseRequest(
     throw sweepError('sweep.r', `${without.join(', ')} ${without.length > 1 ? 'have' : 'has'} no rank`);
 }
 
+const isMeasuredByLoss = ({ metric_for_best_model: metric = EVAL_LOSS }: TrainingOptions): boolean =>
+  metric.endsWith('_loss');
+
 function sweepError(param: string, message: string): GraftError {
   return new GraftError('invalid_sweep', `${param}: ${message}`, {
     param,
@@ -204,12 +227,17 @@ function sweepError(param: string, message: string): GraftError {
 }
 
 /** Describes a trial by its method, rank and learning rate, in the terms of a request. */
-export function trialName({ peft, training }: SweepTrial<{ learning_rate?: number | 'auto' }>): string {
+export function trialName({
+  peft,
+  training,
+}: SweepTrial<Pick<TrainingOptions, 'learning_rate' | 'preference'>>): string {
   const { r } = peft as { r?: number };
   const rate = training.learning_rate;
+  const { beta } = training.preference ?? {};
   return [
     peft.peft_type,
     ...(r === undefined ? [] : [`r ${r}`]),
     ...(typeof rate === 'number' ? [`learning rate ${rate}`] : []),
+    ...(typeof beta === 'number' ? [`beta ${beta}`] : []),
   ].join(', ');
 }

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { bestMetrics, SET_METRIC } from '../objectives/metrics.ts';
+import { preferenceSchema } from '../objectives/objectives.ts';
 import {
   checkFields,
   cut,
@@ -275,29 +276,54 @@ export const HyperparametersSchema = Type.Object(
     description: 'OpenAI\'s hyperparameters, each a value or "auto".',
   },
 );
-export type Hyperparameters = Static<typeof HyperparametersSchema>;
+/** OpenAI's hyperparameters of a job that learns from preferences. */
+export const PreferenceHyperparametersSchema = Type.Object(
+  {
+    ...HyperparametersSchema.properties,
+    beta: Type.Optional(
+      Type.Union([auto, Type.Number({ exclusiveMinimum: 0, maximum: 100 })], {
+        default: 'auto',
+        description: 'As `training.preference.beta`.',
+      }),
+    ),
+  },
+  {
+    $id: 'PreferenceHyperparameters',
+    additionalProperties: false,
+    description: 'OpenAI\'s hyperparameters of methods that learn from preferences, each a value or "auto".',
+  },
+);
+export type Hyperparameters = Static<typeof PreferenceHyperparametersSchema>;
+
+/** Options of `training` that are objects; faults name the field within. */
+const nestedOptions = {
+  lr_scheduler_kwargs: SchedulerKwargsSchema.properties,
+  preference: preferenceSchema.properties,
+};
 
 /** Parses `training` of a request; undefined and null mean no options. Codes: unknown_training_option, invalid_training_option. */
 export function parseTrainingOptions(value: unknown): TrainingOptions {
   if (value === undefined || value === null) return {};
   const faults: Fault[] = [];
   if (isRecord(value)) {
-    const { lr_scheduler_kwargs: kwargs } = value;
-    // Its own fields are checked separately, so that faults name the field within the object.
-    const { lr_scheduler_kwargs: nested, ...properties } = TrainingOptionsSchema.properties;
-    faults.push(...unknownFields(value, TrainingOptionsSchema.properties, 'training'));
-    faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
+    const { properties } = TrainingOptionsSchema;
+    const plain = Object.entries(properties).filter(([name]) => !Object.hasOwn(nestedOptions, name));
+    faults.push(...unknownFields(value, properties, 'training'));
+    faults.push(...checkFields(value, Object.fromEntries(plain), 'training', 'invalid_training_option'));
     const known = new Set(faults.map(({ path }) => path));
     const more = [...chatFaults(value), ...dataFaults(value)];
     faults.push(...more.filter(({ path }) => !known.has(path)));
-    if (isRecord(kwargs)) {
-      const at = 'training.lr_scheduler_kwargs';
-      faults.push(...unknownFields(kwargs, SchedulerKwargsSchema.properties, at));
-      faults.push(...checkFields(kwargs, SchedulerKwargsSchema.properties, at, 'invalid_training_option'));
-    } else
-      faults.push(
-        ...checkFields(value, { lr_scheduler_kwargs: nested }, 'training', 'invalid_training_option'),
-      );
+    for (const [name, own] of Object.entries(nestedOptions)) {
+      const given = value[name];
+      const at = `training.${name}`;
+      if (isRecord(given)) {
+        faults.push(...unknownFields(given, own, at));
+        faults.push(...checkFields(given, own, at, 'invalid_training_option'));
+      } else {
+        const whole = { [name]: properties[name as keyof typeof nestedOptions] };
+        faults.push(...checkFields(value, whole, 'training', 'invalid_training_option'));
+      }
+    }
   } else {
     const message = `must be an object, got ${show(value)}`;
     faults.push({ code: 'invalid_training_option', path: 'training', message });

@@ -31,7 +31,7 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
 /** `training.preference`: options of all methods that learn from preferences. Each method has those of its own. */
-const preferenceSchema = Type.Object(
+export const preferenceSchema = Type.Object(
   Object.assign({}, ...listedObjectives.map(({ preference }) => preference?.properties)) as TProperties,
   {
     additionalProperties: false,
@@ -47,6 +47,11 @@ export const objectiveOptions = {
 
 /** Valid values of `method.type` in requests. */
 export const trainingMethods: readonly string[] = [...new Set(listedObjectives.map(({ method }) => method))];
+
+/** Those of them that learn from preferences. */
+export const preferenceMethods: readonly string[] = listedObjectives.flatMap(({ method, preference }) =>
+  preference ? method : [],
+);
 
 const methodsOf = (format: string): string[] =>
   listedObjectives.filter(({ formats }) => formats.includes(format)).map(({ method }) => method);

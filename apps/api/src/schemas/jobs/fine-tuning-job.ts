@@ -4,6 +4,8 @@ import {
   methodSchemas,
   PeftConfigSchema,
   PeftRequestSchema,
+  PreferenceHyperparametersSchema,
+  preferenceMethods,
   ResolvedTrainingSchema,
   SweepSchema,
   TrainingOptionsSchema,
@@ -35,6 +37,7 @@ import { MethodSchema } from './method.ts';
 // peft-core's schemas already have names.
 namedSchemas.push(
   HyperparametersSchema,
+  PreferenceHyperparametersSchema,
   PeftRequestSchema,
   ...methodSchemas,
   PeftConfigSchema,
@@ -197,7 +200,7 @@ export const JobSchema = named('FineTuningJob', {
     description:
       'Number of trained tokens, set when the job ends with any status; each step counts once. Null if none were trained.',
   }),
-  hyperparameters: ref(HyperparametersSchema),
+  hyperparameters: ref(PreferenceHyperparametersSchema),
   result_files: Type.Array(Type.String()),
   seed: Type.Integer(),
   error: nullable(
@@ -326,6 +329,9 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       job.hyperparameters.learning_rate_multiplier === 'auto' && resolvedTraining
         ? 1
         : (job.hyperparameters.learning_rate_multiplier ?? 'auto'),
+    ...(preferenceMethods.includes(job.method)
+      ? { beta: betaOf(resolvedTraining) ?? job.hyperparameters.beta ?? 'auto' }
+      : {}),
   };
   return {
     id: job.id,
@@ -385,3 +391,6 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
 function fromNow(seconds: number | null | undefined): number | null {
   return seconds === null || seconds === undefined ? null : Math.ceil(Date.now() / 1000 + seconds);
 }
+
+const betaOf = (training: Job['resolvedTraining']): number | undefined =>
+  training?.preference?.beta as number | undefined;

@@ -1,4 +1,10 @@
-import { type Hyperparameters, HyperparametersSchema, trainingMethods } from '@graft/peft-core/config';
+import {
+  type Hyperparameters,
+  HyperparametersSchema,
+  PreferenceHyperparametersSchema,
+  preferenceMethods,
+  trainingMethods,
+} from '@graft/peft-core/config';
 import { Type } from 'typebox';
 import { input, parsedElsewhere, ref } from '../schema.ts';
 
@@ -13,7 +19,14 @@ interface Method {
   [method: string]: unknown;
 }
 
-const MethodOptions = Type.Optional(input({ hyperparameters: Type.Optional(ref(HyperparametersSchema)) }));
+const methodOptions = (name: string) =>
+  Type.Optional(
+    input({
+      hyperparameters: Type.Optional(
+        ref(preferenceMethods.includes(name) ? PreferenceHyperparametersSchema : HyperparametersSchema),
+      ),
+    }),
+  );
 
 export const MethodSchema = Type.Unsafe<Method>(
   input({
@@ -23,9 +36,9 @@ export const MethodSchema = Type.Unsafe<Method>(
       description: `Training method. Supported: ${trainingMethods.map((name) => `\`${name}\``).join(', ')}.`,
     }),
     ...Object.fromEntries(
-      [...new Set([...trainingMethods, 'dpo', 'reinforcement'])].map((name) => [
+      [...trainingMethods, 'reinforcement'].map((name) => [
         name,
-        trainingMethods.includes(name) ? MethodOptions : NotAvailable,
+        trainingMethods.includes(name) ? methodOptions(name) : NotAvailable,
       ]),
     ),
   }),
