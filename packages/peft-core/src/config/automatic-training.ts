@@ -103,6 +103,11 @@ function isOfSome(rate: number, peft: PeftConfig): boolean {
   );
   return rate >= shareOfContinued * Math.min(...rates) && rate <= largestRateFactor * Math.max(...rates);
 }
+const rateShareOf = (
+  { task_type: task }: PeftConfig,
+  format?: string | null,
+  method?: string | null,
+): number => objectiveFor(task, format, method).rateShare ?? 1;
 const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
 const grouped = (count: number) => count.toLocaleString('en-US');
 
@@ -154,13 +159,16 @@ export const automatic = {
       data: DataSize,
       { steps, continues, model, multiplier = 1 }: RatedRun & { steps: number },
     ): number {
-      if (continues) return rateOf(peft, model, undefined, shareOfContinued) * multiplier;
+      const share = rateShareOf(peft, data.format, data.method);
+      if (continues) return rateOf(peft, model, undefined, shareOfContinued * share) * multiplier;
       const run = data.exampleCount > 0 ? { steps, ...limitsOf(peft, data) } : undefined;
-      return rateOf(peft, model, run) * multiplier;
+      return rateOf(peft, model, run, share) * multiplier;
     },
-    why(rate: number, peft: PeftConfig, { continues, multiplier }: RatedRun): string | null {
+    why(rate: number, peft: PeftConfig, { continues, multiplier, method }: RatedRun): string | null {
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
+      const share = rateShareOf(peft, null, method);
+      if (share !== 1) return `${share} of what suits ${title}, for the method ${method}`;
       const isPlain = own === rateOf(peft, undefined, undefined, continues ? shareOfContinued : 1);
       if (!isPlain && !isOfSome(own, peft)) return null;
       const half = isPlain && continues ? 'half of ' : '';
@@ -249,6 +257,8 @@ interface RatedRun {
   continues: boolean;
   model?: RatedModel | undefined;
   multiplier?: number | undefined;
+  /** `method.type` of the job. */
+  method?: string | null | undefined;
 }
 
 /** Options of `training` that have rules. */
@@ -271,13 +281,20 @@ export function trainingReasons(
     continues?: boolean;
     /** `peft` of the request, if known. */
     peftGiven?: unknown;
+    /** `method.type` of the job. */
+    method?: string | null;
   },
   resolved: ResolvedTraining,
 ): Record<string, string> {
   const { peft, training, hyperparameters, continues = false } = asked;
   const multiplier = fixed(hyperparameters.learning_rate_multiplier);
   const reasons: Record<AutomaticOption, () => string | null> = {
-    learning_rate: () => automatic.learning_rate.why(resolved.learning_rate, peft, { continues, multiplier }),
+    learning_rate: () =>
+      automatic.learning_rate.why(resolved.learning_rate, peft, {
+        continues,
+        multiplier,
+        method: asked.method,
+      }),
     n_epochs: () => automatic.n_epochs.why(resolved.n_epochs, resolved.max_steps),
     batch_size: () =>
       automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps, peft),

@@ -33,13 +33,13 @@ export const SweepSchema = Type.Object(
       Type.Integer({ minimum: 1 }),
       'Instead of `peft.r`, of methods that have a rank. The other options, `lora_alpha` too, stay.',
     ),
-    beta: list(
-      Type.Number({ exclusiveMinimum: 0, maximum: 100 }),
-      'Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric.',
-    ),
     peft_type: list(
       Type.Enum(peftTypes, { type: 'string' }),
       'PEFT methods: that of `peft` with its options, each other one as docs/methods.md gives it.',
+    ),
+    beta: list(
+      Type.Number({ exclusiveMinimum: 0, maximum: 100 }),
+      'Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric.',
     ),
   },
   {

@@ -23,7 +23,7 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   trainedParameters: number;
   /** The lowest block that the backward pass reaches, counted through the model: nothing below it is trained. */
   lowestTrained: number;
-  /** Forward passes per micro-batch through the model as it was before training. */
+  /** Forward passes of each example through the model as it was before training. */
   referencePasses: number;
 }
 

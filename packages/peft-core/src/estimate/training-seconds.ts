@@ -54,10 +54,14 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
   const evaluations = evaluation
     ? evaluation.batches * evaluation.times * passWork(parts, evaluation, false)
     : 0;
-  const forwards = parts.referencePasses + (batches.isCached ? 1 : 0);
-  const more = forwards > 0 ? forwards * passWork(parts, batches, false) : 0;
+  const more = batches.isCached ? passWork(parts, batches, false) : 0;
+  // The reference is computed once for each example, whatever the number of epochs.
+  const references =
+    parts.referencePasses > 0
+      ? (parts.referencePasses * passes * passWork(parts, batches, false)) / parts.training.n_epochs
+      : 0;
   const trains = passes * (passWork(parts, batches, true) + more) + steps * TRAINED * trainedParameters;
-  return (startWork(parts) + trains + evaluations) / flops;
+  return (startWork(parts) + trains + references + evaluations) / flops;
 }
 
 /** Work of one micro-batch: a forward pass, and in training also a backward pass. */

@@ -172,9 +172,9 @@ test('what is wrong with a line is said', () => {
   assert.match(faultOf('{"text":"a","prompt":"b","completion":"c"}'), /several kinds/);
   assert.match(
     failure(['{"id":1}', '{"text":""}']).message,
-    /^line 1 holds no example; give "messages", or "prompt" and "completion", or /,
+    /^line 1 holds no example; give "messages", or "prompt" and "completion" \(with a "label" true or false to judge it\), or "prompt", "chosen" and "rejected", or /,
   );
-  assert.match(faultOf('{"input":{},"preferred_output":[]}'), /preference/);
+  assert.match(faultOf('{"input":{},"preferred_output":[]}'), /"input" must be \{"messages": \[…\]\}/);
   assert.match(
     faultOf('{"messages":[],"functions":[]}'),
     /functions, which "tools" replaced, is not supported/,

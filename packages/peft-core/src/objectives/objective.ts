@@ -85,6 +85,8 @@ export interface Objective {
   passes: readonly Pass[];
   /** An example has a set of classes: batches have a target for every class. */
   hasLabelSets?: true;
+  /** The default learning rate, as a share of what suits the PEFT method; absent: all of it. */
+  rateShare?: number;
   /** The default batch size and its reason, if it differs from that of other objectives. */
   batch?: { usual: number; why: string };
   /** Options of `training.preference`: it learns from preferences. */

@@ -53,8 +53,9 @@ for (const { name, sample, tasks } of formats)
     const [batch, before] = [batchOf([weighted!], 1), batchOf([plain!], 1)];
     assert.ok(batch.labelCount > 0);
     assert.equal(batch.labelCount, before.labelCount);
-    assert.equal(targetsOf(before).weight, before.labelCount);
-    assert.equal(targetsOf(batch).weight, 2.5 * batch.labelCount);
+    const { count, weight } = targetsOf(before);
+    assert.equal(weight, count);
+    assert.equal(targetsOf(batch).weight, 2.5 * count);
     assert.deepEqual(
       [...batch.labelWeights],
       [...before.labelWeights].map((weight) => 2.5 * weight),

@@ -11,6 +11,7 @@ export const dpo = {
   tasks: ['CAUSAL_LM'],
   options: {},
   preference: dpoOptions,
+  rateShare: 0.1,
   refuses: refusedOfPairs,
   metrics: pairMetrics,
   passes: ['policy', 'reference'],

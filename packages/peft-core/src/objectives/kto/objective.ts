@@ -27,6 +27,7 @@ export const kto = {
   options: {},
   preference: ktoOptions,
   isUnpaired: true,
+  rateShare: 0.1,
   refuses: refusedOfPairs,
   metrics: [
     judged('rewards_chosen', 'Reward of desirable completions', 'rewards_chosen', true),

@@ -12,6 +12,7 @@ export const orpo = {
   options: {},
   preference: orpoOptions,
   learnsPrompts: true,
+  rateShare: 0.3,
   refuses: refusedOfPairs,
   metrics: [
     ...pairMetrics,

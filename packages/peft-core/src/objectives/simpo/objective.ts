@@ -11,6 +11,7 @@ export const simpo = {
   tasks: ['CAUSAL_LM'],
   options: {},
   preference: simpoOptions,
+  rateShare: 0.1,
   refuses: refusedOfPairs,
   metrics: pairMetrics,
   passes: ['policy'],
