@@ -34,7 +34,7 @@ const sampling: Fields = {
   stream_options: [7, 'x', { x: 1 }, { include_usage: 'x' }],
   user: [7, {}, '\0'],
   n: [9, 'x'],
-  logit_bias: [{ 5: 1 }],
+  logit_bias: [{ 5: 101 }, { x: 1 }, { '-1': 1 }, { 5: '1' }],
 };
 
 const jobFields: Fields = {
