@@ -61,6 +61,8 @@ function Editor({
     (rest.length === 0 || isRestLeftOut) && lines.every((each) => each.isLeftOut || each.edited !== null);
   const submit = (event: Event) => {
     event.preventDefault();
+    // The dialog may be within the form of a new job, which must not be submitted.
+    event.stopPropagation();
     void save();
   };
   return (

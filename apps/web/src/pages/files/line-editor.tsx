@@ -32,7 +32,8 @@ export function LineEditor({
           readOnly={isTooLong || isBusy}
           disabled={isLeftOut}
           value={isTooLong ? `${text}…` : (edited ?? text)}
-          onValue={(value) => onChange(number, { edited: value })}
+          // A copied line often ends with a line break.
+          onValue={(value) => onChange(number, { edited: value.replace(/[\r\n]+$/, '') })}
         />
         <Checkbox
           label={
