@@ -56,10 +56,9 @@ describe('a file that is refused for its invalid lines', () => {
     const save = dialog.getByRole('button', { name: 'Save as new file' });
 
     await save.click();
-    await dialog.getByText('2 lines cannot be saved yet').waitFor({ state: 'detached' });
     await dialog.getByText('1 line cannot be saved yet').waitFor();
+    await page.waitForFunction(() => document.activeElement?.ariaInvalid === 'true');
     await second.fill('{"messages": [],\n}');
-    await save.click();
     await dialog.getByText('Must be one line').waitFor();
     await visit.checkAccess();
 

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { Dialog } from '../../components/dialog.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { Checkbox, TextField } from '../../components/forms/field.tsx';
@@ -43,6 +44,7 @@ function Editor({
   error,
   faultsOfTexts,
   wasRefused,
+  attempts,
   name,
   setName,
   upload,
@@ -59,6 +61,10 @@ function Editor({
   const hasEdits = lines.some(({ edited, isLeftOut }) => edited !== null && !isLeftOut);
   const isDone =
     (rest.length === 0 || isRestLeftOut) && lines.every((each) => each.isLeftOut || each.edited !== null);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (attempts > 0) form.current!.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [attempts]);
   const submit = (event: Event) => {
     event.preventDefault();
     // The dialog may be within the form of a new job, which must not be submitted.
@@ -66,12 +72,7 @@ function Editor({
     void save();
   };
   return (
-    <form class="stack" onSubmit={submit} noValidate>
-      {wasRefused && !isBusy && (
-        <p class="field-error" role="alert">
-          The corrected copy still has invalid lines and was not saved. Your changes are kept.
-        </p>
-      )}
+    <form ref={form} class="stack" onSubmit={submit} noValidate>
       <div>
         <Button small disabled={isBusy || isDone} onClick={leaveOutAll}>
           {hasEdits ? 'Leave out all other invalid lines' : 'Leave out all invalid lines'}
@@ -115,6 +116,12 @@ function Editor({
       />
       {upload && upload.state !== 'stopped' && (
         <Meter value={upload.bytes === 0 ? 0 : upload.sent / upload.bytes} label={`Upload of ${name}`} />
+      )}
+      {wasRefused && !isBusy && faultsOfTexts.size === 0 && (
+        <p class="field-error" role="alert">
+          The copy still has invalid lines and was not saved. Your changes are kept; see the messages at the
+          lines.
+        </p>
       )}
       {faultsOfTexts.size > 0 && (
         <p class="field-error" role="alert">

@@ -5,11 +5,11 @@ import { totalInvalidLines } from '../../components/invalid-lines.tsx';
 import { toast } from '../../components/toast.tsx';
 import { correctedName } from '../../data/correction/corrected-copy.ts';
 import {
-  type CorrectableLine,
   type Correction,
   copyOf,
   type LineFault,
   openCorrection,
+  textFault,
   textFaults,
 } from '../../data/correction/correction.ts';
 import { discardUpload, resumeUpload, uploadFiles, useUploads } from '../../data/uploads.ts';
@@ -50,6 +50,8 @@ export function useCorrection({ name: original, columns, read, faults, total, on
   const [faultsOfTexts, setFaultsOfTexts] = useState(noFaults);
   /** Whether the corrected copy was refused. */
   const [wasRefused, setWasRefused] = useState(false);
+  /** Counts attempts to save, after which the first fault gets the focus. */
+  const [attempts, setAttempts] = useState(0);
   const [name, setName] = useState(() => correctedName(original));
   const [uploadId, setUploadId] = useState<number | null>(null);
   const [, go] = useLocation();
@@ -109,17 +111,23 @@ export function useCorrection({ name: original, columns, read, faults, total, on
     }
   }, [upload?.state]);
 
-  const changeLine = useCallback(
-    (number: number, changes: Pick<Partial<CorrectableLine>, 'edited' | 'isLeftOut'>) =>
-      setCorrection(
-        (before) =>
-          before && {
-            ...before,
-            lines: before.lines.map((line) => (line.number === number ? { ...line, ...changes } : line)),
-          },
-      ),
-    [],
-  );
+  const changeLine = useCallback((number: number, changes: { edited?: string; isLeftOut?: boolean }) => {
+    setCorrection(
+      (before) =>
+        before && {
+          ...before,
+          lines: before.lines.map((line) => (line.number === number ? { ...line, ...changes } : line)),
+        },
+    );
+    const { edited, isLeftOut } = changes;
+    const fault = edited === undefined ? null : textFault(edited, true);
+    setFaultsOfTexts((before) => {
+      // A line gets its first message when it is saved.
+      if (!before.has(number) || isLeftOut === false) return before;
+      const others = [...before].filter(([line]) => line !== number);
+      return new Map(fault === null ? others : [...others, [number, fault]]);
+    });
+  }, []);
 
   return {
     isOpen,
@@ -129,6 +137,7 @@ export function useCorrection({ name: original, columns, read, faults, total, on
     error,
     faultsOfTexts,
     wasRefused,
+    attempts,
     name,
     setName,
     upload,
@@ -146,22 +155,21 @@ export function useCorrection({ name: original, columns, read, faults, total, on
     leaveOutRest: (isRestLeftOut: boolean) =>
       setCorrection((before) => before && { ...before, isRestLeftOut }),
     /** Leaves out every line that was not edited. */
-    leaveOutAll: () =>
-      setCorrection(
-        (before) =>
-          before && {
-            ...before,
-            isRestLeftOut: true,
-            lines: before.lines.map((line) => ({
-              ...line,
-              isLeftOut: line.isLeftOut || line.edited === null,
-            })),
-          },
-      ),
+    leaveOutAll: () => {
+      if (!correction) return;
+      const lines = correction.lines.map((line) => ({
+        ...line,
+        isLeftOut: line.isLeftOut || line.edited === null,
+      }));
+      const isOut = new Set(lines.filter(({ isLeftOut }) => isLeftOut).map(({ number }) => number));
+      setCorrection({ ...correction, lines, isRestLeftOut: true });
+      setFaultsOfTexts(new Map([...faultsOfTexts].filter(([number]) => !isOut.has(number))));
+    },
     save: async () => {
       if (!correction || isReading || upload) return;
       const found = textFaults(correction);
       setFaultsOfTexts(found);
+      setAttempts((before) => before + 1);
       setError(null);
       if (found.size > 0 || name.trim() === '') return;
       try {
