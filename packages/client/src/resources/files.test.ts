@@ -56,9 +56,25 @@ test('a Blob is uploaded under the given name; an empty one too', async (t) => {
   await client.files.upload({ file: new Blob([]), filename: 'empty.jsonl' });
   const form = await formOf(requests[0] as SeenRequest);
   assert.equal(form.get('purpose'), 'other');
+  assert.equal(form.get('on_bad_lines'), null);
   assert.equal(await (form.get('file') as File).text(), '{"text":"a"}\n');
   assert.equal((form.get('file') as File).name, 'a.jsonl');
   assert.equal(((await formOf(requests[1] as SeenRequest)).get('file') as File).size, 0);
+});
+
+test('columns and the treatment of invalid lines are sent before the file', async (t) => {
+  const { baseUrl, requests } = await localServer(t, (_request, response) =>
+    sendJson(response, 200, fileObject),
+  );
+  const client = new GraftClient({ baseUrl, apiKey: 'k' });
+  const columns = { prompt: 'question' };
+  await client.files.upload({ file: new Blob(['{}\n']), filename: 'a.jsonl', columns, onBadLines: 'skip' });
+  const fields = [...(await formOf(requests[0] as SeenRequest)).entries()].slice(0, -1);
+  assert.deepEqual(fields, [
+    ['purpose', 'fine-tune'],
+    ['columns', '{"prompt":"question"}'],
+    ['on_bad_lines', 'skip'],
+  ]);
 });
 
 test('without Node a Blob goes as FormData', async (t) => {

@@ -14,6 +14,8 @@ export interface UploadParams {
   purpose?: string;
   /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
   columns?: Record<string, string> | undefined;
+  /** `skip` accepts a file with invalid lines, for jobs that leave them out. Default `fail`: they are refused. */
+  onBadLines?: 'fail' | 'skip' | undefined;
   /** Not called in browsers, which do not report upload progress. */
   onProgress?: UploadProgress;
   signal?: AbortSignal;
@@ -36,10 +38,10 @@ export class Files {
   }
 
   async upload(params: UploadParams): Promise<FileObject> {
-    const { purpose = 'fine-tune', columns } = params;
-    const fields: Record<string, string> = columns
-      ? { purpose, columns: JSON.stringify(columns) }
-      : { purpose };
+    const { purpose = 'fine-tune', columns, onBadLines } = params;
+    const fields: Record<string, string> = { purpose };
+    if (columns) fields.columns = JSON.stringify(columns);
+    if (onBadLines) fields.on_bad_lines = onBadLines;
     const body =
       typeof params.file === 'string'
         ? multipartUpload(fields, await pathSource(params.file, params.filename), params.onProgress)
