@@ -1,7 +1,7 @@
 import { GraftError, type OnBadLines } from '@graft/peft-core/config';
 import type { ColumnMapping } from '@graft/peft-core/examples';
 import { type OpenedHubDataset, openHubDataset, parseHubDataset } from '@graft/peft-core/files';
-import { globToRegExp, type IncomingBytes, type Services } from '@graft/service';
+import { globToRegExp, type IncomingBytes, QuotaExceeded, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
 import { cleanName, counted, type ReceivedUpload, storeChecked } from './receive-upload.ts';
@@ -138,7 +138,8 @@ function namingSource<T>(body: () => T): T {
 
 /** An error of a data set or of its content as that of the request's parameter. */
 function namedSource(error: unknown): unknown {
-  if (!(error instanceof GraftError) || (error.param !== null && error.param !== 'file')) return error;
+  if (!(error instanceof GraftError) || error instanceof QuotaExceeded) return error;
+  if (error.param !== 'file' && !error.code.includes('data_set')) return error;
   const { code, message, fault, details } = error;
   return new GraftError(code, message, { param: 'source', fault, cause: error, ...(details && { details }) });
 }

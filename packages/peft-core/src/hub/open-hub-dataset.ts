@@ -37,7 +37,7 @@ const maxAnswerBytes = 16 * 2 ** 20;
 /** Milliseconds for one answer of the Hub's API. */
 const answerMs = 60_000;
 /** The most requests for the content, each of which continues where the one before was cut off; and those without any byte. */
-const maxRequests = 20;
+const maxRequests = 10;
 const maxFailures = 3;
 
 /**
@@ -106,12 +106,13 @@ async function* contentOf(
   { signal, idleMs, retryDelay = 1000 }: OpenHubOptions,
 ): AsyncGenerator<Buffer> {
   const hash = digestOf(file);
+  const silence = new AbortController();
   let received = 0;
   let failures = 0;
   for (let requests = 1; received < file.size; requests++) {
     const before = received;
     try {
-      for await (const piece of piecesFrom(received, url, hub, { signal, idleMs })) {
+      for await (const piece of piecesFrom(received, url, hub, { signal, silence, idleMs })) {
         received += piece.length;
         if (received > file.size)
           throw corrupt(file, `it is longer than the ${file.size} bytes that the Hub lists`);
@@ -123,7 +124,8 @@ async function* contentOf(
     } catch (error) {
       const fault = publicFault(error, name, signal);
       failures = received > before ? 0 : failures + 1;
-      const isPassing = fault instanceof GraftError && fault.code === 'data_set_unavailable';
+      const isPassing =
+        !silence.signal.aborted && fault instanceof GraftError && fault.code === 'data_set_unavailable';
       if (!isPassing || failures >= maxFailures || requests >= maxRequests) throw fault;
       await sleep(retryDelay * 2 ** failures, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
@@ -132,14 +134,13 @@ async function* contentOf(
     throw corrupt(file, 'its digest is not the one that the Hub lists');
 }
 
-/** Sends one request for all bytes from `start` on. */
+/** Sends one request for all bytes from `start` on. Aborts `silence` after `idleMs` without a byte. */
 async function* piecesFrom(
   start: number,
   url: string,
   hub: HubConnection,
-  { signal, idleMs }: Pick<OpenHubOptions, 'signal' | 'idleMs'>,
+  { signal, silence, idleMs }: Pick<OpenHubOptions, 'signal' | 'idleMs'> & { silence: AbortController },
 ): AsyncGenerator<Buffer> {
-  const silence = new AbortController();
   const response = await hub.fetch(url, {
     signal: AbortSignal.any([signal, silence.signal]),
     headers: { 'accept-encoding': 'identity', ...(start > 0 && { range: `bytes=${start}-` }) },
