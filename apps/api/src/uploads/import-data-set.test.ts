@@ -215,7 +215,7 @@ test('bad lines are listed, or accepted', async () => {
   await leavesNothing(async () => void assertError(await send(bench.acme), 400, 'empty_file', 'source'));
 });
 
-test('a file over a limit or a quota is refused before its content is asked for', async () => {
+test('a file over a limit or a quota is refused before its content is requested', async () => {
   hub.files.set('train.jsonl', lines(20_000));
   await leavesNothing(async () => {
     const asked = hub.cdn.length;

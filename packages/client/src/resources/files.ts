@@ -67,7 +67,7 @@ export class Files {
 
   /**
    * Lets the server fetch a data set of the Hub, where its operator allows it. Resolves when the file is stored. Node and browsers wait five
-   * minutes for a response; a client that gives up ends the download.
+   * minutes for a response; a client that hangs up ends the download.
    */
   import({ source, purpose = 'fine-tune', columns, onBadLines, signal }: ImportParams): Promise<FileObject> {
     return this.#transport.json({

@@ -38,7 +38,7 @@ const read = async (query = '', options = {}) => {
 const large = Buffer.from('{"text":"a line"}\n'.repeat(20_000));
 const small = Buffer.from('{"text":"a line"}\n');
 
-test('a file is read as it is, with a name of the data set and what was asked for', async () => {
+test('a file is read as it is, with a name of the data set and what was requested', async () => {
   server.files.set('data/train-00000-of-00001.jsonl', large);
   server.files.set('data/test-0.jsonl.gz', small);
   server.files.set('data/test-1.jsonl.gz', small);
@@ -109,7 +109,7 @@ test('other content than the list announces is refused before the end of the rea
   await assert.rejects(read(), { code: 'data_set_unavailable' });
 });
 
-test('a Hub that falls silent, redirects without an end or is away ends with an error without its address', async () => {
+test('a Hub that falls silent, redirects without an end or is unavailable ends with an error without its address', async () => {
   server.files.set('train.jsonl', large);
   server.silentAfter = 1000;
   await assert.rejects(read('', { idleMs: 50 }), {

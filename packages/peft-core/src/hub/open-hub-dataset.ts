@@ -9,7 +9,7 @@ import type { HubDataset } from './parse-hub-dataset.ts';
 
 /** A public data file of the Hub that is about to be read. */
 export interface OpenedHubDataset {
-  /** The data set, the split or the file that was asked for, and the kind of file: `org--name-train.parquet`. */
+  /** The data set, the split or the requested file, and the kind of file: `org--name-train.parquet`. */
   filename: string;
   /** As the Hub lists it. */
   bytes: number;
