@@ -53,6 +53,11 @@ test('a file is read as it is, with a name of the data set and what was requeste
     code: 'data_set_not_found',
     message: /has 2 files; choose one/,
   });
+  await assert.rejects(open('?split=dev'), {
+    code: 'data_set_not_found',
+    message:
+      'the data set org/name has no data file of the split dev; it has data/train-00000-of-00001.jsonl, data/test-0.jsonl.gz, data/test-1.jsonl.gz',
+  });
   server.files.set('data/empty.csv', Buffer.alloc(0));
   assert.equal((await read('?file=data/empty.csv')).content.length, 0);
 });
