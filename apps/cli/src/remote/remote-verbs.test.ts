@@ -49,6 +49,30 @@ test('files: upload, list, get, delete', async (t) => {
   assert.equal(deleted.text, 'Deleted file-1\n');
 });
 
+test('a data set of the Hub is fetched by the service, for itself and for a job', async (t) => {
+  const source = 'hf://datasets/org/name?split=train';
+  const upload = await bothWays(t, ['files', 'upload', source, '--columns', 'prompt=question']);
+  assert.match(upload.text, /org--name-train\.parquet/);
+  const [asked] = upload.server.requests;
+  assert.equal(`${asked!.method} ${asked!.path}`, 'POST /files/import');
+  assert.deepEqual(JSON.parse(asked!.body), {
+    purpose: 'fine-tune',
+    source,
+    columns: { prompt: 'question' },
+  });
+  const server = await wireServer(t);
+  const create = (data: string) =>
+    runGraft(['jobs', 'create', '--model', 'm', '--data', data], { env: server.env });
+  const created = await create(source);
+  assert.equal(created.code, 0, created.stderr);
+  assert.match(created.stderr, /^Fetched hf:\S+ as file-1\.$/m);
+  const job = server.requests.find(({ path }) => path === '/fine_tuning/jobs');
+  assert.equal(JSON.parse(job!.body).training_file, 'file-1');
+  const refused = await create('hf://datasets/none/name');
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /It is not allowed/);
+});
+
 test('jobs: list, get, cancel, events', async (t) => {
   const list = await bothWays(t, ['jobs', 'list']);
   assert.match(list.text, /ftjob-1 +queued/);

@@ -2110,6 +2110,18 @@ export interface IA3Config {
   init_ia3_weights: boolean;
 }
 
+export interface ImportFile {
+  purpose: 'fine-tune';
+  /** A split of a public data set, such as `hf://datasets/organisation/name?split=train`, optionally with `&revision=` and, for a split of several files, `&file=`. */
+  source: string;
+  /** Which column of the file each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. */
+  columns?: Record<string, string> | null;
+  /** fail: a file with a bad line is rejected, and the error lists the bad lines. skip: it is accepted if it has examples, for jobs with `training.on_bad_lines` skip; its report lists the bad lines. Default fail. */
+  on_bad_lines?: 'fail' | 'skip';
+  /** Not supported: files do not expire. */
+  expires_after?: unknown;
+}
+
 export interface Integration {
   id: string;
   object: 'integration';

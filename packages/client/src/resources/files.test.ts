@@ -128,3 +128,24 @@ test('a file is deleted by its escaped id, and its content is read as bytes', as
   assert.equal(requests[0]?.url, '/v1/files/file%2F1');
   assert.equal(await (await client.files.content('file-1')).text(), 'line\n');
 });
+
+test('a data set of the Hub is fetched by the server, once', async (t) => {
+  const { baseUrl, requests } = await localServer(t, (_request, response, index) => {
+    if (index === 0) sendJson(response, 200, fileObject);
+    else sendError(response, 503, 'data_set_unavailable', { 'retry-after': '0' });
+  });
+  const client = new GraftClient({ baseUrl, apiKey: 'k' });
+  const source = 'hf://datasets/org/name?split=train';
+  const columns = { prompt: 'question' };
+  assert.equal((await client.files.import({ source, columns, onBadLines: 'skip' })).id, 'file-1');
+  assert.equal(requests[0]!.url, '/v1/files/import');
+  assert.deepEqual(JSON.parse(requests[0]!.body.toString()), {
+    purpose: 'fine-tune',
+    source,
+    columns,
+    on_bad_lines: 'skip',
+  });
+  await assert.rejects(client.files.import({ source }), { status: 503 });
+  assert.deepEqual(JSON.parse(requests[1]!.body.toString()), { purpose: 'fine-tune', source });
+  assert.equal(requests.length, 2);
+});

@@ -21,6 +21,18 @@ export interface UploadParams {
   signal?: AbortSignal;
 }
 
+export interface ImportParams {
+  /** A split of a public data set of the Hugging Face Hub: `hf://datasets/organisation/name?split=train`. */
+  source: string;
+  purpose?: string;
+  /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
+  columns?: Record<string, string> | undefined;
+  /** Whether a file with bad lines is accepted. Default `fail`. */
+  onBadLines?: 'fail' | 'skip' | undefined;
+  /** Aborting it ends the download; nothing is stored. */
+  signal?: AbortSignal;
+}
+
 export interface ReportOptions {
   /** Base model whose tokenizer counts the tokens. */
   model?: string;
@@ -52,6 +64,26 @@ export class Files {
       body,
       idempotent: true,
       signal: params.signal,
+    });
+  }
+
+  /**
+   * Lets the server fetch a data set of the Hub, where its operator allows it. Resolves when the file is stored. Node and browsers wait five
+   * minutes for a response; a client that hangs up ends the download.
+   */
+  import({ source, purpose = 'fine-tune', columns, onBadLines, signal }: ImportParams): Promise<FileObject> {
+    return this.#transport.json({
+      method: 'POST',
+      path: '/files/import',
+      json: {
+        purpose,
+        source,
+        ...(columns && { columns }),
+        ...(onBadLines && { on_bad_lines: onBadLines }),
+      },
+      // A retry would fetch the data set again, and store it twice if only the response was lost.
+      maxRetries: 0,
+      signal,
     });
   }
 
