@@ -689,7 +689,7 @@ export interface CreateChatCompletion {
       type: 'text';
       text: string;
     }[] | null;
-    /** Name of the tool, for a tool message. Otherwise ignored. */
+    /** Name of the author; of the tool for a tool message. The chat template may use it. */
     name?: string | null;
     /** Tool calls of an assistant message. */
     tool_calls?: {
@@ -711,6 +711,8 @@ export interface CreateChatCompletion {
     reasoning_content?: string | null;
     /** What an assistant wrote before its content, of which the template may use a part. */
     reasoning?: string | null;
+    /** What an assistant wrote before its content, of which the template may use a part. */
+    thinking?: string | null;
     /** Accepted and ignored. */
     parsed?: unknown;
     /** Accepted only if null or empty. */
