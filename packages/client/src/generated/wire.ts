@@ -1325,6 +1325,13 @@ export interface FileReportChats {
   trained_messages: number;
   /** Number of examples that declare tools. */
   with_tools: number;
+  /** Conversations that become several examples, one for each assistant message that is trained on, since the chat template of the model writes a message differently once others follow, such as without its reasoning. Null without a model. */
+  split: {
+    /** Number of conversations that are split. */
+    count: number;
+    /** Number of examples that they become. */
+    examples: number;
+  } | null;
   tool_calls: number;
   /** The tools that most examples declare, of the first 1,000 tools of the file. */
   tools: {
@@ -1447,6 +1454,8 @@ export interface FileReportTokens {
     label: string | null;
     /** Weight of the example in the loss. */
     weight: number;
+    /** Numbers of the messages, from 0, whose reasoning the chat template leaves out of this example. At most 100. */
+    dropped_reasoning: number[];
     sequences: {
       role: 'text' | 'input' | 'target';
       tokens: {

@@ -52,8 +52,23 @@ export const Preview = ({ example }: { example: Example }) => (
         </section>
       </div>
     ))}
+    {example.dropped_reasoning.length > 0 && (
+      <p class="small soft">
+        The chat template drops the reasoning of {messagesText(example.dropped_reasoning)}.
+      </p>
+    )}
   </article>
 );
+
+/** Maximum number of messages that are named. */
+const MAX_NAMED = 10;
+
+/** Such as "messages[1] and messages[3]". */
+function messagesText(numbers: readonly number[]): string {
+  const names = numbers.slice(0, MAX_NAMED).map((number) => `messages[${number}]`);
+  if (numbers.length > MAX_NAMED) return `${names.join(', ')}, …`;
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
+}
 
 type RunKind = Omit<Token, 'id' | 'text'>;
 
