@@ -2668,7 +2668,7 @@ export interface ResolvedTraining {
   text_stride: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
-  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or the base model's. */
   chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
@@ -3071,7 +3071,7 @@ export interface TrainingOptions {
   text_stride?: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
-  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or the base model's. */
   chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
