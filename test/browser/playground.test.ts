@@ -397,4 +397,26 @@ test('tools: calls and reasoning are shown, and results are sent back', async ()
   assert.deepEqual(messages.at(-1), { role: 'tool', content: '21', tool_call_id: 'call_1' });
   assert.deepEqual(messages.at(-2).tool_calls[0].function.arguments, { city: 'Paris' });
   await visit.checkAccess();
+
+  // Later requests send everything back, also after a reload.
+  const exchange = [...messages, { role: 'assistant', content: 'It is 21 degrees.' }];
+  const again = async (prompt: string, turn: number) => {
+    await send(visit, prompt);
+    await side(visit, 'A').nth(turn).getByText('"city": "Paris"').waitFor();
+    return worker.requests.at(-1);
+  };
+  const first = await again('And in Rome?', 1);
+  assert.deepEqual(first.messages, [...exchange, { role: 'user', content: 'And in Rome?' }]);
+  await page.reload();
+  await side(visit, 'A').nth(1).getByText('"city": "Paris"').waitFor();
+  await side(visit, 'A').nth(0).getByText(/^Result\s+21$/).waitFor();
+  const second = await again('And now?', 2);
+  assert.deepEqual(second.messages, [
+    ...first.messages,
+    { role: 'assistant', content: null, reasoning: 'Look it up.', tool_calls: messages.at(-2).tool_calls },
+    { role: 'user', content: 'And now?' },
+  ]);
+  assert.deepEqual(second.tools, first.tools);
+  await visit.picture('playground-tools');
+  await visit.leave();
 });
