@@ -10,3 +10,4 @@ export {
   ToolSchema,
 } from './message.ts';
 export { messageOf, readArguments, readReasoning, UnansweredCalls } from './message-fields.ts';
+export { readTools } from './read-tools.ts';
