@@ -20,10 +20,10 @@ export const roleNames: Record<NonNullable<Token['role']>, string> = {
 };
 
 /** An example, token by token. Consecutive trained-on tokens share one mark, so that a wrong mask is easy to see. */
-export const Preview = ({ example }: { example: Example }) => (
-  <article class="preview tight" aria-label={`Line ${example.line}`}>
+export const Preview = ({ example, name }: { example: Example; name: string }) => (
+  <article class="preview tight" aria-label={name}>
     <h4 class="small">
-      Line {count(example.line)}
+      {name}
       {example.label !== null && (
         <>
           {' '}
@@ -39,7 +39,7 @@ export const Preview = ({ example }: { example: Example }) => (
           class="preview-tokens"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
           tabIndex={0}
-          aria-label={`Tokens of line ${example.line}, ${sequence.role}`}
+          aria-label={`Tokens of ${name}, ${sequence.role}`}
         >
           {groupRuns(sequence.tokens).map(({ tokens, ...run }, i) => (
             <Run key={i} {...run}>
