@@ -43,12 +43,12 @@ async function report(name: string, messages: object[]) {
   return { split: chats!.split, preview: tokens!.preview };
 }
 
-const asData = conversation.map(({ reasoning, ...message }) =>
+const lineMessages = conversation.map(({ reasoning, ...message }) =>
   reasoning ? { ...message, reasoning_content: reasoning } : message,
 );
 
 for (const [where, messages] of [
-  ['its own field', asData],
+  ['its own field', lineMessages],
   ['the content', inContent],
 ] as const)
   test(`Qwen 3: each turn is an example, and the second lacks the reasoning of the first, given in ${where}`, async () => {
@@ -68,7 +68,7 @@ for (const [where, messages] of [
   });
 
 test('a template that does not look ahead splits nothing', async () => {
-  const { split, preview } = await report('qwen2_5', asData);
+  const { split, preview } = await report('qwen2_5', lineMessages);
   assert.deepEqual(split, { count: 0, examples: 0 });
   assert.deepEqual(
     preview.map((example) => example.dropped_reasoning),

@@ -9,8 +9,8 @@ const titled = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 /** Such as "Line 1"; of several examples of a line "Line 1, example 2". */
 function nameOf(preview: ReportTokens['preview'], index: number): string {
   const { line } = preview[index]!;
-  const ofLine = preview.flatMap((each, i) => (each.line === line ? [i] : []));
-  const part = ofLine.length > 1 ? `, example ${ofLine.indexOf(index) + 1}` : '';
+  const parts = preview.flatMap((each, i) => (each.line === line ? [i] : []));
+  const part = parts.length > 1 ? `, example ${parts.indexOf(index) + 1}` : '';
   return `Line ${count(line)}${part}`;
 }
 

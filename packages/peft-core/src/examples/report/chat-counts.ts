@@ -16,7 +16,7 @@ export interface ChatSummary {
   with_tools: number;
   /**
    * Conversations that are split, since the model's chat template writes a turn differently once others follow, such as without its
-   * reasoning: each turn that is trained on is then an example of its own, with the messages before it. `examples`: those that they become.
+   * reasoning: each turn that is trained on is then a separate example, with the messages before it. `examples`: those that they become.
    * Null without a model.
    */
   split: { count: number; examples: number } | null;
