@@ -297,7 +297,17 @@ test('chat: one answer, from -m or from a pipe; --json gives the whole object', 
   );
   assert.deepEqual([top_k, min_p, repetition_penalty], [5, 0.1, 1.1]);
   assert.deepEqual(chat_template_kwargs, { enable_thinking: false });
+  const tools = [{ type: 'function', function: { name: 'now' } }];
+  const file = join(temporaryFolder(t), 'tools.json');
+  await writeFile(file, JSON.stringify(tools));
+  await runGraft([...args, '-m', 'Hi', '--tools', file, '--tool-choice', 'now'], { env: server.env });
+  const asked = JSON.parse(server.requests.at(-1)?.body ?? '');
+  assert.deepEqual(
+    [asked.tools, asked.tool_choice],
+    [tools, { type: 'function', function: { name: 'now' } }],
+  );
   for (const bad of [
+    ['--tool-choice', 'required'],
     ['--min-p', '2'],
     ['--repetition-penalty', '0'],
     ['--template-kwargs', '[]'],

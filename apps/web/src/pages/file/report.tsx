@@ -184,7 +184,7 @@ function Correct({ file, report: { recognised, bad_lines } }: { file: FileObject
 
 /** Messages by role, and the tools that examples declare. */
 function ChatCounts({
-  chats: { messages, trained_messages, with_tools, tool_calls, tools },
+  chats: { messages, trained_messages, split, with_tools, tool_calls, tools },
 }: {
   chats: ReportChats;
 }) {
@@ -206,6 +206,13 @@ function ChatCounts({
             : []),
         ]}
       />
+      {split && split.count > 0 && (
+        <p class="small">
+          {counted(split.count, 'conversation')} {split.count === 1 ? 'is' : 'are'} split into{' '}
+          {counted(split.examples, 'example')}, one for each message that is trained on: the chat template of
+          this model writes earlier messages differently than the last.
+        </p>
+      )}
       {tools.length > 0 && (
         <details>
           <summary class="small">Show tools</summary>
