@@ -1,17 +1,34 @@
 // Files in the browser: uploads with interruptions, invalid lines, reports, deletion.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { writeTinyModel } from '@graft/peft-core/testing';
 import type { Page } from 'playwright-core';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 
+/** Like Qwen 3's: reasoning only in the last turn. */
+const lookingAhead = `{% for m in messages %}{{ m.role ~ ': ' }}{% if loop.last and m.reasoning_content %}{{ '[' ~ m.reasoning_content ~ ']' }}{% endif %}{{ m.content ~ eos_token }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}`;
+
+let folder: string;
 let bench: BrowserBench;
 before(async () => {
-  bench = await openBrowserBench();
+  folder = await mkdtemp(join(tmpdir(), 'graft-files-'));
+  await writeTinyModel(join(folder, 'tiny'));
+  await writeTinyModel(join(folder, 'tiny-thinking'));
+  await writeFile(join(folder, 'tiny-thinking', 'chat_template.jinja'), lookingAhead);
+  const models = join(folder, 'base-models.json');
+  const folders = ['tiny', 'tiny-thinking'].map((name) => [name, { folder: name }]);
+  await writeFile(models, JSON.stringify(Object.fromEntries(folders)));
+  bench = await openBrowserBench({ GRAFT_BASE_MODELS: models });
   // Large enough to start the thread that validates lines.
   await bench.other.upload(lines(200));
 });
-after(async () => await bench?.close());
+after(async () => {
+  await bench?.close();
+  await rm(folder, { recursive: true, force: true });
+});
 
 const line = (answer: string) =>
   JSON.stringify({
@@ -223,6 +240,26 @@ describe('the report of a file', () => {
     await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
     await page.getByLabel('Maximum tokens per example').fill('-1');
     await page.getByText('Must be a whole number of at least 1.').waitFor();
+    await visit.leave();
+  });
+
+  test('counts the conversations that the template splits, and names reasoning that it drops', async () => {
+    const turn = (content: string) => [
+      { role: 'user', content: 'Why?' },
+      { role: 'assistant', content, reasoning_content: `So ${content}` },
+    ];
+    const messages = ['a', 'b', 'c'].flatMap(turn);
+    const thoughtful = await bench.acme.upload(`${JSON.stringify({ messages })}\n${line('good')}`);
+    const visit = await bench.visit(bench.acme, `/files/${thoughtful}?model=tiny-thinking`);
+    const { page } = visit;
+    await page.getByText(/^1 conversation is split into 3 examples, one for each message/).waitFor();
+    const dropped = page.getByText(/^The chat template drops the reasoning of /);
+    assert.deepEqual(await dropped.allTextContents(), [
+      'The chat template drops the reasoning of messages[1].',
+      'The chat template drops the reasoning of messages[1] and messages[3].',
+    ]);
+    await visit.checkAccess();
+    await visit.picture('file-split');
     await visit.leave();
   });
 

@@ -368,33 +368,3 @@ for (const width of [390, 1280, 2560])
       await visit.picture(`playground-${width}-${scheme}`);
       await visit.leave();
     });
-
-test('tools: calls and reasoning are shown, and results are sent back', async () => {
-  const call = { index: 0, id: 'call_1', name: 'get_weather', arguments: '' };
-  worker.answer = (body, response, request) =>
-    (body.messages.at(-1).role === 'tool'
-      ? says(token('It is 21 degrees.'), done())
-      : says(
-          { ...token(''), reasoning: 'Look it up.' },
-          { ...token(''), calls: [call] },
-          { ...token(''), calls: [{ index: 0, arguments: '{"city":"Paris"}' }] },
-          done('tool_calls'),
-        ))(body, response, request);
-  const visit = await bench.visit(bench.acme, addressOf(''));
-  const { page } = visit;
-  await page.getByText('Tools', { exact: true }).first().click();
-  const tools = page.getByRole('textbox', { name: 'Tools as JSON' });
-  await tools.fill('[1]');
-  await page.getByText('Tool 1 has no function with a name.').waitFor();
-  await tools.fill('[{"type":"function","function":{"name":"get_weather"}}]');
-  await send(visit, 'How warm is it?');
-  await side(visit, 'A').getByText('Look it up.').waitFor();
-  await side(visit, 'A').getByText('"city": "Paris"').waitFor();
-  await page.getByLabel('Result of get_weather').fill('21');
-  await page.getByRole('button', { name: 'Send result' }).click();
-  await side(visit, 'A').getByText('It is 21 degrees.').waitFor();
-  const { messages } = worker.requests.at(-1);
-  assert.deepEqual(messages.at(-1), { role: 'tool', content: '21', tool_call_id: 'call_1' });
-  assert.deepEqual(messages.at(-2).tool_calls[0].function.arguments, { city: 'Paris' });
-  await visit.checkAccess();
-});

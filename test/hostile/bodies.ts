@@ -34,13 +34,23 @@ const sampling: Fields = {
   stream_options: [7, 'x', { x: 1 }, { include_usage: 'x' }],
   user: [7, {}, '\0'],
   n: [9, 'x'],
-  logit_bias: [{ 5: 1 }],
+  logit_bias: [{ 5: 101 }, { x: 1 }, { '-1': 1 }, { 5: '1' }],
 };
 
 const jobFields: Fields = {
   model: [null, '', ...notTexts],
   training_file: [null, '', 'file-none', '../../etc/passwd', ...notTexts],
   validation_file: ['file-none', ...notTexts],
+  training_files: [
+    ...notLists,
+    [],
+    [7],
+    [{}],
+    [{ file: 'file-none' }],
+    [{ file: 7 }],
+    Array(17).fill({ file: 'file-none' }),
+  ],
+  validation_files: [...notLists, [7], [{}], [{ file: 'file-none' }], [{ file: 'file-none', name: 'Ä' }]],
   suffix: ['', 'a b', '-a', 'x'.repeat(65), 'ä', ...notTexts],
   seed: [-1, 2 ** 31, ...notWholes],
   metadata: [
@@ -171,6 +181,46 @@ const trainingFields: Fields = {
   validation_split: [-1, 0.6, ...notNumbers],
   validation_seed: [-1, 0.5, ...notNumbers],
   max_steps: [0, 10_000_001, ...notWholes],
+  chat_template: ['', 'x'.repeat(300_000), ...notTexts],
+  train_on: ['user', ...notTexts],
+  mask_reasoning: notFlags,
+  on_bad_lines: ['ignore', ...notTexts],
+  max_bad_lines: [-1, ...notWholes],
+  columns: [7, 'x', [], { prompt: 7 }, { prompt: '' }, { prompt: 'a\0' }],
+  mix_strategy: ['shuffle', ...notTexts],
+};
+
+const tool = (parameters: unknown, name: unknown = 'f') => ({
+  type: 'function',
+  function: { name, parameters },
+});
+
+/** What constrains an answer: tools, and formats. Schemas that are valid but need a worker are not in here. */
+const constraints: Fields = {
+  tools: [
+    7,
+    'x',
+    true,
+    [7],
+    [{}],
+    [tool({}, '')],
+    [tool({}, 7)],
+    [tool(7)],
+    [tool({}), tool({})],
+    Array(129).fill(tool({})),
+  ],
+  tool_choice: [
+    'any',
+    7,
+    [],
+    { type: 'function' },
+    { type: 'function', function: { name: 'f' } },
+    'required',
+  ],
+  response_format: [7, 'json', [], {}, { type: 'xml' }, { type: 'json_schema' }],
+  parallel_tool_calls: [0, 'true', {}, []],
+  frequency_penalty: [-3, 2.1, ...notNumbers],
+  presence_penalty: [-3, 2.1, ...notNumbers],
 };
 
 const messageFields: Fields = {
@@ -206,7 +256,12 @@ export function hostileBodies({ model, fileId }: HostileContext, draw: () => num
       chat,
       '',
       talk,
-      { ...sampling, messages: [null, [], ...notLists, [7], [message, {}]], chat_template_kwargs: kwargs },
+      {
+        ...sampling,
+        messages: [null, [], ...notLists, [7], [message, {}]],
+        chat_template_kwargs: kwargs,
+        ...constraints,
+      },
       (body) => body,
     ),
     ...fieldsOf(chat, 'messages[0].', message, messageFields, (first) => ({ model, messages: [first] })),

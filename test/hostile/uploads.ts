@@ -37,7 +37,7 @@ const lines = [
   '{"prompt":7,"completion":"a"}',
   '{"prompt":"a","completion":""}',
   '{"text":"a","messages":[]}',
-  '{"tools":[],"text":"a"}',
+  '{"tools":7,"messages":[{"role":"assistant","content":"a"}]}',
   '{"text":"a","label":-1}',
   '{"text":"a","label":1e400}',
   '{"text":"a","label":"x\\u0000"}',

@@ -217,6 +217,29 @@ describe('one clear error for', () => {
       'messages[1].tool_call_id',
     ],
     [
+      'a second result of a call',
+      () => ({
+        messages: [
+          call('{}'),
+          ...['b', 'c'].map((content) => ({ role: 'tool' as const, tool_call_id: 'a', content })),
+        ],
+      }),
+      'invalid_value',
+      'messages[2].tool_call_id',
+    ],
+    [
+      'arguments with too many values',
+      () => ({ messages: [call(JSON.stringify({ a: Array(10_001).fill(0) }))] }),
+      'invalid_value',
+      'messages[0].tool_calls[0].function.arguments',
+    ],
+    [
+      'reasoning of a user',
+      () => ({ messages: [{ role: 'user', content: 'Hi', thinking: 'a' }] as unknown as Params['messages'] }),
+      'invalid_value',
+      'messages[0].thinking',
+    ],
+    [
       'a result of another call',
       () => ({ messages: [call('{}'), { role: 'tool', tool_call_id: 'b', content: '' }] }),
       'invalid_value',

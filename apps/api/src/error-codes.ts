@@ -158,6 +158,17 @@ export const errorCodes = {
   file_too_large: [413, 'The file is larger than this server accepts.'],
   file_in_use: [400, 'An unfinished job uses the file.'],
   file_corrupt: [410, 'The stored bytes differ from the upload and are not served.'],
+  invalid_data_set: [400, '`source` is not a data set of the Hub; the message says why.'],
+  data_set_not_allowed: [403, 'GRAFT_HUB_DATA_SETS of this server does not allow the data set.'],
+  data_set_not_found: [
+    400,
+    'The Hub has no such public data set, or no one data file of the split; the message lists the files.',
+  ],
+  data_set_corrupt: [400, 'The content that the Hub sent has another length or digest than the Hub lists.'],
+  data_set_unavailable: [
+    503,
+    'The Hub does not answer or the transfer failed; retry after the seconds in Retry-After.',
+  ],
   upload_incomplete: [400, 'The upload was interrupted, or its multipart encoding is invalid.'],
   upload_not_found: [404, 'No such upload.'],
   invalid_upload_state: [400, 'The upload is completed, cancelled or expired.'],

@@ -16,8 +16,14 @@ const retryAfterSeconds = 5;
 /** Seconds after which a client may retry if the row to change is locked. */
 const rowRetryAfterSeconds = 2;
 
-/** Storage errors that are shown to clients. */
-const storageCodes = new Set(['storage_away', 'storage_full', 'file_corrupt', 'artifact_corrupt']);
+/** Errors of the storage and of the Hub that are shown to clients. */
+const shownCodes = new Set([
+  'storage_away',
+  'storage_full',
+  'file_corrupt',
+  'artifact_corrupt',
+  'data_set_unavailable',
+]);
 
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
   if (error instanceof ApiError) return error;
@@ -42,12 +48,12 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
 }
 
 /**
- * User errors keep code, message and param, and so do errors of base models and storage, whose messages are written for clients. Other
+ * User errors keep code, message and param, and so do errors of base models, storage and the Hub, whose messages are written for clients. Other
  * system errors reveal nothing.
  */
 function fromGraftError(error: GraftError): ApiError {
   const isModelError = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
-  if (error.fault !== 'user' && !isModelError && !storageCodes.has(error.code)) return internalError();
+  if (error.fault !== 'user' && !isModelError && !shownCodes.has(error.code)) return internalError();
   const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
   const isPassing = status === 503 || status === 429;
   const headers = isPassing ? { 'retry-after': String(retryAfterSeconds) } : {};

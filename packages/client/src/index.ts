@@ -6,7 +6,7 @@ export type { UploadProgress } from './multipart-upload.ts';
 export type { Page, PageList } from './page-list.ts';
 export type { AdapterDownload, DownloadOptions } from './resources/adapter-download.ts';
 export type { UploadAdapterParams } from './resources/adapters.ts';
-export type { ReportOptions, UploadParams } from './resources/files.ts';
+export type { ImportParams, ReportOptions, UploadParams } from './resources/files.ts';
 export type { ChangeStreamOptions, EventStreamOptions } from './resources/job-event-stream.ts';
 export type { SendFileParams, UploadCreateParams } from './resources/uploads.ts';
 export type * from './team-objects.ts';

@@ -27,15 +27,17 @@ export {
 } from './base-model/write-model-folder.ts';
 export { buildOnce } from './hub/build-once.ts';
 export { checkSpace } from './hub/check-space.ts';
-export { fetchHubDataset, isHubDataset, parseHubDataset } from './hub/hub-dataset.ts';
+export { fetchHubDataset } from './hub/hub-dataset.ts';
 export { chooseFiles, type HubFile } from './hub/hub-files.ts';
 export { fetchHubModel, findHubCommit } from './hub/hub-model.ts';
+export { type OpenedHubDataset, openHubDataset } from './hub/open-hub-dataset.ts';
 export {
   ensurePackagedModel,
   type HubModel,
   type ModelPackage,
   packagedModels,
 } from './hub/packaged-models.ts';
+export { type HubDataset, isHubDataset, parseHubDataset } from './hub/parse-hub-dataset.ts';
 export { type BaseModelSpec, resolveBaseModel } from './hub/resolve-base-model.ts';
 export type { ResolveOptions } from './hub/resolve-options.ts';
 export { readAllTensors, readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';

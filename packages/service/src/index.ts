@@ -47,6 +47,7 @@ export * from './database/describe-database.ts';
 export * from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
 export * from './environment/env.ts';
+export { globToRegExp } from './environment/hub-glob.ts';
 export { withoutFileSecrets } from './environment/secret-files.ts';
 export {
   createFile,

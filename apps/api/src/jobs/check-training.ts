@@ -43,7 +43,7 @@ import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { checkStartPeft, findStart, keepStartSplit } from './find-start.ts';
+import { checkStartPeft, findStart, keepStartSplit, startTemplateOf } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -141,7 +141,8 @@ export async function checkTraining(
     check: async (...args) => await reply.withoutTurn(async () => await checker.check(...args)),
   };
   // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
-  const options = { method, hyperparameters, startFrom, hasValidationFile, sweep };
+  const startTemplate = startTemplateOf(startFrom);
+  const options = { method, hyperparameters, startFrom, startTemplate, hasValidationFile, sweep };
   const team = { id: caller.teamId, quota };
   const base = { id: baseModel, local: model };
   const resolved = await checkTrials(waiting, team, trials, options, epochOf(files, training), base);

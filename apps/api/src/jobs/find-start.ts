@@ -128,6 +128,12 @@ export function keepStartSplit(training: TrainingOptions, start: AdapterVersion 
   return { ...training, validation_seed: seed };
 }
 
+/** The chat template that the job brought whose adapter training continues from: the adapter answers with it. Null: the base model's. */
+export function startTemplateOf(start: AdapterVersion | null): string | null {
+  const { chat_template: template = null } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
+  return template;
+}
+
 function differs(name: string, startPeft: PeftConfig): GraftError {
   const value = JSON.stringify((startPeft as unknown as Record<string, unknown>)[name]);
   return new GraftError(

@@ -270,6 +270,32 @@ test('a job continues from an adapter version, by name, tag or id, and keeps it 
   assert.equal(await splitSeed({ validation_split: 0.5 }), 7);
   assert.equal(await splitSeed({ validation_split: 0.5, validation_seed: 8 }), 8);
 
+  // The adapter's own chat template stays its template.
+  const template =
+    "{% for i in range(20) %}x{% endfor %}{% for m in messages %}{{ m.role + ': ' + m.content + '</s>' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}";
+  await bench.services.sql.query(
+    `UPDATE adapter_versions SET lineage = lineage || jsonb_build_object('training', jsonb_build_object('chat_template', $2::text)) WHERE id = $1`,
+    [version.id, template],
+  );
+  const body = { model: 'tiny', training_file: file, start_from: version.id };
+  const planned = await acme.send('POST', '/v1/fine_tuning/checks', body);
+  assert.deepEqual(planned.json.faults, []);
+  assert.equal(
+    planned.json.plan.training_reasons.chat_template,
+    'that of the adapter that training continues from',
+  );
+  const resolved = async (training: object) => {
+    const { json } = await create({ start_from: version.id, training });
+    ids.push(json.id);
+    await bench.untilState(json.id, 'queued');
+    const { training: used, training_reasons: reasons } = (await acme.send('GET', `${path}/${json.id}`)).json;
+    return [used.chat_template, reasons.chat_template, used.max_seq_length > 30];
+  };
+  const why = 'that of the adapter that training continues from';
+  assert.deepEqual(await resolved({}), [template, why, true]);
+  const brought = template.replace('range(20)', 'range(1)');
+  assert.deepEqual(await resolved({ chat_template: brought }), [brought, undefined, false]);
+
   // A clone starts from the same adapter by default.
   const clone = await acme.send('POST', `${path}/${ids[0]}/clone`, {});
   assert.equal(clone.json.start_from, version.modelName);

@@ -10,6 +10,7 @@ import {
   epochOf,
   type FileRecord,
   findValidationResult,
+  findVersionById,
   finishValidation,
   getFile,
   heartbeatValidation,
@@ -41,6 +42,7 @@ import { taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
+import { startTemplateOf } from './find-start.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
@@ -181,6 +183,10 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     : [job];
   // Checks the quota again: without the base model the default length was unknown when the job was created.
   const quota = await whenBack(signal, () => readQuota(services, job.teamId));
+  const { startFromId } = job;
+  const start = startFromId
+    ? await whenBack(signal, () => findVersionById(services, job.teamId, startFromId))
+    : null;
   const resolve = async (file: Parameters<typeof checkTrials>[4], by: Pick<OptionChecker, 'check'>) => {
     const resolved = await checkTrials(
       by,
@@ -189,7 +195,8 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
       {
         method: job.method,
         hyperparameters: job.hyperparameters,
-        startFrom: job.startFromId,
+        startFrom: startFromId,
+        startTemplate: startTemplateOf(start),
         hasValidationFile: jobFiles.validation.length > 0,
         sweep: job.sweep?.grid ?? null,
       },

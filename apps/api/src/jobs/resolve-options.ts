@@ -20,6 +20,8 @@ export interface JobOptions {
   hyperparameters: Hyperparameters;
   /** What training continues from, or null. Its configuration is known to fit the base model. */
   startFrom: object | string | null;
+  /** The own chat template of what training continues from; null: none. */
+  startTemplate: string | null;
   hasValidationFile: boolean;
   /** Number of trials, if the job is a trial of a sweep. */
   trials?: number;

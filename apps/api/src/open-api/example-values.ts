@@ -190,6 +190,7 @@ export const exampleValues: Record<string, unknown> = {
   'Me.team': { id: team, name: 'acme' },
   'Me.role': 'member',
   filename: 'train.jsonl',
+  'ImportFile.source': 'hf://datasets/organisation/name?split=train',
   purpose: 'fine-tune',
   mime_type: 'text/jsonl',
   format: 'chat',

@@ -23,6 +23,14 @@ export const jsonBody = fp(async (app) => {
       { headers: { 'accept-encoding': 'identity' } },
     );
   });
+  // The limit of a route that streams a form is far above what may be parsed.
+  app.addHook('preParsing', async ({ routeOptions, headers }, _reply, payload) => {
+    const type = headers['content-type'] ?? '';
+    if (routeOptions.config.longBody && !/^\s*multipart\//i.test(type)) {
+      throw new ApiError('unsupported_media_type', 'Send the file as multipart/form-data.');
+    }
+    return payload;
+  });
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser(

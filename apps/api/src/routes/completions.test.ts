@@ -102,8 +102,8 @@ describe('chat completions', () => {
         base_model: 'tiny',
         adapter: null,
         messages: [
-          { role: 'system', content: 'Be kind.' },
-          { role: 'user', content: 'Hi' },
+          { role: 'developer', content: 'Be kind.' },
+          { role: 'user', content: 'Hi', name: 'Ann' },
         ],
         max_tokens: 9,
         temperature: 0,

@@ -60,6 +60,7 @@ describe('the report on a file', () => {
         ],
         trained_messages: 3,
         with_tools: 0,
+        split: null,
         tool_calls: 0,
         tools: [],
       },

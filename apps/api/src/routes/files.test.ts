@@ -266,6 +266,9 @@ describe('files', () => {
         415,
         'unsupported_media_type',
       );
+      // Refused before it is read: nothing that is no form has the limit of a file.
+      const large = await bench.acme.send('POST', '/v1/files', `{"a": "${'x'.repeat(2 ** 21)}"`);
+      assertError(large, 415, 'unsupported_media_type');
       const broken = await bench.acme.send('POST', '/v1/files', 'no boundary here', {
         'content-type': 'multipart/form-data; boundary=abc',
       });

@@ -1,23 +1,27 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { parseColumns } from '@graft/peft-core/examples';
 import { formats } from '@graft/peft-core/formats';
 import {
   createFile,
   deleteFile,
   type FileRecord,
   getFile,
+  type IncomingBytes,
   isDamage,
   listFiles,
   receiveBytes,
   reportCorruption,
   requesterOf,
 } from '@graft/service';
+import type { FastifyRequest } from 'fastify';
 import { sendDownload } from '../downloads/download.ts';
 import { found } from '../not-found.ts';
 import {
   DeletedFileSchema,
   FileParams,
   FileSchema,
+  ImportFileSchema,
   ListFilesQuery,
   maxFiles,
   toWireFile,
@@ -25,9 +29,11 @@ import {
 } from '../schemas/file.ts';
 import { createdSpan, listOf, toWireList } from '../schemas/list.ts';
 import { ref } from '../schemas/schema.ts';
+import { hangUp } from '../serving/answer.ts';
 import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';
-import { receiveUpload } from '../uploads/receive-upload.ts';
+import { createDataSetReceiver } from '../uploads/receive-data-set.ts';
+import { filesAreKept, type ReceivedUpload, receiveUpload } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
 import { uploadedFile, writeRow } from '../uploads/write-row.ts';
 import { operations } from './operation.ts';
@@ -42,10 +48,21 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   const maxBytes = services.env.maxUploadBytes;
   const checks = createUploadChecks();
   app.addHook('onClose', checks.close);
+  const dataSets = createDataSetReceiver(services, checks, {
+    idleMs: settings.uploadIdleMs,
+    wholeMs: settings.requestTimeoutMs,
+  });
+  app.addHook('preClose', async () => dataSets.close());
   // The store rejects a file over the limit. The parser would truncate it without an error, so the parser has no limit.
   await app.register(multipart, {
     limits: { files: 1, fields: 8, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
   });
+
+  const keep = async ({ caller }: FastifyRequest, upload: ReceivedUpload, incoming: IncomingBytes) => {
+    const file = { ...upload, ...uploadedFile, ...requesterOf(caller) };
+    const write = () => createFile(services, caller.teamId, file, incoming);
+    return toWireFile(await writeRow(write, () => services.files.remove(upload.path)));
+  };
 
   app.post(
     '/files',
@@ -75,12 +92,38 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           bytes: maxBytes,
           idleMs: settings.uploadIdleMs,
         });
-        const file = { ...upload, ...uploadedFile, ...requesterOf(request.caller) };
-        const write = () => createFile(services, teamId, file, incoming);
-        return toWireFile(await writeRow(write, () => services.files.remove(upload.path)));
+        return await keep(request, upload, incoming);
       } finally {
         await incoming.end();
       }
+    },
+  );
+
+  app.post(
+    '/files/import',
+    operation(
+      { access: { scope: 'files:write', models: 'none', answer: 'own' } },
+      'Import a data set of the Hub',
+      ref(FileSchema),
+      {
+        description:
+          'Fetches a data file of a public data set of the Hugging Face Hub, if the operator allows it (`GRAFT_HUB_DATA_SETS`), with the checks and limits of an upload. The response comes when the file is stored; if the client hangs up before, nothing is stored.',
+        body: ref(ImportFileSchema),
+        errors: [413],
+      },
+    ),
+    async (request, reply) => {
+      reply.hold('uploads');
+      // Waits for the Hub.
+      reply.endTurn();
+      const { source, columns = null, on_bad_lines: onBadLines = 'fail', expires_after } = request.body;
+      if (expires_after !== undefined && expires_after !== null) throw filesAreKept();
+      const { teamId } = request.caller;
+      return await dataSets.receive(
+        { teamId, source, columns: columns && parseColumns(columns), onBadLines, signal: hangUp(reply) },
+        async (bytes) => await receiveBytes(services, teamId, bytes),
+        async (upload, incoming) => await keep(request, upload, incoming),
+      );
     },
   );
 

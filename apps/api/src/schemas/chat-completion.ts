@@ -47,7 +47,10 @@ const MessageSchema = input({
   ),
   name: Type.Optional(
     nullable(
-      Type.String({ maxLength: 64, description: 'Name of the tool, for a tool message. Otherwise ignored.' }),
+      Type.String({
+        maxLength: 64,
+        description: 'Name of the author; of the tool for a tool message. The chat template may use it.',
+      }),
     ),
   ),
   tool_calls: Type.Optional(
@@ -60,6 +63,7 @@ const MessageSchema = input({
   ),
   reasoning_content: Reasoning,
   reasoning: Reasoning,
+  thinking: Reasoning,
   parsed: Type.Optional(Type.Unknown({ description: 'Accepted and ignored.' })),
   annotations: EmptyPart,
   audio: EmptyPart,

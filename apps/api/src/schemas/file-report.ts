@@ -40,6 +40,10 @@ const Preview = Type.Object({
     description: 'Label of the example, if it has one for the whole text. Otherwise null.',
   }),
   weight: Type.Number({ description: 'Weight of the example in the loss.' }),
+  dropped_reasoning: Type.Array(count(), {
+    description:
+      'Numbers of the messages, from 0, whose reasoning the chat template leaves out of this example. At most 100.',
+  }),
   sequences: Type.Array(
     Type.Object({
       role: Type.Enum(['text', 'input', 'target'], { type: 'string' }),
@@ -119,6 +123,16 @@ const Chats = named('FileReportChats', {
   }),
   trained_messages: count('Number of assistant messages that are trained on.'),
   with_tools: count('Number of examples that declare tools.'),
+  split: nullable(
+    Type.Object({
+      count: count('Number of conversations that are split.'),
+      examples: count('Number of examples that they become.'),
+    }),
+    {
+      description:
+        'Conversations that become several examples, one for each assistant message that is trained on, since the chat template of the model writes a message differently once others follow, such as without its reasoning. Null without a model.',
+    },
+  ),
   tool_calls: count(),
   tools: Type.Array(
     Type.Object({

@@ -1,7 +1,7 @@
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, createdBetween } from './list.ts';
-import { deletedSchema, input, named, Time, unixSeconds } from './schema.ts';
+import { deletedSchema, input, named, namedInput, Time, unixSeconds } from './schema.ts';
 
 /** A mapping of columns; `parseColumns` checks it. */
 export const ColumnsSchema = Type.Record(Type.String(), Type.String(), {
@@ -57,6 +57,19 @@ export const UploadSchema = input({
     format: 'binary',
     description: 'JSON lines, a JSON array, CSV, TSV or Parquet; the first four also with gzip or zstd.',
   }),
+});
+
+export const ImportFileSchema = namedInput('ImportFile', {
+  purpose: Type.Literal('fine-tune'),
+  source: Type.String({
+    minLength: 1,
+    maxLength: 1024,
+    description:
+      'A split of a public data set, such as `hf://datasets/organisation/name?split=train`, optionally with `&revision=` and, for a split of several files, `&file=`.',
+  }),
+  columns: Type.Optional(Type.Union([ColumnsSchema, Type.Null()])),
+  on_bad_lines: OnBadLinesSchema,
+  expires_after: Type.Optional(Type.Unsafe<unknown>({ description: 'Not supported: files do not expire.' })),
 });
 
 export const DeletedFileSchema = deletedSchema('DeletedFile', 'file');

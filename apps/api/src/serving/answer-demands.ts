@@ -45,17 +45,16 @@ function toolsOf({ tools, tool_choice, parallel_tool_calls }: Body): Demands {
     throw refusal('tool_choice', `names '${name}', which is not among 'tools'`);
   const isAny = choice === 'auto';
   return {
-    tools: tools!.map(({ function: { name: own, description, parameters } }) => ({
-      type: 'function',
-      function: {
-        name: own,
-        ...(description ? { description } : {}),
-        ...(parameters ? { parameters } : {}),
-      },
-    })),
+    // The template shows them as it shows those of training data: all fields, in the order given.
+    tools: tools!.map(({ type, function: tool }) => ({ type, function: withoutNulls(tool) })),
     ...(isAny ? {} : { tool_choice: name === null ? (choice as 'none' | 'required') : { name } }),
     ...(parallel_tool_calls === false ? { parallel_tool_calls: false } : {}),
   };
+}
+
+function withoutNulls<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], null> } {
+  const entries = Object.entries(value).filter(([, each]) => each !== null);
+  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], null> };
 }
 
 function formatOf({ response_format: format }: Body): Demands {

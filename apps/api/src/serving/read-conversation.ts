@@ -1,5 +1,10 @@
-import type { Message } from '@graft/peft-core/chat';
-import { jsonExtent, jsonFault } from '@graft/peft-core/config';
+import {
+  type Message,
+  messageOf,
+  readArguments,
+  readReasoning,
+  UnansweredCalls,
+} from '@graft/peft-core/chat';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateChatCompletionSchema } from '../schemas/chat-completion.ts';
@@ -7,98 +12,49 @@ import type { CreateChatCompletionSchema } from '../schemas/chat-completion.ts';
 type RequestMessage = Static<typeof CreateChatCompletionSchema>['messages'][number];
 type RequestCall = NonNullable<RequestMessage['tool_calls']>[number];
 
-/** Limits of a call's arguments: parsing deep or large ones takes long. */
-const MAX_DEPTH = 32;
-const MAX_VALUES = 10_000;
-
 /**
- * The messages of a request, in the worker's format. Throws `invalid_value` for content that is missing, a call whose arguments are not a JSON
- * object, and a tool message that answers no call.
+ * The messages of a request, in the worker's format, as training reads those of a line. Throws `invalid_value` for content that is missing,
+ * a call whose arguments are not a JSON object, and a tool message that answers no call. Unlike in training data, calls and tool messages
+ * need ids, as in OpenAI's API, no assistant message is needed, and calls may be of tools that the request does not declare.
  */
 export function readConversation(messages: readonly RequestMessage[]): Message[] {
-  /** Calls of the last assistant message. */
-  let calls = new Set<string>();
+  const unanswered = new UnansweredCalls();
   return messages.map((message, i) => {
     const at = `messages[${i}]`;
+    const { role, tool_call_id: id = null, name = null } = message;
     const toolCalls = message.tool_calls ?? [];
-    if (message.role === 'tool') checkAnswer(message, calls, at);
-    else {
-      refuseIf(
-        (message.tool_call_id ?? null) !== null,
-        `${at}.tool_call_id`,
-        'is only for messages with the role "tool"',
-      );
-      calls = new Set(toolCalls.map(({ id }) => id));
+    const isAssistant = role === 'assistant';
+    if (role === 'tool') {
+      refuseIf(!id, `${at}.tool_call_id`, 'must be the id of the call that the message answers');
+      const fault = unanswered.answer(id);
+      if (fault) refuse(`${at}.tool_call_id`, fault);
+    } else {
+      refuseIf(id !== null, `${at}.tool_call_id`, 'is only for messages with the role "tool"');
+      unanswered.follow(toolCalls);
     }
-    const isAssistant = message.role === 'assistant';
     refuseIf(
       toolCalls.length > 0 && !isAssistant,
       `${at}.tool_calls`,
       'is only for messages with the role "assistant"',
     );
     const content = textOf(message.content);
-    const needsNoContent = isAssistant && toolCalls.length > 0;
     refuseIf(
-      content === null && !needsNoContent,
+      content === null && !(isAssistant && toolCalls.length > 0),
       `${at}.content`,
       'must be a text; only an assistant message with tool calls may have none',
     );
-    const reasoning = message.reasoning_content ?? message.reasoning ?? '';
-    refuseIf(
-      reasoning !== '' && !isAssistant,
-      `${at}.reasoning_content`,
-      'is only for messages with the role "assistant"',
-    );
-    return {
-      // Chat templates of open models only know the older name, `system`.
-      role: message.role === 'developer' ? 'system' : message.role,
-      content,
-      ...(reasoning !== '' ? { reasoning } : {}),
-      ...(toolCalls.length > 0
-        ? { tool_calls: toolCalls.map((call, j) => readCall(call, `${at}.tool_calls[${j}]`)) }
-        : {}),
-      ...(message.role === 'tool' ? { tool_call_id: message.tool_call_id! } : {}),
-      ...(message.role === 'tool' && message.name ? { name: message.name } : {}),
-    };
+    const reasoning = readReasoning(message);
+    if (reasoning !== null && typeof reasoning !== 'string')
+      refuse(`${at}.${reasoning.field}`, reasoning.fault);
+    const calls = toolCalls.map((call, j) => readCall(call, `${at}.tool_calls[${j}]`));
+    return messageOf(role, content, { name, reasoning, tool_calls: calls, tool_call_id: id });
   });
 }
 
-function checkAnswer({ tool_call_id }: RequestMessage, calls: ReadonlySet<string>, at: string): void {
-  refuseIf(!tool_call_id, `${at}.tool_call_id`, 'must be the id of the call that the message answers');
-  refuseIf(
-    !calls.has(tool_call_id!),
-    `${at}.tool_call_id`,
-    `is ${JSON.stringify(tool_call_id)}, which is no call of the assistant message before; add that message with its 'tool_calls'`,
-  );
-}
-
-function readCall({ id, function: called }: RequestCall, at: string) {
-  return {
-    id,
-    type: 'function' as const,
-    function: { name: called.name, arguments: readArguments(called.arguments, at) },
-  };
-}
-
-function readArguments(text: string, at: string): Record<string, unknown> {
-  const param = `${at}.function.arguments`;
-  if (text.trim() === '') return {};
-  const { depth, values } = jsonExtent(text);
-  refuseIf(depth > MAX_DEPTH, param, `nests deeper than ${MAX_DEPTH} levels`);
-  refuseIf(values > MAX_VALUES, param, `holds more than ${MAX_VALUES} values`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    refuseIf(true, param, `is not JSON: ${jsonFault(text)}`);
-  }
-  refuseIf(
-    typeof value !== 'object' || value === null || Array.isArray(value),
-    param,
-    'must be the JSON text of an object',
-  );
-  refuseIf(/"__proto__"/.test(text), param, 'must not have the name "__proto__"');
-  return value as Record<string, unknown>;
+function readCall({ id, function: { name, arguments: text } }: RequestCall, at: string) {
+  const args = readArguments(text);
+  if (typeof args === 'string') refuse(`${at}.function.arguments`, args);
+  return { id, type: 'function' as const, function: { name, arguments: args } };
 }
 
 function textOf(content: RequestMessage['content']): string | null {
@@ -107,5 +63,9 @@ function textOf(content: RequestMessage['content']): string | null {
 }
 
 function refuseIf(isFault: boolean, param: string, why: string): void {
-  if (isFault) throw new ApiError('invalid_value', `'${param}' ${why}.`, { param });
+  if (isFault) refuse(param, why);
+}
+
+function refuse(param: string, why: string): never {
+  throw new ApiError('invalid_value', `'${param}' ${why}.`, { param });
 }

@@ -196,6 +196,7 @@ export const apart = ['GET /v1/fine_tuning/jobs/changes', 'POST /v1/adapters'];
 export const withoutModels = [
   'GET /v1/files',
   'POST /v1/files',
+  'POST /v1/files/import',
   'GET /v1/files/{file_id}',
   'DELETE /v1/files/{file_id}',
   'GET /v1/files/{file_id}/content',

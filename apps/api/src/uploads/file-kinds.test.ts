@@ -73,7 +73,9 @@ test('the same rows in every kind of file are the same examples, and are stored 
     const { report, error } = await reportOf(json.id);
     assert.equal(error, null);
     assert.deepEqual(report.recognised, { kind, compression, shape: null, columns: null });
-    const { preview: _, ...counts } = report.tokens;
+    const { preview: _, longest, ...more } = report.tokens;
+    // The first line of a table is its header.
+    const counts = { ...more, longest: longest.map((each: { tokens: number }) => each.tokens) };
     tokens ??= counts;
     assert.deepEqual(counts, tokens, kind);
   }

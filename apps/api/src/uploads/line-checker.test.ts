@@ -31,8 +31,8 @@ test('every bad line is numbered, however the bytes are cut: of another kind, br
 test('a good file is summed up', async () => {
   const checker = createLineChecker();
   await checker.write(Buffer.from('\n{"text":"a"}\n\n{"text":"b"}'));
-  const { recognised, ...summary } = await checker.end();
-  assert.equal(recognised.kind, 'jsonl');
+  const { recognised, skipped, ...summary } = await checker.end();
+  assert.deepEqual([recognised.kind, skipped], ['jsonl', null]);
   assert.deepEqual(summary, {
     format: 'text',
     examples: 2,

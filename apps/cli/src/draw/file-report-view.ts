@@ -70,6 +70,7 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
       weighted:
         weights.count === 0 ? null : `${count(weights.count)} examples, ${count(weights.zero)} of weight 0`,
       messages: chats?.messages.map(({ role, count: all }) => `${count(all)} ${role}`).join(', '),
+      split: chats?.split && chats.split.count > 0 ? splitText(chats.split) : null,
       tools: chats && chats.with_tools > 0 ? toolsText(chats) : null,
       duplicates: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`,
       model,
@@ -90,6 +91,18 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
     },
     paint,
   );
+}
+
+function splitText({ count: some, examples }: NonNullable<ReportChats['split']>): string {
+  const [what, which] = some === 1 ? ['1 conversation', 'is'] : [`${count(some)} conversations`, 'are'];
+  return `${what} ${which} ${count(examples)} examples, one for each trained message: the chat template writes earlier messages differently than the last`;
+}
+
+/** Such as "messages[1] and messages[3]". */
+function messagesText(numbers: readonly number[]): string {
+  const names = numbers.slice(0, maxListed).map((number) => `messages[${number}]`);
+  if (numbers.length > maxListed) return `${names.join(', ')}, …`;
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
 }
 
 function toolsText({ tools, with_tools: examples, tool_calls: calls }: ReportChats): string {
@@ -144,7 +157,7 @@ function preview({ preview: examples }: ReportTokens, paint: Paint): string {
   if (examples.length === 0) return '';
   const hasColours = paint.good('x') !== 'x';
   const learnt = (text: string) => (hasColours ? paint.good(text) : `[${text}]`);
-  const lines = examples.flatMap(({ line, sequences, label, weight }) => [
+  const lines = examples.flatMap(({ line, sequences, label, weight, dropped_reasoning: dropped }) => [
     paint.dim(
       `line ${line}${label === null ? '' : `, trained on: ${printable(label)}`}${weight === 1 ? '' : `, weight ${weight}`}`,
     ),
@@ -164,6 +177,9 @@ function preview({ preview: examples }: ReportTokens, paint: Paint): string {
       const name = role === 'text' ? '' : `${role}: `;
       return `  ${paint.dim(name)}${shown.join('')}${rest > 0 ? paint.dim(` … ${count(rest)} more tokens`) : ''}`;
     }),
+    ...(dropped.length > 0
+      ? [paint.dim(`  the chat template drops the reasoning of ${messagesText(dropped)}`)]
+      : []),
   ]);
   const title = `Tokens trained on ${hasColours ? `(${paint.good('green')})` : '(in brackets)'}`;
   return [paint.bold(title), ...lines].join('\n');

@@ -6,5 +6,11 @@ export function reasonLines(training: object, reasons: Readonly<Record<string, s
   );
 }
 
-const shown = (value: unknown): string =>
-  typeof value === 'number' && value > 0 && value < 0.01 ? value.toExponential() : String(value);
+/** Maximum number of characters shown of a value, such as a chat template. */
+const maxShown = 60;
+
+function shown(value: unknown): string {
+  if (typeof value === 'number' && value > 0 && value < 0.01) return value.toExponential();
+  const text = String(value).replaceAll(/\s+/g, ' ');
+  return text.length > maxShown ? `${text.slice(0, maxShown - 1)}…` : text;
+}

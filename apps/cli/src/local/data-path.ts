@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
+import { isHubSource } from '../hub-source.ts';
 
 /** Whether a text is a file or refers to a data set of the Hub. A number after a further colon is not part of either. */
-export const isDataPath = (text: string): boolean => existsSync(text) || /^hf:\/\/[^:]+$/.test(text);
+export const isDataPath = (text: string): boolean => existsSync(text) || isHubSource(text);
 
 /** The path of a data file; a data set of the Hub (`hf://datasets/organisation/name?split=train`) is downloaded first. */
 export async function dataPath(given: string, note: (text: string) => void): Promise<string> {

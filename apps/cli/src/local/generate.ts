@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { GenerateRequest, GenerateResult } from '@graft/peft-core';
+import type { GeneratedText, GenerateRequest, GenerateResult } from '@graft/peft-core';
 import type { SamplingField, TemplateKwargs } from '@graft/peft-core/config';
 import type { BaseModel } from '@graft/peft-core/files';
 import type { Command } from 'commander';
@@ -10,6 +10,7 @@ import { UsageError } from '../errors.ts';
 import { catchInterrupts } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
 import { type SamplingOptions, samplingFields, samplingOptions } from '../sampling-options.ts';
+import { toolChoice, toolChoiceOption } from '../tool-choice.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { modelOption, type PeftCore, withLocalModel } from './local-model.ts';
 
@@ -25,6 +26,8 @@ interface Options extends VerbOptions, SamplingOptions {
   stop: string[];
   maxContext?: number;
   allowSpecialTokens?: boolean;
+  tools?: string;
+  toolChoice?: string;
 }
 
 export function addGenerateVerb(program: Command): void {
@@ -32,6 +35,7 @@ export function addGenerateVerb(program: Command): void {
   const examples = [
     '--model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
     '--model ./my-model --adapter my-adapter -m "Hello!"',
+    '--model ./my-model -m "How warm is it?" --tools @tools.json --tool-choice required',
   ];
   samplingOptions(
     verb(program, 'generate', generates, ...examples)
@@ -47,6 +51,11 @@ export function addGenerateVerb(program: Command): void {
       .option('--max-tokens <n>', 'maximum number of generated tokens', wholeNumber(1), 256)
       .option('--temperature <t>', '0, the default, always chooses the most likely token', anyNumber),
   )
+    .option(
+      '--tools <json>',
+      'tools that the answer may call, whose calls are printed as JSON: a list as in a request (docs/tools.md), or @file',
+    )
+    .option('--tool-choice <choice>', toolChoiceOption)
     .option(
       '--model-defaults',
       "take sampling options that are not set from the model's generation_config.json",
@@ -65,6 +74,7 @@ async function generate(options: Options): Promise<void> {
   const input = inputOf(options);
   const sampling = samplingOf(options);
   const kwargs = await templateKwargsOf(options);
+  const demands = await toolsOf(options);
   const { signal, release } = catchInterrupts();
   const { model, adapter, maxContext: context } = options;
   const run = async (base: BaseModel, { openGenerator }: PeftCore) => {
@@ -77,25 +87,32 @@ async function generate(options: Options): Promise<void> {
         adapter: adapter === undefined ? null : resolve(adapter),
         max_tokens: options.maxTokens,
         ...sampling,
+        ...demands,
         chat_template_kwargs: kwargs,
         stop: options.stop,
         seed: options.seed ?? null,
         signal,
       });
       let text = '';
+      const calls: ToolCall[] = [];
       let result: GenerateResult | null = null;
       while (result === null) {
         const next = await pieces.next();
         if (next.done) result = next.value;
         else {
           text += next.value.text;
+          addCalls(calls, next.value);
           if (!output.json) process.stdout.write(printableOn(process.stdout, next.value.text));
         }
       }
       const { finishReason: finish_reason, promptTokens: prompt_tokens, completionTokens } = result;
       const total_tokens = prompt_tokens + completionTokens;
       const usage = { prompt_tokens, completion_tokens: completionTokens, total_tokens };
-      output.result({ text, finish_reason, usage }, () => '');
+      const answer = demands.tools ? { text, tool_calls: calls } : { text };
+      const shown = calls.map(({ function: called }) => JSON.stringify(called)).join('\n');
+      output.result({ ...answer, finish_reason, usage }, () =>
+        printableOn(process.stdout, text !== '' && shown !== '' ? `\n${shown}` : shown),
+      );
     } finally {
       await generator.close();
     }
@@ -105,6 +122,37 @@ async function generate(options: Options): Promise<void> {
   } finally {
     release();
   }
+}
+
+/** A call as OpenAI's API has it; `arguments` is JSON text. */
+interface ToolCall {
+  id: string;
+  type: 'function';
+  function: { name: string; arguments: string };
+}
+
+function addCalls(calls: ToolCall[], { calls: parts = [] }: GeneratedText): void {
+  for (const { index, id = '', name = '', arguments: text } of parts) {
+    calls[index] ??= { id, type: 'function', function: { name, arguments: '' } };
+    calls[index].function.arguments += text;
+  }
+}
+
+async function toolsOf({
+  tools: json,
+  toolChoice: choice,
+  prompt,
+}: Options): Promise<Pick<GenerateRequest, 'tools' | 'tool_choice'>> {
+  if (json === undefined) {
+    if (choice === undefined) return {};
+    throw new UsageError('--tool-choice needs --tools.');
+  }
+  if (prompt !== undefined)
+    throw new UsageError('--tools needs the chat template: give --message or --messages, not --prompt.');
+  const { readTools } = await import('@graft/peft-core/chat');
+  const tools = readTools(jsonArgument('--tools', json));
+  if (typeof tools === 'string') throw new UsageError(`--tools: ${tools}.`);
+  return choice === undefined ? { tools } : { tools, tool_choice: toolChoice(choice) };
 }
 
 function samplingOf(options: Options): Pick<GenerateRequest, SamplingField | 'model_defaults'> {

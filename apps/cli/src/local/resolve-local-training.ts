@@ -69,7 +69,9 @@ export async function resolveLocalTraining(
   } = await import('@graft/peft-core/config');
   const { checkFormat, readDataFile } = await import('@graft/peft-core/examples');
   const given = await peftArgument(options, findMethod);
-  const startPeft = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
+  const start = options.startFrom === undefined ? null : await startOf(options.startFrom, given, base);
+  const startPeft = start?.config ?? null;
+  const startTemplate = start?.chatTemplate ?? null;
   const training = parseTrainingOptions(
     trainingArgument(options, {
       n_epochs: options.epochs,
@@ -98,12 +100,13 @@ export async function resolveLocalTraining(
   );
   const mixture = mixtureOf(files.trainingFiles ?? [], training.mix_strategy);
   const data = { training: trained.map((file) => file.examples), validation: held, format, mixture };
-  const size = await measure(data, asked, base);
+  const size = await measure(data, asked, base, startTemplate);
   const trials = await resolveTrials(asked, sweep, options, base, {
     // The mean is that of the examples as they are read.
     answerCharacters:
       answerCharacters && Math.round((answerCharacters * size.exampleCount) / Math.max(1, size.read)),
     format,
+    startTemplate,
     ...size,
   });
   const sets = files.validationFiles?.map(({ name }) => name) ?? [];
@@ -160,6 +163,7 @@ async function measure(
   }: { training: RawExample[][]; validation: RawExample[]; format: FormatName; mixture: Mixture | null },
   asked: readonly SweepTrial[],
   base: BaseModel,
+  startTemplate: string | null,
 ): Promise<DataSize & LengthLimits & { read: number }> {
   const { epochExamples, leadingPositions, seqLengthLimit } = await import('@graft/peft-core/config');
   const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
@@ -186,7 +190,7 @@ async function measure(
   const { peft } = asked.reduce((most, each) => (lead(each) > lead(most) ? each : most));
   const source = {
     peft,
-    tokenizer: loadTokenizerWith(base.tokenizerFiles, chat_template),
+    tokenizer: loadTokenizerWith(base.tokenizerFiles, chat_template ?? startTemplate),
     modelConfig: base.config,
     ...readingOptions({
       max_seq_length,
@@ -227,7 +231,7 @@ async function resolveTrials(
   sweep: Sweep | null,
   { validation, startFrom }: TrainOptions,
   base: BaseModel,
-  data: DataSize & LengthLimits,
+  data: DataSize & LengthLimits & { startTemplate: string | null },
 ): Promise<LocalTraining['trials']> {
   const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
   const { outlineOf } = await import('@graft/peft-core/outlines');
@@ -253,17 +257,21 @@ async function resolveTrials(
 }
 
 /**
- * The configuration of the adapter to continue from. Training uses exactly this configuration: with another rank the weights would not
- * fit, with another scale they would have a different effect.
+ * The adapter to continue from. Training uses exactly its configuration: with another rank the weights would not fit, with another scale they
+ * would have a different effect. Its own chat template replaces the base model's by default.
  */
-async function configOf(folder: string, peft: unknown, base: BaseModel): Promise<PeftConfig> {
+async function startOf(
+  folder: string,
+  peft: unknown,
+  base: BaseModel,
+): Promise<{ config: PeftConfig; chatTemplate: string | null }> {
   if (peft !== undefined)
     throw new UsageError(
       '--start-from continues an adapter with its own configuration: leave out --peft, --peft-type and --rank.',
     );
   const { readAdapter } = await import('@graft/peft-core/files');
   const { defaultTask } = await import('@graft/peft-core/outlines');
-  return (await readAdapter(resolve(folder), defaultTask(base.config))).config;
+  return await readAdapter(resolve(folder), defaultTask(base.config));
 }
 
 async function findMethod(asked: string | undefined) {

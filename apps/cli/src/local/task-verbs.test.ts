@@ -218,6 +218,28 @@ test('train --start-from continues from an adapter, and refuses one of another s
   }
 });
 
+test("train --start-from keeps the adapter's own chat template, unless another is given", async () => {
+  const template = (name: string) =>
+    `{# ${name} #}{% for m in messages %}{{ m.role + ': ' + m.content + '</s>' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}`;
+  const chat = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+  ];
+  await writeLines(
+    'chats.jsonl',
+    examples(() => ({ messages: chat })),
+  );
+  const peft = { peft_type: 'LORA', r: 4, target_modules: ['q_proj'] };
+  const given = (name: string) => ['--training', JSON.stringify({ chat_template: template(name) })];
+  await train('decoder', 'chats.jsonl', 'own-template', peft, ...given('one'));
+  const ran = await train('decoder', 'chats.jsonl', 'kept', null, '--start-from', 'own-template');
+  const written = (name: string) => readFile(join(folder, name, 'chat_template.jinja'), 'utf8');
+  assert.equal(await written('kept'), template('one'));
+  assert.match(ran.stdout + ran.stderr, /that of the adapter that training continues from/);
+  await train('decoder', 'chats.jsonl', 'other', null, '--start-from', 'own-template', ...given('two'));
+  assert.equal(await written('other'), template('two'));
+});
+
 test('train --start-from keeps the classes of a classifier, and refuses labels that are none of them', async () => {
   await writeLines(
     'fewer.jsonl',

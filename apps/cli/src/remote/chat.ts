@@ -8,6 +8,7 @@ import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import { type SamplingOptions, samplingFields, samplingOptions } from '../sampling-options.ts';
+import { toolChoice, toolChoiceOption } from '../tool-choice.ts';
 import type { RemoteOptions } from './connect.ts';
 import { serviceVerb } from './service-verb.ts';
 
@@ -18,6 +19,7 @@ interface Options extends RemoteOptions, SamplingOptions {
   maxTokens: number;
   temperature: number;
   tools?: string;
+  toolChoice?: string;
   jsonSchema?: string;
 }
 
@@ -43,6 +45,7 @@ export function addChatVerb(program: Command): void {
         0.2,
       )
       .option('--tools <file>', 'JSON list of tools that the answer to --message may call (docs/tools.md)')
+      .option('--tool-choice <choice>', toolChoiceOption)
       .option('--json-schema <file>', 'JSON schema that the answer to --message follows'),
   ).run(chat);
 }
@@ -88,11 +91,17 @@ async function chat(client: GraftClient, options: Options): Promise<Answer | nul
 /** The fields of a request from the files of options. */
 async function demandsOf({
   tools,
+  toolChoice: choice,
   jsonSchema,
-}: Options): Promise<Pick<ChatCompletionParams, 'tools' | 'response_format'>> {
-  const demands: Pick<ChatCompletionParams, 'tools' | 'response_format'> = {};
+}: Options): Promise<Pick<ChatCompletionParams, 'tools' | 'tool_choice' | 'response_format'>> {
+  const demands: Pick<ChatCompletionParams, 'tools' | 'tool_choice' | 'response_format'> = {};
   if (tools !== undefined)
     demands.tools = (await readJson('--tools', tools)) as NonNullable<ChatCompletionParams['tools']>;
+  if (choice !== undefined) {
+    if (tools === undefined) throw new UsageError('--tool-choice needs --tools.');
+    const chosen = toolChoice(choice);
+    demands.tool_choice = typeof chosen === 'string' ? chosen : { type: 'function', function: chosen };
+  }
   if (jsonSchema !== undefined) {
     const schema = (await readJson('--json-schema', jsonSchema)) as Record<string, unknown>;
     demands.response_format = { type: 'json_schema', json_schema: { name: 'answer', schema } };

@@ -16,13 +16,14 @@ export function addFilesVerbs(program: Command): void {
   const group = noun(program, 'files', 'training data: upload, report, list, get, delete');
 
   const uploads =
-    'upload JSON lines, a JSON array, CSV, TSV or Parquet, and report invalid rows; run it again to resume an interrupted upload';
+    'upload JSON lines, a JSON array, CSV, TSV or Parquet, or let the service fetch a data set of the Hub, and report invalid rows; run it again to resume an interrupted upload';
   serviceVerb(
     group,
     'upload <path>',
     uploads,
     'train.jsonl',
     'faq.csv --columns prompt=question,completion=answer',
+    "'hf://datasets/organisation/name?split=train'",
   )
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
     .option('--columns <mapping>', columnsHelp, columnsArgument)

@@ -49,6 +49,30 @@ test('files: upload, list, get, delete', async (t) => {
   assert.equal(deleted.text, 'Deleted file-1\n');
 });
 
+test('a data set of the Hub is fetched by the service, for itself and for a job', async (t) => {
+  const source = 'hf://datasets/org/name?split=train';
+  const upload = await bothWays(t, ['files', 'upload', source, '--columns', 'prompt=question']);
+  assert.match(upload.text, /org--name-train\.parquet/);
+  const [asked] = upload.server.requests;
+  assert.equal(`${asked!.method} ${asked!.path}`, 'POST /files/import');
+  assert.deepEqual(JSON.parse(asked!.body), {
+    purpose: 'fine-tune',
+    source,
+    columns: { prompt: 'question' },
+  });
+  const server = await wireServer(t);
+  const create = (data: string) =>
+    runGraft(['jobs', 'create', '--model', 'm', '--data', data], { env: server.env });
+  const created = await create(source);
+  assert.equal(created.code, 0, created.stderr);
+  assert.match(created.stderr, /^Fetched hf:\S+ as file-1\.$/m);
+  const job = server.requests.find(({ path }) => path === '/fine_tuning/jobs');
+  assert.equal(JSON.parse(job!.body).training_file, 'file-1');
+  const refused = await create('hf://datasets/none/name');
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /It is not allowed/);
+});
+
 test('jobs: list, get, cancel, events', async (t) => {
   const list = await bothWays(t, ['jobs', 'list']);
   assert.match(list.text, /ftjob-1 +queued/);
@@ -273,7 +297,17 @@ test('chat: one answer, from -m or from a pipe; --json gives the whole object', 
   );
   assert.deepEqual([top_k, min_p, repetition_penalty], [5, 0.1, 1.1]);
   assert.deepEqual(chat_template_kwargs, { enable_thinking: false });
+  const tools = [{ type: 'function', function: { name: 'now' } }];
+  const file = join(temporaryFolder(t), 'tools.json');
+  await writeFile(file, JSON.stringify(tools));
+  await runGraft([...args, '-m', 'Hi', '--tools', file, '--tool-choice', 'now'], { env: server.env });
+  const asked = JSON.parse(server.requests.at(-1)?.body ?? '');
+  assert.deepEqual(
+    [asked.tools, asked.tool_choice],
+    [tools, { type: 'function', function: { name: 'now' } }],
+  );
   for (const bad of [
+    ['--tool-choice', 'required'],
     ['--min-p', '2'],
     ['--repetition-penalty', '0'],
     ['--template-kwargs', '[]'],

@@ -37,7 +37,7 @@ export interface TrainingOptions extends DataFlags, PeftFlags, TrainingFlags {
 
 /** Declares the options of every verb that describes a job. */
 export function takeTrainingOptions<C extends Command>(command: C): C {
-  const file = 'a file (JSON lines, JSON, CSV, TSV, Parquet), or the id of an uploaded one';
+  const file = 'a file (JSON lines, JSON, CSV, TSV, Parquet), the id of an uploaded one, or hf://datasets/…';
   const described = command.requiredOption('--model <id>', 'base model; `graft models list` shows them');
   const files = { data: `training data: ${file}`, validation: `validation data: ${file}` };
   return takeJobOptions(takeDataOptions(described, files))

@@ -4,16 +4,24 @@ import type { FileObject, GraftClient } from '@graft/client';
 import { bytes } from '../draw/quantities.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
 import { CommandError } from '../errors.ts';
+import { isHubSource } from '../hub-source.ts';
 
 /** Larger files are uploaded in parts, so that a broken connection costs only one part. */
 const wholeBytes = 32 * 2 ** 20;
 
-/** Uploads a file with progress on stderr. An interrupted upload resumes when the command is run again. */
+/**
+ * Uploads a file with progress on stderr, or lets the service fetch a data set of the Hub. An interrupted upload resumes when the command is
+ * run again.
+ */
 export async function uploadFile(
   client: GraftClient,
   path: string,
   { purpose = 'fine-tune', columns }: { purpose?: string; columns?: Record<string, string> | undefined } = {},
 ): Promise<FileObject> {
+  if (isHubSource(path)) {
+    process.stderr.write(`The service fetches ${path}\n`);
+    return await client.files.import({ source: path, purpose, columns });
+  }
   const display = new TransferDisplay(process.stderr, `Uploading ${basename(path)}`);
   const onProgress = ({ sent, total }: { sent: number; total: number }) => display.update(sent, total);
   try {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { GraftApiError, GraftClient, JobEstimateParams } from '@graft/client';
 import { given } from '../arguments.ts';
 import { type DataFlags, dataArguments, isPlain, shareOf } from '../data-arguments.ts';
+import { isHubSource } from '../hub-source.ts';
 import { type TrainingFlags, trainingArgument } from '../job-options.ts';
 import { uploadFile } from './upload-file.ts';
 
@@ -12,7 +13,7 @@ export type JobFiles = Pick<
 >;
 
 /**
- * Uploads local files for a request. Deletes them again when the request is rejected or, with `forNow`, after the request.
+ * Uploads local files, and lets the service fetch data sets of the Hub, for a request. Deletes them again when the request is rejected or, with `forNow`, after the request.
  */
 export async function withFiles<T>(
   client: GraftClient,
@@ -24,13 +25,13 @@ export async function withFiles<T>(
   const uploaded: string[] = [];
   const ids = new Map<string, string>();
   const idOf = async (path: string): Promise<string> => {
-    if (!existsSync(path)) return path;
+    if (!existsSync(path) && !isHubSource(path)) return path;
     const known = ids.get(path);
     if (known !== undefined) return known;
     const { id } = await uploadFile(client, path, { columns: options.columns });
     ids.set(path, id);
     uploaded.push(id);
-    note(`Uploaded ${path} as ${id}.`);
+    note(`${isHubSource(path) ? 'Fetched' : 'Uploaded'} ${path} as ${id}.`);
     return id;
   };
   const deleteUploads = async () => {
@@ -66,11 +67,11 @@ export async function withFiles<T>(
 
 const note = (text: string): boolean => process.stderr.write(`${text}\n`);
 
-/** Throws UsageError for an argument that is neither a local file nor the id of an uploaded one. */
+/** Throws UsageError for an argument that is neither a local file, a data set of the Hub nor the id of an uploaded file. */
 export const checkFiles = (options: DataFlags): ReturnType<typeof dataArguments> =>
   dataArguments(
     options,
-    (file) => existsSync(file) || /^file-[A-Za-z0-9]+$/.test(file),
+    (file) => existsSync(file) || isHubSource(file) || /^file-[A-Za-z0-9]+$/.test(file),
     ', and it is not the id of an uploaded one (file-…)',
   );
 

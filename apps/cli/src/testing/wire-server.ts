@@ -76,6 +76,9 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
     switch (route) {
       case 'GET /me':
         return send(response, me);
+      case 'POST /files/import':
+        if (body.includes('none/')) return fail(response, 403, 'data_set_not_allowed', 'It is not allowed.');
+        return send(response, { ...file, filename: 'org--name-train.parquet' });
       case 'POST /files':
         if (body.includes('not json')) {
           return fail(response, 400, 'invalid_jsonl', 'line 2 is not valid JSON; line 5 is not valid JSON');

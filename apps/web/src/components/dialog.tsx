@@ -5,10 +5,13 @@ import { IconButton } from './forms/button.tsx';
 /** A modal dialog, open while mounted. Escape and a click on the backdrop close it. */
 export function Dialog({
   title,
+  wide = false,
   children,
   onClose,
 }: {
   title: string;
+  /** For contents that need the width of a page. */
+  wide?: boolean;
   children: ComponentChildren;
   onClose: () => void;
 }) {
@@ -20,7 +23,14 @@ export function Dialog({
   };
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by keyboard
-    <dialog ref={ref} class="dialog card" aria-labelledby={id} onClose={onClose} onClick={onBackdrop}>
+    <dialog
+      ref={ref}
+      class="dialog card"
+      data-wide={wide}
+      aria-labelledby={id}
+      onClose={onClose}
+      onClick={onBackdrop}
+    >
       <div class="dialog-body stack">
         <header class="between">
           <h2 id={id}>{title}</h2>

@@ -68,7 +68,7 @@ export const totalInvalidLines = (message: string): number | null => {
 };
 
 /** "3–9, 12 and 97 more". */
-function linesText({ line, count: all = 1, lines = [] }: InvalidLine, showsAll: boolean): string {
+export function linesText({ line, count: all = 1, lines = [] }: InvalidLine, showsAll: boolean): string {
   if (lines.length === 0) return count(line);
   const shown = showsAll ? lines : lines.slice(0, maxShown);
   const hidden = shown.reduce((rest, [first = 0, last = first]) => rest - (last - first + 1), all);

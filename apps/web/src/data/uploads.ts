@@ -17,12 +17,20 @@ export interface Upload {
   file: FileObject | null;
 }
 
+export interface UploadOptions {
+  /** Which column of the file each field is in; default: as recognised. */
+  columns?: Record<string, string> | undefined;
+  /** `skip` accepts a file with invalid lines, for jobs that leave them out. */
+  onBadLines?: 'fail' | 'skip' | undefined;
+  /** Called with the created file. */
+  onDone?: ((file: FileObject) => void) | undefined;
+}
+
 interface UploadTask {
   source: File;
+  options: UploadOptions;
   stop: AbortController;
   upload: UploadObject | null;
-  /** Called with the created file. */
-  onDone: ((file: FileObject) => void) | undefined;
 }
 
 const uploads = createStore<readonly Upload[]>([]);
@@ -35,15 +43,22 @@ export const useUploads = uploads.use;
 const change = (id: number, changes: Partial<Upload>) =>
   uploads.set(uploads.get().map((each) => (each.id === id ? { ...each, ...changes } : each)));
 
-/** Uploads files one after the other. */
-export function uploadFiles(sources: Iterable<File>, onDone?: (file: FileObject) => void): void {
+/** The file of an upload, and how it is uploaded; undefined for one that was discarded. */
+export const uploadedSource = (id: number): { source: File; options: UploadOptions } | undefined =>
+  tasks.get(id);
+
+/** Uploads files one after the other. Returns the ids of the uploads. */
+export function uploadFiles(sources: Iterable<File>, options: UploadOptions = {}): number[] {
+  const ids: number[] = [];
   for (const source of sources) {
     const id = nextId++;
-    tasks.set(id, { source, stop: new AbortController(), upload: null, onDone });
+    ids.push(id);
+    tasks.set(id, { source, options, stop: new AbortController(), upload: null });
     const { name, size: bytes } = source;
     uploads.set([...uploads.get(), { id, name, bytes, state: 'waiting', sent: 0, error: null, file: null }]);
   }
   void uploadNext();
+  return ids;
 }
 
 /** Resumes an upload. Parts that the server already has are not sent again. */
@@ -89,11 +104,14 @@ async function uploadNext(): Promise<void> {
 
 async function uploadFile(id: number, task: UploadTask): Promise<void> {
   const { source, stop } = task;
+  const { columns, onBadLines, onDone } = task.options;
   try {
     if (source.size === 0) throw new EmptyFileError('The file is empty. Each line must be an example.');
     change(id, { state: 'uploading' });
     const { file } = await graft.uploads.sendFile({
       file: source,
+      columns,
+      onBadLines,
       partBytes: partBytes(source.size),
       signal: stop.signal,
       onUpload: (upload) => {
@@ -104,7 +122,7 @@ async function uploadFile(id: number, task: UploadTask): Promise<void> {
     });
     change(id, { state: 'done', file });
     await queryClient.invalidateQueries({ queryKey: ['files'] });
-    if (file) task.onDone?.(file);
+    if (file) onDone?.(file);
   } catch (error) {
     const isRefused =
       error instanceof EmptyFileError ||

@@ -689,7 +689,7 @@ export interface CreateChatCompletion {
       type: 'text';
       text: string;
     }[] | null;
-    /** Name of the tool, for a tool message. Otherwise ignored. */
+    /** Name of the author; of the tool for a tool message. The chat template may use it. */
     name?: string | null;
     /** Tool calls of an assistant message. */
     tool_calls?: {
@@ -711,6 +711,8 @@ export interface CreateChatCompletion {
     reasoning_content?: string | null;
     /** What an assistant wrote before its content, of which the template may use a part. */
     reasoning?: string | null;
+    /** What an assistant wrote before its content, of which the template may use a part. */
+    thinking?: string | null;
     /** Accepted and ignored. */
     parsed?: unknown;
     /** Accepted only if null or empty. */
@@ -1323,6 +1325,13 @@ export interface FileReportChats {
   trained_messages: number;
   /** Number of examples that declare tools. */
   with_tools: number;
+  /** Conversations that become several examples, one for each assistant message that is trained on, since the chat template of the model writes a message differently once others follow, such as without its reasoning. Null without a model. */
+  split: {
+    /** Number of conversations that are split. */
+    count: number;
+    /** Number of examples that they become. */
+    examples: number;
+  } | null;
   tool_calls: number;
   /** The tools that most examples declare, of the first 1,000 tools of the file. */
   tools: {
@@ -1445,6 +1454,8 @@ export interface FileReportTokens {
     label: string | null;
     /** Weight of the example in the loss. */
     weight: number;
+    /** Numbers of the messages, from 0, whose reasoning the chat template leaves out of this example. At most 100. */
+    dropped_reasoning: number[];
     sequences: {
       role: 'text' | 'input' | 'target';
       tokens: {
@@ -2110,6 +2121,18 @@ export interface IA3Config {
   init_ia3_weights: boolean;
 }
 
+export interface ImportFile {
+  purpose: 'fine-tune';
+  /** A split of a public data set, such as `hf://datasets/organisation/name?split=train`, optionally with `&revision=` and, for a split of several files, `&file=`. */
+  source: string;
+  /** Which column of the file each field is in, such as {"prompt": "question", "completion": "answer"}; other columns are ignored. */
+  columns?: Record<string, string> | null;
+  /** fail: a file with a bad line is rejected, and the error lists the bad lines. skip: it is accepted if it has examples, for jobs with `training.on_bad_lines` skip; its report lists the bad lines. Default fail. */
+  on_bad_lines?: 'fail' | 'skip';
+  /** Not supported: files do not expire. */
+  expires_after?: unknown;
+}
+
 export interface Integration {
   id: string;
   object: 'integration';
@@ -2657,7 +2680,7 @@ export interface ResolvedTraining {
   text_stride: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
-  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or the base model's. */
   chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
@@ -3060,7 +3083,7 @@ export interface TrainingOptions {
   text_stride?: number;
   /** Whether special tokens such as <|im_end|> in the content of messages, in prompts and in completions are read as tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
-  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's. */
+  /** Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or the base model's. */
   chat_template?: string;
   /** Variables of the chat template, such as {"enable_thinking": false}. Requests to the adapter use them too, unless they set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;

@@ -56,9 +56,25 @@ test('a Blob is uploaded under the given name; an empty one too', async (t) => {
   await client.files.upload({ file: new Blob([]), filename: 'empty.jsonl' });
   const form = await formOf(requests[0] as SeenRequest);
   assert.equal(form.get('purpose'), 'other');
+  assert.equal(form.get('on_bad_lines'), null);
   assert.equal(await (form.get('file') as File).text(), '{"text":"a"}\n');
   assert.equal((form.get('file') as File).name, 'a.jsonl');
   assert.equal(((await formOf(requests[1] as SeenRequest)).get('file') as File).size, 0);
+});
+
+test('columns and the treatment of invalid lines are sent before the file', async (t) => {
+  const { baseUrl, requests } = await localServer(t, (_request, response) =>
+    sendJson(response, 200, fileObject),
+  );
+  const client = new GraftClient({ baseUrl, apiKey: 'k' });
+  const columns = { prompt: 'question' };
+  await client.files.upload({ file: new Blob(['{}\n']), filename: 'a.jsonl', columns, onBadLines: 'skip' });
+  const fields = [...(await formOf(requests[0] as SeenRequest)).entries()].slice(0, -1);
+  assert.deepEqual(fields, [
+    ['purpose', 'fine-tune'],
+    ['columns', '{"prompt":"question"}'],
+    ['on_bad_lines', 'skip'],
+  ]);
 });
 
 test('without Node a Blob goes as FormData', async (t) => {
@@ -111,4 +127,25 @@ test('a file is deleted by its escaped id, and its content is read as bytes', as
   assert.equal((await client.files.delete('file/1')).deleted, true);
   assert.equal(requests[0]?.url, '/v1/files/file%2F1');
   assert.equal(await (await client.files.content('file-1')).text(), 'line\n');
+});
+
+test('a data set of the Hub is fetched by the server, once', async (t) => {
+  const { baseUrl, requests } = await localServer(t, (_request, response, index) => {
+    if (index === 0) sendJson(response, 200, fileObject);
+    else sendError(response, 503, 'data_set_unavailable', { 'retry-after': '0' });
+  });
+  const client = new GraftClient({ baseUrl, apiKey: 'k' });
+  const source = 'hf://datasets/org/name?split=train';
+  const columns = { prompt: 'question' };
+  assert.equal((await client.files.import({ source, columns, onBadLines: 'skip' })).id, 'file-1');
+  assert.equal(requests[0]!.url, '/v1/files/import');
+  assert.deepEqual(JSON.parse(requests[0]!.body.toString()), {
+    purpose: 'fine-tune',
+    source,
+    columns,
+    on_bad_lines: 'skip',
+  });
+  await assert.rejects(client.files.import({ source }), { status: 503 });
+  assert.deepEqual(JSON.parse(requests[1]!.body.toString()), { purpose: 'fine-tune', source });
+  assert.equal(requests.length, 2);
 });

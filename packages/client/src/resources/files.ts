@@ -14,8 +14,22 @@ export interface UploadParams {
   purpose?: string;
   /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
   columns?: Record<string, string> | undefined;
+  /** `skip` accepts a file with invalid lines, for jobs that leave them out. Default `fail`: they are refused. */
+  onBadLines?: 'fail' | 'skip' | undefined;
   /** Not called in browsers, which do not report upload progress. */
   onProgress?: UploadProgress;
+  signal?: AbortSignal;
+}
+
+export interface ImportParams {
+  /** A split of a public data set of the Hugging Face Hub: `hf://datasets/organisation/name?split=train`. */
+  source: string;
+  purpose?: string;
+  /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
+  columns?: Record<string, string> | undefined;
+  /** Whether a file with bad lines is accepted. Default `fail`. */
+  onBadLines?: 'fail' | 'skip' | undefined;
+  /** Aborting it ends the download; nothing is stored. */
   signal?: AbortSignal;
 }
 
@@ -36,10 +50,10 @@ export class Files {
   }
 
   async upload(params: UploadParams): Promise<FileObject> {
-    const { purpose = 'fine-tune', columns } = params;
-    const fields: Record<string, string> = columns
-      ? { purpose, columns: JSON.stringify(columns) }
-      : { purpose };
+    const { purpose = 'fine-tune', columns, onBadLines } = params;
+    const fields: Record<string, string> = { purpose };
+    if (columns) fields.columns = JSON.stringify(columns);
+    if (onBadLines) fields.on_bad_lines = onBadLines;
     const body =
       typeof params.file === 'string'
         ? multipartUpload(fields, await pathSource(params.file, params.filename), params.onProgress)
@@ -50,6 +64,26 @@ export class Files {
       body,
       idempotent: true,
       signal: params.signal,
+    });
+  }
+
+  /**
+   * Lets the server fetch a data set of the Hub, where its operator allows it. Resolves when the file is stored. Node and browsers wait five
+   * minutes for a response; a client that hangs up ends the download.
+   */
+  import({ source, purpose = 'fine-tune', columns, onBadLines, signal }: ImportParams): Promise<FileObject> {
+    return this.#transport.json({
+      method: 'POST',
+      path: '/files/import',
+      json: {
+        purpose,
+        source,
+        ...(columns && { columns }),
+        ...(onBadLines && { on_bad_lines: onBadLines }),
+      },
+      // A retry would fetch the data set again, and store it twice if only the response was lost.
+      maxRetries: 0,
+      signal,
     });
   }
 

@@ -16,6 +16,8 @@ async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
     parts: Map<string, Buffer>;
     done: boolean;
   }[] = [];
+  /** Fields of the requests to complete an upload, other than its parts. */
+  const completions: unknown[] = [];
   let partRequests = 0;
   const wire = ({ id, filename, bytes, parts, done }: (typeof uploads)[0]) => ({
     id,
@@ -54,7 +56,8 @@ async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
       upload!.parts.set(idOf(data), data);
       return sendJson(response, 200, partOf(data));
     }
-    const { part_ids: ids } = JSON.parse(request.body.toString());
+    const { part_ids: ids, ...options } = JSON.parse(request.body.toString());
+    completions.push(options);
     const all = Buffer.concat(ids.map((each: string) => upload!.parts.get(each.slice(5))));
     if (all.length !== upload!.bytes) return sendError(response, 400, 'parts_incomplete');
     upload!.done = true;
@@ -62,7 +65,12 @@ async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
   });
   const sentParts = () =>
     requests.filter(({ method, url }) => method === 'POST' && url.endsWith('/parts')).length;
-  return { client: new GraftClient({ baseUrl, apiKey: 'k', maxRetries: 0 }), sentParts, uploads };
+  return {
+    client: new GraftClient({ baseUrl, apiKey: 'k', maxRetries: 0 }),
+    sentParts,
+    uploads,
+    completions,
+  };
 }
 
 async function dataOf({ headers, body }: SeenRequest): Promise<Buffer> {
@@ -100,6 +108,14 @@ test('a file is sent in parts that make it again, a path as well as a Blob, with
       sent.toSorted((a, b) => a - b),
     );
   }
+});
+
+test('columns and the treatment of invalid lines are sent when the upload completes', async (t) => {
+  const file = await fileOf(t);
+  const { client, completions } = await uploadServer(t);
+  await client.uploads.sendFile({ file, columns: { prompt: 'question' }, onBadLines: 'skip' });
+  await client.uploads.sendFile({ file });
+  assert.deepEqual(completions, [{ columns: { prompt: 'question' }, on_bad_lines: 'skip' }, {}]);
 });
 
 test('an interrupted upload is resumed: no part is sent twice', async (t) => {

@@ -20,6 +20,8 @@ export interface SendFileParams {
   filename?: string;
   /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
   columns?: Record<string, string> | undefined;
+  /** `skip` accepts a file with invalid lines, for jobs that leave them out. Default `fail`: they are refused. */
+  onBadLines?: 'fail' | 'skip' | undefined;
   /** Bytes of a part, the most that a broken connection costs. Default 16 MiB. */
   partBytes?: number;
   /** In browsers called after each part. */
@@ -89,7 +91,12 @@ export class Uploads {
   /** Assembles the file; `part_ids` in the order of the file. Repeating the same completion returns the same file. */
   complete(
     id: string,
-    params: { part_ids: string[]; md5?: string; columns?: Record<string, string> },
+    params: {
+      part_ids: string[];
+      md5?: string;
+      columns?: Record<string, string>;
+      on_bad_lines?: 'fail' | 'skip';
+    },
     options: { signal?: AbortSignal | undefined } = {},
   ): Promise<UploadObject> {
     return this.#transport.json({
@@ -110,7 +117,7 @@ export class Uploads {
    * meanwhile.
    */
   async sendFile(params: SendFileParams): Promise<UploadObject> {
-    const { onProgress, columns, signal } = params;
+    const { onProgress, columns, onBadLines, signal } = params;
     const source = await openSource(params);
     const { filename, total } = source;
     const pieces = await piecesOf(source, params.partBytes ?? defaultPartBytes, signal);
@@ -137,7 +144,9 @@ export class Uploads {
       onProgress?.({ sent, total });
       partIds.push(part.id);
     }
-    const completion = columns ? { part_ids: partIds, columns } : { part_ids: partIds };
+    const completion: Parameters<Uploads['complete']>[1] = { part_ids: partIds };
+    if (columns) completion.columns = columns;
+    if (onBadLines) completion.on_bad_lines = onBadLines;
     return await this.complete(upload.id, completion, { signal });
   }
 

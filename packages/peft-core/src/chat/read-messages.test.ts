@@ -81,7 +81,7 @@ test('what OpenAI sends empty is ignored, and text parts are joined', () => {
   };
   const read = readConversation({
     messages: [
-      { role: 'user', content: parts },
+      { role: 'user', content: parts, name: null, weight: null },
       { ...last, ...empty, reasoning_content: null },
     ],
     tools: null,
@@ -94,6 +94,16 @@ for (const field of ['reasoning_content', 'thinking', 'reasoning'])
     const read = readConversation({ messages: [user, { ...last, [field]: 'It rained.' }] });
     assert.deepEqual(read, { messages: [user, { ...last, reasoning: 'It rained.' }] });
   });
+
+test('an empty text is no reasoning, and plain messages may have fields that are null', () => {
+  const given = { ...last, reasoning_content: '', reasoning: 'It rained.' };
+  assert.deepEqual(readConversation({ messages: [{ ...user, name: null, thinking: '' }, given] }), {
+    messages: [user, { ...last, reasoning: 'It rained.' }],
+  });
+  assert.deepEqual(readConversation({ messages: [{ ...user, name: null }, last] }), {
+    messages: [user, last],
+  });
+});
 
 test('a plain message is used as it is, with any weight from 0 to 10', () => {
   const weighted = { ...last, weight: 2.5 };
@@ -109,13 +119,46 @@ test('a plain message is used as it is, with any weight from 0 to 10', () => {
   assert.match(faultOf({ messages: [user, { ...last, weight: 0 }] }), /no assistant message to train on/);
 });
 
+/** An object of this many levels. */
+const nested = (levels: number): object => (levels === 1 ? {} : { a: nested(levels - 1) });
+
+test('arguments at the limits are the same as an object and as text', () => {
+  const most = { city: Array(9_996).fill(0), country: { text: '__proto__' } };
+  for (const args of [nested(32), most])
+    for (const given of [args, JSON.stringify(args)]) {
+      const read = readConversation({
+        messages: [user, { ...calling, tool_calls: [call(given)] }, result, last],
+        tools,
+      });
+      assert.ok(typeof read !== 'string', String(read));
+      assert.deepEqual(read.messages[1]!.tool_calls![0]!.function.arguments, args);
+    }
+});
+
 const faults: [fault: RegExp, messages: unknown[]][] = [
   [
-    /messages\[1\] tool_calls\[0\] has arguments that are not JSON: an early end at position 9/,
+    /messages\[1\] tool_calls\[0\]\.function\.arguments must be JSON, but has an early end at position 9/,
     [user, { ...calling, tool_calls: [call('{"city":')] }],
   ],
-  [/arguments "3"; their JSON must be an object/, [user, { ...calling, tool_calls: [call('3')] }]],
-  [/arguments that nest deeper than 64 levels/, [user, { ...calling, tool_calls: [call('['.repeat(1e5))] }]],
+  [/arguments must be the JSON text of an object, got "3"/, [user, { ...calling, tool_calls: [call('3')] }]],
+  [/arguments must nest at most 32 levels/, [user, { ...calling, tool_calls: [call('['.repeat(1e5))] }]],
+  [/arguments must nest at most 32 levels/, [user, { ...calling, tool_calls: [call(nested(33))] }]],
+  [
+    /arguments must have at most 10,000 values/,
+    [user, { ...calling, tool_calls: [call(JSON.stringify({ city: Array(10_001).fill(0) }))] }],
+  ],
+  [
+    /arguments must have at most 10,000 values/,
+    [user, { ...calling, tool_calls: [call({ city: Array(10_001).fill(0) })] }],
+  ],
+  [
+    /arguments must not have the name "__proto__"/,
+    [user, { ...calling, tool_calls: [call('{"city": {"\\u005f_proto__": 1}}')] }],
+  ],
+  [
+    /arguments must not have the name "__proto__"/,
+    [user, { ...calling, tool_calls: [call(JSON.parse('{"__proto__": 1}'))] }],
+  ],
   [
     /calls "wether", which "tools" does not declare; did you mean "weather"\?/,
     [user, { ...calling, tool_calls: [call('{}', 'wether')] }],
@@ -126,16 +169,22 @@ const faults: [fault: RegExp, messages: unknown[]][] = [
   ],
   [/has name "a b"; names have 1 to 128/, [user, { ...calling, tool_calls: [call('{}', 'a b')] }]],
   [/has 129 tool_calls; the limit is 128/, [user, { ...calling, tool_calls: Array(129).fill(call()) }]],
-  [/messages\[1\] is a tool message without a call/, [user, result, last]],
-  [/messages\[3\] is a tool message without a call/, [user, calling, result, result, last]],
+  [/messages\[1\]\.tool_call_id answers no call; a tool message must follow/, [user, result, last]],
+  [/messages\[3\]\.tool_call_id answers no call/, [user, calling, result, result, last]],
   [
-    /tool_call_id "call_2"; calls without an answer have "call_1"/,
+    /tool_call_id is "call_2"; calls .* that have no answer yet are "call_1"/,
     [user, calling, { ...result, tool_call_id: 'call_2' }],
   ],
   [/messages\[0\] has a tool_call_id; only tool messages do/, [{ ...user, tool_call_id: 'a' }, last]],
   [/messages\[0\] has tool_calls; only assistant messages do/, [{ ...user, tool_calls: [call()] }, last]],
-  [/messages\[0\] has reasoning; only assistant messages do/, [{ ...user, reasoning: 'a' }, last]],
-  [/thinking and reasoning with different texts/, [user, { ...last, reasoning: 'a', thinking: 'b' }]],
+  [
+    /messages\[0\]\.reasoning is only for messages with the role "assistant"/,
+    [{ ...user, reasoning: 'a' }, last],
+  ],
+  [
+    /messages\[1\]\.reasoning differs from "thinking"; keep one/,
+    [user, { ...last, reasoning: 'a', thinking: 'b' }],
+  ],
   [/content null; without tool_calls it must be a string/, [user, { role: 'assistant', content: null }]],
   [
     /content\[0\] with type "image_url"; parts must be/,

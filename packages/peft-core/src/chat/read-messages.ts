@@ -1,7 +1,8 @@
 import { isRecord, show } from '../schema/check-fields.ts';
 import { isWeight, WEIGHT_RANGE } from '../schema/loss-weight.ts';
 import { nearest } from '../schema/nearest.ts';
-import { isTrainedOn, type Message, REASONING_FIELDS, type Tool, type ToolCall } from './message.ts';
+import { isTrainedOn, type Message, REASONING_FIELDS, type Tool } from './message.ts';
+import { messageOf, readReasoning, UnansweredCalls } from './message-fields.ts';
 import { readToolCalls, readTools } from './read-tools.ts';
 
 /** Maximum number of faults reported for one conversation; the check stops there. */
@@ -50,8 +51,7 @@ class MessageReader {
   readonly faults: string[] = [];
   readonly #tools: readonly Tool[];
   readonly #maxCalls: number;
-  /** Calls of the latest assistant message without an answer. */
-  #unanswered: ToolCall[] = [];
+  readonly #unanswered = new UnansweredCalls();
   #index = 0;
 
   constructor(tools: readonly Tool[], maxCalls: number) {
@@ -71,7 +71,8 @@ class MessageReader {
     if (!ROLES.includes(value.role as string))
       this.#fault(`has role ${show(value.role)}; roles are ${ROLES.join(', ')}`);
     const isPlain =
-      typeof value.content === 'string' && Object.keys(value).every((key) => PLAIN_KEYS.has(key));
+      typeof value.content === 'string' &&
+      Object.entries(value).every(([key, each]) => PLAIN_KEYS.has(key) && each !== null);
     const message = isPlain ? (value as Message) : this.#readFields(value);
     this.#check(value, message);
     if (this.faults.length === before) this.messages.push(message);
@@ -79,6 +80,10 @@ class MessageReader {
 
   #fault(fault: string): void {
     this.faults.push(`messages[${this.#index}] ${fault}`);
+  }
+
+  #faultOf(field: string, fault: string): void {
+    this.faults.push(`messages[${this.#index}].${field} ${fault}`);
   }
 
   #checkKeys(message: Record<string, unknown>): void {
@@ -96,14 +101,14 @@ class MessageReader {
 
   /** The message in Graft's form. Fields that are null are absent. */
   #readFields(value: Record<string, unknown>): Message {
-    const message: Message = { role: value.role as string, content: this.#contentOf(value) };
-    if (value.name !== undefined && value.name !== null) message.name = value.name as string;
-    const reasoning = this.#reasoningOf(value);
-    if (reasoning !== null) message.reasoning = reasoning;
     const calls = readToolCalls(value.tool_calls, this.#tools);
+    const message = messageOf(value.role as string, this.#contentOf(value), {
+      name: value.name as string,
+      reasoning: this.#reasoningOf(value),
+      tool_calls: typeof calls === 'string' ? null : calls,
+      tool_call_id: typeof value.tool_call_id === 'string' ? value.tool_call_id : null,
+    });
     if (typeof calls === 'string') this.#fault(calls);
-    else if (calls.length > 0) message.tool_calls = calls;
-    if (typeof value.tool_call_id === 'string') message.tool_call_id = value.tool_call_id;
     if (value.weight !== undefined && value.weight !== null) message.weight = value.weight as number;
     return message;
   }
@@ -125,15 +130,10 @@ class MessageReader {
   }
 
   #reasoningOf(value: Record<string, unknown>): string | null {
-    const given = REASONING_FIELDS.filter((field) => value[field] !== undefined && value[field] !== null);
-    const [first] = given;
-    if (!first) return null;
-    const reasoning = value[first];
-    if (typeof reasoning !== 'string') this.#fault(`has ${first} ${show(reasoning)}; it must be a string`);
-    else if (value.role !== 'assistant') this.#fault(`has ${first}; only assistant messages do`);
-    else if (given.some((field) => value[field] !== reasoning))
-      this.#fault(`has ${given.join(' and ')} with different texts; keep one of these fields`);
-    return reasoning === '' ? null : (reasoning as string);
+    const read = readReasoning(value);
+    if (typeof read === 'string' || read === null) return read;
+    this.#faultOf(read.field, read.fault);
+    return null;
   }
 
   #check(value: Record<string, unknown>, message: Message): void {
@@ -155,31 +155,17 @@ class MessageReader {
     }
     if (calls.length > this.#maxCalls)
       this.#fault(`has ${calls.length} tool_calls, though "parallel_tool_calls" is false`);
-    if (role === 'tool') {
-      const fault = this.#answerFault(value);
-      if (fault) this.#fault(fault);
-    } else {
+    if (role === 'tool') this.#checkAnswer(value);
+    else {
       if (!isEmpty(value.tool_call_id)) this.#fault('has a tool_call_id; only tool messages do');
-      this.#unanswered = [...calls];
+      this.#unanswered.follow(calls);
     }
   }
 
-  /**
-   * Why a tool message answers no call; null if it does. It answers the call with its id; without ids, the first call without an
-   * answer.
-   */
-  #answerFault({ tool_call_id: id = null }: Record<string, unknown>): string | null {
-    if (id !== null && typeof id !== 'string') return `has tool_call_id ${show(id)}; it must be a string`;
-    if (this.#unanswered.length === 0)
-      return 'is a tool message without a call; it must follow the assistant message with its tool_calls';
-    const at =
-      id === null ? 0 : this.#unanswered.findIndex((call) => call.id === id || call.id === undefined);
-    if (at === -1) {
-      const ids = this.#unanswered.map((call) => show(call.id)).join(', ');
-      return `has tool_call_id ${show(id)}; calls without an answer have ${ids}`;
-    }
-    this.#unanswered.splice(at, 1);
-    return null;
+  #checkAnswer({ tool_call_id: id = null }: Record<string, unknown>): void {
+    const isId = id === null || typeof id === 'string';
+    const fault = isId ? this.#unanswered.answer(id) : `must be a string, got ${show(id)}`;
+    if (fault) this.#faultOf('tool_call_id', fault);
   }
 }
 

@@ -1,14 +1,12 @@
 import { isRecord, show } from '../schema/check-fields.ts';
-import { jsonExtent } from '../schema/json-extent.ts';
-import { jsonFault } from '../schema/json-fault.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { Tool, ToolCall } from './message.ts';
+import { readArguments } from './message-fields.ts';
 
 const MAX_TOOLS = 128;
 /** Maximum number of calls in one message, and of characters in a tool's name: those of OpenAI's API. */
 const MAX_CALLS = 128;
 const NAME = /^[a-zA-Z0-9_.:/-]{1,128}$/;
-const MAX_ARGUMENTS_DEPTH = 64;
 
 /** The tools of a line or a request, or the first fault, as `tools[0] …`. Null and an empty list are no tools. */
 export function readTools(value: unknown): Tool[] | string {
@@ -58,26 +56,27 @@ export function readToolCalls(value: unknown, tools: readonly Tool[]): ToolCall[
   if (value.length > MAX_CALLS) return `has ${value.length} tool_calls; the limit is ${MAX_CALLS}`;
   const calls: ToolCall[] = [];
   for (const [i, each] of value.entries()) {
-    const call = readToolCall(each, tools);
-    if (typeof call === 'string') return `tool_calls[${i}] ${call}`;
+    const call = readToolCall(each, `tool_calls[${i}]`, tools);
+    if (typeof call === 'string') return call;
     calls.push(call);
   }
   return calls;
 }
 
-function readToolCall(value: unknown, tools: readonly Tool[]): ToolCall | string {
-  if (!isRecord(value)) return `must be an object, got ${show(value)}`;
+/** `at`: the call's path, which faults begin with. */
+function readToolCall(value: unknown, at: string, tools: readonly Tool[]): ToolCall | string {
+  if (!isRecord(value)) return `${at} must be an object, got ${show(value)}`;
   const { id = null, type = 'function', function: called } = value;
-  if (id !== null && typeof id !== 'string') return `has id ${show(id)}; it must be a string`;
-  if (type !== 'function') return `has type ${show(type)}; it must be "function"`;
+  if (id !== null && typeof id !== 'string') return `${at} has id ${show(id)}; it must be a string`;
+  if (type !== 'function') return `${at} has type ${show(type)}; it must be "function"`;
   if (!isRecord(called))
-    return `has function ${show(called)}; it must be an object with a name and arguments`;
+    return `${at} has function ${show(called)}; it must be an object with a name and arguments`;
   const { name } = called;
-  if (!isName(name)) return nameFault(name);
+  if (!isName(name)) return `${at} ${nameFault(name)}`;
   const names = tools.map((tool) => tool.function.name);
-  if (!names.includes(name)) return undeclared(name, names);
+  if (!names.includes(name)) return `${at} ${undeclared(name, names)}`;
   const args = readArguments(called.arguments);
-  if (typeof args === 'string') return args;
+  if (typeof args === 'string') return `${at}.function.arguments ${args}`;
   const call: ToolCall = { type: 'function', function: { name, arguments: args } };
   // Templates that read ids read them before the function.
   return id === null ? call : { id, type: call.type, function: call.function };
@@ -88,20 +87,4 @@ function undeclared(name: string, names: readonly string[]): string {
     return `calls ${show(name)}, but no tools are declared; add "tools" with this function`;
   const [near] = nearest(name, names);
   return `calls ${show(name)}, which "tools" does not declare${near ? `; did you mean "${near}"?` : ''}`;
-}
-
-/** Arguments as an object. OpenAI's API has them as JSON text, many data sets as an object; without parameters they may be absent. */
-function readArguments(value: unknown): Record<string, unknown> | string {
-  if (value === undefined || value === null || value === '') return {};
-  if (isRecord(value)) return value;
-  if (typeof value !== 'string')
-    return `has arguments ${show(value)}; they must be a JSON object or its text`;
-  if (jsonExtent(value).depth > MAX_ARGUMENTS_DEPTH)
-    return `has arguments that nest deeper than ${MAX_ARGUMENTS_DEPTH} levels`;
-  try {
-    const parsed: unknown = JSON.parse(value);
-    return isRecord(parsed) ? parsed : `has arguments ${show(value)}; their JSON must be an object`;
-  } catch {
-    return `has arguments that are not JSON: ${jsonFault(value)}`;
-  }
 }

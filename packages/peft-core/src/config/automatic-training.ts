@@ -323,5 +323,7 @@ export function trainingReasons(
   const epochs = training.n_epochs ?? fixed(hyperparameters.n_epochs);
   if (epochs !== undefined && resolved.n_epochs > epochs)
     optionReasons.n_epochs = `more than the requested ${epochs}: max_steps needs them`;
+  if (training.chat_template === undefined && resolved.chat_template !== undefined)
+    optionReasons.chat_template = 'that of the adapter that training continues from';
   return { ...optionReasons, ...peftReasons(peft, asked.peftGiven) };
 }

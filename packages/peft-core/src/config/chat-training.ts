@@ -12,7 +12,7 @@ export const chatTraining = {
       minLength: 1,
       maxLength: MAX_TEMPLATE,
       description:
-        "Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the base model's.",
+        "Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or the base model's.",
     }),
   ),
   chat_template_kwargs: Type.Optional(
@@ -39,10 +39,11 @@ export const chatTraining = {
 
 export type ChatTraining = Static<TObject<typeof chatTraining>>;
 
-/** The options that differ from their default. */
-export function resolveChat(training: ChatTraining): ChatTraining {
+/** The options that differ from their default. `startTemplate`: the own template of the adapter that training continues from; null: none. */
+export function resolveChat(training: ChatTraining, startTemplate: string | null): ChatTraining {
   const resolved: ChatTraining = {};
-  if (training.chat_template !== undefined) resolved.chat_template = training.chat_template;
+  const template = training.chat_template ?? startTemplate;
+  if (template !== null) resolved.chat_template = template;
   if (Object.keys(training.chat_template_kwargs ?? {}).length > 0)
     resolved.chat_template_kwargs = training.chat_template_kwargs!;
   if (training.train_on === 'last_assistant') resolved.train_on = training.train_on;

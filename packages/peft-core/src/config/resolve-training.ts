@@ -26,6 +26,8 @@ export interface TrainingRequest extends DataSize, LengthLimits {
   hasValidationFile?: boolean;
   /** Whether the job continues from an adapter. */
   continues?: boolean;
+  /** The own chat template of that adapter, which replaces the base model's by default; null or absent: none. */
+  startTemplate?: string | null;
   /** The base model, where known. */
   model?: RatedModel;
   /** For a trial of a sweep: the sweep's number of trials. */
@@ -182,7 +184,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     overlong: training.overlong ?? 'error',
     text_stride: training.text_stride ?? 0,
     allow_special_tokens: training.allow_special_tokens ?? false,
-    ...resolveChat(training),
+    ...resolveChat(training, request.startTemplate ?? null),
     ...resolveData(training),
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { readDataFile } from '../examples/data-file.ts';
-import { fetchHubDataset, parseHubDataset } from './hub-dataset.ts';
+import { fetchHubDataset } from './hub-dataset.ts';
+import { parseHubDataset } from './parse-hub-dataset.ts';
 import { commit, HubServer } from './testing/hub-server.ts';
 
 let server: HubServer;

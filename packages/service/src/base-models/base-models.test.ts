@@ -5,8 +5,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { GraftError } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
+import { HubServer } from '@graft/peft-core/testing/hub-server';
 import { unpackTokenizer } from '@graft/peft-core/text';
-import { HubServer } from '../../../peft-core/src/hub/testing/hub-server.ts';
 import { loadServiceEnv } from '../environment/env.ts';
 import { createBaseModelCatalogue } from './create-base-model-catalogue.ts';
 

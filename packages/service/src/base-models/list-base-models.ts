@@ -4,8 +4,8 @@ import { type BaseModelSpec, type HubModel, packagedModels } from '@graft/peft-c
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ServiceEnv } from '../environment/env.ts';
+import { globToRegExp } from '../environment/hub-glob.ts';
 import type { ConfiguredEntry } from './catalogue.ts';
-import { globToRegExp } from './hub-glob.ts';
 
 /** The operator's file: `{"my-model": {"folder": "/models/my-model"}, "other": {"hub": "org/name", "revision": "main"}}`. */
 const OperatorFileSchema = Type.Record(

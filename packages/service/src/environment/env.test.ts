@@ -40,6 +40,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     validationThreads: Math.max(2, availableParallelism() - 1),
     baseModelsFile: undefined,
     hubAllow: [],
+    hubDataSets: [],
     baseModelSources: [],
     webhookAllow: [],
     integrationAllow: [],
@@ -224,4 +225,11 @@ test('what webhooks may reach inside is addresses, ranges and names, and nothing
   ]) {
     assert.throws(() => load(`10.0.0.1,${bad}`), /GRAFT_WEBHOOK_ALLOW must list/, bad);
   }
+});
+
+test('data sets of the Hub are allowed by organisation and name', () => {
+  const load = (text: string) => loadServiceEnv({ GRAFT_HUB_DATA_SETS: text }).hubDataSets;
+  assert.deepEqual(load('org/*, */*,a/b-c'), ['org/*', '*/*', 'a/b-c']);
+  for (const bad of ['org', '*', 'true', 'hf://datasets/org/*', 'org/name/x'])
+    assert.throws(() => load(bad), /GRAFT_HUB_DATA_SETS must list/, bad);
 });

@@ -41,6 +41,8 @@ export interface ServiceEnv extends SecretSettings {
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
   hubAllow: string[];
+  /** Globs of Hub ids of data sets that teams may import. */
+  hubDataSets: string[];
   /** Sources from which the operator's keys may add base models: `hub:` globs, folders, `s3://` prefixes. */
   baseModelSources: string[];
   /** Internal addresses, ranges and host names to which webhooks may be sent. */
@@ -100,6 +102,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     validationThreads: read('GRAFT_VALIDATION_THREADS') ?? Math.max(2, availableParallelism() - 1),
     baseModelsFile: read('GRAFT_BASE_MODELS'),
     hubAllow: read('GRAFT_HUB_ALLOW'),
+    hubDataSets: read('GRAFT_HUB_DATA_SETS'),
     baseModelSources: read('GRAFT_BASE_MODEL_SOURCES'),
     webhookAllow: read('GRAFT_WEBHOOK_ALLOW'),
     integrationAllow: read('GRAFT_INTEGRATION_ALLOW'),
@@ -159,6 +162,8 @@ function combinationFaults(env: ServiceEnv): string[] {
     faults.push(
       'GRAFT_BASE_MODEL_SOURCES must list hub:organisation/glob, absolute folders and s3://bucket/prefix',
     );
+  if (!env.hubDataSets.every((entry) => /^[\w.*-]+\/[\w.*-]+$/.test(entry)))
+    faults.push('GRAFT_HUB_DATA_SETS must list ids such as organisation/name, organisation/* and */*');
   if (env.workerUrl?.startsWith('http:') && (env.internalTls || !isLoopback(env.workerUrl)))
     faults.push(
       'GRAFT_WORKER_URL must begin with https://, unless it is of this machine and GRAFT_INTERNAL_TLS_CERT is not set',

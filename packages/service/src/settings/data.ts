@@ -120,6 +120,13 @@ export const uploadSettings = readBy(['api'], {
     default: '16',
     description: 'Multipart uploads that a team may have pending.',
   },
+  GRAFT_HUB_DATA_SETS: {
+    kind: list,
+    default: '',
+    example: 'HuggingFaceH4/*',
+    description:
+      'Patterns of Hugging Face Hub ids of public [data sets](files.md#data-sets-of-the-hub) that the API fetches for users: `organisation/*`, or `*/*` for all. Without it none. `HF_TOKEN` is not used for them.',
+  },
 });
 
 export const outboundSettings = {

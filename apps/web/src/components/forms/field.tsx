@@ -85,7 +85,7 @@ export function TextField(props: TextFieldProps) {
 
 type TextAreaOptions = Pick<
   JSX.TextareaHTMLAttributes<HTMLTextAreaElement>,
-  'placeholder' | 'maxLength' | 'onKeyDown' | 'rows'
+  'placeholder' | 'maxLength' | 'onKeyDown' | 'rows' | 'spellcheck' | 'readOnly' | 'disabled'
 >;
 
 export function TextArea(props: Frame & TextAreaOptions) {

@@ -20,10 +20,10 @@ export const roleNames: Record<NonNullable<Token['role']>, string> = {
 };
 
 /** An example, token by token. Consecutive trained-on tokens share one mark, so that a wrong mask is easy to see. */
-export const Preview = ({ example }: { example: Example }) => (
-  <article class="preview tight" aria-label={`Line ${example.line}`}>
+export const Preview = ({ example, name }: { example: Example; name: string }) => (
+  <article class="preview tight" aria-label={name}>
     <h4 class="small">
-      Line {count(example.line)}
+      {name}
       {example.label !== null && (
         <>
           {' '}
@@ -39,7 +39,7 @@ export const Preview = ({ example }: { example: Example }) => (
           class="preview-tokens"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
           tabIndex={0}
-          aria-label={`Tokens of line ${example.line}, ${sequence.role}`}
+          aria-label={`Tokens of ${name}, ${sequence.role}`}
         >
           {groupRuns(sequence.tokens).map(({ tokens, ...run }, i) => (
             <Run key={i} {...run}>
@@ -52,8 +52,23 @@ export const Preview = ({ example }: { example: Example }) => (
         </section>
       </div>
     ))}
+    {example.dropped_reasoning.length > 0 && (
+      <p class="small soft">
+        The chat template drops the reasoning of {messagesText(example.dropped_reasoning)}.
+      </p>
+    )}
   </article>
 );
+
+/** Maximum number of messages that are named. */
+const MAX_NAMED = 10;
+
+/** Such as "messages[1] and messages[3]". */
+function messagesText(numbers: readonly number[]): string {
+  const names = numbers.slice(0, MAX_NAMED).map((number) => `messages[${number}]`);
+  if (numbers.length > MAX_NAMED) return `${names.join(', ')}, …`;
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
+}
 
 type RunKind = Omit<Token, 'id' | 'text'>;
 

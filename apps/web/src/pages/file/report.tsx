@@ -1,14 +1,19 @@
 import type { FileObject, FileReport, ReportChats, ReportResult, ReportTokens } from '@graft/client';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
+import type { ComponentChildren } from 'preact';
 import { FieldError, Select, TextField } from '../../components/forms/field.tsx';
 import { InvalidLines } from '../../components/invalid-lines.tsx';
 import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { fileContent } from '../../data/file-content.ts';
 import { graft } from '../../data/graft.ts';
 import { useBaseModels, useModels } from '../../data/models.ts';
+import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
+import { mappingFault, mappingIn, mappingText } from '../../text/columns.ts';
 import { bytes, count, counted, percent } from '../../text/numbers.ts';
+import { CorrectLines, OtherKindHint } from '../files/correct-lines.tsx';
 import { TokenReport } from './token-report.tsx';
 
 /** The token report of a file. The base model and the maximum length are in the URL. */
@@ -29,7 +34,7 @@ export function Report({ file }: { file: FileObject }) {
         ...(chosen && length && { maxSeqLength: maxLength }),
         ...(mapping && { columns: mapping }),
       }),
-    enabled: (models.isSuccess || models.isError) && isLength && (columns === '' || mapping !== null),
+    enabled: (models.isSuccess || models.isError) && isLength && mappingFault(columns) === null,
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => (state.data?.status === 'running' ? 700 : false),
   });
@@ -55,31 +60,20 @@ export function Report({ file }: { file: FileObject }) {
           label="Columns"
           placeholder={file.columns ? mappingText(file.columns) : 'prompt=question, completion=answer'}
           value={columns}
-          error={columns === '' || mapping ? null : 'Must be field=column, separated by commas.'}
+          error={mappingFault(columns)}
           onValue={(value) => setState({ columns: value })}
         />
       </div>
       {report.error ? (
         <Problem error={report.error} onRetry={report.refetch} />
       ) : (
-        report.data && <ReportView {...report.data} />
+        report.data && <ReportView file={file} {...report.data} />
       )}
     </section>
   );
 }
 
-const mappingText = (columns: Record<string, string>): string =>
-  Object.entries(columns)
-    .map((pair) => pair.join('='))
-    .join(', ');
-
-/** The mapping of columns in a text such as "prompt=question, completion=answer"; null if there is none. */
-function mappingIn(text: string): Record<string, string> | null {
-  const pairs = text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
-  return pairs.every((pair) => pair.length === 2 && pair.every(Boolean)) ? Object.fromEntries(pairs) : null;
-}
-
-function ReportView({ status, progress, report, error, model }: FileReport) {
+function ReportView({ file, status, progress, report, error, model }: FileReport & { file: FileObject }) {
   if (status === 'failed') return <FieldError text={error?.message} />;
   if (!report) {
     const share = progress && progress.total_bytes > 0 ? progress.bytes / progress.total_bytes : 0;
@@ -96,13 +90,13 @@ function ReportView({ status, progress, report, error, model }: FileReport) {
   }
   return (
     <>
-      <Lines report={report} />
+      <Lines key={JSON.stringify([model, report.recognised?.columns])} file={file} report={report} />
       {report.tokens && <TokenReport tokens={report.tokens} model={model ?? ''} />}
     </>
   );
 }
 
-function Lines({ report }: { report: ReportResult }) {
+function Lines({ file, report }: { file: FileObject; report: ReportResult }) {
   const { recognised, lines, examples, bad_lines, duplicates, weights, chats, tokens } = report;
   return (
     <>
@@ -127,7 +121,9 @@ function Lines({ report }: { report: ReportResult }) {
       />
       {chats && <ChatCounts chats={chats} />}
       {bad_lines.count > 0 && (
-        <LineSection title="Invalid lines" lines={bad_lines.listed} total={bad_lines.count} />
+        <LineSection title="Invalid lines" lines={bad_lines.listed} total={bad_lines.count}>
+          <Correct file={file} report={report} />
+        </LineSection>
       )}
       {tokens && tokens.too_long.count > 0 && (
         <LineSection
@@ -164,9 +160,31 @@ function Lines({ report }: { report: ReportResult }) {
   );
 }
 
+/** Corrects the invalid lines, if they are lines that can be edited. */
+function Correct({ file, report: { recognised, bad_lines } }: { file: FileObject; report: ReportResult }) {
+  const canWrite = usePermission('files:write');
+  if (!canWrite || !recognised) return null;
+  const { kind, compression, columns } = recognised;
+  if (kind !== 'jsonl' || compression !== null) return <OtherKindHint isCompressed={kind === 'jsonl'} />;
+  const { id, filename, bytes: size } = file;
+  return (
+    <div>
+      <CorrectLines
+        name={filename}
+        columns={columns ?? undefined}
+        read={({ signal, onProgress }) =>
+          fileContent(id, { signal, onProgress: (received) => onProgress(received / size) })
+        }
+        faults={bad_lines.listed}
+        total={bad_lines.count}
+      />
+    </div>
+  );
+}
+
 /** Messages by role, and the tools that examples declare. */
 function ChatCounts({
-  chats: { messages, trained_messages, with_tools, tool_calls, tools },
+  chats: { messages, trained_messages, split, with_tools, tool_calls, tools },
 }: {
   chats: ReportChats;
 }) {
@@ -188,6 +206,13 @@ function ChatCounts({
             : []),
         ]}
       />
+      {split && split.count > 0 && (
+        <p class="small">
+          {counted(split.count, 'conversation')} {split.count === 1 ? 'is' : 'are'} split into{' '}
+          {counted(split.examples, 'example')}, one for each message that is trained on: the chat template of
+          this model writes earlier messages differently than the last.
+        </p>
+      )}
       {tools.length > 0 && (
         <details>
           <summary class="small">Show tools</summary>
@@ -218,12 +243,17 @@ function ChatCounts({
 const LineSection = ({
   title,
   text,
+  children,
   ...lines
-}: { title: string; text?: string } & Omit<Parameters<typeof InvalidLines>[0], 'label'>) => (
+}: { title: string; text?: string; children?: ComponentChildren } & Omit<
+  Parameters<typeof InvalidLines>[0],
+  'label'
+>) => (
   <section class="panel file-part short-tables">
     <h3>{title}</h3>
     {text && <p class="soft">{text}</p>}
     <InvalidLines label={title} {...lines} />
+    {children}
   </section>
 );
 

@@ -6,6 +6,14 @@ import { Preview, roleNames } from './preview.tsx';
 
 const titled = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** Such as "Line 1"; of several examples of a line "Line 1, example 2". */
+function nameOf(preview: ReportTokens['preview'], index: number): string {
+  const { line } = preview[index]!;
+  const parts = preview.flatMap((each, i) => (each.line === line ? [i] : []));
+  const part = parts.length > 1 ? `, example ${parts.indexOf(index) + 1}` : '';
+  return `Line ${count(line)}${part}`;
+}
+
 /** Length statistics and a preview of tokenized examples. */
 export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: string }) {
   const { lengths, longest, by_role, preview, learnt } = tokens;
@@ -65,7 +73,7 @@ export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: st
             )}
           </p>
           {preview.map((example, i) => (
-            <Preview key={i} example={example} />
+            <Preview key={i} example={example} name={nameOf(preview, i)} />
           ))}
         </section>
       )}

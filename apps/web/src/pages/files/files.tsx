@@ -20,6 +20,7 @@ import { bytes, count } from '../../text/numbers.ts';
 import { DeleteFile } from './delete-file.tsx';
 import { Unfinished, usePendingUploads } from './unfinished.tsx';
 import { UploadList } from './upload-list.tsx';
+import { UploadOptionFields, useUploadOptions } from './upload-options.tsx';
 
 /** The team's training files, with uploads. */
 export function Files() {
@@ -33,17 +34,31 @@ export function Files() {
       </PageHead>
       {canUpload && (
         <>
-          <DropZone label="Upload files" onFiles={uploadFiles}>
-            <p>
-              …or drop them here. Every line is validated, and errors are shown with line numbers. Interrupted
-              uploads resume when you select the same file again.
-            </p>
-          </DropZone>
+          <UploadPart />
           <UploadList />
         </>
       )}
       <List canUpload={canUpload} />
     </>
+  );
+}
+
+function UploadPart() {
+  const options = useUploadOptions();
+  const onFiles = (sources: File[]) => {
+    const given = options.read();
+    if (given) uploadFiles(sources, given);
+  };
+  return (
+    <div class="tight">
+      <DropZone label="Upload files" onFiles={onFiles}>
+        <p>
+          …or drop them here. Every line is validated, and errors are shown with line numbers. Interrupted
+          uploads resume when you select the same file again.
+        </p>
+      </DropZone>
+      <UploadOptionFields {...options} />
+    </div>
   );
 }
 

@@ -1,11 +1,22 @@
-import { GraftApiError } from '@graft/client';
+import type { GraftApiError } from '@graft/client';
+import { useEffect, useState } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import { Button, IconButton } from '../../components/forms/button.tsx';
-import { InvalidLines, totalInvalidLines } from '../../components/invalid-lines.tsx';
+import { InvalidLines } from '../../components/invalid-lines.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { describeError } from '../../components/problem.tsx';
-import { discardUpload, resumeUpload, stopUpload, type Upload, useUploads } from '../../data/uploads.ts';
+import { isCompressed } from '../../data/correction/corrected-copy.ts';
+import {
+  discardUpload,
+  resumeUpload,
+  stopUpload,
+  type Upload,
+  uploadedSource,
+  useUploads,
+} from '../../data/uploads.ts';
 import { bytes, count, counted, percent } from '../../text/numbers.ts';
+import { CorrectLines, OtherKindHint } from './correct-lines.tsx';
+import { lineFaultsOf } from './use-correction.ts';
 
 /** Uploads with their progress and result. */
 export function UploadList() {
@@ -59,7 +70,7 @@ function Row(upload: Upload) {
       {(isActive || state === 'checking' || state === 'stopped') && (
         <Meter value={upload.bytes === 0 ? 0 : upload.sent / upload.bytes} label={`Upload of ${name}`} />
       )}
-      {error !== null && <UploadError name={name} error={error} />}
+      {error !== null && <UploadError id={id} name={name} error={error} />}
     </>
   );
 }
@@ -82,9 +93,9 @@ function statusText({ state, sent, bytes: total, file }: Upload): string {
   }
 }
 
-function UploadError({ name, error }: { name: string; error: unknown }) {
-  const lines = error instanceof GraftApiError ? error.details.filter(({ line }) => line !== undefined) : [];
-  if (lines.length === 0) {
+function UploadError({ id, name, error }: { id: number; name: string; error: unknown }) {
+  const { faults, total } = lineFaultsOf(error);
+  if (faults.length === 0) {
     const { text, requestId } = describeError(error);
     return (
       <p class="field-error" role="alert">
@@ -92,15 +103,34 @@ function UploadError({ name, error }: { name: string; error: unknown }) {
       </p>
     );
   }
-  const total =
-    totalInvalidLines((error as Error).message) ?? lines.reduce((sum, { count = 1 }) => sum + count, 0);
   return (
     <>
       <p role="alert">
-        {total === 1 ? '1 line is invalid' : `${count(total)} lines are invalid`}. Fix the file and upload it
-        again.
+        {total === 1 ? '1 line is invalid' : `${count(total)} lines are invalid`}. Correct the file and upload
+        it again.
       </p>
-      <InvalidLines label={`Invalid lines of ${name}`} lines={lines} total={total} />
+      <InvalidLines label={`Invalid lines of ${name}`} lines={faults} total={total} />
+      <Correct id={id} name={name} error={error as GraftApiError} />
     </>
+  );
+}
+
+/** Corrects the lines of a rejected file, if it has lines that can be edited. */
+function Correct({ id, name, error }: { id: number; name: string; error: GraftApiError }) {
+  const { source, options } = uploadedSource(id) ?? {};
+  const [isPacked, setIsPacked] = useState<boolean | null>(null);
+  useEffect(() => {
+    // A file that cannot be read any more gets the button, whose dialog says so.
+    if (source) void isCompressed(source).then(setIsPacked, () => setIsPacked(false));
+  }, [source]);
+  if (!source || isPacked === null) return null;
+  // The API counts rows of tables and items of arrays, and lines of JSON Lines only.
+  if (isPacked || !error.message.startsWith('line ')) return <OtherKindHint isCompressed={isPacked} />;
+  const { columns, onDone } = options ?? {};
+  const read = async () => source;
+  return (
+    <div>
+      <CorrectLines name={name} columns={columns} read={read} onDone={onDone} {...lineFaultsOf(error)} />
+    </div>
   );
 }

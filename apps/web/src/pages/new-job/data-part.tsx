@@ -4,9 +4,10 @@ import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { FieldError, Select } from '../../components/forms/field.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
-import { uploadFiles } from '../../data/uploads.ts';
+import { type UploadOptions, uploadFiles } from '../../data/uploads.ts';
 import { counted } from '../../text/numbers.ts';
 import { UploadList } from '../files/upload-list.tsx';
+import { UploadOptionFields, useUploadOptions } from '../files/upload-options.tsx';
 import { type Draft, faultAt, fileRows, partOf, withFileRows, withUpload, withValue } from './draft.ts';
 import { FileRows } from './file-rows.tsx';
 import type { Form } from './option-field.tsx';
@@ -15,6 +16,7 @@ import type { Form } from './option-field.tsx';
 export function DataPart({ form, models, change }: { form: Form; models: readonly Model[]; change: Change }) {
   const { draft, setDraft, faults } = form;
   const canUpload = usePermission('files:write');
+  const uploadOptions = useUploadOptions();
   const files = useQuery({
     queryKey: ['files', 'choice'],
     queryFn: async () => (await graft.files.list({ purpose: 'fine-tune', limit: 1000 }).page()).data,
@@ -24,7 +26,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
   );
   // Checks the model before a large upload.
   const upload = useMutation({
-    mutationFn: async ({ sources, model }: { sources: File[]; model: string }) => {
+    mutationFn: async ({ sources, options, model }: Selected) => {
       const isListed = model === '' || models.some(({ id }) => id === model);
       if (!isListed) {
         const { faults } = await graft.fineTuning.jobs.check({
@@ -34,10 +36,18 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
         const fault = faults.find(({ param }) => param === 'model' || param === 'start_from');
         if (fault) throw new Error(fault.message);
       }
-      uploadFiles(sources, ({ id }) => change((current) => withUpload(current, id)));
+      uploadFiles(sources, {
+        columns: options.columns,
+        onBadLines: options.onBadLines,
+        onDone: ({ id }) => change((current) => withUpload(current, id)),
+      });
     },
   });
   const model = String(draft.start_from ?? draft.model ?? '');
+  const onFiles = (sources: File[]) => {
+    const options = uploadOptions.read();
+    if (options) upload.mutate({ sources, options, model });
+  };
   const uploadError = upload.variables?.model === model ? upload.error : null;
   const setModel = (model: string) => {
     const next = withValue(withValue(draft, 'model', model || undefined), 'start_from', undefined);
@@ -76,15 +86,25 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
       </div>
       {canUpload && (
         <>
-          <DropZone label="Upload file" kind="plain" onFiles={(sources) => upload.mutate({ sources, model })}>
-            <p>…or drop it here to use it as the training file.</p>
-          </DropZone>
+          <div class="tight">
+            <DropZone label="Upload file" kind="plain" onFiles={onFiles}>
+              <p>…or drop it here to use it as the training file.</p>
+            </DropZone>
+            <UploadOptionFields {...uploadOptions} />
+          </div>
           <FieldError text={uploadError && `The file was not uploaded. ${uploadError.message}`} />
           <UploadList />
         </>
       )}
     </>
   );
+}
+
+/** Files to upload, and the model that a job would train on them. */
+interface Selected {
+  sources: File[];
+  options: UploadOptions;
+  model: string;
 }
 
 /** Updates the current draft. */

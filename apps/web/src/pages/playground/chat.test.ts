@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AnswerRequest, addPiece, type Piece } from './chat.ts';
+import { type AnswerRequest, addPiece, newAnswer, type Piece, pastAnswer, previousTurns } from './chat.ts';
 import { parseTools } from './parse-tools.ts';
 import { chatBody, textBody } from './requests.ts';
 import { parseSampling, samplingDefaults } from './sampling.ts';
@@ -15,7 +15,7 @@ const request: AnswerRequest = {
   probabilities: false,
   steps: [],
   tools: [],
-  before: [{ prompt: 'a', answer: 'A' }],
+  before: [{ prompt: 'a', steps: [], text: 'A', reasoning: '', calls: [] }],
 };
 
 test('sampling options are parsed, and each error is reported at its field', () => {
@@ -87,4 +87,29 @@ test('tools, and the calls of earlier answers with their results', () => {
     },
     { role: 'tool', tool_call_id: 'c', content: '12:30' },
   ]);
+});
+
+test('previous answers are sent back with their calls, results and reasoning', () => {
+  const call = { id: 'c', name: 'now', arguments: '{}' };
+  const steps = [{ text: 'Wait.', reasoning: '', calls: [call], results: ['12:30'] }];
+  const done = { ...newAnswer({ ...request, steps }), state: 'done' as const };
+  const bodyAfter = (answer: typeof done) => {
+    const turns = [{ prompt: 'a', answers: [pastAnswer(answer)] }];
+    return chatBody({ ...request, before: previousTurns(turns, 0) }).messages;
+  };
+  const tool_calls = [{ id: 'c', type: 'function', function: { name: 'now', arguments: '{}' } }];
+  const head = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'Wait.', tool_calls },
+    { role: 'tool', tool_call_id: 'c', content: '12:30' },
+  ];
+  const next = { role: 'user', content: 'b' };
+  const said = { ...done, pieces: [{ text: 'Half past.', tokens: [] }], reasoning: 'R' };
+  const answer = { role: 'assistant', content: 'Half past.', reasoning_content: 'R' };
+  assert.deepEqual(bodyAfter(said), [...head, answer, next]);
+  // Without an answer after the results, with calls that got none, and with calls that were cut off.
+  assert.deepEqual(bodyAfter(done), [...head, next]);
+  const calling = { ...done, calls: [call], finish: 'tool_calls' as const };
+  assert.deepEqual(bodyAfter(calling), [...head, { role: 'assistant', content: null, tool_calls }, next]);
+  assert.deepEqual(bodyAfter({ ...calling, finish: 'length' as never }), [...head, next]);
 });

@@ -46,13 +46,22 @@ export interface Step {
   results: readonly string[];
 }
 
+/** An answer as later requests send it back: the last message of the model, after the steps before it. */
+export interface PastAnswer {
+  text: string;
+  reasoning: string;
+  /** Calls without results. */
+  calls: readonly ToolCall[];
+  steps: readonly Step[];
+}
+
 /** A request for one answer, complete enough to send it again. */
 export interface AnswerRequest {
   kind: Kind;
   model: string;
   system: string;
   /** Previous turns of this side, oldest first; only for `chat`. */
-  before: { prompt: string; steps?: readonly Step[]; answer: string }[];
+  before: readonly (PastAnswer & { prompt: string })[];
   prompt: string;
   /** Answers to this prompt whose tool calls have results; only for `chat`. */
   steps: readonly Step[];
@@ -85,6 +94,26 @@ export interface Turn {
 
 export const answerText = ({ pieces }: Pick<Answer, 'pieces'>): string =>
   pieces.map(({ text }) => text).join('');
+
+/** Calls of an answer that was cut off may not be JSON, and are left out. */
+export const pastAnswer = ({ request, pieces, reasoning, calls, finish }: Answer): PastAnswer => ({
+  text: answerText({ pieces }),
+  reasoning,
+  calls: finish === 'tool_calls' ? calls : [],
+  steps: request.steps,
+});
+
+/** The previous turns of one side, without unanswered ones. A model added later gets the first side's answers. */
+export function previousTurns(
+  turns: readonly { prompt: string; answers: readonly PastAnswer[] }[],
+  side: number,
+): AnswerRequest['before'] {
+  return turns.flatMap(({ prompt, answers }) => {
+    const answer = answers[side] ?? answers[0];
+    const isAnswered = answer && (answer.text !== '' || answer.calls.length > 0 || answer.steps.length > 0);
+    return isAnswered ? [{ ...answer, prompt }] : [];
+  });
+}
 
 export const isOpen = ({ state }: Answer): boolean => state === 'waiting' || state === 'generating';
 

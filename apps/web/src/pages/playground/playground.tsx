@@ -8,7 +8,7 @@ import { useModels, useSystemPrompt } from '../../data/models.ts';
 import { useMe, usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { ModelField } from '../adapters/model-field.tsx';
-import { type AnswerRequest, answerText, type Kind, type Turn } from './chat.ts';
+import { type Kind, pastAnswer, previousTurns } from './chat.ts';
 import { Composer } from './composer.tsx';
 import { historyKey, newChatId, readHistory, restoreTurns, storeChat, turnsToStore } from './history.ts';
 import { HistoryDialog } from './history-dialog.tsx';
@@ -57,7 +57,14 @@ function ChatPage() {
 
   const { turns, isGenerating, stop, send, regenerate, sendResults, open } = useChat((turns) => {
     const at = Math.floor(Date.now() / 1000);
-    storeChat(history, { id: shown.current!, at, kind, system, turns: turnsToStore(turns) });
+    storeChat(history, {
+      id: shown.current!,
+      at,
+      kind,
+      system,
+      tools: toolsText,
+      turns: turnsToStore(turns),
+    });
   });
 
   useEffect(() => {
@@ -66,12 +73,14 @@ function ChatPage() {
     const stored = readHistory(history).find(({ id }) => id === state.talk);
     open(stored ? restoreTurns(stored, { sampling, probabilities }) : []);
     setEdited(stored?.system ?? null);
+    if (stored) setToolsText(stored.tools ?? '');
   }, [state.talk]);
 
   const submit = async (prompt: string) => {
     const system = (edited ?? (await trained.read()) ?? '').trim();
     shown.current ||= newChatId();
     set({ talk: shown.current });
+    const past = turns.map(({ prompt, answers }) => ({ prompt, answers: answers.map(pastAnswer) }));
     send(
       prompt,
       names.map((model, side) => ({
@@ -81,7 +90,7 @@ function ChatPage() {
         prompt,
         sampling,
         probabilities,
-        before: kind === 'chat' ? previousTurns(turns, side) : [],
+        before: kind === 'chat' ? previousTurns(past, side) : [],
         steps: [],
         tools: kind === 'chat' ? tools : [],
       })),
@@ -173,13 +182,4 @@ function ChatPage() {
       )}
     </>
   );
-}
-
-/** The previous turns of one side, without unanswered ones. A model added later gets the first side's answers. */
-function previousTurns(turns: readonly Turn[], side: number): AnswerRequest['before'] {
-  return turns.flatMap(({ prompt, answers }) => {
-    const answer = answers[side] ?? answers[0];
-    const text = answer ? answerText(answer) : '';
-    return text === '' ? [] : { prompt, steps: answer?.request.steps ?? [], answer: text };
-  });
 }

@@ -1,6 +1,6 @@
 import type { ChatCompletionParams, CompletionParams } from '@graft/client';
 import { shellQuoted } from '../../text/shell.ts';
-import type { AnswerRequest, Step } from './chat.ts';
+import type { AnswerRequest, PastAnswer, Step } from './chat.ts';
 
 /** Alternatives returned for each token (`top_logprobs`). */
 const topTokens = 5;
@@ -20,10 +20,10 @@ export function chatBody({
     model,
     messages: [
       ...(system ? [{ role: 'system' as const, content: system }] : []),
-      ...before.flatMap(({ prompt, steps = [], answer }) => [
+      ...before.flatMap(({ prompt, steps, ...answer }) => [
         { role: 'user' as const, content: prompt },
         ...steps.flatMap(messagesOf),
-        { role: 'assistant' as const, content: answer },
+        ...(answer.text !== '' || answer.calls.length > 0 ? [assistantMessage(answer)] : []),
       ]),
       { role: 'user', content: prompt },
       ...steps.flatMap(messagesOf),
@@ -34,19 +34,26 @@ export function chatBody({
   };
 }
 
-/** The messages of an answer with tool calls and of its results. */
-const messagesOf = ({ text, reasoning, calls, results }: Step): ChatCompletionParams['messages'] => [
-  {
-    role: 'assistant',
-    content: text || null,
-    ...(reasoning && { reasoning_content: reasoning }),
+type Messages = ChatCompletionParams['messages'];
+
+/** An answer as the API returned it. */
+const assistantMessage = ({ text, reasoning, calls }: Omit<PastAnswer, 'steps'>): Messages[number] => ({
+  role: 'assistant',
+  content: text || null,
+  ...(reasoning && { reasoning_content: reasoning }),
+  ...(calls.length > 0 && {
     tool_calls: calls.map(({ id, name, arguments: json }) => ({
       id,
-      type: 'function',
+      type: 'function' as const,
       function: { name, arguments: json },
     })),
-  },
-  ...calls.map(({ id }, i) => ({ role: 'tool' as const, tool_call_id: id, content: results[i] ?? '' })),
+  }),
+});
+
+/** The messages of an answer with tool calls and of its results. */
+const messagesOf = ({ results, ...step }: Step): Messages => [
+  assistantMessage(step),
+  ...step.calls.map(({ id }, i) => ({ role: 'tool' as const, tool_call_id: id, content: results[i] ?? '' })),
 ];
 
 /** The body of POST /completions. */

@@ -1,4 +1,5 @@
 import { assistantSpans, type SpanOptions } from '../../chat/assistant-spans.ts';
+import { droppedReasoning } from '../../chat/dropped-reasoning.ts';
 import { isTrainedOn, lengthOfMessage } from '../../chat/message.ts';
 import { type MessagePart, PART_ROLES } from '../../chat/message-parts.ts';
 import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
@@ -22,7 +23,6 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   read: readConversation,
   tokenize(example, reading) {
     const conversations = wholeChats(example, reading);
-    reading.isSplit = conversations.length > 1;
     const whyEmpty = 'the chat template leaves out its assistant messages';
     return conversations.map((each) => languageExample(each, reading, whyEmpty));
   },
@@ -40,6 +40,13 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
     messages.reduce((sum, message) => sum + (isTrainedOn(message) ? lengthOfMessage(message) : 0), 0),
   plainTexts: ({ messages }) =>
     messages.flatMap(({ content, reasoning }) => [content ?? [], reasoning ?? []].flat()),
+  droppedReasoning({ messages, tools }, tokenizer, { index, count }) {
+    // Of several examples, each ends with a turn that is trained on: see `assistantSpans`.
+    const turns = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
+    const through = count > 1 ? turns[index]! : messages.length - 1;
+    const shown = messages.slice(0, through + 1);
+    return droppedReasoning(tokenizer, tools ? { messages: shown, tools } : { messages: shown });
+  },
   systemPrompt({ messages: [first] }) {
     return first?.role === 'system' || first?.role === 'developer' ? first.content : null;
   },

@@ -1,4 +1,5 @@
 import type { TaskType } from '../../outlines/outline.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { TrainingExample } from '../training-example.ts';
 import type { Label, Line } from './fields.ts';
 import type { Reading } from './reading.ts';
@@ -55,6 +56,15 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
   answerLength?(fields: Fields): number;
   /** Texts whose special tokens are treated as plain text by default. Default none. */
   plainTexts?(fields: Fields): string[];
+  /**
+   * Numbers of the messages whose reasoning the chat template leaves out of one of the line's `count` examples, that of this `index`. Default
+   * none.
+   */
+  droppedReasoning?(
+    fields: Fields,
+    tokenizer: Tokenizer,
+    example: { index: number; count: number },
+  ): number[];
   /** The system message at the start of the example. */
   systemPrompt?(fields: Fields): string | null;
   /** Labels that need a class. Default none. */

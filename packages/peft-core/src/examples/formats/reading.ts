@@ -54,8 +54,6 @@ export class Reading {
   readonly options: TokenizeOptions;
   readonly deadline: Deadline;
   isTruncated = false;
-  /** The chat template rewrites earlier turns, so that each turn of the conversation became an example: see `assistantSpans`. */
-  isSplit = false;
 
   constructor(tokenizer: Tokenizer, options: TokenizeOptions) {
     this.tokenizer = tokenizer;

@@ -14,6 +14,12 @@ export interface ChatSummary {
   trained_messages: number;
   /** Examples that declare tools. */
   with_tools: number;
+  /**
+   * Conversations that are split, since the model's chat template writes a turn differently once others follow, such as without its
+   * reasoning: each turn that is trained on is then a separate example, with the messages before it. `examples`: those that they become.
+   * Null without a model.
+   */
+  split: { count: number; examples: number } | null;
   tool_calls: number;
   /** The tools in most examples: in how many they are declared, and their calls. */
   tools: { name: string; examples: number; calls: number }[];
@@ -49,7 +55,7 @@ export class ChatCounts {
   }
 
   /** Null without chats. */
-  summary(): ChatSummary | null {
+  summary(split: ChatSummary['split']): ChatSummary | null {
     if (this.#messages.size === 0) return null;
     const tools = Array.from(this.#tools, ([name, counts]) => ({ name, ...counts }));
     tools.sort((a, b) => b.examples - a.examples || b.calls - a.calls);
@@ -57,6 +63,7 @@ export class ChatCounts {
       messages: Array.from(this.#messages, ([role, count]) => ({ role, count })),
       trained_messages: this.#trained,
       with_tools: this.#withTools,
+      split,
       tool_calls: this.#calls,
       tools: tools.slice(0, MAX_LISTED),
     };

@@ -119,12 +119,47 @@ test('messages, tools and calls are counted, also without a model', async () => 
     ],
     trained_messages: 4,
     with_tools: 2,
+    split: null,
     tool_calls: 1,
     tools: [
       { name: 'find', examples: 2, calls: 1 },
       { name: 'book', examples: 1, calls: 0 },
     ],
   });
+});
+
+/** Like Qwen 3's: reasoning only in the last turn. */
+const lookingAhead = `{% for m in messages %}{{ m.role ~ ': ' }}{% if loop.last and m.reasoning_content %}{{ '[' ~ m.reasoning_content ~ ']' }}{% endif %}{{ m.content ~ eos_token }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}`;
+
+test('conversations that the template makes several examples of, and the reasoning that it drops', async () => {
+  const tokenizer = loadTokenizer({
+    tokenizerJson: readJson('tokenizer.json'),
+    tokenizerConfig: readJson('tokenizer_config.json'),
+    chatTemplate: lookingAhead,
+  });
+  const thoughtful = (content: string, weight = 1) => ({
+    ...assistant(content, weight),
+    thinking: `So ${content}`,
+  });
+  const lines = [
+    { messages: [user('a'), thoughtful('b'), user('c'), thoughtful('d')] },
+    { messages: [user('a'), thoughtful('b', 0), user('c'), thoughtful('d')] },
+    { messages: [user('a'), thoughtful('b')] },
+    { messages: [user('a'), thoughtful('b'), user('c'), thoughtful('d'), user('e'), thoughtful('f')] },
+  ];
+  const { chats, tokens, examples } = await report(lines, { ...model, tokenizer });
+  assert.equal(examples, 4);
+  assert.deepEqual(chats!.split, { count: 2, examples: 5 });
+  assert.deepEqual(
+    tokens!.preview.map(({ line, dropped_reasoning }) => [line, dropped_reasoning]),
+    [
+      [1, []],
+      [1, [1]],
+      [2, [1]],
+    ],
+  );
+  const whole = await report(lines);
+  assert.deepEqual(whole.chats!.split, { count: 0, examples: 0 });
 });
 
 test('the tools of a file are counted in bounded memory, however many it has', async () => {

@@ -8,6 +8,8 @@ import { NO_TARGET, type Sequence, type TrainingExample } from '../training-exam
 const MAX_TOKENS = 512;
 /** Maximum number of characters of a token, and of a label. */
 const MAX_CHARACTERS = 200;
+/** Maximum number of messages listed whose reasoning is left out. */
+const MAX_DROPPED = 100;
 
 export interface PreviewToken {
   id: number;
@@ -37,10 +39,17 @@ export interface ExamplePreview {
   label: string | null;
   /** Weight of the example in the loss. */
   weight: number;
+  /** Numbers of the messages, from 0, whose reasoning the chat template leaves out of the text; at most a hundred. */
+  dropped_reasoning: number[];
 }
 
-/** An example as its tokens with the loss mask, at most 512 tokens per sequence. */
-export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: TrainingExample): ExamplePreview {
+/** An example as its tokens with the loss mask, at most 512 tokens per sequence. `place`: which of the line's examples it is. */
+export function previewOf(
+  tokenizer: Tokenizer,
+  raw: RawExample,
+  example: TrainingExample,
+  place: { index: number; count: number },
+): ExamplePreview {
   const format = formatOf(raw.format);
   const { weight = 1 } = example;
   const shown = (
@@ -71,7 +80,8 @@ export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: Traini
     return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1), sequence)];
   });
   const label = format.shownLabel?.(raw).slice(0, MAX_CHARACTERS) ?? null;
-  return { line: raw.line, sequences, label, weight };
+  const dropped = format.droppedReasoning?.(raw, tokenizer, place) ?? [];
+  return { line: raw.line, sequences, label, weight, dropped_reasoning: dropped.slice(0, MAX_DROPPED) };
 }
 
 /** Weights of messages are float32 in batches. */

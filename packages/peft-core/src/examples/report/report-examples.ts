@@ -151,7 +151,7 @@ export function createExampleReporter(
         bad_lines: { count: bad, listed },
         duplicates: { count: examples - different, exact: distinct.isExact, listed: repeated },
         weights,
-        chats: chats.summary(),
+        chats: chats.summary(tokens?.split() ?? null),
         tokens: tokens?.report() ?? null,
       };
     },
@@ -171,6 +171,7 @@ class TokenCounter {
   readonly #preview: ExamplePreview[] = [];
   #longest: TokenReport['longest'] = [];
   readonly #roles = PART_ROLES.map((role) => ({ role, tokens: 0, learnt: 0 }));
+  readonly #split = { count: 0, examples: 0 };
   #total = 0;
   #learnt = 0;
 
@@ -199,10 +200,15 @@ class TokenCounter {
     const special = this.#examples.counts.special_tokens - before;
     if (special > 0 && this.#special.length < MAX_LISTED)
       this.#special.push({ line: raw.line, count: special });
-    for (const example of examples) this.#addExample(raw, example);
+    if (this.#isChat && examples.length > 1) {
+      this.#split.count++;
+      this.#split.examples += examples.length;
+    }
+    for (const [index, example] of examples.entries())
+      this.#addExample(raw, example, { index, count: examples.length });
   }
 
-  #addExample(raw: RawExample, example: TrainingExample): void {
+  #addExample(raw: RawExample, example: TrainingExample, place: { index: number; count: number }): void {
     const { line } = raw;
     const length = lengthOf(raw.format, example);
     this.#total += example.tokens;
@@ -211,7 +217,7 @@ class TokenCounter {
     if (length > this.#maxSeqLength && this.#tooLong.length < MAX_LISTED)
       this.#tooLong.push({ line, tokens: length });
     this.#addLongest({ line, tokens: length });
-    if (this.#preview.length < PREVIEWS) this.#preview.push(previewOf(this.#tokenizer, raw, example));
+    if (this.#preview.length < PREVIEWS) this.#preview.push(previewOf(this.#tokenizer, raw, example, place));
   }
 
   #addSequence({ targets = new Int32Array(), roles }: Sequence): void {
@@ -228,6 +234,11 @@ class TokenCounter {
   #addLongest(example: { line: number; tokens: number }): void {
     if (this.#longest.length === LONGEST && example.tokens <= this.#longest.at(-1)!.tokens) return;
     this.#longest = [...this.#longest, example].toSorted((a, b) => b.tokens - a.tokens).slice(0, LONGEST);
+  }
+
+  /** Null for other formats than chats. */
+  split(): ChatSummary['split'] {
+    return this.#isChat ? this.#split : null;
   }
 
   faults() {

@@ -27,6 +27,14 @@ export class HubServer {
   ignoreRanges = false;
   /** Changes content during the transfer. */
   corrupt = false;
+  /** Bytes that the list of files adds to each size. */
+  misreported = 0;
+  /** Number of bytes after which the content stops and the connection stays open; null: it does not stop. */
+  silentAfter: number | null = null;
+  /** Large files redirect to themselves. */
+  redirectsForever = false;
+  /** Contents whose connections are open. */
+  sending = 0;
   readonly #servers: Server[] = [];
   #cdnUrl = '';
   endpoint = '';
@@ -71,8 +79,10 @@ export class HubServer {
     else if (/^\/api\/(models|datasets)\/org\/name\/tree\/c0ffee/.test(url.pathname))
       this.#serveTree(url, response);
     else if (!this.files.has(name)) refuse(response, 404, 'RepoNotFound');
-    else if (this.isLarge(name)) response.writeHead(302, { location: `${this.#cdnUrl}/${name}` }).end();
-    else this.#send(name, range, response);
+    else if (this.isLarge(name)) {
+      const location = this.redirectsForever ? request.url : `${this.#cdnUrl}/${name}`;
+      response.writeHead(302, { location }).end();
+    } else this.#send(name, range, response);
   }
 
   /** Returns two pages, so that clients must follow the link to the next page. */
@@ -80,7 +90,7 @@ export class HubServer {
     const recursive = url.searchParams.get('recursive') === 'true';
     const listed = [...this.files].filter(([path]) => recursive || !path.includes('/'));
     const entries = listed.map(([path, content]) => {
-      const size = content.byteLength;
+      const size = content.byteLength + this.misreported;
       const oid = createHash('sha1').update(`blob ${size}\0`).update(content).digest('hex');
       const sha256 = createHash('sha256').update(content).digest('hex');
       const lfs = this.isLarge(path) ? { lfs: { oid: sha256, size, pointerSize: 134 } } : {};
@@ -115,7 +125,10 @@ export class HubServer {
       'accept-ranges': 'bytes',
       ...partial,
     });
-    if (cut === undefined) response.end(body);
+    this.sending++;
+    response.once('close', () => this.sending--);
+    if (this.silentAfter !== null) response.write(body.subarray(0, this.silentAfter));
+    else if (cut === undefined) response.end(body);
     // When the connection breaks, a client loses the bytes that it has not read yet, so a slow client gets time to read.
     else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), cut > 0 ? 500 : 0));
   }

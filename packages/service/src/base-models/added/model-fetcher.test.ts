@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { commit, HubServer } from '../../../../peft-core/src/hub/testing/hub-server.ts';
+import { commit, HubServer } from '@graft/peft-core/testing/hub-server';
 import type { Repeating } from '../../repeat.ts';
 import type { Services } from '../../services.ts';
 import { openS3Server, type S3Server } from '../../storage/testing/s3-server.ts';

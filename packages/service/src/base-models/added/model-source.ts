@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
+import { globToRegExp } from '../../environment/hub-glob.ts';
 import { s3Pattern } from '../../environment/source-entry.ts';
-import { globToRegExp } from '../hub-glob.ts';
 
 export type SourceKind = 'folder' | 'hub' | 's3';
 

@@ -1,0 +1,9 @@
+export const toolChoiceOption =
+  'with --tools: auto (the default), none, required (at least one call), or the name of the tool to call';
+
+const words = ['auto', 'none', 'required'] as const;
+type Word = (typeof words)[number];
+
+/** What `--tool-choice` asks for: a word of the API, or the name of a tool. */
+export const toolChoice = (text: string): Word | { name: string } =>
+  words.find((word) => word === text) ?? { name: text };

@@ -1,0 +1,163 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { Dialog } from '../../components/dialog.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { Checkbox, TextField } from '../../components/forms/field.tsx';
+import { linesText } from '../../components/invalid-lines.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
+import { Problem } from '../../components/problem.tsx';
+import type { Correction } from '../../data/correction/correction.ts';
+import type { LineBytes } from '../../data/correction/line-bytes.ts';
+import { count, counted } from '../../text/numbers.ts';
+import { LineEditor } from './line-editor.tsx';
+import { type InvalidFile, useCorrection } from './use-correction.ts';
+
+/** A button with a dialog in which the invalid lines of a JSON Lines file are corrected. The copy is a new file. */
+export function CorrectLines(file: InvalidFile) {
+  const state = useCorrection(file);
+  return (
+    <>
+      <Button small onClick={state.open}>
+        Correct lines…
+      </Button>
+      {state.isOpen && (
+        <Dialog wide title={`Correct invalid lines of ${file.name}`} onClose={state.close}>
+          <p class="soft wrap-anywhere">
+            Edit each line as one JSON object, or leave it out. The corrected copy is saved as a new file, and{' '}
+            {file.name} stays as it is.
+          </p>
+          {state.correction ? (
+            <Editor {...state} correction={state.correction} />
+          ) : state.isReading ? (
+            <Meter value={state.share} label={`Reading ${file.name}`} />
+          ) : (
+            state.error != null && <Problem error={state.error} onRetry={state.reload} />
+          )}
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+function Editor({
+  correction,
+  isReading,
+  error,
+  faultsOfTexts,
+  wasRefused,
+  attempts,
+  name,
+  setName,
+  upload,
+  close,
+  changeLine,
+  leaveOutRest,
+  leaveOutAll,
+  save,
+  resume,
+}: Omit<ReturnType<typeof useCorrection>, 'correction'> & { correction: Correction }) {
+  const { lines, rest, isRestLeftOut, removed, unlisted } = correction;
+  const isSending = upload !== undefined;
+  const isBusy = isReading || isSending;
+  const hasEdits = lines.some(({ edited, isLeftOut }) => edited !== null && !isLeftOut);
+  const isDone =
+    (rest.length === 0 || isRestLeftOut) && lines.every((each) => each.isLeftOut || each.edited !== null);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (attempts > 0) form.current!.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [attempts]);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    // The dialog may be within the form of a new job, which must not be submitted.
+    event.stopPropagation();
+    void save();
+  };
+  return (
+    <form ref={form} class="stack" onSubmit={submit} noValidate>
+      <div>
+        <Button small disabled={isBusy || isDone} onClick={leaveOutAll}>
+          {hasEdits ? 'Leave out all other invalid lines' : 'Leave out all invalid lines'}
+        </Button>
+      </div>
+      <ul class="line-editors stack" aria-label="Invalid lines">
+        {lines.map((line) => (
+          <LineEditor
+            key={line.number}
+            line={line}
+            error={faultsOfTexts.get(line.number)}
+            isBusy={isBusy}
+            onChange={changeLine}
+          />
+        ))}
+      </ul>
+      {rest.length > 0 && (
+        <Checkbox
+          label={`Leave out ${counted(lineCount(rest), 'more invalid line')}: ${rangesText(rest)}`}
+          checked={isRestLeftOut}
+          onChecked={(isOut) => !isBusy && leaveOutRest(isOut)}
+        />
+      )}
+      {removed.length > 0 && (
+        <p class="soft">
+          {counted(lineCount(removed), 'other line')} left out: {rangesText(removed)}
+        </p>
+      )}
+      {unlisted > 0 && (
+        <p class="soft">
+          {count(unlisted)} more {unlisted === 1 ? 'line is' : 'lines are'} invalid and not listed. They are
+          listed here once the others are corrected or left out, and the copy is saved.
+        </p>
+      )}
+      <TextField
+        label="Name of the new file"
+        maxLength={255}
+        value={name}
+        error={name.trim() === '' ? 'Enter a name.' : null}
+        onValue={setName}
+      />
+      {upload && upload.state !== 'stopped' && (
+        <Meter value={upload.bytes === 0 ? 0 : upload.sent / upload.bytes} label={`Upload of ${name}`} />
+      )}
+      {wasRefused && !isBusy && faultsOfTexts.size === 0 && (
+        <p class="field-error" role="alert">
+          The copy still has invalid lines and was not saved. Your changes are kept; see the messages at the
+          lines.
+        </p>
+      )}
+      {faultsOfTexts.size > 0 && (
+        <p class="field-error" role="alert">
+          {counted(faultsOfTexts.size, 'line')} cannot be saved yet. See the messages at the lines.
+        </p>
+      )}
+      {upload?.state === 'stopped' ? (
+        <Problem error={upload.error ?? new Error('The upload is paused.')} onRetry={resume} retry="Resume" />
+      ) : (
+        error != null && <Problem error={error} />
+      )}
+      <footer class="row dialog-actions">
+        <Button onClick={close}>Close</Button>
+        <Button kind="main" type="submit" busy={isBusy}>
+          Save as new file
+        </Button>
+      </footer>
+    </form>
+  );
+}
+
+const lineCount = (places: readonly LineBytes[]): number =>
+  places.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+
+const rangesText = (places: readonly LineBytes[]): string =>
+  linesText(
+    { message: '', count: lineCount(places), lines: places.map(({ first, last }) => [first, last]) },
+    false,
+  );
+
+/** What to do about the invalid rows of a file that the dialog cannot correct. */
+export const OtherKindHint = ({ isCompressed }: { isCompressed: boolean }) => (
+  <p class="soft">
+    {isCompressed
+      ? 'Lines of a compressed file cannot be corrected here. Decompress the file and upload it again'
+      : 'Only lines of JSON Lines files can be corrected here. Correct the rows in the program that wrote the file, and upload it again'}
+    , or upload the file with <em>Options: Invalid lines: Accept the file</em>, and let jobs leave them out.
+  </p>
+);

@@ -1,0 +1,13 @@
+/** Conversations: what messages have, and how their fields are read. Loads no TensorFlow. */
+
+export {
+  type Conversation,
+  lengthOfMessage,
+  type Message,
+  MessageSchema,
+  REASONING_FIELDS,
+  type Tool,
+  ToolSchema,
+} from './message.ts';
+export { messageOf, readArguments, readReasoning, UnansweredCalls } from './message-fields.ts';
+export { readTools } from './read-tools.ts';
