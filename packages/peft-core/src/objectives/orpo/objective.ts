@@ -1,5 +1,5 @@
 import type { Objective } from '../objective.ts';
-import { meanMetric, pairMetrics, refusedOfPairs } from '../preference/metrics.ts';
+import { meanMetric, refusedOfPairs, tokenMeanMetrics } from '../preference/metrics.ts';
 import { orpoOptions } from './options.ts';
 
 /** Odds-ratio preference optimisation: learn chosen completions, and prefer them by their odds. No reference model. */
@@ -14,7 +14,7 @@ export const orpo = {
   learnsPrompts: true,
   refuses: refusedOfPairs,
   metrics: [
-    ...pairMetrics,
+    ...tokenMeanMetrics,
     meanMetric('log_odds_ratio', 'Log-sigmoid of the log odds ratio'),
     meanMetric('log_odds_chosen', 'Log odds ratio'),
   ],
