@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { cacheFolder } from '../../bootstrap/cache-folder.mjs';
@@ -9,7 +9,7 @@ import { canImport, makeEnvironment } from './make-environment.ts';
 /**
  * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
  * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers,
- * `trl` the files of TRL alone.
+ * `trl` has TRL and its data sets, without what it trains with, which is in `peft`.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
@@ -36,6 +36,13 @@ export async function pythonEnvironment(
   library: ReferenceLibrary = 'peft',
 ): Promise<string> {
   return await environmentOf(requirementsFiles[library], library, report);
+}
+
+/** Folder of the packages of an environment, by its interpreter. */
+export function packagesOf(python: string): string {
+  const lib = join(dirname(python), '..', 'lib');
+  const version = readdirSync(lib).find((name) => name.startsWith('python'));
+  return join(lib, version!, 'site-packages');
 }
 
 /** The interpreter of a reference environment that has been made; null where none has. */

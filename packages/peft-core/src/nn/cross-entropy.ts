@@ -124,13 +124,16 @@ export function headLosses(
     return { losses, correct: loss.correct };
   }
   const { loss } = withNestedGradients(() => inChunks(inputs, false));
+  const trained = trainedPart(weight)!;
   const losses = customGradient({
-    inputs: { hidden, trained: trainedPart(weight) },
-    keep: {},
+    inputs: { hidden, trained },
+    keep: { hidden, trained, labels },
     value: () => loss.losses,
-    gradient: (dy) => {
-      const { dHidden, dTrained } = inChunks({ ...inputs, scales: dy }, true);
-      return { hidden: concatenated(dHidden), trained: dTrained };
+    gradient: (dy, { hidden, trained, labels }) => {
+      const own: Weight =
+        weight.kind === 'rows' ? { ...weight, rows: trained } : { kind: 'trained', tensor: trained };
+      const { dHidden, dTrained } = inChunks({ hidden, weight: own, labels, scales: dy }, true);
+      return { hidden: concatenated(dHidden), trained: dTrained! };
     },
   });
   return { losses, correct: loss.correct };

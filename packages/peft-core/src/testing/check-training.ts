@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { scalarOf } from '@graft/tf-graph';
-import { fillBatch, planTraining } from '../examples/index.ts';
+import { fillBatch, planTraining, targetsOf } from '../examples/index.ts';
 import { Random } from '../random.ts';
 import { implementationHere } from '../train/machine/implementation.ts';
-import { feedsOf } from '../train/objectives/losses.ts';
+import { feedsOf, lossOptions } from '../train/objectives/losses.ts';
 import type { TrainOptions } from '../train/records.ts';
 import { setUpTraining } from '../train/setup.ts';
 import { startValues } from '../train/start-values.ts';
@@ -33,7 +33,7 @@ export interface TrainingCheck {
 export async function checkTraining(
   options: Pick<
     TrainOptions,
-    'base' | 'peft' | 'training' | 'trainingFile' | 'initialAdapter' | 'initialParameters'
+    'base' | 'peft' | 'training' | 'method' | 'trainingFile' | 'data' | 'initialAdapter' | 'initialParameters'
   >,
   samples = 6,
 ): Promise<TrainingCheck> {
@@ -49,6 +49,7 @@ export async function checkTraining(
     peft,
     form,
     training,
+    options: lossOptions(objective, training),
     storage: 'float32',
     precision: 'fp32',
     implementation: implementationHere(),
@@ -63,7 +64,7 @@ export async function checkTraining(
     const start = await startValues(model, base, { ...options, seed: training.seed });
     const zeros = new Float32Array(start.length);
     const batch = fillBatch(plan, data.training, 0, 0, layout);
-    const feeds = feedsOf(objective, batch, batch.labelCount, built.varies);
+    const feeds = feedsOf(objective, batch, targetsOf(batch).weight, built.varies);
     const lossAt = async (values: Float32Array) => {
       await program.write([['adapter', values]]);
       return scalarOf(program.run(by.measure, feeds).loss);

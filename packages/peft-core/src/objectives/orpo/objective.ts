@@ -1,5 +1,5 @@
 import type { Objective } from '../objective.ts';
-import { meanMetric, pairMetrics, refusedOfPairs } from '../preference/metrics.ts';
+import { meanMetric, refusedOfPairs, tokenMeanMetrics } from '../preference/metrics.ts';
 import { orpoOptions } from './options.ts';
 
 /** Odds-ratio preference optimisation: learn chosen completions, and prefer them by their odds. No reference model. */
@@ -15,7 +15,7 @@ export const orpo = {
   rateShare: 0.3,
   refuses: refusedOfPairs,
   metrics: [
-    ...pairMetrics,
+    ...tokenMeanMetrics,
     meanMetric('log_odds_ratio', 'Log-sigmoid of the log odds ratio'),
     meanMetric('log_odds_chosen', 'Log odds ratio'),
   ],

@@ -13,7 +13,12 @@ export const meanMetric = (name: string, label: string): Metric => ({
   measure: ({ means }) => means[name] ?? null,
 });
 
-export const pairMetrics: readonly Metric[] = [
+const logProbabilities = (label: string): readonly Metric[] => [
+  meanMetric('logps_chosen', `${label} of chosen completions`),
+  meanMetric('logps_rejected', `${label} of rejected completions`),
+];
+
+const metricsOfPairs = (logps: readonly Metric[]): readonly Metric[] => [
   {
     name: 'rewards_accuracy',
     label: 'Reward accuracy',
@@ -33,8 +38,7 @@ export const pairMetrics: readonly Metric[] = [
   },
   meanMetric('rewards_chosen', 'Reward of chosen completions'),
   meanMetric('rewards_rejected', 'Reward of rejected completions'),
-  meanMetric('logps_chosen', 'Log-probability of chosen completions'),
-  meanMetric('logps_rejected', 'Log-probability of rejected completions'),
+  ...logps,
   {
     ...meanMetric('chosen_token_accuracy', 'Token accuracy of chosen completions'),
     unit: 'share',
@@ -42,6 +46,11 @@ export const pairMetrics: readonly Metric[] = [
     measure: ({ means }) => means.chosen_hits! / means.chosen_tokens!,
   },
 ];
+
+export const pairMetrics = metricsOfPairs(logProbabilities('Log-probability'));
+
+/** Of methods that compare completions by their mean log-probability per token. */
+export const tokenMeanMetrics = metricsOfPairs(logProbabilities('Log-probability per token'));
 
 /** Options of `training` that have no meaning for preferences. */
 export const refusedOfPairs = {

@@ -1,5 +1,5 @@
 import type { Objective } from '../objective.ts';
-import { pairMetrics, refusedOfPairs } from '../preference/metrics.ts';
+import { refusedOfPairs, tokenMeanMetrics } from '../preference/metrics.ts';
 import { simpoOptions } from './options.ts';
 
 /** Simple preference optimisation: prefer chosen completions by their mean log-probability, by a margin. No reference model. */
@@ -13,6 +13,6 @@ export const simpo = {
   preference: simpoOptions,
   rateShare: 0.1,
   refuses: refusedOfPairs,
-  metrics: pairMetrics,
+  metrics: tokenMeanMetrics,
   passes: ['policy'],
 } as const satisfies Objective;

@@ -19,6 +19,7 @@ export const orpoLoss = pairLoss(({ chosen, rejected, used, nll }, given) => {
     losses: tf.mul(ratio, -beta),
     more: nll,
     rewards: { chosen: tf.mul(of, beta), rejected: tf.mul(against, beta) },
+    logps: { chosen: of, rejected: against },
     sums: { log_odds_ratio: ratio, log_odds_chosen: logOdds },
   };
 });

@@ -51,6 +51,8 @@ export interface PairOutcome {
   more?: tf.Tensor;
   /** `(P)`: what the model is rewarded for by each completion, without gradient. */
   rewards: { chosen: tf.Tensor; rejected: tf.Tensor };
+  /** For metrics, `(P)`: log-probabilities of the completions; absent: sums over their tokens. */
+  logps?: { chosen: tf.Tensor; rejected: tf.Tensor };
   /** For metrics: further values `(P)`, summed over the pairs. */
   sums?: Record<string, tf.Tensor>;
 }
@@ -86,17 +88,19 @@ export const pairLoss = (formula: PairFormula): ObjectiveLoss<keyof PairInputs<u
   loss: (forward, inputs) => {
     const losses = tokenLosses(forward, inputs);
     const pairs = pairsOf(losses, inputs);
-    const { losses: own, more, rewards, sums = {} } = formula(pairs, forward.options);
+    const outcome = formula(pairs, forward.options);
+    const { losses: own, more, rewards, sums = {} } = outcome;
     const mean = tf.sum(tf.mul(own, inputs.pair_scales));
     const { used, chosen, rejected } = pairs;
+    const { logps = { chosen: chosen.logps, rejected: rejected.logps } } = outcome;
     const counted = (values: tf.Tensor) => tf.sum(tf.mul(values, used));
     const isRight = tf.cast(tf.greater(rewards.chosen, rewards.rejected), 'float32');
     const isChosen = tf.cast(tf.greater(inputs.label_sides, 0), 'float32');
     const all: Record<string, tf.Tensor> = {
       rewards_chosen: counted(rewards.chosen),
       rewards_rejected: counted(rewards.rejected),
-      logps_chosen: counted(chosen.logps),
-      logps_rejected: counted(rejected.logps),
+      logps_chosen: counted(logps.chosen),
+      logps_rejected: counted(logps.rejected),
       chosen_tokens: tf.sum(isChosen),
       chosen_hits: tf.sum(tf.mul(losses.correct, isChosen)),
     };

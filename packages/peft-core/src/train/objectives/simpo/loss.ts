@@ -10,7 +10,8 @@ import { pairLoss, preferenceOf } from '../preference/pair-loss.ts';
 export const simpoLoss = pairLoss(({ chosen, rejected, nll }, given) => {
   const { beta, simpo_gamma: gamma, cpo_alpha: alpha } = preferenceOf<SimpoOptions>(given);
   const mean = ({ logps, tokens }: typeof chosen) => tf.div(logps, tokens);
-  const rewards = { chosen: tf.mul(mean(chosen), beta), rejected: tf.mul(mean(rejected), beta) };
+  const logps = { chosen: mean(chosen), rejected: mean(rejected) };
+  const rewards = { chosen: tf.mul(logps.chosen, beta), rejected: tf.mul(logps.rejected, beta) };
   const losses = tf.neg(logSigmoid(tf.sub(tf.sub(rewards.chosen, rewards.rejected), gamma)));
-  return { losses, ...(alpha > 0 ? { more: tf.mul(nll, alpha) } : {}), rewards };
+  return { losses, ...(alpha > 0 ? { more: tf.mul(nll, alpha) } : {}), rewards, logps };
 });
