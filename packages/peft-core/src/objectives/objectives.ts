@@ -30,7 +30,7 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
-/** `training.preference`: options of all methods that learn from preferences. Each method has those of its own. */
+/** `training.preference`: options of all methods that learn from preferences. Each method has its own. */
 export const preferenceSchema = Type.Object(
   Object.assign({}, ...listedObjectives.map(({ preference }) => preference?.properties)) as TProperties,
   {

@@ -1,4 +1,4 @@
-// Training on preferences: what is learnt, and that it goes on exactly after a stop. Figures of TRL are in test/golden.
+// Training on preferences: chosen completions win, and a stopped run continues exactly. Figures of TRL are in test/golden.
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -98,7 +98,7 @@ test('before the first step policy and reference agree: the loss is log 2, rewar
 });
 
 for (const method of ['dpo', 'kto'])
-  test(`${method}: a run that stops anywhere goes on to the same bytes`, async () => {
+  test(`${method}: a run that stops anywhere continues to the same bytes`, async () => {
     const lines = method === 'kto' ? judged : pairs;
     const given = await options(method, {}, lines);
     const whole = await trainRecords(given);
