@@ -4,7 +4,7 @@ import { getJob, leaseOf, recordMetrics, recordProgress } from '@graft/service';
 import type { Page } from 'playwright-core';
 import type { BrowserBench, Visit } from '../../test/browser/browser-bench.ts';
 import { watchFrames } from '../../test/browser/longest-gap.ts';
-import { seedJobs } from '../../test/browser/seed-jobs.ts';
+import { seedJobs } from '../../test/browser/seed/jobs.ts';
 import { timeDrawing } from '../../test/browser/time-drawing.ts';
 import { forgetCache } from '../../test/browser/visits.ts';
 import { median } from '../training/report.ts';

@@ -7,7 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { openBrowserBench } from '../../test/browser/browser-bench.ts';
-import { seedJobs } from '../../test/browser/seed-jobs.ts';
+import { seedJobs } from '../../test/browser/seed/jobs.ts';
 import { describeMachine, facts, markdownTable } from '../training/report.ts';
 import { drawing, type Figure, largestPaint, longestGap, longestTask } from './figures.ts';
 

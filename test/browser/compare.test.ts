@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
-import { seedJobs } from './seed-jobs.ts';
+import { seedJobs } from './seed/jobs.ts';
 
 let bench: BrowserBench;
 let ids: string[];

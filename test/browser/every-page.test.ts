@@ -13,8 +13,8 @@ import type { Page } from 'playwright-core';
 import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
 import { type BrowserBench, openBrowserBench, type VisitOptions } from './browser-bench.ts';
 import { layoutFaults } from './layout-faults.ts';
-import { seedService } from './seed-service.ts';
-import { type Seeded, seedTeam } from './seed-team.ts';
+import { seedService } from './seed/service.ts';
+import { type Seeded, seedTeam } from './seed/team.ts';
 
 const selection = process.env.GRAFT_EVERY_PAGE;
 const isWhole = selection !== undefined;

@@ -6,7 +6,7 @@ import { keepCheckpoint } from '../../apps/api/src/testing/keep-checkpoint.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { runJob } from '../../apps/api/src/testing/run-job.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
-import { seedJobs } from './seed-jobs.ts';
+import { seedJobs } from './seed/jobs.ts';
 import { timeDrawing } from './time-drawing.ts';
 
 let bench: BrowserBench;

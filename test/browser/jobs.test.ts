@@ -5,7 +5,7 @@ import { leaseOf, recordMetrics, recordProgress } from '@graft/service';
 import { runJob } from '../../apps/api/src/testing/run-job.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 import { watchFrames } from './longest-gap.ts';
-import { seedJobs } from './seed-jobs.ts';
+import { seedJobs } from './seed/jobs.ts';
 
 let bench: BrowserBench;
 before(async () => {

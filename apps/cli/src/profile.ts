@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { readIfPresent } from './arguments.ts';
 import { CommandError } from './errors.ts';
+import { readIfPresent } from './options/arguments.ts';
 
 /** The settings that `graft login` saves. The keys are only sent to this base URL. */
 export interface Profile {

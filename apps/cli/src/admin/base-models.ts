@@ -1,10 +1,10 @@
 import type { BaseModelObject } from '@graft/client';
 import type { Command } from 'commander';
 import type { Answer } from '../answer.ts';
-import { given, words } from '../arguments.ts';
 import { bytes, optional, timestamp } from '../draw/quantities.ts';
 import { type Fields, fields } from '../draw/table.ts';
 import { UsageError } from '../errors.ts';
+import { given, words } from '../options/arguments.ts';
 import { found, listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 import { type Admin, existingTeam } from './existing.ts';

@@ -1,8 +1,8 @@
 import type { ApiKey, Role } from '@graft/client';
 import type { Command } from 'commander';
 import { listed, time } from '../answer.ts';
-import { given, words } from '../arguments.ts';
 import { CommandError } from '../errors.ts';
+import { given, words } from '../options/arguments.ts';
 import { found, listVerb, serviceVerb, wholePage } from '../remote/service-verb.ts';
 import { expiresOption, roleOption } from '../team/key-options.ts';
 import { idOf, modelsOption, stateOf } from '../team/keys.ts';

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { wholeNumber, words } from '../arguments.ts';
 import { quotaView } from '../draw/quota-view.ts';
+import { wholeNumber, words } from '../options/arguments.ts';
 import type { RemoteOptions } from '../remote/connect.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 import { existingTeam } from './existing.ts';

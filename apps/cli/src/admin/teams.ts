@@ -1,8 +1,8 @@
 import type { Role } from '@graft/client';
 import type { Command } from 'commander';
 import { listed, time } from '../answer.ts';
-import { anyNumber, given, wholeNumber } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
+import { anyNumber, given, wholeNumber } from '../options/arguments.ts';
 import { serviceVerb, wholePage } from '../remote/service-verb.ts';
 import { linkOf } from '../team/invitations.ts';
 import { roleOption } from '../team/key-options.ts';

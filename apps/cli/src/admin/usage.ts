@@ -1,8 +1,8 @@
 import type { UsageKind, UsageResult } from '@graft/client';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Answer, time } from '../answer.ts';
-import { anyNumber, given, unixTime, wholeNumber } from '../arguments.ts';
 import { usageTable } from '../draw/usage-table.ts';
+import { anyNumber, given, unixTime, wholeNumber } from '../options/arguments.ts';
 import { found, listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { lastDays } from '../team/usage.ts';
 import { noun } from '../verb.ts';

@@ -1,10 +1,10 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobCreateParams } from '@graft/client';
-import { readIfPresent } from '../arguments.ts';
 import { bytes, optional } from '../draw/quantities.ts';
 import { type Columns, cellsOf } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
+import { readIfPresent } from '../options/arguments.ts';
 
 /**
  * Outcome of a file or a job. `left`: another run would not change it, and `why` gives the reason; `failed`: another run may

@@ -1,6 +1,6 @@
 import type { Hyperparameters, JobCreateParams } from '@graft/client';
-import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
+import { given } from '../options/arguments.ts';
 
 /** A job of OpenAI's API: only the fields that are used, not validated. */
 export interface OpenAiJob {

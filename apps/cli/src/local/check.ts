@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { columnsArgument, columnsHelp } from '../arguments.ts';
 import { count } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { UsageError } from '../errors.ts';
+import { columnsArgument, columnsHelp } from '../options/arguments.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { dataPath } from './data-path.ts';

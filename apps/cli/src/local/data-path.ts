@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { isHubSource } from '../hub-source.ts';
+import { isHubSource } from '../options/hub-source.ts';
 
 /** Whether a text is a file or refers to a data set of the Hub. A number after a further colon is not part of either. */
 export const isDataPath = (text: string): boolean => existsSync(text) || isHubSource(text);

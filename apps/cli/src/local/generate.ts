@@ -4,13 +4,13 @@ import type { GeneratedText, GenerateRequest, GenerateResult } from '@graft/peft
 import type { SamplingField, TemplateKwargs } from '@graft/peft-core/config';
 import type { BaseModel } from '@graft/peft-core/files';
 import type { Command } from 'commander';
-import { anyNumber, given, jsonArgument, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts } from '../interrupts.ts';
+import { anyNumber, given, jsonArgument, jsonObjectArgument, wholeNumber } from '../options/arguments.ts';
+import { type SamplingOptions, samplingFields, samplingOptions } from '../options/sampling-options.ts';
+import { toolChoice, toolChoiceOption } from '../options/tool-choice.ts';
 import { createOutput } from '../output.ts';
-import { type SamplingOptions, samplingFields, samplingOptions } from '../sampling-options.ts';
-import { toolChoice, toolChoiceOption } from '../tool-choice.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { modelOption, type PeftCore, withLocalModel } from './local-model.ts';
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { BaseModel } from '@graft/peft-core/files';
-import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
+import { given } from '../options/arguments.ts';
 import type { Output } from '../output.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 

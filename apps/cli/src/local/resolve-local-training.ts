@@ -10,16 +10,16 @@ import type {
 } from '@graft/peft-core/config';
 import type { DataFiles, FormatName, RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
-import { jsonObjectArgument } from '../arguments.ts';
-import { type DataFlags, dataArguments, isPlain, shareOf } from '../data-arguments.ts';
 import { UsageError } from '../errors.ts';
+import { jsonObjectArgument } from '../options/arguments.ts';
+import { type DataFlags, dataArguments, isPlain, shareOf } from '../options/data-arguments.ts';
 import {
   chooseMethod,
   type PeftFlags,
   peftArgument,
   type TrainingFlags,
   trainingArgument,
-} from '../job-options.ts';
+} from '../options/job-options.ts';
 import { dataPath, isDataPath } from './data-path.ts';
 
 /** The command-line options of a training. */

@@ -3,12 +3,12 @@ import { text as readAll } from 'node:stream/consumers';
 import type { ChatCompletionParams, ChatMessage, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
 import type { Answer } from '../answer.ts';
-import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
+import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../options/arguments.ts';
+import { type SamplingOptions, samplingFields, samplingOptions } from '../options/sampling-options.ts';
+import { toolChoice, toolChoiceOption } from '../options/tool-choice.ts';
 import { createOutput } from '../output.ts';
-import { type SamplingOptions, samplingFields, samplingOptions } from '../sampling-options.ts';
-import { toolChoice, toolChoiceOption } from '../tool-choice.ts';
 import type { RemoteOptions } from './connect.ts';
 import { serviceVerb } from './service-verb.ts';
 

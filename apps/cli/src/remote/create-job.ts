@@ -1,8 +1,8 @@
 import type { FineTuningJob, GraftClient, JobIntegration, JobPriority } from '@graft/client';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
-import { addPair, given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
+import { addPair, given } from '../options/arguments.ts';
 import { createOutput } from '../output.ts';
 import type { VerbOptions } from '../verb.ts';
 import { serviceVerb } from './service-verb.ts';

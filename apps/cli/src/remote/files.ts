@@ -1,12 +1,12 @@
 import type { FileObject } from '@graft/client';
 import type { Command } from 'commander';
 import { type Answer, printAnswer } from '../answer.ts';
-import { columnsArgument, columnsHelp, given, wholeNumber } from '../arguments.ts';
 import { fileReportView } from '../draw/file-report-view.ts';
 import { bytes, count, optional, timestamp } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
 import { CommandError } from '../errors.ts';
+import { columnsArgument, columnsHelp, given, wholeNumber } from '../options/arguments.ts';
 import { noun } from '../verb.ts';
 import type { RemoteOptions } from './connect.ts';
 import { listVerb, serviceVerb } from './service-verb.ts';

@@ -1,7 +1,6 @@
 import type { FineTuningJob, JobPriority, JobStatus } from '@graft/client';
 import { Argument, type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
-import { addPair, given, unixTime, wholeNumber } from '../arguments.ts';
 import { estimateLine } from '../draw/estimate-view.ts';
 import { eventText } from '../draw/event-text.ts';
 import type { Paint } from '../draw/paint.ts';
@@ -10,6 +9,7 @@ import { count, duration, optional, timestamp } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { endOfJob } from '../draw/training-end.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
+import { addPair, given, unixTime, wholeNumber } from '../options/arguments.ts';
 import { createOutput } from '../output.ts';
 import { noun } from '../verb.ts';
 import { addListVerb } from './adapters/checkpoints.ts';

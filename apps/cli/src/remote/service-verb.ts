@@ -1,9 +1,9 @@
 import type { GraftClient, PageList } from '@graft/client';
 import { Command } from 'commander';
 import { type Answer, listed, printAnswer } from '../answer.ts';
-import { wholeNumber } from '../arguments.ts';
 import type { Columns } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
+import { wholeNumber } from '../options/arguments.ts';
 import { addVerb, pathOf } from '../verb.ts';
 import { connect, type KeyKind, type RemoteOptions } from './connect.ts';
 

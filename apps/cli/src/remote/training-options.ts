@@ -7,9 +7,9 @@ import type {
   PeftOptions,
 } from '@graft/client';
 import type { Command } from 'commander';
-import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../arguments.ts';
-import { type DataFlags, takeDataOptions } from '../data-arguments.ts';
 import { UsageError } from '../errors.ts';
+import { anyNumber, given, jsonObjectArgument, wholeNumber } from '../options/arguments.ts';
+import { type DataFlags, takeDataOptions } from '../options/data-arguments.ts';
 import {
   chooseMethod,
   type FindMethod,
@@ -18,7 +18,7 @@ import {
   type TrainingFlags,
   takeJobOptions,
   trainingArgument,
-} from '../job-options.ts';
+} from '../options/job-options.ts';
 import { checkFiles, type JobFiles } from './with-files.ts';
 
 type FineTuningOptions = Awaited<ReturnType<GraftClient['fineTuning']['jobs']['options']>>;

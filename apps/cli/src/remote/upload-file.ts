@@ -4,7 +4,7 @@ import type { FileObject, GraftClient } from '@graft/client';
 import { bytes } from '../draw/quantities.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
 import { CommandError } from '../errors.ts';
-import { isHubSource } from '../hub-source.ts';
+import { isHubSource } from '../options/hub-source.ts';
 
 /** Larger files are uploaded in parts, so that a broken connection costs only one part. */
 const wholeBytes = 32 * 2 ** 20;

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { GraftApiError, GraftClient, JobEstimateParams } from '@graft/client';
-import { given } from '../arguments.ts';
-import { type DataFlags, dataArguments, isPlain, shareOf } from '../data-arguments.ts';
-import { isHubSource } from '../hub-source.ts';
-import { type TrainingFlags, trainingArgument } from '../job-options.ts';
+import { given } from '../options/arguments.ts';
+import { type DataFlags, dataArguments, isPlain, shareOf } from '../options/data-arguments.ts';
+import { isHubSource } from '../options/hub-source.ts';
+import { type TrainingFlags, trainingArgument } from '../options/job-options.ts';
 import { uploadFile } from './upload-file.ts';
 
 /** The file ids of a job, for a request. */

@@ -1,8 +1,8 @@
 import type { AuditFilterParams } from '@graft/client';
 import { type Command, Option } from 'commander';
 import { listed } from '../answer.ts';
-import { given, unixTime, wholeNumber } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
+import { given, unixTime, wholeNumber } from '../options/arguments.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 import { saveStream } from '../save-stream.ts';
 

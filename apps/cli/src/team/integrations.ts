@@ -2,8 +2,8 @@ import { text } from 'node:stream/consumers';
 import type { IntegrationParams, IntegrationType } from '@graft/client';
 import { Argument, type Command } from 'commander';
 import { listed, time } from '../answer.ts';
-import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
+import { given } from '../options/arguments.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 

@@ -1,7 +1,7 @@
 import type { CreatedInvitation, Invitation, Role } from '@graft/client';
 import type { Command } from 'commander';
-import { given } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
+import { given } from '../options/arguments.ts';
 import { listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 import { expiresOption, roleOption } from './key-options.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { printAnswer } from '../answer.ts';
-import { given } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
+import { given } from '../options/arguments.ts';
 import { profilePath, readProfile, writeProfile } from '../profile.ts';
 import { chosenUrl, DEFAULT_BASE_URL, type RemoteOptions } from '../remote/connect.ts';
 import { verb } from '../verb.ts';

@@ -1,6 +1,6 @@
 import type { Role } from '@graft/client';
 import { Option } from 'commander';
-import { timeSpan } from '../arguments.ts';
+import { timeSpan } from '../options/arguments.ts';
 
 export const roles: Role[] = ['viewer', 'member', 'admin'];
 

@@ -1,8 +1,8 @@
 import type { ApiKey, CreatedApiKey, Role, Wire } from '@graft/client';
 import { type Command, Option } from 'commander';
 import { type Answer, time } from '../answer.ts';
-import { given, timeSpan, words } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
+import { given, timeSpan, words } from '../options/arguments.ts';
 import { listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 import { expiresOption, roleOption } from './key-options.ts';

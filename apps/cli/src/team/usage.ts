@@ -1,7 +1,7 @@
 import type { Budget, UsageBucket, UsageResult } from '@graft/client';
 import type { Command } from 'commander';
-import { given, wholeNumber } from '../arguments.ts';
 import { usageTable } from '../draw/usage-table.ts';
+import { given, wholeNumber } from '../options/arguments.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 
 interface UsageOptions {

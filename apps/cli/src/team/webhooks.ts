@@ -1,11 +1,11 @@
 import type { Webhook, WebhookDelivery, WebhookEventType, WebhookWithSecret } from '@graft/client';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
-import { given, wholeNumber } from '../arguments.ts';
 import type { Paint } from '../draw/paint.ts';
 import { optional, timestamp } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { UsageError } from '../errors.ts';
+import { given, wholeNumber } from '../options/arguments.ts';
 import { listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 

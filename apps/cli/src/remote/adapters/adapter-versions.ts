@@ -1,12 +1,12 @@
 import type { AdapterDifference, AdapterLineage, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
 import { listed } from '../../answer.ts';
-import { wholeNumber } from '../../arguments.ts';
 import type { Paint } from '../../draw/paint.ts';
 import { bytes, timestamp } from '../../draw/quantities.ts';
 import { table } from '../../draw/table.ts';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
 import { UsageError } from '../../errors.ts';
+import { wholeNumber } from '../../options/arguments.ts';
 import { serviceVerb } from '../service-verb.ts';
 import { findAdapterVersion, type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
 

@@ -1,8 +1,8 @@
 import type { GraftClient, JobCheckpoint } from '@graft/client';
 import type { Command } from 'commander';
-import { wholeNumber } from '../../arguments.ts';
 import { bytes, loss, optional, timestamp } from '../../draw/quantities.ts';
 import { CommandError, UsageError } from '../../errors.ts';
+import { wholeNumber } from '../../options/arguments.ts';
 import { noun } from '../../verb.ts';
 import { listVerb, serviceVerb } from '../service-verb.ts';
 import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';

@@ -1,7 +1,7 @@
 import type { GraftClient } from '@graft/client';
 import { Option } from 'commander';
-import { wholeNumber } from '../../arguments.ts';
 import { CommandError, UsageError } from '../../errors.ts';
+import { wholeNumber } from '../../options/arguments.ts';
 
 export interface VersionOptions {
   versionNumber?: number;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { isFree } from '../../arguments.ts';
 import { bytes } from '../../draw/quantities.ts';
 import { CommandError } from '../../errors.ts';
+import { isFree } from '../../options/arguments.ts';
 
 export interface SaveOptions {
   output: string;

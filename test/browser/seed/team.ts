@@ -1,11 +1,11 @@
-import { keepCheckpoint } from '../../apps/api/src/testing/keep-checkpoint.ts';
-import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
-import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
-import { queueJob } from '../../apps/api/src/testing/queue-job.ts';
-import { runJob } from '../../apps/api/src/testing/run-job.ts';
-import type { BrowserBench } from './browser-bench.ts';
-import { seedJobs } from './seed-jobs.ts';
-import { ago, digest, inDays, insertsInto, many, name, text } from './seed-rows.ts';
+import { keepCheckpoint } from '../../../apps/api/src/testing/keep-checkpoint.ts';
+import type { Caller } from '../../../apps/api/src/testing/open-api-bench.ts';
+import { publishAdapter } from '../../../apps/api/src/testing/publish-adapter.ts';
+import { queueJob } from '../../../apps/api/src/testing/queue-job.ts';
+import { runJob } from '../../../apps/api/src/testing/run-job.ts';
+import type { BrowserBench } from '../browser-bench.ts';
+import { seedJobs } from './jobs.ts';
+import { ago, digest, inDays, insertsInto, many, name, text } from './rows.ts';
 
 /** Ids for the pages of single resources. */
 export interface Seeded {

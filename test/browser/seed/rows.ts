@@ -1,5 +1,5 @@
 /** Inserts rows into any table, with very long texts, to test the layout of pages. */
-import type { BrowserBench } from './browser-bench.ts';
+import type { BrowserBench } from '../browser-bench.ts';
 
 const texts = [
   // No break opportunities.

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import { UsageError } from './errors.ts';
+import { UsageError } from '../errors.ts';
 
 /** Parser for commander: a whole number of at least `least`. */
 export const wholeNumber =

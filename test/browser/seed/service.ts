@@ -1,6 +1,6 @@
-import { queueJob } from '../../apps/api/src/testing/queue-job.ts';
-import type { BrowserBench } from './browser-bench.ts';
-import { ago, digest, inDays, insertsInto, many, text } from './seed-rows.ts';
+import { queueJob } from '../../../apps/api/src/testing/queue-job.ts';
+import type { BrowserBench } from '../browser-bench.ts';
+import { ago, digest, inDays, insertsInto, many, text } from './rows.ts';
 
 /** Data for the operator's pages: workers, base models, and teams with jobs. */
 export async function seedService(bench: BrowserBench, count: number): Promise<void> {

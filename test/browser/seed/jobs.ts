@@ -1,5 +1,5 @@
-import { type Caller, chatLine } from '../../apps/api/src/testing/open-api-bench.ts';
-import type { BrowserBench } from './browser-bench.ts';
+import { type Caller, chatLine } from '../../../apps/api/src/testing/open-api-bench.ts';
+import type { BrowserBench } from '../browser-bench.ts';
 
 export interface SeededJob {
   status: 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';

@@ -1,5 +1,6 @@
 // Flags for the most common options of a job, besides JSON for all options: for jobs on a service and for local training.
 import { type Command, InvalidArgumentError } from 'commander';
+import { UsageError } from '../errors.ts';
 import {
   anyNumber,
   columnsArgument,
@@ -9,7 +10,6 @@ import {
   wholeNumber,
 } from './arguments.ts';
 import { mixArgument } from './data-arguments.ts';
-import { UsageError } from './errors.ts';
 
 export interface PeftFlags {
   peft?: string;

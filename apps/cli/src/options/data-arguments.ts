@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { UsageError } from './errors.ts';
+import { UsageError } from '../errors.ts';
 
 const strategies = ['concat', 'interleave_under', 'interleave_over'];
 /** As peft-core's MAX_DATA_FILES, which the installable command does not have. */
