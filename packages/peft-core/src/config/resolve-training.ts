@@ -39,7 +39,9 @@ export interface TrainingRequest extends DataSize, LengthLimits {
  * contradict each other, the PEFT config or the base model.
  */
 export function resolveTraining(request: TrainingRequest): ResolvedTraining {
-  const { peft, training = {}, hyperparameters = {}, exampleCount } = request;
+  const { peft, training = {}, hyperparameters = {} } = request;
+  const objective = objectiveFor(peft.task_type, request.format, request.method);
+  const exampleCount = request.exampleCount * (objective.examplesPerLine?.[request.format ?? ''] ?? 1);
   const { contextLength = Number.POSITIVE_INFINITY } = request;
   const faults: Fault[] = [];
   const conflict = (path: string, message: string) =>
@@ -100,7 +102,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     });
   }
   const miniBatch = fixed(training.mini_batch_size) ?? null;
-  if (miniBatch !== null && !objectiveFor(peft.task_type, request.format, request.method).keepsBatch) {
+  if (miniBatch !== null && !objective.keepsBatch) {
     conflict(
       'training.mini_batch_size',
       'is for contrastive training on pairs (FEATURE_EXTRACTION); use a smaller batch_size, with gradient_accumulation_steps',
@@ -121,7 +123,6 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const run = { learningRate, warmupSteps, steps: exampleCount > 0 ? steps : 0 };
   const { schedule, faults: ofSchedule } = resolveSchedule(training, run);
   faults.push(...ofSchedule);
-  const objective = objectiveFor(peft.task_type, request.format, request.method);
   const beta = fixed(hyperparameters.beta);
   const given = training.preference?.beta;
   if (beta !== undefined && typeof given === 'number' && given !== beta)

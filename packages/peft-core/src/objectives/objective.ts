@@ -93,6 +93,8 @@ export interface Objective {
   preference?: PreferenceOptions;
   /** The tokens of prompts are trained on with those of chosen completions. */
   learnsPrompts?: true;
+  /** Examples that a line of a format makes, where they are not one. */
+  examplesPerLine?: Readonly<Record<string, number>>;
   /** Completions are judged one by one, and compared with those of other prompts; a pair is two of them. */
   isUnpaired?: true;
   /** The loss depends on the batch: where memory is short the batch keeps its size, and is computed in mini-batches (`mini_batch_size`). */

@@ -27,6 +27,7 @@ export const kto = {
   options: {},
   preference: ktoOptions,
   isUnpaired: true,
+  examplesPerLine: { preference: 2 },
   rateShare: 0.1,
   refuses: refusedOfPairs,
   metrics: [
