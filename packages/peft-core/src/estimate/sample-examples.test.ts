@@ -267,7 +267,7 @@ test('bad lines are listed together, by their numbers', async () => {
       code: 'data_unfit_for_task',
       param: 'training_file',
       message:
-        'task_type CAUSAL_LM learns from lines of {"messages"} or {"prompt", "completion"} or {"text"}, but the file has {"text", "label"}',
+        'task_type CAUSAL_LM learns from lines of {"messages"} or {"prompt", "completion"} or {"prompt", "chosen", "rejected"} or {"prompt", "completion", "label"} or {"text"}, but the file has {"text", "label"}',
     },
   );
   await rejects(

@@ -11,7 +11,7 @@ export const dpo = {
   tasks: ['CAUSAL_LM'],
   options: {},
   preference: dpoOptions,
-  rateShare: 0.1,
+  rateShare: 0.25,
   refuses: refusedOfPairs,
   metrics: pairMetrics,
   passes: ['policy', 'reference'],

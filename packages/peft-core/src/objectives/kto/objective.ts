@@ -28,7 +28,7 @@ export const kto = {
   preference: ktoOptions,
   isUnpaired: true,
   examplesPerLine: { preference: 2 },
-  rateShare: 0.1,
+  rateShare: 0.25,
   refuses: refusedOfPairs,
   metrics: [
     judged('rewards_chosen', 'Reward of desirable completions', 'rewards_chosen', true),

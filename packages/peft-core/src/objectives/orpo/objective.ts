@@ -12,7 +12,7 @@ export const orpo = {
   options: {},
   preference: orpoOptions,
   learnsPrompts: true,
-  rateShare: 0.3,
+  rateShare: 0.25,
   refuses: refusedOfPairs,
   metrics: [
     ...tokenMeanMetrics,

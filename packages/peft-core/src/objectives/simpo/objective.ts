@@ -11,7 +11,7 @@ export const simpo = {
   tasks: ['CAUSAL_LM'],
   options: {},
   preference: simpoOptions,
-  rateShare: 0.1,
+  rateShare: 0.25,
   refuses: refusedOfPairs,
   metrics: tokenMeanMetrics,
   passes: ['policy'],
