@@ -64,22 +64,27 @@ async function* unlessSilent<T>(
   const { raw } = request;
   const iterator = pieces[Symbol.asyncIterator]();
   let lost = false;
-  let onClose = () => {};
-  // The parser may have started after the event, and would wait forever.
-  const gone = new Promise<never>((_, reject) => {
-    onClose = () => {
-      if (raw.complete) return;
-      lost = true;
-      reject(brokenUpload('the client hung up', null));
-    };
-  });
-  gone.catch(() => {});
+  /** Rejects the wait for the next piece. */
+  let giveUp = () => {};
+  const onClose = () => {
+    if (raw.complete) return;
+    lost = true;
+    giveUp();
+  };
+  /** Rejects when the client is gone: the parser may have started after the event, and would wait forever. */
+  const nextPiece = () =>
+    // No race with a promise of the whole upload, which would keep every piece until its end.
+    new Promise<IteratorResult<T>>((resolve, reject) => {
+      giveUp = () => reject(brokenUpload('the client hung up', null));
+      if (lost) giveUp();
+      iterator.next().then(resolve, reject);
+    });
   if (raw.destroyed) onClose();
   else raw.once('close', onClose);
   try {
     for (;;) {
       const timer = setTimeout(() => raw.destroy(), ms);
-      const next = await Promise.race([iterator.next(), gone]).finally(() => clearTimeout(timer));
+      const next = await nextPiece().finally(() => clearTimeout(timer));
       if (next.done) return;
       yield next.value;
     }
