@@ -33,7 +33,7 @@ export const pairMetrics: readonly Metric[] = [
   },
   meanMetric('rewards_chosen', 'Reward of chosen completions'),
   meanMetric('rewards_rejected', 'Reward of rejected completions'),
-  meanMetric('logps_chosen', 'Log-probability of chosen completions'),
+  { ...meanMetric('logps_chosen', 'Log-probability of chosen completions'), column: 'logpsChosen' },
   meanMetric('logps_rejected', 'Log-probability of rejected completions'),
   {
     ...meanMetric('chosen_token_accuracy', 'Token accuracy of chosen completions'),
