@@ -29,7 +29,9 @@ export function TrainingMethodPart({ form, options, plan }: PartProps) {
     <>
       {format !== null && methods.length < all.length && (
         <p class="small soft">
-          The file has the format {format}. Other methods need other files: pairs, or judged answers.
+          For files of the format {format}.
+          {methods.every((method) => method === SUPERVISED) &&
+            ' Other methods learn from pairs of answers, or from answers that were judged.'}
         </p>
       )}
       <fieldset class="new-job-methods">

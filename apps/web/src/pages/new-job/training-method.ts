@@ -76,7 +76,7 @@ export function preferenceOptions(
   return listProperties(preference ?? {}).flatMap(([name, schema]): [string, Schema][] => {
     const { description = '' } = schema;
     const found = [...description.matchAll(beginning(methods))];
-    if (found.length === 0) return [[name, schema]];
+    if (found.length === 0) return [[name, { ...schema, description: sentence(description) }]];
     const own = found.findIndex(([, each]) => each === method);
     if (own === -1) return [];
     const { index, 0: whole, 2: condition = '' } = found[own]!;
