@@ -132,3 +132,42 @@ test('the methods of a file, and the form at every width, in both schemes', asyn
       await visit.leave();
     }
 });
+
+test('rewards of a job have curves, on its page and in a comparison', async () => {
+  const { acme, services } = bench;
+  const body = { model: 'tiny', training_file: pairs, method: { type: 'dpo' }, suffix: 'preferring' };
+  const { id } = (await acme.send('POST', '/v1/fine_tuning/jobs', body)).json;
+  await bench.untilState(id, 'queued');
+  // As a worker would leave it.
+  await services.sql.query(
+    `UPDATE jobs SET state = 'succeeded', finished_at = now(), started_at = now(), fine_tuned_model = 'ft:tiny:acme:preferring:1' WHERE id = $1`,
+    [id],
+  );
+  await services.sql.query(
+    `INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, tokens, metrics)
+     SELECT $1, $2, k.kind, s, s / 40.0, 0.7 - s / 80.0, s * 100,
+            jsonb_build_object('token_accuracy', 0.5 + s / 80.0, 'rewards_margin', s / 10.0, 'rewards_chosen', s / 40.0,
+              'logps_chosen', -40 - s / 10.0, 'chosen_token_accuracy', 0.6)
+     FROM generate_series(1, 40) s, (VALUES ('train'), ('evaluation')) k(kind) WHERE k.kind = 'train' OR s % 10 = 0`,
+    [acme.teamId, id],
+  );
+  const visit = await bench.visit(acme, `/jobs/${id}?tab=curves`);
+  const { page } = visit;
+  const chart = (name: RegExp) => page.getByRole('img', { name }).first();
+  for (const name of [
+    /^Reward accuracy: .*%/,
+    /^Reward margin: /,
+    /^Log-probability of chosen completions: /,
+    /^Token accuracy of chosen completions: .*%/,
+  ])
+    await chart(name).waitFor();
+  await visit.checkAccess();
+  await visit.picture('preference-curves');
+  await page.goto(new URL(`/compare?jobs=${id}`, page.url()).href);
+  await chart(/^Training loss: preferring from/).waitFor();
+  await chart(/^Reward accuracy: preferring from .*%/).waitFor();
+  await chart(/^Reward margin: preferring from/).waitFor();
+  await visit.checkAccess();
+  await visit.picture('preference-compare');
+  await visit.leave();
+});
