@@ -16,7 +16,7 @@ const texts: Record<string, { title: string; when: string }> = {
   },
   orpo: {
     title: 'ORPO',
-    when: 'Learns chosen answers and prefers them at once: for a model that has not learnt the task before.',
+    when: 'Learns chosen answers and prefers them at once: for a model that has not learned the task before.',
   },
   simpo: {
     title: 'SimPO',

@@ -33,7 +33,7 @@ const judgements = (desirable: number, undesirable: number) => [
   ...Array.from({ length: desirable }, (_, i) => judged(true, i)),
   ...Array.from({ length: undesirable }, (_, i) => judged(false, i)),
 ];
-/** Role, all text, and the text of the tokens that are learnt. */
+/** Role, all text, and the text of the tokens that are trained on. */
 const shown = ({ role, tokens }: PreviewSequence) => [
   role,
   tokens.map(({ text }) => text).join(''),
@@ -52,7 +52,7 @@ test('pairs are counted, and how many have the longer answer chosen', async () =
   assert.equal((await report([{ text: 'ab' }])).pairs, null);
 });
 
-test('a preview has the prompt once, and both answers with what is learnt', async () => {
+test('a preview has the prompt once, and both answers with what is trained on', async () => {
   const { tokens } = await report([pair(' A 32.', ' A 3 or so.', 'Which tyre?')]);
   assert.deepEqual(tokens!.preview[0]!.sequences.map(shown), [
     ['prompt', 'Which tyre?', ''],
@@ -92,8 +92,9 @@ test('pairs of chats have roles, and their tokens are counted by them', async ()
     non_preferred_output: line.rejected,
   };
   assert.deepEqual((await report([openAi])).tokens, tokens);
-  const sum = (count: 'tokens' | 'learnt') => by_role!.reduce((all, each) => all + each[count], 0);
-  assert.deepEqual([sum('tokens'), sum('learnt')], [total, learnt]);
+  type ByRole = NonNullable<typeof by_role>[number];
+  const sum = (count: (each: ByRole) => number) => by_role!.reduce((all, each) => all + count(each), 0);
+  assert.deepEqual([sum((each) => each.tokens), sum((each) => each.learnt)], [total, learnt]);
 });
 
 test('equal and empty answers are bad lines', async () => {

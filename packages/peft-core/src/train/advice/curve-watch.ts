@@ -124,8 +124,8 @@ export class CurveWatch {
 
   /** Adds an evaluation after the last step. Returns the findings that it shows for the first time. */
   takeEvaluation(evaluation: Evaluation): Finding[] {
-    const ofPreferences = this.#preferences?.takeEvaluation({ step: this.#step, ...evaluation });
-    return [...this.#overfitting(evaluation.loss), ...this.#firstTime(ofPreferences)];
+    const preferenceFindings = this.#preferences?.takeEvaluation({ step: this.#step, ...evaluation });
+    return [...this.#overfitting(evaluation.loss), ...this.#firstTime(preferenceFindings)];
   }
 
   #firstTime(findings: PreferenceFinding[] = []): PreferenceFinding[] {
@@ -192,7 +192,7 @@ export class CurveWatch {
     const { totalSteps, warmupSteps, continues } = this.#run;
     const first = this.#first;
     if (!first || continues || accuracy > learnedAccuracy || this.#found.size > 0) return [];
-    // Whether a run has learnt no preference is known at half of its steps, and says more than a constant loss.
+    // Whether a run has learned no preference is known at half of its steps, and says more than a constant loss.
     const after = this.#preferences ? flatPreferencesAfter : flatAfter;
     if (this.#step < Math.max(after * totalSteps, warmupSteps + fewestSteps)) return [];
     const { fall, error } = this.#trend.fall;

@@ -18,7 +18,7 @@ export function preferenceAdvice(
   switch (kind) {
     case 'undecided':
       return advise(
-        `The reward accuracy is still ${shown(to.value)} at step ${to.step}, like that of guesses: no preference is learnt`,
+        `The reward accuracy is still ${shown(to.value)} at step ${to.step}, like that of guesses: no preference is learned`,
         { learning_rate: largerRate(rate, automatic) },
         '; if that does not help, look for pairs that contradict each other',
       );

@@ -79,7 +79,7 @@ test('pairs that contradict each other: the accuracy stays at one half, and a re
   assert.deepEqual(adviceIn(rest), whole);
 });
 
-test('pairs that were learnt long ago: the margin explodes, and a resumed run says the same', async () => {
+test('pairs that were learned long ago: the margin explodes, and a resumed run says the same', async () => {
   const given: Given = {
     training: {
       max_steps: 80,
@@ -91,7 +91,7 @@ test('pairs that were learnt long ago: the margin explodes, and a resumed run sa
     },
     validationFile: 'pairs.jsonl',
   };
-  const records = await trainRecords(run('learnt', given));
+  const records = await trainRecords(run('learned', given));
   const whole = adviceIn(records);
   const advice = whole.find(({ kind }) => kind === 'margin_exploding');
   assert.ok(advice);
@@ -99,8 +99,8 @@ test('pairs that were learnt long ago: the margin explodes, and a resumed run sa
     advice.message,
     /^The reward margin rises, from .* at step \d+ to \d+\.\d\d at step \d+, while every validation pair is ranked right already: .*\. Try learning_rate 2\.5e-4 instead of 3e-3\.$/,
   );
-  await trainRecords(run('learnt-cut', given), (record) => record.type === 'step' && record.step === 65);
-  const rest = await trainRecords(run('learnt-cut', { ...given, resume: true }));
+  await trainRecords(run('learned-cut', given), (record) => record.type === 'step' && record.step === 65);
+  const rest = await trainRecords(run('learned-cut', { ...given, resume: true }));
   assert.ok(rest[0]?.type === 'start' && rest[0].resumedFrom === 60);
   assert.deepEqual(adviceIn(rest), whole);
 });
