@@ -31,7 +31,7 @@ const allRight = 0.999;
 const largeMargin = 20;
 /** A fall by this share of the magnitude of the log-probability is a collapse, if it is this many nats at least. */
 const collapseShare = 0.5;
-const collapseNats = 1;
+const collapseNats = 0.5;
 const lowEvaluations = 2;
 
 /**
@@ -98,9 +98,10 @@ export class PreferenceWatch {
   }
 
   /**
-   * Compared with the best evaluation, since the model before training is not evaluated. A share of the magnitude suits answers of any
-   * length, as it is the same share per token; a fall of less than a nat leaves the answer more than a third as likely. Preferences lower
-   * the log-probabilities of both completions a little in most runs, and one evaluation may be an outlier: so half, and twice.
+   * Compared with the best evaluation, since the model before training is not evaluated. The log-probability is that of an answer, or per
+   * token for methods that compare it so: half of its magnitude suits both, and answers of any length. A fall of less than half a nat
+   * leaves the answer, or each token, more than half as likely. Preferences lower the log-probabilities of both completions a little in
+   * most runs, and one evaluation may be an outlier: so half, and twice.
    */
   #chosenUnlikely(now: Point): PreferenceFinding[] {
     if (Number.isNaN(now.value)) return [];
