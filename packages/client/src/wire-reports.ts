@@ -2,6 +2,8 @@
 export type {
   FileReport,
   FileReportChats as ReportChats,
+  FileReportJudgements as ReportJudgements,
+  FileReportPairs as ReportPairs,
   FileReportResult as ReportResult,
   FileReportTokens as ReportTokens,
 } from './generated/wire.ts';

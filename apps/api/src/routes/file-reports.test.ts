@@ -64,6 +64,8 @@ describe('the report on a file', () => {
         tool_calls: 0,
         tools: [],
       },
+      pairs: null,
+      judgements: null,
       tokens: null,
     });
     const { json } = await reportOf(acme, id, '?model=tiny&max_seq_length=22');

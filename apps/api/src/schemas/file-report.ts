@@ -46,7 +46,11 @@ const Preview = Type.Object({
   }),
   sequences: Type.Array(
     Type.Object({
-      role: Type.Enum(['text', 'input', 'target'], { type: 'string' }),
+      role: Type.Enum(['text', 'input', 'target', 'prompt', 'chosen', 'rejected'], {
+        type: 'string',
+        description:
+          '`input` and `target`: of an encoder-decoder. `prompt`, `chosen` and `rejected`: of a pair, whose completions the model sees after the prompt each. `text`: anything else.',
+      }),
       tokens: Type.Array(
         Type.Object({
           id: count(),
@@ -90,7 +94,7 @@ const Tokens = named('FileReportTokens', {
     ),
     {
       description:
-        'Tokens of chats by what they belong to. Contents are searched in the text that the chat template writes: what it rewrites counts as `template`. Null for other formats.',
+        'Tokens of chats, and of preferences of chats, by what they belong to. Contents are searched in the text that the chat template writes: what it rewrites counts as `template`. Null for other data.',
     },
   ),
   max_seq_length: count(),
@@ -144,6 +148,33 @@ const Chats = named('FileReportChats', {
   ),
 });
 
+const Pairs = named('FileReportPairs', {
+  count: count('Number of pairs.'),
+  answers: nullable(
+    Type.Object({
+      chosen: Type.Number({ description: 'Mean number of tokens of chosen answers.' }),
+      rejected: Type.Number({ description: 'Mean number of tokens of rejected answers.' }),
+      chosen_longer: count('Number of pairs whose chosen answer is the longer one.'),
+      rejected_longer: count('Number of pairs whose rejected answer is the longer one.'),
+    }),
+    { description: 'Lengths of answers, in tokens that count towards the loss. Null without a model.' },
+  ),
+});
+
+const WeightRange = Type.Object({ from: Type.Number(), to: Type.Number() });
+
+const Judgements = named('FileReportJudgements', {
+  desirable: count('Number of desirable completions.'),
+  undesirable: count('Number of undesirable completions.'),
+  suggested_weights: nullable(
+    Type.Object({ desirable_weight: WeightRange, undesirable_weight: WeightRange }),
+    {
+      description:
+        'For method kto: set one of the two weights in `training.preference` to a value in its range, so that desirable completions weigh 1 to 1.33 times as much as undesirable ones. Null if they do so without weights, or if there are none of a kind.',
+    },
+  ),
+});
+
 const Recognised = Type.Object(
   {
     kind: Type.String({ description: 'Kind of the file: jsonl, json, csv, tsv or parquet.' }),
@@ -183,6 +214,12 @@ const Result = named(
       { description: 'Weights of examples in the loss.' },
     ),
     chats: nullable(ref(Chats), { description: 'Messages and tools of chats. Null for other formats.' }),
+    pairs: nullable(ref(Pairs), {
+      description: 'Chosen and rejected answers. Null for other formats than preference.',
+    }),
+    judgements: nullable(ref(Judgements), {
+      description: 'Judged answers. Null for other formats than unpaired_preference.',
+    }),
     tokens: nullable(ref(Tokens), { description: 'Token statistics. Null if no model was given.' }),
   },
   { description: 'Result of a report. Lists have at most 100 entries; counts include all.' },

@@ -71,6 +71,10 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
         weights.count === 0 ? null : `${count(weights.count)} examples, ${count(weights.zero)} of weight 0`,
       messages: chats?.messages.map(({ role, count: all }) => `${count(all)} ${role}`).join(', '),
       split: chats?.split && chats.split.count > 0 ? splitText(chats.split) : null,
+      pairs: report.pairs && pairsText(report.pairs),
+      judged:
+        report.judgements &&
+        `${count(report.judgements.desirable)} desirable, ${count(report.judgements.undesirable)} undesirable`,
       tools: chats && chats.with_tools > 0 ? toolsText(chats) : null,
       duplicates: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}`,
       model,
@@ -91,6 +95,12 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
     },
     paint,
   );
+}
+
+function pairsText({ count: all, answers }: NonNullable<ReportResult['pairs']>): string {
+  if (answers === null) return count(all);
+  const { chosen, rejected, chosen_longer } = answers;
+  return `${count(all)}; answers of ${chosen.toFixed(1)} tokens chosen and ${rejected.toFixed(1)} rejected on average, the chosen one longer in ${count(chosen_longer)}`;
 }
 
 function splitText({ count: some, examples }: NonNullable<ReportChats['split']>): string {

@@ -3,12 +3,21 @@ import { useJobOptions } from './job-options.ts';
 
 export type Metric = Wire.FineTuningMetric;
 
-/** Descriptions of what may be measured of a job, by the objectives of its task: each name once. */
-export function useMetrics({ peft: { task_type: task }, method }: Pick<FineTuningJob, 'peft' | 'method'>) {
-  const { data } = useJobOptions();
-  const own = (data?.objectives ?? []).filter(
-    (each) =>
-      each.method === method.type && each.tasks.includes(task as Wire.FineTuningObjective['tasks'][number]),
+type MeasuredJob = Pick<FineTuningJob, 'peft' | 'method'>;
+
+/** Descriptions of what may be measured of a job, by the objectives of its method and task: each name once. */
+export const useMetrics = (job: MeasuredJob): Metric[] => metricsOf(useJobOptions().data, [job]);
+
+/** Descriptions of what may be measured of any of these jobs. */
+export function metricsOf(
+  options: Wire.FineTuningOptions | undefined,
+  jobs: readonly MeasuredJob[],
+): Metric[] {
+  const own = (options?.objectives ?? []).filter((each) =>
+    jobs.some(
+      ({ method, peft: { task_type: task } }) =>
+        each.method === method.type && each.tasks.includes(task as Wire.FineTuningObjective['tasks'][number]),
+    ),
   );
   const byName = new Map(own.flatMap(({ metrics }) => metrics).map((metric) => [metric.name, metric]));
   return [...byName.values()];

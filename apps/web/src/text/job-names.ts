@@ -4,6 +4,9 @@ import type { FineTuningJob } from '@graft/client';
 export const jobName = ({ id, suffix }: Pick<FineTuningJob, 'id' | 'suffix'>): string =>
   suffix ?? id.slice(-8);
 
-/** PEFT method, as in adapter configs. */
-export const methodName = ({ peft }: Pick<FineTuningJob, 'peft'>): string =>
-  peft.peft_type.replaceAll('_', ' ');
+/** The PEFT method, as in adapter configs, after the training method unless that is supervised: "DPO · LORA". */
+export const methodName = ({ peft, method }: Pick<FineTuningJob, 'peft' | 'method'>): string => {
+  const adapter = peft.peft_type.replaceAll('_', ' ');
+  const training: string = method.type;
+  return training === 'supervised' ? adapter : `${training.toUpperCase()} · ${adapter}`;
+};

@@ -84,3 +84,24 @@ export const FileListSchema = Type.Array(
   ),
   { maxItems: MAX_DATA_FILES },
 );
+
+const triedValue = Type.Union([Type.Number(), Type.Boolean(), Type.Null(), text(200)]);
+const tried = <Value extends TSchema>(value: Value) =>
+  Type.Record(word, value, { ...closed, maxProperties: 16 });
+const TriedPreferenceSchema = tried(Type.Union([triedValue, Type.Array(triedValue, { maxItems: 8 })]));
+
+/** A finding in a run's curves, with options to try in another job; among them `preference`, an object of options. */
+export const adviceFields = {
+  kind: Type.Enum([
+    'diverging',
+    'flat',
+    'no_gradient',
+    'overfitting',
+    'undecided',
+    'margin_exploding',
+    'chosen_unlikely',
+  ]),
+  step: count,
+  message: text(2000),
+  try: tried(Type.Union([triedValue, TriedPreferenceSchema])),
+};

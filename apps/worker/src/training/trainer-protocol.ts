@@ -15,6 +15,7 @@ import type { TrainingFile, ValidationFile } from '@graft/peft-core/examples';
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Precision } from '../devices.ts';
 import {
+  adviceFields,
   anyNumber,
   type Check,
   checkerOf,
@@ -156,15 +157,7 @@ const reports = {
     metrics: MetricsSchema,
     trialRef: Type.Optional(TrialRef),
   }),
-  advice: report('advice', {
-    kind: Type.Enum(['diverging', 'flat', 'no_gradient', 'overfitting']),
-    step: count,
-    message: text(2000),
-    try: Type.Record(word, Type.Union([Type.Number(), Type.Boolean(), Type.Null(), text(200)]), {
-      ...closed,
-      maxProperties: 16,
-    }),
-  }),
+  advice: report('advice', adviceFields),
   trials: report('trials', { trials: TrialsSchema }),
   checkpoint: report('checkpoint', { step: count, seconds: Type.Number({ minimum: 0 }) }),
   snapshot: report('snapshot', {

@@ -65,6 +65,30 @@ test('a chat is cut within a turn, and left out if no target token is left', () 
   assert.deepEqual(counts, { examples: 1, truncated: 1, skipped: 1, special_tokens: 0 });
 });
 
+test('a pair that is cut to nothing, or to equal answers, is skipped', () => {
+  const pair = (line: number, prompt: number, chosen: string, rejected: string): RawExample => ({
+    format: 'preference',
+    line,
+    prompt: ' 1'.repeat(prompt),
+    chosen,
+    rejected,
+  });
+  const options = { maxSeqLength: 20, overlong: 'truncate' } as const;
+  const raws = [
+    pair(1, 4, ' a', ' b'),
+    pair(2, 40, ' a', ' b'),
+    pair(3, 4, ' a'.repeat(40), `${' a'.repeat(40)} b`),
+    pair(4, 4, ' a'.repeat(40), ' b'.repeat(40)),
+  ];
+  const { examples, counts, fault } = readLines(raws, options);
+  assert.equal(fault, null);
+  assert.deepEqual(
+    examples.map(({ line }) => line),
+    [1, 4],
+  );
+  assert.deepEqual([counts.truncated, counts.skipped], [1, 2]);
+});
+
 test('a soft prompt leaves less for a truncated example', () => {
   const options = { maxSeqLength: 16, leading: 6, overlong: 'truncate' } as const;
   assert.equal(readLines([text(1, 20)], options).examples[0]!.tokens, 10);

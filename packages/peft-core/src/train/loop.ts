@@ -142,15 +142,14 @@ async function* evaluation(run: TrainingRun): AsyncGenerator<RecordOf<'evaluatio
   run.measurement = measurement;
   run.log.addEvaluation({ step, ...measurement });
   yield { type: 'evaluation', step, ...measurement };
-  yield* advice(run, run.watch.takeEvaluation(measurement.loss));
+  yield* advice(run, run.watch.takeEvaluation(measurement));
 }
 
 function* advice({ options, plan, setup }: TrainingRun, findings: Finding[]): Generator<RecordOf<'advice'>> {
+  const { stepsPerEpoch } = plan;
+  const run = { stepsPerEpoch, model: setup.architecture, objective: setup.objective };
   for (const finding of findings)
-    yield {
-      type: 'advice',
-      ...adviceOf(finding, options.peft, options.training, plan.stepsPerEpoch, setup.architecture),
-    };
+    yield { type: 'advice', ...adviceOf(finding, options.peft, options.training, run) };
 }
 
 function adapterOf({ built }: TrainingRun): Float32Array {

@@ -122,6 +122,7 @@ export async function openRun(
     totalSteps: plan.steps,
     warmupSteps: training.warmup_steps,
     continues: Boolean(options.initialAdapter),
+    prefers: training.preference !== undefined,
   });
   const start = checkpoint ? null : await startValues(built.model, base, { ...options, seed: training.seed });
   await built.program.write(
@@ -166,13 +167,14 @@ function* evaluationsOf(series: MetricSeries | null) {
   for (const i of series.evaluation.step.keys()) yield evaluationAt(series, i);
 }
 
-function findingsIn({ train, evaluation }: MetricSeries, watch: CurveWatch): Finding[] {
+function findingsIn(series: MetricSeries, watch: CurveWatch): Finding[] {
+  const { train, evaluation } = series;
   const findings: Finding[] = [];
   let next = 0;
   for (const [i, loss] of train.loss.entries()) {
     const step = { loss, tokenAccuracy: train.tokenAccuracy[i]!, gradNorm: train.gradNorm[i]! };
     findings.push(...watch.takeStep(step));
-    if (evaluation.step[next] === i + 1) findings.push(...watch.takeEvaluation(evaluation.loss[next++]!));
+    if (evaluation.step[next] === i + 1) findings.push(...watch.takeEvaluation(evaluationAt(series, next++)));
   }
   return findings;
 }

@@ -1,8 +1,8 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { DataFiles, TrainingData } from '../examples/index.ts';
 import type { AdapterCard, BaseModel, WrittenFile } from '../files.ts';
-import type { Advice } from './advice/advice.ts';
 import type { Sharing } from './advice/sharing.ts';
+import type { Advice } from './advice/tried-options.ts';
 import type { CheckpointCandidate } from './checkpoints/manifest.ts';
 import type { MetricSeries } from './checkpoints/metric-series.ts';
 import type { SkippedCheckpoint } from './checkpoints/read-checkpoint.ts';

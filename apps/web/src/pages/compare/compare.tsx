@@ -9,11 +9,15 @@ import { Select } from '../../components/forms/field.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
+import { useJobOptions } from '../../data/job-options.ts';
 import { isFinished, jobKey } from '../../data/jobs.ts';
+import { metricsOf } from '../../data/metrics.ts';
 import { seriesOptions } from '../../data/series.ts';
+import type { XAxis } from '../../data/series-lines.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
-import { type Compared, comparedLines } from './compared-lines.ts';
+import { metricFormats } from '../../text/metric-formats.ts';
+import { type Compared, comparedLines, metricLines } from './compared-lines.ts';
 import { Differences } from './differences.tsx';
 import { ExportButtons } from './export-buttons.tsx';
 import { FinalMetrics } from './final-metrics.tsx';
@@ -55,6 +59,11 @@ export function Compare() {
     () => comparedLines(compared, view.xAxis, view.weight),
     [fingerprint, view.xAxis, view.weight],
   );
+  const options = useJobOptions().data;
+  const preferences = useMemo(
+    () => preferenceCharts(compared, options, view.xAxis),
+    [fingerprint, options, view.xAxis],
+  );
   const missing = results.flatMap(({ error }, i) => (error ? [{ id: ids[i]!, error }] : []));
   const { window, onWindow, formatX, isLog } = view;
   const common = {
@@ -95,12 +104,41 @@ export function Compare() {
             <CurveOptions view={view} />
             <Chart title="Training loss" lines={lines.training} height={300} isLog={isLog} {...common} />
             <Chart title="Evaluation loss" lines={lines.evaluation} height={220} isLog={isLog} {...common} />
+            {preferences.map(({ metric: { name, label, unit }, lines }) => (
+              <Chart
+                key={name}
+                title={label}
+                lines={lines}
+                height={220}
+                formatY={metricFormats[unit]}
+                {...common}
+              />
+            ))}
           </section>
           {compared.length > 1 && <Differences compared={compared} />}
         </>
       )}
     </>
   );
+}
+
+/**
+ * The metrics of jobs that learn from preferences, in evaluations, of which more or less is better: losses of different methods, or of
+ * different betas, do not compare.
+ */
+function preferenceCharts(
+  compared: readonly Compared[],
+  options: Parameters<typeof metricsOf>[0],
+  xAxis: XAxis,
+) {
+  const some = compared.filter(({ job }) => job.training.preference !== undefined);
+  return metricsOf(
+    options,
+    some.map(({ job }) => job),
+  )
+    .filter(({ better, measured }) => better !== null && measured.includes('evaluation'))
+    .map((metric) => ({ metric, lines: metricLines(compared, metric, xAxis) }))
+    .filter(({ lines }) => lines.length > 0);
 }
 
 function AddJob({ ids, onAdd }: { ids: readonly string[]; onAdd: (id: string) => void }) {

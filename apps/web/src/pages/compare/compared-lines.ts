@@ -1,5 +1,6 @@
-import type { FineTuningJob } from '@graft/client';
+import type { FineTuningJob, JobMetric } from '@graft/client';
 import type { Line } from '../../components/chart/plot-options.ts';
+import { type Metric, metricValue } from '../../data/metrics.ts';
 import type { Series } from '../../data/series.ts';
 import { linesOf, lossLines, type XAxis } from '../../data/series-lines.ts';
 import { jobName } from '../../text/job-names.ts';
@@ -39,6 +40,22 @@ export function comparedLines(compared: readonly Compared[], xAxis: XAxis, weigh
       ),
     ),
   };
+}
+
+/** A metric in the evaluations of each job. */
+export function metricLines(compared: readonly Compared[], metric: Metric, xAxis: XAxis): Line[] {
+  const names = uniqueNames(compared);
+  return compared.flatMap(({ series, colour }, i) => {
+    const evaluations = series.filter(({ kind }) => kind === 'evaluation');
+    const value = (row: JobMetric) => metricValue(metric, row);
+    if (evaluations.every((row) => value(row) === null)) return [];
+    return linesOf(
+      evaluations,
+      xAxis,
+      [{ name: names[i]!, colour, value, weight: 0, isSparse: true }],
+      series,
+    );
+  });
 }
 
 /** Display names. Jobs with the same name get the end of their id. */

@@ -40,7 +40,8 @@ function findDifferences(compared: readonly Compared[]): Row[] {
   const options = compared.map(({ job }): Record<string, unknown> => {
     const { model, start_from, training_file, validation_file, training_files, validation_files } = job;
     const files = { training_file, validation_file, training_files, validation_files };
-    return { model, start_from, ...files, ...job.training, ...job.peft };
+    const { preference, ...training } = job.training;
+    return { model, start_from, ...files, method: job.method.type, ...preference, ...training, ...job.peft };
   });
   const names = [...new Set(options.flatMap((each) => Object.keys(each)))];
   return names

@@ -1,12 +1,20 @@
 import type { ReportTokens } from '@graft/client';
 import type { ComponentChildren } from 'preact';
 import { count } from '../../text/numbers.ts';
+import { differences } from './token-difference.ts';
 
 type Example = ReportTokens['preview'][number];
 type Sequence = Example['sequences'][number];
 type Token = Sequence['tokens'][number];
 
-const roles: Record<Sequence['role'], string> = { text: 'Text', input: 'Input', target: 'Target' };
+const roles: Record<Sequence['role'], string> = {
+  text: 'Text',
+  input: 'Input',
+  target: 'Target',
+  prompt: 'Prompt',
+  chosen: 'Chosen',
+  rejected: 'Rejected',
+};
 
 /** What the tokens of a chat belong to, in the order of the legend. */
 export const roleNames: Record<NonNullable<Token['role']>, string> = {
@@ -20,44 +28,89 @@ export const roleNames: Record<NonNullable<Token['role']>, string> = {
 };
 
 /** An example, token by token. Consecutive trained-on tokens share one mark, so that a wrong mask is easy to see. */
-export const Preview = ({ example, name }: { example: Example; name: string }) => (
+export const Preview = ({
+  example,
+  name,
+  labelled,
+}: {
+  example: Example;
+  name: string;
+  /** What the label is, such as `class`. */
+  labelled: string;
+}) => (
   <article class="preview tight" aria-label={name}>
     <h4 class="small">
       {name}
       {example.label !== null && (
         <>
           {' '}
-          · class <strong>{example.label}</strong>
+          · {labelled} <strong>{example.label}</strong>
         </>
       )}
       {example.weight !== 1 && <> · weight {example.weight}</>}
     </h4>
-    {example.sequences.map((sequence, i) => (
-      <div key={i}>
-        {example.sequences.length > 1 && <p class="small soft">{roles[sequence.role]}</p>}
-        <section
-          class="preview-tokens"
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
-          tabIndex={0}
-          aria-label={`Tokens of ${name}, ${sequence.role}`}
-        >
-          {groupRuns(sequence.tokens).map(({ tokens, ...run }, i) => (
-            <Run key={i} {...run}>
-              <Tokens tokens={tokens} />
-            </Run>
-          ))}
-          {sequence.left_out > 0 && (
-            <span class="small soft"> … and {count(sequence.left_out)} more tokens</span>
-          )}
-        </section>
-      </div>
-    ))}
+    <Sequences sequences={example.sequences} name={name} />
     {example.dropped_reasoning.length > 0 && (
       <p class="small soft">
         The chat template drops the reasoning of {messagesText(example.dropped_reasoning)}.
       </p>
     )}
   </article>
+);
+
+/** The sequences one below the other; the completions of a pair side by side below their prompt. */
+function Sequences({ sequences, name }: { sequences: Example['sequences']; name: string }) {
+  const [chosen, rejected] = (['chosen', 'rejected'] as const).map((role) =>
+    sequences.find((each) => each.role === role),
+  );
+  if (!chosen || !rejected)
+    return sequences.map((sequence, i) => (
+      <Shown key={i} sequence={sequence} name={name} isNamed={sequences.length > 1} />
+    ));
+  const idsOf = ({ tokens }: Sequence) => tokens.map(({ id }) => id);
+  const [inChosen, inRejected] = differences(idsOf(chosen), idsOf(rejected));
+  const shared = sequences.filter((each) => each !== chosen && each !== rejected);
+  return (
+    <>
+      {shared.map((sequence, i) => (
+        <Shown key={i} sequence={sequence} name={name} isNamed />
+      ))}
+      <div class="preview-pair">
+        <Shown sequence={chosen} name={name} isNamed differing={inChosen} />
+        <Shown sequence={rejected} name={name} isNamed differing={inRejected} />
+      </div>
+    </>
+  );
+}
+
+const Shown = ({
+  sequence: { role, tokens, left_out },
+  name,
+  isNamed,
+  differing,
+}: {
+  sequence: Sequence;
+  name: string;
+  isNamed: boolean;
+  /** Of each token, whether it is in this completion of a pair only. */
+  differing?: readonly boolean[];
+}) => (
+  <div>
+    {isNamed && <p class="small soft">{roles[role]}</p>}
+    <section
+      class="preview-tokens"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
+      tabIndex={0}
+      aria-label={`Tokens of ${name}, ${role}`}
+    >
+      {groupRuns(tokens, differing).map(({ tokens, ...run }, i) => (
+        <Run key={i} {...run}>
+          <Tokens tokens={tokens} />
+        </Run>
+      ))}
+      {left_out > 0 && <span class="small soft"> … and {count(left_out)} more tokens</span>}
+    </section>
+  </div>
 );
 
 /** Maximum number of messages that are named. */
@@ -70,14 +123,18 @@ function messagesText(numbers: readonly number[]): string {
   return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
 }
 
-type RunKind = Omit<Token, 'id' | 'text'>;
+interface RunKind extends Omit<Token, 'id' | 'text'> {
+  /** Whether the other completion of the pair lacks it. */
+  differs: boolean;
+}
 
 /** Consecutive tokens of one kind. Screen readers hear the role and the weight, which are colours and a tooltip for others. */
-const Run = ({ learnt, role, weight, children }: RunKind & { children: ComponentChildren }) => {
+const Run = ({ learnt, role, weight, differs, children }: RunKind & { children: ComponentChildren }) => {
   const hasWeight = learnt && weight !== 1;
   const kind = [
     ...(role ? [roleNames[role]] : []),
     ...(learnt ? ['trained on'] : []),
+    ...(differs ? ['differs'] : []),
     ...(hasWeight ? [`weight ${weight}`] : []),
   ].join(', ');
   const content = (
@@ -92,7 +149,7 @@ const Run = ({ learnt, role, weight, children }: RunKind & { children: Component
       {kind && <span class="visually-hidden">]</span>}
     </>
   );
-  const data = role ? { 'data-role': role } : {};
+  const data = { ...(role && { 'data-role': role }), ...(differs && { 'data-differs': true }) };
   return learnt ? (
     <mark class="token-trained" title={kind} {...data}>
       {content}
@@ -131,13 +188,19 @@ function showWhitespace(text: string): string {
   return text.replaceAll('\r', '␍').replaceAll('\t', '→').replaceAll('\n', '⏎\n');
 }
 
-function groupRuns(tokens: readonly Token[]): (RunKind & { tokens: Token[] })[] {
+function groupRuns(
+  tokens: readonly Token[],
+  differing: readonly boolean[] = [],
+): (RunKind & { tokens: Token[] })[] {
   const runs: (RunKind & { tokens: Token[] })[] = [];
-  for (const token of tokens) {
+  for (const [i, token] of tokens.entries()) {
     const { learnt, role, weight } = token;
+    const differs = differing[i] ?? false;
     const last = runs.at(-1);
-    if (last?.learnt === learnt && last.role === role && last.weight === weight) last.tokens.push(token);
-    else runs.push({ learnt, role, weight, tokens: [token] });
+    const isSame =
+      last?.learnt === learnt && last.role === role && last.weight === weight && last.differs === differs;
+    if (isSame) last.tokens.push(token);
+    else runs.push({ learnt, role, weight, differs, tokens: [token] });
   }
   return runs;
 }

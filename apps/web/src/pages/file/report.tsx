@@ -14,6 +14,7 @@ import { useQueryState } from '../../router/query-state.ts';
 import { mappingFault, mappingIn, mappingText } from '../../text/columns.ts';
 import { bytes, count, counted, percent } from '../../text/numbers.ts';
 import { CorrectLines, OtherKindHint } from '../files/correct-lines.tsx';
+import { JudgementFacts, PairFacts } from './preference-facts.tsx';
 import { TokenReport } from './token-report.tsx';
 
 /** The token report of a file. The base model and the maximum length are in the URL. */
@@ -97,7 +98,8 @@ function ReportView({ file, status, progress, report, error, model }: FileReport
 }
 
 function Lines({ file, report }: { file: FileObject; report: ReportResult }) {
-  const { recognised, lines, examples, bad_lines, duplicates, weights, chats, tokens } = report;
+  const { recognised, lines, examples, bad_lines, duplicates, weights, chats, pairs, judgements, tokens } =
+    report;
   return (
     <>
       <Facts
@@ -120,6 +122,8 @@ function Lines({ file, report }: { file: FileObject; report: ReportResult }) {
         ]}
       />
       {chats && <ChatCounts chats={chats} />}
+      {pairs && <PairFacts pairs={pairs} />}
+      {judgements && <JudgementFacts judgements={judgements} />}
       {bad_lines.count > 0 && (
         <LineSection title="Invalid lines" lines={bad_lines.listed} total={bad_lines.count}>
           <Correct file={file} report={report} />

@@ -69,11 +69,22 @@ export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: st
                     {roleNames[role]}
                   </span>
                 ))}
+                {preview.some(({ sequences }) => sequences.some(({ role }) => role === 'chosen')) && (
+                  <>
+                    {' '}
+                    <span data-differs>Underlined twice</span>: only in one of the two answers.
+                  </>
+                )}
               </>
             )}
           </p>
           {preview.map((example, i) => (
-            <Preview key={i} example={example} name={nameOf(preview, i)} />
+            <Preview
+              key={i}
+              example={example}
+              name={nameOf(preview, i)}
+              labelled={learnt === null ? 'class' : 'judged'}
+            />
           ))}
         </section>
       )}

@@ -8,7 +8,7 @@ import { Loaded } from '../../components/loaded.tsx';
 import { graft } from '../../data/graft.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { valueText } from '../../text/numbers.ts';
-import { omitEmpty, toCommand, toCurl, toPython } from './request-code.ts';
+import { hyperparametersOf, omitEmpty, toCommand, toCurl, toPython } from './request-code.ts';
 
 const forms = [
   ['curl', 'curl', toCurl],
@@ -37,9 +37,9 @@ export function Configuration({ job }: { job: FineTuningJob }) {
       <Loaded query={request}>
         {(data) => (
           <>
-            <TrainingOptions rows={trainingRows(job, data)} />
+            <TrainingOptions method={job.method.type} rows={trainingRows(job, data)} />
             <section class="panel">
-              <h2>Method</h2>
+              <h2>Adapter method</h2>
               <Facts facts={methodFacts(job)} />
             </section>
             <RequestCode request={data} />
@@ -50,9 +50,10 @@ export function Configuration({ job }: { job: FineTuningJob }) {
   );
 }
 
-const TrainingOptions = ({ rows }: { rows: Row[] }) => (
+const TrainingOptions = ({ method, rows }: { method: string; rows: Row[] }) => (
   <section class="panel">
     <h2>Training</h2>
+    <Facts facts={[{ name: 'Training method', value: method }]} />
     <OptionTable label="Training" rows={rows.filter(isNotable)} />
     <details>
       <summary>Options with default values</summary>
@@ -86,10 +87,19 @@ function RequestCode({ request }: { request: JobCreateParams }) {
 type Options = Record<string, unknown>;
 
 function trainingRows(job: FineTuningJob, request: JobCreateParams): Row[] {
-  const { hyperparameters = {} } = request.method?.supervised ?? {};
-  const requested: Options = { ...hyperparameters, ...request.training, seed: request.seed };
-  return optionRows(requested, { ...job.training }, job.training_reasons ?? {});
+  const requested: Options = {
+    ...hyperparametersOf(request),
+    ...withPreference(request.training ?? {}),
+    seed: request.seed,
+  };
+  return optionRows(requested, withPreference(job.training), job.training_reasons ?? {});
 }
+
+/** The options with those of `preference` beside the others; beta is a hyperparameter, too. */
+const withPreference = ({ preference, ...others }: JobCreateParams['training'] & object): Options => ({
+  ...others,
+  ...preference,
+});
 
 /** Requested options first, each group sorted by name. */
 function optionRows(requested: Options, used: Options, reasons: Record<string, string>): Row[] {

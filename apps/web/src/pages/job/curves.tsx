@@ -7,14 +7,8 @@ import { Problem } from '../../components/problem.tsx';
 import { type Metric, metricValue, useMetrics } from '../../data/metrics.ts';
 import { type Series, useSeries } from '../../data/series.ts';
 import { linesOf, lossLines, rangeOf, windowSteps, type XAxis } from '../../data/series-lines.ts';
-import { bytes, compact, measure, percent } from '../../text/numbers.ts';
-
-const formats: Record<Metric['unit'], (value: number) => string> = {
-  share: percent,
-  number: measure,
-  per_second: compact,
-  bytes,
-};
+import { metricFormats } from '../../text/metric-formats.ts';
+import { measure } from '../../text/numbers.ts';
 
 /** A job's metrics per step, a chart each, with a common cursor and zoom. */
 export function Curves({ job }: { job: FineTuningJob }) {
@@ -33,7 +27,7 @@ export function Curves({ job }: { job: FineTuningJob }) {
         metric,
         lines: [
           ...metricLines(metric, shown, xAxis, weight, job.training),
-          ...setLines(shown, xAxis, sets, metric.field === 'token_accuracy' ? 'accuracy' : metric.name),
+          ...setLines(shown, xAxis, sets, metric.name === 'token_accuracy' ? 'accuracy' : metric.name),
         ],
       })),
     [metrics.length, shown, xAxis, weight, job.training, sets.length],
@@ -65,7 +59,7 @@ export function Curves({ job }: { job: FineTuningJob }) {
               title={label}
               note={better === null ? '' : `${better} is better`}
               lines={lines}
-              formatY={formats[unit]}
+              formatY={metricFormats[unit]}
               isFromZero={unit === 'bytes'}
               {...common}
             />

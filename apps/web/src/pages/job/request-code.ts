@@ -70,14 +70,22 @@ function pythonLiteral(value: unknown, depth: number): string {
   return `${open}\n${parts.map((part) => `${space}    ${part},\n`).join('')}${space}${close}`;
 }
 
+/** The hyperparameters of the request's method. */
+export function hyperparametersOf({ method }: JobCreateParams): Record<string, unknown> {
+  const own = (method as Record<string, unknown> | undefined)?.[method?.type ?? ''];
+  return (own as { hyperparameters?: Record<string, unknown> } | undefined)?.hyperparameters ?? {};
+}
+
 export const toCommand: Write = (request, baseUrl) => {
-  const { n_epochs, batch_size, learning_rate_multiplier } =
-    request.method?.supervised?.hyperparameters ?? {};
+  const { n_epochs, batch_size, learning_rate_multiplier, beta } = hyperparametersOf(request);
+  const method = request.method?.type;
   const options: [string, unknown][] = [
     ['model', request.start_from ?? request.model],
     ...dataArguments(request),
     ['suffix', request.suffix],
     ['seed', request.seed],
+    ['method', method === 'supervised' ? undefined : method],
+    ['beta', beta],
     ['epochs', n_epochs],
     ['batch-size', batch_size],
     ['learning-rate-multiplier', learning_rate_multiplier],

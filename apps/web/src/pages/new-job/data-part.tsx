@@ -1,5 +1,5 @@
 import type { Model } from '@graft/client';
-import { useMutation, useQuery } from '@tanstack/preact-query';
+import { useMutation } from '@tanstack/preact-query';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { FieldError, Select } from '../../components/forms/field.tsx';
 import { graft } from '../../data/graft.ts';
@@ -11,16 +11,14 @@ import { UploadOptionFields, useUploadOptions } from '../files/upload-options.ts
 import { type Draft, faultAt, fileRows, partOf, withFileRows, withUpload, withValue } from './draft.ts';
 import { FileRows } from './file-rows.tsx';
 import type { Form } from './option-field.tsx';
+import { useTrainingFiles } from './use-training-files.ts';
 
 /** Fields for the model and the files. */
 export function DataPart({ form, models, change }: { form: Form; models: readonly Model[]; change: Change }) {
   const { draft, setDraft, faults } = form;
   const canUpload = usePermission('files:write');
   const uploadOptions = useUploadOptions();
-  const files = useQuery({
-    queryKey: ['files', 'choice'],
-    queryFn: async () => (await graft.files.list({ purpose: 'fine-tune', limit: 1000 }).page()).data,
-  });
+  const files = useTrainingFiles();
   const fileOptions = (files.data ?? []).map(
     ({ id, filename, examples }) => [id, `${filename} · ${counted(examples, 'example')}`] as const,
   );

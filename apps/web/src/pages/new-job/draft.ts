@@ -3,6 +3,9 @@ import { isPresent } from '../../text/numbers.ts';
 
 /** An incomplete job request. */
 export type Draft = Record<string, unknown>;
+/** The method of jobs that do not learn from preferences. */
+export const SUPERVISED = 'supervised';
+
 /** Error messages by the path of the field. */
 export type Faults = ReadonlyMap<string, string>;
 
@@ -14,6 +17,10 @@ export const partOf = (draft: Draft, name: string): Record<string, unknown> => {
   const part = draft[name];
   return isRecord(part) ? part : {};
 };
+
+/** An object at a path such as `training.preference`; empty if absent. */
+export const partAt = (draft: object, path: string): Record<string, unknown> =>
+  path.split('.').reduce((part, name) => partOf(part, name), draft as Draft);
 
 /** The draft with a value at a path such as `peft.r`. Undefined removes the value, and its parents if they become empty. */
 export function withValue(draft: Draft, path: string, value: unknown): Draft {
@@ -27,19 +34,16 @@ export function withValue(draft: Draft, path: string, value: unknown): Draft {
 
 /** A draft from an existing job's request, without null, empty and automatic values. */
 export function draftFromRequest(request: JobCreateParams): Draft {
-  const { method, ...rest } = request as Draft & { method?: { supervised?: { hyperparameters?: object } } };
-  const hyperparameters = Object.entries(method?.supervised?.hyperparameters ?? {}).filter(
-    ([, value]) => value !== 'auto',
+  const { method, ...rest } = request as Draft;
+  const draft = Object.fromEntries(Object.entries(rest).filter(([, value]) => isPresent(value)));
+  const type = isRecord(method) ? String(method.type) : SUPERVISED;
+  const hyperparameters = Object.entries(partAt({ method }, `method.${type}.hyperparameters`)).filter(
+    ([, value]) => isPresent(value) && value !== 'auto',
   );
-  return {
-    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => isPresent(value))),
-    ...(hyperparameters.length > 0 && {
-      method: {
-        type: 'supervised',
-        supervised: { hyperparameters: Object.fromEntries(hyperparameters) },
-      },
-    }),
+  const own = hyperparameters.length > 0 && {
+    [type]: { hyperparameters: Object.fromEntries(hyperparameters) },
   };
+  return type === SUPERVISED && !own ? draft : { ...draft, method: { type, ...own } };
 }
 
 /** The error of a field, or of a value inside it. */

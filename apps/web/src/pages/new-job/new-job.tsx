@@ -21,6 +21,7 @@ import { MethodPart } from './method-part.tsx';
 import { NamePart } from './name-part.tsx';
 import { SweepPart } from './sweep-part.tsx';
 import { TextView } from './text-view.tsx';
+import { TrainingMethodPart } from './training-method-part.tsx';
 import { TrainingPart } from './training-part.tsx';
 import { useCheck } from './use-check.ts';
 import { useDraft } from './use-draft.ts';
@@ -148,7 +149,8 @@ function JobForm({
 }
 
 const parts = [
-  ['Method', MethodPart],
+  ['Training method', TrainingMethodPart],
+  ['Adapter method', MethodPart],
   ['Training', TrainingPart],
   ['Sweep', SweepPart],
   ['Job details', NamePart],

@@ -1,6 +1,6 @@
 import type { Wire } from '@graft/client';
 import { Select, TextField } from '../../components/forms/field.tsx';
-import { type Draft, type Faults, faultAt, partOf, withValue } from './draft.ts';
+import { type Draft, type Faults, faultAt, partAt, withValue } from './draft.ts';
 import { acceptsNumber, formatValue, listChoices, parseValue, type Schema, valueLabel } from './schema.ts';
 
 export interface Form {
@@ -24,21 +24,27 @@ export function OptionField({
   form: { draft, setDraft, faults },
   part,
   name,
+  label = name,
   schema,
   used,
   reason,
+  error,
 }: {
   form: Form;
-  /** `peft`, `training` or `sweep`. */
+  /** `peft`, `training` or `sweep`, or the path of an object in them. */
   part: string;
   name: string;
+  /** Default: the name. */
+  label?: string;
+  /** Default: the error of its path. */
+  error?: string | null;
   schema: Schema;
   /** The value used if the field is empty; undefined: not known yet. */
   used?: unknown;
   reason?: string | undefined;
 }) {
   const path = `${part}.${name}`;
-  const value = partOf(draft, part)[name];
+  const value = partAt(draft, part)[name];
   const set = (next: unknown) => setDraft(withValue(draft, path, next));
   const fallback = used === undefined ? schema.default : used;
   const hint = (
@@ -47,7 +53,7 @@ export function OptionField({
       {schema.description}
     </>
   );
-  const frame = { label: name, hint, error: faultAt(faults, path) };
+  const frame = { label, hint, error: error === undefined ? faultAt(faults, path) : error };
   const choices = listChoices(schema);
   if (choices && (value === undefined || choices.includes(value))) {
     const empty = fallback === undefined ? 'Automatic' : `${valueLabel(fallback)} (default)`;

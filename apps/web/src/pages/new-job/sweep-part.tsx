@@ -4,11 +4,13 @@ import { type Form, OptionField, type PartProps } from './option-field.tsx';
 import { listProperties } from './schema.ts';
 
 /** Options for a sweep: a job that tries several values. */
-export function SweepPart({ form, options }: PartProps) {
+export function SweepPart({ form, options, plan }: PartProps) {
   const { draft, setDraft, faults } = form;
   const isOn = isRecord(draft.sweep);
   const sweep = partOf(draft, 'sweep');
   const types = Array.isArray(sweep.peft_type) ? (sweep.peft_type as string[]) : [];
+  // Only methods that learn from preferences have one.
+  const hasBeta = 'beta' in sweep || plan?.training.preference !== undefined;
   const toggle = (on: boolean) =>
     setDraft(on ? { ...draft, sweep: {} } : withValue(draft, 'sweep', undefined));
   const setTypes = (next: string[]) =>
@@ -27,7 +29,7 @@ export function SweepPart({ form, options }: PartProps) {
           <FieldError text={faults.get('sweep')} />
           <div class="new-job-fields">
             {listProperties(options.sweep)
-              .filter(([name]) => name !== 'peft_type')
+              .filter(([name]) => name !== 'peft_type' && (name !== 'beta' || hasBeta))
               .map(([name, schema]) => (
                 <OptionField key={name} form={sweepForm} part="sweep" name={name} schema={schema} />
               ))}

@@ -7,7 +7,8 @@ const shownCount = 6;
 
 /** Training options. Empty fields show the value that Graft chooses. */
 export function TrainingPart({ form, options, plan }: PartProps) {
-  const all = listProperties(options.training);
+  // The training method has those of preferences.
+  const all = listProperties(options.training).filter(([name]) => name !== 'preference');
   const current = partOf(form.draft, 'training');
   const used = plan?.training as Record<string, unknown> | undefined;
   const renderField = ([name, schema]: (typeof all)[number]) => (

@@ -42,7 +42,11 @@ export const preference: DatasetFormat<'preference', Preference> = {
     const sequences = [chosen.sequence, rejected.sequence];
     const [a, b] = sequences.map(({ ids, targets }) => [...ids, ...targets!]) as [number[], number[]];
     if (a.length === b.length && commonLength(a, b) === a.length)
-      throw new BadExample('example_empty', 'has the same tokens in both completions');
+      throw new BadExample(
+        // What a truncated pair lacks is beyond the limit, so it is skipped.
+        reading.isTruncated ? 'example_too_long' : 'example_empty',
+        'has the same tokens in both completions',
+      );
     return [{ sequences, tokens: chosen.tokens + rejected.tokens }];
   },
   prompt: promptText,

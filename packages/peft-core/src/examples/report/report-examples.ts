@@ -13,6 +13,7 @@ import { NO_TARGET, type Sequence, type TrainingExample } from '../training-exam
 import { ChatCounts, type ChatSummary } from './chat-counts.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 import { LengthCounts, type LengthSummary } from './length-counts.ts';
+import { type JudgementSummary, type PairSummary, PreferenceCounts } from './preference-counts.ts';
 import { type ExamplePreview, previewOf } from './preview.ts';
 
 /** Number of examples that are shown as tokens. */
@@ -41,6 +42,10 @@ export interface ExampleReport {
   weights: { count: number; zero: number };
   /** Null for other formats. */
   chats: ChatSummary | null;
+  /** Null for other formats than `preference`. */
+  pairs: PairSummary | null;
+  /** Null for other formats than `unpaired_preference`. */
+  judgements: JudgementSummary | null;
   /** Null if no model was given. */
   tokens: TokenReport | null;
 }
@@ -55,7 +60,7 @@ interface TokenReport {
   lengths: LengthSummary | null;
   /** The ten longest examples, the longest first. */
   longest: { line: number; tokens: number }[];
-  /** For chats; null for other formats. */
+  /** For chats and for preferences of chats; null for other data. */
   by_role: { role: PartRole; tokens: number; learnt: number }[] | null;
   max_seq_length: number;
   /** Examples longer than that. A job rejects, truncates or skips them, depending on its option `overlong`. */
@@ -91,6 +96,7 @@ export function createExampleReporter(
   const distinct = new DistinctCounter();
   const repeated: ExampleReport['duplicates']['listed'] = [];
   const chats = new ChatCounts();
+  const preferences = new PreferenceCounts();
   const weights = { count: 0, zero: 0 };
   let tokens: TokenCounter | null = null;
   let format: FormatName | null = null;
@@ -108,8 +114,9 @@ export function createExampleReporter(
     last = Math.max(last, raw.line);
     examples++;
     format ??= raw.format;
-    if (model) tokens ??= new TokenCounter(model, raw.format, onBadLine);
+    if (model) tokens ??= new TokenCounter(model, raw.format, onBadLine, preferences);
     chats.add(raw);
+    preferences.add(raw);
     if (isWeighted(raw)) weights.count++;
     if (raw.weight === 0) weights.zero++;
     // What differs only by its weight is a duplicate, too.
@@ -152,6 +159,8 @@ export function createExampleReporter(
         duplicates: { count: examples - different, exact: distinct.isExact, listed: repeated },
         weights,
         chats: chats.summary(tokens?.split() ?? null),
+        pairs: preferences.pairs(),
+        judgements: preferences.judgements(),
         tokens: tokens?.report() ?? null,
       };
     },
@@ -164,6 +173,7 @@ class TokenCounter {
   readonly #examples: ExampleTokenizer;
   readonly #task: TaskType;
   readonly #isChat: boolean;
+  readonly #preferences: PreferenceCounts;
   readonly #maxSeqLength: number;
   readonly #lengths = new LengthCounts();
   readonly #tooLong: TokenReport['too_long']['listed'] = [];
@@ -179,9 +189,11 @@ class TokenCounter {
     { tokenizer, config, maxSeqLength }: ReportedModel,
     format: FormatName,
     onBadLine: (line: number) => void,
+    preferences: PreferenceCounts,
   ) {
     const outline = outlineFor(config, format);
     this.#tokenizer = tokenizer;
+    this.#preferences = preferences;
     this.#isChat = formatOf(format).hasRoles ?? false;
     this.#task = outline.task;
     this.#maxSeqLength = maxSeqLength ?? seqLengthLimit({ contextLength: outline.maxPositions });
@@ -214,6 +226,7 @@ class TokenCounter {
     this.#total += example.tokens;
     this.#lengths.add(length);
     for (const sequence of example.sequences) this.#addSequence(sequence);
+    this.#preferences.addTokens(raw, example);
     if (length > this.#maxSeqLength && this.#tooLong.length < MAX_LISTED)
       this.#tooLong.push({ line, tokens: length });
     this.#addLongest({ line, tokens: length });
@@ -245,6 +258,12 @@ class TokenCounter {
     return this.#examples.fault()?.details ?? [];
   }
 
+  #byRole(): TokenReport['by_role'] {
+    const counted = this.#roles.filter(({ tokens }) => tokens > 0);
+    // Formats of chats may have plain texts, too, whose tokens have no roles.
+    return this.#isChat && (counted.length > 0 || this.#total === 0) ? counted : null;
+  }
+
   report(): TokenReport {
     const learnsTokens = this.#task !== 'SEQ_CLS' && this.#task !== 'FEATURE_EXTRACTION';
     return {
@@ -253,7 +272,7 @@ class TokenCounter {
       learnt: learnsTokens ? this.#learnt : null,
       lengths: this.#lengths.summary(),
       longest: this.#longest,
-      by_role: this.#isChat ? this.#roles.filter(({ tokens }) => tokens > 0) : null,
+      by_role: this.#byRole(),
       max_seq_length: this.#maxSeqLength,
       too_long: { count: this.#lengths.over(this.#maxSeqLength), listed: this.#tooLong },
       special_tokens: { count: this.#examples.counts.special_tokens, listed: this.#special },

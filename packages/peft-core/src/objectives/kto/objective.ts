@@ -33,7 +33,10 @@ export const kto = {
   metrics: [
     judged('rewards_chosen', 'Reward of desirable completions', 'rewards_chosen', true),
     judged('rewards_rejected', 'Reward of undesirable completions', 'rewards_rejected', false),
-    judged('logps_chosen', 'Log-probability of desirable completions', 'logps_desirable', true),
+    {
+      ...judged('logps_chosen', 'Log-probability of desirable completions', 'logps_desirable', true),
+      column: 'logpsChosen',
+    },
     judged('logps_rejected', 'Log-probability of undesirable completions', 'logps_undesirable', false),
     {
       ...meanMetric('rewards_margin', 'Reward margin'),

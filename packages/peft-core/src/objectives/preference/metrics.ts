@@ -14,7 +14,7 @@ export const meanMetric = (name: string, label: string): Metric => ({
 });
 
 const logProbabilities = (label: string): readonly Metric[] => [
-  meanMetric('logps_chosen', `${label} of chosen completions`),
+  { ...meanMetric('logps_chosen', `${label} of chosen completions`), column: 'logpsChosen' },
   meanMetric('logps_rejected', `${label} of rejected completions`),
 ];
 

@@ -1,40 +1,51 @@
 import { methodOf, type PeftConfig, type ResolvedTraining } from '../../config/index.ts';
+import type { Objective } from '../../objectives/objective.ts';
+import { type ObjectiveName, objectives } from '../../objectives/objectives.ts';
 import type { RatedModel } from '../../tuners/method.ts';
-import type { Finding } from './curve-watch.ts';
+import type { Finding, LossFinding } from './curve-watch.ts';
+import { preferenceAdvice } from './preference-advice.ts';
+import type { PreferenceFinding } from './preference-watch.ts';
+import { type Advice, largerRate, smallerRate, trying } from './tried-options.ts';
 
-/** A problem with a run's options that its loss curve shows, and the options to try instead. */
-export interface Advice {
-  kind: Finding['kind'];
-  /** The step at which the problem shows. */
-  step: number;
-  message: string;
-  /** Options of `training` or `peft` to set in the next job. */
-  try: Record<string, unknown>;
-}
+const isOfPreferences = (finding: Finding): finding is PreferenceFinding => 'value' in finding.to;
 
 export function adviceOf(
-  { kind, from, to }: Finding,
+  finding: Finding,
   peft: PeftConfig,
   training: ResolvedTraining,
-  stepsPerEpoch: number,
-  model: RatedModel,
+  run: { stepsPerEpoch: number; model: RatedModel; objective: ObjectiveName },
+): Advice {
+  const objective: Objective = objectives[run.objective];
+  const { rateShare } = objective;
+  const usual = methodOf(peft).learningRate(peft, run.model);
+  const automatic = rateShare === undefined ? usual : Number((usual * rateShare).toPrecision(2));
+  return isOfPreferences(finding)
+    ? preferenceAdvice(finding, training, { objective, automatic })
+    : lossAdvice(finding, peft, training, { ...run, automatic });
+}
+
+/** `automatic`: the learning rate of a job that leaves it to Graft. */
+function lossAdvice(
+  { kind, from, to }: LossFinding,
+  peft: PeftConfig,
+  training: ResolvedTraining,
+  { automatic, stepsPerEpoch }: { automatic: number; stepsPerEpoch: number },
 ): Advice {
   const advise = (what: string, options: Record<string, unknown>, why = ''): Advice => {
-    const asked = Object.entries(options).map(([name, value]) => instead(name, value, training));
-    return { kind, step: to.step, message: `${what}. Try ${asked.join(', or ')}${why}.`, try: options };
+    const message = `${what}. ${trying(options, training)}${why}.`;
+    return { kind, step: to.step, message, try: options };
   };
-  const automatic = methodOf(peft).learningRate(peft, model);
   const { learning_rate: rate } = training;
   const course = `from ${shown(from.loss)} at step ${from.step} to ${shown(to.loss)} at step ${to.step}`;
   switch (kind) {
     case 'diverging':
       return advise(`The training loss rises, ${course}: the steps seem too large`, {
-        learning_rate: rate > 2 * automatic ? automatic : oneDigit(rate / 3),
+        learning_rate: smallerRate(rate, automatic),
         ...(training.max_grad_norm === 0 ? { max_grad_norm: 1 } : {}),
       });
     case 'flat':
       return advise(`The training loss hardly moves, ${course}: the steps seem too small`, {
-        learning_rate: rate < automatic / 2 ? automatic : Math.min(1, oneDigit(5 * rate)),
+        learning_rate: largerRate(rate, automatic),
       });
     case 'no_gradient': {
       const { peft_type } = peft;
@@ -57,17 +68,4 @@ export function adviceOf(
   }
 }
 
-function instead(name: string, value: unknown, training: ResolvedTraining): string {
-  const now = (training as Record<string, unknown>)[name];
-  return now === null || typeof now === 'boolean'
-    ? `${name} ${value}`
-    : `${name} ${shownOption(value)} instead of ${shownOption(now)}`;
-}
-
-/** Formats small numbers in the usual notation of learning rates: 2e-4. */
-const shownOption = (value: unknown): string =>
-  typeof value === 'number' && value > 0 && value < 0.01 ? value.toExponential() : String(value);
-
 const shown = (loss: number): string => (loss < 0.1 ? loss.toPrecision(2) : loss.toFixed(2));
-
-const oneDigit = (value: number): number => Number(value.toPrecision(1));

@@ -134,7 +134,12 @@ test('memorising six examples shows in the validation loss', async () => {
 
 /** Findings of a curve with `totalSteps` steps. */
 function findingsOf(totalSteps: number, lossAt: (step: number) => number, continues = false): Finding[] {
-  const watch = new CurveWatch({ totalSteps, warmupSteps: Math.ceil(totalSteps * 0.03), continues });
+  const watch = new CurveWatch({
+    totalSteps,
+    warmupSteps: Math.ceil(totalSteps * 0.03),
+    continues,
+    prefers: false,
+  });
   return Array.from({ length: totalSteps }, (_, step) =>
     watch.takeStep({ loss: lossAt(step), tokenAccuracy: null, gradNorm: 1 }),
   ).flat();

@@ -1,3 +1,4 @@
+import { type PreferenceFinding, PreferenceWatch } from './preference-watch.ts';
 import { Trend } from './trend.ts';
 
 /** A loss on the curve: of an evaluation, or the mean of the training steps up to `step`. */
@@ -6,18 +7,22 @@ interface Point {
   loss: number;
 }
 
-/** A problem that a curve shows, and the two losses that prove it. */
-export interface Finding {
+/** A problem that the curve of the loss shows, and the two losses that prove it. */
+export interface LossFinding {
   kind: 'diverging' | 'flat' | 'no_gradient' | 'overfitting';
   from: Point;
   to: Point;
 }
+
+export type Finding = LossFinding | PreferenceFinding;
 
 interface WatchedRun {
   totalSteps: number;
   warmupSteps: number;
   /** Whether the run continues from an adapter, which may have converged already: then a constant loss is no finding. */
   continues: boolean;
+  /** Whether it learns from preferences. */
+  prefers: boolean;
 }
 
 interface Step {
@@ -33,6 +38,14 @@ interface Stretch extends Point {
   error: number;
 }
 
+interface Evaluation {
+  loss: number;
+  /** As in steps. */
+  tokenAccuracy: number | null;
+  /** At least those of the objective's metrics that have a column, NaN where they were not measured. */
+  metrics?: Readonly<Record<string, number>>;
+}
+
 /** Shorter runs have no findings. */
 const fewestSteps = 20;
 const shortestStretch = 5;
@@ -43,8 +56,9 @@ const beyondNoise = 3;
 /** Least rise to report: this share of the loss at the start, and this share of the improvement since. */
 const riseOfStart = 0.1;
 const riseOfGain = 0.3;
-/** After this share of the steps, the loss must have changed by more than `flatFall` of itself. */
+/** After this share of the steps, and of those of a run that learns from preferences, the loss must have changed by more than `flatFall` of itself. */
 const flatAfter = 0.4;
+const flatPreferencesAfter = 0.55;
 const flatFall = 0.01;
 /** The noise must be small enough that a fall of this share would be seen. */
 const seenFall = 0.08;
@@ -57,13 +71,14 @@ const worseBy = 0.05;
 const worseEvaluations = 2;
 
 /**
- * Follows the curve of a run and reports, once each, that it diverges, does not move, or overfits. The findings depend only on the
+ * Follows the curve of a run and reports, once each, that it diverges, does not move, or overfits; and what `PreferenceWatch` finds. The findings depend only on the
  * measurements so far: a resumed run, which replays those of its checkpoint first, finds the same at the same steps.
  */
 export class CurveWatch {
   readonly #run: WatchedRun;
   /** Ring buffer of the last losses: the current incomplete stretch, then the rest of the one before. */
   readonly #recent: Float64Array;
+  readonly #preferences: PreferenceWatch | null;
   readonly #found = new Set<Finding['kind']>();
   readonly #trend = new Trend();
   #step = 0;
@@ -81,6 +96,7 @@ export class CurveWatch {
 
   constructor(run: WatchedRun) {
     this.#run = run;
+    this.#preferences = run.prefers ? new PreferenceWatch(run.totalSteps) : null;
     const length = Math.ceil(run.totalSteps / stretches);
     this.#recent = new Float64Array(Math.min(longestStretch, Math.max(shortestStretch, length)));
   }
@@ -94,7 +110,8 @@ export class CurveWatch {
     this.#correct += tokenAccuracy ?? Number.NaN;
     this.#largestNorm = Math.max(this.#largestNorm, gradNorm);
     this.#step++;
-    const findings = this.#withoutGradient();
+    const findings: Finding[] = this.#withoutGradient();
+    findings.push(...this.#firstTime(this.#preferences?.takeStep(tokenAccuracy)));
     if (this.#step % length === 0) {
       const stretch = this.#stretch();
       findings.push(...this.#diverging(stretch), ...this.#flat(stretch, this.#correct / length));
@@ -106,7 +123,18 @@ export class CurveWatch {
   }
 
   /** Adds an evaluation after the last step. Returns the findings that it shows for the first time. */
-  takeEvaluation(loss: number): Finding[] {
+  takeEvaluation(evaluation: Evaluation): Finding[] {
+    const preferenceFindings = this.#preferences?.takeEvaluation({ step: this.#step, ...evaluation });
+    return [...this.#overfitting(evaluation.loss), ...this.#firstTime(preferenceFindings)];
+  }
+
+  #firstTime(findings: PreferenceFinding[] = []): PreferenceFinding[] {
+    const first = findings.filter(({ kind }) => !this.#isDone(kind));
+    for (const { kind } of first) this.#found.add(kind);
+    return first;
+  }
+
+  #overfitting(loss: number): LossFinding[] {
     const { step, loss: training } = this.#stretch();
     const before = this.#lastEvaluation;
     this.#lastEvaluation = loss;
@@ -120,8 +148,12 @@ export class CurveWatch {
     return isOverfitting ? this.#find('overfitting', this.#best, { step, loss }) : [];
   }
 
-  #find(kind: Finding['kind'], { step, loss }: Point, to: Point): Finding[] {
-    if (this.#run.totalSteps < fewestSteps || this.#found.has(kind)) return [];
+  #isDone(kind: Finding['kind']): boolean {
+    return this.#run.totalSteps < fewestSteps || this.#found.has(kind);
+  }
+
+  #find(kind: LossFinding['kind'], { step, loss }: Point, to: Point): LossFinding[] {
+    if (this.#isDone(kind)) return [];
     this.#found.add(kind);
     return [{ kind, from: { step, loss }, to }];
   }
@@ -135,14 +167,14 @@ export class CurveWatch {
     return { step: this.#step, loss, error };
   }
 
-  #withoutGradient(): Finding[] {
+  #withoutGradient(): LossFinding[] {
     if (this.#step !== stepsWithoutGradient || this.#largestNorm > nilGradient) return [];
     const to = { step: this.#step, loss: this.#stretch().loss };
     return this.#find('no_gradient', { step: 1, loss: this.#firstLoss }, to);
   }
 
   /** Compares a stretch with the lowest one and with the first loss, before any learning: the first stretch may be high already. */
-  #diverging(stretch: Stretch): Finding[] {
+  #diverging(stretch: Stretch): LossFinding[] {
     const lowest = this.#lowest;
     if (!lowest) return [];
     const first = { step: 1, loss: this.#firstLoss, error: stretch.error * this.#recent.length };
@@ -156,11 +188,13 @@ export class CurveWatch {
     return from && this.#high >= 2 ? this.#find('diverging', from, stretchEnd(stretch)) : [];
   }
 
-  #flat(stretch: Stretch, accuracy: number): Finding[] {
+  #flat(stretch: Stretch, accuracy: number): LossFinding[] {
     const { totalSteps, warmupSteps, continues } = this.#run;
     const first = this.#first;
     if (!first || continues || accuracy > learnedAccuracy || this.#found.size > 0) return [];
-    if (this.#step < Math.max(flatAfter * totalSteps, warmupSteps + fewestSteps)) return [];
+    // Whether a run has learned no preference is known at half of its steps, and says more than a constant loss.
+    const after = this.#preferences ? flatPreferencesAfter : flatAfter;
+    if (this.#step < Math.max(after * totalSteps, warmupSteps + fewestSteps)) return [];
     const { fall, error } = this.#trend.fall;
     const scale = Math.abs(this.#trend.mean);
     const noise = beyondNoise * Math.sqrt(first.error + stretch.error);

@@ -1,0 +1,107 @@
+import { useId } from 'preact/hooks';
+import { FieldError } from '../../components/forms/field.tsx';
+import { faultAt, fileRows, partAt, SUPERVISED } from './draft.ts';
+import { type Form, OptionField, type PartProps } from './option-field.tsx';
+import {
+  methodOf,
+  methodsFor,
+  methodText,
+  preferenceOptions,
+  withBeta,
+  withMethod,
+} from './training-method.ts';
+import { useTrainingFiles } from './use-training-files.ts';
+
+/** What the job learns from its examples: answers, or preferences, with the options of the method. */
+export function TrainingMethodPart({ form, options, plan }: PartProps) {
+  const { draft, setDraft, faults } = form;
+  const { objectives } = options;
+  const files = useTrainingFiles();
+  const group = useId();
+  const id = fileRows(draft, 'training')[0]?.file;
+  const hasOwnColumns = partAt(draft, 'training').columns !== undefined;
+  // Other columns may make other examples of the file.
+  const format = hasOwnColumns ? null : (files.data?.find((each) => each.id === id)?.format ?? null);
+  const methods = methodsFor(objectives, format);
+  const selected = methodOf(draft, objectives, format);
+  const all = methodsFor(objectives, null);
+  return (
+    <>
+      {format !== null && methods.length < all.length && (
+        <p class="small soft">
+          For files of the format {format}.
+          {methods.every((method) => method === SUPERVISED) &&
+            ' Other methods learn from pairs of answers, or from answers that were judged.'}
+        </p>
+      )}
+      <fieldset class="new-job-methods">
+        <legend class="visually-hidden">Training method</legend>
+        {methods.map((method) => (
+          <label key={method}>
+            <input
+              type="radio"
+              name={group}
+              checked={method === selected}
+              onChange={() => setDraft(withMethod(draft, method))}
+            />
+            <span>
+              <strong>{methodText(method).title}</strong>
+              <span class="small">{methodText(method).when}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      <FieldError text={faults.get('method') ?? faultAt(faults, 'method.type')} />
+      {selected !== SUPERVISED && all.includes(selected) && (
+        <PreferenceFields key={selected} form={form} options={options} plan={plan} method={selected} />
+      )}
+    </>
+  );
+}
+
+function PreferenceFields({ form, options, plan, method }: PartProps & { method: string }) {
+  const { draft, setDraft, faults } = form;
+  const all = preferenceOptions(options.training, method, methodsFor(options.objectives, null));
+  const used = partAt(plan ?? {}, 'training.preference');
+  // The plan may be of the method before.
+  const isUsed = Object.keys(used).every((name) => all.some(([own]) => own === name));
+  const part = 'training.preference';
+  const current = partAt(draft, part);
+  const known = (name: string) => (isUsed && name in used ? { used: used[name] } : {});
+  const beta = all.find(([name]) => name === 'beta');
+  const rest = all.filter((each) => each !== beta);
+  const parameters = `method.${method}.hyperparameters`;
+  // A beta among the options of preferences is left where it is.
+  const betaForm: Form = {
+    ...form,
+    setDraft: (next) => setDraft(withBeta(next, method, partAt(next, parameters).beta)),
+  };
+  const { title } = methodText(method);
+  return (
+    <>
+      {beta && (
+        <div class="new-job-fields">
+          <OptionField
+            form={current.beta === undefined ? betaForm : form}
+            part={current.beta === undefined ? parameters : part}
+            name="beta"
+            label="Beta"
+            schema={beta[1]}
+            error={faultAt(faults, `${parameters}.beta`) ?? faultAt(faults, `${part}.beta`)}
+            {...known('beta')}
+          />
+        </div>
+      )}
+      {rest.length > 0 && (
+        <details class="new-job-more" open={rest.some(([name]) => name in current)}>
+          <summary>More {title} options</summary>
+          <div class="new-job-fields">
+            {rest.map(([name, schema]) => (
+              <OptionField key={name} form={form} part={part} name={name} schema={schema} {...known(name)} />
+            ))}
+          </div>
+        </details>
+      )}
+    </>
+  );
+}
