@@ -539,13 +539,23 @@ export interface CloneFineTuningJob {
   /** Priority among the jobs of your team: `high` runs before `normal` jobs created up to a day earlier, and likewise `normal` before `low`. It does not delay other teams. Default: `normal`. */
   priority?: 'low' | 'normal' | 'high' | null;
   method?: {
-    /** Training method. Supported: `supervised`. */
-    type: 'supervised';
+    /** Training method. Supported: `supervised`, `dpo`, `orpo`, `simpo`, `kto`. */
+    type: 'supervised' | 'dpo' | 'orpo' | 'simpo' | 'kto';
     supervised?: {
       hyperparameters?: Hyperparameters;
     };
-    /** Not supported. */
-    dpo?: null;
+    dpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    orpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    simpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    kto?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
     /** Not supported. */
     reinforcement?: null;
   };
@@ -882,13 +892,23 @@ export interface CreateFineTuningJob {
   /** Priority among the jobs of your team: `high` runs before `normal` jobs created up to a day earlier, and likewise `normal` before `low`. It does not delay other teams. Default: `normal`. */
   priority?: 'low' | 'normal' | 'high' | null;
   method?: {
-    /** Training method. Supported: `supervised`. */
-    type: 'supervised';
+    /** Training method. Supported: `supervised`, `dpo`, `orpo`, `simpo`, `kto`. */
+    type: 'supervised' | 'dpo' | 'orpo' | 'simpo' | 'kto';
     supervised?: {
       hyperparameters?: Hyperparameters;
     };
-    /** Not supported. */
-    dpo?: null;
+    dpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    orpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    simpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    kto?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
     /** Not supported. */
     reinforcement?: null;
   };
@@ -1252,13 +1272,23 @@ export interface EstimateFineTuningJob {
   }[] | null;
   seed?: number | null;
   method?: {
-    /** Training method. Supported: `supervised`. */
-    type: 'supervised';
+    /** Training method. Supported: `supervised`, `dpo`, `orpo`, `simpo`, `kto`. */
+    type: 'supervised' | 'dpo' | 'orpo' | 'simpo' | 'kto';
     supervised?: {
       hyperparameters?: Hyperparameters;
     };
-    /** Not supported. */
-    dpo?: null;
+    dpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    orpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    simpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    kto?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
     /** Not supported. */
     reinforcement?: null;
   };
@@ -1576,7 +1606,7 @@ export interface FineTuningJob {
   finished_at: number | null;
   /** Number of trained tokens, set when the job ends with any status; each step counts once. Null if none were trained. */
   trained_tokens: number | null;
-  hyperparameters: Hyperparameters;
+  hyperparameters: PreferenceHyperparameters;
   result_files: string[];
   seed: number;
   error: {
@@ -1600,13 +1630,23 @@ export interface FineTuningJob {
   estimated_finish: number | null;
   integrations: JobIntegration[];
   method: {
-    /** Training method. Supported: `supervised`. */
-    type: 'supervised';
+    /** Training method. Supported: `supervised`, `dpo`, `orpo`, `simpo`, `kto`. */
+    type: 'supervised' | 'dpo' | 'orpo' | 'simpo' | 'kto';
     supervised?: {
       hyperparameters?: Hyperparameters;
     };
-    /** Not supported. */
-    dpo?: null;
+    dpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    orpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    simpo?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
+    kto?: {
+      hyperparameters?: PreferenceHyperparameters;
+    };
     /** Not supported. */
     reinforcement?: null;
   };
@@ -2541,6 +2581,18 @@ export interface PersonIdentity {
   last_seen_at: number;
 }
 
+/** OpenAI's hyperparameters of methods that learn from preferences, each a value or "auto". */
+export interface PreferenceHyperparameters {
+  /** Passes over the training examples. */
+  n_epochs?: 'auto' | number;
+  /** Examples per forward and backward pass. */
+  batch_size?: 'auto' | number;
+  /** Multiplies the method's learning rate. */
+  learning_rate_multiplier?: 'auto' | number;
+  /** As `training.preference.beta`. */
+  beta?: 'auto' | number;
+}
+
 /** Trained keys and values before those of every sequence, in every layer. Source: Li and Liang 2021, arXiv:2101.00190. */
 export interface PrefixTuningConfig {
   /** The PEFT method. */
@@ -2723,7 +2775,7 @@ export interface ResolvedTraining {
   /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end: boolean;
   /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss. */
-  metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | string;
+  metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | 'eval_rewards_accuracy' | 'eval_rewards_margin' | string;
   /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better: boolean;
   /** Options of the schedule, with the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
@@ -2759,6 +2811,27 @@ export interface ResolvedTraining {
   mix_strategy?: 'concat' | 'interleave_under' | 'interleave_over';
   /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
   class_weights?: 'balanced' | number[] | Record<string, number>;
+  /** Options of training on preferences: method dpo, orpo, simpo, kto. */
+  preference?: {
+    /** how strongly the model is held to the reference. Default 0.1 ("auto"). */
+    beta?: 'auto' | number;
+    /** dpo: the loss, or several that are added with loss_weights. Default sigmoid. */
+    loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'sft')[];
+    /** dpo: factor of each loss_type. Default: 1 each. */
+    loss_weights?: number[];
+    /** dpo with loss_type robust: share of pairs that are expected to be the wrong way round. Default 0. */
+    label_smoothing?: number;
+    /** dpo: without a reference model, as if all its log-probabilities were 0. Default false. */
+    reference_free?: boolean;
+    /** simpo: margin between the rewards. Default 0.5. */
+    simpo_gamma?: number;
+    /** simpo: factor of the negative log-likelihood of chosen completions. Default 0. */
+    cpo_alpha?: number;
+    /** kto: factor of the loss of desirable completions. Default 1. */
+    desirable_weight?: number;
+    /** kto: factor of the loss of undesirable completions. Default 1. */
+    undesirable_weight?: number;
+  };
 }
 
 export interface RevokedInvitation {
@@ -2919,6 +2992,8 @@ export interface Sweep {
   r?: number[];
   /** PEFT methods: that of `peft` with its options, each other one as docs/methods.md gives it. */
   peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING')[];
+  /** Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric. */
+  beta?: number[];
 }
 
 export interface Team {
@@ -3126,7 +3201,7 @@ export interface TrainingOptions {
   /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end?: boolean;
   /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss. */
-  metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | string;
+  metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | 'eval_rewards_accuracy' | 'eval_rewards_margin' | string;
   /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better?: boolean;
   /** Options of the schedule, with the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
@@ -3162,6 +3237,27 @@ export interface TrainingOptions {
   mix_strategy?: 'concat' | 'interleave_under' | 'interleave_over';
   /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
   class_weights?: 'balanced' | number[] | Record<string, number>;
+  /** Options of training on preferences: method dpo, orpo, simpo, kto. */
+  preference?: {
+    /** how strongly the model is held to the reference. Default 0.1 ("auto"). */
+    beta?: 'auto' | number;
+    /** dpo: the loss, or several that are added with loss_weights. Default sigmoid. */
+    loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'sft')[];
+    /** dpo: factor of each loss_type. Default: 1 each. */
+    loss_weights?: number[];
+    /** dpo with loss_type robust: share of pairs that are expected to be the wrong way round. Default 0. */
+    label_smoothing?: number;
+    /** dpo: without a reference model, as if all its log-probabilities were 0. Default false. */
+    reference_free?: boolean;
+    /** simpo: margin between the rewards. Default 0.5. */
+    simpo_gamma?: number;
+    /** simpo: factor of the negative log-likelihood of chosen completions. Default 0. */
+    cpo_alpha?: number;
+    /** kto: factor of the loss of desirable completions. Default 1. */
+    desirable_weight?: number;
+    /** kto: factor of the loss of undesirable completions. Default 1. */
+    undesirable_weight?: number;
+  };
   /** Final learning rate as a share of its peak, instead of zero. Turns cosine into cosine_with_min_lr with this value in lr_scheduler_kwargs. */
   min_lr_rate?: number;
   /** Final learning rate, instead of min_lr_rate. */
