@@ -38,7 +38,7 @@ export { type ReadingOptions, readingOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
-export { unpaired, withOtherCompletions } from './preferences.ts';
+export { JudgedLabels, unpaired, withOtherCompletions } from './preferences.ts';
 export { readExamples, type SkippedLines } from './read-examples.ts';
 export { DuplicateCounter } from './report/duplicate-counter.ts';
 export type { LengthSummary } from './report/length-counts.ts';

@@ -10,6 +10,7 @@ import { labelSets } from './label-sets/objective.ts';
 import { nextToken } from './next-token/objective.ts';
 import type { Objective } from './objective.ts';
 import { orpo } from './orpo/objective.ts';
+import { betaOf } from './preference/beta.ts';
 import { simpo } from './simpo/objective.ts';
 
 /** Every objective, by name. */
@@ -32,7 +33,21 @@ export const listedObjectives: readonly ListedObjective[] = Object.values(object
 
 /** `training.preference`: options of all methods that learn from preferences. Each method has those of its own. */
 export const preferenceSchema = Type.Object(
-  Object.assign({}, ...listedObjectives.map(({ preference }) => preference?.properties)) as TProperties,
+  {
+    ...(Object.assign(
+      {},
+      ...listedObjectives.map(({ preference }) => preference?.properties),
+    ) as TProperties),
+    beta: betaOf(
+      listedObjectives
+        .flatMap(({ method, preference }) =>
+          preference
+            ? `${method}: ${(preference.properties.beta as { description?: string }).description}`
+            : [],
+        )
+        .join(' '),
+    ),
+  },
   {
     additionalProperties: false,
     description: `Options of training on preferences: method ${listedObjectives.flatMap(({ method, preference }) => (preference ? method : [])).join(', ')}.`,
@@ -61,12 +76,30 @@ export function objectiveOf(format: string, method: string | null = null): Liste
   const of = listedObjectives.filter(({ formats }) => formats.includes(format));
   const found = method === null ? of[0] : of.find((each) => each.method === method);
   if (found) return found;
+  const own = listedObjectives.flatMap((each) => (each.method === method ? each.formats : []));
   throw new GraftError(
     'unsupported_method',
-    `method.type: "${method}" does not train on lines of the format ${format}; use ${methodsOf(format).join(' or ')}`,
+    `method.type: "${method}" does not train on lines of the format ${format}; use ${methodsOf(format).join(' or ')}, or a file with ${own.length === 1 ? `lines of the format ${own[0]}` : 'other lines'}`,
     { param: 'method.type' },
   );
 }
+
+/** Checks that a method trains this task, whatever the lines. Throws `unsupported_method`. */
+export function checkMethodTask(method: string, task: TaskType): void {
+  const tasks = [
+    ...new Set(listedObjectives.flatMap((each) => (each.method === method ? [...each.tasks] : []))),
+  ];
+  if (tasks.includes(task)) return;
+  throw new GraftError(
+    'unsupported_method',
+    `method.type: "${method}" trains with task_type ${tasks.join(' or ')}, and peft.task_type is ${task}; use the method ${methodsOfTask(task).join(' or ')}`,
+    { param: 'method.type' },
+  );
+}
+
+const methodsOfTask = (task: TaskType): string[] => [
+  ...new Set(listedObjectives.flatMap((each) => (each.tasks.includes(task) ? [each.method] : []))),
+];
 
 /** Like `objectiveOf`, but if the format is unknown or does not belong to the task, returns the first objective of the task. */
 export function objectiveFor(
