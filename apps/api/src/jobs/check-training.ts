@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   checkMethodTask,
   checkObjectiveOptions,
@@ -113,7 +114,7 @@ export async function checkTraining(
   const [{ peft }] = trials as [SweepTrial];
   // Another mapping of columns than the file's may read it in another format.
   const isFormatKnown =
-    training.columns === files.training[0]!.file.columns || training.columns === undefined;
+    training.columns === undefined || isDeepStrictEqual(training.columns, files.training[0]!.file.columns);
   if (isFormatKnown) checkFormats(files, peft);
   checkMix(body, training);
   const { format } = epochOf(files, training);
@@ -123,7 +124,7 @@ export async function checkTraining(
   }
   const { method } = objectiveFor(peft.task_type, format, body.method?.type);
   const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
-  if (format) checkObjectiveOptions(training, format, method, sets);
+  if (format && isFormatKnown) checkObjectiveOptions(training, format, method, sets);
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {

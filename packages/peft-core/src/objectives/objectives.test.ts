@@ -119,6 +119,7 @@ test('the method is named where it is not the default of the format', () => {
   });
   assert.equal(objectiveFor('FEATURE_EXTRACTION').name, 'contrastive');
   assert.equal(objectiveFor('FEATURE_EXTRACTION', 'scored_pairs').name, 'cosine');
+  assert.equal(objectiveFor('CAUSAL_LM', 'text', 'dpo').name, 'dpo', 'read from other columns');
   assert.equal(objectiveFor('SEQ_CLS', 'pairs').name, 'classification', 'the format is not of the task');
   assert.equal(namedMethod('pairs', 'supervised'), undefined);
   assert.equal(namedMethod(null, 'supervised'), undefined);

@@ -101,7 +101,10 @@ const methodsOfTask = (task: TaskType): string[] => [
   ...new Set(listedObjectives.flatMap((each) => (each.tasks.includes(task) ? [each.method] : []))),
 ];
 
-/** Like `objectiveOf`, but if the format is unknown or does not belong to the task, returns the first objective of the task. */
+/**
+ * Like `objectiveOf`, but throws nothing: of a method that does not train on the format, which may be that of other columns, it returns the
+ * task's objective; and if the format is unknown or does not belong to the task, the first objective of the task.
+ */
 export function objectiveFor(
   task: TaskType,
   format?: string | null,
@@ -110,7 +113,8 @@ export function objectiveFor(
   const taskObjectives = listedObjectives.filter(({ tasks }) => tasks.includes(task));
   const formatObjectives = taskObjectives.filter(({ formats }) => formats.includes(format ?? ''));
   const of = formatObjectives.length > 0 ? formatObjectives : taskObjectives;
-  return of.find((each) => each.method === method) ?? of[0]!;
+  const isMethods = (each: ListedObjective) => each.method === method;
+  return of.find(isMethods) ?? taskObjectives.find(isMethods) ?? of[0]!;
 }
 
 /** The method unless it is the format's default. So values derived from a default method equal those from before methods existed. */
