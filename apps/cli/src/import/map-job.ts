@@ -69,13 +69,9 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   const hyperparameters = hyperparametersOf(job, method, options, differs);
   const suffix = suffixOf(job, differs);
   const seed = seedOf(job.seed);
-  if (method === 'dpo') {
-    differs.push('DPO: if your Graft service does not offer it, creating the job fails');
-  } else {
-    differs.push(
-      "an adapter of Graft's default method and settings is trained; OpenAI does not document what it trains",
-    );
-  }
+  differs.push(
+    "an adapter of Graft's default method and settings is trained; OpenAI does not document what it trains",
+  );
   const integrations = Array.isArray(job.integrations) ? job.integrations.length : 0;
   if (integrations > 0) differs.push('integrations are left out: Graft serves the metrics itself');
   return {
@@ -101,7 +97,7 @@ const limits: Record<string, { least: number; most: number; whole: boolean }> = 
   n_epochs: { least: 1, most: 50, whole: true },
   batch_size: { least: 1, most: 256, whole: true },
   learning_rate_multiplier: { least: 0, most: Number.POSITIVE_INFINITY, whole: false },
-  beta: { least: 0, most: 2, whole: false },
+  beta: { least: 0, most: 100, whole: false },
 };
 
 function hyperparametersOf(

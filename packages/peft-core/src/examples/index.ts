@@ -34,7 +34,7 @@ export {
   type TrainingFile,
   type ValidationFile,
 } from './data-files.ts';
-export { type ReadingOptions, readingOptions } from './example-source.ts';
+export { type ReadingOptions, readingOptions, tokenizeOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
@@ -61,4 +61,4 @@ export {
   type TrainingData,
   tokensPerEpoch,
 } from './training-data.ts';
-export { NO_TARGET, type TrainingExample } from './training-example.ts';
+export { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';
