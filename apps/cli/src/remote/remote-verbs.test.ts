@@ -210,6 +210,15 @@ test('jobs create takes the usual options as flags', async (t) => {
     peft: { peft_type: 'LORA', r: 8, lora_alpha: 64, target_modules: 'all-linear' },
     training: { learning_rate: 2e-4, max_steps: 50 },
   });
+  const preferring = ['--method', 'DPO', '--beta', '0.2', '--epochs', '2'];
+  const dpo = await runGraft([...create, ...preferring], { env: server.env });
+  assert.equal(dpo.code, 0, dpo.stderr);
+  assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ''), {
+    model: 'base',
+    training_file: 'file-7',
+    method: { type: 'dpo', dpo: { hyperparameters: { n_epochs: 2 } } },
+    training: { preference: { beta: 0.2 } },
+  });
   const unknown = await runGraft([...create, '--peft-type', 'magic'], { env: server.env });
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, /--peft-type: there is no method MAGIC, only lora, ia3\./);

@@ -124,6 +124,8 @@ function methodOf(options: TrainingOptions): Pick<JobCreateParams, 'method' | 'h
   const { method: type } = options;
   if (type === undefined) return isGiven ? { hyperparameters } : {};
   return {
-    method: { type, ...(isGiven ? { [type]: { hyperparameters } } : {}) } as NonNullable<JobCreateParams['method']>,
+    method: { type, ...(isGiven ? { [type]: { hyperparameters } } : {}) } as NonNullable<
+      JobCreateParams['method']
+    >,
   };
 }
