@@ -194,7 +194,7 @@ def jobs_that_learn_from_preferences():
     assert job.method.dpo.hyperparameters.beta == 0.2 and job.hyperparameters.n_epochs >= 1, job
     [listed] = client.fine_tuning.jobs.list(limit=1).data
     assert listed == job
-    # Without a method, pairs are learnt like this too.
+    # Without a method, dpo trains on pairs too.
     other = client.fine_tuning.jobs.create(model=model, training_file=file.id)
     assert other.method.type == "dpo" and other.method.dpo.hyperparameters.beta == "auto", other.method
     client.fine_tuning.jobs.cancel(other.id)

@@ -56,7 +56,7 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   if (method === 'reinforcement') {
     return left('reinforcement fine-tuning: Graft learns from examples and has no graders');
   }
-  if (method !== 'supervised' && method !== 'dpo') return left(`the method ${method} is not known`);
+  if (!Object.hasOwn(methods, method)) return left(`the method ${method} is not known`);
   if (job.model.startsWith('ft:')) {
     return left(
       `it continued from the fine-tuned model ${job.model}, whose weights stay at OpenAI: train on all the data in one job`,
@@ -93,6 +93,10 @@ function mappedModel(model: string, models: Map<string, string>): string | null 
   return models.get(model) ?? models.get(undated) ?? models.get('*') ?? null;
 }
 
+const shared = ['n_epochs', 'batch_size', 'learning_rate_multiplier'];
+/** OpenAI's methods that Graft has, each with its hyperparameters. */
+const methods: Record<string, readonly string[]> = { supervised: shared, dpo: [...shared, 'beta'] };
+
 const limits: Record<string, { least: number; most: number; whole: boolean }> = {
   n_epochs: { least: 1, most: 50, whole: true },
   batch_size: { least: 1, most: 256, whole: true },
@@ -102,14 +106,13 @@ const limits: Record<string, { least: number; most: number; whole: boolean }> = 
 
 function hyperparametersOf(
   job: OpenAiJob,
-  method: 'supervised' | 'dpo',
+  method: string,
   options: MapOptions,
   differs: string[],
 ): Hyperparameters {
   const values = record(record(record(job.method)[method]).hyperparameters ?? job.hyperparameters);
-  const names = Object.keys(limits).filter((name) => method === 'dpo' || name !== 'beta');
   const kept: Record<string, number> = {};
-  for (const name of names) {
+  for (const name of methods[method]!) {
     const value = values[name];
     if (value === undefined || value === null || value === 'auto' || options.hyperparameters === 'auto')
       continue;

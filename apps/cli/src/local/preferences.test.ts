@@ -68,8 +68,8 @@ test('an adapter that is trained with dpo makes chosen completions more probable
   await write('whole.jsonl', [{ text: 'Q0? the first' }]);
   const whole = await graft('score', '--model', 'model', '--input', 'whole.jsonl', '--output', '-');
   const { logprobs } = JSON.parse(whole.stdout);
-  const ofCompletion = logprobs.slice('Q0?'.length - 1);
-  for (const [t, each] of ofCompletion.entries())
+  const completionTokens = logprobs.slice('Q0?'.length - 1);
+  for (const [t, each] of completionTokens.entries())
     assert.ok(Math.abs(each - before[0].chosen.logprobs[t]) < 1e-4, `token ${t}`);
 });
 

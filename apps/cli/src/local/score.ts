@@ -100,8 +100,9 @@ async function hasPreferences(path: string): Promise<boolean> {
     if (text.trim() === '') continue;
     file.destroy();
     const { parseJsonl } = await import('@graft/peft-core/examples');
+    const { comparesCompletions } = await import('@graft/peft-core/config');
     try {
-      return parseJsonl([text]).examples[0]?.format === 'preference';
+      return comparesCompletions(parseJsonl([text]).format);
     } catch {
       return /"(chosen|rejected|preferred_output|non_preferred_output)"\s*:/.test(text.slice(0, 100_000));
     }

@@ -12,6 +12,7 @@ export {
 export type { MetricDescription, Objective } from '../objectives/objective.ts';
 export {
   checkMethodTask,
+  comparesCompletions,
   listedObjectives,
   namedMethod,
   objectiveFor,

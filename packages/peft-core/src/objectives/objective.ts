@@ -91,7 +91,7 @@ export interface Objective {
   batch?: { usual: number; why: string };
   /** Options of `training.preference`: it learns from preferences. */
   preference?: PreferenceOptions;
-  /** The tokens of prompts are learnt with those of chosen completions. */
+  /** The tokens of prompts are trained on with those of chosen completions. */
   learnsPrompts?: true;
   /** Completions are judged one by one, and compared with those of other prompts; a pair is two of them. */
   isUnpaired?: true;

@@ -31,7 +31,7 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
-/** `training.preference`: options of all methods that learn from preferences. Each method has those of its own. */
+/** `training.preference`: options of all methods that learn from preferences. Each method has some of them. */
 export const preferenceSchema = Type.Object(
   {
     ...(Object.assign(
@@ -82,6 +82,12 @@ export function objectiveOf(format: string, method: string | null = null): Liste
     `method.type: "${method}" does not train on lines of the format ${format}; use ${methodsOf(format).join(' or ')}, or a file with ${own.length === 1 ? `lines of the format ${own[0]}` : 'other lines'}`,
     { param: 'method.type' },
   );
+}
+
+/** Whether lines of a format compare two completions of a prompt. */
+export function comparesCompletions(format: string): boolean {
+  const { preference, isUnpaired = false } = objectiveOf(format) as Objective;
+  return preference !== undefined && !isUnpaired;
 }
 
 /** Checks that a method trains this task, whatever the lines. Throws `unsupported_method`. */

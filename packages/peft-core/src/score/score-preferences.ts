@@ -1,7 +1,6 @@
-import { parsePeftConfig } from '../config/index.ts';
+import { comparesCompletions, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import {
-  formatOf,
   NO_TARGET,
   type RawExample,
   readingOptions,
@@ -39,13 +38,11 @@ export async function* scorePreferences(options: {
   examples: readonly RawExample[];
 }): AsyncGenerator<PreferenceScore> {
   const { base, adapterDir = null, examples } = options;
-  const other = examples.find(({ format }) => format !== 'preference');
-  if (other) {
-    const { fields } = formatOf('preference');
-    throw new GraftError('invalid_jsonl', `line ${other.line} is not ${fields}, as the lines before it`, {
+  const other = examples.find(({ format }) => !comparesCompletions(format));
+  if (other)
+    throw new GraftError('invalid_jsonl', `line ${other.line} does not compare two completions`, {
       param: 'input',
     });
-  }
   const adapter = adapterDir === null ? null : (await readFittingAdapter(base, adapterDir)).adapter;
   const source = {
     peft: adapter?.config ?? parsePeftConfig(defaultPeft),

@@ -78,7 +78,7 @@ export async function setUpTraining(
     }));
   // Data that trials of a sweep share is what the objective needs already.
   const data =
-    options.data ?? asObjectiveNeeds(read, objectiveFor(task, read.format, method), options.training);
+    options.data ?? dataOfObjective(read, objectiveFor(task, read.format, method), options.training);
   const sets = data.validationSets?.map(({ name }) => name) ?? [];
   checkObjectiveOptions(options.training, data.format, method, sets);
   checkMeasured(options.training, data);
@@ -132,7 +132,7 @@ function arrangementFor(whyNotShared: string | null, onStock: () => BatchLayout)
 }
 
 /** The examples with what the objective adds to them. Throws `data_unfit_for_task`. */
-function asObjectiveNeeds(
+function dataOfObjective(
   data: TrainingData,
   { isUnpaired, method }: Objective,
   { batch_size: size, max_seq_length: length, seed }: TrainOptions['training'],

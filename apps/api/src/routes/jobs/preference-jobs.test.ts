@@ -59,7 +59,7 @@ test('a job of OpenAI’s form shows its method and beta everywhere, before and 
   assert.equal(reset.hyperparameters.beta, 0.1);
 });
 
-test('without a method pairs are learnt by dpo, and judged completions by kto', async () => {
+test('without a method dpo trains on pairs, and kto on judged completions', async () => {
   const job = await queued(onPairs, {});
   assert.equal(job.method.type, 'dpo');
   assert.deepEqual((await read(job.id, '/request')).method, { type: 'dpo', dpo: { hyperparameters: {} } });
@@ -108,12 +108,12 @@ test('refused at creation, with the field and what to do', async () => {
   const sweep = { validation_file, sweep: { beta: [0.1, 0.3] } };
   const eight = await onPairs.refuses(sweep, 'invalid_sweep', 'sweep.beta');
   assert.match(eight, /set training\.metric_for_best_model to another metric/);
-  const ofChats = {
+  const chats = {
     validation_file: await bench.acme.upload(chatLine),
     training: { metric_for_best_model: 'eval_accuracy' },
   };
   const nine = await onChats.refuses(
-    { ...ofChats, sweep: sweep.sweep },
+    { ...chats, sweep: sweep.sweep },
     'invalid_training_option',
     'sweep.beta',
   );
@@ -197,10 +197,10 @@ test('a clone and the request of a job keep method, beta and preference; changes
     return [method.type, (await read(id)).training.preference];
   };
   assert.deepEqual(await clone({}), ['simpo', { beta: 3, simpo_gamma: 1, cpo_alpha: 0 }]);
-  const ofTraining = { training: { preference: { beta: 4 } } };
-  assert.deepEqual(await clone(ofTraining), ['simpo', { beta: 4, simpo_gamma: 1, cpo_alpha: 0 }]);
-  const ofMethod = { method: { type: 'simpo', simpo: { hyperparameters: { beta: 5 } } } };
-  assert.deepEqual(await clone(ofMethod), ['simpo', { beta: 5, simpo_gamma: 1, cpo_alpha: 0 }]);
+  const trainingChange = { training: { preference: { beta: 4 } } };
+  assert.deepEqual(await clone(trainingChange), ['simpo', { beta: 4, simpo_gamma: 1, cpo_alpha: 0 }]);
+  const methodChange = { method: { type: 'simpo', simpo: { hyperparameters: { beta: 5 } } } };
+  assert.deepEqual(await clone(methodChange), ['simpo', { beta: 5, simpo_gamma: 1, cpo_alpha: 0 }]);
   // The options of another method start from their defaults.
   assert.deepEqual(await clone({ method: { type: 'orpo' } }), ['orpo', { beta: 0.1 }]);
 });

@@ -32,7 +32,7 @@ export function readCompletions<Field extends string>(
   }
   if (!isMessages(prompt)) return `"prompt" must be a string or a list of messages, got ${show(prompt)}`;
   const read: Record<string, unknown> = {};
-  // What the prompt's assistants said is not learnt.
+  // What the prompt's assistants said is not trained on.
   const before = prompt.map((message) =>
     message.role === 'assistant' ? { ...message, weight: 0 } : message,
   );

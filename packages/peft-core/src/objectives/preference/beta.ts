@@ -2,6 +2,6 @@ import { type TSchema, Type } from 'typebox';
 
 const beta = Type.Number({ exclusiveMinimum: 0, maximum: 100 });
 
-/** The schema of `beta`, which every objective on preferences has with a meaning of its own. */
+/** The schema of `beta`, which every objective on preferences has, each with another meaning. */
 export const betaOf = (meaning: string): TSchema =>
   Type.Optional(Type.Union([Type.Literal('auto'), beta], { description: meaning }));

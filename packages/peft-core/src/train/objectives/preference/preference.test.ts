@@ -1,4 +1,4 @@
-// Training on preferences: what is learnt, and that it goes on exactly after a stop. Figures of TRL are in test/golden.
+// Training on preferences: what changes, and that a stopped run resumes exactly. Figures of TRL are in test/golden.
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
