@@ -166,8 +166,52 @@ test('a kto job measures the divergence from the reference', async () => {
   assert.ok(steps.length > 0 && steps.every(({ metrics }) => metrics.kl! >= 0), JSON.stringify(steps));
 });
 
+test('a sweep of beta publishes its best adapter, and orpo continues it', async () => {
+  const sweep = await succeeded(
+    (
+      await create({
+        training_file: files.pairs,
+        validation_file: files.pairs,
+        sweep: { beta: [0.1, 0.5] },
+        training: {
+          learning_rate: 1e-3,
+          n_epochs: 2,
+          metric_for_best_model: 'rewards_margin',
+          precision: 'fp32',
+        },
+      })
+    ).id,
+  );
+  assert.equal(sweep.method.type, 'dpo');
+  const { data: trials } = await jobs.trials(sweep.id);
+  assert.deepEqual(
+    trials.map(({ training }) => training.preference?.beta),
+    [0.1, 0.5],
+  );
+  const winner = trials.find(({ status }) => status === 'won')!;
+  assert.equal(sweep.hyperparameters.beta, winner.training.preference?.beta);
+  const next = {
+    training_file: files.pairs,
+    start_from: sweep.fine_tuned_model,
+    method: { type: 'orpo' as const },
+    training: { learning_rate: 1e-3, n_epochs: 1, precision: 'fp32' as const },
+  };
+  const continued = await succeeded((await jobs.create({ model: 'tiny', ...next })).id);
+  assert.equal(continued.start_from, sweep.fine_tuned_model);
+  const again = { ...next, method: { type: 'dpo' as const } };
+  const second = await succeeded((await jobs.create({ model: 'tiny', ...again })).id);
+  const [first] = (await jobs.metrics(second.id)).filter(({ kind }) => kind === 'train');
+  assert.ok(
+    Math.abs(first!.metrics.rewards_margin!) < 1e-4,
+    'the reference is the version that it continues',
+  );
+});
+
 test('a dpo job whose worker is killed resumes with the same reference', async () => {
   const undisturbed = await succeeded((await dpo(50, 2)).id);
+  // The worker keeps the program of the last job, which this one shares.
+  const { data: attempts } = await jobs.attempts((await succeeded((await dpo(50, 2)).id)).id);
+  assert.equal(attempts.filter(({ kind }) => kind === 'training').length, 1, JSON.stringify(attempts));
   const { id } = await dpo(50, 2);
   const reached = await until(id, (job) => (job.progress?.step ?? 0) >= 3 * checkpointSteps || isOver(job));
   assert.equal(reached.status, 'running', 'the job was over before the worker could be killed');

@@ -204,3 +204,31 @@ test('a clone and the request of a job keep method, beta and preference; changes
   // The options of another method start from their defaults.
   assert.deepEqual(await clone({ method: { type: 'orpo' } }), ['orpo', { beta: 0.1 }]);
 });
+
+test('a sweep of beta is cloned as it is, with a beta of the clone, or without a sweep', async () => {
+  const job = await queued(onPairs, {
+    validation_file: await bench.acme.upload(pairs),
+    sweep: { beta: [0.1, 0.3] },
+    training: { metric_for_best_model: 'rewards_accuracy', preference: { loss_type: 'ipo' } },
+  });
+  assert.equal(job.training.metric_for_best_model, 'eval_rewards_accuracy');
+  const betas = async (id: string) =>
+    (await read(id, '/trials')).data.map((trial: typeof job) => trial.training.preference);
+  const expected = [
+    { beta: 0.1, loss_type: 'ipo' },
+    { beta: 0.3, loss_type: 'ipo' },
+  ];
+  assert.deepEqual(await betas(job.id), expected);
+  const clone = async (changes: object) => {
+    const answer = await bench.acme.send('POST', `${path}/${job.id}/clone`, changes);
+    assert.equal(answer.status, 200, answer.text);
+    await bench.untilState(answer.json.id, 'queued');
+    return await read(answer.json.id);
+  };
+  assert.deepEqual(await betas((await clone({})).id), expected);
+  const plain = await clone({ sweep: null, ...dpo({ beta: 0.5 }) });
+  assert.deepEqual(plain.training.preference, { beta: 0.5, loss_type: 'ipo' });
+  // The sweep of a clone replaces the beta of its job.
+  const answer = await bench.acme.send('POST', `${path}/${plain.id}/clone`, { sweep: { beta: [1, 2] } });
+  assert.equal(answer.status, 200, answer.text);
+});
