@@ -75,6 +75,16 @@ const jobFields: Fields = {
     { type: 'ppo' },
     { type: 'supervised', supervised: 7 },
     { type: 'dpo', dpo: {} },
+    { type: 'kto', kto: 7 },
+    { type: ['dpo'] },
+    { type: '__proto__' },
+    { type: 'constructor', constructor: {} },
+    { type: 'supervised', dpo: { hyperparameters: {} } },
+    { type: 'supervised', supervised: { hyperparameters: { beta: 1 } } },
+    { type: 'reinforcement', reinforcement: { grader: {} } },
+    { type: 'dpo', dpo: { hyperparameters: 7 } },
+    { type: 'dpo', dpo: { hyperparameters: { beta: 'a\0' } } },
+    ...[0, -1, 101, ...notNumbers].map((beta) => ({ type: 'dpo', dpo: { hyperparameters: { beta } } })),
   ],
   hyperparameters: [
     7,
@@ -188,6 +198,33 @@ const trainingFields: Fields = {
   max_bad_lines: [-1, ...notWholes],
   columns: [7, 'x', [], { prompt: 7 }, { prompt: '' }, { prompt: 'a\0' }],
   mix_strategy: ['shuffle', ...notTexts],
+  metric_for_best_model: ['', 'loss_', 'x'.repeat(65), 'eval_', ...notTexts],
+  preference: [
+    null,
+    7,
+    'x',
+    true,
+    [],
+    {},
+    Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, 1])),
+  ],
+};
+
+const notLosses: unknown[] = ['dpo', [], ['sigmoid', 'sigmoid'], ['x'], Array(5).fill('sft'), ...notTexts];
+
+/** All of them are refused, whatever the method: the training file has no preferences. */
+const preferenceFields: Fields = {
+  beta: [0, -1, 101, ...notNumbers],
+  loss_type: notLosses,
+  loss_weights: [[], [-1], [1001], ['1'], [huge], [null], Array(5).fill(1), ...notLists],
+  label_smoothing: [-0.1, 0.5, ...notNumbers],
+  reference_free: notFlags,
+  simpo_gamma: [-1, 101, ...notNumbers],
+  cpo_alpha: [-1, 1001, ...notNumbers],
+  desirable_weight: [0, 1001, ...notNumbers],
+  undesirable_weight: [0, 1001, ...notNumbers],
+  bete: [1],
+  constructor: [1],
 };
 
 const tool = (parameters: unknown, name: unknown = 'f') => ({
@@ -252,6 +289,10 @@ export function hostileBodies({ model, fileId }: HostileContext, draw: () => num
     ...fieldsOf(jobs, '', job, jobFields, (body) => body),
     ...fieldsOf(jobs, 'peft.', lora, peftFields, (peft) => ({ ...job, peft })),
     ...fieldsOf(jobs, 'training.', {}, trainingFields, (training) => ({ ...job, training })),
+    ...fieldsOf(jobs, 'training.preference.', {}, preferenceFields, (preference) => ({
+      ...job,
+      training: { preference },
+    })),
     ...fieldsOf(
       chat,
       '',

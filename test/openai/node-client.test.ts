@@ -251,6 +251,34 @@ describe('jobs', () => {
     assert.equal(requests.length - before, 3);
   });
 
+  test('learn from preferences', async () => {
+    const said = (role: string, content: string) => [{ role, content }];
+    const pairs = Array.from({ length: 12 }, (_, i) => ({
+      input: { messages: said('user', `How many apples grow on tree ${i}?`) },
+      preferred_output: said('assistant', `${i} apples.`),
+      non_preferred_output: said('assistant', 'No idea.'),
+    }));
+    const lines = Buffer.from(pairs.map((pair) => JSON.stringify(pair)).join('\n'));
+    const { id: training_file } = await client.files.create({
+      file: await toFile(lines, 'pairs.jsonl'),
+      purpose: 'fine-tune',
+    });
+    const hyperparameters = { beta: 0.2, n_epochs: 'auto', batch_size: 4 } as const;
+    const created = await create({ training_file, method: { type: 'dpo', dpo: { hyperparameters } } });
+    shaped(created, job);
+    assert.deepEqual(
+      [created.method?.type, created.method?.dpo?.hyperparameters?.beta],
+      ['dpo', hyperparameters.beta],
+    );
+    const done = await until(created.id, ['succeeded']);
+    shaped(done, job);
+    assert.equal(done.method?.dpo?.hyperparameters?.beta, 0.2);
+    const { data: listed } = await client.fineTuning.jobs.list({ limit: 1 });
+    assert.deepEqual(listed[0]?.method, done.method);
+    await client.models.delete(done.fine_tuned_model!);
+    await client.files.delete(training_file);
+  });
+
   test('try several configurations by a field of Graft’s own, and are a job like any other', async () => {
     const created = await create({
       validation_file: trainingFile,

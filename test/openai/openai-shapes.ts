@@ -47,6 +47,13 @@ const hyperparameters = has({
   learning_rate_multiplier: optional(autoOr(number)),
 });
 
+const preferring = has({
+  n_epochs: optional(autoOr(whole)),
+  batch_size: optional(autoOr(whole)),
+  learning_rate_multiplier: optional(autoOr(number)),
+  beta: optional(autoOr(number)),
+});
+
 export const file: Shape = {
   id: idOf('file-'),
   object: oneOf('file'),
@@ -78,7 +85,13 @@ export const job: Shape = {
   estimated_finish: optional(nullOr(time)),
   integrations: optional(nullOr(list)),
   metadata: optional(nullOr(record)),
-  method: optional(has({ type: oneOf('supervised', 'dpo'), supervised: optional(has({ hyperparameters })) })),
+  method: optional(
+    has({
+      type: oneOf('supervised', 'dpo'),
+      supervised: optional(has({ hyperparameters })),
+      dpo: optional(has({ hyperparameters: preferring })),
+    }),
+  ),
 };
 
 export const event: Shape = {

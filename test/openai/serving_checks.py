@@ -213,6 +213,7 @@ def what_graft_does_not_have_is_refused_by_name():
     harmless = {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "parallel_tool_calls": False, "tools": []}
     assert ask(max_tokens=2, **harmless).choices
     graded = {"type": "reinforcement", "reinforcement": {"grader": {"type": "multi", "name": "g", "graders": {}}}}
+    # The file has chats, and no pairs.
     for method in (graded, {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.1}}}):
         with_method = {"model": model, "training_file": seen["file"].id, "method": method}
         error = raises(openai.BadRequestError, lambda: client.fine_tuning.jobs.create(**with_method))

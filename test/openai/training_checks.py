@@ -1,5 +1,6 @@
 """Checks of files, uploads and fine-tuning jobs. They depend on each other's order."""
 
+import json
 import time
 
 import openai
@@ -166,6 +167,38 @@ def jobs_that_try_several_configurations():
     done = wait(job.id, lambda one: one.status in finished)
     assert done.status == "succeeded", done
     assert client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model
+
+
+@check
+def jobs_that_learn_from_preferences():
+    said = lambda role, content: [{"role": role, "content": content}]  # noqa: E731
+    pairs = [
+        {
+            "input": {"messages": said("user", f"How many apples grow on tree {i}?"), "tools": [], "parallel_tool_calls": True},
+            "preferred_output": said("assistant", f"{i} apples."),
+            "non_preferred_output": said("assistant", "No idea."),
+        }
+        for i in range(12)
+    ]
+    data = "\n".join(json.dumps(pair) for pair in pairs).encode()
+    file = client.files.create(file=("pairs.jsonl", data), purpose="fine-tune")
+    hyperparameters = {"beta": 0.2, "n_epochs": "auto", "batch_size": 4, "learning_rate_multiplier": "auto"}
+    job = client.fine_tuning.jobs.create(
+        model=model, training_file=file.id, method={"type": "dpo", "dpo": {"hyperparameters": hyperparameters}}
+    )
+    assert job.method.type == "dpo" and job.method.dpo.hyperparameters.beta == 0.2, job.method
+    assert job.method.supervised is None and job.method.dpo.hyperparameters.n_epochs == "auto"
+    done = wait(job.id, lambda one: one.status in finished)
+    assert done.status == "succeeded", done
+    job = client.fine_tuning.jobs.retrieve(job.id)
+    assert job.method.dpo.hyperparameters.beta == 0.2 and job.hyperparameters.n_epochs >= 1, job
+    [listed] = client.fine_tuning.jobs.list(limit=1).data
+    assert listed == job
+    # Without a method, dpo trains on pairs too.
+    other = client.fine_tuning.jobs.create(model=model, training_file=file.id)
+    assert other.method.type == "dpo" and other.method.dpo.hyperparameters.beta == "auto", other.method
+    client.fine_tuning.jobs.cancel(other.id)
+    assert wait(other.id, lambda one: one.status in finished).status in finished
 
 
 @check

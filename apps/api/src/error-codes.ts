@@ -184,7 +184,10 @@ export const errorCodes = {
   // Jobs
   job_not_found: [404, 'No such fine-tuning job.'],
   invalid_file_purpose: [400, 'The file was not uploaded with purpose `fine-tune`.'],
-  unsupported_method: [400, 'Only `supervised` fine-tuning is available.'],
+  unsupported_method: [
+    400,
+    '`method.type` is not available, or does not train on the lines of the training file.',
+  ],
   integration_not_found: [404, 'The team has no integration of this type. In the body of a new job: 400.'],
   invalid_integration: [400, 'The settings of the integration are invalid; the message says why.'],
   invalid_start: [

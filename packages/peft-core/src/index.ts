@@ -12,6 +12,7 @@ export type { ServingLimits } from './generate/step.ts';
 export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';
 export { type MergeBase, type MergedModel, mergeAdapter } from './peft-model/merge-adapter.ts';
 export type { Score } from './score/score.ts';
+export { type PreferenceScore, scorePreferences } from './score/score-preferences.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
 export { measureSpeed } from './train/machine/measure-speed.ts';

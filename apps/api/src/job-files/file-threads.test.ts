@@ -32,6 +32,7 @@ before(async () => {
     tokenizerKey: 'tiny',
     chatTemplate: null,
     tokenizerFiles: packed(tokenizerFiles),
+    method: 'supervised',
     modelConfig: await json('config.json'),
     peft,
     maxSeqLength: 64,

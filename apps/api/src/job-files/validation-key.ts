@@ -31,7 +31,7 @@ export function validationKey(
     method,
     mixture,
   }: Omit<ValidationTask, keyof DataFiles | 'sample'> &
-    Pick<TaskTokenizer, 'tokenizerKey'> & { method: string; mixture: Mixture | null },
+    Pick<TaskTokenizer, 'tokenizerKey'> & { mixture: Mixture | null },
 ): string {
   return sha256({
     validationVersion,

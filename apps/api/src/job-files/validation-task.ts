@@ -4,7 +4,9 @@ import {
   epochCounts,
   GraftError,
   leadingPositions,
+  listedObjectives,
   type Mixture,
+  objectiveOf,
   type PeftConfig,
 } from '@graft/peft-core/config';
 import { SampleGatherer } from '@graft/peft-core/estimate';
@@ -12,6 +14,7 @@ import {
   type DataFiles,
   DuplicateCounter,
   type ExampleCounts,
+  JudgedLabels,
   lengthOf,
   mixtureOfFiles,
   OverlapCounter,
@@ -28,6 +31,8 @@ export interface ValidationTask extends ReadingOptions, DataFiles {
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
+  /** `method.type` of the job. */
+  method: string;
   /** Key under which the example sizes are cached for the job's estimate. */
   sample: SampleKey;
 }
@@ -61,6 +66,7 @@ export async function validateFiles(
   const overlap = hasValidationFile ? new OverlapCounter() : null;
   const duplicates = task.trainingFiles ? new DuplicateCounter() : null;
   const { virtualTokens, prefixLength } = leadingPositions(task.peft);
+  const judged = isUnpaired(task.method) ? new JudgedLabels(task.method) : null;
   let examples = 0;
   let longest = 0;
   /** Tokens of each training file. */
@@ -78,6 +84,7 @@ export async function validateFiles(
           overlap?.add(raw, file, index);
           longest = Math.max(longest, lengthOf(raw.format, example));
           if (file !== 'training_file') return;
+          judged?.add(example);
           tokens[index] = (tokens[index] ?? 0) + example.tokens;
           // The pieces of a split text are one line.
           if (raw !== counted) duplicates?.add(raw, index);
@@ -91,6 +98,9 @@ export async function validateFiles(
         },
       },
     );
+    // The format of the lines may not have been known before.
+    objectiveOf(read.format, task.method);
+    judged?.check();
     keepSample(task.sample, gatherer.sample(read));
     const { training_file: training, validation_file } = read.counts;
     return {
@@ -116,6 +126,10 @@ export async function validateFiles(
     return faultOf(error);
   }
 }
+
+/** Whether the method judges completions one by one. */
+const isUnpaired = (method: string): boolean =>
+  listedObjectives.some((each) => each.method === method && each.isUnpaired);
 
 /** The skipped lines of each file that a job lists. */
 function storableLines(all: readonly SkippedLines[]): SkippedLines[] {

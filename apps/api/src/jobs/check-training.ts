@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
+  checkMethodTask,
   checkObjectiveOptions,
   choosePeft,
   defaultPeftWithin,
@@ -6,6 +8,7 @@ import {
   type Hyperparameters,
   namesOfSets,
   objectiveFor,
+  objectiveOf,
   type PeftConfig,
   type PeftWarning,
   parsePeftConfig,
@@ -110,13 +113,18 @@ export async function checkTraining(
   });
   const [{ peft }] = trials as [SweepTrial];
   // Another mapping of columns than the file's may read it in another format.
-  if (training.columns === files.training[0]!.file.columns || training.columns === undefined)
-    checkFormats(files, peft);
+  const isFormatKnown =
+    training.columns === undefined || isDeepStrictEqual(training.columns, files.training[0]!.file.columns);
+  if (isFormatKnown) checkFormats(files, peft);
   checkMix(body, training);
   const { format } = epochOf(files, training);
+  if (body.method) {
+    checkMethodTask(body.method.type, peft.task_type);
+    if (format && isFormatKnown) objectiveOf(format, body.method.type);
+  }
   const { method } = objectiveFor(peft.task_type, format, body.method?.type);
   const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
-  if (format) checkObjectiveOptions(training, format, method, sets);
+  if (format && isFormatKnown) checkObjectiveOptions(training, format, method, sets);
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -169,14 +177,21 @@ export async function checkTraining(
 /** Returns the hyperparameters from `method`, or the top-level ones of older clients. */
 function checkMethod(body: TrainingBody): Hyperparameters {
   const { method } = body;
-  const isOther = ([name, value]: [string, unknown]) =>
-    name !== 'type' && name !== method?.type && value !== null;
-  if (method && (!trainingMethods.includes(method.type) || Object.entries(method).some(isOther))) {
-    const available = trainingMethods.map((name) => `"${name}"`).join(' or ');
-    throw new ApiError('unsupported_method', `Only the method ${available} is available.`, {
+  if (method && !trainingMethods.includes(method.type)) {
+    const available = trainingMethods.map((name) => `"${name}"`).join(', ');
+    throw new ApiError('unsupported_method', `method.type must be one of ${available}.`, {
       param: 'method.type',
     });
   }
+  const other = Object.keys(method ?? {}).find(
+    (name) => name !== 'type' && name !== method?.type && method?.[name] !== null,
+  );
+  if (method && other !== undefined)
+    throw new ApiError(
+      'unsupported_method',
+      `method.${other} has options of another method than method.type, "${method.type}"; send only one of them.`,
+      { param: `method.${other}` },
+    );
   const given = method && hyperparametersOf(method);
   if (given && body.hyperparameters && canonicalJson(given) !== canonicalJson(body.hyperparameters)) {
     throw new ApiError(

@@ -8,11 +8,12 @@ export type CloneJobBody = Static<typeof CloneJobSchema>;
 
 /**
  * Returns the request that repeats `job` with `changes`: with the same seed unless one is given (null: a new one). Values that the job left
- * to Graft are left to it again. The given options of `peft`, `training` and the hyperparameters override those of the job; a `peft` of
- * another method replaces it. `sweep` replaces the job's; null requests a job without a sweep.
+ * to Graft are left to it again. The given options of `peft`, `training`, `training.preference` and the hyperparameters override those of
+ * the job; a `peft` of another method replaces it, and with another `method.type` the job's options of preferences are left out. `sweep` replaces the job's; null requests a job without a sweep.
  */
 export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   const { hyperparameters, method, peft, training, sweep: _, ...rest } = changes;
+  const type = method?.type ?? job.method;
   return {
     model: job.model,
     ...filesOf(job, changes),
@@ -22,20 +23,60 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
     ...rest,
     seed: seedOf(job, changes),
     method: {
-      type: job.method,
       ...method,
-      [job.method]: {
+      type,
+      [type]: {
         hyperparameters: {
-          ...job.hyperparameters,
+          ...hyperparametersToKeep(job, changes),
           ...hyperparameters,
           ...(method && hyperparametersOf(method)),
         },
       },
     },
-    training: over(trainingOf(job, changes), training),
+    training: over(
+      trainingOf(job, changes),
+      preferenceOf(training)
+        ? { ...(training as object), preference: keptPreference(job, changes) }
+        : training,
+    ),
     sweep: sweepOf(job, changes),
     ...startOf(job, changes),
   };
+}
+
+/** Whether the clone has another method, for which options of the job's own have no meaning. */
+const changesMethod = (job: Job, { method }: CloneJobBody): boolean =>
+  method !== undefined && method.type !== job.method;
+
+/** The job's hyperparameters, without a beta that the clone sets otherwise. */
+function hyperparametersToKeep(job: Job, changes: CloneJobBody): Job['hyperparameters'] {
+  const { beta, ...others } = job.hyperparameters;
+  const isGiven = preferenceOf(changes.training)?.beta !== undefined || sweepsBeta(sweepOf(job, changes));
+  return beta === undefined || isGiven || changesMethod(job, changes) ? others : { ...others, beta };
+}
+
+const sweepsBeta = (sweep: unknown): boolean => isObject(sweep) && sweep.beta !== undefined;
+
+/** `training.preference`, where it is an object. */
+function preferenceOf(training: unknown): Record<string, unknown> | undefined {
+  const preference = isObject(training) ? training.preference : undefined;
+  return isObject(preference) ? preference : undefined;
+}
+
+/** `training.preference` of the clone: the options of the job's method, with those of the changes; undefined without any. */
+function keptPreference(job: Job, changes: CloneJobBody): Record<string, unknown> | undefined {
+  const sweep = sweepOf(job, changes);
+  const isWinners = !isObject(sweep) && sweepsBeta(job.sweep?.grid) && job.state === 'succeeded';
+  const kept: Record<string, unknown> = changesMethod(job, changes) ? {} : { ...job.training.preference };
+  const isGiven =
+    sweepsBeta(sweep) ||
+    [changes.hyperparameters, changes.method && hyperparametersOf(changes.method)].some(
+      (given) => (given as Job['hyperparameters'] | undefined)?.beta !== undefined,
+    );
+  if (isGiven) delete kept.beta;
+  else if (isWinners) kept.beta = job.resolvedTraining?.preference?.beta;
+  const all = { ...kept, ...preferenceOf(changes.training) };
+  return Object.keys(all).length > 0 ? all : undefined;
 }
 
 /** The files of the job; of each kind, those of the changes replace all of the job's. */
@@ -64,8 +105,11 @@ const sweepOf = (job: Pick<Job, 'sweep'>, { sweep }: CloneJobBody): unknown =>
  * The training options without the seed, which would contradict a new one, and without the learning rate if the sweep varies it. A job
  * without a sweep that repeats a finished sweep uses the winner's learning rate.
  */
-function trainingOf({ training, ...job }: Job, changes: CloneJobBody): object {
-  const { seed: _, learning_rate: rate, ...others } = training;
+function trainingOf(job: Job, changes: CloneJobBody): object {
+  const { seed: _, learning_rate: rate, preference: __, ...options } = job.training;
+  const { training } = job;
+  const preference = keptPreference(job, changes);
+  const others = preference ? { ...options, preference } : options;
   const seed = changes.seed === undefined && training.seed !== undefined ? { seed: training.seed } : {};
   const sweep = sweepOf(job, changes);
   if (isObject(sweep) && sweep.learning_rate !== undefined) return { ...others, ...seed };

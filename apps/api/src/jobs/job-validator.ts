@@ -214,11 +214,12 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     ...taskTokenizer(model.tokenizer, resolvedTraining),
     modelConfig: model.config,
     peft,
+    method: job.method,
     ...readingOptions(resolvedTraining),
     maxSeqLength: longestRead,
   };
   const { method } = job;
-  const key = validationKey(jobFiles, { ...what, method, mixture });
+  const key = validationKey(jobFiles, { ...what, mixture });
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
   const planned = {

@@ -109,7 +109,7 @@ function literal(value: unknown): string {
 
 /** The union of distinct types, null last. */
 function union(types: string[]): string {
-  const all = new Set(types.flatMap((type) => (type.includes('{') ? [type] : type.split(' | '))));
+  const all = new Set(types.flatMap((type) => (/[{(]/.test(type) ? [type] : type.split(' | '))));
   const nullable = all.delete('null');
   return [...all, ...(nullable ? ['null'] : [])].join(' | ');
 }

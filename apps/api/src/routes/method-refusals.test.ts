@@ -86,6 +86,22 @@ describe('methods and models that do not go together', () => {
     'peft.task_type',
     /bert models do SEQ_CLS.*not CAUSAL_LM/,
   ]);
+  for (const [task_type, message] of [
+    ['SEQ_CLS', /"dpo" trains with task_type CAUSAL_LM, and peft\.task_type is SEQ_CLS/],
+    ['CAUSAL_LM', /bert models do SEQ_CLS.*not CAUSAL_LM/],
+  ] as const)
+    test(`preferences on an encoder, with task_type ${task_type}`, async () => {
+      const peft = { peft_type: 'LORA', task_type };
+      const pair = JSON.stringify({ prompt: 'a', chosen: 'b', rejected: 'c' });
+      const training_file = task_type === 'SEQ_CLS' ? files.SEQ_CLS! : await bench.acme.upload(pair);
+      const body = { model: 'bert', training_file, peft, method: { type: 'dpo' } };
+      const answer = await bench.acme.send('POST', '/v1/fine_tuning/jobs', body);
+      const [code, param] =
+        task_type === 'SEQ_CLS'
+          ? ['unsupported_method', 'method.type']
+          : ['unsupported_task', 'peft.task_type'];
+      assert.match(assertError(answer, 400, code, param), message);
+    });
   refuses(
     'a classifier of an encoder that was saved without its pooler',
     { model: 'tagger', peft: { peft_type: 'LORA', task_type: 'SEQ_CLS' } },

@@ -42,11 +42,16 @@ describe('a job of OpenAI', () => {
     });
   });
 
-  test('keeps DPO with its beta, and says that it may be refused', () => {
+  test('keeps DPO with its beta', () => {
     const dpo = { hyperparameters: { beta: 0.1, n_epochs: 2 } };
     const { create, differs } = map({ method: { type: 'dpo', dpo } });
     assert.deepEqual(create?.method, { type: 'dpo', dpo: { hyperparameters: { n_epochs: 2, beta: 0.1 } } });
-    assert.match(differs.join('\n'), /DPO: if your Graft service does not offer it/);
+    assert.doesNotMatch(differs.join('\n'), /DPO|beta/);
+    const beta = map({ method: { type: 'dpo', dpo: { hyperparameters: { beta: 0 } } } });
+    assert.deepEqual(beta.create?.method, { type: 'dpo', dpo: { hyperparameters: {} } });
+    assert.match(beta.differs.join('\n'), /beta is 0, which is not valid in Graft/);
+    const plain = map({ method: { type: 'dpo', dpo: { hyperparameters: { beta: 'auto' } } } });
+    assert.deepEqual(plain.create?.method, { type: 'dpo', dpo: { hyperparameters: {} } });
   });
 
   test('is left where Graft has nothing like it, with the reason', () => {

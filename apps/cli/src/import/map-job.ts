@@ -56,7 +56,7 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   if (method === 'reinforcement') {
     return left('reinforcement fine-tuning: Graft learns from examples and has no graders');
   }
-  if (method !== 'supervised' && method !== 'dpo') return left(`the method ${method} is not known`);
+  if (!Object.hasOwn(methods, method)) return left(`the method ${method} is not known`);
   if (job.model.startsWith('ft:')) {
     return left(
       `it continued from the fine-tuned model ${job.model}, whose weights stay at OpenAI: train on all the data in one job`,
@@ -69,13 +69,9 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   const hyperparameters = hyperparametersOf(job, method, options, differs);
   const suffix = suffixOf(job, differs);
   const seed = seedOf(job.seed);
-  if (method === 'dpo') {
-    differs.push('DPO: if your Graft service does not offer it, creating the job fails');
-  } else {
-    differs.push(
-      "an adapter of Graft's default method and settings is trained; OpenAI does not document what it trains",
-    );
-  }
+  differs.push(
+    "an adapter of Graft's default method and settings is trained; OpenAI does not document what it trains",
+  );
   const integrations = Array.isArray(job.integrations) ? job.integrations.length : 0;
   if (integrations > 0) differs.push('integrations are left out: Graft serves the metrics itself');
   return {
@@ -97,23 +93,26 @@ function mappedModel(model: string, models: Map<string, string>): string | null 
   return models.get(model) ?? models.get(undated) ?? models.get('*') ?? null;
 }
 
+const shared = ['n_epochs', 'batch_size', 'learning_rate_multiplier'];
+/** OpenAI's methods that Graft has, each with its hyperparameters. */
+const methods: Record<string, readonly string[]> = { supervised: shared, dpo: [...shared, 'beta'] };
+
 const limits: Record<string, { least: number; most: number; whole: boolean }> = {
   n_epochs: { least: 1, most: 50, whole: true },
   batch_size: { least: 1, most: 256, whole: true },
   learning_rate_multiplier: { least: 0, most: Number.POSITIVE_INFINITY, whole: false },
-  beta: { least: 0, most: 2, whole: false },
+  beta: { least: 0, most: 100, whole: false },
 };
 
 function hyperparametersOf(
   job: OpenAiJob,
-  method: 'supervised' | 'dpo',
+  method: string,
   options: MapOptions,
   differs: string[],
 ): Hyperparameters {
   const values = record(record(record(job.method)[method]).hyperparameters ?? job.hyperparameters);
-  const names = Object.keys(limits).filter((name) => method === 'dpo' || name !== 'beta');
   const kept: Record<string, number> = {};
-  for (const name of names) {
+  for (const name of methods[method]!) {
     const value = values[name];
     if (value === undefined || value === null || value === 'auto' || options.hyperparameters === 'auto')
       continue;

@@ -21,11 +21,25 @@ test('a file is checked with and without a mapping of its columns', async () => 
     shape: null,
     columns: { prompt: 'frage', completion: 'antwort' },
     format: 'prompt_completion',
+    method: 'supervised',
     examples: 1,
   });
   const unknown = await graft('check', 'faq.csv');
   assert.notEqual(unknown.code, 0);
   assert.match(unknown.stderr, /the table has the columns "frage", "antwort"/);
+});
+
+test('pairs are counted, with the method that learns from them', async () => {
+  const graft = (...args: string[]) => runGraft(args, { cwd: folder });
+  const pair = (prompt: string, rejected: string) => JSON.stringify({ prompt, chosen: ' A 32.', rejected });
+  await writeFile(join(folder, 'pairs.jsonl'), [pair('a', ' Any.'), pair('b', ' None.')].join('\n'));
+  const checked = await graft('check', 'pairs.jsonl');
+  assert.equal(checked.code, 0, checked.stderr);
+  assert.match(checked.stdout, /^format +preference$/m);
+  assert.match(checked.stdout, /^method +dpo$/m);
+  assert.match(checked.stdout, /^examples +2 preference pairs$/m);
+  await writeFile(join(folder, 'same.jsonl'), [pair('a', ' Any.'), pair('b', ' A 32.')].join('\n'));
+  assert.match((await graft('check', 'same.jsonl')).stderr, /line 2 "chosen" and "rejected" are the same/);
 });
 
 test('a corrected file has the valid lines as they were, and replaces no file', async () => {

@@ -1,3 +1,4 @@
+import type { Objective } from '@graft/peft-core/config';
 import type { Command } from 'commander';
 import { count } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
@@ -45,7 +46,9 @@ async function check(given: string, options: Options): Promise<void> {
     const { message = 'No line is invalid.' } = skipped ?? {};
     output.note(`${corrected} has the lines of ${path} without ${count(bad.size)} invalid ones. ${message}`);
   }
-  output.result({ path, ...recognised, format, examples }, () =>
+  const { objectiveOf } = await import('@graft/peft-core/config');
+  const { examples: kind, method }: Objective = objectiveOf(format);
+  output.result({ path, ...recognised, format, method, examples }, () =>
     fields(
       {
         file: path,
@@ -54,7 +57,8 @@ async function check(given: string, options: Options): Promise<void> {
         shape: recognised.shape,
         columns: columns && JSON.stringify(columns),
         format,
-        examples: count(examples),
+        method,
+        examples: kind === undefined ? count(examples) : `${count(examples)} ${kind}`,
       },
       output.paint,
     ),

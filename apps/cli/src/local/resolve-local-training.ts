@@ -60,6 +60,7 @@ export async function resolveLocalTraining(
     choosePeft,
     defaultPeft,
     mixtureOf,
+    objectiveFor,
     parsePeftConfig,
     parseSweep,
     parseTrainingOptions,
@@ -93,6 +94,8 @@ export async function resolveLocalTraining(
       held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
   const [{ format }] = trained as [(typeof trained)[0]];
   checkFormat(asked[0]!.peft.task_type, format);
+  const { method = null } = options;
+  await checkMethod(method, asked[0]!.peft, format);
   const examples = trained.flatMap((file) => file.examples);
   const answerCharacters = trained.reduce<number | null>(
     (sum, file) => (sum === null || file.answerCharacters === null ? null : sum + file.answerCharacters),
@@ -106,15 +109,22 @@ export async function resolveLocalTraining(
     answerCharacters:
       answerCharacters && Math.round((answerCharacters * size.exampleCount) / Math.max(1, size.read)),
     format,
+    method,
     startTemplate,
     ...size,
   });
   const sets = files.validationFiles?.map(({ name }) => name) ?? [];
-  for (const { training } of trials) checkObjectiveOptions(training, format, null, sets);
+  for (const { training } of trials) checkObjectiveOptions(training, format, method, sets);
   const [first] = trials;
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
-    { ...asked[0]!, hyperparameters: {}, continues: startPeft !== null, peftGiven: given },
+    {
+      ...asked[0]!,
+      hyperparameters: {},
+      continues: startPeft !== null,
+      peftGiven: given,
+      method: objectiveFor(asked[0]!.peft.task_type, format, method).method,
+    },
     first.training,
   );
   if (sweep) return { trials, names: trials.map(trialName), reasons, overlap, files };
@@ -125,6 +135,28 @@ export async function resolveLocalTraining(
     overlap,
     files,
   };
+}
+
+/** Checks `--method` with the task and the lines of the data. */
+async function checkMethod(
+  method: string | null,
+  { task_type }: PeftConfig,
+  format: FormatName,
+): Promise<void> {
+  if (method === null) return;
+  const { checkMethodTask, GraftError, objectiveOf, trainingMethods } = await import(
+    '@graft/peft-core/config'
+  );
+  if (!trainingMethods.includes(method))
+    throw new UsageError(`--method: there is no method ${method}, only ${trainingMethods.join(', ')}.`);
+  try {
+    checkMethodTask(method, task_type);
+    objectiveOf(format, method);
+  } catch (error) {
+    if (error instanceof GraftError)
+      throw new UsageError(error.message.replace(/^method\.type: /, '--method: '));
+    throw error;
+  }
 }
 
 /** The files of the arguments, without lists where there is one of a kind. */

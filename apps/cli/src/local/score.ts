@@ -24,23 +24,25 @@ export function addScoreVerb(program: Command): void {
   const examples = [
     '--model smollm2-135m-instruct --adapter my-adapter --input texts.jsonl --output scores.jsonl',
     '--model all-minilm-l6-v2 --adapter my-classifier --input texts.jsonl --output -',
+    '--model smollm2-135m-instruct --adapter my-adapter --input pairs.jsonl --output -',
   ];
   verb(program, 'score', scores, ...examples)
     .requiredOption('--model <model>', modelOption)
     .option('--adapter <folder>', 'score with this adapter')
     .requiredOption(
       '--input <file>',
-      'JSONL with {"text"} or {"input_ids"} per line; for an encoder-decoder {"text","target"} or {"input_ids","labels"}',
+      'JSONL with {"text"} or {"input_ids"} per line; for an encoder-decoder {"text","target"} or {"input_ids","labels"}; or preferences, as for training',
     )
     .requiredOption(
       '--output <file>',
-      'JSONL with "input_ids" and, by task, "logprobs" of each token after the first, "logits", or an "embedding"; - is stdout',
+      'JSONL with "input_ids" and, by task, "logprobs" of each token after the first, "logits", or an "embedding"; of preferences "chosen" and "rejected", each with "logprob" and "logprobs"; - is stdout',
     )
     .action(score);
 }
 
 async function score(options: Options): Promise<void> {
   const output = createOutput(options);
+  if (await hasPreferences(options.input)) return await scorePairs(options);
   const lines = await checkInput(options.input);
   await withLocalModel(options.model, output, async (base, { scoreTexts }) => {
     output.note(`Loading ${options.model}`);
@@ -64,6 +66,48 @@ async function score(options: Options): Promise<void> {
     if (options.output === '-') output.note(text);
     else output.result({ output: options.output, texts: lines, tokens, seconds }, () => text);
   });
+}
+
+/** Scores both completions of each preference. */
+async function scorePairs({ model, adapter, input, output: path, ...flags }: Options): Promise<void> {
+  const output = createOutput(flags);
+  const { readDataFile } = await import('@graft/peft-core/examples');
+  const { examples } = await readDataFile(input);
+  await withLocalModel(model, output, async (base, { scorePreferences }) => {
+    output.note(`Loading ${model}`);
+    let right = 0;
+    async function* scored() {
+      const adapterDir = adapter === undefined ? null : resolve(adapter);
+      for await (const each of scorePreferences({ base, adapterDir, examples })) {
+        if (each.chosen.logprob > each.rejected.logprob) right++;
+        yield Buffer.from(`${JSON.stringify(each)}\n`);
+      }
+    }
+    await saveStream(scored(), path);
+    const pairs = examples.length;
+    const text = `Scored ${count(pairs)} pairs, ${count(right)} with a more probable chosen completion: ${path}`;
+    if (path === '-') output.note(text);
+    else output.result({ output: path, pairs, chosen_more_probable: right }, () => text);
+  });
+}
+
+/** Whether the first line is a preference, in one of the shapes that training reads. */
+async function hasPreferences(path: string): Promise<boolean> {
+  const file = createReadStream(path);
+  // readline ignores the error of a file that cannot be opened.
+  await once(file, 'open');
+  for await (const text of createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (text.trim() === '') continue;
+    file.destroy();
+    const { parseJsonl } = await import('@graft/peft-core/examples');
+    const { comparesCompletions } = await import('@graft/peft-core/config');
+    try {
+      return comparesCompletions(parseJsonl([text]).format);
+    } catch {
+      return /"(chosen|rejected|preferred_output|non_preferred_output)"\s*:/.test(text.slice(0, 100_000));
+    }
+  }
+  return false;
 }
 
 /** Validates all lines before the model is loaded, so that a bad line fails early. Returns the number of texts. */

@@ -36,6 +36,7 @@ export function addTrainVerb(program: Command): void {
   const trains = 'train an adapter on this machine, into a folder that Hugging Face PEFT loads';
   const examples = [
     '--model smollm2-135m-instruct --data train.jsonl --output my-adapter',
+    '--model smollm2-135m-instruct --data pairs.jsonl --output my-adapter --method dpo --beta 0.2',
     '--model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
     '--model ./my-model --data chats.jsonl:2 --data facts.jsonl --validation maths=test.jsonl --output my-adapter',
     '--model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
@@ -97,6 +98,7 @@ async function runTraining(options: Options): Promise<void> {
       baseModelName: name,
       signal: interrupts.signal,
       ...files,
+      ...(options.method === undefined ? {} : { method: options.method }),
       checkpoints: { dir, candidates: options.resume ? candidates : [] },
       initialAdapter: options.startFrom === undefined ? null : resolve(options.startFrom),
     };

@@ -35,6 +35,12 @@ test('a flag adds to JSON, and is refused where JSON has the same', async () => 
     learning_rate: 1e-4,
     max_steps: 10,
   });
+  assert.deepEqual(trainingArgument({ method: 'dpo', beta: 0.2 }), { preference: { beta: 0.2 } });
+  const preference = '{"preference":{"loss_type":"ipo"}}';
+  assert.deepEqual(trainingArgument({ training: preference, beta: 0.2 }), {
+    preference: { loss_type: 'ipo', beta: 0.2 },
+  });
+  assert.throws(() => trainingArgument({ method: 'supervised', beta: 0.2 }), /--method is supervised/);
   assert.throws(
     () => trainingArgument({ training: '{"max_steps":9}', maxSteps: 9 }),
     /--max-steps and --training both set max_steps/,

@@ -23,7 +23,13 @@ export interface TrainingFlags {
   maxSteps?: number;
   mix?: string;
   columns?: Record<string, string>;
+  /** `method.type` of a job. */
+  method?: string;
+  beta?: number;
 }
+
+/** The method of jobs that learn from plain examples. */
+const SUPERVISED = 'supervised';
 
 /** A method's default configuration, and whether the method has a rank. */
 interface KnownMethod {
@@ -72,6 +78,16 @@ export function takeJobOptions<C extends Command>(command: C): C {
       'examples per forward and backward pass (default: 8, or all if there are fewer)',
       wholeNumber(1),
     )
+    .option(
+      '--method <method>',
+      "training method, as in OpenAI's jobs: supervised, or of preferences dpo, orpo, simpo, kto (default: the one for the lines of the data)",
+      trainingMethod,
+    )
+    .option(
+      '--beta <x>',
+      'training.preference.beta of methods that learn from preferences, above 0 (default: 0.1; of simpo 2)',
+      anyNumber,
+    )
     .option('--columns <mapping>', columnsHelp, columnsArgument)
     .option(
       '--peft <json>',
@@ -90,6 +106,13 @@ function peftType(text: string): string {
   return text.toUpperCase().replaceAll('-', '_');
 }
 
+/** Converts a training method to the form used in requests. Whether it exists is checked with the request. */
+function trainingMethod(text: string): string {
+  if (!/^[a-z]{2,40}$/i.test(text))
+    throw new InvalidArgumentError('It must be supervised, dpo, orpo, simpo or kto.');
+  return text.toLowerCase();
+}
+
 /** `peft` for a request; undefined where no flag sets it. Throws UsageError. */
 export async function peftArgument(
   { peft, peftType, rank }: PeftFlags,
@@ -106,9 +129,13 @@ export async function peftArgument(
 
 /** `training` for a request, with values of `more` flags; undefined where nothing is set. Throws UsageError. */
 export function trainingArgument(
-  { training, learningRate, maxSteps, columns, ...flags }: TrainingFlags,
+  { training, learningRate, maxSteps, columns, method, beta, ...flags }: TrainingFlags,
   more: Record<string, unknown> = {},
 ): Record<string, unknown> | undefined {
+  if (beta !== undefined && method === SUPERVISED)
+    throw new UsageError(
+      '--beta is of methods that learn from preferences, and --method is supervised: leave --beta out, or give --method dpo, orpo, simpo or kto.',
+    );
   const values = given({
     learning_rate: learningRate,
     max_steps: maxSteps,
@@ -116,9 +143,20 @@ export function trainingArgument(
     ...mixArgument(flags),
     ...more,
   });
-  if (training !== undefined)
-    return withFlags('--training', jsonObjectArgument('--training', training), values);
+  if (training !== undefined) {
+    const json = withFlags('--training', jsonObjectArgument('--training', training), values);
+    return beta === undefined ? json : { ...json, preference: withBeta(json.preference, beta) };
+  }
+  if (beta !== undefined) return { ...values, preference: { beta } };
   return Object.keys(values).length === 0 ? undefined : values;
+}
+
+/** `training.preference` of JSON with the flag's beta. */
+function withBeta(preference: unknown, beta: number): unknown {
+  if (preference === undefined) return { beta };
+  // The parser reports that it is not an object.
+  if (typeof preference !== 'object' || preference === null || Array.isArray(preference)) return preference;
+  return withFlags('--training', preference as Record<string, unknown>, { beta });
 }
 
 /** Flags by the options that they set. */
@@ -132,6 +170,7 @@ const flagOf: Record<string, string> = {
   seed: '--seed',
   mix_strategy: '--mix',
   columns: '--columns',
+  beta: '--beta',
 };
 
 /** Merges the options in JSON with those from flags. Throws UsageError for an option in both. */

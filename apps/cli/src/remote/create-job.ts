@@ -25,6 +25,7 @@ export function addCreateJobVerb(jobs: Command): void {
     '--model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
     '--model smollm2-135m-instruct --data file-… --rank 8 --learning-rate 2e-4 --epochs 3',
     '--model smollm2-135m-instruct --data file-… --peft @peft.json',
+    '--model smollm2-135m-instruct --data pairs.jsonl --method dpo --beta 0.2',
     `--model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
     '--model smollm2-135m-instruct --data chats.jsonl:2 --data facts.jsonl --validation maths=test.jsonl',
     `--model smollm2-135m-instruct --data train.jsonl --validation test.jsonl --sweep '{"r":[8,16]}'`,

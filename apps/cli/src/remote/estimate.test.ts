@@ -29,7 +29,7 @@ test('estimate takes the options of jobs create and reports whether the job fits
     validation_file: 'file-8',
     seed: 3,
     start_from: 'ft:x',
-    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } },
+    hyperparameters: { n_epochs: 2 },
     peft: { peft_type: 'LORA', r: 4 },
   });
   assert.equal(

@@ -155,7 +155,7 @@ test('jobs create uploads local files and sends the given options, and nothing e
     validation_file: 'file-7',
     suffix: 'demo',
     metadata: { owner: 'me', note: 'a=b' },
-    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3 } } },
+    hyperparameters: { n_epochs: 3 },
     peft: { peft_type: 'LORA', r: 4 },
     training: { max_seq_length: 512 },
     sweep: { learning_rate: [1e-4, 1e-3] },
@@ -206,9 +206,18 @@ test('jobs create takes the usual options as flags', async (t) => {
   assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ''), {
     model: 'base',
     training_file: 'file-7',
-    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3 } } },
+    hyperparameters: { n_epochs: 3 },
     peft: { peft_type: 'LORA', r: 8, lora_alpha: 64, target_modules: 'all-linear' },
     training: { learning_rate: 2e-4, max_steps: 50 },
+  });
+  const preferring = ['--method', 'DPO', '--beta', '0.2', '--epochs', '2'];
+  const dpo = await runGraft([...create, ...preferring], { env: server.env });
+  assert.equal(dpo.code, 0, dpo.stderr);
+  assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ''), {
+    model: 'base',
+    training_file: 'file-7',
+    method: { type: 'dpo', dpo: { hyperparameters: { n_epochs: 2 } } },
+    training: { preference: { beta: 0.2 } },
   });
   const unknown = await runGraft([...create, '--peft-type', 'magic'], { env: server.env });
   assert.equal(unknown.code, 2);

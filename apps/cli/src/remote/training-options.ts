@@ -78,7 +78,7 @@ export async function trainingParams(
     ...given({
       seed,
       start_from: startFrom,
-      method: methodOf(options),
+      ...methodOf(options),
       // The API validates it.
       peft: peft as PeftOptions | undefined,
       training,
@@ -113,12 +113,19 @@ function findIn(known: FineTuningOptions | null, asked: string | undefined): Awa
   return chooseMethod(asked, known.default_peft, methods);
 }
 
-function methodOf(options: TrainingOptions): JobCreateParams['method'] {
+/** `method` of a request; without --method, the hyperparameters of the method that the service chooses by the lines of the data. */
+function methodOf(options: TrainingOptions): Pick<JobCreateParams, 'method' | 'hyperparameters'> {
   const hyperparameters: Hyperparameters = given({
     n_epochs: options.epochs,
     batch_size: options.batchSize,
     learning_rate_multiplier: options.learningRateMultiplier,
   });
-  if (Object.keys(hyperparameters).length === 0) return undefined;
-  return { type: 'supervised', supervised: { hyperparameters } };
+  const isGiven = Object.keys(hyperparameters).length > 0;
+  const { method: type } = options;
+  if (type === undefined) return isGiven ? { hyperparameters } : {};
+  return {
+    method: { type, ...(isGiven ? { [type]: { hyperparameters } } : {}) } as NonNullable<
+      JobCreateParams['method']
+    >,
+  };
 }

@@ -506,7 +506,7 @@ export interface ChooseTeam {
   team: string;
 }
 
-/** Omitted fields, including the seed, have the values of the cloned job; `seed: null` draws a new seed. Of `peft`, `training` and the hyperparameters, only the given options change; a `peft` with another `peft_type` replaces the whole `peft`. */
+/** Omitted fields, including the seed, have the values of the cloned job; `seed: null` draws a new seed. Of `peft`, `training`, `training.preference` and the hyperparameters, only the given options change; a `peft` with another `peft_type` replaces the whole `peft`, and with another `method.type` the options of preferences start from their defaults. */
 export interface CloneFineTuningJob {
   /** Id of a base model (see GET /v1/models), or name of a fine-tuned model to continue from, like `start_from`. */
   model?: string;

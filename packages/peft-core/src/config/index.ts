@@ -11,9 +11,12 @@ export {
 } from '../objectives/metrics.ts';
 export type { MetricDescription, Objective } from '../objectives/objective.ts';
 export {
+  checkMethodTask,
+  comparesCompletions,
   listedObjectives,
   namedMethod,
   objectiveFor,
+  objectiveOf,
   preferenceMethods,
   trainingMethods,
 } from '../objectives/objectives.ts';

@@ -81,3 +81,69 @@ test('labels are smoothed where there are some, and classes are weighed where th
   for (const class_weights of [{ a: 0 }, [1], 'rare', 3])
     assert.throws(() => parseTrainingOptions({ class_weights }), { param: 'training.class_weights' });
 });
+
+test('options of preferences are those of the method, with its defaults', () => {
+  const pairs = { format: 'preference' };
+  const preferenceOf = (method: string, preference?: object) =>
+    resolve({
+      ...pairs,
+      method,
+      training: parseTrainingOptions(preference === undefined ? {} : { preference }),
+    }).preference;
+  assert.equal(resolve().preference, undefined);
+  assert.deepEqual(preferenceOf('dpo'), { beta: 0.1, loss_type: 'sigmoid' });
+  assert.deepEqual(preferenceOf('simpo', { beta: 'auto', simpo_gamma: 1 }), {
+    beta: 2,
+    simpo_gamma: 1,
+    cpo_alpha: 0,
+  });
+  const { preference } = resolve({ ...pairs, hyperparameters: { beta: 0.2 } });
+  assert.deepEqual(preference, { beta: 0.2, loss_type: 'sigmoid' }, 'dpo is the default of pairs');
+  const fault = (method: string | null, training: object, param: string, message: RegExp) =>
+    assert.throws(
+      () => resolve({ ...(method ? pairs : {}), method, training: parseTrainingOptions(training) }),
+      { code: /^(invalid|unknown)_training_option$/, param: `training.${param}`, message },
+    );
+  const simpo = { preference: { simpo_gamma: 1 } };
+  fault(
+    'dpo',
+    simpo,
+    'preference.simpo_gamma',
+    /no option of the method dpo, which has beta, .*; leave it out/,
+  );
+  fault(null, simpo, 'preference', /the methods dpo, .* the job's method is supervised; set method\.type/);
+  for (const beta of [0, -1, 101, '0.1', null])
+    fault(
+      'dpo',
+      { preference: { beta } },
+      'preference.beta',
+      /"auto" or a number above 0 and of at most 100/,
+    );
+  fault('dpo', { preference: { bete: 1 } }, 'preference.bete', /did you mean beta/);
+  fault('dpo', { preference: 0.1 }, 'preference', /must be an object/);
+  fault('kto', { batch_size: 1 }, 'batch_size', /compares the completions of a batch; use 2 or more/);
+  const two = { ...pairs, hyperparameters: { beta: 0.2 }, training: { preference: { beta: 0.1 } } };
+  rejects(two, 'invalid_training_option', /preference\.beta: is 0\.1, but hyperparameters\.beta is 0\.2/);
+});
+
+test('a metric is named with or without eval_, as in the Trainer of transformers', () => {
+  const metricOf = (metric_for_best_model: string) =>
+    parseTrainingOptions({ metric_for_best_model }).metric_for_best_model;
+  assert.equal(metricOf('rewards_accuracy'), 'eval_rewards_accuracy');
+  assert.equal(metricOf('loss'), 'eval_loss');
+  assert.equal(metricOf('recall_at_10'), 'eval_recall_at_10');
+  assert.equal(metricOf('maths_loss'), 'eval_maths_loss');
+  for (const full of ['eval_loss', 'eval_rewards_margin', 'eval_maths_accuracy'])
+    assert.equal(metricOf(full), full);
+  for (const unknown of ['los', 'rewards_loose', 'perplexity', 'eval', ''])
+    assert.throws(() => metricOf(unknown), { param: 'training.metric_for_best_model' }, unknown);
+  assert.throws(() => parseTrainingOptions({ metric_for_best_model: 3 }), {
+    param: 'training.metric_for_best_model',
+  });
+  const { greater_is_better } = resolve({
+    format: 'preference',
+    hasValidationFile: true,
+    training: parseTrainingOptions({ metric_for_best_model: 'rewards_margin' }),
+  });
+  assert.equal(greater_is_better, true);
+});

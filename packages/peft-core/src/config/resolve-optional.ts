@@ -71,7 +71,7 @@ function resolvePreference(
   });
   if (!preference) {
     const methods = listedObjectives.flatMap((each) => (each.preference ? each.method : []));
-    const message = `is of the methods ${methods.join(', ')}, and the job's method is ${method}`;
+    const message = `is of the methods ${methods.join(', ')}, and the job's method is ${method}; set method.type, or leave it out`;
     return { preference: null, faults: given === undefined ? [] : [fault('', message)] };
   }
   const { properties, defaults } = preference;
@@ -79,7 +79,10 @@ function resolvePreference(
   const faults = Object.keys(given ?? {})
     .filter((option) => !known.includes(option))
     .map((option) =>
-      fault(`.${option}`, `is no option of the method ${method}, which has ${known.join(', ')}`),
+      fault(
+        `.${option}`,
+        `is no option of the method ${method}, which has ${known.join(', ')}; leave it out`,
+      ),
     );
   const chosen = Object.entries(given ?? {}).filter(([, value]) => value !== 'auto');
   const resolved = { ...defaults, ...Object.fromEntries(chosen) };

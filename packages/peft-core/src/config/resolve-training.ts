@@ -129,6 +129,11 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     conflict('training.preference.beta', `is ${given}, but hyperparameters.beta is ${beta}`);
   const preference = beta === undefined ? training.preference : { ...training.preference, beta };
   const optional = preference === undefined ? training : { ...training, preference };
+  if (objective.isUnpaired && batch < 2)
+    conflict(
+      'training.batch_size',
+      `is ${batch}, and the method ${objective.method} compares the completions of a batch; use 2 or more`,
+    );
   const { options, faults: ofOptions } = resolveOptional(optional, peft, objective);
   faults.push(...ofOptions);
   const pieceLength = training.max_seq_length ?? seqLengthLimit(request);

@@ -5,7 +5,7 @@ import { defaultPeft, defaultPeftWithin } from '../tuners/methods.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import { resolveTraining } from './resolve-training.ts';
 import { rungsOf, sweepSteps } from './rungs.ts';
-import { parseSweep, type SweepTrial, trialName, trialsOf } from './sweep.ts';
+import { nameTrial, parseSweep, type SweepTrial, trialName, trialsOf } from './sweep.ts';
 
 const beside = { peft: undefined, training: {}, hyperparameters: {}, startPeft: null };
 const trials = (sweep: unknown, more: Partial<Parameters<typeof trialsOf>[1]> = {}): SweepTrial[] =>
@@ -211,4 +211,31 @@ describe('what is refused', () => {
     assert.match(refusal(patience), /training\.early_stopping_patience: and sweep/);
     assert.match(refusal(ask({ ...split, eval_steps: 999 })), /training\.eval_steps: is 999.*with a sweep/);
   });
+});
+
+test('a sweep of beta needs another metric than the loss, and a method that has a beta', () => {
+  const training = { metric_for_best_model: 'eval_rewards_accuracy' };
+  const betas = trials({ beta: [0.1, 0.3] }, { training });
+  assert.deepEqual(
+    betas.map((trial) => trial.training.preference),
+    [{ beta: 0.1 }, { beta: 0.3 }],
+  );
+  assert.match(betas.map(trialName).join('; '), /beta 0\.1; .*beta 0\.3$/);
+  const refused = (more: Partial<Parameters<typeof trialsOf>[1]>) =>
+    refusal(() => trials({ beta: [0.1, 0.3] }, more));
+  assert.match(refused({}), /^invalid_sweep sweep\.beta: .*set training\.metric_for_best_model/);
+  assert.match(
+    refused({ training: { ...training, metric_for_best_model: 'eval_a_loss' } }),
+    /do not compare/,
+  );
+  assert.match(refused({ training: { ...training, preference: { beta: 1 } } }), /exclude each other/);
+  assert.match(refused({ training, hyperparameters: { beta: 1 } }), /hyperparameters\.beta exclude/);
+  const supervised = refusal(() => {
+    try {
+      resolveTraining({ ...betas[0]!, exampleCount: 9, hasValidationFile: true, trials: 2 });
+    } catch (error) {
+      throw nameTrial(error, { beta: [0.1, 0.3] }, 'trial 1');
+    }
+  });
+  assert.match(supervised, /^invalid_training_option sweep\.beta: .*the job's method is supervised/);
 });

@@ -14,7 +14,7 @@ import { nearest } from '../schema/nearest.ts';
 import { defaultPeft, methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
 import { choosePeft } from './choose-peft.ts';
 import { parsePeftConfig } from './peft-config.ts';
-import type { TrainingOptions } from './training-options.ts';
+import type { Hyperparameters, TrainingOptions } from './training-options.ts';
 
 /** Maximum number of trials in a sweep. */
 const MAX_TRIALS = 32;
@@ -101,7 +101,7 @@ export interface SweepBaseRequest {
   peft: unknown;
   /** Already parsed. */
   training: TrainingOptions;
-  hyperparameters: { learning_rate_multiplier?: number | 'auto' };
+  hyperparameters: Pick<Hyperparameters, 'learning_rate_multiplier' | 'beta'>;
   /** The configuration of the adapter that training continues from. */
   startPeft: PeftConfig | null;
   /** What a job without `peft` trains. Absent: the general default. */
@@ -155,7 +155,9 @@ export function nameTrial(error: unknown, sweep: Sweep, trial: string): unknown 
   if (!(error instanceof GraftError)) return error;
   const { param } = error;
   const isMethods = sweep.peft_type !== undefined && param?.startsWith('peft.');
-  const field = sweep.r && param === 'peft.r' ? 'sweep.r' : isMethods ? 'sweep.peft_type' : null;
+  const isBeta = sweep.beta !== undefined && /^training\.preference(\.beta)?$/.test(param ?? '');
+  const field =
+    sweep.r && param === 'peft.r' ? 'sweep.r' : isMethods ? 'sweep.peft_type' : isBeta ? 'sweep.beta' : null;
   if (field === null) return error;
   error.message = `${field}: ${trial}: ${error.message}`;
   return Object.assign(error, { param: field, details: [{ path: field, message: error.message }] });
@@ -187,6 +189,8 @@ function checkBaseRequest(
   const { beta } = training.preference ?? {};
   if (betas && typeof beta === 'number' && !betas.includes(beta))
     throw sweepError('sweep.beta', `and training.preference.beta, which is ${beta}, exclude each other`);
+  if (betas && typeof hyperparameters.beta === 'number')
+    throw sweepError('sweep.beta', 'and hyperparameters.beta exclude each other');
   if (startPeft && (ranks ?? types))
     throw sweepError(
       `sweep.${ranks ? 'r' : 'peft_type'}`,

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { bestMetrics, SET_METRIC } from '../objectives/metrics.ts';
+import { bestMetrics, fullMetricName, SET_METRIC } from '../objectives/metrics.ts';
 import { preferenceSchema } from '../objectives/objectives.ts';
 import {
   checkFields,
@@ -189,7 +189,7 @@ export const ResolvedTrainingSchema = Type.Object(
       ],
       {
         description:
-          'Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss.',
+          'Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, for pairs with FEATURE_EXTRACTION a retrieval metric, or for preferences the accuracy or margin of rewards. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. A request may leave out eval_. Default eval_loss.',
       },
     ),
     greater_is_better: Type.Boolean({
@@ -302,8 +302,9 @@ const nestedOptions = {
 };
 
 /** Parses `training` of a request; undefined and null mean no options. Codes: unknown_training_option, invalid_training_option. */
-export function parseTrainingOptions(value: unknown): TrainingOptions {
-  if (value === undefined || value === null) return {};
+export function parseTrainingOptions(given: unknown): TrainingOptions {
+  if (given === undefined || given === null) return {};
+  const value = withFullMetric(given);
   const faults: Fault[] = [];
   if (isRecord(value)) {
     const { properties } = TrainingOptionsSchema;
@@ -330,6 +331,11 @@ export function parseTrainingOptions(value: unknown): TrainingOptions {
   }
   throwFaults(faults);
   return value as TrainingOptions;
+}
+
+function withFullMetric(given: unknown): unknown {
+  if (!isRecord(given) || typeof given.metric_for_best_model !== 'string') return given;
+  return { ...given, metric_for_best_model: fullMetricName(given.metric_for_best_model) };
 }
 
 function unknownFields(value: Record<string, unknown>, known: object, at: string): Fault[] {

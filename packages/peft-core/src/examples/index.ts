@@ -34,11 +34,11 @@ export {
   type TrainingFile,
   type ValidationFile,
 } from './data-files.ts';
-export { type ReadingOptions, readingOptions } from './example-source.ts';
+export { type ReadingOptions, readingOptions, tokenizeOptions } from './example-source.ts';
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
-export { unpaired, withOtherCompletions } from './preferences.ts';
+export { JudgedLabels, unpaired, withOtherCompletions } from './preferences.ts';
 export { readExamples, type SkippedLines } from './read-examples.ts';
 export { DuplicateCounter } from './report/duplicate-counter.ts';
 export type { LengthSummary } from './report/length-counts.ts';
@@ -61,4 +61,4 @@ export {
   type TrainingData,
   tokensPerEpoch,
 } from './training-data.ts';
-export { NO_TARGET, type TrainingExample } from './training-example.ts';
+export { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';

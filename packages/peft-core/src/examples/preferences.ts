@@ -1,6 +1,34 @@
 /** Examples of preferences as an objective needs them. */
+import { GraftError } from '../errors.ts';
 import { promptTargets } from './batches/example-size.ts';
 import { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';
+
+/** The labels of judged completions, of which training needs both. */
+export class JudgedLabels {
+  readonly #method: string;
+  readonly #seen = new Set<boolean>();
+
+  /** `method`: as in requests. */
+  constructor(method: string) {
+    this.#method = method;
+  }
+
+  /** A pair has a completion of each label. */
+  add({ isDesirable }: Pick<TrainingExample, 'isDesirable'>): void {
+    for (const label of isDesirable === undefined ? [true, false] : [isDesirable]) this.#seen.add(label);
+  }
+
+  /** Throws GraftError `data_unfit_for_task` if all labels are the same. */
+  check(): void {
+    if (this.#seen.size !== 1) return;
+    const [label] = this.#seen;
+    throw new GraftError(
+      'data_unfit_for_task',
+      `every completion has the label ${label}; the method ${this.#method} needs desirable and undesirable ones: add completions with the label ${!label}`,
+      { param: 'training_file' },
+    );
+  }
+}
 
 /** Each pair as two judged examples: first all chosen completions, then all rejected ones. Other examples are left as they are. */
 export function unpaired(examples: readonly TrainingExample[]): TrainingExample[] {

@@ -30,6 +30,17 @@ export function metricOfSet(name: string, sets: readonly string[]): string | nul
   return null;
 }
 
+/**
+ * A `metric_for_best_model` by its full name: like HF's Trainer, Graft accepts one without `eval_`, as `rewards_accuracy`. Names of no
+ * metric are returned unchanged.
+ */
+export function fullMetricName(name: string): string {
+  const full = `eval_${name}`;
+  if (bestMetrics.includes(full)) return full;
+  const isOfSet = bestMetrics.some((best) => name.endsWith(best.slice('eval'.length)));
+  return !name.startsWith('eval_') && isOfSet && isSetMetric(full) ? full : name;
+}
+
 /** Whether this is the name of a metric on one validation set, as a column of a checkpoint. */
 export const isSetMetric = (name: string): boolean =>
   new RegExp(SET_METRIC).test(name) && !isMeasured.has(name);

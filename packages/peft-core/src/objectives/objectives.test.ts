@@ -14,7 +14,14 @@ import {
   metricsOf,
   namesOfColumns,
 } from './metrics.ts';
-import { listedObjectives, namedMethod, objectiveFor, objectiveOf, trainingMethods } from './objectives.ts';
+import {
+  checkMethodTask,
+  listedObjectives,
+  namedMethod,
+  objectiveFor,
+  objectiveOf,
+  trainingMethods,
+} from './objectives.ts';
 
 const near = (found: number, expected: number) => assert.ok(Math.abs(found - expected) < 1e-9, `${found}`);
 
@@ -95,8 +102,24 @@ test('the method is named where it is not the default of the format', () => {
   assert.equal(objectiveOf('pairs').name, 'contrastive');
   assert.equal(objectiveOf('scored_pairs', 'supervised').name, 'cosine');
   assert.throws(() => objectiveOf('pairs', 'dpo'), { code: 'unsupported_method', param: 'method.type' });
+  assert.throws(() => objectiveOf('chat', 'dpo'), {
+    message:
+      'method.type: "dpo" does not train on lines of the format chat; use supervised, or a file with lines of the format preference',
+  });
+  assert.throws(() => objectiveOf('preference', 'supervised'), {
+    message: /use dpo or orpo or simpo or kto/,
+  });
+  assert.equal(objectiveOf('preference').name, 'dpo');
+  assert.equal(objectiveOf('unpaired_preference').name, 'kto');
+  checkMethodTask('supervised', 'SEQ_CLS');
+  assert.throws(() => checkMethodTask('dpo', 'SEQ_CLS'), {
+    param: 'method.type',
+    message:
+      'method.type: "dpo" trains with task_type CAUSAL_LM, and peft.task_type is SEQ_CLS; use the method supervised',
+  });
   assert.equal(objectiveFor('FEATURE_EXTRACTION').name, 'contrastive');
   assert.equal(objectiveFor('FEATURE_EXTRACTION', 'scored_pairs').name, 'cosine');
+  assert.equal(objectiveFor('CAUSAL_LM', 'text', 'dpo').name, 'dpo', 'read from other columns');
   assert.equal(objectiveFor('SEQ_CLS', 'pairs').name, 'classification', 'the format is not of the task');
   assert.equal(namedMethod('pairs', 'supervised'), undefined);
   assert.equal(namedMethod(null, 'supervised'), undefined);

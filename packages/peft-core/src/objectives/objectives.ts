@@ -10,6 +10,7 @@ import { labelSets } from './label-sets/objective.ts';
 import { nextToken } from './next-token/objective.ts';
 import type { Objective } from './objective.ts';
 import { orpo } from './orpo/objective.ts';
+import { betaOf } from './preference/beta.ts';
 import { simpo } from './simpo/objective.ts';
 
 /** Every objective, by name. */
@@ -32,7 +33,21 @@ export const listedObjectives: readonly ListedObjective[] = Object.values(object
 
 /** `training.preference`: options of all methods that learn from preferences. Each method has its own. */
 export const preferenceSchema = Type.Object(
-  Object.assign({}, ...listedObjectives.map(({ preference }) => preference?.properties)) as TProperties,
+  {
+    ...(Object.assign(
+      {},
+      ...listedObjectives.map(({ preference }) => preference?.properties),
+    ) as TProperties),
+    beta: betaOf(
+      listedObjectives
+        .flatMap(({ method, preference }) =>
+          preference
+            ? `${method}: ${(preference.properties.beta as { description?: string }).description}`
+            : [],
+        )
+        .join(' '),
+    ),
+  },
   {
     additionalProperties: false,
     description: `Options of training on preferences: method ${listedObjectives.flatMap(({ method, preference }) => (preference ? method : [])).join(', ')}.`,
@@ -61,14 +76,41 @@ export function objectiveOf(format: string, method: string | null = null): Liste
   const of = listedObjectives.filter(({ formats }) => formats.includes(format));
   const found = method === null ? of[0] : of.find((each) => each.method === method);
   if (found) return found;
+  const own = listedObjectives.flatMap((each) => (each.method === method ? each.formats : []));
   throw new GraftError(
     'unsupported_method',
-    `method.type: "${method}" does not train on lines of the format ${format}; use ${methodsOf(format).join(' or ')}`,
+    `method.type: "${method}" does not train on lines of the format ${format}; use ${methodsOf(format).join(' or ')}, or a file with ${own.length === 1 ? `lines of the format ${own[0]}` : 'other lines'}`,
     { param: 'method.type' },
   );
 }
 
-/** Like `objectiveOf`, but if the format is unknown or does not belong to the task, returns the first objective of the task. */
+/** Whether lines of a format compare two completions of a prompt. */
+export function comparesCompletions(format: string): boolean {
+  const { preference, isUnpaired = false } = objectiveOf(format) as Objective;
+  return preference !== undefined && !isUnpaired;
+}
+
+/** Checks that a method trains this task, whatever the lines. Throws `unsupported_method`. */
+export function checkMethodTask(method: string, task: TaskType): void {
+  const tasks = [
+    ...new Set(listedObjectives.flatMap((each) => (each.method === method ? [...each.tasks] : []))),
+  ];
+  if (tasks.includes(task)) return;
+  throw new GraftError(
+    'unsupported_method',
+    `method.type: "${method}" trains with task_type ${tasks.join(' or ')}, and peft.task_type is ${task}; use the method ${methodsOfTask(task).join(' or ')}`,
+    { param: 'method.type' },
+  );
+}
+
+const methodsOfTask = (task: TaskType): string[] => [
+  ...new Set(listedObjectives.flatMap((each) => (each.tasks.includes(task) ? [each.method] : []))),
+];
+
+/**
+ * Like `objectiveOf`, but throws nothing: of a method that does not train on the format, which may be that of other columns, it returns the
+ * task's objective; and if the format is unknown or does not belong to the task, the first objective of the task.
+ */
 export function objectiveFor(
   task: TaskType,
   format?: string | null,
@@ -77,7 +119,8 @@ export function objectiveFor(
   const taskObjectives = listedObjectives.filter(({ tasks }) => tasks.includes(task));
   const formatObjectives = taskObjectives.filter(({ formats }) => formats.includes(format ?? ''));
   const of = formatObjectives.length > 0 ? formatObjectives : taskObjectives;
-  return of.find((each) => each.method === method) ?? of[0]!;
+  const isMethods = (each: ListedObjective) => each.method === method;
+  return of.find(isMethods) ?? taskObjectives.find(isMethods) ?? of[0]!;
 }
 
 /** The method unless it is the format's default. So values derived from a default method equal those from before methods existed. */

@@ -22,7 +22,8 @@ export type ScoreInput =
 
 /** Lengths for which the program has functions. A text is padded to the smallest that holds it. */
 const LENGTHS = [32, 128, 256, 512, 1024, 2048];
-const LONGEST = 8192;
+/** Maximum number of tokens of a text. */
+export const MAX_SCORED_TOKENS = 8192;
 
 /**
  * Scores inputs by a base model or a PEFT model, in float32. For a causal model several inputs are read ahead, and a common prefix
@@ -42,7 +43,7 @@ export async function* scoreTexts(options: {
   const { virtualTokens, prefixLength } = adapter
     ? leadingPositions(adapter.config)
     : { virtualTokens: 0, prefixLength: 0 };
-  const longest = Math.min(architecture.maxPositions - prefixLength, LONGEST);
+  const longest = Math.min(architecture.maxPositions - prefixLength, MAX_SCORED_TOKENS);
   const layout = {
     firstPosition: prefixLength,
     ...(await sequencePooling(base.path, architecture)),

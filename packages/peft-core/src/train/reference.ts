@@ -3,6 +3,7 @@
  * change. They are computed once, before the first step, with the weights that are trained on: those of the base with the adapter off, or
  * of the version that the job continues. Checkpoints have them, so that a resumed run reads the same bits.
  */
+import type { InputSpecs, ProgramBuilder, ProgramFunction, tf } from '@graft/tf-graph';
 import {
   type BatchPlan,
   fillBatch,
@@ -20,6 +21,7 @@ import { forwardOf } from './objectives/passes.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
+import type { TrainProgram } from './train-program.ts';
 
 /** Progress of the pass, in examples. */
 export interface ReferenceProgress {
@@ -50,6 +52,28 @@ export function setReferences(examples: readonly TrainingExample[], values: Floa
   for (const [i, example] of examples.entries()) example.reference = [values[2 * i]!, values[2 * i + 1]!];
 }
 
+type Measure = ProgramFunction<InputSpecs, { logps: tf.Tensor }>;
+
+/** The functions that each program has for references, by what they depend on besides the program: jobs and trials share programs. */
+const measures = new WeakMap<TrainProgram, Map<string, Measure>>();
+/** Number of these functions in all programs of a builder, which need different names. */
+const counts = new WeakMap<ProgramBuilder, number>();
+
+/** Returns the program's function for `key`, which `declare` declares the first time. */
+function measuring(built: TrainProgram, key: string, declare: (name: string) => Measure): Measure {
+  const { builder, program } = built;
+  const own = measures.get(built) ?? new Map<string, Measure>();
+  measures.set(built, own);
+  const known = own.get(key);
+  if (known) return known;
+  const count = (counts.get(builder) ?? 0) + 1;
+  counts.set(builder, count);
+  const declared = declare(`reference_${count}`);
+  builder.extend(program);
+  own.set(key, declared);
+  return declared;
+}
+
 /** Computes the reference of all examples, batch by batch. Returns the values of `setReferences`. */
 export function* computeReferences(
   run: Pick<TrainingRun, 'setup' | 'options' | 'built' | 'precision'>,
@@ -63,30 +87,34 @@ export function* computeReferences(
     ? setup.layout
     : { ...setup.layout, virtualTokens: 0, firstPosition: 0 };
   const plan: BatchPlan = planMeasuring([...examples], options.training, layout);
-  const measure = built.builder.onDemand(program, () => {
-    const builder = built.builder;
-    const { model: policy } = built;
-    const model = options.initialAdapter
-      ? policy
-      : {
-          ...attachAdapter(builder, setup.architecture, policy.frozen, null, { form: 'folded', name: '' }),
-          stacks: policy.stacks,
-        };
-    const inputs = batchInputs(objective, plan.shape, varies, layout.classes);
-    return builder.function('reference', inputs, (given) =>
-      withComputation({ precision, implementation: implementationHere() }, () => {
-        const context = {
-          model,
-          grid: plan.shape,
-          inputs: given,
-          parameters: adapterTensors(model),
-          training: null,
-          options: lossOptions(objective, options.training),
-        };
-        return { logps: losses[objective].logps!(forwardOf(context), given as never) };
-      }),
-    );
-  })();
+  const measure = measuring(
+    built,
+    JSON.stringify([plan.shape, lossOptions(objective, options.training), Boolean(options.initialAdapter)]),
+    (name) => {
+      const builder = built.builder;
+      const { model: policy } = built;
+      const model = options.initialAdapter
+        ? policy
+        : {
+            ...attachAdapter(builder, setup.architecture, policy.frozen, null, { form: 'folded', name: '' }),
+            stacks: policy.stacks,
+          };
+      const inputs = batchInputs(objective, plan.shape, varies, layout.classes);
+      return builder.function(name, inputs, (given) =>
+        withComputation({ precision, implementation: implementationHere() }, () => {
+          const context = {
+            model,
+            grid: plan.shape,
+            inputs: given,
+            parameters: adapterTensors(model),
+            training: null,
+            options: lossOptions(objective, options.training),
+          };
+          return { logps: losses[objective].logps!(forwardOf(context), given as never) };
+        }),
+      );
+    },
+  );
   const values = new Float32Array(2 * examples.length);
   const pairs = plan.shape.pairs!;
   let done = 0;

@@ -3,6 +3,7 @@ import {
   type BatchLayout,
   cheapestOnStock,
   classWeightsOf,
+  JudgedLabels,
   readTrainingData,
   type SequenceLayout,
   type TrainingData,
@@ -150,17 +151,9 @@ function examplesFor(
     return withOtherCompletions(order, size, length);
   };
   const training = judged(data.training);
-  const desirable = training.filter((example) => example.isDesirable).length;
-  if (desirable === 0 || desirable === training.length)
-    throw unfit(
-      `every completion has the label ${desirable > 0}; the method ${method} needs desirable and undesirable ones`,
-    );
-  if (size < 2)
-    throw new GraftError(
-      'invalid_training_option',
-      `training.batch_size: is ${size}, and the method ${method} compares the completions of a batch; use 2 or more`,
-      { param: 'training.batch_size' },
-    );
+  const labels = new JudgedLabels(method);
+  for (const example of training) labels.add(example);
+  labels.check();
   const validation = withOtherCompletions(unpaired(data.validation), size, length);
   return { ...data, training, validation };
 }

@@ -6,5 +6,5 @@ import { CreateJobSchema } from './fine-tuning-job.ts';
 export const CloneJobSchema = named('CloneFineTuningJob', Type.Partial(CreateJobSchema).properties, {
   additionalProperties: false,
   description:
-    'Omitted fields, including the seed, have the values of the cloned job; `seed: null` draws a new seed. Of `peft`, `training` and the hyperparameters, only the given options change; a `peft` with another `peft_type` replaces the whole `peft`.',
+    'Omitted fields, including the seed, have the values of the cloned job; `seed: null` draws a new seed. Of `peft`, `training`, `training.preference` and the hyperparameters, only the given options change; a `peft` with another `peft_type` replaces the whole `peft`, and with another `method.type` the options of preferences start from their defaults.',
 });

@@ -20,7 +20,8 @@ type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'
  */
 export class TrainerTalk {
   readonly #job: TrainedJob;
-  #referenced = 0;
+  /** The last report of the reference pass. */
+  #reference = { done: 0, of: 0 };
   readonly #advice = new Set<string>();
   readonly #ended = new Set<number>();
   #started: ReportOf<'start'> | null = null;
@@ -92,8 +93,11 @@ export class TrainerTalk {
     switch (record.type) {
       case 'reference': {
         const { done, of } = record;
-        const fits = this.#step === 0 && done > this.#referenced && done <= of;
-        this.#referenced = done;
+        const before = this.#reference;
+        // A resumed job reads the reference from its checkpoint, and a sweep does not report it.
+        const isFirst = before.of === 0 && this.#job.trials === null;
+        const fits = this.#step === 0 && (isFirst || of === before.of) && done > before.done && done <= of;
+        this.#reference = { done, of };
         return !fits;
       }
       case 'step': {

@@ -23,7 +23,7 @@ const lossType = Type.Enum([...dpoLosses], { type: 'string' });
 /** Names and defaults: trl, trainer/dpo_config.py. */
 export const dpoOptions: PreferenceOptions = {
   properties: {
-    beta: betaOf('how strongly the model is held to the reference. Default 0.1'),
+    beta: betaOf('how strongly the model is held to the reference. Default 0.1.'),
     loss_type: Type.Optional(
       Type.Union([lossType, Type.Array(lossType, { minItems: 1, maxItems: 4, uniqueItems: true })], {
         description: 'dpo: the loss, or several that are added with loss_weights. Default sigmoid.',

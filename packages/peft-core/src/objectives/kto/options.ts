@@ -20,7 +20,7 @@ const weight = (of: string) =>
 /** Names and defaults: trl, trainer/kto_config.py. */
 export const ktoOptions: PreferenceOptions = {
   properties: {
-    beta: betaOf('how strongly the model is held to the reference. Default 0.1'),
+    beta: betaOf('how strongly the model is held to the reference. Default 0.1.'),
     desirable_weight: weight('desirable'),
     undesirable_weight: weight('undesirable'),
   },

@@ -11,7 +11,7 @@ export interface SimpoOptions {
 /** Names and defaults: trl, experimental/cpo; beta and cpo_alpha are those of the paper. */
 export const simpoOptions: PreferenceOptions = {
   properties: {
-    beta: betaOf('factor of the mean log-probabilities. Default 2'),
+    beta: betaOf('factor of the mean log-probabilities. Default 2.'),
     simpo_gamma: Type.Optional(
       Type.Number({
         minimum: 0,

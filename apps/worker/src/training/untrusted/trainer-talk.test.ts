@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Report } from '../trainer-protocol.ts';
+import { TrainerTalk } from './trainer-talk.ts';
+
+const start = { type: 'start', totalSteps: 10, resumedFrom: null, passedOver: [], trials: null };
+const step = (at: number) => ({ type: 'step', step: at, totalSteps: 10, tokens: at });
+const reference = (done: number, of = 8) => ({ type: 'reference', done, of });
+
+/** Which of these records of a job are accepted. `candidates`: steps of checkpoints that it may resume from. */
+function accepted(records: object[], candidates: number[] = []): boolean[] {
+  const talk = new TrainerTalk({
+    trials: null,
+    checkpoints: { dir: '/checkpoints', candidates: candidates.map((at) => ({ step: at }) as never) },
+    maxSteps: 10,
+    stop: new AbortController().signal,
+  });
+  return records.map((record) => talk.refuse({ type: 'record', record: record as Report }) === null);
+}
+
+test('the reference pass is reported after the start and before the first step', () => {
+  const inOrder = [start, reference(3), reference(8), step(1), step(2)];
+  assert.deepEqual(accepted(inOrder), [true, true, true, true, true]);
+  assert.deepEqual(accepted([reference(8)]), [false]);
+  assert.deepEqual(accepted([start, step(1), reference(8)]), [true, true, false]);
+  assert.deepEqual(accepted([{ ...start, resumedFrom: 5 }, reference(8)], [5]), [true, false]);
+});
+
+test('the reference pass goes forward, once, over one number of examples', () => {
+  assert.deepEqual(accepted([start, reference(3), reference(3)]), [true, true, false]);
+  assert.deepEqual(accepted([start, reference(3), reference(2)]), [true, true, false]);
+  assert.deepEqual(accepted([start, reference(9)]), [true, false]);
+  assert.deepEqual(accepted([start, reference(3), reference(9, 9)]), [true, true, false]);
+  assert.deepEqual(accepted([start, reference(8), reference(8)]), [true, true, false]);
+  assert.deepEqual(accepted([start, reference(0, 0)]), [true, false]);
+});
