@@ -2813,7 +2813,7 @@ export interface ResolvedTraining {
   early_stopping_threshold: number;
   /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end: boolean;
-  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss. */
+  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, for pairs with FEATURE_EXTRACTION a retrieval metric, or for preferences the accuracy or margin of rewards. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. A request may leave out eval_. Default eval_loss. */
   metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | 'eval_rewards_accuracy' | 'eval_rewards_margin' | string;
   /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better: boolean;
@@ -2852,10 +2852,10 @@ export interface ResolvedTraining {
   class_weights?: 'balanced' | number[] | Record<string, number>;
   /** Options of training on preferences: method dpo, orpo, simpo, kto. */
   preference?: {
-    /** how strongly the model is held to the reference. Default 0.1 ("auto"). */
+    /** dpo: how strongly the model is held to the reference. Default 0.1. orpo: factor of the odds ratio in the loss. Default 0.1. simpo: factor of the mean log-probabilities. Default 2. kto: how strongly the model is held to the reference. Default 0.1. */
     beta?: 'auto' | number;
     /** dpo: the loss, or several that are added with loss_weights. Default sigmoid. */
-    loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'sft')[];
+    loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft')[];
     /** dpo: factor of each loss_type. Default: 1 each. */
     loss_weights?: number[];
     /** dpo with loss_type robust: share of pairs that are expected to be the wrong way round. Default 0. */
@@ -3239,7 +3239,7 @@ export interface TrainingOptions {
   early_stopping_threshold?: number;
   /** Whether to publish the adapter of the best evaluation instead of the last step. Needs validation data. Automatic: true with early_stopping_patience. */
   load_best_model_at_end?: boolean;
-  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, or for pairs with FEATURE_EXTRACTION a retrieval metric. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. Default eval_loss. */
+  /** Metric that decides which evaluation is the best: the validation loss, an accuracy of tokens, classes or pairs, for pairs with FEATURE_EXTRACTION a retrieval metric, or for preferences the accuracy or margin of rewards. With validation_files also a metric of one of them: eval_<name>_loss, eval_<name>_accuracy, …. A request may leave out eval_. Default eval_loss. */
   metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr' | 'eval_rewards_accuracy' | 'eval_rewards_margin' | string;
   /** Whether a larger metric_for_best_model is better. Automatic: true, except for losses. */
   greater_is_better?: boolean;
@@ -3278,10 +3278,10 @@ export interface TrainingOptions {
   class_weights?: 'balanced' | number[] | Record<string, number>;
   /** Options of training on preferences: method dpo, orpo, simpo, kto. */
   preference?: {
-    /** how strongly the model is held to the reference. Default 0.1 ("auto"). */
+    /** dpo: how strongly the model is held to the reference. Default 0.1. orpo: factor of the odds ratio in the loss. Default 0.1. simpo: factor of the mean log-probabilities. Default 2. kto: how strongly the model is held to the reference. Default 0.1. */
     beta?: 'auto' | number;
     /** dpo: the loss, or several that are added with loss_weights. Default sigmoid. */
-    loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'sft')[];
+    loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft')[];
     /** dpo: factor of each loss_type. Default: 1 each. */
     loss_weights?: number[];
     /** dpo with loss_type robust: share of pairs that are expected to be the wrong way round. Default 0. */
