@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { createReadStream, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import OpenAI, { type APIError, toFile } from 'openai';
-import { checkpoint, event, file, job, model, type Shape, shaped } from './openai-shapes.ts';
+import OpenAI, { toFile } from 'openai';
+import { allOf, failsWith, idsOf } from './openai-calls.ts';
+import { checkpoint, event, file, job, model, shaped } from './openai-shapes.ts';
 import { neverCalled, sharedEndpoints } from './shared-endpoints.ts';
 import { type SuiteGraft, startSuiteGraft } from './suite-graft.ts';
 
@@ -47,23 +48,6 @@ function connect(apiKey: string, more: ConstructorParameters<typeof OpenAI>[0] =
   });
 }
 
-async function fails<E extends APIError>(
-  kind: new (...args: never[]) => E,
-  call: () => Promise<unknown>,
-  code?: string,
-): Promise<E> {
-  const error = await call().then(
-    () => assert.fail(`${kind.name} expected`),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof kind && error.requestID, String(error));
-  // Without Graft's own `details`, which list every fault of a request.
-  const { details, ...body } = error.error as Record<string, unknown>;
-  assert.deepEqual(Object.keys(body).sort(), ['code', 'message', 'param', 'type']);
-  if (code !== undefined) assert.equal(error.code, code, error.message);
-  return error;
-}
-
 const over = ['succeeded', 'failed', 'cancelled'];
 async function until(id: string, statuses: string[]): Promise<OpenAI.FineTuning.FineTuningJob> {
   const end = performance.now() + 300_000;
@@ -74,16 +58,6 @@ async function until(id: string, statuses: string[]): Promise<OpenAI.FineTuning.
     await sleep(300);
   }
 }
-
-async function all<T>(pages: AsyncIterable<T>, shape: Shape): Promise<T[]> {
-  const items: T[] = [];
-  for await (const item of pages) {
-    shaped(item, shape);
-    items.push(item);
-  }
-  return items;
-}
-const ids = (items: { id: string }[]) => items.map(({ id }) => id);
 
 const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'] };
 
@@ -130,20 +104,20 @@ describe('files', () => {
   });
 
   test('are listed by the page, both ways, and deleted', async () => {
-    const listed = await all(client.files.list({ limit: 2 }), file);
+    const listed = await allOf(client.files.list({ limit: 2 }), file);
     assert.deepEqual(
       listed.map(({ filename }) => filename),
       ['c.jsonl', 'b.jsonl', 'train.jsonl'],
     );
     const page = await client.files.list({ limit: 2 });
     assert.equal(page.has_more, true);
-    assert.deepEqual(ids((await page.getNextPage()).data), [trainingFile]);
-    const ascending = await all(client.files.list({ limit: 1, order: 'asc', purpose: 'fine-tune' }), file);
-    assert.deepEqual(ids(ascending), ids(listed).reverse());
-    for (const id of ids(listed).slice(0, 2)) {
+    assert.deepEqual(idsOf((await page.getNextPage()).data), [trainingFile]);
+    const ascending = await allOf(client.files.list({ limit: 1, order: 'asc', purpose: 'fine-tune' }), file);
+    assert.deepEqual(idsOf(ascending), idsOf(listed).reverse());
+    for (const id of idsOf(listed).slice(0, 2)) {
       const gone = await client.files.delete(id);
       assert.deepEqual({ ...gone }, { id, object: 'file', deleted: true });
-      await fails(OpenAI.NotFoundError, () => client.files.content(id), 'file_not_found');
+      await failsWith(OpenAI.NotFoundError, () => client.files.content(id), 'file_not_found');
     }
   });
 
@@ -203,36 +177,36 @@ describe('jobs', () => {
     const created = await create({ hyperparameters: { n_epochs: 1 }, metadata: { fruit: 'pear' } }, flaky);
     assert.equal(tries, 2);
     shaped(created, job);
-    assert.deepEqual(ids(await all(client.fineTuning.jobs.list({ metadata: { fruit: 'pear' } }), job)), [
+    assert.deepEqual(idsOf(await allOf(client.fineTuning.jobs.list({ metadata: { fruit: 'pear' } }), job)), [
       created.id,
     ]);
     assert.equal((await until(created.id, ['succeeded'])).hyperparameters.n_epochs, 1);
   });
 
   test('are listed by the page and by metadata', async () => {
-    const listed = await all(client.fineTuning.jobs.list({ limit: 1 }), job);
+    const listed = await allOf(client.fineTuning.jobs.list({ limit: 1 }), job);
     assert.equal(listed.length, 2);
     assert.equal(listed[1]?.id, trained.id);
-    const behind = await all(client.fineTuning.jobs.list({ after: listed[0]!.id }), job);
-    assert.deepEqual(ids(behind), [trained.id]);
-    const found = await all(client.fineTuning.jobs.list({ metadata: { fruit: 'apple' } }), job);
-    assert.deepEqual(ids(found), [trained.id]);
+    const behind = await allOf(client.fineTuning.jobs.list({ after: listed[0]!.id }), job);
+    assert.deepEqual(idsOf(behind), [trained.id]);
+    const found = await allOf(client.fineTuning.jobs.list({ metadata: { fruit: 'apple' } }), job);
+    assert.deepEqual(idsOf(found), [trained.id]);
   });
 
   test('list their events and checkpoints by page, newest first', async () => {
-    const events = await all(client.fineTuning.jobs.listEvents(trained.id, { limit: 100 }), event);
+    const events = await allOf(client.fineTuning.jobs.listEvents(trained.id, { limit: 100 }), event);
     assert.ok(events.length > 3);
-    const paged = await all(client.fineTuning.jobs.listEvents(trained.id, { limit: 2 }), event);
-    assert.deepEqual(ids(paged), ids(events));
-    const checkpoints = await all(client.fineTuning.jobs.checkpoints.list(trained.id), checkpoint);
+    const paged = await allOf(client.fineTuning.jobs.listEvents(trained.id, { limit: 2 }), event);
+    assert.deepEqual(idsOf(paged), idsOf(events));
+    const checkpoints = await allOf(client.fineTuning.jobs.checkpoints.list(trained.id), checkpoint);
     assert.ok(checkpoints.length > 1);
     const steps = checkpoints.map(({ step_number }) => step_number);
     assert.deepEqual(
       steps,
       [...steps].sort((a, b) => b - a),
     );
-    const byOne = await all(client.fineTuning.jobs.checkpoints.list(trained.id, { limit: 1 }), checkpoint);
-    assert.deepEqual(ids(byOne), ids(checkpoints));
+    const byOne = await allOf(client.fineTuning.jobs.checkpoints.list(trained.id, { limit: 1 }), checkpoint);
+    assert.deepEqual(idsOf(byOne), idsOf(checkpoints));
   });
 
   test('are paused, resumed and cancelled; what is not possible is a 400 that nobody tries again', async () => {
@@ -246,7 +220,7 @@ describe('jobs', () => {
     await until(id, ['cancelled']);
     const before = requests.length;
     for (const verb of ['cancel', 'pause', 'resume'] as const) {
-      await fails(OpenAI.BadRequestError, () => client.fineTuning.jobs[verb](id), 'invalid_job_state');
+      await failsWith(OpenAI.BadRequestError, () => client.fineTuning.jobs[verb](id), 'invalid_job_state');
     }
     assert.equal(requests.length - before, 3);
   });
@@ -287,7 +261,7 @@ describe('jobs', () => {
     shaped(created, job);
     const done = await until(created.id, ['succeeded']);
     shaped(done, job);
-    const events = await all(client.fineTuning.jobs.listEvents(created.id, { limit: 100 }), event);
+    const events = await allOf(client.fineTuning.jobs.listEvents(created.id, { limit: 100 }), event);
     assert.ok(events.some(({ message }) => /^Trial \d is the best/.test(message)));
     await client.models.delete(done.fine_tuned_model!);
   });
@@ -299,10 +273,10 @@ describe('models and completions', () => {
     client.chat.completions.create({ model: tuned, messages, max_tokens: 12, temperature: 0, ...more });
 
   test('models are listed and retrieved', async () => {
-    const models = await all(client.models.list(), model);
-    assert.deepEqual(new Set(ids(models)).size, models.length);
+    const models = await allOf(client.models.list(), model);
+    assert.deepEqual(new Set(idsOf(models)).size, models.length);
     for (const id of [graft.settings.model, tuned]) {
-      assert.ok(ids(models).includes(id));
+      assert.ok(idsOf(models).includes(id));
       const one = await client.models.retrieve(id);
       shaped(one, model);
       assert.equal(one.id, id);
@@ -361,25 +335,25 @@ describe('models and completions', () => {
 
   test('faults are the classes that the client has for them', async () => {
     const wrong = connect(`graft_unknown1_${'x'.repeat(32)}`);
-    await fails(OpenAI.AuthenticationError, () => wrong.models.list(), 'invalid_api_key');
+    await failsWith(OpenAI.AuthenticationError, () => wrong.models.list(), 'invalid_api_key');
     const viewer = connect(graft.settings.viewer_key);
-    await fails(OpenAI.PermissionDeniedError, () => create({}, viewer), 'insufficient_role');
+    await failsWith(OpenAI.PermissionDeniedError, () => create({}, viewer), 'insufficient_role');
     assert.equal((await viewer.fineTuning.jobs.retrieve(trained.id)).id, trained.id);
-    await fails(OpenAI.BadRequestError, () => create({ model: 'none' }), 'model_not_found');
-    await fails(OpenAI.BadRequestError, () => ask({ top_logprobs: 2 }), 'invalid_value');
-    await fails(OpenAI.BadRequestError, () => ask({ n: 1000 }), 'invalid_value');
-    await fails(OpenAI.NotFoundError, () => ask({ model: 'none' }), 'model_not_found');
+    await failsWith(OpenAI.BadRequestError, () => create({ model: 'none' }), 'model_not_found');
+    await failsWith(OpenAI.BadRequestError, () => ask({ top_logprobs: 2 }), 'invalid_value');
+    await failsWith(OpenAI.BadRequestError, () => ask({ n: 1000 }), 'invalid_value');
+    await failsWith(OpenAI.NotFoundError, () => ask({ model: 'none' }), 'model_not_found');
     const embed = () => client.embeddings.create({ model: tuned, input: 'a' });
-    await fails(OpenAI.NotFoundError, embed, 'unknown_url');
+    await failsWith(OpenAI.NotFoundError, embed, 'unknown_url');
     const key = { headers: { 'Idempotency-Key': 'node-suite' } };
     const first = await create({ seed: 1 }, client, key);
-    await fails(OpenAI.UnprocessableEntityError, () => create({ seed: 2 }, client, key));
+    await failsWith(OpenAI.UnprocessableEntityError, () => create({ seed: 2 }, client, key));
     assert.equal((await create({ seed: 1 }, client, key)).id, first.id);
     const other = connect(graft.settings.other_key);
-    assert.deepEqual(await all(other.fineTuning.jobs.list(), job), []);
-    await fails(OpenAI.NotFoundError, () => other.fineTuning.jobs.retrieve(trained.id), 'job_not_found');
-    await fails(OpenAI.NotFoundError, () => other.files.retrieve(trainingFile), 'file_not_found');
-    await fails(OpenAI.NotFoundError, () => other.models.retrieve(tuned), 'model_not_found');
+    assert.deepEqual(await allOf(other.fineTuning.jobs.list(), job), []);
+    await failsWith(OpenAI.NotFoundError, () => other.fineTuning.jobs.retrieve(trained.id), 'job_not_found');
+    await failsWith(OpenAI.NotFoundError, () => other.files.retrieve(trainingFile), 'file_not_found');
+    await failsWith(OpenAI.NotFoundError, () => other.models.retrieve(tuned), 'model_not_found');
   });
 
   test('too many streams are a RateLimitError, and tried again after Retry-After', async () => {
@@ -391,7 +365,7 @@ describe('models and completions', () => {
       assert.equal((await fetch(url, { headers, signal: hangUp.signal })).status, 200);
     }
     const streamed = { model: tuned, messages, max_tokens: 2, stream: true as const };
-    const limited = await fails(
+    const limited = await failsWith(
       OpenAI.RateLimitError,
       () => client.chat.completions.create(streamed, { maxRetries: 0 }),
       'too_many_requests',
@@ -410,8 +384,8 @@ describe('models and completions', () => {
       { ...(await client.models.delete(tuned)) },
       { id: tuned, object: 'model', deleted: true },
     );
-    await fails(OpenAI.NotFoundError, () => client.models.retrieve(tuned), 'model_not_found');
-    await fails(
+    await failsWith(OpenAI.NotFoundError, () => client.models.retrieve(tuned), 'model_not_found');
+    await failsWith(
       OpenAI.BadRequestError,
       () => client.models.delete(graft.settings.model),
       'model_not_deletable',

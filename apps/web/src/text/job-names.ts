@@ -4,7 +4,7 @@ import type { FineTuningJob } from '@graft/client';
 export const jobName = ({ id, suffix }: Pick<FineTuningJob, 'id' | 'suffix'>): string =>
   suffix ?? id.slice(-8);
 
-/** The PEFT method, as in adapter configs, after the training method unless that is supervised: "DPO · LORA". */
+/** The PEFT method, as in adapter configs, after the training method unless that is supervised. */
 export const methodName = ({ peft, method }: Pick<FineTuningJob, 'peft' | 'method'>): string => {
   const adapter = peft.peft_type.replaceAll('_', ' ');
   const training: string = method.type;

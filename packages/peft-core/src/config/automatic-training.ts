@@ -107,7 +107,8 @@ const rateShareOf = (
   { task_type: task }: PeftConfig,
   format?: string | null,
   method?: string | null,
-): number => objectiveFor(task, format, method).rateShare ?? 1;
+  continues?: boolean,
+): number => objectiveFor(task, format, method).rateShares?.[continues ? 'continued' : 'fresh'] ?? 1;
 const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
 const grouped = (count: number) => count.toLocaleString('en-US');
 
@@ -159,7 +160,7 @@ export const automatic = {
       data: DataSize,
       { steps, continues, model, multiplier = 1 }: RatedRun & { steps: number },
     ): number {
-      const share = rateShareOf(peft, data.format, data.method);
+      const share = rateShareOf(peft, data.format, data.method, continues);
       if (continues) return rateOf(peft, model, undefined, shareOfContinued * share) * multiplier;
       const run = data.exampleCount > 0 ? { steps, ...limitsOf(peft, data) } : undefined;
       return rateOf(peft, model, run, share) * multiplier;
@@ -167,7 +168,7 @@ export const automatic = {
     why(rate: number, peft: PeftConfig, { continues, multiplier, method }: RatedRun): string | null {
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
-      const share = rateShareOf(peft, null, method);
+      const share = rateShareOf(peft, null, method, continues);
       if (share !== 1) return `${share} of what suits ${title}, for the method ${method}`;
       const isPlain = own === rateOf(peft, undefined, undefined, continues ? shareOfContinued : 1);
       if (!isPlain && !isOfSome(own, peft)) return null;

@@ -85,8 +85,11 @@ export interface Objective {
   passes: readonly Pass[];
   /** An example has a set of classes: batches have a target for every class. */
   hasLabelSets?: true;
-  /** The default learning rate, as a share of what suits the PEFT method; absent: all of it. */
-  rateShare?: number;
+  /**
+   * The default learning rate, as a share of what suits the PEFT method for a new adapter, and for one that is continued; absent: all of
+   * it.
+   */
+  rateShares?: { fresh: number; continued: number };
   /** The default batch size and its reason, if it differs from that of other objectives. */
   batch?: { usual: number; why: string };
   /** Options of `training.preference`: it learns from preferences. */

@@ -147,7 +147,12 @@ async function* evaluation(run: TrainingRun): AsyncGenerator<RecordOf<'evaluatio
 
 function* advice({ options, plan, setup }: TrainingRun, findings: Finding[]): Generator<RecordOf<'advice'>> {
   const { stepsPerEpoch } = plan;
-  const run = { stepsPerEpoch, model: setup.architecture, objective: setup.objective };
+  const run = {
+    stepsPerEpoch,
+    model: setup.architecture,
+    objective: setup.objective,
+    continues: Boolean(options.initialAdapter),
+  };
   for (const finding of findings)
     yield { type: 'advice', ...adviceOf(finding, options.peft, options.training, run) };
 }

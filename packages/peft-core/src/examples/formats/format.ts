@@ -41,6 +41,9 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
   /** A text longer than `max_seq_length` is split into several examples. Default false. */
   splitsTexts?: boolean;
 
+  /** Its examples compare two completions of one prompt. Default false. */
+  isPair?: boolean;
+
   /** Whether a line has fields of the format, complete or not. */
   matches(line: Line): boolean;
   /** The checked fields of a line, or all its faults in one sentence. */
@@ -71,6 +74,8 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
   labels?(fields: Fields): Label[];
   /** The label of the whole text, as shown in a preview. */
   shownLabel?(fields: Fields): string;
+  /** Whether the line's completion is desirable. Default: completions are not judged. */
+  isDesirable?(fields: Fields): boolean;
   /** Creates the check of a training file as a whole. Default: lines are only checked one by one. */
   fileCheck?(): FileCheck;
 }

@@ -29,6 +29,7 @@ export const preference: DatasetFormat<'preference', Preference> = {
   tasks: ['CAUSAL_LM'],
   targets: 'tokens',
   hasRoles: true,
+  isPair: true,
   matches: isPreference,
   read(line) {
     const read = readCompletions(withPrompt(line), ['chosen', 'rejected']);

@@ -42,5 +42,6 @@ export const unpairedPreference: DatasetFormat<'unpaired_preference', UnpairedPr
   answerLength: ({ completion }) => completionLength(completion),
   plainTexts: ({ prompt, completion }) => plainTextsOf([prompt, completion]),
   systemPrompt: systemPromptOf,
+  isDesirable: ({ label }) => label,
   shownLabel: ({ label }) => (label ? 'desirable' : 'undesirable'),
 };

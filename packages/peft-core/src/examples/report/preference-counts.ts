@@ -1,4 +1,4 @@
-import type { RawExample } from '../formats/formats.ts';
+import { formatOf, type RawExample } from '../formats/formats.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 
 /** Pairs of a chosen and a rejected answer. */
@@ -43,13 +43,14 @@ export class PreferenceCounts {
   #undesirable = 0;
 
   add(raw: RawExample): void {
-    if (raw.format === 'preference') this.#pairs++;
-    else if (raw.format === 'unpaired_preference') raw.label ? this.#desirable++ : this.#undesirable++;
+    const { isPair, isDesirable } = formatOf(raw.format);
+    if (isPair) this.#pairs++;
+    else if (isDesirable) isDesirable(raw) ? this.#desirable++ : this.#undesirable++;
   }
 
   /** Adds the tokens of a pair. */
   addTokens({ format }: RawExample, { sequences }: TrainingExample): void {
-    if (format !== 'preference') return;
+    if (!formatOf(format).isPair) return;
     const [chosen = 0, rejected = 0] = sequences.map(({ targets }) => learntIn(targets!));
     this.#read++;
     this.#chosen += chosen;

@@ -105,7 +105,7 @@ export function previewOf(
     // Position t predicts token t + 1, and the last token is only a target.
     return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1), sequence)];
   };
-  const sequences = raw.format === 'preference' ? pair() : example.sequences.flatMap(own);
+  const sequences = format.isPair ? pair() : example.sequences.flatMap(own);
   const label = format.shownLabel?.(raw).slice(0, MAX_CHARACTERS) ?? null;
   const dropped = format.droppedReasoning?.(raw, tokenizer, place) ?? [];
   return { line: raw.line, sequences, label, weight, dropped_reasoning: dropped.slice(0, MAX_DROPPED) };

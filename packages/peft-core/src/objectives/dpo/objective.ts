@@ -1,5 +1,6 @@
 import type { Objective } from '../objective.ts';
 import { pairMetrics, refusedOfPairs } from '../preference/metrics.ts';
+import { preferenceRates } from '../preference/rates.ts';
 import { dpoOptions } from './options.ts';
 
 /** Direct preference optimisation: prefer chosen to rejected completions, compared with the model before training. */
@@ -11,7 +12,7 @@ export const dpo = {
   tasks: ['CAUSAL_LM'],
   options: {},
   preference: dpoOptions,
-  rateShare: 0.25,
+  rateShares: preferenceRates,
   refuses: refusedOfPairs,
   metrics: pairMetrics,
   passes: ['policy', 'reference'],

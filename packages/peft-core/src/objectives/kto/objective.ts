@@ -1,5 +1,6 @@
 import type { Objective, Outcome } from '../objective.ts';
 import { meanMetric, refusedOfPairs } from '../preference/metrics.ts';
+import { preferenceRates } from '../preference/rates.ts';
 import { ktoOptions } from './options.ts';
 
 /** A sum over desirable (`sign` 1) or undesirable (0) completions, divided by their number; null without any. */
@@ -28,7 +29,7 @@ export const kto = {
   preference: ktoOptions,
   isUnpaired: true,
   examplesPerLine: { preference: 2 },
-  rateShare: 0.25,
+  rateShares: preferenceRates,
   refuses: refusedOfPairs,
   metrics: [
     judged('rewards_chosen', 'Reward of desirable completions', 'rewards_chosen', true),

@@ -1,5 +1,6 @@
 import type { Objective } from '../objective.ts';
 import { meanMetric, refusedOfPairs, tokenMeanMetrics } from '../preference/metrics.ts';
+import { preferenceRates } from '../preference/rates.ts';
 import { orpoOptions } from './options.ts';
 
 /** Odds-ratio preference optimisation: learn chosen completions, and prefer them by their odds. No reference model. */
@@ -12,7 +13,7 @@ export const orpo = {
   options: {},
   preference: orpoOptions,
   learnsPrompts: true,
-  rateShare: 0.25,
+  rateShares: preferenceRates,
   refuses: refusedOfPairs,
   metrics: [
     ...tokenMeanMetrics,

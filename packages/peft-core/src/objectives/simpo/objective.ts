@@ -1,5 +1,6 @@
 import type { Objective } from '../objective.ts';
 import { refusedOfPairs, tokenMeanMetrics } from '../preference/metrics.ts';
+import { preferenceRates } from '../preference/rates.ts';
 import { simpoOptions } from './options.ts';
 
 /** Simple preference optimisation: prefer chosen completions by their mean log-probability, by a margin. No reference model. */
@@ -11,7 +12,7 @@ export const simpo = {
   tasks: ['CAUSAL_LM'],
   options: {},
   preference: simpoOptions,
-  rateShare: 0.25,
+  rateShares: preferenceRates,
   refuses: refusedOfPairs,
   metrics: tokenMeanMetrics,
   passes: ['policy'],

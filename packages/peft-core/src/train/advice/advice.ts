@@ -13,12 +13,12 @@ export function adviceOf(
   finding: Finding,
   peft: PeftConfig,
   training: ResolvedTraining,
-  run: { stepsPerEpoch: number; model: RatedModel; objective: ObjectiveName },
+  run: { stepsPerEpoch: number; model: RatedModel; objective: ObjectiveName; continues: boolean },
 ): Advice {
   const objective: Objective = objectives[run.objective];
-  const { rateShare } = objective;
+  const share = objective.rateShares?.[run.continues ? 'continued' : 'fresh'];
   const usual = methodOf(peft).learningRate(peft, run.model);
-  const automatic = rateShare === undefined ? usual : Number((usual * rateShare).toPrecision(2));
+  const automatic = share === undefined ? usual : Number((usual * share).toPrecision(2));
   return isOfPreferences(finding)
     ? preferenceAdvice(finding, training, { objective, automatic })
     : lossAdvice(finding, peft, training, { ...run, automatic });
