@@ -18,7 +18,10 @@ function pairOf({ messages }: Chat, i: number) {
   const answer = messages.at(-1)!.content;
   const [team, urgency] = answer.split('/') as [string, string];
   const others = teams.filter((each) => each !== team);
-  const wrong = i % 2 === 0 ? `${team}/${urgency === 'urgent' ? 'normal' : 'urgent'}` : `${others[(i >> 1) % 4]}/${urgency}`;
+  const wrong =
+    i % 2 === 0
+      ? `${team}/${urgency === 'urgent' ? 'normal' : 'urgent'}`
+      : `${others[(i >> 1) % 4]}/${urgency}`;
   const assistant = (content: string) => [{ role: 'assistant', content }];
   return { prompt: messages.slice(0, -1), chosen: assistant(answer), rejected: assistant(wrong) };
 }
