@@ -10,7 +10,9 @@ export async function readPlan<Plan>(): Promise<Plan> {
 const print = (what: Ready | Step) => console.log(JSON.stringify(what));
 
 /** A side's part of a lock-step run: reports that it is ready, then takes a step for each line `go`, until the steps end. */
-export async function answerSteps(step: () => Promise<Pick<Step, 'seconds' | 'loss'>>): Promise<never> {
+export async function answerSteps(
+  step: () => Promise<Pick<Step, 'seconds' | 'cpu' | 'loss'>>,
+): Promise<never> {
   print({ ready: true });
   for await (const line of createInterface({ input: process.stdin })) {
     if (line !== 'go') break;

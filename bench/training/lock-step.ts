@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** What a side says when its model is loaded, and after each step. Bytes are of its process. */
+/** What a side says when its model is loaded, and after each step. Bytes, and `cpu`'s seconds of all threads, are of its process. */
 export type Ready = { ready: true };
-export type Step = { seconds: number; loss: number; resident: number; peak: number };
+export type Step = { seconds: number; cpu?: number; loss: number; resident: number; peak: number };
 
 /**
  * A long-lived process that takes one training step for each line `go` it is sent, and answers each with a line of JSON. Two of

@@ -1,0 +1,145 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type PeftConfig,
+  parsePeftConfig,
+  type ResolvedTraining,
+  resolveTraining,
+} from '@graft/peft-core/config';
+import { NO_TARGET, planTraining, readTrainingData, type TrainingExample } from '@graft/peft-core/examples';
+import { openBaseModel } from '@graft/peft-core/files';
+import { loadTokenizer } from '@graft/peft-core/text';
+import type { Precision } from '../training/sides.ts';
+import { adapters } from '../training/workloads.ts';
+import { longAnswers, type Pair, shortAnswers } from './data.ts';
+
+export const batchSize = 8;
+const maxSeqLength = 512;
+const learningRate = 2e-5;
+const beta = 0.1;
+
+/** Where the pairs of each comparison come from, by name; `model` gives the tokenizer. */
+export const recipes: Record<string, (model: string) => Promise<Pair[]>> = {
+  'bike-shop': shortAnswers,
+  'long-answers': longAnswers,
+};
+
+/** A pair by its tokens, as TRL's collator reads it. */
+export interface PairTokens {
+  prompt_ids: number[];
+  chosen_ids: number[];
+  rejected_ids: number[];
+}
+
+export interface GraftPlan {
+  model: string;
+  trainingFile: string;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  /** Safetensors file with the adapter that training starts from. */
+  initialParameters: string;
+  outputDir: string;
+}
+
+export interface TrlPlan {
+  model: string;
+  dtype: 'float32' | 'bfloat16';
+  peft: Record<string, unknown>;
+  start: string;
+  beta: number;
+  learning_rate: number;
+  max_length: number;
+  batch_size: number;
+  /** In the order of the batches. */
+  pairs: PairTokens[];
+}
+
+export interface Plans {
+  graft: GraftPlan;
+  trl: TrlPlan;
+}
+
+/**
+ * One epoch of `steps` steps on as many pairs as they need. `start` is the file of the adapter that both sides begin with. Throws where
+ * the recipe has fewer pairs.
+ */
+export async function plansFor(
+  recipe: string,
+  options: { model: string; start: string; precision: Precision; steps: number; folder: string },
+): Promise<Plans> {
+  const { model, start, precision, steps, folder } = options;
+  const all = await recipes[recipe]!(model);
+  const pairs = all.slice(0, steps * batchSize);
+  if (pairs.length < steps * batchSize)
+    throw new Error(
+      `${recipe} has pairs for ${Math.floor(all.length / batchSize)} steps: give fewer by --steps`,
+    );
+  const trainingFile = join(folder, `${recipe}.jsonl`);
+  await writeFile(trainingFile, pairs.map((pair) => JSON.stringify(pair)).join('\n'));
+  const peft = parsePeftConfig({ ...adapters.small });
+  const training = resolveTraining({
+    peft,
+    method: 'dpo',
+    format: 'preference',
+    exampleCount: pairs.length,
+    training: {
+      precision,
+      batch_size: batchSize,
+      n_epochs: 1,
+      max_seq_length: maxSeqLength,
+      learning_rate: learningRate,
+      lr_scheduler_type: 'constant',
+      warmup_steps: 0,
+      weight_decay: 0,
+      preference: { beta },
+    },
+  });
+  return {
+    graft: {
+      model,
+      trainingFile,
+      peft,
+      training,
+      initialParameters: start,
+      outputDir: join(folder, 'adapter'),
+    },
+    trl: {
+      model,
+      dtype: precision === 'fp32' ? 'float32' : 'bfloat16',
+      peft: { task_type: 'CAUSAL_LM', ...adapters.small },
+      start,
+      beta,
+      learning_rate: learningRate,
+      max_length: maxSeqLength,
+      batch_size: batchSize,
+      pairs: await inOrder(model, trainingFile, peft, training),
+    },
+  };
+}
+
+/** The pairs by Graft's own tokenizer, in the order of its batches. */
+async function inOrder(
+  model: string,
+  trainingFile: string,
+  peft: PeftConfig,
+  training: ResolvedTraining,
+): Promise<PairTokens[]> {
+  const base = await openBaseModel(model);
+  await base.close();
+  const tokenizer = loadTokenizer(base.tokenizerFiles);
+  const read = { trainingFile, tokenizer, modelConfig: base.config, peft, training, method: 'dpo' } as const;
+  const { training: examples } = await readTrainingData(read);
+  const plan = planTraining(examples, training, { virtualTokens: 0 });
+  return Array.from({ length: plan.steps }, (_, step) =>
+    [...new Set(plan.micro(step, 0).map(({ example }) => example))].map((i) => tokensOf(examples[i]!)),
+  ).flat();
+}
+
+function tokensOf({ sequences, line }: TrainingExample): PairTokens {
+  const [chosen, rejected] = sequences.map(({ ids, targets }) => {
+    const first = targets!.findIndex((target) => target !== NO_TARGET);
+    if (targets!.slice(first).includes(NO_TARGET)) throw new Error(`the answers of line ${line} have gaps`);
+    return { prompt: [...ids.slice(0, first + 1)], answer: [...targets!.slice(first)] };
+  });
+  return { prompt_ids: chosen!.prompt, chosen_ids: chosen!.answer, rejected_ids: rejected!.answer };
+}
