@@ -77,8 +77,7 @@ export async function setUpTraining(
       headLabels: startLabels,
     }));
   // Data that trials of a sweep share is what the objective needs already.
-  const data =
-    options.data ?? examplesFor(read, objectiveFor(task, read.format, method), options.training);
+  const data = options.data ?? examplesFor(read, objectiveFor(task, read.format, method), options.training);
   const sets = data.validationSets?.map(({ name }) => name) ?? [];
   checkObjectiveOptions(options.training, data.format, method, sets);
   checkMeasured(options.training, data);
