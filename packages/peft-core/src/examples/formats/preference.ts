@@ -32,10 +32,10 @@ export const preference: DatasetFormat<'preference', Preference> = {
   isPair: true,
   matches: isPreference,
   read(line) {
-    const read = readCompletions(withPrompt(line), ['chosen', 'rejected']);
-    if (typeof read === 'string') return read;
-    const isSame = JSON.stringify(read.chosen) === JSON.stringify(read.rejected);
-    return isSame ? '"chosen" and "rejected" are the same' : read;
+    const isGiven = line.chosen !== undefined;
+    if (isGiven && JSON.stringify(line.chosen) === JSON.stringify(line.rejected))
+      return '"chosen" and "rejected" are the same';
+    return readCompletions(withPrompt(line), ['chosen', 'rejected']);
   },
   tokenize(example, reading) {
     const chosen = completionSequence(example, example.chosen, reading);

@@ -97,7 +97,7 @@ test('pairs that were learned long ago: the margin explodes, and a resumed run s
   assert.ok(advice);
   assert.match(
     advice.message,
-    /^The reward margin rises, from .* at step \d+ to \d+\.\d\d at step \d+, while every validation pair is ranked right already: .*\. Try learning_rate 2\.5e-4 instead of 3e-3\.$/,
+    /^The reward margin rises, from .* at step \d+ to \d+\.\d\d at step \d+, while every validation pair is ranked right already: .*\. Try learning_rate 6\.3e-4 instead of 3e-3\.$/,
   );
   await trainRecords(run('learned-cut', given), (record) => record.type === 'step' && record.step === 65);
   const rest = await trainRecords(run('learned-cut', { ...given, resume: true }));

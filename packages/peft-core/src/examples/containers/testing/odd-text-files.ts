@@ -222,7 +222,12 @@ export const oddTextFiles: readonly OddFile[] = [
     shape,
     /^line 1 has the columns "frage", "antwort"/,
   ],
-  ['preference data', bytes('{"chosen":"a","rejected":"b"}\n'), shape, /preference \(DPO\) data/],
+  [
+    'two equal answers',
+    bytes('{"chosen":"a","rejected":"a"}\n'),
+    bad,
+    /^line 1 "chosen" and "rejected" are the same/,
+  ],
   [
     'a turn from nobody',
     bytes('{"conversations":[{"from":"alien","value":"a"}]}'),
