@@ -131,7 +131,7 @@ function arrangementFor(whyNotShared: string | null, onStock: () => BatchLayout)
 }
 
 /** The examples with what the objective adds to them. Throws `data_unfit_for_task`. */
-function examplesFor(
+export function examplesFor(
   data: TrainingData,
   { isUnpaired, method }: Objective,
   { batch_size: size, max_seq_length: length, seed }: TrainOptions['training'],
