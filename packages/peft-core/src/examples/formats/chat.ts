@@ -1,12 +1,13 @@
 import { assistantSpans, type SpanOptions } from '../../chat/assistant-spans.ts';
 import { droppedReasoning } from '../../chat/dropped-reasoning.ts';
-import { isTrainedOn, lengthOfMessage } from '../../chat/message.ts';
+import { isTrainedOn } from '../../chat/message.ts';
 import { type MessagePart, PART_ROLES } from '../../chat/message-parts.ts';
 import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { DatasetFormat } from './format.ts';
 import { type LabelledTokens, languageExample, withLabels } from './language-example.ts';
+import { answerLengthOf, leadingSystemPrompt, textsOf } from './messages.ts';
 import { BadExample, type Reading } from './reading.ts';
 
 export const chat: DatasetFormat<'chat', ReadConversation> = {
@@ -36,10 +37,8 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
     );
     return JSON.stringify(tools ? [...texts, tools] : texts);
   },
-  answerLength: ({ messages }) =>
-    messages.reduce((sum, message) => sum + (isTrainedOn(message) ? lengthOfMessage(message) : 0), 0),
-  plainTexts: ({ messages }) =>
-    messages.flatMap(({ content, reasoning }) => [content ?? [], reasoning ?? []].flat()),
+  answerLength: ({ messages }) => answerLengthOf(messages),
+  plainTexts: ({ messages }) => textsOf(messages),
   droppedReasoning({ messages, tools }, tokenizer, { index, count }) {
     // Of several examples, each ends with a turn that is trained on: see `assistantSpans`.
     const turns = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
@@ -47,9 +46,7 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
     const shown = messages.slice(0, through + 1);
     return droppedReasoning(tokenizer, tools ? { messages: shown, tools } : { messages: shown });
   },
-  systemPrompt({ messages: [first] }) {
-    return first?.role === 'system' || first?.role === 'developer' ? first.content : null;
-  },
+  systemPrompt: ({ messages }) => leadingSystemPrompt(messages),
 };
 
 /** The tokens of a conversation, one or several times: see `assistantSpans`. Throws BadExample. */

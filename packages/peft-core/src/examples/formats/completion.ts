@@ -1,11 +1,12 @@
 /** A completion of a prompt, for formats that compare or judge completions: texts, or lists of messages. */
-import { isTrainedOn, lengthOfMessage, type Message, type Tool } from '../../chat/message.ts';
+import type { Message, Tool } from '../../chat/message.ts';
 import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
 import { isRecord, show } from '../../schema/check-fields.ts';
 import type { Sequence } from '../training-example.ts';
 import { wholeChats } from './chat.ts';
 import { type Line, textFault } from './fields.ts';
 import { type LabelledTokens, languageExample } from './language-example.ts';
+import { answerLengthOf, leadingSystemPrompt, textsOf } from './messages.ts';
 import { joinedTokens } from './prompt-completion.ts';
 import { BadExample, type Reading } from './reading.ts';
 
@@ -96,20 +97,11 @@ export const promptText = ({ prompt, tools }: Completed): string =>
       ]);
 
 export const completionLength = (completion: string | Message[]): number =>
-  typeof completion === 'string'
-    ? completion.length
-    : completion.reduce((sum, each) => sum + (isTrainedOn(each) ? lengthOfMessage(each) : 0), 0);
+  typeof completion === 'string' ? completion.length : answerLengthOf(completion);
 
 /** Texts whose special tokens are treated as plain text. */
 export const plainTextsOf = (parts: readonly (string | Message[])[]): string[] =>
-  parts.flatMap((part) =>
-    typeof part === 'string'
-      ? part
-      : part.flatMap(({ content, reasoning }) => [content ?? [], reasoning ?? []].flat()),
-  );
+  parts.flatMap((part) => (typeof part === 'string' ? part : textsOf(part)));
 
-export const systemPromptOf = ({ prompt }: Completed): string | null => {
-  if (typeof prompt === 'string') return null;
-  const [first] = prompt;
-  return first?.role === 'system' || first?.role === 'developer' ? first.content : null;
-};
+export const systemPromptOf = ({ prompt }: Completed): string | null =>
+  typeof prompt === 'string' ? null : leadingSystemPrompt(prompt);
