@@ -153,8 +153,17 @@ export function examplesFor(
   const labels = new JudgedLabels(method);
   for (const example of training) labels.add(example);
   labels.check();
-  const validation = withOtherCompletions(unpaired(data.validation), size, length);
-  return { ...data, training, validation };
+  // Validation files are measured apart, so no completion is taken from another file.
+  let first = 0;
+  const counts = data.validationSets?.map(({ examples }) => examples) ?? [data.validation.length];
+  const parts = counts.map((count) => {
+    const own = data.validation.slice(first, first + count);
+    first += count;
+    return withOtherCompletions(unpaired(own), size, length);
+  });
+  const validationSets =
+    data.validationSets?.map((set, i) => ({ ...set, examples: parts[i]!.length })) ?? null;
+  return { ...data, training, validation: parts.flat(), validationSets };
 }
 
 function shuffled<T>(all: readonly T[], random: Random): T[] {

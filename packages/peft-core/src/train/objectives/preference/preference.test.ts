@@ -8,6 +8,7 @@ import { type BaseModel, openBaseModel } from '../../../files.ts';
 import { writeTinyModel } from '../../../testing/tiny-model.ts';
 import { trainOptions, trainRecords } from '../../../testing/train-adapter.ts';
 import type { RecordOf, TrainRecord } from '../../records.ts';
+import { setUpTraining } from '../../setup.ts';
 
 let folder: string;
 let base: BaseModel;
@@ -120,3 +121,31 @@ for (const method of ['dpo', 'kto'])
     );
     assert.deepEqual(await readFile(path.join(outputDir, 'adapter_model.safetensors')), bytes);
   });
+
+test('pairs that kto judges keep to their validation file', async () => {
+  const trainingFile = await file('kto-sets.jsonl', pairs);
+  const [few, more] = [
+    await file('few.jsonl', pairs.slice(0, 3)),
+    await file('more.jsonl', pairs.slice(3, 10)),
+  ];
+  const { data } = await setUpTraining({
+    ...(await options('kto')),
+    trainingFile,
+    validationFile: few,
+    validationFiles: [
+      { path: few, name: 'few', label: 'few' },
+      { path: more, name: 'more', label: 'more' },
+    ],
+  });
+  assert.deepEqual(
+    data.validationSets?.map(({ name, examples }) => [name, examples]),
+    [
+      ['few', 6],
+      ['more', 14],
+    ],
+  );
+  assert.equal(data.validation.length, 20);
+  // The lines of a file follow each other: chosen completions, then rejected ones.
+  const lines = data.validation.map(({ line }) => line);
+  assert.deepEqual(lines.slice(0, 6), [1, 2, 3, 1, 2, 3]);
+});
