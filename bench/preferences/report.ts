@@ -1,5 +1,14 @@
 import type { Side } from '../training/lock-step.ts';
-import { markdownTable, median, type Quartiles, quartiles, times } from '../training/report.ts';
+import {
+  between,
+  gigabytes,
+  markdownTable,
+  median,
+  milliseconds,
+  type Quartiles,
+  quartiles,
+  times,
+} from '../training/report.ts';
 import type { Precision } from '../training/sides.ts';
 
 /** Steps after the reference pass that are not counted: their graph is made, their memory found. */
@@ -100,12 +109,12 @@ export function table(comparisons: readonly Comparison[]): string {
       milliseconds(graft.seconds),
       milliseconds(rival.seconds),
       times(rival.speedup.median),
-      between(rival.speedup),
+      between(rival.speedup, times),
       graft.referenceSeconds.toFixed(1),
       rival.referenceSeconds === 0 ? 'in each step' : rival.referenceSeconds.toFixed(1),
       times(rival.withReference.median),
       times(rival.cpu.median),
-      between(rival.cpu),
+      between(rival.cpu, times),
       gigabytes(graft.peakBytes),
       gigabytes(rival.peakBytes),
       times(graft.peakBytes / rival.peakBytes),
@@ -113,7 +122,3 @@ export function table(comparisons: readonly Comparison[]): string {
   });
   return markdownTable(header, rows);
 }
-
-const between = ({ lower, upper }: Quartiles): string => `${times(lower)} – ${times(upper)}`;
-const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);
-const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);

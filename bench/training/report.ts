@@ -175,8 +175,8 @@ function pythonVersions(python: string): Record<string, string> {
 
 export const times = (value: number): string => `${value.toFixed(2)}×`;
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;
-const between = ({ lower, upper }: Quartiles, format: (value: number) => string): string =>
+export const between = ({ lower, upper }: Quartiles, format: (value: number) => string): string =>
   `${format(lower)} – ${format(upper)}`;
-const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);
+export const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);
 const billions = (count: number): string => (count / 1e9).toFixed(0);
-const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);
+export const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);

@@ -1,4 +1,9 @@
-import { type ListedObjective, listedObjectives, type objectiveOptions } from '../objectives/objectives.ts';
+import {
+  type ListedObjective,
+  listedObjectives,
+  type objectiveOptions,
+  preferenceMethods,
+} from '../objectives/objectives.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
@@ -48,7 +53,6 @@ export function resolveOptional(
       if (!tasks.includes(task)) conflict(option, whyNotOptions?.(task) ?? `has no meaning for ${task}`);
       Object.assign(options, { [option]: value });
     }
-  delete options.preference;
   const { preference, faults: ofPreference } = resolvePreference(training.preference, objective);
   if (preference) options.preference = preference;
   faults.push(...ofPreference);
@@ -70,8 +74,7 @@ function resolvePreference(
     message,
   });
   if (!preference) {
-    const methods = listedObjectives.flatMap((each) => (each.preference ? each.method : []));
-    const message = `is of the methods ${methods.join(', ')}, and the job's method is ${method}; set method.type, or leave it out`;
+    const message = `is of the methods ${preferenceMethods.join(', ')}, and the job's method is ${method}; set method.type, or leave it out`;
     return { preference: null, faults: given === undefined ? [] : [fault('', message)] };
   }
   const { properties, defaults } = preference;

@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { GraftError } from '../errors.ts';
 import { EVAL_LOSS } from '../objectives/metrics.ts';
+import { beta } from '../objectives/preference/beta.ts';
 import {
   checkFields,
   cut,
@@ -38,7 +39,7 @@ export const SweepSchema = Type.Object(
       'PEFT methods: that of `peft` with its options, each other one as docs/methods.md gives it.',
     ),
     beta: list(
-      Type.Number({ exclusiveMinimum: 0, maximum: 100 }),
+      beta,
       'Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric.',
     ),
   },

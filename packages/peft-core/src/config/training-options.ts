@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { bestMetrics, fullMetricName, SET_METRIC } from '../objectives/metrics.ts';
 import { preferenceSchema } from '../objectives/objectives.ts';
+import { beta } from '../objectives/preference/beta.ts';
 import {
   checkFields,
   cut,
@@ -281,7 +282,7 @@ export const PreferenceHyperparametersSchema = Type.Object(
   {
     ...HyperparametersSchema.properties,
     beta: Type.Optional(
-      Type.Union([auto, Type.Number({ exclusiveMinimum: 0, maximum: 100 })], {
+      Type.Union([auto, beta], {
         default: 'auto',
         description: 'As `training.preference.beta`.',
       }),

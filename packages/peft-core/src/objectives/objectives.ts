@@ -31,6 +31,11 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
+/** Values of `method.type` that learn from preferences. */
+export const preferenceMethods: readonly string[] = listedObjectives.flatMap(({ method, preference }) =>
+  preference ? method : [],
+);
+
 /** `training.preference`: options of all methods that learn from preferences. Each method has its own. */
 export const preferenceSchema = Type.Object(
   {
@@ -50,7 +55,7 @@ export const preferenceSchema = Type.Object(
   },
   {
     additionalProperties: false,
-    description: `Options of training on preferences: method ${listedObjectives.flatMap(({ method, preference }) => (preference ? method : [])).join(', ')}.`,
+    description: `Options of training on preferences: method ${preferenceMethods.join(', ')}.`,
   },
 );
 
@@ -62,11 +67,6 @@ export const objectiveOptions = {
 
 /** Valid values of `method.type` in requests. */
 export const trainingMethods: readonly string[] = [...new Set(listedObjectives.map(({ method }) => method))];
-
-/** Those of them that learn from preferences. */
-export const preferenceMethods: readonly string[] = listedObjectives.flatMap(({ method, preference }) =>
-  preference ? method : [],
-);
 
 const methodsOf = (format: string): string[] =>
   listedObjectives.filter(({ formats }) => formats.includes(format)).map(({ method }) => method);

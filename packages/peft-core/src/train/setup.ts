@@ -153,7 +153,7 @@ export function examplesFor(
   const labels = new JudgedLabels(method);
   for (const example of training) labels.add(example);
   labels.check();
-  // Validation files are measured apart, so no completion is taken from another file.
+  // Validation files are measured apart, so none lends a completion to another.
   let first = 0;
   const counts = data.validationSets?.map(({ examples }) => examples) ?? [data.validation.length];
   const parts = counts.map((count) => {

@@ -3,7 +3,7 @@ import { meanMetric, refusedOfPairs } from '../preference/metrics.ts';
 import { preferenceRates } from '../preference/rates.ts';
 import { ktoOptions } from './options.ts';
 
-/** A sum over desirable (`sign` 1) or undesirable (0) completions, divided by their number; null without any. */
+/** A sum over desirable or undesirable completions, divided by their number; null without any. */
 const meanOver =
   (sum: string, isDesirable: boolean) =>
   ({ means }: Outcome): number | null => {

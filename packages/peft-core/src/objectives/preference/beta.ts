@@ -1,6 +1,6 @@
 import { type TSchema, Type } from 'typebox';
 
-const beta = Type.Number({ exclusiveMinimum: 0, maximum: 100 });
+export const beta = Type.Number({ exclusiveMinimum: 0, maximum: 100 });
 
 /** The schema of `beta`, whose meaning differs between objectives. */
 export const betaOf = (meaning: string): TSchema =>
