@@ -28,8 +28,9 @@ export interface TrainingFlags {
   beta?: number;
 }
 
-/** The method of jobs that learn from plain examples. */
+/** Training methods. The installable command has no list of them; job-options.test.ts compares this one. */
 const SUPERVISED = 'supervised';
+export const preferenceMethods = ['dpo', 'orpo', 'simpo', 'kto'];
 
 /** A method's default configuration, and whether the method has a rank. */
 interface KnownMethod {
@@ -80,7 +81,7 @@ export function takeJobOptions<C extends Command>(command: C): C {
     )
     .option(
       '--method <method>',
-      "training method, as in OpenAI's jobs: supervised, or of preferences dpo, orpo, simpo, kto (default: the one for the lines of the data)",
+      `training method, as in OpenAI's jobs: ${SUPERVISED}, or of preferences ${preferenceMethods.join(', ')} (default: the one for the lines of the data)`,
       trainingMethod,
     )
     .option(
@@ -109,7 +110,7 @@ function peftType(text: string): string {
 /** Converts a training method to the form used in requests. Whether it exists is checked with the request. */
 function trainingMethod(text: string): string {
   if (!/^[a-z]{2,40}$/i.test(text))
-    throw new InvalidArgumentError('It must be supervised, dpo, orpo, simpo or kto.');
+    throw new InvalidArgumentError(`It must be ${[SUPERVISED, ...preferenceMethods].join(' or ')}.`);
   return text.toLowerCase();
 }
 
@@ -134,7 +135,7 @@ export function trainingArgument(
 ): Record<string, unknown> | undefined {
   if (beta !== undefined && method === SUPERVISED)
     throw new UsageError(
-      '--beta is of methods that learn from preferences, and --method is supervised: leave --beta out, or give --method dpo, orpo, simpo or kto.',
+      `--beta is of methods that learn from preferences, and --method is ${SUPERVISED}: leave --beta out, or give --method ${preferenceMethods.join(' or ')}.`,
     );
   const values = given({
     learning_rate: learningRate,

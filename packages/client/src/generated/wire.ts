@@ -2110,6 +2110,17 @@ export interface FineTuningOptions {
   }[];
   /** Training objectives with their metrics. */
   objectives: FineTuningObjective[];
+  /** Training methods: values of `method.type`, with their own options. */
+  training_methods: {
+    /** Value of `method.type` of a job. */
+    type: string;
+    /** Usual name of the method. */
+    title: string;
+    /** When to choose the method. */
+    when: string;
+    /** Null for methods that do not learn from preferences. */
+    preference: Record<string, unknown> | null;
+  }[];
   /** JSON Schema of `training`. */
   training: Record<string, unknown>;
   /** JSON Schema of `method.supervised.hyperparameters`. */
@@ -2858,7 +2869,7 @@ export interface ResolvedTraining {
     loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft')[];
     /** dpo: factor of each loss_type. Default: 1 each. */
     loss_weights?: number[];
-    /** dpo with loss_type robust: share of pairs that are expected to be the wrong way round. Default 0. */
+    /** dpo: share of pairs that are expected to be the wrong way round, for loss_type robust. Default 0. */
     label_smoothing?: number;
     /** dpo: without a reference model, as if all its log-probabilities were 0. Default false. */
     reference_free?: boolean;
@@ -3284,7 +3295,7 @@ export interface TrainingOptions {
     loss_type?: 'sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft' | ('sigmoid' | 'hinge' | 'ipo' | 'robust' | 'sigmoid_norm' | 'sft')[];
     /** dpo: factor of each loss_type. Default: 1 each. */
     loss_weights?: number[];
-    /** dpo with loss_type robust: share of pairs that are expected to be the wrong way round. Default 0. */
+    /** dpo: share of pairs that are expected to be the wrong way round, for loss_type robust. Default 0. */
     label_smoothing?: number;
     /** dpo: without a reference model, as if all its log-probabilities were 0. Default false. */
     reference_free?: boolean;

@@ -13,6 +13,7 @@ export type { MetricDescription, Objective } from '../objectives/objective.ts';
 export {
   checkMethodTask,
   comparesCompletions,
+  describedMethods,
   listedObjectives,
   namedMethod,
   objectiveFor,

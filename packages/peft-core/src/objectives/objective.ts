@@ -65,10 +65,28 @@ export interface PreferenceOptions {
   faults?(options: Readonly<Record<string, unknown>>): [option: string, message: string][];
 }
 
+/** A training method: `method.type` of a request. */
+export interface TrainingMethod {
+  type: string;
+  /** Its usual name. */
+  title: string;
+  /** A sentence on when to choose it. */
+  when: string;
+}
+
+/** The method of objectives that learn from plain examples; OpenAI's default. */
+export const supervised: TrainingMethod = {
+  type: 'supervised',
+  title: 'Supervised',
+  when: 'Learns the answers, labels or texts of your file. Start here, unless your file compares answers.',
+};
+
 export interface Objective {
   name: string;
   /** `method.type` of a request. */
   method: string;
+  /** Title of its method, and when to choose it. Absent: those of `supervised`, a method of several objectives. */
+  methodText?: { title: string; when: string };
   /** Supported data formats. The first objective in the list with a format is that format's default. */
   formats: readonly string[];
   /** Name of its examples in messages. Absent: `<format> examples`. */

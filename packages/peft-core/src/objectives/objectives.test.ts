@@ -96,6 +96,7 @@ test('every format and task has an objective, and every name is used once', () =
         );
   }
   assert.equal(trainingMethods[0], 'supervised', 'OpenAI’s default');
+  for (const { method } of listedObjectives) assert.ok(trainingMethods.includes(method), method);
 });
 
 test('the method is named where it is not the default of the format', () => {

@@ -1,4 +1,4 @@
-import { type TProperties, Type } from 'typebox';
+import { type TProperties, type TSchema, Type } from 'typebox';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import { classification } from './classification/objective.ts';
@@ -8,9 +8,8 @@ import { dpo } from './dpo/objective.ts';
 import { kto } from './kto/objective.ts';
 import { labelSets } from './label-sets/objective.ts';
 import { nextToken } from './next-token/objective.ts';
-import type { Objective } from './objective.ts';
+import { type Objective, supervised, type TrainingMethod } from './objective.ts';
 import { orpo } from './orpo/objective.ts';
-import { betaOf } from './preference/beta.ts';
 import { simpo } from './simpo/objective.ts';
 
 /** Every objective, by name. */
@@ -31,33 +30,29 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
-/** Values of `method.type` that learn from preferences. */
-export const preferenceMethods: readonly string[] = listedObjectives.flatMap(({ method, preference }) =>
-  preference ? method : [],
+/** The objectives that learn from preferences. */
+const ofPreferences = listedObjectives.flatMap(({ method, preference }) =>
+  preference ? { method, preference } : [],
 );
 
-/** `training.preference`: options of all methods that learn from preferences. Each method has its own. */
-export const preferenceSchema = Type.Object(
-  {
-    ...(Object.assign(
-      {},
-      ...listedObjectives.map(({ preference }) => preference?.properties),
-    ) as TProperties),
-    beta: betaOf(
-      listedObjectives
-        .flatMap(({ method, preference }) =>
-          preference
-            ? `${method}: ${(preference.properties.beta as { description?: string }).description}`
-            : [],
-        )
-        .join(' '),
-    ),
-  },
-  {
-    additionalProperties: false,
-    description: `Options of training on preferences: method ${preferenceMethods.join(', ')}.`,
-  },
-);
+/** Values of `method.type` that learn from preferences. */
+export const preferenceMethods: readonly string[] = ofPreferences.map(({ method }) => method);
+
+/** `training.preference`: options of all methods that learn from preferences. A description states the methods that have the option. */
+export const preferenceSchema = Type.Object(optionsOfAllMethods(), {
+  additionalProperties: false,
+  description: `Options of training on preferences: method ${preferenceMethods.join(', ')}.`,
+});
+
+function optionsOfAllMethods(): TProperties {
+  const all: Record<string, TSchema & { description?: string }> = {};
+  for (const { method, preference } of ofPreferences)
+    for (const [name, schema] of Object.entries<TSchema & { description?: string }>(preference.properties)) {
+      const before = all[name] ? `${all[name].description} ` : '';
+      all[name] = Type.Optional({ ...schema, description: `${before}${method}: ${schema.description}` });
+    }
+  return all;
+}
 
 /** Schemas of the options that objectives add to `training`. */
 export const objectiveOptions = {
@@ -65,8 +60,16 @@ export const objectiveOptions = {
   preference: Type.Optional(Type.Unsafe<Record<string, unknown>>(preferenceSchema)),
 };
 
+/** Every training method, with the schema of its `training.preference`; null: it does not learn from preferences. */
+export const describedMethods: readonly (TrainingMethod & { preference: TProperties | null })[] = [
+  { ...supervised, preference: null },
+  ...listedObjectives.flatMap(({ method, methodText, preference }) =>
+    methodText ? { type: method, ...methodText, preference: preference?.properties ?? null } : [],
+  ),
+];
+
 /** Valid values of `method.type` in requests. */
-export const trainingMethods: readonly string[] = [...new Set(listedObjectives.map(({ method }) => method))];
+export const trainingMethods: readonly string[] = describedMethods.map(({ type }) => type);
 
 const methodsOf = (format: string): string[] =>
   listedObjectives.filter(({ formats }) => formats.includes(format)).map(({ method }) => method);

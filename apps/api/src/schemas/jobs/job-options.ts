@@ -1,6 +1,7 @@
 import { moduleKinds } from '@graft/peft-core/check';
 import {
   defaultPeftWithin,
+  describedMethods,
   HyperparametersSchema,
   listedObjectives,
   type MetricDescription,
@@ -77,6 +78,15 @@ const ObjectiveSchema = named('FineTuningObjective', {
   metrics: Type.Array(ref(MetricSchema), { description: 'Metrics in addition to the loss.' }),
 });
 
+const TrainingMethodSchema = Type.Object({
+  type: Type.String({ description: 'Value of `method.type` of a job.' }),
+  title: Type.String({ description: 'Usual name of the method.' }),
+  when: Type.String({ description: 'When to choose the method.' }),
+  preference: nullable(JsonSchema('JSON Schema of its `training.preference`.'), {
+    description: 'Null for methods that do not learn from preferences.',
+  }),
+});
+
 const ModuleSchema = Type.Object({
   name: Type.String({ description: 'Suffix of the module names, for use in options.' }),
   kind: Type.Enum(['linear', 'embedding', 'norm', 'other'], { type: 'string' }),
@@ -111,6 +121,9 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   formats: Type.Array(FormatSchema, { description: 'Formats of training data.' }),
   objectives: Type.Array(ref(ObjectiveSchema), {
     description: 'Training objectives with their metrics.',
+  }),
+  training_methods: Type.Array(TrainingMethodSchema, {
+    description: 'Training methods: values of `method.type`, with their own options.',
   }),
   training: JsonSchema('JSON Schema of `training`.'),
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
@@ -166,6 +179,12 @@ export function toWireOptions(
       formats: [...formats],
       tasks: [...tasks],
       metrics: [...metrics, ...trainingMetrics].map(toWireDescription),
+    })),
+    training_methods: describedMethods.map(({ type, title, when, preference }) => ({
+      type,
+      title,
+      when,
+      preference: preference && { ...Type.Object(preference, { additionalProperties: false }) },
     })),
     training: { ...TrainingOptionsSchema },
     hyperparameters: { ...HyperparametersSchema },

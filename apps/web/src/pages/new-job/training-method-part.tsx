@@ -2,20 +2,13 @@ import { useId } from 'preact/hooks';
 import { FieldError } from '../../components/forms/field.tsx';
 import { faultAt, fileRows, partAt, SUPERVISED } from './draft.ts';
 import { type Form, OptionField, type PartProps } from './option-field.tsx';
-import {
-  methodOf,
-  methodsFor,
-  methodText,
-  preferenceOptions,
-  withBeta,
-  withMethod,
-} from './training-method.ts';
+import { methodOf, methodsFor, preferenceOptions, withBeta, withMethod } from './training-method.ts';
 import { useTrainingFiles } from './use-training-files.ts';
 
 /** What the job learns from its examples: answers, or preferences, with the options of the method. */
 export function TrainingMethodPart({ form, options, plan }: PartProps) {
   const { draft, setDraft, faults } = form;
-  const { objectives } = options;
+  const { objectives, training_methods } = options;
   const files = useTrainingFiles();
   const group = useId();
   const id = fileRows(draft, 'training')[0]?.file;
@@ -23,6 +16,7 @@ export function TrainingMethodPart({ form, options, plan }: PartProps) {
   // Other columns may make other examples of the file.
   const format = hasOwnColumns ? null : (files.data?.find((each) => each.id === id)?.format ?? null);
   const methods = methodsFor(objectives, format);
+  const offered = training_methods.filter(({ type }) => methods.includes(type));
   const selected = methodOf(draft, objectives, format);
   const all = methodsFor(objectives, null);
   return (
@@ -36,17 +30,17 @@ export function TrainingMethodPart({ form, options, plan }: PartProps) {
       )}
       <fieldset class="new-job-methods">
         <legend class="visually-hidden">Training method</legend>
-        {methods.map((method) => (
-          <label key={method}>
+        {offered.map(({ type, title, when }) => (
+          <label key={type}>
             <input
               type="radio"
               name={group}
-              checked={method === selected}
-              onChange={() => setDraft(withMethod(draft, method))}
+              checked={type === selected}
+              onChange={() => setDraft(withMethod(draft, type))}
             />
             <span>
-              <strong>{methodText(method).title}</strong>
-              <span class="small">{methodText(method).when}</span>
+              <strong>{title}</strong>
+              <span class="small">{when}</span>
             </span>
           </label>
         ))}
@@ -61,7 +55,7 @@ export function TrainingMethodPart({ form, options, plan }: PartProps) {
 
 function PreferenceFields({ form, options, plan, method }: PartProps & { method: string }) {
   const { draft, setDraft, faults } = form;
-  const all = preferenceOptions(options.training, method, methodsFor(options.objectives, null));
+  const all = preferenceOptions(options.training_methods, method);
   const used = partAt(plan ?? {}, 'training.preference');
   // The plan may be of the method before.
   const isUsed = Object.keys(used).every((name) => all.some(([own]) => own === name));
@@ -76,7 +70,7 @@ function PreferenceFields({ form, options, plan, method }: PartProps & { method:
     ...form,
     setDraft: (next) => setDraft(withBeta(next, method, partAt(next, parameters).beta)),
   };
-  const { title } = methodText(method);
+  const title = options.training_methods.find(({ type }) => type === method)?.title;
   return (
     <>
       {beta && (

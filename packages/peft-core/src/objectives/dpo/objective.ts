@@ -7,6 +7,10 @@ import { dpoOptions } from './options.ts';
 export const dpo = {
   name: 'dpo',
   method: 'dpo',
+  methodText: {
+    title: 'DPO',
+    when: 'Prefers chosen to rejected answers, but stays close to the model before training. The usual choice for pairs.',
+  },
   formats: ['preference'],
   examples: 'preference pairs',
   tasks: ['CAUSAL_LM'],

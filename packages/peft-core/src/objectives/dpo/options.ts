@@ -26,14 +26,14 @@ export const dpoOptions: PreferenceOptions = {
     beta: betaOf('how strongly the model is held to the reference. Default 0.1.'),
     loss_type: Type.Optional(
       Type.Union([lossType, Type.Array(lossType, { minItems: 1, maxItems: 4, uniqueItems: true })], {
-        description: 'dpo: the loss, or several that are added with loss_weights. Default sigmoid.',
+        description: 'the loss, or several that are added with loss_weights. Default sigmoid.',
       }),
     ),
     loss_weights: Type.Optional(
       Type.Array(Type.Number({ minimum: 0, maximum: 1000 }), {
         minItems: 1,
         maxItems: 4,
-        description: 'dpo: factor of each loss_type. Default: 1 each.',
+        description: 'factor of each loss_type. Default: 1 each.',
       }),
     ),
     label_smoothing: Type.Optional(
@@ -41,12 +41,12 @@ export const dpoOptions: PreferenceOptions = {
         minimum: 0,
         exclusiveMaximum: 0.5,
         description:
-          'dpo with loss_type robust: share of pairs that are expected to be the wrong way round. Default 0.',
+          'share of pairs that are expected to be the wrong way round, for loss_type robust. Default 0.',
       }),
     ),
     reference_free: Type.Optional(
       Type.Boolean({
-        description: 'dpo: without a reference model, as if all its log-probabilities were 0. Default false.',
+        description: 'without a reference model, as if all its log-probabilities were 0. Default false.',
       }),
     ),
   },

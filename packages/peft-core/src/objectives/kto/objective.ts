@@ -22,6 +22,10 @@ const judged = (name: string, label: string, sum: string, isDesirable: boolean) 
 export const kto = {
   name: 'kto',
   method: 'kto',
+  methodText: {
+    title: 'KTO',
+    when: 'Learns from answers that were judged one by one, such as thumbs up and down. Reads pairs, too.',
+  },
   formats: ['unpaired_preference', 'preference'],
   examples: 'judged completions',
   tasks: ['CAUSAL_LM'],

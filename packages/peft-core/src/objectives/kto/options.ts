@@ -13,7 +13,7 @@ const weight = (of: string) =>
     Type.Number({
       exclusiveMinimum: 0,
       maximum: 1000,
-      description: `kto: factor of the loss of ${of} completions. Default 1.`,
+      description: `factor of the loss of ${of} completions. Default 1.`,
     }),
   );
 

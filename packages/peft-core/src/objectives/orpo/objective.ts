@@ -7,6 +7,10 @@ import { orpoOptions } from './options.ts';
 export const orpo = {
   name: 'orpo',
   method: 'orpo',
+  methodText: {
+    title: 'ORPO',
+    when: 'Learns chosen answers and prefers them at once: for a model that has not learned the task before.',
+  },
   formats: ['preference'],
   examples: 'preference pairs',
   tasks: ['CAUSAL_LM'],

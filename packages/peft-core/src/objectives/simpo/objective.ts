@@ -7,6 +7,10 @@ import { simpoOptions } from './options.ts';
 export const simpo = {
   name: 'simpo',
   method: 'simpo',
+  methodText: {
+    title: 'SimPO',
+    when: 'Compares answers by their mean log-probability per token: for pairs whose chosen answers are longer, and to save the time of a reference.',
+  },
   formats: ['preference'],
   examples: 'preference pairs',
   tasks: ['CAUSAL_LM'],

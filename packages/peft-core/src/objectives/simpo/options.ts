@@ -16,14 +16,14 @@ export const simpoOptions: PreferenceOptions = {
       Type.Number({
         minimum: 0,
         maximum: 100,
-        description: 'simpo: margin between the rewards. Default 0.5.',
+        description: 'margin between the rewards. Default 0.5.',
       }),
     ),
     cpo_alpha: Type.Optional(
       Type.Number({
         minimum: 0,
         maximum: 1000,
-        description: 'simpo: factor of the negative log-likelihood of chosen completions. Default 0.',
+        description: 'factor of the negative log-likelihood of chosen completions. Default 0.',
       }),
     ),
   },
