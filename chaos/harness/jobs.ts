@@ -32,15 +32,19 @@ const terminal = ['succeeded', 'failed', 'cancelled'];
 
 export const isOver = (row: JobRow): boolean => terminal.includes(row.state);
 
-const fileIds = new WeakMap<Team, { training: string; validation: string }>();
+type FileIds = { training: string; validation: string };
+const fileIds = new WeakMap<Team, Map<Variant['data'], FileIds>>();
 
-/** Uploads the data of the workload once for each team. */
-async function filesOf(rig: Rig, team: Team): Promise<{ training: string; validation: string }> {
-  const known = fileIds.get(team);
+/** Uploads each kind of data of the workload once for each team. */
+async function filesOf(rig: Rig, team: Team, kind: Variant['data']): Promise<FileIds> {
+  const all = fileIds.get(team) ?? new Map<Variant['data'], FileIds>();
+  fileIds.set(team, all);
+  const known = all.get(kind);
   if (known) return known;
   const upload = async (file: string) => (await team.client.files.upload({ file })).id;
-  const ids = { training: await upload(rig.files.training), validation: await upload(rig.files.validation) };
-  fileIds.set(team, ids);
+  const { training, validation } = rig.files.data[kind];
+  const ids = { training: await upload(training), validation: await upload(validation) };
+  all.set(kind, ids);
   return ids;
 }
 
@@ -67,13 +71,14 @@ export async function createJob(
 ): Promise<AcceptedJob> {
   const team = options.team ?? rig.team;
   const key = randomUUID();
-  const files = await filesOf(rig, team);
+  const files = await filesOf(rig, team, variant.data);
   const body = JSON.stringify({
     model: baseModel,
     training_file: files.training,
     ...(variant.evaluated && { validation_file: files.validation }),
     seed: 11,
     metadata: { chaos: key },
+    ...(variant.method && { method: variant.method }),
     hyperparameters: variant.hyperparameters,
     peft: variant.peft,
     training: variant.training,

@@ -6,8 +6,11 @@ import { writeExamples } from '../../test/golden/fixtures/example-data.ts';
 /** A kind of training whose every step must be reproduced exactly, however often it is interrupted. */
 export interface Variant {
   name: string;
-  /** Trains on the second file and evaluates on it. */
+  /** What it trains on; with `evaluated`, the other file of this kind is evaluated. */
+  data: 'texts' | 'pairs';
   evaluated: boolean;
+  /** Absent: supervised. */
+  method?: { type: 'dpo' };
   peft: Record<string, unknown>;
   hyperparameters: Record<string, unknown>;
   training: Record<string, unknown>;
@@ -22,6 +25,7 @@ const lora = { peft_type: 'LORA', r: 4, lora_dropout: 0.1, target_modules: ['q_p
 export const variants: readonly Variant[] = [
   {
     name: 'LoRA with dropout',
+    data: 'texts',
     evaluated: false,
     peft: lora,
     hyperparameters: { batch_size: 4, n_epochs: 50 },
@@ -29,6 +33,7 @@ export const variants: readonly Variant[] = [
   },
   {
     name: 'LoRA, accumulation, cosine schedule, evaluation',
+    data: 'texts',
     evaluated: true,
     peft: { ...lora, use_dora: true },
     hyperparameters: { batch_size: 4, n_epochs: 50 },
@@ -42,10 +47,20 @@ export const variants: readonly Variant[] = [
   },
   {
     name: 'P-tuning with its encoder',
+    data: 'texts',
     evaluated: false,
     peft: { peft_type: 'P_TUNING', num_virtual_tokens: 8, encoder_hidden_size: 32 },
     hyperparameters: { batch_size: 4, n_epochs: 50 },
     training: common,
+  },
+  {
+    name: 'preferences with a reference, evaluation',
+    data: 'pairs',
+    evaluated: true,
+    method: { type: 'dpo' },
+    peft: lora,
+    hyperparameters: { batch_size: 4, n_epochs: 50 },
+    training: { ...common, eval_steps: 20 },
   },
 ];
 
@@ -65,6 +80,7 @@ export const inBf16: Variant = {
 /** For tests that count jobs rather than steps. */
 export const quick: Variant = {
   name: 'a few steps',
+  data: 'texts',
   evaluated: false,
   peft: lora,
   hyperparameters: { batch_size: 4, n_epochs: 1 },
@@ -83,8 +99,7 @@ export const baseModel = 'tiny-llama';
 export interface WorkloadFiles {
   /** For GRAFT_BASE_MODELS. */
   baseModels: string;
-  training: string;
-  validation: string;
+  data: Record<Variant['data'], { training: string; validation: string }>;
 }
 
 /** A tiny randomly initialised llama, slow enough (a few ms a step) for faults to hit steps, and its data. */
@@ -94,11 +109,29 @@ export async function writeWorkload(folder: string): Promise<WorkloadFiles> {
   await writeTinyModel(model, { num_hidden_layers: 3 });
   const files: WorkloadFiles = {
     baseModels: path.join(folder, 'base-models.json'),
-    training: path.join(folder, 'training.jsonl'),
-    validation: path.join(folder, 'validation.jsonl'),
+    data: {
+      texts: {
+        training: path.join(folder, 'training.jsonl'),
+        validation: path.join(folder, 'validation.jsonl'),
+      },
+      pairs: {
+        training: path.join(folder, 'training-pairs.jsonl'),
+        validation: path.join(folder, 'validation-pairs.jsonl'),
+      },
+    },
   };
   await writeFile(files.baseModels, JSON.stringify({ [baseModel]: { folder: model } }));
-  await writeExamples(files.training, 'prompt_completion', 60);
-  await writeExamples(files.validation, 'prompt_completion', 12);
+  const { texts, pairs } = files.data;
+  await writeExamples(texts.training, 'prompt_completion', 60);
+  await writeExamples(texts.validation, 'prompt_completion', 12);
+  await writePairs(pairs.training, 60);
+  await writePairs(pairs.validation, 12);
   return files;
+}
+
+async function writePairs(file: string, count: number): Promise<void> {
+  const lines = Array.from({ length: count }, (_, i) =>
+    JSON.stringify({ prompt: `Which of ${i}?`, chosen: ` the first, ${i}`, rejected: ` none of ${3 * i}` }),
+  );
+  await writeFile(file, lines.join('\n'));
 }

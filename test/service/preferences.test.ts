@@ -37,7 +37,7 @@ const env = graftEnvironment({
 const checkpointSteps = 10;
 let api: RunningProcess;
 let worker: RunningProcess;
-const files = { pairs: '', judged: '' };
+const files = { pairs: '', judged: '', manyPairs: '' };
 
 before(async () => {
   await chmod(folder, 0o755);
@@ -53,12 +53,13 @@ before(async () => {
   };
   // OpenAI's lines, in chats; the tiny model's tokenizer has a template.
   const said = (role: string, content: string) => [{ role, content }];
-  const pairs = Array.from({ length: 16 }, (_, i) => ({
+  const pairs = Array.from({ length: 8000 }, (_, i) => ({
     input: { messages: said('user', `Which of ${i}?`) },
     preferred_output: said('assistant', `the first, ${i}`),
     non_preferred_output: said('assistant', `none at all ${i}`),
   }));
-  files.pairs = await upload('pairs.jsonl', pairs);
+  files.pairs = await upload('pairs.jsonl', pairs.slice(0, 16));
+  files.manyPairs = await upload('many-pairs.jsonl', pairs);
   const judged = Array.from({ length: 16 }, (_, i) => ({
     prompt: `Which of ${i}?`,
     completion: i % 2 === 0 ? ` the first, ${i}` : ` none at all ${i}`,
@@ -117,6 +118,9 @@ const messagesOf = async (id: string) =>
 
 const versionOf = async (job: FineTuningJob) =>
   (await client.adapters.retrieveVersionOf(String(job.fine_tuned_model)))!;
+
+const weights = async (of: FineTuningJob) =>
+  (await versionOf(of)).files.find(({ path }) => path === 'adapter_model.safetensors')!.sha256;
 
 test('a dpo job: rewards in series, evaluations and the version, and an event of the reference', async () => {
   const job = await succeeded((await dpo(6)).id);
@@ -218,10 +222,35 @@ test('a dpo job whose worker is killed resumes with the same reference', async (
   await worker.end('SIGKILL');
   worker = startProcess('scripts/start/main.ts', ['worker'], env);
   const job = await succeeded(id);
-  const weights = async (of: FineTuningJob) =>
-    (await versionOf(of)).files.find(({ path }) => path === 'adapter_model.safetensors')!.sha256;
   assert.equal(await weights(job), await weights(undisturbed));
   const messages = await messagesOf(id);
   assert.match(messages, /resumed from the checkpoint at step \d+/);
   assert.equal(messages.match(/computed under the reference model/g)?.length, 1, 'it is computed once');
+});
+
+test('a dpo job whose worker is killed in the reference pass starts the pass again', async () => {
+  const long = () =>
+    create({
+      training_file: files.manyPairs,
+      method: { type: 'dpo', dpo: { hyperparameters: { batch_size: 1 } } },
+      training: { learning_rate: 1e-3, max_steps: 4, precision: 'fp32' },
+    });
+  const undisturbed = await succeeded((await long()).id);
+  const { id } = await long();
+  const isInPass = async (job: FineTuningJob) =>
+    isOver(job) || /reference model: [\d,]+ of 8,000 examples/.test(await messagesOf(id));
+  let reached = await jobs.retrieve(id);
+  while (!(await isInPass(reached))) {
+    await sleep(50);
+    reached = await jobs.retrieve(id);
+  }
+  assert.equal(reached.status, 'running', 'the job was over before the worker could be killed');
+  await worker.end('SIGKILL');
+  assert.doesNotMatch(await messagesOf(id), /computed under the reference model/);
+  worker = startProcess('scripts/start/main.ts', ['worker'], env);
+  const job = await succeeded(id);
+  assert.equal(await weights(job), await weights(undisturbed));
+  const losses = async (of: string) =>
+    (await jobs.metrics(of)).map(({ step, loss, metrics }) => [step, loss, metrics.rewards_margin]);
+  assert.deepEqual(await losses(id), await losses(undisturbed.id));
 });

@@ -22,6 +22,13 @@ export function startMessage(start: Start): string {
   return `${training} for ${count(start.totalSteps)} steps${from}`;
 }
 
+/** Progress of the pass that preference training begins with, in examples. */
+export function referenceMessage(done: number, of: number): string {
+  return done === of
+    ? `Log-probabilities of ${count(of)} examples computed under the reference model`
+    : `Computing log-probabilities under the reference model: ${count(done)} of ${count(of)} examples`;
+}
+
 function sweepMessage({ totalSteps, resumedFrom }: Start, trials: number): string {
   const from = resumedFrom === null ? '' : `, resumed from the checkpoint at step ${resumedFrom}`;
   return `Trying ${trials} configurations in ${count(totalSteps)} steps${from}`;

@@ -19,6 +19,7 @@ import {
   checkpointNotStoredMessage,
   evaluationMessage,
   hasStepEvent,
+  referenceMessage,
   servedMessage,
   skippedCheckpointMessage,
   startMessage,
@@ -47,6 +48,8 @@ export class JobRecorder {
   #totalSteps = 0;
   /** The states of a sweep's trials at the last report. */
   #reportedTrials: readonly TrialState[] | null = null;
+  /** Time of the last event about the reference pass. */
+  #referenceEventAt = Number.NEGATIVE_INFINITY;
   #lastStep: TrainerRecordOf<'step'> | null = null;
   #lastEvaluation: TrainerRecordOf<'evaluation'> | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -75,12 +78,7 @@ export class JobRecorder {
         this.#start(record);
         break;
       case 'reference':
-        if (record.done === record.of)
-          this.#event({
-            level: 'info',
-            message: `Log-probabilities of ${record.of.toLocaleString('en-US')} examples computed under the reference model`,
-            data: { examples: record.of },
-          });
+        this.#reference(record);
         break;
       case 'step':
         this.#step(record);
@@ -175,6 +173,13 @@ export class JobRecorder {
     this.#event({ message: startMessage(record), data: startData(record) });
     const { savedFraction, message } = record.sharing;
     this.#eventOnce('shared_beginnings', { message, data: { saved_fraction: savedFraction } });
+  }
+
+  #reference({ done, of }: TrainerRecordOf<'reference'>): void {
+    const now = performance.now();
+    if (done < of && now - this.#referenceEventAt < REFERENCE_EVENT_MS) return;
+    this.#referenceEventAt = now;
+    this.#event({ message: referenceMessage(done, of), data: { examples: of, done } });
   }
 
   #step(step: TrainerRecordOf<'step'>): void {
@@ -326,6 +331,8 @@ export class JobRecorder {
   }
 }
 
+/** Milliseconds between events about the reference pass. */
+const REFERENCE_EVENT_MS = 60_000;
 /** Maximum number of metrics and other writes that wait for Postgres. */
 const maxUnwritten = 20_000;
 
