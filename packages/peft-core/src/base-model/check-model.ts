@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
-import { outlineOf } from '../outlines/index.ts';
+import { modelTypes, outlineOf } from '../outlines/index.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
 import { cut } from '../schema/check-fields.ts';
 import type { TensorSource } from '../tensors/tensor-source.ts';
 import type { OpenedModel } from './base-model.ts';
+import { unsupportedModel } from './nearest-family.ts';
 
 /** Stored types that weights may have. */
 const weightTypes = /^(F64|F32|F16|BF16|Q\w+)$/;
@@ -14,9 +15,10 @@ const weightTypes = /^(F64|F32|F16|BF16|Q\w+)$/;
  * `unsupported_model`, `invalid_model_config`, `invalid_model`, `unsupported_dtype`.
  */
 export function checkModel({ format, path: place, config, tensors, weightFiles }: OpenedModel): string {
-  const outline = inConfig(format === 'hf' ? path.join(place, 'config.json') : place, () =>
-    outlineOf(config),
-  );
+  const outline = inConfig(format === 'hf' ? path.join(place, 'config.json') : place, () => {
+    if (!modelTypes.includes(String(config.model_type))) throw unsupportedModel(config, tensors);
+    return outlineOf(config);
+  });
   // With several files, the index assigns each tensor to its file.
   const where = weightFiles.length === 1 ? weightFiles[0]! : path.join(place, 'model.safetensors.index.json');
   const [missing] = missingWeights(tensors, outline);

@@ -241,7 +241,7 @@ test('folders that are no supported model are refused by name', async () => {
   await refuses(
     await folder('type', weights, { model_type: 'mamba' }),
     'unsupported_model',
-    /"mamba" is not supported; supported: llama/,
+    /model_type "mamba" is not supported. The nearest supported family is llama/,
   );
   await refuses(
     await folder('lacking', weights.slice(2)),

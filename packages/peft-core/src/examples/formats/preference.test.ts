@@ -175,3 +175,12 @@ test('pairs that are judged: chosen completions before rejected ones', () => {
     [1, 1, 1, 1],
   );
 });
+
+test('a prompt under another name is not left out', () => {
+  const pair = { chosen: 'Yes.', rejected: 'No.' };
+  assert.match(faultOf({ question: 'Open?', ...pair }), /rename "question" to "prompt"/);
+  const chats = { chosen: [assistant('Yes.')], rejected: [assistant('No.')] };
+  assert.match(faultOf({ instruction: 'Open?', ...chats }), /rename "instruction" to "prompt"/);
+  assert.equal(faultOf({ input: 'Open?', prompt: 'Is it open?', ...pair }), 'none');
+  assert.equal(faultOf({ question: 'Open?', chosen: 'Open? Yes.', rejected: 'Open? No.' }), 'none');
+});

@@ -35,7 +35,12 @@ export const preference: DatasetFormat<'preference', Preference> = {
     const isGiven = line.chosen !== undefined;
     if (isGiven && JSON.stringify(line.chosen) === JSON.stringify(line.rejected))
       return '"chosen" and "rejected" are the same';
-    return readCompletions(withPrompt(line), ['chosen', 'rejected']);
+    const whole = withPrompt(line);
+    const prompts = line.prompt === undefined && isEmpty(whole.prompt) ? promptNames : [];
+    const found = prompts.find((name) => typeof line[name] === 'string');
+    if (found)
+      return `has no "prompt", and its completions begin differently: rename "${found}" to "prompt", or map the columns: {"prompt": "${found}", "chosen": "chosen", "rejected": "rejected"}`;
+    return readCompletions(whole, ['chosen', 'rejected']);
   },
   tokenize(example, reading) {
     const chosen = completionSequence(example, example.chosen, reading);
@@ -55,6 +60,11 @@ export const preference: DatasetFormat<'preference', Preference> = {
   plainTexts: ({ prompt, chosen, rejected }) => plainTextsOf([prompt, chosen, rejected]),
   systemPrompt: systemPromptOf,
 };
+
+/** Fields that other data sets call a prompt. Without one, the completions would be learned as answers to nothing. */
+const promptNames = ['question', 'instruction', 'input', 'query'];
+
+const isEmpty = (prompt: unknown) => prompt === '' || (Array.isArray(prompt) && prompt.length === 0);
 
 /** A line without a prompt, whose prompt is what both completions begin with. Source: trl, data_utils.py (extract_prompt). */
 function withPrompt(line: Line): Line {

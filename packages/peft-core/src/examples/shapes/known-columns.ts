@@ -21,6 +21,4 @@ export const knownColumns: ReadonlySet<string> = new Set([
   ...OPTIONAL,
   // Refused with a reason.
   'functions',
-  'preferred_output',
-  'non_preferred_output',
 ]);

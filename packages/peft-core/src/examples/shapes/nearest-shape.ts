@@ -24,6 +24,9 @@ const SYNONYMS: Record<string, string> = {
   output: 'completion',
   target_text: 'target',
   ner_tags: 'labels',
+  chosen_response: 'chosen',
+  accepted: 'chosen',
+  rejected_response: 'rejected',
   words: 'tokens',
   positives: 'positive',
   premise: 'sentence1',
@@ -36,12 +39,6 @@ const SYNONYMS: Record<string, string> = {
  * row; `unit` and `number` say which that is.
  */
 export function noShape(columns: readonly string[], where: string): GraftError {
-  const unsupported = ['chosen', 'rejected'].filter((name) => columns.includes(name));
-  if (unsupported.length === 2)
-    return new GraftError(
-      'unknown_shape',
-      `${where}: "chosen" and "rejected" are preference (DPO) data, which is not supported`,
-    );
   const nearest = layouts
     .map((layout) => ({ ...layout, score: scoreOf(layout.fields, columns) }))
     .reduce((best, each) => (each.score > best.score ? each : best));

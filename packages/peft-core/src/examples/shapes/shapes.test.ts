@@ -4,6 +4,7 @@ import { readLine } from '../read-line.ts';
 import { RowChecker } from '../row-checker.ts';
 import { readCells } from './cells.ts';
 import { mapColumns, parseColumns } from './columns.ts';
+import { noShape } from './nearest-shape.ts';
 import { shapes } from './shapes.ts';
 
 const converted = (row: object) => {
@@ -152,4 +153,12 @@ test('a mapping selects fields, and a row may have the field itself', () => {
   assert.match(String(mapColumns({ text: 'c' }, columns)), /has no column "question", "answer"/);
   for (const wrong of [null, [], {}, { prompt: 1 }, { prompt: '' }, { prompt: 'x'.repeat(201) }, 'prompt=a'])
     assert.throws(() => parseColumns(wrong), { code: 'invalid_columns', param: 'columns' });
+});
+
+test('rows of no shape are compared with the nearest one, and a mapping is proposed', () => {
+  const { message } = noShape(['question', 'chosen_response', 'rejected_response'], 'line 1');
+  assert.match(
+    message,
+    /\{"prompt": "question", "chosen": "chosen_response", "rejected": "rejected_response"\}$/,
+  );
 });
