@@ -17,6 +17,8 @@ export { checkWrittenAdapter, maxAdapterFileBytes } from './adapter-files/check-
 export type { BaseModel } from './base-model/base-model.ts';
 export { endTokens, withTurnEnds } from './base-model/end-tokens.ts';
 export { modelDigest, rehashWeights } from './base-model/model-digest.ts';
+export { inspectModel, type ModelReport } from './base-model/model-report.ts';
+export { describeMatch } from './base-model/nearest-family.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
 export {
@@ -27,6 +29,7 @@ export {
 } from './base-model/write-model-folder.ts';
 export { buildOnce } from './hub/build-once.ts';
 export { checkSpace } from './hub/check-space.ts';
+export { withHubHeaders } from './hub/fetch-headers.ts';
 export { fetchHubDataset } from './hub/hub-dataset.ts';
 export { chooseFiles, type HubFile } from './hub/hub-files.ts';
 export { fetchHubModel, findHubCommit } from './hub/hub-model.ts';

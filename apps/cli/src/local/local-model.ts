@@ -24,7 +24,7 @@ export async function openLocalModel(
   const { cacheFolder, digestFolder } = await import('@graft/service/base-models');
   const cacheDir = cacheFolder(process.env);
   const resolving = { cacheDir, onProgress: options.note, signal: options.signal };
-  const path = await resolveBaseModel(await findModel(name), resolving);
+  const path = await resolveBaseModel(await findLocalModel(name), resolving);
   // The digest is compared with the one in an adapter. It is cached, so that a large model is hashed only once.
   return { base: await openBaseModel(path, { digestCache: digestFolder(cacheDir) }), name };
 }
@@ -51,7 +51,8 @@ export async function withLocalModel<T>(
 
 type BaseModelSpec = Parameters<typeof import('@graft/peft-core/files').resolveBaseModel>[0];
 
-async function findModel(name: string): Promise<BaseModelSpec> {
+/** The source of a base model by its name. Throws UsageError for an unknown one. */
+export async function findLocalModel(name: string): Promise<BaseModelSpec> {
   // An existing folder takes precedence, whatever its name.
   if (existsSync(name)) return { folder: resolve(name) };
   const { listBaseModels } = await import('@graft/service/base-models');

@@ -23,7 +23,7 @@ export async function openBaseModel(
   options: { digestCache?: string | null; onFile?: (file: string) => void } = {},
 ): Promise<BaseModel> {
   const onFile = options.onFile ?? (() => {});
-  const model = await openByFormat(path.resolve(location), onFile);
+  const model = await openModelFiles(path.resolve(location), onFile);
   try {
     checkSmallFiles(model, onFile);
     const config = withUntiedWeights(model.config, model.tensors.names());
@@ -47,7 +47,7 @@ export async function openBaseModel(
 }
 
 /** config.json, plus, for families that tie weights by class, the weights that the checkpoint stores separately. */
-function withUntiedWeights(
+export function withUntiedWeights(
   config: Record<string, unknown>,
   tensors: readonly string[],
 ): Record<string, unknown> {
@@ -60,7 +60,11 @@ function withUntiedWeights(
   };
 }
 
-async function openByFormat(location: string, onFile: (file: string) => void): Promise<OpenedModel> {
+/** Opens the files of a model without checking that it is supported. The caller closes it. */
+export async function openModelFiles(
+  location: string,
+  onFile: (file: string) => void = () => {},
+): Promise<OpenedModel> {
   const stats = await stat(location).catch((cause) => {
     throw new GraftError('file_not_found', `no model at ${location}`, { param: 'model', cause });
   });

@@ -11,3 +11,4 @@ export {
 } from './message.ts';
 export { messageOf, readArguments, readReasoning, UnansweredCalls } from './message-fields.ts';
 export { readTools } from './read-tools.ts';
+export { answerFormOf } from './tool-styles/tool-styles.ts';

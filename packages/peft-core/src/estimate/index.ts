@@ -11,4 +11,5 @@ export { estimateSweep } from './estimate-sweep.ts';
 export { estimateTraining } from './estimate-training.ts';
 export { type FittingChange, fittingChanges } from './fitting-changes.ts';
 export { longestOf, SampleGatherer } from './gather-sample.ts';
+export { memoryToTrain } from './memory-to-train.ts';
 export { type SampledSource, sampleExamples } from './sample-examples.ts';

@@ -2,6 +2,7 @@ import { GraftError } from '../errors.ts';
 import { families, modelTypes } from '../outlines/families.ts';
 import type { Family, GgufFamily, GgufHeader } from '../outlines/family.ts';
 import { modelClass } from '../outlines/model-class.ts';
+import { nearest } from '../schema/nearest.ts';
 import type { GgufFile } from './gguf.ts';
 import { ropeFields } from './rope-fields.ts';
 
@@ -38,12 +39,14 @@ export function familyOfFile({ metadata, file }: GgufFile): Family & { gguf: Ggu
   const known = families.flatMap((family) => (family.gguf ? [{ ...family, gguf: family.gguf }] : []));
   const found = known.find(({ gguf }) => gguf.architecture === name);
   if (found) return found;
+  const architectures = known.map(({ gguf }) => gguf.architecture);
+  const [close] = nearest(name, architectures);
   const folder = modelTypes.includes(name)
     ? "; use this model's Hugging Face folder (config.json, safetensors, tokenizer.json) instead"
     : '';
   throw new GraftError(
     'unsupported_model',
-    `${file.path}: GGUF architecture "${name}" is not supported; supported: ${known.map(({ gguf }) => gguf.architecture).join(', ')}${folder}`,
+    `${file.path}: GGUF architecture "${name}" is not supported; supported: ${architectures.join(', ')}${close ? `, of which ${close} is the nearest by name` : ''}${folder}`,
     { param: 'model' },
   );
 }

@@ -1,0 +1,122 @@
+import { GraftError } from '../errors.ts';
+import { outlineOf, TASK_TYPES, type TaskType } from '../outlines/index.ts';
+import { defaultTask } from '../outlines/model-class.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
+import type { OpenedModel } from './base-model.ts';
+import { checkModel } from './check-model.ts';
+import { checkSmallFiles } from './check-small-files.ts';
+import { type CheckpointTensors, type FamilyMatch, nearestFamily } from './nearest-family.ts';
+import { openModelFiles, withUntiedWeights } from './open-base-model.ts';
+
+/** What a base model is, and whether Graft can train it. */
+export interface ModelReport {
+  format: OpenedModel['format'];
+  model_type: string | null;
+  /** Why Graft cannot train it; null if it can. */
+  fault: string | null;
+  /** Of an unknown `model_type`; null if it is known, or no family is near. */
+  nearest: FamilyMatch | null;
+  /** Number of the checkpoint's values. */
+  parameters: number;
+  /** Number of values by stored type. */
+  stored: Record<string, number>;
+  /** Null if config.json cannot be read as a supported model's. */
+  sizes: {
+    layers: number;
+    hidden_size: number;
+    heads: number;
+    kv_heads: number;
+    head_size: number;
+    vocabulary_size: number;
+    context_length: number;
+    tied_head: boolean;
+  } | null;
+  tasks: TaskType[];
+  /** By `peft_type`: the modules that a method changes where a config names none. */
+  default_targets: Record<string, string[]>;
+  config: Record<string, unknown>;
+  /** Source of the chat template; null: none, or not read. */
+  chat_template: string | null;
+}
+
+/** Opens the model's files, and reports what they are. Throws what reading them throws, and nothing for an unsupported model. */
+export async function inspectModel(location: string): Promise<ModelReport> {
+  const model = await openModelFiles(location);
+  try {
+    const config = withUntiedWeights(model.config, model.tensors.names());
+    const check = () => {
+      checkModel({ ...model, config });
+      checkSmallFiles(model, () => {});
+    };
+    return reportModel(
+      model.format,
+      { config, tensors: model.tensors },
+      check,
+      model.tokenizerFiles.chatTemplate,
+    );
+  } finally {
+    await model.close();
+  }
+}
+
+/** The report of a model of which only config.json and the headers of the weights are read. */
+export function reportModel(
+  format: OpenedModel['format'],
+  { config, tensors }: { config: Record<string, unknown>; tensors: CheckpointTensors },
+  check: () => void,
+  chatTemplate: string | null,
+): ModelReport {
+  const fault = faultOf(check);
+  const stored: Record<string, number> = {};
+  for (const name of tensors.names()) {
+    const { dtype, shape } = tensors.info(name);
+    stored[dtype] = (stored[dtype] ?? 0) + elementCount(shape);
+  }
+  const outline = fault?.code === 'unsupported_model' ? null : outlineIn(config);
+  return {
+    format,
+    model_type: typeof config.model_type === 'string' ? config.model_type : null,
+    fault: fault?.message ?? null,
+    nearest: fault?.code === 'unsupported_model' ? nearestFamily(config, tensors) : null,
+    parameters: Object.values(stored).reduce((sum, count) => sum + count, 0),
+    stored,
+    sizes: outline && {
+      layers: outline.layers,
+      hidden_size: outline.hiddenSize,
+      heads: outline.heads,
+      kv_heads: outline.kvHeads,
+      head_size: outline.headSize,
+      vocabulary_size: outline.vocabularySize,
+      context_length: outline.maxPositions,
+      tied_head: Object.keys(outline.aliases).length > 0,
+    },
+    tasks: outline ? TASK_TYPES.filter((task) => outlineIn(config, task) !== null) : [],
+    default_targets: Object.fromEntries(
+      Object.entries(outline?.defaultTargets ?? {}).map(([type, { target_modules }]) => [
+        type,
+        target_modules,
+      ]),
+    ),
+    config,
+    chat_template: chatTemplate,
+  };
+}
+
+function outlineIn(config: Record<string, unknown>, task = defaultTask(config)) {
+  try {
+    return outlineOf(config, task);
+  } catch (error) {
+    if (error instanceof GraftError) return null;
+    throw error;
+  }
+}
+
+function faultOf(check: () => void): GraftError | null {
+  try {
+    check();
+    return null;
+  } catch (error) {
+    if (error instanceof GraftError) return error;
+    throw error;
+  }
+}
