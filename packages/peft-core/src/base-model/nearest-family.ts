@@ -98,7 +98,7 @@ export function unsupportedModel(config: Record<string, unknown>, tensors: Check
   );
 }
 
-/** Such as `The nearest supported family is llama, with 20 weights: missing 1 (model.norm.weight)`. */
+/** Such as `The nearest supported family is llama,`. */
 export function describeMatch({ modelType, needed, missing, otherShape, unknown }: FamilyMatch): string {
   const faults = Object.entries({
     missing,

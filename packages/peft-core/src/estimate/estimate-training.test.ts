@@ -4,9 +4,12 @@ import { parsePeftConfig, type ResolvedTraining, resolveTraining } from '../conf
 import type { ExampleSize } from '../examples/batches/example-size.ts';
 import { planTraining } from '../examples/batches/plan-training.ts';
 import { NO_TARGET, type TrainingExample } from '../examples/training-example.ts';
+import { objectiveOf } from '../objectives/objectives.ts';
+import { examplesFor } from '../train/setup.ts';
 import type { EstimatedJob, Machine } from './estimate.ts';
 import { estimateTraining } from './estimate-training.ts';
 import { sampledSize } from './gather-sample.ts';
+import { jobParts } from './job-parts.ts';
 import { plannedBatches } from './planned-batches.ts';
 
 /** SmolLM2-135M. */
@@ -169,4 +172,47 @@ test('a part of the examples stands for all of them', () => {
   assert.equal(guessed!.steps, whole!.steps);
   assert.ok(Math.abs(guessed!.tokens / whole!.tokens - 1) < 0.02);
   assert.ok(Math.abs(guessed!.peakMemoryBytes / whole!.peakMemoryBytes - 1) < 0.05);
+});
+
+test('of a kto job, pairs are two completions each, and every completion is computed with two prompts', () => {
+  const pairs: TrainingExample[] = Array.from({ length: 40 }, (_, line) => {
+    const sequences = [6 + (line % 3), 12].map((answer, part) => {
+      const ids = Int32Array.from({ length: 20 + answer }, (_, t) => (t < 20 ? line : 100 * part + t));
+      const targets = ids.map((id, t) => (t < 19 ? NO_TARGET : id));
+      return { ids, targets };
+    });
+    return { sequences, tokens: sequences[0]!.ids.length + sequences[1]!.ids.length + 2, line };
+  });
+  const job = {
+    ...jobOf({ max_steps: null, n_epochs: 1 }, { sizes: pairs.map((pair) => sampledSize(pair, 0)) }),
+    method: 'kto',
+  };
+  const data = { ...job.data, format: 'preference' as const };
+  const judged = examplesFor(
+    { training: pairs, validation: [], validationSets: null, mixed: null } as never,
+    objectiveOf('preference', 'kto'),
+    job.training,
+  ).training;
+  const plan = planTraining(judged, job.training, {
+    virtualTokens: 0,
+    vocabularySize: 100,
+    arrangement: 'shared',
+  });
+  const { batches } = jobParts({ ...job, data }, machine);
+  assert.deepEqual([batches.steps, batches.tokens], [plan.steps, plan.stats.tokens]);
+  const ratio = (batches.positions * batches.steps) / plan.stats.computedPositions;
+  assert.ok(Math.abs(ratio - 1) < 0.1, `${ratio} of the positions`);
+  assert.ok(Math.abs(batches.shape.labels / plan.shape.labels - 1) < 0.15, `${batches.shape.labels} labels`);
+});
+
+test('the reference is computed for all examples, however few steps there are', () => {
+  const seconds = (max_steps: number, method?: string) => {
+    const job = jobOf({ max_steps }, { examples: 20_000 });
+    return estimateTraining(
+      { ...job, ...(method && { method, data: { ...job.data, format: 'preference' } }) },
+      machine,
+    ).seconds!;
+  };
+  const reference = seconds(4, 'dpo') - seconds(4, 'simpo');
+  assert.ok(reference > 100 * (seconds(5, 'simpo') - seconds(4, 'simpo')), `${reference} s`);
 });

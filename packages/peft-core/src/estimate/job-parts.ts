@@ -1,5 +1,6 @@
 import { costOf } from '../examples/batches/choose-grid.ts';
 import type { BatchLayout } from '../examples/batches/plan-batches.ts';
+import type { Objective } from '../objectives/objective.ts';
 import { objectiveFor } from '../objectives/objectives.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
@@ -9,6 +10,7 @@ import { trainedParameters } from '../tuners/trained-parameters.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
 import { blockCount } from './block-numbers.ts';
 import type { EstimatedJob, Machine } from './estimate.ts';
+import { judgedSample } from './judged-sizes.ts';
 import { type PlannedBatches, plannedBatches } from './planned-batches.ts';
 
 /** The properties of a job that its estimate needs. */
@@ -29,7 +31,9 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
 
 /** Throws as `outlineOf` does. */
 export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
-  const { modelConfig, peft, training, data } = job;
+  const { modelConfig, peft, training } = job;
+  const objective: Objective = objectiveFor(peft.task_type, job.data.format, job.method);
+  const data = objective.isUnpaired ? judgedSample(job.data, training.max_seq_length) : job.data;
   const config = data.labels ? withLabels(modelConfig, data.labels) : modelConfig;
   const model = outlineOf(config, peft.task_type);
   return {
@@ -43,9 +47,7 @@ export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
     kernels: machine.kernels,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
-    referencePasses: objectiveFor(peft.task_type, data.format, job.method).passes.filter(
-      (pass) => pass === 'reference',
-    ).length,
+    referencePasses: objective.passes.filter((pass) => pass === 'reference').length,
   };
 }
 

@@ -5,7 +5,7 @@ import type { DataSample, Machine } from './estimate.ts';
 import { estimateTraining } from './estimate-training.ts';
 
 /**
- * Peak memory in bytes of training a model on one text of `tokens` tokens at a time: the default LoRA, bfloat16 products, gradient
+ * Peak memory in bytes of training a model on one text of `tokens` tokens at a time: the default configuration, bfloat16 products, gradient
  * checkpointing. For tables and reports; a job has its own estimate. Throws GraftErrors of the model's outline.
  */
 export function memoryToTrain(

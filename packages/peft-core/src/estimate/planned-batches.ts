@@ -17,6 +17,8 @@ export interface PlannedBatches {
   steps: number;
   /** Forward and backward passes over all steps. */
   passes: number;
+  /** Passes over all examples once. */
+  passesPerEpoch: number;
   /** Whether each pass has an additional forward pass before it, because a batch is embedded in mini-batches. */
   isCached: boolean;
   /** Tokens of all steps. */
@@ -81,10 +83,8 @@ export function plannedBatches(
   const measuring = measuringBatchSize(options);
   const measured =
     validation && planEvaluation({ examples: validation.sizes, batchSize: measuring, packing, arrangement });
-  const passes = Math.min(
-    steps * accumulation * minis,
-    Math.ceil((steps / stepsPerEpoch) * passesOf(examples, batchSize, mini ?? batchSize)),
-  );
+  const passesPerEpoch = passesOf(examples, batchSize, mini ?? batchSize);
+  const passes = Math.min(steps * accumulation * minis, Math.ceil((steps / stepsPerEpoch) * passesPerEpoch));
   return {
     shape: plan.shape,
     positions: (plan.stats.computedPositions * steps) / (plan.steps * passes),
@@ -92,6 +92,7 @@ export function plannedBatches(
     gradientPositions: plan.stats.gradientPositions,
     steps,
     passes,
+    passesPerEpoch,
     isCached: mini !== undefined,
     tokens:
       sizes.length === examples

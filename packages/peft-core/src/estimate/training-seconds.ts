@@ -55,11 +55,11 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
     ? evaluation.batches * evaluation.times * passWork(parts, evaluation, false)
     : 0;
   const more = batches.isCached ? passWork(parts, batches, false) : 0;
-  // The reference is computed once for each example, whatever the number of epochs.
+  // The reference is computed once for each example, however many of them are trained on.
   const references =
-    parts.referencePasses > 0
-      ? (parts.referencePasses * passes * passWork(parts, batches, false)) / parts.training.n_epochs
-      : 0;
+    parts.referencePasses *
+    (batches.passesPerEpoch * passWork(parts, batches, false) +
+      (evaluation ? evaluation.batches * passWork(parts, evaluation, false) : 0));
   const trains = passes * (passWork(parts, batches, true) + more) + steps * TRAINED * trainedParameters;
   return (startWork(parts) + trains + references + evaluations) / flops;
 }

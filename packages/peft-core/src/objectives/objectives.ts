@@ -31,12 +31,12 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
 /** The objectives that learn from preferences. */
-const ofPreferences = listedObjectives.flatMap(({ method, preference }) =>
+const preferenceObjectives = listedObjectives.flatMap(({ method, preference }) =>
   preference ? { method, preference } : [],
 );
 
 /** Values of `method.type` that learn from preferences. */
-export const preferenceMethods: readonly string[] = ofPreferences.map(({ method }) => method);
+export const preferenceMethods: readonly string[] = preferenceObjectives.map(({ method }) => method);
 
 /** `training.preference`: options of all methods that learn from preferences. A description states the methods that have the option. */
 export const preferenceSchema = Type.Object(optionsOfAllMethods(), {
@@ -46,7 +46,7 @@ export const preferenceSchema = Type.Object(optionsOfAllMethods(), {
 
 function optionsOfAllMethods(): TProperties {
   const all: Record<string, TSchema & { description?: string }> = {};
-  for (const { method, preference } of ofPreferences)
+  for (const { method, preference } of preferenceObjectives)
     for (const [name, schema] of Object.entries<TSchema & { description?: string }>(preference.properties)) {
       const before = all[name] ? `${all[name].description} ` : '';
       all[name] = Type.Optional({ ...schema, description: `${before}${method}: ${schema.description}` });
