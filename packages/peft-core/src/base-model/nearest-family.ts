@@ -98,7 +98,7 @@ export function unsupportedModel(config: Record<string, unknown>, tensors: Check
   );
 }
 
-/** Such as `The nearest supported family is llama,`. */
+/** A sentence on the family, and on how the weights of the checkpoint differ from its own. */
 export function describeMatch({ modelType, needed, missing, otherShape, unknown }: FamilyMatch): string {
   const faults = Object.entries({
     missing,
