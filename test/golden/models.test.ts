@@ -37,6 +37,23 @@ const t5 = {
   eos_token_id: 2,
   decoder_start_token_id: 3,
 };
+/** With other frequencies for texts of more than `original` tokens. */
+function phi3(original: number): Record<string, unknown> {
+  const factors = (first: number) => Array.from({ length: 6 }, (_, i) => first + i / 2);
+  return {
+    ...decoder,
+    model_type: 'phi3',
+    max_position_embeddings: 16 * original,
+    original_max_position_embeddings: original,
+    rope_parameters: {
+      rope_type: 'longrope',
+      rope_theta: 10000,
+      partial_rotary_factor: 0.75,
+      short_factor: factors(1),
+      long_factor: factors(3),
+    },
+  };
+}
 // Probes of 150 tokens are longer than these windows.
 const windowed = { use_sliding_window: true, sliding_window: 20 };
 
@@ -154,6 +171,10 @@ const variants: Record<string, Variant> = {
       rope_parameters: { rope_type: 'default', rope_theta: 5000, partial_rotary_factor: 0.75 },
     },
   },
+  'phi3, a text of the first length': { config: phi3(256) },
+  'phi3, longer texts': { config: phi3(40) },
+  // The prompt has 10 tokens.
+  'phi3, an answer that becomes long': { config: phi3(12) },
   'smollm3, layers without rotation': {
     config: { ...decoder, model_type: 'smollm3', num_hidden_layers: 5 },
   },

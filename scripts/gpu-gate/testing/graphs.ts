@@ -208,6 +208,7 @@ export async function buildGeneration({
   const piece = (ids: number[], ask: TokenAsk | null) => ({
     ids,
     start: 0,
+    length: ids.length,
     blocks,
     updates: null,
     input,

@@ -71,9 +71,9 @@ function batchesOn(
 function arrangementOf(
   model: ModelOutline,
   peft: EstimatedJob['peft'],
-  { neftune_noise_alpha: alpha = 0 }: EstimatedJob['training'],
+  { neftune_noise_alpha: alpha = 0, max_seq_length: length }: EstimatedJob['training'],
 ): BatchLayout {
-  if (alpha > 0) return 'flat';
+  if (alpha > 0 || length > (model.longOver ?? length)) return 'flat';
   const drops = Object.entries(peft).some(([name, value]) => name.endsWith('dropout') && Number(value) > 0);
   return model.pooling === 'last' && !model.encoderLayers && !drops ? 'shared' : 'flat';
 }

@@ -9,6 +9,7 @@ import {
   type ModelFunctions,
   noAttention,
   type Piece,
+  readsLengths,
   rowOf,
   rowsOf,
   traceForServing,
@@ -37,17 +38,31 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
     program,
     (sequences: number, stride: number, window: number, input: number) => {
       const perToken = ints(sequences * stride);
+      const lengths = readsLengths(architecture, limits) ? { reached: perToken } : {};
       const memory = encoded ? { memory: ints(sequences, input), lengths: ints(sequences) } : {};
       return builder.function(
         `${name}/extend_${sequences}_${stride}_${window}_${input}`,
-        { ids: perToken, positions: perToken, rows: perToken, tables: ints(sequences, window), ...memory },
+        {
+          ids: perToken,
+          positions: perToken,
+          rows: perToken,
+          tables: ints(sequences, window),
+          ...lengths,
+          ...memory,
+        },
         (given) =>
           traceForServing(() => {
-            const { ids, positions, rows, tables, memory, lengths } = given;
+            const { ids, positions, reached, rows, tables, memory, lengths } = given;
             const read = memory && lengths ? { tables: memory, lengths } : null;
             const attend = gridAttention(caches, { sequences, positions, rows, tables, memory: read });
             const runtime = model.runtime({ parameters: adapterTensors(model), attend });
-            const grid = { rows: sequences, tokens: stride, positions, cached: window };
+            const grid = {
+              rows: sequences,
+              tokens: stride,
+              positions,
+              cached: window,
+              ...(reached ? { reached } : {}),
+            };
             // The decoder's attention reads the memory's keys and values from the cache, and ignores those passed here.
             const nothing = tf.zeros([1, 1]);
             const kept = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
@@ -74,8 +89,10 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
     const tables = new Int32Array(sequences * window).fill(ZEROS);
     const memory = new Int32Array(sequences * input).fill(ZEROS);
     const lengths = new Int32Array(sequences);
-    for (const [i, { ids, start, blocks, input: read }] of pieces.entries()) {
+    const reached = perToken();
+    for (const [i, { ids, start, length, blocks, input: read }] of pieces.entries()) {
       feeds.ids.set(ids, i * stride);
+      reached.fill(length, i * stride, (i + 1) * stride);
       feeds.positions.set(
         ids.map((_, n) => start + n),
         i * stride,
@@ -88,6 +105,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
     const { hidden } = program.run(extendOn(sequences, stride, window, input), {
       ...feeds,
       tables,
+      ...(readsLengths(architecture, limits) ? { reached } : {}),
       ...(encoded ? { memory, lengths } : {}),
     });
     return pieces.map(({ ids }, i) => rowOf(hidden, i * stride + ids.length - 1));

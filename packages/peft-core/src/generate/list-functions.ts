@@ -10,6 +10,7 @@ import {
   type ModelFunctions,
   noAttention,
   type Piece,
+  readsLengths,
   rowOf,
   traceForServing,
 } from './step.ts';
@@ -45,16 +46,17 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
       {
         ids: perPosition,
         positions: perPosition,
+        reached: readsLengths(architecture, limits) ? perPosition : undefined,
         owners: arena ? perPosition : undefined,
         spans: { shape: [rows, 3], dtype: 'int32' } as const,
         blocks: { shape: [rows, most], dtype: 'int32' } as const,
         places,
         scales,
       },
-      ({ ids, positions, spans, blocks, owners, places, scales }) =>
+      ({ ids, positions, reached, spans, blocks, owners, places, scales }) =>
         traceForServing(() => {
           const runtime = runtimeOf(listAttention(caches, spans, blocks), { owners, places, scales });
-          const grid = { rows: 1, tokens: ids.shape[0]!, positions };
+          const grid = { rows: 1, tokens: ids.shape[0]!, positions, ...(reached ? { reached } : {}) };
           return { hidden: architecture.body(runtime, ids, grid) };
         }),
     ),
@@ -107,6 +109,9 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
       const { hidden } = program.run(extend(), {
         ids: Int32Array.from(pieces.flatMap(({ ids }) => ids)),
         positions: Int32Array.from(pieces.flatMap(({ ids, start }) => ids.map((_, i) => start + i))),
+        reached: readsLengths(architecture, limits)
+          ? Int32Array.from(pieces.flatMap(({ ids, length }) => ids.map(() => length)))
+          : undefined,
         owners: arena
           ? Int32Array.from(pieces.flatMap(({ ids }, i) => ids.map(() => owners[i]!)))
           : undefined,

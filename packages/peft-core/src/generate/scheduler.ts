@@ -82,6 +82,9 @@ export class Scheduler {
 
   /** Computes a step for sequences of one model. */
   #compute(group: readonly Sequence[]): void {
+    // All positions of a sequence that became long are computed again, as transformers does.
+    for (const sequence of group)
+      if (sequence.blocks.length > 0 && sequence.becameLong !== sequence.isLong) this.#pause(sequence);
     const started = group.filter(
       (sequence) =>
         sequence.blocks.length > 0 || (!this.#waitsForPrefix(sequence) && this.#canStart(sequence)),
@@ -98,6 +101,7 @@ export class Scheduler {
         sequence,
         ids: ids.slice(start, start + count),
         start,
+        length: sequence.ids.length,
         blocks,
         updates: served.updates,
         input,
@@ -164,9 +168,10 @@ export class Scheduler {
   }
 
   /** Whether another sequence is computing blocks of a common prefix: they will be cached soon, so they are not computed twice. */
-  #waitsForPrefix({ ids, input, team, served }: Sequence): boolean {
+  #waitsForPrefix({ ids, input, team, served, becameLong }: Sequence): boolean {
     if (input) return false;
     for (const other of this.#sequences) {
+      if (other.isLong !== becameLong) continue;
       if (other.blocks.length === 0 || other.team !== team || other.served.adapter !== served.adapter)
         continue;
       const common = Math.min(commonLength(other.ids, ids), ids.length - 1);
@@ -180,6 +185,7 @@ export class Scheduler {
   #begin(sequence: Sequence): boolean {
     const { ids, served, input } = sequence;
     const { model } = served.model;
+    sequence.isLong = sequence.becameLong;
     const prefix = model.attachment?.prefixLength ?? 0;
     if (!input) {
       // The last position is always computed, since the next token is predicted from it.
@@ -259,4 +265,4 @@ function eachApart<T extends { sequence: Sequence }, R>(
 const blocksFor = (positions: number): number => Math.ceil(positions / BLOCK);
 
 /** Cached prefixes are private to a team, so that no team can infer another team's prompts from response times. */
-const rootOf = ({ team, served }: Sequence): string => JSON.stringify([team, served.adapter]);
+const rootOf = ({ team, served, isLong }: Sequence): string => JSON.stringify([team, served.adapter, isLong]);

@@ -76,6 +76,8 @@ export class Sequence implements Owned {
   /** Number of positions in the cache. */
   computed = 0;
   blocks: number[] = [];
+  /** Whether these positions were computed as those of a long sequence. */
+  isLong = false;
   encoded: EncodedInput | null = null;
   /** Link of the first block that is not yet recorded in the pool; `recorded`: its index. */
   link = '';
@@ -110,6 +112,11 @@ export class Sequence implements Owned {
     this.#promptTokens = given.promptTokens;
     this.#options = options;
     this.#decoder = options.tokenizer.streamDecoder(options.shown);
+  }
+
+  /** Whether its length requires other rotary frequencies than a shorter sequence has. */
+  get becameLong(): boolean {
+    return this.ids.length > (this.served.model.model.architecture.longOver ?? this.ids.length);
   }
 
   get isOver(): boolean {

@@ -1,4 +1,5 @@
 import { type Program, type ProgramBuilder, type tf, usesGraftKernels } from '@graft/tf-graph';
+import type { Architecture } from '../models/architecture.ts';
 import { withComputation } from '../nn/computation.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
 import type { AdapterArena } from './arenas/adapter-arena.ts';
@@ -37,6 +38,8 @@ export interface Piece {
   ids: readonly number[];
   /** Number of positions before, which are in the cache. */
   start: number;
+  /** Number of positions of the sequence that are known, including those after `ids`. */
+  length: number;
   /** Blocks of the sequence, up to the last of `ids`. */
   blocks: readonly number[];
   /** The row's own updates, on the shared model. */
@@ -95,6 +98,10 @@ export interface FunctionParts extends ModelParts {
   caches: LayerCaches;
   arena: AdapterArena | null;
 }
+
+/** Whether sequences within the limits may be so long that their lengths decide how they are computed. */
+export const readsLengths = ({ longOver }: Architecture, { context }: ServingLimits): boolean =>
+  longOver !== undefined && context > longOver;
 
 /** For the runtime of a head, which has no attention. */
 export function noAttention(): never {

@@ -11,6 +11,10 @@ export interface TokenGrid {
   positions: tf.Tensor;
   /** Number of keys before those of every sequence. They have the positions from 0 on; `positions` continues after them. */
   prefix?: number;
+  /** `(N)` int32: the number of the token's sequence within its row, in packed rows. */
+  segments?: tf.Tensor;
+  /** `(N)` int32: the number of positions that the token's sequence has reached, with a cache, for models with `longOver`. */
+  reached?: tf.Tensor;
   /** Number of keys in a cache, at the positions from 0 on. The cache includes the row's own tokens. */
   cached?: number;
 }

@@ -1,7 +1,8 @@
 import { tf } from '@graft/tf-graph';
 import { gatedProduct } from '../nn/activations.ts';
 import { type Projections, queriesKeysValues } from '../nn/attention/heads.ts';
-import { type Rotation, rotationOf } from '../nn/attention/rotary.ts';
+import { longSequences } from '../nn/attention/long-sequences.ts';
+import { type Rotation, rotationByLength, rotationOf } from '../nn/attention/rotary.ts';
 import type { Columns } from '../nn/columns.ts';
 import { flowing } from '../nn/computation.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
@@ -108,8 +109,16 @@ export function decoder(outline: DecoderOutline): Architecture {
   }
 
   function sharedTensors(runtime: ModelRuntime, grid: TokenGrid): Shared {
-    const rotations = outline.ropes.map((rope) => {
-      const angles = rotationOf(grid.positions, rope.inverseFrequencies, rope.attentionFactor);
+    const rotations = outline.ropes.map(({ inverseFrequencies, attentionFactor, long }) => {
+      const isLong = long ? longSequences(grid, long.over) : null;
+      const angles = isLong
+        ? rotationByLength(
+            grid.positions,
+            isLong,
+            [inverseFrequencies, long!.inverseFrequencies],
+            attentionFactor,
+          )
+        : rotationOf(grid.positions, inverseFrequencies, attentionFactor);
       return { cosines: runtime.constant(angles.cosines), sines: runtime.constant(angles.sines) };
     });
     const { queryGrowth } = outline;

@@ -203,9 +203,12 @@ function decoderOutline(
   const all = new OutlineBuilder();
   addBody(all, common, parts);
   const aliases = addHead(all, common, head);
+  const rotations = ropes.each.map((each) => ropeOf(each, { headSize: D, maxPositions }));
+  const over = rotations.flatMap(({ long }) => (long && long.over < maxPositions ? [long.over] : []));
   return {
     ...common,
-    ropes: ropes.each.map((each) => ropeOf(each, { headSize: D, maxPositions })),
+    ...(over.length > 0 ? { longOver: Math.min(...over) } : {}),
+    ropes: rotations,
     parameters: all.parameters,
     modules: all.modules,
     stacks: all.stacks,

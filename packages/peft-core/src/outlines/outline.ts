@@ -91,6 +91,11 @@ export interface ModelOutline {
   residualSites: ResidualSite[];
   /** Tied parameters, such as `lm_head.weight`, and the names of the parameters that they are tied to. */
   aliases: Record<string, string>;
+  /**
+   * Set if the keys of a sequence of more positions differ from those of its beginning alone, because it is rotated by other
+   * frequencies. Nothing computed for a shorter sequence may then be used for it.
+   */
+  longOver?: number;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */

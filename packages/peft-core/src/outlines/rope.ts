@@ -115,12 +115,6 @@ function yarn(plain: number[], fields: RopeReader, { maxPositions }: RopeSizes, 
 /** Each frequency has a factor for short sequences, and one for long sequences. Source: Ding et al. 2024, arXiv:2402.13753. */
 function byLength(plain: number[], fields: RopeReader, { maxPositions }: RopeSizes): Rope {
   const over = fields.optional('original_max_position_embeddings') ?? maxPositions;
-  if (maxPositions > over)
-    throw new GraftError(
-      'unsupported_model',
-      `rope scaling "${LENGTH_SCALING}" is supported up to original_max_position_embeddings only: set max_position_embeddings to ${over}`,
-      { param: 'model' },
-    );
   const factor = fields.optional('factor') ?? maxPositions / over;
   const growth = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(over));
   const divided = (field: string) => {

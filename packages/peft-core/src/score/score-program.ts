@@ -107,8 +107,12 @@ export function buildScoreProgram(
 }
 
 /** Whether a shared prefix has the same states in all inputs, and scores do not need pooling over it. */
-function sharesBeginnings({ attention, encoder, task }: Architecture, { pooling }: ScoreLayout): boolean {
+function sharesBeginnings(
+  { attention, encoder, task, longOver = Number.POSITIVE_INFINITY }: Architecture,
+  { pooling, lengths, firstPosition }: ScoreLayout,
+): boolean {
   if (attention !== 'causal' || encoder) return false;
+  if (firstPosition + lengths.at(-1)! > longOver) return false;
   return task === 'CAUSAL_LM' || task === 'TOKEN_CLS' || pooling === 'last';
 }
 

@@ -178,7 +178,10 @@ function unshareable(
 ): string | null {
   if (architecture.encoder) return 'an encoder reads each input by itself';
   if (architecture.attention !== 'causal') return 'each token sees those after it, too';
-  const { drops } = attach(peft, architecture, 'trained');
+  const { drops, virtualTokens = 0, prefixLength = 0 } = attach(peft, architecture, 'trained');
+  const { longOver = Number.POSITIVE_INFINITY } = architecture;
+  if (training.max_seq_length + virtualTokens + prefixLength > longOver)
+    return `a sequence of more than ${longOver} tokens has other rotary frequencies from its beginning on`;
   if (drops) return `${drops} draws for each example by itself`;
   if (architecture.drops) return 'the dropout of the base model draws for each example by itself';
   if (training.neftune_noise_alpha) return 'NEFTune draws noise for each example by itself';

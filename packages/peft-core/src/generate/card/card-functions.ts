@@ -3,7 +3,14 @@ import { exactly } from '../../nn/computation.ts';
 import { adapterTensors } from '../../peft-model/peft-model.ts';
 import { BLOCK } from '../block-pool.ts';
 import { cacheFunctions, PADDING } from '../cache-functions.ts';
-import { type ChoosingFunctions, type ModelParts, type Piece, type PieceToSample, rowsOf } from '../step.ts';
+import {
+  type ChoosingFunctions,
+  type ModelParts,
+  type Piece,
+  type PieceToSample,
+  readsLengths,
+  rowsOf,
+} from '../step.ts';
 import { cardAttention } from './card-attention.ts';
 import type { CardCaches } from './card-cache.ts';
 import {
@@ -83,6 +90,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
         ids: perToken,
         positions: perToken,
         places: perToken,
+        reached: readsLengths(architecture, limits) ? perToken : undefined,
         blocks: ints(sequences, window / BLOCK),
         lengths: ints(sequences),
         memoryBlocks: encoded ? ints(sequences, memory / BLOCK) : undefined,
@@ -97,7 +105,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
       return builder.function(
         `${name}/step_${key.join('_')}`,
         inputs,
-        ({ ids, positions, places, blocks, lengths, memoryBlocks, memoryLengths, ends, ...given }) =>
+        ({ ids, positions, places, reached, blocks, lengths, memoryBlocks, memoryLengths, ends, ...given }) =>
           cache.trace(() => {
             const read = memoryBlocks ? { blocks: memoryBlocks, lengths: memoryLengths! } : null;
             const at = { sequences, positions, places, blocks, lengths, memory: read };
@@ -111,7 +119,13 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
               const perRow = tf.reshape(each === 1 ? column : tf.tile(column, [1, each]), [-1]);
               return arena!.applied(plain, { owners: perRow, lanes: lanes!, laneOwners: laneOwners! });
             };
-            const grid = { rows: sequences, tokens: stride, positions, cached: window };
+            const grid = {
+              rows: sequences,
+              tokens: stride,
+              positions,
+              cached: window,
+              ...(reached ? { reached } : {}),
+            };
             // The decoder's attention reads the memory's keys and values from the cache, and ignores those passed here.
             const nothing = tf.zeros([1, 1]);
             const states = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
@@ -151,7 +165,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
     const pieces = all.map(({ piece }) => piece);
     const window = windowFor(Math.max(...all.map(endOf)));
     const memory = encoded ? windowFor(Math.max(...pieces.map(({ input }) => input!.length))) : 0;
-    const grid = gridOf(all, { sequences, stride, window, memory });
+    const { reached, ...grid } = gridOf(all, { sequences, stride, window, memory });
     // In a grid of single tokens every row has an answer; in a list of parts only those with an ask.
     const asking = [...all.keys()].filter((i) => stride === 1 || all[i]!.ask);
     const asks = asking.map((i) => all[i]!.ask ?? unasked);
@@ -183,6 +197,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
     );
     const found = program.run(step as ProgramFunction, {
       ...grid,
+      reached: readsLengths(architecture, limits) ? reached : undefined,
       ends: isAsked && stride > 1 ? ends : undefined,
       owners: adapters ? padded(adapters.owners, sequences) : undefined,
       answerOwners:
@@ -284,7 +299,7 @@ function gridOf(
 ) {
   const { sequences, stride, window, memory } = size;
   const perToken = () => new Int32Array(sequences * stride);
-  const [ids, positions, places] = [perToken(), perToken(), perToken().fill(PADDING)];
+  const [ids, positions, reached, places] = [perToken(), perToken(), perToken(), perToken().fill(PADDING)];
   const blocks = new Int32Array(sequences * (window / BLOCK));
   const memoryBlocks = new Int32Array(sequences * (memory / BLOCK));
   const [lengths, memoryLengths] = [new Int32Array(sequences), new Int32Array(sequences)];
@@ -293,6 +308,7 @@ function gridOf(
     const at = i * stride;
     ids.set(part.ids, at);
     for (let n = 0; n < part.ids.length; n++) positions[at + n] = part.start + n;
+    reached.fill(part.piece.length, at, at + stride);
     places.set(rowsOf(own, part.ids.length, part.start), at);
     lengths[i] = endOf(part);
     blocks.set(own.slice(0, Math.ceil(endOf(part) / BLOCK)), i * (window / BLOCK));
@@ -300,7 +316,7 @@ function gridOf(
     if (input) memoryBlocks.set(input.blocks.slice(0, memory / BLOCK), i * (memory / BLOCK));
   }
   const read = memory > 0 ? { memoryBlocks, memoryLengths } : {};
-  return { ids, positions, places, blocks, lengths, ...read };
+  return { ids, positions, places, reached, blocks, lengths, ...read };
 }
 
 function chosenAt(

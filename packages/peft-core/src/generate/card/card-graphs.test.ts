@@ -109,6 +109,7 @@ async function stepsOf(architecture: Architecture, storage: BaseStorage): Promis
   const pieceOf = (start: number, count: number): PieceToSample => ({
     ids: Array.from({ length: count }, (_, i) => i),
     start,
+    length: start + count,
     updates,
     input: null,
     ask,

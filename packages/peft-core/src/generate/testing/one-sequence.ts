@@ -42,7 +42,7 @@ export class OneSequence {
   /** Appends `ids`, at least one, and returns the logits `(V)` after the last. */
   append(ids: readonly number[]): Float32Array {
     const at = { start: this.#position, blocks: this.#blocks, updates: this.#updates, input: this.#input };
-    const pieces = [{ ids, ...at }];
+    const pieces = [{ ids, length: this.#position + ids.length, ...at }];
     this.#position += ids.length;
     return this.#model.logits(this.#model.compute(pieces), pieces)[0]!;
   }

@@ -30,6 +30,22 @@ export function rotationOf(positions: tf.Tensor, inverseFrequencies: number[], f
   return { cosines: own(tf.cos(angles)), sines: own(tf.sin(angles)) };
 }
 
+/** A rotation whose frequencies are those of `short`, or of `long` where `isLong` `(N, 1)` is 1. */
+export function rotationByLength(
+  positions: tf.Tensor,
+  isLong: tf.Tensor,
+  [short, long]: readonly [short: number[], long: number[]],
+  factor: number,
+): Rotation {
+  const [ofShort, ofLong] = [short, long].map((each) => rotationOf(positions, each, factor)) as [
+    Rotation,
+    Rotation,
+  ];
+  const chosen = (name: keyof Rotation) =>
+    tf.add(tf.mul(ofLong[name], isLong), tf.mul(ofShort[name], tf.sub(1, isLong)));
+  return { cosines: chosen('cosines'), sines: chosen('sines') };
+}
+
 /** Cosine and sine for each rotated number of a head, `(N, 1, R)` each, as `rotate` takes them. */
 export interface RotaryTable {
   cos: tf.Tensor;

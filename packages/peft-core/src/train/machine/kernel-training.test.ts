@@ -141,12 +141,51 @@ const furthest = (a: number[], b: number[]) =>
 const shared = { implementation: 'kernels', arrangement: 'shared' } as const;
 const lora = { peft_type: 'LORA', r: 4, target_modules: 'all-linear' };
 
-/** Grouped-query attention; biases; norms over heads; a window shorter than the examples; learned positions. */
+/** The examples are longer than the first span. */
+const growing = {
+  rope_type: 'yarn',
+  rope_theta: 10000,
+  factor: 16,
+  original_max_position_embeddings: 16,
+  llama_4_scaling_beta: 0.1,
+};
+/** Sequences of more than 20 tokens have other frequencies; the examples are shorter and longer. */
+const longRope = {
+  model_type: 'phi3',
+  original_max_position_embeddings: 20,
+  rope_parameters: {
+    rope_type: 'longrope',
+    rope_theta: 10000,
+    short_factor: [1, 1.5, 2, 2.5],
+    long_factor: [4, 5, 6, 7],
+  },
+};
+
+/**
+ * Grouped-query attention; biases; norms over heads; a window shorter than the examples; norms around sublayers; norms of outputs and over
+ * projections; factors; fused modules and partial rotation; layers without rotation; queries that grow; learned positions.
+ */
 const models: Record<string, Record<string, unknown>> = {
   llama: {},
   qwen2: { model_type: 'qwen2' },
   qwen3: { model_type: 'qwen3' },
   mistral: { model_type: 'mistral', sliding_window: 24 },
+  gemma3_text: {
+    model_type: 'gemma3_text',
+    sliding_window: 24,
+    layer_types: ['sliding_attention', 'full_attention'],
+  },
+  olmo2: { model_type: 'olmo2' },
+  granite: {
+    model_type: 'granite',
+    embedding_multiplier: 3,
+    attention_multiplier: 0.2,
+    residual_multiplier: 0.4,
+    logits_scaling: 2,
+  },
+  phi3: { model_type: 'phi3', partial_rotary_factor: 0.75 },
+  smollm3: { model_type: 'smollm3', no_rope_layers: [1, 0] },
+  ministral3: { model_type: 'ministral3', rope_parameters: growing },
   gpt2: tinyFamilies.gpt2,
 };
 
@@ -183,6 +222,7 @@ const others: Record<string, [config: Record<string, unknown>, peft: Record<stri
   ],
   'gpt2 with DoRA': [tinyFamilies.gpt2, { use_dora: true }],
   'llama with DoRA': [{}, { use_dora: true }],
+  'phi3, frequencies by length': [longRope, {}],
 };
 
 for (const [name, [config, options]] of Object.entries(others)) {
