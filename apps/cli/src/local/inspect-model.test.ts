@@ -17,6 +17,7 @@ before(async (t) => {
   folder = temporaryFolder(t as never);
   hub = await HubServer.start();
   await writeTinyModel(join(folder, 'model'));
+  await writeTinyModel(join(folder, 'encoder'), { model_type: 'bert' });
   await writeTinyModel(join(folder, 'other'));
   const config = JSON.parse(await readFile(join(folder, 'other', 'config.json'), 'utf8'));
   await writeFile(join(folder, 'other', 'config.json'), JSON.stringify({ ...config, model_type: 'newer' }));
@@ -37,6 +38,12 @@ test('a model on this machine: its sizes, tasks and memory', async () => {
     weights.reduce((sum, count) => sum + count, 0),
   );
   assert.equal(report.fault, null);
+});
+
+test('a model that writes no text: its memory, too', async () => {
+  const { code, stdout, stderr } = await graft('inspect', 'encoder');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^ {2}memory to train +[\d.]+ [MG]B in bf16, [\d.]+ [MG]B in nf4/m);
 });
 
 test('a model that cannot be trained: why, and the nearest family', async () => {

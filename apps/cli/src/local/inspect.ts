@@ -104,7 +104,7 @@ async function describeMemory({ config }: ModelReport): Promise<string> {
   const { memoryToTrain } = await import('@graft/peft-core/estimate');
   const of = (storage: 'bf16' | 'nf4') =>
     `${bytesText(memoryToTrain(config, { tokens: TOKENS, storage, device: 'cpu' }))} in ${storage}`;
-  return `${of('bf16')}, ${of('nf4')}: the default method on a text of ${count(TOKENS)} tokens, on a CPU`;
+  return `${of('bf16')}, ${of('nf4')}: the default method on a text of up to ${count(TOKENS)} tokens, on a CPU`;
 }
 
 async function inspectAdapterFolder(adapter: string, options: Options): Promise<void> {
