@@ -1,6 +1,6 @@
 /**
- * npm run bench:families -- [--only gemma3_text,phi3] [--steps 4] [--tokens 512] [--precision bf16]: trains four layers of each family at the
- * widths of published models, beside a llama with the same matrix products. Both take a step in turn, each in a separate process. Reports
+ * npm run bench:families -- [--only FAMILY,…] [--steps 4] [--tokens 512] [--precision bf16]: trains four layers of each family at the
+ * widths of published models, beside a model of the reference family with the same matrix products. Both take a step in turn, each in a separate process. Reports
  * the ratio of their steps (at most 1.15 wanted), and each process's peak memory beside its estimate (± 15 %).
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -20,7 +20,7 @@ import { loadTokenizer } from '@graft/peft-core/text';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { benchOptions } from '../options.ts';
 import { inLockStep, Side } from '../training/lock-step.ts';
-import { likeLlama, published, writeModel } from './models.ts';
+import { published, withSameProducts, writeModel } from './models.ts';
 
 /** The input of a one-model.ts process. */
 export interface Plan {
@@ -40,14 +40,14 @@ const options = benchOptions(
 );
 const precision = options.precision === 'fp32' ? 'fp32' : 'bf16';
 const only = options.only.split(',').filter(Boolean);
-const stray = only.find((name) => !(name in published));
-if (stray) throw new Error(`--only: ${stray} is none of ${Object.keys(published).join(', ')}`);
+const stray = only.find((name) => !published.has(name));
+if (stray) throw new Error(`--only: ${stray} is none of ${[...published.keys()].join(', ')}`);
 
 const folder = await mkdtemp(join(tmpdir(), 'graft-families-'));
 const rows: string[][] = [];
-const header = ['family', 'ms', 'llama ms', 'ratio', 'by CPU time', 'GB', 'estimated', 'ratio'];
+const header = ['family', 'ms', 'reference ms', 'ratio', 'by CPU time', 'GB', 'estimated', 'ratio'];
 try {
-  for (const [name, config] of Object.entries(published)) {
+  for (const [name, config] of published) {
     if (only.length > 0 && !only.includes(name)) continue;
     rows.push(await measure(name, config));
     console.log(rows.at(-1)!.join('  '));
@@ -59,20 +59,23 @@ console.log(
   `\n${options.tokens} tokens a step, ${precision}, LoRA r 16 on all linear layers\n\n${plainTable(header, rows)}`,
 );
 
-async function measure(name: string, config: (typeof published)[string]): Promise<string[]> {
+async function measure(name: string, config: Parameters<typeof withSameProducts>[0]): Promise<string[]> {
   const own = join(folder, name);
   await mkdir(own);
   const plans = [
     await planOf(await writeModel(own, 'family', config), own),
-    await planOf(await writeModel(own, 'llama', likeLlama(config)), own),
+    await planOf(await writeModel(own, 'reference', withSameProducts(config)), own),
   ];
-  const sides = await Promise.all(plans.map((plan, i) => startSide(i === 0 ? name : 'llama', plan)));
+  const sides = await Promise.all(plans.map((plan, i) => startSide(i === 0 ? name : 'reference', plan)));
   await inLockStep(sides, options.steps, (step) =>
     console.log(`  ${name}: step ${step} of ${options.steps}`),
   );
-  const [family, llama] = sides.map(({ steps }) => steps.slice(EXCLUDED)) as [Side['steps'], Side['steps']];
+  const [family, reference] = sides.map(({ steps }) => steps.slice(EXCLUDED)) as [
+    Side['steps'],
+    Side['steps'],
+  ];
   const ratios = (value: (step: Side['steps'][0]) => number) =>
-    median(family.map((step, i) => value(step) / value(llama[i]!))).toFixed(2);
+    median(family.map((step, i) => value(step) / value(reference[i]!))).toFixed(2);
   const milliseconds = (steps: Side['steps']) =>
     (1000 * median(steps.map(({ seconds }) => seconds))).toFixed(0);
   const peak = family.at(-1)!.peak;
@@ -81,7 +84,7 @@ async function measure(name: string, config: (typeof published)[string]): Promis
   return [
     name,
     milliseconds(family),
-    milliseconds(llama),
+    milliseconds(reference),
     ratios(({ seconds }) => seconds),
     ratios(({ cpu }) => cpu!),
     (peak / 1e9).toFixed(2),
