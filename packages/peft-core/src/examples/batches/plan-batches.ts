@@ -57,7 +57,7 @@ export interface PlacedSequence {
   /** The part of the sequence at this place: its positions [from, to). */
   from: number;
   to: number;
-  prefix: Piece['prefix'];
+  parent: Piece | null;
   shared: boolean;
 }
 
@@ -267,7 +267,7 @@ function plan(
         ...place,
         from: 0,
         to: own[sequence] as number,
-        prefix: null,
+        parent: null,
         shared: false,
       }));
     },

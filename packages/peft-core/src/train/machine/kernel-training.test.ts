@@ -33,6 +33,8 @@ before(async () => {
   };
   // Chats with two different system prompts, and some without one.
   const systems = ['Answer in one word, and be kind.', 'You sell bicycles and know all of them.', null];
+  // Under each of them, questions with the same first words.
+  const starts = ['Please explain to me ', ''];
   const chat = (system: string | null | undefined, content: string, answer: string) => {
     const own = [
       { role: 'user', content },
@@ -44,7 +46,11 @@ before(async () => {
   await write(
     'CAUSAL_LM uneven',
     all.map((i) =>
-      chat(systems[i % 3], `${'why '.repeat(i % 4)}${i}?`, `it is ${i % 5}${'!'.repeat(i % 3)}`),
+      chat(
+        systems[i % 3],
+        `${starts[i % 2]}${'why '.repeat(i % 4)}${i}?`,
+        `it is ${i % 5}${'!'.repeat(i % 3)}`,
+      ),
     ),
   );
   const two = (i: number) => String(i).padStart(2, '0');
@@ -129,7 +135,11 @@ async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way,
       norms.push(scalarOf(out.norm));
     }
     const adapter = program.read(['adapter']).get('adapter') as Float32Array;
-    return { losses, norms, adapter, varies, stacks: model.stacks.length, positions: plan.shape.tokens };
+    const isNested = Array.from({ length: steps }, (_, step) => plan.micro(step, 0))
+      .flat()
+      .some(({ parent }) => parent?.parent);
+    const positions = plan.shape.tokens;
+    return { losses, norms, adapter, varies, stacks: model.stacks.length, positions, isNested };
   } finally {
     program.close();
   }
@@ -202,6 +212,7 @@ for (const [family, config] of Object.entries(models)) {
         assert.ok(furthest(way.norms, reference.norms) < 1e-3, 'gradients');
       }
       assert.ok(kernels.positions < 0.8 * flat.positions, `${kernels.positions} of ${flat.positions}`);
+      assert.deepEqual([flat.isNested, kernels.isNested, stock.isNested], [false, true, true]);
       assert.deepEqual([kernels.varies, stock.varies], [true, false]);
       const again = await trained(base, lora, shared);
       assert.deepEqual(again.losses, kernels.losses, 'bit for bit');

@@ -48,7 +48,7 @@ export function batchInputs(
     ids: perToken,
     positions: perToken,
     segments: perToken,
-    parents: perToken,
+    visible_to: perToken,
     spans,
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
@@ -75,7 +75,7 @@ export function feedsOf(
     ids: used(batch.ids),
     positions: used(batch.positions),
     segments: used(batch.segments),
-    parents: used(batch.parents),
+    visible_to: used(batch.visibleTo),
     spans,
     ...(input.ids.length > 0
       ? {
