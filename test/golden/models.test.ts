@@ -54,6 +54,16 @@ function phi3(original: number): Record<string, unknown> {
     },
   };
 }
+/** A model with a small vision part. Token ids of images are those that no probe has. */
+function multimodal(fields: Record<string, unknown>, text: Record<string, unknown>): Record<string, unknown> {
+  const vision = { hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2 };
+  return {
+    ...fields,
+    text_config: { ...decoder, ...text },
+    vision_config: { ...vision, head_dim: 8, image_size: 28, patch_size: 14 },
+    image_token_index: 0,
+  };
+}
 // Probes of 150 tokens are longer than these windows.
 const windowed = { use_sliding_window: true, sliding_window: 20 };
 
@@ -161,6 +171,12 @@ const variants: Record<string, Variant> = {
         sliding_attention: { rope_type: 'default', rope_theta: 500 },
       },
     },
+  },
+  'gemma3, the text part': {
+    config: multimodal({ model_type: 'gemma3' }, { head_dim: 24, sliding_window: 20 }),
+  },
+  'mistral3, the text part': {
+    config: multimodal({ model_type: 'mistral3' }, { model_type: 'ministral3', head_dim: 24 }),
   },
   'phi3, a part of each head, tied, windowed': {
     config: {

@@ -16,8 +16,10 @@ import torch
 import transformers
 from tokenizers import pre_tokenizers
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -34,6 +36,13 @@ MODEL_CLASSES = {
     "SEQ_2_SEQ_LM": AutoModelForSeq2SeqLM,
     "FEATURE_EXTRACTION": AutoModel,
 }
+
+
+def model_class(task, config):
+    """AutoModelForCausalLM does not know every multimodal model."""
+    if task == "CAUSAL_LM" and config.model_type == "mistral3":
+        return AutoModelForImageTextToText
+    return MODEL_CLASSES[task]
 
 
 def load_gguf(path, dtype):
@@ -69,7 +78,8 @@ def load_base(path, dtype=torch.float32, task="CAUSAL_LM", **config):
     if path.endswith(".gguf"):
         model = load_gguf(path, dtype)
     else:
-        model = MODEL_CLASSES[task].from_pretrained(path, dtype=dtype, **config)
+        loaded = model_class(task, AutoConfig.from_pretrained(path))
+        model = loaded.from_pretrained(path, dtype=dtype, **config)
     return model.eval()
 
 

@@ -20,7 +20,7 @@ from transformers import AutoConfig
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 # Of Hugging Face's model_type; mistral's files are llama's.
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2"}
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2", "gemma3_text": "gemma3"}
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
@@ -43,9 +43,12 @@ def write_parameters(writer, config):
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    rope = config.rope_parameters
+    writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
     head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    if config.model_type == "qwen3":
+    if config.model_type == "gemma3_text":
+        writer.add_sliding_window(config.sliding_window)
+    if config.model_type in ("qwen3", "gemma3_text"):
         writer.add_key_length(head)
         writer.add_value_length(head)
     if config.model_type in ("llama", "mistral"):
@@ -81,6 +84,8 @@ def write_gguf(run):
         weight = parameter.detach().numpy()
         if name == "gpt2" and key.endswith(CONV1D):
             weight = weight.T
+        if name == "gemma3" and key.endswith("norm.weight"):
+            weight = weight + 1
         if name == "llama" and ".q_proj." in key:
             weight = interleaved(weight, config.num_attention_heads)
         if name == "llama" and ".k_proj." in key:
@@ -94,7 +99,9 @@ def write_gguf(run):
         return  # It has no separate GGUF architecture, and transformers looks for one.
     read = load_gguf_checkpoint(run["gguf"], return_tensors=True, model_to_load=model)["tensors"]
     for key, parameter in model.named_parameters():
-        if not torch.equal(read[key], parameter):
+        # Norms that are stored plus 1 are rounded.
+        tolerance = 1e-6 if name == "gemma3" and key.endswith("norm.weight") else 0
+        if not torch.allclose(torch.as_tensor(read[key]), parameter, rtol=0, atol=tolerance):
             raise ValueError(f"{run['gguf']}: transformers reads another {key}")
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from base_models import MODEL_CLASSES
+from base_models import model_class
 from tiny_tokenizer import make_tokenizer
 
 import torch
@@ -15,8 +15,10 @@ def make_model(run):
     vocabulary = make_tokenizer(run["output"])
     torch.manual_seed(run["seed"])
     fields = {"vocab_size": vocabulary, "initializer_range": 0.15, **run["config"]}
+    if "text_config" in fields:
+        fields["text_config"] = {"vocab_size": vocabulary, "initializer_range": 0.15, **fields["text_config"]}
     config = AutoConfig.for_model(fields.pop("model_type"), **fields)
-    model = MODEL_CLASSES[run["task"]].from_config(config)
+    model = model_class(run["task"], config).from_config(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1 and name.endswith("weight"):

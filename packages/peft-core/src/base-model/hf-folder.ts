@@ -6,6 +6,7 @@ import { type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
 import type { OpenedModel } from './base-model.ts';
 import { readJsonFile } from './json-file.ts';
+import { withTextPartNames } from './text-part-names.ts';
 import { longestTemplate } from './tokenizer-check/check-tokenizer.ts';
 
 /** Opens a folder written by `save_pretrained`: config.json, safetensors in one file or in shards, tokenizer.json. */
@@ -30,7 +31,7 @@ export async function openHfModel(
     config,
     generationConfig,
     tokenizerFiles,
-    tensors: source,
+    tensors: withTextPartNames(source),
     weightFiles,
     close: async () => void (await Promise.all(files.map((file) => file.close()))),
   };

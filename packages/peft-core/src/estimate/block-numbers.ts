@@ -91,14 +91,15 @@ export function blockNumbers(
 function linearsByBlock(model: ModelOutline): Linear[][] {
   const { modules, encoderLayers = 0, vocabularySize } = model;
   const blocks: Linear[][] = Array.from({ length: blockCount(model) }, () => []);
-  for (const { name, kind, in: width, out } of modules) {
+  for (const { name, kind, in: width, out, columns } of modules) {
     const number = /\.(\d+)\./.exec(name);
     if (kind !== 'linear' || !number || out === vocabularySize) continue;
     const isEncoder = encoderLayers > 0 && name.startsWith('encoder.');
     const block = Number(number[1]) + (isEncoder ? 0 : encoderLayers);
     // Keys and values of cross-attention are computed on the encoder's output.
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
-    blocks[block]?.push({ in: width!, out: out!, onInput });
+    // A fused module computes what several modules would.
+    for (const each of columns ?? [out!]) blocks[block]?.push({ in: width!, out: each, onInput });
   }
   return blocks;
 }

@@ -24,6 +24,8 @@ interface NamedTensor {
   ggufName: string;
   tensor: GgufTensor;
   rearranged: Rearranged;
+  /** Added to every value. */
+  shift: number;
 }
 
 /**
@@ -88,7 +90,8 @@ export class GgufTensors implements TensorSource {
           );
         rearranged = { heads: count };
       }
-      this.#tensors.set(name, { ggufName, tensor, rearranged });
+      const shift = family.shiftedNorms && part.endsWith('norm') ? -1 : 0;
+      this.#tensors.set(name, { ggufName, tensor, rearranged, shift });
     }
   }
 
@@ -130,7 +133,7 @@ export class GgufTensors implements TensorSource {
     out: { length: number },
     take: (piece: Float32Array, start: number) => void,
   ): Promise<void> {
-    const { tensor, rearranged } = this.#entry(name);
+    const { tensor, rearranged, shift } = this.#entry(name);
     const { shape, position } = tensor;
     checkSize(out, shape, { code: 'invalid_gguf', path: this.#gguf.file.path, name });
     const type = tensor.dtype as GgufType;
@@ -149,6 +152,7 @@ export class GgufTensors implements TensorSource {
         for (let at = 0; at < chunk; at += pieceSize) {
           const piece = from!.subarray(0, Math.min(pieceSize, chunk - at));
           dequantize(type, raw.subarray(bytesOf(at), bytesOf(at + piece.length)), piece);
+          if (shift !== 0) for (let i = 0; i < piece.length; i++) piece[i]! += shift;
           if (rearrange) rearrange(piece, to!);
           take(rearrange ? to!.subarray(0, piece.length) : piece, start + at);
         }

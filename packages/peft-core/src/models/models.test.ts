@@ -7,7 +7,7 @@ import { openBaseModel } from '../files.ts';
 import { buildGenerationProgram } from '../generate/generation-program.ts';
 import { limitsFor, OneSequence } from '../generate/testing/one-sequence.ts';
 import { scoreTexts } from '../index.ts';
-import { writeTinyModel } from '../testing/tiny-model.ts';
+import { tinyConfig, writeTinyModel } from '../testing/tiny-model.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { architectureFor } from './registry.ts';
 
@@ -31,6 +31,10 @@ const decoders: Record<string, Record<string, unknown>> = {
     model_type: 'gemma3_text',
     sliding_window: 7,
     layer_types: ['sliding_attention', 'full_attention'],
+  },
+  'gemma3, the text part': {
+    model_type: 'gemma3',
+    text_config: { ...tinyConfig, model_type: 'gemma3_text', sliding_window: 7 },
   },
   'phi3, a part of each head': { model_type: 'phi3', partial_rotary_factor: 0.75, sliding_window: 9 },
   'smollm3, no rotation in its second layer': { model_type: 'smollm3', no_rope_layers: [1, 0] },

@@ -1,3 +1,4 @@
+import { GraftError } from '../errors.ts';
 import { ConfigFields, requireTask } from './config-fields.ts';
 import { type Family, fromFamily } from './family.ts';
 import { isClassifier, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
@@ -112,7 +113,8 @@ export interface DecoderRow
   queryGrowth?(config: RawConfig): DecoderOutline['queryGrowth'];
 }
 
-type DecoderFamily = Family<DecoderOutline> & DecoderRow;
+/** `module`: path of the decoder in a model of several parts, such as `language_model`. */
+type DecoderFamily = Family<DecoderOutline> & DecoderRow & { module?: string };
 
 /** Creates the family `modelType` from its own properties. */
 export function decoderFamily(modelType: string, row: DecoderRow): Family<DecoderOutline> {
@@ -127,6 +129,62 @@ export function decoderFamily(modelType: string, row: DecoderRow): Family<Decode
   return family;
 }
 
+/** A multimodal model whose text part is a decoder: the module `language_model`, with its own config in `text_config`. */
+export interface MultimodalRow extends Pick<Family, 'className' | 'classes'> {
+  tasks: readonly TaskType[];
+  /** The decoders that it can have, by `model_type` of `text_config`; the first is the default. */
+  texts: Readonly<Record<string, DecoderRow>>;
+}
+
+/** Creates the family `modelType`, of which Graft reads and trains only the text part. */
+export function multimodalFamily(modelType: string, row: MultimodalRow): Family<DecoderOutline> {
+  const { className, classes, tasks, texts } = row;
+  const own = {
+    modelType,
+    className,
+    ...(classes && { classes }),
+    tasks,
+    defaultTask: 'CAUSAL_LM',
+    optionalPrefix: 'model.',
+    module: TEXT_MODULE,
+    pooling: 'last',
+    // HF PEFT has none, because other parts have modules of the same names.
+    defaultTargets: {},
+    adaptersInterface: null,
+  } satisfies Partial<DecoderFamily>;
+  return {
+    ...own,
+    outline(config, task) {
+      const { text, fields } = textOf(config);
+      const type = String(text.model_type ?? Object.keys(texts)[0]);
+      if (!Object.hasOwn(texts, type))
+        throw new GraftError(
+          'unsupported_model',
+          `text_config.model_type "${type}" is not supported in ${modelType} models; supported: ${Object.keys(texts).join(', ')}`,
+          { param: 'model' },
+        );
+      const family: DecoderFamily = { ...texts[type]!, ...own, outline: this.outline };
+      return decoderOutline(family, { ...text, ...fields }, task);
+    },
+  };
+}
+
+/** `text_config`, and the fields that transformers reads from the whole model's config. */
+function textOf(config: RawConfig): { text: RawConfig; fields: RawConfig } {
+  const text = config.text_config;
+  if (typeof text !== 'object' || text === null || Array.isArray(text))
+    throw new GraftError('invalid_model_config', 'config.json: text_config must be an object', {
+      param: 'model',
+    });
+  const names = ['dtype', 'torch_dtype', 'id2label', 'label2id', 'num_labels'];
+  const given = names.filter((name) => config[name] != null).map((name) => [name, config[name]]);
+  return {
+    text: text as RawConfig,
+    fields: { ...Object.fromEntries(given), tie_word_embeddings: config.tie_word_embeddings ?? true },
+  };
+}
+
+const TEXT_MODULE = 'language_model';
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
 
 /**
@@ -156,7 +214,10 @@ function decoderOutline(
   const residual = family.residualDropoutField;
   const common = {
     ...fromFamily(family),
-    prefix: task === 'FEATURE_EXTRACTION' ? '' : family.optionalPrefix,
+    prefix:
+      (task === 'FEATURE_EXTRACTION' ? '' : family.optionalPrefix) +
+      (family.module ? `${family.module}.` : ''),
+    ...(family.module ? { textModule: family.module } : {}),
     task,
     vocabularySize: V,
     hiddenSize: H,

@@ -1,9 +1,11 @@
-import { decoderFamily } from './decoder.ts';
+import { decoderFamily, multimodalFamily } from './decoder.ts';
+import { gemma3 } from './decoders/gemma3.ts';
 import { gemma3Text } from './decoders/gemma3-text.ts';
 import { granite } from './decoders/granite.ts';
 import { llama } from './decoders/llama.ts';
 import { ministral3 } from './decoders/ministral3.ts';
 import { mistral } from './decoders/mistral.ts';
+import { mistral3 } from './decoders/mistral3.ts';
 import { olmo2 } from './decoders/olmo2.ts';
 import { olmo3 } from './decoders/olmo3.ts';
 import { phi3 } from './decoders/phi3.ts';
@@ -18,6 +20,8 @@ export const decoders = {
   ministral3: decoderFamily('ministral3', ministral3),
   qwen2: decoderFamily('qwen2', qwen2),
   qwen3: decoderFamily('qwen3', qwen3),
+  mistral3: multimodalFamily('mistral3', mistral3),
+  gemma3: multimodalFamily('gemma3', gemma3),
   gemma3_text: decoderFamily('gemma3_text', gemma3Text),
   phi3: decoderFamily('phi3', phi3),
   smollm3: decoderFamily('smollm3', smollm3),

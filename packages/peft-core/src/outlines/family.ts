@@ -69,6 +69,8 @@ export interface GgufFamily {
   otherParts: Readonly<Record<string, string>>;
   /** Set if the rows of attn_q and attn_k are interleaved, for llama.cpp's original kind of RoPE. */
   interleaved?: true;
+  /** Set if the file stores the weights of norms plus 1. */
+  shiftedNorms?: true;
   /** Parts of a block whose weights are `(in, out)` in transformers: Conv1D. */
   transposed?: readonly string[];
   /** The pre-tokenizers that come from this family, by `tokenizer.ggml.pre`. */

@@ -96,6 +96,8 @@ export interface ModelOutline {
    * frequencies. Nothing computed for a shorter sequence may then be used for it.
    */
   longOver?: number;
+  /** Set if the model is a module of a larger one that has modules of the same names outside of it: that module's name. */
+  textModule?: string;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */

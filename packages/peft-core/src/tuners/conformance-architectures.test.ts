@@ -2,6 +2,7 @@
 import { modelTypes } from '../outlines/index.ts';
 import { type ConformanceModel, testTuners } from '../testing/test-tuners.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';
+import { tinyConfig } from '../testing/tiny-model.ts';
 import { type ModuleNames, onArchitecture } from '../testing/tuner-configurations.ts';
 
 /** A model and the last parts of its module names. */
@@ -64,6 +65,14 @@ const families: Record<string, Family> = {
       sliding_window: 6,
       layer_types: ['sliding_attention', 'full_attention'],
     },
+  },
+  gemma3: {
+    ...likeLlama,
+    config: { model_type: 'gemma3', text_config: { ...tinyConfig, model_type: 'gemma3_text' } },
+  },
+  mistral3: {
+    ...likeLlama,
+    config: { model_type: 'mistral3', text_config: { ...tinyConfig, model_type: 'ministral3' } },
   },
   granite: {
     ...decoder,

@@ -20,7 +20,7 @@ export interface TargetOptions {
 }
 
 /** The properties of a model that selecting modules needs. */
-export type TargetableModel = Pick<ModelOutline, 'modelType' | 'defaultTargets'> & {
+export type TargetableModel = Pick<ModelOutline, 'modelType' | 'defaultTargets' | 'textModule'> & {
   modules: TargetableModule[];
 };
 
@@ -146,12 +146,30 @@ const MANY_TARGETS = 20;
 
 /**
  * target_modules as PEFT 0.21.2 writes it: the architecture's default for null, full names for "all-linear", and instead of
- * a long list the shortest ends of names that match the same modules, unless `whole`.
+ * a long list the shortest ends of names that match the same modules, unless `whole`. For a part of a larger model, a list of ends
+ * becomes a regular expression for that part, because PEFT would also adapt modules of the same names outside of it.
  */
 export function writtenTargets(
   config: TargetOptions & { peft_type: string },
   model: TargetableModel,
   whole = false,
+): string[] | string {
+  const targets = shortenedTargets(config, model, whole);
+  const { textModule, modules } = model;
+  const names = new Set(modules.map(({ name }) => name));
+  // PEFT refuses layers_to_transform beside a regular expression.
+  if (!textModule || typeof targets === 'string' || config.layers_to_transform != null) return targets;
+  if (targets.every((target) => names.has(target))) return targets;
+  const escaped = (target: string) => target.replaceAll('.', '\\.');
+  const inside = targets.filter((target) => !names.has(target)).map(escaped);
+  const paths = targets.filter((target) => names.has(target)).map(escaped);
+  return [`.*\\b${textModule}\\.(?:.*\\.)?(?:${inside.join('|')})`, ...paths].join('|');
+}
+
+function shortenedTargets(
+  config: TargetOptions & { peft_type: string },
+  model: TargetableModel,
+  whole: boolean,
 ): string[] | string {
   const targets = expandTargets(config, model);
   if (typeof targets === 'string' || targets.length < MANY_TARGETS || whole) return targets;

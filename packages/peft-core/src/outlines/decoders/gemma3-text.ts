@@ -1,6 +1,6 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { DecoderRow, RawConfig } from '../decoder.ts';
-import { decoderInterface } from '../decoder-files.ts';
+import { decoderGguf, decoderInterface } from '../decoder-files.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
 import { roundedTo } from '../stored-type.ts';
 
@@ -35,6 +35,31 @@ export const gemma3Text: DecoderRow = {
     layer_ln_2: 'post_feedforward_layernorm',
     layer_pre_ffn: 'pre_feedforward_layernorm',
     base_model: 'model',
+  },
+  gguf: {
+    ...decoderGguf,
+    architecture: 'gemma3',
+    blockParts: {
+      ...decoderGguf.blockParts,
+      attn_q_norm: 'self_attn.q_norm',
+      attn_k_norm: 'self_attn.k_norm',
+      post_attention_norm: 'post_attention_layernorm',
+      ffn_norm: 'pre_feedforward_layernorm',
+      post_ffw_norm: 'post_feedforward_layernorm',
+    },
+    shiftedNorms: true,
+    config(header) {
+      const { hidden_act, ...fields } = decoderGguf.config(header);
+      const { hidden_size, num_attention_heads, num_hidden_layers, head_dim } = fields;
+      // llama.cpp stores no factor of the scores: it knows the model of 27 billion parameters by its number of layers.
+      const perHead = num_hidden_layers === 62 ? hidden_size / num_attention_heads : head_dim;
+      return {
+        ...fields,
+        hidden_activation: 'gelu_pytorch_tanh',
+        query_pre_attn_scalar: perHead,
+        sliding_window: header.size('attention.sliding_window'),
+      };
+    },
   },
   // Published configs of multimodal checkpoints omit the fields that have these values.
   defaults: {
