@@ -7,6 +7,7 @@ import type { Columns } from '../nn/columns.ts';
 import { flowing } from '../nn/computation.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
+import { sparseFeedForward } from './sparse-network.ts';
 
 /** Tensors that all blocks share. */
 interface Shared {
@@ -23,7 +24,7 @@ const scaled = (x: tf.Tensor, factor: number): tf.Tensor => (factor === 1 ? x : 
  * each, or both. Names are transformers' state-dict keys.
  */
 export function decoder(outline: DecoderOutline): Architecture {
-  const { heads, kvHeads, headSize: D, layers, epsilon, normShift, task, prefix, factors, norms } = outline;
+  const { heads, kvHeads, headSize: D, layers, epsilon, normShift, task, prefix, factors, norms, sparse } = outline;
   const ownHeads = { heads, kvHeads, headSize: D, scale: factors.scores };
 
   /** Applies the norm `name` to x, if there is one. */
@@ -63,6 +64,13 @@ export function decoder(outline: DecoderOutline): Architecture {
     return runtime.linears([`${path}.gate_proj`, `${path}.up_proj`], x);
   }
 
+  /** x `(N, H)` → `(N, H)`. */
+  function feedForward(runtime: ModelRuntime, layer: number, path: string, x: tf.Tensor): tf.Tensor {
+    if (sparse?.isSparse(layer)) return sparseFeedForward(runtime, path, outline.activation, sparse, x);
+    const wide = gatedProduct(outline.activation, gateAndUp(runtime, path, x)); // (N, I)
+    return runtime.linear(`${path}.down_proj`, wide);
+  }
+
   function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, shared: Shared): tf.Tensor {
     const path = `${prefix}layers.${layer}`;
     const [attention, network] = [`${path}.self_attn`, `${path}.mlp`];
@@ -97,11 +105,9 @@ export function decoder(outline: DecoderOutline): Architecture {
     );
 
     const m = normed(runtime, path, norms.feedForward.before, afterAttention);
-    const wide = gatedProduct(outline.activation, gateAndUp(runtime, network, m)); // (N, I)
-    const down = runtime.linear(`${network}.down_proj`, wide);
     return runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
-      down,
+      feedForward(runtime, layer, network, m),
       afterAttention,
       undefined,
       finish(norms.feedForward.after),

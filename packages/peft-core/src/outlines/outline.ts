@@ -26,6 +26,8 @@ export interface ParameterSpec {
   fresh?: number;
   /** Set beside `fresh` if the task's forward pass does not use the weight: the pooler of FEATURE_EXTRACTION. */
   unread?: true;
+  /** Set for the matrices of several experts, `(E, out, in)`. */
+  experts?: true;
 }
 
 /**
@@ -98,6 +100,8 @@ export interface ModelOutline {
   longOver?: number;
   /** Set if the model is a module of a larger one that has modules of the same names outside of it: that module's name. */
   textModule?: string;
+  /** Number of experts that compute each token, in models whose layers have several; absent: they have none. */
+  chosenExperts?: number;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */
@@ -106,6 +110,11 @@ export interface ModelOutline {
   encoderLayers?: number;
   /** The token that a decoder starts with; only encoder-decoders have one. */
   decoderStart?: number;
+  /**
+   * Names of linear modules in earlier versions of the architecture, and the ends of the names of the parameters that hold their matrices
+   * now: `gate_proj` of every expert is in `gate_up_proj`. Absent: none.
+   */
+  formerModules?: Readonly<Record<string, string>>;
   /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */
   taskHead: string[];
 }
@@ -180,6 +189,19 @@ export class OutlineBuilder {
   /** A module that contains others and can be named as a whole: a head of several layers. */
   container(name: string): this {
     this.modules.push({ name, kind: 'other' });
+    return this;
+  }
+
+  /** The matrices `(E, out, in)` of all experts: a parameter of a module, without a module of its own. */
+  experts(name: string, shape: [number, number, number]): this {
+    this.parameters.push({ name, shape, experts: true });
+    return this;
+  }
+
+  /** A router's matrix `(E, in)`, whose module PEFT does not count among the linear ones. */
+  router(name: string, experts: number, width: number): this {
+    this.modules.push({ name, kind: 'other', in: width, out: experts });
+    this.parameters.push({ name: `${name}.weight`, shape: [experts, width] });
     return this;
   }
 

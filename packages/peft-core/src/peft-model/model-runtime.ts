@@ -4,6 +4,7 @@ import type { Projections } from '../nn/attention/heads.ts';
 import { usesKernels } from '../nn/computation.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
+import { updatedExpertColumns } from '../nn/experts.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
 import { type LowRankPair, updatedLinear } from '../nn/low-rank.ts';
@@ -60,6 +61,10 @@ export function createRuntime(
       return whole ? stackedLinear(pass, whole, modules, x) : modules.map((module) => this.linear(module, x));
     },
     linear: (module, x) => adaptedLinear(pass, module, x),
+    experts(name, x, choice, parts) {
+      const update = attachment?.experts?.get(name)?.(context, choice.count) ?? null;
+      return updatedExpertColumns(x, required(name), update, choice, parts);
+    },
     embedding(module, ids) {
       const factor = weights.embeddingFactorOf(module);
       const base = (ids: tf.Tensor) => {
