@@ -24,7 +24,19 @@ const scaled = (x: tf.Tensor, factor: number): tf.Tensor => (factor === 1 ? x : 
  * each, or both. Names are transformers' state-dict keys.
  */
 export function decoder(outline: DecoderOutline): Architecture {
-  const { heads, kvHeads, headSize: D, layers, epsilon, normShift, task, prefix, factors, norms, sparse } = outline;
+  const {
+    heads,
+    kvHeads,
+    headSize: D,
+    layers,
+    epsilon,
+    normShift,
+    task,
+    prefix,
+    factors,
+    norms,
+    sparse,
+  } = outline;
   const ownHeads = { heads, kvHeads, headSize: D, scale: factors.scores };
 
   /** Applies the norm `name` to x, if there is one. */
