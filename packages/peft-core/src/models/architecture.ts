@@ -1,6 +1,7 @@
 import type { tf } from '@graft/tf-graph';
 import type { Heads, Projections } from '../nn/attention/heads.ts';
 import type { Columns } from '../nn/columns.ts';
+import type { ExpertBalance } from '../nn/expert-balance.ts';
 import type { Choice } from '../nn/experts.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
@@ -56,6 +57,8 @@ export interface ModelRuntime {
    * `parts` tensors `(N, k · out / parts)`.
    */
   experts(name: string, x: tf.Tensor, choice: Choice, parts: number): Columns;
+  /** Balances the use of experts: absent outside of training, and in models without such a loss. */
+  balance?: ExpertBalance;
   /** ids `(N)` int32 → `(N, H)`. The token embedding also accepts virtual tokens, whose ids start at the vocabulary's size. */
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
   /** RMSNorm over the last axis of x; `shift` is added to the module's weight. */

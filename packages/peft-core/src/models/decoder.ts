@@ -107,23 +107,27 @@ export function decoder(outline: DecoderOutline): Architecture {
       },
       queriesAndKeys(runtime, attention, projections(runtime, attention, h), shared.growth),
     ); // (N, heads · D)
-    const output = runtime.linear(`${attention}.o_proj`, runtime.rowsRead(layer, attended));
+    // A loss that balances experts counts every row.
+    const readsAll = runtime.balance !== undefined && (sparse?.isSparse(layer) ?? false);
+    const read = (x: tf.Tensor) => (readsAll ? x : runtime.rowsRead(layer, x));
+    const output = runtime.linear(`${attention}.o_proj`, read(attended));
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       output,
-      runtime.rowsRead(layer, x),
+      read(x),
       undefined,
       finish(norms.attention.after),
     );
 
     const m = normed(runtime, path, norms.feedForward.before, afterAttention);
-    return runtime.residualAdd(
+    const after = runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
       feedForward(runtime, layer, network, m),
       afterAttention,
       undefined,
       finish(norms.feedForward.after),
     );
+    return readsAll ? runtime.rowsRead(layer, after) : after;
   }
 
   function sharedTensors(runtime: ModelRuntime, grid: TokenGrid): Shared {

@@ -15,7 +15,8 @@ export function sparseFeedForward(
   network: SparseNetwork,
   x: tf.Tensor,
 ): tf.Tensor {
-  const logits = runtime.linear(`${path}.gate`, x); // (N, E)
+  const own = runtime.linear(`${path}.gate`, x); // (N, E)
+  const logits = runtime.balance?.route(own) ?? own;
   const choice = chooseExperts(logits, network);
   const gateAndUp = runtime.experts(`${path}.experts.gate_up_proj`, x, choice, 2); // (N, k · I) each
   const [down] = runtime.experts(`${path}.experts.down_proj`, gatedProduct(activation, gateAndUp), choice, 1);

@@ -280,7 +280,7 @@ function decoderOutline(
   const over = rotations.flatMap(({ long }) => (long && long.over < maxPositions ? [long.over] : []));
   return {
     ...common,
-    ...(common.sparse ? { chosenExperts: common.sparse.chosen } : {}),
+    ...(common.sparse ? { routing: common.sparse } : {}),
     ...(over.length > 0 ? { longOver: Math.min(...over) } : {}),
     ropes: rotations,
     parameters: all.parameters,

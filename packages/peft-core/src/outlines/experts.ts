@@ -1,20 +1,12 @@
 import type { ConfigFields } from './config-fields.ts';
-import type { OutlineBuilder } from './outline.ts';
+import type { ExpertRouting, OutlineBuilder } from './outline.ts';
 
 /** Feed-forward networks of several experts, of which each token uses some. */
-export interface SparseNetwork {
-  /** E. */
-  experts: number;
-  /** Number of experts of each token. */
-  chosen: number;
-  /** The weights of a token's experts sum up to 1. */
-  normalised: boolean;
+export interface SparseNetwork extends ExpertRouting {
   /** Width I of one expert. */
   width: number;
   /** Whether a layer has experts; the others have one network. */
   isSparse(layer: number): boolean;
-  /** Coefficient of the loss that balances the use of experts in training; 0: none. */
-  balance: number;
 }
 
 /** Maximum number of experts, to limit what a hostile file can make Graft list. */

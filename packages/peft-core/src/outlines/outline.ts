@@ -65,6 +65,18 @@ export type DefaultTargets = Readonly<
   Record<string, { target_modules: string[]; feedforward_modules?: string[] }>
 >;
 
+/** How tokens choose among the experts of a layer. */
+export interface ExpertRouting {
+  /** E. */
+  experts: number;
+  /** Number of experts of each token. */
+  chosen: number;
+  /** The weights of a token's experts sum up to 1. */
+  normalised: boolean;
+  /** Coefficient of the loss that balances the use of experts in training; 0: none. */
+  balance: number;
+}
+
 /** A model as config.json describes it: sizes, weights and modules. */
 export interface ModelOutline {
   // From the model's family; see family.ts.
@@ -100,8 +112,8 @@ export interface ModelOutline {
   longOver?: number;
   /** Set if the model is a module of a larger one that has modules of the same names outside of it: that module's name. */
   textModule?: string;
-  /** Number of experts that compute each token, in models whose layers have several; absent: they have none. */
-  chosenExperts?: number;
+  /** Absent: no layer has experts. */
+  routing?: ExpertRouting;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */

@@ -112,7 +112,7 @@ const families: Record<string, Family> = {
       norm_topk_prob: true,
     },
     // DoRA is for linear modules.
-    only: ['LORA', 'IA3', 'LN_TUNING', 'BOTTLENECK', 'PREFIX_TUNING'],
+    only: ['LORA', 'IA3', 'LN_TUNING', 'SELECTIVE', 'PREFIX_TUNING'],
     more: {
       'LORA, experts alone': { peft_type: 'LORA', r: 2, target_parameters: ofExperts },
       'LORA, experts, random start, rank-stabilised': {

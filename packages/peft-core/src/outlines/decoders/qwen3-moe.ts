@@ -8,6 +8,7 @@ export const qwen3Moe: DecoderRow = {
   className: 'Qwen3Moe',
   // PEFT 0.21.2 has none for this architecture.
   defaultTargets: {},
+  adaptersInterface: null,
   expertTensors,
   formerModules,
   gguf: {

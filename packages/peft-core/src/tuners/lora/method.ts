@@ -93,7 +93,7 @@ export const loraMethod: Method<LoraConfig> = {
   fileTensors: loraFileTensors,
   keptNumbers(config, model) {
     const { targets, experts } = loraTargets(config, model);
-    const ofExperts = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.chosenExperts ?? 1);
+    const ofExperts = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.routing?.chosen ?? 1);
     // The gradient of DoRA's factors needs the outputs that they scale.
     return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), ofExperts);
   },
