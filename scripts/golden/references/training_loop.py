@@ -7,6 +7,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, cross_entropy
 from transformers import get_scheduler
 from transformers.loss.loss_utils import ForSequenceClassificationLoss
+from transformers.models.qwen3_moe.modeling_qwen3_moe import load_balancing_loss_func
 
 
 def collate(examples):
@@ -53,13 +54,21 @@ def language_loss(model, examples, options):
     wanted = labels[:, 1:]
     weights = target_weights(examples, "ids")
     loss = token_losses(logits, wanted, options, None if weights is None else weights[:, 1:])
-    return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum()), balancing_loss(model, outputs)
+    return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum()), balancing_loss(model, outputs, mask)
 
 
-def balancing_loss(model, outputs):
-    """What transformers adds to the mean loss of a model whose config sets output_router_logits."""
-    aux = getattr(outputs, "aux_loss", None)
-    return 0.0 if aux is None else model.config.router_aux_loss_coef * aux
+def balancing_loss(model, outputs, mask):
+    """
+    What transformers adds to the mean loss of a model whose config sets output_router_logits, of the tokens that Graft computes: all but
+    the last of each sequence, which predicts nothing.
+    """
+    if getattr(outputs, "aux_loss", None) is None:
+        return 0.0
+    config = model.config
+    virtual = outputs.logits.shape[1] - mask.shape[1]
+    counted = torch.cat([torch.ones(mask.shape[0], virtual), mask[:, 1:], torch.zeros(mask.shape[0], 1)], dim=1)
+    aux = load_balancing_loss_func(outputs.router_logits, config.num_experts, config.num_experts_per_tok, counted)
+    return config.router_aux_loss_coef * aux
 
 
 def pair_loss(model, examples, options):

@@ -11,7 +11,7 @@ import type { Routing } from './experts.ts';
  */
 export class ExpertBalance {
   readonly #routing: Routing;
-  readonly #isToken: tf.Tensor;
+  readonly #uses: tf.Tensor;
   readonly #coefficient: number;
   readonly #keep: (x: tf.Tensor) => tf.Tensor;
   /** Of each layer, `(E)`. */
@@ -20,10 +20,10 @@ export class ExpertBalance {
   /** The loss's derivative by each expert's probability of a token, `(E)`. */
   #slopes: tf.Tensor | null = null;
 
-  /** `isToken` `(N)` float32: 0 for padding, else 1. `keep` keeps a tensor until the gradients are computed. */
-  constructor(routing: Routing, isToken: tf.Tensor, coefficient: number, keep: (x: tf.Tensor) => tf.Tensor) {
+  /** `uses` `(N)` float32: how often each token counts: 0 for padding, more than once where sequences share it. `keep` keeps a tensor until the gradients are computed. */
+  constructor(routing: Routing, uses: tf.Tensor, coefficient: number, keep: (x: tf.Tensor) => tf.Tensor) {
     this.#routing = routing;
-    this.#isToken = keep(tf.expandDims(isToken, 1));
+    this.#uses = keep(tf.expandDims(uses, 1));
     this.#coefficient = coefficient;
     this.#keep = keep;
   }
@@ -40,7 +40,7 @@ export class ExpertBalance {
       },
       gradient: (dy, { logits }) => {
         const probabilities = tf.softmax(exactly(logits));
-        const slopes = tf.mul(this.#isToken, this.#slopes!); // (N, E)
+        const slopes = tf.mul(this.#uses, this.#slopes!); // (N, E)
         const centred = tf.sub(slopes, tf.sum(tf.mul(slopes, probabilities), 1, true));
         return { logits: cast(tf.add(exactly(dy), tf.mul(probabilities, centred)), storageOf(logits)) };
       },
@@ -52,13 +52,13 @@ export class ExpertBalance {
     const probabilities = tf.softmax(exactly(logits));
     const experts = rawOp('TopKV2', [], [probabilities, tf.scalar(k, 'int32')])[1]!;
     const isChosen = tf.sum(indicator(experts, E), 1); // (N, E)
-    this.#counts.push(this.#keep(tf.sum(tf.mul(isChosen, this.#isToken), 0)));
-    this.#sums.push(this.#keep(tf.sum(tf.mul(probabilities, this.#isToken), 0)));
+    this.#counts.push(this.#keep(tf.sum(tf.mul(isChosen, this.#uses), 0)));
+    this.#sums.push(this.#keep(tf.sum(tf.mul(probabilities, this.#uses), 0)));
   }
 
   /** The loss, after the forward pass of all layers. It carries no gradient itself. */
   loss(): tf.Tensor {
-    const tokens = tf.maximum(tf.mul(tf.sum(this.#isToken), this.#counts.length), 1);
+    const tokens = tf.maximum(tf.mul(tf.sum(this.#uses), this.#counts.length), 1);
     const scale = tf.div(this.#coefficient * this.#routing.experts, tf.square(tokens));
     this.#slopes = this.#keep(tf.mul(tf.addN(this.#counts), scale));
     return tf.sum(tf.mul(this.#slopes, tf.addN(this.#sums)));

@@ -61,15 +61,26 @@ export function packedForward(
 /** The loss of the experts' use, in training a language model whose config asks for it. */
 function balanceOf(
   { routing, task }: PeftModel['architecture'],
-  { segments }: PackedTokens,
+  grid: PackedTokens,
   { balanceShare, constants }: TrainingPass,
 ): ExpertBalance | null {
   if (!routing || routing.balance === 0 || balanceShare === undefined || task !== 'CAUSAL_LM') return null;
-  const isToken = tf.cast(tf.greater(tf.cast(segments, 'float32'), 0), 'float32');
-  return new ExpertBalance(routing, isToken, balanceShare * routing.balance, (x) => {
+  return new ExpertBalance(routing, timesUsed(grid), balanceShare * routing.balance, (x) => {
     constants.push(tf.keep(x));
     return x;
   });
+}
+
+/** Number of sequences that each position belongs to, `(N)` float32: 0 for padding, and several for a shared prefix. */
+function timesUsed({ segments, spans }: PackedTokens): tf.Tensor {
+  const isUsed = tf.cast(tf.greater(tf.cast(segments, 'float32'), 0), 'float32');
+  if (!spans) return isUsed;
+  const places = tf.expandDims(tf.cumsum(tf.onesLike(isUsed), 0, true), 1); // (N, 1)
+  const [begin, end] = tf
+    .split(tf.slice(tf.cast(spans, 'float32'), [0, 2], [-1, 2]), 2, 1)
+    .map((bound) => tf.reshape(bound, [1, -1]));
+  const isWithin = tf.logicalAnd(tf.greaterEqual(places, begin!), tf.less(places, end!)); // (N, S)
+  return tf.maximum(isUsed, tf.sum(tf.cast(isWithin, 'float32'), 1));
 }
 
 /** A runtime that adds noise to the embeddings of these tokens. */
