@@ -1,7 +1,8 @@
 import { attr, cast, customGradient, rawOp, storageOf, tf, withControlDependency } from '@graft/tf-graph';
 import type { Columns } from './columns.ts';
-import { exactly, flowing, flowType, usesKernels } from './computation.ts';
+import { computesRowByRow, exactly, flowing, flowType, usesKernels } from './computation.ts';
 import { type ExpertBlocks, expertBlocks, indicator, productOfBlocks } from './expert-blocks.ts';
+import { matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
 import { type Weight, weightShape, weightValue } from './weight.ts';
 
@@ -32,16 +33,40 @@ export interface Choice {
  * Source: transformers, models/qwen3_moe/modeling_qwen3_moe.py (Qwen3MoeTopKRouter.forward).
  */
 export function chooseExperts(logits: tf.Tensor, { experts: E, chosen: k, normalised }: Routing): Choice {
-  const probabilities = tf.softmax(exactly(logits)); // (N, E)
-  const experts = rawOp('TopKV2', [], [probabilities, tf.scalar(k, 'int32')])[1]!;
-  const own = tf.sum(tf.mul(indicator(experts, E), tf.expandDims(probabilities, 1)), 2); // (N, k)
+  const { parts, total } = partsOf(exactly(logits));
+  const experts = rawOp('TopKV2', [], [parts, tf.scalar(k, 'int32')])[1]!;
+  const own = tf.sum(tf.mul(indicator(experts, E), tf.expandDims(parts, 1)), 2); // (N, k)
   return {
     count: E,
     experts,
-    weights: normalised ? tf.div(own, tf.sum(own, 1, true)) : own,
+    weights: tf.div(own, normalised ? rowSums(own) : total),
     blocks: usesKernels() ? null : expertBlocks(experts, E),
   };
 }
+
+/** Floats in the widest vector register. TensorFlow computes what is left of a tensor after whole vectors by another function. */
+const LANES = 16;
+
+/**
+ * Probabilities of logits `(N, E)` times `total` `(N, 1)`. Where each row must be computed alone, rows are whole vectors, and functions
+ * of single numbers are left out.
+ */
+function partsOf(logits: tf.Tensor): { parts: tf.Tensor; total: tf.Tensor } {
+  const E = logits.shape[1]!;
+  if (!computesRowByRow()) return { parts: tf.softmax(logits), total: tf.scalar(1) };
+  const missing = (LANES - (E % LANES)) % LANES;
+  const margins = [
+    [0, 0],
+    [0, missing],
+  ] as [number, number][];
+  const below = tf.pad(tf.sub(logits, tf.max(logits, 1, true)), margins, -100);
+  const parts = tf.slice(tf.exp(below), [0, 0], [-1, E]);
+  return { parts, total: rowSums(parts) };
+}
+
+/** The sums `(N, 1)` of the rows of x `(N, M)`. */
+const rowSums = (x: tf.Tensor): tf.Tensor =>
+  computesRowByRow() ? matmul(x, tf.ones([x.shape[1]!, 1])) : tf.sum(x, 1, true);
 
 /**
  * Multiplies x by the matrices of each token's experts: W `(E, R, in)`, x `(N, in)` or, with a row for each expert of a token, `(N, k · in)`.
@@ -149,7 +174,10 @@ export function joinExperts(y: tf.Tensor, { weights }: Choice): tf.Tensor {
   return customGradient({
     inputs: { y, weights },
     keep: { y, weights },
-    value: () => flowing(tf.sum(tf.mul(each(y), tf.expandDims(weights, 2)), 1)),
+    value: () =>
+      computesRowByRow()
+        ? inOrder(y, weights)
+        : flowing(tf.sum(tf.mul(each(y), tf.expandDims(weights, 2)), 1)),
     gradient(dy, kept) {
       const wide = tf.expandDims(exactly(dy), 1); // (N, 1, H)
       const dWeights = tf.sum(tf.mul(each(withControlDependency(kept.y, dy)), wide), 2);
@@ -157,4 +185,11 @@ export function joinExperts(y: tf.Tensor, { weights }: Choice): tf.Tensor {
       return { y: flowing(tf.reshape(dEach, [-1, chosen * H])), weights: dWeights };
     },
   });
+}
+
+/** The same sum, added in the order of the experts whatever the number of tokens. */
+function inOrder(y: tf.Tensor, weights: tf.Tensor): tf.Tensor {
+  const chosen = weights.shape[1]!;
+  const [outputs, factors] = [tf.split(y, chosen, 1), tf.split(weights, chosen, 1)];
+  return outputs.map((output, j) => tf.mul(output, factors[j]!)).reduce((sum, each) => tf.add(sum, each));
 }

@@ -104,6 +104,7 @@ test('chats are answered together as they are alone, on the base and on an adapt
   const generator = await openGenerator({ base, context: 64, rows: 8 });
   const alone = [];
   for (const i of requests.keys()) alone.push(await answer(generator, i));
-  assert.deepEqual(await Promise.all([...requests.keys()].map((i) => answer(generator, i))), alone);
+  const together = await Promise.all([...requests.keys()].map((i) => answer(generator, i)));
+  assert.deepEqual(together, alone);
   await generator.close();
 });
