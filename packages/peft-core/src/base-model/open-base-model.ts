@@ -64,7 +64,7 @@ export function withUntiedWeights(
 }
 
 /** The model's tensors, with one for each weight of experts of which the checkpoint has several. */
-function withStackedExperts({ format, config, tensors }: OpenedModel): TensorSource {
+export function withStackedExperts({ format, config, tensors }: OpenedModel): TensorSource {
   const family = families.find(({ modelType }) => modelType === config.model_type);
   const names = format === 'gguf' ? family?.gguf?.expertTensors : family?.expertTensors;
   return names ? stackedTensors(tensors, names) : tensors;

@@ -103,13 +103,20 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
     // Keys and values of cross-attention are computed on the encoder's output.
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
     // A fused module computes what several modules would.
-    for (const each of columns ?? [out!]) blocks[block]?.push({ in: width!, out: each, onInput, times: 1, ofExperts: false });
+    for (const each of columns ?? [out!])
+      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, ofExperts: false });
   }
   for (const { name, shape, experts } of model.parameters) {
     const number = /\.(\d+)\./.exec(name);
     if (!experts || !number) continue;
     const [, out, width] = shape as [number, number, number];
-    blocks[Number(number[1])]?.push({ in: width, out, onInput: false, times: model.routing?.chosen ?? 1, ofExperts: true });
+    blocks[Number(number[1])]?.push({
+      in: width,
+      out,
+      onInput: false,
+      times: model.routing?.chosen ?? 1,
+      ofExperts: true,
+    });
   }
   return blocks;
 }
