@@ -246,6 +246,29 @@ const variants: Record<string, Variant> = {
       },
     },
   },
+  'qwen3_moe, experts in every second layer, weights as they are': {
+    config: {
+      ...decoder,
+      model_type: 'qwen3_moe',
+      head_dim: 32,
+      num_experts: 6,
+      num_experts_per_tok: 3,
+      moe_intermediate_size: 40,
+      decoder_sparse_step: 2,
+    },
+  },
+  'qwen3_moe, experts but in the first layer, weights of sum 1': {
+    config: {
+      ...decoder,
+      model_type: 'qwen3_moe',
+      head_dim: 16,
+      num_experts: 8,
+      num_experts_per_tok: 2,
+      moe_intermediate_size: 24,
+      mlp_only_layers: [0],
+      norm_topk_prob: true,
+    },
+  },
   'gpt2, untied': { config: { ...gpt2, tie_word_embeddings: false, n_inner: 80 } },
   'gpt2, exact GELU, scores scaled by layer': {
     config: { ...gpt2, activation_function: 'gelu', scale_attn_by_inverse_layer_idx: true },

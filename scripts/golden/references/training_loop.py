@@ -7,6 +7,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, cross_entropy
 from transformers import get_scheduler
 from transformers.loss.loss_utils import ForSequenceClassificationLoss
+from transformers.models.qwen3_moe.modeling_qwen3_moe import load_balancing_loss_func
 
 
 def collate(examples):
@@ -47,12 +48,27 @@ def token_losses(logits, wanted, options, weights=None):
 
 def language_loss(model, examples, options):
     ids, mask, labels = collate(examples)
+    outputs = model(input_ids=ids, attention_mask=mask)
     # Virtual tokens of a soft prompt come before the sequence's own; the first token of an example is never predicted.
-    logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].float()
+    logits = outputs.logits[:, -ids.shape[1] : -1].float()
     wanted = labels[:, 1:]
     weights = target_weights(examples, "ids")
     loss = token_losses(logits, wanted, options, None if weights is None else weights[:, 1:])
-    return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum())
+    return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum()), balancing_loss(model, outputs, mask)
+
+
+def balancing_loss(model, outputs, mask):
+    """
+    What transformers adds to the mean loss of a model whose config sets output_router_logits, of the tokens that Graft computes: all but
+    the last of each sequence, which predicts nothing.
+    """
+    if getattr(outputs, "aux_loss", None) is None:
+        return 0.0
+    config = model.config
+    virtual = outputs.logits.shape[1] - mask.shape[1]
+    counted = torch.cat([torch.ones(mask.shape[0], virtual), mask[:, 1:], torch.zeros(mask.shape[0], 1)], dim=1)
+    aux = load_balancing_loss_func(outputs.router_logits, config.num_experts, config.num_experts_per_tok, counted)
+    return config.router_aux_loss_coef * aux
 
 
 def pair_loss(model, examples, options):
@@ -117,14 +133,14 @@ def embedding_loss(model, examples):
 
 
 def batch_loss(model, task, examples, options):
-    """The summed loss of one micro-batch, and how many of its targets were right."""
+    """The summed loss of one micro-batch, how many of its targets were right, and what is added to the mean."""
     if task == "CAUSAL_LM":
         return language_loss(model, examples, options)
     if task == "SEQ_2_SEQ_LM":
-        return pair_loss(model, examples, options)
+        return *pair_loss(model, examples, options), 0.0
     if task == "FEATURE_EXTRACTION":
-        return embedding_loss(model, examples)
-    return classifier_loss(model, task, examples, options)
+        return *embedding_loss(model, examples), 0.0
+    return *classifier_loss(model, task, examples, options), 0.0
 
 
 def count_targets(task, examples):
@@ -200,14 +216,15 @@ def train_steps(model, task, steps, options):
         weight = sum(weigh_targets(task, examples, options) for examples in micro_batches)
         loss_sum, right = 0.0, 0
         for examples in micro_batches:
-            loss, hits = batch_loss(model, task, examples, options)
-            (loss / weight).backward()
-            loss_sum += loss.item()
+            loss, hits, added = batch_loss(model, task, examples, options)
+            mean = loss / weight + added / len(micro_batches)
+            mean.backward()
+            loss_sum += mean.item()
             right += hits
         norm = torch.nn.utils.clip_grad_norm_([p for _, p in trained], options["max_grad_norm"])
         records.append(
             {
-                "loss": loss_sum / weight,
+                "loss": loss_sum,
                 "learning_rate": schedule.get_last_lr()[0],
                 "grad_norm": norm.item(),
                 "token_accuracy": right / targets,

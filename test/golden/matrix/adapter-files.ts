@@ -54,7 +54,7 @@ export function checkFiles(
 
 /** PEFT holds these as sets, which Python writes in another order in each process. */
 function inOneOrder(config: string): string {
-  const sets = ['target_modules', 'exclude_modules', 'feedforward_modules'];
+  const sets = ['target_modules', 'target_parameters', 'exclude_modules', 'feedforward_modules'];
   return withLists(config, sets, (items) => items.sort());
 }
 

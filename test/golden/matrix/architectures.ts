@@ -24,6 +24,8 @@ export interface ArchitectureRow {
     /** A module that holds the feed-forward network of a layer. */
     feedForwardContainer: string;
     norms: string[];
+    /** Parameters that hold the matrices of experts. */
+    experts?: string[];
     /** Whether `attention` and `feedForward` have biases. */
     biased: boolean;
     embedding: string;
@@ -62,6 +64,14 @@ const decoderNames = {
 const normedAfterNames = {
   ...decoderNames,
   norms: ['post_attention_layernorm', 'post_feedforward_layernorm', 'norm'],
+};
+
+const experts = {
+  head_dim: 16,
+  num_experts: 4,
+  num_experts_per_tok: 2,
+  moe_intermediate_size: 40,
+  norm_topk_prob: true,
 };
 
 const encoder = {
@@ -185,6 +195,27 @@ const decoders: ArchitectureRow[] = [
     task: 'CAUSAL_LM',
     config: { ...decoder, model_type: 'qwen3', head_dim: 24 },
     names: decoderNames,
+  },
+  {
+    name: 'qwen3_moe',
+    task: 'CAUSAL_LM',
+    config: { ...decoder, ...experts, model_type: 'qwen3_moe', mlp_only_layers: [0] },
+    names: { ...decoderNames, experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'] },
+  },
+  {
+    name: 'qwen3_moe-balanced',
+    task: 'CAUSAL_LM',
+    otherTasks: [],
+    config: {
+      ...decoder,
+      ...experts,
+      model_type: 'qwen3_moe',
+      output_router_logits: true,
+      // Large enough to be seen beside the loss of tokens.
+      router_aux_loss_coef: 0.5,
+    },
+    sampled: true,
+    names: { ...decoderNames, experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'] },
   },
   {
     name: 'ministral3',

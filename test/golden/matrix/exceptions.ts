@@ -4,9 +4,24 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     'The model has no bias vectors.',
     ['bitfit'],
     [
-      ...['llama', 'mistral', 'ministral3', 'qwen3', 'gemma3_text', 'phi3', 'smollm3', 'granite'],
+      ...[
+        'llama',
+        'mistral',
+        'ministral3',
+        'qwen3',
+        'qwen3_moe',
+        'gemma3_text',
+        'phi3',
+        'smollm3',
+        'granite',
+      ],
       ...['olmo2', 'olmo3', 'llama SEQ_CLS', 't5', 't5-plain'],
     ],
+  ],
+  [
+    'HF PEFT takes the names of feed-forward modules for matrices of experts, which DoRA does not adapt.',
+    ['dora'],
+    ['qwen3_moe'],
   ],
   [
     'A bare model has no output layer.',
@@ -39,10 +54,13 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     'The adapters library has neither classes nor an interface for this architecture.',
     ['seq_bn', 'double_seq_bn', 'par_bn'],
     [
-      ...['ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'],
-      ...['ministral3', 'phi3', 'smollm3'].flatMap((type) => [`${type} SEQ_CLS`, `${type} TOKEN_CLS`]),
+      ...['qwen3_moe', 'qwen3_moe-balanced', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'],
+      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3'].flatMap((type) => [
+        `${type} SEQ_CLS`,
+        `${type} TOKEN_CLS`,
+      ]),
       ...['olmo2 SEQ_CLS', 'olmo3 SEQ_CLS'],
-      ...['ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
+      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
     ],

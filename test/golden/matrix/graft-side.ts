@@ -44,8 +44,10 @@ export async function runGraft(
       await mergeAdapter({ base, adapterDir: adapter, outputDir: merged });
     }
     // The gradient that a padding token's embedding does not get is there in finite differences.
-    const unpadded = { ...base, config: { ...base.config, pad_token_id: null } };
-    const differentiable = cell.architecture.paddingInData ? unpadded : base;
+    const unpadded = cell.architecture.paddingInData ? { pad_token_id: null } : {};
+    // They are of the loss of an evaluation, which has no part that balances experts.
+    const config = { ...base.config, ...unpadded, output_router_logits: false };
+    const differentiable = { ...base, config };
     const checked = await checkTraining({ ...common, ...from, base: differentiable });
     return { losses, adapter, merged, resumed: await interrupt(common, folder), checked };
   } finally {

@@ -5,6 +5,8 @@ export interface MethodRow {
   name: string;
   /** Another set of options of a method that has its own row: tested on few architectures, see rules.ts. */
   variant?: true;
+  /** Of matrices of experts: tested where an architecture has them. */
+  ofExperts?: true;
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
   merges: boolean | ((architecture: ArchitectureRow) => boolean);
@@ -27,6 +29,36 @@ export const methods: MethodRow[] = [
     ...common,
     name: 'lora',
     config: ({ names }) => ({ peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: names.attention }),
+  },
+  {
+    ...common,
+    name: 'lora of experts',
+    ofExperts: true,
+    config: ({ names }) => ({
+      peft_type: 'LORA',
+      r: 2,
+      lora_alpha: 8,
+      target_modules: names.attention,
+      target_parameters: names.experts,
+    }),
+  },
+  {
+    ...common,
+    name: 'lora of an expert matrix, rank-stabilised',
+    ofExperts: true,
+    config: ({ names }) => ({
+      peft_type: 'LORA',
+      r: 3,
+      target_parameters: names.experts?.slice(0, 1),
+      use_rslora: true,
+      modules_to_save: names.norms.slice(-1),
+    }),
+  },
+  {
+    ...common,
+    name: 'lora everywhere, experts and router',
+    ofExperts: true,
+    config: () => ({ peft_type: 'LORA', r: 2, lora_alpha: 6, target_modules: 'all-linear' }),
   },
   {
     ...common,

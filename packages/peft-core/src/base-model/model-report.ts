@@ -6,7 +6,7 @@ import type { OpenedModel } from './base-model.ts';
 import { checkModel } from './check-model.ts';
 import { checkSmallFiles } from './check-small-files.ts';
 import { type CheckpointTensors, type FamilyMatch, nearestFamily } from './nearest-family.ts';
-import { openModelFiles, withUntiedWeights } from './open-base-model.ts';
+import { openModelFiles, withStackedExperts, withUntiedWeights } from './open-base-model.ts';
 
 /** What a base model is, and whether Graft can train it. */
 export interface ModelReport {
@@ -45,7 +45,7 @@ export async function inspectModel(location: string): Promise<ModelReport> {
   try {
     const config = withUntiedWeights(model.config, model.tensors.names());
     const check = () => {
-      checkModel({ ...model, config });
+      checkModel({ ...model, config, tensors: withStackedExperts(model) });
       checkSmallFiles(model, () => {});
     };
     return reportModel(

@@ -3,6 +3,8 @@ import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
 import { UNTIED_WEIGHTS } from '../outlines/family.ts';
+import { stackedTensors } from '../tensors/stacked-tensors.ts';
+import type { TensorSource } from '../tensors/tensor-source.ts';
 import type { BaseModel, OpenedModel } from './base-model.ts';
 import { checkModel } from './check-model.ts';
 import { checkSmallFiles } from './check-small-files.ts';
@@ -27,7 +29,8 @@ export async function openBaseModel(
   try {
     checkSmallFiles(model, onFile);
     const config = withUntiedWeights(model.config, model.tensors.names());
-    const modelType = checkModel({ ...model, config });
+    const tensors = withStackedExperts(model);
+    const modelType = checkModel({ ...model, config, tensors });
     return {
       format: model.format,
       path: model.path,
@@ -35,7 +38,7 @@ export async function openBaseModel(
       config,
       generationConfig: model.generationConfig,
       tokenizerFiles: model.tokenizerFiles,
-      tensors: model.tensors,
+      tensors,
       weightFiles: model.weightFiles,
       digest: () => modelDigest(model.weightFiles, options.digestCache ?? null),
       close: () => model.close(),
@@ -58,6 +61,13 @@ export function withUntiedWeights(
     ...config,
     [UNTIED_WEIGHTS]: tied.map((module) => `${module}.weight`).filter((name) => present.has(name)),
   };
+}
+
+/** The model's tensors, with one for each weight of experts of which the checkpoint has several. */
+export function withStackedExperts({ format, config, tensors }: OpenedModel): TensorSource {
+  const family = families.find(({ modelType }) => modelType === config.model_type);
+  const names = format === 'gguf' ? family?.gguf?.expertTensors : family?.expertTensors;
+  return names ? stackedTensors(tensors, names) : tensors;
 }
 
 /** Opens the files of a model without checking that it is supported. The caller closes it. */

@@ -32,6 +32,9 @@ interface Linear {
   out: number;
   /** Computed on the input of an encoder-decoder's encoder. */
   onInput: boolean;
+  /** How often each position is multiplied by it: by as many experts' matrices. */
+  times: number;
+  ofExperts: boolean;
 }
 
 /** Number of blocks of the model, including those of an encoder. */
@@ -56,8 +59,9 @@ export function blockNumbers(
     const positions = isEncoder ? input : own;
     const length = isEncoder ? attended.input : attended.own;
     // Modules that widen are those of the feed-forward network; a gated one has two.
-    const wide = linears.filter((each) => each.in === H && each.out > H && each.out !== headWidth);
-    const inner = wide.reduce((sum, { out }) => sum + out, 0);
+    const isWide = (each: Linear) => each.in === H && each.out > H && each.out !== headWidth;
+    const wide = linears.filter((each) => (each.ofExperts ? each.in === H : isWide(each)));
+    const inner = wide.reduce((sum, { out, times }) => sum + times * out, 0);
     const scores = positions * heads * length;
     const crossed = isDecoder ? positions * heads * attended.input : 0;
     const selfKept = positions * (2 * H + 2 * headWidth + 2 * kvHeads * headSize + inner);
@@ -65,7 +69,7 @@ export function blockNumbers(
     return {
       positions,
       kept: selfKept + crossKept,
-      gated: wide.length > 1,
+      gated: wide.length > 1 || wide.some(({ ofExperts }) => ofExperts),
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
       own: {
@@ -79,9 +83,9 @@ export function blockNumbers(
       queries: positions * headWidth * (isDecoder ? 2 : 1),
       keys: (positions + (isDecoder ? input : 0)) * kvHeads * headSize,
       inner: positions * inner,
-      widest: positions * Math.max(H, ...wide.map(({ out }) => out)),
+      widest: positions * Math.max(H, ...wide.map(({ out, times }) => times * out)),
       products: linears.reduce(
-        (sum, each) => sum + 2 * each.in * each.out * (each.onInput || isEncoder ? input : own),
+        (sum, each) => sum + 2 * each.times * each.in * each.out * (each.onInput || isEncoder ? input : own),
         0,
       ),
     };
@@ -99,7 +103,20 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
     // Keys and values of cross-attention are computed on the encoder's output.
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
     // A fused module computes what several modules would.
-    for (const each of columns ?? [out!]) blocks[block]?.push({ in: width!, out: each, onInput });
+    for (const each of columns ?? [out!])
+      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, ofExperts: false });
+  }
+  for (const { name, shape, experts } of model.parameters) {
+    const number = /\.(\d+)\./.exec(name);
+    if (!experts || !number) continue;
+    const [, out, width] = shape as [number, number, number];
+    blocks[Number(number[1])]?.push({
+      in: width,
+      out,
+      onInput: false,
+      times: model.routing?.chosen ?? 1,
+      ofExperts: true,
+    });
   }
   return blocks;
 }

@@ -1,6 +1,8 @@
 import type { tf } from '@graft/tf-graph';
 import type { Heads, Projections } from '../nn/attention/heads.ts';
 import type { Columns } from '../nn/columns.ts';
+import type { ExpertBalance } from '../nn/expert-balance.ts';
+import type { Choice } from '../nn/experts.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
 /** The tokens of one run. rows × tokens is the static grid, N = rows · tokens. */
@@ -50,6 +52,13 @@ export interface ModelRuntime {
   linear(module: string, x: tf.Tensor): tf.Tensor;
   /** `linear` of several modules that read the same x and are a stack of the outline. */
   linears(modules: string[], x: tf.Tensor): Columns;
+  /**
+   * Multiplies x `(N, in)` or `(N, k · in)` by the matrices of each token's k experts in the parameter `name`, `(E, out, in)`. Returns
+   * `parts` tensors `(N, k · out / parts)`.
+   */
+  experts(name: string, x: tf.Tensor, choice: Choice, parts: number): Columns;
+  /** Balances the use of experts: absent outside of training, and in models without such a loss. */
+  balance?: ExpertBalance;
   /** ids `(N)` int32 → `(N, H)`. The token embedding also accepts virtual tokens, whose ids start at the vocabulary's size. */
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
   /** RMSNorm over the last axis of x; `shift` is added to the module's weight. */

@@ -7,6 +7,7 @@ import type { Columns } from '../nn/columns.ts';
 import { flowing } from '../nn/computation.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
+import { sparseFeedForward } from './sparse-network.ts';
 
 /** Tensors that all blocks share. */
 interface Shared {
@@ -23,7 +24,19 @@ const scaled = (x: tf.Tensor, factor: number): tf.Tensor => (factor === 1 ? x : 
  * each, or both. Names are transformers' state-dict keys.
  */
 export function decoder(outline: DecoderOutline): Architecture {
-  const { heads, kvHeads, headSize: D, layers, epsilon, normShift, task, prefix, factors, norms } = outline;
+  const {
+    heads,
+    kvHeads,
+    headSize: D,
+    layers,
+    epsilon,
+    normShift,
+    task,
+    prefix,
+    factors,
+    norms,
+    sparse,
+  } = outline;
   const ownHeads = { heads, kvHeads, headSize: D, scale: factors.scores };
 
   /** Applies the norm `name` to x, if there is one. */
@@ -63,6 +76,13 @@ export function decoder(outline: DecoderOutline): Architecture {
     return runtime.linears([`${path}.gate_proj`, `${path}.up_proj`], x);
   }
 
+  /** x `(N, H)` → `(N, H)`. */
+  function feedForward(runtime: ModelRuntime, layer: number, path: string, x: tf.Tensor): tf.Tensor {
+    if (sparse?.isSparse(layer)) return sparseFeedForward(runtime, path, outline.activation, sparse, x);
+    const wide = gatedProduct(outline.activation, gateAndUp(runtime, path, x)); // (N, I)
+    return runtime.linear(`${path}.down_proj`, wide);
+  }
+
   function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, shared: Shared): tf.Tensor {
     const path = `${prefix}layers.${layer}`;
     const [attention, network] = [`${path}.self_attn`, `${path}.mlp`];
@@ -87,25 +107,27 @@ export function decoder(outline: DecoderOutline): Architecture {
       },
       queriesAndKeys(runtime, attention, projections(runtime, attention, h), shared.growth),
     ); // (N, heads · D)
-    const output = runtime.linear(`${attention}.o_proj`, runtime.rowsRead(layer, attended));
+    // A loss that balances experts counts every row.
+    const readsAll = runtime.balance !== undefined && (sparse?.isSparse(layer) ?? false);
+    const read = (x: tf.Tensor) => (readsAll ? x : runtime.rowsRead(layer, x));
+    const output = runtime.linear(`${attention}.o_proj`, read(attended));
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       output,
-      runtime.rowsRead(layer, x),
+      read(x),
       undefined,
       finish(norms.attention.after),
     );
 
     const m = normed(runtime, path, norms.feedForward.before, afterAttention);
-    const wide = gatedProduct(outline.activation, gateAndUp(runtime, network, m)); // (N, I)
-    const down = runtime.linear(`${network}.down_proj`, wide);
-    return runtime.residualAdd(
+    const after = runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
-      down,
+      feedForward(runtime, layer, network, m),
       afterAttention,
       undefined,
       finish(norms.feedForward.after),
     );
+    return readsAll ? runtime.rowsRead(layer, after) : after;
   }
 
   function sharedTensors(runtime: ModelRuntime, grid: TokenGrid): Shared {

@@ -61,6 +61,14 @@ const decoders: Record<string, Record<string, unknown>> = {
       llama_4_scaling_beta: 0.1,
     },
   },
+  'qwen3_moe, experts in its second layer': {
+    model_type: 'qwen3_moe',
+    num_experts: 6,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 24,
+    mlp_only_layers: [0],
+    norm_topk_prob: true,
+  },
   gpt2: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4, n_positions: 256 },
 };
 const ids = Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 256);

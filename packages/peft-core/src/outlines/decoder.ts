@@ -1,5 +1,6 @@
 import { GraftError } from '../errors.ts';
 import { ConfigFields, requireTask } from './config-fields.ts';
+import { addExperts, type SparseNetwork } from './experts.ts';
 import { type Family, fromFamily } from './family.ts';
 import { isClassifier, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 import { type Rope, type RopeFields, ropeFields, ropeOf } from './rope.ts';
@@ -34,6 +35,8 @@ export interface DecoderOutline extends ModelOutline {
   };
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. */
   window(layer: number): number | null;
+  /** The networks of several experts; null: every layer has one network. */
+  sparse: SparseNetwork | null;
 }
 
 /** The names of the norms before a sublayer and of its output. */
@@ -84,7 +87,14 @@ export type RawConfig = Record<string, unknown>;
 export interface DecoderRow
   extends Pick<
     Family,
-    'className' | 'classes' | 'rateExponent' | 'defaultTargets' | 'adaptersInterface' | 'gguf'
+    | 'className'
+    | 'classes'
+    | 'rateExponent'
+    | 'defaultTargets'
+    | 'adaptersInterface'
+    | 'formerModules'
+    | 'expertTensors'
+    | 'gguf'
   > {
   /** The tasks that transformers has classes for; absent: all of TASKS. */
   tasks?: readonly TaskType[];
@@ -111,6 +121,7 @@ export interface DecoderRow
   /** The factors that differ from 1, and from `headSize^(-1/2)` for scores. */
   factors?(config: RawConfig, fields: ConfigFields): Partial<Factors>;
   queryGrowth?(config: RawConfig): DecoderOutline['queryGrowth'];
+  sparse?(config: RawConfig, fields: ConfigFields): SparseNetwork;
 }
 
 /** `module`: path of the decoder in a model of several parts, such as `language_model`. */
@@ -248,6 +259,7 @@ function decoderOutline(
     },
     window: family.windows?.(raw, fields) ?? (() => null),
     rope: ropes.of,
+    sparse: family.sparse?.(raw, fields) ?? null,
   };
   const parts = {
     inner: fields.size('intermediate_size'),
@@ -268,6 +280,7 @@ function decoderOutline(
   const over = rotations.flatMap(({ long }) => (long && long.over < maxPositions ? [long.over] : []));
   return {
     ...common,
+    ...(common.sparse ? { routing: common.sparse } : {}),
     ...(over.length > 0 ? { longOver: Math.min(...over) } : {}),
     ropes: rotations,
     parameters: all.parameters,
@@ -293,6 +306,7 @@ type Common = Pick<
   | 'norms'
   | 'queryKeyNorms'
   | 'fused'
+  | 'sparse'
 >;
 
 interface BodyParts {
@@ -312,8 +326,7 @@ function addBody(all: OutlineBuilder, model: Common, { inner, padding, bias }: B
     if (model.fused) {
       all
         .linear(`${attention}.o_proj`, H, heads * D, { bias: bias.output })
-        .fusedLinear(`${attention}.qkv_proj`, widths, H, { bias: bias.qkv })
-        .fusedLinear(`${network}.gate_up_proj`, [inner, inner], H, { bias: bias.mlp });
+        .fusedLinear(`${attention}.qkv_proj`, widths, H, { bias: bias.qkv });
     } else {
       const names = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${attention}.${name}`);
       for (const [i, name] of names.entries()) all.linear(name, widths[i]!, H, { bias: bias.qkv });
@@ -324,12 +337,17 @@ function addBody(all: OutlineBuilder, model: Common, { inner, padding, bias }: B
         all
           .norm(`${attention}.q_norm`, perHead ? D : heads * D)
           .norm(`${attention}.k_norm`, perHead ? D : kvHeads * D);
-      all
-        .linear(`${network}.gate_proj`, inner, H, { bias: bias.mlp })
-        .linear(`${network}.up_proj`, inner, H, { bias: bias.mlp })
-        .stack(`${network}.gate_proj`, `${network}.up_proj`);
     }
-    all.linear(`${network}.down_proj`, H, inner, { bias: bias.mlp });
+    if (model.sparse?.isSparse(layer)) addExperts(all, network, model.sparse, H);
+    else {
+      if (model.fused) all.fusedLinear(`${network}.gate_up_proj`, [inner, inner], H, { bias: bias.mlp });
+      else
+        all
+          .linear(`${network}.gate_proj`, inner, H, { bias: bias.mlp })
+          .linear(`${network}.up_proj`, inner, H, { bias: bias.mlp })
+          .stack(`${network}.gate_proj`, `${network}.up_proj`);
+      all.linear(`${network}.down_proj`, H, inner, { bias: bias.mlp });
+    }
     for (const { before, after } of [norms.attention, norms.feedForward]) {
       if (before) all.norm(`${path}.${before}`, H);
       if (after) all.norm(`${path}.${after}`, H);

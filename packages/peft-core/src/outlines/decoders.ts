@@ -11,6 +11,7 @@ import { olmo3 } from './decoders/olmo3.ts';
 import { phi3 } from './decoders/phi3.ts';
 import { qwen2 } from './decoders/qwen2.ts';
 import { qwen3 } from './decoders/qwen3.ts';
+import { qwen3Moe } from './decoders/qwen3-moe.ts';
 import { smollm3 } from './decoders/smollm3.ts';
 
 /** Decoders with a common forward pass (`models/decoder.ts`), by Hugging Face's `model_type`. */
@@ -22,6 +23,7 @@ export const decoders = {
   qwen3: decoderFamily('qwen3', qwen3),
   mistral3: multimodalFamily('mistral3', mistral3),
   gemma3: multimodalFamily('gemma3', gemma3),
+  qwen3_moe: decoderFamily('qwen3_moe', qwen3Moe),
   gemma3_text: decoderFamily('gemma3_text', gemma3Text),
   phi3: decoderFamily('phi3', phi3),
   smollm3: decoderFamily('smollm3', smollm3),

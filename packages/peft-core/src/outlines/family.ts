@@ -1,3 +1,4 @@
+import type { StackedNames } from '../tensors/stacked-tensors.ts';
 import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
 
 /**
@@ -47,6 +48,10 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
    * without `adapter_methods`. Null: the library has neither classes nor an interface for the family.
    */
   adaptersInterface?: Record<string, unknown> | null;
+  /** As in `ModelOutline`. */
+  formerModules?: Readonly<Record<string, string>>;
+  /** Weights of experts of which checkpoints may have several tensors. */
+  expertTensors?: StackedNames;
   /** Absent if Graft reads no GGUF files of the family. */
   gguf?: GgufFamily;
 }
@@ -67,6 +72,8 @@ export interface GgufFamily {
   blockParts: Readonly<Record<string, string>>;
   /** transformers' full paths of parts outside of blocks, by the part's name in GGUF: `token_embd`. */
   otherParts: Readonly<Record<string, string>>;
+  /** Weights of experts, of which a file has several tensors. */
+  expertTensors?: StackedNames;
   /** Set if the rows of attn_q and attn_k are interleaved, for llama.cpp's original kind of RoPE. */
   interleaved?: true;
   /** Set if the file stores the weights of norms plus 1. */
@@ -112,6 +119,7 @@ export interface PreTokenizer {
 export function fromFamily(family: Family) {
   const { modelType, optionalPrefix, pooling, defaultTargets, rateExponent, tiedByClass, adaptersInterface } =
     family;
+  const { formerModules } = family;
   return {
     modelType,
     optionalPrefix,
@@ -119,6 +127,7 @@ export function fromFamily(family: Family) {
     defaultTargets,
     ...(rateExponent !== undefined && { rateExponent }),
     ...(tiedByClass && { tiedByClass }),
+    ...(formerModules && { formerModules }),
     ...(adaptersInterface !== undefined && { adaptersInterface }),
   };
 }

@@ -26,6 +26,8 @@ export interface ParameterSpec {
   fresh?: number;
   /** Set beside `fresh` if the task's forward pass does not use the weight: the pooler of FEATURE_EXTRACTION. */
   unread?: true;
+  /** Set for the matrices of several experts, `(E, out, in)`. */
+  experts?: true;
 }
 
 /**
@@ -63,6 +65,18 @@ export type DefaultTargets = Readonly<
   Record<string, { target_modules: string[]; feedforward_modules?: string[] }>
 >;
 
+/** How tokens choose among the experts of a layer. */
+export interface ExpertRouting {
+  /** E. */
+  experts: number;
+  /** Number of experts of each token. */
+  chosen: number;
+  /** The weights of a token's experts sum up to 1. */
+  normalised: boolean;
+  /** Coefficient of the loss that balances the use of experts in training; 0: none. */
+  balance: number;
+}
+
 /** A model as config.json describes it: sizes, weights and modules. */
 export interface ModelOutline {
   // From the model's family; see family.ts.
@@ -98,6 +112,8 @@ export interface ModelOutline {
   longOver?: number;
   /** Set if the model is a module of a larger one that has modules of the same names outside of it: that module's name. */
   textModule?: string;
+  /** Absent: no layer has experts. */
+  routing?: ExpertRouting;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */
@@ -106,6 +122,11 @@ export interface ModelOutline {
   encoderLayers?: number;
   /** The token that a decoder starts with; only encoder-decoders have one. */
   decoderStart?: number;
+  /**
+   * Names of linear modules in earlier versions of the architecture, and the ends of the names of the parameters that hold their matrices
+   * now: `gate_proj` of every expert is in `gate_up_proj`. Absent: none.
+   */
+  formerModules?: Readonly<Record<string, string>>;
   /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */
   taskHead: string[];
 }
@@ -180,6 +201,19 @@ export class OutlineBuilder {
   /** A module that contains others and can be named as a whole: a head of several layers. */
   container(name: string): this {
     this.modules.push({ name, kind: 'other' });
+    return this;
+  }
+
+  /** The matrices `(E, out, in)` of all experts: a parameter of a module, without a module of its own. */
+  experts(name: string, shape: [number, number, number]): this {
+    this.parameters.push({ name, shape, experts: true });
+    return this;
+  }
+
+  /** A router's matrix `(E, in)`, whose module PEFT does not count among the linear ones. */
+  router(name: string, experts: number, width: number): this {
+    this.modules.push({ name, kind: 'other', in: width, out: experts });
+    this.parameters.push({ name: `${name}.weight`, shape: [experts, width] });
     return this;
   }
 

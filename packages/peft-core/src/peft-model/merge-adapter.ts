@@ -2,14 +2,18 @@ import { GraftError } from '../errors.ts';
 import {
   type BaseModel,
   copySentencePooling,
+  type ModelTensor,
   type QuantisedBase,
   untiedFields,
   withTurnEnds,
   writeModelFolder,
 } from '../files.ts';
+import { familyOf } from '../outlines/families.ts';
 import { writesText } from '../outlines/index.ts';
 import { modelClass } from '../outlines/model-class.ts';
 import { storedName } from '../outlines/outline.ts';
+import { splitStack } from '../tensors/stacked-tensors.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { loadTokenizer, withChatTemplate } from '../text/index.ts';
 import { tunerFor } from '../tuners/registry.ts';
 import { dequantised } from '../weights/dequantised.ts';
@@ -83,7 +87,7 @@ export async function mergeAdapter({
   await writeModelFolder(outputDir, {
     base,
     tokenizerFiles,
-    tensors: [...own, ...untied].map(({ name, shape }) => ({ name, shape, data: () => merged(name) })),
+    tensors: [...own, ...untied].flatMap((parameter) => asStored(base, parameter, merged)),
     replaced: own.flatMap(({ name }) => stored(name) ?? []),
     config: {
       ...adapterConfig(base, adapter),
@@ -96,4 +100,28 @@ export async function mergeAdapter({
   });
   if (config.task_type === 'FEATURE_EXTRACTION') await copySentencePooling(base.path, outputDir);
   return { base: into, quantised };
+}
+
+/** The tensors of a merged parameter: itself, or, as transformers writes experts, one for each expert's matrix. */
+function asStored(
+  base: BaseModel,
+  { name, shape }: { name: string; shape: readonly number[] },
+  merged: (name: string) => Promise<Float32Array>,
+): ModelTensor[] {
+  const parts = splitStack(name, shape, familyOf(base.modelType).expertTensors ?? {});
+  if (parts.length === 0) return [{ name, shape, data: () => merged(name) }];
+  // Tensors are written in the order of their names, so that those of several weights alternate.
+  let values: Promise<Float32Array> | null = null;
+  let waiting = parts.length;
+  return parts.map((part) => ({
+    name: part.name,
+    shape: part.shape,
+    async data() {
+      values ??= merged(name);
+      const own = (await values).slice(part.start, part.start + elementCount(part.shape));
+      // The last part releases the whole.
+      if (--waiting === 0) values = null;
+      return own;
+    },
+  }));
 }

@@ -4,6 +4,8 @@ import type { Projections } from '../nn/attention/heads.ts';
 import { usesKernels } from '../nn/computation.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
+import type { ExpertBalance } from '../nn/expert-balance.ts';
+import { updatedExpertColumns } from '../nn/experts.ts';
 import { layerNorm } from '../nn/layer-norm.ts';
 import { linear } from '../nn/linear.ts';
 import { type LowRankPair, updatedLinear } from '../nn/low-rank.ts';
@@ -26,6 +28,7 @@ export interface RuntimeOptions {
   constants?: tf.Tensor[];
   /** Keep only each block's input for the backward pass. */
   checkpointing?: boolean;
+  balance?: ExpertBalance;
 }
 
 /** The state of one forward pass. */
@@ -50,6 +53,7 @@ export function createRuntime(
   const pass = startPass(weights, options);
   const { context, required } = pass;
   return {
+    ...(options.balance ? { balance: options.balance } : {}),
     attend(site, projections) {
       // PEFT puts prefixes into the cache, which an encoder does not have.
       const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
@@ -60,6 +64,10 @@ export function createRuntime(
       return whole ? stackedLinear(pass, whole, modules, x) : modules.map((module) => this.linear(module, x));
     },
     linear: (module, x) => adaptedLinear(pass, module, x),
+    experts(name, x, choice, parts) {
+      const update = attachment?.experts?.get(name)?.(context, choice.count) ?? null;
+      return updatedExpertColumns(x, required(name), update, choice, parts);
+    },
     embedding(module, ids) {
       const factor = weights.embeddingFactorOf(module);
       const base = (ids: tf.Tensor) => {

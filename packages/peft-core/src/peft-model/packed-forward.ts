@@ -1,7 +1,8 @@
-import type { tf } from '@graft/tf-graph';
+import { tf } from '@graft/tf-graph';
 import type { ModelRuntime } from '../models/architecture.ts';
 import { nextSeed, type RandomState } from '../nn/dropout.ts';
 import { withNoise } from '../nn/embedding.ts';
+import { ExpertBalance } from '../nn/expert-balance.ts';
 import { type PackedGrid, packedAttention } from './packed-attention.ts';
 import type { ParameterTensors, PeftModel } from './peft-model.ts';
 
@@ -19,13 +20,16 @@ export interface TrainingPass {
   /** Tensors to keep until the caller has its gradients and disposes them. */
   constants: tf.Tensor[];
   checkpointing: boolean;
+  /** Share of the pass in the step's loss that balances experts; absent: it has none. */
+  balanceShare?: number;
   /** Amplitude of the noise on each position's embedding, `(rows · tokens)`, and on each of an encoder's input; absent: none. */
   noise?: { own: tf.Tensor; input?: tf.Tensor };
 }
 
 /**
  * A forward pass over packed sequences. `input` is the input of an encoder-decoder's encoder. Returns the hidden states that are read,
- * `(K or rows · tokens, H)`, before the final norm, and the runtime for further layers.
+ * `(K or rows · tokens, H)`, before the final norm, and the runtime for further layers. `balance`: the loss of the experts' use, if the
+ * model has one in training.
  */
 export function packedForward(
   model: PeftModel,
@@ -33,18 +37,50 @@ export function packedForward(
   own: PackedTokens,
   input: PackedTokens | null,
   training: TrainingPass | null = null,
-): { hidden: tf.Tensor; runtime: ModelRuntime } {
+): { hidden: tf.Tensor; runtime: ModelRuntime; balance: ExpertBalance | null } {
   const { architecture, attachment } = model;
   const { encoder } = architecture;
   const attend = packedAttention(architecture, own, { ...training, ...(input ? { encoder: input } : {}) });
-  const plain = model.runtime({ parameters, attend, ...(own.read && { read: own.read }), ...training });
+  const balance = training && balanceOf(architecture, own, training);
+  const plain = model.runtime({
+    parameters,
+    attend,
+    ...(own.read && { read: own.read }),
+    ...(balance && { balance }),
+    ...training,
+  });
   const runtime = training?.noise ? noisy(plain, own, input, training, training.noise) : plain;
   const prefix = attachment?.prefixLength ?? 0;
   const grid = prefix > 0 ? { ...own, prefix } : own;
-  if (!encoder) return { hidden: architecture.body(runtime, own.ids, grid), runtime };
+  if (!encoder) return { hidden: architecture.body(runtime, own.ids, grid), runtime, balance };
   if (!input) throw new Error(`${architecture.modelType} needs an input for its encoder`);
   const states = encoder.encode(runtime, input.ids, input);
-  return { hidden: architecture.body(runtime, own.ids, grid, { states }), runtime };
+  return { hidden: architecture.body(runtime, own.ids, grid, { states }), runtime, balance };
+}
+
+/** The loss of the experts' use, in training a language model whose config asks for it. */
+function balanceOf(
+  { routing, task }: PeftModel['architecture'],
+  grid: PackedTokens,
+  { balanceShare, constants }: TrainingPass,
+): ExpertBalance | null {
+  if (!routing || routing.balance === 0 || balanceShare === undefined || task !== 'CAUSAL_LM') return null;
+  return new ExpertBalance(routing, timesUsed(grid), balanceShare * routing.balance, (x) => {
+    constants.push(tf.keep(x));
+    return x;
+  });
+}
+
+/** Number of sequences that each position belongs to, `(N)` float32: 0 for padding, and several for a shared prefix. */
+function timesUsed({ segments, spans }: PackedTokens): tf.Tensor {
+  const isUsed = tf.cast(tf.greater(tf.cast(segments, 'float32'), 0), 'float32');
+  if (!spans) return isUsed;
+  const places = tf.expandDims(tf.cumsum(tf.onesLike(isUsed), 0, true), 1); // (N, 1)
+  const [begin, end] = tf
+    .split(tf.slice(tf.cast(spans, 'float32'), [0, 2], [-1, 2]), 2, 1)
+    .map((bound) => tf.reshape(bound, [1, -1]));
+  const isWithin = tf.logicalAnd(tf.greaterEqual(places, begin!), tf.less(places, end!)); // (N, S)
+  return tf.maximum(isUsed, tf.sum(tf.cast(isWithin, 'float32'), 1));
 }
 
 /** A runtime that adds noise to the embeddings of these tokens. */

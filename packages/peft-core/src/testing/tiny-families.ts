@@ -18,6 +18,14 @@ export const tinyFamilies = {
     hidden_dropout_prob: 0,
     attention_probs_dropout_prob: 0,
   },
+  qwen3_moe: {
+    model_type: 'qwen3_moe',
+    num_experts: 4,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 24,
+    mlp_only_layers: [0],
+    norm_topk_prob: true,
+  },
   t5: {
     model_type: 't5',
     d_model: 32,

@@ -1,4 +1,4 @@
-/** Tests quantised bases of all kinds: weights that are stored transposed, encoders, encoder-decoders. */
+/** Tests quantised bases of all kinds: weights that are stored transposed, those of experts, encoders, encoder-decoders. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,10 @@ import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
 
 const families = {
   gpt2: {
+    task_type: 'CAUSAL_LM',
+    line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
+  },
+  qwen3_moe: {
     task_type: 'CAUSAL_LM',
     line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
   },

@@ -240,9 +240,10 @@ function defineTraining(
     ...(training.neftune_noise_alpha ? noiseInputs(grid, varies) : {}),
   };
   const { gradient_checkpointing: checkpointing, label_smoothing_factor: factor = 0 } = training;
+  const kept = { checkpointing, balanceShare: 1 / training.gradient_accumulation_steps };
   const smoothing = factor > 0 ? { factor, classWeights: spec.classWeights ?? null } : null;
   const pass = (inputs: InputTensors<PassInputs>) =>
-    lossAndGradients({ model, grid, inputs, smoothing, options }, inputs, checkpointing, (context) =>
+    lossAndGradients({ model, grid, inputs, smoothing, options }, inputs, kept, (context) =>
       lossOf(objective, context),
     );
 

@@ -9,6 +9,8 @@ import { type ModuleNames, onArchitecture } from '../testing/tuner-configuration
 interface Family extends ConformanceModel, ModuleNames {
   /** The only methods to test: for layers that differ from llama's only in what they do to queries and keys, or without BOTTLENECK. */
   only?: string[];
+  /** Further configurations. */
+  more?: Record<string, Record<string, unknown>>;
 }
 
 const answers = {
@@ -50,6 +52,7 @@ const allButBottleneck = [
 ];
 /** Norms of sublayers' outputs instead of their inputs. */
 const normedAfter = { ...decoder, norm: 'post_feedforward_layernorm' };
+const ofExperts = ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'];
 
 /** By `model_type`; conformance.test.ts covers llama. */
 const families: Record<string, Family> = {
@@ -98,6 +101,37 @@ const families: Record<string, Family> = {
     keys: ['qkv_proj'],
     config: { model_type: 'phi3', partial_rotary_factor: 0.75 },
   },
+  qwen3_moe: {
+    ...decoder,
+    config: {
+      model_type: 'qwen3_moe',
+      num_experts: 4,
+      num_experts_per_tok: 2,
+      moe_intermediate_size: 16,
+      mlp_only_layers: [0],
+      norm_topk_prob: true,
+    },
+    // DoRA is for linear modules.
+    only: ['LORA', 'IA3', 'LN_TUNING', 'SELECTIVE', 'PREFIX_TUNING'],
+    more: {
+      'LORA, experts alone': { peft_type: 'LORA', r: 2, target_parameters: ofExperts },
+      'LORA, experts, random start, rank-stabilised': {
+        peft_type: 'LORA',
+        r: 3,
+        target_modules: ['q_proj'],
+        target_parameters: ['experts.gate_up_proj'],
+        init_lora_weights: false,
+        use_rslora: true,
+      },
+      'LORA, every linear layer': { peft_type: 'LORA', r: 2, target_modules: 'all-linear' },
+      'LORA, experts and router in full': {
+        peft_type: 'LORA',
+        r: 2,
+        target_modules: ['q_proj'],
+        modules_to_save: ['mlp.experts', 'mlp.gate'],
+      },
+    },
+  },
   gpt2: {
     ...answers,
     config: tinyFamilies.gpt2,
@@ -126,6 +160,11 @@ for (const type of modelTypes.filter((each) => each !== 'llama')) {
   const rows = Object.entries(onArchitecture(family)).filter(([name]) => family.only?.includes(name) ?? true);
   testTuners(
     family,
-    Object.fromEntries(rows.map(([name, options]) => [`${type}, ${name}`, { task_type, ...options }])),
+    Object.fromEntries(
+      [...rows, ...Object.entries(family.more ?? {})].map(([name, options]) => [
+        `${type}, ${name}`,
+        { task_type, ...options },
+      ]),
+    ),
   );
 }

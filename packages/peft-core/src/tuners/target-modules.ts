@@ -205,7 +205,8 @@ function isTarget(config: TargetOptions, targets: string[] | string, name: strin
   return targets.some((target) => name.endsWith(`.${target}`)) && inChosenLayers(config, name);
 }
 
-function isExcluded({ exclude_modules, modules_to_save }: TargetOptions, name: string): boolean {
+/** Whether exclude_modules or modules_to_save leaves a module out. */
+export function isExcluded({ exclude_modules, modules_to_save }: TargetOptions, name: string): boolean {
   if (typeof exclude_modules === 'string') {
     if (fullMatch(exclude_modules, name)) return true;
   } else if (exclude_modules?.some((each) => isNamed(name, each))) {

@@ -1,6 +1,7 @@
 import type { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
+import type { ExpertUpdate } from '../nn/experts.ts';
 import type { FrozenWeight, Weight } from '../nn/weight.ts';
 import type { Random } from '../random.ts';
 import type { PeftConfig } from './methods.ts';
@@ -84,6 +85,9 @@ export type EmbeddingWrapper = (
   base: (ids: tf.Tensor) => tf.Tensor,
 ) => tf.Tensor;
 
+/** The update of a stack of `count` experts' matrices. */
+export type ExpertUpdater = (context: LayerContext, count: number) => ExpertUpdate;
+
 /** Returns the merged values of a base weight, from its stored values and the adapter's parameters by name. */
 export type Merge = (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array;
 
@@ -117,6 +121,8 @@ export interface Attachment {
   linears?: Map<string, LinearWrapper>;
   /** Wrapped linear modules that only add a low-rank update to their base: kernels compute several of them together. */
   lowRank?: Map<string, LowRankUpdate>;
+  /** Updated weights of experts, by parameter name. */
+  experts?: Map<string, ExpertUpdater>;
   /** Wrapped embeddings, by path. */
   embeddings?: Map<string, EmbeddingWrapper>;
   /** Base parameters (by state-dict name) that a trained parameter replaces: whole modules, biases, norms. */

@@ -36,8 +36,8 @@ export interface StoredWeight {
 }
 
 /**
- * The storage of every frozen weight. Linear matrices and embedding tables are quantised; norms, biases and other
- * parameters stay float32. With nf4 the vocabulary's head and the embeddings are int8; the paper of nf4, arXiv:2305.14314, does not
+ * The storage of every frozen weight. Linear matrices, those of experts among them, and embedding tables are quantised; norms, biases,
+ * routers and other parameters stay float32. With nf4 the vocabulary's head and the embeddings are int8; the paper of nf4, arXiv:2305.14314, does not
  * quantise them.
  */
 export function storedWeights(
@@ -46,9 +46,9 @@ export function storedWeights(
   withHead: boolean,
 ): StoredWeight[] {
   const modules = new Map(outline.modules.map((module) => [`${module.name}.weight`, module]));
-  const storageOf = ({ name, shape }: ParameterSpec): BaseStorage => {
+  const storageOf = ({ name, shape, experts }: ParameterSpec): BaseStorage => {
     if (storage === 'float32' || shape.length < 2) return 'float32';
-    if (storage === 'bfloat16') return 'bfloat16';
+    if (storage === 'bfloat16' || experts) return storage;
     const module = modules.get(name);
     if (module?.kind !== 'linear' && module?.kind !== 'embedding') return 'float32';
     const vocabularyWide = module.kind === 'embedding' || module.out === outline.vocabularySize;
@@ -78,10 +78,10 @@ export interface StoredPart {
 export function partsOf({ shape, storage, transposed }: Omit<StoredWeight, 'name'>): StoredPart[] {
   if (storage === 'float32' || storage === 'bfloat16') return [{ suffix: '', shape, dtype: storage }];
   if (storage === 'int8') {
-    const [rows, columns] = shape as [number, number];
+    const rows = shape.slice(0, -1);
     return [
       { suffix: '', shape, dtype: 'int8' },
-      { suffix: '.scales', shape: transposed ? [1, columns] : [rows, 1], dtype: 'float32' },
+      { suffix: '.scales', shape: transposed ? [1, shape.at(-1)!] : [...rows, 1], dtype: 'float32' },
     ];
   }
   return [{ suffix: '', shape: [nf4Bytes(elementCount(shape))], dtype: 'uint8' }];

@@ -5,12 +5,14 @@ import { dynamicMap } from './quantise/dynamic-map.ts';
 import { BLOCK, GROUP, nf4Layout, nf4Sizes } from './quantise/nf4.ts';
 
 /**
- * Unpacks int8 codes `(N, H)`: `codes · scales`, with scales `(N, 1)` or `(1, H)`. Returns float32, or with kernels the type of product
+ * Unpacks int8 codes `(N, H)`: `codes · scales`, with scales `(N, 1)` or `(1, H)`; or `(E, N, H)` with scales `(E, N, 1)`. Returns float32, or with kernels the type of product
  * factors. No gradient flows.
  */
 export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor, dtype = factorType()): tf.Tensor {
-  if (usesKernels()) return rawOp('GraftUnpackInt8', [attr.type('T', dtype)], [codes, scales])[0]!;
-  return tf.mul(cast(codes, 'float32'), scales);
+  if (!usesKernels()) return tf.mul(cast(codes, 'float32'), scales);
+  const parts = [codes, scales].map((t) => (t.rank === 2 ? t : tf.reshape(t, [-1, t.shape.at(-1)!])));
+  const values = rawOp('GraftUnpackInt8', [attr.type('T', dtype)], parts)[0]!;
+  return codes.rank === 2 ? values : tf.reshape(values, codes.shape);
 }
 
 /**

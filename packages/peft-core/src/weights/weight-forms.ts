@@ -91,7 +91,10 @@ async function readInto(
   if (read !== values) throw new Error(`"${name}" was not read into the array that was given`);
 }
 
-/** Signed bytes, with one scale for each output of a linear matrix (`(out, in)` or `(in, out)`) or each row of an embedding table. */
+/**
+ * Signed bytes, with one scale for each output of a linear matrix (`(out, in)` or `(in, out)`), of each expert's matrix (`(E, out, in)`), or
+ * each row of an embedding table.
+ */
 export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];
   return {
@@ -114,7 +117,7 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
         read: (...after) => unpackInt8(codes.read({ after }), scales.read({ after })),
         gather: (ids) =>
           unpackInt8(codes.gather(ids), transposed ? scales.read() : scales.gather(ids), 'float32'),
-        ...(transposed ? {} : { slices: slicesOf(rows, columns, readRows) }),
+        ...(transposed || shape.length > 2 ? {} : { slices: slicesOf(rows, columns, readRows) }),
       };
     },
   };

@@ -8,6 +8,7 @@
 #include "attention-ops.h"
 #include "columns-ops.h"
 #include "dropout-ops.h"
+#include "expert-ops.h"
 #include "loss-ops.h"
 #include "low-rank-ops.h"
 #include "norm-ops.h"

@@ -6,6 +6,7 @@
 #include "columns.h"
 #include "cross-entropy.h"
 #include "dropout.h"
+#include "experts.h"
 #include "low-rank.h"
 #include "norm.h"
 #include "row-products.h"
@@ -23,6 +24,7 @@ constexpr KernelsOf<T> table() {
       scaleColumns<T>, scaleColumnsGradient<T>, dropout<T>,              attention<T>,             attentionGradient<T>,
       attentionKeyGradient<T>,                  attentionBiasGradient<T>,                          lowRankAdd<T>,
       lowRankDown<T>,  updatedNorms<T>,         crossEntropy<T>,         unpackNf4<T>,             unpackInt8<T>,
+      expertProduct<T>, expertGradient<T>,
   };
 }
 

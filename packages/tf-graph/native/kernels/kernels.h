@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "expert-kernels.h"
 #include "kernel.h"
 #include "serving-kernels.h"
 
@@ -342,6 +343,8 @@ struct KernelsOf {
   Kernel<CrossEntropy<T>> crossEntropy;
   Kernel<UnpackNf4<T>> unpackNf4;
   Kernel<UnpackInt8<T>> unpackInt8;
+  void (*expertProduct)(const ExpertProduct<T>&, const ExpertTask&, float* scratch);
+  void (*expertGradient)(const ExpertGradient<T>&, const ExpertTask&, float* scratch);
 };
 
 struct Kernels {

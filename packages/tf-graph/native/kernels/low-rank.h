@@ -1,5 +1,6 @@
 #pragma once
 #include "dropout.h"
+#include "row-products.h"
 
 namespace graft {
 namespace {
@@ -45,7 +46,8 @@ void lowRankAdd(const LowRankAdd<T>& a, int64_t begin, int64_t end) {
         for (int64_t row = 0; row < rows; row++) sums[row] = load(y + row * a.width + i, count);
         for (int64_t r = 0; r < part.rank; r++) {
           const Vec m = load(part.m + r * part.out + i, count);
-          for (int64_t row = 0; row < rows; row++) sums[row] += down[row * a.lanes + r] * m;
+          // Always rounded once: left to the compiler, the result would depend on the number of rows.
+          for (int64_t row = 0; row < rows; row++) sums[row] = addProduct(sums[row], all(down[row * a.lanes + r]), m);
         }
         for (int64_t row = 0; row < rows; row++) store(y + row * a.width + i, sums[row], count);
       });

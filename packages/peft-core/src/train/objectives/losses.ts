@@ -1,5 +1,5 @@
 /** The losses of all objectives, and a program's inputs, feeds and totals by objective name. */
-import type { InputSpec, TypedArray, tf } from '@graft/tf-graph';
+import { type InputSpec, type TypedArray, tf } from '@graft/tf-graph';
 import type { FilledBatch, GridShape } from '../../examples/index.ts';
 import type { ObjectiveName } from '../../objectives/objectives.ts';
 import { adapterTensors } from '../../peft-model/peft-model.ts';
@@ -92,11 +92,14 @@ export function feedsOf(
   };
 }
 
-export const lossOf = (objective: ObjectiveName, context: LossContext): Loss =>
-  losses[objective].loss(
-    forwardOf(context),
-    context.inputs as BatchOf<tf.Tensor> & Record<string, tf.Tensor>,
-  );
+/** The objective's loss, and in training that of the experts' use, if the model has one. */
+export function lossOf(objective: ObjectiveName, context: LossContext): Loss {
+  const forward = forwardOf(context);
+  const inputs = context.inputs as BatchOf<tf.Tensor> & Record<string, tf.Tensor>;
+  const loss = losses[objective].loss(forward, inputs);
+  const { balance } = forward;
+  return balance ? { ...loss, total: tf.add(loss.total, balance.loss()) } : loss;
+}
 
 /** The options of `training` that the objective's loss reads. */
 export const lossOptions = (objective: ObjectiveName, training: LossOptions): LossOptions =>

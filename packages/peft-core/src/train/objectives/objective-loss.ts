@@ -15,6 +15,7 @@ import type {
   TrainingExample,
 } from '../../examples/index.ts';
 import type { ModelRuntime } from '../../models/architecture.ts';
+import type { ExpertBalance } from '../../nn/expert-balance.ts';
 import type { Outcome } from '../../objectives/objective.ts';
 import type { TrainingPass } from '../../peft-model/packed-forward.ts';
 import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts';
@@ -64,6 +65,7 @@ export interface LossContext {
 export interface Forward extends Omit<LossContext, 'inputs'> {
   runtime: ModelRuntime;
   hidden: tf.Tensor;
+  balance: ExpertBalance | null;
 }
 
 export interface Loss {

@@ -11,7 +11,7 @@ export type Draws = { seed: tf.Tensor } & (NoiseOf<tf.Tensor> | Record<never, ne
 
 export function trainingPass(
   draws: Draws,
-  of: Pick<TrainingPass, 'constants' | 'checkpointing'>,
+  of: Pick<TrainingPass, 'constants' | 'checkpointing' | 'balanceShare'>,
 ): TrainingPass {
   const random: RandomState = { seed: draws.seed, stream: 0 };
   const input = 'input_noise_scales' in draws ? { input: draws.input_noise_scales } : {};
@@ -54,7 +54,7 @@ export function forwardOf(context: LossContext): Forward {
 export function lossAndGradients(
   batch: Pick<LossContext, 'model' | 'grid' | 'inputs' | 'smoothing' | 'options'>,
   draws: Draws,
-  checkpointing: boolean,
+  { checkpointing, balanceShare }: Pick<TrainingPass, 'checkpointing' | 'balanceShare'>,
   loss: (context: LossContext) => Loss,
 ) {
   const { model } = batch;
@@ -65,7 +65,11 @@ export function lossAndGradients(
   const constants: tf.Tensor[] = [];
   const forward = () => {
     const byName: ParameterTensors = new Map(names.map((name, i) => [name, parameters[i]!]));
-    const training = trainingPass(draws, { constants, checkpointing });
+    const training = trainingPass(draws, {
+      constants,
+      checkpointing,
+      ...(balanceShare === undefined ? {} : { balanceShare }),
+    });
     const result = loss({ ...batch, parameters: byName, training });
     correct = tf.keep(result.correct);
     sums = result.sums ?? {};

@@ -7,9 +7,9 @@ import {
   fanInFanOut,
   LayerIndex,
   ModuleName,
+  ModuleNames,
   modulesToSave,
   Pattern,
-  targetModules,
   taskType,
   tokenIndices,
 } from '../../schema/schema-parts.ts';
@@ -37,7 +37,16 @@ export const LoraConfigSchema = Type.Object(
       default: 0,
       description: 'Probability that an input of the update is dropped during training.',
     }),
-    target_modules: targetModules,
+    target_modules: Type.Union([ModuleNames, Pattern, Type.Null()], {
+      default: null,
+      description:
+        'Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer, and those of experts). Null takes the default for the architecture, and [] none.',
+    }),
+    target_parameters: Type.Union([ModuleNames, Type.Null()], {
+      default: null,
+      description:
+        'Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert.',
+    }),
     exclude_modules: excludeModules,
     bias: Type.Enum(['none', 'all', 'lora_only'], {
       type: 'string',
@@ -112,6 +121,9 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
   const add = (field: string, message: string) => faults.push(configFault(field, message));
   const layers = config.layers_to_transform ?? null;
   const patterns = [config.layers_pattern ?? []].flat();
+  const parameters = config.target_parameters ?? [];
+  if (config.target_modules?.length === 0 && parameters.length === 0)
+    add('target_modules', 'needs a name, unless target_parameters has one');
   if (typeof config.target_modules === 'string') {
     if (layers !== null) add('layers_to_transform', 'needs target_modules to be a list');
     if ((config.layers_pattern ?? null) !== null) add('layers_pattern', 'needs target_modules to be a list');

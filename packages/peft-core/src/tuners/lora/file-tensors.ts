@@ -2,7 +2,7 @@ import type { ModelOutline } from '../../outlines/outline.ts';
 import { copiedEmbeddings, type FileTensor, rowsShape, savedTensors, underModel } from '../file-tensors.ts';
 import { isWithin } from '../target-modules.ts';
 import type { LoraConfig } from './config.ts';
-import { loraNames, loraTargets, loraTokenTargets } from './targets.ts';
+import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** A tensor with its name in the files, without the common prefix. */
 interface Tensor {
@@ -13,7 +13,8 @@ interface Tensor {
 /** The tensors that HF PEFT writes for this config: A and B of every adapted module, and the other trained parameters. */
 export function loraFileTensors(config: LoraConfig, model: ModelOutline): FileTensor[] {
   const saved = savedTensors(config, model);
-  const targets = loraTargets(config, model).targets.filter(
+  const adapted = loraTargets(config, model);
+  const targets = adapted.targets.filter(
     ({ name }) => !saved.modules.some((module) => isWithin(name, module)),
   );
   const names = targets.map(({ name }) => name);
@@ -35,6 +36,11 @@ export function loraFileTensors(config: LoraConfig, model: ModelOutline): FileTe
     tensors.push({ name: own.a, shape: [rank, width] }, { name: own.b, shape: [out, rank] });
     if (own.magnitude) tensors.push({ name: own.magnitude, shape: [out] });
     if (own.bias) tensors.push({ name: own.bias, shape: [out] });
+  }
+  for (const target of adapted.experts) {
+    const { experts, rank, width, out } = target;
+    const { a, b } = expertNames(target);
+    tensors.push({ name: a, shape: [experts * rank, width] }, { name: b, shape: [out, rank * experts] });
   }
   return underModel(tensors, [
     ...(config.trainable_token_indices === null ? copiedEmbeddings(config.target_modules, names, model) : []),

@@ -8,8 +8,9 @@ import { isWithin, resolveModulesToSave } from '../target-modules.ts';
 import type { TokenTarget } from '../token-targets.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
+import { checkParameterNames } from './parameter-targets.ts';
 import { loraRuntimes } from './runtimes.ts';
-import { type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
+import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** Options of HF PEFT 0.21.2's LoraConfig that Graft does not implement, with PEFT's defaults, at which Graft accepts them. */
 const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
@@ -26,7 +27,6 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   monteclora_config: null,
   layer_replication: null,
   runtime_config: { ephemeral_gpu_offload: false },
-  target_parameters: null,
   use_bdlora: null,
   arrow_config: null,
   kasa_config: null,
@@ -82,19 +82,20 @@ export const loraMethod: Method<LoraConfig> = {
   maxRateFactor: (config, dataFactor) => dataFactor * Math.min(1, (16 / alphaOf(config)) ** 0.75),
   check,
   checkIdle(config, model) {
-    checkTargetNames(config, model);
-    const { targets } = loraTargets(config, model);
+    checkNames(config, model);
+    const { targets, experts } = loraTargets(config, model);
     const names = targets.map(({ name }) => name);
-    checkPatterns(config, names);
-    checkRanks(targets, config.r);
+    checkPatterns(config, [...targets.map(({ key }) => key), ...experts.map(({ name }) => name)]);
+    checkRanks([...targets.filter(({ isRouter }) => !isRouter), ...experts], config.r);
     checkTransposed(config, names, model);
   },
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
   fileTensors: loraFileTensors,
   keptNumbers(config, model) {
-    const { targets } = loraTargets(config, model);
+    const { targets, experts } = loraTargets(config, model);
+    const ofExperts = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.routing?.chosen ?? 1);
     // The gradient of DoRA's factors needs the outputs that they scale.
-    return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), 0);
+    return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), ofExperts);
   },
   // For two modules at a time: the weight and its update, which are added to compute the norms.
   weightCopies: ({ use_dora }) => (use_dora ? 4 : 0),
@@ -114,7 +115,7 @@ function chooseLora(given: Record<string, unknown>, maxRank: number): Record<str
 /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
 function check(config: LoraConfig, model: ModelOutline): void {
   const saved = resolveModulesToSave(config, model.modules);
-  const { targets, unfit } = loraTargets(config, model);
+  const { targets, experts, unfit } = loraTargets(config, model);
   if (unfit.length > 0) {
     const names = unfit.slice(0, 4).map(({ name, kind }) => `${name} (${kind})`);
     throw optionError('target_modules', `LORA adapts linear layers and embeddings, not ${names.join(', ')}`);
@@ -123,6 +124,36 @@ function check(config: LoraConfig, model: ModelOutline): void {
   if (table && config.lora_bias)
     throw optionError('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
   checkTokens(loraTokenTargets(config, model), targets, saved);
+  checkParameters(config, [...targets.filter(({ isRouter }) => isRouter), ...experts], saved);
+}
+
+/** Refuses options that PEFT does not have for parameters. `adapted`: those of experts and routers. */
+function checkParameters(config: LoraConfig, adapted: (LoraTarget | ExpertTarget)[], saved: string[]): void {
+  const [first] = adapted;
+  if (!first) return;
+  const what = `which target_parameters, or a name for them in target_modules, adapts; to adapt attention alone, name its modules in target_modules`;
+  const refuse = (option: string, rule: string) => {
+    throw optionError(option, `${rule} for parameters such as ${first.name}, ${what}`);
+  };
+  if (config.lora_dropout > 0) refuse('lora_dropout', 'must be 0');
+  if (config.use_dora) refuse('use_dora', 'is not there');
+  if (config.lora_bias) refuse('lora_bias', 'is not there');
+  if (config.init_lora_weights === 'orthogonal') refuse('init_lora_weights', '"orthogonal" is not there');
+  const whole = adapted.find(({ name }) => saved.some((module) => isWithin(name, module)));
+  if (whole) throw optionError('modules_to_save', `trains ${whole.name} in full, which LORA adapts`);
+}
+
+/** Refuses names that match nothing, except those that PEFT translates. */
+function checkNames(config: LoraConfig, model: ModelOutline): void {
+  checkParameterNames(config, model);
+  const { target_modules: targets } = config;
+  const former = Object.keys(model.formerModules ?? {});
+  const named = Array.isArray(targets)
+    ? targets.filter((target) => !former.some((name) => target === name || target.endsWith(`.${name}`)))
+    : targets;
+  checkTargetNames({ ...config, target_modules: named }, model);
+  if (config.layers_to_transform !== null && loraTargets(config, model).experts.length > 0)
+    throw optionError('layers_to_transform', 'does not apply to the matrices of experts: leave it out');
 }
 
 /** A table with trained rows can be neither adapted nor trained in full; a head tied to it can be adapted as well. */
@@ -152,7 +183,7 @@ function checkPatterns(config: LoraConfig, names: string[]): void {
 }
 
 /** Refuses a rank above a weight's maximum: a request's `r`, or a value of rank_pattern. */
-function checkRanks(targets: LoraTarget[], r: number): void {
+function checkRanks(targets: (LoraTarget | ExpertTarget)[], r: number): void {
   for (const { name, width, out, rank } of targets) {
     if (rank <= Math.min(width, out)) continue;
     throw new GraftError(

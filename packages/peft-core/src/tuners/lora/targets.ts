@@ -3,6 +3,8 @@ import { matchesEnd } from '../../schema/module-pattern.ts';
 import { notFoundError, resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding, type TokenTarget, tokenTargets } from '../token-targets.ts';
 import type { LoraConfig } from './config.ts';
+import { withoutFormerNames } from './former-names.ts';
+import { type NamedParameter, namedParameters, parameterNotFound } from './parameter-targets.ts';
 
 /** An adapted module: A is `(rank, width)` and B `(out, rank)`. For an embedding `width` is the size of the vocabulary. */
 export interface LoraTarget {
@@ -19,27 +21,75 @@ export interface LoraTarget {
   scale: number;
   /** Factor by which the module multiplies its output. */
   outputFactor: number;
+  /** The name that rank_pattern and alpha_pattern match: that of the module, or of a router's weight. */
+  key: string;
+  isRouter: boolean;
 }
 
-/** The modules that `config` adapts, in the model's order. `unfit` are those that are neither linear nor embeddings. */
+/** Adapted matrices of experts `(E, out, width)`: A is `(E · rank, width)` and B `(out, rank · E)`. */
+export interface ExpertTarget {
+  /** The parameter. */
+  name: string;
+  /** The path of A and B in files. */
+  holder: string;
+  experts: number;
+  width: number;
+  out: number;
+  rank: number;
+  scale: number;
+}
+
+/**
+ * The modules that `config` adapts, in the model's order, and the matrices of experts. `unfit` are modules that are neither linear nor
+ * embeddings. Throws what `resolveTargetModules` throws, and `target_modules_not_found` if target_parameters alone matches nothing.
+ */
 export function loraTargets(
-  config: LoraConfig,
+  given: LoraConfig,
   model: ModelOutline,
-): { targets: LoraTarget[]; unfit: ModuleDescription[] } {
-  const names = new Set(resolveTargetModules(config, model));
+): { targets: LoraTarget[]; experts: ExpertTarget[]; unfit: ModuleDescription[] } {
+  const config = withoutFormerNames(given, model);
+  const named = namedParameters(config, model);
+  const [entry] = config.target_parameters ?? [];
+  const namesNone = config.target_modules === null || config.target_modules.length === 0;
+  if (namesNone && named.length === 0 && entry !== undefined) throw parameterNotFound(entry, model);
+  const onlyParameters = namesNone && named.length > 0;
+  const names = new Set(onlyParameters ? [] : resolveTargetModules(namesNone ? given : config, model));
   const modules = model.modules.filter(({ name }) => names.has(name));
   const fits = ({ kind }: ModuleDescription) => kind === 'linear' || kind === 'embedding';
   return {
-    targets: modules.filter(fits).map((module) => {
-      const isInput = module.name === model.tokenEmbedding;
-      return { ...targetOf(module, config), outputFactor: isInput ? (model.embeddingFactor ?? 1) : 1 };
-    }),
+    targets: [
+      ...modules.filter(fits).map((module) => {
+        const isInput = module.name === model.tokenEmbedding;
+        return { ...targetOf(module, config), outputFactor: isInput ? (model.embeddingFactor ?? 1) : 1 };
+      }),
+      ...named.filter(({ shape }) => shape.length === 2).map((parameter) => routerOf(parameter, config)),
+    ],
+    experts: named.filter(({ shape }) => shape.length === 3).map((parameter) => expertsOf(parameter, config)),
     unfit: modules.filter((module) => !fits(module)),
   };
 }
 
-function targetOf(module: ModuleDescription, config: LoraConfig): Omit<LoraTarget, 'outputFactor'> {
-  const { rank, alpha } = rankAndAlphaFor(config, module.name);
+function routerOf({ name, module, shape }: NamedParameter, config: LoraConfig): LoraTarget {
+  const [out, width] = shape as [number, number];
+  const target = targetOf({ name: module, kind: 'linear', in: width, out }, config, name);
+  return { ...target, outputFactor: 1, isRouter: true };
+}
+
+function expertsOf({ name, holder, shape }: NamedParameter, config: LoraConfig): ExpertTarget {
+  const [experts, out, width] = shape as [number, number, number];
+  const { rank, alpha } = rankAndAlphaFor(config, name);
+  return { name, holder, experts, width, out, rank, scale: scaleOf(config, alpha, rank) };
+}
+
+const scaleOf = ({ use_rslora }: LoraConfig, alpha: number, rank: number) =>
+  use_rslora ? alpha / Math.sqrt(rank) : alpha / rank;
+
+function targetOf(
+  module: ModuleDescription,
+  config: LoraConfig,
+  key = module.name,
+): Omit<LoraTarget, 'outputFactor'> {
+  const { rank, alpha } = rankAndAlphaFor(config, key);
   const embedding = module.kind === 'embedding';
   return {
     name: module.name,
@@ -49,7 +99,9 @@ function targetOf(module: ModuleDescription, config: LoraConfig): Omit<LoraTarge
     padding: module.padding ?? null,
     transposed: embedding || (module.transposed ?? false),
     rank,
-    scale: config.use_rslora ? alpha / Math.sqrt(rank) : alpha / rank,
+    scale: scaleOf(config, alpha, rank),
+    key,
+    isRouter: false,
   };
 }
 
@@ -90,6 +142,12 @@ export function loraNames({ name, kind }: LoraTarget, config: LoraConfig): LoraN
     bias: config.lora_bias ? `${name}.lora_B.bias` : null,
   };
 }
+
+/** The names of A and B of experts' matrices in PEFT's files. */
+export const expertNames = ({ holder }: ExpertTarget): Pick<LoraNames, 'a' | 'b'> => ({
+  a: `${holder}.lora_A.weight`,
+  b: `${holder}.lora_B.weight`,
+});
 
 /**
  * The rows that trainable_token_indices selects. Throws `target_modules_not_found` for a name that matches no module, and

@@ -3,26 +3,37 @@ import { embeddingCopies } from '../embedding-copies.ts';
 import { addMerge, savedModules } from '../saved-modules.ts';
 import { isWithin, transposedTargets, writtenTargets } from '../target-modules.ts';
 import { addTokenRows } from '../token-rows.ts';
-import type { Attachment, EmbeddingWrapper, LinearWrapper, LowRankUpdate, Tuner } from '../tuner.ts';
+import type {
+  Attachment,
+  EmbeddingWrapper,
+  ExpertUpdater,
+  LinearWrapper,
+  LowRankUpdate,
+  Tuner,
+} from '../tuner.ts';
 import { addBiases, biasCopies } from './biases.ts';
 import type { LoraConfig } from './config.ts';
+import { expertParameters, expertUpdate, mergedExperts } from './experts.ts';
+import { withoutFormerNames } from './former-names.ts';
 import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
 import { loraMethod } from './method.ts';
-import { type LoraTarget, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
+import { expertNames, type LoraTarget, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
 
-function attach(config: LoraConfig, model: Architecture): Attachment {
-  loraMethod.check(config, model);
+function attach(given: LoraConfig, model: Architecture): Attachment {
+  loraMethod.check(given, model);
+  const config = withoutFormerNames(given, model);
   const saved = savedModules(config, model);
   const { parameters, replacements, merges } = saved;
   const linears = new Map<string, LinearWrapper>();
   const lowRank = new Map<string, LowRankUpdate>();
   const embeddings = new Map<string, EmbeddingWrapper>();
-  const targets = loraTargets(config, model).targets.filter(
+  const adapted = loraTargets(config, model);
+  const targets = adapted.targets.filter(
     ({ name }) => !saved.modules.some((module) => isWithin(name, module)),
   );
   const names = targets.map(({ name }) => name);
@@ -58,10 +69,18 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
       );
     }
   }
+  const experts = new Map<string, ExpertUpdater>();
+  for (const target of adapted.experts) {
+    const own = expertNames(target);
+    parameters.push(...expertParameters(target, own, config.init_lora_weights));
+    experts.set(target.name, expertUpdate(target, own));
+    addMerge(merges, target.name, mergedExperts(target, own));
+  }
   return {
     parameters,
     linears,
     lowRank,
+    experts,
     embeddings,
     replacements,
     merges,

@@ -7,14 +7,15 @@ export interface Int8Weights {
 
 /**
  * Quantises a matrix `(out, in)`, or `(in, out)` if `transposed`, symmetrically by output. The error of a value is at most half a
- * scale. An embedding's outputs are its rows. Ties round to the even code, as in bitsandbytes' `int8_vectorwise_quant`.
+ * scale. An embedding's outputs are its rows. Matrices of experts `(E, out, in)` have a scale for each output of each. Ties round to the even code, as in bitsandbytes' `int8_vectorwise_quant`.
  */
 export function quantiseInt8(
   weights: Float32Array,
   shape: readonly number[],
   transposed: boolean,
 ): Int8Weights {
-  const [rows, columns] = shape as [number, number];
+  const columns = shape.at(-1)!;
+  const rows = weights.length / columns;
   const maxima = new Float32Array(transposed ? columns : rows);
   const outputOf = transposed ? (_row: number, column: number) => column : (row: number) => row;
   for (let row = 0, i = 0; row < rows; row++) {
@@ -39,7 +40,7 @@ export function dequantiseInt8(
   shape: readonly number[],
   transposed: boolean,
 ): Float32Array {
-  const columns = shape[1]!;
+  const columns = shape.at(-1)!;
   const values = new Float32Array(codes.length);
   for (let i = 0; i < codes.length; i++)
     values[i] = codes[i]! * scales[transposed ? i % columns : Math.floor(i / columns)]!;

@@ -45,7 +45,7 @@ export function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
     const { loss, gradients } = lossAndGradients(
       { model, grid, inputs, options: {} },
       inputs,
-      checkpointing,
+      { checkpointing },
       (context) => ({
         total: tf.sum(tf.mul(embeddingsOf(context), inputs.slopes)),
         correct: tf.scalar(0),

@@ -1,0 +1,36 @@
+import type { DecoderRow } from '../decoder.ts';
+import { expertTensors, expertTensorsOfGguf, formerModules, sparseNetwork } from '../experts.ts';
+import { qwen3 } from './qwen3.ts';
+
+/** Qwen 3 with experts. Source: transformers, models/qwen3_moe/configuration_qwen3_moe.py and modeling_qwen3_moe.py. */
+export const qwen3Moe: DecoderRow = {
+  ...qwen3,
+  className: 'Qwen3Moe',
+  // PEFT 0.21.2 has none for this architecture.
+  defaultTargets: {},
+  adaptersInterface: null,
+  expertTensors,
+  formerModules,
+  gguf: {
+    ...qwen3.gguf!,
+    architecture: 'qwen3moe',
+    blockParts: {
+      ...qwen3.gguf!.blockParts,
+      ffn_gate_inp: 'mlp.gate',
+      ffn_gate_exps: 'mlp.experts.gate_proj',
+      ffn_up_exps: 'mlp.experts.up_proj',
+      ffn_down_exps: 'mlp.experts.down_proj',
+    },
+    expertTensors: expertTensorsOfGguf,
+    config: (header) => ({
+      ...qwen3.gguf!.config(header),
+      num_experts: header.size('expert_count'),
+      num_experts_per_tok: header.size('expert_used_count'),
+      moe_intermediate_size: header.size('expert_feed_forward_length'),
+      // llama.cpp computes every such model so.
+      norm_topk_prob: true,
+    }),
+  },
+  defaults: { num_key_value_heads: 4, max_position_embeddings: 32_768, intermediate_size: 6144 },
+  sparse: sparseNetwork,
+};

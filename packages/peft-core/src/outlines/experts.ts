@@ -1,0 +1,72 @@
+import type { ConfigFields } from './config-fields.ts';
+import type { ExpertRouting, OutlineBuilder } from './outline.ts';
+
+/** Feed-forward networks of several experts, of which each token uses some. */
+export interface SparseNetwork extends ExpertRouting {
+  /** Width I of one expert. */
+  width: number;
+  /** Whether a layer has experts; the others have one network. */
+  isSparse(layer: number): boolean;
+}
+
+/** Maximum number of experts, to limit what a hostile file can make Graft list. */
+const MOST_EXPERTS = 4096;
+
+/**
+ * Experts in every `decoder_sparse_step`-th layer, except in `mlp_only_layers`. `num_experts` is called `num_local_experts` in
+ * configs of transformers 5. Source: transformers, models/qwen3_moe/configuration_qwen3_moe.py and modeling_qwen3_moe.py.
+ */
+export function sparseNetwork(raw: Record<string, unknown>, fields: ConfigFields): SparseNetwork {
+  const name = raw.num_local_experts == null ? 'num_experts' : 'num_local_experts';
+  const experts = fields.size(name, 128, MOST_EXPERTS);
+  const chosen = fields.size('num_experts_per_tok', 8);
+  if (chosen > experts) fields.fault(`num_experts_per_tok must be at most ${name}`);
+  const step = fields.size('decoder_sparse_step', 1);
+  const dense = raw.mlp_only_layers ?? [];
+  if (!Array.isArray(dense) || !dense.every(Number.isInteger))
+    fields.fault('mlp_only_layers must be a list of numbers of layers');
+  const plain = new Set(Array.isArray(dense) ? dense : []);
+  const balance = fields.number('router_aux_loss_coef', 0.001);
+  return {
+    experts,
+    chosen,
+    normalised: fields.flag('norm_topk_prob'),
+    width: fields.size('moe_intermediate_size', 768),
+    isSparse: (layer) => !plain.has(layer) && (layer + 1) % step === 0,
+    balance: fields.flag('output_router_logits') ? balance : 0,
+  };
+}
+
+/** The names of experts' weights, and those of their parts in checkpoints with a tensor for each matrix. */
+export const expertTensors = {
+  'mlp.experts.gate_up_proj': ['mlp.experts.*.gate_proj.weight', 'mlp.experts.*.up_proj.weight'],
+  'mlp.experts.down_proj': ['mlp.experts.*.down_proj.weight'],
+};
+
+/** The same for llama.cpp's files, by the names that Graft gives to their tensors. */
+export const expertTensorsOfGguf = {
+  'mlp.experts.gate_up_proj': ['mlp.experts.gate_proj.weight', 'mlp.experts.up_proj.weight'],
+  'mlp.experts.down_proj': ['mlp.experts.down_proj.weight'],
+};
+
+/** Linear modules of transformers 4, which PEFT translates: `ModelOutline.formerModules`. */
+export const formerModules = {
+  gate: 'gate.weight',
+  gate_proj: 'gate_up_proj',
+  up_proj: 'gate_up_proj',
+  down_proj: 'down_proj',
+};
+
+/** Adds the experts of a layer and their router. `path`: that of the feed-forward network. */
+export function addExperts(
+  all: OutlineBuilder,
+  path: string,
+  { experts, width }: SparseNetwork,
+  hiddenSize: number,
+): void {
+  all
+    .container(`${path}.experts`)
+    .experts(`${path}.experts.gate_up_proj`, [experts, 2 * width, hiddenSize])
+    .experts(`${path}.experts.down_proj`, [experts, hiddenSize, width])
+    .router(`${path}.gate`, experts, hiddenSize);
+}
