@@ -59,7 +59,9 @@ export function familyTable(): string {
     const first = defaultTask({ model_type: modelType });
     const others = TASK_TYPES.filter((task) => task !== first && hasTask(config, task));
     const tasks = [first, ...others].map((task) => `\`${task}\``);
-    return [`\`${modelType}\``, tasks.join(', '), methodsOf(modelType, first)];
+    // The methods of a multimodal model are those of its text model.
+    const text = (config.text_config as Config | undefined)?.model_type ?? modelType;
+    return [`\`${modelType}\``, tasks.join(', '), methodsOf(String(text), first)];
   });
   return plainTable(['`model_type`', 'tasks', 'methods'], lines);
 }

@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import { ConfigFields, requireTask } from './config-fields.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
-import { type Family, fromFamily } from './family.ts';
+import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
 import { isClassifier, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 import { type Rope, type RopeFields, ropeFields, ropeOf } from './rope.ts';
 
@@ -177,6 +177,7 @@ export function multimodalFamily(modelType: string, row: MultimodalRow): Family<
       const family: DecoderFamily = { ...texts[type]!, ...own, outline: this.outline };
       return decoderOutline(family, { ...text, ...fields }, task);
     },
+    tiedByClass: ['lm_head'],
   };
 }
 
@@ -189,10 +190,11 @@ function textOf(config: RawConfig): { text: RawConfig; fields: RawConfig } {
     });
   const names = ['dtype', 'torch_dtype', 'id2label', 'label2id', 'num_labels'];
   const given = names.filter((name) => config[name] != null).map((name) => [name, config[name]]);
-  return {
-    text: text as RawConfig,
-    fields: { ...Object.fromEntries(given), tie_word_embeddings: config.tie_word_embeddings ?? true },
-  };
+  // transformers ties the head by default, unless the checkpoint has separate weights for it, whatever the text's config says.
+  const untied = Array.isArray(config[UNTIED_WEIGHTS]) ? config[UNTIED_WEIGHTS] : [];
+  const tie_word_embeddings =
+    (config.tie_word_embeddings ?? true) === true && !untied.includes('lm_head.weight');
+  return { text: text as RawConfig, fields: { ...Object.fromEntries(given), tie_word_embeddings } };
 }
 
 const TEXT_MODULE = 'language_model';

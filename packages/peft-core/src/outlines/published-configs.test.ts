@@ -33,10 +33,13 @@ function knownConfig({ config, untied }: Published): Record<string, unknown> | n
 
 /** A line for each weight and each tied one, sorted by code point. */
 function weightLines({ parameters, aliases }: ModelOutline): string[] {
-  const own = parameters.map(({ name, shape }) => `${name} ${shape}`);
-  const tied = Object.entries(aliases).map(([name, other]) => `${name} = ${other}`);
+  // The digests of multimodal models are those of their text model.
+  const own = parameters.map(({ name, shape }) => `${textName(name)} ${shape}`);
+  const tied = Object.entries(aliases).map(([name, other]) => `${name} = ${textName(other)}`);
   return [...own, ...tied].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
+
+const textName = (name: string) => name.replace('model.language_model.', 'model.');
 
 for (const { family, models } of families) {
   for (const [name, published] of models) {
