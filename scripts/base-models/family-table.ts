@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { memoryToTrain } from '../../packages/peft-core/src/estimate/index.ts';
+import { UNTIED_WEIGHTS } from '../../packages/peft-core/src/outlines/family.ts';
 import {
   defaultTask,
   modelTypes,
@@ -40,11 +41,13 @@ function publishedModels(modelType: string): [PublishedModel, ...PublishedModel[
     Object.entries(
       JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as Record<
         string,
-        { config: Config & { text_config?: Config }; parameters: number }
+        { config: Config & { text_config?: Config }; untied?: string[]; parameters: number }
       >,
-    ).flatMap(([name, { config, parameters }]) => {
+    ).flatMap(([name, { config, untied, parameters }]) => {
       const own = [config, config.text_config].find((each) => each?.model_type === modelType);
-      return own ? [{ name, config: own, parameters }] : [];
+      if (!own) return [];
+      const separate = untied && { [UNTIED_WEIGHTS]: untied.map((module) => `${module}.weight`) };
+      return [{ name, config: { ...own, ...separate }, parameters }];
     }),
   );
   const [first, ...others] = models.sort((a, b) => a.parameters - b.parameters);
