@@ -75,6 +75,8 @@ export interface GgufFamily {
   preTokenizers?: Readonly<Record<string, PreTokenizer>>;
   /** `tokenizer.ggml.model` of byte-level BPE. Only the family that gave this kind its name in llama.cpp has this field. */
   byteLevelTokenizer?: string;
+  /** `tokenizer.ggml.model` of SentencePiece vocabularies with scores, as `byteLevelTokenizer`. */
+  sentencePieceTokenizer?: string;
   /** The family's own fields of config.json. The reader adds the fields that all families have. */
   config(header: GgufHeader): Record<string, unknown>;
 }
