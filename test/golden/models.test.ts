@@ -76,6 +76,139 @@ const variants: Record<string, Variant> = {
       max_window_layers: 2,
     },
   },
+  'ministral3, past its first span': {
+    config: {
+      ...decoder,
+      model_type: 'ministral3',
+      head_dim: 24,
+      max_position_embeddings: 320,
+      rope_parameters: {
+        rope_type: 'yarn',
+        rope_theta: 10000,
+        factor: 8,
+        original_max_position_embeddings: 40,
+        beta_fast: 4,
+        beta_slow: 1,
+        mscale: 1,
+        mscale_all_dim: 1,
+        llama_4_scaling_beta: 0.1,
+      },
+    },
+  },
+  'ministral3 by default, tied, windowed': {
+    config: { ...decoder, model_type: 'ministral3', tie_word_embeddings: true, sliding_window: 20 },
+  },
+  'llama, yarn, its factor from the lengths': {
+    config: {
+      ...decoder,
+      model_type: 'llama',
+      max_position_embeddings: 320,
+      rope_parameters: {
+        rope_type: 'yarn',
+        rope_theta: 10000,
+        original_max_position_embeddings: 40,
+        factor: 8,
+      },
+    },
+  },
+  'llama, yarn, given factors': {
+    config: {
+      ...decoder,
+      model_type: 'llama',
+      rope_parameters: {
+        rope_type: 'yarn',
+        rope_theta: 10000,
+        original_max_position_embeddings: 40,
+        factor: 4,
+        mscale: 0.7,
+        mscale_all_dim: 0.9,
+        truncate: false,
+      },
+    },
+  },
+  'gemma3_text, windows in five layers of six': {
+    config: { ...decoder, model_type: 'gemma3_text', num_hidden_layers: 7, head_dim: 24, sliding_window: 20 },
+  },
+  'gemma3_text, scaled, biased, untied': {
+    config: {
+      ...decoder,
+      model_type: 'gemma3_text',
+      head_dim: 32,
+      query_pre_attn_scalar: 20,
+      attention_bias: true,
+      tie_word_embeddings: false,
+      sliding_window: 20,
+      layer_types: ['full_attention', 'sliding_attention', 'full_attention'],
+      rope_parameters: {
+        full_attention: { rope_type: 'linear', rope_theta: 50000, factor: 8 },
+        sliding_attention: { rope_type: 'default', rope_theta: 500 },
+      },
+    },
+  },
+  'phi3, a part of each head, tied, windowed': {
+    config: {
+      ...decoder,
+      model_type: 'phi3',
+      tie_word_embeddings: true,
+      sliding_window: 20,
+      rope_parameters: { rope_type: 'default', rope_theta: 5000, partial_rotary_factor: 0.75 },
+    },
+  },
+  'smollm3, layers without rotation': {
+    config: { ...decoder, model_type: 'smollm3', num_hidden_layers: 5 },
+  },
+  'smollm3, listed, windowed, biased, untied': {
+    config: {
+      ...decoder,
+      ...windowed,
+      model_type: 'smollm3',
+      no_rope_layers: [0, 1, 0],
+      attention_bias: true,
+      mlp_bias: true,
+      tie_word_embeddings: false,
+    },
+  },
+  'granite, every factor': {
+    config: {
+      ...decoder,
+      model_type: 'granite',
+      embedding_multiplier: 5,
+      attention_multiplier: 0.1,
+      residual_multiplier: 0.3,
+      logits_scaling: 4,
+      tie_word_embeddings: true,
+    },
+  },
+  'granite, biased, untied': {
+    config: { ...decoder, model_type: 'granite', attention_bias: true, mlp_bias: true },
+  },
+  'olmo2, many heads, biased': {
+    config: { ...decoder, model_type: 'olmo2', num_key_value_heads: 4, attention_bias: true },
+  },
+  'olmo2, few key heads, tied': { config: { ...decoder, model_type: 'olmo2', tie_word_embeddings: true } },
+  'olmo3, windows in three layers of four': {
+    config: { ...decoder, model_type: 'olmo3', num_hidden_layers: 5, sliding_window: 20 },
+  },
+  'olmo3, yarn in layers without a window': {
+    config: {
+      ...decoder,
+      model_type: 'olmo3',
+      sliding_window: 20,
+      layer_types: ['full_attention', 'sliding_attention', 'full_attention'],
+      rope_parameters: {
+        full_attention: {
+          rope_type: 'yarn',
+          rope_theta: 10000,
+          factor: 8,
+          original_max_position_embeddings: 40,
+          attention_factor: 1.2,
+          beta_fast: 32,
+          beta_slow: 1,
+        },
+        sliding_attention: { rope_type: 'default', rope_theta: 10000 },
+      },
+    },
+  },
   'gpt2, untied': { config: { ...gpt2, tie_word_embeddings: false, n_inner: 80 } },
   'gpt2, exact GELU, scores scaled by layer': {
     config: { ...gpt2, activation_function: 'gelu', scale_attn_by_inverse_layer_idx: true },

@@ -6,6 +6,7 @@ import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts
 import { adaptersMethods } from './adapters-methods.ts';
 import { architectures } from './architectures.ts';
 import type { Cell } from './cells.ts';
+import { exceptions } from './exceptions.ts';
 import type { Library } from './library.ts';
 
 const inLibrary = <T>(plan: Record<string, unknown>) =>
@@ -18,7 +19,7 @@ const libraryConfig = ({ config: { peft_type: _, task_type: __, ...fields } }: C
 export const adaptersLibrary: Library = {
   name: 'adapters',
   methods: adaptersMethods,
-  reasons: {},
+  reasons: exceptions,
   make: ({ models, adapters }) =>
     inLibrary({
       models,

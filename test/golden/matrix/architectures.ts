@@ -10,6 +10,8 @@ export interface ArchitectureRow {
   corners?: true;
   /** Set where the padding token is one that the data has. */
   paddingInData?: true;
+  /** The tasks besides CAUSAL_LM that transformers has classes for; absent: SEQ_CLS, TOKEN_CLS and FEATURE_EXTRACTION. */
+  otherTasks?: TaskType[];
   /** Set where other rows try the same layers and the same head: few methods are tried, see rules.ts. */
   sampled?: true;
   /** Module names, by the end of their path. */
@@ -54,6 +56,12 @@ const decoderNames = {
   embedding: 'embed_tokens',
   head: 'lm_head',
   untiedHead: null,
+};
+
+/** Names of layers with norms of their sublayers' outputs instead of their inputs. */
+const normedAfterNames = {
+  ...decoderNames,
+  norms: ['post_attention_layernorm', 'post_feedforward_layernorm', 'norm'],
 };
 
 const encoder = {
@@ -179,6 +187,106 @@ const decoders: ArchitectureRow[] = [
     names: decoderNames,
   },
   {
+    name: 'ministral3',
+    task: 'CAUSAL_LM',
+    config: {
+      ...decoder,
+      model_type: 'ministral3',
+      tie_word_embeddings: false,
+      head_dim: 24,
+      // The texts are longer than the first span.
+      rope_parameters: {
+        rope_type: 'yarn',
+        rope_theta: 10000,
+        factor: 16,
+        original_max_position_embeddings: 16,
+        mscale: 1,
+        mscale_all_dim: 1,
+        llama_4_scaling_beta: 0.1,
+      },
+    },
+    names: { ...decoderNames, untiedHead: 'lm_head' },
+  },
+  {
+    name: 'gemma3_text',
+    task: 'CAUSAL_LM',
+    otherTasks: ['SEQ_CLS', 'FEATURE_EXTRACTION'],
+    config: {
+      ...decoder,
+      model_type: 'gemma3_text',
+      head_dim: 24,
+      query_pre_attn_scalar: 20,
+      sliding_window: 12,
+      layer_types: ['sliding_attention', 'full_attention'],
+    },
+    names: {
+      ...decoderNames,
+      norms: [
+        'input_layernorm',
+        'post_attention_layernorm',
+        'pre_feedforward_layernorm',
+        'post_feedforward_layernorm',
+        'norm',
+      ],
+    },
+  },
+  {
+    name: 'phi3',
+    task: 'CAUSAL_LM',
+    config: {
+      ...decoder,
+      model_type: 'phi3',
+      tie_word_embeddings: false,
+      sliding_window: 12,
+      rope_parameters: { rope_type: 'default', rope_theta: 10000, partial_rotary_factor: 0.75 },
+    },
+    names: {
+      ...decoderNames,
+      attention: ['qkv_proj', 'o_proj'],
+      ia3: ['qkv_proj', 'down_proj'],
+      untiedHead: 'lm_head',
+    },
+  },
+  {
+    name: 'smollm3',
+    task: 'CAUSAL_LM',
+    config: { ...decoder, model_type: 'smollm3', no_rope_layers: [1, 0] },
+    names: decoderNames,
+  },
+  {
+    name: 'granite',
+    task: 'CAUSAL_LM',
+    otherTasks: ['FEATURE_EXTRACTION'],
+    config: {
+      ...decoder,
+      model_type: 'granite',
+      embedding_multiplier: 4,
+      attention_multiplier: 0.1,
+      residual_multiplier: 0.4,
+      logits_scaling: 2,
+    },
+    names: decoderNames,
+  },
+  {
+    name: 'olmo2',
+    task: 'CAUSAL_LM',
+    otherTasks: ['SEQ_CLS', 'FEATURE_EXTRACTION'],
+    config: { ...decoder, model_type: 'olmo2', tie_word_embeddings: false },
+    names: { ...normedAfterNames, untiedHead: 'lm_head' },
+  },
+  {
+    name: 'olmo3',
+    task: 'CAUSAL_LM',
+    otherTasks: ['SEQ_CLS', 'FEATURE_EXTRACTION'],
+    config: {
+      ...decoder,
+      model_type: 'olmo3',
+      sliding_window: 12,
+      layer_types: ['sliding_attention', 'full_attention'],
+    },
+    names: normedAfterNames,
+  },
+  {
     name: 'gpt2',
     task: 'CAUSAL_LM',
     config: {
@@ -221,7 +329,7 @@ const readers: ArchitectureRow[] = [
   underHead(llama, 'TOKEN_CLS'),
   { ...underHead(llama, 'FEATURE_EXTRACTION'), sampled: true },
   ...otherDecoders.flatMap((row) =>
-    (['SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'] as const).map((task) => ({
+    (row.otherTasks ?? (['SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'] as const)).map((task) => ({
       ...underHead(row, task),
       sampled: true as const,
     })),

@@ -3,7 +3,10 @@ export const reasons: [reason: string, methods: string[], architectures: string[
   [
     'The model has no bias vectors.',
     ['bitfit'],
-    ['llama', 'mistral', 'qwen3', 'llama SEQ_CLS', 't5', 't5-plain'],
+    [
+      ...['llama', 'mistral', 'ministral3', 'qwen3', 'gemma3_text', 'phi3', 'smollm3', 'granite'],
+      ...['olmo2', 'olmo3', 'llama SEQ_CLS', 't5', 't5-plain'],
+    ],
   ],
   [
     'A bare model has no output layer.',
@@ -26,6 +29,23 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     "transformers' classifiers take no keys and values from outside: HF PEFT's prefix tuning refuses them.",
     ['prefix_tuning', 'prefix_tuning by projection'],
     ['bert', 'roberta', 'llama'].flatMap((type) => [`${type} SEQ_CLS`, `${type} TOKEN_CLS`]),
+  ],
+  [
+    "The adapters library applies the last layer's norm in every layer of this architecture: Graft refuses the preset.",
+    ['seq_bn'],
+    ['gemma3_text', 'gemma3_text SEQ_CLS', 'gemma3_text FEATURE_EXTRACTION'],
+  ],
+  [
+    'The adapters library has neither classes nor an interface for this architecture.',
+    ['seq_bn', 'double_seq_bn', 'par_bn'],
+    [
+      ...['ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'],
+      ...['ministral3', 'phi3', 'smollm3'].flatMap((type) => [`${type} SEQ_CLS`, `${type} TOKEN_CLS`]),
+      ...['olmo2 SEQ_CLS', 'olmo3 SEQ_CLS'],
+      ...['ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
+        (type) => `${type} FEATURE_EXTRACTION`,
+      ),
+    ],
   ],
   [
     'HF PEFT has no default target_modules of LN_TUNING for this architecture.',

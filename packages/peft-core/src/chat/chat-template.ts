@@ -88,7 +88,7 @@ export class ChatTemplate {
 
   /**
    * The text that the template writes around turns, from the end of the first turn's content on: the text before may describe tokens that
-   * the model generates, as SmolLM3's template does with `<think>`. Skips roles and orders that the template rejects.
+   * the model generates, as templates of reasoning models do with `<think>`. Skips roles and orders that the template rejects.
    */
   around(): string {
     const orders = [

@@ -1,5 +1,5 @@
 import { GraftError } from '../errors.ts';
-import { ropeFrequencies, WAVELENGTH_SCALING } from '../outlines/rope-frequencies.ts';
+import { ropeOf, WAVELENGTH_SCALING } from '../outlines/rope.ts';
 import type { GgufMetadata } from './metadata.ts';
 
 /**
@@ -47,8 +47,9 @@ function scalingBy(
   };
   // The length is compared first, because a hostile file may claim any head size.
   if (factors.length === headSize / 2 && factors.every((factor) => factor > 0)) {
-    const plain = ropeFrequencies({ rope_theta }, headSize);
-    const scaled = ropeFrequencies({ rope_theta, rope_scaling }, headSize);
+    const sizes = { headSize, maxPositions: 8192 };
+    const plain = ropeOf({ rope_theta }, sizes).inverseFrequencies;
+    const scaled = ropeOf({ rope_theta, ...rope_scaling }, sizes).inverseFrequencies;
     const fits = factors.every((stored, i) => {
       const expected = plain[i]! / scaled[i]!;
       return Math.abs(stored - expected) <= 1e-4 * expected;

@@ -48,8 +48,8 @@ export interface ModelRuntime {
   linears(modules: string[], x: tf.Tensor): Columns;
   /** ids `(N)` int32 → `(N, H)`. The token embedding also accepts virtual tokens, whose ids start at the vocabulary's size. */
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
-  /** RMSNorm over the last axis of x. */
-  rmsNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
+  /** RMSNorm over the last axis of x; `shift` is added to the module's weight. */
+  rmsNorm(module: string, x: tf.Tensor, epsilon: number, shift?: number): tf.Tensor;
   /** LayerNorm over the last axis of x `(N, H)`, with the module's weight and bias. `isStream`: the result is the residual stream. */
   layerNorm(module: string, x: tf.Tensor, epsilon: number, isStream?: boolean): tf.Tensor;
   /** Projections → `(N, heads · D)`. In cross-attention, keys and values are those of the memory's positions. */
@@ -60,14 +60,15 @@ export interface ModelRuntime {
    */
   rowsRead(layer: number, x: tf.Tensor): tf.Tensor;
   /**
-   * Adds a sublayer's output `(N, H)` to the residual `(N, H)`. A post-norm model normalises the sum by `norm`. Returns the new
-   * residual.
+   * Adds a sublayer's output `(N, H)` to the residual `(N, H)`. A post-norm model normalises the sum by `norm`; other models may apply
+   * `finish`, a norm or a factor, to the output first. Returns the new residual.
    */
   residualAdd(
     site: ResidualSite,
     output: tf.Tensor,
     residual: tf.Tensor,
     norm?: (x: tf.Tensor) => tf.Tensor,
+    finish?: (x: tf.Tensor) => tf.Tensor,
   ): tf.Tensor;
   /** The base model's own dropout; active only in training. */
   dropout(x: tf.Tensor, probability: number): tf.Tensor;

@@ -27,6 +27,36 @@ const decoders: Record<string, Record<string, unknown>> = {
     sliding_window: 7,
     layer_types: ['sliding_attention', 'full_attention'],
   },
+  'gemma3_text, a window in its first layer': {
+    model_type: 'gemma3_text',
+    sliding_window: 7,
+    layer_types: ['sliding_attention', 'full_attention'],
+  },
+  'phi3, a part of each head': { model_type: 'phi3', partial_rotary_factor: 0.75, sliding_window: 9 },
+  'smollm3, no rotation in its second layer': { model_type: 'smollm3', no_rope_layers: [1, 0] },
+  granite: {
+    model_type: 'granite',
+    embedding_multiplier: 3,
+    attention_multiplier: 0.2,
+    residual_multiplier: 0.4,
+    logits_scaling: 2,
+  },
+  olmo2: { model_type: 'olmo2' },
+  'olmo3, a window in its first layer': {
+    model_type: 'olmo3',
+    sliding_window: 7,
+    layer_types: ['sliding_attention', 'full_attention'],
+  },
+  'ministral3, past its first span': {
+    model_type: 'ministral3',
+    rope_parameters: {
+      rope_type: 'yarn',
+      rope_theta: 10000,
+      factor: 8,
+      original_max_position_embeddings: 16,
+      llama_4_scaling_beta: 0.1,
+    },
+  },
   gpt2: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4, n_positions: 256 },
 };
 const ids = Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 256);

@@ -107,6 +107,12 @@ test('rotate', () => {
   checkGradients((x) => rotate(x, rotaryTable(rotationOf(positions, [1, 0.1]), 0.5)), [values([4, 3, 4], 1)]);
 });
 
+test('rotate: a part of each head, with a factor', () => {
+  const positions = tf.tensor1d([0, 1, 2, 7], 'int32');
+  const table = () => rotaryTable(rotationOf(positions, [1, 0.1], 1.2), 0.5);
+  checkGradients((x) => rotate(x, table()), [values([4, 3, 6], 1)]);
+});
+
 const activations: ActivationName[] = [
   'relu',
   'leaky_relu',

@@ -45,6 +45,13 @@ export class ConfigFields {
     return fallback;
   }
 
+  positive(field: string, fallback: number): number {
+    const value = this.number(field, fallback);
+    if (value > 0) return value;
+    this.fault(`${field} must be greater than 0`);
+    return fallback;
+  }
+
   /** A dropout probability: at least 0, less than 1. */
   probability(field: string, fallback: number): number {
     const value = this.number(field, fallback);

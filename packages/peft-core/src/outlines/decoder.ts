@@ -1,35 +1,115 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
 import { type Family, fromFamily } from './family.ts';
 import { isClassifier, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
-import { ropeFrequencies } from './rope-frequencies.ts';
+import { type Rope, type RopeFields, ropeFields, ropeOf } from './rope.ts';
 
-/** A decoder with rotary positions, RMSNorm before each sublayer and a gated feed-forward network. */
+/** A decoder with rotary positions, RMSNorm around each sublayer and a gated feed-forward network. */
 export interface DecoderOutline extends ModelOutline {
   /** Prefix of the names in the body: `model.`, or empty for FEATURE_EXTRACTION. */
   prefix: string;
   epsilon: number;
-  /** D/2 frequencies, with scaling applied. */
-  inverseFrequencies: number[];
-  /** RMSNorm over each head's queries and keys, before the rotation. */
-  headNorms: boolean;
-  /** Dropout probability of attention probabilities in training. */
-  attentionDropout: number;
-  /** Dropout probability of the input of a token classifier's head in training. */
-  classifierDropout: number;
+  /** Added to the weight of every RMSNorm: 1 where the weights are stored as differences from 1. */
+  normShift: 0 | 1;
+  norms: { attention: SublayerNorms; feedForward: SublayerNorms };
+  /** RMSNorm over queries and keys before the rotation: of each head, of all heads together, or none. */
+  queryKeyNorms: 'head' | 'projection' | null;
+  /** Queries, keys and values come from one module `qkv_proj`, gate and up from one module `gate_up_proj`. */
+  fused: boolean;
+  activation: GateActivation;
+  /** The rotations of the layers. */
+  ropes: Rope[];
+  /** The index in `ropes` of layer `layer`; null: no rotation. */
+  rope(layer: number): number | null;
+  factors: Factors;
+  /** Queries at position p are multiplied by `1 + weight · ln(1 + ⌊p / span⌋)`; null: they are not. */
+  queryGrowth: { weight: number; span: number } | null;
+  dropout: {
+    /** Of attention probabilities. */
+    attention: number;
+    /** Of each sublayer's output. */
+    residual: number;
+    /** Of the input of a token classifier's head. */
+    classifier: number;
+  };
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. */
   window(layer: number): number | null;
 }
 
+/** The names of the norms before a sublayer and of its output. */
+export interface SublayerNorms {
+  before?: string;
+  after?: string;
+}
+
+const GATES = ['silu', 'gelu', 'gelu_pytorch_tanh'] as const;
+type GateActivation = (typeof GATES)[number];
+
+/** Constant factors of the forward pass. */
+export interface Factors {
+  /** Of the attention scores. */
+  scores: number;
+  /** Of the rows of the input embedding. It belongs to the module: virtual tokens do not have it. */
+  embedding: number;
+  /** Of the first hidden states, virtual tokens included. */
+  stream: number;
+  /** Of each sublayer's output. */
+  sublayer: number;
+  /** Of the logits of a language model. */
+  logits: number;
+}
+
+/** Where a family's norms are: before each sublayer, before it and of its output, or only of its output. */
+export type NormPlaces = 'before' | 'around' | 'after';
+
+const normNames: Record<NormPlaces, DecoderOutline['norms']> = {
+  before: {
+    attention: { before: 'input_layernorm' },
+    feedForward: { before: 'post_attention_layernorm' },
+  },
+  around: {
+    attention: { before: 'input_layernorm', after: 'post_attention_layernorm' },
+    feedForward: { before: 'pre_feedforward_layernorm', after: 'post_feedforward_layernorm' },
+  },
+  after: {
+    attention: { after: 'post_attention_layernorm' },
+    feedForward: { after: 'post_feedforward_layernorm' },
+  },
+};
+
+/** A config.json with the family's defaults. */
+export type RawConfig = Record<string, unknown>;
+
 /** The properties in which families of such decoders differ. */
 export interface DecoderRow
-  extends Pick<Family, 'className' | 'rateExponent' | 'defaultTargets' | 'adaptersInterface' | 'gguf'> {
+  extends Pick<
+    Family,
+    'className' | 'classes' | 'rateExponent' | 'defaultTargets' | 'adaptersInterface' | 'gguf'
+  > {
+  /** The tasks that transformers has classes for; absent: all of TASKS. */
+  tasks?: readonly TaskType[];
   /** transformers' defaults for fields that config.json lacks, where the families differ. */
-  defaults?: Record<string, unknown>;
+  defaults?: RawConfig;
+  /** Throws or reports a fault for options that Graft does not compute. */
+  check?(config: RawConfig, fields: ConfigFields): void;
   /** Which modules have biases: q, k and v; the output projection; the feed-forward network. */
   bias(config: ConfigFields): { qkv: boolean; output: boolean; mlp: boolean };
-  headNorms?: boolean;
-  /** The attention window of each layer, from config.json; null: unlimited. */
-  windows?(config: Record<string, unknown>, fields: ConfigFields): (layer: number) => number | null;
+  /** Absent: `before`. */
+  norms?: NormPlaces;
+  /** The weights of norms are stored as differences from 1. */
+  shiftedNorms?: true;
+  queryKeyNorms?: 'head' | 'projection';
+  fused?: true;
+  /** The field with the activation's name; absent: `hidden_act`. */
+  activationField?: string;
+  /** The field with the dropout of each sublayer's output; absent: it has none. */
+  residualDropoutField?: string;
+  /** The attention window of each layer; absent: unlimited. */
+  windows?(config: RawConfig, fields: ConfigFields): (layer: number) => number | null;
+  /** The fields of the rotations and the index of each layer's rotation; absent: one for all layers. */
+  ropes?(config: RawConfig, fields: ConfigFields): { each: RopeFields[]; of(layer: number): number | null };
+  /** The factors that differ from 1, and from `headSize^(-1/2)` for scores. */
+  factors?(config: RawConfig, fields: ConfigFields): Partial<Factors>;
+  queryGrowth?(config: RawConfig): DecoderOutline['queryGrowth'];
 }
 
 type DecoderFamily = Family<DecoderOutline> & DecoderRow;
@@ -59,100 +139,161 @@ function decoderOutline(
   given: Record<string, unknown>,
   task: TaskType,
 ): DecoderOutline {
-  requireTask(family.modelType, task, TASKS);
+  requireTask(family.modelType, task, family.tasks ?? TASKS);
   const raw = { ...family.defaults, ...given };
   const fields = new ConfigFields(raw);
+  family.check?.(raw, fields);
   const heads = fields.size('num_attention_heads');
   const H = fields.size('hidden_size');
-  const I = fields.size('intermediate_size');
   const V = fields.size('vocab_size');
   const kvHeads = fields.size('num_key_value_heads', heads);
   const D = fields.size('head_dim', H / heads, 16_384);
-  const layers = fields.layers('num_hidden_layers');
-  const padding = fields.row('pad_token_id', V);
-  const deviation = fields.number('initializer_range', 0.02);
-  const bias = family.bias(fields);
-  const tied = fields.flag('tie_word_embeddings');
-  const labels = fields.labels();
-  const headBias = fields.flag('token_classification_bias', true);
-  fields.choice('hidden_act', ['silu'], 'silu');
+  const maxPositions = fields.size('max_position_embeddings', 2048);
   if (heads % kvHeads !== 0) fields.fault('num_key_value_heads must divide num_attention_heads');
   if (D % 2 !== 0) fields.fault('head_dim must be even');
+  const factors = family.factors?.(raw, fields);
+  const ropes = family.ropes?.(raw, fields) ?? { each: [ropeFields(raw)], of: () => 0 };
+  const residual = family.residualDropoutField;
   const common = {
     ...fromFamily(family),
     prefix: task === 'FEATURE_EXTRACTION' ? '' : family.optionalPrefix,
     task,
     vocabularySize: V,
     hiddenSize: H,
-    layers,
+    layers: fields.layers('num_hidden_layers'),
     heads,
     kvHeads,
     headSize: D,
-    maxPositions: fields.size('max_position_embeddings', 2048),
+    maxPositions,
     epsilon: fields.number('rms_norm_eps', 1e-6),
-    headNorms: family.headNorms ?? false,
-    attentionDropout: fields.probability('attention_dropout', 0),
-    classifierDropout: fields.probability('classifier_dropout', fields.probability('hidden_dropout', 0.1)),
+    normShift: family.shiftedNorms ? (1 as const) : (0 as const),
+    norms: normNames[family.norms ?? 'before'],
+    queryKeyNorms: family.queryKeyNorms ?? null,
+    fused: family.fused ?? false,
+    activation: fields.choice(family.activationField ?? 'hidden_act', GATES, 'silu'),
+    factors: {
+      scores: factors?.scores ?? 1 / Math.sqrt(D),
+      embedding: factors?.embedding ?? 1,
+      stream: factors?.stream ?? 1,
+      sublayer: factors?.sublayer ?? 1,
+      logits: factors?.logits ?? 1,
+    },
+    embeddingFactor: factors?.embedding ?? 1,
+    queryGrowth: family.queryGrowth?.(raw) ?? null,
+    dropout: {
+      attention: fields.probability('attention_dropout', 0),
+      residual: residual === undefined ? 0 : fields.probability(residual, 0),
+      classifier: fields.probability('classifier_dropout', fields.probability('hidden_dropout', 0.1)),
+    },
     window: family.windows?.(raw, fields) ?? (() => null),
+    rope: ropes.of,
+  };
+  const parts = {
+    inner: fields.size('intermediate_size'),
+    padding: fields.row('pad_token_id', V),
+    bias: family.bias(fields),
+  };
+  const head = {
+    tied: fields.flag('tie_word_embeddings'),
+    labels: fields.labels(),
+    bias: fields.flag('token_classification_bias', true),
+    deviation: fields.number('initializer_range', 0.02),
   };
   fields.check();
-
-  const { prefix } = common;
-  const all = new OutlineBuilder().embedding(`${prefix}embed_tokens`, V, H, padding);
-  for (let layer = 0; layer < layers; layer++) {
-    const path = `${prefix}layers.${layer}`;
-    all
-      .linear(`${path}.self_attn.q_proj`, heads * D, H, { bias: bias.qkv })
-      .linear(`${path}.self_attn.k_proj`, kvHeads * D, H, { bias: bias.qkv })
-      .linear(`${path}.self_attn.v_proj`, kvHeads * D, H, { bias: bias.qkv })
-      .linear(`${path}.self_attn.o_proj`, H, heads * D, { bias: bias.output });
-    all.stack(...['q_proj', 'k_proj', 'v_proj'].map((name) => `${path}.self_attn.${name}`));
-    all.stack(`${path}.mlp.gate_proj`, `${path}.mlp.up_proj`);
-    if (common.headNorms) all.norm(`${path}.self_attn.q_norm`, D).norm(`${path}.self_attn.k_norm`, D);
-    all
-      .linear(`${path}.mlp.gate_proj`, I, H, { bias: bias.mlp })
-      .linear(`${path}.mlp.up_proj`, I, H, { bias: bias.mlp })
-      .linear(`${path}.mlp.down_proj`, H, I, { bias: bias.mlp })
-      .norm(`${path}.input_layernorm`, H)
-      .norm(`${path}.post_attention_layernorm`, H)
-      .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
-      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
-  }
-  all.norm(`${prefix}norm`, H);
-  const aliases: Record<string, string> = {};
-  if (task === 'CAUSAL_LM') {
-    if (tied) {
-      all.tiedLinear('lm_head', V, H);
-      aliases['lm_head.weight'] = `${prefix}embed_tokens.weight`;
-    } else all.linear('lm_head', V, H);
-  }
-  if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
-  if (task === 'TOKEN_CLS') all.linear('score', labels, H, { bias: headBias, fresh: deviation });
+  const all = new OutlineBuilder();
+  addBody(all, common, parts);
+  const aliases = addHead(all, common, head);
   return {
     ...common,
-    inverseFrequencies: ropeFrequencies(raw, D),
+    ropes: ropes.each.map((each) => ropeOf(each, { headSize: D, maxPositions })),
     parameters: all.parameters,
     modules: all.modules,
     stacks: all.stacks,
     residualSites: all.residualSites,
     aliases,
-    tokenEmbedding: `${prefix}embed_tokens`,
+    tokenEmbedding: `${common.prefix}embed_tokens`,
     taskHead: isClassifier(task) ? ['score'] : [],
   };
 }
 
-/**
- * Optional sliding windows in config.json: none unless `use_sliding_window` is set; then in the layers with the `layer_types` entry
- * "sliding_attention", or, without that list, from layer `max_window_layers` on.
- */
-export function optionalWindows(
-  config: Record<string, unknown>,
-  fields: ConfigFields,
-): (layer: number) => number | null {
-  if (!fields.flag('use_sliding_window') || config.sliding_window === null) return () => null;
-  const window = fields.size('sliding_window', 4096);
-  const types = config.layer_types;
-  if (Array.isArray(types)) return (layer) => (types[layer] === 'sliding_attention' ? window : null);
-  const first = fields.number('max_window_layers', 28);
-  return (layer) => (layer >= first ? window : null);
+type Common = Pick<
+  DecoderOutline,
+  | 'prefix'
+  | 'task'
+  | 'vocabularySize'
+  | 'hiddenSize'
+  | 'layers'
+  | 'heads'
+  | 'kvHeads'
+  | 'headSize'
+  | 'norms'
+  | 'queryKeyNorms'
+  | 'fused'
+>;
+
+interface BodyParts {
+  /** Width of the feed-forward network. */
+  inner: number;
+  padding: number | null;
+  bias: ReturnType<DecoderRow['bias']>;
+}
+
+function addBody(all: OutlineBuilder, model: Common, { inner, padding, bias }: BodyParts): void {
+  const { prefix, hiddenSize: H, heads, kvHeads, headSize: D, norms, queryKeyNorms } = model;
+  all.embedding(`${prefix}embed_tokens`, model.vocabularySize, H, padding);
+  for (let layer = 0; layer < model.layers; layer++) {
+    const path = `${prefix}layers.${layer}`;
+    const [attention, network] = [`${path}.self_attn`, `${path}.mlp`];
+    const widths = [heads * D, kvHeads * D, kvHeads * D];
+    if (model.fused) {
+      all
+        .linear(`${attention}.o_proj`, H, heads * D, { bias: bias.output })
+        .fusedLinear(`${attention}.qkv_proj`, widths, H, { bias: bias.qkv })
+        .fusedLinear(`${network}.gate_up_proj`, [inner, inner], H, { bias: bias.mlp });
+    } else {
+      const names = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${attention}.${name}`);
+      for (const [i, name] of names.entries()) all.linear(name, widths[i]!, H, { bias: bias.qkv });
+      all.stack(...names);
+      all.linear(`${attention}.o_proj`, H, heads * D, { bias: bias.output });
+      const perHead = queryKeyNorms === 'head';
+      if (queryKeyNorms)
+        all
+          .norm(`${attention}.q_norm`, perHead ? D : heads * D)
+          .norm(`${attention}.k_norm`, perHead ? D : kvHeads * D);
+      all
+        .linear(`${network}.gate_proj`, inner, H, { bias: bias.mlp })
+        .linear(`${network}.up_proj`, inner, H, { bias: bias.mlp })
+        .stack(`${network}.gate_proj`, `${network}.up_proj`);
+    }
+    all.linear(`${network}.down_proj`, H, inner, { bias: bias.mlp });
+    for (const { before, after } of [norms.attention, norms.feedForward]) {
+      if (before) all.norm(`${path}.${before}`, H);
+      if (after) all.norm(`${path}.${after}`, H);
+    }
+    all
+      .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
+      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
+  }
+  all.norm(`${prefix}norm`, H);
+}
+
+interface Head {
+  tied: boolean;
+  labels: number;
+  bias: boolean;
+  deviation: number;
+}
+
+/** Adds the task's head and returns the tied parameters. */
+function addHead(all: OutlineBuilder, model: Common, head: Head): Record<string, string> {
+  const { task, prefix, vocabularySize: V, hiddenSize: H } = model;
+  const { labels, bias, deviation } = head;
+  if (task === 'CAUSAL_LM' && head.tied) {
+    all.tiedLinear('lm_head', V, H);
+    return { 'lm_head.weight': `${prefix}embed_tokens.weight` };
+  }
+  if (task === 'CAUSAL_LM') all.linear('lm_head', V, H);
+  if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
+  if (task === 'TOKEN_CLS') all.linear('score', labels, H, { bias, fresh: deviation });
+  return {};
 }

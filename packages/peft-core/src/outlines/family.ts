@@ -44,9 +44,9 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   untiedFields?(config: Record<string, unknown>): Record<string, unknown>;
   /**
    * For a family that the `adapters` library supports by hooks instead of dedicated classes: `interface` of adapter_interface.json,
-   * without `adapter_methods`.
+   * without `adapter_methods`. Null: the library has neither classes nor an interface for the family.
    */
-  adaptersInterface?: Record<string, unknown>;
+  adaptersInterface?: Record<string, unknown> | null;
   /** Absent if Graft reads no GGUF files of the family. */
   gguf?: GgufFamily;
 }
@@ -119,6 +119,6 @@ export function fromFamily(family: Family) {
     defaultTargets,
     ...(rateExponent !== undefined && { rateExponent }),
     ...(tiedByClass && { tiedByClass }),
-    ...(adaptersInterface && { adaptersInterface }),
+    ...(adaptersInterface !== undefined && { adaptersInterface }),
   };
 }

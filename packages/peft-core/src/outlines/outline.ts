@@ -40,6 +40,8 @@ export interface ModuleDescription {
   transposed?: true;
   /** The padding row of an embedding: PyTorch's padding_idx, which gets no gradient. */
   padding?: number;
+  /** Set for a fused linear module: the widths of its outputs, side by side. */
+  columns?: number[];
 }
 
 /** A place where a sublayer's output is added to the residual. An adapter can be inserted there. */
@@ -70,7 +72,7 @@ export interface ModelOutline {
   defaultTargets: DefaultTargets;
   rateExponent?: number;
   tiedByClass?: string[];
-  adaptersInterface?: Record<string, unknown>;
+  adaptersInterface?: Record<string, unknown> | null;
 
   task: TaskType;
   vocabularySize: number;
@@ -91,6 +93,8 @@ export interface ModelOutline {
   aliases: Record<string, string>;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
+  /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */
+  embeddingFactor?: number;
   /** Number of blocks of an encoder-decoder's encoder; the decoder has `layers`. */
   encoderLayers?: number;
   /** The token that a decoder starts with; only encoder-decoders have one. */
@@ -149,6 +153,14 @@ export class OutlineBuilder {
         ...(fresh === undefined ? {} : { fresh: 0 }),
       });
     }
+    return this;
+  }
+
+  /** A linear module whose outputs, of these widths, are those of several modules. */
+  fusedLinear(name: string, columns: number[], width: number, options: { bias: boolean }): this {
+    const out = columns.reduce((sum, each) => sum + each, 0);
+    this.linear(name, out, width, options);
+    this.modules.at(-1)!.columns = columns;
     return this;
   }
 

@@ -14,6 +14,7 @@ export class AdaptedWeights {
   readonly #aliases: Architecture['aliases'];
   readonly #paddings: Map<string, number | undefined>;
   readonly #transposed: Set<string>;
+  readonly #input: { module: string; factor: number };
 
   constructor(
     architecture: Architecture,
@@ -25,11 +26,17 @@ export class AdaptedWeights {
     this.#aliases = architecture.aliases;
     this.#paddings = new Map(architecture.modules.map(({ name, padding }) => [name, padding]));
     this.#transposed = new Set(architecture.modules.filter((m) => m.transposed).map((m) => m.name));
+    this.#input = { module: architecture.tokenEmbedding, factor: architecture.embeddingFactor ?? 1 };
   }
 
   /** The padding row of an embedding; null if it has none. */
   paddingOf(module: string): number | null {
     return this.#paddings.get(module) ?? null;
+  }
+
+  /** The factor by which an embedding multiplies its rows. */
+  embeddingFactorOf(module: string): number {
+    return module === this.#input.module ? this.#input.factor : 1;
   }
 
   /** Whether a linear module's matrix is `(in, out)`. */

@@ -61,24 +61,28 @@ export function createRuntime(
     },
     linear: (module, x) => adaptedLinear(pass, module, x),
     embedding(module, ids) {
-      const base = (ids: tf.Tensor) =>
-        embedding(ids, required(`${module}.weight`), weights.paddingOf(module));
+      const factor = weights.embeddingFactorOf(module);
+      const base = (ids: tf.Tensor) => {
+        const rows = embedding(ids, required(`${module}.weight`), weights.paddingOf(module));
+        return factor === 1 ? rows : tf.mul(rows, factor);
+      };
       const wrapper = attachment?.embeddings?.get(module);
       return wrapper ? wrapper(context, ids, base) : base(ids);
     },
-    rmsNorm(module, x, epsilon) {
+    rmsNorm(module, x, epsilon, shift = 0) {
       const weight = required(`${module}.weight`);
-      return rmsNorm(x, weightValue(weight), epsilon, weight.kind !== 'frozen');
+      const own = weightValue(weight);
+      return rmsNorm(x, shift === 0 ? own : tf.add(own, shift), epsilon, weight.kind !== 'frozen');
     },
     layerNorm(module, x, epsilon, isStream = false) {
       const [weight, bias] = [required(`${module}.weight`), required(`${module}.bias`)];
       const isTrained = weight.kind !== 'frozen' || bias.kind !== 'frozen';
       return layerNorm(x, weightValue(weight), weightValue(bias), epsilon, { isStream, isTrained });
     },
-    residualAdd(site, output, residual, norm) {
+    residualAdd(site, output, residual, norm, finish = (x) => x) {
       const wrapper = attachment?.residualAdds?.get(site.module);
-      if (wrapper) return wrapper(context, output, residual, norm);
-      const sum = residualSum(residual, output);
+      if (wrapper) return wrapper(context, output, residual, norm, finish);
+      const sum = residualSum(residual, finish(output));
       return norm ? norm(sum) : sum;
     },
     rowsRead: (layer, x) => (read && layer === lastLayer ? takeRows(x, read) : x),

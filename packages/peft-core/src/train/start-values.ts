@@ -37,7 +37,9 @@ export async function startValues(
     else if (init.kind === 'rows') {
       const encode = (text: string) => loadTokenizer(base.tokenizerFiles).encode(text);
       const table = await weightOf(init.parameter, random);
-      values.set(name, rowsOf(table, shape.at(-1)!, init.pick({ random, encode })));
+      const rows = rowsOf(table, shape.at(-1)!, init.pick({ random, encode }));
+      const { factor = 1 } = init;
+      values.set(name, factor === 1 ? rows : rows.map((value) => value * factor));
     } else {
       const weights: Float32Array[] = [];
       for (const parameter of init.parameters) weights.push(await weightOf(parameter, random));

@@ -6,7 +6,7 @@ import { type ModuleNames, onArchitecture } from '../testing/tuner-configuration
 
 /** A model and the last parts of its module names. */
 interface Family extends ConformanceModel, ModuleNames {
-  /** Set if the layers differ from llama's only in what they do to queries and keys: then only these methods are tested. */
+  /** The only methods to test: for layers that differ from llama's only in what they do to queries and keys, or without BOTTLENECK. */
   only?: string[];
 }
 
@@ -42,11 +42,53 @@ const encoder = {
   keys: ['key', 'value'],
 };
 
+/** For families that the adapters library does not have. */
+const allButBottleneck = [
+  ...['LORA', 'DoRA', 'IA3', 'LN_TUNING', 'TRAINABLE_TOKENS', 'SELECTIVE'],
+  ...['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING'],
+];
+/** Norms of sublayers' outputs instead of their inputs. */
+const normedAfter = { ...decoder, norm: 'post_feedforward_layernorm' };
+
 /** By `model_type`; conformance.test.ts covers llama. */
 const families: Record<string, Family> = {
   mistral: { ...likeLlama, config: { model_type: 'mistral', sliding_window: 6 } },
   qwen2: { ...likeLlama, config: { model_type: 'qwen2' } },
   qwen3: { ...likeLlama, config: { model_type: 'qwen3' } },
+  ministral3: { ...likeLlama, config: { model_type: 'ministral3' } },
+  smollm3: { ...likeLlama, config: { model_type: 'smollm3', no_rope_layers: [1, 0] } },
+  gemma3_text: {
+    ...decoder,
+    config: {
+      model_type: 'gemma3_text',
+      sliding_window: 6,
+      layer_types: ['sliding_attention', 'full_attention'],
+    },
+  },
+  granite: {
+    ...decoder,
+    only: allButBottleneck,
+    config: {
+      model_type: 'granite',
+      embedding_multiplier: 3,
+      attention_multiplier: 0.2,
+      residual_multiplier: 0.4,
+      logits_scaling: 2,
+    },
+  },
+  olmo2: { ...normedAfter, only: allButBottleneck, config: { model_type: 'olmo2' } },
+  olmo3: {
+    ...normedAfter,
+    only: likeLlama.only,
+    config: { model_type: 'olmo3', sliding_window: 6, layer_types: ['sliding_attention', 'full_attention'] },
+  },
+  phi3: {
+    ...decoder,
+    only: allButBottleneck,
+    attention: 'qkv_proj',
+    keys: ['qkv_proj'],
+    config: { model_type: 'phi3', partial_rotary_factor: 0.75 },
+  },
   gpt2: {
     ...answers,
     config: tinyFamilies.gpt2,

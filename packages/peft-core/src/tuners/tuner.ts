@@ -36,6 +36,8 @@ export type ParameterInit =
       /** Rows of the base weight `parameter`; `encode` is the base model's tokenizer, special tokens included. */
       kind: 'rows';
       parameter: string;
+      /** Factor of the rows; absent: 1. */
+      factor?: number;
       pick(from: { random: Random; encode(text: string): number[] }): number[];
     };
 
@@ -99,6 +101,7 @@ export type ResidualAddWrapper = (
   output: tf.Tensor,
   residual: tf.Tensor,
   norm: ((x: tf.Tensor) => tf.Tensor) | undefined,
+  finish: (x: tf.Tensor) => tf.Tensor,
 ) => tf.Tensor;
 
 /** Keys and values that every token of an attention sees in addition to its own sequence's, `(kvHeads, n, D)` each. */

@@ -58,7 +58,7 @@ export class RotaryTables {
     const known = this.#tables.get(rotation.cosines) ?? new Map<number, RotaryTable>();
     this.#tables.set(rotation.cosines, known);
     const made = known.get(scale) ?? rotaryTable(rotation, scale);
-    if (!known.has(scale)) known.set(scale, { cos: this.#keep(made.cos), sin: this.#keep(made.sin) });
+    if (!known.has(scale)) known.set(scale, { cos: this.#keep(made.cos), sin: this.#keep(made.sin), scale });
     return known.get(scale)!;
   }
 

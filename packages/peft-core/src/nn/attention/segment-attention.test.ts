@@ -15,7 +15,8 @@ interface Case {
   headSize: number;
   /** For each segment the number of positions without its prefix, and the number of the segment that is its prefix. */
   segments: { own: number; prefix?: number }[];
-  rotated: boolean;
+  /** Whether queries and keys are rotated, or how many numbers of each head. */
+  rotated: boolean | number;
   causal: boolean;
   window: number | null;
   /** Number of positions of no segment at the end. */
@@ -56,6 +57,16 @@ const cases: Case[] = [
     causal: false,
     window: null,
     padding: 3,
+  },
+  {
+    heads: 4,
+    kvHeads: 2,
+    headSize: 24,
+    segments: [{ own: 21 }, { own: 13, prefix: 0 }],
+    rotated: 18,
+    causal: true,
+    window: null,
+    padding: 2,
   },
   {
     heads: 3,
@@ -187,7 +198,11 @@ for (const one of cases) {
         ? {
             rotation: rotationOf(
               tf.tensor1d(positions, 'int32'),
-              Array.from({ length: headSize / 2 }, (_, i) => 100 ** (-i / headSize)),
+              Array.from(
+                { length: (rotated === true ? headSize : rotated) / 2 },
+                (_, i) => 100 ** (-i / headSize),
+              ),
+              rotated === true ? 1 : 1.3,
             ),
           }
         : {}),

@@ -121,6 +121,8 @@ test('what does not fit the model is refused before a job is accepted', () => {
     [{ reduction_factor: { '9': 2, default: 4 } }, llama, /there is no layer 9/],
     [{ cross_adapter: true }, llama, /llama has no cross-attention/],
     [{ residual_before_ln: 'post_add' }, llama, /norms before its sublayers/],
+    [{}, { ...llama, model_type: 'granite' }, /has no granite models/],
+    [{}, { ...llama, model_type: 'gemma3_text' }, /original_ln_before: must be false for gemma3_text/],
     [{ original_ln_after: false }, { ...llama, model_type: 'qwen2' }, /must be true for qwen2/],
     [{ modules_to_save: ['lm_head'] }, llama, /tied to the embeddings/],
     [{ modules_to_save: ['q_proj'] }, untied, /part of the base model/],

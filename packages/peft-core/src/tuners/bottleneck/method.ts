@@ -88,6 +88,12 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
 /** Throws `invalid_peft_config`, `unimplemented_peft_option`, `target_modules_not_found`. */
 function check(config: BottleneckConfig, model: ModelOutline): void {
   const { layers, residualSites } = model;
+  if (model.adaptersInterface === null)
+    throw new GraftError(
+      'unimplemented_peft_option',
+      `peft_type "BOTTLENECK": the adapters library, whose files it writes, has no ${model.modelType} models; use another method`,
+      { param: 'peft.peft_type' },
+    );
   const depth = 1 + Math.max(-1, ...residualSites.map(({ layer }) => layer));
   const stray = config.leave_out.find((layer) => layer >= depth);
   if (stray !== undefined)
@@ -108,6 +114,11 @@ function check(config: BottleneckConfig, model: ModelOutline): void {
   // In these models the library hooks the projections, so the model itself adds the residual and applies the norm.
   if (!config.original_ln_after && model.adaptersInterface)
     throw optionError('original_ln_after', `must be true for ${model.modelType}, as in the adapters library`);
+  if (config.original_ln_before && model.adaptersInterface?.layer_ln_1)
+    throw optionError(
+      'original_ln_before',
+      `must be false for ${model.modelType}, where the adapters library applies the last layer's norm in every layer; preset double_seq_bn has it so`,
+    );
   checkSavedModules(config, model);
 }
 

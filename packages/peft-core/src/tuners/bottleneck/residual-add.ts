@@ -17,15 +17,19 @@ const EPSILON = 1e-5;
  *   norm(… + residual). The shortcut is x, or an earlier value chosen by residual_before_ln.
  * - parallel: b(residual) + output; with original_ln_after norm(… + residual).
  *
+ * A model that norms the output before it adds the residual does so with the adapter's result, too.
+ *
  * Sources: Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00247; He et al. 2021, arXiv:2110.04366;
  * adapters, methods/modeling.py (Adapter, ParallelAdapter).
  */
 export function bottleneckResidualAdd(path: string, config: BottleneckConfig): ResidualAddWrapper {
-  return (context, output, residual, norm = (x) => x) => {
+  return (context, output, residual, norm, finish) => {
     const adapted = config.is_parallel
       ? tf.add(bottleneck(path, config, context, residual), output)
-      : sequential(path, config, context, output, residual, norm);
-    return config.original_ln_after ? norm(tf.add(adapted, residual)) : adapted;
+      : sequential(path, config, context, output, residual, norm ?? ((x) => x));
+    if (!config.original_ln_after) return adapted;
+    const sum = tf.add(finish(adapted), residual);
+    return norm ? norm(sum) : sum;
   };
 }
 

@@ -55,12 +55,14 @@ function updateOf({ parameter }: LayerContext, x: tf.Tensor, names: LoraNames, s
 
 /**
  * `base(ids) + scale · Aᵀ[ids] Bᵀ` with A `(r, V)` and B `(H, r)`; with magnitudes the whole sum is multiplied by f `(H)`, as for a
- * linear module whose inputs are the vocabulary. Source: peft, tuners/lora/layer.py (Embedding.forward), dora.py (DoraEmbeddingLayer).
+ * linear module whose inputs are the vocabulary. A factor of the module's output multiplies the update, too. Source: peft,
+ * tuners/lora/layer.py (Embedding.forward), dora.py (DoraEmbeddingLayer).
  */
 export function loraEmbedding(names: LoraNames, target: LoraTarget): EmbeddingWrapper {
   return (context, ids, base) => {
     const { parameter, weight } = context;
-    const rows = tf.mul(takeRows(tf.transpose(parameter(names.a)), ids, target.padding), target.scale); // (N, r)
+    const scale = target.scale * target.outputFactor;
+    const rows = tf.mul(takeRows(tf.transpose(parameter(names.a)), ids, target.padding), scale); // (N, r)
     const sum = tf.add(base(ids), trainedProduct(rows, parameter(names.b)));
     if (!names.magnitude) return sum;
     return tf.mul(sum, magnitudeFactors(context, names, target, weight(`${target.name}.weight`)!, ids));

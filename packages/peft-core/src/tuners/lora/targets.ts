@@ -17,6 +17,8 @@ export interface LoraTarget {
   rank: number;
   /** lora_alpha / rank, or lora_alpha / √rank. */
   scale: number;
+  /** Factor by which the module multiplies its output. */
+  outputFactor: number;
 }
 
 /** The modules that `config` adapts, in the model's order. `unfit` are those that are neither linear nor embeddings. */
@@ -28,12 +30,15 @@ export function loraTargets(
   const modules = model.modules.filter(({ name }) => names.has(name));
   const fits = ({ kind }: ModuleDescription) => kind === 'linear' || kind === 'embedding';
   return {
-    targets: modules.filter(fits).map((module) => targetOf(module, config)),
+    targets: modules.filter(fits).map((module) => {
+      const isInput = module.name === model.tokenEmbedding;
+      return { ...targetOf(module, config), outputFactor: isInput ? (model.embeddingFactor ?? 1) : 1 };
+    }),
     unfit: modules.filter((module) => !fits(module)),
   };
 }
 
-function targetOf(module: ModuleDescription, config: LoraConfig): LoraTarget {
+function targetOf(module: ModuleDescription, config: LoraConfig): Omit<LoraTarget, 'outputFactor'> {
   const { rank, alpha } = rankAndAlphaFor(config, module.name);
   const embedding = module.kind === 'embedding';
   return {

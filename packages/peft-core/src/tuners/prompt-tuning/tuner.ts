@@ -31,6 +31,8 @@ function attach(config: PromptTuningConfig, model: Architecture): Attachment {
 /** Source: peft, tuners/prompt_tuning/model.py. */
 function initOf(config: PromptTuningConfig, rows: number, model: Architecture): ParameterInit {
   const parameter = `${model.tokenEmbedding}.weight`;
+  // The rows as the module returns them.
+  const factor = model.embeddingFactor ?? 1;
   switch (config.prompt_tuning_init) {
     case 'RANDOM':
       return drawn(rows * model.hiddenSize, normal);
@@ -38,12 +40,14 @@ function initOf(config: PromptTuningConfig, rows: number, model: Architecture): 
       return {
         kind: 'rows',
         parameter,
+        factor,
         pick: ({ random }) => Array.from({ length: rows }, () => random.integer(model.vocabularySize)),
       };
     case 'TEXT':
       return {
         kind: 'rows',
         parameter,
+        factor,
         pick: ({ encode }) =>
           textRows(config.prompt_tuning_init_text!, encode, {
             count: rows,

@@ -1,0 +1,82 @@
+import type { ConfigFields } from '../config-fields.ts';
+import type { DecoderRow, RawConfig } from '../decoder.ts';
+import { decoderInterface } from '../decoder-files.ts';
+import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
+import { roundedTo } from '../stored-type.ts';
+
+const sliding = (config: RawConfig, fields: ConfigFields) =>
+  slidingByType(config, fields, allButEvery(fields.size('sliding_window_pattern', 6)));
+
+/**
+ * The text models of Gemma 3: norms around each sublayer whose weights are differences from 1, norms of each head's queries and keys,
+ * scaled embeddings, and a window in five layers of six. Source: transformers, models/gemma3/configuration_gemma3.py and
+ * modeling_gemma3.py.
+ */
+export const gemma3Text: DecoderRow = {
+  className: 'Gemma3',
+  classes: { SEQ_CLS: 'Gemma3TextForSequenceClassification', FEATURE_EXTRACTION: 'Gemma3TextModel' },
+  tasks: ['CAUSAL_LM', 'SEQ_CLS', 'FEATURE_EXTRACTION'],
+  defaultTargets: {
+    LORA: { target_modules: ['q_proj', 'v_proj'] },
+    IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
+    LN_TUNING: {
+      target_modules: [
+        'input_layernorm',
+        'post_attention_layernorm',
+        'pre_feedforward_layernorm',
+        'post_feedforward_layernorm',
+        'norm',
+      ],
+    },
+  },
+  adaptersInterface: {
+    ...decoderInterface,
+    layer_ln_1: 'post_attention_layernorm',
+    layer_ln_2: 'post_feedforward_layernorm',
+    layer_pre_ffn: 'pre_feedforward_layernorm',
+    base_model: 'model',
+  },
+  // Published configs of multimodal checkpoints omit the fields that have these values.
+  defaults: {
+    vocab_size: 262_208,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 26,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    head_dim: 256,
+    hidden_activation: 'gelu_pytorch_tanh',
+    max_position_embeddings: 131_072,
+    pad_token_id: 0,
+    query_pre_attn_scalar: 256,
+    sliding_window: 4096,
+    tie_word_embeddings: true,
+  },
+  check(config, fields) {
+    for (const field of ['final_logit_softcapping', 'attn_logit_softcapping'])
+      if (config[field] != null) fields.fault(`${field} must be null: Graft does not cap scores or logits`);
+    if (config.use_bidirectional_attention)
+      fields.fault('use_bidirectional_attention must be false: Graft computes causal attention');
+  },
+  bias(config) {
+    const attention = config.flag('attention_bias');
+    return { qkv: attention, output: attention, mlp: false };
+  },
+  norms: 'around',
+  shiftedNorms: true,
+  queryKeyNorms: 'head',
+  activationField: 'hidden_activation',
+  windows: (config, fields) => windowsByType(config, fields, sliding(config, fields)),
+  ropes(config, fields) {
+    const thetas = {
+      sliding: fields.number('rope_local_base_freq', 10_000),
+      full: fields.number('rope_theta', 1_000_000),
+    };
+    return ropesByType(config, thetas, sliding(config, fields));
+  },
+  factors: (config, fields) => ({
+    scores: 1 / Math.sqrt(fields.positive('query_pre_attn_scalar', 256)),
+    // Checkpoints in bfloat16 were trained with the rounded factor.
+    embedding: roundedTo(config.dtype ?? config.torch_dtype, Math.sqrt(fields.size('hidden_size'))),
+  }),
+};
