@@ -27,6 +27,14 @@ const models: Record<string, Record<string, unknown>> = {
   qwen2: { ...decoder, ...rope, model_type: 'qwen2', tie_word_embeddings: true },
   'qwen2, untied': { ...decoder, model_type: 'qwen2', rms_norm_eps: 1e-5, tie_word_embeddings: false },
   qwen3: { ...decoder, ...rope, model_type: 'qwen3', head_dim: 24, tie_word_embeddings: true },
+  gemma3_text: {
+    ...decoder,
+    model_type: 'gemma3_text',
+    num_hidden_layers: 7,
+    head_dim: 24,
+    query_pre_attn_scalar: 24,
+    sliding_window: 16,
+  },
   gpt2: {
     model_type: 'gpt2',
     n_embd: 64,

@@ -20,7 +20,7 @@ from transformers import AutoConfig
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 # Of Hugging Face's model_type; mistral's files are llama's.
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2"}
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2", "gemma3_text": "gemma3"}
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
@@ -43,9 +43,12 @@ def write_parameters(writer, config):
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    rope = config.rope_parameters
+    writer.add_rope_freq_base((rope["full_attention"] if "full_attention" in rope else rope)["rope_theta"])
     head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    if config.model_type == "qwen3":
+    if config.model_type == "gemma3_text":
+        writer.add_sliding_window(config.sliding_window)
+    if config.model_type in ("qwen3", "gemma3_text"):
         writer.add_key_length(head)
         writer.add_value_length(head)
     if config.model_type in ("llama", "mistral"):
@@ -71,6 +74,13 @@ def write_gguf(run):
     config = AutoConfig.from_pretrained(folder)
     model = MODEL_CLASSES[run["task"]].from_pretrained(folder, dtype=torch.float32)
     name = ARCHITECTURES[config.model_type]
+    if name == "gemma3":
+        # Files have 1 + weight, which rounds it: only weights that stay the same can be compared bit by bit.
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if key.endswith("norm.weight"):
+                    parameter.copy_(parameter + 1 - 1)
+        model.save_pretrained(folder)
     kind = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == name)
     names = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
     writer = gguf.GGUFWriter(run["gguf"], name)
@@ -85,6 +95,9 @@ def write_gguf(run):
             weight = interleaved(weight, config.num_attention_heads)
         if name == "llama" and ".k_proj." in key:
             weight = interleaved(weight, config.num_key_value_heads)
+        if name == "gemma3" and key.endswith("norm.weight"):
+            # Gemma's norms multiply by 1 + weight.
+            weight = weight + 1
         writer.add_tensor(names.get_name(key, try_suffixes=(".weight", ".bias")), np.ascontiguousarray(weight))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -17,8 +17,8 @@ import { type GgufType, ggufTypes, isGgufType } from './types.ts';
 /** Tensors of GGUF whose content is in Hugging Face's config.json. */
 const notWeights = new Set(['rope_freqs.weight']);
 
-/** How the file's layout differs from Hugging Face's: the rows of `heads` heads are interleaved, or the matrix is transposed. */
-type Rearranged = { heads: number } | 'transposed' | null;
+/** How a tensor differs from Hugging Face's: the rows of `heads` heads are interleaved, the matrix is transposed, or 1 was added. */
+type Rearranged = { heads: number } | 'transposed' | 'shifted' | null;
 
 interface NamedTensor {
   ggufName: string;
@@ -79,6 +79,7 @@ export class GgufTensors implements TensorSource {
       const { name, part, kind } = known;
       let rearranged: Rearranged = null;
       if (family.transposed?.includes(part) && kind === 'weight') rearranged = 'transposed';
+      if (family.shiftedNorms && part.endsWith('norm')) rearranged = 'shifted';
       if (family.interleaved && (part === 'attn_q' || part === 'attn_k')) {
         const count = headsOf(gguf, family.architecture, part);
         if ((tensor.shape[0] ?? 0) % (2 * count) !== 0)
@@ -183,11 +184,16 @@ function rearrangement(
 ): { unit: number; rearrange: ((from: Float32Array, to: Float32Array) => void) | null } {
   const count = elementCount(shape);
   if (rearranged === null) return { unit: block, rearrange: null };
+  if (rearranged === 'shifted') return { unit: block, rearrange: subtractOne };
   if (rearranged === 'transposed')
     return { unit: count, rearrange: (from, to) => transpose(from, shape, to) };
   const rows = (shape[0] ?? 1) / rearranged.heads;
   const unit = count / rearranged.heads;
   return { unit, rearrange: (from, to) => restoreRows(from, { width: unit / rows, rows }, to) };
+}
+
+function subtractOne(from: Float32Array, to: Float32Array): void {
+  for (let i = 0; i < from.length; i++) to[i] = from[i]! - 1;
 }
 
 /** Moves the rows of whole heads, of `rows` rows each, to their places in Hugging Face's layout. */

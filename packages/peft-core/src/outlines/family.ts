@@ -69,6 +69,8 @@ export interface GgufFamily {
   otherParts: Readonly<Record<string, string>>;
   /** Set if the rows of attn_q and attn_k are interleaved, for llama.cpp's original kind of RoPE. */
   interleaved?: true;
+  /** Set if 1 was added to the weights of norms, which are differences from 1 in transformers. */
+  shiftedNorms?: true;
   /** Parts of a block whose weights are `(in, out)` in transformers: Conv1D. */
   transposed?: readonly string[];
   /** The pre-tokenizers that come from this family, by `tokenizer.ggml.pre`. */

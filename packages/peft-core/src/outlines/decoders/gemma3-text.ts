@@ -1,6 +1,6 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { DecoderRow, RawConfig } from '../decoder.ts';
-import { decoderInterface } from '../decoder-files.ts';
+import { decoderGguf, decoderInterface } from '../decoder-files.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
 import { roundedTo } from '../stored-type.ts';
 
@@ -35,6 +35,32 @@ export const gemma3Text: DecoderRow = {
     layer_ln_2: 'post_feedforward_layernorm',
     layer_pre_ffn: 'pre_feedforward_layernorm',
     base_model: 'model',
+  },
+  gguf: {
+    ...decoderGguf,
+    architecture: 'gemma3',
+    shiftedNorms: true,
+    blockParts: {
+      ...decoderGguf.blockParts,
+      attn_q_norm: 'self_attn.q_norm',
+      attn_k_norm: 'self_attn.k_norm',
+      post_attention_norm: 'post_attention_layernorm',
+      ffn_norm: 'pre_feedforward_layernorm',
+      post_ffw_norm: 'post_feedforward_layernorm',
+    },
+    config(header) {
+      const { hidden_act: _, mlp_bias: __, ...config } = decoderGguf.config(header);
+      const { hidden_size, head_dim, num_attention_heads, num_hidden_layers } = config;
+      return {
+        ...config,
+        hidden_activation: 'gelu_pytorch_tanh',
+        // Files do not have it. As llama.cpp, this recognises the 27B model, the only one where it is not `head_dim`, by its layers.
+        query_pre_attn_scalar: num_hidden_layers === 62 ? hidden_size / num_attention_heads : head_dim,
+        rope_local_base_freq: 10_000,
+        sliding_window: header.size('attention.sliding_window'),
+        sliding_window_pattern: 6,
+      };
+    },
   },
   // Published configs of multimodal checkpoints omit the fields that have these values.
   defaults: {
