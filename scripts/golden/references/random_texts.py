@@ -2,7 +2,7 @@
 
 usage: random_texts.py PLAN.json
 
-PLAN.json: {"tokenizers": [a tokenizer.json's file or {"file": a JSON file, "path": [keys that lead to a tokenizer]}, ...],
+PLAN.json: {"tokenizers": [the file of a tokenizer.json, a GGUF file of Gemma, or {"file": a JSON file, "path": [keys that lead to a tokenizer]}, ...],
 "count": of strings, "seed": of them, "words": [texts that strings also contain, such as special tokens]}
 Writes to standard output a line {"texts": [...]}, then a line for each tokenizer: {"ids": [[...], ...], "ends": [[...], ...],
 "plain": [[...], ...], "decoded": [...]}. "ends" has where the tokens end, in code points of the text; "plain" has the ids with special tokens as plain text; "decoded" keeps special tokens. None of the ids have the tokens
@@ -13,7 +13,7 @@ import json
 import random
 import sys
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 # Ranges of code points: letters, marks, digits, punctuation and symbols. The library's tables are of an earlier version of Unicode than
 # JavaScript's, so ranges leave out characters that are newer.
@@ -84,7 +84,29 @@ class Texts:
         return "".join(self.piece() for _ in range(self.random.choice([1, 2, 3, 5, 8, 13])))
 
 
+def original_gemma(path):
+    """
+    The tokenizer.json that the model of a GGUF file had. transformers' own conversion of the file (5.24) differs from it: it does not find
+    marks of spaces in the text, and merges them in another order.
+    """
+    from gguf import GGUFReader
+    from transformers import GemmaTokenizer
+    from transformers.tokenization_utils_base import generate_merges
+
+    fields = GGUFReader(path).fields
+    names, scores, types = (fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "scores", "token_type"))
+    tokens = ["▁" * len(name) if set(name) == {" "} else name for name in names]
+    vocab = {token: i for i, token in enumerate(tokens)}
+    merges = generate_merges(vocab, {t: score if kind == 1 else 0.0 for t, score, kind in zip(tokens, scores, types)})
+    tokenizer = GemmaTokenizer(vocab=vocab, merges=merges).backend_tokenizer
+    for kind, add in ((3, tokenizer.add_special_tokens), (4, tokenizer.add_tokens)):
+        add([AddedToken(t, normalized=False, special=kind == 3) for t, each in zip(tokens, types) if each == kind])
+    return tokenizer
+
+
 def load(place):
+    if isinstance(place, str) and place.endswith(".gguf"):
+        return original_gemma(place)
     if isinstance(place, str):
         return Tokenizer.from_file(place)
     with open(place["file"], encoding="utf-8") as source:
