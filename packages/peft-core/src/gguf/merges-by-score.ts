@@ -9,8 +9,8 @@ interface Pair {
 
 /**
  * Merges of a SentencePiece vocabulary: every pair of tokens that forms a token, the highest score of the formed token first, then the
- * longest left part, then the longest right part. Source: transformers, `generate_merges`; with Gemma's vocabulary these are the merges of
- * its tokenizer.json, and with Llama 2's they make the same tokens. Takes as many look-ups as the tokens have characters, and a sort.
+ * longest left part, then the longest right part. Source: transformers, `generate_merges`. Takes as many look-ups as the tokens have
+ * characters, and a sort.
  * `scores`: by id. Of equal tokens, the first counts.
  */
 export function mergesByScore(tokens: readonly string[], scores: ArrayLike<number>): [string, string][] {

@@ -19,9 +19,8 @@ export interface VocabularyParts {
 }
 
 /**
- * A SentencePiece vocabulary with scores, as the BPE model that transformers makes of it. Files name no normalizer: as in llama.cpp and in
- * the tokenizer.json of Llama 2 and Phi-3, a mark precedes the text and what follows a special token, unless `add_space_prefix` is
- * false. Throws GraftError `invalid_gguf`.
+ * A SentencePiece vocabulary with scores, as the BPE model that transformers makes of it. Files name no normalizer: as in llama.cpp, a
+ * mark precedes the text and what follows a special token, unless `add_space_prefix` is false (decision 56). Throws GraftError `invalid_gguf`.
  */
 export function sentencePiece(
   path: string,
@@ -67,7 +66,7 @@ export function sentencePiece(
   };
 }
 
-/** Only normal tokens have scores of their own: the converter gives the others one below all of them, and SentencePiece 0. */
+/** Scores of normal tokens. The others have 0 in SentencePiece, for which the converter writes a number below all scores. */
 function scoresOf(
   path: string,
   metadata: GgufMetadata,

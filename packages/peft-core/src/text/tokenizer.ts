@@ -19,6 +19,7 @@ import { type GuardedText, SpecialText } from './special-text.ts';
 import { decoderOf } from './steps/decoder.ts';
 import type { Step } from './steps/step.ts';
 import { StreamDecoder } from './stream-decoder.ts';
+import { defaultTemplate, tokenText } from './tokenizer-config.ts';
 import type { ModelJson } from './vocabularies/word-model.ts';
 import { LibraryWords, wordModelOf } from './vocabularies/word-models.ts';
 import { WholeText } from './whole-text.ts';
@@ -376,26 +377,4 @@ export function strayToken(tokenizer: Tokenizer, id: number, vocabularySize: num
     `the token ${show(tokenizer.decode([id]))} with id ${id}, which the base model does not know: ` +
     `its embedding table has ${vocabularySize} rows, and the tokenizer was given more tokens`
   );
-}
-
-/** Text of a token in tokenizer_config.json: a string, or an object with `content`. */
-function tokenText(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (
-    typeof value === 'object' &&
-    value !== null &&
-    'content' in value &&
-    typeof value.content === 'string'
-  ) {
-    return value.content;
-  }
-  return null;
-}
-
-/** `chat_template` of tokenizer_config.json: a template, or a list of named ones. */
-function defaultTemplate(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return null;
-  const named = value.find((each) => each?.name === 'default');
-  return typeof named?.template === 'string' ? named.template : null;
 }

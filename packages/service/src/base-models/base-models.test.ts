@@ -48,7 +48,8 @@ test('a bundled model with terms of use is there where they are accepted', async
   const accepted = await catalogue({ GRAFT_ACCEPTED_TERMS: id });
   assert.ok(await accepted.has(id));
   assert.equal((await accepted.list()).find((model) => model.id === id)?.source, 'bundled');
-  const fault = /GRAFT_ACCEPTED_TERMS: smollm2-135m-instruct is no bundled model with terms of use; .* gemma-3-270m/;
+  const fault =
+    /GRAFT_ACCEPTED_TERMS: smollm2-135m-instruct is no bundled model with terms of use; .* gemma-3-270m/;
   await assert.rejects(catalogue({ GRAFT_ACCEPTED_TERMS: 'smollm2-135m-instruct' }), fault);
 });
 

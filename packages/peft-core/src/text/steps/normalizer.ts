@@ -54,7 +54,7 @@ function lowercase(text: string): string {
 
 const UNPRINTED = /(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\p{Cs}\uFFFD]/gu;
 const SPACES = new RegExp(WHITE_SPACE, 'gu');
-/** BERT's ranges of ideographs, each of which is a word. */
+/** Ranges of ideographs, each of which is a word. */
 const IDEOGRAPHS =
   /[\u{3400}-\u{4DBF}\u{4E00}-\u{9FFF}\u{F900}-\u{FAFF}\u{20000}-\u{2A6DF}\u{2A700}-\u{2B81F}\u{2B920}-\u{2CEAF}\u{2F800}-\u{2FA1F}]/gu;
 
