@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildOnce } from '../../packages/peft-core/src/hub/build-once.ts';
-import { fetchPackage } from '../../packages/peft-core/src/hub/python-package.ts';
+import { fetchPackages } from '../../packages/peft-core/src/hub/python-package.ts';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 
 /** A parameter's acceptable values; an empty string: the parameter may be left out. */
@@ -65,12 +65,10 @@ export async function readQuestions(of: readonly string[]): Promise<Question[]> 
   const files = kinds.flatMap((kind) => [fileOf(kind), `possible_answer/${fileOf(kind)}`]);
   const packaged = {
     title: 'the Berkeley Function-Calling Leaderboard',
-    wheel,
-    folder: 'bfcl_eval/data/',
-    files: [...files, last.file],
+    wheels: [{ ...wheel, folder: 'bfcl_eval/data/', files: [...files, last.file] }],
     weights: last,
   };
-  await buildOnce(folder, (unfinished) => fetchPackage(packaged, unfinished, console.error));
+  await buildOnce(folder, (unfinished) => fetchPackages(packaged, unfinished, console.error));
   const questions = await Promise.all(of.map(async (kind) => await readKind(folder, kind)));
   return questions.flat();
 }

@@ -33,6 +33,11 @@ const others: { text: RegExp; where?: string; meaning: string }[] = [
     meaning: 'a file of sentence-transformers',
   },
   {
+    text: /BertNormalizer|BertPreTokenizer/g,
+    where: `${core}/text/steps/`,
+    meaning: 'types of steps in tokenizer.json',
+  },
+  {
     text: /'bert'|\bbert[:.]/g,
     where: `${core}/tuners/bottleneck/`,
     meaning: "a value of the adapters library's init_weights",

@@ -74,6 +74,13 @@ def write_gguf(run):
     config = AutoConfig.from_pretrained(folder)
     model = MODEL_CLASSES[run["task"]].from_pretrained(folder, dtype=torch.float32)
     name = ARCHITECTURES[config.model_type]
+    if name == "gemma3":
+        # Files have 1 + weight, which rounds it: only weights that stay the same can be compared bit by bit.
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if key.endswith("norm.weight"):
+                    parameter.copy_(parameter + 1 - 1)
+        model.save_pretrained(folder)
     kind = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == name)
     names = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
     writer = gguf.GGUFWriter(run["gguf"], name)
@@ -90,6 +97,9 @@ def write_gguf(run):
             weight = interleaved(weight, config.num_attention_heads)
         if name == "llama" and ".k_proj." in key:
             weight = interleaved(weight, config.num_key_value_heads)
+        if name == "gemma3" and key.endswith("norm.weight"):
+            # Gemma's norms multiply by 1 + weight.
+            weight = weight + 1
         writer.add_tensor(names.get_name(key, try_suffixes=(".weight", ".bias")), np.ascontiguousarray(weight))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

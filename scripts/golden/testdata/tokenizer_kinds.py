@@ -4,7 +4,7 @@ usage: tokenizer_kinds.py
 
 Writes packages/peft-core/src/text/testdata/tokenizer-kinds.json. Format it with
 `npx biome check --write packages/peft-core/src/text/testdata`. "plain" are the tokens with `split_special_tokens=True`,
-"cut" those with `truncation=True, max_length=6`.
+"cut" those with `truncation=True, max_length=6`. test/golden/tokenizer-kinds.test.ts compares 10,000 random texts.
 """
 
 import json
@@ -94,6 +94,102 @@ def byte_level(prefix_space):
     return tokenizer
 
 
+def merges_of(vocab):
+    """Every pair of tokens that forms a token, by the token's id: what conversion makes of a SentencePiece model with scores."""
+    pairs = [(t[:i], t[i:], id_) for t, id_ in vocab.items() for i in range(1, len(t)) if t[:i] in vocab and t[i:] in vocab]
+    return [(a, b) for a, b, _ in sorted(pairs, key=lambda pair: (pair[2], -len(pair[0]), -len(pair[1])))]
+
+
+def gemma():
+    """As Gemma 3's: no prefix, runs of spaces and of line ends are tokens, a Split that never matches, and tokens with a space within."""
+    trained = Tokenizer(models.BPE())
+    trained.normalizer = normalizers.Replace(" ", "▁")
+    trained.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=180, show_progress=False))
+    learnt = json.loads(trained.to_str())["model"]["vocab"]
+    runs = [mark * n for mark in "\n▁\t" for n in range(1 if mark != "▁" else 2, 9)]
+    unused = [f"<unused{i}>" for i in range(40)]
+    names = SPECIAL + runs + ["<table>", "</table>"] + [f"<0x{b:02X}>" for b in range(256)] + sorted(learnt, key=learnt.get) + unused
+    vocab = {token: i for i, token in enumerate(dict.fromkeys(names))}
+    tokenizer = Tokenizer(models.BPE(vocab, merges_of(vocab), unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in runs + ["<table>", "</table>"] + unused])
+    return tokenizer
+
+
+def phi():
+    """As Phi-3's: a prefix by the normalizer, and tokens that include the white space after them."""
+    tokenizer = sentencepiece_bpe(True)
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False, rstrip=True) for token in ("<|user|>", "<|end|>", "</s>")]
+    )
+    return tokenizer
+
+
+def picky():
+    """Added tokens with every field, words split off at each space, and unknown characters that are not fused."""
+    trained = Tokenizer(models.BPE())
+    trained.normalizer = normalizers.Lowercase()
+    trained.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme="always", split=True)
+    trained.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=150, special_tokens=SPECIAL, show_progress=False))
+    learnt = json.loads(trained.to_str())["model"]
+    merges = [tuple(merge) for merge in learnt["merges"]]
+    tokenizer = Tokenizer(models.BPE(learnt["vocab"], merges, unk_token="<unk>", fuse_unk=False, byte_fallback=False))
+    tokenizer.normalizer = trained.normalizer
+    tokenizer.pre_tokenizer = trained.pre_tokenizer
+    tokenizer.decoder = decoders.Metaspace("▁", prepend_scheme="always", split=True)
+    tokenizer.add_tokens(
+        [
+            AddedToken("wheel", single_word=True, normalized=True),
+            AddedToken("Bent", normalized=True),
+            AddedToken("<mask>", lstrip=True, normalized=False),
+            AddedToken("<|both|>", lstrip=True, rstrip=True, normalized=True),
+            AddedToken("tyre", single_word=True, normalized=False),
+            AddedToken("  ", normalized=False),
+        ]
+    )
+    return tokenizer
+
+
+def divided():
+    """Splits with every behaviour; characters that the vocabulary lacks vanish."""
+    steps = [
+        pre_tokenizers.Split(Regex(r"[aeiou]"), "merged_with_next"),
+        pre_tokenizers.Split("l", "merged_with_previous"),
+        pre_tokenizers.Split(Regex(r"\d"), "contiguous"),
+        pre_tokenizers.Split(Regex(r"\s+"), "removed"),
+        pre_tokenizers.Split(Regex(r"\p{L}+|\p{N}+"), "isolated", invert=True),
+        pre_tokenizers.Punctuation("isolated"),
+    ]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Strip(), normalizers.NFKD(), normalizers.StripAccents()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
+    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=150, special_tokens=SPECIAL, show_progress=False))
+    tokenizer.decoder = decoders.Fuse()
+    return tokenizer
+
+
+def words_first():
+    """As Llama 3's and SmolLM3's: words that are tokens are not merged. As older models, it normalises and has tokens in normal text."""
+    pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    tokenizer = byte_level(False)
+    model = json.loads(tokenizer.to_str())["model"]
+    vocab = model["vocab"]
+    # No merges lead to it.
+    vocab["Ġcustomer"] = vocab["customer"] = len(vocab)
+    vocab["customer"] += 1
+    merges = [tuple(merge) for merge in model["merges"]]
+    tokenizer = Tokenizer(models.BPE(vocab, merges, ignore_merges=True))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_tokens([AddedToken(" " * n, special=False, normalized=True) for n in (8, 4, 3, 2)])
+    return tokenizer
+
+
 KINDS = {
     "byte-level BPE": byte_level(False),
     "byte-level BPE with a prefix space": byte_level(True),
@@ -101,11 +197,18 @@ KINDS = {
     "SentencePiece BPE, pre-tokenised": sentencepiece_bpe(False),
     "Unigram": unigram(),
     "WordPiece": word_piece(),
+    "Gemma": gemma(),
+    "Phi-3": phi(),
+    "added tokens with every field": picky(),
+    "splits with every behaviour": divided(),
+    "words first": words_first(),
 }
 
 kinds = {}
 for name, tokenizer in KINDS.items():
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    present = tokenizer.get_added_tokens_decoder().values()
+    others = [token for token in SPECIAL if token not in {each.content for each in present}]
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in others])
     tokenizer.add_tokens([AddedToken("<think>", special=False, normalized=False)])
     # Encoders end a text, too.
     around = "<s> $A </s>" if name in ("Unigram", "WordPiece") else "<s> $A"

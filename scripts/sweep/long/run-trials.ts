@@ -123,6 +123,7 @@ async function inCatalogue(model: string) {
   const models = await listBaseModels({
     baseModelsFile: process.env.GRAFT_BASE_MODELS,
     hubAllow: ['*/*'],
+    acceptedTerms: [],
   });
   return models.find(model);
 }

@@ -57,7 +57,12 @@ export async function findLocalModel(name: string): Promise<BaseModelSpec> {
   if (existsSync(name)) return { folder: resolve(name) };
   const { listBaseModels } = await import('@graft/service/base-models');
   const baseModelsFile = process.env.GRAFT_BASE_MODELS ? resolve(process.env.GRAFT_BASE_MODELS) : undefined;
-  const models = await listBaseModels({ baseModelsFile, hubAllow: ['*/*'] }).catch((error: Error) => {
+  const acceptedTerms = (process.env.GRAFT_ACCEPTED_TERMS ?? '').split(',').map((id) => id.trim());
+  const models = await listBaseModels({
+    baseModelsFile,
+    hubAllow: ['*/*'],
+    acceptedTerms: acceptedTerms.filter(Boolean),
+  }).catch((error: Error) => {
     throw new UsageError(error.message);
   });
   const found = models.find(name);

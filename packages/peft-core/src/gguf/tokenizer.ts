@@ -3,12 +3,12 @@ import { families } from '../outlines/families.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
 import type { GgufMetadata } from './metadata.ts';
 import { preTokenizerFor, preTokenizerJson } from './pre-tokenizers.ts';
-
-/** GGUF token types (an enum of llama.cpp's header) that are never split into pieces. */
-const CONTROL = 3;
-const USER_DEFINED = 4;
+import { sentencePiece, type VocabularyParts } from './sentencepiece.ts';
+import { CONTROL, idsOf, type SpecialTokens, specialTokens, USER_DEFINED } from './token-types.ts';
 
 const byteLevelModels = families.flatMap(({ gguf }) => gguf?.byteLevelTokenizer ?? []);
+
+const sentencePieceModels = families.flatMap(({ gguf }) => gguf?.sentencePieceTokenizer ?? []);
 
 /** Builds the files of a Hugging Face tokenizer from GGUF metadata. Throws GraftError `unsupported_tokenizer` or `invalid_gguf`. */
 export function ggufTokenizer(
@@ -16,43 +16,23 @@ export function ggufTokenizer(
   metadata: GgufMetadata,
   contextLength: number | undefined,
 ): TokenizerFiles {
-  const model = metadata.required('tokenizer.ggml.model', metadata.string('tokenizer.ggml.model'));
-  if (!byteLevelModels.includes(model)) {
-    throw new GraftError(
-      'unsupported_tokenizer',
-      `${path}: tokenizer model "${model}" is not supported; supported: ${byteLevelModels.join(', ')} (byte-level BPE)`,
-      { param: 'model' },
-    );
-  }
-  const tokens = metadata.required('tokenizer.ggml.tokens', metadata.strings('tokenizer.ggml.tokens'));
-  const merges = metadata.required('tokenizer.ggml.merges', metadata.strings('tokenizer.ggml.merges'));
+  const names = metadata.required('tokenizer.ggml.tokens', metadata.strings('tokenizer.ggml.tokens'));
   const types = metadata.numbers('tokenizer.ggml.token_type') ?? [];
-  const pre = preTokenizerFor(path, metadata.string('tokenizer.ggml.pre') ?? 'default');
-  const special = specialTokens(path, metadata, tokens);
-  const addBos = metadata.boolean('tokenizer.ggml.add_bos_token') ?? pre.addBos ?? false;
+  const special = specialTokens(path, metadata, names);
+  const parts = vocabularyParts(path, metadata, { names, types, special });
+  const addBos = metadata.boolean('tokenizer.ggml.add_bos_token') ?? parts.addsBos;
   const addEos = metadata.boolean('tokenizer.ggml.add_eos_token') ?? false;
   return {
     tokenizerJson: {
       version: '1.0',
       truncation: null,
       padding: null,
-      added_tokens: addedTokens(tokens, types),
-      normalizer: pre.normalizer ? { type: pre.normalizer } : null,
-      pre_tokenizer: preTokenizerJson(pre),
+      added_tokens: addedTokens(parts.tokens, types),
+      normalizer: parts.normalizer,
+      pre_tokenizer: parts.preTokenizer,
       post_processor: postProcessor(addBos ? special.bos : null, addEos ? special.eos : null),
-      decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: pre.ignoreMerges ?? false,
-        vocab: vocabulary(tokens),
-        merges,
-      },
+      decoder: parts.decoder,
+      model: parts.model,
     },
     tokenizerConfig: {
       add_bos_token: addBos,
@@ -71,31 +51,54 @@ export function ggufTokenizer(
   };
 }
 
-interface SpecialToken {
-  id: number;
-  content: string;
+interface Tokens {
+  names: string[];
+  types: number[];
+  special: SpecialTokens;
 }
 
-function specialTokens(path: string, metadata: GgufMetadata, tokens: string[]) {
-  const read = (key: string): SpecialToken | null => {
-    const id = metadata.count(`tokenizer.ggml.${key}`);
-    if (id === undefined) return null;
-    const content = tokens[id];
-    if (content !== undefined) return { id, content };
-    throw new GraftError(
-      'invalid_gguf',
-      `${path}: "tokenizer.ggml.${key}" is ${id}, but there are ${tokens.length} tokens`,
-    );
-  };
+function vocabularyParts(
+  path: string,
+  metadata: GgufMetadata,
+  { names, types, special }: Tokens,
+): VocabularyParts {
+  const kind = metadata.required('tokenizer.ggml.model', metadata.string('tokenizer.ggml.model'));
+  if (byteLevelModels.includes(kind)) return byteLevel(path, metadata, names);
+  if (sentencePieceModels.includes(kind)) return sentencePiece(path, metadata, names, types, special);
+  throw new GraftError(
+    'unsupported_tokenizer',
+    `${path}: tokenizer model "${kind}" is not supported; supported: ` +
+      `${byteLevelModels.join(', ')} (byte-level BPE), ${sentencePieceModels.join(', ')} (SentencePiece)`,
+    { param: 'model' },
+  );
+}
+
+function byteLevel(path: string, metadata: GgufMetadata, tokens: readonly string[]): VocabularyParts {
+  const merges = metadata.required('tokenizer.ggml.merges', metadata.strings('tokenizer.ggml.merges'));
+  const pre = preTokenizerFor(path, metadata.string('tokenizer.ggml.pre') ?? 'default');
   return {
-    bos: read('bos_token_id'),
-    eos: read('eos_token_id'),
-    unk: read('unknown_token_id'),
-    pad: read('padding_token_id'),
+    tokens,
+    normalizer: pre.normalizer ? { type: pre.normalizer } : null,
+    preTokenizer: preTokenizerJson(pre),
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: pre.ignoreMerges ?? false,
+      vocab: idsOf(tokens),
+      merges,
+    },
+    addsBos: pre.addBos ?? false,
   };
 }
 
-function addedTokens(tokens: string[], types: number[]) {
+/** Control and user-defined tokens are never split into pieces. */
+function addedTokens(tokens: readonly string[], types: readonly number[]) {
   return types.flatMap((type, id) => {
     const content = tokens[id];
     if ((type !== CONTROL && type !== USER_DEFINED) || content === undefined) return [];
@@ -104,17 +107,8 @@ function addedTokens(tokens: string[], types: number[]) {
   });
 }
 
-/** Token → id. Without a prototype, so that `__proto__` is a normal token. */
-function vocabulary(tokens: string[]): Record<string, number> {
-  const ids: Record<string, number> = Object.create(null);
-  tokens.forEach((token, id) => {
-    ids[token] ??= id;
-  });
-  return ids;
-}
-
 /** Adds bos before and eos after a text; null omits one. */
-function postProcessor(bos: SpecialToken | null, eos: SpecialToken | null): object | null {
+function postProcessor(bos: SpecialTokens['bos'], eos: SpecialTokens['eos']): object | null {
   if (!bos && !eos) return null;
   const around = (id: 'A' | 'B', typeId: number) => [
     ...(bos ? [{ SpecialToken: { id: bos.content, type_id: typeId } }] : []),

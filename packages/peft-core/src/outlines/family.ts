@@ -76,7 +76,7 @@ export interface GgufFamily {
   expertTensors?: StackedNames;
   /** Set if the rows of attn_q and attn_k are interleaved, for llama.cpp's original kind of RoPE. */
   interleaved?: true;
-  /** Set if the file stores the weights of norms plus 1. */
+  /** Set if 1 was added to the weights of norms, which are differences from 1 in transformers. */
   shiftedNorms?: true;
   /** Parts of a block whose weights are `(in, out)` in transformers: Conv1D. */
   transposed?: readonly string[];
@@ -84,6 +84,8 @@ export interface GgufFamily {
   preTokenizers?: Readonly<Record<string, PreTokenizer>>;
   /** `tokenizer.ggml.model` of byte-level BPE. Only the family that gave this kind its name in llama.cpp has this field. */
   byteLevelTokenizer?: string;
+  /** `tokenizer.ggml.model` of SentencePiece vocabularies with scores, as `byteLevelTokenizer`. */
+  sentencePieceTokenizer?: string;
   /** The family's own fields of config.json. The reader adds the fields that all families have. */
   config(header: GgufHeader): Record<string, unknown>;
 }

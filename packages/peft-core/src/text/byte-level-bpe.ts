@@ -1,3 +1,4 @@
+import { byteAlphabet } from './byte-alphabet.ts';
 import type { EncodedText } from './encoded-text.ts';
 import type { AddedToken } from './sections/added-tokens.ts';
 import type { Section, Sections } from './sections/sections.ts';
@@ -200,16 +201,6 @@ function countSplits(preTokenizer: SplitStep | null | undefined): number {
 function flatSteps(step: SplitStep | null | undefined): SplitStep[] {
   if (!step) return [];
   return step.type === 'Sequence' ? (step.pretokenizers ?? []).flatMap(flatSteps) : [step];
-}
-
-/** The byte-level alphabet, a character for each of the 256 bytes: printable ones represent themselves, the others start at U+0100. */
-export function byteAlphabet(): string[] {
-  let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable =
-      (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
-    return String.fromCharCode(printable ? byte : next++);
-  });
 }
 
 const ALPHABET = byteAlphabet();

@@ -1,5 +1,5 @@
 /** The pattern of ByteLevel in the Rust tokenizers crate. */
-const BYTE_LEVEL_PATTERN =
+export const BYTE_LEVEL_PATTERN =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /** DeepSeek's pattern for trailing spaces: it tries every position in a run of spaces in vain, which takes quadratic time. */

@@ -1,4 +1,5 @@
-import { anyOf, countUpTo, type SpecialTokens } from './sections/added-tokens.ts';
+import { countUpTo, type SpecialTokens } from './sections/added-tokens.ts';
+import { TextTrie } from './sections/text-trie.ts';
 
 /** U+FDD0 is a noncharacter, which by Unicode is not used in exchanged text. Where a text contains it anyway, OWN follows it. */
 const ESCAPE = '\uFDD0';
@@ -21,7 +22,7 @@ export interface GuardedText {
  * from the rendered text. The template sees everything else unchanged: it trims, splits and compares as before.
  */
 export class SpecialText {
-  readonly #any: RegExp | null;
+  readonly #any: TextTrie;
   /** Sorted; and reversed, sorted. */
   readonly #sorted: readonly string[];
   readonly #backwards: readonly string[];
@@ -29,7 +30,7 @@ export class SpecialText {
 
   /** `texts`: texts of the special tokens. */
   constructor(texts: readonly string[]) {
-    this.#any = anyOf(texts);
+    this.#any = new TextTrie(texts);
     this.#sorted = texts.toSorted();
     this.#backwards = texts.map(reversed).toSorted();
     const longest = texts.reduce((most, { length }) => Math.max(most, length), 0);
@@ -38,7 +39,13 @@ export class SpecialText {
 
   /** Number of special tokens in a text. */
   count(text: string): number {
-    return this.#any ? [...text.matchAll(this.#any)].length : 0;
+    let count = 0;
+    for (let at = 0; at < text.length; ) {
+      const length = this.#any.lengthAt(text, at);
+      if (length > 0) count++;
+      at += Math.max(1, length);
+    }
+    return count;
   }
 
   guard(text: string): string {
@@ -57,14 +64,12 @@ export class SpecialText {
   #placesIn(text: string): number[] {
     const places = new Set<number>();
     const afterFirst = (start: number) => places.add(start + (text.codePointAt(start)! > 0xffff ? 2 : 1));
-    const any = this.#any;
-    if (!any) return [];
+    if (this.#any.isEmpty) return [];
     // A token may start within another.
-    any.lastIndex = 0;
-    for (let match = any.exec(text); match !== null; match = any.exec(text)) {
-      if (match[0].length === 1) places.add(match.index);
-      else afterFirst(match.index);
-      any.lastIndex = match.index + 1;
+    for (let at = 0; at < text.length; at++) {
+      const length = this.#any.lengthAt(text, at);
+      if (length === 1) places.add(at);
+      else if (length > 1) afterFirst(at);
     }
     // Templates may trim the text.
     for (const end of new Set([text.length, text.trimEnd().length]))

@@ -1,6 +1,11 @@
-/** Number of tokens kept after their text was returned: some decoders treat the first token of a sequence differently. */
+/**
+ * Number of tokens kept after their text was returned: some decoders treat the first token of a sequence differently, and an incomplete
+ * character has at most three.
+ */
 const CONTEXT = 4;
 const WINDOW = 32;
+/** Number of tokens decoded together at most; their text may end with an incomplete character. */
+const LONGEST_WINDOW = 64;
 const REPLACEMENT = '\uFFFD';
 
 /**
@@ -23,9 +28,11 @@ export class StreamDecoder {
     const text = this.#decode(this.#window);
     const unfinished = text.endsWith(REPLACEMENT);
     const out = this.#take(text, unfinished ? text.length - 1 : text.length);
-    if (!unfinished && this.#window.length > WINDOW) {
+    const { length } = this.#window;
+    // Broken bytes, or replacement characters in the text itself, may follow one another without end.
+    if (length > (unfinished ? LONGEST_WINDOW : WINDOW)) {
       this.#window = this.#window.slice(-CONTEXT);
-      this.#sent = this.#decode(this.#window).length;
+      this.#sent = this.#decode(this.#window).length - (unfinished ? 1 : 0);
     }
     return out;
   }

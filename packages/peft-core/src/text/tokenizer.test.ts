@@ -63,7 +63,7 @@ test('broken bytes stream to the same text as they decode to', () => {
   const random = new Random(1, 'test');
   for (let round = 0; round < 200; round++) {
     const ids = Array.from(
-      { length: 1 + random.integer(60) },
+      { length: 1 + random.integer(round % 2 ? 60 : 400) },
       () => bytes[random.integer(bytes.length)] as number,
     );
     const decoder = tokenizer.streamDecoder();

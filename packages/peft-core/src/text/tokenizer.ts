@@ -12,11 +12,14 @@ import type { Deadline } from './deadline.ts';
 import { EncodedText } from './encoded-text.ts';
 import { withExactSplitting } from './exact-splitting.ts';
 import type { AddedToken, SpecialTokens } from './sections/added-tokens.ts';
-import { GeneralSections, innerTokenizer } from './sections/general-sections.ts';
+import { GeneralSections } from './sections/general-sections.ts';
 import { SectionSplitter } from './sections/section-splitter.ts';
 import type { Sections } from './sections/sections.ts';
 import { type GuardedText, SpecialText } from './special-text.ts';
+import { decoderOf } from './steps/decoder.ts';
+import type { Step } from './steps/step.ts';
 import { StreamDecoder } from './stream-decoder.ts';
+import { defaultTemplate, tokenText } from './tokenizer-config.ts';
 import type { ModelJson } from './vocabularies/word-model.ts';
 import { LibraryWords, wordModelOf } from './vocabularies/word-models.ts';
 import { WholeText } from './whole-text.ts';
@@ -32,6 +35,7 @@ export interface TokenizerFiles {
 interface TokenizerJson {
   model?: ModelJson;
   added_tokens?: AddedToken[];
+  decoder?: Step | null;
 }
 
 /** Names of special tokens in templates, as in transformers' special_tokens_map. */
@@ -66,9 +70,13 @@ const IN_BRACKETS = /^[<[].*[>\]]$/s;
 /** Converts text to token ids and back as defined by the model's tokenizer.json, and applies the model's chat template. */
 export class Tokenizer implements TurnTokenizer {
   readonly #tokenizer: HubTokenizer;
+  /** Null: the library's. */
+  readonly #decoder: ((tokens: readonly string[]) => string) | null;
   readonly #sections: Sections;
   readonly #splitter: SectionSplitter;
   readonly #added: readonly AddedToken[];
+  /** Texts of the added tokens that are found in the normalised text, by id. */
+  #normalTexts: ReadonlyMap<number, string> = new Map();
   #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
   /** Source of the chat template; null for a model without one. */
@@ -97,6 +105,7 @@ export class Tokenizer implements TurnTokenizer {
     this.#specialIds = new Set([...this.#added.filter((token) => token.special).map(({ id }) => id), ...ids]);
     const controls = () => this.#specialInText().ids;
     try {
+      this.#decoder = decoderOf(json.decoder);
       const exact = withExactSplitting(tokenizerJson);
       const splitsOf = () => splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer);
       const lengthOf = (id: number) => this.#tokenizer.id_to_token(id)?.length ?? 0;
@@ -111,14 +120,15 @@ export class Tokenizer implements TurnTokenizer {
         this.#tokenizer = words ? withModel(exact, { merges: [] }, config) : new HubTokenizer(exact, config);
         const isNormal = ({ normalized, special }: AddedToken) =>
           this.#tokenizer.normalizer !== null && (normalized ?? !special);
-        this.#sections = new GeneralSections({
-          hub: this.#tokenizer,
-          inner: innerTokenizer(exact, config),
+        const sections = new GeneralSections({
+          tokenizerJson: exact,
           config,
           words: words ?? new LibraryWords(this.#tokenizer.model!, this.#specialIds),
           added: this.#added.filter(isNormal),
           special: controls,
         });
+        this.#sections = sections;
+        this.#normalTexts = sections.addedTexts;
         const others = this.#added.filter((token) => !isNormal(token));
         this.#splitter = new SectionSplitter(others, this.#sections, controls);
       }
@@ -175,7 +185,11 @@ export class Tokenizer implements TurnTokenizer {
 
   decode(ids: Iterable<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {
     const kept = skipSpecialTokens ? [...ids].filter((id) => !this.#specialIds.has(id)) : [...ids];
-    return kept.length === 0 ? '' : this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });
+    if (kept.length === 0) return '';
+    if (!this.#decoder) return this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });
+    const textOf = (id: number) => this.#normalTexts.get(id) ?? this.#tokenizer.id_to_token(id);
+    // Ids that the tokenizer lacks have no text: models may have more embeddings than tokens.
+    return this.#decoder(kept.map(textOf).filter((text) => text !== undefined));
   }
 
   /** Decodes tokens one by one without special tokens except those of `shown`; never splits a character. */
@@ -363,26 +377,4 @@ export function strayToken(tokenizer: Tokenizer, id: number, vocabularySize: num
     `the token ${show(tokenizer.decode([id]))} with id ${id}, which the base model does not know: ` +
     `its embedding table has ${vocabularySize} rows, and the tokenizer was given more tokens`
   );
-}
-
-/** Text of a token in tokenizer_config.json: a string, or an object with `content`. */
-function tokenText(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (
-    typeof value === 'object' &&
-    value !== null &&
-    'content' in value &&
-    typeof value.content === 'string'
-  ) {
-    return value.content;
-  }
-  return null;
-}
-
-/** `chat_template` of tokenizer_config.json: a template, or a list of named ones. */
-function defaultTemplate(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return null;
-  const named = value.find((each) => each?.name === 'default');
-  return typeof named?.template === 'string' ? named.template : null;
 }

@@ -42,6 +42,17 @@ test('the bundled models are always there, and nothing else by itself', async ()
   }
 });
 
+test('a bundled model with terms of use is there where they are accepted', async () => {
+  const id = 'gemma-3-270m';
+  assert.equal(await (await catalogue({})).has(id), false);
+  const accepted = await catalogue({ GRAFT_ACCEPTED_TERMS: id });
+  assert.ok(await accepted.has(id));
+  assert.equal((await accepted.list()).find((model) => model.id === id)?.source, 'bundled');
+  const fault =
+    /GRAFT_ACCEPTED_TERMS: smollm2-135m-instruct is no bundled model with terms of use; .* gemma-3-270m/;
+  await assert.rejects(catalogue({ GRAFT_ACCEPTED_TERMS: 'smollm2-135m-instruct' }), fault);
+});
+
 test("an operator's folder, relative to the file that names it, is read once", async () => {
   const models = await catalogue(
     {},

@@ -8,7 +8,10 @@ import { openLocalModel } from './open-local-model.ts';
 import { OpenedModels } from './opened-models.ts';
 import { prepareToRead } from './read-model.ts';
 
-type CatalogueEnv = Pick<ServiceEnv, 'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'hfEndpoint' | 'hfToken'>;
+type CatalogueEnv = Pick<
+  ServiceEnv,
+  'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'acceptedTerms' | 'hfEndpoint' | 'hfToken'
+>;
 
 /** Reads the operator's file; throws an error that names the fault if the file is invalid. Opens no model yet, but warms up the reader. */
 export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<ConfiguredCatalogue> {

@@ -31,22 +31,32 @@ export interface ListedModels {
   find(id: string): BaseModelSpec | null;
 }
 
-const bundled = packagedModels.map(
-  ({ id, hub, published, python }): ListedModel => ({
-    id,
-    source: 'bundled',
-    hub,
-    createdAt: published,
-    spec: { python },
-  }),
-);
+/** The bundled models without terms of use, and those whose terms the operator accepted. Throws for an id without terms. */
+function bundledModels(acceptedTerms: readonly string[]): ListedModel[] {
+  const withTerms = packagedModels.filter(({ terms }) => terms !== null).map(({ id }) => id);
+  const stray = acceptedTerms.find((id) => !withTerms.includes(id));
+  if (stray !== undefined)
+    throw new Error(
+      `GRAFT_ACCEPTED_TERMS: ${stray} is no bundled model with terms of use; these are: ${withTerms.join(', ')}`,
+    );
+  return packagedModels
+    .filter(({ id, terms }) => terms === null || acceptedTerms.includes(id))
+    .map(({ id, hub, published, python }) => ({
+      id,
+      source: 'bundled',
+      hub,
+      createdAt: published,
+      spec: { python },
+    }));
+}
 
 const onHub = (id: string): HubModel => ({ id, quantization: null });
 
-/** Reads the operator's file; throws an error that names the fault if the file is invalid. Opens no model. */
+/** Reads the operator's file; throws an error that names the fault if the file, or an accepted id, is invalid. Opens no model. */
 export async function listBaseModels(
-  env: Pick<ServiceEnv, 'baseModelsFile' | 'hubAllow'>,
+  env: Pick<ServiceEnv, 'baseModelsFile' | 'hubAllow' | 'acceptedTerms'>,
 ): Promise<ListedModels> {
+  const bundled = bundledModels(env.acceptedTerms);
   const operator = env.baseModelsFile === undefined ? [] : await readOperatorFile(env.baseModelsFile);
   const exact = env.hubAllow
     .filter((glob) => !glob.includes('*'))

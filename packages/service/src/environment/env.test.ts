@@ -40,6 +40,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     validationThreads: Math.max(2, availableParallelism() - 1),
     baseModelsFile: undefined,
     hubAllow: [],
+    acceptedTerms: [],
     hubDataSets: [],
     baseModelSources: [],
     webhookAllow: [],

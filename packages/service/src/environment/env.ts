@@ -41,6 +41,8 @@ export interface ServiceEnv extends SecretSettings {
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
   hubAllow: string[];
+  /** Ids of bundled models whose terms of use the operator accepts. */
+  acceptedTerms: string[];
   /** Globs of Hub ids of data sets that teams may import. */
   hubDataSets: string[];
   /** Sources from which the operator's keys may add base models: `hub:` globs, folders, `s3://` prefixes. */
@@ -102,6 +104,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     validationThreads: read('GRAFT_VALIDATION_THREADS') ?? Math.max(2, availableParallelism() - 1),
     baseModelsFile: read('GRAFT_BASE_MODELS'),
     hubAllow: read('GRAFT_HUB_ALLOW'),
+    acceptedTerms: read('GRAFT_ACCEPTED_TERMS'),
     hubDataSets: read('GRAFT_HUB_DATA_SETS'),
     baseModelSources: read('GRAFT_BASE_MODEL_SOURCES'),
     webhookAllow: read('GRAFT_WEBHOOK_ALLOW'),

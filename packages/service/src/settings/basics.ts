@@ -122,6 +122,14 @@ export const modelSettings = {
     readBy: ['api', 'worker'],
     description: 'Patterns of Hugging Face Hub ids that users may name as base models.',
   },
+  GRAFT_ACCEPTED_TERMS: {
+    kind: list,
+    default: '',
+    example: 'gemma-3-270m',
+    readBy: ['api', 'worker', 'graft'],
+    description:
+      'Ids of [bundled models with terms of use](base-models.md#gemma-3-270m) that you accept. Only then are these models offered.',
+  },
   GRAFT_BASE_MODEL_SOURCES: {
     kind: list,
     default: '',

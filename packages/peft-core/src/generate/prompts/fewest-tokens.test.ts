@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openBaseModel } from '../../base-model/open-base-model.ts';
 import { ensurePackagedModel } from '../../hub/packaged-models.ts';
-import { byteAlphabet } from '../../text/byte-level-bpe.ts';
+import { byteAlphabet } from '../../text/byte-alphabet.ts';
 import { loadTokenizer, type TokenizerFiles } from '../../text/index.ts';
 import { fewestTokensBy } from './fewest-tokens.ts';
 

@@ -1,4 +1,4 @@
-import { byteAlphabet } from '../../text/byte-level-bpe.ts';
+import { byteAlphabet } from '../../text/byte-alphabet.ts';
 import type { TokenizerFiles } from '../../text/index.ts';
 
 interface Step {

@@ -39,6 +39,7 @@ export const gemma3Text: DecoderRow = {
   gguf: {
     ...decoderGguf,
     architecture: 'gemma3',
+    shiftedNorms: true,
     blockParts: {
       ...decoderGguf.blockParts,
       attn_q_norm: 'self_attn.q_norm',
@@ -47,17 +48,17 @@ export const gemma3Text: DecoderRow = {
       ffn_norm: 'pre_feedforward_layernorm',
       post_ffw_norm: 'post_feedforward_layernorm',
     },
-    shiftedNorms: true,
     config(header) {
-      const { hidden_act, ...fields } = decoderGguf.config(header);
-      const { hidden_size, num_attention_heads, num_hidden_layers, head_dim } = fields;
-      // llama.cpp stores no factor of the scores: it knows the model of 27 billion parameters by its number of layers.
-      const perHead = num_hidden_layers === 62 ? hidden_size / num_attention_heads : head_dim;
+      const { hidden_act: _, mlp_bias: __, ...config } = decoderGguf.config(header);
+      const { hidden_size, head_dim, num_attention_heads, num_hidden_layers } = config;
       return {
-        ...fields,
+        ...config,
         hidden_activation: 'gelu_pytorch_tanh',
-        query_pre_attn_scalar: perHead,
+        // Files do not have it. As llama.cpp, this recognises the 27B model, the only one where it is not `head_dim`, by its layers.
+        query_pre_attn_scalar: num_hidden_layers === 62 ? hidden_size / num_attention_heads : head_dim,
+        rope_local_base_freq: 10_000,
         sliding_window: header.size('attention.sliding_window'),
+        sliding_window_pattern: 6,
       };
     },
   },

@@ -22,6 +22,7 @@ export const llama: DecoderRow = {
     ...decoderGguf,
     architecture: 'llama',
     interleaved: true,
+    sentencePieceTokenizer: 'llama',
     preTokenizers: {
       'llama-bpe': threeDigits,
       llama3: threeDigits,

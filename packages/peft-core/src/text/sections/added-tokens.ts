@@ -1,8 +1,14 @@
+import { WORD_CHARACTER } from '../steps/pre-tokenizer.ts';
+import { spacesAt, spacesBefore } from '../steps/white-space.ts';
+import { TextTrie } from './text-trie.ts';
+
 /** An entry of tokenizer.json's `added_tokens`: a token that is found in the text before any other processing. */
 export interface AddedToken {
   id: number;
   content: string;
+  /** Whether the token is only found where no character of a word is next to it. */
   single_word?: boolean;
+  /** Whether the token includes the white space before it, or after it. */
   lstrip?: boolean;
   rstrip?: boolean;
   normalized?: boolean;
@@ -15,40 +21,74 @@ export interface AddedToken {
  */
 export type SpecialTokens = 'all' | 'none' | readonly number[];
 
+/** An added token in a text. */
+export interface FoundToken {
+  token: AddedToken;
+  at: number;
+  end: number;
+  /** Range with the white space that the token includes. */
+  from: number;
+  to: number;
+}
+
+interface FindOptions {
+  tokens: SpecialTokens;
+  /** Ids of the tokens that are plain text where special tokens are not encoded. */
+  special: ReadonlySet<number>;
+  /** Called regularly; throws when the time is over. */
+  tick(): void;
+}
+
 /** Finds added tokens in a text: leftmost first, and the longest of those that start at the same place. */
 export class AddedTokens {
   readonly #byText: ReadonlyMap<string, AddedToken>;
-  readonly #pattern: RegExp | null;
+  readonly #trie: TextTrie;
 
   /** `byText`: tokens by the text to find. */
   constructor(byText: ReadonlyMap<string, AddedToken>) {
     this.#byText = byText;
-    this.#pattern = anyOf([...byText.keys()]);
+    this.#trie = new TextTrie(byText.keys());
   }
 
   get isEmpty(): boolean {
-    return this.#pattern === null;
+    return this.#trie.isEmpty;
   }
 
-  /** Calls `onToken` for each token found. Skips special tokens, with ids in `special`, where they are plain text. */
-  find(
-    text: string,
-    tokens: SpecialTokens,
-    special: ReadonlySet<number>,
-    onToken: (at: number, end: number, token: AddedToken) => void,
-  ): void {
-    const pattern = this.#pattern;
-    if (!pattern) return;
-    pattern.lastIndex = 0;
-    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-      const { 0: found, index } = match;
-      const token = this.#byText.get(found)!;
-      const end = index + found.length;
-      if (special.has(token.id) && isPlainText(tokens, index, end)) pattern.lastIndex = index + 1;
-      else onToken(index, end, token);
+  /** Calls `onToken` for each token found. Skips special tokens where they are plain text. */
+  find(text: string, { tokens, special, tick }: FindOptions, onToken: (found: FoundToken) => void): void {
+    if (this.isEmpty) return;
+    let before = 0;
+    for (let at = 0; at < text.length; ) {
+      tick();
+      const length = this.#trie.lengthAt(text, at);
+      const end = at + length;
+      if (length === 0) {
+        at++;
+        continue;
+      }
+      const token = this.#byText.get(text.slice(at, end))!;
+      if (special.has(token.id) && isPlainText(tokens, at, end)) {
+        at++;
+        continue;
+      }
+      if (!token.single_word || isSingleWord(text, at, end)) {
+        const from = token.lstrip ? at - spacesBefore(text, at, before) : at;
+        const to = token.rstrip ? end + spacesAt(text, end) : end;
+        onToken({ token, at, end, from, to });
+        before = to;
+      }
+      at = end;
     }
   }
 }
+
+function isSingleWord(text: string, at: number, end: number): boolean {
+  const low = at > 0 && isLowSurrogate(text.charCodeAt(at - 1)) ? at - 2 : at - 1;
+  if (at > 0 && WORD_CHARACTER.test(text.slice(low, at))) return false;
+  return end === text.length || !WORD_CHARACTER.test(String.fromCodePoint(text.codePointAt(end)!));
+}
+
+const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff;
 
 function isPlainText(tokens: SpecialTokens, from: number, to: number): boolean {
   if (typeof tokens === 'string') return tokens === 'none';
@@ -67,13 +107,4 @@ export function countUpTo(values: readonly number[], limit: number): number {
     else high = middle;
   }
   return low;
-}
-
-/** A global pattern that matches any of these texts, longest first; null for none. */
-export function anyOf(texts: readonly string[]): RegExp | null {
-  const escaped = texts
-    .filter(Boolean)
-    .sort((a, b) => b.length - a.length)
-    .map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return escaped.length === 0 ? null : new RegExp(escaped.join('|'), 'g');
 }

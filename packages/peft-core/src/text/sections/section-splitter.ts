@@ -1,6 +1,6 @@
 import type { EncodedText } from '../encoded-text.ts';
 import { type AddedToken, AddedTokens, type SpecialTokens } from './added-tokens.ts';
-import { placesWithin, type Sections, trimmed } from './sections.ts';
+import { placesWithin, type Sections } from './sections.ts';
 
 /** Splits a text at its added tokens; the text between two of them is a section, which is tokenised separately. */
 export class SectionSplitter {
@@ -15,29 +15,21 @@ export class SectionSplitter {
     this.#special = special;
   }
 
-  encode(text: string, specialTokens: SpecialTokens, out: EncodedText): EncodedText {
-    let from = 0;
-    let before: AddedToken | undefined;
-    const section = (to: number, after?: AddedToken) => {
-      const rest = trimmed(from === 0 && to === text.length ? text : text.slice(from, to), before, after);
-      if (rest === '') return;
-      // Spaces that the preceding token strips are not part of the section.
-      const start = before?.rstrip ? text.indexOf(rest, from) : from;
-      const places = placesWithin(specialTokens, start, start + rest.length);
-      this.#sections.encode(rest, { from: start, isFirst: from === 0, specialTokens: places }, out);
+  encode(text: string, tokens: SpecialTokens, out: EncodedText): EncodedText {
+    let start = 0;
+    const section = (end: number) => {
+      if (start >= end) return;
+      const whole = start === 0 && end === text.length ? text : text.slice(start, end);
+      const specialTokens = placesWithin(tokens, start, end);
+      this.#sections.encode(whole, { from: start, isFirst: start === 0, specialTokens }, out);
     };
-    this.#added.find(
-      text,
-      specialTokens,
-      specialTokens === 'all' ? NONE : this.#special(),
-      (at, end, token) => {
-        section(at, token);
-        out.part(at, end, () => null);
-        out.push(token.id, end - at);
-        from = end;
-        before = token;
-      },
-    );
+    const options = { tokens, special: tokens === 'all' ? NONE : this.#special(), tick: () => out.tick() };
+    this.#added.find(text, options, ({ token, at, end, from, to }) => {
+      section(from);
+      out.part(at, end, () => null);
+      out.push(token.id, end - at);
+      start = to;
+    });
     section(text.length);
     return out;
   }

@@ -1,5 +1,5 @@
 import type { EncodedText } from '../encoded-text.ts';
-import { type AddedToken, countUpTo, type SpecialTokens } from './added-tokens.ts';
+import { countUpTo, type SpecialTokens } from './added-tokens.ts';
 
 /** A stretch of text between added tokens. */
 export interface Section {
@@ -30,10 +30,4 @@ export function placesWithin(places: SpecialTokens, from: number, to: number): S
   if (typeof places === 'string') return places;
   const some = places.slice(countUpTo(places, from), countUpTo(places, to - 1));
   return some.map((place) => place - from);
-}
-
-/** Removes the spaces that adjacent added tokens strip. */
-export function trimmed(text: string, before?: AddedToken, after?: AddedToken): string {
-  const start = before?.rstrip ? text.trimStart() : text;
-  return after?.lstrip ? start.trimEnd() : start;
 }

@@ -11,8 +11,8 @@ interface BpeParts {
   /** Pairs of code points, `first * CODE_POINTS + second`, at which some merge joins two tokens. */
   joints: ReadonlySet<number>;
   vocabulary: ReadonlyMap<string, number>;
-  /** Token of each byte; null if characters that the vocabulary lacks are not encoded as bytes. */
-  byteIds: readonly number[] | null;
+  /** Token of each byte, if the vocabulary has one; null if characters that the vocabulary lacks are not encoded as bytes. */
+  byteIds: readonly (number | undefined)[] | null;
   unknown: number | null;
   fuses: boolean;
   ignoreMerges: boolean;
@@ -26,10 +26,13 @@ interface BpeParts {
 export class BpeWords implements WordModel {
   readonly #parts: BpeParts;
   readonly #lengths: Map<number, number>;
+  /** As in the Rust crate, characters without any token are removed first, so that the characters around them become neighbours. */
+  readonly #dropsUnknown: boolean;
   readonly #merged = new WordCache((part) => this.#merge(part));
 
   private constructor(parts: BpeParts) {
     this.#parts = parts;
+    this.#dropsUnknown = parts.unknown === null && parts.byteIds === null;
     this.#lengths = new Map();
     for (const [token, id] of parts.vocabulary) this.#lengths.set(id, token.length);
   }
@@ -37,7 +40,8 @@ export class BpeWords implements WordModel {
   static of(this: void, model: ModelJson, special: ReadonlySet<number>): BpeWords | null {
     const { type, vocab, merges, unk_token = null, fuse_unk, byte_fallback, ignore_merges } = model;
     if (type !== 'BPE' || typeof vocab !== 'object' || vocab === null || !Array.isArray(merges)) return null;
-    if (model.dropout || model.continuing_subword_suffix || model.end_of_word_suffix) return null;
+    if (model.dropout || model.end_of_word_suffix) return null;
+    if (model.continuing_subword_prefix || model.continuing_subword_suffix) return null;
     const vocabulary = new Map(Object.entries(vocab as Record<string, number>));
     const ranks = pairRanks(merges, vocabulary, special);
     if (!ranks) return null;
@@ -53,7 +57,7 @@ export class BpeWords implements WordModel {
       ranks,
       joints,
       vocabulary,
-      byteIds: byte_fallback && byteIds.every((id) => id !== undefined) ? byteIds : null,
+      byteIds: byte_fallback ? byteIds : null,
       unknown: unknown ?? null,
       fuses: fuse_unk === true,
       ignoreMerges: ignore_merges === true,
@@ -61,7 +65,7 @@ export class BpeWords implements WordModel {
   }
 
   encode(word: string, out: EncodedText): void {
-    const { joints, ignoreMerges, vocabulary } = this.#parts;
+    const { ignoreMerges, vocabulary } = this.#parts;
     if (ignoreMerges) {
       const whole = vocabulary.get(word);
       if (whole !== undefined) {
@@ -69,6 +73,15 @@ export class BpeWords implements WordModel {
         return;
       }
     }
+    if (this.#dropsUnknown) {
+      const known = [...word].filter((character) => vocabulary.has(character)).join('');
+      this.#known(known, out);
+      out.extend(word.length - known.length);
+    } else this.#known(word, out);
+  }
+
+  #known(word: string, out: EncodedText): void {
+    const { joints } = this.#parts;
     let from = 0;
     let before = -1;
     for (let at = 0; at < word.length; ) {
@@ -106,13 +119,10 @@ export class BpeWords implements WordModel {
 
   #unknown(character: string, out: EncodedText): void {
     const { byteIds, unknown, fuses } = this.#parts;
-    if (byteIds) {
+    const bytes = byteIds ? Array.from(Buffer.from(character), (byte) => byteIds[byte]) : [];
+    if (byteIds && !bytes.includes(undefined)) {
       // The first byte has the whole length, so that no byte belongs to a prefix that ends before the character.
-      let length = character.length;
-      for (const byte of Buffer.from(character)) {
-        out.push(byteIds[byte]!, length);
-        length = 0;
-      }
+      for (const [i, id] of bytes.entries()) out.push(id!, i === 0 ? character.length : 0);
     } else if (unknown === null) out.extend(character.length);
     else out.pushUnknown(unknown, character.length, fuses);
   }

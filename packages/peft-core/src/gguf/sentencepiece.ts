@@ -1,0 +1,85 @@
+import { GraftError } from '../errors.ts';
+import { mergesByScore } from './merges-by-score.ts';
+import type { GgufMetadata } from './metadata.ts';
+import { BYTE, idsOf, NORMAL, type SpecialTokens, UNKNOWN } from './token-types.ts';
+
+/** The character that stands for a space within tokens. */
+const MARK = '▁';
+
+/** The parts of tokenizer.json that a vocabulary defines. */
+export interface VocabularyParts {
+  /** In tokenizer.json's spelling. */
+  tokens: readonly string[];
+  normalizer: object | null;
+  preTokenizer: object | null;
+  decoder: object;
+  model: object;
+  /** Whether a text starts with the bos token if the file does not specify it. */
+  addsBos: boolean;
+}
+
+/**
+ * A SentencePiece vocabulary with scores, as the BPE model that transformers makes of it. Files name no normalizer: as in llama.cpp, a
+ * mark precedes the text and what follows a special token, unless `add_space_prefix` is false (decision 56). Throws GraftError `invalid_gguf`.
+ */
+export function sentencePiece(
+  path: string,
+  metadata: GgufMetadata,
+  names: readonly string[],
+  types: readonly number[],
+  { unk }: SpecialTokens,
+): VocabularyParts {
+  // llama.cpp's converter writes runs of marks as spaces.
+  const tokens = names.map((name) => (/^ +$/.test(name) ? MARK.repeat(name.length) : name));
+  const ids = idsOf(tokens);
+  const merges =
+    metadata.strings('tokenizer.ggml.merges') ??
+    mergesByScore(tokens, scoresOf(path, metadata, tokens.length, types));
+  const hasPrefix = metadata.boolean('tokenizer.ggml.add_space_prefix') ?? true;
+  const toMarks = { type: 'Replace', pattern: { String: ' ' }, content: MARK };
+  const toText = [
+    { type: 'Replace', pattern: { String: MARK }, content: ' ' },
+    { type: 'ByteFallback' },
+    { type: 'Fuse' },
+  ];
+  const withoutFirst = { type: 'Strip', content: ' ', start: 1, stop: 0 };
+  return {
+    tokens,
+    normalizer: hasPrefix
+      ? { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: MARK }, toMarks] }
+      : toMarks,
+    preTokenizer: null,
+    decoder: { type: 'Sequence', decoders: hasPrefix ? [...toText, withoutFirst] : toText },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: unk?.content ?? tokens[types.indexOf(UNKNOWN)] ?? null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: true,
+      byte_fallback: types.includes(BYTE),
+      ignore_merges: false,
+      vocab: ids,
+      merges,
+    },
+    addsBos: true,
+  };
+}
+
+/** Scores of normal tokens. The others have 0 in SentencePiece, for which the converter writes a number below all scores. */
+function scoresOf(
+  path: string,
+  metadata: GgufMetadata,
+  count: number,
+  types: readonly number[],
+): Float64Array {
+  const key = 'tokenizer.ggml.scores';
+  const scores = metadata.required(key, metadata.numbers(key));
+  if (scores.length !== count || scores.some((score) => !Number.isFinite(score))) {
+    throw new GraftError(
+      'invalid_gguf',
+      `${path}: "${key}" does not have a finite number for each of the ${count} tokens`,
+    );
+  }
+  return Float64Array.from(scores, (score, id) => ((types[id] ?? NORMAL) === NORMAL ? score : 0));
+}
