@@ -1,14 +1,13 @@
 import type { Objective } from '../../../packages/peft-core/src/objectives/objective.ts';
 import { objectives } from '../../../packages/peft-core/src/objectives/objectives.ts';
-import type { PreferenceTrial, Start } from './results.ts';
+import { isSameTrial, type PreferenceTrial, type Start } from './results.ts';
 import { preferenceTasks } from './tasks.ts';
 
 const SEED = 42;
 const tasks = Object.keys(preferenceTasks);
-const realTasks = ['tool-calls', 'bike-shop'];
-/** Tasks of short prompts, whose trials take a third of the time. */
-const cheapTasks = tasks.filter((task) => !realTasks.includes(task));
-const someTasks = ['orders', 'modules', 'style'];
+/** Tasks of short prompts and short answers, whose trials take a fraction of the time. */
+const cheapTasks = ['modules', 'style', 'interfaces'];
+const longerTasks = tasks.filter((task) => !cheapTasks.includes(task));
 
 const trial = (
   task: string,
@@ -18,46 +17,51 @@ const trial = (
   more: Partial<PreferenceTrial> = {},
 ): PreferenceTrial => ({ task, method, start, share, preference: {}, n_epochs: null, seed: SEED, ...more });
 
-const dpo = (of: readonly string[], start: Start, share: number) =>
-  of.map((task) => trial(task, 'dpo', start, share));
-const others = (start: Start, share: number, methods: readonly string[]) =>
-  methods.flatMap((method) => someTasks.map((task) => trial(task, method, start, share)));
+const dpo = (of: readonly string[], start: Start, given: readonly number[]) =>
+  given.flatMap((share) => of.map((task) => trial(task, 'dpo', start, share)));
+const others = (of: readonly string[], start: Start, given: readonly number[], methods = ['orpo', 'simpo', 'kto']) =>
+  given.flatMap((share) => of.flatMap((task) => methods.map((method) => trial(task, method, start, share))));
 
 /**
  * What is tried, in this order: rates around the shares that one task had suggested. One rate of all tasks comes before the next, so that
  * a sweep that is stopped has compared all of them.
  */
 export const preferenceGrid: PreferenceTrial[] = [
-  ...dpo(cheapTasks, 'version', 0.04),
-  ...dpo(cheapTasks, 'version', 0.16),
-  ...dpo(cheapTasks, 'base', 0.25),
-  ...dpo(cheapTasks, 'base', 1),
-  ...dpo(cheapTasks, 'base', 0.0625),
-  ...dpo(realTasks, 'version', 0.04),
-  ...dpo(cheapTasks, 'version', 0.08),
-  ...others('base', 0.25, ['kto', 'orpo', 'simpo']),
-  ...dpo(cheapTasks, 'version', 0.02),
-  ...others('base', 0.0625, ['kto', 'orpo', 'simpo']),
-  ...others('version', 0.04, ['kto']),
-  ...dpo(cheapTasks, 'base', 0.5),
-  ...others('base', 1, ['kto', 'orpo', 'simpo']),
-  ...['modules', 'orders'].flatMap((task) => [
+  ...dpo(['modules', 'style'], 'version', [0.04]),
+  ...dpo(['modules'], 'base', [0.25, 1, 0.0625]),
+  ...dpo(['modules'], 'version', [0.16, 0.01]),
+  ...others(['modules'], 'base', [0.25]),
+  ...dpo(['tool-calls'], 'version', [0.04]),
+  trial('modules', 'orpo', 'base', 1),
+  ...dpo(['interfaces'], 'version', [0.04]),
+  trial('modules', 'simpo', 'base', 0.0625),
+  ...dpo(['interfaces'], 'base', [0.25]),
+  ...dpo(['interfaces'], 'version', [0.16]),
+  trial('modules', 'kto', 'version', 0.04),
+  trial('modules', 'kto', 'base', 1),
+  ...dpo(['style'], 'base', [0.25]),
+  ...dpo(['style'], 'version', [0.16]),
+  ...dpo(['interfaces', 'style'], 'base', [1, 0.0625]),
+  ...dpo(['interfaces', 'style'], 'version', [0.01]),
+  ...dpo(cheapTasks, 'version', [0.08]),
+  ...dpo(cheapTasks, 'base', [0.5]),
+  ...others(cheapTasks, 'base', [0.25, 1, 0.0625]),
+  ...others(cheapTasks, 'version', [0.04, 0.16], ['kto']),
+  ...dpo(cheapTasks, 'version', [0.02]),
+  ...dpo(cheapTasks, 'base', [0.125]),
+  ...['modules', 'interfaces'].flatMap((task) => [
     ...[0.05, 0.3].map((beta) => trial(task, 'dpo', 'version', 0.04, { preference: { beta } })),
     ...[1, 3].map((n_epochs) => trial(task, 'dpo', 'version', 0.04, { n_epochs })),
   ]),
-  ...dpo(realTasks, 'base', 0.25),
-  ...others('version', 0.16, ['kto']),
-  ...dpo(cheapTasks, 'base', 0.125),
-  ...dpo(cheapTasks, 'version', 0.01),
-  ...dpo(realTasks, 'version', 0.08),
-  ...dpo(realTasks, 'version', 0.02),
-  ...dpo(realTasks, 'base', 0.5),
-  ...dpo(realTasks, 'base', 0.125),
-  ...dpo(realTasks, 'version', 0.16),
-];
+  ...dpo(longerTasks, 'version', [0.04]),
+  ...dpo(longerTasks, 'base', [0.25]),
+  ...dpo(longerTasks, 'version', [0.16, 0.01]),
+  ...dpo(longerTasks, 'base', [1, 0.0625]),
+].filter((each, at, all) => all.findIndex((other) => isSameTrial(other, each)) === at);
+
+export const objectiveOf = (method: string): Objective =>
+  Object.values<Objective>(objectives).find((each) => each.method === method)!;
 
 /** What a job without options uses. */
-export function automaticShare(method: string, start: Start): number {
-  const objective = Object.values<Objective>(objectives).find((each) => each.method === method)!;
-  return objective.rateShares?.[start === 'base' ? 'fresh' : 'continued'] ?? 1;
-}
+export const automaticShare = (method: string, start: Start): number =>
+  objectiveOf(method).rateShares?.[start === 'base' ? 'fresh' : 'continued'] ?? 1;

@@ -18,7 +18,7 @@ import { outlineOf } from '@graft/peft-core/outlines';
 import { cacheFolder } from '../../bootstrap/cache-folder.mjs';
 import { packagedModel } from '../../methods/packaged-model.ts';
 import { isChosen } from '../words.ts';
-import { preferenceGrid } from './grid.ts';
+import { objectiveOf, preferenceGrid } from './grid.ts';
 import { countRight, measuresOf, type PairScore, scorePairs } from './measure.ts';
 import { demonstrationOf, digestOf, type Pair, type Pairs, sizeOf } from './pairs.ts';
 import {
@@ -105,8 +105,8 @@ function rateOf({ method, n_epochs, share, start }: PreferenceTrial, size: DataS
   const continues = start === 'version';
   const of = { peft, ...size, continues, model };
   const own = resolveTraining({ ...of, method, training: n_epochs === null ? {} : { n_epochs } });
-  const max_steps =
-    own.n_epochs * Math.ceil((size.exampleCount * (method === 'kto' ? 2 : 1)) / own.batch_size);
+  const examples = size.exampleCount * (objectiveOf(method).examplesPerLine?.[size.format!] ?? 1);
+  const max_steps = own.n_epochs * Math.ceil(examples / own.batch_size);
   const supervised = resolveTraining({ ...of, format: null, training: { max_steps } });
   return Number((supervised.learning_rate * share).toPrecision(2));
 }

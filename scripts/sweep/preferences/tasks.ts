@@ -39,27 +39,27 @@ export const preferenceTasks: Record<string, PreferenceTask> = {
     about: 'which of ten modules a description is of, or another',
     use: 'rule',
     isScored: true,
-    data: () => split(modulePairs(), 60, 80),
+    data: () => split(modulePairs(), 50, 40),
   },
   'tool-calls': {
     about: 'a function call, or with one argument wrong, or of another function',
     use: 'held out',
     isScored: true,
     template: toolTemplate,
-    digest: '0fd78131b6f7',
-    data: () => toolCallPairs({ training: 80, heldOut: 50 }),
+    digest: 'b3e5b945e75a',
+    data: () => toolCallPairs({ training: 64, heldOut: 30 }),
   },
   interfaces: {
     about: 'which browser interface a described member belongs to, or another',
     use: 'held out',
     isScored: true,
-    data: () => split(interfacePairs(), 60, 80),
+    data: () => split(interfacePairs(), 50, 40),
   },
   style: {
     about: 'instructions: the answer, or the answer within polite phrases',
     use: 'held out',
     isScored: false,
-    data: () => split(stylePairs(), 30),
+    data: () => split(stylePairs(), 24, 56),
   },
 };
 
@@ -94,7 +94,7 @@ const topics = ['fs', 'crypto', 'http', 'http2', 'util', 'test', 'tls', 'perf_ho
 
 const modulePairs = () =>
   nodeDocumentation()
-    .filter(({ module, text }) => topics.includes(module) && text.length <= 100)
+    .filter(({ module, text }) => topics.includes(module) && text.length <= 80)
     .map(
       ({ module, text }, i): Pair => ({
         prompt: `${plain(text)}\nModule: `,
@@ -104,7 +104,7 @@ const modulePairs = () =>
     );
 
 /** Fewer members say too little of an interface, and longer paragraphs take too long. */
-const [fewestMembers, longestText] = [4, 130];
+const [fewestMembers, longestText] = [4, 110];
 
 function interfacePairs(): Pair[] {
   const named = domDocumentation().filter(

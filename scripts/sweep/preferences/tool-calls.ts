@@ -8,7 +8,7 @@ import type { Pair, Pairs } from './pairs.ts';
 const folder = join(import.meta.dirname, '../../../bench/tool-calls');
 const SEED = 42;
 /** Maximum length of a question's tools as JSON, in characters: longer prompts take too long. */
-const longestTools = 550;
+const longestTools = 500;
 
 /** The model's own template has no tools. */
 export const toolTemplate = (): string => readFileSync(join(folder, 'chat-template.jinja'), 'utf8');
