@@ -1,5 +1,5 @@
 /** Whether the automatic rates of preference training are as good as the best that the sweep has found, by what was measured alone. */
-import { automaticShare } from './grid.ts';
+import { automaticShare, objectiveOf } from './grid.ts';
 import type { PreferenceResult, Start, StartResult } from './results.ts';
 import { type PreferenceTask, preferenceTasks } from './tasks.ts';
 
@@ -49,9 +49,16 @@ function verdictOn(
   const rates = results.filter((result) => isOfSameRow(result, own)).sort((a, b) => a.share - b.share);
   const before = starts.find((line) => line.task === task && line.start === start && line.data === data)!;
   const keeping = rates.filter((result) => keeps(result, before));
-  const best = (keeping.length > 0 ? keeping : rates).reduce((a, b) => (b.accuracy! > a.accuracy! ? b : a));
+  const best = (keeping.length > 0 ? keeping : rates).reduce((a, b) =>
+    accuracyOf(b) > accuracyOf(a) ? b : a,
+  );
   const automatic = rates.find(({ share }) => share === automaticShare(method, start)) ?? null;
   return { task, use: preferenceTasks[task]!.use, method, start, before, rates, automatic, best };
+}
+
+/** As the method's rewards have it: relative to the start where it compares with one, else which answer is more probable. */
+export function accuracyOf({ method, accuracy, preferred }: PreferenceResult): number {
+  return objectiveOf(method).passes.includes('reference') ? accuracy! : preferred;
 }
 
 /**
@@ -70,7 +77,7 @@ export const keeps = (result: PreferenceResult, before: StartResult): boolean =>
 /** In words: what is wrong with the automatic rate; null: nothing. */
 export function faultOf({ automatic, best, before }: PreferenceVerdict): string | null {
   if (!automatic) return 'not tried';
-  const behind = best.accuracy! - automatic.accuracy!;
+  const behind = accuracyOf(best) - accuracyOf(automatic);
   if (behind > TWO_POINTS + 1e-9) return `${(100 * behind).toFixed(0)} points less accurate than the best`;
   if (keeps(automatic, before)) return null;
   const fall = keptMeasure(before, before) - keptMeasure(automatic, before);

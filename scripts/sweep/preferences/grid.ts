@@ -1,6 +1,6 @@
 import type { Objective } from '../../../packages/peft-core/src/objectives/objective.ts';
 import { objectives } from '../../../packages/peft-core/src/objectives/objectives.ts';
-import { isSameTrial, type PreferenceTrial, type Start } from './results.ts';
+import type { PreferenceTrial, Start } from './results.ts';
 import { preferenceTasks } from './tasks.ts';
 
 const SEED = 42;
@@ -19,45 +19,38 @@ const trial = (
 
 const dpo = (of: readonly string[], start: Start, given: readonly number[]) =>
   given.flatMap((share) => of.map((task) => trial(task, 'dpo', start, share)));
-const others = (of: readonly string[], start: Start, given: readonly number[], methods = ['orpo', 'simpo', 'kto']) =>
+const others = (
+  of: readonly string[],
+  start: Start,
+  given: readonly number[],
+  methods = ['orpo', 'simpo', 'kto'],
+) =>
   given.flatMap((share) => of.flatMap((task) => methods.map((method) => trial(task, method, start, share))));
 
 /**
  * What is tried, in this order: rates around the shares that one task had suggested. One rate of all tasks comes before the next, so that
- * a sweep that is stopped has compared all of them.
+ * a sweep that is stopped has compared as many as possible.
  */
 export const preferenceGrid: PreferenceTrial[] = [
-  ...dpo(['modules', 'style'], 'version', [0.04]),
-  ...dpo(['modules'], 'base', [0.25, 1, 0.0625]),
-  ...dpo(['modules'], 'version', [0.16, 0.01]),
-  ...others(['modules'], 'base', [0.25]),
-  ...dpo(['tool-calls'], 'version', [0.04]),
-  trial('modules', 'orpo', 'base', 1),
-  ...dpo(['interfaces'], 'version', [0.04]),
-  trial('modules', 'simpo', 'base', 0.0625),
-  ...dpo(['interfaces'], 'base', [0.25]),
-  ...dpo(['interfaces'], 'version', [0.16]),
-  trial('modules', 'kto', 'version', 0.04),
-  trial('modules', 'kto', 'base', 1),
-  ...dpo(['style'], 'base', [0.25]),
-  ...dpo(['style'], 'version', [0.16]),
-  ...dpo(['interfaces', 'style'], 'base', [1, 0.0625]),
-  ...dpo(['interfaces', 'style'], 'version', [0.01]),
-  ...dpo(cheapTasks, 'version', [0.08]),
-  ...dpo(cheapTasks, 'base', [0.5]),
+  ...dpo(tasks, 'version', [0.04]),
+  ...dpo(cheapTasks, 'version', [0.16, 0.01, 0.02]),
+  ...dpo(cheapTasks, 'base', [0.25, 1, 0.0625]),
   ...others(cheapTasks, 'base', [0.25, 1, 0.0625]),
-  ...others(cheapTasks, 'version', [0.04, 0.16], ['kto']),
-  ...dpo(cheapTasks, 'version', [0.02]),
-  ...dpo(cheapTasks, 'base', [0.125]),
+  ...others(cheapTasks, 'version', [0.04, 0.16, 0.01], ['kto']),
+  ...dpo(longerTasks, 'version', [0.16, 0.01]),
+  ...dpo(longerTasks, 'base', [0.25, 1, 0.0625]),
   ...['modules', 'interfaces'].flatMap((task) => [
     ...[0.05, 0.3].map((beta) => trial(task, 'dpo', 'version', 0.04, { preference: { beta } })),
     ...[1, 3].map((n_epochs) => trial(task, 'dpo', 'version', 0.04, { n_epochs })),
   ]),
-  ...dpo(longerTasks, 'version', [0.04]),
-  ...dpo(longerTasks, 'base', [0.25]),
-  ...dpo(longerTasks, 'version', [0.16, 0.01]),
-  ...dpo(longerTasks, 'base', [1, 0.0625]),
-].filter((each, at, all) => all.findIndex((other) => isSameTrial(other, each)) === at);
+  ...cheapTasks.flatMap((task) => [
+    trial(task, 'dpo', 'version', 0.04, { seed: SEED + 1 }),
+    trial(task, 'dpo', 'base', 0.25, { seed: SEED + 1 }),
+  ]),
+  ...dpo(tasks, 'version', [0.08]),
+  ...dpo(longerTasks, 'version', [0.02]),
+  ...dpo(tasks, 'base', [0.5, 0.125]),
+];
 
 export const objectiveOf = (method: string): Objective =>
   Object.values<Objective>(objectives).find((each) => each.method === method)!;

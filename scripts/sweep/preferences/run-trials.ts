@@ -74,7 +74,8 @@ async function run(trial: PreferenceTrial, pairs: Pairs, data: string): Promise<
   const began = performance.now();
   const continues = trial.start === 'version';
   const learning_rate = rateOf(trial, sizeOf(pairs.training));
-  const adapter = join(folder, 'adapter');
+  // The generator keeps what it has read of a folder, so each run has another.
+  const adapter = join(folder, `adapter-${trained}`);
   const steps = await trainRows(pairs.training, adapter, {
     task: trial.task,
     method: trial.method,
@@ -86,16 +87,11 @@ async function run(trial: PreferenceTrial, pairs: Pairs, data: string): Promise<
       ...(trial.n_epochs !== null && { n_epochs: trial.n_epochs }),
     },
   });
-  const trainedIn = performance.now() - began;
   const scores = await scorePairs(base, adapter, pairs.heldOut);
   const measures = {
     ...measuresOf(scores, start.scores),
     right: await rightOf(trial, adapter, pairs.heldOut),
   };
-  const measuredIn = performance.now() - began - trainedIn;
-  console.error(
-    `  trained in ${Math.round(trainedIn / 1000)} s, measured in ${Math.round(measuredIn / 1000)} s`,
-  );
   const seconds = Math.round((performance.now() - began) / 1000);
   return { ...trial, ...measures, data, learning_rate, steps, seconds };
 }
@@ -143,13 +139,7 @@ async function trainRows(
     ...(of.method !== null && { method: of.method }),
     ...(continues && { initialAdapter: of.initialAdapter }),
   }))
-    if (record.type === 'step') {
-      steps = record.step;
-      if (process.env.DBG && steps % 10 === 0)
-        console.error(
-          `    ${of.task} step ${steps} of ${record.totalSteps} ${process.cpuUsage().user / 1e6}`,
-        );
-    }
+    if (record.type === 'step') steps = record.step;
   return steps;
 }
 

@@ -1,5 +1,5 @@
 import { plainTable } from '../../methods/markdown-table.ts';
-import { faultOf, isCounted, keptMeasure, type PreferenceVerdict } from './check.ts';
+import { accuracyOf, faultOf, isCounted, keptMeasure, type PreferenceVerdict } from './check.ts';
 import { automaticShare } from './grid.ts';
 import type { PreferenceResult, Start, StartResult } from './results.ts';
 
@@ -17,7 +17,7 @@ export function sharesTable(verdicts: readonly PreferenceVerdict[], start: Start
       const cells = shares.map((share) => {
         const result = rates.find((each) => each.share === share);
         if (!result) return '';
-        const cell = `${percent(result.accuracy!)}, ${keptText(result, before)}`;
+        const cell = `${percent(accuracyOf(result))}, ${keptText(result, before)}`;
         return share === automaticShare(method, start) ? `**${cell}**` : cell;
       });
       const seed = rates[0]!.seed === 42 ? '' : `, seed ${rates[0]!.seed}`;
@@ -47,14 +47,14 @@ export function optionsTable(results: readonly PreferenceResult[]): string {
     );
   const rows = results.filter(isAsked).map((result) => {
     const { task, start, preference, steps, seed } = result;
-    const { accuracy, margin, right, pairs, logp } = result;
+    const { margin, right, pairs, logp } = result;
     return [
       task,
       start,
       String(preference.beta ?? 0.1),
       steps,
       seed,
-      percent(accuracy!),
+      percent(accuracyOf(result)),
       margin!.toFixed(2),
       right === null ? '' : `${right} of ${pairs}`,
       Math.exp(logp).toFixed(3),
