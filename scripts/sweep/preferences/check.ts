@@ -1,5 +1,5 @@
 /** Whether the automatic rates of preference training are as good as the best that the sweep has found, by what was measured alone. */
-import { automaticShare, objectiveOf } from './grid.ts';
+import { automaticShare, CHECKED_METHOD, objectiveOf } from './grid.ts';
 import type { PreferenceResult, Start, StartResult } from './results.ts';
 import { type PreferenceTask, preferenceTasks } from './tasks.ts';
 
@@ -87,7 +87,8 @@ export function faultOf({ automatic, best, before }: PreferenceVerdict): string 
 /** What does not hold on tasks that are held out, a line each. */
 export const preferenceFaults = (verdicts: readonly PreferenceVerdict[]): string[] =>
   verdicts.flatMap((verdict) => {
-    const fault = verdict.use === 'held out' ? faultOf(verdict) : null;
+    const isRequired = verdict.use === 'held out' && verdict.method === CHECKED_METHOD;
+    const fault = isRequired ? faultOf(verdict) : null;
     return fault === null
       ? []
       : [`preferences: ${verdict.method} from ${verdict.start}: ${verdict.task}: ${fault}`];

@@ -4,6 +4,8 @@ import type { PreferenceTrial, Start } from './results.ts';
 import { preferenceTasks } from './tasks.ts';
 
 const SEED = 42;
+/** `--check` requires something of this method; of the others too few rates are tried. */
+export const CHECKED_METHOD = 'dpo';
 const tasks = Object.keys(preferenceTasks);
 /** Tasks of short prompts and short answers, whose trials take a fraction of the time. */
 const cheapTasks = ['modules', 'style', 'interfaces'];

@@ -29,7 +29,7 @@ export function sharesTable(verdicts: readonly PreferenceVerdict[], start: Start
 const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 const keptText = (line: StartResult | PreferenceResult, before: StartResult): string =>
-  isCounted(before) ? `${line.right} of ${line.pairs}` : keptMeasure(line, before).toFixed(3);
+  isCounted(before) ? `${line.right} of ${line.pairs}` : keptMeasure(line, before).toPrecision(2);
 
 /** Runs that differ from a job without options in beta, epochs or seed, beside the one that does not. */
 export function optionsTable(results: readonly PreferenceResult[]): string {
@@ -57,7 +57,7 @@ export function optionsTable(results: readonly PreferenceResult[]): string {
       percent(accuracyOf(result)),
       margin!.toFixed(2),
       right === null ? '' : `${right} of ${pairs}`,
-      Math.exp(logp).toFixed(3),
+      Math.exp(logp).toPrecision(2),
     ];
   });
   const head = [
