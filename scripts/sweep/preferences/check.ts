@@ -62,7 +62,7 @@ export function accuracyOf({ method, accuracy, preferred }: PreferenceResult): n
 }
 
 /**
- * What is kept of supervised training, as a share: greedy answers that are right or, where none are asked for or none were right before,
+ * What is kept of supervised training, as a share: greedy answers that are right or, where none are requested or none were right before,
  * the geometric mean of the probabilities of the tokens of chosen answers.
  */
 export function keptMeasure(line: StartResult | PreferenceResult, before: StartResult): number {

@@ -31,7 +31,7 @@ export interface Measures {
   margin: number | null;
   /** Of chosen answers: mean log-probability per token, over all tokens. */
   logp: number;
-  /** Greedy answers that are the chosen one; null where none are asked for. */
+  /** Greedy answers that are the chosen one; null where none are requested. */
   right: number | null;
   pairs: number;
 }
