@@ -24,15 +24,14 @@ export function preferenceTables(words: string[] = []): Record<string, string> {
   return {
     'preferences from a version': sharesTable(verdicts, 'version'),
     'preferences from the base model': sharesTable(verdicts, 'base'),
+    'options of preferences': optionsTable(lines.results.filter((result) => isChosen(result, words))),
   };
 }
 
 /** Prints the tables. Returns what does not hold, a line each. */
 export function checkPreferences(words: string[]): string[] {
   for (const table of Object.values(preferenceTables(words))) console.log(table);
-  const lines = readPreferenceResults();
-  console.log(optionsTable(lines.results.filter((result) => isChosen(result, words))));
-  const verdicts = preferenceVerdicts(lines);
+  const verdicts = preferenceVerdicts(readPreferenceResults());
   return preferenceFaults(verdicts.filter((verdict) => isChosen(verdict, words)));
 }
 
