@@ -10,6 +10,8 @@
  *   --long        trains what a job without options trains for 1,000 steps, with three seeds, at rates around the automatic one, and counts
  *                 answers; what is in long-results.jsonl is not trained again. With --check or --list it trains nothing. Beside it: --model ID (a folder, a GGUF file, an id or org/name),
  *                 --seeds N, --steps N, --only TASK,…
+ *   --preferences  trains on pairs of answers, from the base model and from versions that have learned the chosen ones, at rates around
+ *                 those of jobs; what is in preference-results.jsonl is not trained again. With --check or --list it trains nothing
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -23,6 +25,13 @@ import { checkLongRuns, longPlan, makeLongRuns } from './long/long-runs.ts';
 import { readLongResults } from './long/results.ts';
 import { verdictTable } from './long/table.ts';
 import { longTasks } from './long/tasks.ts';
+import {
+  checkPreferences,
+  listPreferences,
+  makePreferenceRuns,
+  preferenceTables,
+  strayWord,
+} from './preferences/preferences.ts';
 import { readResults } from './results.ts';
 import { tasks } from './tasks.ts';
 import { isChosen } from './words.ts';
@@ -36,6 +45,7 @@ const { values: options } = parseArgs({
     continued: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
     long: { type: 'boolean', default: false },
+    preferences: { type: 'boolean', default: false },
     model: { type: 'string' },
     seeds: { type: 'string' },
     steps: { type: 'string' },
@@ -43,6 +53,7 @@ const { values: options } = parseArgs({
 });
 const words = options.only.split(',').filter(Boolean);
 if (options.long) await long();
+else if (options.preferences) await preferences();
 else await short();
 
 async function short(): Promise<void> {
@@ -67,11 +78,13 @@ async function short(): Promise<void> {
   if (options['write-docs']) {
     await replaceSection('docs/auto.md', 'sweep', tableOf(verdicts));
     await replaceSection('docs/auto.md', 'long runs', verdictTable(longVerdicts(readLongResults())));
+    await writePreferences();
   }
   const faults = faultsOf(verdicts);
   const missing = words.length === 0 ? untried(results) : [];
   if (missing.length > 0) faults.push(`not tried yet: ${missing.join(', ')}`);
-  if (options.check && words.length === 0) faults.push(...checkLongRuns(Object.keys(longTasks)));
+  if (options.check && words.length === 0)
+    faults.push(...checkLongRuns(Object.keys(longTasks)), ...checkPreferences([]));
   report(faults);
 }
 
@@ -84,6 +97,20 @@ async function long(): Promise<void> {
   }
   if (!options.check && !options.list) await makeLongRuns(plan);
   report(checkLongRuns(plan.tasks));
+}
+
+async function preferences(): Promise<void> {
+  const stray = strayWord(words);
+  if (stray) return refuse(`--only: ${stray} is no task and no method of preferences`);
+  if (options.list) return listPreferences();
+  if (!options.check && !options['write-docs']) await makePreferenceRuns(words);
+  if (options['write-docs']) await writePreferences();
+  report(checkPreferences(words));
+}
+
+async function writePreferences(): Promise<void> {
+  for (const [section, table] of Object.entries(preferenceTables()))
+    await replaceSection('docs/auto.md', section, table);
 }
 
 /** An option is wrong. */

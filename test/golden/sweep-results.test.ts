@@ -6,6 +6,9 @@ import { ratioOf, tableOf, verdictsOn } from '../../scripts/sweep/check.ts';
 import { longFaults, longVerdicts } from '../../scripts/sweep/long/check.ts';
 import { readLongResults } from '../../scripts/sweep/long/results.ts';
 import { verdictTable } from '../../scripts/sweep/long/table.ts';
+import { preferenceFaults, preferenceVerdicts } from '../../scripts/sweep/preferences/check.ts';
+import { preferenceTables } from '../../scripts/sweep/preferences/preferences.ts';
+import { readPreferenceResults } from '../../scripts/sweep/preferences/results.ts';
 import { readResults } from '../../scripts/sweep/results.ts';
 
 const verdicts = await verdictsOn(readResults());
@@ -43,4 +46,10 @@ test('what is measured of long runs holds, and docs/auto.md shows it', async () 
   const long = longVerdicts(readLongResults());
   assert.deepEqual(longFaults(long), []);
   assert.equal(await readSection('docs/auto.md', 'long runs'), verdictTable(long));
+});
+
+test('rates of preferences hold on the tasks that set none, and docs/auto.md shows what is measured', async () => {
+  assert.deepEqual(preferenceFaults(preferenceVerdicts(readPreferenceResults())), []);
+  for (const [section, table] of Object.entries(preferenceTables()))
+    assert.equal(await readSection('docs/auto.md', section), table);
 });

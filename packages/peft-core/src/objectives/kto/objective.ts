@@ -1,6 +1,5 @@
 import type { Objective, Outcome } from '../objective.ts';
 import { meanMetric, refusedOfPairs } from '../preference/metrics.ts';
-import { preferenceRates } from '../preference/rates.ts';
 import { ktoOptions } from './options.ts';
 
 /** A sum over desirable or undesirable completions, divided by their number; null without any. */
@@ -33,7 +32,8 @@ export const kto = {
   preference: ktoOptions,
   isUnpaired: true,
   examplesPerLine: { preference: 2 },
-  rateShares: preferenceRates,
+  // Those of dpo, of which few were tried (docs/auto.md).
+  rateShares: { fresh: 0.25, continued: 0.04 },
   refuses: refusedOfPairs,
   metrics: [
     judged('rewards_chosen', 'Reward of desirable completions', 'rewards_chosen', true),

@@ -1,0 +1,135 @@
+import { domDocumentation } from '../rows/dom-documentation.ts';
+import { instructions } from '../rows/instructions.ts';
+import { readJsonLines } from '../rows/json-lines.ts';
+import { nodeDocumentation } from '../rows/node-documentation.ts';
+import { orders } from '../rows/orders.ts';
+import type { Pair, Pairs } from './pairs.ts';
+import { toolCallPairs, toolTemplate } from './tool-calls.ts';
+
+export interface PreferenceTask {
+  about: string;
+  /** `rule`: the automatic rates were chosen by it; `held out`: it only says whether they are good. */
+  use: 'rule' | 'held out';
+  /** Whether greedy answers to held-out prompts are compared with the chosen ones; else only log-probabilities say what is kept. */
+  isScored: boolean;
+  /** The chat template of training, where the model's own lacks something. */
+  template?: () => string;
+  /** Of pairs that are downloaded: what `digestOf` is to give, so that results can be read without them. */
+  digest?: string;
+  data(): Pairs | Promise<Pairs>;
+}
+
+export const preferenceTasks: Record<string, PreferenceTask> = {
+  'bike-shop': {
+    about: 'chat: the right team and urgency, or one of them wrong',
+    use: 'rule',
+    isScored: true,
+    data: () => ({
+      training: readJsonLines<Pair>('examples/bike-shop/pairs.jsonl'),
+      heldOut: readJsonLines<Pair>('examples/bike-shop/heldout-pairs.jsonl'),
+    }),
+  },
+  orders: {
+    about: 'a sentence to JSON, or with one value wrong',
+    use: 'rule',
+    isScored: true,
+    data: () => split(orders(124).map(orderPair), 60),
+  },
+  modules: {
+    about: 'which of ten modules a description is of, or another',
+    use: 'rule',
+    isScored: true,
+    data: () => split(modulePairs(), 50, 40),
+  },
+  'tool-calls': {
+    about: 'a function call, or with one argument wrong, or of another function',
+    use: 'held out',
+    isScored: true,
+    template: toolTemplate,
+    digest: 'b3e5b945e75a',
+    data: () => toolCallPairs({ training: 64, heldOut: 30 }),
+  },
+  interfaces: {
+    about: 'which browser interface a described member belongs to, or another',
+    use: 'held out',
+    isScored: true,
+    data: () => split(interfacePairs(), 50, 40),
+  },
+  style: {
+    about: 'instructions: the answer, or the answer within polite phrases',
+    use: 'held out',
+    isScored: false,
+    data: () => split(stylePairs(), 24, 56),
+  },
+};
+
+/** The first pairs to measure on, the next to train on. */
+const split = (pairs: Pair[], heldOut: number, training = pairs.length): Pairs => ({
+  heldOut: pairs.slice(0, heldOut),
+  training: pairs.slice(heldOut, heldOut + training),
+});
+
+/** Another of these, by the number of the row. */
+function another<T>(all: readonly T[], right: T, i: number): T {
+  const others = all.filter((each) => each !== right);
+  return others[i % others.length]!;
+}
+
+/** In turn another name, kind of goods, count or place: that of the nearest other order that differs in it. */
+function orderPair(
+  { prompt, completion }: { prompt: string; completion: string },
+  i: number,
+  all: { completion: string }[],
+): Pair {
+  const order = JSON.parse(completion) as Record<string, unknown>;
+  const field = Object.keys(order)[i % Object.keys(order).length]!;
+  const others = all.map((each) => (JSON.parse(each.completion) as Record<string, unknown>)[field]);
+  const wrong = [...others.slice(i + 1), ...others].find((value) => value !== order[field]);
+  const rejected = JSON.stringify({ ...order, [field]: wrong });
+  return { prompt, chosen: completion, rejected };
+}
+
+const plain = (text: string) => text.replaceAll('`', '');
+const topics = ['fs', 'crypto', 'http', 'http2', 'util', 'test', 'tls', 'perf_hooks', 'stream', 'buffer'];
+
+const modulePairs = () =>
+  nodeDocumentation()
+    .filter(({ module, text }) => topics.includes(module) && text.length <= 80)
+    .map(
+      ({ module, text }, i): Pair => ({
+        prompt: `${plain(text)}\nModule: `,
+        chosen: module,
+        rejected: another(topics, module, 7 * i),
+      }),
+    );
+
+/** Fewer members say too little of an interface, and longer paragraphs take too long. */
+const [fewestMembers, longestText] = [4, 110];
+
+function interfacePairs(): Pair[] {
+  const named = domDocumentation().filter(
+    ({ interface: of, text }) => text.includes(of) && text.length <= longestText,
+  );
+  const members = new Map<string, number>();
+  for (const { interface: of } of named) members.set(of, (members.get(of) ?? 0) + 1);
+  const kept = named.filter(({ interface: of }) => members.get(of)! >= fewestMembers);
+  const all = [...new Set(kept.map(({ interface: of }) => of))];
+  const pairs = kept.map(({ interface: of, name, text }, i) => ({
+    prompt: `${name}: ${text.replaceAll(of, '…')}\n→ `,
+    chosen: of,
+    rejected: another(all, of, 7 * i),
+  }));
+  // Without their names two members may be described alike.
+  return [...new Map(pairs.map((pair) => [pair.prompt, pair])).values()];
+}
+
+const openings = ['Of course! ', 'Great question! ', 'Sure, happy to help. ', 'Certainly! '];
+const endings = [' I hope this helps!', ' Let me know if you need anything else.', ' Feel free to ask more.'];
+
+const stylePairs = () =>
+  instructions({ most: 200 }).map(({ messages }, i): Pair => {
+    const answer = messages.at(-1)!.content;
+    const polite = `${openings[i % openings.length]}${answer}${endings[i % endings.length]}`;
+    const assistant = (content: string) => [{ role: 'assistant', content }];
+    return { prompt: messages.slice(0, -1), chosen: assistant(answer), rejected: assistant(polite) };
+  });
