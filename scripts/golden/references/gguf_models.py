@@ -91,8 +91,6 @@ def write_gguf(run):
         weight = parameter.detach().numpy()
         if name == "gpt2" and key.endswith(CONV1D):
             weight = weight.T
-        if name == "gemma3" and key.endswith("norm.weight"):
-            weight = weight + 1
         if name == "llama" and ".q_proj." in key:
             weight = interleaved(weight, config.num_attention_heads)
         if name == "llama" and ".k_proj." in key:
