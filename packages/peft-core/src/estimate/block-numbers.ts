@@ -73,6 +73,7 @@ export function blockNumbers(
       kept: selfKept + crossKept,
       gated: wide.length > 1 || wide.some(({ isExpert }) => isExpert),
       normed: positions * keptByNorms,
+      normed: positions * keptByNorms,
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
       own: {
