@@ -73,7 +73,6 @@ export function blockNumbers(
       kept: selfKept + crossKept,
       gated: wide.length > 1 || wide.some(({ isExpert }) => isExpert),
       normed: positions * keptByNorms,
-      normed: positions * keptByNorms,
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
       own: {
