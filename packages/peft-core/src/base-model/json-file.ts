@@ -11,7 +11,7 @@ interface JsonLimits {
 }
 
 const MiB = 1 << 20;
-/** By file name. The largest in practice is Gemma 3's tokenizer.json, with 33 MB and two million values. */
+/** By file name. The largest in practice is a tokenizer.json with 33 MB and two million values. */
 const limits: Record<string, JsonLimits> = {
   'tokenizer.json': { bytes: 128 * MiB, values: 6_000_000 },
   'tokenizer_config.json': { bytes: 16 * MiB, values: 500_000 },

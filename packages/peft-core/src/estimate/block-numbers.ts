@@ -9,6 +9,8 @@ export interface BlockNumbers {
   /** Numbers stored for the backward pass, including those of the residual stream. */
   kept: number;
   stream: number;
+  /** Numbers that its norms store besides those of the stream. */
+  normed: number;
   /** Whether its feed-forward network has a gate. */
   gated: boolean;
   /** Numbers of its attention probabilities, over all heads. */
@@ -49,7 +51,7 @@ export function blockNumbers(
   shape: Pick<GridShape, 'rows' | 'tokens' | 'inputTokens'>,
   attended: Attended = { own: shape.tokens, input: shape.inputTokens },
 ): BlockNumbers[] {
-  const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0 } = model;
+  const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0, keptByNorms = 0 } = model;
   const own = shape.rows * shape.tokens;
   const input = shape.rows * shape.inputTokens;
   const headWidth = heads * headSize;
@@ -64,12 +66,13 @@ export function blockNumbers(
     const inner = wide.reduce((sum, { out, times }) => sum + times * out, 0);
     const scores = positions * heads * length;
     const crossed = isDecoder ? positions * heads * attended.input : 0;
-    const selfKept = positions * (2 * H + 2 * headWidth + 2 * kvHeads * headSize + inner);
+    const selfKept = positions * (2 * H + 2 * headWidth + 2 * kvHeads * headSize + inner + keptByNorms);
     const crossKept = isDecoder ? positions * (H + 2 * headWidth) + input * 2 * headWidth : 0;
     return {
       positions,
       kept: selfKept + crossKept,
       gated: wide.length > 1 || wide.some(({ ofExperts }) => ofExperts),
+      normed: positions * keptByNorms,
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
       own: {

@@ -55,7 +55,7 @@ function keptOfBlock(parts: JobParts, block: BlockNumbers): number {
   const flow = flowBytes(parts);
   const attention =
     2 * block.queries + 2 * block.keys + (scoresOf(parts, block).inBlocks ? block.queries : 0);
-  return FLOAT * block.stream + flow * (attention + block.inner);
+  return FLOAT * block.stream + flow * (attention + block.inner + block.normed);
 }
 
 /** The block's input, and the output of attention in blocks. */
@@ -82,7 +82,7 @@ function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): num
     ? keptOfBlock(parts, block) - keptOfRecomputed(parts, block) + added
     : 0;
   const wide = block.gated ? block.inner / 2 : block.inner;
-  const gated = flow === FLOAT ? WIDE.gated : WIDE.narrow;
+  const gated = flow === FLOAT ? WIDE.gated : WIDE.narrow + (model.gateTensors ?? 0);
   const feedForward = FLOAT * wide * (block.gated ? gated : WIDE.plain) - inner;
   const { bytes: scores } = scoresOf(parts, block);
   const narrowed = parts.precision === 'bf16' ? scores / 2 : 0;

@@ -278,6 +278,9 @@ function decoderOutline(
   const all = new OutlineBuilder();
   addBody(all, common, parts);
   const aliases = addHead(all, common, head);
+  const { attention, feedForward } = common.norms;
+  const outputNorms = [attention, feedForward].filter(({ after }) => after !== undefined).length;
+  const keptByNorms = outputNorms * H + (common.queryKeyNorms ? (heads + kvHeads) * D : 0);
   const rotations = ropes.each.map((each) => ropeOf(each, { headSize: D, maxPositions }));
   const over = rotations.flatMap(({ long }) => (long && long.over < maxPositions ? [long.over] : []));
   return {
@@ -285,6 +288,8 @@ function decoderOutline(
     ...(common.sparse ? { routing: common.sparse } : {}),
     ...(over.length > 0 ? { longOver: Math.min(...over) } : {}),
     ropes: rotations,
+    keptByNorms,
+    gateTensors: common.activation === 'silu' ? 0 : 1,
     parameters: all.parameters,
     modules: all.modules,
     stacks: all.stacks,

@@ -114,6 +114,13 @@ export interface ModelOutline {
   textModule?: string;
   /** Absent: no layer has experts. */
   routing?: ExpertRouting;
+  /** Numbers for each position that the norms of one block keep for the backward pass besides the residual stream; absent: 0. */
+  keptByNorms?: number;
+  /**
+   * Float32 tensors of the feed-forward network's width that the gradient of its gate needs beside those of silu, if activations are
+   * narrow; absent: 0.
+   */
+  gateTensors?: number;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */

@@ -5,7 +5,7 @@ import { whyNotLinear } from './linear-pattern.ts';
 
 /** Maximum token id: ids are indices of tables. The largest vocabularies have a million tokens. */
 const maxTokenId = 1 << 22;
-/** Maximum number of tokens outside the vocabulary; Gemma 3 has 6,400. */
+/** Maximum number of tokens outside the vocabulary; a vocabulary of 262,000 tokens has 6,400. */
 const maxAddedTokens = 65_536;
 /** In UTF-16 units. */
 const longestToken = 4_096;

@@ -34,8 +34,34 @@ const models = {
     tie_word_embeddings: false,
     ...positions,
   },
+  'norms around sublayers, 6 layers': {
+    model_type: 'gemma3_text',
+    hidden_size: 1152,
+    intermediate_size: 6912,
+    num_hidden_layers: 6,
+    num_attention_heads: 4,
+    num_key_value_heads: 1,
+    vocab_size: 32_000,
+    sliding_window: 512,
+    ...positions,
+  },
+  'fused modules, 3 layers': {
+    model_type: 'phi3',
+    hidden_size: 3072,
+    intermediate_size: 8192,
+    num_hidden_layers: 3,
+    num_attention_heads: 24,
+    num_key_value_heads: 8,
+    vocab_size: 32_064,
+    partial_rotary_factor: 0.75,
+    ...positions,
+  },
   '7B, 3 layers': { ...sevenBillion, ...positions, num_hidden_layers: 3 },
 };
+
+/** Sizes that are also computed without gradient checkpointing. */
+const isMeasuredTwice = (config: object) =>
+  config === models['1.1B, 12 layers'] || config === models['norms around sublayers, 6 layers'];
 
 const shapes = [
   [1, 128],
@@ -56,7 +82,7 @@ const grid = Object.entries(models).flatMap(([name, config]) =>
     stored
       .filter(([storage]) => storage === 'bfloat16' || tokens === 512)
       .flatMap(([storage, precision]) =>
-        (config === models['1.1B, 12 layers'] ? [false, true] : [true]).map((gradient_checkpointing) => ({
+        (isMeasuredTwice(config) ? [false, true] : [true]).map((gradient_checkpointing) => ({
           name,
           graph: { config, rows, tokens, storage, precision, training: { gradient_checkpointing } },
         })),
