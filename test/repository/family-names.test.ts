@@ -16,6 +16,12 @@ const lists = [rows, `${core}/outlines/families.ts`, `${core}/models/registry.ts
 const others: { text: RegExp; where?: string; meaning: string }[] = [
   { text: /llama\.cpp|llama-cli/gi, meaning: 'the program' },
   { text: /llama_4_scaling_beta/g, where: rowFiles, meaning: 'a field of config.json' },
+  {
+    text: /gemma(Part|[-_ ]?3[-_ ]270m)?/gi,
+    where: `${core}/hub/packaged-models.ts`,
+    meaning: 'a packaged model',
+  },
+  { text: /gemma/gi, where: 'packages/service/src/settings/basics.ts', meaning: 'that packaged model' },
   { text: /smollm2/gi, meaning: 'the example model, whose family has another name' },
   {
     text: /llama-cli/g,
