@@ -6,7 +6,7 @@ export interface MethodRow {
   /** Another set of options of a method that has its own row: tested on few architectures, see rules.ts. */
   variant?: true;
   /** Of matrices of experts: tested where an architecture has them. */
-  ofExperts?: true;
+  onExperts?: true;
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
   merges: boolean | ((architecture: ArchitectureRow) => boolean);
@@ -33,7 +33,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora of experts',
-    ofExperts: true,
+    onExperts: true,
     config: ({ names }) => ({
       peft_type: 'LORA',
       r: 2,
@@ -45,7 +45,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora of an expert matrix, rank-stabilised',
-    ofExperts: true,
+    onExperts: true,
     config: ({ names }) => ({
       peft_type: 'LORA',
       r: 3,
@@ -57,7 +57,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'lora everywhere, experts and router',
-    ofExperts: true,
+    onExperts: true,
     config: () => ({ peft_type: 'LORA', r: 2, lora_alpha: 6, target_modules: 'all-linear' }),
   },
   {

@@ -6,7 +6,7 @@ const variantArchitectures = ['llama', 'gpt2', 'bert SEQ_CLS', 't5'];
 /** One method of each kind: inside a layer, before the text, beside a sublayer. */
 const sampledMethods = ['lora', 'prompt_tuning', 'seq_bn'];
 
-/** The architecture whose experts have a loss of their own: methods on experts are tried there, too. */
+/** The architecture whose experts have a separate loss: methods on experts are tried there, too. */
 const balanced = 'qwen3_moe-balanced';
 
 /** Why whole groups of cells, that could be, are not tried. */
@@ -24,9 +24,9 @@ export const rules: Rule[] = [
   {
     mark: '·',
     leavesOut: (method, { names, sampled, name }) =>
-      method.ofExperts === true && (!names.experts || (sampled === true && name !== balanced)),
+      method.onExperts === true && (!names.experts || (sampled === true && name !== balanced)),
     reason: (methods) =>
-      `${list(methods.filter(({ ofExperts }) => ofExperts).map(({ name }) => name))}: for architectures with experts.`,
+      `${list(methods.filter(({ onExperts }) => onExperts).map(({ name }) => name))}: for architectures with experts.`,
   },
   {
     mark: '–',
@@ -38,7 +38,7 @@ export const rules: Rule[] = [
   {
     mark: '=',
     leavesOut: (method, { sampled }) =>
-      sampled === true && !method.ofExperts && !sampledMethods.includes(method.name),
+      sampled === true && !method.onExperts && !sampledMethods.includes(method.name),
     reason: (methods, architectures) =>
       `${list(architectures.filter(({ sampled }) => sampled).map(({ name }) => name))}: the layers are those of the decoder's own row, the heads those of llama SEQ_CLS, llama TOKEN_CLS and bert FEATURE_EXTRACTION, each tried with every method; together one method of each kind is tried, ${list(sampledMethods.filter((name) => methods.some((method) => method.name === name)))}.`,
   },

@@ -36,7 +36,7 @@ interface Linear {
   onInput: boolean;
   /** How often each position is multiplied by it: by as many experts' matrices. */
   times: number;
-  ofExperts: boolean;
+  isExpert: boolean;
 }
 
 /** Number of blocks of the model, including those of an encoder. */
@@ -62,7 +62,7 @@ export function blockNumbers(
     const length = isEncoder ? attended.input : attended.own;
     // Modules that widen are those of the feed-forward network; a gated one has two.
     const isWide = (each: Linear) => each.in === H && each.out > H && each.out !== headWidth;
-    const wide = linears.filter((each) => (each.ofExperts ? each.in === H : isWide(each)));
+    const wide = linears.filter((each) => (each.isExpert ? each.in === H : isWide(each)));
     const inner = wide.reduce((sum, { out, times }) => sum + times * out, 0);
     const scores = positions * heads * length;
     const crossed = isDecoder ? positions * heads * attended.input : 0;
@@ -71,7 +71,7 @@ export function blockNumbers(
     return {
       positions,
       kept: selfKept + crossKept,
-      gated: wide.length > 1 || wide.some(({ ofExperts }) => ofExperts),
+      gated: wide.length > 1 || wide.some(({ isExpert }) => isExpert),
       normed: positions * keptByNorms,
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
@@ -107,7 +107,7 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
     // A fused module computes what several modules would.
     for (const each of columns ?? [out!])
-      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, ofExperts: false });
+      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, isExpert: false });
   }
   for (const { name, shape, experts } of model.parameters) {
     const number = /\.(\d+)\./.exec(name);
@@ -118,7 +118,7 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
       out,
       onInput: false,
       times: model.routing?.chosen ?? 1,
-      ofExperts: true,
+      isExpert: true,
     });
   }
   return blocks;

@@ -1,8 +1,8 @@
 import type { tf } from '@graft/tf-graph';
 import type { Heads, Projections } from '../nn/attention/heads.ts';
 import type { Columns } from '../nn/columns.ts';
-import type { ExpertBalance } from '../nn/expert-balance.ts';
-import type { Choice } from '../nn/experts.ts';
+import type { ExpertBalance } from '../nn/experts/expert-balance.ts';
+import type { Choice } from '../nn/experts/experts.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
 /** The tokens of one run. rows × tokens is the static grid, N = rows · tokens. */

@@ -1,12 +1,12 @@
 import type { tf } from '@graft/tf-graph';
 import { type ActivationName, gatedProduct } from '../nn/activations.ts';
-import { chooseExperts, joinExperts } from '../nn/experts.ts';
+import { chooseExperts, joinExperts } from '../nn/experts/experts.ts';
 import type { SparseNetwork } from '../outlines/experts.ts';
 import type { ModelRuntime } from './architecture.ts';
 
 /**
  * A feed-forward network of several experts, x `(N, H)` → `(N, H)`: each token is computed by the experts that its router's logits
- * choose. `path`: that of the module. Source: transformers, models/qwen3_moe/modeling_qwen3_moe.py (Qwen3MoeSparseMoeBlock.forward).
+ * choose. `path`: that of the module. As in transformers' sparse blocks.
  */
 export function sparseFeedForward(
   runtime: ModelRuntime,

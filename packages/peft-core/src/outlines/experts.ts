@@ -14,7 +14,7 @@ const MOST_EXPERTS = 4096;
 
 /**
  * Experts in every `decoder_sparse_step`-th layer, except in `mlp_only_layers`. `num_experts` is called `num_local_experts` in
- * configs of transformers 5. Source: transformers, models/qwen3_moe/configuration_qwen3_moe.py and modeling_qwen3_moe.py.
+ * configs of transformers 5.
  */
 export function sparseNetwork(raw: Record<string, unknown>, fields: ConfigFields): SparseNetwork {
   const name = raw.num_local_experts == null ? 'num_experts' : 'num_local_experts';

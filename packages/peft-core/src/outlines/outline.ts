@@ -211,7 +211,7 @@ export class OutlineBuilder {
     return this;
   }
 
-  /** The matrices `(E, out, in)` of all experts: a parameter of a module, without a module of its own. */
+  /** The matrices `(E, out, in)` of all experts: a parameter of a module, without a separate module. */
   experts(name: string, shape: [number, number, number]): this {
     this.parameters.push({ name, shape, experts: true });
     return this;

@@ -87,7 +87,7 @@ export async function mergeAdapter({
   await writeModelFolder(outputDir, {
     base,
     tokenizerFiles,
-    tensors: [...own, ...untied].flatMap((parameter) => asStored(base, parameter, merged)),
+    tensors: [...own, ...untied].flatMap((parameter) => storedTensors(base, parameter, merged)),
     replaced: own.flatMap(({ name }) => stored(name) ?? []),
     config: {
       ...adapterConfig(base, adapter),
@@ -103,7 +103,7 @@ export async function mergeAdapter({
 }
 
 /** The tensors of a merged parameter: itself, or, as transformers writes experts, one for each expert's matrix. */
-function asStored(
+function storedTensors(
   base: BaseModel,
   { name, shape }: { name: string; shape: readonly number[] },
   merged: (name: string) => Promise<Float32Array>,

@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import type { ModelRuntime } from '../models/architecture.ts';
 import { nextSeed, type RandomState } from '../nn/dropout.ts';
 import { withNoise } from '../nn/embedding.ts';
-import { ExpertBalance } from '../nn/expert-balance.ts';
+import { ExpertBalance } from '../nn/experts/expert-balance.ts';
 import { type PackedGrid, packedAttention } from './packed-attention.ts';
 import type { ParameterTensors, PeftModel } from './peft-model.ts';
 

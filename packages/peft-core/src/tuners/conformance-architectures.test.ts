@@ -52,7 +52,7 @@ const allButBottleneck = [
 ];
 /** Norms of sublayers' outputs instead of their inputs. */
 const normedAfter = { ...decoder, norm: 'post_feedforward_layernorm' };
-const ofExperts = ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'];
+const expertParameters = ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'];
 
 /** By `model_type`; conformance.test.ts covers llama. */
 const families: Record<string, Family> = {
@@ -114,7 +114,7 @@ const families: Record<string, Family> = {
     // DoRA is for linear modules.
     only: ['LORA', 'IA3', 'LN_TUNING', 'SELECTIVE', 'PREFIX_TUNING'],
     more: {
-      'LORA, experts alone': { peft_type: 'LORA', r: 2, target_parameters: ofExperts },
+      'LORA, experts alone': { peft_type: 'LORA', r: 2, target_parameters: expertParameters },
       'LORA, experts, random start, rank-stabilised': {
         peft_type: 'LORA',
         r: 3,

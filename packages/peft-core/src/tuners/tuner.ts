@@ -1,7 +1,7 @@
 import type { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
 import type { RandomState } from '../nn/dropout.ts';
-import type { ExpertUpdate } from '../nn/experts.ts';
+import type { ExpertUpdate } from '../nn/experts/experts.ts';
 import type { FrozenWeight, Weight } from '../nn/weight.ts';
 import type { Random } from '../random.ts';
 import type { PeftConfig } from './methods.ts';

@@ -15,7 +15,7 @@ import type {
   TrainingExample,
 } from '../../examples/index.ts';
 import type { ModelRuntime } from '../../models/architecture.ts';
-import type { ExpertBalance } from '../../nn/expert-balance.ts';
+import type { ExpertBalance } from '../../nn/experts/expert-balance.ts';
 import type { Outcome } from '../../objectives/objective.ts';
 import type { TrainingPass } from '../../peft-model/packed-forward.ts';
 import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts';

@@ -47,11 +47,11 @@ export function mergedExperts(target: ExpertTarget, names: Factors): Merge {
   return (weight, adapter) => {
     const [a, b] = [adapter(names.a), adapter(names.b)];
     const merged = weight.slice();
-    const ofExpert = new Float32Array(out * rank);
+    const ownB = new Float32Array(out * rank);
     for (let expert = 0; expert < experts; expert++) {
-      for (let i = 0; i < ofExpert.length; i++) ofExpert[i] = b[i * experts + expert]!;
+      for (let i = 0; i < ownB.length; i++) ownB[i] = b[i * experts + expert]!;
       const own = a.subarray(expert * rank * width, (expert + 1) * rank * width);
-      const delta = loraDelta(own, ofExpert, { ...target, transposed: false });
+      const delta = loraDelta(own, ownB, { ...target, transposed: false });
       const start = expert * out * width;
       for (let i = 0; i < delta.length; i++) merged[start + i]! += delta[i]!;
     }

@@ -93,9 +93,9 @@ export const loraMethod: Method<LoraConfig> = {
   fileTensors: loraFileTensors,
   keptNumbers(config, model) {
     const { targets, experts } = loraTargets(config, model);
-    const ofExperts = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.routing?.chosen ?? 1);
+    const expertRanks = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.routing?.chosen ?? 1);
     // The gradient of DoRA's factors needs the outputs that they scale.
-    return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), ofExperts);
+    return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), expertRanks);
   },
   // For two modules at a time: the weight and its update, which are added to compute the norms.
   weightCopies: ({ use_dora }) => (use_dora ? 4 : 0),

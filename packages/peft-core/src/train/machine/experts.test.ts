@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { kernelSets, useKernels } from '@graft/tf-graph';
-import { type BaseModel, openBaseModel } from '../files.ts';
-import { openGenerator } from '../generate/generator.ts';
-import { tinyFamilies } from '../testing/tiny-families.ts';
-import { writeTinyModel } from '../testing/tiny-model.ts';
-import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
+import { type BaseModel, openBaseModel } from '../../files.ts';
+import { openGenerator } from '../../generate/generator.ts';
+import { tinyFamilies } from '../../testing/tiny-families.ts';
+import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { trainAdapter, trainOptions } from '../../testing/train-adapter.ts';
 
 let root: string;
 let base: BaseModel;

@@ -1,10 +1,10 @@
 import { attr, cast, customGradient, rawOp, storageOf, tf, withControlDependency } from '@graft/tf-graph';
-import type { Columns } from './columns.ts';
-import { computesRowByRow, exactly, flowing, flowType, usesKernels } from './computation.ts';
+import type { Columns } from '../columns.ts';
+import { computesRowByRow, exactly, flowing, flowType, usesKernels } from '../computation.ts';
+import { matmul } from '../matmul.ts';
+import { originOf, restore } from '../recompute.ts';
+import { type Weight, weightShape, weightValue } from '../weight.ts';
 import { type ExpertBlocks, expertBlocks, indicator, productOfBlocks } from './expert-blocks.ts';
-import { matmul } from './matmul.ts';
-import { originOf, restore } from './recompute.ts';
-import { type Weight, weightShape, weightValue } from './weight.ts';
 
 /** How tokens choose experts. */
 export interface Routing {
@@ -30,7 +30,7 @@ export interface Choice {
 
 /**
  * The k most probable experts of each token by the router's logits `(N, E)`. Probabilities are computed in float32.
- * Source: transformers, models/qwen3_moe/modeling_qwen3_moe.py (Qwen3MoeTopKRouter.forward).
+ * As in transformers' routers.
  */
 export function chooseExperts(logits: tf.Tensor, { experts: E, chosen: k, normalised }: Routing): Choice {
   const { parts, total } = partsOf(exactly(logits));

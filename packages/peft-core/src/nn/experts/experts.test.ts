@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
+import { agrees, floats, ints, type Layer } from '../testing/against-stock.ts';
 import { expertBlocks } from './expert-blocks.ts';
 import { type Choice, chooseExperts, expertColumns, joinExperts, updatedExpertColumns } from './experts.ts';
-import { agrees, floats, ints, type Layer } from './testing/against-stock.ts';
 
 const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
 const [N, E, k, H, I] = [9, 5, 2, 6, 4];

@@ -1,5 +1,5 @@
 import { cast, customGradient, rawOp, storageOf, tf } from '@graft/tf-graph';
-import { exactly } from './computation.ts';
+import { exactly } from '../computation.ts';
 import { indicator } from './expert-blocks.ts';
 import type { Routing } from './experts.ts';
 
@@ -7,7 +7,7 @@ import type { Routing } from './experts.ts';
  * The loss that balances the use of experts: `coefficient · E · Σ_e (c_e / T) (p_e / T)`, where c_e counts the tokens that chose expert e
  * and p_e sums their probabilities of it, over all layers, and T counts tokens, once for each layer. Its gradient is that of p_e.
  * The layers are known only after the forward pass, so a layer adds the gradient to that of its logits in the backward pass. Source: Fedus et
- * al. 2021, arXiv:2101.03961, equations 4 to 6; transformers, models/qwen3_moe/modeling_qwen3_moe.py (load_balancing_loss_func).
+ * al. 2021, arXiv:2101.03961, equations 4 to 6; transformers, load_balancing_loss_func.
  */
 export class ExpertBalance {
   readonly #routing: Routing;

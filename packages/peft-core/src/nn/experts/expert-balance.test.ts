@@ -36,7 +36,7 @@ test('the loss over two layers, and its gradients', () => {
     const routed = layers.map((logits) => balance.route(logits));
     const value = balance.loss();
     loss = value.dataSync()[0]!;
-    // A loss of its own, so that both gradients are added.
+    // A separate loss, so that both gradients are added.
     return tf.add(value, tf.sum(tf.mul(tf.add(routed[0]!, routed[1]!), 0.01)));
   }, layers);
   const numbers = layers.map((layer) => layer.arraySync() as number[][]);

@@ -1,8 +1,8 @@
 // Products by experts with TensorFlow's own operations: rows of one expert are collected in blocks of a fixed size.
 import { customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
-import { exactly, flowing } from './computation.ts';
-import { flowingMatmul, matmul } from './matmul.ts';
-import { originOf, restore } from './recompute.ts';
+import { exactly, flowing } from '../computation.ts';
+import { flowingMatmul, matmul } from '../matmul.ts';
+import { originOf, restore } from '../recompute.ts';
 
 /**
  * Pairs of a token and an expert, `N · k`, sorted by expert and split into G blocks of B rows, each of one expert. With B > 1 blocks are
@@ -62,14 +62,14 @@ export function expertBlocks(chosen: tf.Tensor, E: number, rows = blockRows(chos
   const own = rawOp('UnsortedSegmentSum', [], [numbers, rowOfPair, tf.scalar(G * rows, 'int32')])[0]!;
   const ends = tf.expandDims(tf.add(starts, blocks), 0); // (1, E)
   const isPast = tf.greaterEqual(tf.expandDims(tf.range(0, G, 1, 'float32'), 1), ends); // (G, E)
-  const ofBlock = tf.minimum(tf.sum(tf.cast(isPast, 'float32'), 1), E - 1);
+  const blockExperts = tf.minimum(tf.sum(tf.cast(isPast, 'float32'), 1), E - 1);
   const [tokens, each] = chosen.shape as [number, number];
   return {
     tokens,
     chosen: each,
     rows,
     count: E,
-    experts: tf.cast(ofBlock, 'int32'),
+    experts: tf.cast(blockExperts, 'int32'),
     rowOfPair,
     pairOfRow: tf.cast(tf.maximum(tf.sub(own, 1), 0), 'int32'),
     isUsed: tf.expandDims(tf.minimum(own, 1), 1),
