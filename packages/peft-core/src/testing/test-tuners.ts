@@ -211,11 +211,12 @@ export function testTuners(
           tf.randomUniform([3, architecture.hiddenSize], -1, 1, 'float32', seed);
         // A smooth replacement for the norm of a post-norm model.
         const norm = (x: tf.Tensor) => tf.tanh(x);
+        const finish = (x: tf.Tensor) => tf.mul(x, 2);
         checkGradients(
           (output, residual, ...tensors) => {
             const byName = new Map(own.map((p, i) => [p.name, tensors[i]!]));
             const context = { parameter: (key: string) => byName.get(key)!, weight: () => null };
-            return wrap(context, output!, residual!, norm);
+            return wrap(context, output!, residual!, norm, finish);
           },
           [hidden(7), hidden(8), ...values],
           { samples: 16 },
