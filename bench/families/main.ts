@@ -1,6 +1,7 @@
 /**
  * npm run bench:families -- [--only FAMILY,…] [--steps 4] [--tokens 512] [--precision bf16]: trains four layers of each family at the
- * widths of published models, beside a model of the reference family with the same matrix products. Both take a step in turn, each in a separate process. Reports
+ * widths of published models, beside a model of the reference family with the same matrix products. Both take a step in turn, each in a
+ * separate process. Reports
  * the ratio of their steps (at most 1.15 wanted), and each process's peak memory beside its estimate (± 15 %).
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
+  defaultPeft,
   type PeftConfig,
   parsePeftConfig,
   type ResolvedTraining,
@@ -56,7 +58,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 console.log(
-  `\n${options.tokens} tokens a step, ${precision}, LoRA r 16 on all linear layers\n\n${plainTable(header, rows)}`,
+  `\n${options.tokens} tokens a step, ${precision}, the default method\n\n${plainTable(header, rows)}`,
 );
 
 async function measure(name: string, config: Parameters<typeof withSameProducts>[0]): Promise<string[]> {
@@ -94,7 +96,7 @@ async function measure(name: string, config: Parameters<typeof withSameProducts>
 }
 
 async function planOf(model: string, own: string): Promise<Plan> {
-  const peft = parsePeftConfig({ peft_type: 'LORA', r: 16, lora_alpha: 32, target_modules: 'all-linear' });
+  const peft = parsePeftConfig(defaultPeft);
   const trainingFile = join(own, 'texts.jsonl');
   // A byte is a token of these models.
   const text = (line: number) =>

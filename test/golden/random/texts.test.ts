@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { loadTokenizer, type Tokenizer } from '@graft/peft-core/text';
-import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
+import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
 
 interface Reference {
   ids: number[][];
@@ -14,7 +14,7 @@ interface Reference {
   decoded: string[];
 }
 
-const file = join(import.meta.dirname, '../../packages/peft-core/src/text/testdata/tokenizer-kinds.json');
+const file = join(import.meta.dirname, '../../../packages/peft-core/src/text/testdata/tokenizer-kinds.json');
 const { kinds } = JSON.parse(readFileSync(file, 'utf8')) as {
   kinds: Record<string, { tokenizer: Record<string, unknown> }>;
 };

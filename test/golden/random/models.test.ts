@@ -6,12 +6,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Random } from '../../packages/peft-core/src/random.ts';
-import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
-import { drawConfig, drawnFamilies } from './fixtures/random-config.ts';
-import { scoreInPython } from './fixtures/score-in-python.ts';
-import { scratchFolder } from './fixtures/scratch-folder.ts';
+import { Random } from '../../../packages/peft-core/src/random.ts';
+import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
+import { graftOutputs, largestDifference } from '../fixtures/graft-outputs.ts';
+import { scoreInPython } from '../fixtures/score-in-python.ts';
+import { scratchFolder } from '../fixtures/scratch-folder.ts';
+import { drawConfig, drawnFamilies } from './random-config.ts';
 
 const {
   GRAFT_RANDOM_MODELS: count = '2',
