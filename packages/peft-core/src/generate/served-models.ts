@@ -249,7 +249,9 @@ function withoutDropout(config: Adapter['config']): Adapter['config'] {
 /** Whether the adapter consists only of low-rank updates of linear modules. */
 function isLowRankAlone(attachment: Attachment): boolean {
   const { lowRank, linears, embeddings, replacements, residualAdds, virtualTokens = 0, prefix } = attachment;
-  const changes = [attachment.experts, embeddings, replacements, residualAdds].some((changed) => (changed?.size ?? 0) > 0);
+  const changes = [attachment.experts, embeddings, replacements, residualAdds].some(
+    (changed) => (changed?.size ?? 0) > 0,
+  );
   const all = (lowRank?.size ?? 0) > 0 && lowRank?.size === linears?.size;
   return all && !changes && virtualTokens === 0 && !prefix;
 }

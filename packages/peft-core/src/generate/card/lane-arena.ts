@@ -140,7 +140,10 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     const isOwn = tf.equal(tf.expandDims(owners, -1), tf.expandDims(laneOwners, 0)); // (N, L)
     const linear = (module: string, x: tf.Tensor): tf.Tensor => {
       const y = runtime.linear(module, x);
-      const { a, b } = this.#modules.get(module)!;
+      const lanesOf = this.#modules.get(module);
+      // No adapter changes a router, which is no linear module of transformers.
+      if (!lanesOf) return y;
+      const { a, b } = lanesOf;
       const down = product(x, a.gather(lanes, { stored: true, partlyWritten: true }), true); // (N, L)
       // Selected instead of multiplied by 0, since another adapter's product may be infinite.
       const own = rawOp('SelectV2', [], [isOwn, down, tf.scalar(0)])[0]!;
