@@ -71,16 +71,31 @@ function balanceOf(
   });
 }
 
+/** Maximum depth of prefixes within prefixes. */
+const DEPTH = 4;
+
 /** Number of sequences that each position belongs to, `(N)` float32: 0 for padding, and several for a shared prefix. */
 function timesUsed({ segments, spans }: PackedTokens): tf.Tensor {
   const isUsed = tf.cast(tf.greater(tf.cast(segments, 'float32'), 0), 'float32');
   if (!spans) return isUsed;
+  const [start, end, parent, parentEnd] = tf.split(tf.cast(spans, 'float32'), 4, 1) as tf.Tensor[]; // (S, 1) each
+  const hasParent = tf.greater(parentEnd!, parent!);
+  // (S, S): 1 where the span of the row is the prefix of that of the column.
+  const isParent = tf.cast(
+    tf.logicalAnd(tf.equal(start!, tf.transpose(parent!)), tf.transpose(hasParent)),
+    'float32',
+  );
+  const isLast = tf.cast(tf.equal(tf.sum(isParent, 1, true), 0), 'float32'); // (S, 1)
+  let uses = isLast;
+  for (let level = 1; level < DEPTH; level++)
+    uses = tf.add(isLast, tf.sum(tf.mul(isParent, tf.transpose(uses)), 1, true));
   const places = tf.expandDims(tf.cumsum(tf.onesLike(isUsed), 0, true), 1); // (N, 1)
-  const [begin, end] = tf
-    .split(tf.slice(tf.cast(spans, 'float32'), [0, 2], [-1, 2]), 2, 1)
-    .map((bound) => tf.reshape(bound, [1, -1]));
-  const isWithin = tf.logicalAnd(tf.greaterEqual(places, begin!), tf.less(places, end!)); // (N, S)
-  return tf.maximum(isUsed, tf.sum(tf.cast(isWithin, 'float32'), 1));
+  const isWithin = tf.logicalAnd(
+    tf.greaterEqual(places, tf.transpose(start!)),
+    tf.less(places, tf.transpose(end!)),
+  ); // (N, S)
+  const own = tf.sum(tf.mul(tf.cast(isWithin, 'float32'), tf.transpose(uses)), 1);
+  return tf.mul(isUsed, tf.maximum(own, 1));
 }
 
 /** A runtime that adds noise to the embeddings of these tokens. */
