@@ -161,6 +161,7 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
       onInput: false,
       times: model.routing?.chosen ?? 1,
       ofExperts: true,
+      mixes: false,
     });
   }
   return blocks;

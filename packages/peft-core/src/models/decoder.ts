@@ -7,8 +7,8 @@ import { type Columns, separate } from '../nn/columns.ts';
 import { flowing } from '../nn/computation.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
-import { sparseFeedForward } from './sparse-network.ts';
 import { gatedDeltaNet } from './gated-delta-net.ts';
+import { sparseFeedForward } from './sparse-network.ts';
 
 /** Tensors that all blocks share. */
 interface Shared {

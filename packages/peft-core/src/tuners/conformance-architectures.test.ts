@@ -84,6 +84,11 @@ const families: Record<string, Family> = {
     ...likeLlama,
     config: { model_type: 'mistral3', text_config: { ...tinyConfig, model_type: 'ministral3' } },
   },
+  qwen3_5: {
+    ...decoder,
+    only: ['LORA', 'IA3'],
+    config: { model_type: 'qwen3_5', text_config: { ...tinyConfig, ...tinyFamilies.qwen3_5_text } },
+  },
   granite: {
     ...decoder,
     only: allButBottleneck,
