@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.ts';
+import { addAttention } from './attention-modules.ts';
 import { ConfigFields, requireTask } from './config-fields.ts';
 import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
@@ -361,26 +362,6 @@ function addBody(all: OutlineBuilder, model: Common, { inner, padding, bias }: B
       .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
   }
   all.norm(`${prefix}norm`, H);
-}
-
-function addAttention(all: OutlineBuilder, path: string, model: Common, bias: BodyParts['bias']): void {
-  const { hiddenSize: H, heads, kvHeads, headSize: D, queryKeyNorms } = model;
-  const widths = [heads * D, kvHeads * D, kvHeads * D];
-  if (model.fused) {
-    all
-      .linear(`${path}.o_proj`, H, heads * D, { bias: bias.output })
-      .fusedLinear(`${path}.qkv_proj`, widths, H, { bias: bias.qkv });
-    return;
-  }
-  if (model.outputGate) widths[0]! *= 2;
-  const names = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${path}.${name}`);
-  for (const [i, name] of names.entries()) all.linear(name, widths[i]!, H, { bias: bias.qkv });
-  all.stack(...names);
-  all.linear(`${path}.o_proj`, H, heads * D, { bias: bias.output });
-  if (queryKeyNorms) {
-    const perHead = queryKeyNorms === 'head';
-    all.norm(`${path}.q_norm`, perHead ? D : heads * D).norm(`${path}.k_norm`, perHead ? D : kvHeads * D);
-  }
 }
 
 interface Head {
