@@ -42,6 +42,7 @@ const cases: Record<string, [(...x: tf.Tensor[]) => tf.Tensor, tf.Tensor[]]> = {
   Sin: [tf.sin, [values([3], 1)]],
   Cos: [tf.cos, [values([3], 1)]],
   Erf: [tf.erf, [values([5], 1)]],
+  Softplus: [tf.softplus, [values([5], 1, -3, 3)]],
   Exp: [tf.exp, [values([3], 1)]],
   Sqrt: [tf.sqrt, [positive(1)]],
   Rsqrt: [tf.rsqrt, [positive(1)]],

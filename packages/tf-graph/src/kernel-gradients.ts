@@ -90,6 +90,7 @@ gradientFromInput('Abs', (dy, x) => tf.mul(dy, tf.sign(x)));
 gradientFromInput('Log', (dy, x) => tf.div(dy, x));
 gradientFromInput('Sin', (dy, x) => tf.mul(dy, tf.cos(x)));
 gradientFromInput('Cos', (dy, x) => tf.neg(tf.mul(dy, tf.sin(x))));
+gradientFromInput('Softplus', (dy, x) => tf.mul(dy, tf.sigmoid(x)));
 gradientFromInput('Erf', (dy, x) => tf.mul(dy, tf.mul(tf.exp(tf.neg(tf.square(x))), 2 / Math.sqrt(Math.PI))));
 gradientFromOutput('Exp', (dy, y) => tf.mul(dy, y));
 gradientFromOutput('Sqrt', (dy, y) => tf.div(dy, tf.mul(y, 2)));

@@ -106,10 +106,10 @@ def head_modules(model):
 def parameters_of(model, kind, heads):
     for path, module in model.named_modules():
         of_kind = {
-            "norm": type(module).__name__.endswith(("RMSNorm", "LayerNorm")),
+            "norm": type(module).__name__.endswith(("RMSNorm", "RMSNormGated", "LayerNorm")),
             "embedding": isinstance(module, torch.nn.Embedding) and layer_of(model, f"{path}.weight") is None,
             "head": any(module is head for _, head in heads),
-            "attention": re.search(r"(?<!Layer)(Self|Cross)?Attention$", type(module).__name__) is not None
+            "attention": re.search(r"(?<!Layer)(Self|Cross)?Attention$|GatedDeltaNet$", type(module).__name__) is not None
             and not type(module).__name__.startswith("T5Layer"),
             "mlp": type(module).__name__.endswith(("MLP", "ActDense", "Intermediate"))
             or type(module).__name__ in ("BertOutput", "RobertaOutput"),

@@ -25,6 +25,9 @@ def make_model(run):
                 parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
             elif name.endswith("bias"):
                 parameter.copy_(0.3 * torch.randn_like(parameter))
+            elif name.endswith("A_log"):
+                # States that last over many positions.
+                parameter.copy_(-1 + 0.3 * torch.randn_like(parameter))
     model.save_pretrained(run["output"])
     if config.model_type == "t5" and run["config"].get("tie_word_embeddings") is False:
         # transformers 5 ties every T5 that it makes, but not one whose file has a separate head, as FLAN-T5's has.

@@ -347,6 +347,27 @@ const decoders: ArchitectureRow[] = [
       untiedHead: null,
     },
   },
+  {
+    name: 'qwen3_5_text',
+    task: 'CAUSAL_LM',
+    otherTasks: ['SEQ_CLS', 'FEATURE_EXTRACTION'],
+    config: {
+      ...decoder,
+      model_type: 'qwen3_5_text',
+      full_attention_interval: 2,
+      head_dim: 32,
+      linear_num_key_heads: 2,
+      linear_num_value_heads: 4,
+      linear_key_head_dim: 16,
+      linear_value_head_dim: 12,
+    },
+    names: {
+      ...decoderNames,
+      attention: ['q_proj', 'in_proj_qkv'],
+      ia3: ['in_proj_qkv', 'k_proj', 'v_proj', 'down_proj'],
+      norms: ['input_layernorm', 'post_attention_layernorm', 'norm'],
+    },
+  },
 ];
 
 const llama = { config: { ...decoder, model_type: 'llama' }, names: decoderNames };

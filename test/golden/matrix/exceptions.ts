@@ -14,6 +14,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'phi3',
         'smollm3',
         'granite',
+        'qwen3_5_text',
       ],
       ...['olmo2', 'olmo3', 'llama SEQ_CLS', 't5', 't5-plain'],
     ],
@@ -46,6 +47,11 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     ['bert', 'roberta', 'llama'].flatMap((type) => [`${type} SEQ_CLS`, `${type} TOKEN_CLS`]),
   ],
   [
+    "Layers with a state take no keys and values from outside: with HF PEFT's prefix tuning, transformers refuses them.",
+    ['prefix_tuning', 'prefix_tuning by projection'],
+    ['qwen3_5_text', 'qwen3_5_text FEATURE_EXTRACTION'],
+  ],
+  [
     "The adapters library applies the last layer's norm in every layer of this architecture: Graft refuses the preset.",
     ['seq_bn'],
     ['gemma3_text', 'gemma3_text SEQ_CLS', 'gemma3_text FEATURE_EXTRACTION'],
@@ -54,13 +60,13 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     'The adapters library has neither classes nor an interface for this architecture.',
     ['seq_bn', 'double_seq_bn', 'par_bn'],
     [
-      ...['qwen3_moe', 'qwen3_moe-balanced', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'],
+      ...['qwen3_moe', 'qwen3_moe-balanced', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3', 'qwen3_5_text'],
       ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3'].flatMap((type) => [
         `${type} SEQ_CLS`,
         `${type} TOKEN_CLS`,
       ]),
-      ...['olmo2 SEQ_CLS', 'olmo3 SEQ_CLS'],
-      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
+      ...['olmo2 SEQ_CLS', 'olmo3 SEQ_CLS', 'qwen3_5_text SEQ_CLS'],
+      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3', 'qwen3_5_text'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
     ],

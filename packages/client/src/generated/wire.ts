@@ -3155,7 +3155,7 @@ export interface TrainableModel {
   modules: {
     /** Suffix of the module names, for use in options. */
     name: string;
-    kind: 'linear' | 'embedding' | 'norm' | 'other';
+    kind: 'linear' | 'embedding' | 'norm' | 'convolution' | 'other';
     /** Number of modules with this suffix. */
     count: number;
     in: number | null;

@@ -1,5 +1,6 @@
+import { CHUNK, type DeltaShape } from '../block-sizes/delta-groups.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
-import type { ModelOutline } from '../outlines/outline.ts';
+import { type ModelOutline, mixedWidth } from '../outlines/outline.ts';
 import type { Attended } from './planned-batches.ts';
 import type { Scores } from './score-blocks.ts';
 
@@ -17,6 +18,8 @@ export interface BlockNumbers {
   scores: number;
   /** Attention scores of self-attention. */
   own: Scores;
+  /** Numbers of a layer with a state in the place of attention; absent: it has attention. */
+  recurrent?: RecurrentNumbers;
   /** Numbers of the queries, which equal those of attention's output. */
   queries: number;
   /** Numbers of the keys, which equal those of the values. */
@@ -29,7 +32,20 @@ export interface BlockNumbers {
   products: number;
 }
 
+/** Counts of numbers of a recurrent layer. */
+export interface RecurrentNumbers {
+  /** Numbers stored for the backward pass: inputs and outputs of the convolution, the rule's output and its norm, the gate. */
+  kept: number;
+  /** Numbers of the rule's output. */
+  output: number;
+  rule: DeltaShape;
+  /** Multiplications and additions of the rule's forward products. */
+  products: number;
+}
+
 interface Linear {
+  /** Whether it is of a recurrent layer. */
+  mixes: boolean;
   in: number;
   out: number;
   /** Computed on the input of an encoder-decoder's encoder. */
@@ -56,17 +72,19 @@ export function blockNumbers(
   const input = shape.rows * shape.inputTokens;
   const headWidth = heads * headSize;
   return linearsByBlock(model).map((linears, block) => {
+    const recurrent = recurrentNumbers(model, block, shape);
     const isEncoder = block < encoderLayers;
     const isDecoder = !isEncoder && encoderLayers > 0;
     const positions = isEncoder ? input : own;
     const length = isEncoder ? attended.input : attended.own;
     // Modules that widen are those of the feed-forward network; a gated one has two.
-    const isWide = (each: Linear) => each.in === H && each.out > H && each.out !== headWidth;
+    const isWide = (each: Linear) => !each.mixes && each.in === H && each.out > H && each.out !== headWidth;
     const wide = linears.filter((each) => (each.isExpert ? each.in === H : isWide(each)));
     const inner = wide.reduce((sum, { out, times }) => sum + times * out, 0);
-    const scores = positions * heads * length;
+    const scores = recurrent ? 0 : positions * heads * length;
     const crossed = isDecoder ? positions * heads * attended.input : 0;
-    const selfKept = positions * (2 * H + 2 * headWidth + 2 * kvHeads * headSize + inner + keptByNorms);
+    const mixed = recurrent?.kept ?? positions * (2 * headWidth + 2 * kvHeads * headSize);
+    const selfKept = positions * (2 * H + inner + keptByNorms) + mixed;
     const crossKept = isDecoder ? positions * (H + 2 * headWidth) + input * 2 * headWidth : 0;
     return {
       positions,
@@ -83,6 +101,7 @@ export function blockNumbers(
         keys: length,
         causal: isDecoder || model.pooling === 'last',
       },
+      ...(recurrent && { recurrent }),
       queries: positions * headWidth * (isDecoder ? 2 : 1),
       keys: (positions + (isDecoder ? input : 0)) * kvHeads * headSize,
       inner: positions * inner,
@@ -95,6 +114,31 @@ export function blockNumbers(
   });
 }
 
+/** Products of the delta rule per position and value head: within a chunk, with its state, and between states. */
+function ruleProducts(K: number, V: number): number {
+  const within = 2 * CHUNK * K + CHUNK * V + (CHUNK * (K + V)) / 2;
+  const withState = K * K + 3 * K * V;
+  const betweenStates = (K * K * (K + 2 * V)) / CHUNK;
+  return 2 * (within + withState + betweenStates);
+}
+
+function recurrentNumbers(
+  { recurrence }: ModelOutline,
+  layer: number,
+  { rows, tokens }: Pick<GridShape, 'rows' | 'tokens'>,
+): RecurrentNumbers | undefined {
+  if (!recurrence?.has(layer)) return undefined;
+  const positions = rows * tokens;
+  const output = positions * recurrence.valueHeads * recurrence.valueSize;
+  const { keyHeads, valueHeads, keySize, valueSize } = recurrence;
+  return {
+    kept: 2 * positions * mixedWidth(recurrence) + 3 * output,
+    output,
+    rule: { rows, tokens, keyHeads, valueHeads, keySize, valueSize },
+    products: positions * valueHeads * ruleProducts(keySize, valueSize),
+  };
+}
+
 function linearsByBlock(model: ModelOutline): Linear[][] {
   const { modules, encoderLayers = 0, vocabularySize } = model;
   const blocks: Linear[][] = Array.from({ length: blockCount(model) }, () => []);
@@ -105,9 +149,10 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
     const block = Number(number[1]) + (isEncoder ? 0 : encoderLayers);
     // Keys and values of cross-attention are computed on the encoder's output.
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
+    const mixes = name.includes('.linear_attn.');
     // A fused module computes what several modules would.
     for (const each of columns ?? [out!])
-      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, isExpert: false });
+      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, isExpert: false, mixes });
   }
   for (const { name, shape, experts } of model.parameters) {
     const number = /\.(\d+)\./.exec(name);
@@ -119,6 +164,7 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
       onInput: false,
       times: model.routing?.chosen ?? 1,
       isExpert: true,
+      mixes: false,
     });
   }
   return blocks;

@@ -75,7 +75,8 @@ function arrangementOf(
 ): BatchLayout {
   if (alpha > 0 || length > (model.longOver ?? length)) return 'flat';
   const drops = Object.entries(peft).some(([name, value]) => name.endsWith('dropout') && Number(value) > 0);
-  return model.pooling === 'last' && !model.encoderLayers && !drops ? 'shared' : 'flat';
+  const shares = model.pooling === 'last' && !model.encoderLayers && !model.recurrence && !drops;
+  return shares ? 'shared' : 'flat';
 }
 
 function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number {

@@ -1,3 +1,4 @@
+import { deltaGroups } from '../block-sizes/delta-groups.ts';
 import { headRows } from '../block-sizes/limits.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
@@ -30,9 +31,6 @@ const UNGATED = 1.2;
 /** Share of the widest weight that exists in float32 while kernels read it, by its storage type; 1 for float32 computation. */
 const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
 
-/** Copies of a weight while it is loaded: as read, as passed to TensorFlow, as stored. Before training, the embedding is the largest. */
-const COPIES = 3;
-
 /** Floats in the widest vector register that kernels use. */
 const VECTOR = 16;
 
@@ -50,14 +48,13 @@ export function peakMemory(parts: JobParts): number {
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
   const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
-  const { kept, largest, largestStored } = weightBytes(parts);
+  const { kept, largest } = weightBytes(parts);
   // The gradient, Adam's two moments, the values, and as much again while a step replaces them.
   const own = 8 * FLOAT * parts.trainedParameters;
   // The average, as much while a step replaces it, and both copies during an evaluation.
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
   const adapter = own + average;
-  const training = blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
-  return engine + Math.max(training, COPIES * largestStored);
+  return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
 }
 
 /**
@@ -109,21 +106,15 @@ export function variableBytes(parts: JobParts): number {
   return weightBytes(parts).kept + (3 + sums + averages) * FLOAT * trainedParameters;
 }
 
-/** Bytes of the frozen weights as stored (`kept`), of the largest of them in float32, and as stored. */
+/** Bytes of the frozen weights as stored (`kept`), and of the largest of them in float32. */
 function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   let kept = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
   let largest = 0;
-  let largestStored = 0;
   for (const weight of storedWeights(model, storage, false)) {
-    const bytes = partsOf(weight).reduce(
-      (sum, part) => sum + bytesOf[part.dtype]! * elementCount(part.shape),
-      0,
-    );
-    kept += bytes;
+    for (const { shape, dtype } of partsOf(weight)) kept += bytesOf[dtype]! * elementCount(shape);
     largest = Math.max(largest, FLOAT * elementCount(weight.shape));
-    largestStored = Math.max(largestStored, bytes);
   }
-  return { kept, largest, largestStored };
+  return { kept, largest };
 }
 
 /** Share of the widest weight that exists in float32 at the peak, with kernels. */
@@ -156,7 +147,7 @@ function activationBytes(parts: JobParts): number {
   const attention = attentionGradientBytes(parts, flow);
   const within = blocks.map(
     (block) =>
-      Math.max(scores * block.scores, 4 * flow * block.widest, attention) +
+      Math.max(scores * block.scores, 4 * flow * block.widest, attention, ruleBytes(block)) +
       (recomputes ? 3 * keptBy(block) : 0),
   );
   const head = headNumbers(model, shape);
@@ -165,6 +156,10 @@ function activationBytes(parts: JobParts): number {
     : 0;
   return kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within);
 }
+
+/** Memory of the backward pass of a recurrent layer, whose rule has no kernel. */
+const ruleBytes = ({ recurrent }: BlockNumbers): number =>
+  recurrent ? deltaGroups(recurrent.rule, 'cpu').bytes : 0;
 
 /**
  * Memory of attention's backward pass with kernels: gradients of keys and values in float32, with heads padded to whole vectors; and in

@@ -1,6 +1,7 @@
 // Memory of a step with TensorFlow's own operations, derived from the graph of a step: train/machine/stock-memory.test.ts compares it
 // with a walk over such graphs, which train/machine/live-memory.test.ts compares with TensorFlow's allocator.
 
+import { deltaGroups } from '../block-sizes/delta-groups.ts';
 import { headRows } from '../block-sizes/limits.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
@@ -54,6 +55,7 @@ const scoresOf = ({ device }: JobParts, { own, queries }: BlockNumbers) => score
 function keptOfBlock(parts: JobParts, block: BlockNumbers): number {
   const flow = flowBytes(parts);
   const attention =
+    block.recurrent?.kept ??
     2 * block.queries + 2 * block.keys + (scoresOf(parts, block).inBlocks ? block.queries : 0);
   return FLOAT * block.stream + flow * (attention + block.inner + block.normed);
 }
@@ -61,6 +63,7 @@ function keptOfBlock(parts: JobParts, block: BlockNumbers): number {
 /** The block's input, and the output of attention in blocks. */
 function keptOfRecomputed(parts: JobParts, block: BlockNumbers): number {
   const input = FLOAT * block.positions * parts.model.hiddenSize;
+  if (block.recurrent) return input + flowBytes(parts) * block.recurrent.output;
   return input + (scoresOf(parts, block).inBlocks ? flowBytes(parts) * block.queries : 0);
 }
 
@@ -84,11 +87,30 @@ function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): num
   const wide = block.gated ? block.inner / 2 : block.inner;
   const gated = flow === FLOAT ? WIDE.gated : WIDE.narrow + (model.gateTensors ?? 0);
   const feedForward = FLOAT * wide * (block.gated ? gated : WIDE.plain) - inner;
-  const { bytes: scores } = scoresOf(parts, block);
-  const narrowed = parts.precision === 'bf16' ? scores / 2 : 0;
-  const attention = 2 * scores + narrowed - inner;
+  const attention = mixingBytes(parts, block) - inner;
   const product = unpackedBytes(parts) + FLOAT * wide - inner;
   return around + again + Math.max(feedForward, attention, product);
+}
+
+/** Float32 tensors of the width of the inputs that the backward pass of a convolution has at once. */
+const CONVOLVED = 6;
+
+/** Memory of the backward pass of a block's attention, or of its recurrent layer. */
+function mixingBytes(parts: JobParts, block: BlockNumbers): number {
+  if (block.recurrent) {
+    const { kept, output, rule } = block.recurrent;
+    const mixed = (kept - 3 * output) / 2;
+    const { groups, bytes } = deltaGroups(rule, parts.device);
+    // With several groups, the gradients of the queries, keys and values of those before.
+    const ruleBytes = bytes + (groups > 1 ? flowBytes(parts) * mixed : 0);
+    const convolutionBytes = CONVOLVED * FLOAT * mixed;
+    // Released by then: what follows the rule in the block; its inputs are among its own tensors.
+    const released = flowBytes(parts) * (mixed + 3 * output) + (FLOAT * block.stream) / 2;
+    return Math.max(ruleBytes, convolutionBytes) - released;
+  }
+  const { bytes: scores } = scoresOf(parts, block);
+  const narrowed = parts.precision === 'bf16' ? scores / 2 : 0;
+  return 2 * scores + narrowed;
 }
 
 /** The widest frozen matrix of a block as used in products, the tensors for unpacking it, and the copies that a method makes. */

@@ -81,6 +81,8 @@ function passWork(
     const forward = backward && training.gradient_checkpointing ? 2 : 1;
     // A frozen matrix has no gradient, so its backward pass has only one product.
     work += PRODUCT * block.products * (forward + backward);
+    // The backward pass of a delta rule computes its forward products again, and two for each.
+    work += PRODUCT * (block.recurrent?.products ?? 0) * (1 + 3 * backward);
     work += (block.gated ? measured : STOCK).number * block.kept * (forward + 2 * backward);
     // Kernels store attention's output, so recomputation does not repeat attention.
     work += measured.score * block.scores * ((parts.kernels ? 1 : forward) + 2 * backward);

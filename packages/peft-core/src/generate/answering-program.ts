@@ -18,6 +18,11 @@ export interface GenerationProgram {
   blocks: number;
   /** Maximum number of sequences in a step. */
   rows: number;
+  /**
+   * For models with recurrent layers: the maximum number of sequences that have a state, and the number of positions of each piece of a
+   * prompt but its last. Such sequences share no cached prefixes. null: the model has no such layers.
+   */
+  states: { sequences: number; piece: number } | null;
   /** Maximum number of prompt positions that a step computes. */
   promptPositions: number;
   /** The plain base model, or an adapter with this config on it; the adapter's values must be written separately. */

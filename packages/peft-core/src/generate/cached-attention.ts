@@ -6,10 +6,10 @@ import type { RuntimeOptions } from '../peft-model/peft-model.ts';
 import { BLOCK } from './block-pool.ts';
 
 /**
- * The cache of each layer `(blocks · BLOCK, 2 · kvHeads · D)`: a position's keys after rotation, then its values. An encoder-decoder's
+ * The cache of each layer with attention `(blocks · BLOCK, 2 · kvHeads · D)`: a position's keys after rotation, then its values. An encoder-decoder's
  * memory is in the same blocks.
  */
-export type LayerCaches = readonly Variable[];
+export type LayerCaches = ReadonlyMap<number, Variable>;
 
 /**
  * Attention for a list of positions with Graft's kernel. spans `(S, 3)` int32: start and end of each sequence's new positions in the
@@ -33,15 +33,9 @@ export function listAttention(
       attr.int('window', window ?? 0),
       attr.int('block', BLOCK),
     ];
-    return caches[layer]!.inPlace('GraftCachedAttention', attributes, [
-      q,
-      k,
-      v,
-      cosines,
-      sines,
-      spans,
-      blocks,
-    ])[0]!;
+    return caches
+      .get(layer)!
+      .inPlace('GraftCachedAttention', attributes, [q, k, v, cosines, sines, spans, blocks])[0]!;
   };
 }
 
@@ -71,7 +65,7 @@ export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOpti
   const rotary = new RotaryTables();
   return (site, projections) => {
     const { kind, layer, window = null, bias, headSize } = site;
-    const cache = caches[layer]!;
+    const cache = caches.get(layer)!;
     const read = (tables: tf.Tensor): [tf.Tensor, tf.Tensor] => {
       const both = tf.reshape(cache.gather(tables), [tables.size, -1]);
       const [keys, values] = tf.split(both, 2, 1) as [tf.Tensor, tf.Tensor];

@@ -2,6 +2,7 @@ import { ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { graphTarget } from '../nn/computation.ts';
+import { layersOf } from '../outlines/outline.ts';
 import { attachAdapter } from '../peft-model/peft-model.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
 import { declareWeights } from '../weights/stored-weights.ts';
@@ -12,6 +13,7 @@ import { cardBudget } from './card/card-budget.ts';
 import { buildCardProgram } from './card/card-program.ts';
 import { gridFunctions } from './grid-functions.ts';
 import { listFunctions } from './list-functions.ts';
+import { declareStates, sequencesWithState } from './states/recurrent-states.ts';
 import { type CacheAccess, type ServingLimits, traceForServing } from './step.ts';
 
 /**
@@ -19,6 +21,12 @@ import { type CacheAccess, type ServingLimits, traceForServing } from './step.ts
  * most tokens per second and the earliest first tokens in bench:serving.
  */
 const PROMPT_POSITIONS = 96;
+
+/**
+ * Number of positions of a prompt that a step computes for a model with recurrent layers: fixed, so that other sequences do not affect
+ * where a prompt is cut.
+ */
+const STATE_PIECE = 64;
 
 /** On a GPU the base is stored as `storage`; on a CPU always in float32. */
 export function buildGenerationProgram(
@@ -30,31 +38,38 @@ export function buildGenerationProgram(
   return buildCardProgram(architecture, limits, storage, cardBudget(architecture, limits, storage));
 }
 
-function buildForProcessor(architecture: Architecture, limits: ServingLimits): GenerationProgram {
+function buildForProcessor(architecture: Architecture, given: ServingLimits): GenerationProgram {
+  const recurs = architecture.recurrence !== undefined;
+  const limits = { ...given, rows: sequencesWithState(architecture, given) };
   const builder = new ProgramBuilder();
   const weights = declareWeights(builder, architecture, 'float32', true);
   const width = 2 * architecture.kvHeads * architecture.headSize;
   const blocks = cacheBlocks(architecture, limits);
-  const caches = Array.from({ length: architecture.layers }, (_, layer) =>
-    builder.variable({ name: `cache.${layer}`, shape: [blocks * BLOCK, width] }),
+  const caches = new Map(
+    layersOf(architecture).attending.map((layer) => [
+      layer,
+      builder.variable({ name: `cache.${layer}`, shape: [blocks * BLOCK, width] }),
+    ]),
   );
+  const states = declareStates(builder, architecture, limits.rows);
   const empty = builder.function('empty', {}, () => {
-    for (const cache of caches) cache.assign(tf.zeros(cache.shape));
+    const stateVariables = [...states.values()].flatMap(({ state, inputs }) => [state, inputs]);
+    for (const variable of [...caches.values(), ...stateVariables]) variable.assign(tf.zeros(variable.shape));
     return {};
   });
   const cache: CacheAccess = {
     trace: traceForServing,
     writeAt: (places) => (layer, keys, values) =>
-      caches[layer]!.assignRows(places, tf.concat([keys, values], 1)),
+      caches.get(layer)!.assignRows(places, tf.concat([keys, values], 1)),
   };
   const program = builder.build();
-  const usesLists = usesGraftKernels() && !architecture.encoder;
+  const usesLists = usesGraftKernels() && !architecture.encoder && !recurs;
   let attached = 0;
   function attach(peft: PeftConfig | null, arena: AdapterArena | null): AnsweringModel {
     const name = `adapter.${attached++}`;
     const model = attachAdapter(builder, architecture, weights, peft, { form: 'folded', name });
     builder.extend(program);
-    const parts = { builder, program, name, model, limits, cache, caches, arena };
+    const parts = { builder, program, name, model, limits, cache, caches, states, arena };
     return {
       model,
       ...(usesLists ? listFunctions(parts) : gridFunctions(parts)),
@@ -67,6 +82,7 @@ function buildForProcessor(architecture: Architecture, limits: ServingLimits): G
     program,
     blocks,
     rows: limits.rows,
+    states: recurs ? { sequences: limits.rows, piece: STATE_PIECE } : null,
     promptPositions: PROMPT_POSITIONS,
     clear: () => void program.run(empty, {}),
     attach: (peft) => attach(peft, null),
@@ -80,9 +96,11 @@ function buildForProcessor(architecture: Architecture, limits: ServingLimits): G
 }
 
 /** Number of blocks that fit in memory: at least a whole context and its input, and at most what all sequences can use. */
-function cacheBlocks({ layers, kvHeads, headSize, encoder }: Architecture, limits: ServingLimits): number {
+function cacheBlocks(architecture: Architecture, limits: ServingLimits): number {
+  const { kvHeads, headSize, encoder } = architecture;
+  const layers = layersOf(architecture).attending.length;
   const inSequence = Math.ceil(limits.context / BLOCK) * (encoder ? 2 : 1);
   const bytes = layers * BLOCK * 2 * kvHeads * headSize * 4;
-  const affordable = Math.floor(limits.cacheBytes / bytes);
+  const affordable = bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor(limits.cacheBytes / bytes);
   return RESERVED.count + Math.max(inSequence, Math.min(affordable, inSequence * limits.rows));
 }

@@ -3,6 +3,7 @@ import { adapterTensors } from '../peft-model/peft-model.ts';
 import { BLOCK, RESERVED } from './block-pool.ts';
 import { cacheFunctions, PADDING } from './cache-functions.ts';
 import { gridAttention } from './cached-attention.ts';
+import { gridRecurrence, STATES } from './states/recurrent-states.ts';
 import {
   type FunctionParts,
   joined,
@@ -25,7 +26,7 @@ const ZEROS = RESERVED.zeros * BLOCK;
  * there are fewer, or a part of one prompt. Sizes do not depend on other sequences, so answers do not, either.
  */
 export function gridFunctions(parts: FunctionParts): ModelFunctions {
-  const { builder, program, name, model, caches, limits } = parts;
+  const { builder, program, name, model, caches, states, limits } = parts;
   const { architecture } = model;
   const { rows, context } = limits;
   // The cost of attention is proportional to the window, so short sequences get a short one.
@@ -33,6 +34,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
   const windowFor = (positions: number) => windows.find((w) => w >= positions)!;
   const ints = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
   const encoded = architecture.encoder !== undefined;
+  const { recurrence } = architecture;
 
   const extendOn = builder.onDemand(
     program,
@@ -40,6 +42,9 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
       const perToken = ints(sequences * stride);
       const lengths = readsLengths(architecture, limits) ? { reached: perToken } : {};
       const memory = encoded ? { memory: ints(sequences, input), lengths: ints(sequences) } : {};
+      const placed = recurrence
+        ? { from: ints(sequences), to: ints(sequences), counts: ints(sequences) }
+        : {};
       return builder.function(
         `${name}/extend_${sequences}_${stride}_${window}_${input}`,
         {
@@ -49,13 +54,21 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
           tables: ints(sequences, window),
           ...lengths,
           ...memory,
+          ...placed,
         },
         (given) =>
           traceForServing(() => {
-            const { ids, positions, reached, rows, tables, memory, lengths } = given;
+            const { ids, positions, reached, rows, tables, memory, lengths, from, to, counts } = given;
             const read = memory && lengths ? { tables: memory, lengths } : null;
             const attend = gridAttention(caches, { sequences, positions, rows, tables, memory: read });
-            const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+            const recur =
+              recurrence &&
+              gridRecurrence(states, recurrence, { sequences, from: from!, to: to!, counts: counts! });
+            const runtime = model.runtime({
+              parameters: adapterTensors(model),
+              attend,
+              ...(recur && { recur }),
+            });
             const grid = {
               rows: sequences,
               tokens: stride,
@@ -89,8 +102,11 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
     const tables = new Int32Array(sequences * window).fill(ZEROS);
     const memory = new Int32Array(sequences * input).fill(ZEROS);
     const lengths = new Int32Array(sequences);
+    const from = new Int32Array(sequences).fill(STATES.zeros);
+    const to = new Int32Array(sequences).fill(STATES.padding);
+    const counts = new Int32Array(sequences).fill(1);
     const reached = perToken();
-    for (const [i, { ids, start, length, blocks, input: read }] of pieces.entries()) {
+    for (const [i, { ids, start, length, blocks, input: read, state }] of pieces.entries()) {
       feeds.ids.set(ids, i * stride);
       reached.fill(length, i * stride, (i + 1) * stride);
       feeds.positions.set(
@@ -101,23 +117,30 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
       tables.set(rowsOf(blocks, start + ids.length), i * window);
       if (read) memory.set(rowsOf(read.blocks, read.length), i * input);
       lengths[i] = read?.length ?? 0;
+      if (!state) continue;
+      from[i] = state.from;
+      to[i] = state.to;
+      counts[i] = ids.length;
     }
     const { hidden } = program.run(extendOn(sequences, stride, window, input), {
       ...feeds,
       tables,
       ...(readsLengths(architecture, limits) ? { reached } : {}),
       ...(encoded ? { memory, lengths } : {}),
+      ...(recurrence ? { from, to, counts } : {}),
     });
     return pieces.map(({ ids }, i) => rowOf(hidden, i * stride + ids.length - 1));
   }
 
   /** Computes one piece in as many runs as it needs. */
-  function read({ ids, start, ...piece }: Piece): Float32Array {
+  function read({ ids, start, state, ...piece }: Piece): Float32Array {
     let hidden: Float32Array | undefined;
     for (let taken = 0; taken < ids.length; ) {
       const stride = STRIDES.find((each) => each >= ids.length - taken) ?? STRIDES.at(-1)!;
       const part = ids.slice(taken, taken + stride);
-      [hidden] = run([{ ...piece, ids: part, start: start + taken }], 1, stride);
+      // The parts after the first read what the one before has written.
+      const places = state && taken > 0 ? { from: state.to, to: state.to } : state;
+      [hidden] = run([{ ...piece, ids: part, start: start + taken, state: places }], 1, stride);
       taken += part.length;
     }
     return hidden!;

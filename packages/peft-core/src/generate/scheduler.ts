@@ -3,6 +3,7 @@ import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, BlockPool } from './block-pool.ts';
 import { FairRows } from './fair-rows.ts';
 import type { Sequence } from './sequence.ts';
+import { SequenceState } from './states/recurrent-states.ts';
 import type { ChoosingFunctions, ModelFunctions, Piece } from './step.ts';
 
 type OwnPiece = Piece & { sequence: Sequence };
@@ -16,6 +17,8 @@ export class Scheduler {
   readonly #program: GenerationProgram;
   readonly #pool: BlockPool;
   readonly #rows = new FairRows<Sequence>();
+  /** Numbers of unused states; null if the model has none. */
+  readonly #states: number[] | null;
   /** In order of arrival. */
   readonly #sequences = new Set<Sequence>();
   #onChange = () => {};
@@ -23,6 +26,7 @@ export class Scheduler {
   constructor(program: GenerationProgram) {
     this.#program = program;
     this.#pool = new BlockPool(program.blocks);
+    this.#states = program.states && Array.from({ length: program.states.sequences }, (_, i) => i);
   }
 
   get isIdle(): boolean {
@@ -49,8 +53,8 @@ export class Scheduler {
   /** Runs one step. An error fails only the sequences that cause it. */
   async step(): Promise<void> {
     const byModel = new Map<AnsweringModel | string, Sequence[]>();
-    const ready = [...this.#sequences].filter((sequence) =>
-      sequence.isReady('choose' in sequence.served.model),
+    const ready = this.#withState(
+      [...this.#sequences].filter((sequence) => sequence.isReady('choose' in sequence.served.model)),
     );
     if (ready.length === 0) await this.#change();
     for (const sequence of this.#rows.pick(ready, this.#program.rows)) {
@@ -70,6 +74,22 @@ export class Scheduler {
       this.#compute(going());
     }
     for (const sequence of this.#sequences) if (sequence.isOver) this.remove(sequence);
+  }
+
+  /** The sequences that have a state, and as many others, in order of arrival, as can get one. */
+  #withState(sequences: Sequence[]): Sequence[] {
+    if (!this.#states) return sequences;
+    let free = this.#states.length;
+    return sequences.filter(({ state }) => state !== null || free-- > 0);
+  }
+
+  /** The number of positions of the next piece of a sequence, of which `left` are not computed; 0: none in this step. */
+  #pieceOf({ computed }: Sequence, left: number, positions: number): number {
+    if (left === 1) return 1;
+    if (!this.#program.states) return Math.min(left, positions);
+    const { piece } = this.#program.states;
+    const whole = Math.min(left, piece - (computed % piece));
+    return whole <= positions ? whole : 0;
   }
 
   /** Resolves when a sequence was added or removed, or may be ready. */
@@ -93,8 +113,10 @@ export class Scheduler {
     const pieces: OwnPiece[] = [];
     for (const sequence of started) {
       const left = sequence.ids.length - sequence.computed;
-      const count = left === 1 ? 1 : Math.min(left, positions);
-      if (count === 0 || !this.#reserve(sequence, sequence.computed + count)) continue;
+      const count = this.#pieceOf(sequence, left, positions);
+      // An earlier sequence may have taken this one's blocks, and its state with them.
+      if (count === 0 || (this.#states && !sequence.state)) continue;
+      if (!this.#reserve(sequence, sequence.computed + count)) continue;
       if (left > 1) positions -= count;
       const { ids, computed: start, blocks, encoded: input, served } = sequence;
       pieces.push({
@@ -105,6 +127,7 @@ export class Scheduler {
         blocks,
         updates: served.updates,
         input,
+        state: sequence.state?.places(start),
       });
     }
     // Some sequences may have lost their blocks to earlier ones.
@@ -132,6 +155,7 @@ export class Scheduler {
     for (const [i, { sequence, ids }] of held.entries()) {
       if (!found[i]) continue;
       sequence.computed += ids.length;
+      sequence.state?.advance();
       this.#learn(sequence);
       const { chosen } = found[i];
       if (chosen) sequence.take(chosen);
@@ -145,6 +169,7 @@ export class Scheduler {
       const { sequence } = piece;
       if (!hidden[i]) continue;
       sequence.computed += piece.ids.length;
+      sequence.state?.advance();
       this.#learn(sequence);
       if (sequence.computed === sequence.ids.length) read.push({ piece, hidden: hidden[i], sequence });
     }
@@ -169,7 +194,7 @@ export class Scheduler {
 
   /** Whether another sequence is computing blocks of a common prefix: they will be cached soon, so they are not computed twice. */
   #waitsForPrefix({ ids, input, team, served, becameLong }: Sequence): boolean {
-    if (input) return false;
+    if (input || this.#states) return false;
     for (const other of this.#sequences) {
       if (other.isLong !== becameLong) continue;
       if (other.blocks.length === 0 || other.team !== team || other.served.adapter !== served.adapter)
@@ -187,7 +212,7 @@ export class Scheduler {
     const { model } = served.model;
     sequence.isLong = sequence.becameLong;
     const prefix = model.attachment?.prefixLength ?? 0;
-    if (!input) {
+    if (!input && !this.#states) {
       // The last position is always computed, since the next token is predicted from it.
       const known = this.#pool.takeKnown(rootOf(sequence), ids.slice(0, -1));
       const found = known.blocks.length * BLOCK;
@@ -199,6 +224,11 @@ export class Scheduler {
     if (this.#pool.available < wanted) {
       this.#pause(sequence);
       return false;
+    }
+    if (this.#states) {
+      const number = this.#states.pop();
+      if (number === undefined) return false;
+      sequence.state = new SequenceState(number);
     }
     if (sequence.computed === 0) sequence.link = rootOf(sequence);
     sequence.foundKnown(sequence.computed);
@@ -232,12 +262,13 @@ export class Scheduler {
 
   #pause(sequence: Sequence): void {
     this.#pool.release([...sequence.blocks, ...(sequence.encoded?.blocks ?? [])]);
-    Object.assign(sequence, { blocks: [], encoded: null, computed: 0, recorded: 0 });
+    if (sequence.state) this.#states!.push(sequence.state.number);
+    Object.assign(sequence, { blocks: [], encoded: null, state: null, computed: 0, recorded: 0 });
   }
 
   /** Caches the full blocks for other sequences with the same prefix. */
   #learn(sequence: Sequence): void {
-    if (sequence.input) return;
+    if (sequence.input || this.#states) return;
     for (; (sequence.recorded + 1) * BLOCK <= sequence.computed; sequence.recorded++) {
       const block = sequence.blocks[sequence.recorded]!;
       sequence.link = this.#pool.learn(sequence.link, sequence.ids, sequence.recorded * BLOCK, block);

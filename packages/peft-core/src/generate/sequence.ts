@@ -9,6 +9,7 @@ import { adjusted, type LogitChanges } from './sampling/adjust-logits.ts';
 import { type LikelyTokens, likelyTokens } from './sampling/likely-tokens.ts';
 import { penalised, type SamplingOptions, sampleToken } from './sampling/sampling.ts';
 import type { ServedModel } from './served-models.ts';
+import type { SequenceState } from './states/recurrent-states.ts';
 import type { EncodedInput } from './step.ts';
 import type { StopMatcher } from './stop-matcher.ts';
 
@@ -79,6 +80,8 @@ export class Sequence implements Owned {
   /** Whether these positions were computed as those of a long sequence. */
   isLong = false;
   encoded: EncodedInput | null = null;
+  /** Only for models with recurrent layers. */
+  state: SequenceState | null = null;
   /** Link of the first block that is not yet recorded in the pool; `recorded`: its index. */
   link = '';
   recorded = 0;

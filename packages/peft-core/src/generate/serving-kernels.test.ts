@@ -178,7 +178,7 @@ for (const { window, headSize, rotated } of [
           blocks: { shape: [2, 2], data: Int32Array.from(blocks.flat()) },
         },
         ({ q, k, v, at, spans, blocks }, cache) => {
-          const attend = listAttention([cache], spans!, blocks!);
+          const attend = listAttention(new Map([[0, cache]]), spans!, blocks!);
           const y = attend({ layer: 0, window: window || null, ...siteOf(at!) }, [q!, k!, v!]);
           return tf.concat(
             [tf.reshape(y, [-1]), tf.reshape(cache.gather(tf.range(0, 8 * BLOCK, 1, 'int32')), [-1])],
@@ -256,7 +256,7 @@ test('a block that is not in the cache is refused', async () => {
       { x: { shape: [2, 8], data: floats(16) }, spans: int([1, 3], ...span), blocks: int([1, 1], block) },
       ({ x, spans, blocks }, cache) => {
         const site = { layer: 0, heads: 1, kvHeads: 1, headSize: 8, scale: 1 };
-        return listAttention([cache], spans!, blocks!)(site, [x!, x!, x!]);
+        return listAttention(new Map([[0, cache]]), spans!, blocks!)(site, [x!, x!, x!]);
       },
       { shape: [2 * BLOCK, 16], data: floats(2 * BLOCK * 16) },
     );

@@ -7,6 +7,7 @@ import type { PlacedAdapter } from './arenas/update-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import type { LayerCaches } from './cached-attention.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
+import type { LayerStates, StatePlaces } from './states/recurrent-states.ts';
 
 /** Limits of computation and memory. */
 export interface ServingLimits {
@@ -46,6 +47,8 @@ export interface Piece {
   updates: PlacedAdapter | null;
   /** Only for encoder-decoders. */
   input: EncodedInput | null;
+  /** Only for models with recurrent layers. */
+  state?: StatePlaces | undefined;
 }
 
 /** Functions of a step on one model, traced on first use. */
@@ -96,6 +99,7 @@ export interface ModelParts {
 /** Those on a processor. */
 export interface FunctionParts extends ModelParts {
   caches: LayerCaches;
+  states: ReadonlyMap<number, LayerStates>;
   arena: AdapterArena | null;
 }
 

@@ -1,6 +1,7 @@
 import type { tf } from '@graft/tf-graph';
 import type { Heads, Projections } from '../nn/attention/heads.ts';
 import type { Columns } from '../nn/columns.ts';
+import type { DeltaHeads } from '../nn/delta-rule/delta-rule.ts';
 import type { ExpertBalance } from '../nn/experts/expert-balance.ts';
 import type { Choice } from '../nn/experts/experts.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
@@ -43,6 +44,23 @@ export interface AttentionSite extends Heads {
   dropout?: number;
 }
 
+/** One recurrent layer of the model. */
+export interface RecurrentSite extends DeltaHeads {
+  layer: number;
+  /** Path of the module with `conv1d.weight`, `A_log` and `dt_bias`. */
+  module: string;
+}
+
+/** What a recurrent layer computes from its input. */
+export interface RecurrentInputs {
+  /** `(N, mixedWidth)`: queries, keys and values side by side, before the convolution. */
+  mixed: tf.Tensor;
+  /** `(N, valueHeads)`: the rate before the sigmoid. */
+  rate: tf.Tensor;
+  /** `(N, valueHeads)`: the time step before the softplus, without its bias. */
+  step: tf.Tensor;
+}
+
 /**
  * The operations that a model's forward pass calls. The forward pass names modules by their Hugging Face path. The runtime decides what a
  * module does (a plain layer, or one that a PEFT method has changed) and how attention is computed (packed rows, or a cache).
@@ -67,6 +85,11 @@ export interface ModelRuntime {
   layerNorm(module: string, x: tf.Tensor, epsilon: number, isStream?: boolean): tf.Tensor;
   /** Projections → `(N, heads · D)`. In cross-attention, keys and values are those of the memory's positions. */
   attend(site: AttentionSite, projections: Projections): tf.Tensor;
+  /**
+   * The gated delta rule of the convolved inputs → `(N, valueHeads · valueSize)`: with rates `σ(rate)` and decays
+   * `−e^A_log · softplus(step + dt_bias)`.
+   */
+  recur(site: RecurrentSite, inputs: RecurrentInputs): tf.Tensor;
   /**
    * Selects the rows `(K, H)` of x `(N, H)` that are read after the attention of block `layer`. In the last block these are the rows that
    * a head or a loss reads, if the run declares them; otherwise all rows.

@@ -3,10 +3,11 @@ import { gatedProduct } from '../nn/activations.ts';
 import { type Projections, queriesKeysValues } from '../nn/attention/heads.ts';
 import { longSequences } from '../nn/attention/long-sequences.ts';
 import { type Rotation, rotationByLength, rotationOf } from '../nn/attention/rotary.ts';
-import type { Columns } from '../nn/columns.ts';
+import { type Columns, separate } from '../nn/columns.ts';
 import { flowing } from '../nn/computation.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
+import { gatedDeltaNet } from './gated-delta-net.ts';
 import { sparseFeedForward } from './sparse-network.ts';
 
 /** Tensors that all blocks share. */
@@ -16,6 +17,9 @@ interface Shared {
   /** Factor of the queries by position, `(N, 1)`; null: 1. */
   growth: tf.Tensor | null;
 }
+
+/** Selects the rows that are read after a layer. */
+type ReadRows = (x: tf.Tensor) => tf.Tensor;
 
 const scaled = (x: tf.Tensor, factor: number): tf.Tensor => (factor === 1 ? x : tf.mul(x, factor));
 
@@ -63,6 +67,20 @@ export function decoder(outline: DecoderOutline): Architecture {
     return [growth ? flowing(tf.mul(own, growth)) : own, norm('k_norm', k), v];
   }
 
+  /** Separates the gate of attention's output from the queries; null without one. */
+  function gateAndProjections(all: Projections): { gate: tf.Tensor | null; projections: Projections } {
+    if (!outline.outputGate) return { gate: null, projections: all };
+    const width = heads * D;
+    const [both, k, v] = separate(all, [2 * width, kvHeads * D, kvHeads * D]) as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+    ];
+    const halves = tf.split(tf.reshape(both, [-1, heads, 2 * D]), 2, 2);
+    const [q, gate] = halves.map((half) => tf.reshape(half, [-1, width])) as [tf.Tensor, tf.Tensor];
+    return { gate, projections: [q, k, v] };
+  }
+
   function projections(runtime: ModelRuntime, path: string, x: tf.Tensor): Columns {
     if (outline.fused) return [runtime.linear(`${path}.qkv_proj`, x)];
     return runtime.linears(
@@ -83,9 +101,34 @@ export function decoder(outline: DecoderOutline): Architecture {
     return runtime.linear(`${path}.down_proj`, wide);
   }
 
+  /** h `(N, H)` → `(K, H)`, for the rows that are read. */
+  function attention(
+    runtime: ModelRuntime,
+    layer: number,
+    h: tf.Tensor,
+    shared: Shared,
+    read: ReadRows,
+  ): tf.Tensor {
+    const path = `${prefix}layers.${layer}.self_attn`;
+    const rope = outline.rope(layer);
+    const { gate, projections: own } = gateAndProjections(projections(runtime, path, h));
+    const attended = runtime.attend(
+      {
+        layer,
+        window: outline.window(layer),
+        dropout: outline.dropout.attention,
+        ...ownHeads,
+        ...(rope === null ? {} : { rotation: shared.rotations[rope]! }),
+      },
+      queriesAndKeys(runtime, path, own, shared.growth),
+    ); // (N, heads · D)
+    const gated = gate ? gatedProduct('sigmoid', [read(gate), read(attended)]) : read(attended);
+    return runtime.linear(`${path}.o_proj`, gated);
+  }
+
   function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, shared: Shared): tf.Tensor {
     const path = `${prefix}layers.${layer}`;
-    const [attention, network] = [`${path}.self_attn`, `${path}.mlp`];
+    const network = `${path}.mlp`;
     /** What becomes of a sublayer's output before it is added. */
     const finish = (norm: string | undefined) => (output: tf.Tensor) =>
       normed(
@@ -95,22 +138,13 @@ export function decoder(outline: DecoderOutline): Architecture {
         scaled(runtime.dropout(output, outline.dropout.residual), factors.sublayer),
       );
 
-    const rope = outline.rope(layer);
     const h = normed(runtime, path, norms.attention.before, x); // (N, H)
-    const attended = runtime.attend(
-      {
-        layer,
-        window: outline.window(layer),
-        dropout: outline.dropout.attention,
-        ...ownHeads,
-        ...(rope === null ? {} : { rotation: shared.rotations[rope]! }),
-      },
-      queriesAndKeys(runtime, attention, projections(runtime, attention, h), shared.growth),
-    ); // (N, heads · D)
     // A loss that balances experts counts every row.
     const readsAll = runtime.balance !== undefined && (sparse?.isSparse(layer) ?? false);
     const read = (x: tf.Tensor) => (readsAll ? x : runtime.rowsRead(layer, x));
-    const output = runtime.linear(`${attention}.o_proj`, read(attended));
+    const output = outline.recurrence?.has(layer)
+      ? gatedDeltaNet(runtime, { path: `${path}.linear_attn`, layer, epsilon, read }, outline.recurrence, h)
+      : attention(runtime, layer, h, shared, read);
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       output,

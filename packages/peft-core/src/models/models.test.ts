@@ -7,6 +7,7 @@ import { openBaseModel } from '../files.ts';
 import { buildGenerationProgram } from '../generate/generation-program.ts';
 import { limitsFor, OneSequence } from '../generate/testing/one-sequence.ts';
 import { scoreTexts } from '../index.ts';
+import { tinyFamilies } from '../testing/tiny-families.ts';
 import { tinyConfig, writeTinyModel } from '../testing/tiny-model.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { architectureFor } from './registry.ts';
@@ -45,6 +46,7 @@ const decoders: Record<string, Record<string, unknown>> = {
     residual_multiplier: 0.4,
     logits_scaling: 2,
   },
+  qwen3_5_text: tinyFamilies.qwen3_5_text,
   olmo2: { model_type: 'olmo2' },
   'olmo3, a window in its first layer': {
     model_type: 'olmo3',

@@ -122,7 +122,7 @@ test('a beginning that others share is seen by them, and by itself', () => {
   const packed = {
     segments: tf.tensor1d([1, 1, 2, 3], 'int32'),
     positions: tf.tensor1d([0, 1, 2, 2], 'int32'),
-    visibleTo: tf.tensor1d([3, 3, 2, 3], 'int32'),
+    parents: tf.tensor1d([-1, -1, 1, 1], 'int32'),
   };
   assert.deepEqual(allowedBy(packedCausalMask(packed, 1, { window: 2 })), [
     [

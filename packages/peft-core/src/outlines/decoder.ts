@@ -1,8 +1,16 @@
 import { GraftError } from '../errors.ts';
+import { addAttention } from './attention-modules.ts';
 import { ConfigFields, requireTask } from './config-fields.ts';
+import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
 import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
-import { isClassifier, type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
+import {
+  isClassifier,
+  type ModelOutline,
+  OutlineBuilder,
+  type Recurrence,
+  type TaskType,
+} from './outline.ts';
 import { type Rope, type RopeFields, ropeFields, ropeOf } from './rope.ts';
 
 /** A decoder with rotary positions, RMSNorm around each sublayer and a gated feed-forward network. */
@@ -17,6 +25,8 @@ export interface DecoderOutline extends ModelOutline {
   queryKeyNorms: 'head' | 'projection' | null;
   /** Queries, keys and values come from one module `qkv_proj`, gate and up from one module `gate_up_proj`. */
   fused: boolean;
+  /** `q_proj` also computes a gate of attention's output: each head's D queries, then D values before the sigmoid. */
+  outputGate: boolean;
   activation: GateActivation;
   /** The rotations of the layers. */
   ropes: Rope[];
@@ -110,6 +120,9 @@ export interface DecoderRow
   shiftedNorms?: true;
   queryKeyNorms?: 'head' | 'projection';
   fused?: true;
+  outputGate?: true;
+  /** The layers with a state in the place of attention. */
+  recurrence?(config: RawConfig, fields: ConfigFields): Recurrence;
   /** The field with the activation's name; absent: `hidden_act`. */
   activationField?: string;
   /** The field with the dropout of each sublayer's output; absent: it has none. */
@@ -244,6 +257,8 @@ function decoderOutline(
     norms: normNames[family.norms ?? 'before'],
     queryKeyNorms: family.queryKeyNorms ?? null,
     fused: family.fused ?? false,
+    outputGate: family.outputGate ?? false,
+    ...(family.recurrence && { recurrence: family.recurrence(raw, fields) }),
     activation: fields.choice(family.activationField ?? 'hidden_act', GATES, 'silu'),
     factors: {
       scores: factors?.scores ?? 1 / Math.sqrt(D),
@@ -314,6 +329,8 @@ type Common = Pick<
   | 'queryKeyNorms'
   | 'fused'
   | 'sparse'
+  | 'outputGate'
+  | 'recurrence'
 >;
 
 interface BodyParts {
@@ -324,27 +341,13 @@ interface BodyParts {
 }
 
 function addBody(all: OutlineBuilder, model: Common, { inner, padding, bias }: BodyParts): void {
-  const { prefix, hiddenSize: H, heads, kvHeads, headSize: D, norms, queryKeyNorms } = model;
+  const { prefix, hiddenSize: H, norms, recurrence } = model;
   all.embedding(`${prefix}embed_tokens`, model.vocabularySize, H, padding);
   for (let layer = 0; layer < model.layers; layer++) {
     const path = `${prefix}layers.${layer}`;
-    const [attention, network] = [`${path}.self_attn`, `${path}.mlp`];
-    const widths = [heads * D, kvHeads * D, kvHeads * D];
-    if (model.fused) {
-      all
-        .linear(`${attention}.o_proj`, H, heads * D, { bias: bias.output })
-        .fusedLinear(`${attention}.qkv_proj`, widths, H, { bias: bias.qkv });
-    } else {
-      const names = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${attention}.${name}`);
-      for (const [i, name] of names.entries()) all.linear(name, widths[i]!, H, { bias: bias.qkv });
-      all.stack(...names);
-      all.linear(`${attention}.o_proj`, H, heads * D, { bias: bias.output });
-      const perHead = queryKeyNorms === 'head';
-      if (queryKeyNorms)
-        all
-          .norm(`${attention}.q_norm`, perHead ? D : heads * D)
-          .norm(`${attention}.k_norm`, perHead ? D : kvHeads * D);
-    }
+    const network = `${path}.mlp`;
+    if (recurrence?.has(layer)) addDeltaNet(all, `${path}.linear_attn`, recurrence, H);
+    else addAttention(all, `${path}.self_attn`, model, bias);
     if (model.sparse?.isSparse(layer)) addExperts(all, network, model.sparse, H);
     else {
       if (model.fused) all.fusedLinear(`${network}.gate_up_proj`, [inner, inner], H, { bias: bias.mlp });

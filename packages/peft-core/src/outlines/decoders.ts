@@ -11,6 +11,8 @@ import { olmo3 } from './decoders/olmo3.ts';
 import { phi3 } from './decoders/phi3.ts';
 import { qwen2 } from './decoders/qwen2.ts';
 import { qwen3 } from './decoders/qwen3.ts';
+import { qwen35 } from './decoders/qwen3-5.ts';
+import { qwen35Text } from './decoders/qwen3-5-text.ts';
 import { qwen3Moe } from './decoders/qwen3-moe.ts';
 import { smollm3 } from './decoders/smollm3.ts';
 
@@ -24,6 +26,8 @@ export const decoders = {
   mistral3: multimodalFamily('mistral3', mistral3),
   gemma3: multimodalFamily('gemma3', gemma3),
   qwen3_moe: decoderFamily('qwen3_moe', qwen3Moe),
+  qwen3_5: multimodalFamily('qwen3_5', qwen35),
+  qwen3_5_text: decoderFamily('qwen3_5_text', qwen35Text),
   gemma3_text: decoderFamily('gemma3_text', gemma3Text),
   phi3: decoderFamily('phi3', phi3),
   smollm3: decoderFamily('smollm3', smollm3),

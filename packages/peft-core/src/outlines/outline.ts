@@ -36,7 +36,7 @@ export interface ParameterSpec {
  */
 export interface ModuleDescription {
   name: string;
-  kind: 'linear' | 'embedding' | 'norm' | 'other';
+  kind: 'linear' | 'embedding' | 'norm' | 'convolution' | 'other';
   in?: number;
   out?: number;
   transposed?: true;
@@ -75,6 +75,33 @@ export interface ExpertRouting {
   normalised: boolean;
   /** Coefficient of the loss that balances the use of experts in training; 0: none. */
   balance: number;
+}
+
+/**
+ * Layers that carry a state of a fixed size from position to position instead of attending to keys and values of earlier ones: the gated
+ * delta rule, after a causal convolution of its inputs.
+ */
+export interface Recurrence {
+  /** Whether layer `layer` is one; others have attention. */
+  has(layer: number): boolean;
+  /** Each key head serves `valueHeads / keyHeads` consecutive value heads. */
+  keyHeads: number;
+  valueHeads: number;
+  keySize: number;
+  valueSize: number;
+  /** Number of positions that the convolution reads, its own included. */
+  reach: number;
+}
+
+/** Width of what the convolution reads: queries, keys and values. */
+export const mixedWidth = ({ keyHeads, valueHeads, keySize, valueSize }: Recurrence): number =>
+  2 * keyHeads * keySize + valueHeads * valueSize;
+
+/** The layers of a model with keys and values, and those with a state. */
+export function layersOf({ layers, recurrence }: Pick<ModelOutline, 'layers' | 'recurrence'>) {
+  const all = Array.from({ length: layers }, (_, layer) => layer);
+  const isRecurrent = (layer: number) => recurrence?.has(layer) ?? false;
+  return { attending: all.filter((layer) => !isRecurrent(layer)), recurrent: all.filter(isRecurrent) };
 }
 
 /** A model as config.json describes it: sizes, weights and modules. */
@@ -125,6 +152,8 @@ export interface ModelOutline {
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */
   embeddingFactor?: number;
+  /** Absent: every layer has attention. */
+  recurrence?: Recurrence;
   /** Number of blocks of an encoder-decoder's encoder; the decoder has `layers`. */
   encoderLayers?: number;
   /** The token that a decoder starts with; only encoder-decoders have one. */
@@ -196,6 +225,19 @@ export class OutlineBuilder {
     const out = columns.reduce((sum, each) => sum + each, 0);
     this.linear(name, out, width, options);
     this.modules.at(-1)!.columns = columns;
+    return this;
+  }
+
+  /** A convolution of each of `channels` channels by itself over `width` positions, without a bias. */
+  convolution(name: string, channels: number, width: number): this {
+    this.modules.push({ name, kind: 'convolution', in: channels, out: channels });
+    this.parameters.push({ name: `${name}.weight`, shape: [channels, 1, width] });
+    return this;
+  }
+
+  /** A parameter that belongs to no module that can be targeted. */
+  parameter(name: string, shape: number[]): this {
+    this.parameters.push({ name, shape });
     return this;
   }
 

@@ -1,7 +1,8 @@
 import { tf, withinCluster } from '@graft/tf-graph';
-import type { AttentionSite, ModelRuntime } from '../models/architecture.ts';
+import type { AttentionSite, ModelRuntime, RecurrentSite } from '../models/architecture.ts';
 import type { Projections } from '../nn/attention/heads.ts';
-import { usesKernels } from '../nn/computation.ts';
+import { exactly, usesKernels } from '../nn/computation.ts';
+import type { DeltaInputs } from '../nn/delta-rule/delta-rule.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
 import type { ExpertBalance } from '../nn/experts/expert-balance.ts';
@@ -21,6 +22,8 @@ export interface RuntimeOptions {
   parameters: ParameterTensors;
   /** `ModelRuntime.attend`; `prefix` holds keys and values that every token of every row sees in addition. */
   attend(site: AttentionSite, projections: Projections, prefix?: KeyValuePrefix): tf.Tensor;
+  /** `ModelRuntime.recur` of prepared inputs; needed only by models with recurrent layers. */
+  recur?(site: RecurrentSite, inputs: PreparedInputs): tf.Tensor;
   random?: RandomState;
   /** `(K)` int32: positions whose hidden states are read at the end; absent: all. */
   read?: tf.Tensor;
@@ -29,6 +32,14 @@ export interface RuntimeOptions {
   /** Keep only each block's input for the backward pass. */
   checkpointing?: boolean;
   balance?: ExpertBalance;
+}
+
+/** The inputs of a recurrent layer with its parameters applied. */
+export interface PreparedInputs extends Pick<DeltaInputs, 'decay' | 'rate'> {
+  /** `(N, mixedWidth)`: queries, keys and values before the convolution. */
+  mixed: tf.Tensor;
+  /** `(mixedWidth, 1, reach)` */
+  convolution: { weight: tf.Tensor; isTrained: boolean };
 }
 
 /** The state of one forward pass. */
@@ -58,6 +69,19 @@ export function createRuntime(
       // PEFT puts prefixes into the cache, which an encoder does not have.
       const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
       return options.attend(site, projections, prefix);
+    },
+    recur(site, { mixed, rate, step }) {
+      if (!options.recur) throw new Error('this program computes no recurrent layers');
+      const parameter = (name: string) => required(`${site.module}.${name}`);
+      const convolution = parameter('conv1d.weight');
+      const value = (name: string) => weightValue(parameter(name));
+      const steps = tf.softplus(tf.add(exactly(step), value('dt_bias')));
+      return options.recur(site, {
+        mixed,
+        decay: tf.neg(tf.mul(tf.exp(value('A_log')), steps)),
+        rate: tf.sigmoid(exactly(rate)),
+        convolution: { weight: weightValue(convolution), isTrained: convolution.kind !== 'frozen' },
+      });
     },
     linears(modules, x) {
       const whole = usesKernels() ? stackOf(pass, modules) : null;

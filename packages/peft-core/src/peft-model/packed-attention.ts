@@ -18,7 +18,7 @@ export interface PackedGrid {
   /** `(rows · tokens)` int32: a token's position in its sequence, including the positions of a prefix of keys and values. */
   positions: tf.Tensor;
   /** As in `PackedPositions`. */
-  visibleTo?: tf.Tensor;
+  parents?: tf.Tensor;
   /** `(S, 4)` int32: the same information by sequence, for `segmentAttention`; optional. */
   spans?: tf.Tensor;
 }

@@ -4,6 +4,7 @@ import { nextSeed, type RandomState } from '../nn/dropout.ts';
 import { withNoise } from '../nn/embedding.ts';
 import { ExpertBalance } from '../nn/experts/expert-balance.ts';
 import { type PackedGrid, packedAttention } from './packed-attention.ts';
+import { packedRecurrence } from './packed-recurrence.ts';
 import type { ParameterTensors, PeftModel } from './peft-model.ts';
 
 /** Packed sequences and their tokens. */
@@ -42,9 +43,12 @@ export function packedForward(
   const { encoder } = architecture;
   const attend = packedAttention(architecture, own, { ...training, ...(input ? { encoder: input } : {}) });
   const balance = training && balanceOf(architecture, own, training);
+  const recur =
+    architecture.recurrence && packedRecurrence(architecture.recurrence, own, training?.constants);
   const plain = model.runtime({
     parameters,
     attend,
+    ...(recur && { recur }),
     ...(own.read && { read: own.read }),
     ...(balance && { balance }),
     ...training,

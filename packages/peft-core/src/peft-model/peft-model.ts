@@ -12,7 +12,7 @@ import { AdapterLayout } from './adapter-layout.ts';
 import { createRuntime, type RuntimeOptions } from './model-runtime.ts';
 
 export type { ParameterTensors } from './adapted-weights.ts';
-export type { RuntimeOptions } from './model-runtime.ts';
+export type { PreparedInputs, RuntimeOptions } from './model-runtime.ts';
 
 /** A base model's frozen weights as variables of a program, and the adapter's parameters as one flat variable `adapter`. */
 export interface PeftModel {

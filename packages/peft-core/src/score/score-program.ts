@@ -65,19 +65,12 @@ export function buildScoreProgram(
   const scoreOn = builder.onDemand(program, (tokens: number, count: number) => {
     const ints = { shape: [tokens], dtype: 'int32' } as const;
     const shares = { shape: [tokens], dtype: 'float32' } as const;
-    const perToken = {
-      ids: ints,
-      segments: ints,
-      visibleTo: ints,
-      positions: ints,
-      next: ints,
-      vectors: ints,
-    };
+    const perToken = { ids: ints, segments: ints, parents: ints, positions: ints, next: ints, vectors: ints };
     return builder.function(`score_${tokens}_${count}`, { ...perToken, shares }, (inputs) => {
       const { next, shares, vectors, ...own } = inputs;
       const parameters = adapterTensors(model);
-      // A single input has no prefix, so `visibleTo` is omitted.
-      const { visibleTo: _, ...apart } = own;
+      // A single input has no prefix, so `parents` is omitted.
+      const { parents: _, ...apart } = own;
       const grid = { rows: 1, tokens, ...(count > 1 ? own : apart) };
       const { hidden: states, runtime } = packedForward(model, parameters, grid, null);
       const hidden = architecture.finalNorm(runtime, states);
@@ -115,10 +108,10 @@ export function buildScoreProgram(
 
 /** Whether a shared prefix has the same states in all inputs, and scores do not need pooling over it. */
 function sharesBeginnings(
-  { attention, encoder, task, longOver = Number.POSITIVE_INFINITY }: Architecture,
+  { attention, encoder, recurrence, task, longOver = Number.POSITIVE_INFINITY }: Architecture,
   { pooling, lengths, firstPosition }: ScoreLayout,
 ): boolean {
-  if (attention !== 'causal' || encoder) return false;
+  if (attention !== 'causal' || encoder || recurrence) return false;
   if (firstPosition + lengths.at(-1)! > longOver) return false;
   return task === 'CAUSAL_LM' || task === 'TOKEN_CLS' || pooling === 'last';
 }
@@ -133,6 +126,7 @@ function laidOut(
   const { members, shared, tokens } = list;
   const ints = () => new Int32Array(tokens);
   const filled = { ids: ints(), segments: ints(), positions: ints(), next: ints(), vectors: ints() };
+  const parents = ints().fill(-1);
   const shares = new Float32Array(tokens);
   let length = 0;
   /** Adds the positions [from, to) of `ids`; returns their places. */
@@ -151,13 +145,12 @@ function laidOut(
   const places = members.map((member, i) => {
     const ids = inputs[member]!;
     const own = put(ids, shared, ids.length, 2 + i, i);
+    if (shared > 0) parents.fill(1, own[0]!, own.at(-1)! + 1);
     if (pooling === 'mean') shares.fill(1 / own.length, own[0]!, own.at(-1)! + 1);
     else shares[pooling === 'last' ? own.at(-1)! : own[0]!] = 1;
     return [...beginning, ...own];
   });
-  // All members see the prefix.
-  const visibleTo = filled.segments.map((segment) => (segment === 1 ? 1 + members.length : segment));
-  return { ...filled, visibleTo, shares, places };
+  return { ...filled, parents, shares, places };
 }
 
 /** The score of member number `member`, from the rows of the result; `places` are those of its tokens. */

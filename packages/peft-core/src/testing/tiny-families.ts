@@ -1,5 +1,13 @@
 /** Fields of config.json for tiny models of families other than llama, without dropout. */
 export const tinyFamilies = {
+  qwen3_5_text: {
+    model_type: 'qwen3_5_text',
+    layer_types: ['linear_attention', 'full_attention'],
+    linear_num_key_heads: 2,
+    linear_num_value_heads: 4,
+    linear_key_head_dim: 8,
+    linear_value_head_dim: 6,
+  },
   gpt2: {
     model_type: 'gpt2',
     n_embd: 32,

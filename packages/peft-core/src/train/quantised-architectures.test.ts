@@ -1,4 +1,4 @@
-/** Tests quantised bases of all kinds: weights that are stored transposed, those of experts, encoders, encoder-decoders. */
+/** Tests quantised bases of all kinds: weights that are stored transposed, those of experts, convolutions, encoders, encoder-decoders. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,10 @@ import { writeTinyModel } from '../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
 
 const families = {
+  qwen3_5_text: {
+    task_type: 'CAUSAL_LM',
+    line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
+  },
   gpt2: {
     task_type: 'CAUSAL_LM',
     line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),

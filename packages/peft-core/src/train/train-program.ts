@@ -149,10 +149,12 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
  * fixed length.
  */
 function untilUnused<T>(
-  { implementation, grid }: Pick<TrainProgramSpec, 'implementation' | 'grid'>,
+  { architecture, implementation, grid }: Pick<TrainProgramSpec, 'architecture' | 'implementation' | 'grid'>,
   build: (varies: boolean) => T,
 ): T {
-  if (implementation === 'stock' || grid.rows > 1 || grid.inputTokens > 0) return build(false);
+  // Chunks of positions have fixed sizes.
+  const isFixed = grid.rows > 1 || grid.inputTokens > 0 || architecture.recurrence !== undefined;
+  if (implementation === 'stock' || isFixed) return build(false);
   try {
     return build(true);
   } catch {

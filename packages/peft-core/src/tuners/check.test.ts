@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { parsePeftConfig } from '../config/index.ts';
 import type { GraftError } from '../errors.ts';
 import { outlineOf, type TaskType } from '../outlines/index.ts';
+import { tinyFamilies } from '../testing/tiny-families.ts';
 import { checkAgainstModel } from './check.ts';
 
 const llama = {
@@ -24,6 +25,8 @@ const bert = {
   num_attention_heads: 4,
   vocab_size: 260,
 };
+
+const recurrent = { ...llama, ...tinyFamilies.qwen3_5_text };
 
 const check = (options: Record<string, unknown>, model: Record<string, unknown>) =>
   checkAgainstModel(parsePeftConfig(options), model);
@@ -227,4 +230,29 @@ test('SELECTIVE: nothing to train, and a preset beside kinds', () => {
     kinds: ['bias'],
     layers: null,
   });
+});
+
+refused('convolutions', { ...lora, target_modules: ['conv1d'] }, recurrent, [
+  'invalid_peft_config',
+  'target_modules',
+  /not model\.layers\.0\.linear_attn\.conv1d \(convolution\)/,
+]);
+refused(
+  'convolutions',
+  { peft_type: 'IA3', target_modules: ['conv1d'], feedforward_modules: [] },
+  recurrent,
+  ['invalid_peft_config', 'target_modules', /model\.layers\.0\.linear_attn\.conv1d is none/],
+);
+
+test('PREFIX_TUNING: layers with a state have no keys and values to stand before', () => {
+  assert.throws(() => check({ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 3 }, recurrent), {
+    code: 'unsupported_model',
+    message: /carry a state instead of keys and values.*virtual tokens before the text/,
+  });
+});
+
+test('a convolution can be trained whole, and "all-linear" leaves it out', () => {
+  check({ ...lora, modules_to_save: ['conv1d'] }, recurrent);
+  check({ peft_type: 'LN_TUNING', target_modules: ['norm', 'conv1d'] }, recurrent);
+  check({ ...lora, target_modules: 'all-linear' }, recurrent);
 });

@@ -59,6 +59,13 @@ const families: Record<string, Family> = {
   mistral: { ...likeLlama, config: { model_type: 'mistral', sliding_window: 6 } },
   qwen2: { ...likeLlama, config: { model_type: 'qwen2' } },
   qwen3: { ...likeLlama, config: { model_type: 'qwen3' } },
+  qwen3_5_text: {
+    ...decoder,
+    config: tinyFamilies.qwen3_5_text,
+    only: allButBottleneck.filter((name) => name !== 'PREFIX_TUNING'),
+    attention: 'in_proj_qkv',
+    keys: ['in_proj_qkv', 'k_proj'],
+  },
   ministral3: { ...likeLlama, config: { model_type: 'ministral3' } },
   smollm3: { ...likeLlama, config: { model_type: 'smollm3', no_rope_layers: [1, 0] } },
   gemma3_text: {
@@ -76,6 +83,11 @@ const families: Record<string, Family> = {
   mistral3: {
     ...likeLlama,
     config: { model_type: 'mistral3', text_config: { ...tinyConfig, model_type: 'ministral3' } },
+  },
+  qwen3_5: {
+    ...decoder,
+    only: ['LORA', 'IA3'],
+    config: { model_type: 'qwen3_5', text_config: { ...tinyConfig, ...tinyFamilies.qwen3_5_text } },
   },
   granite: {
     ...decoder,

@@ -7,7 +7,7 @@ import { nearest } from '../schema/nearest.ts';
 /** The properties of a module that matching needs; `name` is its Hugging Face path. */
 export interface TargetableModule {
   name: string;
-  kind: 'linear' | 'embedding' | 'norm' | 'other';
+  kind: 'linear' | 'embedding' | 'norm' | 'convolution' | 'other';
 }
 
 /** Options of the methods that adapt selected modules; absent options have their default. */

@@ -2,7 +2,6 @@ import { collectGarbage, type Program, type TypedArray } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import type { BaseModel, TensorSource } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
-import { elementCount } from '../tensors/tensor-source.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
 import { ScratchBuffer } from './scratch-buffer.ts';
@@ -21,19 +20,12 @@ export async function loadWeights(
   { withHead = false, stacks = [] }: { withHead?: boolean; stacks?: readonly string[][] } = {},
 ): Promise<void> {
   const stored = storedNames(base, outline, withHead);
-  const groups = weightGroups(outline, storage, withHead, stacks);
-  const sizeOf = ({ parts }: WeightGroup) => Math.max(...parts.map(({ shape }) => elementCount(shape)));
-  const large = groups.filter((group) => sizeOf(group) > LARGE);
-  const others = groups.filter((group) => sizeOf(group) <= LARGE);
-  // The buffer for the embedding of a large vocabulary is freed before other weights are read.
-  for (const [i, each] of [large, others].entries()) {
-    await writeGroups(program, base.tensors, each, { stored, withTable: storage === 'nf4' && i === 0 });
-    collectGarbage();
-  }
+  await writeGroups(program, base.tensors, weightGroups(outline, storage, withHead, stacks), {
+    stored,
+    withTable: storage === 'nf4',
+  });
+  collectGarbage();
 }
-
-/** Numbers in a matrix that is much larger than those of a layer. */
-const LARGE = 1e8;
 
 /** The names of the weights in the base model's files. Checks that each has the shape given by config.json. */
 function storedNames(base: BaseModel, outline: ModelOutline, withHead: boolean): Map<string, string> {

@@ -6,14 +6,6 @@
 
 namespace graft {
 
-/** The segments of an attention with the ranges of their keys. */
-struct SegmentTable {
-  std::vector<Segment> list;
-  /** Number of the segment that is each segment's prefix; −1 for none. */
-  std::vector<int64_t> parents;
-  std::vector<KeyRange> ranges;
-};
-
 /** Attributes, and sizes read from the inputs. Queries, keys and values are three matrices, or side by side in one. */
 template <typename T>
 class AttentionBase : public OpKernel {
@@ -35,7 +27,7 @@ class AttentionBase : public OpKernel {
 
  protected:
   /** Reads what forward and backward pass share; false after setting an error. */
-  bool read(OpKernelContext* c, Attention<Stored<T>>* a, SegmentTable* segments) {
+  bool read(OpKernelContext* c, Attention<Stored<T>>* a, std::vector<Segment>* segments) {
     OpInputList parts;
     const Tensor *cosines = nullptr, *sines = nullptr, *table = nullptr, *bias = nullptr, *seed = nullptr;
     const auto status = [&] {
@@ -76,17 +68,17 @@ class AttentionBase : public OpKernel {
     a->reach = distances / 2;
     a->dropout = dropoutOf(*seed, dropout_);
     if (!readSegments(c, *table, rows, keyRows, segments)) return false;
-    a->segments = segments->list.data();
+    a->segments = segments->data();
     return true;
   }
 
   int64_t group() const { return heads_ / kvHeads_; }
 
   /** Returns the scratch memory that the largest of the segments needs, in floats. */
-  int64_t scratchFor(const std::vector<Segment>& segments, bool gradient) const {
+  int64_t scratchFor(const Attention<Stored<T>>& a, const std::vector<Segment>& segments, bool gradient) const {
     int64_t most = 0;
     for (const Segment& s : segments)
-      most = std::max(most, kernels().attentionScratch(s.own(), s.keys, headSize_, group(), gradient));
+      most = std::max(most, kernels().attentionScratch(s.own(), a.keysOf(s), headSize_, group(), gradient));
     return most;
   }
 
@@ -95,44 +87,21 @@ class AttentionBase : public OpKernel {
   bool causal_, cross_;
 
  private:
-  /**
-   * Reads (S, 4): begin, end, prefixBegin, prefixEnd. A segment without own positions is an unused row. A prefix that is the own range of
-   * an earlier segment has that segment's prefix before it.
-   */
-  bool readSegments(OpKernelContext* c, const Tensor& table, int64_t rows, int64_t keyRows, SegmentTable* segments) {
+  /** Reads (S, 4): begin, end, prefixBegin, prefixEnd. A segment without own positions is an unused row. */
+  bool readSegments(OpKernelContext* c, const Tensor& table, int64_t rows, int64_t keyRows, std::vector<Segment>* segments) {
     const int32_t* numbers = table.flat<tensorflow::int32>().data();
     std::vector<bool> read(cross_ ? keyRows : 0);
-    std::map<std::pair<int64_t, int64_t>, int64_t> earlier;
-    std::vector<size_t> starts;
-    std::vector<KeyRange>& ranges = segments->ranges;
     for (int64_t i = 0; i < table.dim_size(0); i++) {
       const int32_t* s = numbers + 4 * i;
-      const KeyRange own{s[0], s[1], 0}, before{s[2], s[3], 0};
-      const auto within = [](const KeyRange& r, int64_t rows) { return r.begin >= 0 && r.begin <= r.end && r.end <= rows; };
-      if (!within(own, rows) || !within(before, keyRows))
+      const Segment segment{s[0], s[1], s[2], s[3]};
+      const auto within = [](int64_t begin, int64_t end, int64_t rows) { return begin >= 0 && begin <= end && end <= rows; };
+      if (!within(segment.begin, segment.end, rows) || !within(segment.prefixBegin, segment.prefixEnd, keyRows))
         return c->CtxFailure(InvalidArgument("segment ", i, " is not within ", rows, " positions")), false;
-      for (int64_t key = before.begin; cross_ && key < before.end; key++) {
+      for (int64_t key = segment.prefixBegin; cross_ && key < segment.prefixEnd; key++) {
         if (read[key]) return c->CtxFailure(InvalidArgument("two segments read the same memory")), false;
         read[key] = true;
       }
-      const auto parent = cross_ ? earlier.end() : earlier.find({before.begin, before.end});
-      const int64_t p = parent == earlier.end() ? -1 : parent->second;
-      starts.push_back(ranges.size());
-      if (p >= 0)
-        for (int64_t r = starts[p]; r < starts[p + 1]; r++) ranges.push_back(KeyRange(ranges[r]));
-      else if (before.size() > 0)
-        ranges.push_back(before);
-      int64_t prefix = 0;
-      for (size_t r = starts[i]; r < ranges.size(); r++) prefix += ranges[r].size();
-      if (!cross_) ranges.push_back(own);
-      segments->parents.push_back(p);
-      segments->list.push_back({own.begin, own.end, nullptr, 0, prefix + (cross_ ? 0 : own.size()), prefix});
-      if (own.size() > 0) earlier[{own.begin, own.end}] = i;
-    }
-    starts.push_back(ranges.size());
-    for (size_t i = 0; i < segments->list.size(); i++) {
-      segments->list[i].ranges = ranges.data() + starts[i];
-      segments->list[i].rangeCount = starts[i + 1] - starts[i];
+      segments->push_back(segment);
     }
     return true;
   }
@@ -151,7 +120,7 @@ inline std::vector<ChainTask> tasksOf(const std::vector<Chain>& chains, const st
   std::vector<std::pair<int64_t, const Chain*>> order;
   for (const Chain& chain : chains) {
     int64_t work = 0;
-    for (const int64_t i : chain) work += segments[i].own() * (segments[i].own() + 2 * segments[i].prefix);
+    for (const int64_t i : chain) work += segments[i].own() * (segments[i].own() + 2 * segments[i].prefix());
     order.emplace_back(work, &chain);
   }
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -168,40 +137,26 @@ inline std::vector<Chain> eachAlone(size_t segments) {
 }
 
 /**
- * Maximum number of chains that add to the gradients of one outermost prefix. Each chain has separate memory, so the memory does not grow
- * with the number of segments that share a prefix; the number is the same on every machine, so that sums are identical.
+ * Maximum number of chains that add to the gradients of one prefix. Each chain has separate memory, so the memory does not grow with the
+ * number of segments that share a prefix; the number is the same on every machine, so that sums are identical.
  */
 constexpr size_t kChainsOfPrefix = 8;
 
-/**
- * Distributes segments that share an outermost prefix over up to `kChainsOfPrefix` chains; every other segment is a separate chain.
- * Segments that share a prefix within that one are in the chain of this prefix, after it.
- */
-inline std::vector<Chain> chainsByPrefix(const SegmentTable& segments) {
+/** Distributes segments that share a prefix over up to `kChainsOfPrefix` chains; every other segment is a separate chain. */
+inline std::vector<Chain> chainsByPrefix(const std::vector<Segment>& segments) {
   std::vector<Chain> chains;
-  /** By outermost prefix: each segment directly below it, with those that have it as a prefix. */
-  std::map<std::pair<int64_t, int64_t>, std::vector<Chain>> groups;
-  std::vector<size_t> branchOf(segments.list.size());
-  for (size_t i = 0; i < segments.list.size(); i++) {
-    const Segment& s = segments.list[i];
-    if (s.own() == 0 || s.prefix == 0) {
+  std::map<std::pair<int64_t, int64_t>, Chain> groups;
+  for (size_t i = 0; i < segments.size(); i++) {
+    const Segment& s = segments[i];
+    if (s.own() > 0 && s.prefix() > 0)
+      groups[{s.prefixBegin, s.prefixEnd}].push_back(i);
+    else
       chains.push_back({static_cast<int64_t>(i)});
-      continue;
-    }
-    std::vector<Chain>& branches = groups[{s.ranges[0].begin, s.ranges[0].end}];
-    const int64_t parent = segments.parents[i];
-    const bool begins = parent < 0 || segments.list[parent].prefix == 0;
-    branchOf[i] = begins ? branches.size() : branchOf[parent];
-    if (begins) branches.emplace_back();
-    branches[branchOf[i]].push_back(i);
   }
-  for (const auto& [prefix, branches] : groups) {
-    const size_t count = std::min(kChainsOfPrefix, branches.size());
-    for (size_t n = 0; n < count; n++) {
-      Chain& chain = chains.emplace_back();
-      for (size_t b = n * branches.size() / count; b < (n + 1) * branches.size() / count; b++)
-        chain.insert(chain.end(), branches[b].begin(), branches[b].end());
-    }
+  for (const auto& [prefix, members] : groups) {
+    const size_t count = std::min(kChainsOfPrefix, members.size());
+    for (size_t n = 0; n < count; n++)
+      chains.emplace_back(members.begin() + n * members.size() / count, members.begin() + (n + 1) * members.size() / count);
   }
   return chains;
 }
@@ -246,7 +201,7 @@ class AttentionOp : public AttentionBase<T> {
   using AttentionBase<T>::AttentionBase;
   void Compute(OpKernelContext* c) override {
     Attention<Stored<T>> a;
-    SegmentTable segments;
+    std::vector<Segment> segments;
     if (!this->read(c, &a, &segments)) return;
     const int64_t rows = c->input(0).dim_size(0);
     Tensor *y = nullptr, *logSums = nullptr;
@@ -257,9 +212,9 @@ class AttentionOp : public AttentionBase<T> {
     // Positions outside of segments are padding.
     std::memset(a.y, 0, y->TotalBytes());
     std::memset(a.logSums, 0, logSums->TotalBytes());
-    const std::vector<Chain> chains = eachAlone(segments.list.size());
-    const std::vector<ChainTask> tasks = tasksOf(chains, segments.list, a.kvHeads);
-    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), this->scratchFor(segments.list, false), [&](int64_t i, float* memory) {
+    const std::vector<Chain> chains = eachAlone(segments.size());
+    const std::vector<ChainTask> tasks = tasksOf(chains, segments, a.kvHeads);
+    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), this->scratchFor(a, segments, false), [&](int64_t i, float* memory) {
                      kernelsFor<T>().attention(a, tasks[i].chain->front() * a.kvHeads + tasks[i].kvHead, memory);
                    }));
   }
@@ -286,7 +241,7 @@ class AttentionGradientOp : public AttentionBase<T> {
   using AttentionBase<T>::AttentionBase;
   void Compute(OpKernelContext* c) override {
     AttentionGradient<Stored<T>> g;
-    SegmentTable segments;
+    std::vector<Segment> segments;
     if (!this->read(c, &g.forward, &segments)) return;
     Attention<Stored<T>>& a = g.forward;
     const Tensor *y = nullptr, *logSums = nullptr, *dy = nullptr;
@@ -320,40 +275,35 @@ class AttentionGradientOp : public AttentionBase<T> {
     g.dBias = dataOf<float>(dBias);
 
     const std::vector<Chain> chains = chainsByPrefix(segments);
-    const size_t count = segments.list.size();
-    std::vector<int64_t> ownSlots(count), biasSlots(count);
-    std::vector<uint8_t> opensSlot(count);
+    std::vector<int64_t> ownSlots(segments.size()), prefixSlots(segments.size()), biasSlots(segments.size());
+    std::vector<uint8_t> opensSlot(segments.size());
     const int64_t ofKey = a.kvHeads * kernels().keyGradientWidth(a.headSize);
     int64_t keyFloats = 0, biasFloats = 0;
     for (const Chain& chain : chains) {
-      const Segment& first = segments.list[chain.front()];
-      const int64_t outermostSlot = keyFloats;
-      opensSlot[chain.front()] = first.own() > 0 && first.prefix > 0;
-      if (first.prefix > 0) keyFloats += first.ranges[0].size() * ofKey;
+      const int64_t prefixSlot = keyFloats;
+      opensSlot[chain.front()] = segments[chain.front()].own() > 0 && segments[chain.front()].prefix() > 0;
+      keyFloats += segments[chain.front()].prefix() * ofKey;
       for (const int64_t i : chain) {
-        const Segment& s = segments.list[i];
-        int64_t r = s.rangeCount - 1;
-        if (!a.cross) {
-          s.ranges[r--].slot = ownSlots[i] = keyFloats;
-          keyFloats += s.own() * ofKey;
-        }
-        // The prefixes, innermost first.
-        for (int64_t p = segments.parents[i]; r > 0; p = segments.parents[p]) s.ranges[r--].slot = ownSlots[p];
-        if (r == 0) s.ranges[0].slot = outermostSlot;
+        const Segment& s = segments[i];
+        prefixSlots[i] = prefixSlot;
+        ownSlots[i] = keyFloats;
+        keyFloats += (a.keysOf(s) - s.prefix()) * ofKey;
         biasSlots[i] = biasFloats;
-        if (a.bias) biasFloats += a.heads * kernels().biasGradientWidth(s.own(), s.keys);
+        if (a.bias) biasFloats += a.heads * kernels().biasGradientWidth(s.own(), a.keysOf(s));
       }
     }
     Tensor keyGradients, biasGradients;
     OP_REQUIRES_OK(c, temporary(c, keyFloats, &keyGradients));
     OP_REQUIRES_OK(c, temporary(c, biasFloats, &biasGradients));
     g.keyGradients = dataOf<float>(&keyGradients);
+    g.ownSlots = ownSlots.data();
+    g.prefixSlots = prefixSlots.data();
     g.opensSlot = opensSlot.data();
     g.biasGradients = dataOf<float>(&biasGradients);
     g.biasSlots = biasSlots.data();
-    g.segmentCount = count;
-    const std::vector<ChainTask> tasks = tasksOf(chains, segments.list, a.kvHeads);
-    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), this->scratchFor(segments.list, true), [&](int64_t i, float* memory) {
+    g.segmentCount = segments.size();
+    const std::vector<ChainTask> tasks = tasksOf(chains, segments, a.kvHeads);
+    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), this->scratchFor(a, segments, true), [&](int64_t i, float* memory) {
                      for (const int64_t segment : *tasks[i].chain)
                        kernelsFor<T>().attentionGradient(g, segment * a.kvHeads + tasks[i].kvHead, memory);
                    }));

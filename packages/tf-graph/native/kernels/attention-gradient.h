@@ -5,30 +5,27 @@
 namespace graft {
 namespace {
 
-/** Where the gradients of a range's keys and values are accumulated. */
+/** Where the gradients of a task's keys and values are accumulated: those of the prefix, and the segment's own. */
 struct KeySlots {
-  float *keys, *values;
+  float *prefixKeys, *prefixValues, *ownKeys, *ownValues;
 };
 template <typename T>
-KeySlots keySlotsOf(const AttentionGradient<T>& g, const Task& t, const KeyRange& range) {
-  const int64_t size = range.size() * t.headWidth;
-  float* keys = g.keyGradients + range.slot + t.kvHead * 2 * size;
-  return {keys, keys + size};
+KeySlots keySlotsOf(const AttentionGradient<T>& g, const Task& t) {
+  const int64_t prefix = t.segment.prefix() * t.headWidth, own = (t.keys - t.segment.prefix()) * t.headWidth;
+  float* p = g.keyGradients + g.prefixSlots[t.index] + t.kvHead * 2 * prefix;
+  float* o = g.keyGradients + g.ownSlots[t.index] + t.kvHead * 2 * own;
+  return {p, p + prefix, o, o + own};
 }
 
-/** Adds slopesᵀ · queries to the gradients of the block's keys, and scoresᵀ · dys to those of its values. */
+/** Adds scoresᵀ (keys [from, to), rows) · factor (rows, D) to the gradients of those keys; the first `prefix` keys are the prefix's. */
 template <typename T>
-void addKeyGradients(const AttentionGradient<T>& g, const Task& t, const Block& b, const float* slopes, const float* queries,
-                     const float* scores, const float* dys) {
-  const int64_t D = t.headWidth, width = t.keyWidth;
-  eachRange(t.segment, [&](const KeyRange& range, int64_t at) {
-    const int64_t first = most(b.from, at), count = least(b.to, at + range.size()) - first;
-    if (count <= 0) return;
-    const KeySlots slots = keySlotsOf(g, t, range);
-    const int64_t column = first - b.from, offset = (first - at) * D;
-    productOf<T>({slopes + column, 1, width}, queries, D, slots.keys + offset, D, count, D, b.rows, true);
-    productOf<T>({scores + column, 1, width}, dys, D, slots.values + offset, D, count, D, b.rows, true);
-  });
+void addKeyGradients(const float* scores, int64_t width, const float* factor, int64_t D, int64_t rows, int64_t from, int64_t to,
+                     int64_t prefix, float* ofPrefix, float* ofOwn) {
+  const int64_t middle = most(from, least(to, prefix));
+  if (middle > from)
+    productOf<T>({scores, 1, width}, factor, D, ofPrefix + from * D, D, middle - from, D, rows, true);
+  if (to > middle)
+    productOf<T>({scores + (middle - from), 1, width}, factor, D, ofOwn + (middle - prefix) * D, D, to - middle, D, rows, true);
 }
 
 /** Computes gradients of the queries, and adds gradients of keys and values to the segment's slots. */
@@ -36,12 +33,11 @@ template <typename T>
 void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memory) {
   const Attention<T>& a = g.forward;
   const Task t = taskOf(a, task);
-  const Segment& segment = t.segment;
-  if (segment.own() == 0 || segment.keys == 0) return;
+  if (t.segment.own() == 0 || t.keys == 0) return;
   Scratch scratch{memory};
   const int64_t D = t.headWidth, rows = kBlock * t.group, width = t.keyWidth;
-  float* keys = scratch.take(segment.keys * D);
-  float* values = scratch.take(segment.keys * D);
+  float* keys = scratch.take(t.keys * D);
+  float* values = scratch.take(t.keys * D);
   float* turnedKeys = scratch.take(D * width);
   float* turnedValues = scratch.take(D * width);
   float* scores = scratch.take(rows * width);
@@ -50,7 +46,7 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
   float* dys = scratch.take(rows * D);
   float* dQueries = scratch.take(rows * D);
   float* mask = scratch.take(width);
-  const int64_t biasWidth = biasGradientWidth(segment.own(), segment.keys);
+  const int64_t biasWidth = biasGradientWidth(t.segment.own(), t.keys);
   float* biases = scratch.take(t.group * biasWidth);
   const DropoutMask draws(a.dropout);
   const bool drops = a.dropout.probability > 0;
@@ -61,18 +57,17 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
     dBiases = g.biasGradients + g.biasSlots[t.index] + t.kvHead * t.group * biasWidth;
     std::memset(dBiases, 0, t.group * biasWidth * sizeof(float));
   }
-  const auto clear = [&](const KeyRange& range) {
-    std::memset(keySlotsOf(g, t, range).keys, 0, range.size() * 2 * D * sizeof(float));
-  };
-  if (g.opensSlot[t.index]) clear(segment.ranges[0]);
-  if (!a.cross) clear(segment.ranges[segment.rangeCount - 1]);
+  const KeySlots slots = keySlotsOf(g, t);
+  const int64_t prefix = t.segment.prefix();
+  if (g.opensSlot[t.index]) std::memset(slots.prefixKeys, 0, prefix * 2 * D * sizeof(float));
+  std::memset(slots.ownKeys, 0, (t.keys - prefix) * 2 * D * sizeof(float));
   loadKeysAndValues(a, t, keys, values);
-  transpose(keys, segment.keys, D, turnedKeys, width);
-  transpose(values, segment.keys, D, turnedValues, width);
+  transpose(keys, t.keys, D, turnedKeys, width);
+  transpose(values, t.keys, D, turnedValues, width);
 
-  for (int64_t first = 0; first < segment.own(); first += kBlock) {
+  for (int64_t first = 0; first < t.segment.own(); first += kBlock) {
     const Block b = blockOf(a, t, first);
-    const int64_t position = segment.begin + first;
+    const int64_t position = t.segment.begin + first;
     loadQueries(a, t, b, queries);
     for (int64_t h = 0; h < t.group; h++)
       loadHead(a, g.dy + (t.kvHead * t.group + h) * a.headSize, a.heads * a.headSize, false, 1, position, b.count, D,
@@ -82,7 +77,7 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
     for (int64_t r = 0; r < b.rows; r++) {
       float* row = scores + r * width;
       float* slope = slopes + r * width;
-      const int64_t query = first + r % b.count, n = segment.begin + query;
+      const int64_t query = first + r % b.count, n = t.segment.begin + query;
       const int64_t head = t.kvHead * t.group + r / b.count;
       const int64_t biased = r / b.count * biasWidth + biasAt(t, query) + b.from;
       const Seen seen = seenBy(a, t, query);
@@ -106,7 +101,8 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
       if (a.bias) addTo(dBiases + biased, slope, b.width);
     }
     productOf<T>({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, b.to - b.from);
-    addKeyGradients(g, t, b, slopes, queries, scores, dys);
+    addKeyGradients<T>(slopes, width, queries, D, b.rows, b.from, b.to, prefix, slots.prefixKeys, slots.ownKeys);
+    addKeyGradients<T>(scores, width, dys, D, b.rows, b.from, b.to, prefix, slots.prefixValues, slots.ownValues);
     for (int64_t h = 0; h < t.group; h++)
       storeHead(a, dQueries + h * b.count * D, D, true, a.scale, position, b.count,
                 g.dq + (t.kvHead * t.group + h) * a.headSize, a.qStride);
@@ -117,22 +113,28 @@ template <typename T>
 void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
   const Attention<T>& a = g.forward;
   const Task t = taskOf(a, task);
-  if (t.segment.own() == 0 || t.segment.keys == 0) return;
+  const Segment& own = t.segment;
+  if (own.own() == 0 || t.keys == 0) return;
   const int64_t D = t.headWidth;
-  const KeyRange& own = t.segment.ranges[t.segment.rangeCount - 1];
-  const KeySlots slots = keySlotsOf(g, t, own);
-  // In the order of the segments, so that runs repeat bit for bit. A memory has one reader.
-  for (int64_t i = 0; i < g.segmentCount && !a.cross; i++) {
-    if (!g.opensSlot[i]) continue;
-    const KeyRange& shared = a.segments[i].ranges[0];
-    if (shared.begin < own.begin || shared.end > own.end) continue;
-    const KeySlots others = keySlotsOf(g, t, shared);
-    const int64_t at = (shared.begin - own.begin) * D, count = shared.size() * D;
-    addTo(slots.keys + at, others.keys, count);
-    addTo(slots.values + at, others.values, count);
+  const KeySlots slots = keySlotsOf(g, t);
+  T* dk = g.dk + t.kvHead * a.headSize;
+  T* dv = g.dv + t.kvHead * a.headSize;
+  if (a.cross) {
+    storeHead(a, slots.prefixKeys, D, true, 1, own.prefixBegin, t.keys, dk, a.kStride);
+    storeHead(a, slots.prefixValues, D, false, 1, own.prefixBegin, t.keys, dv, a.vStride);
+    return;
   }
-  storeHead(a, slots.keys, D, true, 1, own.begin, own.size(), g.dk + t.kvHead * a.headSize, a.kStride);
-  storeHead(a, slots.values, D, false, 1, own.begin, own.size(), g.dv + t.kvHead * a.headSize, a.vStride);
+  // In the order of the segments, so that runs repeat bit for bit.
+  for (int64_t i = 0; i < g.segmentCount; i++) {
+    const Segment& other = a.segments[i];
+    if (!g.opensSlot[i] || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;
+    const int64_t at = (other.prefixBegin - own.begin) * D, count = other.prefix() * D;
+    const float* shared = g.keyGradients + g.prefixSlots[i] + t.kvHead * 2 * count;
+    addTo(slots.ownKeys + at, shared, count);
+    addTo(slots.ownValues + at, shared + count, count);
+  }
+  storeHead(a, slots.ownKeys, D, true, 1, own.begin, own.own(), dk, a.kStride);
+  storeHead(a, slots.ownValues, D, false, 1, own.begin, own.own(), dv, a.vStride);
 }
 
 template <typename T>
@@ -141,8 +143,9 @@ void attentionBiasGradient(const AttentionGradient<T>& g, int64_t head) {
   for (int64_t row = 0; row <= 2 * a.reach; row++) g.dBias[row * a.heads + head] = 0;
   for (int64_t i = 0; i < g.segmentCount; i++) {
     const Segment& s = a.segments[i];
-    const float* slopes = g.biasGradients + g.biasSlots[i] + head * biasGradientWidth(s.own(), s.keys);
-    for (int64_t at = 0; at < s.own() + s.keys - 1 && s.own() > 0; at++) g.dBias[biasRow(a, s, at) * a.heads + head] += slopes[at];
+    const int64_t keys = a.keysOf(s);
+    const float* slopes = g.biasGradients + g.biasSlots[i] + head * biasGradientWidth(s.own(), keys);
+    for (int64_t at = 0; at < s.own() + keys - 1 && s.own() > 0; at++) g.dBias[biasRow(a, s, at) * a.heads + head] += slopes[at];
   }
 }
 

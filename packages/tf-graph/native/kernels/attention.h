@@ -1,7 +1,7 @@
-// Attention of one segment and one key head at a time. The keys are those of its prefixes, followed by the segment's own. A block of
-// queries, with all query heads that share the key head stacked, is multiplied with the keys in one product. Only the scores of one block
-// are stored, so memory grows linearly with a sequence's length; the backward pass recomputes them from the sum of each softmax. Source of
-// the idea: Dao et al. 2022, arXiv:2205.14135.
+// Attention of one segment and one key head at a time. The keys are those of the prefix, followed by the segment's own. A block of queries,
+// with all query heads that share the key head stacked, is multiplied with the keys in one product. Only the scores of one block are
+// stored, so memory grows linearly with a sequence's length; the backward pass recomputes them from the sum of each softmax. Source of the
+// idea: Dao et al. 2022, arXiv:2205.14135.
 #pragma once
 #include "matrix-units.h"
 #include "random.h"
@@ -14,7 +14,7 @@ constexpr int64_t kBlock = 16;
 
 struct Task {
   Segment segment;
-  int64_t index, kvHead, group;
+  int64_t index, kvHead, group, keys;
   /** Widths of a head and of the keys, padded to whole vectors. */
   int64_t headWidth, keyWidth;
 };
@@ -26,8 +26,9 @@ Task taskOf(const Attention<T>& a, int64_t task) {
   t.segment = a.segments[t.index];
   t.kvHead = task % a.kvHeads;
   t.group = a.heads / a.kvHeads;
+  t.keys = a.keysOf(t.segment);
   t.headWidth = padded(a.headSize);
-  t.keyWidth = padded(t.segment.keys);
+  t.keyWidth = padded(t.keys);
   return t;
 }
 
@@ -118,20 +119,17 @@ void transpose(const float* in, int64_t rows, int64_t D, float* out, int64_t wid
   for (int64_t d = 0; d < D; d++) std::memset(out + d * width + rows, 0, (width - rows) * sizeof(float));
 }
 
-/** Calls visit(range, at) for each range of a segment's keys; `at` is the number of keys before it. */
-template <typename Visit>
-inline void eachRange(const Segment& s, Visit&& visit) {
-  for (int64_t r = 0, at = 0; r < s.rangeCount; at += s.ranges[r++].size()) visit(s.ranges[r], at);
-}
-
-/** Loads the head's keys (rotated) and values, in the order of the ranges. */
+/** Loads the head's keys (rotated) and values, the prefix's first. */
 template <typename T>
 void loadKeysAndValues(const Attention<T>& a, const Task& t, float* keys, float* values) {
-  const int64_t D = t.headWidth;
-  eachRange(t.segment, [&](const KeyRange& range, int64_t at) {
-    loadHead(a, a.k + t.kvHead * a.headSize, a.kStride, true, 1, range.begin, range.size(), D, keys + at * D);
-    loadHead(a, a.v + t.kvHead * a.headSize, a.vStride, false, 1, range.begin, range.size(), D, values + at * D);
-  });
+  const Segment& s = t.segment;
+  const int64_t D = t.headWidth, prefix = s.prefix();
+  const T* k = a.k + t.kvHead * a.headSize;
+  const T* v = a.v + t.kvHead * a.headSize;
+  loadHead(a, k, a.kStride, true, 1, s.prefixBegin, prefix, D, keys);
+  loadHead(a, k, a.kStride, true, 1, s.begin, t.keys - prefix, D, keys + prefix * D);
+  loadHead(a, v, a.vStride, false, 1, s.prefixBegin, prefix, D, values);
+  loadHead(a, v, a.vStride, false, 1, s.begin, t.keys - prefix, D, values + prefix * D);
 }
 
 /** Index of a query's bias for the first key, in the group's table of biases, which is ordered by distance. */
@@ -140,14 +138,14 @@ int64_t biasAt(const Task& t, int64_t query) { return t.segment.own() - 1 - quer
 /** Row of `bias` for an index of that table. */
 template <typename T>
 int64_t biasRow(const Attention<T>& a, const Segment& s, int64_t at) {
-  const int64_t later = at - (s.own() - 1) - s.prefix;
+  const int64_t later = at - (s.own() - 1) - s.prefix();
   return most(-a.reach, least(a.reach, later)) + a.reach;
 }
 
 /** Fills (group, biasGradientWidth) with the bias of every distance within the segment. */
 template <typename T>
 void loadBiases(const Attention<T>& a, const Task& t, float* biases) {
-  const int64_t width = biasGradientWidth(t.segment.own(), t.segment.keys);
+  const int64_t width = biasGradientWidth(t.segment.own(), t.keys);
   for (int64_t h = 0; h < t.group; h++)
     for (int64_t at = 0; at < width; at++)
       biases[h * width + at] = a.bias[biasRow(a, t.segment, at) * a.heads + t.kvHead * t.group + h];
@@ -158,10 +156,9 @@ template <typename T>
 void drawMask(const Attention<T>& a, const Task& t, const DropoutMask& draws, int64_t head, int64_t query, int64_t from,
               int64_t to, float* mask) {
   const uint64_t row = (static_cast<uint64_t>(head) * a.rows + t.segment.begin + query) * a.keyRows;
-  eachRange(t.segment, [&](const KeyRange& range, int64_t at) {
-    const int64_t first = most(from, at), last = least(to, at + range.size());
-    if (first < last) draws.draw(row + range.begin + first - at, last - first, mask + first - from);
-  });
+  const int64_t prefix = t.segment.prefix(), own = most(from, least(to, prefix));
+  draws.draw(row + t.segment.prefixBegin + from, own - from, mask);
+  draws.draw(row + t.segment.begin + own - prefix, to - own, mask + own - from);
 }
 
 /** Adds n numbers, in whole vectors. */
@@ -178,8 +175,8 @@ struct Seen {
 };
 template <typename T>
 Seen seenBy(const Attention<T>& a, const Task& t, int64_t query) {
-  if (!a.causal) return {0, t.segment.keys};
-  const int64_t to = t.segment.prefix + query + 1;
+  if (!a.causal) return {0, t.keys};
+  const int64_t to = t.segment.prefix() + query + 1;
   return {a.window > 0 ? most(0, to - a.window) : 0, to};
 }
 
@@ -211,24 +208,24 @@ void loadQueries(const Attention<T>& a, const Task& t, const Block& b, float* qu
 template <typename T>
 void attention(const Attention<T>& a, int64_t task, float* memory) {
   const Task t = taskOf(a, task);
-  if (t.segment.own() == 0 || t.segment.keys == 0) return;
+  if (t.segment.own() == 0 || t.keys == 0) return;
   Scratch scratch{memory};
   const int64_t D = t.headWidth, rows = kBlock * t.group;
-  float* keys = scratch.take(t.segment.keys * D);
-  float* values = scratch.take(t.segment.keys * D);
+  float* keys = scratch.take(t.keys * D);
+  float* values = scratch.take(t.keys * D);
   float* turned = scratch.take(D * t.keyWidth);
   float* scores = scratch.take(rows * t.keyWidth);
   float* queries = scratch.take(rows * D);
   float* sums = scratch.take(rows * D);
   float* mask = scratch.take(t.keyWidth);
-  const int64_t biasWidth = biasGradientWidth(t.segment.own(), t.segment.keys);
+  const int64_t biasWidth = biasGradientWidth(t.segment.own(), t.keys);
   float* biases = scratch.take(t.group * biasWidth);
   const DropoutMask draws(a.dropout);
   const bool drops = a.dropout.probability > 0;
   std::memset(mask, 0, t.keyWidth * sizeof(float));
   if (a.bias) loadBiases(a, t, biases);
   loadKeysAndValues(a, t, keys, values);
-  transpose(keys, t.segment.keys, D, turned, t.keyWidth);
+  transpose(keys, t.keys, D, turned, t.keyWidth);
 
   for (int64_t first = 0; first < t.segment.own(); first += kBlock) {
     const Block b = blockOf(a, t, first);

@@ -145,25 +145,15 @@ struct DropoutOf {
   T* y;
 };
 
-/** Positions [begin, end) of the keys. */
-struct KeyRange {
-  int64_t begin, end;
-  /** Where their gradients are accumulated, see `AttentionGradient`. */
-  int64_t slot;
-  int64_t size() const { return end - begin; }
-};
-
 /**
- * A sequence's own positions [begin, end), and the ranges of its keys in order: those of the prefixes that it shares, outermost first, then
- * its own. In cross attention the only range is of the memory's positions.
+ * A sequence's own positions [begin, end), and those of the prefix that it shares, which precede them. In cross attention all keys are in
+ * the prefix, which is a range of the memory's positions.
  */
 struct Segment {
   int64_t begin, end;
-  KeyRange* ranges;
-  int64_t rangeCount;
-  /** Number of keys, and of those that precede the sequence's own. */
-  int64_t keys, prefix;
+  int64_t prefixBegin, prefixEnd;
   int64_t own() const { return end - begin; }
+  int64_t prefix() const { return prefixEnd - prefixBegin; }
 };
 
 /**
@@ -202,6 +192,7 @@ struct Attention {
   T* y;
   /** (N, heads): logarithm of each softmax's denominator. */
   float* logSums;
+  int64_t keysOf(const Segment& s) const { return s.prefix() + (cross ? 0 : s.own()); }
 };
 template <typename T>
 struct AttentionGradient {
@@ -213,11 +204,13 @@ struct AttentionGradient {
   /** Like `bias`, overwritten; null without bias. */
   float* dBias;
   /**
-   * Gradients of keys, then of values, by key head: those of a range of keys, (kvHeads, 2, size, padded head), from its `slot` on. Segments
-   * of one task share the slot of their outermost prefix, and `opensSlot` marks the first of them. The slot of a prefix within that one is
-   * the slot of the prefix's own positions.
+   * Gradients of keys, then of values, by key head: those of a segment's own positions, (kvHeads, 2, own, padded head), from
+   * `ownSlots[segment]` on; those of the prefix that it reads, (kvHeads, 2, prefix, padded head), from `prefixSlots[segment]` on. Segments
+   * of one task share a prefix slot, and `opensSlot` marks the first of them.
    */
   float* keyGradients;
+  const int64_t* ownSlots;
+  const int64_t* prefixSlots;
   const uint8_t* opensSlot;
   /** Gradients of the bias by head: (heads, `biasGradientWidth`) for each segment, from `biasSlots[segment]` on. */
   float* biasGradients;

@@ -89,7 +89,7 @@ const TrainingMethodSchema = Type.Object({
 
 const ModuleSchema = Type.Object({
   name: Type.String({ description: 'Suffix of the module names, for use in options.' }),
-  kind: Type.Enum(['linear', 'embedding', 'norm', 'other'], { type: 'string' }),
+  kind: Type.Enum(['linear', 'embedding', 'norm', 'convolution', 'other'], { type: 'string' }),
   count: Type.Integer({ minimum: 1, description: 'Number of modules with this suffix.' }),
   in: nullable(Type.Integer()),
   out: nullable(Type.Integer()),

@@ -1,7 +1,6 @@
 import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { promptTargets } from './example-size.ts';
-import { type Piece, placeOf } from './pack-flat.ts';
 import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
 /** How sequences are mapped to positions of the grid. */
@@ -36,9 +35,9 @@ export interface FilledGrid {
 export interface FilledBatch extends FilledGrid {
   /** Input of an encoder-decoder's encoder; a sequence has the same segment number in both grids. Empty for other models. */
   input: FilledGrid;
-  /** Number of the last segment that sees each position: its own, or of a shared prefix the last that shares it. 0 for padding. */
-  visibleTo: Int32Array;
-  /** Start and end of each sequence's own positions, and of the prefix before them; zeros in unused entries. See `segmentAttention`. */
+  /** Segment of the shared prefix that precedes each position's own segment; −1 for none. */
+  parents: Int32Array;
+  /** Start and end of each sequence's positions, and of the prefix that it shares; zeros in unused entries. */
   spans: Int32Array;
   /** Start and end of each sequence's encoder input, and two zeros. Empty for other models. */
   inputSpans: Int32Array;
@@ -118,7 +117,7 @@ export function fillBatch(
   const batch: FilledBatch = {
     ...emptyGrid(size),
     input: emptyGrid(shape.rows * shape.inputTokens),
-    visibleTo: new Int32Array(size),
+    parents: new Int32Array(size).fill(-1),
     spans: new Int32Array(4 * shape.spans),
     inputSpans: new Int32Array(shape.inputTokens > 0 ? 4 * shape.spans : 0),
     labelPositions: new Int32Array(shape.labels),
@@ -172,7 +171,7 @@ export function fillBatch(
   };
 
   for (const [number, piece] of micro(step, i).entries()) {
-    const { example: index, part, row, offset, inputOffset, from, to, parent, shared } = piece;
+    const { example: index, part, row, offset, inputOffset, from, to, prefix, shared } = piece;
     const example = examples[index] as TrainingExample;
     const { ids, input, targets, weights } = example.sequences[part] as TrainingExample['sequences'][0];
     const { weight = 1 } = example;
@@ -191,10 +190,10 @@ export function fillBatch(
     for (let t = start; t < end; t++) (batch.positions[t] as number) += firstPosition;
     batch.spans.set([start, end], 4 * number);
     batch.length = Math.max(batch.length, end);
-    batch.visibleTo.fill(segment, start, end);
-    if (parent) batch.spans.set([parent.offset, endOf(parent)], 4 * number + 2);
-    for (let above = parent; above; above = above.parent)
-      batch.visibleTo.fill(segment, above.offset, endOf(above));
+    if (prefix) {
+      batch.spans.set([prefix.offset, prefix.offset + prefix.length], 4 * number + 2);
+      batch.parents.fill(batch.segments[prefix.offset] as number, start, end);
+    }
     if (shared) continue;
     const { pairs } = batch;
     if (pairs) {
@@ -209,8 +208,10 @@ export function fillBatch(
         addLabel(position, target, number, 1);
       };
       const prompt = layout.learnsPrompts && part === 0 ? promptTargets(targets!) : 0;
+      const before = prefix ? prefix.offset + row * shape.tokens : start;
       // The beginning of a prompt may be shared, at another place of the list.
-      for (let t = 0; t < prompt; t++) add(row * shape.tokens + placeOf(piece, leading + t), ids[t + 1]!, 0);
+      for (let t = 0; t < prompt; t++)
+        add((leading + t < from ? before : start - from) + leading + t, ids[t + 1]!, 0);
       for (const [t, target] of targets!.entries())
         if (target !== NO_TARGET) add(start + leading + t - from, target, part === 0 ? 1 : -1);
     } else
@@ -258,8 +259,6 @@ function shareLikelihood(
   for (let k = 0; k < labelCount; k++)
     labelWeights[k] = labelSides[k]! < 0 ? 0 : weights[labelPairs[k]!]! * share;
 }
-
-const endOf = ({ offset, from, to }: Piece) => offset + to - from;
 
 function emptyPairs(pairs: number, labels: number): FilledPairs {
   return {

@@ -5,7 +5,7 @@ import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
 import { gradientPositions, packFlat } from './pack-flat.ts';
 import { planTraining } from './plan-training.ts';
-import { firstSequence, type NestedMember, nestedPrefixes, sharedPrefixes } from './shared-prefixes.ts';
+import { sharedPrefixes } from './shared-prefixes.ts';
 
 const shareable = (ids: number[], limit = ids.length) => ({ ids: Int32Array.from(ids), limit });
 
@@ -65,83 +65,13 @@ test('groups share what they may, and save nearly as many positions as any group
   assert.ok(total.saved > 0.98 * total.most, `${total.saved} of ${total.most}`);
 });
 
-test('prefixes are within prefixes, and save nearly all that occurs more than once', () => {
-  const random = new Random(5, 'test');
-  const total = { saved: 0, flat: 0, most: 0 };
-  for (let round = 0; round < 200; round++) {
-    // A system prompt of two, a prompt of three, and a completion.
-    const sequences = Array.from({ length: 2 + random.integer(12) }, () => {
-      const [system, prompt] = [random.integer(2), random.integer(3)];
-      const begins = Array.from({ length: 10 + 5 * system }, (_, t) => 1000 * system + t);
-      const asks = Array.from({ length: 6 + 4 * prompt }, (_, t) => 100 * prompt + t);
-      const own = Array.from({ length: 1 + random.integer(3) }, () => 5000 + random.integer(9));
-      return shareable([...begins, ...asks, ...own], begins.length + asks.length);
-    });
-    const members = nestedPrefixes(sequences);
-    const seen: number[] = [];
-    /** Number of positions that members save after the first `from` ids. */
-    const savedBy = (members: NestedMember[], from: number): number =>
-      members.reduce<number>((sum, member) => {
-        if (typeof member === 'number') {
-          seen.push(member);
-          return sum;
-        }
-        const { length } = member;
-        assert.ok(member.members.length > 1 && length > from);
-        const start = (at: number) => [...sequences[at]!.ids.subarray(0, length)];
-        for (const at of member.members.map(firstSequence)) {
-          assert.ok(length <= sequences[at]!.limit);
-          assert.deepEqual(start(at), start(firstSequence(member)));
-        }
-        const before = seen.length;
-        const within = savedBy(member.members, length);
-        return sum + (seen.length - before - 1) * (length - from) + within;
-      }, 0);
-    total.saved += savedBy(members, 0);
-    assert.deepEqual(
-      seen.toSorted((a, b) => a - b),
-      sequences.map((_, i) => i),
-    );
-    for (const { members, length } of sharedPrefixes(sequences)) total.flat += (members.length - 1) * length;
-    const beginnings = sequences.flatMap(({ ids, limit }) =>
-      Array.from({ length: limit }, (_, t) => ids.subarray(0, t + 1).join()),
-    );
-    total.most += beginnings.length - new Set(beginnings).size;
-  }
-  assert.ok(total.saved > 0.98 * total.most, `${total.saved} of ${total.most}`);
-  assert.ok(total.saved > 1.1 * total.flat, `${total.saved}, and ${total.flat} in one level`);
-});
-
-test('groups in which nothing is shared further are those of one level', () => {
-  const sequences = [0, 1, 0, 1, 1, 2].map((kind, i) =>
-    shareable([...Array.from({ length: 20 }, (_, t) => 100 * kind + t), 900 + i], 20),
-  );
-  assert.deepEqual(nestedPrefixes(sequences), [
-    { length: 20, members: [0, 2] },
-    { length: 20, members: [1, 3, 4] },
-    5,
-  ]);
-});
-
-test('a prompt that is the beginning of longer ones is the prefix of all', () => {
-  const kinds = [12, 12, 30, 30, 30];
-  const sequences = kinds.map((length, i) =>
-    shareable([...Array.from({ length }, (_, t) => t), 900 + i], length),
-  );
-  assert.deepEqual(nestedPrefixes(sequences), [
-    { length: 12, members: [0, 1, { length: 30, members: [2, 3, 4] }] },
-  ]);
-});
-
-test('a thousand sequences that share one beginning, or each the whole of another, are grouped in no time', () => {
+test('a thousand sequences that share one beginning are grouped in no time', () => {
   const sequences = Array.from({ length: 1000 }, (_, i) => shareable([...Array(400).fill(3), i, i + 1], 400));
-  assert.deepEqual(nestedPrefixes(sequences), [{ length: 400, members: sequences.map((_, i) => i) }]);
-  const ids = Array.from({ length: 10_000 }, (_, t) => t);
-  const growing = Array.from({ length: 1000 }, (_, i) => shareable(ids.slice(0, 10 * (i + 1))));
-  let deepest = nestedPrefixes(growing)[0]!;
-  let depth = 0;
-  for (; typeof deepest !== 'number'; depth++) deepest = deepest.members.at(-1)!;
-  assert.equal(depth, 999);
+  const groups = sharedPrefixes(sequences);
+  assert.equal(
+    groups.reduce((sum, { members }) => sum + members.length, 0),
+    1000,
+  );
 });
 
 /** Chats with two different system prompts; the answer's tokens are trained on, with weights in two of three chats. */
@@ -221,54 +151,17 @@ test('a shared prefix contains no label, however alike examples are, so each exa
   }
 });
 
-test('pairs under one system prompt share it, and each pair its prompt, whose tokens still count', () => {
-  const tokens = (length: number, from: number) => Array.from({ length }, (_, t) => from + t);
-  const examples: TrainingExample[] = Array.from({ length: 6 }, (_, line) => {
-    const prompt = [...tokens(12, 100), ...tokens(9 + line, 1000 * (line + 1))];
-    const sequences = [0, 1].map((side) => {
-      const ids = Int32Array.from([...prompt, ...tokens(2 + ((line + side) % 3), 50 + 10 * line + side)]);
-      return { ids, targets: ids.map((id, t) => (t >= prompt.length - 1 ? id + 1 : NO_TARGET)) };
-    });
-    return { sequences, tokens: 40, line };
-  });
-  const training = { ...options, batch_size: 3, max_steps: null } as Parameters<typeof planTraining>[1];
-  for (const learnsPrompts of [false, true]) {
-    const layout: SequenceLayout = {
-      virtualTokens: 2,
-      vocabularySize: 9000,
-      firstPosition: 0,
-      pooling: 'last',
-      learnsPrompts,
-    };
-    const shared = { ...layout, arrangement: 'shared' } as const;
-    const [plan, grid] = [planTraining(examples, training, shared), planTraining(examples, training, layout)];
-    for (let i = 0; i < 2; i++) {
-      const pieces = plan.micro(0, i);
-      assert.equal(
-        pieces.length,
-        1 + 3 * 3,
-        'the system prompt, and for each pair its prompt and its answers',
-      );
-      assert.equal(pieces.filter(({ parent }) => parent?.parent).length, 6);
-      const batch = fillBatch(plan, examples, 0, i, shared);
-      const expected = fillBatch(grid, examples, 0, i, layout);
-      assert.equal(batch.labelCount, expected.labelCount);
-      assert.deepEqual(contexts(batch), contexts(expected));
-    }
-  }
-});
-
 /** For each label, sorted: the label, its weight, and the ids and positions of everything that its position attends to, in order. */
 function contexts(batch: ReturnType<typeof fillBatch>): string[] {
-  const { ids, positions, segments, visibleTo } = batch;
+  const { ids, positions, segments, parents } = batch;
   const rowLength = rowLengthOf(batch);
   return Array.from({ length: batch.labelCount }, (_, k) => {
     const at = batch.labelPositions[k]!;
     const row = Math.floor(at / rowLength) * rowLength;
     const seen: [number, number][] = [];
     for (let j = row; j < row + rowLength; j++) {
-      const isVisible = segments[j]! <= segments[at]! && segments[at]! <= visibleTo[j]!;
-      if (isVisible && positions[j]! <= positions[at]!) seen.push([positions[j]!, ids[j]!]);
+      const own = segments[j] === segments[at] || (parents[at] !== -1 && segments[j] === parents[at]);
+      if (own && positions[j]! <= positions[at]!) seen.push([positions[j]!, ids[j]!]);
     }
     seen.sort(([a], [b]) => a - b);
     return JSON.stringify([batch.labelIds[k], batch.labelWeights[k], seen]);
@@ -303,22 +196,4 @@ test('memory for gradients of a shared beginning does not grow with how many sha
   assert.equal(of(2), 2 * 100);
   assert.equal(of(8), 8 * 100);
   assert.equal(of(256), 8 * 100);
-});
-
-test('prompts within a shared beginning need no further memory for its gradients', () => {
-  const of = (prompts: number) => {
-    const sequences = Array.from({ length: 2 * prompts }, (_, i) => {
-      const prompt = Array.from({ length: 20 }, (_, t) => 1000 + 100 * Math.floor(i / 2) + t);
-      return shareable([...Array.from({ length: 100 }, (_, t) => t), ...prompt, 9000 + i], 120);
-    });
-    const { pieces, length } = packFlat(
-      sequences.map((_, i) => i),
-      sequences.map(() => 121),
-      (sequence) => sequences[sequence]!,
-    );
-    assert.equal(length, 100 + 22 * prompts);
-    return gradientPositions(pieces) - length;
-  };
-  assert.equal(of(2), 2 * 100);
-  assert.equal(of(20), 8 * 100);
 });

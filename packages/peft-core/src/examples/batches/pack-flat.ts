@@ -1,4 +1,4 @@
-import { firstSequence, type NestedMember, nestedPrefixes, type Shareable } from './shared-prefixes.ts';
+import { type Shareable, sharedPrefixes } from './shared-prefixes.ts';
 
 /** A part of a sequence in a micro-batch's list of positions. */
 export interface Piece {
@@ -9,15 +9,15 @@ export interface Piece {
   /** Positions [from, to) of the sequence. */
   from: number;
   to: number;
-  /** The piece that has the positions before `from`, or the last of them: others share it. Pieces with a parent follow it. */
-  parent: Piece | null;
+  /** Where the positions before `from` are, which other sequences share. */
+  prefix: { offset: number; length: number } | null;
   /** Whether the piece is such a prefix: its labels and tokens are counted with the other piece of its sequence. */
   shared: boolean;
 }
 
 /**
  * Arranges sequences in one list of positions instead of a grid: one after the other, without padding, each group with a common prefix
- * directly after that prefix. `shareable` returns a sequence's ids; without it nothing is shared.
+ * after that prefix. `shareable` returns a sequence's ids; without it nothing is shared.
  */
 export function packFlat(
   sequences: ArrayLike<number>,
@@ -25,42 +25,47 @@ export function packFlat(
   shareable: ((sequence: number) => Shareable) | null,
 ): { pieces: Piece[]; length: number } {
   const list = Array.from(sequences);
+  const groups = shareable ? sharedPrefixes(list.map(shareable)) : [];
+  const groupOf = new Map(groups.flatMap((group) => group.members.map((member) => [member, group] as const)));
   const pieces: Piece[] = [];
   let length = 0;
-  function put(member: NestedMember, parent: Piece | null): void {
-    const sequence = list[firstSequence(member)]!;
-    const shared = typeof member !== 'number';
-    const [from, to] = [parent?.to ?? 0, shared ? member.length : (widths[sequence] as number)];
-    const piece = { sequence, offset: length, from, to, parent, shared };
-    pieces.push(piece);
+  const put = (sequence: number, from: number, to: number, prefix: Piece['prefix'], shared: boolean) => {
+    pieces.push({ sequence, offset: length, from, to, prefix, shared });
     length += to - from;
-    if (shared) for (const each of member.members) put(each, piece);
+  };
+  const done = new Set<number>();
+  for (const [at, sequence] of list.entries()) {
+    if (done.has(at)) continue;
+    const group = groupOf.get(at);
+    if (!group) {
+      put(sequence, 0, widths[sequence] as number, null, false);
+      continue;
+    }
+    const prefix = { offset: length, length: group.length };
+    put(sequence, 0, group.length, null, true);
+    for (const member of group.members) {
+      done.add(member);
+      const own = list[member]!;
+      put(own, group.length, widths[own] as number, prefix, false);
+    }
   }
-  const all = shareable ? nestedPrefixes(list.map(shareable)) : list.map((_, at) => at);
-  for (const member of all) put(member, null);
   return { pieces, length };
 }
 
-/** Place in the list of position `t` of a piece's sequence. */
-export function placeOf(piece: Pick<Piece, 'offset' | 'from' | 'parent'>, t: number): number {
-  return t < piece.from && piece.parent ? placeOf(piece.parent, t) : piece.offset + t - piece.from;
-}
-
-/** Maximum number of buffers for gradients of an outermost prefix: kChainsOfPrefix of tf-graph's attention-ops.h. */
+/** Maximum number of buffers for gradients of a prefix from the sequences that share it: kChainsOfPrefix of tf-graph's attention-ops.h. */
 const CHAINS_OF_PREFIX = 8;
 
-/**
- * Positions for which attention with kernels stores gradients of keys: those of the list, and those of its outermost prefixes once per
- * chain. A prefix within another is in one chain with those that share it, which add to its own gradients.
- */
+/** Positions for which attention with kernels stores gradients of keys: those of the list, and those of its prefixes once per chain. */
 export function gradientPositions(pieces: readonly Piece[]): number {
-  const sharers = new Map<Piece, number>();
+  const sharers = new Map<number, { length: number; count: number }>();
   let positions = 0;
-  for (const { from, to, parent } of pieces) {
+  for (const { from, to, prefix } of pieces) {
     positions += to - from;
-    if (!parent || parent.parent || to === from) continue;
-    sharers.set(parent, (sharers.get(parent) ?? 0) + 1);
+    if (!prefix || to === from) continue;
+    const sharing = sharers.get(prefix.offset) ?? { length: prefix.length, count: 0 };
+    sharing.count++;
+    sharers.set(prefix.offset, sharing);
   }
-  for (const [{ to }, count] of sharers) positions += to * Math.min(count, CHAINS_OF_PREFIX);
+  for (const { length, count } of sharers.values()) positions += length * Math.min(count, CHAINS_OF_PREFIX);
   return positions;
 }

@@ -57,7 +57,7 @@ export interface PlacedSequence {
   /** The part of the sequence at this place: its positions [from, to). */
   from: number;
   to: number;
-  parent: Piece | null;
+  prefix: Piece['prefix'];
   shared: boolean;
 }
 
@@ -267,7 +267,7 @@ function plan(
         ...place,
         from: 0,
         to: own[sequence] as number,
-        parent: null,
+        prefix: null,
         shared: false,
       }));
     },

@@ -19,62 +19,10 @@ const leastSaved = 8;
 /** Maximum number of members in a group. */
 const maxMembers = 256;
 
-/** The first `length` ids of all its members: of sequences, by index, and of longer prefixes. Members are in the order of the list. */
-export interface NestedPrefix {
-  length: number;
-  members: NestedMember[];
-}
-export type NestedMember = number | NestedPrefix;
-
-/** The first sequence of a member. */
-export const firstSequence = (member: NestedMember): number =>
-  typeof member === 'number' ? member : firstSequence(member.members[0]!);
-
-/**
- * Divides sequences into prefixes within prefixes, to any depth, and sequences that share nothing, in the order of the list. It begins
- * with the groups of `sharedPrefixes`. Within each of them what follows its prefix is grouped in the same way, and then the prefixes
- * themselves are, until nothing is left to share. A prompt that few sequences share is thus within a system prompt that many share.
- */
-export function nestedPrefixes(sequences: readonly Shareable[]): NestedMember[] {
-  /** What a member may share after its first `from` ids. */
-  const rest = (member: NestedMember, from: number): Shareable => {
-    const { ids, limit } = sequences[firstSequence(member)]!;
-    return {
-      ids: ids.subarray(from),
-      limit: Math.max(0, (typeof member === 'number' ? limit : member.length) - from),
-    };
-  };
-  function grouped(members: NestedMember[], from: number): NestedMember[] | null {
-    const groups = sharedPrefixes(members.map((member) => rest(member, from)));
-    if (groups.length === 0) return null;
-    const inGroups = new Set(groups.flatMap((group) => group.members));
-    const prefixes = groups.map((group): NestedMember => {
-      const length = from + group.length;
-      const own = group.members.flatMap((at) => {
-        const member = members[at]!;
-        return typeof member !== 'number' && member.length === length ? member.members : [member];
-      });
-      return { length, members: nested(own, length) };
-    });
-    return inOrder([...prefixes, ...members.filter((_, at) => !inGroups.has(at))]);
-  }
-  function nested(members: NestedMember[], from: number): NestedMember[] {
-    let all = inOrder(members);
-    for (let next = grouped(all, from); next; next = grouped(all, from)) all = next;
-    return all;
-  }
-  return nested(
-    sequences.map((_, i) => i),
-    0,
-  );
-}
-
-const inOrder = (members: NestedMember[]): NestedMember[] =>
-  members.toSorted((a, b) => firstSequence(a) - firstSequence(b));
-
 /**
  * Groups sequences with a common prefix so as to skip many positions: (members − 1) · length for each group. The result is the best
- * grouping of neighbours in lexical order without a group in another. Groups and members are in the order of the list.
+ * grouping of neighbours in lexical order; a better grouping, with one group nested in another, is rare. Groups and
+ * members are in the order of the list.
  */
 export function sharedPrefixes(sequences: readonly Shareable[]): PrefixGroup[] {
   const beginnings = sequences.map(({ ids, limit }) => ids.subarray(0, limit));

@@ -68,10 +68,10 @@ for (const { name, most, reach, rotated, biased } of [
     });
 
     const builder = new ProgramBuilder();
-    const shape = { layers: 1, kvHeads, headSize } as Parameters<typeof declareCardCaches>[1];
+    const shape = { layers: 1, kvHeads, headSize } as const;
     const caches = declareCardCaches(builder, shape, 12, 'float32');
     const empty = builder.function('empty', {}, () => {
-      for (const variable of [caches[0]!.keys, caches[0]!.values]) clear(variable);
+      for (const variable of [caches.get(0)!.keys, caches.get(0)!.values]) clear(variable);
       return {};
     });
     /** Attention for `tokens` more positions of each sequence after those in the cache. */

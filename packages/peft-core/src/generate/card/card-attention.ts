@@ -5,7 +5,7 @@ import { MASKED } from '../../nn/attention/masks.ts';
 import { type RotaryTable, type Rotation, rotaryTable, rotate } from '../../nn/attention/rotary.ts';
 import { matmul } from '../../nn/matmul.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
-import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
+import { type CardCaches, type CardLayer, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
 
 /** Maximum bytes computed at a time: keys that are read (and as much for values), and scores. */
 export const MAX_BYTES = { keys: 256 << 20, scores: 128 << 20 };
@@ -62,7 +62,7 @@ export function cardAttention(
   };
   return (site, projections) => {
     const { kind, layer, window = null, headSize } = site;
-    const cache = caches[layer]!;
+    const cache = caches.get(layer)!;
     const { q, k, v } = queriesKeysValues(projections, site);
     const queries = turned(q, site, site.scale);
     if (kind === 'cross')
@@ -75,7 +75,7 @@ export function cardAttention(
 
 /** Attention `(S · n, heads · D)` of queries `(S · n, heads, D)` over cache rows `(S, kvHeads, T)`; mask `(S, 1, n or 1, T)`. */
 function attendInParts(
-  cache: CardCaches[number],
+  cache: CardLayer,
   { heads, kvHeads, headSize, bias }: AttentionSite,
   { sequences }: CardGrid,
   {

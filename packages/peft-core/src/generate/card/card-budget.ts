@@ -9,6 +9,7 @@ import {
   storedWeights,
 } from '../../weights/base-storage.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
+import { bytesOfSequence, sequencesWithState } from '../states/recurrent-states.ts';
 import type { ServingLimits } from '../step.ts';
 import { MAX_BYTES } from './card-attention.ts';
 import { bytesOfPosition } from './card-cache.ts';
@@ -21,6 +22,8 @@ export interface CardBudget {
   blocks: number;
   /** Bytes for low-rank updates. */
   updateBytes: number;
+  /** Number of sequences in a step, each with its state in recurrent layers. */
+  sequences: number;
 }
 
 /** Maximum capacity of the cache in contexts per row; it also holds the prefixes of finished prompts. */
@@ -45,14 +48,18 @@ export function cardBudget(
   if (limits.memoryBytes === undefined) {
     const affordable = Math.floor(limits.cacheBytes / bytesOfBlock);
     const blocks = Math.max(inSequence, Math.min(affordable, inSequence * limits.rows));
-    return { blocks, updateBytes: limits.updateBytes };
+    return { blocks, updateBytes: limits.updateBytes, sequences: sequencesWithState(architecture, limits) };
   }
   const weights = weightBytes(architecture, storage);
   const computing = workspaceBytes(architecture, limits, storage);
   const free = Math.floor(limits.memoryBytes * (1 - LOST)) - weights - computing;
   const lane = bytesOfLane(architecture, dtype);
   const updateBytes = architecture.encoder ? 0 : Math.max(limits.updateBytes, Math.floor(free / 12));
-  const affordable = Math.floor((free - updateBytes) / bytesOfBlock) - RESERVED.count;
+  // A third of the rest for states, and the remainder for keys and values.
+  const stateBytes = Math.floor((free - updateBytes) / 3);
+  const sequences = sequencesWithState(architecture, { rows: limits.rows, cacheBytes: stateBytes });
+  const states = bytesOfSequence(architecture) * sequences;
+  const affordable = Math.floor((free - updateBytes - states) / bytesOfBlock) - RESERVED.count;
   if (affordable < inSequence) {
     const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
     throw new GraftError(
@@ -62,7 +69,7 @@ export function cardBudget(
     );
   }
   const blocks = Math.min(affordable, inSequence * limits.rows * MAX_CONTEXTS);
-  return { blocks, updateBytes: Math.floor(updateBytes / lane) * lane };
+  return { blocks, updateBytes: Math.floor(updateBytes / lane) * lane, sequences };
 }
 
 /**

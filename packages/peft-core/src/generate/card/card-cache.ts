@@ -1,6 +1,7 @@
 // The cache of keys and values on a GPU, in the layout that batched products need, so that nothing is transposed or split after reading.
 import { cast, type ProgramBuilder, rawOp, tf, type Variable } from '@graft/tf-graph';
 import type { Architecture } from '../../models/architecture.ts';
+import { layersOf } from '../../outlines/outline.ts';
 import { BLOCK } from '../block-pool.ts';
 
 /** Keys and values of a layer, `(positions · kvHeads, D)` each: the heads of a position are adjacent. */
@@ -9,20 +10,23 @@ export interface CardLayer {
   values: Variable;
 }
 
-export type CardCaches = readonly CardLayer[];
+/** By layer; only those with attention. */
+export type CardCaches = ReadonlyMap<number, CardLayer>;
 
 export function declareCardCaches(
   builder: ProgramBuilder,
-  { layers, kvHeads, headSize }: Architecture,
+  { kvHeads, headSize, ...model }: Pick<Architecture, 'layers' | 'recurrence' | 'kvHeads' | 'headSize'>,
   blocks: number,
   dtype: 'float32' | 'bfloat16',
 ): CardCaches {
   const shape = [blocks * BLOCK * kvHeads, headSize];
   const variable = (name: string) => builder.variable({ name, shape, dtype });
-  return Array.from({ length: layers }, (_, layer) => ({
-    keys: variable(`cache.${layer}.keys`),
-    values: variable(`cache.${layer}.values`),
-  }));
+  return new Map(
+    layersOf(model).attending.map((layer) => [
+      layer,
+      { keys: variable(`cache.${layer}.keys`), values: variable(`cache.${layer}.values`) },
+    ]),
+  );
 }
 
 /** Fills a variable with zeros on the GPU: tf.zeros would create them on the host first. */
@@ -33,9 +37,9 @@ export function clear(variable: Variable): void {
 
 /** Bytes of a position in all layers. */
 export const bytesOfPosition = (
-  { layers, kvHeads, headSize }: Pick<Architecture, 'layers' | 'kvHeads' | 'headSize'>,
+  { kvHeads, headSize, ...model }: Pick<Architecture, 'layers' | 'recurrence' | 'kvHeads' | 'headSize'>,
   dtype: 'float32' | 'bfloat16',
-): number => layers * 2 * kvHeads * headSize * (dtype === 'float32' ? 4 : 2);
+): number => layersOf(model).attending.length * 2 * kvHeads * headSize * (dtype === 'float32' ? 4 : 2);
 
 /*
  * Row numbers are int64: TensorFlow computes int32 operations on the CPU, even for tensors on a GPU.

@@ -3,6 +3,7 @@ import { exactly } from '../../nn/computation.ts';
 import { adapterTensors } from '../../peft-model/peft-model.ts';
 import { BLOCK } from '../block-pool.ts';
 import { cacheFunctions, PADDING } from '../cache-functions.ts';
+import { gridRecurrence, type LayerStates, STATES } from '../states/recurrent-states.ts';
 import {
   type ChoosingFunctions,
   type ModelParts,
@@ -39,6 +40,7 @@ const STRIDES = [16, PART] as const;
 /** Components for building the functions of a model on a GPU. */
 export interface CardParts extends ModelParts {
   caches: CardCaches;
+  states: ReadonlyMap<number, LayerStates>;
   arena: LaneArena | null;
   kept: KeptLogits;
 }
@@ -59,9 +61,10 @@ interface Part {
  * are rounded up to a few values, so that few graphs are built. The other rows of a run may change the last bits of a row's result.
  */
 export function cardFunctions(parts: CardParts): ChoosingFunctions {
-  const { builder, program, name, model, caches, limits, cache, arena, kept } = parts;
+  const { builder, program, name, model, caches, states, limits, cache, arena, kept } = parts;
   const { architecture } = model;
   const encoded = architecture.encoder !== undefined;
+  const { recurrence } = architecture;
   const vocabulary = architecture.vocabularySize;
   const context = Math.ceil(limits.context / BLOCK) * BLOCK;
   const windows = sizes(256, context);
@@ -93,6 +96,9 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
         reached: readsLengths(architecture, limits) ? perToken : undefined,
         blocks: ints(sequences, window / BLOCK),
         lengths: ints(sequences),
+        from: recurrence ? ints(sequences) : undefined,
+        to: recurrence ? ints(sequences) : undefined,
+        counts: recurrence ? ints(sequences) : undefined,
         memoryBlocks: encoded ? ints(sequences, memory / BLOCK) : undefined,
         memoryLengths: encoded ? ints(sequences) : undefined,
         ends: answers > 0 && stride > 1 ? ints(answers) : undefined,
@@ -111,7 +117,12 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
             const at = { sequences, positions, places, blocks, lengths, memory: read };
             const attend = cardAttention(caches, architecture.kvHeads, at);
             const parameters = adapterTensors(model);
-            const plain = withHeadInSlices(model.runtime({ parameters, attend }), model, parameters);
+            const { from, to, counts } = given;
+            const recur =
+              recurrence &&
+              gridRecurrence(states, recurrence, { sequences, from: from!, to: to!, counts: counts! });
+            const runtime = model.runtime({ parameters, attend, ...(recur && { recur }) });
+            const plain = withHeadInSlices(runtime, model, parameters);
             const { lanes, laneOwners } = given;
             const updated = (owners: tf.Tensor | undefined, each: number) => {
               if (!owners) return plain;
@@ -128,12 +139,12 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
             };
             // The decoder's attention reads the memory's keys and values from the cache, and ignores those passed here.
             const nothing = tf.zeros([1, 1]);
-            const states = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
-            const hidden = architecture.body(updated(given.owners, stride), ids, grid, states);
+            const kept = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
+            const hidden = architecture.body(updated(given.owners, stride), ids, grid, kept);
             if (!sampling) return {};
             const last = ends ? tf.gather(hidden, ends) : hidden;
-            const runtime = updated(given.answerOwners, 1);
-            const logits = exactly(architecture.logits!(runtime, architecture.finalNorm(runtime, last)));
+            const head = updated(given.answerOwners, 1);
+            const logits = exactly(architecture.logits!(head, architecture.finalNorm(head, last)));
             logitsKept?.assign(logits);
             const options = { mode: sampling, candidates: CANDIDATES, likely: likely < 0 ? null : likely };
             return { ...chosenTokens(logits, given, options) };
@@ -198,6 +209,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
     const found = program.run(step as ProgramFunction, {
       ...grid,
       reached: readsLengths(architecture, limits) ? reached : undefined,
+      ...(recurrence ? statesOf(all, sequences) : {}),
       ends: isAsked && stride > 1 ? ends : undefined,
       owners: adapters ? padded(adapters.owners, sequences) : undefined,
       answerOwners:
@@ -230,12 +242,14 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
       const prompts = pieces.filter(({ ids }) => ids.length > 1);
       for (const stride of STRIDES) {
         const own = prompts.filter(({ ids }) => ids.length <= STRIDES[0] === (stride === STRIDES[0]));
-        const cut = own.flatMap((piece) => partsOf(piece, stride));
+        const cut = own.map((piece) => partsOf(piece, stride));
         const most = PROMPT_POSITIONS / stride;
-        for (let from = 0; from < cut.length; from += most) {
-          const some = cut.slice(from, from + most);
-          note(some, run(some, nextOf(sizes(1, most), some.length), stride));
-        }
+        // A part with a state needs that of the part before, so that a run has one part of each prompt.
+        for (const parts of recurrence ? byNumber(cut) : [cut.flat()])
+          for (let from = 0; from < parts.length; from += most) {
+            const some = parts.slice(from, from + most);
+            note(some, run(some, nextOf(sizes(1, most), some.length), stride));
+          }
       }
       const singles = pieces.filter(({ ids }) => ids.length === 1).map(wholeOf);
       for (let from = 0; from < singles.length; from += limits.rows) {
@@ -246,6 +260,27 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
     },
     ...cacheFunctions(parts, windowFor),
   };
+}
+
+/** The first parts of all pieces, then the second ones, and so on. */
+function byNumber(parts: readonly Part[][]): Part[][] {
+  const most = Math.max(0, ...parts.map(({ length }) => length));
+  return Array.from({ length: most }, (_, number) => parts.flatMap((each) => each[number] ?? []));
+}
+
+/** The feeds of recurrent layers. */
+function statesOf(parts: readonly Part[], sequences: number) {
+  const from = new Int32Array(sequences).fill(STATES.zeros);
+  const to = new Int32Array(sequences).fill(STATES.padding);
+  const counts = new Int32Array(sequences).fill(1);
+  for (const [i, { piece, ids, start }] of parts.entries()) {
+    const { state } = piece;
+    // The parts after the first read what the one before has written.
+    from[i] = start === piece.start ? state!.from : state!.to;
+    to[i] = state!.to;
+    counts[i] = ids.length;
+  }
+  return { from, to, counts };
 }
 
 /** For a row without an ask among rows with one. */

@@ -117,7 +117,7 @@ async function stepsOf(architecture: Architecture, storage: BaseStorage): Promis
   });
   const functions = await recordFunctions(() =>
     layingOutFor('gpu', async () => {
-      const budget = { blocks: 300, updateBytes: 4e7 };
+      const budget = { blocks: 300, updateBytes: 4e7, sequences: ROWS };
       const { program, shared } = buildCardProgram(architecture, limits, storage, budget);
       const { model } = (await shared())!;
       if (!('choose' in model)) throw new Error('the model chooses nothing');

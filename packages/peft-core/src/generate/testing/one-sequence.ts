@@ -1,6 +1,7 @@
 import type { AnsweringModel } from '../answering-program.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
 import type { ServedModel } from '../served-models.ts';
+import { SequenceState } from '../states/recurrent-states.ts';
 import type { EncodedInput, ModelFunctions, Piece, ServingLimits } from '../step.ts';
 
 /** Limits of a program with few sequences of `context` positions. */
@@ -18,6 +19,7 @@ export class OneSequence {
   readonly #blocks: number[];
   readonly #input: EncodedInput | null = null;
   #position: number;
+  readonly #state: SequenceState | null;
 
   /** `input`: input of the encoder. */
   constructor(
@@ -31,6 +33,7 @@ export class OneSequence {
     this.#updates = updates;
     this.#blocks = Array.from({ length: count }, (_, i) => RESERVED.count + count - 1 - i);
     this.#position = model.model.attachment?.prefixLength ?? 0;
+    this.#state = model.model.architecture.recurrence ? new SequenceState(0) : null;
     if (input) {
       const blocks = Array.from({ length: count }, (_, i) => RESERVED.count + count + i);
       this.#input = { blocks, length: input.length };
@@ -41,9 +44,18 @@ export class OneSequence {
 
   /** Appends `ids`, at least one, and returns the logits `(V)` after the last. */
   append(ids: readonly number[]): Float32Array {
-    const at = { start: this.#position, blocks: this.#blocks, updates: this.#updates, input: this.#input };
+    const state = this.#state?.places(this.#position);
+    const at = {
+      start: this.#position,
+      state,
+      blocks: this.#blocks,
+      updates: this.#updates,
+      input: this.#input,
+    };
     const pieces = [{ ids, length: this.#position + ids.length, ...at }];
     this.#position += ids.length;
-    return this.#model.logits(this.#model.compute(pieces), pieces)[0]!;
+    const hidden = this.#model.compute(pieces);
+    this.#state?.advance();
+    return this.#model.logits(hidden, pieces)[0]!;
   }
 }

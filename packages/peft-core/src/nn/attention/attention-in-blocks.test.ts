@@ -13,7 +13,7 @@ import { type ScoreBias, scoreBias } from './score-bias.ts';
 
 interface Segment {
   own: number;
-  /** Number, counted from 1, of the segment that this one shares as its prefix, with that segment's prefix. */
+  /** Number, counted from 1, of the segment that this one shares as its prefix. */
   parent?: number;
 }
 
@@ -70,8 +70,8 @@ const cases: Case[] = [
     blockBytes: 4000,
   },
   {
-    of: 'shared beginnings, one within another, and a window',
-    rows: [[{ own: 12 }, { own: 25, parent: 1 }, { own: 9, parent: 2 }, { own: 7 }, { own: 8, parent: 4 }]],
+    of: 'shared beginnings, and a window',
+    rows: [[{ own: 12 }, { own: 25, parent: 1 }, { own: 9, parent: 1 }, { own: 7 }, { own: 8, parent: 4 }]],
     tokens: 64,
     heads: 3,
     kvHeads: 3,
@@ -80,14 +80,13 @@ const cases: Case[] = [
     blockBytes: 3000,
   },
   {
-    of: 'shared beginnings within another, keys before every sequence',
-    rows: [[{ own: 12 }, { own: 8, parent: 1 }, { own: 9, parent: 2 }, { own: 4, parent: 2 }, { own: 7 }]],
-    tokens: 45,
-    heads: 4,
-    kvHeads: 2,
+    of: 'shared beginnings',
+    rows: [[{ own: 12 }, { own: 25, parent: 1 }, { own: 9, parent: 1 }, { own: 7 }]],
+    tokens: 53,
+    heads: 3,
+    kvHeads: 3,
     causal: true,
-    prefix: 3,
-    blockBytes: 2000,
+    blockBytes: 3000,
   },
   {
     of: 'both directions',
@@ -186,26 +185,22 @@ const cases: Case[] = [
 interface Token {
   segment: number;
   position: number;
-  visibleTo: number;
+  parent: number;
 }
 
 function tokensOf(rows: Segment[][], tokens: number, prefix: number): Token[][] {
   return rows.map((segments) => {
-    const listed = segments.flatMap(({ own }, s): Token[] => {
-      const before = ancestors(segments, s + 1).slice(1);
-      const start = before.reduce((sum, number) => sum + segments[number - 1]!.own, prefix);
-      const visibleTo = 1 + segments.findLastIndex((_, o) => ancestors(segments, o + 1).includes(s + 1));
-      return Array.from({ length: own }, (_, i) => ({ segment: s + 1, position: start + i, visibleTo }));
+    const listed = segments.flatMap(({ own, parent }, s): Token[] => {
+      const start = prefix + (parent === undefined ? 0 : segments[parent - 1]!.own);
+      return Array.from({ length: own }, (_, i) => ({
+        segment: s + 1,
+        position: start + i,
+        parent: parent ?? -1,
+      }));
     });
-    const padding = { segment: 0, position: 0, visibleTo: 0 };
+    const padding = { segment: 0, position: 0, parent: -1 };
     return [...listed, ...Array<Token>(tokens - listed.length).fill(padding)];
   });
-}
-
-/** The numbers of a segment and of its prefixes. */
-function ancestors(segments: Segment[], number: number): number[] {
-  const { parent } = segments[number - 1] ?? {};
-  return parent === undefined ? [number] : [number, ...ancestors(segments, parent)];
 }
 
 const ints = (values: number[]) => tf.tensor1d(values, 'int32');
@@ -215,27 +210,27 @@ function laidOut(one: Case) {
   const { rows, tokens, memory, causal = false, window = null, prefix = 0 } = one;
   const own = tokensOf(rows, tokens, prefix);
   const keys = memory ? tokensOf(memory.rows, memory.tokens, 0) : own;
-  const sees = (query: Token, key: Token, segments: Segment[]) => {
+  const sees = (query: Token, key: Token) => {
     const ago = query.position - key.position;
-    const same = ancestors(segments, query.segment).includes(key.segment);
+    const same = query.segment === key.segment || query.parent === key.segment;
     return same && (!causal || (ago >= 0 && (window === null || ago < window)));
   };
   const seesPrefix = (query: Token, j: number) => window === null || query.position - j < window;
   const seen = own.map((queries, r) =>
     queries.map((query) => [
       ...Array.from({ length: prefix }, (_, j) => seesPrefix(query, j)),
-      ...keys[r]!.map((key) => sees(query, key, rows[r]!)),
+      ...keys[r]!.map((key) => sees(query, key)),
     ]),
   );
   const flat = (name: keyof Token, of = own) => ints(of.flat().map((token) => token[name]));
-  const shares = own.flat().some(({ segment, visibleTo }) => visibleTo > segment);
+  const shares = own.flat().some(({ parent }) => parent > 0);
   const mask = (): Mask =>
     causal
       ? packedCausalMask(
           {
             segments: flat('segment'),
             positions: flat('position'),
-            ...(shares ? { visibleTo: flat('visibleTo') } : {}),
+            ...(shares ? { parents: flat('parent') } : {}),
           },
           rows.length,
           { window, prefix },

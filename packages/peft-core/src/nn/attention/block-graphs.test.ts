@@ -40,15 +40,15 @@ async function nodesOf(
     table: float(2 * (reach ?? 0) + 1, heads),
     segments: perToken,
     positions: perToken,
-    visibleTo: perToken,
+    parents: perToken,
     seed: { shape: [2], dtype: 'int32' } as const,
   };
   const [recorded] = await recordFunctions(() =>
     layingOutFor('gpu', async () => {
       const builder = new ProgramBuilder();
-      builder.function('f', inputs, ({ q, k, v, table, segments, positions, visibleTo, seed }) =>
+      builder.function('f', inputs, ({ q, k, v, table, segments, positions, parents, seed }) =>
         withComputation({ precision, implementation: 'stock' }, () => {
-          const packed = { segments, positions, ...(shares ? { visibleTo } : {}) };
+          const packed = { segments, positions, ...(shares ? { parents } : {}) };
           const mask = packedCausalMask(packed, rows, options);
           const y = () => {
             const bias = reach === undefined ? undefined : scoreBias(undefined, table, tokens);

@@ -88,11 +88,8 @@ export class Mask {
 export interface PackedPositions {
   /** Number of the position's sequence within its row; 0 is padding. */
   segments: tf.Tensor;
-  /**
-   * Number of the last sequence that sees the position: a prefix is seen by itself and by the sequences after it, up to this one, that
-   * share it. Absent: no sequence shares a prefix.
-   */
-  visibleTo?: tf.Tensor;
+  /** Number of the sequence that is the prefix of the position's sequence; −1 for none. Absent: no sequence shares a prefix. */
+  parents?: tf.Tensor;
   /** Position within the sequence, from 0. */
   positions: tf.Tensor;
 }
@@ -122,12 +119,13 @@ export interface PackedCausalOptions {
 }
 
 /**
- * The mask of packed rows. A token sees the keys of the same segment, and of the segments that are its prefixes, that are not later than
+ * The mask of packed rows. A token sees the keys of the same segment, and of the segment that is its prefix, that are not later than
  * the token and fewer than `window` positions before it. Of the `prefix` keys it sees those within the window. Padding sees only
- * padding and `prefix` keys. The keys are those of `prefix`, then the row's own. The segments that share a segment must follow it directly.
+ * padding and `prefix` keys. The keys are those of `prefix`, then the row's own. A shared segment must come before the segments that
+ * share it.
  */
 export function packedCausalMask(
-  { segments, visibleTo, positions }: PackedPositions,
+  { segments, parents, positions }: PackedPositions,
   rows: number,
   { window = null, prefix = 0, keep }: PackedCausalOptions = {},
 ): Mask {
@@ -143,22 +141,22 @@ export function packedCausalMask(
         before(tf.zeros([1, 1, 1, prefix]), segmentOfKey),
         before(counted(prefix), positionOfKey),
         ...(prefix === 0 ? [] : [prefixKeyMask(prefix, tokens)]),
-        ...(visibleTo ? [before(tf.zeros([1, 1, 1, prefix]), keyOperand(visibleTo, rows))] : []),
+        ...(parents ? [queryOperand(parents, rows)] : []),
         ...(window === null ? [] : [tf.sub(position, window)]),
       ];
     },
     seen([segment, position, segmentOfKey, positionOfKey, ...others], after) {
       const prefixKeys = prefix === 0 ? undefined : others.shift();
-      const lastOfKey = visibleTo && others.shift();
+      const parent = parents && others.shift();
       const tooLongAgo = window === null ? undefined : others.shift();
-      let seen = compare(lastOfKey ? 'GreaterEqual' : 'Equal', segment!, segmentOfKey!, after);
-      if (lastOfKey) seen = tf.logicalAnd(seen, compare('GreaterEqual', lastOfKey, segment!, after));
+      let seen = compare('Equal', segment!, segmentOfKey!, after);
+      if (parent) seen = tf.logicalOr(seen, compare('Equal', parent, segmentOfKey!, after));
       if (prefixKeys) seen = tf.logicalOr(seen, prefixKeys);
       seen = tf.logicalAnd(seen, compare('GreaterEqual', position!, positionOfKey!, after));
       return tooLongAgo ? tf.logicalAnd(seen, compare('Less', tooLongAgo, positionOfKey!, after)) : seen;
     },
     visibleKeys({ from, to }) {
-      const earliest = window === null || visibleTo || prefix > 0 ? 0 : from - window + 1;
+      const earliest = window === null || parents || prefix > 0 ? 0 : from - window + 1;
       return { from: Math.max(0, earliest), to: prefix + to };
     },
   };

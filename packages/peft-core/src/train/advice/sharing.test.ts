@@ -103,6 +103,10 @@ const unshared: Record<string, { given: Parameters<typeof sharingOfRun>[0]; why:
     given: { peft: { ...bottleneck, dropout: 0.2 } },
     why: /: dropout 0\.2 draws for each example by itself/,
   },
+  'states of recurrent layers': {
+    given: { model: tinyFamilies.qwen3_5_text },
+    why: /layers with gated delta rules carry a state through each example/,
+  },
   'dropout of the base model': {
     given: { model: { attention_dropout: 0.1 } },
     why: /the dropout of the base model draws/,

@@ -97,6 +97,18 @@ for (const [family, { config, task }] of Object.entries(families))
     });
   }
 
+test('gated delta rules are stock operations, on lists of a fixed length; the other layers keep their kernels', async () => {
+  const config = tinyFamilies.qwen3_5_text;
+  const operations = await operationsOf({ config, task: 'CAUSAL_LM' }, everywhere);
+  assert.deepEqual(
+    replaced.filter((op) => operations.has(op)),
+    ['Sigmoid', 'Exp', 'Rsqrt', 'Transpose'],
+  );
+  for (const kernel of ['GraftAttention', 'GraftRmsNorm', 'GraftGatedProduct', 'GraftCrossEntropy'])
+    assert.ok(operations.has(kernel), kernel);
+  assert.equal(operations.varies, false);
+});
+
 test('labels are smoothed without another operation over the vocabulary: the kernel of the head stays in use', async () => {
   const asked = { label_smoothing_factor: 0.1 };
   for (const family of ['llama', 't5']) {

@@ -33,8 +33,6 @@ before(async () => {
   };
   // Chats with two different system prompts, and some without one.
   const systems = ['Answer in one word, and be kind.', 'You sell bicycles and know all of them.', null];
-  // Under each of them, questions with the same first words.
-  const starts = ['Please explain to me ', ''];
   const chat = (system: string | null | undefined, content: string, answer: string) => {
     const own = [
       { role: 'user', content },
@@ -46,11 +44,7 @@ before(async () => {
   await write(
     'CAUSAL_LM uneven',
     all.map((i) =>
-      chat(
-        systems[i % 3],
-        `${starts[i % 2]}${'why '.repeat(i % 4)}${i}?`,
-        `it is ${i % 5}${'!'.repeat(i % 3)}`,
-      ),
+      chat(systems[i % 3], `${'why '.repeat(i % 4)}${i}?`, `it is ${i % 5}${'!'.repeat(i % 3)}`),
     ),
   );
   const two = (i: number) => String(i).padStart(2, '0');
@@ -135,11 +129,7 @@ async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way,
       norms.push(scalarOf(out.norm));
     }
     const adapter = program.read(['adapter']).get('adapter') as Float32Array;
-    const isNested = Array.from({ length: steps }, (_, step) => plan.micro(step, 0))
-      .flat()
-      .some(({ parent }) => parent?.parent);
-    const positions = plan.shape.tokens;
-    return { losses, norms, adapter, varies, stacks: model.stacks.length, positions, isNested };
+    return { losses, norms, adapter, varies, stacks: model.stacks.length, positions: plan.shape.tokens };
   } finally {
     program.close();
   }
@@ -212,7 +202,6 @@ for (const [family, config] of Object.entries(models)) {
         assert.ok(furthest(way.norms, reference.norms) < 1e-3, 'gradients');
       }
       assert.ok(kernels.positions < 0.8 * flat.positions, `${kernels.positions} of ${flat.positions}`);
-      assert.deepEqual([flat.isNested, kernels.isNested, stock.isNested], [false, true, true]);
       assert.deepEqual([kernels.varies, stock.varies], [true, false]);
       const again = await trained(base, lora, shared);
       assert.deepEqual(again.losses, kernels.losses, 'bit for bit');
@@ -223,7 +212,7 @@ for (const [family, config] of Object.entries(models)) {
   });
 }
 
-/** Models that share no prefixes: each reads its text in both directions, or has dropout. */
+/** Models that share no prefixes: each reads its text in both directions, carries a state, or has dropout. */
 const others: Record<string, [config: Record<string, unknown>, peft: Record<string, unknown>]> = {
   bert: [tinyFamilies.bert, { task_type: 'SEQ_CLS' }],
   't5, gated': [tinyFamilies.t5, { task_type: 'SEQ_2_SEQ_LM' }],
@@ -231,6 +220,7 @@ const others: Record<string, [config: Record<string, unknown>, peft: Record<stri
     { ...tinyFamilies.t5, feed_forward_proj: 'relu', relative_attention_max_distance: 20 },
     { task_type: 'SEQ_2_SEQ_LM' },
   ],
+  'layers with a state': [tinyFamilies.qwen3_5_text, {}],
   'gpt2 with DoRA': [tinyFamilies.gpt2, { use_dora: true }],
   'llama with DoRA': [{}, { use_dora: true }],
   'phi3, frequencies by length': [longRope, {}],

@@ -56,6 +56,20 @@ const models = {
     partial_rotary_factor: 0.75,
     ...positions,
   },
+  'gated delta rules in 6 layers of 8': {
+    model_type: 'qwen3_5_text',
+    hidden_size: 1024,
+    intermediate_size: 3584,
+    num_hidden_layers: 8,
+    num_attention_heads: 8,
+    num_key_value_heads: 2,
+    head_dim: 256,
+    linear_num_key_heads: 16,
+    linear_num_value_heads: 16,
+    vocab_size: 32_000,
+    tie_word_embeddings: true,
+    ...positions,
+  },
   '7B, 3 layers': { ...sevenBillion, ...positions, num_hidden_layers: 3 },
 };
 

@@ -48,7 +48,7 @@ export function batchInputs(
     ids: perToken,
     positions: perToken,
     segments: perToken,
-    visible_to: perToken,
+    parents: perToken,
     spans,
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
@@ -75,7 +75,7 @@ export function feedsOf(
     ids: used(batch.ids),
     positions: used(batch.positions),
     segments: used(batch.segments),
-    visible_to: used(batch.visibleTo),
+    parents: used(batch.parents),
     spans,
     ...(input.ids.length > 0
       ? {

@@ -29,7 +29,7 @@ export function forwardOf(context: LossContext): Forward {
     positions: inputs.positions,
     segments: inputs.segments,
     // Only sequences in a list share prefixes.
-    ...(rows === 1 ? { visibleTo: inputs.visible_to } : {}),
+    ...(rows === 1 ? { parents: inputs.parents } : {}),
     spans: inputs.spans,
     ...('label_positions' in inputs ? { read: inputs.label_positions } : {}),
   };

@@ -97,6 +97,12 @@ function check(config: PrefixTuningConfig, model: ModelOutline): void {
       `PREFIX_TUNING does not go with ${model.task}: transformers' classifiers take no keys and values from outside, so HF PEFT cannot do it either; the methods that put virtual tokens before the text can`,
       { param: 'peft.task_type' },
     );
+  if (model.recurrence)
+    throw new GraftError(
+      'unsupported_model',
+      `PREFIX_TUNING: some layers of ${model.modelType} models carry a state instead of keys and values, so nothing can stand before them there; the methods that put virtual tokens before the text can be used`,
+      { param: 'model' },
+    );
   const { kvHeads, headSize, hiddenSize, layers, encoderLayers = layers } = model;
   if (encoderLayers !== layers)
     throw new GraftError(

@@ -76,7 +76,7 @@ function noneOfKind(kind: Kind, within: string, candidates: string[], model: Mod
 }
 
 /** The path parts of attention and of feed-forward networks in the supported architectures. */
-const ATTENTION = /(?:^|\.)(?:self_attn|attn|attention|SelfAttention|EncDecAttention)\./;
+const ATTENTION = /(?:^|\.)(?:self_attn|linear_attn|attn|attention|SelfAttention|EncDecAttention)\./;
 const FEED_FORWARD = /(?:^|\.)(?:mlp|DenseReluDense|intermediate|output)\./;
 
 /** The layer of a parameter: the first number in its path; null outside of layers. */

@@ -25,16 +25,16 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Two have the same prompt, which is computed once, and so is the beginning of all prompts. */
+/** Two have the same prompt, whose beginning is computed once. */
 const pairs = [
-  { prompt: 'In short: which is it? ', chosen: 'the first', rejected: 'no' },
-  { prompt: 'In short: which is it? ', chosen: 'this', rejected: 'the other one' },
-  { prompt: 'In short: how many? ', chosen: 'three', rejected: 'three or four' },
+  { prompt: 'Which is it? ', chosen: 'the first', rejected: 'no' },
+  { prompt: 'Which is it? ', chosen: 'this', rejected: 'the other one' },
+  { prompt: 'How many? ', chosen: 'three', rejected: 'three or four' },
 ];
 const judged = [
-  { prompt: 'In short: which is it? ', completion: 'the first', label: true },
-  { prompt: 'In short: how many? ', completion: 'three or four', label: false },
-  { prompt: 'In short: why is it? ', completion: 'so', label: true },
+  { prompt: 'Which is it? ', completion: 'the first', label: true },
+  { prompt: 'How many? ', completion: 'three or four', label: false },
+  { prompt: 'Why? ', completion: 'so', label: true },
 ];
 
 const losses: [string, Record<string, unknown>][] = [

@@ -7,7 +7,6 @@ import { after, before, test } from 'node:test';
 import { type BaseModel, openBaseModel } from '../../../files.ts';
 import { writeTinyModel } from '../../../testing/tiny-model.ts';
 import { trainOptions, trainRecords } from '../../../testing/train-adapter.ts';
-import { threadCount } from '../../precision.ts';
 import type { RecordOf, TrainRecord } from '../../records.ts';
 import { setUpTraining } from '../../setup.ts';
 
@@ -40,14 +39,7 @@ async function file(name: string, lines: readonly object[]): Promise<string> {
   return to;
 }
 
-const lora = { peft_type: 'LORA', r: 4, target_modules: 'all-linear' };
-
-async function options(
-  method: string,
-  training: object = {},
-  lines: readonly object[] = pairs,
-  peft: object = lora,
-) {
+async function options(method: string, training: object = {}, lines: readonly object[] = pairs) {
   const trainingFile = await file(`${method}.jsonl`, lines);
   return trainOptions({
     base,
@@ -56,7 +48,7 @@ async function options(
     exampleCount: lines.length,
     format: lines === judged ? 'unpaired_preference' : 'preference',
     method,
-    peft: { ...peft },
+    peft: { peft_type: 'LORA', r: 4, target_modules: 'all-linear' },
     training: {
       learning_rate: 1e-2,
       n_epochs: 4,
@@ -98,57 +90,6 @@ for (const [method, training, lines] of [
     const done = records.at(-1) as RecordOf<'done'>;
     assert.ok(done.metrics.rewards_margin! > 0, JSON.stringify(done.metrics));
     if (method !== 'kto') assert.ok(done.metrics.rewards_accuracy! > 0.9, JSON.stringify(done.metrics));
-  });
-
-/** Questions under one instruction, so that a batch has prefixes within a prefix. */
-const underOne = pairs.map(({ prompt, ...pair }, i) => ({
-  prompt: `Answer in a few words. ${i % 5}: ${prompt}`,
-  ...pair,
-}));
-
-for (const [method, kernels, peft] of [
-  ['dpo', 'auto', lora],
-  ['dpo', 'stock', lora],
-  ['dpo', 'auto', { peft_type: 'PREFIX_TUNING', num_virtual_tokens: 3 }],
-  ['dpo', 'auto', { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 3 }],
-  ['orpo', 'auto', lora],
-  ['simpo', 'auto', lora],
-  ['kto', 'auto', lora],
-  ['kto', 'stock', lora],
-] as const)
-  test(`${method}, ${kernels}, ${peft.peft_type}: prefixes within prefixes change neither losses, gradients, the reference nor evaluations`, async () => {
-    const training = { max_steps: 6, n_epochs: 3, max_grad_norm: 0 };
-    const given = await options(method, training, underOne, peft);
-    const stock = { precision: 'fp32', threads: threadCount(), device: 'cpu', kernels } as const;
-    const where = kernels === 'stock' ? { requirements: stock } : {};
-    const nested = await trainRecords({ ...given, ...where });
-    const apart = await trainRecords({ ...given, ...where, sharesBeginnings: false });
-    const start = nested.find(({ type }) => type === 'start') as RecordOf<'start'>;
-    // Sharing the instruction alone would save less than a third, each prompt alone less than a half.
-    assert.ok(start.sharing.savedFraction > 0.5, start.sharing.message);
-    for (const [i, { loss, gradNorm, metrics }] of steps(nested).entries()) {
-      const other = steps(apart)[i]!;
-      assert.ok(Math.abs(loss - other.loss) < 1e-4 * Math.abs(other.loss), `${loss}, ${other.loss}`);
-      assert.ok(
-        Math.abs(gradNorm - other.gradNorm) < 1e-3 * other.gradNorm,
-        `${gradNorm}, ${other.gradNorm}`,
-      );
-      for (const [name, value] of Object.entries(other.metrics!))
-        assert.ok(Math.abs(metrics![name as 'rewards_margin']! - value) < 1e-3, name);
-    }
-    const [own, others] = [nested, apart].map((records) => (records.at(-1) as RecordOf<'done'>).metrics);
-    for (const [name, value] of Object.entries(others!))
-      if (typeof value === 'number')
-        assert.ok(
-          Math.abs((own![name as 'loss'] as number) - value) < 1e-3,
-          `${name}: ${own![name as 'loss']}, ${value}`,
-        );
-    const again = await trainRecords({ ...given, ...where });
-    assert.deepEqual(
-      steps(again).map(({ loss }) => loss),
-      steps(nested).map(({ loss }) => loss),
-      'bit for bit',
-    );
   });
 
 test('before the first step policy and reference agree: the loss is log 2, rewards are 0', async () => {

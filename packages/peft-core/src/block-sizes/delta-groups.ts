@@ -1,0 +1,34 @@
+import type { Target } from './limits.ts';
+
+/** Positions in a chunk of the delta rule: transformers' default. */
+export const CHUNK = 64;
+
+/** Maximum memory for the tensors of a group of heads in the backward pass of the delta rule, in bytes. */
+const GROUP_BYTES = { cpu: 256 << 20, gpu: 1 << 30 };
+
+/** A delta rule over rows of positions. */
+export interface DeltaShape {
+  rows: number;
+  /** Positions of a row. */
+  tokens: number;
+  keyHeads: number;
+  valueHeads: number;
+  keySize: number;
+  valueSize: number;
+}
+
+/**
+ * The number of groups of heads that are computed one after the other, and the memory of one group in the backward pass. It grows
+ * linearly with the positions: for each there are vectors of both sizes and rows of matrices of a chunk, and for each chunk states and
+ * the matrices between them.
+ */
+export function deltaGroups(shape: DeltaShape, target: Target): { groups: number; bytes: number } {
+  const { rows, tokens, keyHeads, valueHeads, keySize: K, valueSize: V } = shape;
+  const C = Math.min(CHUNK, tokens);
+  const betweenChunks = tokens > C ? (4 * K * (K + V)) / C : 0;
+  const numbers = 9 * (K + V) + 5 * C + betweenChunks;
+  const bytes = 4 * rows * tokens * valueHeads * numbers;
+  const divisors = Array.from({ length: keyHeads }, (_, i) => i + 1).filter((n) => keyHeads % n === 0);
+  const groups = divisors.find((n) => bytes / n <= GROUP_BYTES[target]) ?? keyHeads;
+  return { groups, bytes: bytes / groups };
+}

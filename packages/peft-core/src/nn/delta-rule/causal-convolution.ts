@@ -1,0 +1,117 @@
+import {
+  cast,
+  customGradient,
+  storageOf,
+  tf,
+  withControlDependency,
+  withNestedGradients,
+} from '@graft/tf-graph';
+import { exactly } from '../computation.ts';
+import { recomputable } from '../recompute.ts';
+
+/** For each distance d from 1 on, `(R · T, 1)` float32: 1 where the position d before is of the same segment. */
+export type NearbyPositions = readonly tf.Tensor[];
+
+/** The positions before each that a convolution of `width` positions reads. segments `(R · T)` int32, 0 for padding. */
+export function nearbyPositions(segments: tf.Tensor, rows: number, width: number): NearbyPositions {
+  const tokens = segments.shape[0]! / rows;
+  // From 1 on, so that no position is of the same segment as the zeros before a row.
+  const numbers = tf.reshape(tf.add(tf.cast(segments, 'float32'), 1), [rows * tokens, 1]);
+  return Array.from({ length: width - 1 }, (_, i) =>
+    tf.cast(tf.equal(numbers, moved(numbers, i + 1, rows)), 'float32'),
+  );
+}
+
+/**
+ * A causal convolution of each channel, then SiLU: `silu(Σ_d w[·, width − 1 − d] · x[t − d])` over the positions of t's segment.
+ * x `(R · T, W)`, weight `(W, 1, width)` as in PyTorch's Conv1d with a group for each channel. Keeps x. A frozen weight gets no gradient.
+ */
+export function causalConvolution(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  nearby: NearbyPositions,
+  rows: number,
+  isTrained = true,
+): tf.Tensor {
+  const stored = storageOf(x);
+  const value = (x: tf.Tensor, weight: tf.Tensor, ...nearby: tf.Tensor[]) =>
+    withNestedGradients(() => cast(silu(weightedSum(exactly(x), columnsOf(weight), nearby, rows)), stored));
+  const y = customGradient({
+    inputs: { x, weight },
+    keep: { x, weight, nearby },
+    value: () => value(x, weight, ...nearby),
+    gradient(dy, { x, weight, nearby }) {
+      const exact = exactly(withControlDependency(x, dy));
+      const columns = columnsOf(weight);
+      const sum = weightedSum(exact, columns, nearby, rows);
+      const share = tf.sigmoid(sum);
+      const dSum = tf.mul(exactly(dy), tf.mul(share, tf.add(tf.mul(sum, tf.sub(1, share)), 1)));
+      const dx = columns
+        .map((column, distance) => {
+          const part = tf.mul(dSum, column);
+          return distance === 0 ? part : moved(tf.mul(part, nearby[distance - 1]!), -distance, rows);
+        })
+        .reduce((a, b) => tf.add(a, b));
+      const dColumns = () =>
+        columns.map((_, distance) => tf.sum(tf.mul(dSum, before(exact, distance, nearby, rows)), 0, true));
+      return {
+        x: cast(dx, stored),
+        weight: isTrained ? tf.reshape(tf.transpose(tf.concat(dColumns().reverse(), 0)), weight.shape) : null,
+      };
+    },
+  });
+  return recomputable(y, [x, weight, ...nearby], value);
+}
+
+const silu = (x: tf.Tensor) => tf.mul(x, tf.sigmoid(x));
+
+/** The weights `(1, W)` of each distance, from 0 on. */
+function columnsOf(weight: tf.Tensor): tf.Tensor[] {
+  const [channels, , width] = weight.shape as [number, number, number];
+  return tf.split(tf.transpose(tf.reshape(exactly(weight), [channels, width])), width, 0).reverse();
+}
+
+/** The inputs `distance` positions before, 0 where there are none of the same segment. */
+function before(x: tf.Tensor, distance: number, nearby: NearbyPositions, rows: number): tf.Tensor {
+  return distance === 0 ? x : tf.mul(moved(x, distance, rows), nearby[distance - 1]!);
+}
+
+/** `Σ_d columns[d] · x[t − d]`. */
+function weightedSum(
+  x: tf.Tensor,
+  columns: readonly tf.Tensor[],
+  nearby: NearbyPositions,
+  rows: number,
+): tf.Tensor {
+  return columns
+    .map((column, distance) => tf.mul(before(x, distance, nearby, rows), column))
+    .reduce((a, b) => tf.add(a, b));
+}
+
+/**
+ * The same for rows that continue a sequence each: x `(R · T, W)` after `before` `(R, width − 1, W)`, the inputs of the positions before.
+ * No gradient flows.
+ */
+export function continuedConvolution(x: tf.Tensor, weight: tf.Tensor, before: tf.Tensor): tf.Tensor {
+  const [channels, , width] = weight.shape as [number, number, number];
+  const rows = before.shape[0]!;
+  const tokens = x.shape[0]! / rows;
+  const all = tf.concat([before, tf.reshape(exactly(x), [rows, tokens, channels])], 1);
+  const terms = columnsOf(weight).map((column, distance) => {
+    const part = tf.slice(all, [0, width - 1 - distance, 0], [rows, tokens, channels]);
+    return tf.mul(tf.reshape(part, [rows * tokens, channels]), column);
+  });
+  return cast(silu(terms.reduce((a, b) => tf.add(a, b))), storageOf(x));
+}
+
+/** x `(R · T, W)` moved by `distance` positions, to later ones if positive, with zeros where a row has none. */
+function moved(x: tf.Tensor, distance: number, rows: number): tf.Tensor {
+  const [positions, width] = x.shape as [number, number];
+  const tokens = positions / rows;
+  const far = Math.min(Math.abs(distance), tokens);
+  const zeros = tf.zeros([rows, far, width]);
+  if (far === tokens) return tf.reshape(zeros, [positions, width]);
+  const byRow = tf.reshape(x, [rows, tokens, width]);
+  const part = tf.slice(byRow, [0, distance > 0 ? 0 : far, 0], [rows, tokens - far, width]);
+  return tf.reshape(tf.concat(distance > 0 ? [zeros, part] : [part, zeros], 1), [positions, width]);
+}

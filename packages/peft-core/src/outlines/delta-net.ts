@@ -1,0 +1,57 @@
+import type { ConfigFields } from './config-fields.ts';
+import { mixedWidth, type OutlineBuilder, type Recurrence } from './outline.ts';
+
+const RECURRENT = 'linear_attention';
+const FULL = 'full_attention';
+
+/**
+ * The gated DeltaNet layers of a config.json: the entries "linear_attention" of `layer_types`, or without that list all layers but every
+ * `full_attention_interval`-th, 4 by default. Reports invalid fields.
+ */
+export function deltaRecurrence(config: Record<string, unknown>, fields: ConfigFields): Recurrence {
+  const keyHeads = fields.size('linear_num_key_heads');
+  const valueHeads = fields.size('linear_num_value_heads');
+  if (valueHeads % keyHeads !== 0) fields.fault('linear_num_key_heads must divide linear_num_value_heads');
+  return {
+    has: recurrentLayers(config, fields),
+    keyHeads,
+    valueHeads,
+    keySize: fields.size('linear_key_head_dim', undefined, 16_384),
+    valueSize: fields.size('linear_value_head_dim', undefined, 16_384),
+    reach: fields.size('linear_conv_kernel_dim', undefined, 64),
+  };
+}
+
+function recurrentLayers(config: Record<string, unknown>, fields: ConfigFields): Recurrence['has'] {
+  const types = config.layer_types;
+  if (types == null) {
+    const interval = fields.size('full_attention_interval', 4);
+    return (layer) => (layer + 1) % interval !== 0;
+  }
+  if (!Array.isArray(types) || types.length !== config.num_hidden_layers) {
+    fields.fault('layer_types must be a list with an entry for each of num_hidden_layers');
+    return () => false;
+  }
+  const stray = types.find((type) => type !== RECURRENT && type !== FULL);
+  if (stray !== undefined)
+    fields.fault(`layer_types: ${JSON.stringify(stray)} is not supported; "${RECURRENT}" and "${FULL}" are`);
+  return (layer) => types[layer] === RECURRENT;
+}
+
+/** Adds the parameters and modules of a layer, in the order of transformers. */
+export function addDeltaNet(all: OutlineBuilder, path: string, recurrence: Recurrence, width: number): void {
+  const { valueHeads, valueSize, reach } = recurrence;
+  const mixed = mixedWidth(recurrence);
+  const values = valueHeads * valueSize;
+  all
+    .parameter(`${path}.dt_bias`, [valueHeads])
+    .parameter(`${path}.A_log`, [valueHeads])
+    .convolution(`${path}.conv1d`, mixed, reach)
+    .norm(`${path}.norm`, valueSize)
+    .linear(`${path}.out_proj`, width, values)
+    .linear(`${path}.in_proj_qkv`, mixed, width)
+    .linear(`${path}.in_proj_z`, values, width)
+    .linear(`${path}.in_proj_b`, valueHeads, width)
+    .linear(`${path}.in_proj_a`, valueHeads, width)
+    .stack(...['in_proj_qkv', 'in_proj_z', 'in_proj_b', 'in_proj_a'].map((name) => `${path}.${name}`));
+}

@@ -1,0 +1,51 @@
+/** Trains a model some of whose layers carry states: how its batches are computed changes no loss. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { type BaseModel, openBaseModel } from '../files.ts';
+import { tinyFamilies } from '../testing/tiny-families.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
+
+let root: string;
+let base: BaseModel;
+before(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'graft-recurrent-'));
+  await writeTinyModel(path.join(root, 'model'), tinyFamilies.qwen3_5_text);
+  base = await openBaseModel(path.join(root, 'model'));
+  // Some examples are longer than a chunk of 64 positions; several fit into a row.
+  const lines = Array.from({ length: 16 }, (_, i) => ({
+    prompt: `${'so on, '.repeat((i * 5) % 13)}${i}:`,
+    completion: ` ${i % 3}`,
+  }));
+  await writeFile(path.join(root, 'train.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'));
+});
+after(async () => {
+  await base.close();
+  await rm(root, { recursive: true });
+});
+
+async function losses(training: Record<string, unknown>): Promise<number[]> {
+  const options = trainOptions({
+    base,
+    trainingFile: path.join(root, 'train.jsonl'),
+    exampleCount: 16,
+    // With the parameters of the rule and the convolution themselves.
+    peft: { peft_type: 'SELECTIVE', kinds: ['attention'] },
+    training: { n_epochs: 2, learning_rate: 0.01, batch_size: 8, precision: 'fp32', ...training },
+    outputDir: path.join(root, 'adapter'),
+  });
+  return (await trainAdapter(options)).losses;
+}
+
+test('packed or not, and with blocks computed again for their gradients, the losses are the same', async () => {
+  const expected = await losses({ packing: false });
+  assert.ok(expected.at(-1)! < expected[0]!, `${expected}`);
+  for (const training of [{ packing: true }, { gradient_checkpointing: true }]) {
+    const found = await losses(training);
+    const apart = Math.max(...found.map((loss, i) => Math.abs(loss - expected[i]!)));
+    assert.ok(apart < 1e-4, `${JSON.stringify(training)}: ${apart} apart`);
+  }
+});
