@@ -60,7 +60,17 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     'The adapters library has neither classes nor an interface for this architecture.',
     ['seq_bn', 'double_seq_bn', 'par_bn'],
     [
-      ...['qwen3_moe', 'qwen3_moe-balanced', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3', 'qwen3_5_text'],
+      ...[
+        'qwen3_moe',
+        'qwen3_moe-balanced',
+        'ministral3',
+        'phi3',
+        'smollm3',
+        'granite',
+        'olmo2',
+        'olmo3',
+        'qwen3_5_text',
+      ],
       ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3'].flatMap((type) => [
         `${type} SEQ_CLS`,
         `${type} TOKEN_CLS`,
