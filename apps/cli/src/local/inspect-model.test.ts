@@ -78,3 +78,9 @@ test('neither a model nor an adapter', async () => {
   assert.match(compared.stderr, /--model is compared with an adapter/);
   assert.equal((await graft('inspect', 'nothing-of-this-name')).code, 2);
 });
+
+test('a model with terms of use names them', async () => {
+  const { code, stderr } = await graft('inspect', 'gemma-3-270m');
+  assert.equal(code, 2);
+  assert.match(stderr, /Gemma Terms of Use apply .* set GRAFT_ACCEPTED_TERMS=gemma-3-270m/);
+});

@@ -67,6 +67,12 @@ export async function findLocalModel(name: string): Promise<BaseModelSpec> {
   });
   const found = models.find(name);
   if (found) return found;
+  const { packagedModels } = await import('@graft/peft-core/files');
+  const terms = packagedModels.find(({ id }) => id === name)?.terms;
+  if (terms)
+    throw new UsageError(
+      `--model: the ${terms.name} apply to ${name} (${terms.url}). If you accept them, set GRAFT_ACCEPTED_TERMS=${name}.`,
+    );
   const ids = [...models.entries.keys()].join(', ');
   throw new UsageError(
     `--model: there is no file or folder ${name}, and it is no model id (${ids}, or org/name on the Hugging Face Hub).`,
