@@ -111,7 +111,7 @@ def parameters_of(model, kind, heads):
             "head": any(module is head for _, head in heads),
             "attention": re.search(r"(?<!Layer)(Self|Cross)?Attention$|GatedDeltaNet$", type(module).__name__) is not None
             and not type(module).__name__.startswith("T5Layer"),
-            "mlp": type(module).__name__.endswith(("MLP", "ActDense", "Intermediate"))
+            "mlp": type(module).__name__.endswith(("MLP", "SparseMoeBlock", "ActDense", "Intermediate"))
             or type(module).__name__ in ("BertOutput", "RobertaOutput"),
             "bias": True,
         }[kind]

@@ -6,7 +6,9 @@ export interface ArchitectureRow {
   task: TaskType;
   /** Fields of config.json, model_type included; vocab_size comes from the tokenizer. */
   config: Record<string, unknown>;
-  /** Set where ReLUs have corners, which finite differences reach over. */
+  /** Of its weights, where the usual seed gives a model that does not learn in a few steps. */
+  seed?: number;
+  /** Set where finite differences reach over corners: of ReLUs, or where a token's experts change. */
   corners?: true;
   /** Set where the padding token is one that the data has. */
   paddingInData?: true;

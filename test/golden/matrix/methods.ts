@@ -32,36 +32,6 @@ export const methods: MethodRow[] = [
   },
   {
     ...common,
-    name: 'lora of experts',
-    onExperts: true,
-    config: ({ names }) => ({
-      peft_type: 'LORA',
-      r: 2,
-      lora_alpha: 8,
-      target_modules: names.attention,
-      target_parameters: names.experts,
-    }),
-  },
-  {
-    ...common,
-    name: 'lora of an expert matrix, rank-stabilised',
-    onExperts: true,
-    config: ({ names }) => ({
-      peft_type: 'LORA',
-      r: 3,
-      target_parameters: names.experts?.slice(0, 1),
-      use_rslora: true,
-      modules_to_save: names.norms.slice(-1),
-    }),
-  },
-  {
-    ...common,
-    name: 'lora everywhere, experts and router',
-    onExperts: true,
-    config: () => ({ peft_type: 'LORA', r: 2, lora_alpha: 6, target_modules: 'all-linear' }),
-  },
-  {
-    ...common,
     name: 'lora everywhere, patterns, all biases',
     variant: true,
     config: ({ names }) => ({
@@ -269,5 +239,36 @@ export const methods: MethodRow[] = [
     start: 'parameters',
     learningRate: 3e-2,
     config: () => ({ peft_type: 'PREFIX_TUNING', num_virtual_tokens: 6, prefix_projection: true }),
+  },
+  // Seeds follow the order of rows: new ones come last.
+  {
+    ...common,
+    name: 'lora of experts',
+    onExperts: true,
+    config: ({ names }) => ({
+      peft_type: 'LORA',
+      r: 2,
+      lora_alpha: 8,
+      target_modules: names.attention,
+      target_parameters: names.experts,
+    }),
+  },
+  {
+    ...common,
+    name: 'lora of an expert matrix, rank-stabilised',
+    onExperts: true,
+    config: ({ names }) => ({
+      peft_type: 'LORA',
+      r: 3,
+      target_parameters: names.experts?.slice(0, 1),
+      use_rslora: true,
+      modules_to_save: names.norms.slice(-1),
+    }),
+  },
+  {
+    ...common,
+    name: 'lora everywhere, experts and router',
+    onExperts: true,
+    config: () => ({ peft_type: 'LORA', r: 2, lora_alpha: 6, target_modules: 'all-linear' }),
   },
 ];

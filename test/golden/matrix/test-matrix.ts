@@ -44,7 +44,7 @@ export async function testMatrix(library: Library, architectures: readonly Archi
       output: modelOf(row),
       task: row.task,
       config: row.config,
-      seed: 1 + architectures.indexOf(row),
+      seed: row.seed ?? 1 + architectures.indexOf(row),
     })),
     adapters: all.map((cell, i) => ({
       cell,
