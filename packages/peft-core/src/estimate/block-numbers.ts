@@ -10,7 +10,7 @@ export interface BlockNumbers {
   /** Numbers stored for the backward pass, including those of the residual stream. */
   kept: number;
   stream: number;
-  /** Numbers that its norms store besides those of the stream. */
+  /** Numbers that its norms store besides those of the stream; those of a recurrent layer are in `recurrent`. */
   normed: number;
   /** Whether its feed-forward network has a gate. */
   gated: boolean;
@@ -84,13 +84,14 @@ export function blockNumbers(
     const scores = recurrent ? 0 : positions * heads * length;
     const crossed = isDecoder ? positions * heads * attended.input : 0;
     const mixed = recurrent?.kept ?? positions * (2 * headWidth + 2 * kvHeads * headSize);
-    const selfKept = positions * (2 * H + inner + keptByNorms) + mixed;
+    const normed = recurrent ? 0 : positions * keptByNorms;
+    const selfKept = positions * (2 * H + inner) + normed + mixed;
     const crossKept = isDecoder ? positions * (H + 2 * headWidth) + input * 2 * headWidth : 0;
     return {
       positions,
       kept: selfKept + crossKept,
       gated: wide.length > 1 || wide.some(({ isExpert }) => isExpert),
-      normed: positions * keptByNorms,
+      normed,
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
       own: {
