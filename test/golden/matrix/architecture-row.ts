@@ -10,6 +10,11 @@ export interface ArchitectureRow {
   seed?: number;
   /** Set where finite differences reach over corners: of ReLUs, or where a token's experts change. */
   corners?: true;
+  /**
+   * Set where the loss counts the tokens of each expert: it jumps where a token's experts change, so that finite differences mean nothing.
+   * The steps that are compared with PyTorch's check the gradient.
+   */
+  jumps?: true;
   /** Set where the padding token is one that the data has. */
   paddingInData?: true;
   /** The tasks besides CAUSAL_LM that transformers has classes for; absent: SEQ_CLS, TOKEN_CLS and FEATURE_EXTRACTION. */

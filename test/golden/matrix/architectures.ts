@@ -182,7 +182,7 @@ const decoders: ArchitectureRow[] = [
       // Large enough to be seen beside the loss of tokens.
       router_aux_loss_coef: 0.5,
     },
-    corners: true,
+    jumps: true,
     sampled: true,
     names: { ...decoderNames, experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'] },
   },

@@ -210,7 +210,8 @@ function checkCell(
   check('gradients are those of finite differences, and only the adapter moves', () => {
     const { gradientError, moved, still } = run.checked;
     const limit = library.gradientLimit(cell);
-    if (!cell.method.partialGradient) assert.ok(gradientError < limit, `relative error ${gradientError}`);
+    if (!cell.method.partialGradient && !cell.architecture.jumps)
+      assert.ok(gradientError < limit, `relative error ${gradientError}`);
     assert.deepEqual({ moved, still }, { moved: [], still: [] });
   });
   check('stopped and resumed, the same bytes', () => {
