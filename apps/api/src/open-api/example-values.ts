@@ -6,7 +6,7 @@ import {
   parsePeftConfig,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { toWireFormats } from '../schemas/jobs/job-options.ts';
+import { toWireFormats, toWireTrainingMethods } from '../schemas/jobs/job-options.ts';
 import { exampleNumbers } from './example-numbers.ts';
 
 /** Values for the document's examples: one small team, whose job trained the adapter `bikes`. */
@@ -278,6 +278,7 @@ export const exampleValues: Record<string, unknown> = {
   'FineTuningOptions.default_peft': defaultPeft,
   'FineTuningOptions.model': null,
   'FineTuningOptions.formats': toWireFormats().slice(0, 1),
+  'FineTuningOptions.training_methods': toWireTrainingMethods().slice(0, 1),
   'FineTuningJobMetric.metrics': { token_accuracy: 0.61, perplexity: 6.82 },
   'FineTuningObjective.name': objective.name,
   'FineTuningObjective.method': objective.method,

@@ -146,6 +146,14 @@ export const JobOptionsQuery = input({
   ),
 });
 
+export const toWireTrainingMethods = (): Static<typeof TrainingMethodSchema>[] =>
+  describedMethods.map(({ type, title, when, preference }) => ({
+    type,
+    title,
+    when,
+    preference: preference && { ...Type.Object(preference, { additionalProperties: false }) },
+  }));
+
 export const toWireFormats = (): Static<typeof FormatSchema>[] =>
   formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks: [...tasks] }));
 
@@ -180,12 +188,7 @@ export function toWireOptions(
       tasks: [...tasks],
       metrics: [...metrics, ...trainingMetrics].map(toWireDescription),
     })),
-    training_methods: describedMethods.map(({ type, title, when, preference }) => ({
-      type,
-      title,
-      when,
-      preference: preference && { ...Type.Object(preference, { additionalProperties: false }) },
-    })),
+    training_methods: toWireTrainingMethods(),
     training: { ...TrainingOptionsSchema },
     hyperparameters: { ...HyperparametersSchema },
     sweep: { ...SweepSchema },
