@@ -14,7 +14,7 @@ import { scratchFolder } from '../fixtures/scratch-folder.ts';
 import { drawConfig, drawnFamilies } from './random-config.ts';
 
 const {
-  GRAFT_RANDOM_MODELS: count = '2',
+  GRAFT_RANDOM_MODELS: count = '1',
   GRAFT_RANDOM_SEED: seed = '1',
   GRAFT_RANDOM_FAMILIES: only,
 } = process.env;
