@@ -22,6 +22,7 @@ import { loadTokenizer } from '@graft/peft-core/text';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { benchOptions } from '../options.ts';
 import { inLockStep, Side } from '../training/lock-step.ts';
+import { median } from '../training/report.ts';
 import { published, withSameProducts, writeModel } from './models.ts';
 
 /** The input of a one-model.ts process. */
@@ -138,10 +139,4 @@ async function estimateOf({ model, trainingFile, peft, training }: Plan): Promis
   } finally {
     await base.close();
   }
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

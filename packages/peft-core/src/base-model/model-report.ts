@@ -5,7 +5,7 @@ import { elementCount } from '../tensors/tensor-source.ts';
 import type { OpenedModel } from './base-model.ts';
 import { checkModel } from './check-model.ts';
 import { checkSmallFiles } from './check-small-files.ts';
-import { type CheckpointTensors, type FamilyMatch, nearestFamily } from './nearest-family.ts';
+import { type FamilyMatch, nearestFamily } from './nearest-family.ts';
 import { openModelFiles, withStackedExperts, withUntiedWeights } from './open-base-model.ts';
 
 /** What a base model is, and whether Graft can train it. */
@@ -43,63 +43,48 @@ export interface ModelReport {
 export async function inspectModel(location: string): Promise<ModelReport> {
   const model = await openModelFiles(location);
   try {
-    const config = withUntiedWeights(model.config, model.tensors.names());
-    const check = () => {
+    const { tensors } = model;
+    const config = withUntiedWeights(model.config, tensors.names());
+    const fault = faultOf(() => {
       checkModel({ ...model, config, tensors: withStackedExperts(model) });
       checkSmallFiles(model, () => {});
+    });
+    const stored: Record<string, number> = {};
+    for (const name of tensors.names()) {
+      const { dtype, shape } = tensors.info(name);
+      stored[dtype] = (stored[dtype] ?? 0) + elementCount(shape);
+    }
+    const outline = fault?.code === 'unsupported_model' ? null : outlineIn(config);
+    return {
+      format: model.format,
+      model_type: typeof config.model_type === 'string' ? config.model_type : null,
+      fault: fault?.message ?? null,
+      nearest: fault?.code === 'unsupported_model' ? nearestFamily(config, tensors) : null,
+      parameters: Object.values(stored).reduce((sum, count) => sum + count, 0),
+      stored,
+      sizes: outline && {
+        layers: outline.layers,
+        hidden_size: outline.hiddenSize,
+        heads: outline.heads,
+        kv_heads: outline.kvHeads,
+        head_size: outline.headSize,
+        vocabulary_size: outline.vocabularySize,
+        context_length: outline.maxPositions,
+        tied_head: Object.keys(outline.aliases).length > 0,
+      },
+      tasks: outline ? TASK_TYPES.filter((task) => outlineIn(config, task) !== null) : [],
+      default_targets: Object.fromEntries(
+        Object.entries(outline?.defaultTargets ?? {}).map(([type, { target_modules }]) => [
+          type,
+          target_modules,
+        ]),
+      ),
+      config,
+      chat_template: model.tokenizerFiles.chatTemplate,
     };
-    return reportModel(
-      model.format,
-      { config, tensors: model.tensors },
-      check,
-      model.tokenizerFiles.chatTemplate,
-    );
   } finally {
     await model.close();
   }
-}
-
-/** The report of a model of which only config.json and the headers of the weights are read. */
-export function reportModel(
-  format: OpenedModel['format'],
-  { config, tensors }: { config: Record<string, unknown>; tensors: CheckpointTensors },
-  check: () => void,
-  chatTemplate: string | null,
-): ModelReport {
-  const fault = faultOf(check);
-  const stored: Record<string, number> = {};
-  for (const name of tensors.names()) {
-    const { dtype, shape } = tensors.info(name);
-    stored[dtype] = (stored[dtype] ?? 0) + elementCount(shape);
-  }
-  const outline = fault?.code === 'unsupported_model' ? null : outlineIn(config);
-  return {
-    format,
-    model_type: typeof config.model_type === 'string' ? config.model_type : null,
-    fault: fault?.message ?? null,
-    nearest: fault?.code === 'unsupported_model' ? nearestFamily(config, tensors) : null,
-    parameters: Object.values(stored).reduce((sum, count) => sum + count, 0),
-    stored,
-    sizes: outline && {
-      layers: outline.layers,
-      hidden_size: outline.hiddenSize,
-      heads: outline.heads,
-      kv_heads: outline.kvHeads,
-      head_size: outline.headSize,
-      vocabulary_size: outline.vocabularySize,
-      context_length: outline.maxPositions,
-      tied_head: Object.keys(outline.aliases).length > 0,
-    },
-    tasks: outline ? TASK_TYPES.filter((task) => outlineIn(config, task) !== null) : [],
-    default_targets: Object.fromEntries(
-      Object.entries(outline?.defaultTargets ?? {}).map(([type, { target_modules }]) => [
-        type,
-        target_modules,
-      ]),
-    ),
-    config,
-    chat_template: chatTemplate,
-  };
 }
 
 function outlineIn(config: Record<string, unknown>, task = defaultTask(config)) {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { headerLength } from '../safetensors/safetensors-header.ts';
 import { downloadFile } from './download-file.ts';
-import { connectToHub, type HubConnection } from './hub-connection.ts';
+import { connectToHub, type HubConnection, modelFileUrl } from './hub-connection.ts';
 import { chooseFiles, type HubFile } from './hub-files.ts';
 import { findHubCommit, type HubSpec } from './hub-model.ts';
 import { listHubFiles } from './list-hub-files.ts';
@@ -33,7 +33,7 @@ export async function withHubHeaders<T>(
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-headers-'));
   try {
     for (const each of files.filter(({ path: at }) => !at.includes('/'))) {
-      const url = `${hub.endpoint}/${name}/resolve/${commit}/${encodeURIComponent(each.path)}`;
+      const url = modelFileUrl(hub, name, commit, each.path);
       const target = path.join(folder, each.path);
       if (each.path.endsWith('.safetensors')) await fetchHeader(hub, url, target, each, options.signal);
       else await downloadFile({ url, target, file: each, hub, onBytes: () => {}, signal: options.signal });

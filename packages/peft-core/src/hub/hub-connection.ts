@@ -10,6 +10,14 @@ export interface HubConnection {
   fetch(url: string | URL | Request, init?: RequestInit): Promise<Response>;
 }
 
+/** The address of a file of a model's repository. */
+export const modelFileUrl = (
+  { endpoint }: HubConnection,
+  name: string,
+  commit: string,
+  path: string,
+): string => `${endpoint}/${name}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
+
 /** A request fails after this time without a response. Milliseconds. */
 const answerTimeout = 30_000;
 

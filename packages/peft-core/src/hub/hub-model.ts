@@ -6,7 +6,7 @@ import { buildOnce } from './build-once.ts';
 import { checkSpace } from './check-space.ts';
 import { downloadFile } from './download-file.ts';
 import { fileSize } from './file-size.ts';
-import { connectToHub, type HubConnection, unavailable } from './hub-connection.ts';
+import { connectToHub, type HubConnection, modelFileUrl, unavailable } from './hub-connection.ts';
 import { chooseFiles } from './hub-files.ts';
 import { listHubFiles } from './list-hub-files.ts';
 import { TransferProgress } from './progress.ts';
@@ -109,7 +109,7 @@ async function fetchFiles(
     let begun = false;
     await mkdir(path.dirname(target), { recursive: true });
     await downloadFile({
-      url: `${hub.endpoint}/${name}/resolve/${commit}/${file.path.split('/').map(encodeURIComponent).join('/')}`,
+      url: modelFileUrl(hub, name, commit, file.path),
       target,
       file,
       hub,
