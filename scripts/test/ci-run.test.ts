@@ -21,7 +21,7 @@ function ciRun(env: NodeJS.ProcessEnv, fail = 'none') {
     `#!/bin/sh
 echo "$* | \${DATABASE_URL-unset} | \${REDIS_URL-unset}" >> ${calls}
 case "$*" in *"${fail}"*) code=1;; *) code=0;; esac
-[ $code = 0 ] || echo "✖ $1 $2: a test"
+[ $code = 0 ] || printf "✖ $1 $2: a test\\nError: its reason\\n\\nlater lines\\n"
 case "$*" in
   *--half*) echo "covered: half of $1 $2";;
 esac
@@ -85,7 +85,7 @@ test('the end lists failures, the minutes of each part and what the run covered'
     '\nin N minutes: tests N, given N, smoke N, faults N, vulnerabilities N, demo N\n' +
     'covered: half of test --; half of run chaos\n17 passed, N failed\n';
   const withoutNumbers = (text: string) => text.replaceAll(/\d+\.\d|\d(?= failed)/g, 'N');
-  assert.ok(withoutNumbers(output).endsWith(`\n== failures\n✖ test --: a test${end}`), output);
+  assert.ok(withoutNumbers(output).endsWith(`\n== failures\n✖ test --: a test\nError: its reason${end}`), output);
   const passed = ciRun(given).output;
   assert.ok(withoutNumbers(passed).endsWith(end), passed);
   assert.doesNotMatch(passed, /failures/);
