@@ -85,7 +85,10 @@ test('the end lists failures, the minutes of each part and what the run covered'
     '\nin N minutes: tests N, given N, smoke N, faults N, vulnerabilities N, demo N\n' +
     'covered: half of test --; half of run chaos\n17 passed, N failed\n';
   const withoutNumbers = (text: string) => text.replaceAll(/\d+\.\d|\d(?= failed)/g, 'N');
-  assert.ok(withoutNumbers(output).endsWith(`\n== failures\n✖ test --: a test\nError: its reason${end}`), output);
+  assert.ok(
+    withoutNumbers(output).endsWith(`\n== failures\n✖ test --: a test\nError: its reason${end}`),
+    output,
+  );
   const passed = ciRun(given).output;
   assert.ok(withoutNumbers(passed).endsWith(end), passed);
   assert.doesNotMatch(passed, /failures/);

@@ -44,13 +44,13 @@ test('a few commits have every part, in every combination of matrix and files', 
     execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.com', ...args], { cwd: folder });
   git('init', '--quiet');
   const met = new Set<string>();
-  for (let i = 0; i < 200 && met.size < 8; i++) {
+  for (let i = 0; i < 200 && met.size < 16; i++) {
     git('commit', '--quiet', '--allow-empty', '--no-gpg-sign', '--message', `change ${i}`);
-    const part = commitPart(folder, 'matrix', 4);
-    assert.equal(commitPart(folder, 'matrix', 4), part);
+    const part = commitPart(folder, 'matrix', 8);
+    assert.equal(commitPart(folder, 'matrix', 8), part);
     met.add(`${part} ${commitPart(folder, 'files', 2)}`);
   }
-  assert.equal(met.size, 8);
+  assert.equal(met.size, 16);
 });
 
 test('without Git the part is the first', (t) => {

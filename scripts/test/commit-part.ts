@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 const digits = { files: 0, matrix: 1, faults: 2 } as const;
 
 /** Which part of `count` the commit in `root` runs, 0 to `count - 1`. The same commit always runs the same part; without Git it is 0. */
-export function commitPart(root: string, of: keyof typeof digits, count: 2 | 4): number {
+export function commitPart(root: string, of: keyof typeof digits, count: 2 | 8): number {
   const { stdout } = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' });
   const digit = Number.parseInt(stdout?.[digits[of]] ?? '0', 16);
   return Number.isNaN(digit) ? 0 : digit % count;

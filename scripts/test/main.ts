@@ -4,7 +4,7 @@
  * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words; with `--services`,
  * of those only the ones that open Postgres or Redis.
  *
- * The commit chooses what a run leaves to other commits: three quarters of the golden matrix, except for what has changed since
+ * The commit chooses what a run leaves to other commits: seven eighths of the golden matrix, except for what has changed since
  * the whole of it passed, and with `--half`, as in `.ci/run`, half of the files that start services, browsers or many trainings.
  * `--other-half` runs the files of the other half, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
  * when that passes, records the sources and library versions with which it did, in a file to commit.
@@ -15,7 +15,7 @@
  * without, they start embedded ones.
  */
 import { join, relative } from 'node:path';
-import { changeNames, quarterCount } from '../../test/golden/matrix/cells.ts';
+import { changeNames, partCount } from '../../test/golden/matrix/cells.ts';
 import { compiledFile, ensureCompiled } from '../compile/compile.mjs';
 import { findSources } from '../compile/sources.mjs';
 import {
@@ -125,14 +125,14 @@ async function matrixPythons(): Promise<string[]> {
 /** Sets the variables that select cells of the golden matrix, unless they are set. */
 async function chooseMatrix(): Promise<void> {
   if (wholeMatrix || process.env.GRAFT_MATRIX) return;
-  process.env.GRAFT_MATRIX_QUARTER ??= `${commitPart(root, 'matrix', quarterCount)}`;
+  process.env.GRAFT_MATRIX_PART ??= `${commitPart(root, 'matrix', partCount)}`;
   process.env.GRAFT_MATRIX_CHANGED ??= matrixChanges(root, changeNames(), await matrixPythons()).join(',');
-  const { GRAFT_MATRIX_QUARTER: quarter, GRAFT_MATRIX_CHANGED: changed } = process.env;
+  const { GRAFT_MATRIX_PART: part, GRAFT_MATRIX_CHANGED: changed } = process.env;
   if (changed === '*')
     covered.push('the whole golden matrix, because shared sources, kernels or libraries changed');
   else
     covered.push(
-      `quarter ${Number(quarter) + 1} of ${quarterCount} of the golden matrix` +
+      `part ${Number(part) + 1} of ${partCount} of the golden matrix` +
         (changed === '' ? '' : ` and all of ${changed.replaceAll(',', ', ')}, which changed`),
     );
 }

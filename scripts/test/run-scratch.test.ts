@@ -57,11 +57,11 @@ test('tables of test files that end at the same moment are all kept', async (t) 
 
 test('npm test ends with the tables and, below them, what it covered and the count', () => {
   const tally = { passed: 3, failed: 1, skipped: 2 };
-  const covered = ['quarter 1 of 4 of the golden matrix', 'half 2 of 2 of the long test files'];
+  const covered = ['part 1 of 8 of the golden matrix', 'half 2 of 2 of the long test files'];
   const lines = closingLines({ tally, tables: '      llama\nlora  ✔ 1/1', covered, milliseconds: 90_000 });
   assert.equal(
     lines,
-    '\nin 1.5 minutes\n\n      llama\nlora  ✔ 1/1\n\ncovered: quarter 1 of 4 of the golden matrix; half 2 of 2 of the long test files\n3 passed, 1 failed, 2 skipped',
+    '\nin 1.5 minutes\n\n      llama\nlora  ✔ 1/1\n\ncovered: part 1 of 8 of the golden matrix; half 2 of 2 of the long test files\n3 passed, 1 failed, 2 skipped',
   );
   const passed = { passed: 3, failed: 0, skipped: 0 };
   const plain = closingLines({ tally: passed, tables: '', covered: [], milliseconds: 0 });

@@ -275,7 +275,7 @@ test('every variable that docker-compose.yml reads is a setting', () => {
 test('every variable that the sources read is a setting, and every setting is read', () => {
   // Variables between Graft's processes, and of its tests.
   const inner =
-    /^GRAFT_(PARENT_PID|LEASE_FD|GPU_(MEMORY|TOTAL)_BYTES|TEST_(SCRATCH|USAGE|NODE_OPTIONS)|MATRIX(_TABLE|_QUARTER|_CHANGED)?)$/;
+    /^GRAFT_(PARENT_PID|LEASE_FD|GPU_(MEMORY|TOTAL)_BYTES|TEST_(SCRATCH|USAGE|NODE_OPTIONS)|MATRIX(_TABLE|_PART|_CHANGED)?)$/;
   const found = new Set<string>();
   for (const folder of ['apps', 'packages', 'scripts', 'test/browser']) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {

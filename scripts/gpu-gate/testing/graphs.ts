@@ -9,6 +9,7 @@ import {
 import type { AnsweringModel } from '../../../packages/peft-core/src/generate/answering-program.ts';
 import type { TokenAsk } from '../../../packages/peft-core/src/generate/card/graph-sampler.ts';
 import { buildGenerationProgram } from '../../../packages/peft-core/src/generate/generation-program.ts';
+import { SequenceState } from '../../../packages/peft-core/src/generate/states/recurrent-states.ts';
 import { architectureFor } from '../../../packages/peft-core/src/models/registry.ts';
 import { layingOutFor, type MatmulPrecision } from '../../../packages/peft-core/src/nn/computation.ts';
 import { type ObjectiveName, objectiveFor } from '../../../packages/peft-core/src/objectives/objectives.ts';
@@ -205,11 +206,13 @@ export async function buildGeneration({
   const blocks = Array.from({ length: 8 }, (_, i) => i + 2);
   const input = architecture.encoder ? { blocks, length: 100 } : null;
   const prompt = Array.from({ length: 60 }, () => 1);
+  const state = generation.states ? new SequenceState(0).places(0) : undefined;
   const piece = (ids: number[], ask: TokenAsk | null) => ({
     ids,
     start: 0,
     length: ids.length,
     blocks,
+    state,
     updates: null,
     input,
     ask,

@@ -16,7 +16,8 @@ export interface Cell {
   seed: number;
 }
 
-export const quarterCount = 4;
+/** Into how many parts runs divide the matrix. */
+export const partCount = 8;
 
 export const cellName = (architecture: ArchitectureRow, method: MethodRow): string =>
   `${architecture.name} × ${method.name}`;
@@ -24,8 +25,8 @@ export const cellName = (architecture: ArchitectureRow, method: MethodRow): stri
 /**
  * The cells to test of these methods and architectures. Three variables select them:
  * - GRAFT_MATRIX: parts of names, separated by commas; `lora$` matches the end of a name.
- * - GRAFT_MATRIX_QUARTER, without GRAFT_MATRIX: `0` to `3`, a quarter in which every architecture and every method has a cell.
- * - GRAFT_MATRIX_CHANGED, beside a quarter: folders of methods (`ln-tuning`) and model types (`qwen2`), separated by commas, of which
+ * - GRAFT_MATRIX_PART, without GRAFT_MATRIX: `0` to `7`, an eighth in which every architecture and every method has a cell.
+ * - GRAFT_MATRIX_CHANGED, beside a part: folders of methods (`ln-tuning`) and model types (`qwen2`), separated by commas, of which
  *   every cell is selected; `*` selects all.
  */
 export function cells(
@@ -33,13 +34,13 @@ export function cells(
   on: readonly ArchitectureRow[] = architectures,
 ): Cell[] {
   const names = listOf(process.env.GRAFT_MATRIX);
-  const quarter = process.env.GRAFT_MATRIX_QUARTER ?? '';
+  const part = process.env.GRAFT_MATRIX_PART ?? '';
   const changed = new Set(listOf(process.env.GRAFT_MATRIX_CHANGED));
   const possible = possibleCells();
-  const quarters = quartersOf(possible);
+  const parts = partsOf(possible);
   const isSelected = (cell: Cell) => {
-    if (names.length > 0) return names.some((part) => `${cell.name}$`.includes(part));
-    if (quarter === '' || quarters.get(cell)!.has(Number(quarter))) return true;
+    if (names.length > 0) return names.some((name) => `${cell.name}$`.includes(name));
+    if (part === '' || parts.get(cell)!.has(Number(part))) return true;
     return ['*', methodFolder(cell), modelType(cell)].some((name) => changed.has(name));
   };
   return possible.filter(
@@ -73,23 +74,23 @@ function possibleCells(): Cell[] {
   );
 }
 
-/** The quarters of each cell: one, and another where an architecture or a method would otherwise have no cell in that quarter. */
-function quartersOf(possible: readonly Cell[]): Map<Cell, Set<number>> {
+/** The parts of each cell: one, and another where an architecture or a method would otherwise have no cell in that part. */
+function partsOf(possible: readonly Cell[]): Map<Cell, Set<number>> {
   const rows = [...methods, ...adaptersMethods];
-  const quarters = new Map(
+  const parts = new Map(
     possible.map((cell) => {
       const diagonal = architectures.indexOf(cell.architecture) + rows.indexOf(cell.method);
-      return [cell, new Set([diagonal % quarterCount])];
+      return [cell, new Set([diagonal % partCount])];
     }),
   );
-  for (const part of ['architecture', 'method'] as const) {
-    for (const name of new Set(possible.map((cell) => cell[part].name))) {
-      const group = possible.filter((cell) => cell[part].name === name);
-      for (let quarter = 0; quarter < quarterCount; quarter++) {
-        if (!group.some((cell) => quarters.get(cell)!.has(quarter)))
-          quarters.get(group[quarter % group.length]!)!.add(quarter);
+  for (const side of ['architecture', 'method'] as const) {
+    for (const name of new Set(possible.map((cell) => cell[side].name))) {
+      const group = possible.filter((cell) => cell[side].name === name);
+      for (let part = 0; part < partCount; part++) {
+        if (!group.some((cell) => parts.get(cell)!.has(part)))
+          parts.get(group[part % group.length]!)!.add(part);
       }
     }
   }
-  return quarters;
+  return parts;
 }
