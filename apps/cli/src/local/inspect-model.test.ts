@@ -71,12 +71,14 @@ test('a model on the Hub is inspected without its weights', async () => {
 
 test('neither a model nor an adapter', async () => {
   const none = await graft('inspect', '.');
-  assert.equal(none.code, 2);
+  assert.equal(none.code, 2, none.stderr);
   assert.match(none.stderr, /has neither adapter_config.json, config.json nor a .gguf file/);
   const compared = await graft('inspect', 'model', '--model', 'model');
-  assert.equal(compared.code, 2);
+  assert.equal(compared.code, 2, compared.stderr);
   assert.match(compared.stderr, /--model is compared with an adapter/);
-  assert.equal((await graft('inspect', 'nothing-of-this-name')).code, 2);
+  const unknown = await graft('inspect', 'nothing-of-this-name');
+  assert.equal(unknown.code, 2, unknown.stderr);
+  assert.match(unknown.stderr, /there is no file or folder nothing-of-this-name, and it is no model id/);
 });
 
 test('a model with terms of use names them', async () => {
