@@ -28,21 +28,25 @@ const PROMPT_POSITIONS = 96;
  */
 const STATE_PIECE = 64;
 
-/** On a GPU the base is stored as `storage`; on a CPU always in float32. */
+/** The base is stored as `storage`. */
 export function buildGenerationProgram(
   architecture: Architecture,
   limits: ServingLimits,
   storage: BaseStorage = 'float32',
 ): GenerationProgram {
-  if (graphTarget() === 'cpu') return buildForProcessor(architecture, limits);
+  if (graphTarget() === 'cpu') return buildForProcessor(architecture, limits, storage);
   return buildCardProgram(architecture, limits, storage, cardBudget(architecture, limits, storage));
 }
 
-function buildForProcessor(architecture: Architecture, given: ServingLimits): GenerationProgram {
+function buildForProcessor(
+  architecture: Architecture,
+  given: ServingLimits,
+  storage: BaseStorage,
+): GenerationProgram {
   const recurs = architecture.recurrence !== undefined;
   const limits = { ...given, rows: sequencesWithState(architecture, given) };
   const builder = new ProgramBuilder();
-  const weights = declareWeights(builder, architecture, 'float32', true);
+  const weights = declareWeights(builder, architecture, storage, true);
   const width = 2 * architecture.kvHeads * architecture.headSize;
   const blocks = cacheBlocks(architecture, limits);
   const caches = new Map(

@@ -12,6 +12,7 @@ import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import type { PlacedAdapter, UpdateArena } from './arenas/update-arena.ts';
 import { cardStorage } from './card/card-budget.ts';
 import { buildGenerationProgram } from './generation-program.ts';
+import { processorStorage } from './processor-storage.ts';
 import type { ServingLimits } from './step.ts';
 
 /** Maximum number of adapter shapes. A session cannot drop functions, so with more shapes the program is rebuilt when it is idle. */
@@ -210,7 +211,9 @@ export class ServedModels {
 
   async #load(trainedOn: 'int8' | 'nf4' | null): Promise<GenerationProgram> {
     const storage =
-      graphTarget() === 'gpu' ? cardStorage(this.#architecture, this.#limits, trainedOn) : 'float32';
+      graphTarget() === 'gpu'
+        ? cardStorage(this.#architecture, this.#limits, trainedOn)
+        : processorStorage(this.#base, this.#architecture, this.#limits);
     const program = buildGenerationProgram(this.#architecture, this.#limits, storage);
     try {
       await loadWeights(program.program, this.#base, this.#architecture, storage, { withHead: true });

@@ -24,7 +24,7 @@ export interface ServingLimits {
    * `updateBytes` are minimums.
    */
   memoryBytes?: number;
-  /** On a GPU: storage type of the base's matrices. Default "auto": bf16. */
+  /** Storage type of the base's matrices. Default "auto": on a GPU bf16; on a CPU bf16 if the model's files hold it, else fp32. */
   baseDtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
 }
 

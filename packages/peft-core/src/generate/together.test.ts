@@ -1,7 +1,9 @@
 /** Answers many chats at once: each answer must be the same as alone. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type GenerateRequest, type Generator, openGenerator } from './generator.ts';
+import { usesGraftKernels } from '@graft/tf-graph';
+import { fromBfloat16 } from '@graft/tf-graph/bfloat16';
+import { type GenerateRequest, type Generator, type GeneratorOptions, openGenerator } from './generator.ts';
 import type { LikelyTokens } from './sampling/likely-tokens.ts';
 import { type AdapterBench, makeAdapterBench } from './testing/adapter-bench.ts';
 
@@ -56,8 +58,8 @@ async function textOf(generator: Generator, request: GenerateRequest) {
 /** The answer without the number of cached tokens, which depends on other requests. */
 const said = ({ cachedTokens: _, ...answer }: Awaited<ReturnType<typeof textOf>>) => answer;
 
-async function alone(requests: GenerateRequest[]) {
-  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16 });
+async function alone(requests: GenerateRequest[], options: Partial<GeneratorOptions> = {}) {
+  const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16, ...options });
   const texts = [];
   for (const [i, request] of requests.entries())
     texts.push(await textOf(generator, { ...request, team: `${i}` }));
@@ -82,6 +84,47 @@ test('so do those of every method, on few rows and in a cache that does not hold
   const found = await Promise.all(requests.map((request) => textOf(generator, request)));
   assert.deepEqual(found.map(said), expected.map(said));
   await generator.close();
+});
+
+test('a base in bfloat16, int8 or NF4 says in each of many chats what it says alone', async () => {
+  const requests = chats(['lora', 'ia3', null], 9);
+  const exact = (await alone(requests)).map(said);
+  for (const baseDtype of ['bf16', 'int8', 'nf4'] as const) {
+    const expected = (await alone(requests, { baseDtype })).map(said);
+    assert.notDeepEqual(expected, exact, `${baseDtype}: the probabilities are others`);
+    const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 16, baseDtype });
+    const found = await Promise.all(requests.map((request) => textOf(generator, request)));
+    assert.deepEqual(found.map(said), expected, baseDtype);
+    await generator.close();
+  }
+});
+
+test('files that hold bfloat16 are served as bfloat16, and answers are those of float32, bit for bit', async () => {
+  const { tensors } = bench.base;
+  let reads = 0;
+  const widened = async (name: string, out?: Float32Array) => {
+    const values = fromBfloat16(await tensors.readBfloat16(name));
+    out?.set(values);
+    return out ?? values;
+  };
+  const base = {
+    ...bench.base,
+    tensors: {
+      names: () => tensors.names(),
+      has: (name: string) => tensors.has(name),
+      info: (name: string) => ({ ...tensors.info(name), dtype: 'BF16' }),
+      readFloat32: widened,
+      readBfloat16(name: string, out?: Uint16Array) {
+        reads++;
+        return tensors.readBfloat16(name, out);
+      },
+    },
+  };
+  const requests = chats(['lora', 'ia3', null], 6);
+  const expected = await alone(requests, { base, baseDtype: 'fp32' });
+  assert.equal(reads, 0);
+  assert.deepEqual((await alone(requests, { base })).map(said), expected.map(said));
+  if (usesGraftKernels()) assert.ok(reads > 0, 'the weights are read as bfloat16');
 });
 
 test('a prompt that was read before is known to its team and adapter alone, and changes no text', async () => {

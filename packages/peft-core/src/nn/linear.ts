@@ -1,4 +1,5 @@
 import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
+import { computesRowByRow } from './computation.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
 import { withBias } from './scaled-columns.ts';
@@ -34,9 +35,16 @@ function frozenProduct(x: tf.Tensor, weight: FrozenWeight, transposed: boolean):
   return customGradient({
     inputs: { x },
     keep: {},
-    value: () => flowingMatmul(x, weightValue(weight, x), false, !transposed),
+    value: () => weightProduct(x, weight, transposed),
     gradient: (dy) => ({ x: flowingMatmul(dy, weightValue(weight, dy), false, transposed) }),
   });
+}
+
+/** `x (N, in) · Wᵀ → (N, out)`, or `x · W` when `transposed`, without a gradient. */
+export function weightProduct(x: tf.Tensor, weight: Weight, transposed: boolean): tf.Tensor {
+  if (weight.kind === 'frozen' && weight.rowProduct && computesRowByRow() && !transposed)
+    return weight.rowProduct(x);
+  return flowingMatmul(x, weightValue(weight, x), false, !transposed);
 }
 
 /** `x (N, in) · Wᵀ → (N, out)` with gradients for both. Keeps x, or what x is recomputed from. */

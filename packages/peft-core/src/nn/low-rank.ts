@@ -1,7 +1,7 @@
 import { attr, customGradient, rawOp, tf } from '@graft/tf-graph';
 import { flowing, usesKernels } from './computation.ts';
 import { droppedBy, nextSeed, noSeed, type RandomState } from './dropout.ts';
-import { linear } from './linear.ts';
+import { linear, weightProduct } from './linear.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
 import { withBias } from './scaled-columns.ts';
@@ -59,7 +59,7 @@ function withUpdates(
     inputs: { x, as, bs, y },
     keep: { as, bs, down, seeds, origin: origin.inputs },
     value() {
-      const product = y ?? flowingMatmul(x, weightValue(weight, x), false, !transposed);
+      const product = y ?? weightProduct(x, weight, transposed);
       return added(flowing(product), down, { matrices: bs, offsets, transposed: true });
     },
     gradient(dy, { as, bs, down, seeds, origin: kept }) {

@@ -17,7 +17,7 @@ export function flowingMatmul(a: tf.Tensor, b: tf.Tensor, transposeA = false, tr
 
 function computed(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
   if (computesRowByRow() && a.rank === 2 && !transposeA)
-    return rawOp('GraftRowProduct', [attr.bool('transposed', transposeB)], [a, b])[0]!;
+    return rawOp('GraftRowProduct', [attr.bool('transposed', transposeB)], [a, cast(b, 'float32')])[0]!;
   if (widensProducts()) return widened(a, b, transposeA, transposeB);
   const dtype = productType();
   const attrs = [attr.bool('adj_x', transposeA), attr.bool('adj_y', transposeB)];

@@ -15,6 +15,8 @@ export interface FrozenWeight {
   gather(ids: tf.Tensor): tf.Tensor;
   /** The value in slices of rows, for layers that can read a large weight slice by slice instead of unpacking all of it. */
   slices?: WeightSlice[] | undefined;
+  /** With kernels: x `(N, in)` → `x · Wᵀ (N, out)` in float32, row by row, without unpacking a whole W `(out, in)`. */
+  rowProduct?(x: tf.Tensor): tf.Tensor;
   /** The matrix `(W, in)` that stacks this weight and others with the same input. */
   stack?: FrozenWeight;
 }

@@ -42,6 +42,16 @@ export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: numb
   return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), size), shape);
 }
 
+/** Products of x `(N, in)` with stored matrices `(out, in)`, by kernels: each row as if it were alone, equal to that with the unpacked matrix. */
+export const storedProduct = {
+  bfloat16: (x: tf.Tensor, w: tf.Tensor) => rawOp('GraftProductOfBfloat16', [], [x, w])[0]!,
+  int8: (x: tf.Tensor, codes: tf.Tensor, scales: tf.Tensor) =>
+    rawOp('GraftProductOfInt8', [], [x, codes, scales])[0]!,
+  /** `in` must be a multiple of `BLOCK`. */
+  nf4: (x: tf.Tensor, packed: tf.Tensor, shape: number[]) =>
+    rawOp('GraftProductOfNf4', [attr.shape('shape', shape)], [x, packed, tf.tensor1d(dynamicMap())])[0]!,
+};
+
 /** Replaces tf.slice, which does not support tensors of bytes. A GPU has no Slice for them either, only StridedSlice. */
 export function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
   const end = begin.map((at, i) => at + size[i]!);

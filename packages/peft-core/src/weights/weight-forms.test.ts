@@ -20,7 +20,7 @@ import { layingOutFor, withComputation } from '../nn/computation.ts';
 import { headLoss } from '../nn/cross-entropy.ts';
 import { embedding } from '../nn/embedding.ts';
 import { linear } from '../nn/linear.ts';
-import { type Weight, weightValue } from '../nn/weight.ts';
+import { type FrozenWeight, type Weight, weightValue } from '../nn/weight.ts';
 import { Random } from '../random.ts';
 import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
 import { dequantiseNf4, nf4Table, quantiseNf4 } from './quantise/nf4.ts';
@@ -105,6 +105,42 @@ for (const name of ['small', 'groups', 'odd', 'turned'] as const) {
     }
   });
 }
+
+test('serving multiplies by stored matrices as by unpacked ones, bit for bit, each row as if alone', async () => {
+  for (const name of ['small', 'groups', 'odd', 'head'] as const) {
+    const [outputs, inputs] = shapes[name] as [number, number];
+    const forms = {
+      bfloat16: plainForm([outputs, inputs], 'bfloat16'),
+      int8: int8Form([outputs, inputs], false),
+    };
+    const tried = inputs % 64 === 0 ? { ...forms, nf4: nf4Form([outputs, inputs]) } : forms;
+    const random = new Random(3, 'test');
+    const x = Float32Array.from({ length: 7 * inputs }, () => random.normal());
+    for (const set of kernelSets().filter((each) => each !== 'stock')) {
+      useKernels(set);
+      for (const [kind, form] of Object.entries(tried)) {
+        const products = (weight: Weight) =>
+          withComputation({ rowByRow: true }, () => {
+            const { rowProduct, ...unpacked } = weight as FrozenWeight;
+            assert.ok(rowProduct, 'the stored matrix has a product');
+            const rows = tf.tensor2d(x, [7, inputs]);
+            const alone = Array.from({ length: 7 }, (_, i) =>
+              linear(tf.slice(rows, [i, 0], [1, inputs]), weight),
+            );
+            return {
+              stored: linear(rows, weight),
+              unpacked: linear(rows, unpacked),
+              alone: tf.concat(alone),
+            };
+          });
+        const found = await runOn(name, form, products, 'kernels');
+        const what = `${set}, ${kind}, ${name}`;
+        assert.deepEqual(found.stored.data, found.unpacked.data, what);
+        assert.deepEqual(found.alone.data, found.unpacked.data, what);
+      }
+    }
+  }
+});
 
 test('rows are gathered as they are read', async () => {
   const ids = [4, 0, 4, 2];

@@ -5,9 +5,9 @@ import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { partsOf, SLICE_BYTES, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
-import { packNf4, quantiseNf4 } from './quantise/nf4.ts';
+import { BLOCK, packNf4, quantiseNf4 } from './quantise/nf4.ts';
 import type { ScratchBuffer } from './scratch-buffer.ts';
-import { takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
+import { storedProduct, takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
 
 /** How a frozen weight is stored in a program: its variables, how they are filled, and how a layer reads the weight. */
 export interface WeightForm {
@@ -32,6 +32,10 @@ export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): Weigh
       shape,
       read: (...after) => variable!.read({ after, stored: true }),
       gather: (ids) => variable!.gather(ids),
+      ...(dtype === 'bfloat16' &&
+        shape.length === 2 && {
+          rowProduct: (x) => storedProduct.bfloat16(x, variable!.read({ after: [x], stored: true })),
+        }),
       get slices() {
         if (shape.length !== 2 || !widensProducts()) return undefined;
         const [rows, columns] = shape as [number, number];
@@ -117,7 +121,13 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
         read: (...after) => unpackInt8(codes.read({ after }), scales.read({ after })),
         gather: (ids) =>
           unpackInt8(codes.gather(ids), transposed ? scales.read() : scales.gather(ids), 'float32'),
-        ...(transposed || shape.length > 2 ? {} : { slices: slicesOf(rows, columns, readRows) }),
+        ...(transposed || shape.length > 2
+          ? {}
+          : {
+              slices: slicesOf(rows, columns, readRows),
+              rowProduct: (x) =>
+                storedProduct.int8(x, codes.read({ after: [x] }), scales.read({ after: [x] })),
+            }),
       };
     },
   };
@@ -146,7 +156,16 @@ export function nf4Form(shape: number[]): WeightForm {
     weight([packed], nf4Table) {
       const read = (...after: tf.Tensor[]) =>
         unpackNf4(packed!.read({ after }), () => nf4Table!.read(), shape);
-      return { kind: 'frozen', shape, read, gather: (ids) => tf.gather(read(), ids) };
+      return {
+        kind: 'frozen',
+        shape,
+        read,
+        gather: (ids) => tf.gather(read(), ids),
+        ...(shape.length === 2 &&
+          shape[1]! % BLOCK === 0 && {
+            rowProduct: (x) => storedProduct.nf4(x, packed!.read({ after: [x] }), shape),
+          }),
+      };
     },
   };
 }

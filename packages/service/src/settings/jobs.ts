@@ -155,7 +155,8 @@ export const servingSettings = {
     kind: choice('auto', 'bf16', 'int8', 'nf4', 'fp32'),
     default: 'auto',
     readBy: ['worker'],
-    description: 'Data type of the base model that answers on a GPU. On a CPU it is float32.',
+    description:
+      'Data type of the base model that answers. `auto`: bf16 on a GPU, and on a CPU where the files of the model hold bf16, which changes no answer; fp32 otherwise. int8 and nf4 take less memory and [change answers a little](serving.md#data-type-of-the-base-model).',
   },
   GRAFT_SERVER_CACHE_MB: {
     kind: megabytes(9_999_999),

@@ -1,6 +1,7 @@
 // Ops of serving: several sequences at once, with the same results as if each were alone. Float32; no gradients.
 #pragma once
 #include "op.h"
+#include "unpack-ops.h"
 #include "tensorflow/core/framework/resource_mgr.h"
 #include "tensorflow/core/framework/resource_var.h"
 
@@ -39,6 +40,103 @@ class RowProductOp : public OpKernel {
   bool transposed_;
 };
 REGISTER_KERNEL_BUILDER(Name("GraftRowProduct").Device(tensorflow::DEVICE_CPU), RowProductOp);
+
+/** Computes y (N, out) = x (N, in) · Wᵀ with W (out, in) in its stored form. */
+template <typename Stored>
+void productWithStored(OpKernelContext* c, const Stored& w, int64_t out, StoredProductKernel<Stored> kernel) {
+  const Tensor& x = c->input(0);
+  const int64_t rows = x.dim_size(0), in = x.dim_size(1);
+  Tensor* y = nullptr;
+  OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, out}), &y));
+  const StoredProduct<Stored> arguments{rows, in, out, dataOf<float>(x), w, dataOf<float>(y)};
+  // Large enough that taking the next one costs nothing, and a multiple of the rows that a kernel unpacks at a time.
+  constexpr int64_t columns = 48;
+  OP_REQUIRES_OK(c, eachTask(c, (out + columns - 1) / columns, kernels().storedProducts.scratch(in), [&](int64_t i, float* panel) {
+                   kernel(arguments, i * columns, std::min(out, (i + 1) * columns), panel);
+                 }));
+}
+
+inline tensorflow::Status storedProductShape(InferenceContext* c, DimensionHandle out) {
+  ShapeHandle x;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &x));
+  c->set_output(0, c->Matrix(c->Dim(x, 0), out));
+  return tensorflow::OkStatus();
+}
+inline tensorflow::Status storedMatrixShape(InferenceContext* c) {
+  ShapeHandle w;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 2, &w));
+  return storedProductShape(c, c->Dim(w, 0));
+}
+
+REGISTER_OP("GraftProductOfBfloat16").Input("x: float").Input("w: bfloat16").Output("y: float").SetShapeFn(storedMatrixShape);
+
+class ProductOfBfloat16Op : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor &x = c->input(0), &w = c->input(1);
+    OP_REQUIRES(c, areMatrices(x, w) && w.dim_size(1) == x.dim_size(1),
+                InvalidArgument("a product of ", x.shape().DebugString(), " and ", w.shape().DebugString()));
+    productWithStored(c, Bfloat16Matrix{dataOf<tensorflow::bfloat16>(w)}, w.dim_size(0), kernels().storedProducts.bfloat16);
+  }
+};
+REGISTER_KERNEL_BUILDER(Name("GraftProductOfBfloat16").Device(tensorflow::DEVICE_CPU), ProductOfBfloat16Op);
+
+REGISTER_OP("GraftProductOfInt8")
+    .Input("x: float")
+    .Input("codes: int8")
+    .Input("scales: float")
+    .Output("y: float")
+    .SetShapeFn(storedMatrixShape);
+
+/** Scales are for rows (out, 1). */
+class ProductOfInt8Op : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor &x = c->input(0), &codes = c->input(1), &scales = c->input(2);
+    OP_REQUIRES(c, areMatrices(x, codes, scales) && codes.dim_size(1) == x.dim_size(1) && scales.dim_size(1) == 1 &&
+                       scales.dim_size(0) == codes.dim_size(0),
+                InvalidArgument("a product of ", x.shape().DebugString(), " and ", codes.shape().DebugString(), " with scales ",
+                                scales.shape().DebugString()));
+    const UnpackInt8<float> w{codes.dim_size(1), true, codes.flat<tensorflow::int8>().data(), dataOf<float>(scales), nullptr};
+    productWithStored(c, w, codes.dim_size(0), kernels().storedProducts.int8);
+  }
+};
+REGISTER_KERNEL_BUILDER(Name("GraftProductOfInt8").Device(tensorflow::DEVICE_CPU), ProductOfInt8Op);
+
+REGISTER_OP("GraftProductOfNf4")
+    .Attr("shape: shape")
+    .Input("x: float")
+    .Input("packed: uint8")
+    .Input("map: float")
+    .Output("y: float")
+    .SetShapeFn([](InferenceContext* c) {
+      TensorShape shape;
+      TF_RETURN_IF_ERROR(c->GetAttr("shape", &shape));
+      return storedProductShape(c, c->MakeDim(shape.dims() == 2 ? shape.dim_size(0) : -1));
+    });
+
+/** `packed` as in GraftUnpackNf4. */
+class ProductOfNf4Op : public OpKernel {
+ public:
+  explicit ProductOfNf4Op(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
+    OP_REQUIRES(c, shape_.dims() == 2 && shape_.dim_size(1) % 64 == 0, InvalidArgument("rows of NF4 are whole blocks of 64"));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Tensor& x = c->input(0);
+    OP_REQUIRES(c, areMatrices(x) && x.dim_size(1) == shape_.dim_size(1),
+                InvalidArgument("a product of ", x.shape().DebugString(), " and ", shape_.DebugString()));
+    UnpackNf4<float> w;
+    OP_REQUIRES_OK(c, nf4Of(c->input(1), c->input(2), shape_.num_elements(), &w));
+    productWithStored(c, w, shape_.dim_size(0), kernels().storedProducts.nf4);
+  }
+
+ private:
+  TensorShape shape_;
+};
+REGISTER_KERNEL_BUILDER(Name("GraftProductOfNf4").Device(tensorflow::DEVICE_CPU), ProductOfNf4Op);
 
 REGISTER_OP("GraftRowUpdates")
     .Attr("modules: list(int)")

@@ -11,24 +11,33 @@ REGISTER_OP("GraftUnpackNf4")
     .Output("y: T")
     .SetShapeFn(tensorflow::shape_inference::ExplicitShape);
 
-/** Packed layout, in this order: a number for each group, one for all, a byte for each block, padded to whole groups, and the codes. */
+/**
+ * The parts of `size` packed weights; y stays null. Packed layout, in this order: a number for each group, one for all, a byte for each
+ * block, padded to whole groups, and the codes.
+ */
+template <typename T>
+tensorflow::Status nf4Of(const Tensor& packed, const Tensor& map, int64_t size, UnpackNf4<T>* parts) {
+  const int64_t blocks = (size + 63) / 64, groups = (blocks + 255) / 256;
+  const int64_t absmax = 4 * (groups + 1), codes = absmax + 256 * groups;
+  if (packed.NumElements() != codes + 32 * blocks || map.NumElements() != 256)
+    return InvalidArgument("these are not the bytes of ", size, " weights");
+  const uint8_t* bytes = packed.flat<tensorflow::uint8>().data();
+  const float* numbers = reinterpret_cast<const float*>(bytes);
+  *parts = {size, bytes + codes, bytes + absmax, numbers, dataOf<float>(map), numbers[groups], nullptr};
+  return tensorflow::OkStatus();
+}
+
 template <typename T>
 class UnpackNf4Op : public OpKernel {
  public:
   explicit UnpackNf4Op(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_)); }
   void Compute(OpKernelContext* c) override {
-    const Tensor &packed = c->input(0), &map = c->input(1);
-    const int64_t size = shape_.num_elements(), blocks = (size + 63) / 64, groups = (blocks + 255) / 256;
-    const int64_t absmax = 4 * (groups + 1), codes = absmax + 256 * groups;
-    OP_REQUIRES(c, packed.NumElements() == codes + 32 * blocks && map.NumElements() == 256,
-                InvalidArgument("these are not the bytes of ", size, " weights"));
-    const uint8_t* bytes = packed.flat<tensorflow::uint8>().data();
-    const float* numbers = reinterpret_cast<const float*>(bytes);
+    UnpackNf4<Stored<T>> arguments;
+    OP_REQUIRES_OK(c, nf4Of(c->input(0), c->input(1), shape_.num_elements(), &arguments));
     Tensor* y = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, shape_, &y));
-    const UnpackNf4<Stored<T>> arguments{
-        size, bytes + codes, bytes + absmax, numbers, dataOf<float>(map), numbers[groups], dataOf<T>(y)};
-    share(c, blocks, 64, kernelsFor<T>().unpackNf4, arguments);
+    arguments.y = dataOf<T>(y);
+    share(c, (arguments.size + 63) / 64, 64, kernelsFor<T>().unpackNf4, arguments);
   }
 
  private:

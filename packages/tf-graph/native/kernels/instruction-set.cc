@@ -11,6 +11,7 @@
 #include "norm.h"
 #include "row-products.h"
 #include "scatter-rows.h"
+#include "stored-products.h"
 #include "unpack.h"
 
 namespace graft {
@@ -40,6 +41,7 @@ const Kernels GRAFT_NAME(GRAFT_SET) = {
     GRAFT_STRING(GRAFT_SET), table<float>(),   table<Bfloat16>(),  scatterRows,
     attentionScratch,        keyGradientWidth, biasGradientWidth, bfloat16IsFast,
     {rowProduct, rowUpdates, cacheKeysAndValues, cachedAttention, cachedAttentionScratch, kBlock},
+    {storedProduct<Bfloat16Matrix>, storedProduct<UnpackInt8<float>>, storedProduct<UnpackNf4<float>>, storedProductScratch},
 };
 
 }  // namespace graft

@@ -300,6 +300,32 @@ struct UnpackInt8 {
   T* y;
 };
 
+/**
+ * y (rows, out) = x (rows, in) · Wᵀ with W (out, in) as it is stored: each row in the same order, alone or in a batch, and equal to the
+ * product with the unpacked W. Stored is Bfloat16Matrix, UnpackInt8<float> or UnpackNf4<float>, whose y is not read. With NF4, `in` is a
+ * multiple of 64. The range is one of columns of y; `panel` holds `storedProductScratch` floats.
+ */
+template <typename Stored>
+struct StoredProduct {
+  int64_t rows, in, out;
+  const float* x;
+  Stored w;
+  float* y;
+};
+struct Bfloat16Matrix {
+  const Bfloat16* values;
+};
+template <typename Stored>
+using StoredProductKernel = void (*)(const StoredProduct<Stored>&, int64_t begin, int64_t end, float* panel);
+
+/** Kernels of products with stored matrices, for serving. */
+struct StoredProductKernels {
+  StoredProductKernel<Bfloat16Matrix> bfloat16;
+  StoredProductKernel<UnpackInt8<float>> int8;
+  StoredProductKernel<UnpackNf4<float>> nf4;
+  int64_t (*scratch)(int64_t in);
+};
+
 /** out (N, H): zeros, plus row k of values (K, H) added to row index[k]. The range is one of columns of out. */
 struct ScatterRows {
   int64_t count, rows, width;
@@ -355,6 +381,7 @@ struct Kernels {
   /** Whether the instructions that this set has beyond the next one make it faster on this CPU. */
   bool (*isFaster)();
   ServingKernels serving;
+  StoredProductKernels storedProducts;
 };
 
 /** The set selected by graft_use_kernels. */

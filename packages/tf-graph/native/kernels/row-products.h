@@ -33,27 +33,37 @@ constexpr int kDotColumns = 6;
 constexpr int kDotColumns = 3;
 #endif
 
-template <int Rows, int Columns>
-inline void dots(const float* x, int64_t xStride, const float* w, int64_t wStride, int64_t K, float* y, int64_t yStride) {
+/** Rows of a matrix in float32. */
+struct FloatRows {
+  const float* w;
+  int64_t stride;
+  /** `count` numbers of row j, from column k on. */
+  template <int Columns>
+  Vec at(int j, int64_t k, int64_t count) const {
+    // Prefetches the following rows, which are not in any cache yet.
+    __builtin_prefetch(w + (Columns + j) * stride + k);
+    return load(w + j * stride + k, count);
+  }
+};
+
+/** y (Rows, Columns) = x (Rows, K) · Wᵀ with Columns rows of W, which `w.at` reads. */
+template <int Rows, int Columns, typename W>
+inline void dots(const float* x, int64_t xStride, const W& w, int64_t K, float* y, int64_t yStride) {
   Vec sums[Rows][Columns] = {};
-  const auto add = [&](int64_t k, auto&& take) {
+  const auto add = [&](int64_t k, int64_t count) __attribute__((always_inline)) {
     Vec row[Columns];
 #pragma GCC unroll 8
-    for (int j = 0; j < Columns; j++) {
-      row[j] = take(w + j * wStride + k);
-      // Prefetches the following rows, which are not in any cache yet.
-      __builtin_prefetch(w + (Columns + j) * wStride + k);
-    }
+    for (int j = 0; j < Columns; j++) row[j] = w.template at<Columns>(j, k, count);
 #pragma GCC unroll 8
     for (int i = 0; i < Rows; i++) {
-      const Vec own = take(x + i * xStride + k);
+      const Vec own = load(x + i * xStride + k, count);
 #pragma GCC unroll 8
       for (int j = 0; j < Columns; j++) sums[i][j] = addProduct(sums[i][j], own, row[j]);
     }
   };
   int64_t k = 0;
-  for (; k + kLanes <= K; k += kLanes) add(k, [](const float* p) { return load(p); });
-  if (k < K) add(k, [&](const float* p) { return load(p, K - k); });
+  for (; k + kLanes <= K; k += kLanes) add(k, kLanes);
+  if (k < K) add(k, K - k);
 #pragma GCC unroll 8
   for (int i = 0; i < Rows; i++)
 #pragma GCC unroll 8
@@ -65,8 +75,8 @@ inline void dotsOfRows(const float* x, int64_t xStride, int64_t rows, const floa
                        int64_t yStride) {
   int64_t n = 0;
   for (; n + kDotRows <= rows; n += kDotRows)
-    dots<kDotRows, Columns>(x + n * xStride, xStride, w, wStride, K, y + n * yStride, yStride);
-  for (; n < rows; n++) dots<1, Columns>(x + n * xStride, xStride, w, wStride, K, y + n * yStride, yStride);
+    dots<kDotRows, Columns>(x + n * xStride, xStride, FloatRows{w, wStride}, K, y + n * yStride, yStride);
+  for (; n < rows; n++) dots<1, Columns>(x + n * xStride, xStride, FloatRows{w, wStride}, K, y + n * yStride, yStride);
 }
 
 /** y (rows, columns) = x (rows, K) · Wᵀ with W (columns, K). */

@@ -23,44 +23,56 @@ constexpr float kNormalFloats[16] = {-1,
                                      0.7229568362236023f,
                                      1};
 
-typedef uint8_t Pairs __attribute__((vector_size(kLanes / 2)));
-typedef uint16_t Doubles __attribute__((vector_size(kLanes)));
-typedef uint8_t Codes __attribute__((vector_size(kLanes)));
+#if defined(__AVX512F__)
+inline Bytes lowBytesOf(__m128i bytes) { return bitsOf<Bytes>(bytes); }
+#elif defined(__AVX2__)
+inline Bytes lowBytesOf(__m128i bytes) { return bitsOf<Bytes>(_mm_cvtsi128_si64(bytes)); }
+#endif
 
 /** Decodes kLanes / 2 bytes, each with the earlier code in its upper half. */
 inline Vec normalFloats(const uint8_t* bytes) {
-  Pairs pairs;
-  std::memcpy(&pairs, bytes, sizeof(pairs));
-  const Doubles both = __builtin_convertvector(pairs, Doubles);
-  const Ints codes = __builtin_convertvector(bitsOf<Codes>((both >> 4) | ((both & 15) << 8)), Ints);
+#if defined(__AVX512F__) || defined(__AVX2__)
+  uint64_t packed = 0;
+  std::memcpy(&packed, bytes, kLanes / 2);
+  const __m128i pairs = _mm_cvtsi64_si128(packed), half = _mm_set1_epi8(15);
+  const __m128i first = _mm_and_si128(_mm_srli_epi16(pairs, 4), half);
+  const Ints codes = intsOf(lowBytesOf(_mm_unpacklo_epi8(first, _mm_and_si128(pairs, half))));
+#endif
 #if defined(__AVX512F__)
-  return __builtin_shuffle(load(kNormalFloats), codes);
+  return bitsOf<Vec>(_mm512_permutexvar_ps(bitsOf<__m512i>(codes), _mm512_loadu_ps(kNormalFloats)));
 #elif defined(__AVX2__)
   return __builtin_shuffle(load(kNormalFloats), load(kNormalFloats + kLanes), codes);
 #else
   Vec values;
-  for (int i = 0; i < kLanes; i++) values[i] = kNormalFloats[codes[i]];
+  for (int i = 0; i < kLanes; i++) values[i] = kNormalFloats[i % 2 == 0 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15];
   return values;
 #endif
 }
 
+constexpr int64_t kBlockOfNf4 = 64;
+
+/** The factor of the weights of block b. */
+template <typename T>
+inline float factorOf(const UnpackNf4<T>& a, int64_t b) {
+  constexpr int64_t group = 256;
+  volatile float centred = a.map[a.absmax[b]] * a.nestedAbsmax[b / group];
+  return centred + a.offset;
+}
+
 template <typename T>
 void unpackNf4(const UnpackNf4<T>& a, int64_t begin, int64_t end) {
-  constexpr int64_t block = 64, group = 256;
   for (int64_t b = begin; b < end; b++) {
-    volatile float centred = a.map[a.absmax[b]] * a.nestedAbsmax[b / group];
-    const float largest = centred + a.offset;
-    const uint8_t* codes = a.codes + b * block / 2;
-    T* y = a.y + b * block;
-    byVectors(least(block, a.size - b * block), [&](int64_t i, int64_t count) {
-      store(y + i, normalFloats(codes + i / 2) * largest, count);
+    const float factor = factorOf(a, b);
+    const uint8_t* codes = a.codes + b * kBlockOfNf4 / 2;
+    T* y = a.y + b * kBlockOfNf4;
+    byVectors(least(kBlockOfNf4, a.size - b * kBlockOfNf4), [&](int64_t i, int64_t count) {
+      store(y + i, normalFloats(codes + i / 2) * factor, count);
     });
   }
 }
 
 template <typename T>
 void unpackInt8(const UnpackInt8<T>& a, int64_t begin, int64_t end) {
-  typedef int8_t Bytes __attribute__((vector_size(kLanes)));
   for (int64_t row = begin; row < end; row++) {
     const int8_t* codes = a.codes + row * a.width;
     T* y = a.y + row * a.width;
@@ -69,7 +81,7 @@ void unpackInt8(const UnpackInt8<T>& a, int64_t begin, int64_t end) {
       Bytes bytes = {};
       std::memcpy(&bytes, codes + i, count);
       const Vec scale = a.scaleOfRows ? ofRow : load(a.scales + i, count);
-      store(y + i, __builtin_convertvector(__builtin_convertvector(bytes, Ints), Vec) * scale, count);
+      store(y + i, __builtin_convertvector(intsOf(bytes), Vec) * scale, count);
     });
   }
 }

@@ -42,7 +42,33 @@ inline To bitsOf(From from) {
   return to;
 }
 
-inline Vec widened(Halves h) { return bitsOf<Vec>(__builtin_convertvector(h, Words) << 16); }
+// Intrinsics below, since compilers convert vectors of narrow integers in many small steps.
+
+/** Each of the halves as an unsigned number. */
+inline Words wordsOf(Halves h) {
+#if defined(__AVX512F__)
+  return bitsOf<Words>(_mm512_cvtepu16_epi32(bitsOf<__m256i>(h)));
+#elif defined(__AVX2__)
+  return bitsOf<Words>(_mm256_cvtepu16_epi32(bitsOf<__m128i>(h)));
+#else
+  return __builtin_convertvector(h, Words);
+#endif
+}
+
+inline Vec widened(Halves h) { return bitsOf<Vec>(wordsOf(h) << 16); }
+
+typedef int8_t Bytes __attribute__((vector_size(kLanes)));
+
+/** Each of the signed bytes as a number. */
+inline Ints intsOf(Bytes bytes) {
+#if defined(__AVX512F__)
+  return bitsOf<Ints>(_mm512_cvtepi8_epi32(bitsOf<__m128i>(bytes)));
+#elif defined(__AVX2__)
+  return bitsOf<Ints>(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bitsOf<int64_t>(bytes))));
+#else
+  return __builtin_convertvector(bytes, Ints);
+#endif
+}
 
 /** Rounds to the nearest bfloat16, ties to even; a NaN stays a NaN. */
 inline Halves narrowed(Vec v) {
