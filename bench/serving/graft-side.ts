@@ -11,8 +11,14 @@ export interface Answered {
   first: number[];
 }
 
+export const servedDtypes = ['fp32', 'bf16', 'int8', 'nf4'] as const;
+type ServedDtype = (typeof servedDtypes)[number];
+export const isServedDtype = (name: string): name is ServedDtype =>
+  (servedDtypes as readonly string[]).includes(name);
+
 export interface GraftOptions {
   base: BaseModel;
+  baseDtype: ServedDtype;
   chats: readonly Chat[];
   /** Concurrent chats. */
   atOnce: number;
@@ -35,17 +41,19 @@ export async function graftSide(
 }
 
 async function inNewGenerator(
-  { base, chats: all, atOnce, seconds, report }: GraftOptions,
+  { base, baseDtype, chats: all, atOnce, seconds, report }: GraftOptions,
   way: string,
   chats: readonly Chat[],
   lanes: number,
 ): Promise<Answered> {
-  const generator = await openGenerator({ base, rows: atOnce });
+  const generator = await openGenerator({ base, baseDtype, rows: atOnce });
   try {
-    report(`Graft, ${way}: loading, and a word from each adapter`);
+    report(`Graft, ${baseDtype}, ${way}: loading, and a word from each adapter`);
     for (const adapter of new Set(all.map(({ adapter }) => adapter)))
       await ask(generator, { adapter, prompt: 'Hello' }, 4);
-    return await measure(generator, chats, lanes, seconds, (line) => report(`Graft, ${way}: ${line}`));
+    return await measure(generator, chats, lanes, seconds, (line) =>
+      report(`Graft, ${baseDtype}, ${way}: ${line}`),
+    );
   } finally {
     await generator.close();
   }

@@ -3,9 +3,11 @@
  * answer, compared with the same questions one by one and with transformers and HF PEFT. Every answer must equal the one it gets alone, token
  * for token. Takes some minutes and reports progress.
  *
- * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--output data/bench] [--write-docs] [--check]
+ * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--dtypes fp32] [--output data/bench] [--write-docs] [--check]
  * npm run bench:serving -- --long-prompts 48 [--chats 16] [--check]
  *   --alone       number of questions that are asked one by one
+ *   --sides       of graft, peft and llama, which is llama.cpp with the file of SmolLM2-135M in 4 bits and without adapters
+ *   --dtypes      data types of Graft's base model: fp32, bf16, int8, nf4
  *   --seconds     after this time no side starts another question
  *   --write-docs  the table goes to docs/serving.md, too
  *   --long-prompts  measures instead how long chats wait for their first tokens beside this many clients of another team whose prompts are
@@ -24,7 +26,8 @@ import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 import { benchOptions, wholeNumber } from '../options.ts';
 import { describeMachine, facts, markdownTable, median, times } from '../training/report.ts';
 import { answerTokens, chatsOf, writeAdapters } from './chats.ts';
-import { type Answered, graftSide } from './graft-side.ts';
+import { type Answered, graftSide, isServedDtype, servedDtypes } from './graft-side.ts';
+import { llamaSide } from './llama-side.ts';
 import { longPrompts } from './long-prompts.ts';
 import { peftSide } from './peft-side.ts';
 
@@ -38,6 +41,7 @@ const {
   { chats: 16, rounds: 5, alone: 12, seconds: 240 },
   {
     sides: { type: 'string', default: 'graft,peft' },
+    dtypes: { type: 'string', default: 'fp32' },
     'long-prompts': { type: 'string' },
     output: { type: 'string', default: 'data/bench' },
     'write-docs': { type: 'boolean', default: false },
@@ -45,8 +49,10 @@ const {
   },
 );
 const sides = options.sides.split(',');
-if (sides.some((side) => side !== 'graft' && side !== 'peft'))
-  throw new Error('--sides: graft, peft or both');
+if (sides.some((side) => !['graft', 'peft', 'llama'].includes(side)))
+  throw new Error('--sides are of graft, peft and llama');
+const dtypes = options.dtypes.split(',');
+if (!dtypes.every(isServedDtype)) throw new Error(`--dtypes are of ${servedDtypes.join(', ')}`);
 
 type Speed = Pick<Answered, 'tokens' | 'seconds'>;
 const speedOf = ({ tokens, seconds }: Speed): number => tokens / seconds;
@@ -113,22 +119,32 @@ try {
   const chats = chatsOf(adapters, atOnce * rounds);
   const faults: string[] = [];
   const notes: string[] = [];
-  const graft = sides.includes('graft')
-    ? await graftSide({ base, chats, atOnce, alone, seconds, report: console.log })
-    : null;
+  const measured = [];
+  if (sides.includes('graft'))
+    for (const baseDtype of dtypes)
+      measured.push({
+        baseDtype,
+        ...(await graftSide({ base, baseDtype, chats, atOnce, alone, seconds, report: console.log })),
+      });
   await base.close();
-  if (graft) {
-    const { oneByOne, together, same } = graft;
-    row('Graft', 'one by one', oneByOne, oneByOne, oneByOne.first);
-    row('Graft', `${atOnce} at once`, together, oneByOne, together.first);
+  const graft = measured.find(({ baseDtype }) => baseDtype === 'fp32');
+  for (const { baseDtype, oneByOne, together, same } of measured) {
+    row(`Graft, ${baseDtype}`, 'one by one', oneByOne, oneByOne, oneByOne.first);
+    row(`Graft, ${baseDtype}`, `${atOnce} at once`, together, oneByOne, together.first);
     const ratio = speedOf(together) / speedOf(oneByOne);
     // On a GPU what is computed beside a row may change its last bits.
     if (!same && !usesGpu()) faults.push('an answer among others is not the one that it is alone');
     if (ratio < 4) faults.push(`${ratio.toFixed(2)} times one by one, to be 4`);
     if (median(together.first) > 300) faults.push('half of the first tokens take longer than 300 ms');
   }
+  const threads = availableParallelism();
+  if (sides.includes('llama')) {
+    console.log('llama.cpp: one by one, then together');
+    const llama = await llamaSide({ model: gguf, chats, rows: atOnce, alone, threads });
+    row('llama.cpp, Q4_1', 'one by one', llama.oneByOne, llama.oneByOne);
+    row('llama.cpp, Q4_1', `${atOnce} at once`, llama.together, llama.oneByOne);
+  }
   if (python !== null) {
-    const threads = availableParallelism();
     const where = { python, folder, model };
     const peft = await peftSide({ ...where, adapters, chats, rows: atOnce, alone, seconds, threads });
     row('transformers + PEFT', 'one by one', peft.oneByOne, peft.oneByOne);
@@ -140,12 +156,13 @@ try {
       );
   }
   const header = ['side', 'way', 'tokens/s', 'beside one by one', 'first token, median', '90 %'];
-  const title = `${atOnce} chats over 4 adapters of SmolLM2-135M, float32, prompts of about 100 tokens, answers of ${answerTokens}`;
+  const title = `${atOnce} chats over 4 adapters of SmolLM2-135M, prompts of about 100 tokens, answers of ${answerTokens}`;
   const body = [facts(describeMachine(python)), markdownTable(header, rows), ...notes].join('\n\n');
   await mkdir(options.output, { recursive: true });
   await writeFile(join(options.output, 'serving.md'), `# ${title}\n\n${body}\n`);
   console.log(`${title}\n\n${body}\n\nwritten to ${options.output}/serving.md`);
-  if (options['write-docs']) await replaceSection('docs/serving.md', 'serving', `\n${body}\n\n`);
+  const section = sides.includes('llama') ? 'serving-llama' : 'serving';
+  if (options['write-docs']) await replaceSection('docs/serving.md', section, `\n${body}\n\n`);
   for (const fault of faults) console.error(`✖ ${fault}`);
   if (options.check && faults.length > 0) process.exitCode = 1;
 } finally {
