@@ -53,7 +53,7 @@ export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: Segmen
   };
   const rule = (parts: readonly tf.Tensor[], masks: ChunkMasks) =>
     withComputation({ precision: 'fp32' }, () => inChunks(parts, own, { ...sizes, segments, masks }, null).y);
-  function forward(): tf.Tensor {
+  const forward = () => {
     let after: tf.Tensor[] = [];
     const outputs = numbers.map((group) => {
       const y = flowing(
@@ -66,7 +66,7 @@ export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: Segmen
       return y;
     });
     return joined(outputs, 1);
-  }
+  };
 
   const [y] = costly(() => [withNestedGradients(forward)]) as [tf.Tensor];
   return customGradient({
