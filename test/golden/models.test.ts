@@ -74,6 +74,12 @@ const delta = {
   linear_key_head_dim: 16,
   linear_value_head_dim: 12,
 };
+const shared = {
+  num_experts: 6,
+  num_experts_per_tok: 3,
+  moe_intermediate_size: 24,
+  shared_expert_intermediate_size: 40,
+};
 
 const variants: Record<string, Variant> = {
   'llama, linear rope scaling': {
@@ -319,6 +325,49 @@ const variants: Record<string, Variant> = {
       model_type: 'qwen3_5',
       tie_word_embeddings: false,
       text_config: { ...decoder, ...delta, num_hidden_layers: 4, head_dim: 32, tie_word_embeddings: false },
+      vision_config: {
+        depth: 1,
+        hidden_size: 32,
+        intermediate_size: 48,
+        num_heads: 2,
+        out_hidden_size: 64,
+        num_position_embeddings: 16,
+      },
+    },
+  },
+  'qwen3_next, experts in all layers but one, weights of sum 1': {
+    config: {
+      ...decoder,
+      ...delta,
+      ...shared,
+      model_type: 'qwen3_next',
+      num_hidden_layers: 4,
+      head_dim: 32,
+      mlp_only_layers: [1],
+    },
+  },
+  'qwen3_next, experts in every second layer, weights as they are, tied': {
+    config: {
+      ...decoder,
+      ...delta,
+      ...shared,
+      model_type: 'qwen3_next',
+      head_dim: 32,
+      linear_num_value_heads: 2,
+      decoder_sparse_step: 2,
+      norm_topk_prob: false,
+      attention_bias: true,
+      tie_word_embeddings: true,
+      layer_types: ['full_attention', 'linear_attention', 'linear_attention'],
+    },
+  },
+  qwen3_5_moe_text: {
+    config: { ...decoder, ...delta, ...shared, model_type: 'qwen3_5_moe_text', num_hidden_layers: 4, head_dim: 32 },
+  },
+  'qwen3_5_moe, the text part': {
+    config: {
+      model_type: 'qwen3_5_moe',
+      text_config: { ...decoder, ...delta, ...shared, num_hidden_layers: 4, head_dim: 32, tie_word_embeddings: false },
       vision_config: {
         depth: 1,
         hidden_size: 32,
