@@ -51,7 +51,10 @@ export const reasons: [reason: string, methods: string[], architectures: string[
   [
     "Layers with a state take no keys and values from outside: with HF PEFT's prefix tuning, transformers refuses them.",
     ['prefix_tuning', 'prefix_tuning by projection'],
-    ['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].flatMap((type) => [type, `${type} FEATURE_EXTRACTION`]),
+    ['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].flatMap((type) => [
+      type,
+      `${type} FEATURE_EXTRACTION`,
+    ]),
   ],
   [
     "The adapters library applies the last layer's norm in every layer of this architecture: Graft refuses the preset.",

@@ -104,7 +104,12 @@ test('layers with gated delta rules: the gates of each head are stock operations
     replaced.filter((op) => operations.has(op)),
     ['Sigmoid', 'Exp'],
   );
-  for (const kernel of ['GraftDeltaRule', 'GraftDeltaRuleGradient', 'GraftCausalConvolution', 'GraftAttention'])
+  for (const kernel of [
+    'GraftDeltaRule',
+    'GraftDeltaRuleGradient',
+    'GraftCausalConvolution',
+    'GraftAttention',
+  ])
     assert.ok(operations.has(kernel), kernel);
   assert.ok(operations.varies);
 });
