@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { modelTypes, outlineOf } from '@graft/peft-core/outlines';
 import { tinyConfig, writeByteModel } from '@graft/peft-core/testing';
+import { blockNumbers } from '../../packages/peft-core/src/estimate/block-numbers.ts';
 import { Random } from '../../packages/peft-core/src/random.ts';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
 
@@ -45,18 +46,21 @@ function withLayers(config: Config): Config {
   return { ...config, ...cut, num_hidden_layers: LAYERS };
 }
 
-/** A model of the reference family whose matrices have the sizes of those that a token passes through: the same products. */
+/** A model of the reference family with as many products: its feed-forward networks are as wide as that takes. */
 export function withSameProducts(config: Config): Config {
   const outline = outlineOf(config, 'CAUSAL_LM');
-  const { num_experts_per_tok: experts, moe_intermediate_size: width } = config;
+  const { hiddenSize, heads, kvHeads, headSize } = outline;
+  const blocks = blockNumbers(outline, { rows: 1, tokens: 1, inputTokens: 0 });
+  const numbers = blocks.reduce((sum, { products }) => sum + products / 2, 0) / LAYERS;
+  const inAttention = 2 * hiddenSize * headSize * (heads + kvHeads);
   return {
     model_type: tinyConfig.model_type,
     num_hidden_layers: LAYERS,
-    hidden_size: outline.hiddenSize,
-    intermediate_size: experts === undefined ? config.intermediate_size : Number(experts) * Number(width),
-    num_attention_heads: outline.heads,
-    num_key_value_heads: outline.kvHeads,
-    head_dim: outline.headSize,
+    hidden_size: hiddenSize,
+    intermediate_size: Math.round((numbers - inAttention) / (3 * hiddenSize)),
+    num_attention_heads: heads,
+    num_key_value_heads: kvHeads,
+    head_dim: headSize,
     vocab_size: outline.vocabularySize,
     max_position_embeddings: outline.maxPositions,
     tie_word_embeddings: Object.keys(outline.aliases).length > 0,

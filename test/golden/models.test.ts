@@ -8,23 +8,11 @@ import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
+import { decoder, recurrentVariants, type Variant } from './fixtures/recurrent-variants.ts';
 import { scoreInPython } from './fixtures/score-in-python.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
 import type { Probe } from './matrix/probes.ts';
 
-/** `bare`: saved by the bare model's class, its names without a prefix, as GPT-2 is on the Hub. */
-type Variant = { bare?: true; config: Record<string, unknown> };
-
-const decoder = {
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 3,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
-  bos_token_id: 1,
-  eos_token_id: 2,
-  pad_token_id: 3,
-};
 const gpt2 = { model_type: 'gpt2', n_embd: 64, n_layer: 3, n_head: 4, eos_token_id: 2, pad_token_id: 3 };
 const t5 = {
   model_type: 't5',
@@ -68,12 +56,6 @@ function multimodal(fields: Record<string, unknown>, text: Record<string, unknow
 const windowed = { use_sliding_window: true, sliding_window: 20 };
 
 /** Sizes of gated DeltaNet layers. */
-const delta = {
-  linear_num_key_heads: 2,
-  linear_num_value_heads: 4,
-  linear_key_head_dim: 16,
-  linear_value_head_dim: 12,
-};
 
 const variants: Record<string, Variant> = {
   'llama, linear rope scaling': {
@@ -291,44 +273,7 @@ const variants: Record<string, Variant> = {
     config: { ...t5, feed_forward_proj: 'gated-gelu', tie_word_embeddings: false },
   },
   't5 1.1, a gate and a tied, scaled head': { config: { ...t5, feed_forward_proj: 'gated-silu' } },
-  'qwen3_5_text, a state in three layers of four': {
-    config: {
-      ...decoder,
-      ...delta,
-      model_type: 'qwen3_5_text',
-      num_hidden_layers: 4,
-      head_dim: 32,
-    },
-  },
-  'qwen3_5_text, a state in the last layer, biased, tied': {
-    config: {
-      ...decoder,
-      ...delta,
-      model_type: 'qwen3_5_text',
-      head_dim: 32,
-      linear_num_value_heads: 2,
-      linear_conv_kernel_dim: 3,
-      attention_bias: true,
-      tie_word_embeddings: true,
-      layer_types: ['full_attention', 'linear_attention', 'linear_attention'],
-      rope_parameters: { rope_type: 'default', rope_theta: 5000, partial_rotary_factor: 0.5 },
-    },
-  },
-  'qwen3_5, the text part': {
-    config: {
-      model_type: 'qwen3_5',
-      tie_word_embeddings: false,
-      text_config: { ...decoder, ...delta, num_hidden_layers: 4, head_dim: 32, tie_word_embeddings: false },
-      vision_config: {
-        depth: 1,
-        hidden_size: 32,
-        intermediate_size: 48,
-        num_heads: 2,
-        out_hidden_size: 64,
-        num_position_embeddings: 16,
-      },
-    },
-  },
+  ...recurrentVariants,
 };
 
 const folder = scratchFolder('models');

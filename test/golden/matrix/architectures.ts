@@ -41,6 +41,15 @@ const experts = {
   norm_topk_prob: true,
 };
 
+/** One layer with a state, one with attention. */
+const deltaHeads = {
+  full_attention_interval: 2,
+  linear_num_key_heads: 2,
+  linear_num_value_heads: 4,
+  linear_key_head_dim: 16,
+  linear_value_head_dim: 12,
+};
+
 const encoder = {
   hidden_size: 64,
   intermediate_size: 96,
@@ -323,18 +332,53 @@ const decoders: ArchitectureRow[] = [
     config: {
       ...decoder,
       model_type: 'qwen3_5_text',
-      full_attention_interval: 2,
+      ...deltaHeads,
       head_dim: 32,
-      linear_num_key_heads: 2,
-      linear_num_value_heads: 4,
-      linear_key_head_dim: 16,
-      linear_value_head_dim: 12,
     },
     names: {
       ...decoderNames,
       attention: ['q_proj', 'in_proj_qkv'],
       ia3: ['in_proj_qkv', 'k_proj', 'v_proj', 'down_proj'],
       norms: ['input_layernorm', 'post_attention_layernorm', 'norm'],
+    },
+  },
+  {
+    name: 'qwen3_next',
+    task: 'CAUSAL_LM',
+    config: {
+      ...decoder,
+      ...experts,
+      model_type: 'qwen3_next',
+      ...deltaHeads,
+      shared_expert_intermediate_size: 24,
+      mlp_only_layers: [1],
+    },
+    corners: true,
+    names: {
+      ...decoderNames,
+      attention: ['q_proj', 'in_proj_qkvz'],
+      ia3: ['in_proj_qkvz', 'k_proj', 'v_proj', 'down_proj'],
+      experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'],
+    },
+  },
+  {
+    name: 'qwen3_5_moe_text',
+    task: 'CAUSAL_LM',
+    otherTasks: ['FEATURE_EXTRACTION'],
+    config: {
+      ...decoder,
+      ...experts,
+      ...deltaHeads,
+      model_type: 'qwen3_5_moe_text',
+      shared_expert_intermediate_size: 24,
+    },
+    corners: true,
+    sampled: true,
+    names: {
+      ...decoderNames,
+      attention: ['q_proj', 'in_proj_qkv'],
+      ia3: ['in_proj_qkv', 'k_proj', 'v_proj', 'down_proj'],
+      experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'],
     },
   },
 ];

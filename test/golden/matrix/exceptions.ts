@@ -15,6 +15,8 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'smollm3',
         'granite',
         'qwen3_5_text',
+        'qwen3_next',
+        'qwen3_5_moe_text',
       ],
       ...['olmo2', 'olmo3', 'llama SEQ_CLS', 't5', 't5-plain'],
     ],
@@ -22,7 +24,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
   [
     'HF PEFT takes the names of feed-forward modules for matrices of experts, which DoRA does not adapt.',
     ['dora'],
-    ['qwen3_moe'],
+    ['qwen3_moe', 'qwen3_next'],
   ],
   [
     'A bare model has no output layer.',
@@ -49,7 +51,10 @@ export const reasons: [reason: string, methods: string[], architectures: string[
   [
     "Layers with a state take no keys and values from outside: with HF PEFT's prefix tuning, transformers refuses them.",
     ['prefix_tuning', 'prefix_tuning by projection'],
-    ['qwen3_5_text', 'qwen3_5_text FEATURE_EXTRACTION'],
+    ['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].flatMap((type) => [
+      type,
+      `${type} FEATURE_EXTRACTION`,
+    ]),
   ],
   [
     "The adapters library applies the last layer's norm in every layer of this architecture: Graft refuses the preset.",
@@ -70,15 +75,18 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'olmo2',
         'olmo3',
         'qwen3_5_text',
+        'qwen3_next',
+        'qwen3_5_moe_text',
       ],
-      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3'].flatMap((type) => [
+      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'qwen3_next'].flatMap((type) => [
         `${type} SEQ_CLS`,
         `${type} TOKEN_CLS`,
       ]),
       ...['olmo2 SEQ_CLS', 'olmo3 SEQ_CLS', 'qwen3_5_text SEQ_CLS'],
-      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3', 'qwen3_5_text'].map(
+      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
+      ...['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].map((type) => `${type} FEATURE_EXTRACTION`),
     ],
   ],
   [

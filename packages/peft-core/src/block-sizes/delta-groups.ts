@@ -32,3 +32,16 @@ export function deltaGroups(shape: DeltaShape, target: Target): { groups: number
   const groups = divisors.find((n) => bytes / n <= GROUP_BYTES[target]) ?? keyHeads;
   return { groups, bytes: bytes / groups };
 }
+
+/** Chunks whose states the kernel's backward pass computes again at a time: kSpan in native/kernels/delta-rule.h. */
+const SPAN = 16;
+
+/** Scratch memory of the kernel's backward pass, in bytes: each thread computes one sequence and key head at a time. */
+export function deltaScratch(shape: DeltaShape, threads: number): number {
+  const { tokens, keyHeads, valueHeads, keySize: K, valueSize: V } = shape;
+  const chunks = Math.ceil(tokens / CHUNK);
+  const computed = Math.min(SPAN, chunks);
+  const states = (valueHeads / keyHeads) * (Math.ceil(chunks / SPAN) + 1) + computed + 2;
+  const numbers = K * V * states + CHUNK * (computed * (V + 2 * K) + 5 * K + 8 * V + 7 * CHUNK);
+  return 4 * numbers * Math.min(threads, keyHeads * shape.rows);
+}

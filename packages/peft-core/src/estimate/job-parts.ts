@@ -22,6 +22,7 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   precision: Machine['precision'];
   /** Whether layers are Graft's kernels, on lists of positions if the model supports them. */
   kernels: boolean;
+  threads: number;
   trainedParameters: number;
   /** The lowest block that the backward pass reaches, counted through the model: nothing below it is trained. */
   lowestTrained: number;
@@ -45,6 +46,7 @@ export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
     device: machine.device,
     precision: machine.precision,
     kernels: machine.kernels,
+    threads: machine.threads,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
     referencePasses: objective.passes.filter((pass) => pass === 'reference').length,

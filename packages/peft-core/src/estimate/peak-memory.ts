@@ -1,4 +1,4 @@
-import { deltaGroups } from '../block-sizes/delta-groups.ts';
+import { deltaScratch } from '../block-sizes/delta-groups.ts';
 import { headRows } from '../block-sizes/limits.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
@@ -147,7 +147,7 @@ function activationBytes(parts: JobParts): number {
   const attention = attentionGradientBytes(parts, flow);
   const within = blocks.map(
     (block) =>
-      Math.max(scores * block.scores, 4 * flow * block.widest, attention, ruleBytes(block)) +
+      Math.max(scores * block.scores, 4 * flow * block.widest, attention, ruleBytes(parts, block, flow)) +
       (recomputes ? 3 * keptBy(block) : 0),
   );
   const head = headNumbers(model, shape);
@@ -157,9 +157,13 @@ function activationBytes(parts: JobParts): number {
   return kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within);
 }
 
-/** Memory of the backward pass of a recurrent layer, whose rule has no kernel. */
-const ruleBytes = ({ recurrent }: BlockNumbers): number =>
-  recurrent ? deltaGroups(recurrent.rule, 'cpu').bytes : 0;
+/** Memory of the backward pass of a recurrent layer: gradients of the rule's inputs and output, in `flow` bytes per number. */
+function ruleBytes({ threads }: JobParts, { recurrent }: BlockNumbers, flow: number): number {
+  if (!recurrent) return 0;
+  const { rule, kept, output } = recurrent;
+  const mixed = (kept - 3 * output) / 2;
+  return deltaScratch(rule, threads) + flow * (2 * mixed + output);
+}
 
 /**
  * Memory of attention's backward pass with kernels: gradients of keys and values in float32, with heads padded to whole vectors; and in

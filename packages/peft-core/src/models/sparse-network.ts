@@ -1,5 +1,7 @@
-import type { tf } from '@graft/tf-graph';
+import { tf } from '@graft/tf-graph';
 import { type ActivationName, gatedProduct } from '../nn/activations.ts';
+import { separate } from '../nn/columns.ts';
+import { exactly, flowing } from '../nn/computation.ts';
 import { chooseExperts, joinExperts } from '../nn/experts/experts.ts';
 import type { SparseNetwork } from '../outlines/experts.ts';
 import type { ModelRuntime } from './architecture.ts';
@@ -20,5 +22,23 @@ export function sparseFeedForward(
   const choice = chooseExperts(logits, network);
   const gateAndUp = runtime.experts(`${path}.experts.gate_up_proj`, x, choice, 2); // (N, k · I) each
   const [down] = runtime.experts(`${path}.experts.down_proj`, gatedProduct(activation, gateAndUp), choice, 1);
-  return joinExperts(down!, choice);
+  const chosen = joinExperts(down!, choice);
+  if (network.shared === null) return chosen;
+  return flowing(tf.add(chosen, sharedExpert(runtime, path, activation, network.shared, x)));
+}
+
+/** The output `(N, H)` of the expert that computes every token, times the sigmoid of its gate. */
+function sharedExpert(
+  runtime: ModelRuntime,
+  path: string,
+  activation: ActivationName,
+  width: number,
+  x: tf.Tensor,
+): tf.Tensor {
+  const modules = [`${path}.shared_expert.gate_proj`, `${path}.shared_expert.up_proj`];
+  const gateAndUp = separate(runtime.linears(modules, x), [width, width]);
+  const output = runtime.linear(`${path}.shared_expert.down_proj`, gatedProduct(activation, gateAndUp));
+  const gate = exactly(runtime.linear(`${path}.shared_expert_gate`, x)); // (N, 1)
+  // As wide as the output: then each row is computed alone, whatever the number of rows.
+  return gatedProduct('sigmoid', [flowing(tf.mul(gate, tf.ones([1, output.shape[1]!]))), output]);
 }

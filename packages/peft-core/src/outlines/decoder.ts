@@ -154,19 +154,22 @@ export function decoderFamily(modelType: string, row: DecoderRow): Family<Decode
 }
 
 /** A multimodal model whose text part is a decoder: the module `language_model`, with its own config in `text_config`. */
-export interface MultimodalRow extends Pick<Family, 'className' | 'classes'> {
+export interface MultimodalRow extends Pick<Family, 'className' | 'classes' | 'expertTensors'> {
   tasks: readonly TaskType[];
   /** The decoders that it can have, by `model_type` of `text_config`; the first is the default. */
   texts: Readonly<Record<string, DecoderRow>>;
+  /** Whether the head is tied where the model's config does not say. Absent: it is. */
+  tiesByDefault?: false;
 }
 
 /** Creates the family `modelType`, of which Graft reads and trains only the text part. */
 export function multimodalFamily(modelType: string, row: MultimodalRow): Family<DecoderOutline> {
-  const { className, classes, tasks, texts } = row;
+  const { className, classes, tasks, texts, expertTensors, tiesByDefault = true } = row;
   const own = {
     modelType,
     className,
     ...(classes && { classes }),
+    ...(expertTensors && { expertTensors }),
     tasks,
     defaultTask: 'CAUSAL_LM',
     optionalPrefix: 'model.',
@@ -179,7 +182,7 @@ export function multimodalFamily(modelType: string, row: MultimodalRow): Family<
   return {
     ...own,
     outline(config, task) {
-      const { text, fields } = textOf(config);
+      const { text, fields } = textOf(config, tiesByDefault);
       const type = String(text.model_type ?? Object.keys(texts)[0]);
       if (!Object.hasOwn(texts, type))
         throw new GraftError(
@@ -195,7 +198,7 @@ export function multimodalFamily(modelType: string, row: MultimodalRow): Family<
 }
 
 /** `text_config`, and the fields that transformers reads from the whole model's config. */
-function textOf(config: RawConfig): { text: RawConfig; fields: RawConfig } {
+function textOf(config: RawConfig, tiesByDefault: boolean): { text: RawConfig; fields: RawConfig } {
   const text = config.text_config;
   if (typeof text !== 'object' || text === null || Array.isArray(text))
     throw new GraftError('invalid_model_config', 'config.json: text_config must be an object', {
@@ -206,7 +209,7 @@ function textOf(config: RawConfig): { text: RawConfig; fields: RawConfig } {
   // transformers ties the head by default, unless the checkpoint has separate weights for it, whatever the text's config says.
   const untied = Array.isArray(config[UNTIED_WEIGHTS]) ? config[UNTIED_WEIGHTS] : [];
   const tie_word_embeddings =
-    (config.tie_word_embeddings ?? true) === true && !untied.includes('lm_head.weight');
+    (config.tie_word_embeddings ?? tiesByDefault) === true && !untied.includes('lm_head.weight');
   return { text: text as RawConfig, fields: { ...Object.fromEntries(given), tie_word_embeddings } };
 }
 

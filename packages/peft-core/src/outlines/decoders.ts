@@ -12,8 +12,11 @@ import { phi3 } from './decoders/phi3.ts';
 import { qwen2 } from './decoders/qwen2.ts';
 import { qwen3 } from './decoders/qwen3.ts';
 import { qwen35 } from './decoders/qwen3-5.ts';
+import { qwen35Moe } from './decoders/qwen3-5-moe.ts';
+import { qwen35MoeText } from './decoders/qwen3-5-moe-text.ts';
 import { qwen35Text } from './decoders/qwen3-5-text.ts';
 import { qwen3Moe } from './decoders/qwen3-moe.ts';
+import { qwen3Next } from './decoders/qwen3-next.ts';
 import { smollm3 } from './decoders/smollm3.ts';
 
 /** Decoders with a common forward pass (`models/decoder.ts`), by Hugging Face's `model_type`. */
@@ -28,6 +31,9 @@ export const decoders = {
   qwen3_moe: decoderFamily('qwen3_moe', qwen3Moe),
   qwen3_5: multimodalFamily('qwen3_5', qwen35),
   qwen3_5_text: decoderFamily('qwen3_5_text', qwen35Text),
+  qwen3_next: decoderFamily('qwen3_next', qwen3Next),
+  qwen3_5_moe: multimodalFamily('qwen3_5_moe', qwen35Moe),
+  qwen3_5_moe_text: decoderFamily('qwen3_5_moe_text', qwen35MoeText),
   gemma3_text: decoderFamily('gemma3_text', gemma3Text),
   phi3: decoderFamily('phi3', phi3),
   smollm3: decoderFamily('smollm3', smollm3),

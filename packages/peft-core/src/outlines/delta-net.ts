@@ -8,7 +8,11 @@ const FULL = 'full_attention';
  * The gated DeltaNet layers of a config.json: the entries "linear_attention" of `layer_types`, or without that list all layers but every
  * `full_attention_interval`-th, 4 by default. Reports invalid fields.
  */
-export function deltaRecurrence(config: Record<string, unknown>, fields: ConfigFields): Recurrence {
+export function deltaRecurrence(
+  config: Record<string, unknown>,
+  fields: ConfigFields,
+  projections: Recurrence['projections'] = 'separate',
+): Recurrence {
   const keyHeads = fields.size('linear_num_key_heads');
   const valueHeads = fields.size('linear_num_value_heads');
   if (valueHeads % keyHeads !== 0) fields.fault('linear_num_key_heads must divide linear_num_value_heads');
@@ -19,6 +23,7 @@ export function deltaRecurrence(config: Record<string, unknown>, fields: ConfigF
     keySize: fields.size('linear_key_head_dim', undefined, 16_384),
     valueSize: fields.size('linear_value_head_dim', undefined, 16_384),
     reach: fields.size('linear_conv_kernel_dim', undefined, 64),
+    projections,
   };
 }
 
@@ -46,7 +51,17 @@ export function addDeltaNet(all: OutlineBuilder, path: string, recurrence: Recur
   all
     .parameter(`${path}.dt_bias`, [valueHeads])
     .parameter(`${path}.A_log`, [valueHeads])
-    .convolution(`${path}.conv1d`, mixed, reach)
+    .convolution(`${path}.conv1d`, mixed, reach);
+  if (recurrence.projections === 'fused') {
+    all
+      .linear(`${path}.in_proj_qkvz`, mixed + values, width)
+      .linear(`${path}.in_proj_ba`, 2 * valueHeads, width)
+      .stack(`${path}.in_proj_qkvz`, `${path}.in_proj_ba`)
+      .norm(`${path}.norm`, valueSize)
+      .linear(`${path}.out_proj`, width, values);
+    return;
+  }
+  all
     .norm(`${path}.norm`, valueSize)
     .linear(`${path}.out_proj`, width, values)
     .linear(`${path}.in_proj_qkv`, mixed, width)

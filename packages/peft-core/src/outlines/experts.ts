@@ -5,6 +5,8 @@ import type { ExpertRouting, OutlineBuilder } from './outline.ts';
 export interface SparseNetwork extends ExpertRouting {
   /** Width I of one expert. */
   width: number;
+  /** Width of an expert that computes every token, behind a gate, and is added; null: there is none. */
+  shared: number | null;
   /** Whether a layer has experts; the others have one network. */
   isSparse(layer: number): boolean;
 }
@@ -32,9 +34,15 @@ export function sparseNetwork(raw: Record<string, unknown>, fields: ConfigFields
     chosen,
     normalised: fields.flag('norm_topk_prob'),
     width: fields.size('moe_intermediate_size', 768),
+    shared: null,
     isSparse: (layer) => !plain.has(layer) && (layer + 1) % step === 0,
     balance: fields.flag('output_router_logits') ? balance : 0,
   };
+}
+
+/** The same beside an expert that computes every token. */
+export function sparseNetworkWithShared(raw: Record<string, unknown>, fields: ConfigFields): SparseNetwork {
+  return { ...sparseNetwork(raw, fields), shared: fields.size('shared_expert_intermediate_size') };
 }
 
 /** The names of experts' weights, and those of their parts in checkpoints with a tensor for each matrix. */
@@ -61,12 +69,23 @@ export const formerModules = {
 export function addExperts(
   all: OutlineBuilder,
   path: string,
-  { experts, width }: SparseNetwork,
+  { experts, width, shared }: SparseNetwork,
   hiddenSize: number,
 ): void {
+  const addRouter = () => all.router(`${path}.gate`, experts, hiddenSize);
+  if (shared !== null) addRouter();
   all
     .container(`${path}.experts`)
     .experts(`${path}.experts.gate_up_proj`, [experts, 2 * width, hiddenSize])
-    .experts(`${path}.experts.down_proj`, [experts, hiddenSize, width])
-    .router(`${path}.gate`, experts, hiddenSize);
+    .experts(`${path}.experts.down_proj`, [experts, hiddenSize, width]);
+  if (shared === null) {
+    addRouter();
+    return;
+  }
+  const gateAndUp = [`${path}.shared_expert.gate_proj`, `${path}.shared_expert.up_proj`];
+  for (const name of gateAndUp) all.linear(name, shared, hiddenSize);
+  all
+    .stack(...gateAndUp)
+    .linear(`${path}.shared_expert.down_proj`, hiddenSize, shared)
+    .linear(`${path}.shared_expert_gate`, 1, hiddenSize);
 }

@@ -91,6 +91,11 @@ export interface Recurrence {
   valueSize: number;
   /** Number of positions that the convolution reads, its own included. */
   reach: number;
+  /**
+   * Which modules compute its inputs. `separate`: one each for queries, keys and values, for the gate, the rate and the time step.
+   * `fused`: `in_proj_qkvz` and `in_proj_ba`, with the numbers of each key head and its value heads side by side.
+   */
+  projections: 'separate' | 'fused';
 }
 
 /** Width of what the convolution reads: queries, keys and values. */

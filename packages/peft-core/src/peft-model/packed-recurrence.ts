@@ -20,9 +20,10 @@ export function packedRecurrence(
     constants?.push(tf.keep(x));
     return x;
   };
-  const nearby = nearbyPositions(segments, rows, reach).map(kept);
+  const nearby = nearbyPositions(segments, rows, reach);
   const chunks = segmentChunks(segments, rows);
-  for (const mask of Object.values(chunks.masks)) kept(mask);
+  for (const mask of nearby.masks) kept(mask);
+  for (const mask of Object.values(chunks.masks ?? {})) kept(mask);
   return (site, { mixed, convolution, decay, rate }) => {
     const { weight, isTrained } = convolution;
     const convolved = causalConvolution(mixed, weight, nearby, rows, isTrained);

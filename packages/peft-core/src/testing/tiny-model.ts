@@ -30,11 +30,16 @@ export const tinyConfig = {
  * enough to train in a test. Loads no TensorFlow. `overrides` are fields of config.json.
  */
 export async function writeTinyModel(folder: string, overrides: Record<string, unknown> = {}): Promise<void> {
-  await writeByteModel(folder, { ...tinyConfig, ...overrides }, ({ name, shape }, part) => {
+  const config = { ...tinyConfig, ...overrides };
+  const outline = outlineOf(config);
+  const shift = 'normShift' in outline ? Number(outline.normShift) : 0;
+  await writeByteModel(folder, config, ({ name, shape }, part) => {
     const random = new Random(1, 'test', part);
     const length = elementCount(shape);
     const norm = shape.length === 1 && name.endsWith('.weight');
-    const data = Float32Array.from({ length }, () => (norm ? 1 : 0.1 * random.normal()));
+    // Every norm multiplies by 1; those of gated DeltaNet layers are not stored as differences from it.
+    const factor = name.endsWith('.linear_attn.norm.weight') ? 1 : 1 - shift;
+    const data = Float32Array.from({ length }, () => (norm ? factor : 0.1 * random.normal()));
     return { name, shape, data };
   });
 }

@@ -149,11 +149,10 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
  * fixed length.
  */
 function untilUnused<T>(
-  { architecture, implementation, grid }: Pick<TrainProgramSpec, 'architecture' | 'implementation' | 'grid'>,
+  { implementation, grid }: Pick<TrainProgramSpec, 'implementation' | 'grid'>,
   build: (varies: boolean) => T,
 ): T {
-  // Chunks of positions have fixed sizes.
-  const isFixed = grid.rows > 1 || grid.inputTokens > 0 || architecture.recurrence !== undefined;
+  const isFixed = grid.rows > 1 || grid.inputTokens > 0;
   if (implementation === 'stock' || isFixed) return build(false);
   try {
     return build(true);

@@ -144,6 +144,39 @@ const families: Record<string, Family> = {
       },
     },
   },
+  qwen3_next: {
+    ...decoder,
+    config: tinyFamilies.qwen3_next,
+    only: ['LORA', 'IA3', 'LN_TUNING', 'SELECTIVE', 'PROMPT_TUNING'],
+    attention: 'in_proj_qkvz',
+    keys: ['in_proj_qkvz', 'k_proj'],
+    more: {
+      'LORA, every linear layer': { peft_type: 'LORA', r: 2, target_modules: 'all-linear' },
+      'LORA, the shared expert and its gate': {
+        peft_type: 'LORA',
+        r: 2,
+        target_modules: ['shared_expert_gate', 'in_proj_ba'],
+        target_parameters: expertParameters,
+        modules_to_save: ['shared_expert'],
+      },
+    },
+  },
+  qwen3_5_moe_text: {
+    ...decoder,
+    config: { ...tinyFamilies.qwen3_next, model_type: 'qwen3_5_moe_text' },
+    only: ['LORA', 'IA3', 'SELECTIVE'],
+    attention: 'in_proj_qkv',
+    keys: ['in_proj_qkv', 'k_proj'],
+    more: { 'LORA, every linear layer': { peft_type: 'LORA', r: 2, target_modules: 'all-linear' } },
+  },
+  qwen3_5_moe: {
+    ...decoder,
+    only: ['LORA'],
+    config: {
+      model_type: 'qwen3_5_moe',
+      text_config: { ...tinyConfig, ...tinyFamilies.qwen3_next, model_type: 'qwen3_5_moe_text' },
+    },
+  },
   gpt2: {
     ...answers,
     config: tinyFamilies.gpt2,

@@ -7,6 +7,7 @@
 #include "activation-ops.h"
 #include "attention-ops.h"
 #include "columns-ops.h"
+#include "delta-ops.h"
 #include "dropout-ops.h"
 #include "expert-ops.h"
 #include "loss-ops.h"

@@ -1,6 +1,7 @@
 // TensorFlow helpers that the ops of the kernels share.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <vector>

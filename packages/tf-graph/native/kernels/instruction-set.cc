@@ -3,8 +3,10 @@
 #include "attention-gradient.h"
 #include "bfloat16-rate.h"
 #include "cached-attention.h"
+#include "causal-convolution.h"
 #include "columns.h"
 #include "cross-entropy.h"
+#include "delta-rule.h"
 #include "dropout.h"
 #include "experts.h"
 #include "low-rank.h"
@@ -25,7 +27,8 @@ constexpr KernelsOf<T> table() {
       scaleColumns<T>, scaleColumnsGradient<T>, dropout<T>,              attention<T>,             attentionGradient<T>,
       attentionKeyGradient<T>,                  attentionBiasGradient<T>,                          lowRankAdd<T>,
       lowRankDown<T>,  updatedNorms<T>,         crossEntropy<T>,         unpackNf4<T>,             unpackInt8<T>,
-      expertProduct<T>, expertGradient<T>,
+      expertProduct<T>, expertGradient<T>,      deltaRule<T>,            deltaRuleGradient<T>,    causalConvolution<T>,
+      causalConvolutionGradient<T>,
   };
 }
 
@@ -39,7 +42,8 @@ constexpr KernelsOf<T> table() {
 extern const Kernels GRAFT_NAME(GRAFT_SET);
 const Kernels GRAFT_NAME(GRAFT_SET) = {
     GRAFT_STRING(GRAFT_SET), table<float>(),   table<Bfloat16>(),  scatterRows,
-    attentionScratch,        keyGradientWidth, biasGradientWidth, bfloat16IsFast,
+    attentionScratch,        keyGradientWidth, biasGradientWidth, deltaScratch,
+    bfloat16IsFast,
     {rowProduct, rowUpdates, cacheKeysAndValues, cachedAttention, cachedAttentionScratch, kBlock},
     {storedProduct<Bfloat16Matrix>, storedProduct<UnpackInt8<float>>, storedProduct<UnpackNf4<float>>, storedProductScratch},
 };

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "delta-kernels.h"
 #include "expert-kernels.h"
 #include "kernel.h"
 #include "serving-kernels.h"
@@ -364,6 +365,10 @@ struct KernelsOf {
   Kernel<UnpackInt8<T>> unpackInt8;
   void (*expertProduct)(const ExpertProduct<T>&, const ExpertTask&, float* scratch);
   void (*expertGradient)(const ExpertGradient<T>&, const ExpertTask&, float* scratch);
+  void (*deltaRule)(const DeltaRule<T>&, const DeltaTask&, float* scratch);
+  void (*deltaRuleGradient)(const DeltaRuleGradient<T>&, const DeltaTask&, float* scratch);
+  Kernel<CausalConvolution<T>> causalConvolution;
+  Kernel<CausalConvolutionGradient<T>> causalConvolutionGradient;
 };
 
 struct Kernels {
@@ -378,6 +383,8 @@ struct Kernels {
   int64_t (*keyGradientWidth)(int64_t headSize);
   /** Floats of one head's gradients in `biasGradients`. */
   int64_t (*biasGradientWidth)(int64_t own, int64_t keys);
+  /** Floats of scratch memory for a delta rule over `positions` positions, with or without its gradient. */
+  int64_t (*deltaScratch)(int64_t positions, int64_t keySize, int64_t valueSize, int64_t group, bool gradient);
   /** Whether the instructions that this set has beyond the next one make it faster on this CPU. */
   bool (*isFaster)();
   ServingKernels serving;

@@ -112,8 +112,9 @@ export function gridRecurrence(
     const earlier = tf.reshape(inputs.gather(from, { partlyWritten: true }), [sequences, reach - 1, width]);
     const all = tf.concat([earlier, tf.reshape(exactly(mixed), [sequences, tokens, width])], 1);
     inputs.assignRows(to, lastInputs(all, counts, reach - 1));
-    const convolved = continuedConvolution(mixed, convolution.weight, earlier);
     const used = usedPositions(counts, tokens);
+    const isUsed = tf.reshape(tf.cast(used, 'int32'), [positions]);
+    const convolved = continuedConvolution(mixed, convolution.weight, earlier, isUsed);
     const before = tf.reshape(state.gather(from, { partlyWritten: true }), [
       sequences,
       valueHeads,
@@ -123,7 +124,7 @@ export function gridRecurrence(
     const { y, state: after } = continuedDeltaRule(
       { ...separated(convolved, site), decay: tf.mul(decay, used), rate: tf.mul(rate, used) },
       site,
-      continuedChunks(sequences, tokens),
+      continuedChunks(sequences, tokens, isUsed),
       before,
     );
     state.assignRows(to, tf.reshape(after, [sequences, -1]));

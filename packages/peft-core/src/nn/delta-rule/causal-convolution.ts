@@ -1,25 +1,34 @@
 import {
+  attr,
   cast,
   customGradient,
+  rawOp,
   storageOf,
   tf,
   withControlDependency,
   withNestedGradients,
 } from '@graft/tf-graph';
-import { exactly } from '../computation.ts';
+import { exactly, flowing, usesKernels } from '../computation.ts';
 import { recomputable } from '../recompute.ts';
 
-/** For each distance d from 1 on, `(R · T, 1)` float32: 1 where the position d before is of the same segment. */
-export type NearbyPositions = readonly tf.Tensor[];
+/** Which earlier positions a convolution reads. */
+export interface NearbyPositions {
+  /** `(R · T)` int32: the number of each position's sequence within its row, 0 for padding. */
+  segments: tf.Tensor;
+  /** For each distance d from 1 on, `(R · T, 1)` float32: 1 where the position d before is of the same segment. Empty with kernels. */
+  masks: readonly tf.Tensor[];
+}
 
 /** The positions before each that a convolution of `width` positions reads. segments `(R · T)` int32, 0 for padding. */
 export function nearbyPositions(segments: tf.Tensor, rows: number, width: number): NearbyPositions {
+  if (usesKernels()) return { segments, masks: [] };
   const tokens = segments.shape[0]! / rows;
   // From 1 on, so that no position is of the same segment as the zeros before a row.
   const numbers = tf.reshape(tf.add(tf.cast(segments, 'float32'), 1), [rows * tokens, 1]);
-  return Array.from({ length: width - 1 }, (_, i) =>
+  const masks = Array.from({ length: width - 1 }, (_, i) =>
     tf.cast(tf.equal(numbers, moved(numbers, i + 1, rows)), 'float32'),
   );
+  return { segments, masks };
 }
 
 /**
@@ -29,10 +38,11 @@ export function nearbyPositions(segments: tf.Tensor, rows: number, width: number
 export function causalConvolution(
   x: tf.Tensor,
   weight: tf.Tensor,
-  nearby: NearbyPositions,
+  { segments, masks: nearby }: NearbyPositions,
   rows: number,
   isTrained = true,
 ): tf.Tensor {
+  if (usesKernels()) return convolutionByKernel(x, weight, segments, rows, isTrained);
   const stored = storageOf(x);
   const value = (x: tf.Tensor, weight: tf.Tensor, ...nearby: tf.Tensor[]) =>
     withNestedGradients(() => cast(silu(weightedSum(exactly(x), columnsOf(weight), nearby, rows)), stored));
@@ -63,6 +73,43 @@ export function causalConvolution(
   return recomputable(y, [x, weight, ...nearby], value);
 }
 
+function convolutionByKernel(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  segments: tf.Tensor,
+  rows: number,
+  isTrained: boolean,
+): tf.Tensor {
+  const value = (x: tf.Tensor, weight: tf.Tensor, segments: tf.Tensor) =>
+    kernel(x, weight, segments, rows, tf.zeros([0, 1]));
+  const y = customGradient({
+    inputs: { x, weight },
+    keep: { x, weight, segments },
+    value: () => value(x, weight, segments),
+    gradient(dy, { x, weight, segments }) {
+      const inputs = [flowing(dy), flowing(x), byDistance(weight), segments];
+      const [dx, dw] = rawOp('GraftCausalConvolutionGradient', [attr.int('rows', rows)], inputs);
+      return { x: dx!, weight: isTrained ? tf.reshape(dw!, weight.shape) : null };
+    },
+  });
+  return recomputable(y, [x, weight, segments], value);
+}
+
+/** `earlier` `(R, (width − 1) · W)`: the inputs before each row; without rows: each row starts a segment. */
+function kernel(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  segments: tf.Tensor,
+  rows: number,
+  earlier: tf.Tensor,
+): tf.Tensor {
+  const inputs = [flowing(x), byDistance(weight), segments, earlier];
+  return rawOp('GraftCausalConvolution', [attr.int('rows', rows)], inputs)[0]!;
+}
+
+/** A weight `(W, 1, width)` as `(W, width)`. */
+const byDistance = (weight: tf.Tensor) => tf.reshape(exactly(weight), [weight.shape[0]!, weight.shape[2]!]);
+
 const silu = (x: tf.Tensor) => tf.mul(x, tf.sigmoid(x));
 
 /** The weights `(1, W)` of each distance, from 0 on. */
@@ -72,7 +119,7 @@ function columnsOf(weight: tf.Tensor): tf.Tensor[] {
 }
 
 /** The inputs `distance` positions before, 0 where there are none of the same segment. */
-function before(x: tf.Tensor, distance: number, nearby: NearbyPositions, rows: number): tf.Tensor {
+function before(x: tf.Tensor, distance: number, nearby: readonly tf.Tensor[], rows: number): tf.Tensor {
   return distance === 0 ? x : tf.mul(moved(x, distance, rows), nearby[distance - 1]!);
 }
 
@@ -80,7 +127,7 @@ function before(x: tf.Tensor, distance: number, nearby: NearbyPositions, rows: n
 function weightedSum(
   x: tf.Tensor,
   columns: readonly tf.Tensor[],
-  nearby: NearbyPositions,
+  nearby: readonly tf.Tensor[],
   rows: number,
 ): tf.Tensor {
   return columns
@@ -90,11 +137,17 @@ function weightedSum(
 
 /**
  * The same for rows that continue a sequence each: x `(R · T, W)` after `before` `(R, width − 1, W)`, the inputs of the positions before.
- * No gradient flows.
+ * `used` `(R · T)` int32: 1 at the positions of the sequence; the outputs at others, where it is 0, have no meaning. No gradient flows.
  */
-export function continuedConvolution(x: tf.Tensor, weight: tf.Tensor, before: tf.Tensor): tf.Tensor {
+export function continuedConvolution(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  before: tf.Tensor,
+  used: tf.Tensor,
+): tf.Tensor {
   const [channels, , width] = weight.shape as [number, number, number];
   const rows = before.shape[0]!;
+  if (usesKernels()) return kernel(x, weight, used, rows, tf.reshape(before, [rows, (width - 1) * channels]));
   const tokens = x.shape[0]! / rows;
   const all = tf.concat([before, tf.reshape(exactly(x), [rows, tokens, channels])], 1);
   const terms = columnsOf(weight).map((column, distance) => {

@@ -49,6 +49,8 @@ const named = ([q, k, v, decay, rate]: tf.Tensor[]): DeltaInputs => ({
   rate: rate!,
 });
 
+const allUsed = (count: number) => tf.ones([count], 'int32');
+
 const segmentsOf = (lengths: number[]) =>
   tf.keep(
     tf.tensor1d(
@@ -91,7 +93,7 @@ test('a state carries on where a sequence was cut, a position at a time and many
       const parts: tf.Tensor[] = [];
       for (let from = 0; from < tokens; from += most) {
         const count = Math.min(most, tokens - from);
-        const chunks = continuedChunks(1, count);
+        const chunks = continuedChunks(1, count, allUsed(count));
         const part = continuedDeltaRule(rowsOf(given, from, count), heads, chunks, state);
         parts.push(part.y);
         state = part.state;
@@ -113,8 +115,13 @@ test('positions with decay 0 and rate 0 leave the state as it was', () => {
   );
   const quiet = { ...given, decay: tf.mul(given.decay, counts), rate: tf.mul(given.rate, counts) };
   const first = tf.randomUniform([1, heads.valueHeads, heads.keySize, heads.valueSize], -1, 1, 'float32', 7);
-  const short = continuedDeltaRule(rowsOf(given, 0, used), heads, continuedChunks(1, used), first);
-  const long = continuedDeltaRule(quiet, heads, continuedChunks(1, tokens), first);
+  const short = continuedDeltaRule(
+    rowsOf(given, 0, used),
+    heads,
+    continuedChunks(1, used, allUsed(used)),
+    first,
+  );
+  const long = continuedDeltaRule(quiet, heads, continuedChunks(1, tokens, allUsed(tokens)), first);
   assert.ok(off(long.state, [...short.state.dataSync()]) < 1e-6);
 });
 
@@ -180,7 +187,8 @@ test('the convolution is that of transformers, also after earlier positions', ()
     3,
     channels,
   ]);
-  const rest = continuedConvolution(tf.slice(x, [2, 0], [tokens - 2, channels]), weight, before);
+  const later = tf.slice(x, [2, 0], [tokens - 2, channels]);
+  const rest = continuedConvolution(later, weight, before, allUsed(tokens - 2));
   assert.ok(off(rest, y.slice(2 * channels)) < 1e-6);
 });
 
@@ -188,7 +196,8 @@ test('the convolution does not reach into other sequences; its gradients by fini
   const lengths = [2, 5, 1, 4];
   const x = tf.randomUniform([12, 3], -1, 1, 'float32', 3) as tf.Tensor2D;
   const weight = tf.randomUniform([3, 1, 4], -1, 1, 'float32', 4);
-  const nearby = nearbyPositions(segmentsOf(lengths), 1, 4).map((mask) => tf.keep(mask));
+  const nearby = nearbyPositions(segmentsOf(lengths), 1, 4);
+  for (const mask of nearby.masks) tf.keep(mask);
   let from = 0;
   const alone = lengths.map((length) => {
     const part = tf.slice(x, [from, 0], [length, 3]);

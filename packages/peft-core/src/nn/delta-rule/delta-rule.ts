@@ -1,7 +1,7 @@
 import { attr, customGradient, nestedGrads, rawOp, tf, withNestedGradients } from '@graft/tf-graph';
 import { deltaGroups } from '../../block-sizes/delta-groups.ts';
 import { cut, joined } from '../attention/cut.ts';
-import { exactly, flowing, graphTarget, withComputation } from '../computation.ts';
+import { exactly, flowing, graphTarget, usesKernels, withComputation } from '../computation.ts';
 import { costly } from '../recompute.ts';
 import { chunkStates } from './chunk-states.ts';
 import { type ChunkMasks, type SegmentChunks, triangle } from './segment-chunks.ts';
@@ -33,14 +33,15 @@ const NORM_EPSILON = 1e-6;
  * The gated delta rule. Each head has a state S `(keySize, valueSize)`, zero at the start of a segment; position t decays it, writes its
  * value under its key and reads with its query:
  * `S ← e^decay · S`; `S ← S + rate · k (v − Sᵀk)ᵀ`; `y = Sᵀq / √keySize`, with q and k divided by their lengths.
- * Computed in float32, in chunks of 64 positions. Returns `(N, valueHeads · valueSize)`. Keeps its inputs and recomputes the rest, for
- * a group of heads at a time; memory grows linearly with the positions. Sources: Yang et al. 2024, arXiv:2412.06464; transformers 5.24,
+ * Computed in float32, in chunks of 64 positions. Returns `(N, valueHeads · valueSize)`. Keeps its inputs and recomputes the rest, with
+ * stock operations for a group of heads at a time; memory grows linearly with the positions. Sources: Yang et al. 2024, arXiv:2412.06464; transformers 5.24,
  * torch_chunk_gated_delta_rule.
  */
 export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: SegmentChunks): tf.Tensor {
   const { q, k, v, decay, rate } = inputs;
   const all = [q, k, v, decay, rate];
-  const { masks, ...sizes } = chunks;
+  const { masks, segments, ...sizes } = chunks;
+  if (!masks) return ruleByKernel(all, heads, chunks);
   const { groups } = deltaGroups({ ...sizes, ...heads }, graphTarget());
   const own = { ...heads, keyHeads: heads.keyHeads / groups, valueHeads: heads.valueHeads / groups };
   const numbers = Array.from({ length: groups }, (_, group) => group);
@@ -51,8 +52,8 @@ export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: Segmen
     return exactly(cut(x, [{ from: 0, to: x.shape[0]! }, columns], after));
   };
   const rule = (parts: readonly tf.Tensor[], masks: ChunkMasks) =>
-    withComputation({ precision: 'fp32' }, () => inChunks(parts, own, { ...sizes, masks }, null).y);
-  function forward(): tf.Tensor {
+    withComputation({ precision: 'fp32' }, () => inChunks(parts, own, { ...sizes, segments, masks }, null).y);
+  const forward = () => {
     let after: tf.Tensor[] = [];
     const outputs = numbers.map((group) => {
       const y = flowing(
@@ -65,7 +66,7 @@ export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: Segmen
       return y;
     });
     return joined(outputs, 1);
-  }
+  };
 
   const [y] = costly(() => [withNestedGradients(forward)]) as [tf.Tensor];
   return customGradient({
@@ -93,6 +94,44 @@ export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: Segmen
   });
 }
 
+function ruleByKernel(inputs: readonly tf.Tensor[], heads: DeltaHeads, chunks: SegmentChunks): tf.Tensor {
+  const all = kernelInputs(inputs);
+  const { segments } = chunks;
+  const [y] = costly(() => [runKernel(all, heads, chunks, tf.zeros([0, 1])).y]) as [tf.Tensor];
+  return customGradient({
+    inputs: { all },
+    keep: { all, segments },
+    value: () => y,
+    gradient: (dy, { all, segments }) => ({
+      all: rawOp('GraftDeltaRuleGradient', kernelAttributes(heads, chunks), [flowing(dy), ...all, segments]),
+    }),
+  });
+}
+
+/** Queries, keys and values as they flow, decays and rates in float32. */
+const kernelInputs = (all: readonly tf.Tensor[]) => all.map((x, i) => (i < 3 ? flowing(x) : exactly(x)));
+
+const kernelAttributes = ({ keyHeads, valueHeads }: DeltaHeads, { rows }: SegmentChunks) => [
+  attr.int('rows', rows),
+  attr.int('key_heads', keyHeads),
+  attr.int('value_heads', valueHeads),
+];
+
+/** `first` `(R, valueHeads · keySize · valueSize)`, or without rows. */
+function runKernel(
+  all: readonly tf.Tensor[],
+  heads: DeltaHeads,
+  chunks: SegmentChunks,
+  first: tf.Tensor,
+): { y: tf.Tensor; last: tf.Tensor } {
+  const [y, last] = rawOp('GraftDeltaRule', kernelAttributes(heads, chunks), [
+    ...all,
+    chunks.segments,
+    first,
+  ]);
+  return { y: y!, last: last! };
+}
+
 /**
  * The rule for rows that continue a sequence each, from `state` `(R, valueHeads, keySize, valueSize)`. Returns the state after the last
  * position, too: positions with decay 0 and rate 0 leave it as it was. No gradient flows.
@@ -103,19 +142,26 @@ export function continuedDeltaRule(
   chunks: SegmentChunks,
   state: tf.Tensor,
 ): { y: tf.Tensor; state: tf.Tensor } {
+  const all = [q, k, v, decay, rate];
+  if (usesKernels()) {
+    const first = tf.reshape(state, [chunks.rows, -1]);
+    const { y, last } = runKernel(kernelInputs(all), heads, chunks, first);
+    return { y, state: tf.reshape(last, state.shape) };
+  }
   const { y, last } = withComputation({ precision: 'fp32' }, () =>
-    inChunks([q, k, v, decay, rate].map(exactly), heads, chunks, state),
+    inChunks(all.map(exactly), heads, chunks, state),
   );
   return { y: flowing(y), state: last! };
 }
 
-/** The rule in float32. The last state is null without a first one. */
+/** The rule in float32 by stock operations. The last state is null without a first one. */
 function inChunks(
   [q, k, v, decay, rate]: readonly tf.Tensor[],
   { keyHeads, valueHeads, keySize: K, valueSize: V }: DeltaHeads,
-  { rows: R, tokens, size: C, count: c, masks }: SegmentChunks,
+  { rows: R, tokens, size: C, count: c, masks: given }: SegmentChunks,
   first: tf.Tensor | null,
 ): { y: tf.Tensor; last: tf.Tensor | null } {
+  const masks = given!;
   /** `(N, heads · width)` → `(R, heads, c, C, width)`, with zeros after the last position. */
   const chunked = (x: tf.Tensor, heads: number) => {
     const width = x.shape[1]! / heads;

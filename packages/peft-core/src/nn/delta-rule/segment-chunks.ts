@@ -1,5 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import { CHUNK } from '../../block-sizes/delta-groups.ts';
+import { usesKernels } from '../computation.ts';
 
 /** Rows of positions in chunks, and which positions belong together. */
 export interface SegmentChunks {
@@ -9,7 +10,10 @@ export interface SegmentChunks {
   /** Positions of a chunk, and chunks of a row; the last chunk may be longer than the row. */
   size: number;
   count: number;
-  masks: ChunkMasks;
+  /** `(R · T)` int32: the number of each position's sequence within its row; 0: it belongs to none. */
+  segments: tf.Tensor;
+  /** Null with kernels, whose chunks start with each sequence. */
+  masks: ChunkMasks | null;
 }
 
 /** Float32, 1 or 0. */
@@ -22,7 +26,7 @@ export interface ChunkMasks {
   writes: tf.Tensor;
 }
 
-function sizesOf(rows: number, tokens: number): Omit<SegmentChunks, 'masks'> {
+function sizesOf(rows: number, tokens: number): Omit<SegmentChunks, 'masks' | 'segments'> {
   const size = Math.min(CHUNK, tokens);
   return { rows, tokens, size, count: Math.ceil(tokens / size) };
 }
@@ -30,6 +34,7 @@ function sizesOf(rows: number, tokens: number): Omit<SegmentChunks, 'masks'> {
 /** The chunks of packed rows. `segments` `(R · T)` int32: positions of one sequence have the same number and are neighbours. */
 export function segmentChunks(segments: tf.Tensor, rows: number): SegmentChunks {
   const sizes = sizesOf(rows, segments.shape[0]! / rows);
+  if (usesKernels()) return { ...sizes, segments, masks: null };
   const { tokens, size: C, count: c } = sizes;
   // In float32, as all comparisons: exact, and a GPU compares them itself.
   const numbers = tf.reshape(tf.cast(segments, 'float32'), [rows, tokens]);
@@ -42,6 +47,7 @@ export function segmentChunks(segments: tf.Tensor, rows: number): SegmentChunks 
   const same = (a: tf.Tensor, b: tf.Tensor) => tf.cast(tf.equal(a, b), 'float32');
   return {
     ...sizes,
+    segments,
     masks: {
       within: tf.mul(same(chunks, tf.reshape(filled, [rows, 1, c, 1, C])), notLater(C)),
       reads: same(chunks, before),
@@ -50,11 +56,12 @@ export function segmentChunks(segments: tf.Tensor, rows: number): SegmentChunks 
   };
 }
 
-/** The chunks of rows that each continue one sequence. */
-export function continuedChunks(rows: number, tokens: number): SegmentChunks {
+/** The chunks of rows that each continue one sequence. `used` `(R · T)` int32: 1 at the positions of the sequence, otherwise 0. */
+export function continuedChunks(rows: number, tokens: number, used: tf.Tensor): SegmentChunks {
   const sizes = sizesOf(rows, tokens);
+  if (usesKernels()) return { ...sizes, segments: used, masks: null };
   const all = tf.ones([1, 1, 1, 1, 1]);
-  return { ...sizes, masks: { within: notLater(sizes.size), reads: all, writes: all } };
+  return { ...sizes, segments: used, masks: { within: notLater(sizes.size), reads: all, writes: all } };
 }
 
 /** `(1, 1, 1, C, C)`: 1 where j ≤ i. */
