@@ -7,7 +7,7 @@ import { createTar, tarDigest } from './tar.ts';
 const rememberedDigests = 10_000;
 
 /**
- * Creates downloads of exports: one file, or a tar of all. The tar is `<name>/<path>` of each file. Throws GraftError `artifact_missing`
+ * Creates downloads of exports: one file, or a tar of all. Throws GraftError `artifact_missing`
  * or `artifact_corrupt`: files that do not match the export's row are never sent, and a new request for the export writes it again.
  */
 export function createExportDownloads(
@@ -45,20 +45,19 @@ export function createExportDownloads(
     }
     const tar = await createTar(
       files.map((each) => ({
-        path: `${name}/${each.path}`,
+        path: each.path,
         bytes: each.bytes,
         async *read(start, end) {
           yield* await read(each.path, start, end);
         },
       })),
     );
-    const key = `${artifact} ${name}`;
     // Caches promises, so that two concurrent requests read the files once.
-    let digest = digests.get(key);
+    let digest = digests.get(artifact);
     if (!digest) {
       digest = tarDigest(tar);
-      digest.catch(() => digests.delete(key));
-      digests.set(key, digest);
+      digest.catch(() => digests.delete(artifact));
+      digests.set(artifact, digest);
       if (digests.size > rememberedDigests) digests.delete(digests.keys().next().value!);
     }
     return {

@@ -100,8 +100,8 @@ describe('exports', () => {
     const folder = mkdtempSync(join(tmpdir(), 'graft-export-'));
     writeFileSync(join(folder, 'all.tar'), tar.bytes);
     execFileSync('tar', ['xf', 'all.tar'], { cwd: folder });
-    assert.deepEqual(readFileSync(join(folder, 'poet-v1-peft', 'adapter_model.safetensors')), weights);
-    assert.equal(readFileSync(join(folder, 'poet-v1-peft', 'tokenizer', 'vocab.json'), 'utf8'), '{}');
+    assert.deepEqual(readFileSync(join(folder, 'adapter_model.safetensors')), weights);
+    assert.equal(readFileSync(join(folder, 'tokenizer', 'vocab.json'), 'utf8'), '{}');
     rmSync(folder, { recursive: true });
     const tail = await download(written.download_path, { range: 'bytes=150000-' });
     assert.deepEqual(tail.bytes, tar.bytes.subarray(150_000));
@@ -265,7 +265,7 @@ describe('exports', () => {
 
   test('counts in the quota of stored bytes from the request on', async () => {
     const { services, acme } = bench;
-    const used = async () => (await acme.send('GET', '/v1/team/quota')).json.usage.stored_bytes;
+    const used = async () => (await acme.send('GET', '/v1/team/quota')).json.use.stored_bytes;
     const before = await used();
     const made = (await create()).json;
     assert.equal(await used(), before + made.reserved_bytes);

@@ -43,6 +43,7 @@ import { findVersion } from './find-adapter.ts';
 const operation = operations('Exports');
 const reads = { access: { scope: 'adapters:read', models: 'version' } } as const;
 const writes = { access: { scope: 'adapters:write', models: 'version', answer: 'adapters:read' } } as const;
+const chatTemplateName = 'chat_template.jinja';
 const path = '/adapters/:adapter_id/versions/:version/exports';
 
 /** Milliseconds to open a base model that is not on this machine yet. */
@@ -85,8 +86,17 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
         { fault: 'system', param: 'version' },
       );
     const { config: modelConfig, tensors, smallFiles } = model;
-    const { bytes: smallFileBytes, chatTemplate } = smallFiles;
+    const chatTemplate = (await ownTemplate(version)) ?? smallFiles.chatTemplate;
+    const smallFileBytes = smallFiles.bytes + Buffer.byteLength(chatTemplate ?? '');
     return { config, modelConfig, tensors, chatTemplate, adapterBytes, smallFileBytes };
+  }
+
+  /** Reads the chat template that an adapter brings, of at most 128 KiB. Null: it uses the base model's. */
+  async function ownTemplate({ artifact, files }: AdapterVersion): Promise<string | null> {
+    if (!files.some(({ path }) => path === chatTemplateName)) return null;
+    const chunks: Buffer[] = [];
+    for await (const chunk of await services.artifacts.open(artifact, chatTemplateName)) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
   }
 
   app.get(
