@@ -49,7 +49,11 @@ let asked = 0;
 const quick: ExportTiming = { pieces: 3, pieceBytes: 1000, pieceMilliseconds: 10 };
 const slow: ExportTiming = { pieces: 20, pieceBytes: 100_000, pieceMilliseconds: 150 };
 
-async function request(timing: ExportTiming, reservedBytes = 10_000_000, of = version): Promise<AdapterExport> {
+async function request(
+  timing: ExportTiming,
+  reservedBytes = 10_000_000,
+  of = version,
+): Promise<AdapterExport> {
   const { services, teamId } = bench;
   // A number that only makes the options differ: the same options give the same export.
   const options = { ...timing, asked: asked++ };
@@ -197,7 +201,10 @@ describe('exports', { timeout: 900_000 }, () => {
     );
     const second = await until(homeless, (row) => row.error !== null && row.status === 'queued');
     assert.equal(second.error!.code, 'base_model_unavailable');
-    assert.match(second.error!.message, /^The base model gone is not available on the workers of this server/);
+    assert.match(
+      second.error!.message,
+      /^The base model gone is not available on the workers of this server/,
+    );
     await deleteExport(services, second, by);
   });
 
@@ -216,7 +223,13 @@ describe('exports', { timeout: 900_000 }, () => {
   it('writes a real model', async () => {
     const { services, teamId } = bench;
     const options = { dtype: 'stored', max_shard_bytes: 5_000_000_000, base: 'original' };
-    const wanted = { versionId: version.id, format: 'merged', options, reservedBytes: 10_000_000, keep: false };
+    const wanted = {
+      versionId: version.id,
+      format: 'merged',
+      options,
+      reservedBytes: 10_000_000,
+      keep: false,
+    };
     const { made } = await createExport(services, teamId, wanted, by);
     workers.push(await forkWorker(services, { GRAFT_WORKER_SLOTS: '0' }));
     const row = await until(made, hasEnded);

@@ -107,7 +107,7 @@ export const storageSettings = {
     default: '7',
     readBy: ['api', 'worker'],
     description:
-      'Days after which an [export](exports.md) is removed, unless its team keeps it. Use the same value on all machines.',
+      'Days after which an [export](adapters.md#exports) is removed, unless its team keeps it. Use the same value on all machines.',
   },
 } as const satisfies Record<string, Setting>;
 
