@@ -175,12 +175,12 @@ describe('exports', { timeout: 900_000 }, () => {
 
   it('refuses files that no exporter writes, and more bytes than the format promised', async () => {
     await startTimed();
-    for (const does of ['symbolic link', 'hard link', 'odd name'] as const) {
-      const row = await until(await request({ ...quick, does }), hasEnded);
-      assert.deepEqual([row.status, row.error!.code, row.stored], ['failed', 'export_failed', null], does);
+    const odd = await request({ ...quick, does: 'odd name' });
+    const long = await request(quick, 2999);
+    for (const made of [odd, long]) {
+      const row = await until(made, hasEnded);
+      assert.deepEqual([row.status, row.error!.code, row.stored], ['failed', 'export_failed', null]);
     }
-    const row = await until(await request(quick, 2999), hasEnded);
-    assert.deepEqual([row.status, row.error!.code], ['failed', 'export_failed']);
     assert.deepEqual(await staged(), []);
   });
 

@@ -2,7 +2,7 @@
  * An exporter for tests of the worker: it follows exporter-protocol.ts and loads no TensorFlow. The options of the export define its behaviour,
  * as type `ExportTiming`.
  */
-import { appendFileSync, linkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
@@ -15,7 +15,7 @@ export interface ExportTiming extends Record<string, unknown> {
   pieceBytes: number;
   pieceMilliseconds: number;
   /** What it does after the last piece instead of reporting success. */
-  does?: 'fill the disk' | 'exit' | 'symbolic link' | 'hard link' | 'odd name';
+  does?: 'fill the disk' | 'odd name';
 }
 
 const send = listenToParent<ExporterMessages>(checkExporterCall, (message) => {
@@ -32,23 +32,10 @@ async function write({ options, outputDir }: { options: object; outputDir: strin
     send({ type: 'progress', done: (piece + 1) * pieceBytes, total });
     await sleep(pieceMilliseconds);
   }
-  switch (does) {
-    case 'fill the disk': {
-      const full = new GraftError('storage_full', 'The storage of this server is full.', {
-        fault: 'environment',
-      });
-      return send({ type: 'failed', fault: faultOf(full, { code: 'export_failed', message: 'It failed.' }) });
-    }
-    case 'exit':
-      return process.exit(3);
-    case 'symbolic link':
-      symlinkSync('/etc/passwd', join(outputDir, 'passwd'));
-      break;
-    case 'hard link':
-      linkSync(file, join(outputDir, 'again.bin'));
-      break;
-    case 'odd name':
-      writeFileSync(join(outputDir, '.hidden'), '');
+  if (does === 'fill the disk') {
+    const full = new GraftError('storage_full', 'The storage of this server is full.', { fault: 'environment' });
+    return send({ type: 'failed', fault: faultOf(full, { code: 'export_failed', message: 'It failed.' }) });
   }
+  if (does === 'odd name') writeFileSync(join(outputDir, '.hidden'), '');
   send({ type: 'written', notes: [`${pieces} pieces`] });
 }
