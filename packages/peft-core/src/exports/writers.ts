@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.ts';
@@ -27,7 +28,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
   const described = exportedAdapter(base, { config, chatTemplate, bytes: await folderBytes(adapterDir) });
   checkExport(format, described, options);
   const total = format.bytes(described, options);
-  await checkDisk(outputDir, total);
+  await checkDisk(path.dirname(outputDir), total);
   let done = 0;
   const onBytes = (bytes: number) => {
     signal?.throwIfAborted();
@@ -45,7 +46,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
       onBytes,
     });
   } catch (error) {
-    throw asDiskFull(error, outputDir);
+    throw asDiskFull(error, path.dirname(outputDir));
   }
 }
 
