@@ -6,6 +6,7 @@ import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.
 import { exportedAdapter, folderBytes } from './exported-adapter.ts';
 import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } from './formats.ts';
 import { writeMerged } from './merged/write.ts';
+import { writeMlx } from './mlx/write.ts';
 import { writePeft } from './peft/write.ts';
 
 /** The writer of every export format, by name; `formats.ts` has the same rows. */
@@ -13,6 +14,7 @@ import { writePeft } from './peft/write.ts';
 const writers: Record<ExportFormatName, ExportWriter<any>> = {
   merged: writeMerged,
   peft: writePeft,
+  mlx: writeMlx,
 };
 
 /**
