@@ -4,12 +4,14 @@ import { checkFields, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { ExportedAdapter, ExportFormat } from './export-format.ts';
 import { merged } from './merged/format.ts';
+import { mlx } from './mlx/format.ts';
 import { peft } from './peft/format.ts';
 
 /** Every export format, by name; `writers.ts` has the same rows. Loads no TensorFlow. */
 const rows = {
   merged,
   peft,
+  mlx,
 };
 
 export type ExportFormatName = keyof typeof rows;

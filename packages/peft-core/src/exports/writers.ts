@@ -1,10 +1,12 @@
 import { statfs } from 'node:fs/promises';
+import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.ts';
 import { exportedAdapter, folderBytes } from './exported-adapter.ts';
 import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } from './formats.ts';
 import { writeMerged } from './merged/write.ts';
+import { writeMlx } from './mlx/write.ts';
 import { writePeft } from './peft/write.ts';
 
 /** The writer of every export format, by name; `formats.ts` has the same rows. */
@@ -12,6 +14,7 @@ import { writePeft } from './peft/write.ts';
 const writers: Record<ExportFormatName, ExportWriter<any>> = {
   merged: writeMerged,
   peft: writePeft,
+  mlx: writeMlx,
 };
 
 /**
@@ -27,7 +30,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
   const described = exportedAdapter(base, { config, chatTemplate, bytes: await folderBytes(adapterDir) });
   checkExport(format, described, options);
   const total = format.bytes(described, options);
-  await checkDisk(outputDir, total);
+  await checkDisk(path.dirname(outputDir), total);
   let done = 0;
   const onBytes = (bytes: number) => {
     signal?.throwIfAborted();
@@ -45,7 +48,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
       onBytes,
     });
   } catch (error) {
-    throw asDiskFull(error, outputDir);
+    throw asDiskFull(error, path.dirname(outputDir));
   }
 }
 
