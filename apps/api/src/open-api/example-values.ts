@@ -6,7 +6,7 @@ import {
   parsePeftConfig,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { exportFormat, parseExportOptions } from '@graft/peft-core/exports';
+import { exportFormats, parseExportOptions } from '@graft/peft-core/exports';
 import { toWireFormats, toWireTrainingMethods } from '../schemas/jobs/job-options.ts';
 import { exampleNumbers } from './example-numbers.ts';
 
@@ -19,8 +19,8 @@ const adapterId = 'adpt-51e7c09a2f6b4d38';
 const checkpointId = 'ftckpt_c3a94e578d2b6f10';
 const exportId = 'exp-7c09a2f6b4d3851e';
 const exportPath = `/v1/adapters/${adapterId}/versions/1/exports/${exportId}`;
-const mergedFormat = exportFormat('merged');
-const mergedOptions = parseExportOptions(mergedFormat);
+const exported = exportFormats[0]!;
+const exportOptions = parseExportOptions(exported);
 const team = 'team-2f6b4d3851e7c09a';
 const person = 'person-9be27d4e354c1f0a';
 const keyId = 'k7Qm2xVb';
@@ -101,8 +101,8 @@ export const exampleValues: Record<string, unknown> = {
   'AdapterExport.id': exportId,
   'DeletedAdapterExport.id': exportId,
   'AdapterExport.status': 'succeeded',
-  'AdapterExport.format': 'merged',
-  'AdapterExport.options': mergedOptions,
+  'AdapterExport.format': exported.name,
+  'AdapterExport.options': exportOptions,
   'AdapterExport.bytes': 269_060_552,
   'AdapterExport.reserved_bytes': 272_000_000,
   'AdapterExport.notes': [],
@@ -118,18 +118,18 @@ export const exampleValues: Record<string, unknown> = {
       download_path: `${exportPath}/download?file=model.safetensors`,
     },
   ],
-  'CreateAdapterExport.format': 'merged',
-  'CreateAdapterExport.options': { dtype: 'bfloat16' },
+  'CreateAdapterExport.format': exported.name,
+  'CreateAdapterExport.options': exportOptions,
   'CreateAdapterExport.keep': false,
   'ChangeAdapterExport.keep': true,
   'AdapterExportFormatList.data': [
     {
-      name: mergedFormat.name,
+      name: exported.name,
       object: 'adapter.export_format',
-      title: mergedFormat.title,
-      summary: mergedFormat.summary,
-      runtimes: mergedFormat.runtimes,
-      options: mergedFormat.options,
+      title: exported.title,
+      summary: exported.summary,
+      runtimes: exported.runtimes,
+      options: exported.options,
       refusal: null,
       bytes: 272_000_000,
     },

@@ -41,14 +41,15 @@ const isFree = (leaseSeconds: number): Prisma.Sql =>
     OR (adapter_exports.status = 'running' AND ${hasExpired(leaseSeconds, Prisma.sql`adapter_exports.lease_until`)}))`;
 
 /**
- * queued → running for `leaseSeconds`, epoch + 1, attempts + 1: the oldest export of the team whose turn it is. Null: there is none.
+ * queued → running for `leaseSeconds`, epoch + 1, attempts + 1: the oldest export of the team whose turn it is. Null: there is none, or the
+ * worker is being drained or quarantined.
  * Fails exports whose workers were lost too often.
  */
 export async function claimExport(
   db: Context,
   { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
 ): Promise<{ made: AdapterExport; lease: ExportLease } | null> {
-  for (const { id, teamId } of await nextExports(db, leaseSeconds)) {
+  for (const { id, teamId } of await nextExports(db, { workerId, leaseSeconds })) {
     try {
       const claimed = await claim(db, { id, teamId }, { workerId, leaseSeconds });
       if (!claimed) continue;
@@ -67,7 +68,7 @@ const maxCandidates = 8;
 
 async function nextExports(
   { sql }: Database,
-  leaseSeconds: number,
+  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
 ): Promise<{ id: string; teamId: string }[]> {
   const { rows } = await sql.query<{ id: string; teamId: string }>(Prisma.sql`
     WITH at_work AS MATERIALIZED (${exportsAtWork}),
@@ -78,6 +79,7 @@ async function nextExports(
       WHERE adapter_exports.team_id = teams.id AND ${isFree(leaseSeconds)}
       ORDER BY adapter_exports.created_at, adapter_exports.id LIMIT 2
     ) AS next WHERE teams.deleted_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${workerId} AND (draining OR quarantined_at IS NOT NULL))
     ORDER BY turns.start, coalesce(at_work.jobs, 0)::float8 / teams.weight, next.created_at, next.id LIMIT ${maxCandidates}`);
   return rows;
 }

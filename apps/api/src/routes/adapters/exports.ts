@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { GraftError } from '@graft/peft-core/config';
 import {
   checkExport,
   type ExportedAdapter,
@@ -67,7 +66,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     };
   }
 
-  /** Reads what formats have to know. Throws `model_not_permitted`, `base_model_unavailable`. */
+  /** Reads what formats have to know. Throws `model_not_permitted`, `model_not_found`, `base_model_unavailable`. */
   async function describe({ teamId }: Identity, version: AdapterVersion): Promise<ExportedAdapter> {
     const { baseModel, peft: config, bytes: adapterBytes } = version;
     if (!(await services.baseModels.permits(baseModel, teamId)))
@@ -78,16 +77,22 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
           param: 'version',
         },
       );
-    const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
+    const patience = AbortSignal.timeout(openModelPatience);
+    const model = await openBaseModel(services, baseModel, patience);
+    if (!model && patience.aborted)
+      throw new ApiError('service_unavailable', `The base model ${baseModel} is still being fetched; try again.`, {
+        headers: { 'retry-after': '20' },
+      });
     if (!model)
-      throw new GraftError(
-        'base_model_unavailable',
-        `The base model ${baseModel} is not available on this server; its operator may have removed it.`,
-        { fault: 'system', param: 'version' },
+      throw new ApiError(
+        'model_not_found',
+        `The base model ${baseModel} is not on this server any more, so the version cannot be exported: ask its operator to add it.`,
+        { status: 400, param: 'version' },
       );
     const { config: modelConfig, tensors, smallFiles } = model;
-    const chatTemplate = (await ownTemplate(version)) ?? smallFiles.chatTemplate;
-    const smallFileBytes = smallFiles.bytes + Buffer.byteLength(chatTemplate ?? '');
+    const own = await ownTemplate(version);
+    const chatTemplate = own ?? smallFiles.chatTemplate;
+    const smallFileBytes = smallFiles.bytes + Buffer.byteLength(own ?? '');
     return { config, modelConfig, tensors, chatTemplate, adapterBytes, smallFileBytes };
   }
 

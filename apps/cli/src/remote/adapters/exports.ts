@@ -1,11 +1,13 @@
 import type { AdapterExport, GraftClient } from '@graft/client';
 import type { Command } from 'commander';
+import { listed } from '../../answer.ts';
 import { bytes, optional, timestamp } from '../../draw/quantities.ts';
 import { fields, tableOf } from '../../draw/table.ts';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
 import { CommandError, UsageError } from '../../errors.ts';
+import { wholeNumber } from '../../options/arguments.ts';
 import { noun } from '../../verb.ts';
-import { listVerb, serviceVerb } from '../service-verb.ts';
+import { serviceVerb } from '../service-verb.ts';
 import { type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
 import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';
 
@@ -73,27 +75,25 @@ export function addExportsVerbs(program: Command): void {
       return await save(client, made, options as SaveOptions);
     });
 
-  listVerb(
-    group,
-    ({ adapters }, page, id: string, { versionNumber }: VersionOptions) =>
-      adapters.exports.list(id, versionNumber ?? 1, page),
-    {
-      name: 'list <adapter-id>',
-      summary: 'list the exports of a version, newest first',
-      examples: ['adpt-… --version-number 2'],
-      limit: 20,
-      pageSize: 100,
-      columns: {
-        ID: 'id',
-        FORMAT: 'format',
-        STATUS: 'status',
-        SIZE: (each) => optional(each.bytes, bytes),
-        CREATED: (each) => timestamp(each.created_at),
-        EXPIRES: (each) => (each.keep ? 'never' : optional(each.expires_at, timestamp)),
-      },
-      empty: 'No exports yet: graft exports create',
-    },
-  ).addOption(versionOption('the version (default: 1)'));
+  serviceVerb(group, 'list <adapter>', 'list the exports of a version, newest first', 'ft:…')
+    .addOption(versionOption())
+    .option('--limit <n>', 'maximum number of rows', wholeNumber(1), 20)
+    .run(async (client, name: string, { versionNumber, limit }: VersionOptions & { limit: number }) => {
+      const { adapterId, version } = await versionOf(client, name, versionNumber);
+      const page = { limit: Math.min(limit, 100) };
+      return listed(
+        await client.adapters.exports.list(adapterId, version, page).toArray(limit),
+        {
+          ID: 'id',
+          FORMAT: 'format',
+          STATUS: 'status',
+          SIZE: (each) => optional(each.bytes, bytes),
+          CREATED: (each) => timestamp(each.created_at),
+          EXPIRES: (each) => (each.keep ? 'never' : optional(each.expires_at, timestamp)),
+        },
+        'No exports yet: graft exports create',
+      );
+    });
 
   serviceVerb(group, 'get <adapter> <export>', 'show an export and its files', 'ft:… exp-…')
     .addOption(versionOption())
