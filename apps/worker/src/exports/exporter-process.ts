@@ -6,7 +6,7 @@ import { checkExporter, type ExporterMessages, type WritingRequest } from './exp
 /** How the writing of an export ended. */
 export type ExporterOutcome = ExporterMessages['result'] | Failed | Gone;
 
-/** The worker's side of one place for exports. Each export has a child process of its own, which ends with it. */
+/** The worker's side of one place for exports. Each export has a separate child process, which ends with it. */
 export class ExporterProcess {
   readonly #process: ForkedProcess<ExporterMessages>;
 
@@ -42,7 +42,7 @@ export class ExporterProcess {
     const { slot } = this.#process;
     const { adapterDir, outputDir, basePath } = request;
     const access = { team: run.team, writes: [outputDir], reads: [adapterDir] };
-    // A confined child gets a folder of its own, which is renamed to this one.
+    // A confined child gets a private folder, which is renamed to this one.
     if (!slot) await mkdir(outputDir);
     const places = await slot?.open(access);
     try {

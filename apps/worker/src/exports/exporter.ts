@@ -29,7 +29,7 @@ async function answer(request: WritingRequest): Promise<void> {
     send({ type: 'written', notes: await write(request) });
   } catch (error) {
     const files = { base: { id: baseModelName, path: basePath }, folders: [adapterDir, outputDir] };
-    send({ type: 'failed', fault: faultOf(asStorageFull(error), unexpected, files) });
+    send({ type: 'failed', fault: faultOf(storageFault(error), unexpected, files) });
   }
 }
 
@@ -62,7 +62,7 @@ async function write(request: WritingRequest): Promise<string[]> {
 }
 
 /** The writer's error for a full disk names a path of this machine. */
-function asStorageFull(error: unknown): unknown {
+function storageFault(error: unknown): unknown {
   const { code } = error as { code?: string };
   if (code !== 'disk_full' && code !== 'ENOSPC' && code !== 'EDQUOT') return error;
   return new GraftError(

@@ -33,7 +33,9 @@ async function write({ options, outputDir }: { options: object; outputDir: strin
     await sleep(pieceMilliseconds);
   }
   if (does === 'fill the disk') {
-    const full = new GraftError('storage_full', 'The storage of this server is full.', { fault: 'environment' });
+    const full = new GraftError('storage_full', 'The storage of this server is full.', {
+      fault: 'environment',
+    });
     return send({ type: 'failed', fault: faultOf(full, { code: 'export_failed', message: 'It failed.' }) });
   }
   if (does === 'odd name') writeFileSync(join(outputDir, '.hidden'), '');

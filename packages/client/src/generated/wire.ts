@@ -719,7 +719,7 @@ export interface CompletionChunk {
 export interface CreateAdapterExport {
   /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter). */
   format: string;
-  /** Options of the format, as `GET …/exports/formats` and docs/exports.md describe them. An option that is omitted has its default. */
+  /** Options of the format, as `GET …/exports/formats` and docs/adapters.md describe them. An option that is omitted has its default. */
   options?: Record<string, unknown>;
   /** Keep it until it is deleted, instead of letting it expire. */
   keep?: boolean;

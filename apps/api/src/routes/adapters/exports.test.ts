@@ -304,7 +304,7 @@ describe('exports', () => {
     await ageBy(id, 8);
     assert.equal(await expireExports(services), 0);
     const released = (await acme.send('POST', `${pathOf(version)}/${id}`, { keep: false })).json;
-    assert.ok(released.expires_at > released.finished_at, 'its time begins anew');
+    assert.ok(released.expires_at > released.finished_at, 'its time begins again');
     await ageBy(id, 8);
     assert.equal(await expireExports(services), 1);
     assertError(await acme.send('GET', `${pathOf(version)}/${id}`), 404, 'export_not_found');

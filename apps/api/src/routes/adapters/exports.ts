@@ -33,7 +33,7 @@ import {
   ExportParams,
   ListExportsQuery,
   toWireExport,
-} from '../../schemas/adapter-export.ts';
+} from '../../schemas/adapters/adapter-export.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { operations } from '../operation.ts';
@@ -80,9 +80,13 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     const patience = AbortSignal.timeout(openModelPatience);
     const model = await openBaseModel(services, baseModel, patience);
     if (!model && patience.aborted)
-      throw new ApiError('service_unavailable', `The base model ${baseModel} is still being fetched; try again.`, {
-        headers: { 'retry-after': '20' },
-      });
+      throw new ApiError(
+        'service_unavailable',
+        `The base model ${baseModel} is still being fetched; try again.`,
+        {
+          headers: { 'retry-after': '20' },
+        },
+      );
     if (!model)
       throw new ApiError(
         'model_not_found',

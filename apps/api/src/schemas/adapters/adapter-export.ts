@@ -1,9 +1,9 @@
 import { exportFormatNames, exportFormats } from '@graft/peft-core/exports';
 import { type AdapterExport, exportStatuses } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { AdapterVersionParams } from './adapter.ts';
-import { After, limit } from './list.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
+import { AdapterVersionParams } from '../adapter.ts';
+import { After, limit } from '../list.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from '../schema.ts';
 
 const FormatName = Type.String({
   minLength: 1,
@@ -15,7 +15,7 @@ const FormatName = Type.String({
 const Options = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
   description:
-    'Options of the format, as `GET …/exports/formats` and docs/exports.md describe them. An option that is omitted has its default.',
+    'Options of the format, as `GET …/exports/formats` and docs/adapters.md describe them. An option that is omitted has its default.',
 });
 
 export const AdapterExportSchema = named('AdapterExport', {
