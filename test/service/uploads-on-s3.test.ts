@@ -48,7 +48,12 @@ test('parts become one object; those of a cancelled upload go; the collector lea
   const parts = await send(cancelled);
   assert.equal((await stored()).length, parts.length);
   const tomorrow = new Date(Date.now() + 25 * 3600 * 1000);
-  assert.deepEqual(await collectGarbage(services, tomorrow), { files: 0, artifacts: 0, checkpoints: 0 });
+  assert.deepEqual(await collectGarbage(services, tomorrow), {
+    files: 0,
+    artifacts: 0,
+    exports: 0,
+    checkpoints: 0,
+  });
   assert.equal((await stored()).length, parts.length);
   await acme.send('POST', `/v1/uploads/${cancelled}/cancel`);
   assert.deepEqual(await stored(), []);

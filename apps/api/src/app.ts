@@ -42,6 +42,7 @@ import { startFileReporter } from './reports/file-reporter.ts';
 import { adapterRoutes } from './routes/adapters/adapters.ts';
 import { checkpointRoutes } from './routes/adapters/checkpoints.ts';
 import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
+import { exportRoutes } from './routes/adapters/exports.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
@@ -219,6 +220,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adapterTagRoutes);
       await v1.register(adapterDeletionRoutes);
       await v1.register(adapterHistoryRoutes);
+      await v1.register(exportRoutes);
       await v1.register(modelRoutes);
       await v1.register(chatCompletionRoutes, { settings });
       await v1.register(completionRoutes, { settings });

@@ -91,6 +91,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   const webhook = await post('/v1/webhooks', { url });
   const { version } = await publishAdapter(bench, team, 'secret');
   await post(`/v1/adapters/${version.adapterId}/tags`, { tag: 'production', version: 1 });
+  const made = await post(`/v1/adapters/${version.adapterId}/versions/1/exports`, { format: 'peft' });
   const upload = await post('/v1/uploads', {
     filename: 'x.jsonl',
     purpose: 'fine-tune',
@@ -117,6 +118,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   const row = (id: string) => ({ theirs: id, unknown: unknown(id) });
   return {
     file_id: row(file),
+    export_id: row(made.id),
     upload_id: row(upload.id),
     part_id: row(part.json.id),
     fine_tuning_job_id: row(job.id),
@@ -160,6 +162,8 @@ const bodies: Record<string, () => unknown> = {
   'POST /v1/adapters/{adapter_id}/note': () => ({ note: 'x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/note': () => ({ note: 'x' }),
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/promote': () => ({}),
+  'POST /v1/adapters/{adapter_id}/versions/{version}/exports': () => ({ format: 'peft' }),
+  'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}': () => ({ keep: true }),
   'POST /v1/team/members/{person_id}': () => ({ role: 'viewer' }),
   'POST /v1/team/keys/{key_id}/rotate': () => ({}),
   'POST /v1/webhooks/{webhook_id}': () => ({ enabled: false }),
@@ -173,6 +177,8 @@ async function ownAbove(name: string): Promise<string> {
     const job = await asking.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
     return job.json.id;
   }
+  if (name === 'adapter_id') return (await publishAdapter(bench, asking, 'above')).version.adapterId;
+  if (name === 'version') return '1';
   assert.equal(name, 'webhook_id', `${name} stands above an id: say here what the caller's own is`);
   const { json } = await asking.send('POST', '/v1/webhooks', { url: 'http://127.0.0.1:9/' });
   return json.id;

@@ -4,6 +4,7 @@ import { addCompletionVerb } from './completion.ts';
 import { addImportVerbs } from './import/import-openai.ts';
 import { addAdaptersVerbs } from './remote/adapters/adapters.ts';
 import { addCheckpointsVerbs } from './remote/adapters/checkpoints.ts';
+import { addExportsVerbs } from './remote/adapters/exports.ts';
 import { addChatVerb } from './remote/chat.ts';
 import { addEstimateVerb } from './remote/estimate.ts';
 import { addFilesVerbs } from './remote/files.ts';
@@ -59,6 +60,7 @@ export function addClientVerbs(program: Command): void {
   addJobsVerbs(program);
   addCheckpointsVerbs(program);
   addAdaptersVerbs(program);
+  addExportsVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);
   addTeamVerbs(program);

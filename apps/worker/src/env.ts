@@ -9,6 +9,8 @@ export type ServedBase = 'auto' | 'bf16' | 'int8' | 'nf4' | 'fp32';
 export interface WorkerEnv {
   /** Maximum number of concurrent trainers. Undefined: one per GPU, or one on the CPU. 0: this worker only generates. */
   slots: number | undefined;
+  /** Maximum number of exports that are written concurrently, besides jobs. */
+  exportSlots: number;
   tensorflow: 'cpu' | 'gpu' | undefined;
   /** A working child process that sends nothing for this long is killed. */
   stallSeconds: number;
@@ -43,6 +45,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
   const { read, check } = settingReader(env);
   const loaded: WorkerEnv = {
     slots: read('GRAFT_WORKER_SLOTS'),
+    exportSlots: read('GRAFT_EXPORT_SLOTS'),
     tensorflow: read('GRAFT_TENSORFLOW'),
     stallSeconds: read('GRAFT_STALL_SECONDS'),
     idleSeconds: read('GRAFT_IDLE_SECONDS'),

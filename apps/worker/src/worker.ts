@@ -24,6 +24,8 @@ import { findDevices } from './cards/find-devices.ts';
 import { shareCards } from './cards/share-card.ts';
 import { planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
+import { startExportLoop } from './exports/export-loop.ts';
+import { ExporterProcess } from './exports/exporter-process.ts';
 import { CardFault } from './faults/card-fault.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
@@ -59,16 +61,20 @@ const generatorWaitMilliseconds = 15_000;
 // Part of the drain time for checkpoints. A trainer that needs longer is killed, and its job released without a checkpoint.
 const checkpointShare = 0.7;
 
+const childEntries = {
+  trainer: new URL('./training/trainer.ts', import.meta.url),
+  generator: new URL('./generation/generator.ts', import.meta.url),
+  exporter: new URL('./exports/exporter.ts', import.meta.url),
+};
+
 /** Starts a worker: devices, child processes, internal server, registration, job loops, and last the leases. */
 export async function startWorker(
   services: Services,
   env: WorkerEnv,
-  entries = {
-    trainer: new URL('./training/trainer.ts', import.meta.url),
-    generator: new URL('./generation/generator.ts', import.meta.url),
-  },
+  given: Partial<typeof childEntries> = {},
 ): Promise<Worker> {
   const { log } = services;
+  const entries = { ...childEntries, ...given };
   const { leaseSeconds, heartbeatSeconds, workerHost, workerPort, workerUrl } = services.env;
   const id = newId('worker');
   const code = await readCodeVersion();
@@ -85,6 +91,7 @@ export async function startWorker(
     mode: env.trainerSandbox,
     user: env.trainerUser,
     trainers: plan.trainers.length,
+    exporters: env.exportSlots,
   });
   const shares = shareCards(plan, env.serverCardBytes);
   const limits = {
@@ -102,6 +109,10 @@ export async function startWorker(
         cardBytes: shares.trainer(device),
         ...limits,
       }),
+  );
+  const exporters = sandboxes.exporters.map(
+    (sandbox) =>
+      new ExporterProcess({ entry: entries.exporter, device: { kind: 'cpu' }, sandbox, ...limits }),
   );
   const generator = new GeneratorProcess({
     entry: entries.generator,
@@ -188,6 +199,7 @@ export async function startWorker(
     code,
     log,
   });
+  const exports = startExportLoop({ services, workerId: id, health, exporters, leaseSeconds, log });
   let draining = false;
   const report = async () => {
     const { bases, load } = generator;
@@ -217,11 +229,19 @@ export async function startWorker(
         run: async () => {
           // Even if the row cannot be written, jobs get their time for a checkpoint.
           const reported = heartbeat.stop().then(report);
-          for (const ended of await Promise.allSettled([leases.stop(), health.stop(), reported]))
+          for (const ended of await Promise.allSettled([
+            leases.stop(),
+            exports.stop(),
+            health.stop(),
+            reported,
+          ]))
             if (ended.status === 'rejected') throw ended.reason;
         },
       },
-      { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
+      {
+        name: 'end trainers',
+        run: () => Promise.all([...trainers, ...exporters].map((child) => child.close())),
+      },
       { name: 'end the generator', run: () => generator.close() },
       { name: 'remove what children saw of the data folder', run: () => sandboxes.close() },
       { name: 'close the internal server', run: () => http.close() },

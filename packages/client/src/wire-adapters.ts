@@ -1,17 +1,24 @@
 /** Adapters, their versions and tags, as the API returns them. */
-import type { AdapterComparison } from './generated/wire.ts';
+import type { AdapterComparison, AdapterExportFormatList } from './generated/wire.ts';
 
 export type {
   Adapter,
   AdapterComparison,
+  AdapterExport,
+  AdapterExportFormatList,
   AdapterLineage,
   AdapterTag,
   AdapterVersion,
+  CreateAdapterExport,
   DeletedAdapter,
+  DeletedAdapterExport,
   DeletedAdapterTag,
   DeletedAdapterVersion,
   MovedAdapterTag,
 } from './generated/wire.ts';
+
+/** A format in which a version can be exported. */
+export type AdapterExportFormat = AdapterExportFormatList['data'][number];
 
 /** A value that differs; a side without a value lacks the key. */
 export type AdapterDifference = AdapterComparison['config'][number];

@@ -11,6 +11,7 @@ export type IdKind =
   | 'adapter'
   | 'version'
   | 'tag'
+  | 'export'
   | 'team'
   | 'worker'
   | 'baseModel'
@@ -31,6 +32,7 @@ const prefixes: Record<IdKind, string> = {
   adapter: 'adpt-',
   version: 'adptver-',
   tag: 'adpttag-',
+  export: 'exp-',
   team: 'team-',
   worker: 'worker-',
   baseModel: 'base-',

@@ -49,6 +49,12 @@ export type { Page, TimeSpan } from './database/read-page.ts';
 export * from './environment/env.ts';
 export { globToRegExp } from './environment/hub-glob.ts';
 export { withoutFileSecrets } from './environment/secret-files.ts';
+export * from './exports/change-export.ts';
+export { createExport, maxOpenExports, type NewExport } from './exports/create-export.ts';
+export { expireExports } from './exports/expire-exports.ts';
+export { type AdapterExport, type ExportLease, type ExportStatus, exportStatuses } from './exports/export.ts';
+export * from './exports/export-lease.ts';
+export * from './exports/read-exports.ts';
 export {
   createFile,
   deleteFile,

@@ -6,6 +6,7 @@ import {
   parsePeftConfig,
   resolveTraining,
 } from '@graft/peft-core/config';
+import { exportFormats, parseExportOptions } from '@graft/peft-core/exports';
 import { toWireFormats, toWireTrainingMethods } from '../schemas/jobs/job-options.ts';
 import { exampleNumbers } from './example-numbers.ts';
 
@@ -16,6 +17,10 @@ const fileId = 'file-4c1f0a9be27d4e35';
 const jobId = 'ftjob-8d2b6f10c3a94e57';
 const adapterId = 'adpt-51e7c09a2f6b4d38';
 const checkpointId = 'ftckpt_c3a94e578d2b6f10';
+const exportId = 'exp-7c09a2f6b4d3851e';
+const exportPath = `/v1/adapters/${adapterId}/versions/1/exports/${exportId}`;
+const exported = exportFormats[0]!;
+const exportOptions = parseExportOptions(exported);
 const team = 'team-2f6b4d3851e7c09a';
 const person = 'person-9be27d4e354c1f0a';
 const keyId = 'k7Qm2xVb';
@@ -93,6 +98,43 @@ export const exampleValues: Record<string, unknown> = {
   'AdapterVersion.id': 'adptver-e7c09a2f6b4d3851',
   'DeletedAdapterVersion.id': 'adptver-e7c09a2f6b4d3851',
   'DeletedAdapter.id': adapterId,
+  'AdapterExport.id': exportId,
+  'DeletedAdapterExport.id': exportId,
+  'AdapterExport.status': 'succeeded',
+  'AdapterExport.format': exported.name,
+  'AdapterExport.options': exportOptions,
+  'AdapterExport.bytes': 269_060_552,
+  'AdapterExport.reserved_bytes': 272_000_000,
+  'AdapterExport.notes': [],
+  'AdapterExport.keep': false,
+  'AdapterExport.expires_at': created + 604_800,
+  'AdapterExport.finished_at': created + 20,
+  'AdapterExport.download_path': `${exportPath}/download`,
+  'AdapterExport.files': [
+    {
+      path: 'model.safetensors',
+      bytes: 269_060_552,
+      sha256,
+      download_path: `${exportPath}/download?file=model.safetensors`,
+    },
+  ],
+  'CreateAdapterExport.format': exported.name,
+  'CreateAdapterExport.options': exportOptions,
+  'CreateAdapterExport.keep': false,
+  'ChangeAdapterExport.keep': true,
+  'AdapterExportFormatList.data': [
+    {
+      name: exported.name,
+      object: 'adapter.export_format',
+      title: exported.title,
+      summary: exported.summary,
+      runtimes: exported.runtimes,
+      options: exported.options,
+      refusal: null,
+      bytes: 272_000_000,
+    },
+  ],
+  export_id: exportId,
   'ApiKey.id': keyId,
   'CreatedApiKey.id': keyId,
   'DeletedApiKey.id': keyId,

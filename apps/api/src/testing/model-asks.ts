@@ -13,6 +13,7 @@ export interface Things {
   adapter: string;
   model: string;
   version: string;
+  export: string;
 }
 
 /** Creates version 1 with a tag, a deleted version 2, and a running job with a stored checkpoint. */
@@ -26,6 +27,8 @@ export async function thingsOf(
   const adapter = `/v1/adapters/${version.adapterId}`;
   assert.equal((await admin.send('DELETE', `${adapter}/versions/2`)).status, 200);
   assert.equal((await admin.send('POST', `${adapter}/tags`, { tag: 'production', version: 1 })).status, 200);
+  const made = await admin.send('POST', `${adapter}/versions/1/exports`, { format: 'peft' });
+  assert.equal(made.status, 200, made.text);
   const body = { model: 'tiny', training_file: file, suffix: name, start_from: version.modelName };
   const job = (await admin.send('POST', '/v1/fine_tuning/jobs', body)).json.id;
   const checkpoint = await keepCheckpoint(bench, await runJob(bench, job), 10);
@@ -36,6 +39,7 @@ export async function thingsOf(
     adapter: version.adapterId,
     model: version.modelName,
     version: version.id,
+    export: made.json.id,
   };
 }
 
@@ -55,6 +59,7 @@ export const messages = [{ role: 'user', content: 'a' }];
 export const jobs = '/v1/fine_tuning/jobs';
 const query = (path: string, values: Record<string, string>) => `${path}?${new URLSearchParams(values)}`;
 const webhook = '/v1/webhooks/{webhook_id}';
+const exportsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/exports`;
 
 /** Bodies that start a job of another model, or add a version to one. `at`: path of a route that accepts a job request. */
 const starts = (at: string, { model, version }: Things, { mine, file, name }: Beside): Ask[] => [
@@ -144,6 +149,28 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   ],
   'GET /v1/adapters/{adapter_id}/versions/{version}/download': ({ adapter }) => [
     [`/v1/adapters/${adapter}/versions/1/download`],
+  ],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/exports': ({ adapter }) => [[exportsOf(adapter)]],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/exports/formats': ({ adapter }) => [
+    [`${exportsOf(adapter)}/formats`],
+  ],
+  'POST /v1/adapters/{adapter_id}/versions/{version}/exports': ({ adapter }) => [
+    [exportsOf(adapter), { format: 'peft' }],
+  ],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}': (of) => [
+    [`${exportsOf(of.adapter)}/${of.export}`],
+  ],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/download': (of) => [
+    [`${exportsOf(of.adapter)}/${of.export}/download`],
+  ],
+  'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}': (of) => [
+    [`${exportsOf(of.adapter)}/${of.export}`, { keep: true }],
+  ],
+  'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/cancel': (of) => [
+    [`${exportsOf(of.adapter)}/${of.export}/cancel`],
+  ],
+  'DELETE /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}': (of) => [
+    [`${exportsOf(of.adapter)}/${of.export}`],
   ],
   'GET /v1/adapters/{adapter_id}/tags': ({ adapter }) => [[`/v1/adapters/${adapter}/tags`]],
   'POST /v1/adapters/{adapter_id}/note': ({ adapter }) => [[`/v1/adapters/${adapter}/note`, { note: 'x' }]],

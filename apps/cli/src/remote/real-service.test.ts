@@ -68,6 +68,16 @@ test('the verbs against a real service: from the first key to an adapter that an
   const here = await json(generate);
   assert.equal(there.choices[0].message.content, here.text);
 
+  // The service exports it; the merged model generates the same without the adapter.
+  const exported = await json(['exports', 'create', model, '--format', 'merged', '--output', 'merged'], ada);
+  assert.equal(exported.status, 'succeeded');
+  const { data: exports } = await json(['exports', 'list', model], ada);
+  assert.deepEqual([exports.length, exports[0].id], [1, exported.id]);
+  const merged = ['generate', '--model', './merged', '-m', '2+1=', '--max-tokens', '4'];
+  assert.equal((await json(merged)).text, here.text);
+  assert.match((await ok(['exports', 'keep', model, exported.id], ada)).stdout, /kept until it is deleted/);
+  await ok(['exports', 'delete', model, exported.id], ada);
+
   // A sweep is a job like any other; its table shows the winning trial, and its adapter generates.
   const sweep = ['--sweep', '{"learning_rate":[0.001,0.01],"peft_type":["LORA","PROMPT_TUNING"]}'];
   const tried = [...create, '--validation', 'train.jsonl', '--epochs', '3', ...sweep];

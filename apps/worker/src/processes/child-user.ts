@@ -47,6 +47,12 @@ export async function findChildUsers(
   return checked(Array.from({ length: count }, () => user));
 }
 
+/** Number of children that GRAFT_TRAINER_USER has users for; Infinity where it names no range. */
+export function availableUsers(setting: string | undefined): number {
+  const [, first, last] = /^(\d+)-(\d+)$/.exec(setting ?? '') ?? [];
+  return first === undefined ? Number.POSITIVE_INFINITY : Number(last) - Number(first) + 1;
+}
+
 function range(first: number, count: number): ChildUser[] {
   return Array.from({ length: count }, (_, index) => ({ uid: first + index, gid: first + index }));
 }

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { dataFolder, type Services, secureDataFolder } from '@graft/service';
 import { listBaseModels } from '@graft/service/base-models';
-import { type ChildUser, findChildUsers } from './child-user.ts';
+import { availableUsers, type ChildUser, findChildUsers } from './child-user.ts';
 import {
   canReach,
   findConfinement,
@@ -19,6 +19,8 @@ export interface Sandboxes {
   generator: Sandbox | null;
   /** One for each slot. */
   trainers: (Sandbox | null)[];
+  /** One for each export that is written at a time. */
+  exporters: (Sandbox | null)[];
   /** The layers that isolate the children. */
   layers: Layer[];
   /** Removes the folders. Call it when no child runs any more. */
@@ -32,12 +34,24 @@ export interface Sandboxes {
 export async function planSandboxes(
   { env, log }: Pick<Services, 'env' | 'log'>,
   workerId: string,
-  { mode, user, trainers }: { mode: SandboxMode; user: string | undefined; trainers: number },
+  {
+    mode,
+    user,
+    trainers,
+    exporters: wantedExporters,
+  }: { mode: SandboxMode; user: string | undefined; trainers: number; exporters: number },
 ): Promise<Sandboxes> {
   const { dataDir, cacheDir } = env;
   const confinement = await findConfinement(mode, cacheDir);
   const { program } = confinement;
-  let users = mode === 'off' && user === undefined ? null : await findChildUsers(user, trainers + 1);
+  // A range of an earlier version may have too few users for exports: this worker then trains as before, and writes fewer.
+  const exporters = Math.max(0, Math.min(wantedExporters, availableUsers(user) - trainers - 1));
+  if (exporters < wantedExporters)
+    log.warn(
+      `GRAFT_TRAINER_USER has users for ${exporters} of ${wantedExporters} exports (see GRAFT_EXPORT_SLOTS)`,
+    );
+  const children = 1 + trainers + exporters;
+  let users = mode === 'off' && user === undefined ? null : await findChildUsers(user, children);
   // Without the program, children would keep the capabilities of a worker that is not root.
   if (users && !program && process.getuid!() !== 0) {
     if (user !== undefined)
@@ -61,7 +75,13 @@ export async function planSandboxes(
       `trainers are not fully confined on this machine: ${missing.join(', ')} missing (see GRAFT_TRAINER_SANDBOX)`,
     );
   if (!program && !users)
-    return { generator: null, trainers: Array(trainers).fill(null), layers: [], close: async () => {} };
+    return {
+      generator: null,
+      trainers: Array(trainers).fill(null),
+      exporters: Array(exporters).fill(null),
+      layers: [],
+      close: async () => {},
+    };
 
   const { artifacts, cache, slots } = dataFolder(dataDir);
   if (users) await secureDataFolder(dataDir, log, { passable: 'folders' });
@@ -89,11 +109,17 @@ export async function planSandboxes(
   });
   // The generator reads the adapters of all teams.
   const generator = sandbox(0, [...models, artifacts, cache]);
-  const others = Array.from({ length: trainers }, (_, slot) => sandbox(slot + 1, models));
+  const others = Array.from({ length: children - 1 }, (_, slot) => sandbox(slot + 1, models));
   const layers = users ? (['user', ...confinement.layers] as Layer[]) : [...confinement.layers];
   log.info({ layers, users: users?.map(({ uid }) => uid) ?? null }, 'trainers are confined');
   const close = async () => await rm(folder, { recursive: true, force: true });
-  return { generator, trainers: others, layers, close };
+  return {
+    generator,
+    trainers: others.slice(0, trainers),
+    exporters: others.slice(trainers),
+    layers,
+    close,
+  };
 }
 
 /** The paths that the user cannot reach. */

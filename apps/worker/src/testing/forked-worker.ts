@@ -9,6 +9,8 @@ export interface ForkedWorker {
   address: string;
   /** Pid of its trainer; null while there is none. */
   trainerPid(): number | null;
+  /** Pid of its child that runs this file, such as `exporter`; null while there is none. */
+  childPid(name: string): number | null;
   kill(signal: NodeJS.Signals): void;
   /** Closes the IPC channel, as when the supervisor dies. */
   disconnect(): void;
@@ -28,10 +30,14 @@ export function workerSettings({ env, databaseUrl }: Services): NodeJS.ProcessEn
   };
 }
 
-/** Forks main.ts on the database and data folder of `services`, with leases of 5 s, and waits until it is ready. */
-export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}): Promise<ForkedWorker> {
+/** Forks main.ts, or `entry`, on the database and data folder of `services`, with leases of 5 s, and waits until it is ready. */
+export async function forkWorker(
+  services: Services,
+  env: NodeJS.ProcessEnv = {},
+  entry = new URL('../main.ts', import.meta.url),
+): Promise<ForkedWorker> {
   const { PATH, HOME, XDG_CACHE_HOME } = process.env;
-  const child = fork(fileURLToPath(new URL('../main.ts', import.meta.url)), {
+  const child = fork(fileURLToPath(entry), {
     env: {
       PATH,
       HOME,
@@ -49,18 +55,20 @@ export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}
   const first = await Promise.race([ready, exited]);
   if (typeof first !== 'object') throw new Error(`The worker ended with ${first} before it was ready.`);
   const pid = child.pid!;
+  const childPid = (name: string): number | null => {
+    try {
+      return Number(
+        execFileSync('pgrep', ['-P', String(pid), '-f', `${name}\\.[jt]s`], { encoding: 'utf8' }).trim(),
+      );
+    } catch {
+      return null;
+    }
+  };
   return {
     pid,
     address: first.address,
-    trainerPid: () => {
-      try {
-        return Number(
-          execFileSync('pgrep', ['-P', String(pid), '-f', 'trainer\\.[jt]s'], { encoding: 'utf8' }).trim(),
-        );
-      } catch {
-        return null;
-      }
-    },
+    trainerPid: () => childPid('trainer'),
+    childPid,
     kill: (signal) => void child.kill(signal),
     disconnect: () => child.disconnect(),
     exited,

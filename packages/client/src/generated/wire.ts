@@ -87,6 +87,76 @@ export interface AdapterComparison {
   }[];
 }
 
+export interface AdapterExport {
+  id: string;
+  object: 'adapter.export';
+  /** Unix timestamp (in seconds). */
+  created_at: number;
+  adapter_id: string;
+  version: number;
+  status: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  format: string;
+  /** All options of the format, with defaults. */
+  options: Record<string, unknown>;
+  /** Progress while it is `running`, otherwise null. */
+  progress: {
+    /** Bytes written so far. */
+    bytes: number;
+    /** Expected bytes. Null while the export is prepared. */
+    total_bytes: number | null;
+  } | null;
+  /** Bytes of its files. Null until it has succeeded. */
+  bytes: number | null;
+  /** Bytes that the files have at most. They count towards the quota until the files are written. */
+  reserved_bytes: number;
+  /** Its files. Empty until it has succeeded. */
+  files: {
+    path: string;
+    bytes: number;
+    sha256: string;
+    /** Path on this server that returns this file. */
+    download_path: string;
+  }[];
+  /** What was changed to fit the format, such as values that were baked in or padded. */
+  notes: string[];
+  /** Why it failed. While it is `queued` again after a temporary error, that error. Otherwise null. */
+  error: {
+    code: string;
+    message: string;
+    param: string | null;
+  } | null;
+  /** Whether it never expires. */
+  keep: boolean;
+  /** When it is removed. Null while it is queued or running, and if `keep` is true. */
+  expires_at: number | null;
+  /** When the last attempt to write it started. */
+  started_at: number | null;
+  /** Unix timestamp (in seconds). */
+  finished_at: number | null;
+  /** Path on this server that returns all files as a tar archive. Null until it has succeeded. */
+  download_path: string | null;
+}
+
+export interface AdapterExportFormatList {
+  object: 'list';
+  data: {
+    name: string;
+    object: 'adapter.export_format';
+    title: string;
+    /** What the format is for. */
+    summary: string;
+    /** Programs that read the files. */
+    runtimes: string[];
+    /** JSON Schema of the options, with defaults and descriptions. */
+    options: Record<string, unknown>;
+    /** Why this version cannot be exported in this format with default options. Null if it can. */
+    refusal: string | null;
+    /** Bytes that the files have at most, with default options. Null if it cannot be exported so. */
+    bytes: number | null;
+  }[];
+  has_more: false;
+}
+
 export interface AdapterLineage {
   object: 'adapter.lineage';
   nodes: {
@@ -381,6 +451,11 @@ export interface Budget {
   resets_at: number;
 }
 
+export interface ChangeAdapterExport {
+  /** True: it never expires. False: it expires after the usual time from now. */
+  keep: boolean;
+}
+
 export interface ChatCompletion {
   id: string;
   object: 'chat.completion';
@@ -639,6 +714,15 @@ export interface CompletionChunk {
       cached_tokens: number;
     };
   } | null;
+}
+
+export interface CreateAdapterExport {
+  /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter). */
+  format: string;
+  /** Options of the format, as `GET …/exports/formats` and docs/adapters.md describe them. An option that is omitted has its default. */
+  options?: Record<string, unknown>;
+  /** Keep it until it is deleted, instead of letting it expire. */
+  keep?: boolean;
 }
 
 export interface CreateApiKey {
@@ -980,7 +1064,7 @@ export interface CreateWebhookEndpoint {
   /** Description of the endpoint, for people. */
   description?: string | null;
   /** Types of events that the endpoint receives. */
-  events?: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'budget.warning' | 'budget.exceeded')[];
+  events?: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'export.succeeded' | 'export.failed' | 'export.cancelled' | 'budget.warning' | 'budget.exceeded')[];
 }
 
 export interface CreatedApiKey {
@@ -1064,6 +1148,12 @@ export interface DeletedAdapter {
   deleted: true;
   /** Number of versions that were deleted. */
   versions: number;
+}
+
+export interface DeletedAdapterExport {
+  id: string;
+  object: 'adapter.export';
+  deleted: true;
 }
 
 export interface DeletedAdapterTag {
@@ -3374,7 +3464,7 @@ export interface UpdateWebhookEndpoint {
   /** Description of the endpoint, for people. */
   description?: string | null;
   /** Types of events that the endpoint receives. */
-  events?: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'budget.warning' | 'budget.exceeded')[];
+  events?: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'export.succeeded' | 'export.failed' | 'export.cancelled' | 'budget.warning' | 'budget.exceeded')[];
   /** Whether events are sent to the endpoint. True also clears earlier failures and immediately sends pending deliveries. */
   enabled?: boolean;
 }
@@ -3511,7 +3601,7 @@ export interface WebhookEndpoint {
   created_at: number;
   url: string;
   description: string | null;
-  events: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'budget.warning' | 'budget.exceeded')[];
+  events: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'export.succeeded' | 'export.failed' | 'export.cancelled' | 'budget.warning' | 'budget.exceeded')[];
   /** Whether events are sent to the endpoint. If false, new events are not stored for it either. */
   enabled: boolean;
   /** Unix timestamp (in seconds). */
@@ -3528,7 +3618,7 @@ export interface WebhookEndpointWithSecret {
   created_at: number;
   url: string;
   description: string | null;
-  events: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'budget.warning' | 'budget.exceeded')[];
+  events: ('fine_tuning.job.succeeded' | 'fine_tuning.job.failed' | 'fine_tuning.job.cancelled' | 'fine_tuning.job.running' | 'fine_tuning.job.paused' | 'export.succeeded' | 'export.failed' | 'export.cancelled' | 'budget.warning' | 'budget.exceeded')[];
   /** Whether events are sent to the endpoint. If false, new events are not stored for it either. */
   enabled: boolean;
   /** Unix timestamp (in seconds). */
@@ -3648,6 +3738,15 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
+  };
+  'GET /v1/adapters/{adapter_id}/versions/{version}/exports': {
+    /** Id of the last object of the previous page. */
+    after?: string;
+    limit?: number;
+  };
+  'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/download': {
+    /** Path of one of its files, which is returned instead of an archive of all. */
+    file?: string;
   };
   'GET /v1/admin/audit/chains': {
     /** Id of the last object of the previous page. */

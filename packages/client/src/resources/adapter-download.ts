@@ -116,7 +116,7 @@ export class AdapterDownload {
       method: 'GET',
       path: this.#path,
       // Without compression, so that the range counts bytes of the archive.
-      headers: { accept: 'application/x-tar', 'accept-encoding': 'identity', ...range },
+      headers: { accept: '*/*', 'accept-encoding': 'identity', ...range },
       accept: [416],
       signal: this.#options.signal,
     });

@@ -17,6 +17,7 @@ import type {
 } from '../wire-adapters.ts';
 import type { Model } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
+import { AdapterExports } from './adapter-exports.ts';
 
 export interface UploadAdapterParams {
   /** Id of the base model on which it was trained. */
@@ -36,11 +37,13 @@ export class Adapters {
   readonly #transport: Transport;
   readonly versions: AdapterVersions;
   readonly tags: AdapterTags;
+  readonly exports: AdapterExports;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.versions = new AdapterVersions(transport);
     this.tags = new AdapterTags(transport);
+    this.exports = new AdapterExports(transport);
   }
 
   list(params: Queries['GET /v1/adapters'] = {}): PageList<Adapter> {

@@ -105,6 +105,7 @@ export interface DecoderRow
     | 'formerModules'
     | 'expertTensors'
     | 'gguf'
+    | 'mlxAdapters'
   > {
   /** The tasks that transformers has classes for; absent: all of TASKS. */
   tasks?: readonly TaskType[];

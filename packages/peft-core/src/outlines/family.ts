@@ -52,6 +52,8 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   formerModules?: Readonly<Record<string, string>>;
   /** Weights of experts of which checkpoints may have several tensors. */
   expertTensors?: StackedNames;
+  /** Set if mlx-lm's models of the family have the same module names, so that it reads their adapters. Source: mlx_lm/models. */
+  mlxAdapters?: true;
   /** Absent if Graft reads no GGUF files of the family. */
   gguf?: GgufFamily;
 }

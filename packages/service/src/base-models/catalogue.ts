@@ -26,7 +26,9 @@ export interface LocalBaseModel {
   generationConfig: BaseModel['generationConfig'];
   tokenizer: PackedTokenizer;
   /** Names and shapes of the weights. */
-  tensors: Pick<BaseModel['tensors'], 'has' | 'info'>;
+  tensors: Pick<BaseModel['tensors'], 'names' | 'has' | 'info'>;
+  /** Bytes of config and tokenizer as JSON, and the chat template, for exports. */
+  smallFiles: { bytes: number; chatTemplate: string | null };
   /** Folder that caches `digest`, for a process that opens the model at `path` itself. */
   digestCache: string;
   /** Files that hold the weights. */

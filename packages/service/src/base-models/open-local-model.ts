@@ -24,6 +24,7 @@ export async function openLocalModel(
     path: location,
     ...model,
     tensors: {
+      names: () => [...tensors.keys()],
       has: (name) => tensors.has(name),
       info: (name) => {
         const info = tensors.get(name);

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parentPort } from 'node:worker_threads';
-import { GraftError } from '@graft/peft-core/config';
+import { defaultPeft, GraftError, parsePeftConfig } from '@graft/peft-core/config';
+import { exportedAdapter } from '@graft/peft-core/exports';
 import { type BaseModel, openBaseModel, type TensorInfo } from '@graft/peft-core/files';
 import { loadTokenizer, type PackedTokenizer, packTokenizer } from '@graft/peft-core/text';
 
@@ -11,6 +12,7 @@ export interface ReadModel
   extends Pick<BaseModel, 'modelType' | 'config' | 'generationConfig' | 'weightFiles'> {
   tokenizer: PackedTokenizer;
   tensors: Map<string, TensorInfo>;
+  smallFiles: { bytes: number; chatTemplate: string | null };
 }
 
 /** The file being read, followed by the result. A GraftError is sent as its fields, an internal error as text. */
@@ -35,10 +37,21 @@ async function read(location: string): Promise<ReadModel> {
       weightFiles,
       tensors,
       tokenizer: packTokenizer(tokenizerFiles),
+      smallFiles: smallFilesOf(model),
     };
   } finally {
     await model.close();
   }
+}
+
+/** What exports of adapters without a chat template of their own have to know of the model's small files. */
+function smallFilesOf(model: BaseModel): ReadModel['smallFiles'] {
+  const { smallFileBytes, chatTemplate } = exportedAdapter(model, {
+    config: parsePeftConfig(defaultPeft),
+    chatTemplate: null,
+    bytes: 0,
+  });
+  return { bytes: smallFileBytes, chatTemplate };
 }
 
 /** Finds faults before a job or an answer needs the tokenizer. Throws GraftErrors that name the file. */

@@ -6,6 +6,8 @@ export function dataFolder(root: string) {
   const artifacts = path.join(root, 'artifacts');
   const staging = path.join(root, 'staging');
   const checkpoints = path.join(root, 'checkpoints');
+  const exports = path.join(root, 'exports');
+  const exportStaging = path.join(root, 'export-staging');
   return {
     /** The embedded Postgres; `postgres/cluster.ts` defines the layout below. */
     postgres: path.join(root, 'postgres'),
@@ -27,6 +29,15 @@ export function dataFolder(root: string) {
     artifacts,
     /** The files of an adapter version, by its name in the artifact store, which starts with its digest. */
     artifact: (name: string) => path.join(artifacts, name.slice(0, 2), name),
+    /** As `artifacts`: versions before exports remove what they do not know from that folder. */
+    exports,
+    /** The files of an export, by its name in the store of exports. */
+    export: (name: string) => path.join(exports, name.slice(0, 2), name),
+    /** A folder for each export that is being written. */
+    exportStaging,
+    /** As `staged`, for an export. */
+    exportStaged: (exportId: string, epoch: number, token: string | null) =>
+      path.join(exportStaging, exportId, String(epoch), token ?? ''),
     /** A folder for each job. */
     staging,
     /** Unpublished output of one attempt: specific to its lease, so that no two attempts write to the same folder. */

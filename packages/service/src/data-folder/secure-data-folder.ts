@@ -13,12 +13,13 @@ export async function secureDataFolder(
   log: Logger,
   { passable }: { passable: 'nothing' | 'data folder' | 'folders' },
 ): Promise<void> {
-  const { files, artifacts, staging, checkpoints, slots, secrets, probes } = dataFolder(root);
+  const { files, artifacts, staging, checkpoints, exports, exportStaging, slots, secrets, probes } =
+    dataFolder(root);
   await secure(root, passable !== 'nothing', log);
-  for (const folder of [artifacts, staging, checkpoints, slots]) {
+  for (const folder of [artifacts, staging, checkpoints, exportStaging, slots]) {
     await secure(folder, passable === 'folders', log);
   }
-  for (const folder of [files, secrets, probes]) await secure(folder, false, log);
+  for (const folder of [files, exports, secrets, probes]) await secure(folder, false, log);
 }
 
 async function secure(folder: string, passable: boolean, log: Logger): Promise<void> {

@@ -128,7 +128,12 @@ test('its files and adapters are served, verified, and not collected', async () 
   assert.equal(await text(await open()), 'weights');
   assert.deepEqual(await scrubObjects(services), { read: 2, damaged: 0 });
   const inTwoDays = new Date(Date.now() + 2 * 24 * 3600 * 1000);
-  assert.deepEqual(await collectGarbage(services, inTwoDays), { files: 0, artifacts: 0, checkpoints: 0 });
+  assert.deepEqual(await collectGarbage(services, inTwoDays), {
+    files: 0,
+    artifacts: 0,
+    exports: 0,
+    checkpoints: 0,
+  });
   assert.equal(await text(await open()), 'weights');
 });
 

@@ -27,6 +27,7 @@ const workerGrants: Readonly<Record<string, string>> = {
   checkpoint_adapters: 'SELECT, INSERT, UPDATE, DELETE',
   adapters: 'SELECT, INSERT, UPDATE (name)',
   adapter_tags: 'SELECT',
+  adapter_exports: 'SELECT, UPDATE',
   adapter_versions: 'SELECT, INSERT, UPDATE (corrupt_at, verified_at)',
   base_models: 'SELECT, INSERT, DELETE',
   added_base_models: 'SELECT',

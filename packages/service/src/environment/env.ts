@@ -58,6 +58,8 @@ export interface ServiceEnv extends SecretSettings {
   maxUploadBytes: number;
   /** Days for which a deleted adapter version can be restored. */
   adapterRetentionDays: number;
+  /** Days after which an export is removed. */
+  exportDays: number;
   /** Destination of the audit log export, `https://…` or `file:/…`. Undefined: no export. */
   auditSink: string | undefined;
   auditSinkToken: string | undefined;
@@ -121,6 +123,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     artifactsUrl: read('ARTIFACTS_URL'),
     s3Endpoint: read('GRAFT_S3_ENDPOINT'),
     adapterRetentionDays: read('GRAFT_ADAPTER_RETENTION_DAYS'),
+    exportDays: read('GRAFT_EXPORT_DAYS'),
     storageCacheBytes: read('GRAFT_STORAGE_CACHE_BYTES'),
     logLevel: read('LOG_LEVEL'),
   };

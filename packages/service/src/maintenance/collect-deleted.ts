@@ -28,7 +28,7 @@ export async function collectDeleted(
 ): Promise<number> {
   await checkOwnDataFolder(services);
   const { db, env } = services;
-  const { cache, staging, checkpoints } = dataFolder(env.dataDir);
+  const { cache, staging, checkpoints, exportStaging } = dataFolder(env.dataDir);
   let removed = 0;
   const removeUnless = async (folder: string, readNeeded: (names: string[]) => Promise<Set<string>>) => {
     const names = await readdir(folder).catch(() => []);
@@ -72,6 +72,19 @@ export async function collectDeleted(
       ...(await db.checkpointAdapter.findMany({ where: { artifact }, select: { artifact: true } })),
     ];
     return new Set(rows.map((row) => row.artifact));
+  });
+  await removeUnless(path.join(cache, 'exports'), async (names) => {
+    const naming = { where: { artifact: { in: names } }, select: { artifact: true } };
+    return new Set((await db.adapterExport.findMany(naming)).map(({ artifact }) => artifact!));
+  });
+  await removeUnless(exportStaging, async (ids) => {
+    const running = {
+      where: { id: { in: ids }, status: { in: ['queued', 'running'] } },
+      select: { id: true },
+    };
+    const rows = await db.adapterExport.findMany(running);
+    // Its writer may still be stopping.
+    return new Set([...rows.map(({ id }) => id), ...(await recent(exportStaging, ids))]);
   });
   await removeUnless(path.join(cache, 'held'), async (ids) => await unfinishedJobs(services, ids, before));
   for (const folder of [staging, checkpoints]) {

@@ -24,7 +24,7 @@ before(async () => {
 });
 after(async () => await services?.close());
 
-const nothing = { files: 0, artifacts: 0, checkpoints: 0 };
+const nothing = { files: 0, artifacts: 0, exports: 0, checkpoints: 0 };
 const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000 + 60_000);
 const list = async (folder: string) => (await readdir(path.join(services.env.dataDir, folder))).sort();
 
@@ -75,7 +75,12 @@ test('what no row needs goes after a day; what one needs stays', async () => {
 
   assert.deepEqual(await collectGarbage(services), { ...nothing, checkpoints: 1 }, 'only what has no job');
   assert.equal(await collectLocal(services), 0);
-  assert.deepEqual(await collectGarbage(services, tomorrow()), { files: 1, artifacts: 1, checkpoints: 1 });
+  assert.deepEqual(await collectGarbage(services, tomorrow()), {
+    ...nothing,
+    files: 1,
+    artifacts: 1,
+    checkpoints: 1,
+  });
   await services.artifacts.localFolder(used.artifact);
   await assert.rejects(services.artifacts.localFolder(unused.artifact), { code: 'artifact_missing' });
   await services.files.localPath(known, live.id);

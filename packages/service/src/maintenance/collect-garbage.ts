@@ -13,21 +13,24 @@ const batch = 500;
 
 /**
  * Deletes the rows of adapter versions whose retention after deletion is over, and from the stores: files, parts of uploads and
- * artifacts created more than a day ago that no row refers to, checkpoints of jobs that ended more than a day ago, and the data of
+ * artifacts and exports created more than a day ago that no row refers to, checkpoints of jobs that ended more than a day ago, and the data of
  * unfinished uploads. Safe concurrently with itself and with any publication, because an object without a row at that age never gets
  * one. `now` is the time of Postgres. Returns the number of removed objects. Throws if the data folder does not belong to this
  * installation.
  */
 export async function collectGarbage(
-  services: Pick<Services, 'db' | 'sql' | 'env' | 'files' | 'artifacts' | 'checkpoints' | 'abandonUploads'>,
+  services: Pick<
+    Services,
+    'db' | 'sql' | 'env' | 'files' | 'artifacts' | 'exports' | 'checkpoints' | 'abandonUploads'
+  >,
   now?: Date,
-): Promise<{ files: number; artifacts: number; checkpoints: number }> {
-  const { db, files, artifacts, checkpoints } = services;
+): Promise<{ files: number; artifacts: number; exports: number; checkpoints: number }> {
+  const { db, files, artifacts, exports, checkpoints } = services;
   await checkOwnDataFolder(services);
   const time = now ?? (await databaseTime(services));
   const before = new Date(time.getTime() - graceMs);
   await purgeDeletedVersions(services, time);
-  const removed = { files: 0, artifacts: 0, checkpoints: 0 };
+  const removed = { files: 0, artifacts: 0, exports: 0, checkpoints: 0 };
 
   const removeUnnamed = async (
     { list, remove }: Pick<FileStore | ArtifactStore, 'list' | 'remove'>,
@@ -54,6 +57,10 @@ export async function collectGarbage(
     const naming = { where: { artifact: { in: names } }, select: { artifact: true } };
     const versions = await db.adapterVersion.findMany(naming);
     return [...versions, ...(await db.checkpointAdapter.findMany(naming))].map(({ artifact }) => artifact);
+  });
+  removed.exports = await removeUnnamed(exports, async (names) => {
+    const naming = { where: { artifact: { in: names } }, select: { artifact: true } };
+    return (await db.adapterExport.findMany(naming)).map(({ artifact }) => artifact!);
   });
   for await (const ids of inBatches(checkpoints.jobs())) {
     const needed = await unfinishedJobs(services, ids, before);

@@ -2,6 +2,8 @@ import path from 'node:path';
 import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
 import { type ExclusiveLock, runExclusive } from '../database/run-exclusive.ts';
+import { expireExports } from '../exports/expire-exports.ts';
+import { endExportLeases } from '../exports/export-lease.ts';
 import type { Job } from '../jobs/job.ts';
 import { forgetValidationResults } from '../jobs/records/validation-results.ts';
 import type { JobFaultListener } from '../jobs/transitions/change-job.ts';
@@ -99,6 +101,7 @@ export function startHousekeeping(services: Services): { close(): Promise<void> 
       await forgetValidationResults(services);
     }),
     loop('expire-uploads', 60, async () => void (await expireUploads(services))),
+    loop('expire-exports', 60, async () => void (await expireExports(services))),
   ];
   return { close: async () => void (await Promise.all(loops.map((running) => running.stop()))) };
 }
@@ -147,6 +150,7 @@ function neighbourSweeper(services: Services, onFault: JobFaultListener): () => 
     const dead = await findDeadNeighbours(services);
     if (dead.length === 0) return;
     logSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
+    await endExportLeases(services, dead);
     await removeDeadNeighbours(services, dead);
     // Their trainers' views of the data folder hold hard links to teams' files, which would outlive the originals.
     const { slots } = dataFolder(services.env.dataDir);

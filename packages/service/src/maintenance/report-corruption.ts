@@ -10,6 +10,7 @@ import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 /** Identifies a stored object by its row. */
 export type ObjectRow =
   | { kind: 'file'; teamId: string; id: string }
+  | { kind: 'export'; teamId: string; id: string }
   /** `checkpoint`: the adapter of an intermediate step. */
   | {
       kind: 'artifact' | 'checkpoint';
@@ -48,14 +49,15 @@ export async function reportCorruption(
   }
   const first = await inTransaction(services, async (tx) => {
     const change = { where: { teamId, id, corruptAt: null }, data: { corruptAt: new Date() } };
-    const { count } = await (kind === 'file'
-      ? tx.file.updateMany(change)
-      : kind === 'artifact'
-        ? tx.adapterVersion.updateMany(change)
-        : tx.checkpointAdapter.updateMany(change));
+    const { count } = await {
+      file: () => tx.file.updateMany(change),
+      export: () => tx.adapterExport.updateMany(change),
+      artifact: () => tx.adapterVersion.updateMany(change),
+      checkpoint: () => tx.checkpointAdapter.updateMany(change),
+    }[kind]();
     if (count === 0) return false;
     await insertAudit(tx, teamId, graftItself, { action: `${kind}.corrupt`, target: id, detail: { code } });
-    if (object.kind !== 'file' && object.jobId !== null) {
+    if ('jobId' in object && object.jobId !== null) {
       const message = `The stored files of ${object.modelName} are damaged (${code}); they are no longer served.`;
       await insertEvent(tx, { id: object.jobId, teamId }, { level: 'error', message, data: { code } });
     }

@@ -108,6 +108,17 @@ export const instruments = {
     'Stored objects that did not match their digest and were refused.',
     ['kind'],
   ),
+  exports: counter(
+    'graft_exports_total',
+    'Attempts to write an export that this worker has ended, by what became of the export.',
+    ['outcome'],
+  ),
+  exportSeconds: histogram(
+    'graft_export_seconds',
+    'From claim to end of an attempt to write an export.',
+    jobSeconds,
+    ['outcome'],
+  ),
   webhookAttempts: counter(
     'graft_webhook_attempts_total',
     'Webhooks sent, by whether the receiver took them.',

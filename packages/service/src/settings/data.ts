@@ -102,6 +102,13 @@ export const storageSettings = {
     readBy: ['api', 'worker'],
     description: 'Days during which a deleted adapter version can be restored.',
   },
+  GRAFT_EXPORT_DAYS: {
+    kind: integer(1, 9_999, 'a number of days'),
+    default: '7',
+    readBy: ['api', 'worker'],
+    description:
+      'Days after which an [export](adapters.md#exports) is removed, unless its team keeps it. Use the same value on all machines.',
+  },
 } as const satisfies Record<string, Setting>;
 
 export const uploadSettings = readBy(['api'], {

@@ -66,6 +66,11 @@ export const workerSettings = readBy(['worker'], {
     unset: 'one per GPU, or one on the CPU',
     description: 'Jobs that this worker trains at a time. 0: it only serves models.',
   },
+  GRAFT_EXPORT_SLOTS: {
+    kind: integer(0, 99),
+    default: '1',
+    description: 'Exports that this worker writes at a time, besides its jobs. 0: none.',
+  },
   GRAFT_STALL_SECONDS: {
     kind: integer(1, 999_999, 'a number of seconds'),
     default: '900',
@@ -121,7 +126,7 @@ export const workerSettings = readBy(['worker'], {
     unset: "a range from 61001 that this machine does not use, or the worker's own user",
     example: '10001-10064',
     description:
-      'Users that [trainers and the generator](security.md#isolation-of-trainers) run as: a range, one for the generator and one for each slot; or one user for all, by name or `uid:gid`. The worker must be root or have the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID. Images use `10001-10064`.',
+      'Users that [trainers and the generator](security.md#isolation-of-trainers) run as: a range, one for the generator, one for each slot and one for each export; or one user for all, by name or `uid:gid`. The worker must be root or have the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID. Images use `10001-10064`.',
   },
   GRAFT_TRAINER_SANDBOX: {
     kind: choice('auto', 'required', 'off'),

@@ -13,6 +13,7 @@ export async function openStores(env: StoresEnv): Promise<Stores> {
     return {
       files: createDiskFileStore(dataDir),
       artifacts: createDiskArtifactStore(dataDir),
+      exports: createDiskArtifactStore(dataDir, 'exports'),
       checkpoints: createDiskCheckpointStore(dataDir),
       abandonUploads: async () => 0,
       close: () => {},

@@ -6,6 +6,7 @@ import type { FileStore } from './file-store.ts';
 export interface Stores {
   files: FileStore;
   artifacts: ArtifactStore;
+  exports: ArtifactStore;
   checkpoints: CheckpointStore;
   /** Frees the space of multipart uploads that started before `before` and were never finished. */
   abandonUploads(before: Date): Promise<number>;

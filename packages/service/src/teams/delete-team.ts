@@ -50,6 +50,7 @@ const large = [
   'job_attempts',
   'checkpoints',
   'checkpoint_adapters',
+  'adapter_exports',
   'adapter_versions',
   'adapters',
   'idempotency_keys',

@@ -12,7 +12,10 @@ export interface TeamQuota {
   runningJobs: number;
   /** Maximum number of validating, queued or paused jobs. */
   queuedJobs: number | null;
-  /** Bytes of files, pending uploads, incoming data and adapters together, including deleted adapters that can be restored. */
+  /**
+   * Bytes of files, pending uploads, incoming data, adapters and exports together, including deleted adapters that can be restored. An
+   * export counts with its maximum size until it is written.
+   */
   storedBytes: number | null;
   /** Tokens trained per calendar month (UTC). */
   tokensPerMonth: number | null;
@@ -104,7 +107,9 @@ const stored = (teamId: string) => fragment`
   + (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE team_id = ${teamId} AND status = 'pending')
   + (SELECT coalesce(sum(bytes), 0) FROM incoming_bytes WHERE team_id = ${teamId} AND upload_id IS NULL AND expires_at > now())
   + (SELECT coalesce(sum(bytes), 0) FROM adapter_versions WHERE team_id = ${teamId})
-  + (SELECT coalesce(sum(bytes), 0) FROM checkpoint_adapters WHERE team_id = ${teamId})`;
+  + (SELECT coalesce(sum(bytes), 0) FROM checkpoint_adapters WHERE team_id = ${teamId})
+  + (SELECT coalesce(sum(CASE status WHEN 'succeeded' THEN bytes ELSE reserved_bytes END), 0) FROM adapter_exports
+     WHERE team_id = ${teamId} AND status IN ('queued', 'running', 'succeeded'))`;
 const trained = (teamId: string) => fragment`
   (SELECT coalesce(sum(trained_tokens), 0) FROM jobs WHERE team_id = ${teamId} AND trained_tokens IS NOT NULL
      AND finished_at >= date_trunc('month', now(), 'UTC'))`;

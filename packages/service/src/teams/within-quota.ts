@@ -105,7 +105,7 @@ export async function checkByteQuota(
   const [use] = await tx.$queryRaw<QuotaUse[]>(useOf(teamId, { bytes: true }));
   if (use!.storedBytes + bytes <= most) return;
   throw new QuotaExceeded(
-    `Quota of stored bytes: files, uploads and adapters of this team have ${use!.storedBytes}, ${bytes} more are expected, and ${most} is the limit. Delete some to free space.`,
+    `Quota of stored bytes: files, uploads, adapters and exports of this team have ${use!.storedBytes}, ${bytes} more are expected, and ${most} is the limit. Delete some to free space.`,
     { frees: null },
   );
 }

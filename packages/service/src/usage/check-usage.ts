@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts';
 export interface UsageDifference {
   teamId: string;
   kind: 'trained_tokens' | 'device_seconds' | 'stored_bytes' | 'metrics';
-  /** A job, an attempt, a file, a part, a version or a kept checkpoint. */
+  /** A job, an attempt, a file, a part, a version, a kept checkpoint or an export. */
   subject: string;
   /** Value of the row; null if there is no row. */
   counted: number | null;
@@ -17,8 +17,8 @@ export const maxDifferences = 1000;
 
 /**
  * Compares the ledger with the rows that it counts, for all teams, in one snapshot: the tokens of every ended job with its entries, and
- * those of a succeeded job with its metrics; the seconds of every ended attempt; the bytes of every existing file, part, version and
- * kept checkpoint, and that deleted ones have none. Exact to the token, the millisecond and the byte. Reads all rows: for the operator.
+ * those of a succeeded job with its metrics; the seconds of every ended attempt; the bytes of every existing file, part, version,
+ * kept checkpoint and export, and that deleted ones have none. Exact to the token, the millisecond and the byte. Reads all rows: for the operator.
  * Returns the first `maxDifferences`; an empty list if they agree.
  */
 export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageDifference[]> {
@@ -36,6 +36,7 @@ export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageD
        UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM upload_parts
        UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM adapter_versions
        UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM checkpoint_adapters
+       UNION ALL SELECT team_id, 'stored_bytes', id, bytes, true FROM adapter_exports WHERE bytes IS NOT NULL
      ), difference AS (
        SELECT team_id, kind, subject, counted.quantity AS counted, coalesce(entered.quantity, 0) AS entered
        FROM counted FULL JOIN entered USING (team_id, kind, subject)

@@ -15,6 +15,9 @@ export const webhookEvents = [
   'fine_tuning.job.cancelled',
   'fine_tuning.job.running',
   'fine_tuning.job.paused',
+  'export.succeeded',
+  'export.failed',
+  'export.cancelled',
   'budget.warning',
   'budget.exceeded',
 ] as const;

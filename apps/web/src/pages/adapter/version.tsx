@@ -15,6 +15,7 @@ import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 import { bytes, measure } from '../../text/numbers.ts';
 import { PlaygroundLink } from '../playground/playground-link.tsx';
+import { Exports } from './exports.tsx';
 import { Lineage } from './lineage.tsx';
 import { Note } from './note.tsx';
 import { Tags } from './tags.tsx';
@@ -64,6 +65,8 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
       </div>
       <h3>Lineage</h3>
       <Lineage version={version} />
+      <h3>Exports</h3>
+      <Exports version={version} />
       <h3>Files</h3>
       <Files files={version.files} />
       <Disclosure summary="Configuration">

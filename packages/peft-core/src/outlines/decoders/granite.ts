@@ -7,6 +7,7 @@ import type { DecoderRow } from '../decoder.ts';
 export const granite: DecoderRow = {
   className: 'Granite',
   tasks: ['CAUSAL_LM', 'FEATURE_EXTRACTION'],
+  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   bias(config) {

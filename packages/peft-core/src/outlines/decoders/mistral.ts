@@ -6,6 +6,7 @@ import { llama } from './llama.ts';
 export const mistral: DecoderRow = {
   className: 'Mistral',
   rateExponent: 0.781,
+  mlxAdapters: true,
   defaultTargets: llama.defaultTargets,
   // No `gguf`: llama.cpp stores these models under another architecture's name and omits their window.
   defaults: { num_key_value_heads: 8, max_position_embeddings: 131_072, sliding_window: 4096 },

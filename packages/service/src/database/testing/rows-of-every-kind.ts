@@ -285,6 +285,21 @@ function* adapters(id: Named, own: Own): Generator<[string, Row]> {
       'adapter_versions',
       { id: id(`version-${name}`), ...version, model_name: id(`ft-${name}`), ...columns },
     ];
+  const made = { ...own, version_id: id('version-trained'), format: 'peft', options: {}, reserved_bytes: 9 };
+  const stored = { artifact: '34'.repeat(32), digest: '34'.repeat(32), bytes: 9, files: [] };
+  const running = { lease_epoch: 1, lease_token: 'a', lease_until: later, worker_id: 'w1', started_at: at };
+  const ended = { finished_at: later, expires_at: later };
+  for (const [status, columns] of Object.entries({
+    queued: {},
+    running,
+    succeeded: { ...stored, ...ended },
+    failed: { ...ended, error: { code: 'export_failed', message: 'It failed.' } },
+    cancelled: ended,
+  }))
+    yield [
+      'adapter_exports',
+      { id: id(`export-${status}`), ...made, fingerprint: status, status, ...columns },
+    ];
   yield [
     'audit_log',
     { ...own, key_id: id('own-key'), action: 'adapter.upload', target: id('version-uploaded') },

@@ -96,7 +96,7 @@ async function dispatchJob(
         AND EXISTS (SELECT 1 FROM teams WHERE teams.id = jobs.team_id AND ${belowRunningLimit(Prisma.sql`(
           SELECT count(*) FROM jobs AS others WHERE others.team_id = jobs.team_id AND others.state IN ('dispatched', 'running'))`)})
       RETURNING id, lease_epoch AS epoch`;
-    return lease ? { lease, start: await claimTurn(tx, teamId, 'training') } : null;
+    return lease ? { lease, start: await claimTurn(tx, teamId, 'training', atWork('training')) } : null;
   });
   if (dispatched === null || dispatched === 'team locked') return dispatched;
   await advanceClock(db, 'training', dispatched.start);

@@ -103,7 +103,7 @@ async function claim(
         lease_until = now() + make_interval(secs => ${leaseSeconds}), worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
     );
     if (!job) return null;
-    const start = await claimTurn(tx, job.teamId, 'validation');
+    const start = await claimTurn(tx, job.teamId, 'validation', atWork('validation'));
     await beginAttempt(tx, job, { kind: 'validation', workerId });
     return { job, start };
   });

@@ -11,6 +11,9 @@ import { isDatabaseUnavailable } from '../../database/database-unavailable.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { AttemptKind, Job } from '../job.ts';
 
+/** Kinds of work that teams take turns for. */
+export type TurnKind = AttemptKind | 'export';
+
 /** Seconds of a slot, or of a validating thread, per unit. */
 const unitSeconds: Record<AttemptKind, number> = { training: 60, validation: 5 };
 
@@ -18,7 +21,7 @@ const unitSeconds: Record<AttemptKind, number> = { training: 60, validation: 5 }
  * Maximum number of units beyond the clock that one long piece of work can leave a team with: the team may have used the machine while no
  * other team wanted it, so that the others must not shut it out for as long.
  */
-const maxLag = 30;
+export const maxLag = 30;
 
 /** SQL over a row of `jobs`: its order among its team's jobs, as in `jobs_live_idx`. */
 export const rank = Prisma.sql`((jobs.created_at AT TIME ZONE 'UTC') - jobs.priority * interval '24 hours')`;
@@ -44,7 +47,7 @@ function unitsOver(kind: AttemptKind, end: Prisma.Sql): Prisma.Sql {
 }
 
 /** SQL: joins `turns` to `teams` and `at_work`; `start` is the virtual time at which the team's next turn starts. */
-export function teamTurns(kind: AttemptKind): Prisma.Sql {
+export function teamTurns(kind: TurnKind): Prisma.Sql {
   return Prisma.sql`CROSS JOIN LATERAL (
     SELECT greatest(clock.virtual_time,
       coalesce(own.virtual_time, 0) + coalesce(at_work.surplus, 0) / teams.weight) AS start
@@ -52,10 +55,18 @@ export function teamTurns(kind: AttemptKind): Prisma.Sql {
     WHERE clock.kind = ${kind}) AS turns`;
 }
 
-/** Charges the team for the first unit of a piece of work that starts. Returns the virtual time of its start, for `advanceClock`. */
-export async function claimTurn(tx: Transaction, teamId: string, kind: AttemptKind): Promise<number> {
+/**
+ * Charges the team for the first unit of a piece of work that starts. Returns the virtual time of its start, for `advanceClock`. `running`:
+ * SQL of the teams' running work of this kind, in the columns of `atWork`.
+ */
+export async function claimTurn(
+  tx: Transaction,
+  teamId: string,
+  kind: TurnKind,
+  running: Prisma.Sql,
+): Promise<number> {
   const [turn] = await tx.$queryRaw<{ start: number }[]>`
-    WITH at_work AS (${atWork(kind)}), next AS (
+    WITH at_work AS (${running}), next AS (
       SELECT teams.id, teams.weight, turns.start, turns.start - coalesce(at_work.surplus, 0) / teams.weight AS charged
       FROM teams LEFT JOIN at_work ON at_work.team_id = teams.id ${teamTurns(kind)} WHERE teams.id = ${teamId}
     ), taken AS (
@@ -75,7 +86,7 @@ export async function claimTurn(tx: Transaction, teamId: string, kind: AttemptKi
  */
 export async function advanceClock(
   { sql }: Pick<Database, 'sql'>,
-  kind: AttemptKind,
+  kind: TurnKind,
   start: number,
 ): Promise<void> {
   try {

@@ -1,7 +1,7 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { dataFolder } from '../../data-folder/data-folder.ts';
-import type { AdapterFile, ArtifactStore } from '../artifact-store.ts';
+import type { AdapterFile, ArtifactKind, ArtifactStore } from '../artifact-store.ts';
 import { digestOfArtifact } from '../object-name.ts';
 import { artifactCorrupt, artifactMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
 import { describeFolder, digestOfListing, listingOf, newArtifact } from './describe-folder.ts';
@@ -11,8 +11,9 @@ import { listObjects } from './list-objects.ts';
 import { removeBelow } from './remove-below.ts';
 
 /** Stores artifacts as folders in the data folder. */
-export function createDiskArtifactStore(dataDir: string): ArtifactStore {
-  const { artifacts, artifact: pathOf } = dataFolder(dataDir);
+export function createDiskArtifactStore(dataDir: string, kind: ArtifactKind = 'artifacts'): ArtifactStore {
+  const layout = dataFolder(dataDir);
+  const pathOf = kind === 'exports' ? layout.export : layout.artifact;
   const digests = new FileDigests();
 
   const verified = async (artifact: string, digestOf = (file: string) => digests.of(file)) => {
@@ -22,7 +23,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
   };
 
   return {
-    stage: async (jobId, epoch, token = null) => await stageOn(dataDir, jobId, epoch, token),
+    stage: async (id, epoch, token = null) => await stageOn(dataDir, kind, { id, epoch, token }),
     publish: async (folder) =>
       await onStorage(async () => {
         const stored = await newArtifact(folder, (file) => digestFile(file, { sync: true }));
@@ -46,20 +47,21 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
       digestOfArtifact(artifact);
       await onStorage(() => rm(pathOf(artifact), { recursive: true, force: true }));
     },
-    list: () => listObjects(artifacts, { folder: /./, object: /^[0-9a-f]{64}/ }),
+    list: () => listObjects(layout[kind], { folder: /./, object: /^[0-9a-f]{64}/ }),
   };
 }
 
-/** Creates an empty folder `staging/<jobId>/<epoch>/<token>` in the data folder. */
+/** Creates an empty folder `<staging>/<id>/<epoch>/<token>` in the data folder; each kind has its own staging folder. */
 export async function stageOn(
   dataDir: string,
-  jobId: string,
-  epoch: number,
-  token: string | null,
+  kind: ArtifactKind,
+  { id, epoch, token }: { id: string; epoch: number; token: string | null },
 ): Promise<string> {
-  const folder = dataFolder(dataDir).staged(jobId, epoch, token);
+  const { staged, staging, exportStaged, exportStaging } = dataFolder(dataDir);
+  const isExport = kind === 'exports';
+  const folder = (isExport ? exportStaged : staged)(id, epoch, token);
   return await onStorage(async () => {
-    await removeBelow(dataFolder(dataDir).staging, folder);
+    await removeBelow(isExport ? exportStaging : staging, folder);
     await makeFolder(folder, dataDir);
     return folder;
   });

@@ -17,6 +17,7 @@ export function createS3Stores(
   return {
     files: createS3FileStore(objects, cache),
     artifacts: createS3ArtifactStore(objects, cache, dataDir),
+    exports: createS3ArtifactStore(objects, cache, dataDir, 'exports'),
     checkpoints: createS3CheckpointStore(objects, cache, dataDir),
     abandonUploads: async (before) => await objects.abandonUploads(before),
     close: () => objects.close(),

@@ -2,6 +2,7 @@ import { link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises
 import path from 'node:path';
 import { dataFolder } from '../../data-folder/data-folder.ts';
 import { randomText } from '../../ids.ts';
+import type { ArtifactKind } from '../artifact-store.ts';
 import { isStorageUnavailable, onStorage } from '../storage-fault.ts';
 
 /** Entries used within this time are not removed, because somebody may be about to read them. */
@@ -28,7 +29,7 @@ export class LocalCache {
    * `bytes` is its expected size.
    */
   async get(
-    kind: 'files' | 'artifacts',
+    kind: 'files' | ArtifactKind,
     name: string,
     bytes: number,
     fill: (draft: string) => Promise<void>,
@@ -101,7 +102,7 @@ export class LocalCache {
   /** Removes the least recently used entries until at most `target` bytes are left. Returns how many it removed. */
   async #makeRoom(target: number): Promise<number> {
     const entries: { entry: string; bytes: number; usedAt: number }[] = [];
-    for (const kind of ['files', 'artifacts']) {
+    for (const kind of ['files', 'artifacts', 'exports']) {
       for (const name of await readdir(path.join(this.#root, kind)).catch(() => [])) {
         const entry = path.join(this.#root, kind, name);
         const about = await stat(entry).catch(() => null);

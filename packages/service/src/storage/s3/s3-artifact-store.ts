@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { ArtifactStore } from '../artifact-store.ts';
+import type { ArtifactKind, ArtifactStore } from '../artifact-store.ts';
 import { newArtifact } from '../disk/describe-folder.ts';
 import { openFile, stageOn, verifyFolder } from '../disk/disk-artifact-store.ts';
 import { digested, digestFile, FileDigests } from '../disk/file-digests.ts';
@@ -11,15 +11,20 @@ import type { LocalCache } from './local-cache.ts';
 import type { S3Objects } from './s3-objects.ts';
 import { fetchFolder, putFolder, readListing, removeFolder } from './transfer.ts';
 
-const root = 'artifacts/';
 const faults = { corrupt: artifactCorrupt, missing: artifactMissing };
 
 /**
- * Stores artifacts as objects `artifacts/<ab>/<name>/<path>` and, last, `<name>.listing`, whose SHA-256 is the digest. Reads go through the
+ * Stores artifacts as objects `<kind>/<ab>/<name>/<path>` and, last, `<name>.listing`, whose SHA-256 is the digest. Reads go through the
  * cache, so files are verified before their first byte is returned.
  */
-export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dataDir: string): ArtifactStore {
+export function createS3ArtifactStore(
+  objects: S3Objects,
+  cache: LocalCache,
+  dataDir: string,
+  kind: ArtifactKind = 'artifacts',
+): ArtifactStore {
   const digests = new FileDigests();
+  const root = `${kind}/`;
   const keyOf = (artifact: string) => `${root}${digestOfArtifact(artifact).slice(0, 2)}/${artifact}`;
 
   async function listed(artifact: string) {
@@ -32,7 +37,7 @@ export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dat
   async function verified(artifact: string, afresh = false) {
     const digest = digestOfArtifact(artifact);
     const fetched = async () =>
-      await cache.get('artifacts', artifact, 0, async (draft) => {
+      await cache.get(kind, artifact, 0, async (draft) => {
         await fetchFolder(objects, keyOf(artifact), await listed(artifact), draft, faults);
       });
     const digestOf = (file: string) => (afresh ? digestFile(file) : digests.of(file));
@@ -48,7 +53,7 @@ export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dat
   }
 
   return {
-    stage: async (jobId, epoch, token = null) => await stageOn(dataDir, jobId, epoch, token),
+    stage: async (id, epoch, token = null) => await stageOn(dataDir, kind, { id, epoch, token }),
     publish: async (folder) => {
       const stored = await onStorage(() => newArtifact(folder, (file) => digestFile(file)));
       await putFolder(objects, keyOf(stored.artifact), folder, stored.files);

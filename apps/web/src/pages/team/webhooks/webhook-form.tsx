@@ -10,6 +10,9 @@ const eventTexts: Record<WebhookEventType, string> = {
   'fine_tuning.job.succeeded': 'Job succeeded',
   'fine_tuning.job.failed': 'Job failed',
   'fine_tuning.job.cancelled': 'Job cancelled',
+  'export.succeeded': 'Export succeeded',
+  'export.failed': 'Export failed',
+  'export.cancelled': 'Export cancelled',
   'budget.warning': 'Budget nearly spent',
   'budget.exceeded': 'Budget spent',
 };

@@ -1,0 +1,87 @@
+import { mkdir } from 'node:fs/promises';
+import { placesOf } from '../processes/confinement.ts';
+import { type Failed, ForkedProcess, type Gone, type ProcessOptions } from '../processes/forked-process.ts';
+import { checkExporter, type ExporterMessages, type WritingRequest } from './exporter-protocol.ts';
+
+/** How the writing of an export ended. */
+export type ExporterOutcome = ExporterMessages['result'] | Failed | Gone;
+
+/** The worker's side of one place for exports. Each export has a separate child process, which ends with it. */
+export class ExporterProcess {
+  readonly #process: ForkedProcess<ExporterMessages>;
+
+  constructor(options: ProcessOptions) {
+    this.#process = new ForkedProcess('exporter', { results: ['written'], check: checkExporter }, options);
+  }
+
+  /** The process id of the running child, for logs and tests; null where none runs. */
+  get pid(): number | null {
+    return this.#process.pid;
+  }
+
+  /** Sets the time (of `performance.now()`) at which the child ends itself, because its lease is over, unless it is extended. */
+  holdUntil(time: number): void {
+    this.#process.holdUntil(time);
+  }
+
+  /**
+   * Writes an export of a team; calls must not overlap. The files stay in `outputDir`, which a confined child owns, until `take` has resolved;
+   * at that time the child has ended.
+   */
+  async write(
+    request: WritingRequest,
+    run: {
+      team: string;
+      onProgress(done: number, total: number): void;
+      /** Called if all is written. */
+      take(notes: readonly string[]): Promise<void>;
+      /** Aborted: the child is killed. */
+      kill: AbortSignal;
+    },
+  ): Promise<ExporterOutcome> {
+    const { slot } = this.#process;
+    const { adapterDir, outputDir, basePath } = request;
+    const access = { team: run.team, writes: [outputDir], reads: [adapterDir] };
+    // A confined child gets a private folder, which is renamed to this one.
+    if (!slot) await mkdir(outputDir);
+    const places = await slot?.open(access);
+    try {
+      const outcome = await this.#answer(
+        { ...request, adapterDir: places?.get(adapterDir) ?? adapterDir },
+        slot ? placesOf(basePath) : [],
+        run,
+      );
+      // Before its files are read, so that they no longer change.
+      await this.#process.close();
+      if (outcome.type === 'written') await run.take(outcome.notes);
+      return outcome;
+    } finally {
+      await this.#process.close();
+      if (places) await slot!.close(access, places);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#process.close();
+    await this.#process.slot?.remove();
+  }
+
+  async #answer(
+    request: WritingRequest,
+    reads: readonly string[],
+    { kill, onProgress }: { kill: AbortSignal; onProgress(done: number, total: number): void },
+  ): Promise<ExporterOutcome> {
+    const answer = this.#process.call({
+      message: { type: 'write', request },
+      precision: 'fp32',
+      reads,
+      stop: kill,
+      kill,
+    });
+    for (;;) {
+      const { done, value } = await answer.next();
+      if (done) return value;
+      onProgress(value.done, value.total);
+    }
+  }
+}

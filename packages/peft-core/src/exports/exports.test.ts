@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, test } from 'node:test';
+import { parsePeftConfig } from '../config/index.ts';
+import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
+import { Random } from '../random.ts';
+import { sha256 } from '../sha256.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
+import { tempFolder } from '../testing/temp-folder.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { fileTensorsFor } from '../tuners/check.ts';
+import { exportFolder } from './export-folder.ts';
+import { exportedAdapter, folderBytes } from './exported-adapter.ts';
+import { exportFormat, exportFormats, parseExportOptions } from './formats.ts';
+
+const at = tempFolder();
+let base: BaseModel;
+
+/** An adapter with random values, so that each tensor matters. */
+async function adapter(name: string, peft: Record<string, unknown>): Promise<string> {
+  const config = parsePeftConfig({ task_type: 'CAUSAL_LM', ...peft });
+  const random = new Random(3, 'test', name.length);
+  const tensors = new Map(
+    fileTensorsFor(config, base.config).map(({ key, shape }) => [
+      key,
+      { shape, data: Float32Array.from({ length: elementCount(shape) }, () => 0.1 * random.normal()) },
+    ]),
+  );
+  await writeAdapter(at(name), { peft: config, baseModelNameOrPath: null, tensors });
+  return at(name);
+}
+
+const lora = { peft_type: 'LORA', r: 4, target_modules: 'all-linear' };
+
+before(async () => {
+  await writeTinyModel(at('model'), {
+    hidden_size: 128,
+    intermediate_size: 512,
+    num_hidden_layers: 4,
+    head_dim: 32,
+  });
+  base = await openBaseModel(at('model'));
+  await adapter('plain', lora);
+});
+
+const run = (format: string, folder: string, options: Record<string, unknown> = {}, more: object = {}) =>
+  exportFolder(format, {
+    base,
+    adapterDir: at('plain'),
+    folder: at(folder),
+    options,
+    name: 'plain',
+    ...more,
+  });
+
+test('shards hold all tensors in the chosen type, and have the digests that were returned', async () => {
+  const { files } = await run('merged', 'whole', { dtype: 'float32' });
+  const whole = await openBaseModel(at('whole'));
+  for (const [dtype, type] of [
+    ['bfloat16', 'BF16'],
+    ['float16', 'F16'],
+    ['stored', 'F32'],
+  ] as const) {
+    const written = await run('merged', dtype, { dtype, max_shard_bytes: 1_000_000 });
+    const shards = written.files.filter((file) => /^model-0000\d-of-0000\d\.safetensors$/.test(file.path));
+    assert.ok(shards.length >= 2, dtype);
+    assert.ok(shards.every(({ bytes }) => bytes < 1_010_000));
+    for (const file of written.files) {
+      const bytes = readFileSync(at(dtype, file.path));
+      assert.deepEqual([file.bytes, file.sha256], [bytes.byteLength, sha256(bytes)], file.path);
+    }
+    const model = await openBaseModel(at(dtype));
+    assert.equal(model.config.dtype, dtype === 'stored' ? 'float32' : dtype);
+    const tolerance = { F32: 0, BF16: 2 ** -8, F16: 2 ** -11 }[type];
+    for (const name of whole.tensors.names()) {
+      assert.equal(model.tensors.info(name).dtype, type);
+      const [a, b] = [await whole.tensors.readFloat32(name), await model.tensors.readFloat32(name)];
+      assert.ok(
+        a.every(
+          (value, i) =>
+            Math.abs(value - b[i]!) <= tolerance * Math.abs(value) + 1e-7 * (type === 'F16' ? 1 : 0),
+        ),
+        name,
+      );
+    }
+    await model.close();
+  }
+  assert.ok(files.some((file) => file.path === 'model.safetensors'));
+  await whole.close();
+});
+
+test('a type that does not hold a value is refused by the name of the tensor, and nothing is left', async () => {
+  mkdirSync(at('large'));
+  cpSync(at('plain'), at('large'), { recursive: true });
+  const { config, tensors } = await readAdapter(at('large'));
+  for (const [key, { data }] of tensors) if (key.includes('layers.2.mlp.up_proj')) data.fill(1e4);
+  await writeAdapter(at('large'), { peft: config, baseModelNameOrPath: null, tensors });
+  await assert.rejects(run('merged', 'overflow', { dtype: 'float16' }, { adapterDir: at('large') }), {
+    code: 'float16_overflow',
+    message: /"model\.layers\.2\.mlp\.up_proj\.weight" holds .* float16 ends at 65504; choose dtype bfloat16/,
+  });
+  assert.deepEqual(leftovers('overflow'), []);
+});
+
+/** What there is of an export: its folder, and those beside it. */
+const leftovers = (folder: string) => readdirSync(at()).filter((name) => name.startsWith(folder));
+
+test('estimates are upper bounds, and those of large files within 2 %', async () => {
+  await adapter('patterns', { ...lora, rank_pattern: { q_proj: 3 }, alpha_pattern: { up_proj: 5 } });
+  await adapter('whole-head', { ...lora, modules_to_save: ['lm_head'] });
+  await adapter('magnitudes', { ...lora, use_dora: true });
+  const cases: [string, string, Record<string, unknown>][] = [
+    ['plain', 'merged', {}],
+    ['plain', 'merged', { dtype: 'bfloat16', max_shard_bytes: 1_000_000 }],
+    ['whole-head', 'merged', {}],
+    ['magnitudes', 'merged', {}],
+    ['plain', 'peft', {}],
+    ['plain', 'peft', { pad_rank: true }],
+    ['patterns', 'peft', { pad_rank: true }],
+    ['magnitudes', 'peft', { pad_rank: true }],
+    ['plain', 'mlx', {}],
+    ['patterns', 'mlx', {}],
+  ];
+  for (const [i, [name, format, given]] of cases.entries()) {
+    const row = exportFormat(format);
+    const { config } = await readAdapter(at(name));
+    const about = exportedAdapter(base, { config, chatTemplate: null, bytes: await folderBytes(at(name)) });
+    const estimate = row.bytes(about, parseExportOptions(row, given));
+    const { files } = await run(format, `estimate-${i}`, given, { adapterDir: at(name) });
+    const written = files.reduce((sum, { bytes }) => sum + bytes, 0);
+    const what = `${name} as ${format} ${JSON.stringify(given)}: ${estimate} estimated, ${written} written`;
+    assert.ok(estimate >= written, what);
+    assert.ok(estimate <= 1.02 * written + 12_000, what);
+  }
+});
+
+test('what a format does not hold is refused with the reason and the remedy', async () => {
+  await adapter('prompt', { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 3 });
+  await adapter('wide', { ...lora, r: 513, target_modules: ['up_proj'] });
+  const refused: [string, string, Record<string, unknown>, RegExp][] = [
+    ['prompt', 'merged', {}, /PROMPT_TUNING cannot be merged: virtual tokens stand before .*format peft/],
+    ['prompt', 'mlx', {}, /mlx-lm reads low-rank updates only, and this is PROMPT_TUNING: export merged/],
+    ['prompt', 'peft', { pad_rank: true }, /pad_rank: PROMPT_TUNING has no rank; leave the option out/],
+    ['magnitudes', 'mlx', {}, /mlx-lm reads no magnitudes \(use_dora\): export merged/],
+    ['whole-head', 'mlx', {}, /mlx-lm reads no modules trained in full \(lm_head\): export merged/],
+    [
+      'wide',
+      'peft',
+      { pad_rank: true },
+      /the rank 513 is above 512, the largest that vLLM takes; export merged/,
+    ],
+  ];
+  for (const [name, format, options, message] of refused) {
+    const adapterDir = at(name);
+    await assert.rejects(run(format, 'refused', options, { adapterDir }), {
+      code: 'not_exportable',
+      message,
+    });
+  }
+  assert.deepEqual(leftovers('refused'), []);
+  await assert.rejects(run('merge', 'refused'), {
+    code: 'unknown_export_format',
+    param: 'format',
+    message: /there is no export format "merge"; .* did you mean merged\?/,
+  });
+  await assert.rejects(run('merged', 'refused', { dtype: 'int8', shard: 1, max_shard_bytes: 0 }), {
+    code: 'invalid_export_option',
+    param: 'options.shard',
+    message:
+      /options\.shard: no option of the format merged; .*options\.dtype: must be one of "stored".*options\.max_shard_bytes/,
+  });
+});
+
+test('a folder is replaced only by request, and only if it is an export', async () => {
+  await run('merged', 'again');
+  await assert.rejects(run('peft', 'again'), { code: 'output_not_empty', message: /is not empty/ });
+  await run('peft', 'again', {}, { overwrite: true });
+  assert.deepEqual(readdirSync(at('again')).sort(), [
+    'README.md',
+    'adapter_config.json',
+    'adapter_model.safetensors',
+  ]);
+  writeFileSync(at('again', 'thesis.pdf'), 'years of work');
+  await assert.rejects(run('merged', 'again', {}, { overwrite: true }), {
+    code: 'output_not_empty',
+    message: /again holds thesis\.pdf, which no export wrote/,
+  });
+  assert.deepEqual(leftovers('again'), ['again']);
+  mkdirSync(at('again', 'empty'));
+  writeFileSync(at('a file'), '');
+  await assert.rejects(run('merged', 'a file'), { code: 'output_not_empty', message: /is a file/ });
+});
+
+test('an export that is stopped, or fails half-way, leaves the folder as it was', async () => {
+  const controller = new AbortController();
+  let reports = 0;
+  const onProgress = (done: number, total: number) => {
+    assert.ok(done > 0 && done <= total);
+    if (++reports === 5) controller.abort(new Error('stopped by hand'));
+  };
+  await assert.rejects(
+    run('merged', 'stopped', {}, { signal: controller.signal, onProgress }),
+    /stopped by hand/,
+  );
+  assert.equal(reports, 5);
+  assert.deepEqual(leftovers('stopped'), []);
+  const full = () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  };
+  await assert.rejects(run('merged', 'full', {}, { onProgress: full }), {
+    code: 'disk_full',
+    message: /^the disk of .* filled up during the export; free some space or choose another folder$/,
+  });
+  assert.deepEqual(leftovers('full'), []);
+});
+
+const killer = `
+import { exportFolder } from '${path.join(import.meta.dirname, 'export-folder.ts')}';
+import { openBaseModel } from '${path.join(import.meta.dirname, '../files.ts')}';
+const [model, adapterDir, folder, pieces] = process.argv.slice(2);
+let done = 0;
+const onProgress = () => { if (++done === Number(pieces)) process.kill(process.pid, 'SIGKILL'); };
+const options = { max_shard_bytes: 1_000_000 };
+await exportFolder('merged', { base: await openBaseModel(model), adapterDir, folder, options, name: 'x', onProgress });
+`;
+
+test('an export that is killed leaves nothing that looks complete, and the next one removes it', async () => {
+  writeFileSync(at('killer.mts'), killer);
+  let total = 0;
+  await run('merged', 'counted', { max_shard_bytes: 1_000_000 }, { onProgress: () => total++ });
+  for (const pieces of [1, Math.round(total / 2), total]) {
+    const args = [at('model'), at('plain'), at('killed'), String(pieces)];
+    const child = spawn(process.execPath, ['--import', 'tsx', at('killer.mts'), ...args], {
+      stdio: 'inherit',
+      cwd: import.meta.dirname,
+    });
+    const [, signal] = await once(child, 'exit');
+    assert.equal(signal, 'SIGKILL', `${pieces}`);
+    assert.equal(existsSync(at('killed')), false);
+    const [left, ...more] = leftovers('killed');
+    assert.match(left!, /^killed\.partial-/);
+    assert.deepEqual(more, [], 'the one before was removed');
+    assert.equal(existsSync(at(left!, 'config.json')), false);
+    await assert.rejects(openBaseModel(at(left!)), { code: 'invalid_model' });
+  }
+  await run('merged', 'killed');
+  assert.deepEqual(leftovers('killed'), ['killed']);
+});
+
+test('every option of a format has a default and a description', () => {
+  for (const { name, options, summary, holds } of exportFormats) {
+    assert.ok(summary.endsWith('.') && holds.endsWith('.'), name);
+    for (const [option, schema] of Object.entries<{ default?: unknown; description?: string }>(
+      options.properties,
+    ))
+      assert.ok(schema.default !== undefined && schema.description?.endsWith('.'), `${name}.${option}`);
+    assert.equal(options.additionalProperties, false, name);
+  }
+});

@@ -1,0 +1,92 @@
+import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
+import { insertAudit } from '../audit/insert-audit.ts';
+import { type Database, json, type Transaction } from '../database/database.ts';
+import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
+import type { ServiceEnv } from '../environment/env.ts';
+import { newId } from '../ids.ts';
+import { readQuota } from '../teams/team-quota.ts';
+import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
+import { type AdapterExport, exportOf, fingerprintOf } from './export.ts';
+
+export interface NewExport {
+  versionId: string;
+  format: string;
+  /** Complete, with defaults. */
+  options: Record<string, unknown>;
+  /** Maximum bytes of its files. */
+  reservedBytes: number;
+  keep: boolean;
+}
+
+/** Maximum number of exports of a team that wait or are being written. */
+export const maxOpenExports = 50;
+
+/**
+ * ∅ → queued, with its audit row. If the version has an export with the same format and options that has not failed, returns that one
+ * (`created` false): its time until it expires begins again, and `keep` is added. Throws GraftError `adapter_version_not_found` if the version
+ * was deleted meanwhile, `too_many_exports`, and QuotaExceeded.
+ */
+export async function createExport(
+  db: Database & { env: Pick<ServiceEnv, 'exportDays'> },
+  teamId: string,
+  request: NewExport,
+  by: Actor,
+): Promise<{ made: AdapterExport; created: boolean }> {
+  const { versionId, format, options, reservedBytes, keep } = request;
+  const fingerprint = fingerprintOf(format, options);
+  const quota = await readQuota(db, teamId);
+  const name = `graft:export:${teamId}:${versionId}:${fingerprint}`;
+  return await waitForRow(name, async () =>
+    inQuota(db, teamId, quota !== null && quota.storedBytes !== null, async (tx) => {
+      // Of two identical concurrent requests the second one fails here, and finds the first one's row when it is retried.
+      await tryLockName(tx, name);
+      const same = { teamId, versionId, fingerprint, corruptAt: null };
+      const before = await tx.adapterExport.findFirst({
+        where: { ...same, status: { in: ['queued', 'running', 'succeeded'] } },
+      });
+      if (before) {
+        await tx.$executeRaw`
+          UPDATE adapter_exports SET keep = keep OR ${keep},
+            expires_at = CASE WHEN status = 'succeeded' THEN now() + make_interval(days => ${db.env.exportDays}) END
+          WHERE team_id = ${teamId} AND id = ${before.id}`;
+        const row = await tx.adapterExport.findFirst({ where: { teamId, id: before.id } });
+        // It may have expired meanwhile.
+        if (row) return { made: exportOf(row), created: false };
+      }
+      await holdVersion(tx, teamId, versionId);
+      const open = await tx.adapterExport.count({ where: { teamId, status: { in: ['queued', 'running'] } } });
+      if (open >= maxOpenExports)
+        throw new GraftError(
+          'too_many_exports',
+          `This team has ${open} exports that wait or are being written, and ${maxOpenExports} is the limit; try again when one has ended, or cancel one.`,
+          { param: null },
+        );
+      if (quota) await checkByteQuota(tx, teamId, quota, reservedBytes);
+      const row = await tx.adapterExport.create({
+        data: {
+          id: newId('export'),
+          teamId,
+          versionId,
+          keyId: by.keyId,
+          format,
+          options: json(options),
+          fingerprint,
+          reservedBytes,
+          keep,
+        },
+      });
+      const detail = { version: versionId, format, options };
+      await insertAudit(tx, teamId, by, { action: 'export.create', target: row.id, detail });
+      return { made: exportOf(row), created: true };
+    }),
+  );
+}
+
+/** Locks the version, so that a concurrent deletion waits until the export exists. */
+async function holdVersion(tx: Transaction, teamId: string, id: string): Promise<void> {
+  const found = await tx.$queryRaw<object[]>`
+    SELECT 1 FROM adapter_versions WHERE team_id = ${teamId} AND id = ${id} AND deleted_at IS NULL FOR SHARE NOWAIT`;
+  if (found.length > 0) return;
+  throw new GraftError('adapter_version_not_found', 'The version was deleted.', { param: 'version' });
+}

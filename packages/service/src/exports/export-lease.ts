@@ -1,0 +1,230 @@
+/**
+ * What the worker that writes an export does to its row: all by one guarded UPDATE, so that a worker that has lost its lease changes nothing.
+ * An export whose lease has run out is taken by the next worker, without a sweeper.
+ */
+import { type Database, statementWithin } from '../database/database.ts';
+import { isDatabaseUnavailable, isRowLocked } from '../database/database-unavailable.ts';
+import { inTransaction } from '../database/in-transaction.ts';
+import type { ServiceEnv } from '../environment/env.ts';
+import { Prisma } from '../generated/client.ts';
+import type { JobError } from '../jobs/job.ts';
+import { renewalMs } from '../jobs/leases/heartbeat-job.ts';
+import { newLeaseToken } from '../jobs/transitions/change-job.ts';
+import { hasExpired } from '../jobs/transitions/expiry/lease-expiry.ts';
+import { advanceClock, claimTurn, teamTurns } from '../jobs/turns/team-turns.ts';
+import type { StoredArtifact } from '../storage/artifact-store.ts';
+import { enqueueOutboxEvent } from '../webhooks/enqueue-outbox-event.ts';
+import { type AdapterExport, type ExportLease, exportOf } from './export.ts';
+import { chargeExport, exportsAtWork } from './export-turns.ts';
+
+/** Number of workers lost while they wrote one export, after which it fails: writing it may be what ends them. */
+export const lostLimit = 5;
+/** Number of attempts that fail because of workers' environments, after which it fails. */
+export const environmentLimit = 8;
+
+type Context = Database & { env: Pick<ServiceEnv, 'exportDays'> };
+
+const lost: JobError = {
+  code: 'export_lost',
+  message: `The worker that wrote the export was lost ${lostLimit} times.`,
+  param: null,
+  fault: 'system',
+};
+
+/** SQL: the export of this lease, while the lease is held. */
+const holds = ({ id, epoch, token }: ExportLease): Prisma.Sql =>
+  Prisma.sql`id = ${id} AND status = 'running' AND lease_epoch = ${epoch} AND lease_token = ${token}`;
+
+/** SQL over a row of `adapter_exports`: a worker may take it. */
+const isFree = (leaseSeconds: number): Prisma.Sql =>
+  Prisma.sql`((adapter_exports.status = 'queued' AND adapter_exports.run_after <= now())
+    OR (adapter_exports.status = 'running' AND ${hasExpired(leaseSeconds, Prisma.sql`adapter_exports.lease_until`)}))`;
+
+/**
+ * queued → running for `leaseSeconds`, epoch + 1, attempts + 1: the oldest export of the team whose turn it is. Null: there is none, or the
+ * worker is being drained or quarantined.
+ * Fails exports whose workers were lost too often.
+ */
+export async function claimExport(
+  db: Context,
+  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
+): Promise<{ made: AdapterExport; lease: ExportLease } | null> {
+  for (const { id, teamId } of await nextExports(db, { workerId, leaseSeconds })) {
+    try {
+      const claimed = await claim(db, { id, teamId }, { workerId, leaseSeconds });
+      if (!claimed) continue;
+      await advanceClock(db, 'export', claimed.start);
+      return claimed;
+    } catch (error) {
+      // Another process holds the row or the team's turn: the next round takes it.
+      if (!isRowLocked(error)) throw error;
+    }
+  }
+  return null;
+}
+
+/** Number of candidates per claim, because other workers may be faster. */
+const maxCandidates = 8;
+
+async function nextExports(
+  { sql }: Database,
+  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
+): Promise<{ id: string; teamId: string }[]> {
+  const { rows } = await sql.query<{ id: string; teamId: string }>(Prisma.sql`
+    WITH at_work AS MATERIALIZED (${exportsAtWork}),
+      waiting AS MATERIALIZED (SELECT DISTINCT team_id FROM adapter_exports WHERE status IN ('queued', 'running'))
+    SELECT next.id, teams.id AS "teamId" FROM waiting JOIN teams ON teams.id = waiting.team_id
+    LEFT JOIN at_work ON at_work.team_id = teams.id ${teamTurns('export')} CROSS JOIN LATERAL (
+      SELECT adapter_exports.id, adapter_exports.created_at FROM adapter_exports
+      WHERE adapter_exports.team_id = teams.id AND ${isFree(leaseSeconds)}
+      ORDER BY adapter_exports.created_at, adapter_exports.id LIMIT 2
+    ) AS next WHERE teams.deleted_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${workerId} AND (draining OR quarantined_at IS NOT NULL))
+    ORDER BY turns.start, coalesce(at_work.jobs, 0)::float8 / teams.weight, next.created_at, next.id LIMIT ${maxCandidates}`);
+  return rows;
+}
+
+/** Null: another process has it, or it has ended. */
+async function claim(
+  db: Context,
+  { id, teamId }: { id: string; teamId: string },
+  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
+): Promise<{ made: AdapterExport; lease: ExportLease; start: number } | null> {
+  return await inTransaction(db, async (tx) => {
+    const [free] = await tx.$queryRaw<{ attempts: number }[]>`
+      SELECT attempts FROM adapter_exports WHERE id = ${id} AND ${isFree(leaseSeconds)} FOR UPDATE SKIP LOCKED`;
+    if (!free) return null;
+    await chargeExport(tx, { id, teamId });
+    if (free.attempts >= lostLimit) {
+      await tx.$executeRaw`
+        UPDATE adapter_exports SET status = 'failed', error = ${JSON.stringify(lost)}::jsonb, lease_until = NULL,
+          finished_at = now(), expires_at = now() + make_interval(days => ${db.env.exportDays}) WHERE id = ${id}`;
+      await enqueueOutboxEvent(tx, { teamId, id }, 'export.failed');
+      return null;
+    }
+    const token = newLeaseToken();
+    const start = await claimTurn(tx, teamId, 'export', exportsAtWork);
+    await tx.$executeRaw`
+      UPDATE adapter_exports SET status = 'running', lease_epoch = lease_epoch + 1, lease_token = ${token},
+        lease_until = now() + make_interval(secs => ${leaseSeconds}), worker_id = ${workerId}, attempts = attempts + 1,
+        done = 0, total = NULL, started_at = now() WHERE id = ${id}`;
+    const made = exportOf(await tx.adapterExport.findFirstOrThrow({ where: { teamId, id } }));
+    return { made, lease: { id, epoch: made.leaseEpoch, token }, start };
+  });
+}
+
+/** Renews the lease and publishes the progress. False: it was cancelled or deleted, or another worker has it. */
+export async function heartbeatExport(
+  { sql }: Pick<Database, 'sql'>,
+  lease: ExportLease,
+  options: { leaseSeconds: number; done: number; total: number | null },
+): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    statementWithin(
+      renewalMs(options.leaseSeconds),
+      Prisma.sql`UPDATE adapter_exports SET lease_until = now() + make_interval(secs => ${options.leaseSeconds}),
+        done = ${options.done}, total = ${options.total} WHERE ${holds(lease)}`,
+    ),
+  );
+  return rowCount === 1;
+}
+
+/**
+ * running → succeeded: its files, which are in the store, are listed from now on. Safe to repeat after a lost answer. False when fenced, or
+ * if the version was deleted; then the files belong to nobody.
+ */
+export async function finishExport(
+  db: Context,
+  lease: ExportLease,
+  { stored, notes }: { stored: StoredArtifact; notes: readonly string[] },
+): Promise<boolean> {
+  return await inTransaction(db, async (tx) => {
+    const [held] = await tx.$queryRaw<{ teamId: string }[]>`
+      SELECT team_id AS "teamId" FROM adapter_exports WHERE ${holds(lease)} FOR UPDATE`;
+    if (!held) {
+      // The answer to an earlier COMMIT may have been lost.
+      const { id } = lease;
+      return (await tx.adapterExport.count({ where: { id, artifact: stored.artifact } })) > 0;
+    }
+    const of = { id: lease.id, teamId: held.teamId };
+    await chargeExport(tx, of);
+    await tx.$executeRaw`
+      UPDATE adapter_exports SET status = 'succeeded', artifact = ${stored.artifact}, digest = ${stored.digest},
+        bytes = ${stored.bytes}, files = ${JSON.stringify(stored.files)}::jsonb, notes = ${[...notes]}::text[], done = ${stored.bytes},
+        total = ${stored.bytes}, lease_until = NULL, error = NULL, finished_at = now(),
+        expires_at = now() + make_interval(days => ${db.env.exportDays})
+      WHERE id = ${lease.id}`;
+    await enqueueOutboxEvent(tx, of, 'export.succeeded');
+    return true;
+  });
+}
+
+/**
+ * running → failed; for a fault of the worker's environment → queued, after 5, 10, 20, … s, at most five minutes, until the eighth of them
+ * fails it. Returns the new status; null when fenced.
+ */
+export async function failExport(
+  db: Context,
+  lease: ExportLease,
+  error: JobError,
+): Promise<'queued' | 'failed' | null> {
+  return await inTransaction(db, async (tx) => {
+    const [held] = await tx.$queryRaw<{ teamId: string; environmentFaults: number }[]>`
+      SELECT team_id AS "teamId", environment_faults AS "environmentFaults" FROM adapter_exports
+      WHERE ${holds(lease)} FOR UPDATE`;
+    if (!held) return null;
+    const of = { id: lease.id, teamId: held.teamId };
+    await chargeExport(tx, of);
+    const faults = held.environmentFaults + (error.fault === 'environment' ? 1 : 0);
+    if (error.fault === 'environment' && faults < environmentLimit) {
+      const seconds = Math.min(300, 5 * 2 ** (faults - 1));
+      await tx.$executeRaw`
+        UPDATE adapter_exports SET status = 'queued', lease_until = NULL, environment_faults = ${faults}, attempts = attempts - 1,
+          error = ${JSON.stringify(error)}::jsonb, done = 0, total = NULL, run_after = now() + make_interval(secs => ${seconds})
+        WHERE id = ${lease.id}`;
+      return 'queued';
+    }
+    await tx.$executeRaw`
+      UPDATE adapter_exports SET status = 'failed', lease_until = NULL, environment_faults = ${faults},
+        error = ${JSON.stringify(error)}::jsonb, finished_at = now(),
+        expires_at = now() + make_interval(days => ${db.env.exportDays})
+      WHERE id = ${lease.id}`;
+    await enqueueOutboxEvent(tx, of, 'export.failed');
+    return 'failed';
+  });
+}
+
+/** running → queued, by a worker that stops; the attempt does not count. */
+export async function releaseExport(db: Context, lease: ExportLease): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    await tx.$executeRaw`
+      UPDATE adapter_exports SET status = 'queued', lease_until = NULL, attempts = attempts - 1, run_after = now(), done = 0,
+        total = NULL WHERE ${holds(lease)}`;
+  });
+}
+
+/** Ends the leases of workers that are known to be dead, so that others take their exports at once. Returns the exports' ids. */
+export async function endExportLeases({ sql }: Database, workerIds: readonly string[]): Promise<string[]> {
+  const { rows } = await sql.query<{ id: string }>(
+    `UPDATE adapter_exports SET lease_until = to_timestamp(0) WHERE status = 'running' AND worker_id = ANY($1)
+       AND lease_until > now() RETURNING id`,
+    [workerIds],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Runs a write under a lease again and again while Postgres is unavailable; every one of them is safe to repeat. */
+export async function whileDatabaseIsAway<T>(
+  signal: AbortSignal,
+  work: () => Promise<T>,
+  pauseMs = 500,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDatabaseUnavailable(error) || signal.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}
