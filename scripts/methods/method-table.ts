@@ -5,6 +5,7 @@ import { architectureFor } from '../../packages/peft-core/src/models/registry.ts
 import { modelTypes, TASK_TYPES } from '../../packages/peft-core/src/outlines/index.ts';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
 import { sevenBillion } from '../../packages/peft-core/src/testing/seven-billion.ts';
+import { unmergeable } from '../../packages/peft-core/src/tuners/methods.ts';
 import { attach } from '../../packages/peft-core/src/tuners/registry.ts';
 import { adaptersMethods } from '../../test/golden/matrix/adapters-methods.ts';
 import { architectures } from '../../test/golden/matrix/architectures.ts';
@@ -19,17 +20,14 @@ export function methodTable(): string {
   const model = architectureFor(sevenBillion.model_type, sevenBillion);
   const lines = peftTypes.map((type) => {
     const { title, when, paper, library, servedBy = {}, usual } = methods[type];
-    const { parameters, unmergeable } = attach(
-      parsePeftConfig({ peft_type: type, ...usual }),
-      model,
-      'trained',
-    );
+    const config = parsePeftConfig({ peft_type: type, ...usual });
+    const { parameters } = attach(config, model, 'trained');
     const trained = parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
     const options = JSON.stringify(usual) === '{}' ? 'defaults' : `\`${JSON.stringify(usual)}\``;
     return [
       `**${title}** \`${type}\``,
       `${trained.toLocaleString('en-US')} (${options})`,
-      unmergeable ? 'no' : 'yes',
+      unmergeable(config, model) ? 'no' : 'yes',
       [library, ...Object.keys(servedBy)].filter(Boolean).join(', ') || 'after `graft merge`, everywhere',
       when,
       `[paper](${paper})`,

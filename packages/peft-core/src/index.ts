@@ -1,5 +1,8 @@
 /** Train, score, generate and merge PEFT models in Node. Importing this module loads TensorFlow; './config' and './text' do not. */
 export { GraftError } from './errors.ts';
+export type { ExportJob, ExportRequest, ExportResult, ExportWriter } from './exports/export-writer.ts';
+export { mergeAdapter } from './exports/merge-adapter.ts';
+export { writeExport } from './exports/writers.ts';
 export {
   type GenerateRequest,
   Generator,
@@ -10,7 +13,6 @@ export type { LikelyTokens, TokenLikelihood } from './generate/sampling/likely-t
 export type { GeneratedText, GenerateResult } from './generate/sequence.ts';
 export type { ServingLimits } from './generate/step.ts';
 export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';
-export { type MergeBase, type MergedModel, mergeAdapter } from './peft-model/merge-adapter.ts';
 export type { Score } from './score/score.ts';
 export { type PreferenceScore, scorePreferences } from './score/score-preferences.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';

@@ -1,6 +1,4 @@
 import { resolve } from 'node:path';
-import type { MergeBase } from '@graft/peft-core';
-import type { QuantisedBase } from '@graft/peft-core/files';
 import { type Command, Option } from 'commander';
 import { duration } from '../draw/quantities.ts';
 import { checkFree } from '../options/arguments.ts';
@@ -12,7 +10,7 @@ interface Options extends VerbOptions {
   model: string;
   adapter: string;
   output: string;
-  base: MergeBase;
+  base: 'original' | 'dequantised';
   overwrite?: boolean;
 }
 
@@ -52,26 +50,7 @@ async function merge(options: Options): Promise<void> {
     });
   });
   const seconds = (performance.now() - began) / 1_000;
-  const { quantised } = merged;
-  const lost = quantised && whatIsLost(merged.base, quantised);
-  output.result(
-    { output: options.output, seconds, ...(quantised && { base: merged.base, ...quantised }) },
-    () => `Merged in ${duration(seconds)}: ${options.output}${lost ? `\n${lost}` : ''}`,
+  output.result({ output: options.output, seconds, notes: merged.notes }, () =>
+    [`Merged in ${duration(seconds)}: ${options.output}`, ...merged.notes].join('\n'),
   );
 }
-
-/** Describes how a merge changes an adapter that was trained on a quantised base. */
-function whatIsLost(base: MergeBase, quantised: QuantisedBase): string {
-  const { base_dtype: dtype, quantised_validation_loss: own, validation_loss: served } = quantised;
-  if (base === 'dequantised') {
-    const known = own === null ? '' : `, whose validation loss was ${figure(own)}`;
-    return `The merged model is the one that was trained, on the base in ${dtype}${known}.`;
-  }
-  const offer = '--base dequantised merges into the weights that it was trained on.';
-  if (own === null || served === null)
-    return `The adapter was trained on the base in ${dtype}: on the original weights the model is not exactly the one that was trained. ${offer}`;
-  return `The adapter was trained on the base in ${dtype}: its validation loss was ${figure(own)} there, and is ${figure(served)} on the original weights, ${figure(Math.abs(served - own))} ${served < own ? 'less' : 'more'}. ${offer}`;
-}
-
-/** Rounds to six significant digits. */
-const figure = (loss: number): string => String(Number(loss.toPrecision(6)));

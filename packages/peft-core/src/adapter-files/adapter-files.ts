@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readJson, readJsonFile } from '../base-model/json-file.ts';
 import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
@@ -6,7 +6,7 @@ import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/index.ts';
 import { readAllTensors } from '../safetensors/safetensors.ts';
 import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
-import { sha256 } from '../sha256.ts';
+import { jsonText, writeSmallFile } from '../small-file.ts';
 import type { FilesRead } from '../tuners/method-files.ts';
 import { methodOf, methods } from '../tuners/methods.ts';
 import type { Adapter, AdapterToWrite } from './adapter.ts';
@@ -156,7 +156,7 @@ export async function rewriteAdapterConfig(
 ): Promise<void> {
   // PEFT loads the tokenizer named in a prompt's config.
   const named = 'tokenizer_name_or_path' in peft ? { ...peft, tokenizer_name_or_path: null } : peft;
-  await writeText(folder, configName, adapterConfigText(named, baseModelNameOrPath));
+  await writeSmallFile(folder, configName, adapterConfigText(named, baseModelNameOrPath));
 }
 
 /**
@@ -173,8 +173,8 @@ export async function writeAdapter(
   const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
   const { chatTemplate } = adapter;
   const writeTemplate = async () =>
-    chatTemplate ? [await writeText(folder, chatTemplateName, chatTemplate)] : [];
-  const writeCard = () => writeText(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
+    chatTemplate ? [await writeSmallFile(folder, chatTemplateName, chatTemplate)] : [];
+  const writeCard = () => writeSmallFile(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
   const own = methodOf(peft).files;
   if (own) {
     const { baseConfig } = adapter;
@@ -187,17 +187,17 @@ export async function writeAdapter(
       labels,
     });
     const files: WrittenFile[] = [];
-    for (const [name, text] of texts) files.push(await writeText(folder, name, text));
+    for (const [name, text] of texts) files.push(await writeSmallFile(folder, name, text));
     for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
     return { files: [...files, await writeCard(), ...(await writeTemplate())] };
   }
   const config = adapterConfigText(peft, baseModelNameOrPath);
   return {
     files: [
-      await writeText(folder, configName, config),
+      await writeSmallFile(folder, configName, config),
       await writeWeights(folder, weightsName, tensors),
       await writeCard(),
-      ...(labels ? [await writeText(folder, labelsName, `${JSON.stringify(labels, null, 2)}\n`)] : []),
+      ...(labels ? [await writeSmallFile(folder, labelsName, jsonText(labels))] : []),
       ...(await writeTemplate()),
     ],
   };
@@ -210,7 +210,7 @@ export async function writeAdapter(
 export async function writeServedLoss(folder: string, loss: number): Promise<WrittenFile | null> {
   const card = await readFile(path.join(folder, cardName), 'utf8').catch(() => '');
   const completed = withServedLoss(card, loss);
-  return completed === card ? null : await writeText(folder, cardName, completed);
+  return completed === card ? null : await writeSmallFile(folder, cardName, completed);
 }
 
 async function writeWeights(
@@ -219,22 +219,9 @@ async function writeWeights(
   tensors: AdapterToWrite['tensors'],
   metadata?: Record<string, string>,
 ): Promise<WrittenFile> {
+  const given = metadata ? { metadata } : {};
   const listed = [...tensors].map(([name, { shape, data }]) => ({ name, shape, data }));
-  return { ...(await writeSafetensors(path.join(folder, name), listed, metadata)), path: name };
-}
-
-async function writeText(folder: string, name: string, text: string): Promise<WrittenFile> {
-  const bytes = Buffer.from(text);
-  const target = path.join(folder, name);
-  const file = await open(`${target}.partial`, 'w');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${target}.partial`, target);
-  return { path: name, bytes: bytes.byteLength, sha256: sha256(bytes) };
+  return { ...(await writeSafetensors(path.join(folder, name), listed, given)), path: name };
 }
 
 function invalid(message: string): GraftError {

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensors.ts';
-import { type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
+import { type TakePiece, type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
 import type { OpenedModel } from './base-model.ts';
 import { readJsonFile } from './json-file.ts';
@@ -156,6 +156,7 @@ class ShardedTensors implements TensorSource {
   has = (name: string) => this.#byTensor.has(name);
   info = (name: string) => this.#shard(name).info(name);
   readFloat32 = async (name: string, out?: Float32Array) => this.#shard(name).readFloat32(name, out);
+  readPieces = async (name: string, take: TakePiece) => this.#shard(name).readPieces(name, take);
   readBfloat16 = async (name: string, out?: Uint16Array) => this.#shard(name).readBfloat16(name, out);
 }
 

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
-import { cp } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
+import type { WrittenFile } from '../safetensors/write-safetensors.ts';
+import { writeSmallFile } from '../small-file.ts';
 import { readJson, readJsonFile } from './json-file.ts';
 
 /** How sentence-transformers pools a sequence into one vector. */
@@ -58,16 +60,21 @@ export async function sequencePooling(
   return own ?? { pooling: model.pooling, normalise: false };
 }
 
-/** Copies modules.json and the config files that it refers to, if the model has them. */
-export async function copySentencePooling(from: string, to: string): Promise<void> {
+/** Copies modules.json and the config files that it refers to, if the model has them. Returns the copies, with paths relative to `to`. */
+export async function copySentencePooling(from: string, to: string): Promise<WrittenFile[]> {
   const list = await readJson(path.join(from, 'modules.json'), 'invalid_model');
-  if (!Array.isArray(list)) return;
-  await cp(path.join(from, 'modules.json'), path.join(to, 'modules.json'));
+  if (!Array.isArray(list)) return [];
+  const copy = async (name: string) => {
+    await mkdir(path.join(to, path.dirname(name)), { recursive: true });
+    return await writeSmallFile(to, name, await readFile(path.join(from, name), 'utf8'));
+  };
+  const copied = [await copy('modules.json')];
   for (const { path: folder } of list) {
     const config = path.join(String(folder), 'config.json');
     if (plainName.test(String(folder)) && existsSync(path.join(from, config)))
-      await cp(path.join(from, config), path.join(to, config));
+      copied.push(await copy(config));
   }
+  return copied;
 }
 
 function unsupported(what: string): GraftError {

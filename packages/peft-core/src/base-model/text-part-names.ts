@@ -1,4 +1,4 @@
-import type { TensorInfo, TensorSource } from '../tensors/tensor-source.ts';
+import { readPieces, type TakePiece, type TensorInfo, type TensorSource } from '../tensors/tensor-source.ts';
 
 /** How transformers 4 named the text part of multimodal models, and how transformers 5 does. Source: conversion_mapping.py. */
 const renamed: readonly (readonly [before: string, after: string])[] = [
@@ -41,6 +41,10 @@ class RenamedTensors implements TensorSource {
 
   readFloat32(name: string, out?: Float32Array): Promise<Float32Array> {
     return this.#tensors.readFloat32(this.#nameOf(name), out);
+  }
+
+  readPieces(name: string, take: TakePiece): Promise<void> {
+    return readPieces(this.#tensors, this.#nameOf(name), take);
   }
 
   readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array> {

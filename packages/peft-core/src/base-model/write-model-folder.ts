@@ -1,18 +1,28 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { familyOf } from '../outlines/families.ts';
 import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import { safetensorsTypes } from '../safetensors/safetensors-header.ts';
-import { type TensorToWrite, writeSafetensors } from '../safetensors/write-safetensors.ts';
-import { elementCount } from '../tensors/tensor-source.ts';
+import { type TensorToWrite, type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
+import { jsonText, writeSmallFile } from '../small-file.ts';
+import { elementCount, readPieces, valuesPerChunk } from '../tensors/tensor-source.ts';
 import type { TokenizerFiles } from '../text/index.ts';
 import type { BaseModel } from './base-model.ts';
 import { keepFloats } from './json-file.ts';
+import {
+  configTypes,
+  type FloatType,
+  floatType,
+  isWeightType,
+  packFloats,
+  type WeightType,
+} from './weight-types.ts';
 
 export interface ModelTensor {
   name: string;
   shape: readonly number[];
+  /** The type of the values in the base model, for weights that keep it; absent: the tensor is new. */
+  stored?: string;
   data: Float32Array | (() => Promise<Float32Array>);
 }
 
@@ -28,68 +38,91 @@ export interface ModelFolder {
   config?: Record<string, unknown>;
   /** generation_config.json, default the base model's. */
   generationConfig?: Record<string, unknown> | null;
-  /** Type of the stored weights, default float32. */
-  dtype?: 'float32' | 'bfloat16';
+  /** Type of the written weights, default float32. */
+  dtype?: WeightType;
   /** Maximum size of a shard in bytes, default 5 GB, as in transformers. */
   shardBytes?: number;
+  /** Called with the number of bytes after each piece of a tensor; an error of this function ends the writing. */
+  onBytes?(bytes: number): void;
 }
 
-/** Writes a model as a plain Hugging Face folder: config, tokenizer, safetensors. At most one tensor is in memory at a time. */
-export async function writeModelFolder(folder: string, model: ModelFolder): Promise<void> {
+/** A tensor with the type that it is written in. Those copied from the base model are read in pieces. */
+interface PlannedTensor extends Omit<ModelTensor, 'data' | 'stored'> {
+  type: FloatType;
+  data: ModelTensor['data'] | null;
+}
+
+/**
+ * Writes a model as a plain Hugging Face folder: safetensors, tokenizer and, last, config.json, without which no loader takes the folder for a
+ * model. Of the given tensors one at a time is in memory; those of the base are copied in pieces of a few megabytes. Returns the files, with
+ * paths relative to `folder`.
+ */
+export async function writeModelFolder(folder: string, model: ModelFolder): Promise<WrittenFile[]> {
   await mkdir(folder, { recursive: true });
-  const dtype = model.dtype ?? 'float32';
-  await writeSmallFiles(folder, model, dtype);
-  const shards = planShards(allTensors(model), dtype, model.shardBytes ?? 5e9);
+  const tensors = plannedTensors(model);
+  return [
+    ...(await writeWeights(folder, model, tensors)),
+    ...(await writeSmallFiles(folder, model, tensors)),
+  ];
+}
+
+async function writeWeights(
+  folder: string,
+  { base, shardBytes = 5e9, onBytes }: ModelFolder,
+  tensors: PlannedTensor[],
+): Promise<WrittenFile[]> {
+  const shards = planShards(tensors, shardBytes);
   const only = shards.length === 1;
   const weightMap: Record<string, string> = {};
-  let totalBytes = 0;
+  const files: WrittenFile[] = [];
   for (const [i, shard] of shards.entries()) {
     const name = only ? 'model.safetensors' : shardName(i, shards.length);
-    await writeSafetensors(
+    const written = await writeSafetensors(
       path.join(folder, name),
-      shard.map((tensor) => stored(tensor, dtype)),
+      shard.map((tensor) => toWrite(base, tensor)),
+      { onBytes },
     );
-    for (const tensor of shard) {
-      weightMap[tensor.name] = name;
-      totalBytes += byteLength(tensor, dtype);
-    }
+    files.push({ ...written, path: name });
+    for (const tensor of shard) weightMap[tensor.name] = name;
   }
   if (!only) {
-    await writeJson(folder, 'model.safetensors.index.json', {
-      metadata: { total_size: totalBytes },
-      weight_map: weightMap,
-    });
+    const totalBytes = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
+    const index = { metadata: { total_size: totalBytes }, weight_map: weightMap };
+    files.push(await writeSmallFile(folder, 'model.safetensors.index.json', jsonText(index)));
   }
+  return files;
 }
 
 async function writeSmallFiles(
   folder: string,
-  { base, config, tensors, ...files }: ModelFolder,
-  dtype: string,
-): Promise<void> {
+  { base, config, ...files }: ModelFolder,
+  tensors: PlannedTensor[],
+): Promise<WrittenFile[]> {
   const { generationConfig = base.generationConfig } = files;
   // transformers ignores lm_head.weight if the config declares the head as tied.
-  const untied = tensors.some(({ name }) => name === 'lm_head.weight');
+  const untied = files.tensors.some(({ name }) => name === 'lm_head.weight');
   // Floats with integer values in the base's file keep their `.0`.
   const writeLikeBase = async (name: string, value: unknown) => {
     const file = base.format === 'hf' ? path.join(base.path, name) : null;
     const original = file ? await readFile(file, 'utf8').catch(() => '') : '';
-    await writeFile(path.join(folder, name), keepFloats(`${JSON.stringify(value, null, 2)}\n`, original));
+    return await writeSmallFile(folder, name, keepFloats(jsonText(value), original));
   };
   const fields: Record<string, unknown> = {
     ...base.config,
     ...(untied ? untiedFields(base.config) : {}),
     ...config,
-    dtype,
+    dtype: configTypes[mostCommonType(tensors)],
   };
   delete fields.torch_dtype;
   delete fields[UNTIED_WEIGHTS];
-  await writeLikeBase('config.json', fields);
-  if (generationConfig) await writeLikeBase('generation_config.json', generationConfig);
   const { tokenizerJson, tokenizerConfig, chatTemplate } = files.tokenizerFiles ?? base.tokenizerFiles;
-  await writeJson(folder, 'tokenizer.json', tokenizerJson);
-  if (tokenizerConfig) await writeJson(folder, 'tokenizer_config.json', tokenizerConfig);
-  if (chatTemplate !== null) await writeFile(path.join(folder, 'chat_template.jinja'), chatTemplate);
+  const written = [await writeSmallFile(folder, 'tokenizer.json', jsonText(tokenizerJson))];
+  if (tokenizerConfig)
+    written.push(await writeSmallFile(folder, 'tokenizer_config.json', jsonText(tokenizerConfig)));
+  if (chatTemplate !== null) written.push(await writeSmallFile(folder, 'chat_template.jinja', chatTemplate));
+  if (generationConfig) written.push(await writeLikeBase('generation_config.json', generationConfig));
+  written.push(await writeLikeBase('config.json', fields));
+  return written;
 }
 
 /** Fields of config.json that declare the head as not tied. */
@@ -97,28 +130,27 @@ export function untiedFields(base: Record<string, unknown>): Record<string, unkn
   return { tie_word_embeddings: false, ...familyOf(String(base.model_type)).untiedFields?.(base) };
 }
 
-function writeJson(folder: string, name: string, value: unknown): Promise<void> {
-  return writeFile(path.join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
-}
-
-function allTensors({ base, tensors, replaced = [] }: ModelFolder): ModelTensor[] {
+function plannedTensors({ base, tensors, replaced = [], dtype = 'float32' }: ModelFolder): PlannedTensor[] {
   const given = new Set([...tensors.map(({ name }) => name), ...replaced]);
-  // Integers are buffers that transformers computes itself: an encoder's position_ids.
-  const isWeight = (name: string) => !/^(I|U)\d+$|^BOOL$/.test(base.tensors.info(name).dtype);
-  const kept = base.tensors.names().filter((name) => !given.has(name) && isWeight(name));
-  const copied = kept.map((name) => ({
+  const planned: PlannedTensor[] = tensors.map(({ name, shape, stored = null, data }) => ({
     name,
-    shape: base.tensors.info(name).shape,
-    data: () => base.tensors.readFloat32(name),
+    shape,
+    type: floatType(dtype, stored),
+    data,
   }));
-  return [...tensors, ...copied].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const name of base.tensors.names()) {
+    const { dtype: stored, shape } = base.tensors.info(name);
+    if (given.has(name) || !isWeightType(stored)) continue;
+    planned.push({ name, shape, type: floatType(dtype, stored), data: null });
+  }
+  return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function planShards(tensors: ModelTensor[], dtype: 'float32' | 'bfloat16', limit: number): ModelTensor[][] {
-  const shards: ModelTensor[][] = [[]];
+function planShards(tensors: PlannedTensor[], limit: number): PlannedTensor[][] {
+  const shards: PlannedTensor[][] = [[]];
   let filled = 0;
   for (const tensor of tensors) {
-    const bytes = byteLength(tensor, dtype);
+    const bytes = byteLength(tensor);
     if (filled > 0 && filled + bytes > limit) {
       shards.push([]);
       filled = 0;
@@ -134,17 +166,30 @@ function shardName(index: number, count: number): string {
   return `model-${number(index + 1)}-of-${number(count)}.safetensors`;
 }
 
-function byteLength({ shape }: ModelTensor, dtype: 'float32' | 'bfloat16'): number {
-  return elementCount(shape) * safetensorsTypes[dtype === 'float32' ? 'F32' : 'BF16'];
+/** The type of most values. */
+function mostCommonType(tensors: PlannedTensor[]): FloatType {
+  const counts = new Map<FloatType, number>();
+  for (const { type, shape } of tensors) counts.set(type, (counts.get(type) ?? 0) + elementCount(shape));
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? 'F32';
 }
 
-function stored({ name, shape, data }: ModelTensor, dtype: 'float32' | 'bfloat16'): TensorToWrite {
-  const values = async () => (typeof data === 'function' ? data() : data);
-  if (dtype === 'float32') return { name, shape, data: values };
+const byteLength = ({ shape, type }: PlannedTensor): number => elementCount(shape) * safetensorsTypes[type];
+
+function toWrite({ tensors }: BaseModel, { name, shape, type, data }: PlannedTensor): TensorToWrite {
   return {
     name,
     shape,
-    dtype: 'BF16',
-    data: async () => toBfloat16(await values()),
+    dtype: type,
+    async data(append) {
+      const take = (piece: Float32Array) => append(packFloats(type, piece, name));
+      if (data === null) await readPieces(tensors, name, take);
+      else {
+        const values = typeof data === 'function' ? await data() : data;
+        // Converted in pieces, so that a large tensor is never in memory in two types.
+        for (let at = 0; at < values.length; at += valuesPerChunk)
+          await take(values.subarray(at, at + valuesPerChunk));
+      }
+      return undefined;
+    },
   };
 }

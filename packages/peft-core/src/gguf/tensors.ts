@@ -5,6 +5,7 @@ import type { GgufFamily } from '../outlines/gguf-family.ts';
 import {
   checkSize,
   elementCount,
+  type TakePiece,
   type TensorInfo,
   type TensorSource,
   tensorNotFound,
@@ -82,11 +83,15 @@ export class GgufTensors implements TensorSource {
     return values;
   }
 
+  async readPieces(name: string, take: TakePiece): Promise<void> {
+    await this.#read(name, { length: this.#count(name) }, take);
+  }
+
   async readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array> {
     const values = out ?? new Uint16Array(this.#count(name));
-    await this.#read(name, values, (piece, start) =>
-      toBfloat16(piece, values.subarray(start, start + piece.length)),
-    );
+    await this.#read(name, values, (piece, start) => {
+      toBfloat16(piece, values.subarray(start, start + piece.length));
+    });
     return values;
   }
 
@@ -98,7 +103,7 @@ export class GgufTensors implements TensorSource {
   async #read(
     name: string,
     out: { length: number },
-    take: (piece: Float32Array, start: number) => void,
+    take: (piece: Float32Array, start: number) => void | Promise<void>,
   ): Promise<void> {
     const { tensor, layout } = this.#entry(name);
     const { rearranged, shift } = layout;
@@ -122,7 +127,9 @@ export class GgufTensors implements TensorSource {
           dequantize(type, raw.subarray(bytesOf(at), bytesOf(at + piece.length)), piece);
           if (shift !== 0) for (let i = 0; i < piece.length; i++) piece[i]! -= shift;
           if (rearrange) rearrange(piece, to!);
-          take(rearrange ? to!.subarray(0, piece.length) : piece, start + at);
+          // Waits only for what is not there yet: a model has many pieces.
+          const taken = take(rearrange ? to!.subarray(0, piece.length) : piece, start + at);
+          if (taken) await taken;
         }
       }
     });

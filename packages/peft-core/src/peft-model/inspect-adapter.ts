@@ -8,8 +8,9 @@ import {
   type PeftConfig,
   type PeftType,
   runtimesFor,
+  unmergeable,
 } from '../tuners/methods.ts';
-import { headWeight } from './adapter-architecture.ts';
+import { adapterArchitecture, headWeight } from './adapter-architecture.ts';
 import { adapterFit, readAdapterFor } from './adapter-fit.ts';
 
 /** What an adapter folder holds, trains and needs, and which runtimes support it. */
@@ -96,7 +97,8 @@ async function fitOf(adapter: Adapter, base: BaseModel): Promise<AdapterReport['
   return {
     base: base.path,
     share_of_base: (own ?? numbersIn(adapter.tensors)) / whole,
-    mergeable: attachment !== null && attachment.unmergeable === undefined,
+    mergeable:
+      attachment !== null && unmergeable(adapter.config, adapterArchitecture(base, adapter)) === null,
     faults,
   };
 }

@@ -46,7 +46,7 @@ test('what is written is read back, bit for bit', async () => {
       { name: 'ids', shape: [2], dtype: 'I64', data: BigInt64Array.of(-1n, 2n ** 40n) },
       { name: 'bytes', shape: [3], dtype: 'U8', data: Uint8Array.of(1, 2, 255) },
     ],
-    { format: 'pt', note: 'ü' },
+    { metadata: { format: 'pt', note: 'ü' } },
   );
   assert.equal(written.bytes, readFileSync(at('round.safetensors')).byteLength);
   const tensors = await readSafetensors(at('round.safetensors'));
@@ -102,7 +102,7 @@ test('a file is the same whatever is written and hashed at a time, and is read i
   assert.equal(createHash('sha256').update(bytes).digest('hex'), whole.sha256);
   // The values have 160 bytes: chunks one byte shorter and longer, equal, a divisor, neither, and one byte.
   for (const chunk of [159, 160, 161, 80, 7, 1]) {
-    const written = await writeSafetensors(at('cut-up.safetensors'), tensors, { format: 'pt' }, chunk);
+    const written = await writeSafetensors(at('cut-up.safetensors'), tensors, { bytesPerChunk: chunk });
     assert.deepEqual([written.sha256, written.bytes], [whole.sha256, whole.bytes], `${chunk}`);
     assert.deepEqual(readFileSync(written.path), bytes, `${chunk}`);
   }

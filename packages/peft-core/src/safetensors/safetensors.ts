@@ -9,10 +9,12 @@ import {
   type HostTensor,
   readInChunks,
   roundToBfloat16,
+  type TakePiece,
   type TensorInfo,
   type TensorSource,
   tensorNotFound,
   valuesPerChunk,
+  withBuffers,
 } from '../tensors/tensor-source.ts';
 import {
   headerLength,
@@ -109,6 +111,19 @@ export class SafetensorsFile implements TensorSource {
     const values = out ?? new Float32Array(elementCount(entry.shape));
     checkSize(values, entry.shape, { code: 'invalid_safetensors', path: this.path, name });
     return await readInChunks(values, valuesPerChunk, this.#fill(name, entry));
+  }
+
+  async readPieces(name: string, take: TakePiece): Promise<void> {
+    const entry = this.#entry(name);
+    const fill = this.#fill(name, entry);
+    const count = elementCount(entry.shape);
+    await withBuffers([valuesPerChunk], count, async ([buffer]) => {
+      for (let start = 0; start < count; start += valuesPerChunk) {
+        const piece = buffer!.subarray(0, Math.min(valuesPerChunk, count - start));
+        await fill(start, piece);
+        await take(piece);
+      }
+    });
   }
 
   async readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array> {

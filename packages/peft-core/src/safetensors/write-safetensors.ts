@@ -8,8 +8,22 @@ export interface TensorToWrite {
   shape: readonly number[];
   /** Default F32. 16-bit floats are given as bit patterns. */
   dtype?: SafetensorsType;
-  /** The values, or a function that loads them when they are written, so that a model is never completely in memory. */
-  data: ArrayBufferView | (() => Promise<ArrayBufferView>);
+  /**
+   * The values, or a function that is called when they are written, so that a model is never completely in memory: it returns them, or
+   * gives them to `append` in pieces.
+   */
+  data: ArrayBufferView | ((append: Append) => Promise<ArrayBufferView | undefined>);
+}
+
+/** Writes the next values of a tensor, which may be overwritten afterwards. */
+export type Append = (values: ArrayBufferView) => Promise<void>;
+
+export interface WritingOptions {
+  metadata?: Record<string, string>;
+  /** Number of bytes hashed and written at a time. */
+  bytesPerChunk?: number;
+  /** Called after each chunk with its number of bytes; an error of this function ends the writing. */
+  onBytes?: ((bytes: number) => void) | undefined;
 }
 
 export interface WrittenFile {
@@ -29,8 +43,7 @@ const BYTES_PER_CHUNK = 1 << 26;
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
-  metadata: Record<string, string> = { format: 'pt' },
-  bytesPerChunk = BYTES_PER_CHUNK,
+  { metadata = { format: 'pt' }, bytesPerChunk = BYTES_PER_CHUNK, onBytes }: WritingOptions = {},
 ): Promise<WrittenFile> {
   const sorted = [...tensors].sort(byLayout);
   const header = layOut(sorted, metadata);
@@ -44,11 +57,12 @@ export async function writeSafetensors(
         const chunk = content.subarray(start, start + bytesPerChunk);
         hash.update(chunk);
         await file.writeFile(chunk);
+        onBytes?.(chunk.byteLength);
       }
       bytes += content.byteLength;
     };
     await append(header);
-    for (const tensor of sorted) await append(bytesOf(tensor, await valuesOf(tensor)));
+    for (const tensor of sorted) await appendTensor(tensor, append);
     await file.sync();
     await file.close();
     await rename(partial, path);
@@ -86,14 +100,18 @@ function byLayout(a: TensorToWrite, b: TensorToWrite): number {
   return order || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
 }
 
-async function valuesOf({ data }: TensorToWrite): Promise<ArrayBufferView> {
-  return typeof data === 'function' ? data() : data;
-}
-
-function bytesOf({ name, shape, dtype = 'F32' }: TensorToWrite, data: ArrayBufferView): Uint8Array {
+async function appendTensor(
+  { name, shape, dtype = 'F32', data }: TensorToWrite,
+  append: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
   const expected = elementCount(shape) * safetensorsTypes[dtype];
-  if (data.byteLength !== expected) {
-    throw new Error(`tensor "${name}" has ${data.byteLength} bytes; ${dtype} [${shape}] takes ${expected}`);
-  }
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  let given = 0;
+  const appendValues: Append = async (values) => {
+    given += values.byteLength;
+    if (given <= expected) await append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  };
+  const whole = typeof data === 'function' ? await data(appendValues) : data;
+  if (whole) await appendValues(whole);
+  if (given !== expected)
+    throw new Error(`tensor "${name}" has ${given} bytes; ${dtype} [${shape}] takes ${expected}`);
 }

@@ -1,5 +1,5 @@
 import { GraftError } from '../errors.ts';
-import { elementCount, type TensorInfo, type TensorSource } from './tensor-source.ts';
+import { elementCount, readPieces, type TensorInfo, type TensorSource } from './tensor-source.ts';
 
 /**
  * How a family's checkpoints may split weights `(E, out, in)`: the end of the weight's name, and the ends of the names of its parts. A `*` is
@@ -64,6 +64,13 @@ export function stackedTensors(source: TensorSource, stacked: StackedNames): Ten
       if (!stack) return source.readFloat32(name, out);
       const values = out ?? new Float32Array(elementCount(stack.info.shape));
       return readParts(stack, values, (part, into) => source.readFloat32(part, into));
+    },
+    async readPieces(name, take) {
+      const stack = stacks.get(name);
+      if (!stack) return readPieces(source, name, take);
+      // The matrices of an expert follow one another, and may be larger than a piece.
+      if (stack.whole) return take(await this.readFloat32(name));
+      for (const part of stack.experts.flat()) await readPieces(source, part, take);
     },
     async readBfloat16(name, out) {
       const stack = stacks.get(name);

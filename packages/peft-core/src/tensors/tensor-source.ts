@@ -8,6 +8,9 @@ export interface TensorInfo {
   shape: number[];
 }
 
+/** Gets the next values of a tensor. */
+export type TakePiece = (piece: Float32Array) => Promise<void>;
+
 /** The weights of a model by Hugging Face name, read one at a time from disk. */
 export interface TensorSource {
   names(): string[];
@@ -16,8 +19,19 @@ export interface TensorSource {
   info(name: string): TensorInfo;
   /** Reads the values into `out`, which must have their number, or into a new array. */
   readFloat32(name: string, out?: Float32Array): Promise<Float32Array>;
+  /**
+   * Calls `take` with all values in order, about `valuesPerChunk` at a time, so that a large tensor is never completely in memory. A piece is
+   * valid until `take` ends. Absent: `readPieces` below reads the whole tensor.
+   */
+  readPieces?(name: string, take: TakePiece): Promise<void>;
   /** Reads the values as bit patterns; wider values are rounded to nearest even. */
   readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array>;
+}
+
+/** Calls `take` with all values of a tensor in order: in pieces, if the source can. */
+export async function readPieces(source: TensorSource, name: string, take: TakePiece): Promise<void> {
+  if (source.readPieces) return await source.readPieces(name, take);
+  await take(await source.readFloat32(name));
 }
 
 /** A tensor with its values in memory, row-major. */

@@ -11,7 +11,7 @@ import { mergeAdapter, type ScoreInput, scoreTexts, train } from '../index.ts';
 import { architectureFor } from '../models/registry.ts';
 import { outlineOf, type TaskType } from '../outlines/index.ts';
 import { countOf } from '../tuners/file-tensors.ts';
-import { methodOf } from '../tuners/methods.ts';
+import { methodOf, unmergeable } from '../tuners/methods.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import { trainedParameters } from '../tuners/trained-parameters.ts';
 import { writeTinyModel } from './tiny-model.ts';
@@ -36,6 +36,9 @@ export function testTuners(
     const architecture = architectureFor(base.modelType, base.config, peft.task_type);
     return { architecture, ...attach(peft, architecture, 'trained') };
   };
+
+  const isUnmergeable = (options: Record<string, unknown>) =>
+    unmergeable(parsePeftConfig(options), attached(options).architecture) !== null;
 
   let root: string;
   let base: BaseModel;
@@ -82,8 +85,8 @@ export function testTuners(
       );
       const merged = path.join(root, `${path.basename(adapterDir)}-merged`);
       const merging = mergeAdapter({ base, adapterDir, outputDir: merged });
-      if (attached(options).unmergeable !== undefined) {
-        await assert.rejects(merging, { code: 'not_mergeable' });
+      if (isUnmergeable(options)) {
+        await assert.rejects(merging, { code: 'not_exportable' });
         return;
       }
       await merging;

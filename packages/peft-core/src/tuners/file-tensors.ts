@@ -16,7 +16,7 @@ export interface FileTensor {
 }
 
 /** Prefix that HF PEFT puts before the path of a module; soft prompts have none. */
-const MODEL_PREFIX = 'base_model.model.';
+export const MODEL_PREFIX = 'base_model.model.';
 
 /** A parameter of a module that is trained in full. */
 interface SavedTensor {

@@ -107,6 +107,11 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    */
   fileTensors?(config: Config, model: ModelOutline): FileTensor[];
 
+  /** Why an adapter with this config cannot be merged into the base model's weights, as a clause; null or absent if it can. */
+  unmergeable?(config: Config, model: ModelOutline): string | null;
+  /** For methods whose updates of weights are products of two narrow matrices, which other runtimes read. Called after `check`. */
+  lowRank?(config: Config, model: ModelOutline): LowRankForm<Config>;
+
   /**
    * Words in the names of the method's own tensors, such as "prompt". `graft inspect` groups tensors by their name, starting with the part
    * that contains one of these words. Omit it if tensors have the names of the base model's parameters.
@@ -124,6 +129,30 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
 export interface MethodConfig {
   peft_type: string;
   task_type: TaskType;
+}
+
+/** An adapter as updates `scale · B A` of weights, as it is in its files. */
+export interface LowRankForm<Config = unknown> {
+  /** In the model's order. */
+  updates: LowRankPart[];
+  /** What the adapter holds beside the updates, as noun phrases; empty if nothing. */
+  others: string[];
+  /** The config whose updates all have this rank and scale. */
+  uniform(rank: number, scale: number): Config;
+}
+
+export interface LowRankPart {
+  /** Path of the module; of the parameter for the matrices of experts. */
+  module: string;
+  kind: 'linear' | 'embedding' | 'router' | 'experts';
+  /** Key in adapter_model.safetensors of A, `(rank, width)`; of E experts `(E · rank, width)`. For an embedding, `width` is the vocabulary's size. */
+  a: string;
+  /** Key of B, `(out, rank)`; of E experts `(out, rank · E)`. */
+  b: string;
+  rank: number;
+  scale: number;
+  width: number;
+  out: number;
 }
 
 /** A configuration with which the method learns the example task, at its automatic learning rate. */

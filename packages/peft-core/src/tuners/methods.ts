@@ -1,3 +1,4 @@
+import type { ModelOutline } from '../outlines/outline.ts';
 import { bottleneckMethod } from './bottleneck/method.ts';
 import { ia3Method } from './ia3/method.ts';
 import { lnTuningMethod } from './ln-tuning/method.ts';
@@ -45,6 +46,11 @@ export function methodOf({ peft_type }: PeftConfig): Method<PeftConfig> {
 
 export function leadingPositions(peft: PeftConfig): LeadingPositions {
   return methodOf(peft).leadingPositions?.(peft) ?? { virtualTokens: 0, prefixLength: 0 };
+}
+
+/** Why an adapter with this config cannot be merged into the weights of its base model, as a clause; null if it can. */
+export function unmergeable(peft: PeftConfig, model: ModelOutline): string | null {
+  return methodOf(peft).unmergeable?.(peft, model) ?? null;
 }
 
 /** The runtimes that load an adapter with this config without conversion; Graft and the method's own library come first. */

@@ -23,10 +23,9 @@ export function addTokenRows(
     : { kind: 'rows', parameter: weight, pick: () => ids };
   to.parameters.push({ name: key, shape: [ids.length, width], init });
   const merge: Merge = (weight, adapter) => {
-    const merged = weight.slice();
     for (const [i, id] of ids.entries())
-      merged.set(adapter(key).subarray(i * width, (i + 1) * width), id * width);
-    return merged;
+      weight.set(adapter(key).subarray(i * width, (i + 1) * width), id * width);
+    return weight;
   };
   for (const name of [weight, ...followers.map((follower) => `${follower}.weight`)]) {
     to.replacements.set(name, (context) => ({

@@ -88,7 +88,10 @@ export type EmbeddingWrapper = (
 /** The update of a stack of `count` experts' matrices. */
 export type ExpertUpdater = (context: LayerContext, count: number) => ExpertUpdate;
 
-/** Returns the merged values of a base weight, from its stored values and the adapter's parameters by name. */
+/**
+ * Returns the merged values of a base weight, from its stored values and the adapter's parameters by name. It may change `weight`, which
+ * nothing else reads, and return it: so a large weight is in memory once.
+ */
 export type Merge = (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array;
 
 /** An additional tensor in the files, as in PEFT's: a copy of a base parameter or of a trained one. */
@@ -139,8 +142,6 @@ export interface Attachment {
   prefixLength?: number;
   /** How base weights are merged, by parameter name. Tied weights stay tied if both names have the same function. */
   merges?: Map<string, Merge>;
-  /** Why the adapter cannot be merged into the base weights; absent if it can. */
-  unmergeable?: string;
   /** Tensors in the files that only PEFT needs. They are written; when files are read, only their shapes are checked. */
   copies?: FileCopy[];
   /** The config to save, if parts of it come from the model. Absent: the given config. */

@@ -50,7 +50,7 @@ async function saved(
   await writeSafetensors(
     at(name, 'adapter.safetensors'),
     keys.map((name) => ({ name, ...down })),
-    {},
+    { metadata: {} },
   );
   return at(name);
 }
@@ -92,7 +92,9 @@ test("a folder of the library is read under Graft's name for the adapter, and it
     about: { model_class: 'LlamaForCausalLM' },
     keys: ['model.layers.0.output_adapters.adapters.theirs.adapter_down.0.weight'],
   });
-  await writeSafetensors(at('language', 'model_head.safetensors'), [{ name: 'lm_head.weight', ...head }], {});
+  await writeSafetensors(at('language', 'model_head.safetensors'), [{ name: 'lm_head.weight', ...head }], {
+    metadata: {},
+  });
   const { config, tensors, labels } = await readAdapter(folder);
   assert.deepEqual(
     [...tensors.keys()],

@@ -69,6 +69,7 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   // In 40 steps a decoder learned at this rate, and became worse at three times the rate.
   maxRateFactor: ({ task_type: task }, dataFactor) => (writesText(task) ? 1 : dataFactor),
   check,
+  unmergeable: () => 'its activations lie between the layers, where no weight of the base model is',
   trainedParameters(config, model) {
     const { hiddenSize: width } = model;
     const norms = 2 * width * (Number(config.ln_before) + Number(config.ln_after));

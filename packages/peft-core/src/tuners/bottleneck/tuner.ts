@@ -39,7 +39,6 @@ function attach(config: BottleneckConfig, model: Architecture): Attachment {
     residualAdds,
     copies,
     ...(config.dropout > 0 ? { drops: `dropout ${config.dropout}` } : {}),
-    unmergeable: 'its activations lie between the layers, where no weight of the base model is',
   };
 }
 

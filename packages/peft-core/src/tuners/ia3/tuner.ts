@@ -57,6 +57,8 @@ function mergedWeight(key: string, { module, scales }: ScaledModule): Merge {
   const scalesRows = (scales === 'output') !== (module.transposed ?? false);
   return (weight, adapter) => {
     const factors = adapter(key);
-    return weight.map((value, i) => value * factors[scalesRows ? Math.floor(i / columns) : i % columns]!);
+    for (let i = 0; i < weight.length; i++)
+      weight[i]! *= factors[scalesRows ? Math.floor(i / columns) : i % columns]!;
+    return weight;
   };
 }

@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import { constant, drawn, normal, uniform } from '../start-values.ts';
 import type { AdapterParameter, ExpertUpdater, Merge } from '../tuner.ts';
 import type { LoraConfig } from './config.ts';
-import { loraDelta } from './merge.ts';
+import { addUpdate } from './merge.ts';
 import type { ExpertTarget, LoraNames } from './targets.ts';
 
 // LoRA on the matrices of all experts, with one A and one B in the files. Source: peft, tuners/lora/layer.py (ParamWrapper).
@@ -46,15 +46,13 @@ export function mergedExperts(target: ExpertTarget, names: Factors): Merge {
   const { experts, rank, width, out } = target;
   return (weight, adapter) => {
     const [a, b] = [adapter(names.a), adapter(names.b)];
-    const merged = weight.slice();
     const ownB = new Float32Array(out * rank);
     for (let expert = 0; expert < experts; expert++) {
       for (let i = 0; i < ownB.length; i++) ownB[i] = b[i * experts + expert]!;
       const own = a.subarray(expert * rank * width, (expert + 1) * rank * width);
-      const delta = loraDelta(own, ownB, { ...target, transposed: false });
-      const start = expert * out * width;
-      for (let i = 0; i < delta.length; i++) merged[start + i]! += delta[i]!;
+      const matrix = weight.subarray(expert * out * width, (expert + 1) * out * width);
+      addUpdate(matrix, own, ownB, { ...target, transposed: false });
     }
-    return merged;
+    return weight;
   };
 }

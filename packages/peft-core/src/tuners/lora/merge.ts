@@ -5,29 +5,33 @@ import type { LoraNames, LoraTarget } from './targets.ts';
 export function mergedWeight(names: LoraNames, target: LoraTarget): Merge {
   const { width, out } = target;
   return (weight, adapter) => {
-    const delta = loraDelta(adapter(names.a), adapter(names.b), target);
-    const merged = weight.map((value, i) => value + delta[i]!);
-    if (!names.magnitude) return merged;
+    addUpdate(weight, adapter(names.a), adapter(names.b), target);
+    if (!names.magnitude) return weight;
     const magnitude = adapter(names.magnitude);
-    const norms = channelNorms(merged, target);
+    const norms = channelNorms(weight, target);
     const channel = (i: number) => (target.transposed ? i % out : Math.floor(i / width));
-    return merged.map((value, i) => (value * magnitude[channel(i)]!) / (norms[channel(i)]! || 1));
+    for (let i = 0; i < weight.length; i++)
+      weight[i] = (weight[i]! * magnitude[channel(i)]!) / (norms[channel(i)]! || 1);
+    return weight;
   };
 }
 
-/** `scale · B A` in the weight's storage order: `(out, width)`, or `(width, out)` if transposed. Accumulates in float64. */
-export function loraDelta(
+type UpdateSizes = Pick<LoraTarget, 'rank' | 'width' | 'out' | 'scale' | 'transposed'>;
+
+/** `scale · B A` in the weight's storage order: `(out, width)`, or `(width, out)` if transposed. */
+export function loraDelta(a: Float32Array, b: Float32Array, target: UpdateSizes): Float32Array {
+  const delta = new Float32Array(target.out * target.width);
+  addUpdate(delta, a, b, target);
+  return delta;
+}
+
+/** Adds `scale · B A` to a weight, as it is stored. Accumulates in float64. */
+export function addUpdate(
+  weight: Float32Array,
   a: Float32Array,
   b: Float32Array,
-  {
-    rank,
-    width,
-    out,
-    scale,
-    transposed,
-  }: Pick<LoraTarget, 'rank' | 'width' | 'out' | 'scale' | 'transposed'>,
-): Float32Array {
-  const delta = new Float32Array(out * width);
+  { rank, width, out, scale, transposed }: UpdateSizes,
+): void {
   const [rows, columns] = transposed ? [width, out] : [out, width];
   const row = new Float64Array(columns);
   for (let i = 0; i < rows; i++) {
@@ -37,9 +41,8 @@ export function loraDelta(
       for (let j = 0; j < columns; j++)
         row[j]! += factor * (transposed ? b[j * rank + k]! : a[k * width + j]!);
     }
-    delta.set(row, i * columns);
+    for (let j = 0; j < columns; j++) weight[i * columns + j]! += row[j]!;
   }
-  return delta;
 }
 
 /** The Euclidean norm of each output channel of a weight, `(out)`, in float64. */

@@ -8,6 +8,7 @@ import { isWithin, resolveModulesToSave } from '../target-modules.ts';
 import type { TokenTarget } from '../token-targets.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
+import { lowRankForm, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
@@ -91,6 +92,8 @@ export const loraMethod: Method<LoraConfig> = {
   },
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
   fileTensors: loraFileTensors,
+  unmergeable: unmergeableBias,
+  lowRank: lowRankForm,
   keptNumbers(config, model) {
     const { targets, experts } = loraTargets(config, model);
     const expertRanks = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.routing?.chosen ?? 1);

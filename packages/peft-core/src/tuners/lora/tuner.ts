@@ -19,7 +19,7 @@ import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
 import { loraMethod } from './method.ts';
-import { expertNames, type LoraTarget, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
+import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
@@ -85,7 +85,6 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
     replacements,
     merges,
     ...(config.lora_dropout > 0 ? { drops: `lora_dropout ${config.lora_dropout}` } : {}),
-    ...unmergeable(config, targets, model),
     copies: [
       ...(config.trainable_token_indices === null
         ? embeddingCopies(config.target_modules, names, model)
@@ -98,16 +97,4 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
       fan_in_fan_out: transposedTargets(names, model),
     },
   };
-}
-
-/** The bias of an update can be merged only into a bias of the base model. */
-function unmergeable(
-  { lora_bias }: LoraConfig,
-  targets: LoraTarget[],
-  model: Architecture,
-): Pick<Attachment, 'unmergeable'> {
-  if (!lora_bias) return {};
-  const biased = new Set(model.parameters.map(({ name }) => name));
-  const bare = targets.find(({ name }) => !biased.has(`${name}.bias`));
-  return bare ? { unmergeable: `lora_bias trained a bias, and ${bare.name} has none to add it to` } : {};
 }

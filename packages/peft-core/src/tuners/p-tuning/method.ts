@@ -66,6 +66,7 @@ export const pTuningMethod: Method<PTuningConfig> = {
   warmupShare: 0.15,
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
+  unmergeable: () => 'virtual tokens stand before the text, where no weight of the base model is',
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: num_virtual_tokens, prefixLength: 0 }),
   trainedParameters: (config, model) =>
     encoderSize(config, model) + countOf(savedTensors(config, model).tensors),

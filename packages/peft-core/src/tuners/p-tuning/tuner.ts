@@ -33,6 +33,5 @@ function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
     virtualTokens: config.num_virtual_tokens,
     written: { ...config, ...virtualTokenSizes(model), encoder_hidden_size: sizes.hidden },
-    unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
   };
 }

@@ -63,6 +63,8 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
         ],
   learningRate: () => 2e-2,
   check,
+  unmergeable: () =>
+    'its keys and values stand before those of the text, where no weight of the base model is',
   leadingPositions: ({ num_virtual_tokens }) => ({ virtualTokens: 0, prefixLength: num_virtual_tokens }),
   trainedParameters: (config, model) =>
     prefixSize(config, model) + countOf(savedTensors(config, model).tensors),

@@ -34,7 +34,6 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
       ...prefixSizes(model),
       encoder_hidden_size: hiddenSizeOf(config, model),
     },
-    unmergeable: 'its keys and values stand before those of the text, where no weight of the base model is',
   };
 }
 

@@ -80,6 +80,7 @@ export const promptTuningMethod: Method<PromptTuningConfig> = {
   learningRate: ({ task_type: task }) => (writesText(task) ? 2e-2 : 6e-2),
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
+  unmergeable: () => 'virtual tokens stand before the text, where no weight of the base model is',
   checkInitialText({ prompt_tuning_init, prompt_tuning_init_text }, { vocabularySize }, encode) {
     if (prompt_tuning_init === 'TEXT')
       textRows(prompt_tuning_init_text!, encode, { count: 0, vocabularySize });

@@ -24,7 +24,6 @@ function attach(config: PromptTuningConfig, model: Architecture): Attachment {
     embeddings: new Map([[model.tokenEmbedding, virtualTokenEmbedding(model.vocabularySize)]]),
     written: { ...config, ...virtualTokenSizes(model) },
     virtualTokens: config.num_virtual_tokens,
-    unmergeable: 'virtual tokens stand before the text, where no weight of the base model is',
   };
 }
 

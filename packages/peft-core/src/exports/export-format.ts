@@ -1,0 +1,53 @@
+/**
+ * An export format: the files that another runtime reads, written from a base model and an adapter. This file and each
+ * `exports/<format>/format.ts` (a row in `formats.ts`) load no TensorFlow. The part that computes is `exports/<format>/write.ts` (a row
+ * in `writers.ts`).
+ */
+import type { TObject } from 'typebox';
+import type { TensorInfo, TensorSource } from '../tensors/tensor-source.ts';
+import type { PeftConfig } from '../tuners/methods.ts';
+
+/** What a format has to know of an adapter and its base model to decide whether it holds them, and how large its files are. */
+export interface ExportedAdapter {
+  config: PeftConfig;
+  /** config.json of the base model. */
+  modelConfig: Record<string, unknown>;
+  /** Names, stored types and shapes of the base model's tensors, experts' matrices stacked: those of an open `BaseModel`. */
+  tensors: StoredModel;
+  /** The template of conversations: the adapter's own, else the base model's; null without one. */
+  chatTemplate: string | null;
+  /** Bytes of the adapter's files. */
+  adapterBytes: number;
+  /** Bytes of the base model's small files (config, tokenizer) as JSON with an indentation of two spaces. */
+  smallFileBytes: number;
+}
+
+/** Tensors without values. */
+export interface StoredModel extends Pick<TensorSource, 'names' | 'has'> {
+  info(name: string): TensorInfo;
+}
+
+/** Why an adapter cannot be exported. `param` is the request field: `format`, or `options.<option>`. */
+export interface ExportRefusal {
+  param: string;
+  /** Names the reason and the remedy. */
+  message: string;
+}
+
+export interface ExportFormat<Options = Record<string, unknown>> {
+  /** The name in requests: `merged`. */
+  name: string;
+  title: string;
+  /** One sentence: what the format is for. */
+  summary: string;
+  /** Programs that read the files. */
+  runtimes: readonly string[];
+  /** What of an adapter the format holds, bakes into weights or does not hold; a sentence for docs/exports.md. */
+  holds: string;
+  /** Options in snake_case. Every option has a default and a description; `additionalProperties` is false. */
+  options: TObject;
+  /** Null if the format holds this adapter with these options. */
+  refusal(adapter: ExportedAdapter, options: Options): ExportRefusal | null;
+  /** The bytes that the files have at most, for checks of disks and quotas: within about 2 % of their size. */
+  bytes(adapter: ExportedAdapter, options: Options): number;
+}

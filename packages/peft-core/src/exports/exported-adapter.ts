@@ -1,0 +1,36 @@
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { BaseModel } from '../base-model/base-model.ts';
+import type { PeftConfig } from '../tuners/methods.ts';
+import type { ExportedAdapter } from './export-format.ts';
+
+/** What export formats need to know of an adapter with these files and the open base model. */
+export function exportedAdapter(
+  base: Pick<BaseModel, 'config' | 'generationConfig' | 'tensors' | 'tokenizerFiles'>,
+  adapter: { config: PeftConfig; chatTemplate: string | null; bytes: number },
+): ExportedAdapter {
+  const { config: modelConfig, generationConfig, tensors, tokenizerFiles } = base;
+  const { tokenizerJson, tokenizerConfig, chatTemplate } = tokenizerFiles;
+  const bytesOf = (json: unknown) => (json ? Buffer.byteLength(JSON.stringify(json, null, 2)) + 1 : 0);
+  const own = adapter.chatTemplate ?? chatTemplate;
+  return {
+    config: adapter.config,
+    modelConfig,
+    tensors,
+    chatTemplate: own,
+    adapterBytes: adapter.bytes,
+    smallFileBytes:
+      [modelConfig, generationConfig, tokenizerJson, tokenizerConfig]
+        .map(bytesOf)
+        .reduce((sum, bytes) => sum + bytes, 0) + Buffer.byteLength(own ?? ''),
+  };
+}
+
+/** Bytes of the files of a folder, without those of folders in it. */
+export async function folderBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const sizes = entries
+    .filter((entry) => entry.isFile())
+    .map(async ({ name }) => (await stat(path.join(folder, name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}

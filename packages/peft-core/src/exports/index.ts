@@ -1,0 +1,11 @@
+/** Export formats: their options and what they hold. Loads no TensorFlow; `writeExport` of the package itself writes them. */
+export type { ExportedAdapter, ExportFormat, ExportRefusal, StoredModel } from './export-format.ts';
+export { exportedAdapter, folderBytes } from './exported-adapter.ts';
+export {
+  checkExport,
+  type ExportFormatName,
+  exportFormat,
+  exportFormatNames,
+  exportFormats,
+  parseExportOptions,
+} from './formats.ts';

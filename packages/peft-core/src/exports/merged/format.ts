@@ -1,0 +1,56 @@
+import { type Static, Type } from 'typebox';
+import { weightTypes } from '../../base-model/weight-types.ts';
+import { outlineOf } from '../../outlines/index.ts';
+import { unmergeable } from '../../tuners/methods.ts';
+import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-format.ts';
+import { mergedBytes } from './merged-bytes.ts';
+
+const MergedOptionsSchema = Type.Object(
+  {
+    dtype: Type.Enum([...weightTypes], {
+      type: 'string',
+      default: 'stored',
+      description:
+        'Type of the weights. "stored": each tensor has the type that it has in the base model, or float16 if that is a quantised GGUF file.',
+    }),
+    max_shard_bytes: Type.Integer({
+      minimum: 1_000_000,
+      maximum: 1_000_000_000_000,
+      default: 5_000_000_000,
+      description:
+        'Maximum size of a file of weights, in bytes. A larger model has several files and an index; a single tensor that is larger has a file of its own.',
+    }),
+    base: Type.Enum(['original', 'dequantised'], {
+      type: 'string',
+      default: 'original',
+      description:
+        'The weights to merge into: the original ones, on which adapters are served; for an adapter trained with base_dtype int8 or nf4 also the dequantised ones on which it was trained.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export type MergedOptions = Static<typeof MergedOptionsSchema>;
+
+export const merged: ExportFormat<MergedOptions> = {
+  name: 'merged',
+  title: 'Merged model',
+  summary:
+    'A Hugging Face model folder with the adapter in its weights, for every program that loads safetensors.',
+  runtimes: ['transformers', 'vLLM', 'SGLang', 'TGI', 'MLX', 'llama.cpp (converted)'],
+  holds:
+    'Everything that can be added to weights: updates with their scales and magnitudes, biases, norms, modules trained in full with the heads of classifiers, and rows of tokens. Soft prompts and layers between those of the model cannot.',
+  options: MergedOptionsSchema,
+  refusal: mergeRefusal,
+  bytes: (adapter, { dtype }) => mergedBytes(adapter, dtype),
+};
+
+/** Why an adapter cannot be merged into the base model's weights; null if it can. */
+export function mergeRefusal({ config, modelConfig }: ExportedAdapter): ExportRefusal | null {
+  const reason = unmergeable(config, outlineOf(modelConfig, config.task_type));
+  if (reason === null) return null;
+  return {
+    param: 'format',
+    message: `${config.peft_type} cannot be merged: ${reason}. Serve the adapter with Graft, or export it as it is (format peft)`,
+  };
+}

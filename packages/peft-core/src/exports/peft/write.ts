@@ -1,0 +1,53 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { adapterConfigText } from '../../adapter-files/adapter-config.ts';
+import { configName, weightsName } from '../../adapter-files/adapter-files.ts';
+import { type WrittenFile, writeSafetensors } from '../../safetensors/write-safetensors.ts';
+import { writeSmallFile } from '../../small-file.ts';
+import { methodOf } from '../../tuners/methods.ts';
+import { copyFile } from '../copy-file.ts';
+import type { ExportJob, ExportWriter } from '../export-writer.ts';
+import type { PeftOptions } from './format.ts';
+import { padRanks } from './pad-ranks.ts';
+
+/** Files that belong to an adapter: of PEFT, of the adapters library, and Graft's own. */
+const adapterFile = /\.(json|safetensors|md|jinja)$/;
+
+/** Copies the adapter's files; with pad_rank its tensors and its config are written anew. */
+export const writePeft: ExportWriter<PeftOptions> = async (job) => {
+  const { adapterDir, outputDir, options, onBytes } = job;
+  const padded = options.pad_rank ? await writePadded(job) : { files: [], notes: [] };
+  const done = new Set(padded.files.map((file) => file.path));
+  const entries = await readdir(adapterDir, { withFileTypes: true });
+  const files = [...padded.files];
+  for (const entry of entries)
+    if (entry.isFile() && adapterFile.test(entry.name) && !done.has(entry.name))
+      files.push(await copyFile(adapterDir, outputDir, entry.name, onBytes));
+  return { files, notes: padded.notes };
+};
+
+async function writePadded({
+  outputDir,
+  onBytes,
+  fitting: { adapter, architecture },
+}: ExportJob<PeftOptions>): Promise<{ files: WrittenFile[]; notes: string[] }> {
+  const form = methodOf(adapter.config).lowRank!(adapter.config, architecture);
+  const { rank, scale, rescaled, tensors } = padRanks(form, adapter.tensors);
+  const ranks = [...new Set(form.updates.map((update) => update.rank))].sort((a, b) => a - b);
+  const weights = await writeSafetensors(
+    path.join(outputDir, weightsName),
+    [...tensors].map(([name, { shape, data }]) => ({ name, shape, data })),
+    { onBytes },
+  );
+  const config = form.uniform(rank, scale);
+  const text = adapterConfigText(config, adapter.common.base_model_name_or_path);
+  return {
+    files: [{ ...weights, path: weightsName }, await writeSmallFile(outputDir, configName, text)],
+    notes: [
+      `Padded rank ${ranks.join(', ')} to ${rank} with zeros; lora_alpha is ${scale * rank}, so that the function is the same.`,
+      ...(rescaled === 0
+        ? []
+        : [`${rescaled} of ${form.updates.length} updates had another scale, which is now in their B.`]),
+    ],
+  };
+}

@@ -1,0 +1,77 @@
+import { statfs } from 'node:fs/promises';
+import { GraftError } from '../errors.ts';
+import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
+import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.ts';
+import { exportedAdapter, folderBytes } from './exported-adapter.ts';
+import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } from './formats.ts';
+import { writeMerged } from './merged/write.ts';
+import { writePeft } from './peft/write.ts';
+
+/** The writer of every export format, by name; `formats.ts` has the same rows. */
+// biome-ignore lint/suspicious/noExplicitAny: each writer takes the options of its own format, which the format's schema checks
+const writers: Record<ExportFormatName, ExportWriter<any>> = {
+  merged: writeMerged,
+  peft: writePeft,
+};
+
+/**
+ * Writes an adapter in a format. Throws `unknown_export_format`, `invalid_export_option`, `not_exportable`, what `readFittingAdapter`
+ * throws, `disk_full`, and the signal's reason. What was written until an error is left in `outputDir`: `exportFolder` removes it.
+ */
+export async function writeExport(name: string, request: ExportRequest): Promise<ExportResult> {
+  const { base, adapterDir, outputDir, signal, onProgress } = request;
+  const format = exportFormat(name);
+  const options = parseExportOptions(format, request.options);
+  const fitting = await readFittingAdapter(base, adapterDir);
+  const { config, chatTemplate } = fitting.adapter;
+  const described = exportedAdapter(base, { config, chatTemplate, bytes: await folderBytes(adapterDir) });
+  checkExport(format, described, options);
+  const total = format.bytes(described, options);
+  await checkDisk(outputDir, total);
+  let done = 0;
+  const onBytes = (bytes: number) => {
+    signal?.throwIfAborted();
+    done += bytes;
+    onProgress?.(Math.min(done, total), total);
+  };
+  try {
+    return await writers[format.name]({
+      base,
+      adapterDir,
+      outputDir,
+      name: request.name,
+      options,
+      fitting,
+      onBytes,
+    });
+  } catch (error) {
+    throw asDiskFull(error, outputDir);
+  }
+}
+
+/** Throws `disk_full` before anything is written. */
+async function checkDisk(folder: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (bytes > free)
+    throw diskFull(
+      `the export takes up to ${megabytes(bytes)}, and the disk of ${folder} has ${megabytes(free)} left`,
+    );
+}
+
+/** An error of the file system that stands for a full disk or a quota, as `disk_full`; any other error unchanged. */
+function asDiskFull(error: unknown, folder: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  return diskFull(`the disk of ${folder} filled up during the export`, error);
+}
+
+function diskFull(what: string, cause?: unknown): GraftError {
+  return new GraftError('disk_full', `${what}; free some space or choose another folder`, {
+    fault: 'environment',
+    param: 'output',
+    cause,
+  });
+}
+
+const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
