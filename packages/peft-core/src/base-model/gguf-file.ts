@@ -8,6 +8,12 @@ import type { OpenedModel } from './base-model.ts';
 /** One factor for each pair of values of a head; a head has at most 16,384 values. */
 const maxFactors = 8_192;
 
+/** The id that ends answers, and that of the end of a turn, if a file has another one for that. */
+function endsOf({ metadata }: GgufFile, eos: unknown): unknown {
+  const turnEnd = metadata.count('tokenizer.ggml.eot_token_id');
+  return typeof eos !== 'number' || turnEnd === undefined || turnEnd === eos ? eos : [eos, turnEnd];
+}
+
 async function ropeFactors(gguf: GgufFile): Promise<RopeFactors> {
   const { all, short, long } = ropeFactorNames;
   return {
@@ -29,7 +35,7 @@ export async function openGgufModel(path: string, onFile: (file: string) => void
       format: 'gguf',
       path,
       config,
-      generationConfig: { bos_token_id, eos_token_id, pad_token_id },
+      generationConfig: { bos_token_id, eos_token_id: endsOf(gguf, eos_token_id), pad_token_id },
       tokenizerFiles: ggufTokenizer(
         path,
         gguf.metadata,

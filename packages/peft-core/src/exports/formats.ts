@@ -3,6 +3,7 @@ import { GraftError } from '../errors.ts';
 import { checkFields, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { ExportedAdapter, ExportFormat } from './export-format.ts';
+import { gguf } from './gguf/format.ts';
 import { merged } from './merged/format.ts';
 import { peft } from './peft/format.ts';
 
@@ -10,6 +11,7 @@ import { peft } from './peft/format.ts';
 const rows = {
   merged,
   peft,
+  gguf,
 };
 
 export type ExportFormatName = keyof typeof rows;

@@ -4,6 +4,7 @@ import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.ts';
 import { exportedAdapter, folderBytes } from './exported-adapter.ts';
 import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } from './formats.ts';
+import { writeGgufModel } from './gguf/write.ts';
 import { writeMerged } from './merged/write.ts';
 import { writePeft } from './peft/write.ts';
 
@@ -12,6 +13,7 @@ import { writePeft } from './peft/write.ts';
 const writers: Record<ExportFormatName, ExportWriter<any>> = {
   merged: writeMerged,
   peft: writePeft,
+  gguf: writeGgufModel,
 };
 
 /**

@@ -2,6 +2,16 @@
 export const wordPattern = (digits: string) =>
   `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
+/**
+ * The word pattern of byte-level tokenizers that also split a word where small letters are followed by capital ones; `contraction` is the
+ * pattern of what may follow a word, `digits` of a group of digits.
+ */
+export const casePattern = (contraction: string, digits: string) => {
+  const [capital, small] = ['\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}', '\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}'];
+  const before = '[^\\r\\n\\p{L}\\p{N}]?';
+  return `${before}[${capital}]*[${small}]+${contraction}|${before}[${capital}]+[${small}]*${contraction}|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+};
+
 /** How the `adapters` library accesses a decoder that it has no classes for. Source: adapters, wrappers/interfaces.py. */
 export const decoderInterface: Record<string, unknown> = {
   attn_k_proj: 'k_proj',

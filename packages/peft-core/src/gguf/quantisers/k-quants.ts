@@ -1,5 +1,4 @@
-import { halfValues, toHalf } from '../../tensors/float16.ts';
-import type { Packer } from './quantize.ts';
+import { type Packer, storeHalf } from './packer.ts';
 import { fitScale, fitScaleAndMinimum } from './scale-search.ts';
 
 // Blocks of 256 values in groups, whose scales are themselves quantised. The least-squares search for the scale of each group is in
@@ -12,14 +11,6 @@ const groupSize = 32;
 const scales = new Float64Array(16);
 const minima = new Float64Array(groups);
 const quants = new Uint8Array(256);
-
-/** Stores the F16 nearest to `value` and returns it as it will be read. */
-function storeHalf(out: Uint8Array, at: number, value: number): number {
-  const bits = toHalf(value);
-  out[at] = bits & 255;
-  out[at + 1] = bits >> 8;
-  return halfValues()[bits]!;
-}
 
 /**
  * Finds and stores the scales and minima of a block's groups, at `at` (16 bytes), and leaves the rounded values in `quants`;

@@ -1,5 +1,4 @@
-import { toHalf } from '../../tensors/float16.ts';
-import type { Packer } from './quantize.ts';
+import { type Packer, storeHalf } from './packer.ts';
 
 // Blocks of 32 values with one scale. The arithmetic is that of ggml's reference, in float32, so that the bytes are the same.
 
@@ -9,12 +8,6 @@ const { fround } = Math;
 const roundAway = (value: number) => (value < 0 ? -Math.floor(0.5 - value) : Math.floor(value + 0.5));
 
 const inverse = (scale: number) => (scale === 0 ? 0 : fround(1 / scale));
-
-function storeHalf(out: Uint8Array, at: number, value: number): void {
-  const bits = toHalf(value);
-  out[at] = bits & 255;
-  out[at + 1] = bits >> 8;
-}
 
 /** x ≈ d·q with q from −127 to 127; d makes the largest value ±127. */
 export const packQ8: Packer = (values, out, blocks) => {

@@ -1,7 +1,8 @@
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
-import { float32ToFloat16 } from '../../tensors/float16.ts';
+import { toFloat16 } from '../../tensors/float16.ts';
 import { type GgufType, ggufTypes } from '../types.ts';
 import { packQ4K, packQ5K, packQ6K } from './k-quants.ts';
+import type { Packer } from './packer.ts';
 import { packQ5, packQ5WithMinimum, packQ8 } from './plain-quants.ts';
 
 /** The types that Graft writes. */
@@ -25,13 +26,10 @@ export function quantize(type: WrittenType, values: Float32Array, out: Uint8Arra
   packers[type](values, out, blocks);
 }
 
-/** Packs `blocks` blocks. */
-export type Packer = (values: Float32Array, out: Uint8Array, blocks: number) => void;
-
 const packers: Record<WrittenType, Packer> = {
-  F32: (values, out) => out.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)),
-  F16: (values, out) => inWords(values, out, float32ToFloat16),
-  BF16: (values, out) => inWords(values, out, toBfloat16),
+  F32: (values, out) => out.set(bytesOf(values)),
+  F16: (values, out) => out.set(bytesOf(toFloat16(values))),
+  BF16: (values, out) => out.set(bytesOf(toBfloat16(values))),
   Q5_0: packQ5,
   Q5_1: packQ5WithMinimum,
   Q8_0: packQ8,
@@ -40,12 +38,5 @@ const packers: Record<WrittenType, Packer> = {
   Q6_K: packQ6K,
 };
 
-function inWords(
-  values: Float32Array,
-  out: Uint8Array,
-  convert: (values: Float32Array, words: Uint16Array) => void,
-): void {
-  const words = new Uint16Array(values.length);
-  convert(values, words);
-  out.set(new Uint8Array(words.buffer));
-}
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+  new Uint8Array(buffer, byteOffset, byteLength);

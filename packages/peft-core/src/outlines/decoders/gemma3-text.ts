@@ -73,7 +73,9 @@ export const gemma3Text: DecoderRow = {
       const scores = (layers === 62 ? hiddenSize / heads : headSize) ** -0.5;
       if (Math.abs(factors.scores - scores) > 1e-6 * scores)
         return `query_pre_attn_scalar ${factors.scores ** -2} in a model of this size, but ${scores ** -2}`;
-      return missingWindows(outline) ?? missingOf(outline, { activation: 'gelu_pytorch_tanh', scores: 'any' });
+      return (
+        missingWindows(outline) ?? missingOf(outline, { activation: 'gelu_pytorch_tanh', scores: 'any' })
+      );
     },
     notes: () => [],
   },

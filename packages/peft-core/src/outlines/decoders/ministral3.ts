@@ -1,4 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
+import { casePattern } from '../decoder-files.ts';
 import { decoderGguf, f32, missingOf } from '../decoder-gguf.ts';
 import { oneWindow } from '../decoder-layers.ts';
 import { type RopeFields, ropeFields } from '../rope.ts';
@@ -38,6 +39,7 @@ export const ministral3: DecoderRow = {
     ...decoderGguf,
     architecture: 'mistral3',
     interleaved: true,
+    preTokenizers: { tekken: { pattern: casePattern('', '\\p{N}'), ignoreMerges: true } },
     config(header) {
       const { rope_scaling, rope_theta, ...config } = decoderGguf.config(header);
       const growth = header.optionalDecimal('attention.temperature_scale');

@@ -1,4 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
+import { wordPattern } from '../decoder-files.ts';
 import { decoderGguf, missingOf } from '../decoder-gguf.ts';
 
 /**
@@ -27,6 +28,8 @@ export const olmo2: DecoderRow = {
       ffn_down: 'mlp.down_proj',
       post_ffw_norm: 'post_feedforward_layernorm',
     },
+    // From its tokenizer.json.
+    preTokenizers: { dbrx: { pattern: wordPattern('\\p{N}{1,3}') } },
     needsOutput: true,
     missing: (outline) => missingOf(outline, { heads: 'fill the width' }),
   },

@@ -1,4 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
+import { casePattern } from '../decoder-files.ts';
 import { decoderGguf, missingOf, u32 } from '../decoder-gguf.ts';
 import { oneWindow } from '../decoder-layers.ts';
 import { LENGTH_SCALING, ropeFields } from '../rope.ts';
@@ -23,6 +24,9 @@ export const phi3: DecoderRow = {
   gguf: {
     ...decoderGguf,
     architecture: 'phi3',
+    preTokenizers: {
+      'gpt-4o': { pattern: casePattern("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", '\\p{N}{1,3}') },
+    },
     blockParts: {
       attn_norm: 'input_layernorm',
       attn_qkv: 'self_attn.qkv_proj',
