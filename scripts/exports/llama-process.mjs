@@ -107,5 +107,7 @@ try {
   };
   process.stdout.write(JSON.stringify(answer), () => process.exit(0));
 } catch (error) {
-  process.stdout.write(JSON.stringify({ error: String(error?.message ?? error), log }), () => process.exit(0));
+  process.stdout.write(JSON.stringify({ error: String(error?.message ?? error), log }), () =>
+    process.exit(0),
+  );
 }

@@ -4,6 +4,7 @@ import { checkFields, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { ExportedAdapter, ExportFormat } from './export-format.ts';
 import { gguf } from './gguf/format.ts';
+import { ggufLora } from './gguf-lora/format.ts';
 import { merged } from './merged/format.ts';
 import { peft } from './peft/format.ts';
 
@@ -12,6 +13,7 @@ const rows = {
   merged,
   peft,
   gguf,
+  'gguf-lora': ggufLora,
 };
 
 export type ExportFormatName = keyof typeof rows;

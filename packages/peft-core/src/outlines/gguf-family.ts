@@ -37,6 +37,8 @@ export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   missing(outline: Outline): string | null;
   /** In what a runtime differs without failing: whole sentences. Absent: in nothing. */
   notes?(outline: Outline): string[];
+  /** Models whose name has this pattern must have these tokens: llama.cpp fails without them. */
+  namedWith?: { pattern: RegExp; tokens: readonly string[] };
   /** The file must have an output matrix, also if the head is tied. */
   needsOutput?: true;
 }

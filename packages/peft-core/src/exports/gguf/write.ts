@@ -4,6 +4,7 @@ import { withTurnEnds } from '../../files.ts';
 import { packTensor, rowsOfEach } from '../../gguf/pack-tensor.ts';
 import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
 import { tokenizerFields } from '../../gguf/write-tokenizer.ts';
+import { families } from '../../outlines/families.ts';
 import type { GgufField } from '../../outlines/gguf-family.ts';
 import { largestFloat16 } from '../../tensors/float16.ts';
 import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
@@ -108,19 +109,29 @@ function metadata(
   const ends = [withTurnEnds(base, loadTokenizer(files))?.eos_token_id ?? base.config.eos_token_id].flat();
   const own = Object.entries(family.fields(outline));
   const rows = planned.find(({ part }) => part === 'token_embd')!.shape[0]!;
+  const tokens = tokenizerFields(
+    files,
+    rows,
+    ends.filter((id): id is number => typeof id === 'number'),
+  );
+  const needed = missingTokenOf(name, tokens);
   return {
     'general.architecture': { type: 'string', value: family.architecture },
     'general.type': { type: 'string', value: 'model' },
-    'general.name': { type: 'string', value: name },
+    ...(needed === undefined && { 'general.name': { type: 'string' as const, value: name } }),
     'general.file_type': { type: 'u32', value: fileTypes[options.type].id },
     'general.quantization_version': { type: 'u32', value: 2 },
     ...Object.fromEntries(own.map(([key, field]) => [`${family.architecture}.${key}`, field])),
-    ...tokenizerFields(
-      files,
-      rows,
-      ends.filter((id): id is number => typeof id === 'number'),
-    ),
+    ...tokens,
   };
+}
+
+/** A token that llama.cpp needs in a model of this name and does not find; undefined if there is none. */
+function missingTokenOf(name: string, fields: Record<string, GgufField>): string | undefined {
+  const tokens = fields['tokenizer.ggml.tokens'] as { value: readonly string[] };
+  const rules = families.flatMap(({ gguf }) => gguf?.namedWith ?? []);
+  const needed = rules.filter(({ pattern }) => pattern.test(name)).flatMap((rule) => rule.tokens);
+  return needed.find((token) => !tokens.value.includes(token));
 }
 
 /** Names the tensors whose rows do not fill the blocks of the type. */
