@@ -41,8 +41,8 @@ const composed = [
   'invalid_training_option',
 ];
 
-/** Files whose errors only the command's local verbs show: `graft score` and `graft merge`. */
-const local = /^(packages\/peft-core\/src\/(score\/|peft-model\/merge-adapter\.ts))|\.test\.ts$|\/testing\//;
+/** Files whose errors only the command's local verbs show: `graft score`, `graft export` and `graft merge`. */
+const local = /^(packages\/peft-core\/src\/(score\/|exports\/|base-model\/weight-types\.ts))|\.test\.ts$|\/testing\//;
 
 /** Matches a quoted code as `code` of an object, or as the first argument of a class or function that creates an error. */
 const uses =

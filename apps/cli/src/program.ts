@@ -4,6 +4,7 @@ import { addDatabaseVerbs } from './admin/database/database.ts';
 import { addClientVerbs, describedProgram, exitCodes, serviceExamples } from './client-program.ts';
 import { addCompletionVerb } from './completion.ts';
 import { addCheckVerb } from './local/check.ts';
+import { addExportVerb } from './local/export.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
@@ -30,6 +31,7 @@ ${exitCodes}`,
   addCheckVerb(program);
   addScoreVerb(program);
   addGenerateVerb(program);
+  addExportVerb(program);
   addMergeVerb(program);
   addInspectVerb(program);
   addCompletionVerb(program);

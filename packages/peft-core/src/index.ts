@@ -1,5 +1,6 @@
 /** Train, score, generate and merge PEFT models in Node. Importing this module loads TensorFlow; './config' and './text' do not. */
 export { GraftError } from './errors.ts';
+export { exportFolder } from './exports/export-folder.ts';
 export type { ExportJob, ExportRequest, ExportResult, ExportWriter } from './exports/export-writer.ts';
 export { mergeAdapter } from './exports/merge-adapter.ts';
 export { writeExport } from './exports/writers.ts';

@@ -9,7 +9,7 @@ import { canImport, makeEnvironment } from './make-environment.ts';
 /**
  * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
  * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers,
- * `trl` has TRL and its data sets, without what it trains with, which is in `peft`.
+ * `trl` has TRL and its data sets, without what it trains with, which is in `peft`; `mlx` has mlx-lm.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
@@ -18,6 +18,7 @@ const requirementsFiles = {
   moto: join(import.meta.dirname, 'requirements-moto.txt'),
   tracking: join(import.meta.dirname, 'requirements-tracking.txt'),
   trl: join(import.meta.dirname, 'requirements-trl.txt'),
+  mlx: join(import.meta.dirname, 'requirements-mlx.txt'),
 } as const;
 export type ReferenceLibrary = keyof typeof requirementsFiles;
 export const referenceLibraries = Object.keys(requirementsFiles) as ReferenceLibrary[];

@@ -1,10 +1,8 @@
-import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { duration } from '../draw/quantities.ts';
-import { checkFree } from '../options/arguments.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
-import { modelOption, withLocalModel } from './local-model.ts';
+import { runExport } from './export.ts';
+import { modelOption } from './local-model.ts';
 
 interface Options extends VerbOptions {
   model: string;
@@ -14,8 +12,9 @@ interface Options extends VerbOptions {
   overwrite?: boolean;
 }
 
+/** `graft export … --format merged` in float32. */
 export function addMergeVerb(program: Command): void {
-  const merges = 'merge an adapter into its base model and write a Hugging Face model folder';
+  const merges = 'merge an adapter into its base model and write a Hugging Face model folder, in float32';
   const examples = [
     '--model smollm2-135m-instruct --adapter my-adapter --output merged-model',
     '--model smollm2-135m-instruct --adapter my-nf4-adapter --output as-trained --base dequantised',
@@ -32,25 +31,15 @@ export function addMergeVerb(program: Command): void {
         .choices(['original', 'dequantised'])
         .default('original'),
     )
-    .option('--overwrite', 'write into an output folder that is not empty')
-    .action(merge);
-}
-
-async function merge(options: Options): Promise<void> {
-  const output = createOutput(options);
-  checkFree(options.output, options.overwrite);
-  const began = performance.now();
-  const merged = await withLocalModel(options.model, output, async (base, { mergeAdapter }) => {
-    output.note(`Merging ${options.adapter} into ${options.model}`);
-    return await mergeAdapter({
-      base,
-      adapterDir: resolve(options.adapter),
-      outputDir: resolve(options.output),
-      into: options.base,
-    });
-  });
-  const seconds = (performance.now() - began) / 1_000;
-  output.result({ output: options.output, seconds, notes: merged.notes }, () =>
-    [`Merged in ${duration(seconds)}: ${options.output}`, ...merged.notes].join('\n'),
-  );
+    .option('--overwrite', 'replace the model in an output folder that is not empty')
+    .action((options: Options) =>
+      runExport(createOutput(options), {
+        adapter: options.adapter,
+        model: options.model,
+        format: 'merged',
+        folder: options.output,
+        options: { dtype: 'float32', base: options.base },
+        overwrite: options.overwrite ?? false,
+      }),
+    );
 }

@@ -280,10 +280,9 @@ test('an adapter of a quantised base: figures as it is used, and both ways to me
     output,
     new RegExp(`was ${loss(evaluation.loss)} there, and is ${loss(validationLoss)} on the orig`),
   );
-  assert.match(output, /--base dequantised/);
+  assert.match(output, /base "dequantised" merges/);
   const found = (await merge('--output', 'nf4-trained', '--base', 'dequantised', '--json')).stdout;
-  const { output: _, seconds: _seconds, ...rest } = JSON.parse(found);
-  assert.deepEqual(rest, { base: 'dequantised', ...quantised });
+  assert.match(JSON.parse(found).notes.join(), /is the one that was trained, on the base in nf4/);
   const line = [{ text: '2+1=3' }];
   const [[beside], [served], [trained]] = [
     await score('decoder', line, 'nf4'),

@@ -6,6 +6,7 @@ import type { ExportedAdapter, ExportFormat } from './export-format.ts';
 import { gguf } from './gguf/format.ts';
 import { ggufLora } from './gguf-lora/format.ts';
 import { merged } from './merged/format.ts';
+import { mlx } from './mlx/format.ts';
 import { peft } from './peft/format.ts';
 
 /** Every export format, by name; `writers.ts` has the same rows. Loads no TensorFlow. */
@@ -14,6 +15,7 @@ const rows = {
   peft,
   gguf,
   'gguf-lora': ggufLora,
+  mlx,
 };
 
 export type ExportFormatName = keyof typeof rows;

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.ts';
@@ -7,6 +8,7 @@ import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } 
 import { writeGgufModel } from './gguf/write.ts';
 import { writeGgufLora } from './gguf-lora/write.ts';
 import { writeMerged } from './merged/write.ts';
+import { writeMlx } from './mlx/write.ts';
 import { writePeft } from './peft/write.ts';
 
 /** The writer of every export format, by name; `formats.ts` has the same rows. */
@@ -16,6 +18,7 @@ const writers: Record<ExportFormatName, ExportWriter<any>> = {
   peft: writePeft,
   gguf: writeGgufModel,
   'gguf-lora': writeGgufLora,
+  mlx: writeMlx,
 };
 
 /**
@@ -31,7 +34,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
   const described = exportedAdapter(base, { config, chatTemplate, bytes: await folderBytes(adapterDir) });
   checkExport(format, described, options);
   const total = format.bytes(described, options);
-  await checkDisk(outputDir, total);
+  await checkDisk(path.dirname(outputDir), total);
   let done = 0;
   const onBytes = (bytes: number) => {
     signal?.throwIfAborted();
@@ -49,7 +52,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
       onBytes,
     });
   } catch (error) {
-    throw asDiskFull(error, outputDir);
+    throw asDiskFull(error, path.dirname(outputDir));
   }
 }
 

@@ -109,6 +109,7 @@ export interface DecoderRow
     | 'adaptersInterface'
     | 'formerModules'
     | 'expertTensors'
+    | 'mlxAdapters'
   > {
   gguf?: GgufFamily<DecoderOutline>;
   /** The tasks that transformers has classes for; absent: all of TASKS. */

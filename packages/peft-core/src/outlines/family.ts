@@ -53,6 +53,8 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   formerModules?: Readonly<Record<string, string>>;
   /** Weights of experts of which checkpoints may have several tensors. */
   expertTensors?: StackedNames;
+  /** Set if mlx-lm's models of the family have the same module names, so that it reads their adapters. Source: mlx_lm/models. */
+  mlxAdapters?: true;
   /** Absent if Graft neither reads nor writes GGUF files of the family. */
   gguf?: GgufFamily;
   /** For a model of several parts: how the text part of one with this config.json is written. Absent: as in `gguf`. */

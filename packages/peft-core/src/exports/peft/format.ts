@@ -28,6 +28,12 @@ export const peft: ExportFormat<PeftOptions> = {
     const form = methodOf(config).lowRank?.(config, outlineOf(modelConfig, config.task_type));
     const param = 'options.pad_rank';
     if (!form) return { param, message: `pad_rank: ${config.peft_type} has no rank; leave the option out` };
+    const experts = form.updates.find(({ kind }) => kind === 'experts');
+    if (experts)
+      return {
+        param,
+        message: `pad_rank: the adapter updates matrices of experts (${experts.module}), which vLLM does not take; export merged`,
+      };
     const rank = Math.max(...form.updates.map((update) => update.rank));
     if (vllmRank(rank) === null)
       return {

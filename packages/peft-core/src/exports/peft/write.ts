@@ -7,8 +7,9 @@ import { writeSmallFile } from '../../small-file.ts';
 import { methodOf } from '../../tuners/methods.ts';
 import { copyFile } from '../copy-file.ts';
 import type { ExportJob, ExportWriter } from '../export-writer.ts';
+import { padRanks } from '../pad-ranks.ts';
 import type { PeftOptions } from './format.ts';
-import { padRanks } from './pad-ranks.ts';
+import { vllmRank } from './ranks.ts';
 
 /** Files that belong to an adapter: of PEFT, of the adapters library, and Graft's own. */
 const adapterFile = /\.(json|safetensors|md|jinja)$/;
@@ -32,8 +33,9 @@ async function writePadded({
   fitting: { adapter, architecture },
 }: ExportJob<PeftOptions>): Promise<{ files: WrittenFile[]; notes: string[] }> {
   const form = methodOf(adapter.config).lowRank!(adapter.config, architecture);
-  const { rank, scale, rescaled, tensors } = padRanks(form, adapter.tensors);
   const ranks = [...new Set(form.updates.map((update) => update.rank))].sort((a, b) => a - b);
+  const rank = vllmRank(ranks.at(-1)!)!;
+  const { scale, rescaled, tensors } = padRanks(form, adapter.tensors, rank);
   const weights = await writeSafetensors(
     path.join(outputDir, weightsName),
     [...tensors].map(([name, { shape, data }]) => ({ name, shape, data })),

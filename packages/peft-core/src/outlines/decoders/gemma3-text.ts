@@ -17,6 +17,7 @@ export const gemma3Text: DecoderRow = {
   className: 'Gemma3',
   classes: { SEQ_CLS: 'Gemma3TextForSequenceClassification', FEATURE_EXTRACTION: 'Gemma3TextModel' },
   tasks: ['CAUSAL_LM', 'SEQ_CLS', 'FEATURE_EXTRACTION'],
+  mlxAdapters: true,
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

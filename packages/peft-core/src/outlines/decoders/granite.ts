@@ -8,6 +8,7 @@ import { decoderGguf, f32, missingOf } from '../decoder-gguf.ts';
 export const granite: DecoderRow = {
   className: 'Granite',
   tasks: ['CAUSAL_LM', 'FEATURE_EXTRACTION'],
+  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   gguf: {

@@ -14,6 +14,7 @@ const threeDigits: PreTokenizer = {
 export const llama: DecoderRow = {
   className: 'Llama',
   rateExponent: 0.781,
+  mlxAdapters: true,
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['k_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

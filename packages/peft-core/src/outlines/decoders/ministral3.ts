@@ -26,6 +26,7 @@ const ropeOfConfig = (config: Record<string, unknown>): RopeFields =>
  */
 export const ministral3: DecoderRow = {
   className: 'Ministral3',
+  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   defaults: {

@@ -7,6 +7,7 @@ import { optionalWindows } from '../decoder-layers.ts';
 export const qwen2: DecoderRow = {
   className: 'Qwen2',
   rateExponent: 0.0775,
+  mlxAdapters: true,
   defaultTargets: {
     LORA: { target_modules: ['q_proj', 'v_proj'] },
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

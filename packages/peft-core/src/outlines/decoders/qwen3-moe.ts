@@ -8,6 +8,7 @@ export const qwen3Moe: DecoderRow = {
   ...qwen3,
   className: 'Qwen3Moe',
   // PEFT 0.21.2 has none for this architecture.
+  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   expertTensors,

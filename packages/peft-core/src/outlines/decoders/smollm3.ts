@@ -17,6 +17,7 @@ function rotated(config: Record<string, unknown>): (layer: number) => boolean {
  */
 export const smollm3: DecoderRow = {
   className: 'SmolLM3',
+  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   defaults: {

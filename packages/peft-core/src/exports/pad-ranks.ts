@@ -1,9 +1,6 @@
-import type { HostTensor } from '../../tensors/tensor-source.ts';
-import type { LowRankForm, LowRankPart } from '../../tuners/method.ts';
-import { vllmRank } from './ranks.ts';
-
+import type { HostTensor } from '../tensors/tensor-source.ts';
+import type { LowRankForm, LowRankPart } from '../tuners/method.ts';
 export interface PaddedUpdates {
-  rank: number;
   /** Of all updates. */
   scale: number;
   /** Number of updates whose B was multiplied, because their scale was another. */
@@ -12,11 +9,14 @@ export interface PaddedUpdates {
 }
 
 /**
- * An adapter's tensors with one rank for all updates, the next of vLLM's: A `(rank, width)` with rows of zeros, B `(out, rank)` with columns of
- * zeros. The scale is that of most updates; B of the others is multiplied by the quotient. Without updates of experts.
+ * An adapter's tensors with one rank for all updates, which is at least that of each: A `(rank, width)` with rows of zeros, B `(out, rank)` with
+ * columns of zeros. The scale is that of most updates; B of the others is multiplied by the quotient. Without updates of experts.
  */
-export function padRanks({ updates }: LowRankForm, tensors: ReadonlyMap<string, HostTensor>): PaddedUpdates {
-  const rank = vllmRank(Math.max(...updates.map((update) => update.rank)))!;
+export function padRanks(
+  { updates }: LowRankForm,
+  tensors: ReadonlyMap<string, HostTensor>,
+  rank: number,
+): PaddedUpdates {
   const scale = mostCommon(updates.map((update) => update.scale));
   const padded = new Map(tensors);
   for (const update of updates) {
@@ -29,7 +29,7 @@ export function padRanks({ updates }: LowRankForm, tensors: ReadonlyMap<string, 
       padded.set(biasKey, { ...bias, data: bias.data.map((value) => value * factor) });
   }
   const rescaled = updates.filter((update) => update.scale !== scale).length;
-  return { rank, scale, rescaled, tensors: padded };
+  return { scale, rescaled, tensors: padded };
 }
 
 function withRows({ data }: HostTensor, { width }: LowRankPart, rank: number): HostTensor {

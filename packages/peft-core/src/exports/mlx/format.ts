@@ -1,0 +1,52 @@
+import { type Static, Type } from 'typebox';
+import { familyOf } from '../../outlines/families.ts';
+import { type ModelOutline, outlineOf } from '../../outlines/index.ts';
+import { methodOf } from '../../tuners/methods.ts';
+import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-format.ts';
+
+const MlxOptionsSchema = Type.Object({}, { additionalProperties: false });
+
+export type MlxOptions = Static<typeof MlxOptionsSchema>;
+
+export const mlx: ExportFormat<MlxOptions> = {
+  name: 'mlx',
+  title: 'MLX adapter',
+  summary:
+    'adapters.safetensors and adapter_config.json of mlx-lm, to use the adapter on a Mac beside its base model.',
+  runtimes: ['mlx-lm'],
+  holds:
+    'Low-rank updates of linear layers of decoders that mlx-lm has under the same names. Different ranks are padded with zeros and scales are multiplied into B.',
+  options: MlxOptionsSchema,
+  refusal: mlxRefusal,
+  bytes({ config, modelConfig }) {
+    const outline = outlineOf(modelConfig, config.task_type);
+    const { updates = [] } = methodOf(config).lowRank?.(config, outline) ?? {};
+    const rank = Math.max(0, ...updates.map((update) => update.rank));
+    const values = updates.reduce((sum, { width, out }) => sum + rank * (width + out), 0);
+    const names = updates.reduce((sum, { module }) => sum + 3 * module.length + 220, 0);
+    return 4 * values + names + 1024;
+  },
+};
+
+function mlxRefusal({ config, modelConfig }: ExportedAdapter): ExportRefusal | null {
+  const outline = outlineOf(modelConfig, config.task_type);
+  const reason = familyOf(outline.modelType).mlxAdapters
+    ? adapterReason(config, outline)
+    : `mlx-lm has no models with the module names of ${outline.modelType}`;
+  return reason
+    ? { param: 'format', message: `${reason}: export merged, and give mlx-lm that folder` }
+    : null;
+}
+
+function adapterReason(config: ExportedAdapter['config'], outline: ModelOutline): string | null {
+  const form = methodOf(config).lowRank?.(config, outline);
+  if (!form) return `mlx-lm reads low-rank updates only, and this is ${config.peft_type}`;
+  if (config.task_type !== 'CAUSAL_LM')
+    return `mlx-lm generates text only, and the adapter's task is ${config.task_type}`;
+  if (form.others.length > 0) return `mlx-lm reads no ${form.others.join(' and no ')}`;
+  const other = form.updates.find(({ kind }) => kind !== 'linear');
+  if (other)
+    return `mlx-lm reads no updates of ${other.kind === 'embedding' ? 'the embedding' : 'experts'} ${other.module}`;
+  const tied = form.updates.find(({ module }) => `${module}.weight` in outline.aliases);
+  return tied ? `in mlx-lm ${tied.module} is the embedding, which has no update of its own` : null;
+}
