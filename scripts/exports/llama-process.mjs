@@ -39,7 +39,8 @@ try {
     batchSize: contextSize,
     sequences: 1,
     flashAttention: false,
-    threads: 2,
+    // Threads that wait for one another waste a machine that does other work, too.
+    threads: 1,
     kvCacheKeyType: F32,
     kvCacheValueType: F32,
     swaFullCache: true,

@@ -69,8 +69,7 @@ test('f16: texts have the same tokens, and greedy answers are the same', { skip 
   for (const messages of conversations) {
     const found: number[] = [];
     const request = { adapter: adapterDir, messages, max_tokens: answerLength };
-    for await (const { tokenId } of generator.generate(request))
-      if (tokenId !== -1) found.push(tokenId);
+    for await (const { tokenId } of generator.generate(request)) if (tokenId !== -1) found.push(tokenId);
     answers.push(found);
   }
   await generator.close();

@@ -66,7 +66,7 @@ export function tokenizerFields(
     ? {
         'tokenizer.ggml.model': { type: 'string', value: sentencePieceModel() },
         'tokenizer.ggml.pre': { type: 'string', value: 'default' },
-        'tokenizer.ggml.tokens': { type: 'strings', value: names.map(withSpaces) },
+        'tokenizer.ggml.tokens': { type: 'strings', value: names.map((name, i) => (types[i] === USER_DEFINED ? withSpaces(name) : name)) },
         'tokenizer.ggml.scores': { type: 'f32s', value: scoresOf(json, names, types) },
         'tokenizer.ggml.add_space_prefix': {
           type: 'bool',
@@ -129,7 +129,7 @@ function listTokens({ added_tokens = [], model = {} }: TokenizerJson, rows: numb
   return { names, types };
 }
 
-/** As llama.cpp's converter writes runs of marks. */
+/** As llama.cpp's converter writes added tokens that are runs of marks. */
 const withSpaces = (token: string) =>
   new RegExp(`^${MARK}+$`).test(token) ? ' '.repeat(token.length) : token;
 

@@ -54,7 +54,7 @@ function packGroups(
     const toQuants = step > 0 ? 1 / step : 0;
     for (let j = group * groupSize; j < (group + 1) * groupSize; j++) {
       const q = ((values[v + j]! + floor) * toQuants + 0.5) | 0;
-      quants[j] = q < 0 ? 0 : q > most ? most : q;
+      quants[j] = q < 0 ? 0 : Math.min(q, most);
     }
   }
 }

@@ -31,6 +31,7 @@ export function fitScaleAndMinimum(
     sxx += w * x * x;
   }
   let best = Number.POSITIVE_INFINITY;
+  const least = 1e-9 * sxx;
   let [scale, floor] = [(high - low) / most, low];
   for (let step = 0; step <= steps; step++) {
     // Step 0 is the plain division of the range.
@@ -59,7 +60,8 @@ export function fitScaleAndMinimum(
     }
     // Σ w (s q + m − x)², multiplied out.
     const error = s * s * sll + m * m * sw + sxx + 2 * (s * m * sl - s * sxl - m * sx);
-    if (error < best) [best, scale, floor] = [error, s, m];
+    // Not for a difference that is rounding: groups with few distinct values fit exactly at every step, and should agree.
+    if (error < best - least) [best, scale, floor] = [error, s, m];
   }
   return { scale, minimum: -floor };
 }
@@ -91,7 +93,7 @@ export function fitScale(values: Float32Array, start: number, count: number, mos
       sll += wq * q;
     }
     // The error is Σ w x² − sxl² / sll.
-    if (sll > 0 && sxl * sxl > best * sll) {
+    if (sll > 0 && sxl * sxl > best * sll * (1 + 1e-9)) {
       scale = sxl / sll;
       best = scale * sxl;
     }
