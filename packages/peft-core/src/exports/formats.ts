@@ -3,6 +3,8 @@ import { GraftError } from '../errors.ts';
 import { checkFields, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { ExportedAdapter, ExportFormat } from './export-format.ts';
+import { gguf } from './gguf/format.ts';
+import { ggufLora } from './gguf-lora/format.ts';
 import { merged } from './merged/format.ts';
 import { mlx } from './mlx/format.ts';
 import { peft } from './peft/format.ts';
@@ -11,6 +13,8 @@ import { peft } from './peft/format.ts';
 const rows = {
   merged,
   peft,
+  gguf,
+  'gguf-lora': ggufLora,
   mlx,
 };
 

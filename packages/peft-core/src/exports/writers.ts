@@ -5,6 +5,8 @@ import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.ts';
 import { exportedAdapter, folderBytes } from './exported-adapter.ts';
 import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } from './formats.ts';
+import { writeGgufModel } from './gguf/write.ts';
+import { writeGgufLora } from './gguf-lora/write.ts';
 import { writeMerged } from './merged/write.ts';
 import { writeMlx } from './mlx/write.ts';
 import { writePeft } from './peft/write.ts';
@@ -14,6 +16,8 @@ import { writePeft } from './peft/write.ts';
 const writers: Record<ExportFormatName, ExportWriter<any>> = {
   merged: writeMerged,
   peft: writePeft,
+  gguf: writeGgufModel,
+  'gguf-lora': writeGgufLora,
   mlx: writeMlx,
 };
 

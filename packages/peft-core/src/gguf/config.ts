@@ -1,20 +1,21 @@
 import { GraftError } from '../errors.ts';
 import { families, modelTypes } from '../outlines/families.ts';
-import type { Family, GgufFamily, GgufHeader } from '../outlines/family.ts';
+import type { Family } from '../outlines/family.ts';
+import type { GgufFamily, GgufHeader } from '../outlines/gguf-family.ts';
 import { modelClass } from '../outlines/model-class.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { GgufFile } from './gguf.ts';
-import { ropeFields } from './rope-fields.ts';
+import { noRopeFactors, type RopeFactors, ropeFields, shortestDecimal } from './rope-fields.ts';
 
 /**
- * Builds the fields of Hugging Face's config.json from GGUF metadata. `ropeFactors`: the values of `rope_freqs.weight`, or null.
+ * Builds the fields of Hugging Face's config.json from GGUF metadata and the tensors of rope factors.
  * Throws GraftError `unsupported_model` or `invalid_gguf`, which names the key.
  */
-export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Record<string, unknown> {
+export function ggufConfig(gguf: GgufFile, ropeFactors: RopeFactors): Record<string, unknown> {
   const { metadata, tensors, file } = gguf;
   const { modelType, gguf: family } = familyOfFile(gguf);
   const header = headerOf(gguf, family.architecture, ropeFactors);
-  if (header.count('expert_count')) {
+  if (header.count('expert_count') && !family.expertTensors) {
     throw new GraftError('unsupported_model', `${file.path}: mixtures of experts are not supported`, {
       param: 'model',
     });
@@ -34,12 +35,15 @@ export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Re
 }
 
 /** Throws `invalid_gguf` for a file that names no architecture, `unsupported_model` for one that Graft does not support. */
-export function familyOfFile({ metadata, file }: GgufFile): Family & { gguf: GgufFamily } {
+export function familyOfFile(gguf: GgufFile): Family & { gguf: GgufFamily } {
+  const { metadata, file } = gguf;
   const name = metadata.required('general.architecture', metadata.string('general.architecture'));
   const known = families.flatMap((family) => (family.gguf ? [{ ...family, gguf: family.gguf }] : []));
-  const found = known.find(({ gguf }) => gguf.architecture === name);
+  const header = headerOf(gguf, name, noRopeFactors);
+  const same = known.filter((family) => family.gguf.architecture === name);
+  const found = same.find((family) => family.gguf.isOwn?.(header)) ?? same.find(({ gguf }) => !gguf.isOwn);
   if (found) return found;
-  const architectures = known.map(({ gguf }) => gguf.architecture);
+  const architectures = [...new Set(known.map(({ gguf }) => gguf.architecture))];
   const [close] = nearest(name, architectures);
   const folder = modelTypes.includes(name)
     ? "; use this model's Hugging Face folder (config.json, safetensors, tokenizer.json) instead"
@@ -54,13 +58,17 @@ export function familyOfFile({ metadata, file }: GgufFile): Family & { gguf: Ggu
 function headerOf(
   { metadata, tensors, file }: GgufFile,
   architecture: string,
-  ropeFactors: Float32Array | null,
+  ropeFactors: RopeFactors,
 ): GgufHeader {
   const full = (key: string) => `${architecture}.${key}`;
   return {
     count: (key) => metadata.count(full(key)),
     size: (key) => metadata.required(full(key), metadata.count(full(key))),
     decimal: (key) => shortestDecimal(metadata.required(full(key), metadata.number(full(key)))),
+    optionalDecimal(key) {
+      const value = metadata.number(full(key));
+      return value === undefined ? undefined : shortestDecimal(value);
+    },
     hasTensor: (name) => tensors.has(name),
     rope(headSize) {
       const fields = ropeFields(file.path, metadata, architecture, ropeFactors, headSize);
@@ -74,13 +82,4 @@ function vocabularySize({ tensors, metadata }: GgufFile, stated: number | undefi
   return (
     tensors.get('token_embd.weight')?.shape[0] ?? stated ?? metadata.strings('tokenizer.ggml.tokens')?.length
   );
-}
-
-/** The shortest decimal that rounds to the same float32: 1e-5 for a float32 that is 9.999999747378752e-6 as a double. */
-function shortestDecimal(value: number): number {
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return short;
-  }
-  return value;
 }

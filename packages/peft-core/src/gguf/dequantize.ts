@@ -66,6 +66,21 @@ const unpackers: Record<GgufType, Unpacker> = {
     }
   },
 
+  /** 32 values: d, m, 32 fifth bits, 16 bytes of nibbles; x = d·q + m. */
+  Q5_1(raw, out, blocks) {
+    const half = halfValues();
+    for (let b = 0, at = 0, o = 0; b < blocks; b++, at += 24, o += 32) {
+      const d = half[raw[at]! | (raw[at + 1]! << 8)]!;
+      const m = half[raw[at + 2]! | (raw[at + 3]! << 8)]!;
+      const fifth = raw[at + 4]! | (raw[at + 5]! << 8) | (raw[at + 6]! << 16) | (raw[at + 7]! << 24);
+      for (let j = 0; j < 16; j++) {
+        const pair = raw[at + 8 + j]!;
+        out[o + j] = d * ((pair & 15) | (((fifth >> j) & 1) << 4)) + m;
+        out[o + 16 + j] = d * ((pair >> 4) | (((fifth >> (j + 16)) & 1) << 4)) + m;
+      }
+    }
+  },
+
   /** 32 values: d, 32 signed bytes; x = d·q. */
   Q8_0(raw, out, blocks) {
     const half = halfValues();
@@ -86,16 +101,34 @@ const unpackers: Record<GgufType, Unpacker> = {
       const d = half[raw[at]! | (raw[at + 1]! << 8)]!;
       const m = half[raw[at + 2]! | (raw[at + 3]! << 8)]!;
       for (let group = 0; group < 8; group++) {
-        const s = at + 4 + group;
-        // Groups 0–3 have whole bytes; groups 4–7 are split between the last four bytes and the top bits of the first eight.
-        const scale = group < 4 ? raw[s]! & 63 : (raw[s + 4]! & 15) | ((raw[s - 4]! >> 6) << 4);
-        const minimum = group < 4 ? raw[s + 4]! & 63 : (raw[s + 4]! >> 4) | ((raw[s]! >> 6) << 4);
-        const step = d * scale;
-        const floor = m * minimum;
+        const step = d * scaleOf(raw, at + 4, group);
+        const floor = m * minimumOf(raw, at + 4, group);
         const quants = at + 16 + (group >> 1) * 32;
         const shift = (group & 1) * 4;
         const target = o + group * 32;
         for (let j = 0; j < 32; j++) out[target + j] = step * ((raw[quants + j]! >> shift) & 15) - floor;
+      }
+    }
+  },
+
+  /**
+   * 256 values: as Q4_K, with 32 bytes of fifth bits before the nibbles: bit `group` of byte j belongs to value j of the group.
+   */
+  Q5_K(raw, out, blocks) {
+    const half = halfValues();
+    for (let b = 0, at = 0, o = 0; b < blocks; b++, at += 176, o += 256) {
+      const d = half[raw[at]! | (raw[at + 1]! << 8)]!;
+      const m = half[raw[at + 2]! | (raw[at + 3]! << 8)]!;
+      for (let group = 0; group < 8; group++) {
+        const step = d * scaleOf(raw, at + 4, group);
+        const floor = m * minimumOf(raw, at + 4, group);
+        const quants = at + 48 + (group >> 1) * 32;
+        const shift = (group & 1) * 4;
+        const target = o + group * 32;
+        for (let j = 0; j < 32; j++) {
+          const q = ((raw[quants + j]! >> shift) & 15) | (((raw[at + 16 + j]! >> group) & 1) << 4);
+          out[target + j] = step * q - floor;
+        }
       }
     }
   },
@@ -126,6 +159,13 @@ const unpackers: Record<GgufType, Unpacker> = {
     }
   },
 };
+
+// The 6-bit scale and minimum of a group of a K-quant, in the 12 bytes from `at`: groups 0–3 have whole bytes; groups 4–7 are split
+// between the last four bytes and the top bits of the first eight.
+const scaleOf = (raw: Uint8Array, at: number, group: number): number =>
+  group < 4 ? raw[at + group]! & 63 : (raw[at + group + 4]! & 15) | ((raw[at + group - 4]! >> 6) << 4);
+const minimumOf = (raw: Uint8Array, at: number, group: number): number =>
+  group < 4 ? raw[at + group + 4]! & 63 : (raw[at + group + 4]! >> 4) | ((raw[at + group]! >> 6) << 4);
 
 /** 16-bit view; copies if `raw` starts at an odd byte. */
 function words(raw: Uint8Array): Uint16Array {

@@ -1,9 +1,9 @@
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
-import type { PreTokenizer } from '../outlines/family.ts';
+import type { PreTokenizer } from '../outlines/gguf-family.ts';
 
 /** By `tokenizer.ggml.pre`. `default` is for files that name none; the next two are of families that Graft does not support. */
-const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
+export const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
   default: {},
   refact: { digitsApart: true },
   starcoder: { digitsApart: true },

@@ -1,30 +1,83 @@
 import { GraftError } from '../errors.ts';
-import { ropeOf, WAVELENGTH_SCALING } from '../outlines/rope.ts';
+import { LENGTH_SCALING, ropeOf, WAVELENGTH_SCALING } from '../outlines/rope.ts';
+import { FREQUENCY_FACTORS, LONG_FACTORS, SHORT_FACTORS, yarnGrowth } from '../outlines/rope-gguf.ts';
 import type { GgufMetadata } from './metadata.ts';
 
+/** The tensors of factors that divide the frequencies; null for those that a file lacks. */
+export interface RopeFactors {
+  all: Float32Array | null;
+  short: Float32Array | null;
+  long: Float32Array | null;
+}
+
+export const noRopeFactors: RopeFactors = { all: null, short: null, long: null };
+
+/** The names of the tensors. */
+export const ropeFactorNames = { all: FREQUENCY_FACTORS, short: SHORT_FACTORS, long: LONG_FACTORS };
+
 /**
- * The fields of config.json for rotary positions. `factors` are the values of `rope_freqs.weight`, which divide the frequencies;
- * null if the file has none. Throws `unsupported_model` for factors that config.json cannot express.
+ * The fields of config.json for rotary positions: the inverse of `outlines/rope-gguf.ts`. Throws `unsupported_model` for factors that config.json cannot express.
  */
 export function ropeFields(
   path: string,
   metadata: GgufMetadata,
   architecture: string,
-  factors: Float32Array | null,
+  factors: RopeFactors,
   headSize: number,
 ): { rope_scaling: Record<string, unknown> | null; rope_theta: number } {
   const rope_theta = metadata.number(`${architecture}.rope.freq_base`) ?? 10000;
-  if (factors) return { rope_scaling: scalingBy(path, factors, rope_theta, headSize), rope_theta };
+  if (factors.all) return { rope_scaling: scalingBy(path, factors.all, rope_theta, headSize), rope_theta };
   const key = `${architecture}.rope.scaling`;
   const rope_type = metadata.string(`${key}.type`) ?? 'none';
-  if (rope_type === 'none') return { rope_scaling: null, rope_theta };
   const original = metadata.count(`${key}.original_context_length`);
+  const trained = original === undefined ? {} : { original_max_position_embeddings: original };
+  if (factors.short && factors.long) {
+    const attention = metadata.number(`${key}.attn_factor`);
+    const rope_scaling = {
+      rope_type: LENGTH_SCALING,
+      short_factor: decimals(factors.short),
+      long_factor: decimals(factors.long),
+      ...(attention !== undefined && { attention_factor: shortestDecimal(attention) }),
+      ...trained,
+    };
+    return { rope_scaling, rope_theta };
+  }
+  if (rope_type === 'none') return { rope_scaling: null, rope_theta };
+  const factor = metadata.number(`${key}.factor`) ?? 1;
   const rope_scaling = {
     rope_type,
-    factor: metadata.number(`${key}.factor`) ?? 1,
-    ...(original === undefined ? {} : { original_max_position_embeddings: original }),
+    factor: shortestDecimal(factor),
+    ...trained,
+    ...(rope_type === 'yarn' && yarnFields(metadata, key, factor)),
   };
   return { rope_scaling, rope_theta };
+}
+
+/** `attention_factor` is absent if it is the usual one. */
+function yarnFields(metadata: GgufMetadata, key: string, factor: number): Record<string, number> {
+  const decimal = (name: string) => metadata.number(`${key}.${name}`);
+  const [fast, slow] = [decimal('yarn_beta_fast'), decimal('yarn_beta_slow')];
+  const ofAll = decimal('yarn_log_multiplier') ?? 0;
+  const growth = ofAll === 0 ? yarnGrowth(factor) : yarnGrowth(factor) / yarnGrowth(factor, ofAll);
+  const attention = growth * (decimal('attn_factor') ?? 1);
+  return {
+    ...(fast !== undefined && { beta_fast: shortestDecimal(fast) }),
+    ...(slow !== undefined && { beta_slow: shortestDecimal(slow) }),
+    ...(Math.abs(attention - yarnGrowth(factor)) > 1e-6 && {
+      attention_factor: Number(attention.toPrecision(7)),
+    }),
+  };
+}
+
+const decimals = (values: Float32Array): number[] => Array.from(values, shortestDecimal);
+
+/** The shortest decimal that rounds to the same float32: 1e-5 for a float32 that is 9.999999747378752e-6 as a double. */
+export function shortestDecimal(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { GgufMetadata } from './metadata.ts';
 import { BYTE, idsOf, NORMAL, type SpecialTokens, UNKNOWN } from './token-types.ts';
 
 /** The character that stands for a space within tokens. */
-const MARK = '▁';
+export const MARK = '▁';
 
 /** The parts of tokenizer.json that a vocabulary defines. */
 export interface VocabularyParts {

@@ -1,6 +1,7 @@
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
-import type { Family, GgufFamily } from '../outlines/family.ts';
+import type { Family } from '../outlines/family.ts';
+import type { GgufFamily } from '../outlines/gguf-family.ts';
 import {
   checkSize,
   elementCount,
@@ -13,45 +14,17 @@ import {
 } from '../tensors/tensor-source.ts';
 import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
+import { layoutOf, readName, restoredRow, type TensorLayout } from './names.ts';
+import { ropeFactorNames } from './rope-fields.ts';
 import { type GgufType, ggufTypes, isGgufType } from './types.ts';
 
 /** Tensors of GGUF whose content is in Hugging Face's config.json. */
-const notWeights = new Set(['rope_freqs.weight']);
-
-/** How the file's layout differs from Hugging Face's: the rows of `heads` heads are interleaved, or the matrix is transposed. */
-type Rearranged = { heads: number } | 'transposed' | null;
+const notWeights = new Set<string>(Object.values(ropeFactorNames));
 
 interface NamedTensor {
   ggufName: string;
   tensor: GgufTensor;
-  rearranged: Rearranged;
-  /** Added to every value. */
-  shift: number;
-}
-
-/**
- * Hugging Face name of a tensor, e.g. `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`, and its part;
- * null if unknown.
- */
-function named(
-  { blocks, blockParts, otherParts }: GgufFamily,
-  ggufName: string,
-): { name: string; part: string; kind: string } | null {
-  const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(ggufName);
-  if (!match) return null;
-  const [, layer, part, kind] = match as unknown as [string, string | undefined, string, string];
-  const parts = layer === undefined ? otherParts : blockParts;
-  if (!Object.hasOwn(parts, part)) return null;
-  return { name: `${layer === undefined ? '' : `${blocks}.${layer}.`}${parts[part]}.${kind}`, part, kind };
-}
-
-/**
- * The row of the Hugging Face tensor for row `row` of the file. Hugging Face's RoPE rotates value i with value
- * i + D/2 of a head of D values; llama.cpp's rotates neighbouring values, so its converter interleaves the two halves.
- */
-function restoredRow(row: number, headSize: number): number {
-  const within = row % headSize;
-  return row - within + (within % 2) * (headSize / 2) + (within >> 1);
+  layout: TensorLayout;
 }
 
 /** The weights of an open GGUF file with Hugging Face names and layout, unpacked when they are read. */
@@ -66,7 +39,7 @@ export class GgufTensors implements TensorSource {
     const path = gguf.file.path;
     for (const [ggufName, tensor] of gguf.tensors) {
       if (notWeights.has(ggufName)) continue;
-      const known = named(family, ggufName);
+      const known = readName(family, ggufName);
       if (!known)
         throw new GraftError(
           'unsupported_model',
@@ -79,20 +52,14 @@ export class GgufTensors implements TensorSource {
           `${path}: tensor "${ggufName}" is stored as ${tensor.dtype}; supported: ${known}`,
         );
       }
-      const { name, part, kind } = known;
-      let rearranged: Rearranged = null;
-      if (family.transposed?.includes(part) && kind === 'weight') rearranged = 'transposed';
-      if (family.interleaved && (part === 'attn_q' || part === 'attn_k')) {
-        const count = headsOf(gguf, family.architecture, part);
-        if ((tensor.shape[0] ?? 0) % (2 * count) !== 0)
-          throw new GraftError(
-            'invalid_gguf',
-            `${path}: ${tensor.shape[0]} rows of "${ggufName}" do not split into ${count} heads`,
-          );
-        rearranged = { heads: count };
-      }
-      const shift = family.shiftedNorms && part.endsWith('norm') ? -1 : 0;
-      this.#tensors.set(name, { ggufName, tensor, rearranged, shift });
+      const layout = layoutOf(family, known, (part) => headsOf(gguf, family.architecture, part));
+      const { rearranged } = layout;
+      if (rearranged && rearranged !== 'transposed' && (tensor.shape[0] ?? 0) % (2 * rearranged.heads) !== 0)
+        throw new GraftError(
+          'invalid_gguf',
+          `${path}: ${tensor.shape[0]} rows of "${ggufName}" do not split into ${rearranged.heads} heads`,
+        );
+      this.#tensors.set(known.name, { ggufName, tensor, layout });
     }
   }
 
@@ -105,9 +72,9 @@ export class GgufTensors implements TensorSource {
   }
 
   info(name: string): TensorInfo {
-    const { tensor, rearranged } = this.#entry(name);
+    const { tensor, layout } = this.#entry(name);
     const { dtype, shape } = tensor;
-    return { dtype, shape: rearranged === 'transposed' ? [...shape].reverse() : [...shape] };
+    return { dtype, shape: layout.rearranged === 'transposed' ? [...shape].reverse() : [...shape] };
   }
 
   async readFloat32(name: string, out?: Float32Array): Promise<Float32Array> {
@@ -138,7 +105,8 @@ export class GgufTensors implements TensorSource {
     out: { length: number },
     take: (piece: Float32Array, start: number) => void | Promise<void>,
   ): Promise<void> {
-    const { tensor, rearranged, shift } = this.#entry(name);
+    const { tensor, layout } = this.#entry(name);
+    const { rearranged, shift } = layout;
     const { shape, position } = tensor;
     checkSize(out, shape, { code: 'invalid_gguf', path: this.#gguf.file.path, name });
     const type = tensor.dtype as GgufType;
@@ -157,7 +125,7 @@ export class GgufTensors implements TensorSource {
         for (let at = 0; at < chunk; at += pieceSize) {
           const piece = from!.subarray(0, Math.min(pieceSize, chunk - at));
           dequantize(type, raw.subarray(bytesOf(at), bytesOf(at + piece.length)), piece);
-          if (shift !== 0) for (let i = 0; i < piece.length; i++) piece[i]! += shift;
+          if (shift !== 0) for (let i = 0; i < piece.length; i++) piece[i]! -= shift;
           if (rearrange) rearrange(piece, to!);
           // Waits only for what is not there yet: a model has many pieces.
           const taken = take(rearrange ? to!.subarray(0, piece.length) : piece, start + at);
@@ -188,7 +156,7 @@ const wholeUnits = (unit: number, values: number) => Math.max(1, Math.floor(valu
 
 /** The smallest number of values that can be rearranged separately, and the function that does it; without one, a packed block. */
 function rearrangement(
-  rearranged: Rearranged,
+  rearranged: TensorLayout['rearranged'],
   shape: number[],
   block: number,
 ): { unit: number; rearrange: ((from: Float32Array, to: Float32Array) => void) | null } {

@@ -1,11 +1,12 @@
 import { GraftError } from '../errors.ts';
 import type { GgufMetadata } from './metadata.ts';
 
-/** GGUF's types of tokens, an enum of llama.cpp's header. The value 5 is for tokens that a model does not use. */
+/** GGUF's types of tokens, an enum of llama.cpp's header. */
 export const NORMAL = 1;
 export const UNKNOWN = 2;
 export const CONTROL = 3;
 export const USER_DEFINED = 4;
+export const UNUSED = 5;
 export const BYTE = 6;
 
 interface SpecialToken {

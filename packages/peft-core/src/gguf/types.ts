@@ -34,7 +34,7 @@ const ggmlTypeNames: Record<number, string> = {
   39: 'MXFP4',
 };
 
-/** Values per block and bytes per block of the types that Graft unpacks (ggml-common.h). */
+/** Values per block and bytes per block of the types that Graft reads and writes (ggml-common.h). */
 export const ggufTypes = {
   F32: { values: 1, bytes: 4 },
   F16: { values: 1, bytes: 2 },
@@ -42,8 +42,10 @@ export const ggufTypes = {
   Q4_0: { values: 32, bytes: 18 },
   Q4_1: { values: 32, bytes: 20 },
   Q5_0: { values: 32, bytes: 22 },
+  Q5_1: { values: 32, bytes: 24 },
   Q8_0: { values: 32, bytes: 34 },
   Q4_K: { values: 256, bytes: 144 },
+  Q5_K: { values: 256, bytes: 176 },
   Q6_K: { values: 256, bytes: 210 },
 } as const;
 
@@ -52,6 +54,11 @@ export type GgufType = keyof typeof ggufTypes;
 /** The name of a ggml type id; `type 99` for an unknown one. */
 export function ggmlTypeName(id: number): string {
   return ggmlTypeNames[id] ?? `type ${id}`;
+}
+
+/** ggml's id of a type. */
+export function ggmlTypeId(type: GgufType): number {
+  return Number(Object.keys(ggmlTypeNames).find((id) => ggmlTypeNames[Number(id)] === type));
 }
 
 export function isGgufType(name: string): name is GgufType {

@@ -4,6 +4,7 @@ import { ConfigFields, requireTask } from './config-fields.ts';
 import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
 import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
+import type { GgufFamily } from './gguf-family.ts';
 import {
   isClassifier,
   type ModelOutline,
@@ -28,8 +29,12 @@ export interface DecoderOutline extends ModelOutline {
   /** `q_proj` also computes a gate of attention's output: each head's D queries, then D values before the sigmoid. */
   outputGate: boolean;
   activation: GateActivation;
+  /** Width of the feed-forward network. */
+  inner: number;
   /** The rotations of the layers. */
   ropes: Rope[];
+  /** The fields of config.json of each of `ropes`. */
+  ropeFields: RopeFields[];
   /** The index in `ropes` of layer `layer`; null: no rotation. */
   rope(layer: number): number | null;
   factors: Factors;
@@ -104,9 +109,9 @@ export interface DecoderRow
     | 'adaptersInterface'
     | 'formerModules'
     | 'expertTensors'
-    | 'gguf'
     | 'mlxAdapters'
   > {
+  gguf?: GgufFamily<DecoderOutline>;
   /** The tasks that transformers has classes for; absent: all of TASKS. */
   tasks?: readonly TaskType[];
   /** transformers' defaults for fields that config.json lacks, where the families differ. */
@@ -192,6 +197,7 @@ export function multimodalFamily(modelType: string, row: MultimodalRow): Family<
       return decoderOutline(family, { ...text, ...fields }, task);
     },
     tiedByClass: ['lm_head'],
+    textGguf: (config) => texts[String(textOf(config).text.model_type ?? Object.keys(texts)[0])]?.gguf,
   };
 }
 
@@ -303,7 +309,9 @@ function decoderOutline(
     ...common,
     ...(common.sparse ? { routing: common.sparse } : {}),
     ...(over.length > 0 ? { longOver: Math.min(...over) } : {}),
+    inner: parts.inner,
     ropes: rotations,
+    ropeFields: ropes.each,
     keptByNorms,
     gateTensors: common.activation === 'silu' ? 0 : 1,
     parameters: all.parameters,

@@ -1,4 +1,5 @@
 import type { StackedNames } from '../tensors/stacked-tensors.ts';
+import type { GgufFamily } from './gguf-family.ts';
 import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
 
 /**
@@ -54,8 +55,10 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   expertTensors?: StackedNames;
   /** Set if mlx-lm's models of the family have the same module names, so that it reads their adapters. Source: mlx_lm/models. */
   mlxAdapters?: true;
-  /** Absent if Graft reads no GGUF files of the family. */
+  /** Absent if Graft neither reads nor writes GGUF files of the family. */
   gguf?: GgufFamily;
+  /** For a model of several parts: how the text part of one with this config.json is written. Absent: as in `gguf`. */
+  textGguf?(config: Record<string, unknown>): GgufFamily | undefined;
 }
 
 /**
@@ -63,61 +66,6 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
  * separately. Only Graft uses this field; it is never written to a file.
  */
 export const UNTIED_WEIGHTS = 'untied_weights';
-
-/** How llama.cpp stores a family. Source: llama.cpp, gguf-py/gguf/constants.py and convert_hf_to_gguf.py. */
-export interface GgufFamily {
-  /** `general.architecture`. */
-  architecture: string;
-  /** transformers' path of the list of blocks. */
-  blocks: string;
-  /** transformers' path within a block, by the part's name in GGUF: `attn_q`. */
-  blockParts: Readonly<Record<string, string>>;
-  /** transformers' full paths of parts outside of blocks, by the part's name in GGUF: `token_embd`. */
-  otherParts: Readonly<Record<string, string>>;
-  /** Weights of experts, of which a file has several tensors. */
-  expertTensors?: StackedNames;
-  /** Set if the rows of attn_q and attn_k are interleaved, for llama.cpp's original kind of RoPE. */
-  interleaved?: true;
-  /** Set if 1 was added to the weights of norms, which are differences from 1 in transformers. */
-  shiftedNorms?: true;
-  /** Parts of a block whose weights are `(in, out)` in transformers: Conv1D. */
-  transposed?: readonly string[];
-  /** The pre-tokenizers that come from this family, by `tokenizer.ggml.pre`. */
-  preTokenizers?: Readonly<Record<string, PreTokenizer>>;
-  /** `tokenizer.ggml.model` of byte-level BPE. Only the family that gave this kind its name in llama.cpp has this field. */
-  byteLevelTokenizer?: string;
-  /** `tokenizer.ggml.model` of SentencePiece vocabularies with scores, as `byteLevelTokenizer`. */
-  sentencePieceTokenizer?: string;
-  /** The family's own fields of config.json. The reader adds the fields that all families have. */
-  config(header: GgufHeader): Record<string, unknown>;
-}
-
-/** The metadata of a GGUF file. Keys are given without the architecture's name and the dot after it. */
-export interface GgufHeader {
-  /** An integer; undefined if the file has no such key. */
-  count(key: string): number | undefined;
-  /** An integer. Throws `invalid_gguf`, which names the key, if the file has none. */
-  size(key: string): number;
-  /** The shortest decimal that rounds to the stored float32. Throws like `size`. */
-  decimal(key: string): number;
-  hasTensor(name: string): boolean;
-  /** `rope_theta` and `rope_scaling` for heads of this size. Throws `unsupported_model` for a scaling that config.json cannot express. */
-  rope(headSize: number): Record<string, unknown>;
-}
-
-/** How text is normalised and split into words before byte-level BPE. */
-export interface PreTokenizer {
-  /** A regular expression: its matches, and the text between them, are words. Absent: the pattern of ByteLevel. */
-  pattern?: string;
-  /** Every digit is a separate word. */
-  digitsApart?: true;
-  /** Unicode normalisation form applied to the text first. */
-  normalizer?: 'NFC';
-  /** A word that is itself a token is not built by merges. */
-  ignoreMerges?: true;
-  /** Whether a text starts with the bos token if the file does not specify it. */
-  addBos?: true;
-}
 
 /** The members that a model's outline takes from its family. */
 export function fromFamily(family: Family) {

@@ -58,6 +58,28 @@ export const gpt2: Family<Gpt2Outline> = {
       n_layer: header.size('block_count'),
       n_positions: header.size('context_length'),
     }),
+    fields: (model) => ({
+      vocab_size: { type: 'u32', value: model.vocabularySize },
+      context_length: { type: 'u32', value: model.maxPositions },
+      embedding_length: { type: 'u32', value: model.hiddenSize },
+      block_count: { type: 'u32', value: model.layers },
+      feed_forward_length: {
+        type: 'u32',
+        value: model.modules.find(({ name }) => name.endsWith('.mlp.c_fc'))!.out!,
+      },
+      'attention.head_count': { type: 'u32', value: model.heads },
+      'attention.layer_norm_epsilon': { type: 'f32', value: (model as Gpt2Outline).epsilon },
+    }),
+    missing(model) {
+      const { activation, queryScale, headSize, layers } = model as Gpt2Outline;
+      if (!['gelu_new', 'gelu_pytorch_tanh'].includes(activation))
+        return `activation ${activation} in models of this kind, but gelu_new`;
+      const plain = headSize ** -0.5;
+      const other = Array.from({ length: layers }, (_, layer) => queryScale(layer)).find(
+        (scale) => Math.abs(scale - plain) > 1e-6 * plain,
+      );
+      return other === undefined ? null : `factor ${other} of attention scores in models of this kind`;
+    },
   },
   outline,
 };

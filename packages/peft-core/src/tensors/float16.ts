@@ -44,18 +44,20 @@ const scratchBits = new Uint32Array(scratch.buffer);
 /** F32 → F16, to nearest, ties to even, as bit patterns. Finite values that round beyond `largestFloat16` become infinite. */
 export function toFloat16(values: Float32Array): Uint16Array {
   const out = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    scratch[0] = values[i]!;
-    const bits = scratchBits[0]!;
-    const sign = (bits >>> 16) & 0x8000;
-    const size = bits & 0x7fff_ffff;
-    if (size > 0x7f80_0000) out[i] = sign | 0x7e00;
-    else if (size >= 0x477f_f000) out[i] = sign | 0x7c00;
-    else if (size < 0x3880_0000) {
-      // Subnormal: adding 0.5 moves the value's last half-precision digit to float32's last one, which rounds it.
-      scratch[0] = Math.abs(values[i]!) + 0.5;
-      out[i] = sign | (scratchBits[0]! - 0x3f00_0000);
-    } else out[i] = sign | ((size - 0x3800_0000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
-  }
+  for (let i = 0; i < values.length; i++) out[i] = toHalf(values[i]!);
   return out;
+}
+
+/** The bit pattern of the half-precision value nearest to `value`, as `toFloat16`. */
+export function toHalf(value: number): number {
+  scratch[0] = value;
+  const bits = scratchBits[0]!;
+  const sign = (bits >>> 16) & 0x8000;
+  const size = bits & 0x7fff_ffff;
+  if (size > 0x7f80_0000) return sign | 0x7e00;
+  if (size >= 0x477f_f000) return sign | 0x7c00;
+  if (size >= 0x3880_0000) return sign | ((size - 0x3800_0000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
+  // Subnormal: adding 0.5 moves the value's last half-precision digit to float32's last one, which rounds it.
+  scratch[0] = Math.abs(value) + 0.5;
+  return sign | (scratchBits[0]! - 0x3f00_0000);
 }

@@ -18,6 +18,7 @@ import { splitStack } from '../../tensors/stacked-tensors.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
 import { tunerFor } from '../../tuners/registry.ts';
+import type { Merge } from '../../tuners/tuner.ts';
 import { dequantised } from '../../weights/dequantised.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import type { MergedOptions } from './format.ts';
@@ -76,6 +77,48 @@ export function mergedModel(
   { adapter, architecture, attachment }: FittingAdapter,
   into: MergedOptions['base'],
 ): MergedTensors {
+  const { merges, untied, values, stored, unpacks } = mergedParameters(
+    base,
+    { adapter, architecture, attachment },
+    into,
+  );
+  // A head that the base lacks comes from the adapter; parameters that neither has are omitted. The others are copied.
+  const own = architecture.parameters.filter(({ name }) => {
+    const source = stored(name);
+    if (merges.has(name)) return true;
+    return source !== undefined && (unpacks || source !== name || isStack(base, name));
+  });
+  return {
+    tensors: [...own, ...untied].flatMap(({ name, shape }) => {
+      const source = stored(name);
+      const dtype = source ? { stored: base.tensors.info(source).dtype } : {};
+      return storedTensors(base, { name, shape, ...dtype }, values);
+    }),
+    replaced: own.flatMap(({ name }) => stored(name) ?? []),
+    untied: untied.map(({ name }) => name),
+  };
+}
+
+/** The parameters of a base model with an adapter merged into them. */
+export interface MergedParameters {
+  /** How the adapter changes them, by name. */
+  merges: ReadonlyMap<string, Merge>;
+  /** Tied parameters that the adapter changes apart from their source, and that are separate now. */
+  untied: Pick<ModelTensor, 'name' | 'shape'>[];
+  /** The name of the base's tensor with a parameter's values; undefined if it has none. */
+  stored(name: string): string | undefined;
+  /** The values of a parameter, computed at each call. */
+  values(name: string): Promise<Float32Array>;
+  /** The base's weights are those of its quantised form. */
+  unpacks: boolean;
+}
+
+/** The parameters of a model with an adapter: one at a time is read and merged, when it is asked for. Throws `base_not_quantised`. */
+export function mergedParameters(
+  base: BaseModel,
+  { adapter, architecture, attachment }: FittingAdapter,
+  into: MergedOptions['base'],
+): MergedParameters {
   const { config, tensors, quantised } = adapter;
   if (into === 'dequantised' && !quantised) {
     throw new GraftError(
@@ -85,7 +128,7 @@ export function mergedModel(
     );
   }
   const { keyPrefix } = tunerFor(config);
-  const { merges = new Map() } = attachment;
+  const { merges = new Map<string, Merge>() } = attachment;
   const trainedOn =
     into === 'dequantised' && quantised ? dequantised(architecture, quantised.base_dtype) : null;
 
@@ -105,21 +148,7 @@ export function mergedModel(
       name,
       shape: architecture.parameters.find((p) => p.name === source)!.shape,
     }));
-  // A head that the base lacks comes from the adapter; parameters that neither has are omitted. The others are copied.
-  const own = architecture.parameters.filter(({ name }) => {
-    const source = stored(name);
-    if (merges.has(name)) return true;
-    return source !== undefined && (trainedOn !== null || source !== name || isStack(base, name));
-  });
-  return {
-    tensors: [...own, ...untied].flatMap(({ name, shape }) => {
-      const source = stored(name);
-      const dtype = source ? { stored: base.tensors.info(source).dtype } : {};
-      return storedTensors(base, { name, shape, ...dtype }, merged);
-    }),
-    replaced: own.flatMap(({ name }) => stored(name) ?? []),
-    untied: untied.map(({ name }) => name),
-  };
+  return { merges, untied, stored, values: merged, unpacks: trainedOn !== null };
 }
 
 const isStack = ({ modelType }: BaseModel, name: string): boolean =>
@@ -153,7 +182,7 @@ function storedTensors(
 }
 
 /** Describes how a merge changes an adapter that was trained on a quantised base. */
-function whatIsLost(into: MergedOptions['base'], quantised: QuantisedBase): string {
+export function whatIsLost(into: MergedOptions['base'], quantised: QuantisedBase): string {
   const { base_dtype: dtype, quantised_validation_loss: own, validation_loss: served } = quantised;
   if (into === 'dequantised') {
     const known = own === null ? '' : `, whose validation loss was ${figure(own)}`;

@@ -1,13 +1,11 @@
 import { writeFile } from 'node:fs/promises';
+import type { GgufField } from '../../outlines/gguf-family.ts';
+import { encodeField, text, u32, u64 } from '../write-gguf.ts';
+
+export { text, u64 };
 
 /** A metadata value with its type; see gguf.md. */
-export type Field =
-  | { type: 'u32' | 'i32' | 'f32' | 'u64'; value: number | bigint }
-  | { type: 'bool'; value: boolean }
-  | { type: 'string'; value: string }
-  | { type: 'strings'; value: string[] }
-  | { type: 'i32s'; value: number[] }
-  | { type: 'raw'; value: Buffer };
+export type Field = GgufField | { type: 'raw'; value: Buffer };
 
 export interface GgufTensorToWrite {
   name: string;
@@ -29,42 +27,7 @@ export interface GgufToWrite {
   tensors: GgufTensorToWrite[];
 }
 
-const u32 = (value: number) => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-};
-
-export const u64 = (value: number | bigint) => {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-};
-
-export const text = (value: string) => Buffer.concat([u64(Buffer.byteLength(value)), Buffer.from(value)]);
-
-function encode(field: Field): Buffer {
-  switch (field.type) {
-    case 'u32':
-      return Buffer.concat([u32(4), u32(Number(field.value))]);
-    case 'i32':
-      return Buffer.concat([u32(5), u32(Number(field.value))]);
-    case 'f32':
-      return Buffer.concat([u32(6), Buffer.from(Float32Array.of(Number(field.value)).buffer)]);
-    case 'u64':
-      return Buffer.concat([u32(10), u64(field.value)]);
-    case 'bool':
-      return Buffer.concat([u32(7), Buffer.of(field.value ? 1 : 0)]);
-    case 'string':
-      return Buffer.concat([u32(8), text(field.value)]);
-    case 'strings':
-      return Buffer.concat([u32(9), u32(8), u64(field.value.length), ...field.value.map(text)]);
-    case 'i32s':
-      return Buffer.concat([u32(9), u32(5), u64(field.value.length), ...field.value.map(u32)]);
-    case 'raw':
-      return field.value;
-  }
-}
+const encode = (field: Field): Buffer => (field.type === 'raw' ? field.value : encodeField(field));
 
 /** Writes a GGUF file for tests, valid or deliberately broken. */
 export async function writeGguf(path: string, gguf: GgufToWrite): Promise<void> {
@@ -72,7 +35,7 @@ export async function writeGguf(path: string, gguf: GgufToWrite): Promise<void> 
   const alignment = 32;
   const pad = (length: number) => (alignment - (length % alignment)) % alignment;
   let offset = 0;
-  const infos: Buffer[] = [];
+  const infos: Uint8Array[] = [];
   const data: Uint8Array[] = [];
   for (const tensor of tensors) {
     const dims = [...tensor.shape].reverse();

@@ -1,6 +1,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { DecoderRow, RawConfig } from '../decoder.ts';
-import { decoderGguf, decoderInterface } from '../decoder-files.ts';
+import { decoderInterface } from '../decoder-files.ts';
+import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../decoder-gguf.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
 import { roundedTo } from '../stored-type.ts';
 
@@ -57,11 +58,27 @@ export const gemma3Text: DecoderRow = {
         hidden_activation: 'gelu_pytorch_tanh',
         // Files do not have it. As llama.cpp, this recognises the 27B model, the only one where it is not `head_dim`, by its layers.
         query_pre_attn_scalar: num_hidden_layers === 62 ? hidden_size / num_attention_heads : head_dim,
-        rope_local_base_freq: 10_000,
+        rope_local_base_freq: header.optionalDecimal('rope.freq_base_swa') ?? 10_000,
         sliding_window: header.size('attention.sliding_window'),
-        sliding_window_pattern: 6,
+        sliding_window_pattern: header.count('attention.sliding_window_pattern') ?? 6,
       };
     },
+    fields: (outline) => ({
+      ...decoderGguf.fields(outline),
+      ...windowMetadata(outline),
+      'rope.freq_base_swa': f32(Number(outline.ropeFields[0]!.rope_theta)),
+    }),
+    missing(outline) {
+      const { layers, hiddenSize, heads, headSize, factors } = outline;
+      // See query_pre_attn_scalar above.
+      const scores = (layers === 62 ? hiddenSize / heads : headSize) ** -0.5;
+      if (Math.abs(factors.scores - scores) > 1e-6 * scores)
+        return `query_pre_attn_scalar ${factors.scores ** -2} in a model of this size, but ${scores ** -2}`;
+      return (
+        missingWindows(outline) ?? missingOf(outline, { activation: 'gelu_pytorch_tanh', scores: 'any' })
+      );
+    },
+    notes: () => [],
   },
   // Published configs of multimodal checkpoints omit the fields that have these values.
   defaults: {

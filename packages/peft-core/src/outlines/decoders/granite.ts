@@ -1,4 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
+import { decoderGguf, f32, missingOf } from '../decoder-gguf.ts';
 
 /**
  * Granite 3: as llama, with constant factors of embeddings, scores, sublayers and logits. Source: transformers,
@@ -10,6 +11,27 @@ export const granite: DecoderRow = {
   mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
+  gguf: {
+    ...decoderGguf,
+    architecture: 'granite',
+    interleaved: true,
+    config: (header) => ({
+      ...decoderGguf.config(header),
+      attention_multiplier: header.optionalDecimal('attention.scale') ?? 1,
+      embedding_multiplier: header.optionalDecimal('embedding_scale') ?? 1,
+      logits_scaling: header.decimal('logit_scale'),
+      residual_multiplier: header.optionalDecimal('residual_scale') ?? 1,
+    }),
+    fields: (outline) => ({
+      ...decoderGguf.fields(outline),
+      'attention.scale': f32(outline.factors.scores),
+      embedding_scale: f32(outline.factors.stream),
+      logit_scale: f32(1 / outline.factors.logits),
+      residual_scale: f32(outline.factors.sublayer),
+    }),
+    missing: (outline) =>
+      missingOf(outline, { biases: Object.values(decoderGguf.blockParts), scores: 'any' }),
+  },
   bias(config) {
     const attention = config.flag('attention_bias');
     return { qkv: attention, output: attention, mlp: config.flag('mlp_bias') };

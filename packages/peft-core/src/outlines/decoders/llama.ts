@@ -1,6 +1,7 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf, wordPattern } from '../decoder-files.ts';
-import type { PreTokenizer } from '../family.ts';
+import { wordPattern } from '../decoder-files.ts';
+import { decoderGguf, missingOf } from '../decoder-gguf.ts';
+import type { PreTokenizer } from '../gguf-family.ts';
 
 /** From Llama 3's tokenizer.json. */
 const threeDigits: PreTokenizer = {
@@ -30,6 +31,7 @@ export const llama: DecoderRow = {
       'llama-v3': threeDigits,
       smollm: { digitsApart: true },
     },
+    missing: (outline) => missingOf(outline, { biases: Object.values(decoderGguf.blockParts) }),
   },
   bias(config) {
     const attention = config.flag('attention_bias');

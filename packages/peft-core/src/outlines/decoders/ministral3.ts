@@ -1,4 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
+import { casePattern } from '../decoder-files.ts';
+import { decoderGguf, f32, missingOf } from '../decoder-gguf.ts';
 import { oneWindow } from '../decoder-layers.ts';
 import { type RopeFields, ropeFields } from '../rope.ts';
 
@@ -33,6 +35,29 @@ export const ministral3: DecoderRow = {
     max_position_embeddings: 262_144,
     pad_token_id: 11,
     rms_norm_eps: 1e-5,
+  },
+  gguf: {
+    ...decoderGguf,
+    architecture: 'mistral3',
+    interleaved: true,
+    preTokenizers: { tekken: { pattern: casePattern('', '\\p{N}'), ignoreMerges: true } },
+    config(header) {
+      const { rope_scaling, rope_theta, ...config } = decoderGguf.config(header);
+      const growth = header.optionalDecimal('attention.temperature_scale');
+      return {
+        ...config,
+        rope_parameters: {
+          rope_theta,
+          ...(rope_scaling as object | null),
+          ...(growth !== undefined && { llama_4_scaling_beta: growth }),
+        },
+      };
+    },
+    fields: (outline) => ({
+      ...decoderGguf.fields(outline),
+      ...(outline.queryGrowth && { 'attention.temperature_scale': f32(outline.queryGrowth.weight) }),
+    }),
+    missing: (outline) => missingOf(outline, { yarnBetas: 'any' }),
   },
   bias: () => ({ qkv: false, output: false, mlp: false }),
   windows: oneWindow,

@@ -1,5 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf, decoderInterface, wordPattern } from '../decoder-files.ts';
+import { decoderInterface, wordPattern } from '../decoder-files.ts';
+import { decoderGguf, missingOf } from '../decoder-gguf.ts';
 import { optionalWindows } from '../decoder-layers.ts';
 
 /** Qwen 2 and 2.5: biases on queries, keys and values. Source: transformers, models/qwen2/configuration_qwen2.py and modeling_qwen2.py. */
@@ -18,6 +19,7 @@ export const qwen2: DecoderRow = {
     architecture: 'qwen2',
     // From its tokenizer.json.
     preTokenizers: { qwen2: { pattern: wordPattern('\\p{N}'), normalizer: 'NFC' } },
+    missing: (outline) => missingOf(outline, { heads: 'fill the width' }),
   },
   defaults: { num_key_value_heads: 32, max_position_embeddings: 32_768 },
   bias: () => ({ qkv: true, output: false, mlp: false }),

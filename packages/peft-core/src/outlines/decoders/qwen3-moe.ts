@@ -1,4 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
+import { missingOf, u32 } from '../decoder-gguf.ts';
 import { expertTensors, expertTensorsOfGguf, formerModules, sparseNetwork } from '../experts.ts';
 import { qwen3 } from './qwen3.ts';
 
@@ -31,6 +32,18 @@ export const qwen3Moe: DecoderRow = {
       // llama.cpp computes every such model so.
       norm_topk_prob: true,
     }),
+    fields: (outline) => ({
+      ...qwen3.gguf!.fields(outline),
+      expert_count: u32(outline.sparse!.experts),
+      expert_used_count: u32(outline.sparse!.chosen),
+      expert_feed_forward_length: u32(outline.sparse!.width),
+    }),
+    missing(outline) {
+      const { sparse, layers } = outline;
+      if (!sparse!.normalised) return 'router whose weights are not normalised (norm_topk_prob false)';
+      const plain = Array.from({ length: layers }, (_, layer) => layer).find((l) => !sparse!.isSparse(l));
+      return plain === undefined ? missingOf(outline, {}) : `layer without experts, as ${plain} is`;
+    },
   },
   defaults: { num_key_value_heads: 4, max_position_embeddings: 32_768, intermediate_size: 6144 },
   sparse: sparseNetwork,

@@ -1,4 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
+import { decoderGguf, missingOf } from '../decoder-gguf.ts';
 import { slidingByType, windowsByType } from '../decoder-layers.ts';
 import { ropeFields } from '../rope.ts';
 
@@ -24,6 +25,14 @@ export const smollm3: DecoderRow = {
     max_position_embeddings: 32_768,
     pad_token_id: 128_004,
     tie_word_embeddings: true,
+  },
+  gguf: {
+    ...decoderGguf,
+    architecture: 'smollm3',
+    interleaved: true,
+    // llama.cpp computes every such model so.
+    config: (header) => ({ ...decoderGguf.config(header), no_rope_layer_interval: 4 }),
+    missing: (outline) => missingOf(outline, { unrotatedEvery: 4 }),
   },
   bias(config) {
     const attention = config.flag('attention_bias');

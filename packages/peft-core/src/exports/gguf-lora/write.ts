@@ -1,0 +1,58 @@
+import path from 'node:path';
+import { packTensor } from '../../gguf/pack-tensor.ts';
+import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
+import { methodOf } from '../../tuners/methods.ts';
+import type { ExportWriter } from '../export-writer.ts';
+import { fileTypes } from '../gguf/file-types.ts';
+import { ggufModel } from '../gguf/gguf-model.ts';
+import type { GgufLoraOptions } from './format.ts';
+import { alphaOf, loraTensors } from './lora-tensors.ts';
+
+/** The name of the file. */
+export const ggufAdapterName = 'adapter.gguf';
+
+/** Writes an adapter as llama.cpp's `--lora` reads it. Source: llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. */
+export const writeGgufLora: ExportWriter<GgufLoraOptions> = async ({
+  base,
+  outputDir,
+  options,
+  fitting,
+  name,
+  onBytes,
+}) => {
+  const { config, tensors } = fitting.adapter;
+  const model = ggufModel(base.config)!;
+  const form = methodOf(config).lowRank!(config, fitting.architecture);
+  const alpha = alphaOf(form);
+  const { weights: type } = fileTypes[options.type];
+  const file = await writeGguf(
+    path.join(outputDir, ggufAdapterName),
+    {
+      'general.architecture': { type: 'string', value: model.family.architecture },
+      'general.type': { type: 'string', value: 'adapter' },
+      'general.name': { type: 'string', value: name },
+      'general.file_type': { type: 'u32', value: fileTypes[options.type].id },
+      'adapter.type': { type: 'string', value: 'lora' },
+      'adapter.lora.alpha': { type: 'f32', value: alpha },
+    },
+    loraTensors(model, form).map(
+      ({ name, shape, layout, values }): PackedTensor => ({
+        name,
+        shape,
+        type,
+        data: (append) => packTensor(values(tensors, alpha), shape, layout, type, append),
+      }),
+    ),
+    onBytes,
+  );
+  const others = form.updates.filter(({ scale, rank }) => scale * rank !== alpha).length;
+  return {
+    files: [{ ...file, path: ggufAdapterName }],
+    notes: [
+      'Load it beside a GGUF file of the base model that it was trained on: llama-cli -m base.gguf --lora adapter.gguf.',
+      ...(others === 0
+        ? []
+        : [`${others} of ${form.updates.length} updates had another alpha, which is now in their B.`]),
+    ],
+  };
+};

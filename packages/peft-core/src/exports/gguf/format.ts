@@ -1,0 +1,54 @@
+import { type Static, Type } from 'typebox';
+import { ggufBytes } from '../../gguf/write-gguf.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
+import type { ExportedAdapter, ExportFormat } from '../export-format.ts';
+import { mergeRefusal } from '../merged/format.ts';
+import { type FileType, fileTypes } from './file-types.ts';
+import { ggufModel, modelRefusal, plannedTensors } from './gguf-model.ts';
+
+const GgufOptionsSchema = Type.Object(
+  {
+    type: Type.Enum(Object.keys(fileTypes) as FileType[], {
+      type: 'string',
+      default: 'q8_0',
+      description:
+        'Type of the weights, as in the names of llama-quantize: f32, f16 and bf16 are exact up to rounding; q8_0 takes 8.5 bits a weight, q6_k 6.6, q5_k_m about 5.7, q4_k_m about 4.9.',
+    }),
+    base: Type.Enum(['original', 'dequantised'], {
+      type: 'string',
+      default: 'original',
+      description:
+        'The weights to merge into: the original ones, on which adapters are served; for an adapter trained with base_dtype int8 or nf4 also the dequantised ones on which it was trained.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export type GgufOptions = Static<typeof GgufOptionsSchema>;
+
+export const gguf: ExportFormat<GgufOptions> = {
+  name: 'gguf',
+  title: 'GGUF model',
+  summary:
+    'One file with the merged model, quantised if you want, for llama.cpp and the programs built on it.',
+  runtimes: ['llama.cpp', 'Ollama', 'LM Studio', 'KoboldCpp', 'GPT4All', 'Jan'],
+  holds:
+    'Everything that can be added to the weights of a language model: updates with their scales and magnitudes, biases, norms, modules trained in full and rows of tokens.',
+  options: GgufOptionsSchema,
+  refusal: (adapter) => modelRefusal(adapter.modelConfig, adapter.config.task_type) ?? mergeRefusal(adapter),
+  bytes: ggufModelBytes,
+};
+
+function ggufModelBytes({ modelConfig, smallFileBytes }: ExportedAdapter, { type }: GgufOptions): number {
+  const model = ggufModel(modelConfig)!;
+  const { aliases, parameters } = model.outline;
+  const tensors = plannedTensors(model, parameters, type).map(({ ggufName, ggufShape, type }) => ({
+    name: ggufName,
+    shape: ggufShape,
+    type,
+  }));
+  // An adapter may change a tied head apart from the embedding.
+  const embedding = parameters.find(({ name }) => Object.values(aliases).includes(name));
+  const head = embedding ? 2.2 * elementCount(embedding.shape) : 0;
+  return Math.ceil(ggufBytes({}, tensors) + smallFileBytes + (type === 'f32' ? 2 : 1) * head + 65_536);
+}

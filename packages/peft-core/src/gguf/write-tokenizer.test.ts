@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { byteTokenizer, tinyTokenizerConfig } from '../testing/tiny-model.ts';
+import type { TokenizerFiles } from '../text/tokenizer.ts';
+import { GgufMetadata, type GgufValue } from './metadata.ts';
+import { ggufTokenizer } from './tokenizer.ts';
+import { tokenizerFields } from './write-tokenizer.ts';
+
+// From scripts/golden/testdata/gguf_sentencepiece.py.
+const { cases } = JSON.parse(
+  readFileSync(new URL('testdata/gguf-sentencepiece.json', import.meta.url), 'utf8'),
+) as { cases: Record<string, { metadata: Record<string, GgufValue>; merges: [string, string][] }> };
+
+const read = (metadata: Record<string, unknown>) => {
+  const values = new Map(Object.entries(metadata as Record<string, GgufValue>));
+  return ggufTokenizer('a.gguf', new GgufMetadata('a.gguf', values), 128);
+};
+
+const written = (files: TokenizerFiles, rows: number, ends: number[] = []) => {
+  const fields = Object.entries(tokenizerFields(files, rows, ends));
+  return Object.fromEntries(
+    fields.map(([key, { value }]) => [
+      key,
+      ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value,
+    ]),
+  ) as Record<string, GgufValue>;
+};
+
+for (const [name, { metadata }] of Object.entries(cases))
+  describe(`SentencePiece, ${name}`, () => {
+    const files = read(metadata);
+    const fields = written(files, (metadata['tokenizer.ggml.tokens'] as string[]).length);
+
+    test('read again, it is the same tokenizer', () => assert.deepEqual(read(fields), files));
+
+    test('tokens, their types and the kind are those of the file it came from', () => {
+      for (const key of ['model', 'tokens', 'token_type'])
+        assert.deepEqual(fields[`tokenizer.ggml.${key}`], metadata[`tokenizer.ggml.${key}`], key);
+    });
+
+    test('scores fall in the order of the merges', () => {
+      const scores = fields['tokenizer.ggml.scores'] as number[];
+      const stored = metadata['tokenizer.ggml.scores'] as number[];
+      const types = metadata['tokenizer.ggml.token_type'] as number[];
+      const merged = new Set(cases[name]!.merges.map((pair) => pair.join('')));
+      const tokens = metadata['tokenizer.ggml.tokens'] as string[];
+      const ids = tokens.flatMap((token, id) =>
+        types[id] === 1 && merged.has(token.replaceAll(' ', '▁')) ? [id] : [],
+      );
+      for (const a of ids)
+        for (const b of ids)
+          if (stored[a]! > stored[b]!) assert.ok(scores[a]! > scores[b]!, `${tokens[a]} before ${tokens[b]}`);
+    });
+  });
+
+const byteFiles = (json: Record<string, unknown> = {}): TokenizerFiles => ({
+  tokenizerJson: { ...byteTokenizer(), ...json },
+  tokenizerConfig: tinyTokenizerConfig,
+  chatTemplate: null,
+});
+
+test('byte-level BPE: rows without a token, other ends of answers, and whether bos is added', () => {
+  const fields = written(byteFiles(), 264, [257, 259]);
+  assert.equal(fields['tokenizer.ggml.model'], 'gpt2');
+  assert.equal(fields['tokenizer.ggml.pre'], 'gpt-2');
+  assert.deepEqual((fields['tokenizer.ggml.tokens'] as string[]).slice(255), [
+    'ÿ',
+    '<s>',
+    '</s>',
+    '<pad>',
+    '<unk>',
+    '[PAD260]',
+    '[PAD261]',
+    '[PAD262]',
+    '[PAD263]',
+  ]);
+  assert.deepEqual((fields['tokenizer.ggml.token_type'] as number[]).slice(255), [1, 3, 3, 3, 3, 5, 5, 5, 5]);
+  assert.equal(fields['tokenizer.ggml.bos_token_id'], 256);
+  assert.equal(fields['tokenizer.ggml.eos_token_id'], 257);
+  assert.equal(fields['tokenizer.ggml.eot_token_id'], 259);
+  assert.equal(fields['tokenizer.ggml.add_bos_token'], false);
+  assert.equal(fields['tokenizer.chat_template'], tinyTokenizerConfig.chat_template);
+  // A smaller embedding: tokens without a row are left out.
+  assert.equal((written(byteFiles(), 258)['tokenizer.ggml.tokens'] as string[]).length, 258);
+});
+
+test('what files cannot express is refused', () => {
+  const refuse = (json: Record<string, unknown>, reason: RegExp) =>
+    assert.throws(() => tokenizerFields(byteFiles(json), 260, []), {
+      code: 'unsupported_tokenizer',
+      message: reason,
+    });
+  refuse({ model: { type: 'WordPiece', vocab: { a: 0 }, unk_token: 'a' } }, /its model is WordPiece/);
+  const split = { type: 'Split', pattern: { Regex: '\\\\d+' }, behavior: 'Isolated', invert: false };
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
+  refuse(
+    { pre_tokenizer: { type: 'Sequence', pretokenizers: [split, byteLevel] } },
+    /no known name for its pre_tokenizer .*smollm/,
+  );
+});

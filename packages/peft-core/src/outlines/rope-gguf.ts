@@ -1,0 +1,81 @@
+import type { GgufField } from './gguf-family.ts';
+import { LENGTH_SCALING, type Rope, type RopeFields, WAVELENGTH_SCALING } from './rope.ts';
+
+/** How llama.cpp's files hold a rotation: metadata, and tensors of factors. `gguf/rope-fields.ts` reads them. */
+interface StoredRope {
+  rope: Rope;
+  fields: RopeFields;
+}
+
+/** Names of the tensors of factors, which divide the frequencies. */
+export const FREQUENCY_FACTORS = 'rope_freqs.weight';
+export const LONG_FACTORS = 'rope_factors_long.weight';
+export const SHORT_FACTORS = 'rope_factors_short.weight';
+
+const kindOf = (fields: RopeFields) => String(fields.rope_type ?? fields.type ?? 'default');
+const thetaOf = (fields: RopeFields) => Number(fields.rope_theta ?? 10_000);
+
+/** Factor of cosines and sines by which llama.cpp makes up for a scaling of positions. Source: Peng et al. 2023. */
+export const yarnGrowth = (factor: number, weight = 1): number =>
+  factor <= 1 ? 1 : 1 + 0.1 * weight * Math.log(factor);
+
+export function ropeMetadata({ rope, fields }: StoredRope, maxPositions: number): Record<string, GgufField> {
+  const kind = kindOf(fields);
+  const f32 = (value: number): GgufField => ({ type: 'f32', value });
+  const u32 = (value: number): GgufField => ({ type: 'u32', value });
+  const common: Record<string, GgufField> = {
+    'rope.dimension_count': u32(2 * rope.inverseFrequencies.length),
+    'rope.freq_base': f32(thetaOf(fields)),
+  };
+  const original = Number(fields.original_max_position_embeddings ?? maxPositions);
+  const factor = Number(fields.factor ?? maxPositions / original);
+  if (kind === 'linear')
+    return {
+      ...common,
+      'rope.scaling.type': { type: 'string', value: 'linear' },
+      'rope.scaling.factor': f32(factor),
+    };
+  if (kind === 'yarn') {
+    const attention = rope.attentionFactor / yarnGrowth(factor);
+    return {
+      ...common,
+      'rope.scaling.type': { type: 'string', value: 'yarn' },
+      'rope.scaling.factor': f32(factor),
+      'rope.scaling.original_context_length': u32(original),
+      ...(Math.abs(attention - 1) > 1e-6 && { 'rope.scaling.attn_factor': f32(attention) }),
+      'rope.scaling.yarn_beta_fast': f32(Number(fields.beta_fast ?? 32)),
+      'rope.scaling.yarn_beta_slow': f32(Number(fields.beta_slow ?? 1)),
+    };
+  }
+  if (kind === LENGTH_SCALING)
+    return {
+      ...common,
+      'rope.scaling.type': { type: 'string', value: 'longrope' },
+      'rope.scaling.original_context_length': u32(original),
+      'rope.scaling.attn_factor': f32(rope.attentionFactor),
+    };
+  return common;
+}
+
+export function ropeTables({ rope, fields }: StoredRope): Record<string, Float32Array> {
+  const kind = kindOf(fields);
+  const count = rope.inverseFrequencies.length;
+  if (kind === WAVELENGTH_SCALING) {
+    const theta = thetaOf(fields);
+    const divisors = rope.inverseFrequencies.map((scaled, i) => theta ** (-i / count) / scaled);
+    return { [FREQUENCY_FACTORS]: Float32Array.from(divisors) };
+  }
+  if (kind !== LENGTH_SCALING) return {};
+  return {
+    [LONG_FACTORS]: Float32Array.from(fields.long_factor as number[]),
+    [SHORT_FACTORS]: Float32Array.from(fields.short_factor as number[]),
+  };
+}
+
+/** The end of "llama.cpp computes no …" for a scaling that files cannot express, or null. */
+export function scalesAreStored(fields: RopeFields, anyBetas: boolean): string | null {
+  if (kindOf(fields) !== 'yarn') return null;
+  if (fields.truncate === false) return 'yarn scaling with truncate false';
+  const isDefault = Number(fields.beta_fast ?? 32) === 32 && Number(fields.beta_slow ?? 1) === 1;
+  return isDefault || anyBetas ? null : 'yarn scaling with other beta_fast and beta_slow than 32 and 1';
+}
