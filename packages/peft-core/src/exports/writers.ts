@@ -9,6 +9,7 @@ import { writeGgufModel } from './gguf/write.ts';
 import { writeGgufLora } from './gguf-lora/write.ts';
 import { writeMerged } from './merged/write.ts';
 import { writeMlx } from './mlx/write.ts';
+import { writeOllama } from './ollama/write.ts';
 import { writePeft } from './peft/write.ts';
 
 /** The writer of every export format, by name; `formats.ts` has the same rows. */
@@ -19,6 +20,7 @@ const writers: Record<ExportFormatName, ExportWriter<any>> = {
   gguf: writeGgufModel,
   'gguf-lora': writeGgufLora,
   mlx: writeMlx,
+  ollama: writeOllama,
 };
 
 /**

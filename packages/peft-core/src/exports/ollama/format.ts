@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import type { ExportFormat } from '../export-format.ts';
-import { gguf } from '../gguf/format.ts';
+import { type GgufOptions, gguf } from '../gguf/format.ts';
 
 const OllamaOptionsSchema = Type.Object(
   {
@@ -20,7 +20,7 @@ const OllamaOptionsSchema = Type.Object(
   { additionalProperties: false },
 );
 
-export type OllamaOptions = Static<typeof OllamaOptionsSchema> & Static<typeof gguf.options>;
+export type OllamaOptions = Pick<Static<typeof OllamaOptionsSchema>, 'system' | 'num_ctx'> & GgufOptions;
 
 export const ollama: ExportFormat<OllamaOptions> = {
   name: 'ollama',

@@ -33,7 +33,10 @@ export const writeOllama: ExportWriter<OllamaOptions> = async (job) => {
 
 function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] } {
   if (tokenizer.chatTemplateSource === null)
-    return { lines: ['TEMPLATE """{{ .Prompt }}"""'], notes: ['The model has no chat template: Ollama continues the prompt as it is.'] };
+    return {
+      lines: ['TEMPLATE """{{ .Prompt }}"""'],
+      notes: ['The model has no chat template: Ollama continues the prompt as it is.'],
+    };
   const texts = turnTexts((messages, addGenerationPrompt) =>
     tokenizer.applyChatTemplate(messages, { addGenerationPrompt }),
   );
@@ -70,7 +73,9 @@ function withoutBos(texts: TurnTexts, tokenizer: Tokenizer): TurnTexts {
 
 /** PARAMETER lines: ends of answers, and sampling options of generation_config.json. */
 function parameters(base: BaseModel, tokenizer: Tokenizer, { num_ctx }: OllamaOptions): string[] {
-  const stops = [...endTokens(base, tokenizer).chat].map((id) => tokenizer.decode([id])).filter((stop) => stop !== '');
+  const stops = [...endTokens(base, tokenizer).chat]
+    .map((id) => tokenizer.decode([id]))
+    .filter((stop) => stop !== '');
   const sampling = base.generationConfig ?? {};
   const given = Object.entries(samplingNames).flatMap(([name, field]) => {
     const value = sampling[field];
