@@ -63,7 +63,7 @@ test('another template is left to Ollama, and a model without one continues the 
   const counted = '{% for m in messages %}{{ loop.index }}. {{ m.content }}\n{% endfor %}';
   const { text, notes } = await modelfile('counted', counted);
   assert.doesNotMatch(text, /TEMPLATE|SYSTEM|num_ctx/);
-  assert.match(notes.join(), /is not written in Go: Ollama chooses one of its own/);
+  assert.match(notes.join(), /is not written in Go: Ollama chooses one from its collection/);
   assert.match((await modelfile('bare', null)).text, /^TEMPLATE """\{\{ \.Prompt \}\}"""$/m);
   await assert.rejects(modelfile('quoted', null, { system: 'a """ b' }), {
     code: 'not_exportable',

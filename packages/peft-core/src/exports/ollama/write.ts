@@ -10,7 +10,7 @@ import { goTemplate } from './go-template.ts';
 import { type TurnTexts, turnTexts } from './turn-texts.ts';
 
 /**
- * Writes the merged model as GGUF and a Modelfile. Ollama refuses ADAPTER since version 0.34.1. Source: ollama, docs/modelfile.mdx and
+ * Writes the merged model as GGUF and a Modelfile. Ollama refuses ADAPTER since version 0.34.1. Source: ollama, modelfile.mdx and
  * parser/parser.go.
  */
 export const writeOllama: ExportWriter<OllamaOptions> = async (job) => {
@@ -45,7 +45,7 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
     return {
       lines: [],
       notes: [
-        'The chat template is more than texts around the turns, and is not written in Go: Ollama chooses one of its own by the template in the GGUF file. Compare an answer with Graft’s.',
+        'The chat template is more than texts around the turns, and is not written in Go: Ollama chooses one from its collection by the template in the GGUF file. Compare an answer with Graft’s.',
       ],
     };
   return {
