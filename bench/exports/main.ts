@@ -1,5 +1,5 @@
 /**
- * Memory and time of exports: writes a random model of some gigabytes and an adapter, exports it in a process of its own for each format
+ * Memory and time of exports: writes a random model of some gigabytes and an adapter, exports it in a separate process for each format
  * and type of weights, and removes both. Needs free disk of about twice the size.
  *
  * node --import tsx bench/exports/main.ts [--gigabytes 8] [--rank 16] [--formats merged:stored,merged:float32] [--folder /tmp]
@@ -8,10 +8,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileTensorsFor } from '@graft/peft-core/check';
-import { parsePeftConfig } from '@graft/peft-core/config';
+import { defaultPeft, parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
-import { writeRandomModel } from '../../scripts/check-gpu/models.ts';
+import { randomModels, writeRandomModel } from '../../scripts/check-gpu/models.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { benchOptions } from '../options.ts';
 import { runTypeScript } from '../run-for-result.ts';
@@ -32,22 +32,12 @@ const {
 
 /** Of a model with four billion parameters, whose largest tensor is the table of 151,936 tokens; a layer has 0.2 GB in bfloat16. */
 const shape = {
-  model_type: 'llama',
+  ...randomModels.billion,
   hidden_size: 2560,
   intermediate_size: 9728,
   num_hidden_layers: Math.max(1, Math.round((gigabytes - 0.78) / 0.202)),
-  num_attention_heads: 32,
-  num_key_value_heads: 8,
   head_dim: 128,
   vocab_size: 151_936,
-  max_position_embeddings: 4096,
-  rms_norm_eps: 1e-5,
-  rope_theta: 500_000,
-  hidden_act: 'silu',
-  tie_word_embeddings: true,
-  dtype: 'bfloat16',
-  bos_token_id: 256,
-  eos_token_id: 257,
 };
 
 const folder = await mkdtemp(join(parent, 'graft-bench-exports-'));
@@ -75,7 +65,7 @@ try {
 }
 
 async function writeFullAdapter(target: string): Promise<void> {
-  const peft = parsePeftConfig({ peft_type: 'LORA', r: rank, target_modules: 'all-linear' });
+  const peft = parsePeftConfig({ ...defaultPeft, r: rank });
   const tensors = new Map(
     fileTensorsFor(peft, shape).map(({ key, shape }) => [
       key,

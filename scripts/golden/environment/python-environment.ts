@@ -9,7 +9,7 @@ import { canImport, makeEnvironment } from './make-environment.ts';
 /**
  * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
  * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers,
- * `trl` has TRL and its data sets, without what it trains with, which is in `peft`; `mlx` has mlx-lm.
+ * `trl` has TRL and its data sets, without what it trains with, which is in `peft`; `mlx` has mlx-lm, `go` the Go toolchain.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
@@ -19,6 +19,7 @@ const requirementsFiles = {
   tracking: join(import.meta.dirname, 'requirements-tracking.txt'),
   trl: join(import.meta.dirname, 'requirements-trl.txt'),
   mlx: join(import.meta.dirname, 'requirements-mlx.txt'),
+  go: join(import.meta.dirname, 'requirements-go.txt'),
 } as const;
 export type ReferenceLibrary = keyof typeof requirementsFiles;
 export const referenceLibraries = Object.keys(requirementsFiles) as ReferenceLibrary[];

@@ -111,7 +111,7 @@ async function writeSmallFiles(
     ...base.config,
     ...(untied ? untiedFields(base.config) : {}),
     ...config,
-    dtype: configTypes[mostCommonType(tensors)],
+    dtype: configTypes[usualType(tensors)],
   };
   delete fields.torch_dtype;
   delete fields[UNTIED_WEIGHTS];
@@ -167,7 +167,7 @@ function shardName(index: number, count: number): string {
 }
 
 /** The type of most values. */
-function mostCommonType(tensors: PlannedTensor[]): FloatType {
+function usualType(tensors: PlannedTensor[]): FloatType {
   const counts = new Map<FloatType, number>();
   for (const { type, shape } of tensors) counts.set(type, (counts.get(type) ?? 0) + elementCount(shape));
   return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? 'F32';

@@ -257,6 +257,6 @@ test('every option of a format has a default and a description', () => {
       options.properties,
     ))
       assert.ok(schema.default !== undefined && schema.description?.endsWith('.'), `${name}.${option}`);
-    assert.equal(options.additionalProperties, false, name);
+    assert.equal((options as { additionalProperties?: boolean }).additionalProperties, false, name);
   }
 });

@@ -7,6 +7,7 @@ import { gguf } from './gguf/format.ts';
 import { ggufLora } from './gguf-lora/format.ts';
 import { merged } from './merged/format.ts';
 import { mlx } from './mlx/format.ts';
+import { ollama } from './ollama/format.ts';
 import { peft } from './peft/format.ts';
 
 /** Every export format, by name; `writers.ts` has the same rows. Loads no TensorFlow. */
@@ -16,6 +17,7 @@ const rows = {
   gguf,
   'gguf-lora': ggufLora,
   mlx,
+  ollama,
 };
 
 export type ExportFormatName = keyof typeof rows;

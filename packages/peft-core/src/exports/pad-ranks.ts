@@ -17,7 +17,7 @@ export function padRanks(
   tensors: ReadonlyMap<string, HostTensor>,
   rank: number,
 ): PaddedUpdates {
-  const scale = mostCommon(updates.map((update) => update.scale));
+  const scale = usual(updates.map((update) => update.scale));
   const padded = new Map(tensors);
   for (const update of updates) {
     const factor = update.scale / scale;
@@ -50,7 +50,7 @@ function withColumns(
   return { shape: [out, to], data: padded };
 }
 
-function mostCommon(values: number[]): number {
+function usual(values: number[]): number {
   const counts = new Map<number, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   return [...counts].sort(([, a], [, b]) => b - a)[0]![0];

@@ -9,16 +9,18 @@ import { writeGgufModel } from './gguf/write.ts';
 import { writeGgufLora } from './gguf-lora/write.ts';
 import { writeMerged } from './merged/write.ts';
 import { writeMlx } from './mlx/write.ts';
+import { writeOllama } from './ollama/write.ts';
 import { writePeft } from './peft/write.ts';
 
 /** The writer of every export format, by name; `formats.ts` has the same rows. */
-// biome-ignore lint/suspicious/noExplicitAny: each writer takes the options of its own format, which the format's schema checks
+// biome-ignore lint/suspicious/noExplicitAny: each writer takes the options of one format, which the format's schema checks
 const writers: Record<ExportFormatName, ExportWriter<any>> = {
   merged: writeMerged,
   peft: writePeft,
   gguf: writeGgufModel,
   'gguf-lora': writeGgufLora,
   mlx: writeMlx,
+  ollama: writeOllama,
 };
 
 /**
@@ -52,7 +54,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
       onBytes,
     });
   } catch (error) {
-    throw asDiskFull(error, path.dirname(outputDir));
+    throw diskFault(error, path.dirname(outputDir));
   }
 }
 
@@ -67,7 +69,7 @@ async function checkDisk(folder: string, bytes: number): Promise<void> {
 }
 
 /** An error of the file system that stands for a full disk or a quota, as `disk_full`; any other error unchanged. */
-function asDiskFull(error: unknown, folder: string): unknown {
+function diskFault(error: unknown, folder: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
   return diskFull(`the disk of ${folder} filled up during the export`, error);

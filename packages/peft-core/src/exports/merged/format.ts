@@ -18,7 +18,7 @@ const MergedOptionsSchema = Type.Object(
       maximum: 1_000_000_000_000,
       default: 5_000_000_000,
       description:
-        'Maximum size of a file of weights, in bytes. A larger model has several files and an index; a single tensor that is larger has a file of its own.',
+        'Maximum size of a file of weights, in bytes. A larger model has several files and an index; a single tensor that is larger has a separate file.',
     }),
     base: Type.Enum(['original', 'dequantised'], {
       type: 'string',

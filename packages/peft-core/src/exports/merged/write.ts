@@ -70,7 +70,7 @@ export interface MergedTensors {
 
 /**
  * The tensors that an adapter changes, and the parameters that its architecture has beside the base model's. `into`: the weights that the
- * adapter is merged into. One tensor is computed at a time, when it is asked for. Throws `base_not_quantised`.
+ * adapter is merged into. One tensor is computed at a time, when it is requested. Throws `base_not_quantised`.
  */
 export function mergedModel(
   base: BaseModel,
@@ -113,7 +113,7 @@ export interface MergedParameters {
   unpacks: boolean;
 }
 
-/** The parameters of a model with an adapter: one at a time is read and merged, when it is asked for. Throws `base_not_quantised`. */
+/** The parameters of a model with an adapter: one at a time is read and merged, when it is requested. Throws `base_not_quantised`. */
 export function mergedParameters(
   base: BaseModel,
   { adapter, architecture, attachment }: FittingAdapter,

@@ -48,5 +48,5 @@ function adapterReason(config: ExportedAdapter['config'], outline: ModelOutline)
   if (other)
     return `mlx-lm reads no updates of ${other.kind === 'embedding' ? 'the embedding' : 'experts'} ${other.module}`;
   const tied = form.updates.find(({ module }) => `${module}.weight` in outline.aliases);
-  return tied ? `in mlx-lm ${tied.module} is the embedding, which has no update of its own` : null;
+  return tied ? `in mlx-lm ${tied.module} is the embedding, which has no separate update` : null;
 }

@@ -14,7 +14,7 @@ import { vllmRank } from './ranks.ts';
 /** Files that belong to an adapter: of PEFT, of the adapters library, and Graft's own. */
 const adapterFile = /\.(json|safetensors|md|jinja)$/;
 
-/** Copies the adapter's files; with pad_rank its tensors and its config are written anew. */
+/** Copies the adapter's files; with pad_rank its tensors and its config are written again. */
 export const writePeft: ExportWriter<PeftOptions> = async (job) => {
   const { adapterDir, outputDir, options, onBytes } = job;
   const padded = options.pad_rank ? await writePadded(job) : { files: [], notes: [] };

@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type BaseModel, endTokens } from '../../files.ts';
+import { writeSmallFile } from '../../small-file.ts';
+import { loadTokenizer, type Tokenizer, withChatTemplate } from '../../text/index.ts';
+import type { ExportWriter } from '../export-writer.ts';
+import { ggufName, writeGgufModel } from '../gguf/write.ts';
+import { type OllamaOptions, quoted } from './format.ts';
+import { goTemplate } from './go-template.ts';
+import { type TurnTexts, turnTexts } from './turn-texts.ts';
+
+/**
+ * Writes the merged model as GGUF and a Modelfile. Ollama refuses ADAPTER since version 0.34.1. Source: ollama, modelfile.mdx and
+ * parser/parser.go.
+ */
+export const writeOllama: ExportWriter<OllamaOptions> = async (job) => {
+  const { base, options, outputDir, fitting } = job;
+  const { files, notes } = await writeGgufModel(job);
+  const tokenizer = loadTokenizer(withChatTemplate(base.tokenizerFiles, fitting.adapter.chatTemplate));
+  const template = templateLine(tokenizer);
+  const text = [
+    `FROM ./${ggufName}`,
+    ...template.lines,
+    ...parameters(base, tokenizer, options),
+    ...(options.system === '' ? [] : [`SYSTEM """${options.system}"""`]),
+    ...(await licenceLine(base)),
+  ].join('\n');
+  return {
+    files: [...files, await writeSmallFile(outputDir, 'Modelfile', `${text}\n`)],
+    notes: [...notes, ...template.notes],
+  };
+};
+
+function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] } {
+  if (tokenizer.chatTemplateSource === null)
+    return {
+      lines: ['TEMPLATE """{{ .Prompt }}"""'],
+      notes: ['The model has no chat template: Ollama continues the prompt as it is.'],
+    };
+  const texts = turnTexts((messages, addGenerationPrompt) =>
+    tokenizer.applyChatTemplate(messages, { addGenerationPrompt }),
+  );
+  const template = texts && goTemplate(withoutBos(texts, tokenizer));
+  if (!template || quoted.test(template))
+    return {
+      lines: [],
+      notes: [
+        'The chat template is more than texts around the turns, and is not written in Go: Ollama chooses one from its collection by the template in the GGUF file. Compare an answer with Graft’s.',
+      ],
+    };
+  return {
+    lines: [`TEMPLATE """${template}"""`],
+    notes: [
+      'The Modelfile’s template has no tools.',
+      ...(texts.system ? [] : ['The chat template takes no system message.']),
+    ],
+  };
+}
+
+/** Without the bos token at the start if the tokenizer adds one to every text, as Ollama then does. */
+function withoutBos(texts: TurnTexts, tokenizer: Tokenizer): TurnTexts {
+  const { bosId } = tokenizer;
+  if (bosId === null || !tokenizer.specialTokensAround().before.includes(bosId)) return texts;
+  const bos = tokenizer.decode([bosId]);
+  const cut = (text: string) => (text.startsWith(bos) ? text.slice(bos.length) : text);
+  const { start, system } = texts;
+  return {
+    ...texts,
+    start: cut(start),
+    system: system?.place === 'start' ? { ...system, before: cut(system.before) } : system,
+  };
+}
+
+/** PARAMETER lines: ends of answers, and sampling options of generation_config.json. */
+function parameters(base: BaseModel, tokenizer: Tokenizer, { num_ctx }: OllamaOptions): string[] {
+  const stops = [...endTokens(base, tokenizer).chat]
+    .map((id) => tokenizer.decode([id]))
+    .filter((stop) => stop !== '');
+  const sampling = base.generationConfig ?? {};
+  const given = Object.entries(samplingNames).flatMap(([name, field]) => {
+    const value = sampling[field];
+    return typeof value === 'number' && sampling.do_sample !== false ? [`PARAMETER ${name} ${value}`] : [];
+  });
+  return [
+    ...stops.map((stop) => `PARAMETER stop ${JSON.stringify(stop)}`),
+    ...given,
+    ...(num_ctx === 0 ? [] : [`PARAMETER num_ctx ${num_ctx}`]),
+  ];
+}
+
+/** Ollama's parameters, and transformers' names for them. */
+const samplingNames = {
+  temperature: 'temperature',
+  top_k: 'top_k',
+  top_p: 'top_p',
+  min_p: 'min_p',
+  repeat_penalty: 'repetition_penalty',
+};
+
+/** Maximum length of a licence that is written. */
+const longestLicence = 65_536;
+
+async function licenceLine({ format, path: folder }: BaseModel): Promise<string[]> {
+  if (format !== 'hf') return [];
+  for (const name of ['LICENSE', 'LICENSE.txt', 'LICENSE.md']) {
+    const text = await readFile(path.join(folder, name), 'utf8').catch(() => '');
+    if (text !== '' && text.length <= longestLicence && !quoted.test(text)) return [`LICENSE """${text}"""`];
+  }
+  return [];
+}

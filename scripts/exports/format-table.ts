@@ -1,0 +1,94 @@
+/** What docs/exports.md takes from the code. `node --import tsx scripts/exports/format-table.ts` writes it there. */
+import path from 'node:path';
+import { parsePeftConfig } from '../../packages/peft-core/src/config/index.ts';
+import type { ExportFormat } from '../../packages/peft-core/src/exports/export-format.ts';
+import { exportFormats, parseExportOptions } from '../../packages/peft-core/src/exports/formats.ts';
+import { defaultTask, modelTypes } from '../../packages/peft-core/src/outlines/index.ts';
+import { type ArchitectureRow, architectures } from '../../test/golden/matrix/architectures.ts';
+import { exceptions } from '../../test/golden/matrix/exceptions.ts';
+import { type MethodRow, methods } from '../../test/golden/matrix/methods.ts';
+import { replaceSection } from '../methods/docs-section.ts';
+import { plainTable } from '../methods/markdown-table.ts';
+
+interface OptionSchema {
+  default: unknown;
+  description: string;
+  enum?: readonly unknown[];
+}
+
+/** A row for each format. */
+export function formatTable(): string {
+  const rows = exportFormats.map(({ name, summary, holds, runtimes }) => [
+    `\`${name}\``,
+    summary,
+    runtimes.join(', '),
+    holds,
+  ]);
+  return plainTable(['format', 'for', 'read by', 'holds'], rows);
+}
+
+/** A row for each option of each format. */
+export function optionTable(): string {
+  const rows = exportFormats.flatMap(({ name, options }) =>
+    Object.entries<OptionSchema>(options.properties as never).map(([option, schema]) => [
+      `\`${name}\``,
+      `\`${option}\``,
+      `\`${JSON.stringify(schema.default)}\``,
+      `${schema.description}${schema.enum ? ` One of ${schema.enum.map((value) => `\`${value}\``).join(', ')}.` : ''}`,
+    ]),
+  );
+  return plainTable(['format', 'option', 'default', 'meaning'], rows);
+}
+
+const header = exportFormats.map(({ name }) => `\`${name}\``);
+
+/** Whether a format holds an adapter of a row of the golden matrix, with the options' defaults. */
+function isHeld(format: ExportFormat, method: MethodRow, architecture: ArchitectureRow): boolean {
+  const config = parsePeftConfig({ task_type: architecture.task, ...method.config(architecture) });
+  const noTensors = { names: () => [], has: () => false, info: () => ({ dtype: 'F32', shape: [] }) };
+  const adapter = {
+    config,
+    modelConfig: { vocab_size: 320, ...architecture.config },
+    tensors: noTensors,
+    chatTemplate: null,
+    adapterBytes: 0,
+    smallFileBytes: 0,
+  };
+  return format.refusal(adapter, parseExportOptions(format)) === null;
+}
+
+const cell = (held: boolean) => (held ? 'yes' : '–');
+
+/** A row for each configuration of the golden matrix, on the first decoder. */
+export function methodTable(): string {
+  const architecture = architectures.find(({ task }) => task === 'CAUSAL_LM')!;
+  const rows = methods
+    .filter(
+      (method) => !method.onExperts && exceptions[`${architecture.name} × ${method.name}`] === undefined,
+    )
+    .map((method) => [
+      method.name,
+      ...exportFormats.map((format) => cell(isHeld(format, method, architecture))),
+    ]);
+  return plainTable(['adapter', ...header], rows);
+}
+
+/** A row for each family, with the first method and the family's own task. */
+export function familyTable(): string {
+  const rows = modelTypes.flatMap((modelType) => {
+    const task = defaultTask({ model_type: modelType });
+    const own = architectures.find((row) => row.config.model_type === modelType && row.task === task);
+    return own
+      ? [[`\`${modelType}\``, ...exportFormats.map((format) => cell(isHeld(format, methods[0]!, own)))]]
+      : [];
+  });
+  return plainTable(['`model_type`', ...header], rows);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const file = path.join(import.meta.dirname, '../../docs/exports.md');
+  await replaceSection(file, 'formats', formatTable());
+  await replaceSection(file, 'options', optionTable());
+  await replaceSection(file, 'methods', methodTable());
+  await replaceSection(file, 'families', familyTable());
+}
