@@ -2,6 +2,7 @@ import type { ConfigFields } from '../config-fields.ts';
 import type { DecoderRow, RawConfig } from '../decoder.ts';
 import { decoderGguf, decoderInterface } from '../decoder-files.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
+import { matrixTargets } from '../default-targets.ts';
 import { roundedTo } from '../stored-type.ts';
 
 const sliding = (config: RawConfig, fields: ConfigFields) =>
@@ -17,7 +18,7 @@ export const gemma3Text: DecoderRow = {
   classes: { SEQ_CLS: 'Gemma3TextForSequenceClassification', FEATURE_EXTRACTION: 'Gemma3TextModel' },
   tasks: ['CAUSAL_LM', 'SEQ_CLS', 'FEATURE_EXTRACTION'],
   defaultTargets: {
-    LORA: { target_modules: ['q_proj', 'v_proj'] },
+    ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: {
       target_modules: [

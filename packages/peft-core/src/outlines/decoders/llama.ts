@@ -1,5 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
 import { decoderGguf, wordPattern } from '../decoder-files.ts';
+import { matrixTargets } from '../default-targets.ts';
 import type { PreTokenizer } from '../family.ts';
 
 /** From Llama 3's tokenizer.json. */
@@ -14,7 +15,7 @@ export const llama: DecoderRow = {
   className: 'Llama',
   rateExponent: 0.781,
   defaultTargets: {
-    LORA: { target_modules: ['q_proj', 'v_proj'] },
+    ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['k_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: { target_modules: ['input_layernorm', 'post_attention_layernorm', 'norm'] },
   },
