@@ -101,7 +101,6 @@ export const matrixMethods: MethodRow[] = [
       peft_type: 'HIRA',
       r: 4,
       target_modules: [...names.attention, ...names.feedForward],
-      rank_pattern: { [names.attention[0]!]: 3 },
     }),
   },
   {

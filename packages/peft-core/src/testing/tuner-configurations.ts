@@ -174,12 +174,7 @@ export const everyOption: Record<string, Record<string, unknown>> = {
     num_cayley_neumann_terms: 3,
     modules_to_save: ['norm'],
   },
-  'HIRA, every linear layer, patterns': {
-    peft_type: 'HIRA',
-    r: 3,
-    target_modules: 'all-linear',
-    rank_pattern: { q_proj: 2 },
-  },
+  'HIRA, every linear layer': { peft_type: 'HIRA', r: 3, target_modules: 'all-linear' },
   'HIRA, embedding and head, random start': {
     peft_type: 'HIRA',
     r: 2,

@@ -9,9 +9,10 @@ import { weightValue } from '../../nn/weight.ts';
 import { attachMatrices } from '../matrices/attachment.ts';
 import { changedProduct } from '../matrices/changed-product.ts';
 import { lowRankProduct } from '../matrices/merged-products.ts';
+import type { MatrixTarget } from '../matrices/targets.ts';
 import { constant, drawn, normal, uniform } from '../start-values.ts';
 import type { Attachment, EmbeddingWrapper, LinearWrapper, ParameterInit, Tuner } from '../tuner.ts';
-import { factorNames, type HiraConfig, type HiraTarget, hiraMethod, hiraTargets } from './method.ts';
+import { factorNames, type HiraConfig, hiraMethod, hiraTargets } from './method.ts';
 
 /** HiRA: weights times `1 + B A`. Options, names and start values follow peft's HiraConfig. */
 export const hiraTuner: Tuner<HiraConfig> = { keyPrefix: 'base_model.model.', attach };
@@ -20,10 +21,11 @@ function attach(config: HiraConfig, model: Architecture): Attachment {
   hiraMethod.check(config, model);
   const probability = config.hira_dropout;
   const attachment = attachMatrices(config, model, hiraTargets(config, model), (target) => {
-    const { rank, width, out } = target;
+    const { width, out } = target;
+    const rank = config.r;
     const { a, b } = factorNames(target);
     const isEmbedding = target.kind === 'embedding';
-    const [first, second] = startValues(target, config.init_weights);
+    const [first, second] = startValues(target, config);
     return {
       parameters: [
         { name: a, shape: [rank, width], init: first },
@@ -44,8 +46,8 @@ function attach(config: HiraConfig, model: Architecture): Attachment {
 
 /** Source: peft, tuners/hira/layer.py (reset_hira_parameters). */
 function startValues(
-  { kind, rank, width, out }: HiraTarget,
-  init: HiraConfig['init_weights'],
+  { kind, width, out }: MatrixTarget,
+  { r: rank, init_weights: init }: HiraConfig,
 ): [a: ParameterInit, b: ParameterInit] {
   const [a, b] = [rank * width, out * rank];
   if (!init) return [drawn(a, normal), drawn(b, normal)];
@@ -58,7 +60,12 @@ function startValues(
  * `x (W ∘ (1 + B A))ᵀ + bias`; with dropout, `base(x) + dropout(x) (W ∘ B A)ᵀ`.
  * Source: Huang et al. 2025; peft, tuners/hira/layer.py (Linear.forward).
  */
-function scaledWeight(a: string, b: string, { transposed }: HiraTarget, probability: number): LinearWrapper {
+function scaledWeight(
+  a: string,
+  b: string,
+  { transposed }: MatrixTarget,
+  probability: number,
+): LinearWrapper {
   const update = (a: tf.Tensor, b: tf.Tensor) => (transposed ? tf.matMul(a, b, true, true) : tf.matMul(b, a));
   return ({ parameter, random }, x, base, { weight, bias }) => {
     const factors = [parameter(a), parameter(b)];

@@ -1,6 +1,5 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture } from '../../models/architecture.ts';
-import { blockSums, repeatedColumns } from '../../nn/block-sums.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
 import { flowingSum } from '../../nn/residual.ts';
@@ -12,6 +11,7 @@ import { changedProduct } from '../matrices/changed-product.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
 import { constant, drawn, uniform } from '../start-values.ts';
 import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
+import { blockSums, repeatedColumns } from './block-sums.ts';
 import { type MissConfig, missBlock, missMethod, missTargets } from './method.ts';
 
 /** MiSS: one small matrix shared by the blocks of a weight. Options, names and start values follow peft's MissConfig. */

@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { inverse, skewSymmetric } from '../../nn/block-rotation.ts';
+import { inverse, skewSymmetric } from './block-rotation.ts';
 import type { OftConfig } from './method.ts';
 
 type Series = Pick<OftConfig, 'use_cayley_neumann' | 'num_cayley_neumann_terms'>;

@@ -1,10 +1,10 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { rotatedBlocks } from '../../nn/block-rotation.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import { attachMatrices } from '../matrices/attachment.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
 import { constant, drawn } from '../start-values.ts';
 import type { Attachment, LayerContext, Merge, Tuner } from '../tuner.ts';
+import { rotatedBlocks } from './block-rotation.ts';
 import { type OftConfig, oftMethod, oftTargets, rotationOf } from './method.ts';
 import { rotations, rotationsOf } from './rotation.ts';
 

@@ -1,5 +1,5 @@
 import { customGradient, tf } from '@graft/tf-graph';
-import { exactly, flowing } from './computation.ts';
+import { exactly, flowing } from '../../nn/computation.ts';
 
 /** The sum `(N, size)` of the blocks of `size` columns of x `(N, W)`; the last block may be shorter. In float32. Keeps nothing. */
 export function blockSums(x: tf.Tensor, size: number): tf.Tensor {

@@ -1,7 +1,7 @@
 import { customGradient, rawOp, tf } from '@graft/tf-graph';
-import { flowing } from './computation.ts';
-import { matmul } from './matmul.ts';
-import { originOf, restore } from './recompute.ts';
+import { flowing } from '../../nn/computation.ts';
+import { matmul } from '../../nn/matmul.ts';
+import { originOf, restore } from '../../nn/recompute.ts';
 
 /** x `(N, W)` with each block of b columns times its matrix of `blocks` `(W / b, b, b)`, or of `(1, b, b)` for all blocks. */
 export function rotatedBlocks(x: tf.Tensor, blocks: tf.Tensor): tf.Tensor {
