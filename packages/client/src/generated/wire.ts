@@ -2047,7 +2047,7 @@ export interface FineTuningJobValidation {
 }
 
 export interface FineTuningMethod {
-  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT';
+  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA';
   /** Name of the method, as in its paper. */
   title: string;
   /** When to choose the method. */
@@ -2181,6 +2181,34 @@ export interface ForgottenBaseModel {
   forgotten: boolean;
 }
 
+/** Hadamard high-rank adaptation. Source: Huang et al. 2025, openreview.net/forum?id=TwJrTz9cRS. */
+export interface HiraConfig {
+  /** The PEFT method. */
+  peft_type: 'HIRA';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Rank of the update matrices. */
+  r: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** Probability that an input of the update is dropped during training. Not for embeddings. */
+  hira_dropout: number;
+  /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
+  fan_in_fan_out: boolean;
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. false or null: both random, for tests. */
+  init_weights: boolean | 'gaussian' | null;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Has no effect: HF PEFT 0.21 does not read it. */
+  rank_pattern: Record<string, number>;
+}
+
 /** OpenAI's hyperparameters, each a value or "auto". */
 export interface Hyperparameters {
   /** Passes over the training examples. */
@@ -2310,6 +2338,76 @@ export interface LNTuningConfig {
   exclude_modules: string[] | string | null;
   /** Modules trained in full and saved with the adapter, by the end of their name. */
   modules_to_save: string[] | null;
+}
+
+/** Low-rank Hadamard products. Source: Hyeon-Woo et al. 2021, arXiv:2108.06098; Yeh et al. 2023, arXiv:2309.14859. */
+export interface LoHaConfig {
+  /** The PEFT method. */
+  peft_type: 'LOHA';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Rank of the update matrices. */
+  r: number;
+  /** The update is scaled by alpha / r. */
+  alpha: number;
+  /** Probability that an output of the update is dropped during training. */
+  rank_dropout: number;
+  /** Probability that the whole update of a layer is dropped in a step of training. */
+  module_dropout: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Ranks that differ from r, by module name or regular expression. */
+  rank_pattern: Record<string, number>;
+  /** Alphas that differ from the usual one, by module name or regular expression. */
+  alpha_pattern: Record<string, number>;
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** Start without an update. false: a random one, for tests. */
+  init_weights: boolean;
+}
+
+/** Low-rank Kronecker products. Source: Yeh et al. 2023, arXiv:2309.14859. */
+export interface LoKrConfig {
+  /** The PEFT method. */
+  peft_type: 'LOKR';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Rank of the update matrices. */
+  r: number;
+  /** The update is scaled by alpha / r. */
+  alpha: number;
+  /** Probability that an output of the update is dropped during training. */
+  rank_dropout: number;
+  /** Probability that the whole update of a layer is dropped in a step of training. */
+  module_dropout: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Ranks that differ from r, by module name or regular expression. */
+  rank_pattern: Record<string, number>;
+  /** Alphas that differ from the usual one, by module name or regular expression. */
+  alpha_pattern: Record<string, number>;
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** Use factors of rank r for the first matrix of the product too, where that is smaller. */
+  decompose_both: boolean;
+  /** The size of the first matrix of the product, as far as it divides the sizes of a layer. -1: near their square roots. */
+  decompose_factor: number;
+  /** Divide what rank_dropout leaves by its share. */
+  rank_dropout_scale: boolean;
+  /** true: the first matrix is zero at the start. "lycoris": the second one is. false: both random, for tests. */
+  init_weights: boolean | 'lycoris';
 }
 
 /** Low-rank adaptation. Other options of HF PEFT are accepted at their default only. */
@@ -2561,12 +2659,12 @@ export interface PTuningConfig {
 }
 
 /** A PEFT config with every field filled in. */
-export type PeftConfig = LoraConfig | IA3Config | LNTuningConfig | TrainableTokensConfig | SelectiveConfig | BottleneckConfig | PromptTuningConfig | PTuningConfig | PrefixTuningConfig | MissConfig | OFTConfig;
+export type PeftConfig = LoraConfig | IA3Config | LNTuningConfig | TrainableTokensConfig | SelectiveConfig | BottleneckConfig | PromptTuningConfig | PTuningConfig | PrefixTuningConfig | MissConfig | OFTConfig | HiraConfig | LoKrConfig | LoHaConfig;
 
 /** A PEFT config with the field names of HF PEFT. Where it names a method and no more than its form (`task_type`, `use_dora`, `use_rslora`), Graft chooses the options; else what is left out has HF PEFT’s default. Unknown options are errors. */
 export interface PeftRequest {
   /** The PEFT method. */
-  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT';
+  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA';
   /** What the model is trained to do. */
   task_type?: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
   r?: 'auto' | number;
@@ -2589,9 +2687,7 @@ export interface PeftRequest {
   layers_to_transform?: number[] | number | null;
   /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
   layers_pattern?: string[] | string | null;
-  /** Ranks that differ from r, by module name or regular expression. */
   rank_pattern?: Record<string, number>;
-  /** Alphas that differ from lora_alpha, by module name or regular expression. */
   alpha_pattern?: Record<string, number>;
   /** Modules trained in full and saved with the adapter, by the end of their name. */
   modules_to_save?: string[] | null;
@@ -2606,7 +2702,7 @@ export interface PeftRequest {
   /** Start with factors of one: at the base model. false: normal random factors. */
   init_ia3_weights?: boolean;
   token_indices?: number[];
-  init_weights?: boolean | 'bert' | 'mam_adapter' | 'houlsby' | 'zero' | 'bat' | 'mini' | null;
+  init_weights?: boolean | 'bert' | 'mam_adapter' | 'houlsby' | 'zero' | 'bat' | 'mini' | 'gaussian' | 'lycoris' | null;
   preset?: 'bitfit' | 'retrain_embeddings' | 'seq_bn' | 'double_seq_bn' | 'par_bn' | null;
   /** Parameters to train. Names: of a parameter, of a module, or any run of parts of their paths ("layers.3.mlp", "bias"). A string: a regular expression matched against the whole name. */
   trainable?: string[] | string | null;
@@ -2675,7 +2771,6 @@ export interface PeftRequest {
   /** With init_weights "mini": the number of outputs after which the update repeats. */
   mini_r?: number;
   oft_block_size?: 'auto' | number;
-  /** Has no effect: HF PEFT 0.21 does not read it. */
   module_dropout?: number;
   /** Use one rotation for all blocks of a layer. */
   block_share?: boolean;
@@ -2683,6 +2778,16 @@ export interface PeftRequest {
   use_cayley_neumann?: boolean;
   /** Number of terms of that series. */
   num_cayley_neumann_terms?: number;
+  /** Probability that an input of the update is dropped during training. Not for embeddings. */
+  hira_dropout?: number;
+  alpha?: 'auto' | number;
+  /** Probability that an output of the update is dropped during training. */
+  rank_dropout?: number;
+  /** Use factors of rank r for the first matrix of the product too, where that is smaller. */
+  decompose_both?: boolean;
+  decompose_factor?: 'auto' | number;
+  /** Divide what rank_dropout leaves by its share. */
+  rank_dropout_scale?: boolean;
 }
 
 export interface Person {
@@ -3121,7 +3226,7 @@ export interface Sweep {
   /** Instead of `peft.r`, of methods that have a rank. The other options, `lora_alpha` too, stay. */
   r?: number[];
   /** PEFT methods: that of `peft` with its options, each other one as docs/methods.md gives it. */
-  peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT')[];
+  peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[];
   /** Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric. */
   beta?: number[];
 }
@@ -3190,7 +3295,7 @@ export interface TeamQuota {
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models: string[] | null;
   /** `peft_type`s that jobs may use. Null: no limit. */
-  methods: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT')[] | null;
+  methods: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[] | null;
   /** Maximum rank of a job, including `rank_pattern`. Null: no limit. */
   max_rank: number | null;
   /** Maximum `max_seq_length` of a job. Null: no limit. */
@@ -3435,7 +3540,7 @@ export interface UpdateTeamQuota {
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models?: string[] | null;
   /** `peft_type`s that jobs may use. Null: no limit. */
-  methods?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT')[] | null;
+  methods?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[] | null;
   /** Maximum rank of a job, including `rank_pattern`. Null: no limit. */
   max_rank?: number | null;
   /** Maximum `max_seq_length` of a job. Null: no limit. */
