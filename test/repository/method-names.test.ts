@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, '../..');
 const tuners = 'packages/peft-core/src/tuners';
 const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`];
 /**
- * Texts that contain a method's name with another meaning: a method that Graft does not have, a tensor's name, a line of a file, and
+ * Texts that contain a method's name with another meaning: a verb, a method that Graft does not have, a tensor's name, a line of a file, and
  * options of the runtimes that serve adapters.
  */
 const others = [
@@ -27,6 +27,7 @@ const others = [
   'id BASE \\W+lora-adapters',
   'convert_lora_to_gguf',
   'gguf --lora',
+  'may miss',
 ];
 
 /** Files with commands of other programs, whose flags contain a method's name. */

@@ -1,21 +1,7 @@
-import type { ArchitectureRow } from './architectures.ts';
+import { matrixMethods } from './matrix-methods.ts';
+import type { MethodRow } from './method-row.ts';
 
-/** One configuration of a PEFT method; it is tried on every architecture. */
-export interface MethodRow {
-  name: string;
-  /** Another set of options of a method that has its own row: tested on few architectures, see rules.ts. */
-  variant?: true;
-  /** Of matrices of experts: tested where an architecture has them. */
-  onExperts?: true;
-  /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
-  config(architecture: ArchitectureRow): Record<string, unknown>;
-  merges: boolean | ((architecture: ArchitectureRow) => boolean);
-  /** Whether PEFT's files hold all that is trained, or an encoder's output: then Graft starts from start.safetensors. */
-  start: 'adapter' | 'parameters';
-  learningRate: number;
-  /** Set where the method's own gradient leaves something out, so that finite differences cannot agree with it. */
-  partialGradient?: true;
-}
+export type { MethodRow };
 
 const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8 };
 /** Ids that the training data and the probes have. */
@@ -271,4 +257,5 @@ export const methods: MethodRow[] = [
     onExperts: true,
     config: () => ({ peft_type: 'LORA', r: 2, lora_alpha: 6, target_modules: 'all-linear' }),
   },
+  ...matrixMethods,
 ];

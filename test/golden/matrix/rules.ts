@@ -29,6 +29,12 @@ export const rules: Rule[] = [
       `${list(methods.filter(({ onExperts }) => onExperts).map(({ name }) => name))}: for architectures with experts.`,
   },
   {
+    mark: '≈',
+    leavesOut: (method, { name }) => method.only !== undefined && !method.only.includes(name),
+    reason: (methods) =>
+      `${list(methods.filter(({ only }) => only).map(({ name }) => name))}: they change weights of linear layers and embeddings, which all architectures share; tried on layers of every kind, other options of a method on llama and bert SEQ_CLS.`,
+  },
+  {
     mark: '–',
     leavesOut: (method, { name, sampled }) =>
       !sampled && method.variant === true && !variantArchitectures.includes(name),
@@ -38,7 +44,7 @@ export const rules: Rule[] = [
   {
     mark: '=',
     leavesOut: (method, { sampled }) =>
-      sampled === true && !method.onExperts && !sampledMethods.includes(method.name),
+      sampled === true && !method.onExperts && !method.only && !sampledMethods.includes(method.name),
     reason: (methods, architectures) =>
       `${list(architectures.filter(({ sampled }) => sampled).map(({ name }) => name))}: the layers are those of the decoder's own row, the heads those of llama SEQ_CLS, llama TOKEN_CLS and bert FEATURE_EXTRACTION, each tried with every method; together one method of each kind is tried, ${list(sampledMethods.filter((name) => methods.some((method) => method.name === name)))}.`,
   },

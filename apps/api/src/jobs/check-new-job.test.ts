@@ -72,7 +72,7 @@ test('unknown keys are named, all of them', async () => {
 test('PEFT options that are unknown, unimplemented or do not fit the model', async () => {
   const peft = (options: object) => ({ peft: { peft_type: 'LORA', ...options } });
   await refuses(peft({ use_qalora: true }), 'unimplemented_peft_option', 'peft.use_qalora');
-  await refuses({ peft: { peft_type: 'LOHA' } }, 'unimplemented_peft_type', 'peft.peft_type');
+  await refuses({ peft: { peft_type: 'RANDLORA' } }, 'unimplemented_peft_type', 'peft.peft_type');
   await refuses({ peft: { peft_type: 'LORAX' } }, 'unknown_peft_type', 'peft.peft_type');
   await refuses({ peft: {} }, 'invalid_peft_config', 'peft.peft_type');
   await refuses(peft({ r: 0 }), 'invalid_peft_config', 'peft.r');

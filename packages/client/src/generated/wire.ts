@@ -2137,7 +2137,7 @@ export interface FineTuningJobValidation {
 }
 
 export interface FineTuningMethod {
-  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING';
+  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA';
   /** Name of the method, as in its paper. */
   title: string;
   /** When to choose the method. */
@@ -2271,6 +2271,34 @@ export interface ForgottenBaseModel {
   forgotten: boolean;
 }
 
+/** Hadamard high-rank adaptation. Source: Huang et al. 2025, openreview.net/forum?id=TwJrTz9cRS. */
+export interface HiraConfig {
+  /** The PEFT method. */
+  peft_type: 'HIRA';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Rank of the update matrices. */
+  r: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** Probability that an input of the update is dropped during training. Not for embeddings. */
+  hira_dropout: number;
+  /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
+  fan_in_fan_out: boolean;
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. false or null: both random, for tests. */
+  init_weights: boolean | 'gaussian' | null;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Has no effect: HF PEFT 0.21 does not read it. */
+  rank_pattern: Record<string, number>;
+}
+
 /** OpenAI's hyperparameters, each a value or "auto". */
 export interface Hyperparameters {
   /** Passes over the training examples. */
@@ -2402,6 +2430,76 @@ export interface LNTuningConfig {
   modules_to_save: string[] | null;
 }
 
+/** Low-rank Hadamard products. Source: Hyeon-Woo et al. 2021, arXiv:2108.06098; Yeh et al. 2023, arXiv:2309.14859. */
+export interface LoHaConfig {
+  /** The PEFT method. */
+  peft_type: 'LOHA';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Rank of the update matrices. */
+  r: number;
+  /** The update is scaled by alpha / r. */
+  alpha: number;
+  /** Probability that an output of the update is dropped during training. */
+  rank_dropout: number;
+  /** Probability that the whole update of a layer is dropped in a step of training. */
+  module_dropout: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Ranks that differ from r, by module name or regular expression. */
+  rank_pattern: Record<string, number>;
+  /** Alphas that differ from the usual one, by module name or regular expression. */
+  alpha_pattern: Record<string, number>;
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** Start without an update. false: a random one, for tests. */
+  init_weights: boolean;
+}
+
+/** Low-rank Kronecker products. Source: Yeh et al. 2023, arXiv:2309.14859. */
+export interface LoKrConfig {
+  /** The PEFT method. */
+  peft_type: 'LOKR';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Rank of the update matrices. */
+  r: number;
+  /** The update is scaled by alpha / r. */
+  alpha: number;
+  /** Probability that an output of the update is dropped during training. */
+  rank_dropout: number;
+  /** Probability that the whole update of a layer is dropped in a step of training. */
+  module_dropout: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Ranks that differ from r, by module name or regular expression. */
+  rank_pattern: Record<string, number>;
+  /** Alphas that differ from the usual one, by module name or regular expression. */
+  alpha_pattern: Record<string, number>;
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** Use factors of rank r for the first matrix of the product too, where that is smaller. */
+  decompose_both: boolean;
+  /** The size of the first matrix of the product, as far as it divides the sizes of a layer. -1: near their square roots. */
+  decompose_factor: number;
+  /** Divide what rank_dropout leaves by its share. */
+  rank_dropout_scale: boolean;
+  /** true: the first matrix is zero at the start. "lycoris": the second one is. false: both random, for tests. */
+  init_weights: boolean | 'lycoris';
+}
+
 /** Low-rank adaptation. Other options of HF PEFT are accepted at their default only. */
 export interface LoraConfig {
   /** The PEFT method. */
@@ -2489,6 +2587,34 @@ export interface Me {
   } | null;
 }
 
+/** Matrix shard sharing. Source: Kang et al. 2024, arXiv:2409.15371. */
+export interface MissConfig {
+  /** The PEFT method. */
+  peft_type: 'MISS';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Length of the blocks that the input of a layer is cut into, whose sum is the input of the update. */
+  r: number;
+  /** Probability that an input of the update is dropped during training. */
+  miss_dropout: number;
+  /** With init_weights "mini": the number of outputs after which the update repeats. */
+  mini_r: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** true: one matrix for all blocks of a weight, zero at the start. "bat": a matrix for each block of rows, which also multiplies the weight; r must divide both sizes of a layer. "mini": an update that repeats after mini_r outputs. false: a random start, for tests. */
+  init_weights: boolean | 'bat' | 'mini';
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Which existing bias vectors are trained too. */
+  bias: 'none' | 'all' | 'MiSS_only';
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+}
+
 export interface Model {
   /** Id to use as `model` in requests. */
   id: string;
@@ -2540,6 +2666,42 @@ export interface MovedAdapterTag {
   previous_version: number | null;
 }
 
+/** Orthogonal fine-tuning. Source: Qiu et al. 2023, arXiv:2306.07280; 2025, arXiv:2506.19847. */
+export interface OFTConfig {
+  /** The PEFT method. */
+  peft_type: 'OFT';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Number of blocks of each layer, instead of oft_block_size, which must then be 0. */
+  r: number;
+  /** Number of inputs that are rotated together. Where it does not divide the inputs of a layer, the nearest number that does. */
+  oft_block_size: number;
+  /** Has no effect: HF PEFT 0.21 does not read it. */
+  module_dropout: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
+  fan_in_fan_out: boolean;
+  /** Which existing bias vectors are trained too. */
+  bias: 'none' | 'all' | 'oft_only';
+  /** Modules left out even if target_modules matches them: names or a regular expression. */
+  exclude_modules: string[] | string | null;
+  /** Start without a rotation. false: small random ones, for tests. */
+  init_weights: boolean;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** Use one rotation for all blocks of a layer. */
+  block_share: boolean;
+  /** Compute rotations by a short series, which is faster, instead of exactly, by an inverse. */
+  use_cayley_neumann: boolean;
+  /** Number of terms of that series. */
+  num_cayley_neumann_terms: number;
+}
+
 export interface OperatorKey {
   /** Key id: the middle part of `graft_<id>_<secret>`. */
   id: string;
@@ -2587,12 +2749,12 @@ export interface PTuningConfig {
 }
 
 /** A PEFT config with every field filled in. */
-export type PeftConfig = LoraConfig | IA3Config | LNTuningConfig | TrainableTokensConfig | SelectiveConfig | BottleneckConfig | PromptTuningConfig | PTuningConfig | PrefixTuningConfig;
+export type PeftConfig = LoraConfig | IA3Config | LNTuningConfig | TrainableTokensConfig | SelectiveConfig | BottleneckConfig | PromptTuningConfig | PTuningConfig | PrefixTuningConfig | MissConfig | OFTConfig | HiraConfig | LoKrConfig | LoHaConfig;
 
 /** A PEFT config with the field names of HF PEFT. Where it names a method and no more than its form (`task_type`, `use_dora`, `use_rslora`), Graft chooses the options; else what is left out has HF PEFT’s default. Unknown options are errors. */
 export interface PeftRequest {
   /** The PEFT method. */
-  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING';
+  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA';
   /** What the model is trained to do. */
   task_type?: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
   r?: 'auto' | number;
@@ -2604,8 +2766,7 @@ export interface PeftRequest {
   target_parameters?: string[] | null;
   /** Modules left out even if target_modules matches them: names or a regular expression. */
   exclude_modules?: string[] | string | null;
-  /** Which existing bias vectors are trained too. */
-  bias?: 'none' | 'all' | 'lora_only';
+  bias?: 'none' | 'all' | 'lora_only' | 'MiSS_only' | 'oft_only';
   /** Scale by lora_alpha / √r (rank-stabilised LoRA). */
   use_rslora?: boolean;
   /** Train the magnitude of each output channel apart from its direction (DoRA). */
@@ -2616,9 +2777,7 @@ export interface PeftRequest {
   layers_to_transform?: number[] | number | null;
   /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
   layers_pattern?: string[] | string | null;
-  /** Ranks that differ from r, by module name or regular expression. */
   rank_pattern?: Record<string, number>;
-  /** Alphas that differ from lora_alpha, by module name or regular expression. */
   alpha_pattern?: Record<string, number>;
   /** Modules trained in full and saved with the adapter, by the end of their name. */
   modules_to_save?: string[] | null;
@@ -2633,7 +2792,7 @@ export interface PeftRequest {
   /** Start with factors of one: at the base model. false: normal random factors. */
   init_ia3_weights?: boolean;
   token_indices?: number[];
-  init_weights?: boolean | 'bert' | 'mam_adapter' | 'houlsby' | 'zero' | null;
+  init_weights?: boolean | 'bert' | 'mam_adapter' | 'houlsby' | 'zero' | 'bat' | 'mini' | 'gaussian' | 'lycoris' | null;
   preset?: 'bitfit' | 'retrain_embeddings' | 'seq_bn' | 'double_seq_bn' | 'par_bn' | null;
   /** Parameters to train. Names: of a parameter, of a module, or any run of parts of their paths ("layers.3.mlp", "bias"). A string: a regular expression matched against the whole name. */
   trainable?: string[] | string | null;
@@ -2697,6 +2856,28 @@ export interface PeftRequest {
   encoder_dropout?: number;
   /** Train the keys and values through two linear layers with a tanh between. */
   prefix_projection?: boolean;
+  /** Probability that an input of the update is dropped during training. */
+  miss_dropout?: number;
+  /** With init_weights "mini": the number of outputs after which the update repeats. */
+  mini_r?: number;
+  oft_block_size?: 'auto' | number;
+  module_dropout?: number;
+  /** Use one rotation for all blocks of a layer. */
+  block_share?: boolean;
+  /** Compute rotations by a short series, which is faster, instead of exactly, by an inverse. */
+  use_cayley_neumann?: boolean;
+  /** Number of terms of that series. */
+  num_cayley_neumann_terms?: number;
+  /** Probability that an input of the update is dropped during training. Not for embeddings. */
+  hira_dropout?: number;
+  alpha?: 'auto' | number;
+  /** Probability that an output of the update is dropped during training. */
+  rank_dropout?: number;
+  /** Use factors of rank r for the first matrix of the product too, where that is smaller. */
+  decompose_both?: boolean;
+  decompose_factor?: 'auto' | number;
+  /** Divide what rank_dropout leaves by its share. */
+  rank_dropout_scale?: boolean;
 }
 
 export interface Person {
@@ -3135,7 +3316,7 @@ export interface Sweep {
   /** Instead of `peft.r`, of methods that have a rank. The other options, `lora_alpha` too, stay. */
   r?: number[];
   /** PEFT methods: that of `peft` with its options, each other one as docs/methods.md gives it. */
-  peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING')[];
+  peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[];
   /** Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric. */
   beta?: number[];
 }
@@ -3204,7 +3385,7 @@ export interface TeamQuota {
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models: string[] | null;
   /** `peft_type`s that jobs may use. Null: no limit. */
-  methods: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING')[] | null;
+  methods: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[] | null;
   /** Maximum rank of a job, including `rank_pattern`. Null: no limit. */
   max_rank: number | null;
   /** Maximum `max_seq_length` of a job. Null: no limit. */
@@ -3449,7 +3630,7 @@ export interface UpdateTeamQuota {
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models?: string[] | null;
   /** `peft_type`s that jobs may use. Null: no limit. */
-  methods?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING')[] | null;
+  methods?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[] | null;
   /** Maximum rank of a job, including `rank_pattern`. Null: no limit. */
   max_rank?: number | null;
   /** Maximum `max_seq_length` of a job. Null: no limit. */

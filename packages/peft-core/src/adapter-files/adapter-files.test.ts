@@ -73,8 +73,8 @@ test('an adapter of another PEFT version: new fields may be off, not on', async 
   });
   write({ target_modules: [] });
   await assert.rejects(readAdapter(at('newer')), { code: 'invalid_peft_config', message: /target_modules/ });
-  write({ peft_type: 'LOHA' });
-  await assert.rejects(readAdapter(at('newer')), { code: 'unimplemented_peft_type', message: /LOHA/ });
+  write({ peft_type: 'RANDLORA' });
+  await assert.rejects(readAdapter(at('newer')), { code: 'unimplemented_peft_type', message: /RANDLORA/ });
 });
 
 test('broken folders are refused by name', async () => {

@@ -67,9 +67,21 @@ export function keepFloats(json: string, original: string): string {
 /** JSON in the format of Python's `json.dump(…, indent=2, sort_keys=True)`. Integers in the fields `floats` end in `.0`. */
 export function pythonJson(fields: Record<string, unknown>, floats: string[] = []): string {
   return floats.reduce(
-    (text, field) => text.replace(new RegExp(`("${field}": -?\\d+)(?=,?\\n)`), '$1.0'),
+    (text, field) =>
+      text.replace(
+        new RegExp(`("${field}": )(-?\\d[^,\\n]*)`, 'g'),
+        (_, key: string, value: string) => key + pythonFloat(Number(value)),
+      ),
     JSON.stringify(sorted(fields), null, 2),
   );
+}
+
+/** A float as Python writes it: 0.0 and 6e-05, where JavaScript writes 0 and 0.00006. */
+function pythonFloat(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e16))
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
 function sorted(value: unknown): unknown {

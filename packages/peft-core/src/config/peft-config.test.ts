@@ -85,7 +85,7 @@ test('an unknown option names the nearest known one', () => {
 });
 
 test('methods: unimplemented, unknown, missing', () => {
-  assert.equal(failure({ peft_type: 'LOHA' }).code, 'unimplemented_peft_type');
+  assert.equal(failure({ peft_type: 'RANDLORA' }).code, 'unimplemented_peft_type');
   assert.equal(failure({ peft_type: 'ADALORA' }).code, 'unimplemented_peft_type');
   assert.match(failure({ peft_type: 'LORRA' }).message, /did you mean "LORA"/);
   assert.equal(failure({ r: 8 }).param, 'peft.peft_type');

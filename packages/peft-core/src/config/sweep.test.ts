@@ -137,7 +137,7 @@ describe('what is refused', () => {
     ['no list', /^invalid_sweep sweep\.r: .*must be a list of 1 to 32 entries.*got 8/, { r: 8 }],
     ['an empty list', /^invalid_sweep sweep\.r: /, { r: [] }],
     ['a rate of 0', /^invalid_sweep sweep\.learning_rate: .*above 0/, { learning_rate: [0, 1] }],
-    ['an unknown method', /^invalid_sweep sweep\.peft_type: /, { peft_type: ['LORA', 'LOHA'] }],
+    ['an unknown method', /^invalid_sweep sweep\.peft_type: /, { peft_type: ['LORA', 'RANDLORA'] }],
     ['a value twice', /^invalid_sweep sweep\.r: .*has 8 twice/, { r: [8, 16, 8] }],
     ['one trial', /^invalid_sweep sweep: .*makes one trial/, { r: [8] }],
     ['none', /^invalid_sweep sweep: .*makes one trial/, {}],

@@ -15,6 +15,8 @@ const adapters: Record<string, Record<string, unknown>> = {
   prefix: { peft_type: 'PREFIX_TUNING', num_virtual_tokens: 5 },
   ia3: { peft_type: 'IA3' },
   'ia3 again': { peft_type: 'IA3' },
+  oft: { peft_type: 'OFT', oft_block_size: 8, target_modules: ['q_proj'] },
+  hira: { peft_type: 'HIRA', r: 2, target_modules: ['q_proj', 'down_proj'] },
 };
 
 let bench: AdapterBench;

@@ -1,3 +1,4 @@
+import { matrixTargets } from './default-targets.ts';
 import { type EncoderFamily, encoderOutline } from './encoder.ts';
 
 /** BERT and MiniLM. Source: transformers, models/bert/configuration_bert.py and modeling_bert.py. */
@@ -10,7 +11,7 @@ export const bert: EncoderFamily = {
   rateExponent: 0.356,
   // PEFT has no default norm modules for this family.
   defaultTargets: {
-    LORA: { target_modules: ['query', 'value'] },
+    ...matrixTargets(['query', 'value']),
     IA3: { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
   },
   padding: 0,

@@ -1,4 +1,5 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
+import { matrixTargets } from './default-targets.ts';
 import { type Family, fromFamily } from './family.ts';
 import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
@@ -25,7 +26,7 @@ export const gpt2: Family<Gpt2Outline> = {
   optionalPrefix: 'transformer.',
   pooling: 'last',
   defaultTargets: {
-    LORA: { target_modules: ['c_attn'] },
+    ...matrixTargets(['c_attn']),
     IA3: { target_modules: ['c_attn', 'mlp.c_proj'], feedforward_modules: ['mlp.c_proj'] },
     LN_TUNING: { target_modules: ['ln_1', 'ln_2', 'ln_f'] },
   },

@@ -1,3 +1,4 @@
+import { matrixTargets } from './default-targets.ts';
 import { type EncoderFamily, encoderOutline } from './encoder.ts';
 
 /** RoBERTa. Source: transformers, models/roberta/configuration_roberta.py and modeling_roberta.py. */
@@ -10,7 +11,7 @@ export const roberta: EncoderFamily = {
   rateExponent: 0.356,
   // PEFT has no default norm modules for this family.
   defaultTargets: {
-    LORA: { target_modules: ['query', 'value'] },
+    ...matrixTargets(['query', 'value']),
     IA3: { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
   },
   padding: 1,

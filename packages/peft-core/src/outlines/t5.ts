@@ -1,4 +1,5 @@
 import { ConfigFields, requireTask } from './config-fields.ts';
+import { matrixTargets } from './default-targets.ts';
 import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
 import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
@@ -37,7 +38,7 @@ export const t5: Family<T5Outline> = {
   optionalPrefix: 'transformer.',
   pooling: 'mean',
   defaultTargets: {
-    LORA: { target_modules: ['q', 'v'] },
+    ...matrixTargets(['q', 'v']),
     IA3: { target_modules: ['k', 'v', 'wo'], feedforward_modules: ['wo'] },
     LN_TUNING: { target_modules: ['layer_norm', 'final_layer_norm'] },
   },

@@ -1,5 +1,5 @@
 import { configFault, type Fault, show } from './check-fields.ts';
-import { matchingSteps, patternFaults } from './module-pattern.ts';
+import { layerNumberPattern, matchingSteps, patternFaults } from './module-pattern.ts';
 
 /** Options that name modules; a string is a regular expression. PEFT inserts the names of modules_to_save into one unescaped. */
 export const MODULE_OPTIONS = ['target_modules', 'exclude_modules', 'feedforward_modules', 'modules_to_save'];
@@ -49,4 +49,22 @@ function patternsOf(option: string, value: unknown): string[] {
     return option === 'modules_to_save' || option === 'layers_pattern' ? (value as string[]) : [];
   }
   return typeof value === 'object' && value !== null ? Object.keys(value) : [];
+}
+
+/** Violations of HF PEFT's rules between the options that select layers, and unusable regular expressions of these and of ranks. */
+export function layerFaults(given: Record<string, unknown>): Fault[] {
+  const faults: Fault[] = [];
+  const layers = given.layers_to_transform ?? null;
+  const patterns = [(given.layers_pattern as string | string[] | null) ?? []].flat();
+  if (typeof given.target_modules === 'string') {
+    if (layers !== null) faults.push(configFault('layers_to_transform', 'needs target_modules to be a list'));
+    if ((given.layers_pattern ?? null) !== null)
+      faults.push(configFault('layers_pattern', 'needs target_modules to be a list'));
+  }
+  if (patterns.length > 0 && layers === null)
+    faults.push(configFault('layers_pattern', 'needs layers_to_transform'));
+  faults.push(...usableFaults('layers_pattern', patterns, layerNumberPattern));
+  for (const field of ['rank_pattern', 'alpha_pattern'])
+    faults.push(...usableFaults(field, Object.keys((given[field] as object | undefined) ?? {})));
+  return faults;
 }

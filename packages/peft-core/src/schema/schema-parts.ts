@@ -42,3 +42,36 @@ export const tokenIndices = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 
   maxItems: 100_000,
   uniqueItems: true,
 });
+
+export const layersToTransform = Type.Union(
+  [Type.Array(LayerIndex, { maxItems: 1024 }), LayerIndex, Type.Null()],
+  {
+    default: null,
+    description: 'Adapt only these layers (0-based). Only with a list of target_modules.',
+  },
+);
+
+export const layersPattern = Type.Union([Type.Array(Pattern, { maxItems: 32 }), Pattern, Type.Null()], {
+  default: null,
+  description: 'Name of the list of layers that layers_to_transform counts, if not the usual one.',
+});
+
+export const rankPattern = Type.Record(Type.String(), Type.Integer({ minimum: 1, maximum: 4096 }), {
+  default: {},
+  maxProperties: 1024,
+  description: 'Ranks that differ from r, by module name or regular expression.',
+});
+
+export const alphaPattern = Type.Record(Type.String(), Type.Number({ exclusiveMinimum: 0 }), {
+  default: {},
+  maxProperties: 1024,
+  description: 'Alphas that differ from the usual one, by module name or regular expression.',
+});
+
+/** Which biases of the base model are trained; `own` is the library's word for those of adapted modules. */
+export const trainedBiases = <Own extends string>(own: Own) =>
+  Type.Enum(['none', 'all', own], {
+    type: 'string',
+    default: 'none',
+    description: 'Which existing bias vectors are trained too.',
+  });

@@ -9,6 +9,8 @@ import { type ModuleNames, onArchitecture } from '../testing/tuner-configuration
 interface Family extends ConformanceModel, ModuleNames {
   /** The only methods to test: for layers that differ from llama's only in what they do to queries and keys, or without BOTTLENECK. */
   only?: string[];
+  /** Methods that HF PEFT does not have for these layers. */
+  without?: string[];
   /** Further configurations. */
   more?: Record<string, Record<string, unknown>>;
 }
@@ -48,7 +50,7 @@ const encoder = {
 /** For families that the adapters library does not have. */
 const allButBottleneck = [
   ...['LORA', 'DoRA', 'IA3', 'LN_TUNING', 'TRAINABLE_TOKENS', 'SELECTIVE'],
-  ...['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING'],
+  ...['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING', 'MISS', 'OFT', 'HIRA', 'LOKR', 'LOHA'],
 ];
 /** Norms of sublayers' outputs instead of their inputs. */
 const normedAfter = { ...decoder, norm: 'post_feedforward_layernorm' };
@@ -182,6 +184,7 @@ const families: Record<string, Family> = {
     config: tinyFamilies.gpt2,
     attention: 'c_attn',
     feedForward: 'mlp.c_proj',
+    without: ['MISS', 'OFT', 'LOKR', 'LOHA'],
     norm: 'ln_2',
     keys: ['c_attn'],
   },
@@ -202,7 +205,9 @@ for (const type of modelTypes.filter((each) => each !== 'llama')) {
   if (!family) throw new Error(`give families a row for ${type}`);
   const encodes = family.line === embeddings.line;
   const task_type = encodes ? 'FEATURE_EXTRACTION' : type === 't5' ? 'SEQ_2_SEQ_LM' : 'CAUSAL_LM';
-  const rows = Object.entries(onArchitecture(family)).filter(([name]) => family.only?.includes(name) ?? true);
+  const rows = Object.entries(onArchitecture(family)).filter(
+    ([name]) => (family.only?.includes(name) ?? true) && !family.without?.includes(name),
+  );
   testTuners(
     family,
     Object.fromEntries(

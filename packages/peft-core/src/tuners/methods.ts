@@ -1,9 +1,14 @@
 import type { ModelOutline } from '../outlines/outline.ts';
 import { bottleneckMethod } from './bottleneck/method.ts';
+import { hiraMethod } from './hira/method.ts';
 import { ia3Method } from './ia3/method.ts';
 import { lnTuningMethod } from './ln-tuning/method.ts';
+import { lohaMethod } from './loha/method.ts';
+import { lokrMethod } from './lokr/method.ts';
 import { loraMethod, usualLora } from './lora/method.ts';
 import type { LeadingPositions, Method } from './method.ts';
+import { missMethod } from './miss/method.ts';
+import { oftMethod } from './oft/method.ts';
 import { pTuningMethod } from './p-tuning/method.ts';
 import { prefixTuningMethod } from './prefix-tuning/method.ts';
 import { promptTuningMethod } from './prompt-tuning/method.ts';
@@ -21,6 +26,11 @@ const rows = {
   PROMPT_TUNING: promptTuningMethod,
   P_TUNING: pTuningMethod,
   PREFIX_TUNING: prefixTuningMethod,
+  MISS: missMethod,
+  OFT: oftMethod,
+  HIRA: hiraMethod,
+  LOKR: lokrMethod,
+  LOHA: lohaMethod,
 };
 
 /** The method and options of a job that names no method. */

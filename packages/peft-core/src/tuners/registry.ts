@@ -1,9 +1,14 @@
 import type { Architecture } from '../models/architecture.ts';
 import { bottleneckTuner } from './bottleneck/tuner.ts';
+import { hiraTuner } from './hira/tuner.ts';
 import { ia3Tuner } from './ia3/tuner.ts';
 import { lnTuningTuner } from './ln-tuning/tuner.ts';
+import { lohaTuner } from './loha/tuner.ts';
+import { lokrTuner } from './lokr/tuner.ts';
 import { loraTuner } from './lora/tuner.ts';
 import type { PeftConfig, PeftType } from './methods.ts';
+import { missTuner } from './miss/tuner.ts';
+import { oftTuner } from './oft/tuner.ts';
 import { pTuningTuner } from './p-tuning/tuner.ts';
 import { prefixTuningTuner } from './prefix-tuning/tuner.ts';
 import { promptTuningTuner } from './prompt-tuning/tuner.ts';
@@ -22,6 +27,11 @@ const tuners: { [Type in PeftType]: Tuner<PeftConfig<Type>> } = {
   PROMPT_TUNING: promptTuningTuner,
   P_TUNING: pTuningTuner,
   PREFIX_TUNING: prefixTuningTuner,
+  MISS: missTuner,
+  OFT: oftTuner,
+  HIRA: hiraTuner,
+  LOKR: lokrTuner,
+  LOHA: lohaTuner,
 };
 
 export function tunerFor(config: PeftConfig): Tuner {

@@ -3,6 +3,7 @@ import type { DecoderRow, RawConfig } from '../decoder.ts';
 import { decoderInterface } from '../decoder-files.ts';
 import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../decoder-gguf.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
+import { matrixTargets } from '../default-targets.ts';
 import { roundedTo } from '../stored-type.ts';
 
 const sliding = (config: RawConfig, fields: ConfigFields) =>
@@ -19,7 +20,7 @@ export const gemma3Text: DecoderRow = {
   tasks: ['CAUSAL_LM', 'SEQ_CLS', 'FEATURE_EXTRACTION'],
   mlxAdapters: true,
   defaultTargets: {
-    LORA: { target_modules: ['q_proj', 'v_proj'] },
+    ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: {
       target_modules: [

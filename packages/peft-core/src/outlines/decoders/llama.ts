@@ -1,6 +1,7 @@
 import type { DecoderRow } from '../decoder.ts';
 import { wordPattern } from '../decoder-files.ts';
 import { decoderGguf, missingOf } from '../decoder-gguf.ts';
+import { matrixTargets } from '../default-targets.ts';
 import type { PreTokenizer } from '../gguf-family.ts';
 
 /** From Llama 3's tokenizer.json. */
@@ -16,7 +17,7 @@ export const llama: DecoderRow = {
   rateExponent: 0.781,
   mlxAdapters: true,
   defaultTargets: {
-    LORA: { target_modules: ['q_proj', 'v_proj'] },
+    ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['k_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: { target_modules: ['input_layernorm', 'post_attention_layernorm', 'norm'] },
   },

@@ -2,6 +2,7 @@ import type { DecoderRow } from '../decoder.ts';
 import { decoderInterface, wordPattern } from '../decoder-files.ts';
 import { decoderGguf, missingOf } from '../decoder-gguf.ts';
 import { optionalWindows } from '../decoder-layers.ts';
+import { matrixTargets } from '../default-targets.ts';
 
 /** Qwen 2 and 2.5: biases on queries, keys and values. Source: transformers, models/qwen2/configuration_qwen2.py and modeling_qwen2.py. */
 export const qwen2: DecoderRow = {
@@ -9,7 +10,7 @@ export const qwen2: DecoderRow = {
   rateExponent: 0.0775,
   mlxAdapters: true,
   defaultTargets: {
-    LORA: { target_modules: ['q_proj', 'v_proj'] },
+    ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
     LN_TUNING: { target_modules: ['post_attention_layernorm'] },
   },

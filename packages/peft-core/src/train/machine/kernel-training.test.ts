@@ -224,6 +224,11 @@ const others: Record<string, [config: Record<string, unknown>, peft: Record<stri
   'gpt2 with DoRA': [tinyFamilies.gpt2, { use_dora: true }],
   'llama with DoRA': [{}, { use_dora: true }],
   'phi3, frequencies by length': [longRope, {}],
+  'llama with MISS': [{}, { peft_type: 'MISS', r: 5 }],
+  'qwen2 with MISS by blocks': [{ model_type: 'qwen2' }, { peft_type: 'MISS', init_weights: 'bat' }],
+  'qwen2 with OFT': [{ model_type: 'qwen2' }, { peft_type: 'OFT', oft_block_size: 0 }],
+  'gpt2 with HIRA': [tinyFamilies.gpt2, { peft_type: 'HIRA' }],
+  'qwen2 with LOKR': [{ model_type: 'qwen2' }, { peft_type: 'LOKR' }],
 };
 
 for (const [name, [config, options]] of Object.entries(others)) {

@@ -1,20 +1,21 @@
 import { type Static, Type } from 'typebox';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
-import { modulePatternFaults, usableFaults } from '../../schema/module-options.ts';
-import { layerNumberPattern } from '../../schema/module-pattern.ts';
+import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
   excludeModules,
   fanInFanOut,
-  LayerIndex,
+  layersPattern,
+  layersToTransform,
   ModuleName,
   ModuleNames,
   modulesToSave,
   Pattern,
+  rankPattern,
   taskType,
   tokenIndices,
+  trainedBiases,
 } from '../../schema/schema-parts.ts';
 
-const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
 const Alpha = Type.Number({ exclusiveMinimum: 0 });
 
 /**
@@ -48,11 +49,7 @@ export const LoraConfigSchema = Type.Object(
         'Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert.',
     }),
     exclude_modules: excludeModules,
-    bias: Type.Enum(['none', 'all', 'lora_only'], {
-      type: 'string',
-      default: 'none',
-      description: 'Which existing bias vectors are trained too.',
-    }),
+    bias: trainedBiases('lora_only'),
     use_rslora: Type.Boolean({
       default: false,
       description: 'Scale by lora_alpha / √r (rank-stabilised LoRA).',
@@ -65,19 +62,9 @@ export const LoraConfigSchema = Type.Object(
       default: false,
       description: 'Add a bias to the update. It merges only into modules that have a bias.',
     }),
-    layers_to_transform: Type.Union([Type.Array(LayerIndex, { maxItems: 1024 }), LayerIndex, Type.Null()], {
-      default: null,
-      description: 'Adapt only these layers (0-based). Only with a list of target_modules.',
-    }),
-    layers_pattern: Type.Union([Type.Array(Pattern, { maxItems: 32 }), Pattern, Type.Null()], {
-      default: null,
-      description: 'Name of the list of layers that layers_to_transform counts, if not the usual one.',
-    }),
-    rank_pattern: Type.Record(Type.String(), Rank, {
-      default: {},
-      maxProperties: 1024,
-      description: 'Ranks that differ from r, by module name or regular expression.',
-    }),
+    layers_to_transform: layersToTransform,
+    layers_pattern: layersPattern,
+    rank_pattern: rankPattern,
     alpha_pattern: Type.Record(Type.String(), Alpha, {
       default: {},
       maxProperties: 1024,
@@ -119,19 +106,10 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
   const config = given as Partial<LoraConfig>;
   const faults = modulePatternFaults(given);
   const add = (field: string, message: string) => faults.push(configFault(field, message));
-  const layers = config.layers_to_transform ?? null;
-  const patterns = [config.layers_pattern ?? []].flat();
   const parameters = config.target_parameters ?? [];
   if (config.target_modules?.length === 0 && parameters.length === 0)
     add('target_modules', 'needs a name, unless target_parameters has one');
-  if (typeof config.target_modules === 'string') {
-    if (layers !== null) add('layers_to_transform', 'needs target_modules to be a list');
-    if ((config.layers_pattern ?? null) !== null) add('layers_pattern', 'needs target_modules to be a list');
-  }
-  if (patterns.length > 0 && layers === null) add('layers_pattern', 'needs layers_to_transform');
-  faults.push(...usableFaults('layers_pattern', patterns, layerNumberPattern));
-  for (const field of ['rank_pattern', 'alpha_pattern'] as const)
-    faults.push(...usableFaults(field, Object.keys(config[field] ?? {})));
+  faults.push(...layerFaults(given));
 
   const init = config.init_lora_weights ?? true;
   if (config.lora_bias && config.use_dora) add('lora_bias', 'does not go with use_dora');

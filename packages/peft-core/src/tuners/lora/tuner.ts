@@ -1,5 +1,6 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { embeddingCopies } from '../embedding-copies.ts';
+import { addBiases, biasCopies } from '../matrices/trained-biases.ts';
 import { addMerge, savedModules } from '../saved-modules.ts';
 import { isWithin, transposedTargets, writtenTargets } from '../target-modules.ts';
 import { addTokenRows } from '../token-rows.ts';
@@ -11,7 +12,6 @@ import type {
   LowRankUpdate,
   Tuner,
 } from '../tuner.ts';
-import { addBiases, biasCopies } from './biases.ts';
 import type { LoraConfig } from './config.ts';
 import { expertParameters, expertUpdate, mergedExperts } from './experts.ts';
 import { withoutFormerNames } from './former-names.ts';
@@ -40,7 +40,7 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
 
   for (const target of loraTokenTargets(config, model))
     addTokenRows(saved, target, `${target.module}.token_adapter.trainable_tokens_delta`, model);
-  addBiases(saved, config, model, new Set(names));
+  addBiases(saved, config.bias, model, new Set(names));
   for (const target of targets) {
     const { name, kind, rank, width, out, scale } = target;
     const init = config.init_lora_weights;
@@ -89,7 +89,7 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
       ...(config.trainable_token_indices === null
         ? embeddingCopies(config.target_modules, names, model)
         : []),
-      ...biasCopies(saved, config, model),
+      ...biasCopies(saved, config.bias, model),
     ],
     written: {
       ...config,

@@ -1,0 +1,85 @@
+/** The options and targets of the methods that HF PEFT derives from LyCORIS: a ranked, scaled update of each weight. Loads no TensorFlow. */
+
+import { Type } from 'typebox';
+import type { ModelOutline } from '../../outlines/outline.ts';
+import { configFault, type Fault } from '../../schema/check-fields.ts';
+import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
+import {
+  alphaPattern,
+  excludeModules,
+  layersPattern,
+  layersToTransform,
+  modulesToSave,
+  rankPattern,
+  targetModules,
+  taskType,
+} from '../../schema/schema-parts.ts';
+import { fromPattern, type MatrixOptions, type MatrixTarget, matrixTargets } from './targets.ts';
+
+/** Source: peft 0.21.2, tuners/lycoris_utils.py. */
+export const updateOptions = {
+  task_type: taskType,
+  r: Type.Integer({ minimum: 1, maximum: 4096, default: 8, description: 'Rank of the update matrices.' }),
+  alpha: Type.Number({
+    exclusiveMinimum: 0,
+    default: 8,
+    description: 'The update is scaled by alpha / r.',
+  }),
+  rank_dropout: Type.Number({
+    minimum: 0,
+    exclusiveMaximum: 1,
+    default: 0,
+    description: 'Probability that an output of the update is dropped during training.',
+  }),
+  module_dropout: Type.Number({
+    minimum: 0,
+    exclusiveMaximum: 1,
+    default: 0,
+    description: 'Probability that the whole update of a layer is dropped in a step of training.',
+  }),
+  target_modules: targetModules,
+  exclude_modules: excludeModules,
+  layers_to_transform: layersToTransform,
+  layers_pattern: layersPattern,
+  rank_pattern: rankPattern,
+  alpha_pattern: alphaPattern,
+  modules_to_save: modulesToSave,
+};
+
+/** The options that determine an update's rank, scale and dropout. */
+export interface UpdateOptions extends MatrixOptions {
+  r: number;
+  alpha: number;
+  rank_dropout: number;
+  module_dropout: number;
+  rank_pattern: Record<string, number>;
+  alpha_pattern: Record<string, number>;
+}
+
+export interface UpdateTarget extends MatrixTarget {
+  rank: number;
+  /** alpha / rank. */
+  scale: number;
+}
+
+/** The modules that `config` adapts. Throws what `matrixTargets` throws. */
+export function updateTargets(config: UpdateOptions, model: ModelOutline, method: string): UpdateTarget[] {
+  const targets = matrixTargets(config, model, { method, embeddings: false, transposed: false });
+  return targets.map((target) => {
+    const rank = fromPattern(config.rank_pattern, target.name) ?? config.r;
+    const alpha = fromPattern(config.alpha_pattern, target.name) ?? config.alpha;
+    return { ...target, rank, scale: alpha / rank };
+  });
+}
+
+export const updateFaults = (given: Record<string, unknown>): Fault[] => [
+  ...modulePatternFaults(given),
+  ...layerFaults(given),
+];
+
+/** `rank_dropout_scale` has an effect only with rank_dropout. */
+export function idleScale(given: Record<string, unknown>): Fault[] {
+  const dropped = typeof given.rank_dropout === 'number' && given.rank_dropout > 0;
+  if (given.rank_dropout_scale !== true || dropped) return [];
+  return [configFault('rank_dropout_scale', 'has an effect only with rank_dropout')];
+}

@@ -1,0 +1,96 @@
+import { tf } from '@graft/tf-graph';
+import type { Architecture } from '../../models/architecture.ts';
+import { dropout } from '../../nn/dropout.ts';
+import { trainedProduct } from '../../nn/linear.ts';
+import { flowingSum } from '../../nn/residual.ts';
+import { withBias } from '../../nn/scaled-columns.ts';
+import { weightValue } from '../../nn/weight.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
+import { attachMatrices } from '../matrices/attachment.ts';
+import { changedProduct } from '../matrices/changed-product.ts';
+import type { MatrixTarget } from '../matrices/targets.ts';
+import { constant, drawn, uniform } from '../start-values.ts';
+import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
+import { blockSums, repeatedColumns } from './block-sums.ts';
+import { type MissConfig, missBlock, missMethod, missTargets } from './method.ts';
+
+/** MiSS: one small matrix shared by the blocks of a weight. Options, names and start values follow peft's MissConfig. */
+export const missTuner: Tuner<MissConfig> = { keyPrefix: 'base_model.model.', attach };
+
+function attach(config: MissConfig, model: Architecture): Attachment {
+  missMethod.check(config, model);
+  const { init_weights: init, miss_dropout: probability } = config;
+  const attachment = attachMatrices(config, model, missTargets(config, model), (target) => {
+    const block = missBlock(target, config);
+    const length = elementCount(block.shape);
+    const start = init === false ? drawn(length, uniform(target.out)) : constant(length, 0);
+    const byBlocks = init === 'bat';
+    return {
+      parameters: [{ ...block, init: start }],
+      linear: byBlocks ? multiplied(block.name, target, config) : added(block.name, target, config),
+      merge: byBlocks ? mergedByBlocks(block.name, target, config) : mergedSum(block.name, target, config),
+    };
+  });
+  if (probability > 0 && init !== 'bat') attachment.drops = `miss_dropout ${probability}`;
+  return attachment;
+}
+
+/**
+ * `base(x) + s M`, where s `(N, r)` is the sum of the blocks of dropout(x), and M `(r, out)`, or `(r, mini_r)` side by side.
+ * Source: Kang et al. 2024, arXiv:2409.15371; peft, tuners/miss/layer.py (MissLinear.forward).
+ */
+function added(
+  name: string,
+  { out }: MatrixTarget,
+  { r, miss_dropout: probability }: MissConfig,
+): LinearWrapper {
+  return ({ parameter, random }, x, base) => {
+    const input = random ? dropout(x, probability, random) : x;
+    const update = trainedProduct(blockSums(input, r), parameter(name), true);
+    return flowingSum(base(x), update.shape[1] === out ? update : repeatedColumns(update, out));
+  };
+}
+
+/** `x W'ᵀ + bias`, where each r × r block of W is `W_oi (1 + M_o) + M_o`, with M `(out / r, r, r)`. */
+function multiplied(name: string, { width, out }: MatrixTarget, { r }: MissConfig): LinearWrapper {
+  const [rows, columns] = [out / r, width / r];
+  const change = (w: tf.Tensor, m: tf.Tensor) => {
+    const blocks = tf.reshape(w, [rows, r * columns, r]);
+    const products = tf.reshape(tf.add(blocks, tf.matMul(blocks, m)), [rows, r, columns, r]);
+    return tf.reshape(tf.add(products, tf.reshape(m, [rows, r, 1, r])), [out, width]);
+  };
+  return ({ parameter }, x, _base, { weight, bias }) => {
+    const product = changedProduct(x, weight, [parameter(name)], change);
+    return bias ? withBias(product, weightValue(bias), bias.kind !== 'frozen') : product;
+  };
+}
+
+/** The weight `(out, in)` plus M, whose element for output o and input i is that of column o (or o % mini_r) and row i % r. */
+function mergedSum(name: string, { width }: MatrixTarget, { r, mini_r, init_weights }: MissConfig): Merge {
+  return (weight, adapter) => {
+    const m = adapter(name);
+    const columns = init_weights === 'mini' ? mini_r : m.length / r;
+    return weight.map((value, at) => {
+      const [o, i] = [Math.floor(at / width), at % width];
+      return value + m[(i % r) * columns + (o % columns)]!;
+    });
+  };
+}
+
+function mergedByBlocks(name: string, { width, out }: MatrixTarget, { r }: MissConfig): Merge {
+  return (weight, adapter) => {
+    const m = adapter(name);
+    const merged = new Float32Array(weight.length);
+    for (let o = 0; o < out; o++) {
+      const block = Math.floor(o / r) * r * r;
+      const own = block + (o % r) * r;
+      for (let start = o * width; start < (o + 1) * width; start += r)
+        for (let j = 0; j < r; j++) {
+          let sum = weight[start + j]! + m[own + j]!;
+          for (let k = 0; k < r; k++) sum += weight[start + k]! * m[block + k * r + j]!;
+          merged[start + j] = sum;
+        }
+    }
+    return merged;
+  };
+}
