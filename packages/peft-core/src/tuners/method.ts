@@ -1,6 +1,8 @@
 import type { TObject } from 'typebox';
 import type { ModelOutline, TaskType } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
+import type { Combination } from '../schema/combination.ts';
+import type { CombinationPlan, CombinedAdapter } from './combination.ts';
 import type { FileTensor } from './file-tensors.ts';
 import type { MethodFiles } from './method-files.ts';
 
@@ -106,6 +108,15 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * files created elsewhere.
    */
   fileTensors?(config: Config, model: ModelOutline): FileTensor[];
+
+  /**
+   * Combines adapters of one base model into one. Throws `not_combinable`, `rank_too_large`. Absent: such adapters cannot be combined.
+   */
+  combine?(
+    adapters: readonly CombinedAdapter<Config>[],
+    model: ModelOutline,
+    options: Combination,
+  ): CombinationPlan<Config>;
 
   /**
    * Words in the names of the method's own tensors, such as "prompt". `graft inspect` groups tensors by their name, starting with the part

@@ -6,6 +6,7 @@ import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts
 import { type Method, type RatedModel, rateByWidth } from '../method.ts';
 import { isWithin, resolveModulesToSave } from '../target-modules.ts';
 import type { TokenTarget } from '../token-targets.ts';
+import { combineLora } from './combine/combine.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
 import { checkParameterNames } from './parameter-targets.ts';
@@ -91,6 +92,7 @@ export const loraMethod: Method<LoraConfig> = {
   },
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
   fileTensors: loraFileTensors,
+  combine: combineLora,
   keptNumbers(config, model) {
     const { targets, experts } = loraTargets(config, model);
     const expertRanks = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.routing?.chosen ?? 1);
