@@ -306,6 +306,7 @@ export const errorCodes = {
     400,
     'The tensors of an uploaded adapter do not match its config on the base model.',
   ],
+  not_combinable: [400, 'These versions cannot be combined; the message says why.'],
   adapter_tag_not_found: [404, 'The adapter has no such tag.'],
   adapter_tag_moved: [412, 'The tag does not point to `expected_version`; nothing was changed.'],
   adapter_in_use: [400, 'An unfinished job starts from it: cancel that job first.'],

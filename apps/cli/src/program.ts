@@ -4,6 +4,7 @@ import { addDatabaseVerbs } from './admin/database/database.ts';
 import { addClientVerbs, describedProgram, exitCodes, serviceExamples } from './client-program.ts';
 import { addCompletionVerb } from './completion.ts';
 import { addCheckVerb } from './local/check.ts';
+import { addCombineVerb } from './local/combine.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
@@ -31,6 +32,7 @@ ${exitCodes}`,
   addScoreVerb(program);
   addGenerateVerb(program);
   addMergeVerb(program);
+  addCombineVerb(program);
   addInspectVerb(program);
   addCompletionVerb(program);
   addDatabaseVerbs(addAdminVerbs(program));

@@ -7,6 +7,7 @@ export type {
   AdapterLineage,
   AdapterTag,
   AdapterVersion,
+  CombineAdapters,
   DeletedAdapter,
   DeletedAdapterTag,
   DeletedAdapterVersion,
