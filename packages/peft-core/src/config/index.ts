@@ -47,6 +47,7 @@ export {
   type PeftConfig,
   type PeftType,
   peftTypes,
+  publishedPeft,
   runtimesFor,
 } from '../tuners/methods.ts';
 export {

@@ -43,6 +43,11 @@ export function methodOf({ peft_type }: PeftConfig): Method<PeftConfig> {
   return methods[peft_type] as Method<PeftConfig>;
 }
 
+/** The config of the adapter that training with `peft` publishes. */
+export function publishedPeft(peft: PeftConfig): PeftConfig {
+  return methodOf(peft).published?.(peft) ?? peft;
+}
+
 export function leadingPositions(peft: PeftConfig): LeadingPositions {
   return methodOf(peft).leadingPositions?.(peft) ?? { virtualTokens: 0, prefixLength: 0 };
 }
