@@ -45,7 +45,9 @@ export function methodOf({ peft_type }: PeftConfig): Method<PeftConfig> {
 
 /** The config of the adapter that training with `peft` publishes. */
 export function publishedPeft(peft: PeftConfig): PeftConfig {
-  return methodOf(peft).published?.(peft) ?? peft;
+  // A row in the database may be of a method that this version of Graft does not know.
+  const method: Method<PeftConfig> | undefined = methodOf(peft);
+  return method?.published?.(peft) ?? peft;
 }
 
 export function leadingPositions(peft: PeftConfig): LeadingPositions {

@@ -22,8 +22,8 @@ export function principalParameters(
   const { rank, width, out } = target;
   const start = (name: string, length: number): AdapterParameter => ({
     name: startName(name),
-    // One axis, so that weight decay does not apply; no gradient reaches it.
     shape: [length],
+    constant: true,
     init: { kind: 'base', parameters: [], make: (_, values) => values(trainedName(name)) },
   });
   return [
