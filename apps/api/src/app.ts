@@ -41,6 +41,7 @@ import { wireValues } from './plugins/wire-values.ts';
 import { startFileReporter } from './reports/file-reporter.ts';
 import { adapterRoutes } from './routes/adapters/adapters.ts';
 import { checkpointRoutes } from './routes/adapters/checkpoints.ts';
+import { adapterCombinationRoutes } from './routes/adapters/combinations.ts';
 import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { exportRoutes } from './routes/adapters/exports.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
@@ -217,6 +218,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(checkpointRoutes);
       await v1.register(adapterRoutes);
       await v1.register(adapterUploadRoutes, { settings });
+      await v1.register(adapterCombinationRoutes, { settings });
       await v1.register(adapterTagRoutes);
       await v1.register(adapterDeletionRoutes);
       await v1.register(adapterHistoryRoutes);

@@ -324,6 +324,7 @@ export const errorCodes = {
   export_lost: [500, 'The worker that wrote the export was lost several times.'],
   exporter_crashed: [500, 'The process that wrote the export crashed, on every worker that tried.'],
   exporter_stalled: [500, 'The process that wrote the export made no progress, on every worker that tried.'],
+  not_combinable: [400, 'These versions cannot be combined; the message says why.'],
   adapter_tag_not_found: [404, 'The adapter has no such tag.'],
   adapter_tag_moved: [412, 'The tag does not point to `expected_version`; nothing was changed.'],
   adapter_in_use: [400, 'An unfinished job starts from it: cancel that job first.'],

@@ -55,6 +55,8 @@ export interface ApiSettings {
   webhooks: Partial<WebhookSettings>;
   /** Maximum duration of checking the files of an uploaded adapter. */
   adapterCheckTimeoutMs: number;
+  /** Maximum duration of combining adapter versions. */
+  combinationTimeoutMs: number;
   /** Output folder of `npm run dashboard`. */
   dashboardFolder: string;
   /** Output of `npm run pack:client`: the `graft` command as a package. */
@@ -118,6 +120,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     checkTimeoutMs: 3_000,
     webhooks: {},
     adapterCheckTimeoutMs: 60_000,
+    combinationTimeoutMs: 120_000,
     dashboardFolder: fileURLToPath(new URL('../../web/dist', import.meta.url)),
     clientPackage: fileURLToPath(new URL('../../cli/dist/graft-cli.tgz', import.meta.url)),
     checkResponses: false,

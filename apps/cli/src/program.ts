@@ -4,6 +4,7 @@ import { addDatabaseVerbs } from './admin/database/database.ts';
 import { addClientVerbs, describedProgram, exitCodes, serviceExamples } from './client-program.ts';
 import { addCompletionVerb } from './completion.ts';
 import { addCheckVerb } from './local/check.ts';
+import { addCombineVerb } from './local/combine.ts';
 import { addExportVerb } from './local/export.ts';
 import { addGenerateVerb } from './local/generate.ts';
 import { addInspectVerb } from './local/inspect.ts';
@@ -33,6 +34,7 @@ ${exitCodes}`,
   addGenerateVerb(program);
   addExportVerb(program);
   addMergeVerb(program);
+  addCombineVerb(program);
   addInspectVerb(program);
   addCompletionVerb(program);
   addDatabaseVerbs(addAdminVerbs(program));

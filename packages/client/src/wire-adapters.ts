@@ -9,6 +9,7 @@ export type {
   AdapterLineage,
   AdapterTag,
   AdapterVersion,
+  CombineAdapters,
   CreateAdapterExport,
   DeletedAdapter,
   DeletedAdapterExport,

@@ -1,5 +1,11 @@
 /** Models and adapters on disk: open, read and write. Loads no TensorFlow. */
 
+export {
+  type CombinationRequest,
+  type CombinationSource,
+  type CombinedAdapters,
+  combineAdapters,
+} from './adapter-combinations/combine-adapters.ts';
 export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard, QuantisedBase } from './adapter-files/adapter-card.ts';
 export {

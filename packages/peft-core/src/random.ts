@@ -35,6 +35,8 @@ const USES = {
   mixture: 6,
   /** The order in which judged completions form batches. */
   groups: 7,
+  /** The numbers of an adapter's matrix that a combination drops. Part: the matrix and the adapter. */
+  dropping: 8,
 } as const;
 export type RandomUse = keyof typeof USES;
 export const RANDOM_USES = Object.keys(USES) as RandomUse[];

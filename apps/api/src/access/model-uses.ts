@@ -48,6 +48,8 @@ export const modelUses = {
   checkpoint: { find: async (services, request) => (await checkpointOfPath(services, request)).touched },
   /** A checkpoint's adapter, and the adapter to which it becomes a new version. */
   promotion: { find: touchedByPromotion },
+  /** The versions that the body combines, and the adapter that gets the result. */
+  combined: { find: touchedByCombination },
   /** At least one version of an adapter. The response contains only what the limit allows. */
   adapter: { find: touchedAdapter, byRoute: true },
   /** All versions of an adapter. */
@@ -154,6 +156,18 @@ async function touchedByPromotion(services: Services, request: FastifyRequest): 
   const { baseModel } = checkpoint;
   const { teamName } = request.caller;
   return [...touched, touchedNewVersion({ baseModel, teamName, name }, 'name')];
+}
+
+async function touchedByCombination(
+  services: Services,
+  { caller, body }: FastifyRequest,
+): Promise<Touched[]> {
+  const { sources, name } = body as { sources: { model: string }[]; name: string };
+  const touched = sources.map(({ model }) => touchedModel(model, 'sources'));
+  const first = await findFineTunedModel(services, caller.teamId, sources[0]!.model);
+  if (!first) return touched;
+  const { baseModel } = first;
+  return [...touched, touchedNewVersion({ baseModel, teamName: caller.teamName, name }, 'name')];
 }
 
 const adapterId = ({ params }: FastifyRequest) => (params as { adapter_id: string }).adapter_id;

@@ -343,6 +343,11 @@ export const exampleValues: Record<string, unknown> = {
   'AdapterComparison.config': [{ field: 'r', a: 8, b: 16 }],
   'AdapterVersion.metrics': { trainLoss: 1.92 },
   'AdapterVersion.tags': ['production'],
+  source_ids: [],
+  'CombineAdapters.sources': [
+    { model, weight: 0.7 },
+    { model: `ft:${base}:acme:tours:4e578d2b`, weight: 0.3 },
+  ],
   'DeletedAdapterVersion.tags': [],
   'BaseModel.files': null,
   hyperparameters: { n_epochs: 3, batch_size: 8, learning_rate_multiplier: 1 },

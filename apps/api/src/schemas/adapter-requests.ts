@@ -1,3 +1,4 @@
+import { COMBINED_ADAPTERS, CombinationSchema, MAX_COMBINATION_WEIGHT } from '@graft/peft-core/config';
 import { type AdapterTag, type Comparison, type Lineage, longestNote } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { AdapterParams, AdapterVersionSchema } from './adapter.ts';
@@ -24,6 +25,36 @@ export const UploadAdapterSchema = input({
     }),
     { minItems: 2, maxItems: 3 },
   ),
+});
+
+export const CombineAdaptersSchema = namedInput('CombineAdapters', {
+  name: Type.String({
+    minLength: 1,
+    maxLength: 64,
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+    description: 'Name of the adapter that gets the new version, on the same base model.',
+  }),
+  sources: Type.Array(
+    input({
+      model: Type.String({ minLength: 1, maxLength: 512, description: 'Name of a fine-tuned model or tag.' }),
+      weight: Type.Optional(
+        Type.Number({
+          minimum: -MAX_COMBINATION_WEIGHT,
+          maximum: MAX_COMBINATION_WEIGHT,
+          default: 1,
+          description: 'Factor of its update. A negative one subtracts it.',
+        }),
+      ),
+    }),
+    {
+      minItems: COMBINED_ADAPTERS.least,
+      maxItems: COMBINED_ADAPTERS.most,
+      description: 'Versions of one base model and method, with the same target_modules.',
+    },
+  ),
+  ...CombinationSchema.properties,
+  combination_type: Type.Optional(CombinationSchema.properties.combination_type),
+  note: Type.Optional(Type.String({ minLength: 1, maxLength: longestNote })),
 });
 
 export const AdapterTagSchema = named('AdapterTag', {

@@ -37,10 +37,14 @@ export const AdapterVersionSchema = named('AdapterVersion', {
   model: Type.String({ description: 'Name to use as `model` in completions.' }),
   base_model: Type.String(),
   fine_tuning_job_id: nullable(Type.String(), {
-    description: 'Id of the job that trained this version. Null if it was uploaded.',
+    description: 'Id of the job that trained this version. Null if it was uploaded or combined.',
   }),
   parent_id: nullable(Type.String(), {
     description: 'Id of the version that training started from. Null if it started from the base model.',
+  }),
+  source_ids: Type.Array(Type.String(), {
+    description:
+      'Ids of the versions that this one was combined from, in this order. Empty if it was trained.',
   }),
   tags: Type.Array(Type.String(), { description: 'Names of the tags that point to this version.' }),
   note: nullable(Type.String()),
@@ -108,6 +112,7 @@ export function toWireAdapterVersion(version: AdapterVersion): Static<typeof Ada
     base_model: version.baseModel,
     fine_tuning_job_id: version.jobId,
     parent_id: version.parentId,
+    source_ids: version.sourceIds,
     tags: version.tags,
     note: version.note,
     digest: version.digest,

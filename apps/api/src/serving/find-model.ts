@@ -49,6 +49,6 @@ export async function findModel(
   };
 }
 
-export function modelNotFound(id: string): ApiError {
-  return new ApiError('model_not_found', `The model '${id}' does not exist.`, { param: 'model' });
+export function modelNotFound(id: string, param = 'model'): ApiError {
+  return new ApiError('model_not_found', `The model '${id}' does not exist.`, { param });
 }

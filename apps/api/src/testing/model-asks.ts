@@ -135,6 +135,10 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
     [`/v1/models/${model}`],
     [`/v1/models/${encodeURIComponent(model)}`],
   ],
+  'POST /v1/adapters/combine': ({ model }, { mine, name }) => [
+    ['/v1/adapters/combine', { name: 'poet', sources: [{ model: mine.model }, { model }] }],
+    ['/v1/adapters/combine', { name, sources: [{ model: mine.model }, { model: mine.model }] }],
+  ],
   'GET /v1/adapters/compare': ({ model }, { mine }) => [
     [query('/v1/adapters/compare', { a: mine.model, b: model })],
     [query('/v1/adapters/compare', { a: model, b: mine.model })],

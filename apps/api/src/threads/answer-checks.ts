@@ -9,12 +9,12 @@ export type CheckAnswer<Result> =
   | { fault: Pick<GraftError, 'code' | 'message' | 'param' | 'fault'> };
 
 /** Answers each call with the result of `check`, or with its GraftError. */
-export function answerChecks<Input, Result>(check: (input: Input) => Result): void {
-  answerCalls<Input | null, CheckAnswer<Result> | null>(parentPort!, (input) => {
+export function answerChecks<Input, Result>(check: (input: Input) => Result | Promise<Result>): void {
+  answerCalls<Input | null, CheckAnswer<Result> | null>(parentPort!, async (input) => {
     // The first call only waits until this module is loaded.
     if (input === null) return null;
     try {
-      return { result: check(input) };
+      return { result: await check(input) };
     } catch (error) {
       if (!(error instanceof GraftError)) throw error;
       const { code, message, param, fault } = error;

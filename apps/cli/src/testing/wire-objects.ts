@@ -71,6 +71,7 @@ export const version: AdapterVersion = {
   base_model: 'base',
   fine_tuning_job_id: 'ftjob-1',
   parent_id: null,
+  source_ids: [],
   tags: [],
   note: null,
   digest: sha256('digest').toString('hex'),

@@ -152,6 +152,8 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         return send(response, baseModel);
       case 'GET /adapters':
         return send(response, list([adapter]));
+      case 'POST /adapters/combine':
+        return send(response, version);
       case 'GET /adapters/adpt_1':
         return send(response, adapter);
       case 'GET /adapters/adpt_1/versions':

@@ -208,10 +208,12 @@ export interface AdapterVersion {
   /** Name to use as `model` in completions. */
   model: string;
   base_model: string;
-  /** Id of the job that trained this version. Null if it was uploaded. */
+  /** Id of the job that trained this version. Null if it was uploaded or combined. */
   fine_tuning_job_id: string | null;
   /** Id of the version that training started from. Null if it started from the base model. */
   parent_id: string | null;
+  /** Ids of the versions that this one was combined from, in this order. Empty if it was trained. */
+  source_ids: string[];
   /** Names of the tags that point to this version. */
   tags: string[];
   note: string | null;
@@ -640,6 +642,29 @@ export interface CloneFineTuningJob {
   peft?: PeftRequest;
   training?: TrainingOptions;
   sweep?: Sweep | null;
+}
+
+export interface CombineAdapters {
+  /** Name of the adapter that gets the new version, on the same base model. */
+  name: string;
+  /** Versions of one base model and method, with the same target_modules. */
+  sources: {
+    /** Name of a fine-tuned model or tag. */
+    model: string;
+    /** Factor of its update. A negative one subtracts it. */
+    weight?: number;
+  }[];
+  /** "svd": the best approximation of the weighted sum of the updates with svd_rank. "cat": the exact sum, of which the rank is the sum of all ranks. "linear": weighted sums of each factor; needs equal ranks. "ties", "dare_linear", "dare_ties", "magnitude_prune": the same with only part of the numbers. */
+  combination_type?: 'svd' | 'linear' | 'cat' | 'ties' | 'dare_linear' | 'dare_ties' | 'magnitude_prune';
+  /** With svd: rank of the new version. Default: the largest rank of the adapters. */
+  svd_rank?: number;
+  /** Share of the numbers of each matrix that is kept: the largest (ties, magnitude_prune) or random ones (dare_linear, dare_ties). These types require it. */
+  density?: number;
+  /** With ties and dare_ties: a number gets the sign of the sum of the adapters’ numbers ("total", the default), or the sign that most of them have ("frequency"). */
+  majority_sign_method?: 'total' | 'frequency';
+  /** With dare_linear and dare_ties: seed of the random choice. Default: 0. */
+  seed?: number;
+  note?: string;
 }
 
 export interface CompleteUpload {
@@ -1174,10 +1199,12 @@ export interface DeletedAdapterVersion {
   /** Name to use as `model` in completions. */
   model: string;
   base_model: string;
-  /** Id of the job that trained this version. Null if it was uploaded. */
+  /** Id of the job that trained this version. Null if it was uploaded or combined. */
   fine_tuning_job_id: string | null;
   /** Id of the version that training started from. Null if it started from the base model. */
   parent_id: string | null;
+  /** Ids of the versions that this one was combined from, in this order. Empty if it was trained. */
+  source_ids: string[];
   /** Names of the tags that point to this version. */
   tags: string[];
   note: string | null;
@@ -2538,8 +2565,8 @@ export interface LoraConfig {
   modules_to_save: string[] | null;
   /** Ids of tokens whose embeddings are trained too: of the input embedding, or by the end of a module name. */
   trainable_token_indices: number[] | Record<string, number[]> | null;
-  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. false: both random. */
-  init_lora_weights: boolean | 'gaussian' | 'orthogonal';
+  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. false: both random. */
+  init_lora_weights: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | string;
   /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
   fan_in_fan_out: boolean;
 }
@@ -2783,8 +2810,8 @@ export interface PeftRequest {
   modules_to_save?: string[] | null;
   /** Ids of tokens whose embeddings are trained too: of the input embedding, or by the end of a module name. */
   trainable_token_indices?: number[] | Record<string, number[]> | null;
-  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. false: both random. */
-  init_lora_weights?: boolean | 'gaussian' | 'orthogonal';
+  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. false: both random. */
+  init_lora_weights?: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | string;
   /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
   fan_in_fan_out?: boolean;
   /** Those of target_modules whose inputs are scaled, not their outputs: ends of names, or a regular expression matched against the whole path. Null takes the default for the architecture. */

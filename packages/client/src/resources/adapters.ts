@@ -10,6 +10,7 @@ import type {
   AdapterLineage,
   AdapterTag,
   AdapterVersion,
+  CombineAdapters,
   DeletedAdapter,
   DeletedAdapterTag,
   DeletedAdapterVersion,
@@ -69,6 +70,12 @@ export class Adapters {
     const body = multipartUpload(fields, sources, onProgress);
     // Not retried after sending: a duplicate version would be harmless but unwanted.
     return this.#transport.json({ method: 'POST', path: '/adapters', body, maxRetries: 0, signal });
+  }
+
+  /** Creates a version of the adapter `name` from weighted versions of one base model, without training. */
+  combine(params: CombineAdapters): Promise<AdapterVersion> {
+    // Not retried after sending: a duplicate version would be harmless but unwanted.
+    return this.#transport.json({ method: 'POST', path: '/adapters/combine', json: params, maxRetries: 0 });
   }
 
   /** Returns the version behind a fine-tuned model's name (`ft:…`) or a tag; null for a base model and for a checkpoint. */

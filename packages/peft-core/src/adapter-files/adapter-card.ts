@@ -20,6 +20,8 @@ export interface AdapterCard {
   quantised?: QuantisedBase | null;
   /** The trials of the sweep that the adapter was chosen from. */
   trials?: readonly CardTrial[] | null;
+  /** The adapters that it was combined from, and how; it was not trained itself. */
+  combined?: { type: string; sources: readonly { name: string; weight: number }[] } | null;
 }
 
 /** The quantised base that an adapter was trained on. Losses are in nats per labelled token; null if unknown. */
@@ -114,7 +116,7 @@ export function adapterCard(peft: PeftConfig, baseModel: string | null, card: Ad
   return `${frontMatter(peft, baseModel, card)}
 # ${oneLine(`${methodName(peft)} adapter for ${base}`)}
 
-A ${methodName(peft)} adapter for \`${oneLine(base)}\`, trained with Graft.${filesOf(peft)}
+A ${methodName(peft)} adapter for \`${oneLine(base)}\`, ${card.combined ? 'combined' : 'trained'} with Graft.${filesOf(peft)}
 
 ${rows([
   ['method', peft.peft_type],
@@ -133,6 +135,11 @@ ${rows([
         ],
       ]
     : []),
+  ['combined by', card.combined?.type],
+  ...(card.combined?.sources ?? []).map(({ name, weight }): [string, string] => [
+    'combined from',
+    `${name} × ${weight}`,
+  ]),
   ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 

@@ -5,7 +5,7 @@ import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/index.ts';
 import { readAllTensors } from '../safetensors/safetensors.ts';
-import { type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
+import { type TensorToWrite, type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { jsonText, writeSmallFile } from '../small-file.ts';
 import type { FilesRead } from '../tuners/method-files.ts';
 import { methodOf, methods } from '../tuners/methods.ts';
@@ -35,15 +35,29 @@ export const longestChatTemplate = 1 << 17;
  * parsePeftConfig's codes; `unimplemented_peft_option` names an option that changes the model and that Graft does not implement.
  */
 export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
-  const cardFields = await readCard(folder);
-  const chatTemplate = await readChatTemplate(folder);
-  const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
-  if (!raw) throw invalid(`${folder} has no ${configName}`);
+  const raw = await readConfigFile(folder);
   const own =
     raw.peft_type === undefined ? Object.values(methods).find(({ files }) => files?.isOwn(raw)) : undefined;
-  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), ...cardFields, chatTemplate };
+  if (own?.files) {
+    const chatTemplate = await readChatTemplate(folder);
+    return { ...adapterOf(await own.files.read(folder, raw)), ...(await readCard(folder)), chatTemplate };
+  }
+  const texts = await readPeftTexts(folder, task);
+  return { ...texts, tensors: await readAllTensors(path.join(folder, weightsName)) };
+}
+
+async function readConfigFile(folder: string): Promise<Record<string, unknown>> {
+  const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
+  if (!raw) throw invalid(`${folder} has no ${configName}`);
+  return raw;
+}
+
+/** `readAdapter` without the weights, for a folder in the format of HF PEFT that has some. */
+export async function readPeftTexts(folder: string, task: TaskType): Promise<Omit<Adapter, 'tensors'>> {
+  const cardFields = await readCard(folder);
+  const chatTemplate = await readChatTemplate(folder);
   const labels = await readLabels(folder);
-  const { config, common } = parseAdapterConfig(raw, task);
+  const { config, common } = parseAdapterConfig(await readConfigFile(folder), task);
   const names = await readdir(folder);
   if (!names.includes(weightsName)) {
     const pickle = names.includes('adapter_model.bin')
@@ -51,8 +65,7 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
       : '';
     throw invalid(`${folder} has no ${weightsName}${pickle}`);
   }
-  const tensors = await readAllTensors(path.join(folder, weightsName));
-  return { config, common, tensors, labels, chatTemplate, ...cardFields };
+  return { config, common, labels, chatTemplate, ...cardFields };
 }
 
 /** Maximum size of a README.md that is read, in bytes. */
@@ -168,40 +181,47 @@ export async function writeAdapter(
   adapter: AdapterToWrite,
 ): Promise<{ files: WrittenFile[] }> {
   await mkdir(folder, { recursive: true });
-  const { peft, baseModelNameOrPath, tensors } = adapter;
+  const { peft, baseModelNameOrPath, tensors, baseConfig, chatTemplate } = adapter;
+  const own = methodOf(peft).files;
+  if (!own) return await writePeftAdapter(folder, adapter);
   const { labels = null } = adapter;
   const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
-  const { chatTemplate } = adapter;
-  const writeTemplate = async () =>
-    chatTemplate ? [await writeSmallFile(folder, chatTemplateName, chatTemplate)] : [];
-  const writeCard = () => writeSmallFile(folder, cardName, adapterCard(peft, baseModelNameOrPath, card));
-  const own = methodOf(peft).files;
-  if (own) {
-    const { baseConfig } = adapter;
-    if (!baseConfig)
-      throw new Error(`a ${peft.peft_type} adapter is written with its base model's config.json`);
-    const { texts, weights } = own.write(peft, {
-      baseModelName: baseModelNameOrPath,
-      baseConfig,
-      tensors,
-      labels,
-    });
-    const files: WrittenFile[] = [];
-    for (const [name, text] of texts) files.push(await writeSmallFile(folder, name, text));
-    for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
-    return { files: [...files, await writeCard(), ...(await writeTemplate())] };
-  }
-  const config = adapterConfigText(peft, baseModelNameOrPath);
+  if (!baseConfig)
+    throw new Error(`a ${peft.peft_type} adapter is written with its base model's config.json`);
+  const { texts, weights } = own.write(peft, {
+    baseModelName: baseModelNameOrPath,
+    baseConfig,
+    tensors,
+    labels,
+  });
+  const files: WrittenFile[] = [];
+  for (const [name, text] of texts) files.push(await writeSmallFile(folder, name, text));
+  for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
+  files.push(await writeSmallFile(folder, cardName, adapterCard(peft, baseModelNameOrPath, card)));
+  if (chatTemplate) files.push(await writeSmallFile(folder, chatTemplateName, chatTemplate));
+  return { files };
+}
+
+/** `writeAdapter` for a method with PEFT's files. Tensors may be functions that compute their values when they are written. */
+export async function writePeftAdapter(
+  folder: string,
+  adapter: Omit<AdapterToWrite, 'tensors'> & { tensors: WrittenTensors },
+): Promise<{ files: WrittenFile[] }> {
+  await mkdir(folder, { recursive: true });
+  const { peft, baseModelNameOrPath, tensors, labels = null, chatTemplate } = adapter;
+  const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
   return {
     files: [
-      await writeSmallFile(folder, configName, config),
+      await writeSmallFile(folder, configName, adapterConfigText(peft, baseModelNameOrPath)),
       await writeWeights(folder, weightsName, tensors),
-      await writeCard(),
+      await writeSmallFile(folder, cardName, adapterCard(peft, baseModelNameOrPath, card)),
       ...(labels ? [await writeSmallFile(folder, labelsName, jsonText(labels))] : []),
-      ...(await writeTemplate()),
+      ...(chatTemplate ? [await writeSmallFile(folder, chatTemplateName, chatTemplate)] : []),
     ],
   };
 }
+
+type WrittenTensors = ReadonlyMap<string, Pick<TensorToWrite, 'shape' | 'data'>>;
 
 /**
  * Writes the validation loss of an adapter on the original base into its README.md, if that names the quantised base of training;
@@ -216,7 +236,7 @@ export async function writeServedLoss(folder: string, loss: number): Promise<Wri
 async function writeWeights(
   folder: string,
   name: string,
-  tensors: AdapterToWrite['tensors'],
+  tensors: WrittenTensors,
   metadata?: Record<string, string>,
 ): Promise<WrittenFile> {
   const given = metadata ? { metadata } : {};

@@ -22,6 +22,15 @@ export {
   trainingMethods,
 } from '../objectives/objectives.ts';
 export { answerSchemaFault } from '../schema/answer-schema.ts';
+export {
+  COMBINED_ADAPTERS,
+  type Combination,
+  CombinationSchema,
+  type CombinationType,
+  combinationFaults,
+  combinationTypes,
+  MAX_COMBINATION_WEIGHT,
+} from '../schema/combination.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
 export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';
@@ -38,6 +47,7 @@ export {
   type PeftConfig,
   type PeftType,
   peftTypes,
+  publishedPeft,
   runtimesFor,
 } from '../tuners/methods.ts';
 export {

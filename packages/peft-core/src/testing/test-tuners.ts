@@ -14,6 +14,7 @@ import { countOf } from '../tuners/file-tensors.ts';
 import { methodOf, unmergeable } from '../tuners/methods.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import { trainedParameters } from '../tuners/trained-parameters.ts';
+import type { AdapterParameter, LayerContext } from '../tuners/tuner.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
 /** A tiny model, and data for its task. */
@@ -149,9 +150,13 @@ export function testTuners(
         linears = new Map(),
         embeddings = new Map(),
         residualAdds = new Map(),
+        derive,
       } = attached(options);
+      // Factors that are derived from trained ones; an encoder of soft prompts wraps no linear module.
+      const derives = derive !== undefined && linears.size > 0;
       // DoRA's norm deliberately has no gradient, so the tensors that it is computed from are fixed.
-      const learns = (name: string) => !options.use_dora || name.endsWith('magnitude_vector');
+      const learns = ({ name, constant }: AdapterParameter) =>
+        !constant && (!options.use_dora || name.endsWith('magnitude_vector'));
       const fixed = (name: string) => architecture.parameters.find((p) => p.name === name)?.shape;
       for (const [module, wrap] of [...linears].slice(0, 4)) {
         const { in: width, out, transposed } = architecture.modules.find((m) => m.name === module)!;
@@ -179,21 +184,24 @@ export function testTuners(
 
       /** The module's parameters with their values: those whose gradient is checked, and the others. */
       function ownOf(module: string) {
+        const isOwn = ({ name }: AdapterParameter) =>
+          name.startsWith(`${module}.`) || (derives && name.includes(`.${module}.`));
         const all = parameters
-          .filter((p) => p.name.startsWith(`${module}.`))
-          .map(({ name, shape }, i) => ({
-            name,
-            value: () => tf.randomUniform(shape, -1, 1, 'float32', i + 1),
+          .filter((parameter) => derives || isOwn(parameter))
+          .map((parameter, i) => ({
+            name: parameter.name,
+            value: () => tf.randomUniform(parameter.shape, -1, 1, 'float32', i + 1),
+            isLearning: learns(parameter) && isOwn(parameter),
           }));
         return {
-          learning: all.filter(({ name }) => learns(name)),
-          still: all.filter(({ name }) => !learns(name)),
+          learning: all.filter(({ isLearning }) => isLearning),
+          still: all.filter(({ isLearning }) => !isLearning),
         };
       }
       function contextOf({ learning, still }: ReturnType<typeof ownOf>, tensors: tf.Tensor[]) {
         const byName = new Map(learning.map(({ name }, i) => [name, tensors[i]!]));
         for (const { name, value } of still) byName.set(name, value());
-        return {
+        const context: LayerContext = {
           parameter: (key: string) => byName.get(key)!,
           weight(name: string) {
             const shape = fixed(name)!;
@@ -206,6 +214,8 @@ export function testTuners(
             } as const;
           },
         };
+        if (derives) for (const [name, tensor] of derive(context)) byName.set(name, tensor);
+        return context;
       }
       for (const [module, wrap] of [...residualAdds].slice(0, 4)) {
         const own = parameters.filter((p) => p.name.startsWith(`${module}.adapters.`));

@@ -49,6 +49,21 @@ export const everyOption: Record<string, Record<string, unknown>> = {
     target_modules: ['embed_tokens', 'v_proj'],
     init_lora_weights: 'orthogonal',
   },
+  'LORA, principal start, rsLoRA': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: 'all-linear',
+    use_rslora: true,
+    init_lora_weights: 'pissa',
+  },
+  'LORA, OLoRA, whole head': {
+    peft_type: 'LORA',
+    r: 2,
+    target_modules: ['q_proj', 'down_proj'],
+    rank_pattern: { q_proj: 3 },
+    init_lora_weights: 'olora',
+    modules_to_save: ['lm_head'],
+  },
   'LORA, random start, trained tokens, whole mlps': {
     peft_type: 'LORA',
     r: 2,

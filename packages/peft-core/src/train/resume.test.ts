@@ -75,6 +75,13 @@ const variants = {
 } satisfies Record<string, TrainingOptions>;
 
 const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof typeof variants)[]][] = [
+  // Start values from the weights, which must not be computed again.
+  [
+    'LORA from principal parts',
+    { peft_type: 'LORA', r: 2, target_modules: 'all-linear', init_lora_weights: 'pissa_niter_2' },
+    'averaged',
+    'recomputed',
+  ],
   [
     'LORA with dropout',
     { peft_type: 'LORA', r: 2, target_modules: 'all-linear', lora_dropout: 0.2, bias: 'all' },

@@ -1,6 +1,8 @@
 import type { TObject } from 'typebox';
 import type { ModelOutline, TaskType } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
+import type { Combination } from '../schema/combination.ts';
+import type { CombinationPlan, CombinedAdapter } from './combination.ts';
 import type { FileTensor } from './file-tensors.ts';
 import type { MethodFiles } from './method-files.ts';
 
@@ -101,6 +103,9 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
 
   // The adapter's files.
 
+  /** The config of a trained adapter's files, if training has another one: start values may become a part of the files. */
+  published?(config: Config): Config;
+
   /**
    * The tensors that adapter_model.safetensors must hold for this model, and no others. Called after `check`. Absent: Graft does not accept
    * files created elsewhere.
@@ -111,6 +116,15 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   unmergeable?(config: Config, model: ModelOutline): string | null;
   /** For methods whose updates of weights are products of two narrow matrices, which other runtimes read. Called after `check`. */
   lowRank?(config: Config, model: ModelOutline): LowRankForm<Config>;
+
+  /**
+   * Combines adapters of one base model into one. Throws `not_combinable`, `rank_too_large`. Absent: such adapters cannot be combined.
+   */
+  combine?(
+    adapters: readonly CombinedAdapter<Config>[],
+    model: ModelOutline,
+    options: Combination,
+  ): CombinationPlan<Config>;
 
   /**
    * Words in the names of the method's own tensors, such as "prompt". `graft inspect` groups tensors by their name, starting with the part

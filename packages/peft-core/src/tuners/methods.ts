@@ -54,6 +54,13 @@ export function methodOf({ peft_type }: PeftConfig): Method<PeftConfig> {
   return methods[peft_type] as Method<PeftConfig>;
 }
 
+/** The config of the adapter that training with `peft` publishes. */
+export function publishedPeft(peft: PeftConfig): PeftConfig {
+  // A row in the database may be of a method that this version of Graft does not know.
+  const method: Method<PeftConfig> | undefined = methodOf(peft);
+  return method?.published?.(peft) ?? peft;
+}
+
 export function leadingPositions(peft: PeftConfig): LeadingPositions {
   return methodOf(peft).leadingPositions?.(peft) ?? { virtualTokens: 0, prefixLength: 0 };
 }

@@ -14,6 +14,8 @@ export interface AdapterParameter {
   init: ParameterInit;
   /** Set if weight decay applies although the tensor has one axis: it is neither a bias nor a norm's weight. */
   decayed?: true;
+  /** Set for a start value that is kept beside the trained tensors: no gradient reaches it, and it has one axis, so that it does not decay. */
+  constant?: true;
   /**
    * The parameter's group, if groups have different learning rates. Absent: `second` for tensors with one axis, else `first`, as in PEFT
    * (optimizers/loraplus.py).

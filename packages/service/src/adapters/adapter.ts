@@ -44,6 +44,8 @@ export interface AdapterVersion extends StoredArtifact {
   jobId: string | null;
   /** Version from which the training continued; it may have been deleted since. */
   parentId: string | null;
+  /** Ids of the versions that it was combined from, of which some may have been deleted since; empty if it was trained. */
+  sourceIds: string[];
   /** `ft:{base}:{team}:{suffix}:{id}`: requests use it as `model`. */
   modelName: string;
   peft: PeftConfig;

@@ -1,4 +1,4 @@
-import type { PeftConfig } from '@graft/peft-core/config';
+import { type PeftConfig, publishedPeft } from '@graft/peft-core/config';
 import type { Prisma } from '../generated/client.ts';
 import type { AdapterFile, StoredArtifact } from '../storage/artifact-store.ts';
 
@@ -54,7 +54,7 @@ export function checkpointAdapterOf(
     ...columns,
     baseModel: job.model,
     systemPrompt: job.systemPrompt,
-    peft: job.peft as unknown as PeftConfig,
+    peft: publishedPeft(job.peft as unknown as PeftConfig),
     bytes: Number(bytes),
     files: files as unknown as AdapterFile[],
     lineage: lineage as CheckpointAdapter['lineage'],

@@ -15,10 +15,12 @@ export interface CreatedVersion extends StoredArtifact {
   metrics: Record<string, unknown> | null;
   /** Version from which the training continued. */
   parentId?: string | null;
+  /** Versions that it was combined from. */
+  sourceIds?: string[];
   note?: string | null;
 }
 
-interface NewVersion extends CreatedVersion {
+export interface NewVersion extends CreatedVersion {
   id?: string;
   jobId: string | null;
   /** API key to which the bytes are attributed. */

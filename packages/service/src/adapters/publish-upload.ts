@@ -8,16 +8,28 @@ import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
 import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
 import type { AdapterVersion } from './adapter.ts';
-import { insertVersion } from './insert-version.ts';
+import { insertVersion, type NewVersion } from './insert-version.ts';
 
-interface UploadedAdapter extends StoredArtifact {
+/** Checked files of an adapter that no job trained. */
+interface MadeAdapter extends StoredArtifact {
   name: string;
   /** Catalogue id, and the digest of the weights against which the files were checked. */
   base: { id: string; digest: string };
   peft: PeftConfig;
+  note: string | null;
+}
+
+interface UploadedAdapter extends MadeAdapter {
   /** Version from which the training continued elsewhere. */
   parentId: string | null;
-  note: string | null;
+}
+
+interface CombinedAdapter extends MadeAdapter {
+  /** The versions that it was combined from, in this order. */
+  sources: readonly { version: Pick<AdapterVersion, 'id' | 'modelName' | 'digest'>; weight: number }[];
+  /** `combination_type` and its options. */
+  combination: Record<string, unknown>;
+  systemPrompt: string | null;
 }
 
 /**
@@ -27,11 +39,57 @@ interface UploadedAdapter extends StoredArtifact {
 export async function publishUpload(
   db: Database,
   teamId: string,
-  upload: UploadedAdapter,
+  { parentId, ...made }: UploadedAdapter,
   by: Actor,
   incoming?: Pick<IncomingBytes, 'settle'>,
 ): Promise<AdapterVersion> {
-  const { name, base, peft, parentId, note, ...stored } = upload;
+  const { base, peft } = made;
+  const lineage = { source: 'upload', base_model: base, peft };
+  return await publishMade(
+    db,
+    teamId,
+    { made, columns: { parentId, lineage }, action: 'adapter.upload' },
+    by,
+    incoming,
+  );
+}
+
+/** As `publishUpload`, for the files of a combination of versions. */
+export async function publishCombination(
+  db: Database,
+  teamId: string,
+  { sources, combination, systemPrompt, ...made }: CombinedAdapter,
+  by: Actor,
+  incoming?: Pick<IncomingBytes, 'settle'>,
+): Promise<AdapterVersion> {
+  const { base, peft } = made;
+  const listed = sources.map(({ version: { id, modelName: model, digest }, weight }) => ({
+    id,
+    model,
+    digest,
+    weight,
+  }));
+  const lineage = { source: 'combination', base_model: base, peft, combination, sources: listed };
+  const columns = { sourceIds: listed.map(({ id }) => id), systemPrompt, lineage };
+  return await publishMade(db, teamId, { made, columns, action: 'adapter.combine' }, by, incoming);
+}
+
+async function publishMade(
+  db: Database,
+  teamId: string,
+  {
+    made,
+    columns,
+    action,
+  }: {
+    made: MadeAdapter;
+    columns: Pick<NewVersion, 'parentId' | 'sourceIds' | 'systemPrompt' | 'lineage'>;
+    action: string;
+  },
+  by: Actor,
+  incoming?: Pick<IncomingBytes, 'settle'>,
+): Promise<AdapterVersion> {
+  const { name, base, ...stored } = made;
   const quota = await readQuota(db, teamId);
   return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
     await incoming?.settle(tx);
@@ -43,20 +101,17 @@ export async function publishUpload(
       { teamId, baseModel: base.id, name },
       {
         ...stored,
+        ...columns,
         id,
         jobId: null,
         keyId: by.keyId,
-        parentId,
-        note,
         modelName: `ft:${base.id}:${team.name}:${name}:${id.slice(-8)}`,
-        peft,
-        lineage: { source: 'upload', base_model: base, peft },
         metrics: null,
       },
     );
-    const { modelName, digest, bytes } = version;
-    const detail = { model: modelName, digest, bytes };
-    await insertAudit(tx, teamId, by, { action: 'adapter.upload', target: id, detail });
+    const { modelName, digest, bytes, sourceIds } = version;
+    const detail = { model: modelName, digest, bytes, ...(sourceIds.length > 0 && { sources: sourceIds }) };
+    await insertAudit(tx, teamId, by, { action, target: id, detail });
     return version;
   });
 }

@@ -16,7 +16,10 @@ interface LineageNode {
 interface LineageEdge {
   from: string;
   to: string;
-  /** `starts`: training or an upload continued from it. `feeds`: training read it. `makes`: training produced it. */
+  /**
+   * `starts`: training or an upload continued from it. `feeds`: training read it. `makes`: training produced it, or it was combined with
+   * others.
+   */
   kind: 'starts' | 'feeds' | 'makes';
 }
 
@@ -36,6 +39,7 @@ const columns = {
     modelName: true,
     jobId: true,
     parentId: true,
+    sourceIds: true,
     createdAt: true,
     deletedAt: true,
     adapterId: true,
@@ -43,11 +47,15 @@ const columns = {
     adapter: { select: { baseModel: true, name: true } },
   },
 } as const;
-type Row = NonNullable<Awaited<ReturnType<typeof readVersion>>>;
+type Row = Awaited<ReturnType<typeof readVersions>>[number];
 
-async function readVersion({ db }: Database, teamId: string, id: string) {
-  return await db.adapterVersion.findFirst({ where: { teamId, id }, ...columns });
+async function readVersions({ db }: Database, teamId: string, ids: string[]) {
+  return await db.adapterVersion.findMany({ where: { teamId, id: { in: ids } }, ...columns });
 }
+
+/** The versions that one was made from: that from which its training continued, or all that it was combined from. */
+const parentsOf = ({ parentId, sourceIds }: Pick<Row, 'parentId' | 'sourceIds'>): string[] =>
+  parentId === null ? sourceIds : [parentId, ...sourceIds];
 
 /**
  * Reads the lineage graph of a version: its base model, its ancestors, its descendants, and the jobs with the files and checkpoints that
@@ -61,19 +69,18 @@ export async function readLineage(
 ): Promise<Lineage> {
   const versions = new Map<string, Row | null>();
   let truncated = false;
-  for (let id: string | null = versionId; id !== null && !versions.has(id); ) {
-    if (versions.size > most.ancestors) {
-      truncated = true;
-      break;
-    }
-    const row: Row | null = await readVersion(db, teamId, id);
-    versions.set(id, row);
-    id = row?.parentId ?? null;
+  for (let generation = [versionId]; generation.length > 0; ) {
+    const room = most.ancestors + 1 - versions.size;
+    const fresh = generation.slice(0, room);
+    truncated ||= generation.length > room;
+    const rows = fresh.length === 0 ? [] : await readVersions(db, teamId, fresh);
+    for (const id of fresh) versions.set(id, rows.find((row) => row.id === id) ?? null);
+    generation = [...new Set(rows.flatMap(parentsOf))].filter((id) => !versions.has(id));
   }
   for (let generation = [versionId]; generation.length > 0; ) {
     const room = most.versions - versions.size;
     const children = await db.db.adapterVersion.findMany({
-      where: { teamId, parentId: { in: generation } },
+      where: { teamId, OR: [{ parentId: { in: generation } }, { sourceIds: { hasSome: generation } }] },
       orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
       take: room + 1,
       ...columns,
@@ -141,11 +148,21 @@ function graphOf(
   }
   for (const [id, row] of versions) {
     if (!row) continue;
-    const source = row.parentId ?? row.adapter.baseModel;
-    if (row.parentId === null) add('base_model', source, source);
-    else add('adapter_version', source, null);
+    const parents = parentsOf(row);
     const job = isShown(row) ? jobs.find((each) => each.id === row.jobId) : undefined;
-    edges.push({ from: source, to: job?.id ?? id, kind: 'starts' });
+    if (parents.length === 0) {
+      const { baseModel } = row.adapter;
+      add('base_model', baseModel, baseModel);
+      edges.push({ from: baseModel, to: job?.id ?? id, kind: 'starts' });
+    }
+    for (const parent of parents) {
+      const isSource = row.sourceIds.includes(parent);
+      // The other sources of a descendant are no relatives of the requested version.
+      if (isSource && !versions.has(parent)) continue;
+      add('adapter_version', parent, null);
+      const kind = isSource ? 'makes' : 'starts';
+      edges.push({ from: parent, to: job?.id ?? id, kind });
+    }
     if (job) edges.push({ from: job.id, to: id, kind: 'makes' });
   }
   for (const job of jobs) {

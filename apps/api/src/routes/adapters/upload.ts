@@ -6,10 +6,9 @@ import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
 import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { writesText } from '@graft/peft-core/outlines';
-import { admitBaseModel, findFineTunedModel, newId, publishUpload, receiveBytes } from '@graft/service';
+import { findFineTunedModel, newId, publishUpload, receiveBytes } from '@graft/service';
 import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
 import { ApiError } from '../../api-error.ts';
-import { openBaseModel } from '../../jobs/open-base-model.ts';
 import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
 import { UploadAdapterSchema } from '../../schemas/adapter-requests.ts';
 import { ref } from '../../schemas/schema.ts';
@@ -17,14 +16,12 @@ import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
 import { comingBytes } from '../../uploads/coming-bytes.ts';
+import { openAdapterBase } from '../../uploads/open-adapter-base.ts';
 import { type AdapterFields, multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
 import { writeRow } from '../../uploads/write-row.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Adapters');
-
-/** Milliseconds to open a base model, which may have to be downloaded first. */
-const openModelPatience = 30_000;
 
 /** POST /adapters: uploads an adapter trained elsewhere, and treats its files as hostile. */
 export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -105,14 +102,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
 
   async function baseOf(id: string, teamId: string) {
     if (!(await services.baseModels.has(id, teamId))) throw unknownBase(id);
-    const model = await openBaseModel(services, id, AbortSignal.timeout(openModelPatience));
-    if (!model) {
-      throw new ApiError('service_unavailable', `${id} is still being fetched; try again.`, {
-        headers: { 'retry-after': '30' },
-      });
-    }
-    const { config, tensors } = model;
-    return { id, config, tensors, digest: await admitBaseModel(services, model) };
+    return await openAdapterBase(services, id);
   }
 
   async function parentOf(teamId: string, name: string, baseModel: string): Promise<string> {

@@ -5,13 +5,15 @@ import { type Columns, fields, tableOf } from '../../draw/table.ts';
 import { noun } from '../../verb.ts';
 import { listVerb, serviceVerb } from '../service-verb.ts';
 import { addAdapterVersionVerbs } from './adapter-versions.ts';
+import { addCombineAdaptersVerb } from './combine-adapters.ts';
 import { findAdapterVersion, type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
 import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';
 
 const versionColumns: Columns<AdapterVersion> = {
   VERSION: 'version',
   MODEL: 'model',
-  JOB: (version) => version.fine_tuning_job_id ?? '(uploaded)',
+  JOB: (version) =>
+    version.fine_tuning_job_id ?? (version.source_ids.length > 0 ? '(combined)' : '(uploaded)'),
   TAGS: (version) => version.tags.join(', '),
   SIZE: (version) => bytes(version.bytes),
   CREATED: (version) => timestamp(version.created_at),
@@ -19,7 +21,7 @@ const versionColumns: Columns<AdapterVersion> = {
 
 export function addAdaptersVerbs(program: Command): void {
   const about =
-    'trained and uploaded adapters: list, get, download, upload, tag, untag, note, delete, restore, compare, lineage';
+    'trained and uploaded adapters: list, get, download, upload, combine, tag, untag, note, delete, restore, compare, lineage';
   const group = noun(program, 'adapters', about);
 
   listVerb(group, ({ adapters }, page) => adapters.list(page), {
@@ -75,4 +77,5 @@ export function addAdaptersVerbs(program: Command): void {
     });
 
   addAdapterVersionVerbs(group);
+  addCombineAdaptersVerb(group);
 }

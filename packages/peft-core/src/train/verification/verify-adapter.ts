@@ -87,7 +87,7 @@ export async function verifyAdapter(
     values: (model) => {
       const values = prepared.written.values(model);
       hasMoved = async () => {
-        // The files hold the output of an encoder, not its start values, and no method with an encoder starts as the base model.
+        // The files hold what is derived from the trained parameters, such as an encoder's output: they cannot be compared with start values.
         if (attach(peft, setup.architecture, 'trained').derive) return true;
         const start = await startValues(model, base, { ...options, seed: training.seed });
         return values.some((value, i) => value !== start[i]);

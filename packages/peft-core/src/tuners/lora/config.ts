@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { configFault, type Fault } from '../../schema/check-fields.ts';
+import { configFault, type Fault, show } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
   excludeModules,
@@ -15,6 +15,7 @@ import {
   tokenIndices,
   trainedBiases,
 } from '../../schema/schema-parts.ts';
+import { startsFromWeight } from './principal/init-names.ts';
 
 const Alpha = Type.Number({ exclusiveMinimum: 0 });
 
@@ -84,11 +85,15 @@ export const LoraConfigSchema = Type.Object(
       },
     ),
     init_lora_weights: Type.Union(
-      [Type.Boolean(), Type.Enum(['gaussian', 'orthogonal'], { type: 'string' })],
+      [
+        Type.Boolean(),
+        Type.Enum(['gaussian', 'orthogonal', 'pissa', 'olora'], { type: 'string' }),
+        Type.String({ pattern: '^pissa_niter_[0-9]{1,2}$' }),
+      ],
       {
         default: true,
         description:
-          'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. false: both random.',
+          'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. false: both random.',
       },
     ),
     fan_in_fan_out: fanInFanOut,
@@ -119,6 +124,16 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
     if ((config.r ?? 8) % 2 !== 0) add('r', 'must be even for init_lora_weights "orthogonal"');
     const odd = Object.entries(config.rank_pattern ?? {}).find(([, rank]) => rank % 2 !== 0);
     if (odd) add('rank_pattern', `"${odd[0]}" must be even for init_lora_weights "orthogonal"`);
+  }
+  if (startsFromWeight(init)) {
+    const rule = (field: string, value: string) =>
+      add(field, `must be ${value} with init_lora_weights ${show(init)}`);
+    if (config.use_dora) rule('use_dora', 'false');
+    // Dropout would apply to the part that is subtracted, too.
+    if ((config.lora_dropout ?? 0) > 0) rule('lora_dropout', '0');
+    const most = Math.max(config.r ?? 8, ...Object.values(config.rank_pattern ?? {}));
+    if (most > 2048)
+      rule(most === config.r ? 'r' : 'rank_pattern', 'at most 2048, since the files have twice the rank,');
   }
   return faults;
 }

@@ -6,10 +6,13 @@ import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts
 import { type Method, type RatedModel, rateByWidth } from '../method.ts';
 import { isWithin, resolveModulesToSave } from '../target-modules.ts';
 import type { TokenTarget } from '../token-targets.ts';
+import { combineLora } from './combine/combine.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
 import { lowRankForm, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
+import { startsFromWeight } from './principal/init-names.ts';
+import { publishedLora } from './principal/published.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
@@ -34,8 +37,8 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   ensure_weight_tying: false,
 };
 
-/** Values of init_lora_weights in PEFT that Graft does not implement. `pissa_niter_N` is matched by its prefix. */
-const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
+/** Values of init_lora_weights in PEFT that Graft does not implement. */
+const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'corda', 'loftq', 'mica', 'lora_ga'];
 
 /** The best configuration for text generation in docs/auto.md. */
 export const usualLora = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
@@ -65,8 +68,8 @@ export const loraMethod: Method<LoraConfig> = {
   unimplemented: UNIMPLEMENTED_OPTIONS,
   unimplementedValue(option, value) {
     if (option === 'init_lora_weights' && typeof value === 'string') {
-      if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value) || /^pissa_niter_\d+$/.test(value))
-        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian" and "orthogonal"`;
+      if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value))
+        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian", "orthogonal", "pissa", "pissa_niter_N" and "olora"`;
     }
     return null;
   },
@@ -91,10 +94,13 @@ export const loraMethod: Method<LoraConfig> = {
     checkTransposed(config, names, model);
   },
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
-  fileTensors: loraFileTensors,
+  fileTensors: (config, model) => loraFileTensors(publishedLora(config), model),
+  published: publishedLora,
+  combine: combineLora,
   unmergeable: unmergeableBias,
-  lowRank: lowRankForm,
-  keptNumbers(config, model) {
+  lowRank: (config, model) => lowRankForm(publishedLora(config), model),
+  keptNumbers(requested, model) {
+    const config = publishedLora(requested);
     const { targets, experts } = loraTargets(config, model);
     const expertRanks = experts.reduce((sum, { rank }) => sum + rank, 0) * (model.routing?.chosen ?? 1);
     // The gradient of DoRA's factors needs the outputs that they scale.
@@ -126,6 +132,11 @@ function check(config: LoraConfig, model: ModelOutline): void {
   const table = targets.find(({ kind }) => kind === 'embedding');
   if (table && config.lora_bias)
     throw optionError('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
+  if (table && startsFromWeight(config.init_lora_weights))
+    throw optionError(
+      'init_lora_weights',
+      `${show(config.init_lora_weights)} is not there for embeddings, and target_modules adapts ${table.name}`,
+    );
   checkTokens(loraTokenTargets(config, model), targets, saved);
   checkParameters(config, [...targets.filter(({ isRouter }) => isRouter), ...experts], saved);
 }
@@ -141,7 +152,9 @@ function checkParameters(config: LoraConfig, adapted: (LoraTarget | ExpertTarget
   if (config.lora_dropout > 0) refuse('lora_dropout', 'must be 0');
   if (config.use_dora) refuse('use_dora', 'is not there');
   if (config.lora_bias) refuse('lora_bias', 'is not there');
-  if (config.init_lora_weights === 'orthogonal') refuse('init_lora_weights', '"orthogonal" is not there');
+  const { init_lora_weights: init } = config;
+  if (init === 'orthogonal' || startsFromWeight(init))
+    refuse('init_lora_weights', `${show(init)} is not there`);
   const whole = adapted.find(({ name }) => saved.some((module) => isWithin(name, module)));
   if (whole) throw optionError('modules_to_save', `trains ${whole.name} in full, which LORA adapts`);
 }

@@ -6,8 +6,10 @@ import { isWithin, transposedTargets, writtenTargets } from '../target-modules.t
 import { addTokenRows } from '../token-rows.ts';
 import type {
   Attachment,
+  AttachmentForm,
   EmbeddingWrapper,
   ExpertUpdater,
+  LayerContext,
   LinearWrapper,
   LowRankUpdate,
   Tuner,
@@ -19,13 +21,20 @@ import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
 import { loraMethod } from './method.ts';
+import { startsFromWeight } from './principal/init-names.ts';
+import { publishedLora } from './principal/published.ts';
+import { derivedFactors, principalParameters } from './principal/trained-factors.ts';
 import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
 
-function attach(given: LoraConfig, model: Architecture): Attachment {
-  loraMethod.check(given, model);
+function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm): Attachment {
+  loraMethod.check(requested, model);
+  const published = publishedLora(requested);
+  const { init_lora_weights: requestedInit } = requested;
+  const principal = form === 'trained' && startsFromWeight(requestedInit) ? requestedInit : null;
+  const given = principal ? requested : published;
   const config = withoutFormerNames(given, model);
   const saved = savedModules(config, model);
   const { parameters, replacements, merges } = saved;
@@ -47,8 +56,11 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
     const own = loraNames(target, config);
     const [ofA, ofB] =
       kind === 'embedding' ? (['embedding', 'embedding'] as const) : (['first', 'second'] as const);
-    parameters.push({ name: own.a, shape: [rank, width], init: initialA(target, init), rate: ofA });
-    parameters.push({ name: own.b, shape: [out, rank], init: initialB(target, init, own.a), rate: ofB });
+    if (principal) parameters.push(...principalParameters(target, own, principal));
+    else {
+      parameters.push({ name: own.a, shape: [rank, width], init: initialA(target, init), rate: ofA });
+      parameters.push({ name: own.b, shape: [out, rank], init: initialB(target, init, own.a), rate: ofB });
+    }
     if (own.magnitude)
       parameters.push({
         name: own.magnitude,
@@ -85,6 +97,10 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
     replacements,
     merges,
     ...(config.lora_dropout > 0 ? { drops: `lora_dropout ${config.lora_dropout}` } : {}),
+    ...(principal && {
+      derive: (context: LayerContext) =>
+        new Map(targets.flatMap((target) => derivedFactors(context, target, loraNames(target, config)))),
+    }),
     copies: [
       ...(config.trainable_token_indices === null
         ? embeddingCopies(config.target_modules, names, model)
@@ -92,7 +108,7 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
       ...biasCopies(saved, config.bias, model),
     ],
     written: {
-      ...config,
+      ...publishedLora(config),
       target_modules: writtenTargets(config, model),
       fan_in_fan_out: transposedTargets(names, model),
     },

@@ -1,3 +1,4 @@
+import { publishedPeft } from '@graft/peft-core/config';
 import { type AdapterVersion, versionOf, withAdapter } from '../../adapters/adapter.ts';
 import { type CreatedVersion, insertVersion } from '../../adapters/insert-version.ts';
 import type { Database, Transaction } from '../../database/database.ts';
@@ -72,6 +73,6 @@ async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion
   return await insertVersion(
     tx,
     { teamId, baseModel, name },
-    { ...made, jobId, keyId, parentId: job.startFromId, modelName, peft, systemPrompt },
+    { ...made, jobId, keyId, parentId: job.startFromId, modelName, peft: publishedPeft(peft), systemPrompt },
   );
 }

@@ -1,0 +1,35 @@
+import { GraftError, type PeftConfig } from '@graft/peft-core/config';
+import { ThreadTimeout } from '@graft/peft-core/threads';
+import { createCheckThread } from '../threads/check-thread.ts';
+import type { CombinationWork } from './combination-thread.ts';
+
+interface Combiner {
+  /**
+   * Writes the files of a combination and returns its config. Throws what `combineAdapters` throws; ApiError `service_unavailable` if too
+   * many combinations wait.
+   */
+  combine(teamId: string, work: CombinationWork): Promise<PeftConfig>;
+  close(): Promise<void>;
+}
+
+/** Heap of the thread in MiB: the headers of 16 adapters. Matrices are outside the heap, one module of each adapter at a time. */
+const heapMb = 256;
+
+/** Combines adapters in a thread, one combination at a time, with waiting teams in turn, each for at most `timeoutMs`. */
+export function createCombiner(timeoutMs: number): Combiner {
+  const busy = 'Too many combinations of adapters are waiting; try again.';
+  const module = new URL('./combination-thread.ts', import.meta.url);
+  const thread = createCheckThread<CombinationWork, PeftConfig>(module, { heapMb, timeoutMs, busy });
+  return {
+    combine: async (teamId, work) =>
+      await thread.run(teamId, work).catch((error: unknown) => {
+        if (!(error instanceof ThreadTimeout)) throw error;
+        throw new GraftError(
+          'not_combinable',
+          `sources: combining these takes longer than ${timeoutMs / 1000} s, the limit; combine fewer or smaller versions, or use \`graft combine\` on your machine.`,
+          { param: 'sources' },
+        );
+      }),
+    close: thread.close,
+  };
+}

@@ -1,0 +1,18 @@
+/** Start values that are computed from the base weight: PiSSA by a singular value decomposition, OLoRA by a QR decomposition. */
+export type PrincipalInit = 'pissa' | 'olora' | `pissa_niter_${number}`;
+
+const pattern = /^(pissa(_niter_\d{1,2})?|olora)$/;
+
+/**
+ * Whether training starts from a part of the base weight, which is subtracted from that weight, so that training starts at the base
+ * model. `init` may be any value of `init_lora_weights`.
+ */
+export function startsFromWeight(init: unknown): init is PrincipalInit {
+  return typeof init === 'string' && pattern.test(init);
+}
+
+/** The number of power iterations of `pissa_niter_N`; null for an exact decomposition. */
+export function powerIterations(init: PrincipalInit): number | null {
+  const [, count] = init.split('_niter_');
+  return count === undefined ? null : Number(count);
+}

@@ -1,0 +1,22 @@
+import type { LoraConfig } from '../config.ts';
+import { startsFromWeight } from './init-names.ts';
+
+/**
+ * The config of the plain LoRA adapter that the files hold: A' = [A; A₀] and B' = [B, −B₀], whose product is what training added to the
+ * base model. It has twice the rank at the same scale. Source: peft 0.21.2, `path_initial_model_for_weight_conversion` (peft_model.py).
+ */
+export function publishedLora(config: LoraConfig): LoraConfig {
+  if (!startsFromWeight(config.init_lora_weights)) return config;
+  const times = (values: Record<string, number>, factor: number) =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, factor * value]));
+  // With rsLoRA the scale is alpha / √rank.
+  const ofAlpha = config.use_rslora ? Math.SQRT2 : 2;
+  return {
+    ...config,
+    init_lora_weights: true,
+    r: 2 * config.r,
+    lora_alpha: ofAlpha * config.lora_alpha,
+    rank_pattern: times(config.rank_pattern, 2),
+    alpha_pattern: times(config.alpha_pattern, ofAlpha),
+  };
+}
