@@ -54,7 +54,29 @@ export function peakMemory(parts: JobParts): number {
   // The average, as much while a step replaces it, and both copies during an evaluation.
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
   const adapter = own + average;
-  return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
+  const step = kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
+  return engine + blocks + Math.max(step, loadingBytes(parts));
+}
+
+/** Memory while the frozen weights are read, the largest first: those that are stored, and the buffer that the next one is read into. */
+function loadingBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
+  const weights = storedWeights(model, storage, false)
+    .map((weight) => ({
+      stored: partsOf(weight).reduce(
+        (sum, { shape, dtype }) => sum + bytesOf[dtype]! * elementCount(shape),
+        0,
+      ),
+      // Weights that are quantised are read in float32.
+      read: (weight.storage === 'bfloat16' ? 2 : FLOAT) * elementCount(weight.shape),
+    }))
+    .sort((a, b) => b.read - a.read);
+  let stored = 0;
+  let peak = 0;
+  for (const weight of weights) {
+    stored += weight.stored;
+    peak = Math.max(peak, stored + weight.read);
+  }
+  return peak;
 }
 
 /**
