@@ -4,10 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
-import { rotationOf } from '../../packages/peft-core/src/nn/attention/rotary.ts';
-import type { DecoderOutline } from '../../packages/peft-core/src/outlines/decoder.ts';
-import { modelTypes, outlineOf } from '../../packages/peft-core/src/outlines/index.ts';
-import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
+import { rotationOf } from '../../../packages/peft-core/src/nn/attention/rotary.ts';
+import type { DecoderOutline } from '../../../packages/peft-core/src/outlines/decoder.ts';
+import { modelTypes, outlineOf } from '../../../packages/peft-core/src/outlines/index.ts';
+import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
 
 type Config = Record<string, unknown> & { model_type: string };
 
@@ -28,7 +28,7 @@ const byLayer = ['layer_types', 'no_rope_layers'];
 
 /** Every published decoder with a scaling or with layers that are not rotated, as narrow as its heads. */
 function narrowed(): [string, Config][] {
-  const folder = join(import.meta.dirname, 'published-configs');
+  const folder = join(import.meta.dirname, '../published-configs');
   const all = readdirSync(folder).flatMap((file) => {
     const models: Record<string, { config: Config & { text_config?: Config } }> = JSON.parse(
       readFileSync(join(folder, file), 'utf8'),
