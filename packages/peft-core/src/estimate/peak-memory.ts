@@ -28,6 +28,8 @@ const STOCK: Measured = { engine: 370 * MB, graph: 5 * MB, unpacked: 3.3 * MB, s
 const KERNELS: Measured = { engine: 160 * MB, graph: 3.5 * MB, unpacked: 0, slack: 1.02 };
 /** Kernels cover RMS norms and gated activations; other models store this factor more. */
 const UNGATED = 1.2;
+/** Memory of the backward pass of a recomputed block, relative to what it stores where it is not recomputed. */
+const RECOMPUTED = 2;
 /** Share of the widest weight that exists in float32 while kernels read it, by its storage type; 1 for float32 computation. */
 const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
 
@@ -170,7 +172,7 @@ function activationBytes(parts: JobParts): number {
   const within = blocks.map(
     (block) =>
       Math.max(scores * block.scores, 4 * flow * block.widest, attention, ruleBytes(block)) +
-      (recomputes ? 3 * keptBy(block) : 0),
+      (recomputes ? RECOMPUTED * keptBy(block) : 0),
   );
   const head = headNumbers(model, shape);
   const logits = head
