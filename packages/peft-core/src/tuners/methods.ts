@@ -1,7 +1,7 @@
 import { bottleneckMethod } from './bottleneck/method.ts';
 import { ia3Method } from './ia3/method.ts';
 import { lnTuningMethod } from './ln-tuning/method.ts';
-import { loraMethod, usualLora } from './lora/method.ts';
+import { loraMethod, usualLora, withoutExperts } from './lora/method.ts';
 import type { LeadingPositions, Method } from './method.ts';
 import { pTuningMethod } from './p-tuning/method.ts';
 import { prefixTuningMethod } from './prefix-tuning/method.ts';
@@ -23,7 +23,7 @@ const rows = {
 };
 
 /** The method and options of a job that names no method. */
-export const defaultPeft = { peft_type: 'LORA', ...usualLora };
+export const defaultPeft = { peft_type: 'LORA', ...usualLora, ...withoutExperts };
 
 /** `defaultPeft` with a maximum rank; null: no maximum. */
 export function defaultPeftWithin(maxRank: number | null): typeof defaultPeft {

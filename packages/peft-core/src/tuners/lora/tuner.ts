@@ -95,6 +95,7 @@ function attach(given: LoraConfig, model: Architecture): Attachment {
     written: {
       ...config,
       target_modules: writtenTargets(config, model),
+      target_parameters: config.target_parameters?.length === 0 ? null : config.target_parameters,
       fan_in_fan_out: transposedTargets(names, model),
     },
   };
