@@ -63,14 +63,23 @@ try {
 
 async function measureAll(): Promise<Comparison[]> {
   const wanted = options.precision ? [options.precision] : chosen(precisions);
-  const measured: [string, Recipe][] = options.data
+  const named: [string, Recipe][] = options.data
     ? [[options.data, await ownData(options.data)]]
     : chosen(Object.keys(recipes)).map((name) => [name, recipes[name]!]);
+  const measured = named.filter(([name, recipe]) => isAccepted(name, recipe));
   const comparisons: Comparison[] = [];
   for (const precision of wanted)
     for (const [name, recipe] of measured)
       if (recipe.precisions.includes(precision)) comparisons.push(await measure(name, recipe, precision));
   return comparisons;
+}
+
+/** Whether the terms of use of its model are accepted; logs that they are not. */
+function isAccepted(name: string, { terms }: Recipe): boolean {
+  const accepted = (process.env.GRAFT_ACCEPTED_TERMS ?? '').split(',').map((each) => each.trim());
+  if (terms === undefined || accepted.includes(terms)) return true;
+  log(`${name} is left out: GRAFT_ACCEPTED_TERMS does not name ${terms}`);
+  return false;
 }
 
 async function ownData(file: string): Promise<Recipe> {

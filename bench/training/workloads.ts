@@ -4,7 +4,7 @@ import { classes, demoFile, longPrompts, rewritten, textsOf } from './data.ts';
 import type { Precision } from './sides.ts';
 
 /** Base models, described in testdata/models.json. */
-export type ModelName = 'SmolLM2-135M' | 'MiniLM' | 'encoder-decoder';
+export type ModelName = 'SmolLM2-135M' | 'MiniLM' | 'Gemma-3-270M' | 'encoder-decoder';
 
 /** A data set and the adapter that is trained on it. */
 export interface Workload {
@@ -23,6 +23,8 @@ export interface Workload {
 export interface Recipe extends Omit<Workload, 'name' | 'trainingFile'> {
   model: ModelName;
   precisions: readonly Precision[];
+  /** The model's name in GRAFT_ACCEPTED_TERMS, without which it is not used. */
+  terms?: string;
   /** Only Graft's side is of interest. */
   alone?: boolean;
   /** At most this many steps, whatever --steps is: measuring memory needs few. */
@@ -70,6 +72,15 @@ export const recipes: Record<string, Recipe> = {
   // 400 questions and answers of 4 to 400 words, no two of which begin alike.
   mixed: { ...languageModel, data: async () => join(import.meta.dirname, 'testdata/instructions.jsonl') },
   'long-prompt': { ...languageModel, data: longPrompts },
+  // A vocabulary of 262,144 on a width of 640.
+  gemma: {
+    ...languageModel,
+    ...inBf16,
+    model: 'Gemma-3-270M',
+    terms: 'gemma-3-270m',
+    batchSize: 4,
+    data: async (file, model) => await textsOf(file, model, 64, 256),
+  },
   'one-1024': oneExampleOf(1024),
   'one-4096': oneExampleOf(4096),
   classifier: { ...languageModel, model: 'MiniLM', batchSize: 16, peft: adapters.classifier, data: classes },
@@ -83,6 +94,6 @@ export async function workloadOf(
   model: string,
   folder: string,
 ): Promise<Workload> {
-  const { model: _, precisions: __, alone: ___, maxSteps: ____, data, ...rest } = recipe;
+  const { model: _, precisions: __, alone: ___, maxSteps: ____, terms: _____, data, ...rest } = recipe;
   return { name, ...rest, trainingFile: await data(join(folder, `${name}.jsonl`), model) };
 }

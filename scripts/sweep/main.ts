@@ -8,7 +8,8 @@
  *   --continued   the same: which rate suits runs that continue an adapter (docs/auto.md)
  *   --write-docs  trains nothing: writes that table, and the one of long runs, into docs/auto.md
  *   --long        trains what a job without options trains for 1,000 steps, with three seeds, at rates around the automatic one, and counts
- *                 answers; what is in long-results.jsonl is not trained again. With --check or --list it trains nothing. Beside it: --model ID (a folder, a GGUF file, an id or org/name),
+ *                 answers; what is in long-results.jsonl is not trained again. With --check or --list it trains nothing. Beside it: --model ID (a folder, a GGUF file, an id or org/name;
+ *                 gemma-3-270m where GRAFT_ACCEPTED_TERMS names it),
  *                 --seeds N, --steps N, --only TASK,…
  *   --preferences  trains on pairs of answers, from the base model and from versions that have learned the chosen ones, at rates around
  *                 those of jobs; what is in preference-results.jsonl is not trained again. With --check or --list it trains nothing

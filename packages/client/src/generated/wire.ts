@@ -2541,7 +2541,7 @@ export interface LoraConfig {
   lora_dropout: number;
   /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer, and those of experts). Null takes the default for the architecture, and [] none. */
   target_modules: string[] | string | null;
-  /** Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert. */
+  /** Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert. [] beside "all-linear" leaves out experts and routers, which null adapts. */
   target_parameters: string[] | null;
   /** Modules left out even if target_modules matches them: names or a regular expression. */
   exclude_modules: string[] | string | null;
@@ -2789,7 +2789,7 @@ export interface PeftRequest {
   /** Probability that an input of the update is dropped during training. */
   lora_dropout?: number;
   target_modules?: 'auto' | string[] | string | null;
-  /** Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert. */
+  /** Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert. [] beside "all-linear" leaves out experts and routers, which null adapts. */
   target_parameters?: string[] | null;
   /** Modules left out even if target_modules matches them: names or a regular expression. */
   exclude_modules?: string[] | string | null;

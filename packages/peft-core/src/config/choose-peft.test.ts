@@ -45,6 +45,19 @@ describe('what Graft chooses of peft', () => {
     for (const other of [null, 7, [], { peft_type: 'NONE' }]) assert.equal(choosePeft(other), other);
   });
 
+  test('experts and routers are left out, unless a request chooses the modules', () => {
+    const parameters = (given: object) => {
+      const peft = parsePeftConfig(choosePeft(given));
+      return 'target_parameters' in peft ? peft.target_parameters : undefined;
+    };
+    for (const given of [defaultPeft, lora(), lora({ use_rslora: true }), lora({ target_modules: 'auto' })])
+      assert.deepEqual(parameters(given), [], JSON.stringify(given));
+    for (const given of [lora({ target_modules: 'all-linear' }), lora({ r: 'auto' }), lora({ r: 4 })])
+      assert.equal(parameters(given), null, JSON.stringify(given));
+    const named = ['experts.down_proj'];
+    assert.deepEqual(parameters(lora({ target_modules: 'auto', target_parameters: named })), named);
+  });
+
   test('trials of a sweep are chosen the same way', () => {
     const trials = (sweep: object, peft?: unknown) =>
       trialsOf(parseSweep(sweep)!, { peft, training: {}, hyperparameters: {}, startPeft: null }).map(

@@ -32,7 +32,7 @@ export function choosePeft(given: unknown, otherwise: typeof defaultPeft = defau
   return {
     ...rest,
     ...withRank,
-    ...Object.fromEntries(chosen.filter(([option]) => withRank[option] === 'auto')),
+    ...Object.fromEntries(chosen.filter(([option]) => isAutomatic(method, withRank, option))),
   };
 }
 
@@ -90,6 +90,15 @@ function apart(given: Record<string, unknown>): Record<'rest' | 'options', Recor
     (isOption ? options : rest)[name] = value;
   }
   return { rest, options };
+}
+
+function isAutomatic(
+  { chosenWith = {} }: Method<PeftConfig>,
+  options: Record<string, unknown>,
+  option: string,
+): boolean {
+  const other = chosenWith[option];
+  return options[options[option] === undefined && other ? other : option] === 'auto';
 }
 
 function isMethodAlone({ forms = [] }: Method<PeftConfig>, options: Record<string, unknown>): boolean {

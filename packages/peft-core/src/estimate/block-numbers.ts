@@ -81,7 +81,9 @@ export function blockNumbers(
     const isWide = (each: Linear) => !each.mixes && each.in === H && each.out > H && each.out !== headWidth;
     const wide = linears.filter((each) => (each.isExpert ? each.in === H : isWide(each)));
     const inner = wide.reduce((sum, { out, times }) => sum + times * out, 0);
-    const scores = recurrent ? 0 : positions * heads * length;
+    // On average a position sees half of the text before it, or a whole window.
+    const seen = Math.min(length, 2 * (model.window?.(block) ?? length));
+    const scores = recurrent ? 0 : positions * heads * seen;
     const crossed = isDecoder ? positions * heads * attended.input : 0;
     const mixed = recurrent?.kept ?? positions * (2 * headWidth + 2 * kvHeads * headSize);
     const normed = recurrent ? 0 : positions * keptByNorms;

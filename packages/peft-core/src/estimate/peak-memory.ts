@@ -28,6 +28,8 @@ const STOCK: Measured = { engine: 370 * MB, graph: 5 * MB, unpacked: 3.3 * MB, s
 const KERNELS: Measured = { engine: 160 * MB, graph: 3.5 * MB, unpacked: 0, slack: 1.02 };
 /** Kernels cover RMS norms and gated activations; other models store this factor more. */
 const UNGATED = 1.2;
+/** Memory of the backward pass of a recomputed block, relative to what it stores where it is not recomputed. */
+const RECOMPUTED = 2;
 /** Share of the widest weight that exists in float32 while kernels read it, by its storage type; 1 for float32 computation. */
 const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
 
@@ -54,7 +56,29 @@ export function peakMemory(parts: JobParts): number {
   // The average, as much while a step replaces it, and both copies during an evaluation.
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
   const adapter = own + average;
-  return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
+  const step = kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
+  return engine + blocks + Math.max(step, loadingBytes(parts));
+}
+
+/** Memory while the frozen weights are read, the largest first: those that are stored, and the buffer that the next one is read into. */
+function loadingBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
+  const weights = storedWeights(model, storage, false)
+    .map((weight) => ({
+      stored: partsOf(weight).reduce(
+        (sum, { shape, dtype }) => sum + bytesOf[dtype]! * elementCount(shape),
+        0,
+      ),
+      // Weights that are quantised are read in float32.
+      read: (weight.storage === 'bfloat16' ? 2 : FLOAT) * elementCount(weight.shape),
+    }))
+    .sort((a, b) => b.read - a.read);
+  let stored = 0;
+  let peak = 0;
+  for (const weight of weights) {
+    stored += weight.stored;
+    peak = Math.max(peak, stored + weight.read);
+  }
+  return peak;
 }
 
 /**
@@ -148,7 +172,7 @@ function activationBytes(parts: JobParts): number {
   const within = blocks.map(
     (block) =>
       Math.max(scores * block.scores, 4 * flow * block.widest, attention, ruleBytes(parts, block, flow)) +
-      (recomputes ? 3 * keptBy(block) : 0),
+      (recomputes ? RECOMPUTED * keptBy(block) : 0),
   );
   const head = headNumbers(model, shape);
   const logits = head

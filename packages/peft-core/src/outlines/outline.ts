@@ -159,6 +159,8 @@ export interface ModelOutline {
   embeddingFactor?: number;
   /** Absent: every layer has attention. */
   recurrence?: Recurrence;
+  /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. Absent: unlimited in every layer. */
+  window?(layer: number): number | null;
   /** Number of blocks of an encoder-decoder's encoder; the decoder has `layers`. */
   encoderLayers?: number;
   /** The token that a decoder starts with; only encoder-decoders have one. */

@@ -138,6 +138,7 @@ const families: Record<string, Family> = {
         use_rslora: true,
       },
       'LORA, every linear layer': { peft_type: 'LORA', r: 2, target_modules: 'all-linear' },
+      'LORA, as chosen': { peft_type: 'LORA', r: 2, target_modules: 'all-linear', target_parameters: [] },
       'LORA, experts and router in full': {
         peft_type: 'LORA',
         r: 2,

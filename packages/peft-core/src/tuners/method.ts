@@ -56,6 +56,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * `given` are the other options; the rank is at most `maxRank`. Absent: Graft uses `usual`, and no option can be "auto".
    */
   choose?(given: Record<string, unknown>, maxRank: number): Record<string, unknown>;
+  /** Options that are left out are chosen, too, if the option named here is "auto". */
+  chosenWith?: Readonly<Record<string, string>>;
   /** Options that select a variant of the method but no sizes. If a request gives only these, the other options stay automatic. */
   forms?: readonly string[];
   /** For options that `choose` sets and whose default learns less: what the default means, as text of a warning. */

@@ -5,7 +5,7 @@ import { ia3Method } from './ia3/method.ts';
 import { lnTuningMethod } from './ln-tuning/method.ts';
 import { lohaMethod } from './loha/method.ts';
 import { lokrMethod } from './lokr/method.ts';
-import { loraMethod, usualLora } from './lora/method.ts';
+import { loraMethod, usualLora, withoutExperts } from './lora/method.ts';
 import type { LeadingPositions, Method } from './method.ts';
 import { missMethod } from './miss/method.ts';
 import { oftMethod } from './oft/method.ts';
@@ -34,7 +34,7 @@ const rows = {
 };
 
 /** The method and options of a job that names no method. */
-export const defaultPeft = { peft_type: 'LORA', ...usualLora };
+export const defaultPeft = { peft_type: 'LORA', ...usualLora, ...withoutExperts };
 
 /** `defaultPeft` with a maximum rank; null: no maximum. */
 export function defaultPeftWithin(maxRank: number | null): typeof defaultPeft {

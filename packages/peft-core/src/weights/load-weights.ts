@@ -2,6 +2,7 @@ import { collectGarbage, type Program, type TypedArray } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import type { BaseModel, TensorSource } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
 import { ScratchBuffer } from './scratch-buffer.ts';
@@ -20,11 +21,33 @@ export async function loadWeights(
   { withHead = false, stacks = [] }: { withHead?: boolean; stacks?: readonly string[][] } = {},
 ): Promise<void> {
   const stored = storedNames(base, outline, withHead);
-  await writeGroups(program, base.tensors, weightGroups(outline, storage, withHead, stacks), {
-    stored,
-    withTable: storage === 'nf4',
-  });
-  collectGarbage();
+  if (storage === 'nf4') await program.write([[NF4_TABLE.name, nf4Table()]]);
+  for (const groups of bySize(weightGroups(outline, storage, withHead, stacks))) {
+    await writeGroups(program, base.tensors, groups, stored);
+    collectGarbage();
+  }
+}
+
+/** Weights of at most this number of values share a buffer, whatever their sizes. */
+const SMALL = 4 << 20;
+
+/**
+ * The groups by descending size, in lists whose weights have more than half of the size of the first. Each list gets its own buffer:
+ * an embedding table is often a large part of a model, and a buffer of its size beside all weights would be the peak of a whole run.
+ */
+function bySize(groups: WeightGroup[]): WeightGroup[][] {
+  const sizeOf = ({ parts }: WeightGroup) => parts.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const lists: WeightGroup[][] = [];
+  let largest = 0;
+  for (const group of [...groups].sort((a, b) => sizeOf(b) - sizeOf(a))) {
+    const size = sizeOf(group);
+    if (lists.length === 0 || (largest > SMALL && size <= largest / 2)) {
+      largest = size;
+      lists.push([]);
+    }
+    lists.at(-1)!.push(group);
+  }
+  return lists;
 }
 
 /** The names of the weights in the base model's files. Checks that each has the shape given by config.json. */
@@ -68,12 +91,11 @@ async function writeGroups(
   program: Program,
   tensors: TensorSource,
   groups: WeightGroup[],
-  { stored, withTable }: { stored: ReadonlyMap<string, string>; withTable: boolean },
+  stored: ReadonlyMap<string, string>,
 ): Promise<void> {
   await program.write(values());
 
   async function* values(): AsyncGenerator<[string, TypedArray]> {
-    if (withTable) yield [NF4_TABLE.name, nf4Table()];
     const scratch = new ScratchBuffer();
     for (const { name, members, parts, pack } of groups) {
       const packed = await pack(

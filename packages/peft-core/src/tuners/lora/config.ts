@@ -47,7 +47,7 @@ export const LoraConfigSchema = Type.Object(
     target_parameters: Type.Union([ModuleNames, Type.Null()], {
       default: null,
       description:
-        'Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert.',
+        'Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert. [] beside "all-linear" leaves out experts and routers, which null adapts.',
     }),
     exclude_modules: excludeModules,
     bias: trainedBiases('lora_only'),

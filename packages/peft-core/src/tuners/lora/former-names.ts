@@ -7,12 +7,15 @@ import type { LoraConfig } from './config.ts';
 /**
  * The config as PEFT changes it for an architecture whose modules became parts of parameters (`ModelOutline.formerModules`): names of
  * such modules in target_modules become target_parameters. Where several modules became one parameter, all must be named, and its rank
- * and alpha are multiplied by their number. "all-linear" names all of them. Throws `invalid_peft_config`.
+ * and alpha are multiplied by their number. "all-linear" names all of them, but beside an empty list of target_parameters only the modules
+ * whose names are not translated, which are those of attention. Throws `invalid_peft_config`.
  * Source: peft 0.21.2, utils/transformers_weight_conversion.py (_convert_peft_config_moe).
  */
 export function withoutFormerNames(config: LoraConfig, model: ModelOutline): LoraConfig {
   const former = model.formerModules;
   if (!former) return config;
+  if (isAllLinearTarget(config) && config.target_parameters?.length === 0)
+    return { ...config, target_modules: namesBeside(model, former), target_parameters: null };
   const targets = namesOf(config, model, former);
   if (targets === null) return config;
   const parameters = new Set(config.target_parameters ?? []);
@@ -60,7 +63,7 @@ function namesOf(
   const { target_modules: targets } = config;
   if (targets === null) return [];
   if (typeof targets !== 'string') return targets;
-  if (targets.toLowerCase() === 'all-linear')
+  if (isAllLinearTarget(config))
     return distinct([...modules.filter(isAllLinear).map(({ name }) => name), ...Object.keys(former)]);
   const matches = (name: string) => fullMatch(targets, name) && !isExcluded(config, name);
   const all = [...modules, ...parameters].map(({ name }) => name);
@@ -75,5 +78,12 @@ function namesOf(
   const names = distinct([...own, ...old.map(([name]) => name)]);
   return names.length > 0 ? names : null;
 }
+
+const isAllLinearTarget = ({ target_modules: targets }: LoraConfig) =>
+  typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
+
+/** The names of linear modules that are not translated. */
+const namesBeside = ({ modules }: ModelOutline, former: Readonly<Record<string, string>>): string[] =>
+  distinct(modules.filter(isAllLinear).map(({ name }) => name)).filter((name) => !(name in former));
 
 const distinct = (names: string[]) => [...new Set(names.map(lastPart))];

@@ -43,6 +43,9 @@ const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'corda', 'loftq', 'mica', 'lora_
 /** The best configuration for text generation in docs/auto.md. */
 export const usualLora = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
 
+/** Beside "all-linear": neither the matrices of experts nor routers, which HF PEFT adapts where the option is null. */
+export const withoutExperts: { target_parameters: string[] } = { target_parameters: [] };
+
 /** The best configuration for models that generate no text. */
 const usualWithoutText = { r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
@@ -74,6 +77,7 @@ export const loraMethod: Method<LoraConfig> = {
     return null;
   },
   choose: chooseLora,
+  chosenWith: { target_parameters: 'target_modules' },
   forms: ['use_dora', 'use_rslora'],
   costly: {
     lora_alpha: 'it is 8',
@@ -118,7 +122,7 @@ function chooseLora(given: Record<string, unknown>, maxRank: number): Record<str
   const usual = writesText(task) ? usualLora : usualWithoutText;
   const r = typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank);
   const alpha = usual.lora_alpha / (given.use_rslora === true ? Math.sqrt(r) : 1);
-  return { ...usual, r, lora_alpha: Number(alpha.toPrecision(2)) };
+  return { ...usual, ...withoutExperts, r, lora_alpha: Number(alpha.toPrecision(2)) };
 }
 
 /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
