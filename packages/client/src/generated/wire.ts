@@ -2507,6 +2507,8 @@ export interface Model {
     /** Quantization of the weights that Graft trains on, such as `Q4_1`, or the name of their GGUF file. Null if they are the full weights of the Hub. */
     quantization: string | null;
   } | null;
+  /** What a fine-tuned model does, by its `peft`: CAUSAL_LM and SEQ_2_SEQ_LM write text, FEATURE_EXTRACTION computes embeddings, SEQ_CLS and TOKEN_CLS classify. Null for a base model. */
+  task_type: string | null;
   /** Adapter version. Null for a base model and for a checkpoint, which is not a version. */
   adapter: {
     id: string;
