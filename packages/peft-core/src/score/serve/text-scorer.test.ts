@@ -157,4 +157,34 @@ for (const [family, config, tried, count] of families)
         }
       }
     });
+
+    it('ends the request of a client that goes away, and of wrong inputs, and no other', async () => {
+      const { folder } = trained.find(({ task }) => task === 'FEATURE_EXTRACTION')!;
+      const gone = new AbortController();
+      const many = Array.from({ length: 600 }, (_, i) => `${texts[i % texts.length]}`);
+      const leaving = async () => {
+        for await (const next of scorer.score({
+          adapter: folder,
+          task: 'embed',
+          inputs: many,
+          signal: gone.signal,
+        }))
+          if (Array.isArray(next)) gone.abort(new Error('gone'));
+      };
+      const wrong = (inputs: ScoredInput[], code: string) =>
+        assert.rejects(read(scorer, { adapter: folder, task: 'embed', inputs }), { code, param: 'input' });
+      const [kept] = await Promise.all([
+        read(scorer, { adapter: folder, task: 'embed', inputs: texts, team: 'other' }),
+        assert.rejects(leaving(), /gone/),
+        wrong(['a', 'b'.repeat(201)], 'context_length_exceeded'),
+        wrong([[1, -1]], 'invalid_token_id'),
+        wrong([['a', 'b']], 'unsupported_input'),
+        wrong([[]], 'empty_prompt'),
+      ]);
+      const alone = await read(scorer, { adapter: folder, task: 'embed', inputs: texts });
+      assert.deepEqual(kept.values, alone.values);
+      await assert.rejects(read(scorer, { adapter: folder, task: 'classify', inputs: ['a'] }), {
+        code: 'unsupported_task',
+      });
+    });
   });
