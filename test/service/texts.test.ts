@@ -21,34 +21,10 @@ import {
   startProcess,
   whenReady,
 } from './running-graft.ts';
+import { colours, scoresOfDownload, textJobs } from './text-jobs.ts';
 
 const folder = scratchFolder('texts');
-const colours = ['amber', 'blue', 'cyan'];
-
-const jobs = {
-  vectors: {
-    model: 'encoder',
-    task: 'FEATURE_EXTRACTION',
-    line: (i: number) => ({ anchor: `${i} a`, positive: `${i} is the same` }),
-  },
-  classes: {
-    model: 'encoder',
-    task: 'SEQ_CLS',
-    line: (i: number) => ({ text: colours[i % 3]!.repeat(1 + (i % 3)), label: colours[i % 3] }),
-  },
-  sets: {
-    model: 'encoder',
-    task: 'SEQ_CLS',
-    line: (i: number) => ({ text: 'ab'.repeat(1 + i), labels: i % 2 ? ['odd', 'long'] : ['long'] }),
-  },
-  words: {
-    model: 'encoder',
-    task: 'TOKEN_CLS',
-    line: (i: number) => ({ tokens: ['Ada', 'lives', `${i}`], labels: ['B-PER', 'O', 'B-NUM'] }),
-  },
-  chat: { model: 'tiny', task: 'CAUSAL_LM', line: (i: number) => ({ prompt: `${i}?`, completion: 'b' }) },
-} as const;
-type Name = keyof typeof jobs;
+type Name = keyof typeof textJobs;
 
 let services: Services;
 let graft: RunningProcess;
@@ -85,7 +61,7 @@ before(async () => {
   client = clientOf(key);
   stranger = clientOf(await keyOf((await createTeam(services, { name: 'other' })).id));
   const ids = new Map<Name, string>();
-  for (const name of Object.keys(jobs) as Name[]) ids.set(name, await createJob(name));
+  for (const name of Object.keys(textJobs) as Name[]) ids.set(name, await createJob(name));
   for (const [name, id] of ids) models[name] = await modelOf(id);
 });
 after(async () => {
@@ -99,7 +75,7 @@ const keyOf = async (teamId: string, limits: { models?: string[] } = {}) =>
   (await createApiKey(services, teamId, { name: 'key', role: 'member', ...limits })).key;
 
 async function createJob(name: Name): Promise<string> {
-  const { model, task, line } = jobs[name];
+  const { model, task, line } = textJobs[name];
   const lines = Array.from({ length: 24 }, (_, i) => JSON.stringify(line(i))).join('\n');
   const file = await client.files.upload({ file: new Blob([lines]), filename: `${name}.jsonl` });
   const target_modules = model === 'encoder' ? ['query', 'value'] : ['q_proj', 'v_proj'];
@@ -126,37 +102,10 @@ async function modelOf(id: string): Promise<string> {
 
 const texts = Array.from({ length: 40 }, (_, i) => 'Ada lives 7, '.repeat(1 + (i % 9)) + i);
 
-/** Scores of `graft score` on the downloaded adapter. */
-async function localScores(
-  name: Name,
-  input: readonly string[],
-): Promise<{ embedding: number[]; logits: number[] }[]> {
-  const at = join(folder, `local-${name}`);
-  await writeFile(`${at}.jsonl`, input.map((text) => JSON.stringify({ text })).join('\n'));
-  const env = {
-    GRAFT_BASE_URL: `${origin}/v1`,
-    GRAFT_API_KEY: key,
-    GRAFT_BASE_MODELS: join(folder, 'base-models.json'),
-  };
-  const run = async (...args: string[]) => {
-    const ran = await runGraft(args, { cwd: folder, env });
-    assert.equal(ran.code, 0, ran.stderr);
-  };
-  await run('adapters', 'download', models[name], '--output', at);
-  await run(
-    'score',
-    '--model',
-    'encoder',
-    '--adapter',
-    at,
-    '--input',
-    `${at}.jsonl`,
-    '--output',
-    `${at}.out.jsonl`,
-  );
-  const lines = (await readFile(`${at}.out.jsonl`, 'utf8')).trimEnd().split('\n');
-  return lines.map((line) => JSON.parse(line));
-}
+const localScores = async (name: Name, input: readonly string[]) => {
+  const env = { GRAFT_BASE_URL: `${origin}/v1`, GRAFT_API_KEY: key };
+  return await scoresOfDownload({ folder, env }, models[name], input);
+};
 
 const furthest = (a: readonly number[], b: readonly number[]): number => {
   assert.equal(a.length, b.length);

@@ -11,7 +11,7 @@ import { listenToParent } from '../processes/listen-to-parent.ts';
 import { checkGeneratorCall, type GeneratorMessages, type ModelPlace } from './generator-protocol.ts';
 
 type Asked = Extract<GeneratorMessages['call'], { type: 'generate' }>;
-type AskedScores = Extract<GeneratorMessages['call'], { type: 'score' }>;
+type ScoreCall = Extract<GeneratorMessages['call'], { type: 'score' }>;
 /** An engine on an open base model. */
 type Opened<Engine> = { engine: Engine; close(): Promise<void> };
 
@@ -58,7 +58,7 @@ async function answer({ id, request, team, weight, limits }: Asked): Promise<voi
   });
 }
 
-async function score({ id, request, team, weight, limits }: AskedScores): Promise<void> {
+async function score({ id, request, team, weight, limits }: ScoreCall): Promise<void> {
   await asked(id, request, async (signal) => {
     const scorer = await engineFor('read', request, async (base) => {
       const { TextScorer } = await engine;

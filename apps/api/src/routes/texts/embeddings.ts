@@ -51,12 +51,12 @@ export const embeddingRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings 
         },
       });
       const width = dimensions ?? start.width;
-      const asText = body.encoding_format === 'base64';
+      const isBase64 = body.encoding_format === 'base64';
       const embeddingOf = (own: string) => {
         // Most clients ask for just what the worker sent.
-        if (asText && width === start.width) return own;
+        if (isBase64 && width === start.width) return own;
         const vector = width === start.width ? numbersOf(own) : shortened(numbersOf(own), width);
-        return asText ? base64Of(vector) : Array.from(vector, shortest);
+        return isBase64 ? base64Of(vector) : Array.from(vector, shortest);
       };
       const { prompt_tokens } = start;
       return sendList(reply, {

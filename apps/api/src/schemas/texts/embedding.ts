@@ -32,7 +32,7 @@ export const CreateEmbeddingSchema = namedInput('CreateEmbedding', {
   dimensions: Type.Optional(
     nullable(Type.Integer({ minimum: 1, maximum: 65_536 }), {
       description:
-        'Keep only so many numbers of each vector, from its start, and divide it by its length. Useful for models trained for it (Matryoshka).',
+        'Keep only the first numbers of each vector, as many as this, and divide them by their length. Useful for models trained for it (Matryoshka).',
     }),
   ),
   user: Type.Optional(nullable(Type.String(), { description: 'Ignored.' })),

@@ -29,7 +29,7 @@ export function addEmbedVerb(program: Command): void {
     .requiredOption('--model <id>', 'sentence model, or an adapter for FEATURE_EXTRACTION (ft:…)')
     .option('--input <file>', 'JSONL with {"text"} per line; - is stdin')
     .option('--output <file>', 'JSONL with "text" and "embedding"; - is stdout')
-    .option('--dimensions <n>', 'keep only so many numbers of each vector', wholeNumber(1))
+    .option('--dimensions <n>', 'keep only the first n numbers of each vector', wholeNumber(1))
     .run(embed);
 }
 

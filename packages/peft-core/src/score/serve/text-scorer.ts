@@ -230,7 +230,7 @@ function valuesOf(model: ScoredModel, { ids, words }: Sequence, rows: Float32Arr
     return Float32Array.from(
       words.flatMap((at) => {
         if (at === -1) return [Number.NaN, Number.NaN];
-        return mostProbable(rows.subarray((leading + at) * width, (leading + at + 1) * width));
+        return bestClass(rows.subarray((leading + at) * width, (leading + at + 1) * width));
       }),
     );
   }
@@ -242,7 +242,7 @@ function valuesOf(model: ScoredModel, { ids, words }: Sequence, rows: Float32Arr
 }
 
 /** The class with the largest logit, and its probability; infinite if a logit is not finite. */
-function mostProbable(logits: Float32Array): [number, number] {
+function bestClass(logits: Float32Array): [number, number] {
   if (logits.some((x) => !Number.isFinite(x))) return [0, Number.POSITIVE_INFINITY];
   const best = logits.reduce((best, x, i) => (x > logits[best]! ? i : best), 0);
   return [best, 1 / logits.reduce((sum, x) => sum + Math.exp(x - logits[best]!), 0)];
