@@ -63,10 +63,37 @@ export function hostileBodies({ model, fileId }: HostileContext, draw: () => num
       { ...sampling, prompt: [null, 7, [], [7], ['a', 'b'], '\0'] },
       (body) => body,
     ),
+    ...['/v1/embeddings', '/v1/classify'].flatMap((route) =>
+      fieldsOf(route, '', { model, input: 'a' }, textFields, (body) => body),
+    ),
     ...broken(JSON.stringify(job), draw),
     ...large(job, model),
   ];
 }
+
+/** Values of `input` and of what embeddings have besides. */
+const textFields: Fields = {
+  input: [
+    null,
+    7,
+    '',
+    [],
+    [[]],
+    [''],
+    ['a', 7],
+    [[1], 'a'],
+    [-1],
+    [1.5],
+    [2 ** 40],
+    [[['a']]],
+    '\0',
+    Array.from({ length: 2049 }, () => 'a'),
+    Array.from({ length: 20_000 }, () => 1),
+    'a'.repeat(900_000),
+  ],
+  encoding_format: ['hex', 7, []],
+  dimensions: [0, -1, 1.5, 1e9, '8'],
+};
 
 /** Invalid JSON, and JSON with unexpected content types or meaning. */
 function broken(valid: string, draw: () => number): HostileRequest[] {

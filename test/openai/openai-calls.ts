@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type OpenAI from 'openai';
 import type { APIError } from 'openai';
 import { type Shape, shaped } from './openai-shapes.ts';
 
@@ -30,3 +31,19 @@ export async function allOf<T>(pages: AsyncIterable<T>, shape: Shape): Promise<T
   return items;
 }
 export const idsOf = (items: { id: string }[]) => items.map(({ id }) => id);
+
+/** Checks OpenAI's client on a tiny sentence model: numbers, base64, and fewer dimensions. */
+export async function checkEmbeddings(client: OpenAI, name: string): Promise<void> {
+  const create = (more: Partial<OpenAI.EmbeddingCreateParams> = {}) =>
+    client.embeddings.create({ model: name, input: ['Hello', 'Hello you'], ...more });
+  const { object, data, usage, model } = await create();
+  assert.deepEqual([object, model, usage], ['list', name, { prompt_tokens: 14, total_tokens: 14 }]);
+  const plain = (await create({ encoding_format: 'float' })).data;
+  for (const [i, { index, object, embedding }] of data.entries()) {
+    assert.deepEqual([index, object, embedding.length], [i, 'embedding', plain[i]!.embedding.length]);
+    assert.ok(embedding.every((x, j) => Math.abs(x - plain[i]!.embedding[j]!) < 1e-7));
+  }
+  const [short] = (await create({ dimensions: 8, input: 'Hello' })).data;
+  assert.equal(short!.embedding.length, 8);
+  assert.ok(Math.abs(Math.hypot(...short!.embedding) - 1) < 1e-6);
+}

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeTinyToolModel } from '@graft/peft-core/testing';
+import { writeTinyModel, writeTinyToolModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
@@ -26,6 +26,8 @@ export interface SuiteSettings {
   model: string;
   /** A tiny base model whose chat template has tools. */
   tool_model: string;
+  /** A tiny base model that computes embeddings. */
+  sentence_model: string;
   /** Path of a file with 24 chat examples. */
   training_file: string;
   /** Whether this Graft has the endpoint /uploads. */
@@ -51,10 +53,13 @@ export async function startSuiteGraft(): Promise<SuiteGraft> {
   const baseModels = join(folder, 'base-models.json');
   const trainingFile = join(folder, 'train.jsonl');
   const toolModel = join(folder, 'tool-model');
+  const sentenceModel = join(folder, 'sentence-model');
   await writeTinyToolModel(toolModel);
+  await writeTinyModel(sentenceModel, { model_type: 'bert' });
   const models = {
     'tiny-llama': { folder: fixture.modelFolder('tied') },
     'tiny-tools': { folder: toolModel },
+    'tiny-sentences': { folder: sentenceModel },
   };
   await writeFile(baseModels, JSON.stringify(models));
   await writeExamples(trainingFile, 'chat', 24);
@@ -102,6 +107,7 @@ export async function startSuiteGraft(): Promise<SuiteGraft> {
         other_key: await keyOf(other.id, 'member'),
         model: 'tiny-llama',
         tool_model: 'tiny-tools',
+        sentence_model: 'tiny-sentences',
         training_file: trainingFile,
         has_uploads: routes.includes('POST /v1/uploads'),
       },

@@ -228,6 +228,8 @@ describe('docs', () => {
       'GET /v1/adapters/{adapter_id}/versions/{version}/download',
       'POST /v1/chat/completions',
       'POST /v1/completions',
+      'POST /v1/embeddings',
+      'POST /v1/classify',
       'GET /healthz',
       'GET /readyz',
     ]) {

@@ -81,6 +81,8 @@ import { teamKeyRoutes } from './routes/team/keys.ts';
 import { memberRoutes } from './routes/team/members.ts';
 import { quotaRoutes } from './routes/team/quota.ts';
 import { teamRoutes } from './routes/team/team.ts';
+import { classifyRoutes } from './routes/texts/classify.ts';
+import { embeddingRoutes } from './routes/texts/embeddings.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -226,6 +228,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(modelRoutes);
       await v1.register(chatCompletionRoutes, { settings });
       await v1.register(completionRoutes, { settings });
+      await v1.register(embeddingRoutes, { settings });
+      await v1.register(classifyRoutes, { settings });
       await v1.register(teamRoutes);
       await v1.register(quotaRoutes);
       await v1.register(memberRoutes);

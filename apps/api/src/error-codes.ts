@@ -218,7 +218,10 @@ export const errorCodes = {
   unsupported_model: [400, 'The architecture of the base model cannot be fine-tuned.'],
   rank_too_large: [400, 'The rank is larger than a dimension of a target matrix.'],
   invalid_job_state: [400, 'The job is in a state that does not allow this.'],
-  unsupported_task: [400, 'The model does not support `peft.task_type`, or cannot generate text.'],
+  unsupported_task: [
+    400,
+    'The model does not support `peft.task_type`, or cannot do what is asked: generate text, compute embeddings or classify.',
+  ],
   data_unfit_for_task: [400, 'Lines of this format do not fit `peft.task_type`.'],
   estimate_timeout: [400, 'An estimate took too long: the tokenizer is slow with lines of the files.'],
   // `error.code` of a failed job: errors in data or options
@@ -353,7 +356,9 @@ export const errorCodes = {
   ],
   webhook_disabled: [400, 'The webhook endpoint is disabled.'],
   // Completions
-  empty_prompt: [400, 'The prompt has no tokens.'],
+  empty_prompt: [400, 'The prompt or a text has no tokens.'],
+  unsupported_input: [400, 'Token ids or lists of words for a model that does not read them.'],
+  input_too_large: [400, 'The results would have too many values; send fewer texts at a time.'],
   tools_not_supported: [
     400,
     'The chat template of the model has no tool calls, or in a form that Graft does not read.',

@@ -333,6 +333,8 @@ test('an id in a body or a query string', async () => {
     'POST /v1/adapters parent': ['model', (id) => ['/v1/adapters', adapterForm(id)]],
     'POST /v1/chat/completions model': ['model', (id) => ['/v1/chat/completions', { model: id, messages }]],
     'POST /v1/completions model': ['model', (id) => ['/v1/completions', { model: id, prompt: 'a' }]],
+    'POST /v1/embeddings model': ['model', (id) => ['/v1/embeddings', { model: id, input: 'a' }]],
+    'POST /v1/classify model': ['model', (id) => ['/v1/classify', { model: id, input: 'a' }]],
     'GET /v1/adapters/compare a': ['model', (id) => [compare(id, own)]],
     'GET /v1/adapters/compare b': ['model', (id) => [compare(own, id)]],
     'GET /v1/fine_tuning/jobs/losses ids': [

@@ -82,6 +82,8 @@ test('what is another team’s stays unknown, unread and unchanged', async () =>
     ['GET', `/v1/models/${model}`],
     ['DELETE', `/v1/models/${model}`],
     ['POST', '/v1/completions', { model: theirs.model, prompt: 'x' }],
+    ['POST', '/v1/embeddings', { model: theirs.model, input: 'x' }],
+    ['POST', '/v1/classify', { model: theirs.model, input: 'x' }],
   ];
   for (const [method, path, body] of asked) {
     forgotten = [];

@@ -11,6 +11,8 @@ import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
+import { addClassifyVerb } from './remote/texts/classify.ts';
+import { addEmbedVerb } from './remote/texts/embed.ts';
 import { addWhoamiVerb } from './remote/whoami.ts';
 import { addIntegrationsVerbs } from './team/integrations.ts';
 import { addJoinVerb } from './team/join.ts';
@@ -63,6 +65,8 @@ export function addClientVerbs(program: Command): void {
   addExportsVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);
+  addEmbedVerb(program);
+  addClassifyVerb(program);
   addTeamVerbs(program);
   addSessionVerbs(program);
   addWebhooksVerbs(program);

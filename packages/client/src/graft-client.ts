@@ -7,6 +7,7 @@ import { Jobs } from './resources/jobs.ts';
 import { Models } from './resources/models.ts';
 import { Sessions } from './resources/sessions.ts';
 import { Invitations, Team } from './resources/team.ts';
+import { Classifications, Embeddings } from './resources/texts.ts';
 import { Uploads } from './resources/uploads.ts';
 import { TeamUsage } from './resources/usage.ts';
 import { Webhooks } from './resources/webhooks.ts';
@@ -59,6 +60,8 @@ export class GraftClient {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
   };
   readonly completions: Completions<CompletionParams, Completion, CompletionChunk>;
+  readonly embeddings: Embeddings;
+  readonly classifications: Classifications;
 
   constructor(options: GraftClientOptions = {}) {
     const env = globalThis.process?.env ?? {};
@@ -91,6 +94,8 @@ export class GraftClient {
     this.usage = new TeamUsage(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');
+    this.embeddings = new Embeddings(transport);
+    this.classifications = new Classifications(transport);
   }
 
   /** Returns the key, its owner and its rights. */

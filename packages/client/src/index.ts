@@ -8,6 +8,7 @@ export type { AdapterDownload, DownloadOptions } from './resources/adapter-downl
 export type { UploadAdapterParams } from './resources/adapters.ts';
 export type { ImportParams, ReportOptions, UploadParams } from './resources/files.ts';
 export type { ChangeStreamOptions, EventStreamOptions } from './resources/job-event-stream.ts';
+export type { EmbeddingVectors } from './resources/texts.ts';
 export type { SendFileParams, UploadCreateParams } from './resources/uploads.ts';
 export type * from './team-objects.ts';
 export type * from './wire-adapters.ts';

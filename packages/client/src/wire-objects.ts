@@ -5,8 +5,12 @@ import type { JobIntegration } from './wire-integrations.ts';
 export type {
   ChatCompletion,
   ChatCompletionChunk,
+  ClassificationList,
   Completion,
   CompletionChunk,
+  CreateClassification as ClassificationParams,
+  CreateEmbedding as EmbeddingParams,
+  EmbeddingList,
   EstimateFineTuningJob as JobEstimateParams,
   File as FileObject,
   FineTuningEstimate as JobEstimate,

@@ -26,7 +26,7 @@ export { modelDigest, rehashWeights } from './base-model/model-digest.ts';
 export { inspectModel, type ModelReport } from './base-model/model-report.ts';
 export { describeMatch } from './base-model/nearest-family.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
-export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
+export { copySentencePooling, readSentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
 export {
   type ModelFolder,
   type ModelTensor,

@@ -17,6 +17,14 @@ export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter
 export type { Score } from './score/score.ts';
 export { type PreferenceScore, scorePreferences } from './score/score-preferences.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
+export type { ScoredInput } from './score/serve/read-inputs.ts';
+export type { ScoreKind, ScoreTask, ScoringLimits } from './score/serve/scored-models.ts';
+export {
+  type InputScore,
+  type ScoreRequest,
+  type ScoreStart,
+  TextScorer,
+} from './score/serve/text-scorer.ts';
 export { train } from './train/loop.ts';
 export { measureSpeed } from './train/machine/measure-speed.ts';
 export { effectivePrecision, environmentFor, type Requirements } from './train/precision.ts';

@@ -35,6 +35,7 @@ export { encodeLine, startReading } from './channel/lines.ts';
 export * from './channel/own-certificate.ts';
 export * from './channel/protocol.ts';
 export * from './channel/request-tokens.ts';
+export * from './channel/score-protocol.ts';
 export { isLoopback } from './channel/worker-proof.ts';
 export * from './code-version.ts';
 export { dataFolder } from './data-folder/data-folder.ts';
@@ -63,6 +64,7 @@ export {
   getFile,
   listFiles,
 } from './files/file-records.ts';
+export { GenerationError } from './generation/ask-workers.ts';
 export * from './generation/generate.ts';
 export { newId, randomText } from './ids.ts';
 export {

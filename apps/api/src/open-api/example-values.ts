@@ -250,6 +250,7 @@ export const exampleValues: Record<string, unknown> = {
   target: jobId,
   detail: { reason: 'wrong file' },
   owned_by: team,
+  'Model.task_type': 'CAUSAL_LM',
   reason: 'Its disk is slow.',
   worker: 'worker-e27d4e354c1f0a9b',
   hostname: 'train-1',

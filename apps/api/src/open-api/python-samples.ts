@@ -46,6 +46,10 @@ export const openAiCalls: Record<string, string> = {
     prompt="A rear brake squeals when",
     max_tokens=64,
 )`,
+  'POST /v1/embeddings': `client.embeddings.create(
+    model="all-minilm-l6-v2",
+    input=["My rear brake squeals.", "The brakes are noisy."],
+)`,
 };
 
 const server = 'http://127.0.0.1:8000';

@@ -153,6 +153,8 @@ describe('models', () => {
         ['POST', '/v1/fine_tuning/jobs', { model, training_file }],
         ['POST', '/v1/chat/completions', { model, messages }],
         ['POST', '/v1/completions', { model, prompt: 'a' }],
+        ['POST', '/v1/embeddings', { model, input: 'a' }],
+        ['POST', '/v1/classify', { model, input: 'a' }],
         ['DELETE', `/v1/models/${model}`, undefined],
       ] as const) {
         const message = assertError(

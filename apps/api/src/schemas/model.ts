@@ -24,6 +24,10 @@ export const ModelSchema = named('Model', {
         'For a base model, the same model on the Hugging Face Hub. Null for a fine-tuned model, and for a base model known only by its files.',
     },
   ),
+  task_type: nullable(Type.String(), {
+    description:
+      'What a fine-tuned model does, by its `peft`: CAUSAL_LM and SEQ_2_SEQ_LM write text, FEATURE_EXTRACTION computes embeddings, SEQ_CLS and TOKEN_CLS classify. Null for a base model.',
+  }),
   adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() }), {
     description: 'Adapter version. Null for a base model and for a checkpoint, which is not a version.',
   }),
@@ -44,6 +48,9 @@ export const DeletedModelSchema = deletedSchema('DeletedModel', 'model');
 
 type WireModel = Static<typeof ModelSchema>;
 
+const taskOf = (peft: unknown): string | null =>
+  (peft as { task_type?: string | null } | null)?.task_type ?? null;
+
 export function toWireBaseModel(model: BaseModelEntry): WireModel {
   return {
     id: model.id,
@@ -52,6 +59,7 @@ export function toWireBaseModel(model: BaseModelEntry): WireModel {
     owned_by: 'graft',
     base_model: null,
     hub: model.hub,
+    task_type: null,
     adapter: null,
     job: null,
   };
@@ -65,6 +73,7 @@ export function toWireFineTunedModel(version: FineTunedModel): WireModel {
     owned_by: version.teamId,
     base_model: version.baseModel,
     hub: null,
+    task_type: taskOf(version.peft),
     adapter: { id: version.adapterId, version: version.number },
     job: version.jobId,
   };
@@ -78,6 +87,7 @@ export function toWireCheckpointModel(checkpoint: CheckpointAdapter): WireModel 
     owned_by: checkpoint.teamId,
     base_model: checkpoint.baseModel,
     hub: null,
+    task_type: taskOf(checkpoint.peft),
     adapter: null,
     job: checkpoint.jobId,
   };

@@ -1,4 +1,4 @@
-import { writesText } from '@graft/peft-core/outlines';
+import { isClassifier, writesText } from '@graft/peft-core/outlines';
 import {
   findCheckpointModel,
   findFineTunedModel,
@@ -8,15 +8,36 @@ import {
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 
+/** A model for a worker. `name` is the model's own name, even if the request names a tag. */
+export type FoundModel = Pick<GenerationRequest, 'base_model' | 'adapter'> & { name: string };
+
+/** What a route asks of a model. */
+export type ModelTask = 'write' | 'embed' | 'classify';
+
+const uses: Record<ModelTask, { fits(task: string): boolean; lacks: string; remedy: string }> = {
+  write: { fits: writesText, lacks: 'does not generate text', remedy: 'POST /v1/chat/completions' },
+  embed: {
+    fits: (task) => task === 'FEATURE_EXTRACTION',
+    lacks: 'computes no embeddings',
+    remedy: 'POST /v1/embeddings',
+  },
+  classify: {
+    fits: (task) => isClassifier(task as Parameters<typeof isClassifier>[0]),
+    lacks: 'classifies no texts',
+    remedy: 'POST /v1/classify',
+  },
+};
+
 /**
- * Finds the model that a request names, which must generate text. `name` is the model's own name, even if the request names a tag. Throws
- * `model_not_found` (404), `unsupported_task`.
+ * Finds the model that a request names, for what the request asks. Throws `model_not_found` (404), `unsupported_task` for an adapter of another
+ * task. The task of a base model is known to workers only.
  */
 export async function findModel(
   services: Services,
   caller: Identity,
   model: string,
-): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'> & { name: string }> {
+  asked: ModelTask = 'write',
+): Promise<FoundModel> {
   if (await services.baseModels.has(model, caller.teamId))
     return { name: model, base_model: model, adapter: null };
   const version =
@@ -30,10 +51,11 @@ export async function findModel(
     peft: { task_type: string };
   };
   const task = peft.task_type;
-  if (!writesText(task)) {
+  if (!uses[asked].fits(task)) {
+    const { remedy } = Object.values(uses).find(({ fits }) => fits(task)) ?? uses.write;
     throw new ApiError(
       'unsupported_task',
-      `'${model}' does ${task} and does not generate text. Download it, and use it with \`graft score\` or HF PEFT.`,
+      `'${model}' does ${task} and ${uses[asked].lacks}; call it with ${remedy}.`,
       { param: 'model' },
     );
   }

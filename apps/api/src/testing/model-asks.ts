@@ -130,7 +130,9 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}': (of) => [[`${jobs}/${of.runningJob}`]],
   'GET /v1/files/{file_id}/report': (_of, { file }) => [[`/v1/files/${file}/report?model=tiny`]],
   'POST /v1/chat/completions': ({ model }) => [['/v1/chat/completions', { model, messages }]],
+  'POST /v1/classify': ({ model }) => [['/v1/classify', { model, input: 'a' }]],
   'POST /v1/completions': ({ model }) => [['/v1/completions', { model, prompt: 'a' }]],
+  'POST /v1/embeddings': ({ model }) => [['/v1/embeddings', { model, input: 'a' }]],
   'GET /v1/models/{model}': ({ model }) => [
     [`/v1/models/${model}`],
     [`/v1/models/${encodeURIComponent(model)}`],

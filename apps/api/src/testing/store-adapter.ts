@@ -14,9 +14,15 @@ export async function storeAdapter(
     r = 8,
     parentId = null,
     note = null,
-  }: { r?: number; parentId?: string | null; note?: string | null } = {},
+    task = 'CAUSAL_LM',
+  }: { r?: number; parentId?: string | null; note?: string | null; task?: string } = {},
 ): Promise<AdapterVersion> {
-  const peft = parsePeftConfig({ peft_type: 'LORA', r, target_modules: ['q_proj', 'v_proj'] });
+  const peft = parsePeftConfig({
+    peft_type: 'LORA',
+    task_type: task,
+    r,
+    target_modules: ['q_proj', 'v_proj'],
+  });
   const folder = await services.artifacts.stage(newId('version'), 0);
   await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(peft));
   await writeFile(join(folder, 'adapter_model.safetensors'), randomBytes(50_000));

@@ -39,6 +39,7 @@ export const baseModel: Model = {
   owned_by: 'graft',
   base_model: null,
   hub: null,
+  task_type: null,
   adapter: null,
   job: null,
 };

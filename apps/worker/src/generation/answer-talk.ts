@@ -24,6 +24,8 @@ export class AnswerTalk {
     if (this.#isOver) return `${event.type} after an answer's end`;
     this.#isOver = event.type === 'done' || event.type === 'refused';
     if (event.type === 'refused') return null;
+    if (!('promptTokens' in event) || event.type === 'start' || event.type === 'inputs')
+      return `${event.type} for a completion`;
     const isOther = this.#promptTokens !== null && this.#promptTokens !== event.promptTokens;
     if (isOther || (event.type === 'read' && this.#promptTokens !== null))
       return 'a prompt of another length';

@@ -8,6 +8,7 @@ import {
   type ProcessOptions,
 } from '../processes/forked-process.ts';
 import { AnswerTalk } from './answer-talk.ts';
+import { Arrivals, type Arrived } from './arrivals.ts';
 import { FairOrder, type Share } from './fair-order.ts';
 import {
   checkGenerator,
@@ -15,15 +16,24 @@ import {
   type GeneratorMessages,
   type GeneratorRequest,
   type ReadEvent,
+  type ScoredEvent,
+  type ScorerRequest,
+  type ScoresEvent,
+  type StartEvent,
   type TokenEvent,
 } from './generator-protocol.ts';
+import { ScoreTalk } from './score-talk.ts';
 
 /** Tokens read and generated before the failure. */
 type FailedEvent = Failed & Pick<TokenEvent, 'promptTokens' | 'completionTokens'>;
 export type GeneratorEvent = TokenEvent | DoneEvent | FailedEvent;
+export type ScorerEvent = StartEvent | ScoresEvent | ScoredEvent | FailedEvent;
 
+type Sent = Exclude<GeneratorMessages['call'], { type: 'cancel' }>;
 /** A request in the queue. */
 interface Waiting {
+  /** Names the base model and how it is loaded: to write text, or to read it. */
+  load: string;
   baseModel: string;
   share: Share;
   /** Starts the request under this id. */
@@ -34,8 +44,8 @@ interface Waiting {
 /** A request that was sent to the child. */
 interface Running {
   share: Share;
-  talk: AnswerTalk;
-  put(event: ReadEvent | TokenEvent | DoneEvent | Failed): void;
+  talk: Pick<AnswerTalk, 'refuse'>;
+  put(event: Arrived): void;
 }
 
 /** Minimum number of tokens charged for an answer. A prompt token that is not cached counts an eighth. */
@@ -67,6 +77,8 @@ export class GeneratorProcess {
   /** Number of trainings that use the whole card now. */
   #yielded = 0;
   #baseModel: string | null = null;
+  /** How that is loaded: a request that needs it otherwise waits until all others are done. */
+  #load: string | null = null;
   /** Set after an internal error in the child: the state of its engine is unknown, so nothing more is sent to it. */
   #unsound = false;
   #session: { send(message: GeneratorMessages['call']): void; end: AbortController } | null = null;
@@ -101,48 +113,72 @@ export class GeneratorProcess {
     signal: AbortSignal,
     share: Share = { team: '', weight: 1 },
   ): AsyncGenerator<GeneratorEvent, void> {
-    const id = await this.#turn(request.baseModel, signal, share);
-    const events: Parameters<Running['put']>[0][] = [];
-    let arrived = () => {};
-    const put: Running['put'] = (event) => {
-      events.push(event);
-      arrived();
-    };
-    const onAbort = () => arrived();
     let counts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+    const id = await this.#turn({ load: `write ${request.baseModel}`, share }, request.baseModel, signal);
+    const events = new Arrivals();
     const talk = new AnswerTalk(request.options.max_tokens ?? null, () => events.length);
-    this.#running.set(id, { share, talk, put });
-    signal.addEventListener('abort', onAbort, { once: true });
     try {
-      this.#send(id, request, share);
+      this.#running.set(id, { share, talk, put: (event) => events.put(event) });
+      this.#send({ type: 'generate', id, request, ...share, limits: this.#options.limits });
       for (;;) {
-        signal.throwIfAborted();
-        const event = events.shift();
-        if (event?.type === 'read') counts = { ...counts, promptTokens: event.promptTokens };
-        else if (event?.type === 'failed') {
+        const event = (await events.next(signal)) as ReadEvent | TokenEvent | DoneEvent | Failed;
+        if (event.type === 'failed') {
           const { promptTokens, completionTokens } = counts;
           yield { ...event, promptTokens, completionTokens };
           return;
-        } else if (event) {
-          const { promptTokens, cachedTokens, completionTokens } = event;
-          counts = { promptTokens, cachedTokens, completionTokens };
-          yield event;
-          if (event.type === 'done') return;
-        } else
-          await new Promise<void>((resolve) => {
-            arrived = resolve;
-          });
+        }
+        if (event.type === 'read') {
+          counts = { ...counts, promptTokens: event.promptTokens };
+          continue;
+        }
+        const { promptTokens, cachedTokens, completionTokens } = event;
+        counts = { promptTokens, cachedTokens, completionTokens };
+        yield event;
+        if (event.type === 'done') return;
       }
     } finally {
-      signal.removeEventListener('abort', onAbort);
-      this.#running.delete(id);
-      this.#session?.send({ type: 'cancel', id });
       const { promptTokens, cachedTokens, completionTokens } = counts;
-      const tokens = completionTokens + (promptTokens - cachedTokens) / 8;
-      this.#waiting.charge(share, Math.max(0, tokens / unitTokens - 1));
-      if (this.#running.size === 0) this.#session?.end.abort();
-      this.#admit();
+      this.#leave(id, share, completionTokens + (promptTokens - cachedTokens) / 8);
     }
+  }
+
+  /** Computes vectors or classes of texts. The last event is `scored` or `failed`; otherwise as `generate`. */
+  async *score(
+    request: ScorerRequest,
+    signal: AbortSignal,
+    share: Share = { team: '', weight: 1 },
+  ): AsyncGenerator<ScorerEvent, void> {
+    let promptTokens = 0;
+    const id = await this.#turn({ load: `read ${request.baseModel}`, share }, request.baseModel, signal);
+    const events = new Arrivals();
+    const talk = new ScoreTalk(request.inputs.length);
+    try {
+      this.#running.set(id, { share, talk, put: (event) => events.put(event) });
+      this.#send({ type: 'score', id, request, ...share, limits: this.#options.limits });
+      for (;;) {
+        const event = await events.next(signal);
+        if (event.type === 'inputs') promptTokens = event.promptTokens;
+        else if (event.type === 'failed') {
+          yield { ...event, promptTokens, completionTokens: 0 };
+          return;
+        } else {
+          if (event.type === 'start') promptTokens = event.promptTokens;
+          yield event as StartEvent | ScoresEvent | ScoredEvent;
+          if (event.type === 'scored') return;
+        }
+      }
+    } finally {
+      this.#leave(id, share, promptTokens / 8);
+    }
+  }
+
+  /** Ends a request, which used as much of the generator as `tokens` of an answer. */
+  #leave(id: number, share: Share, tokens: number): void {
+    this.#running.delete(id);
+    this.#session?.send({ type: 'cancel', id });
+    this.#waiting.charge(share, Math.max(0, tokens / unitTokens - 1));
+    if (this.#running.size === 0) this.#session?.end.abort();
+    this.#admit();
   }
 
   /**
@@ -169,15 +205,13 @@ export class GeneratorProcess {
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.wake(-1);
   }
 
-  #send(id: number, request: GeneratorRequest, { team, weight }: Share): void {
-    const { limits } = this.#options;
-    const message = { type: 'generate', id, request, team, weight, limits } as const;
+  #send(message: Sent): void {
     if (this.#session) this.#session.send(message);
     else void this.#serve(message);
   }
 
   /** Runs one session with the child, from the first request until all are answered. */
-  async #serve(first: Extract<GeneratorMessages['call'], { type: 'generate' }>): Promise<void> {
+  async #serve(first: Sent): Promise<void> {
     const end = new AbortController();
     const unsent: GeneratorMessages['call'][] = [];
     const session = {
@@ -231,16 +265,22 @@ export class GeneratorProcess {
 
   #deliver({ id, ...event }: GeneratorMessages['event']): void {
     if (event.type === 'refused' && canHarmEngine(event.fault)) this.#unsound = true;
-    this.#running.get(id)?.put(event.type === 'refused' ? { type: 'failed', fault: event.fault } : event);
+    this.#running
+      .get(id)
+      ?.put(event.type === 'refused' ? { type: 'failed', fault: event.fault } : (event as Arrived));
   }
 
-  async #turn(baseModel: string, signal: AbortSignal, share: Share): Promise<number> {
+  async #turn(
+    { load, share }: Pick<Waiting, 'load' | 'share'>,
+    baseModel: string,
+    signal: AbortSignal,
+  ): Promise<number> {
     if (this.#closed) throw new GeneratorBusy('The generator is closing.');
     if (this.#yielded > 0) throw new GeneratorBusy('A training has the card.');
     signal.throwIfAborted();
-    if (this.#waiting.length === 0 && this.#mayEnter({ baseModel, share })) {
+    if (this.#waiting.length === 0 && this.#mayEnter({ load, share })) {
       this.#waiting.begin(share);
-      return this.#enter(baseModel, share);
+      return this.#enter({ load, baseModel, share });
     }
     if (this.#waiting.length >= this.#options.queueLimit) {
       const surplus = this.#waiting.surplusOver(share);
@@ -261,7 +301,7 @@ export class GeneratorProcess {
         this.#waiting.remove(share.team, waiting);
         reject(reason);
       };
-      const waiting = { baseModel, share, wake, leave };
+      const waiting = { load, baseModel, share, wake, leave };
       const onAbort = () => leave(signal.reason);
       const late = () => leave(new GeneratorBusy('The request waited too long.'));
       const timer = setTimeout(late, this.#options.waitMilliseconds);
@@ -280,22 +320,23 @@ export class GeneratorProcess {
   }
 
   #wakeNext(): void {
-    const { baseModel, share, wake } = this.#waiting.shift()!;
-    wake(this.#enter(baseModel, share));
+    const next = this.#waiting.shift()!;
+    next.wake(this.#enter(next));
   }
 
-  #enter(baseModel: string, share: Share): number {
+  #enter({ load, baseModel, share }: Pick<Waiting, 'load' | 'baseModel' | 'share'>): number {
     const id = this.#ids++;
     this.#baseModel = baseModel;
+    this.#load = load;
     this.#running.set(id, { share, talk: new AnswerTalk(null, () => 0), put: () => {} });
     return id;
   }
 
-  #mayEnter({ baseModel, share }: Pick<Waiting, 'baseModel' | 'share'>): boolean {
+  #mayEnter({ load, share }: Pick<Waiting, 'load' | 'share'>): boolean {
     if (this.#unsound || this.#session?.end.signal.aborted) return false;
     const running = [...this.#running.values()];
     if (running.length === 0) return true;
-    if (baseModel !== this.#baseModel) return false;
+    if (load !== this.#load) return false;
     const { rows } = this.#options.limits;
     if (running.length < rows) return true;
     const weights = new Map([...running, { share }].map((each) => [each.share.team, each.share.weight]));

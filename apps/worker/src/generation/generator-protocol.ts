@@ -1,5 +1,14 @@
 /** Messages between the worker and its generator, a child process that answers requests with a base model and its adapters. */
-import type { GeneratedText, GenerateRequest, GenerateResult, ServingLimits } from '@graft/peft-core';
+import type {
+  GeneratedText,
+  GenerateRequest,
+  GenerateResult,
+  ScoredInput,
+  ScoreKind,
+  ScoreTask,
+  ServingLimits,
+} from '@graft/peft-core';
+import { maxInputs } from '@graft/service';
 import { Type } from 'typebox';
 import type { ChildFault } from '../processes/child-fault.ts';
 import {
@@ -15,8 +24,8 @@ import {
   StopSchema,
 } from '../processes/message-schemas.ts';
 
-/** One generation request, as plain data. All paths are absolute. */
-export interface GeneratorRequest {
+/** The model of a request, as plain data. All paths are absolute. */
+export interface ModelPlace {
   /** Catalogue id of the base model, and its folder or file. */
   baseModel: string;
   basePath: string;
@@ -24,6 +33,18 @@ export interface GeneratorRequest {
   digestCache: string;
   /** Folder of the adapter's files; null for the plain base model. */
   adapterDir: string | null;
+}
+
+/** A request for vectors or classes of texts. */
+export interface ScorerRequest extends ModelPlace {
+  task: ScoreTask;
+  inputs: ScoredInput[];
+  /** Name of the adapter in errors. */
+  adapterName?: string;
+}
+
+/** One generation request. */
+export interface GeneratorRequest extends ModelPlace {
   options: Omit<GenerateRequest, 'adapter' | 'team' | 'weight' | 'signal' | 'onPromptRead'>;
 }
 
@@ -41,6 +62,30 @@ export interface ReadEvent {
 export type TokenEvent = { type: 'token' } & Omit<GeneratedText, 'tokenId'>;
 export type DoneEvent = { type: 'done' } & GenerateResult;
 
+/** The inputs were read: what the results describe. */
+export interface StartEvent {
+  type: 'start';
+  kind: ScoreKind;
+  labels: string[] | null;
+  severalLabels: boolean;
+  width: number;
+  promptTokens: number;
+}
+/** Results of some inputs: float32, little-endian, in base64. */
+export interface ScoresEvent {
+  type: 'scores';
+  scores: { index: number; values: string }[];
+}
+/** All inputs have results. */
+export interface ScoredEvent {
+  type: 'scored';
+}
+/** Tokens of inputs that were read, sent before the inputs are refused. */
+export interface InputsEvent {
+  type: 'inputs';
+  promptTokens: number;
+}
+
 /** A call lasts from the first request until all are answered; further requests are sent meanwhile. */
 export interface GeneratorMessages {
   call:
@@ -51,8 +96,25 @@ export interface GeneratorMessages {
         weight: number;
         limits: Partial<ServingLimits>;
       })
+    | (Of & {
+        type: 'score';
+        request: ScorerRequest;
+        team: string;
+        weight: number;
+        limits: Partial<ServingLimits>;
+      })
     | (Of & { type: 'cancel' });
-  event: Of & (ReadEvent | TokenEvent | DoneEvent | { type: 'refused'; fault: ChildFault });
+  event: Of &
+    (
+      | ReadEvent
+      | TokenEvent
+      | DoneEvent
+      | StartEvent
+      | ScoresEvent
+      | ScoredEvent
+      | InputsEvent
+      | { type: 'refused'; fault: ChildFault }
+    );
   result: { type: 'stopped' };
 }
 
@@ -60,6 +122,8 @@ export interface GeneratorMessages {
 const said = Type.String({ maxLength: 2 ** 18 });
 /** Arguments of a call, which a style may write at once. */
 const bulk = Type.String({ maxLength: 2 ** 21 });
+/** Numbers of a text or of all words of a text, in base64. */
+const numbers = Type.String({ maxLength: 2 ** 21 });
 const likelihood = { token: said, logprob: anyNumber };
 const counts = { promptTokens: count, cachedTokens: count, completionTokens: count };
 
@@ -101,6 +165,31 @@ export const checkGenerator = checkerOf({
     },
     closed,
   ),
+  inputs: Type.Object({ id: large, type: Type.Literal('inputs'), promptTokens: count }, closed),
+  start: Type.Object(
+    {
+      id: large,
+      type: Type.Literal('start'),
+      kind: Type.Enum(['embedding', 'text', 'words']),
+      labels: nullable(Type.Array(said, { maxItems: 2 ** 16 })),
+      severalLabels: Type.Boolean(),
+      width: count,
+      promptTokens: count,
+    },
+    closed,
+  ),
+  scores: Type.Object(
+    {
+      id: large,
+      type: Type.Literal('scores'),
+      scores: Type.Array(
+        Type.Object({ index: Type.Integer({ minimum: 0, maximum: maxInputs - 1 }), values: numbers }, closed),
+        { minItems: 1, maxItems: maxInputs },
+      ),
+    },
+    closed,
+  ),
+  scored: Type.Object({ id: large, type: Type.Literal('scored') }, closed),
   refused: Type.Object({ id: large, type: Type.Literal('refused'), fault: FaultSchema }, closed),
   stopped: Type.Object({ type: Type.Literal('stopped') }, closed),
   failed: FailedSchema,
@@ -109,7 +198,10 @@ export const checkGenerator = checkerOf({
 const path = Type.String({ maxLength: 4096 });
 const options = Type.Object({}, { additionalProperties: true });
 
-/** Schemas of all messages to a generator. The API has validated `options` and `limits`. */
+const place = { baseModel: Type.String(), basePath: path, digestCache: path, adapterDir: nullable(path) };
+const owned = { team: Type.String(), weight: Type.Number(), limits: options };
+
+/** Schemas of all messages to a generator. The API has validated `options`, `inputs` and `limits`. */
 export const checkGeneratorCall = checkerOf({
   stop: StopSchema,
   cancel: Type.Object({ id: large, type: Type.Literal('cancel') }, closed),
@@ -117,19 +209,25 @@ export const checkGeneratorCall = checkerOf({
     {
       id: large,
       type: Type.Literal('generate'),
+      request: Type.Object({ ...place, options }, closed),
+      ...owned,
+    },
+    closed,
+  ),
+  score: Type.Object(
+    {
+      id: large,
+      type: Type.Literal('score'),
       request: Type.Object(
         {
-          baseModel: Type.String(),
-          basePath: path,
-          digestCache: path,
-          adapterDir: nullable(path),
-          options,
+          ...place,
+          task: Type.Enum(['embed', 'classify']),
+          inputs: Type.Array(Type.Union([Type.String(), Type.Array(Type.Unknown())])),
+          adapterName: Type.Optional(Type.String()),
         },
         closed,
       ),
-      team: Type.String(),
-      weight: Type.Number(),
-      limits: options,
+      ...owned,
     },
     closed,
   ),

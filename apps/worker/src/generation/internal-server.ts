@@ -2,33 +2,30 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { GraftError } from '@graft/peft-core/config';
 import {
-  admitBaseModel,
   canReadMetrics,
   createTokenCheck,
-  encodeLine,
-  type GenerationLine,
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
   generationProtocol,
-  isLastingModelFault,
   modelDefaultsOf,
   type OwnCertificate,
   protocolHeader,
   protocolOf,
   reasoningHeader,
   renderMetrics,
+  type ScoringRequest,
+  ScoringRequestSchema,
   type Services,
+  scoringPath,
   startReading,
   teamHeader,
 } from '@graft/service';
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { type ChildFault, faultOf, logFault } from '../processes/child-fault.ts';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Share } from './fair-order.ts';
-import { GeneratorBusy, type GeneratorEvent, type GeneratorProcess } from './generator-process.ts';
-import type { GeneratorRequest } from './generator-protocol.ts';
+import { GeneratorBusy, type GeneratorProcess } from './generator-process.ts';
+import { scoreLines, writtenLines } from './response-lines.ts';
 
 // In bytes. The body holds the prompt, which the API limits to less.
 const bodyLimit = 4 * 2 ** 20;
@@ -45,8 +42,8 @@ const readMilliseconds = 30_000;
 const retryAfterSeconds = 2;
 
 /**
- * Creates the worker's HTTP server, which only the API uses. `POST /internal/generate` follows packages/service/src/channel; closing
- * the connection cancels the generation. `GET /healthz` is public, `GET /metrics` for authorised readers.
+ * Creates the worker's HTTP server, which only the API uses. `POST /internal/generate` and `/internal/score` follow
+ * packages/service/src/channel; closing the connection cancels the work. `GET /healthz` is public, `GET /metrics` for authorised readers.
  */
 export function createInternalServer(
   worker: { id: string; certificate: OwnCertificate | null },
@@ -97,50 +94,74 @@ export function createInternalServer(
     return reply.type(contentType).send(body);
   });
 
+  // Checked before the body is read, so that callers without the token cost nothing.
+  const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+    const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
+    if (!isProved || !(await isFromApi(given)))
+      return reply.code(401).send({
+        code: 'invalid_token',
+        message: 'The token is not for this worker, or the certificate is wrong.',
+        param: null,
+      });
+    const asked = protocolOf(request.headers);
+    // A request without a protocol number may still be compatible; the validation of its body decides.
+    if (asked !== null && asked !== generationProtocol)
+      return refuseProtocol(reply, asked, 'It speaks another protocol.');
+    return;
+  };
+
+  /** Sends lines; closing the connection aborts the signal. */
+  async function sendLines(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    linesOf: (signal: AbortSignal, share: Share) => AsyncGenerator<string>,
+  ): Promise<FastifyReply> {
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    let lines: AsyncGenerator<string>;
+    try {
+      // Waits for the first line before sending anything, so that a full queue can be reported by a status code.
+      const share = await shareOf(services, request.headers[teamHeader]);
+      lines = await startReading(linesOf(gone.signal, share));
+    } catch (error) {
+      if (!(error instanceof GeneratorBusy)) throw error;
+      return reply.code(503).header('retry-after', retryAfterSeconds).send({
+        code: 'generator_busy',
+        message: 'This worker answers as many requests as it can.',
+        param: null,
+      });
+    }
+    const read = readInTime(lines, () => reply.raw.destroy());
+    return reply.type('application/x-ndjson').send(Readable.from(read, { objectMode: false }));
+  }
+
   app.route<{ Body: GenerationRequest }>({
     method: 'POST',
     url: generationPath,
     schema: { body: GenerationRequestSchema },
-    // Checked before the body is read, so that callers without the token cost nothing.
-    onRequest: async (request, reply) => {
-      const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-      const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
-      if (!isProved || !(await isFromApi(given)))
-        return reply.code(401).send({
-          code: 'invalid_token',
-          message: 'The token is not for this worker, or the certificate is wrong.',
-          param: null,
-        });
-      const asked = protocolOf(request.headers);
-      // A request without a protocol number may still be compatible; the validation of its body decides.
-      if (asked !== null && asked !== generationProtocol)
-        return refuseProtocol(reply, asked, 'It speaks another protocol.');
-      return;
-    },
+    onRequest,
     handler: async (request, reply) => {
-      const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort());
-      let lines: AsyncGenerator<string>;
-      try {
-        // Waits for the first line before sending anything, so that a full queue can be reported by a status code.
-        const share = await shareOf(services, request.headers[teamHeader]);
-        const body = {
-          ...request.body,
-          model_defaults: modelDefaultsOf(request.headers),
-          separate_reasoning: request.headers[reasoningHeader] === '1',
-        };
-        lines = await startReading(answer(services, generator, body, gone.signal, share));
-      } catch (error) {
-        if (!(error instanceof GeneratorBusy)) throw error;
-        return reply.code(503).header('retry-after', retryAfterSeconds).send({
-          code: 'generator_busy',
-          message: 'This worker answers as many requests as it can.',
-          param: null,
-        });
-      }
-      const read = readInTime(lines, () => reply.raw.destroy());
-      return reply.type('application/x-ndjson').send(Readable.from(read, { objectMode: false }));
+      const body = {
+        ...request.body,
+        model_defaults: modelDefaultsOf(request.headers),
+        separate_reasoning: request.headers[reasoningHeader] === '1',
+      };
+      return await sendLines(request, reply, (signal, share) =>
+        writtenLines(services, generator, body, signal, share),
+      );
     },
+  });
+
+  app.route<{ Body: ScoringRequest }>({
+    method: 'POST',
+    url: scoringPath,
+    schema: { body: ScoringRequestSchema },
+    onRequest,
+    handler: async (request, reply) =>
+      await sendLines(request, reply, (signal, share) =>
+        scoreLines(services, generator, request.body, signal, share),
+      ),
   });
   return app;
 }
@@ -168,31 +189,6 @@ async function* readInTime(lines: AsyncGenerator<string>, giveUp: () => void): A
   }
 }
 
-/** Yields the lines of one answer. Throws `GeneratorBusy`, but only before the first line. */
-async function* answer(
-  services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'log'>,
-  generator: GeneratorProcess,
-  body: GenerationRequest,
-  signal: AbortSignal,
-  share: Share,
-): AsyncGenerator<string, void> {
-  try {
-    const request = await locate(services, body, signal);
-    for await (const event of generator.generate(request, signal, share)) {
-      if (event.type === 'failed') logFault('generation failed', event.fault, services.log);
-      yield encodeLine(lineOf(event));
-    }
-  } catch (error) {
-    if (error instanceof GeneratorBusy || signal.aborted) throw error;
-    const fault = faultOf(error, {
-      code: 'generation_failed',
-      message: 'The worker had an internal error.',
-    });
-    logFault('generation failed', fault, services.log);
-    yield encodeLine(lineOf({ type: 'failed', fault, promptTokens: 0, completionTokens: 0 }));
-  }
-}
-
 /** The team's share by its current weight. Requests without a team, or of a deleted team, share one entry. */
 async function shareOf({ db }: Pick<Services, 'db'>, header: string | string[] | undefined): Promise<Share> {
   const nobodys = { team: '', weight: 1 };
@@ -204,115 +200,4 @@ async function shareOf({ db }: Pick<Services, 'db'>, header: string | string[] |
     // While Postgres is unavailable, the generation is attempted anyway: it reports the problem better.
     return nobodys;
   }
-}
-
-/** Resolves the base model and the adapter to paths on this machine. Throws GraftError. */
-async function locate(
-  services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'log'>,
-  body: GenerationRequest,
-  signal: AbortSignal,
-): Promise<GeneratorRequest> {
-  const base = await services.baseModels.get(body.base_model, { signal });
-  if (!base) {
-    throw new GraftError(
-      'model_not_found',
-      `The base model ${body.base_model} is not available on this worker.`,
-      { param: 'model' },
-    );
-  }
-  const digest = await admitBaseModel(services, base);
-  if (body.adapter && digest !== body.adapter.base_digest) {
-    throw new GraftError(
-      'base_model_changed',
-      `The weights of ${body.base_model} on this worker are not those that the adapter was trained on.`,
-      { param: 'model' },
-    );
-  }
-  const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
-  const { top_k = 0, min_p = 0, repetition_penalty = 1, model_defaults = [] } = body;
-  const { allow_special_tokens = false, separate_reasoning = false } = body;
-  const { logit_bias = {}, frequency_penalty = 0, presence_penalty = 0 } = body;
-  const text = 'messages' in body ? conversationOf(body) : { prompt: body.prompt };
-  return {
-    baseModel: base.id,
-    basePath: base.path,
-    digestCache: base.digestCache,
-    adapterDir:
-      body.adapter &&
-      (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
-    options: {
-      ...text,
-      allow_special_tokens,
-      max_tokens,
-      temperature,
-      top_p,
-      stop,
-      seed,
-      logprobs,
-      top_k,
-      min_p,
-      repetition_penalty,
-      model_defaults,
-      logit_bias,
-      frequency_penalty,
-      presence_penalty,
-      separate_reasoning,
-      ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
-    },
-  };
-}
-
-function conversationOf({
-  messages,
-  chat_template_kwargs = {},
-  tools = [],
-  tool_choice = 'auto',
-  parallel_tool_calls = true,
-  response_format,
-}: Extract<GenerationRequest, { messages: unknown }>) {
-  const demands = { tools, tool_choice, parallel_tool_calls };
-  return { messages, chat_template_kwargs, ...demands, ...(response_format ? { response_format } : {}) };
-}
-
-function lineOf(event: GeneratorEvent): GenerationLine {
-  switch (event.type) {
-    case 'token': {
-      const { text, reasoning, calls, likely } = event;
-      const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
-      return {
-        type: 'token',
-        text,
-        ...(reasoning ? { reasoning } : {}),
-        ...(calls ? { calls } : {}),
-        ...(likely ? { likely } : {}),
-        prompt_tokens,
-        completion_tokens,
-      };
-    }
-    case 'done': {
-      const { promptTokens: prompt_tokens, completionTokens: completion_tokens, cachedTokens } = event;
-      const total_tokens = prompt_tokens + completion_tokens;
-      const prompt_tokens_details = { cached_tokens: cachedTokens };
-      const usage = { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details };
-      return { type: 'done', finish_reason: event.finishReason, usage };
-    }
-    case 'failed': {
-      const { code, message, param } = event.fault;
-      const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
-      const status = statusOf(event.fault);
-      return { type: 'error', status, code, message, param, prompt_tokens, completion_tokens };
-    }
-  }
-}
-
-function statusOf({ code, fault }: ChildFault): number {
-  if (code === 'generator_lost' || code === 'generator_closing') return 503;
-  // The adapter's files are lost everywhere: 410 Gone.
-  if (code === 'artifact_corrupt') return 410;
-  // Not 500: clients would retry, which does not repair a broken file.
-  if (isLastingModelFault(code)) return 400;
-  // This machine's copy of the model, disk, device or access to the store is at fault. Another worker may succeed.
-  if (fault === 'environment') return 503;
-  if (fault === 'system') return 500;
-  return code === 'model_not_found' ? 404 : 400;
 }

@@ -583,6 +583,58 @@ export interface ChooseTeam {
   team: string;
 }
 
+export interface ClassificationList {
+  id: string;
+  object: 'list';
+  /** Unix timestamp (in seconds). */
+  created: number;
+  model: string;
+  /** Names of the classes, in the order of `probs`. */
+  classes: string[];
+  /** In the order of the inputs. */
+  data: {
+    /** Index of the input. */
+    index: number;
+    num_classes: number;
+    /** The most probable class of the text. */
+    label?: string;
+    /** Probability of each class. They sum to 1, unless a text may have several classes. */
+    probs?: number[];
+    /** Every class with a probability of at least 0.5. Only for classifiers whose texts may have several. */
+    labels?: string[];
+    /** The words of the text. Only for classifiers of words. */
+    words?: {
+      word: string;
+      /** Its most probable class. Null for a word without tokens. */
+      label: string | null;
+      prob: number | null;
+      /** Offset in the text, in characters (Unicode code points). Null for lists of words. */
+      start: number | null;
+      /** Offset in the text, in characters (Unicode code points). Null for lists of words. */
+      end: number | null;
+    }[];
+    /** Successive words of one class, without words of the class `O`; `B-` starts another. Only for classifiers of words. */
+    entities?: {
+      /** Its class without `B-` and `I-`. */
+      label: string;
+      text: string;
+      /** Mean of its words. */
+      prob: number;
+      /** Offset in the text, in characters (Unicode code points). Null for lists of words. */
+      start: number | null;
+      /** Offset in the text, in characters (Unicode code points). Null for lists of words. */
+      end: number | null;
+      /** Index of its first word in `words`. */
+      first_word: number;
+      last_word: number;
+    }[];
+  }[];
+  usage: {
+    prompt_tokens: number;
+    total_tokens: number;
+  };
+}
+
 /** Omitted fields, including the seed, have the values of the cloned job; `seed: null` draws a new seed. Of `peft`, `training`, `training.preference` and the hyperparameters, only the given options change; a `peft` with another `peft_type` replaces the whole `peft`, and with another `method.type` the options of preferences start from their defaults. */
 export interface CloneFineTuningJob {
   /** Id of a base model (see GET /v1/models), or name of a fine-tuned model to continue from, like `start_from`. */
@@ -920,6 +972,15 @@ export interface CreateChatCompletion {
   web_search_options?: never[] | Record<string, never> | null;
 }
 
+export interface CreateClassification {
+  /** Adapter that was trained with the task SEQ_CLS or TOKEN_CLS, or a model with such a head. */
+  model: string;
+  /** One text or up to 2048. For a classifier of words also lists of words; a text is divided into words and punctuation. */
+  input: string | string[] | string[][];
+  /** Ignored. */
+  user?: string | null;
+}
+
 export interface CreateCompletion {
   /** Id of a base model or name of a fine-tuned model (`ft:…`), see GET /v1/models. */
   model: string;
@@ -966,6 +1027,19 @@ export interface CreateCompletion {
   echo?: false | never[] | Record<string, never> | null;
   /** Not supported. Accepted only with a value that has no effect. */
   suffix?: '' | never[] | Record<string, never> | null;
+}
+
+export interface CreateEmbedding {
+  /** Sentence model, or adapter that was trained with the task FEATURE_EXTRACTION. */
+  model: string;
+  /** One text or up to 2048, or their token ids. A text that is longer than the model reads is an error, which names it. */
+  input: string | string[] | number[] | number[][];
+  /** `base64`: float32 numbers, little-endian. */
+  encoding_format?: 'float' | 'base64' | null;
+  /** Keep only so many numbers of each vector, from its start, and divide it by its length. Useful for models trained for it (Matryoshka). */
+  dimensions?: number | null;
+  /** Ignored. */
+  user?: string | null;
 }
 
 /** Default of `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}, with a lower rank if the team’s `max_rank` is lower; a `peft` with only the `peft_type` LORA has the same effect. Without `training`, all training options are chosen automatically and shown in the job. */
@@ -1319,6 +1393,23 @@ export interface DeletedWebhookEndpoint {
 
 export interface DenyBaseModel {
   teams: string[];
+}
+
+export interface EmbeddingList {
+  object: 'list';
+  /** In the order of the inputs. */
+  data: {
+    object: 'embedding';
+    /** Index of the input. */
+    index: number;
+    /** The vector: numbers, or base64. */
+    embedding: number[] | string;
+  }[];
+  model: string;
+  usage: {
+    prompt_tokens: number;
+    total_tokens: number;
+  };
 }
 
 export interface EndedSession {
@@ -2659,6 +2750,8 @@ export interface Model {
     /** Quantization of the weights that Graft trains on, such as `Q4_1`, or the name of their GGUF file. Null if they are the full weights of the Hub. */
     quantization: string | null;
   } | null;
+  /** What a fine-tuned model does, by its `peft`: CAUSAL_LM and SEQ_2_SEQ_LM write text, FEATURE_EXTRACTION computes embeddings, SEQ_CLS and TOKEN_CLS classify. Null for a base model. */
+  task_type: string | null;
   /** Adapter version. Null for a base model and for a checkpoint, which is not a version. */
   adapter: {
     id: string;

@@ -65,6 +65,14 @@ export function templateKwargsIn(card: string): TemplateKwargs {
   }
 }
 
+/** transformers' name of a classifier whose texts may have several classes, as the card of an adapter shows it. */
+const severalLabelsType = 'multi_label_classification';
+
+/** Whether a classifier's texts may have several classes, by its README.md. */
+export const severalLabelsIn = (card: string): boolean =>
+  new RegExp(`^problem_type: *"?${severalLabelsType}"? *\\r?$`, 'm').test(frontOf(card)) ||
+  card.includes(`problem_type="${severalLabelsType}"`);
+
 /** The quantised base that an adapter was trained on, from its README.md; null if it names none. */
 export function quantisedBaseIn(card: string): QuantisedBase | null {
   const front = frontOf(card);
@@ -182,7 +190,7 @@ const modelClasses: Record<PeftConfig['task_type'], string> = {
 function usage(peft: PeftConfig, base: string, { labels, severalLabels }: AdapterCard): string {
   const { library } = methodOf(peft);
   const model = modelClasses[peft.task_type];
-  const kind = severalLabels ? ', problem_type="multi_label_classification"' : '';
+  const kind = severalLabels ? `, problem_type="${severalLabelsType}"` : '';
   const load = `${model}.from_pretrained(base${labels ? `, num_labels=${labels.length}${kind}` : ''})`;
   if (library === 'HF PEFT')
     return `## Use it in Python
@@ -225,7 +233,7 @@ function filesOf(peft: PeftConfig): string {
 function frontMatter(
   peft: PeftConfig,
   baseModel: string | null,
-  { baseDigest, templateKwargs, quantised }: AdapterCard,
+  { baseDigest, templateKwargs, quantised, severalLabels }: AdapterCard,
 ): string {
   const tags = [
     ...(baseModel ? [`base_model:adapter:${baseModel}`] : []),
@@ -237,6 +245,7 @@ function frontMatter(
     ...(baseModel ? [`base_model: ${JSON.stringify(baseModel)}`] : []),
     ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
     ...(quantised ? quantisedFields(quantised) : []),
+    ...(severalLabels ? [`problem_type: ${severalLabelsType}`] : []),
     ...(templateKwargs && Object.keys(templateKwargs).length > 0
       ? [`${kwargsKey}: ${JSON.stringify(templateKwargs)}`]
       : []),

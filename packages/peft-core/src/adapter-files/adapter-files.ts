@@ -14,6 +14,7 @@ import {
   adapterCard,
   baseDigestIn,
   quantisedBaseIn,
+  severalLabelsIn,
   templateKwargsIn,
   withServedLoss,
 } from './adapter-card.ts';
@@ -72,7 +73,7 @@ export async function readPeftTexts(folder: string, task: TaskType): Promise<Omi
 const longestCard = 1 << 20;
 
 /** The fields that come from an adapter's README.md. */
-type CardField = 'baseDigest' | 'templateKwargs' | 'quantised';
+type CardField = 'baseDigest' | 'templateKwargs' | 'quantised' | 'severalLabels';
 
 async function readCard(folder: string): Promise<Pick<Adapter, CardField>> {
   const file = path.join(folder, cardName);
@@ -83,6 +84,7 @@ async function readCard(folder: string): Promise<Pick<Adapter, CardField>> {
   const card = size > longestCard ? '' : await readFile(file, 'utf8');
   return {
     baseDigest: baseDigestIn(card),
+    severalLabels: severalLabelsIn(card),
     templateKwargs: templateKwargsIn(card),
     quantised: quantisedBaseIn(card),
   };

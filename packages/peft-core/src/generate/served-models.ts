@@ -244,13 +244,13 @@ function shapeOf({ config, tensors }: Adapter): string {
 }
 
 /** Answers have no dropout, so the dropout of training does not matter. */
-function withoutDropout(config: Adapter['config']): Adapter['config'] {
+export function withoutDropout(config: Adapter['config']): Adapter['config'] {
   const options = Object.entries(config).map(([name, value]) => [name, /_dropout$/.test(name) ? 0 : value]);
   return Object.fromEntries(options) as Adapter['config'];
 }
 
 /** Whether the adapter consists only of low-rank updates of linear modules. */
-function isLowRankAlone(attachment: Attachment): boolean {
+export function isLowRankAlone(attachment: Attachment): boolean {
   const { lowRank, linears, embeddings, replacements, residualAdds, virtualTokens = 0, prefix } = attachment;
   const changes = [attachment.experts, embeddings, replacements, residualAdds].some(
     (changed) => (changed?.size ?? 0) > 0,

@@ -51,7 +51,7 @@ function bySize(groups: WeightGroup[]): WeightGroup[][] {
 }
 
 /** The names of the weights in the base model's files. Checks that each has the shape given by config.json. */
-function storedNames(base: BaseModel, outline: ModelOutline, withHead: boolean): Map<string, string> {
+export function storedNames(base: BaseModel, outline: ModelOutline, withHead: boolean): Map<string, string> {
   const frozen = frozenParameters(outline, withHead);
   const stored = new Map<string, string>();
   const absent: typeof frozen = [];
@@ -87,7 +87,7 @@ function storedNames(base: BaseModel, outline: ModelOutline, withHead: boolean):
 }
 
 /** A separate function, so that V8 can free its buffers when it returns: it keeps them while the function runs. */
-async function writeGroups(
+export async function writeGroups(
   program: Program,
   tensors: TensorSource,
   groups: WeightGroup[],

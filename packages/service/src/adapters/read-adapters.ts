@@ -137,7 +137,7 @@ export async function getAdapterVersion(
 /** The fields of a fine-tuned model in model lists. */
 export type FineTunedModel = Pick<
   AdapterVersion,
-  'modelName' | 'teamId' | 'baseModel' | 'adapterId' | 'number' | 'jobId' | 'createdAt'
+  'modelName' | 'teamId' | 'baseModel' | 'adapterId' | 'number' | 'jobId' | 'createdAt' | 'peft'
 >;
 
 const modelColumns = {
@@ -149,6 +149,7 @@ const modelColumns = {
     number: true,
     jobId: true,
     createdAt: true,
+    peft: true,
     adapter: { select: { baseModel: true } },
   },
 } as const;
@@ -178,7 +179,11 @@ export async function listFineTunedModels(
           ...page,
           ...modelColumns,
         }),
-      toRecord: ({ id: _, adapter, ...row }) => ({ ...row, baseModel: adapter.baseModel }),
+      toRecord: ({ id: _, adapter, peft, ...row }) => ({
+        ...row,
+        peft: peft as FineTunedModel['peft'],
+        baseModel: adapter.baseModel,
+      }),
     },
   );
 }

@@ -1,18 +1,23 @@
+import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
-import { type GenerationLine, GenerationLineSchema } from './protocol.ts';
+import type { GenerationLine } from './protocol.ts';
+import type { ScoringLine } from './score-protocol.ts';
 
-/** Maximum line length of a response, in characters. A token takes far less. */
-const maxLine = 1024 * 1024;
+/** Maximum line length of a response, in characters. A token takes far less; the words of a text take this much. */
+const maxLine = 4 * 1024 * 1024;
 
-export function encodeLine(line: GenerationLine): string {
+export function encodeLine(line: GenerationLine | ScoringLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
 /** Parses the lines of a response. Throws for a line that does not match the protocol. */
-export async function* decodeLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<GenerationLine> {
+export async function* decodeLines<Schema extends TSchema>(
+  body: AsyncIterable<Uint8Array>,
+  schema: Schema,
+): AsyncGenerator<Static<Schema>> {
   for await (const text of textLines(body)) {
     const line = parseLine(text);
-    if (!Value.Check(GenerationLineSchema, line)) throw new Error('not a line of an answer');
+    if (!Value.Check(schema, line)) throw new Error('not a line of an answer');
     yield line;
   }
 }

@@ -41,27 +41,28 @@ export function modelDefaultsOf(headers: IncomingHttpHeaders): SamplingField[] {
  */
 export const reasoningHeader = 'x-graft-separate-reasoning';
 
-const closed = { additionalProperties: false };
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+export const closed = { additionalProperties: false };
+export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+/** A version of an adapter. */
+export const AdapterRefSchema = Type.Object(
+  {
+    version_id: Type.String(),
+    /** Name in the artifact store. */
+    artifact: Type.String({ pattern: '^[0-9a-f]{64}(?:-[0-9A-Za-z]{8}-[0-9a-f]{8})?$' }),
+    /** Whether its files were found damaged and must be verified before use. */
+    suspect: Type.Boolean(),
+    /** Digest of the base model's weights when the adapter was trained. */
+    base_digest: Type.String(),
+  },
+  closed,
+);
 
 const requestProperties = {
   /** Catalogue id. */
   base_model: Type.String(),
   /** Null: the base model without an adapter. */
-  adapter: nullable(
-    Type.Object(
-      {
-        version_id: Type.String(),
-        /** Name in the artifact store. */
-        artifact: Type.String({ pattern: '^[0-9a-f]{64}(?:-[0-9A-Za-z]{8}-[0-9a-f]{8})?$' }),
-        /** Whether its files were found damaged and must be verified before use. */
-        suspect: Type.Boolean(),
-        /** Digest of the base model's weights when the adapter was trained. */
-        base_digest: Type.String(),
-      },
-      closed,
-    ),
-  ),
+  adapter: nullable(AdapterRefSchema),
   /** Null: as many tokens as fit into the context. */
   max_tokens: nullable(Type.Integer({ minimum: 1 })),
   temperature: Type.Number({ minimum: 0 }),
@@ -168,6 +169,20 @@ export const CallPartSchema = Type.Object({
 });
 export type CallPart = Static<typeof CallPartSchema>;
 
+/** Why there is no answer, or only a part of one. */
+export const ErrorLineSchema = Type.Object({
+  type: Type.Literal('error'),
+  /** 503: another worker may answer. Below 500: the user's fault, with its full message. */
+  status: Type.Integer(),
+  code: Type.String(),
+  message: Type.String(),
+  param: nullable(Type.String()),
+  /** Tokens read and written so far. Workers of earlier versions omit them. */
+  prompt_tokens: Type.Optional(Type.Integer()),
+  completion_tokens: Type.Optional(Type.Integer()),
+});
+export type ErrorLine = Static<typeof ErrorLineSchema>;
+
 /** The last line is `done` or `error`. */
 export const GenerationLineSchema = Type.Union([
   Type.Object({
@@ -188,17 +203,7 @@ export const GenerationLineSchema = Type.Union([
     finish_reason: Type.Enum(['stop', 'length', 'tool_calls']),
     usage: UsageSchema,
   }),
-  Type.Object({
-    type: Type.Literal('error'),
-    /** 503: another worker may answer. Below 500: the user's fault, with its full message. */
-    status: Type.Integer(),
-    code: Type.String(),
-    message: Type.String(),
-    param: nullable(Type.String()),
-    /** Tokens read and written so far. Workers of earlier versions omit them. */
-    prompt_tokens: Type.Optional(Type.Integer()),
-    completion_tokens: Type.Optional(Type.Integer()),
-  }),
+  ErrorLineSchema,
 ]);
 export type GenerationLine = Static<typeof GenerationLineSchema>;
 export type GenerationEvent = Exclude<GenerationLine, { type: 'error' }>;

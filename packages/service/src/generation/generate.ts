@@ -1,178 +1,48 @@
-import type { IncomingMessage } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import { decodeLines, startReading } from '../channel/lines.ts';
 import {
   type GenerationEvent,
-  type GenerationLine,
+  GenerationLineSchema,
   type GenerationRequest,
-  generationProtocol,
-  protocolOf,
+  generationPath,
+  modelDefaultsHeader,
+  reasoningHeader,
 } from '../channel/protocol.ts';
-import type { Database } from '../database/database.ts';
-import type { Secrets } from '../secrets/secrets.ts';
-import { type PickedWorker, pickWorker } from '../workers/worker-registry.ts';
-import { postToWorker } from './post-to-worker.ts';
+import {
+  type ScoringEvent,
+  ScoringLineSchema,
+  type ScoringRequest,
+  scoringPath,
+} from '../channel/score-protocol.ts';
+import type { PickedWorker } from '../workers/worker-registry.ts';
+import { askWorkers, type GenerationServices } from './ask-workers.ts';
 
-const pollMilliseconds = 200;
-
-type GenerationServices = Database & { secrets: Secrets; log: Logger };
-
-/**
- * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`, or `worker_version_mismatch` if the only
- * workers use another protocol; 502 `worker_failed`, without the worker's reason; below 500 for a user error, with the worker's code,
- * message and param.
- */
-export class GenerationError extends Error {
-  readonly code: string;
-  readonly status: number;
-  readonly param: string | null;
-  /** Tokens that a worker had read and written before it reported a user error. */
-  readonly used: { promptTokens: number; completionTokens: number };
-
-  constructor(
-    code: string,
-    status: number,
-    message: string,
-    param: string | null = null,
-    {
-      cause,
-      used = { promptTokens: 0, completionTokens: 0 },
-    }: { cause?: unknown; used?: GenerationError['used'] } = {},
-  ) {
-    super(message, { cause });
-    this.used = used;
-    this.name = 'GenerationError';
-    this.code = code;
-    this.status = status;
-    this.param = param;
-  }
-}
-
-/**
- * Lets a worker answer. Resolves when the first event has arrived, so that the API can answer an earlier error with a status; later
- * errors are thrown while the events are read. Skips workers that are gone, busy, stopping or of another protocol, for at most
- * `waitMs`; tries `first` before any other. Aborting `signal` makes the worker stop. Throws GenerationError.
- */
+/** Lets a worker answer, as `askWorkers` describes. */
 export async function generate(
   services: GenerationServices,
-  request: GenerationRequest,
+  { model_defaults = [], separate_reasoning = false, ...body }: GenerationRequest,
   options: { waitMs: number; signal: AbortSignal; first?: PickedWorker | null },
 ): Promise<AsyncGenerator<GenerationEvent>> {
-  const deadline = performance.now() + options.waitMs;
-  const mismatched: string[] = [];
-  let refused: string[] = [];
-  let isAnyBusy = false;
-  let first = options.first;
-  for (;;) {
-    const worker = first ?? (await pickWorker(services, request.base_model, [...mismatched, ...refused]));
-    first = null;
-    if (worker) {
-      const answer = await ask(services, worker, request, options.signal);
-      if (typeof answer !== 'string') return answer;
-      (answer === 'other protocol' ? mismatched : refused).push(worker.id);
-      if (answer === 'busy') isAnyBusy = true;
-      continue;
-    }
-    if (options.signal.aborted) throw noWorker();
-    if (performance.now() >= deadline)
-      throw mismatched.length > 0 && !isAnyBusy ? versionMismatch() : noWorker();
-    await sleep(pollMilliseconds, undefined, { signal: options.signal }).catch(() => {});
-    // A worker that was busy a moment ago may be free now.
-    refused = [];
-  }
-}
-
-/** Why a worker does not answer although another one may. */
-type PassedOver = 'away' | 'busy' | 'other protocol';
-
-/** Statuses of a worker that does not know the route, the media type or the fields of a request. */
-const notUnderstood = [400, 404, 405, 415, 422];
-
-async function ask(
-  services: Pick<GenerationServices, 'secrets' | 'log'>,
-  worker: PickedWorker,
-  request: GenerationRequest,
-  signal: AbortSignal,
-): Promise<AsyncGenerator<GenerationEvent> | PassedOver> {
-  const { id, address, protocol, proof } = worker;
-  const mismatch = (workerProtocol: number | null, statusCode?: number): PassedOver => {
-    services.log.error(
-      { workerId: id, address, workerProtocol, apiProtocol: generationProtocol, statusCode },
-      'the worker is of another version of Graft and cannot answer completions of this API: upgrade the older of the two',
-    );
-    return 'other protocol';
+  const headers = {
+    ...(separate_reasoning ? { [reasoningHeader]: '1' } : {}),
+    ...(model_defaults.length > 0 ? { [modelDefaultsHeader]: model_defaults.join(',') } : {}),
   };
-  if (protocol !== null && protocol !== generationProtocol) return mismatch(protocol);
-  if (proof === null) return mismatch(null);
-  let response: IncomingMessage;
-  try {
-    response = await postToWorker(worker, request, { secrets: services.secrets, signal });
-  } catch (error) {
-    if (signal.aborted) throw noWorker();
-    services.log.warn({ err: error, address }, 'worker unreachable');
-    return 'away';
-  }
-  const { statusCode = 0 } = response;
-  if (statusCode !== 200) {
-    response.destroy();
-    const theirs = protocolOf(response.headers);
-    const isOther = theirs === null ? notUnderstood.includes(statusCode) : theirs !== generationProtocol;
-    if (isOther) return mismatch(theirs, statusCode);
-    if (statusCode === 503) return 'busy';
-    services.log.error({ address, statusCode }, 'worker refused a request');
-    throw workerFailed();
-  }
-  const events = eventsOf(response, services, signal);
-  try {
-    return await startReading(events);
-  } catch (error) {
-    if (error instanceof GenerationError && error.status === 503) return 'busy';
-    throw error;
-  }
-}
-
-async function* eventsOf(
-  body: IncomingMessage,
-  services: Pick<GenerationServices, 'log'>,
-  signal: AbortSignal,
-): AsyncGenerator<GenerationEvent> {
-  try {
-    for await (const line of decodeLines(body)) {
-      if (line.type === 'error') throw reported(line);
-      yield line;
-      if (line.type === 'done') return;
-    }
-  } catch (error) {
-    if (error instanceof GenerationError) throw error;
-    // An aborted request ends on purpose, and no caller reads the error.
-    if (!signal.aborted) services.log.error({ err: error }, 'worker broke off');
-    throw workerFailed(error);
-  }
-  throw workerFailed();
-}
-
-/** Converts an error line: a user error keeps its code and message; the reason of a worker's error is hidden. */
-function reported(line: Extract<GenerationLine, { type: 'error' }>): GenerationError {
-  if (line.status === 503) return noWorker();
-  if (line.status >= 500) return workerFailed();
-  const used = { promptTokens: line.prompt_tokens ?? 0, completionTokens: line.completion_tokens ?? 0 };
-  return new GenerationError(line.code, line.status, line.message, line.param, { used });
-}
-
-function noWorker(): GenerationError {
-  return new GenerationError('no_worker_available', 503, 'No worker is free to answer; try again.');
-}
-
-function versionMismatch(): GenerationError {
-  return new GenerationError(
-    'worker_version_mismatch',
-    503,
-    'The workers are of another version of Graft than the API, and cannot answer: an upgrade is under way, or was left half done. ' +
-      'Try again later; the operator sees the versions on the page Operator.',
+  const call = { path: generationPath, body, headers };
+  return await askWorkers(
+    services,
+    { baseModel: body.base_model, call, line: GenerationLineSchema },
+    options,
   );
 }
 
-function workerFailed(cause?: unknown): GenerationError {
-  return new GenerationError('worker_failed', 502, 'The worker that answered broke off.', null, { cause });
+/** Lets a worker compute vectors or classes, as `askWorkers` describes. */
+export async function scoreOnWorker(
+  services: GenerationServices,
+  body: ScoringRequest,
+  options: { waitMs: number; signal: AbortSignal },
+): Promise<AsyncGenerator<ScoringEvent>> {
+  const call = { path: scoringPath, body, headers: {} };
+  return await askWorkers(
+    services,
+    { baseModel: body.base_model, call, line: ScoringLineSchema, isNewPath: true },
+    options,
+  );
 }

@@ -1,15 +1,7 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import {
-  type GenerationRequest,
-  generationPath,
-  generationProtocol,
-  modelDefaultsHeader,
-  protocolHeader,
-  reasoningHeader,
-  teamHeader,
-} from '../channel/protocol.ts';
+import { generationProtocol, protocolHeader, teamHeader } from '../channel/protocol.ts';
 import { signRequest } from '../channel/request-tokens.ts';
 import { isLoopback, isProved } from '../channel/worker-proof.ts';
 import { currentScope } from '../database/database-scope.ts';
@@ -21,6 +13,14 @@ const connectMilliseconds = 5_000;
 // Limit of silence: a worker may have to fetch and load a base model before its first token.
 const idleMilliseconds = 300_000;
 
+/** A request to a worker's internal server. */
+export interface WorkerCall {
+  path: string;
+  body: object;
+  /** Besides those of every request. */
+  headers: Readonly<Record<string, string>>;
+}
+
 /**
  * Sends one request, for the team of the current scope, to a worker's internal server on a separate connection, and returns the response.
  * Sends nothing, in particular no token, before the server has proved to be that worker: by the certificate in its row, or, if the
@@ -29,7 +29,7 @@ const idleMilliseconds = 300_000;
  */
 export async function postToWorker(
   worker: Pick<PickedWorker, 'id' | 'address' | 'certificate' | 'proof'>,
-  request: GenerationRequest,
+  { path, body: sentBody, headers }: WorkerCall,
   options: { secrets: Pick<Secrets, 'pepper' | 'internalToken' | 'internalTls'>; signal: AbortSignal },
 ): Promise<IncomingMessage> {
   const { pepper, internalToken, internalTls } = options.secrets;
@@ -39,7 +39,7 @@ export async function postToWorker(
       `${address} is not announced by a worker that holds this API's GRAFT_INTERNAL_TOKEN: set the same one for both, or look who wrote ` +
         `the row ${worker.id} of workers`,
     );
-  const url = new URL(generationPath, address);
+  const url = new URL(path, address);
   const isEncrypted = url.protocol === 'https:';
   if (!isEncrypted && (internalTls || !isLoopback(address)))
     throw new Error(`${address} offers no TLS: only a worker on the API's own machine may go without`);
@@ -47,8 +47,7 @@ export async function postToWorker(
     throw new Error(
       `${address} and this API do not agree on TLS: set GRAFT_INTERNAL_TLS_CERT, _KEY and _CA for API and workers alike, or for neither`,
     );
-  const { model_defaults = [], separate_reasoning = false, ...fields } = request;
-  const body = Buffer.from(JSON.stringify(fields));
+  const body = Buffer.from(JSON.stringify(sentBody));
   const behalf = currentScope();
   const sent = (isEncrypted ? https : http).request(url, {
     method: 'POST',
@@ -59,8 +58,7 @@ export async function postToWorker(
       'content-length': body.length,
       [protocolHeader]: String(generationProtocol),
       ...(typeof behalf === 'object' ? { [teamHeader]: behalf.team } : {}),
-      ...(separate_reasoning ? { [reasoningHeader]: '1' } : {}),
-      ...(model_defaults.length > 0 ? { [modelDefaultsHeader]: model_defaults.join(',') } : {}),
+      ...headers,
     },
     signal: options.signal,
     timeout: idleMilliseconds,

@@ -15,6 +15,8 @@ import { HistoryDialog } from './history-dialog.tsx';
 import { parseTools, toolsExample } from './parse-tools.ts';
 import { parseSampling, samplingDefaults } from './sampling.ts';
 import { Settings } from './settings.tsx';
+import { modeOf } from './texts/mode.ts';
+import { TextsPanel } from './texts/texts-panel.tsx';
 import { Turns } from './turns.tsx';
 import { useChat } from './use-chat.ts';
 
@@ -47,9 +49,11 @@ function ChatPage() {
   const { tools, fault: toolsFault } = parseTools(toolsText);
   const [showsHistory, setShowsHistory] = useState(false);
   const { sampling, faults } = parseSampling(state);
-  const kind: Kind = state.kind === 'text' ? 'text' : 'chat';
   const probabilities = state.probabilities !== '';
   const names = [state.a || (models[0]?.id ?? ''), state.b].filter(Boolean);
+  const tuned = models.find(({ id, task_type }) => names.includes(id) && task_type !== null);
+  const mode = modeOf(state.kind, tuned?.task_type ?? null);
+  const kind: Kind = mode === 'text' ? 'text' : 'chat';
   const trained = useSystemPrompt(names);
   const system = edited ?? trained.value ?? '';
   /** Id of the visible chat. A new chat has an id before the URL does. */
@@ -127,48 +131,54 @@ function ChatPage() {
         />
         <ModelField label="Model B" {...field('b')} />
       </div>
-      <Settings text={state} faults={faults} kind={kind} probabilities={probabilities} onChange={set} />
-      {kind === 'chat' && (
-        <Disclosure summary="System prompt" needed={system !== ''}>
-          <TextArea label="System prompt" hideLabel rows={3} value={system} onValue={setEdited} />
-          {trained.value !== null && (
-            <p class="small soft row">
-              {system === trained.value ? (
-                `${trained.model} was trained with this system prompt.`
-              ) : (
-                <>
-                  {trained.model} was trained with another system prompt.
-                  <Button small onClick={() => setEdited(null)}>
-                    Use training prompt
-                  </Button>
-                </>
+      <Settings text={state} faults={faults} mode={mode} probabilities={probabilities} onChange={set} />
+      {mode === 'embeddings' || mode === 'classes' ? (
+        <TextsPanel mode={mode} models={names} />
+      ) : (
+        <>
+          {kind === 'chat' && (
+            <Disclosure summary="System prompt" needed={system !== ''}>
+              <TextArea label="System prompt" hideLabel rows={3} value={system} onValue={setEdited} />
+              {trained.value !== null && (
+                <p class="small soft row">
+                  {system === trained.value ? (
+                    `${trained.model} was trained with this system prompt.`
+                  ) : (
+                    <>
+                      {trained.model} was trained with another system prompt.
+                      <Button small onClick={() => setEdited(null)}>
+                        Use training prompt
+                      </Button>
+                    </>
+                  )}
+                </p>
               )}
-            </p>
+            </Disclosure>
           )}
-        </Disclosure>
+          {kind === 'chat' && (
+            <Disclosure
+              needed={toolsFault !== null}
+              summary={
+                <>
+                  Tools <span class="soft small">{tools.map((tool) => tool.function.name).join(', ')}</span>
+                </>
+              }
+            >
+              <TextArea
+                label="Tools as JSON"
+                hideLabel
+                rows={4}
+                placeholder={toolsExample}
+                value={toolsText}
+                error={toolsFault}
+                onValue={setToolsText}
+              />
+            </Disclosure>
+          )}
+          <Turns turns={turns} onRegenerate={regenerate} onResults={sendResults} />
+          <Composer kind={kind} fault={fault} isGenerating={isGenerating} onSend={submit} onStop={stop} />
+        </>
       )}
-      {kind === 'chat' && (
-        <Disclosure
-          needed={toolsFault !== null}
-          summary={
-            <>
-              Tools <span class="soft small">{tools.map((tool) => tool.function.name).join(', ')}</span>
-            </>
-          }
-        >
-          <TextArea
-            label="Tools as JSON"
-            hideLabel
-            rows={4}
-            placeholder={toolsExample}
-            value={toolsText}
-            error={toolsFault}
-            onValue={setToolsText}
-          />
-        </Disclosure>
-      )}
-      <Turns turns={turns} onRegenerate={regenerate} onResults={sendResults} />
-      <Composer kind={kind} fault={fault} isGenerating={isGenerating} onSend={submit} onStop={stop} />
       {showsHistory && (
         <HistoryDialog
           storageKey={history}

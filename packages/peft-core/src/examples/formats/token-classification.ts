@@ -60,14 +60,14 @@ export const tokenClassification: DatasetFormat<'token_classification', TaggedWo
 };
 
 /** Words as one sequence of tokens with the special tokens around them. */
-interface WordTokens {
+export interface WordTokens {
   ids: number[];
   /** Index in `ids` of each word's first token; −1 for a word that the tokenizer drops. */
   firsts: number[];
 }
 
 /** Tokens of words; each word is tokenised separately, as it would be in a text with spaces between words. */
-function wordTokens(tokenizer: Tokenizer, words: readonly string[]): WordTokens {
+export function wordTokens(tokenizer: Tokenizer, words: readonly string[]): WordTokens {
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
   const spaced = words.map((word, i) => encode(i === 0 ? word : ` ${word}`));
   // With some tokenizers (ByteLevel) the space before a word is part of its tokens, with others (WordPiece) not.

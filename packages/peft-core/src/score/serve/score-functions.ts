@@ -1,0 +1,144 @@
+import { type Program, type ProgramBuilder, usesGraftKernels } from '@graft/tf-graph';
+import type { AdapterArena, PlacedUpdates } from '../../generate/arenas/adapter-arena.ts';
+import { traceForServing } from '../../generate/step.ts';
+import type { Architecture } from '../../models/architecture.ts';
+import { takeRows } from '../../nn/rows.ts';
+import { packedAttention } from '../../peft-model/packed-attention.ts';
+import { packedRecurrence } from '../../peft-model/packed-recurrence.ts';
+import { adapterTensors, type PeftModel } from '../../peft-model/peft-model.ts';
+
+/** Maximum number of sequences in a run. */
+export const MAX_SEQUENCES = 64;
+
+/** Number of positions up to which short sequences are computed together. */
+export const MAX_POSITIONS = 1024;
+
+/** Lengths that a run is padded to where positions cannot vary. */
+const LENGTHS = [32, 128, 256, 512, MAX_POSITIONS, 2048];
+
+/** A sequence of tokens, and the adapter of its row; null without an own update. */
+export interface ScoredSequence {
+  ids: readonly number[];
+  updates: PlacedUpdates | null;
+}
+
+export interface ScoreParts {
+  builder: ProgramBuilder;
+  program: Program;
+  /** Unique name in the program. */
+  name: string;
+  model: PeftModel;
+  /** Which rows the result has: one for each sequence, of its first or last position, or one for each position. */
+  rows: 'first' | 'last' | 'all';
+  /** Maximum length of a sequence. */
+  longest: number;
+  arena: AdapterArena | null;
+}
+
+/**
+ * Whether positions are computed as one list of the required length, every row as if it were alone, bit for bit. Other models are computed
+ * in lists of fixed lengths.
+ */
+export const usesLists = ({ recurrence }: Architecture, prefix: number): boolean =>
+  usesGraftKernels() && !recurrence && prefix === 0;
+
+/**
+ * Returns a function that computes at most `MAX_SEQUENCES` sequences. The result holds the rows of each, `(1, W)` or `(T, W)`: logits, or the
+ * normalised hidden states of a model without a head.
+ */
+export function scoreFunctions(parts: ScoreParts): (sequences: readonly ScoredSequence[]) => Float32Array[] {
+  const { builder, program, name, model, rows, longest, arena } = parts;
+  const { architecture } = model;
+  const prefix = model.attachment?.prefixLength ?? 0;
+  const varies = usesLists(architecture, prefix);
+  const most = Math.max(MAX_POSITIONS, longest);
+  const lengths = [...LENGTHS.filter((n) => n < most), most];
+  const places = arena && ({ shape: [MAX_SEQUENCES, arena.modules, 3], dtype: 'int32' } as const);
+  const scales = arena && ({ shape: [MAX_SEQUENCES, arena.modules], dtype: 'float32' } as const);
+
+  const scoreOn = builder.onDemand(program, (tokens: number) => {
+    const perPosition = { shape: [tokens], dtype: 'int32', ...(varies ? { varies } : {}) } as const;
+    return builder.function(
+      `${name}/score_${tokens}`,
+      {
+        ids: perPosition,
+        positions: perPosition,
+        segments: perPosition,
+        spans: { shape: [MAX_SEQUENCES, 4], dtype: 'int32' } as const,
+        read: rows === 'all' ? undefined : ({ shape: [MAX_SEQUENCES], dtype: 'int32' } as const),
+        owners: arena ? perPosition : undefined,
+        places: places ?? undefined,
+        scales: scales ?? undefined,
+      },
+      ({ ids, positions, segments, spans, read, owners, places, scales }) =>
+        traceForServing(() => {
+          const own = { rows: 1, tokens: ids.shape[0]!, positions, segments, spans };
+          const attend = packedAttention(architecture, own);
+          const recur = architecture.recurrence && packedRecurrence(architecture.recurrence, own);
+          // The owners of rows are those of all positions, so rows are selected after the last block.
+          const early = arena ? undefined : read;
+          const plain = model.runtime({
+            parameters: adapterTensors(model),
+            attend,
+            ...(recur && { recur }),
+            ...(early && { read: early }),
+          });
+          const runtime = arena
+            ? arena.applied(plain, { owners: owners!, places: places!, scales: scales! })
+            : plain;
+          const states = architecture.body(runtime, ids, prefix > 0 ? { ...own, prefix } : own);
+          const hidden = architecture.finalNorm(plain, read && !early ? takeRows(states, read) : states);
+          return { scores: architecture.logits?.(plain, hidden) ?? hidden };
+        }),
+    );
+  });
+
+  return (sequences) => {
+    const count = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+    const tokens = varies ? most : lengths.find((length) => length >= count)!;
+    const size = varies ? count : tokens;
+    const ints = () => new Int32Array(size);
+    const feeds = { ids: ints(), positions: ints(), segments: ints(), owners: ints().fill(-1) };
+    const spans = new Int32Array(MAX_SEQUENCES * 4);
+    const read = new Int32Array(MAX_SEQUENCES);
+    const adapters = [...new Set(sequences.flatMap(({ updates }) => updates ?? []))];
+    let start = 0;
+    for (const [i, { ids, updates }] of sequences.entries()) {
+      const end = start + ids.length;
+      feeds.ids.set(ids, start);
+      for (let at = start; at < end; at++) feeds.positions[at] = prefix + at - start;
+      feeds.segments.fill(i + 1, start, end);
+      if (updates) feeds.owners.fill(adapters.indexOf(updates), start, end);
+      spans.set([start, end, 0, 0], 4 * i);
+      read[i] = rows === 'last' ? end - 1 : start;
+      start = end;
+    }
+    const { owners, ...others } = feeds;
+    const { scores } = program.run(scoreOn(tokens), {
+      ...others,
+      spans,
+      read: rows === 'all' ? undefined : read,
+      ...(arena
+        ? { owners, ...placesOf(adapters, arena.modules) }
+        : { owners: undefined, places: undefined, scales: undefined }),
+    });
+    const width = scores.shape[1]!;
+    const values = scores.data as Float32Array;
+    let row = 0;
+    return sequences.map(({ ids }) => {
+      const own = rows === 'all' ? ids.length : 1;
+      row += own;
+      return values.slice((row - own) * width, row * width);
+    });
+  };
+}
+
+function placesOf(adapters: readonly PlacedUpdates[], modules: number) {
+  const places = new Int32Array(MAX_SEQUENCES * modules * 3);
+  const scales = new Float32Array(MAX_SEQUENCES * modules);
+  for (const [i, adapter] of adapters.entries()) {
+    places.set(adapter.places, i * modules * 3);
+    scales.set(adapter.scales, i * modules);
+  }
+  return { places, scales };
+}

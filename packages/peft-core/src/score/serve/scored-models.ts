@@ -1,0 +1,363 @@
+import { type Program, ProgramBuilder } from '@graft/tf-graph';
+import type { PeftConfig } from '../../config/index.ts';
+import { GraftError } from '../../errors.ts';
+import { type Adapter, type BaseModel, readSentencePooling, sequencePooling } from '../../files.ts';
+import { AdapterArena, type PlacedUpdates } from '../../generate/arenas/adapter-arena.ts';
+import { isLowRankAlone, withoutDropout } from '../../generate/served-models.ts';
+import type { Architecture } from '../../models/architecture.ts';
+import { architectureFor } from '../../models/registry.ts';
+import { graphTarget } from '../../nn/computation.ts';
+import { defaultTask, isClassifier, type TaskType } from '../../outlines/index.ts';
+import { ownLabels } from '../../outlines/label-names.ts';
+import { adapterLabels } from '../../peft-model/adapter-architecture.ts';
+import { readFittingAdapter } from '../../peft-model/adapter-fit.ts';
+import { adapterFaults, adapterValues, mismatch } from '../../peft-model/adapter-values.ts';
+import { attachAdapter, type PeftModel, readsBaseHead } from '../../peft-model/peft-model.ts';
+import { leadingPositions } from '../../tuners/methods.ts';
+import { attach, tunerFor } from '../../tuners/registry.ts';
+import type { BaseStorage } from '../../weights/base-storage.ts';
+import { SharedWeights } from '../../weights/shared-weights.ts';
+import { type ScoredSequence, scoreFunctions, usesLists } from './score-functions.ts';
+
+/** What a request asks for: vectors of texts, or their classes. */
+export type ScoreTask = 'embed' | 'classify';
+
+/** What a result describes: a text's vector, a text's classes, or the classes of each of its words. */
+export type ScoreKind = 'embedding' | 'text' | 'words';
+
+/** Limits of memory and lengths. `baseDtype`: storage of the base's matrices on a GPU; default "auto": that of its files. */
+export interface ScoringLimits {
+  /** Maximum number of positions of a text. */
+  context: number;
+  /** Memory for low-rank adapters of embeddings, which are computed together. */
+  updateBytes: number;
+  baseDtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
+}
+
+/** Maximum number of adapter shapes. A session cannot drop functions, so with more shapes the program is rebuilt when it is idle. */
+const MAX_SHAPES = 32;
+/** Maximum number of unused adapters that stay loaded. */
+const MAX_IDLE = 8;
+
+/** A model that computes vectors or classes. */
+interface Model {
+  kind: ScoreKind;
+  /** How a text becomes one row; `all`: the mean of its positions, or the words' own rows. */
+  rows: 'first' | 'last' | 'all';
+  normalise: boolean;
+  /** Names of the classes; null for vectors. */
+  labels: string[] | null;
+  /** Whether a text may have several classes. */
+  severalLabels: boolean;
+  /** Ids of the virtual tokens before a text. */
+  virtualTokens: readonly number[];
+  /** Maximum number of tokens of a text, without the virtual ones. */
+  longest: number;
+  vocabularySize: number;
+  /** Number of values of a result; of a word: its class and the probability. */
+  width: number;
+}
+
+/** A base model or an adapter on it, in use. */
+export interface ScoredModel extends Model {
+  /** Sequences whose models have the same function, and equal keys, are computed together. */
+  run(sequences: readonly ScoredSequence[]): Float32Array[];
+  key: unknown;
+  updates: PlacedUpdates | null;
+  /** Sets the adapter's values, whose variable it shares with others of its shape; call before each run. */
+  ready(): Promise<void>;
+  /** Ends the use. */
+  release(): void;
+}
+
+interface Attached {
+  model: PeftModel;
+  run: ScoredModel['run'];
+  holds: Loaded | null;
+}
+
+interface Loaded extends Model {
+  attached: Attached;
+  values: Float32Array | null;
+  updates: PlacedUpdates | null;
+  users: number;
+}
+
+interface Built {
+  builder: ProgramBuilder;
+  program: Program;
+  weights: SharedWeights;
+  /** For the low-rank updates of embeddings; made at the first. */
+  shared: Promise<{ arena: AdapterArena; attached: Attached }> | null;
+}
+
+/**
+ * One base model that stays loaded, and the adapters on it that compute vectors or classes, loaded on first use. They share the base's
+ * weights, whatever their tasks. Low-rank adapters of embeddings are computed together, with each other and the base model; of the others,
+ * those with the same config and shape share a function that holds the values of one of them.
+ */
+export class ScoredModels {
+  readonly #base: BaseModel;
+  readonly #limits: ScoringLimits;
+  #built: Built | null = null;
+  #attached = 0;
+  readonly #shapes = new Map<string, Attached>();
+  /** In order of the last request, oldest first. */
+  readonly #loaded = new Map<string, Loaded>();
+  #opening: Promise<unknown> = Promise.resolve();
+  #loading = 0;
+
+  constructor(base: BaseModel, limits: ScoringLimits) {
+    this.#base = base;
+    this.#limits = limits;
+  }
+
+  /**
+   * `adapter`: its folder; null: the plain base model. Throws `unsupported_task` for a model of another kind, and the errors of
+   * `readFittingAdapter` and `loadWeights`.
+   */
+  async use(adapter: string | null, task: ScoreTask): Promise<ScoredModel> {
+    const key = JSON.stringify([adapter, adapter === null && task]);
+    const loaded = this.#loaded.get(key) ?? (await this.#find(key, adapter, task));
+    if ((loaded.kind === 'embedding') !== (task === 'embed')) throw otherTask(taskOfKind[loaded.kind], task);
+    this.#loaded.delete(key);
+    this.#loaded.set(key, loaded);
+    if (loaded.updates) void this.#built?.shared?.then(({ arena }) => arena.touch(loaded.updates!));
+    count(loaded, 1);
+    const { attached, values, users: _, ...model } = loaded;
+    let isReleased = false;
+    return {
+      ...model,
+      run: attached.run,
+      // Other adapters of the same shape have different values.
+      key: values ? loaded : attached,
+      ready: async () => {
+        if (!values || attached.holds === loaded) return;
+        attached.holds = null;
+        await this.#built!.program.write([[attached.model.adapter!.name, values]]);
+        attached.holds = loaded;
+      },
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        count(loaded, -1);
+        this.#forgetIdle();
+      },
+    };
+  }
+
+  /** Frees the program if it has too many shapes and nobody uses it; it is then rebuilt. */
+  restartIfFull(): void {
+    const isUnused = this.#loading === 0 && [...this.#loaded.values()].every(({ users }) => users === 0);
+    if (this.#shapes.size >= MAX_SHAPES && isUnused) this.#free();
+  }
+
+  async close(): Promise<void> {
+    await this.#opening.catch(() => null);
+    this.#free();
+  }
+
+  #free(): void {
+    this.#built?.program.close();
+    this.#built = null;
+    this.#shapes.clear();
+    this.#loaded.clear();
+  }
+
+  /** Loads one model after another, since each adds to the program. */
+  async #find(key: string, adapter: string | null, task: ScoreTask): Promise<Loaded> {
+    this.#loading++;
+    const opened = this.#opening
+      .catch(() => null)
+      .then(async () => this.#loaded.get(key) ?? (await this.#open(adapter, task)));
+    this.#opening = opened;
+    try {
+      const loaded = held(await opened);
+      this.#loaded.set(key, loaded);
+      return loaded;
+    } finally {
+      this.#loading--;
+    }
+  }
+
+  async #open(dir: string | null, task: ScoreTask): Promise<Loaded> {
+    if (dir === null) return await this.#openBase(task);
+    const { adapter, architecture } = await readFittingAdapter(this.#base, dir);
+    const { config } = adapter;
+    if (!isClassifier(config.task_type) && config.task_type !== 'FEATURE_EXTRACTION')
+      throw otherTask(config.task_type, task);
+    const labels = adapterLabels(this.#base, adapter);
+    const leading = leadingPositions(config);
+    const model = await this.#modelOf(architecture, labels, leading);
+    const { severalLabels } = adapter;
+    const built = this.#program();
+    const together = await this.#place(built, adapter, architecture, model);
+    if (together) return { ...model, ...together, severalLabels, values: null, users: 0 };
+    const shape = JSON.stringify([config, [...adapter.tensors].map(([name, { shape }]) => [name, shape])]);
+    const attached = this.#shapes.get(shape) ?? (await this.#attach(built, architecture, model, config));
+    this.#shapes.set(shape, attached);
+    const values = attached.model.adapter ? adapterValues(attached.model, adapter.tensors) : null;
+    return { ...model, severalLabels, attached, values, updates: null, users: 0 };
+  }
+
+  async #openBase(task: ScoreTask): Promise<Loaded> {
+    const base = this.#base;
+    const own = defaultTask(base.config);
+    const isPooled = own === 'FEATURE_EXTRACTION' || (await readSentencePooling(base.path)) !== null;
+    if (task === 'embed' ? !isPooled : !isClassifier(own)) throw otherTask(own, task);
+    const architecture = architectureFor(
+      base.modelType,
+      base.config,
+      task === 'embed' ? 'FEATURE_EXTRACTION' : own,
+    );
+    const labels = task === 'embed' ? null : ownLabels(base.config, own);
+    const model = await this.#modelOf(architecture, labels, { virtualTokens: 0, prefixLength: 0 });
+    const severalLabels = base.config.problem_type === 'multi_label_classification';
+    const built = this.#program();
+    const shared = task === 'embed' ? await this.#shared(built, architecture, model) : null;
+    const attached = shared?.attached ?? (await this.#attach(built, architecture, model, null));
+    return { ...model, severalLabels, attached, values: null, updates: null, users: 0 };
+  }
+
+  async #modelOf(
+    architecture: Architecture,
+    labels: string[] | null,
+    { virtualTokens, prefixLength }: ReturnType<typeof leadingPositions>,
+  ): Promise<Omit<Model, 'severalLabels'>> {
+    const { pooling, normalise } = await sequencePooling(this.#base.path, architecture);
+    const kind = kinds[architecture.task as keyof typeof kinds];
+    const { vocabularySize, maxPositions } = architecture;
+    return {
+      kind,
+      rows: kind === 'words' || pooling === 'mean' ? 'all' : pooling,
+      normalise,
+      labels,
+      virtualTokens: Array.from({ length: virtualTokens }, (_, i) => vocabularySize + i),
+      longest: Math.min(maxPositions - prefixLength, this.#limits.context) - virtualTokens,
+      vocabularySize,
+      width: kind === 'words' ? 2 : (labels?.length ?? architecture.hiddenSize),
+    };
+  }
+
+  #program(): Built {
+    if (this.#built) return this.#built;
+    const builder = new ProgramBuilder();
+    const program = builder.build();
+    const weights = new SharedWeights(builder, program, this.#base, this.#storage());
+    this.#built = { builder, program, weights, shared: null };
+    return this.#built;
+  }
+
+  /** On a GPU weights that are bfloat16 in the files stay so, since they have the same values, and are multiplied in float32. */
+  #storage(): BaseStorage {
+    const { baseDtype = 'auto' } = this.#limits;
+    if (graphTarget() !== 'gpu' || baseDtype === 'fp32') return 'float32';
+    if (baseDtype !== 'auto') return baseDtype === 'bf16' ? 'bfloat16' : baseDtype;
+    const { tensors } = this.#base;
+    return tensors.names().every((name) => tensors.info(name).dtype === 'BF16') ? 'bfloat16' : 'float32';
+  }
+
+  async #attach(
+    { builder, program, weights }: Built,
+    architecture: Architecture,
+    { rows, longest, virtualTokens }: Pick<Model, 'rows' | 'longest' | 'virtualTokens'>,
+    peft: PeftConfig | null,
+    arena: AdapterArena | null = null,
+  ): Promise<Attached> {
+    const frozen = await weights.of(architecture, readsBaseHead(architecture, peft));
+    const name = `adapter.${this.#attached++}`;
+    const model = attachAdapter(builder, architecture, frozen, peft, { form: 'folded', name });
+    builder.extend(program);
+    const positions = longest + virtualTokens.length;
+    const run = scoreFunctions({ builder, program, name, model, rows, longest: positions, arena });
+    return { model, run, holds: null };
+  }
+
+  /** The plain base model with each row's own update; null if positions cannot be computed as a list. */
+  async #shared(
+    built: Built,
+    architecture: Architecture,
+    model: Pick<Model, 'rows' | 'longest' | 'virtualTokens'>,
+  ) {
+    if (!usesLists(architecture, 0)) return null;
+    built.shared ??= (async () => {
+      const arena = new AdapterArena(
+        built.builder,
+        built.program,
+        architecture,
+        this.#limits.updateBytes / 4,
+      );
+      await arena.clear(built.program);
+      return { arena, attached: await this.#attach(built, architecture, model, null, arena) };
+    })();
+    return await built.shared;
+  }
+
+  /** Places an adapter of embeddings among the shared updates; null if it has more than low-rank updates, or if memory is insufficient. */
+  async #place(
+    built: Built,
+    adapter: Adapter,
+    architecture: Architecture,
+    model: Omit<Model, 'severalLabels'>,
+  ): Promise<{ attached: Attached; updates: PlacedUpdates } | null> {
+    if (model.kind !== 'embedding') return null;
+    const config = withoutDropout(adapter.config);
+    const attachment = attach(config, architecture, 'folded');
+    if (!isLowRankAlone(attachment)) return null;
+    const shared = await this.#shared(built, architecture, model);
+    if (!shared) return null;
+    const faults = adapterFaults(config, attachment.parameters, adapter.tensors, attachment.copies);
+    if (faults.length > 0) throw mismatch(faults);
+    const { keyPrefix } = tunerFor(config);
+    const updates = shared.arena.place(
+      attachment.lowRank!,
+      (name) => adapter.tensors.get(keyPrefix + name)!,
+      (gone) => this.#forget(gone),
+    );
+    return updates && { attached: shared.attached, updates };
+  }
+
+  #forget(updates: PlacedUpdates): void {
+    for (const [key, loaded] of this.#loaded) if (loaded.updates === updates) this.#loaded.delete(key);
+  }
+
+  /** Drops unused adapters with values on the host; adapters in the arena are evicted there. */
+  #forgetIdle(): void {
+    const idle = [...this.#loaded].filter(([, { users, values }]) => users === 0 && values !== null);
+    for (const [key] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE))) this.#loaded.delete(key);
+  }
+}
+
+const kinds = { FEATURE_EXTRACTION: 'embedding', SEQ_CLS: 'text', TOKEN_CLS: 'words' } as const;
+const taskOfKind = { embedding: 'FEATURE_EXTRACTION', text: 'SEQ_CLS', words: 'TOKEN_CLS' } as const;
+
+/** What to do with a model of a task instead. */
+const remedies: Record<TaskType, string> = {
+  CAUSAL_LM: 'ask it for a chat or a completion',
+  SEQ_2_SEQ_LM: 'ask it for a completion',
+  FEATURE_EXTRACTION: 'ask it for embeddings',
+  SEQ_CLS: 'ask it to classify',
+  TOKEN_CLS: 'ask it to classify',
+};
+
+function otherTask(own: TaskType, asked: ScoreTask): GraftError {
+  const wanted =
+    asked === 'embed'
+      ? 'computes no embeddings, which need an adapter for FEATURE_EXTRACTION or a sentence model'
+      : 'is no classifier, which needs an adapter for SEQ_CLS or TOKEN_CLS or a model with such a head';
+  return new GraftError('unsupported_task', `the model does ${own} and ${wanted}; ${remedies[own]}`, {
+    param: 'model',
+  });
+}
+
+function count(loaded: Loaded, users: number): void {
+  loaded.users += users;
+  if (loaded.updates) loaded.updates.users += users;
+}
+
+/** Keeps it in use until the next turn of the event loop, when its callers have it, so that its memory is not reused before. */
+function held(loaded: Loaded): Loaded {
+  count(loaded, 1);
+  setImmediate(() => count(loaded, -1));
+  return loaded;
+}
