@@ -200,7 +200,7 @@ export function multimodalFamily(modelType: string, row: MultimodalRow): Family<
       return decoderOutline(family, { ...text, ...fields }, task);
     },
     tiedByClass: ['lm_head'],
-    textGguf: (config) => texts[String(textOf(config).text.model_type ?? Object.keys(texts)[0])]?.gguf,
+    textGguf: (config) => texts[String(textOf(config, tiesByDefault).text.model_type ?? Object.keys(texts)[0])]?.gguf,
   };
 }
 

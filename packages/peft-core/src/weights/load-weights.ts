@@ -22,8 +22,18 @@ export async function loadWeights(
 ): Promise<void> {
   const stored = storedNames(base, outline, withHead);
   if (storage === 'nf4') await program.write([[NF4_TABLE.name, nf4Table()]]);
-  for (const groups of bySize(weightGroups(outline, storage, withHead, stacks))) {
-    await writeGroups(program, base.tensors, groups, stored);
+  await writeGroups(program, base.tensors, weightGroups(outline, storage, withHead, stacks), stored);
+}
+
+/** Writes groups of weights, whose names in the base model's files are `stored`, one at a time. */
+export async function writeGroups(
+  program: Program,
+  tensors: TensorSource,
+  groups: WeightGroup[],
+  stored: ReadonlyMap<string, string>,
+): Promise<void> {
+  for (const list of bySize(groups)) {
+    await writeList(program, tensors, list, stored);
     collectGarbage();
   }
 }
@@ -87,7 +97,7 @@ export function storedNames(base: BaseModel, outline: ModelOutline, withHead: bo
 }
 
 /** A separate function, so that V8 can free its buffers when it returns: it keeps them while the function runs. */
-export async function writeGroups(
+async function writeList(
   program: Program,
   tensors: TensorSource,
   groups: WeightGroup[],

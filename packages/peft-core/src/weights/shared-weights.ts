@@ -4,6 +4,7 @@ import type { FrozenWeight } from '../nn/weight.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { type BaseStorage, NF4_TABLE } from './base-storage.ts';
 import { storedNames, writeGroups } from './load-weights.ts';
+import { nf4Table } from './quantise/nf4.ts';
 import { type WeightGroup, weightGroups } from './stored-weights.ts';
 
 /**
@@ -52,7 +53,8 @@ export class SharedWeights {
     });
     this.#builder.extend(this.#program);
     const all = absent.map(({ group }) => group);
-    await writeGroups(this.#program, this.#base.tensors, all, { stored, withTable });
+    if (withTable) await this.#program.write([[NF4_TABLE.name, nf4Table()]]);
+    await writeGroups(this.#program, this.#base.tensors, all, stored);
     for (const { file, weight } of declared) this.#loaded.set(file, weight);
   }
 }
