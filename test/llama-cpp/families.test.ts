@@ -8,14 +8,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeExport } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import { compareLogprobs, hasLlama, type LlamaJob, runLlama } from '../../scripts/exports/llama-runtime.ts';
+import { compareLogprobs, hasRuntime, type LlamaJob, runGguf } from './runtime.ts';
 import {
   loraOf,
   probesOf,
   randomModels,
   writeRandomAdapter,
   writeRandomModel,
-} from '../../scripts/exports/random-models.ts';
+} from './random-models.ts';
 import { graftOutputs } from '../golden/fixtures/graft-outputs.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 
@@ -27,7 +27,7 @@ const byTable = { mean: 0.004, largest: 0.05 };
 const bounds: Record<string, typeof exact> = { gemma3_text: byTable, gemma3: byTable, gpt2: byTable };
 
 for (const [name, config] of Object.entries(randomModels)) {
-  test(name, { skip: !hasLlama() }, async () => {
+  test(name, { skip: !hasRuntime() }, async () => {
     const at = (...parts: string[]) => join(folder, name.replaceAll(/\W+/g, '-'), ...parts);
     const model = at('model');
     await writeRandomModel(model, config);
@@ -37,7 +37,7 @@ for (const [name, config] of Object.entries(randomModels)) {
     const base = await openBaseModel(model);
     const write = async (format: string, adapter: string, output: string) => {
       await mkdir(at(output));
-      const options = format === 'gguf' ? { type: 'f32' } : {};
+      const options = format === 'gguf' ? { dtype: 'f32' } : {};
       return writeExport(format, { base, adapterDir: at(adapter), outputDir: at(output), options, name });
     };
     try {
@@ -50,7 +50,7 @@ for (const [name, config] of Object.entries(randomModels)) {
     const probes = probesOf(name);
     const expected = await graftOutputs(model, at('adapter'), probes);
     const scores = async (job: Omit<LlamaJob, 'sequences'>) =>
-      (await runLlama({ ...job, sequences: probes })).logprobs;
+      (await runGguf({ ...job, sequences: probes })).logprobs;
     const ofBase = { model: at('base', 'model.gguf') };
     const plain = await scores(ofBase);
     assert.ok(compareLogprobs(plain, expected).mean > 0.3, 'the adapter changes too little to be tested');

@@ -6,8 +6,8 @@ import { after, test } from 'node:test';
 import { openGenerator, writeExport } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { compareLogprobs, hasLlama, runLlama } from '../../scripts/exports/llama-runtime.ts';
-import { writeRandomAdapter } from '../../scripts/exports/random-models.ts';
+import { compareLogprobs, hasRuntime, runGguf } from './runtime.ts';
+import { writeRandomAdapter } from './random-models.ts';
 import { graftOutputs } from '../golden/fixtures/graft-outputs.ts';
 import { realModel } from '../golden/fixtures/real-model.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
@@ -51,8 +51,8 @@ const texts = [
   "It's 2026: I'll   pay $1,234.56…\n\n\tOK?",
 ];
 const probes = texts.map((text) => tokenizer.encode(text, { addSpecialTokens: false }));
-const answerLength = 24;
-const skip = !hasLlama();
+const answerLength = 16;
+const skip = !hasRuntime();
 
 async function write(format: string, options: Record<string, unknown>): Promise<string> {
   const outputDir = join(folder, [format, ...Object.values(options)].join('-'));
@@ -73,8 +73,8 @@ test('f16: texts have the same tokens, and greedy answers are the same', { skip 
     answers.push(found);
   }
   await generator.close();
-  const answer = await runLlama({
-    model: await write('gguf', { type: 'f16' }),
+  const answer = await runGguf({
+    model: await write('gguf', { dtype: 'f16' }),
     texts,
     sequences: probes,
     greedy: prompts.map((prompt) => ({ prompt, tokens: answerLength })),
@@ -98,25 +98,25 @@ test('gguf-lora beside the exported base model', { skip }, async () => {
   });
   const outputDir = join(folder, 'base');
   await mkdir(outputDir);
-  await writeExport('gguf', { base, adapterDir: nothing, outputDir, options: { type: 'f16' }, name: 'base' });
+  await writeExport('gguf', { base, adapterDir: nothing, outputDir, options: { dtype: 'f16' }, name: 'base' });
   const ofBase = join(outputDir, 'model.gguf');
   const adapter = await write('gguf-lora', {});
   const [plain, adapted] = [
-    await runLlama({ model: ofBase, sequences: probes }),
-    await runLlama({ model: ofBase, adapter, sequences: probes }),
+    await runGguf({ model: ofBase, sequences: probes }),
+    await runGguf({ model: ofBase, adapter, sequences: probes }),
   ];
   assert.ok(compareLogprobs(plain.logprobs, expected).mean > 0.1, 'the adapter changes too little');
   const { mean } = compareLogprobs(adapted.logprobs, expected);
   assert.ok(mean < 0.002, `log-probabilities differ by ${mean} on average`);
 });
 
-/** Measured means: see docs/exports.md. */
+/** Measured means: docs/gguf.md has them. */
 const bounds = { q8_0: 0.05, q6_k: 0.1, q5_k_m: 0.2, q4_k_m: 0.3 };
 
-for (const [type, bound] of Object.entries(bounds))
-  test(`${type}: log-probabilities differ by less than ${bound} on average`, { skip }, async () => {
-    const { logprobs } = await runLlama({ model: await write('gguf', { type }), sequences: probes });
+for (const [dtype, bound] of Object.entries(bounds))
+  test(`${dtype}: log-probabilities differ by less than ${bound} on average`, { skip }, async () => {
+    const { logprobs } = await runGguf({ model: await write('gguf', { dtype }), sequences: probes });
     const { mean } = compareLogprobs(logprobs, expected);
-    console.log(type, mean);
+    console.log(dtype, mean);
     assert.ok(mean < bound, `they differ by ${mean}`);
   });

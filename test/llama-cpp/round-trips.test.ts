@@ -8,7 +8,7 @@ import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { loadTokenizer } from '@graft/peft-core/text';
 import type { DecoderOutline } from '../../packages/peft-core/src/outlines/decoder.ts';
-import { randomModels, writeRandomAdapter, writeRandomModel } from '../../scripts/exports/random-models.ts';
+import { randomModels, writeRandomAdapter, writeRandomModel } from './random-models.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 
 const folder = scratchFolder('gguf-round-trips');
@@ -25,7 +25,9 @@ function computed(config: Record<string, unknown>) {
     long: long && { over: long.over, frequencies: long.inverseFrequencies.map(rounded) },
   }));
   return {
-    ...{ heads, kvHeads, headSize, hiddenSize, maxPositions, vocabularySize, norms, activation },
+    sizes: { heads, kvHeads, headSize, hiddenSize, maxPositions, vocabularySize },
+    norms,
+    activation,
     epsilon: rounded(outline.epsilon),
     factors: outline.factors && Object.values(outline.factors).map(rounded),
     growth: outline.queryGrowth,
@@ -48,7 +50,7 @@ for (const [name, config] of Object.entries(randomModels))
       base,
       adapterDir: at('adapter'),
       outputDir: at('gguf'),
-      options: { type: 'f32' },
+      options: { dtype: 'f32' },
       name,
     };
     const { files } = await writeExport('gguf', request);

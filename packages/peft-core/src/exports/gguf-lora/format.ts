@@ -9,7 +9,7 @@ import { loraTensors } from './lora-tensors.ts';
 
 const GgufLoraOptionsSchema = Type.Object(
   {
-    type: Type.Enum(['f32', 'f16', 'bf16'], {
+    dtype: Type.Enum(['f32', 'f16', 'bf16'], {
       type: 'string',
       default: 'f32',
       description: 'Type of the matrices.',
@@ -30,10 +30,10 @@ export const ggufLora: ExportFormat<GgufLoraOptions> = {
     'Low-rank updates of linear layers, of experts and of an embedding apart from the head, with their scales; no magnitudes (DoRA), biases, norms, modules trained in full, rows of tokens, or updates of a tied head.',
   options: GgufLoraOptionsSchema,
   refusal,
-  bytes({ modelConfig, config }, { type }) {
+  bytes({ modelConfig, config }, { dtype }) {
     const model = ggufModel(modelConfig)!;
     const tensors = loraTensors(model, lowRankOf(config, model)!);
-    const width = type === 'f32' ? 4 : 2;
+    const width = dtype === 'f32' ? 4 : 2;
     return tensors.reduce((sum, { shape }) => sum + elementCount(shape) * width + 160, 4096);
   },
 };

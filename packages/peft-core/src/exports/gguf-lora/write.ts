@@ -24,14 +24,14 @@ export const writeGgufLora: ExportWriter<GgufLoraOptions> = async ({
   const model = ggufModel(base.config)!;
   const form = methodOf(config).lowRank!(config, fitting.architecture);
   const alpha = alphaOf(form);
-  const { weights: type } = fileTypes[options.type];
+  const { weights: type } = fileTypes[options.dtype];
   const file = await writeGguf(
     path.join(outputDir, ggufAdapterName),
     {
       'general.architecture': { type: 'string', value: model.family.architecture },
       'general.type': { type: 'string', value: 'adapter' },
       'general.name': { type: 'string', value: name },
-      'general.file_type': { type: 'u32', value: fileTypes[options.type].id },
+      'general.file_type': { type: 'u32', value: fileTypes[options.dtype].id },
       'adapter.type': { type: 'string', value: 'lora' },
       'adapter.lora.alpha': { type: 'f32', value: alpha },
     },

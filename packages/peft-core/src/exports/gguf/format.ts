@@ -8,7 +8,7 @@ import { ggufModel, modelRefusal, plannedTensors } from './gguf-model.ts';
 
 const GgufOptionsSchema = Type.Object(
   {
-    type: Type.Enum(Object.keys(fileTypes) as FileType[], {
+    dtype: Type.Enum(Object.keys(fileTypes) as FileType[], {
       type: 'string',
       default: 'q8_0',
       description:
@@ -39,10 +39,10 @@ export const gguf: ExportFormat<GgufOptions> = {
   bytes: ggufModelBytes,
 };
 
-function ggufModelBytes({ modelConfig, smallFileBytes }: ExportedAdapter, { type }: GgufOptions): number {
+function ggufModelBytes({ modelConfig, smallFileBytes }: ExportedAdapter, { dtype }: GgufOptions): number {
   const model = ggufModel(modelConfig)!;
   const { aliases, parameters } = model.outline;
-  const tensors = plannedTensors(model, parameters, type).map(({ ggufName, ggufShape, type }) => ({
+  const tensors = plannedTensors(model, parameters, dtype).map(({ ggufName, ggufShape, type }) => ({
     name: ggufName,
     shape: ggufShape,
     type,
@@ -50,5 +50,5 @@ function ggufModelBytes({ modelConfig, smallFileBytes }: ExportedAdapter, { type
   // An adapter may change a tied head apart from the embedding.
   const embedding = parameters.find(({ name }) => Object.values(aliases).includes(name));
   const head = embedding ? 2.2 * elementCount(embedding.shape) : 0;
-  return Math.ceil(ggufBytes({}, tensors) + smallFileBytes + (type === 'f32' ? 2 : 1) * head + 65_536);
+  return Math.ceil(ggufBytes({}, tensors) + smallFileBytes + (dtype === 'f32' ? 2 : 1) * head + 65_536);
 }

@@ -23,7 +23,7 @@ export const writeGgufModel: ExportWriter<GgufOptions> = async (job) => {
   const { adapter, architecture } = fitting;
   const model = ggufModel(base.config)!;
   const merged = mergedParameters(base, fitting, options.base);
-  const planned = plannedTensors(model, [...architecture.parameters, ...merged.untied], options.type);
+  const planned = plannedTensors(model, [...architecture.parameters, ...merged.untied], options.dtype);
   const read = parameterReader(merged.values);
   const values = (name: string) =>
     read(
@@ -60,7 +60,7 @@ export const writeGgufModel: ExportWriter<GgufOptions> = async (job) => {
     files: [{ ...file, path: ggufName }],
     notes: [
       ...(model.family.notes?.(model.outline) ?? []),
-      ...typeNotes(options.type, planned),
+      ...typeNotes(options.dtype, planned),
       ...(adapter.quantised ? [whatIsLost(options.base, adapter.quantised)] : []),
     ],
   };
@@ -95,8 +95,8 @@ function checkRange(name: string, values: Float32Array): void {
     if (Math.abs(value) > largestFloat16)
       throw new GraftError(
         'not_exportable',
-        `options.type: ${name} has the value ${value}, and float16 holds at most ${largestFloat16}; choose bf16 or f32`,
-        { param: 'options.type' },
+        `options.dtype: ${name} has the value ${value}, and float16 holds at most ${largestFloat16}; choose bf16 or f32`,
+        { param: 'options.dtype' },
       );
 }
 
@@ -119,7 +119,7 @@ function metadata(
     'general.architecture': { type: 'string', value: family.architecture },
     'general.type': { type: 'string', value: 'model' },
     ...(needed === undefined && { 'general.name': { type: 'string' as const, value: name } }),
-    'general.file_type': { type: 'u32', value: fileTypes[options.type].id },
+    'general.file_type': { type: 'u32', value: fileTypes[options.dtype].id },
     'general.quantization_version': { type: 'u32', value: 2 },
     ...Object.fromEntries(own.map(([key, field]) => [`${family.architecture}.${key}`, field])),
     ...tokens,

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { llamaAddon } from '../tools/llama-cpp.ts';
+import { llamaAddon } from '../../scripts/tools/llama-cpp.ts';
 
 /** What llama.cpp is asked about one file. */
 export interface LlamaJob {
@@ -30,10 +30,10 @@ export interface LlamaAnswer {
 }
 
 /** Whether llama.cpp runs on this platform. */
-export const hasLlama = (): boolean => llamaAddon() !== null;
+export const hasRuntime = (): boolean => llamaAddon() !== null;
 
 /** Runs a job in a process of its own. Throws llama.cpp's error with the last lines of its log. */
-export async function runLlama({ sequences = [], ...job }: LlamaJob): Promise<LlamaAnswer> {
+export async function runGguf({ sequences = [], ...job }: LlamaJob): Promise<LlamaAnswer> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-llama-'));
   try {
     const output = join(folder, 'logprobs');
@@ -54,7 +54,7 @@ export async function runLlama({ sequences = [], ...job }: LlamaJob): Promise<Ll
 }
 
 async function runProcess(job: object): Promise<Omit<LlamaAnswer, 'logprobs'> & { vocabulary: number }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'llama-process.mjs')], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'process.mjs')], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.end(JSON.stringify(job));
