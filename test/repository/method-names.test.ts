@@ -27,6 +27,11 @@ const others = [
   'id BASE \\W+lora-adapters',
   'convert_lora_to_gguf',
   'gguf --lora',
+  'gguf-lora',
+  'cpp .--lora',
+  'lora_[ab]',
+  'adapter\\.lora\\.alpha',
+  "value: 'lora",
 ];
 
 /** Files with commands of other programs, whose flags contain a method's name. */
