@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { scoreTexts, writeExport } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import {
-  loraOf,
+  adapterOf,
   probesOf,
   randomModels,
   writeRandomAdapter,
@@ -50,7 +50,7 @@ async function differences(
   config: Record<string, unknown> & { model_type: string },
 ): Promise<number[]> {
   const sequences = probesOf(name);
-  const peft = loraOf(config);
+  const peft = adapterOf(config);
   await writeRandomModel(join(at, 'model'), config);
   await writeRandomAdapter(join(at, 'adapter'), { config, peft, deviation: 0.1 });
   await writeRandomAdapter(join(at, 'nothing'), { config, peft, deviation: 0 });

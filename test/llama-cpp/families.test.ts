@@ -10,7 +10,7 @@ import { writeExport } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { graftOutputs } from '../golden/fixtures/graft-outputs.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
-import { loraOf, probesOf, randomModels, writeRandomAdapter, writeRandomModel } from './random-models.ts';
+import { adapterOf, probesOf, randomModels, writeRandomAdapter, writeRandomModel } from './random-models.ts';
 import { compareLogprobs, hasRuntime, type LlamaJob, runGguf } from './runtime.ts';
 
 const folder = scratchFolder('llama-families');
@@ -25,7 +25,7 @@ for (const [name, config] of Object.entries(randomModels)) {
     const at = (...parts: string[]) => join(folder, name.replaceAll(/\W+/g, '-'), ...parts);
     const model = at('model');
     await writeRandomModel(model, config);
-    const peft = loraOf(config);
+    const peft = adapterOf(config);
     await writeRandomAdapter(at('adapter'), { config, peft, deviation: 0.1 });
     await writeRandomAdapter(at('nothing'), { config, peft, deviation: 0 });
     const base = await openBaseModel(model);

@@ -11,7 +11,7 @@ import { alphaOf, updateTensors } from './update-tensors.ts';
 /** The name of the file. */
 export const ggufAdapterName = 'adapter.gguf';
 
-/** Writes an adapter as llama.cpp's `--lora` reads it. Source: llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. */
+/** Writes an adapter as llama.cpp reads it. Source: llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. */
 export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
   base,
   outputDir,
