@@ -8,8 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scoreTexts, writeExport } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
+import {
+  adapterOf,
+  probesOf,
+  randomModels,
+  writeRandomAdapter,
+  writeRandomModel,
+} from '../../test/llama-cpp/random-models.ts';
 import { compareLogprobs, runGguf } from '../../test/llama-cpp/runtime.ts';
-import { loraOf, probesOf, randomModels, writeRandomAdapter, writeRandomModel } from '../../test/llama-cpp/random-models.ts';
 
 const page = join(import.meta.dirname, '../../docs/gguf.md');
 const [start, end] = ['<!-- scripts/exports/main.ts -->', '<!-- end of scripts/exports/main.ts -->'];
@@ -25,7 +31,13 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-const table = [start, '| model | gguf, f32 | gguf, f16 | gguf-lora |', '| --- | --- | --- | --- |', ...rows, end].join('\n');
+const table = [
+  start,
+  '| model | gguf, f32 | gguf, f16 | gguf-lora |',
+  '| --- | --- | --- | --- |',
+  ...rows,
+  end,
+].join('\n');
 const text = await readFile(page, 'utf8');
 const [before, after] = [text.indexOf(start), text.indexOf(end)];
 if (before < 0 || after < before) throw new Error(`docs/gguf.md lacks the line ${start} or ${end}`);
@@ -38,7 +50,7 @@ async function differences(
   config: Record<string, unknown> & { model_type: string },
 ): Promise<number[]> {
   const sequences = probesOf(name);
-  const peft = loraOf(config);
+  const peft = adapterOf(config);
   await writeRandomModel(join(at, 'model'), config);
   await writeRandomAdapter(join(at, 'adapter'), { config, peft, deviation: 0.1 });
   await writeRandomAdapter(join(at, 'nothing'), { config, peft, deviation: 0 });
@@ -47,7 +59,13 @@ async function differences(
     const write = async (format: string, adapter: string, options: Record<string, unknown>) => {
       const outputDir = join(at, [format, adapter, ...Object.values(options)].join('-'));
       await mkdir(outputDir);
-      const { files } = await writeExport(format, { base, adapterDir: join(at, adapter), outputDir, options, name });
+      const { files } = await writeExport(format, {
+        base,
+        adapterDir: join(at, adapter),
+        outputDir,
+        options,
+        name,
+      });
       return join(outputDir, files[0]!.path);
     };
     const expected: number[][] = [];

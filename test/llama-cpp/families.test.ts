@@ -1,6 +1,6 @@
 /**
  * Random models of every family, exported as GGUF and opened by llama.cpp, give the log-probabilities that Graft computes: with an adapter
- * in their weights (gguf), and with it in a file of its own (gguf-lora).
+ * in their weights (gguf), and with it in a separate file (gguf-lora).
  */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
@@ -8,16 +8,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeExport } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import { compareLogprobs, hasRuntime, type LlamaJob, runGguf } from './runtime.ts';
-import {
-  loraOf,
-  probesOf,
-  randomModels,
-  writeRandomAdapter,
-  writeRandomModel,
-} from './random-models.ts';
 import { graftOutputs } from '../golden/fixtures/graft-outputs.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
+import { adapterOf, probesOf, randomModels, writeRandomAdapter, writeRandomModel } from './random-models.ts';
+import { compareLogprobs, hasRuntime, type LlamaJob, runGguf } from './runtime.ts';
 
 const folder = scratchFolder('llama-families');
 
@@ -31,7 +25,7 @@ for (const [name, config] of Object.entries(randomModels)) {
     const at = (...parts: string[]) => join(folder, name.replaceAll(/\W+/g, '-'), ...parts);
     const model = at('model');
     await writeRandomModel(model, config);
-    const peft = loraOf(config);
+    const peft = adapterOf(config);
     await writeRandomAdapter(at('adapter'), { config, peft, deviation: 0.1 });
     await writeRandomAdapter(at('nothing'), { config, peft, deviation: 0 });
     const base = await openBaseModel(model);
@@ -51,8 +45,8 @@ for (const [name, config] of Object.entries(randomModels)) {
     const expected = await graftOutputs(model, at('adapter'), probes);
     const scores = async (job: Omit<LlamaJob, 'sequences'>) =>
       (await runGguf({ ...job, sequences: probes })).logprobs;
-    const ofBase = { model: at('base', 'model.gguf') };
-    const plain = await scores(ofBase);
+    const baseJob = { model: at('base', 'model.gguf') };
+    const plain = await scores(baseJob);
     assert.ok(compareLogprobs(plain, expected).mean > 0.3, 'the adapter changes too little to be tested');
     const bound = bounds[config.model_type] ?? exact;
     const check = (format: string, found: number[][]) => {
@@ -61,6 +55,6 @@ for (const [name, config] of Object.entries(randomModels)) {
       assert.ok(mean < bound.mean && largest < bound.largest, text);
     };
     check('gguf', await scores({ model: at('merged', 'model.gguf') }));
-    check('gguf-lora', await scores({ ...ofBase, adapter: at('lora', 'adapter.gguf') }));
+    check('gguf-lora', await scores({ ...baseJob, adapter: at('lora', 'adapter.gguf') }));
   });
 }

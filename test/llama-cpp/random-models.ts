@@ -184,7 +184,7 @@ export async function writeRandomAdapter(
 }
 
 /** LoRA of all linear layers, and of experts, with ranks, alphas and scales that differ. */
-export function loraOf({ model_type }: { model_type: string }): Record<string, unknown> {
+export function adapterOf({ model_type }: { model_type: string }): Record<string, unknown> {
   const experts = model_type === 'qwen3_moe' ? ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'] : null;
   const output = model_type === 'gpt2' ? 'c_proj' : 'o_proj';
   return {

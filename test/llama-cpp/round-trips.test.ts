@@ -8,8 +8,8 @@ import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { loadTokenizer } from '@graft/peft-core/text';
 import type { DecoderOutline } from '../../packages/peft-core/src/outlines/decoder.ts';
-import { randomModels, writeRandomAdapter, writeRandomModel } from './random-models.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
+import { randomModels, writeRandomAdapter, writeRandomModel } from './random-models.ts';
 
 const folder = scratchFolder('gguf-round-trips');
 
@@ -67,7 +67,7 @@ for (const [name, config] of Object.entries(randomModels))
         /\b(model|language_model)\.norm\.|ln_f/.test(name),
       )!;
       for (const tensor of base.tensors.names()) {
-        // The text part of a larger model is a model of its own. Norms that the adapter replaced are zero.
+        // The text part of a larger model is a separate model. Norms that the adapter replaced are zero.
         const stored = tensor.replace('language_model.', '');
         const values = await read.tensors.readFloat32(stored);
         const expected = tensor.startsWith(trained.name.replace(/\.\w+$/, '.'))

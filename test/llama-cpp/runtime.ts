@@ -32,7 +32,7 @@ export interface LlamaAnswer {
 /** Whether llama.cpp runs on this platform. */
 export const hasRuntime = (): boolean => llamaAddon() !== null;
 
-/** Runs a job in a process of its own. Throws llama.cpp's error with the last lines of its log. */
+/** Runs a job in a separate process. Throws llama.cpp's error with the last lines of its log. */
 export async function runGguf({ sequences = [], ...job }: LlamaJob): Promise<LlamaAnswer> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-llama-'));
   try {

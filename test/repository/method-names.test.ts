@@ -28,6 +28,11 @@ const others = [
   'convert_lora_to_gguf',
   'gguf --lora',
   'may miss',
+  'gguf-lora',
+  'cpp .--lora',
+  'lora_[ab]',
+  'adapter\\.lora\\.alpha',
+  "value: 'lora",
 ];
 
 /** Files with commands of other programs, whose flags contain a method's name. */

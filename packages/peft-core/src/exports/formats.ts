@@ -4,7 +4,7 @@ import { checkFields, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { ExportedAdapter, ExportFormat } from './export-format.ts';
 import { gguf } from './gguf/format.ts';
-import { ggufLora } from './gguf-lora/format.ts';
+import { ggufAdapter } from './gguf-lora/format.ts';
 import { merged } from './merged/format.ts';
 import { mlx } from './mlx/format.ts';
 import { ollama } from './ollama/format.ts';
@@ -15,7 +15,7 @@ const rows = {
   merged,
   peft,
   gguf,
-  'gguf-lora': ggufLora,
+  'gguf-lora': ggufAdapter,
   mlx,
   ollama,
 };

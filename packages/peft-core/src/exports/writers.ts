@@ -6,7 +6,7 @@ import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.
 import { exportedAdapter, folderBytes } from './exported-adapter.ts';
 import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } from './formats.ts';
 import { writeGgufModel } from './gguf/write.ts';
-import { writeGgufLora } from './gguf-lora/write.ts';
+import { writeGgufAdapter } from './gguf-lora/write.ts';
 import { writeMerged } from './merged/write.ts';
 import { writeMlx } from './mlx/write.ts';
 import { writeOllama } from './ollama/write.ts';
@@ -18,7 +18,7 @@ const writers: Record<ExportFormatName, ExportWriter<any>> = {
   merged: writeMerged,
   peft: writePeft,
   gguf: writeGgufModel,
-  'gguf-lora': writeGgufLora,
+  'gguf-lora': writeGgufAdapter,
   mlx: writeMlx,
   ollama: writeOllama,
 };

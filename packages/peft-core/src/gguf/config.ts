@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import { families, modelTypes } from '../outlines/families.ts';
 import type { Family } from '../outlines/family.ts';
-import type { GgufFamily, GgufHeader } from '../outlines/gguf-family.ts';
+import type { GgufFamily, GgufHeader } from '../outlines/gguf/gguf-family.ts';
 import { modelClass } from '../outlines/model-class.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { GgufFile } from './gguf.ts';

@@ -1,4 +1,4 @@
-import type { GgufFamily } from '../outlines/gguf-family.ts';
+import type { GgufFamily } from '../outlines/gguf/gguf-family.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import type { StackedNames } from '../tensors/stacked-tensors.ts';
 

@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
-import type { PreTokenizer } from '../outlines/gguf-family.ts';
+import type { PreTokenizer } from '../outlines/gguf/gguf-family.ts';
 
 /** By `tokenizer.ggml.pre`. `default` is for files that name none; the next two are of families that Graft does not support. */
 export const preTokenizers: Readonly<Record<string, PreTokenizer>> = {

@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.ts';
 import { LENGTH_SCALING, ropeOf, WAVELENGTH_SCALING } from '../outlines/rope.ts';
-import { FREQUENCY_FACTORS, LONG_FACTORS, SHORT_FACTORS, yarnGrowth } from '../outlines/rope-gguf.ts';
+import { FREQUENCY_FACTORS, LONG_FACTORS, SHORT_FACTORS, yarnGrowth } from '../outlines/gguf/rope-gguf.ts';
 import type { GgufMetadata } from './metadata.ts';
 
 /** The tensors of factors that divide the frequencies; null for those that a file lacks. */
@@ -16,7 +16,7 @@ export const noRopeFactors: RopeFactors = { all: null, short: null, long: null }
 export const ropeFactorNames = { all: FREQUENCY_FACTORS, short: SHORT_FACTORS, long: LONG_FACTORS };
 
 /**
- * The fields of config.json for rotary positions: the inverse of `outlines/rope-gguf.ts`. Throws `unsupported_model` for factors that config.json cannot express.
+ * The fields of config.json for rotary positions: the inverse of `outlines/gguf/rope-gguf.ts`. Throws `unsupported_model` for factors that config.json cannot express.
  */
 export function ropeFields(
   path: string,
@@ -57,8 +57,8 @@ export function ropeFields(
 function yarnFields(metadata: GgufMetadata, key: string, factor: number): Record<string, number> {
   const decimal = (name: string) => metadata.number(`${key}.${name}`);
   const [fast, slow] = [decimal('yarn_beta_fast'), decimal('yarn_beta_slow')];
-  const ofAll = decimal('yarn_log_multiplier') ?? 0;
-  const growth = ofAll === 0 ? yarnGrowth(factor) : yarnGrowth(factor) / yarnGrowth(factor, ofAll);
+  const logMultiplier = decimal('yarn_log_multiplier') ?? 0;
+  const growth = logMultiplier === 0 ? yarnGrowth(factor) : yarnGrowth(factor) / yarnGrowth(factor, logMultiplier);
   const attention = growth * (decimal('attn_factor') ?? 1);
   return {
     ...(fast !== undefined && { beta_fast: shortestDecimal(fast) }),

@@ -1,7 +1,7 @@
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import type { Family } from '../outlines/family.ts';
-import type { GgufFamily } from '../outlines/gguf-family.ts';
+import type { GgufFamily } from '../outlines/gguf/gguf-family.ts';
 import {
   checkSize,
   elementCount,

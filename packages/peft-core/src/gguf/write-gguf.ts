@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
-import type { GgufField } from '../outlines/gguf-family.ts';
+import type { GgufField } from '../outlines/gguf/gguf-family.ts';
 import type { WrittenFile } from '../safetensors/write-safetensors.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { packedBytes, type WrittenType } from './quantisers/quantize.ts';

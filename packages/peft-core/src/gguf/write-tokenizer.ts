@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
-import type { GgufField, PreTokenizer } from '../outlines/gguf-family.ts';
+import type { GgufField, PreTokenizer } from '../outlines/gguf/gguf-family.ts';
 import { loadTokenizer, type TokenizerFiles } from '../text/index.ts';
 import { tokenText } from '../text/tokenizer-config.ts';
 import { preTokenizers } from './pre-tokenizers.ts';

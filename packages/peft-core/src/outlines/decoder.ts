@@ -4,7 +4,7 @@ import { ConfigFields, requireTask } from './config-fields.ts';
 import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
 import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
-import type { GgufFamily } from './gguf-family.ts';
+import type { GgufFamily } from './gguf/gguf-family.ts';
 import {
   isClassifier,
   type ModelOutline,

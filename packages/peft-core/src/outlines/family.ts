@@ -1,5 +1,5 @@
 import type { StackedNames } from '../tensors/stacked-tensors.ts';
-import type { GgufFamily } from './gguf-family.ts';
+import type { GgufFamily } from './gguf/gguf-family.ts';
 import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
 
 /**

@@ -5,9 +5,9 @@ import type { LowRankForm } from '../../tuners/method.ts';
 import { methodOf, type PeftConfig } from '../../tuners/methods.ts';
 import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-format.ts';
 import { type GgufModel, ggufModel, modelRefusal } from '../gguf/gguf-model.ts';
-import { loraTensors } from './lora-tensors.ts';
+import { updateTensors } from './update-tensors.ts';
 
-const GgufLoraOptionsSchema = Type.Object(
+const GgufAdapterOptionsSchema = Type.Object(
   {
     dtype: Type.Enum(['f32', 'f16', 'bf16'], {
       type: 'string',
@@ -18,9 +18,9 @@ const GgufLoraOptionsSchema = Type.Object(
   { additionalProperties: false },
 );
 
-export type GgufLoraOptions = Static<typeof GgufLoraOptionsSchema>;
+export type GgufAdapterOptions = Static<typeof GgufAdapterOptionsSchema>;
 
-export const ggufLora: ExportFormat<GgufLoraOptions> = {
+export const ggufAdapter: ExportFormat<GgufAdapterOptions> = {
   name: 'gguf-lora',
   title: 'GGUF adapter',
   summary:
@@ -28,11 +28,11 @@ export const ggufLora: ExportFormat<GgufLoraOptions> = {
   runtimes: ['llama.cpp (--lora)', 'KoboldCpp'],
   holds:
     'Low-rank updates of linear layers, of experts and of an embedding apart from the head, with their scales; no magnitudes (DoRA), biases, norms, modules trained in full, rows of tokens, or updates of a tied head.',
-  options: GgufLoraOptionsSchema,
+  options: GgufAdapterOptionsSchema,
   refusal,
   bytes({ modelConfig, config }, { dtype }) {
     const model = ggufModel(modelConfig)!;
-    const tensors = loraTensors(model, lowRankOf(config, model)!);
+    const tensors = updateTensors(model, lowRankOf(config, model)!);
     const width = dtype === 'f32' ? 4 : 2;
     return tensors.reduce((sum, { shape }) => sum + elementCount(shape) * width + 160, 4096);
   },

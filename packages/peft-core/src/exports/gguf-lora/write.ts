@@ -5,14 +5,14 @@ import { methodOf } from '../../tuners/methods.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import { fileTypes } from '../gguf/file-types.ts';
 import { ggufModel } from '../gguf/gguf-model.ts';
-import type { GgufLoraOptions } from './format.ts';
-import { alphaOf, loraTensors } from './lora-tensors.ts';
+import type { GgufAdapterOptions } from './format.ts';
+import { alphaOf, updateTensors } from './update-tensors.ts';
 
 /** The name of the file. */
 export const ggufAdapterName = 'adapter.gguf';
 
-/** Writes an adapter as llama.cpp's `--lora` reads it. Source: llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. */
-export const writeGgufLora: ExportWriter<GgufLoraOptions> = async ({
+/** Writes an adapter as llama.cpp reads it. Source: llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. */
+export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
   base,
   outputDir,
   options,
@@ -35,7 +35,7 @@ export const writeGgufLora: ExportWriter<GgufLoraOptions> = async ({
       'adapter.type': { type: 'string', value: 'lora' },
       'adapter.lora.alpha': { type: 'f32', value: alpha },
     },
-    loraTensors(model, form).map(
+    updateTensors(model, form).map(
       ({ name, shape, layout, values }): PackedTensor => ({
         name,
         shape,

@@ -2,7 +2,7 @@ import { GraftError } from '../../errors.ts';
 import { layoutOf, type TensorLayout, type WrittenName, writtenNames } from '../../gguf/names.ts';
 import type { WrittenType } from '../../gguf/quantisers/quantize.ts';
 import { familyOf } from '../../outlines/families.ts';
-import type { GgufFamily } from '../../outlines/gguf-family.ts';
+import type { GgufFamily } from '../../outlines/gguf/gguf-family.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import type { ExportRefusal } from '../export-format.ts';

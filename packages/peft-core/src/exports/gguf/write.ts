@@ -5,7 +5,7 @@ import { packTensor, rowsOfEach } from '../../gguf/pack-tensor.ts';
 import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
 import { tokenizerFields } from '../../gguf/write-tokenizer.ts';
 import { families } from '../../outlines/families.ts';
-import type { GgufField } from '../../outlines/gguf-family.ts';
+import type { GgufField } from '../../outlines/gguf/gguf-family.ts';
 import { largestFloat16 } from '../../tensors/float16.ts';
 import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
 import type { ExportJob, ExportWriter } from '../export-writer.ts';

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import type { GgufField } from '../../outlines/gguf-family.ts';
+import type { GgufField } from '../../outlines/gguf/gguf-family.ts';
 import { encodeField, text, u32, u64 } from '../write-gguf.ts';
 
 export { text, u64 };

@@ -1,5 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf, f32, missingOf } from '../decoder-gguf.ts';
+import { decoderGguf, f32, missingOf } from '../gguf/decoder-gguf.ts';
 
 /**
  * Granite 3: as llama, with constant factors of embeddings, scores, sublayers and logits. Source: transformers,

@@ -1,8 +1,8 @@
 import type { DecoderRow } from '../decoder.ts';
 import { wordPattern } from '../decoder-files.ts';
-import { decoderGguf, missingOf } from '../decoder-gguf.ts';
 import { matrixTargets } from '../default-targets.ts';
-import type { PreTokenizer } from '../gguf-family.ts';
+import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
+import type { PreTokenizer } from '../gguf/gguf-family.ts';
 
 /** From Llama 3's tokenizer.json. */
 const threeDigits: PreTokenizer = {

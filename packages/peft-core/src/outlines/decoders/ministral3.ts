@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
 import { casePattern } from '../decoder-files.ts';
-import { decoderGguf, f32, missingOf } from '../decoder-gguf.ts';
+import { decoderGguf, f32, missingOf } from '../gguf/decoder-gguf.ts';
 import { oneWindow } from '../decoder-layers.ts';
 import { type RopeFields, ropeFields } from '../rope.ts';
 

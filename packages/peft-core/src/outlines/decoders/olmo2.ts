@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
 import { wordPattern } from '../decoder-files.ts';
-import { decoderGguf, missingOf } from '../decoder-gguf.ts';
+import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 
 /**
  * OLMo 2: norms of each sublayer's output instead of its input, and of all queries and all keys. Source: transformers,

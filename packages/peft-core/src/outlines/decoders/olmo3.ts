@@ -1,5 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../decoder-gguf.ts';
+import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../gguf/decoder-gguf.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
 import { olmo2 } from './olmo2.ts';
 

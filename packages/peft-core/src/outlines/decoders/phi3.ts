@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
 import { casePattern } from '../decoder-files.ts';
-import { decoderGguf, missingOf, u32 } from '../decoder-gguf.ts';
+import { decoderGguf, missingOf, u32 } from '../gguf/decoder-gguf.ts';
 import { oneWindow } from '../decoder-layers.ts';
 import { LENGTH_SCALING, ropeFields } from '../rope.ts';
 

@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
 import { decoderInterface, wordPattern } from '../decoder-files.ts';
-import { decoderGguf, missingOf } from '../decoder-gguf.ts';
+import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 import { optionalWindows } from '../decoder-layers.ts';
 import { matrixTargets } from '../default-targets.ts';
 

@@ -1,5 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
-import { missingOf, u32 } from '../decoder-gguf.ts';
+import { missingOf, u32 } from '../gguf/decoder-gguf.ts';
 import { expertTensors, expertTensorsOfGguf, formerModules, sparseNetwork } from '../experts.ts';
 import { qwen3 } from './qwen3.ts';
 

@@ -1,5 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf } from '../decoder-gguf.ts';
+import { decoderGguf } from '../gguf/decoder-gguf.ts';
 import { qwen2 } from './qwen2.ts';
 
 /** Qwen 3: norms on each head's queries and keys. Source: transformers, models/qwen3/configuration_qwen3.py and modeling_qwen3.py. */

@@ -1,5 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf, missingOf } from '../decoder-gguf.ts';
+import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 import { slidingByType, windowsByType } from '../decoder-layers.ts';
 import { ropeFields } from '../rope.ts';
 

@@ -4,7 +4,7 @@ import type { LowRankForm, LowRankPart } from '../../tuners/method.ts';
 import type { GgufModel } from '../gguf/gguf-model.ts';
 
 /** A tensor of an adapter's file. */
-export interface LoraTensor {
+export interface UpdateTensor {
   name: string;
   shape: number[];
   layout: TensorLayout;
@@ -26,13 +26,13 @@ export function alphaOf({ updates }: LowRankForm): number {
  * `(E, out, rank)`; of an embedding A is transposed, `(vocabulary, rank)`. Rows of B are interleaved where those of the weight are. Where an
  * update's scale is not alpha / rank, B holds the rest.
  */
-export function loraTensors({ family, outline }: GgufModel, form: LowRankForm): LoraTensor[] {
+export function updateTensors({ family, outline }: GgufModel, form: LowRankForm): UpdateTensor[] {
   const heads = (part: 'attn_q' | 'attn_k') => (part === 'attn_q' ? outline.heads : outline.kvHeads);
   const experts = outline.routing?.experts ?? 1;
   return form.updates.flatMap((update) => {
     const { module, kind, rank, width, out } = update;
     const names = writtenNames(family, outline, kind === 'experts' ? module : `${module}.weight`);
-    return names.flatMap((written): LoraTensor[] => {
+    return names.flatMap((written): UpdateTensor[] => {
       const [a, b] = [`${written.ggufName}.lora_a`, `${written.ggufName}.lora_b`];
       if (kind === 'experts') {
         const [index, count] = written.rows ?? [0, 1];

@@ -1,5 +1,5 @@
-import type { StackedNames } from '../tensors/stacked-tensors.ts';
-import type { ModelOutline } from './outline.ts';
+import type { StackedNames } from '../../tensors/stacked-tensors.ts';
+import type { ModelOutline } from '../outline.ts';
 
 /** How llama.cpp stores a family. Source: llama.cpp, gguf-py/gguf/constants.py and convert_hf_to_gguf.py. */
 export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {

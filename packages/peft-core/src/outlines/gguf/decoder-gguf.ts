@@ -1,4 +1,4 @@
-import type { DecoderOutline } from './decoder.ts';
+import type { DecoderOutline } from '../decoder.ts';
 import type { GgufFamily, GgufField } from './gguf-family.ts';
 import { ropeMetadata, ropeTables, scalesAreStored } from './rope-gguf.ts';
 
@@ -80,7 +80,7 @@ export interface Computed {
   heads?: 'fill the width';
   /** Any factor of the scores; absent: `headSize^(-1/2)`. */
   scores?: 'any';
-  /** Layers without rotation: every so many. Absent: none. */
+  /** N, if every N-th layer has no rotation. Absent: all have one. */
   unrotatedEvery?: number;
   /** Rotations of layers with windows have their own θ. */
   ownTheta?: 'in windows';
