@@ -717,7 +717,7 @@ export interface CompletionChunk {
 }
 
 export interface CreateAdapterExport {
-  /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter). */
+  /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter), `mlx` (MLX adapter). */
   format: string;
   /** Options of the format, as `GET …/exports/formats` and docs/adapters.md describe them. An option that is omitted has its default. */
   options?: Record<string, unknown>;
