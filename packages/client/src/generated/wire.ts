@@ -3746,7 +3746,7 @@ export interface Queries {
   };
   'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/download': {
     /** Path of one of its files, which is returned instead of an archive of all. */
-    file?: string;
+    path?: string;
   };
   'GET /v1/admin/audit/chains': {
     /** Id of the last object of the previous page. */

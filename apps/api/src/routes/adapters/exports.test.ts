@@ -107,10 +107,10 @@ describe('exports', () => {
     assert.deepEqual(tail.bytes, tar.bytes.subarray(150_000));
     for (const file of ['none', '../adapter_model.safetensors', 'tokenizer'])
       assertError(
-        await bench.acme.send('GET', `${written.download_path}?file=${encodeURIComponent(file)}`),
+        await bench.acme.send('GET', `${written.download_path}?path=${encodeURIComponent(file)}`),
         404,
         'export_file_not_found',
-        'file',
+        'path',
       );
     await remove(made.id);
   });
