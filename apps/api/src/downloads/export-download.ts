@@ -15,16 +15,16 @@ export function createExportDownloads(
 ): (
   made: Pick<AdapterExport, 'id' | 'teamId' | 'corruptAt'>,
   stored: NonNullable<AdapterExport['stored']>,
-  of: { name: string; file: string | null },
+  of: { name: string; path: string | null },
 ) => Promise<Download> {
   const { exports } = services;
   const digests = new Map<string, Promise<string>>();
 
-  return async ({ id, teamId, corruptAt }, { artifact, files }, { name, file: path }) => {
+  return async ({ id, teamId, corruptAt }, { artifact, files }, { name, path }) => {
     const file = files.find((each) => each.path === path);
     if (path !== null && !file)
       throw new ApiError('export_file_not_found', `The export has no file ${path.slice(0, 200)}.`, {
-        param: 'file',
+        param: 'path',
       });
     try {
       await exports.localFolder(artifact, { afresh: corruptAt !== null });

@@ -115,7 +115,7 @@ export const exampleValues: Record<string, unknown> = {
       path: 'model.safetensors',
       bytes: 269_060_552,
       sha256,
-      download_path: `${exportPath}/download?file=model.safetensors`,
+      download_path: `${exportPath}/download?path=model.safetensors`,
     },
   ],
   'CreateAdapterExport.format': exported.name,

@@ -794,7 +794,7 @@ export interface CompletionChunk {
 }
 
 export interface CreateAdapterExport {
-  /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter). */
+  /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter), `mlx` (MLX adapter). */
   format: string;
   /** Options of the format, as `GET …/exports/formats` and docs/adapters.md describe them. An option that is omitted has its default. */
   options?: Record<string, unknown>;
@@ -4047,7 +4047,7 @@ export interface Queries {
   };
   'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/download': {
     /** Path of one of its files, which is returned instead of an archive of all. */
-    file?: string;
+    path?: string;
   };
   'GET /v1/admin/audit/chains': {
     /** Id of the last object of the previous page. */

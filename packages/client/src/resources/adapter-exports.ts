@@ -71,7 +71,7 @@ export class AdapterExports {
     return this.#transport.json({ method: 'DELETE', path: exportPath(id, version, exportId) });
   }
 
-  /** Downloads a tar of all files, or with `file` one of them. */
+  /** Downloads a tar of all files, or with `file`, its path, one of them. */
   download(
     id: string,
     version: number,
@@ -79,7 +79,7 @@ export class AdapterExports {
     { file, ...options }: DownloadOptions & { file?: string } = {},
   ): AdapterDownload {
     const path = `${exportPath(id, version, exportId)}/download`;
-    const query = file === undefined ? '' : `?file=${encodeURIComponent(file)}`;
+    const query = file === undefined ? '' : `?path=${encodeURIComponent(file)}`;
     return new AdapterDownload(this.#transport, path + query, options);
   }
 }

@@ -210,7 +210,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const name = `${version.adapterName}-v${version.number}-${made.format}`;
       // The files may have to be fetched from a bucket first, and are digested once.
       reply.endTurn();
-      const download = await downloadOf(made, made.stored, { name, file: request.query.file ?? null });
+      const download = await downloadOf(made, made.stored, { name, path: request.query.path ?? null });
       return await sendDownload(request, reply, download);
     },
   );

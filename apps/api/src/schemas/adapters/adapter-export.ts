@@ -96,7 +96,7 @@ export const DeletedExportSchema = deletedSchema('DeletedAdapterExport', 'adapte
 export const ExportParams = Type.Object({ ...AdapterVersionParams.properties, export_id: Type.String() });
 export const ListExportsQuery = input({ after: After, limit: limit(20, 1000) });
 export const DownloadExportQuery = input({
-  file: Type.Optional(
+  path: Type.Optional(
     Type.String({
       minLength: 1,
       maxLength: 512,
@@ -152,7 +152,7 @@ export function toWireExport(
     reserved_bytes: made.reservedBytes,
     files: (stored?.files ?? []).map((file) => ({
       ...file,
-      download_path: `${path}?file=${encodeURIComponent(file.path)}`,
+      download_path: `${path}?path=${encodeURIComponent(file.path)}`,
     })),
     notes: made.notes,
     error: shownError && { code: shownError.code, message: shownError.message, param: shownError.param },
