@@ -1,4 +1,4 @@
-"""Combinations of adapters by PEFT's add_weighted_adapter, for test/golden/combinations.test.ts.
+"""Combinations of adapters by PEFT's add_weighted_adapter, for test/golden/adapters/combinations.test.ts.
 
 usage: combinations.py PLAN make FOLDER      writes a tiny random model and the plan's "adapters" ({name: options of LoraConfig}),
                                              with random factors: FOLDER/{model,adapters/NAME}

@@ -7,8 +7,8 @@ import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensor
 import type { WrittenFile } from '../safetensors/write-safetensors.ts';
 import { throwFaults } from '../schema/check-fields.ts';
 import { COMBINED_ADAPTERS, type Combination, combinationFaults } from '../schema/combination.ts';
-import type { CombinedTensors } from '../tuners/combination.ts';
 import type { FileTensor } from '../tuners/file-tensors.ts';
+import type { CombinedTensors } from '../tuners/method.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 
 /** An adapter in a folder in the format of HF PEFT. */

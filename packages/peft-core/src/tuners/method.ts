@@ -2,7 +2,6 @@ import type { TObject } from 'typebox';
 import type { ModelOutline, TaskType } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import type { Combination } from '../schema/combination.ts';
-import type { CombinationPlan, CombinedAdapter } from './combination.ts';
 import type { FileTensor } from './file-tensors.ts';
 import type { MethodFiles } from './method-files.ts';
 
@@ -169,6 +168,29 @@ export interface LowRankPart {
   scale: number;
   width: number;
   out: number;
+}
+
+/** One of the adapters that are combined. */
+export interface CombinedAdapter<Config> {
+  /** What messages call it. */
+  name: string;
+  config: Config;
+  weight: number;
+}
+
+/** How the files of a combination are computed, a few tensors at a time. */
+export interface CombinationPlan<Config> {
+  config: Config;
+  groups: CombinedTensors[];
+  /** Copies of the base model's tensors, read from the first adapter if it has them. */
+  copied: FileTensor[];
+}
+
+/** Tensors that are computed together. */
+export interface CombinedTensors {
+  tensors: FileTensor[];
+  /** Returns the values of `tensors`. `read` returns a tensor of one of the adapters, by its index. */
+  compute(read: (adapter: number, tensor: FileTensor) => Promise<Float32Array>): Promise<Float32Array[]>;
 }
 
 /** A configuration with which the method learns the example task, at its automatic learning rate. */

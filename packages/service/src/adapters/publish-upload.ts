@@ -11,7 +11,7 @@ import type { AdapterVersion } from './adapter.ts';
 import { insertVersion, type NewVersion } from './insert-version.ts';
 
 /** Checked files of an adapter that no job trained. */
-interface MadeAdapter extends StoredArtifact {
+interface FinishedAdapter extends StoredArtifact {
   name: string;
   /** Catalogue id, and the digest of the weights against which the files were checked. */
   base: { id: string; digest: string };
@@ -19,12 +19,12 @@ interface MadeAdapter extends StoredArtifact {
   note: string | null;
 }
 
-interface UploadedAdapter extends MadeAdapter {
+interface UploadedAdapter extends FinishedAdapter {
   /** Version from which the training continued elsewhere. */
   parentId: string | null;
 }
 
-interface CombinedAdapter extends MadeAdapter {
+interface CombinedAdapter extends FinishedAdapter {
   /** The versions that it was combined from, in this order. */
   sources: readonly { version: Pick<AdapterVersion, 'id' | 'modelName' | 'digest'>; weight: number }[];
   /** `combination_type` and its options. */
@@ -45,7 +45,7 @@ export async function publishUpload(
 ): Promise<AdapterVersion> {
   const { base, peft } = made;
   const lineage = { source: 'upload', base_model: base, peft };
-  return await publishMade(
+  return await publishFinished(
     db,
     teamId,
     { made, columns: { parentId, lineage }, action: 'adapter.upload' },
@@ -71,10 +71,10 @@ export async function publishCombination(
   }));
   const lineage = { source: 'combination', base_model: base, peft, combination, sources: listed };
   const columns = { sourceIds: listed.map(({ id }) => id), systemPrompt, lineage };
-  return await publishMade(db, teamId, { made, columns, action: 'adapter.combine' }, by, incoming);
+  return await publishFinished(db, teamId, { made, columns, action: 'adapter.combine' }, by, incoming);
 }
 
-async function publishMade(
+async function publishFinished(
   db: Database,
   teamId: string,
   {
@@ -82,7 +82,7 @@ async function publishMade(
     columns,
     action,
   }: {
-    made: MadeAdapter;
+    made: FinishedAdapter;
     columns: Pick<NewVersion, 'parentId' | 'sourceIds' | 'systemPrompt' | 'lineage'>;
     action: string;
   },

@@ -50,7 +50,7 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
       {
         errors: [404],
         description:
-          'Creates a version from weighted versions of one base model, as Hugging Face PEFT’s `add_weighted_adapter` does; nothing is trained. Only versions of plain LoRA factors with the same target modules can be combined.',
+          'Creates a version from weighted versions of one base model, as Hugging Face PEFT’s `add_weighted_adapter` does; nothing is trained. Only versions of a method with low-rank factors, without other trained weights and with the same target modules, can be combined.',
         body: ref(CombineAdaptersSchema),
       },
     ),

@@ -10,13 +10,13 @@ export function publishedLora(config: LoraConfig): LoraConfig {
   const times = (values: Record<string, number>, factor: number) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [name, factor * value]));
   // With rsLoRA the scale is alpha / √rank.
-  const ofAlpha = config.use_rslora ? Math.SQRT2 : 2;
+  const alphaFactor = config.use_rslora ? Math.SQRT2 : 2;
   return {
     ...config,
     init_lora_weights: true,
     r: 2 * config.r,
-    lora_alpha: ofAlpha * config.lora_alpha,
+    lora_alpha: alphaFactor * config.lora_alpha,
     rank_pattern: times(config.rank_pattern, 2),
-    alpha_pattern: times(config.alpha_pattern, ofAlpha),
+    alpha_pattern: times(config.alpha_pattern, alphaFactor),
   };
 }

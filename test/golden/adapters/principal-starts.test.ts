@@ -10,12 +10,12 @@ import { before, describe, test } from 'node:test';
 import { train } from '@graft/peft-core';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { openBaseModel, readAdapter } from '@graft/peft-core/files';
-import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { trainingPlan } from '../../scripts/golden/training-plan.ts';
-import { writeExamples } from './fixtures/example-data.ts';
-import { type PythonScore, scoreInPython } from './fixtures/score-in-python.ts';
-import { scratchFolder } from './fixtures/scratch-folder.ts';
-import { tinyFixture } from './fixtures/tiny-fixture.ts';
+import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
+import { trainingPlan } from '../../../scripts/golden/training-plan.ts';
+import { writeExamples } from '../fixtures/example-data.ts';
+import { type PythonScore, scoreInPython } from '../fixtures/score-in-python.ts';
+import { scratchFolder } from '../fixtures/scratch-folder.ts';
+import { tinyFixture } from '../fixtures/tiny-fixture.ts';
 
 const folder = scratchFolder('principal-starts');
 const trainingFile = join(folder, 'chat.jsonl');

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { Combination } from '@graft/peft-core/config';
 import { combineAdapters, type HostTensor, readAdapter, writeSafetensors } from '@graft/peft-core/files';
-import { droppingRandom } from '../../packages/peft-core/src/tuners/lora/combine/combine.ts';
-import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { scratchFolder } from './fixtures/scratch-folder.ts';
+import { droppingRandom } from '../../../packages/peft-core/src/tuners/lora/combine/combine.ts';
+import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
+import { scratchFolder } from '../fixtures/scratch-folder.ts';
 
 interface Case {
   name: string;
@@ -158,7 +158,7 @@ for (const { name, options } of cases)
     }
   });
 
-test('PEFT loads the files, and its outputs are those of its own combination', async () => {
+test('PEFT loads the files, and computes with them what it computes with the adapter that it combined', async () => {
   const plan = { cases };
   const compared = await runPythonJson<{ name: string; difference: number; effect: number }>(
     'combinations.py',
