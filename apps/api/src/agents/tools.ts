@@ -91,8 +91,6 @@ const routes: [
   ['get_fine_tuning_metrics', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id/metrics'],
   ['list_adapters', 'GET', '/v1/adapters'],
   ['chat', 'POST', '/v1/chat/completions', { hidden: ['stream', 'stream_options'] }],
-  // Not embeddings: thousands of numbers would fill an agent's context, and mean nothing to it.
-  ['classify', 'POST', '/v1/classify', { hidden: ['user'], reads: true }],
 ];
 
 /**
