@@ -12,8 +12,8 @@ const root = join(import.meta.dirname, '../..');
 const tuners = 'packages/peft-core/src/tuners';
 const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`];
 /**
- * Texts that contain a method's name with another meaning: a method that Graft does not have, a tensor's name, a line of a file, and
- * options of the runtimes that serve adapters.
+ * Texts that contain a method's name with another meaning: a method that Graft does not have, names of tensors and files, a line of a file,
+ * and options of the runtimes that serve adapters.
  */
 const others = [
   'MULTITASK_PROMPT_TUNING',
@@ -27,6 +27,11 @@ const others = [
   'id BASE \\W+lora-adapters',
   'convert_lora_to_gguf',
   'gguf --lora',
+  'lora_[ab]',
+  'lora_parameters',
+  "fine_tune_type: 'lora",
+  '(?:tuner|config)/lora\\.py',
+  'MaxLoRARanks',
 ];
 
 /** Files with commands of other programs, whose flags contain a method's name. */
