@@ -14,6 +14,8 @@ const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`];
 /**
  * Texts that contain a method's name with another meaning: a verb, a method that Graft does not have, a tensor's name, a line of a file, and
  * options of the runtimes that serve adapters.
+ * Texts that contain a method's name with another meaning: a method that Graft does not have, names of tensors and files, a line of a file,
+ * and options of the runtimes that serve adapters.
  */
 const others = [
   'MULTITASK_PROMPT_TUNING',
@@ -33,6 +35,10 @@ const others = [
   'lora_[ab]',
   'adapter\\.lora\\.alpha',
   "value: 'lora",
+  'lora_parameters',
+  "fine_tune_type: 'lora",
+  '(?:tuner|config)/lora\\.py',
+  'MaxLoRARanks',
 ];
 
 /** Files with commands of other programs, whose flags contain a method's name. */

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Message } from '@graft/peft-core/chat';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { goTemplate } from '../../packages/peft-core/src/exports/ollama/go-template.ts';
-import { turnTexts } from '../../packages/peft-core/src/exports/ollama/turn-texts.ts';
-import { packagesOf, pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
-import { scratchFolder } from './fixtures/scratch-folder.ts';
-import { trlTemplates } from './fixtures/trl-templates.ts';
+import { goTemplate } from '../../../packages/peft-core/src/exports/ollama/go-template.ts';
+import { turnTexts } from '../../../packages/peft-core/src/exports/ollama/turn-texts.ts';
+import { packagesOf, pythonEnvironment } from '../../../scripts/golden/environment/python-environment.ts';
+import { scratchFolder } from '../fixtures/scratch-folder.ts';
+import { trlTemplates } from '../fixtures/trl-templates.ts';
 
 const system: Message = { role: 'system', content: 'You speak {{ little }}.' };
 const turns: Message[] = [
@@ -42,7 +42,7 @@ test('templates of the usual families become Go templates that render the same',
   const go = join(packagesOf(python), 'go', 'bin', 'go');
   const folder = scratchFolder('go');
   mkdirSync(folder, { recursive: true });
-  const script = join(import.meta.dirname, '../../scripts/golden/references/render_template.go');
+  const script = join(import.meta.dirname, '../../../scripts/golden/references/render_template.go');
   const output = execFileSync(go, ['run', script], {
     input: JSON.stringify(runs),
     env: {

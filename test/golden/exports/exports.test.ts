@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { exportFolder } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
-import { largestDifference } from './fixtures/graft-outputs.ts';
-import { scratchFolder } from './fixtures/scratch-folder.ts';
-import { tinyFixture } from './fixtures/tiny-fixture.ts';
+import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
+import { largestDifference } from '../fixtures/graft-outputs.ts';
+import { scratchFolder } from '../fixtures/scratch-folder.ts';
+import { tinyFixture } from '../fixtures/tiny-fixture.ts';
 
 const folder = scratchFolder('exports');
 const { scores, modelFolder, adapterFolder } = await tinyFixture();
