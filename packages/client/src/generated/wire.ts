@@ -1036,7 +1036,7 @@ export interface CreateEmbedding {
   input: string | string[] | number[] | number[][];
   /** `base64`: float32 numbers, little-endian. */
   encoding_format?: 'float' | 'base64' | null;
-  /** Keep only so many numbers of each vector, from its start, and divide it by its length. Useful for models trained for it (Matryoshka). */
+  /** Keep only the first numbers of each vector, as many as this, and divide them by their length. Useful for models trained for it (Matryoshka). */
   dimensions?: number | null;
   /** Ignored. */
   user?: string | null;
