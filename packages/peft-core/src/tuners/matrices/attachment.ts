@@ -6,7 +6,7 @@ import { type MatrixOptions, type MatrixTarget, writtenConfig } from './targets.
 import { addBiases, biasCopies } from './trained-biases.ts';
 
 /** What a method does with one module. */
-export interface MatrixChange {
+interface MatrixChange {
   parameters: AdapterParameter[];
   linear?: LinearWrapper;
   embedding?: EmbeddingWrapper;

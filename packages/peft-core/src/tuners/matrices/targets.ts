@@ -36,7 +36,7 @@ export interface MatrixTarget {
 }
 
 /** What a method adapts, for messages, and which modules it cannot. */
-export interface Adaptable {
+interface Adaptable {
   /** The method's name. */
   method: string;
   embeddings: boolean;
