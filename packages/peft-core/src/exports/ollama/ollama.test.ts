@@ -31,7 +31,7 @@ async function modelfile(name: string, chatTemplate: string | null, options: Rec
     base,
     adapterDir: at(`${name} adapter`),
     folder: at(`${name} exported`),
-    options: { type: 'f16', ...options },
+    options: { dtype: 'f16', ...options },
     name,
   });
   await base.close();
