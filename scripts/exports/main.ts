@@ -31,13 +31,7 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-const table = [
-  start,
-  '| model | gguf, f32 | gguf-lora |',
-  '| --- | --- | --- |',
-  ...rows,
-  end,
-].join('\n');
+const table = [start, '| model | gguf, f32 | gguf-lora |', '| --- | --- | --- |', ...rows, end].join('\n');
 const text = await readFile(page, 'utf8');
 const [before, after] = [text.indexOf(start), text.indexOf(end)];
 if (before < 0 || after < before) throw new Error(`docs/gguf.md lacks the line ${start} or ${end}`);
