@@ -31,19 +31,13 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-const table = [
-  start,
-  '| model | gguf, f32 | gguf, f16 | gguf-lora |',
-  '| --- | --- | --- | --- |',
-  ...rows,
-  end,
-].join('\n');
+const table = [start, '| model | gguf, f32 | gguf-lora |', '| --- | --- | --- |', ...rows, end].join('\n');
 const text = await readFile(page, 'utf8');
 const [before, after] = [text.indexOf(start), text.indexOf(end)];
 if (before < 0 || after < before) throw new Error(`docs/gguf.md lacks the line ${start} or ${end}`);
 await writeFile(page, text.slice(0, before) + table + text.slice(after + end.length));
 
-/** Mean differences of log-probabilities with the adapter: of the merged model in two types, and of the adapter beside its base model. */
+/** Mean differences of log-probabilities with the adapter: of the merged model, and of the adapter beside its base model. */
 async function differences(
   at: string,
   name: string,
@@ -74,7 +68,6 @@ async function differences(
       if ('logprobs' in score) expected.push(score.logprobs);
     const jobs = [
       { model: await write('gguf', 'adapter', { dtype: 'f32' }) },
-      { model: await write('gguf', 'adapter', { dtype: 'f16' }) },
       {
         model: await write('gguf', 'nothing', { dtype: 'f32' }),
         adapter: await write('gguf-lora', 'adapter', {}),

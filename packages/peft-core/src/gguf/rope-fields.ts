@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.ts';
-import { LENGTH_SCALING, ropeOf, WAVELENGTH_SCALING } from '../outlines/rope.ts';
 import { FREQUENCY_FACTORS, LONG_FACTORS, SHORT_FACTORS, yarnGrowth } from '../outlines/gguf/rope-gguf.ts';
+import { LENGTH_SCALING, ropeOf, WAVELENGTH_SCALING } from '../outlines/rope.ts';
 import type { GgufMetadata } from './metadata.ts';
 
 /** The tensors of factors that divide the frequencies; null for those that a file lacks. */
@@ -58,7 +58,8 @@ function yarnFields(metadata: GgufMetadata, key: string, factor: number): Record
   const decimal = (name: string) => metadata.number(`${key}.${name}`);
   const [fast, slow] = [decimal('yarn_beta_fast'), decimal('yarn_beta_slow')];
   const logMultiplier = decimal('yarn_log_multiplier') ?? 0;
-  const growth = logMultiplier === 0 ? yarnGrowth(factor) : yarnGrowth(factor) / yarnGrowth(factor, logMultiplier);
+  const growth =
+    logMultiplier === 0 ? yarnGrowth(factor) : yarnGrowth(factor) / yarnGrowth(factor, logMultiplier);
   const attention = growth * (decimal('attn_factor') ?? 1);
   return {
     ...(fast !== undefined && { beta_fast: shortestDecimal(fast) }),

@@ -66,7 +66,10 @@ export function tokenizerFields(
     ? {
         'tokenizer.ggml.model': { type: 'string', value: sentencePieceModel() },
         'tokenizer.ggml.pre': { type: 'string', value: 'default' },
-        'tokenizer.ggml.tokens': { type: 'strings', value: names.map((name, i) => (types[i] === USER_DEFINED ? withSpaces(name) : name)) },
+        'tokenizer.ggml.tokens': {
+          type: 'strings',
+          value: names.map((name, i) => (types[i] === USER_DEFINED ? withSpaces(name) : name)),
+        },
         'tokenizer.ggml.scores': { type: 'f32s', value: scoresOf(json, names, types) },
         'tokenizer.ggml.add_space_prefix': {
           type: 'bool',

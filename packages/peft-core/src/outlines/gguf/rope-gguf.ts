@@ -1,5 +1,5 @@
-import type { GgufField } from './gguf-family.ts';
 import { LENGTH_SCALING, type Rope, type RopeFields, WAVELENGTH_SCALING } from '../rope.ts';
+import type { GgufField } from './gguf-family.ts';
 
 /** How llama.cpp's files hold a rotation: metadata, and tensors of factors. `gguf/rope-fields.ts` reads them. */
 interface StoredRope {
