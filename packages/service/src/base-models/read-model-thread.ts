@@ -44,7 +44,7 @@ async function read(location: string): Promise<ReadModel> {
   }
 }
 
-/** What exports of adapters without a chat template of their own have to know of the model's small files. */
+/** What exports have to know of the model's small files; an adapter may bring another chat template. */
 function smallFilesOf(model: BaseModel): ReadModel['smallFiles'] {
   const { smallFileBytes, chatTemplate } = exportedAdapter(model, {
     config: parsePeftConfig(defaultPeft),

@@ -11,7 +11,7 @@ export interface AdapterFile {
   sha256: string;
 }
 
-/** `exports`: a store of its own, for adapter versions written in the formats of other programs. */
+/** `exports`: a separate store, for adapter versions written in the formats of other programs. */
 export type ArtifactKind = 'artifacts' | 'exports';
 
 /** Result of `publish`, which the version's row records. */
