@@ -6,14 +6,12 @@
 #include "causal-convolution.h"
 #include "columns.h"
 #include "cross-entropy.h"
-#include "delta-rule.h"
-#include "dropout.h"
+#include "delta-rule-gradient.h"
+#include "random.h"
 #include "experts.h"
 #include "low-rank.h"
 #include "norm.h"
 #include "row-products.h"
-#include "scatter-rows.h"
-#include "stored-products.h"
 #include "unpack.h"
 
 namespace graft {

@@ -5,9 +5,8 @@
 
 #include <cstdint>
 
-#include "delta-kernels.h"
-#include "expert-kernels.h"
 #include "kernel.h"
+#include "layer-kernels.h"
 #include "serving-kernels.h"
 
 namespace graft {

@@ -1,5 +1,5 @@
 #pragma once
-#include "dropout.h"
+#include "random.h"
 #include "row-products.h"
 
 namespace graft {
