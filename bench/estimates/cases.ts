@@ -11,7 +11,12 @@ export interface Case {
   training: Record<string, unknown>;
 }
 
-const file = path.join(import.meta.dirname, 'testdata', 'cases.json');
-
 /** Every method, and what changes memory and time most: batch, length, precision, how the base is kept, checkpointing. */
-export const cases: Case[] = JSON.parse(readFileSync(file, 'utf8'));
+export const cases = read('cases.json');
+
+/** Long examples, with each scaling of rotary positions, windows, and layers that are not rotated. */
+export const longCases = read('long-cases.json');
+
+function read(file: string): Case[] {
+  return JSON.parse(readFileSync(path.join(import.meta.dirname, 'testdata', file), 'utf8'));
+}

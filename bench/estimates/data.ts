@@ -1,10 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+
 /** Kinds of lines. */
-export type DataName = 'chats' | 'texts' | 'long texts' | 'classes' | 'tags' | 'pairs' | 'translations';
+type Kind = 'chats' | 'texts' | 'long texts' | 'classes' | 'tags' | 'pairs' | 'translations';
+
+/** Lines of one kind, or a few texts of so many tokens of the byte tokenizer. */
+export type DataName = Kind | `${number} tokens`;
 
 const root = path.join(import.meta.dirname, '..', '..');
 const lines = 192;
+const longLines = 4;
 
 /** Writes lines of this kind, from examples/bike-shop and the licence's words; always the same. */
 export async function writeData(name: DataName, folder: string): Promise<{ file: string; lines: number }> {
@@ -18,7 +23,7 @@ export async function writeData(name: DataName, folder: string): Promise<{ file:
     Array.from({ length: count }, (_, i) => words[(line * 37 + i) % words.length]).join(' ');
   const label = (line: number) => shop[line % shop.length]![2]!.content;
   const question = (line: number) => shop[line % shop.length]![1]!.content;
-  const make: Record<DataName, (line: number) => object> = {
+  const make: Record<Kind, (line: number) => object> = {
     chats: (line) => ({ messages: shop[line % shop.length] }),
     texts: (line) => ({ text: text(line, 140 + (line % 7) * 10) }),
     'long texts': (line) => ({ text: text(line, 700 + (line % 7) * 30) }),
@@ -30,8 +35,14 @@ export async function writeData(name: DataName, folder: string): Promise<{ file:
     pairs: (line) => ({ anchor: question(line), positive: `${label(line)}: ${question(line)}` }),
     translations: (line) => ({ text: question(line), target: `${label(line)} ${text(line, 10)}` }),
   };
-  const file = path.join(folder, `${name.replace(' ', '-')}.jsonl`);
-  const body = Array.from({ length: lines }, (_, line) => JSON.stringify(make[name](line)));
+  const file = path.join(folder, `${name.replaceAll(' ', '-')}.jsonl`);
+  const tokens = /^(\d+) tokens$/.exec(name)?.[1];
+  // A byte is a token, and one more is before the text and after it.
+  const exactly = (line: number) => ({ text: text(line, Number(tokens)).slice(0, Number(tokens) - 2) });
+  const count = tokens === undefined ? lines : longLines;
+  const body = Array.from({ length: count }, (_, line) =>
+    JSON.stringify(tokens === undefined ? make[name as Kind](line) : exactly(line)),
+  );
   await writeFile(file, `${body.join('\n')}\n`);
-  return { file, lines };
+  return { file, lines: count };
 }

@@ -1,8 +1,8 @@
 /**
  * npm run bench:estimates -- [--only 0,3,…] [--save FILE | --saved FILE] [--write-docs]: trains each case for a few steps in a separate
  * process and compares memory and time with the estimate. --save keeps the measurements, a line of JSON for each case, and --saved
- * computes the estimates of saved measurements again. --write-docs writes the table into docs/estimates.md. --long takes one long step on
- * stock operations instead: one-step.ts.
+ * computes the estimates of saved measurements again. --write-docs writes the table into docs/estimates.md. --long-examples measures examples
+ * of up to 32,768 tokens instead, which is another table. --long takes one long step on stock operations: one-step.ts.
  */
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -13,7 +13,7 @@ import { environmentFor } from '@graft/peft-core/precision';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { runTypeScript } from '../run-for-result.ts';
-import { type Case, cases } from './cases.ts';
+import { type Case, cases, longCases } from './cases.ts';
 import type { LongStep, Measured } from './plan.ts';
 import { estimateCase, measureCase } from './run-case.ts';
 
@@ -32,6 +32,7 @@ const { values: options } = parseArgs({
     save: { type: 'string' },
     saved: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
+    'long-examples': { type: 'boolean', default: false },
     long: { type: 'boolean', default: false },
   },
 });
@@ -47,11 +48,12 @@ if (options.long) {
 }
 const only = options.only?.split(',').map(Number);
 const folder = await mkdtemp(path.join(tmpdir(), 'graft-estimates-'));
+const measurable = options['long-examples'] ? longCases : cases;
 const rows: Row[] = [];
 try {
   const chosen: { each: Case; measured?: Measured }[] = options.saved
     ? await readSaved(options.saved)
-    : cases.filter((_, i) => only?.includes(i) ?? true).map((each) => ({ each }));
+    : measurable.filter((_, i) => only?.includes(i) ?? true).map((each) => ({ each }));
   for (const [i, { each, ...known }] of chosen.entries()) {
     const measured = known.measured ?? (await measureCase(each, folder));
     if (options.save) await appendFile(options.save, `${JSON.stringify({ each, measured })}\n`);
@@ -66,7 +68,8 @@ const memory = rows.map(({ estimate, measured }) => estimate.peakMemoryBytes / m
 const time = rows.map(({ estimate, measured }) => estimate.seconds! / measured.seconds);
 const summary = [sentence('memory', memory, bounds.memory), sentence('time', time, bounds.time)].join(' ');
 console.log(`\n${summary}`);
-if (options['write-docs']) await replaceSection('docs/estimates.md', 'estimates', document());
+const section = options['long-examples'] ? 'long examples' : 'estimates';
+if (options['write-docs']) await replaceSection('docs/estimates.md', section, document());
 
 async function readSaved(file: string): Promise<Omit<Row, 'estimate'>[]> {
   const lines = (await readFile(file, 'utf8')).trim().split('\n');

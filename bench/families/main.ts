@@ -1,8 +1,8 @@
 /**
- * npm run bench:families -- [--only FAMILY,…] [--steps 4] [--tokens 512] [--precision bf16]: trains four layers of each family at the
- * widths of published models, beside a model of the reference family with the same matrix products. Both take a step in turn, each in a
- * separate process. Reports
- * the ratio of their steps (at most 1.15 wanted), and each process's peak memory beside its estimate (± 15 %).
+ * npm run bench:families -- [--only FAMILY,…] [--steps 6] [--tokens 512] [--precision bf16] [--write-docs]: trains four layers of each
+ * family at the widths of published models, beside a model of the reference family with the same matrix products. Both take a step in turn,
+ * each in a separate process. Reports the ratio of their steps (at most 1.15 wanted), and the family's peak memory beside its estimate
+ * (± 15 %). --write-docs keeps what was measured in results.json and writes the table of docs/base-models.md from all that is there.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,15 +15,13 @@ import {
   type ResolvedTraining,
   resolveTraining,
 } from '@graft/peft-core/config';
-import { estimateTraining, sampleExamples } from '@graft/peft-core/estimate';
-import { openBaseModel } from '@graft/peft-core/files';
-import { environmentFor, threadCount } from '@graft/peft-core/precision';
-import { loadTokenizer } from '@graft/peft-core/text';
-import { plainTable } from '../../scripts/methods/markdown-table.ts';
+import { environmentFor } from '@graft/peft-core/precision';
+import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { benchOptions } from '../options.ts';
 import { inLockStep, Side } from '../training/lock-step.ts';
 import { median } from '../training/report.ts';
 import { published, withSameProducts, writeModel } from './models.ts';
+import { type FamilyFigures, familiesTable, keepFigures, readFigures } from './report.ts';
 
 /** The input of a one-model.ts process. */
 export interface Plan {
@@ -38,7 +36,11 @@ export interface Plan {
 const EXCLUDED = 2;
 const options = benchOptions(
   { steps: 6, tokens: 512 },
-  { only: { type: 'string', default: '' }, precision: { type: 'string', default: 'bf16' } },
+  {
+    only: { type: 'string', default: '' },
+    precision: { type: 'string', default: 'bf16' },
+    'write-docs': { type: 'boolean', default: false },
+  },
   { steps: EXCLUDED + 1 },
 );
 const precision = options.precision === 'fp32' ? 'fp32' : 'bf16';
@@ -47,22 +49,23 @@ const stray = only.find((name) => !published.has(name));
 if (stray) throw new Error(`--only: ${stray} is none of ${[...published.keys()].join(', ')}`);
 
 const folder = await mkdtemp(join(tmpdir(), 'graft-families-'));
-const rows: string[][] = [];
-const header = ['family', 'ms', 'reference ms', 'ratio', 'by CPU time', 'GB', 'estimated', 'ratio'];
+const measured: FamilyFigures[] = [];
 try {
   for (const [name, config] of published) {
     if (only.length > 0 && !only.includes(name)) continue;
-    rows.push(await measure(name, config));
-    console.log(rows.at(-1)!.join('  '));
+    const figures = await measure(name, config);
+    measured.push(figures);
+    if (options['write-docs']) keepFigures(figures);
+    console.log(familiesTable([figures]));
   }
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-console.log(
-  `\n${options.tokens} tokens a step, ${precision}, the default method\n\n${plainTable(header, rows)}`,
-);
+console.log(`\nthe default method\n\n${familiesTable(measured)}`);
+if (options['write-docs'])
+  await replaceSection('docs/base-models.md', 'families measured', familiesTable(readFigures()));
 
-async function measure(name: string, config: Parameters<typeof withSameProducts>[0]): Promise<string[]> {
+async function measure(name: string, config: Parameters<typeof withSameProducts>[0]): Promise<FamilyFigures> {
   const own = join(folder, name);
   await mkdir(own);
   const plans = [
@@ -73,35 +76,33 @@ async function measure(name: string, config: Parameters<typeof withSameProducts>
   await inLockStep(sides, options.steps, (step) =>
     console.log(`  ${name}: step ${step} of ${options.steps}`),
   );
+  await rm(own, { recursive: true });
   const [family, reference] = sides.map(({ steps }) => steps.slice(EXCLUDED)) as [
     Side['steps'],
     Side['steps'],
   ];
-  const ratios = (value: (step: Side['steps'][0]) => number) =>
-    median(family.map((step, i) => value(step) / value(reference[i]!))).toFixed(2);
-  const milliseconds = (steps: Side['steps']) =>
-    (1000 * median(steps.map(({ seconds }) => seconds))).toFixed(0);
-  const peak = family.at(-1)!.peak;
-  const estimated = await estimateOf(plans[0]!);
-  await rm(own, { recursive: true });
-  return [
-    name,
-    milliseconds(family),
-    milliseconds(reference),
-    ratios(({ seconds }) => seconds),
-    ratios(({ cpu }) => cpu!),
-    (peak / 1e9).toFixed(2),
-    (estimated / 1e9).toFixed(2),
-    (estimated / peak).toFixed(2),
-  ];
+  const ratio = (value: (step: Side['steps'][0]) => number) =>
+    median(family.map((step, i) => value(step) / value(reference[i]!)));
+  const seconds = (steps: Side['steps']) => median(steps.map((step) => step.seconds));
+  return {
+    family: name,
+    tokens: options.tokens,
+    precision,
+    pairs: family.length,
+    seconds: seconds(family),
+    referenceSeconds: seconds(reference),
+    ratio: ratio((step) => step.seconds),
+    cpuRatio: ratio((step) => step.cpu!),
+    peakBytes: family.at(-1)!.peak,
+  };
 }
 
 async function planOf(model: string, own: string): Promise<Plan> {
   const peft = parsePeftConfig(defaultPeft);
   const trainingFile = join(own, 'texts.jsonl');
-  // A byte is a token of these models.
+  // A byte is a token of these models, and one more ends a text.
   const text = (line: number) =>
-    'graft trains adapters '.repeat(options.tokens).slice(line, line + options.tokens);
+    'graft trains adapters '.repeat(options.tokens).slice(line, line + options.tokens - 1);
   const lines = Array.from({ length: options.steps }, (_, line) => JSON.stringify({ text: text(line) }));
   await writeFile(trainingFile, `${lines.join('\n')}\n`);
   const training = resolveTraining({
@@ -120,23 +121,4 @@ async function startSide(name: string, plan: Plan): Promise<Side> {
     TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
     ...environmentFor(precision),
   });
-}
-
-async function estimateOf({ model, trainingFile, peft, training }: Plan): Promise<number> {
-  const base = await openBaseModel(model);
-  try {
-    const modelConfig = base.config;
-    const data = await sampleExamples({
-      trainingFile,
-      peft,
-      training,
-      modelConfig,
-      tokenizer: loadTokenizer(base.tokenizerFiles),
-      counts: { training_file: [options.steps], validation_file: [] },
-    });
-    const machine = { device: 'cpu', kernels: true, precision, threads: threadCount(), flops: null } as const;
-    return estimateTraining({ modelConfig, peft, training, data }, machine).peakMemoryBytes;
-  } finally {
-    await base.close();
-  }
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { modelTypes, outlineOf } from '@graft/peft-core/outlines';
 import { tinyConfig, writeByteModel } from '@graft/peft-core/testing';
+import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { blockNumbers } from '../../packages/peft-core/src/estimate/block-numbers.ts';
 import { Random } from '../../packages/peft-core/src/random.ts';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
@@ -68,18 +69,25 @@ export function withSameProducts(config: Config): Config {
 }
 
 /** Random values, repeated: drawing hundreds of millions would take longer than the measurement. */
-const values = Float32Array.from({ length: 65_537 }, (_, i) => 0.02 * new Random(1, 'test', i).normal());
+const values = toBfloat16(
+  Float32Array.from({ length: 65_537 }, (_, i) => 0.02 * new Random(1, 'test', i).normal()),
+);
+const [one] = toBfloat16(Float32Array.of(1));
 
-/** Writes a model with random weights. */
+/** Writes a model with random weights in bfloat16, as published ones have them. */
 export async function writeModel(folder: string, name: string, config: Config): Promise<string> {
   const model = path.join(folder, name);
-  await writeByteModel(model, config, ({ name, shape }) => {
-    const data = new Float32Array(elementCount(shape));
-    if (shape.length === 1 && name.endsWith('norm.weight')) data.fill(1);
-    else
+  await writeByteModel(model, config, ({ name, shape }) => ({
+    name,
+    shape,
+    dtype: 'BF16',
+    data: async () => {
+      const data = new Uint16Array(elementCount(shape));
+      if (shape.length === 1 && name.endsWith('norm.weight')) return data.fill(one!);
       for (let at = 0; at < data.length; at += values.length)
         data.set(values.subarray(0, data.length - at), at);
-    return { name, shape, data };
-  });
+      return data;
+    },
+  }));
   return model;
 }
