@@ -6,7 +6,7 @@
  * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--dtypes fp32] [--output data/bench] [--write-docs] [--check]
  * npm run bench:serving -- --long-prompts 48 [--chats 16] [--check]
  *   --alone       number of questions that are asked one by one
- *   --sides       of graft, peft and llama, which is llama.cpp with the file of SmolLM2-135M in 4 bits and without adapters
+ *   --sides       of graft, peft and llama-cpp, which is llama.cpp with the file of SmolLM2-135M in 4 bits and without adapters
  *   --dtypes      data types of Graft's base model: fp32, bf16, int8, nf4
  *   --seconds     after this time no side starts another question
  *   --write-docs  the table goes to docs/serving.md, too
@@ -27,7 +27,7 @@ import { benchOptions, wholeNumber } from '../options.ts';
 import { describeMachine, facts, markdownTable, median, times } from '../training/report.ts';
 import { answerTokens, chatsOf, writeAdapters } from './chats.ts';
 import { type Answered, graftSide, isServedDtype, servedDtypes } from './graft-side.ts';
-import { llamaSide } from './llama-side.ts';
+import { llamaCppSide } from './llama-cpp-side.ts';
 import { longPrompts } from './long-prompts.ts';
 import { peftSide } from './peft-side.ts';
 
@@ -49,8 +49,8 @@ const {
   },
 );
 const sides = options.sides.split(',');
-if (sides.some((side) => !['graft', 'peft', 'llama'].includes(side)))
-  throw new Error('--sides are of graft, peft and llama');
+if (sides.some((side) => !['graft', 'peft', 'llama-cpp'].includes(side)))
+  throw new Error('--sides are of graft, peft and llama-cpp');
 const dtypes = options.dtypes.split(',');
 if (!dtypes.every(isServedDtype)) throw new Error(`--dtypes are of ${servedDtypes.join(', ')}`);
 
@@ -138,11 +138,11 @@ try {
     if (median(together.first) > 300) faults.push('half of the first tokens take longer than 300 ms');
   }
   const threads = availableParallelism();
-  if (sides.includes('llama')) {
+  if (sides.includes('llama-cpp')) {
     console.log('llama.cpp: one by one, then together');
-    const llama = await llamaSide({ model: gguf, chats, rows: atOnce, alone, threads });
-    row('llama.cpp, Q4_1', 'one by one', llama.oneByOne, llama.oneByOne);
-    row('llama.cpp, Q4_1', `${atOnce} at once`, llama.together, llama.oneByOne);
+    const other = await llamaCppSide({ model: gguf, chats, rows: atOnce, alone, threads });
+    row('llama.cpp, Q4_1', 'one by one', other.oneByOne, other.oneByOne);
+    row('llama.cpp, Q4_1', `${atOnce} at once`, other.together, other.oneByOne);
   }
   if (python !== null) {
     const where = { python, folder, model };
@@ -161,7 +161,7 @@ try {
   await mkdir(options.output, { recursive: true });
   await writeFile(join(options.output, 'serving.md'), `# ${title}\n\n${body}\n`);
   console.log(`${title}\n\n${body}\n\nwritten to ${options.output}/serving.md`);
-  const section = sides.includes('llama') ? 'serving-llama' : 'serving';
+  const section = sides.includes('llama-cpp') ? 'serving-llama-cpp' : 'serving';
   if (options['write-docs']) await replaceSection('docs/serving.md', section, `\n${body}\n\n`);
   for (const fault of faults) console.error(`✖ ${fault}`);
   if (options.check && faults.length > 0) process.exitCode = 1;

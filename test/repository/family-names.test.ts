@@ -25,6 +25,8 @@ const others: { text: RegExp; where?: string; meaning: string }[] = [
     meaning: 'a packaged model',
   },
   { text: /gemma/gi, where: 'packages/service/src/settings/basics.ts', meaning: 'that packaged model' },
+  { text: /gemma[- ]?3[- ]270m/gi, meaning: 'that packaged model' },
+  { text: /Llama 3\.2 3B/g, where: `${core}/tuners/`, meaning: "the model of HF PEFT's benchmark" },
   { text: /smollm2/gi, meaning: 'the example model, whose family has another name' },
   {
     text: /llama-cli/g,

@@ -9,7 +9,7 @@ interface Speed {
 }
 
 /** The same questions by llama.cpp, without adapters. Throws where it has no build for this platform. */
-export async function llamaSide(options: {
+export async function llamaCppSide(options: {
   /** A GGUF file. */
   model: string;
   chats: readonly Chat[];
@@ -19,9 +19,9 @@ export async function llamaSide(options: {
 }): Promise<{ oneByOne: Speed; together: Speed }> {
   const addon = llamaAddon();
   if (addon === null)
-    throw new Error('there is no build of llama.cpp for this platform: leave llama out of --sides');
+    throw new Error('there is no build of llama.cpp for this platform: leave llama-cpp out of --sides');
   const { chats, ...plan } = options;
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'llama-process.mjs')], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'llama-cpp-process.mjs')], {
     stdio: ['pipe', 'pipe', 'inherit'],
     timeout: 900_000,
     killSignal: 'SIGKILL',

@@ -1,5 +1,5 @@
 // A process that answers a plan of questions with llama.cpp: it reads {addon, model, prompts, tokens, alone, rows, threads} as JSON from
-// stdin, and writes {oneByOne, together}, each {tokens, seconds}, as JSON to stdout. A process of its own, because a fault of the addon
+// stdin, and writes {oneByOne, together}, each {tokens, seconds}, as JSON to stdout. A separate process, because a fault of the addon
 // ends its process.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,12 +7,12 @@ import { dirname } from 'node:path';
 
 /** @type {{ addon: string, model: string, prompts: string[], tokens: number, alone: number, rows: number, threads: number }} */
 const plan = JSON.parse(readFileSync(0, 'utf8'));
-const llama = createRequire(import.meta.url)(plan.addon);
-llama.setLoggerLogLevel(0);
-llama.loadBackends();
-if (llama.getGpuType() == null) llama.loadBackends(dirname(plan.addon));
-await llama.init();
-const model = new llama.AddonModel(plan.model, { gpuLayers: 0, useMmap: true });
+const addon = createRequire(import.meta.url)(plan.addon);
+addon.setLoggerLogLevel(0);
+addon.loadBackends();
+if (addon.getGpuType() == null) addon.loadBackends(dirname(plan.addon));
+await addon.init();
+const model = new addon.AddonModel(plan.model, { gpuLayers: 0, useMmap: true });
 if (!(await model.init())) throw new Error('llama.cpp cannot open the model');
 const prompts = plan.prompts.map((prompt) => [...model.tokenize(prompt, false)]);
 const longest = Math.max(...prompts.map(({ length }) => length)) + plan.tokens;
@@ -20,7 +20,7 @@ const longest = Math.max(...prompts.map(({ length }) => length)) + plan.tokens;
 /** Answers to all `questions`, `rows` of them at a time; a finished one is followed by the next. */
 async function measure(questions, rows) {
   const contextSize = Math.ceil(((longest + 8) * rows) / 256) * 256;
-  const context = new llama.AddonContext(model, {
+  const context = new addon.AddonContext(model, {
     contextSize,
     batchSize: contextSize,
     sequences: rows,
@@ -28,7 +28,7 @@ async function measure(questions, rows) {
     threads: plan.threads,
   });
   if (!(await context.init())) throw new Error('llama.cpp cannot create a context');
-  const greedy = new llama.AddonSampler(model);
+  const greedy = new addon.AddonSampler(model);
   greedy.applyConfig({ temperature: 0 });
   const began = performance.now();
   const waiting = [...questions];
