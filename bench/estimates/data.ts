@@ -4,7 +4,7 @@ import path from 'node:path';
 /** Kinds of lines. */
 type Kind = 'chats' | 'texts' | 'long texts' | 'classes' | 'tags' | 'pairs' | 'translations';
 
-/** Lines of one kind, or a few texts of so many tokens of the byte tokenizer. */
+/** Lines of one kind, or a few texts of that number of tokens of the byte tokenizer. */
 export type DataName = Kind | `${number} tokens`;
 
 const root = path.join(import.meta.dirname, '..', '..');

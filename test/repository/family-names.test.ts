@@ -15,7 +15,7 @@ const lists = [rows, `${core}/outlines/families.ts`, `${core}/models/registry.ts
 /** Texts that contain a family's name with another meaning. `where`: file or folder; absent: everywhere. */
 const others: { text: RegExp; where?: string; meaning: string }[] = [
   {
-    text: /llama\.cpp|llama-(cli|cpp|quant|quantize|adapter|addon)\b|llamaAddon|Ollama/gi,
+    text: /llama\.cpp|llama-(cli|cpp|quant|quantize|adapter|addon)\b|llamaAddon|llamaCppSide|Ollama/gi,
     meaning: 'the program, its tools and files',
   },
   { text: /llama_4_scaling_beta/g, where: rowFiles, meaning: 'a field of config.json' },
@@ -26,6 +26,9 @@ const others: { text: RegExp; where?: string; meaning: string }[] = [
   },
   { text: /gemma/gi, where: 'packages/service/src/settings/basics.ts', meaning: 'that packaged model' },
   { text: /gemma[- ]?3[- ]270m/gi, meaning: 'that packaged model' },
+  { text: /\bgemma\b/g, where: 'bench/training/workloads.ts', meaning: 'that packaged model' },
+  { text: /'llama'/g, where: 'bench/families/report.ts', meaning: 'the model that families are compared with' },
+  { text: /"[a-z0-9_]+": \{/g, where: 'bench/families/results.json', meaning: 'measurements by family' },
   { text: /Llama 3\.2 3B/g, where: `${core}/tuners/`, meaning: "the model of HF PEFT's benchmark" },
   { text: /smollm2/gi, meaning: 'the example model, whose family has another name' },
   {

@@ -42,7 +42,8 @@ const composed = [
 ];
 
 /** Files whose errors only the command's local verbs show: `graft score`, `graft export` and `graft merge`. */
-const local = /^(packages\/peft-core\/src\/(score\/|exports\/|base-model\/weight-types\.ts))|\.test\.ts$|\/testing\//;
+const local =
+  /^(packages\/peft-core\/src\/(score\/|exports\/|base-model\/weight-types\.ts))|\.test\.ts$|\/testing\//;
 
 /** Matches a quoted code as `code` of an object, or as the first argument of a class or function that creates an error. */
 const uses =

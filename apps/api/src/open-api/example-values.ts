@@ -13,7 +13,7 @@ import { exampleNumbers } from './example-numbers.ts';
 /** Values for the document's examples: one small team, whose job trained the adapter `bikes`. */
 
 const created = 1_790_000_000;
-const fileId = 'file-4c1f0a9be27d4e35';
+export const fileId = 'file-4c1f0a9be27d4e35';
 const jobId = 'ftjob-8d2b6f10c3a94e57';
 const adapterId = 'adpt-51e7c09a2f6b4d38';
 const checkpointId = 'ftckpt_c3a94e578d2b6f10';
@@ -24,8 +24,8 @@ const exportOptions = parseExportOptions(exported);
 const team = 'team-2f6b4d3851e7c09a';
 const person = 'person-9be27d4e354c1f0a';
 const keyId = 'k7Qm2xVb';
-const base = 'smollm2-135m-instruct';
-const model = `ft:${base}:acme:bikes:8d2b6f10`;
+export const base = 'smollm2-135m-instruct';
+export const model = `ft:${base}:acme:bikes:8d2b6f10`;
 const method = methods[defaultPeft.peft_type as PeftType];
 const objective = objectiveFor('CAUSAL_LM');
 const metric = objective.metrics[0]!;
@@ -370,43 +370,4 @@ export const exampleValues: Record<string, unknown> = {
   'DeletedAdapterVersion.tags': [],
   'BaseModel.files': null,
   hyperparameters: { n_epochs: 3, batch_size: 8, learning_rate_multiplier: 1 },
-};
-
-const sampling = { model, max_tokens: 64, temperature: 0.7 };
-
-/** Examples of whole requests whose required fields alone would not show their purpose. */
-export const wholeExamples: Record<string, unknown> = {
-  // Disabled options are omitted.
-  ResolvedTraining: resolveTraining({ peft: parsePeftConfig(defaultPeft), exampleCount: 240 }),
-  CreateFineTuningJob: {
-    model: base,
-    training_file: fileId,
-    suffix: 'bikes',
-    peft: defaultPeft,
-    training: { n_epochs: 3 },
-  },
-  EstimateFineTuningJob: { model: base, training_file: fileId, peft: defaultPeft, training: { n_epochs: 3 } },
-  CloneFineTuningJob: { peft: { ...defaultPeft, r: 32 }, seed: null },
-  CreateChatCompletion: {
-    ...sampling,
-    messages: [{ role: 'user', content: 'Why does my rear brake squeal?' }],
-  },
-  CreateCompletion: { ...sampling, prompt: 'A rear brake squeals when' },
-  AddBaseModel: { id: base, hub: 'HuggingFaceTB/SmolLM2-135M-Instruct', revision: 'main' },
-  MoveAdapterTag: { tag: 'production', version: 2, expected_version: 1 },
-  CreateApiKey: { name: 'nightly training', role: 'member', scopes: ['jobs:write', 'files:write'] },
-  CreateInvitation: { email: 'ada@acme.example', role: 'member' },
-  CreateWebhookEndpoint: { url: 'https://hooks.acme.example/graft', events: ['fine_tuning.job.succeeded'] },
-  CreateUpload: {
-    filename: 'train.jsonl',
-    purpose: 'fine-tune',
-    bytes: 8_589_934_592,
-    mime_type: 'text/jsonl',
-  },
-  PromoteCheckpoint: { name: 'bikes', note: 'The best by validation loss.' },
-  SetAdapterNote: { note: 'For the shop in Lyon.' },
-  SetUsagePrice: { kind: 'trained_tokens', model: '*', price: 0.5 },
-  SetIntegration: { url: 'https://mlflow.acme.example', username: 'graft', secret: 'a-password' },
-  UpdateTeamQuota: { running_jobs: 4, tokens_per_month: 10_000_000 },
-  UpdatePerson: { disabled: true },
 };

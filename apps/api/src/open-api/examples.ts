@@ -1,5 +1,6 @@
 import { nameOf, type OpenApiDocument, type Schema } from './document.ts';
-import { exampleValues, wholeExamples } from './example-values.ts';
+import { exampleValues } from './example-values.ts';
+import { wholeExamples } from './whole-examples.ts';
 
 /** Placeholder for an unknown value; no example in the document contains it. */
 export const unknownValue = '…';

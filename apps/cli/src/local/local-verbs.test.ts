@@ -231,7 +231,10 @@ test('what is wrong with data or options is said before anything is loaded, and 
       [...train, '--data', 'train.jsonl', '--peft', '{"peft_type":"LORA","rank":4}'],
       /peft\.rank: is not an option of LORA/,
     ],
-    [[...train, '--data', 'train.jsonl', '--peft', '{"peft_type":"RANDLORA"}'], /RANDLORA is not implemented/],
+    [
+      [...train, '--data', 'train.jsonl', '--peft', '{"peft_type":"RANDLORA"}'],
+      /RANDLORA is not implemented/,
+    ],
     [[...train, '--data', 'train.jsonl', '--training', '{"epochs":4}'], /training\.epochs/],
     [
       ['score', '--model', 'model', '--input', 'bad.jsonl', '--output', 'o.jsonl'],

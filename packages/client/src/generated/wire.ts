@@ -794,7 +794,7 @@ export interface CompletionChunk {
 }
 
 export interface CreateAdapterExport {
-  /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter), `mlx` (MLX adapter). */
+  /** Name of the format: `merged` (Merged model), `peft` (PEFT adapter), `gguf` (GGUF model), `gguf-lora` (GGUF adapter), `mlx` (MLX adapter), `ollama` (Ollama model). */
   format: string;
   /** Options of the format, as `GET …/exports/formats` and docs/adapters.md describe them. An option that is omitted has its default. */
   options?: Record<string, unknown>;
@@ -1042,7 +1042,7 @@ export interface CreateEmbedding {
   user?: string | null;
 }
 
-/** Default of `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}, with a lower rank if the team’s `max_rank` is lower; a `peft` with only the `peft_type` LORA has the same effect. Without `training`, all training options are chosen automatically and shown in the job. */
+/** Default of `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear","target_parameters":[]}, with a lower rank if the team’s `max_rank` is lower; a `peft` with only the `peft_type` LORA has the same effect. Without `training`, all training options are chosen automatically and shown in the job. */
 export interface CreateFineTuningJob {
   /** Id of a base model (see GET /v1/models), or name of a fine-tuned model to continue from, like `start_from`. */
   model: string;
@@ -2882,8 +2882,7 @@ export interface PeftRequest {
   /** Probability that an input of the update is dropped during training. */
   lora_dropout?: number;
   target_modules?: 'auto' | string[] | string | null;
-  /** Parameters to adapt that belong to no linear layer, by the end of their name: the matrices of experts, such as "mlp.experts.gate_up_proj" and "mlp.experts.down_proj". The rank is that of each expert. [] beside "all-linear" leaves out experts and routers, which null adapts. */
-  target_parameters?: string[] | null;
+  target_parameters?: 'auto' | string[] | null;
   /** Modules left out even if target_modules matches them: names or a regular expression. */
   exclude_modules?: string[] | string | null;
   bias?: 'none' | 'all' | 'lora_only' | 'MiSS_only' | 'oft_only';

@@ -68,10 +68,7 @@ test('an unimplemented option is refused by name, but accepted at the default of
   const error = failure({ peft_type: 'LORA', use_qalora: true });
   assert.equal(error.code, 'unimplemented_peft_option');
   assert.equal(error.param, 'peft.use_qalora');
-  assert.equal(
-    failure({ peft_type: 'LORA', init_lora_weights: 'loftq' }).code,
-    'unimplemented_peft_option',
-  );
+  assert.equal(failure({ peft_type: 'LORA', init_lora_weights: 'loftq' }).code, 'unimplemented_peft_option');
   assert.equal(failure({ peft_type: 'LORA', task_type: 'QUESTION_ANS' }).code, 'unimplemented_peft_option');
   parsePeftConfig({ peft_type: 'LORA', use_qalora: false, loftq_config: {}, megatron_core: 'megatron.core' });
 });

@@ -1,5 +1,6 @@
 import type { ConfigFields } from './config-fields.ts';
 import type { RawConfig } from './decoder.ts';
+import type { ModelOutline, OutlineBuilder } from './outline.ts';
 import type { RopeFields } from './rope.ts';
 
 type Windows = (layer: number) => number | null;
@@ -81,4 +82,29 @@ export function ropesByType(
   });
   const each = [of(SLIDING, thetas.sliding), { ...of(FULL, thetas.full), ...rope_scaling }];
   return { each, of: (layer) => (isSliding(layer) ? 0 : 1) };
+}
+
+export interface DecoderHead {
+  tied: boolean;
+  labels: number;
+  bias: boolean;
+  deviation: number;
+}
+
+/** Adds the task's head and returns the tied parameters. */
+export function addHead(
+  all: OutlineBuilder,
+  model: Pick<ModelOutline, 'task' | 'vocabularySize' | 'hiddenSize'> & { prefix: string },
+  head: DecoderHead,
+): Record<string, string> {
+  const { task, prefix, vocabularySize: V, hiddenSize: H } = model;
+  const { labels, bias, deviation } = head;
+  if (task === 'CAUSAL_LM' && head.tied) {
+    all.tiedLinear('lm_head', V, H);
+    return { 'lm_head.weight': `${prefix}embed_tokens.weight` };
+  }
+  if (task === 'CAUSAL_LM') all.linear('lm_head', V, H);
+  if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
+  if (task === 'TOKEN_CLS') all.linear('score', labels, H, { bias, fresh: deviation });
+  return {};
 }

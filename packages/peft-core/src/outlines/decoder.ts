@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.ts';
 import { addAttention } from './attention-modules.ts';
 import { ConfigFields, requireTask } from './config-fields.ts';
+import { addHead } from './decoder-layers.ts';
 import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
 import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
@@ -200,7 +201,8 @@ export function multimodalFamily(modelType: string, row: MultimodalRow): Family<
       return decoderOutline(family, { ...text, ...fields }, task);
     },
     tiedByClass: ['lm_head'],
-    textGguf: (config) => texts[String(textOf(config, tiesByDefault).text.model_type ?? Object.keys(texts)[0])]?.gguf,
+    textGguf: (config) =>
+      texts[String(textOf(config, tiesByDefault).text.model_type ?? Object.keys(texts)[0])]?.gguf,
   };
 }
 
@@ -379,25 +381,4 @@ function addBody(all: OutlineBuilder, model: Common, { inner, padding, bias }: B
       .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
   }
   all.norm(`${prefix}norm`, H);
-}
-
-interface Head {
-  tied: boolean;
-  labels: number;
-  bias: boolean;
-  deviation: number;
-}
-
-/** Adds the task's head and returns the tied parameters. */
-function addHead(all: OutlineBuilder, model: Common, head: Head): Record<string, string> {
-  const { task, prefix, vocabularySize: V, hiddenSize: H } = model;
-  const { labels, bias, deviation } = head;
-  if (task === 'CAUSAL_LM' && head.tied) {
-    all.tiedLinear('lm_head', V, H);
-    return { 'lm_head.weight': `${prefix}embed_tokens.weight` };
-  }
-  if (task === 'CAUSAL_LM') all.linear('lm_head', V, H);
-  if (task === 'SEQ_CLS') all.linear('score', labels, H, { fresh: deviation });
-  if (task === 'TOKEN_CLS') all.linear('score', labels, H, { bias, fresh: deviation });
-  return {};
 }

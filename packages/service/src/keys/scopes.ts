@@ -13,7 +13,8 @@ export const scopes = {
   'models:read': 'list models',
   'models:write': 'delete fine-tuned models, and checkpoints',
   'adapters:read': 'list, compare and download adapters, checkpoints and exports',
-  'adapters:write': 'upload, combine, tag, note, export, delete and restore adapters; make checkpoints versions',
+  'adapters:write':
+    'upload, combine, tag, note, export, delete and restore adapters; make checkpoints versions',
   'completions:write': 'call models: chats, completions, embeddings, classes',
   'integrations:read': 'list where metrics are sent',
   'integrations:write': 'set up and delete where metrics are sent, with their secrets',

@@ -16,7 +16,7 @@ struct Taps {
   }
 };
 
-/** The number of distances from 0 on at which position t of a row reads a position of its own segment in the row. */
+/** The number of distances from 0 on at which position t of a row reads a position of the same segment in the row. */
 template <typename T>
 int64_t reachOf(const CausalConvolution<T>& a, int64_t row, int64_t t) {
   const int32_t* segments = a.segments + row * a.tokens;

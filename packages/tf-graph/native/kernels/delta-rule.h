@@ -12,7 +12,7 @@ namespace graft {
 namespace {
 
 constexpr int64_t kChunk = 64, kSpan = 16;
-/** Rows that are multiplied together: whole tiles. Of triangular matrices whole blocks of so many rows and columns are used. */
+/** Rows that are multiplied together: whole tiles. Of triangular matrices whole blocks of this number of rows and columns are used. */
 constexpr int64_t kRowBlock = 16;
 constexpr float kLengthEpsilon = 1e-6f;
 
@@ -67,7 +67,7 @@ inline void scaledRows(const float* x, const float* factors, int64_t n, int64_t 
   for (int64_t i = 0; i < n; i++) scaled(x + i * width, factors[i], width, out + i * width);
 }
 
-/** Scratch memory, or, without a base, the count of what is taken. */
+/** Scratch memory, or, without a base, the count of what would be used. */
 struct Places {
   float* base;
   int64_t used = 0;

@@ -1,9 +1,9 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { DecoderRow, RawConfig } from '../decoder.ts';
 import { decoderInterface } from '../decoder-files.ts';
-import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../gguf/decoder-gguf.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
 import { matrixTargets } from '../default-targets.ts';
+import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../gguf/decoder-gguf.ts';
 import { roundedTo } from '../stored-type.ts';
 
 const sliding = (config: RawConfig, fields: ConfigFields) =>

@@ -1,7 +1,7 @@
 import type { DecoderRow } from '../decoder.ts';
 import { casePattern } from '../decoder-files.ts';
-import { decoderGguf, f32, missingOf } from '../gguf/decoder-gguf.ts';
 import { oneWindow } from '../decoder-layers.ts';
+import { decoderGguf, f32, missingOf } from '../gguf/decoder-gguf.ts';
 import { type RopeFields, ropeFields } from '../rope.ts';
 
 /** transformers' default for the rotation. */

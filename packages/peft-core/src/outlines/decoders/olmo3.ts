@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../gguf/decoder-gguf.ts';
 import { allButEvery, ropesByType, slidingByType, windowsByType } from '../decoder-layers.ts';
+import { decoderGguf, f32, missingOf, missingWindows, windowMetadata } from '../gguf/decoder-gguf.ts';
 import { olmo2 } from './olmo2.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { DecoderRow } from '../decoder.ts';
 import { casePattern } from '../decoder-files.ts';
-import { decoderGguf, missingOf, u32 } from '../gguf/decoder-gguf.ts';
 import { oneWindow } from '../decoder-layers.ts';
+import { decoderGguf, missingOf, u32 } from '../gguf/decoder-gguf.ts';
 import { LENGTH_SCALING, ropeFields } from '../rope.ts';
 
 /** Names of one scaling, in files of other ages. */

@@ -1,8 +1,8 @@
 import type { DecoderRow } from '../decoder.ts';
 import { decoderInterface, wordPattern } from '../decoder-files.ts';
-import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 import { optionalWindows } from '../decoder-layers.ts';
 import { matrixTargets } from '../default-targets.ts';
+import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 
 /** Qwen 2 and 2.5: biases on queries, keys and values. Source: transformers, models/qwen2/configuration_qwen2.py and modeling_qwen2.py. */
 export const qwen2: DecoderRow = {

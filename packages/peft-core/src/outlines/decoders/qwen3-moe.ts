@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
-import { missingOf, u32 } from '../gguf/decoder-gguf.ts';
 import { expertTensors, expertTensorsOfGguf, formerModules, sparseNetwork } from '../experts.ts';
+import { missingOf, u32 } from '../gguf/decoder-gguf.ts';
 import { qwen3 } from './qwen3.ts';
 
 /** Qwen 3 with experts. Source: transformers, models/qwen3_moe/configuration_qwen3_moe.py and modeling_qwen3_moe.py. */

@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
-import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 import { slidingByType, windowsByType } from '../decoder-layers.ts';
+import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 import { ropeFields } from '../rope.ts';
 
 /** Whether layer `layer` is rotated: by `no_rope_layers` (1 = rotated), or all but every fourth. */
