@@ -27,8 +27,16 @@ const others: { text: RegExp; where?: string; meaning: string }[] = [
   { text: /gemma/gi, where: 'packages/service/src/settings/basics.ts', meaning: 'that packaged model' },
   { text: /gemma[- ]?3[- ]270m/gi, meaning: 'that packaged model' },
   { text: /\bgemma\b/g, where: 'bench/training/workloads.ts', meaning: 'that packaged model' },
-  { text: /'llama'/g, where: 'bench/families/report.ts', meaning: 'the model that families are compared with' },
-  { text: /"[a-z0-9_]+": \{/g, where: 'bench/families/results.json', meaning: 'measurements by family' },
+  {
+    text: /'llama'/g,
+    where: 'bench/families/report.ts',
+    meaning: 'the model that families are compared with',
+  },
+  {
+    text: /"family": "[a-z0-9_]+"/g,
+    where: 'bench/families/results.json',
+    meaning: 'measurements by family',
+  },
   { text: /Llama 3\.2 3B/g, where: `${core}/tuners/`, meaning: "the model of HF PEFT's benchmark" },
   { text: /smollm2/gi, meaning: 'the example model, whose family has another name' },
   {

@@ -1,3 +1,6 @@
+import type { TaskType } from '@graft/peft-core/outlines';
+import type { ArchitectureRow } from './architecture-row.ts';
+
 /** Fields of config.json and names of modules that rows of `architectures.ts` share. */
 export const decoder = {
   hidden_size: 64,

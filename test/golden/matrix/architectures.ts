@@ -1,8 +1,18 @@
-import type { TaskType } from '@graft/peft-core/outlines';
-import { decoder, decoderNames, deltaHeads, encoderRows, experts, normedAfterNames, t5, t5Names, underHead } from './architecture-fields.ts';
+import {
+  decoder,
+  decoderNames,
+  deltaHeads,
+  encoderRows,
+  experts,
+  normedAfterNames,
+  t5,
+  t5Names,
+  underHead,
+} from './architecture-fields.ts';
 import type { ArchitectureRow } from './architecture-row.ts';
 
 export type { ArchitectureRow };
+
 const decoders: ArchitectureRow[] = [
   {
     name: 'llama',

@@ -1,11 +1,4 @@
-import {
-  defaultPeft,
-  methods,
-  objectiveFor,
-  type PeftType,
-  parsePeftConfig,
-  resolveTraining,
-} from '@graft/peft-core/config';
+import { defaultPeft, methods, objectiveFor, type PeftType } from '@graft/peft-core/config';
 import { exportFormats, parseExportOptions } from '@graft/peft-core/exports';
 import { toWireFormats, toWireTrainingMethods } from '../schemas/jobs/job-options.ts';
 import { exampleNumbers } from './example-numbers.ts';

@@ -1,6 +1,9 @@
 import { GraftError } from '../errors.ts';
 import type { TaskType } from './outline.ts';
 
+/** A config.json with the family's defaults. */
+export type RawConfig = Record<string, unknown>;
+
 /** Reads fields of a config.json and collects their faults, to report all of them together. */
 export class ConfigFields {
   readonly #raw: Record<string, unknown>;

@@ -1,5 +1,4 @@
-import type { ConfigFields } from './config-fields.ts';
-import type { RawConfig } from './decoder.ts';
+import type { ConfigFields, RawConfig } from './config-fields.ts';
 import type { ModelOutline, OutlineBuilder } from './outline.ts';
 import type { RopeFields } from './rope.ts';
 

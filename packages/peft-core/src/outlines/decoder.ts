@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.ts';
 import { addAttention } from './attention-modules.ts';
-import { ConfigFields, requireTask } from './config-fields.ts';
+import { ConfigFields, type RawConfig, requireTask } from './config-fields.ts';
 import { addHead } from './decoder-layers.ts';
 import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
@@ -96,8 +96,7 @@ const normNames: Record<NormPlaces, DecoderOutline['norms']> = {
   },
 };
 
-/** A config.json with the family's defaults. */
-export type RawConfig = Record<string, unknown>;
+export type { RawConfig };
 
 /** The properties in which families of such decoders differ. */
 export interface DecoderRow
