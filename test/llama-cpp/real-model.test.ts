@@ -122,7 +122,7 @@ test('gguf-lora beside the exported base model', { skip }, async () => {
   assert.ok(mean < 0.01, `log-probabilities differ by ${mean} on average`);
 });
 
-/** Measured means are in docs/gguf.md; those of llama-quantize's own files are as large. */
+/** Measured means are in docs/gguf.md. The file that llama.cpp's own quantiser writes as q5_k_m differs as much: 0.52, and Graft's 0.48. */
 const bounds = { q8_0: 0.25, q6_k: 0.3, q5_k_m: 0.7, q4_k_m: 0.7 };
 
 for (const [dtype, bound] of Object.entries(bounds))
