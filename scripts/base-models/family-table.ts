@@ -1,8 +1,6 @@
 /** What docs/base-models.md takes from the code. `node --import tsx scripts/base-models/family-table.ts` writes it there. */
-import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { memoryToTrain } from '../../packages/peft-core/src/estimate/index.ts';
-import { UNTIED_WEIGHTS } from '../../packages/peft-core/src/outlines/family.ts';
 import {
   defaultTask,
   modelTypes,
@@ -10,22 +8,13 @@ import {
   TASK_TYPES,
   type TaskType,
 } from '../../packages/peft-core/src/outlines/index.ts';
-import { architectures } from '../../test/golden/matrix/architectures.ts';
+import { type ArchitectureRow, architectures } from '../../test/golden/matrix/architectures.ts';
 import { exceptions } from '../../test/golden/matrix/exceptions.ts';
 import { methods } from '../../test/golden/matrix/methods.ts';
+import { formatsFor } from '../exports/format-table.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { plainTable } from '../methods/markdown-table.ts';
-
-type Config = Record<string, unknown>;
-
-interface PublishedModel {
-  name: string;
-  /** Its config.json, or of a multimodal model that of the text model, which is what Graft trains. */
-  config: Config;
-  parameters: number;
-}
-
-const folder = path.join(import.meta.dirname, '../../test/golden/published-configs');
+import { type Config, publishedModels } from './published-models.ts';
 
 /** Tokens of the text for which memory is estimated, as in `graft inspect`. */
 const TOKENS = 2048;
@@ -35,27 +24,7 @@ const places = (['cpu', 'gpu'] as const).flatMap((device) =>
   (['bf16', 'nf4'] as const).map((storage) => ({ device, storage })),
 );
 
-/** The published models of a family, by ascending size. Throws if there is none. */
-function publishedModels(modelType: string): [PublishedModel, ...PublishedModel[]] {
-  const models = readdirSync(folder).flatMap((file) =>
-    Object.entries(
-      JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as Record<
-        string,
-        { config: Config & { text_config?: Config }; untied?: string[]; parameters: number }
-      >,
-    ).flatMap(([name, { config, untied, parameters }]) => {
-      const own = [config, config.text_config].find((each) => each?.model_type === modelType);
-      if (!own) return [];
-      const separate = untied && { [UNTIED_WEIGHTS]: untied.map((module) => `${module}.weight`) };
-      return [{ name, config: { ...own, ...separate }, parameters }];
-    }),
-  );
-  const [first, ...others] = models.sort((a, b) => a.parameters - b.parameters);
-  if (!first) throw new Error(`test/golden/published-configs has no model of ${modelType}`);
-  return [first, ...others];
-}
-
-/** A line for each family: its tasks, the default one first, and the methods that it can have for that one. */
+/** A line for each family: its tasks, the default one first, and the methods and exports that it can have for that one. */
 export function familyTable(): string {
   const lines = modelTypes.map((modelType) => {
     const [{ config }] = publishedModels(modelType);
@@ -64,9 +33,15 @@ export function familyTable(): string {
     const tasks = [first, ...others].map((task) => `\`${task}\``);
     // The methods of a multimodal model are those of its text model.
     const text = (config.text_config as Config | undefined)?.model_type ?? modelType;
-    return [`\`${modelType}\``, tasks.join(', '), methodsOf(String(text), first)];
+    const rows = rowsOf(String(text), first);
+    return [
+      `\`${modelType}\``,
+      tasks.join(', '),
+      methodsOf(rows),
+      formatsFor({ ...rows[0], config }).join(', '),
+    ];
   });
-  return plainTable(['`model_type`', 'tasks', 'methods'], lines);
+  return plainTable(['`model_type`', 'tasks', 'methods', 'exports'], lines);
 }
 
 function hasTask(config: Config, task: TaskType): boolean {
@@ -79,10 +54,16 @@ function hasTask(config: Config, task: TaskType): boolean {
   }
 }
 
-/** All methods, or all but those that cannot be on an architecture of the family in the golden matrix, for this task. */
-function methodsOf(modelType: string, task: TaskType): string {
+/** The architectures of a family in the golden matrix for a task. */
+function rowsOf(modelType: string, task: TaskType): [ArchitectureRow, ...ArchitectureRow[]] {
   const rows = architectures.filter((row) => row.config.model_type === modelType && row.task === task);
-  if (rows.length === 0) throw new Error(`test/golden/matrix/architectures.ts has no ${modelType} ${task}`);
+  const [first, ...others] = rows;
+  if (!first) throw new Error(`test/golden/matrix/architectures.ts has no ${modelType} ${task}`);
+  return [first, ...others];
+}
+
+/** All methods, or all but those that cannot be on one of the architectures. */
+function methodsOf(rows: readonly ArchitectureRow[]): string {
   const missing = methods.filter(({ name }) =>
     rows.some((row) => exceptions[`${row.name} × ${name}`] !== undefined),
   );

@@ -7,6 +7,7 @@ import { defaultTask, modelTypes } from '../../packages/peft-core/src/outlines/i
 import { type ArchitectureRow, architectures } from '../../test/golden/matrix/architectures.ts';
 import { exceptions } from '../../test/golden/matrix/exceptions.ts';
 import { type MethodRow, methods } from '../../test/golden/matrix/methods.ts';
+import { type Config, publishedModels } from '../base-models/published-models.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { plainTable } from '../methods/markdown-table.ts';
 
@@ -73,14 +74,19 @@ export function methodTable(): string {
   return plainTable(['adapter', ...header], rows);
 }
 
-/** A row for each family, with the first method and the family's own task. */
+/** The formats that hold an adapter of attention on an architecture. */
+export const formatsFor = (architecture: ArchitectureRow): string[] =>
+  exportFormats.filter((format) => isHeld(format, methods[0]!, architecture)).map(({ name }) => name);
+
+/** A row for each family: the smallest published model with the first method, for the family's own task. */
 export function familyTable(): string {
   const rows = modelTypes.flatMap((modelType) => {
     const task = defaultTask({ model_type: modelType });
-    const own = architectures.find((row) => row.config.model_type === modelType && row.task === task);
-    return own
-      ? [[`\`${modelType}\``, ...exportFormats.map((format) => cell(isHeld(format, methods[0]!, own)))]]
-      : [];
+    const [{ config }] = publishedModels(modelType);
+    const text = (config.text_config as Config | undefined)?.model_type ?? modelType;
+    const own = architectures.find((row) => row.config.model_type === text && row.task === task);
+    const held = own ? formatsFor({ ...own, config }) : [];
+    return own ? [[`\`${modelType}\``, ...exportFormats.map(({ name }) => cell(held.includes(name)))]] : [];
   });
   return plainTable(['`model_type`', ...header], rows);
 }
