@@ -110,7 +110,6 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     written: {
       ...publishedLora(config),
       target_modules: writtenTargets(config, model),
-      target_parameters: config.target_parameters?.length === 0 ? null : config.target_parameters,
       fan_in_fan_out: transposedTargets(names, model),
     },
   };
