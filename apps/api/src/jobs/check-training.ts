@@ -109,6 +109,7 @@ export async function checkTraining(
     startPeft: startFrom?.peft ?? null,
     hyperparameters,
     otherwise,
+    maxRank: quota?.maxRank ?? undefined,
     columns: uploadedColumns(files, body),
   });
   const [{ peft }] = trials as [SweepTrial];
@@ -211,9 +212,10 @@ function parseOptions(
     columns,
     ...given
   }: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>> &
+    Pick<SweepBaseRequest, 'maxRank'> &
     Pick<FileRecord, 'columns'>,
 ) {
-  const { startPeft, otherwise } = given;
+  const { startPeft, otherwise, maxRank } = given;
   const faults: GraftError[] = [];
   const attempt = <T>(parse: () => T): T | null => {
     try {
@@ -227,7 +229,7 @@ function parseOptions(
   const peft = attempt<PeftConfig>(() =>
     startPeft
       ? checkStartPeft(body.peft, startPeft)
-      : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
+      : parsePeftConfig(choosePeft(body.peft ?? otherwise, { maxRank })),
   );
   const training = attempt(() => {
     const options = keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom);

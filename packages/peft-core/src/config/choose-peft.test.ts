@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { defaultPeft, defaultPeftWithin } from '../tuners/methods.ts';
+import { defaultPeft } from '../tuners/methods.ts';
 import { choosePeft, peftReasons, peftWarnings } from './choose-peft.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import { parseSweep, trialsOf } from './sweep.ts';
 
 const lora = (options: object = {}) => ({ peft_type: 'LORA', ...options });
-const sizes = (given: object, otherwise = defaultPeft) => {
+const sizes = (given: object, maxRank?: number) => {
   const { r, lora_alpha, target_modules } = parsePeftConfig(
-    choosePeft(given, otherwise),
+    choosePeft(given, { maxRank }),
   ) as unknown as Record<string, unknown>;
   return [r, lora_alpha, target_modules];
 };
@@ -24,9 +24,12 @@ describe('what Graft chooses of peft', () => {
       [lora({ task_type: 'SEQ_CLS' }), [8, 16, 'all-linear']],
     ];
     for (const [given, wanted] of cases) assert.deepEqual(sizes(given), wanted, JSON.stringify(given));
-    assert.deepEqual(sizes(lora(), defaultPeftWithin(4)), [4, 64, 'all-linear']);
+    assert.deepEqual(sizes(lora(), 4), [4, 64, 'all-linear']);
     const prompt = parsePeftConfig(choosePeft({ peft_type: 'PROMPT_TUNING' }));
     assert.equal('num_virtual_tokens' in prompt && prompt.num_virtual_tokens, 20);
+    const rank = (given: object, maxRank?: number) =>
+      (parsePeftConfig(choosePeft(given, { maxRank })) as { r?: number }).r;
+    assert.deepEqual([rank({ peft_type: 'MISS' }), rank({ peft_type: 'MISS' }, 20)], [64, 20]);
     const nothing = { peft_type: 'TRAINABLE_TOKENS' };
     assert.equal(choosePeft(nothing), nothing, 'no tokens suit every model');
   });

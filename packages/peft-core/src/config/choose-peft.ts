@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord } from '../schema/check-fields.ts';
 import type { Method } from '../tuners/method.ts';
-import { defaultPeft, methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
+import { methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
 import { BOOKKEEPING } from './peft-config.ts';
 
 /** An option that a request omits although its default in HF PEFT costs more quality than users expect. */
@@ -16,19 +16,22 @@ export interface PeftWarning {
  * Completes `peft` of a request with the options that it leaves to Graft: all if it names only a method and its form, and those set to
  * "auto". `parsePeftConfig` fills other omitted options with HF PEFT's defaults, and rejects invalid ones.
  *
- * `otherwise`: what a job without `peft` trains; its rank is the largest that is chosen. `r`: the rank of a sweep's trial.
+ * `r`: the rank of a sweep's trial. `maxRank`: the largest that is chosen.
  */
-export function choosePeft(given: unknown, otherwise: typeof defaultPeft = defaultPeft, r?: number): unknown {
+export function choosePeft(
+  given: unknown,
+  { r, maxRank = Number.POSITIVE_INFINITY }: { r?: number | undefined; maxRank?: number | undefined } = {},
+): unknown {
   const method = methodIn(given);
   if (!method) return given;
   const { rest, options } = apart(given as Record<string, unknown>);
   const withRank = r === undefined ? options : { ...options, r };
   if (isMethodAlone(method, options)) {
     if (!method.choose) return method.usualNeedsModel ? given : { ...rest, ...method.usual, ...withRank };
-    return { ...rest, ...method.choose(withRank, otherwise.r), ...withRank };
+    return { ...rest, ...method.choose(withRank, maxRank), ...withRank };
   }
   if (!method.choose) return { ...rest, ...withRank };
-  const chosen = Object.entries(method.choose(withoutAuto(withRank), otherwise.r));
+  const chosen = Object.entries(method.choose(withoutAuto(withRank), maxRank));
   return {
     ...rest,
     ...withRank,

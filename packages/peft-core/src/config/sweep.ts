@@ -107,6 +107,8 @@ export interface SweepBaseRequest {
   startPeft: PeftConfig | null;
   /** What a job without `peft` trains. Absent: the general default. */
   otherwise?: typeof defaultPeft;
+  /** The largest rank that is chosen. */
+  maxRank?: number | undefined;
 }
 
 /**
@@ -137,14 +139,9 @@ export function trialsOf(sweep: Sweep, request: SweepBaseRequest): SweepTrial[] 
   );
 }
 
-function configOf(
-  base: unknown,
-  r: number | null,
-  { otherwise }: SweepBaseRequest,
-  sweep: Sweep,
-): PeftConfig {
+function configOf(base: unknown, r: number | null, { maxRank }: SweepBaseRequest, sweep: Sweep): PeftConfig {
   try {
-    return parsePeftConfig(choosePeft(base, otherwise, r ?? undefined));
+    return parsePeftConfig(choosePeft(base, { r: r ?? undefined, maxRank }));
   } catch (error) {
     const type = isRecord(base) ? show(base.peft_type) : 'peft';
     throw nameTrial(error, sweep, r === null ? type : `${type}, r ${r}`);

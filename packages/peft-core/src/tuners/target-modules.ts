@@ -116,6 +116,19 @@ function withContainers(modules: TargetableModule[]): string[] {
   return [...paths];
 }
 
+/** Whether the config's targets are "all-linear". */
+export const targetsAllLinear = ({ target_modules: targets }: { target_modules: unknown }): boolean =>
+  typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
+
+/**
+ * Whether a weight is so narrow, as those of gates and rates are, that "all-linear" may give it a rank above its own: nobody asked for that
+ * one. Pass the weight's sizes.
+ */
+export const isNarrow = (
+  { width, out }: { width: number; out: number },
+  { hiddenSize }: { hiddenSize: number },
+): boolean => 8 * Math.min(width, out) < hiddenSize;
+
 /** Whether "all-linear" includes a module. */
 export const isAllLinear = ({ kind, name }: TargetableModule): boolean =>
   kind === 'linear' && !OUTPUT_LAYERS.includes(name);

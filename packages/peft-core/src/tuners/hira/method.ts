@@ -18,6 +18,7 @@ import {
   type MatrixTarget,
   matrixFileTensors,
   matrixTargets,
+  rankedTargets,
 } from '../matrices/targets.ts';
 import { type Method, rateByWidth } from '../method.ts';
 
@@ -101,7 +102,8 @@ export const hiraMethod: Method<HiraConfig> = {
   checkIdle(config, model) {
     const targets = hiraTargets(config, model);
     checkMatrixNames(config, model, targets);
-    for (const target of targets) checkRank(config.r, Math.min(target.width, target.out), target);
+    for (const target of rankedTargets(targets, config, model))
+      checkRank(config.r, Math.min(target.width, target.out), target);
     checkTransposed(
       config,
       targets.map(({ name }) => name),

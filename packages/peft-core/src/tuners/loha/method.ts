@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { type UpdateTarget, updateFaults, updateOptions, updateTargets } from '../matrices/config.ts';
-import { checkMatrixNames, checkRank, matrixFileTensors } from '../matrices/targets.ts';
+import { checkMatrixNames, checkRank, matrixFileTensors, rankedTargets } from '../matrices/targets.ts';
 import { type Method, rateByWidth } from '../method.ts';
 
 /** LoHa, with the names and defaults of HF PEFT 0.21's LoHaConfig. */
@@ -53,7 +53,7 @@ export const lohaMethod: Method<LohaConfig> = {
   checkIdle(config, model) {
     const targets = lohaTargets(config, model);
     checkMatrixNames(config, model, targets);
-    for (const target of targets)
+    for (const target of rankedTargets(targets, config, model))
       checkRank(
         target.rank,
         Math.min(target.width, target.out),

@@ -5,13 +5,15 @@ import { test } from 'node:test';
 import { choosePeft } from '../../config/choose-peft.ts';
 import { parsePeftConfig } from '../../config/peft-config.ts';
 import { outlineOf } from '../../outlines/index.ts';
+import { checkAgainstModel } from '../check.ts';
 import { countOf } from '../file-tensors.ts';
 import { methodOf } from '../methods.ts';
 import type { LoraConfig } from './config.ts';
 import { loraTargets } from './targets.ts';
 
 const folder = path.join(import.meta.dirname, '../../../../../test/golden/published-configs');
-const configs = JSON.parse(readFileSync(path.join(folder, 'qwen3-moe.json'), 'utf8'));
+const published = (file: string) => JSON.parse(readFileSync(path.join(folder, `${file}.json`), 'utf8'));
+const configs = published('qwen3-moe');
 const { config } = configs['Qwen/Qwen3-30B-A3B'] as { config: Record<string, unknown> };
 
 function adapted(given: object, fields: object = {}) {
@@ -42,4 +44,27 @@ test('"all-linear" by itself adapts routers and experts, too, as PEFT does', () 
 
 test('networks without experts are left out where PEFT takes their names for those of experts', () => {
   assert.deepEqual(adapted({}, { mlp_only_layers: [0] }).names, attention);
+});
+
+test('every published model takes what Graft chooses of each method that adapts matrices', () => {
+  for (const file of ['qwen3-next', 'qwen3-5-moe', 'qwen3-5', 'qwen3-moe'])
+    for (const [name, { config }] of Object.entries<{ config: Record<string, unknown> }>(published(file))) {
+      for (const peft_type of ['LORA', 'MISS', 'OFT', 'HIRA', 'LOKR', 'LOHA'])
+        assert.doesNotThrow(
+          () => checkAgainstModel(parsePeftConfig(choosePeft({ peft_type })), config),
+          `${name} × ${peft_type}`,
+        );
+      const all = parsePeftConfig({ peft_type: 'LORA', r: 16, target_modules: 'all-linear' });
+      assert.doesNotThrow(() => checkAgainstModel(all, config), `${name}, all-linear`);
+    }
+});
+
+test('a shared expert is left out beside attention', () => {
+  const [{ config }] = Object.values<{ config: Record<string, unknown> }>(published('qwen3-next')) as [
+    { config: Record<string, unknown> },
+  ];
+  const peft = parsePeftConfig(choosePeft({ peft_type: 'LORA' })) as LoraConfig;
+  const { targets, experts } = loraTargets(peft, outlineOf(config, 'CAUSAL_LM'));
+  assert.deepEqual(experts, []);
+  assert.ok(targets.length > 0 && targets.every(({ name }) => !name.includes('.mlp.')));
 });

@@ -1,7 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
-import { isAllLinear, isExcluded, lastPart } from '../target-modules.ts';
+import { isAllLinear, isExcluded, lastPart, targetsAllLinear } from '../target-modules.ts';
 import type { LoraConfig } from './config.ts';
 
 /**
@@ -13,9 +13,9 @@ import type { LoraConfig } from './config.ts';
  */
 export function withoutFormerNames(config: LoraConfig, model: ModelOutline): LoraConfig {
   const former = model.formerModules;
+  if (model.routing && targetsAllLinear(config) && config.target_parameters?.length === 0)
+    return { ...config, target_modules: namesBeside(model, former ?? {}), target_parameters: null };
   if (!former) return config;
-  if (isAllLinearTarget(config) && config.target_parameters?.length === 0)
-    return { ...config, target_modules: namesBeside(model, former), target_parameters: null };
   const targets = namesOf(config, model, former);
   if (targets === null) return config;
   const parameters = new Set(config.target_parameters ?? []);
@@ -63,7 +63,7 @@ function namesOf(
   const { target_modules: targets } = config;
   if (targets === null) return [];
   if (typeof targets !== 'string') return targets;
-  if (isAllLinearTarget(config))
+  if (targetsAllLinear(config))
     return distinct([...modules.filter(isAllLinear).map(({ name }) => name), ...Object.keys(former)]);
   const matches = (name: string) => fullMatch(targets, name) && !isExcluded(config, name);
   const all = [...modules, ...parameters].map(({ name }) => name);
@@ -79,11 +79,12 @@ function namesOf(
   return names.length > 0 ? names : null;
 }
 
-const isAllLinearTarget = ({ target_modules: targets }: LoraConfig) =>
-  typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
+const isShared = ({ name }: { name: string }) => /\.shared_expert(_gate)?(\.|$)/.test(name);
 
-/** The names of linear modules that are not translated. */
+/** The names of linear modules that are not translated, and not of a shared expert. */
 const namesBeside = ({ modules }: ModelOutline, former: Readonly<Record<string, string>>): string[] =>
-  distinct(modules.filter(isAllLinear).map(({ name }) => name)).filter((name) => !(name in former));
+  distinct(
+    modules.filter((module) => isAllLinear(module) && !isShared(module)).map(({ name }) => name),
+  ).filter((name) => !(name in former));
 
 const distinct = (names: string[]) => [...new Set(names.map(lastPart))];

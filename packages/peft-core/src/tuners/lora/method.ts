@@ -4,7 +4,7 @@ import { optionError, show } from '../../schema/check-fields.ts';
 import { matchesEnd } from '../../schema/module-pattern.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import { type Method, type RatedModel, rateByWidth } from '../method.ts';
-import { isWithin, resolveModulesToSave } from '../target-modules.ts';
+import { isNarrow, isWithin, resolveModulesToSave, targetsAllLinear } from '../target-modules.ts';
 import type { TokenTarget } from '../token-targets.ts';
 import { combineLora } from './combine/combine.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
@@ -94,7 +94,9 @@ export const loraMethod: Method<LoraConfig> = {
     const { targets, experts } = loraTargets(config, model);
     const names = targets.map(({ name }) => name);
     checkPatterns(config, [...targets.map(({ key }) => key), ...experts.map(({ name }) => name)]);
-    checkRanks([...targets.filter(({ isRouter }) => !isRouter), ...experts], config.r);
+    const free = targetsAllLinear(config) && !startsFromWeight(config.init_lora_weights);
+    const checked = targets.filter((target) => !target.isRouter && !(free && isNarrow(target, model)));
+    checkRanks([...checked, ...experts], config.r);
     checkTransposed(config, names, model);
   },
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),

@@ -7,10 +7,12 @@ import { matchesEnd } from '../../schema/module-pattern.ts';
 import { copiedEmbeddings, type FileTensor, savedTensors, underModel } from '../file-tensors.ts';
 import { checkTargetNames, lastParts } from '../idle-targets.ts';
 import {
+  isNarrow,
   isWithin,
   resolveModulesToSave,
   resolveTargetModules,
   type TargetOptions,
+  targetsAllLinear,
   writtenTargets,
 } from '../target-modules.ts';
 import { copiedBiases, trainedBiases } from './biases.ts';
@@ -131,6 +133,13 @@ export function fromPattern(pattern: Record<string, number>, name: string): numb
   const key = Object.keys(pattern).find((each) => matchesEnd(each, name));
   return key === undefined ? undefined : pattern[key];
 }
+
+/** The targets whose ranks a request is checked for: without narrow ones that "all-linear" chose. */
+export const rankedTargets = <Target extends MatrixTarget>(
+  targets: readonly Target[],
+  config: { target_modules: unknown },
+  model: ModelOutline,
+): Target[] => targets.filter((target) => !targetsAllLinear(config) || !isNarrow(target, model));
 
 /** Refuses a rank above `most` for a module. */
 export function checkRank(
