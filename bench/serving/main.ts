@@ -53,6 +53,8 @@ if (sides.some((side) => !['graft', 'peft', 'llama-cpp'].includes(side)))
   throw new Error('--sides are of graft, peft and llama-cpp');
 const dtypes = options.dtypes.split(',');
 if (!dtypes.every(isServedDtype)) throw new Error(`--dtypes are of ${servedDtypes.join(', ')}`);
+if (sides.includes('peft') && sides.includes('graft') && !dtypes.includes('fp32'))
+  throw new Error('--dtypes: transformers and PEFT are compared with fp32, so name it, too');
 
 type Speed = Pick<Answered, 'tokens' | 'seconds'>;
 const speedOf = ({ tokens, seconds }: Speed): number => tokens / seconds;

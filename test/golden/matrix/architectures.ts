@@ -239,6 +239,7 @@ const decoders: ArchitectureRow[] = [
   {
     name: 'qwen3_next',
     task: 'CAUSAL_LM',
+    seed: 31,
     config: {
       ...decoder,
       ...experts,
@@ -280,8 +281,11 @@ const decoders: ArchitectureRow[] = [
 const llama = { config: { ...decoder, model_type: 'llama' }, names: decoderNames };
 const otherDecoders = decoders.filter(({ config }) => config.model_type !== 'llama');
 
-/** The seeds of models that do not learn in a few steps from the usual one. */
-const seeds: Record<string, number> = { 'qwen2 FEATURE_EXTRACTION': 20 };
+/** The seeds of models that from the usual one do not learn in a few steps, or choose between experts that are nearly equal. */
+const seeds: Record<string, number> = {
+  'qwen2 FEATURE_EXTRACTION': 20,
+  'qwen3_next FEATURE_EXTRACTION': 31,
+};
 const seedOf = (name: string) => (seeds[name] === undefined ? {} : { seed: seeds[name] });
 
 /** Models that read a whole text, for what its tokens or itself are. */

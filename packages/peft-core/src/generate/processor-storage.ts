@@ -20,7 +20,7 @@ export function processorStorage(
 
 /** Whether kernels multiply by every matrix as it is stored. Others would be converted as a whole in every step. */
 function readsBfloat16({ modules, parameters }: Architecture): boolean {
-  const matrices = parameters.every(({ shape, experts }) => shape.length <= 2 && !experts);
+  const matrices = parameters.every(({ experts }) => !experts);
   return usesGraftKernels() && matrices && modules.every(({ transposed }) => !transposed);
 }
 
