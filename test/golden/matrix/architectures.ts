@@ -239,7 +239,7 @@ const decoders: ArchitectureRow[] = [
   {
     name: 'qwen3_next',
     task: 'CAUSAL_LM',
-    seed: 31,
+    seed: 12,
     config: {
       ...decoder,
       ...experts,

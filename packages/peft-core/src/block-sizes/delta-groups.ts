@@ -43,5 +43,5 @@ export function deltaScratch(shape: DeltaShape, threads: number): number {
   const computed = Math.min(SPAN, chunks);
   const states = (valueHeads / keyHeads) * (Math.ceil(chunks / SPAN) + 1) + computed + 2;
   const numbers = K * V * states + CHUNK * (computed * (V + 2 * K) + 5 * K + 8 * V + 7 * CHUNK);
-  return 4 * numbers * Math.min(threads, keyHeads * shape.rows);
+  return 4 * numbers * threads;
 }

@@ -178,8 +178,21 @@ function activationBytes(parts: JobParts): number {
   const logits = head
     ? 3 * flow * Math.min(head.labels, headRows('cpu', head.vocabularySize)) * head.vocabularySize
     : 0;
-  return kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within);
+  const copies = FLOAT * (methodOf(peft).weightCopies?.(peft, true) ?? 0) * largestMatrix(model);
+  return (
+    kept +
+    (recomputes ? added / blocks.length : added) +
+    Math.max(logits, ...within.map((bytes) => bytes + copies))
+  );
 }
+
+/** Number of weights of the largest linear layer of a block. */
+const largestMatrix = ({ modules, vocabularySize }: JobParts['model']): number =>
+  Math.max(
+    ...modules
+      .filter(({ kind, out }) => kind === 'linear' && out !== vocabularySize)
+      .map((module) => (module.in ?? 0) * (module.out ?? 0)),
+  );
 
 /** Memory of the backward pass of a recurrent layer: gradients of the rule's inputs and output, in `flow` bytes per number. */
 function ruleBytes({ threads }: JobParts, { recurrent }: BlockNumbers, flow: number): number {

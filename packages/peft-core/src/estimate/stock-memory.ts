@@ -120,7 +120,7 @@ function unpackedBytes({ model, peft, storage, precision }: JobParts): number {
   const largest = storedWeights(model, storage, false)
     .filter(({ name }) => /\.\d+\./.test(name))
     .reduce((most, { shape }) => Math.max(most, elementCount(shape)), 0);
-  const copies = FLOAT * (methodOf(peft).weightCopies?.(peft) ?? 0) * largest;
+  const copies = FLOAT * (methodOf(peft).weightCopies?.(peft, false) ?? 0) * largest;
   if (bytes > 0) return copies + (bytes === factor ? 0 : factor * largest);
   return copies + largest * (2 * FLOAT + (factor === FLOAT ? 0 : factor));
 }

@@ -97,8 +97,11 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * Absent: few.
    */
   keptNumbers?(config: Config, model: ModelOutline): number;
-  /** Number of float32 copies of a weight that exist at a time where stock operations read it; for estimates. Absent: none. */
-  weightCopies?(config: Config): number;
+  /**
+   * Number of float32 copies of a weight that exist at a time while the method computes with it, with kernels or with stock operations alone;
+   * for estimates. Absent: none.
+   */
+  weightCopies?(config: Config, kernels: boolean): number;
   /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
 

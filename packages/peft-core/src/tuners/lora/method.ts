@@ -113,7 +113,7 @@ export const loraMethod: Method<LoraConfig> = {
     return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), expertRanks);
   },
   // For two modules at a time: the weight and its update, which are added to compute the norms.
-  weightCopies: ({ use_dora }) => (use_dora ? 4 : 0),
+  weightCopies: ({ use_dora }, kernels) => (use_dora && !kernels ? 4 : 0),
   tensorNames: ['lora', 'token_adapter'],
   floats: ['lora_dropout'],
 };

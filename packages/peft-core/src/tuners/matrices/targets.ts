@@ -31,8 +31,6 @@ export interface MatrixTarget {
   width: number;
   out: number;
   transposed: boolean;
-  /** Row of an embedding that gets no gradient. */
-  padding: number | null;
   /** Factor by which the module multiplies its output. */
   outputFactor: number;
 }
@@ -85,7 +83,6 @@ function targetOf(module: ModuleDescription, model: ModelOutline): MatrixTarget 
     width: isEmbedding ? module.out! : module.in!,
     out: isEmbedding ? module.in! : module.out!,
     transposed: isEmbedding || (module.transposed ?? false),
-    padding: module.padding ?? null,
     outputFactor: module.name === model.tokenEmbedding ? (model.embeddingFactor ?? 1) : 1,
   };
 }
