@@ -18,6 +18,8 @@ export const matrixMethods: MethodRow[] = [
     ...common,
     name: 'miss',
     only: linear,
+    learningRate: 1e-3,
+    jumpsOnExperts: true,
     config: ({ names }) => ({
       peft_type: 'MISS',
       r: 6,

@@ -17,4 +17,9 @@ export interface MethodRow {
   learningRate: number;
   /** Set where the method's own gradient leaves something out, so that finite differences cannot agree with it. */
   partialGradient?: true;
+  /**
+   * Set where, in models with experts, the smallest steps change which experts tokens get, so that finite differences mean nothing there.
+   * The twenty steps that are compared with PyTorch's check the gradient.
+   */
+  jumpsOnExperts?: true;
 }
