@@ -7,6 +7,7 @@ import { addCheckVerb } from './local/check.ts';
 import { addCombineVerb } from './local/combine.ts';
 import { addExportVerb } from './local/export.ts';
 import { addGenerateVerb } from './local/generate.ts';
+import { addPublishVerb } from './local/hub/publish.ts';
 import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
 import { addScoreVerb } from './local/score.ts';
@@ -34,6 +35,7 @@ ${exitCodes}`,
   addGenerateVerb(program);
   addExportVerb(program);
   addMergeVerb(program);
+  addPublishVerb(program);
   addCombineVerb(program);
   addInspectVerb(program);
   addCompletionVerb(program);

@@ -1,0 +1,49 @@
+import { basename, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { bytes, duration } from '../../draw/quantities.ts';
+import { catchInterrupts, INTERRUPTED } from '../../interrupts.ts';
+import { createOutput } from '../../output.ts';
+import { type VerbOptions, verb } from '../../verb.ts';
+
+interface Options extends VerbOptions {
+  public?: boolean;
+  title?: string;
+}
+
+export function addPublishVerb(program: Command): void {
+  const publishes =
+    'publish a folder, such as an adapter or an export, on the Hugging Face Hub (with HF_TOKEN), as one commit';
+  const examples = ['my-adapter my-org/poet', 'merged-model my-org/poet-merged --public'];
+  verb(program, 'publish <folder> <repository>', publishes, ...examples)
+    .option('--public', 'let everybody read the repository; otherwise it must be private')
+    .option('--title <title>', "title of the commit (default: 'Add' and the folder's name)")
+    .action(publish);
+}
+
+async function publish(folder: string, repository: string, options: Options): Promise<void> {
+  const output = createOutput(options);
+  const began = performance.now();
+  const { signal, release } = catchInterrupts();
+  try {
+    const { publishFolder } = await import('@graft/peft-core/files');
+    output.note(`Publishing ${folder} as ${repository}`);
+    const published = await publishFolder(resolve(folder), {
+      repository,
+      isPublic: options.public ?? false,
+      title: options.title ?? `Add ${basename(resolve(folder))}`,
+      signal,
+    });
+    const seconds = (performance.now() - began) / 1_000;
+    output.result({ repository, seconds, ...published }, () =>
+      published.changed === 0
+        ? `${repository} has all of these files already: ${published.url}`
+        : `Published ${bytes(published.bytes)} in ${duration(seconds)}: ${published.url}`,
+    );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    output.note(`Interrupted: repeat the command to continue.`);
+    process.exitCode = INTERRUPTED;
+  } finally {
+    release();
+  }
+}
