@@ -121,7 +121,7 @@ export const targetsAllLinear = ({ target_modules: targets }: { target_modules: 
   typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
 
 /**
- * Whether a weight is so narrow, as those of gates and rates are, that "all-linear" may give it a rank above its own: nobody asked for that
+ * Whether a weight is so narrow, as those of gates and rates are, that "all-linear" may give it a rank above its own: nobody requested that
  * one. Pass the weight's sizes.
  */
 export const isNarrow = (

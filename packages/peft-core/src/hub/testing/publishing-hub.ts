@@ -71,8 +71,8 @@ export class PublishingHub {
         pathname,
       ) ?? [];
     const repository = this.repositories.get(id);
-    const mayWrite = owners.includes(id.split('/')[0]!);
-    if (!repository || (repository.private && !mayWrite))
+    const isOwned = owners.includes(id.split('/')[0]!);
+    if (!repository || (repository.private && !isOwned))
       return answer(response, 404, { error: 'Not found' });
     const head = repository.commits.at(-1);
     if (request.method === 'GET')
@@ -85,7 +85,7 @@ export class PublishingHub {
       });
       return answer(response, 200, found);
     }
-    if (!mayWrite) return answer(response, 403, { error: 'Forbidden' });
+    if (!isOwned) return answer(response, 403, { error: 'Forbidden' });
     if (action === 'preupload') return preupload(JSON.parse(body), response);
     if (action === 'commit') return this.#commit(repository, body, response);
     return this.#batch(JSON.parse(body), response);
