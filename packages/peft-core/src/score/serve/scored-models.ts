@@ -223,6 +223,7 @@ export class ScoredModels {
     const { pooling, normalise } = await sequencePooling(this.#base.path, architecture);
     const kind = kinds[architecture.task as keyof typeof kinds];
     const { vocabularySize, maxPositions } = architecture;
+    checkLabels(labels ?? []);
     return {
       kind,
       rows: kind === 'words' || pooling === 'mean' ? 'all' : pooling,
@@ -322,6 +323,20 @@ export class ScoredModels {
     const idle = [...this.#loaded].filter(([, { users, values }]) => users === 0 && values !== null);
     for (const [key] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE))) this.#loaded.delete(key);
   }
+}
+
+/** Maximum characters of a class name of adapters, and of all names of one, which every answer lists. */
+const labelCharacters = { one: 4096, all: 2 ** 20 };
+
+function checkLabels(labels: readonly string[]): void {
+  const { one, all } = labelCharacters;
+  const total = labels.reduce((sum, { length }) => sum + length, 0);
+  if (total <= all && labels.every(({ length }) => length <= one)) return;
+  throw new GraftError(
+    'unsupported_labels',
+    'model: its class names are too long to be returned; train it with shorter ones',
+    { param: 'model' },
+  );
 }
 
 const kinds = { FEATURE_EXTRACTION: 'embedding', SEQ_CLS: 'text', TOKEN_CLS: 'words' } as const;
