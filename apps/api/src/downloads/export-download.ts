@@ -10,8 +10,8 @@ import { createTar, tarDigest } from './tar.ts';
 const rememberedDigests = 10_000;
 
 /**
- * Creates downloads of exports: one file, or a tar of all. Throws GraftError `artifact_missing`
- * or `artifact_corrupt`, and ApiError `service_unavailable` if too many wait to be verified: files that do not match the export's row are never sent, and a new request for the export writes it again.
+ * Creates downloads of exports: one file, or a tar of all. Throws GraftError `artifact_missing` or `artifact_corrupt`: files that do not
+ * match the export's row are never sent, and a new request for the export writes it again. ApiError `service_unavailable`: too many wait.
  */
 export function createExportDownloads(
   services: Pick<Services, 'exports' | 'db' | 'log' | 'env'>,

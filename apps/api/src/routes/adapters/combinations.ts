@@ -66,7 +66,7 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
       reply.hold('uploads');
       const sizes = sources.map(({ version }) => version.bytes);
       const announced =
-        combination.combination_type === 'cat'
+        combination.combination_type === 'cat' || combination.svd_rank !== undefined
           ? sizes.reduce((sum, bytes) => sum + bytes)
           : Math.max(...sizes);
       const incoming = await receiveBytes(services, teamId, announced);
