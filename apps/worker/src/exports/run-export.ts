@@ -204,6 +204,12 @@ async function prepare(made: AdapterExport, services: Services, signal: AbortSig
     throw new GraftError('adapter_version_not_found', 'The version was deleted before it was exported.', {
       param: 'version',
     });
+  if (!(await services.baseModels.permits(version.baseModel, made.teamId)))
+    throw new GraftError(
+      'model_not_permitted',
+      `The operator does not let this team use the base model ${version.baseModel} any more; ask the operator to permit it again.`,
+      { param: 'version' },
+    );
   const base = await services.baseModels.get(version.baseModel, { signal });
   if (!base)
     throw new GraftError(
