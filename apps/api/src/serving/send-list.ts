@@ -38,7 +38,8 @@ export function sendList<Head extends object, Item, End extends object>(
       piece = '';
       // A fast reader asks for the next piece in the same turn of the event loop.
       await turn();
-      if (signal.aborted) return;
+      // A response that ended normally would look complete.
+      if (signal.aborted) throw new Error('the response was ended before its last item');
     }
     yield `${piece}],${JSON.stringify(end).slice(1)}`;
   });
