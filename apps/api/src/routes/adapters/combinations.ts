@@ -62,6 +62,7 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
       const [fault] = combinationFaults(combination);
       if (fault)
         throw new ApiError('invalid_value', `${fault.path}: ${fault.message}`, { param: fault.path });
+      await app.checkBudget(teamId);
       const sources = await findSources(teamId, given);
       reply.hold('uploads');
       const sizes = sources.map(({ version }) => version.bytes);
