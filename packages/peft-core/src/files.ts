@@ -27,6 +27,7 @@ export { inspectModel, type ModelReport } from './base-model/model-report.ts';
 export { describeMatch } from './base-model/nearest-family.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export { copySentencePooling, readSentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
+export { checkScoreTask, checkWritingTask } from './base-model/serving-tasks.ts';
 export {
   type ModelFolder,
   type ModelTensor,

@@ -1,4 +1,6 @@
 /** Train, score, generate and merge PEFT models in Node. Importing this module loads TensorFlow; './config' and './text' do not. */
+
+export type { ScoreTask } from './base-model/serving-tasks.ts';
 export { GraftError } from './errors.ts';
 export { exportFolder } from './exports/export-folder.ts';
 export type { ExportJob, ExportRequest, ExportResult, ExportWriter } from './exports/export-writer.ts';
@@ -18,7 +20,7 @@ export type { Score } from './score/score.ts';
 export { type PreferenceScore, scorePreferences } from './score/score-preferences.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export type { ScoredInput } from './score/serve/read-inputs.ts';
-export type { ScoreKind, ScoreTask, ScoringLimits } from './score/serve/scored-models.ts';
+export type { ScoreKind, ScoringLimits } from './score/serve/scored-models.ts';
 export {
   type InputScore,
   type ScoreRequest,

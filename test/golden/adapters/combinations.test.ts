@@ -31,7 +31,7 @@ const cases: Case[] = [
   { name: 'cat', ...three, options: { combination_type: 'cat' } },
   { name: 'svd', ...three, options: { combination_type: 'svd' } },
   { name: 'svd of rank 7', ...three, options: { combination_type: 'svd', svd_rank: 7 } },
-  { name: 'svd of more than the sum', ...three, options: { combination_type: 'svd', svd_rank: 14 } },
+  { name: 'svd of the sum', ...three, options: { combination_type: 'svd', svd_rank: 12 } },
   { name: 'ties', ...three, options: { combination_type: 'ties', density: 0.4 } },
   {
     name: 'ties by frequency',

@@ -5,10 +5,11 @@ import type { CombinationWork } from './combination-thread.ts';
 
 interface Combiner {
   /**
-   * Writes the files of a combination and returns its config. Throws what `combineAdapters` throws; ApiError `service_unavailable` if too
-   * many combinations wait.
+   * Writes the files of a combination and returns its config. `prepare` runs when it is the team's turn, since staging folders and cached
+   * files are removed after some minutes. Throws what it and `combineAdapters` throw; ApiError `service_unavailable` if too many
+   * combinations wait.
    */
-  combine(teamId: string, work: CombinationWork): Promise<PeftConfig>;
+  combine(teamId: string, prepare: () => Promise<CombinationWork>): Promise<PeftConfig>;
   close(): Promise<void>;
 }
 
@@ -21,8 +22,8 @@ export function createCombiner(timeoutMs: number): Combiner {
   const module = new URL('./combination-thread.ts', import.meta.url);
   const thread = createCheckThread<CombinationWork, PeftConfig>(module, { heapMb, timeoutMs, busy });
   return {
-    combine: async (teamId, work) =>
-      await thread.run(teamId, work).catch((error: unknown) => {
+    combine: async (teamId, prepare) =>
+      await thread.run(teamId, prepare).catch((error: unknown) => {
         if (!(error instanceof ThreadTimeout)) throw error;
         throw new GraftError(
           'not_combinable',

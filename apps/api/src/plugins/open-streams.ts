@@ -8,9 +8,13 @@ declare module 'fastify' {
   interface FastifyReply {
     /**
      * Streams what `produce` yields. The signal fires when the client disconnects or the server closes; `produce` must then
-     * return.
+     * return. `isHeld`: the request is counted already, as something else that is limited.
      */
-    stream(contentType: string, produce: (signal: AbortSignal) => AsyncGenerator<string>): FastifyReply;
+    stream(
+      contentType: string,
+      produce: (signal: AbortSignal) => AsyncGenerator<string>,
+      options?: { isHeld?: boolean },
+    ): FastifyReply;
   }
 }
 
@@ -27,8 +31,8 @@ const keyCheckMs = 500;
 export const openStreams = fp<{ sessions: SessionLimits }>(async (app, { sessions }) => {
   const open = new Map<AbortController, Opener>();
 
-  app.decorateReply('stream', function (this: FastifyReply, contentType, produce) {
-    this.hold('streams');
+  app.decorateReply('stream', function (this: FastifyReply, contentType, produce, { isHeld = false } = {}) {
+    if (!isHeld) this.hold('streams');
     const controller = new AbortController();
     open.set(controller, openerOf(this.request));
     this.raw.once('close', () => {

@@ -29,7 +29,7 @@ export function sendList<Head extends object, Item, End extends object>(
   if (values <= fewValues) {
     return { ...head, data: Array.from({ length: count }, (_, i) => item(i)), ...end };
   }
-  return reply.stream('application/json; charset=utf-8', async function* (signal) {
+  const pieces = async function* (signal: AbortSignal) {
     let piece = `${JSON.stringify(head).slice(0, -1)},"data":[`;
     for (let i = 0; i < count; i++) {
       piece += `${i > 0 ? ',' : ''}${JSON.stringify(item(i))}`;
@@ -38,8 +38,11 @@ export function sendList<Head extends object, Item, End extends object>(
       piece = '';
       // A fast reader asks for the next piece in the same turn of the event loop.
       await turn();
-      if (signal.aborted) return;
+      // A response that ended normally would look complete.
+      if (signal.aborted) throw new Error('the response was ended before its last item');
     }
     yield `${piece}],${JSON.stringify(end).slice(1)}`;
-  });
+  };
+  // It is counted as a completion, and a refusal now would waste what was computed.
+  return reply.stream('application/json; charset=utf-8', pieces, { isHeld: true });
 }

@@ -5,11 +5,11 @@ import type { CheckAnswer } from './answer-checks.ts';
 import { createFairQueue, QueueFull } from './fair-queue.ts';
 
 /** Runs checks of untrusted input in a thread. */
-interface CheckThread<Input, Result> {
+interface CheckThread<Input extends object, Result> {
   /**
-   * Throws the GraftErrors of the check, ThreadTimeout after the time limit, and ApiError `service_unavailable` if too many checks wait.
+   * `input`: or a function that prepares it when it is the team's turn. Throws its errors, the GraftErrors of the check, ThreadTimeout after the time limit, and ApiError `service_unavailable` if too many checks wait.
    */
-  run(teamId: string, input: Input): Promise<Result>;
+  run(teamId: string, input: Input | (() => Promise<Input>)): Promise<Result>;
   close(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ interface CheckThreadOptions {
 const startMs = 30_000;
 
 /** Runs one check at a time, with waiting teams in turn. `module` calls `answerChecks`. */
-export function createCheckThread<Input, Result>(
+export function createCheckThread<Input extends object, Result>(
   module: URL,
   { heapMb, timeoutMs, busy }: CheckThreadOptions,
 ): CheckThread<Input, Result> {
@@ -42,7 +42,7 @@ export function createCheckThread<Input, Result>(
   return {
     run: async (teamId, input) =>
       await queue
-        .run(teamId, () => check(input))
+        .run(teamId, async () => await check(typeof input === 'function' ? await input() : input))
         .catch((error: unknown) => {
           if (!(error instanceof QueueFull)) throw error;
           throw new ApiError('service_unavailable', busy, { headers: { 'retry-after': '5' } });

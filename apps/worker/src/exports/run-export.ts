@@ -204,6 +204,12 @@ async function prepare(made: AdapterExport, services: Services, signal: AbortSig
     throw new GraftError('adapter_version_not_found', 'The version was deleted before it was exported.', {
       param: 'version',
     });
+  if (!(await services.baseModels.permits(version.baseModel, made.teamId)))
+    throw new GraftError(
+      'model_not_permitted',
+      `The operator does not let this team use the base model ${version.baseModel} any more; ask the operator to permit it again.`,
+      { param: 'version' },
+    );
   const base = await services.baseModels.get(version.baseModel, { signal });
   if (!base)
     throw new GraftError(
@@ -211,7 +217,14 @@ async function prepare(made: AdapterExport, services: Services, signal: AbortSig
       `The base model ${version.baseModel} is not available on the workers of this server; its operator may have removed it.`,
       { param: 'model', fault: 'environment' },
     );
-  await admitBaseModel(services, base);
+  const digest = await admitBaseModel(services, base);
+  const { digest: trainedOn = digest } = (version.lineage.base_model ?? {}) as { digest?: unknown };
+  if (trainedOn !== digest)
+    throw new GraftError(
+      'base_model_changed',
+      `The base model ${base.id} has other weights now than those that the version was trained on, so it cannot be exported: ask the operator to restore them, or train the version again.`,
+      { param: 'model' },
+    );
   return { version, base, adapterDir: await adapterOf(services, version) };
 }
 

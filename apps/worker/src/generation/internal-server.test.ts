@@ -329,6 +329,28 @@ describe('internal server', { timeout: 120_000 }, () => {
     for (const response of accepted) assert.equal((await lines(await response)).at(-1).type, 'done');
   });
 
+  it('refuses what a model cannot do before it would wait, or another model be unloaded for it', async () => {
+    const first = await post({ max_tokens: 230, temperature: 1 });
+    const pid = generator.pid!;
+    process.kill(pid, 'SIGSTOP');
+    const headers = { authorization: `Bearer ${apiToken}`, 'content-type': 'application/json' };
+    for (const adapter of [null, { version_id: 'adptver-1', artifact, suspect: false, base_digest }])
+      for (const task of ['embed', 'classify']) {
+        const asked = JSON.stringify({ base_model: 'tiny', adapter, task, inputs: ['a'] });
+        const response = await fetch(url.replace('generate', 'score'), {
+          method: 'POST',
+          headers,
+          body: asked,
+        });
+        const [refused] = await lines(response);
+        assert.deepEqual([refused.type, refused.status, refused.code], ['error', 400, 'unsupported_task']);
+      }
+    assert.equal(generator.load, 1, 'nothing waits');
+    process.kill(pid, 'SIGCONT');
+    assert.equal((await lines(first)).at(-1).type, 'done');
+    assert.equal(generator.pid, pid);
+  });
+
   it('recovers from the death of its process', async () => {
     await answer();
     process.kill(generator.pid!, 'SIGKILL');

@@ -1,4 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
+import { checkScoreTask, checkWritingTask } from '@graft/peft-core/files';
+import { defaultTask, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
 import {
   admitBaseModel,
   encodeLine,
@@ -30,7 +34,8 @@ export async function* writtenLines(
   share: Share,
 ): AsyncGenerator<string, void> {
   yield* reported(services, signal, async function* () {
-    const place = await placeOf(services, body, signal);
+    const { place, base, adapterTask } = await placeOf(services, body, signal);
+    checkWritingTask(base, adapterTask);
     for await (const event of generator.generate({ ...place, options: optionsOf(body) }, signal, share)) {
       if (event.type === 'failed') logFault('generation failed', event.fault, services.log);
       yield encodeLine(lineOf(event));
@@ -47,8 +52,9 @@ export async function* scoreLines(
   share: Share,
 ): AsyncGenerator<string, void> {
   yield* reported(services, signal, async function* () {
-    const place = await placeOf(services, body, signal);
+    const { place, base, adapterTask } = await placeOf(services, body, signal);
     const { task, inputs, adapter } = body;
+    await checkScoreTask(base, adapterTask, task);
     const request = { ...place, task, inputs, ...(adapter ? { adapterName: adapter.version_id } : {}) };
     for await (const event of generator.score(request, signal, share)) {
       if (event.type === 'failed') logFault('scoring failed', event.fault, services.log);
@@ -76,12 +82,15 @@ async function* reported(
   }
 }
 
-/** Resolves the base model and the adapter to paths on this machine. Throws GraftError. */
+/**
+ * Resolves the base model and the adapter to paths on this machine. The tasks are for checks before the queue, since a request that will
+ * be refused must not unload the model of others. Throws GraftError.
+ */
 async function placeOf(
   services: AnswerServices,
   body: Pick<GenerationRequest, 'base_model' | 'adapter'>,
   signal: AbortSignal,
-): Promise<ModelPlace> {
+) {
   const base = await services.baseModels.get(body.base_model, { signal });
   if (!base) {
     throw new GraftError(
@@ -98,14 +107,22 @@ async function placeOf(
       { param: 'model' },
     );
   }
+  const { adapter } = body;
+  const adapterDir =
+    adapter && (await services.artifacts.localFolder(adapter.artifact, { afresh: adapter.suspect }));
+  const { id: baseModel, path: basePath, digestCache } = base;
+  const place: ModelPlace = { baseModel, basePath, digestCache, adapterDir };
   return {
-    baseModel: base.id,
-    basePath: base.path,
-    digestCache: base.digestCache,
-    adapterDir:
-      body.adapter &&
-      (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
+    place,
+    base,
+    adapterTask: adapterDir === null ? null : await taskOf(adapterDir, defaultTask(base.config)),
   };
+}
+
+/** The task of a stored adapter; one that names none has that of its base model. */
+async function taskOf(adapterDir: string, own: TaskType): Promise<TaskType> {
+  const { task_type: task } = JSON.parse(await readFile(join(adapterDir, 'adapter_config.json'), 'utf8'));
+  return TASK_TYPES.find((each) => each === task) ?? own;
 }
 
 function optionsOf(body: GenerationRequest): GeneratorRequest['options'] {

@@ -118,8 +118,12 @@ test('formats of classifiers and of embeddings', () => {
 test('what is wrong with a labelled line is said', () => {
   assert.match(
     faultOf('{"text":"a","label":1.5}'),
-    /"label" must be a name or a whole number from 0, got 1.5/,
+    /"label" must be a name of at most 256 characters or a whole number from 0, got 1.5/,
   );
+  const long = 'x'.repeat(257);
+  assert.match(faultOf(`{"text":"a","label":"${long}"}`), /"label" must be a name of at most 256 characters/);
+  assert.match(faultOf(`{"text":"a","labels":["${long}"]}`), /labels\[0\] must be a name of at most 256/);
+  assert.match(faultOf(`{"tokens":["a"],"labels":["${long}"]}`), /labels\[0\] must be a name of at most 256/);
   assert.match(faultOf('{"text":"a","label":-100}'), /"label" must be/);
   assert.match(faultOf('{"text":"a","label":""}'), /"label" must be/);
   assert.match(faultOf('{"label":1}'), /"text" must be a string, got undefined/);
@@ -130,7 +134,7 @@ test('what is wrong with a labelled line is said', () => {
   assert.match(faultOf('{"tokens":[],"labels":[]}'), /"tokens" must be a list of at least one word/);
   assert.match(faultOf('{"tokens":["a","b"],"labels":["X"]}'), /"labels" must be a list of 2 labels/);
   assert.match(faultOf('{"tokens":["a",""],"labels":["X","X"]}'), /tokens\[1\] must be a word, got ""/);
-  assert.match(faultOf('{"tokens":["a"],"labels":[null]}'), /labels\[0\] must be a name, .* got null/);
+  assert.match(faultOf('{"tokens":["a"],"labels":[null]}'), /labels\[0\] must be a name of .* got null/);
   assert.match(faultOf('{"tokens":["a"],"labels":[-100]}'), /has no label to learn/);
   assert.match(faultOf('{"anchor":"a"}'), /"positive" must be a string/);
   assert.match(faultOf('{"anchor":"a","text_a":"a","positive":"b"}'), /which mean the same/);

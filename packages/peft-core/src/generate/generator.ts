@@ -1,3 +1,4 @@
+import { unwritten } from '../base-model/serving-tasks.ts';
 import type { Message } from '../chat/message.ts';
 import { createAnswerReader } from '../chat/tool-styles/answer-reader.ts';
 import { type AnswerForm, answerFormOf, styleMarks } from '../chat/tool-styles/tool-styles.ts';
@@ -108,9 +109,7 @@ export class Generator {
   private constructor({ base, ...given }: GeneratorOptions) {
     const architecture = architectureFor(base.modelType, base.config);
     if (architecture.task !== 'CAUSAL_LM' && architecture.task !== 'SEQ_2_SEQ_LM')
-      throw new GraftError('unsupported_task', `${base.modelType} models do not write text`, {
-        param: 'model',
-      });
+      throw unwritten(base.modelType);
     const limits = { ...defaults, ...given };
     this.#base = base;
     this.#context = Math.min(limits.context, architecture.maxPositions);

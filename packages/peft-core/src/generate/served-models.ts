@@ -1,4 +1,4 @@
-import { GraftError } from '../errors.ts';
+import { otherWriter } from '../base-model/serving-tasks.ts';
 import type { Adapter, BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { graphTarget } from '../nn/computation.ts';
@@ -156,11 +156,7 @@ export class ServedModels {
   async #open(dir: string | null): Promise<Loaded> {
     const adapter = dir === null ? null : (await readFittingAdapter(this.#base, dir)).adapter;
     if (adapter && adapter.config.task_type !== this.#architecture.task)
-      throw new GraftError(
-        'unsupported_task',
-        `the adapter is for ${adapter.config.task_type}; answers come from adapters for ${this.#architecture.task}`,
-        { param: 'adapter' },
-      );
+      throw otherWriter(adapter.config.task_type, this.#architecture.task);
     const program = await this.program(adapter?.quantised?.base_dtype);
     const together = adapter && (await this.#place(program, dir, adapter));
     if (together) return together;

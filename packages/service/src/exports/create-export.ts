@@ -46,13 +46,17 @@ export async function createExport(
         where: { ...same, status: { in: ['queued', 'running', 'succeeded'] } },
       });
       if (before) {
-        await tx.$executeRaw`
+        const renewed = await tx.$executeRaw`
           UPDATE adapter_exports SET keep = keep OR ${keep},
             expires_at = CASE WHEN status = 'succeeded' THEN now() + make_interval(days => ${db.env.exportDays}) END
-          WHERE team_id = ${teamId} AND id = ${before.id}`;
-        const row = await tx.adapterExport.findFirst({ where: { teamId, id: before.id } });
-        // It may have expired meanwhile.
-        if (row) return { made: exportOf(row), created: false };
+          WHERE team_id = ${teamId} AND id = ${before.id} AND status IN ('queued', 'running', 'succeeded') AND corrupt_at IS NULL`;
+        // It may have failed, been cancelled or deleted, or its files found damaged meanwhile.
+        if (renewed === 1) {
+          if (keep && !before.keep)
+            await insertAudit(tx, teamId, by, { action: 'export.keep', target: before.id, detail: { keep } });
+          const row = await tx.adapterExport.findFirstOrThrow({ where: { teamId, id: before.id } });
+          return { made: exportOf(row), created: false };
+        }
       }
       await holdVersion(tx, teamId, versionId);
       const open = await tx.adapterExport.count({ where: { teamId, status: { in: ['queued', 'running'] } } });

@@ -194,9 +194,13 @@ export async function failExport(
   });
 }
 
-/** running → queued, by a worker that stops; the attempt does not count. */
+/** running → queued, by a worker that stops; the attempt does not count, but its time is charged. */
 export async function releaseExport(db: Context, lease: ExportLease): Promise<void> {
   await inTransaction(db, async (tx) => {
+    const [held] = await tx.$queryRaw<{ teamId: string }[]>`
+      SELECT team_id AS "teamId" FROM adapter_exports WHERE ${holds(lease)} FOR UPDATE`;
+    if (!held) return;
+    await chargeExport(tx, { id: lease.id, teamId: held.teamId });
     await tx.$executeRaw`
       UPDATE adapter_exports SET status = 'queued', lease_until = NULL, attempts = attempts - 1, run_after = now(), done = 0,
         total = NULL WHERE ${holds(lease)}`;

@@ -62,11 +62,12 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
       const [fault] = combinationFaults(combination);
       if (fault)
         throw new ApiError('invalid_value', `${fault.path}: ${fault.message}`, { param: fault.path });
+      await app.checkBudget(teamId);
       const sources = await findSources(teamId, given);
       reply.hold('uploads');
       const sizes = sources.map(({ version }) => version.bytes);
       const announced =
-        combination.combination_type === 'cat'
+        combination.combination_type === 'cat' || combination.svd_rank !== undefined
           ? sizes.reduce((sum, bytes) => sum + bytes)
           : Math.max(...sizes);
       const incoming = await receiveBytes(services, teamId, announced);
@@ -127,17 +128,19 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
   ) {
     const base = await openAdapterBase(services, sources[0]!.version.baseModel);
     checkBase(sources, base);
-    const output = await services.artifacts.stage(newId('version'), 0);
+    let output: string | null = null;
     try {
-      const folders = [];
-      for (const { version, weight } of sources)
-        folders.push({ folder: await folderOf(version), name: version.modelName, weight });
-      const { config, digest, id } = base;
-      const work = { sources: folders, output, base: { config, digest, name: id }, options };
-      const peft = await combiner.combine(teamId, work);
-      return { stored: await services.artifacts.publish(output), base, peft };
+      const peft = await combiner.combine(teamId, async () => {
+        output = await services.artifacts.stage(newId('version'), 0);
+        const folders = [];
+        for (const { version, weight } of sources)
+          folders.push({ folder: await folderOf(version), name: version.modelName, weight });
+        const { config, digest, id } = base;
+        return { sources: folders, output, base: { config, digest, name: id }, options };
+      });
+      return { stored: await services.artifacts.publish(output!), base, peft };
     } finally {
-      await rm(dirname(output), { recursive: true, force: true }).catch(() => {});
+      if (output !== null) await rm(dirname(output), { recursive: true, force: true }).catch(() => {});
     }
   }
 

@@ -66,17 +66,20 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     };
   }
 
+  /** Exports contain weights of the base model. Throws `model_not_permitted`. */
+  async function checkPermitted({ teamId }: Identity, { baseModel }: AdapterVersion): Promise<void> {
+    if (await services.baseModels.permits(baseModel, teamId)) return;
+    throw new ApiError(
+      'model_not_permitted',
+      `The operator does not let this team use the base model ${baseModel}; ask the operator to permit it.`,
+      { param: 'version' },
+    );
+  }
+
   /** Reads what formats have to know. Throws `model_not_permitted`, `model_not_found`, `base_model_unavailable`. */
-  async function describe({ teamId }: Identity, version: AdapterVersion): Promise<ExportedAdapter> {
+  async function describe(caller: Identity, version: AdapterVersion): Promise<ExportedAdapter> {
     const { baseModel, peft: config, bytes: adapterBytes } = version;
-    if (!(await services.baseModels.permits(baseModel, teamId)))
-      throw new ApiError(
-        'model_not_permitted',
-        `The operator does not let this team use the base model ${baseModel}.`,
-        {
-          param: 'version',
-        },
-      );
+    await checkPermitted(caller, version);
     const patience = AbortSignal.timeout(openModelPatience);
     const model = await openBaseModel(services, baseModel, patience);
     if (!model && patience.aborted)
@@ -203,6 +206,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { version, made } = await find(request.caller, request.params);
+      await checkPermitted(request.caller, version);
       if (!made.stored)
         throw new ApiError('export_not_ready', `The export is ${made.status}, so it has no files.`, {
           param: 'export_id',

@@ -94,7 +94,7 @@ export const ChangeExportSchema = namedInput('ChangeAdapterExport', {
 export const DeletedExportSchema = deletedSchema('DeletedAdapterExport', 'adapter.export');
 
 export const ExportParams = Type.Object({ ...AdapterVersionParams.properties, export_id: Type.String() });
-export const ListExportsQuery = input({ after: After, limit: limit(20, 1000) });
+export const ListExportsQuery = input({ after: After, limit: limit(20, 100) });
 export const DownloadExportQuery = input({
   path: Type.Optional(
     Type.String({

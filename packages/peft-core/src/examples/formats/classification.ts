@@ -1,5 +1,5 @@
 import { show } from '../../schema/check-fields.ts';
-import { isJudged, isLabel, type Label, TEXT_LINE, textFault } from './fields.ts';
+import { isJudged, isLabel, LABEL, type Label, TEXT_LINE, textFault } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 
 interface ClassifiedText {
@@ -21,9 +21,7 @@ export const classification: DatasetFormat<'classification', ClassifiedText> = {
     if (fault) return fault;
     if (line.target !== undefined) return 'has both "label" and "target"; give one';
     const { text, label } = line;
-    return isLabel(label)
-      ? { text: text as string, label }
-      : `"label" must be a name or a whole number from 0, got ${show(label)}`;
+    return isLabel(label) ? { text: text as string, label } : `"label" must be ${LABEL}, got ${show(label)}`;
   },
   tokenize({ text, label }, reading) {
     const ids = reading.textIds(text);

@@ -26,7 +26,13 @@ export function textFault(line: Line, key: string): string | null {
   return line[key] === '' ? `"${key}" is empty` : null;
 }
 
+/** Maximum characters of a class name: every answer of a classifier lists all names. */
+const longestName = 256;
+
+/** What `isLabel` allows, for messages. */
+export const LABEL = `a name of at most ${longestName} characters or a whole number from 0`;
+
 export function isLabel(value: unknown): value is Label {
-  if (typeof value === 'string') return value !== '';
+  if (typeof value === 'string') return value !== '' && value.length <= longestName;
   return typeof value === 'number' && Number.isInteger(value) && value >= 0;
 }

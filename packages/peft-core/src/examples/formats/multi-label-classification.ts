@@ -1,5 +1,5 @@
 import { show } from '../../schema/check-fields.ts';
-import { isLabel, type Label, TEXT_LINE, textFault } from './fields.ts';
+import { isLabel, LABEL, type Label, TEXT_LINE, textFault } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 
 interface LabelledText {
@@ -39,7 +39,7 @@ function labelsFault(labels: unknown): string | null {
   if (!Array.isArray(labels))
     return `"labels" must be a list of the labels that the text has, got ${show(labels)}`;
   const bad = labels.findIndex((each) => !isLabel(each));
-  if (bad !== -1) return `labels[${bad}] must be a name or a whole number from 0, got ${show(labels[bad])}`;
+  if (bad !== -1) return `labels[${bad}] must be ${LABEL}, got ${show(labels[bad])}`;
   const twice = labels.find((each, i) => labels.indexOf(each) !== i);
   return twice === undefined
     ? null

@@ -1,7 +1,7 @@
 import { show } from '../../schema/check-fields.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import { NO_TARGET } from '../training-example.ts';
-import { isLabel, type Label } from './fields.ts';
+import { isLabel, LABEL, type Label } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 import { BadExample } from './reading.ts';
 
@@ -33,7 +33,7 @@ export const tokenClassification: DatasetFormat<'token_classification', TaggedWo
     if (word !== -1) return `tokens[${word}] must be a word, got ${show(tokens[word])}`;
     const tag = labels.findIndex((each) => each !== IGNORED && !isLabel(each));
     if (tag !== -1)
-      return `labels[${tag}] must be a name, a whole number from 0, or ${IGNORED} for none, got ${show(labels[tag])}`;
+      return `labels[${tag}] must be ${LABEL}, or ${IGNORED} for none, got ${show(labels[tag])}`;
     if (labels.every((each) => each === IGNORED)) return 'has no label to learn';
     return { words: tokens, labels: labels.map((each) => (each === IGNORED ? null : each)) };
   },

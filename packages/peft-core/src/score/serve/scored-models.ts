@@ -1,13 +1,14 @@
 import { type Program, ProgramBuilder } from '@graft/tf-graph';
+import { checkScoreTask, otherTask, type ScoreTask } from '../../base-model/serving-tasks.ts';
 import type { PeftConfig } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
-import { type Adapter, type BaseModel, readSentencePooling, sequencePooling } from '../../files.ts';
+import { type Adapter, type BaseModel, sequencePooling } from '../../files.ts';
 import { AdapterArena, type PlacedUpdates } from '../../generate/arenas/adapter-arena.ts';
 import { isLowRankAlone, withoutDropout } from '../../generate/served-models.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { graphTarget } from '../../nn/computation.ts';
-import { defaultTask, isClassifier, type TaskType } from '../../outlines/index.ts';
+import { defaultTask } from '../../outlines/index.ts';
 import { ownLabels } from '../../outlines/label-names.ts';
 import { adapterLabels } from '../../peft-model/adapter-architecture.ts';
 import { readFittingAdapter } from '../../peft-model/adapter-fit.ts';
@@ -18,9 +19,6 @@ import { attach, tunerFor } from '../../tuners/registry.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
 import { SharedWeights } from '../../weights/shared-weights.ts';
 import { type ScoredSequence, scoreFunctions, usesLists } from './score-functions.ts';
-
-/** What a request asks for: vectors of texts, or their classes. */
-export type ScoreTask = 'embed' | 'classify';
 
 /** What a result describes: a text's vector, a text's classes, or the classes of each of its words. */
 export type ScoreKind = 'embedding' | 'text' | 'words';
@@ -184,8 +182,7 @@ export class ScoredModels {
     if (dir === null) return await this.#openBase(task);
     const { adapter, architecture } = await readFittingAdapter(this.#base, dir);
     const { config } = adapter;
-    if (!isClassifier(config.task_type) && config.task_type !== 'FEATURE_EXTRACTION')
-      throw otherTask(config.task_type, task);
+    await checkScoreTask(this.#base, config.task_type, task);
     const labels = adapterLabels(this.#base, adapter);
     const leading = leadingPositions(config);
     const model = await this.#modelOf(architecture, labels, leading);
@@ -203,8 +200,7 @@ export class ScoredModels {
   async #openBase(task: ScoreTask): Promise<Loaded> {
     const base = this.#base;
     const own = defaultTask(base.config);
-    const isPooled = own === 'FEATURE_EXTRACTION' || (await readSentencePooling(base.path)) !== null;
-    if (task === 'embed' ? !isPooled : !isClassifier(own)) throw otherTask(own, task);
+    await checkScoreTask(base, null, task);
     const architecture = architectureFor(
       base.modelType,
       base.config,
@@ -227,6 +223,7 @@ export class ScoredModels {
     const { pooling, normalise } = await sequencePooling(this.#base.path, architecture);
     const kind = kinds[architecture.task as keyof typeof kinds];
     const { vocabularySize, maxPositions } = architecture;
+    checkLabels(labels ?? []);
     return {
       kind,
       rows: kind === 'words' || pooling === 'mean' ? 'all' : pooling,
@@ -328,27 +325,22 @@ export class ScoredModels {
   }
 }
 
+/** Maximum characters of a class name of adapters, and of all names of one, which every answer lists. */
+const labelCharacters = { one: 4096, all: 2 ** 20 };
+
+function checkLabels(labels: readonly string[]): void {
+  const { one, all } = labelCharacters;
+  const total = labels.reduce((sum, { length }) => sum + length, 0);
+  if (total <= all && labels.every(({ length }) => length <= one)) return;
+  throw new GraftError(
+    'unsupported_labels',
+    'model: its class names are too long to be returned; train it with shorter ones',
+    { param: 'model' },
+  );
+}
+
 const kinds = { FEATURE_EXTRACTION: 'embedding', SEQ_CLS: 'text', TOKEN_CLS: 'words' } as const;
 const taskOfKind = { embedding: 'FEATURE_EXTRACTION', text: 'SEQ_CLS', words: 'TOKEN_CLS' } as const;
-
-/** What to do with a model of a task instead. */
-const remedies: Record<TaskType, string> = {
-  CAUSAL_LM: 'ask it for a chat or a completion',
-  SEQ_2_SEQ_LM: 'ask it for a completion',
-  FEATURE_EXTRACTION: 'ask it for embeddings',
-  SEQ_CLS: 'ask it to classify',
-  TOKEN_CLS: 'ask it to classify',
-};
-
-function otherTask(own: TaskType, asked: ScoreTask): GraftError {
-  const wanted =
-    asked === 'embed'
-      ? 'computes no embeddings, which need an adapter for FEATURE_EXTRACTION or a sentence model'
-      : 'is no classifier, which needs an adapter for SEQ_CLS or TOKEN_CLS or a model with such a head';
-  return new GraftError('unsupported_task', `the model does ${own} and ${wanted}; ${remedies[own]}`, {
-    param: 'model',
-  });
-}
 
 function count(loaded: Loaded, users: number): void {
   loaded.users += users;

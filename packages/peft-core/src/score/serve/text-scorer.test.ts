@@ -1,6 +1,7 @@
 // Vectors and classes of many requests at once are those of `scoreTexts`, one by one, for every kind of adapter.
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type BaseModel, openBaseModel } from '../../files.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
@@ -156,6 +157,17 @@ for (const [family, config, tried, count] of families)
           );
         }
       }
+    });
+
+    it('refuses class names that are too long to be returned', async () => {
+      const { folder } = trained.find(({ task }) => task === 'SEQ_CLS')!;
+      const long = at(`${family}-long`);
+      await cp(folder, long, { recursive: true });
+      await writeFile(join(long, 'labels.json'), JSON.stringify(['even', 'o'.repeat(4097)]));
+      await assert.rejects(read(scorer, { adapter: long, task: 'classify', inputs: ['a'] }), {
+        code: 'unsupported_labels',
+        param: 'model',
+      });
     });
 
     it('ends the request of a client that goes away, and of wrong inputs, and no other', async () => {

@@ -1,3 +1,4 @@
+import type { ScoreTask } from '../../base-model/serving-tasks.ts';
 import { GraftError } from '../../errors.ts';
 import type { BaseModel } from '../../files.ts';
 import { FairRows, type Owned } from '../../generate/fair-rows.ts';
@@ -5,13 +6,7 @@ import { PromptReader } from '../../generate/prompts/prompt-reader.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { type InputTokens, readInputs, type ScoredInput } from './read-inputs.ts';
 import { MAX_POSITIONS, MAX_SEQUENCES } from './score-functions.ts';
-import {
-  type ScoredModel,
-  ScoredModels,
-  type ScoreKind,
-  type ScoreTask,
-  type ScoringLimits,
-} from './scored-models.ts';
+import { type ScoredModel, ScoredModels, type ScoreKind, type ScoringLimits } from './scored-models.ts';
 
 /** A request for the vectors or classes of texts. */
 export interface ScoreRequest {

@@ -127,7 +127,14 @@ function combinedConfig(
   }
   const ranks = targets[0]!.map((_, i) => targets.map((each) => each[i]!.rank));
   const sums = ranks.map((each) => each.reduce((sum, rank) => sum + rank, 0));
-  const rank = type === 'cat' ? Math.max(...sums) : (svdRank ?? Math.max(...ranks.flat()));
+  const sum = Math.max(...sums);
+  const rank = type === 'cat' ? sum : (svdRank ?? Math.max(...ranks.flat()));
+  if (type === 'svd' && rank > sum)
+    throw new GraftError(
+      'rank_too_large',
+      `svd_rank: the rank would be ${rank}, more than the ranks of the sources together, ${sum}, which holds their sum exactly; choose at most that.`,
+      { param: 'svd_rank' },
+    );
   const narrow = targets[0]!.find(({ width, out }) => rank > Math.min(width, out));
   if (rank > maxRank || narrow) {
     const limit = narrow
