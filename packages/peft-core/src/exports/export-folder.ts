@@ -12,7 +12,8 @@ const exportedFile = /(\.(json|safetensors|gguf|jinja|md|partial)|(^|\/)(Modelfi
 /**
  * Exports into `folder`, which is complete or as it was: the files are written into `<folder>.partial-<host>-<process>` beside it, which is
  * then renamed, and removed after an error. What a killed process left is removed by the next export to the same folder. `overwrite`
- * replaces an earlier export. Throws what `writeExport` throws, and `output_not_empty`.
+ * replaces a folder that holds only files with names that exports have, and none that this export reads. Throws what `writeExport` throws,
+ * and `output_not_empty`.
  */
 export async function exportFolder(
   format: string,
@@ -24,6 +25,7 @@ export async function exportFolder(
 ): Promise<ExportResult> {
   const target = await realpath(folder).catch(() => path.resolve(folder));
   await checkTarget(target, overwrite);
+  await checkInputs(target, [request.adapterDir, request.base.path]);
   await mkdir(path.dirname(target), { recursive: true });
   await removeAbandoned(target);
   const partial = `${target}.partial-${host}-${process.pid}`;
@@ -46,7 +48,7 @@ export async function exportFolder(
 
 const host = hostname().replaceAll(/[^\w.]/g, '_');
 
-/** Throws `output_not_empty` unless the folder is absent, empty, or, with `overwrite`, holds nothing but files of an export. */
+/** Throws `output_not_empty` unless the folder is absent, empty, or, with `overwrite`, holds only files with names that exports have. */
 async function checkTarget(target: string, overwrite: boolean): Promise<void> {
   const found = await filesIn(target);
   if (found.length === 0) return;
@@ -59,6 +61,19 @@ async function checkTarget(target: string, overwrite: boolean): Promise<void> {
       : `${target} is not empty: choose another folder, or overwrite it`,
     { param: 'output' },
   );
+}
+
+/** Throws `output_not_empty` if replacing the folder would delete what the export reads. */
+async function checkInputs(target: string, inputs: readonly string[]): Promise<void> {
+  for (const input of inputs) {
+    const real = await realpath(input).catch(() => path.resolve(input));
+    if (real === target || real.startsWith(path.join(target, path.sep)))
+      throw new GraftError(
+        'output_not_empty',
+        `${target} holds ${input}, which this export reads, and an export replaces the whole folder: choose another one`,
+        { param: 'output' },
+      );
+  }
 }
 
 /** The paths of what is in a folder; [] if it does not exist. */

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { parsePeftConfig } from '../config/index.ts';
@@ -192,6 +200,25 @@ test('a folder is replaced only by request, and only if it is an export', async 
   mkdirSync(at('again', 'empty'));
   writeFileSync(at('a file'), '');
   await assert.rejects(run('merged', 'a file'), { code: 'output_not_empty', message: /is a file/ });
+});
+
+test('a folder that the export reads is not replaced', async () => {
+  cpSync(at('plain'), at('inputs', 'adapter'), { recursive: true });
+  symlinkSync(at('inputs'), at('link'));
+  for (const [folder, adapterDir] of [
+    ['inputs/adapter', at('inputs', 'adapter')],
+    ['inputs', at('inputs', 'adapter')],
+    ['link', at('inputs', 'adapter')],
+    ['inputs/adapter', at('link', 'adapter')],
+    ['model', at('plain')],
+  ] as const)
+    await assert.rejects(run('merged', folder, {}, { adapterDir, overwrite: true }), {
+      code: 'output_not_empty',
+      param: 'output',
+      message: /, which this export reads, .*choose another one$/,
+    });
+  assert.ok(existsSync(at('inputs', 'adapter', 'adapter_config.json')));
+  await run('peft', 'inputs-2', {}, { overwrite: true });
 });
 
 test('an export that is stopped, or fails half-way, leaves the folder as it was', async () => {
