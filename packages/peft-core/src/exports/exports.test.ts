@@ -10,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { parsePeftConfig } from '../config/index.ts';
@@ -219,6 +220,30 @@ test('a folder that the export reads is not replaced', async () => {
     });
   assert.ok(existsSync(at('inputs', 'adapter', 'adapter_config.json')));
   await run('peft', 'inputs-2', {}, { overwrite: true });
+});
+
+test('a folder that an ended process had moved away comes back', async () => {
+  const ended = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+  await once(ended, 'exit');
+  const moved = at(`back.partial-${hostname().replaceAll(/[^\w.]/g, '_')}-${ended.pid}.replaced`);
+  mkdirSync(moved);
+  writeFileSync(path.join(moved, 'thesis.pdf'), 'years of work');
+  await assert.rejects(run('peft', 'back'), { code: 'output_not_empty', message: /is not empty/ });
+  assert.deepEqual(leftovers('back'), ['back']);
+  assert.deepEqual(readdirSync(at('back')), ['thesis.pdf']);
+  mkdirSync(moved);
+  await run('peft', 'back', {}, { overwrite: true }).catch(() => {});
+  assert.deepEqual(leftovers('back'), ['back']);
+});
+
+test('a folder that is filled during the export is not replaced', async () => {
+  const onProgress = () => {
+    mkdirSync(at('filled'), { recursive: true });
+    writeFileSync(at('filled', 'model.safetensors'), 'another export');
+  };
+  await assert.rejects(run('peft', 'filled', {}, { onProgress }), { code: 'output_not_empty' });
+  assert.deepEqual(readdirSync(at('filled')), ['model.safetensors']);
+  assert.deepEqual(leftovers('filled'), ['filled']);
 });
 
 test('an export that is stopped, or fails half-way, leaves the folder as it was', async () => {
