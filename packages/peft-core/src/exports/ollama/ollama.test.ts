@@ -5,14 +5,20 @@ import { parsePeftConfig } from '../../config/index.ts';
 import { openBaseModel, writeAdapter } from '../../files.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
-import { tinyTokenizerConfig, writeTinyModel } from '../../testing/tiny-model.ts';
+import { byteTokenizer, tinyTokenizerConfig, writeTinyModel } from '../../testing/tiny-model.ts';
 import { fileTensorsFor } from '../../tuners/check.ts';
 import { exportFolder } from '../export-folder.ts';
 
 const at = tempFolder();
 
-async function modelfile(name: string, chatTemplate: string | null, options: Record<string, unknown> = {}) {
+async function modelfile(
+  name: string,
+  chatTemplate: string | null,
+  options: Record<string, unknown> = {},
+  tokenizer: object = {},
+) {
   await writeTinyModel(at(name));
+  writeFileSync(at(name, 'tokenizer.json'), JSON.stringify({ ...byteTokenizer(), ...tokenizer }));
   const { chat_template: _, ...config } = tinyTokenizerConfig;
   writeFileSync(at(name, 'tokenizer_config.json'), JSON.stringify(config));
   writeFileSync(
@@ -69,4 +75,24 @@ test('another template is left to Ollama, and a model without one continues the 
     code: 'not_exportable',
     param: 'options.system',
   });
+});
+
+test('a template with the bos token before every question has none at the start, where Ollama adds one', async () => {
+  const questions = "{{ bos_token + '[INST] ' + m.content + ' [/INST]' }}";
+  const answers = "{{ ' ' + m.content + ' ' + eos_token }}";
+  const turns = `{% for m in messages %}{% if m.role == 'user' %}${questions}{% elif m.role == 'assistant' %}${answers}{% endif %}{% endfor %}`;
+  const single = [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }];
+  const special_tokens = { '<s>': { id: '<s>', ids: [256], tokens: ['<s>'] } };
+  const post_processor = { type: 'TemplateProcessing', single, pair: single, special_tokens };
+  const { text } = await modelfile('bos', turns, {}, { post_processor });
+  assert.match(text, /^TEMPLATE """\{\{ range .*\{\{ if eq \.Role "user" \}\}\[INST\] \{\{ \.Content \}\}/m);
+  assert.match(text, /\{\{ if not \$last \}\} <\/s><s>\{\{ end \}\}/);
+  const without = await modelfile('no bos', turns);
+  assert.match(without.text, /\{\{ if eq \.Role "user" \}\}<s>\[INST\] /);
+});
+
+test('a template shows the date of training', async () => {
+  const dated = "{{ strftime_now('%d %b %Y') }}\n{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+  const { text } = await modelfile('dated', `${dated}{% if add_generation_prompt %}<assistant>{% endif %}`);
+  assert.match(text, /^TEMPLATE """.*26 Jul 2024$/m);
 });

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
 import { type BaseModel, endTokens } from '../../files.ts';
 import { writeSmallFile } from '../../small-file.ts';
 import { loadTokenizer, type Tokenizer, withChatTemplate } from '../../text/index.ts';
@@ -7,7 +8,7 @@ import type { ExportWriter } from '../export-writer.ts';
 import { ggufName, writeGgufModel } from '../gguf/write.ts';
 import { type OllamaOptions, quoted } from './format.ts';
 import { goTemplate } from './go-template.ts';
-import { type TurnTexts, turnTexts } from './turn-texts.ts';
+import { type Render, turnTexts } from './turn-texts.ts';
 
 /**
  * Writes the merged model as GGUF and a Modelfile. Ollama refuses ADAPTER since version 0.34.1. Source: ollama, modelfile.mdx and
@@ -37,10 +38,8 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
       lines: ['TEMPLATE """{{ .Prompt }}"""'],
       notes: ['The model has no chat template: Ollama continues the prompt as it is.'],
     };
-  const texts = turnTexts((messages, addGenerationPrompt) =>
-    tokenizer.applyChatTemplate(messages, { addGenerationPrompt }),
-  );
-  const template = texts && goTemplate(withoutBos(texts, tokenizer));
+  const texts = turnTexts(renderer(tokenizer));
+  const template = texts && goTemplate(texts);
   if (!template || quoted.test(template))
     return {
       lines: [],
@@ -57,17 +56,14 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
   };
 }
 
-/** Without the bos token at the start if the tokenizer adds one to every text, as Ollama then does. */
-function withoutBos(texts: TurnTexts, tokenizer: Tokenizer): TurnTexts {
+/** Renders as in training, without the bos token at the start if Ollama adds one, as the tokenizer does to every text. */
+function renderer(tokenizer: Tokenizer): Render {
   const { bosId } = tokenizer;
-  if (bosId === null || !tokenizer.specialTokensAround().before.includes(bosId)) return texts;
-  const bos = tokenizer.decode([bosId]);
-  const cut = (text: string) => (text.startsWith(bos) ? text.slice(bos.length) : text);
-  const { start, system } = texts;
-  return {
-    ...texts,
-    start: cut(start),
-    system: system?.place === 'start' ? { ...system, before: cut(system.before) } : system,
+  const addsBos = bosId !== null && tokenizer.specialTokensAround().before.includes(bosId);
+  const bos = addsBos ? tokenizer.decode([bosId]) : '';
+  return (messages, addGenerationPrompt) => {
+    const text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt, now: TRAINING_DATE });
+    return text.startsWith(bos) ? text.slice(bos.length) : text;
   };
 }
 
