@@ -222,6 +222,16 @@ test('a folder that the export reads is not replaced', async () => {
   await run('peft', 'inputs-2', {}, { overwrite: true });
 });
 
+test('files that are links, as in caches of models, are copied', async () => {
+  mkdirSync(at('links'));
+  for (const name of readdirSync(at('plain'))) symlinkSync(at('plain', name), at('links', name));
+  symlinkSync(at('nowhere'), at('links', 'lost.json'));
+  assert.equal(await folderBytes(at('links')), await folderBytes(at('plain')));
+  const { files } = await run('peft', 'followed', {}, { adapterDir: at('links') });
+  assert.deepEqual(files.map((file) => file.path).sort(), readdirSync(at('plain')).sort());
+  assert.deepEqual(readFileSync(at('followed', 'adapter_model.safetensors')), readFileSync(at('plain', 'adapter_model.safetensors')));
+});
+
 test('a folder that an ended process had moved away comes back', async () => {
   const ended = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
   await once(ended, 'exit');
