@@ -71,10 +71,25 @@ test('another template is left to Ollama, and a model without one continues the 
   assert.doesNotMatch(text, /TEMPLATE|SYSTEM|num_ctx/);
   assert.match(notes.join(), /is not written in Go: Ollama chooses one from its collection/);
   assert.match((await modelfile('bare', null)).text, /^TEMPLATE """\{\{ \.Prompt \}\}"""$/m);
-  await assert.rejects(modelfile('quoted', null, { system: 'a """ b' }), {
-    code: 'not_exportable',
-    param: 'options.system',
-  });
+});
+
+test('texts that Ollama would cut or change are refused, or left out', async () => {
+  for (const [name, system, message] of [
+    ['quoted', 'a """ b', /cannot hold """/],
+    ['space', 'dix\u00a0euros', /cannot hold the character U\+00A0; write it otherwise/],
+    ['invisible', 'a "\u200b"" b', /U\+200B/],
+  ] as const)
+    await assert.rejects(modelfile(name, null, { system }), {
+      code: 'not_exportable',
+      param: 'options.system',
+      message,
+    });
+  const wide = tinyTokenizerConfig.chat_template.replace("': '", "':\u3000'");
+  assert.notEqual(wide, tinyTokenizerConfig.chat_template);
+  const { text, notes } = await modelfile('wide', wide, { system: '„Sei kurz“, 猫 👋🏽\t…' });
+  assert.doesNotMatch(text, /TEMPLATE/);
+  assert.match(text, /^SYSTEM """„Sei kurz“, 猫 👋🏽\t…"""$/m);
+  assert.match(notes.join(), /invisible characters that Ollama drops/);
 });
 
 test('a template with the bos token before every question has none at the start, where Ollama adds one', async () => {

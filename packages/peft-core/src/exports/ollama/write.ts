@@ -6,7 +6,7 @@ import { writeSmallFile } from '../../small-file.ts';
 import { loadTokenizer, type Tokenizer, withChatTemplate } from '../../text/index.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import { ggufName, writeGgufModel } from '../gguf/write.ts';
-import { type OllamaOptions, quoted } from './format.ts';
+import { dropped, type OllamaOptions, quoted } from './format.ts';
 import { goTemplate } from './go-template.ts';
 import { type Render, turnTexts } from './turn-texts.ts';
 
@@ -45,6 +45,13 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
       lines: [],
       notes: [
         'The chat template is more than texts around the turns, and is not written in Go: Ollama chooses one from its collection by the template in the GGUF file. Compare an answer with Graft’s.',
+      ],
+    };
+  if (dropped.test(template))
+    return {
+      lines: [],
+      notes: [
+        'The chat template has spaces or invisible characters that Ollama drops from a Modelfile: it chooses a template from its collection by the one in the GGUF file. Compare an answer with Graft’s.',
       ],
     };
   return {
