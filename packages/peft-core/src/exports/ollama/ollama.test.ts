@@ -8,6 +8,7 @@ import { tempFolder } from '../../testing/temp-folder.ts';
 import { byteTokenizer, tinyTokenizerConfig, writeTinyModel } from '../../testing/tiny-model.ts';
 import { fileTensorsFor } from '../../tuners/check.ts';
 import { exportFolder } from '../export-folder.ts';
+import { goTemplate } from './go-template.ts';
 
 const at = tempFolder();
 
@@ -16,6 +17,7 @@ async function modelfile(
   chatTemplate: string | null,
   options: Record<string, unknown> = {},
   tokenizer: object = {},
+  ends = { eos_token_id: [257] },
 ) {
   await writeTinyModel(at(name));
   writeFileSync(at(name, 'tokenizer.json'), JSON.stringify({ ...byteTokenizer(), ...tokenizer }));
@@ -23,7 +25,7 @@ async function modelfile(
   writeFileSync(at(name, 'tokenizer_config.json'), JSON.stringify(config));
   writeFileSync(
     at(name, 'generation_config.json'),
-    JSON.stringify({ eos_token_id: [257], temperature: 0.7, top_k: 20 }),
+    JSON.stringify({ ...ends, temperature: 0.7, top_k: 20 }),
   );
   writeFileSync(at(name, 'LICENSE'), 'Do what you like.');
   if (chatTemplate !== null) writeFileSync(at(name, 'chat_template.jinja'), chatTemplate);
@@ -110,4 +112,22 @@ test('a template shows the date of training', async () => {
   const dated = "{{ strftime_now('%d %b %Y') }}\n{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
   const { text } = await modelfile('dated', `${dated}{% if add_generation_prompt %}<assistant>{% endif %}`);
   assert.match(text, /^TEMPLATE """.*26 Jul 2024$/m);
+});
+
+test('stops are written as they are', async () => {
+  const added = [['<\\end>', 260], ['a"\n', 261], ['"""', 262]] as const;
+  const { added_tokens } = byteTokenizer() as { added_tokens: object[] };
+  const own = added.map(([content, id]) => ({ ...added_tokens[0], content, id }));
+  const ends = { eos_token_id: [257, 260, 261, 262] };
+  const { text } = await modelfile('stops', null, {}, { added_tokens: [...added_tokens, ...own] }, ends);
+  const stops = text.split('PARAMETER ').filter((line) => line.startsWith('stop'));
+  assert.deepEqual(stops, ['stop "</s>"\n', 'stop "<\\end>"\n', 'stop """a"\n"""\n']);
+});
+
+test('braces beside contents are not delimiters', () => {
+  const turns = { start: '', system: null, user: '{', assistant: { before: '{{x{', after: '}' }, prompt: '}{' };
+  const template = goTemplate(turns);
+  assert.doesNotMatch(template, /\{\{\{/);
+  assert.match(template, /\{\{ "\{" \}\}\{\{ \.Content \}\}/);
+  assert.match(template, /\{\{ "\{\{" \}\}x\{\{ "\{" \}\}\{\{ \.Content \}\}/);
 });

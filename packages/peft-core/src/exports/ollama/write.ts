@@ -78,14 +78,15 @@ function renderer(tokenizer: Tokenizer): Render {
 function parameters(base: BaseModel, tokenizer: Tokenizer, { num_ctx }: OllamaOptions): string[] {
   const stops = [...endTokens(base, tokenizer).chat]
     .map((id) => tokenizer.decode([id]))
-    .filter((stop) => stop !== '');
+    .filter((stop) => stop !== '' && !quoted.test(stop) && !dropped.test(stop));
   const sampling = base.generationConfig ?? {};
   const given = Object.entries(samplingNames).flatMap(([name, field]) => {
     const value = sampling[field];
     return typeof value === 'number' && sampling.do_sample !== false ? [`PARAMETER ${name} ${value}`] : [];
   });
   return [
-    ...stops.map((stop) => `PARAMETER stop ${JSON.stringify(stop)}`),
+    // Ollama reads no escapes.
+    ...stops.map((stop) => `PARAMETER stop ${/["\r\n]/.test(stop) ? `"""${stop}"""` : `"${stop}"`}`),
     ...given,
     ...(num_ctx === 0 ? [] : [`PARAMETER num_ctx ${num_ctx}`]),
   ];
