@@ -229,7 +229,10 @@ test('files that are links, as in caches of models, are copied', async () => {
   assert.equal(await folderBytes(at('links')), await folderBytes(at('plain')));
   const { files } = await run('peft', 'followed', {}, { adapterDir: at('links') });
   assert.deepEqual(files.map((file) => file.path).sort(), readdirSync(at('plain')).sort());
-  assert.deepEqual(readFileSync(at('followed', 'adapter_model.safetensors')), readFileSync(at('plain', 'adapter_model.safetensors')));
+  assert.deepEqual(
+    readFileSync(at('followed', 'adapter_model.safetensors')),
+    readFileSync(at('plain', 'adapter_model.safetensors')),
+  );
 });
 
 test('a folder that an ended process had moved away comes back', async () => {

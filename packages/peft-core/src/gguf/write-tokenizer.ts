@@ -202,7 +202,13 @@ function preTokenizerOf({ pre_tokenizer, model }: TokenizerJson): PreTokenizer |
   for (const step of steps) {
     const pattern = (step.pattern as { Regex?: string } | undefined)?.Regex;
     if (step.type === 'Digits' && step.individual_digits === true) found = { ...found, digitsApart: true };
-    else if (step.type === 'Split' && pattern && found.pattern === undefined && step.behavior === 'Isolated' && !step.invert)
+    else if (
+      step.type === 'Split' &&
+      pattern &&
+      found.pattern === undefined &&
+      step.behavior === 'Isolated' &&
+      !step.invert
+    )
       found = { ...found, pattern };
     else return null;
   }

@@ -23,10 +23,7 @@ async function modelfile(
   writeFileSync(at(name, 'tokenizer.json'), JSON.stringify({ ...byteTokenizer(), ...tokenizer }));
   const { chat_template: _, ...config } = tinyTokenizerConfig;
   writeFileSync(at(name, 'tokenizer_config.json'), JSON.stringify(config));
-  writeFileSync(
-    at(name, 'generation_config.json'),
-    JSON.stringify({ ...ends, temperature: 0.7, top_k: 20 }),
-  );
+  writeFileSync(at(name, 'generation_config.json'), JSON.stringify({ ...ends, temperature: 0.7, top_k: 20 }));
   writeFileSync(at(name, 'LICENSE'), 'Do what you like.');
   if (chatTemplate !== null) writeFileSync(at(name, 'chat_template.jinja'), chatTemplate);
   const base = await openBaseModel(at(name));
@@ -109,13 +106,18 @@ test('a template with the bos token before every question has none at the start,
 });
 
 test('a template shows the date of training', async () => {
-  const dated = "{{ strftime_now('%d %b %Y') }}\n{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+  const dated =
+    "{{ strftime_now('%d %b %Y') }}\n{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
   const { text } = await modelfile('dated', `${dated}{% if add_generation_prompt %}<assistant>{% endif %}`);
   assert.match(text, /^TEMPLATE """.*26 Jul 2024$/m);
 });
 
 test('stops are written as they are', async () => {
-  const added = [['<\\end>', 260], ['a"\n', 261], ['"""', 262]] as const;
+  const added = [
+    ['<\\end>', 260],
+    ['a"\n', 261],
+    ['"""', 262],
+  ] as const;
   const { added_tokens } = byteTokenizer() as { added_tokens: object[] };
   const own = added.map(([content, id]) => ({ ...added_tokens[0], content, id }));
   const ends = { eos_token_id: [257, 260, 261, 262] };
@@ -125,7 +127,13 @@ test('stops are written as they are', async () => {
 });
 
 test('braces beside contents are not delimiters', () => {
-  const turns = { start: '', system: null, user: '{', assistant: { before: '{{x{', after: '}' }, prompt: '}{' };
+  const turns = {
+    start: '',
+    system: null,
+    user: '{',
+    assistant: { before: '{{x{', after: '}' },
+    prompt: '}{',
+  };
   const template = goTemplate(turns);
   assert.doesNotMatch(template, /\{\{\{/);
   assert.match(template, /\{\{ "\{" \}\}\{\{ \.Content \}\}/);
