@@ -132,6 +132,11 @@ test('estimates are upper bounds, and those of large files within 2 %', async ()
     ['magnitudes', 'peft', { pad_rank: true }],
     ['plain', 'mlx', {}],
     ['patterns', 'mlx', {}],
+    ['plain', 'gguf', { dtype: 'f32' }],
+    ['plain', 'gguf', { dtype: 'q8_0' }],
+    ['whole-head', 'gguf', { dtype: 'f32' }],
+    ['whole-head', 'gguf', { dtype: 'q4_k_m' }],
+    ['magnitudes', 'ollama', { dtype: 'f16' }],
   ];
   for (const [i, [name, format, given]] of cases.entries()) {
     const row = exportFormat(format);
@@ -142,7 +147,9 @@ test('estimates are upper bounds, and those of large files within 2 %', async ()
     const written = files.reduce((sum, { bytes }) => sum + bytes, 0);
     const what = `${name} as ${format} ${JSON.stringify(given)}: ${estimate} estimated, ${written} written`;
     assert.ok(estimate >= written, what);
-    assert.ok(estimate <= 1.02 * written + 12_000, what);
+    // Metadata of a GGUF file and a template are counted as more than they are here.
+    const more = format === 'gguf' ? 72_000 : format === 'ollama' ? 140_000 : 12_000;
+    assert.ok(estimate <= 1.02 * written + more, what);
   }
 });
 
