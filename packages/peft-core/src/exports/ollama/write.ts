@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
 import { type BaseModel, endTokens } from '../../files.ts';
@@ -101,14 +101,17 @@ const samplingNames = {
   repeat_penalty: 'repetition_penalty',
 };
 
-/** Maximum length of a licence that is written. */
+/** Maximum length of a licence that is written, in bytes. */
 const longestLicence = 65_536;
 
 async function licenceLine({ format, path: folder }: BaseModel): Promise<string[]> {
   if (format !== 'hf') return [];
   for (const name of ['LICENSE', 'LICENSE.txt', 'LICENSE.md']) {
-    const text = await readFile(path.join(folder, name), 'utf8').catch(() => '');
-    if (text !== '' && text.length <= longestLicence && !quoted.test(text)) return [`LICENSE """${text}"""`];
+    const file = path.join(folder, name);
+    const found = await stat(file).catch(() => null);
+    if (!found?.isFile() || found.size > longestLicence) continue;
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text !== '' && !quoted.test(text)) return [`LICENSE """${text}"""`];
   }
   return [];
 }
