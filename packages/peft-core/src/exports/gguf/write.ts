@@ -16,7 +16,7 @@ import { type GgufModel, ggufModel, type PlannedTensor, plannedTensors } from '.
 /** The name of the file. */
 export const ggufName = 'model.gguf';
 
-/** Writes the merged model as one GGUF file. One parameter is in memory at a time. */
+/** Writes the merged model as one GGUF file. One parameter is in memory at a time, in float32; the matrices of a layer's experts are one. */
 export const writeGgufModel: ExportWriter<GgufOptions> = async (job) => {
   const { base, outputDir, options, fitting, onBytes } = job;
   const { adapter, architecture } = fitting;
