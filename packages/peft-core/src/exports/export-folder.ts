@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
@@ -11,8 +11,9 @@ const exportedFile = /(\.(json|safetensors|gguf|jinja|md|partial)|(^|\/)(Modelfi
 
 /**
  * Exports into `folder`, which is complete or as it was: the files are written into `<folder>.partial-<host>-<process>` beside it, which is
- * then renamed, and removed after an error. What a killed process left is removed by the next export to the same folder. `overwrite`
- * replaces an earlier export. Throws what `writeExport` throws, and `output_not_empty`.
+ * then renamed, and removed after an error. What a killed process left is removed, or put back, by the next export to the same folder. `overwrite`
+ * replaces a folder that holds only files with names that exports have, and none that this export reads. Throws what `writeExport` throws,
+ * and `output_not_empty`.
  */
 export async function exportFolder(
   format: string,
@@ -23,9 +24,10 @@ export async function exportFolder(
   }: Omit<ExportRequest, 'outputDir'> & { folder: string; overwrite?: boolean },
 ): Promise<ExportResult> {
   const target = await realpath(folder).catch(() => path.resolve(folder));
-  await checkTarget(target, overwrite);
-  await mkdir(path.dirname(target), { recursive: true });
   await removeAbandoned(target);
+  await checkTarget(target, overwrite);
+  await checkInputs(target, [request.adapterDir, request.base.path]);
+  await mkdir(path.dirname(target), { recursive: true });
   const partial = `${target}.partial-${host}-${process.pid}`;
   const removeAtExit = () => rmSync(partial, { recursive: true, force: true });
   process.once('exit', removeAtExit);
@@ -34,6 +36,8 @@ export async function exportFolder(
     await mkdir(partial);
     const result = await writeExport(format, { ...request, outputDir: partial });
     request.signal?.throwIfAborted();
+    // Someone may have written into it meanwhile.
+    await checkTarget(target, overwrite);
     await replace(target, partial);
     return result;
   } catch (error) {
@@ -46,7 +50,7 @@ export async function exportFolder(
 
 const host = hostname().replaceAll(/[^\w.]/g, '_');
 
-/** Throws `output_not_empty` unless the folder is absent, empty, or, with `overwrite`, holds nothing but files of an export. */
+/** Throws `output_not_empty` unless the folder is absent, empty, or, with `overwrite`, holds only files with names that exports have. */
 async function checkTarget(target: string, overwrite: boolean): Promise<void> {
   const found = await filesIn(target);
   if (found.length === 0) return;
@@ -59,6 +63,19 @@ async function checkTarget(target: string, overwrite: boolean): Promise<void> {
       : `${target} is not empty: choose another folder, or overwrite it`,
     { param: 'output' },
   );
+}
+
+/** Throws `output_not_empty` if replacing the folder would delete what the export reads. */
+async function checkInputs(target: string, inputs: readonly string[]): Promise<void> {
+  for (const input of inputs) {
+    const real = await realpath(input).catch(() => path.resolve(input));
+    if (real === target || real.startsWith(path.join(target, path.sep)))
+      throw new GraftError(
+        'output_not_empty',
+        `${target} holds ${input}, which this export reads, and an export replaces the whole folder: choose another one`,
+        { param: 'output' },
+      );
+  }
 }
 
 /** The paths of what is in a folder; [] if it does not exist. */
@@ -84,17 +101,37 @@ async function replace(target: string, partial: string): Promise<void> {
   if ((await filesIn(target)).length === 0) return await rename(partial, target);
   const before = `${partial}.replaced`;
   await rename(target, before);
-  await rename(partial, target);
+  try {
+    await rename(partial, target);
+  } catch (error) {
+    await rename(before, target);
+    throw error;
+  }
   await rm(before, { recursive: true, force: true });
 }
 
-/** Removes the partial folders of this machine's processes that have ended. */
+/** Removes the partial folders of this machine's processes that have ended; a folder that one of them had moved away comes back. */
 async function removeAbandoned(target: string): Promise<void> {
   const prefix = `${path.basename(target)}.partial-${host}-`;
-  for (const name of await readdir(path.dirname(target))) {
-    const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
-    if (Number.isSafeInteger(pid) && pid > 0 && !isAlive(pid))
-      await rm(path.join(path.dirname(target), name), { recursive: true, force: true });
+  for (const name of await namesIn(path.dirname(target))) {
+    const [, pid, replaced] =
+      (name.startsWith(prefix) && /^(\d+)(\.replaced)?$/.exec(name.slice(prefix.length))) || [];
+    // An ended process may have had this one's number, as the first process of a container has.
+    if (pid === undefined || (Number(pid) !== process.pid && isAlive(Number(pid)))) continue;
+    const left = path.join(path.dirname(target), name);
+    if (replaced && !existsSync(target)) await rename(left, target);
+    else await rm(left, { recursive: true, force: true });
+  }
+}
+
+/** The names in a folder; [] if there is no such folder. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw error;
   }
 }
 

@@ -26,11 +26,17 @@ export function exportedAdapter(
   };
 }
 
+/** The files of a folder with their bytes, without those of folders in it. Links count as what they lead to: caches of models consist of them. */
+export async function filesOf(folder: string): Promise<{ name: string; bytes: number }[]> {
+  const found = (await readdir(folder)).map(async (name) => {
+    // A link may lead nowhere.
+    const file = await stat(path.join(folder, name)).catch(() => null);
+    return file?.isFile() ? [{ name, bytes: file.size }] : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
 /** Bytes of the files of a folder, without those of folders in it. */
 export async function folderBytes(folder: string): Promise<number> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const sizes = entries
-    .filter((entry) => entry.isFile())
-    .map(async ({ name }) => (await stat(path.join(folder, name))).size);
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  return (await filesOf(folder)).reduce((sum, { bytes }) => sum + bytes, 0);
 }

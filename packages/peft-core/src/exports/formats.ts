@@ -1,4 +1,4 @@
-import type { Static, TObject, TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { GraftError } from '../errors.ts';
 import { checkFields, throwFaults } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
@@ -68,6 +68,3 @@ export function checkExport(
   const refusal = format.refusal(adapter, options);
   if (refusal) throw new GraftError('not_exportable', refusal.message, { param: refusal.param });
 }
-
-/** The type of a format's options. */
-export type OptionsOf<Schema extends TObject> = Static<Schema>;

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { byteTokenizer, tinyTokenizerConfig } from '../testing/tiny-model.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
 import { GgufMetadata, type GgufValue } from './metadata.ts';
+import { preTokenizers } from './pre-tokenizers.ts';
 import { ggufTokenizer } from './tokenizer.ts';
 import { tokenizerFields } from './write-tokenizer.ts';
 
@@ -81,6 +82,12 @@ test('byte-level BPE: rows without a token, other ends of answers, and whether b
   assert.equal(fields['tokenizer.ggml.eot_token_id'], 259);
   assert.equal(fields['tokenizer.ggml.add_bos_token'], false);
   assert.equal(fields['tokenizer.chat_template'], tinyTokenizerConfig.chat_template);
+  const beyond = written(byteFiles(), 257, [-1, 1.5, 257, 300, 65]);
+  assert.equal(beyond['tokenizer.ggml.eos_token_id'], 65);
+  assert.equal(beyond['tokenizer.ggml.eot_token_id'], undefined);
+  const model = { ...(byteTokenizer().model as object), unk_token: '<unk>' };
+  assert.equal(written(byteFiles({ model }), 260)['tokenizer.ggml.unknown_token_id'], 259);
+  assert.equal(written(byteFiles({ model }), 259)['tokenizer.ggml.unknown_token_id'], undefined);
   // A smaller embedding: tokens without a row are left out.
   assert.equal((written(byteFiles(), 258)['tokenizer.ggml.tokens'] as string[]).length, 258);
 });
@@ -96,6 +103,13 @@ test('what files cannot express is refused', () => {
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
   refuse(
     { pre_tokenizer: { type: 'Sequence', pretokenizers: [split, byteLevel] } },
-    /no known name for its pre_tokenizer .*smollm/,
+    /no known name for its pre_tokenizer .*smollm.*; export it as merged$/,
   );
+  const known = { ...split, pattern: { Regex: preTokenizers['llama-bpe']!.pattern! } };
+  refuse(
+    { pre_tokenizer: { type: 'Sequence', pretokenizers: [split, known, byteLevel] } },
+    /no known name for its pre_tokenizer/,
+  );
+  const lowercase = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Lowercase' }] };
+  refuse({ normalizer: lowercase }, /does not normalise texts by Lowercase .*; export it as merged$/);
 });

@@ -46,16 +46,16 @@ export function tokenizerFields(
   if (model.type !== 'BPE')
     throw unsupported(`its model is ${model.type}, and GGUF files of decoders hold BPE`);
   const tokenizer = loadTokenizer(files);
-  const idOf = idsByToken(json);
+  const isRow = (id: number | undefined): id is number => Number.isInteger(id) && id! >= 0 && id! < rows;
+  const rowOf = idsByToken(json, isRow);
   const special = (name: string) => {
     const token = tokenText(config[name]);
-    const id = token === null ? undefined : idOf(token);
-    return id !== undefined && id < rows ? id : undefined;
+    return token === null ? undefined : rowOf(token);
   };
   const [bos, pad] = [special('bos_token'), special('pad_token')];
-  const unk = special('unk_token') ?? (model.unk_token == null ? undefined : idOf(model.unk_token));
-  const eos = special('eos_token') ?? ends[0];
-  const turnEnd = ends.find((id) => id !== eos);
+  const unk = special('unk_token') ?? (model.unk_token == null ? undefined : rowOf(model.unk_token));
+  const eos = special('eos_token') ?? ends.find(isRow);
+  const turnEnd = ends.find((id) => isRow(id) && id !== eos);
   const around = tokenizer.encode('a');
   const plain = tokenizer.encode('a', { addSpecialTokens: false });
   const isMarked = (steps: Step[]) => steps.some((step) => step.type === 'Prepend' || isMetaspace(step));
@@ -106,10 +106,17 @@ export function tokenizerFields(
   };
 }
 
-function idsByToken({ added_tokens = [], model }: TokenizerJson): (token: string) => number | undefined {
+/** Finds the id of a token; undefined for a token without a row. */
+function idsByToken(
+  { added_tokens = [], model }: TokenizerJson,
+  isRow: (id: number | undefined) => id is number,
+): (token: string) => number | undefined {
   const added = new Map(added_tokens.map(({ content, id }) => [content, id]));
   const vocabulary = model?.vocab ?? {};
-  return (token) => added.get(token) ?? (Object.hasOwn(vocabulary, token) ? vocabulary[token] : undefined);
+  return (token) => {
+    const id = added.get(token) ?? (Object.hasOwn(vocabulary, token) ? vocabulary[token] : undefined);
+    return isRow(id) ? id : undefined;
+  };
 }
 
 const byteName = /^<0x[0-9A-F]{2}>$/;
@@ -170,6 +177,8 @@ function scoresOf({ model = {} }: TokenizerJson, names: string[], types: number[
 
 /** The name that llama.cpp has for how a tokenizer splits a text into words. */
 function preTokenizerName(json: TokenizerJson): string {
+  const other = stepsOf(json.normalizer).find(({ type }) => type !== 'NFC');
+  if (other) throw unsupported(`llama.cpp does not normalise texts by ${other.type} before byte-level BPE`);
   const own = preTokenizerOf(json);
   if (own)
     for (const [name, known] of Object.entries(preTokenizers)) {
@@ -193,7 +202,13 @@ function preTokenizerOf({ pre_tokenizer, model }: TokenizerJson): PreTokenizer |
   for (const step of steps) {
     const pattern = (step.pattern as { Regex?: string } | undefined)?.Regex;
     if (step.type === 'Digits' && step.individual_digits === true) found = { ...found, digitsApart: true };
-    else if (step.type === 'Split' && pattern && step.behavior === 'Isolated' && !step.invert)
+    else if (
+      step.type === 'Split' &&
+      pattern &&
+      found.pattern === undefined &&
+      step.behavior === 'Isolated' &&
+      !step.invert
+    )
       found = { ...found, pattern };
     else return null;
   }
@@ -205,7 +220,7 @@ function preTokenizerOf({ pre_tokenizer, model }: TokenizerJson): PreTokenizer |
 function unsupported(reason: string): GraftError {
   return new GraftError(
     'unsupported_tokenizer',
-    `the tokenizer cannot be written to a GGUF file: ${reason}`,
+    `the tokenizer cannot be written to a GGUF file: ${reason}; export it as merged`,
     {
       param: 'format',
     },

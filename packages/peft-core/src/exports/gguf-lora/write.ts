@@ -3,6 +3,7 @@ import { packTensor } from '../../gguf/pack-tensor.ts';
 import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
 import { methodOf } from '../../tuners/methods.ts';
 import type { ExportWriter } from '../export-writer.ts';
+import { checkRange } from '../gguf/check-range.ts';
 import { fileTypes } from '../gguf/file-types.ts';
 import { ggufModel } from '../gguf/gguf-model.ts';
 import type { GgufAdapterOptions } from './format.ts';
@@ -40,7 +41,11 @@ export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
         name,
         shape,
         type,
-        data: (append) => packTensor(values(tensors, alpha), shape, layout, type, append),
+        data(append) {
+          const own = values(tensors, alpha);
+          checkRange(name, own, type);
+          return packTensor(own, shape, layout, type, append);
+        },
       }),
     ),
     onBytes,

@@ -1,8 +1,8 @@
 import { type Static, Type } from 'typebox';
 import { ggufBytes } from '../../gguf/write-gguf.ts';
-import { elementCount } from '../../tensors/tensor-source.ts';
 import type { ExportedAdapter, ExportFormat } from '../export-format.ts';
 import { mergeRefusal } from '../merged/format.ts';
+import { untiedWeights } from '../merged/merged-bytes.ts';
 import { type FileType, fileTypes } from './file-types.ts';
 import { ggufModel, modelRefusal, plannedTensors } from './gguf-model.ts';
 
@@ -39,16 +39,19 @@ export const gguf: ExportFormat<GgufOptions> = {
   bytes: ggufModelBytes,
 };
 
-function ggufModelBytes({ modelConfig, smallFileBytes }: ExportedAdapter, { dtype }: GgufOptions): number {
+function ggufModelBytes(
+  { config, modelConfig, smallFileBytes }: ExportedAdapter,
+  { dtype }: GgufOptions,
+): number {
   const model = ggufModel(modelConfig)!;
-  const { aliases, parameters } = model.outline;
-  const tensors = plannedTensors(model, parameters, dtype).map(({ ggufName, ggufShape, type }) => ({
-    name: ggufName,
-    shape: ggufShape,
-    type,
+  const { parameters } = model.outline;
+  const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
+  const untied = untiedWeights(config, model.outline).map(({ name, source }) => ({
+    name,
+    shape: shapes.get(source)!,
   }));
-  // An adapter may change a tied head apart from the embedding.
-  const embedding = parameters.find(({ name }) => Object.values(aliases).includes(name));
-  const head = embedding ? 2.2 * elementCount(embedding.shape) : 0;
-  return Math.ceil(ggufBytes({}, tensors) + smallFileBytes + (dtype === 'f32' ? 2 : 1) * head + 65_536);
+  const tensors = plannedTensors(model, [...parameters, ...untied], dtype).map(
+    ({ ggufName, ggufShape, type }) => ({ name: ggufName, shape: ggufShape, type }),
+  );
+  return Math.ceil(ggufBytes({}, tensors) + smallFileBytes + 65_536);
 }

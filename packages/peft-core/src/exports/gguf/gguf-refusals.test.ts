@@ -55,6 +55,10 @@ describe('models that llama.cpp does not compute', () => {
       decoder({ model_type: 'smollm3', no_rope_layers: [0, 1] }),
       /no rotation of other layers than all but every 4th/,
     ],
+    'a rotation of a part of interleaved heads': [
+      decoder({ rope_parameters: { rope_theta: 10_000, partial_rotary_factor: 0.5 } }),
+      /no rotation of 4 of a head's 8 values in models of this kind/,
+    ],
     'dense layers among experts': [
       decoder({ ...tinyFamilies.qwen3_moe }),
       /no layer without experts, as 0 is/,

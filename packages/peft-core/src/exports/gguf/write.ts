@@ -1,15 +1,14 @@
 import path from 'node:path';
-import { GraftError } from '../../errors.ts';
 import { withTurnEnds } from '../../files.ts';
 import { packTensor, rowsOfEach } from '../../gguf/pack-tensor.ts';
 import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
 import { tokenizerFields } from '../../gguf/write-tokenizer.ts';
 import { families } from '../../outlines/families.ts';
 import type { GgufField } from '../../outlines/gguf/gguf-family.ts';
-import { largestFloat16 } from '../../tensors/float16.ts';
 import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
 import type { ExportJob, ExportWriter } from '../export-writer.ts';
 import { mergedParameters, whatIsLost } from '../merged/write.ts';
+import { checkRange } from './check-range.ts';
 import { type FileType, fileTypes } from './file-types.ts';
 import type { GgufOptions } from './format.ts';
 import { type GgufModel, ggufModel, type PlannedTensor, plannedTensors } from './gguf-model.ts';
@@ -17,7 +16,7 @@ import { type GgufModel, ggufModel, type PlannedTensor, plannedTensors } from '.
 /** The name of the file. */
 export const ggufName = 'model.gguf';
 
-/** Writes the merged model as one GGUF file. One parameter is in memory at a time. */
+/** Writes the merged model as one GGUF file. One parameter is in memory at a time, in float32; the matrices of a layer's experts are one. */
 export const writeGgufModel: ExportWriter<GgufOptions> = async (job) => {
   const { base, outputDir, options, fitting, onBytes } = job;
   const { adapter, architecture } = fitting;
@@ -86,18 +85,8 @@ async function packPlanned(
 ): Promise<void> {
   const all = await values(parameter);
   const own = rows ? rowsOfEach(all, shape, rows) : all;
-  if (type === 'F16') checkRange(name, own);
+  checkRange(name, own, type);
   await packTensor(own, rows ? ggufShape : shape, layout, type, append);
-}
-
-function checkRange(name: string, values: Float32Array): void {
-  for (const value of values)
-    if (Math.abs(value) > largestFloat16)
-      throw new GraftError(
-        'not_exportable',
-        `options.dtype: ${name} has the value ${value}, and float16 holds at most ${largestFloat16}; choose bf16 or f32`,
-        { param: 'options.dtype' },
-      );
 }
 
 function metadata(

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { ExportFormat } from '../export-format.ts';
+import type { ExportFormat, ExportRefusal } from '../export-format.ts';
 import { type GgufOptions, gguf } from '../gguf/format.ts';
 
 const OllamaOptionsSchema = Type.Object(
@@ -29,13 +29,24 @@ export const ollama: ExportFormat<OllamaOptions> = {
   runtimes: ['Ollama'],
   holds: gguf.holds,
   options: OllamaOptionsSchema,
-  refusal: (adapter, options) =>
-    quoted.test(options.system)
-      ? { param: 'options.system', message: 'system: a Modelfile cannot hold """; write it otherwise' }
-      : gguf.refusal(adapter, options),
+  refusal: (adapter, options) => systemRefusal(options.system) ?? gguf.refusal(adapter, options),
   // The template is about as long as the one in Jinja; a licence has a few kilobytes.
   bytes: (adapter, options) => gguf.bytes(adapter, options) + 65_536 + 4 * options.system.length,
 };
 
-/** What ends a text of several lines in a Modelfile. */
-export const quoted = /"""/;
+function systemRefusal(system: string): ExportRefusal | null {
+  const refuse = (what: string) => ({
+    param: 'options.system',
+    message: `system: a Modelfile cannot hold ${what}; write it otherwise`,
+  });
+  const [lost] = dropped.exec(system) ?? [];
+  if (lost !== undefined)
+    return refuse(`the character U+${lost.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`);
+  return quoted.test(system) ? refuse('"""') : null;
+}
+
+/** Characters that Ollama drops from texts of a Modelfile: spaces other than the usual ones, and invisible ones. Source: parser/parser.go. */
+export const dropped = /[^\p{L}\p{M}\p{N}\p{P}\p{S} \t\r\n]/u;
+
+/** What may end a text of several lines in a Modelfile: Ollama looks for it when it has dropped characters. */
+export const quoted = /"(?:[^\p{L}\p{M}\p{N}\p{P}\p{S} \t\r\n]*"){2}/u;

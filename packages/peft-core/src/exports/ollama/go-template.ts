@@ -25,5 +25,5 @@ export function goTemplate({ start, system, user, assistant, prompt }: TurnTexts
   ].join('');
 }
 
-/** Text of a template; delimiters in it are written as values. */
-const text = (plain: string): string => plain.replaceAll('{{', '{{ "{{" }}');
+/** Text of a template; delimiters in it are written as values, and so is a brace at the end, which would be part of a delimiter after it. */
+const text = (plain: string): string => plain.replaceAll(/\{\{|\{$/g, (open) => `{{ "${open}" }}`);

@@ -1,13 +1,14 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
 import { type BaseModel, endTokens } from '../../files.ts';
 import { writeSmallFile } from '../../small-file.ts';
 import { loadTokenizer, type Tokenizer, withChatTemplate } from '../../text/index.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import { ggufName, writeGgufModel } from '../gguf/write.ts';
-import { type OllamaOptions, quoted } from './format.ts';
+import { dropped, type OllamaOptions, quoted } from './format.ts';
 import { goTemplate } from './go-template.ts';
-import { type TurnTexts, turnTexts } from './turn-texts.ts';
+import { type Render, turnTexts } from './turn-texts.ts';
 
 /**
  * Writes the merged model as GGUF and a Modelfile. Ollama refuses ADAPTER since version 0.34.1. Source: ollama, modelfile.mdx and
@@ -37,15 +38,20 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
       lines: ['TEMPLATE """{{ .Prompt }}"""'],
       notes: ['The model has no chat template: Ollama continues the prompt as it is.'],
     };
-  const texts = turnTexts((messages, addGenerationPrompt) =>
-    tokenizer.applyChatTemplate(messages, { addGenerationPrompt }),
-  );
-  const template = texts && goTemplate(withoutBos(texts, tokenizer));
+  const texts = turnTexts(renderer(tokenizer));
+  const template = texts && goTemplate(texts);
   if (!template || quoted.test(template))
     return {
       lines: [],
       notes: [
         'The chat template is more than texts around the turns, and is not written in Go: Ollama chooses one from its collection by the template in the GGUF file. Compare an answer with Graft’s.',
+      ],
+    };
+  if (dropped.test(template))
+    return {
+      lines: [],
+      notes: [
+        'The chat template has spaces or invisible characters that Ollama drops from a Modelfile: it chooses a template from its collection by the one in the GGUF file. Compare an answer with Graft’s.',
       ],
     };
   return {
@@ -57,17 +63,14 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
   };
 }
 
-/** Without the bos token at the start if the tokenizer adds one to every text, as Ollama then does. */
-function withoutBos(texts: TurnTexts, tokenizer: Tokenizer): TurnTexts {
+/** Renders as in training, without the bos token at the start if Ollama adds one, as the tokenizer does to every text. */
+function renderer(tokenizer: Tokenizer): Render {
   const { bosId } = tokenizer;
-  if (bosId === null || !tokenizer.specialTokensAround().before.includes(bosId)) return texts;
-  const bos = tokenizer.decode([bosId]);
-  const cut = (text: string) => (text.startsWith(bos) ? text.slice(bos.length) : text);
-  const { start, system } = texts;
-  return {
-    ...texts,
-    start: cut(start),
-    system: system?.place === 'start' ? { ...system, before: cut(system.before) } : system,
+  const addsBos = bosId !== null && tokenizer.specialTokensAround().before.includes(bosId);
+  const bos = addsBos ? tokenizer.decode([bosId]) : '';
+  return (messages, addGenerationPrompt) => {
+    const text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt, now: TRAINING_DATE });
+    return text.startsWith(bos) ? text.slice(bos.length) : text;
   };
 }
 
@@ -75,14 +78,15 @@ function withoutBos(texts: TurnTexts, tokenizer: Tokenizer): TurnTexts {
 function parameters(base: BaseModel, tokenizer: Tokenizer, { num_ctx }: OllamaOptions): string[] {
   const stops = [...endTokens(base, tokenizer).chat]
     .map((id) => tokenizer.decode([id]))
-    .filter((stop) => stop !== '');
+    .filter((stop) => stop !== '' && !quoted.test(stop) && !dropped.test(stop));
   const sampling = base.generationConfig ?? {};
   const given = Object.entries(samplingNames).flatMap(([name, field]) => {
     const value = sampling[field];
     return typeof value === 'number' && sampling.do_sample !== false ? [`PARAMETER ${name} ${value}`] : [];
   });
   return [
-    ...stops.map((stop) => `PARAMETER stop ${JSON.stringify(stop)}`),
+    // Ollama reads no escapes.
+    ...stops.map((stop) => `PARAMETER stop ${/["\r\n]/.test(stop) ? `"""${stop}"""` : `"${stop}"`}`),
     ...given,
     ...(num_ctx === 0 ? [] : [`PARAMETER num_ctx ${num_ctx}`]),
   ];
@@ -97,14 +101,17 @@ const samplingNames = {
   repeat_penalty: 'repetition_penalty',
 };
 
-/** Maximum length of a licence that is written. */
+/** Maximum length of a licence that is written, in bytes. */
 const longestLicence = 65_536;
 
 async function licenceLine({ format, path: folder }: BaseModel): Promise<string[]> {
   if (format !== 'hf') return [];
   for (const name of ['LICENSE', 'LICENSE.txt', 'LICENSE.md']) {
-    const text = await readFile(path.join(folder, name), 'utf8').catch(() => '');
-    if (text !== '' && text.length <= longestLicence && !quoted.test(text)) return [`LICENSE """${text}"""`];
+    const file = path.join(folder, name);
+    const found = await stat(file).catch(() => null);
+    if (!found?.isFile() || found.size > longestLicence) continue;
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text !== '' && !quoted.test(text)) return [`LICENSE """${text}"""`];
   }
   return [];
 }

@@ -1,12 +1,13 @@
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { adapterConfigText } from '../../adapter-files/adapter-config.ts';
 import { configName, weightsName } from '../../adapter-files/adapter-files.ts';
+import { GraftError } from '../../errors.ts';
 import { type WrittenFile, writeSafetensors } from '../../safetensors/write-safetensors.ts';
 import { writeSmallFile } from '../../small-file.ts';
 import { methodOf } from '../../tuners/methods.ts';
 import { copyFile } from '../copy-file.ts';
 import type { ExportJob, ExportWriter } from '../export-writer.ts';
+import { filesOf } from '../exported-adapter.ts';
 import { padRanks } from '../pad-ranks.ts';
 import type { PeftOptions } from './format.ts';
 import { vllmRank } from './ranks.ts';
@@ -19,11 +20,14 @@ export const writePeft: ExportWriter<PeftOptions> = async (job) => {
   const { adapterDir, outputDir, options, onBytes } = job;
   const padded = options.pad_rank ? await writePadded(job) : { files: [], notes: [] };
   const done = new Set(padded.files.map((file) => file.path));
-  const entries = await readdir(adapterDir, { withFileTypes: true });
   const files = [...padded.files];
-  for (const entry of entries)
-    if (entry.isFile() && adapterFile.test(entry.name) && !done.has(entry.name))
-      files.push(await copyFile(adapterDir, outputDir, entry.name, onBytes));
+  for (const { name } of await filesOf(adapterDir))
+    if (adapterFile.test(name) && !done.has(name))
+      files.push(await copyFile(adapterDir, outputDir, name, onBytes));
+  if (files.length === 0)
+    throw new GraftError('invalid_adapter', `${adapterDir} has no files of an adapter: choose its folder`, {
+      param: 'adapter',
+    });
   return { files, notes: padded.notes };
 };
 

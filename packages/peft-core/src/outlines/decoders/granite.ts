@@ -30,7 +30,11 @@ export const granite: DecoderRow = {
       residual_scale: f32(outline.factors.sublayer),
     }),
     missing: (outline) =>
-      missingOf(outline, { biases: Object.values(decoderGguf.blockParts), scores: 'any' }),
+      missingOf(outline, {
+        biases: Object.values(decoderGguf.blockParts),
+        scores: 'any',
+        rotation: 'whole heads',
+      }),
   },
   bias(config) {
     const attention = config.flag('attention_bias');

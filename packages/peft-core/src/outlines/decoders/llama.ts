@@ -32,7 +32,11 @@ export const llama: DecoderRow = {
       'llama-v3': threeDigits,
       smollm: { digitsApart: true },
     },
-    missing: (outline) => missingOf(outline, { biases: Object.values(decoderGguf.blockParts) }),
+    missing: (outline) =>
+      missingOf(outline, {
+        biases: Object.values(decoderGguf.blockParts),
+        rotation: 'whole heads',
+      }),
   },
   bias(config) {
     const attention = config.flag('attention_bias');

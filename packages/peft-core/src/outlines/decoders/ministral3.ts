@@ -57,7 +57,7 @@ export const ministral3: DecoderRow = {
       ...decoderGguf.fields(outline),
       ...(outline.queryGrowth && { 'attention.temperature_scale': f32(outline.queryGrowth.weight) }),
     }),
-    missing: (outline) => missingOf(outline, { yarnBetas: 'any' }),
+    missing: (outline) => missingOf(outline, { yarnBetas: 'any', rotation: 'whole heads' }),
   },
   bias: () => ({ qkv: false, output: false, mlp: false }),
   windows: oneWindow,

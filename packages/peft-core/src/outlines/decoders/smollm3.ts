@@ -32,7 +32,7 @@ export const smollm3: DecoderRow = {
     interleaved: true,
     // llama.cpp computes every such model so.
     config: (header) => ({ ...decoderGguf.config(header), no_rope_layer_interval: 4 }),
-    missing: (outline) => missingOf(outline, { unrotatedEvery: 4 }),
+    missing: (outline) => missingOf(outline, { unrotatedEvery: 4, rotation: 'whole heads' }),
   },
   bias(config) {
     const attention = config.flag('attention_bias');

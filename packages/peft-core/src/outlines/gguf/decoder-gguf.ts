@@ -84,6 +84,8 @@ export interface Computed {
   unrotatedEvery?: number;
   /** Rotations of layers with windows have their own θ. */
   ownTheta?: 'in windows';
+  /** Heads are rotated as a whole, because their rows are interleaved in files. Absent: the first values of a head, any number. */
+  rotation?: 'whole heads';
   /** YaRN with any `beta_fast` and `beta_slow`. */
   yarnBetas?: 'any';
 }
@@ -105,6 +107,9 @@ export function missingOf(outline: DecoderOutline, computed: Computed): string |
   const plain = headSize ** -0.5;
   if (computed.scores !== 'any' && Math.abs(factors.scores - plain) > 1e-6 * plain)
     return `factor ${factors.scores} of attention scores in models of this kind, but head_dim^(-1/2)`;
+  const partial = outline.ropes.find((rope) => 2 * rope.inverseFrequencies.length !== headSize);
+  if (computed.rotation && partial)
+    return `rotation of ${2 * partial.inverseFrequencies.length} of a head's ${headSize} values in models of this kind`;
   const every = computed.unrotatedEvery;
   for (let layer = 0; layer < layers; layer++)
     if ((outline.rope(layer) === null) !== (every !== undefined && (layer + 1) % every === 0))
