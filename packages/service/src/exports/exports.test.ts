@@ -136,6 +136,48 @@ describe('exports', () => {
     assert.deepEqual([status, error!.code], ['failed', 'export_lost']);
   });
 
+  test('the time of a released attempt is charged', async () => {
+    const of = await teamWithVersion();
+    const made = await request(of);
+    const { lease } = (await claim())!;
+    const used = async () =>
+      (
+        await services.sql.query<{ used: number }>(
+          "SELECT virtual_time AS used FROM team_turns WHERE team_id = $1 AND kind = 'export'",
+          [of.team.id],
+        )
+      ).rows[0]!.used;
+    await services.sql.query(
+      "UPDATE adapter_exports SET started_at = now() - interval '3 minutes' WHERE id = $1",
+      [made.id],
+    );
+    const before = await used();
+    await releaseExport(services, lease);
+    assert.ok((await used()) > before + 1);
+  });
+
+  test('a repeated request renews what is there, and audits that it is kept, but not a damaged export', async () => {
+    const of = await teamWithVersion();
+    const made = await request(of, 7);
+    const by = { keyId: of.team.keyId };
+    const wanted = { versionId: of.version.id, format: 'peft', reservedBytes: 1000, keep: true };
+    const again = async () =>
+      await createExport(services, of.team.id, { ...wanted, options: { number: 7 } }, by);
+    for (let i = 0; i < 2; i++) {
+      const { made: same, created } = await again();
+      assert.deepEqual([same.id, same.keep, created], [made.id, true, false]);
+    }
+    const { rows } = await services.sql.query(
+      "SELECT 1 FROM audit_log WHERE team_id = $1 AND action = 'export.keep'",
+      [of.team.id],
+    );
+    assert.equal(rows.length, 1);
+    const { lease } = (await claim())!;
+    await finishExport(services, lease, { stored: await store(lease), notes: [] });
+    await services.sql.query('UPDATE adapter_exports SET corrupt_at = now() WHERE id = $1', [made.id]);
+    assert.equal((await again()).created, true);
+  });
+
   test('exports of a deleted team are not taken', async () => {
     const of = await teamWithVersion();
     await request(of);

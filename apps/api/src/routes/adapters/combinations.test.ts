@@ -169,7 +169,7 @@ describe('a combination of versions', () => {
       ],
       [{ sources, combination_type: 'ties' }, 'invalid_value', 'density', /is needed/],
       [{ sources, density: 0.5 }, 'invalid_value', 'density', /no effect with combination_type svd/],
-      [{ sources, svd_rank: 4000 }, 'rank_too_large', 'svd_rank', /more than/],
+      [{ sources, svd_rank: 4000 }, 'rank_too_large', 'svd_rank', /more than the ranks/],
       [{ sources, combination_type: 'ties_svd' }, 'invalid_value', 'combination_type', /svd/],
       [{ sources: sources.slice(1) }, 'invalid_value', 'sources', /2/],
       [

@@ -41,9 +41,36 @@ export const merged: ExportFormat<MergedOptions> = {
   holds:
     'Everything that can be added to weights: updates with their scales and magnitudes, biases, norms, modules trained in full with the heads of classifiers, and rows of tokens. Soft prompts and layers between those of the model cannot.',
   options: MergedOptionsSchema,
-  refusal: mergeRefusal,
+  refusal: (adapter, options) => mergeRefusal(adapter) ?? filesRefusal(adapter, options),
   bytes: (adapter, { dtype }) => mergedBytes(adapter, dtype),
 };
+
+/** Maximum number of files of weights: a worker takes a folder of at most 1,000 files from its writer. */
+const mostFiles = 900;
+
+function filesRefusal(
+  adapter: ExportedAdapter,
+  { dtype, max_shard_bytes: largest }: MergedOptions,
+): ExportRefusal | null {
+  // A tensor is never split, and two files that follow each other have more than the maximum together.
+  if (tensorCount(adapter) <= mostFiles) return null;
+  const smallest = Math.ceil((2 * mergedBytes(adapter, dtype)) / (mostFiles - 1));
+  if (largest >= smallest) return null;
+  return {
+    param: 'options.max_shard_bytes',
+    message: `options.max_shard_bytes: ${largest} may give more than ${mostFiles} files, the most; use at least ${smallest}`,
+  };
+}
+
+/** Number of tensors at most; a stack of experts is written as up to two matrices for each. */
+function tensorCount({ tensors, modelConfig, config }: ExportedAdapter): number {
+  const written = tensors.names().map((name) => {
+    const { shape } = tensors.info(name);
+    return shape.length === 3 ? 2 * shape[0]! : 1;
+  });
+  const own = outlineOf(modelConfig, config.task_type).parameters.length;
+  return written.reduce((sum, count) => sum + count, own);
+}
 
 /** Why an adapter cannot be merged into the base model's weights; null if it can. */
 export function mergeRefusal({ config, modelConfig }: ExportedAdapter): ExportRefusal | null {
