@@ -88,7 +88,6 @@ const textFields: Fields = {
     [[['a']]],
     '\0',
     Array.from({ length: 2049 }, () => 'a'),
-    Array.from({ length: 30_000 }, () => 1),
   ],
   encoding_format: ['hex', 7, []],
   dimensions: [0, -1, 1.5, 1e9, '8'],
