@@ -46,19 +46,19 @@ export const merged: ExportFormat<MergedOptions> = {
 };
 
 /** Maximum number of files of weights: a worker takes a folder of at most 1,000 files from its writer. */
-const mostFiles = 900;
+const maxFiles = 900;
 
 function filesRefusal(
   adapter: ExportedAdapter,
   { dtype, max_shard_bytes: largest }: MergedOptions,
 ): ExportRefusal | null {
   // A tensor is never split, and two files that follow each other have more than the maximum together.
-  if (tensorCount(adapter) <= mostFiles) return null;
-  const smallest = Math.ceil((2 * mergedBytes(adapter, dtype)) / (mostFiles - 1));
+  if (tensorCount(adapter) <= maxFiles) return null;
+  const smallest = Math.ceil((2 * mergedBytes(adapter, dtype)) / (maxFiles - 1));
   if (largest >= smallest) return null;
   return {
     param: 'options.max_shard_bytes',
-    message: `options.max_shard_bytes: ${largest} may give more than ${mostFiles} files, the most; use at least ${smallest}`,
+    message: `options.max_shard_bytes: ${largest} may give more than ${maxFiles} files, the most; use at least ${smallest}`,
   };
 }
 

@@ -72,8 +72,7 @@ export class PublishingHub {
       ) ?? [];
     const repository = this.repositories.get(id);
     const isOwned = owners.includes(id.split('/')[0]!);
-    if (!repository || (repository.private && !isOwned))
-      return answer(response, 404, { error: 'Not found' });
+    if (!repository || (repository.private && !isOwned)) return answer(response, 404, { error: 'Not found' });
     const head = repository.commits.at(-1);
     if (request.method === 'GET')
       return answer(response, 200, { id, private: repository.private, sha: head?.sha });
