@@ -202,7 +202,7 @@ describe('chat completions', () => {
       await complete({ model }),
     ]) {
       const message = assertError(answer, 400, 'unsupported_task', 'model');
-      assert.match(message, /does SEQ_CLS and does not generate text.*graft score/);
+      assert.match(message, /does SEQ_CLS and does not generate text.*POST \/v1\/classify/);
     }
     assert.equal(worker.requests.length, 0);
   });
