@@ -9,6 +9,7 @@ it('has defaults for everything', () => {
     stallSeconds: 900,
     idleSeconds: 600,
     drainSeconds: 10,
+    exportSlots: 1,
     trainerThreads: undefined,
     trainerMemoryBytes: undefined,
     trainerPrecisions: undefined,
