@@ -41,9 +41,9 @@ const composed = [
   'invalid_training_option',
 ];
 
-/** Files whose errors only the command's local verbs show: `graft score`, `graft export` and `graft merge`. */
+/** Files whose errors only the command's local verbs show: `graft score`, `graft export`, `graft merge` and `graft publish`. */
 const local =
-  /^(packages\/peft-core\/src\/(score\/|exports\/|base-model\/weight-types\.ts))|\.test\.ts$|\/testing\//;
+  /^(packages\/peft-core\/src\/(score\/|exports\/|hub\/publish-folder\.ts|base-model\/weight-types\.ts))|\.test\.ts$|\/testing\//;
 
 /** Matches a quoted code as `code` of an object, or as the first argument of a class or function that creates an error. */
 const uses =
@@ -81,7 +81,7 @@ test('no code that a retry cannot fix has a status that clients retry', () => {
   assert.deepEqual(
     retried.map(([code]) => code),
     // SCIM requires 409. A budget and a month's tokens reset with the month, and the response disables automatic retries. The team's
-    // other limits free up when one of its jobs, uploads or reports ends.
+    // other limits free up when one of its jobs, uploads, reports or exports ends.
     [
       'scim_user_exists',
       'quota_exceeded',
@@ -91,6 +91,7 @@ test('no code that a retry cannot fix has a status that clients retry', () => {
       'budget_exceeded',
       'too_many_uploads',
       'too_many_reports',
+      'too_many_exports',
     ],
   );
 });
