@@ -1,5 +1,7 @@
 import type { HostTensor } from '../tensors/tensor-source.ts';
 import type { LowRankForm, LowRankPart } from '../tuners/method.ts';
+import { mostFrequent } from './most-frequent.ts';
+
 export interface PaddedUpdates {
   /** Of all updates. */
   scale: number;
@@ -17,7 +19,7 @@ export function padRanks(
   tensors: ReadonlyMap<string, HostTensor>,
   rank: number,
 ): PaddedUpdates {
-  const scale = usual(updates.map((update) => update.scale));
+  const scale = mostFrequent(updates.map((update) => update.scale))!;
   const padded = new Map(tensors);
   for (const update of updates) {
     const factor = update.scale / scale;
@@ -48,10 +50,4 @@ function withColumns(
   for (let row = 0; row < out; row++)
     for (let k = 0; k < rank; k++) padded[row * to + k] = factor * data[row * rank + k]!;
   return { shape: [out, to], data: padded };
-}
-
-function usual(values: number[]): number {
-  const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort(([, a], [, b]) => b - a)[0]![0];
 }

@@ -1,4 +1,5 @@
 import { elementCount } from '../tensors/tensor-source.ts';
+import { transpose } from '../tensors/transpose.ts';
 import { restoredRow, type TensorLayout } from './names.ts';
 import { packedBytes, quantize, type WrittenType } from './quantisers/quantize.ts';
 import { ggufTypes } from './types.ts';
@@ -43,15 +44,6 @@ export async function packTensor(
     quantize(type, piece, bytes);
     await append(bytes);
   }
-}
-
-/** Transposes a matrix `(rows, columns)`. */
-function transpose(values: Float32Array, [rows = 1, columns = 1]: readonly number[]): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      out[column * rows + row] = values[row * columns + column]!;
-  return out;
 }
 
 /** The rows `[index, count]` of each of E stacked matrices `(E, rows, width)`: `(E, rows / count, width)`. */

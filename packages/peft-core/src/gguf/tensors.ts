@@ -12,6 +12,7 @@ import {
   valuesPerChunk,
   withBuffers,
 } from '../tensors/tensor-source.ts';
+import { transpose } from '../tensors/transpose.ts';
 import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
 import { layoutOf, readName, restoredRow, type TensorLayout } from './names.ts';
@@ -177,12 +178,6 @@ function restoreRows(
 ): void {
   for (let row = 0; row * width < from.length; row++)
     to.set(from.subarray(row * width, (row + 1) * width), restoredRow(row, rows) * width);
-}
-
-/** Transposes a matrix `(rows, columns)` to `(columns, rows)`. */
-function transpose(from: Float32Array, [rows = 1, columns = 1]: number[], to: Float32Array): void {
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column]!;
 }
 
 /** Values of one tensor by its GGUF name, as stored; null if the file has no such tensor. Reads at most `most` values. */

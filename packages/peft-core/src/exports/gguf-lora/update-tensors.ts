@@ -1,7 +1,9 @@
 import { layoutOf, type TensorLayout, writtenNames } from '../../gguf/names.ts';
 import type { HostTensor } from '../../tensors/tensor-source.ts';
+import { transpose } from '../../tensors/transpose.ts';
 import type { LowRankForm, LowRankPart } from '../../tuners/method.ts';
 import type { GgufModel } from '../gguf/gguf-model.ts';
+import { mostFrequent } from '../most-frequent.ts';
 
 /** A tensor of an adapter's file. */
 export interface UpdateTensor {
@@ -16,9 +18,7 @@ const plain: TensorLayout = { rearranged: null, shift: 0 };
 
 /** The `alpha` of a file: that of most updates. llama.cpp multiplies an update by alpha / rank. */
 export function alphaOf({ updates }: LowRankForm): number {
-  const counts = new Map<number, number>();
-  for (const { scale, rank } of updates) counts.set(scale * rank, (counts.get(scale * rank) ?? 0) + 1);
-  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? 1;
+  return mostFrequent(updates.map(({ scale, rank }) => scale * rank)) ?? 1;
 }
 
 /**
@@ -63,7 +63,7 @@ export function updateTensors({ family, outline }: GgufModel, form: LowRankForm)
           shape: isEmbedding ? [width, rank] : [rank, width],
           layout: plain,
           values: (tensors) =>
-            isEmbedding ? transposed(dataOf(tensors, update.a), rank, width) : dataOf(tensors, update.a),
+            isEmbedding ? transpose(dataOf(tensors, update.a), [rank, width]) : dataOf(tensors, update.a),
         },
         {
           name: b,
@@ -83,14 +83,6 @@ const factorOf = ({ scale, rank }: LowRankPart, alpha: number) => (scale * rank)
 
 const scaled = (values: Float32Array, factor: number) =>
   factor === 1 ? values : values.map((value) => value * factor);
-
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      out[column * rows + row] = values[row * columns + column]!;
-  return out;
-}
 
 /** B `(out, rank · E)`, the experts of a rank side by side: rows from `first` on as `(E, out, rank)`. */
 function expertRows(

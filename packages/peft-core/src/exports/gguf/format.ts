@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { ggufBytes } from '../../gguf/write-gguf.ts';
 import type { ExportedAdapter, ExportFormat } from '../export-format.ts';
-import { mergeRefusal } from '../merged/format.ts';
+import { mergeBase, mergeRefusal } from '../merged/format.ts';
 import { untiedWeights } from '../merged/merged-bytes.ts';
 import { type FileType, fileTypes } from './file-types.ts';
 import { ggufModel, modelRefusal, plannedTensors } from './gguf-model.ts';
@@ -14,12 +14,7 @@ const GgufOptionsSchema = Type.Object(
       description:
         'Type of the weights, as in the names of llama-quantize: f32, f16 and bf16 are exact up to rounding; q8_0 takes 8.5 bits a weight, q6_k 6.6, q5_k_m about 5.7, q4_k_m about 4.9.',
     }),
-    base: Type.Enum(['original', 'dequantised'], {
-      type: 'string',
-      default: 'original',
-      description:
-        'The weights to merge into: the original ones, on which adapters are served; for an adapter trained with base_dtype int8 or nf4 also the dequantised ones on which it was trained.',
-    }),
+    base: mergeBase,
   },
   { additionalProperties: false },
 );

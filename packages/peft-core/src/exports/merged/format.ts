@@ -5,6 +5,14 @@ import { unmergeable } from '../../tuners/methods.ts';
 import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-format.ts';
 import { mergedBytes } from './merged-bytes.ts';
 
+/** The option `base` of formats that merge. */
+export const mergeBase = Type.Enum(['original', 'dequantised'], {
+  type: 'string',
+  default: 'original',
+  description:
+    'The weights to merge into: the original ones, on which adapters are served; for an adapter trained with base_dtype int8 or nf4 also the dequantised ones on which it was trained.',
+});
+
 const MergedOptionsSchema = Type.Object(
   {
     dtype: Type.Enum([...weightTypes], {
@@ -20,12 +28,7 @@ const MergedOptionsSchema = Type.Object(
       description:
         'Maximum size of a file of weights, in bytes. A larger model has several files and an index; a single tensor that is larger has a separate file.',
     }),
-    base: Type.Enum(['original', 'dequantised'], {
-      type: 'string',
-      default: 'original',
-      description:
-        'The weights to merge into: the original ones, on which adapters are served; for an adapter trained with base_dtype int8 or nf4 also the dequantised ones on which it was trained.',
-    }),
+    base: mergeBase,
   },
   { additionalProperties: false },
 );

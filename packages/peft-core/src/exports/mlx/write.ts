@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { writeSafetensors } from '../../safetensors/write-safetensors.ts';
 import { jsonText, writeSmallFile } from '../../small-file.ts';
-import type { HostTensor } from '../../tensors/tensor-source.ts';
+import { transpose } from '../../tensors/transpose.ts';
 import { methodOf } from '../../tuners/methods.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import { padRanks } from '../pad-ranks.ts';
@@ -20,7 +20,7 @@ export const writeMlx: ExportWriter<MlxOptions> = async ({ outputDir, fitting, o
   const padded = ranks.filter((each) => each !== rank).length;
   const factor = (name: string, key: string) => {
     const { shape, data } = tensors.get(key)!;
-    return { name, shape: [shape[1]!, shape[0]!], data: async () => transposed({ shape, data }) };
+    return { name, shape: [shape[1]!, shape[0]!], data: async () => transpose(data, shape) };
   };
   const weights = await writeSafetensors(
     path.join(outputDir, 'adapters.safetensors'),
@@ -69,12 +69,4 @@ function keysOf(modules: string[], layers: number): string[] {
   const names = [...new Set(within)];
   const isUniform = modules.length === names.length * layers && !names.some((name) => modules.includes(name));
   return isUniform ? names : modules;
-}
-
-/** A matrix `(rows, columns)` as `(columns, rows)`. */
-function transposed({ shape: [rows = 1, columns = 1], data }: HostTensor): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) out[column * rows + row] = data[row * columns + column]!;
-  return out;
 }

@@ -1,6 +1,7 @@
 import { attr, type Program, type ProgramBuilder, type tf, type Variable } from '@graft/tf-graph';
 import type { HostTensor } from '../../files.ts';
 import type { Architecture, ModelRuntime } from '../../models/architecture.ts';
+import { transpose } from '../../tensors/transpose.ts';
 import type { LowRankUpdate } from '../../tuners/tuner.ts';
 import { type PlacedRange, Ranges, type UpdateArena } from './update-arena.ts';
 
@@ -79,7 +80,7 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     for (const [module, { a, b, scale }] of updates) {
       const { index } = this.#modules.get(module)!;
       const [down, up] = [tensor(a), tensor(b)];
-      places.set([append(down.data), append(turned(up)), down.shape[0]!], 3 * index);
+      places.set([append(down.data), append(transpose(up.data, up.shape)), down.shape[0]!], 3 * index);
       scales[index] = scale;
     }
     const begin = this.#ranges.free(Math.ceil(size / CHUNK) * CHUNK, forget);
@@ -113,12 +114,4 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     const linear = (module: string, x: tf.Tensor) => updated(module, x, runtime.linear(module, x));
     return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
   }
-}
-
-/** `(out, rank)` → `(rank, out)`. */
-function turned({ shape, data }: HostTensor): Float32Array {
-  const [out, rank] = shape as [number, number];
-  const result = new Float32Array(out * rank);
-  for (let o = 0; o < out; o++) for (let r = 0; r < rank; r++) result[r * out + o] = data[o * rank + r]!;
-  return result;
 }
