@@ -135,7 +135,7 @@ test('a classifier is trained, downloaded, inspected and scores; it writes no te
     await assert.rejects(ask, (error: GraftApiError) => {
       assert.ok(error instanceof GraftApiError);
       assert.deepEqual([error.status, error.code, error.param], [400, 'unsupported_task', 'model']);
-      assert.match(error.message, /does SEQ_CLS and does not generate text\. .*graft score/);
+      assert.match(error.message, /does SEQ_CLS and does not generate text.*POST \/v1\/classify/);
       return true;
     });
   }

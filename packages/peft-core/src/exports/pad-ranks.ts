@@ -1,6 +1,6 @@
 import type { HostTensor } from '../tensors/tensor-source.ts';
 import type { LowRankForm, LowRankPart } from '../tuners/method.ts';
-import { mostFrequent } from './most-frequent.ts';
+import { modeOf } from './mode.ts';
 
 export interface PaddedUpdates {
   /** Of all updates. */
@@ -19,7 +19,7 @@ export function padRanks(
   tensors: ReadonlyMap<string, HostTensor>,
   rank: number,
 ): PaddedUpdates {
-  const scale = mostFrequent(updates.map((update) => update.scale))!;
+  const scale = modeOf(updates.map((update) => update.scale))!;
   const padded = new Map(tensors);
   for (const update of updates) {
     const factor = update.scale / scale;

@@ -34,6 +34,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     workerPort: 0,
     workerUrl: undefined,
     leaseSeconds: 60,
+    exportDays: 7,
     heartbeatSeconds: 10,
     sweepSeconds: 10,
     preemptSeconds: 0,

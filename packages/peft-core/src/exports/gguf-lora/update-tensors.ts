@@ -3,7 +3,7 @@ import type { HostTensor } from '../../tensors/tensor-source.ts';
 import { transpose } from '../../tensors/transpose.ts';
 import type { LowRankForm, LowRankPart } from '../../tuners/method.ts';
 import type { GgufModel } from '../gguf/gguf-model.ts';
-import { mostFrequent } from '../most-frequent.ts';
+import { modeOf } from '../mode.ts';
 
 /** A tensor of an adapter's file. */
 export interface UpdateTensor {
@@ -18,7 +18,7 @@ const plain: TensorLayout = { rearranged: null, shift: 0 };
 
 /** The `alpha` of a file: that of most updates. llama.cpp multiplies an update by alpha / rank. */
 export function alphaOf({ updates }: LowRankForm): number {
-  return mostFrequent(updates.map(({ scale, rank }) => scale * rank)) ?? 1;
+  return modeOf(updates.map(({ scale, rank }) => scale * rank)) ?? 1;
 }
 
 /**
