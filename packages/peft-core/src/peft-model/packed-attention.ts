@@ -19,6 +19,7 @@ export interface PackedGrid {
   positions: tf.Tensor;
   /** As in `PackedPositions`. */
   parents?: tf.Tensor;
+  grandparents?: tf.Tensor;
   /** `(S, 4)` int32: the same information by sequence, for `segmentAttention`; optional. */
   spans?: tf.Tensor;
 }

@@ -87,21 +87,40 @@ class AttentionBase : public OpKernel {
   bool causal_, cross_;
 
  private:
-  /** Reads (S, 4): begin, end, prefixBegin, prefixEnd. A segment without own positions is an unused row. */
+  /**
+   * Reads (S, 4): begin, end, and begin and end of the prefix. A segment without own positions is an unused row. A prefix that is the whole of a
+   * segment with a prefix follows that one, the outer prefix.
+   */
   bool readSegments(OpKernelContext* c, const Tensor& table, int64_t rows, int64_t keyRows, std::vector<Segment>* segments) {
     const int32_t* numbers = table.flat<tensorflow::int32>().data();
     std::vector<bool> read(cross_ ? keyRows : 0);
     for (int64_t i = 0; i < table.dim_size(0); i++) {
       const int32_t* s = numbers + 4 * i;
-      const Segment segment{s[0], s[1], s[2], s[3]};
+      Segment segment{s[0], s[1], s[2], s[3]};
       const auto within = [](int64_t begin, int64_t end, int64_t rows) { return begin >= 0 && begin <= end && end <= rows; };
-      if (!within(segment.begin, segment.end, rows) || !within(segment.prefixBegin, segment.prefixEnd, keyRows))
+      if (!within(segment.begin, segment.end, rows) || !within(segment.outerBegin, segment.outerEnd, keyRows))
         return c->CtxFailure(InvalidArgument("segment ", i, " is not within ", rows, " positions")), false;
-      for (int64_t key = segment.prefixBegin; cross_ && key < segment.prefixEnd; key++) {
+      for (int64_t key = segment.outerBegin; cross_ && key < segment.outerEnd; key++) {
         if (read[key]) return c->CtxFailure(InvalidArgument("two segments read the same memory")), false;
         read[key] = true;
       }
       segments->push_back(segment);
+    }
+    return cross_ || findOuterPrefixes(c, segments);
+  }
+
+  bool findOuterPrefixes(OpKernelContext* c, std::vector<Segment>* segments) {
+    std::map<std::pair<int64_t, int64_t>, const Segment*> withPrefix;
+    const std::vector<Segment> read = *segments;
+    for (const Segment& s : read)
+      if (s.own() > 0 && s.prefix() > 0) withPrefix[{s.begin, s.end}] = &s;
+    for (Segment& s : *segments) {
+      const auto found = withPrefix.find({s.outerBegin, s.outerEnd});
+      if (s.prefix() == 0 || found == withPrefix.end()) continue;
+      const Segment& prefix = *found->second;
+      if (withPrefix.count({prefix.outerBegin, prefix.outerEnd}))
+        return c->CtxFailure(InvalidArgument("a segment follows more than two prefixes")), false;
+      s = {s.begin, s.end, prefix.outerBegin, prefix.outerEnd, prefix.begin, prefix.end};
     }
     return true;
   }
@@ -137,19 +156,19 @@ inline std::vector<Chain> eachAlone(size_t segments) {
 }
 
 /**
- * Maximum number of chains that add to the gradients of one prefix. Each chain has separate memory, so the memory does not grow with the
- * number of segments that share a prefix; the number is the same on every machine, so that sums are identical.
+ * Maximum number of chains that add to the gradients of one outer prefix. Each chain has separate memory, so the memory does not grow with
+ * the number of segments that share a prefix; the number is the same on every machine, so that sums are identical.
  */
 constexpr size_t kChainsOfPrefix = 8;
 
-/** Distributes segments that share a prefix over up to `kChainsOfPrefix` chains; every other segment is a separate chain. */
+/** Distributes segments that share an outer prefix over up to `kChainsOfPrefix` chains; every other segment is a separate chain. */
 inline std::vector<Chain> chainsByPrefix(const std::vector<Segment>& segments) {
   std::vector<Chain> chains;
   std::map<std::pair<int64_t, int64_t>, Chain> groups;
   for (size_t i = 0; i < segments.size(); i++) {
     const Segment& s = segments[i];
     if (s.own() > 0 && s.prefix() > 0)
-      groups[{s.prefixBegin, s.prefixEnd}].push_back(i);
+      groups[{s.outerBegin, s.outerEnd}].push_back(i);
     else
       chains.push_back({static_cast<int64_t>(i)});
   }
@@ -275,19 +294,27 @@ class AttentionGradientOp : public AttentionBase<T> {
     g.dBias = dataOf<float>(dBias);
 
     const std::vector<Chain> chains = chainsByPrefix(segments);
-    std::vector<int64_t> ownSlots(segments.size()), prefixSlots(segments.size()), biasSlots(segments.size());
-    std::vector<uint8_t> opensSlot(segments.size());
+    std::vector<typename AttentionGradient<Stored<T>>::Slots> slots(segments.size());
+    std::vector<int64_t> biasSlots(segments.size());
     const int64_t ofKey = a.kvHeads * kernels().keyGradientWidth(a.headSize);
     int64_t keyFloats = 0, biasFloats = 0;
     for (const Chain& chain : chains) {
-      const int64_t prefixSlot = keyFloats;
-      opensSlot[chain.front()] = segments[chain.front()].own() > 0 && segments[chain.front()].prefix() > 0;
-      keyFloats += segments[chain.front()].prefix() * ofKey;
+      const Segment* before = nullptr;
+      auto slot = slots[chain.front()];
       for (const int64_t i : chain) {
         const Segment& s = segments[i];
-        prefixSlots[i] = prefixSlot;
-        ownSlots[i] = keyFloats;
+        const auto opens = [&](bool isSame, int64_t keys, int64_t* start) {
+          if (isSame || s.own() == 0 || keys == 0) return false;
+          *start = keyFloats;
+          keyFloats += keys * ofKey;
+          return true;
+        };
+        slot.opensOuter = opens(before != nullptr, s.outer(), &slot.outer);
+        slot.opensInner = opens(before && before->innerBegin == s.innerBegin && before->innerEnd == s.innerEnd, s.inner(), &slot.inner);
+        before = &s;
+        slot.own = keyFloats;
         keyFloats += (a.keysOf(s) - s.prefix()) * ofKey;
+        slots[i] = slot;
         biasSlots[i] = biasFloats;
         if (a.bias) biasFloats += a.heads * kernels().biasGradientWidth(s.own(), a.keysOf(s));
       }
@@ -296,9 +323,7 @@ class AttentionGradientOp : public AttentionBase<T> {
     OP_REQUIRES_OK(c, temporary(c, keyFloats, &keyGradients));
     OP_REQUIRES_OK(c, temporary(c, biasFloats, &biasGradients));
     g.keyGradients = dataOf<float>(&keyGradients);
-    g.ownSlots = ownSlots.data();
-    g.prefixSlots = prefixSlots.data();
-    g.opensSlot = opensSlot.data();
+    g.slots = slots.data();
     g.biasGradients = dataOf<float>(&biasGradients);
     g.biasSlots = biasSlots.data();
     g.segmentCount = segments.size();

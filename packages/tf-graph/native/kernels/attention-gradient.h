@@ -5,27 +5,37 @@
 namespace graft {
 namespace {
 
-/** Where the gradients of a task's keys and values are accumulated: those of the prefix, and the segment's own. */
+/** Where the gradients of a range of keys and of its values are accumulated. */
+struct KeySlot {
+  KeyRange range;
+  float *keys, *values;
+};
+/** The slots of a task's key ranges, in their order. */
 struct KeySlots {
-  float *prefixKeys, *prefixValues, *ownKeys, *ownValues;
+  KeySlot of[3];
 };
 template <typename T>
 KeySlots keySlotsOf(const AttentionGradient<T>& g, const Task& t) {
-  const int64_t prefix = t.segment.prefix() * t.headWidth, own = (t.keys - t.segment.prefix()) * t.headWidth;
-  float* p = g.keyGradients + g.prefixSlots[t.index] + t.kvHead * 2 * prefix;
-  float* o = g.keyGradients + g.ownSlots[t.index] + t.kvHead * 2 * own;
-  return {p, p + prefix, o, o + own};
+  const auto& [own, outer, inner, opensOuter, opensInner] = g.slots[t.index];
+  const KeyRanges ranges = keyRangesOf(t);
+  const auto slot = [&](const KeyRange& range, int64_t start) {
+    const int64_t size = range.count * t.headWidth;
+    float* keys = g.keyGradients + start + t.kvHead * 2 * size;
+    return KeySlot{range, keys, keys + size};
+  };
+  return {{slot(ranges.of[0], outer), slot(ranges.of[1], inner), slot(ranges.of[2], own)}};
 }
 
-/** Adds scoresᵀ (keys [from, to), rows) · factor (rows, D) to the gradients of those keys; the first `prefix` keys are the prefix's. */
-template <typename T>
+/** Adds scoresᵀ (keys [from, to), rows) · factor (rows, D) to the gradients of those keys, which `of` returns for a slot. */
+template <typename T, typename Of>
 void addKeyGradients(const float* scores, int64_t width, const float* factor, int64_t D, int64_t rows, int64_t from, int64_t to,
-                     int64_t prefix, float* ofPrefix, float* ofOwn) {
-  const int64_t middle = most(from, least(to, prefix));
-  if (middle > from)
-    productOf<T>({scores, 1, width}, factor, D, ofPrefix + from * D, D, middle - from, D, rows, true);
-  if (to > middle)
-    productOf<T>({scores + (middle - from), 1, width}, factor, D, ofOwn + (middle - prefix) * D, D, to - middle, D, rows, true);
+                     const KeySlots& slots, Of of) {
+  for (const KeySlot& slot : slots.of) {
+    const int64_t start = slot.range.first;
+    const int64_t first = most(from, start), last = least(to, start + slot.range.count);
+    if (last > first)
+      productOf<T>({scores + (first - from), 1, width}, factor, D, of(slot) + (first - start) * D, D, last - first, D, rows, true);
+  }
 }
 
 /** Computes gradients of the queries, and adds gradients of keys and values to the segment's slots. */
@@ -58,9 +68,9 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
     std::memset(dBiases, 0, t.group * biasWidth * sizeof(float));
   }
   const KeySlots slots = keySlotsOf(g, t);
-  const int64_t prefix = t.segment.prefix();
-  if (g.opensSlot[t.index]) std::memset(slots.prefixKeys, 0, prefix * 2 * D * sizeof(float));
-  std::memset(slots.ownKeys, 0, (t.keys - prefix) * 2 * D * sizeof(float));
+  const bool opens[] = {g.slots[t.index].opensOuter, g.slots[t.index].opensInner, true};
+  for (int i = 0; i < 3; i++)
+    if (opens[i]) std::memset(slots.of[i].keys, 0, slots.of[i].range.count * 2 * D * sizeof(float));
   loadKeysAndValues(a, t, keys, values);
   transpose(keys, t.keys, D, turnedKeys, width);
   transpose(values, t.keys, D, turnedValues, width);
@@ -101,8 +111,8 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
       if (a.bias) addTo(dBiases + biased, slope, b.width);
     }
     productOf<T>({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, b.to - b.from);
-    addKeyGradients<T>(slopes, width, queries, D, b.rows, b.from, b.to, prefix, slots.prefixKeys, slots.ownKeys);
-    addKeyGradients<T>(scores, width, dys, D, b.rows, b.from, b.to, prefix, slots.prefixValues, slots.ownValues);
+    addKeyGradients<T>(slopes, width, queries, D, b.rows, b.from, b.to, slots, [](const KeySlot& slot) { return slot.keys; });
+    addKeyGradients<T>(scores, width, dys, D, b.rows, b.from, b.to, slots, [](const KeySlot& slot) { return slot.values; });
     for (int64_t h = 0; h < t.group; h++)
       storeHead(a, dQueries + h * b.count * D, D, true, a.scale, position, b.count,
                 g.dq + (t.kvHead * t.group + h) * a.headSize, a.qStride);
@@ -117,24 +127,22 @@ void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
   if (own.own() == 0 || t.keys == 0) return;
   const int64_t D = t.headWidth;
   const KeySlots slots = keySlotsOf(g, t);
-  T* dk = g.dk + t.kvHead * a.headSize;
-  T* dv = g.dv + t.kvHead * a.headSize;
-  if (a.cross) {
-    storeHead(a, slots.prefixKeys, D, true, 1, own.prefixBegin, t.keys, dk, a.kStride);
-    storeHead(a, slots.prefixValues, D, false, 1, own.prefixBegin, t.keys, dv, a.vStride);
-    return;
-  }
-  // In the order of the segments, so that runs repeat bit for bit.
-  for (int64_t i = 0; i < g.segmentCount; i++) {
+  const KeySlot& to = slots.of[a.cross ? 0 : 2];
+  // In the order of the segments, so that runs repeat bit for bit. A memory's positions are read by one segment.
+  for (int64_t i = 0; i < g.segmentCount && !a.cross; i++) {
     const Segment& other = a.segments[i];
-    if (!g.opensSlot[i] || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;
-    const int64_t at = (other.prefixBegin - own.begin) * D, count = other.prefix() * D;
-    const float* shared = g.keyGradients + g.prefixSlots[i] + t.kvHead * 2 * count;
-    addTo(slots.ownKeys + at, shared, count);
-    addTo(slots.ownValues + at, shared + count, count);
+    const auto add = [&](bool opens, int64_t slot, int64_t begin, int64_t end) {
+      if (!opens || begin < own.begin || end > own.end) return;
+      const int64_t at = (begin - own.begin) * D, count = (end - begin) * D;
+      const float* shared = g.keyGradients + slot + t.kvHead * 2 * count;
+      addTo(to.keys + at, shared, count);
+      addTo(to.values + at, shared + count, count);
+    };
+    add(g.slots[i].opensOuter, g.slots[i].outer, other.outerBegin, other.outerEnd);
+    add(g.slots[i].opensInner, g.slots[i].inner, other.innerBegin, other.innerEnd);
   }
-  storeHead(a, slots.ownKeys, D, true, 1, own.begin, own.own(), dk, a.kStride);
-  storeHead(a, slots.ownValues, D, false, 1, own.begin, own.own(), dv, a.vStride);
+  storeHead(a, to.keys, D, true, 1, to.range.position, to.range.count, g.dk + t.kvHead * a.headSize, a.kStride);
+  storeHead(a, to.values, D, false, 1, to.range.position, to.range.count, g.dv + t.kvHead * a.headSize, a.vStride);
 }
 
 template <typename T>

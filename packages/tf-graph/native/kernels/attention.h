@@ -1,4 +1,4 @@
-// Attention of one segment and one key head at a time. The keys are those of the prefix, followed by the segment's own. A block of queries,
+// Attention of one segment and one key head at a time. The keys are those of its prefixes, then the segment's own. A block of queries,
 // with all query heads that share the key head stacked, is multiplied with the keys in one product. Only the scores of one block are
 // stored, so memory grows linearly with a sequence's length; the backward pass recomputes them from the sum of each softmax. Source of the
 // idea: Dao et al. 2022, arXiv:2205.14135.
@@ -119,17 +119,29 @@ void transpose(const float* in, int64_t rows, int64_t D, float* out, int64_t wid
   for (int64_t d = 0; d < D; d++) std::memset(out + d * width + rows, 0, (width - rows) * sizeof(float));
 }
 
-/** Loads the head's keys (rotated) and values, the prefix's first. */
+/** Positions [position, position + count), the keys from `first` on. */
+struct KeyRange {
+  int64_t position, first, count;
+};
+/** The keys of a task: of the outer prefix, of the inner one, and the segment's own. */
+struct KeyRanges {
+  KeyRange of[3];
+};
+KeyRanges keyRangesOf(const Task& t) {
+  const Segment& s = t.segment;
+  const int64_t prefix = s.prefix();
+  return {{{s.outerBegin, 0, s.outer()}, {s.innerBegin, s.outer(), s.inner()}, {s.begin, prefix, t.keys - prefix}}};
+}
+
+/** Loads the head's keys (rotated) and values. */
 template <typename T>
 void loadKeysAndValues(const Attention<T>& a, const Task& t, float* keys, float* values) {
-  const Segment& s = t.segment;
-  const int64_t D = t.headWidth, prefix = s.prefix();
-  const T* k = a.k + t.kvHead * a.headSize;
-  const T* v = a.v + t.kvHead * a.headSize;
-  loadHead(a, k, a.kStride, true, 1, s.prefixBegin, prefix, D, keys);
-  loadHead(a, k, a.kStride, true, 1, s.begin, t.keys - prefix, D, keys + prefix * D);
-  loadHead(a, v, a.vStride, false, 1, s.prefixBegin, prefix, D, values);
-  loadHead(a, v, a.vStride, false, 1, s.begin, t.keys - prefix, D, values + prefix * D);
+  const int64_t D = t.headWidth;
+  const KeyRanges ranges = keyRangesOf(t);
+  for (const KeyRange& range : ranges.of) {
+    loadHead(a, a.k + t.kvHead * a.headSize, a.kStride, true, 1, range.position, range.count, D, keys + range.first * D);
+    loadHead(a, a.v + t.kvHead * a.headSize, a.vStride, false, 1, range.position, range.count, D, values + range.first * D);
+  }
 }
 
 /** Index of a query's bias for the first key, in the group's table of biases, which is ordered by distance. */
@@ -156,9 +168,11 @@ template <typename T>
 void drawMask(const Attention<T>& a, const Task& t, const DropoutMask& draws, int64_t head, int64_t query, int64_t from,
               int64_t to, float* mask) {
   const uint64_t row = (static_cast<uint64_t>(head) * a.rows + t.segment.begin + query) * a.keyRows;
-  const int64_t prefix = t.segment.prefix(), own = most(from, least(to, prefix));
-  draws.draw(row + t.segment.prefixBegin + from, own - from, mask);
-  draws.draw(row + t.segment.begin + own - prefix, to - own, mask + own - from);
+  const KeyRanges ranges = keyRangesOf(t);
+  for (const KeyRange& range : ranges.of) {
+    const int64_t first = most(from, range.first), last = least(to, range.first + range.count);
+    if (last > first) draws.draw(row + range.position + first - range.first, last - first, mask + first - from);
+  }
 }
 
 /** Adds n numbers, in whole vectors. */

@@ -146,14 +146,19 @@ struct DropoutOf {
 };
 
 /**
- * A sequence's own positions [begin, end), and those of the prefix that it shares, which precede them. In cross attention all keys are in
- * the prefix, which is a range of the memory's positions.
+ * A sequence's own positions [begin, end), and those of the prefix that it shares, which precede them. If that prefix itself follows a
+ * shared prefix, that is the outer one, and the other the inner one; a single prefix is an outer one. In cross attention all keys are in the
+ * outer prefix, which is a range of the memory's positions.
  */
 struct Segment {
   int64_t begin, end;
-  int64_t prefixBegin, prefixEnd;
+  int64_t outerBegin = 0, outerEnd = 0;
+  int64_t innerBegin = 0, innerEnd = 0;
   int64_t own() const { return end - begin; }
-  int64_t prefix() const { return prefixEnd - prefixBegin; }
+  int64_t outer() const { return outerEnd - outerBegin; }
+  int64_t inner() const { return innerEnd - innerBegin; }
+  /** Number of shared positions before its own. */
+  int64_t prefix() const { return outer() + inner(); }
 };
 
 /**
@@ -205,13 +210,15 @@ struct AttentionGradient {
   float* dBias;
   /**
    * Gradients of keys, then of values, by key head: those of a segment's own positions, (kvHeads, 2, own, padded head), from
-   * `ownSlots[segment]` on; those of the prefix that it reads, (kvHeads, 2, prefix, padded head), from `prefixSlots[segment]` on. Segments
-   * of one task share a prefix slot, and `opensSlot` marks the first of them.
+   * `slots[segment].own` on; those of the prefixes that it reads, of the same shape, from `.outer` and `.inner` on. Segments of one task
+   * share the slot of a prefix; the first of them opens it.
    */
+  struct Slots {
+    int64_t own, outer, inner;
+    bool opensOuter, opensInner;
+  };
   float* keyGradients;
-  const int64_t* ownSlots;
-  const int64_t* prefixSlots;
-  const uint8_t* opensSlot;
+  const Slots* slots;
   /** Gradients of the bias by head: (heads, `biasGradientWidth`) for each segment, from `biasSlots[segment]` on. */
   float* biasGradients;
   const int64_t* biasSlots;

@@ -1,6 +1,7 @@
 import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { promptTargets } from './example-size.ts';
+import { placeOf } from './pack-flat.ts';
 import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
 /** How sequences are mapped to positions of the grid. */
@@ -37,6 +38,8 @@ export interface FilledBatch extends FilledGrid {
   input: FilledGrid;
   /** Segment of the shared prefix that precedes each position's own segment; −1 for none. */
   parents: Int32Array;
+  /** Segment of the shared prefix that precedes that prefix; −1 for none. */
+  grandparents: Int32Array;
   /** Start and end of each sequence's positions, and of the prefix that it shares; zeros in unused entries. */
   spans: Int32Array;
   /** Start and end of each sequence's encoder input, and two zeros. Empty for other models. */
@@ -118,6 +121,7 @@ export function fillBatch(
     ...emptyGrid(size),
     input: emptyGrid(shape.rows * shape.inputTokens),
     parents: new Int32Array(size).fill(-1),
+    grandparents: new Int32Array(size).fill(-1),
     spans: new Int32Array(4 * shape.spans),
     inputSpans: new Int32Array(shape.inputTokens > 0 ? 4 * shape.spans : 0),
     labelPositions: new Int32Array(shape.labels),
@@ -191,8 +195,9 @@ export function fillBatch(
     batch.spans.set([start, end], 4 * number);
     batch.length = Math.max(batch.length, end);
     if (prefix) {
-      batch.spans.set([prefix.offset, prefix.offset + prefix.length], 4 * number + 2);
+      batch.spans.set([prefix.offset, prefix.offset + prefix.to - prefix.from], 4 * number + 2);
       batch.parents.fill(batch.segments[prefix.offset] as number, start, end);
+      if (prefix.before) batch.grandparents.fill(batch.segments[prefix.before.offset] as number, start, end);
     }
     if (shared) continue;
     const { pairs } = batch;
@@ -208,10 +213,8 @@ export function fillBatch(
         addLabel(position, target, number, 1);
       };
       const prompt = layout.learnsPrompts && part === 0 ? promptTargets(targets!) : 0;
-      const before = prefix ? prefix.offset + row * shape.tokens : start;
       // The beginning of a prompt may be shared, at another place of the list.
-      for (let t = 0; t < prompt; t++)
-        add((leading + t < from ? before : start - from) + leading + t, ids[t + 1]!, 0);
+      for (let t = 0; t < prompt; t++) add(row * shape.tokens + placeOf(piece, leading + t), ids[t + 1]!, 0);
       for (const [t, target] of targets!.entries())
         if (target !== NO_TARGET) add(start + leading + t - from, target, part === 0 ? 1 : -1);
     } else

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
-import { gradientPositions, packFlat } from './pack-flat.ts';
+import { gradientPositions, packFlat, placeOf } from './pack-flat.ts';
 import { planTraining } from './plan-training.ts';
-import { sharedPrefixes } from './shared-prefixes.ts';
+import { nestedPrefixes, sharedPrefixes } from './shared-prefixes.ts';
 
 const shareable = (ids: number[], limit = ids.length) => ({ ids: Int32Array.from(ids), limit });
 
@@ -151,16 +151,88 @@ test('a shared prefix contains no label, however alike examples are, so each exa
   }
 });
 
+/** Pairs under one of two system messages, of `prompt` ids between it and the answers. */
+function pairsUnderSystems(count: number, prompt: number): TrainingExample[] {
+  return Array.from({ length: count }, (_, line) => {
+    const system = Array.from({ length: 14 }, (_, t) => 1000 * (1 + (line % 2)) + t);
+    const own = Array.from({ length: prompt }, (_, t) => 50 + line * 20 + t);
+    const sequences = [3, 5].map((length) => {
+      const answer = Array.from({ length }, (_, t) => 3000 + line * 10 + length + t);
+      const ids = Int32Array.from([...system, ...own, ...answer]);
+      return { ids, targets: ids.map((id, t) => (t >= system.length + prompt ? id + 1 : NO_TARGET)) };
+    });
+    return { sequences, tokens: 2 * (system.length + prompt) + 8, line };
+  });
+}
+
+test('pairs under one system message compute it once, and each prompt once', () => {
+  const training = { ...options, batch_size: 6, max_steps: null, n_epochs: 1 } as Parameters<
+    typeof planTraining
+  >[1];
+  for (const prompt of [10, 40]) {
+    const examples = pairsUnderSystems(12, prompt);
+    const layout = { virtualTokens: 0, vocabularySize: 9000, firstPosition: 0, pooling: 'last' } as const;
+    const shared = { ...layout, arrangement: 'shared' } as const;
+    const plan = planTraining(examples, training, shared);
+    const grid = planTraining(examples, training, layout);
+    for (let i = 0; i < 2; i++) {
+      const batch = fillBatch(plan, examples, 0, i, shared);
+      const systems = new Set(plan.micro(0, i).map(({ example }) => example % 2));
+      assert.equal(batch.length, 14 * systems.size + 6 * (prompt + 3 + 5));
+      assert.deepEqual(contexts(batch), contexts(fillBatch(grid, examples, 0, i, layout)));
+    }
+  }
+});
+
+test('two levels of groups share what they may, and never save less than one level', () => {
+  const random = new Random(5, 'test');
+  for (let round = 0; round < 300; round++) {
+    const sequences = Array.from({ length: 2 + random.integer(12) }, () => {
+      const [system, prompt] = [random.integer(2), random.integer(4)];
+      const ids = [
+        ...Array.from({ length: 3 + 9 * system }, (_, t) => 1000 * system + t),
+        ...Array.from({ length: 2 + 6 * prompt }, (_, t) => 100 * prompt + t),
+        5000 + random.integer(3),
+      ];
+      return shareable(ids, ids.length - random.integer(4));
+    });
+    const widths = sequences.map(({ ids }) => ids.length);
+    const all = sequences.map((_, i) => i);
+    const { pieces, length } = packFlat(all, widths, (sequence) => sequences[sequence]!);
+    const oneLevel = sharedPrefixes(sequences).reduce(
+      (sum, { members, length }) => sum + (members.length - 1) * length,
+      0,
+    );
+    assert.ok(length <= widths.reduce((sum, width) => sum + width, 0) - oneLevel);
+    const laid = pieces.flatMap(({ sequence, from, to }) => [...sequences[sequence]!.ids.subarray(from, to)]);
+    for (const piece of pieces.filter(({ shared }) => !shared)) {
+      const { ids } = sequences[piece.sequence]!;
+      assert.deepEqual(
+        Array.from(ids, (_, t) => laid[placeOf(piece, t)]),
+        [...ids],
+      );
+      assert.ok((piece.prefix?.to ?? 0) <= sequences[piece.sequence]!.limit);
+      assert.equal(piece.prefix?.before?.before ?? null, null);
+    }
+    assert.deepEqual(
+      pieces.flatMap(({ sequence, shared }) => (shared ? [] : [sequence])).sort((a, b) => a - b),
+      all,
+    );
+    for (const { length, inner } of nestedPrefixes(sequences))
+      for (const group of inner) assert.ok(group.length > length);
+  }
+});
+
 /** For each label, sorted: the label, its weight, and the ids and positions of everything that its position attends to, in order. */
 function contexts(batch: ReturnType<typeof fillBatch>): string[] {
-  const { ids, positions, segments, parents } = batch;
+  const { ids, positions, segments, parents, grandparents } = batch;
   const rowLength = rowLengthOf(batch);
   return Array.from({ length: batch.labelCount }, (_, k) => {
     const at = batch.labelPositions[k]!;
     const row = Math.floor(at / rowLength) * rowLength;
     const seen: [number, number][] = [];
     for (let j = row; j < row + rowLength; j++) {
-      const own = segments[j] === segments[at] || (parents[at] !== -1 && segments[j] === parents[at]);
+      const own = [segments[at], parents[at], grandparents[at]].includes(segments[j]);
       if (own && positions[j]! <= positions[at]!) seen.push([positions[j]!, ids[j]!]);
     }
     seen.sort(([a], [b]) => a - b);

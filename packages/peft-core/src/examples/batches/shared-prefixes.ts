@@ -14,15 +14,78 @@ export interface PrefixGroup {
   length: number;
 }
 
+/** A group whose members may form smaller groups, of longer prefixes. */
+export interface NestedGroup extends PrefixGroup {
+  inner: PrefixGroup[];
+}
+
 /** Minimum number of positions that a group must save: a prefix adds a segment, which has a cost too. */
 const leastSaved = 8;
 /** Maximum number of members in a group. */
 const maxMembers = 256;
 
 /**
+ * Groups sequences by two levels of common prefixes, such as a system message and the prompts after it. The groups that save most by
+ * themselves are joined with others, or divided, whichever skips more positions.
+ */
+export function nestedPrefixes(sequences: readonly Shareable[]): NestedGroup[] {
+  const groups = sharedPrefixes(sequences);
+  const joined = joinGroups(sequences, groups).filter(
+    (outer) => savedBy([outer]) > savedBy(outer.inner.map((group) => divide(sequences, group))),
+  );
+  const isJoined = new Set(joined.flatMap(({ inner }) => inner));
+  const divided = groups.filter((group) => !isJoined.has(group)).map((group) => divide(sequences, group));
+  return [...joined, ...divided].sort((a, b) => a.members[0]! - b.members[0]!);
+}
+
+/** Groups the members by longer prefixes. */
+function divide(sequences: readonly Shareable[], group: PrefixGroup): NestedGroup {
+  const rests = group.members.map((member) => {
+    const { ids, limit } = sequences[member]!;
+    return { ids: ids.subarray(group.length), limit: limit - group.length };
+  });
+  const inner = sharedPrefixes(rests).map(({ members, length }) => ({
+    members: members.map((at) => group.members[at]!),
+    length: group.length + length,
+  }));
+  return { ...group, inner };
+}
+
+/** Groups whole groups, and sequences that are in none, by what the prefixes of several begin with. */
+function joinGroups(sequences: readonly Shareable[], groups: readonly PrefixGroup[]): NestedGroup[] {
+  const isGrouped = new Set(groups.flatMap(({ members }) => members));
+  const alone = sequences.flatMap(({ limit }, at) =>
+    isGrouped.has(at) ? [] : [{ members: [at], length: limit }],
+  );
+  const units = [...groups, ...alone].sort((a, b) => a.members[0]! - b.members[0]!);
+  const shareable = units.map(({ members, length }) => ({
+    ids: sequences[members[0]!]!.ids,
+    // An inner prefix keeps a position.
+    limit: members.length > 1 ? length - 1 : length,
+  }));
+  return sharedPrefixes(shareable).map(({ members, length }) => {
+    const own = members.map((at) => units[at]!);
+    return {
+      members: own.flatMap((unit) => unit.members).sort((a, b) => a - b),
+      length,
+      inner: own.filter((unit) => unit.members.length > 1),
+    };
+  });
+}
+
+/** Number of positions that groups skip. */
+function savedBy(groups: readonly NestedGroup[]): number {
+  let saved = 0;
+  for (const { members, length, inner } of groups) {
+    saved += (members.length - 1) * length;
+    for (const group of inner) saved += (group.members.length - 1) * (group.length - length);
+  }
+  return saved;
+}
+
+/**
  * Groups sequences with a common prefix so as to skip many positions: (members − 1) · length for each group. The result is the best
- * grouping of neighbours in lexical order; a better grouping, with one group nested in another, is rare. Groups and
- * members are in the order of the list.
+ * grouping of neighbours in lexical order, without a group in another. Groups and members are in the order of the list.
  */
 export function sharedPrefixes(sequences: readonly Shareable[]): PrefixGroup[] {
   const beginnings = sequences.map(({ ids, limit }) => ids.subarray(0, limit));

@@ -90,6 +90,8 @@ export interface PackedPositions {
   segments: tf.Tensor;
   /** Number of the sequence that is the prefix of the position's sequence; −1 for none. Absent: no sequence shares a prefix. */
   parents?: tf.Tensor;
+  /** Number of the sequence that is the prefix of that prefix; −1 for none. Absent: no prefix follows another. */
+  grandparents?: tf.Tensor;
   /** Position within the sequence, from 0. */
   positions: tf.Tensor;
 }
@@ -119,17 +121,18 @@ export interface PackedCausalOptions {
 }
 
 /**
- * The mask of packed rows. A token sees the keys of the same segment, and of the segment that is its prefix, that are not later than
+ * The mask of packed rows. A token sees the keys of the same segment, and of the segments that are its prefixes, that are not later than
  * the token and fewer than `window` positions before it. Of the `prefix` keys it sees those within the window. Padding sees only
  * padding and `prefix` keys. The keys are those of `prefix`, then the row's own. A shared segment must come before the segments that
  * share it.
  */
 export function packedCausalMask(
-  { segments, parents, positions }: PackedPositions,
+  { segments, parents, grandparents, positions }: PackedPositions,
   rows: number,
   { window = null, prefix = 0, keep }: PackedCausalOptions = {},
 ): Mask {
   const tokens = segments.shape[0]! / rows;
+  const ancestors = [parents, grandparents].filter((each) => each !== undefined);
   const visibility: Visibility = {
     grid: { rows, queries: tokens, keys: prefix + tokens },
     operands() {
@@ -141,16 +144,17 @@ export function packedCausalMask(
         before(tf.zeros([1, 1, 1, prefix]), segmentOfKey),
         before(counted(prefix), positionOfKey),
         ...(prefix === 0 ? [] : [prefixKeyMask(prefix, tokens)]),
-        ...(parents ? [queryOperand(parents, rows)] : []),
+        ...ancestors.map((each) => queryOperand(each, rows)),
         ...(window === null ? [] : [tf.sub(position, window)]),
       ];
     },
     seen([segment, position, segmentOfKey, positionOfKey, ...others], after) {
       const prefixKeys = prefix === 0 ? undefined : others.shift();
-      const parent = parents && others.shift();
+      const segmentsBefore = others.splice(0, ancestors.length);
       const tooLongAgo = window === null ? undefined : others.shift();
       let seen = compare('Equal', segment!, segmentOfKey!, after);
-      if (parent) seen = tf.logicalOr(seen, compare('Equal', parent, segmentOfKey!, after));
+      for (const each of segmentsBefore)
+        seen = tf.logicalOr(seen, compare('Equal', each, segmentOfKey!, after));
       if (prefixKeys) seen = tf.logicalOr(seen, prefixKeys);
       seen = tf.logicalAnd(seen, compare('GreaterEqual', position!, positionOfKey!, after));
       return tooLongAgo ? tf.logicalAnd(seen, compare('Less', tooLongAgo, positionOfKey!, after)) : seen;

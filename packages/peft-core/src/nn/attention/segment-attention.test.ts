@@ -146,6 +146,57 @@ const cases: Case[] = [
     window: null,
     padding: 2,
   },
+  // Prefixes that follow a prefix: more chains than one prefix has buffers, and some that continue the outer prefix directly.
+  {
+    heads: 4,
+    kvHeads: 2,
+    headSize: 12,
+    segments: [
+      { own: 23 },
+      { own: 11, prefix: 0 },
+      { own: 4, prefix: 1 },
+      { own: 19, prefix: 1 },
+      { own: 7, prefix: 0 },
+      ...Array.from({ length: 6 }, (_, i) => [
+        { own: 3 + i, prefix: 0 },
+        { own: 1 + (i % 5), prefix: 5 + 3 * i },
+        { own: 6, prefix: 5 + 3 * i },
+      ]).flat(),
+      { own: 9 },
+    ],
+    rotated: true,
+    causal: true,
+    window: null,
+    padding: 2,
+  },
+  {
+    heads: 2,
+    kvHeads: 2,
+    headSize: 16,
+    segments: [
+      { own: 10 },
+      { own: 12, prefix: 0 },
+      { own: 30, prefix: 1 },
+      { own: 5, prefix: 1 },
+      { own: 8, prefix: 0 },
+    ],
+    rotated: false,
+    causal: true,
+    window: 17,
+    padding: 0,
+    dropout: 0.2,
+  },
+  {
+    heads: 2,
+    kvHeads: 2,
+    headSize: 8,
+    segments: [{ own: 6 }, { own: 9, prefix: 0 }, { own: 7, prefix: 1 }, { own: 20, prefix: 1 }],
+    rotated: false,
+    causal: true,
+    window: null,
+    padding: 1,
+    reach: 12,
+  },
 ];
 
 /** The spans and the mask of every pair of positions. */
@@ -160,17 +211,20 @@ function laidOut({ segments, causal, window, padding }: Case) {
   const positions = new Int32Array(count);
   const mask = new Float32Array(count * count).fill(-1e9);
   const spans: number[] = [];
+  /** The positions of a segment, those of its prefixes first. */
+  const keysOf = (s: number): number[] => {
+    const { own, prefix } = segments[s]!;
+    const before = prefix === undefined ? [] : keysOf(prefix);
+    return [...before, ...Array.from({ length: own }, (_, i) => starts[s]! + i)];
+  };
   segments.forEach(({ own, prefix }, s) => {
     const [from, to] =
       prefix === undefined ? [0, 0] : [starts[prefix]!, starts[prefix]! + segments[prefix]!.own];
     const start = starts[s]!;
     spans.push(start, start + own, from, to);
-    const keys = [
-      ...Array.from({ length: to - from }, (_, i) => from + i),
-      ...Array.from({ length: own }, (_, i) => start + i),
-    ];
+    const keys = keysOf(s);
     for (let i = 0; i < own; i++) {
-      const position = to - from + i;
+      const position = keys.length - own + i;
       positions[start + i] = position;
       keys.forEach((key, j) => {
         const ago = position - j;

@@ -49,6 +49,7 @@ export function batchInputs(
     positions: perToken,
     segments: perToken,
     parents: perToken,
+    grandparents: perToken,
     spans,
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
@@ -76,6 +77,7 @@ export function feedsOf(
     positions: used(batch.positions),
     segments: used(batch.segments),
     parents: used(batch.parents),
+    grandparents: used(batch.grandparents),
     spans,
     ...(input.ids.length > 0
       ? {

@@ -28,8 +28,8 @@ import type { NoiseOf } from './embedding-noise.ts';
 export type BatchOf<T> = TokensOf<T> &
   (EncoderTokensOf<T> | NoTokens) & { label_scales: T } & ({ label_positions: T } | NoTokens);
 
-/** `parents`: see `PackedPositions`; `spans` `(S, 4)`: see `segmentAttention`. */
-type TokensOf<T> = { ids: T; positions: T; segments: T; parents: T; spans: T };
+/** `parents` and `grandparents`: see `PackedPositions`; `spans` `(S, 4)`: see `segmentAttention`. */
+type TokensOf<T> = { ids: T; positions: T; segments: T; parents: T; grandparents: T; spans: T };
 /** Input of an encoder-decoder's encoder. */
 type EncoderTokensOf<T> = { input_ids: T; input_positions: T; input_segments: T; input_spans: T };
 type NoTokens = Record<never, never>;

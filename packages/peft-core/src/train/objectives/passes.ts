@@ -29,7 +29,7 @@ export function forwardOf(context: LossContext): Forward {
     positions: inputs.positions,
     segments: inputs.segments,
     // Only sequences in a list share prefixes.
-    ...(rows === 1 ? { parents: inputs.parents } : {}),
+    ...(rows === 1 ? { parents: inputs.parents, grandparents: inputs.grandparents } : {}),
     spans: inputs.spans,
     ...('label_positions' in inputs ? { read: inputs.label_positions } : {}),
   };
