@@ -17,9 +17,28 @@ export interface FrozenWeight {
   slices?: WeightSlice[] | undefined;
   /** With kernels: x `(N, in)` → `x · Wᵀ (N, out)` in float32, row by row, without unpacking a whole W `(out, in)`. */
   rowProduct?(x: tf.Tensor): tf.Tensor;
+  /**
+   * With kernels, of a stack of matrices W `(E, R, in)`: rows of x times rows of their experts' matrices, without unpacking W. Equal to
+   * the product with the unpacked W.
+   */
+  expertProduct?(x: tf.Tensor, experts: tf.Tensor, rows: MatrixRows): tf.Tensor;
   /** The matrix `(W, in)` that stacks this weight and others with the same input. */
   stack?: FrozenWeight;
 }
+
+/** Rows [first, first + count) of each matrix; `reversed`: x times these rows, instead of times their transpose. */
+export interface MatrixRows {
+  first: number;
+  count: number;
+  reversed: boolean;
+}
+
+/** As attributes of an operation. */
+export const matrixRows = ({ first, count, reversed }: MatrixRows) => [
+  attr.int('first', first),
+  attr.int('count', count),
+  attr.bool('reversed', reversed),
+];
 
 export interface WeightSlice {
   rows: number;

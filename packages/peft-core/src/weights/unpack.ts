@@ -1,5 +1,6 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 import { factorType, usesKernels } from '../nn/computation.ts';
+import { type MatrixRows, matrixRows } from '../nn/weight.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { dynamicMap } from './quantise/dynamic-map.ts';
 import { BLOCK, GROUP, nf4Layout, nf4Sizes } from './quantise/nf4.ts';
@@ -50,6 +51,19 @@ export const storedProduct = {
   /** `in` must be a multiple of `BLOCK`. */
   nf4: (x: tf.Tensor, packed: tf.Tensor, shape: number[]) =>
     rawOp('GraftProductOfNf4', [attr.shape('shape', shape)], [x, packed, tf.tensor1d(dynamicMap())])[0]!,
+};
+
+/** Products of rows x and stored matrices `(E, R, in)` of their experts `(N, k)`, by kernels: equal to that with unpacked matrices. */
+export const storedExpertProduct = {
+  int8: (x: tf.Tensor, experts: tf.Tensor, codes: tf.Tensor, scales: tf.Tensor, rows: MatrixRows) =>
+    rawOp('GraftExpertProductOfInt8', matrixRows(rows), [x, experts, codes, scales])[0]!,
+  /** `in` must be a multiple of `BLOCK`. */
+  nf4: (x: tf.Tensor, experts: tf.Tensor, packed: tf.Tensor, shape: number[], rows: MatrixRows) =>
+    rawOp(
+      'GraftExpertProductOfNf4',
+      [...matrixRows(rows), attr.shape('shape', shape)],
+      [x, experts, packed, tf.tensor1d(dynamicMap())],
+    )[0]!,
 };
 
 /** Replaces tf.slice, which does not support tensors of bytes. A GPU has no Slice for them either, only StridedSlice. */

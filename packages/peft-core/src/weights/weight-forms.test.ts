@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import {
   kernelSets,
+  nestedGrads,
   type OutputTensors,
   ProgramBuilder,
   type RunOutputs,
@@ -16,19 +17,28 @@ import {
 import { checkGradients, tracedOperations } from '@graft/tf-graph/testing';
 import type { Target } from '../block-sizes/limits.ts';
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from '../files.ts';
-import { layingOutFor, withComputation } from '../nn/computation.ts';
+import { exactly, layingOutFor, withComputation } from '../nn/computation.ts';
 import { headLoss } from '../nn/cross-entropy.ts';
 import { embedding } from '../nn/embedding.ts';
+import { expertColumns } from '../nn/experts/experts.ts';
 import { linear } from '../nn/linear.ts';
 import { type FrozenWeight, type Weight, weightValue } from '../nn/weight.ts';
 import { Random } from '../random.ts';
+import { elementCount } from '../tensors/tensor-source.ts';
 import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
 import { dequantiseNf4, nf4Table, quantiseNf4 } from './quantise/nf4.ts';
 import { ScratchBuffer } from './scratch-buffer.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
-/** Whole blocks and a partial group; more than one group; a partial block and an odd number of weights; (in, out); two slices. */
-const shapes = { small: [6, 64], groups: [130, 256], odd: [5, 13], turned: [24, 40], head: [70_000, 64] };
+/** Whole blocks and a partial group; more than one group; a partial block and an odd number of weights; (in, out); two slices; a stack. */
+const shapes = {
+  small: [6, 64],
+  groups: [130, 256],
+  odd: [5, 13],
+  turned: [24, 40],
+  head: [70_000, 64],
+  stack: [5, 106, 192],
+};
 type Name = keyof typeof shapes;
 
 let folder: string;
@@ -38,7 +48,7 @@ before(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'graft-forms-'));
   const written = Object.entries(shapes).map(([name, shape], part) => {
     const random = new Random(7, 'test', part);
-    const data = Float32Array.from({ length: shape[0]! * shape[1]! }, () => random.normal());
+    const data = Float32Array.from({ length: elementCount(shape) }, () => random.normal());
     values.set(name, data);
     return { name, shape, data };
   });
@@ -139,6 +149,41 @@ test('serving multiplies by stored matrices as by unpacked ones, bit for bit, ea
         assert.deepEqual(found.alone.data, found.unpacked.data, what);
       }
     }
+  }
+});
+
+test("experts' stored matrices are multiplied as unpacked ones, bit for bit, and so are their gradients", async () => {
+  const random = new Random(4, 'test');
+  const [tokens, [E, , inputs]] = [40, shapes.stack as [number, number, number]];
+  const x = Float32Array.from({ length: tokens * inputs }, () => random.normal());
+  // No token has the last expert.
+  const chosen = Int32Array.from({ length: 2 * tokens }, (_, i) => (i * 3 + Math.floor(i / 5)) % (E - 1));
+  for (const set of kernelSets().filter((each) => each !== 'stock')) {
+    useKernels(set);
+    for (const [kind, form] of Object.entries({
+      int8: int8Form(shapes.stack, false),
+      nf4: nf4Form(shapes.stack),
+    }))
+      for (const precision of ['fp32', 'bf16'] as const) {
+        const multiplied = (weight: Weight) => {
+          const experts = tf.tensor2d(chosen, [tokens, 2], 'int32');
+          const choice = { count: E, experts, weights: tf.zeros([tokens, 2]), blocks: null };
+          const of = (x: tf.Tensor) => tf.concat(expertColumns(x, weight, choice, 2).map(exactly), 1);
+          const rows = tf.tensor2d(x, [tokens, inputs]);
+          const y = of(rows);
+          return { y, dx: nestedGrads(of)([rows], tf.sin(y))[0] };
+        };
+        const products = (weight: Weight) =>
+          withComputation({ precision }, () => {
+            const { expertProduct, ...unpacked } = weight as FrozenWeight;
+            assert.ok(expertProduct, 'the stored stack has a product');
+            const [stored, whole] = [multiplied(weight), multiplied(unpacked)];
+            return { y: stored.y, dx: stored.dx, wholeY: whole.y, wholeDx: whole.dx };
+          });
+        const found = await runOn('stack', form, products, 'kernels');
+        assert.deepEqual(found.y.data, found.wholeY.data, `${set}, ${kind}, ${precision}`);
+        assert.deepEqual(found.dx.data, found.wholeDx.data, `${set}, ${kind}, ${precision}: gradient`);
+      }
   }
 });
 

@@ -7,7 +7,7 @@ import { partsOf, SLICE_BYTES, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { BLOCK, packNf4, quantiseNf4 } from './quantise/nf4.ts';
 import type { ScratchBuffer } from './scratch-buffer.ts';
-import { storedProduct, takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
+import { storedExpertProduct, storedProduct, takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
 
 /** How a frozen weight is stored in a program: its variables, how they are filled, and how a layer reads the weight. */
 export interface WeightForm {
@@ -121,13 +121,15 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
         read: (...after) => unpackInt8(codes.read({ after }), scales.read({ after })),
         gather: (ids) =>
           unpackInt8(codes.gather(ids), transposed ? scales.read() : scales.gather(ids), 'float32'),
-        ...(transposed || shape.length > 2
-          ? {}
-          : {
-              slices: slicesOf(rows, columns, readRows),
-              rowProduct: (x) =>
-                storedProduct.int8(x, codes.read({ after: [x] }), scales.read({ after: [x] })),
-            }),
+        ...(!transposed &&
+          shape.length === 2 && {
+            slices: slicesOf(rows, columns, readRows),
+            rowProduct: (x) => storedProduct.int8(x, codes.read({ after: [x] }), scales.read({ after: [x] })),
+          }),
+        ...(shape.length === 3 && {
+          expertProduct: (x, experts, of) =>
+            storedExpertProduct.int8(x, experts, codes.read({ after: [x] }), scales.read({ after: [x] }), of),
+        }),
       };
     },
   };
@@ -164,6 +166,11 @@ export function nf4Form(shape: number[]): WeightForm {
         ...(shape.length === 2 &&
           shape[1]! % BLOCK === 0 && {
             rowProduct: (x) => storedProduct.nf4(x, packed!.read({ after: [x] }), shape),
+          }),
+        ...(shape.length === 3 &&
+          shape[2]! % BLOCK === 0 && {
+            expertProduct: (x, experts, of) =>
+              storedExpertProduct.nf4(x, experts, packed!.read({ after: [x] }), shape, of),
           }),
       };
     },

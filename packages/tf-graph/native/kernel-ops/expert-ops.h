@@ -1,30 +1,49 @@
 // Ops of networks with several experts, of which each token has chosen some.
 #pragma once
 #include "op.h"
+#include "unpack-ops.h"
 
 namespace graft {
 
-REGISTER_OP("GraftExpertProduct")
-    .Attr("T: {float, bfloat16}")
-    .Attr("first: int")
-    .Attr("count: int")
-    .Attr("reversed: bool")
-    .Input("x: T")
-    .Input("experts: int32")
-    .Input("w: T")
-    .Output("y: T")
+/** Of a product with W (E, rows, width). */
+inline tensorflow::Status expertProductShape(InferenceContext* c, DimensionHandle width) {
+  int64_t count;
+  bool reversed;
+  TF_RETURN_IF_ERROR(c->GetAttr("count", &count));
+  TF_RETURN_IF_ERROR(c->GetAttr("reversed", &reversed));
+  ShapeHandle experts;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 2, &experts));
+  if (!reversed) width = c->MakeDim(count);
+  TF_RETURN_IF_ERROR(c->Multiply(c->Dim(experts, 1), width, &width));
+  c->set_output(0, c->Matrix(c->Dim(experts, 0), width));
+  return tensorflow::OkStatus();
+}
+inline tensorflow::Status productWithStackShape(InferenceContext* c) {
+  ShapeHandle w;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 3, &w));
+  return expertProductShape(c, c->Dim(w, 2));
+}
+
+#define GRAFT_EXPERT_PRODUCT(name) \
+  REGISTER_OP(name)                \
+      .Attr("T: {float, bfloat16}") \
+      .Attr("first: int")          \
+      .Attr("count: int")          \
+      .Attr("reversed: bool")      \
+      .Input("x: T")               \
+      .Input("experts: int32")     \
+      .Output("y: T")
+
+GRAFT_EXPERT_PRODUCT("GraftExpertProduct").Input("w: T").SetShapeFn(productWithStackShape);
+GRAFT_EXPERT_PRODUCT("GraftExpertProductOfInt8").Input("codes: int8").Input("scales: float").SetShapeFn(productWithStackShape);
+GRAFT_EXPERT_PRODUCT("GraftExpertProductOfNf4")
+    .Attr("shape: shape")
+    .Input("packed: uint8")
+    .Input("map: float")
     .SetShapeFn([](InferenceContext* c) {
-      int64_t count;
-      bool reversed;
-      TF_RETURN_IF_ERROR(c->GetAttr("count", &count));
-      TF_RETURN_IF_ERROR(c->GetAttr("reversed", &reversed));
-      ShapeHandle experts, w;
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 2, &experts));
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 3, &w));
-      DimensionHandle width = reversed ? c->Dim(w, 2) : c->MakeDim(count);
-      TF_RETURN_IF_ERROR(c->Multiply(c->Dim(experts, 1), width, &width));
-      c->set_output(0, c->Matrix(c->Dim(experts, 0), width));
-      return tensorflow::OkStatus();
+      TensorShape shape;
+      TF_RETURN_IF_ERROR(c->GetAttr("shape", &shape));
+      return expertProductShape(c, c->MakeDim(shape.dims() == 3 ? shape.dim_size(2) : -1));
     });
 
 /** The pairs of tokens and experts (N, k), sorted by expert. */
@@ -46,12 +65,11 @@ class SortedPairs {
   }
   ExpertPairs of(int64_t chosen) const { return {chosen, pairs_.data(), starts_.data()}; }
   /** Tasks for all outputs; with `all` also of experts without pairs. */
-  std::vector<ExpertTask> tasks(int64_t outputs, bool all) const {
+  std::vector<ExpertTask> tasks(int64_t outputs, bool all, int64_t each = kExpertOutputs) const {
     std::vector<ExpertTask> tasks;
     for (int64_t e = 0; e + 1 < static_cast<int64_t>(starts_.size()); e++) {
       if (!all && starts_[e] == starts_[e + 1]) continue;
-      for (int64_t begin = 0; begin < outputs; begin += kExpertOutputs)
-        tasks.push_back({e, begin, std::min(begin + kExpertOutputs, outputs)});
+      for (int64_t begin = 0; begin < outputs; begin += each) tasks.push_back({e, begin, std::min(begin + each, outputs)});
     }
     return tasks;
   }
@@ -61,33 +79,46 @@ class SortedPairs {
   std::vector<int64_t> starts_;
 };
 
+/** W as one of the arguments of `ExpertProduct`. */
+template <typename T>
+struct ExpertMatrices {
+  const T* w = nullptr;
+  const UnpackNf4<float>* nf4 = nullptr;
+  const UnpackInt8<float>* int8 = nullptr;
+};
+
 /** With `reversed` x has a row of `count` numbers for each pair; else a row of W's width for each pair or each token. */
 template <typename T>
-class ExpertProductOp : public OpKernel {
+class ExpertProductBase : public OpKernel {
  public:
-  explicit ExpertProductOp(OpKernelConstruction* c) : OpKernel(c) {
+  explicit ExpertProductBase(OpKernelConstruction* c) : OpKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("first", &first_));
     OP_REQUIRES_OK(c, c->GetAttr("count", &count_));
     OP_REQUIRES_OK(c, c->GetAttr("reversed", &reversed_));
   }
-  void Compute(OpKernelContext* c) override {
-    const Tensor &x = c->input(0), &experts = c->input(1), &w = c->input(2);
-    OP_REQUIRES(c, areMatrices(x, experts) && w.dims() == 3, InvalidArgument("rows and experts are matrices, and W is a stack of them"));
-    const int64_t tokens = experts.dim_size(0), chosen = experts.dim_size(1), rows = w.dim_size(1), width = w.dim_size(2);
+
+ protected:
+  /** The product with W of `shape` (E, rows, width). */
+  void multiply(OpKernelContext* c, const TensorShape& shape, const ExpertMatrices<Stored<T>>& matrices) {
+    const Tensor &x = c->input(0), &experts = c->input(1);
+    OP_REQUIRES(c, areMatrices(x, experts) && shape.dims() == 3, InvalidArgument("rows and experts are matrices, and W is a stack of them"));
+    const int64_t tokens = experts.dim_size(0), chosen = experts.dim_size(1), rows = shape.dim_size(1), width = shape.dim_size(2);
     const int64_t inputs = reversed_ ? count_ : width, outputs = reversed_ ? width : count_;
     const bool shared = !reversed_ && x.dim_size(1) == inputs;
     OP_REQUIRES(c, x.dim_size(0) == tokens && x.dim_size(1) == (shared ? inputs : chosen * inputs),
                 InvalidArgument("there is no row of ", inputs, " numbers for each token or each of its experts"));
     OP_REQUIRES(c, first_ >= 0 && count_ > 0 && first_ + count_ <= rows, InvalidArgument("W has only ", rows, " rows"));
     SortedPairs pairs;
-    OP_REQUIRES_OK(c, pairs.sort(experts, w.dim_size(0)));
+    OP_REQUIRES_OK(c, pairs.sort(experts, shape.dim_size(0)));
     Tensor* y = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({tokens, chosen * outputs}), &y));
-    const ExpertProduct<Stored<T>> arguments{pairs.of(chosen), inputs,  outputs,      rows,         first_,      reversed_,
-                                             shared,           dataOf<T>(x), dataOf<T>(w), dataOf<T>(y)};
-    const std::vector<ExpertTask> tasks = pairs.tasks(outputs, false);
-    const int64_t copy = sizeof(T) == sizeof(float) ? 0 : kExpertOutputs * inputs;
-    const int64_t scratch = kExpertRows * (inputs + kExpertOutputs) + copy;
+    const auto& [w, nf4, int8] = matrices;
+    const ExpertProduct<Stored<T>> arguments{pairs.of(chosen), inputs, outputs, rows, first_, reversed_, shared, dataOf<T>(x),
+                                             w,                nf4,    int8,    dataOf<T>(y)};
+    const int64_t each = reversed_ && !w ? kStoredOutputs : kExpertOutputs;
+    const std::vector<ExpertTask> tasks = pairs.tasks(outputs, false, each);
+    const int64_t copy = w && sizeof(T) == sizeof(float) ? 0 : each * inputs;
+    const int64_t scratch = kExpertRows * (inputs + kStoredOutputs) + copy;
     OP_REQUIRES_OK(c, eachTask(c, tasks.size(), scratch, [&](int64_t task, float* memory) {
                      kernelsFor<T>().expertProduct(arguments, tasks[task], memory);
                    }));
@@ -97,7 +128,51 @@ class ExpertProductOp : public OpKernel {
   int64_t first_, count_;
   bool reversed_;
 };
+
+template <typename T>
+class ExpertProductOp : public ExpertProductBase<T> {
+ public:
+  using ExpertProductBase<T>::ExpertProductBase;
+  void Compute(OpKernelContext* c) override {
+    const Tensor& w = c->input(2);
+    this->multiply(c, w.shape(), {dataOf<T>(w)});
+  }
+};
 GRAFT_KERNEL("GraftExpertProduct", ExpertProductOp);
+
+/** Codes (E, rows, width), scales (E, rows, 1). */
+template <typename T>
+class ExpertProductOfInt8Op : public ExpertProductBase<T> {
+ public:
+  using ExpertProductBase<T>::ExpertProductBase;
+  void Compute(OpKernelContext* c) override {
+    const Tensor &codes = c->input(2), &scales = c->input(3);
+    OP_REQUIRES(c, codes.dims() == 3 && scales.shape() == TensorShape({codes.dim_size(0), codes.dim_size(1), 1}),
+                InvalidArgument("there is no scale for each row of W"));
+    const UnpackInt8<float> w{codes.dim_size(2), true, codes.flat<tensorflow::int8>().data(), dataOf<float>(scales), nullptr};
+    this->multiply(c, codes.shape(), {nullptr, nullptr, &w});
+  }
+};
+GRAFT_KERNEL("GraftExpertProductOfInt8", ExpertProductOfInt8Op);
+
+/** `packed` as in GraftUnpackNf4. */
+template <typename T>
+class ExpertProductOfNf4Op : public ExpertProductBase<T> {
+ public:
+  explicit ExpertProductOfNf4Op(OpKernelConstruction* c) : ExpertProductBase<T>(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
+    OP_REQUIRES(c, shape_.dims() == 3 && shape_.dim_size(2) % 64 == 0, InvalidArgument("rows of NF4 are whole blocks of 64"));
+  }
+  void Compute(OpKernelContext* c) override {
+    UnpackNf4<float> w;
+    OP_REQUIRES_OK(c, nf4Of(c->input(2), c->input(3), shape_.num_elements(), &w));
+    this->multiply(c, shape_, {nullptr, &w});
+  }
+
+ private:
+  TensorShape shape_;
+};
+GRAFT_KERNEL("GraftExpertProductOfNf4", ExpertProductOfNf4Op);
 
 REGISTER_OP("GraftExpertGradient")
     .Attr("T: {float, bfloat16}")

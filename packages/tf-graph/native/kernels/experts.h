@@ -1,6 +1,7 @@
 // Matrix products in which each row has the matrix of its expert. Each row is computed in a fixed order, independent of the other rows.
 #pragma once
 #include "row-products.h"
+#include "unpack.h"
 
 namespace graft {
 namespace {
@@ -33,23 +34,71 @@ inline WidenedPart widenedPart(const Bfloat16* w, int64_t stride, int64_t rows, 
   return {scratch, columns};
 }
 
+/** Rounds to the precision of T. */
+template <typename T>
+inline void roundTo(float* x, int64_t count) {
+  if (sizeof(T) == sizeof(float)) return;
+  T rounded[kLanes];
+  byVectors(count, [&](int64_t i, int64_t n) {
+    store(rounded, load(x + i, n), n);
+    store(x + i, load(rounded, n), n);
+  });
+}
+
+/** Unpacks rows [row, row + rows) of a stored W, whose rows are `width` wide: columns [column, column + columns), from a whole block on. */
+template <typename T>
+WidenedPart unpackedPart(const ExpertProduct<T>& a, int64_t width, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                         float* scratch) {
+  for (int64_t r = 0; r < rows; r++) {
+    const int64_t first = (row + r) * width + column;
+    float* to = scratch + r * columns;
+    if (a.nf4) {
+      for (int64_t i = 0; i < columns; i += kBlockOfNf4) {
+        const float factor = factorOf(*a.nf4, (first + i) / kBlockOfNf4);
+        const uint8_t* codes = a.nf4->codes + (first + i) / 2;
+        byVectors(kBlockOfNf4, [&](int64_t k, int64_t n) { store(to + i + k, normalFloats(codes + k / 2) * factor, n); });
+      }
+    } else {
+      const Vec scale = all(a.int8->scales[row + r]);
+      byVectors(columns, [&](int64_t i, int64_t n) {
+        Bytes bytes = {};
+        std::memcpy(&bytes, a.int8->codes + first + i, n);
+        store(to + i, __builtin_convertvector(intsOf(bytes), Vec) * scale, n);
+      });
+    }
+    roundTo<T>(to, columns);
+  }
+  return {scratch, columns};
+}
+
+/** What a task reads of W. */
+template <typename T>
+WidenedPart partOf(const ExpertProduct<T>& a, const ExpertTask& task, float* copy) {
+  const int64_t count = task.end - task.begin, width = a.reversed ? a.outputs : a.inputs;
+  const int64_t row = task.expert * a.rows + a.first;
+  if (!a.w)
+    return a.reversed ? unpackedPart(a, width, row, a.inputs, task.begin, count, copy)
+                      : unpackedPart(a, width, row + task.begin, count, 0, width, copy);
+  const T* matrix = a.w + row * width;
+  return a.reversed ? widenedPart(matrix + task.begin, width, a.inputs, count, copy)
+                    : widenedPart(matrix + task.begin * width, width, count, width, copy);
+}
+
 template <typename T>
 void expertProduct(const ExpertProduct<T>& a, const ExpertTask& task, float* scratch) {
-  const int64_t count = task.end - task.begin, width = a.reversed ? a.outputs : a.inputs;
-  float *x = scratch, *y = x + kExpertRows * a.inputs, *copy = y + kExpertRows * kExpertOutputs;
-  const T* matrix = a.w + (task.expert * a.rows + a.first) * width;
-  const WidenedPart part = a.reversed ? widenedPart(matrix + task.begin, width, a.inputs, count, copy)
-                                      : widenedPart(matrix + task.begin * width, width, count, width, copy);
+  const int64_t count = task.end - task.begin;
+  float *x = scratch, *y = x + kExpertRows * a.inputs, *copy = y + kExpertRows * kStoredOutputs;
+  const WidenedPart part = partOf(a, task, copy);
   byRows(a.of, task.expert, [&](const int32_t* pairs, int64_t rows) {
     for (int64_t i = 0; i < rows; i++)
       widen(a.x + (a.shared ? pairs[i] / a.of.chosen : pairs[i]) * a.inputs, a.inputs, x + i * a.inputs);
     if (a.reversed) {
-      std::memset(y, 0, rows * kExpertOutputs * sizeof(float));
-      addTimes(x, a.inputs, rows, part.w, part.stride, count, a.inputs, y, kExpertOutputs);
+      std::memset(y, 0, rows * kStoredOutputs * sizeof(float));
+      addTimes(x, a.inputs, rows, part.w, part.stride, count, a.inputs, y, kStoredOutputs);
     } else {
-      timesTransposed(x, a.inputs, rows, part.w, part.stride, count, a.inputs, y, kExpertOutputs);
+      timesTransposed(x, a.inputs, rows, part.w, part.stride, count, a.inputs, y, kStoredOutputs);
     }
-    for (int64_t i = 0; i < rows; i++) narrow(y + i * kExpertOutputs, count, a.y + pairs[i] * a.outputs + task.begin);
+    for (int64_t i = 0; i < rows; i++) narrow(y + i * kStoredOutputs, count, a.y + pairs[i] * a.outputs + task.begin);
   });
 }
 

@@ -19,9 +19,15 @@ struct ExpertTask {
   int64_t expert, begin, end;
 };
 
+template <typename T>
+struct UnpackNf4;
+template <typename T>
+struct UnpackInt8;
+
 /**
  * y (pairs, outputs) = x · W[e]ᵀ with rows [first, first + outputs) of W (E, rows, inputs); or, reversed, x · W[e] with rows
- * [first, first + inputs) of W (E, rows, outputs). x has a row for each pair, or, if shared, for each token.
+ * [first, first + inputs) of W (E, rows, outputs). x has a row for each pair, or, if shared, for each token. W is either `w` or as it is
+ * stored, with the same result as of a copy of T: in NF4, with rows of whole blocks, or in int8. Their y is not read.
  */
 template <typename T>
 struct ExpertProduct {
@@ -30,6 +36,8 @@ struct ExpertProduct {
   bool reversed, shared;
   const T* x;
   const T* w;
+  const UnpackNf4<float>* nf4;
+  const UnpackInt8<float>* int8;
   T* y;
 };
 
@@ -44,8 +52,10 @@ struct ExpertGradient {
   float* dw;
 };
 
-/** Largest number of outputs of a task. */
+/** Number of outputs of a task: a multiple of the rows of W that are multiplied at a time. */
 constexpr int64_t kExpertOutputs = 48;
+/** The same if it reads columns of a W as it is stored: whole blocks. */
+constexpr int64_t kStoredOutputs = 64;
 /** Number of an expert's pairs that are multiplied at a time. */
 constexpr int64_t kExpertRows = 32;
 

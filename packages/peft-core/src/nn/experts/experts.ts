@@ -3,7 +3,7 @@ import type { Columns } from '../columns.ts';
 import { computesRowByRow, exactly, flowing, flowType, usesKernels } from '../computation.ts';
 import { matmul } from '../matmul.ts';
 import { originOf, restore } from '../recompute.ts';
-import { type Weight, weightShape, weightValue } from '../weight.ts';
+import { type MatrixRows, matrixRows, type Weight, weightShape, weightValue } from '../weight.ts';
 import { type ExpertBlocks, expertBlocks, indicator, productOfBlocks } from './expert-blocks.ts';
 
 /** How tokens choose experts. */
@@ -78,6 +78,8 @@ export function expertColumns(x: tf.Tensor, weight: Weight, choice: Choice, part
   if (weight.kind === 'trained') return trainedColumns(x, weight.tensor, choice, parts);
   const [, rows, width] = weightShape(weight) as [number, number, number];
   const read = (after: tf.Tensor) => weightValue(weight, after);
+  const times = (x: tf.Tensor, experts: tf.Tensor, of: MatrixRows) =>
+    weight.expertProduct?.(flowing(x), experts, of) ?? product(x, experts, read(x), of);
   const { blocks } = choice;
   if (blocks) return split(productOfBlocks(x, width, read, blocks), choice, parts);
   const count = rows / parts;
@@ -85,8 +87,10 @@ export function expertColumns(x: tf.Tensor, weight: Weight, choice: Choice, part
     customGradient({
       inputs: { x },
       keep: { experts: choice.experts },
-      value: () => product(x, choice.experts, read(x), { first: i * count, count, reversed: false }),
-      gradient: (dy, { experts }) => ({ x: backTo(x, dy, experts, read(dy), { first: i * count, count }) }),
+      value: () => times(x, choice.experts, { first: i * count, count, reversed: false }),
+      gradient: (dy, { experts }) => ({
+        x: toInput(x, times(dy, experts, { first: i * count, count, reversed: true }), experts),
+      }),
     }),
   );
 }
@@ -108,30 +112,18 @@ function trainedColumns(x: tf.Tensor, w: tf.Tensor, choice: Choice, parts: numbe
         const attributes = [attr.int('count', count), attr.int('width', width)];
         const rows = [flowing(dy), flowing(restore(origin, kept, dy)), experts];
         const dw = rawOp('GraftExpertGradient', attributes, rows)[0]!;
-        return { x: backTo(x, withControlDependency(dy, dw), experts, w, whole), w: dw };
+        const each = product(withControlDependency(dy, dw), experts, w, { ...whole, reversed: true });
+        return { x: toInput(x, each, experts), w: dw };
       },
     });
   });
 }
 
-interface WeightRows {
-  first: number;
-  count: number;
-}
+const product = (x: tf.Tensor, experts: tf.Tensor, w: tf.Tensor, rows: MatrixRows): tf.Tensor =>
+  rawOp('GraftExpertProduct', matrixRows(rows), [flowing(x), experts, cast(w, flowType())])[0]!;
 
-function product(
-  x: tf.Tensor,
-  experts: tf.Tensor,
-  w: tf.Tensor,
-  { first, count, reversed }: WeightRows & { reversed: boolean },
-): tf.Tensor {
-  const attributes = [attr.int('first', first), attr.int('count', count), attr.bool('reversed', reversed)];
-  return rawOp('GraftExpertProduct', attributes, [flowing(x), experts, cast(w, flowType())])[0]!;
-}
-
-/** The gradient of x, from that of its product with these rows of w. */
-function backTo(x: tf.Tensor, dy: tf.Tensor, experts: tf.Tensor, w: tf.Tensor, rows: WeightRows): tf.Tensor {
-  const each = product(dy, experts, w, { ...rows, reversed: true }); // (N, k · in)
+/** The gradient of x from that of each of its experts' products, `each` `(N, k · in)`. */
+function toInput(x: tf.Tensor, each: tf.Tensor, experts: tf.Tensor): tf.Tensor {
   const chosen = experts.shape[1]!;
   if (each.shape[1] === x.shape[1]) return each;
   return cast(tf.sum(tf.reshape(exactly(each), [-1, chosen, x.shape[1]!]), 1), storageOf(each));
