@@ -73,6 +73,6 @@ export function optionsTable(results: readonly PreferenceResult[]): string {
   ];
   return plainTable(
     head,
-    rows.toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
+    rows.toSorted((a, b) => `${a[0]} ${a[1]}`.localeCompare(`${b[0]} ${b[1]}`)),
   );
 }
