@@ -52,14 +52,15 @@ def chat_completions():
 
 @check
 def embeddings():
-    created = client.embeddings.create(model=settings["sentence_model"], input=["Hello", "Hello you"])
+    # By default the client asks for base64 and decodes it, which its strict validation rejects from any server.
+    created = lenient.embeddings.create(model=settings["sentence_model"], input=["Hello", "Hello you"])
     assert created.object == "list" and created.usage.prompt_tokens == created.usage.total_tokens == 14
     first, second = created.data
     assert (first.index, second.index) == (0, 1) and first.embedding != second.embedding
     plain = client.embeddings.create(model=settings["sentence_model"], input="Hello", encoding_format="float")
     pairs = zip(plain.data[0].embedding, first.embedding, strict=True)
     assert all(abs(a - b) < 1e-7 for a, b in pairs)
-    short = client.embeddings.create(model=settings["sentence_model"], input="Hello", dimensions=8)
+    short = lenient.embeddings.create(model=settings["sentence_model"], input="Hello", dimensions=8)
     assert abs(sum(x * x for x in short.data[0].embedding) - 1) < 1e-5
     refused = raises(openai.BadRequestError, lambda: client.embeddings.create(model=model, input="Hello"))
     assert refused.code == "unsupported_task", refused

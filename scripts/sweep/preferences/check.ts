@@ -1,4 +1,4 @@
-/** Whether the automatic rates of preference training are as good as the best that the sweep has found, by what was measured alone. */
+/** Whether the automatic options of preference training are as good as the best that the sweep has found, by what was measured alone. */
 import { automaticShare, CHECKED_METHOD, objectiveOf } from './grid.ts';
 import type { PreferenceResult, Start, StartResult } from './results.ts';
 import { type PreferenceTask, preferenceTasks } from './tasks.ts';
@@ -25,9 +25,7 @@ export function preferenceVerdicts(lines: {
   starts: readonly StartResult[];
   results: readonly PreferenceResult[];
 }): PreferenceVerdict[] {
-  const plain = lines.results.filter(
-    ({ preference, n_epochs }) => Object.keys(preference).length === 0 && n_epochs === null,
-  );
+  const plain = lines.results.filter(hasDefaults);
   const first = (result: PreferenceResult, at: number) =>
     plain.findIndex((each) => isOfSameRow(each, result)) === at;
   const places = Object.keys(preferenceTasks);
@@ -36,6 +34,10 @@ export function preferenceVerdicts(lines: {
     .map((row) => verdictOn(row, plain, lines.starts))
     .sort((a, b) => places.indexOf(a.task) - places.indexOf(b.task));
 }
+
+/** Whether a job without options has these. */
+export const hasDefaults = ({ preference, n_epochs }: PreferenceResult): boolean =>
+  Object.keys(preference).length === 0 && n_epochs === null;
 
 const isOfSameRow = (a: PreferenceResult, b: PreferenceResult) =>
   a.task === b.task && a.method === b.method && a.start === b.start && a.data === b.data && a.seed === b.seed;
@@ -93,3 +95,24 @@ export const preferenceFaults = (verdicts: readonly PreferenceVerdict[]): string
       ? []
       : [`preferences: ${verdict.method} from ${verdict.start}: ${verdict.task}: ${fault}`];
   });
+
+/** Held-out tasks that another beta or number of epochs suits better than the automatic one, at the automatic rate, a line each. */
+export function optionFaults(lines: {
+  starts: readonly StartResult[];
+  results: readonly PreferenceResult[];
+}): string[] {
+  return preferenceVerdicts(lines).flatMap(({ task, use, method, start, before, automatic }) => {
+    if (use !== 'held out' || method !== CHECKED_METHOD || !automatic) return [];
+    const others = lines.results.filter(
+      (each) => !hasDefaults(each) && isOfSameRow(each, automatic) && each.share === automatic.share,
+    );
+    const better = others.filter(
+      (each) => keeps(each, before) && accuracyOf(each) - accuracyOf(automatic) > TWO_POINTS + 1e-9,
+    );
+    return better.map(
+      (each) =>
+        `preferences: ${method} from ${start}: ${task}: ${JSON.stringify(each.preference)}, epochs ${each.n_epochs ?? 'auto'}: ` +
+        'more accurate than the automatic options',
+    );
+  });
+}

@@ -9,6 +9,8 @@ export const CHECKED_METHOD = 'dpo';
 const tasks = Object.keys(preferenceTasks);
 /** Tasks of short prompts and short answers, whose trials take a fraction of the time. */
 const cheapTasks = ['modules', 'style', 'interfaces'];
+/** Tasks whose trials differ in `beta` and `n_epochs`, too. */
+const optionTasks = ['modules', 'interfaces', 'style', 'orders'];
 const longerTasks = tasks.filter((task) => !cheapTasks.includes(task));
 
 const trial = (
@@ -35,16 +37,20 @@ const others = (
  */
 export const preferenceGrid: PreferenceTrial[] = [
   ...dpo(tasks, 'version', [0.04]),
+  ...optionTasks.flatMap((task) => [
+    ...[0.05, 0.3].map((beta) => trial(task, 'dpo', 'version', 0.04, { preference: { beta } })),
+    ...[1, 3].map((n_epochs) => trial(task, 'dpo', 'version', 0.04, { n_epochs })),
+  ]),
+  ...cheapTasks.flatMap((task) => [
+    ...[0.05, 0.3].map((beta) => trial(task, 'dpo', 'base', 0.25, { preference: { beta } })),
+    trial(task, 'dpo', 'base', 0.25, { n_epochs: 3 }),
+  ]),
   ...dpo(cheapTasks, 'version', [0.16, 0.01, 0.02]),
   ...dpo(cheapTasks, 'base', [0.25, 1, 0.0625]),
   ...others(cheapTasks, 'base', [0.25, 1, 0.0625]),
   ...others(cheapTasks, 'version', [0.04, 0.16, 0.01], ['kto']),
   ...dpo(longerTasks, 'version', [0.16, 0.01]),
   ...dpo(longerTasks, 'base', [0.25, 1, 0.0625]),
-  ...['modules', 'interfaces'].flatMap((task) => [
-    ...[0.05, 0.3].map((beta) => trial(task, 'dpo', 'version', 0.04, { preference: { beta } })),
-    ...[1, 3].map((n_epochs) => trial(task, 'dpo', 'version', 0.04, { n_epochs })),
-  ]),
   ...cheapTasks.flatMap((task) => [
     trial(task, 'dpo', 'version', 0.04, { seed: SEED + 1 }),
     trial(task, 'dpo', 'base', 0.25, { seed: SEED + 1 }),

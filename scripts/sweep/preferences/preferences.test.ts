@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { faultOf, preferenceFaults, preferenceVerdicts } from './check.ts';
+import { faultOf, optionFaults, preferenceFaults, preferenceVerdicts } from './check.ts';
 import { automaticShare, preferenceGrid } from './grid.ts';
 import { measuresOf } from './measure.ts';
 import { demonstrationOf, digestOf } from './pairs.ts';
@@ -139,6 +139,19 @@ test('the automatic rate may be two points behind the best that keeps what was l
   ]);
 });
 
+test('another beta or number of epochs may be two points more accurate than the automatic one', () => {
+  const own = result(automatic, 0.9, 50);
+  const faultsOf = (...others: PreferenceResult[]) =>
+    optionFaults({ starts: [start], results: [own, ...others] });
+  const better = { ...result(automatic, 0.95, 50), preference: { beta: 0.3 } };
+  assert.deepEqual(faultsOf(better), [
+    'preferences: dpo from version: interfaces: {"beta":0.3}, epochs auto: more accurate than the automatic options',
+  ]);
+  assert.equal(faultsOf({ ...better, preference: {}, n_epochs: 3 }).length, 1);
+  assert.deepEqual(faultsOf({ ...better, accuracy: 0.92 }, { ...better, right: 40 }), []);
+  assert.deepEqual(faultsOf({ ...better, share: 2 * automatic }, { ...better, task: 'modules' }), []);
+});
+
 test('tables have a column for each share, and a line for each run with other options', () => {
   const verdicts = [verdictOf(result(automatic, 0.96, 49), result(1, 0.5, 0))];
   const table = sharesTable(verdicts, 'version');
@@ -149,6 +162,6 @@ test('tables have a column for each share, and a line for each run with other op
   assert.equal(sharesTable(verdicts, 'base').split('\n').length, 3);
   const other = { ...result(automatic, 0.7, 48), preference: { beta: 0.3 } };
   const options = optionsTable([result(automatic, 0.96, 49), result(1, 0.5, 0), other]);
-  assert.match(options, /\| interfaces \| version \| 0\.3 \| 1 \| 42 \| 70 % \|/);
+  assert.match(options, /\| interfaces \| version \| 0\.3 \| automatic \| 1 \| 42 \| 70 % \|/);
   assert.equal(options.split('\n').length, 5);
 });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { environmentFor } from '@graft/peft-core/precision';
 import { runTypeScript } from '../../../bench/run-for-result.ts';
 import { isChosen } from '../words.ts';
-import { preferenceFaults, preferenceVerdicts } from './check.ts';
+import { optionFaults, preferenceFaults, preferenceVerdicts } from './check.ts';
 import { preferenceGrid } from './grid.ts';
 import { isSameTrial, readPreferenceResults } from './results.ts';
 import { optionsTable, sharesTable } from './table.ts';
@@ -31,8 +31,9 @@ export function preferenceTables(words: string[] = []): Record<string, string> {
 /** Prints the tables. Returns what does not hold, a line each. */
 export function checkPreferences(words: string[]): string[] {
   for (const table of Object.values(preferenceTables(words))) console.log(table);
-  const verdicts = preferenceVerdicts(readPreferenceResults());
-  return preferenceFaults(verdicts.filter((verdict) => isChosen(verdict, words)));
+  const { starts, results } = readPreferenceResults();
+  const chosen = { starts, results: results.filter((result) => isChosen(result, words)) };
+  return [...preferenceFaults(preferenceVerdicts(chosen)), ...optionFaults(chosen)];
 }
 
 /** Prints the tasks, and how much of each was tried. */

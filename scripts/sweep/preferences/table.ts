@@ -1,5 +1,5 @@
 import { plainTable } from '../../methods/markdown-table.ts';
-import { accuracyOf, faultOf, isCounted, keptMeasure, type PreferenceVerdict } from './check.ts';
+import { accuracyOf, faultOf, hasDefaults, isCounted, keptMeasure, type PreferenceVerdict } from './check.ts';
 import { automaticShare } from './grid.ts';
 import type { PreferenceResult, Start, StartResult } from './results.ts';
 
@@ -33,12 +33,10 @@ const keptText = (line: StartResult | PreferenceResult, before: StartResult): st
 
 /** Runs that differ from a job without options in beta, epochs or seed, beside the one that does not. */
 export function optionsTable(results: readonly PreferenceResult[]): string {
-  const isPlain = ({ preference, n_epochs }: PreferenceResult) =>
-    Object.keys(preference).length === 0 && n_epochs === null;
   const isAsked = (result: PreferenceResult) =>
     results.some(
       (each) =>
-        !isPlain(each) &&
+        !hasDefaults(each) &&
         each.task === result.task &&
         each.method === result.method &&
         each.start === result.start &&
@@ -46,12 +44,13 @@ export function optionsTable(results: readonly PreferenceResult[]): string {
         each.data === result.data,
     );
   const rows = results.filter(isAsked).map((result) => {
-    const { task, start, preference, steps, seed } = result;
+    const { task, start, preference, n_epochs, steps, seed } = result;
     const { margin, right, pairs, logp } = result;
     return [
       task,
       start,
       String(preference.beta ?? 0.1),
+      n_epochs ?? 'automatic',
       steps,
       seed,
       percent(accuracyOf(result)),
@@ -64,6 +63,7 @@ export function optionsTable(results: readonly PreferenceResult[]): string {
     'task',
     'start',
     'beta',
+    'epochs',
     'steps',
     'seed',
     'accuracy',
@@ -73,6 +73,6 @@ export function optionsTable(results: readonly PreferenceResult[]): string {
   ];
   return plainTable(
     head,
-    rows.toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
+    rows.toSorted((a, b) => `${a[0]} ${a[1]}`.localeCompare(`${b[0]} ${b[1]}`)),
   );
 }

@@ -59,7 +59,7 @@ export function configChange(draw: Draw): Change {
           { rope_scaling: { rope_type: pick(draw, ['yarn', '__proto__', 'x'.repeat(10_000)]), factor: odd } },
           /rope scaling/,
         ),
-      () => set({ rope_scaling: { rope_type: 'linear', factor: -1 } }, /positive number factor/),
+      () => set({ rope_scaling: { rope_type: 'linear', factor: -1 } }, /factor must be a positive number/),
       () =>
         set(
           { model_type: pick(draw, ['__proto__', 'constructor', 'toString', '', 'x'.repeat(100_000)]) },

@@ -50,13 +50,13 @@ export function peakMemory(parts: JobParts): number {
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
   const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
-  const { kept, largest } = weightBytes(parts);
+  const { kept } = weightBytes(parts);
   // The gradient, Adam's two moments, the values, and as much again while a step replaces them.
   const own = 8 * FLOAT * parts.trainedParameters;
   // The average, as much while a step replaces it, and both copies during an evaluation.
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
   const adapter = own + average;
-  const step = kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
+  const step = kept + widenedBytes(parts) + adapter + slack * activationBytes(parts);
   return engine + blocks + Math.max(step, loadingBytes(parts));
 }
 
@@ -141,10 +141,17 @@ function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   return { kept, largest };
 }
 
-/** Share of the widest weight that exists in float32 at the peak, with kernels. */
-function widened({ storage, precision }: JobParts): number {
-  if (storage === 'bfloat16' && precision === 'fp32') return 1;
-  return WIDENED[storage];
+/** Bytes of the largest copy of a weight that kernels read instead of what is stored. */
+function widenedBytes({ model, storage, precision }: JobParts): number {
+  const share = storage === 'bfloat16' && precision === 'fp32' ? 1 : WIDENED[storage];
+  const flow = precision === 'bf16' ? FLOAT / 2 : FLOAT;
+  let largest = 0;
+  for (const { shape, storage: own } of storedWeights(model, storage, false)) {
+    // The product of experts unpacks the matrices of all of them.
+    const isUnpacked = shape.length === 3 && (own === 'int8' || own === 'nf4');
+    largest = Math.max(largest, elementCount(shape) * (isUnpacked ? flow : FLOAT * share));
+  }
+  return largest;
 }
 
 /** Memory that a step with kernels stores for its backward pass, plus the maximum that one part of the step needs in addition. */

@@ -159,6 +159,8 @@ const families: Record<string, Family> = {
         peft_type: 'LORA',
         r: 2,
         target_modules: ['shared_expert_gate', 'in_proj_ba'],
+        // The gate has one output.
+        rank_pattern: { shared_expert_gate: 1 },
         target_parameters: expertParameters,
         modules_to_save: ['shared_expert'],
       },
