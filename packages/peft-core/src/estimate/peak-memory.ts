@@ -4,6 +4,7 @@ import type { GridShape } from '../examples/batches/choose-grid.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
+import { BLOCK } from '../weights/quantise/nf4.ts';
 import { type BlockNumbers, blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 import { scoreBlock } from './score-blocks.ts';
@@ -147,9 +148,13 @@ function widenedBytes({ model, storage, precision }: JobParts): number {
   const flow = precision === 'bf16' ? FLOAT / 2 : FLOAT;
   let largest = 0;
   for (const { shape, storage: own } of storedWeights(model, storage, false)) {
-    // The product of experts unpacks the matrices of all of them.
-    const isUnpacked = shape.length === 3 && (own === 'int8' || own === 'nf4');
-    largest = Math.max(largest, elementCount(shape) * (isUnpacked ? flow : FLOAT * share));
+    const isQuantised = own === 'int8' || own === 'nf4';
+    // The product of experts reads quantised matrices as they are stored, except NF4's rows of parts of blocks.
+    const ofExperts = own === 'nf4' && shape.at(-1)! % BLOCK !== 0 ? flow : 0;
+    largest = Math.max(
+      largest,
+      elementCount(shape) * (isQuantised && shape.length === 3 ? ofExperts : FLOAT * share),
+    );
   }
   return largest;
 }
