@@ -150,10 +150,10 @@ function widenedBytes({ model, storage, precision }: JobParts): number {
   for (const { shape, storage: own } of storedWeights(model, storage, false)) {
     const isQuantised = own === 'int8' || own === 'nf4';
     // The product of experts reads quantised matrices as they are stored, except NF4's rows of parts of blocks.
-    const ofExperts = own === 'nf4' && shape.at(-1)! % BLOCK !== 0 ? flow : 0;
+    const expertCopy = own === 'nf4' && shape.at(-1)! % BLOCK !== 0 ? flow : 0;
     largest = Math.max(
       largest,
-      elementCount(shape) * (isQuantised && shape.length === 3 ? ofExperts : FLOAT * share),
+      elementCount(shape) * (isQuantised && shape.length === 3 ? expertCopy : FLOAT * share),
     );
   }
   return largest;

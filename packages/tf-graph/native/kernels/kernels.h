@@ -283,31 +283,6 @@ struct CrossEntropy {
 };
 
 /**
- * y: weights in NF4, two per byte, in blocks of 64: NF4[code] · (map[absmax] · nestedAbsmax + offset), with one nestedAbsmax for 256
- * blocks. The range is one of blocks.
- */
-template <typename T>
-struct UnpackNf4 {
-  int64_t size;
-  const uint8_t* codes;
-  const uint8_t* absmax;
-  const float* nestedAbsmax;
-  const float* map;
-  float offset;
-  T* y;
-};
-
-/** y (N, H) = codes (N, H) · scales, for rows (N) or for columns (H). */
-template <typename T>
-struct UnpackInt8 {
-  int64_t width;
-  bool scaleOfRows;
-  const int8_t* codes;
-  const float* scales;
-  T* y;
-};
-
-/**
  * y (rows, out) = x (rows, in) · Wᵀ with W (out, in) as it is stored: each row in the same order, alone or in a batch, and equal to the
  * product with the unpacked W. Stored is Bfloat16Matrix, UnpackInt8<float> or UnpackNf4<float>, whose y is not read. With NF4, `in` is a
  * multiple of 64. The range is one of columns of y; `panel` holds `storedProductScratch` floats.

@@ -1,9 +1,34 @@
-// Arguments of the kernels of experts and of gated DeltaNet layers.
+// Arguments of the kernels of quantised weights, of experts and of gated DeltaNet layers.
 #pragma once
 
 #include <cstdint>
 
 namespace graft {
+
+/**
+ * y: weights in NF4, two per byte, in blocks of 64: NF4[code] · (map[absmax] · nestedAbsmax + offset), with one nestedAbsmax for 256
+ * blocks. The range is one of blocks.
+ */
+template <typename T>
+struct UnpackNf4 {
+  int64_t size;
+  const uint8_t* codes;
+  const uint8_t* absmax;
+  const float* nestedAbsmax;
+  const float* map;
+  float offset;
+  T* y;
+};
+
+/** y (N, H) = codes (N, H) · scales, for rows (N) or for columns (H). */
+template <typename T>
+struct UnpackInt8 {
+  int64_t width;
+  bool scaleOfRows;
+  const int8_t* codes;
+  const float* scales;
+  T* y;
+};
 
 // A pair is a token and one of its `chosen` experts: pair p is of token p / chosen.
 
@@ -18,11 +43,6 @@ struct ExpertPairs {
 struct ExpertTask {
   int64_t expert, begin, end;
 };
-
-template <typename T>
-struct UnpackNf4;
-template <typename T>
-struct UnpackInt8;
 
 /**
  * y (pairs, outputs) = x · W[e]ᵀ with rows [first, first + outputs) of W (E, rows, inputs); or, reversed, x · W[e] with rows

@@ -20,7 +20,7 @@ export interface SegmentAttentionOptions {
 /**
  * Softmax attention within segments by Graft's kernel, which also rotates and scales queries and keys. `spans` `(S, 4)` int32 holds
  * for each segment the start and end of its positions, and of the prefix that it shares; 0, 0 without a prefix. A prefix that is the whole
- * of a segment with a prefix of its own follows that one; no more than two follow each other. Segments with start = end are ignored. Returns `(N, heads · D)`; 0 at positions of no segment. Keeps its inputs, its output and one number per head and
+ * of a segment that has a prefix follows that one; no more than two follow each other. Segments with start = end are ignored. Returns `(N, heads · D)`; 0 at positions of no segment. Keeps its inputs, its output and one number per head and
  * position; memory grows linearly with a segment's length. The stock reference is `attention`.
  */
 export function segmentAttention(
