@@ -68,6 +68,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * files with one, because the library that wrote them ignored it.
    */
   idle?(given: Record<string, unknown>): Fault[];
+  /** The only `training.base_dtype` with which the config trains, and the option, with its value, that needs it; null or absent: any. */
+  neededBase?(config: Config): { dtype: 'nf4'; option: string } | null;
   /** The value of `learning_rate: "auto"`, for this base model if it is known. */
   learningRate(config: Config, model?: RatedModel): number;
   /** Maximum multiple of that rate in a short run, given the multiple `dataFactor` (config/automatic-training.ts). Absent: `dataFactor`. */
