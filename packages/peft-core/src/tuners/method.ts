@@ -118,6 +118,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    */
   fileTensors?(config: Config, model: ModelOutline): FileTensor[];
 
+  /** Why files with this config cannot be read, and the option that shows it; null or absent if they can. */
+  unreadable?(config: Config): { option: string; message: string } | null;
   /** Why an adapter with this config cannot be merged into the base model's weights, as a clause; null or absent if it can. */
   unmergeable?(config: Config, model: ModelOutline): string | null;
   /** For methods whose updates of weights are products of two narrow matrices, which other runtimes read. Called after `check`. */

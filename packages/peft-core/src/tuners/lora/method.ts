@@ -104,6 +104,15 @@ export const loraMethod: Method<LoraConfig> = {
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
   fileTensors: (config, model) => loraFileTensors(publishedLora(config), model),
   published: publishedLora,
+  unreadable({ init_lora_weights: init }) {
+    if (!isDecomposed(init)) return null;
+    const remedy =
+      init === QUANTISATION_ERROR
+        ? 'train on a base in nf4 with replace_lora_weights_loftq, which leaves the weights alone and true here'
+        : 'save them with path_initial_model_for_weight_conversion, which writes true here';
+    const message = `${show(init)} belongs to files for a base model whose weights HF PEFT has changed; ${remedy}`;
+    return { option: 'init_lora_weights', message };
+  },
   combine: combineLora,
   unmergeable: unmergeableBias,
   lowRank: (config, model) => lowRankForm(publishedLora(config), model),
