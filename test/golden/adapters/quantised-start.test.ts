@@ -114,7 +114,7 @@ before(async () => {
       await base.close();
     }
   }
-  const results = await runPythonJson<Run['theirs']>('quantised_start.py', [], { runs: planned });
+  const results = await runPythonJson<Run['theirs']>('principal_starts.py', [], { runs: planned });
   for (const [i, { name }] of cases.entries()) runs.get(name)!.theirs = results[i]!;
   const scored = await scoreInPython(
     cases.flatMap(({ name, model }) => {
