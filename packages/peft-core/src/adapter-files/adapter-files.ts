@@ -6,6 +6,7 @@ import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/index.ts';
 import { readAllTensors } from '../safetensors/safetensors.ts';
 import { type TensorToWrite, type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
+import { optionError } from '../schema/check-fields.ts';
 import { jsonText, writeSmallFile } from '../small-file.ts';
 import type { FilesRead } from '../tuners/method-files.ts';
 import { methodOf, methods } from '../tuners/methods.ts';
@@ -119,6 +120,8 @@ export function parseAdapterConfig(
   );
   const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
   const config = parsePeftConfig(Object.fromEntries(given), { saved: true });
+  const fault = methodOf(config).unreadable?.(config);
+  if (fault) throw optionError(fault.option, fault.message);
   return {
     // PEFT adds a classifier's head to modules_to_save only for a task_type, so Graft adds none without one either.
     config: (raw.task_type ?? null) === null ? { ...config, task_type: task } : config,

@@ -68,7 +68,7 @@ test('an unimplemented option is refused by name, but accepted at the default of
   const error = failure({ peft_type: 'LORA', use_qalora: true });
   assert.equal(error.code, 'unimplemented_peft_option');
   assert.equal(error.param, 'peft.use_qalora');
-  assert.equal(failure({ peft_type: 'LORA', init_lora_weights: 'loftq' }).code, 'unimplemented_peft_option');
+  assert.equal(failure({ peft_type: 'LORA', init_lora_weights: 'eva' }).code, 'unimplemented_peft_option');
   assert.equal(failure({ peft_type: 'LORA', task_type: 'QUESTION_ANS' }).code, 'unimplemented_peft_option');
   parsePeftConfig({ peft_type: 'LORA', use_qalora: false, loftq_config: {}, megatron_core: 'megatron.core' });
 });
@@ -115,6 +115,8 @@ test('options of LORA that exclude each other', () => {
   assert.equal(param({ init_lora_weights: 'pissa', lora_dropout: 0.1 }), 'peft.lora_dropout');
   assert.equal(param({ init_lora_weights: 'pissa_niter_16', use_dora: true }), 'peft.use_dora');
   assert.equal(param({ init_lora_weights: 'olora', r: 4096 }), 'peft.r');
+  assert.equal(param({ init_lora_weights: 'loftq', use_dora: true }), 'peft.use_dora');
+  assert.equal(param({ init_lora_weights: 'loftq', lora_bias: true }), 'peft.lora_bias');
   assert.equal(param({ init_lora_weights: 'pissa_niter_x' }), 'peft.init_lora_weights');
   assert.equal(param({ init_lora_weights: 'orthogonal', rank_pattern: { q: 3 } }), 'peft.rank_pattern');
   for (const trainable_token_indices of [[], [1, 1], [-1], {}, { embed_tokens: [] }])

@@ -107,6 +107,19 @@ test('"auto": cosine, 3 % warmup, effective batch 8, three epochs', () => {
   assert.equal(training.checkpoint_steps, 10);
 });
 
+test('loftq starts from an nf4 base, and from no other', () => {
+  const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, init_lora_weights: 'loftq' });
+  const given = { peft, exampleCount: 10 };
+  for (const base_dtype of [undefined, 'auto', 'fp32', 'bf16', 'int8'] as const)
+    assert.throws(() => resolveTraining({ ...given, training: base_dtype ? { base_dtype } : {} }), {
+      code: 'invalid_training_option',
+      param: 'training.base_dtype',
+      message:
+        'training.base_dtype: must be "nf4" with peft.init_lora_weights "loftq"; set it, or leave that option out',
+    });
+  assert.equal(resolveTraining({ ...given, training: { base_dtype: 'nf4' } }).base_dtype, 'nf4');
+});
+
 test('early stopping is off, follows the loss, and needs something to measure before the end', () => {
   const plain = resolve();
   assert.deepEqual(

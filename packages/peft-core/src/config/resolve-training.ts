@@ -2,7 +2,7 @@ import { EVAL_LOSS } from '../objectives/metrics.ts';
 import { objectiveFor } from '../objectives/objectives.ts';
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
-import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
+import { leadingPositions, methodOf, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed, type LengthLimits, seqLengthLimit } from './automatic-training.ts';
 import { resolveChat } from './chat-training.ts';
 import { resolveData } from './data-training.ts';
@@ -143,6 +143,12 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${training.text_stride}: a piece of a text has at most that many tokens, and all would be repeated`,
     );
   }
+  const needed = methodOf(peft).neededBase?.(peft);
+  if (needed && training.base_dtype !== needed.dtype)
+    conflict(
+      'training.base_dtype',
+      `must be ${JSON.stringify(needed.dtype)} with peft.${needed.option}; set it, or leave that option out`,
+    );
   if (!request.hasValidationFile && split === 0) {
     const needed = 'needs validation data: give a validation file, or training.validation_split';
     for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const)

@@ -124,7 +124,8 @@ export async function openRun(
     continues: Boolean(options.initialAdapter),
     prefers: training.preference !== undefined,
   });
-  const start = checkpoint ? null : await startValues(built.model, base, { ...options, seed: training.seed });
+  const starting = { ...options, seed: training.seed, baseStorage: training.base_dtype };
+  const start = checkpoint ? null : await startValues(built.model, base, starting);
   await built.program.write(
     stateOf(training).map((part): [string, Float32Array] => [
       part,

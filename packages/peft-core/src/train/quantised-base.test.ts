@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import type { TrainingOptions } from '../config/index.ts';
+import { parsePeftConfig, type TrainingOptions } from '../config/index.ts';
 import { mergeAdapter } from '../exports/merge-adapter.ts';
 import { type BaseModel, openBaseModel, readSafetensors } from '../files.ts';
 import { scoreTexts } from '../score/score-texts.ts';
@@ -141,6 +141,29 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
     await Promise.all([served.close(), trained.close()]);
   });
 }
+
+test('loftq: starts closer to the original model than nf4, and its files compute on that base what was trained', async () => {
+  const quiet = { precision: 'fp32', max_steps: 1 } as const;
+  const firstLoss = async (name: string, base_dtype: 'fp32' | 'nf4', peft: object = {}) => {
+    const given = { ...options(name, { ...quiet, base_dtype }, {}, 0), peft: { peft_type: 'LORA', ...peft } };
+    return losses(await trainRecords({ ...given, peft: parsePeftConfig(given.peft) }))[0]!;
+  };
+  const plain = { r: 16, lora_alpha: 32, target_modules: ['q_proj', 'o_proj', 'gate_proj', 'down_proj'] };
+  const loftq = { ...plain, init_lora_weights: 'loftq' };
+  const original = await firstLoss('start-fp32', 'fp32', plain);
+  const quantised = await firstLoss('start-nf4', 'nf4', plain);
+  const closer = await firstLoss('start-loftq', 'nf4', loftq);
+  const apart = [Math.abs(closer - original), Math.abs(quantised - original)];
+  assert.ok(apart[0]! < apart[1]!, `${original}, nf4 ${quantised}, loftq ${closer}`);
+
+  const given = { ...options('loftq', { base_dtype: 'nf4', precision: 'fp32' }), verify: true };
+  const own = { ...given, peft: parsePeftConfig({ peft_type: 'LORA', ...loftq, lora_dropout: 0.1 }) };
+  const done = (await trainRecords(own)).at(-1)!;
+  assert.ok(done.type === 'done');
+  const { reloadedLoss, moved } = await verifyAdapter({ ...own, adapterDir: own.outputDir });
+  assert.equal(reloadedLoss, done.verification!.loss);
+  assert.ok(moved);
+});
 
 test('only an adapter that names its quantised base merges into that', async () => {
   const { outputDir: adapterDir, ...given } = options('wide-merged', { base_dtype: 'fp32', max_steps: 1 });

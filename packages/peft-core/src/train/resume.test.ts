@@ -61,6 +61,7 @@ const variants = {
     max_grad_norm: 0.1,
     precision: 'bf16',
   },
+  fourBits: { base_dtype: 'nf4', gradient_accumulation_steps: 2 },
   // The best evaluation is of an average; the noise differs in each step.
   averaged: {
     neftune_noise_alpha: 5,
@@ -81,6 +82,17 @@ const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof t
     { peft_type: 'LORA', r: 2, target_modules: 'all-linear', init_lora_weights: 'pissa_niter_2' },
     'averaged',
     'recomputed',
+  ],
+  [
+    'LORA from the error of nf4, with dropout',
+    {
+      peft_type: 'LORA',
+      r: 2,
+      target_modules: 'all-linear',
+      lora_dropout: 0.2,
+      init_lora_weights: 'loftq',
+    },
+    'fourBits',
   ],
   [
     'LORA with dropout',

@@ -1,3 +1,4 @@
+import { isQuantised, type ResolvedTraining } from '../config/index.ts';
 import { type BaseModel, type HostTensor, readAllTensors } from '../files.ts';
 import { storedName } from '../outlines/outline.ts';
 import { checkBaseDigest, readAdapterFor } from '../peft-model/adapter-fit.ts';
@@ -6,9 +7,12 @@ import type { PeftModel } from '../peft-model/peft-model.ts';
 import { Random } from '../random.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { loadTokenizer } from '../text/index.ts';
+import { dequantised } from '../weights/dequantised.ts';
 
 export interface StartOptions {
   seed: number;
+  /** `training.base_dtype`, by which the frozen base is stored; absent: as the original. */
+  baseStorage?: ResolvedTraining['base_dtype'];
   /** Folder of an adapter to start from. */
   initialAdapter?: string | null;
   /** Safetensors file with every trained parameter, named as in PyTorch. */
@@ -22,7 +26,7 @@ export interface StartOptions {
 export async function startValues(
   model: PeftModel,
   base: BaseModel,
-  { seed, initialAdapter, initialParameters }: StartOptions,
+  { seed, baseStorage = 'auto', initialAdapter, initialParameters }: StartOptions,
 ): Promise<Float32Array> {
   if (initialAdapter) {
     const adapter = await readAdapterFor(base, initialAdapter);
@@ -43,6 +47,12 @@ export async function startValues(
     } else {
       const weights: Float32Array[] = [];
       for (const parameter of init.parameters) weights.push(await weightOf(parameter, random));
+      if (init.quantised) {
+        // The config was checked with the training's options.
+        if (!isQuantised(baseStorage)) throw new Error(`${name} starts from a quantised base`);
+        const unpack = dequantised(model.architecture, baseStorage);
+        weights.push(...init.parameters.map((parameter, i) => unpack(parameter, weights[i]!)));
+      }
       values.set(name, init.make ? init.make(weights, (other) => values.get(other)!, random) : weights[0]!);
     }
   }

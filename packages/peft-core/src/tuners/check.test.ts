@@ -104,6 +104,19 @@ refused('a rank above the embedding', { ...lora, target_modules: ['embed_tokens'
   'r',
   /embed_tokens.*32 × 260/,
 ]);
+const error = { peft_type: 'LORA', r: 2, init_lora_weights: 'loftq' };
+refused('no error of an embedding', { ...error, target_modules: ['embed_tokens'] }, llama, [
+  'invalid_peft_config',
+  'init_lora_weights',
+  /"loftq" is not there for embeddings, and target_modules adapts model\.embed_tokens/,
+]);
+refused(
+  'no error of experts',
+  { ...error, target_modules: ['q_proj'], target_parameters: ['mlp.experts.down_proj'] },
+  { ...llama, ...tinyFamilies.qwen3_moe },
+  ['invalid_peft_config', 'init_lora_weights', /"loftq" is not there for parameters such as/],
+);
+
 refused('a token that is not there', { ...lora, trainable_token_indices: [3, 260] }, llama, [
   'invalid_peft_config',
   'trainable_token_indices',

@@ -68,6 +68,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * files with one, because the library that wrote them ignored it.
    */
   idle?(given: Record<string, unknown>): Fault[];
+  /** The only `training.base_dtype` with which the config trains, and the option, with its value, that needs it; null or absent: any. */
+  neededBase?(config: Config): { dtype: 'nf4'; option: string } | null;
   /** The value of `learning_rate: "auto"`, for this base model if it is known. */
   learningRate(config: Config, model?: RatedModel): number;
   /** Maximum multiple of that rate in a short run, given the multiple `dataFactor` (config/automatic-training.ts). Absent: `dataFactor`. */
@@ -116,6 +118,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    */
   fileTensors?(config: Config, model: ModelOutline): FileTensor[];
 
+  /** Why files with this config cannot be read, and the option that shows it; null or absent if they can. */
+  unreadable?(config: Config): { option: string; message: string } | null;
   /** Why an adapter with this config cannot be merged into the base model's weights, as a clause; null or absent if it can. */
   unmergeable?(config: Config, model: ModelOutline): string | null;
   /** For methods whose updates of weights are products of two narrow matrices, which other runtimes read. Called after `check`. */

@@ -81,6 +81,7 @@ export async function verifyAdapter(
   const prepared = await prepare(options);
   const { setup } = prepared;
   const trainedOn = baseStorage(training.base_dtype, effectivePrecision(training.precision));
+  const starting = { seed: training.seed, baseStorage: training.base_dtype };
   let hasMoved = () => Promise.resolve(true);
   const { loss: reloadedLoss } = await measure(options, prepared, trainedOn, {
     ...prepared.written,
@@ -89,7 +90,7 @@ export async function verifyAdapter(
       hasMoved = async () => {
         // The files hold what is derived from the trained parameters, such as an encoder's output: they cannot be compared with start values.
         if (attach(peft, setup.architecture, 'trained').derive) return true;
-        const start = await startValues(model, base, { ...options, seed: training.seed });
+        const start = await startValues(model, base, { ...options, ...starting });
         return values.some((value, i) => value !== start[i]);
       };
       return values;
@@ -104,7 +105,7 @@ export async function verifyAdapter(
       ? {
           peft,
           form: 'trained' as const,
-          values: (model: PeftModel) => startValues(model, base, { seed: training.seed }),
+          values: (model: PeftModel) => startValues(model, base, starting),
         }
       : { peft: null, form: 'folded' as const, values: null };
   const { loss: baseLoss } = await measure(options, prepared, served ? SERVED : trainedOn, untrained);

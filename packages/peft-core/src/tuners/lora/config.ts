@@ -15,7 +15,7 @@ import {
   tokenIndices,
   trainedBiases,
 } from '../../schema/schema-parts.ts';
-import { startsFromWeight } from './principal/init-names.ts';
+import { QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
 
 const Alpha = Type.Number({ exclusiveMinimum: 0 });
 
@@ -87,13 +87,13 @@ export const LoraConfigSchema = Type.Object(
     init_lora_weights: Type.Union(
       [
         Type.Boolean(),
-        Type.Enum(['gaussian', 'orthogonal', 'pissa', 'olora'], { type: 'string' }),
+        Type.Enum(['gaussian', 'orthogonal', 'pissa', 'olora', 'loftq'], { type: 'string' }),
         Type.String({ pattern: '^pissa_niter_[0-9]{1,2}$' }),
       ],
       {
         default: true,
         description:
-          'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. false: both random.',
+          'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. false: both random.',
       },
     ),
     fan_in_fan_out: fanInFanOut,
@@ -125,6 +125,8 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
     const odd = Object.entries(config.rank_pattern ?? {}).find(([, rank]) => rank % 2 !== 0);
     if (odd) add('rank_pattern', `"${odd[0]}" must be even for init_lora_weights "orthogonal"`);
   }
+  if (config.use_dora && init === QUANTISATION_ERROR)
+    add('use_dora', `must be false with init_lora_weights ${show(init)}`);
   if (startsFromWeight(init)) {
     const rule = (field: string, value: string) =>
       add(field, `must be ${value} with init_lora_weights ${show(init)}`);

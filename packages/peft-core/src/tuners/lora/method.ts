@@ -11,7 +11,7 @@ import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
 import { lowRankForm, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
-import { startsFromWeight } from './principal/init-names.ts';
+import { isDecomposed, QUANTISATION_ERROR } from './principal/init-names.ts';
 import { publishedLora } from './principal/published.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
@@ -38,7 +38,7 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
 };
 
 /** Values of init_lora_weights in PEFT that Graft does not implement. */
-const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'corda', 'loftq', 'mica', 'lora_ga'];
+const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'corda', 'mica', 'lora_ga'];
 
 /** The best configuration for text generation in docs/auto.md. */
 export const usualLora = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
@@ -72,7 +72,7 @@ export const loraMethod: Method<LoraConfig> = {
   unimplementedValue(option, value) {
     if (option === 'init_lora_weights' && typeof value === 'string') {
       if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value))
-        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian", "orthogonal", "pissa", "pissa_niter_N" and "olora"`;
+        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian", "orthogonal", "pissa", "pissa_niter_N", "olora" and "loftq"`;
     }
     return null;
   },
@@ -85,6 +85,8 @@ export const loraMethod: Method<LoraConfig> = {
       'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
   },
   faults: loraFaults,
+  neededBase: ({ init_lora_weights: init }) =>
+    init === QUANTISATION_ERROR ? { dtype: 'nf4', option: `init_lora_weights ${show(init)}` } : null,
   learningRate,
   hasRateGroups: true,
   maxRateFactor: (config, dataFactor) => dataFactor * Math.min(1, (16 / alphaOf(config)) ** 0.75),
@@ -94,7 +96,7 @@ export const loraMethod: Method<LoraConfig> = {
     const { targets, experts } = loraTargets(config, model);
     const names = targets.map(({ name }) => name);
     checkPatterns(config, [...targets.map(({ key }) => key), ...experts.map(({ name }) => name)]);
-    const free = targetsAllLinear(config) && !startsFromWeight(config.init_lora_weights);
+    const free = targetsAllLinear(config) && !isDecomposed(config.init_lora_weights);
     const checked = targets.filter((target) => !target.isRouter && !(free && isNarrow(target, model)));
     checkRanks([...checked, ...experts], config.r);
     checkTransposed(config, names, model);
@@ -102,6 +104,15 @@ export const loraMethod: Method<LoraConfig> = {
   tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
   fileTensors: (config, model) => loraFileTensors(publishedLora(config), model),
   published: publishedLora,
+  unreadable({ init_lora_weights: init }) {
+    if (!isDecomposed(init)) return null;
+    const remedy =
+      init === QUANTISATION_ERROR
+        ? 'train on a base in nf4 with replace_lora_weights_loftq, which leaves the weights alone and true here'
+        : 'save them with path_initial_model_for_weight_conversion, which writes true here';
+    const message = `${show(init)} belongs to files for a base model whose weights HF PEFT has changed; ${remedy}`;
+    return { option: 'init_lora_weights', message };
+  },
   combine: combineLora,
   unmergeable: unmergeableBias,
   lowRank: (config, model) => lowRankForm(publishedLora(config), model),
@@ -138,7 +149,7 @@ function check(config: LoraConfig, model: ModelOutline): void {
   const table = targets.find(({ kind }) => kind === 'embedding');
   if (table && config.lora_bias)
     throw optionError('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
-  if (table && startsFromWeight(config.init_lora_weights))
+  if (table && isDecomposed(config.init_lora_weights))
     throw optionError(
       'init_lora_weights',
       `${show(config.init_lora_weights)} is not there for embeddings, and target_modules adapts ${table.name}`,
@@ -159,8 +170,7 @@ function checkParameters(config: LoraConfig, adapted: (LoraTarget | ExpertTarget
   if (config.use_dora) refuse('use_dora', 'is not there');
   if (config.lora_bias) refuse('lora_bias', 'is not there');
   const { init_lora_weights: init } = config;
-  if (init === 'orthogonal' || startsFromWeight(init))
-    refuse('init_lora_weights', `${show(init)} is not there`);
+  if (init === 'orthogonal' || isDecomposed(init)) refuse('init_lora_weights', `${show(init)} is not there`);
   const whole = adapted.find(({ name }) => saved.some((module) => isWithin(name, module)));
   if (whole) throw optionError('modules_to_save', `trains ${whole.name} in full, which LORA adapts`);
 }

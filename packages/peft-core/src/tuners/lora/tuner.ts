@@ -21,8 +21,9 @@ import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
 import { loraMethod } from './method.ts';
-import { startsFromWeight } from './principal/init-names.ts';
+import { QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
 import { publishedLora } from './principal/published.ts';
+import { quantisationErrorA, quantisationErrorB } from './principal/start-values.ts';
 import { derivedFactors, principalParameters } from './principal/trained-factors.ts';
 import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
@@ -58,8 +59,11 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
       kind === 'embedding' ? (['embedding', 'embedding'] as const) : (['first', 'second'] as const);
     if (principal) parameters.push(...principalParameters(target, own, principal));
     else {
-      parameters.push({ name: own.a, shape: [rank, width], init: initialA(target, init), rate: ofA });
-      parameters.push({ name: own.b, shape: [out, rank], init: initialB(target, init, own.a), rate: ofB });
+      const fromError = requestedInit === QUANTISATION_ERROR;
+      const startA = fromError ? quantisationErrorA(target) : initialA(target, init);
+      const startB = fromError ? quantisationErrorB(target, own.a) : initialB(target, init, own.a);
+      parameters.push({ name: own.a, shape: [rank, width], init: startA, rate: ofA });
+      parameters.push({ name: own.b, shape: [out, rank], init: startB, rate: ofB });
     }
     if (own.magnitude)
       parameters.push({

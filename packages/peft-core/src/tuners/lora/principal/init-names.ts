@@ -11,6 +11,12 @@ export function startsFromWeight(init: unknown): init is PrincipalInit {
   return typeof init === 'string' && pattern.test(init);
 }
 
+/** LoftQ: the start is the largest part of what quantising the base took from a weight, and nothing is subtracted. */
+export const QUANTISATION_ERROR = 'loftq';
+
+/** Whether the start values come from a decomposition of a linear layer's matrix: it limits the rank, and needs such a matrix. */
+export const isDecomposed = (init: unknown): boolean => startsFromWeight(init) || init === QUANTISATION_ERROR;
+
 /** The number of power iterations of `pissa_niter_N`; null for an exact decomposition. */
 export function powerIterations(init: PrincipalInit): number | null {
   const [, count] = init.split('_niter_');
