@@ -15,7 +15,7 @@ const folder = scratchFolder('shards');
 const [model, adapter] = [join(folder, 'model'), join(folder, 'adapter')];
 /** The least that the option takes: the model, of about 4 MB, has five shards. */
 const largest = 1_000_000;
-// A head of its own, so that the last shard has more than norms.
+// A separate head, so that the last shard has more than norms.
 await writeTinyModel(model, {
   hidden_size: 128,
   intermediate_size: 512,

@@ -68,12 +68,12 @@ async function exportAdapter(adapter: string | undefined, options: Options): Pro
     '--output': options.output,
   };
   checkGiven(required);
-  const ofService = {
+  const serviceOptions = {
     '--version-number': options.versionNumber,
     '--base-url': options.baseUrl,
     '--api-key': options.apiKey,
   };
-  refuse(ofService, `is of versions on a service, and ${adapter} is a folder on this machine`);
+  refuse(serviceOptions, `is of versions on a service, and ${adapter} is a folder on this machine`);
   const { exportFormat } = await import('@graft/peft-core/exports');
   const format = exportFormat(options.format!);
   await runExport(output, {

@@ -62,12 +62,12 @@ test('graft export of a version: Ctrl-C detaches, the same command continues wit
   assert.equal(data[0].options.dtype, 'float32');
 
   // What the service refuses is its error, and nothing is written here.
-  const asText = ['export', model, '--format', 'ollama', '--output', 'out', '--option'];
+  const ollama = ['export', model, '--format', 'ollama', '--output', 'out', '--option'];
   await ok(['exports', 'create', model, '--format', 'ollama', '--option', 'system=12'], ada);
   for (const [given, words] of [
     [['export', model, '--format', 'nope', '--output', 'out'], /the formats are merged, peft/],
-    [[...asText, 'num_ctx=many'], /num_ctx/],
-    [[...asText, 'sistem=12'], /sistem/],
+    [[...ollama, 'num_ctx=many'], /num_ctx/],
+    [[...ollama, 'sistem=12'], /sistem/],
     [
       ['export', 'ft:tiny:research:other:abcdabcd', '--format', 'merged', '--output', 'out'],
       /does not exist/,
