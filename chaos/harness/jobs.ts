@@ -73,7 +73,7 @@ export async function createJob(
   const key = randomUUID();
   const files = await filesOf(rig, team, variant.data);
   const body = JSON.stringify({
-    model: baseModel,
+    model: variant.model ?? baseModel,
     training_file: files.training,
     ...(variant.evaluated && { validation_file: files.validation }),
     seed: 11,

@@ -14,6 +14,8 @@ export interface Variant {
   peft: Record<string, unknown>;
   hyperparameters: Record<string, unknown>;
   training: Record<string, unknown>;
+  /** Default: `baseModel`. */
+  model?: string;
 }
 
 const steps = 120;
@@ -96,6 +98,10 @@ export const brief: Variant = {
 
 export const baseModel = 'tiny-llama';
 
+/** Of a base model whose exports take long enough to be hit while they are written. */
+export const large: Variant = { ...quick, name: 'a few steps of a larger model', model: 'small-llama' };
+const largeSizes = { num_hidden_layers: 4, hidden_size: 256, intermediate_size: 1024, head_dim: 64 };
+
 export interface WorkloadFiles {
   /** For GRAFT_BASE_MODELS. */
   baseModels: string;
@@ -107,6 +113,8 @@ export async function writeWorkload(folder: string): Promise<WorkloadFiles> {
   await mkdir(folder, { recursive: true });
   const model = path.join(folder, 'model');
   await writeTinyModel(model, { num_hidden_layers: 3 });
+  const largeModel = path.join(folder, 'large-model');
+  await writeTinyModel(largeModel, largeSizes);
   const files: WorkloadFiles = {
     baseModels: path.join(folder, 'base-models.json'),
     data: {
@@ -120,7 +128,10 @@ export async function writeWorkload(folder: string): Promise<WorkloadFiles> {
       },
     },
   };
-  await writeFile(files.baseModels, JSON.stringify({ [baseModel]: { folder: model } }));
+  await writeFile(
+    files.baseModels,
+    JSON.stringify({ [baseModel]: { folder: model }, [large.model!]: { folder: largeModel } }),
+  );
   const { texts, pairs } = files.data;
   await writeExamples(texts.training, 'prompt_completion', 60);
   await writeExamples(texts.validation, 'prompt_completion', 12);

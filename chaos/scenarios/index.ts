@@ -5,6 +5,7 @@ import { partitioned } from './network/partitioned.ts';
 import { apiKilled } from './processes/api-killed.ts';
 import { brokenWorker } from './processes/broken-worker.ts';
 import { clockSkew } from './processes/clock-skew.ts';
+import { exportKilled } from './processes/export-killed.ts';
 import { frozenAtStatement } from './processes/frozen-at-statement.ts';
 import { holderFrozen } from './processes/holder-frozen.ts';
 import { killedAtSyscall } from './processes/killed-at-syscall.ts';
@@ -37,6 +38,7 @@ export const scenarios: readonly Scenario[] = [
   apiKilled,
   killedAtSyscall,
   checkpointDamaged,
+  exportKilled,
   rollingRestarts,
   impatientRestarts,
   holderFrozen,

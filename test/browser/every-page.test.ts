@@ -76,6 +76,7 @@ function shownPages(seeded: Seeded | null): Shown[] {
       name: 'adapters-compare',
       path: `/adapters/compare?${seeded ? new URLSearchParams({ a: models[0], b: models[1] }) : ''}`,
     },
+    { name: 'adapters-combine', path: '/adapters/combine' },
     { name: 'adapter', path: `/adapters/${adapterId}`, isMissing },
     { name: 'playground', path: '/playground' },
     { name: 'team', path: '/team' },

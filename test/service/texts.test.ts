@@ -11,6 +11,7 @@ import { GraftClient } from '@graft/client';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam, removeBudget, type Services, setBudget, setPrice } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
+import { callTool, connectAgent } from '../../apps/api/src/testing/agent.ts';
 import { runGraft } from '../../apps/cli/src/testing/run-graft.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import {
@@ -381,4 +382,19 @@ test('the command line embeds and classifies', async () => {
   await run('classify', '--model', models.words, '--input', 'lines.jsonl', '--output', 'classes.jsonl');
   const lines = (await readFile(join(folder, 'classes.jsonl'), 'utf8')).trimEnd().split('\n');
   assert.equal(JSON.parse(lines[0]!).words.length, 2);
+});
+
+test('an agent gets the same by its tools, within its rights', async () => {
+  const agent = await connectAgent(origin, key);
+  const of = { model: models.vectors, input: texts.slice(0, 3) };
+  const vectors = await callTool(agent, 'create_embeddings', of);
+  for (const [i, { embedding }] of (await client.embeddings.create(of)).data.entries())
+    assert.ok(furthest(vectors.json.data[i].embedding, embedding) < 1e-5, vectors.text);
+  const classes = await callTool(agent, 'classify', { ...of, model: models.classes });
+  assert.equal(classes.json.data.length, 3, classes.text);
+  await agent.close();
+  const limited = await connectAgent(origin, await keyOf(team, { models: [models.classes] }));
+  const refused = await callTool(limited, 'create_embeddings', of);
+  assert.deepEqual([refused.isError, refused.json.error.code], [true, 'model_not_allowed']);
+  await limited.close();
 });

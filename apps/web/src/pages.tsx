@@ -27,6 +27,10 @@ export const pages: readonly Page[] = [
     path: '/adapters/compare',
     page: lazyPage(() => import('./pages/adapters/compare.tsx'), 'CompareAdapters'),
   },
+  {
+    path: '/adapters/combine',
+    page: lazyPage(() => import('./pages/adapters/combine.tsx'), 'CombineAdapters'),
+  },
   { path: '/adapters/:id', page: lazyPage(() => import('./pages/adapter/adapter.tsx'), 'AdapterPage') },
   { path: '/playground', page: lazyPage(() => import('./pages/playground/playground.tsx'), 'Playground') },
   { path: '/team', page: team },

@@ -24,7 +24,7 @@ export async function servedFaults(job: AcceptedJob): Promise<string[]> {
 const block = 512;
 
 /** sha256 of each plain file of a tar archive, by its path without the archive's single top folder. */
-function digestsOfTar(tar: Buffer): Map<string, string> {
+export function digestsOfTar(tar: Buffer): Map<string, string> {
   const digests = new Map<string, string>();
   const text = (at: number, length: number) => tar.toString('utf8', at, at + length).split('\0')[0] ?? '';
   for (let at = 0; at + block <= tar.length && tar[at] !== 0; ) {

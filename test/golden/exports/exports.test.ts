@@ -59,7 +59,7 @@ const differenceOf = ({ adapter }: Exported, logprobs: number[][]) =>
   );
 
 const adapters = scores.flatMap(({ adapter }) => adapter ?? []);
-// A shard holds one tensor at least, and these models are smaller than the smallest limit: the tests of the library have more shards.
+// These models are smaller than the smallest limit of a shard: shards.test.ts has several.
 const merged: Exported[] = [];
 for (const adapter of adapters) merged.push(await exported(adapter, 'merged', { dtype: 'float32' }));
 const padded = [

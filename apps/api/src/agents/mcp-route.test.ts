@@ -4,6 +4,8 @@ import { after, before, describe, test } from 'node:test';
 import type { Client } from '@modelcontextprotocol/client';
 import { callTool as call, connectAgent } from '../testing/agent.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
+import { storeAdapter } from '../testing/store-adapter.ts';
+import { writeNextExport } from '../testing/write-export.ts';
 
 let bench: ApiBench;
 before(async () => {
@@ -19,7 +21,7 @@ describe('the endpoint for agents', () => {
   test('lists tools whose arguments are those of the routes', async () => {
     const client = await connect(bench.acme);
     const { tools } = await client.listTools();
-    assert.ok(JSON.stringify(tools).length < 62_000, `${JSON.stringify(tools).length} characters`);
+    assert.ok(JSON.stringify(tools).length < 72_000, `${JSON.stringify(tools).length} characters`);
     assert.ok(!JSON.stringify(tools).includes('$ref'));
     const create = tools.find(({ name }) => name === 'create_fine_tuning_job')!;
     assert.deepEqual(create.inputSchema.required, ['model']);
@@ -110,6 +112,64 @@ describe('the endpoint for agents', () => {
     assert.deepEqual(await namesOf(operator), []);
     assert.equal((await call(operator, 'list_files')).json.error.code, 'team_key_required');
     await operator.close();
+  });
+
+  test('creates, lists and follows exports, within its team and its scopes', async () => {
+    const { adapterId, number } = await storeAdapter(bench, bench.acme, 'poet');
+    const version = { adapter_id: adapterId, version: number };
+    const client = await connect(bench.acme);
+    const formats = await call(client, 'list_export_formats', version);
+    assert.ok(
+      formats.json.data.some(({ name }: { name: string }) => name === 'peft'),
+      formats.text,
+    );
+    const created = await call(client, 'create_export', { ...version, format: 'peft', keep: true });
+    assert.deepEqual([created.isError, created.json.status, created.json.keep], [false, 'queued', true]);
+    const { id } = created.json;
+    // The same request gives the same export.
+    assert.equal((await call(client, 'create_export', { ...version, format: 'peft' })).json.id, id);
+    const listed = await call(client, 'list_exports', { ...version, limit: 5 });
+    assert.deepEqual(
+      listed.json.data.map((each: { id: string }) => each.id),
+      [id],
+    );
+    await writeNextExport(bench, { 'adapter_model.safetensors': 'weights' });
+    const written = await call(client, 'get_export', { ...version, export_id: id });
+    assert.deepEqual([written.json.status, written.json.files.length], ['succeeded', 1]);
+    const options = { pad_rank: 'many' };
+    const wrong = await call(client, 'create_export', { ...version, format: 'peft', options });
+    assert.deepEqual([wrong.isError, wrong.json.error.param], [true, 'options.pad_rank']);
+    await client.close();
+
+    const stranger = await connect(bench.other);
+    for (const [name, more] of [
+      ['list_export_formats', {}],
+      ['create_export', { format: 'peft' }],
+      ['list_exports', {}],
+      ['get_export', { export_id: id }],
+    ] as const) {
+      const refused = await call(stranger, name, { ...version, ...more });
+      assert.deepEqual([refused.isError, refused.json.error.code], [true, 'adapter_not_found'], name);
+    }
+    await stranger.close();
+    const scopes = ['adapters:read'] as const;
+    const reader = await connect(await bench.caller(bench.acme, 'member', { scopes: [...scopes] }));
+    assert.deepEqual(await namesOf(reader), [
+      'get_export',
+      'list_adapters',
+      'list_export_formats',
+      'list_exports',
+    ]);
+    const refused = await call(reader, 'create_export', { ...version, format: 'merged' });
+    assert.deepEqual([refused.isError, refused.json.error.code], [true, 'insufficient_scope']);
+    await reader.close();
+    const limited = await connect(await bench.caller(bench.acme, 'member', { models: ['ft:tiny:acme:x:*'] }));
+    for (const [name, more] of [
+      ['get_export', { export_id: id }],
+      ['create_export', { format: 'peft' }],
+    ] as const)
+      assert.ok((await call(limited, name, { ...version, ...more })).isError, name);
+    await limited.close();
   });
 
   test('what is wrong is said, and nothing is done', async () => {

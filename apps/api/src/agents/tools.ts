@@ -45,6 +45,8 @@ export interface Tool {
   call(args: Arguments, means: ToolMeans): Promise<ToolAnswer>;
 }
 
+const exportsPath = '/v1/adapters/:adapter_id/versions/:version/exports';
+
 /** Tools that request one route each. The route determines description, parameters and access. */
 const routes: [
   name: string,
@@ -90,6 +92,12 @@ const routes: [
   ],
   ['get_fine_tuning_metrics', 'GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id/metrics'],
   ['list_adapters', 'GET', '/v1/adapters'],
+  ['list_export_formats', 'GET', `${exportsPath}/formats`],
+  ['create_export', 'POST', exportsPath],
+  ['list_exports', 'GET', exportsPath],
+  ['get_export', 'GET', `${exportsPath}/:export_id`],
+  ['create_embeddings', 'POST', '/v1/embeddings', { hidden: ['encoding_format', 'user'] }],
+  ['classify', 'POST', '/v1/classify', { hidden: ['user'] }],
   ['chat', 'POST', '/v1/chat/completions', { hidden: ['stream', 'stream_options'] }],
 ];
 

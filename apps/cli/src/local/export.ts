@@ -5,11 +5,16 @@ import { TransferDisplay } from '../draw/transfer-display.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
 import { checkFree } from '../options/arguments.ts';
+import { optionValues } from '../options/export-options.ts';
 import { createOutput, type Output } from '../output.ts';
-import { type VerbOptions, verb } from '../verb.ts';
+import { exportVersion, isVersionName } from '../remote/adapters/export-version.ts';
+import { type VersionOptions, versionOption } from '../remote/adapters/find-adapter-version.ts';
+import type { RemoteOptions } from '../remote/connect.ts';
+import { apiKeyOption, baseUrlOption } from '../remote/service-verb.ts';
+import { verb } from '../verb.ts';
 import { modelOption, withLocalModel } from './local-model.ts';
 
-interface Options extends VerbOptions {
+interface Options extends RemoteOptions, VersionOptions {
   model?: string;
   format?: string;
   output?: string;
@@ -21,14 +26,16 @@ interface Options extends VerbOptions {
 }
 
 export function addExportVerb(program: Command): void {
-  const exports = 'export an adapter in a format of other programs: a merged model, an adapter, …';
+  const exports =
+    'export an adapter in a format of other programs: a merged model, an adapter, …; a folder on this machine, or a version (ft:…, ftjob-…, adpt-…) on the service';
   const examples = [
     'my-adapter --model smollm2-135m-instruct --format merged --output merged-model',
+    'ft:… --format gguf --dtype q4_k_m --output my-model',
     'my-adapter --model ./my-model --format merged --dtype bfloat16 --option max_shard_bytes=2000000000 --output merged-model',
     '--list',
   ];
   verb(program, 'export [adapter]', exports, ...examples)
-    .option('--model <model>', modelOption)
+    .option('--model <model>', `of a folder: ${modelOption}`)
     .option('--format <format>', 'the format; --list shows all')
     .option('--output <folder>', 'folder for the files')
     .option('--dtype <type>', 'type of the weights, of formats with an option dtype')
@@ -40,36 +47,75 @@ export function addExportVerb(program: Command): void {
     )
     .option(
       '--name <name>',
-      'name of the model, in files that have one (default: that of the adapter folder)',
+      'of a folder: name of the model, in files that have one (default: that of the adapter folder)',
     )
     .option('--overwrite', 'replace the export in an output folder that is not empty')
     .option('--list', 'list the formats and their options')
+    .addOption(versionOption())
+    .addOption(baseUrlOption())
+    .addOption(apiKeyOption('GRAFT_API_KEY'))
     .action(exportAdapter);
 }
 
 async function exportAdapter(adapter: string | undefined, options: Options): Promise<void> {
   const output = createOutput(options);
   if (options.list) return await listFormats(output);
+  if (adapter !== undefined && isVersionName(adapter)) return await exportOnService(adapter, options, output);
   const required = {
     '<adapter>': adapter,
     '--model': options.model,
     '--format': options.format,
     '--output': options.output,
   };
-  const missing = Object.entries(required).filter(([, value]) => value === undefined);
-  if (missing.length > 0) throw new UsageError(`Missing: ${missing.map(([name]) => name).join(', ')}.`);
+  checkGiven(required);
+  const serviceOptions = {
+    '--version-number': options.versionNumber,
+    '--base-url': options.baseUrl,
+    '--api-key': options.apiKey,
+  };
+  refuse(serviceOptions, `is of versions on a service, and ${adapter} is a folder on this machine`);
   const { exportFormat } = await import('@graft/peft-core/exports');
   const format = exportFormat(options.format!);
-  const given = options.dtype === undefined ? options.option : [`dtype=${options.dtype}`, ...options.option];
   await runExport(output, {
     adapter: adapter!,
     model: options.model!,
     format: format.name,
     folder: options.output!,
-    options: optionValues(format.options.properties, given),
+    options: optionValues(format.options.properties, optionTexts(options)),
     overwrite: options.overwrite ?? false,
     ...(options.name === undefined ? {} : { name: options.name }),
   });
+}
+
+/** `graft exports create … --output`, with the options of this verb. */
+async function exportOnService(name: string, options: Options, output: Output): Promise<void> {
+  const { format, output: folder, model, name: named, overwrite } = options;
+  checkGiven({ '--format': format, '--output': folder });
+  refuse(
+    { '--model': model, '--name': named },
+    `is of folders on this machine; the service knows the base model and the name of ${name}`,
+  );
+  await exportVersion(output, name, {
+    ...options,
+    format: format!,
+    option: optionTexts(options),
+    output: folder!,
+    overwrite: overwrite ?? false,
+  });
+}
+
+/** `--dtype` is one of the options. */
+const optionTexts = ({ dtype, option }: Options): string[] =>
+  dtype === undefined ? option : [`dtype=${dtype}`, ...option];
+
+function checkGiven(required: Record<string, unknown>): void {
+  const missing = Object.keys(required).filter((name) => required[name] === undefined);
+  if (missing.length > 0) throw new UsageError(`Missing: ${missing.join(', ')}.`);
+}
+
+function refuse(options: Record<string, unknown>, reason: string): void {
+  const given = Object.keys(options).find((name) => options[name] !== undefined);
+  if (given !== undefined) throw new UsageError(`${given} ${reason}.`);
 }
 
 export interface LocalExport {
@@ -129,27 +175,6 @@ interface OptionSchema {
   default?: unknown;
   description?: string;
   enum?: unknown[];
-}
-
-/** Values of `name=value` texts, by the types of the format's options; formats check them. */
-function optionValues(schemas: Record<string, object>, given: string[]): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  for (const text of given) {
-    const equals = text.indexOf('=');
-    if (equals < 1) throw new UsageError(`--option must be name=value, not ${text}.`);
-    const [name, value] = [text.slice(0, equals), text.slice(equals + 1)];
-    const { type } = (Object.hasOwn(schemas, name) ? schemas[name] : {}) as OptionSchema;
-    values[name] = type === 'string' || type === undefined ? value : jsonOr(value);
-  }
-  return values;
-}
-
-function jsonOr(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 async function listFormats(output: Output): Promise<void> {

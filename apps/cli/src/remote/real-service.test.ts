@@ -75,6 +75,13 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.deepEqual([exports.length, exports[0].id], [1, exported.id]);
   const merged = ['generate', '--model', './merged', '-m', '2+1=', '--max-tokens', '4'];
   assert.equal((await json(merged)).text, here.text);
+  // `graft export` of a version is the same, in one step.
+  const again = ['export', model, '--format', 'merged', '--output', 'again'];
+  assert.deepEqual([(await json(again, ada)).id, (await graft(again, ada)).code], [exported.id, 1]);
+  assert.match(
+    (await ok([...again, '--overwrite'], ada)).stdout,
+    /^Saved merged of version 1\nin again: .*digests checked/,
+  );
   assert.match((await ok(['exports', 'keep', model, exported.id], ada)).stdout, /kept until it is deleted/);
   await ok(['exports', 'delete', model, exported.id], ada);
 

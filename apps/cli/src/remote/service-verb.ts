@@ -1,5 +1,5 @@
 import type { GraftClient, PageList } from '@graft/client';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type Answer, listed, printAnswer } from '../answer.ts';
 import type { Columns } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
@@ -42,16 +42,20 @@ export function serviceVerb(
 ): ServiceVerb {
   const command = addVerb(new ServiceVerb(), parent, name, summary, ...examples);
   const variable = keyKind(command) === 'operator' ? 'GRAFT_OPERATOR_KEY' : 'GRAFT_API_KEY';
-  return command
-    .option(
-      '--base-url <url>',
-      'URL of the service, such as http://127.0.0.1:8000/v1 (default: GRAFT_BASE_URL)',
-    )
-    .option(
-      '--api-key <key>',
-      `API key (default: ${variable}); prefer the variable, since other users of this machine can see arguments`,
-    );
+  return command.addOption(baseUrlOption()).addOption(apiKeyOption(variable));
 }
+
+export const baseUrlOption = (): Option =>
+  new Option(
+    '--base-url <url>',
+    'URL of the service, such as http://127.0.0.1:8000/v1 (default: GRAFT_BASE_URL)',
+  );
+
+export const apiKeyOption = (variable: string): Option =>
+  new Option(
+    '--api-key <key>',
+    `API key (default: ${variable}); prefer the variable, since other users of this machine can see arguments`,
+  );
 
 const operatorKeyNeeded = (error: Error) =>
   new CommandError(

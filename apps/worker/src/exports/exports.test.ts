@@ -1,8 +1,8 @@
 // Workers in separate processes that write exports, with an exporter that computes nothing; the last test has the real one.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -100,38 +100,66 @@ async function staged(): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
+/** The files that exporters write, in the staging folder, or in the slot of a worker that confines them. */
+async function modelFiles(): Promise<string[]> {
+  const { exportStaging, slots } = dataFolder(bench.services.env.dataDir);
+  const listed = await Promise.all(
+    [exportStaging, slots].map(async (folder) => {
+      const names = await readdir(folder, { recursive: true }).catch(() => []);
+      return names.filter((name) => basename(name) === 'model.bin').map((name) => join(folder, name));
+    }),
+  );
+  return listed.flat();
+}
+
+/** Bytes of the largest of these files, without those that there were before. */
+async function written(before: readonly string[]): Promise<number> {
+  const files = (await modelFiles()).filter((file) => !before.includes(file));
+  const sizes = files.map(async (file) => (await stat(file).catch(() => null))?.size ?? 0);
+  return Math.max(0, ...(await Promise.all(sizes)));
+}
+
 async function storedNames(): Promise<string[]> {
   const names: string[] = [];
   for await (const { name } of bench.services.exports.list()) names.push(name);
   return names;
 }
 
-describe('exports', { timeout: 900_000 }, () => {
-  it('kill -9 of the worker at any moment: another writes the same bytes, and no half file is listed', async () => {
-    const moments: [string, (row: AdapterExport) => boolean][] = [
-      ['claimed', ({ status }) => status === 'running'],
-      ['writing', ({ total, done }) => total !== null && done > 0.3 * total],
-      ['written', ({ total, done }) => total !== null && done >= 0.95 * total],
-    ];
+describe('exports', { timeout: 1_800_000 }, () => {
+  it('kill -9 of the worker at ten points of the writing: another writes the same bytes, and no half file is listed', async () => {
+    const size = slow.pieces * slow.pieceBytes;
     let digest: string | undefined;
+    const moments: number[] = [];
     await startTimed();
-    for (const [moment, holds] of moments) {
+    // Before the first byte, then after each tenth of the bytes; after the last one the worker copies and stores the file.
+    for (let point = 0; point < 10; point++) {
+      const before = await modelFiles();
       const made = await request(slow);
-      await until(made, (row) => holds(row) || hasEnded(row));
-      const [lost] = workers.splice(0);
+      // The next worker, which must not take the export first.
+      await until(made, ({ status }) => status === 'running');
       const next = startTimed();
+      while (point > 0 && (await written(before)) < (point / 9) * size && !hasEnded((await read(made))!))
+        await sleep(5);
+      const [lost] = workers.splice(0, 1);
       lost!.kill('SIGKILL');
       await lost!.exited;
+      moments.push(await written(before));
       const left = (await read(made))!;
-      if (!hasEnded(left)) assert.equal(left.stored, null, moment);
+      const where = `point ${point}, ${moments.at(-1)} of ${size} bytes`;
+      if (!hasEnded(left)) assert.equal(left.stored, null, where);
+      // What the store lists, though no row names it, is whole.
+      for (const name of await storedNames())
+        await bench.services.exports.localFolder(name, { afresh: true });
       await next;
       const row = await until(made, hasEnded);
-      assert.equal(row.status, 'succeeded', `${moment}: ${JSON.stringify(row.error)}`);
-      assert.equal((await filesOf(row)).get('model.bin')!.length, 2_000_000);
+      assert.equal(row.status, 'succeeded', `${where}: ${JSON.stringify(row.error)}`);
+      assert.equal((await filesOf(row)).get('model.bin')!.length, size, where);
       digest ??= row.stored!.digest;
-      assert.equal(row.stored!.digest, digest, moment);
-      assert.deepEqual(await staged(), [], moment);
+      assert.equal(row.stored!.digest, digest, where);
+      assert.deepEqual(await staged(), [], where);
     }
+    // The points are spread over the bytes.
+    assert.ok(new Set(moments).size >= 6, moments.join());
   });
 
   it('a cancelled or deleted export ends within two seconds and leaves nothing', async () => {

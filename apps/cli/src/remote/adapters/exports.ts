@@ -1,20 +1,16 @@
-import type { AdapterExport, GraftClient } from '@graft/client';
+import type { AdapterExport } from '@graft/client';
 import type { Command } from 'commander';
 import { listed } from '../../answer.ts';
 import { bytes, optional, timestamp } from '../../draw/quantities.ts';
 import { fields, tableOf } from '../../draw/table.ts';
-import { TransferDisplay } from '../../draw/transfer-display.ts';
-import { CommandError, UsageError } from '../../errors.ts';
 import { wholeNumber } from '../../options/arguments.ts';
 import { noun } from '../../verb.ts';
 import { serviceVerb } from '../service-verb.ts';
 import { type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
-import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';
+import { checkOutput, type SaveOptions, saveOptions } from './save-options.ts';
+import { awaitExport, createExport, type ExportRequest, saveExport } from './written-export.ts';
 
-interface CreateOptions extends VersionOptions {
-  format: string;
-  option: string[];
-  keep?: boolean;
+interface CreateOptions extends ExportRequest {
   wait?: boolean;
   output?: string;
   overwrite?: boolean;
@@ -59,12 +55,7 @@ export function addExportsVerbs(program: Command): void {
     .option('--overwrite', 'replace the output if it exists')
     .run(async (client, name: string, options: CreateOptions) => {
       if (options.output !== undefined) checkOutput(options as SaveOptions);
-      const { adapterId, version } = await versionOf(client, name, options.versionNumber);
-      const created = await client.adapters.exports.create(adapterId, version, {
-        format: options.format,
-        options: Object.fromEntries(options.option.map(parseOption)),
-        keep: options.keep ?? false,
-      });
+      const created = await createExport(client, name, options);
       if (!options.wait && options.output === undefined)
         return {
           value: created,
@@ -72,7 +63,7 @@ export function addExportsVerbs(program: Command): void {
         };
       const made = await awaitExport(client, created);
       if (options.output === undefined) return { value: made, text: described(made) };
-      return await save(client, made, options as SaveOptions);
+      return await saveExport(client, made, options as SaveOptions);
     });
 
   serviceVerb(group, 'list <adapter>', 'list the exports of a version, newest first', 'ft:…')
@@ -133,7 +124,11 @@ export function addExportsVerbs(program: Command): void {
     .run(async (client, name: string, id: string, options: SaveOptions & VersionOptions) => {
       checkOutput(options);
       const { adapterId, version } = await versionOf(client, name, options.versionNumber);
-      return await save(client, await client.adapters.exports.retrieve(adapterId, version, id), options);
+      return await saveExport(
+        client,
+        await client.adapters.exports.retrieve(adapterId, version, id),
+        options,
+      );
     });
 
   serviceVerb(group, 'keep <adapter> <export>', 'keep an export, or let it expire', 'ft:… exp-…')
@@ -162,51 +157,8 @@ export function addExportsVerbs(program: Command): void {
     });
 }
 
-/** Parses `name=value`; a value that is no JSON is text. */
-function parseOption(text: string): [string, unknown] {
-  const at = text.indexOf('=');
-  if (at < 1) throw new UsageError(`--option ${text}: write name=value.`);
-  const value = text.slice(at + 1);
-  try {
-    return [text.slice(0, at), JSON.parse(value)];
-  } catch {
-    return [text.slice(0, at), value];
-  }
-}
-
 function described({ id, format, status, bytes: size, keep, expires_at: until }: AdapterExport): string {
   const written = size === null ? '' : `, ${bytes(size)}`;
   const end = keep ? ', kept until it is deleted' : until === null ? '' : `, until ${timestamp(until)}`;
   return `${id}: ${format}, ${status}${written}${end}`;
-}
-
-/** Waits until the export has ended. Throws CommandError if it did not succeed. */
-async function awaitExport(client: GraftClient, made: AdapterExport): Promise<AdapterExport> {
-  const display = new TransferDisplay(process.stderr, `Exporting ${made.format}`);
-  try {
-    const ended = await client.adapters.exports.wait(made.adapter_id, made.version, made.id, {
-      onChange: ({ progress }) => {
-        if (progress) display.update(progress.bytes, progress.total_bytes);
-      },
-    });
-    if (ended.status === 'succeeded') return ended;
-    throw new CommandError(ended.error ? ended.error.message : `The export is ${ended.status}.`);
-  } finally {
-    display.close();
-  }
-}
-
-/** Downloads a written export. */
-async function save(client: GraftClient, made: AdapterExport, options: SaveOptions) {
-  const { adapter_id: adapterId, version, id, status, files } = made;
-  if (made.bytes === null) throw new CommandError(`${id} has no files: it is ${status}.`);
-  const { saveArchive } = await import('./download-adapter.ts');
-  const title = `${made.format} of version ${version}`;
-  const open = (onProgress: (progress: { received: number; total: number | null }) => void) =>
-    client.adapters.exports.download(adapterId, version, id, { onProgress });
-  // The id names the content: an export never changes.
-  await saveArchive({ title, digest: id, files, open }, options);
-  const saved = { path: options.output, files, bytes: made.bytes };
-  const notes = made.notes.length > 0 ? `\n${made.notes.join('\n')}` : '';
-  return { value: { ...made, path: options.output }, text: `${savedText(title, saved)}${notes}` };
 }

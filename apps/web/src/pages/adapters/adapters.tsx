@@ -10,6 +10,7 @@ import { Tags } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { useAdapters } from '../../data/adapters.ts';
 import { useBaseModels } from '../../data/models.ts';
+import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { none } from '../../text/numbers.ts';
 import { Deleted } from './deleted.tsx';
@@ -39,6 +40,7 @@ const columns: Column<Adapter>[] = [
 export function Adapters() {
   const [{ search, base, show }, set, field] = useQueryState({ search: '', base: '', show: 'kept' });
   const bases = useBaseModels();
+  const canWrite = usePermission('adapters:write');
   const adapters = useAdapters({ search, base });
   const isDeleted = show === 'deleted';
   const isFiltered = search !== '' || base !== '';
@@ -47,9 +49,16 @@ export function Adapters() {
       <PageHead
         title="Adapters"
         actions={
-          <LinkButton icon="compare" href="/adapters/compare">
-            Compare versions
-          </LinkButton>
+          <>
+            {canWrite && (
+              <LinkButton icon="add" href="/adapters/combine">
+                Combine versions
+              </LinkButton>
+            )}
+            <LinkButton icon="compare" href="/adapters/compare">
+              Compare versions
+            </LinkButton>
+          </>
         }
       />
       <search class="adapters-filters row">

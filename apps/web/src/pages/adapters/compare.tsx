@@ -2,10 +2,12 @@ import type { AdapterComparison, AdapterDifference } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
 import { Empty } from '../../components/empty.tsx';
+import { LinkButton } from '../../components/forms/button.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { graft } from '../../data/graft.ts';
+import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, measure, none, valueText } from '../../text/numbers.ts';
 import { PlaygroundLink } from '../playground/playground-link.tsx';
@@ -14,6 +16,7 @@ import { ModelField } from './model-field.tsx';
 /** The differences between two adapter versions, of the same adapter or of two. */
 export function CompareAdapters() {
   const [{ a, b }, , field] = useQueryState({ a: '', b: '' });
+  const canWrite = usePermission('adapters:write');
   return (
     <>
       <PageHead
@@ -22,9 +25,16 @@ export function CompareAdapters() {
         actions={
           a &&
           b && (
-            <PlaygroundLink a={a} b={b}>
-              Open in playground
-            </PlaygroundLink>
+            <>
+              {canWrite && (
+                <LinkButton icon="add" href={`/adapters/combine?${new URLSearchParams({ a, b })}`}>
+                  Combine
+                </LinkButton>
+              )}
+              <PlaygroundLink a={a} b={b}>
+                Open in playground
+              </PlaygroundLink>
+            </>
           )
         }
       />

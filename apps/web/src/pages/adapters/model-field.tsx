@@ -13,14 +13,19 @@ export function ModelField({
   value,
   onValue,
   tuned = false,
+  base = null,
   ...options
 }: TextFieldProps & {
   /** Suggests only fine-tuned models. */
   tuned?: boolean;
+  /** Suggests only fine-tuned models of this base model. */
+  base?: string | null;
 }) {
   const [text, setText] = useState(value);
   const { data = [] } = useModels();
-  const models = data.filter(({ base_model }) => !tuned || base_model !== null);
+  const models = data.filter(
+    ({ base_model }) => (!tuned || base_model !== null) && (base === null || base_model === base),
+  );
   const suggestions = models.filter(({ id }) => id.includes(text.trim())).slice(0, maxShown);
   const list = useId();
   useEffect(() => setText(value), [value]);

@@ -1,0 +1,266 @@
+import type { CombineAdapters as Combination, Model } from '@graft/client';
+import { useLocation } from 'wouter-preact';
+import { Empty } from '../../components/empty.tsx';
+import { Button, IconButton } from '../../components/forms/button.tsx';
+import { FieldError, Select, TextField } from '../../components/forms/field.tsx';
+import { Form, useForm } from '../../components/forms/form.tsx';
+import { PageHead } from '../../components/page-head.tsx';
+import { adapterKeys } from '../../data/adapters.ts';
+import { graft } from '../../data/graft.ts';
+import { useModels } from '../../data/models.ts';
+import { usePermission } from '../../data/session.ts';
+import { useQueryState } from '../../router/query-state.ts';
+import { ModelField } from './model-field.tsx';
+
+type Type = NonNullable<Combination['combination_type']>;
+type Option = 'svd_rank' | 'density' | 'majority_sign_method' | 'seed';
+
+/** The types, with what their result is and the options that they have. */
+const types: Record<Type, { label: string; hint: string; options: readonly Option[] }> = {
+  svd: {
+    label: 'svd',
+    hint: 'The best approximation of the weighted sum with one rank. The versions may have different ranks.',
+    options: ['svd_rank'],
+  },
+  cat: {
+    label: 'cat',
+    hint: 'Exactly the weighted sum. Its rank is the sum of all ranks.',
+    options: [],
+  },
+  linear: {
+    label: 'linear',
+    hint: 'Weighted sums of both factors. The versions need equal ranks.',
+    options: [],
+  },
+  ties: {
+    label: 'ties',
+    hint: 'Of each version the largest numbers, with the sign that prevails. The versions need equal ranks.',
+    options: ['density', 'majority_sign_method'],
+  },
+  dare_linear: {
+    label: 'dare_linear',
+    hint: 'Of each version random numbers, enlarged to compensate. The versions need equal ranks.',
+    options: ['density', 'seed'],
+  },
+  dare_ties: {
+    label: 'dare_ties',
+    hint: 'Of each version random numbers, enlarged to compensate, with the sign that prevails. The versions need equal ranks.',
+    options: ['density', 'majority_sign_method', 'seed'],
+  },
+  magnitude_prune: {
+    label: 'magnitude_prune',
+    hint: 'Of each version the largest numbers. The versions need equal ranks.',
+    options: ['density'],
+  },
+};
+
+/** Limits of the API. */
+const [fewest, most] = [2, 16];
+const up = { href: '/adapters', text: 'Adapters' };
+
+/** A form that creates a version from weighted versions of one base model. `?a=…&b=…` preselects two. */
+export function CombineAdapters() {
+  const canWrite = usePermission('adapters:write');
+  return (
+    <>
+      <PageHead title="Combine versions" up={up}>
+        <p class="soft">
+          Creates a version from the updates of others, without training. Try it on your own examples: it can
+          be worse than each of them.
+        </p>
+      </PageHead>
+      {canWrite ? (
+        <CombineForm />
+      ) : (
+        <Empty title="You have read-only access">
+          <p>Members and admins can combine versions. Ask a team admin to change your role.</p>
+        </Empty>
+      )}
+    </>
+  );
+}
+
+function CombineForm() {
+  const [, go] = useLocation();
+  const [{ a, b }] = useQueryState({ a: '', b: '' });
+  const { data: models = [] } = useModels();
+  const form = useForm({
+    initial: {
+      models: [a, b],
+      weights: ['1', '1'],
+      combination_type: 'svd' as Type,
+      svd_rank: '',
+      density: '0.5',
+      majority_sign_method: 'total',
+      seed: '',
+      name: '',
+      note: '',
+    },
+    check: (values) => {
+      const fault = sourcesFault(values.models, models);
+      return {
+        ...(fault && { models: fault }),
+        ...(values.name.trim() === '' && { name: 'Enter the name of the adapter that gets the version.' }),
+      };
+    },
+    run: (values) => graft.adapters.combine(requestOf(values)),
+    invalidates: adapterKeys,
+    successMessage: ({ adapter_name, version }) => `Created version ${version} of ${adapter_name}.`,
+    onDone: ({ adapter_id, version }) => go(`/adapters/${adapter_id}?version=${version}`),
+  });
+  const { models: sources, weights, combination_type: type } = form.values;
+  const { hint, options } = types[type];
+  const base = baseOf(
+    models,
+    sources.find((name) => baseOf(models, name)),
+  );
+  const at = (list: string[], index: number, value: string) =>
+    list.map((each, i) => (i === index ? value : each));
+  const without = (list: string[], index: number) => list.filter((_, i) => i !== index);
+  return (
+    <Form
+      form={form}
+      footer={
+        <div class="row">
+          <Button kind="main" type="submit" busy={form.isPending}>
+            Combine
+          </Button>
+          <p class="small soft">A combination may take two minutes.</p>
+        </div>
+      }
+    >
+      <fieldset class="stack adapters-sources">
+        <legend>Versions</legend>
+        {sources.map((source, i) => (
+          <div key={i} class="adapters-source">
+            <ModelField
+              label={`Version ${i + 1}`}
+              tuned
+              base={base}
+              value={source}
+              onValue={(name) => form.set({ models: at(sources, i, name) })}
+            />
+            <TextField
+              label={`Weight ${i + 1}`}
+              inputMode="decimal"
+              value={weights[i]!}
+              onValue={(weight) => form.set({ weights: at(weights, i, weight) })}
+              error={form.errorAt('weights', `sources[${i}].weight`)}
+            />
+            {sources.length > fewest && (
+              <IconButton
+                icon="close"
+                label={`Remove version ${i + 1}`}
+                onClick={() => form.set({ models: without(sources, i), weights: without(weights, i) })}
+              />
+            )}
+          </div>
+        ))}
+        <FieldError class="small" text={form.errorAt('models', 'sources')} />
+        <div>
+          <Button
+            small
+            icon="add"
+            disabled={sources.length >= most}
+            onClick={() => form.set({ models: [...sources, ''], weights: [...weights, '1'] })}
+          >
+            Add version
+          </Button>
+        </div>
+      </fieldset>
+      <Select
+        label="combination_type"
+        {...form.field('combination_type')}
+        options={Object.entries(types).map(([name, { label }]) => [name as Type, label])}
+        hint={hint}
+      />
+      {options.includes('svd_rank') && (
+        <TextField
+          label="svd_rank"
+          inputMode="numeric"
+          hint="Rank of the new version. Empty: the largest rank of the versions."
+          {...form.field('svd_rank')}
+        />
+      )}
+      {options.includes('density') && (
+        <TextField
+          label="density"
+          inputMode="decimal"
+          hint="Share of the numbers that is kept, such as 0.5."
+          {...form.field('density')}
+        />
+      )}
+      {options.includes('majority_sign_method') && (
+        <Select
+          label="majority_sign_method"
+          {...form.field('majority_sign_method')}
+          options={{ total: 'total: the sign of the sum', frequency: 'frequency: the sign that most have' }}
+        />
+      )}
+      {options.includes('seed') && (
+        <TextField
+          label="seed"
+          inputMode="numeric"
+          hint="Seed of the random choice. Empty: 0."
+          {...form.field('seed')}
+        />
+      )}
+      <TextField
+        label="Name"
+        hint="The adapter that gets the version. A new name creates an adapter."
+        maxLength={64}
+        spellcheck={false}
+        {...form.field('name')}
+      />
+      <TextField label="Note" hint="Optional." {...form.field('note')} />
+    </Form>
+  );
+}
+
+/** The base model of a version, where the list of models has it: that of a tag is unknown. */
+const baseOf = (models: readonly Model[], name: string | undefined): string | null =>
+  models.find(({ id }) => id === name)?.base_model ?? null;
+
+/** What is wrong with the chosen versions. The API knows the rest, such as methods and ranks. */
+function sourcesFault(names: readonly string[], models: readonly Model[]): string | null {
+  if (names.some((name) => name === '')) return 'Choose a version in each row, or remove the row.';
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice) return `${twice} is chosen twice: add its weights.`;
+  const [first, ...others] = names.filter((name) => baseOf(models, name) !== null);
+  const other = others.find((name) => baseOf(models, name) !== baseOf(models, first));
+  return other === undefined
+    ? null
+    : `${first} adapts ${baseOf(models, first)} and ${other} adapts ${baseOf(models, other)}: choose versions of one base model.`;
+}
+
+interface Values {
+  models: string[];
+  weights: string[];
+  combination_type: Type;
+  svd_rank: string;
+  density: string;
+  majority_sign_method: string;
+  seed: string;
+  name: string;
+  note: string;
+}
+
+/** The request, with only the options of the chosen type: the API refuses others. */
+function requestOf({ models, weights, name, note, ...values }: Values): Combination {
+  const { combination_type: type } = values;
+  const given = types[type].options.filter((option) => values[option].trim() !== '');
+  const options = given.map((option) => [option, numberOrText(values[option])]);
+  return {
+    name: name.trim(),
+    sources: models.map((model, i) => ({ model, weight: numberOrText(weights[i]!) as number })),
+    combination_type: type,
+    ...Object.fromEntries(options),
+    ...(note.trim() && { note: note.trim() }),
+  };
+}
+
+/** Text that is no number is sent as it is, so that the API names the field. */
+function numberOrText(text: string): number | string {
+  const number = Number(text);
+  return text.trim() === '' || !Number.isFinite(number) ? text : number;
+}
