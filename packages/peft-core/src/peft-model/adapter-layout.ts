@@ -22,7 +22,7 @@ export class AdapterLayout {
 
   constructor(parameters: AdapterParameter[]) {
     let offset = 0;
-    this.entries = parameters.map(({ name, shape, decayed = shape.length > 1, rate }) => {
+    this.entries = parameters.map(({ name, shape, constant, decayed = !constant && shape.length > 1, rate }) => {
       const length = elementCount(shape);
       const group = rate ?? (shape.length === 1 ? 'second' : 'first');
       const entry = { name, shape, offset, length, decayed, rate: group };
