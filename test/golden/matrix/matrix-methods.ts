@@ -172,7 +172,6 @@ export const matrixMethods: MethodRow[] = [
       peft_type: 'VERA',
       r: 24,
       target_modules: [...names.attention, ...names.feedForward],
-      bias: 'all',
     }),
   },
   {
@@ -187,6 +186,7 @@ export const matrixMethods: MethodRow[] = [
       projection_prng_key: 42,
       save_projection: false,
       d_initial: 0.3,
+      bias: 'all',
       modules_to_save: names.norms.slice(-1),
     }),
   },

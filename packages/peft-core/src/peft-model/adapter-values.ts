@@ -3,10 +3,10 @@ import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { BaseModel, HostTensor } from '../files.ts';
 import { storedName } from '../outlines/outline.ts';
+import { Random } from '../random.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { attach, keysOf } from '../tuners/registry.ts';
 import type { AdapterParameter, FileCopy } from '../tuners/tuner.ts';
-import { Random } from '../random.ts';
 import type { PeftModel } from './peft-model.ts';
 
 /**

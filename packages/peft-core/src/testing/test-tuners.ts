@@ -123,10 +123,7 @@ export function testTuners(
       const { parameters } = attached(options);
       const outline = outlineOf(base.config, options.task_type as TaskType);
       const peft = parsePeftConfig(options);
-      assert.equal(
-        trainedParameters(peft, outline) + constantParameters(peft, outline),
-        countOf(parameters),
-      );
+      assert.equal(trainedParameters(peft, outline) + constantParameters(peft, outline), countOf(parameters));
     });
 
     test(`${name}: what its files hold is known without TensorFlow`, () => {

@@ -3,7 +3,6 @@ import type { HostTensor } from '../../tensors/tensor-source.ts';
 import { MODEL_PREFIX, savedTensors } from '../file-tensors.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
 import type { LowRankForm } from '../method.ts';
-import type { VeraConfig } from './method.ts';
 import { drawProjections } from './projections.ts';
 import { projectionKeys, type SharedSizes, sharedSizes, vectorNames } from './tensors.ts';
 
@@ -30,18 +29,24 @@ export function factorA(
 }
 
 export function factorB(lambda: Float32Array, { b }: Projections, { rank }: SharedSizes): Float32Array {
-  return Float32Array.from(
-    { length: lambda.length * rank },
-    (_, i) => lambda[Math.floor(i / rank)]! * b[i]!,
-  );
+  return Float32Array.from({ length: lambda.length * rank }, (_, i) => lambda[Math.floor(i / rank)]! * b[i]!);
+}
+
+/** The options that determine what the files hold. */
+interface FileOptions {
+  r: number;
+  projection_prng_key: number;
+  save_projection: boolean;
+  bias: string;
+  modules_to_save: string[] | null;
 }
 
 /** The adapter as plain low-rank updates, exactly: their factors are computed one at a time, when they are read. */
 export function lowRankForm(
-  config: VeraConfig,
+  config: FileOptions,
   model: ModelOutline,
   targets: readonly MatrixTarget[],
-): LowRankForm<VeraConfig> {
+): Omit<LowRankForm, 'uniform'> {
   const sizes = sharedSizes(config.r, targets);
   const { modules: saved } = savedTensors(config, model);
   const keyA = ({ name }: MatrixTarget) => `${MODEL_PREFIX}${name}.vera_A`;
@@ -84,7 +89,7 @@ export function lowRankForm(
 
 /** Those of the files, or the ones that belong to the key. */
 function projectionsOf(
-  { projection_prng_key: key, save_projection }: VeraConfig,
+  { projection_prng_key: key, save_projection }: FileOptions,
   sizes: SharedSizes,
   files: ReadonlyMap<string, HostTensor>,
 ): Projections {

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import type { ModelOutline } from '../../outlines/outline.ts';
-import { configFault, type Fault, optionError } from '../../schema/check-fields.ts';
+import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
   fanInFanOut,
@@ -13,7 +13,12 @@ import {
 } from '../../schema/schema-parts.ts';
 import { countOf, type FileTensor } from '../file-tensors.ts';
 import { checkTransposed } from '../idle-targets.ts';
-import { checkMatrixNames, type MatrixTarget, matrixFileTensors, matrixTargets } from '../matrices/targets.ts';
+import {
+  checkMatrixNames,
+  type MatrixTarget,
+  matrixFileTensors,
+  matrixTargets,
+} from '../matrices/targets.ts';
 import { type Method, rateByWidth } from '../method.ts';
 import { lowRankForm } from './low-rank.ts';
 import { projectionKeys, projectionShapes, sharedSizes, vectorsOf } from './tensors.ts';
@@ -116,11 +121,7 @@ export const veraMethod: Method<VeraConfig> = {
     );
     if (!config.save_projection) return vectors;
     const { a, b } = projectionShapes(sharedSizes(config.r, veraTargets(config, model)));
-    return [
-      ...vectors,
-      { key: projectionKeys.vera_A, shape: a },
-      { key: projectionKeys.vera_B, shape: b },
-    ];
+    return [...vectors, { key: projectionKeys.vera_A, shape: a }, { key: projectionKeys.vera_B, shape: b }];
   },
   // The product with A.
   keptNumbers: (config, model) => veraTargets(config, model).length * config.r,
@@ -129,18 +130,14 @@ export const veraMethod: Method<VeraConfig> = {
   floats: ['vera_dropout', 'd_initial'],
 };
 
-/** The modules that `config` adapts, at least one. Throws what `matrixTargets` throws. */
-export function veraTargets(config: VeraConfig, model: ModelOutline): MatrixTarget[] {
-  const targets = matrixTargets(config, model, { method: 'VERA', embeddings: false, transposed: true });
-  if (targets.length === 0)
-    throw optionError('target_modules', 'names only modules that modules_to_save trains in full');
-  return targets;
-}
+/** The modules that `config` adapts. Throws what `matrixTargets` throws. */
+export const veraTargets = (config: VeraConfig, model: ModelOutline): MatrixTarget[] =>
+  matrixTargets(config, model, { method: 'VERA', embeddings: false, transposed: true });
 
 const vectorTensors = (config: VeraConfig, model: ModelOutline): FileTensor[] =>
-  matrixFileTensors(config, model, veraTargets(config, model), (target) => vectorsOf(target, config.r)).filter(
-    ({ needless }) => !needless,
-  );
+  matrixFileTensors(config, model, veraTargets(config, model), (target) =>
+    vectorsOf(target, config.r),
+  ).filter(({ needless }) => !needless);
 
 function veraIdle({ d_initial: start, init_weights: init }: Record<string, unknown>): Fault[] {
   if (init === false)

@@ -1,7 +1,6 @@
 import type { SharedSizes } from './tensors.ts';
 import { TorchGenerator } from './torch-uniform.ts';
 
-
 /**
  * The projections that belong to a key: Kaiming-uniform numbers, first those of A, then those of B, equal to HF PEFT's in every bit.
  * Source: peft 0.21.2, tuners/vera/model.py (_kaiming_init, _init_vera_A_vera_B).
