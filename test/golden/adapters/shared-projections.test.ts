@@ -31,7 +31,7 @@ const draws = [
 
 let expected: Drawn[];
 before(async () => {
-  expected = await runPythonJson<Drawn>('shared_projections.py', [], { draws });
+  expected = await runPythonJson<Drawn>('draws/shared_projections.py', [], { draws });
 });
 
 for (const [i, { key, ...sizes }] of draws.entries())

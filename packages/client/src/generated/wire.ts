@@ -2999,7 +2999,7 @@ export interface PeftRequest {
   rank_dropout_scale?: boolean;
   /** Seed of the random projections, which are those of HF PEFT with the same key. */
   projection_prng_key?: number;
-  /** Save the projections with the adapter. false: files hold the trained vectors alone, and whoever reads them draws the projections again from projection_prng_key. */
+  /** Save the projections with the adapter. false: files hold the trained vectors alone, and their reader draws the projections again from projection_prng_key. */
   save_projection?: boolean;
   /** Probability that an input of the update is dropped during training. */
   vera_dropout?: number;
@@ -3885,7 +3885,7 @@ export interface VeraConfig {
   target_modules: string[] | string | null;
   /** Seed of the random projections, which are those of HF PEFT with the same key. */
   projection_prng_key: number;
-  /** Save the projections with the adapter. false: files hold the trained vectors alone, and whoever reads them draws the projections again from projection_prng_key. */
+  /** Save the projections with the adapter. false: files hold the trained vectors alone, and their reader draws the projections again from projection_prng_key. */
   save_projection: boolean;
   /** Probability that an input of the update is dropped during training. */
   vera_dropout: number;

@@ -16,7 +16,7 @@ export interface AdapterParameter {
   decayed?: true;
   /** Set for a value that is kept beside the trained tensors: no gradient reaches it, and it does not decay. */
   constant?: true;
-  /** Set for a constant that files leave out: whoever reads them computes it by `init`, whose draw takes no random number. */
+  /** Set for a constant that files leave out: their reader computes it by `init`, whose draw takes no random number. */
   unsaved?: true;
   /**
    * The parameter's group, if groups have different learning rates. Absent: `second` for tensors with one axis, else `first`, as in PEFT

@@ -45,7 +45,7 @@ const VeraConfigSchema = Type.Object(
     save_projection: Type.Boolean({
       default: true,
       description:
-        'Save the projections with the adapter. false: files hold the trained vectors alone, and whoever reads them draws the projections again from projection_prng_key.',
+        'Save the projections with the adapter. false: files hold the trained vectors alone, and their reader draws the projections again from projection_prng_key.',
     }),
     vera_dropout: Type.Number({
       minimum: 0,

@@ -18,20 +18,20 @@ interface UpdateParts {
  */
 export function projected(x: tf.Tensor, { a, b, rows, outputs }: UpdateParts): tf.Tensor {
   const [width, out] = [x.shape[1]!, outputs.shape[0]!];
-  const ofModule = (b: tf.Tensor) => firstRows(b, out);
+  const usedRows = (b: tf.Tensor) => firstRows(b, out);
   let narrow: tf.Tensor;
   return customGradient({
     inputs: { x, rows, outputs },
     keep: () => ({ narrow, rows, outputs, a, b }),
     value() {
       narrow = flowingMatmul(x, firstColumns(a, width), false, true); // (N, rank)
-      return scaledColumns(flowingMatmul(scaledColumns(narrow, rows), ofModule(b), false, true), outputs);
+      return scaledColumns(flowingMatmul(scaledColumns(narrow, rows), usedRows(b), false, true), outputs);
     },
     gradient(dy, kept) {
       const narrow = withControlDependency(kept.narrow, dy);
-      const wide = flowingMatmul(scaledColumns(narrow, kept.rows), ofModule(kept.b), false, true); // (N, out)
+      const wide = flowingMatmul(scaledColumns(narrow, kept.rows), usedRows(kept.b), false, true); // (N, out)
       const [dWide, dOutputs] = nestedGrads(scaledColumns)([wide, kept.outputs], dy);
-      const dScaled = flowingMatmul(dWide!, ofModule(kept.b)); // (N, rank)
+      const dScaled = flowingMatmul(dWide!, usedRows(kept.b)); // (N, rank)
       const [dNarrow, dRows] = nestedGrads(scaledColumns)([narrow, kept.rows], dScaled);
       return {
         x: flowingMatmul(dNarrow!, firstColumns(kept.a, width)),

@@ -15,7 +15,6 @@ import sys
 import torch
 from peft import VeraConfig, get_peft_model
 from peft.tuners.vera.model import _kaiming_init
-from reference import write_json
 
 
 def both(key, rank, width, out):
@@ -36,12 +35,11 @@ with open(sys.argv[1]) as source:
         drawn = both(**draw)
         assert all(torch.equal(a, b) for a, b in zip(drawn, of_model(**draw, dtype=torch.float32)))
         narrow = of_model(**draw, dtype=torch.bfloat16)
-        write_json(
-            {
-                "sha256": [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in drawn],
-                "first": [tensor.flatten()[:4].tolist() for tensor in drawn],
-                "last": [tensor.flatten()[-4:].tolist() for tensor in drawn],
-                "bfloat16": max((a - b.float()).abs().max().item() for a, b in zip(drawn, narrow)),
-                "capability": torch.backends.cpu.get_cpu_capability(),
-            }
-        )
+        drawing = {
+            "sha256": [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in drawn],
+            "first": [tensor.flatten()[:4].tolist() for tensor in drawn],
+            "last": [tensor.flatten()[-4:].tolist() for tensor in drawn],
+            "bfloat16": max((a - b.float()).abs().max().item() for a, b in zip(drawn, narrow)),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+        }
+        print(json.dumps(drawing), flush=True)
