@@ -22,7 +22,8 @@ export function methodTable(): string {
     const { title, when, paper, library, servedBy = {}, usual } = methods[type];
     const config = parsePeftConfig({ peft_type: type, ...usual });
     const { parameters } = attach(config, model, 'trained');
-    const trained = parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+    const own = parameters.filter(({ constant }) => !constant);
+    const trained = own.reduce((sum, { shape }) => sum + elementCount(shape), 0);
     const options = JSON.stringify(usual) === '{}' ? 'defaults' : `\`${JSON.stringify(usual)}\``;
     return [
       `**${title}** \`${type}\``,

@@ -44,7 +44,7 @@ def described(config):
 def of_peft():
     from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftType, TaskType
 
-    named = ["LORA", "IA3", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "TRAINABLE_TOKENS", "LN_TUNING", "MISS", "OFT", "HIRA", "LOKR", "LOHA"]
+    named = ["LORA", "IA3", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "TRAINABLE_TOKENS", "LN_TUNING", "MISS", "OFT", "HIRA", "LOKR", "LOHA", "VERA"]
     return {
         "methods": {name: described(PEFT_TYPE_TO_CONFIG_MAPPING[PeftType[name]]) for name in named},
         "peft_types": [each.value for each in PeftType],

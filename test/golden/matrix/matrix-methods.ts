@@ -163,4 +163,31 @@ export const matrixMethods: MethodRow[] = [
       alpha_pattern: { [names.feedForward[0]!]: 5 },
     }),
   },
+  {
+    ...common,
+    name: 'vera',
+    only: withTransposed,
+    learningRate: 1e-2,
+    config: ({ names }) => ({
+      peft_type: 'VERA',
+      r: 24,
+      target_modules: [...names.attention, ...names.feedForward],
+    }),
+  },
+  {
+    ...common,
+    name: 'vera without projections',
+    only: few,
+    learningRate: 1e-2,
+    config: ({ names }) => ({
+      peft_type: 'VERA',
+      r: 40,
+      target_modules: 'all-linear',
+      projection_prng_key: 42,
+      save_projection: false,
+      d_initial: 0.3,
+      bias: 'all',
+      modules_to_save: names.norms.slice(-1),
+    }),
+  },
 ];

@@ -2255,7 +2255,7 @@ export interface FineTuningJobValidation {
 }
 
 export interface FineTuningMethod {
-  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA';
+  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA' | 'VERA';
   /** Name of the method, as in its paper. */
   title: string;
   /** When to choose the method. */
@@ -2869,12 +2869,12 @@ export interface PTuningConfig {
 }
 
 /** A PEFT config with every field filled in. */
-export type PeftConfig = LoraConfig | IA3Config | LNTuningConfig | TrainableTokensConfig | SelectiveConfig | BottleneckConfig | PromptTuningConfig | PTuningConfig | PrefixTuningConfig | MissConfig | OFTConfig | HiraConfig | LoKrConfig | LoHaConfig;
+export type PeftConfig = LoraConfig | IA3Config | LNTuningConfig | TrainableTokensConfig | SelectiveConfig | BottleneckConfig | PromptTuningConfig | PTuningConfig | PrefixTuningConfig | MissConfig | OFTConfig | HiraConfig | LoKrConfig | LoHaConfig | VeraConfig;
 
 /** A PEFT config with the field names of HF PEFT. Where it names a method and no more than its form (`task_type`, `use_dora`, `use_rslora`), Graft chooses the options; else what is left out has HF PEFT’s default. Unknown options are errors. */
 export interface PeftRequest {
   /** The PEFT method. */
-  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA';
+  peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA' | 'VERA';
   /** What the model is trained to do. */
   task_type?: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
   r?: 'auto' | number;
@@ -2885,7 +2885,7 @@ export interface PeftRequest {
   target_parameters?: 'auto' | string[] | null;
   /** Modules left out even if target_modules matches them: names or a regular expression. */
   exclude_modules?: string[] | string | null;
-  bias?: 'none' | 'all' | 'lora_only' | 'MiSS_only' | 'oft_only';
+  bias?: 'none' | 'all' | 'lora_only' | 'MiSS_only' | 'oft_only' | 'vera_only';
   /** Scale by lora_alpha / √r (rank-stabilised LoRA). */
   use_rslora?: boolean;
   /** Train the magnitude of each output channel apart from its direction (DoRA). */
@@ -2997,6 +2997,14 @@ export interface PeftRequest {
   decompose_factor?: 'auto' | number;
   /** Divide what rank_dropout leaves by its share. */
   rank_dropout_scale?: boolean;
+  /** Seed of the random projections, which are those of HF PEFT with the same key. */
+  projection_prng_key?: number;
+  /** Save the projections with the adapter. false: files hold the trained vectors alone, and their reader draws the projections again from projection_prng_key. */
+  save_projection?: boolean;
+  /** Probability that an input of the update is dropped during training. */
+  vera_dropout?: number;
+  /** Start value of the factors between the two projections. Those of the outputs start at 0. */
+  d_initial?: number;
 }
 
 export interface Person {
@@ -3435,7 +3443,7 @@ export interface Sweep {
   /** Instead of `peft.r`, of methods that have a rank. The other options, `lora_alpha` too, stay. */
   r?: number[];
   /** PEFT methods: that of `peft` with its options, each other one as docs/methods.md gives it. */
-  peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[];
+  peft_type?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA' | 'VERA')[];
   /** Instead of `training.preference.beta`, of methods that learn from preferences. Losses of different values do not compare, so `training.metric_for_best_model` must be another metric. */
   beta?: number[];
 }
@@ -3504,7 +3512,7 @@ export interface TeamQuota {
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models: string[] | null;
   /** `peft_type`s that jobs may use. Null: no limit. */
-  methods: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[] | null;
+  methods: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA' | 'VERA')[] | null;
   /** Maximum rank of a job, including `rank_pattern`. Null: no limit. */
   max_rank: number | null;
   /** Maximum `max_seq_length` of a job. Null: no limit. */
@@ -3749,7 +3757,7 @@ export interface UpdateTeamQuota {
   /** Base models that jobs may train: ids, or prefixes ending in `*`. Null: no limit. */
   models?: string[] | null;
   /** `peft_type`s that jobs may use. Null: no limit. */
-  methods?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA')[] | null;
+  methods?: ('LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING' | 'MISS' | 'OFT' | 'HIRA' | 'LOKR' | 'LOHA' | 'VERA')[] | null;
   /** Maximum rank of a job, including `rank_pattern`. Null: no limit. */
   max_rank?: number | null;
   /** Maximum `max_seq_length` of a job. Null: no limit. */
@@ -3863,6 +3871,38 @@ export interface UsageResult {
   stored_gib_days: number;
   /** Cost at the prices valid at the time of use, in the operator’s currency. */
   cost: number;
+}
+
+/** Vector-based random matrix adaptation. Source: Kopiczko et al. 2023, arXiv:2310.11454. */
+export interface VeraConfig {
+  /** The PEFT method. */
+  peft_type: 'VERA';
+  /** What the model is trained to do. */
+  task_type: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
+  /** Rank of the random projections that all layers share. Each layer trains r numbers and one for each output, so it is chosen much higher than a rank whose matrices are trained. */
+  r: number;
+  /** Modules to adapt: names matched as suffixes, a regular expression matched against the whole path, or "all-linear" (every linear layer but the output layer). Null takes the default for the architecture. */
+  target_modules: string[] | string | null;
+  /** Seed of the random projections, which are those of HF PEFT with the same key. */
+  projection_prng_key: number;
+  /** Save the projections with the adapter. false: files hold the trained vectors alone, and their reader draws the projections again from projection_prng_key. */
+  save_projection: boolean;
+  /** Probability that an input of the update is dropped during training. */
+  vera_dropout: number;
+  /** Start value of the factors between the two projections. Those of the outputs start at 0. */
+  d_initial: number;
+  /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
+  fan_in_fan_out: boolean;
+  /** Which existing bias vectors are trained too. */
+  bias: 'none' | 'all' | 'vera_only';
+  /** Modules trained in full and saved with the adapter, by the end of their name. */
+  modules_to_save: string[] | null;
+  /** Start without an update. false: a random one, for tests. */
+  init_weights: boolean;
+  /** Adapt only these layers (0-based). Only with a list of target_modules. */
+  layers_to_transform: number[] | number | null;
+  /** Name of the list of layers that layers_to_transform counts, if not the usual one. */
+  layers_pattern: string[] | string | null;
 }
 
 export interface WebhookDelivery {

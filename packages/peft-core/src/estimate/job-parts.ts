@@ -6,7 +6,7 @@ import { outlineOf } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { methodOf } from '../tuners/methods.ts';
-import { trainedParameters } from '../tuners/trained-parameters.ts';
+import { constantParameters, trainedParameters } from '../tuners/trained-parameters.ts';
 import { type BaseStorage, baseStorage } from '../weights/base-storage.ts';
 import { blockCount } from './block-numbers.ts';
 import type { EstimatedJob, Machine } from './estimate.ts';
@@ -24,6 +24,8 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   kernels: boolean;
   threads: number;
   trainedParameters: number;
+  /** Length of the adapter's vector, of its gradient and of Adam's averages: the trained parameters, and values that stay as they are. */
+  vectorLength: number;
   /** The lowest block that the backward pass reaches, counted through the model: nothing below it is trained. */
   lowestTrained: number;
   /** Forward passes of each example through the model as it was before training. */
@@ -37,6 +39,7 @@ export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
   const data = objective.isUnpaired ? judgedSample(job.data, training.max_seq_length) : job.data;
   const config = data.labels ? withLabels(modelConfig, data.labels) : modelConfig;
   const model = outlineOf(config, peft.task_type);
+  const trained = trainedParameters(peft, model);
   return {
     model,
     peft,
@@ -47,7 +50,8 @@ export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
     precision: machine.precision,
     kernels: machine.kernels,
     threads: machine.threads,
-    trainedParameters: trainedParameters(peft, model),
+    trainedParameters: trained,
+    vectorLength: trained + constantParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
     referencePasses: objective.passes.filter((pass) => pass === 'reference').length,
   };

@@ -53,9 +53,9 @@ export function peakMemory(parts: JobParts): number {
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
   const { kept } = weightBytes(parts);
   // The gradient, Adam's two moments, the values, and as much again while a step replaces them.
-  const own = 8 * FLOAT * parts.trainedParameters;
+  const own = 8 * FLOAT * parts.vectorLength;
   // The average, as much while a step replaces it, and both copies during an evaluation.
-  const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
+  const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.vectorLength;
   const adapter = own + average;
   const step = kept + widenedBytes(parts) + adapter + slack * activationBytes(parts);
   return engine + blocks + Math.max(step, loadingBytes(parts));
@@ -113,22 +113,22 @@ export function measuringMemory({
 export function waitingMemory({
   model,
   training,
-  trainedParameters,
+  vectorLength,
   kernels,
   device,
-}: Pick<JobParts, 'model' | 'training' | 'trainedParameters' | 'kernels' | 'device'>): number {
+}: Pick<JobParts, 'model' | 'training' | 'vectorLength' | 'kernels' | 'device'>): number {
   const { graph } = kernels ? KERNELS : STOCK;
   const vectors = training.ema_decay === undefined ? 3 : 4;
   // Graphs are not in GPU memory.
-  return (device === 'gpu' ? 0 : blockCount(model) * graph) + vectors * FLOAT * trainedParameters;
+  return (device === 'gpu' ? 0 : blockCount(model) * graph) + vectors * FLOAT * vectorLength;
 }
 
 /** The program's variables: frozen weights, adapter, Adam's two moments, accumulated gradients, moving average. */
 export function variableBytes(parts: JobParts): number {
-  const { training, batches, trainedParameters } = parts;
+  const { training, batches, vectorLength } = parts;
   const sums = training.gradient_accumulation_steps > 1 || batches.isCached ? 1 : 0;
   const averages = training.ema_decay === undefined ? 0 : 1;
-  return weightBytes(parts).kept + (3 + sums + averages) * FLOAT * trainedParameters;
+  return weightBytes(parts).kept + (3 + sums + averages) * FLOAT * vectorLength;
 }
 
 /** Bytes of the frozen weights as stored (`kept`), and of the largest of them in float32. */

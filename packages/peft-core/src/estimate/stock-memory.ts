@@ -22,7 +22,7 @@ const factorBytes = ({ precision }: JobParts): number => (precision === 'bf16' ?
 
 /** Peak memory of a step's function besides variables, in bytes. */
 export function stockStepBytes(parts: JobParts): number {
-  const { model, training, trainedParameters, lowestTrained } = parts;
+  const { model, training, vectorLength, lowestTrained } = parts;
   const { shape, attended } = parts.batches;
   const blocks = blockNumbers(model, shape, attended);
   const trained = blocks.slice(lowestTrained);
@@ -32,8 +32,8 @@ export function stockStepBytes(parts: JobParts): number {
     recomputes ? keptOfRecomputed(parts, block) : keptOfBlock(parts, block) + added;
   const kept = trained.reduce((sum, block) => sum + keptBy(block), 0);
   // The adapter's factors are converted once, for the forward and the backward pass.
-  const factors = parts.precision === 'bf16' ? factorBytes(parts) * trainedParameters : 0;
-  const gradients = FLOAT * trainedParameters;
+  const factors = parts.precision === 'bf16' ? factorBytes(parts) * vectorLength : 0;
+  const gradients = FLOAT * vectorLength;
   const within = Math.max(...blocks.map((block) => backwardBytes(parts, block, added)));
   return Math.max(
     Math.max(kept + factors, gradients) + within + maskBytes(parts, blocks),

@@ -49,7 +49,7 @@ const LARGER_GRAPH = 1.33;
 
 /** Seconds from opening the files to writing those of the adapter, on a machine with `flops` operations per second. */
 export function trainingSeconds(parts: JobParts, flops: number): number {
-  const { batches, trainedParameters } = parts;
+  const { batches, vectorLength } = parts;
   const { passes, steps, evaluation } = batches;
   const evaluations = evaluation
     ? evaluation.batches * evaluation.times * passWork(parts, evaluation, false)
@@ -60,7 +60,7 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
     parts.referencePasses *
     (batches.passesPerEpoch * passWork(parts, batches, false) +
       (evaluation ? evaluation.batches * passWork(parts, evaluation, false) : 0));
-  const trains = passes * (passWork(parts, batches, true) + more) + steps * TRAINED * trainedParameters;
+  const trains = passes * (passWork(parts, batches, true) + more) + steps * TRAINED * vectorLength;
   return (startWork(parts) + trains + references + evaluations) / flops;
 }
 

@@ -15,16 +15,17 @@ export interface PaddedUpdates {
  * columns of zeros. The scale is that of most updates; B of the others is multiplied by the quotient. Without updates of experts.
  */
 export function padRanks(
-  { updates }: LowRankForm,
+  { updates, factors }: LowRankForm,
   tensors: ReadonlyMap<string, HostTensor>,
   rank: number,
 ): PaddedUpdates {
   const scale = modeOf(updates.map((update) => update.scale))!;
+  const own = factors?.(tensors) ?? tensors;
   const padded = new Map(tensors);
   for (const update of updates) {
     const factor = update.scale / scale;
-    padded.set(update.a, withRows(tensors.get(update.a)!, update, rank));
-    padded.set(update.b, withColumns(tensors.get(update.b)!, update, rank, factor));
+    padded.set(update.a, withRows(own.get(update.a)!, update, rank));
+    padded.set(update.b, withColumns(own.get(update.b)!, update, rank, factor));
     const biasKey = update.b.replace(/weight$/, 'bias');
     const bias = tensors.get(biasKey);
     if (bias && biasKey !== update.b)

@@ -5,7 +5,7 @@ import { graphTarget } from '../nn/computation.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-values.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import { attach, tunerFor } from '../tuners/registry.ts';
+import { attach, keysOf } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
@@ -182,10 +182,10 @@ export class ServedModels {
     this.#arena = shared.arena;
     const faults = adapterFaults(config, attachment.parameters, adapter.tensors, attachment.copies);
     if (faults.length > 0) throw mismatch(faults);
-    const { keyPrefix } = tunerFor(config);
+    const keyOf = keysOf(config);
     const updates = shared.arena.place(
       attachment.lowRank!,
-      (name) => adapter.tensors.get(keyPrefix + name)!,
+      (name) => adapter.tensors.get(keyOf(name))!,
       (gone) => this.#forget(gone),
     );
     if (!updates) return null;

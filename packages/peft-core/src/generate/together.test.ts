@@ -16,6 +16,7 @@ const adapters: Record<string, Record<string, unknown>> = {
   ia3: { peft_type: 'IA3' },
   'ia3 again': { peft_type: 'IA3' },
   oft: { peft_type: 'OFT', oft_block_size: 8, target_modules: ['q_proj'] },
+  vera: { peft_type: 'VERA', r: 16, target_modules: ['q_proj', 'down_proj'], save_projection: false },
   hira: { peft_type: 'HIRA', r: 2, target_modules: ['q_proj', 'down_proj'] },
 };
 

@@ -12,5 +12,6 @@ export function matrixTargets(target_modules: string[]): DefaultTargets {
     HIRA: { target_modules },
     LOKR: { target_modules },
     LOHA: { target_modules },
+    VERA: { target_modules },
   };
 }

@@ -9,6 +9,8 @@ export interface LayoutEntry {
   offset: number;
   length: number;
   decayed: boolean;
+  /** Training never changes it. */
+  constant: boolean;
   rate: RateGroup;
 }
 
@@ -22,10 +24,11 @@ export class AdapterLayout {
 
   constructor(parameters: AdapterParameter[]) {
     let offset = 0;
-    this.entries = parameters.map(({ name, shape, decayed = shape.length > 1, rate }) => {
+    this.entries = parameters.map(({ name, shape, rate, ...given }) => {
+      const { constant = false, decayed = !constant && shape.length > 1 } = given;
       const length = elementCount(shape);
       const group = rate ?? (shape.length === 1 ? 'second' : 'first');
-      const entry = { name, shape, offset, length, decayed, rate: group };
+      const entry = { name, shape, offset, length, decayed, constant, rate: group };
       offset += length;
       return entry;
     });

@@ -3,9 +3,10 @@ import type { PeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { BaseModel, HostTensor } from '../files.ts';
 import { storedName } from '../outlines/outline.ts';
+import { Random } from '../random.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
-import { attach, tunerFor } from '../tuners/registry.ts';
-import type { FileCopy } from '../tuners/tuner.ts';
+import { attach, keysOf } from '../tuners/registry.ts';
+import type { AdapterParameter, FileCopy } from '../tuners/tuner.ts';
 import type { PeftModel } from './peft-model.ts';
 
 /**
@@ -13,10 +14,17 @@ import type { PeftModel } from './peft-model.ts';
  * Throws `adapter_mismatch`, which names missing and unknown keys and those of another shape.
  */
 export function adapterValues(model: PeftModel, tensors: Map<string, HostTensor>): Float32Array {
-  const { keyPrefix } = tunerFor(model.peft!);
-  const faults = adapterFaults(model.peft!, model.layout.entries, tensors, model.attachment?.copies);
+  const { parameters = [], copies } = model.attachment ?? {};
+  const faults = adapterFaults(model.peft!, parameters, tensors, copies);
   if (faults.length > 0) throw mismatch(faults);
-  return model.layout.flatten((name) => tensors.get(keyPrefix + name)?.data);
+  const keyOf = keysOf(model.peft!);
+  const unsaved = new Map(parameters.flatMap((each) => (each.unsaved ? [[each.name, each]] : [])));
+  return model.layout.flatten((name) => drawnAgain(unsaved.get(name)) ?? tensors.get(keyOf(name))?.data);
+}
+
+/** The values of a constant that files leave out. */
+function drawnAgain(parameter: AdapterParameter | undefined): Float32Array | undefined {
+  return parameter?.init.kind === 'draw' ? parameter.init.draw(new Random(0, 'startValues')) : undefined;
 }
 
 /**
@@ -25,13 +33,14 @@ export function adapterValues(model: PeftModel, tensors: Map<string, HostTensor>
  */
 export function adapterFaults(
   peft: PeftConfig,
-  parameters: { name: string; shape: number[] }[],
+  parameters: Pick<AdapterParameter, 'name' | 'shape' | 'unsaved'>[],
   tensors: ReadonlyMap<string, { shape: number[] }>,
   copies: FileCopy[] = [],
 ): string[] {
-  const { keyPrefix } = tunerFor(peft);
-  const wanted = new Map([...parameters, ...copies].map((p) => [keyPrefix + p.name, p]));
-  const needless = new Set(copies.map(({ name }) => keyPrefix + name));
+  const keyOf = keysOf(peft);
+  const saved = parameters.filter(({ unsaved }) => !unsaved);
+  const wanted = new Map([...saved, ...copies].map((p) => [keyOf(p.name), p]));
+  const needless = new Set(copies.map(({ name }) => keyOf(name)));
   const faults: string[] = [];
   for (const [key, { shape }] of wanted) {
     const found = tensors.get(key);
@@ -80,9 +89,10 @@ export async function adapterTensorsToSave(
   { model, program, fold }: { model: PeftModel; program: Program; fold: FoldFunction | null },
   base: BaseModel,
 ): Promise<Map<string, HostTensor>> {
-  const { keyPrefix } = tunerFor(model.peft!);
+  const keyOf = keysOf(model.peft!);
   const flat = program.read(['adapter']).get('adapter') as Float32Array;
   const saved = new Map(model.layout.views(flat));
+  for (const { name, unsaved } of model.attachment?.parameters ?? []) if (unsaved) saved.delete(name);
   if (fold) {
     // The files hold the encoder's output; other modules that are saved in full keep their trained values.
     const kept = new Set(attach(model.peft!, model.architecture, 'folded').parameters.map((p) => p.name));
@@ -100,5 +110,5 @@ export async function adapterTensorsToSave(
       saved.set(name, { shape, data });
     }
   }
-  return new Map([...saved].map(([name, tensor]) => [keyPrefix + name, tensor]));
+  return new Map([...saved].map(([name, tensor]) => [keyOf(name), tensor]));
 }

@@ -10,7 +10,7 @@ import { architectureFor } from '../models/registry.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { attach, tunerFor } from '../tuners/registry.ts';
+import { attach, keysOf } from '../tuners/registry.ts';
 
 let root: string;
 let base: BaseModel;
@@ -29,10 +29,10 @@ async function adapterOf(name: string, options: Record<string, unknown>, labels:
   const peft = parsePeftConfig(options);
   const config = labels ? withLabels(base.config, labels) : base.config;
   const attachment = attach(peft, architectureFor('llama', config, peft.task_type), 'folded');
-  const { keyPrefix } = tunerFor(peft);
+  const keyOf = keysOf(peft);
   const tensors = new Map(
     [...attachment.parameters, ...(attachment.copies ?? [])].map(({ name, shape }) => [
-      keyPrefix + name,
+      keyOf(name),
       { shape, data: new Float32Array(elementCount(shape)) },
     ]),
   );

@@ -19,9 +19,9 @@ const ATTEMPTS = 16;
 export interface TrainingCheck {
   /** Largest error of a directional derivative against finite differences, relative to the largest derivative. */
   gradientError: number;
-  /** Base weights that a training step changed. */
+  /** Base weights and constants of the adapter that a training step changed. */
   moved: string[];
-  /** Names of adapter parameters that a training step did not change. */
+  /** Names of trained parameters that a training step did not change. */
   still: string[];
 }
 
@@ -121,33 +121,41 @@ export async function checkTraining(
     const adapter = program.read(['adapter']).get('adapter') as Float32Array;
     const unchanged = ({ offset, length }: { offset: number; length: number }) =>
       adapter.subarray(offset, offset + length).every((x, i) => x === start[offset + i]);
+    const { entries } = model.layout;
+    const still = entries.filter(unchanged);
     return {
       gradientError: Math.max(...errors) / largest,
-      moved: frozen.filter((name) => !isDeepStrictEqual(before.get(name), after.get(name))),
-      still: model.layout.entries.filter(unchanged).map(({ name }) => name),
+      moved: [
+        ...frozen.filter((name) => !isDeepStrictEqual(before.get(name), after.get(name))),
+        ...namesOf(entries.filter((entry) => entry.constant && !still.includes(entry))),
+      ],
+      still: namesOf(still.filter(({ constant }) => !constant)),
     };
   } finally {
     program.close();
   }
 }
 
+const namesOf = (entries: { name: string }[]): string[] => entries.map(({ name }) => name);
+
 interface Part {
   offset: number;
   length: number;
 }
 
-/** All parameters together, then a sample of single parameters, spread evenly. */
-function parts({ model }: TrainProgram, samples: number): Part[] {
-  const { entries, size } = model.layout;
+/** All trained parameters together, then a sample of single ones, spread evenly. */
+function parts({ model }: TrainProgram, samples: number): Part[][] {
+  const entries = model.layout.entries.filter(({ constant }) => !constant);
   const stride = Math.max(1, Math.floor(entries.length / samples));
   const some = entries.filter((_, i) => i % stride === 0).slice(0, samples);
-  return [{ offset: 0, length: size }, ...some];
+  return [entries, ...some.map((entry) => [entry])];
 }
 
-/** A random unit vector of `size` that is zero outside a part. */
-function directionIn({ offset, length }: Part, size: number, random: Random): Float64Array {
+/** A random unit vector of `size` that is zero outside these parts. */
+function directionIn(parts: Part[], size: number, random: Random): Float64Array {
   const direction = new Float64Array(size);
-  for (let i = 0; i < length; i++) direction[offset + i] = random.normal();
+  for (const { offset, length } of parts)
+    for (let i = 0; i < length; i++) direction[offset + i] = random.normal();
   const norm = Math.hypot(...direction);
   return direction.map((x) => x / norm);
 }

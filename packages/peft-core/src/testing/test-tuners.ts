@@ -12,8 +12,8 @@ import { architectureFor } from '../models/registry.ts';
 import { outlineOf, type TaskType } from '../outlines/index.ts';
 import { countOf } from '../tuners/file-tensors.ts';
 import { methodOf, unmergeable } from '../tuners/methods.ts';
-import { attach, tunerFor } from '../tuners/registry.ts';
-import { trainedParameters } from '../tuners/trained-parameters.ts';
+import { attach, keysOf } from '../tuners/registry.ts';
+import { constantParameters, trainedParameters } from '../tuners/trained-parameters.ts';
 import type { AdapterParameter, LayerContext } from '../tuners/tuner.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
@@ -122,7 +122,8 @@ export function testTuners(
     test(`${name}: how many numbers it trains is known without TensorFlow`, () => {
       const { parameters } = attached(options);
       const outline = outlineOf(base.config, options.task_type as TaskType);
-      assert.equal(trainedParameters(parsePeftConfig(options), outline), countOf(parameters));
+      const peft = parsePeftConfig(options);
+      assert.equal(trainedParameters(peft, outline) + constantParameters(peft, outline), countOf(parameters));
     });
 
     test(`${name}: what its files hold is known without TensorFlow`, () => {
@@ -131,15 +132,15 @@ export function testTuners(
       if (!fileTensors) return assert.equal(methodOf(peft).library, 'adapters');
       const architecture = architectureFor(base.modelType, base.config, peft.task_type);
       const { parameters, copies = [] } = attach(peft, architecture, 'folded');
-      const { keyPrefix } = tunerFor(peft);
+      const keyOf = keysOf(peft);
       const listed = (tensors: { name: string; shape: number[] }[]) =>
-        tensors.map(({ name, shape }) => `${keyPrefix}${name} ${shape}`).sort();
+        tensors.map(({ name, shape }) => `${keyOf(name)} ${shape}`).sort();
       const known = fileTensors(peft, outlineOf(base.config, peft.task_type));
       const keys = (needless: boolean) =>
         known
           .filter((each) => (each.needless ?? false) === needless)
           .map(({ key, shape }) => `${key} ${shape}`);
-      assert.deepEqual(keys(false).sort(), listed(parameters));
+      assert.deepEqual(keys(false).sort(), listed(parameters.filter(({ unsaved }) => !unsaved)));
       assert.deepEqual(keys(true).sort(), listed(copies));
     });
 
@@ -187,7 +188,7 @@ export function testTuners(
         const isOwn = ({ name }: AdapterParameter) =>
           name.startsWith(`${module}.`) || (derives && name.includes(`.${module}.`));
         const all = parameters
-          .filter((parameter) => derives || isOwn(parameter))
+          .filter((parameter) => derives || parameter.constant || isOwn(parameter))
           .map((parameter, i) => ({
             name: parameter.name,
             value: () => tf.randomUniform(parameter.shape, -1, 1, 'float32', i + 1),

@@ -245,6 +245,25 @@ export const everyOption: Record<string, Record<string, unknown>> = {
     module_dropout: 0.1,
     modules_to_save: ['norm'],
   },
+  'VERA, every linear layer': { peft_type: 'VERA', r: 24, target_modules: 'all-linear' },
+  'VERA, without its projections, random start, head, biases': {
+    peft_type: 'VERA',
+    r: 5,
+    target_modules: ['q_proj', 'lm_head'],
+    layers_to_transform: [1],
+    projection_prng_key: -7,
+    save_projection: false,
+    init_weights: false,
+    bias: 'vera_only',
+  },
+  'VERA, dropout, norms saved': {
+    peft_type: 'VERA',
+    r: 16,
+    target_modules: ['down_proj'],
+    vera_dropout: 0.2,
+    d_initial: 0.5,
+    modules_to_save: ['norm'],
+  },
 };
 
 /** The last parts of a model's module names. */
@@ -290,5 +309,6 @@ export function onArchitecture({
     HIRA: { peft_type: 'HIRA', r: 2, target_modules: [attention, feedForward] },
     LOKR: { peft_type: 'LOKR', r: 2, alpha: 6, target_modules: [attention, feedForward] },
     LOHA: { peft_type: 'LOHA', r: 2, alpha: 6, target_modules: [attention, feedForward] },
+    VERA: { peft_type: 'VERA', r: 16, target_modules: [attention, feedForward] },
   };
 }

@@ -1,5 +1,6 @@
 import { tokensPerEpoch } from '../examples/index.ts';
 import { countOf } from '../tuners/file-tensors.ts';
+import { constantParameters } from '../tuners/trained-parameters.ts';
 import { adviceOf } from './advice/advice.ts';
 import type { Finding } from './advice/curve-watch.ts';
 import { sharingOf } from './advice/sharing.ts';
@@ -85,7 +86,8 @@ function startRecord({
   log,
 }: TrainingRun): RecordOf<'start'> {
   const { architecture, data } = setup;
-  const trainableParameters = built.model.layout.size;
+  const { layout, peft } = built.model;
+  const trainableParameters = layout.size - constantParameters(peft!, architecture);
   return {
     type: 'start',
     trainableParameters,

@@ -133,6 +133,11 @@ const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof t
     'recomputed',
   ],
   ['LOHA', { peft_type: 'LOHA', r: 2, target_modules: ['v_proj'] }, 'unpacked'],
+  [
+    'VERA with dropout',
+    { peft_type: 'VERA', r: 16, target_modules: 'all-linear', vera_dropout: 0.2, save_projection: false },
+    'recomputed',
+  ],
   ['LN_TUNING', { peft_type: 'LN_TUNING' }, 'unpacked'],
   ['TRAINABLE_TOKENS', { peft_type: 'TRAINABLE_TOKENS', token_indices: [51, 58, 111] }, 'accumulated'],
   ['SELECTIVE', { peft_type: 'SELECTIVE', kinds: ['norm', 'embedding'] }, 'unpacked'],

@@ -50,7 +50,7 @@ const encoder = {
 /** For families that the adapters library does not have. */
 const allButBottleneck = [
   ...['LORA', 'DoRA', 'IA3', 'LN_TUNING', 'TRAINABLE_TOKENS', 'SELECTIVE'],
-  ...['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING', 'MISS', 'OFT', 'HIRA', 'LOKR', 'LOHA'],
+  ...['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING', 'MISS', 'OFT', 'HIRA', 'LOKR', 'LOHA', 'VERA'],
 ];
 /** Norms of sublayers' outputs instead of their inputs. */
 const normedAfter = { ...decoder, norm: 'post_feedforward_layernorm' };

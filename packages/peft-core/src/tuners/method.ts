@@ -2,6 +2,7 @@ import type { TObject } from 'typebox';
 import type { ModelOutline, TaskType } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import type { Combination } from '../schema/combination.ts';
+import type { HostTensor } from '../tensors/tensor-source.ts';
 import type { FileTensor } from './file-tensors.ts';
 import type { MethodFiles } from './method-files.ts';
 
@@ -95,6 +96,11 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   /** Number of trainable parameters, if `fileTensors` does not give it: a prompt encoder is not saved. */
   trainedParameters?(config: Config, model: ModelOutline): number;
   /**
+   * Number of values that training keeps beside the trained ones and never changes, in addition to `trainedParameters`: `constant` of a tuner's
+   * parameters. Absent: 0.
+   */
+  constantParameters?(config: Config, model: ModelOutline): number;
+  /**
    * Number of floats per position that a step keeps for its backward pass, in addition to those of the model's own layers; for estimates.
    * Absent: few.
    */
@@ -159,15 +165,20 @@ export interface LowRankForm<Config = unknown> {
   updates: LowRankPart[];
   /** What the adapter holds beside the updates, as noun phrases; empty if nothing. */
   others: string[];
-  /** The config whose updates all have this rank and scale. */
-  uniform(rank: number, scale: number): Config;
+  /** The config whose updates all have this rank and scale. Absent: no other runtime loads the files, whatever their rank. */
+  uniform?(rank: number, scale: number): Config;
+  /** Computes A and B, by the keys in `updates`, from the tensors of the files. Absent: the files have them. */
+  factors?(files: ReadonlyMap<string, HostTensor>): TensorsByKey;
 }
+
+/** Tensors that may be computed when they are read. */
+export type TensorsByKey = Pick<ReadonlyMap<string, HostTensor>, 'get'>;
 
 export interface LowRankPart {
   /** Path of the module; of the parameter for the matrices of experts. */
   module: string;
   kind: 'linear' | 'embedding' | 'router' | 'experts';
-  /** Key in adapter_model.safetensors of A, `(rank, width)`; of E experts `(E · rank, width)`. For an embedding, `width` is the vocabulary's size. */
+  /** Key in adapter_model.safetensors, or for `factors`, of A, `(rank, width)`; of E experts `(E · rank, width)`. For an embedding, `width` is the vocabulary's size. */
   a: string;
   /** Key of B, `(out, rank)`; of E experts `(out, rank · E)`. */
   b: string;

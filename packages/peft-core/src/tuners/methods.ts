@@ -14,6 +14,7 @@ import { prefixTuningMethod } from './prefix-tuning/method.ts';
 import { promptTuningMethod } from './prompt-tuning/method.ts';
 import { selectiveMethod } from './selective/method.ts';
 import { trainableTokensMethod } from './trainable-tokens/method.ts';
+import { veraMethod } from './vera/method.ts';
 
 /** The description of every method, by `peft_type`; `registry.ts` has the same rows. Loads no TensorFlow. */
 const rows = {
@@ -31,6 +32,7 @@ const rows = {
   HIRA: hiraMethod,
   LOKR: lokrMethod,
   LOHA: lohaMethod,
+  VERA: veraMethod,
 };
 
 /** The method and options of a job that names no method. */

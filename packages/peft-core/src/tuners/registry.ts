@@ -15,6 +15,7 @@ import { promptTuningTuner } from './prompt-tuning/tuner.ts';
 import { selectiveTuner } from './selective/tuner.ts';
 import { trainableTokensTuner } from './trainable-tokens/tuner.ts';
 import type { Attachment, AttachmentForm, Tuner } from './tuner.ts';
+import { veraTuner } from './vera/tuner.ts';
 
 /** The tuner of every method, by `peft_type`; `methods.ts` has the same rows. */
 const tuners: { [Type in PeftType]: Tuner<PeftConfig<Type>> } = {
@@ -32,10 +33,17 @@ const tuners: { [Type in PeftType]: Tuner<PeftConfig<Type>> } = {
   HIRA: hiraTuner,
   LOKR: lokrTuner,
   LOHA: lohaTuner,
+  VERA: veraTuner,
 };
 
 export function tunerFor(config: PeftConfig): Tuner {
   return tuners[config.peft_type] as Tuner;
+}
+
+/** The key in the adapter's files of each parameter and copy, by its name. */
+export function keysOf(config: PeftConfig): (name: string) => string {
+  const { keyPrefix, keys = {} } = tunerFor(config);
+  return (name) => keys[name] ?? keyPrefix + name;
 }
 
 /** Applies a PEFT config to an architecture. */

@@ -14,8 +14,10 @@ export interface AdapterParameter {
   init: ParameterInit;
   /** Set if weight decay applies although the tensor has one axis: it is neither a bias nor a norm's weight. */
   decayed?: true;
-  /** Set for a start value that is kept beside the trained tensors: no gradient reaches it, and it has one axis, so that it does not decay. */
+  /** Set for a value that is kept beside the trained tensors: no gradient reaches it, and it does not decay. */
   constant?: true;
+  /** Set for a constant that files leave out: their reader computes it by `init`, whose draw takes no random number. */
+  unsaved?: true;
   /**
    * The parameter's group, if groups have different learning rates. Absent: `second` for tensors with one axis, else `first`, as in PEFT
    * (optimizers/loraplus.py).
@@ -169,6 +171,8 @@ export type AttachmentForm = 'trained' | 'folded';
 export interface Tuner<Config extends PeftConfig = PeftConfig> {
   /** Prefix of every key in the adapter's files. */
   keyPrefix: string;
+  /** Keys of parameters that do not start with the prefix, by name. */
+  keys?: Readonly<Record<string, string>>;
   /** Throws GraftError if `config` does not fit the model. */
   attach(config: Config, model: Architecture, form: AttachmentForm): Attachment;
 }

@@ -1,7 +1,6 @@
 import { layoutOf, type TensorLayout, writtenNames } from '../../gguf/names.ts';
-import type { HostTensor } from '../../tensors/tensor-source.ts';
 import { transpose } from '../../tensors/transpose.ts';
-import type { LowRankForm, LowRankPart } from '../../tuners/method.ts';
+import type { LowRankForm, LowRankPart, TensorsByKey } from '../../tuners/method.ts';
 import type { GgufModel } from '../gguf/gguf-model.ts';
 import { modeOf } from '../mode.ts';
 
@@ -11,7 +10,7 @@ export interface UpdateTensor {
   shape: number[];
   layout: TensorLayout;
   /** Computes its values from the adapter's tensors by key. `alpha`: that of the file. */
-  values(tensors: ReadonlyMap<string, HostTensor>, alpha: number): Float32Array;
+  values(tensors: TensorsByKey, alpha: number): Float32Array;
 }
 
 const plain: TensorLayout = { rearranged: null, shift: 0 };
@@ -76,7 +75,7 @@ export function updateTensors({ family, outline }: GgufModel, form: LowRankForm)
   });
 }
 
-const dataOf = (tensors: ReadonlyMap<string, HostTensor>, key: string) => tensors.get(key)!.data;
+const dataOf = (tensors: TensorsByKey, key: string) => tensors.get(key)!.data;
 
 /** What llama.cpp's scale lacks. */
 const factorOf = ({ scale, rank }: LowRankPart, alpha: number) => (scale * rank) / alpha;

@@ -24,6 +24,7 @@ export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
   const { config, tensors } = fitting.adapter;
   const model = ggufModel(base.config)!;
   const form = methodOf(config).lowRank!(config, fitting.architecture);
+  const factors = form.factors?.(tensors) ?? tensors;
   const alpha = alphaOf(form);
   const { weights: type } = fileTypes[options.dtype];
   const file = await writeGguf(
@@ -42,7 +43,7 @@ export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
         shape,
         type,
         data(append) {
-          const own = values(tensors, alpha);
+          const own = values(factors, alpha);
           checkRange(name, own, type);
           return packTensor(own, shape, layout, type, append);
         },

@@ -17,7 +17,7 @@ import type { FittingAdapter } from '../../peft-model/adapter-fit.ts';
 import { splitStack } from '../../tensors/stacked-tensors.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
-import { tunerFor } from '../../tuners/registry.ts';
+import { keysOf } from '../../tuners/registry.ts';
 import type { Merge } from '../../tuners/tuner.ts';
 import { dequantised } from '../../weights/dequantised.ts';
 import type { ExportWriter } from '../export-writer.ts';
@@ -127,7 +127,7 @@ export function mergedParameters(
       { param: 'options.base' },
     );
   }
-  const { keyPrefix } = tunerFor(config);
+  const keyOf = keysOf(config);
   const { merges = new Map<string, Merge>() } = attachment;
   const trainedOn =
     into === 'dequantised' && quantised ? dequantised(architecture, quantised.base_dtype) : null;
@@ -138,7 +138,7 @@ export function mergedParameters(
     const read = source ? await base.tensors.readFloat32(source) : new Float32Array(0);
     const data = trainedOn ? trainedOn(name, read) : read;
     const merge = merges.get(name);
-    return merge ? merge(data, (key: string) => tensors.get(keyPrefix + key)!.data) : data;
+    return merge ? merge(data, (key: string) => tensors.get(keyOf(key))!.data) : data;
   };
 
   // A tied weight with another merge than its source becomes a separate weight.

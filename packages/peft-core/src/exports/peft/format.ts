@@ -28,6 +28,8 @@ export const peft: ExportFormat<PeftOptions> = {
     const form = methodOf(config).lowRank?.(config, outlineOf(modelConfig, config.task_type));
     const param = 'options.pad_rank';
     if (!form) return { param, message: `pad_rank: ${config.peft_type} has no rank; leave the option out` };
+    if (!form.uniform)
+      return { param, message: `pad_rank: vLLM does not load ${config.peft_type}; leave the option out` };
     const experts = form.updates.find(({ kind }) => kind === 'experts');
     if (experts)
       return {

@@ -45,7 +45,7 @@ async function writePadded({
     [...tensors].map(([name, { shape, data }]) => ({ name, shape, data })),
     { onBytes },
   );
-  const config = form.uniform(rank, scale);
+  const config = form.uniform!(rank, scale);
   const text = adapterConfigText(config, adapter.common.base_model_name_or_path);
   return {
     files: [{ ...weights, path: weightsName }, await writeSmallFile(outputDir, configName, text)],

@@ -15,7 +15,7 @@ import { readFittingAdapter } from '../../peft-model/adapter-fit.ts';
 import { adapterFaults, adapterValues, mismatch } from '../../peft-model/adapter-values.ts';
 import { attachAdapter, type PeftModel, readsBaseHead } from '../../peft-model/peft-model.ts';
 import { leadingPositions } from '../../tuners/methods.ts';
-import { attach, tunerFor } from '../../tuners/registry.ts';
+import { attach, keysOf } from '../../tuners/registry.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
 import { SharedWeights } from '../../weights/shared-weights.ts';
 import { type ScoredSequence, scoreFunctions, usesLists } from './score-functions.ts';
@@ -305,10 +305,10 @@ export class ScoredModels {
     if (!shared) return null;
     const faults = adapterFaults(config, attachment.parameters, adapter.tensors, attachment.copies);
     if (faults.length > 0) throw mismatch(faults);
-    const { keyPrefix } = tunerFor(config);
+    const keyOf = keysOf(config);
     const updates = shared.arena.place(
       attachment.lowRank!,
-      (name) => adapter.tensors.get(keyPrefix + name)!,
+      (name) => adapter.tensors.get(keyOf(name))!,
       (gone) => this.#forget(gone),
     );
     return updates && { attached: shared.attached, updates };

@@ -46,6 +46,7 @@ const methods: Record<string, Record<string, unknown>> = {
   HiRA: { peft_type: 'HIRA', r: 2, target_modules: 'all-linear' },
   LoKr: { peft_type: 'LOKR', r: 2, target_modules: 'all-linear' },
   LoHa: { peft_type: 'LOHA', r: 2, target_modules: 'all-linear' },
+  VeRA: { peft_type: 'VERA', r: 16, target_modules: 'all-linear' },
 };
 
 /** Methods without layers that store their weight as (in, out). */

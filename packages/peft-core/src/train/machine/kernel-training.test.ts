@@ -229,6 +229,7 @@ const others: Record<string, [config: Record<string, unknown>, peft: Record<stri
   'qwen2 with OFT': [{ model_type: 'qwen2' }, { peft_type: 'OFT', oft_block_size: 0 }],
   'gpt2 with HIRA': [tinyFamilies.gpt2, { peft_type: 'HIRA' }],
   'qwen2 with LOKR': [{ model_type: 'qwen2' }, { peft_type: 'LOKR' }],
+  'gpt2 with VERA': [tinyFamilies.gpt2, { peft_type: 'VERA' }],
 };
 
 for (const [name, [config, options]] of Object.entries(others)) {

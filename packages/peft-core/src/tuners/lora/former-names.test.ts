@@ -49,7 +49,7 @@ test('networks without experts are left out where PEFT takes their names for tho
 test('every published model takes what Graft chooses of each method that adapts matrices', () => {
   for (const file of ['qwen3-next', 'qwen3-5-moe', 'qwen3-5', 'qwen3-moe'])
     for (const [name, { config }] of Object.entries<{ config: Record<string, unknown> }>(published(file))) {
-      for (const peft_type of ['LORA', 'MISS', 'OFT', 'HIRA', 'LOKR', 'LOHA'])
+      for (const peft_type of ['LORA', 'MISS', 'OFT', 'HIRA', 'LOKR', 'LOHA', 'VERA'])
         assert.doesNotThrow(
           () => checkAgainstModel(parsePeftConfig(choosePeft({ peft_type })), config),
           `${name} × ${peft_type}`,

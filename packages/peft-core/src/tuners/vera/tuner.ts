@@ -1,0 +1,100 @@
+import type { Architecture } from '../../models/architecture.ts';
+import { dropout } from '../../nn/dropout.ts';
+import { flowingSum } from '../../nn/residual.ts';
+import { attachMatrices } from '../matrices/attachment.ts';
+import { lowRankProduct } from '../matrices/merged-products.ts';
+import type { MatrixTarget } from '../matrices/targets.ts';
+import { constant, drawn, normal } from '../start-values.ts';
+import { transposedTargets } from '../target-modules.ts';
+import type { AdapterParameter, Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
+import { factorA, factorB, type Projections } from './low-rank.ts';
+import { type VeraConfig, veraMethod, veraTargets } from './method.ts';
+import { projected } from './projected.ts';
+import { drawProjections } from './projections.ts';
+import { projectionKeys, projectionShapes, type SharedSizes, sharedSizes, vectorNames } from './tensors.ts';
+
+/** VeRA: trained vectors between frozen random projections. Options, names and start values follow peft's VeraConfig. */
+export const veraTuner: Tuner<VeraConfig> = {
+  keyPrefix: 'base_model.model.',
+  keys: projectionKeys,
+  attach,
+};
+
+function attach(config: VeraConfig, model: Architecture): Attachment {
+  veraMethod.check(config, model);
+  const targets = veraTargets(config, model);
+  const sizes = sharedSizes(config.r, targets);
+  // Drawn once, if at all: a served adapter has them in its files.
+  let own: Projections | null = null;
+  const draw = () => {
+    own ??= drawProjections(config.projection_prng_key, sizes);
+    return own;
+  };
+  const attachment = attachMatrices(config, model, targets, (target) => ({
+    parameters: vectorParameters(target, config),
+    linear: withUpdate(target, config.vera_dropout),
+    merge: merged(target, sizes, config.save_projection ? null : draw),
+  }));
+  const { a, b } = projectionShapes(sizes);
+  const projection = (name: string, shape: number[], values: () => Float32Array): AdapterParameter => ({
+    name,
+    shape,
+    constant: true,
+    ...(config.save_projection ? {} : { unsaved: true }),
+    init: { kind: 'draw', draw: values },
+  });
+  attachment.parameters.push(
+    projection('vera_A', a, () => draw().a),
+    projection('vera_B', b, () => draw().b),
+  );
+  const names = targets.map(({ name }) => name);
+  return {
+    ...attachment,
+    ...(config.vera_dropout > 0 ? { drops: `vera_dropout ${config.vera_dropout}` } : {}),
+    written: {
+      ...attachment.written,
+      fan_in_fan_out: transposedTargets(names, model),
+    } as Attachment['written'] & object,
+  };
+}
+
+/** Source: peft, tuners/vera/layer.py (update_layer, reset_vera_parameters). */
+function vectorParameters(
+  target: MatrixTarget,
+  { r, d_initial, init_weights: init }: VeraConfig,
+): AdapterParameter[] {
+  const { d, b } = vectorNames(target);
+  return [
+    { name: d, shape: [r], init: init ? constant(r, d_initial) : drawn(r, normal) },
+    { name: b, shape: [target.out], init: constant(target.out, init ? 0 : 1) },
+  ];
+}
+
+/** `base(x) + λb ∘ ((λd ∘ (dropout(x) Aᵀ)) Bᵀ)`. */
+function withUpdate(target: MatrixTarget, probability: number): LinearWrapper {
+  const { d, b } = vectorNames(target);
+  return ({ parameter, random }, x, base) => {
+    const input = random ? dropout(x, probability, random) : x;
+    const parts = {
+      a: parameter('vera_A'),
+      b: parameter('vera_B'),
+      rows: parameter(d),
+      outputs: parameter(b),
+    };
+    return flowingSum(base(x), projected(input, parts));
+  };
+}
+
+/** `draw`: draws projections that the files leave out. */
+function merged(target: MatrixTarget, sizes: SharedSizes, draw: (() => Projections) | null): Merge {
+  const { d, b } = vectorNames(target);
+  return (weight, adapter) => {
+    const projections = draw?.() ?? { a: adapter('vera_A'), b: adapter('vera_B') };
+    const update = lowRankProduct(
+      factorB(adapter(b), projections, sizes),
+      factorA(adapter(d), projections, sizes, target),
+      target,
+    );
+    return weight.map((value, i) => value + update[i]!);
+  };
+}
