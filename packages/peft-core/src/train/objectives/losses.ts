@@ -28,13 +28,13 @@ export const losses: Readonly<Record<ObjectiveName, ObjectiveLoss>> = {
 
 /**
  * Inputs of a function that computes a loss on a grid; with `varies` on a list with as many positions as the batch has. `classes`: the
- * number of classes of texts that may have several.
+ * number of classes of texts that may have several. `activates`: the adapter is active only at some positions.
  */
 export function batchInputs(
   objective: ObjectiveName,
   grid: GridShape,
   varies: boolean,
-  classes = 0,
+  { classes = 0, activates = false }: { classes?: number | undefined; activates?: boolean | undefined } = {},
 ): BatchOf<InputSpec> {
   const perToken: InputSpec = {
     shape: [grid.rows * grid.tokens],
@@ -50,6 +50,7 @@ export function batchInputs(
     segments: perToken,
     parents: perToken,
     spans,
+    ...(activates ? { active: perToken } : {}),
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
       : {}),
@@ -77,6 +78,7 @@ export function feedsOf(
     segments: used(batch.segments),
     parents: used(batch.parents),
     spans,
+    ...(batch.active ? { active: used(batch.active) } : {}),
     ...(input.ids.length > 0
       ? {
           input_ids: input.ids,

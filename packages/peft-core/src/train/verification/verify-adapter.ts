@@ -1,3 +1,4 @@
+import { ofBaseAlone } from '../../examples/index.ts';
 import { measuringMemory } from '../../estimate/peak-memory.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
@@ -180,8 +181,7 @@ async function measure(
 ): Promise<Measurement> {
   const precision = effectivePrecision(training.precision);
   const { peft, form } = adapter;
-  // The plain base model has no soft prompt.
-  const own = peft ? layout : { ...layout, virtualTokens: 0, firstPosition: 0 };
+  const own = peft ? layout : { ...layout, ...ofBaseAlone };
   const plan = planMeasured(measured, training, own);
   const built = buildEvaluationProgram({
     architecture,

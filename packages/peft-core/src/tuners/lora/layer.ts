@@ -47,9 +47,16 @@ export function doraLinear(names: LoraNames, target: LoraTarget, dropoutProbabil
   };
 }
 
-/** `scale · (x Aᵀ) Bᵀ`. The scale multiplies the narrow product (N, r) instead of the wide one. */
-function updateOf({ parameter }: LayerContext, x: tf.Tensor, names: LoraNames, scale: number): tf.Tensor {
-  const down = tf.mul(trainedProduct(x, parameter(names.a)), scale);
+/** `scale · (x Aᵀ) Bᵀ`, at active rows. The scale multiplies the narrow product (N, r) instead of the wide one. */
+function updateOf(
+  { parameter, active }: LayerContext,
+  x: tf.Tensor,
+  names: LoraNames,
+  scale: number,
+): tf.Tensor {
+  const all = tf.mul(trainedProduct(x, parameter(names.a)), scale);
+  // Selected instead of multiplied by 0, since the product of a damaged adapter may be infinite.
+  const down = active ? tf.where(active(), all, tf.zerosLike(all)) : all;
   return trainedProduct(down, parameter(names.b));
 }
 
