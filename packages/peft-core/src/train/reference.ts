@@ -83,9 +83,7 @@ export function* computeReferences(
   const { setup, options, built, precision } = run;
   const { objective } = setup;
   const { program, varies } = built;
-  const layout: SequenceLayout = options.initialAdapter
-    ? setup.layout
-    : { ...setup.layout, ...ofBaseAlone };
+  const layout: SequenceLayout = options.initialAdapter ? setup.layout : { ...setup.layout, ...ofBaseAlone };
   const plan: BatchPlan = planMeasuring([...examples], options.training, layout);
   const measure = measuring(
     built,

@@ -1,5 +1,5 @@
-import { ofBaseAlone } from '../../examples/index.ts';
 import { measuringMemory } from '../../estimate/peak-memory.ts';
+import { ofBaseAlone } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';

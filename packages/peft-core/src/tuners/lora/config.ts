@@ -97,7 +97,10 @@ export const LoraConfigSchema = Type.Object(
       },
     ),
     alora_invocation_tokens: Type.Union(
-      [Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }), { minItems: 1, maxItems: 256 }), Type.Null()],
+      [
+        Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }), { minItems: 1, maxItems: 256 }),
+        Type.Null(),
+      ],
       {
         default: null,
         description:
