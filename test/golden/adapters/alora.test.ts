@@ -6,9 +6,12 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { openGenerator } from '@graft/peft-core';
 import { openBaseModel, readAllTensors } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
+import { graftOutputs, largestDifference } from '../fixtures/graft-outputs.ts';
+import { scoreInPython } from '../fixtures/score-in-python.ts';
 import { scratchFolder } from '../fixtures/scratch-folder.ts';
 import { compareTrainings, type TrainingCase } from '../fixtures/training-comparison.ts';
 
@@ -79,6 +82,21 @@ const cases: TrainingCase[] = Object.keys(models).map((name) => ({
 }));
 const comparisons = await compareTrainings(cases, folder);
 
+const prompts = {
+  'invoked at its end': `${start} Row 3 is brown. Tell me:`,
+  'invoked twice': `${start} Tell me: which is row 5? Tell me:`,
+  'invoked in its middle': `${start} Tell me: which is row 7?`,
+  'not invoked': `${start} Row 9 is red.`,
+};
+const probes = Object.values(prompts).map((prompt) => tokenizer.encode(prompt));
+/** For each model the log-probabilities and greedy answers of its trained adapter by PEFT, one prompt a run. */
+const references = await scoreInPython(
+  comparisons.flatMap(({ model, graft }) =>
+    probes.map((ids) => ({ model, adapter: graft.adapter, inputs: [ids] })),
+  ),
+);
+const endOfText = 2;
+
 for (const { name, graft, peft } of comparisons)
   describe(name, () => {
     test('twenty steps as PEFT does them', () => {
@@ -105,5 +123,42 @@ for (const { name, graft, peft } of comparisons)
       const config = async (dir: string) =>
         JSON.parse(await readFile(join(dir, 'adapter_config.json'), 'utf8'));
       assert.deepEqual((await config(graft.adapter)).alora_invocation_tokens, invocation);
+    });
+    const index = comparisons.findIndex((each) => each.name === name) * probes.length;
+    const expected = references.slice(index, index + probes.length);
+    test('log-probabilities are those of PEFT within 1e-4', async () => {
+      const found = await graftOutputs(modelOf(name), graft.adapter, probes);
+      assert.ok(
+        largestDifference(
+          found,
+          expected.map(({ logprobs }) => logprobs[0]!),
+        ) < 1e-4,
+      );
+      assert.deepEqual(expected[0]!.mismatch, { missing: [], unexpected: [], shapes: [], values: [] });
+    });
+    test('greedy answers are those of PEFT, after the base and alone', async () => {
+      const model = await openBaseModel(modelOf(name));
+      const generator = await openGenerator({ base: model, context: 128 });
+      const answers: number[][] = [];
+      for (const [i, [kind, prompt]] of Object.entries(prompts).entries()) {
+        const wanted = expected[i]!.greedy.filter((id) => id !== endOfText);
+        const said: number[][] = [];
+        for (const adapter of [null, graft.adapter]) {
+          const found: number[] = [];
+          for await (const { tokenId } of generator.generate({ adapter, prompt, max_tokens: 8 }))
+            if (tokenId !== -1) found.push(tokenId);
+          said.push(found);
+        }
+        assert.deepEqual(said[1], wanted, kind);
+        if (kind === 'not invoked')
+          assert.deepEqual(said[0], wanted, 'the adapter is active without an invocation');
+        answers.push(said[0]!);
+      }
+      assert.ok(
+        answers.some((each, i) => each.join() !== expected[i]!.greedy.join()),
+        'the adapter changes nothing',
+      );
+      await generator.close();
+      await model.close();
     });
   });

@@ -83,6 +83,16 @@ function withUpdates(
 const onlyActive = (x: tf.Tensor, active: tf.Tensor | undefined): tf.Tensor =>
   active ? rawOp('SelectV2', [], [active, x, tf.scalar(0)])[0]! : x;
 
+/** x `(N, R)` with 0 in rows that `active` `(N, 1)` bool does not select, and its gradient likewise. */
+export function activeRows(x: tf.Tensor, active: tf.Tensor): tf.Tensor {
+  return customGradient({
+    inputs: { x },
+    keep: { active },
+    value: () => onlyActive(x, active),
+    gradient: (dy, { active }) => ({ x: onlyActive(dy, active) }),
+  });
+}
+
 /** The input of each pair's A: x itself without dropout, else x with a separate mask for each pair, computed on demand. */
 function droppedInputs(pairs: readonly LowRankPair[]) {
   const probability = pairs[0]?.dropout?.probability ?? 0;

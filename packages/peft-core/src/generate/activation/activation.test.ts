@@ -134,24 +134,22 @@ test('a prompt that the base and two adapters ask at once is computed once until
 });
 
 test('log-probabilities are those of scores, with the adapter among the shared ones or by itself', async () => {
-  const own = requests.filter(({ adapter }) => adapter !== null && adapter !== 'lora');
-  for (const options of [{}, { updateBytes: 0 }] as const) {
-    const found = await alone(own, options);
-    for (const [i, { ids, likely }] of found.entries()) {
-      const prompt = idsOf(own[i]!.prompt!);
-      const adapterDir = bench.folderOf(own[i]!.adapter);
-      const input = [{ input_ids: [...prompt, ...ids.filter((id) => id >= 0)] }];
-      for await (const score of scoreTexts({ base: bench.base, adapterDir, input })) {
-        assert.ok('logprobs' in score);
-        // An invocation in the answer moves the activation of a score, as in PEFT.
-        if (idsOf('!>:').some((id) => ids.includes(id))) continue;
-        const wanted = score.logprobs.slice(prompt.length - 1);
-        for (const [j, { logprob }] of likely.filter((each) => each !== undefined).entries())
-          assert.ok(
-            Math.abs(logprob - wanted[j]!) < 1e-4,
-            `${own[i]!.adapter} on ${own[i]!.prompt}: ${logprob}, ${wanted[j]}`,
-          );
-      }
+  for (const adapter of ['judge', 'critic']) {
+    const own = requests.filter((request) => request.adapter === adapter);
+    const [shared, apart] = [await alone(own), await alone(own, { updateBytes: 0 })];
+    const inputs = shared.map(({ ids }, i) => [...idsOf(own[i]!.prompt), ...ids.filter((id) => id >= 0)]);
+    const scores: number[][] = [];
+    const input = inputs.map((ids) => ({ input_ids: ids }));
+    for await (const score of scoreTexts({ base: bench.base, adapterDir: bench.folderOf(adapter), input }))
+      scores.push((score as { logprobs: number[] }).logprobs);
+    for (const [i, { ids, likely }] of shared.entries()) {
+      assert.deepEqual(apart[i]!.ids, ids);
+      // An invocation in the answer moves the activation of a score, as in PEFT.
+      if (idsOf('!>:').some((id) => ids.includes(id))) continue;
+      const wanted = scores[i]!.slice(own[i]!.prompt.length - 1);
+      for (const found of [likely, apart[i]!.likely])
+        for (const [j, each] of found.entries())
+          if (each) assert.ok(Math.abs(each.logprob - wanted[j]!) < 1e-4, `${adapter} on ${own[i]!.prompt}`);
     }
   }
 });

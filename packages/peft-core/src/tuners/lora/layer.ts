@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
-import { updatedLinear } from '../../nn/low-rank.ts';
+import { activeRows, updatedLinear } from '../../nn/low-rank.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { takeRows } from '../../nn/rows.ts';
 import { scaledColumns, withBias } from '../../nn/scaled-columns.ts';
@@ -55,8 +55,7 @@ function updateOf(
   scale: number,
 ): tf.Tensor {
   const all = tf.mul(trainedProduct(x, parameter(names.a)), scale);
-  // Selected instead of multiplied by 0, since the product of a damaged adapter may be infinite.
-  const down = active ? tf.where(active(), all, tf.zerosLike(all)) : all;
+  const down = active ? activeRows(all, active()) : all;
   return trainedProduct(down, parameter(names.b));
 }
 
