@@ -348,7 +348,7 @@ test('an adapter that is active from an invocation on is exported with its token
   assert.match(notes.join(' '), /llama-server/);
   const { metadata, close } = await openGguf(at('activated gguf-lora', 'adapter.gguf'));
   await close();
-  assert.deepEqual([...(metadata['adapter.alora.invocation_tokens'] as Iterable<number>)], [33, 62]);
+  assert.deepEqual(metadata.numbers('adapter.alora.invocation_tokens'), [33, 62]);
   await run('peft', 'activated peft', {}, { adapterDir });
   const config = JSON.parse(readFileSync(at('activated peft', 'adapter_config.json'), 'utf8'));
   assert.deepEqual(config.alora_invocation_tokens, [33, 62]);
