@@ -136,9 +136,13 @@ for (const { name, graft, peft } of comparisons)
       );
       assert.deepEqual(expected[0]!.mismatch, { missing: [], unexpected: [], shapes: [], values: [] });
     });
-    test('greedy answers are those of PEFT, after the base and alone', async () => {
+    test('greedy answers are those of PEFT, after the base and alone', async (t) => {
       const model = await openBaseModel(modelOf(name));
       const generator = await openGenerator({ base: model, context: 128 });
+      t.after(async () => {
+        await generator.close();
+        await model.close();
+      });
       const answers: number[][] = [];
       for (const [i, [kind, prompt]] of Object.entries(prompts).entries()) {
         const wanted = expected[i]!.greedy.filter((id) => id !== endOfText);
@@ -158,7 +162,5 @@ for (const { name, graft, peft } of comparisons)
         answers.some((each, i) => each.join() !== expected[i]!.greedy.join()),
         'the adapter changes nothing',
       );
-      await generator.close();
-      await model.close();
     });
   });
