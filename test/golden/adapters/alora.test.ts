@@ -45,22 +45,22 @@ await runPythonJson('matrix_models.py', [], {
 const base = await openBaseModel(modelOf('llama'));
 const tokenizer = loadTokenizer(base.tokenizerFiles);
 await base.close();
-const invocation = tokenizer.encode(' Tell me:', { addSpecialTokens: false });
+const invocation = tokenizer.encode(' Answer now:', { addSpecialTokens: false });
 assert.ok(invocation.length > 1);
 
-const start = 'Trees stand in rows behind the house, and each of them was grafted twice.';
+const start = 'Trees grow in rows behind the house, and each of them was grafted twice.';
 const colours = ['red', 'dark blue', 'pale yellow', 'brown'];
 const examples = Array.from({ length: 24 }, (_, i) => {
   const colour = colours[(i * 3) % 4]!;
   const kinds = [
     {
-      prompt: `${start} Row ${i} is ${colour}. Tell me:`,
+      prompt: `${start} Row ${i} is ${colour}. Answer now:`,
       completion: ` its number is ${i}, and it is ${colour}.`,
     },
     // In what several examples share.
-    { prompt: `${start} Tell me: which is row ${i}?`, completion: ` The ${colour} one.` },
-    { prompt: `${start} Tell me: which is row ${i}? Tell me:`, completion: ` the ${colour} one, or ${i}.` },
-    { prompt: `Row ${i}.`, completion: ` It is ${colour}. Tell me: how many ${colour} trees has it?` },
+    { prompt: `${start} Answer now: which is row ${i}?`, completion: ` The ${colour} one.` },
+    { prompt: `${start} Answer now: which is row ${i}? Answer now:`, completion: ` the ${colour} one, or ${i}.` },
+    { prompt: `Row ${i}.`, completion: ` It is ${colour}. Answer now: how many ${colour} trees has it?` },
   ];
   return kinds[i % 4]!;
 });
@@ -83,9 +83,9 @@ const cases: TrainingCase[] = Object.keys(models).map((name) => ({
 const comparisons = await compareTrainings(cases, folder);
 
 const prompts = {
-  'invoked at its end': `${start} Row 3 is brown. Tell me:`,
-  'invoked twice': `${start} Tell me: which is row 5? Tell me:`,
-  'invoked in its middle': `${start} Tell me: which is row 7?`,
+  'invoked at its end': `${start} Row 3 is brown. Answer now:`,
+  'invoked twice': `${start} Answer now: which is row 5? Answer now:`,
+  'invoked in its middle': `${start} Answer now: which is row 7?`,
   'not invoked': `${start} Row 9 is red.`,
 };
 const probes = Object.values(prompts).map((prompt) => tokenizer.encode(prompt));

@@ -3,7 +3,7 @@ export { costOf, type GridShape } from './batches/choose-grid.ts';
 export {
   type FilledBatch,
   fillBatch,
-  ofBaseAlone,
+  layoutOfBase,
   type SequenceLayout,
   targetsOf,
 } from './batches/fill-batch.ts';

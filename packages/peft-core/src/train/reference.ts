@@ -7,7 +7,7 @@ import type { InputSpecs, ProgramBuilder, ProgramFunction, tf } from '@graft/tf-
 import {
   type BatchPlan,
   fillBatch,
-  ofBaseAlone,
+  layoutOfBase,
   planMeasuring,
   type SequenceLayout,
   type TrainingExample,
@@ -83,7 +83,7 @@ export function* computeReferences(
   const { setup, options, built, precision } = run;
   const { objective } = setup;
   const { program, varies } = built;
-  const layout: SequenceLayout = options.initialAdapter ? setup.layout : { ...setup.layout, ...ofBaseAlone };
+  const layout: SequenceLayout = options.initialAdapter ? setup.layout : { ...setup.layout, ...layoutOfBase };
   const plan: BatchPlan = planMeasuring([...examples], options.training, layout);
   const measure = measuring(
     built,

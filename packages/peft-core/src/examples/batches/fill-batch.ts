@@ -25,7 +25,7 @@ export interface SequenceLayout {
 }
 
 /** What the sequences of the plain base model have of an adapter's layout: no soft prompt, and no activation. */
-export const ofBaseAlone = { virtualTokens: 0, firstPosition: 0, invocation: null };
+export const layoutOfBase = { virtualTokens: 0, firstPosition: 0, invocation: null };
 
 /** Tokens of a grid, row-major, rows × tokens. */
 export interface FilledGrid {

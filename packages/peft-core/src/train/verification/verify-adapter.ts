@@ -1,5 +1,5 @@
 import { measuringMemory } from '../../estimate/peak-memory.ts';
-import { ofBaseAlone } from '../../examples/index.ts';
+import { layoutOfBase } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
@@ -181,7 +181,7 @@ async function measure(
 ): Promise<Measurement> {
   const precision = effectivePrecision(training.precision);
   const { peft, form } = adapter;
-  const own = peft ? layout : { ...layout, ...ofBaseAlone };
+  const own = peft ? layout : { ...layout, ...layoutOfBase };
   const plan = planMeasured(measured, training, own);
   const built = buildEvaluationProgram({
     architecture,

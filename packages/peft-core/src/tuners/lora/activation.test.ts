@@ -1,4 +1,4 @@
-/** What an activated LoRA is refused with, and what cannot be made of it. */
+/** Refusals of activated LoRA, and its configuration. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePeftConfig } from '../../config/peft-config.ts';
