@@ -59,7 +59,10 @@ const examples = Array.from({ length: 24 }, (_, i) => {
     },
     // In what several examples share.
     { prompt: `${start} Answer now: which is row ${i}?`, completion: ` The ${colour} one.` },
-    { prompt: `${start} Answer now: which is row ${i}? Answer now:`, completion: ` the ${colour} one, or ${i}.` },
+    {
+      prompt: `${start} Answer now: which is row ${i}? Answer now:`,
+      completion: ` the ${colour} one, or ${i}.`,
+    },
     { prompt: `Row ${i}.`, completion: ` It is ${colour}. Answer now: how many ${colour} trees has it?` },
   ];
   return kinds[i % 4]!;
