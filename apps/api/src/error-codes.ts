@@ -243,6 +243,10 @@ export const errorCodes = {
   text_too_long: [400, 'A text is longer than the model’s tokenizer accepts.'],
   text_too_slow: [400, 'Tokenising a line takes too long.'],
   example_empty: [400, 'An example has no tokens that count towards the loss.'],
+  invocation_missing: [
+    400,
+    'An example lacks the tokens that activate the adapter, which would learn nothing from it.',
+  ],
   no_chat_template: [
     400,
     'The base model has no chat template: train on prompts or texts, and use `/v1/completions`.',

@@ -2658,6 +2658,8 @@ export interface LoraConfig {
   trainable_token_indices: number[] | Record<string, number[]> | null;
   /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. false: both random. */
   init_lora_weights: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | string;
+  /** Activated LoRA: token ids from whose last occurrence in a sequence on the adapter is active. Before it the model is its base, so that answers reuse what the base computed of a prompt. Null: always active. */
+  alora_invocation_tokens: number[] | null;
   /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
   fan_in_fan_out: boolean;
 }
@@ -2904,6 +2906,8 @@ export interface PeftRequest {
   trainable_token_indices?: number[] | Record<string, number[]> | null;
   /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. false: both random. */
   init_lora_weights?: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | string;
+  /** Activated LoRA: token ids from whose last occurrence in a sequence on the adapter is active. Before it the model is its base, so that answers reuse what the base computed of a prompt. Null: always active. */
+  alora_invocation_tokens?: number[] | null;
   /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
   fan_in_fan_out?: boolean;
   /** Those of target_modules whose inputs are scaled, not their outputs: ends of names, or a regular expression matched against the whole path. Null takes the default for the architecture. */

@@ -34,6 +34,7 @@ test("an empty LORA config takes PEFT's defaults", () => {
     modules_to_save: null,
     trainable_token_indices: null,
     init_lora_weights: true,
+    alora_invocation_tokens: null,
     fan_in_fan_out: false,
   });
 });
@@ -58,6 +59,7 @@ test('every implemented option is kept', () => {
     alpha_pattern: { '^model.layers.0.self_attn.v_proj': 8 },
     modules_to_save: ['lm_head'],
     trainable_token_indices: { embed_tokens: [5, 3] },
+    alora_invocation_tokens: null,
     init_lora_weights: 'gaussian',
     fan_in_fan_out: false,
   };

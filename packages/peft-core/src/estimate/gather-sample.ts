@@ -10,7 +10,7 @@ import type { DataFile } from '../examples/data-files.ts';
 import { formatOf, type RawExample } from '../examples/formats/formats.ts';
 import { type Place, placeReader, split } from '../examples/hold-out/hold-out.ts';
 import type { TrainingExample } from '../examples/training-example.ts';
-import { leadingPositions } from '../tuners/methods.ts';
+import { invocationOf, leadingPositions } from '../tuners/methods.ts';
 import type { DataSample, ExampleSample } from './estimate.ts';
 
 /** Maximum number of sizes stored per file. */
@@ -22,6 +22,7 @@ const MAX_IDS = 4 << 20;
 export class SampleGatherer {
   readonly #virtualTokens: number;
   readonly #training: ResolvedTraining;
+  readonly #invocation: readonly number[] | null;
   readonly #place: ReturnType<typeof placeReader>;
   readonly #mixture: Mixture | null;
   readonly #files: Record<DataFile, GatheredSizes[]> = { training_file: [], validation_file: [] };
@@ -34,6 +35,7 @@ export class SampleGatherer {
     mixture: Mixture | null = null,
   ) {
     this.#virtualTokens = leadingPositions(peft).virtualTokens;
+    this.#invocation = invocationOf(peft);
     this.#training = training;
     this.#place = placeReader(training, hasValidationFile);
     this.#mixture = mixture;
@@ -45,7 +47,7 @@ export class SampleGatherer {
     files[index] ??= { examples: 0, stride: 1, sizes: [], places: this.#place && [] };
     const gathered = files[index];
     if (gathered.examples++ % gathered.stride !== 0) return;
-    gathered.sizes.push(sampledSize(example, this.#virtualTokens));
+    gathered.sizes.push(sampledSize(example, this.#virtualTokens, this.#invocation));
     if (this.#place) gathered.places!.push(this.#place(raw, example));
     // Several files share the limits.
     const share = Math.max(1, this.#mixture?.files.length ?? 1);
@@ -69,8 +71,12 @@ export class SampleGatherer {
 const anyVirtual = 2 ** 30;
 
 /** Size of an example, with only those of its ids that other examples may share. */
-export function sampledSize(example: TrainingExample, virtualTokens: number): ExampleSize {
-  const { shareable, ...size } = sizeOf(example, { virtualTokens, firstVirtual: anyVirtual });
+export function sampledSize(
+  example: TrainingExample,
+  virtualTokens: number,
+  invocation: readonly number[] | null = null,
+): ExampleSize {
+  const { shareable, ...size } = sizeOf(example, { virtualTokens, firstVirtual: anyVirtual, invocation });
   if (!shareable) return size;
   return { ...size, shareable: shareable.map(({ ids, limit }) => ({ ids: ids.slice(0, limit), limit })) };
 }

@@ -145,7 +145,7 @@ function sizesOf(
     const pieces = examples.pieces(raw);
     more += Math.max(0, pieces.length - 1);
     for (const example of pieces) {
-      sizes.push(sampledSize(example, virtualTokens));
+      sizes.push(sampledSize(example, virtualTokens, options.invocation));
       if (placeIn) places.push(placeIn(raw, example));
     }
   }

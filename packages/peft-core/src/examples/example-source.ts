@@ -3,7 +3,7 @@ import { GraftError } from '../errors.ts';
 import { outlineOf, ownLabels } from '../outlines/index.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { Tokenizer } from '../text/index.ts';
-import { leadingPositions } from '../tuners/methods.ts';
+import { invocationOf, leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
 import type { ClassWeights } from './class-weights.ts';
 import type { DataFiles } from './data-files.ts';
@@ -125,6 +125,7 @@ export function tokenizeOptions(
     vocabularySize,
     decoderStart,
     leading: virtualTokens + prefixLength,
+    invocation: invocationOf(peft),
     ...(classes ? { classOf: classes.of } : {}),
   };
 }

@@ -1,6 +1,12 @@
 /** From data files to input of training: checked lines, tokenised examples, batches. Loads no TensorFlow. */
 export { costOf, type GridShape } from './batches/choose-grid.ts';
-export { type FilledBatch, fillBatch, type SequenceLayout, targetsOf } from './batches/fill-batch.ts';
+export {
+  type FilledBatch,
+  fillBatch,
+  layoutOfBase,
+  type SequenceLayout,
+  targetsOf,
+} from './batches/fill-batch.ts';
 export type { MixedFiles } from './batches/mixed-order.ts';
 export {
   type BatchLayout,

@@ -1,6 +1,8 @@
 import { GraftError } from '../errors.ts';
+import { show } from '../schema/check-fields.ts';
 import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
 import { BadLines } from './bad-lines.ts';
+import { activeFrom } from './batches/example-size.ts';
 import type { DatasetFormat, Tokenized } from './formats/format.ts';
 import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
 import { BadExample, Reading, type TokenizeOptions } from './formats/reading.ts';
@@ -62,7 +64,10 @@ export class ExampleTokenizer {
     const reading = new Reading(this.#tokenizer, this.#options);
     try {
       const tokenized = format.tokenize(raw, reading);
-      for (const each of tokenized) checkIds(reading, format.targets, each);
+      for (const each of tokenized) {
+        checkIds(reading, format.targets, each);
+        checkInvocation(reading, each);
+      }
       for (const text of format.plainTexts?.(raw) ?? [])
         this.counts.special_tokens += this.#tokenizer.countSpecialTokens(text);
       this.counts.examples += tokenized.length;
@@ -84,7 +89,7 @@ export class ExampleTokenizer {
 
   /**
    * The error with every bad line: `example_too_long`, `example_empty` (nothing to train on), `unknown_label`,
-   * `invalid_token_id`, `text_too_long`, `text_too_slow` or `chat_template_error`; null without bad lines.
+   * `invalid_token_id`, `invocation_missing`, `text_too_long`, `text_too_slow` or `chat_template_error`; null without bad lines.
    */
   fault(): GraftError | null {
     return this.#firstCode === null ? null : this.#bad.error(this.#firstCode);
@@ -133,4 +138,15 @@ function checkIds(
     if (stray !== undefined)
       throw new BadExample('invalid_token_id', `has ${strayToken(tokenizer, stray, vocabularySize)}`);
   }
+}
+
+/** An adapter learns nothing from a sequence that does not activate it, or only after its last input. */
+function checkInvocation({ tokenizer, options }: Reading, { sequences }: Tokenized): void {
+  const { invocation = null } = options;
+  if (!invocation || sequences.every((each) => activeFrom(each, invocation) < each.ids.length)) return;
+  const which = sequences.length > 1 ? 'a text without' : 'no';
+  throw new BadExample(
+    'invocation_missing',
+    `has ${which} invocation ${show(tokenizer.decode(invocation))}, the tokens ${invocation.join(', ')} (alora_invocation_tokens), before its last token: the adapter is active only from there on, and would learn nothing from it`,
+  );
 }

@@ -15,6 +15,7 @@ import path from 'node:path';
 import { before, test } from 'node:test';
 import { parsePeftConfig } from '../config/index.ts';
 import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
+import { openGguf } from '../gguf/gguf.ts';
 import { Random } from '../random.ts';
 import { sha256 } from '../sha256.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
@@ -331,4 +332,24 @@ test('every option of a format has a default and a description', () => {
       assert.ok(schema.default !== undefined && schema.description?.endsWith('.'), `${name}.${option}`);
     assert.equal((options as { additionalProperties?: boolean }).additionalProperties, false, name);
   }
+});
+
+test('an adapter that is active from an invocation on is exported with its tokens, or refused with the reason', async () => {
+  const adapterDir = await adapter('activated', { ...lora, alora_invocation_tokens: [33, 62] });
+  const refusals = {
+    merged: /cannot be merged: it is active only from its invocation tokens on/,
+    gguf: /cannot be merged/,
+    ollama: /cannot be merged/,
+    mlx: /active only from its invocation tokens on/,
+  };
+  for (const [format, message] of Object.entries(refusals))
+    await assert.rejects(run(format, `activated ${format}`, {}, { adapterDir }), { message }, format);
+  const { notes } = await run('gguf-lora', 'activated gguf-lora', {}, { adapterDir });
+  assert.match(notes.join(' '), /llama-server/);
+  const { metadata, close } = await openGguf(at('activated gguf-lora', 'adapter.gguf'));
+  await close();
+  assert.deepEqual(metadata.numbers('adapter.alora.invocation_tokens'), [33, 62]);
+  await run('peft', 'activated peft', {}, { adapterDir });
+  const config = JSON.parse(readFileSync(at('activated peft', 'adapter_config.json'), 'utf8'));
+  assert.deepEqual(config.alora_invocation_tokens, [33, 62]);
 });

@@ -4,8 +4,12 @@ export const BLOCK = 16;
 /** Blocks that hold no sequence's positions: one with zeros, which is never written, and one for writes of padding. */
 export const RESERVED = { zeros: 0, padding: 1, count: 2 } as const;
 
-/** Root of a chain of blocks: positions are shared only between sequences with the same root. */
-export type ChainRoot = string;
+/** What computes the positions of a sequence, besides its tokens: only sequences with an equal chain share blocks. */
+export interface Chain {
+  root: string;
+  /** From position `at` on, `name` computes as well: what is before is shared with any sequence of the same root. */
+  change: { at: number; name: string } | null;
+}
 
 /** A full block with known tokens: another sequence with the same tokens may use it. */
 interface Known {
@@ -53,12 +57,12 @@ export class BlockPool {
     return block;
   }
 
-  /** The known blocks that hold a prefix of `ids`; adds a user to each. */
-  takeKnown(root: ChainRoot, ids: readonly number[]): { blocks: number[]; link: string } {
+  /** The known blocks that hold a prefix of `ids`, computed by `chain`; adds a user to each. */
+  takeKnown(chain: Chain, ids: readonly number[]): { blocks: number[]; link: string } {
     const blocks: number[] = [];
-    let link = root;
+    let link = chain.root;
     for (let at = 0; at + BLOCK <= ids.length; at += BLOCK) {
-      const known = this.#byKey.get(keyOf(link, ids, at));
+      const known = this.#byKey.get(keyOf(chain, link, ids, at));
       if (!known) break;
       this.#idle.delete(known.block);
       this.#users[known.block]!++;
@@ -68,9 +72,9 @@ export class BlockPool {
     return { blocks, link };
   }
 
-  /** Records that `block` holds the tokens ids[at…] after `link`. Returns the link for the next block. */
-  learn(link: string, ids: readonly number[], at: number, block: number): string {
-    const key = keyOf(link, ids, at);
+  /** Records that `block` holds the tokens ids[at…] after `link`, computed by `chain`. Returns the link for the next block. */
+  learn(chain: Chain, link: string, ids: readonly number[], at: number, block: number): string {
+    const key = keyOf(chain, link, ids, at);
     const known = this.#byKey.get(key);
     if (known) return `${known.link}`;
     const recorded = { block, key, link: ++this.#links };
@@ -99,5 +103,8 @@ export class BlockPool {
   }
 }
 
-const keyOf = (link: string, ids: readonly number[], at: number): string =>
-  `${link}:${ids.slice(at, at + BLOCK).join()}`;
+/** A link is unique, so that only the block with the change must name it. */
+function keyOf({ change }: Chain, link: string, ids: readonly number[], at: number): string {
+  const own = `${link}:${ids.slice(at, at + BLOCK).join()}`;
+  return change && change.at >= at && change.at < at + BLOCK ? `${JSON.stringify(change)}${own}` : own;
+}

@@ -1,5 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
+import { activeIn } from './activation/activation.ts';
 import { BLOCK, RESERVED } from './block-pool.ts';
 import { cacheFunctions, PADDING } from './cache-functions.ts';
 import { gridAttention } from './cached-attention.ts';
@@ -29,6 +30,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
   const { builder, program, name, model, caches, states, limits } = parts;
   const { architecture } = model;
   const { rows, context } = limits;
+  const { activates } = model.attachment ?? {};
   // The cost of attention is proportional to the window, so short sequences get a short one.
   const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
   const windowFor = (positions: number) => windows.find((w) => w >= positions)!;
@@ -53,12 +55,14 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
           rows: perToken,
           tables: ints(sequences, window),
           ...lengths,
+          ...(activates ? { active: perToken } : {}),
           ...memory,
           ...placed,
         },
         (given) =>
           traceForServing(() => {
-            const { ids, positions, reached, rows, tables, memory, lengths, from, to, counts } = given;
+            const { ids, positions, reached, active, rows, tables, memory, lengths, from, to, counts } =
+              given;
             const read = memory && lengths ? { tables: memory, lengths } : null;
             const attend = gridAttention(caches, { sequences, positions, rows, tables, memory: read });
             const recur =
@@ -68,6 +72,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
               parameters: adapterTensors(model),
               attend,
               ...(recur && { recur }),
+              ...(active && { active }),
             });
             const grid = {
               rows: sequences,
@@ -106,7 +111,10 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
     const to = new Int32Array(sequences).fill(STATES.padding);
     const counts = new Int32Array(sequences).fill(1);
     const reached = perToken();
-    for (const [i, { ids, start, length, blocks, input: read, state }] of pieces.entries()) {
+    const active = perToken();
+    for (const [i, piece] of pieces.entries()) {
+      const { ids, start, length, blocks, input: read, state } = piece;
+      active.set(activeIn(piece).map(Number), i * stride);
       feeds.ids.set(ids, i * stride);
       reached.fill(length, i * stride, (i + 1) * stride);
       feeds.positions.set(
@@ -126,6 +134,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
       ...feeds,
       tables,
       ...(readsLengths(architecture, limits) ? { reached } : {}),
+      ...(activates ? { active } : {}),
       ...(encoded ? { memory, lengths } : {}),
       ...(recurrence ? { from, to, counts } : {}),
     });

@@ -1,5 +1,6 @@
 import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
+import { activeIn } from './activation/activation.ts';
 import type { PlacedUpdates } from './arenas/adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import { cacheFunctions } from './cache-functions.ts';
@@ -26,6 +27,7 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
   const { builder, program, name, model, caches, limits, arena } = parts;
   const { architecture } = model;
   const { rows, context } = limits;
+  const { activates } = model.attachment ?? {};
   const most = Math.ceil(context / BLOCK);
   const perPosition = { shape: [MAX_POSITIONS], dtype: 'int32', varies: true } as const;
   const perRow = { shape: [rows], dtype: 'int32', varies: true } as const;
@@ -34,9 +36,10 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
 
   const runtimeOf = (
     attend: Parameters<typeof model.runtime>[0]['attend'],
-    given: Record<'owners' | 'places' | 'scales', tf.Tensor | undefined>,
+    { active, ...given }: Partial<Record<'owners' | 'places' | 'scales' | 'active', tf.Tensor | undefined>>,
   ) => {
-    const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+    const parameters = adapterTensors(model);
+    const runtime = model.runtime({ parameters, attend, ...(active && { active }) });
     if (!arena) return runtime;
     return arena.applied(runtime, { owners: given.owners!, places: given.places!, scales: given.scales! });
   };
@@ -48,14 +51,16 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
         positions: perPosition,
         reached: readsLengths(architecture, limits) ? perPosition : undefined,
         owners: arena ? perPosition : undefined,
+        active: activates ? perPosition : undefined,
         spans: { shape: [rows, 3], dtype: 'int32' } as const,
         blocks: { shape: [rows, most], dtype: 'int32' } as const,
         places,
         scales,
       },
-      ({ ids, positions, reached, spans, blocks, owners, places, scales }) =>
+      ({ ids, positions, reached, spans, blocks, owners, active, places, scales }) =>
         traceForServing(() => {
-          const runtime = runtimeOf(listAttention(caches, spans, blocks), { owners, places, scales });
+          const attend = listAttention(caches, spans, blocks);
+          const runtime = runtimeOf(attend, { owners, places, scales, active });
           const grid = { rows: 1, tokens: ids.shape[0]!, positions, ...(reached ? { reached } : {}) };
           return { hidden: architecture.body(runtime, ids, grid) };
         }),
@@ -113,7 +118,12 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
           ? Int32Array.from(pieces.flatMap(({ ids, length }) => ids.map(() => length)))
           : undefined,
         owners: arena
-          ? Int32Array.from(pieces.flatMap(({ ids }, i) => ids.map(() => owners[i]!)))
+          ? Int32Array.from(
+              pieces.flatMap((piece, i) => activeIn(piece).map((isActive) => (isActive ? owners[i]! : -1))),
+            )
+          : undefined,
+        active: activates
+          ? Int32Array.from(pieces.flatMap((piece) => activeIn(piece).map(Number)))
           : undefined,
         spans,
         blocks,

@@ -1,4 +1,5 @@
 import { commonLength } from '../text/common-length.ts';
+import { alike, chainOf } from './activation/activation.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, BlockPool } from './block-pool.ts';
 import { FairRows } from './fair-rows.ts';
@@ -118,7 +119,7 @@ export class Scheduler {
       if (count === 0 || (this.#states && !sequence.state)) continue;
       if (!this.#reserve(sequence, sequence.computed + count)) continue;
       if (left > 1) positions -= count;
-      const { ids, computed: start, blocks, encoded: input, served } = sequence;
+      const { ids, computed: start, blocks, encoded: input, served, activeFrom } = sequence;
       pieces.push({
         sequence,
         ids: ids.slice(start, start + count),
@@ -126,6 +127,7 @@ export class Scheduler {
         length: sequence.ids.length,
         blocks,
         updates: served.updates,
+        activeFrom,
         input,
         state: sequence.state?.places(start),
       });
@@ -193,13 +195,12 @@ export class Scheduler {
   }
 
   /** Whether another sequence is computing blocks of a common prefix: they will be cached soon, so they are not computed twice. */
-  #waitsForPrefix({ ids, input, team, served, becameLong }: Sequence): boolean {
+  #waitsForPrefix(sequence: Sequence): boolean {
+    const { ids, input, team, becameLong } = sequence;
     if (input || this.#states) return false;
     for (const other of this.#sequences) {
-      if (other.isLong !== becameLong) continue;
-      if (other.blocks.length === 0 || other.team !== team || other.served.adapter !== served.adapter)
-        continue;
-      const common = Math.min(commonLength(other.ids, ids), ids.length - 1);
+      if (other.isLong !== becameLong || other.blocks.length === 0 || other.team !== team) continue;
+      const common = Math.min(commonLength(other.ids, ids), ids.length - 1, alike(sequence, other));
       const shared = Math.floor(common / BLOCK) * BLOCK;
       if (other.computed < shared) return true;
     }
@@ -214,7 +215,7 @@ export class Scheduler {
     const prefix = model.attachment?.prefixLength ?? 0;
     if (!input && !this.#states) {
       // The last position is always computed, since the next token is predicted from it.
-      const known = this.#pool.takeKnown(rootOf(sequence), ids.slice(0, -1));
+      const known = this.#pool.takeKnown(chainOf(sequence), ids.slice(0, -1));
       const found = known.blocks.length * BLOCK;
       if (found >= prefix)
         Object.assign(sequence, { ...known, computed: found, recorded: known.blocks.length });
@@ -230,7 +231,7 @@ export class Scheduler {
       if (number === undefined) return false;
       sequence.state = new SequenceState(number);
     }
-    if (sequence.computed === 0) sequence.link = rootOf(sequence);
+    if (sequence.computed === 0) sequence.link = chainOf(sequence).root;
     sequence.foundKnown(sequence.computed);
     this.#reserve(sequence, ids.length);
     if (input) {
@@ -271,7 +272,8 @@ export class Scheduler {
     if (sequence.input || this.#states) return;
     for (; (sequence.recorded + 1) * BLOCK <= sequence.computed; sequence.recorded++) {
       const block = sequence.blocks[sequence.recorded]!;
-      sequence.link = this.#pool.learn(sequence.link, sequence.ids, sequence.recorded * BLOCK, block);
+      const { link, ids, recorded } = sequence;
+      sequence.link = this.#pool.learn(chainOf(sequence), link, ids, recorded * BLOCK, block);
     }
   }
 }
@@ -294,6 +296,3 @@ function eachApart<T extends { sequence: Sequence }, R>(
 }
 
 const blocksFor = (positions: number): number => Math.ceil(positions / BLOCK);
-
-/** Cached prefixes are private to a team, so that no team can infer another team's prompts from response times. */
-const rootOf = ({ team, served, isLong }: Sequence): string => JSON.stringify([team, served.adapter, isLong]);

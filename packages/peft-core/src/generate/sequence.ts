@@ -74,6 +74,8 @@ export class Sequence implements Owned {
   readonly input: readonly number[] | null;
   /** Number of positions before the prompt. */
   readonly leading: number;
+  /** First position at which the adapter is active; Infinity: it is at none. What an answer holds does not move it, as in PEFT. */
+  readonly activeFrom: number;
   /** Number of positions in the cache. */
   computed = 0;
   blocks: number[] = [];
@@ -101,7 +103,7 @@ export class Sequence implements Owned {
   #arrived = () => {};
 
   constructor(
-    given: Pick<Sequence, 'team' | 'weight' | 'served' | 'ids' | 'input' | 'leading'> & {
+    given: Pick<Sequence, 'team' | 'weight' | 'served' | 'ids' | 'input' | 'leading' | 'activeFrom'> & {
       promptTokens: number;
     },
     options: AnswerOptions,
@@ -112,6 +114,7 @@ export class Sequence implements Owned {
     this.ids = given.ids;
     this.input = given.input;
     this.leading = given.leading;
+    this.activeFrom = given.activeFrom;
     this.#promptTokens = given.promptTokens;
     this.#options = options;
     this.#decoder = options.tokenizer.streamDecoder(options.shown);

@@ -5,6 +5,7 @@ import { graphTarget } from '../nn/computation.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-values.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
+import { invocationOf } from '../tuners/methods.ts';
 import { attach, keysOf } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { loadWeights } from '../weights/load-weights.ts';
@@ -31,6 +32,8 @@ export interface ServedModel {
   templateKwargs: TemplateKwargs;
   /** The adapter's own chat template; null: the base model's. */
   chatTemplate: string | null;
+  /** The tokens from whose last occurrence in a prompt on the adapter is active; null: it always is. */
+  invocation: readonly number[] | null;
   /** Sets the adapter's values, whose variable it shares with others of its shape; call before each step. */
   ready(): Promise<void>;
   /** Ends the use by this sequence. */
@@ -43,6 +46,7 @@ interface Loaded {
   values: Float32Array | null;
   templateKwargs: TemplateKwargs;
   chatTemplate: string | null;
+  invocation: readonly number[] | null;
   users: number;
 }
 
@@ -86,13 +90,14 @@ export class ServedModels {
   async use(adapter: string | null): Promise<ServedModel> {
     const loaded = this.#known(adapter) ?? (await this.#find(adapter));
     count(loaded, 1);
-    const { attached, updates, values, templateKwargs, chatTemplate } = loaded;
+    const { attached, updates, values, templateKwargs, chatTemplate, invocation } = loaded;
     let released = false;
     return {
       adapter,
       updates,
       templateKwargs,
       chatTemplate,
+      invocation,
       model: attached.model,
       async ready() {
         if (!values || attached.holds === adapter) return;
@@ -168,7 +173,8 @@ export class ServedModels {
     this.#shapes.set(shape, attached);
     const values = adapter && adapterValues(attached.model.model, adapter.tensors);
     const { templateKwargs = {}, chatTemplate = null } = adapter ?? {};
-    return held({ attached, values, templateKwargs, chatTemplate, updates: null, users: 0 });
+    const invocation = adapter && invocationOf(adapter.config);
+    return held({ attached, values, templateKwargs, chatTemplate, invocation, updates: null, users: 0 });
   }
 
   /** Places the adapter among the shared updates; null if it has more than low-rank updates, or if memory is insufficient. */
@@ -191,7 +197,8 @@ export class ServedModels {
     if (!updates) return null;
     const { templateKwargs, chatTemplate } = adapter;
     const attached = { model: shared.model, holds: dir };
-    return held({ attached, updates, templateKwargs, chatTemplate, values: null, users: 0 });
+    const invocation = invocationOf(config);
+    return held({ attached, updates, templateKwargs, chatTemplate, invocation, values: null, users: 0 });
   }
 
   #forget(updates: PlacedAdapter): void {

@@ -45,6 +45,8 @@ export interface Piece {
   blocks: readonly number[];
   /** The row's own updates, on the shared model. */
   updates: PlacedAdapter | null;
+  /** First position of the sequence at which the adapter is active. Absent: 0; Infinity: it is at none. */
+  activeFrom?: number;
   /** Only for encoder-decoders. */
   input: EncodedInput | null;
   /** Only for models with recurrent layers. */

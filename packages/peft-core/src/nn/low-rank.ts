@@ -27,14 +27,15 @@ export interface UpdatedLinear {
 
 /**
  * `linear` with `scale · (x Aᵀ) Bᵀ` of each pair added to its columns; x `(N, in)`. All A's are multiplied in one product and all B's are
- * added in one pass; so are their gradients of x. Source: Hu et al. 2021, arXiv:2106.09685.
+ * added in one pass; so are their gradients of x. `active` `(N, 1)` bool: the rows that are updated; absent: all. Source: Hu et al. 2021, arXiv:2106.09685.
  */
 export function updatedLinear(
   x: tf.Tensor,
   { weight, bias, transposed }: UpdatedLinear,
   pairs: readonly LowRankPair[],
+  active?: tf.Tensor,
 ): tf.Tensor {
-  const sum = withUpdates(x, weight, transposed, pairs);
+  const sum = withUpdates(x, weight, transposed, pairs, active);
   return bias ? withBias(sum, bias) : sum;
 }
 
@@ -43,6 +44,7 @@ function withUpdates(
   weight: Weight,
   transposed: boolean,
   pairs: readonly LowRankPair[],
+  active: tf.Tensor | undefined,
 ): tf.Tensor {
   const frozen = weight.kind === 'frozen' ? weight : null;
   // `linear` provides the gradients of the weight's trained part, and of x through the weight.
@@ -52,18 +54,18 @@ function withUpdates(
   const drops = droppedInputs(pairs);
   const { seeds } = drops;
   // (N, R): the pairs' ranks side by side, each scaled.
-  const down = tf.mul(lowered(drops.of(x, seeds), as), scales);
+  const down = onlyActive(tf.mul(lowered(drops.of(x, seeds), as), scales), active);
   const origin = originOf(x);
   const offsets = pairs.map(({ offset }) => offset);
   return customGradient({
     inputs: { x, as, bs, y },
-    keep: { as, bs, down, seeds, origin: origin.inputs },
+    keep: { as, bs, down, seeds, active, origin: origin.inputs },
     value() {
       const product = y ?? weightProduct(x, weight, transposed);
       return added(flowing(product), down, { matrices: bs, offsets, transposed: true });
     },
-    gradient(dy, { as, bs, down, seeds, origin: kept }) {
-      const dDown = takenDown(dy, bs, pairs); // (N, R)
+    gradient(dy, { as, bs, down, seeds, active, origin: kept }) {
+      const dDown = onlyActive(takenDown(dy, bs, pairs), active); // (N, R)
       const dBs = matmul(dy, down, true); // (W, R)
       const lanes = lanesOf(pairs);
       const dx = frozen ? flowingMatmul(dy, weightValue(frozen, dDown), false, transposed) : null;
@@ -74,6 +76,20 @@ function withUpdates(
         y: y && dy,
       };
     },
+  });
+}
+
+/** x `(N, R)` with 0 in rows that are not active. Selected instead of multiplied, since a damaged adapter's numbers may be infinite. */
+const onlyActive = (x: tf.Tensor, active: tf.Tensor | undefined): tf.Tensor =>
+  active ? rawOp('SelectV2', [], [active, x, tf.scalar(0)])[0]! : x;
+
+/** x `(N, R)` with 0 in rows that `active` `(N, 1)` bool does not select, and its gradient likewise. */
+export function activeRows(x: tf.Tensor, active: tf.Tensor): tf.Tensor {
+  return customGradient({
+    inputs: { x },
+    keep: { active },
+    value: () => onlyActive(x, active),
+    gradient: (dy, { active }) => ({ x: onlyActive(dy, active) }),
   });
 }
 

@@ -1,6 +1,5 @@
 import type { tf } from '@graft/tf-graph';
 import type { Architecture } from '../models/architecture.ts';
-import type { RandomState } from '../nn/dropout.ts';
 import type { FrozenWeight, Weight } from '../nn/weight.ts';
 import type { Attachment, LayerContext } from '../tuners/tuner.ts';
 
@@ -51,7 +50,10 @@ export class AdaptedWeights {
   }
 
   /** The context for a tuner's wrappers. `current` may return other parameters while blocks run again for their gradients. */
-  context(current: () => ParameterTensors, random?: RandomState): LayerContext {
+  context(
+    current: () => ParameterTensors,
+    { random, active }: Pick<LayerContext, 'random' | 'active'> = {},
+  ): LayerContext {
     return {
       parameter(name) {
         const found = current().get(name);
@@ -60,6 +62,7 @@ export class AdaptedWeights {
       },
       weight: (name) => this.#base(name),
       ...(random ? { random } : {}),
+      ...(active ? { active } : {}),
     };
   }
 

@@ -27,6 +27,8 @@ export interface RuntimeOptions {
   random?: RandomState;
   /** `(K)` int32: positions whose hidden states are read at the end; absent: all. */
   read?: tf.Tensor;
+  /** `(N)` int32: 1 for a position at which the adapter is active. Needed by adapters that are active only at some. */
+  active?: tf.Tensor;
   /** Collects the constants, which the caller disposes when it has its gradients; without it no tensor is kept. */
   constants?: tf.Tensor[];
   /** Keep only each block's input for the backward pass. */
@@ -49,6 +51,8 @@ interface Pass {
   /** The parameters of `context`; replaced while a block runs again for its gradients. */
   parameters: ParameterTensors;
   random: RandomState | undefined;
+  /** Whether the rows are those in `read` by now. */
+  readsSome: boolean;
   find(name: string): Weight | null;
   required(name: string): Weight;
 }
@@ -117,27 +121,37 @@ export function createRuntime(
       const sum = residualSum(residual, finish(output));
       return norm ? norm(sum) : sum;
     },
-    rowsRead: (layer, x) => (read && layer === lastLayer ? takeRows(x, read) : x),
+    rowsRead(layer, x) {
+      if (!read || layer !== lastLayer) return x;
+      pass.readsSome = true;
+      return takeRows(x, read);
+    },
     dropout: (x, probability) => (random ? dropout(x, probability, random) : x),
     constant(x) {
-      if (!constants) return x;
-      constants.push(tf.keep(x));
-      return x;
+      return constants ? keptIn(constants, x) : x;
     },
     block(path, x, body, others = []) {
-      if (checkpointing) return checkpointedBlock(pass, path, x, body, others);
-      return withinCluster(path, () => body(x, ...others));
+      // A block may run again for its gradients, after the last one.
+      const fromStart: typeof body = (...inputs) => {
+        pass.readsSome = false;
+        return body(...inputs);
+      };
+      if (checkpointing) return checkpointedBlock(pass, path, x, fromStart, others);
+      return withinCluster(path, () => fromStart(x, ...others));
     },
   };
 }
 
-function startPass(weights: AdaptedWeights, { parameters, random }: RuntimeOptions): Pass {
+function startPass(weights: AdaptedWeights, options: RuntimeOptions): Pass {
+  const { parameters, random } = options;
   const find = (name: string) => weights.find(name, pass.context);
+  const active = weights.attachment?.activates && activeRows(options, () => pass.readsSome);
   const pass: Pass = {
     weights,
-    context: weights.context(() => pass.parameters, random),
+    context: weights.context(() => pass.parameters, { ...(random && { random }), ...(active && { active }) }),
     parameters,
     random,
+    readsSome: false,
     find,
     required(name) {
       const found = find(name);
@@ -150,6 +164,29 @@ function startPass(weights: AdaptedWeights, { parameters, random }: RuntimeOptio
   return pass;
 }
 
+/** `LayerContext.active`: of all rows, and of those that are read after the last layer. */
+function activeRows(
+  { active, read, constants }: RuntimeOptions,
+  readsSome: () => boolean,
+): NonNullable<LayerContext['active']> {
+  const column = (rows: tf.Tensor) => {
+    const made = tf.expandDims(tf.greater(rows, 0), -1);
+    return constants ? keptIn(constants, made) : made;
+  };
+  const all = active && column(active);
+  const some = active && read && column(tf.gather(active, read));
+  return () => {
+    const rows = readsSome() ? some : all;
+    if (!rows) throw new Error('this pass does not say where the adapter is active');
+    return rows;
+  };
+}
+
+function keptIn(constants: tf.Tensor[], x: tf.Tensor): tf.Tensor {
+  constants.push(tf.keep(x));
+  return x;
+}
+
 /** The output `(N, out)` of a linear module for x `(N, in)`. */
 function adaptedLinear(pass: Pass, module: string, x: tf.Tensor): tf.Tensor {
   const { attachment } = pass.weights;
@@ -160,7 +197,7 @@ function adaptedLinear(pass: Pass, module: string, x: tf.Tensor): tf.Tensor {
   const product = (x: tf.Tensor) => linear(x, weight, null, transposed);
   if (usesKernels() && attachment?.lowRank?.has(module)) {
     const own = { weight, bias: bias && weightValue(bias), transposed };
-    return updatedLinear(x, own, updatesOf(pass, [module]));
+    return updatedLinear(x, own, updatesOf(pass, [module]), pass.context.active?.());
   }
   const wrapper = attachment?.linears?.get(module);
   return wrapper ? wrapper(pass.context, x, base, { product, weight, bias }) : base(x);
@@ -181,7 +218,10 @@ function stackedLinear(pass: Pass, whole: FrozenWeight, modules: string[], x: tf
   const values = () => biases.map((bias) => weightValue(bias!));
   const bias = biases[0] ? tf.concat(values(), 0) : null;
   const pairs = updatesOf(pass, modules);
-  if (pairs.length > 0) return [updatedLinear(x, { weight: whole, bias, transposed: false }, pairs)];
+  if (pairs.length > 0) {
+    const own = { weight: whole, bias, transposed: false };
+    return [updatedLinear(x, own, pairs, pass.context.active?.())];
+  }
   const product = linear(x, whole, null);
   return [bias ? tf.add(product, bias) : product];
 }

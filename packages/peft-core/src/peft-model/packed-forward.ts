@@ -13,6 +13,8 @@ export interface PackedTokens extends PackedGrid {
   ids: tf.Tensor;
   /** `(K)` int32: positions whose hidden states are read; absent: all. */
   read?: tf.Tensor;
+  /** `(rows · tokens)` int32: 1 for a position at which the adapter is active; absent: it always is. */
+  active?: tf.Tensor;
 }
 
 /** Additional inputs of a forward pass in training. */
@@ -50,6 +52,7 @@ export function packedForward(
     attend,
     ...(recur && { recur }),
     ...(own.read && { read: own.read }),
+    ...(own.active && { active: own.active }),
     ...(balance && { balance }),
     ...training,
   });

@@ -17,17 +17,19 @@ export const MAX_MEMBERS = 64;
 
 /**
  * Divides inputs into lists. Each input must fit the largest of `lengths` (in ascending order). Inputs with a common prefix share
- * lists if that costs less than separate runs. `shares`: the prefix has the same states in all inputs.
+ * lists if that costs less than separate runs. `shares`: the prefix has the same states in all inputs; `until`: of each input, the number of
+ * positions that may be shared.
  */
 export function scoreLists(
   inputs: readonly Int32Array[],
   lengths: readonly number[],
   shares: boolean,
+  until: readonly number[] = inputs.map(({ length }) => length),
 ): ScoreList[] {
   const holding = (width: number) => lengths.find((each) => each >= width)!;
   const alone = inputs.map(({ length }, i) => ({ members: [i], shared: 0, tokens: holding(length) }));
   if (!shares) return alone;
-  const groups = sharedPrefixes(inputs.map((ids) => ({ ids, limit: ids.length })));
+  const groups = sharedPrefixes(inputs.map((ids, i) => ({ ids, limit: Math.min(ids.length, until[i]!) })));
   const grouped = new Set<number>();
   const lists = groups.flatMap(({ members, length }) => {
     for (const member of members) grouped.add(member);

@@ -9,6 +9,8 @@ import {
   type ParameterTensors,
   type PeftModel,
 } from '../peft-model/peft-model.ts';
+import { lastMatch } from '../text/last-match.ts';
+import { invocationOf } from '../tuners/methods.ts';
 import { logProbabilities } from './log-probabilities.ts';
 import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score.ts';
 import { MAX_MEMBERS, type ScoreList, scoreLists } from './score-lists.ts';
@@ -61,13 +63,23 @@ export function buildScoreProgram(
   const builder = new ProgramBuilder();
   const model = declarePeftModel(builder, architecture, peft, 'float32');
   const { lengths } = layout;
+  const invocation = peft && invocationOf(peft);
   const program = builder.build();
   const scoreOn = builder.onDemand(program, (tokens: number, count: number) => {
     const ints = { shape: [tokens], dtype: 'int32' } as const;
     const shares = { shape: [tokens], dtype: 'float32' } as const;
-    const perToken = { ids: ints, segments: ints, parents: ints, positions: ints, next: ints, vectors: ints };
+    const perToken = {
+      ids: ints,
+      segments: ints,
+      parents: ints,
+      positions: ints,
+      next: ints,
+      vectors: ints,
+      active: invocation ? ints : undefined,
+    };
     return builder.function(`score_${tokens}_${count}`, { ...perToken, shares }, (inputs) => {
-      const { next, shares, vectors, ...own } = inputs;
+      const { next, shares, vectors, active, ...rest } = inputs;
+      const own = { ...rest, ...(active && { active }) };
       const parameters = adapterTensors(model);
       // A single input has no prefix, so `parents` is omitted.
       const { parents: _, ...apart } = own;
@@ -79,6 +91,8 @@ export function buildScoreProgram(
     });
   });
   const shares = sharesBeginnings(architecture, layout);
+  /** Where the adapter begins to be active in an input: after its end if it never is. */
+  const activeFrom = (ids: Int32Array) => (invocation ? (lastMatch(ids, invocation) ?? ids.length) : 0);
 
   return {
     program,
@@ -87,8 +101,11 @@ export function buildScoreProgram(
     score(inputs) {
       const whole = inputs.map((ids) => Int32Array.from([...model.virtualTokens, ...ids]));
       const scores: OwnScore[] = [];
-      for (const list of scoreLists(whole, lengths, shares)) {
-        const { places, ...feeds } = laidOut(list, whole, model.virtualTokens.length, layout);
+      const until = whole.map((ids) => (invocation ? activeFrom(ids) : ids.length));
+      for (const list of scoreLists(whole, lengths, shares, until)) {
+        const { places, ...fed } = laidOut(list, whole, model.virtualTokens.length, layout);
+        const active = invocation ? activeIn(list, places, whole, activeFrom) : undefined;
+        const feeds = { ...fed, active };
         const out = program.run(
           scoreOn(list.tokens, list.members.length > 1 ? MAX_MEMBERS : 1),
           feeds,
@@ -114,6 +131,19 @@ function sharesBeginnings(
   if (attention !== 'causal' || encoder || recurrence) return false;
   if (firstPosition + lengths.at(-1)! > longOver) return false;
   return task === 'CAUSAL_LM' || task === 'TOKEN_CLS' || pooling === 'last';
+}
+
+/** 1 for each position of a list at which the adapter is active; none of the shared ones is. */
+function activeIn(
+  { members, tokens }: ScoreList,
+  places: readonly (readonly number[])[],
+  inputs: readonly Int32Array[],
+  activeFrom: (ids: Int32Array) => number,
+): Int32Array {
+  const active = new Int32Array(tokens);
+  for (const [i, member] of members.entries())
+    for (const at of places[i]!.slice(activeFrom(inputs[member]!))) active[at] = 1;
+  return active;
 }
 
 /** The feeds of a list, and for each member the places of its positions, those of the prefix first. */

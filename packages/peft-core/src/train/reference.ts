@@ -7,6 +7,7 @@ import type { InputSpecs, ProgramBuilder, ProgramFunction, tf } from '@graft/tf-
 import {
   type BatchPlan,
   fillBatch,
+  layoutOfBase,
   planMeasuring,
   type SequenceLayout,
   type TrainingExample,
@@ -82,10 +83,7 @@ export function* computeReferences(
   const { setup, options, built, precision } = run;
   const { objective } = setup;
   const { program, varies } = built;
-  // The base alone has no soft prompt.
-  const layout: SequenceLayout = options.initialAdapter
-    ? setup.layout
-    : { ...setup.layout, virtualTokens: 0, firstPosition: 0 };
+  const layout: SequenceLayout = options.initialAdapter ? setup.layout : { ...setup.layout, ...layoutOfBase };
   const plan: BatchPlan = planMeasuring([...examples], options.training, layout);
   const measure = measuring(
     built,
@@ -99,7 +97,9 @@ export function* computeReferences(
             ...attachAdapter(builder, setup.architecture, policy.frozen, null, { form: 'folded', name: '' }),
             stacks: policy.stacks,
           };
-      const inputs = batchInputs(objective, plan.shape, varies, layout.classes);
+      const { classes } = layout;
+      const { activates } = model.attachment ?? {};
+      const inputs = batchInputs(objective, plan.shape, varies, { classes, activates });
       return builder.function(name, inputs, (given) =>
         withComputation({ precision, implementation: implementationHere() }, () => {
           const context = {

@@ -24,7 +24,7 @@ import { readAdapterFor } from '../peft-model/adapter-fit.ts';
 import { permutation, Random } from '../random.ts';
 import { loadTokenizerWith } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
-import { leadingPositions } from '../tuners/methods.ts';
+import { invocationOf, leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
 import { tracksBest } from './best-model.ts';
 import { implementationHere } from './machine/implementation.ts';
@@ -98,12 +98,13 @@ export async function setUpTraining(
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   const { vocabularySize } = architecture;
+  const invocation = invocationOf(peft);
   const whyNever = unshareable(architecture, data, options);
   const arrangement = arrangementFor(whyNever, () =>
     cheapestOnStock(
       data.training,
       options.training,
-      { virtualTokens, vocabularySize, learnsPrompts, keepsBatches },
+      { virtualTokens, vocabularySize, learnsPrompts, keepsBatches, invocation },
       data.mixed,
     ),
   );
@@ -118,6 +119,7 @@ export async function setUpTraining(
     pooling: (await sequencePooling(base.path, architecture)).pooling,
     learnsPrompts,
     keepsBatches,
+    invocation,
   };
   const classWeights = classWeightsOf(options.training.class_weights, data);
   return { architecture, config, data, objective, classWeights, layout, whyNotShared };

@@ -236,7 +236,7 @@ function defineTraining(
     ...(averages ? { average_keeps: scalar } : {}),
   };
   const passInputs: PassInputs = {
-    ...batchInputs(objective, grid, varies, classes),
+    ...batchInputs(objective, grid, varies, { classes, activates: model.attachment?.activates }),
     seed: { shape: [2], dtype: 'int32' },
     ...(training.neftune_noise_alpha ? noiseInputs(grid, varies) : {}),
   };
@@ -338,7 +338,8 @@ const declareEvaluate = (
   suffix: string,
 ): Evaluate => {
   const { objective, grid, classes, options = {} } = spec;
-  const inputs = batchInputs(objective, grid, varies, classes);
+  const { activates } = model.attachment ?? {};
+  const inputs = batchInputs(objective, grid, varies, { classes, activates });
   const define: ProgramBuilder['function'] = (name, inputs, body) =>
     builder.function(name + suffix, inputs, (given) => computing(spec, () => body(given)));
   const { defineMeasure } = losses[objective];

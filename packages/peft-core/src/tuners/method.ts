@@ -110,8 +110,13 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * for estimates. Absent: none.
    */
   weightCopies?(config: Config, kernels: boolean): number;
-  /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
+  /** Ids of tokens whose rows the adapter holds, or that it depends on. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
+  /**
+   * The tokens from whose last occurrence in a sequence on the adapter is active, the first of them included: before it, and in sequences
+   * without an occurrence, the model is its base. Null or absent: the adapter is always active.
+   */
+  invocation?(config: Config): readonly number[] | null;
 
   // The adapter's files.
 

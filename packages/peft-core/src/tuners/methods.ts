@@ -67,6 +67,11 @@ export function leadingPositions(peft: PeftConfig): LeadingPositions {
   return methodOf(peft).leadingPositions?.(peft) ?? { virtualTokens: 0, prefixLength: 0 };
 }
 
+/** The tokens from whose last occurrence in a sequence on the adapter is active; null: it always is. */
+export function invocationOf(peft: PeftConfig): readonly number[] | null {
+  return methodOf(peft).invocation?.(peft) ?? null;
+}
+
 /** Why an adapter with this config cannot be merged into the weights of its base model, as a clause; null if it can. */
 export function unmergeable(peft: PeftConfig, model: ModelOutline): string | null {
   return methodOf(peft).unmergeable?.(peft, model) ?? null;

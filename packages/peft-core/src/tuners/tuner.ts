@@ -56,6 +56,8 @@ export interface LayerContext {
   weight(parameter: string): FrozenWeight | null;
   /** Random state for dropout; present only in training. */
   random?: RandomState;
+  /** `(N, 1)` bool: the rows at which the adapter is active. Throws if this pass has none. Only with `Attachment.activates`. */
+  active?(): tf.Tensor;
 }
 
 /** The parts of a linear module: `product(x)` is its output before `bias`. A replaced weight or bias is its replacement. */
@@ -138,6 +140,8 @@ export interface Attachment {
   replacements?: Map<string, (context: LayerContext) => Weight>;
   /** Changed residual additions, by the module of the residual site. */
   residualAdds?: Map<string, ResidualAddWrapper>;
+  /** Set if the adapter is active only at some positions: its low-rank updates are, and it changes nothing else. */
+  activates?: true;
   /** Set if dropout is active in training: the option that enables it, with its value. */
   drops?: string;
   /** Number of virtual tokens before every sequence. Their ids start at the vocabulary's size. Absent: 0. */

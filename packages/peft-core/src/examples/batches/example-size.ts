@@ -1,3 +1,4 @@
+import { lastMatch } from '../../text/last-match.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import type { Shareable } from './shared-prefixes.ts';
 
@@ -25,15 +26,18 @@ export interface SizeOptions {
   firstVirtual?: number | null;
   /** The tokens of a pair's prompt are targets, too, of its first sequence. */
   learnsPrompts?: boolean;
+  /** The tokens from whose last occurrence in a sequence on the adapter is active. Absent or null: it always is. */
+  invocation?: readonly number[] | null;
 }
 
 /**
  * The size of an example. With `firstVirtual` also the part of each sequence that others may share: everything before the first label,
- * or before the last token of a sequence whose class is read at its end. Of a pair it is what is before the completions.
+ * or before the last token of a sequence whose class is read at its end. Of a pair it is what is before the completions. What an adapter
+ * changes from its invocation on is shared with none, since another sequence may be invoked at another place.
  */
 export function sizeOf(
   example: TrainingExample,
-  { virtualTokens = 0, firstVirtual = null, learnsPrompts = false }: SizeOptions = {},
+  { virtualTokens = 0, firstVirtual = null, learnsPrompts = false, invocation = null }: SizeOptions = {},
 ): ExampleSize {
   const { sequences, tokens } = example;
   const [{ input, targets }] = sequences as [(typeof sequences)[0]];
@@ -54,9 +58,23 @@ export function sizeOf(
     for (let t = 0; t < leading; t++) whole[t] = firstVirtual + t;
     whole.set(ids, leading);
     const labelled = targets ? promptTargets(targets) : ids.length - 1;
-    return { ids: whole, limit: leading + Math.max(0, labelled) };
+    const same = invocation ? activeFrom({ ids, targets }, invocation) : labelled;
+    return { ids: whole, limit: leading + Math.max(0, Math.min(labelled, same)) };
   });
   return { ...size, shareable };
+}
+
+/**
+ * The index of the first position at which the adapter is active in a sequence of a language model: that of the last occurrence of the
+ * invocation, which the last target, the token after `ids`, may complete. Without an occurrence: the number of positions.
+ */
+export function activeFrom(
+  { ids, targets }: { ids: Int32Array; targets?: Int32Array | undefined },
+  invocation: readonly number[],
+): number {
+  const whole = new Int32Array(ids.length + 1).fill(targets?.at(-1) ?? NO_TARGET, ids.length);
+  whole.set(ids);
+  return lastMatch(whole, invocation) ?? ids.length;
 }
 
 /** Number of positions before the first target, each of which predicts a token of the prompt. */

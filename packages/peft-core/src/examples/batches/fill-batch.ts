@@ -1,6 +1,6 @@
 import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
-import { promptTargets } from './example-size.ts';
+import { activeFrom, promptTargets } from './example-size.ts';
 import { placeOf } from './pack-flat.ts';
 import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
@@ -21,7 +21,12 @@ export interface SequenceLayout {
   keepsBatches?: boolean;
   /** BatchLayout of a micro-batch's sequences. Absent: a grid. */
   arrangement?: BatchLayout;
+  /** The tokens from whose last occurrence in a sequence on the adapter is active. Absent or null: it always is. */
+  invocation?: readonly number[] | null;
 }
+
+/** What the sequences of the plain base model have of an adapter's layout: no soft prompt, and no activation. */
+export const layoutOfBase = { virtualTokens: 0, firstPosition: 0, invocation: null };
 
 /** Tokens of a grid, row-major, rows × tokens. */
 export interface FilledGrid {
@@ -36,6 +41,8 @@ export interface FilledGrid {
 export interface FilledBatch extends FilledGrid {
   /** Input of an encoder-decoder's encoder; a sequence has the same segment number in both grids. Empty for other models. */
   input: FilledGrid;
+  /** 1 for each position at which the adapter is active; null: it always is. */
+  active: Int32Array | null;
   /** Segment of the shared prefix that precedes each position's own segment; −1 for none. */
   parents: Int32Array;
   /** Segment of the shared prefix that precedes that prefix; −1 for none. */
@@ -120,6 +127,7 @@ export function fillBatch(
   const batch: FilledBatch = {
     ...emptyGrid(size),
     input: emptyGrid(shape.rows * shape.inputTokens),
+    active: layout.invocation ? new Int32Array(size) : null,
     parents: new Int32Array(size).fill(-1),
     grandparents: new Int32Array(size).fill(-1),
     spans: new Int32Array(4 * shape.spans),
@@ -191,6 +199,11 @@ export function fillBatch(
       batch.inputSpans.set([start, start + whole.to], 4 * number);
     }
     write(batch, start, segment, ids, { leading, from, to });
+    if (batch.active) {
+      // What several sequences share is before the activation of each: `sizeOf`.
+      const first = leading + activeFrom({ ids, targets }, layout.invocation!) - from;
+      batch.active.fill(1, Math.min(end, start + Math.max(0, first)), end);
+    }
     for (let t = start; t < end; t++) (batch.positions[t] as number) += firstPosition;
     batch.spans.set([start, end], 4 * number);
     batch.length = Math.max(batch.length, end);

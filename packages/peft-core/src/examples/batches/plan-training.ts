@@ -13,14 +13,22 @@ import {
 } from './plan-batches.ts';
 
 type Arranged = Pick<SequenceLayout, 'virtualTokens'> &
-  Partial<Pick<SequenceLayout, 'vocabularySize' | 'arrangement' | 'learnsPrompts' | 'keepsBatches'>>;
+  Partial<
+    Pick<SequenceLayout, 'vocabularySize' | 'arrangement' | 'learnsPrompts' | 'keepsBatches' | 'invocation'>
+  >;
 
 function arranged(
   examples: TrainingExample[],
-  { virtualTokens, vocabularySize = 0, arrangement = 'grid', learnsPrompts = false }: Arranged,
+  {
+    virtualTokens,
+    vocabularySize = 0,
+    arrangement = 'grid',
+    learnsPrompts = false,
+    invocation = null,
+  }: Arranged,
 ) {
   const firstVirtual = arrangement === 'shared' ? vocabularySize : null;
-  const options = { virtualTokens, firstVirtual, learnsPrompts };
+  const options = { virtualTokens, firstVirtual, learnsPrompts, invocation };
   return { examples: examples.map((example) => sizeOf(example, options)), arrangement };
 }
 

@@ -34,6 +34,8 @@ export interface TokenizeOptions {
   decoderStart?: number | null;
   /** Sequences of chats get `roles`. Default false. */
   roles?: boolean;
+  /** The tokens from whose last occurrence in a sequence on the adapter is active; null: it always is. Default null. */
+  invocation?: readonly number[] | null;
   /** The classes of a classifier's labels. */
   classOf?: ClassOf;
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { packTensor } from '../../gguf/pack-tensor.ts';
 import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
-import { methodOf } from '../../tuners/methods.ts';
+import { invocationOf, methodOf } from '../../tuners/methods.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import { checkRange } from '../gguf/check-range.ts';
 import { fileTypes } from '../gguf/file-types.ts';
@@ -26,6 +26,7 @@ export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
   const form = methodOf(config).lowRank!(config, fitting.architecture);
   const factors = form.factors?.(tensors) ?? tensors;
   const alpha = alphaOf(form);
+  const invocation = invocationOf(config);
   const { weights: type } = fileTypes[options.dtype];
   const file = await writeGguf(
     path.join(outputDir, ggufAdapterName),
@@ -36,6 +37,7 @@ export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
       'general.file_type': { type: 'u32', value: fileTypes[options.dtype].id },
       'adapter.type': { type: 'string', value: 'lora' },
       'adapter.lora.alpha': { type: 'f32', value: alpha },
+      ...(invocation && { 'adapter.alora.invocation_tokens': { type: 'u32s', value: [...invocation] } }),
     },
     updateTensors(model, form).map(
       ({ name, shape, layout, values }): PackedTensor => ({
@@ -55,7 +57,9 @@ export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({
   return {
     files: [{ ...file, path: ggufAdapterName }],
     notes: [
-      'Load it beside a GGUF file of the base model that it was trained on: llama-cli -m base.gguf --lora adapter.gguf.',
+      invocation
+        ? 'Load it with llama-server beside a GGUF file of the base model that it was trained on: llama-server -m base.gguf --lora adapter.gguf. Other programs of llama.cpp do not read its invocation tokens, and would apply it to the whole prompt.'
+        : 'Load it beside a GGUF file of the base model that it was trained on: llama-cli -m base.gguf --lora adapter.gguf.',
       ...(others === 0
         ? []
         : [`${others} of ${form.updates.length} updates had another alpha, which is now in their B.`]),

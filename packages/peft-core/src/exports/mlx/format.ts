@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { familyOf } from '../../outlines/families.ts';
 import { type ModelOutline, outlineOf } from '../../outlines/index.ts';
-import { methodOf } from '../../tuners/methods.ts';
+import { invocationOf, methodOf } from '../../tuners/methods.ts';
 import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-format.ts';
 
 const MlxOptionsSchema = Type.Object({}, { additionalProperties: false });
@@ -29,6 +29,12 @@ export const mlx: ExportFormat<MlxOptions> = {
 };
 
 function mlxRefusal({ config, modelConfig }: ExportedAdapter): ExportRefusal | null {
+  if (invocationOf(config))
+    return {
+      param: 'format',
+      message:
+        'mlx-lm applies an adapter to every token, and this one is active only from its invocation tokens on: export peft or gguf-lora',
+    };
   const outline = outlineOf(modelConfig, config.task_type);
   const reason = familyOf(outline.modelType).mlxAdapters
     ? adapterReason(config, outline)

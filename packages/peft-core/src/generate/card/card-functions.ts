@@ -1,6 +1,7 @@
 import { type ProgramFunction, tf } from '@graft/tf-graph';
 import { exactly } from '../../nn/computation.ts';
 import { adapterTensors } from '../../peft-model/peft-model.ts';
+import { activeIn } from '../activation/activation.ts';
 import { BLOCK } from '../block-pool.ts';
 import { cacheFunctions, PADDING } from '../cache-functions.ts';
 import { gridRecurrence, type LayerStates, STATES } from '../states/recurrent-states.ts';
@@ -65,6 +66,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
   const { architecture } = model;
   const encoded = architecture.encoder !== undefined;
   const { recurrence } = architecture;
+  const { activates } = model.attachment ?? {};
   const vocabulary = architecture.vocabularySize;
   const context = Math.ceil(limits.context / BLOCK) * BLOCK;
   const windows = sizes(256, context);
@@ -102,7 +104,8 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
         memoryBlocks: encoded ? ints(sequences, memory / BLOCK) : undefined,
         memoryLengths: encoded ? ints(sequences) : undefined,
         ends: answers > 0 && stride > 1 ? ints(answers) : undefined,
-        owners: lanes > 0 ? ints(sequences) : undefined,
+        owners: lanes > 0 ? perToken : undefined,
+        active: activates ? perToken : undefined,
         answerOwners: lanes > 0 && answers > 0 ? ints(answers) : undefined,
         lanes: lanes > 0 ? ints(lanes) : undefined,
         laneOwners: lanes > 0 ? ({ shape: [lanes], dtype: 'float32' } as const) : undefined,
@@ -117,17 +120,21 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
             const at = { sequences, positions, places, blocks, lengths, memory: read };
             const attend = cardAttention(caches, architecture.kvHeads, at);
             const parameters = adapterTensors(model);
-            const { from, to, counts } = given;
+            const { from, to, counts, active } = given;
             const recur =
               recurrence &&
               gridRecurrence(states, recurrence, { sequences, from: from!, to: to!, counts: counts! });
-            const runtime = model.runtime({ parameters, attend, ...(recur && { recur }) });
+            const runtime = model.runtime({
+              parameters,
+              attend,
+              ...(recur && { recur }),
+              ...(active && { active }),
+            });
             const plain = withHeadInSlices(runtime, model, parameters);
             const { lanes, laneOwners } = given;
-            const updated = (owners: tf.Tensor | undefined, each: number) => {
+            const updated = (owners: tf.Tensor | undefined) => {
               if (!owners) return plain;
-              const column = tf.expandDims(tf.cast(owners, 'float32'), -1);
-              const perRow = tf.reshape(each === 1 ? column : tf.tile(column, [1, each]), [-1]);
+              const perRow = tf.cast(owners, 'float32');
               return arena!.applied(plain, { owners: perRow, lanes: lanes!, laneOwners: laneOwners! });
             };
             const grid = {
@@ -140,10 +147,10 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
             // The decoder's attention reads the memory's keys and values from the cache, and ignores those passed here.
             const nothing = tf.zeros([1, 1]);
             const kept = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
-            const hidden = architecture.body(updated(given.owners, stride), ids, grid, kept);
+            const hidden = architecture.body(updated(given.owners), ids, grid, kept);
             if (!sampling) return {};
             const last = ends ? tf.gather(hidden, ends) : hidden;
-            const head = updated(given.answerOwners, 1);
+            const head = updated(given.answerOwners);
             const logits = exactly(architecture.logits!(head, architecture.finalNorm(head, last)));
             logitsKept?.assign(logits);
             const options = { mode: sampling, candidates: CANDIDATES, likely: likely < 0 ? null : likely };
@@ -189,11 +196,16 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
     for (const [at, i] of asking.entries()) ends[at] = i * stride + all[i]!.ids.length - 1;
     const adapters = lanesOf(pieces);
     const lanes = adapters?.count ?? 0;
-    const padded = (owners: number[], count: number) => {
-      const each = new Int32Array(count).fill(-1);
-      each.set(owners);
+    /** For each position of the grid: `value(i)` where the adapter of part `i` is active, else `none`. */
+    const perToken = (value: (i: number) => number, none: number) => {
+      const each = new Int32Array(sequences * stride).fill(none);
+      for (const [i, { piece, ids, start }] of all.entries())
+        for (const [n, isActive] of activeIn({ ...piece, ids, start }).entries())
+          if (isActive) each[i * stride + n] = value(i);
       return each;
     };
+    const answerOwners = new Int32Array(answers).fill(-1);
+    if (adapters && isAsked) answerOwners.set(asking.map((i) => adapters.owners[i]!));
     const step = stepOn(
       sequences,
       stride,
@@ -211,14 +223,9 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
       reached: readsLengths(architecture, limits) ? reached : undefined,
       ...(recurrence ? statesOf(all, sequences) : {}),
       ends: isAsked && stride > 1 ? ends : undefined,
-      owners: adapters ? padded(adapters.owners, sequences) : undefined,
-      answerOwners:
-        adapters && isAsked
-          ? padded(
-              asking.map((i) => adapters.owners[i]!),
-              answers,
-            )
-          : undefined,
+      owners: adapters ? perToken((i) => adapters.owners[i]!, -1) : undefined,
+      active: activates ? perToken(() => 1, 0) : undefined,
+      answerOwners: adapters && isAsked ? answerOwners : undefined,
       lanes: adapters?.lanes,
       laneOwners: adapters?.laneOwners,
       ...(isAsked ? samplerFeeds(asks, answers, mode, seen, adjusts * vocabulary) : {}),

@@ -28,13 +28,13 @@ export const losses: Readonly<Record<ObjectiveName, ObjectiveLoss>> = {
 
 /**
  * Inputs of a function that computes a loss on a grid; with `varies` on a list with as many positions as the batch has. `classes`: the
- * number of classes of texts that may have several.
+ * number of classes of texts that may have several. `activates`: the adapter is active only at some positions.
  */
 export function batchInputs(
   objective: ObjectiveName,
   grid: GridShape,
   varies: boolean,
-  classes = 0,
+  { classes = 0, activates = false }: { classes?: number | undefined; activates?: boolean | undefined } = {},
 ): BatchOf<InputSpec> {
   const perToken: InputSpec = {
     shape: [grid.rows * grid.tokens],
@@ -51,6 +51,7 @@ export function batchInputs(
     parents: perToken,
     grandparents: perToken,
     spans,
+    ...(activates ? { active: perToken } : {}),
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
       : {}),
@@ -79,6 +80,7 @@ export function feedsOf(
     parents: used(batch.parents),
     grandparents: used(batch.grandparents),
     spans,
+    ...(batch.active ? { active: used(batch.active) } : {}),
     ...(input.ids.length > 0
       ? {
           input_ids: input.ids,

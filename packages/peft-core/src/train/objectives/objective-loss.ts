@@ -23,10 +23,12 @@ import type { NoiseOf } from './embedding-noise.ts';
 
 /**
  * A batch on a grid by the names of a function's inputs: their shapes, tensors or arrays. The objective adds its own inputs
- * (`ObjectiveLoss.inputs`). `label_positions`: if the objective has it, only hidden states at these positions are read.
+ * (`ObjectiveLoss.inputs`). `label_positions`: if the objective has it, only hidden states at these positions are read. `active`: see
+ * `FilledBatch`, of adapters that are active only at some positions.
  */
 export type BatchOf<T> = TokensOf<T> &
-  (EncoderTokensOf<T> | NoTokens) & { label_scales: T } & ({ label_positions: T } | NoTokens);
+  (EncoderTokensOf<T> | NoTokens) & { label_scales: T } & ({ label_positions: T } | NoTokens) &
+  ({ active: T } | NoTokens);
 
 /** `parents` and `grandparents`: see `PackedPositions`; `spans` `(S, 4)`: see `segmentAttention`. */
 type TokensOf<T> = { ids: T; positions: T; segments: T; parents: T; grandparents: T; spans: T };

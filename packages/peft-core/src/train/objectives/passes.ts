@@ -31,6 +31,7 @@ export function forwardOf(context: LossContext): Forward {
     // Only sequences in a list share prefixes.
     ...(rows === 1 ? { parents: inputs.parents, grandparents: inputs.grandparents } : {}),
     spans: inputs.spans,
+    ...('active' in inputs ? { active: inputs.active } : {}),
     ...('label_positions' in inputs ? { read: inputs.label_positions } : {}),
   };
   const input =

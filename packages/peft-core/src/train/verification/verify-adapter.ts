@@ -1,4 +1,5 @@
 import { measuringMemory } from '../../estimate/peak-memory.ts';
+import { layoutOfBase } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
@@ -181,8 +182,7 @@ async function measure(
 ): Promise<Measurement> {
   const precision = effectivePrecision(training.precision);
   const { peft, form } = adapter;
-  // The plain base model has no soft prompt.
-  const own = peft ? layout : { ...layout, virtualTokens: 0, firstPosition: 0 };
+  const own = peft ? layout : { ...layout, ...layoutOfBase };
   const plan = planMeasured(measured, training, own);
   const built = buildEvaluationProgram({
     architecture,

@@ -96,6 +96,17 @@ export const LoraConfigSchema = Type.Object(
           'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. false: both random.',
       },
     ),
+    alora_invocation_tokens: Type.Union(
+      [
+        Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }), { minItems: 1, maxItems: 256 }),
+        Type.Null(),
+      ],
+      {
+        default: null,
+        description:
+          'Activated LoRA: token ids from whose last occurrence in a sequence on the adapter is active. Before it the model is its base, so that answers reuse what the base computed of a prompt. Null: always active.',
+      },
+    ),
     fan_in_fan_out: fanInFanOut,
   },
   {
@@ -105,6 +116,24 @@ export const LoraConfigSchema = Type.Object(
 );
 
 export type LoraConfig = Static<typeof LoraConfigSchema>;
+
+/** What would change the model before the activation, and what PEFT does not combine with it. */
+function activationFaults(config: Partial<LoraConfig>): Fault[] {
+  if (!config.alora_invocation_tokens) return [];
+  const faults: Fault[] = [];
+  const add = (field: string, message: string) =>
+    faults.push(configFault(field, `${message} with alora_invocation_tokens`));
+  const { task_type: task = 'CAUSAL_LM', init_lora_weights: init = true } = config;
+  if (task !== 'CAUSAL_LM') add('task_type', 'must be "CAUSAL_LM"');
+  if (config.use_dora) add('use_dora', 'must be false');
+  if (config.lora_bias) add('lora_bias', 'must be false');
+  if ((config.bias ?? 'none') !== 'none') add('bias', 'must be "none"');
+  if (startsFromWeight(init)) add('init_lora_weights', `${show(init)} is not there`);
+  if ((config.modules_to_save ?? []).length > 0) add('modules_to_save', 'must be null');
+  if ((config.trainable_token_indices ?? null) !== null) add('trainable_token_indices', 'must be null');
+  if ((config.target_parameters ?? []).length > 0) add('target_parameters', 'must be null or []');
+  return faults;
+}
 
 /** Violations of rules between fields, from LoraConfig.__post_init__ and the layers, and unusable regular expressions. */
 export function loraFaults(given: Record<string, unknown>): Fault[] {
@@ -137,5 +166,6 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
     if (most > 2048)
       rule(most === config.r ? 'r' : 'rank_pattern', 'at most 2048, since the files have twice the rank,');
   }
+  faults.push(...activationFaults(config));
   return faults;
 }

@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
-import { updatedLinear } from '../../nn/low-rank.ts';
+import { activeRows, updatedLinear } from '../../nn/low-rank.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { takeRows } from '../../nn/rows.ts';
 import { scaledColumns, withBias } from '../../nn/scaled-columns.ts';
@@ -47,9 +47,15 @@ export function doraLinear(names: LoraNames, target: LoraTarget, dropoutProbabil
   };
 }
 
-/** `scale · (x Aᵀ) Bᵀ`. The scale multiplies the narrow product (N, r) instead of the wide one. */
-function updateOf({ parameter }: LayerContext, x: tf.Tensor, names: LoraNames, scale: number): tf.Tensor {
-  const down = tf.mul(trainedProduct(x, parameter(names.a)), scale);
+/** `scale · (x Aᵀ) Bᵀ`, at active rows. The scale multiplies the narrow product (N, r) instead of the wide one. */
+function updateOf(
+  { parameter, active }: LayerContext,
+  x: tf.Tensor,
+  names: LoraNames,
+  scale: number,
+): tf.Tensor {
+  const all = tf.mul(trainedProduct(x, parameter(names.a)), scale);
+  const down = active ? activeRows(all, active()) : all;
   return trainedProduct(down, parameter(names.b));
 }
 

@@ -6,6 +6,7 @@ import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts
 import { type Method, type RatedModel, rateByWidth } from '../method.ts';
 import { isNarrow, isWithin, resolveModulesToSave, targetsAllLinear } from '../target-modules.ts';
 import type { TokenTarget } from '../token-targets.ts';
+import { checkActivation } from './activation.ts';
 import { combineLora } from './combine/combine.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
@@ -25,7 +26,6 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   corda_config: null,
   lora_ga_config: null,
   velora_config: null,
-  alora_invocation_tokens: null,
   use_qalora: false,
   qalora_group_size: 16,
   monteclora_config: null,
@@ -101,7 +101,11 @@ export const loraMethod: Method<LoraConfig> = {
     checkRanks([...checked, ...experts], config.r);
     checkTransposed(config, names, model);
   },
-  tokens: ({ trainable_token_indices: rows }) => Object.values(rows ?? []).flat(),
+  tokens: ({ trainable_token_indices: rows, alora_invocation_tokens: invocation }) => [
+    ...Object.values(rows ?? []).flat(),
+    ...(invocation ?? []),
+  ],
+  invocation: ({ alora_invocation_tokens: invocation }) => invocation,
   fileTensors: (config, model) => loraFileTensors(publishedLora(config), model),
   published: publishedLora,
   unreadable({ init_lora_weights: init }) {
@@ -114,7 +118,10 @@ export const loraMethod: Method<LoraConfig> = {
     return { option: 'init_lora_weights', message };
   },
   combine: combineLora,
-  unmergeable: unmergeableBias,
+  unmergeable: (config, model) =>
+    config.alora_invocation_tokens
+      ? 'it is active only from its invocation tokens on (alora_invocation_tokens), and merged weights would always be'
+      : unmergeableBias(config, model),
   lowRank: (config, model) => lowRankForm(publishedLora(config), model),
   keptNumbers(requested, model) {
     const config = publishedLora(requested);
@@ -155,6 +162,7 @@ function check(config: LoraConfig, model: ModelOutline): void {
       `${show(config.init_lora_weights)} is not there for embeddings, and target_modules adapts ${table.name}`,
     );
   checkTokens(loraTokenTargets(config, model), targets, saved);
+  checkActivation(config, model, { targets, experts });
   checkParameters(config, [...targets.filter(({ isRouter }) => isRouter), ...experts], saved);
 }
 

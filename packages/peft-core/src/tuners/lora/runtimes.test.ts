@@ -42,6 +42,7 @@ test('what scales modules differently is left out where it would be scaled wrong
   assert.deepEqual(others({ use_rslora: true }), ['vLLM', 'TGI']);
   assert.deepEqual(others({ rank_pattern: { q_proj: 4 } }), ['llama.cpp (converted)']);
   assert.deepEqual(others({ alpha_pattern: { q_proj: 4 } }), []);
+  assert.deepEqual(others({ alora_invocation_tokens: [5, 6] }), ['llama.cpp (converted)']);
   assert.deepEqual(others({ layers_to_transform: [1] }), ['vLLM', 'SGLang', 'llama.cpp (converted)']);
   assert.deepEqual(others({ target_modules: '.*q_proj' }), ['vLLM', 'TGI', 'llama.cpp (converted)']);
 });

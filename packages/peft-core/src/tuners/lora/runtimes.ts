@@ -6,13 +6,19 @@ import type { LoraConfig } from './config.ts';
  */
 export const loraRuntimes: Record<string, (config: LoraConfig) => boolean> = {
   // vllm/lora/peft_helper.py: one rank and alpha for all modules; supports rsLoRA, ignores rank_pattern and alpha_pattern.
-  vLLM: (config) => isPlain(config) && isUniform(config),
+  vLLM: (config) => isPlain(config) && isUniform(config) && isAlwaysActive(config),
   // sglang/srt/lora/lora.py and lora_config.py: versions without support for patterns and rsLoRA scale by lora_alpha / r.
   SGLang: (config) =>
-    isPlain(config) && isUniform(config) && !config.use_rslora && typeof config.target_modules !== 'string',
+    isPlain(config) &&
+    isUniform(config) &&
+    isAlwaysActive(config) &&
+    !config.use_rslora &&
+    typeof config.target_modules !== 'string',
   // text_generation_server/adapters/lora.py: a kind of module is used only if every layer has it; the scale comes from r and lora_alpha.
-  TGI: (config) => isPlain(config) && isUniform(config) && config.layers_to_transform === null,
-  // llama.cpp, convert_lora_to_gguf.py: one alpha for the file; each tensor is scaled by alpha / its own rank.
+  TGI: (config) =>
+    isPlain(config) && isUniform(config) && isAlwaysActive(config) && config.layers_to_transform === null,
+  // llama.cpp, convert_lora_to_gguf.py: one alpha for the file; each tensor is scaled by alpha / its own rank. llama-server reads the
+  // tokens that activate an adapter.
   'llama.cpp (converted)': (config) =>
     isPlain(config) && !config.use_rslora && Object.keys(config.alpha_pattern).length === 0,
 };
@@ -38,6 +44,12 @@ function isPlain(config: LoraConfig): boolean {
     !(Array.isArray(targets) && targets.some((name) => tables.test(name)))
   );
 }
+
+/**
+ * Whether it is active from the beginning of a prompt. vLLM, SGLang and TGI ignore alora_invocation_tokens, and would apply the adapter to
+ * the whole prompt (vLLM's pull request 19710 was closed).
+ */
+const isAlwaysActive = ({ alora_invocation_tokens: tokens }: LoraConfig): boolean => tokens === null;
 
 /** Whether all modules have the same rank and alpha. */
 function isUniform({ rank_pattern, alpha_pattern, r, lora_alpha }: LoraConfig): boolean {

@@ -100,6 +100,7 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     embeddings,
     replacements,
     merges,
+    ...(config.alora_invocation_tokens ? { activates: true as const } : {}),
     ...(config.lora_dropout > 0 ? { drops: `lora_dropout ${config.lora_dropout}` } : {}),
     ...(principal && {
       derive: (context: LayerContext) =>

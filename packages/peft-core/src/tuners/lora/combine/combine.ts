@@ -86,6 +86,7 @@ function refuseOtherParts({ name, config }: CombinedAdapter<LoraConfig>, model: 
     [config.use_dora, 'use_dora'],
     [config.lora_bias, 'lora_bias'],
     [config.bias !== 'none', `bias ${config.bias}`],
+    [config.alora_invocation_tokens !== null, 'alora_invocation_tokens'],
     [config.trainable_token_indices !== null, 'trainable_token_indices'],
     [experts.length > 0 || targets.some(({ isRouter }) => isRouter), 'target_parameters'],
     [whole.length > 0, `whole modules (${whole.slice(0, 3).join(', ')})`],
