@@ -72,6 +72,7 @@ export {
   type Integration,
   type IntegrationType,
   integrationTypes,
+  trackerTypes,
 } from './integrations/integration.ts';
 export {
   deleteIntegration,
@@ -206,6 +207,9 @@ export {
   type PersonRecord,
   updatePerson,
 } from './people/person-records.ts';
+export * from './publications/manage-publications.ts';
+export { type Publication, publicationStatuses } from './publications/publication.ts';
+export { type PublicationTimes, startPublicationSender } from './publications/send/publication-sender.ts';
 export * from './postgres/acquire-postgres.ts';
 export { setLogins } from './postgres/app-login.ts';
 export * from './postgres/ensure-roles.ts';

@@ -9,6 +9,7 @@ CREATE TABLE "publications" (
     "repository" TEXT NOT NULL,
     "is_public" BOOLEAN NOT NULL,
     "card" BOOLEAN NOT NULL DEFAULT true,
+    "card_text" TEXT,
     "status" TEXT NOT NULL DEFAULT 'queued',
     "error" JSONB,
     "commit" TEXT,

@@ -9,3 +9,4 @@ export {
   exportFormats,
   parseExportOptions,
 } from './formats.ts';
+export { type ModelCard, modelCard } from './model-card.ts';

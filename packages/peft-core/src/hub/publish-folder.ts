@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { GraftError } from '../errors.ts';
 import { hashFile } from '../sha256.ts';
+import { FilePart } from './file-blob.ts';
 import { reasonOf } from './hub-connection.ts';
 
 export interface PublishOptions {
@@ -162,9 +162,9 @@ async function publish(
   if (changed.length === 0) return { commit: before.sha!, url: urlOf(before.sha!), changed: 0, bytes };
   const made = await uploadFiles({
     ...to,
-    files: changed.map(({ path, from }) => ({
+    files: changed.map(({ path, from, size }) => ({
       path,
-      content: 'file' in from ? pathToFileURL(from.file) : new Blob([from.content]),
+      content: 'file' in from ? new FilePart(from.file, 0, size) : new Blob([from.content]),
     })),
     commitTitle: title,
     // The Hub refuses the commit if there is another one since, for example of a call whose answer was lost.
@@ -236,7 +236,8 @@ function fetchWithToken({ endpoint, token, fetch }: HubAccess, signal?: AbortSig
     const { href, origin: to } = new URL(url instanceof Request ? url.url : url);
     const headers = new Headers(init.headers);
     if (to === origin) headers.set('authorization', `Bearer ${token}`);
-    return await fetch(href, { ...init, headers, signal: init.signal ?? signal ?? null });
+    const signals = [init.signal, signal].filter((each) => each !== undefined && each !== null);
+    return await fetch(href, { ...init, headers, signal: AbortSignal.any(signals) });
   };
 }
 
@@ -269,6 +270,7 @@ function explain(error: unknown, repository: string, { endpoint, tokenName }: Hu
     });
   if (status === undefined) return unavailable(`cannot be reached (${reasonOf(error)})`);
   if (status >= 500 || status === 408 || status === 429) return unavailable(`answered ${status}`);
+  if (status < 400) return refused('the repository has another name by now; give that one');
   if (status === 412) return unavailable(`has another commit of ${repository} meanwhile`);
   if (status === 401)
     return refused(`${tokenName} is not, or no longer, valid; make a new one that may write`);

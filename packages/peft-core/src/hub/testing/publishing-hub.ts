@@ -43,6 +43,19 @@ export class PublishingHub {
     return hub;
   }
 
+  /** Forgets everything: tests share a server. */
+  reset(): void {
+    this.repositories.clear();
+    this.stored.clear();
+    this.tokens.clear();
+    this.requests.length = 0;
+    this.commitFaults.length = 0;
+    this.puts = 0;
+    this.cutUploads = 0;
+    this.lostAnswers = 0;
+    this.beforeCommit = async () => {};
+  }
+
   stop(): void {
     for (const server of this.#servers) {
       server.close();
