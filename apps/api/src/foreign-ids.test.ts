@@ -46,7 +46,7 @@ before(async () => {
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
   bench = await openApiBench(
     { webhooks: { pollMs: 20, firstSeconds: 60, longestSeconds: 60 } },
-    { GRAFT_WEBHOOK_ALLOW: '127.0.0.1' },
+    { GRAFT_WEBHOOK_ALLOW: '127.0.0.1', HF_ENDPOINT: 'http://127.0.0.1:9' },
   );
   asking = await bench.caller(bench.acme, 'admin');
   asked = await bench.caller(bench.other, 'admin');
@@ -92,6 +92,9 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   const { version } = await publishAdapter(bench, team, 'secret');
   await post(`/v1/adapters/${version.adapterId}/tags`, { tag: 'production', version: 1 });
   const made = await post(`/v1/adapters/${version.adapterId}/versions/1/exports`, { format: 'peft' });
+  await post('/v1/integrations/huggingface', { secret: 'hf_token' });
+  const repository = { repository: 'org/secret' };
+  const publication = await post(`/v1/adapters/${version.adapterId}/versions/1/publications`, repository);
   const upload = await post('/v1/uploads', {
     filename: 'x.jsonl',
     purpose: 'fine-tune',
@@ -119,6 +122,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   return {
     file_id: row(file),
     export_id: row(made.id),
+    publication_id: row(publication.id),
     upload_id: row(upload.id),
     part_id: row(part.json.id),
     fine_tuning_job_id: row(job.id),
@@ -162,6 +166,7 @@ const bodies: Record<string, () => unknown> = {
   'POST /v1/adapters/{adapter_id}/note': () => ({ note: 'x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/note': () => ({ note: 'x' }),
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/promote': () => ({}),
+  'POST /v1/adapters/{adapter_id}/versions/{version}/publications': () => ({ repository: 'org/x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/exports': () => ({ format: 'peft' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}': () => ({ keep: true }),
   'POST /v1/team/members/{person_id}': () => ({ role: 'viewer' }),

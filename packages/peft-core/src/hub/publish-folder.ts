@@ -209,8 +209,7 @@ async function differing(
   for (const local of files) {
     const entry = remote.get(local.path);
     const size = entry?.lfs?.size ?? entry?.size;
-    const digest =
-      size !== local.size ? null : entry?.lfs ? await sha256Of(local) : await gitBlobId(local);
+    const digest = size !== local.size ? null : entry?.lfs ? await sha256Of(local) : await gitBlobId(local);
     if (digest === null || digest !== (entry?.lfs?.oid ?? entry?.oid)) changed.push(local);
   }
   return changed;

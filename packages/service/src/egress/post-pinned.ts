@@ -120,7 +120,9 @@ export async function requestPinned(
     );
     sent.on('error', (error) => {
       connected();
-      reject(whole.aborted ? new EgressError('The receiver took too long to answer.') : explainConnection(error));
+      reject(
+        whole.aborted ? new EgressError('The receiver took too long to answer.') : explainConnection(error),
+      );
     });
     sent.on('upgrade', () => sent.destroy(new EgressError('The receiver wants another protocol.')));
     sent.on('response', (response) => {

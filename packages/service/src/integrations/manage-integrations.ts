@@ -49,7 +49,10 @@ export async function putIntegration(
   // The operator decides which Hub is used; a token that was given for another one must be given again.
   const hub = type === 'huggingface' ? hubEndpoint(env.hfEndpoint) : null;
   if (hub !== null && given !== null && given !== hub)
-    throw refusal('url', `the operator of this server has set the Hub (HF_ENDPOINT) to ${hub}; leave url out`);
+    throw refusal(
+      'url',
+      `the operator of this server has set the Hub (HF_ENDPOINT) to ${hub}; leave url out`,
+    );
   return await waitForRow(`integration ${teamId} ${type}`, async () =>
     inTransaction(context, async (tx) => {
       const before = await tx.integration.findFirst({ where: { teamId, type } });

@@ -60,7 +60,14 @@ export async function createPublication(
       await checkCounts(tx, teamId, versionId, before === null);
       const detail = { version: versionId, export: exportId, repository, public: isPublic };
       const queued = { status: 'queued', repository, isPublic, card, keyId: by.keyId, attempts: 0 };
-      const nothing = { commit: null, url: null, changed: null, bytes: null, cardText: null, error: Prisma.DbNull };
+      const nothing = {
+        commit: null,
+        url: null,
+        changed: null,
+        bytes: null,
+        cardText: null,
+        error: Prisma.DbNull,
+      };
       const times = { nextAttemptAt: new Date(0), failingSince: null, startedAt: null, finishedAt: null };
       const row = before
         ? await tx.publication.update({
@@ -117,7 +124,11 @@ async function holdSource(
   return made.format;
 }
 
-async function findSame(tx: Transaction, teamId: string, { versionId, exportId, repository }: NewPublication) {
+async function findSame(
+  tx: Transaction,
+  teamId: string,
+  { versionId, exportId, repository }: NewPublication,
+) {
   return await tx.publication.findFirst({
     where: { teamId, versionId, exportId, repository: { equals: repository, mode: 'insensitive' } },
   });

@@ -93,7 +93,10 @@ async function dataOf(
 ): Promise<ModelCard['data']> {
   const listOf = (all: unknown, one: unknown) => (Array.isArray(all) ? all : [one]).map(objectOf);
   const files = [
-    ...listOf(lineage.training_files, lineage.training_file).map((file) => ({ use: 'training' as const, file })),
+    ...listOf(lineage.training_files, lineage.training_file).map((file) => ({
+      use: 'training' as const,
+      file,
+    })),
     ...listOf(lineage.validation_files, lineage.validation_file).map((file) => ({
       use: 'validation' as const,
       file,

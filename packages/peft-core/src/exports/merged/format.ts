@@ -1,5 +1,5 @@
-import { modelClasses } from '../../adapter-files/adapter-card.ts';
 import { type Static, Type } from 'typebox';
+import { modelClasses } from '../../adapter-files/adapter-card.ts';
 import { weightTypes } from '../../base-model/weight-types.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import { unmergeable } from '../../tuners/methods.ts';

@@ -1,5 +1,5 @@
-import { adapterUsage, libraryTag } from '../../adapter-files/adapter-card.ts';
 import { type Static, Type } from 'typebox';
+import { adapterUsage, libraryTag } from '../../adapter-files/adapter-card.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import { methodOf } from '../../tuners/methods.ts';
 import type { ExportFormat } from '../export-format.ts';

@@ -213,7 +213,8 @@ async function cardOf(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   if (!claimed.card) return new Map();
-  const text = claimed.cardText ?? (await writeCard(services, source, { repository: claimed.repository, signal }));
+  const text =
+    claimed.cardText ?? (await writeCard(services, source, { repository: claimed.repository, signal }));
   if (text !== claimed.cardText && text !== null) await keepCard(services, claimed, text);
   return text === null ? new Map() : new Map([['README.md', text]]);
 }
