@@ -47,7 +47,7 @@ export interface ModelCard {
 /** The model card of published files: README.md with the front matter that the Hub reads. Every name in it is treated as hostile. */
 export function modelCard(card: ModelCard): string {
   const { format, config, base, repository, notes } = card;
-  const name = repository.split('/')[1]!;
+  const name = repository.split('/')[1] ?? repository;
   const method = config ? methodName(config) : 'adapter';
   const what = format ? format.title : `${method} files`;
   const usage = usageOf(card);
@@ -106,7 +106,7 @@ const dataRows = (data: ModelCard['data']): Row[] =>
   ]);
 
 function usageOf({ format, config, base, repository }: ModelCard): string {
-  const name = base.hub ?? base.name;
+  const name = oneLine(base.hub ?? base.name);
   // Files of another library than that of the format.
   const text = format
     ? format.card.usage({ repository, base: name, config })

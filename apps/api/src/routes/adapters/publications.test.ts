@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PublishingHub } from '@graft/peft-core/testing/publishing-hub';
 import type { AdapterVersion } from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
-import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
+import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 import { storeAdapter } from '../../testing/store-adapter.ts';
 import { writeNextExport } from '../../testing/write-export.ts';
 
@@ -124,7 +124,7 @@ describe('publications', () => {
     assertError(await create(), 400, 'hub_token_missing');
     // A job cannot send metrics there.
     await setToken();
-    const training_file = await acme.upload('{"messages":[]}');
+    const training_file = await acme.upload(chatLine);
     const integrations = [{ type: 'huggingface' }];
     const job = await acme.send('POST', '/v1/fine_tuning/jobs', {
       model: 'tiny',
