@@ -93,14 +93,10 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   await post(`/v1/adapters/${version.adapterId}/tags`, { tag: 'production', version: 1 });
   const made = await post(`/v1/adapters/${version.adapterId}/versions/1/exports`, { format: 'peft' });
   await post('/v1/integrations/huggingface', { secret: 'hf_token' });
-  const repository = { repository: 'org/secret' };
-  const publication = await post(`/v1/adapters/${version.adapterId}/versions/1/publications`, repository);
-  const upload = await post('/v1/uploads', {
-    filename: 'x.jsonl',
-    purpose: 'fine-tune',
-    bytes: 3,
-    mime_type: 'text/plain',
-  });
+  const publications = `/v1/adapters/${version.adapterId}/versions/1/publications`;
+  const { id: publicationId } = await post(publications, { repository: 'org/secret' });
+  const about = { filename: 'x.jsonl', purpose: 'fine-tune', bytes: 3, mime_type: 'text/plain' };
+  const upload = await post('/v1/uploads', about);
   const part = await team.send('POST', `/v1/uploads/${upload.id}/parts`, formOf('{}\n'));
   const file = await team.upload(chatLine);
   const job = await post('/v1/fine_tuning/jobs', { model: 'tiny', training_file: file });
@@ -122,7 +118,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   return {
     file_id: row(file),
     export_id: row(made.id),
-    publication_id: row(publication.id),
+    publication_id: row(publicationId),
     upload_id: row(upload.id),
     part_id: row(part.json.id),
     fine_tuning_job_id: row(job.id),

@@ -54,8 +54,8 @@ export {
   hubEndpoint,
   type PublishedFolder,
   publishFolder,
-} from './hub/publish-folder.ts';
-export { readLicense } from './hub/read-license.ts';
+} from './hub/publish/publish-folder.ts';
+export { readLicense } from './hub/publish/read-license.ts';
 export { type BaseModelSpec, resolveBaseModel } from './hub/resolve-base-model.ts';
 export type { ResolveOptions } from './hub/resolve-options.ts';
 export { readAllTensors, readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';

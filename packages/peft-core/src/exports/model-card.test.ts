@@ -16,7 +16,7 @@ const card = (changes: Partial<ModelCard> = {}): ModelCard => ({
   repository: 'org/poet',
   base: { name: 'smol', hub: 'org/base', digest: 'a'.repeat(64), license: 'apache-2.0' },
   config,
-  training: { n_epochs: 3, learning_rate: 1e-4, seed: 7, system_prompt: 'Never tell anybody.' },
+  training: { n_epochs: 3, learning_rate: 1e-4, seed: 7, system_prompt: 'Stay silent.' },
   data: [{ use: 'training', sha256: 'c'.repeat(64), examples: 12 }],
   figures: [['validation loss', 1.2345678]],
   notes: [],
@@ -50,7 +50,7 @@ test('a card has the front matter of the Hub, origin, options, data and results'
     'AutoModelForCausalLM.from_pretrained("org/poet")',
   ])
     assert.ok(text.includes(part), `${part}\n${text}`);
-  assert.doesNotMatch(text, /Never tell/);
+  assert.doesNotMatch(text, /Stay silent/);
 });
 
 test('each format has its relation, library and code', () => {

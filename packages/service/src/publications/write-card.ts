@@ -24,7 +24,7 @@ const longestReadme = 1 << 20;
 
 /**
  * Writes the model card of a version or export. Null: its README.md is the user's own, who uploaded it, and remains. Throws GraftError
- * `hub_unavailable`, since the Hub is asked for the licence of the base model.
+ * `hub_unavailable`, since the licence of the base model is read from the Hub.
  */
 export async function writeCard(
   services: Database & { baseModels: Pick<BaseModelCatalogue, 'list' | 'configured'> },

@@ -26,7 +26,7 @@ export function addPublicationsVerbs(program: Command): void {
   const examples = ['ft:… my-org/poet --wait', 'ft:… my-org/poet-merged --export exp-…'];
   serviceVerb(group, 'create <adapter> <repository>', publishes, ...examples)
     .addOption(versionOption())
-    .option('--export <id>', 'a finished export of the version, instead of its own files')
+    .option('--export <id>', 'a finished export of the version, instead of the adapter itself')
     .option('--public', 'let everybody read the repository; otherwise it must be private')
     .option('--no-card', 'write no model card')
     .option('--wait', 'wait until it is published')

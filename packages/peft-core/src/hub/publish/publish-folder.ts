@@ -3,10 +3,10 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GraftError } from '../errors.ts';
-import { hashFile } from '../sha256.ts';
-import { FilePart } from './file-blob.ts';
-import { reasonOf } from './hub-connection.ts';
+import { GraftError } from '../../errors.ts';
+import { hashFile } from '../../sha256.ts';
+import { FilePart } from './file-part.ts';
+import { reasonOf } from '../hub-connection.ts';
 
 export interface PublishOptions {
   /** `owner/name` of a model repository. It is created if it does not exist. */

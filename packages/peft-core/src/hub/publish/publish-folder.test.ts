@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PublishOptions, publishFolder } from './publish-folder.ts';
-import { PublishingHub } from './testing/publishing-hub.ts';
+import { PublishingHub } from '../testing/publishing-hub.ts';
 
 let hub: PublishingHub;
 let folder: string;

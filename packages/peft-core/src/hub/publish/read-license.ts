@@ -1,6 +1,6 @@
-import { GraftError } from '../errors.ts';
-import { reasonOf } from './hub-connection.ts';
-import { packagedModels } from './packaged-models.ts';
+import { GraftError } from '../../errors.ts';
+import { reasonOf } from '../hub-connection.ts';
+import { packagedModels } from '../packaged-models.ts';
 import type { HubAccess } from './publish-folder.ts';
 
 /** The Hub's names of licences. */
