@@ -208,7 +208,7 @@ export interface AdapterPublication {
   bytes: number | null;
   /** Number of attempts so far. */
   attempts: number;
-  /** Earliest start of the next attempt while it is `queued`. */
+  /** Earliest start of the next attempt after a temporary error. */
   next_attempt_at: number | null;
   /** Why it failed. While it is `queued` again after a temporary error, that error. Otherwise null. */
   error: {

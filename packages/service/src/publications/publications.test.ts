@@ -12,6 +12,7 @@ import { withTeamScope } from '../database/database-scope.ts';
 import { deleteExport } from '../exports/change-export.ts';
 import { expireExports } from '../exports/expire-exports.ts';
 import { deleteIntegration, putIntegration } from '../integrations/manage-integrations.ts';
+import { deleteTeam } from '../teams/delete-team.ts';
 import { createTestTeam } from '../testing/job-fixtures.ts';
 import { openFenced } from '../testing/open-test-services.ts';
 import {
@@ -226,6 +227,12 @@ describe('publications', () => {
     ).flat();
     assert.equal(claimed.length, 1);
     await sleep(250);
+    // Nothing of a deleted team is sent.
+    const gone = await createTestTeam(bench.services);
+    await bench.setToken(token, gone);
+    const goneVersion = await bench.storeVersion(gone);
+    await bench.create({ versionId: goneVersion.id, repository: 'org/gone' }, gone);
+    await deleteTeam(bench.services, gone.id, gone.name, by);
     const theirVersion = await bench.storeVersion(other);
     const theirs = await bench.create({ versionId: theirVersion.id, repository: 'org/theirs' }, other);
     await bench.start();
@@ -236,6 +243,7 @@ describe('publications', () => {
     assert.ok(open.some((each) => each!.status !== 'succeeded'));
     for (const each of own) assert.equal((await bench.ended(each)).status, 'succeeded');
     assert.equal(most, 2);
+    assert.equal(bench.hub.repositories.has('org/gone'), false);
   });
 
   test('deleting one that is being sent interrupts it; closing releases it', async () => {

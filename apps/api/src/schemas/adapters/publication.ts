@@ -30,7 +30,7 @@ export const PublicationSchema = named('AdapterPublication', {
   bytes: nullable(Type.Integer(), { description: 'Their bytes.' }),
   attempts: Type.Integer({ description: 'Number of attempts so far.' }),
   next_attempt_at: nullable(Time, {
-    description: 'Earliest start of the next attempt while it is `queued`.',
+    description: 'Earliest start of the next attempt after a temporary error.',
   }),
   error: nullable(
     Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()) }),
@@ -81,7 +81,8 @@ export function toWirePublication(
   publication: Publication,
   { adapterId, number }: { adapterId: string; number: number },
 ): Static<typeof PublicationSchema> {
-  const { status, made, error, nextAttemptAt } = publication;
+  const { status, made, error, nextAttemptAt, createdAt } = publication;
+  const isAgain = status === 'queued' && error !== null && nextAttemptAt > createdAt;
   return {
     id: publication.id,
     object: 'adapter.publication',
@@ -99,7 +100,7 @@ export function toWirePublication(
     changed_files: made?.changed ?? null,
     bytes: made?.bytes ?? null,
     attempts: publication.attempts,
-    next_attempt_at: status === 'queued' ? unixSeconds(nextAttemptAt) : null,
+    next_attempt_at: isAgain ? unixSeconds(nextAttemptAt) : null,
     error: error && { code: error.code, message: error.message, param: error.param },
     started_at: publication.startedAt && unixSeconds(publication.startedAt),
     finished_at: publication.finishedAt && unixSeconds(publication.finishedAt),

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '../../errors.ts';
 import { hashFile } from '../../sha256.ts';
-import { FilePart } from './file-part.ts';
 import { reasonOf } from '../hub-connection.ts';
+import { FilePart } from './file-part.ts';
 
 export interface PublishOptions {
   /** `owner/name` of a model repository. It is created if it does not exist. */

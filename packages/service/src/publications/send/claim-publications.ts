@@ -24,8 +24,9 @@ export async function claimPublications(
   const { rows } = await sql.query<{ id: string; teamId: string }>(
     `WITH due AS (
        SELECT DISTINCT ON (team_id) id, team_id, next_attempt_at FROM publications waiting
-       WHERE (status = 'running' AND lease_until <= now()) OR (status = 'queued' AND next_attempt_at <= now()
-         AND NOT EXISTS (SELECT 1 FROM publications busy WHERE busy.team_id = waiting.team_id AND busy.status = 'running'))
+       WHERE EXISTS (SELECT 1 FROM teams WHERE teams.id = waiting.team_id AND teams.deleted_at IS NULL)
+         AND ((status = 'running' AND lease_until <= now()) OR (status = 'queued' AND next_attempt_at <= now()
+         AND NOT EXISTS (SELECT 1 FROM publications busy WHERE busy.team_id = waiting.team_id AND busy.status = 'running')))
        ORDER BY team_id, status DESC, next_attempt_at, id
      ), taken AS (
        SELECT publications.id FROM publications JOIN due USING (id)
