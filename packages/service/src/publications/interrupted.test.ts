@@ -91,7 +91,7 @@ test('files of a bucket are published, from the local cache', async () => {
   await onS3.start();
   assert.equal((await onS3.ended(await onS3.create({ exportId: made.id }))).status, 'succeeded');
   assert.deepEqual(onS3.filesOf(), ['README.md', 'config.json', 'model.safetensors']);
-  // The bucket is away: tried again, and nothing is visible.
+  // The bucket is unavailable: tried again, and nothing is visible.
   const waiting = await storedAgain(onS3);
   await server.close();
   const { error } = await onS3.failing(waiting);

@@ -228,11 +228,11 @@ describe('publications', () => {
     assert.equal(claimed.length, 1);
     await sleep(250);
     // Nothing of a deleted team is sent.
-    const gone = await createTestTeam(bench.services);
-    await bench.setToken(token, gone);
-    const goneVersion = await bench.storeVersion(gone);
-    await bench.create({ versionId: goneVersion.id, repository: 'org/gone' }, gone);
-    await deleteTeam(bench.services, gone.id, gone.name, by);
+    const deletedTeam = await createTestTeam(bench.services);
+    await bench.setToken(token, deletedTeam);
+    const deletedVersion = await bench.storeVersion(deletedTeam);
+    await bench.create({ versionId: deletedVersion.id, repository: 'org/gone' }, deletedTeam);
+    await deleteTeam(bench.services, deletedTeam.id, deletedTeam.name, by);
     const theirVersion = await bench.storeVersion(other);
     const theirs = await bench.create({ versionId: theirVersion.id, repository: 'org/theirs' }, other);
     await bench.start();
