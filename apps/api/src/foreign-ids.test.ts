@@ -80,6 +80,8 @@ async function routesOfTeams(): Promise<Route[]> {
   );
 }
 
+const newUpload = { filename: 'x.jsonl', purpose: 'fine-tune', bytes: 3, mime_type: 'text/plain' };
+
 /** Creates one object of each kind for this team. */
 async function thingsOf(team: Caller): Promise<typeof ids> {
   const post = async (path: string, body: object) => {
@@ -95,8 +97,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   await post('/v1/integrations/huggingface', { secret: 'hf_token' });
   const publications = `/v1/adapters/${version.adapterId}/versions/1/publications`;
   const { id: publicationId } = await post(publications, { repository: 'org/secret' });
-  const about = { filename: 'x.jsonl', purpose: 'fine-tune', bytes: 3, mime_type: 'text/plain' };
-  const upload = await post('/v1/uploads', about);
+  const upload = await post('/v1/uploads', newUpload);
   const part = await team.send('POST', `/v1/uploads/${upload.id}/parts`, formOf('{}\n'));
   const file = await team.upload(chatLine);
   const job = await post('/v1/fine_tuning/jobs', { model: 'tiny', training_file: file });
@@ -260,14 +261,9 @@ const looksLikeReference = /(^|_)(id|ids|file|files|model|parent|version|start_f
 test('an id in a body or a query string', async () => {
   const file = await asking.upload(chatLine);
   const mine = (await publishAdapter(bench, asking, 'mine')).version;
-  const upload = (
-    await asking.send('POST', '/v1/uploads', {
-      filename: 'x.jsonl',
-      purpose: 'fine-tune',
-      bytes: 3,
-      mime_type: 'text/plain',
-    })
-  ).json.id;
+  const upload = (await asking.send('POST', '/v1/uploads', newUpload)).json.id;
+  await asking.send('POST', '/v1/integrations/huggingface', { secret: 'hf_token' });
+  const publications = `/v1/adapters/${mine.adapterId}/versions/1/publications`;
   const job = (await asking.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file: file })).json
     .id;
   const clone = (changes: object): [string, unknown] => [`/v1/fine_tuning/jobs/${job}/clone`, changes];
@@ -330,6 +326,10 @@ test('an id in a body or a query string', async () => {
     'POST /v1/uploads/{upload_id}/complete part_ids': [
       'part_id',
       (id) => [`/v1/uploads/${upload}/complete`, { part_ids: [id] }],
+    ],
+    'POST /v1/adapters/{adapter_id}/versions/{version}/publications export_id': [
+      'export_id',
+      (id) => [publications, { repository: 'org/x', export_id: id }],
     ],
     'POST /v1/adapters parent': ['model', (id) => ['/v1/adapters', adapterForm(id)]],
     'POST /v1/chat/completions model': ['model', (id) => ['/v1/chat/completions', { model: id, messages }]],
