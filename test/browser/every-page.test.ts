@@ -84,6 +84,7 @@ function shownPages(seeded: Seeded | null): Shown[] {
     { name: 'team-use', path: '/team/use?by=model' },
     { name: 'team-webhooks', path: '/team/webhooks' },
     { name: 'team-webhook', path: `/team/webhooks/${webhookId}`, isMissing },
+    { name: 'team-hub', path: '/team/hub' },
     { name: 'team-audit', path: '/team/audit' },
     ...['', '/workers', '/queue', '/teams', '/base-models'].map((part) => ({
       name: `operator${part.replace('/', '-')}`,

@@ -17,6 +17,7 @@ const places: Record<string, string> = {
   'packages/service/src/jobs/records/read-metrics.ts': 'series of a million steps, summed up by Postgres',
   'packages/service/src/jobs/records/watch-jobs.ts': 'what all event streams wait for, in one statement',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
+  'packages/service/src/publications/': 'guarded transitions, locks, one at a time for each team',
   'packages/service/src/exports/': "guarded transitions, locks, fair picking by Postgres's clock",
   'packages/service/src/channel/': "keys ended by Postgres's clock",
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
@@ -107,11 +108,12 @@ test('one file ends jobs and writes to the outbox', () => {
   const having = (text: string) =>
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
-  // These end downloads of base models, and exports.
+  // These end downloads of base models, exports and publications.
   const fetches = 'packages/service/src/base-models/added/fetch-lease.ts';
   const exports = ['change-export.ts', 'export-lease.ts'].map(
     (name) => `packages/service/src/exports/${name}`,
   );
-  assert.deepEqual(having('finished_at = ').sort(), [fetches, ...exports, endJob]);
+  const publications = 'packages/service/src/publications/send/claim-publications.ts';
+  assert.deepEqual(having('finished_at = ').sort(), [fetches, ...exports, endJob, publications]);
   assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/enqueue-outbox-event.ts']);
 });

@@ -10,6 +10,7 @@ import {
   startHousekeeping,
   startIntegrationSender,
   startModelFetcher,
+  startPublicationSender,
   startWebhookSender,
 } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
@@ -45,6 +46,7 @@ import { adapterCombinationRoutes } from './routes/adapters/combinations.ts';
 import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { exportRoutes } from './routes/adapters/exports.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
+import { publicationRoutes } from './routes/adapters/publications.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
 import { adminAuditRoutes } from './routes/admin/audit.ts';
@@ -184,6 +186,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   // Runs in the API, since a worker cannot decrypt the key of a team's tracker.
   const metrics = startIntegrationSender(services);
   app.addHook('onClose', async () => await metrics.close());
+  // Runs in the API for the same reason: a worker cannot decrypt a team's token of the Hub.
+  const publisher = startPublicationSender(services, settings.publications);
+  app.addHook('onClose', async () => await publisher.close());
   const housekeeping = startHousekeeping(services);
   app.addHook('onClose', async () => await housekeeping.close());
   const channel = repeat('channel keys', 60_000, async () => await publishChannelKeys(services), app.log);
@@ -225,6 +230,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adapterDeletionRoutes);
       await v1.register(adapterHistoryRoutes);
       await v1.register(exportRoutes);
+      await v1.register(publicationRoutes);
       await v1.register(modelRoutes);
       await v1.register(chatCompletionRoutes, { settings });
       await v1.register(completionRoutes, { settings });

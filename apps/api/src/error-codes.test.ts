@@ -41,9 +41,9 @@ const composed = [
   'invalid_training_option',
 ];
 
-/** Files whose errors only the command's local verbs show: `graft score`, `graft export`, `graft merge` and `graft publish`. */
+/** Files whose errors only the command's local verbs show: `graft score`, `graft export` and `graft merge`. */
 const local =
-  /^(packages\/peft-core\/src\/(score\/|exports\/|hub\/publish-folder\.ts|base-model\/weight-types\.ts))|\.test\.ts$|\/testing\//;
+  /^(packages\/peft-core\/src\/(score\/|exports\/|base-model\/weight-types\.ts))|\.test\.ts$|\/testing\//;
 
 /** Matches a quoted code as `code` of an object, or as the first argument of a class or function that creates an error. */
 const uses =
@@ -92,6 +92,7 @@ test('no code that a retry cannot fix has a status that clients retry', () => {
       'too_many_uploads',
       'too_many_reports',
       'too_many_exports',
+      'too_many_publications',
     ],
   );
 });

@@ -46,7 +46,7 @@ before(async () => {
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
   bench = await openApiBench(
     { webhooks: { pollMs: 20, firstSeconds: 60, longestSeconds: 60 } },
-    { GRAFT_WEBHOOK_ALLOW: '127.0.0.1' },
+    { GRAFT_WEBHOOK_ALLOW: '127.0.0.1', HF_ENDPOINT: 'http://127.0.0.1:9' },
   );
   asking = await bench.caller(bench.acme, 'admin');
   asked = await bench.caller(bench.other, 'admin');
@@ -80,6 +80,8 @@ async function routesOfTeams(): Promise<Route[]> {
   );
 }
 
+const newUpload = { filename: 'x.jsonl', purpose: 'fine-tune', bytes: 3, mime_type: 'text/plain' };
+
 /** Creates one object of each kind for this team. */
 async function thingsOf(team: Caller): Promise<typeof ids> {
   const post = async (path: string, body: object) => {
@@ -92,12 +94,10 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   const { version } = await publishAdapter(bench, team, 'secret');
   await post(`/v1/adapters/${version.adapterId}/tags`, { tag: 'production', version: 1 });
   const made = await post(`/v1/adapters/${version.adapterId}/versions/1/exports`, { format: 'peft' });
-  const upload = await post('/v1/uploads', {
-    filename: 'x.jsonl',
-    purpose: 'fine-tune',
-    bytes: 3,
-    mime_type: 'text/plain',
-  });
+  await post('/v1/integrations/huggingface', { secret: 'hf_token' });
+  const publications = `/v1/adapters/${version.adapterId}/versions/1/publications`;
+  const { id: publicationId } = await post(publications, { repository: 'org/secret' });
+  const upload = await post('/v1/uploads', newUpload);
   const part = await team.send('POST', `/v1/uploads/${upload.id}/parts`, formOf('{}\n'));
   const file = await team.upload(chatLine);
   const job = await post('/v1/fine_tuning/jobs', { model: 'tiny', training_file: file });
@@ -119,6 +119,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   return {
     file_id: row(file),
     export_id: row(made.id),
+    publication_id: row(publicationId),
     upload_id: row(upload.id),
     part_id: row(part.json.id),
     fine_tuning_job_id: row(job.id),
@@ -162,6 +163,7 @@ const bodies: Record<string, () => unknown> = {
   'POST /v1/adapters/{adapter_id}/note': () => ({ note: 'x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/note': () => ({ note: 'x' }),
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/promote': () => ({}),
+  'POST /v1/adapters/{adapter_id}/versions/{version}/publications': () => ({ repository: 'org/x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/exports': () => ({ format: 'peft' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}': () => ({ keep: true }),
   'POST /v1/team/members/{person_id}': () => ({ role: 'viewer' }),
@@ -259,14 +261,9 @@ const looksLikeReference = /(^|_)(id|ids|file|files|model|parent|version|start_f
 test('an id in a body or a query string', async () => {
   const file = await asking.upload(chatLine);
   const mine = (await publishAdapter(bench, asking, 'mine')).version;
-  const upload = (
-    await asking.send('POST', '/v1/uploads', {
-      filename: 'x.jsonl',
-      purpose: 'fine-tune',
-      bytes: 3,
-      mime_type: 'text/plain',
-    })
-  ).json.id;
+  const upload = (await asking.send('POST', '/v1/uploads', newUpload)).json.id;
+  await asking.send('POST', '/v1/integrations/huggingface', { secret: 'hf_token' });
+  const publications = `/v1/adapters/${mine.adapterId}/versions/1/publications`;
   const job = (await asking.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file: file })).json
     .id;
   const clone = (changes: object): [string, unknown] => [`/v1/fine_tuning/jobs/${job}/clone`, changes];
@@ -329,6 +326,10 @@ test('an id in a body or a query string', async () => {
     'POST /v1/uploads/{upload_id}/complete part_ids': [
       'part_id',
       (id) => [`/v1/uploads/${upload}/complete`, { part_ids: [id] }],
+    ],
+    'POST /v1/adapters/{adapter_id}/versions/{version}/publications export_id': [
+      'export_id',
+      (id) => [publications, { repository: 'org/x', export_id: id }],
     ],
     'POST /v1/adapters parent': ['model', (id) => ['/v1/adapters', adapterForm(id)]],
     'POST /v1/chat/completions model': ['model', (id) => ['/v1/chat/completions', { model: id, messages }]],

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { settingReader, type WebhookSettings } from '@graft/service';
+import { type PublicationTimes, settingReader, type WebhookSettings } from '@graft/service';
 import type { OpenLimits } from './plugins/limits/open-limits.ts';
 import type { RateLimits } from './plugins/limits/rate-limits.ts';
 import { loadSignInSettings, type SignInSettings } from './sign-in/sign-in-settings.ts';
@@ -53,6 +53,8 @@ export interface ApiSettings {
   checkTimeoutMs: number;
   /** Overrides of the webhook defaults, for tests. */
   webhooks: Partial<WebhookSettings>;
+  /** The same for publications on the Hub. */
+  publications: Partial<PublicationTimes>;
   /** Maximum duration of checking the files of an uploaded adapter. */
   adapterCheckTimeoutMs: number;
   /** Maximum duration of combining adapter versions. */
@@ -119,6 +121,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     validationSweepMs: 10_000,
     checkTimeoutMs: 3_000,
     webhooks: {},
+    publications: {},
     adapterCheckTimeoutMs: 60_000,
     combinationTimeoutMs: 120_000,
     dashboardFolder: fileURLToPath(new URL('../../web/dist', import.meta.url)),

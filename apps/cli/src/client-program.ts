@@ -5,6 +5,7 @@ import { addImportVerbs } from './import/import-openai.ts';
 import { addAdaptersVerbs } from './remote/adapters/adapters.ts';
 import { addCheckpointsVerbs } from './remote/adapters/checkpoints.ts';
 import { addExportsVerbs } from './remote/adapters/exports.ts';
+import { addPublicationsVerbs } from './remote/adapters/publications.ts';
 import { addChatVerb } from './remote/chat.ts';
 import { addEstimateVerb } from './remote/estimate.ts';
 import { addFilesVerbs } from './remote/files.ts';
@@ -63,6 +64,7 @@ export function addClientVerbs(program: Command): void {
   addCheckpointsVerbs(program);
   addAdaptersVerbs(program);
   addExportsVerbs(program);
+  addPublicationsVerbs(program);
   addModelsVerbs(program);
   addChatVerb(program);
   addEmbedVerb(program);

@@ -48,7 +48,14 @@ export {
   packagedModels,
 } from './hub/packaged-models.ts';
 export { type HubDataset, isHubDataset, parseHubDataset } from './hub/parse-hub-dataset.ts';
-export { publishFolder } from './hub/publish-folder.ts';
+export {
+  checkRepositoryName,
+  type HubAccess,
+  hubEndpoint,
+  type PublishedFolder,
+  publishFolder,
+} from './hub/publish/publish-folder.ts';
+export { readLicense } from './hub/publish/read-license.ts';
 export { type BaseModelSpec, resolveBaseModel } from './hub/resolve-base-model.ts';
 export type { ResolveOptions } from './hub/resolve-options.ts';
 export { readAllTensors, readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';

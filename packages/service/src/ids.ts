@@ -12,6 +12,7 @@ export type IdKind =
   | 'version'
   | 'tag'
   | 'export'
+  | 'publication'
   | 'team'
   | 'worker'
   | 'baseModel'
@@ -33,6 +34,7 @@ const prefixes: Record<IdKind, string> = {
   version: 'adptver-',
   tag: 'adpttag-',
   export: 'exp-',
+  publication: 'pub-',
   team: 'team-',
   worker: 'worker-',
   baseModel: 'base-',

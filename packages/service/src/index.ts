@@ -72,6 +72,7 @@ export {
   type Integration,
   type IntegrationType,
   integrationTypes,
+  trackerTypes,
 } from './integrations/integration.ts';
 export {
   deleteIntegration,
@@ -210,6 +211,9 @@ export * from './postgres/acquire-postgres.ts';
 export { setLogins } from './postgres/app-login.ts';
 export * from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
+export * from './publications/manage-publications.ts';
+export { type Publication, publicationStatuses } from './publications/publication.ts';
+export { type PublicationTimes, startPublicationSender } from './publications/send/publication-sender.ts';
 export * from './rates/count-stores.ts';
 export { openSharedCounts, type SharedCounts } from './rates/shared-counts.ts';
 export * from './repeat.ts';

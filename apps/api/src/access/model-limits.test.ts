@@ -43,7 +43,7 @@ let routes: Map<string, TeamAccess>;
 const limit = ['ft:tiny:acme:poet:*'];
 
 before(async () => {
-  bench = await openApiBench();
+  bench = await openApiBench({}, { HF_ENDPOINT: 'http://127.0.0.1:9' });
   admin = await bench.caller(bench.acme, 'admin');
   limited = await bench.caller(bench.acme, 'admin', { models: limit });
   file = await admin.upload(chatLine);

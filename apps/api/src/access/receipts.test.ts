@@ -13,7 +13,7 @@ import type { Access } from './access.ts';
 let bench: ApiBench;
 let admin: Caller;
 before(async () => {
-  bench = await openApiBench();
+  bench = await openApiBench({}, { HF_ENDPOINT: 'http://127.0.0.1:9' });
   admin = await bench.caller(bench.acme, 'admin');
 });
 after(async () => await bench?.close());
@@ -50,6 +50,7 @@ async function asksOf(): Promise<Record<string, Ask>> {
     delivery = (await admin.send('GET', deliveries)).json.data[0]?.id ?? '';
     assert.ok(performance.now() < end, 'a delivery is listed');
   }
+  await post('/v1/integrations/huggingface', { secret: 'hf_secretary' });
   const exported = await post(`${adapter}/versions/1/exports`, { format: 'merged' });
   assert.ok(exported.id, JSON.stringify(exported));
   const sources = [];
@@ -78,6 +79,10 @@ async function asksOf(): Promise<Record<string, Ask>> {
       `${adapter}/versions/1/exports/${exported.id}/cancel`,
     ],
     'POST /v1/adapters/combine': ['/v1/adapters/combine', { name: 'secretary-both', sources, note: 'n' }],
+    [`${adapters}/versions/{version}/publications`]: [
+      `${adapter}/versions/1/publications`,
+      { repository: 'org/secretary' },
+    ],
     [`${adapters}/tags`]: [`${adapter}/tags`, { tag: 'production', version: 1 }],
     'POST /v1/uploads/{upload_id}/cancel': [`/v1/uploads/${upload.id}/cancel`],
     'POST /v1/webhooks/{webhook_id}': [`/v1/webhooks/${hook.id}`, { enabled: true }],

@@ -12,6 +12,9 @@ const adapterId = 'adpt-51e7c09a2f6b4d38';
 const checkpointId = 'ftckpt_c3a94e578d2b6f10';
 const exportId = 'exp-7c09a2f6b4d3851e';
 const exportPath = `/v1/adapters/${adapterId}/versions/1/exports/${exportId}`;
+const publicationId = 'pub-5b3d8f21c7e04a96';
+const repository = 'acme/poet';
+const commit = '7c09a2f6b4d3851e4c1f0a9be27d4e357c09a2f6';
 const exported = exportFormats[0]!;
 const exportOptions = parseExportOptions(exported);
 const team = 'team-2f6b4d3851e7c09a';
@@ -128,6 +131,25 @@ export const exampleValues: Record<string, unknown> = {
     },
   ],
   export_id: exportId,
+  publication_id: publicationId,
+  'AdapterPublication.id': publicationId,
+  'DeletedAdapterPublication.id': publicationId,
+  'AdapterPublication.export_id': exportId,
+  'AdapterPublication.format': exported.name,
+  'AdapterPublication.repository': repository,
+  'AdapterPublication.public': false,
+  'AdapterPublication.card': true,
+  'AdapterPublication.status': 'succeeded',
+  'AdapterPublication.commit': commit,
+  'AdapterPublication.url': `https://huggingface.co/${repository}/commit/${commit}`,
+  'AdapterPublication.changed_files': 9,
+  'AdapterPublication.bytes': 269_060_552,
+  'AdapterPublication.attempts': 1,
+  'AdapterPublication.finished_at': created + 20,
+  'CreateAdapterPublication.repository': repository,
+  'CreateAdapterPublication.export_id': exportId,
+  'CreateAdapterPublication.public': false,
+  'CreateAdapterPublication.card': true,
   'ApiKey.id': keyId,
   'CreatedApiKey.id': keyId,
   'DeletedApiKey.id': keyId,

@@ -1,4 +1,10 @@
-import { defaultUrls, type Integration, integrationTypes, type JobIntegrationRequest } from '@graft/service';
+import {
+  defaultUrls,
+  type Integration,
+  integrationTypes,
+  type JobIntegrationRequest,
+  trackerTypes,
+} from '@graft/service';
 import { type Static, Type } from 'typebox';
 import {
   deletedSchema,
@@ -18,7 +24,7 @@ const runName = Type.Optional(nullable(Name('Name of the run. Default: the id of
 export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
   input(
     {
-      type: Type.Enum([...integrationTypes], { type: 'string' }),
+      type: Type.Enum([...trackerTypes], { type: 'string' }),
       wandb: Type.Optional(
         input({
           project: Type.String({ minLength: 1, maxLength: 128, pattern: '^[^/\\\\#?%:\\p{C}]+$' }),
@@ -92,7 +98,7 @@ export const PutIntegrationSchema = namedInput(
       Type.String({
         minLength: 1,
         maxLength: 2048,
-        description: `URL of the service: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_INTEGRATION_ALLOW). Default for wandb: ${defaultUrls.wandb}.`,
+        description: `URL of the service: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_INTEGRATION_ALLOW). Default for wandb: ${defaultUrls.wandb}. Omit it for huggingface, whose URL the operator sets (HF_ENDPOINT).`,
       }),
     ),
     username: Type.Optional(

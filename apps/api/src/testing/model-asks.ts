@@ -14,6 +14,7 @@ export interface Things {
   model: string;
   version: string;
   export: string;
+  publication: string;
 }
 
 /** Creates version 1 with a tag, a deleted version 2, and a running job with a stored checkpoint. */
@@ -29,6 +30,11 @@ export async function thingsOf(
   assert.equal((await admin.send('POST', `${adapter}/tags`, { tag: 'production', version: 1 })).status, 200);
   const made = await admin.send('POST', `${adapter}/versions/1/exports`, { format: 'peft' });
   assert.equal(made.status, 200, made.text);
+  const token = { secret: 'hf_token' };
+  assert.equal((await admin.send('POST', '/v1/integrations/huggingface', token)).status, 200);
+  const repository = { repository: `org/${name}` };
+  const published = await admin.send('POST', `${adapter}/versions/1/publications`, repository);
+  assert.equal(published.status, 200, published.text);
   const body = { model: 'tiny', training_file: file, suffix: name, start_from: version.modelName };
   const job = (await admin.send('POST', '/v1/fine_tuning/jobs', body)).json.id;
   const checkpoint = await keepCheckpoint(bench, await runJob(bench, job), 10);
@@ -40,6 +46,7 @@ export async function thingsOf(
     model: version.modelName,
     version: version.id,
     export: made.json.id,
+    publication: published.json.id,
   };
 }
 
@@ -60,6 +67,7 @@ export const jobs = '/v1/fine_tuning/jobs';
 const query = (path: string, values: Record<string, string>) => `${path}?${new URLSearchParams(values)}`;
 const webhook = '/v1/webhooks/{webhook_id}';
 const exportsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/exports`;
+const publicationsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/publications`;
 
 /** Bodies that start a job of another model, or add a version to one. `at`: path of a route that accepts a job request. */
 const starts = (at: string, { model, version }: Things, { mine, file, name }: Beside): Ask[] => [
@@ -155,6 +163,18 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   ],
   'GET /v1/adapters/{adapter_id}/versions/{version}/download': ({ adapter }) => [
     [`/v1/adapters/${adapter}/versions/1/download`],
+  ],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/publications': ({ adapter }) => [
+    [publicationsOf(adapter)],
+  ],
+  'POST /v1/adapters/{adapter_id}/versions/{version}/publications': ({ adapter }) => [
+    [publicationsOf(adapter), { repository: 'org/second' }],
+  ],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/publications/{publication_id}': (of) => [
+    [`${publicationsOf(of.adapter)}/${of.publication}`],
+  ],
+  'DELETE /v1/adapters/{adapter_id}/versions/{version}/publications/{publication_id}': (of) => [
+    [`${publicationsOf(of.adapter)}/${of.publication}`],
   ],
   'GET /v1/adapters/{adapter_id}/versions/{version}/exports': ({ adapter }) => [[exportsOf(adapter)]],
   'GET /v1/adapters/{adapter_id}/versions/{version}/exports/formats': ({ adapter }) => [

@@ -7,7 +7,12 @@ import { given } from '../options/arguments.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 
-const type = new Argument('<type>', 'the experiment tracker').choices(['wandb', 'mlflow', 'trackio']);
+const type = new Argument('<type>', 'the experiment tracker, or huggingface for publications').choices([
+  'wandb',
+  'mlflow',
+  'trackio',
+  'huggingface',
+]);
 
 interface Settings {
   url?: string;
@@ -17,7 +22,8 @@ interface Settings {
 }
 
 export function addIntegrationsVerbs(program: Command): void {
-  const about = 'experiment trackers (wandb, mlflow, trackio) for the metrics of jobs: list, set, delete';
+  const about =
+    'experiment trackers (wandb, mlflow, trackio) for the metrics of jobs, and the token of the Hugging Face Hub: list, set, delete';
   const integrations = noun(program, 'integrations', about);
 
   serviceVerb(integrations, 'list', 'list the experiment trackers of your team').run(async (client) =>
@@ -38,6 +44,7 @@ export function addIntegrationsVerbs(program: Command): void {
   const examples = [
     'wandb --secret-env WANDB_API_KEY',
     'mlflow --url https://mlflow.example.com --username ada --secret-stdin < password',
+    'huggingface --secret-env HF_TOKEN',
   ];
   serviceVerb(integrations, 'set', sets, ...examples)
     .addArgument(type)
@@ -47,7 +54,11 @@ export function addIntegrationsVerbs(program: Command): void {
     .option('--secret-stdin', 'read the secret from standard input')
     .run(async (client, type: IntegrationType, options: Settings) => {
       const integration = await client.integrations.set(type, await paramsOf(options));
-      return { value: integration, text: `Jobs can now send metrics to ${type} at ${integration.url}.` };
+      const can =
+        type === 'huggingface'
+          ? 'Your team can now publish on the Hub'
+          : `Jobs can now send metrics to ${type}`;
+      return { value: integration, text: `${can} at ${integration.url}.` };
     });
 
   serviceVerb(integrations, 'delete', 'delete an experiment tracker and its secret', 'wandb')

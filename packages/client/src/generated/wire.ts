@@ -182,6 +182,46 @@ export interface AdapterLineage {
   truncated: boolean;
 }
 
+export interface AdapterPublication {
+  id: string;
+  object: 'adapter.publication';
+  /** Unix timestamp (in seconds). */
+  created_at: number;
+  adapter_id: string;
+  version: number;
+  /** The export that is published, which may have been removed since. Null: the version’s own files. */
+  export_id: string | null;
+  /** Format of the export. Null: the version’s own files. */
+  format: string | null;
+  repository: string;
+  /** Whether everybody may read the repository. */
+  public: boolean;
+  /** Whether Graft writes the model card. */
+  card: boolean;
+  status: 'queued' | 'running' | 'succeeded' | 'failed';
+  /** Address of the commit that has all files. Null until it has succeeded. */
+  url: string | null;
+  commit: string | null;
+  /** Files that were added or changed. 0: the repository had all of them, and there is no new commit. */
+  changed_files: number | null;
+  /** Their bytes. */
+  bytes: number | null;
+  /** Number of attempts so far. */
+  attempts: number;
+  /** Earliest start of the next attempt after a temporary error. */
+  next_attempt_at: number | null;
+  /** Why it failed. While it is `queued` again after a temporary error, that error. Otherwise null. */
+  error: {
+    code: string;
+    message: string;
+    param: string | null;
+  } | null;
+  /** When the last attempt started. */
+  started_at: number | null;
+  /** Unix timestamp (in seconds). */
+  finished_at: number | null;
+}
+
 export interface AdapterTag {
   id: string;
   object: 'adapter.tag';
@@ -802,6 +842,17 @@ export interface CreateAdapterExport {
   keep?: boolean;
 }
 
+export interface CreateAdapterPublication {
+  /** `owner/name` of a model repository. It is created if it does not exist. */
+  repository: string;
+  /** A finished export of this version. Null or omitted: the version’s own files. */
+  export_id?: string | null;
+  /** Create a public repository, or allow one that is public already. */
+  public?: boolean;
+  /** Write a model card, README.md. The README.md of an adapter that was uploaded with one remains in any case. */
+  card?: boolean;
+}
+
 export interface CreateApiKey {
   /** Name that describes the purpose of the key. */
   name: string;
@@ -1252,6 +1303,12 @@ export interface DeletedAdapter {
 export interface DeletedAdapterExport {
   id: string;
   object: 'adapter.export';
+  deleted: true;
+}
+
+export interface DeletedAdapterPublication {
+  id: string;
+  object: 'adapter.publication';
   deleted: true;
 }
 
@@ -2466,7 +2523,7 @@ export interface Integration {
   created_at: number;
   /** Unix timestamp (in seconds). */
   updated_at: number;
-  type: 'wandb' | 'mlflow' | 'trackio';
+  type: 'wandb' | 'mlflow' | 'trackio' | 'huggingface';
   url: string;
   username: string | null;
   /** Whether a secret is stored. The secret itself is never returned. */
@@ -3401,7 +3458,7 @@ export interface SetBudget {
 
 /** Omitted fields keep their values; null removes a value. */
 export interface SetIntegration {
-  /** URL of the service: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_INTEGRATION_ALLOW). Default for wandb: https://api.wandb.ai. */
+  /** URL of the service: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_INTEGRATION_ALLOW). Default for wandb: https://api.wandb.ai. Omit it for huggingface, whose URL the operator sets (HF_ENDPOINT). */
   url?: string;
   /** User name for mlflow; `secret` is then the password. */
   username?: string | null;
@@ -4091,6 +4148,11 @@ export interface Queries {
   'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/download': {
     /** Path of one of its files, which is returned instead of an archive of all. */
     path?: string;
+  };
+  'GET /v1/adapters/{adapter_id}/versions/{version}/publications': {
+    /** Id of the last object of the previous page. */
+    after?: string;
+    limit?: number;
   };
   'GET /v1/admin/audit/chains': {
     /** Id of the last object of the previous page. */

@@ -19,6 +19,7 @@ import type {
 import type { Model } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
 import { AdapterExports } from './adapter-exports.ts';
+import { AdapterPublications } from './adapter-publications.ts';
 
 export interface UploadAdapterParams {
   /** Id of the base model on which it was trained. */
@@ -39,12 +40,14 @@ export class Adapters {
   readonly versions: AdapterVersions;
   readonly tags: AdapterTags;
   readonly exports: AdapterExports;
+  readonly publications: AdapterPublications;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.versions = new AdapterVersions(transport);
     this.tags = new AdapterTags(transport);
     this.exports = new AdapterExports(transport);
+    this.publications = new AdapterPublications(transport);
   }
 
   list(params: Queries['GET /v1/adapters'] = {}): PageList<Adapter> {

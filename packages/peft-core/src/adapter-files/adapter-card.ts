@@ -129,7 +129,7 @@ A ${methodName(peft)} adapter for \`${oneLine(base)}\`, ${card.combined ? 'combi
 ${rows([
   ['method', peft.peft_type],
   ['task', peft.task_type],
-  ...options(peft),
+  ...methodOptions(peft),
   ['optimizer steps', card.steps],
   ['trained tokens', card.trainedTokens],
   ['training loss at the end', card.finalLoss],
@@ -151,7 +151,7 @@ ${rows([
   ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 
-${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${usage(peft, base, card)}`;
+${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${adapterUsage(peft, base, card)}`;
 }
 
 /** A table of all trials with the validation losses at which they were compared. */
@@ -179,7 +179,8 @@ function sweepOf(trials: readonly CardTrial[]): string {
   ].join('\n');
 }
 
-const modelClasses: Record<PeftConfig['task_type'], string> = {
+/** Class of transformers that loads a model for a task. */
+export const modelClasses: Record<PeftConfig['task_type'], string> = {
   CAUSAL_LM: 'AutoModelForCausalLM',
   SEQ_CLS: 'AutoModelForSequenceClassification',
   TOKEN_CLS: 'AutoModelForTokenClassification',
@@ -187,7 +188,15 @@ const modelClasses: Record<PeftConfig['task_type'], string> = {
   FEATURE_EXTRACTION: 'AutoModel',
 };
 
-function usage(peft: PeftConfig, base: string, { labels, severalLabels }: AdapterCard): string {
+/** How to load an adapter in Python, as Markdown. `from`: its folder, or its repository on the Hub. */
+export function adapterUsage(
+  peft: PeftConfig,
+  base: string,
+  { labels, severalLabels }: Pick<AdapterCard, 'labels' | 'severalLabels'>,
+  from = '.',
+): string {
+  const place = `${JSON.stringify(from)}`;
+  const about = from === '.' ? '  # the folder of this file' : '';
   const { library } = methodOf(peft);
   const model = modelClasses[peft.task_type];
   const kind = severalLabels ? `, problem_type="${severalLabelsType}"` : '';
@@ -201,7 +210,7 @@ from transformers import ${model}, AutoTokenizer
 
 base = ${JSON.stringify(base)}  # a Hub id or a folder
 tokenizer = AutoTokenizer.from_pretrained(base)
-model = PeftModel.from_pretrained(${load}, ".")  # the folder of this file
+model = PeftModel.from_pretrained(${load}, ${place})${about}
 \`\`\`
 `;
   if (library === 'adapters')
@@ -215,7 +224,7 @@ base = ${JSON.stringify(base)}  # a Hub id or a folder
 tokenizer = AutoTokenizer.from_pretrained(base)
 model = ${load}
 adapters.init(model)
-model.load_adapter(".", use_safetensors=True, set_active=True)  # the folder of this file
+model.load_adapter(${place}, use_safetensors=True, set_active=True)${about}
 \`\`\`
 `;
   return `## Use it
@@ -230,11 +239,7 @@ function filesOf(peft: PeftConfig): string {
 }
 
 /** Front matter in YAML, where every JSON string is a valid string. */
-function frontMatter(
-  peft: PeftConfig,
-  baseModel: string | null,
-  { baseDigest, templateKwargs, quantised, severalLabels }: AdapterCard,
-): string {
+function frontMatter(peft: PeftConfig, baseModel: string | null, card: AdapterCard): string {
   const tags = [
     ...(baseModel ? [`base_model:adapter:${baseModel}`] : []),
     peft.peft_type.toLowerCase(),
@@ -243,12 +248,7 @@ function frontMatter(
   return [
     '---',
     ...(baseModel ? [`base_model: ${JSON.stringify(baseModel)}`] : []),
-    ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
-    ...(quantised ? quantisedFields(quantised) : []),
-    ...(severalLabels ? [`problem_type: ${severalLabelsType}`] : []),
-    ...(templateKwargs && Object.keys(templateKwargs).length > 0
-      ? [`${kwargsKey}: ${JSON.stringify(templateKwargs)}`]
-      : []),
+    ...readFields(card),
     ...libraryTag(peft),
     `pipeline_tag: ${pipelines[peft.task_type]}`,
     'tags:',
@@ -257,7 +257,29 @@ function frontMatter(
   ].join('\n');
 }
 
-const pipelines: Record<PeftConfig['task_type'], string> = {
+/** Lines of the front matter that Graft reads when it opens an adapter. */
+function readFields({ baseDigest, templateKwargs, quantised, severalLabels }: AdapterCard): string[] {
+  return [
+    ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
+    ...(quantised ? quantisedFields(quantised) : []),
+    ...(severalLabels ? [`problem_type: ${severalLabelsType}`] : []),
+    ...(templateKwargs && Object.keys(templateKwargs).length > 0
+      ? [`${kwargsKey}: ${JSON.stringify(templateKwargs)}`]
+      : []),
+  ];
+}
+
+/** The lines of an adapter's README.md that Graft reads when it opens the adapter, for another README.md. */
+export const fieldsReadFrom = (card: string): string[] =>
+  readFields({
+    baseDigest: baseDigestIn(card),
+    templateKwargs: templateKwargsIn(card),
+    quantised: quantisedBaseIn(card),
+    severalLabels: severalLabelsIn(card),
+  });
+
+/** The Hub's name of a task. */
+export const pipelines: Record<PeftConfig['task_type'], string> = {
   CAUSAL_LM: 'text-generation',
   SEQ_CLS: 'text-classification',
   TOKEN_CLS: 'token-classification',
@@ -265,17 +287,18 @@ const pipelines: Record<PeftConfig['task_type'], string> = {
   FEATURE_EXTRACTION: 'feature-extraction',
 };
 
-function libraryTag(peft: PeftConfig): string[] {
+/** The Hub's name of the library that reads an adapter of this method, as a line of front matter. */
+export function libraryTag(peft: PeftConfig): string[] {
   const { library } = methodOf(peft);
   return library ? [`library_name: ${library === 'HF PEFT' ? 'peft' : 'adapter-transformers'}`] : [];
 }
 
-function methodName(peft: PeftConfig): string {
+export function methodName(peft: PeftConfig): string {
   return methodOf(peft).title;
 }
 
 /** The method's options that are neither null, false nor empty, with readable names. */
-function options(peft: PeftConfig): [string, string | number][] {
+export function methodOptions(peft: PeftConfig): [string, string | number][] {
   const shared = ['peft_type', 'task_type'];
   return Object.entries(peft).flatMap(([name, value]): [string, string | number][] => {
     if (shared.includes(name) || value === null || value === false) return [];
@@ -288,7 +311,8 @@ function options(peft: PeftConfig): [string, string | number][] {
   });
 }
 
-function rows(values: [label: string, value: string | number | null | undefined][]): string {
+/** A table of Markdown. Texts become code, so that nothing in them is read as Markdown or HTML; null and undefined are left out. */
+export function rows(values: [label: string, value: string | number | null | undefined][]): string {
   const known = values.filter(([, value]) => value !== null && value !== undefined);
   const lines = known.map(
     ([label, value]) => `| ${label} | ${typeof value === 'number' ? figure(value) : cell(value!)} |`,

@@ -27,6 +27,28 @@ export interface StoredModel extends Pick<TensorSource, 'names' | 'has'> {
   info(name: string): TensorInfo;
 }
 
+/** What the model card of published files depends on. */
+export interface CardSubject {
+  /** `owner/name` on the Hub. */
+  repository: string;
+  /** The base model: a Hub id, or any other name. */
+  base: string;
+  /** Null: unknown. */
+  config: PeftConfig | null;
+}
+
+/** What a model card on the Hugging Face Hub has for a format. */
+export interface FormatCard {
+  /** The Hub's `base_model_relation`: what the files are of the base model. Source: huggingface.co/docs/hub/model-cards. */
+  relation(options: Record<string, unknown>): 'adapter' | 'finetune' | 'quantized';
+  /** Lines of front matter with the Hub's `library_name`. */
+  library(config: PeftConfig | null): string[];
+  /** Markdown with the code that loads the files. Names are escaped. */
+  usage(subject: CardSubject): string;
+  /** Whether a folder with these files has the format. */
+  recognises(names: readonly string[]): boolean;
+}
+
 /** Why an adapter cannot be exported. `param` is the request field: `format`, or `options.<option>`. */
 export interface ExportRefusal {
   param: string;
@@ -48,6 +70,7 @@ export interface ExportFormat<Options = Record<string, unknown>> {
   options: TObject;
   /** Null if the format holds this adapter with these options. */
   refusal(adapter: ExportedAdapter, options: Options): ExportRefusal | null;
+  card: FormatCard;
   /** The bytes that the files have at most, for checks of disks and quotas: within about 2 % of their size. */
   bytes(adapter: ExportedAdapter, options: Options): number;
 }

@@ -9,3 +9,5 @@ export {
   exportFormats,
   parseExportOptions,
 } from './formats.ts';
+export { folderCard } from './folder-card.ts';
+export { type ModelCard, modelCard } from './model-card.ts';

@@ -26,6 +26,8 @@ interface PackagedModel extends PackagedFiles {
   published: Date;
   /** The path to open in the cache folder: a file, or `.` for a Hugging Face folder. */
   opens: string;
+  /** The Hub's name of the licence. */
+  license: string;
   /** Null for a licence without conditions on use. A model with terms is only offered where the operator has accepted them. */
   terms: ModelTerms | null;
 }
@@ -66,6 +68,7 @@ const models = {
       sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     },
     opens: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+    license: 'apache-2.0',
     terms: null,
   },
   /** all-MiniLM-L6-v2 of sentence-transformers, an encoder of six layers, Apache-2.0. */
@@ -99,6 +102,7 @@ const models = {
       sha256: '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db',
     },
     opens: '.',
+    license: 'apache-2.0',
     terms: null,
   },
   /** Gemma 3 270M, the base model: no chat template. A third party packaged it. */
@@ -118,6 +122,7 @@ const models = {
       sha256: 'a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818',
     },
     opens: 'gemma-3-270m-q4_k_m.gguf',
+    license: 'gemma',
     terms: { name: 'Gemma Terms of Use', url: 'https://ai.google.dev/gemma/terms' },
   },
 } satisfies Record<string, PackagedModel>;
@@ -126,13 +131,16 @@ const models = {
 export type ModelPackage = keyof typeof models;
 
 /** All models that are available as Python packages. */
-export const packagedModels = Object.entries(models).map(([python, { id, hub, published, terms }]) => ({
-  id,
-  hub: hub as HubModel,
-  published,
-  terms: terms as ModelTerms | null,
-  python: python as ModelPackage,
-}));
+export const packagedModels = Object.entries(models).map(
+  ([python, { id, hub, published, license, terms }]) => ({
+    id,
+    hub: hub as HubModel,
+    published,
+    license,
+    terms: terms as ModelTerms | null,
+    python: python as ModelPackage,
+  }),
+);
 
 /**
  * The path of a packaged model under `cacheDir`, for openBaseModel. The first call downloads it with pip (90 to 240 MB), and

@@ -92,26 +92,17 @@ export async function requestPinned(
 ): Promise<PinnedAnswer> {
   const timeout = AbortSignal.timeout(egress.wholeMs);
   const whole = limits.signal ? AbortSignal.any([timeout, limits.signal]) : timeout;
-  const host = hostOf(url);
-  const addresses = isIP(host) ? [host] : await resolveInTime(host, egress);
-  if (addresses.length > maxAddresses) throw new EgressError('The host has too many addresses.');
-  if (!addresses.every((address) => egress.rules.allows(address, host))) {
-    throw new EgressError(`The URL ${inside(egress.rules)}.`);
-  }
-  const isOpened = addresses.every((address) => egress.rules.opens(address, host));
-  const fault = isOpened ? null : publicFault(url);
-  if (fault) throw new EgressError(`The URL ${fault}.`);
-
+  const lookup = await pinAddresses(url, egress);
   const { request } = url.protocol === 'https:' ? https : http;
   return await new Promise((resolve, reject) => {
     const sent = request({
       protocol: url.protocol,
-      host,
+      host: hostOf(url),
       port: url.port || null,
       path: url.pathname + url.search,
       method: message.method ?? 'POST',
       headers: { ...message.headers, host: url.host, 'content-length': Buffer.byteLength(message.body) },
-      lookup: pinnedTo(addresses),
+      lookup,
       // A new connection per request, so that its address was always just checked.
       agent: false,
       signal: whole,
@@ -129,7 +120,9 @@ export async function requestPinned(
     );
     sent.on('error', (error) => {
       connected();
-      reject(whole.aborted ? new EgressError('The receiver took too long to answer.') : explain(error));
+      reject(
+        whole.aborted ? new EgressError('The receiver took too long to answer.') : explainConnection(error),
+      );
     });
     sent.on('upgrade', () => sent.destroy(new EgressError('The receiver wants another protocol.')));
     sent.on('response', (response) => {
@@ -142,6 +135,22 @@ export async function requestPinned(
     });
     sent.end(message.body);
   });
+}
+
+/**
+ * Resolves the URL's host once and checks all its addresses. Returns a lookup for connections that leads to these alone. Throws EgressError.
+ */
+export async function pinAddresses(url: URL, egress: Egress): Promise<LookupFunction> {
+  const host = hostOf(url);
+  const addresses = isIP(host) ? [host] : await resolveInTime(host, egress);
+  if (addresses.length > maxAddresses) throw new EgressError('The host has too many addresses.');
+  if (!addresses.every((address) => egress.rules.allows(address, host))) {
+    throw new EgressError(`The URL ${inside(egress.rules)}.`);
+  }
+  const isOpened = addresses.every((address) => egress.rules.opens(address, host));
+  const fault = isOpened ? null : publicFault(url);
+  if (fault) throw new EgressError(`The URL ${fault}.`);
+  return pinnedTo(addresses);
 }
 
 async function resolveInTime(host: string, { resolve, connectMs }: Egress): Promise<string[]> {
@@ -190,7 +199,7 @@ function read(
 }
 
 /** Uses only the error code: system messages contain addresses. */
-function explain(error: Error): EgressError {
+export function explainConnection(error: Error): EgressError {
   if (error instanceof EgressError) return error;
   const { code = 'unknown' } = error as NodeJS.ErrnoException;
   switch (code) {

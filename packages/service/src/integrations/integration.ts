@@ -1,12 +1,16 @@
 /**
  * Vocabulary
- * - integration: a team's account at an experiment tracking service: its URL and its secret.
+ * - integration: a team's account at an experiment tracking service, or at the Hugging Face Hub: its URL and its secret.
  * - tracker: the client of one kind of service (`trackers/`).
  * - run: the service's record of one job.
  */
 import type { Integration as IntegrationRow } from '../generated/client.ts';
 
-export const integrationTypes = ['wandb', 'mlflow', 'trackio'] as const;
+/** Services that take the metrics of jobs. */
+export const trackerTypes = ['wandb', 'mlflow', 'trackio'] as const;
+export type TrackerType = (typeof trackerTypes)[number];
+
+export const integrationTypes = [...trackerTypes, 'huggingface'] as const;
 export type IntegrationType = (typeof integrationTypes)[number];
 
 /** A team's integration; a team has at most one of each type. */
@@ -23,8 +27,8 @@ export interface Integration {
   updatedAt: Date;
 }
 
-/** Default URLs of the services; null for services that every team hosts itself. */
-export const defaultUrls: Record<IntegrationType, string | null> = {
+/** Default URLs of the services; null for services that every team hosts itself. The operator sets that of the Hub. */
+export const defaultUrls: Record<TrackerType, string | null> = {
   wandb: 'https://api.wandb.ai',
   mlflow: null,
   trackio: null,

@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { hubEndpoint } from '@graft/peft-core/files';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
@@ -10,7 +11,10 @@ import { newId } from '../ids.ts';
 import { type Sealed, type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
 
-type Context = Database & { secrets: SealingKeys; env: { integrationAllow: string[] } };
+type Context = Database & {
+  secrets: SealingKeys;
+  env: { integrationAllow: string[]; hfEndpoint: string | undefined };
+};
 
 /** Absent fields keep their value, or get the default; null removes the value. */
 interface IntegrationChanges {
@@ -40,11 +44,19 @@ export async function putIntegration(
   { url: wanted, username, secret }: IntegrationChanges,
   by: Actor,
 ): Promise<Integration> {
-  const given = wanted === undefined ? null : parseUrl(wanted, type, integrationRules(context.env));
+  const { env } = context;
+  const given = wanted === undefined ? null : parseUrl(wanted, type, integrationRules(env));
+  // The operator decides which Hub is used; a token that was given for another one must be given again.
+  const hub = type === 'huggingface' ? hubEndpoint(env.hfEndpoint) : null;
+  if (hub !== null && given !== null && given !== hub)
+    throw refusal(
+      'url',
+      `the operator of this server has set the Hub (HF_ENDPOINT) to ${hub}; leave url out`,
+    );
   return await waitForRow(`integration ${teamId} ${type}`, async () =>
     inTransaction(context, async (tx) => {
       const before = await tx.integration.findFirst({ where: { teamId, type } });
-      const url = given ?? before?.url ?? defaultUrls[type];
+      const url = hub ?? given ?? before?.url ?? (type === 'huggingface' ? null : defaultUrls[type]);
       if (url === null) throw refusal('url', `say where your ${type} server is`);
       const moves = before !== null && new URL(before.url).origin !== new URL(url).origin;
       if (moves && before.sealed && secret === undefined)
@@ -66,6 +78,11 @@ export async function putIntegration(
         update: values,
       });
       // A time in the past is due by any clock.
+      if (hub !== null)
+        await tx.publication.updateMany({
+          where: { teamId, status: 'queued', failingSince: { not: null } },
+          data: { nextAttemptAt: new Date(0) },
+        });
       await tx.jobIntegration.updateMany({
         where: { teamId, type, status: 'active', failures: { gt: 0 } },
         data: { nextAttemptAt: new Date(0), refusals: 0 },
@@ -96,12 +113,14 @@ function checkSecret(type: IntegrationType, username: string | null, hasSecret: 
     return;
   }
   if (username !== null) throw refusal('username', `${type} knows none: give its key or token as secret`);
-  if (hasSecret) return;
-  throw refusal(
-    'secret',
-    type === 'wandb' ? 'give your API key of Weights & Biases' : 'give the write token of the trackio server',
-  );
+  if (!hasSecret) throw refusal('secret', `give ${secretNames[type]}`);
 }
+
+const secretNames: Record<Exclude<IntegrationType, 'mlflow'>, string> = {
+  wandb: 'your API key of Weights & Biases',
+  trackio: 'the write token of the trackio server',
+  huggingface: 'a token of the Hub that may write to your repositories',
+};
 
 function refusal(param: string, why: string): GraftError {
   return new GraftError('invalid_integration', `${param}: ${why}.`, { param });

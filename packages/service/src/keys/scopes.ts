@@ -15,9 +15,10 @@ export const scopes = {
   'adapters:read': 'list, compare and download adapters, checkpoints and exports',
   'adapters:write':
     'upload, combine, tag, note, export, delete and restore adapters; make checkpoints versions',
+  'publications:write': 'publish adapters and exports on the Hugging Face Hub with the token of the team',
   'completions:write': 'call models: chats, completions, embeddings, classes',
-  'integrations:read': 'list where metrics are sent',
-  'integrations:write': 'set up and delete where metrics are sent, with their secrets',
+  'integrations:read': 'list where metrics are sent, and whether a token of the Hub is stored',
+  'integrations:write': 'set up and delete where metrics are sent, and the token of the Hub',
   'webhooks:read': 'list webhook endpoints and their deliveries',
   'webhooks:write': 'make, change, test and delete webhook endpoints; send again',
   'usage:read': 'read what the team used, and its budget',

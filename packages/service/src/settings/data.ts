@@ -150,6 +150,7 @@ export const outboundSettings = {
     default: '',
     example: 'mlflow.internal',
     readBy: ['api'],
-    description: 'The same for servers of [experiment tracking](integrations.md).',
+    description:
+      'The same for servers of [experiment tracking](integrations.md), and for a Hub and its storage that teams [publish](exports.md#publish-on-the-hugging-face-hub) on.',
   },
 } as const satisfies Record<string, Setting>;

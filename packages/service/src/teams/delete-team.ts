@@ -51,6 +51,7 @@ const large = [
   'checkpoints',
   'checkpoint_adapters',
   'adapter_exports',
+  'publications',
   'adapter_versions',
   'adapters',
   'idempotency_keys',

@@ -39,3 +39,21 @@ test('a refusal is one sentence, without the token', async () => {
   assert.match(refused.stderr, /answered 401 for org\/poet: HF_TOKEN is not, or no longer, valid/);
   assert.doesNotMatch(refused.stdout + refused.stderr, /hf_secret/);
 });
+
+test('a folder without README.md gets a model card, unless --no-card', async () => {
+  mkdirSync(join(cwd, 'merged'));
+  writeFileSync(join(cwd, 'merged', 'config.json'), '{}');
+  writeFileSync(join(cwd, 'merged', 'model.safetensors'), Buffer.alloc(5_000, 1));
+  const carded = await graft('hf_writer', 'publish', 'merged', 'org/carded');
+  assert.equal(carded.code, 0, carded.stderr);
+  assert.match(carded.stderr, /a model card is added/);
+  const card = hub.repositories.get('org/carded')!.commits.at(-1)!.files.get('README.md')!;
+  assert.match(
+    card.content.toString(),
+    /^---\nlibrary_name: transformers\n[\s\S]*from_pretrained\("org\/carded"\)/,
+  );
+  const bare = await graft('hf_writer', 'publish', 'merged', 'org/bare', '--no-card');
+  assert.equal(bare.code, 0, bare.stderr);
+  const names = [...hub.repositories.get('org/bare')!.commits.at(-1)!.files.keys()];
+  assert.deepEqual(names.sort(), ['config.json', 'model.safetensors']);
+});

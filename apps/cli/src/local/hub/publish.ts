@@ -8,6 +8,7 @@ import { type VerbOptions, verb } from '../../verb.ts';
 interface Options extends VerbOptions {
   public?: boolean;
   title?: string;
+  card: boolean;
 }
 
 export function addPublishVerb(program: Command): void {
@@ -17,6 +18,7 @@ export function addPublishVerb(program: Command): void {
   verb(program, 'publish <folder> <repository>', publishes, ...examples)
     .option('--public', 'let everybody read the repository; otherwise it must be private')
     .option('--title <title>', "title of the commit (default: 'Add' and the folder's name)")
+    .option('--no-card', 'add no model card; a folder that has a README.md keeps it in any case')
     .action(publish);
 }
 
@@ -25,11 +27,26 @@ async function publish(folder: string, repository: string, options: Options): Pr
   const began = performance.now();
   const { signal, release } = catchInterrupts();
   try {
-    const { publishFolder } = await import('@graft/peft-core/files');
+    const { hubEndpoint, publishFolder, readLicense } = await import('@graft/peft-core/files');
+    const { folderCard } = await import('@graft/peft-core/exports');
     output.note(`Publishing ${folder} as ${repository}`);
+    const { HF_ENDPOINT, HF_TOKEN } = process.env;
+    const hub = { endpoint: hubEndpoint(HF_ENDPOINT), token: HF_TOKEN ?? '', fetch };
+    const card =
+      options.card && HF_TOKEN
+        ? // A folder that cannot be read is reported by `publishFolder`.
+          await folderCard(resolve(folder), repository, (id) => readLicense(hub, id, signal)).catch(
+            (error: NodeJS.ErrnoException) => {
+              if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+              throw error;
+            },
+          )
+        : null;
+    if (card !== null) output.note('The folder has no README.md: a model card is added.');
     const published = await publishFolder(resolve(folder), {
       repository,
       isPublic: options.public ?? false,
+      ...(card !== null && { texts: new Map([['README.md', card]]) }),
       title: options.title ?? `Add ${basename(resolve(folder))}`,
       signal,
     });

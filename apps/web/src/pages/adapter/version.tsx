@@ -18,6 +18,7 @@ import { PlaygroundLink } from '../playground/playground-link.tsx';
 import { Exports } from './exports.tsx';
 import { Lineage } from './lineage.tsx';
 import { Note } from './note.tsx';
+import { Publications } from './publications.tsx';
 import { Tags } from './tags.tsx';
 import { UsageCode } from './usage-code.tsx';
 import { Creator } from './versions.tsx';
@@ -67,6 +68,8 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
       <Lineage version={version} />
       <h3>Exports</h3>
       <Exports version={version} />
+      <h3>Hugging Face Hub</h3>
+      <Publications version={version} />
       <h3>Files</h3>
       <Files files={version.files} />
       <Disclosure summary="Configuration">

@@ -4,6 +4,7 @@ import { PageHead } from '../../components/page-head.tsx';
 import { Sections } from '../../components/tabs.tsx';
 import { useMe, usePermission } from '../../data/session.ts';
 import { AuditLog } from './audit-log.tsx';
+import { HubToken } from './hub-token.tsx';
 import { Keys } from './keys.tsx';
 import { Limits } from './limits.tsx';
 import { Members } from './members.tsx';
@@ -22,6 +23,12 @@ export function Team() {
       text: 'Webhooks',
       Content: WebhookSection,
       isUnlisted: !usePermission('webhooks:read', 'admin'),
+    },
+    {
+      name: 'hub',
+      text: 'Hugging Face Hub',
+      Content: HubToken,
+      isUnlisted: !usePermission('integrations:read', 'viewer'),
     },
     {
       name: 'audit',

@@ -7,6 +7,9 @@ import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-for
 import { type GgufModel, ggufModel, modelRefusal } from '../gguf/gguf-model.ts';
 import { updateTensors } from './update-tensors.ts';
 
+/** The name of the file. */
+export const ggufAdapterName = 'adapter.gguf';
+
 const GgufAdapterOptionsSchema = Type.Object(
   {
     dtype: Type.Enum(['f32', 'f16', 'bf16'], {
@@ -29,6 +32,15 @@ export const ggufAdapter: ExportFormat<GgufAdapterOptions> = {
   holds:
     'Low-rank updates of linear layers, of experts and of an embedding apart from the head, with their scales; no magnitudes (DoRA), biases, norms, modules trained in full, rows of tokens, or updates of a tied head.',
   options: GgufAdapterOptionsSchema,
+  card: {
+    relation: () => 'adapter',
+    library: () => ['library_name: gguf'],
+    usage: ({ repository }) => `\`\`\`sh
+hf download ${repository} ${ggufAdapterName} --local-dir .
+llama-cli -m base.gguf --lora ${ggufAdapterName}  # base.gguf: the base model as a GGUF file
+\`\`\``,
+    recognises: (names) => names.includes(ggufAdapterName),
+  },
   refusal,
   bytes({ modelConfig, config }, { dtype }) {
     const model = ggufModel(modelConfig)!;

@@ -6,11 +6,8 @@ import type { ExportWriter } from '../export-writer.ts';
 import { checkRange } from '../gguf/check-range.ts';
 import { fileTypes } from '../gguf/file-types.ts';
 import { ggufModel } from '../gguf/gguf-model.ts';
-import type { GgufAdapterOptions } from './format.ts';
+import { type GgufAdapterOptions, ggufAdapterName } from './format.ts';
 import { alphaOf, updateTensors } from './update-tensors.ts';
-
-/** The name of the file. */
-export const ggufAdapterName = 'adapter.gguf';
 
 /** Writes an adapter as llama.cpp reads it. Source: llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. */
 export const writeGgufAdapter: ExportWriter<GgufAdapterOptions> = async ({

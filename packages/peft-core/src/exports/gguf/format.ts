@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { ggufBytes } from '../../gguf/write-gguf.ts';
-import type { ExportedAdapter, ExportFormat } from '../export-format.ts';
+import type { ExportedAdapter, ExportFormat, FormatCard } from '../export-format.ts';
 import { mergeBase, mergeRefusal } from '../merged/format.ts';
 import { untiedWeights } from '../merged/merged-bytes.ts';
 import { type FileType, fileTypes } from './file-types.ts';
@@ -21,6 +21,21 @@ const GgufOptionsSchema = Type.Object(
 
 export type GgufOptions = Static<typeof GgufOptionsSchema>;
 
+/** The name of the file. */
+export const ggufName = 'model.gguf';
+
+/** Types of weights that are no quantisation. */
+const floats = ['f32', 'f16', 'bf16'];
+
+const ggufCard: FormatCard = {
+  relation: ({ dtype }) => (floats.includes(String(dtype)) ? 'finetune' : 'quantized'),
+  library: () => ['library_name: gguf'],
+  usage: ({ repository }) => `\`\`\`sh
+llama-cli -hf ${repository} --hf-file ${ggufName}
+\`\`\``,
+  recognises: (names) => names.includes(ggufName) && !names.includes('Modelfile'),
+};
+
 export const gguf: ExportFormat<GgufOptions> = {
   name: 'gguf',
   title: 'GGUF model',
@@ -30,6 +45,7 @@ export const gguf: ExportFormat<GgufOptions> = {
   holds:
     'Everything that can be added to the weights of a language model: updates with their scales and magnitudes, biases, norms, modules trained in full and rows of tokens.',
   options: GgufOptionsSchema,
+  card: ggufCard,
   refusal: (adapter) => modelRefusal(adapter.modelConfig, adapter.config.task_type) ?? mergeRefusal(adapter),
   bytes: ggufModelBytes,
 };

@@ -10,11 +10,8 @@ import type { ExportJob, ExportWriter } from '../export-writer.ts';
 import { mergedParameters, whatIsLost } from '../merged/write.ts';
 import { checkRange } from './check-range.ts';
 import { type FileType, fileTypes } from './file-types.ts';
-import type { GgufOptions } from './format.ts';
+import { type GgufOptions, ggufName } from './format.ts';
 import { type GgufModel, ggufModel, type PlannedTensor, plannedTensors } from './gguf-model.ts';
-
-/** The name of the file. */
-export const ggufName = 'model.gguf';
 
 /** Writes the merged model as one GGUF file. One parameter is in memory at a time, in float32; the matrices of a layer's experts are one. */
 export const writeGgufModel: ExportWriter<GgufOptions> = async (job) => {

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { modelClasses } from '../../adapter-files/adapter-card.ts';
 import { weightTypes } from '../../base-model/weight-types.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import { unmergeable } from '../../tuners/methods.ts';
@@ -44,6 +45,21 @@ export const merged: ExportFormat<MergedOptions> = {
   holds:
     'Everything that can be added to weights: updates with their scales and magnitudes, biases, norms, modules trained in full with the heads of classifiers, and rows of tokens. Soft prompts and layers between those of the model cannot.',
   options: MergedOptionsSchema,
+  card: {
+    relation: () => 'finetune',
+    library: () => ['library_name: transformers'],
+    usage: ({ repository, config }) => {
+      const model = modelClasses[config?.task_type ?? 'CAUSAL_LM'];
+      return `\`\`\`python
+from transformers import ${model}, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(${JSON.stringify(repository)})
+model = ${model}.from_pretrained(${JSON.stringify(repository)})
+\`\`\``;
+    },
+    recognises: (names) =>
+      names.includes('config.json') && names.some((name) => /^model.*\.safetensors$/.test(name)),
+  },
   refusal: (adapter, options) => mergeRefusal(adapter) ?? filesRefusal(adapter, options),
   bytes: (adapter, { dtype }) => mergedBytes(adapter, dtype),
 };

@@ -8,6 +8,9 @@ const MlxOptionsSchema = Type.Object({}, { additionalProperties: false });
 
 export type MlxOptions = Static<typeof MlxOptionsSchema>;
 
+/** A text as one word of a shell. */
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
 export const mlx: ExportFormat<MlxOptions> = {
   name: 'mlx',
   title: 'MLX adapter',
@@ -17,6 +20,15 @@ export const mlx: ExportFormat<MlxOptions> = {
   holds:
     'Low-rank updates of linear layers of decoders that mlx-lm has under the same names. Different ranks are padded with zeros and scales are multiplied into B.',
   options: MlxOptionsSchema,
+  card: {
+    relation: () => 'adapter',
+    library: () => ['library_name: mlx'],
+    usage: ({ repository, base }) => `\`\`\`sh
+hf download ${repository} --local-dir adapter
+mlx_lm.generate --model ${quoted(base)} --adapter-path adapter --prompt "Hello"
+\`\`\``,
+    recognises: (names) => names.includes('adapters.safetensors'),
+  },
   refusal: mlxRefusal,
   bytes({ config, modelConfig }) {
     const outline = outlineOf(modelConfig, config.task_type);

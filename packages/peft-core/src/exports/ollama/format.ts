@@ -29,6 +29,15 @@ export const ollama: ExportFormat<OllamaOptions> = {
   runtimes: ['Ollama'],
   holds: gguf.holds,
   options: OllamaOptionsSchema,
+  card: {
+    relation: gguf.card.relation,
+    library: gguf.card.library,
+    usage: ({ repository }) => `\`\`\`sh
+hf download ${repository} --local-dir my-model && cd my-model
+ollama create my-model && ollama run my-model
+\`\`\``,
+    recognises: (names) => names.includes('Modelfile'),
+  },
   refusal: (adapter, options) => systemRefusal(options.system) ?? gguf.refusal(adapter, options),
   // The template is about as long as the one in Jinja; a licence has a few kilobytes.
   bytes: (adapter, options) => gguf.bytes(adapter, options) + 65_536 + 4 * options.system.length,

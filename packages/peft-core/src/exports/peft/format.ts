@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { adapterUsage, libraryTag } from '../../adapter-files/adapter-card.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import { methodOf } from '../../tuners/methods.ts';
 import type { ExportFormat } from '../export-format.ts';
@@ -23,6 +24,12 @@ export const peft: ExportFormat<PeftOptions> = {
   runtimes: ['HF PEFT', 'transformers', 'vLLM', 'SGLang', 'TGI'],
   holds: 'Every adapter. With pad_rank only low-rank updates of linear layers and embeddings.',
   options: PeftOptionsSchema,
+  card: {
+    relation: () => 'adapter',
+    library: (config) => (config ? libraryTag(config) : ['library_name: peft']),
+    usage: ({ repository, base, config }) => (config ? adapterUsage(config, base, {}, repository) : ''),
+    recognises: (names) => names.includes('adapter_config.json') && !names.includes('adapters.safetensors'),
+  },
   refusal({ config, modelConfig }, { pad_rank }) {
     if (!pad_rank) return null;
     const form = methodOf(config).lowRank?.(config, outlineOf(modelConfig, config.task_type));

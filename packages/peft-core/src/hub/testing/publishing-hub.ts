@@ -25,6 +25,8 @@ export class PublishingHub {
   cutUploads = 0;
   /** Statuses that replace the answers to the next commits. */
   readonly commitFaults: number[] = [];
+  /** Resolves before each commit: tests wait here. */
+  beforeCommit: () => Promise<void> = async () => {};
   /** Commits that are made, but whose answer is lost. */
   lostAnswers = 0;
   /** Set if the storage received the token. */
@@ -39,6 +41,19 @@ export class PublishingHub {
     hub.#storage = await hub.#listen((request, response) => hub.#serveStorage(request, response));
     hub.endpoint = await hub.#listen((request, response) => hub.#serveHub(request, response));
     return hub;
+  }
+
+  /** Forgets everything: tests share a server. */
+  reset(): void {
+    this.repositories.clear();
+    this.stored.clear();
+    this.tokens.clear();
+    this.requests.length = 0;
+    this.commitFaults.length = 0;
+    this.puts = 0;
+    this.cutUploads = 0;
+    this.lostAnswers = 0;
+    this.beforeCommit = async () => {};
   }
 
   stop(): void {
@@ -86,7 +101,10 @@ export class PublishingHub {
     }
     if (!isOwned) return answer(response, 403, { error: 'Forbidden' });
     if (action === 'preupload') return preupload(JSON.parse(body), response);
-    if (action === 'commit') return this.#commit(repository, body, response);
+    if (action === 'commit') {
+      await this.beforeCommit();
+      return this.#commit(repository, body, response);
+    }
     return this.#batch(JSON.parse(body), response);
   }
 
@@ -131,6 +149,9 @@ export class PublishingHub {
     const lines = body.split('\n').map((line) => JSON.parse(line));
     const [header, ...operations] = lines as { key: string; value: Record<string, string> }[];
     if (header?.key !== 'header' || !header.value.summary) return answer(response, 400, { error: 'header' });
+    const { parentCommit } = header.value;
+    if (parentCommit && parentCommit !== repository.commits.at(-1)?.sha)
+      return answer(response, 412, { error: 'A commit has happened since. Please refresh and try again.' });
     const files = new Map(repository.commits.at(-1)?.files);
     for (const { key, value } of operations) {
       if (key === 'lfsFile') {

@@ -300,6 +300,19 @@ function* adapters(id: Named, own: Own): Generator<[string, Row]> {
       'adapter_exports',
       { id: id(`export-${status}`), ...made, fingerprint: status, status, ...columns },
     ];
+  const published = { ...own, version_id: id('version-trained'), is_public: false };
+  const commit = { commit: 'c0'.repeat(20), url: 'https://example.com/c0', changed: 2, bytes: 9 };
+  const error = { code: 'hub_refused', message: 'It was refused.', param: 'repository' };
+  for (const [status, columns] of Object.entries({
+    queued: { export_id: id('export-succeeded'), format: 'peft' },
+    running: { lease_token: 'a', lease_until: later, started_at: at, card_text: '# A card' },
+    succeeded: { ...commit, finished_at: later },
+    failed: { error, finished_at: later },
+  }))
+    yield [
+      'publications',
+      { id: id(`publication-${status}`), ...published, repository: `org/${status}`, status, ...columns },
+    ];
   yield [
     'audit_log',
     { ...own, key_id: id('own-key'), action: 'adapter.upload', target: id('version-uploaded') },

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '../../database/database.ts';
 import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import { metricColumns, type StoredMetric } from '../../jobs/records/read-metrics.ts';
-import type { IntegrationType } from '../integration.ts';
+import type { TrackerType } from '../integration.ts';
 import type { TrackerRun } from '../trackers/tracker.ts';
 
 /** What was sent of a job's metrics to one service; this process may send until the lease ends. */
 export interface ClaimedIntegration {
   teamId: string;
   jobId: string;
-  type: IntegrationType;
+  type: TrackerType;
   settings: JobIntegrationRequest;
   run: TrackerRun | null;
   trainStep: number;

@@ -3,10 +3,10 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import { GraftError } from '../errors.ts';
-import { hashFile } from '../sha256.ts';
-import { reasonOf } from './hub-connection.ts';
+import { GraftError } from '../../errors.ts';
+import { hashFile } from '../../sha256.ts';
+import { reasonOf } from '../hub-connection.ts';
+import { FilePart } from './file-part.ts';
 
 export interface PublishOptions {
   /** `owner/name` of a model repository. It is created if it does not exist. */
@@ -15,11 +15,26 @@ export interface PublishOptions {
   isPublic: boolean;
   /** Title of the commit. */
   title: string;
-  /** HF_ENDPOINT and HF_TOKEN, as in Hugging Face's own tools. */
+  /** Texts of further files by path, in place of the folder's files of the same path. */
+  texts?: ReadonlyMap<string, string>;
+  /** Where and with which token. Default: HF_ENDPOINT and HF_TOKEN, as in Hugging Face's own tools. */
+  hub?: HubAccess;
   env?: NodeJS.ProcessEnv;
+  /** Maximum number of attempts while the Hub is unavailable. */
+  attempts?: number;
   /** Milliseconds before the second attempt; doubles with each further one. */
   retryDelay?: number;
   signal?: AbortSignal;
+}
+
+/** An account at a Hub. */
+export interface HubAccess {
+  endpoint: string;
+  token: string;
+  /** What messages call the token. */
+  tokenName: string;
+  /** Makes all connections; errors without a status count as a Hub that cannot be reached. */
+  fetch: typeof fetch;
 }
 
 export interface PublishedFolder {
@@ -34,44 +49,58 @@ export interface PublishedFolder {
 
 interface LocalFile {
   path: string;
-  file: string;
+  /** A file to read, or the content. */
+  from: { file: string } | { content: Uint8Array<ArrayBuffer> };
   size: number;
 }
 
-const maxAttempts = 4;
 const maxFiles = 1000;
+
+/** The Hub of HF_ENDPOINT. */
+export const hubEndpoint = (endpoint: string | undefined): string =>
+  (endpoint || 'https://huggingface.co').replace(/\/+$/, '');
 
 /**
  * Uploads a folder to a model repository of the Hugging Face Hub as one commit, so that no reader sees a part of it. Large files that arrived
- * in an earlier attempt are not sent again, and a repeated call with the same files makes no second commit. Other files of the repository
- * remain. Tries again when the Hub is unavailable. Throws GraftError `invalid_repository`, `invalid_folder`, `hub_token_missing`,
- * `hub_refused`, `repository_public`, `hub_unavailable`.
+ * in an earlier attempt are not sent again, and a repeated call with the same files makes no second commit, not even a concurrent one: a
+ * commit names the one that its files were compared with. Other files of the repository remain. Tries again when the Hub is unavailable.
+ * Throws GraftError `invalid_repository`, `invalid_folder`, `hub_token_missing`, `hub_refused`, `repository_public`, `hub_unavailable`,
+ * `folder_unreadable`.
  */
 export async function publishFolder(folder: string, options: PublishOptions): Promise<PublishedFolder> {
-  const { repository, env = process.env, retryDelay = 1_000, signal } = options;
+  const { repository, env = process.env, attempts = 4, retryDelay = 1_000, signal } = options;
   checkRepositoryName(repository);
-  if (!env.HF_TOKEN)
-    throw new GraftError(
-      'hub_token_missing',
-      'HF_TOKEN is not set: set it to a token of the Hub that may write.',
-    );
-  const files = await listFolder(folder);
-  const endpoint = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
-  const hub = { endpoint, fetch: fetchWithToken(endpoint, env.HF_TOKEN, signal) };
+  const access = options.hub ?? accessOf(env);
+  const texts = [...(options.texts ?? [])].map(([path, text]): LocalFile => {
+    const content = new TextEncoder().encode(text);
+    return { path, from: { content }, size: content.byteLength };
+  });
+  const given = (await listFolder(folder)).filter(({ path }) => !options.texts?.has(path));
+  const files = [...given, ...texts].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const hub = { ...access, fetch: fetchWithToken(access, signal) };
   for (let attempt = 1; ; attempt++) {
     try {
       return await publish(hub, files, options);
     } catch (error) {
       signal?.throwIfAborted();
-      const fault = explain(error, repository, endpoint);
-      if (fault.code !== 'hub_unavailable' || attempt === maxAttempts) throw fault;
+      const fault = explain(error, repository, access);
+      if (fault.code !== 'hub_unavailable' || attempt >= attempts) throw fault;
       await sleep(retryDelay * 2 ** (attempt - 1), undefined, signal && { signal });
     }
   }
 }
 
+function accessOf(env: NodeJS.ProcessEnv): HubAccess {
+  if (!env.HF_TOKEN)
+    throw new GraftError(
+      'hub_token_missing',
+      'HF_TOKEN is not set: set it to a token of the Hub that may write.',
+    );
+  return { endpoint: hubEndpoint(env.HF_ENDPOINT), token: env.HF_TOKEN, tokenName: 'HF_TOKEN', fetch };
+}
+
 /** Throws GraftError `invalid_repository` unless it is a name that the Hub permits. */
-function checkRepositoryName(repository: string): void {
+export function checkRepositoryName(repository: string): void {
   const [owner = '', name = '', ...rest] = repository.split('/');
   const isPart = (part: string) =>
     /^[A-Za-z0-9](?:[\w.-]{0,94}[A-Za-z0-9_])?$/.test(part) &&
@@ -80,7 +109,7 @@ function checkRepositoryName(repository: string): void {
   if (rest.length > 0 || !isPart(owner) || !isPart(name))
     throw new GraftError(
       'invalid_repository',
-      `${JSON.stringify(repository)} is no name of a repository: give owner/name, each of at most 96 letters, digits, "-", "_" and ".".`,
+      `${JSON.stringify(repository.slice(0, 200))} is no name of a repository: give owner/name, each of at most 96 letters, digits, "-", "_" and ".".`,
       { param: 'repository' },
     );
 }
@@ -100,57 +129,69 @@ async function listFolder(folder: string): Promise<LocalFile[]> {
     if (!entry.isFile()) throw invalid(`has ${name}, which is a link or no file: copy the file there`);
     if (name.split('/').some((part) => part.startsWith('.')))
       throw invalid(`has the hidden file ${name}: remove it, since it may be private`);
-    files.push({ path: name, file, size: (await stat(file)).size });
+    files.push({ path: name, from: { file }, size: (await stat(file)).size });
   }
   if (files.length === 0) throw invalid('has no files');
   if (files.length > maxFiles) throw invalid(`has more than ${maxFiles} files`);
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-interface Hub {
-  endpoint: string;
-  fetch: typeof fetch;
-}
-
 async function publish(
-  hub: Hub,
+  hub: HubAccess,
   files: LocalFile[],
   { repository, isPublic, title, signal }: PublishOptions,
 ): Promise<PublishedFolder> {
   const { createRepo, uploadFiles } = await import('@huggingface/hub');
   const to = { repo: { type: 'model', name: repository }, hubUrl: hub.endpoint, fetch: hub.fetch } as const;
-  const before = await readRepository(hub, repository);
-  if (before && !before.private && !isPublic)
+  let before = await readRepository(hub, repository);
+  // The token is added by `fetch`, so that it goes to the Hub's origin alone.
+  if (!before) {
+    await createRepo({ ...to, visibility: isPublic ? 'public' : 'private', credentials: undefined as never });
+    before = await readRepository(hub, repository);
+  }
+  if (!before) throw new StatusError(404);
+  if (!before.private && !isPublic)
     throw new GraftError(
       'repository_public',
       `${repository} is public, so everybody could read the files: allow that, or name another repository.`,
       { param: 'repository' },
     );
-  // The token is added by `fetch`, so that it goes to the Hub's origin alone.
-  if (!before)
-    await createRepo({ ...to, visibility: isPublic ? 'public' : 'private', credentials: undefined as never });
-  const changed = before?.sha ? await differing(to, files) : files;
+  const changed = before.sha ? await differing(to, files) : files;
   const bytes = changed.reduce((sum, { size }) => sum + size, 0);
   const urlOf = (commit: string) => `${hub.endpoint}/${repository}/commit/${commit}`;
-  if (changed.length === 0) return { commit: before!.sha!, url: urlOf(before!.sha!), changed: 0, bytes };
+  if (changed.length === 0) return { commit: before.sha!, url: urlOf(before.sha!), changed: 0, bytes };
   const made = await uploadFiles({
     ...to,
-    files: changed.map(({ path, file }) => ({ path, content: pathToFileURL(file) })),
+    files: changed.map(({ path, from, size }) => ({
+      path,
+      content: 'file' in from ? new FilePart(from.file, 0, size) : new Blob([from.content]),
+    })),
     commitTitle: title,
+    // The Hub refuses the commit if there is another one since, for example of a call whose answer was lost.
+    ...(before.sha && { parentCommit: before.sha }),
     useXet: false,
     ...(signal && { abortSignal: signal }),
   });
-  const commit = made!.commit.oid;
+  const commit: unknown = made?.commit.oid;
+  // The next attempt finds the files there.
+  if (!isCommit(commit)) throw new TypeError('the answer names no commit');
   return { commit, url: urlOf(commit), changed: changed.length, bytes };
 }
 
+const isCommit = (value: unknown): value is string =>
+  typeof value === 'string' && /^[0-9a-f]{40,64}$/.test(value);
+
 /** Null: it does not exist, as far as this token may know. */
 async function readRepository(
-  { endpoint, fetch }: Hub,
+  { endpoint, fetch }: HubAccess,
   repository: string,
-): Promise<{ private: boolean; sha?: string } | null> {
+): Promise<{ private: boolean; sha: string | null } | null> {
   const response = await fetch(`${endpoint}/api/models/${repository}`);
-  if (response.ok) return (await response.json()) as { private: boolean; sha?: string };
+  if (response.ok) {
+    const found = (await response.json()) as { private?: unknown; sha?: unknown } | null;
+    // Whatever is not certainly private counts as public.
+    return { private: found?.private === true, sha: isCommit(found?.sha) ? found.sha : null };
+  }
   await response.body?.cancel();
   if (response.status === 404) return null;
   throw new StatusError(response.status);
@@ -168,28 +209,34 @@ async function differing(
   for (const local of files) {
     const entry = remote.get(local.path);
     const size = entry?.lfs?.size ?? entry?.size;
-    const digest =
-      size !== local.size ? null : entry?.lfs ? await hashFile(local.file) : await gitBlobId(local);
+    const digest = size !== local.size ? null : entry?.lfs ? await sha256Of(local) : await gitBlobId(local);
     if (digest === null || digest !== (entry?.lfs?.oid ?? entry?.oid)) changed.push(local);
   }
   return changed;
 }
 
+async function sha256Of({ from }: LocalFile): Promise<string> {
+  if ('file' in from) return await hashFile(from.file);
+  return createHash('sha256').update(from.content).digest('hex');
+}
+
 /** Git's name for the content of a file. */
-async function gitBlobId({ file, size }: LocalFile): Promise<string> {
+async function gitBlobId({ from, size }: LocalFile): Promise<string> {
   const hash = createHash('sha1').update(`blob ${size}\0`);
-  for await (const chunk of createReadStream(file)) hash.update(chunk);
+  if ('content' in from) return hash.update(from.content).digest('hex');
+  for await (const chunk of createReadStream(from.file)) hash.update(chunk);
   return hash.digest('hex');
 }
 
 /** A fetch that sends the token only to the Hub's origin: large files go to another. */
-function fetchWithToken(endpoint: string, token: string, signal?: AbortSignal): typeof fetch {
+function fetchWithToken({ endpoint, token, fetch }: HubAccess, signal?: AbortSignal): typeof fetch {
   const { origin } = new URL(endpoint);
   return async (url, init = {}) => {
     const { href, origin: to } = new URL(url instanceof Request ? url.url : url);
     const headers = new Headers(init.headers);
     if (to === origin) headers.set('authorization', `Bearer ${token}`);
-    return await fetch(href, { ...init, headers, signal: init.signal ?? signal ?? null });
+    const signals = [init.signal, signal].filter((each) => each !== undefined && each !== null);
+    return await fetch(href, { ...init, headers, signal: AbortSignal.any(signals) });
   };
 }
 
@@ -203,35 +250,37 @@ class StatusError extends Error {
 }
 
 /** Does not quote the Hub's text or the URL of a request, which may have a signature in it. */
-function explain(error: unknown, repository: string, endpoint: string): GraftError {
+function explain(error: unknown, repository: string, { endpoint, tokenName }: HubAccess): GraftError {
   if (error instanceof GraftError) return error;
   const { host } = new URL(endpoint);
-  const status = (error as { statusCode?: number }).statusCode;
+  const { statusCode: status, code, path: file } = error as NodeJS.ErrnoException & { statusCode?: number };
   const unavailable = (why: string) =>
-    new GraftError(
-      'hub_unavailable',
-      `${host} ${why}: try again later; nothing of the folder is visible there.`,
-      {
-        fault: 'system',
-        cause: error,
-      },
-    );
+    new GraftError('hub_unavailable', `${host} ${why}: try again later.`, { fault: 'system', cause: error });
   const refused = (why: string) =>
     new GraftError('hub_refused', `${host} answered ${status} for ${repository}: ${why}.`, {
       param: 'repository',
       cause: error,
     });
+  // Errors of the file system name a path, those of connections do not.
+  if (status === undefined && file !== undefined)
+    return new GraftError('folder_unreadable', `A file cannot be read from the disk (${code}): try again.`, {
+      fault: 'environment',
+      cause: error,
+    });
   if (status === undefined) return unavailable(`cannot be reached (${reasonOf(error)})`);
   if (status >= 500 || status === 408 || status === 429) return unavailable(`answered ${status}`);
-  if (status === 401) return refused('HF_TOKEN is not, or no longer, valid; make a new one that may write');
+  if (status < 400) return refused('the repository has another name by now; give that one');
+  if (status === 412) return unavailable(`has another commit of ${repository} meanwhile`);
+  if (status === 401)
+    return refused(`${tokenName} is not, or no longer, valid; make a new one that may write`);
   if (status === 403)
     return refused(
-      'HF_TOKEN may not write there; give it the right to write to this repository or its owner',
+      `${tokenName} may not write there; give it the right to write to this repository or its owner`,
     );
-  if (status === 404) return refused('it or its owner does not exist, or HF_TOKEN may not see it');
+  if (status === 404) return refused(`it or its owner does not exist, or ${tokenName} may not see it`);
   if (status === 409)
     return refused(
-      'a repository with this name exists that HF_TOKEN may not see, or it is changing; choose another name',
+      `a repository with this name exists that ${tokenName} may not see, or it is changing; choose another name`,
     );
-  return refused('it does not accept these files');
+  return refused('it does not accept this name or these files');
 }

@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { PublishingHub } from '../testing/publishing-hub.ts';
 import { type PublishOptions, publishFolder } from './publish-folder.ts';
-import { PublishingHub } from './testing/publishing-hub.ts';
 
 let hub: PublishingHub;
 let folder: string;

@@ -1,0 +1,97 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { createPublication, deletePublication, getPublication, listPublications } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
+import { AdapterVersionParams } from '../../schemas/adapter.ts';
+import {
+  CreatePublicationSchema,
+  DeletedPublicationSchema,
+  ListPublicationsQuery,
+  PublicationParams,
+  PublicationSchema,
+  toWirePublication,
+} from '../../schemas/adapters/publication.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import { operations } from '../operation.ts';
+import { findVersion } from './find-adapter.ts';
+
+const operation = operations('Publications');
+const reads = { access: { scope: 'adapters:read', models: 'version' } } as const;
+/** All models, since the team's token of the Hub is used, which no limit of a key covers. */
+const writeAccess = { scope: 'publications:write', models: 'all' } as const;
+const writes = { access: { ...writeAccess, answer: 'adapters:read' } } as const;
+const deletes = { access: { ...writeAccess, answer: 'own' } } as const;
+const path = '/adapters/:adapter_id/versions/:version/publications';
+
+/** …/versions/{n}/publications: adapter versions and exports that this API sends to the Hugging Face Hub. */
+export const publicationRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.post(
+    path,
+    operation(writes, 'Publish a version or export on the Hugging Face Hub', ref(PublicationSchema), {
+      errors: [429],
+      description:
+        'Sends a finished export, or the version’s own files, to a model repository as one commit, with the token of the team’s integration `huggingface`. The repository is private unless `public` is true. If the same has been or is being published to this repository, that publication is returned; one that has failed is queued again. So repeating a request is safe, with or without an Idempotency-Key.',
+      params: AdapterVersionParams,
+      body: ref(CreatePublicationSchema),
+    }),
+    async ({ caller, params, body }, reply) => {
+      const version = await findVersion(services, caller.teamId, params);
+      // Exports contain weights of the base model.
+      if (!(await services.baseModels.permits(version.baseModel, caller.teamId)))
+        throw new ApiError(
+          'model_not_permitted',
+          `The operator does not let this team use the base model ${version.baseModel}; ask the operator to permit it.`,
+          { param: 'version' },
+        );
+      const { repository, export_id: exportId = null, public: isPublic = false, card = true } = body;
+      const request = { versionId: version.id, exportId, repository, isPublic, card };
+      const { publication, created } = await createPublication(services, caller.teamId, request, caller);
+      if (!created) reply.header('idempotent-replayed', 'true');
+      return toWirePublication(publication, version);
+    },
+  );
+
+  app.get(
+    path,
+    operation(reads, 'List the publications of a version', listOf(PublicationSchema), {
+      description: 'Newest first.',
+      params: AdapterVersionParams,
+      querystring: ListPublicationsQuery,
+    }),
+    async ({ caller, params, query }) => {
+      const version = await findVersion(services, caller.teamId, params);
+      const page = await listPublications(services, caller.teamId, version.id, query);
+      return toWireList(page, (publication) => toWirePublication(publication, version));
+    },
+  );
+
+  app.get(
+    `${path}/:publication_id`,
+    operation(reads, 'Get a publication', ref(PublicationSchema), { params: PublicationParams }),
+    async ({ caller, params }) => {
+      const version = await findVersion(services, caller.teamId, params);
+      const { publication_id: id } = params;
+      const publication = await getPublication(services, caller.teamId, { versionId: version.id, id });
+      return toWirePublication(found(publication, 'publication', id), version);
+    },
+  );
+
+  app.delete(
+    `${path}/:publication_id`,
+    operation(deletes, 'Delete a publication', ref(DeletedPublicationSchema), {
+      description:
+        'Removes the record; one that is queued or running is interrupted within seconds. Nothing is removed from the Hub.',
+      params: PublicationParams,
+    }),
+    async ({ caller, params }) => {
+      const version = await findVersion(services, caller.teamId, params);
+      const { publication_id: id } = params;
+      const of = { versionId: version.id, id };
+      found(await deletePublication(services, caller.teamId, of, caller), 'publication', id);
+      return { id, object: 'adapter.publication' as const, deleted: true as const };
+    },
+  );
+};

@@ -1,0 +1,84 @@
+import { useQuery } from '@tanstack/preact-query';
+import { Button } from '../../components/forms/button.tsx';
+import { TextField } from '../../components/forms/field.tsx';
+import { ConfirmButton, Form, useForm } from '../../components/forms/form.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { Time } from '../../components/time.tsx';
+import { graft } from '../../data/graft.ts';
+import { usePermission } from '../../data/session.ts';
+
+const queryKey = ['integrations'];
+const invalidates = [queryKey, ['audit']];
+
+/** The team's token of the Hugging Face Hub, with which versions and exports are published. The token itself is never shown. */
+export function HubToken() {
+  const { data, error, refetch } = useQuery({ queryKey, queryFn: () => graft.integrations.list() });
+  const canWrite = usePermission('integrations:write', 'admin');
+  if (error) return <Problem error={error} onRetry={refetch} />;
+  const stored = data?.find(({ type }) => type === 'huggingface');
+  return (
+    <section class="panel stack">
+      <p class="soft">
+        Graft publishes versions and exports on the Hub with this token. It is stored encrypted and never
+        shown again.
+      </p>
+      {data && (
+        <p>
+          {stored ? (
+            <>
+              A token for <code>{stored.url}</code> is stored, set <Time at={stored.updated_at} />.
+            </>
+          ) : (
+            'No token is stored.'
+          )}
+        </p>
+      )}
+      {canWrite && <TokenForm />}
+      {canWrite && stored && (
+        <div>
+          <ConfirmButton
+            button={{ kind: 'quiet', children: 'Delete token' }}
+            title="Delete the token of the Hub?"
+            action="Delete token"
+            run={() => graft.integrations.delete('huggingface')}
+            invalidates={invalidates}
+          >
+            <p>Publications that are not complete fail. Repositories on the Hub are not affected.</p>
+          </ConfirmButton>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function TokenForm() {
+  const form = useForm({
+    initial: { secret: '' },
+    run: ({ secret }) => graft.integrations.set('huggingface', { secret: secret.trim() }),
+    invalidates,
+    onDone: () => form.set({ secret: '' }),
+  });
+  return (
+    <Form
+      form={form}
+      footer={
+        <div>
+          <Button type="submit" busy={form.isPending}>
+            Save token
+          </Button>
+        </div>
+      }
+    >
+      <TextField
+        label="Token"
+        type="password"
+        autocomplete="off"
+        {...form.field('secret')}
+        required
+        maxLength={4096}
+        spellcheck={false}
+        hint="With the right to write to the repositories of your organisation."
+      />
+    </Form>
+  );
+}

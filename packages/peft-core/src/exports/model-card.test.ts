@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { adapterCard } from '../adapter-files/adapter-card.ts';
+import { parsePeftConfig } from '../config/index.ts';
+import { folderCard } from './folder-card.ts';
+import { exportFormat, exportFormats, parseExportOptions } from './formats.ts';
+import { type ModelCard, modelCard } from './model-card.ts';
+
+const config = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: ['q_proj'] });
+const card = (changes: Partial<ModelCard> = {}): ModelCard => ({
+  format: exportFormat('merged'),
+  options: {},
+  repository: 'org/poet',
+  base: { name: 'smol', hub: 'org/base', digest: 'a'.repeat(64), license: 'apache-2.0' },
+  config,
+  training: { n_epochs: 3, learning_rate: 1e-4, seed: 7, system_prompt: 'Stay silent.' },
+  data: [{ use: 'training', sha256: 'c'.repeat(64), examples: 12 }],
+  figures: [['validation loss', 1.2345678]],
+  notes: [],
+  adapterReadme: null,
+  graft: '0.1.0',
+  ...changes,
+});
+const frontOf = (text: string) => /^---\n([\s\S]*?)\n---\n/.exec(text)![1]!;
+
+test('a card has the front matter of the Hub, origin, options, data and results', () => {
+  const text = modelCard(card());
+  assert.equal(
+    frontOf(text),
+    [
+      'base_model: "org/base"',
+      'base_model_relation: finetune',
+      'license: "apache-2.0"',
+      'library_name: transformers',
+      'pipeline_tag: text-generation',
+      'tags:',
+      '- "graft"',
+      '- "lora"',
+    ].join('\n'),
+  );
+  for (const part of [
+    `| SHA-256 of its weights | \`${'a'.repeat(64)}\` |`,
+    '| n epochs | 3 |',
+    `| training data, 12 examples | \`SHA-256 ${'c'.repeat(64)}\` |`,
+    '| validation loss | 1.235 |',
+    '| Graft | `0.1.0` |',
+    'AutoModelForCausalLM.from_pretrained("org/poet")',
+  ])
+    assert.ok(text.includes(part), `${part}\n${text}`);
+  assert.doesNotMatch(text, /Stay silent/);
+});
+
+test('each format has its relation, library and code', () => {
+  const relations = exportFormats.map((format) => {
+    const text = modelCard(card({ format, options: parseExportOptions(format) }));
+    assert.match(text, /```(sh|python)\n[^`]*org\/poet/, format.name);
+    return [format.name, /base_model_relation: (\w+)/.exec(text)![1], /library_name: (\S+)/.exec(text)![1]];
+  });
+  assert.deepEqual(relations, [
+    ['merged', 'finetune', 'transformers'],
+    ['peft', 'adapter', 'peft'],
+    ['gguf', 'quantized', 'gguf'],
+    ['gguf-lora', 'adapter', 'gguf'],
+    ['mlx', 'adapter', 'mlx'],
+    ['ollama', 'quantized', 'gguf'],
+  ]);
+  const f16 = modelCard(card({ format: exportFormat('gguf'), options: { dtype: 'f16' } }));
+  assert.match(f16, /base_model_relation: finetune/);
+});
+
+test('hostile names end no front matter, table, code or tag', () => {
+  const hostile = '"\n---\n# Free money\n<script>alert(1)</script> `x` | [a](http://b) \u2028license: mit\u0085```\nimport os';
+  const text = modelCard(
+    card({
+      repository: 'org/poet',
+      base: { name: hostile, hub: null, digest: null, license: hostile },
+      notes: [hostile],
+      training: { [hostile]: 1, model: hostile },
+      graft: hostile,
+    }),
+  );
+  assert.doesNotMatch(frontOf(text), /mit|money|license/);
+  assert.equal(text.split('\n').filter((line) => line === '---').length, 2);
+  const lines = text.split('\n');
+  assert.deepEqual(
+    lines.filter((line) => /^#/.test(line)).map((line) => line.replace(/^#+ /, '')),
+    ['poet', 'Origin', 'Training', 'Data', 'Results', 'Changes for this format', 'Use it'],
+  );
+  assert.equal(lines.filter((line) => line.startsWith('```')).length, 2);
+  // Outside of code every special character has a backslash.
+  const outside = text.replace(/```[\s\S]*?```/g, '').replace(/(?<!\\)`[^`\n]*`/g, '');
+  assert.doesNotMatch(outside, /(?<!\\)<|(?<!\\)\[a/);
+  // A path of the base model, which the Hub refuses and which is private.
+  const path = modelCard(card({ base: { name: 'x', hub: '/home/ada/models', digest: null, license: null } }));
+  assert.doesNotMatch(frontOf(path), /base_model/);
+  const shell = modelCard(
+    card({ format: exportFormat('mlx'), base: { name: `'; rm -rf / #`, hub: null, digest: null, license: null } }),
+  );
+  assert.match(shell, /--model ''\\''; rm -rf \/ #'/);
+});
+
+test('what Graft reads from the README.md of an adapter remains', () => {
+  const readme = adapterCard(config, 'org/base', {
+    baseDigest: 'b'.repeat(64),
+    templateKwargs: { enable_thinking: false },
+    quantised: { base_dtype: 'nf4', quantised_validation_loss: 1.5, validation_loss: 1.25 },
+  });
+  const text = modelCard(card({ format: exportFormat('peft'), adapterReadme: readme }));
+  for (const line of [
+    `base_model_sha256: "${'b'.repeat(64)}"`,
+    'base_dtype: "nf4"',
+    'quantised_validation_loss: 1.5',
+    'chat_template_kwargs: {"enable_thinking":false}',
+  ])
+    assert.ok(frontOf(text).split('\n').includes(line), `${line}\n${text}`);
+});
+
+test('a folder gets a card by its files, without paths, and keeps its README.md', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-card-'));
+  const read = () => folderCard(folder, 'org/poet', async (id) => (id === 'org/base' ? 'mit' : null));
+  assert.equal(await read(), null);
+  const write = (base: string) =>
+    writeFile(
+      join(folder, 'adapter_config.json'),
+      JSON.stringify({ ...config, task_type: 'CAUSAL_LM', base_model_name_or_path: base }),
+    );
+  await write('org/base');
+  assert.match(frontOf((await read())!), /base_model: "org\/base"\nbase_model_relation: adapter\nlicense: "mit"/);
+  await write('/home/ada/secret-model');
+  assert.doesNotMatch((await read())!, /secret-model/);
+  await writeFile(join(folder, 'readme.md'), '# Mine');
+  assert.equal(await read(), null);
+  await rm(folder, { recursive: true });
+});

@@ -1,0 +1,74 @@
+/**
+ * Vocabulary
+ * - publication: files of an adapter version, or of one of its exports, that the service sends to a repository of the Hugging Face Hub, as one
+ *   commit. There is one for each repository.
+ */
+import type { Publication as Row } from '../generated/client.ts';
+
+export const publicationStatuses = ['queued', 'running', 'succeeded', 'failed'] as const;
+export type PublicationStatus = (typeof publicationStatuses)[number];
+
+export interface PublicationError {
+  code: string;
+  message: string;
+  param: string | null;
+}
+
+export interface Publication {
+  id: string;
+  teamId: string;
+  versionId: string;
+  /** Null: the version's own files. The export may have been removed since. */
+  exportId: string | null;
+  /** Format of the export; null: the version's own files. */
+  format: string | null;
+  /** owner/name */
+  repository: string;
+  /** Whether everybody may read the repository. */
+  isPublic: boolean;
+  /** Whether Graft writes the model card. */
+  card: boolean;
+  status: PublicationStatus;
+  /** Why it failed. While it is queued again, why the last attempt did. */
+  error: PublicationError | null;
+  /** Not null: it has succeeded. */
+  made: {
+    /** The commit that has all files. */
+    commit: string;
+    url: string;
+    /** Number of files that were added or changed. */
+    changed: number;
+    /** Their bytes. */
+    bytes: number;
+  } | null;
+  attempts: number;
+  nextAttemptAt: Date;
+  createdAt: Date;
+  /** Start of the last attempt. */
+  startedAt: Date | null;
+  finishedAt: Date | null;
+}
+
+export function publicationOf(row: Row): Publication {
+  const { id, teamId, versionId, exportId, format, repository, isPublic, card, status, error } = row;
+  const { commit, url, changed, bytes, attempts, nextAttemptAt, createdAt, startedAt, finishedAt } = row;
+  return {
+    id,
+    teamId,
+    versionId,
+    exportId,
+    format,
+    repository,
+    isPublic,
+    card,
+    status: status as PublicationStatus,
+    error: error as PublicationError | null,
+    // A check of the table ensures that all four are set, or it has not succeeded.
+    made: commit === null ? null : { commit, url: url!, changed: changed!, bytes: Number(bytes) },
+    attempts,
+    nextAttemptAt,
+    createdAt,
+    startedAt,
+    finishedAt,
+  };
+}

@@ -1,0 +1,271 @@
+import { GraftError } from '@graft/peft-core/config';
+import { type HubAccess, type PublishedFolder, publishFolder } from '@graft/peft-core/files';
+import type { Logger } from 'pino';
+import type { AdapterVersion } from '../../adapters/adapter.ts';
+import { findVersionById } from '../../adapters/read-adapters.ts';
+import type { BaseModelCatalogue } from '../../base-models/catalogue.ts';
+import type { Database } from '../../database/database.ts';
+import { withTeamScope } from '../../database/database-scope.ts';
+import { createPinnedFetch } from '../../egress/pinned-fetch.ts';
+import type { ServiceEnv } from '../../environment/env.ts';
+import type { AdapterExport } from '../../exports/export.ts';
+import { getExport } from '../../exports/read-exports.ts';
+import { integrationRules } from '../../integrations/manage-integrations.ts';
+import type { Secrets } from '../../secrets/secrets.ts';
+import { createEgress, jitter, type SendingTimes, startSending } from '../../start-sending.ts';
+import type { Stores } from '../../storage/stores.ts';
+import type { PublicationError } from '../publication.ts';
+import { type CardSource, writeCard } from '../write-card.ts';
+import {
+  type ClaimedPublication,
+  claimPublications,
+  keepCard,
+  type RetryTimes,
+  recordFailure,
+  recordPublished,
+  recordRefused,
+  releasePublication,
+  renewPublication,
+} from './claim-publications.ts';
+import { openHubAccount } from './open-hub-account.ts';
+
+export type PublishServices = Database &
+  Pick<Stores, 'artifacts' | 'exports'> & {
+    env: ServiceEnv;
+    log: Logger;
+    secrets: Secrets;
+    baseModels: BaseModelCatalogue;
+  };
+
+/** Limits and intervals of publishing. The defaults are for production; tests shorten them. */
+export interface PublicationTimes extends RetryTimes, SendingTimes {
+  leaseSeconds: number;
+  /** Milliseconds without a byte in either direction after which a connection ends. */
+  idleMs: number;
+}
+
+const defaults: PublicationTimes = {
+  pollMs: 2_000,
+  concurrency: 8,
+  leaseSeconds: 60,
+  connectMs: 10_000,
+  wholeMs: 60_000,
+  idleMs: 60_000,
+  firstSeconds: 5,
+  longestSeconds: 600,
+  giveUpSeconds: 24 * 3600,
+};
+
+/** More than the attempts of 24 hours: a publication that ends its process each time stops here. */
+const maxAttempts = 400;
+
+/** Faults of GraftErrors after which a later attempt may succeed. */
+const temporary = new Set([
+  'hub_unavailable',
+  'folder_unreadable',
+  'storage_away',
+  'storage_full',
+  'secrets_outdated',
+]);
+
+/**
+ * Publishes on the Hugging Face Hub, one publication at a time for each team. Postgres has the state: any API process continues where one
+ * stopped, with files that have arrived already, and repeats no commit. `close` interrupts uploads, which are then due at once.
+ */
+export function startPublicationSender(
+  services: PublishServices,
+  overrides: Partial<PublicationTimes> = {},
+): { close(): Promise<void> } {
+  const times = { ...defaults, ...overrides };
+  const { log } = services;
+  const egress = createEgress(integrationRules(services.env), times);
+  const fetch = createPinnedFetch(egress, times);
+  const closing = new AbortController();
+  const loop = startSending<ClaimedPublication>('publications', times, log, {
+    claim: async (count) => await claimPublications(services, { ...times, count }),
+    send: async (claimed, claimedAt) =>
+      await withTeamScope(claimed.teamId, async () =>
+        send(services, claimed, { times, fetch, claimedAt, closing: closing.signal }),
+      ),
+    onFault: (err, { teamId, id }) => log.warn({ err, teamId, publicationId: id }, 'publishing failed'),
+  });
+  return {
+    close: async () => {
+      closing.abort();
+      await loop.stop();
+    },
+  };
+}
+
+interface Sending {
+  times: PublicationTimes;
+  fetch: HubAccess['fetch'];
+  /** `performance.now()` before the claim. */
+  claimedAt: number;
+  closing: AbortSignal;
+}
+
+async function send(services: PublishServices, claimed: ClaimedPublication, sending: Sending): Promise<void> {
+  const { times, closing } = sending;
+  const lease = keepLease(services, claimed, sending);
+  const signal = AbortSignal.any([closing, lease.lost]);
+  try {
+    if (claimed.attempts > maxAttempts) throw unfinished;
+    const published = await publish(services, claimed, sending.fetch, signal);
+    await recordPublished(services, claimed, published);
+  } catch (error) {
+    if (lease.lost.aborted) return;
+    if (closing.aborted) return await releasePublication(services, claimed);
+    const { teamId, id, repository } = claimed;
+    const fault = faultOf(error);
+    const of = { teamId, publicationId: id, repository, reason: fault.code };
+    if (error instanceof GraftError && !temporary.has(error.code)) {
+      services.log.warn(of, 'publishing was refused');
+      return await recordRefused(services, claimed, fault);
+    }
+    if (!(error instanceof GraftError)) services.log.error({ ...of, err: error }, 'publishing failed');
+    const outcome = await recordFailure(services, claimed, fault, { ...times, jitter: jitter() });
+    services.log.warn(of, `publishing failed: ${outcome}`);
+  } finally {
+    lease.end();
+  }
+}
+
+const unfinished = new GraftError(
+  'publication_failed',
+  `The publication was interrupted ${maxAttempts} times.`,
+  {
+    fault: 'system',
+    param: null,
+  },
+);
+
+/** Renews the lease until `end`; `lost` aborts when it is lost, or might be. */
+function keepLease(
+  services: PublishServices,
+  claimed: ClaimedPublication,
+  { times: { leaseSeconds }, claimedAt }: Sending,
+): { lost: AbortSignal; end(): void } {
+  const lost = new AbortController();
+  let heldSince = claimedAt;
+  let renewing = false;
+  const timer = setInterval(
+    async () => {
+      if (performance.now() - heldSince > leaseSeconds * 900) return lost.abort();
+      if (renewing) return;
+      renewing = true;
+      const at = performance.now();
+      try {
+        if (await renewPublication(services, claimed, leaseSeconds)) heldSince = at;
+        else lost.abort();
+      } catch (error) {
+        // Postgres may return before the lease has run out.
+        services.log.warn({ err: error, publicationId: claimed.id }, 'a lease could not be renewed');
+      } finally {
+        renewing = false;
+      }
+    },
+    Math.min(leaseSeconds * 100, 5_000),
+  );
+  return { lost: lost.signal, end: () => clearInterval(timer) };
+}
+
+async function publish(
+  services: PublishServices,
+  claimed: ClaimedPublication,
+  fetch: HubAccess['fetch'],
+  signal: AbortSignal,
+): Promise<PublishedFolder> {
+  const hub = await openHubAccount(services, claimed.teamId, fetch);
+  const { version, made, folder } = await openSource(services, claimed);
+  const texts = await cardOf(services, claimed, { version, made, folder, hub }, signal);
+  const { repository, isPublic, format } = claimed;
+  signal.throwIfAborted();
+  try {
+    return await publishFolder(folder, {
+      repository,
+      isPublic,
+      title: `Add ${version.adapterName}, version ${version.number}${format === null ? '' : `, as ${format}`}`,
+      texts,
+      hub,
+      attempts: 1,
+      signal,
+    });
+  } catch (error) {
+    // The folder was verified: the cache has dropped it since, or the disk fails. Its path is nothing for teams.
+    if (error instanceof GraftError && error.code === 'invalid_folder')
+      throw new GraftError('folder_unreadable', 'The files cannot be read from the storage of this server.', {
+        fault: 'environment',
+        cause: error,
+      });
+    throw error;
+  }
+}
+
+/**
+ * The model card as README.md; empty if the files have a README.md of the user's, or none is wanted. All attempts publish the same text, or an
+ * attempt after a lost answer would find the repository changed, and make a second commit.
+ */
+async function cardOf(
+  services: PublishServices,
+  claimed: ClaimedPublication,
+  source: CardSource,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  if (!claimed.card) return new Map();
+  const text =
+    claimed.cardText ?? (await writeCard(services, source, { repository: claimed.repository, signal }));
+  if (text !== claimed.cardText && text !== null) await keepCard(services, claimed, text);
+  return text === null ? new Map() : new Map([['README.md', text]]);
+}
+
+/**
+ * The files on this machine. Throws GraftError `adapter_version_not_found`, `export_not_found`, `export_not_ready`, `model_not_permitted`, and
+ * the errors of `localFolder`.
+ */
+async function openSource(
+  services: PublishServices,
+  { teamId, versionId, exportId }: ClaimedPublication,
+): Promise<{ version: AdapterVersion; made: AdapterExport | null; folder: string }> {
+  const version = await findVersionById(services, teamId, versionId);
+  if (!version || version.deletedAt !== null)
+    throw new GraftError('adapter_version_not_found', 'The version was deleted.', { param: 'version' });
+  if (exportId === null)
+    return { version, made: null, folder: await services.artifacts.localFolder(version.artifact) };
+  const made = await getExport(services, teamId, { versionId, id: exportId });
+  if (!made?.stored)
+    throw new GraftError(
+      'export_not_found',
+      `The export ${exportId} was deleted or has expired: make it again.`,
+      {
+        param: 'export_id',
+      },
+    );
+  // Exports may contain weights of the base model.
+  if (!(await services.baseModels.permits(version.baseModel, teamId)))
+    throw new GraftError(
+      'model_not_permitted',
+      `The operator does not let this team use the base model ${version.baseModel}; ask the operator to permit it.`,
+      { param: 'version' },
+    );
+  try {
+    return { version, made, folder: await services.exports.localFolder(made.stored.artifact) };
+  } catch (error) {
+    const isGone = (await getExport(services, teamId, { versionId, id: exportId })) === null;
+    if (!isGone) throw error;
+    throw new GraftError('export_not_found', `The export ${exportId} was deleted: make it again.`, {
+      param: 'export_id',
+      cause: error,
+    });
+  }
+}
+
+function faultOf(error: unknown): PublicationError {
+  if (error instanceof GraftError)
+    return { code: error.code, message: error.message, param: error.param ?? null };
+  return {
+    code: 'publication_failed',
+    message: 'Publishing failed because of a fault in the service; it is tried again.',
+    param: null,
+  };
+}
