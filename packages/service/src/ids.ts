@@ -18,6 +18,7 @@ export type IdKind =
   | 'user'
   | 'identity'
   | 'integration'
+  | 'deployTarget'
   | 'webhook'
   | 'webhookSecret'
   | 'price';
@@ -39,6 +40,7 @@ const prefixes: Record<IdKind, string> = {
   user: 'user-',
   identity: 'ident-',
   integration: 'intg-',
+  deployTarget: 'dpt-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',
   price: 'price-',
