@@ -66,7 +66,15 @@ export function useMe(): Me {
 }
 
 /** Scopes that cover all models of the team. The API refuses them to keys that are limited to some models. */
-const teamWideScopes = ['usage:read', 'audit:read', 'webhooks:read', 'webhooks:write', 'integrations:write'];
+const teamWideScopes = [
+  'usage:read',
+  'audit:read',
+  'webhooks:read',
+  'webhooks:write',
+  'integrations:write',
+  'deploy:read',
+  'deploy:write',
+];
 
 /**
  * Whether the user has a scope and at least a role, to hide actions that the API would refuse. The API enforces permissions; this hook

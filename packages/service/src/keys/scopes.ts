@@ -18,6 +18,8 @@ export const scopes = {
   'completions:write': 'call models: chats, completions, embeddings, classes',
   'integrations:read': 'list where metrics are sent',
   'integrations:write': 'set up and delete where metrics are sent, with their secrets',
+  'deploy:read': 'list deploy targets and their state',
+  'deploy:write': 'make, change, retry and delete deploy targets, with their API keys',
   'webhooks:read': 'list webhook endpoints and their deliveries',
   'webhooks:write': 'make, change, test and delete webhook endpoints; send again',
   'usage:read': 'read what the team used, and its budget',

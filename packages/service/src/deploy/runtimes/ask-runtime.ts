@@ -1,19 +1,9 @@
 import { type Egress, EgressError, requestPinned } from '../../egress/post-pinned.ts';
-import { type ListedAdapter, RuntimeFault } from './runtime.ts';
+import { type AskRuntime, type ListedAdapter, type RuntimeAnswer, RuntimeFault } from './runtime.ts';
 
 /** Maximum bytes of an answer: a list of a thousand adapters has about 400 KB. */
 const maxBytes = 1024 * 1024;
 const bodyMs = 10_000;
-
-export interface RuntimeAnswer {
-  status: number;
-  /** Parsed JSON; null if the body is no JSON. */
-  body: unknown;
-  /** The runtime's message: only compared with known ones, and never shown, since it may contain anything. */
-  message: string;
-}
-
-export type AskRuntime = (method: 'GET' | 'POST', path: string, body?: object) => Promise<RuntimeAnswer>;
 
 /** Returns the function that sends requests to a runtime, with its API key. It throws RuntimeFault `away` and, for a wrong key, `refused`. */
 export function createAskRuntime(

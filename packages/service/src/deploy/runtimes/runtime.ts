@@ -1,4 +1,13 @@
-import type { AskRuntime } from './ask-runtime.ts';
+export interface RuntimeAnswer {
+  status: number;
+  /** Parsed JSON; null if the body is no JSON. */
+  body: unknown;
+  /** The runtime's message: only compared with known ones, and never shown, since it may contain anything. */
+  message: string;
+}
+
+/** Sends a request to a runtime. Throws RuntimeFault. */
+export type AskRuntime = (method: 'GET' | 'POST', path: string, body?: object) => Promise<RuntimeAnswer>;
 
 /** An adapter that a runtime lists. */
 export interface ListedAdapter {

@@ -21,7 +21,8 @@ import {
 } from '../testing/deployed-adapter.ts';
 import type { RuntimeServer } from '../testing/runtime-server.ts';
 import { openVllmServer } from '../testing/vllm-server.ts';
-import { type DeployTimes, startDeploySender } from './deploy-sender.ts';
+import { startDeploySender } from './deploy-sender.ts';
+import type { DeployTimes } from './deploy-times.ts';
 
 let services: Services;
 let shared: string;

@@ -1,31 +1,11 @@
-import type { Logger } from 'pino';
-import type { Database } from '../../database/database.ts';
 import { withTeamScope } from '../../database/database-scope.ts';
-import type { ServiceEnv } from '../../environment/env.ts';
-import type { Secrets } from '../../secrets/secrets.ts';
-import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
-import type { Stores } from '../../storage/stores.ts';
+import { createEgress, startSending } from '../../start-sending.ts';
 import { deployRules } from '../manage-targets.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
 import { type ClaimedTarget, claimTargets } from './claim-targets.ts';
+import type { DeployServices, DeployTimes } from './deploy-times.ts';
 import { reconcile } from './reconcile.ts';
-import { type RetryLimits, recordFault, release } from './record-target.ts';
-
-export type DeployServices = Database &
-  Pick<Stores, 'artifacts'> & { env: ServiceEnv; log: Logger; secrets: Secrets };
-
-/** Limits and intervals of deploying. The defaults are for production; tests shorten them. */
-export interface DeployTimes extends RetryLimits, SendingTimes {
-  /** Approximate maximum number of a team's targets that all processes work on concurrently. */
-  perTeam: number;
-  leaseSeconds: number;
-  /** Interval at which a runtime is asked whether it still has the version. */
-  checkSeconds: number;
-  /** Seconds for which the files of an unloaded version are kept, for requests that had begun. */
-  filesSeconds: number;
-  /** Seconds after which a deleted target is removed even if its runtime has not unloaded the adapter. */
-  giveUpSeconds: number;
-}
+import { recordFault, release } from './record-target.ts';
 
 const defaults: DeployTimes = {
   pollMs: 2_000,

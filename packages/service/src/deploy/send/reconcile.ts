@@ -5,12 +5,12 @@ import type { DeployTarget as Row } from '../../generated/client.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
 import { runtimePrefix, servedName, targetOf, versionFolder } from '../deploy-target.ts';
 import { sealedForTarget } from '../manage-targets.ts';
-import { type AskRuntime, createAskRuntime } from '../runtimes/ask-runtime.ts';
-import { type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
+import { createAskRuntime } from '../runtimes/ask-runtime.ts';
+import { type AskRuntime, type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
 import { runtimeOf } from '../runtimes/runtimes.ts';
 import { filesFor } from './adapter-files.ts';
 import type { ClaimedTarget } from './claim-targets.ts';
-import type { DeployServices, DeployTimes } from './deploy-sender.ts';
+import type { DeployServices, DeployTimes } from './deploy-times.ts';
 import { recordDeployed, recordEmpty, recordLoading, release, removeTarget } from './record-target.ts';
 import { removeVersions, targetFolder, writeVersion } from './shared-folder.ts';
 

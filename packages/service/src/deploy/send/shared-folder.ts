@@ -83,7 +83,7 @@ async function unloadedAt(folder: string): Promise<number | null> {
 
 async function changedAt(file: string): Promise<number | null> {
   const stat = await lstat(file).catch(() => null);
-  return stat && stat.mtimeMs;
+  return stat?.mtimeMs ?? null;
 }
 
 const exists = async (file: string) => (await changedAt(file)) !== null;

@@ -11,7 +11,7 @@ import type { Services } from '../../services.ts';
 import type { TestTeam } from '../../testing/job-fixtures.ts';
 import { type DeployTarget, targetOf } from '../deploy-target.ts';
 import { createDeployTarget, type NewDeployTarget } from '../manage-targets.ts';
-import type { DeployTimes } from '../send/deploy-sender.ts';
+import type { DeployTimes } from '../send/deploy-times.ts';
 
 /** Short intervals. */
 export const quick: Partial<DeployTimes> = {
