@@ -192,6 +192,7 @@ export const exampleValues: Record<string, unknown> = {
   key_id: keyId,
   upload_id: 'upload_4e354c1f0a9be27d',
   webhook_id: 'webhook-a9be27d4e354c1f0',
+  target_id: 'dpt-7f31d0a9be27e4c5',
   event_id: 'evt_1f0a9be27d4e354c',
   organization_id: team,
   training_file: fileId,

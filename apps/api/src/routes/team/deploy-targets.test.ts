@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openVllmServer, type RuntimeServer } from '@graft/service/testing';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
@@ -87,12 +88,9 @@ test('a target follows the tag, and nobody reads its API key', async () => {
     deleted: true,
   });
   assertError(await admin.send('GET', one), 404, 'deploy_target_not_found', 'target_id');
-  for (const end = Date.now() + 20_000; vllm.loaded.size > 0; ) {
-    assert.ok(Date.now() < end, 'not unloaded');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  for (const end = Date.now() + 5_000; existsSync(path.join(shared, bench.acme.teamId, made.json.id)); )
-    assert.ok(Date.now() < end, 'files remain');
+  const files = path.join(shared, bench.acme.teamId, made.json.id);
+  for (const end = Date.now() + 20_000; vllm.loaded.size > 0 || existsSync(files); await sleep(50))
+    assert.ok(Date.now() < end, 'not unloaded, or files remain');
 });
 
 test("another team's target is unknown, and only an admin for all models may change one", async () => {
@@ -150,11 +148,16 @@ test('what cannot be is refused with its field', async () => {
   );
 });
 
-async function until(where: string, condition: (target: any) => boolean): Promise<any> {
-  for (const end = Date.now() + 20_000; ; ) {
+interface Wire {
+  deployed_version: number | null;
+  served_model: string | null;
+  state: string;
+}
+
+async function until(where: string, condition: (target: Wire) => boolean): Promise<Wire> {
+  for (const end = Date.now() + 20_000; ; await sleep(100)) {
     const { json } = await admin.send('GET', where);
     if (condition(json)) return json;
     assert.ok(Date.now() < end, JSON.stringify(json));
-    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
