@@ -1,8 +1,8 @@
 import type { Transaction } from '../database/database.ts';
 
 /**
- * Makes the deploy targets that follow a tag due, in the transaction that changes the tag: whoever commits the move has also asked for the
- * deployment. The generation makes them due again if a process is at work with what was wanted before.
+ * Makes the deploy targets that follow a tag due, in the transaction that changes the tag: one commit has both the move and the request for
+ * the deployment. The generation makes them due again if a process is at work with what was wanted before.
  */
 export async function wakeTargets(
   tx: Transaction,

@@ -37,21 +37,6 @@ before(async () => {
   for (const team of [ours, theirs]) {
     const by = { keyId: team.keyId, personId: null };
     await putIntegration(services, team.id, 'wandb', { secret: 'their key' }, by);
-    await services.db.deployTarget.create({
-      data: {
-        id: `dpt-${team.id}`,
-        teamId: team.id,
-        adapterId: 'adpt-1',
-        tag: 'production',
-        name: 'a server',
-        runtime: 'vllm',
-        url: 'https://vllm',
-        folder: '/adapters',
-        modelName: 'mine',
-        versionedNames: true,
-        keepSeconds: 300,
-      },
-    });
     await createTestJob(services, team, 'succeeded', {
       idempotencyKey: 'k',
       metadata: { owner: 'ada' },
@@ -228,7 +213,6 @@ describe('a statement without its WHERE', () => {
       assert.deepEqual(
         ['adapter_versions', 'adapters', 'api_keys', 'audit_log', 'checkpoints', 'files', 'idempotency_keys']
           .concat(
-            'deploy_targets',
             'integrations',
             'job_attempts',
             'job_events',

@@ -17,7 +17,7 @@ import {
   ListDeployTargetsQuery,
   NewDeployTargetSchema,
   toWireDeployTarget,
-} from '../../schemas/deploy-target.ts';
+} from '../../schemas/adapters/deploy-target.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { operations } from '../operation.ts';

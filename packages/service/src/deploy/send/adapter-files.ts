@@ -15,7 +15,7 @@ export function filesFor(
   if (!runtimesFor(peft).includes(holds))
     throw new RuntimeFault(
       'refused',
-      `${title} does not hold ${version}: it takes LoRA with one rank and scale for linear layers, without DoRA, biases, token tables and modules saved in full. Export the version as peft with pad_rank and upload that, or export merged weights.`,
+      `${title} does not hold ${version}: it takes low-rank updates of linear layers with one rank and scale, without magnitudes, biases, token tables and modules saved in full. Export the version as peft with pad_rank and upload that, or export merged weights.`,
     );
   const missing = adapterFiles.find((file) => !files.some(({ path }) => path === file));
   if (missing) throw new RuntimeFault('refused', `${version} has no ${missing}.`);

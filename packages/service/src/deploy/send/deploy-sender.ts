@@ -23,7 +23,7 @@ const defaults: DeployTimes = {
 };
 
 /**
- * Keeps each runtime at the version that its target's tag points at. What is wanted and what the runtime lists are compared anew at each
+ * Keeps each runtime at the version that its target's tag points at. What is wanted and what the runtime lists are compared again at each
  * attempt, so any API process continues after another one, wherever it stopped, and a runtime that has lost its adapters gets them again.
  * `close` interrupts running requests.
  */

@@ -16,7 +16,7 @@ export interface DeployTimes extends RetryLimits, SendingTimes {
   leaseSeconds: number;
   /** Interval at which a runtime is asked whether it still has the version. */
   checkSeconds: number;
-  /** Seconds for which the files of an unloaded version are kept, for requests that had begun. */
+  /** Seconds for which the files of an unloaded version are kept, for requests that started before. */
   filesSeconds: number;
   /** Seconds after which a deleted target is removed even if its runtime has not unloaded the adapter. */
   giveUpSeconds: number;

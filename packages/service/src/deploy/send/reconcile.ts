@@ -175,7 +175,7 @@ async function openWork(
     row,
     runtime: runtimeOf(row.runtime),
     ask: async (...request) => {
-      // Whoever has lost the lease must not change a runtime that another process works on.
+      // A process without the lease must not change a runtime that another process works on.
       if (performance.now() > deadline) throw new RuntimeFault('away', 'It answers too slowly.');
       return await asked(...request);
     },

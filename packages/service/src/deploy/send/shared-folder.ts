@@ -49,12 +49,12 @@ export async function writeVersion(
     });
     await fsyncFolder(target);
   } catch (error) {
-    throw asFault(error);
+    throw folderFault(error);
   }
 }
 
 /**
- * Removes the folders of a target that are neither in `inUse` nor were unloaded less than `afterSeconds` ago: a request that had begun with an
+ * Removes the folders of a target that are neither in `inUse` nor were unloaded less than `afterSeconds` ago: a request that started with an
  * unloaded adapter may still read its files. With `afterSeconds` 0 all that are not in use.
  */
 export async function removeVersions(
@@ -93,12 +93,12 @@ async function namesIn(folder: string): Promise<string[]> {
     return await readdir(folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw asFault(error);
+    throw folderFault(error);
   }
 }
 
 /** The path is the operator's, and not shown. */
-function asFault(error: unknown): unknown {
+function folderFault(error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined || !/^E[A-Z]+$/.test(code)) return error;
   return new RuntimeFault(

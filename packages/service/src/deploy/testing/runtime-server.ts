@@ -23,8 +23,8 @@ export interface RuntimeServer {
   /** How it was started. */
   options: RuntimeOptions;
   /** Highest number of requests at a time. */
-  mostAtOnce: number;
-  /** Begins anew without adapters, as after a restart of its process. */
+  maxConcurrent: number;
+  /** Starts again without adapters, as after a restart of its process. */
   restart(): void;
   close(): Promise<void>;
 }
@@ -57,7 +57,7 @@ export async function openRuntimeServer(
     log: [],
     requests: 0,
     next: [],
-    mostAtOnce: 0,
+    maxConcurrent: 0,
     options: {
       enableLora: true,
       allowUpdating: true,
@@ -77,7 +77,7 @@ export async function openRuntimeServer(
   };
   const http = createServer(async (request, response) => {
     server.requests++;
-    server.mostAtOnce = Math.max(server.mostAtOnce, ++atOnce);
+    server.maxConcurrent = Math.max(server.maxConcurrent, ++atOnce);
     response.once('close', () => atOnce--);
     const text = await textOf(request);
     const fate = server.next.shift();

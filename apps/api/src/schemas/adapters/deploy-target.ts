@@ -6,8 +6,8 @@ import {
   usualKeepSeconds,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { After, limit } from './list.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
+import { After, limit } from '../list.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from '../schema.ts';
 
 const day = 24 * 3600;
 
