@@ -71,8 +71,15 @@ test('without a shared folder no target is created', async () => {
   const off = { ...services, env: { ...services.env, deployFolder: undefined } };
   await assert.rejects(addTarget(off, version, { url: 'http://127.0.0.1:1' }), { code: 'deploy_off' });
   const input = {
-    ...{ name: 'a', runtime: 'vllm', apiKey: null, adapterId: version.adapterId, tag: 'production' },
-    ...{ url: 'http://127.0.0.1:1', modelName: 'a', versionedNames: true, keepSeconds: 0 },
+    name: 'a',
+    runtime: 'vllm',
+    apiKey: null,
+    adapterId: version.adapterId,
+    tag: 'production',
+    url: 'http://127.0.0.1:1',
+    modelName: 'a',
+    versionedNames: true,
+    keepSeconds: 0,
   } as const;
   for (let n = 0; n < 20; n++)
     await createDeployTarget(services, team.id, { ...input, name: `n${n}`, modelName: `n${n}` }, by);
