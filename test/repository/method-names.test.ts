@@ -41,8 +41,8 @@ const others = [
   'MaxLoRARanks',
 ];
 
-/** Files with commands of other programs, whose flags contain a method's name. */
-const isOfOtherPrograms = /\/adapter\/runtime-code\.ts$/;
+/** Files with commands and requests of other programs, whose flags and paths contain a method's name. */
+const isOfOtherPrograms = /\/adapter\/runtime-code\.ts$|\/service\/src\/deploy\/runtimes\//;
 
 interface Named {
   folder: string;

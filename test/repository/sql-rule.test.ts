@@ -31,6 +31,7 @@ const places: Record<string, string> = {
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/base-models/added/':
     "leases by Postgres's clock, what a team may use, in one statement",
+  'packages/service/src/deploy/send/': "claims and retries by Postgres's clock",
   'packages/service/src/integrations/send/': "claims and retries by Postgres's clock, series of many steps",
   'packages/service/src/rotation/': 'what still works by which version, in one statement',
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",

@@ -7,6 +7,7 @@ import {
   repeat,
   type Services,
   startAuditExporter,
+  startDeploySender,
   startHousekeeping,
   startIntegrationSender,
   startModelFetcher,
@@ -77,6 +78,7 @@ import { scimRoutes } from './routes/scim/scim.ts';
 import { meRoutes } from './routes/sign-in/me.ts';
 import { signInRoutes } from './routes/sign-in/sign-in.ts';
 import { auditRoutes } from './routes/team/audit.ts';
+import { deployTargetRoutes } from './routes/team/deploy-targets.ts';
 import { integrationRoutes } from './routes/team/integrations.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
@@ -189,6 +191,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   // Runs in the API for the same reason: a worker cannot decrypt a team's token of the Hub.
   const publisher = startPublicationSender(services, settings.publications);
   app.addHook('onClose', async () => await publisher.close());
+  // Runs in the API for the same reason.
+  const deploying = startDeploySender(services);
+  app.addHook('onClose', async () => await deploying.close());
   const housekeeping = startHousekeeping(services);
   app.addHook('onClose', async () => await housekeeping.close());
   const channel = repeat('channel keys', 60_000, async () => await publishChannelKeys(services), app.log);
@@ -252,6 +257,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);
       await v1.register(integrationRoutes);
+      await v1.register(deployTargetRoutes);
       await v1.register(usageRoutes);
     },
     { prefix: '/v1' },

@@ -189,6 +189,11 @@ export const errorCodes = {
     '`method.type` is not available, or does not train on the lines of the training file.',
   ],
   integration_not_found: [404, 'The team has no integration of this type. In the body of a new job: 400.'],
+  deploy_target_not_found: [404, 'No such deploy target.'],
+  deploy_target_exists: [400, 'Another deploy target has the name, or the same name in the same server.'],
+  invalid_deploy_target: [400, 'The address of the deploy target is invalid; the message says why.'],
+  too_many_deploy_targets: [400, 'A team has at most 20 deploy targets.'],
+  deploy_off: [400, 'The operator of this server has set no GRAFT_DEPLOY_FOLDER.'],
   invalid_integration: [400, 'The settings of the integration are invalid; the message says why.'],
   invalid_start: [
     400,

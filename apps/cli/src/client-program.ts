@@ -15,6 +15,7 @@ import { addModelsVerbs } from './remote/models.ts';
 import { addClassifyVerb } from './remote/texts/classify.ts';
 import { addEmbedVerb } from './remote/texts/embed.ts';
 import { addWhoamiVerb } from './remote/whoami.ts';
+import { addDeployTargetsVerbs } from './team/deploy-targets.ts';
 import { addIntegrationsVerbs } from './team/integrations.ts';
 import { addJoinVerb } from './team/join.ts';
 import { addSessionVerbs } from './team/sessions.ts';
@@ -73,6 +74,7 @@ export function addClientVerbs(program: Command): void {
   addSessionVerbs(program);
   addWebhooksVerbs(program);
   addIntegrationsVerbs(program);
+  addDeployTargetsVerbs(program);
   addUsageVerb(program);
   addImportVerbs(program);
 }

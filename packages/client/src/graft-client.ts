@@ -1,6 +1,7 @@
 import { Adapters } from './resources/adapters.ts';
 import { Admin } from './resources/admin.ts';
 import { Completions } from './resources/completions.ts';
+import { DeployTargets } from './resources/deploy-targets.ts';
 import { Files } from './resources/files.ts';
 import { Integrations } from './resources/integrations.ts';
 import { Jobs } from './resources/jobs.ts';
@@ -54,6 +55,7 @@ export class GraftClient {
   readonly #transport: Transport;
   readonly webhooks: Webhooks;
   readonly integrations: Integrations;
+  readonly deployTargets: DeployTargets;
   /** Usage of the key's team. */
   readonly usage: TeamUsage;
   readonly chat: {
@@ -91,6 +93,7 @@ export class GraftClient {
     this.adapters = new Adapters(transport);
     this.webhooks = new Webhooks(transport);
     this.integrations = new Integrations(transport);
+    this.deployTargets = new DeployTargets(transport);
     this.usage = new TeamUsage(transport);
     this.chat = { completions: new Completions(transport, '/chat/completions') };
     this.completions = new Completions(transport, '/completions');

@@ -12,6 +12,7 @@ export type { EmbeddingVectors } from './resources/texts.ts';
 export type { SendFileParams, UploadCreateParams } from './resources/uploads.ts';
 export type * from './team-objects.ts';
 export type * from './wire-adapters.ts';
+export type * from './wire-deploy-targets.ts';
 export type * from './wire-integrations.ts';
 export type * from './wire-objects.ts';
 export type * from './wire-reports.ts';

@@ -19,6 +19,7 @@ export type IdKind =
   | 'user'
   | 'identity'
   | 'integration'
+  | 'deployTarget'
   | 'webhook'
   | 'webhookSecret'
   | 'price';
@@ -41,6 +42,7 @@ const prefixes: Record<IdKind, string> = {
   user: 'user-',
   identity: 'ident-',
   integration: 'intg-',
+  deployTarget: 'dpt-',
   webhook: 'whep-',
   webhookSecret: 'whsk-',
   price: 'price-',

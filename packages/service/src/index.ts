@@ -47,6 +47,25 @@ export * from './database/database-unavailable.ts';
 export * from './database/describe-database.ts';
 export * from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
+export {
+  type DeployState,
+  type DeployTarget,
+  deployStates,
+  maxDeployTargets,
+  usualKeepSeconds,
+} from './deploy/deploy-target.ts';
+export {
+  createDeployTarget,
+  type DeployTargetChanges,
+  deleteDeployTarget,
+  getDeployTarget,
+  listDeployTargets,
+  type NewDeployTarget,
+  retryDeployTarget,
+  updateDeployTarget,
+} from './deploy/manage-targets.ts';
+export { type RuntimeName, runtimeNames } from './deploy/runtimes/runtimes.ts';
+export { startDeploySender } from './deploy/send/deploy-sender.ts';
 export * from './environment/env.ts';
 export { globToRegExp } from './environment/hub-glob.ts';
 export { withoutFileSecrets } from './environment/secret-files.ts';

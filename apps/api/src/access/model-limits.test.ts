@@ -73,6 +73,7 @@ async function stateOf(): Promise<unknown> {
     'teams',
     'webhook_endpoints',
     'integrations',
+    'deploy_targets',
   ];
   const rows = tables.map(
     (table) => `SELECT '${table}' AS name, to_jsonb(t) - 'updated_at' AS row FROM ${table} t`,

@@ -13,7 +13,10 @@ import type { Access } from './access.ts';
 let bench: ApiBench;
 let admin: Caller;
 before(async () => {
-  bench = await openApiBench({}, { HF_ENDPOINT: 'http://127.0.0.1:9' });
+  bench = await openApiBench(
+    {},
+    { HF_ENDPOINT: 'http://127.0.0.1:9', GRAFT_DEPLOY_FOLDER: '/nowhere/shared' },
+  );
   admin = await bench.caller(bench.acme, 'admin');
 });
 after(async () => await bench?.close());
@@ -39,6 +42,15 @@ async function asksOf(): Promise<Record<string, Ask>> {
   const about = { filename: 'secretary.jsonl', purpose: 'fine-tune', bytes: 3, mime_type: 'text/plain' };
   const upload = await post('/v1/uploads', about);
   await post('/v1/integrations/mlflow', { url: 'https://secretary.example.com/' });
+  const deploy = {
+    name: 'secretary',
+    runtime: 'vllm',
+    url: 'https://secretary.example.com',
+    adapter_id: version.adapterId,
+    tag: 'production',
+    model_name: 'secretary',
+  };
+  const target = `/v1/deploy_targets/${(await post('/v1/deploy_targets', deploy)).id}`;
   const email = 'secretary@example.com';
   const person = await createPerson(bench.services, { email, name: 'secretary' });
   await putMember(bench.services, bench.acme.teamId, person.id, 'member');
@@ -89,6 +101,9 @@ async function asksOf(): Promise<Record<string, Ask>> {
     'POST /v1/webhooks/{webhook_id}/rotate_secret': [`/v1/webhooks/${hook.id}/rotate_secret`, {}],
     'POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend': [`${deliveries}/${delivery}/resend`],
     'POST /v1/integrations/{type}': ['/v1/integrations/mlflow', {}],
+    'POST /v1/deploy_targets': ['/v1/deploy_targets', { ...deploy, name: 'other', model_name: 'other' }],
+    'POST /v1/deploy_targets/{target_id}': [target, { keep_seconds: 1 }],
+    'POST /v1/deploy_targets/{target_id}/retry': [`${target}/retry`],
     'POST /v1/team/members/{person_id}': [`/v1/team/members/${person.id}`, { role: 'viewer' }],
   };
 }

@@ -66,6 +66,7 @@ export const messages = [{ role: 'user', content: 'a' }];
 export const jobs = '/v1/fine_tuning/jobs';
 const query = (path: string, values: Record<string, string>) => `${path}?${new URLSearchParams(values)}`;
 const webhook = '/v1/webhooks/{webhook_id}';
+const target = '/v1/deploy_targets/{target_id}';
 const exportsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/exports`;
 const publicationsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/publications`;
 
@@ -236,6 +237,24 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   'DELETE /v1/webhooks/{webhook_id}': () => [[webhook]],
   'POST /v1/integrations/{type}': () => [['/v1/integrations/mlflow', { url: 'https://example.com/' }]],
   'DELETE /v1/integrations/{type}': () => [['/v1/integrations/mlflow']],
+  'GET /v1/deploy_targets': () => [['/v1/deploy_targets']],
+  'POST /v1/deploy_targets': ({ adapter }) => [
+    [
+      '/v1/deploy_targets',
+      {
+        name: 'a',
+        runtime: 'vllm',
+        url: 'https://example.com',
+        adapter_id: adapter,
+        tag: 'production',
+        model_name: 'mine',
+      },
+    ],
+  ],
+  'GET /v1/deploy_targets/{target_id}': () => [[target]],
+  'POST /v1/deploy_targets/{target_id}': () => [[target, { keep_seconds: 1 }]],
+  'POST /v1/deploy_targets/{target_id}/retry': () => [[`${target}/retry`]],
+  'DELETE /v1/deploy_targets/{target_id}': () => [[target]],
   'DELETE /v1/team': () => [['/v1/team?name=acme']],
 };
 

@@ -73,6 +73,8 @@ const teamWideScopes = [
   'webhooks:write',
   'integrations:write',
   'publications:write',
+  'deploy:read',
+  'deploy:write',
 ];
 
 /**

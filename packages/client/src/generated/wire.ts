@@ -1080,6 +1080,28 @@ export interface CreateCompletion {
   suffix?: '' | never[] | Record<string, never> | null;
 }
 
+export interface CreateDeployTarget {
+  /** Name of the target, unique in the team. */
+  name: string;
+  /** Kind of the server. */
+  runtime: 'vllm' | 'sglang';
+  /** Address of one server, without `/v1`: https, port 443 or 8443, on a public host. The operator can allow other addresses (GRAFT_DEPLOY_ALLOW). */
+  url: string;
+  adapter_id: string;
+  /** Tag of the adapter that the target follows. It may be created later. */
+  tag: string;
+  /** Name of the adapter in the runtime. */
+  model_name: string;
+  /** API key that the runtime was started with, if any. It is stored encrypted and never returned. */
+  api_key?: string | null;
+  /** Absolute path at which the runtime sees the team's part of the shared folder. Default: its path on Graft's machine. */
+  folder?: string;
+  /** Whether each version has its own name, `model_name-v3`. If false, the name stays the same, and for a moment the runtime has no version; in vLLM that requires a server without a cache of prefixes. */
+  versioned_names?: boolean;
+  /** Number of seconds for which the previous version stays loaded under its own name. */
+  keep_seconds?: number;
+}
+
 export interface CreateEmbedding {
   /** Sentence model, or adapter that was trained with the task FEATURE_EXTRACTION. */
   model: string;
@@ -1400,6 +1422,12 @@ export interface DeletedCheckpoint {
   deleted: true;
 }
 
+export interface DeletedDeployTarget {
+  id: string;
+  object: 'deploy_target';
+  deleted: true;
+}
+
 export interface DeletedFile {
   id: string;
   object: 'file';
@@ -1450,6 +1478,42 @@ export interface DeletedWebhookEndpoint {
 
 export interface DenyBaseModel {
   teams: string[];
+}
+
+export interface DeployTarget {
+  id: string;
+  object: 'deploy_target';
+  /** Unix timestamp (in seconds). */
+  created_at: number;
+  /** Unix timestamp (in seconds). */
+  updated_at: number;
+  name: string;
+  runtime: 'vllm' | 'sglang';
+  url: string;
+  adapter_id: string;
+  tag: string;
+  folder: string;
+  model_name: string;
+  versioned_names: boolean;
+  keep_seconds: number;
+  /** Whether an API key is stored. The key itself is never returned. */
+  has_api_key: boolean;
+  /** `waiting`: nothing is to be loaded, as `reason` says. `loading`: a version is being loaded. `deployed`: the runtime listed the version of the tag at the last check. `failing`: the last attempt failed and is repeated. */
+  state: 'waiting' | 'loading' | 'deployed' | 'failing';
+  /** Why the target waits or fails, and what to do. */
+  reason: string | null;
+  /** Number of the version that the runtime had at the last check. */
+  deployed_version: number | null;
+  /** What requests to the runtime use as `model` for this version. */
+  served_model: string | null;
+  /** Unix timestamp (in seconds). */
+  deployed_at: number | null;
+  /** Unix timestamp (in seconds) of the last time that the runtime was compared with the tag. */
+  checked_at: number | null;
+  /** Unix timestamp (in seconds). */
+  failing_since: number | null;
+  /** Unix timestamp (in seconds). */
+  next_attempt_at: number;
 }
 
 export interface EmbeddingList {
@@ -3787,6 +3851,23 @@ export interface UpdateBaseModel {
   hidden: boolean;
 }
 
+export interface UpdateDeployTarget {
+  /** Name of the target, unique in the team. */
+  name?: string;
+  /** Tag of the adapter that the target follows. It may be created later. */
+  tag?: string;
+  /** Name of the adapter in the runtime. */
+  model_name?: string;
+  /** API key that the runtime was started with, if any. It is stored encrypted and never returned. */
+  api_key?: string | null;
+  /** Absolute path at which the runtime sees the team's part of the shared folder. Default: its path on Graft's machine. */
+  folder?: string;
+  /** Whether each version has its own name, `model_name-v3`. If false, the name stays the same, and for a moment the runtime has no version; in vLLM that requires a server without a cache of prefixes. */
+  versioned_names?: boolean;
+  /** Number of seconds for which the previous version stays loaded under its own name. */
+  keep_seconds?: number;
+}
+
 export interface UpdateFineTuningJob {
   /** Priority among the jobs of the team. For a running job, it applies when the job waits again. */
   priority: 'low' | 'normal' | 'high';
@@ -4249,6 +4330,13 @@ export interface Queries {
     after?: string;
     format?: 'jsonl' | 'csv';
     limit?: number;
+  };
+  'GET /v1/deploy_targets': {
+    limit?: number;
+    /** Id of the last object of the previous page. */
+    after?: string;
+    /** Only targets of this adapter. */
+    adapter_id?: string;
   };
   'GET /v1/files': {
     purpose?: string;

@@ -7,6 +7,7 @@ import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
 import type { ModelLimit } from '../keys/model-limit.ts';
 import { type AdapterTag, maxTags, tagOf, tagsWithin, tagVersion } from './adapter.ts';
+import { wakeTargets } from './wake-targets.ts';
 
 interface TagMove {
   adapterId: string;
@@ -75,6 +76,7 @@ export async function moveTag(
       update: previous === number ? {} : { versionId: version.id, movedAt: new Date() },
       ...tagVersion,
     });
+    if (previous !== number) await wakeTargets(tx, { teamId, adapterId, tag: name });
     const detail = { version: number, previous };
     await insertAudit(tx, teamId, by, { action: 'adapter.tag', target: tag.modelName, detail });
     return { tag: tagOf(tag), previous };
@@ -93,6 +95,7 @@ export async function removeTag(
     const tag = await tx.adapterTag.findFirst({ where, ...tagVersion });
     if (!tag) return null;
     await tx.adapterTag.delete({ where: { teamId_adapterId_name: where } });
+    await wakeTargets(tx, { teamId, adapterId, tag: name });
     const detail = { version: tag.version.number };
     await insertAudit(tx, teamId, by, { action: 'adapter.untag', target: tag.modelName, detail });
     return tag;

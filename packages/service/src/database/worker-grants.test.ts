@@ -55,6 +55,7 @@ test('reads no key, session, person, invitation or sealed secret, of no team', a
       'webhook_secrets',
       'webhook_endpoints',
       'integrations',
+      'deploy_targets',
       'idempotency_keys',
       'team_quotas',
       'rate_counts',

@@ -16,6 +16,8 @@ test('everything has a default, and an empty variable counts as unset', () => {
   assert.deepEqual(env, {
     port: 8000,
     host: '127.0.0.1',
+    deployAllow: [],
+    deployFolder: undefined,
     dataDir: path.resolve('data'),
     cacheDir: '/cache/graft',
     databaseUrl: undefined,

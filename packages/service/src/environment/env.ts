@@ -51,6 +51,10 @@ export interface ServiceEnv extends SecretSettings {
   webhookAllow: string[];
   /** Internal addresses, ranges and host names to which metrics may be sent. */
   integrationAllow: string[];
+  /** Internal addresses, ranges and host names to which adapters may be deployed. */
+  deployAllow: string[];
+  /** Folder that the API shares with runtimes; undefined: no deploy targets. */
+  deployFolder: string | undefined;
   hfEndpoint: string | undefined;
   hfToken: string | undefined;
   /** A worker whose data folder has less free space accepts no jobs. */
@@ -111,6 +115,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     baseModelSources: read('GRAFT_BASE_MODEL_SOURCES'),
     webhookAllow: read('GRAFT_WEBHOOK_ALLOW'),
     integrationAllow: read('GRAFT_INTEGRATION_ALLOW'),
+    deployAllow: read('GRAFT_DEPLOY_ALLOW'),
+    deployFolder: read('GRAFT_DEPLOY_FOLDER'),
     hfEndpoint: read('HF_ENDPOINT'),
     hfToken: read('HF_TOKEN'),
     minFreeBytes: read('GRAFT_MIN_FREE_BYTES'),
@@ -158,6 +164,7 @@ function combinationFaults(env: ServiceEnv): string[] {
   for (const [name, entries] of Object.entries({
     GRAFT_WEBHOOK_ALLOW: env.webhookAllow,
     GRAFT_INTEGRATION_ALLOW: env.integrationAllow,
+    GRAFT_DEPLOY_ALLOW: env.deployAllow,
   })) {
     if (!entries.every(isAllowEntry))
       faults.push(`${name} must list addresses, ranges such as 10.1.0.0/16, and host names`);

@@ -19,6 +19,8 @@ export const scopes = {
   'completions:write': 'call models: chats, completions, embeddings, classes',
   'integrations:read': 'list where metrics are sent, and whether a token of the Hub is stored',
   'integrations:write': 'set up and delete where metrics are sent, and the token of the Hub',
+  'deploy:read': 'list deploy targets and their state',
+  'deploy:write': 'make, change, retry and delete deploy targets, with their API keys',
   'webhooks:read': 'list webhook endpoints and their deliveries',
   'webhooks:write': 'make, change, test and delete webhook endpoints; send again',
   'usage:read': 'read what the team used, and its budget',

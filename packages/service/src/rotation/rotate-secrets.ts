@@ -7,6 +7,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
 import { readOrMake } from '../data-folder/write-once.ts';
 import { inTransaction } from '../database/in-transaction.ts';
+import { sealedForTarget } from '../deploy/manage-targets.ts';
 import { sealedForIntegration } from '../integrations/manage-integrations.ts';
 import { currentSeal, type SealedFor, seal, unseal } from '../secrets/sealed-secret.ts';
 import type { SecretRing } from '../secrets/secret-ring.ts';
@@ -154,6 +155,19 @@ async function resealAll({ db, secrets }: Context, rotation: Rotation): Promise<
     for (const { id, teamId, type, sealed, sealedBy } of rows) {
       await reseal(sealedForIntegration({ teamId, type }), { sealed: sealed!, sealedBy }, (data) =>
         db.integration.updateMany({ where: { id, sealed, sealedBy }, data }),
+      );
+    }
+    if (rows.length < batch) break;
+    last = rows.at(-1)!.id;
+  }
+  for (let last = ''; ; ) {
+    const rows = await db.deployTarget.findMany({
+      where: { ...others(last), sealed: { not: null } },
+      ...page,
+    });
+    for (const { id, teamId, sealed, sealedBy } of rows) {
+      await reseal(sealedForTarget({ teamId, id }), { sealed: sealed!, sealedBy }, (data) =>
+        db.deployTarget.updateMany({ where: { id, sealed, sealedBy }, data }),
       );
     }
     if (rows.length < batch) break;

@@ -5,7 +5,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 const kinds = ['apiKeys', 'operatorKeys', 'sessions', 'invitations', 'sealed'] as const;
 type Kind = (typeof kinds)[number];
 
-/** Number of rows that still need one version of a secret. `sealed`: encrypted secrets of webhooks and integrations. */
+/** Number of rows that still need one version of a secret. `sealed`: encrypted secrets of webhooks, integrations and deploy targets. */
 export interface SecretUse extends Record<Kind, number> {
   setting: SecretRing['setting'];
   version: number;
@@ -35,7 +35,8 @@ const living = `SELECT 'pepper:' || k.pepper_version AS name, 'apiKeys' AS kind,
   UNION ALL SELECT 'pepper:' || pepper_version, 'invitations', NULL, expires_at FROM invitations
     WHERE accepted_at IS NULL AND revoked_at IS NULL
   UNION ALL SELECT sealed_by, 'sealed', NULL, expires_at FROM webhook_secrets
-  UNION ALL SELECT sealed_by, 'sealed', NULL, NULL FROM integrations WHERE sealed IS NOT NULL`;
+  UNION ALL SELECT sealed_by, 'sealed', NULL, NULL FROM integrations WHERE sealed IS NOT NULL
+  UNION ALL SELECT sealed_by, 'sealed', NULL, NULL FROM deploy_targets WHERE sealed IS NOT NULL`;
 
 /** Lists every version that this process has, or that a valid row needs: by setting, newest first. */
 export async function readSecretUses({

@@ -1,4 +1,4 @@
-import { bytes, integer, list, matching, text, url } from './kinds.ts';
+import { bytes, file, integer, list, matching, text, url } from './kinds.ts';
 import { readBy, type Setting } from './setting.ts';
 
 const postgres = url('postgresql', 'postgres');
@@ -152,5 +152,19 @@ export const outboundSettings = {
     readBy: ['api'],
     description:
       'The same for servers of [experiment tracking](integrations.md), and for a Hub and its storage that teams [publish](exports.md#publish-on-the-hugging-face-hub) on.',
+  },
+  GRAFT_DEPLOY_ALLOW: {
+    kind: list,
+    default: '',
+    example: 'vllm.internal',
+    readBy: ['api'],
+    description: 'The same for runtimes that [deploy targets](deploy-targets.md) name.',
+  },
+  GRAFT_DEPLOY_FOLDER: {
+    kind: file,
+    unset: 'no deploy targets',
+    readBy: ['api'],
+    description:
+      'Folder in which the API writes the adapters of [deploy targets](deploy-targets.md), one folder a team. API machines and runtimes mount it.',
   },
 } as const satisfies Record<string, Setting>;

@@ -2,6 +2,8 @@
 
 export { readMigrations } from '../database/migrate-database.ts';
 export { insertRowsOfEveryKind } from '../database/testing/rows-of-every-kind.ts';
+export type { RuntimeServer } from '../deploy/testing/runtime-server.ts';
+export { openVllmServer } from '../deploy/testing/vllm-server.ts';
 export { openCommitProxy } from './commit-proxy.ts';
 export { type CuttableProxy, openCuttableProxy } from './cuttable-proxy.ts';
 export { keepJobRows } from './keep-job-rows.ts';

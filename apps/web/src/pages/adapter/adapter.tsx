@@ -8,6 +8,7 @@ import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { counted } from '../../text/numbers.ts';
+import { DeployTargets } from './deploy-targets.tsx';
 import { Note } from './note.tsx';
 import { Version } from './version.tsx';
 import { Versions } from './versions.tsx';
@@ -38,6 +39,7 @@ export function AdapterPage() {
         // After the table above it, which would push it down.
         versions.data && version.data && <Version adapter={adapter} version={version.data} />
       )}
+      <DeployTargets adapter={adapter} />
     </>
   );
 }

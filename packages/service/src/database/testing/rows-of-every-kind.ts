@@ -390,6 +390,23 @@ function* whatLeaves(id: Named, own: Own): Generator<[string, Row]> {
     'integrations',
     { id: id('wandb'), ...own, type: 'wandb', url: 'https://wandb', sealed: hmac('sealed') },
   ];
+  yield [
+    'deploy_targets',
+    {
+      id: id('deploy-target'),
+      ...own,
+      adapter_id: id('adapter'),
+      tag: 'production',
+      name: 'a server',
+      runtime: 'vllm',
+      url: 'https://vllm',
+      folder: '/adapters',
+      model_name: 'mine',
+      versioned_names: true,
+      keep_seconds: 300,
+      sealed: hmac('sealed'),
+    },
+  ];
   yield ['audit_log', { team_id, action: 'job.create', target: id('job-of-team-failed'), created_at: at }];
   yield ['audit_exports', { sink: id('sink'), chain: team_id, sequence: 1 }];
 }

@@ -1,0 +1,96 @@
+/**
+ * Vocabulary
+ * - target: a runtime of a team, such as a vLLM server, that follows one tag of one adapter.
+ * - wanted: the version that the tag points at now. It is read from the tag, never stored twice.
+ * - folder: the folder that Graft and the runtimes share (GRAFT_DEPLOY_FOLDER). A target has a folder in its team's, a version one in the target's.
+ * - served model: the name under which a runtime has an adapter, which requests to the runtime use as `model`.
+ */
+import type { DeployTarget as Row } from '../generated/client.ts';
+import type { RuntimeName } from './runtimes/runtimes.ts';
+
+export const deployStates = ['waiting', 'loading', 'deployed', 'failing'] as const;
+export type DeployState = (typeof deployStates)[number];
+
+export const maxDeployTargets = 20;
+/** Default seconds for which the previous version stays loaded, so that clients can change to the new name. */
+export const usualKeepSeconds = 300;
+
+export interface DeployTarget {
+  id: string;
+  teamId: string;
+  adapterId: string;
+  tag: string;
+  /** Unique in the team. */
+  name: string;
+  runtime: RuntimeName;
+  url: string;
+  /** Path at which the runtime sees the team's part of the shared folder. */
+  folder: string;
+  /** Name of the adapter in the runtime; with `versionedNames` its beginning. */
+  modelName: string;
+  versionedNames: boolean;
+  keepSeconds: number;
+  /** The key itself is never returned. */
+  hasApiKey: boolean;
+  state: DeployState;
+  /** Why it waits or fails, and what to do; null if it is deployed. */
+  reason: string | null;
+  /** Number of the version that the runtime had at the last check; null if none. */
+  deployedVersion: number | null;
+  servedModel: string | null;
+  deployedAt: Date | null;
+  /** Last time that the runtime listed its adapters. */
+  checkedAt: Date | null;
+  failingSince: Date | null;
+  nextAttemptAt: Date;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export function targetOf(row: Row): DeployTarget {
+  const { id, teamId, adapterId, tag, name, url, folder, modelName, versionedNames, keepSeconds } = row;
+  const { reason, servedModel, deployedAt, checkedAt, failingSince, nextAttemptAt, createdAt, updatedAt } =
+    row;
+  return {
+    id,
+    teamId,
+    adapterId,
+    tag,
+    name,
+    runtime: row.runtime as RuntimeName,
+    url,
+    folder,
+    modelName,
+    versionedNames,
+    keepSeconds,
+    hasApiKey: row.sealed !== null,
+    state: row.state as DeployState,
+    reason,
+    deployedVersion: row.deployedNumber,
+    servedModel,
+    deployedAt,
+    checkedAt,
+    failingSince,
+    nextAttemptAt,
+    createdAt,
+    updatedAt,
+  };
+}
+
+/** The name of a version in the runtime. */
+export function servedName(
+  { modelName, versionedNames }: Pick<DeployTarget, 'modelName' | 'versionedNames'>,
+  number: number,
+): string {
+  return versionedNames ? `${modelName}-v${number}` : modelName;
+}
+
+/** The name of a version's folder. It has the beginning of the artifact's digest: other files never get the same path. */
+export function versionFolder({ number, artifact }: { number: number; artifact: string }): string {
+  return `v${number}-${artifact.slice(0, 12)}`;
+}
+
+/** Where the runtime sees the folders of a target's versions, with a slash at the end. */
+export function runtimePrefix({ folder, id }: Pick<DeployTarget, 'folder' | 'id'>): string {
+  return `${folder.replace(/\/+$/, '')}/${id}/`;
+}

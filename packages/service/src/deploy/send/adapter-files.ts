@@ -1,0 +1,23 @@
+import { runtimesFor } from '@graft/peft-core/config';
+import type { AdapterVersion } from '../../adapters/adapter.ts';
+import type { ArtifactStore } from '../../storage/artifact-store.ts';
+import { type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
+import { adapterFiles } from './shared-folder.ts';
+
+/** Returns what opens the files of a version for a runtime. Throws RuntimeFault with the reason why the runtime cannot hold it. */
+export function filesFor(
+  { artifacts }: { artifacts: ArtifactStore },
+  { title, holds }: Pick<Runtime, 'title' | 'holds'>,
+  { peft, number, artifact, files, corruptAt }: AdapterVersion,
+): (file: string) => Promise<NodeJS.ReadableStream> {
+  const version = `Version ${number}`;
+  if (corruptAt) throw new RuntimeFault('refused', `${version} is damaged: move the tag to another version.`);
+  if (!runtimesFor(peft).includes(holds))
+    throw new RuntimeFault(
+      'refused',
+      `${title} does not hold ${version}: it takes low-rank updates of linear layers with one rank and scale, without magnitudes, biases, token tables and modules saved in full. Export the version as peft with pad_rank and upload that, or export merged weights.`,
+    );
+  const missing = adapterFiles.find((file) => !files.some(({ path }) => path === file));
+  if (missing) throw new RuntimeFault('refused', `${version} has no ${missing}.`);
+  return async (file) => await artifacts.open(artifact, file);
+}

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import type { Database } from '../../database/database.ts';
+
+/** A target that this process may change until the lease ends. */
+export interface ClaimedTarget {
+  teamId: string;
+  id: string;
+  token: string;
+  /** As it was claimed: if it has changed, the target is due again. */
+  generation: number;
+  /** Whether its team was deleted: nothing is wanted then. */
+  isTeamGone: boolean;
+}
+
+/** Claims what is due, teams in turn and a few per team, so that a slow runtime does not delay other teams. */
+export async function claimTargets(
+  { sql }: Pick<Database, 'sql'>,
+  { count, perTeam, leaseSeconds }: { count: number; perTeam: number; leaseSeconds: number },
+): Promise<ClaimedTarget[]> {
+  const { rows } = await sql.query<ClaimedTarget>(
+    `WITH flying AS MATERIALIZED (
+       SELECT team_id, count(*) AS n FROM deploy_targets WHERE lease_until > now() GROUP BY 1
+     ), due AS (
+       SELECT id, next_attempt_at,
+              row_number() OVER (PARTITION BY team_id ORDER BY next_attempt_at, id)
+                + coalesce((SELECT n FROM flying WHERE flying.team_id = waiting.team_id), 0) AS turn
+       FROM deploy_targets waiting
+       WHERE next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+     ), taken AS (
+       SELECT target.id FROM deploy_targets target JOIN due USING (id)
+       WHERE turn <= $2 AND (target.lease_until IS NULL OR target.lease_until <= now())
+       ORDER BY turn, due.next_attempt_at LIMIT $1 FOR UPDATE OF target SKIP LOCKED
+     )
+     UPDATE deploy_targets target SET lease_until = now() + make_interval(secs => $3), lease_token = $4
+     FROM taken WHERE target.id = taken.id
+     RETURNING target.team_id AS "teamId", target.id, target.lease_token AS token, target.generation,
+       EXISTS (SELECT 1 FROM teams WHERE teams.id = target.team_id AND teams.deleted_at IS NOT NULL) AS "isTeamGone"`,
+    [count, perTeam, leaseSeconds, randomUUID()],
+  );
+  return rows;
+}

@@ -1,0 +1,185 @@
+import type { AdapterVersion } from '../../adapters/adapter.ts';
+import { findVersionById } from '../../adapters/read-adapters.ts';
+import type { Egress } from '../../egress/post-pinned.ts';
+import type { DeployTarget as Row } from '../../generated/client.ts';
+import { unseal } from '../../secrets/sealed-secret.ts';
+import { runtimePrefix, servedName, targetOf, versionFolder } from '../deploy-target.ts';
+import { sealedForTarget } from '../manage-targets.ts';
+import { createAskRuntime } from '../runtimes/ask-runtime.ts';
+import { type AskRuntime, type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
+import { runtimeOf } from '../runtimes/runtimes.ts';
+import { filesFor } from './adapter-files.ts';
+import type { ClaimedTarget } from './claim-targets.ts';
+import type { DeployServices, DeployTimes } from './deploy-times.ts';
+import { recordDeployed, recordEmpty, recordLoading, release, removeTarget } from './record-target.ts';
+import { removeVersions, targetFolder, writeVersion } from './shared-folder.ts';
+
+export interface Attempt {
+  times: DeployTimes;
+  egress: Egress;
+  /** `performance.now()` until which the lease is certainly held. */
+  deadline: number;
+  signal: AbortSignal;
+}
+
+/** A target that is being worked on: what is wanted there, and how to ask its runtime. */
+interface Work {
+  row: Row;
+  runtime: Runtime;
+  ask: AskRuntime;
+  /** The target's part of the shared folder, here, and with a slash at the end as the runtime sees it. */
+  folder: string;
+  prefix: string;
+}
+
+/**
+ * Brings one runtime to what is wanted: loads the version of the tag unless the runtime lists it, records that, unloads the target's other
+ * versions when their time is over, and removes their files. What the runtime lists decides, not what was recorded: only adapters whose path
+ * is in the target's folder are this target's. Throws RuntimeFault.
+ */
+export async function reconcile(
+  services: DeployServices,
+  claimed: ClaimedTarget,
+  attempt: Attempt,
+): Promise<void> {
+  const row = await services.db.deployTarget.findFirst({ where: { teamId: claimed.teamId, id: claimed.id } });
+  if (!row) return;
+  const isOver = row.deletedAt !== null || claimed.isTeamGone;
+  const work = await openWork(services, row, attempt).catch(async (error: unknown) => {
+    if (!isOver || !hasGivenUp(row, attempt)) throw error;
+    return null;
+  });
+  const wanted = isOver ? null : await wantedVersion(services, row);
+  if (!work) return await removeTarget(services, claimed);
+  if (wanted) return await deploy(services, claimed, { ...work, wanted }, attempt);
+  try {
+    await unloadOthers(work, await work.runtime.list(work.ask), null);
+  } catch (error) {
+    if (!isOver || !hasGivenUp(row, attempt)) throw error;
+    services.log.warn({ teamId: row.teamId, target: row.id }, 'a deleted target was not unloaded');
+  }
+  const afterSeconds = isOver ? 0 : attempt.times.filesSeconds;
+  await removeVersions(work.folder, { inUse: new Set(), afterSeconds });
+  if (row.deletedAt !== null) return await removeTarget(services, claimed);
+  await recordEmpty(services, claimed, `The adapter has no tag ${row.tag}: point it at a version.`);
+  await release(services, claimed, attempt.times.checkSeconds);
+}
+
+/** Loads the wanted version unless it is listed, then unloads the others. */
+async function deploy(
+  services: DeployServices,
+  claimed: ClaimedTarget,
+  work: Work & { wanted: AdapterVersion },
+  { times }: Attempt,
+): Promise<void> {
+  const { row, runtime, ask, folder, prefix, wanted } = work;
+  const openFile = filesFor(services, runtime, wanted);
+  const versionName = versionFolder(wanted);
+  const name = servedName(row, wanted.number);
+  const path = prefix + versionName;
+  let listed = await runtime.list(ask);
+  if (!isListed(listed, name, path)) {
+    const sameName = listed.find((each) => each.name === name);
+    if (sameName && !isOwn(work, sameName))
+      throw new RuntimeFault(
+        'refused',
+        `${runtime.title} has a model ${name} that this target did not load: choose another model_name, or unload it there.`,
+      );
+    const isEmpty = !listed.some((each) => each.name === row.servedModel && isOwn(work, each));
+    if (!(await recordLoading(services, claimed, isEmpty))) return;
+    await writeVersion(folder, versionName, claimed.token, openFile);
+    await load(work, { name, path }, sameName ?? null);
+    listed = await runtime.list(ask);
+    if (!isListed(listed, name, path))
+      throw new RuntimeFault(
+        'refused',
+        `${runtime.title} loaded ${name}, but does not list it with its path: it is an older version, or several servers share the address. Give the address of one server.`,
+      );
+  }
+  const recorded = await recordDeployed(services, claimed, { number: wanted.number, servedModel: name });
+  if (!recorded) return;
+  // Requests of clients that do not know the new name yet still find the old one.
+  const kept = row.keepSeconds - recorded.deployedSeconds;
+  const others = listed.filter((each) => isOwn(work, each) && !(each.name === name && each.path === path));
+  if (others.length > 0 && kept > 0)
+    return await release(services, claimed, Math.min(kept, times.checkSeconds));
+  await unloadOthers(work, listed, { name, path });
+  await removeVersions(folder, { inUse: new Set([versionName]), afterSeconds: times.filesSeconds });
+  await release(services, claimed, times.checkSeconds);
+}
+
+/**
+ * Loads an adapter. If its name is that of another version, unloads that first, and loads it again if the new one is refused: a version that
+ * cannot be loaded does not end the one that serves.
+ */
+async function load(
+  { runtime, ask }: Work,
+  adapter: { name: string; path: string },
+  before: ListedAdapter | null,
+): Promise<void> {
+  if (!before) return await runtime.load(ask, adapter);
+  await runtime.unload(ask, before.name);
+  try {
+    await runtime.load(ask, adapter);
+  } catch (error) {
+    await runtime.load(ask, { name: before.name, path: before.path! }).catch(() => {});
+    throw error;
+  }
+}
+
+async function unloadOthers(
+  work: Work,
+  listed: readonly ListedAdapter[],
+  wanted: { name: string; path: string } | null,
+): Promise<void> {
+  for (const each of listed)
+    if (isOwn(work, each) && !(each.name === wanted?.name && each.path === wanted.path))
+      await work.runtime.unload(work.ask, each.name);
+}
+
+const isListed = (listed: readonly ListedAdapter[], name: string, path: string) =>
+  listed.some((each) => each.name === name && each.path === path);
+
+/** Also where the runtime saw the folder before the target was changed: no other target has this id. */
+const isOwn = ({ row }: Work, { path }: ListedAdapter) => path?.includes(`/${row.id}/v`) ?? false;
+
+/** The version that the tag points at; null if the adapter has no such tag. */
+async function wantedVersion(services: DeployServices, row: Row): Promise<AdapterVersion | null> {
+  const { teamId, adapterId, tag: name } = row;
+  const tag = await services.db.adapterTag.findFirst({ where: { teamId, adapterId, name } });
+  const version = tag && (await findVersionById(services, teamId, tag.versionId));
+  return version?.deletedAt === null ? version : null;
+}
+
+const hasGivenUp = ({ deletedAt }: Row, { times }: Attempt) =>
+  deletedAt !== null && Date.now() - deletedAt.getTime() > times.giveUpSeconds * 1000;
+
+/** Throws RuntimeFault if the API key cannot be opened, or the operator has ended deployments. */
+async function openWork(
+  { env, secrets }: DeployServices,
+  row: Row,
+  { egress, deadline, signal }: Attempt,
+): Promise<Work> {
+  if (env.deployFolder === undefined)
+    throw new RuntimeFault(
+      'refused',
+      'The operator of this server has ended deployments (GRAFT_DEPLOY_FOLDER is not set).',
+    );
+  const { sealed, sealedBy, url } = row;
+  const apiKey = sealed && (await unseal(secrets, sealedForTarget(row), { sealed, sealedBy }));
+  if (sealed && apiKey === null)
+    throw new RuntimeFault('refused', 'Its API key cannot be read any more: give it again as api_key.');
+  const asked = createAskRuntime({ url, apiKey }, egress, signal);
+  const target = targetOf(row);
+  return {
+    row,
+    runtime: runtimeOf(row.runtime),
+    ask: async (...request) => {
+      // A process without the lease must not change a runtime that another process works on.
+      if (performance.now() > deadline) throw new RuntimeFault('away', 'It answers too slowly.');
+      return await asked(...request);
+    },
+    folder: targetFolder(env.deployFolder, row),
+    prefix: runtimePrefix(target),
+  };
+}
