@@ -1,3 +1,5 @@
+import { modelErrorCodes } from './model-error-codes.ts';
+
 /**
  * Every stable `code` of an error response or a failed job, with its usual HTTP status and its meaning, as listed in /docs.
  * Clients retry 408, 409, 429 and ≥ 500, so errors that a retry cannot fix never use those.
@@ -287,118 +289,7 @@ export const errorCodes = {
   disk_full: [500, 'The disk has too little space for the base model.'],
   python_missing: [500, 'Fetching a bundled base model needs Python, which is not installed.'],
   base_model_corrupt: [500, 'The fetched base model is corrupt.'],
-  // Models and adapters
-  model_not_found: [404, 'No such model. In the body of a new job: 400, naming the base models.'],
-  base_model_changed: [
-    400,
-    'The weights of the base model differ from those that the adapter was trained on.',
-  ],
-  base_model_unavailable: [500, 'A base model cannot be fetched or opened because of an internal error.'],
-  base_model_not_found: [400, 'The Hub has no such base model.'],
-  base_model_access_denied: [400, 'The Hub denies the server access to the base model.'],
-  invalid_model: [400, 'Files of the base model are missing or corrupt; the operator must fix them.'],
-  invalid_model_config: [400, 'The config.json of the base model is invalid; the operator must fix it.'],
-  invalid_safetensors: [
-    400,
-    'A safetensors file is corrupt: of an uploaded adapter, or of the base model, which the operator must fix.',
-  ],
-  invalid_gguf: [400, 'The GGUF file of the base model is corrupt; the operator must fix it.'],
-  invalid_chat_template: [
-    400,
-    'The chat template of the base model does not parse; the operator must fix it.',
-  ],
-  tensor_not_found: [400, 'The base model lacks a tensor; the operator must fix its files.'],
-  unsupported_dtype: [400, 'Weights of the base model have an unsupported dtype.'],
-  unsupported_tokenizer: [400, 'The tokenizer of the base model is not supported.'],
-  model_not_deletable: [400, 'Only fine-tuned models can be deleted.'],
-  adapter_not_found: [404, 'No such adapter.'],
-  adapter_version_not_found: [404, 'No such version of the adapter.'],
-  invalid_adapter_file: [400, 'A file of an uploaded adapter is invalid; the message names the place.'],
-  adapter_does_not_fit: [
-    400,
-    'The tensors of an uploaded adapter do not match its config on the base model.',
-  ],
-  export_not_found: [404, 'The version has no such export.'],
-  export_file_not_found: [404, 'The export has no such file.'],
-  export_not_ready: [
-    400,
-    'The export has no files: it is queued or running, or it has failed or was cancelled.',
-  ],
-  export_not_cancellable: [400, 'Only a queued or running export can be cancelled.'],
-  unknown_export_format: [400, 'No such export format; the message lists them.'],
-  invalid_export_option: [
-    400,
-    'An option of the export is unknown or has a wrong value; the message names it.',
-  ],
-  not_exportable: [400, 'The format cannot hold this adapter; the message says why, and what to do.'],
-  too_many_exports: [429, 'The team has too many exports that wait or are being written.'],
-  export_failed: [500, 'The export failed because of a fault in the service.'],
-  export_lost: [500, 'The worker that wrote the export was lost several times.'],
-  exporter_crashed: [500, 'The process that wrote the export crashed, on every worker that tried.'],
-  exporter_stalled: [500, 'The process that wrote the export made no progress, on every worker that tried.'],
-  publication_not_found: [404, 'The version has no such publication.'],
-  publication_running: [400, 'The same is being published there with other settings; await or delete it.'],
-  too_many_publications: [429, 'The team has too many open publications, or the version too many at all.'],
-  publication_failed: [500, 'Publishing failed because of a fault in the service.'],
-  hub_token_missing: [400, 'The team has no token of the Hub; an admin sets the integration huggingface.'],
-  invalid_folder: [400, 'The folder cannot be published; the message says why.'],
-  invalid_repository: [400, 'The name of the repository is not one that the Hub permits.'],
-  repository_public: [400, 'The repository is public, and the publication is to be private.'],
-  hub_refused: [400, 'The Hub refused the publication; the message says why, and what to do.'],
-  hub_unavailable: [503, 'The Hub cannot be reached or is busy; publishing is tried again.'],
-  folder_unreadable: [503, 'The files cannot be read from the storage; publishing is tried again.'],
-  not_combinable: [400, 'These versions cannot be combined; the message says why.'],
-  adapter_tag_not_found: [404, 'The adapter has no such tag.'],
-  adapter_tag_moved: [412, 'The tag does not point to `expected_version`; nothing was changed.'],
-  adapter_in_use: [400, 'An unfinished job starts from it: cancel that job first.'],
-  adapter_tagged: [400, 'A tag points to a version to be deleted: move or remove the tag first.'],
-  checkpoint_not_found: [404, 'No such checkpoint of the job.'],
-  checkpoint_not_kept: [
-    404,
-    'The adapter of this checkpoint was not kept: only the newest ones of a job and the best one are.',
-  ],
-  checkpoint_promoted: [
-    400,
-    'The checkpoint was already promoted to a version, which was deleted and can be restored.',
-  ],
-  adapter_not_deleted: [404, 'No deleted version with this number can be restored any more.'],
-  artifact_corrupt: [410, 'The stored files of the adapter differ from those published and are not served.'],
-  artifact_missing: [500, 'The stored files of the adapter are missing.'],
-  invalid_adapter: [500, 'The files of the adapter are invalid.'],
-  // Webhooks
-  webhook_not_found: [404, 'No such webhook endpoint.'],
-  webhook_delivery_not_found: [404, 'No such delivery of the webhook endpoint.'],
-  invalid_webhook_url: [400, 'Webhooks cannot be sent to this URL; the message says why.'],
-  too_many_webhooks: [400, 'The team has the maximum number of webhook endpoints.'],
-  too_many_webhook_secrets: [
-    400,
-    'The endpoint has the maximum number of valid secrets; the message says until when.',
-  ],
-  webhook_disabled: [400, 'The webhook endpoint is disabled.'],
-  // Completions
-  empty_prompt: [400, 'The prompt or a text has no tokens.'],
-  unsupported_input: [400, 'Token ids or lists of words for a model that does not read them.'],
-  input_too_large: [400, 'The results would have too many values; send fewer texts at a time.'],
-  tools_not_supported: [
-    400,
-    'The chat template of the model has no tool calls, or in a form that Graft does not read.',
-  ],
-  invalid_schema: [400, 'Answers cannot be restricted to this JSON schema, or preparing it takes too long.'],
-  constraint_failed: [400, 'Applying the JSON schema to the answer takes too long.'],
-  invalid_token_id: [400, 'The prompt contains a token id without an embedding in the model.'],
-  context_length_exceeded: [400, 'Prompt and completion exceed the context of the model.'],
-  prompt_not_tokenized: [400, 'Tokenising the prompt takes too long or too much memory.'],
-  non_finite_logits: [
-    400,
-    'The logits are NaN or infinite, so no token can be sampled: weights of the adapter or of the base model are too large. The message names the version.',
-  ],
-  model_too_large: [503, 'The base model does not fit in the GPU memory of the worker.'],
-  no_worker_available: [503, 'No worker is available; retry after the seconds in Retry-After.'],
-  worker_version_mismatch: [
-    503,
-    'The workers run another version of Graft than the API; retry later, and notify the operator.',
-  ],
-  worker_failed: [502, 'The worker failed during the response.'],
+  ...modelErrorCodes,
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;
 
 export type ErrorCode = keyof typeof errorCodes;

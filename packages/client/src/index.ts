@@ -4,7 +4,7 @@ export type * as Wire from './generated/wire.ts';
 export { GraftClient, type GraftClientOptions } from './graft-client.ts';
 export type { UploadProgress } from './multipart-upload.ts';
 export type { Page, PageList } from './page-list.ts';
-export type { AdapterDownload, DownloadOptions } from './resources/adapter-download.ts';
+export type { AdapterDownload, DownloadOptions } from './resources/adapters/download.ts';
 export type { UploadAdapterParams } from './resources/adapters.ts';
 export type { ImportParams, ReportOptions, UploadParams } from './resources/files.ts';
 export type { ChangeStreamOptions, EventStreamOptions } from './resources/job-event-stream.ts';

@@ -17,9 +17,9 @@ import type {
   MovedAdapterTag,
 } from '../wire-adapters.ts';
 import type { Model } from '../wire-objects.ts';
-import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
-import { AdapterExports } from './adapter-exports.ts';
-import { AdapterPublications } from './adapter-publications.ts';
+import { AdapterDownload, type DownloadOptions } from './adapters/download.ts';
+import { AdapterExports } from './adapters/exports.ts';
+import { AdapterPublications } from './adapters/publications.ts';
 
 export interface UploadAdapterParams {
   /** Id of the base model on which it was trained. */

@@ -16,7 +16,7 @@ import type {
   JobMetric,
   TrialList,
 } from '../wire-objects.ts';
-import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
+import { AdapterDownload, type DownloadOptions } from './adapters/download.ts';
 import {
   type ChangeStreamOptions,
   type EventStreamOptions,

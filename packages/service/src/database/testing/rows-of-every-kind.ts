@@ -1,18 +1,13 @@
 /** Inserts rows of every kind for upgrade tests, bypassing the code, which knows only the newest schema. */
-import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { type JobState, jobStates } from '../../jobs/job.ts';
-
-type Row = Record<string, unknown>;
+import { at, hmac, later, type Named, type Own, type Row } from './row-values.ts';
+import { whatLeaves } from './rows-that-leave.ts';
 
 /** Inserted rows as Postgres returned them, by table. */
 export type InsertedRows = Map<string, Row[]>;
 
 const terminal: JobState[] = ['succeeded', 'failed', 'cancelled'];
-const at = '2026-08-02T03:04:05.678Z';
-const later = '2026-08-02T04:04:05.678Z';
-/** 32 bytes in Postgres's hex format. */
-const hmac = (text: string) => `\\x${createHash('sha256').update(text).digest('hex')}`;
 
 /**
  * Inserts a team with every kind of row that a team can have, and rows of the installation, as far as the database has the tables and
@@ -98,12 +93,6 @@ function* rowsOfEveryKind(prefix: string): Generator<[table: string, row: Row]> 
   yield* adapters(id, own);
   yield* installationRows(id, team_id);
   yield* whatLeaves(id, own);
-}
-
-type Named = (name: string) => string;
-interface Own extends Row {
-  team_id: string;
-  created_at: string;
 }
 
 function* filesAndUploads(id: Named, own: Own): Generator<[string, Row]> {
@@ -357,56 +346,4 @@ function* installationRows(id: Named, team_id: string): Generator<[string, Row]>
   ];
   yield ['team_budgets', { team_id, monthly: 10 }];
   yield ['budget_notices', { team_id, month: '2026-08-01', level: 'warning' }];
-}
-
-function* whatLeaves(id: Named, own: Own): Generator<[string, Row]> {
-  const { team_id } = own;
-  const topic = 'fine_tuning.job.succeeded';
-  yield ['outbox', { ...own, topic, payload: {} }];
-  yield ['outbox', { ...own, topic, payload: {}, delivered_at: later }];
-  yield ['webhook_endpoints', { id: id('hook'), ...own, url: 'https://hook', events: [topic] }];
-  yield [
-    'webhook_endpoints',
-    { id: id('off'), ...own, url: 'https://hook', events: [topic], disabled_at: later },
-  ];
-  yield ['webhook_secrets', { id: id('secret'), ...own, endpoint_id: id('hook'), sealed: hmac('sealed') }];
-  for (const [number, status] of ['pending', 'delivered', 'failed'].entries())
-    yield [
-      'webhook_deliveries',
-      {
-        id: id(status),
-        ...own,
-        endpoint_id: id('hook'),
-        outbox_id: number,
-        event_id: id(status),
-        type: topic,
-        subject: id('job-of-person-succeeded'),
-        event_at: at,
-        status,
-        expires_at: later,
-      },
-    ];
-  yield [
-    'integrations',
-    { id: id('wandb'), ...own, type: 'wandb', url: 'https://wandb', sealed: hmac('sealed') },
-  ];
-  yield [
-    'deploy_targets',
-    {
-      id: id('deploy-target'),
-      ...own,
-      adapter_id: id('adapter'),
-      tag: 'production',
-      name: 'a server',
-      runtime: 'vllm',
-      url: 'https://vllm',
-      folder: '/adapters',
-      model_name: 'mine',
-      versioned_names: true,
-      keep_seconds: 300,
-      sealed: hmac('sealed'),
-    },
-  ];
-  yield ['audit_log', { team_id, action: 'job.create', target: id('job-of-team-failed'), created_at: at }];
-  yield ['audit_exports', { sink: id('sink'), chain: team_id, sequence: 1 }];
 }

@@ -1,11 +1,11 @@
-import { PageList } from '../page-list.ts';
-import { pause } from '../retry.ts';
-import type { Transport } from '../transport.ts';
+import { PageList } from '../../page-list.ts';
+import { pause } from '../../retry.ts';
+import type { Transport } from '../../transport.ts';
 import type {
   AdapterPublication,
   CreateAdapterPublication,
   DeletedAdapterPublication,
-} from '../wire-adapters.ts';
+} from '../../wire-adapters.ts';
 
 /** Versions and exports that the service publishes on the Hugging Face Hub. `id` is the adapter's. */
 export class AdapterPublications {

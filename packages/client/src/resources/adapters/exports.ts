@@ -1,14 +1,14 @@
-import { PageList } from '../page-list.ts';
-import { pause } from '../retry.ts';
-import type { Transport } from '../transport.ts';
+import { PageList } from '../../page-list.ts';
+import { pause } from '../../retry.ts';
+import type { Transport } from '../../transport.ts';
 import type {
   AdapterExport,
   AdapterExportFormat,
   AdapterExportFormatList,
   CreateAdapterExport,
   DeletedAdapterExport,
-} from '../wire-adapters.ts';
-import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
+} from '../../wire-adapters.ts';
+import { AdapterDownload, type DownloadOptions } from './download.ts';
 
 /** Exports of adapter versions in the formats of other programs. `id` is the adapter's. */
 export class AdapterExports {
