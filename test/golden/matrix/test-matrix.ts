@@ -15,6 +15,12 @@ import { probesFor } from './probes.ts';
 import { drawTable, note, type Results, saveTable } from './table.ts';
 
 const tolerance = { output: 1e-4, loss: 1e-3 };
+/**
+ * Where tokens choose experts: a processor that rounds in another way makes a token choose another of two experts that are nearly equal, and
+ * then its outputs jump.
+ */
+const toleranceOfExperts = { output: 1e-3, loss: 1e-2 };
+const toleranceOf = ({ names }: ArchitectureRow) => (names.experts ? toleranceOfExperts : tolerance);
 const steps = 20;
 
 /** A cell that Graft trained, and its outputs by the Python library; of the base model and the library's own adapter as well. */
@@ -165,11 +171,14 @@ function checkCell(
 ): void {
   const probes = probesFor(cell.architecture.task);
   const libraryAdapter = libraryIn(folder);
+  const bounds = toleranceOf(cell.architecture);
   check(`${steps} steps lose what PyTorch and ${library.name} lose`, () => {
     assert.equal(losses.length, steps, `${library.name} could not train it`);
     const differences = losses.map((loss, step) => Math.abs(loss - run.losses[step]!));
     assert.equal(run.losses.length, steps);
-    assert.ok(Math.max(...differences) < tolerance.loss, `differences: ${differences.join(' ')}`);
+    assert.ok(Math.max(...differences) < bounds.loss, `differences: ${differences.join(' ')}`);
+    // Before a choice has changed, the steps are equal.
+    assert.ok(Math.max(...differences.slice(0, 5)) < tolerance.loss, `differences: ${differences.join(' ')}`);
     // The losses of single batches go up and down with their examples.
     const mean = (some: number[]) => some.reduce((sum, loss) => sum + loss, 0) / some.length;
     const learned = mean(losses.slice(0, 6)) - mean(losses.slice(-6));
@@ -178,7 +187,7 @@ function checkCell(
   check(`the adapter of ${library.name} in Graft`, async () => {
     const own = await graftOutputs(model, libraryAdapter, probes);
     const difference = largestDifference(scores.library.logprobs, own);
-    assert.ok(difference < tolerance.output, `outputs differ by ${difference}`);
+    assert.ok(difference < bounds.output, `outputs differ by ${difference}`);
     const moved = largestDifference(scores.library.logprobs, scores.base.logprobs);
     assert.ok(moved > 100 * tolerance.output, `the adapter moves the outputs by ${moved} only`);
   });
@@ -186,7 +195,7 @@ function checkCell(
     assert.deepEqual(scores.graft.mismatch, { missing: [], unexpected: [], shapes: [], values: [] });
     const own = await graftOutputs(model, run.adapter, probes);
     const difference = largestDifference(scores.graft.logprobs, own);
-    assert.ok(difference < tolerance.output, `outputs differ by ${difference}`);
+    assert.ok(difference < bounds.output, `outputs differ by ${difference}`);
   });
   library.checkFiles(check, {
     cell,
@@ -203,7 +212,7 @@ function checkCell(
         largestDifference(rows, scores.graft.logprobs),
       );
       assert.ok(
-        Math.max(...differences) < tolerance.output,
+        Math.max(...differences) < bounds.output,
         `outputs differ by ${differences.join(' and ')}`,
       );
     });
