@@ -53,10 +53,11 @@ export function toolSchemaOf(
 ): ToolSchema {
   const places = [params, querystring, body].map((place) => resolved((place ?? {}) as Schema, resolve));
   const properties = places.flatMap((place) => Object.entries(place.properties ?? {}));
+  const described = new Set<string>();
   return {
     type: 'object',
     properties: Object.fromEntries(
-      properties.map(([name, schema]) => [argumentName(name), shown(schema, resolve, deepest)]),
+      properties.map(([name, schema]) => [argumentName(name), shown(schema, resolve, deepest, described)]),
     ),
     // Parameters with a default are optional.
     required: places.flatMap(({ properties = {}, required = [] }) =>
@@ -75,9 +76,21 @@ function resolved(schema: Schema, resolve: (id: string) => unknown): Schema {
   return { ...(resolve($ref.replace(/#$/, '')) as Schema), ...own };
 }
 
-function shown(given: Schema, resolve: (id: string) => unknown, depth: number): JSONObject {
-  const schema = resolved(given, resolve);
-  const { description } = schema;
+const firstSentence = (text: string | undefined): string | undefined =>
+  text && /^.*?\.(?=\s|$)|^.*$/s.exec(text)![0];
+
+/** `described`: descriptions that the tool already has. Options that many methods share are described once; those within options in one sentence. */
+function shown(
+  given: Schema,
+  resolve: (id: string) => unknown,
+  depth: number,
+  described: Set<string>,
+): JSONObject {
+  const { description: whole, ...undescribed } = resolved(given, resolve);
+  const text = depth < deepest ? firstSentence(whole) : whole;
+  const description = text === undefined || described.has(text) ? undefined : text;
+  if (description) described.add(description);
+  const schema: Schema = description ? { ...undescribed, description } : undescribed;
   const isObject = schema.properties !== undefined;
   if (isObject && depth === 0) return { type: 'object', ...(description ? { description } : {}) };
   const own = Object.fromEntries(
@@ -88,10 +101,13 @@ function shown(given: Schema, resolve: (id: string) => unknown, depth: number): 
     ...own,
     ...(schema.properties && {
       properties: Object.fromEntries(
-        Object.entries(schema.properties).map(([name, part]) => [name, shown(part, resolve, inner)]),
+        Object.entries(schema.properties).map(([name, part]) => [
+          name,
+          shown(part, resolve, inner, described),
+        ]),
       ),
     }),
-    ...(schema.items && { items: shown(schema.items, resolve, depth) }),
-    ...(schema.anyOf && { anyOf: schema.anyOf.map((part) => shown(part, resolve, depth)) }),
+    ...(schema.items && { items: shown(schema.items, resolve, depth, described) }),
+    ...(schema.anyOf && { anyOf: schema.anyOf.map((part) => shown(part, resolve, depth, described)) }),
   };
 }
