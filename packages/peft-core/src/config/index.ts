@@ -41,6 +41,7 @@ export type { LeadingPositions, Method, Trial } from '../tuners/method.ts';
 export {
   defaultPeft,
   defaultPeftWithin,
+  invocationOf,
   leadingPositions,
   methodOf,
   methods,

@@ -1,6 +1,7 @@
 /** Export formats: their options and what they hold. Loads no TensorFlow; `writeExport` of the package itself writes them. */
 export type { ExportedAdapter, ExportFormat, ExportRefusal, StoredModel } from './export-format.ts';
 export { exportedAdapter, folderBytes } from './exported-adapter.ts';
+export { folderCard } from './folder-card.ts';
 export {
   checkExport,
   type ExportFormatName,
@@ -9,5 +10,4 @@ export {
   exportFormats,
   parseExportOptions,
 } from './formats.ts';
-export { folderCard } from './folder-card.ts';
 export { type ModelCard, modelCard } from './model-card.ts';

@@ -72,7 +72,8 @@ test('each format has its relation, library and code', () => {
 });
 
 test('hostile names end no front matter, table, code or tag', () => {
-  const hostile = '"\n---\n# Free money\n<script>alert(1)</script> `x` | [a](http://b) \u2028license: mit\u0085```\nimport os';
+  const hostile =
+    '"\n---\n# Free money\n<script>alert(1)</script> `x` | [a](http://b) \u2028license: mit\u0085```\nimport os';
   const text = modelCard(
     card({
       repository: 'org/poet',
@@ -97,7 +98,10 @@ test('hostile names end no front matter, table, code or tag', () => {
   const path = modelCard(card({ base: { name: 'x', hub: '/home/ada/models', digest: null, license: null } }));
   assert.doesNotMatch(frontOf(path), /base_model/);
   const shell = modelCard(
-    card({ format: exportFormat('mlx'), base: { name: `'; rm -rf / #`, hub: null, digest: null, license: null } }),
+    card({
+      format: exportFormat('mlx'),
+      base: { name: `'; rm -rf / #`, hub: null, digest: null, license: null },
+    }),
   );
   assert.match(shell, /--model ''\\''; rm -rf \/ #'/);
 });
@@ -128,7 +132,10 @@ test('a folder gets a card by its files, without paths, and keeps its README.md'
       JSON.stringify({ ...config, task_type: 'CAUSAL_LM', base_model_name_or_path: base }),
     );
   await write('org/base');
-  assert.match(frontOf((await read())!), /base_model: "org\/base"\nbase_model_relation: adapter\nlicense: "mit"/);
+  assert.match(
+    frontOf((await read())!),
+    /base_model: "org\/base"\nbase_model_relation: adapter\nlicense: "mit"/,
+  );
   await write('/home/ada/secret-model');
   assert.doesNotMatch((await read())!, /secret-model/);
   await writeFile(join(folder, 'readme.md'), '# Mine');

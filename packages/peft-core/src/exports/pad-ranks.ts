@@ -7,7 +7,13 @@ export interface PaddedUpdates {
   scale: number;
   /** Number of updates whose B was multiplied, because their scale was another. */
   rescaled: number;
-  tensors: Map<string, HostTensor>;
+  tensors: Map<string, LazyTensor>;
+}
+
+/** Computed when it is read, so that no more than one is in memory. */
+interface LazyTensor {
+  shape: number[];
+  data(): Promise<Float32Array>;
 }
 
 /**
@@ -21,24 +27,26 @@ export function padRanks(
 ): PaddedUpdates {
   const scale = modeOf(updates.map((update) => update.scale))!;
   const own = factors?.(tensors) ?? tensors;
-  const padded = new Map(tensors);
+  const padded = new Map<string, LazyTensor>();
+  for (const [key, { shape, data }] of tensors) padded.set(key, { shape, data: async () => data });
   for (const update of updates) {
+    const { a, b, width, out } = update;
     const factor = update.scale / scale;
-    padded.set(update.a, withRows(own.get(update.a)!, update, rank));
-    padded.set(update.b, withColumns(own.get(update.b)!, update, rank, factor));
-    const biasKey = update.b.replace(/weight$/, 'bias');
+    padded.set(a, { shape: [rank, width], data: async () => withRows(own.get(a)!, update, rank) });
+    padded.set(b, { shape: [out, rank], data: async () => withColumns(own.get(b)!, update, rank, factor) });
+    const biasKey = b.replace(/weight$/, 'bias');
     const bias = tensors.get(biasKey);
-    if (bias && biasKey !== update.b)
-      padded.set(biasKey, { ...bias, data: bias.data.map((value) => value * factor) });
+    if (bias && biasKey !== b)
+      padded.set(biasKey, { ...bias, data: async () => bias.data.map((value) => value * factor) });
   }
   const rescaled = updates.filter((update) => update.scale !== scale).length;
   return { scale, rescaled, tensors: padded };
 }
 
-function withRows({ data }: HostTensor, { width }: LowRankPart, rank: number): HostTensor {
+function withRows({ data }: HostTensor, { width }: LowRankPart, rank: number): Float32Array {
   const padded = new Float32Array(rank * width);
   padded.set(data);
-  return { shape: [rank, width], data: padded };
+  return padded;
 }
 
 function withColumns(
@@ -46,9 +54,9 @@ function withColumns(
   { out, rank }: LowRankPart,
   to: number,
   factor: number,
-): HostTensor {
+): Float32Array {
   const padded = new Float32Array(out * to);
   for (let row = 0; row < out; row++)
     for (let k = 0; k < rank; k++) padded[row * to + k] = factor * data[row * rank + k]!;
-  return { shape: [out, to], data: padded };
+  return padded;
 }

@@ -79,7 +79,7 @@ function withUpdates(
   });
 }
 
-/** x `(N, R)` with 0 in rows that are not active. Selected instead of multiplied, since a damaged adapter's numbers may be infinite. */
+/** x `(N, R)` with 0 in rows that are not active. Selected, not multiplied: 0 times infinity is not 0. */
 const onlyActive = (x: tf.Tensor, active: tf.Tensor | undefined): tf.Tensor =>
   active ? rawOp('SelectV2', [], [active, x, tf.scalar(0)])[0]! : x;
 

@@ -93,7 +93,9 @@ async function fitOf(adapter: Adapter, base: BaseModel): Promise<AdapterReport['
   const whole = base.tensors
     .names()
     .reduce((sum, name) => sum + elementCount(base.tensors.info(name).shape), 0);
-  const own = attachment?.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const own = attachment?.parameters
+    .filter(({ constant }) => !constant)
+    .reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return {
     base: base.path,
     share_of_base: (own ?? numbersIn(adapter.tensors)) / whole,

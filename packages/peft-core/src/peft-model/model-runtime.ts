@@ -170,7 +170,8 @@ function activeRows(
   readsSome: () => boolean,
 ): NonNullable<LayerContext['active']> {
   const column = (rows: tf.Tensor) => {
-    const made = tf.expandDims(tf.greater(rows, 0), -1);
+    // In float32: TensorFlow compares int32 on the host even when a GPU is present.
+    const made = tf.expandDims(tf.greater(tf.cast(rows, 'float32'), 0), -1);
     return constants ? keptIn(constants, made) : made;
   };
   const all = active && column(active);

@@ -78,8 +78,8 @@ function balanceOf(
   });
 }
 
-/** Maximum depth of prefixes within prefixes. */
-const DEPTH = 4;
+/** A sequence, its prefix, and the prefix of that. */
+const DEPTH = 3;
 
 /** Number of sequences that each position belongs to, `(N)` float32: 0 for padding, and several for a shared prefix. */
 function timesUsed({ segments, spans }: PackedTokens): tf.Tensor {

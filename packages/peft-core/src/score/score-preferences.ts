@@ -56,7 +56,11 @@ export async function* scorePreferences(options: {
       ...(adapter?.templateKwargs ? { chat_template_kwargs: adapter.templateKwargs } : {}),
     }),
   };
-  const tokenized = tokenizeExamples(source.tokenizer, examples, tokenizeOptions(source, null));
+  const tokenized = tokenizeExamples(source.tokenizer, examples, {
+    ...tokenizeOptions(source, null),
+    // Nothing is learned here: without an invocation the answer is the base model's.
+    invocation: null,
+  });
   const sequences = tokenized.flatMap((example) => example.sequences);
   const input = sequences.map(({ ids, targets }) => ({ input_ids: [...ids, targets!.at(-1)!] }));
   let chosen: CompletionScore | null = null;

@@ -37,7 +37,7 @@ export const ggufAdapter: ExportFormat<GgufAdapterOptions> = {
     library: () => ['library_name: gguf'],
     usage: ({ repository }) => `\`\`\`sh
 hf download ${repository} ${ggufAdapterName} --local-dir .
-llama-cli -m base.gguf --lora ${ggufAdapterName}  # base.gguf: the base model as a GGUF file
+llama-server -m base.gguf --lora ${ggufAdapterName}  # base.gguf: the base model as a GGUF file
 \`\`\``,
     recognises: (names) => names.includes(ggufAdapterName),
   },

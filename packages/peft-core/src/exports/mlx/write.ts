@@ -20,7 +20,7 @@ export const writeMlx: ExportWriter<MlxOptions> = async ({ outputDir, fitting, o
   const padded = ranks.filter((each) => each !== rank).length;
   const factor = (name: string, key: string) => {
     const { shape, data } = tensors.get(key)!;
-    return { name, shape: [shape[1]!, shape[0]!], data: async () => transpose(data, shape) };
+    return { name, shape: [shape[1]!, shape[0]!], data: async () => transpose(await data(), shape) };
   };
   const weights = await writeSafetensors(
     path.join(outputDir, 'adapters.safetensors'),

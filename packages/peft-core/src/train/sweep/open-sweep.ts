@@ -1,6 +1,7 @@
 import path from 'node:path';
 import {
   type Comparison,
+  invocationOf,
   leadingPositions,
   optimizerSteps,
   type ResolvedTraining,
@@ -236,7 +237,7 @@ function sharedData(): (trial: TrainOptions) => Promise<TrainingData> {
   const made = new Map<string, TrainingData>();
   return async (trial) => {
     // Everything else that examples depend on is equal in all trials.
-    const key = JSON.stringify(leadingPositions(trial.peft));
+    const key = JSON.stringify([leadingPositions(trial.peft), invocationOf(trial.peft)]);
     const known = made.get(key) ?? (await setUpTraining(trial)).data;
     made.set(key, known);
     return known;

@@ -5,7 +5,7 @@ import { parsePeftConfig } from '../../config/peft-config.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import { tinyConfig } from '../../testing/tiny-model.ts';
 import { checkAgainstModel } from '../check.ts';
-import { invocationOf, type PeftConfig, unmergeable } from '../methods.ts';
+import { invocationOf, methodOf, type PeftConfig, unmergeable } from '../methods.ts';
 
 const lora = { peft_type: 'LORA', alora_invocation_tokens: [33, 62] };
 const refused = (
@@ -45,6 +45,15 @@ test('tokens that are none, and targets that are no linear layers before the out
   const untied = { ...tinyConfig, tie_word_embeddings: false };
   refused({ target_modules: ['q_proj', 'lm_head'] }, 'target_modules', /not lm_head/, untied);
   refused({ target_modules: ['embed_tokens'] }, 'target_modules', /not model.embed_tokens/);
+});
+
+test('a model that writes no text, whatever the config says of its task', () => {
+  const config = parsePeftConfig({ ...lora, target_modules: ['q_proj'] });
+  for (const task of ['SEQ_CLS', 'FEATURE_EXTRACTION'] as const)
+    assert.throws(() => methodOf(config).check!(config, outlineOf(tinyConfig, task)), {
+      param: 'peft.alora_invocation_tokens',
+      message: new RegExp(`models that write text, and this one is for ${task}`),
+    });
 });
 
 test('it is read back, and is not merged', () => {

@@ -24,7 +24,7 @@ function attach(config: VeraConfig, model: Architecture): Attachment {
   veraMethod.check(config, model);
   const targets = veraTargets(config, model);
   const sizes = sharedSizes(config.r, targets);
-  // Drawn once, if at all: a served adapter has them in its files.
+  // Drawn once, if at all: files have them unless save_projection is false.
   let own: Projections | null = null;
   const draw = () => {
     own ??= drawProjections(config.projection_prng_key, sizes);
