@@ -25,6 +25,8 @@ export interface PublishOptions {
   /** Milliseconds before the second attempt; doubles with each further one. */
   retryDelay?: number;
   signal?: AbortSignal;
+  /** Awaited before the repository is created, before files are sent, and before the commit: nothing more is sent if it rejects. */
+  confirm?: () => Promise<void>;
 }
 
 /** An account at a Hub. */
@@ -139,13 +141,15 @@ async function listFolder(folder: string): Promise<LocalFile[]> {
 async function publish(
   hub: HubAccess,
   files: LocalFile[],
-  { repository, isPublic, title, signal }: PublishOptions,
+  { repository, isPublic, title, signal, confirm = async () => {} }: PublishOptions,
 ): Promise<PublishedFolder> {
   const { createRepo, uploadFiles } = await import('@huggingface/hub');
   const to = { repo: { type: 'model', name: repository }, hubUrl: hub.endpoint, fetch: hub.fetch } as const;
+  const commits = `${hub.endpoint}/api/models/${repository}/commit/`;
   let before = await readRepository(hub, repository);
   // The token is added by `fetch`, so that it goes to the Hub's origin alone.
   if (!before) {
+    await confirm();
     await createRepo({ ...to, visibility: isPublic ? 'public' : 'private', credentials: undefined as never });
     before = await readRepository(hub, repository);
   }
@@ -160,8 +164,14 @@ async function publish(
   const bytes = changed.reduce((sum, { size }) => sum + size, 0);
   const urlOf = (commit: string) => `${hub.endpoint}/${repository}/commit/${commit}`;
   if (changed.length === 0) return { commit: before.sha!, url: urlOf(before.sha!), changed: 0, bytes };
+  await confirm();
   const made = await uploadFiles({
     ...to,
+    fetch: async (url, init) => {
+      // The upload may have taken hours.
+      if (String(url).startsWith(commits)) await confirm();
+      return await hub.fetch(url, init);
+    },
     files: changed.map(({ path, from, size }) => ({
       path,
       content: 'file' in from ? new FilePart(from.file, 0, size) : new Blob([from.content]),
@@ -228,7 +238,10 @@ async function gitBlobId({ from, size }: LocalFile): Promise<string> {
   return hash.digest('hex');
 }
 
-/** A fetch that sends the token only to the Hub's origin: large files go to another. */
+/**
+ * A fetch that sends the token only to the Hub's origin: large files go to another, which says nothing about the repository or the token. If it
+ * refuses, a signed address has expired or a body took too long, and the next attempt gets new addresses: throws StorageError.
+ */
 function fetchWithToken({ endpoint, token, fetch }: HubAccess, signal?: AbortSignal): typeof fetch {
   const { origin } = new URL(endpoint);
   return async (url, init = {}) => {
@@ -236,7 +249,10 @@ function fetchWithToken({ endpoint, token, fetch }: HubAccess, signal?: AbortSig
     const headers = new Headers(init.headers);
     if (to === origin) headers.set('authorization', `Bearer ${token}`);
     const signals = [init.signal, signal].filter((each) => each !== undefined && each !== null);
-    return await fetch(href, { ...init, headers, signal: AbortSignal.any(signals) });
+    const response = await fetch(href, { ...init, headers, signal: AbortSignal.any(signals) });
+    if (to === origin || response.ok) return response;
+    await response.body?.cancel();
+    throw new StorageError(response.status);
   };
 }
 
@@ -246,6 +262,16 @@ class StatusError extends Error {
   constructor(statusCode: number) {
     super(`status ${statusCode}`);
     this.statusCode = statusCode;
+  }
+}
+
+/** An answer of the storage behind the Hub. */
+class StorageError extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`storage status ${status}`);
+    this.status = status;
   }
 }
 
@@ -261,6 +287,8 @@ function explain(error: unknown, repository: string, { endpoint, tokenName }: Hu
       param: 'repository',
       cause: error,
     });
+  if (error instanceof StorageError)
+    return unavailable(`stores large files on a server that answered ${error.status}`);
   // Errors of the file system name a path, those of connections do not.
   if (status === undefined && file !== undefined)
     return new GraftError('folder_unreadable', `A file cannot be read from the disk (${code}): try again.`, {

@@ -23,10 +23,14 @@ export class PublishingHub {
   puts = 0;
   /** Uploads whose connection is cut half-way. */
   cutUploads = 0;
+  /** Statuses with which the storage refuses the next uploads, as S3 does when a signed address has expired (403) or a body is slow (400). */
+  readonly storageFaults: number[] = [];
   /** Statuses that replace the answers to the next commits. */
   readonly commitFaults: number[] = [];
   /** Resolves before each commit: tests wait here. */
   beforeCommit: () => Promise<void> = async () => {};
+  /** Resolves after each upload has arrived at the storage, before its answer. */
+  afterUpload: () => Promise<void> = async () => {};
   /** Commits that are made, but whose answer is lost. */
   lostAnswers = 0;
   /** Set if the storage received the token. */
@@ -50,10 +54,12 @@ export class PublishingHub {
     this.tokens.clear();
     this.requests.length = 0;
     this.commitFaults.length = 0;
+    this.storageFaults.length = 0;
     this.puts = 0;
     this.cutUploads = 0;
     this.lostAnswers = 0;
     this.beforeCommit = async () => {};
+    this.afterUpload = async () => {};
   }
 
   stop(): void {
@@ -180,6 +186,12 @@ export class PublishingHub {
       return;
     }
     const body = await read(request);
+    if (request.method === 'PUT') await this.afterUpload();
+    const fault = request.method === 'PUT' ? this.storageFaults.shift() : undefined;
+    if (fault) {
+      response.writeHead(fault, { 'content-type': 'application/xml' }).end(storageFault);
+      return;
+    }
     const parts = this.#parts.get(oid) ?? new Map<number, Buffer>();
     this.#parts.set(oid, parts);
     if (part) {
@@ -197,6 +209,9 @@ export class PublishingHub {
     answer(response, 200, {});
   }
 }
+
+const storageFault =
+  '<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>';
 
 function preupload(
   { files }: { files: { path: string; size: number; sample: string }[] },
