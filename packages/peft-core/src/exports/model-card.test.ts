@@ -62,13 +62,17 @@ test('texts of training are shown only from fixed lists', () => {
     train_on: 'everybody',
     constructor: 'Object',
   };
-  const text = modelCard(card({ training, format: exportFormat('gguf'), options: { dtype: 'q8_0', base: 'mine' } }));
+  const text = modelCard(
+    card({ training, format: exportFormat('gguf'), options: { dtype: 'q8_0', base: 'mine' } }),
+  );
   assert.doesNotMatch(text, /acme|Pirate|everybody|Object|mine/);
   for (const line of ['| lr scheduler type | `cosine` |', '| precision | `bf16` |', '| dtype | `q8_0` |'])
     assert.ok(text.includes(line), `${line}\n${text}`);
   const shared = modelCard(card({ training: { metric_for_best_model: 'eval_loss' } }));
   assert.ok(shared.includes('| metric for best model | `eval_loss` |'));
-  const system = modelCard(card({ format: exportFormat('ollama'), options: { system: 'Pirate', num_ctx: 2048 } }));
+  const system = modelCard(
+    card({ format: exportFormat('ollama'), options: { system: 'Pirate', num_ctx: 2048 } }),
+  );
   assert.ok(system.includes('| num ctx | 2048 |'));
   assert.doesNotMatch(system, /Pirate/);
 });
@@ -94,7 +98,8 @@ test('each format has its relation, library and code', () => {
 test('hostile names end no front matter, table, code or tag', () => {
   const image = '<img src=x onerror=alert(1)>';
   const odd = ['|', '\\|', '\\\\|', '||', '`|'].map((end) => `q${end}${image}`);
-  const hostile = '"\n---\n# Free money\n<script>alert(1)</script> `x` | [a](http://b) \u2028license: mit\u0085```\nimport os';
+  const hostile =
+    '"\n---\n# Free money\n<script>alert(1)</script> `x` | [a](http://b) \u2028license: mit\u0085```\nimport os';
   const text = modelCard(
     card({
       repository: 'org/poet',
@@ -126,7 +131,10 @@ test('hostile names end no front matter, table, code or tag', () => {
   const path = modelCard(card({ base: { name: 'x', hub: '/home/ada/models', digest: null, license: null } }));
   assert.doesNotMatch(frontOf(path), /base_model/);
   const shell = modelCard(
-    card({ format: exportFormat('mlx'), base: { name: `'; rm -rf / #`, hub: null, digest: null, license: null } }),
+    card({
+      format: exportFormat('mlx'),
+      base: { name: `'; rm -rf / #`, hub: null, digest: null, license: null },
+    }),
   );
   assert.match(shell, /--model ''\\''; rm -rf \/ #'/);
 });
@@ -134,7 +142,13 @@ test('hostile names end no front matter, table, code or tag', () => {
 test('what Graft reads from the README.md of an adapter remains', () => {
   const readme = adapterCard(config, 'org/base', {
     baseDigest: 'b'.repeat(64),
-    templateKwargs: { enable_thinking: false, persona: 'Acme clerk', depth: 2, more: { text: 'Secret' }, list: ['Secret'] },
+    templateKwargs: {
+      enable_thinking: false,
+      persona: 'Acme clerk',
+      depth: 2,
+      more: { text: 'Secret' },
+      list: ['Secret'],
+    },
     quantised: { base_dtype: 'nf4', quantised_validation_loss: 1.5, validation_loss: 1.25 },
   });
   const text = modelCard(card({ format: exportFormat('peft'), adapterReadme: readme }));
@@ -158,7 +172,10 @@ test('a folder gets a card by its files, without paths, and keeps its README.md'
       JSON.stringify({ ...config, task_type: 'CAUSAL_LM', base_model_name_or_path: base }),
     );
   await write('org/base');
-  assert.match(frontOf((await read())!), /base_model: "org\/base"\nbase_model_relation: adapter\nlicense: "mit"/);
+  assert.match(
+    frontOf((await read())!),
+    /base_model: "org\/base"\nbase_model_relation: adapter\nlicense: "mit"/,
+  );
   await write('/home/ada/secret-model');
   assert.doesNotMatch((await read())!, /secret-model/);
   await writeFile(join(folder, 'readme.md'), '# Mine');

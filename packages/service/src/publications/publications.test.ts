@@ -181,7 +181,12 @@ describe('publications', () => {
     const { services } = bench;
     const other = await bench.storeVersion();
     const made = await bench.storeExport();
-    const cases: [code: string, repository: string, changes: Partial<NewPublication>, remove: () => unknown][] = [
+    const cases: [
+      code: string,
+      repository: string,
+      changes: Partial<NewPublication>,
+      remove: () => unknown,
+    ][] = [
       [
         'adapter_version_not_found',
         'org/version',
