@@ -83,7 +83,8 @@ test('a cut upload, an unavailable Hub and a lost answer are tried again, with o
 });
 
 test('a refusal of the storage of large files is none of the Hub: the next attempt gets new addresses', async () => {
-  hub.storageFaults.push(403, 400, 404);
+  hub.storageFaults.push(403, 400);
+  hub.completionFaults.push(403);
   await publish();
   assertPublished(1);
   hub.reset();

@@ -145,7 +145,8 @@ async function publish(
 ): Promise<PublishedFolder> {
   const { createRepo, uploadFiles } = await import('@huggingface/hub');
   const to = { repo: { type: 'model', name: repository }, hubUrl: hub.endpoint, fetch: hub.fetch } as const;
-  const commits = `${hub.endpoint}/api/models/${repository}/commit/`;
+  const own = [`${hub.endpoint}/api/models/${repository}/`, `${hub.endpoint}/${repository}.git/`];
+  const commits = `${own[0]}commit/`;
   let before = await readRepository(hub, repository);
   // The token is added by `fetch`, so that it goes to the Hub's origin alone.
   if (!before) {
@@ -168,9 +169,13 @@ async function publish(
   const made = await uploadFiles({
     ...to,
     fetch: async (url, init) => {
+      const address = String(url);
       // The upload may have taken hours.
-      if (String(url).startsWith(commits)) await confirm();
-      return await hub.fetch(url, init);
+      if (address.startsWith(commits)) await confirm();
+      const response = await hub.fetch(url, init);
+      if (response.ok || own.some((start) => address.startsWith(start))) return response;
+      await response.body?.cancel();
+      throw new StorageError(response.status);
     },
     files: changed.map(({ path, from, size }) => ({
       path,
@@ -238,10 +243,7 @@ async function gitBlobId({ from, size }: LocalFile): Promise<string> {
   return hash.digest('hex');
 }
 
-/**
- * A fetch that sends the token only to the Hub's origin: large files go to another, which says nothing about the repository or the token. If it
- * refuses, a signed address has expired or a body took too long, and the next attempt gets new addresses: throws StorageError.
- */
+/** A fetch that sends the token only to the Hub's origin: large files go to another. */
 function fetchWithToken({ endpoint, token, fetch }: HubAccess, signal?: AbortSignal): typeof fetch {
   const { origin } = new URL(endpoint);
   return async (url, init = {}) => {
@@ -249,10 +251,7 @@ function fetchWithToken({ endpoint, token, fetch }: HubAccess, signal?: AbortSig
     const headers = new Headers(init.headers);
     if (to === origin) headers.set('authorization', `Bearer ${token}`);
     const signals = [init.signal, signal].filter((each) => each !== undefined && each !== null);
-    const response = await fetch(href, { ...init, headers, signal: AbortSignal.any(signals) });
-    if (to === origin || response.ok) return response;
-    await response.body?.cancel();
-    throw new StorageError(response.status);
+    return await fetch(href, { ...init, headers, signal: AbortSignal.any(signals) });
   };
 }
 
@@ -265,7 +264,10 @@ class StatusError extends Error {
   }
 }
 
-/** An answer of the storage behind the Hub. */
+/**
+ * An answer from one of the signed addresses that large files are sent to, on another origin or, for the end of a file in parts, on the
+ * Hub's. It says nothing about repository and token: the address has expired or a body took too long, and the next attempt gets new ones.
+ */
 class StorageError extends Error {
   readonly status: number;
 
@@ -288,7 +290,7 @@ function explain(error: unknown, repository: string, { endpoint, tokenName }: Hu
       cause: error,
     });
   if (error instanceof StorageError)
-    return unavailable(`stores large files on a server that answered ${error.status}`);
+    return unavailable(`has a storage of large files that answered ${error.status}`);
   // Errors of the file system name a path, those of connections do not.
   if (status === undefined && file !== undefined)
     return new GraftError('folder_unreadable', `A file cannot be read from the disk (${code}): try again.`, {
