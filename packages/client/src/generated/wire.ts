@@ -194,7 +194,7 @@ export interface AdapterPublication {
   /** Format of the export. Null: the version’s own files. */
   format: string | null;
   repository: string;
-  /** Whether everybody may read the repository. */
+  /** Whether a public repository was permitted. One that is created is then public; one that exists remains as it is, and may be private. */
   public: boolean;
   /** Whether Graft writes the model card. */
   card: boolean;

@@ -269,11 +269,18 @@ function readFields({ baseDigest, templateKwargs, quantised, severalLabels }: Ad
   ];
 }
 
-/** The lines of an adapter's README.md that Graft reads when it opens the adapter, for another README.md. */
-export const fieldsReadFrom = (card: string): string[] =>
+/**
+ * The lines of an adapter's README.md that Graft reads when it opens the adapter, for a README.md that is published. Variables of the chat
+ * template remain if they are numbers, switches or null: texts may be private.
+ */
+export const publicFieldsFrom = (card: string): string[] =>
   readFields({
     baseDigest: baseDigestIn(card),
-    templateKwargs: templateKwargsIn(card),
+    templateKwargs: Object.fromEntries(
+      Object.entries(templateKwargsIn(card)).filter(
+        ([, value]) => value === null || typeof value === 'number' || typeof value === 'boolean',
+      ),
+    ),
     quantised: quantisedBaseIn(card),
     severalLabels: severalLabelsIn(card),
   });
@@ -324,8 +331,9 @@ function figure(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toPrecision(4);
 }
 
+/** A backslash before `|` would make that of its escape a text, and `|` the end of the cell, where code ends (GFM, tables): `¦` replaces it. */
 function cell(text: string): string {
-  return `\`${oneLine(text).replaceAll('|', '\\|')}\``;
+  return `\`${oneLine(text).replace(/(\\?)\|/g, (_, before) => (before ? '\\¦' : '\\|'))}\``;
 }
 
 function oneLine(text: string): string {

@@ -53,6 +53,30 @@ test('a card has the front matter of the Hub, origin, options, data and results'
   assert.doesNotMatch(text, /Stay silent/);
 });
 
+test('texts of training are shown only from fixed lists', () => {
+  const training = {
+    metric_for_best_model: 'eval_acme_customers_loss',
+    chat_template: 'Pirate',
+    lr_scheduler_type: 'cosine',
+    precision: 'bf16',
+    train_on: 'everybody',
+    constructor: 'Object',
+  };
+  const text = modelCard(
+    card({ training, format: exportFormat('gguf'), options: { dtype: 'q8_0', base: 'mine' } }),
+  );
+  assert.doesNotMatch(text, /acme|Pirate|everybody|Object|mine/);
+  for (const line of ['| lr scheduler type | `cosine` |', '| precision | `bf16` |', '| dtype | `q8_0` |'])
+    assert.ok(text.includes(line), `${line}\n${text}`);
+  const shared = modelCard(card({ training: { metric_for_best_model: 'eval_loss' } }));
+  assert.ok(shared.includes('| metric for best model | `eval_loss` |'));
+  const system = modelCard(
+    card({ format: exportFormat('ollama'), options: { system: 'Pirate', num_ctx: 2048 } }),
+  );
+  assert.ok(system.includes('| num ctx | 2048 |'));
+  assert.doesNotMatch(system, /Pirate/);
+});
+
 test('each format has its relation, library and code', () => {
   const relations = exportFormats.map((format) => {
     const text = modelCard(card({ format, options: parseExportOptions(format) }));
@@ -72,6 +96,8 @@ test('each format has its relation, library and code', () => {
 });
 
 test('hostile names end no front matter, table, code or tag', () => {
+  const image = '<img src=x onerror=alert(1)>';
+  const odd = ['|', '\\|', '\\\\|', '||', '`|'].map((end) => `q${end}${image}`);
   const hostile =
     '"\n---\n# Free money\n<script>alert(1)</script> `x` | [a](http://b) \u2028license: mit\u0085```\nimport os';
   const text = modelCard(
@@ -79,6 +105,7 @@ test('hostile names end no front matter, table, code or tag', () => {
       repository: 'org/poet',
       base: { name: hostile, hub: null, digest: null, license: hostile },
       notes: [hostile],
+      config: parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: odd }),
       training: { [hostile]: 1, model: hostile },
       graft: hostile,
     }),
@@ -94,6 +121,12 @@ test('hostile names end no front matter, table, code or tag', () => {
   // Outside of code every special character has a backslash.
   const outside = text.replace(/```[\s\S]*?```/g, '').replace(/(?<!\\)`[^`\n]*`/g, '');
   assert.doesNotMatch(outside, /(?<!\\)<|(?<!\\)\[a/);
+  // In tables code ends with its cell: a backslash before a character of punctuation, another backslash included, makes it no end (GFM).
+  for (const line of lines.filter((each) => each.startsWith('|'))) {
+    const cells = line.match(/(?:\\[!-/:-@[-`{-~]|[^|])+/g)!;
+    assert.equal(cells.length, 2, line);
+  }
+  assert.match(text, /\| target modules \| `q\\\|<img/);
   // A path of the base model, which the Hub refuses and which is private.
   const path = modelCard(card({ base: { name: 'x', hub: '/home/ada/models', digest: null, license: null } }));
   assert.doesNotMatch(frontOf(path), /base_model/);
@@ -109,7 +142,13 @@ test('hostile names end no front matter, table, code or tag', () => {
 test('what Graft reads from the README.md of an adapter remains', () => {
   const readme = adapterCard(config, 'org/base', {
     baseDigest: 'b'.repeat(64),
-    templateKwargs: { enable_thinking: false },
+    templateKwargs: {
+      enable_thinking: false,
+      persona: 'Acme clerk',
+      depth: 2,
+      more: { text: 'Secret' },
+      list: ['Secret'],
+    },
     quantised: { base_dtype: 'nf4', quantised_validation_loss: 1.5, validation_loss: 1.25 },
   });
   const text = modelCard(card({ format: exportFormat('peft'), adapterReadme: readme }));
@@ -117,9 +156,10 @@ test('what Graft reads from the README.md of an adapter remains', () => {
     `base_model_sha256: "${'b'.repeat(64)}"`,
     'base_dtype: "nf4"',
     'quantised_validation_loss: 1.5',
-    'chat_template_kwargs: {"enable_thinking":false}',
+    'chat_template_kwargs: {"enable_thinking":false,"depth":2}',
   ])
     assert.ok(frontOf(text).split('\n').includes(line), `${line}\n${text}`);
+  assert.doesNotMatch(text, /Acme|Secret/);
 });
 
 test('a folder gets a card by its files, without paths, and keeps its README.md', async () => {

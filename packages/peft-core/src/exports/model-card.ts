@@ -1,17 +1,18 @@
 import {
   adapterUsage,
-  fieldsReadFrom,
   methodName,
   methodOptions,
   pipelines,
+  publicFieldsFrom,
   rows,
 } from '../adapter-files/adapter-card.ts';
+import { ResolvedTrainingSchema } from '../config/index.ts';
 import type { PeftConfig } from '../tuners/methods.ts';
 import type { ExportFormat } from './export-format.ts';
 
 /**
  * What a model card shows. It has no content of training data and no names of files, which may be private: only digests and counts. Of training
- * options only numbers, switches and short names are shown, since texts may be prompts.
+ * options only numbers, switches and values from a fixed list are shown, since texts may be prompts, templates or names of validation sets.
  */
 export interface ModelCard {
   /** Null: files of another library, or of an unknown format. */
@@ -61,14 +62,14 @@ export function modelCard(card: ModelCard): string {
       ['SHA-256 of its weights', base.digest],
       ['licence of the base model', base.license],
       ['format', format?.name],
-      ...optionRows(card.options),
+      ...optionRows(card.options, format?.options.properties ?? {}),
       ['Graft', card.graft],
     ]),
     ...section('Training', [
       ...(config
         ? [['method', config.peft_type] as Row, ['task', config.task_type] as Row, ...methodOptions(config)]
         : []),
-      ...optionRows(card.training),
+      ...optionRows(card.training, ResolvedTrainingSchema.properties),
     ]),
     ...section('Data', dataRows(card.data)),
     ...section('Results', card.figures),
@@ -88,15 +89,21 @@ function section(title: string, all: readonly Row[]): string[] {
   return known.length === 0 ? [] : [`## ${title}`, rows(known.map(([label, value]) => [label, value]))];
 }
 
-/** Numbers, switches that are on, and short names. */
-function optionRows(options: Record<string, unknown>): Row[] {
+/** Numbers, switches that are on, and texts that the option's schema lists. */
+function optionRows(options: Record<string, unknown>, schemas: Record<string, object>): Row[] {
   return Object.entries(options).flatMap(([name, value]): Row[] => {
     if (!/^[a-z][a-z0-9_]{0,40}$/.test(name)) return [];
     const label = name.replaceAll('_', ' ');
     if (typeof value === 'number' && Number.isFinite(value)) return [[label, value]];
     if (value === true) return [[label, 'true']];
-    return typeof value === 'string' && /^[\w.-]{1,40}$/.test(value) ? [[label, value]] : [];
+    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
+    return typeof value === 'string' && isListed(value, schema) ? [[label, value]] : [];
   });
+}
+
+/** Whether a schema, or one of its alternatives, is a list with this value. */
+function isListed(value: string, schema: { enum?: unknown[]; anyOf?: object[] } = {}): boolean {
+  return schema.enum?.includes(value) || (schema.anyOf ?? []).some((each) => isListed(value, each));
 }
 
 const dataRows = (data: ModelCard['data']): Row[] =>
@@ -129,7 +136,7 @@ function frontMatter({ format, options, base, config, adapterReadme }: ModelCard
     ...(license ? [`license: ${yaml(license)}`] : []),
     ...(format?.card.library(config) ?? []),
     ...(config ? [`pipeline_tag: ${pipelines[config.task_type]}`] : []),
-    ...(adapterReadme && relation === 'adapter' ? fieldsReadFrom(adapterReadme) : []),
+    ...(adapterReadme && relation === 'adapter' ? publicFieldsFrom(adapterReadme) : []),
     'tags:',
     ...tags.map((tag) => `- ${yaml(tag)}`),
     '---',

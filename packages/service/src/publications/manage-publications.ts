@@ -68,7 +68,7 @@ export async function createPublication(
         cardText: null,
         error: Prisma.DbNull,
       };
-      const times = { nextAttemptAt: new Date(0), failingSince: null, startedAt: null, finishedAt: null };
+      const times = { nextAttemptAt: new Date(), failingSince: null, startedAt: null, finishedAt: null };
       const row = before
         ? await tx.publication.update({
             where: { teamId_id: { teamId, id: before.id } },

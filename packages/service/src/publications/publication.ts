@@ -24,7 +24,7 @@ export interface Publication {
   format: string | null;
   /** owner/name */
   repository: string;
-  /** Whether everybody may read the repository. */
+  /** Whether the repository may be one that everybody may read: it is created so, and an existing one remains as it is. */
   isPublic: boolean;
   /** Whether Graft writes the model card. */
   card: boolean;

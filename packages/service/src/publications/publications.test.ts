@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PublishingHub } from '@graft/peft-core/testing/publishing-hub';
+import { deleteVersions } from '../adapters/delete-adapters.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
 import { withTeamScope } from '../database/database-scope.ts';
 import { deleteExport } from '../exports/change-export.ts';
@@ -21,10 +22,11 @@ import {
   listPublications,
   type NewPublication,
 } from './manage-publications.ts';
-import { claimPublications } from './send/claim-publications.ts';
+import { claimPublications, renewPublication } from './send/claim-publications.ts';
 import { by, PublicationBench, token } from './testing/publication-bench.ts';
 
 let bench: PublicationBench;
+const limits = { count: 5, largeCount: 5, largeBytes: 1e9, leaseSeconds: 60 };
 before(async () => {
   bench = await PublicationBench.open();
 });
@@ -75,6 +77,7 @@ describe('publications', () => {
 
   test('an unavailable Hub, cut uploads and lost answers are tried again, with one commit', async () => {
     bench.hub.cutUploads = 2;
+    bench.hub.storageFaults.push(403, 400);
     bench.hub.commitFaults.push(503, 429, 500);
     bench.hub.lostAnswers = 1;
     const queued = await bench.create();
@@ -174,6 +177,108 @@ describe('publications', () => {
     assert.equal(bench.hub.repositories.has('org/damaged'), false);
   });
 
+  test('what is deleted while its files are sent is never committed', async () => {
+    const { services } = bench;
+    const other = await bench.storeVersion();
+    const made = await bench.storeExport();
+    const cases: [
+      code: string,
+      repository: string,
+      changes: Partial<NewPublication>,
+      remove: () => unknown,
+    ][] = [
+      [
+        'adapter_version_not_found',
+        'org/version',
+        { versionId: other.id },
+        () => deleteVersions(services, bench.team.id, other, by),
+      ],
+      ['export_not_found', 'org/export', { exportId: made.id }, () => deleteExport(services, made, by)],
+      [
+        'hub_token_missing',
+        'org/token',
+        {},
+        () => deleteIntegration(services, bench.team.id, 'huggingface', by),
+      ],
+    ];
+    // The lease is renewed after the whole upload: only the question before the commit notices.
+    await bench.start({ leaseSeconds: 60 });
+    for (const [code, repository, changes, remove] of cases) {
+      let removed = false;
+      bench.hub.afterUpload = async () => {
+        if (removed) return;
+        removed = true;
+        await remove();
+      };
+      const queued = await bench.create({ ...changes, repository });
+      await bench.until(queued, () => removed);
+      // A commit would follow within milliseconds.
+      await sleep(1_000);
+      assert.equal(bench.commits(repository).length, 0);
+      await bench.stop();
+      await bench.services.sql.query(`UPDATE publications SET lease_until = now() WHERE status = 'running'`);
+      await bench.start({ leaseSeconds: 60 });
+      const { status, error } = await bench.ended(queued);
+      assert.deepEqual([status, error!.code], ['failed', code]);
+      assert.equal(bench.commits(repository).length, 0);
+    }
+    await bench.stop();
+    await bench.setToken();
+
+    const { database, close } = openFenced(services);
+    await bench.create({ repository: 'org/team' });
+    const [claimed] = await claimPublications(services, limits);
+    const renew = () => withTeamScope(bench.team.id, async () => renewPublication(database, claimed!, 60));
+    assert.equal(await renew(), true);
+    await deleteTeam(services, bench.team.id, bench.team.name, by);
+    assert.equal(await renew(), false);
+    await close();
+  });
+
+  test('large ones leave slots to others', async () => {
+    const claims = async (largeCount: number) => {
+      const claimed = await claimPublications(bench.services, { ...limits, largeCount, largeBytes: 300_000 });
+      return claimed.map(({ repository, isLarge }) => `${repository} ${isLarge}`).sort();
+    };
+    for (const [repository, content] of [
+      ['org/a-large', 'x'.repeat(100_000)],
+      ['org/b-large', 'x'.repeat(100_000)],
+      ['org/c-small', 'x'],
+    ] as const) {
+      const team = await createTestTeam(bench.services);
+      await bench.setToken(token, team);
+      const { id: versionId } = await bench.storeVersion(team, { 'more.txt': content });
+      await bench.create({ versionId, repository }, team);
+    }
+    assert.deepEqual(await claims(0), ['org/c-small false']);
+    assert.deepEqual(await claims(1), ['org/a-large true']);
+    assert.deepEqual(await claims(5), ['org/b-large true']);
+  });
+
+  test('a claim of another process for the same team delays no other team', async () => {
+    const other = await createTestTeam(bench.services);
+    await bench.setToken(token, other);
+    const theirVersion = await bench.storeVersion(other);
+    const first = await bench.create({ repository: 'org/first' });
+    const second = await bench.create({ repository: 'org/second' });
+    const theirs = await bench.create({ versionId: theirVersion.id, repository: 'org/theirs' }, other);
+    const rival = await bench.services.sql.connect();
+    await rival.query('BEGIN');
+    await rival.query(
+      `UPDATE publications SET status = 'running', lease_until = now() + interval '1 minute', lease_token = 'rival' WHERE id = $1`,
+      [second.id],
+    );
+    const claiming = claimPublications(bench.services, limits);
+    await sleep(200);
+    await rival.query('COMMIT');
+    rival.release();
+    assert.deepEqual(
+      (await claiming).map(({ id }) => id),
+      [theirs.id],
+    );
+    assert.equal((await getPublication(bench.services, bench.team.id, first))!.status, 'queued');
+  });
+
   test('a token is sent only to the Hub that it was given for, and leaves no trace', async () => {
     await assert.rejects(
       putIntegration(
@@ -222,7 +327,7 @@ describe('publications', () => {
     for (let i = 0; i < 3; i++) own.push(await bench.create({ repository: `org/own-${i}`, card: false }));
     const claimed = (
       await Promise.all(
-        [1, 2, 3].map(() => claimPublications(bench.services, { count: 5, leaseSeconds: 0.2 })),
+        [1, 2, 3].map(() => claimPublications(bench.services, { ...limits, leaseSeconds: 0.2 })),
       )
     ).flat();
     assert.equal(claimed.length, 1);

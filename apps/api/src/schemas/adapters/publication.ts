@@ -16,7 +16,10 @@ export const PublicationSchema = named('AdapterPublication', {
   }),
   format: nullable(Type.String(), { description: 'Format of the export. Null: the version’s own files.' }),
   repository: Type.String(),
-  public: Type.Boolean({ description: 'Whether everybody may read the repository.' }),
+  public: Type.Boolean({
+    description:
+      'Whether a public repository was permitted. One that is created is then public; one that exists remains as it is, and may be private.',
+  }),
   card: Type.Boolean({ description: 'Whether Graft writes the model card.' }),
   status: Type.Enum([...publicationStatuses], { type: 'string' }),
   url: nullable(Type.String(), {

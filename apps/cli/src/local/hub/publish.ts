@@ -16,7 +16,7 @@ export function addPublishVerb(program: Command): void {
     'publish a folder, such as an adapter or an export, on the Hugging Face Hub (with HF_TOKEN), as one commit';
   const examples = ['my-adapter my-org/poet', 'merged-model my-org/poet-merged --public'];
   verb(program, 'publish <folder> <repository>', publishes, ...examples)
-    .option('--public', 'let everybody read the repository; otherwise it must be private')
+    .option('--public', 'permit a public repository, and create it so; otherwise it must be private')
     .option('--title <title>', "title of the commit (default: 'Add' and the folder's name)")
     .option('--no-card', 'add no model card; a folder that has a README.md keeps it in any case')
     .action(publish);

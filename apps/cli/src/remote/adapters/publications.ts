@@ -27,7 +27,7 @@ export function addPublicationsVerbs(program: Command): void {
   serviceVerb(group, 'create <adapter> <repository>', publishes, ...examples)
     .addOption(versionOption())
     .option('--export <id>', 'a finished export of the version, instead of the adapter itself')
-    .option('--public', 'let everybody read the repository; otherwise it must be private')
+    .option('--public', 'permit a public repository, and create it so; otherwise it must be private')
     .option('--no-card', 'write no model card')
     .option('--wait', 'wait until it is published')
     .run(async (client, name: string, repository: string, options: CreateOptions) => {

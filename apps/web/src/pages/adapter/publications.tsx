@@ -92,7 +92,7 @@ function PublishForm({ version }: { version: AdapterVersion }) {
         ]}
       />
       <Checkbox
-        label="Let everybody read the repository"
+        label="Permit a public repository"
         checked={form.values.public}
         onChecked={(on) => form.set({ public: on })}
       />
@@ -151,7 +151,7 @@ function Described({ publication }: { publication: AdapterPublication }) {
           {repository}
         </a>
       )}
-      <div class="small soft">{isPublic ? 'public' : 'private'}</div>
+      <div class="small soft">{isPublic ? 'public permitted' : 'private'}</div>
       {error && <div class="small bad">{error.message}</div>}
     </>
   );

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { GraftError } from '../../errors.ts';
 import { PublishingHub } from '../testing/publishing-hub.ts';
 import { type PublishOptions, publishFolder } from './publish-folder.ts';
 
@@ -79,6 +80,37 @@ test('a cut upload, an unavailable Hub and a lost answer are tried again, with o
   const { commit } = await publish();
   const { commits } = hub.repositories.get('org/poet')!;
   assert.deepEqual([commits.length, commits.at(-1)!.sha], [3, commit]);
+});
+
+test('a refusal of the storage of large files is none of the Hub: the next attempt gets new addresses', async () => {
+  hub.storageFaults.push(403, 400);
+  hub.completionFaults.push(403);
+  await publish();
+  assertPublished(1);
+  hub.reset();
+  hub.tokens.set('hf_writer', ['org']);
+  hub.storageFaults.push(...Array.from({ length: 40 }, () => 403));
+  await assert.rejects(publish(), { code: 'hub_unavailable', message: /large files.*403: try again later/ });
+  assert.equal(hub.requests.filter((request) => request.includes('/commit/')).length, 0);
+});
+
+test('nothing is sent without confirmation: no repository, no file, no commit', async () => {
+  let confirmed = 0;
+  const confirm = (most: number) => async () => {
+    if (confirmed++ === most) throw new GraftError('gone', 'It was deleted.');
+  };
+  await assert.rejects(publish({ confirm: confirm(0) }), { code: 'gone' });
+  assert.equal(hub.repositories.size, 0);
+  confirmed = 0;
+  await assert.rejects(publish({ confirm: confirm(1) }), { code: 'gone' });
+  assert.deepEqual([hub.repositories.size, hub.puts], [1, 0]);
+  confirmed = 0;
+  await assert.rejects(publish({ confirm: confirm(1) }), { code: 'gone' });
+  assert.ok(hub.puts > 0);
+  assert.equal(hub.requests.filter((request) => request.includes('/commit/')).length, 0);
+  confirmed = 0;
+  await publish({ confirm: confirm(2) });
+  assertPublished(1);
 });
 
 test('nothing is visible after a failure, and the next attempt sends only what is missing', async () => {

@@ -25,6 +25,8 @@ export interface PublishOptions {
   /** Milliseconds before the second attempt; doubles with each further one. */
   retryDelay?: number;
   signal?: AbortSignal;
+  /** Awaited before the repository is created, before files are sent, and before the commit: nothing more is sent if it rejects. */
+  confirm?: () => Promise<void>;
 }
 
 /** An account at a Hub. */
@@ -139,13 +141,16 @@ async function listFolder(folder: string): Promise<LocalFile[]> {
 async function publish(
   hub: HubAccess,
   files: LocalFile[],
-  { repository, isPublic, title, signal }: PublishOptions,
+  { repository, isPublic, title, signal, confirm = async () => {} }: PublishOptions,
 ): Promise<PublishedFolder> {
   const { createRepo, uploadFiles } = await import('@huggingface/hub');
   const to = { repo: { type: 'model', name: repository }, hubUrl: hub.endpoint, fetch: hub.fetch } as const;
+  const own = [`${hub.endpoint}/api/models/${repository}/`, `${hub.endpoint}/${repository}.git/`];
+  const commits = `${own[0]}commit/`;
   let before = await readRepository(hub, repository);
   // The token is added by `fetch`, so that it goes to the Hub's origin alone.
   if (!before) {
+    await confirm();
     await createRepo({ ...to, visibility: isPublic ? 'public' : 'private', credentials: undefined as never });
     before = await readRepository(hub, repository);
   }
@@ -160,8 +165,18 @@ async function publish(
   const bytes = changed.reduce((sum, { size }) => sum + size, 0);
   const urlOf = (commit: string) => `${hub.endpoint}/${repository}/commit/${commit}`;
   if (changed.length === 0) return { commit: before.sha!, url: urlOf(before.sha!), changed: 0, bytes };
+  await confirm();
   const made = await uploadFiles({
     ...to,
+    fetch: async (url, init) => {
+      const address = String(url);
+      // The upload may have taken hours.
+      if (address.startsWith(commits)) await confirm();
+      const response = await hub.fetch(url, init);
+      if (response.ok || own.some((start) => address.startsWith(start))) return response;
+      await response.body?.cancel();
+      throw new StorageError(response.status);
+    },
     files: changed.map(({ path, from, size }) => ({
       path,
       content: 'file' in from ? new FilePart(from.file, 0, size) : new Blob([from.content]),
@@ -249,6 +264,19 @@ class StatusError extends Error {
   }
 }
 
+/**
+ * An answer from one of the signed addresses that large files are sent to, on another origin or, for the end of a file in parts, on the
+ * Hub's. It says nothing about repository and token: the address has expired or a body took too long, and the next attempt gets new ones.
+ */
+class StorageError extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`storage status ${status}`);
+    this.status = status;
+  }
+}
+
 /** Does not quote the Hub's text or the URL of a request, which may have a signature in it. */
 function explain(error: unknown, repository: string, { endpoint, tokenName }: HubAccess): GraftError {
   if (error instanceof GraftError) return error;
@@ -261,6 +289,8 @@ function explain(error: unknown, repository: string, { endpoint, tokenName }: Hu
       param: 'repository',
       cause: error,
     });
+  if (error instanceof StorageError)
+    return unavailable(`has a storage of large files that answered ${error.status}`);
   // Errors of the file system name a path, those of connections do not.
   if (status === undefined && file !== undefined)
     return new GraftError('folder_unreadable', `A file cannot be read from the disk (${code}): try again.`, {

@@ -23,10 +23,16 @@ export class PublishingHub {
   puts = 0;
   /** Uploads whose connection is cut half-way. */
   cutUploads = 0;
+  /** Statuses with which the storage refuses the next uploads, as S3 does when a signed address has expired (403) or a body is slow (400). */
+  readonly storageFaults: number[] = [];
+  /** Statuses with which the Hub refuses to complete the next files in parts. */
+  readonly completionFaults: number[] = [];
   /** Statuses that replace the answers to the next commits. */
   readonly commitFaults: number[] = [];
   /** Resolves before each commit: tests wait here. */
   beforeCommit: () => Promise<void> = async () => {};
+  /** Resolves after each upload has arrived at the storage, before its answer. */
+  afterUpload: () => Promise<void> = async () => {};
   /** Commits that are made, but whose answer is lost. */
   lostAnswers = 0;
   /** Set if the storage received the token. */
@@ -50,10 +56,13 @@ export class PublishingHub {
     this.tokens.clear();
     this.requests.length = 0;
     this.commitFaults.length = 0;
+    this.storageFaults.length = 0;
+    this.completionFaults.length = 0;
     this.puts = 0;
     this.cutUploads = 0;
     this.lostAnswers = 0;
     this.beforeCommit = async () => {};
+    this.afterUpload = async () => {};
   }
 
   stop(): void {
@@ -80,6 +89,7 @@ export class PublishingHub {
     const body = (await read(request)).toString();
     const owners = this.tokens.get(request.headers.authorization?.replace('Bearer ', '') ?? '');
     if (!owners) return answer(response, 401, { error: 'Invalid credentials' });
+    if (pathname === '/api/complete_multipart') return this.#complete(request.url!, body, response);
     if (pathname === '/api/repos/create') return this.#create(JSON.parse(body), owners, response);
     const [, id = '', action = ''] =
       /^\/(?:api\/models\/)?([^/]+\/[^/]+?)(?:\.git\/info)?(?:\/(preupload|paths-info|commit)\/main|\/lfs\/objects\/(?:batch))?$/.exec(
@@ -137,7 +147,8 @@ export class PublishingHub {
       const numbers = Array.from({ length: Math.ceil(size / partBytes) }, (_, i) => i + 1);
       const parts = numbers.map((number) => [String(number).padStart(5, '0'), `${href}/${number}`]);
       const header = Object.fromEntries([['chunk_size', String(partBytes)]].concat(parts));
-      return { oid, size, actions: { upload: { href, header } } };
+      const completion = `${this.endpoint}/api/complete_multipart?prefix=${oid}&signature=x`;
+      return { oid, size, actions: { upload: { href: completion, header } } };
     });
     answer(response, 200, { transfer: 'basic', objects: answered });
   }
@@ -180,23 +191,49 @@ export class PublishingHub {
       return;
     }
     const body = await read(request);
-    const parts = this.#parts.get(oid) ?? new Map<number, Buffer>();
-    this.#parts.set(oid, parts);
-    if (part) {
-      parts.set(Number(part), body);
-      response.writeHead(200, { etag: `"${createHash('md5').update(body).digest('hex')}"` }).end();
+    if (request.method === 'PUT') await this.afterUpload();
+    const fault = request.method === 'PUT' ? this.storageFaults.shift() : undefined;
+    if (fault) {
+      response.writeHead(fault, { 'content-type': 'application/xml' }).end(storageFault);
       return;
     }
-    const named =
-      request.method === 'POST' ? (JSON.parse(body.toString()).parts as { partNumber: number }[]) : [];
-    const whole =
-      request.method === 'POST' ? Buffer.concat(named.map(({ partNumber }) => parts.get(partNumber)!)) : body;
-    if (createHash('sha256').update(whole).digest('hex') !== oid)
+    if (part) {
+      const parts = this.#parts.get(oid) ?? new Map<number, Buffer>();
+      this.#parts.set(oid, parts);
+      parts.set(Number(part), body);
+      response.writeHead(200, { etag: etagOf(body) }).end();
+      return;
+    }
+    return this.#store(oid, body, response);
+  }
+
+  /** The end of a file in parts, at a signed address of the Hub. */
+  #complete(url: string, body: string, response: ServerResponse): undefined {
+    const fault = this.completionFaults.shift();
+    if (fault) return answer(response, fault, { error: 'The signature has expired' });
+    const oid = new URL(url, this.endpoint).searchParams.get('prefix') ?? '';
+    const parts = this.#parts.get(oid) ?? new Map<number, Buffer>();
+    const named = (JSON.parse(body) as { parts: { partNumber: number; etag: string }[] }).parts;
+    const found = named.map(({ partNumber, etag }) => {
+      const part = parts.get(partNumber);
+      return part && etag === etagOf(part) ? [part] : [];
+    });
+    if (found.some((each) => each.length === 0)) return answer(response, 400, { error: 'parts' });
+    return this.#store(oid, Buffer.concat(found.flat()), response);
+  }
+
+  #store(oid: string, content: Buffer, response: ServerResponse): undefined {
+    if (createHash('sha256').update(content).digest('hex') !== oid)
       return answer(response, 400, { error: 'digest' });
-    this.stored.set(oid, whole);
-    answer(response, 200, {});
+    this.stored.set(oid, content);
+    return answer(response, 200, {});
   }
 }
+
+const etagOf = (part: Buffer): string => `"${createHash('md5').update(part).digest('hex')}"`;
+
+const storageFault =
+  '<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>';
 
 function preupload(
   { files }: { files: { path: string; size: number; sample: string }[] },

@@ -9,7 +9,21 @@ export interface ClaimedPublication extends Publication {
   token: string;
   /** The model card that an earlier attempt has written; null: none yet. */
   cardText: string | null;
+  /** Whether its files have more than `largeBytes`. */
+  isLarge: boolean;
 }
+
+export interface ClaimLimits {
+  /** Maximum number of publications. */
+  count: number;
+  /** Maximum number of large ones among them. */
+  largeCount: number;
+  largeBytes: number;
+  leaseSeconds: number;
+}
+
+/** Attempts at a claim of which another process has claimed a publication of the same team meanwhile. */
+const maxClaims = 5;
 
 /**
  * queued → running: at most one for each team, those that are due longest first. One whose lease has run out is claimed like a queued one. The
@@ -17,32 +31,64 @@ export interface ClaimedPublication extends Publication {
  */
 export async function claimPublications(
   { sql, db }: Database,
-  { count, leaseSeconds }: { count: number; leaseSeconds: number },
+  limits: ClaimLimits,
 ): Promise<ClaimedPublication[]> {
   const token = randomUUID();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const claimed = await claim(sql, token, limits);
+      const found = await db.publication.findMany({ where: { id: { in: claimed.map(({ id }) => id) } } });
+      const large = new Set(claimed.flatMap(({ id, isLarge }) => (isLarge ? [id] : [])));
+      return found.map((row: Row) => ({
+        ...publicationOf(row),
+        token,
+        cardText: row.cardText,
+        isLarge: large.has(row.id),
+      }));
+    } catch (error) {
+      // A concurrent claim took another publication of one of the teams: the index that allows one for each refuses all of this claim.
+      const { code, constraint } = error as { code?: string; constraint?: string };
+      if (code !== '23505' || constraint !== 'publications_running_idx' || attempt >= maxClaims) throw error;
+    }
+  }
+}
+
+async function claim(
+  sql: Database['sql'],
+  token: string,
+  { count, largeCount, largeBytes, leaseSeconds }: ClaimLimits,
+): Promise<{ id: string; isLarge: boolean }[]> {
   // A team whose process was lost has a running row, which must be continued before another one may run.
-  const { rows } = await sql.query<{ id: string; teamId: string }>(
+  const { rows } = await sql.query<{ id: string; isLarge: boolean }>(
     `WITH due AS (
-       SELECT DISTINCT ON (team_id) id, team_id, next_attempt_at FROM publications waiting
+       SELECT DISTINCT ON (team_id) id, team_id, version_id, export_id, next_attempt_at FROM publications waiting
        WHERE EXISTS (SELECT 1 FROM teams WHERE teams.id = waiting.team_id AND teams.deleted_at IS NULL)
          AND ((status = 'running' AND lease_until <= now()) OR (status = 'queued' AND next_attempt_at <= now()
          AND NOT EXISTS (SELECT 1 FROM publications busy WHERE busy.team_id = waiting.team_id AND busy.status = 'running')))
        ORDER BY team_id, status DESC, next_attempt_at, id
+     ), sized AS (
+       SELECT due.*, coalesce(coalesce(made.bytes, versions.bytes) > $4, false) AS large FROM due
+       LEFT JOIN adapter_versions versions ON versions.team_id = due.team_id AND versions.id = due.version_id
+       LEFT JOIN adapter_exports made ON made.team_id = due.team_id AND made.id = due.export_id
+     ), counted AS (
+       SELECT id, next_attempt_at AS due_at, large, count(*) FILTER (WHERE large) OVER (ORDER BY next_attempt_at, id) AS nth FROM sized
      ), taken AS (
-       SELECT publications.id FROM publications JOIN due USING (id)
-       WHERE (publications.status = 'queued' OR publications.lease_until <= now()) AND publications.status IN ('queued', 'running')
-       ORDER BY due.next_attempt_at, due.id LIMIT $1 FOR UPDATE OF publications SKIP LOCKED
+       SELECT publications.id, large FROM publications JOIN counted USING (id)
+       WHERE (NOT large OR nth <= $5) AND (publications.status = 'queued' OR publications.lease_until <= now()) AND publications.status IN ('queued', 'running')
+       ORDER BY due_at, publications.id LIMIT $1 FOR UPDATE OF publications SKIP LOCKED
      )
      UPDATE publications SET status = 'running', lease_until = now() + make_interval(secs => $2), lease_token = $3,
        attempts = attempts + 1, started_at = now()
-     FROM taken WHERE publications.id = taken.id RETURNING publications.id, publications.team_id AS "teamId"`,
-    [count, leaseSeconds, token],
+     FROM taken WHERE publications.id = taken.id RETURNING publications.id, taken.large AS "isLarge"`,
+    [count, leaseSeconds, token, largeBytes, largeCount],
   );
-  const found = await db.publication.findMany({ where: { id: { in: rows.map(({ id }) => id) } } });
-  return found.map((row: Row) => ({ ...publicationOf(row), token, cardText: row.cardText }));
+  return rows;
 }
 
-/** Extends the lease. False: another process has it, or the publication was deleted. */
+/**
+ * Extends the lease. False: another process has it, or the publication was deleted, or what it needs: its version or export, the team, or the
+ * team's token. The claim after the end of the lease finds the reason.
+ */
 export async function renewPublication(
   { sql }: Pick<Database, 'sql'>,
   { teamId, id, token }: ClaimedPublication,
@@ -50,7 +96,13 @@ export async function renewPublication(
 ): Promise<boolean> {
   const { rowCount } = await sql.query(
     `UPDATE publications SET lease_until = now() + make_interval(secs => $4)
-     WHERE team_id = $1 AND id = $2 AND lease_token = $3 AND status = 'running'`,
+     WHERE team_id = $1 AND id = $2 AND lease_token = $3 AND status = 'running'
+       AND EXISTS (SELECT 1 FROM teams WHERE teams.id = $1 AND teams.deleted_at IS NULL)
+       AND EXISTS (SELECT 1 FROM integrations WHERE integrations.team_id = $1 AND integrations.type = 'huggingface'
+         AND integrations.sealed IS NOT NULL)
+       AND EXISTS (SELECT 1 FROM adapter_versions versions WHERE versions.team_id = $1 AND versions.id = publications.version_id
+         AND versions.deleted_at IS NULL)
+       AND (export_id IS NULL OR EXISTS (SELECT 1 FROM adapter_exports made WHERE made.team_id = $1 AND made.id = publications.export_id))`,
     [teamId, id, token, leaseSeconds],
   );
   return rowCount === 1;

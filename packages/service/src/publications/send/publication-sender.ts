@@ -40,13 +40,19 @@ export type PublishServices = Database &
 /** Limits and intervals of publishing. The defaults are for production; tests shorten them. */
 export interface PublicationTimes extends RetryTimes, SendingTimes {
   leaseSeconds: number;
+  /** Files of more bytes than this are large. */
+  largeBytes: number;
+  /** Maximum number of publications with large files that this process sends concurrently; the other slots are for smaller ones. */
+  largeConcurrency: number;
   /** Milliseconds without a byte in either direction after which a connection ends. */
   idleMs: number;
 }
 
 const defaults: PublicationTimes = {
   pollMs: 2_000,
-  concurrency: 8,
+  concurrency: 32,
+  largeBytes: 1 << 30,
+  largeConcurrency: 16,
   leaseSeconds: 60,
   connectMs: 10_000,
   wholeMs: 60_000,
@@ -81,12 +87,20 @@ export function startPublicationSender(
   const egress = createEgress(integrationRules(services.env), times);
   const fetch = createPinnedFetch(egress, times);
   const closing = new AbortController();
+  let large = 0;
   const loop = startSending<ClaimedPublication>('publications', times, log, {
-    claim: async (count) => await claimPublications(services, { ...times, count }),
-    send: async (claimed, claimedAt) =>
-      await withTeamScope(claimed.teamId, async () =>
-        send(services, claimed, { times, fetch, claimedAt, closing: closing.signal }),
-      ),
+    claim: async (count) =>
+      await claimPublications(services, { ...times, count, largeCount: times.largeConcurrency - large }),
+    send: async (claimed, claimedAt) => {
+      if (claimed.isLarge) large++;
+      try {
+        await withTeamScope(claimed.teamId, async () =>
+          send(services, claimed, { times, fetch, claimedAt, closing: closing.signal }),
+        );
+      } finally {
+        if (claimed.isLarge) large--;
+      }
+    },
     onFault: (err, { teamId, id }) => log.warn({ err, teamId, publicationId: id }, 'publishing failed'),
   });
   return {
@@ -111,7 +125,8 @@ async function send(services: PublishServices, claimed: ClaimedPublication, send
   const signal = AbortSignal.any([closing, lease.lost]);
   try {
     if (claimed.attempts > maxAttempts) throw unfinished;
-    const published = await publish(services, claimed, sending.fetch, signal);
+    const { confirm } = lease;
+    const published = await publish(services, claimed, { fetch: sending.fetch, signal, confirm });
     await recordPublished(services, claimed, published);
   } catch (error) {
     if (lease.lost.aborted) return;
@@ -140,24 +155,30 @@ const unfinished = new GraftError(
   },
 );
 
-/** Renews the lease until `end`; `lost` aborts when it is lost, or might be. */
+/**
+ * Renews the lease until `end`; `lost` aborts when it is lost, or might be. `confirm` renews it at once, and rejects when it is lost: it is
+ * awaited before anything is sent that cannot be taken back.
+ */
 function keepLease(
   services: PublishServices,
   claimed: ClaimedPublication,
   { times: { leaseSeconds }, claimedAt }: Sending,
-): { lost: AbortSignal; end(): void } {
+): { lost: AbortSignal; confirm(): Promise<void>; end(): void } {
   const lost = new AbortController();
   let heldSince = claimedAt;
   let renewing = false;
+  const renew = async () => {
+    const at = performance.now();
+    if (await renewPublication(services, claimed, leaseSeconds)) heldSince = at;
+    else lost.abort();
+  };
   const timer = setInterval(
     async () => {
       if (performance.now() - heldSince > leaseSeconds * 900) return lost.abort();
       if (renewing) return;
       renewing = true;
-      const at = performance.now();
       try {
-        if (await renewPublication(services, claimed, leaseSeconds)) heldSince = at;
-        else lost.abort();
+        await renew();
       } catch (error) {
         // Postgres may return before the lease has run out.
         services.log.warn({ err: error, publicationId: claimed.id }, 'a lease could not be renewed');
@@ -167,14 +188,24 @@ function keepLease(
     },
     Math.min(leaseSeconds * 100, 5_000),
   );
-  return { lost: lost.signal, end: () => clearInterval(timer) };
+  return {
+    lost: lost.signal,
+    confirm: async () => {
+      await renew().catch((error: unknown) => lost.abort(error));
+      lost.signal.throwIfAborted();
+    },
+    end: () => clearInterval(timer),
+  };
 }
 
 async function publish(
   services: PublishServices,
   claimed: ClaimedPublication,
-  fetch: HubAccess['fetch'],
-  signal: AbortSignal,
+  {
+    fetch,
+    signal,
+    confirm,
+  }: { fetch: HubAccess['fetch']; signal: AbortSignal; confirm: () => Promise<void> },
 ): Promise<PublishedFolder> {
   const hub = await openHubAccount(services, claimed.teamId, fetch);
   const { version, made, folder } = await openSource(services, claimed);
@@ -190,6 +221,7 @@ async function publish(
       hub,
       attempts: 1,
       signal,
+      confirm,
     });
   } catch (error) {
     // The folder was verified: the cache has dropped it since, or the disk fails. Its path is nothing for teams.
