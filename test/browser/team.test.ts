@@ -253,7 +253,7 @@ test('a viewer sees members, own keys and usage, without actions that need permi
   assert.equal(await page.getByRole('combobox').count(), 0);
   assert.deepEqual(
     await page.getByRole('navigation', { name: 'Team sections' }).getByRole('link').allInnerTexts(),
-    ['Members', 'API keys', 'Usage and limits'],
+    ['Members', 'API keys', 'Usage and limits', 'Hugging Face Hub'],
   );
   assert.equal(await page.getByRole('heading', { name: 'Invitations' }).count(), 0);
   assert.deepEqual(await page.getByRole('table').getByRole('button').allInnerTexts(), ['Leave']);
