@@ -162,6 +162,14 @@ test('operators of containers can add base models: folders, and ids of the Hub',
   }
 });
 
+test('the API has a folder that runtimes of deploy targets can mount, and workers have not', () => {
+  const has = (service: string) =>
+    compose.services[service]!.volumes!.some((volume) =>
+      /^\$\{GRAFT_DEPLOYED_DIR:-[^}]+\}:\/deployed$/.test(volume),
+    );
+  assert.deepEqual(['api', 'worker', 'worker-gpu'].map(has), [true, false, false]);
+});
+
 test('docker-compose.yml passes to API and workers every setting that they read, and to neither a secret of the other', () => {
   const elsewhere = {
     'what the images or the file set': [

@@ -32,5 +32,12 @@ test('deploy targets against a real API: what is missing is named, and refusals 
   assert.equal((await graft('create', 'shop', '--runtime', 'tgi')).code, 2);
   assert.match((await graft('get', 'dpt-x')).stderr, /No such deploy target: dpt-x/);
   assert.match((await graft('update', 'dpt-x')).stderr, /Nothing to change/);
+  const both = await graft('update', 'dpt-x', '--same-name', '--versioned-names');
+  assert.match(both.stderr, /Use either --same-name or --versioned-names/);
+  const keys = await runGraft(
+    ['deploy-targets', 'update', 'dpt-x', '--no-runtime-key', '--runtime-key-env', 'A_KEY'],
+    { env: { ...env, A_KEY: 'a' } },
+  );
+  assert.match(keys.stderr, /Use either --no-runtime-key or a new key/);
   assert.equal((await graft('delete', 'dpt-x')).code, 1);
 });
