@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { graftIn, runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import { startApi } from '../testing/start-api.ts';
+import { wireServer } from '../testing/wire-server.ts';
 
 test('deploy targets against a real API: what is missing is named, and refusals are shown', async (t) => {
   const folder = temporaryFolder(t);
@@ -40,4 +41,18 @@ test('deploy targets against a real API: what is missing is named, and refusals 
   );
   assert.match(keys.stderr, /Use either --no-runtime-key or a new key/);
   assert.equal((await graft('delete', 'dpt-x')).code, 1);
+});
+
+test('update can undo --same-name and remove the API key', async (t) => {
+  const { env, requests } = await wireServer(t);
+  const bodies = async (...args: string[]) => {
+    requests.length = 0;
+    await runGraft(['deploy-targets', 'update', 'dpt-1', ...args], { env });
+    return requests.map(({ body }) => JSON.parse(body));
+  };
+  assert.deepEqual(await bodies('--versioned-names'), [{ versioned_names: true }]);
+  assert.deepEqual(await bodies('--no-runtime-key'), [{ api_key: null }]);
+  assert.deepEqual(await bodies('--same-name', '--tag', 'staging'), [
+    { versioned_names: false, tag: 'staging' },
+  ]);
 });

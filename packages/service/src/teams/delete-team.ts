@@ -77,7 +77,7 @@ const large = [
 
 /**
  * Removes the rows of deleted teams in batches; one process at a time does it. A team whose deploy targets are not unloaded yet waits until
- * they have been given up, and an hour more. Returns the number of teams.
+ * they are removed in any case, and an hour more. Returns the number of teams.
  */
 export async function purgeDeletedTeams(db: Database, stopping?: AbortSignal): Promise<number> {
   const turn = await runExclusive(db, 'purge-teams', async () => {

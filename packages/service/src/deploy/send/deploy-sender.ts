@@ -30,7 +30,7 @@ const defaults: DeployTimes = {
   sweepSeconds: 3600,
 };
 
-/** How long an attempt that was told to stop may take until it is left alone. */
+/** How long an attempt may take to end after its signal, until it is left alone. */
 const graceMs = 5_000;
 
 /**
@@ -88,14 +88,14 @@ export function startDeploySender(
 
 const ownFault = new RuntimeFault(
   'away',
-  'Deploying failed because of a fault in the service, which may be that its storage is away or the files of the version are damaged. It is tried again; if that lasts, ask the operator of this server.',
+  'Deploying failed because of a fault in the service, for example because its storage is unavailable or the files of the version are damaged. It is tried again; if that lasts, ask the operator of this server.',
 );
 const tooSlow = new RuntimeFault(
   'away',
   'The attempt took too long: the shared folder or the runtime is too slow. Ask the operator of this server.',
 );
 
-/** As `work`, but rejects soon after `signal` aborts even if `work` hangs, as on a network file system whose server is away. */
+/** As `work`, but rejects soon after `signal` aborts even if `work` hangs, as on a network file system whose server is unavailable. */
 async function endingWith(signal: AbortSignal, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let onAbort = () => {};

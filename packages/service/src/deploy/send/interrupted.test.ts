@@ -111,7 +111,7 @@ test('close ends a copy at once, and one that hangs ends with a reason', async (
   const left = (await bench.row(target))!;
   assert.deepEqual([left.leaseUntil, left.failures], [null, 0]);
 
-  // As a network file system whose server is away: not even an abort ends it.
+  // As a network file system whose server is unavailable: not even an abort ends it.
   const stuck = withArtifacts(async () => await new Promise<never>(() => {}));
   const slow = bench.start(t, { attemptSeconds: 0.5, firstSeconds: 0.2 }, stuck);
   assert.match((await bench.failing(target)).reason!, /^The attempt took too long/);

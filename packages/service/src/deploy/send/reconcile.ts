@@ -36,7 +36,7 @@ interface Work {
 /**
  * Brings one runtime to what is wanted: loads the version of the tag unless the runtime lists it, records that, unloads the target's other
  * versions when their time is over, and removes their files. What the runtime lists decides, not what was recorded: only adapters whose path
- * is in the target's folder are this target's. The row of a deleted target stays until its files are removed, or it is given up. Throws
+ * is in the target's folder are this target's. The row of a deleted target stays until its files are removed, or too long without an answer. Throws
  * RuntimeFault.
  */
 export async function reconcile(
@@ -84,7 +84,11 @@ async function giveUp(
     (await removeVersions(targetFolder(deployFolder, row), { afterSeconds, others: 'unknown' }).catch(
       () => false,
     ));
-  if (!isEmpty) services.log.warn(of, 'a deleted target was given up: files remain in the shared folder');
+  if (!isEmpty)
+    services.log.warn(
+      of,
+      'a deleted target is removed without an unload: files may remain in the shared folder',
+    );
   await removeTarget(services, claimed);
 }
 

@@ -35,7 +35,7 @@ test('files of a deleted target outlive the unload, and its row outlives them', 
   assert.deepEqual(await readdir(path.dirname(folder)), []);
 });
 
-test('a deleted target whose runtime never answers is given up: its files stay, since the runtime may read them', async (t) => {
+test('a deleted target whose runtime never answers is removed in the end: its files stay, since the runtime may read them', async (t) => {
   const { server, team, target, folder } = await bench.target(t);
   const sender = bench.start(t, { giveUpSeconds: 1 });
   await bench.deployed(target);
@@ -47,7 +47,7 @@ test('a deleted target whose runtime never answers is given up: its files stay, 
   assert.match(String(await readdir(folder)), /^v1-[0-9a-f]{12}$/);
 });
 
-test('a deleted target whose files cannot be removed is given up, too', async (t) => {
+test('a deleted target whose files cannot be removed ends, too', async (t) => {
   const { team, target, folder } = await bench.target(t);
   bench.start(t, { giveUpSeconds: 1 });
   await bench.deployed(target);

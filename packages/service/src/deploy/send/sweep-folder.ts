@@ -5,7 +5,7 @@ import { removeVersions, targetFolder } from './shared-folder.ts';
 
 /**
  * Removes from the shared folder what targets without a row have left, such as those of which a file could not be removed. Versions that no
- * runtime was seen without stay, since one may still read them: of a target that was given up, and of another Graft or a newer state of the
+ * runtime was seen without stay, since one may still read them: of a target whose runtime never answered, and of another Graft or a newer state of the
  * database, if the operator has let this one see their folder. One process at a time does it.
  */
 export async function sweepFolder(
