@@ -122,6 +122,17 @@ test('a version folder that an interrupted removal or a full disk left incomplet
   }
 });
 
+test('a version that is in use again loses the mark of its unload', async () => {
+  const folder = path.join(bench.shared, 'team-y', 'dpt-y');
+  const mark = path.join(folder, 'v1-y', '.unloaded');
+  await mkdir(path.dirname(mark), { recursive: true });
+  await removeVersions(folder, { afterSeconds: 900, others: 'unloaded' });
+  assert.ok(await stat(mark));
+  const options = { inUse: new Set(['v1-y']), afterSeconds: 0, others: 'unloaded' } as const;
+  assert.equal(await removeVersions(folder, options), false);
+  await assert.rejects(stat(mark), { code: 'ENOENT' });
+});
+
 test('what was moved away by a removal that was killed is removed later', async () => {
   const folder = path.join(bench.shared, 'team-x', 'dpt-x');
   await mkdir(path.join(folder, '.writing-1'), { recursive: true });

@@ -99,7 +99,10 @@ export async function removeVersions(
   try {
     let isEmpty = true;
     for (const entry of await entriesOf(target)) {
-      const since = inUse.has(entry.name) ? null : await unusedSince(target, entry, others);
+      const isUsed = inUse.has(entry.name);
+      // A mark from before it was loaded again would end its files too early next time.
+      if (isUsed) await rm(path.join(target, entry.name, unloadedMark), { force: true });
+      const since = isUsed ? null : await unusedSince(target, entry, others);
       if (since !== null && Date.now() - since >= afterSeconds * 1000) await discard(target, entry.name);
       else isEmpty = false;
     }
