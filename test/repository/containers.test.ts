@@ -52,7 +52,8 @@ test('docker-compose.yml has all that Graft needs and may have, each with a heal
     // `migrate` ends before the other services start.
     assert.ok(service.healthcheck || name === 'migrate', `${name} has no health check`);
     for (const volume of service.volumes ?? []) {
-      if (volume.includes(':/models:')) continue; // a folder on the host
+      // Folders of the host.
+      if (volume.includes(':/models:') || volume.endsWith(':/deployed')) continue;
       if (volume.startsWith('./')) {
         assert.ok(existsSync(join(root, volume.split(':')[0]!)), `${name}: ${volume} is not there`);
         continue;
@@ -160,6 +161,14 @@ test('operators of containers can add base models: folders, and ids of the Hub',
     for (const name of ['GRAFT_BASE_MODELS', 'GRAFT_HUB_ALLOW', 'HF_ENDPOINT', 'HF_TOKEN'])
       assert.equal(service?.environment[name], `\${${name}:-}`);
   }
+});
+
+test('the API has a folder that runtimes of deploy targets can mount, and workers have not', () => {
+  const has = (service: string) =>
+    compose.services[service]!.volumes!.some((volume) =>
+      /^\$\{GRAFT_DEPLOYED_DIR:-[^}]+\}:\/deployed$/.test(volume),
+    );
+  assert.deepEqual(['api', 'worker', 'worker-gpu'].map(has), [true, false, false]);
 });
 
 test('docker-compose.yml passes to API and workers every setting that they read, and to neither a secret of the other', () => {

@@ -1,8 +1,9 @@
 /** Manifests of deploy/kubernetes: kustomize builds every overlay; the result matches Kubernetes' schemas and has the required settings. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
@@ -73,8 +74,22 @@ function build(overlay: string): string {
   return ran.stdout;
 }
 
+/** Builds an overlay with one more component, as an operator's own overlay does. */
+function withComponent(overlay: string, component: string): string {
+  const own = mkdtempSync(join(tmpdir(), 'graft-overlay-'));
+  const at = (path: string) => relative(realpathSync(own), join(folder, path));
+  const text = `resources: ['${at(`overlays/${overlay}`)}']\ncomponents: ['${at(`components/${component}`)}']\n`;
+  writeFileSync(join(own, 'kustomization.yaml'), text);
+  const ran = spawnSync(kustomize(), ['build', own], { encoding: 'utf8' });
+  rmSync(own, { recursive: true });
+  assert.equal(ran.status, 0, ran.stderr);
+  return ran.stdout;
+}
+
 const overlays = readdirSync(join(folder, 'overlays')).sort();
 const built = overlays.map(build);
+/** `cpu` with the volume that the API shares with runtimes. */
+const deploying = withComponent('cpu', 'deploy-folder');
 /** [valid text, invalid text]: each is a change to the overlay `public`. */
 const mistakes = [
   ['terminationGracePeriodSeconds: 40', 'terminationGraceSeconds: 40'],
@@ -90,6 +105,7 @@ const validated = validate([
   ...built.map((yaml): [string, string] => [yaml, releases[1]!]),
   [read('deploy/kubernetes/secret.example.yaml'), releases[0]!],
   ...mistakes.map(([right, wrong]): [string, string] => [everything.replace(right, wrong), releases[0]!]),
+  [deploying, releases[0]!],
 ]);
 const documents = new Map(overlays.map((overlay, i) => [overlay, validated[i]!]));
 const secret = validated[2 * overlays.length]!.documents[0]!;
@@ -105,6 +121,18 @@ test('there are overlays for CPU, GPU, parts of a GPU, a shared folder, and with
     assert.ok(documents.length >= 12);
   }
   assert.deepEqual(validated[2 * overlays.length]!.faults, []);
+});
+
+test('the component deploy-folder mounts the volume in the API alone', () => {
+  const { documents: made, faults } = validated.at(-1)!;
+  assert.deepEqual(faults, []);
+  const podOf = (name: string): PodSpec =>
+    made.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)!.spec.template.spec;
+  const mounts = (name: string) => podOf(name).containers[0]!.volumeMounts.map(({ mountPath }) => mountPath);
+  assert.ok(mounts('graft-api').includes('/deployed'));
+  assert.ok(!mounts('graft-worker').includes('/deployed'));
+  const config = made.find(({ kind }) => kind === 'ConfigMap')!;
+  assert.equal(config.data!.GRAFT_DEPLOY_FOLDER, '/deployed');
 });
 
 test('what is wrong is found: a field that does not exist, a wrong type, in Kubernetes and in KEDA', () => {

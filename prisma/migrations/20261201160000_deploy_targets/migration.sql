@@ -7,7 +7,7 @@ CREATE TABLE "deploy_targets" (
     "name" TEXT NOT NULL,
     "runtime" TEXT NOT NULL,
     "url" TEXT NOT NULL,
-    "folder" TEXT NOT NULL,
+    "folder" TEXT,
     "model_name" TEXT NOT NULL,
     "versioned_names" BOOLEAN NOT NULL,
     "keep_seconds" INTEGER NOT NULL,

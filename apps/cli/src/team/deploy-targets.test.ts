@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { graftIn, runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import { startApi } from '../testing/start-api.ts';
+import { wireServer } from '../testing/wire-server.ts';
 
 test('deploy targets against a real API: what is missing is named, and refusals are shown', async (t) => {
   const folder = temporaryFolder(t);
@@ -32,5 +33,26 @@ test('deploy targets against a real API: what is missing is named, and refusals 
   assert.equal((await graft('create', 'shop', '--runtime', 'tgi')).code, 2);
   assert.match((await graft('get', 'dpt-x')).stderr, /No such deploy target: dpt-x/);
   assert.match((await graft('update', 'dpt-x')).stderr, /Nothing to change/);
+  const both = await graft('update', 'dpt-x', '--same-name', '--versioned-names');
+  assert.match(both.stderr, /Use either --same-name or --versioned-names/);
+  const keys = await runGraft(
+    ['deploy-targets', 'update', 'dpt-x', '--no-runtime-key', '--runtime-key-env', 'A_KEY'],
+    { env: { ...env, A_KEY: 'a' } },
+  );
+  assert.match(keys.stderr, /Use either --no-runtime-key or a new key/);
   assert.equal((await graft('delete', 'dpt-x')).code, 1);
+});
+
+test('update can undo --same-name and remove the API key', async (t) => {
+  const { env, requests } = await wireServer(t);
+  const bodies = async (...args: string[]) => {
+    requests.length = 0;
+    await runGraft(['deploy-targets', 'update', 'dpt-1', ...args], { env });
+    return requests.map(({ body }) => JSON.parse(body));
+  };
+  assert.deepEqual(await bodies('--versioned-names'), [{ versioned_names: true }]);
+  assert.deepEqual(await bodies('--no-runtime-key'), [{ api_key: null }]);
+  assert.deepEqual(await bodies('--same-name', '--tag', 'staging'), [
+    { versioned_names: false, tag: 'staging' },
+  ]);
 });

@@ -27,6 +27,13 @@ interface Creation extends Settings {
   modelName: string;
 }
 
+interface Update extends Settings {
+  name?: string;
+  versionedNames?: true;
+  /** False: --no-runtime-key. */
+  runtimeKey: boolean;
+}
+
 export function addDeployTargetsVerbs(program: Command): void {
   const about =
     'runtimes (vLLM, SGLang) that serve the version of a tag: create, list, get, update, retry, delete';
@@ -78,11 +85,19 @@ export function addDeployTargetsVerbs(program: Command): void {
   const updates = 'change a deploy target; options that you leave out stay unchanged';
   withSettings(serviceVerb(group, 'update <id>', updates, 'dpt-… --tag staging'))
     .option('--name <name>', 'new name')
-    .run(async ({ deployTargets }, id: string, options: Settings & { name?: string }) => {
-      const { name, tag, modelName } = options;
+    .option('--versioned-names', 'a name for each version again, the opposite of --same-name')
+    .option('--no-runtime-key', 'forget the API key: the runtime needs none any more')
+    .run(async ({ deployTargets }, id: string, options: Update) => {
+      const { name, tag, modelName, versionedNames, runtimeKey } = options;
+      if (versionedNames && options.sameName)
+        throw new UsageError('Use either --same-name or --versioned-names, not both.');
+      const settings = await settingsOf(options);
+      if (runtimeKey === false && settings.api_key !== undefined)
+        throw new UsageError('Use either --no-runtime-key or a new key, not both.');
       const params: UpdateDeployTarget = {
-        ...(await settingsOf(options)),
-        ...given({ name, tag, model_name: modelName }),
+        ...settings,
+        ...given({ name, tag, model_name: modelName, versioned_names: versionedNames }),
+        ...(runtimeKey === false && { api_key: null }),
       };
       if (Object.keys(params).length === 0) throw new UsageError('Nothing to change: add an option.');
       return answer(await deployTargets.update(id, params));

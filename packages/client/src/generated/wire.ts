@@ -1492,7 +1492,8 @@ export interface DeployTarget {
   url: string;
   adapter_id: string;
   tag: string;
-  folder: string;
+  /** Where the runtime sees the shared folder; null: its path on this server, while the operator has set none. */
+  folder: string | null;
   model_name: string;
   versioned_names: boolean;
   keep_seconds: number;

@@ -12,6 +12,8 @@ export const deployStates = ['waiting', 'loading', 'deployed', 'failing'] as con
 export type DeployState = (typeof deployStates)[number];
 
 export const maxDeployTargets = 20;
+/** With deleted ones whose adapters are not unloaded yet: each is tried for a day. */
+export const maxDeployTargetRows = 60;
 /** Default seconds for which the previous version stays loaded, so that clients can change to the new name. */
 export const usualKeepSeconds = 300;
 
@@ -24,8 +26,8 @@ export interface DeployTarget {
   name: string;
   runtime: RuntimeName;
   url: string;
-  /** Path at which the runtime sees the team's part of the shared folder. */
-  folder: string;
+  /** Path at which the runtime sees the team's part of the shared folder; null: Graft has none any more, and the target has the default. */
+  folder: string | null;
   /** Name of the adapter in the runtime; with `versionedNames` its beginning. */
   modelName: string;
   versionedNames: boolean;
@@ -47,8 +49,9 @@ export interface DeployTarget {
   updatedAt: Date;
 }
 
-export function targetOf(row: Row): DeployTarget {
-  const { id, teamId, adapterId, tag, name, url, folder, modelName, versionedNames, keepSeconds } = row;
+/** `root`: GRAFT_DEPLOY_FOLDER. */
+export function targetOf(row: Row, root: string | undefined): DeployTarget {
+  const { id, teamId, adapterId, tag, name, url, modelName, versionedNames, keepSeconds } = row;
   const { reason, servedModel, deployedAt, checkedAt, failingSince, nextAttemptAt, createdAt, updatedAt } =
     row;
   return {
@@ -59,7 +62,7 @@ export function targetOf(row: Row): DeployTarget {
     name,
     runtime: row.runtime as RuntimeName,
     url,
-    folder,
+    folder: root === undefined ? row.folder : folderOf(row, root),
     modelName,
     versionedNames,
     keepSeconds,
@@ -90,7 +93,11 @@ export function versionFolder({ number, artifact }: { number: number; artifact: 
   return `v${number}-${artifact.slice(0, 12)}`;
 }
 
-/** Where the runtime sees the folders of a target's versions, with a slash at the end. */
-export function runtimePrefix({ folder, id }: Pick<DeployTarget, 'folder' | 'id'>): string {
-  return `${folder.replace(/\/+$/, '')}/${id}/`;
+/** Where the runtime sees the team's folder. The default is not stored, so that it follows the operator's setting. */
+const folderOf = ({ folder, teamId }: Pick<Row, 'folder' | 'teamId'>, root: string) =>
+  folder ?? `${root}/${teamId}`;
+
+/** Where the runtime sees the folders of a target's versions, with a slash at the end. `root`: GRAFT_DEPLOY_FOLDER. */
+export function runtimePrefix(row: Pick<Row, 'folder' | 'teamId' | 'id'>, root: string): string {
+  return `${folderOf(row, root).replace(/\/+$/, '')}/${row.id}/`;
 }

@@ -7,7 +7,14 @@ import { unseal } from '../secrets/sealed-secret.ts';
 import type { Services } from '../services.ts';
 import { createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openFenced, openTestServices } from '../testing/open-test-services.ts';
-import { createDeployTarget, getDeployTarget, listDeployTargets, sealedForTarget } from './manage-targets.ts';
+import {
+  createDeployTarget,
+  deleteDeployTarget,
+  getDeployTarget,
+  listDeployTargets,
+  sealedForTarget,
+  updateDeployTarget,
+} from './manage-targets.ts';
 import { addTarget, by, publishVersion, sharedFolder } from './testing/deployed-adapter.ts';
 
 let services: Services;
@@ -83,5 +90,32 @@ test('without a shared folder no target is created', async () => {
   } as const;
   for (let n = 0; n < 20; n++)
     await createDeployTarget(services, team.id, { ...input, name: `n${n}`, modelName: `n${n}` }, by);
-  await assert.rejects(createDeployTarget(services, team.id, input, by), { code: 'too_many_deploy_targets' });
+  const tooMany = { code: 'too_many_deploy_targets' };
+  await assert.rejects(createDeployTarget(services, team.id, input, by), tooMany);
+  // Deleted ones, which are tried for a day, count until they are gone, so that a loop of both ends.
+  for (let round = 1; round < 3; round++) {
+    await services.db.deployTarget.updateMany({
+      where: { teamId: team.id },
+      data: { deletedAt: new Date() },
+    });
+    for (let n = 0; n < 20; n++)
+      await createDeployTarget(services, team.id, { ...input, name: `n${n}`, modelName: `n${n}` }, by);
+  }
+  const [last] = (await listDeployTargets(services, team.id, { limit: 1 })).data;
+  assert.equal(await deleteDeployTarget(services, team.id, last!.id, by), true);
+  await assert.rejects(createDeployTarget(services, team.id, input, by), {
+    ...tooMany,
+    message: /still being unloaded/,
+  });
+});
+
+test('the default folder follows the setting of the operator', async () => {
+  const { team, id } = await teamWithTarget();
+  const moved = { ...services, env: { ...services.env, deployFolder: '/elsewhere' } };
+  assert.equal((await getDeployTarget(services, team.id, id))!.folder, `${shared}/${team.id}`);
+  assert.equal((await getDeployTarget(moved, team.id, id))!.folder, `/elsewhere/${team.id}`);
+  const off = { ...services, env: { ...services.env, deployFolder: undefined } };
+  assert.equal((await getDeployTarget(off, team.id, id))!.folder, null);
+  const given = await updateDeployTarget(moved, team.id, id, { folder: '/adapters' }, by);
+  assert.equal(given!.folder, '/adapters');
 });

@@ -9,7 +9,7 @@ import { createEgressRules, type EgressRules } from '../egress/address-rules.ts'
 import { parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
 import { type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
-import { type DeployTarget, maxDeployTargets, targetOf } from './deploy-target.ts';
+import { type DeployTarget, maxDeployTargetRows, maxDeployTargets, targetOf } from './deploy-target.ts';
 import type { RuntimeName } from './runtimes/runtimes.ts';
 
 type Context = Database & {
@@ -24,7 +24,7 @@ export interface NewDeployTarget {
   apiKey: string | null;
   adapterId: string;
   tag: string;
-  /** Default: the path of the team's part of the shared folder here. */
+  /** Default: where Graft sees the team's part of the shared folder, whatever that is at the time. */
   folder?: string | undefined;
   modelName: string;
   versionedNames: boolean;
@@ -66,15 +66,14 @@ export async function createDeployTarget(
   input: NewDeployTarget,
   by: Actor,
 ): Promise<DeployTarget> {
-  const { deployFolder } = context.env;
-  if (deployFolder === undefined)
+  if (context.env.deployFolder === undefined)
     throw new GraftError(
       'deploy_off',
       'The operator of this server has named no folder that runtimes can read: ask the operator to set GRAFT_DEPLOY_FOLDER.',
       { param: null },
     );
   const url = parseAddress(input.url, deployRules(context.env));
-  const { apiKey, folder = `${deployFolder}/${teamId}`, ...fields } = input;
+  const { apiKey, folder = null, ...fields } = input;
   return await waitForRow(`deploy targets of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
       // Of two concurrent calls the second counts the target of the first.
@@ -90,13 +89,19 @@ export async function createDeployTarget(
           `A team has at most ${maxDeployTargets} deploy targets: delete one first.`,
           { param: null },
         );
+      if ((await tx.deployTarget.count({ where: { teamId } })) >= maxDeployTargetRows)
+        throw new GraftError(
+          'too_many_deploy_targets',
+          'Too many deleted deploy targets of the team are still being unloaded: try again when their runtimes have answered, within a day at most.',
+          { param: null },
+        );
       await checkFree(tx, teamId, { ...fields, url }, null);
       const id = newId('deployTarget');
       const sealed = apiKey === null ? null : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
       const row = await tx.deployTarget.create({ data: { id, teamId, ...fields, url, folder, ...sealed } });
       const detail = { name: row.name, runtime: row.runtime, host: new URL(url).host, tag: row.tag };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.create', target: id, detail });
-      return targetOf(row);
+      return targetOf(row, context.env.deployFolder);
     }),
   );
 }
@@ -136,23 +141,25 @@ function parseAddress(text: string, rules: EgressRules): string {
 
 /** Lists a team's targets, newest first. Throws GraftError `invalid_cursor`. */
 export async function listDeployTargets(
-  { db }: Database,
+  { db, env }: Context,
   teamId: string,
   options: PageOptions & { adapterId?: string | undefined },
 ): Promise<Page<DeployTarget>> {
   const { adapterId } = options;
   const filter = adapterId === undefined ? {} : { adapterId };
-  return await listRows(db.deployTarget, options, { where: { teamId, ...live }, filter }, targetOf);
+  return await listRows(db.deployTarget, options, { where: { teamId, ...live }, filter }, (row) =>
+    targetOf(row, env.deployFolder),
+  );
 }
 
 /** Null if the team has no such target. */
 export async function getDeployTarget(
-  { db }: Database,
+  { db, env }: Context,
   teamId: string,
   id: string,
 ): Promise<DeployTarget | null> {
   const row = await db.deployTarget.findFirst({ where: { teamId, id, ...live } });
-  return row && targetOf(row);
+  return row && targetOf(row, env.deployFolder);
 }
 
 /** Changes a target, which is then checked immediately. Null if the team has no such target. Throws GraftError `deploy_target_exists`. */
@@ -183,7 +190,7 @@ export async function updateDeployTarget(
       });
       const detail = { name: row.name, tag: row.tag, fields: Object.keys(given(changes)) };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.update', target: id, detail });
-      return targetOf(row);
+      return targetOf(row, context.env.deployFolder);
     }),
   );
 }
@@ -197,17 +204,20 @@ function given<T extends object>(fields: T): { [Field in keyof T]?: Exclude<T[Fi
 
 /** Attempts a target immediately. Null if the team has no such target. */
 export async function retryDeployTarget(
-  db: Database,
+  context: Context,
   teamId: string,
   id: string,
   by: Actor,
 ): Promise<DeployTarget | null> {
-  return await inTransaction(db, async (tx) => {
+  return await inTransaction(context, async (tx) => {
     const data = { ...dueNow, failures: 0 };
     const { count } = await tx.deployTarget.updateMany({ where: { teamId, id, ...live }, data });
     if (count === 0) return null;
     await insertAudit(tx, teamId, by, { action: 'deploy_target.retry', target: id });
-    return targetOf(await tx.deployTarget.findFirstOrThrow({ where: { teamId, id } }));
+    return targetOf(
+      await tx.deployTarget.findFirstOrThrow({ where: { teamId, id } }),
+      context.env.deployFolder,
+    );
   });
 }
 

@@ -167,4 +167,11 @@ export const outboundSettings = {
     description:
       'Folder in which the API writes the adapters of [deploy targets](deploy-targets.md), one folder a team. API machines and runtimes mount it.',
   },
+  GRAFT_DEPLOYED_DIR: {
+    kind: matching(/./, 'a path'),
+    default: './deployed',
+    readBy: ['compose'],
+    description:
+      'Folder of this machine that the container of the API sees as `/deployed`, for runtimes to mount; user 1000 must be able to write it. Set `GRAFT_DEPLOY_FOLDER=/deployed` with it.',
+  },
 } as const satisfies Record<string, Setting>;

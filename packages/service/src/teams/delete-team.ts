@@ -5,9 +5,12 @@ import { type Database, deleteInBatches } from '../database/database.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
 import { withTeamLocked } from './lock-team.ts';
 
+/** Seconds after which a deploy target of a deleted team, like any deleted one, is removed even if its runtime never answered. */
+export const giveUpTargetsSeconds = 24 * 3600;
+
 /**
  * Deletes a team, whose name must be given as confirmation: access ends at once, and the name is free. `purgeDeletedTeams` removes its
- * rows, and the collector its bytes a day later; its audit rows stay. Returns false if there is no such team. Throws GraftError
+ * rows, and the collector its bytes a day later; its audit rows stay. Runtimes unload its adapters first. Returns false if there is no such team. Throws GraftError
  * `wrong_team_name`, and `team_has_jobs` while the team has an unfinished job.
  */
 export async function deleteTeam(
@@ -37,6 +40,15 @@ export async function deleteTeam(
       UPDATE teams SET deleted_at = now(), name = name || ' deleted ' || id WHERE id = ${teamId}`;
     await tx.$executeRaw`
       UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND revoked_at IS NULL`;
+    await tx.deployTarget.updateMany({
+      where: { teamId, deletedAt: null },
+      data: {
+        deletedAt: new Date(),
+        generation: { increment: 1 },
+        failures: 0,
+        nextAttemptAt: new Date(0),
+      },
+    });
     await insertAudit(tx, teamId, by, { action: 'team.delete', target: teamId, detail: { name } });
     return true;
   });
@@ -63,11 +75,20 @@ const large = [
   'files',
 ];
 
-/** Removes the rows of deleted teams in batches; one process at a time does it. Returns the number of teams. */
+/**
+ * Removes the rows of deleted teams in batches; one process at a time does it. A team whose deploy targets are not unloaded yet waits until
+ * they are removed in any case, and an hour more. Returns the number of teams.
+ */
 export async function purgeDeletedTeams(db: Database, stopping?: AbortSignal): Promise<number> {
   const turn = await runExclusive(db, 'purge-teams', async () => {
     const teams = await db.db.team.findMany({
-      where: { deletedAt: { not: null } },
+      where: {
+        deletedAt: { not: null },
+        OR: [
+          { deployTargets: { none: {} } },
+          { deletedAt: { lt: new Date(Date.now() - (giveUpTargetsSeconds + 3600) * 1000) } },
+        ],
+      },
       select: { id: true },
       orderBy: { deletedAt: 'asc' },
       take: 100,

@@ -60,7 +60,10 @@ export const DeployTargetSchema = named('DeployTarget', {
   url: Type.String(),
   adapter_id: Type.String(),
   tag: Type.String(),
-  folder: Type.String(),
+  folder: nullable(Type.String(), {
+    description:
+      'Where the runtime sees the shared folder; null: its path on this server, while the operator has set none.',
+  }),
   model_name: Type.String(),
   versioned_names: Type.Boolean(),
   keep_seconds: Type.Integer(),

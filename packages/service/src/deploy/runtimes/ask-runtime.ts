@@ -8,16 +8,17 @@ const bodyMs = 10_000;
 /** Returns the function that sends requests to a runtime, with its API key. It throws RuntimeFault `away` and, for a wrong key, `refused`. */
 export function createAskRuntime(
   { url, apiKey }: { url: string; apiKey: string | null },
-  egress: Egress,
+  egress: Egress & { listMs: number },
   signal: AbortSignal,
 ): AskRuntime {
   return async (method, path, body) => {
     const headers: Record<string, string> = { accept: 'application/json', 'user-agent': 'Graft/1' };
     if (apiKey !== null) headers.authorization = `Bearer ${apiKey}`;
     if (body) headers['content-type'] = 'application/json';
+    const limits = method === 'GET' ? { ...egress, wholeMs: egress.listMs } : egress;
     const message = { method, headers, body: body ? JSON.stringify(body) : '' };
     try {
-      const answer = await requestPinned(new URL(url + path), message, egress, { maxBytes, bodyMs, signal });
+      const answer = await requestPinned(new URL(url + path), message, limits, { maxBytes, bodyMs, signal });
       if (!answer.isWhole) throw new RuntimeFault('away', 'Its answer broke off, or was too long.');
       const parsed = parse(answer.body);
       checkReached(path, answer.status);

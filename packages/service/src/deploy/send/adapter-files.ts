@@ -2,14 +2,14 @@ import { runtimesFor } from '@graft/peft-core/config';
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
-import { adapterFiles } from './shared-folder.ts';
+import { adapterFiles, type VersionFiles } from './shared-folder.ts';
 
-/** Returns what opens the files of a version for a runtime. Throws RuntimeFault with the reason why the runtime cannot hold it. */
+/** Returns the files of a version for a runtime. Throws RuntimeFault with the reason why the runtime cannot hold it. */
 export function filesFor(
   { artifacts }: { artifacts: ArtifactStore },
   { title, holds }: Pick<Runtime, 'title' | 'holds'>,
   { peft, number, artifact, files, corruptAt }: AdapterVersion,
-): (file: string) => Promise<NodeJS.ReadableStream> {
+): VersionFiles {
   const version = `Version ${number}`;
   if (corruptAt) throw new RuntimeFault('refused', `${version} is damaged: move the tag to another version.`);
   if (!runtimesFor(peft).includes(holds))
@@ -19,5 +19,8 @@ export function filesFor(
     );
   const missing = adapterFiles.find((file) => !files.some(({ path }) => path === file));
   if (missing) throw new RuntimeFault('refused', `${version} has no ${missing}.`);
-  return async (file) => await artifacts.open(artifact, file);
+  return {
+    sizes: files.filter(({ path }) => adapterFiles.some((file) => file === path)),
+    open: async (file) => await artifacts.open(artifact, file),
+  };
 }

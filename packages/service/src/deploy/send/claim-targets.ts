@@ -12,10 +12,18 @@ export interface ClaimedTarget {
   isTeamGone: boolean;
 }
 
-/** Claims what is due, teams in turn and a few per team, so that a slow runtime does not delay other teams. */
+/**
+ * Claims what is due, teams in turn and a few per team, so that a slow runtime does not delay other teams. The last `keptForOthers` of `count`
+ * are given only to teams of which no target is being worked on: slow teams together do not take all either.
+ */
 export async function claimTargets(
   { sql }: Pick<Database, 'sql'>,
-  { count, perTeam, leaseSeconds }: { count: number; perTeam: number; leaseSeconds: number },
+  {
+    count,
+    perTeam,
+    keptForOthers,
+    leaseSeconds,
+  }: { count: number; perTeam: number; keptForOthers: number; leaseSeconds: number },
 ): Promise<ClaimedTarget[]> {
   const { rows } = await sql.query<ClaimedTarget>(
     `WITH flying AS MATERIALIZED (
@@ -26,16 +34,32 @@ export async function claimTargets(
                 + coalesce((SELECT n FROM flying WHERE flying.team_id = waiting.team_id), 0) AS turn
        FROM deploy_targets waiting
        WHERE next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+     ), placed AS (
+       SELECT *, row_number() OVER (ORDER BY turn, next_attempt_at, id) AS place FROM due WHERE turn <= $2
      ), taken AS (
-       SELECT target.id FROM deploy_targets target JOIN due USING (id)
-       WHERE turn <= $2 AND (target.lease_until IS NULL OR target.lease_until <= now())
-       ORDER BY turn, due.next_attempt_at LIMIT $1 FOR UPDATE OF target SKIP LOCKED
+       SELECT target.id FROM deploy_targets target JOIN placed USING (id)
+       WHERE (turn = 1 OR place <= $5) AND (target.lease_until IS NULL OR target.lease_until <= now())
+       ORDER BY place LIMIT $1 FOR UPDATE OF target SKIP LOCKED
      )
      UPDATE deploy_targets target SET lease_until = now() + make_interval(secs => $3), lease_token = $4
      FROM taken WHERE target.id = taken.id
      RETURNING target.team_id AS "teamId", target.id, target.lease_token AS token, target.generation,
        EXISTS (SELECT 1 FROM teams WHERE teams.id = target.team_id AND teams.deleted_at IS NOT NULL) AS "isTeamGone"`,
-    [count, perTeam, leaseSeconds, randomUUID()],
+    [count, perTeam, leaseSeconds, randomUUID(), count - keptForOthers],
   );
   return rows;
+}
+
+/** Extends the lease. False: another process has it, or the target is gone. */
+export async function renewTarget(
+  { sql }: Pick<Database, 'sql'>,
+  { teamId, id, token }: ClaimedTarget,
+  leaseSeconds: number,
+): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    `UPDATE deploy_targets SET lease_until = now() + make_interval(secs => $4)
+     WHERE team_id = $1 AND id = $2 AND lease_token = $3`,
+    [teamId, id, token, leaseSeconds],
+  );
+  return rowCount === 1;
 }

@@ -1,31 +1,42 @@
 import { withTeamScope } from '../../database/database-scope.ts';
+import { repeat } from '../../repeat.ts';
 import { createEgress, startSending } from '../../start-sending.ts';
+import { giveUpTargetsSeconds } from '../../teams/delete-team.ts';
 import { deployRules } from '../manage-targets.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
 import { type ClaimedTarget, claimTargets } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
+import { keepLease } from './keep-lease.ts';
 import { reconcile } from './reconcile.ts';
 import { recordFault, release } from './record-target.ts';
+import { sweepFolder } from './sweep-folder.ts';
 
 const defaults: DeployTimes = {
   pollMs: 2_000,
   concurrency: 16,
   perTeam: 4,
-  // Loading reads a file of up to some gigabytes, and an unload of SGLang waits for requests that use the adapter.
-  leaseSeconds: 900,
+  keptForOthers: 4,
+  leaseSeconds: 60,
+  attemptSeconds: 900,
   connectMs: 5_000,
+  listMs: 10_000,
+  // Loading reads a file of up to some gigabytes, and an unload of SGLang waits for requests that use the adapter.
   wholeMs: 180_000,
   firstSeconds: 5,
   longestSeconds: 300,
   checkSeconds: 30,
   filesSeconds: 900,
-  giveUpSeconds: 24 * 3600,
+  giveUpSeconds: giveUpTargetsSeconds,
+  sweepSeconds: 3600,
 };
+
+/** How long an attempt may take to end after its signal, until it is left alone. */
+const graceMs = 5_000;
 
 /**
  * Keeps each runtime at the version that its target's tag points at. What is wanted and what the runtime lists are compared again at each
  * attempt, so any API process continues after another one, wherever it stopped, and a runtime that has lost its adapters gets them again.
- * `close` interrupts running requests.
+ * `close` interrupts running requests and copies.
  */
 export function startDeploySender(
   services: DeployServices,
@@ -33,31 +44,71 @@ export function startDeploySender(
 ): { close(): Promise<void> } {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const egress = createEgress(deployRules(services.env), times);
+  const egress = { ...createEgress(deployRules(services.env), times), listMs: times.listMs };
   const closing = new AbortController();
+  const attempt = async (claimed: ClaimedTarget, claimedAt: number) => {
+    const { teamId, id: target } = claimed;
+    const lease = keepLease(services, claimed, { ...times, claimedAt });
+    const late = AbortSignal.timeout(times.attemptSeconds * 1000);
+    const signal = AbortSignal.any([closing.signal, lease.lost, late]);
+    try {
+      const { isHeld } = lease;
+      await endingWith(signal, reconcile(services, claimed, { times, egress, isHeld, signal }));
+    } catch (error) {
+      if (lease.lost.aborted) return;
+      // This process itself interrupted it: another one may retry immediately.
+      if (closing.signal.aborted) return await release(services, claimed, 0);
+      const fault = late.aborted ? tooSlow : error instanceof RuntimeFault ? error : ownFault;
+      if (fault === ownFault) log.error({ err: error, teamId, target }, 'deploying failed');
+      const seconds = await recordFault(services, claimed, fault, times);
+      log.warn({ teamId, target, reason: fault.kind, seconds }, 'a deploy target is not at its version');
+    } finally {
+      lease.end();
+    }
+  };
   const loop = startSending<ClaimedTarget>('deploy targets', times, log, {
     claim: async (count) => await claimTargets(services, { ...times, count }),
-    send: async (claimed, claimedAt) => {
-      const deadline = claimedAt + times.leaseSeconds * 500;
-      await withTeamScope(claimed.teamId, async () => {
-        try {
-          await reconcile(services, claimed, { times, egress, deadline, signal: closing.signal });
-        } catch (error) {
-          if (!(error instanceof RuntimeFault)) throw error;
-          // This process itself interrupted it: another one may retry immediately.
-          if (closing.signal.aborted) return await release(services, claimed, 0);
-          const seconds = await recordFault(services, claimed, error, times);
-          const { teamId, id: target } = claimed;
-          log.warn({ teamId, target, reason: error.kind, seconds }, 'a deploy target is not at its version');
-        }
-      });
-    },
+    send: async (claimed, claimedAt) =>
+      await withTeamScope(claimed.teamId, async () => await attempt(claimed, claimedAt)),
     onFault: (err, { teamId, id: target }) => log.warn({ err, teamId, target }, 'deploying failed'),
   });
+  const sweeping = repeat(
+    'deploy folder',
+    times.sweepSeconds * 1000,
+    async (stopping) => await sweepFolder(services, times, stopping),
+    log,
+  );
   return {
     close: async () => {
       closing.abort();
-      await loop.stop();
+      await Promise.all([loop.stop(), sweeping.stop()]);
     },
   };
+}
+
+const ownFault = new RuntimeFault(
+  'away',
+  'Deploying failed because of a fault in the service, for example because its storage is unavailable or the files of the version are damaged. It is tried again; if that lasts, ask the operator of this server.',
+);
+const tooSlow = new RuntimeFault(
+  'away',
+  'The attempt took too long: the shared folder or the runtime is too slow. Ask the operator of this server.',
+);
+
+/** As `work`, but rejects soon after `signal` aborts even if `work` hangs, as on a network file system whose server is unavailable. */
+async function endingWith(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = () => {};
+  const late = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      timer = setTimeout(() => reject(signal.reason), graceMs);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    clearTimeout(timer);
+  }
 }

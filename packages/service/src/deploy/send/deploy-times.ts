@@ -13,11 +13,20 @@ export type DeployServices = Database &
 export interface DeployTimes extends RetryLimits, SendingTimes {
   /** Approximate maximum number of a team's targets that all processes work on concurrently. */
   perTeam: number;
+  /** How many of `concurrency` are kept for the first target of teams that none is worked on of. */
+  keptForOthers: number;
+  /** A lease is renewed while the process works; after its end another process may take over so soon. */
   leaseSeconds: number;
+  /** Seconds after which an attempt ends, so that one that hangs has a reason to show. */
+  attemptSeconds: number;
+  /** Limit for the list of a runtime's adapters; `wholeMs` is that of a load and an unload. */
+  listMs: number;
   /** Interval at which a runtime is asked whether it still has the version. */
   checkSeconds: number;
   /** Seconds for which the files of an unloaded version are kept, for requests that started before. */
   filesSeconds: number;
   /** Seconds after which a deleted target is removed even if its runtime has not unloaded the adapter. */
   giveUpSeconds: number;
+  /** Interval at which folders of targets that have no row are looked for. */
+  sweepSeconds: number;
 }

@@ -3,7 +3,7 @@ import { findVersionById } from '../../adapters/read-adapters.ts';
 import type { Egress } from '../../egress/post-pinned.ts';
 import type { DeployTarget as Row } from '../../generated/client.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
-import { runtimePrefix, servedName, targetOf, versionFolder } from '../deploy-target.ts';
+import { runtimePrefix, servedName, versionFolder } from '../deploy-target.ts';
 import { sealedForTarget } from '../manage-targets.ts';
 import { createAskRuntime } from '../runtimes/ask-runtime.ts';
 import { type AskRuntime, type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
@@ -16,9 +16,10 @@ import { removeVersions, targetFolder, writeVersion } from './shared-folder.ts';
 
 export interface Attempt {
   times: DeployTimes;
-  egress: Egress;
-  /** `performance.now()` until which the lease is certainly held. */
-  deadline: number;
+  egress: Egress & { listMs: number };
+  /** Whether the lease is certainly held at this moment. */
+  isHeld(): boolean;
+  /** Aborts when the attempt must end. */
   signal: AbortSignal;
 }
 
@@ -35,34 +36,60 @@ interface Work {
 /**
  * Brings one runtime to what is wanted: loads the version of the tag unless the runtime lists it, records that, unloads the target's other
  * versions when their time is over, and removes their files. What the runtime lists decides, not what was recorded: only adapters whose path
- * is in the target's folder are this target's. Throws RuntimeFault.
+ * is in the target's folder are this target's. The row of a deleted target stays until its files are removed, or too long without an answer. Throws
+ * RuntimeFault.
  */
 export async function reconcile(
   services: DeployServices,
   claimed: ClaimedTarget,
   attempt: Attempt,
 ): Promise<void> {
+  const { times } = attempt;
   const row = await services.db.deployTarget.findFirst({ where: { teamId: claimed.teamId, id: claimed.id } });
   if (!row) return;
   const isOver = row.deletedAt !== null || claimed.isTeamGone;
-  const work = await openWork(services, row, attempt).catch(async (error: unknown) => {
-    if (!isOver || !hasGivenUp(row, attempt)) throw error;
-    return null;
-  });
-  const wanted = isOver ? null : await wantedVersion(services, row);
-  if (!work) return await removeTarget(services, claimed);
-  if (wanted) return await deploy(services, claimed, { ...work, wanted }, attempt);
+  let isEmpty: boolean;
   try {
+    const work = await openWork(services, row, attempt);
+    const wanted = isOver ? null : await wantedVersion(services, row);
+    if (wanted) return await deploy(services, claimed, { ...work, wanted }, attempt);
     await unloadOthers(work, await work.runtime.list(work.ask), null);
+    isEmpty = await removeVersions(work.folder, { afterSeconds: times.filesSeconds, others: 'unloaded' });
   } catch (error) {
-    if (!isOver || !hasGivenUp(row, attempt)) throw error;
-    services.log.warn({ teamId: row.teamId, target: row.id }, 'a deleted target was not unloaded');
+    if (attempt.signal.aborted || !hasGivenUp(row, times)) throw error;
+    return await giveUp(services, claimed, row, times);
   }
-  const afterSeconds = isOver ? 0 : attempt.times.filesSeconds;
-  await removeVersions(work.folder, { inUse: new Set(), afterSeconds });
-  if (row.deletedAt !== null) return await removeTarget(services, claimed);
-  await recordEmpty(services, claimed, `The adapter has no tag ${row.tag}: point it at a version.`);
-  await release(services, claimed, attempt.times.checkSeconds);
+  if (isEmpty && row.deletedAt !== null) return await removeTarget(services, claimed);
+  const reason = isOver
+    ? 'Its files are kept for requests that began before the unload.'
+    : `The adapter has no tag ${row.tag}: point it at a version.`;
+  await recordEmpty(services, claimed, reason);
+  await release(services, claimed, times.checkSeconds);
+}
+
+/**
+ * Removes the row of a deleted target whose runtime did not answer for too long. The files of versions that were not unloaded stay: a runtime
+ * that only Graft does not reach may still read them, and ends without them.
+ */
+async function giveUp(
+  services: DeployServices,
+  claimed: ClaimedTarget,
+  row: Row,
+  { filesSeconds: afterSeconds }: DeployTimes,
+): Promise<void> {
+  const { deployFolder } = services.env;
+  const of = { teamId: row.teamId, target: row.id };
+  const isEmpty =
+    deployFolder !== undefined &&
+    (await removeVersions(targetFolder(deployFolder, row), { afterSeconds, others: 'unknown' }).catch(
+      () => false,
+    ));
+  if (!isEmpty)
+    services.log.warn(
+      of,
+      'a deleted target is removed without an unload: files may remain in the shared folder',
+    );
+  await removeTarget(services, claimed);
 }
 
 /** Loads the wanted version unless it is listed, then unloads the others. */
@@ -70,10 +97,10 @@ async function deploy(
   services: DeployServices,
   claimed: ClaimedTarget,
   work: Work & { wanted: AdapterVersion },
-  { times }: Attempt,
+  { times, signal }: Attempt,
 ): Promise<void> {
   const { row, runtime, ask, folder, prefix, wanted } = work;
-  const openFile = filesFor(services, runtime, wanted);
+  const files = filesFor(services, runtime, wanted);
   const versionName = versionFolder(wanted);
   const name = servedName(row, wanted.number);
   const path = prefix + versionName;
@@ -87,7 +114,7 @@ async function deploy(
       );
     const isEmpty = !listed.some((each) => each.name === row.servedModel && isOwn(work, each));
     if (!(await recordLoading(services, claimed, isEmpty))) return;
-    await writeVersion(folder, versionName, claimed.token, openFile);
+    await writeVersion(folder, versionName, files, { token: claimed.token, signal });
     await load(work, { name, path }, sameName ?? null);
     listed = await runtime.list(ask);
     if (!isListed(listed, name, path))
@@ -104,7 +131,12 @@ async function deploy(
   if (others.length > 0 && kept > 0)
     return await release(services, claimed, Math.min(kept, times.checkSeconds));
   await unloadOthers(work, listed, { name, path });
-  await removeVersions(folder, { inUse: new Set([versionName]), afterSeconds: times.filesSeconds });
+  const inUse = new Set([versionName]);
+  // The version serves, even if old files cannot be removed now: the next check tries again.
+  await removeVersions(folder, { inUse, afterSeconds: times.filesSeconds, others: 'unloaded' }).catch(
+    (err: unknown) =>
+      services.log.warn({ err, teamId: row.teamId, target: row.id }, 'files of a deploy target remain'),
+  );
   await release(services, claimed, times.checkSeconds);
 }
 
@@ -151,14 +183,14 @@ async function wantedVersion(services: DeployServices, row: Row): Promise<Adapte
   return version?.deletedAt === null ? version : null;
 }
 
-const hasGivenUp = ({ deletedAt }: Row, { times }: Attempt) =>
-  deletedAt !== null && Date.now() - deletedAt.getTime() > times.giveUpSeconds * 1000;
+const hasGivenUp = ({ deletedAt }: Row, { giveUpSeconds }: DeployTimes) =>
+  deletedAt !== null && Date.now() - deletedAt.getTime() > giveUpSeconds * 1000;
 
 /** Throws RuntimeFault if the API key cannot be opened, or the operator has ended deployments. */
 async function openWork(
   { env, secrets }: DeployServices,
   row: Row,
-  { egress, deadline, signal }: Attempt,
+  { egress, isHeld, signal }: Attempt,
 ): Promise<Work> {
   if (env.deployFolder === undefined)
     throw new RuntimeFault(
@@ -170,16 +202,15 @@ async function openWork(
   if (sealed && apiKey === null)
     throw new RuntimeFault('refused', 'Its API key cannot be read any more: give it again as api_key.');
   const asked = createAskRuntime({ url, apiKey }, egress, signal);
-  const target = targetOf(row);
   return {
     row,
     runtime: runtimeOf(row.runtime),
     ask: async (...request) => {
       // A process without the lease must not change a runtime that another process works on.
-      if (performance.now() > deadline) throw new RuntimeFault('away', 'It answers too slowly.');
+      if (!isHeld() || signal.aborted) throw new RuntimeFault('away', 'It answers too slowly.');
       return await asked(...request);
     },
     folder: targetFolder(env.deployFolder, row),
-    prefix: runtimePrefix(target),
+    prefix: runtimePrefix(row, env.deployFolder),
   };
 }

@@ -1,5 +1,6 @@
-import { createWriteStream } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { createWriteStream, type Dirent } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fsyncFolder } from '../../storage/disk/fsync-folder.ts';
@@ -10,38 +11,47 @@ export const adapterFiles = ['adapter_config.json', 'adapter_model.safetensors']
 
 /** Lies in a version's folder since the runtime has unloaded it. */
 const unloadedMark = '.unloaded';
-/** Begins the names of folders that are being written. */
+/** Begins the names of folders that are being written or removed. */
 const unfinished = '.writing-';
 
 /** The part of the shared folder that a target has. */
+/** The files of a version that runtimes read. */
+export interface VersionFiles {
+  sizes: readonly { path: string; bytes: number }[];
+  open(file: string): Promise<NodeJS.ReadableStream>;
+}
+
 export const targetFolder = (root: string, { teamId, id }: { teamId: string; id: string }) =>
   path.join(root, teamId, id);
 
 /**
  * Writes the folder of a version, completely or not at all: the files are written and synchronised under another name, which only `token` has,
- * and renamed. Does nothing but remove the mark of an unloaded version if the folder exists. Anybody may read the files: who may enter the
- * shared folder is the operator's decision. Throws RuntimeFault.
+ * and renamed. Does nothing but remove the mark of an unloaded version if the folder is complete. Anybody may read the files: who may enter
+ * the shared folder is the operator's decision. Throws RuntimeFault, errors of the store, and the reason of `signal`.
  */
 export async function writeVersion(
   target: string,
   name: string,
-  token: string,
-  openFile: (file: string) => Promise<NodeJS.ReadableStream>,
+  { sizes, open: openFile }: VersionFiles,
+  { token, signal }: { token: string; signal: AbortSignal },
 ): Promise<void> {
   const folder = path.join(target, name);
   try {
     await rm(path.join(folder, unloadedMark), { force: true });
-    if (await exists(folder)) return;
+    if (await isComplete(folder, sizes)) return;
+    await discard(target, name);
     const partial = path.join(target, `${unfinished}${token}`);
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true, mode: 0o755 });
-    for (const file of adapterFiles) {
+    for (const { path: file } of sizes) {
       const to = path.join(partial, file);
-      await pipeline(await openFile(file), createWriteStream(to, { mode: 0o644 }));
+      await pipeline(await openFile(file), createWriteStream(to, { mode: 0o644 }), { signal });
       const handle = await open(to, 'r');
       await handle.sync().finally(() => handle.close());
     }
     await fsyncFolder(partial);
+    // Another process may have removed the target's folder meanwhile, if this one stood still.
+    signal.throwIfAborted();
     await rename(partial, folder).catch(async (error: NodeJS.ErrnoException) => {
       // Another process has written the same files meanwhile.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
@@ -53,31 +63,70 @@ export async function writeVersion(
   }
 }
 
+async function isComplete(folder: string, sizes: VersionFiles['sizes']): Promise<boolean> {
+  for (const { path: file, bytes } of sizes) {
+    const stat = await lstat(path.join(folder, file)).catch(() => null);
+    if (!stat?.isFile() || stat.size !== bytes) return false;
+  }
+  return true;
+}
+
+/** Removes a folder, which no longer has its name from the beginning on: a process that is killed leaves no part of a version. */
+async function discard(target: string, name: string): Promise<void> {
+  const away = path.join(target, `${unfinished}${randomUUID()}`);
+  try {
+    await rename(path.join(target, name), away);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  await rm(away, { recursive: true, force: true });
+}
+
 /**
  * Removes the folders of a target that are neither in `inUse` nor were unloaded less than `afterSeconds` ago: a request that started with an
- * unloaded adapter may still read its files. With `afterSeconds` 0 all that are not in use.
+ * unloaded adapter may still read its files. `others`: whether the runtime has just unloaded those that are not in use; if that is unknown,
+ * only those remain candidates that it was seen without before. Returns whether nothing remains. Throws RuntimeFault.
  */
 export async function removeVersions(
   target: string,
-  { inUse, afterSeconds }: { inUse: ReadonlySet<string>; afterSeconds: number },
-): Promise<void> {
-  for (const name of await namesIn(target)) {
-    if (inUse.has(name)) continue;
-    const folder = path.join(target, name);
-    const since = name.startsWith(unfinished) ? await changedAt(folder) : await unloadedAt(folder);
-    if (since !== null && Date.now() - since >= afterSeconds * 1000)
-      await rm(folder, { recursive: true, force: true });
+  {
+    inUse = new Set(),
+    afterSeconds,
+    others,
+  }: { inUse?: ReadonlySet<string>; afterSeconds: number; others: 'unloaded' | 'unknown' },
+): Promise<boolean> {
+  try {
+    let isEmpty = true;
+    for (const entry of await entriesOf(target)) {
+      const isUsed = inUse.has(entry.name);
+      // A mark from before it was loaded again would end its files too early next time.
+      if (isUsed) await rm(path.join(target, entry.name, unloadedMark), { force: true });
+      const since = isUsed ? null : await unusedSince(target, entry, others);
+      if (since !== null && Date.now() - since >= afterSeconds * 1000) await discard(target, entry.name);
+      else isEmpty = false;
+    }
+    if (isEmpty) await rmdir(target).catch(ignoreMissing);
+    return isEmpty;
+  } catch (error) {
+    throw folderFault(error);
   }
-  if (afterSeconds === 0 && inUse.size === 0) await rm(target, { recursive: true, force: true });
 }
 
-/** When the mark of an unloaded version was made, in milliseconds; makes it if it is missing. */
-async function unloadedAt(folder: string): Promise<number | null> {
+/** Since when no runtime reads what has this name, in milliseconds; null if that is not known. */
+async function unusedSince(
+  target: string,
+  entry: Dirent,
+  others: 'unloaded' | 'unknown',
+): Promise<number | null> {
+  const folder = path.join(target, entry.name);
+  if (entry.name.startsWith(unfinished)) return await changedAt(folder);
+  if (!entry.isDirectory()) return others === 'unloaded' ? await changedAt(folder) : null;
   const mark = path.join(folder, unloadedMark);
   const before = await changedAt(mark);
-  if (before !== null) return before;
+  if (before !== null || others === 'unknown') return before;
   // Not in a folder that another process has just removed.
-  await writeFile(mark, '').catch(() => {});
+  await writeFile(mark, '').catch(ignoreMissing);
   return await changedAt(mark);
 }
 
@@ -86,15 +135,17 @@ async function changedAt(file: string): Promise<number | null> {
   return stat?.mtimeMs ?? null;
 }
 
-const exists = async (file: string) => (await changedAt(file)) !== null;
-
-async function namesIn(folder: string): Promise<string[]> {
+async function entriesOf(folder: string): Promise<Dirent[]> {
   try {
-    return await readdir(folder);
+    return await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw folderFault(error);
+    ignoreMissing(error);
+    return [];
   }
+}
+
+function ignoreMissing(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
 
 /** The path is the operator's, and not shown. */

@@ -17,6 +17,7 @@ import type { DeployTimes } from '../send/deploy-times.ts';
 export const quick: Partial<DeployTimes> = {
   pollMs: 20,
   connectMs: 500,
+  listMs: 1_000,
   wholeMs: 1_000,
   leaseSeconds: 10,
   firstSeconds: 0.05,
@@ -75,13 +76,13 @@ export async function addTarget(
 
 /** Waits until the target satisfies a condition, and returns it then. */
 export async function untilTarget(
-  { db }: Services,
+  { db, env }: Services,
   { id }: { id: string },
   condition: (target: DeployTarget) => boolean,
 ): Promise<DeployTarget> {
   const end = Date.now() + 10_000;
   for (;;) {
-    const target = targetOf(await db.deployTarget.findFirstOrThrow({ where: { id } }));
+    const target = targetOf(await db.deployTarget.findFirstOrThrow({ where: { id } }), env.deployFolder);
     if (condition(target)) return target;
     if (Date.now() > end) throw new Error(`not in time: ${JSON.stringify(target, null, 2)}`);
     await sleep(20);
