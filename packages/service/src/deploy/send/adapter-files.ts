@@ -1,4 +1,4 @@
-import { runtimesFor } from '@graft/peft-core/config';
+import { invocationOf, runtimesFor } from '@graft/peft-core/config';
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
@@ -12,6 +12,11 @@ export function filesFor(
 ): VersionFiles {
   const version = `Version ${number}`;
   if (corruptAt) throw new RuntimeFault('refused', `${version} is damaged: move the tag to another version.`);
+  if (invocationOf(peft))
+    throw new RuntimeFault(
+      'refused',
+      `${title} would apply ${version} to whole prompts, and it is active from its alora_invocation_tokens on: Graft and HF PEFT serve it, and llama-server as gguf-lora.`,
+    );
   if (!runtimesFor(peft).includes(holds))
     throw new RuntimeFault(
       'refused',
