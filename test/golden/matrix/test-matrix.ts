@@ -211,10 +211,7 @@ function checkCell(
       const differences = [merged.logprobs, own].map((rows) =>
         largestDifference(rows, scores.graft.logprobs),
       );
-      assert.ok(
-        Math.max(...differences) < bounds.output,
-        `outputs differ by ${differences.join(' and ')}`,
-      );
+      assert.ok(Math.max(...differences) < bounds.output, `outputs differ by ${differences.join(' and ')}`);
     });
   check('gradients are those of finite differences, and only the adapter moves', () => {
     const { gradientError, moved, still } = run.checked;
