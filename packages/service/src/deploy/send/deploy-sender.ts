@@ -1,12 +1,12 @@
 import { withTeamScope } from '../../database/database-scope.ts';
+import { keepLease } from '../../keep-lease.ts';
 import { repeat } from '../../repeat.ts';
 import { createEgress, startSending } from '../../start-sending.ts';
 import { giveUpTargetsSeconds } from '../../teams/delete-team.ts';
 import { deployRules } from '../manage-targets.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
-import { type ClaimedTarget, claimTargets } from './claim-targets.ts';
+import { type ClaimedTarget, claimTargets, renewTarget } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
-import { keepLease } from './keep-lease.ts';
 import { reconcile } from './reconcile.ts';
 import { recordFault, release } from './record-target.ts';
 import { sweepFolder } from './sweep-folder.ts';
@@ -48,7 +48,12 @@ export function startDeploySender(
   const closing = new AbortController();
   const attempt = async (claimed: ClaimedTarget, claimedAt: number) => {
     const { teamId, id: target } = claimed;
-    const lease = keepLease(services, claimed, { ...times, claimedAt });
+    const { leaseSeconds } = times;
+    const lease = keepLease(
+      { claimedAt, leaseSeconds },
+      async () => await renewTarget(services, claimed, leaseSeconds),
+      (err) => log.warn({ err, teamId, target }, 'the lease of a deploy target could not be renewed'),
+    );
     const late = AbortSignal.timeout(times.attemptSeconds * 1000);
     const signal = AbortSignal.any([closing.signal, lease.lost, late]);
     try {

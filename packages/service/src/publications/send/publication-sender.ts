@@ -11,6 +11,7 @@ import type { ServiceEnv } from '../../environment/env.ts';
 import type { AdapterExport } from '../../exports/export.ts';
 import { getExport } from '../../exports/read-exports.ts';
 import { integrationRules } from '../../integrations/manage-integrations.ts';
+import { keepLease } from '../../keep-lease.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import { createEgress, jitter, type SendingTimes, startSending } from '../../start-sending.ts';
 import type { Stores } from '../../storage/stores.ts';
@@ -121,7 +122,11 @@ interface Sending {
 
 async function send(services: PublishServices, claimed: ClaimedPublication, sending: Sending): Promise<void> {
   const { times, closing } = sending;
-  const lease = keepLease(services, claimed, sending);
+  const lease = keepLease(
+    { claimedAt: sending.claimedAt, leaseSeconds: times.leaseSeconds },
+    async () => await renewPublication(services, claimed, times.leaseSeconds),
+    (err) => services.log.warn({ err, publicationId: claimed.id }, 'a lease could not be renewed'),
+  );
   const signal = AbortSignal.any([closing, lease.lost]);
   try {
     if (claimed.attempts > maxAttempts) throw unfinished;
@@ -154,49 +159,6 @@ const unfinished = new GraftError(
     param: null,
   },
 );
-
-/**
- * Renews the lease until `end`; `lost` aborts when it is lost, or might be. `confirm` renews it at once, and rejects when it is lost: it is
- * awaited before anything is sent that cannot be taken back.
- */
-function keepLease(
-  services: PublishServices,
-  claimed: ClaimedPublication,
-  { times: { leaseSeconds }, claimedAt }: Sending,
-): { lost: AbortSignal; confirm(): Promise<void>; end(): void } {
-  const lost = new AbortController();
-  let heldSince = claimedAt;
-  let renewing = false;
-  const renew = async () => {
-    const at = performance.now();
-    if (await renewPublication(services, claimed, leaseSeconds)) heldSince = at;
-    else lost.abort();
-  };
-  const timer = setInterval(
-    async () => {
-      if (performance.now() - heldSince > leaseSeconds * 900) return lost.abort();
-      if (renewing) return;
-      renewing = true;
-      try {
-        await renew();
-      } catch (error) {
-        // Postgres may return before the lease has run out.
-        services.log.warn({ err: error, publicationId: claimed.id }, 'a lease could not be renewed');
-      } finally {
-        renewing = false;
-      }
-    },
-    Math.min(leaseSeconds * 100, 5_000),
-  );
-  return {
-    lost: lost.signal,
-    confirm: async () => {
-      await renew().catch((error: unknown) => lost.abort(error));
-      lost.signal.throwIfAborted();
-    },
-    end: () => clearInterval(timer),
-  };
-}
 
 async function publish(
   services: PublishServices,
