@@ -33,11 +33,11 @@ export interface Runtime {
 
 /**
  * Why a runtime has not done what was asked, as a message for its team that says what to do. `away`: it may answer later. `refused`: the
- * answer will be the same until somebody changes the runtime, the target or the adapter. `waiting`: nothing is wrong.
+ * answer will be the same until somebody changes the runtime, the target or the adapter.
  */
 export class RuntimeFault extends Error {
   override readonly name = 'RuntimeFault';
-  readonly kind: 'away' | 'refused' | 'waiting';
+  readonly kind: 'away' | 'refused';
 
   constructor(kind: RuntimeFault['kind'], message: string) {
     super(message);

@@ -68,23 +68,21 @@ export async function release(
   );
 }
 
-/** Records a failure, or what the target waits for, and ends the lease. Returns the seconds until the next attempt; null: lost the lease. */
+/** Records a failure, and ends the lease. Returns the seconds until the next attempt; null: lost the lease. */
 export async function recordFault(
   { sql }: Pick<Database, 'sql'>,
   { teamId, id, token, generation }: ClaimedTarget,
-  { kind, message }: RuntimeFault,
+  { message }: RuntimeFault,
   { firstSeconds, longestSeconds }: RetryLimits,
 ): Promise<number | null> {
-  const isFailure = kind !== 'waiting';
   const { rows } = await sql.query<{ seconds: number }>(
-    `UPDATE deploy_targets SET state = CASE WHEN $5 THEN 'failing' ELSE 'waiting' END, reason = $6,
-       failures = failures + $5::int, lease_until = NULL, lease_token = NULL,
-       failing_since = CASE WHEN $5 THEN coalesce(failing_since, now()) END,
+    `UPDATE deploy_targets SET state = 'failing', reason = $5, failures = failures + 1, lease_until = NULL, lease_token = NULL,
+       failing_since = coalesce(failing_since, now()),
        next_attempt_at = CASE WHEN generation <> $4 THEN now()
-         ELSE now() + make_interval(secs => least($7 * power(2, least(failures, 30)), $8) * $9) END
+         ELSE now() + make_interval(secs => least($6 * power(2, least(failures, 30)), $7) * $8) END
      WHERE team_id = $1 AND id = $2 AND lease_token = $3
      RETURNING extract(epoch FROM next_attempt_at - now())::float AS seconds`,
-    [teamId, id, token, generation, isFailure, message, firstSeconds, longestSeconds, jitter()],
+    [teamId, id, token, generation, message, firstSeconds, longestSeconds, jitter()],
   );
   return rows[0]?.seconds ?? null;
 }
