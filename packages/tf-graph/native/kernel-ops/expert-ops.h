@@ -65,7 +65,7 @@ class SortedPairs {
   }
   ExpertPairs of(int64_t chosen) const { return {chosen, pairs_.data(), starts_.data()}; }
   /** Tasks for all outputs; with `all` also of experts without pairs. */
-  std::vector<ExpertTask> tasks(int64_t outputs, bool all, int64_t each = kExpertOutputs) const {
+  std::vector<ExpertTask> tasks(int64_t outputs, bool all, int64_t each) const {
     std::vector<ExpertTask> tasks;
     for (int64_t e = 0; e + 1 < static_cast<int64_t>(starts_.size()); e++) {
       if (!all && starts_[e] == starts_[e + 1]) continue;
@@ -115,11 +115,9 @@ class ExpertProductBase : public OpKernel {
     const auto& [w, nf4, int8] = matrices;
     const ExpertProduct<Stored<T>> arguments{pairs.of(chosen), inputs, outputs, rows, first_, reversed_, shared, dataOf<T>(x),
                                              w,                nf4,    int8,    dataOf<T>(y)};
-    const int64_t each = reversed_ && !w ? kStoredOutputs : kExpertOutputs;
-    const std::vector<ExpertTask> tasks = pairs.tasks(outputs, false, each);
-    const int64_t copy = w && sizeof(T) == sizeof(float) ? 0 : each * inputs;
-    const int64_t scratch = kExpertRows * (inputs + kStoredOutputs) + copy;
-    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), scratch, [&](int64_t task, float* memory) {
+    const ExpertSizes sizes = kernelsFor<T>().expertSizes(arguments);
+    const std::vector<ExpertTask> tasks = pairs.tasks(outputs, false, sizes.outputs);
+    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), sizes.scratch, [&](int64_t task, float* memory) {
                      kernelsFor<T>().expertProduct(arguments, tasks[task], memory);
                    }));
   }
@@ -216,7 +214,7 @@ class ExpertGradientOp : public OpKernel {
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({count_, outputs, width_}), &dw));
     const ExpertGradient<Stored<T>> arguments{pairs.of(chosen), width_,       outputs,          shared,
                                               dataOf<T>(dy),    dataOf<T>(x), dataOf<float>(dw)};
-    const std::vector<ExpertTask> tasks = pairs.tasks(outputs, true);
+    const std::vector<ExpertTask> tasks = pairs.tasks(outputs, true, kExpertOutputs);
     OP_REQUIRES_OK(c, eachTask(c, tasks.size(), kExpertRows * (width_ + kExpertOutputs), [&](int64_t task, float* memory) {
                      kernelsFor<T>().expertGradient(arguments, tasks[task], memory);
                    }));

@@ -1,27 +1,11 @@
 // Matrix products in which each row has the matrix of its expert. Each row is computed in a fixed order, independent of the other rows.
 #pragma once
+#include "expert-pairs.h"
+#include "expert-rows.h"
 #include "row-products.h"
-#include "unpack.h"
 
 namespace graft {
 namespace {
-
-/** Copies `count` numbers as float32. */
-template <typename T>
-inline void widen(const T* from, int64_t count, float* to) {
-  byVectors(count, [&](int64_t i, int64_t n) { store(to + i, load(from + i, n), n); });
-}
-template <typename T>
-inline void narrow(const float* from, int64_t count, T* to) {
-  byVectors(count, [&](int64_t i, int64_t n) { store(to + i, load(from + i, n), n); });
-}
-
-/** Calls body(pairs, rows) for an expert's pairs, `kExpertRows` at a time. */
-template <typename Body>
-inline void byRows(const ExpertPairs& of, int64_t expert, const Body& body) {
-  for (int64_t at = of.starts[expert]; at < of.starts[expert + 1]; at += kExpertRows)
-    body(of.pairs + at, least(kExpertRows, of.starts[expert + 1] - at));
-}
 
 /** A part of W in float32, and its stride: W itself, or a copy in `scratch`. */
 struct WidenedPart {
@@ -45,28 +29,13 @@ inline void roundTo(float* x, int64_t count) {
   });
 }
 
-/** Unpacks rows [row, row + rows) of a stored W, whose rows are `width` wide: columns [column, column + columns), from a whole block on. */
+/** The same of rows [row, row + rows), in the precision of T. */
 template <typename T>
 WidenedPart unpackedPart(const ExpertProduct<T>& a, int64_t width, int64_t row, int64_t rows, int64_t column, int64_t columns,
                          float* scratch) {
   for (int64_t r = 0; r < rows; r++) {
-    const int64_t first = (row + r) * width + column;
-    float* to = scratch + r * columns;
-    if (a.nf4) {
-      for (int64_t i = 0; i < columns; i += kBlockOfNf4) {
-        const float factor = factorOf(*a.nf4, (first + i) / kBlockOfNf4);
-        const uint8_t* codes = a.nf4->codes + (first + i) / 2;
-        byVectors(kBlockOfNf4, [&](int64_t k, int64_t n) { store(to + i + k, normalFloats(codes + k / 2) * factor, n); });
-      }
-    } else {
-      const Vec scale = all(a.int8->scales[row + r]);
-      byVectors(columns, [&](int64_t i, int64_t n) {
-        Bytes bytes = {};
-        std::memcpy(&bytes, a.int8->codes + first + i, n);
-        store(to + i, __builtin_convertvector(intsOf(bytes), Vec) * scale, n);
-      });
-    }
-    roundTo<T>(to, columns);
+    unpackRow(a, width, row + r, column, columns, scratch + r * columns);
+    roundTo<T>(scratch + r * columns, columns);
   }
   return {scratch, columns};
 }
@@ -85,11 +54,24 @@ WidenedPart partOf(const ExpertProduct<T>& a, const ExpertTask& task, float* cop
 }
 
 template <typename T>
+ExpertSizes expertSizes(const ExpertProduct<T>& a) {
+#ifdef __AVX512BF16__
+  if constexpr (sizeof(T) == sizeof(Bfloat16)) return pairSizes(a);
+#endif
+  const int64_t outputs = a.reversed && !a.w ? kStoredOutputs : kExpertOutputs;
+  const int64_t copy = a.w && sizeof(T) == sizeof(float) ? 0 : outputs * a.inputs;
+  return {outputs, kExpertRows * (a.inputs + kStoredOutputs) + copy};
+}
+
+template <typename T>
 void expertProduct(const ExpertProduct<T>& a, const ExpertTask& task, float* scratch) {
+#ifdef __AVX512BF16__
+  if constexpr (sizeof(T) == sizeof(Bfloat16)) return pairProduct(a, task, scratch);
+#endif
   const int64_t count = task.end - task.begin;
   float *x = scratch, *y = x + kExpertRows * a.inputs, *copy = y + kExpertRows * kStoredOutputs;
   const WidenedPart part = partOf(a, task, copy);
-  byRows(a.of, task.expert, [&](const int32_t* pairs, int64_t rows) {
+  byRows(a.of, task.expert, kExpertRows, [&](const int32_t* pairs, int64_t rows) {
     for (int64_t i = 0; i < rows; i++)
       widen(a.x + (a.shared ? pairs[i] / a.of.chosen : pairs[i]) * a.inputs, a.inputs, x + i * a.inputs);
     if (a.reversed) {
@@ -108,7 +90,7 @@ void expertGradient(const ExpertGradient<T>& a, const ExpertTask& task, float* s
   float *x = scratch, *dy = x + kExpertRows * a.inputs;
   float* dw = a.dw + (task.expert * a.outputs + task.begin) * a.inputs;
   std::memset(dw, 0, count * a.inputs * sizeof(float));
-  byRows(a.of, task.expert, [&](const int32_t* pairs, int64_t rows) {
+  byRows(a.of, task.expert, kExpertRows, [&](const int32_t* pairs, int64_t rows) {
     float own[kExpertOutputs];
     for (int64_t i = 0; i < rows; i++) {
       widen(a.x + (a.shared ? pairs[i] / a.of.chosen : pairs[i]) * a.inputs, a.inputs, x + i * a.inputs);

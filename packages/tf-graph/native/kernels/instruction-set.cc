@@ -25,8 +25,8 @@ constexpr KernelsOf<T> table() {
       scaleColumns<T>, scaleColumnsGradient<T>, dropout<T>,              attention<T>,             attentionGradient<T>,
       attentionKeyGradient<T>,                  attentionBiasGradient<T>,                          lowRankAdd<T>,
       lowRankDown<T>,  updatedNorms<T>,         crossEntropy<T>,         unpackNf4<T>,             unpackInt8<T>,
-      expertProduct<T>, expertGradient<T>,      deltaRule<T>,            deltaRuleGradient<T>,    causalConvolution<T>,
-      causalConvolutionGradient<T>,
+      expertSizes<T>,  expertProduct<T>,        expertGradient<T>,       deltaRule<T>,            deltaRuleGradient<T>,
+      causalConvolution<T>,                     causalConvolutionGradient<T>,
   };
 }
 

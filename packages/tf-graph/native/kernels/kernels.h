@@ -344,6 +344,7 @@ struct KernelsOf {
   Kernel<CrossEntropy<T>> crossEntropy;
   Kernel<UnpackNf4<T>> unpackNf4;
   Kernel<UnpackInt8<T>> unpackInt8;
+  ExpertSizes (*expertSizes)(const ExpertProduct<T>&);
   void (*expertProduct)(const ExpertProduct<T>&, const ExpertTask&, float* scratch);
   void (*expertGradient)(const ExpertGradient<T>&, const ExpertTask&, float* scratch);
   void (*deltaRule)(const DeltaRule<T>&, const DeltaTask&, float* scratch);

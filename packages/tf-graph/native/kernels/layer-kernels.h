@@ -61,6 +61,11 @@ struct ExpertProduct {
   T* y;
 };
 
+/** Outputs of a task of a product, and the floats of scratch memory of a thread that computes some. */
+struct ExpertSizes {
+  int64_t outputs, scratch;
+};
+
 /** dw (E, outputs, inputs): the sum over an expert's pairs of dy (pairs, outputs)ᵀ · x (pairs, or, if shared, tokens; inputs). */
 template <typename T>
 struct ExpertGradient {

@@ -93,6 +93,8 @@ test('kernels: products, updates and their gradients', async () => {
     [1, 8, 3, 16, 8, 1],
     [70, 3, 1, 37, 60, 4],
     [40, 16, 4, 64, 50, 8],
+    // More rows, inputs and outputs than are packed at a time.
+    [150, 2, 1, 290, 138, 4],
   ] as const) {
     const numbers = Array.from({ length: tokens * chosen }, (_, i) => (i * 5 + Math.floor(i / 3)) % experts);
     await agrees(
