@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { ModelOutline } from '../../outlines/outline.ts';
+import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault, optionError } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
@@ -87,8 +87,8 @@ export const hiraMethod: Method<HiraConfig> = {
     Object.keys((ranks as object | undefined) ?? {}).length === 0
       ? []
       : [configFault('rank_pattern', 'has no effect: HF PEFT 0.21 gives every module the rank r')],
-  // The rate of HF PEFT's benchmark: see docs/auto.md.
-  learningRate: (_config, model) => rateByWidth(125, model),
+  // Measured: see docs/auto.md.
+  learningRate: ({ task_type: task }, model) => rateByWidth(isClassifier(task) ? 125 : 25, model),
   check(config, model) {
     const scaled = hiraTargets(config, model).find(
       ({ kind, outputFactor }) => kind === 'embedding' && outputFactor !== 1,

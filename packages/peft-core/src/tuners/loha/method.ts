@@ -47,7 +47,7 @@ export const lohaMethod: Method<LohaConfig> = {
       'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
   },
   faults: updateFaults,
-  // Not measured: see docs/auto.md.
+  // Measured: see docs/auto.md.
   learningRate: (_config, model) => rateByWidth(30, model),
   check: (config, model) => void lohaTargets(config, model),
   checkIdle(config, model) {

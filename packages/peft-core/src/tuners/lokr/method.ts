@@ -71,8 +71,8 @@ export const lokrMethod: Method<LokrConfig> = {
   },
   faults: updateFaults,
   idle: lokrIdle,
-  // The rate of HF PEFT's benchmark: see docs/auto.md.
-  learningRate: (_config, model) => rateByWidth(80, model),
+  // Measured: see docs/auto.md.
+  learningRate: (_config, model) => rateByWidth(30, model),
   check: (config, model) => void lokrTargets(config, model),
   checkIdle: (config, model) => checkMatrixNames(config, model, lokrTargets(config, model)),
   fileTensors: (config, model) =>

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { ModelOutline } from '../../outlines/outline.ts';
+import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault, optionError } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
@@ -89,8 +89,8 @@ export const missMethod: Method<MissConfig> = {
   },
   faults: (given) => [...modulePatternFaults(given), ...layerFaults(given)],
   idle: missIdle,
-  // The rate of HF PEFT's benchmark: see docs/auto.md.
-  learningRate: (_config, model) => rateByWidth(3, model),
+  // Measured: see docs/auto.md.
+  learningRate: ({ task_type: task }, model) => rateByWidth(isClassifier(task) ? 15 : 1, model),
   check(config, model) {
     checkSizes(config, missTargets(config, model));
   },

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { ModelOutline } from '../../outlines/outline.ts';
+import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
@@ -98,8 +98,8 @@ export const oftMethod: Method<OftConfig> = {
   },
   faults: oftFaults,
   idle: oftIdle,
-  // The rate of HF PEFT's benchmark: see docs/auto.md.
-  learningRate: (_config, model) => rateByWidth(3, model),
+  // Measured: see docs/auto.md.
+  learningRate: ({ task_type: task }, model) => rateByWidth(isClassifier(task) ? 10 : 1, model),
   check: (config, model) => void oftTargets(config, model),
   checkIdle(config, model) {
     const targets = oftTargets(config, model);

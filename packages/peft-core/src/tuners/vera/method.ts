@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { ModelOutline } from '../../outlines/outline.ts';
+import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
@@ -99,7 +99,8 @@ export const veraMethod: Method<VeraConfig> = {
   },
   faults: (given) => [...modulePatternFaults(given), ...layerFaults(given)],
   idle: veraIdle,
-  learningRate: (_config, model) => rateByWidth(100, model),
+  // Measured: see docs/auto.md.
+  learningRate: ({ task_type: task }, model) => rateByWidth(isClassifier(task) ? 300 : 150, model),
   check: (config, model) => void veraTargets(config, model),
   checkIdle(config, model) {
     const targets = veraTargets(config, model);
