@@ -25,6 +25,9 @@ def make_model(run):
                 parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
             elif name.endswith("bias"):
                 parameter.copy_(0.3 * torch.randn_like(parameter))
+            elif name.endswith("sinks") or name.endswith("proj_bias"):
+                # Sinks as large as the scores of keys.
+                parameter.copy_(0.5 * torch.randn_like(parameter))
             elif name.endswith("A_log"):
                 # States that last over many positions.
                 parameter.copy_(-1 + 0.3 * torch.randn_like(parameter))

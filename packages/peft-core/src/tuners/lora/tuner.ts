@@ -25,7 +25,7 @@ import { QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts'
 import { publishedLora } from './principal/published.ts';
 import { quantisationErrorA, quantisationErrorB } from './principal/start-values.ts';
 import { derivedFactors, principalParameters } from './principal/trained-factors.ts';
-import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
+import { expertNames, loraNames, loraTargets, loraTokenTargets, wrappedModules } from './targets.ts';
 
 /** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
@@ -50,7 +50,7 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
 
   for (const target of loraTokenTargets(config, model))
     addTokenRows(saved, target, `${target.module}.token_adapter.trainable_tokens_delta`, model);
-  addBiases(saved, config.bias, model, new Set(names));
+  addBiases(saved, config.bias, model, wrappedModules(names, adapted.experts));
   for (const target of targets) {
     const { name, kind, rank, width, out, scale } = target;
     const init = config.init_lora_weights;
