@@ -259,6 +259,32 @@ const variants: Record<string, Variant> = {
       norm_topk_prob: true,
     },
   },
+  'gpt_oss by default, more values clamped': {
+    config: {
+      ...decoder,
+      model_type: 'gpt_oss',
+      num_local_experts: 6,
+      num_experts_per_tok: 3,
+      intermediate_size: 40,
+      sliding_window: 20,
+      swiglu_limit: 0.75,
+      swiglu_alpha: 1.25,
+    },
+  },
+  'gpt_oss, tied, without biases of attention, every layer full': {
+    config: {
+      ...decoder,
+      model_type: 'gpt_oss',
+      head_dim: 32,
+      num_local_experts: 4,
+      num_experts_per_tok: 1,
+      intermediate_size: 24,
+      attention_bias: false,
+      tie_word_embeddings: true,
+      layer_types: ['full_attention', 'full_attention', 'full_attention'],
+      rope_parameters: { rope_type: 'default', rope_theta: 10000 },
+    },
+  },
   'gpt2, untied': { config: { ...gpt2, tie_word_embeddings: false, n_inner: 80 } },
   'gpt2, exact GELU, scores scaled by layer': {
     config: { ...gpt2, activation_function: 'gelu', scale_attn_by_inverse_layer_idx: true },

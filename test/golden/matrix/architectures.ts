@@ -101,7 +101,7 @@ const decoders: ArchitectureRow[] = [
       num_experts_per_tok: 2,
       intermediate_size: 40,
       // Low enough that some values are clamped, and texts longer than the window and than the first span.
-      swiglu_limit: 1.75,
+      swiglu_limit: 2.75,
       sliding_window: 12,
       rope_parameters: {
         rope_type: 'yarn',
@@ -114,6 +114,7 @@ const decoders: ArchitectureRow[] = [
       },
     },
     corners: true,
+    seed: 7,
     names: {
       ...decoderNames,
       // Of the feed-forward network no part is a linear module.

@@ -1,8 +1,8 @@
 /** The values of the sixteen codes of e2m1: a sign, two bits of an exponent and one of a mantissa. */
 const codes = Float32Array.of(0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6);
 
-/** The factors of the scales of e8m0: powers of two; that of 255 is infinite in float32, as PyTorch computes it. */
-const factors = Float32Array.from({ length: 256 }, (_, scale) => 2 ** (scale - 127));
+/** The factors of the scales of e8m0: powers of two. That of 255 is no float32, but half of it is, as PyTorch computes it. */
+const factors = Float64Array.from({ length: 256 }, (_, scale) => 2 ** (scale - 127));
 
 /** Number of values that share a scale. */
 export const MXFP4_BLOCK = 32;

@@ -27,6 +27,12 @@ import { quantisationErrorA, quantisationErrorB } from './principal/start-values
 import { derivedFactors, principalParameters } from './principal/trained-factors.ts';
 import { expertNames, loraNames, loraTargets, loraTokenTargets, wrappedModules } from './targets.ts';
 
+/** Whether only target_parameters names what is adapted: then PEFT writes no target_modules. */
+const adaptsOnlyParameters = (
+  { target_modules, target_parameters }: LoraConfig,
+  { defaultTargets }: Architecture,
+): boolean => target_modules === null && !!target_parameters?.length && !defaultTargets.LORA;
+
 /** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
 
@@ -114,7 +120,7 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     ],
     written: {
       ...publishedLora(config),
-      target_modules: writtenTargets(config, model),
+      target_modules: adaptsOnlyParameters(config, model) ? null : writtenTargets(config, model),
       fan_in_fan_out: transposedTargets(names, model),
     },
   };
