@@ -271,6 +271,17 @@ const variants: Record<string, Variant> = {
       swiglu_alpha: 1.25,
     },
   },
+  'gpt_oss, its experts in MXFP4': {
+    config: {
+      ...decoder,
+      model_type: 'gpt_oss',
+      num_local_experts: 4,
+      num_experts_per_tok: 2,
+      intermediate_size: 96,
+      sliding_window: 20,
+    },
+    packed: true,
+  },
   'gpt_oss, tied, without biases of attention, every layer full': {
     config: {
       ...decoder,
@@ -320,6 +331,7 @@ await runPythonJson('matrix_models.py', [], {
     output: modelOf(name),
     task: variants[name]!.bare ? 'FEATURE_EXTRACTION' : taskOf(name),
     config: variants[name]!.config,
+    packed: variants[name]!.packed ?? false,
     seed: 50 + i,
   })),
   adapters: [],

@@ -113,8 +113,7 @@ const decoders: ArchitectureRow[] = [
         original_max_position_embeddings: 16,
       },
     },
-    corners: true,
-    seed: 7,
+    jumps: true,
     names: {
       ...decoderNames,
       // Of the feed-forward network no part is a linear module.
