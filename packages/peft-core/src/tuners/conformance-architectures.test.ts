@@ -162,12 +162,7 @@ const families: Record<string, Family> = {
         target_parameters: ['experts.down_proj', 'mlp.router.weight'],
         init_lora_weights: false,
       },
-      'LORA, every linear layer, all biases': {
-        peft_type: 'LORA',
-        r: 2,
-        target_modules: 'all-linear',
-        bias: 'all',
-      },
+      'LORA, every linear layer': { peft_type: 'LORA', r: 2, target_modules: 'all-linear' },
       'LORA, experts and router in full': {
         peft_type: 'LORA',
         r: 2,
