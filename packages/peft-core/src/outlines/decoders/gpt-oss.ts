@@ -47,6 +47,6 @@ export const gptOss: DecoderRow = {
     ...sparseNetwork(config, fields),
     normalised: true,
     width: fields.size('intermediate_size'),
-    clamped: { slope: fields.number('swiglu_alpha', 1.702), limit: fields.number('swiglu_limit', 7) },
+    clamped: { slope: fields.positive('swiglu_alpha', 1.702), limit: fields.positive('swiglu_limit', 7) },
   }),
 };
