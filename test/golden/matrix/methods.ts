@@ -262,6 +262,7 @@ export const methods: MethodRow[] = [
     ...common,
     name: 'lora beside saved experts, all biases',
     onExperts: true,
+    jumpsOnExperts: true,
     config: ({ names }) => ({
       peft_type: 'LORA',
       r: 2,

@@ -34,8 +34,6 @@ interface Case {
   reach?: number;
   /** A bias for each score: one per row, or one shared by all rows. */
   bias?: 'row' | 'all';
-  /** Every head has a sink. */
-  sinks?: true;
   /** Maximum number of bytes of the scores of one block. */
   blockBytes: number;
 }
@@ -164,17 +162,6 @@ const cases: Case[] = [
     blockBytes: 2500,
   },
   {
-    of: 'sinks of grouped heads, and a window',
-    rows: [[{ own: 19 }, { own: 11 }], [{ own: 30 }]],
-    tokens: 32,
-    heads: 6,
-    kvHeads: 3,
-    causal: true,
-    window: 7,
-    sinks: true,
-    blockBytes: 1500,
-  },
-  {
     of: 'a bias of each row',
     rows: [[{ own: 10 }, { own: 11 }], [{ own: 12 }]],
     tokens: 21,
@@ -258,14 +245,7 @@ const additive = (seen: boolean[][][]) =>
   tf.expandDims(tf.tensor3d(seen.map((rows) => rows.map((row) => row.map((sees) => (sees ? 0 : -1e9))))), 1);
 
 /** q `(B, heads, n, D)`, k and v `(B, kvHeads, T, D)`. */
-function plainly(
-  q: tf.Tensor,
-  k: tf.Tensor,
-  v: tf.Tensor,
-  mask: tf.Tensor,
-  bias?: tf.Tensor,
-  sinks?: tf.Tensor,
-): tf.Tensor {
+function plainly(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
   const [rows, kvHeads, keys, width] = k.shape as [number, number, number, number];
   const heads = q.shape[1]!;
   const repeated = (x: tf.Tensor) =>
@@ -277,17 +257,12 @@ function plainly(
     ]);
   const scores = tf.matMul(q, repeated(k), false, true);
   const all = bias ? tf.add(scores, bias) : scores;
-  const masked = tf.add(all, mask);
-  if (!sinks) return tf.matMul(tf.softmax(masked, -1), repeated(v));
-  // The sink is one more key, whose value is zero.
-  const column = tf.mul(tf.reshape(sinks, [1, heads, 1, 1]), tf.ones([rows, 1, q.shape[2]!, 1]));
-  const values = tf.concat([repeated(v), tf.zeros([rows, heads, 1, width])], 2);
-  return tf.matMul(tf.softmax(tf.concat([masked, column], 3), -1), values);
+  return tf.matMul(tf.softmax(tf.add(all, mask), -1), repeated(v));
 }
 
 for (const one of cases) {
   test(`attention in blocks: ${one.of}`, async () => {
-    const { rows, tokens, heads, kvHeads, reach, bias, sinks, blockBytes, prefix = 0 } = one;
+    const { rows, tokens, heads, kvHeads, reach, bias, blockBytes, prefix = 0 } = one;
     const { seen, mask, inside, keys } = laidOut(one);
     const shape = { rows: rows.length, kvHeads, group: heads / kvHeads, queries: tokens, keys };
     const limits = { visibleKeys: mask().visibleKeys, skewed: reach !== undefined };
@@ -301,7 +276,6 @@ for (const one of cases) {
       ...(reach !== undefined && prefix > 0 ? [floats([rows.length, heads, tokens, prefix])] : []),
       ...(reach === undefined ? [] : [floats([2 * reach + 1, heads])]),
       ...(bias ? [floats([bias === 'row' ? rows.length : 1, heads, tokens, keys])] : []),
-      ...(sinks ? [floats([heads], 2)] : []),
     ];
     const biasOf = (others: tf.Tensor[]): ScoreBias | undefined => {
       const relative = reach === undefined ? undefined : others.at(-1);
@@ -312,11 +286,10 @@ for (const one of cases) {
     const inBlocks: Layer = ([q, k, v, ...others]) =>
       counted(
         withComputation({ scoreBytes: blockBytes }, () =>
-          attention(q!, k!, v!, mask(), sinks ? { sinks: others[0] } : { bias: biasOf(others) }),
+          attention(q!, k!, v!, mask(), { bias: biasOf(others) }),
         ),
       );
     const reference: Layer = ([q, k, v, ...others]) => {
-      if (sinks) return counted(plainly(q!, k!, v!, additive(seen), undefined, others[0]));
       const [relative] = reach === undefined ? [] : others.splice(-1);
       const own = relative && plainBias(relative, tokens);
       const first = others[0];

@@ -125,7 +125,7 @@ export function attentionInBlocks(
       // Σ p · dp for each query equals the query's output times the output's gradient. (B, kvHeads, group, n, 1)
       const sums = tf.sum(tf.mul(exactly(withControlDependency(y, dy)), exactly(dy)), -1, true);
       const gradients = added?.gradients();
-      let ofSinks: tf.Tensor | undefined;
+      let sinkGradients: tf.Tensor | undefined;
       let after = [dy];
       const rows = blocks.map((chunks, r) => {
         const [keys, values] = [new KeySums(), new KeySums()];
@@ -154,7 +154,13 @@ export function attentionInBlocks(
             const dk = flowingMatmul(ds, ofQ, true);
             const dv = flowingMatmul(drop(p, seed, ofDy), ofDy, true);
             after = [dq, dk, dv];
-            if (sink) ofSinks = addSinks(ofSinks, unstacked(tf.mul(sink, ofSums), block), block.heads, heads);
+            if (sink)
+              sinkGradients = addSinks(
+                sinkGradients,
+                unstacked(tf.mul(sink, ofSums), block),
+                block.heads,
+                heads,
+              );
             return { dq: unstacked(dq, block), dk, dv };
           });
           const together = (name: 'dq' | 'dk' | 'dv') =>
@@ -177,7 +183,7 @@ export function attentionInBlocks(
         q: together('dq'),
         k: together('dk'),
         v: together('dv'),
-        sinks: ofSinks && tf.neg(ofSinks),
+        sinks: sinkGradients && tf.neg(sinkGradients),
         ...gradients?.done(),
       };
     },

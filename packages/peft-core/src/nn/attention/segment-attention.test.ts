@@ -254,9 +254,8 @@ for (const one of cases) {
   const { heads, kvHeads, headSize, rotated, causal, window, segments } = one;
   const { dropout: probability = 0, reach, sinks } = one;
   const of = `${heads} heads of ${headSize}, ${segments.length} segments`;
-  const bias = reach === undefined ? '' : `, a bias up to ${reach} positions`;
-  const added = bias + (sinks ? ', with sinks' : '');
-  test(`segmentAttention: ${of}, ${probability} dropped${added}`, async () => {
+  const added = reach === undefined ? '' : `, a bias up to ${reach} positions`;
+  test(`segmentAttention: ${of}, ${probability} dropped${added}${sinks ? ', sinks' : ''}`, async () => {
     const { count, positions, spans, mask } = laidOut(one);
     const site = (): Heads => ({
       heads,
@@ -312,10 +311,8 @@ for (const one of cases) {
       given,
       ([q0, k0, v0, other]) => {
         const { q, k, v } = new RotaryTables().byHead([q0!, k0!, v0!], site(), 1);
-        const options = {
-          dropout: dropout(),
-          ...(sinks ? { sinks: other } : { bias: other && biasOf(other) }),
-        };
+        const bias = other && !sinks ? biasOf(other) : undefined;
+        const options = { dropout: dropout(), bias, sinks: sinks && other };
         return counted(sideBySide(wholeAttention(q, k, v, tf.tensor(mask, [1, 1, count, count]), options)));
       },
       { fp32: 1e-5, bf16: 0.03 },

@@ -51,7 +51,7 @@ export function copiedBiases(
   if (bias !== 'all') return [];
   return savedModules.flatMap((module) =>
     model.parameters
-      .filter(({ name }) => name.startsWith(`${module}.`) && isBias(name))
+      .filter(({ name }) => name.startsWith(`${module}.`) && name.endsWith('.bias'))
       .map(({ name, shape }) => {
         const rest = name.slice(module.length + 1);
         // PEFT removes the adapter's name, "default", from a key only if it is the last part but one.
