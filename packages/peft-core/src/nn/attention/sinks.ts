@@ -3,7 +3,7 @@ import { tf } from '@graft/tf-graph';
 /**
  * Softmax over the last axis of masked scores `(…, n, m)` and, if there are `sinks`, one more score for each row, which takes its share and
  * has no key: then the probabilities of keys sum up to less than 1. `sinks` has the rank of the scores, with 1 for m. `sink` `(…, n, 1)`:
- * the share of each row's sink. Source: Xiao et al. 2024, arXiv:2309.17453; as transformers computes gpt_oss.
+ * the share of each row's sink. Source: Xiao et al. 2024, arXiv:2309.17453.
  */
 export function softmaxWithSinks(
   scores: tf.Tensor,
