@@ -110,7 +110,10 @@ test('MXFP4 without scales, of other shapes and types is refused by name', async
     ],
     [
       'whole-blocks',
-      { 'experts.wide_blocks': u8({ ...golden.blocks, shape: [4, 22, 48] }), 'experts.wide_scales': u8(golden.scales) },
+      {
+        'experts.wide_blocks': u8({ ...golden.blocks, shape: [4, 22, 48] }),
+        'experts.wide_scales': u8(golden.scales),
+      },
       /MXFP4 has four axes, the last of 16/,
     ],
     [
