@@ -117,7 +117,7 @@ def parameters_of(model, kind, heads):
         }[kind]
         if of_kind:
             for name, _ in module.named_parameters(prefix=path):
-                if kind != "bias" or name.endswith(".bias"):
+                if kind != "bias" or name.endswith((".bias", "_proj_bias")):
                     yield name
 
 

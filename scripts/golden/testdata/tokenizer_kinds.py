@@ -36,6 +36,17 @@ TEXTS = [
     "x <think> y </think>",
 ]
 
+# Of scripts with and without capital letters, marks and digits of their own.
+SCRIPTS = [
+    "HelloWorld fooBAR iPhone's we'LL don'T 'tis O'Neill's",
+    "Привет МирТекст ёЖик Όμηρος ΑΒΓδε Straße ǅabc ÀÉÎõü",
+    "日本語テキスト 한국어 中文123456 ｶﾀｶﾅ",
+    "हिन्दी नमस्ते १२३४५ ภาษาไทย ๑๒๓๔๕ العربية ١٢٣٤ עִבְרִית",
+    "a/b//c\r\n\r\n  x\n /\n\tend  ",
+    "e\u0301A\u0301E\u0308b x²³½ Ⅷ ⓐⒷ ʰᵃ",
+    "😀👩‍👩‍👧 🇩🇪 ≠≈ «quoted» — …12345678",
+]
+
 
 def sentencepiece_bpe(legacy):
     """As Llama 2's and Gemma's: characters, with bytes for what is unknown, and a whole text is one word."""
@@ -190,6 +201,26 @@ def words_first():
     return tokenizer
 
 
+def by_case():
+    """As gpt-oss' o200k_harmony and Phi-4-mini's: words are also split before capital letters. Merges cross the ends of words."""
+    capital, small = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
+    before, after = r"[^\r\n\p{L}\p{N}]?", r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    words = rf"{before}[{capital}]*[{small}]+{after}|{before}[{capital}]+[{small}]*{after}"
+    pattern = words + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=900, special_tokens=SPECIAL, initial_alphabet=alphabet, min_frequency=1, show_progress=False
+    )
+    tokenizer.train_from_iterator(SCRIPTS, trainer)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
 KINDS = {
     "byte-level BPE": byte_level(False),
     "byte-level BPE with a prefix space": byte_level(True),
@@ -202,6 +233,7 @@ KINDS = {
     "added tokens with every field": picky(),
     "splits with every behaviour": divided(),
     "words first": words_first(),
+    "words by case": by_case(),
 }
 
 kinds = {}
@@ -218,7 +250,7 @@ for name, tokenizer in KINDS.items():
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     # What the model itself would make of a special token's text shows only where it is no token.
     texts = []
-    for text in TEXTS:
+    for text in TEXTS + (SCRIPTS if name == "words by case" else []):
         ids = fast(text).input_ids
         plain = fast(text, split_special_tokens=True).input_ids
         cut = fast(text, truncation=True, max_length=6).input_ids

@@ -11,8 +11,8 @@ export interface ArchitectureRow {
   /** Set where finite differences reach over corners: of ReLUs, or where a token's experts change. */
   corners?: true;
   /**
-   * Set where the loss counts the tokens of each expert: it jumps where a token's experts change, so that finite differences mean nothing.
-   * The steps that are compared with PyTorch's check the gradient.
+   * Set where the loss jumps when a token's experts change, so that finite differences mean nothing: it counts the tokens of each expert,
+   * or every layer has experts, and some are nearly equal for a token. The steps that are compared with PyTorch's check the gradient.
    */
   jumps?: true;
   /** Set where the padding token is one that the data has. */

@@ -90,6 +90,41 @@ const decoders: ArchitectureRow[] = [
     names: { ...decoderNames, experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'] },
   },
   {
+    name: 'gpt_oss',
+    task: 'CAUSAL_LM',
+    config: {
+      ...decoder,
+      model_type: 'gpt_oss',
+      tie_word_embeddings: false,
+      head_dim: 16,
+      num_local_experts: 4,
+      num_experts_per_tok: 2,
+      intermediate_size: 40,
+      // Low enough that some values are clamped, and texts longer than the window and than the first span.
+      swiglu_limit: 2.75,
+      sliding_window: 12,
+      rope_parameters: {
+        rope_type: 'yarn',
+        rope_theta: 150000,
+        factor: 32,
+        beta_fast: 32,
+        beta_slow: 1,
+        truncate: false,
+        original_max_position_embeddings: 16,
+      },
+    },
+    jumps: true,
+    names: {
+      ...decoderNames,
+      // Of the feed-forward network no part is a linear module.
+      ia3: ['k_proj', 'v_proj', 'o_proj'],
+      feedForward: ['o_proj'],
+      biased: true,
+      untiedHead: 'lm_head',
+      experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'],
+    },
+  },
+  {
     name: 'ministral3',
     task: 'CAUSAL_LM',
     config: {

@@ -68,6 +68,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
       ...[
         'qwen3_moe',
         'qwen3_moe-balanced',
+        'gpt_oss',
         'ministral3',
         'phi3',
         'smollm3',
@@ -78,12 +79,12 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'qwen3_next',
         'qwen3_5_moe_text',
       ],
-      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'qwen3_next'].flatMap((type) => [
+      ...['qwen3_moe', 'gpt_oss', 'ministral3', 'phi3', 'smollm3', 'qwen3_next'].flatMap((type) => [
         `${type} SEQ_CLS`,
         `${type} TOKEN_CLS`,
       ]),
       ...['olmo2 SEQ_CLS', 'olmo3 SEQ_CLS', 'qwen3_5_text SEQ_CLS'],
-      ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
+      ...['qwen3_moe', 'gpt_oss', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
       ...['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].map((type) => `${type} FEATURE_EXTRACTION`),

@@ -258,4 +258,18 @@ export const methods: MethodRow[] = [
     config: () => ({ peft_type: 'LORA', r: 2, lora_alpha: 6, target_modules: 'all-linear' }),
   },
   ...matrixMethods,
+  {
+    ...common,
+    name: 'lora beside saved experts, all biases',
+    onExperts: true,
+    jumpsOnExperts: true,
+    config: ({ names }) => ({
+      peft_type: 'LORA',
+      r: 2,
+      lora_alpha: 6,
+      target_modules: names.attention,
+      modules_to_save: ['mlp.experts'],
+      bias: 'all',
+    }),
+  },
 ];

@@ -157,6 +157,8 @@ class ShardedTensors implements TensorSource {
   info = (name: string) => this.#shard(name).info(name);
   readFloat32 = async (name: string, out?: Float32Array) => this.#shard(name).readFloat32(name, out);
   readPieces = async (name: string, take: TakePiece) => this.#shard(name).readPieces(name, take);
+  readBytes = async (name: string, start: number, out: Uint8Array) =>
+    this.#shard(name).readBytes(name, start, out);
   readBfloat16 = async (name: string, out?: Uint16Array) => this.#shard(name).readBfloat16(name, out);
 }
 

@@ -5,6 +5,7 @@ import { families } from '../outlines/families.ts';
 import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import { stackedTensors } from '../tensors/stacked-tensors.ts';
 import type { TensorSource } from '../tensors/tensor-source.ts';
+import { holdsMxfp4, turnedExperts } from '../tensors/turned-experts.ts';
 import type { BaseModel, OpenedModel } from './base-model.ts';
 import { checkModel } from './check-model.ts';
 import { checkSmallFiles } from './check-small-files.ts';
@@ -28,7 +29,7 @@ export async function openBaseModel(
   const model = await openModelFiles(path.resolve(location), onFile);
   try {
     checkSmallFiles(model, onFile);
-    const config = withUntiedWeights(model.config, model.tensors.names());
+    const config = withoutPacking(withUntiedWeights(model.config, model.tensors.names()), model);
     const tensors = withStackedExperts(model);
     const modelType = checkModel({ ...model, config, tensors });
     return {
@@ -63,9 +64,19 @@ export function withUntiedWeights(
   };
 }
 
-/** The model's tensors, with one for each weight of experts of which the checkpoint has several. */
+/** config.json without `quantization_config`, where the checkpoint's packed weights are read as plain ones. */
+function withoutPacking(config: Record<string, unknown>, { tensors }: OpenedModel): Record<string, unknown> {
+  const { quantization_config: packing, ...plain } = config;
+  const ends = families.find(({ modelType }) => modelType === config.model_type)?.turnedExperts;
+  return packing !== undefined && ends && holdsMxfp4(tensors.names(), ends) ? plain : config;
+}
+
+/**
+ * The model's tensors, with one for each weight of experts of which the checkpoint has several, and experts' matrices as `(E, out, in)`.
+ */
 export function withStackedExperts({ format, config, tensors }: OpenedModel): TensorSource {
   const family = families.find(({ modelType }) => modelType === config.model_type);
+  if (format === 'hf' && family?.turnedExperts) return turnedExperts(tensors, family.turnedExperts);
   const names = format === 'gguf' ? family?.gguf?.expertTensors : family?.expertTensors;
   return names ? stackedTensors(tensors, names) : tensors;
 }

@@ -20,7 +20,7 @@ export function listAttention(
   spans: tf.Tensor,
   blocks: tf.Tensor,
 ): RuntimeOptions['attend'] {
-  const none = tf.zeros([0, 0]);
+  const [none, noSinks] = [tf.zeros([0, 0]), tf.zeros([0])];
   return (site, projections) => {
     const { heads, kvHeads, headSize, scale, window, layer } = site;
     const { q, k, v } = queriesKeysValues(projections, site);
@@ -35,7 +35,10 @@ export function listAttention(
     ];
     return caches
       .get(layer)!
-      .inPlace('GraftCachedAttention', attributes, [q, k, v, cosines, sines, spans, blocks])[0]!;
+      .inPlace('GraftCachedAttention', attributes, [
+        ...[q, k, v, cosines, sines, spans, blocks],
+        site.sinks ?? noSinks,
+      ])[0]!;
   };
 }
 
@@ -64,7 +67,7 @@ export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOpti
   const memoryMask = memory && lengthsMask(memory.lengths, memory.tables.shape[1]!);
   const rotary = new RotaryTables();
   return (site, projections) => {
-    const { kind, layer, window = null, bias, headSize } = site;
+    const { kind, layer, window = null, bias, sinks, headSize } = site;
     const cache = caches.get(layer)!;
     const read = (tables: tf.Tensor): [tf.Tensor, tf.Tensor] => {
       const both = tf.reshape(cache.gather(tables), [tables.size, -1]);
@@ -78,6 +81,6 @@ export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOpti
     }
     const { q, k, v } = rotary.byHead(projections, site, sequences);
     cache.assignRows(rows, tf.concat([sideBySide(k), sideBySide(v)], 1));
-    return sideBySide(attention(q, ...read(tables), maskFor(window), { bias }));
+    return sideBySide(attention(q, ...read(tables), maskFor(window), { bias, sinks }));
   };
 }

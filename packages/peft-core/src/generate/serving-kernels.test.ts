@@ -138,12 +138,12 @@ const blocks = [
   [2, 6],
 ];
 
-for (const { window, headSize, rotated } of [
-  { window: 0, headSize: 64, rotated: true },
-  { window: 9, headSize: 12, rotated: true },
-  { window: 0, headSize: 5, rotated: false },
+for (const { window, headSize, rotated, sunk } of [
+  { window: 0, headSize: 64, rotated: true, sunk: false },
+  { window: 9, headSize: 12, rotated: true, sunk: true },
+  { window: 0, headSize: 5, rotated: false, sunk: false },
 ]) {
-  test(`attention over blocks: heads of ${headSize}, window ${window}`, async () => {
+  test(`attention over blocks: heads of ${headSize}, window ${window}${sunk ? ', sinks' : ''}`, async () => {
     const [heads, kvHeads] = [6, 2];
     const width = 2 * kvHeads * headSize;
     const cache = floats(8 * BLOCK * width);
@@ -155,6 +155,8 @@ for (const { window, headSize, rotated } of [
     const at = new Int32Array(positions);
     for (const [s, start] of starts.entries())
       for (let i = 0; i < own[s]!; i++) at[start + i] = before[s]! + i;
+    const scores = sunk ? [-2, 3, 0, 0.5, 1, -9] : null;
+    const sinksOf = () => (scores ? { sinks: tf.tensor1d(scores) } : {});
     const siteOf = (positions: tf.Tensor): Heads => ({
       heads,
       kvHeads,
@@ -179,7 +181,8 @@ for (const { window, headSize, rotated } of [
         },
         ({ q, k, v, at, spans, blocks }, cache) => {
           const attend = listAttention(new Map([[0, cache]]), spans!, blocks!);
-          const y = attend({ layer: 0, window: window || null, ...siteOf(at!) }, [q!, k!, v!]);
+          const site = { layer: 0, window: window || null, ...siteOf(at!), ...sinksOf() };
+          const y = attend(site, [q!, k!, v!]);
           return tf.concat(
             [tf.reshape(y, [-1]), tf.reshape(cache.gather(tf.range(0, 8 * BLOCK, 1, 'int32')), [-1])],
             0,
@@ -215,7 +218,7 @@ for (const { window, headSize, rotated } of [
             return tf.concat([old, fresh], 2);
           };
           const mask = cachedMask(at!, 1, rows.length + own[s]!, window || null);
-          return sideBySide(attention(each.q, whole(each.k, keys), whole(each.v, values), mask));
+          return sideBySide(attention(each.q, whole(each.k, keys), whole(each.v, values), mask, sinksOf()));
         },
       );
     };

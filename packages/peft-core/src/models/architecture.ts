@@ -40,6 +40,8 @@ export interface AttentionSite extends Heads {
    * first and last rows apply to all longer distances.
    */
   relative?: tf.Tensor;
+  /** `(heads)`: a score that each head's softmax counts beside those of its keys, without a value. */
+  sinks?: tf.Tensor;
   /** The base model's dropout probability of attention probabilities in training; absent: 0. */
   dropout?: number;
 }
@@ -75,6 +77,8 @@ export interface ModelRuntime {
    * `parts` tensors `(N, k · out / parts)`.
    */
   experts(name: string, x: tf.Tensor, choice: Choice, parts: number): Columns;
+  /** The value of a parameter that no layer here owns, such as attention's sinks, in float32; with a gradient if it is trained. */
+  parameter(name: string): tf.Tensor;
   /** Balances the use of experts: absent outside of training, and in models without such a loss. */
   balance?: ExpertBalance;
   /** ids `(N)` int32 → `(N, H)`. The token embedding also accepts virtual tokens, whose ids start at the vocabulary's size. */

@@ -119,6 +119,7 @@ export function decoder(outline: DecoderOutline): Architecture {
         dropout: outline.dropout.attention,
         ...ownHeads,
         ...(rope === null ? {} : { rotation: shared.rotations[rope]! }),
+        ...(outline.sinks && { sinks: runtime.parameter(`${path}.sinks`) }),
       },
       queriesAndKeys(runtime, path, own, shared.growth),
     ); // (N, heads · D)

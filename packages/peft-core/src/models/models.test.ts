@@ -71,6 +71,7 @@ const decoders: Record<string, Record<string, unknown>> = {
     mlp_only_layers: [0],
     norm_topk_prob: true,
   },
+  'gpt_oss, a window in its first layer': tinyFamilies.gpt_oss,
   gpt2: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4, n_positions: 256 },
   'qwen3_next, experts in its first layer': tinyFamilies.qwen3_next,
   qwen3_5_moe_text: { ...tinyFamilies.qwen3_next, model_type: 'qwen3_5_moe_text' },

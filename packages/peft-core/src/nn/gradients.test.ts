@@ -168,6 +168,15 @@ test('attention: bias, and dropped probabilities', () => {
   );
 });
 
+test('attention: sinks, and dropped probabilities', () => {
+  const mask = maskOf([1, 1, 2, 1, 1, 0], 2, 2);
+  const random = () => ({ seed: tf.tensor1d([3, 5], 'int32'), stream: 0 });
+  checkGradients(
+    (q, k, v, sinks) => attention(q, k, v, mask, { sinks, dropout: { probability: 0.4, random: random() } }),
+    [values([2, 4, 3, 3], 1), values([2, 2, 3, 3], 2), values([2, 2, 3, 3], 3), values([4], 4)],
+  );
+});
+
 test('dropout: the mask of the backward pass is that of the forward pass', () => {
   const seed = tf.tensor1d([3, 5], 'int32');
   checkGradients((x) => dropout(x, 0.4, { seed, stream: 0 }), [values([8, 8], 1)]);

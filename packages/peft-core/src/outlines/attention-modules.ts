@@ -9,6 +9,7 @@ interface AttentionForm {
   queryKeyNorms: 'head' | 'projection' | null;
   fused: boolean;
   outputGate: boolean;
+  sinks: boolean;
 }
 
 /** Adds the modules of an attention of a decoder. */
@@ -20,6 +21,7 @@ export function addAttention(
 ): void {
   const { hiddenSize: H, heads, kvHeads, headSize: D, queryKeyNorms } = model;
   const widths = [heads * D, kvHeads * D, kvHeads * D];
+  if (model.sinks) all.parameter(`${path}.sinks`, [heads]);
   if (model.fused) {
     all
       .linear(`${path}.o_proj`, H, heads * D, { bias: bias.output })

@@ -29,6 +29,8 @@ export interface DecoderOutline extends ModelOutline {
   fused: boolean;
   /** `q_proj` also computes a gate of attention's output: each head's D queries, then D values before the sigmoid. */
   outputGate: boolean;
+  /** Each head has a learned score, `self_attn.sinks`, that its softmax counts beside those of the keys. */
+  sinks: boolean;
   activation: GateActivation;
   /** Width of the feed-forward network. */
   inner: number;
@@ -109,6 +111,7 @@ export interface DecoderRow
     | 'adaptersInterface'
     | 'formerModules'
     | 'expertTensors'
+    | 'turnedExperts'
     | 'mlxAdapters'
   > {
   gguf?: GgufFamily<DecoderOutline>;
@@ -127,6 +130,7 @@ export interface DecoderRow
   queryKeyNorms?: 'head' | 'projection';
   fused?: true;
   outputGate?: true;
+  sinks?: true;
   /** The layers with a state in the place of attention. */
   recurrence?(config: RawConfig, fields: ConfigFields): Recurrence;
   /** The field with the activation's name; absent: `hidden_act`. */
@@ -269,6 +273,7 @@ function decoderOutline(
     queryKeyNorms: family.queryKeyNorms ?? null,
     fused: family.fused ?? false,
     outputGate: family.outputGate ?? false,
+    sinks: family.sinks ?? false,
     ...(family.recurrence && { recurrence: family.recurrence(raw, fields) }),
     activation: fields.choice(family.activationField ?? 'hidden_act', GATES, 'silu'),
     factors: {
@@ -343,6 +348,7 @@ type Common = Pick<
   | 'fused'
   | 'sparse'
   | 'outputGate'
+  | 'sinks'
   | 'recurrence'
 >;
 

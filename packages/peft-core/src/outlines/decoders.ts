@@ -1,6 +1,7 @@
 import { decoderFamily, multimodalFamily } from './decoder.ts';
 import { gemma3 } from './decoders/gemma3.ts';
 import { gemma3Text } from './decoders/gemma3-text.ts';
+import { gptOss } from './decoders/gpt-oss.ts';
 import { granite } from './decoders/granite.ts';
 import { llama } from './decoders/llama.ts';
 import { ministral3 } from './decoders/ministral3.ts';
@@ -29,6 +30,7 @@ export const decoders = {
   mistral3: multimodalFamily('mistral3', mistral3),
   gemma3: multimodalFamily('gemma3', gemma3),
   qwen3_moe: decoderFamily('qwen3_moe', qwen3Moe),
+  gpt_oss: decoderFamily('gpt_oss', gptOss),
   qwen3_5: multimodalFamily('qwen3_5', qwen35),
   qwen3_5_text: decoderFamily('qwen3_5_text', qwen35Text),
   qwen3_next: decoderFamily('qwen3_next', qwen3Next),

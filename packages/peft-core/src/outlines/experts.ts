@@ -7,8 +7,19 @@ export interface SparseNetwork extends ExpertRouting {
   width: number;
   /** Width of an expert that computes every token, behind a gate, and is added; null: there is none. */
   shared: number | null;
+  /**
+   * Set for experts of another form: their router is `mlp.router` and has a bias, as both products have. Transformers holds the matrices
+   * as `(E, in, out)`; the rows of gate and up alternate, and the gate is clamped.
+   */
+  clamped: ClampedGate | null;
   /** Whether a layer has experts; the others have one network. */
   isSparse(layer: number): boolean;
+}
+
+/** `(clip(up, ±limit) + 1) · g · σ(slope · g)` with `g = min(gate, limit)`. */
+interface ClampedGate {
+  slope: number;
+  limit: number;
 }
 
 /** Maximum number of experts, to limit what a hostile file can make Graft list. */
@@ -35,6 +46,7 @@ export function sparseNetwork(raw: Record<string, unknown>, fields: ConfigFields
     normalised: fields.flag('norm_topk_prob'),
     width: fields.size('moe_intermediate_size', 768),
     shared: null,
+    clamped: null,
     isSparse: (layer) => !plain.has(layer) && (layer + 1) % step === 0,
     balance: fields.flag('output_router_logits') ? balance : 0,
   };
@@ -69,9 +81,20 @@ export const formerModules = {
 export function addExperts(
   all: OutlineBuilder,
   path: string,
-  { experts, width, shared }: SparseNetwork,
+  { experts, width, shared, clamped }: SparseNetwork,
   hiddenSize: number,
 ): void {
+  if (clamped) {
+    all
+      .router(`${path}.router`, experts, hiddenSize)
+      .parameter(`${path}.router.bias`, [experts])
+      .container(`${path}.experts`)
+      .experts(`${path}.experts.gate_up_proj`, [experts, 2 * width, hiddenSize], { turned: true })
+      .parameter(`${path}.experts.gate_up_proj_bias`, [experts, 2 * width])
+      .experts(`${path}.experts.down_proj`, [experts, hiddenSize, width], { turned: true })
+      .parameter(`${path}.experts.down_proj_bias`, [experts, hiddenSize]);
+    return;
+  }
   const addRouter = () => all.router(`${path}.gate`, experts, hiddenSize);
   if (shared !== null) addRouter();
   all

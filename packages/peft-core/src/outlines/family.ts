@@ -53,6 +53,8 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   formerModules?: Readonly<Record<string, string>>;
   /** Weights of experts of which checkpoints may have several tensors. */
   expertTensors?: StackedNames;
+  /** Ends of the names of weights `(E, out, in)` that transformers' checkpoints hold as `(E, in, out)`, or in MXFP4. */
+  turnedExperts?: readonly string[];
   /** Set if mlx-lm's models of the family have the same module names, so that it reads their adapters. Source: mlx_lm/models. */
   mlxAdapters?: true;
   /** Absent if Graft neither reads nor writes GGUF files of the family. */

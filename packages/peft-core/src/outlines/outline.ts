@@ -28,6 +28,8 @@ export interface ParameterSpec {
   unread?: true;
   /** Set for the matrices of several experts, `(E, out, in)`. */
   experts?: true;
+  /** Set beside `experts` if transformers' parameter is `(E, in, out)`; sources of weights present it as `(E, out, in)`. */
+  turned?: true;
 }
 
 /**
@@ -188,6 +190,11 @@ export function storedName(
   return [own, other].find((each) => stored.has(each));
 }
 
+/** The shape of a parameter in transformers and its checkpoints. */
+export function shapeInFiles({ shape, turned }: { shape: readonly number[]; turned?: unknown }): number[] {
+  return turned ? [shape[0]!, shape[2]!, shape[1]!] : [...shape];
+}
+
 /** Collects parameters, modules and residual sites. A module and its parameters are added together, so they always agree. */
 export class OutlineBuilder {
   readonly parameters: ParameterSpec[] = [];
@@ -261,8 +268,8 @@ export class OutlineBuilder {
   }
 
   /** The matrices `(E, out, in)` of all experts: a parameter of a module, without a separate module. */
-  experts(name: string, shape: [number, number, number]): this {
-    this.parameters.push({ name, shape, experts: true });
+  experts(name: string, shape: [number, number, number], { turned = false } = {}): this {
+    this.parameters.push({ name, shape, experts: true, ...(turned && { turned: true }) });
     return this;
   }
 

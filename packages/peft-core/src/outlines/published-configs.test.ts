@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { UNTIED_WEIGHTS } from './family.ts';
 import { defaultTask, type ModelOutline, modelTypes, outlineOf, type TaskType } from './index.ts';
+import { shapeInFiles } from './outline.ts';
 
 /** From scripts/golden/testdata/published_configs.py, which describes the fields. */
 interface Published {
@@ -34,7 +35,7 @@ function knownConfig({ config, untied }: Published): Record<string, unknown> | n
 /** A line for each weight and each tied one, sorted by code point. */
 function weightLines({ parameters, aliases }: ModelOutline): string[] {
   // The digests of multimodal models are those of their text model.
-  const own = parameters.map(({ name, shape }) => `${textName(name)} ${shape}`);
+  const own = parameters.map((each) => `${textName(each.name)} ${shapeInFiles(each)}`);
   const tied = Object.entries(aliases).map(([name, other]) => `${name} = ${textName(other)}`);
   return [...own, ...tied].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }

@@ -96,6 +96,7 @@ export function createRuntime(
       const update = attachment?.experts?.get(name)?.(context, choice.count) ?? null;
       return updatedExpertColumns(x, required(name), update, choice, parts);
     },
+    parameter: (name) => exactly(weightValue(required(name))),
     embedding(module, ids) {
       const factor = weights.embeddingFactorOf(module);
       const base = (ids: tf.Tensor) => {

@@ -85,15 +85,16 @@ export function packedAttention(
   }
 
   return (site, projections, prefix) => {
-    const { kind = 'self', window = null, relative, dropout: probability = 0 } = site;
+    const { kind = 'self', window = null, relative, sinks, dropout: probability = 0 } = site;
     const dropout = random && { probability, random };
     const spans = usesKernels() && !prefix && !site.bias ? spansOf(kind) : undefined;
     if (spans) {
       const causal = kind === 'self' && architecture.attention === 'causal';
       const cross = kind === 'cross';
-      return segmentAttention(projections, site, spans, { causal, window, cross, relative, dropout });
+      const options = { causal, window, cross, relative, dropout, sinks };
+      return segmentAttention(projections, site, spans, options);
     }
-    const options = { bias: biasOf(site), dropout };
+    const options = { bias: biasOf(site), dropout, sinks };
     const length = prefix?.keys.shape[1] ?? 0;
     const mask = once(masks, [site.kind, site.window, length].join(), () => maskOf(site, length));
     const { q, k, v } = tables.byHead(projections, site, rows);

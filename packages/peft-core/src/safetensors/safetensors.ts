@@ -136,6 +136,13 @@ export class SafetensorsFile implements TensorSource {
     return values;
   }
 
+  async readBytes(name: string, start: number, out: Uint8Array): Promise<void> {
+    const { dtype, position, bytes } = this.#entry(name);
+    if (dtype !== 'U8' || start + out.length > bytes)
+      throw new GraftError('invalid_safetensors', `${this.path}: tensor "${name}" has not these bytes`);
+    await this.#file.readInto(out, position + start);
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

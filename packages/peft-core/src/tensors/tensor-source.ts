@@ -24,6 +24,8 @@ export interface TensorSource {
    * valid until `take` ends. Absent: `readPieces` below reads the whole tensor.
    */
   readPieces?(name: string, take: TakePiece): Promise<void>;
+  /** Reads bytes of a U8 tensor from `start` on into `out`. Absent where a source has no such tensors. */
+  readBytes?(name: string, start: number, out: Uint8Array): Promise<void>;
   /** Reads the values as bit patterns; wider values are rounded to nearest even. */
   readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array>;
 }

@@ -34,6 +34,15 @@ export const tinyFamilies = {
     mlp_only_layers: [0],
     norm_topk_prob: true,
   },
+  gpt_oss: {
+    model_type: 'gpt_oss',
+    num_local_experts: 4,
+    num_experts_per_tok: 2,
+    intermediate_size: 48,
+    sliding_window: 5,
+    layer_types: ['sliding_attention', 'full_attention'],
+    attention_bias: true,
+  },
   qwen3_next: {
     model_type: 'qwen3_next',
     layer_types: ['linear_attention', 'full_attention'],

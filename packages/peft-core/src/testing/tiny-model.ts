@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TensorToWrite, writeSafetensors } from '../files.ts';
 import { outlineOf } from '../outlines/index.ts';
+import { shapeInFiles } from '../outlines/outline.ts';
 import { Random } from '../random.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 
@@ -85,7 +86,9 @@ export async function writeByteModel(
   await write('tokenizer_config.json', tinyTokenizerConfig);
   await writeSafetensors(
     path.join(folder, 'model.safetensors'),
-    outlineOf(config).parameters.map((parameter, part) => tensorOf(parameter, part)),
+    outlineOf(config).parameters.map((parameter, part) =>
+      tensorOf({ name: parameter.name, shape: shapeInFiles(parameter) }, part),
+    ),
   );
 }
 

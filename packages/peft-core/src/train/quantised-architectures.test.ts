@@ -26,6 +26,11 @@ const families = {
     drift: 1,
     line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
   },
+  gpt_oss: {
+    task_type: 'CAUSAL_LM',
+    drift: 1,
+    line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
+  },
   bert: {
     task_type: 'SEQ_CLS',
     drift: 1,

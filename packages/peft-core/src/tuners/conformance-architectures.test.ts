@@ -147,6 +147,31 @@ const families: Record<string, Family> = {
       },
     },
   },
+  gpt_oss: {
+    ...decoder,
+    // Of the feed-forward network no part is a linear module.
+    feedForward: 'o_proj',
+    config: tinyFamilies.gpt_oss,
+    only: allButBottleneck,
+    more: {
+      'LORA, experts alone': { peft_type: 'LORA', r: 2, target_parameters: expertParameters },
+      'LORA, experts and router, random start': {
+        peft_type: 'LORA',
+        r: 3,
+        target_modules: ['q_proj'],
+        target_parameters: ['experts.down_proj', 'mlp.router.weight'],
+        init_lora_weights: false,
+      },
+      'LORA, every linear layer': { peft_type: 'LORA', r: 2, target_modules: 'all-linear' },
+      'LORA, experts and router in full': {
+        peft_type: 'LORA',
+        r: 2,
+        target_modules: ['q_proj'],
+        modules_to_save: ['mlp.experts', 'mlp.router'],
+      },
+      'SELECTIVE, attention with its sinks': { peft_type: 'SELECTIVE', trainable: ['self_attn'] },
+    },
+  },
   qwen3_next: {
     ...decoder,
     config: tinyFamilies.qwen3_next,

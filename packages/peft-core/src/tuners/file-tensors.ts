@@ -1,6 +1,6 @@
 /** Names and shapes of the tensors in an adapter's files, from its config and the model's config.json. Loads no TensorFlow. */
 
-import type { ModelOutline } from '../outlines/outline.ts';
+import { type ModelOutline, shapeInFiles } from '../outlines/outline.ts';
 import { fullMatch } from '../schema/module-pattern.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { resolveModulesToSave } from './target-modules.ts';
@@ -49,8 +49,9 @@ export function countOf(tensors: readonly { shape: number[] }[]): number {
   return tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
+/** The shapes of parameters in files. */
 export function shapesOf({ parameters }: Pick<ModelOutline, 'parameters'>): Map<string, number[]> {
-  return new Map(parameters.map(({ name, shape }) => [name, shape]));
+  return new Map(parameters.map((each) => [each.name, shapeInFiles(each)]));
 }
 
 /** Shape of a table's trained rows: one row for each id. */

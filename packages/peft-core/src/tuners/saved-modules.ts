@@ -1,5 +1,7 @@
+import { tf } from '@graft/tf-graph';
 import type { Weight } from '../nn/weight.ts';
-import type { ModelOutline } from '../outlines/outline.ts';
+import { type ModelOutline, type ParameterSpec, shapeInFiles } from '../outlines/outline.ts';
+import { turnedBack } from '../tensors/turned-experts.ts';
 import { savedTensors } from './file-tensors.ts';
 import type { AdapterParameter, LayerContext, Merge } from './tuner.ts';
 
@@ -23,22 +25,43 @@ export function savedModules(
 ): SavedModules {
   const { modules, tensors } = savedTensors(config, model);
   const saved: SavedModules = { modules, parameters: [], replacements: new Map(), merges: new Map() };
+  const specs = new Map(model.parameters.map((each) => [each.name, each]));
   for (const { name, shape, source } of tensors) {
-    addReplacement(saved, name, {
-      name: keyPrefix + name,
-      shape,
-      init: { kind: 'base', parameters: [source] },
-    });
+    addReplacement(
+      saved,
+      name,
+      { name: keyPrefix + name, shape, init: { kind: 'base', parameters: [source] } },
+      specs.get(source),
+    );
   }
   return saved;
 }
 
-/** Trains `parameter` in place of the base parameter `name`. */
+/**
+ * Trains `parameter` in place of the base parameter `name`. With `spec`, that of the base parameter, a `turned` one is trained in the shape
+ * that files have.
+ */
 export function addReplacement(
   to: Pick<SavedModules, 'parameters' | 'replacements' | 'merges'>,
   name: string,
   parameter: AdapterParameter,
+  spec?: ParameterSpec,
 ): void {
+  if (spec?.turned) {
+    const stored = shapeInFiles(spec);
+    const make = ([weight]: Float32Array[]) => turnedBack(weight!, spec.shape);
+    to.parameters.push({
+      name: parameter.name,
+      shape: stored,
+      init: { kind: 'base', parameters: [spec.name], make },
+    });
+    to.replacements.set(name, (context) => ({
+      kind: 'trained',
+      tensor: tf.transpose(context.parameter(parameter.name), [0, 2, 1]),
+    }));
+    to.merges.set(name, (_weight, adapter) => turnedBack(adapter(parameter.name), stored));
+    return;
+  }
   to.parameters.push(parameter);
   to.replacements.set(name, (context) => ({ kind: 'trained', tensor: context.parameter(parameter.name) }));
   to.merges.set(name, (_weight, adapter) => adapter(parameter.name));

@@ -200,6 +200,7 @@ inline std::vector<Chain> chainsByPrefix(const std::vector<Segment>& segments) {
       .Input("seed: int32")
 
 GRAFT_ATTENTION("GraftAttention")
+    .Input("sinks: float")
     .Output("y: T")
     .Output("log_sums: float")
     .SetShapeFn([](InferenceContext* c) {
@@ -222,6 +223,10 @@ class AttentionOp : public AttentionBase<T> {
     Attention<Stored<T>> a;
     std::vector<Segment> segments;
     if (!this->read(c, &a, &segments)) return;
+    const Tensor* sinks = nullptr;
+    OP_REQUIRES_OK(c, c->input("sinks", &sinks));
+    OP_REQUIRES(c, areSinks(*sinks, a.heads), InvalidArgument("attention takes a sink for each head, or none"));
+    a.sinks = sinks->NumElements() > 0 ? dataOf<float>(*sinks) : nullptr;
     const int64_t rows = c->input(0).dim_size(0);
     Tensor *y = nullptr, *logSums = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, a.heads * a.headSize}), &y));

@@ -70,6 +70,11 @@ inline bool areMatrices(const OpInputList& tensors) {
   return true;
 }
 
+/** Whether `sinks` has a number for each of an attention's heads, or none. */
+inline bool areSinks(const Tensor& sinks, int64_t heads) {
+  return sinks.dims() == 1 && (sinks.NumElements() == 0 || sinks.NumElements() == heads);
+}
+
 /**
  * Allocates `count` floats for the lifetime of `memory`. If memory is exhausted, the step fails with an error; `new` would end the process.
  */

@@ -228,6 +228,7 @@ REGISTER_OP("GraftCachedAttention")
     .Input("sines: float")
     .Input("spans: int32")
     .Input("blocks: int32")
+    .Input("sinks: float")
     .Output("y: float")
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) {
@@ -256,7 +257,7 @@ class CachedAttentionOp : public OpKernel {
     tensorflow::mutex_lock lock(*cache->mu());
     OP_REQUIRES_OK(c, own(c, cache->tensor()));
     const Tensor &q = c->input(1), &k = c->input(2), &v = c->input(3), &cosines = c->input(4), &sines = c->input(5),
-                 &spans = c->input(6), &blocks = c->input(7);
+                 &spans = c->input(6), &blocks = c->input(7), &sinks = c->input(8);
     OP_REQUIRES(c, areMatrices(q, cosines, sines, spans, blocks) && spans.dim_size(1) == 3 && blocks.dim_size(0) == spans.dim_size(0) &&
                        cache->tensor()->dtype() == tensorflow::DT_FLOAT,
                 InvalidArgument("attention over a cache takes matrices of floats, and three numbers and blocks for each sequence"));
@@ -267,8 +268,10 @@ class CachedAttentionOp : public OpKernel {
                        cosines.shape() == sines.shape() && (half == 0 || cosines.dim_size(0) == rows) &&
                        cache->tensor()->NumElements() % (a_.blockRows * a_.cacheWidth) == 0,
                 InvalidArgument("queries, keys, values and their cache do not fit together"));
+    OP_REQUIRES(c, areSinks(sinks, a_.heads), InvalidArgument("attention takes a sink for each head, or none"));
     CachedAttention a = a_;
     a.half = half;
+    a.sinks = sinks.NumElements() > 0 ? dataOf<float>(sinks) : nullptr;
     a.q = dataOf<float>(q);
     a.k = dataOf<float>(k);
     a.v = dataOf<float>(v);

@@ -194,6 +194,11 @@ Seen seenBy(const Attention<T>& a, const Task& t, int64_t query) {
   return {a.window > 0 ? most(0, to - a.window) : 0, to};
 }
 
+/** The largest score of a softmax that also counts a sink, if there is one. */
+inline float topWith(const float* sink, float top) { return sink && *sink > top ? *sink : top; }
+/** What the sink adds to the sum of a softmax's exponentials. */
+inline float shareOf(const float* sink, float top) { return sink ? __builtin_expf(*sink - top) : 0; }
+
 /** Queries [first, first + count) of a segment, of all heads of the group: row head · count + query. */
 struct Block {
   int64_t first, count, rows;
@@ -254,14 +259,15 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
       // Comparisons ignore a NaN here; the sum detects it.
       Vec largest = all(-__builtin_inff());
       for (int64_t j = 0; j < b.width; j += kLanes) largest = larger(largest, only(load(row + j), from - j, to - j, -__builtin_inff()));
-      const float top = largestOf(largest);
+      const float* sink = a.sinks ? a.sinks + t.kvHead * t.group + head : nullptr;
+      const float top = topWith(sink, largestOf(largest));
       Vec total = {};
       for (int64_t j = 0; j < b.width; j += kLanes) {
         const Vec p = only(exponential(load(row + j) - top), from - j, to - j);
         total += p;
         store(row + j, p);
       }
-      const float sum = sumOf(total);
+      const float sum = sumOf(total) + shareOf(sink, top);
       a.logSums[(t.segment.begin + query) * a.heads + t.kvHead * t.group + head] = top + __builtin_logf(sum);
       const float inverse = 1.0f / sum;
       for (int64_t j = 0; j < b.width; j += kLanes) store(row + j, load(row + j) * inverse);

@@ -69,14 +69,15 @@ inline void cachedAttention(const CachedAttention& a, const CachedTask& task, fl
     Vec largest = all(-__builtin_inff());
     for (int64_t j = begin; j < keys; j += kLanes)
       largest = larger(largest, only(load(row + j, least(kLanes, keys - j)), from - j, to - j, -__builtin_inff()));
-    const float top = largestOf(largest);
+    const float* sink = a.sinks ? a.sinks + task.kvHead * group + r / count : nullptr;
+    const float top = topWith(sink, largestOf(largest));
     Vec total = {};
     for (int64_t j = begin; j < keys; j += kLanes) {
       const Vec p = only(exponential(load(row + j, least(kLanes, keys - j)) - top), from - j, to - j);
       total += p;
       store(row + j, p, least(kLanes, keys - j));
     }
-    const float inverse = 1.0f / sumOf(total);
+    const float inverse = 1.0f / (sumOf(total) + shareOf(sink, top));
     for (int64_t j = begin; j < keys; j += kLanes) store(row + j, load(row + j) * inverse);
   }
   std::memset(sums, 0, rows * D * sizeof(float));

@@ -193,9 +193,11 @@ struct Attention {
    */
   const float* bias;
   int64_t reach;
+  /** (heads): a score for each head that its softmax counts and no value follows. Null without. The gradient needs only `logSums`. */
+  const float* sinks;
   /** (N, heads · headSize). */
   T* y;
-  /** (N, heads): logarithm of each softmax's denominator. */
+  /** (N, heads): logarithm of each softmax's denominator, the sink's share included. */
   float* logSums;
   int64_t keysOf(const Segment& s) const { return s.prefix() + (cross ? 0 : s.own()); }
 };

@@ -46,6 +46,8 @@ struct CachedAttention {
   const float* v;
   const float* cosines;
   const float* sines;
+  /** As in `Attention`. */
+  const float* sinks;
   const CachedSequence* sequences;
   float* cache;
   float* y;

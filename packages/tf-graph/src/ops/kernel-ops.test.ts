@@ -45,7 +45,8 @@ const cases: Case[] = [
     ],
     anyRank: [0],
   },
-  { op: 'GraftAttention', attrs: attention(), inputs: [...attended, seed], anyRank: [5] },
+  { op: 'GraftAttention', attrs: attention(), inputs: [...attended, seed, [4]], anyRank: [5] },
+  { op: 'GraftAttention', attrs: attention(), inputs: [...attended, seed, [0]], anyRank: [5] },
   {
     op: 'GraftAttentionGradient',
     attrs: attention(),
@@ -163,7 +164,7 @@ test('attention of no heads, of heads of no numbers, with a negative window is r
     attention(4, 2, 8, -1),
   ])
     assert.throws(
-      () => run({ op: 'GraftAttention', attrs, inputs: [...attended, seed] }),
+      () => run({ op: 'GraftAttention', attrs, inputs: [...attended, seed, [0]] }),
       /attention of -?\d+ heads of -?\d+ numbers over -?\d+ key heads, with a window of -?\d+/,
     );
 });

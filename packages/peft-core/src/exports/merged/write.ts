@@ -11,11 +11,12 @@ import {
 import { familyOf } from '../../outlines/families.ts';
 import { writesText } from '../../outlines/index.ts';
 import { modelClass } from '../../outlines/model-class.ts';
-import { storedName } from '../../outlines/outline.ts';
+import { shapeInFiles, storedName } from '../../outlines/outline.ts';
 import { adapterConfig } from '../../peft-model/adapter-architecture.ts';
 import type { FittingAdapter } from '../../peft-model/adapter-fit.ts';
 import { splitStack } from '../../tensors/stacked-tensors.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
+import { turnedBack } from '../../tensors/turned-experts.ts';
 import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
 import { keysOf } from '../../tuners/registry.ts';
 import type { Merge } from '../../tuners/tuner.ts';
@@ -83,15 +84,20 @@ export function mergedModel(
     into,
   );
   // A head that the base lacks comes from the adapter; parameters that neither has are omitted. The others are copied.
-  const own = architecture.parameters.filter(({ name }) => {
+  const own = architecture.parameters.filter(({ name, turned }) => {
     const source = stored(name);
     if (merges.has(name)) return true;
-    return source !== undefined && (unpacks || source !== name || isStack(base, name));
+    return source !== undefined && (unpacks || source !== name || turned || isStack(base, name));
   });
   return {
-    tensors: [...own, ...untied].flatMap(({ name, shape }) => {
+    tensors: [...own, ...untied].flatMap((parameter): ModelTensor[] => {
+      const { name, shape } = parameter;
       const source = stored(name);
       const dtype = source ? { stored: base.tensors.info(source).dtype } : {};
+      if ('turned' in parameter) {
+        const data = async () => turnedBack(await values(name), shape);
+        return [{ name, shape: shapeInFiles(parameter), ...dtype, data }];
+      }
       return storedTensors(base, { name, shape, ...dtype }, values);
     }),
     replaced: own.flatMap(({ name }) => stored(name) ?? []),

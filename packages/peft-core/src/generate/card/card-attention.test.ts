@@ -30,7 +30,7 @@ const floats = (...shape: number[]) => ({
 });
 const wide = { q: heads * headSize, k: kvHeads * headSize, v: kvHeads * headSize };
 
-for (const { name, most, reach, rotated, biased } of [
+for (const { name, most, reach, rotated, biased, sunk = false } of [
   { name: 'all at once', most: MAX_BYTES, reach: null, rotated: true, biased: false },
   { name: 'one after the other', most: { keys: 1, scores: 1 }, reach: null, rotated: true, biased: false },
   {
@@ -47,6 +47,14 @@ for (const { name, most, reach, rotated, biased } of [
     rotated: false,
     biased: true,
   },
+  {
+    name: 'two at a time, in a window, with sinks',
+    most: { keys: 9000, scores: 1e6 },
+    reach: 9,
+    rotated: true,
+    biased: false,
+    sunk: true,
+  },
 ])
   test(`${name}: parts of ${stride} positions after ${before.join(', ')}`, async () => {
     const past = before.map((count) => ({ k: floats(count, wide.k), v: floats(count, wide.v) }));
@@ -57,6 +65,7 @@ for (const { name, most, reach, rotated, biased } of [
     }));
     const bias = floats(sequences, heads, stride, window);
     const at = before.flatMap((count) => Array.from({ length: stride }, (_, i) => count + i));
+    const sinks = () => (sunk ? { sinks: tf.tensor1d([-1, 2, 0, 0.5, 1, -7]) } : {});
     const siteOf = (positions: tf.Tensor) => ({
       layer: 0,
       window: reach,
@@ -93,7 +102,7 @@ for (const { name, most, reach, rotated, biased } of [
             const grid = { sequences: blocks.shape[0]!, positions, places, blocks, lengths, memory: null };
             const attend = cardAttention(caches, kvHeads, grid, most);
             const given = biased && blocks.shape[0] === sequences ? { bias } : {};
-            return { y: attend({ ...siteOf(positions), ...given }, [q, k, v]) };
+            return { y: attend({ ...siteOf(positions), ...given, ...sinks() }, [q, k, v]) };
           }),
       );
     const together = attendOn(stride * sequences, 0);
@@ -141,7 +150,8 @@ for (const { name, most, reach, rotated, biased } of [
         const mask = cachedMask(tf.range(count, all, 1, 'int32'), 1, all, reach);
         const ownBias = tf.slice(tf.tensor(bias.data, bias.shape), [i, 0, 0, 0], [1, heads, stride, all]);
         const values = byHead(whole('v'), 1, headSize);
-        const mixed = attention(q, turn(whole('k'), every, 1), values, mask, biased ? { bias: ownBias } : {});
+        const options = biased ? { bias: ownBias } : sinks();
+        const mixed = attention(q, turn(whole('k'), every, 1), values, mask, options);
         return sideBySide(mixed).dataSync();
       });
       const found = y.data.slice(i * stride * wide.q, (i + 1) * stride * wide.q);

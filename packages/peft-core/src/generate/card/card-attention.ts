@@ -3,6 +3,7 @@ import type { AttentionSite } from '../../models/architecture.ts';
 import { queriesKeysValues } from '../../nn/attention/heads.ts';
 import { MASKED } from '../../nn/attention/masks.ts';
 import { type RotaryTable, type Rotation, rotaryTable, rotate } from '../../nn/attention/rotary.ts';
+import { softmaxWithSinks } from '../../nn/attention/sinks.ts';
 import { matmul } from '../../nn/matmul.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 import { type CardCaches, type CardLayer, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
@@ -76,7 +77,7 @@ export function cardAttention(
 /** Attention `(S · n, heads · D)` of queries `(S · n, heads, D)` over cache rows `(S, kvHeads, T)`; mask `(S, 1, n or 1, T)`. */
 function attendInParts(
   cache: CardLayer,
-  { heads, kvHeads, headSize, bias }: AttentionSite,
+  { heads, kvHeads, headSize, bias, sinks }: AttentionSite,
   { sequences }: CardGrid,
   {
     queries,
@@ -108,7 +109,8 @@ function attendInParts(
     const grouped = tf.reshape(cut(q), [count, kvHeads, (heads / kvHeads) * n, headSize]);
     const scores = tf.reshape(matmul(grouped, k, false, true), [count, heads, n, tokens]);
     const biased = bias ? tf.add(scores, cut(bias)) : scores;
-    const probabilities = tf.softmax(tf.add(biased, cut(mask)), -1);
+    const shares = sinks && tf.reshape(sinks, [1, heads, 1, 1]);
+    const { keys: probabilities } = softmaxWithSinks(tf.add(biased, cut(mask)), shares);
     const mixed = matmul(tf.reshape(probabilities, [count, kvHeads, (heads / kvHeads) * n, tokens]), v);
     parts.push(mixed);
   }

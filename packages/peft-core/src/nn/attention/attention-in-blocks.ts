@@ -9,10 +9,12 @@ import { type BiasBlock, BlockBias } from './block-bias.ts';
 import { cut, joined, padded, shaped } from './cut.ts';
 import { MASKED, type Mask } from './masks.ts';
 import type { ScoreBias } from './score-bias.ts';
+import { softmaxWithSinks } from './sinks.ts';
 
 export interface BlockOptions {
   bias?: ScoreBias | undefined;
   dropout?: { probability: number; random: RandomState } | undefined;
+  sinks?: tf.Tensor | undefined;
 }
 
 /** The scores of one block. `heads` are heads of queries. */
@@ -34,7 +36,7 @@ export function attentionInBlocks(
   v: tf.Tensor,
   mask: Mask,
   plan: BlockPlan,
-  { bias, dropout }: BlockOptions,
+  { bias, dropout, sinks: given }: BlockOptions,
 ): tf.Tensor {
   const [batch, heads, n, width] = q.shape as [number, number, number, number];
   const [kvHeads, tokens] = [k.shape[1]!, k.shape[2]!];
@@ -51,18 +53,21 @@ export function attentionInBlocks(
   const added = bias && new BlockBias(bias);
   /** The shape `(R, heads, n, m)` for products `(R, kvHeads, group · n, m)`. */
   const scoresOf = ({ shape }: tf.Tensor) => [shape[0]!, shape[1]! * group, shape[2]! / group, shape[3]!];
-  /** The probabilities of one block, `(R, kvHeads, group · n, m)`. */
+  /** The probabilities of one block, `(R, kvHeads, group · n, m)`, and the shares of its sinks, `(R, kvHeads, group · n, 1)`. */
   function probabilities(
     q: tf.Tensor,
     k: tf.Tensor,
     seen: tf.Tensor,
     bias: tf.Tensor | undefined,
-  ): tf.Tensor {
+    sinks: tf.Tensor | undefined,
+  ): { p: tf.Tensor; sink?: tf.Tensor } {
     const products = matmul(q, k, false, true);
     const scores = shaped(products, scoresOf(products));
     const biased = bias ? tf.add(scores, bias) : scores;
     const masked = rawOp('SelectV2', [], [seen, biased, tf.scalar(MASKED)])[0]!;
-    return shaped(tf.softmax(masked, -1), products.shape);
+    const { keys, sink } = softmaxWithSinks(masked, sinks);
+    const p = shaped(keys, products.shape);
+    return sink ? { p, sink: shaped(sink, [...products.shape.slice(0, -1), 1]) } : { p };
   }
   /** Applies dropout to `p` or to a gradient of `p`. */
   const drop = (p: tf.Tensor, seed: tf.Tensor | undefined, after: tf.Tensor) =>
@@ -75,7 +80,16 @@ export function attentionInBlocks(
   const unstacked = (x: tf.Tensor, { queries }: Block) =>
     shaped(x, [x.shape[0]!, x.shape[1]!, group, length(queries), x.shape[3]!]);
 
-  const inputs = { q: flowing(shaped(q, byGroup)), k: flowing(k), v: flowing(v), ...added?.inputs };
+  const inputs = {
+    q: flowing(shaped(q, byGroup)),
+    k: flowing(k),
+    v: flowing(v),
+    sinks: given,
+    ...added?.inputs,
+  };
+  /** The sinks of a block's heads, `(1, heads, 1, 1)`. */
+  const sinksOf = (sinks: tf.Tensor | undefined, { heads }: Block, after: tf.Tensor[]) =>
+    sinks && tf.reshape(cut(sinks, [heads], after), [1, length(heads), 1, 1]);
   function forward(): tf.Tensor {
     const left = [...seeds];
     let after: tf.Tensor[] = [];
@@ -89,7 +103,7 @@ export function attentionInBlocks(
             cut(inputs.v, block.key, after),
           ];
           const bias = added?.of(added.inputs, block, after);
-          const p = probabilities(q, k, seen, bias);
+          const { p } = probabilities(q, k, seen, bias, sinksOf(inputs.sinks, block, after));
           const y = flowingMatmul(drop(p, left.shift(), q), v);
           after = [y];
           return unstacked(y, block);
@@ -106,11 +120,12 @@ export function attentionInBlocks(
     inputs,
     keep: { ...inputs, y, seeds, operands: operands.flat(2) },
     value: () => y,
-    gradient(dy, { q, k, v, y, seeds, operands: compared, ...ofBias }) {
+    gradient(dy, { q, k, v, sinks, y, seeds, operands: compared, ...ofBias }) {
       const [left, parts] = [[...seeds], [...compared]];
       // Σ p · dp for each query equals the query's output times the output's gradient. (B, kvHeads, group, n, 1)
       const sums = tf.sum(tf.mul(exactly(withControlDependency(y, dy)), exactly(dy)), -1, true);
       const gradients = added?.gradients();
+      let sinkGradients: tf.Tensor | undefined;
       let after = [dy];
       const rows = blocks.map((chunks, r) => {
         const [keys, values] = [new KeySums(), new KeySums()];
@@ -124,7 +139,13 @@ export function attentionInBlocks(
             ];
             const [ofDy, ofSums] = [stacked(dy, block, after), stacked(sums, block, after)];
             const seed = left.shift();
-            const p = probabilities(ofQ, ofK, seen, added?.of(ofBias, block, after));
+            const { p, sink } = probabilities(
+              ofQ,
+              ofK,
+              seen,
+              added?.of(ofBias, block, after),
+              sinksOf(sinks, block, after),
+            );
             const dp = drop(matmul(ofDy, ofV, false, true), seed, ofDy);
             const exact = tf.mul(p, tf.sub(dp, ofSums));
             gradients?.take(shaped(exact, scoresOf(exact)), ofBias, block);
@@ -133,6 +154,13 @@ export function attentionInBlocks(
             const dk = flowingMatmul(ds, ofQ, true);
             const dv = flowingMatmul(drop(p, seed, ofDy), ofDy, true);
             after = [dq, dk, dv];
+            if (sink)
+              sinkGradients = addSinks(
+                sinkGradients,
+                unstacked(tf.mul(sink, ofSums), block),
+                block.heads,
+                heads,
+              );
             return { dq: unstacked(dq, block), dk, dv };
           });
           const together = (name: 'dq' | 'dk' | 'dv') =>
@@ -151,7 +179,13 @@ export function attentionInBlocks(
           rows.map((one) => one[name]),
           0,
         );
-      return { q: together('dq'), k: together('dk'), v: together('dv'), ...gradients?.done() };
+      return {
+        q: together('dq'),
+        k: together('dk'),
+        v: together('dv'),
+        sinks: sinkGradients && tf.neg(sinkGradients),
+        ...gradients?.done(),
+      };
     },
   });
   return shaped(result, [batch, heads, n, width]);
@@ -172,6 +206,17 @@ function blockOf(
     query: [rows, heads, all(group), queries],
     key: [rows, heads, keys, all(width)],
   };
+}
+
+/** Adds the gradients of a block's sinks, by query `(R, kvHeads, group, n, 1)`, to those of all `(heads)`. */
+function addSinks(
+  sum: tf.Tensor | undefined,
+  each: tf.Tensor,
+  { from, to }: Range,
+  heads: number,
+): tf.Tensor {
+  const own = padded(tf.reshape(tf.sum(each, [0, 3, 4]), [to - from]), 0, from, heads - to);
+  return sum ? tf.add(sum, own) : own;
 }
 
 /** Sums gradients of keys, `(R, kvHeads, m, D)` each. The ranges must be added in order: neither bound may decrease. */

@@ -6,12 +6,15 @@ import { flowingMatmul, matmul } from '../matmul.ts';
 import { attentionInBlocks } from './attention-in-blocks.ts';
 import type { Mask } from './masks.ts';
 import { type ScoreBias, scoreBias } from './score-bias.ts';
+import { softmaxWithSinks } from './sinks.ts';
 
 export interface AttentionOptions {
   /** Added to the scores; as a tensor, `(B or 1, heads, n, T)`. */
   bias?: tf.Tensor | ScoreBias | undefined;
   /** Dropout of the probabilities, as in the base model's training. */
   dropout?: { probability: number; random: RandomState } | undefined;
+  /** As in `AttentionSite`; it has a gradient. */
+  sinks?: tf.Tensor | undefined;
 }
 
 /**
@@ -23,7 +26,7 @@ export function attention(
   k: tf.Tensor,
   v: tf.Tensor,
   mask: Mask,
-  { bias: given, dropout }: AttentionOptions = {},
+  { bias: given, dropout, sinks }: AttentionOptions = {},
 ): tf.Tensor {
   const bias = given && 'whole' in given ? given : scoreBias(given, undefined, 0);
   const [rows, heads, queries] = q.shape as [number, number, number];
@@ -31,13 +34,14 @@ export function attention(
   const shape = { rows, kvHeads, group: heads / kvHeads, queries, keys };
   const skewed = bias?.relative !== undefined;
   const plan = planBlocks(shape, scoreBytes(q.size), { visibleKeys: mask.visibleKeys, skewed });
-  if (plan) return attentionInBlocks(q, k, v, mask, plan, { bias, dropout });
-  return wholeAttention(q, k, v, mask.additive(), { bias: bias?.whole(), dropout });
+  if (plan) return attentionInBlocks(q, k, v, mask, plan, { bias, dropout, sinks });
+  return wholeAttention(q, k, v, mask.additive(), { bias: bias?.whole(), dropout, sinks });
 }
 
 interface WholeOptions {
   bias?: tf.Tensor | undefined;
   dropout?: AttentionOptions['dropout'];
+  sinks?: tf.Tensor | undefined;
 }
 
 /** `attention` in one block. `mask` is added to the scores, `(B or 1, 1, n, T)`. Keeps q, k and v, and recomputes the probabilities. */
@@ -46,7 +50,7 @@ export function wholeAttention(
   k: tf.Tensor,
   v: tf.Tensor,
   mask: tf.Tensor,
-  { bias, dropout }: WholeOptions = {},
+  { bias, dropout, sinks }: WholeOptions = {},
 ): tf.Tensor {
   const [batch, heads, n, width] = q.shape as [number, number, number, number];
   const [kvHeads, tokens] = [k.shape[1]!, k.shape[2]!];
@@ -54,10 +58,18 @@ export function wholeAttention(
   const grouped = [batch * kvHeads, (heads / kvHeads) * n, width];
   const flatKeys = [batch * kvHeads, tokens, width];
   const flatScores = [batch * kvHeads, (heads / kvHeads) * n, tokens];
-  const probabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor, bias?: tf.Tensor) => {
+  const probabilities = (
+    q: tf.Tensor,
+    k: tf.Tensor,
+    mask: tf.Tensor,
+    bias?: tf.Tensor,
+    sinks?: tf.Tensor,
+  ) => {
     const scores = tf.reshape(matmul(q, k, false, true), [batch, heads, n, tokens]);
     const biased = bias ? tf.add(scores, bias) : scores;
-    return tf.reshape(tf.softmax(tf.add(biased, mask), -1), flatScores);
+    const own = sinks && tf.reshape(sinks, [1, heads, 1, 1]);
+    const { keys, sink } = softmaxWithSinks(tf.add(biased, mask), own);
+    return { p: tf.reshape(keys, flatScores), sink };
   };
   const drops = dropout && dropout.probability > 0 ? dropout : null;
   const seed = drops ? nextSeed(drops.random) : undefined;
@@ -72,16 +84,19 @@ export function wholeAttention(
     k: stored(tf.reshape(k, flatKeys)),
     v: stored(tf.reshape(v, flatKeys)),
     bias,
+    sinks,
   };
   const result = customGradient({
     inputs,
     keep: { ...inputs, mask, seed },
-    value: () => product(drop(probabilities(inputs.q, inputs.k, mask, bias), seed, inputs.q), inputs.v),
-    gradient(dy, { k, v, bias, mask, seed, ...kept }) {
+    value: () =>
+      product(drop(probabilities(inputs.q, inputs.k, mask, bias, sinks).p, seed, inputs.q), inputs.v),
+    gradient(dy, { k, v, bias, sinks, mask, seed, ...kept }) {
       const q = withControlDependency(kept.q, dy);
-      const p = probabilities(q, k, mask, bias); // shape of the scores
+      const { p, sink } = probabilities(q, k, mask, bias, sinks); // shape of the scores
       const dp = tf.mul(p, drop(matmul(dy, v, false, true), seed, dy));
-      const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));
+      const sums = tf.sum(dp, -1, true);
+      const ds = tf.sub(dp, tf.mul(p, sums));
       const dBias = (bias: tf.Tensor) => {
         const each = tf.reshape(ds, [batch, heads, n, tokens]);
         return bias.shape[0] === batch ? each : tf.sum(each, 0, true);
@@ -91,6 +106,7 @@ export function wholeAttention(
         k: product(ds, q, true),
         v: product(drop(p, seed, dy), dy, true),
         bias: bias && dBias(bias),
+        sinks: sink && tf.neg(tf.sum(tf.mul(sink, tf.reshape(sums, sink.shape)), [0, 2, 3])),
       };
     },
   });

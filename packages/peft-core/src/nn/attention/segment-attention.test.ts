@@ -25,6 +25,8 @@ interface Case {
   dropout?: number;
   /** A bias of the scores by distance, up to this distance. */
   reach?: number;
+  /** Every head has a sink. */
+  sinks?: true;
 }
 
 const cases: Case[] = [
@@ -197,6 +199,18 @@ const cases: Case[] = [
     padding: 1,
     reach: 12,
   },
+  {
+    heads: 6,
+    kvHeads: 2,
+    headSize: 20,
+    segments: [{ own: 18 }, { own: 31, prefix: 0 }, { own: 9, prefix: 1 }, { own: 1 }],
+    rotated: true,
+    causal: true,
+    window: 11,
+    padding: 3,
+    dropout: 0.2,
+    sinks: true,
+  },
 ];
 
 /** The spans and the mask of every pair of positions. */
@@ -238,10 +252,10 @@ function laidOut({ segments, causal, window, padding }: Case) {
 
 for (const one of cases) {
   const { heads, kvHeads, headSize, rotated, causal, window, segments } = one;
-  const { dropout: probability = 0, reach } = one;
+  const { dropout: probability = 0, reach, sinks } = one;
   const of = `${heads} heads of ${headSize}, ${segments.length} segments`;
   const added = reach === undefined ? '' : `, a bias up to ${reach} positions`;
-  test(`segmentAttention: ${of}, ${probability} dropped${added}`, async () => {
+  test(`segmentAttention: ${of}, ${probability} dropped${added}${sinks ? ', sinks' : ''}`, async () => {
     const { count, positions, spans, mask } = laidOut(one);
     const site = (): Heads => ({
       heads,
@@ -269,6 +283,7 @@ for (const one of cases) {
       floats([count, kvHeads * headSize], 2),
       floats([count, kvHeads * headSize]),
       ...(reach === undefined ? [] : [floats([2 * reach + 1, heads], 2)]),
+      ...(sinks ? [floats([heads], 3)] : []),
     ];
     const dropout = () => ({ probability, random: { seed: tf.tensor1d([7, 3], 'int32'), stream: 2 } });
     /** The bias `(1, heads, count, count)` by distance. */
@@ -284,19 +299,20 @@ for (const one of cases) {
       return tf.transpose(tf.reshape(takeRows(relative, rows), [1, count, count, heads]), [0, 3, 1, 2]);
     };
     await agrees(
-      ([q, k, v, relative]) =>
+      ([q, k, v, other]) =>
         counted(
           segmentAttention(
             [q!, k!, v!],
             site(),
             tf.tensor2d(spans.concat(0, 0, 0, 0), [segments.length + 1, 4], 'int32'),
-            { causal, window, dropout: dropout(), relative },
+            { causal, window, dropout: dropout(), ...(sinks ? { sinks: other } : { relative: other }) },
           ),
         ),
       given,
-      ([q0, k0, v0, relative]) => {
+      ([q0, k0, v0, other]) => {
         const { q, k, v } = new RotaryTables().byHead([q0!, k0!, v0!], site(), 1);
-        const options = { dropout: dropout(), bias: relative && biasOf(relative) };
+        const bias = other && !sinks ? biasOf(other) : undefined;
+        const options = { dropout: dropout(), bias, sinks: sinks && other };
         return counted(sideBySide(wholeAttention(q, k, v, tf.tensor(mask, [1, 1, count, count]), options)));
       },
       { fp32: 1e-5, bf16: 0.03 },

@@ -1,5 +1,5 @@
 import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
-import { flowing } from '../computation.ts';
+import { exactly, flowing } from '../computation.ts';
 import { nextSeed, noSeed, type RandomState } from '../dropout.ts';
 import { costly } from '../recompute.ts';
 import type { Heads, Projections } from './heads.ts';
@@ -15,6 +15,8 @@ export interface SegmentAttentionOptions {
   relative?: tf.Tensor | undefined;
   /** Dropout of the probabilities, the same as that of `attention` with the list as one row. */
   dropout?: { probability: number; random: RandomState } | undefined;
+  /** As in `AttentionSite`; it has a gradient. */
+  sinks?: tf.Tensor | undefined;
 }
 
 /**
@@ -27,7 +29,7 @@ export function segmentAttention(
   projections: Projections,
   { heads, kvHeads, headSize, scale, rotation }: Heads,
   spans: tf.Tensor,
-  { causal, window, cross = false, relative, dropout }: SegmentAttentionOptions,
+  { causal, window, cross = false, relative, dropout, sinks }: SegmentAttentionOptions,
 ): tf.Tensor {
   const probability = dropout?.probability ?? 0;
   const attributes = [
@@ -45,13 +47,15 @@ export function segmentAttention(
   const bias = relative ?? none;
   const { cosines, sines } = rotation ?? { cosines: none, sines: none };
   const parts = projections.map(flowing);
-  const attended = () => rawOp('GraftAttention', attributes, [...parts, cosines, sines, spans, bias, seed]);
+  const scores = sinks ?? tf.zeros([0]);
+  const attended = () =>
+    rawOp('GraftAttention', attributes, [...parts, cosines, sines, spans, bias, seed, scores]);
   const [y, logSums] = costly(attended) as [tf.Tensor, tf.Tensor];
   return customGradient({
-    inputs: { parts, relative },
-    keep: { parts, cosines, sines, spans, bias, seed, y, logSums },
+    inputs: { parts, relative, sinks },
+    keep: { parts, cosines, sines, spans, bias, seed, y, logSums, sinks },
     value: () => y,
-    gradient(dy, { parts, cosines, sines, spans, bias, seed, y, logSums }) {
+    gradient(dy, { parts, cosines, sines, spans, bias, seed, y, logSums, sinks }) {
       const [first, ...others] = parts;
       const gradients = rawOp('GraftAttentionGradient', attributes, [
         withControlDependency(first!, dy),
@@ -65,7 +69,22 @@ export function segmentAttention(
         logSums,
         flowing(dy),
       ]);
-      return { parts: gradients.slice(0, parts.length), relative: relative && gradients.at(-1)! };
+      return {
+        parts: gradients.slice(0, parts.length),
+        relative: relative && gradients.at(-1)!,
+        sinks: sinks && sinksGradient(sinks, logSums, y, dy),
+      };
     },
   });
+}
+
+/**
+ * The gradient `(heads)` of sinks: minus each softmax's share of its sink times the output's product with its gradient. Of positions
+ * outside of segments the output is 0.
+ */
+function sinksGradient(sinks: tf.Tensor, logSums: tf.Tensor, y: tf.Tensor, dy: tf.Tensor): tf.Tensor {
+  const [heads] = sinks.shape as [number];
+  const shares = tf.exp(tf.sub(tf.expandDims(sinks, 0), logSums)); // (N, heads)
+  const products = tf.reshape(tf.mul(exactly(y), exactly(dy)), [-1, heads, y.shape[1]! / heads]);
+  return tf.neg(tf.sum(tf.mul(shares, tf.sum(products, 2)), 0));
 }

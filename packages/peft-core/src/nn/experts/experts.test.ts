@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
-import { agrees, floats, ints, type Layer } from '../testing/against-stock.ts';
+import { agrees, floats, ints, type Layer, run } from '../testing/against-stock.ts';
+import { clampedProduct, withExpertBias } from './clamped-gate.ts';
 import { expertBlocks } from './expert-blocks.ts';
 import { type Choice, chooseExperts, expertColumns, joinExperts, updatedExpertColumns } from './experts.ts';
 
@@ -61,6 +62,33 @@ test('an expert that no token chose, and one that all chose', () => {
   const [y] = expertColumns(x, trained(w), choice);
   const own = tf.matMul(x as tf.Tensor2D, tf.unstack(w)[1]! as tf.Tensor2D, false, true).dataSync();
   for (const [i, value] of y!.dataSync().entries()) assert.ok(Math.abs(value - own[i]!) < 1e-6);
+});
+
+test('the clamped gate is the formula of gpt_oss, with and without kernels', async () => {
+  const gate = { slope: 1.702, limit: 0.8 };
+  const clip = (x: number, low: number) => Math.max(low, Math.min(gate.limit, x));
+  const pairs = [0.3, -0.5, 2, 0.1, -3, 1.5, 0.79, -2];
+  const given = { shape: [1, 8], data: Float32Array.from(pairs) };
+  const wanted = [0, 2, 4, 6].map((i) => {
+    const [g, u] = [clip(pairs[i]!, -Infinity), clip(pairs[i + 1]!, -gate.limit)];
+    return ((u + 1) * g) / (1 + Math.exp(-gate.slope * g));
+  });
+  const layer: Layer = ([both]) => clampedProduct(both!, gate);
+  const [y] = await run(layer, [given], 'stock', 'fp32');
+  for (const [i, value] of wanted.entries())
+    assert.ok(Math.abs(y![i]! - value) < 1e-6, `${y} is not ${wanted}`);
+  await agrees(layer, [floats([40, 96], 2)], layer, { fp32: 4e-6, bf16: 0.03 });
+});
+
+test('experts with biases and a clamped gate: gradients', () => {
+  const choice = choiceOf(2);
+  checkGradients(
+    (x, w, bias) => {
+      const [both] = expertColumns(x, trained(w), choice);
+      return clampedProduct(withExpertBias(both!, bias, choice), { slope: 1.702, limit: 7 });
+    },
+    [values([N, H], 1), values([E, 2 * I, H], 2), values([E, 2 * I], 5)],
+  );
 });
 
 test("a router's gradient, with weights that sum up to 1 and with probabilities", () => {

@@ -3,7 +3,7 @@ import { copiedEmbeddings, type FileTensor, rowsShape, savedTensors, underModel 
 import { copiedBiases, type NamedShape, trainedBiases } from '../matrices/biases.ts';
 import { isWithin } from '../target-modules.ts';
 import type { LoraConfig } from './config.ts';
-import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
+import { expertNames, loraNames, loraTargets, loraTokenTargets, wrappedModules } from './targets.ts';
 
 /** The tensors that HF PEFT writes for this config: A and B of every adapted module, and the other trained parameters. */
 export function loraFileTensors(config: LoraConfig, model: ModelOutline): FileTensor[] {
@@ -20,10 +20,12 @@ export function loraFileTensors(config: LoraConfig, model: ModelOutline): FileTe
       shape: rowsShape(target, model),
     });
   tensors.push(
-    ...trainedBiases(saved.modules, config.bias, model, new Set(names)).map(({ key, shape }) => ({
-      name: key,
-      shape,
-    })),
+    ...trainedBiases(saved.modules, config.bias, model, wrappedModules(names, adapted.experts)).map(
+      ({ key, shape }) => ({
+        name: key,
+        shape,
+      }),
+    ),
   );
   for (const target of targets) {
     const own = loraNames(target, config);

@@ -143,6 +143,10 @@ export function loraNames({ name, kind }: LoraTarget, config: LoraConfig): LoraN
   };
 }
 
+/** The paths of adapted modules, those that hold adapted matrices of experts among them. */
+export const wrappedModules = (modules: readonly string[], experts: readonly ExpertTarget[]): Set<string> =>
+  new Set([...modules, ...experts.map(({ name }) => name.slice(0, name.lastIndexOf('.')))]);
+
 /** The names of A and B of experts' matrices in PEFT's files. */
 export const expertNames = ({ holder }: ExpertTarget): Pick<LoraNames, 'a' | 'b'> => ({
   a: `${holder}.lora_A.weight`,

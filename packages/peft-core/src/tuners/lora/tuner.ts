@@ -25,7 +25,13 @@ import { QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts'
 import { publishedLora } from './principal/published.ts';
 import { quantisationErrorA, quantisationErrorB } from './principal/start-values.ts';
 import { derivedFactors, principalParameters } from './principal/trained-factors.ts';
-import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
+import { expertNames, loraNames, loraTargets, loraTokenTargets, wrappedModules } from './targets.ts';
+
+/** Whether only target_parameters names what is adapted: then PEFT writes no target_modules. */
+const adaptsOnlyParameters = (
+  { target_modules, target_parameters }: LoraConfig,
+  { defaultTargets }: Architecture,
+): boolean => target_modules === null && !!target_parameters?.length && !defaultTargets.LORA;
 
 /** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
@@ -50,7 +56,7 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
 
   for (const target of loraTokenTargets(config, model))
     addTokenRows(saved, target, `${target.module}.token_adapter.trainable_tokens_delta`, model);
-  addBiases(saved, config.bias, model, new Set(names));
+  addBiases(saved, config.bias, model, wrappedModules(names, adapted.experts));
   for (const target of targets) {
     const { name, kind, rank, width, out, scale } = target;
     const init = config.init_lora_weights;
@@ -114,7 +120,7 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     ],
     written: {
       ...publishedLora(config),
-      target_modules: writtenTargets(config, model),
+      target_modules: adaptsOnlyParameters(config, model) ? null : writtenTargets(config, model),
       fan_in_fan_out: transposedTargets(names, model),
     },
   };

@@ -1,6 +1,7 @@
 /** The biases of the base model that a method trains, as HF PEFT's `bias` selects them. Loads no TensorFlow. */
 
 import type { ModelOutline } from '../../outlines/outline.ts';
+import { optionError, show } from '../../schema/check-fields.ts';
 import { isWithin } from '../target-modules.ts';
 
 /** A tensor with its name in the files, without the common prefix. */
@@ -9,9 +10,12 @@ export interface NamedShape {
   shape: number[];
 }
 
+/** Whether a parameter is a bias: of a module, or of experts, whose module has those of several products. */
+export const isBias = (parameter: string): boolean => /(\.|_proj_)bias$/.test(parameter);
+
 /**
  * The biases that `bias` selects for training, with their keys: none, all, or else those of `linears`, the wrapped modules. Those of
- * `savedModules` are trained with their module.
+ * `savedModules` are trained with their module. Throws `invalid_peft_config` for those of experts whose matrices are wrapped.
  */
 export function trainedBiases(
   savedModules: readonly string[],
@@ -21,9 +25,14 @@ export function trainedBiases(
 ): { name: string; key: string; shape: number[] }[] {
   if (bias === 'none') return [];
   return model.parameters.flatMap(({ name, shape }) => {
-    if (!name.endsWith('.bias')) return [];
-    const module = name.slice(0, -'.bias'.length);
+    if (!isBias(name)) return [];
+    const module = name.slice(0, name.lastIndexOf('.'));
     if (bias !== 'all' && !linears.has(module)) return [];
+    if (!name.endsWith('.bias') && linears.has(module))
+      throw optionError(
+        'bias',
+        `${show(bias)} beside target_parameters of ${module} is not implemented; use "none"`,
+      );
     if (savedModules.some((each) => isWithin(module, each))) return [];
     // peft stores a wrapped module's own parameters under `base_layer`.
     return [{ name, key: linears.has(module) ? `${module}.base_layer.bias` : name, shape }];

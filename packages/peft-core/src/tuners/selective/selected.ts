@@ -3,6 +3,7 @@ import type { ModelOutline } from '../../outlines/outline.ts';
 import { optionError } from '../../schema/check-fields.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { nearest } from '../../schema/nearest.ts';
+import { isBias } from '../matrices/biases.ts';
 
 /** Kinds of parameters that can be selected. */
 export const KINDS = ['bias', 'norm', 'embedding', 'head', 'attention', 'mlp'] as const;
@@ -91,7 +92,7 @@ function isOfKind(parameter: string, kind: Kind, model: ModelOutline): boolean {
   const module = model.modules.find(({ name }) => name === path);
   switch (kind) {
     case 'bias':
-      return parameter.endsWith('.bias');
+      return isBias(parameter);
     case 'norm':
       return module?.kind === 'norm';
     case 'embedding':

@@ -10,15 +10,17 @@ export const selectiveTuner: Tuner<SelectiveConfig> = { keyPrefix: 'base_model.m
 function attach(config: SelectiveConfig, model: Architecture): Attachment {
   const saved = savedModules({}, model);
   const { parameters, replacements, merges } = saved;
-  const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
+  const specs = new Map(model.parameters.map((each) => [each.name, each]));
   const selected = selectedParameters(config, model).filter((name) => !replacements.has(name));
   for (const name of selected) {
     const source = model.aliases[name] ?? name;
-    addReplacement(saved, name, {
+    const spec = specs.get(source)!;
+    addReplacement(
+      saved,
       name,
-      shape: shapes.get(source)!,
-      init: { kind: 'base', parameters: [source] },
-    });
+      { name, shape: spec.shape, init: { kind: 'base', parameters: [source] } },
+      spec,
+    );
   }
   // A weight that is tied to a trained one and not selected itself stays tied to it.
   for (const [alias, source] of Object.entries(model.aliases)) {
