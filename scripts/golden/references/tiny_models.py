@@ -17,6 +17,9 @@ def make_model(run):
     fields = {"vocab_size": vocabulary, "initializer_range": 0.15, **run["config"]}
     if "text_config" in fields:
         fields["text_config"] = {"vocab_size": vocabulary, "initializer_range": 0.15, **fields["text_config"]}
+    for each in (fields, fields.get("text_config", {})):
+        if "hidden_size_per_layer_input" in each:
+            each["vocab_size_per_layer_input"] = vocabulary
     config = AutoConfig.for_model(fields.pop("model_type"), **fields)
     model = model_class(run["task"], config).from_config(config)
     with torch.no_grad():
@@ -28,6 +31,9 @@ def make_model(run):
             elif name.endswith("A_log"):
                 # States that last over many positions.
                 parameter.copy_(-1 + 0.3 * torch.randn_like(parameter))
+        for name, buffer in model.named_buffers():
+            if name.endswith("layer_scalar"):
+                buffer.copy_(0.8 + 0.2 * torch.rand_like(buffer))
     model.save_pretrained(run["output"])
     if config.model_type == "t5" and run["config"].get("tie_word_embeddings") is False:
         # transformers 5 ties every T5 that it makes, but not one whose file has a separate head, as FLAN-T5's has.
