@@ -52,7 +52,7 @@ function multimodal(fields: Record<string, unknown>, text: Record<string, unknow
     image_token_index: 0,
   };
 }
-const gemma4 = { head_dim: 24, global_head_dim: 40, sliding_window: 20, final_logit_softcapping: 8 };
+const gemma4 = { head_dim: 24, global_head_dim: 40, sliding_window: 20, final_logit_softcapping: 8.5 };
 // Probes of 150 tokens are longer than these windows.
 const windowed = { use_sliding_window: true, sliding_window: 20 };
 

@@ -19,7 +19,7 @@ export const tinyFamilies = {
     use_double_wide_mlp: true,
     hidden_size_per_layer_input: 6,
     vocab_size_per_layer_input: 260,
-    final_logit_softcapping: 5,
+    final_logit_softcapping: 5.5,
   },
   /** Like 31B: keys that are values, of fewer heads, in the layer without a window. */
   gemma4_text_dense: {
@@ -30,7 +30,7 @@ export const tinyFamilies = {
     num_global_key_value_heads: 1,
     attention_k_eq_v: true,
     hidden_size_per_layer_input: 0,
-    final_logit_softcapping: 5,
+    final_logit_softcapping: 5.5,
   },
   gpt2: {
     model_type: 'gpt2',
