@@ -360,7 +360,9 @@ function decoderOutline(
     residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${common.prefix}embed_tokens`,
-    ...(common.layerInputs ? { layerTable: `${common.prefix}${LAYER_TABLE}` } : {}),
+    ...(common.layerInputs
+      ? { layerTable: `${common.prefix}${LAYER_TABLE}`, layerInputWidth: common.layerInputs.width }
+      : {}),
     taskHead: isClassifier(task) ? ['score'] : [],
   };
 }

@@ -202,6 +202,8 @@ export interface ModelOutline {
    * Set if a layer reads numbers of each token's id besides hidden states, which virtual tokens do not have: the name of their table.
    */
   layerTable?: string;
+  /** Numbers for each position and layer that come from that table; absent: 0. */
+  layerInputWidth?: number;
   /** Absent: every layer has attention. */
   recurrence?: Recurrence;
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. Absent: unlimited in every layer. */
