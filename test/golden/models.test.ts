@@ -218,6 +218,16 @@ const variants: Record<string, Variant> = {
       image_token_id: 0,
     },
   },
+  gemma4_unified_text: {
+    config: {
+      ...decoder,
+      ...gemma4,
+      model_type: 'gemma4_unified_text',
+      attention_k_eq_v: true,
+      num_global_key_value_heads: 1,
+      num_hidden_layers: 6,
+    },
+  },
   'mistral3, the text part': {
     config: multimodal({ model_type: 'mistral3' }, { model_type: 'ministral3', head_dim: 24 }),
   },

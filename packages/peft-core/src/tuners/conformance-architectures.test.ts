@@ -106,6 +106,19 @@ const families: Record<string, Family> = {
     only: ['LORA', 'IA3', 'PROMPT_TUNING'],
     config: { model_type: 'gemma4', text_config: { ...tinyConfig, ...tinyFamilies.gemma4_text_dense } },
   },
+  gemma4_unified_text: {
+    ...decoder,
+    only: ['LORA', 'IA3'],
+    config: { ...tinyFamilies.gemma4_text_dense, model_type: 'gemma4_unified_text' },
+  },
+  gemma4_unified: {
+    ...decoder,
+    only: ['LORA'],
+    config: {
+      model_type: 'gemma4_unified',
+      text_config: { ...tinyConfig, ...tinyFamilies.gemma4_text_dense, model_type: 'gemma4_unified_text' },
+    },
+  },
   mistral3: {
     ...likeLlama,
     config: { model_type: 'mistral3', text_config: { ...tinyConfig, model_type: 'ministral3' } },
