@@ -146,17 +146,17 @@ const decoders: ArchitectureRow[] = [
     names: { ...decoderNames, norms: gemmaNorms },
   },
   {
-    // Like 31B: keys that are values, of fewer heads, in the layer without a window.
-    name: 'gemma4_text-dense',
+    // Like 12B and 31B: keys that are values, of fewer heads, in the layer without a window.
+    name: 'gemma4_unified_text',
     task: 'CAUSAL_LM',
-    otherTasks: [],
+    otherTasks: ['FEATURE_EXTRACTION'],
     config: {
       ...decoder,
       ...gemma4,
       layer_types: ['sliding_attention', 'full_attention'],
       attention_k_eq_v: true,
       num_global_key_value_heads: 1,
-      hidden_size_per_layer_input: 0,
+      model_type: 'gemma4_unified_text',
     },
     sampled: true,
     names: { ...decoderNames, norms: gemmaNorms },

@@ -12,6 +12,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'qwen3_moe',
         'gemma3_text',
         'gemma4_text',
+        'gemma4_unified_text',
         'phi3',
         'smollm3',
         'granite',
@@ -65,7 +66,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
   [
     'Layers have keys of different sizes: HF PEFT leaves out those that its prefix does not fit, Graft refuses.',
     ['prefix_tuning', 'prefix_tuning by projection'],
-    ['gemma4_text', 'gemma4_text-dense', 'gemma4_text FEATURE_EXTRACTION'],
+    ['gemma4_text', 'gemma4_unified_text'].flatMap((type) => [type, `${type} FEATURE_EXTRACTION`]),
   ],
   [
     "The adapters library applies the last layer's norm in every layer of this architecture: Graft refuses the preset.",
@@ -81,7 +82,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'qwen3_moe-balanced',
         'ministral3',
         'gemma4_text',
-        'gemma4_text-dense',
+        'gemma4_unified_text',
         'phi3',
         'smollm3',
         'granite',
@@ -99,7 +100,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
       ...['qwen3_moe', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
-      ...['gemma4_text', 'qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].map(
+      ...['gemma4_text', 'gemma4_unified_text', 'qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
     ],
