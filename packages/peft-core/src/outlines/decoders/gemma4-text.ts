@@ -5,6 +5,7 @@ import { allButEvery, slidingByType, windowsByType } from '../decoder-layers.ts'
 import type { LayerAttention } from '../outline.ts';
 import { PROPORTIONAL, type RopeFields } from '../rope.ts';
 import { roundedTo } from '../stored-type.ts';
+import { gemma4Gguf } from './gemma4-gguf.ts';
 
 /** Sizes of a layer that config.json may state for that layer alone. */
 const LAYER_FIELDS = ['head_dim', 'num_key_value_heads'] as const;
@@ -149,6 +150,7 @@ export const gemma4Text: DecoderRow = {
     const attention = config.flag('attention_bias');
     return { qkv: attention, output: attention, mlp: false };
   },
+  gguf: gemma4Gguf,
   norms: 'around',
   queryKeyNorms: 'head',
   valueNorms: true,
