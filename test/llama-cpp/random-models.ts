@@ -225,5 +225,7 @@ export function adapterOf({ model_type }: { model_type: string }): Record<string
     alpha_pattern: { [output]: 3 },
     target_modules: 'all-linear',
     ...(experts && { target_parameters: experts }),
+    // llama.cpp ignores an update of it.
+    ...(model_type === 'gemma4_text' && { exclude_modules: ['per_layer_model_projection'] }),
   };
 }

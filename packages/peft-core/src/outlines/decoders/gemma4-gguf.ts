@@ -18,6 +18,7 @@ export const gemma4Gguf: GgufFamily<DecoderOutline> = {
   architecture: 'gemma4',
   sentencePieceTokenizer: 'gemma4',
   bareParts: ['layer_output_scale'],
+  partsWithoutUpdates: ['per_layer_model_proj', 'per_layer_token_embd'],
   blockParts: {
     ...decoderGguf.blockParts,
     attn_q_norm: 'self_attn.q_norm',

@@ -19,6 +19,8 @@ export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   interleaved?: true;
   /** Set if 1 was added to the weights of norms, which are differences from 1 in transformers. */
   shiftedNorms?: true;
+  /** Parts outside of blocks of which llama.cpp ignores updates in the file of an adapter. */
+  partsWithoutUpdates?: readonly string[];
   /** Parts of a block that are parameters in transformers, without the end `.weight`. */
   bareParts?: readonly string[];
   /** Parts of a block whose weights are `(in, out)` in transformers: Conv1D. */
