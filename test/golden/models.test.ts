@@ -7,7 +7,9 @@ import { openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
+import { gemma4Variants } from './fixtures/gemma4-variants.ts';
 import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
+import { multimodal } from './fixtures/multimodal.ts';
 import { decoder, recurrentVariants, type Variant } from './fixtures/recurrent-variants.ts';
 import { scoreInPython } from './fixtures/score-in-python.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
@@ -42,17 +44,6 @@ function phi3(original: number): Record<string, unknown> {
     },
   };
 }
-/** A model with a small vision part. Token ids of images are those that no probe has. */
-function multimodal(fields: Record<string, unknown>, text: Record<string, unknown>): Record<string, unknown> {
-  const vision = { hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2 };
-  return {
-    ...fields,
-    text_config: { ...decoder, ...text },
-    vision_config: { ...vision, head_dim: 8, image_size: 28, patch_size: 14 },
-    image_token_index: 0,
-  };
-}
-const gemma4 = { head_dim: 24, global_head_dim: 40, sliding_window: 20, final_logit_softcapping: 8.5 };
 // Probes of 150 tokens are longer than these windows.
 const windowed = { use_sliding_window: true, sliding_window: 20 };
 
@@ -166,68 +157,6 @@ const variants: Record<string, Variant> = {
   'gemma3, the text part': {
     config: multimodal({ model_type: 'gemma3' }, { head_dim: 24, sliding_window: 20 }),
   },
-  'gemma4_text, inputs of layers, keys and values of other layers': {
-    config: {
-      ...decoder,
-      ...gemma4,
-      model_type: 'gemma4_text',
-      num_hidden_layers: 6,
-      layer_types: Array.from({ length: 6 }, (_, i) =>
-        i % 2 === 0 ? 'sliding_attention' : 'full_attention',
-      ),
-      num_kv_shared_layers: 3,
-      use_double_wide_mlp: true,
-      hidden_size_per_layer_input: 12,
-    },
-  },
-  'gemma4_text, few keys that are values, biased, untied': {
-    config: {
-      ...decoder,
-      ...gemma4,
-      model_type: 'gemma4_text',
-      num_hidden_layers: 7,
-      attention_k_eq_v: true,
-      num_global_key_value_heads: 1,
-      attention_bias: true,
-      hidden_size_per_layer_input: 0,
-      tie_word_embeddings: false,
-      rope_parameters: {
-        full_attention: {
-          rope_type: 'proportional',
-          rope_theta: 50000,
-          partial_rotary_factor: 0.4,
-          factor: 2,
-        },
-        sliding_attention: { rope_type: 'default', rope_theta: 500 },
-      },
-    },
-  },
-  'gemma4, the text part': {
-    config: {
-      ...multimodal(
-        { model_type: 'gemma4', audio_config: null },
-        {
-          ...gemma4,
-          model_type: 'gemma4_text',
-          num_kv_shared_layers: 1,
-          layer_types: ['sliding_attention', 'full_attention', 'full_attention'],
-          hidden_size_per_layer_input: 8,
-        },
-      ),
-      // These are sizes of its vision part.
-      image_token_id: 0,
-    },
-  },
-  gemma4_unified_text: {
-    config: {
-      ...decoder,
-      ...gemma4,
-      model_type: 'gemma4_unified_text',
-      attention_k_eq_v: true,
-      num_global_key_value_heads: 1,
-      num_hidden_layers: 6,
-    },
-  },
   'mistral3, the text part': {
     config: multimodal({ model_type: 'mistral3' }, { model_type: 'ministral3', head_dim: 24 }),
   },
@@ -336,6 +265,7 @@ const variants: Record<string, Variant> = {
     config: { ...t5, feed_forward_proj: 'gated-gelu', tie_word_embeddings: false },
   },
   't5 1.1, a gate and a tied, scaled head': { config: { ...t5, feed_forward_proj: 'gated-silu' } },
+  ...gemma4Variants,
   ...recurrentVariants,
 };
 

@@ -34,7 +34,7 @@ export function decoderAttention(outline: DecoderOutline) {
   const pathOf = (layer: number) => `${prefix}layers.${layer}.self_attn`;
 
   /** Applies `norm` to each head of t `(N, count · D)`. */
-  function ofEachHead(t: tf.Tensor, D: number, norm: (split: tf.Tensor) => tf.Tensor): tf.Tensor {
+  function eachHead(t: tf.Tensor, D: number, norm: (split: tf.Tensor) => tf.Tensor): tf.Tensor {
     const [rows, width] = t.shape as [number, number];
     return tf.reshape(norm(tf.reshape(t, [rows, width / D, D])), [rows, width]);
   }
@@ -43,12 +43,12 @@ export function decoderAttention(outline: DecoderOutline) {
   function queryKeyNorm(runtime: ModelRuntime, path: string, module: string, t: tf.Tensor, D: number) {
     const kind = outline.queryKeyNorms;
     if (kind !== 'head') return normed(runtime, path, kind ? module : undefined, t);
-    return ofEachHead(t, D, (split) => normed(runtime, path, module, split));
+    return eachHead(t, D, (split) => normed(runtime, path, module, split));
   }
 
   /** RMSNorm without a weight of each head's values. */
   const valueNorm = (v: tf.Tensor, D: number) =>
-    outline.valueNorms ? ofEachHead(v, D, (split) => rmsNorm(split, tf.ones([D]), epsilon, false)) : v;
+    outline.valueNorms ? eachHead(v, D, (split) => rmsNorm(split, tf.ones([D]), epsilon, false)) : v;
 
   /** Separates the gate of attention's output from the queries; null without one. */
   function gateAndProjections(all: Projections, { kvHeads, headSize: D }: LayerAttention) {

@@ -4,7 +4,7 @@ import { longSequences } from '../nn/attention/long-sequences.ts';
 import { rotationByLength, rotationOf } from '../nn/attention/rotary.ts';
 import type { Columns } from '../nn/columns.ts';
 import { exactly, flowing } from '../nn/computation.ts';
-import { cappedLogits } from '../nn/logit-cap.ts';
+import { cappedLogits } from '../nn/cross-entropy.ts';
 import { residualSum } from '../nn/residual.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import { type LayerInputs, lendsKeys } from '../outlines/decoder-modules.ts';

@@ -2,7 +2,6 @@ import { attr, customGradient, rawOp, tf, withControlDependency, withNestedGradi
 import { headRows } from '../block-sizes/limits.ts';
 import { exactly, flowing, graphTarget, usesKernels } from './computation.ts';
 import { rowsGradient } from './linear.ts';
-import { capGradient, cappedLogits } from './logit-cap.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { trainedPart, type Weight, type WeightSlice, weightShape, weightValue } from './weight.ts';
 
@@ -70,6 +69,19 @@ function fusedLosses(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
     value: () => loss,
     gradient: (dy, { slope }) => ({ logits: tf.mul(slope, tf.expandDims(dy, -1)) }),
   });
+}
+
+/** `cap · tanh(z / cap)` of logits z `(K, V)`; z itself without a cap. */
+export function cappedLogits(logits: tf.Tensor, cap: number | undefined): tf.Tensor {
+  if (cap === undefined) return logits;
+  return flowing(tf.mul(tf.tanh(tf.mul(exactly(logits), 1 / cap)), cap));
+}
+
+/** The gradient of logits before the cap, by that of the capped ones y, both `(K, V)`. */
+function capGradient(dCapped: tf.Tensor, y: tf.Tensor, cap: number | undefined): tf.Tensor {
+  if (cap === undefined) return dCapped;
+  const slope = tf.sub(1, tf.square(tf.mul(exactly(y), 1 / cap)));
+  return flowing(tf.mul(exactly(dCapped), slope));
 }
 
 /** A language model's head without a bias. */

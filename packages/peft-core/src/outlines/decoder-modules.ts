@@ -54,7 +54,7 @@ function addAttention(
 
 /**
  * Per-layer inputs: for each token and layer P numbers, the sum of a row of `embed_tokens_per_layer` and a projection of the token's
- * embedding, which pass through a gate of the layer's output. Source: transformers, models/gemma4/modeling_gemma4.py.
+ * embedding, which pass through a gate of the layer's output.
  */
 export interface LayerInputs {
   /** P. */
@@ -179,8 +179,8 @@ export function keptByNorms(model: BodyForm): number {
     const keys = keysFrom === null ? kvHeads * (model.valueNorms ? 2 : 1) : 0;
     return model.queryKeyNorms ? (model.heads + keys) * headSize : 0;
   });
-  const ofInputs = model.layerInputs ? model.hiddenSize + 3 * model.layerInputs.width : 0;
+  const inputs = model.layerInputs ? model.hiddenSize + 3 * model.layerInputs.width : 0;
   return Math.round(
-    outputNorms * model.hiddenSize + ofInputs + counts.reduce((a, b) => a + b, 0) / model.layers,
+    outputNorms * model.hiddenSize + inputs + counts.reduce((a, b) => a + b, 0) / model.layers,
   );
 }

@@ -86,7 +86,7 @@ export function checkVirtualTokens(config: SoftPromptConfig, model: ModelOutline
   if (model.layerTable)
     throw new GraftError(
       'unsupported_model',
-      `virtual tokens: layers of this ${model.modelType} model read a row of ${model.layerTable} for every token, and virtual tokens have none, so that HF PEFT cannot train them either; LORA can be used`,
+      `virtual tokens: layers of this ${model.modelType} model read a row of ${model.layerTable} for every token, and virtual tokens have none, so that HF PEFT cannot train them either; methods that change weights can be used`,
       { param: 'model' },
     );
   checkPrompt(config, model, virtualTokenSizes(model));

@@ -16,7 +16,7 @@ function slides(config: RawConfig, fields: ConfigFields): (layer: number) => boo
   return (layer) => byType(layer) && layer !== Number(config.num_hidden_layers) - 1;
 }
 
-/** The first of the last `num_kv_shared_layers` layers, which have no keys and values of their own. */
+/** The first of the last `num_kv_shared_layers` layers, which have no keys and values. */
 function firstSharing(fields: ConfigFields): number {
   const layers = fields.layers('num_hidden_layers');
   const sharing = fields.count('num_kv_shared_layers', 0);

@@ -108,7 +108,7 @@ function check(config: PrefixTuningConfig, model: ModelOutline): void {
   if (!hasEvenKeys(model))
     throw new GraftError(
       'unsupported_model',
-      `PREFIX_TUNING: layers of this ${model.modelType} model have keys of different sizes, or use those of other layers, so that one prefix does not fit all of them; LORA can be used`,
+      `PREFIX_TUNING: layers of this ${model.modelType} model have keys of different sizes, or use those of other layers, so that one prefix does not fit all of them; methods that change weights can be used`,
       { param: 'model' },
     );
   const { kvHeads, headSize, hiddenSize, layers, encoderLayers = layers } = model;
