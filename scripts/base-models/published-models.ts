@@ -13,17 +13,17 @@ interface PublishedModel {
 
 const folder = path.join(import.meta.dirname, '../../test/golden/published-configs');
 
-/** The published models of a family, by ascending size. Throws if there is none. */
+/** The published models of a family that Graft does not refuse, by ascending size. Throws if there is none. */
 export function publishedModels(modelType: string): [PublishedModel, ...PublishedModel[]] {
   const models = readdirSync(folder).flatMap((file) =>
     Object.entries(
       JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as Record<
         string,
-        { config: Config & { text_config?: Config }; untied?: string[]; parameters: number }
+        { config: Config & { text_config?: Config }; untied?: string[]; refused?: string; parameters: number }
       >,
-    ).flatMap(([name, { config, untied, parameters }]) => {
+    ).flatMap(([name, { config, untied, refused, parameters }]) => {
       const own = [config, config.text_config].find((each) => each?.model_type === modelType);
-      if (!own) return [];
+      if (!own || refused) return [];
       const separate = untied && { [UNTIED_WEIGHTS]: untied.map((module) => `${module}.weight`) };
       return [{ name, config: { ...own, ...separate }, parameters }];
     }),

@@ -7,7 +7,9 @@ import { openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
+import { gemma4Variants } from './fixtures/gemma4-variants.ts';
 import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
+import { multimodal } from './fixtures/multimodal.ts';
 import { decoder, recurrentVariants, type Variant } from './fixtures/recurrent-variants.ts';
 import { scoreInPython } from './fixtures/score-in-python.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
@@ -40,16 +42,6 @@ function phi3(original: number): Record<string, unknown> {
       short_factor: factors(1),
       long_factor: factors(3),
     },
-  };
-}
-/** A model with a small vision part. Token ids of images are those that no probe has. */
-function multimodal(fields: Record<string, unknown>, text: Record<string, unknown>): Record<string, unknown> {
-  const vision = { hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2 };
-  return {
-    ...fields,
-    text_config: { ...decoder, ...text },
-    vision_config: { ...vision, head_dim: 8, image_size: 28, patch_size: 14 },
-    image_token_index: 0,
   };
 }
 // Probes of 150 tokens are longer than these windows.
@@ -310,6 +302,7 @@ const variants: Record<string, Variant> = {
     config: { ...t5, feed_forward_proj: 'gated-gelu', tie_word_embeddings: false },
   },
   't5 1.1, a gate and a tied, scaled head': { config: { ...t5, feed_forward_proj: 'gated-silu' } },
+  ...gemma4Variants,
   ...recurrentVariants,
 };
 

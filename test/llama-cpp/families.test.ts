@@ -18,7 +18,13 @@ const folder = scratchFolder('llama-families');
 /** Of log-probabilities. llama.cpp looks a GELU up in a table of float16. */
 const exact = { mean: 1e-5, largest: 5e-5 };
 const byTable = { mean: 0.004, largest: 0.05 };
-const bounds: Record<string, typeof exact> = { gemma3_text: byTable, gemma3: byTable, gpt2: byTable };
+const bounds: Record<string, typeof exact> = {
+  gemma3_text: byTable,
+  gemma3: byTable,
+  gemma4_text: byTable,
+  gemma4: byTable,
+  gpt2: byTable,
+};
 
 for (const [name, config] of Object.entries(randomModels)) {
   test(name, { skip: !hasRuntime() }, async () => {

@@ -21,6 +21,14 @@ const decoder = {
   pad_token_id: 258,
   tie_word_embeddings: true,
 };
+const gemma4 = {
+  model_type: 'gemma4_text',
+  head_dim: 24,
+  global_head_dim: 32,
+  sliding_window: 20,
+  vocab_size_per_layer_input: 260,
+  final_logit_softcapping: 8.5,
+};
 const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 };
 
 const phi3 = {
@@ -92,6 +100,26 @@ export const randomModels: Record<string, Record<string, unknown> & { model_type
     sliding_window: 20,
     rope_scaling: { rope_type: 'linear', factor: 8 },
   },
+  gemma4_text: {
+    ...decoder,
+    ...gemma4,
+    num_hidden_layers: 8,
+    layer_types: Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? 'sliding_attention' : 'full_attention')),
+    num_kv_shared_layers: 4,
+    use_double_wide_mlp: true,
+    hidden_size_per_layer_input: 32,
+  },
+  'gemma4, the text part, keys that are values': {
+    model_type: 'gemma4',
+    text_config: {
+      ...decoder,
+      ...gemma4,
+      num_hidden_layers: 6,
+      attention_k_eq_v: true,
+      num_global_key_value_heads: 1,
+      hidden_size_per_layer_input: 0,
+    },
+  },
   phi3,
   'phi3, in long texts': phi3,
   smollm3: { ...decoder, model_type: 'smollm3', num_hidden_layers: 5 },
@@ -149,7 +177,8 @@ export async function writeRandomModel(
 ): Promise<void> {
   await writeByteModel(folder, config, ({ name, shape }, part) => {
     const random = new Random(1, 'test', part);
-    const around = /norm|ln_/.test(name) && name.endsWith('.weight') ? 1 : 0;
+    const around =
+      (/norm|ln_/.test(name) && name.endsWith('.weight')) || name.endsWith('layer_scalar') ? 1 : 0;
     const deviation = shape.length > 1 ? 0.15 : 0.05;
     const length = shape.reduce((product, size) => product * size, 1);
     return {
@@ -196,5 +225,7 @@ export function adapterOf({ model_type }: { model_type: string }): Record<string
     alpha_pattern: { [output]: 3 },
     target_modules: 'all-linear',
     ...(experts && { target_parameters: experts }),
+    // llama.cpp ignores an update of it.
+    ...(model_type === 'gemma4_text' && { exclude_modules: ['per_layer_model_projection'] }),
   };
 }

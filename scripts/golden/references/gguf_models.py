@@ -20,7 +20,7 @@ from transformers import AutoConfig
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 # Of Hugging Face's model_type; mistral's files are llama's.
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2", "gemma3_text": "gemma3"}
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2", "gemma3_text": "gemma3", "gemma4_text": "gemma4"}
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
@@ -40,6 +40,9 @@ def write_parameters(writer, config):
         writer.add_feed_forward_length(config.n_inner or 4 * config.n_embd)
         writer.add_layer_norm_eps(config.layer_norm_epsilon)
         return
+    if config.model_type == "gemma4_text":
+        write_gemma4(writer, config)
+        return
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -53,6 +56,34 @@ def write_parameters(writer, config):
         writer.add_value_length(head)
     if config.model_type in ("llama", "mistral"):
         writer.add_rope_dimension_count(head)
+
+
+def write_gemma4(writer, config):
+    slides = [kind == "sliding_attention" for kind in config.layer_types]
+    sliding, full = (config.per_layer_config[slides.index(each)] for each in (True, False))
+    shared, width = config.num_kv_shared_layers, config.intermediate_size
+    own = config.num_hidden_layers - shared
+    writer.add_feed_forward_length([width if i < own or not config.use_double_wide_mlp else 2 * width for i in range(len(slides))])
+    writer.add_head_count_kv([(sliding if each else full).num_key_value_heads for each in slides])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(config.rope_parameters["full_attention"]["rope_theta"])
+    writer.add_rope_freq_base_swa(config.rope_parameters["sliding_attention"]["rope_theta"])
+    writer.add_rope_dimension_count(full.head_dim)
+    writer.add_rope_dimension_count_swa(sliding.head_dim)
+    for add, size in ((writer.add_key_length, full), (writer.add_value_length, full)):
+        add(size.head_dim)
+    for add, size in ((writer.add_key_length_swa, sliding), (writer.add_value_length_swa, sliding)):
+        add(size.head_dim)
+    writer.add_shared_kv_layers(shared)
+    writer.add_sliding_window(config.sliding_window)
+    writer.add_sliding_window_pattern(slides)
+    writer.add_embedding_length_per_layer_input(config.hidden_size_per_layer_input)
+    writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    # Only some pairs of numbers of a head turn in layers without a window.
+    part = config.rope_parameters["full_attention"]["partial_rotary_factor"]
+    turning = int(full.head_dim * part / 2)
+    divisors = [1.0] * turning + [1e30] * (full.head_dim // 2 - turning)
+    writer.add_tensor("rope_freqs.weight", np.array(divisors, dtype=np.float32))
 
 
 def write_tokenizer(writer, folder, config):
@@ -99,6 +130,9 @@ def write_gguf(run):
             # Gemma's norms multiply by 1 + weight.
             weight = weight + 1
         writer.add_tensor(names.get_name(key, try_suffixes=(".weight", ".bias")), np.ascontiguousarray(weight))
+    for key, factor in model.named_buffers():
+        if key.endswith("layer_scalar"):
+            writer.add_tensor(f"{names.get_name(key)}.weight", factor.numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -40,6 +40,9 @@ def make_model(run):
     fields = {"vocab_size": vocabulary, "initializer_range": 0.15, **run["config"]}
     if "text_config" in fields:
         fields["text_config"] = {"vocab_size": vocabulary, "initializer_range": 0.15, **fields["text_config"]}
+    for each in (fields, fields.get("text_config", {})):
+        if "hidden_size_per_layer_input" in each:
+            each["vocab_size_per_layer_input"] = vocabulary
     config = AutoConfig.for_model(fields.pop("model_type"), **fields)
     model = model_class(run["task"], config).from_config(config)
     with torch.no_grad():
@@ -54,6 +57,9 @@ def make_model(run):
             elif name.endswith("A_log"):
                 # States that last over many positions.
                 parameter.copy_(-1 + 0.3 * torch.randn_like(parameter))
+        for name, buffer in model.named_buffers():
+            if name.endswith("layer_scalar"):
+                buffer.copy_(0.8 + 0.2 * torch.rand_like(buffer))
     model.save_pretrained(run["output"])
     if run.get("packed"):
         pack_experts(run["output"])

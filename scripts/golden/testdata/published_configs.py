@@ -6,7 +6,8 @@ usage: published_configs.py [family...]
 Each file there maps a model's name to `config`, its published config.json without fields that mean nothing to its weights, and
 `source`: the repository and path where a copy or its sizes were read; "quoted" where excerpts in public repositories were;
 "recalled" where no copy was at hand, so that the published number of parameters is the check. `untied` names modules whose published
-weights are separate although transformers ties them by that config. For each model, this script builds it on torch's meta device,
+weights are separate although transformers ties them by that config; `refused` is what Graft says of a model that it does not compute.
+For each model, this script builds it on torch's meta device,
 which takes no memory, and writes:
 
 - `task`: of the class that was built. A multimodal model is built as its text model alone.

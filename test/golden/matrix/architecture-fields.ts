@@ -32,6 +32,22 @@ export const normedAfterNames = {
   norms: ['post_attention_layernorm', 'post_feedforward_layernorm', 'norm'],
 };
 
+export const gemmaNorms = [
+  'input_layernorm',
+  'post_attention_layernorm',
+  'pre_feedforward_layernorm',
+  'post_feedforward_layernorm',
+  'norm',
+];
+
+export const gemma4 = {
+  model_type: 'gemma4_text',
+  head_dim: 16,
+  global_head_dim: 24,
+  sliding_window: 12,
+  final_logit_softcapping: 10.5,
+};
+
 export const experts = {
   head_dim: 16,
   num_experts: 4,

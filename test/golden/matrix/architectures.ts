@@ -4,6 +4,8 @@ import {
   deltaHeads,
   encoderRows,
   experts,
+  gemma4,
+  gemmaNorms,
   normedAfterNames,
   t5,
   t5Names,
@@ -159,14 +161,40 @@ const decoders: ArchitectureRow[] = [
     },
     names: {
       ...decoderNames,
-      norms: [
-        'input_layernorm',
-        'post_attention_layernorm',
-        'pre_feedforward_layernorm',
-        'post_feedforward_layernorm',
-        'norm',
-      ],
+      norms: gemmaNorms,
     },
+  },
+  {
+    // Like E2B: inputs of each layer, and two layers that attend to the keys and values of the two before.
+    name: 'gemma4_text',
+    task: 'CAUSAL_LM',
+    otherTasks: ['FEATURE_EXTRACTION'],
+    config: {
+      ...decoder,
+      ...gemma4,
+      num_hidden_layers: 4,
+      layer_types: ['sliding_attention', 'full_attention', 'sliding_attention', 'full_attention'],
+      num_kv_shared_layers: 2,
+      use_double_wide_mlp: true,
+      hidden_size_per_layer_input: 8,
+    },
+    names: { ...decoderNames, norms: gemmaNorms },
+  },
+  {
+    // Like 12B and 31B: keys that are values, of fewer heads, in the layer without a window.
+    name: 'gemma4_unified_text',
+    task: 'CAUSAL_LM',
+    otherTasks: ['FEATURE_EXTRACTION'],
+    config: {
+      ...decoder,
+      ...gemma4,
+      layer_types: ['sliding_attention', 'full_attention'],
+      attention_k_eq_v: true,
+      num_global_key_value_heads: 1,
+      model_type: 'gemma4_unified_text',
+    },
+    sampled: true,
+    names: { ...decoderNames, norms: gemmaNorms },
   },
   {
     name: 'phi3',

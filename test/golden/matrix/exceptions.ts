@@ -11,6 +11,8 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'qwen3',
         'qwen3_moe',
         'gemma3_text',
+        'gemma4_text',
+        'gemma4_unified_text',
         'phi3',
         'smollm3',
         'granite',
@@ -57,6 +59,16 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     ]),
   ],
   [
+    'Layers read a row of a table for every token, which virtual tokens do not have: with HF PEFT, transformers refuses them.',
+    ['prompt_tuning', 'p_tuning by mlp', 'p_tuning by lstm'],
+    ['gemma4_text', 'gemma4_text FEATURE_EXTRACTION'],
+  ],
+  [
+    'Layers have keys of different sizes: HF PEFT leaves out those that its prefix does not fit, Graft refuses.',
+    ['prefix_tuning', 'prefix_tuning by projection'],
+    ['gemma4_text', 'gemma4_unified_text'].flatMap((type) => [type, `${type} FEATURE_EXTRACTION`]),
+  ],
+  [
     "The adapters library applies the last layer's norm in every layer of this architecture: Graft refuses the preset.",
     ['seq_bn'],
     ['gemma3_text', 'gemma3_text SEQ_CLS', 'gemma3_text FEATURE_EXTRACTION'],
@@ -70,6 +82,8 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'qwen3_moe-balanced',
         'gpt_oss',
         'ministral3',
+        'gemma4_text',
+        'gemma4_unified_text',
         'phi3',
         'smollm3',
         'granite',
@@ -87,7 +101,9 @@ export const reasons: [reason: string, methods: string[], architectures: string[
       ...['qwen3_moe', 'gpt_oss', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
-      ...['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].map((type) => `${type} FEATURE_EXTRACTION`),
+      ...['gemma4_text', 'gemma4_unified_text', 'qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].map(
+        (type) => `${type} FEATURE_EXTRACTION`,
+      ),
     ],
   ],
   [

@@ -25,17 +25,24 @@ const LONGEST = 32_768;
 /** As many layers have each kind that a published model has. */
 const LAYERS = 6;
 const byLayer = ['layer_types', 'no_rope_layers'];
+/** Sizes of a few layers, which must fit those below where a config has them. */
+const ofSome = {
+  num_global_key_value_heads: 1,
+  num_kv_shared_layers: 0,
+  hidden_size_per_layer_input: 0,
+  // JSON of JavaScript writes 30.0 as 30, which transformers refuses.
+  final_logit_softcapping: null,
+};
 
 /** Every published decoder with a scaling or with layers that are not rotated, as narrow as its heads. */
 function narrowed(): [string, Config][] {
   const folder = join(import.meta.dirname, '../published-configs');
   const all = readdirSync(folder).flatMap((file) => {
-    const models: Record<string, { config: Config & { text_config?: Config } }> = JSON.parse(
-      readFileSync(join(folder, file), 'utf8'),
-    );
-    return Object.entries(models).map(
-      ([name, { config }]) => [name, config.text_config ?? config] as [string, Config],
-    );
+    const models: Record<string, { config: Config & { text_config?: Config }; refused?: string }> =
+      JSON.parse(readFileSync(join(folder, file), 'utf8'));
+    return Object.entries(models)
+      .filter(([, { refused }]) => !refused)
+      .map(([name, { config }]) => [name, config.text_config ?? config] as [string, Config]);
   });
   return all
     .filter(([, { model_type }]) => modelTypes.includes(model_type))
@@ -52,6 +59,7 @@ function withOneHead(config: Config): Config {
   return {
     ...config,
     ...Object.fromEntries(cut),
+    ...Object.fromEntries(Object.entries(ofSome).filter(([field]) => config[field] != null)),
     num_hidden_layers: LAYERS,
     hidden_size: size,
     head_dim: size,

@@ -168,7 +168,7 @@ test('GGUF: variants that are not supported are named', async () => {
   await variant(
     set('tokenizer.ggml.model', 'rwkv'),
     'unsupported_tokenizer',
-    /"rwkv" is not supported; supported: gpt2 \(byte-level BPE\), llama \(SentencePiece\)$/,
+    /"rwkv" is not supported; supported: gpt2 \(byte-level BPE\), llama, gemma4 \(SentencePiece\)$/,
   );
   await variant(
     set('tokenizer.ggml.pre', 'chameleon'),

@@ -1,6 +1,6 @@
 import { CHUNK, type DeltaShape } from '../block-sizes/delta-groups.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
-import { type ModelOutline, mixedWidth } from '../outlines/outline.ts';
+import { attentionOf, type ModelOutline, mixedWidth } from '../outlines/outline.ts';
 import type { Attended } from './planned-batches.ts';
 import type { Scores } from './score-blocks.ts';
 
@@ -67,14 +67,16 @@ export function blockNumbers(
   shape: Pick<GridShape, 'rows' | 'tokens' | 'inputTokens'>,
   attended: Attended = { own: shape.tokens, input: shape.inputTokens },
 ): BlockNumbers[] {
-  const { hiddenSize: H, heads, kvHeads, headSize, encoderLayers = 0, keptByNorms = 0 } = model;
+  const { hiddenSize: H, heads, encoderLayers = 0, keptByNorms = 0 } = model;
   const own = shape.rows * shape.tokens;
   const input = shape.rows * shape.inputTokens;
-  const headWidth = heads * headSize;
   return linearsByBlock(model).map((linears, block) => {
     const recurrent = recurrentNumbers(model, block, shape);
     const isEncoder = block < encoderLayers;
     const isDecoder = !isEncoder && encoderLayers > 0;
+    const { kvHeads, headSize, keysFrom } = attentionOf(model, isEncoder ? block : block - encoderLayers);
+    const headWidth = heads * headSize;
+    const ownKeys = keysFrom === null ? kvHeads * headSize : 0;
     const positions = isEncoder ? input : own;
     const length = isEncoder ? attended.input : attended.own;
     // Modules that widen are those of the feed-forward network; a gated one has two.
@@ -85,7 +87,7 @@ export function blockNumbers(
     const seen = Math.min(length, 2 * (model.window?.(block) ?? length));
     const scores = recurrent ? 0 : positions * heads * seen;
     const crossed = isDecoder ? positions * heads * attended.input : 0;
-    const mixed = recurrent?.kept ?? positions * (2 * headWidth + 2 * kvHeads * headSize);
+    const mixed = recurrent?.kept ?? positions * (2 * headWidth + 2 * ownKeys);
     const normed = recurrent ? 0 : positions * keptByNorms;
     const selfKept = positions * (2 * H + inner) + normed + mixed;
     const crossKept = isDecoder ? positions * (H + 2 * headWidth) + input * 2 * headWidth : 0;
@@ -172,6 +174,10 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
   }
   return blocks;
 }
+
+/** Numbers that are inputs of several blocks, which also those keep that are recomputed: of each layer's input by token. */
+export const sharedNumbers = ({ layers, layerInputWidth = 0 }: ModelOutline, positions: number): number =>
+  positions * layers * layerInputWidth;
 
 /** Labels of a micro-batch and sizes of a language model's head; null without such a head. */
 export function headNumbers(model: ModelOutline, { labels }: GridShape) {

@@ -1,11 +1,12 @@
 import { deltaScratch } from '../block-sizes/delta-groups.ts';
 import { headRows } from '../block-sizes/limits.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
+import { attentionOf } from '../outlines/outline.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
 import { BLOCK } from '../weights/quantise/nf4.ts';
-import { type BlockNumbers, blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
+import { type BlockNumbers, blockCount, blockNumbers, headNumbers, sharedNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 import { scoreBlock } from './score-blocks.ts';
 import { stockStepBytes } from './stock-memory.ts';
@@ -173,7 +174,10 @@ function activationBytes(parts: JobParts): number {
   const keptOfRecomputed = ({ positions }: BlockNumbers) => (FLOAT + flow) * positions * model.hiddenSize;
   const kept = blocks
     .slice(lowestTrained)
-    .reduce((sum, block) => sum + (recomputes ? keptOfRecomputed(block) : keptBy(block)), 0);
+    .reduce(
+      (sum, block) => sum + (recomputes ? keptOfRecomputed(block) : keptBy(block)),
+      FLOAT * sharedNumbers(model, blocks[0]!.positions),
+    );
   const added =
     FLOAT *
     (methodOf(peft).keptNumbers?.(peft, model) ?? 0) *
@@ -219,8 +223,11 @@ function ruleBytes({ threads }: JobParts, { recurrent }: BlockNumbers, flow: num
  * `flow` bytes per number, the gradients of output, queries, keys and values.
  */
 function attentionGradientBytes({ model, batches }: JobParts, flow: number): number {
-  const { heads, kvHeads, headSize } = model;
-  const padded = Math.ceil(headSize / VECTOR) * VECTOR;
-  const gathered = FLOAT * batches.gradientPositions * kvHeads * 2 * padded;
-  return gathered + flow * batches.shape.tokens * (2 * heads + 2 * kvHeads) * headSize;
+  const bytesOf = (layer: number) => {
+    const { kvHeads, headSize } = attentionOf(model, layer);
+    const padded = Math.ceil(headSize / VECTOR) * VECTOR;
+    const gathered = FLOAT * batches.gradientPositions * kvHeads * 2 * padded;
+    return gathered + flow * batches.shape.tokens * (2 * model.heads + 2 * kvHeads) * headSize;
+  };
+  return Math.max(...Array.from({ length: model.layers }, (_, layer) => bytesOf(layer)));
 }

@@ -6,7 +6,7 @@ import { headRows } from '../block-sizes/limits.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { SLICE_BYTES, storedWeights } from '../weights/base-storage.ts';
-import { type BlockNumbers, blockNumbers, headNumbers } from './block-numbers.ts';
+import { type BlockNumbers, blockNumbers, headNumbers, sharedNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 import { scoreBlock } from './score-blocks.ts';
 
@@ -30,7 +30,8 @@ export function stockStepBytes(parts: JobParts): number {
   const recomputes = training.gradient_checkpointing;
   const keptBy = (block: BlockNumbers) =>
     recomputes ? keptOfRecomputed(parts, block) : keptOfBlock(parts, block) + added;
-  const kept = trained.reduce((sum, block) => sum + keptBy(block), 0);
+  const inputs = FLOAT * sharedNumbers(model, blocks[0]!.positions);
+  const kept = inputs + trained.reduce((sum, block) => sum + keptBy(block), 0);
   // The adapter's factors are converted once, for the forward and the backward pass.
   const factors = parts.precision === 'bf16' ? factorBytes(parts) * vectorLength : 0;
   const gradients = FLOAT * vectorLength;

@@ -6,7 +6,7 @@ import type { RuntimeOptions } from '../peft-model/peft-model.ts';
 import { BLOCK } from './block-pool.ts';
 
 /**
- * The cache of each layer with attention `(blocks · BLOCK, 2 · kvHeads · D)`: a position's keys after rotation, then its values. An encoder-decoder's
+ * The cache of each layer with own keys and values `(blocks · BLOCK, 2 · kvHeads · D)`: a position's keys after rotation, then its values. An encoder-decoder's
  * memory is in the same blocks.
  */
 export type LayerCaches = ReadonlyMap<number, Variable>;
@@ -22,7 +22,7 @@ export function listAttention(
 ): RuntimeOptions['attend'] {
   const [none, noSinks] = [tf.zeros([0, 0]), tf.zeros([0])];
   return (site, projections) => {
-    const { heads, kvHeads, headSize, scale, window, layer } = site;
+    const { heads, kvHeads, headSize, scale, window, layer, keysFrom } = site;
     const { q, k, v } = queriesKeysValues(projections, site);
     const { cosines, sines } = site.rotation ?? { cosines: none, sines: none };
     const attributes = [
@@ -33,8 +33,9 @@ export function listAttention(
       attr.int('window', window ?? 0),
       attr.int('block', BLOCK),
     ];
+    // Keys and values of another layer are written there once more, with the same values.
     return caches
-      .get(layer)!
+      .get(keysFrom ?? layer)!
       .inPlace('GraftCachedAttention', attributes, [
         ...[q, k, v, cosines, sines, spans, blocks],
         site.sinks ?? noSinks,
@@ -67,8 +68,8 @@ export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOpti
   const memoryMask = memory && lengthsMask(memory.lengths, memory.tables.shape[1]!);
   const rotary = new RotaryTables();
   return (site, projections) => {
-    const { kind, layer, window = null, bias, sinks, headSize } = site;
-    const cache = caches.get(layer)!;
+    const { kind, layer, keysFrom, window = null, bias, sinks, headSize } = site;
+    const cache = caches.get(keysFrom ?? layer)!;
     const read = (tables: tf.Tensor): [tf.Tensor, tf.Tensor] => {
       const both = tf.reshape(cache.gather(tables), [tables.size, -1]);
       const [keys, values] = tf.split(both, 2, 1) as [tf.Tensor, tf.Tensor];
@@ -80,7 +81,8 @@ export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOpti
       return sideBySide(attention(scaled, ...read(memory!.tables), memoryMask!, { bias }));
     }
     const { q, k, v } = rotary.byHead(projections, site, sequences);
-    cache.assignRows(rows, tf.concat([sideBySide(k), sideBySide(v)], 1));
+    // The layer that the keys and values come from has written them.
+    if (keysFrom === undefined) cache.assignRows(rows, tf.concat([sideBySide(k), sideBySide(v)], 1));
     return sideBySide(attention(q, ...read(tables), maskFor(window), { bias, sinks }));
   };
 }

@@ -2,7 +2,7 @@ import { ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { graphTarget } from '../nn/computation.ts';
-import { layersOf } from '../outlines/outline.ts';
+import { attentionOf, keysAndValuesWidth, layersOf } from '../outlines/outline.ts';
 import { attachAdapter } from '../peft-model/peft-model.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
 import { declareWeights } from '../weights/stored-weights.ts';
@@ -47,13 +47,13 @@ function buildForProcessor(
   const limits = { ...given, rows: sequencesWithState(architecture, given) };
   const builder = new ProgramBuilder();
   const weights = declareWeights(builder, architecture, storage, true);
-  const width = 2 * architecture.kvHeads * architecture.headSize;
   const blocks = cacheBlocks(architecture, limits);
   const caches = new Map(
-    layersOf(architecture).attending.map((layer) => [
-      layer,
-      builder.variable({ name: `cache.${layer}`, shape: [blocks * BLOCK, width] }),
-    ]),
+    layersOf(architecture).attending.map((layer) => {
+      const { kvHeads, headSize } = attentionOf(architecture, layer);
+      const shape = [blocks * BLOCK, 2 * kvHeads * headSize];
+      return [layer, builder.variable({ name: `cache.${layer}`, shape })];
+    }),
   );
   const states = declareStates(builder, architecture, limits.rows);
   const empty = builder.function('empty', {}, () => {
@@ -101,10 +101,8 @@ function buildForProcessor(
 
 /** Number of blocks that fit in memory: at least a whole context and its input, and at most what all sequences can use. */
 function cacheBlocks(architecture: Architecture, limits: ServingLimits): number {
-  const { kvHeads, headSize, encoder } = architecture;
-  const layers = layersOf(architecture).attending.length;
-  const inSequence = Math.ceil(limits.context / BLOCK) * (encoder ? 2 : 1);
-  const bytes = layers * BLOCK * 2 * kvHeads * headSize * 4;
+  const inSequence = Math.ceil(limits.context / BLOCK) * (architecture.encoder ? 2 : 1);
+  const bytes = BLOCK * keysAndValuesWidth(architecture) * 4;
   const affordable = bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor(limits.cacheBytes / bytes);
   return RESERVED.count + Math.max(inSequence, Math.min(affordable, inSequence * limits.rows));
 }

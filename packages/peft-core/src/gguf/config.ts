@@ -69,7 +69,11 @@ function headerOf(
       const value = metadata.number(full(key));
       return value === undefined ? undefined : shortestDecimal(value);
     },
+    counts: (key) => metadata.counts(full(key)),
+    flags: (key) => metadata.booleans(full(key)),
     hasTensor: (name) => tensors.has(name),
+    rows: (name) => tensors.get(name)?.shape[0],
+    frequencyFactors: ropeFactors.all,
     rope(headSize) {
       const fields = ropeFields(file.path, metadata, architecture, ropeFactors, headSize);
       return { ...fields, rope_theta: shortestDecimal(fields.rope_theta) };

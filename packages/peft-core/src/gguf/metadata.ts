@@ -171,6 +171,24 @@ export class GgufMetadata {
     );
   }
 
+  /** Integers ≥ 0, of a list or alone. */
+  counts(key: string): number[] | undefined {
+    const isCount = (v: GgufValue) => Number.isSafeInteger(v) && (v as number) >= 0;
+    if (!Array.isArray(this.#values.get(key))) {
+      const one = this.count(key);
+      return one === undefined ? undefined : [one];
+    }
+    return this.#typed(key, 'an array of whole numbers', (v) => Array.isArray(v) && v.every(isCount));
+  }
+
+  booleans(key: string): boolean[] | undefined {
+    return this.#typed(
+      key,
+      'an array of booleans',
+      (v) => Array.isArray(v) && v.every((x) => typeof x === 'boolean'),
+    );
+  }
+
   /** Returns `value`; throws an error that names the key if it is undefined. */
   required<T>(key: string, value: T | undefined): T {
     if (value === undefined) throw this.#fail(`has no "${key}"`);

@@ -13,7 +13,7 @@ export interface NamedPart {
  * null if unknown.
  */
 export function readName(
-  { blocks, blockParts, otherParts }: GgufFamily,
+  { blocks, blockParts, otherParts, bareParts }: GgufFamily,
   ggufName: string,
 ): (NamedPart & { name: string }) | null {
   const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(ggufName);
@@ -21,7 +21,8 @@ export function readName(
   const [, layer, part, kind] = match as unknown as [string, string | undefined, string, string];
   const parts = layer === undefined ? otherParts : blockParts;
   if (!Object.hasOwn(parts, part)) return null;
-  return { name: `${layer === undefined ? '' : `${blocks}.${layer}.`}${parts[part]}.${kind}`, part, kind };
+  const end = layer !== undefined && bareParts?.includes(part) ? '' : `.${kind}`;
+  return { name: `${layer === undefined ? '' : `${blocks}.${layer}.`}${parts[part]}${end}`, part, kind };
 }
 
 /** A tensor of a GGUF file that holds a parameter of a model, or some of the rows of each expert's matrix. */
@@ -58,7 +59,10 @@ function stackOf(stacks: StackedNames, name: string): [start: string, parts: rea
   return null;
 }
 
-function writtenName({ blocks, blockParts, otherParts }: GgufFamily, name: string): WrittenName | null {
+function writtenName(family: GgufFamily, given: string): WrittenName | null {
+  const { blocks, blockParts, otherParts, bareParts = [] } = family;
+  const isBare = bareParts.some((part) => given.endsWith(`.${blockParts[part]}`));
+  const name = isBare ? `${given}.weight` : given;
   const match = /^(.*)\.(weight|bias)$/.exec(name);
   if (!match) return null;
   const [, path, kind] = match as unknown as [string, string, string];

@@ -46,6 +46,16 @@ for (const [name, { metadata, merges, texts }] of Object.entries(cases)) {
   });
 }
 
+test('a vocabulary of the kind "gemma4", with merges in the place of scores, gives the same tokens', () => {
+  for (const { metadata, merges, texts } of Object.values(cases)) {
+    const { 'tokenizer.ggml.scores': _, ...others } = metadata;
+    const listed = merges.map((merge) => merge.join(' '));
+    const files = filesOf({ ...others, 'tokenizer.ggml.model': 'gemma4', 'tokenizer.ggml.merges': listed });
+    const tokenizer = loadTokenizer(files);
+    for (const { text, ids } of texts) assert.deepEqual(tokenizer.encode(text), [1, ...ids]);
+  }
+});
+
 const { metadata } = cases['as Llama 2']!;
 const scores = metadata['tokenizer.ggml.scores'] as number[];
 const refusals: Record<string, [Record<string, GgufValue>, RegExp]> = {

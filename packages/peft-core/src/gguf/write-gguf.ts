@@ -126,6 +126,8 @@ export function encodeField(field: GgufField): Buffer {
         u64(field.value.length),
         ...field.value.map(text),
       ]);
+    case 'bools':
+      return array(valueTypes.bool, Uint8Array.from(field.value, Number));
     case 'i32s':
       return array(valueTypes.i32, Int32Array.from(field.value));
     case 'u32s':
@@ -135,7 +137,7 @@ export function encodeField(field: GgufField): Buffer {
   }
 }
 
-const array = (type: number, values: Int32Array | Uint32Array | Float32Array) =>
+const array = (type: number, values: Uint8Array | Int32Array | Uint32Array | Float32Array) =>
   Buffer.concat([u32(valueTypes.array), u32(type), u64(values.length), bytesOf(values)]);
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>

@@ -28,6 +28,8 @@ export interface AttentionSite extends Heads {
   kind?: 'self' | 'encoder' | 'cross';
   /** Number of the layer within the encoder or the decoder. */
   layer: number;
+  /** The earlier layer whose keys and values the projections hold; absent: they are the layer's own. */
+  keysFrom?: number;
   /** Number of tokens that a token sees, itself included; absent or null: unlimited. */
   window?: number | null;
   /**
@@ -85,6 +87,8 @@ export interface ModelRuntime {
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
   /** RMSNorm over the last axis of x; `shift` is added to the module's weight. */
   rmsNorm(module: string, x: tf.Tensor, epsilon: number, shift?: number): tf.Tensor;
+  /** x `(N, H)` times the frozen parameter `name` `(1)`. */
+  times(name: string, x: tf.Tensor): tf.Tensor;
   /** LayerNorm over the last axis of x `(N, H)`, with the module's weight and bias. `isStream`: the result is the residual stream. */
   layerNorm(module: string, x: tf.Tensor, epsilon: number, isStream?: boolean): tf.Tensor;
   /** Projections → `(N, heads · D)`. In cross-attention, keys and values are those of the memory's positions. */
@@ -115,7 +119,7 @@ export interface ModelRuntime {
   /** Keeps a tensor that all blocks share (angles, a mask) for as long as a gradient may need it. */
   constant(x: tf.Tensor): tf.Tensor;
   /**
-   * Runs block `path` on hidden states x `(N, H)` and on `others` that need gradients too (an encoder's output, a shared bias).
+   * Runs block `path` on hidden states x `(N, H)` and on `others` that need gradients too (an encoder's output, a shared bias, keys).
    * With gradient checkpointing only x and `others` are kept, and the block runs again for its gradient.
    */
   block(

@@ -1,25 +1,28 @@
 import { tf } from '@graft/tf-graph';
 import { gatedProduct } from '../nn/activations.ts';
-import { type Projections, queriesKeysValues } from '../nn/attention/heads.ts';
 import { longSequences } from '../nn/attention/long-sequences.ts';
-import { type Rotation, rotationByLength, rotationOf } from '../nn/attention/rotary.ts';
-import { type Columns, separate } from '../nn/columns.ts';
-import { flowing } from '../nn/computation.ts';
+import { rotationByLength, rotationOf } from '../nn/attention/rotary.ts';
+import type { Columns } from '../nn/columns.ts';
+import { exactly, flowing } from '../nn/computation.ts';
+import { cappedLogits } from '../nn/cross-entropy.ts';
+import { residualSum } from '../nn/residual.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
-import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
+import { type LayerInputs, lendsKeys } from '../outlines/decoder-modules.ts';
+import type { Architecture, KeysAndValues, ModelRuntime, TokenGrid } from './architecture.ts';
+import { type AttentionInputs, decoderAttention, normsOf } from './decoder-attention.ts';
 import { gatedDeltaNet } from './gated-delta-net.ts';
 import { sparseFeedForward } from './sparse-network.ts';
 
 /** Tensors that all blocks share. */
-interface Shared {
-  /** For each of the outline's ropes. */
-  rotations: Rotation[];
-  /** Factor of the queries by position, `(N, 1)`; null: 1. */
-  growth: tf.Tensor | null;
-}
+type Shared = Pick<AttentionInputs, 'rotations' | 'growth'>;
 
-/** Selects the rows that are read after a layer. */
-type ReadRows = (x: tf.Tensor) => tf.Tensor;
+/** What a block computes with beside the hidden states. */
+interface BlockInputs {
+  /** `(N, P)`; null: layers have no input. */
+  input: tf.Tensor | null;
+  /** Keys and values that several layers use; null: the block computes its own. */
+  keys: KeysAndValues | null;
+}
 
 const scaled = (x: tf.Tensor, factor: number): tf.Tensor => (factor === 1 ? x : tf.mul(x, factor));
 
@@ -28,66 +31,10 @@ const scaled = (x: tf.Tensor, factor: number): tf.Tensor => (factor === 1 ? x : 
  * each, or both. Names are transformers' state-dict keys.
  */
 export function decoder(outline: DecoderOutline): Architecture {
-  const {
-    heads,
-    kvHeads,
-    headSize: D,
-    layers,
-    epsilon,
-    normShift,
-    task,
-    prefix,
-    factors,
-    norms,
-    sparse,
-  } = outline;
-  const ownHeads = { heads, kvHeads, headSize: D, scale: factors.scores };
+  const { layers, epsilon, normShift, task, prefix, factors, norms, sparse, layerInputs } = outline;
 
-  /** Applies the norm `name` to x, if there is one. */
-  const normed = (runtime: ModelRuntime, path: string, name: string | undefined, x: tf.Tensor) =>
-    name === undefined ? x : runtime.rmsNorm(`${path}.${name}`, x, epsilon, normShift);
-
-  function queriesAndKeys(
-    runtime: ModelRuntime,
-    path: string,
-    all: Projections,
-    growth: tf.Tensor | null,
-  ): Projections {
-    const kind = outline.queryKeyNorms;
-    if (!kind && !growth) return all;
-    /** RMSNorm of t `(N, count · D)`: of each head, or of all together. */
-    const norm = (module: string, t: tf.Tensor) => {
-      if (kind !== 'head') return normed(runtime, path, kind ? module : undefined, t);
-      const [rows, width] = t.shape as [number, number];
-      const split = tf.reshape(t, [rows, width / D, D]);
-      return tf.reshape(normed(runtime, path, module, split), [rows, width]);
-    };
-    const { q, k, v } = queriesKeysValues(all, ownHeads);
-    const own = norm('q_norm', q);
-    return [growth ? flowing(tf.mul(own, growth)) : own, norm('k_norm', k), v];
-  }
-
-  /** Separates the gate of attention's output from the queries; null without one. */
-  function gateAndProjections(all: Projections): { gate: tf.Tensor | null; projections: Projections } {
-    if (!outline.outputGate) return { gate: null, projections: all };
-    const width = heads * D;
-    const [both, k, v] = separate(all, [2 * width, kvHeads * D, kvHeads * D]) as [
-      tf.Tensor,
-      tf.Tensor,
-      tf.Tensor,
-    ];
-    const halves = tf.split(tf.reshape(both, [-1, heads, 2 * D]), 2, 2);
-    const [q, gate] = halves.map((half) => tf.reshape(half, [-1, width])) as [tf.Tensor, tf.Tensor];
-    return { gate, projections: [q, k, v] };
-  }
-
-  function projections(runtime: ModelRuntime, path: string, x: tf.Tensor): Columns {
-    if (outline.fused) return [runtime.linear(`${path}.qkv_proj`, x)];
-    return runtime.linears(
-      ['q_proj', 'k_proj', 'v_proj'].map((name) => `${path}.${name}`),
-      x,
-    );
-  }
+  const normed = normsOf(outline);
+  const attention = decoderAttention(outline);
 
   function gateAndUp(runtime: ModelRuntime, path: string, x: tf.Tensor): Columns {
     if (outline.fused) return [runtime.linear(`${path}.gate_up_proj`, x)];
@@ -101,33 +48,13 @@ export function decoder(outline: DecoderOutline): Architecture {
     return runtime.linear(`${path}.down_proj`, wide);
   }
 
-  /** h `(N, H)` → `(K, H)`, for the rows that are read. */
-  function attention(
+  function block(
     runtime: ModelRuntime,
     layer: number,
-    h: tf.Tensor,
+    x: tf.Tensor,
     shared: Shared,
-    read: ReadRows,
+    { input, keys }: BlockInputs,
   ): tf.Tensor {
-    const path = `${prefix}layers.${layer}.self_attn`;
-    const rope = outline.rope(layer);
-    const { gate, projections: own } = gateAndProjections(projections(runtime, path, h));
-    const attended = runtime.attend(
-      {
-        layer,
-        window: outline.window(layer),
-        dropout: outline.dropout.attention,
-        ...ownHeads,
-        ...(rope === null ? {} : { rotation: shared.rotations[rope]! }),
-        ...(outline.sinks && { sinks: runtime.parameter(`${path}.sinks`) }),
-      },
-      queriesAndKeys(runtime, path, own, shared.growth),
-    ); // (N, heads · D)
-    const gated = gate ? gatedProduct('sigmoid', [read(gate), read(attended)]) : read(attended);
-    return runtime.linear(`${path}.o_proj`, gated);
-  }
-
-  function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, shared: Shared): tf.Tensor {
     const path = `${prefix}layers.${layer}`;
     const network = `${path}.mlp`;
     /** What becomes of a sublayer's output before it is added. */
@@ -145,7 +72,7 @@ export function decoder(outline: DecoderOutline): Architecture {
     const read = (x: tf.Tensor) => (readsAll ? x : runtime.rowsRead(layer, x));
     const output = outline.recurrence?.has(layer)
       ? gatedDeltaNet(runtime, { path: `${path}.linear_attn`, layer, epsilon, read }, outline.recurrence, h)
-      : attention(runtime, layer, h, shared, read);
+      : attention.attend(runtime, layer, h, { ...shared, read, keys });
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
       output,
@@ -162,7 +89,35 @@ export function decoder(outline: DecoderOutline): Architecture {
       undefined,
       finish(norms.feedForward.after),
     );
-    return readsAll ? runtime.rowsRead(layer, after) : after;
+    const whole = input ? gatedByInput(runtime, path, after, read(input)) : after;
+    const result = outline.layerScalars ? runtime.times(`${path}.layer_scalar`, whole) : whole;
+    return readsAll ? runtime.rowsRead(layer, result) : result;
+  }
+
+  /** Adds to x `(K, H)` what a gate of x lets through of the layer's input `(K, P)`. */
+  function gatedByInput(runtime: ModelRuntime, path: string, x: tf.Tensor, input: tf.Tensor): tf.Tensor {
+    const gate = runtime.linear(`${path}.per_layer_input_gate`, x);
+    const through = gatedProduct(outline.activation, [gate, flowing(input)]);
+    const output = runtime.linear(`${path}.per_layer_projection`, through);
+    return residualSum(x, normed(runtime, path, 'post_per_layer_input_norm', output));
+  }
+
+  /** The inputs `(N, P)` of each layer for tokens with these ids and embeddings `(N, H)`. */
+  function inputsOfLayers(
+    runtime: ModelRuntime,
+    ids: tf.Tensor,
+    x: tf.Tensor,
+    { width, factor }: LayerInputs,
+  ): tf.Tensor[] {
+    const projected = scaled(
+      runtime.linear(`${prefix}per_layer_model_projection`, x),
+      outline.hiddenSize ** -0.5,
+    );
+    const byLayer = tf.reshape(projected, [-1, width]); // (N · layers, P)
+    const context = runtime.rmsNorm(`${prefix}per_layer_projection_norm`, byLayer, epsilon);
+    const rows = scaled(runtime.embedding(outline.layerTable!, ids), factor); // (N, layers · P)
+    const both = tf.add(tf.reshape(exactly(context), rows.shape), rows);
+    return tf.split(scaled(both, Math.SQRT1_2), layers, 1);
   }
 
   function sharedTensors(runtime: ModelRuntime, grid: TokenGrid): Shared {
@@ -189,8 +144,21 @@ export function decoder(outline: DecoderOutline): Architecture {
     body(runtime, ids, grid) {
       const shared = sharedTensors(runtime, grid);
       let x = scaled(runtime.embedding(outline.tokenEmbedding, ids), factors.stream);
+      const inputs = layerInputs && inputsOfLayers(runtime, ids, x, layerInputs);
+      const lent = new Map<number, KeysAndValues>();
       for (let layer = 0; layer < layers; layer++) {
-        x = runtime.block(`${prefix}layers.${layer}`, x, (x) => block(runtime, layer, x, shared));
+        // Keys and values that other layers use, too, are an input of all their blocks.
+        if (lendsKeys(outline, layer)) lent.set(layer, attention.keysAndValues(runtime, layer, x));
+        const keys = lent.get(outline.attentionOf(layer).keysFrom ?? layer);
+        const others = [...(inputs ? [inputs[layer]!] : []), ...(keys ? [keys.k, keys.v] : [])];
+        const body = (x: tf.Tensor, ...others: tf.Tensor[]) => {
+          const input = inputs ? others.shift()! : null;
+          return block(runtime, layer, x, shared, {
+            input,
+            keys: keys ? { k: others[0]!, v: others[1]! } : null,
+          });
+        };
+        x = runtime.block(`${prefix}layers.${layer}`, x, body, others);
       }
       return x;
     },
@@ -204,7 +172,8 @@ export function decoder(outline: DecoderOutline): Architecture {
       ? {}
       : {
           logits: (runtime: ModelRuntime, hidden: tf.Tensor) => {
-            if (task === 'CAUSAL_LM') return runtime.linear('lm_head', hidden);
+            if (task === 'CAUSAL_LM')
+              return cappedLogits(runtime.linear('lm_head', hidden), outline.logitCap);
             const dropped =
               task === 'TOKEN_CLS' ? runtime.dropout(hidden, outline.dropout.classifier) : hidden;
             return runtime.linear('score', dropped);

@@ -37,6 +37,11 @@ const decoders: Record<string, Record<string, unknown>> = {
     model_type: 'gemma3',
     text_config: { ...tinyConfig, model_type: 'gemma3_text', sliding_window: 7 },
   },
+  'gemma4_text, inputs of layers, keys and values of other layers': tinyFamilies.gemma4_text,
+  'gemma4, the text part, keys that are values': {
+    model_type: 'gemma4',
+    text_config: { ...tinyConfig, ...tinyFamilies.gemma4_text_dense },
+  },
   'phi3, a part of each head': { model_type: 'phi3', partial_rotary_factor: 0.75, sliding_window: 9 },
   'smollm3, no rotation in its second layer': { model_type: 'smollm3', no_rope_layers: [1, 0] },
   granite: {

@@ -71,20 +71,41 @@ function fusedLosses(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
   });
 }
 
+/** `cap · tanh(z / cap)` of logits z `(K, V)`; z itself without a cap. */
+export function cappedLogits(logits: tf.Tensor, cap: number | undefined): tf.Tensor {
+  if (cap === undefined) return logits;
+  return flowing(tf.mul(tf.tanh(tf.mul(exactly(logits), 1 / cap)), cap));
+}
+
+/** The gradient of logits before the cap, by that of the capped ones y, both `(K, V)`. */
+function capGradient(dCapped: tf.Tensor, y: tf.Tensor, cap: number | undefined): tf.Tensor {
+  if (cap === undefined) return dCapped;
+  const slope = tf.sub(1, tf.square(tf.mul(exactly(y), 1 / cap)));
+  return flowing(tf.mul(exactly(dCapped), slope));
+}
+
+/** A language model's head without a bias. */
+export interface LanguageHead {
+  /** `(V, H)` */
+  weight: Weight;
+  /** Logits z become `cap · tanh(z / cap)`; absent: they do not. */
+  cap?: number;
+}
+
 /**
  * Fuses the language-model head and cross entropy, in chunks of rows, so that the logits `(K, V)` never exist as a whole.
- * hidden `(K, H)`; weight `(V, H)`, trained as a whole, in some rows or not at all; labels `(K)` int32. `scales` `(K)` is the weight of
+ * hidden `(K, H)`; a weight trained as a whole, in some rows or not at all; labels `(K)` int32. `scales` `(K)` is the weight of
  * each row in the total loss. The total's gradient is computed while a chunk's logits exist (the total is linear in the losses, so the
  * outer gradient is only a factor). Returns the scaled total, and each label's loss, without gradient.
  */
 export function headLoss(
   hidden: tf.Tensor,
-  weight: Weight,
+  { weight, cap }: LanguageHead,
   labels: tf.Tensor,
   scales: tf.Tensor,
   withGradient: boolean,
 ): { total: tf.Tensor } & TokenLosses {
-  const inputs = { hidden, weight, labels, scales };
+  const inputs = { hidden, weight, cap, labels, scales };
   if (!withGradient) return inChunks(inputs, false).loss;
   const { loss, dHidden, dTrained } = withNestedGradients(() => inChunks(inputs, true));
   const total = customGradient({
@@ -101,17 +122,17 @@ export function headLoss(
 
 /**
  * Each label's loss with a gradient, for totals that are not linear in the losses; `headLoss` takes less where they are. hidden `(K, H)`,
- * weight `(V, H)`, labels `(K)` int32. A row's loss depends on that row of `hidden` alone, so with a frozen weight its gradient is computed while a
+ * labels `(K)` int32. A row's loss depends on that row of `hidden` alone, so with a frozen weight its gradient is computed while a
  * chunk's logits exist, and the outer gradient is a factor for each row. The gradient of a trained weight sums over rows: its logits are
  * computed again once the factors are known.
  */
 export function headLosses(
   hidden: tf.Tensor,
-  weight: Weight,
+  { weight, cap }: LanguageHead,
   labels: tf.Tensor,
   withGradient: boolean,
 ): TokenLosses {
-  const inputs = { hidden, weight, labels, scales: tf.ones([hidden.shape[0]!]) };
+  const inputs = { hidden, weight, cap, labels, scales: tf.ones([hidden.shape[0]!]) };
   if (!withGradient) return inChunks(inputs, false).loss;
   if (weight.kind === 'frozen') {
     const { loss, dHidden } = withNestedGradients(() => inChunks(inputs, true));
@@ -132,7 +153,7 @@ export function headLosses(
     gradient: (dy, { hidden, trained, labels }) => {
       const own: Weight =
         weight.kind === 'rows' ? { ...weight, rows: trained } : { kind: 'trained', tensor: trained };
-      const { dHidden, dTrained } = inChunks({ hidden, weight: own, labels, scales: dy }, true);
+      const { dHidden, dTrained } = inChunks({ hidden, weight: own, cap, labels, scales: dy }, true);
       return { hidden: concatenated(dHidden), trained: dTrained! };
     },
   });
@@ -142,12 +163,13 @@ export function headLosses(
 interface HeadInputs {
   hidden: tf.Tensor;
   weight: Weight;
+  cap: number | undefined;
   labels: tf.Tensor;
   scales: tf.Tensor;
 }
 
 /** The losses, and with `withGradient` the total's gradients: of the hidden states by chunk, and of the weight's trained part. */
-function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: boolean) {
+function inChunks({ hidden, weight, cap, labels, scales }: HeadInputs, withGradient: boolean) {
   const head = headOf(weight, hidden);
   const [count, width] = [hidden.shape[0]!, hidden.shape[1]!];
   const parts: TokenLosses[] = [];
@@ -162,10 +184,12 @@ function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: 
     const x = previous ? withControlDependency(slice, previous) : slice; // (rows, H)
     const y = tf.slice(labels, [start], [rows]);
     const scale = tf.slice(scales, [start], [rows]);
-    const { losses, correct, scaled } = scaledLoss(head.logits(x), y, scale, withGradient);
+    const logits = cappedLogits(head.logits(x), cap);
+    const { losses, correct, scaled: slope } = scaledLoss(logits, y, scale, withGradient);
     parts.push({ losses, correct });
     previous = losses;
     if (!withGradient) continue;
+    const scaled = capGradient(slope, logits, cap);
     previous = head.dHidden(scaled); // (rows, H)
     dHidden.push(previous);
     if (weight.kind === 'frozen') continue;

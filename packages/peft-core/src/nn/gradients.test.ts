@@ -63,7 +63,7 @@ test('a frozen table of which some rows are trained: embedding, linear, headLoss
     checkGradients((rows) => embedding(ids, table(rows)), [rows()]);
     checkGradients((x, rows) => linear(x, table(rows)), [values([3, 4], 2), rows()]);
     checkGradients(
-      (x, rows) => headLoss(x, table(rows), labels, scales, true).total,
+      (x, rows) => headLoss(x, { weight: table(rows) }, labels, scales, true).total,
       [values([3, 4], 2), rows()],
     );
     return { embedded: embedding(ids, table(rows())) };
@@ -204,17 +204,24 @@ test('embedding: the padding row gets no gradient', () => {
   assert.deepEqual([...gradient(1, rows)], [0, 0, 1, 1, 2, 2]);
 });
 
-test('headLoss: in chunks, trained weight and hidden states', () => {
-  const rows = 300; // more than one chunk
-  const labels = tf.tensor1d(
-    Array.from({ length: rows }, (_, i) => i % 7),
-    'int32',
-  );
-  const scales = tf.tensor1d(Array.from({ length: rows }, (_, i) => (i % 5) / rows));
-  const total = (hidden: tf.Tensor, w: tf.Tensor) =>
-    headLoss(hidden, { kind: 'trained', tensor: w }, labels, scales, true).total;
-  checkGradients(total, [values([rows, 4], 1), values([7, 4], 2)]);
-});
+for (const cap of [undefined, 0.5])
+  test(`headLoss: in chunks, trained weight and hidden states, ${cap === undefined ? 'no cap' : 'capped'}`, () => {
+    const rows = 300; // more than one chunk
+    const labels = tf.tensor1d(
+      Array.from({ length: rows }, (_, i) => i % 7),
+      'int32',
+    );
+    const scales = tf.tensor1d(Array.from({ length: rows }, (_, i) => (i % 5) / rows));
+    const total = (hidden: tf.Tensor, w: tf.Tensor) =>
+      headLoss(
+        hidden,
+        { weight: { kind: 'trained', tensor: w }, ...(cap === undefined ? {} : { cap }) },
+        labels,
+        scales,
+        true,
+      ).total;
+    checkGradients(total, [values([rows, 4], 1), values([7, 4], 2)]);
+  });
 
 test('lossesOfLogits', () => {
   const labels = tf.tensor1d([1, 0, 2], 'int32');

@@ -199,11 +199,11 @@ test('updatedNorms, of a weight stored either way; a channel of zeros gets 1', a
     }
 });
 
-test('headLoss: labels, ties and scales of 0', async () => {
-  for (const [rows, width, classes] of [
-    [1, 4, 7],
-    [9, 16, 50],
-    [300, 8, 33],
+test('headLoss: labels, ties, scales of 0 and a cap', async () => {
+  for (const [rows, width, classes, cap] of [
+    [1, 4, 7, undefined],
+    [9, 16, 50, 3],
+    [300, 8, 33, undefined],
   ] as const) {
     const labels = ints(
       [rows],
@@ -218,7 +218,7 @@ test('headLoss: labels, ties and scales of 0', async () => {
         const tensor = table!;
         const loss = headLoss(
           hidden!,
-          { kind: 'trained', tensor },
+          { weight: { kind: 'trained', tensor }, ...(cap === undefined ? {} : { cap }) },
           labels!,
           tf.cast(scales!, 'float32'),
           true,

@@ -143,7 +143,13 @@ test('the chunked head gives the losses of the whole logits', () => {
   const scales = tf.fill([300], 1 / 300);
   const whole = lossesOfLogits(matmul(hidden, table, false, true), labels);
   for (const withGradient of [false, true]) {
-    const chunked = headLoss(hidden, { kind: 'trained', tensor: table }, labels, scales, withGradient);
+    const chunked = headLoss(
+      hidden,
+      { weight: { kind: 'trained', tensor: table } },
+      labels,
+      scales,
+      withGradient,
+    );
     close(chunked.losses, whole.losses);
     close(chunked.correct, whole.correct);
     close(chunked.total, tf.mean(whole.losses));

@@ -89,8 +89,9 @@ export class ConfigFields {
     return this.size('num_labels', counted, 100_000);
   }
 
+  /** Records a fault, once. */
   fault(message: string): void {
-    this.#faults.push(message);
+    if (!this.#faults.includes(message)) this.#faults.push(message);
   }
 
   /** Throws `invalid_model_config`, which lists all faults so far. */

@@ -1,13 +1,21 @@
 import { GraftError } from '../errors.ts';
-import { addAttention } from './attention-modules.ts';
 import { ConfigFields, type RawConfig, requireTask } from './config-fields.ts';
 import { addHead } from './decoder-layers.ts';
-import { addDeltaNet } from './delta-net.ts';
-import { addExperts, type SparseNetwork } from './experts.ts';
+import {
+  addBody,
+  keptByNorms,
+  LAYER_TABLE,
+  type LayerInputs,
+  layerNumbers,
+  type SublayerNorms,
+} from './decoder-modules.ts';
+import type { SparseNetwork } from './experts.ts';
 import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
 import type { GgufFamily } from './gguf/gguf-family.ts';
 import {
+  type DefaultTargets,
   isClassifier,
+  type LayerAttention,
   type ModelOutline,
   OutlineBuilder,
   type Recurrence,
@@ -31,9 +39,21 @@ export interface DecoderOutline extends ModelOutline {
   outputGate: boolean;
   /** Each head has a learned score, `self_attn.sinks`, that its softmax counts beside those of the keys. */
   sinks: boolean;
+  /** Keys and values of layer `layer`. */
+  attentionOf(layer: number): LayerAttention;
+  /** Whether the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
+  valuesAreKeys(layer: number): boolean;
+  /** RMSNorm without a weight over the values of each head. */
+  valueNorms: boolean;
+  /** An input of each layer beside the hidden states; null: there is none. */
+  layerInputs: LayerInputs | null;
+  /** A layer's output is multiplied by its parameter `layer_scalar`. */
+  layerScalars: boolean;
   activation: GateActivation;
-  /** Width of the feed-forward network. */
+  /** Width of the feed-forward network in most layers. */
   inner: number;
+  /** Width of the feed-forward network of layer `layer`. */
+  innerOf(layer: number): number;
   /** The rotations of the layers. */
   ropes: Rope[];
   /** The fields of config.json of each of `ropes`. */
@@ -55,12 +75,6 @@ export interface DecoderOutline extends ModelOutline {
   window(layer: number): number | null;
   /** The networks of several experts; null: every layer has one network. */
   sparse: SparseNetwork | null;
-}
-
-/** The names of the norms before a sublayer and of its output. */
-export interface SublayerNorms {
-  before?: string;
-  after?: string;
 }
 
 const GATES = ['silu', 'gelu', 'gelu_pytorch_tanh'] as const;
@@ -145,6 +159,17 @@ export interface DecoderRow
   factors?(config: RawConfig, fields: ConfigFields): Partial<Factors>;
   queryGrowth?(config: RawConfig): DecoderOutline['queryGrowth'];
   sparse?(config: RawConfig, fields: ConfigFields): SparseNetwork;
+  /** Keys and values by layer; absent: `num_key_value_heads` heads of `head_dim` in each. */
+  attention?(config: RawConfig, fields: ConfigFields): (layer: number) => LayerAttention;
+  /** The layers without `v_proj`, whose keys are also their values; absent: none. */
+  valuesAreKeys?(config: RawConfig, fields: ConfigFields): (layer: number) => boolean;
+  valueNorms?: true;
+  layerInputs?(config: RawConfig, fields: ConfigFields): LayerInputs | null;
+  layerScalars?: true;
+  /** The width of the feed-forward network by layer; absent: `intermediate_size`. */
+  inner?(config: RawConfig, fields: ConfigFields): (layer: number) => number;
+  /** As `ModelOutline.logitCap`. */
+  logitCap?(config: RawConfig, fields: ConfigFields): number | null;
 }
 
 /** `module`: path of the decoder in a model of several parts, such as `language_model`. */
@@ -166,6 +191,8 @@ export function decoderFamily(modelType: string, row: DecoderRow): Family<Decode
 /** A multimodal model whose text part is a decoder: the module `language_model`, with its own config in `text_config`. */
 export interface MultimodalRow extends Pick<Family, 'className' | 'classes' | 'expertTensors'> {
   tasks: readonly TaskType[];
+  /** HF PEFT's default targets. Absent: it has none, because other parts have modules of the same names. */
+  defaultTargets?: DefaultTargets;
   /** The decoders that it can have, by `model_type` of `text_config`; the first is the default. */
   texts: Readonly<Record<string, DecoderRow>>;
   /** Whether the head is tied where the model's config does not say. Absent: it is. */
@@ -174,7 +201,7 @@ export interface MultimodalRow extends Pick<Family, 'className' | 'classes' | 'e
 
 /** Creates the family `modelType`, of which Graft reads and trains only the text part. */
 export function multimodalFamily(modelType: string, row: MultimodalRow): Family<DecoderOutline> {
-  const { className, classes, tasks, texts, expertTensors, tiesByDefault = true } = row;
+  const { className, classes, tasks, texts, expertTensors, defaultTargets = {}, tiesByDefault = true } = row;
   const own = {
     modelType,
     className,
@@ -185,8 +212,7 @@ export function multimodalFamily(modelType: string, row: MultimodalRow): Family<
     optionalPrefix: 'model.',
     module: TEXT_MODULE,
     pooling: 'last',
-    // HF PEFT has none, because other parts have modules of the same names.
-    defaultTargets: {},
+    defaultTargets,
     adaptersInterface: null,
   } satisfies Partial<DecoderFamily>;
   return {
@@ -250,6 +276,9 @@ function decoderOutline(
   const maxPositions = fields.size('max_position_embeddings', 2048);
   if (heads % kvHeads !== 0) fields.fault('num_key_value_heads must divide num_attention_heads');
   if (D % 2 !== 0) fields.fault('head_dim must be even');
+  const everywhere = { kvHeads, headSize: D, keysFrom: null };
+  const inner = fields.size('intermediate_size');
+  const cap = family.logitCap?.(raw, fields) ?? null;
   const factors = family.factors?.(raw, fields);
   const ropes = family.ropes?.(raw, fields) ?? { each: [ropeFields(raw)], of: () => 0 };
   const residual = family.residualDropoutField;
@@ -274,6 +303,14 @@ function decoderOutline(
     fused: family.fused ?? false,
     outputGate: family.outputGate ?? false,
     sinks: family.sinks ?? false,
+    attentionOf: family.attention?.(raw, fields) ?? (() => everywhere),
+    valuesAreKeys: family.valuesAreKeys?.(raw, fields) ?? (() => false),
+    valueNorms: family.valueNorms ?? false,
+    layerInputs: family.layerInputs?.(raw, fields) ?? null,
+    layerScalars: family.layerScalars ?? false,
+    ...(cap === null ? {} : { logitCap: cap }),
+    inner,
+    innerOf: family.inner?.(raw, fields) ?? (() => inner),
     ...(family.recurrence && { recurrence: family.recurrence(raw, fields) }),
     activation: fields.choice(family.activationField ?? 'hidden_act', GATES, 'silu'),
     factors: {
@@ -295,7 +332,6 @@ function decoderOutline(
     sparse: family.sparse?.(raw, fields) ?? null,
   };
   const parts = {
-    inner: fields.size('intermediate_size'),
     padding: fields.row('pad_token_id', V),
     bias: family.bias(fields),
   };
@@ -309,19 +345,19 @@ function decoderOutline(
   const all = new OutlineBuilder();
   addBody(all, common, parts);
   const aliases = addHead(all, common, head);
-  const { attention, feedForward } = common.norms;
-  const outputNorms = [attention, feedForward].filter(({ after }) => after !== undefined).length;
-  const keptByNorms = outputNorms * H + (common.queryKeyNorms ? (heads + kvHeads) * D : 0);
-  const rotations = ropes.each.map((each) => ropeOf(each, { headSize: D, maxPositions }));
+  const rotations = ropes.each.map((each, index) => {
+    const user = layerNumbers(common).find((layer) => ropes.of(layer) === index);
+    const { headSize } = user === undefined ? everywhere : common.attentionOf(user);
+    return ropeOf(each, { headSize, maxPositions });
+  });
   const over = rotations.flatMap(({ long }) => (long && long.over < maxPositions ? [long.over] : []));
   return {
     ...common,
     ...(common.sparse ? { routing: common.sparse } : {}),
     ...(over.length > 0 ? { longOver: Math.min(...over) } : {}),
-    inner: parts.inner,
     ropes: rotations,
     ropeFields: ropes.each,
-    keptByNorms,
+    keptByNorms: keptByNorms(common),
     gateTensors: common.activation === 'silu' ? 0 : 1,
     parameters: all.parameters,
     modules: all.modules,
@@ -329,61 +365,9 @@ function decoderOutline(
     residualSites: all.residualSites,
     aliases,
     tokenEmbedding: `${common.prefix}embed_tokens`,
+    ...(common.layerInputs
+      ? { layerTable: `${common.prefix}${LAYER_TABLE}`, layerInputWidth: common.layerInputs.width }
+      : {}),
     taskHead: isClassifier(task) ? ['score'] : [],
   };
-}
-
-type Common = Pick<
-  DecoderOutline,
-  | 'prefix'
-  | 'task'
-  | 'vocabularySize'
-  | 'hiddenSize'
-  | 'layers'
-  | 'heads'
-  | 'kvHeads'
-  | 'headSize'
-  | 'norms'
-  | 'queryKeyNorms'
-  | 'fused'
-  | 'sparse'
-  | 'outputGate'
-  | 'sinks'
-  | 'recurrence'
->;
-
-interface BodyParts {
-  /** Width of the feed-forward network. */
-  inner: number;
-  padding: number | null;
-  bias: ReturnType<DecoderRow['bias']>;
-}
-
-function addBody(all: OutlineBuilder, model: Common, { inner, padding, bias }: BodyParts): void {
-  const { prefix, hiddenSize: H, norms, recurrence } = model;
-  all.embedding(`${prefix}embed_tokens`, model.vocabularySize, H, padding);
-  for (let layer = 0; layer < model.layers; layer++) {
-    const path = `${prefix}layers.${layer}`;
-    const network = `${path}.mlp`;
-    if (recurrence?.has(layer)) addDeltaNet(all, `${path}.linear_attn`, recurrence, H);
-    else addAttention(all, `${path}.self_attn`, model, bias);
-    if (model.sparse?.isSparse(layer)) addExperts(all, network, model.sparse, H);
-    else {
-      if (model.fused) all.fusedLinear(`${network}.gate_up_proj`, [inner, inner], H, { bias: bias.mlp });
-      else
-        all
-          .linear(`${network}.gate_proj`, inner, H, { bias: bias.mlp })
-          .linear(`${network}.up_proj`, inner, H, { bias: bias.mlp })
-          .stack(`${network}.gate_proj`, `${network}.up_proj`);
-      all.linear(`${network}.down_proj`, H, inner, { bias: bias.mlp });
-    }
-    for (const { before, after } of [norms.attention, norms.feedForward]) {
-      if (before) all.norm(`${path}.${before}`, H);
-      if (after) all.norm(`${path}.${after}`, H);
-    }
-    all
-      .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
-      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
-  }
-  all.norm(`${prefix}norm`, H);
 }

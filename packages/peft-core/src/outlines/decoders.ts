@@ -1,6 +1,10 @@
 import { decoderFamily, multimodalFamily } from './decoder.ts';
 import { gemma3 } from './decoders/gemma3.ts';
 import { gemma3Text } from './decoders/gemma3-text.ts';
+import { gemma4 } from './decoders/gemma4.ts';
+import { gemma4Text } from './decoders/gemma4-text.ts';
+import { gemma4Unified } from './decoders/gemma4-unified.ts';
+import { gemma4UnifiedText } from './decoders/gemma4-unified-text.ts';
 import { gptOss } from './decoders/gpt-oss.ts';
 import { granite } from './decoders/granite.ts';
 import { llama } from './decoders/llama.ts';
@@ -37,6 +41,10 @@ export const decoders = {
   qwen3_5_moe: multimodalFamily('qwen3_5_moe', qwen35Moe),
   qwen3_5_moe_text: decoderFamily('qwen3_5_moe_text', qwen35MoeText),
   gemma3_text: decoderFamily('gemma3_text', gemma3Text),
+  gemma4: multimodalFamily('gemma4', gemma4),
+  gemma4_text: decoderFamily('gemma4_text', gemma4Text),
+  gemma4_unified: multimodalFamily('gemma4_unified', gemma4Unified),
+  gemma4_unified_text: decoderFamily('gemma4_unified_text', gemma4UnifiedText),
   phi3: decoderFamily('phi3', phi3),
   smollm3: decoderFamily('smollm3', smollm3),
   granite: decoderFamily('granite', granite),

@@ -104,11 +104,48 @@ export interface Recurrence {
 export const mixedWidth = ({ keyHeads, valueHeads, keySize, valueSize }: Recurrence): number =>
   2 * keyHeads * keySize + valueHeads * valueSize;
 
-/** The layers of a model with keys and values, and those with a state. */
-export function layersOf({ layers, recurrence }: Pick<ModelOutline, 'layers' | 'recurrence'>) {
-  const all = Array.from({ length: layers }, (_, layer) => layer);
-  const isRecurrent = (layer: number) => recurrence?.has(layer) ?? false;
-  return { attending: all.filter((layer) => !isRecurrent(layer)), recurrent: all.filter(isRecurrent) };
+/** Keys and values of one layer's attention. */
+export interface LayerAttention {
+  /** Number of key heads. */
+  kvHeads: number;
+  headSize: number;
+  /** The earlier layer whose keys and values this one attends to, in the place of own ones; null: it has its own. */
+  keysFrom: number | null;
+}
+
+/** What the sizes of a cache depend on. */
+export type Layers = Pick<ModelOutline, 'layers' | 'recurrence' | 'kvHeads' | 'headSize' | 'attentionOf'>;
+
+/** Keys and values of layer `layer`. */
+export const attentionOf = (
+  { attentionOf, kvHeads, headSize }: Pick<Layers, 'attentionOf' | 'kvHeads' | 'headSize'>,
+  layer: number,
+): LayerAttention => attentionOf?.(layer) ?? { kvHeads, headSize, keysFrom: null };
+
+/** The layers of a model with own keys and values, and those with a state. */
+export function layersOf(model: Layers) {
+  const all = Array.from({ length: model.layers }, (_, layer) => layer);
+  const isRecurrent = (layer: number) => model.recurrence?.has(layer) ?? false;
+  return {
+    attending: all.filter((layer) => !isRecurrent(layer) && attentionOf(model, layer).keysFrom === null),
+    recurrent: all.filter(isRecurrent),
+  };
+}
+
+/** Number of elements of one position's keys and values, of all layers. */
+export const keysAndValuesWidth = (model: Layers): number =>
+  layersOf(model).attending.reduce((sum, layer) => {
+    const { kvHeads, headSize } = attentionOf(model, layer);
+    return sum + 2 * kvHeads * headSize;
+  }, 0);
+
+/** Whether keys and values of all layers have the same sizes, and no layer uses those of another. */
+export function hasEvenKeys(model: Layers): boolean {
+  const each = Array.from({ length: model.layers }, (_, layer) => attentionOf(model, layer));
+  return each.every(
+    ({ kvHeads, headSize, keysFrom }) =>
+      kvHeads === model.kvHeads && headSize === model.headSize && keysFrom === null,
+  );
 }
 
 /** A model as config.json describes it: sizes, weights and modules. */
@@ -129,6 +166,8 @@ export interface ModelOutline {
   heads: number;
   kvHeads: number;
   headSize: number;
+  /** Keys and values of layer `layer`; absent: `kvHeads` heads of `headSize` in every layer. */
+  attentionOf?(layer: number): LayerAttention;
   maxPositions: number;
   parameters: ParameterSpec[];
   /** In the order of PyTorch's named_modules. */
@@ -159,6 +198,14 @@ export interface ModelOutline {
   tokenEmbedding: string;
   /** Factor of the rows of the input embedding, which the module itself applies; absent: 1. */
   embeddingFactor?: number;
+  /** Set if the logits z of a language model become `cap · tanh(z / cap)`. */
+  logitCap?: number;
+  /**
+   * Set if a layer reads numbers of each token's id besides hidden states, which virtual tokens do not have: the name of their table.
+   */
+  layerTable?: string;
+  /** Numbers for each position and layer that come from that table; absent: 0. */
+  layerInputWidth?: number;
   /** Absent: every layer has attention. */
   recurrence?: Recurrence;
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. Absent: unlimited in every layer. */

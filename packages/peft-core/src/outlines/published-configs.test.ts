@@ -13,6 +13,7 @@ interface Published {
   config: Record<string, unknown>;
   source: string;
   untied?: string[];
+  refused?: string;
   task: TaskType;
   parameters: number;
   weights: string;
@@ -45,6 +46,15 @@ const textName = (name: string) => name.replace('model.language_model.', 'model.
 for (const { family, models } of families) {
   for (const [name, published] of models) {
     const config = knownConfig(published);
+    if (published.refused) {
+      test(`${family}: ${name} is refused`, () => {
+        assert.throws(() => outlineOf(config!), {
+          code: 'unsupported_model',
+          message: new RegExp(published.refused!),
+        });
+      });
+      continue;
+    }
     const skip = config === null && `Graft has no family for ${published.config.model_type} yet`;
     test(`${family}: ${name} has the weights that transformers gives it`, { skip }, () => {
       const { task, parameters, weights } = published;

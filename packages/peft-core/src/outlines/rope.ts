@@ -5,6 +5,9 @@ export const WAVELENGTH_SCALING = 'llama3';
 /** `rope_type` of the scaling with two lists of factors. */
 export const LENGTH_SCALING = 'longrope';
 
+/** `rope_type` of the rotation of some pairs of a whole head. */
+export const PROPORTIONAL = 'proportional';
+
 /** Fields of rotary positions as in `rope_parameters` of config.json. */
 export type RopeFields = Record<string, unknown>;
 
@@ -40,12 +43,13 @@ export function ropeFields(config: Record<string, unknown>): RopeFields {
 }
 
 /**
- * Kinds: default, linear, WAVELENGTH_SCALING, yarn, LENGTH_SCALING. Throws `unsupported_model` for any other kind, and
+ * Kinds: default, linear, WAVELENGTH_SCALING, yarn, LENGTH_SCALING, PROPORTIONAL. Throws `unsupported_model` for any other kind, and
  * `invalid_model_config`, which names the field. Source: transformers, modeling_rope_utils.py.
  */
 export function ropeOf(fields: RopeFields, sizes: RopeSizes): Rope {
   const kind = String(fields.rope_type ?? fields.type ?? 'default');
   const reader = new RopeReader(kind, fields);
+  if (kind === PROPORTIONAL) return proportional(reader, sizes);
   const rotated = Math.floor(sizes.headSize * (reader.optional('partial_rotary_factor') ?? 1));
   if (rotated < 2 || rotated % 2 !== 0 || rotated > sizes.headSize)
     throw invalid('partial_rotary_factor must leave an even number of values of a head');
@@ -54,7 +58,7 @@ export function ropeOf(fields: RopeFields, sizes: RopeSizes): Rope {
   if (!Object.hasOwn(kinds, kind))
     throw new GraftError(
       'unsupported_model',
-      `rope scaling "${kind}" is not supported; ${Object.keys(kinds).join(', ')} are`,
+      `rope scaling "${kind}" is not supported; ${[...Object.keys(kinds), PROPORTIONAL].join(', ')} are`,
       { param: 'model' },
     );
   return kinds[kind as keyof typeof kinds](plain, reader, sizes, theta);
@@ -72,6 +76,22 @@ const kinds = {
   yarn,
   [LENGTH_SCALING]: byLength,
 } satisfies Record<string, Scale>;
+
+/**
+ * The pairs of numbers are those of a rotation of the whole head, but only the first of them turn: as many as `partial_rotary_factor`
+ * says. The frequency of the others is 0.
+ */
+function proportional(fields: RopeReader, { headSize }: RopeSizes): Rope {
+  const part = fields.optional('partial_rotary_factor') ?? 1;
+  if (part > 1) throw invalid('partial_rotary_factor must be at most 1');
+  const turning = Math.floor((part * headSize) / 2);
+  const theta = fields.optional('rope_theta') ?? 10_000;
+  const factor = fields.optional('factor') ?? 1;
+  const inverseFrequencies = Array.from({ length: headSize / 2 }, (_, i) =>
+    i < turning ? theta ** ((-2 * i) / headSize) / factor : 0,
+  );
+  return { inverseFrequencies, attentionFactor: 1 };
+}
 
 function byWavelength(plain: number[], fields: RopeReader): Rope {
   const factor = fields.required('factor');

@@ -111,6 +111,7 @@ export function createRuntime(
       const own = weightValue(weight);
       return rmsNorm(x, shift === 0 ? own : tf.add(own, shift), epsilon, weight.kind !== 'frozen');
     },
+    times: (name, x) => tf.mul(x, weightValue(required(name))),
     layerNorm(module, x, epsilon, isStream = false) {
       const [weight, bias] = [required(`${module}.weight`), required(`${module}.bias`)];
       const isTrained = weight.kind !== 'frozen' || bias.kind !== 'frozen';

@@ -3,6 +3,7 @@ import type { ModelRuntime } from '../models/architecture.ts';
 import { nextSeed, type RandomState } from '../nn/dropout.ts';
 import { withNoise } from '../nn/embedding.ts';
 import { ExpertBalance } from '../nn/experts/expert-balance.ts';
+import type { ModelOutline } from '../outlines/outline.ts';
 import { type PackedGrid, packedAttention } from './packed-attention.ts';
 import { packedRecurrence } from './packed-recurrence.ts';
 import type { ParameterTensors, PeftModel } from './peft-model.ts';
@@ -56,7 +57,7 @@ export function packedForward(
     ...(balance && { balance }),
     ...training,
   });
-  const runtime = training?.noise ? noisy(plain, own, input, training, training.noise) : plain;
+  const runtime = training?.noise ? noisy(plain, architecture, own, input, training, training.noise) : plain;
   const prefix = attachment?.prefixLength ?? 0;
   const grid = prefix > 0 ? { ...own, prefix } : own;
   if (!encoder) return { hidden: architecture.body(runtime, own.ids, grid), runtime, balance };
@@ -108,6 +109,7 @@ function timesUsed({ segments, spans }: PackedTokens): tf.Tensor {
 /** A runtime that adds noise to the embeddings of these tokens. */
 function noisy(
   runtime: ModelRuntime,
+  { layerTable }: Pick<ModelOutline, 'layerTable'>,
   own: PackedTokens,
   input: PackedTokens | null,
   { random }: TrainingPass,
@@ -120,8 +122,8 @@ function noisy(
   return {
     ...runtime,
     embedding(module, ids) {
-      // Position and token-type embeddings, which also call this function, get no noise.
-      const tokenScales = scales.get(ids);
+      // Position and token-type embeddings and per-layer inputs, which also call this function, get no noise.
+      const tokenScales = module === layerTable ? undefined : scales.get(ids);
       const x = runtime.embedding(module, ids);
       return tokenScales ? withNoise(x, tokenScales, nextSeed(random)) : x;
     },

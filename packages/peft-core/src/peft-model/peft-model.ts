@@ -2,6 +2,7 @@ import type { ProgramBuilder, Variable } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
 import type { Implementation } from '../nn/computation.ts';
+import type { LanguageHead } from '../nn/cross-entropy.ts';
 import type { FrozenWeight, Weight } from '../nn/weight.ts';
 import { attach } from '../tuners/registry.ts';
 import type { Attachment, AttachmentForm, KeyValuePrefix } from '../tuners/tuner.ts';
@@ -28,6 +29,8 @@ export interface PeftModel {
   runtime(options: RuntimeOptions): ModelRuntime;
   /** A weight as the model uses it: trained replacement, alias or frozen; null if the model has none with this name. */
   weight(name: string, parameters: ParameterTensors): Weight | null;
+  /** The language model's head, if no tuner wraps it, so that a loss can compute its logits in chunks; else null. */
+  languageHead(parameters: ParameterTensors): LanguageHead | null;
   /** Computes the tensors to save from the trained parameters; null if they are the trained parameters themselves. */
   fold: ((parameters: ParameterTensors) => ParameterTensors) | null;
   /** Modules whose matrices are declared as one. */
@@ -97,6 +100,9 @@ export function attachAdapter(
   const weights = new AdaptedWeights(architecture, frozen, attachment);
   const contextOf = (parameters: ParameterTensors) => weights.context(() => parameters);
   const derive = attachment?.derive?.bind(attachment);
+  const weight = (name: string, parameters: ParameterTensors) => weights.find(name, contextOf(parameters));
+  const wraps = (module: string) => attachment?.linears?.has(module) ?? false;
+  const { languageHead: head, logitCap: cap } = architecture;
   return {
     architecture,
     peft,
@@ -110,9 +116,13 @@ export function attachAdapter(
     stacks: [],
     frozen,
     runtime: (options) => createRuntime(weights, architecture.layers - 1, options),
-    weight: (name, parameters) => weights.find(name, contextOf(parameters)),
+    weight,
+    languageHead: (parameters) =>
+      head === null || wraps(head)
+        ? null
+        : { weight: weight(`${head}.weight`, parameters)!, ...(cap === undefined ? {} : { cap }) },
     fold: derive ? (parameters) => derive(contextOf(parameters)) : null,
-    wraps: (module) => attachment?.linears?.has(module) ?? false,
+    wraps,
     prefix: (site, parameters) => attachment?.prefix?.(contextOf(parameters), site) ?? null,
   };
 }

@@ -11,9 +11,7 @@ export function logProbabilities(
   hidden: tf.Tensor,
   labels: tf.Tensor,
 ): tf.Tensor {
-  const { languageHead: head, logits } = model.architecture;
-  if (head === null || model.wraps(head))
-    return tf.neg(lossesOfLogits(logits!(runtime, hidden), labels).losses);
-  const weight = model.weight(`${head}.weight`, parameters)!;
-  return tf.neg(headLoss(hidden, weight, labels, tf.zeros(labels.shape), false).losses);
+  const head = model.languageHead(parameters);
+  if (!head) return tf.neg(lossesOfLogits(model.architecture.logits!(runtime, hidden), labels).losses);
+  return tf.neg(headLoss(hidden, head, labels, tf.zeros(labels.shape), false).losses);
 }

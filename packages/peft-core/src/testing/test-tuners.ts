@@ -175,7 +175,8 @@ export function testTuners(
         const own = ownOf(module);
         if (own.learning.length === 0) continue; // Soft prompts are tested below.
         const ids = tf.tensor1d([3, 0, 3, 7], 'int32');
-        const base = () => tf.ones([4, architecture.hiddenSize]);
+        const { in: width } = architecture.modules.find((m) => m.name === module)!;
+        const base = () => tf.ones([4, width!]);
         checkGradients(
           (...tensors) => wrap(contextOf(own, tensors), ids, base),
           own.learning.map(({ value }) => value()),

@@ -8,6 +8,30 @@ export const tinyFamilies = {
     linear_key_head_dim: 8,
     linear_value_head_dim: 6,
   },
+  /** Like E2B: inputs of each layer, and two layers that attend to the keys and values of the two before. */
+  gemma4_text: {
+    model_type: 'gemma4_text',
+    num_hidden_layers: 4,
+    layer_types: ['sliding_attention', 'full_attention', 'sliding_attention', 'full_attention'],
+    sliding_window: 7,
+    global_head_dim: 12,
+    num_kv_shared_layers: 2,
+    use_double_wide_mlp: true,
+    hidden_size_per_layer_input: 6,
+    vocab_size_per_layer_input: 260,
+    final_logit_softcapping: 5.5,
+  },
+  /** Like 31B: keys that are values, of fewer heads, in the layer without a window. */
+  gemma4_text_dense: {
+    model_type: 'gemma4_text',
+    layer_types: ['sliding_attention', 'full_attention'],
+    sliding_window: 7,
+    global_head_dim: 12,
+    num_global_key_value_heads: 1,
+    attention_k_eq_v: true,
+    hidden_size_per_layer_input: 0,
+    final_logit_softcapping: 5.5,
+  },
   gpt2: {
     model_type: 'gpt2',
     n_embd: 32,

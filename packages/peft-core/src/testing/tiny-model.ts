@@ -40,6 +40,8 @@ export async function writeTinyModel(folder: string, overrides: Record<string, u
     const norm = shape.length === 1 && name.endsWith('.weight');
     // Every norm multiplies by 1; those of gated DeltaNet layers are not stored as differences from it.
     const factor = name.endsWith('.linear_attn.norm.weight') ? 1 : 1 - shift;
+    // A factor of a layer's output.
+    if (name.endsWith('.layer_scalar')) return { name, shape, data: Float32Array.of(0.8) };
     const data = Float32Array.from({ length }, () => (norm ? factor : 0.1 * random.normal()));
     return { name, shape, data };
   });

@@ -9,11 +9,19 @@ import { tinyFamilies } from '../testing/tiny-families.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
 
-/** `drift`: how much further apart the curves are. What gated DeltaNet layers add to the stream is normed to length, errors included. */
+/**
+ * `drift`: how much further apart the curves are. What gated DeltaNet layers add to the stream, and values in Gemma 4, is normed to length,
+ * errors included; the scores of Gemma 4 have no scale, so that small errors move much of its attention.
+ */
 const families = {
   qwen3_5_text: {
     task_type: 'CAUSAL_LM',
     drift: 3,
+    line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
+  },
+  gemma4_text: {
+    task_type: 'CAUSAL_LM',
+    drift: 8,
     line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
   },
   gpt2: {

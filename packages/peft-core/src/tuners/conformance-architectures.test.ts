@@ -82,6 +82,43 @@ const families: Record<string, Family> = {
     ...likeLlama,
     config: { model_type: 'gemma3', text_config: { ...tinyConfig, model_type: 'gemma3_text' } },
   },
+  gemma4_text: {
+    ...decoder,
+    // Layers read numbers of each token, and the library of BOTTLENECK does not have them.
+    without: ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING', 'BOTTLENECK'],
+    config: tinyFamilies.gemma4_text,
+    more: {
+      'LORA, every linear layer and the table of inputs': {
+        peft_type: 'LORA',
+        r: 2,
+        target_modules: [
+          'per_layer_input_gate',
+          'per_layer_model_projection',
+          'embed_tokens_per_layer',
+          'k_proj',
+        ],
+        modules_to_save: ['per_layer_projection_norm'],
+      },
+    },
+  },
+  gemma4: {
+    ...decoder,
+    only: ['LORA', 'IA3', 'PROMPT_TUNING'],
+    config: { model_type: 'gemma4', text_config: { ...tinyConfig, ...tinyFamilies.gemma4_text_dense } },
+  },
+  gemma4_unified_text: {
+    ...decoder,
+    only: ['LORA', 'IA3'],
+    config: { ...tinyFamilies.gemma4_text_dense, model_type: 'gemma4_unified_text' },
+  },
+  gemma4_unified: {
+    ...decoder,
+    only: ['LORA'],
+    config: {
+      model_type: 'gemma4_unified',
+      text_config: { ...tinyConfig, ...tinyFamilies.gemma4_text_dense, model_type: 'gemma4_unified_text' },
+    },
+  },
   mistral3: {
     ...likeLlama,
     config: { model_type: 'mistral3', text_config: { ...tinyConfig, model_type: 'ministral3' } },

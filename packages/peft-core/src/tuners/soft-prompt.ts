@@ -1,6 +1,7 @@
 /** Common parts of soft prompts, as in HF PEFT: their options, and the sizes that come from the model. Loads no TensorFlow. */
 
 import { Type } from 'typebox';
+import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { optionError } from '../schema/check-fields.ts';
 import { modulesToSave, taskType } from '../schema/schema-parts.ts';
@@ -82,6 +83,12 @@ export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes
 
 /** `checkPrompt` for virtual tokens. PEFT embeds text with the original table, even if modules_to_save trains a copy of it. */
 export function checkVirtualTokens(config: SoftPromptConfig, model: ModelOutline): void {
+  if (model.layerTable)
+    throw new GraftError(
+      'unsupported_model',
+      `virtual tokens: layers of this ${model.modelType} model read a row of ${model.layerTable} for every token, and virtual tokens have none, so that HF PEFT cannot train them either; methods that change weights can be used`,
+      { param: 'model' },
+    );
   checkPrompt(config, model, virtualTokenSizes(model));
   if (resolveModulesToSave(config, model.modules).includes(model.tokenEmbedding))
     throw optionError(

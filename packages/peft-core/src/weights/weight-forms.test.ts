@@ -234,7 +234,7 @@ test('a head is computed in slices: the loss and its gradient are those of the w
       slices!.map((slice) => slice.rows),
       [65_536, vocabulary - 65_536],
     );
-    const loss = (weight: Weight) => (x: tf.Tensor) => headLoss(x, weight, labels, scales, true).total;
+    const loss = (weight: Weight) => (x: tf.Tensor) => headLoss(x, { weight }, labels, scales, true).total;
     const [sliced, plain] = [tf.valueAndGrad(loss(weight))(x), tf.valueAndGrad(loss(whole))(x)];
     return {
       value: tf.sub(sliced.value, plain.value),
@@ -264,7 +264,7 @@ test('a GPU takes a head in few, large products: loss and gradient are those of 
       const form = int8Form(shapes.head, false);
       const counts = await tracedOperations(async () => {
         results = await runOn('head', form, (weight) => {
-          const loss = (x: tf.Tensor) => headLoss(x, weight, labels, scales, true).total;
+          const loss = (x: tf.Tensor) => headLoss(x, { weight }, labels, scales, true).total;
           return tf.valueAndGrad(loss)(tf.tensor2d(hidden, [rows, 64]));
         });
       });

@@ -73,7 +73,8 @@ function refusal({ config, modelConfig }: ExportedAdapter): ExportRefusal | null
         `${module} shares its weights with ${otherOf(aliases, module)}, and llama.cpp would update both`,
       );
     const name = kind === 'experts' ? module : `${module}.weight`;
-    if (writtenNames(model.family, model.outline, name).length === 0)
+    const written = writtenNames(model.family, model.outline, name);
+    if (written.length === 0 || written.some(({ part }) => model.family.partsWithoutUpdates?.includes(part)))
       return refuse(`llama.cpp updates no weights of ${module}`);
   }
   return null;

@@ -80,6 +80,13 @@ describe('models that llama.cpp does not compute', () => {
       decoder({ model_type: 'gemma3_text', query_pre_attn_scalar: 64 }),
       /query_pre_attn_scalar 64 .* but 8/,
     ],
+    'keys and values of layers that are not the last two': [
+      decoder({
+        ...tinyFamilies.gemma4_text,
+        layer_types: ['full_attention', 'sliding_attention', 'sliding_attention', 'full_attention'],
+      }),
+      /no shared keys and values of other layers than the last two/,
+    ],
     'yarn with other betas': [
       decoder({ rope_scaling: { rope_type: 'yarn', factor: 4, beta_fast: 16 } }),
       /other beta_fast and beta_slow than 32 and 1/,
@@ -127,6 +134,16 @@ describe('adapters that GGUF adapters do not hold', () => {
       assert.match(refusal?.message ?? 'not refused', message);
       assert.match(refusal!.message, /; export gguf, /);
     });
+
+  test('a projection of which llama.cpp ignores updates', () => {
+    const model = decoder({ ...tinyFamilies.gemma4_text });
+    for (const [module, message] of [
+      ['per_layer_model_projection', /updates no weights of model\.per_layer_model_projection; export gguf,/],
+      ['embed_tokens_per_layer', /updates no weights of model\.embed_tokens_per_layer; export gguf,/],
+    ] as const)
+      assert.match(refusalOf('gguf-lora', model, lora({ target_modules: [module] }))!.message, message);
+    assert.equal(refusalOf('gguf-lora', model, lora({ target_modules: ['per_layer_input_gate'] })), null);
+  });
 
   test('soft prompts are not merged either', () =>
     assert.match(

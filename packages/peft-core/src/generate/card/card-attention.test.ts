@@ -100,7 +100,7 @@ for (const { name, most, reach, rotated, biased, sunk = false } of [
         ({ q, k, v, positions, places, blocks, lengths, bias }) =>
           withComputation({ implementation: 'stock' }, () => {
             const grid = { sequences: blocks.shape[0]!, positions, places, blocks, lengths, memory: null };
-            const attend = cardAttention(caches, kvHeads, grid, most);
+            const attend = cardAttention(caches, grid, most);
             const given = biased && blocks.shape[0] === sequences ? { bias } : {};
             return { y: attend({ ...siteOf(positions), ...given, ...sinks() }, [q, k, v]) };
           }),

@@ -6,6 +6,7 @@ import { type RotaryTable, type Rotation, rotaryTable, rotate } from '../../nn/a
 import { softmaxWithSinks } from '../../nn/attention/sinks.ts';
 import { matmul } from '../../nn/matmul.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
+import { BLOCK } from '../block-pool.ts';
 import { type CardCaches, type CardLayer, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
 
 /** Maximum bytes computed at a time: keys that are read (and as much for values), and scores. */
@@ -31,18 +32,29 @@ export interface CardGrid extends ReadBlocks {
 /** Attention over the GPU cache; computes parts of the sequences one after the other if all together would exceed `most`. */
 export function cardAttention(
   caches: CardCaches,
-  kvHeads: number,
   grid: CardGrid,
   most = MAX_BYTES,
 ): RuntimeOptions['attend'] {
   const { sequences, positions, places, memory } = grid;
-  const written = rowsOfPlaces(places, kvHeads);
-  const own = rowsOfBlocks(grid.blocks, grid.lengths, kvHeads);
-  const encoded = memory && rowsOfBlocks(memory.blocks, memory.lengths, kvHeads);
-  const encodedMask = memory && lengthsMask(memory.lengths, encoded!.shape[2]!);
+  const rowsByHeads = new Map<number, ReturnType<typeof rowsFor>>();
+  /** The cache rows of layers with this number of key heads: those to write, those to read, and an encoder's. */
+  function rowsFor(kvHeads: number) {
+    return {
+      written: rowsOfPlaces(places, kvHeads),
+      own: rowsOfBlocks(grid.blocks, grid.lengths, kvHeads),
+      encoded: memory && rowsOfBlocks(memory.blocks, memory.lengths, kvHeads),
+    };
+  }
+  const rowsOf = (kvHeads: number) => {
+    const rows = rowsByHeads.get(kvHeads) ?? rowsFor(kvHeads);
+    rowsByHeads.set(kvHeads, rows);
+    return rows;
+  };
+  const tokensOf = ({ blocks }: ReadBlocks) => blocks.shape[1]! * BLOCK;
+  const encodedMask = memory && lengthsMask(memory.lengths, tokensOf(memory));
   const masks = new Map<number | null, tf.Tensor>();
   const maskFor = (window: number | null): tf.Tensor => {
-    const mask = masks.get(window) ?? causalMask(positions, sequences, own.shape[2]!, window);
+    const mask = masks.get(window) ?? causalMask(positions, sequences, tokensOf(grid), window);
     masks.set(window, mask);
     return mask;
   };
@@ -62,14 +74,18 @@ export function cardAttention(
     return scale === 1 ? heads : tf.mul(heads, scale);
   };
   return (site, projections) => {
-    const { kind, layer, window = null, headSize } = site;
-    const cache = caches.get(layer)!;
+    const { kind, layer, keysFrom, window = null, kvHeads, headSize } = site;
+    const cache = caches.get(keysFrom ?? layer)!;
+    const { written, own, encoded } = rowsOf(kvHeads);
     const { q, k, v } = queriesKeysValues(projections, site);
     const queries = turned(q, site, site.scale);
     if (kind === 'cross')
       return attendInParts(cache, site, grid, { queries, rows: encoded!, mask: encodedMask!, most });
-    cache.keys.assignRows(written, tf.reshape(turned(k, site, 1), [-1, headSize]));
-    cache.values.assignRows(written, tf.reshape(v, [-1, headSize]));
+    // The layer that the keys and values come from has written them.
+    if (keysFrom === undefined) {
+      cache.keys.assignRows(written, tf.reshape(turned(k, site, 1), [-1, headSize]));
+      cache.values.assignRows(written, tf.reshape(v, [-1, headSize]));
+    }
     return attendInParts(cache, site, grid, { queries, rows: own, mask: maskFor(window), most });
   };
 }

@@ -1,5 +1,6 @@
 import { GraftError } from '../../errors.ts';
 import type { Architecture } from '../../models/architecture.ts';
+import { attentionOf } from '../../outlines/outline.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
 import {
   type BaseStorage,
@@ -111,10 +112,13 @@ const HEAD_SLICE = 64 << 20;
  * the scores); the largest weight unpacked; and logits in double precision, of which sampling needs about six copies.
  */
 export function workspaceBytes(
-  { hiddenSize, heads, headSize, vocabularySize, modules }: Architecture,
+  architecture: Architecture,
   { rows, context }: ServingLimits,
   storage: BaseStorage,
 ): number {
+  const { hiddenSize, heads, vocabularySize, modules, layers } = architecture;
+  const headSizes = Array.from({ length: layers }, (_, layer) => attentionOf(architecture, layer).headSize);
+  const headSize = Math.max(...headSizes);
   const linear = modules.filter(({ kind }) => kind === 'linear');
   const widest = Math.max(...linear.filter(({ out }) => out !== vocabularySize).map(({ out }) => out!));
   const isHead = (out: number | undefined) => out === vocabularySize;

@@ -1,7 +1,6 @@
 // The cache of keys and values on a GPU, in the layout that batched products need, so that nothing is transposed or split after reading.
 import { cast, type ProgramBuilder, rawOp, tf, type Variable } from '@graft/tf-graph';
-import type { Architecture } from '../../models/architecture.ts';
-import { layersOf } from '../../outlines/outline.ts';
+import { attentionOf, keysAndValuesWidth, type Layers, layersOf } from '../../outlines/outline.ts';
 import { BLOCK } from '../block-pool.ts';
 
 /** Keys and values of a layer, `(positions · kvHeads, D)` each: the heads of a position are adjacent. */
@@ -10,22 +9,22 @@ export interface CardLayer {
   values: Variable;
 }
 
-/** By layer; only those with attention. */
+/** By layer; only those with own keys and values. */
 export type CardCaches = ReadonlyMap<number, CardLayer>;
 
 export function declareCardCaches(
   builder: ProgramBuilder,
-  { kvHeads, headSize, ...model }: Pick<Architecture, 'layers' | 'recurrence' | 'kvHeads' | 'headSize'>,
+  model: Layers,
   blocks: number,
   dtype: 'float32' | 'bfloat16',
 ): CardCaches {
-  const shape = [blocks * BLOCK * kvHeads, headSize];
-  const variable = (name: string) => builder.variable({ name, shape, dtype });
   return new Map(
-    layersOf(model).attending.map((layer) => [
-      layer,
-      { keys: variable(`cache.${layer}.keys`), values: variable(`cache.${layer}.values`) },
-    ]),
+    layersOf(model).attending.map((layer) => {
+      const { kvHeads, headSize } = attentionOf(model, layer);
+      const shape = [blocks * BLOCK * kvHeads, headSize];
+      const variable = (name: string) => builder.variable({ name: `cache.${layer}.${name}`, shape, dtype });
+      return [layer, { keys: variable('keys'), values: variable('values') }];
+    }),
   );
 }
 
@@ -36,10 +35,8 @@ export function clear(variable: Variable): void {
 }
 
 /** Bytes of a position in all layers. */
-export const bytesOfPosition = (
-  { kvHeads, headSize, ...model }: Pick<Architecture, 'layers' | 'recurrence' | 'kvHeads' | 'headSize'>,
-  dtype: 'float32' | 'bfloat16',
-): number => layersOf(model).attending.length * 2 * kvHeads * headSize * (dtype === 'float32' ? 4 : 2);
+export const bytesOfPosition = (model: Layers, dtype: 'float32' | 'bfloat16'): number =>
+  keysAndValuesWidth(model) * (dtype === 'float32' ? 4 : 2);
 
 /*
  * Row numbers are int64: TensorFlow computes int32 operations on the CPU, even for tensors on a GPU.

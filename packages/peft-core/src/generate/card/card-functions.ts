@@ -118,7 +118,7 @@ export function cardFunctions(parts: CardParts): ChoosingFunctions {
           cache.trace(() => {
             const read = memoryBlocks ? { blocks: memoryBlocks, lengths: memoryLengths! } : null;
             const at = { sequences, positions, places, blocks, lengths, memory: read };
-            const attend = cardAttention(caches, architecture.kvHeads, at);
+            const attend = cardAttention(caches, at);
             const parameters = adapterTensors(model);
             const { from, to, counts, active } = given;
             const recur =

@@ -2,6 +2,7 @@ import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import type { PeftConfig } from '../../config/index.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { withComputation } from '../../nn/computation.ts';
+import { attentionOf } from '../../outlines/outline.ts';
 import { attachAdapter } from '../../peft-model/peft-model.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
 import { declareWeights } from '../../weights/stored-weights.ts';
@@ -41,9 +42,10 @@ export function buildCardProgram(
   const cache: CacheAccess = {
     trace: (body) => withComputation({ implementation: 'stock', precision, rowByRow: false }, body),
     writeAt(places) {
-      const rows = rowsOfPlaces(places, architecture.kvHeads);
-      const byHead = (x: tf.Tensor) => tf.reshape(x, [-1, architecture.headSize]);
       return (layer, keys, values) => {
+        const { kvHeads, headSize } = attentionOf(architecture, layer);
+        const rows = rowsOfPlaces(places, kvHeads);
+        const byHead = (x: tf.Tensor) => tf.reshape(x, [-1, headSize]);
         caches.get(layer)!.keys.assignRows(rows, byHead(keys));
         caches.get(layer)!.values.assignRows(rows, byHead(values));
       };

@@ -3,7 +3,7 @@ import { exactly } from '../../nn/computation.ts';
 import { continuedConvolution } from '../../nn/delta-rule/causal-convolution.ts';
 import { continuedDeltaRule } from '../../nn/delta-rule/delta-rule.ts';
 import { continuedChunks } from '../../nn/delta-rule/segment-chunks.ts';
-import { layersOf, type ModelOutline, mixedWidth, type Recurrence } from '../../outlines/outline.ts';
+import { type Layers, layersOf, mixedWidth, type Recurrence } from '../../outlines/outline.ts';
 import { separated } from '../../peft-model/packed-recurrence.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 
@@ -54,7 +54,7 @@ const widthsOf = (recurrence: Recurrence) => ({
 });
 
 /** Bytes of the states of one sequence. */
-export function bytesOfSequence(model: Pick<ModelOutline, 'layers' | 'recurrence'>): number {
+export function bytesOfSequence(model: Layers): number {
   if (!model.recurrence) return 0;
   const { state, inputs } = widthsOf(model.recurrence);
   return 2 * 4 * layersOf(model).recurrent.length * (state + inputs);
@@ -62,7 +62,7 @@ export function bytesOfSequence(model: Pick<ModelOutline, 'layers' | 'recurrence
 
 /** Number of sequences in a step, each with a state in every recurrent layer: as many as fit in the memory of the cache, but at least one and at most `rows`. */
 export function sequencesWithState(
-  model: Pick<ModelOutline, 'layers' | 'recurrence'>,
+  model: Layers,
   { rows, cacheBytes }: { rows: number; cacheBytes: number },
 ): number {
   if (!model.recurrence) return rows;
@@ -72,7 +72,7 @@ export function sequencesWithState(
 /** Declares the states of `sequences` sequences, by layer. */
 export function declareStates(
   builder: ProgramBuilder,
-  model: Pick<ModelOutline, 'layers' | 'recurrence'>,
+  model: Layers,
   sequences: number,
 ): ReadonlyMap<number, LayerStates> {
   if (!model.recurrence) return new Map();

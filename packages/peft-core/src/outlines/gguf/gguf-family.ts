@@ -19,6 +19,10 @@ export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   interleaved?: true;
   /** Set if 1 was added to the weights of norms, which are differences from 1 in transformers. */
   shiftedNorms?: true;
+  /** Parts outside of blocks of which llama.cpp ignores updates in the file of an adapter. */
+  partsWithoutUpdates?: readonly string[];
+  /** Parts of a block that are parameters in transformers, without the end `.weight`. */
+  bareParts?: readonly string[];
   /** Parts of a block whose weights are `(in, out)` in transformers: Conv1D. */
   transposed?: readonly string[];
   /** The pre-tokenizers that come from this family, by `tokenizer.ggml.pre`. */
@@ -49,6 +53,7 @@ export type GgufField =
   | { type: 'bool'; value: boolean }
   | { type: 'string'; value: string }
   | { type: 'strings'; value: readonly string[] }
+  | { type: 'bools'; value: readonly boolean[] }
   | { type: 'i32s' | 'u32s' | 'f32s'; value: ArrayLike<number> };
 
 /** The metadata of a GGUF file. Keys are given without the architecture's name and the dot after it. */
@@ -61,7 +66,15 @@ export interface GgufHeader {
   decimal(key: string): number;
   /** As `decimal`; undefined if the file has no such key. */
   optionalDecimal(key: string): number | undefined;
+  /** Integers: of a list, or one that is not in a list; undefined if the file has no such key. */
+  counts(key: string): number[] | undefined;
+  /** A list of booleans; undefined if the file has no such key. */
+  flags(key: string): boolean[] | undefined;
   hasTensor(name: string): boolean;
+  /** Number of rows of a tensor; undefined if the file has none of this name. */
+  rows(name: string): number | undefined;
+  /** The divisors of frequencies in the tensor FREQUENCY_FACTORS; null if the file has none. */
+  frequencyFactors: Float32Array | null;
   /** `rope_theta` and `rope_scaling` for heads of this size. Throws `unsupported_model` for a scaling that config.json cannot express. */
   rope(headSize: number): { rope_scaling: Record<string, unknown> | null; rope_theta: number };
 }

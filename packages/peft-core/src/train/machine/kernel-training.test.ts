@@ -163,7 +163,7 @@ const longRope = {
 
 /**
  * Grouped-query attention; biases; norms over heads; a window shorter than the examples; norms around sublayers; norms of outputs and over
- * projections; factors; fused modules and partial rotation; layers without rotation; queries that grow; learned positions.
+ * projections; keys and values of other layers, and keys that are values; factors; fused modules and partial rotation; layers without rotation; queries that grow; learned positions.
  */
 const models: Record<string, Record<string, unknown>> = {
   llama: {},
@@ -175,6 +175,8 @@ const models: Record<string, Record<string, unknown>> = {
     sliding_window: 24,
     layer_types: ['sliding_attention', 'full_attention'],
   },
+  'gemma4_text, like E2B': tinyFamilies.gemma4_text,
+  'gemma4_text, like 31B': tinyFamilies.gemma4_text_dense,
   olmo2: { model_type: 'olmo2' },
   granite: {
     model_type: 'granite',

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { GraftError } from '../../errors.ts';
-import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
+import { hasEvenKeys, isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault } from '../../schema/check-fields.ts';
 import { countOf, promptTensors, savedTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
@@ -103,6 +103,12 @@ function check(config: PrefixTuningConfig, model: ModelOutline): void {
     throw new GraftError(
       'unsupported_model',
       `PREFIX_TUNING: some layers of ${model.modelType} models carry a state instead of keys and values, so nothing can stand before them there; the methods that put virtual tokens before the text can be used`,
+      { param: 'model' },
+    );
+  if (!hasEvenKeys(model))
+    throw new GraftError(
+      'unsupported_model',
+      `PREFIX_TUNING: layers of this ${model.modelType} model have keys of different sizes, or use those of other layers, so that one prefix does not fit all of them; methods that change weights can be used`,
       { param: 'model' },
     );
   const { kvHeads, headSize, hiddenSize, layers, encoderLayers = layers } = model;

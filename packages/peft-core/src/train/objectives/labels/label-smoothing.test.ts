@@ -37,7 +37,7 @@ for (const [name, headOf] of Object.entries(heads))
     const [x, trained] = [values([3, 4], 2), values([7, 4], 3)];
     const fused = (x: tf.Tensor, trained: tf.Tensor) => {
       const head = headOf(trained);
-      const { total } = headLoss(x, head, labels, scales, true);
+      const { total } = headLoss(x, { weight: head }, labels, scales, true);
       return tf.add(total, headSmoothing(x, head, labels, scales, 0.3)) as tf.Scalar;
     };
     /** The same with a weight that is a single tensor. */

@@ -26,12 +26,12 @@ function loss(
   // `hidden` has only the positions with a label, so the last block and the head, the widest layer, skip the others.
   const labelled = architecture.finalNorm(runtime, hidden);
   const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
-  const { languageHead } = architecture;
-  if (languageHead !== null && !model.wraps(languageHead)) {
-    const head = model.weight(`${languageHead}.weight`, parameters)!;
+  const head = model.languageHead(parameters);
+  // The addition of label smoothing is a sum over a head's own logits, not over capped ones.
+  if (head && !(smoothing && head.cap !== undefined)) {
     const { total, correct } = headLoss(labelled, head, labels, scales, training !== null);
     if (!smoothing) return { total, correct: counted(correct) };
-    const smoothed = tf.add(total, headSmoothing(labelled, head, labels, scales, smoothing.factor));
+    const smoothed = tf.add(total, headSmoothing(labelled, head.weight, labels, scales, smoothing.factor));
     return { total: smoothed, correct: counted(correct) };
   }
   const logits = architecture.logits!(runtime, labelled);
@@ -40,5 +40,5 @@ function loss(
     ? smoothedTotal({ logits, losses, labels, scales }, smoothing)
     : tf.sum(tf.mul(losses, scales));
   const loss = { total, correct: counted(correct) };
-  return languageHead === null ? { ...loss, predictions: tf.argMax(logits, -1) } : loss;
+  return architecture.languageHead === null ? { ...loss, predictions: tf.argMax(logits, -1) } : loss;
 }

@@ -119,10 +119,9 @@ function tokenLosses(
 ): TokenLosses {
   const { architecture } = model;
   const labelled = architecture.finalNorm(runtime, hidden);
-  const { languageHead } = architecture;
-  if (languageHead === null || model.wraps(languageHead))
-    return lossesOfLogits(architecture.logits!(runtime, labelled), labels);
-  return headLosses(labelled, model.weight(`${languageHead}.weight`, parameters)!, labels, training !== null);
+  const head = model.languageHead(parameters);
+  if (!head) return lossesOfLogits(architecture.logits!(runtime, labelled), labels);
+  return headLosses(labelled, head, labels, training !== null);
 }
 
 function pairsOf({ losses }: TokenLosses, inputs: PairInputs<tf.Tensor>): Pairs {

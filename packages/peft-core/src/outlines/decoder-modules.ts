@@ -1,0 +1,190 @@
+import { addDeltaNet } from './delta-net.ts';
+import { addExperts, type SparseNetwork } from './experts.ts';
+import type { LayerAttention, OutlineBuilder, Recurrence, TaskType } from './outline.ts';
+
+/** The sizes of attention, and the form of its modules. */
+interface AttentionForm {
+  hiddenSize: number;
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  queryKeyNorms: 'head' | 'projection' | null;
+  fused: boolean;
+  outputGate: boolean;
+  sinks: boolean;
+  /** The norms of queries and keys precede the modules of keys and values in PyTorch's order. */
+  normsFirst: boolean;
+  /** `none`: those of another layer; `lent`: other layers attend to them, too, so that they are computed apart from the queries. */
+  keys: 'own' | 'lent' | 'none';
+  /** Whether values have a module besides that of the keys. */
+  hasValues: boolean;
+}
+
+/** Adds the modules of an attention of a decoder. */
+function addAttention(
+  all: OutlineBuilder,
+  path: string,
+  model: AttentionForm,
+  bias: { qkv: boolean; output: boolean },
+): void {
+  const { hiddenSize: H, heads, kvHeads, headSize: D, queryKeyNorms } = model;
+  if (model.sinks) all.parameter(`${path}.sinks`, [heads]);
+  if (model.fused) {
+    const widths = [heads * D, kvHeads * D, kvHeads * D];
+    all
+      .linear(`${path}.o_proj`, H, heads * D, { bias: bias.output })
+      .fusedLinear(`${path}.qkv_proj`, widths, H, { bias: bias.qkv });
+    return;
+  }
+  const queries = `${path}.q_proj`;
+  const keysAndValues =
+    model.keys === 'none' ? [] : model.hasValues ? [`${path}.k_proj`, `${path}.v_proj`] : [`${path}.k_proj`];
+  const addNorms = () => {
+    if (!queryKeyNorms) return;
+    const perHead = queryKeyNorms === 'head';
+    all.norm(`${path}.q_norm`, perHead ? D : heads * D);
+    if (model.keys !== 'none') all.norm(`${path}.k_norm`, perHead ? D : kvHeads * D);
+  };
+  all.linear(queries, heads * D * (model.outputGate ? 2 : 1), H, { bias: bias.qkv });
+  if (model.normsFirst) addNorms();
+  for (const name of keysAndValues) all.linear(name, kvHeads * D, H, { bias: bias.qkv });
+  const together = model.keys === 'own' ? [queries, ...keysAndValues] : keysAndValues;
+  if (together.length > 1) all.stack(...together);
+  all.linear(`${path}.o_proj`, H, heads * D, { bias: bias.output });
+  if (!model.normsFirst) addNorms();
+}
+
+/**
+ * Per-layer inputs: for each token and layer P numbers, the sum of a row of `embed_tokens_per_layer` and a projection of the token's
+ * embedding, which pass through a gate of the layer's output.
+ */
+export interface LayerInputs {
+  /** P. */
+  width: number;
+  /** Number of rows of the table. */
+  vocabulary: number;
+  /** Factor of the table's rows, which the module itself applies. */
+  factor: number;
+}
+
+/** The names of the norms before a sublayer and of its output. */
+export interface SublayerNorms {
+  before?: string;
+  after?: string;
+}
+
+/** The sizes of a decoder's body, and the form of its modules. */
+export interface BodyForm {
+  prefix: string;
+  task: TaskType;
+  vocabularySize: number;
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  norms: { attention: SublayerNorms; feedForward: SublayerNorms };
+  queryKeyNorms: 'head' | 'projection' | null;
+  fused: boolean;
+  outputGate: boolean;
+  sinks: boolean;
+  attentionOf(layer: number): LayerAttention;
+  valuesAreKeys(layer: number): boolean;
+  valueNorms: boolean;
+  layerInputs: LayerInputs | null;
+  layerScalars: boolean;
+  innerOf(layer: number): number;
+  sparse: SparseNetwork | null;
+  recurrence?: Recurrence;
+}
+
+interface BodyParts {
+  padding: number | null;
+  bias: { qkv: boolean; output: boolean; mlp: boolean };
+}
+
+/** Adds the embedding, the layers and the last norm. */
+export function addBody(all: OutlineBuilder, model: BodyForm, { padding, bias }: BodyParts): void {
+  const { prefix, hiddenSize: H, norms, recurrence, layerInputs } = model;
+  all.embedding(`${prefix}embed_tokens`, model.vocabularySize, H, padding);
+  for (let layer = 0; layer < model.layers; layer++) {
+    const path = `${prefix}layers.${layer}`;
+    const network = `${path}.mlp`;
+    if (model.layerScalars) all.parameter(`${path}.layer_scalar`, [1]);
+    if (recurrence?.has(layer)) addDeltaNet(all, `${path}.linear_attn`, recurrence, H);
+    else addAttention(all, `${path}.self_attn`, attentionForm(model, layer), bias);
+    const inner = model.innerOf(layer);
+    if (model.sparse?.isSparse(layer)) addExperts(all, network, model.sparse, H);
+    else {
+      if (model.fused) all.fusedLinear(`${network}.gate_up_proj`, [inner, inner], H, { bias: bias.mlp });
+      else
+        all
+          .linear(`${network}.gate_proj`, inner, H, { bias: bias.mlp })
+          .linear(`${network}.up_proj`, inner, H, { bias: bias.mlp })
+          .stack(`${network}.gate_proj`, `${network}.up_proj`);
+      all.linear(`${network}.down_proj`, H, inner, { bias: bias.mlp });
+    }
+    for (const { before, after } of [norms.attention, norms.feedForward]) {
+      if (before) all.norm(`${path}.${before}`, H);
+      if (after) all.norm(`${path}.${after}`, H);
+    }
+    if (layerInputs)
+      all
+        .linear(`${path}.per_layer_input_gate`, layerInputs.width, H)
+        .linear(`${path}.per_layer_projection`, H, layerInputs.width)
+        .norm(`${path}.post_per_layer_input_norm`, H);
+    all
+      .residualAdd({ layer, sublayer: 'attention', module: `${path}.attention_adapters` })
+      .residualAdd({ layer, sublayer: 'feed_forward', module: `${path}.output_adapters` });
+  }
+  all.norm(`${prefix}norm`, H);
+  if (!layerInputs) return;
+  const width = model.layers * layerInputs.width;
+  all
+    .embedding(`${prefix}${LAYER_TABLE}`, layerInputs.vocabulary, width, padding)
+    .linear(`${prefix}per_layer_model_projection`, width, H)
+    .norm(`${prefix}per_layer_projection_norm`, layerInputs.width);
+}
+
+/** The table of per-layer inputs. */
+export const LAYER_TABLE = 'embed_tokens_per_layer';
+
+function attentionForm(model: BodyForm, layer: number): AttentionForm {
+  const { kvHeads, headSize, keysFrom } = model.attentionOf(layer);
+  return {
+    hiddenSize: model.hiddenSize,
+    heads: model.heads,
+    kvHeads,
+    headSize,
+    queryKeyNorms: model.queryKeyNorms,
+    fused: model.fused,
+    outputGate: model.outputGate,
+    sinks: model.sinks,
+    normsFirst: model.valueNorms,
+    keys: keysFrom !== null ? 'none' : lendsKeys(model, layer) ? 'lent' : 'own',
+    hasValues: !model.valuesAreKeys(layer),
+  };
+}
+
+/** Whether a later layer attends to the keys and values of layer `layer`. */
+export function lendsKeys(model: Pick<BodyForm, 'layers' | 'attentionOf'>, layer: number): boolean {
+  for (let later = layer + 1; later < model.layers; later++)
+    if (model.attentionOf(later).keysFrom === layer) return true;
+  return false;
+}
+
+export const layerNumbers = ({ layers }: Pick<BodyForm, 'layers'>) =>
+  Array.from({ length: layers }, (_, i) => i);
+
+/** `ModelOutline.keptByNorms`: on average of all layers. */
+export function keptByNorms(model: BodyForm): number {
+  const { attention, feedForward } = model.norms;
+  const outputNorms = [attention, feedForward].filter(({ after }) => after !== undefined).length;
+  const counts = layerNumbers(model).map((layer) => {
+    const { kvHeads, headSize, keysFrom } = model.attentionOf(layer);
+    const keys = keysFrom === null ? kvHeads * (model.valueNorms ? 2 : 1) : 0;
+    return model.queryKeyNorms ? (model.heads + keys) * headSize : 0;
+  });
+  const inputs = model.layerInputs ? model.hiddenSize + 3 * model.layerInputs.width : 0;
+  return Math.round(
+    outputNorms * model.hiddenSize + inputs + counts.reduce((a, b) => a + b, 0) / model.layers,
+  );
+}
