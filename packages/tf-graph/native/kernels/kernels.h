@@ -5,7 +5,6 @@
 
 #include <cstdint>
 
-#include "kernel.h"
 #include "layer-kernels.h"
 #include "serving-kernels.h"
 
@@ -370,6 +369,7 @@ struct Kernels {
   bool (*isFaster)();
   ServingKernels serving;
   StoredProductKernels storedProducts;
+  IntegerProductKernels integerProducts;
 };
 
 /** The set selected by graft_use_kernels. */
