@@ -106,7 +106,7 @@ void DeleteFeed(napi_env env, napi_callback_info info, napi_value*) {
   FeedOf(env, ArgumentsOf<1>(env, info)[0]).reset();
 }
 
-/** `into`: where the data go; if null, to an array of its own. */
+/** `into`: receives the data; if null, a new array does. */
 napi_value ResultOf(napi_env env, const TF_Tensor* tensor, const Bytes* into = nullptr) {
   napi_value result, dtype, shape, data;
   void* copy = nullptr;

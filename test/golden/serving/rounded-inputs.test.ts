@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { openGenerator } from '@graft/peft-core';
 import { type BaseModel, openBaseModel } from '@graft/peft-core/files';
 import { usesGraftKernels } from '@graft/tf-graph';
-import { packagedModel } from '../../scripts/methods/packaged-model.ts';
+import { packagedModel } from '../../../scripts/methods/packaged-model.ts';
 
 /** Number of the most probable tokens that are compared at each place. */
 const COMPARED = 20;
