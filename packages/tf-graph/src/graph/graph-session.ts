@@ -16,7 +16,7 @@ export const deleteFeed = (feed: Feed): void => sessions.deleteFeed(feed);
 export type NodeInput = string | readonly string[];
 
 /** See `FunctionOptions` and `RunOptions` of a program. */
-export interface SessionRun {
+interface SessionRun {
   inOneThread?: boolean;
   into?: Float32Array | undefined;
 }
