@@ -19,6 +19,7 @@ export const isServedDtype = (name: string): name is ServedDtype =>
 export interface GraftOptions {
   base: BaseModel;
   baseDtype: ServedDtype;
+  activationDtype: 'fp32' | 'int8';
   chats: readonly Chat[];
   /** Concurrent chats. */
   atOnce: number;
@@ -41,12 +42,12 @@ export async function graftSide(
 }
 
 async function inNewGenerator(
-  { base, baseDtype, chats: all, atOnce, seconds, report }: GraftOptions,
+  { base, baseDtype, activationDtype, chats: all, atOnce, seconds, report }: GraftOptions,
   way: string,
   chats: readonly Chat[],
   lanes: number,
 ): Promise<Answered> {
-  const generator = await openGenerator({ base, baseDtype, rows: atOnce });
+  const generator = await openGenerator({ base, baseDtype, activationDtype, rows: atOnce });
   try {
     report(`Graft, ${baseDtype}, ${way}: loading, and a word from each adapter`);
     for (const adapter of new Set(all.map(({ adapter }) => adapter)))

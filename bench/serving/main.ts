@@ -3,11 +3,12 @@
  * answer, compared with the same questions one by one and with transformers and HF PEFT. Every answer must equal the one it gets alone, token
  * for token. Takes some minutes and reports progress.
  *
- * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--dtypes fp32] [--output data/bench] [--write-docs] [--check]
+ * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--dtypes fp32] [--activations fp32] [--output data/bench] [--write-docs] [--check]
  * npm run bench:serving -- --long-prompts 48 [--chats 16] [--check]
  *   --alone       number of questions that are asked one by one
  *   --sides       of graft, peft and llama-cpp, which is llama.cpp with the file of SmolLM2-135M in 4 bits and without adapters
  *   --dtypes      data types of Graft's base model: fp32, bf16, int8, nf4
+ *   --activations  data types of the inputs of products, fp32 and int8; int8 only for the data types int8 and nf4
  *   --seconds     after this time no side starts another question
  *   --write-docs  the table goes to docs/serving.md, too
  *   --long-prompts  measures instead how long chats wait for their first tokens beside this many clients of another team whose prompts are
@@ -42,6 +43,7 @@ const {
   {
     sides: { type: 'string', default: 'graft,peft' },
     dtypes: { type: 'string', default: 'fp32' },
+    activations: { type: 'string', default: 'fp32' },
     'long-prompts': { type: 'string' },
     output: { type: 'string', default: 'data/bench' },
     'write-docs': { type: 'boolean', default: false },
@@ -53,6 +55,15 @@ if (sides.some((side) => !['graft', 'peft', 'llama-cpp'].includes(side)))
   throw new Error('--sides are of graft, peft and llama-cpp');
 const dtypes = options.dtypes.split(',');
 if (!dtypes.every(isServedDtype)) throw new Error(`--dtypes are of ${servedDtypes.join(', ')}`);
+const activations = options.activations.split(',');
+if (!activations.every((name) => name === 'fp32' || name === 'int8'))
+  throw new Error('--activations are of fp32 and int8');
+/** What Graft is measured with. */
+const served = dtypes.flatMap((baseDtype) =>
+  activations
+    .filter((name) => name === 'fp32' || baseDtype === 'int8' || baseDtype === 'nf4')
+    .map((activationDtype) => ({ baseDtype, activationDtype })),
+);
 if (sides.includes('peft') && sides.includes('graft') && !dtypes.includes('fp32'))
   throw new Error('--dtypes: transformers and PEFT are compared with fp32, so name it, too');
 
@@ -123,16 +134,17 @@ try {
   const notes: string[] = [];
   const measured = [];
   if (sides.includes('graft'))
-    for (const baseDtype of dtypes)
+    for (const own of served)
       measured.push({
-        baseDtype,
-        ...(await graftSide({ base, baseDtype, chats, atOnce, alone, seconds, report: console.log })),
+        ...own,
+        ...(await graftSide({ base, ...own, chats, atOnce, alone, seconds, report: console.log })),
       });
   await base.close();
   const graft = measured.find(({ baseDtype }) => baseDtype === 'fp32');
-  for (const { baseDtype, oneByOne, together, same } of measured) {
-    row(`Graft, ${baseDtype}`, 'one by one', oneByOne, oneByOne, oneByOne.first);
-    row(`Graft, ${baseDtype}`, `${atOnce} at once`, together, oneByOne, together.first);
+  for (const { baseDtype, activationDtype, oneByOne, together, same } of measured) {
+    const side = `Graft, ${baseDtype}${activationDtype === 'int8' ? ', activations int8' : ''}`;
+    row(side, 'one by one', oneByOne, oneByOne, oneByOne.first);
+    row(side, `${atOnce} at once`, together, oneByOne, together.first);
     const ratio = speedOf(together) / speedOf(oneByOne);
     // On a GPU what is computed beside a row may change its last bits.
     if (!same && !usesGpu()) faults.push('an answer among others is not the one that it is alone');

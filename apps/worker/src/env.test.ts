@@ -18,7 +18,13 @@ it('has defaults for everything', () => {
     trainerSandbox: 'auto',
     proofSeconds: 60,
     generatorQueue: 64,
-    generatorLimits: { rows: 16, baseDtype: 'auto', cacheBytes: 512e6, updateBytes: 128e6 },
+    generatorLimits: {
+      rows: 16,
+      baseDtype: 'auto',
+      activationDtype: 'fp32',
+      cacheBytes: 512e6,
+      updateBytes: 128e6,
+    },
     serverCardBytes: undefined,
   });
 });
@@ -32,6 +38,24 @@ it('reports every faulty variable together', () => {
   assert.throws(
     () => loadWorkerEnv({ GRAFT_WORKER_SLOTS: 'two', GRAFT_TENSORFLOW: 'tpu', GRAFT_STALL_SECONDS: '0' }),
     /GRAFT_WORKER_SLOTS must[\s\S]*GRAFT_TENSORFLOW must be cpu or gpu[\s\S]*GRAFT_STALL_SECONDS/,
+  );
+});
+
+it('rounds activations only where products are of integers', () => {
+  const int8 = { GRAFT_SERVER_ACTIVATION_DTYPE: 'int8' };
+  for (const dtype of ['int8', 'nf4'])
+    assert.equal(
+      loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: dtype }).generatorLimits.activationDtype,
+      'int8',
+    );
+  for (const dtype of ['', 'auto', 'fp32', 'bf16'])
+    assert.throws(
+      () => loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: dtype }),
+      /GRAFT_SERVER_ACTIVATION_DTYPE is int8, so GRAFT_SERVER_BASE_DTYPE must be int8 or nf4/,
+    );
+  assert.throws(
+    () => loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: 'nf4', GRAFT_KERNELS: 'stock' }),
+    /so GRAFT_KERNELS must not be stock/,
   );
 });
 

@@ -34,15 +34,24 @@ export interface WorkerEnv {
   proofSeconds: number;
   /** Maximum number of generation requests in the generator's queue. */
   generatorQueue: number;
-  /** Sequences per generation step, how a card stores the base, and the memory (bytes) of the KV cache and of low-rank adapters. */
-  generatorLimits: { rows: number; baseDtype: ServedBase; cacheBytes: number; updateBytes: number };
+  /**
+   * Sequences per generation step, how the base is stored, how a CPU multiplies by it, and the memory (bytes) of the KV cache and of low-rank
+   * adapters.
+   */
+  generatorLimits: {
+    rows: number;
+    baseDtype: ServedBase;
+    activationDtype: 'fp32' | 'int8';
+    cacheBytes: number;
+    updateBytes: number;
+  };
   /** Memory of the generator on a card that it shares with a trainer. Undefined: a quarter. */
   serverCardBytes: number | undefined;
 }
 
 /** Reads the environment; an empty variable counts as unset. Throws one Error that names every invalid variable. */
 export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
-  const { read, check } = settingReader(env);
+  const { read, faults, check } = settingReader(env);
   const loaded: WorkerEnv = {
     slots: read('GRAFT_WORKER_SLOTS'),
     exportSlots: read('GRAFT_EXPORT_SLOTS'),
@@ -61,11 +70,21 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     generatorLimits: {
       rows: read('GRAFT_SERVER_ROWS'),
       baseDtype: read('GRAFT_SERVER_BASE_DTYPE'),
+      activationDtype: read('GRAFT_SERVER_ACTIVATION_DTYPE'),
       cacheBytes: read('GRAFT_SERVER_CACHE_MB'),
       updateBytes: read('GRAFT_SERVER_ADAPTERS_MB'),
     },
     serverCardBytes: read('GRAFT_SERVER_GPU_MB'),
   };
+  const { baseDtype, activationDtype } = loaded.generatorLimits;
+  if (activationDtype === 'int8' && baseDtype !== 'int8' && baseDtype !== 'nf4')
+    faults.add(
+      'GRAFT_SERVER_ACTIVATION_DTYPE is int8, so GRAFT_SERVER_BASE_DTYPE must be int8 or nf4: only products with such weights are of integers',
+    );
+  if (activationDtype === 'int8' && loaded.kernels === 'stock')
+    faults.add(
+      "GRAFT_SERVER_ACTIVATION_DTYPE is int8, so GRAFT_KERNELS must not be stock: TensorFlow's operations multiply in float32",
+    );
   check();
   return loaded;
 }

@@ -114,6 +114,10 @@ export async function startWorker(
     (sandbox) =>
       new ExporterProcess({ entry: entries.exporter, device: { kind: 'cpu' }, sandbox, ...limits }),
   );
+  if (plan.generator.kind === 'gpu' && env.generatorLimits.activationDtype === 'int8')
+    log.warn(
+      'GRAFT_SERVER_ACTIVATION_DTYPE has no effect: the generator runs on a GPU, whose products are of floats',
+    );
   const generator = new GeneratorProcess({
     entry: entries.generator,
     device: plan.generator,

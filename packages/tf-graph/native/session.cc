@@ -8,7 +8,11 @@
 //   opDefinition(op): Uint8Array                                      an OpDef (op_def.proto)
 //   createFeed(dtype, shape: number[], data: TypedArray): Feed        a tensor with a copy of the data
 //   deleteFeed(feed)                                                  immediately, without waiting for garbage collection
-//   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
+//   runSession(session, names: string[], feeds: Feed[], fetches: string[], inCaller: boolean, into: ArrayBufferView | null):
+//     { dtype, shape, data: ArrayBuffer }[]
+//                                                                     inCaller: nodes run one by one in the calling thread, whose ops
+//                                                                     may still share their work
+//                                                                     into: receives the data of the only result, which then has none
 //   traceSession(session, names, feeds, fetches, options: Uint8Array): ArrayBuffer
 //                                                                     a run with RunOptions; returns its RunMetadata
 //   prepareSession(session, names, feeds, fetches): Promise<void>      a run in another thread, which lets TensorFlow prepare it.
@@ -23,6 +27,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "flush-denormals.h"
 #include "values.h"
 
 #undef napi_register_module_v1
@@ -101,7 +106,8 @@ void DeleteFeed(napi_env env, napi_callback_info info, napi_value*) {
   FeedOf(env, ArgumentsOf<1>(env, info)[0]).reset();
 }
 
-napi_value ResultOf(napi_env env, const TF_Tensor* tensor) {
+/** `into`: receives the data; if null, a new array does. */
+napi_value ResultOf(napi_env env, const TF_Tensor* tensor, const Bytes* into = nullptr) {
   napi_value result, dtype, shape, data;
   void* copy = nullptr;
   const size_t size = TF_TensorByteSize(tensor);
@@ -113,8 +119,10 @@ napi_value ResultOf(napi_env env, const TF_Tensor* tensor) {
     Check(napi_create_int64(env, TF_Dim(tensor, i), &dimension), "result");
     Check(napi_set_element(env, shape, i, dimension), "result");
   }
-  Check(napi_create_arraybuffer(env, size, &copy, &data), "result");
-  if (size > 0) std::memcpy(copy, TF_TensorData(tensor), size);
+  if (into != nullptr && (into->size < size || TF_TensorType(tensor) != TF_FLOAT))
+    throw Failure{"a result does not fit into its array"};
+  Check(napi_create_arraybuffer(env, into == nullptr ? size : 0, &copy, &data), "result");
+  if (size > 0) std::memcpy(into == nullptr ? copy : into->data, TF_TensorData(tensor), size);
   Check(napi_set_named_property(env, result, "dtype", dtype), "result");
   Check(napi_set_named_property(env, result, "shape", shape), "result");
   Check(napi_set_named_property(env, result, "data", data), "result");
@@ -148,16 +156,33 @@ struct OneRun {
   }
 };
 
+/** RunOptions: inter_op_thread_pool (3): -1, no pool. */
+constexpr unsigned char kInCaller[] = {0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1};
+
 void Run(napi_env env, napi_callback_info info, napi_value* result) {
-  const auto arguments = ArgumentsOf<4>(env, info);
+  const auto arguments = ArgumentsOf<6>(env, info);
   const Session& session = SessionOf(env, arguments[0]);
+  bool inCaller = false;
+  Check(napi_get_value_bool(env, arguments[4], &inCaller), "boolean");
   OneRun run(env, session, arguments);
-  run.in(session.session);
+  if (inCaller) {
+    const graft::FlushDenormals flush;
+    Owned<TF_Buffer> options(TF_NewBufferFromString(kInCaller, sizeof(kInCaller)));
+    run.in(session.session, options.get());
+  } else {
+    run.in(session.session);
+  }
   auto& fetched = run.fetched;
   Check(run.status);
+  napi_valuetype given;
+  Check(napi_typeof(env, arguments[5], &given), "result");
+  Bytes into;
+  const bool isGiven = given == napi_object;
+  if (isGiven) into = BytesOf(env, arguments[5]);
+  if (isGiven && fetched.size() != 1) throw Failure{"only a single result goes into an array"};
   Check(napi_create_array_with_length(env, fetched.size(), result), "result");
   for (uint32_t i = 0; i < fetched.size(); i++) {
-    Check(napi_set_element(env, *result, i, ResultOf(env, fetched[i].get())), "result");
+    Check(napi_set_element(env, *result, i, ResultOf(env, fetched[i].get(), isGiven ? &into : nullptr)), "result");
     fetched[i].reset();
   }
 }

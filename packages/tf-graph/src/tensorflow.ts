@@ -77,6 +77,8 @@ interface NativeSessions {
     names: string[],
     feeds: object[],
     fetches: string[],
+    inCaller: boolean,
+    into: ArrayBufferView | null,
   ): { dtype: number; shape: number[]; data: ArrayBuffer }[];
   /** Runs with RunOptions and returns the RunMetadata (config.proto). */
   traceSession(

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { run } from './fetch-libraries.mjs';
 
 const wide = ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma'];
+const vnni = [...wide, '-mavx512vnni'];
 
 /** The instruction sets that the kernels exist for, and the compiler's words for each; the processor's own is chosen at run time. */
 const sets = {
@@ -10,8 +11,9 @@ const sets = {
     baseline: [],
     avx2: ['-mavx2', '-mfma'],
     avx512: wide,
-    avx512bf16: [...wide, '-mavx512bf16'],
-    amxbf16: [...wide, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
+    avx512vnni: vnni,
+    avx512bf16: [...vnni, '-mavx512bf16'],
+    amxbf16: [...vnni, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
   },
   arm64: { baseline: [] },
 };

@@ -62,7 +62,7 @@ function buildForProcessor(
     return {};
   });
   const cache: CacheAccess = {
-    trace: traceForServing,
+    trace: (body) => traceForServing(limits, body),
     writeAt: (places) => (layer, keys, values) =>
       caches.get(layer)!.assignRows(places, tf.concat([keys, values], 1)),
   };

@@ -77,7 +77,8 @@ export interface GenerateRequest extends AnswerDemands {
 /**
  * `context` (default 2048): maximum of prompt, answer and an adapter's virtual tokens together; `rows` (16): sequences per step;
  * `cacheBytes` (512 MiB): memory for the keys and values of all sequences; `updateBytes` (128 MiB): memory for low-rank adapters. On a
- * GPU, `memoryBytes`: total memory of the generator. `baseDtype` ("auto"): storage type of the base.
+ * GPU, `memoryBytes`: total memory of the generator. `baseDtype` ("auto"): storage type of the base. On a CPU, `activationDtype` ("fp32"): how
+ * products with a base in int8 or nf4 are computed.
  */
 export type GeneratorOptions = { base: BaseModel } & Partial<ServingLimits>;
 

@@ -60,7 +60,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
           ...placed,
         },
         (given) =>
-          traceForServing(() => {
+          traceForServing(limits, () => {
             const { ids, positions, reached, active, rows, tables, memory, lengths, from, to, counts } =
               given;
             const read = memory && lengths ? { tables: memory, lengths } : null;
@@ -92,7 +92,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
   const head = builder.onDemand(program, () => {
     const hidden = { shape: [rows, architecture.hiddenSize], dtype: 'float32' } as const;
     return builder.function(`${name}/head`, { hidden }, ({ hidden }) =>
-      traceForServing(() => {
+      traceForServing(limits, () => {
         const runtime = model.runtime({ parameters: adapterTensors(model), attend: noAttention });
         return { logits: architecture.logits!(runtime, architecture.finalNorm(runtime, hidden)) };
       }),

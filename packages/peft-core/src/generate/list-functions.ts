@@ -1,5 +1,6 @@
 import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
+import { ScratchBuffer } from '../weights/scratch-buffer.ts';
 import { activeIn } from './activation/activation.ts';
 import type { PlacedUpdates } from './arenas/adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
@@ -29,6 +30,7 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
   const { rows, context } = limits;
   const { activates } = model.attachment ?? {};
   const most = Math.ceil(context / BLOCK);
+  const scratch = new ScratchBuffer();
   const perPosition = { shape: [MAX_POSITIONS], dtype: 'int32', varies: true } as const;
   const perRow = { shape: [rows], dtype: 'int32', varies: true } as const;
   const places = arena ? ({ shape: [rows, arena.modules, 3], dtype: 'int32' } as const) : undefined;
@@ -58,12 +60,13 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
         scales,
       },
       ({ ids, positions, reached, spans, blocks, owners, active, places, scales }) =>
-        traceForServing(() => {
+        traceForServing(limits, () => {
           const attend = listAttention(caches, spans, blocks);
           const runtime = runtimeOf(attend, { owners, places, scales, active });
           const grid = { rows: 1, tokens: ids.shape[0]!, positions, ...(reached ? { reached } : {}) };
           return { hidden: architecture.body(runtime, ids, grid) };
         }),
+      { inOneThread: true },
     ),
   );
   const head = builder.onDemand(program, () =>
@@ -76,10 +79,11 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
         scales,
       },
       ({ hidden, owners, places, scales }) =>
-        traceForServing(() => {
+        traceForServing(limits, () => {
           const runtime = runtimeOf(noAttention, { owners, places, scales });
           return { logits: architecture.logits!(runtime, architecture.finalNorm(runtime, hidden)) };
         }),
+      { inOneThread: true },
     ),
   );
 
@@ -99,7 +103,10 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
   };
 
   return {
-    compute(pieces) {
+    compute(given) {
+      // Neighbouring rows of one adapter are updated together. The order changes no row.
+      const numbers = byAdapter(given);
+      const pieces = numbers.map((i) => given[i]!);
       const { owners, places, scales } = adaptersOf(pieces);
       const spans = new Int32Array(rows * 3);
       const blocks = new Int32Array(rows * most);
@@ -130,18 +137,31 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
         places,
         scales,
       });
-      return ends.map((end) => rowOf(hidden, end - 1));
+      const states: Float32Array[] = [];
+      for (const [i, number] of numbers.entries()) states[number] = rowOf(hidden, ends[i]! - 1);
+      return states;
     },
     logits(hidden, pieces) {
       const { owners, places, scales } = adaptersOf(pieces);
-      const { logits } = program.run(head(), {
-        hidden: joined(hidden),
-        owners: arena ? Int32Array.from(owners) : undefined,
-        places,
-        scales,
-      });
+      const { logits } = program.run(
+        head(),
+        {
+          hidden: joined(hidden),
+          owners: arena ? Int32Array.from(owners) : undefined,
+          places,
+          scales,
+        },
+        { into: scratch.take('float32', hidden.length * architecture.vocabularySize) },
+      );
       return hidden.map((_, i) => rowOf(logits, i));
     },
     ...cacheFunctions(parts),
   };
+}
+
+/** Numbers of the pieces, those of one adapter side by side. */
+function byAdapter(pieces: readonly Piece[]): number[] {
+  const groups = new Map<Piece['updates'], number[]>();
+  for (const [i, { updates }] of pieces.entries()) groups.set(updates, [...(groups.get(updates) ?? []), i]);
+  return [...groups.values()].flat();
 }

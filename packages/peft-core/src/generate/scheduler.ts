@@ -176,13 +176,13 @@ export class Scheduler {
       if (sequence.computed === sequence.ids.length) read.push({ piece, hidden: hidden[i], sequence });
     }
     if (read.length === 0) return;
-    const logits = eachApart(read, (some) =>
-      model.logits(
+    eachApart(read, (some) => {
+      const logits = model.logits(
         some.map(({ hidden }) => hidden),
         some.map(({ piece }) => piece),
-      ),
-    );
-    for (const [i, { sequence }] of read.entries()) if (logits[i]) sequence.answer(logits[i]);
+      );
+      return some.map(({ sequence }, i) => sequence.answer(logits[i]!));
+    });
   }
 
   #canStart(sequence: Sequence): boolean {

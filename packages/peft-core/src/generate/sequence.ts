@@ -184,13 +184,13 @@ export class Sequence implements Owned {
     return mask === null ? undefined : changes.added(vocabulary, mask);
   }
 
-  /** Chooses the next token from logits `(V)`, for whose mask it waits this long. Any error fails only this sequence. */
+  /** Chooses the next token from logits `(V)`, which are not kept, and for whose mask it waits this long. Any error fails only this sequence. */
   answer(logits: Float32Array, milliseconds = MASK_MILLISECONDS): void {
     this.#attempt(() => {
       const { logprobs, tokenizer, random, repetitionPenalty } = this.#options;
       const added = this.#added(logits.length, milliseconds);
       if (added === undefined) {
-        this.#held = logits;
+        this.#held = logits.slice();
         return;
       }
       const scores = adjusted(penalised(logits, this.ids, repetitionPenalty), added);

@@ -26,6 +26,11 @@ export interface ServingLimits {
   memoryBytes?: number;
   /** Storage type of the base's matrices. Default "auto": on a GPU bf16; on a CPU bf16 if the model's files hold it, else fp32. */
   baseDtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
+  /**
+   * On a CPU: int8 rounds the inputs of products with matrices in int8 and NF4 to 8 bits, where kernels compute; others stay float32.
+   * Default "fp32".
+   */
+  activationDtype?: 'fp32' | 'int8';
 }
 
 /** An encoder-decoder's encoded input in the cache. */
@@ -57,7 +62,7 @@ export interface Piece {
 export interface ModelFunctions {
   /** Computes at most `rows` pieces and writes them to the cache. Returns the hidden state `(H)` after each. */
   compute(pieces: readonly Piece[]): Float32Array[];
-  /** Logits `(V)` of hidden states that `compute` returned for these pieces. */
+  /** Logits `(V)` of hidden states that `compute` returned for these pieces; valid until the next call. */
   logits(hidden: readonly Float32Array[], pieces: readonly Piece[]): Float32Array[];
   /** Only for encoder-decoders: runs the encoder on `ids`, at most the context, and stores its states for the decoder in these blocks. */
   encode(ids: readonly number[], blocks: readonly number[]): void;
@@ -115,9 +120,16 @@ export function noAttention(): never {
 }
 
 /** Traces `body` so that each row is computed independently if kernels are available. */
-export function traceForServing<T>(body: () => T): T {
+export function traceForServing<T>(
+  { activationDtype }: Pick<ServingLimits, 'activationDtype'>,
+  body: () => T,
+): T {
   const byKernels = usesGraftKernels();
-  return withComputation({ implementation: byKernels ? 'kernels' : 'stock', rowByRow: byKernels }, body);
+  const roundsInputs = byKernels && activationDtype === 'int8';
+  return withComputation(
+    { implementation: byKernels ? 'kernels' : 'stock', rowByRow: byKernels, roundsInputs },
+    body,
+  );
 }
 
 /** Cache rows of `count` positions in these blocks, starting at position `from`. */
@@ -128,13 +140,13 @@ export function rowsOf(blocks: readonly number[], count: number, from = 0): numb
   });
 }
 
-/** A copy of row `i` of an output `(N, width)`. */
+/** Row `i` of an output `(N, width)`, not copied. */
 export function rowOf(
   { shape, data }: { shape: number[]; data: ArrayLike<number> },
   i: number,
 ): Float32Array {
   const width = shape[1]!;
-  return (data as Float32Array).slice(i * width, (i + 1) * width);
+  return (data as Float32Array).subarray(i * width, (i + 1) * width);
 }
 
 export function joined(rows: readonly Float32Array[], count = rows.length): Float32Array {

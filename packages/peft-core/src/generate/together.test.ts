@@ -217,8 +217,10 @@ test('returns log-probabilities, and ends immediately when it is aborted or clos
   await assert.rejects(async () => {
     for await (const _ of left);
   }, /gone/);
-  const cut = textOf(generator, { prompt: 'ab' });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  const cut = generator.generate({ prompt: 'ab' });
+  await cut.next();
   await generator.close();
-  await assert.rejects(cut, /closed/);
+  await assert.rejects(async () => {
+    for await (const _ of cut);
+  }, /closed/);
 });

@@ -16,6 +16,8 @@ interface Computation {
   implementation: Implementation;
   /** Only for kernels in fp32: a product's result for a row does not depend, bit for bit, on the number of other rows. */
   rowByRow: boolean;
+  /** Only row by row: products with matrices in int8 or NF4 round their inputs to 8 bits, in blocks, and multiply integers. */
+  roundsInputs: boolean;
   /** Maximum size of one block of attention scores with stock operations, in bytes of float32; null: the device's default. */
   scoreBytes: number | null;
 }
@@ -24,6 +26,7 @@ let current: Computation = {
   precision: 'fp32',
   implementation: 'stock',
   rowByRow: false,
+  roundsInputs: false,
   scoreBytes: null,
 };
 
@@ -64,6 +67,8 @@ export const scoreBytes = (queries: number): number =>
   current.scoreBytes ?? scoreBudget(graphTarget(), queries);
 
 export const computesRowByRow = (): boolean => current.rowByRow;
+
+export const roundsInputs = (): boolean => current.roundsInputs;
 
 /**
  * The type of tensors that flow between matrix products. On a processor TensorFlow's own elementwise operations are slower in bfloat16

@@ -1,5 +1,5 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
-import { factorType, usesKernels } from '../nn/computation.ts';
+import { factorType, roundsInputs, usesKernels } from '../nn/computation.ts';
 import { type MatrixRows, matrixRows } from '../nn/weight.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { dynamicMap } from './quantise/dynamic-map.ts';
@@ -43,14 +43,21 @@ export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: numb
   return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), size), shape);
 }
 
-/** Products of x `(N, in)` with stored matrices `(out, in)`, by kernels: each row as if it were alone, equal to that with the unpacked matrix. */
+/**
+ * Products of x `(N, in)` with stored matrices `(out, in)`, by kernels: each row as if it were alone, equal to that with the unpacked matrix
+ * unless inputs are rounded.
+ */
 export const storedProduct = {
   bfloat16: (x: tf.Tensor, w: tf.Tensor) => rawOp('GraftProductOfBfloat16', [], [x, w])[0]!,
   int8: (x: tf.Tensor, codes: tf.Tensor, scales: tf.Tensor) =>
-    rawOp('GraftProductOfInt8', [], [x, codes, scales])[0]!,
+    rawOp('GraftProductOfInt8', [attr.bool('integers', roundsInputs())], [x, codes, scales])[0]!,
   /** `in` must be a multiple of `BLOCK`. */
   nf4: (x: tf.Tensor, packed: tf.Tensor, shape: number[]) =>
-    rawOp('GraftProductOfNf4', [attr.shape('shape', shape)], [x, packed, tf.tensor1d(dynamicMap())])[0]!,
+    rawOp(
+      'GraftProductOfNf4',
+      [attr.bool('integers', roundsInputs()), attr.shape('shape', shape)],
+      [x, packed, tf.tensor1d(dynamicMap())],
+    )[0]!,
 };
 
 /** Products of rows x and stored matrices `(E, R, in)` of their experts `(N, k)`, by kernels: equal to that with unpacked matrices. */

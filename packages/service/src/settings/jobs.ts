@@ -116,7 +116,7 @@ export const workerSettings = readBy(['worker'], {
     kind: matching(/^(?:auto|stock|[a-z][a-z0-9]{0,31})$/, 'auto, stock, or a set of kernels such as avx2'),
     default: 'auto',
     description:
-      "Implementation of the layers. On a CPU `auto` is the best of Graft's kernels that the processor supports (`amxbf16`, `avx512bf16`, `avx512`, `avx2`, `baseline`); on a GPU it is `xla`, which compiles TensorFlow's operations; `stock` is TensorFlow's operations as they are. A job keeps its kernels: where processors differ, name a set that all support.",
+      "Implementation of the layers. On a CPU `auto` is the best of Graft's kernels that the processor supports (`amxbf16`, `avx512bf16`, `avx512vnni`, `avx512`, `avx2`, `baseline`); on a GPU it is `xla`, which compiles TensorFlow's operations; `stock` is TensorFlow's operations as they are. A job keeps its kernels: where processors differ, name a set that all support.",
   },
   GRAFT_TRAINER_USER: {
     kind: matching(
@@ -162,6 +162,13 @@ export const servingSettings = {
     readBy: ['worker'],
     description:
       'Data type of the base model that answers. `auto`: bf16 on a GPU, and on a CPU where the files of the model hold bf16, which changes no answer; fp32 otherwise. int8 and nf4 take less memory and [change answers a little](serving.md#data-type-of-the-base-model).',
+  },
+  GRAFT_SERVER_ACTIVATION_DTYPE: {
+    kind: choice('fp32', 'int8'),
+    default: 'fp32',
+    readBy: ['worker'],
+    description:
+      'On a CPU: data type of the inputs of products with the base model that answers. int8 rounds them to 8 bits and multiplies integers, which is faster and [changes answers a little](serving.md#activations-in-8-bits). It needs `GRAFT_SERVER_BASE_DTYPE` int8 or nf4, and has no effect on a GPU.',
   },
   GRAFT_SERVER_CACHE_MB: {
     kind: megabytes(9_999_999),

@@ -1,11 +1,22 @@
 // Ops of serving: several sequences at once, with the same results as if each were alone. Float32; no gradients.
 #pragma once
+#include "crew.h"
 #include "op.h"
 #include "unpack-ops.h"
 #include "tensorflow/core/framework/resource_mgr.h"
 #include "tensorflow/core/framework/resource_var.h"
 
 namespace graft {
+
+/** Calls body(begin, end, memory) for ranges of the `out` columns of a product, with `scratch` floats per thread. */
+template <typename Body>
+tensorflow::Status byColumns(OpKernelContext* c, int64_t out, int64_t scratch, const Body& body) {
+  // Large enough that taking the next one costs nothing, and a multiple of the rows of W that a kernel reads at a time.
+  constexpr int64_t columns = 48;
+  return eachTaskOfCrew(c, (out + columns - 1) / columns, scratch, [&](int64_t i, float* memory) {
+    body(i * columns, std::min(out, (i + 1) * columns), memory);
+  });
+}
 
 REGISTER_OP("GraftRowProduct")
     .Attr("transposed: bool")
@@ -33,13 +44,33 @@ class RowProductOp : public OpKernel {
     Tensor* y = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, out}), &y));
     const RowProduct arguments{rows, in, out, transposed_, dataOf<float>(x), dataOf<float>(w), dataOf<float>(y)};
-    share(c, out, rows * in / 8 + in, kernels().serving.rowProduct, arguments);
+    OP_REQUIRES_OK(c, byColumns(c, out, 0, [&](int64_t begin, int64_t end, float*) { kernels().serving.rowProduct(arguments, begin, end); }));
   }
 
  private:
   bool transposed_;
 };
 REGISTER_KERNEL_BUILDER(Name("GraftRowProduct").Device(tensorflow::DEVICE_CPU), RowProductOp);
+
+/** The same with products of integers: x is rounded to 8 bits first. */
+template <typename Stored>
+void integerProductWithStored(OpKernelContext* c, const Stored& w, int64_t out, bool evenFirst, IntegerProductKernel<Stored> kernel) {
+  const Tensor& x = c->input(0);
+  const int64_t rows = x.dim_size(0), in = x.dim_size(1), blocks = (in + 63) / 64;
+  Tensor *y = nullptr, rounded;
+  OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, out}), &y));
+  // Sixteen numbers of a block for its codes, one for its scale and one for its offset.
+  OP_REQUIRES_OK(c, temporary(c, rows * blocks * 18, &rounded));
+  float* scales = dataOf<float>(&rounded) + rows * blocks * 16;
+  const RoundedRows own{rows,   in,     evenFirst, dataOf<float>(x), reinterpret_cast<int8_t*>(dataOf<float>(&rounded)),
+                        scales, reinterpret_cast<int32_t*>(scales + rows * blocks)};
+  const IntegerProductKernels& integers = kernels().integerProducts;
+  shareWithCrew(c, rows, 2 * in, integers.roundRows, own);
+  const IntegerProduct<Stored> arguments{own, out, w, dataOf<float>(y)};
+  OP_REQUIRES_OK(c, byColumns(c, out, integers.scratch(rows, in), [&](int64_t begin, int64_t end, float* memory) {
+                   kernel(arguments, begin, end, memory);
+                 }));
+}
 
 /** Computes y (N, out) = x (N, in) · Wᵀ with W (out, in) in its stored form. */
 template <typename Stored>
@@ -49,10 +80,8 @@ void productWithStored(OpKernelContext* c, const Stored& w, int64_t out, StoredP
   Tensor* y = nullptr;
   OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, out}), &y));
   const StoredProduct<Stored> arguments{rows, in, out, dataOf<float>(x), w, dataOf<float>(y)};
-  // Large enough that taking the next one costs nothing, and a multiple of the rows that a kernel unpacks at a time.
-  constexpr int64_t columns = 48;
-  OP_REQUIRES_OK(c, eachTask(c, (out + columns - 1) / columns, kernels().storedProducts.scratch(in), [&](int64_t i, float* panel) {
-                   kernel(arguments, i * columns, std::min(out, (i + 1) * columns), panel);
+  OP_REQUIRES_OK(c, byColumns(c, out, kernels().storedProducts.scratch(in), [&](int64_t begin, int64_t end, float* panel) {
+                   kernel(arguments, begin, end, panel);
                  }));
 }
 
@@ -83,16 +112,17 @@ class ProductOfBfloat16Op : public OpKernel {
 REGISTER_KERNEL_BUILDER(Name("GraftProductOfBfloat16").Device(tensorflow::DEVICE_CPU), ProductOfBfloat16Op);
 
 REGISTER_OP("GraftProductOfInt8")
+    .Attr("integers: bool")
     .Input("x: float")
     .Input("codes: int8")
     .Input("scales: float")
     .Output("y: float")
     .SetShapeFn(storedMatrixShape);
 
-/** Scales are for rows (out, 1). */
+/** Scales are for rows (out, 1). With `integers` x is rounded to 8 bits. */
 class ProductOfInt8Op : public OpKernel {
  public:
-  using OpKernel::OpKernel;
+  explicit ProductOfInt8Op(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("integers", &integers_)); }
   void Compute(OpKernelContext* c) override {
     const Tensor &x = c->input(0), &codes = c->input(1), &scales = c->input(2);
     OP_REQUIRES(c, areMatrices(x, codes, scales) && codes.dim_size(1) == x.dim_size(1) && scales.dim_size(1) == 1 &&
@@ -100,12 +130,17 @@ class ProductOfInt8Op : public OpKernel {
                 InvalidArgument("a product of ", x.shape().DebugString(), " and ", codes.shape().DebugString(), " with scales ",
                                 scales.shape().DebugString()));
     const UnpackInt8<float> w{codes.dim_size(1), true, codes.flat<tensorflow::int8>().data(), dataOf<float>(scales), nullptr};
+    if (integers_) return integerProductWithStored(c, w, codes.dim_size(0), false, kernels().integerProducts.int8);
     productWithStored(c, w, codes.dim_size(0), kernels().storedProducts.int8);
   }
+
+ private:
+  bool integers_;
 };
 REGISTER_KERNEL_BUILDER(Name("GraftProductOfInt8").Device(tensorflow::DEVICE_CPU), ProductOfInt8Op);
 
 REGISTER_OP("GraftProductOfNf4")
+    .Attr("integers: bool")
     .Attr("shape: shape")
     .Input("x: float")
     .Input("packed: uint8")
@@ -121,6 +156,7 @@ REGISTER_OP("GraftProductOfNf4")
 class ProductOfNf4Op : public OpKernel {
  public:
   explicit ProductOfNf4Op(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("integers", &integers_));
     OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
     OP_REQUIRES(c, shape_.dims() == 2 && shape_.dim_size(1) % 64 == 0, InvalidArgument("rows of NF4 are whole blocks of 64"));
   }
@@ -130,10 +166,12 @@ class ProductOfNf4Op : public OpKernel {
                 InvalidArgument("a product of ", x.shape().DebugString(), " and ", shape_.DebugString()));
     UnpackNf4<float> w;
     OP_REQUIRES_OK(c, nf4Of(c->input(1), c->input(2), shape_.num_elements(), &w));
+    if (integers_) return integerProductWithStored(c, w, shape_.dim_size(0), true, kernels().integerProducts.nf4);
     productWithStored(c, w, shape_.dim_size(0), kernels().storedProducts.nf4);
   }
 
  private:
+  bool integers_;
   TensorShape shape_;
 };
 REGISTER_KERNEL_BUILDER(Name("GraftProductOfNf4").Device(tensorflow::DEVICE_CPU), ProductOfNf4Op);
@@ -205,7 +243,7 @@ class RowUpdatesOp : public OpKernel {
                                place,
                                dataOf<float>(scales),
                                to};
-    share(c, rows, (in + offsets_.back()) * 4, kernels().serving.rowUpdates, arguments);
+    shareWithCrew(c, rows, (in + offsets_.back()) * 4, kernels().serving.rowUpdates, arguments);
   }
 
  private:
@@ -298,7 +336,9 @@ class CachedAttentionOp : public OpKernel {
         for (int64_t head = 0; head < a.kvHeads; head++) tasks.push_back({static_cast<int64_t>(i), head, first});
     }
     const int64_t scratch = serving.cachedAttentionScratch(keys, a.headSize, a.heads / a.kvHeads);
-    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), scratch, [&](int64_t i, float* memory) { serving.cachedAttention(a, tasks[i], memory); }));
+    OP_REQUIRES_OK(c, eachTaskOfCrew(c, tasks.size(), scratch, [&](int64_t i, float* memory) {
+                     serving.cachedAttention(a, tasks[i], memory);
+                   }));
   }
 
  private:

@@ -7,6 +7,7 @@
 #include "columns.h"
 #include "cross-entropy.h"
 #include "delta-rule-gradient.h"
+#include "integer-products.h"
 #include "random.h"
 #include "experts.h"
 #include "low-rank.h"
@@ -44,6 +45,7 @@ const Kernels GRAFT_NAME(GRAFT_SET) = {
     bfloat16IsFast,
     {rowProduct, rowUpdates, cacheKeysAndValues, cachedAttention, cachedAttentionScratch, kBlock},
     {storedProduct<Bfloat16Matrix>, storedProduct<UnpackInt8<float>>, storedProduct<UnpackNf4<float>>, storedProductScratch},
+    {roundRows, integerProduct<UnpackInt8<float>>, integerProduct<UnpackNf4<float>>, integerProductScratch},
 };
 
 }  // namespace graft

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <string>
@@ -19,6 +20,7 @@ extern const Kernels kernels_baseline;
 // A set is missing if the compiler is older than its instructions.
 extern const Kernels kernels_avx2 __attribute__((weak));
 extern const Kernels kernels_avx512 __attribute__((weak));
+extern const Kernels kernels_avx512vnni __attribute__((weak));
 extern const Kernels kernels_avx512bf16 __attribute__((weak));
 extern const Kernels kernels_amxbf16 __attribute__((weak));
 #endif
@@ -39,17 +41,21 @@ bool hasMatrixUnits() {
 std::vector<const Kernels*> find() {
   std::vector<const Kernels*> sets;
 #ifdef __x86_64__
-  const auto add = [&](const Kernels* set, bool first = false) {
-    if (set != nullptr) sets.insert(first ? sets.begin() : sets.end(), set);
+  const auto add = [&](const Kernels* set) {
+    if (set != nullptr) sets.push_back(set);
   };
   __builtin_cpu_init();
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (wide && __builtin_cpu_supports("avx512bf16")) {
+  const bool integers = wide && __builtin_cpu_supports("avx512vnni");
+  if (integers && __builtin_cpu_supports("avx512bf16")) {
     if (hasMatrixUnits()) add(&kernels_amxbf16);
     add(&kernels_avx512bf16);
   }
-  if (wide) add(&kernels_avx512, !sets.empty() && !sets.front()->isFaster());
+  const size_t withBfloat16 = sets.size();
+  if (integers) add(&kernels_avx512vnni);
+  if (wide) add(&kernels_avx512);
+  if (withBfloat16 > 0 && !sets.front()->isFaster()) std::rotate(sets.begin(), sets.begin() + withBfloat16, sets.end());
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) add(&kernels_avx2);
 #endif
   sets.push_back(&kernels_baseline);

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 
-#include "kernel.h"
 #include "layer-kernels.h"
 #include "serving-kernels.h"
 
@@ -373,6 +372,7 @@ struct Kernels {
   bool (*isFaster)();
   ServingKernels serving;
   StoredProductKernels storedProducts;
+  IntegerProductKernels integerProducts;
 };
 
 /** The set selected by graft_use_kernels. */

@@ -1,9 +1,13 @@
-// Arguments of the kernels of quantised weights, of experts and of gated DeltaNet layers.
+// What a kernel is, and arguments of the kernels of quantised weights, of experts and of gated DeltaNet layers.
 #pragma once
 
 #include <cstdint>
 
 namespace graft {
+
+/** Computes a part of the work: rows, elements or tasks [begin, end). */
+template <typename Arguments>
+using Kernel = void (*)(const Arguments&, int64_t begin, int64_t end);
 
 /**
  * y: weights in NF4, two per byte, in blocks of 64: NF4[code] · (map[absmax] · nestedAbsmax + offset), with one nestedAbsmax for 256

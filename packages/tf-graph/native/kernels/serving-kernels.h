@@ -1,7 +1,7 @@
 // Kernels of serving: many sequences at once, each row with the same result as alone.
 #pragma once
 
-#include "kernel.h"
+#include "layer-kernels.h"
 
 namespace graft {
 
@@ -54,6 +54,43 @@ struct CachedAttention {
 };
 struct CachedTask {
   int64_t sequence, kvHead, first;
+};
+
+/**
+ * x (rows, in) rounded to 8 bits, in blocks of 64 numbers of a row; the last block of a row is filled up with zeros. x = code · scale, with
+ * the largest magnitude of a block at ±127. codes (blocks, rows, 64), in the order of x, or with the even numbers of a block first; scales
+ * and offsets (blocks, rows), an offset being 128 times the sum of a block's codes. The range is one of rows.
+ */
+struct RoundedRows {
+  int64_t rows, in;
+  bool evenFirst;
+  const float* x;
+  int8_t* codes;
+  float* scales;
+  int32_t* offsets;
+};
+
+/**
+ * y (rows, out) = x · Wᵀ with integers: W (out, in) is UnpackInt8<float>, with scales for rows, or UnpackNf4<float>, whose table is rounded
+ * to 8 bits, too; then `in` is a multiple of 64, and the even numbers of x come first. The range is one of columns of y; `scratch` holds
+ * `IntegerProductKernels::scratch` floats.
+ */
+template <typename Stored>
+struct IntegerProduct {
+  RoundedRows x;
+  int64_t out;
+  Stored w;
+  float* y;
+};
+template <typename Stored>
+using IntegerProductKernel = void (*)(const IntegerProduct<Stored>&, int64_t begin, int64_t end, float* scratch);
+
+/** Kernels of products of integers, with the same bits in every instruction set. */
+struct IntegerProductKernels {
+  Kernel<RoundedRows> roundRows;
+  IntegerProductKernel<UnpackInt8<float>> int8;
+  IntegerProductKernel<UnpackNf4<float>> nf4;
+  int64_t (*scratch)(int64_t rows, int64_t in);
 };
 
 /** Kernels of serving, in float32. */

@@ -1,5 +1,5 @@
 // A native TensorFlow session over a graph that grows: see native/session.cc.
-import { codeOf, type DType, dtypeOfCode, type TypedArray } from '../dtypes.ts';
+import { codeOf, type DType, dtypeOfCode, sizeOf, type TypedArray } from '../dtypes.ts';
 import { type InferredOutput, sessions } from '../tensorflow.ts';
 import type { NodeAttr } from './attributes.ts';
 
@@ -14,6 +14,12 @@ export function createFeed(dtype: DType, shape: readonly number[], data: TypedAr
 export const deleteFeed = (feed: Feed): void => sessions.deleteFeed(feed);
 
 export type NodeInput = string | readonly string[];
+
+/** See `FunctionOptions` and `RunOptions` of a program. */
+interface SessionRun {
+  inOneThread?: boolean;
+  into?: Float32Array | undefined;
+}
 
 export interface Fetched {
   shape: number[];
@@ -37,13 +43,20 @@ export class GraphSession {
   }
 
   /** Runs the graph once and deletes the feeds. Names are "node:output". */
-  run(feeds: readonly (readonly [name: string, feed: Feed])[], fetches: readonly string[]): Fetched[] {
+  run(
+    feeds: readonly (readonly [name: string, feed: Feed])[],
+    fetches: readonly string[],
+    { inOneThread = false, into }: SessionRun = {},
+  ): Fetched[] {
     try {
       const names = feeds.map(([name]) => name);
       const values = feeds.map(([, feed]) => feed);
       return sessions
-        .runSession(this.#open(), names, values, [...fetches])
-        .map(({ dtype, shape, data }) => ({ shape, data: viewOf(dtypeOfCode(dtype), data) }));
+        .runSession(this.#open(), names, values, [...fetches], inOneThread, into ?? null)
+        .map(({ dtype, shape, data }) => ({
+          shape,
+          data: into?.subarray(0, sizeOf(shape)) ?? viewOf(dtypeOfCode(dtype), data),
+        }));
     } finally {
       for (const [, feed] of feeds) deleteFeed(feed);
     }

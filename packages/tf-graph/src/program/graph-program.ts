@@ -19,6 +19,7 @@ import {
   type Program,
   type ProgramFunction,
   presentIn,
+  type RunOptions,
   type RunOutput,
   type RunOutputs,
 } from './program.ts';
@@ -149,6 +150,7 @@ export class GraphProgram implements Program {
   run<I extends InputSpecs, O extends OutputTensors>(
     { name }: ProgramFunction<I, O>,
     feeds: Feeds<I>,
+    { into }: RunOptions = {},
   ): RunOutputs<O> {
     const traced = lookUp(this.#functions, 'function', name);
     const given = checkFeeds(traced.fn, feeds);
@@ -156,7 +158,10 @@ export class GraphProgram implements Program {
     const inputs = given.map(
       ({ input, data }, i) => [traced.feeds[i]!, createFeed(input.dtype, input.shape, data)] as const,
     );
-    const outputs = this.#session.run(inputs, traced.fetches);
+    const outputs = this.#session.run(inputs, traced.fetches, {
+      inOneThread: traced.fn.inOneThread ?? false,
+      into,
+    });
     for (const variable of traced.assigns) this.#written.add(variable);
     const named = traced.outputs.map((output, i) => [output, outputs[i] as RunOutput]);
     return Object.fromEntries(named) as RunOutputs<O>;

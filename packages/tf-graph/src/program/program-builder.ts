@@ -4,6 +4,7 @@ import { GraphProgram } from './graph-program.ts';
 import type {
   CurrentRun,
   FullVariableSpec,
+  FunctionOptions,
   InputSpecs,
   InputTensors,
   OutputTensors,
@@ -48,9 +49,10 @@ export class ProgramBuilder {
     name: string,
     inputs: I,
     body: (inputs: InputTensors<I>) => O,
+    { inOneThread = false }: FunctionOptions = {},
   ): ProgramFunction<I, O> {
     if (this.#functions.has(name)) throw new Error(`the program already has a function "${name}"`);
-    const declared = { name, inputs, body };
+    const declared = { name, inputs, body, inOneThread };
     this.#functions.set(name, declared);
     return declared;
   }

@@ -89,12 +89,30 @@ export interface ProgramFunction<I extends InputSpecs = InputSpecs, O extends Ou
   readonly name: string;
   readonly inputs: I;
   body(inputs: InputTensors<I>): O;
+  /** Set by `FunctionOptions`. */
+  readonly inOneThread?: boolean;
+}
+
+export interface FunctionOptions {
+  /**
+   * Default false. TensorFlow's executor runs nodes one after another in the calling thread instead of handing those that are ready to its
+   * threads; a node may still use several. For functions of many small nodes, where handing over takes longer than the node.
+   */
+  inOneThread?: boolean;
 }
 
 export interface RunOutput {
   shape: number[];
   /** Uint8Array for bool, Int32Array for integers, Float32Array for all floats. */
   data: Float32Array | Int32Array | Uint8Array;
+}
+
+export interface RunOptions {
+  /**
+   * For a function with one float32 output: receives its data, instead of a new array, which the garbage collector would have to free. The
+   * output is a part of it, valid until the next run with the same array.
+   */
+  into?: Float32Array | undefined;
 }
 
 /** Returns the value of a scalar output. */
@@ -129,6 +147,7 @@ export interface Program {
   run<I extends InputSpecs, O extends OutputTensors>(
     fn: ProgramFunction<I, O>,
     feeds: Feeds<I>,
+    options?: RunOptions,
   ): RunOutputs<O>;
   /** Frees the variables. */
   close(): void;

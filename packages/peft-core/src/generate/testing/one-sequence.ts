@@ -56,6 +56,6 @@ export class OneSequence {
     this.#position += ids.length;
     const hidden = this.#model.compute(pieces);
     this.#state?.advance();
-    return this.#model.logits(hidden, pieces)[0]!;
+    return this.#model.logits(hidden, pieces)[0]!.slice();
   }
 }

@@ -71,7 +71,7 @@ export function scoreFunctions(parts: ScoreParts): (sequences: readonly ScoredSe
         scales: scales ?? undefined,
       },
       ({ ids, positions, segments, spans, read, owners, places, scales }) =>
-        traceForServing(() => {
+        traceForServing({}, () => {
           const own = { rows: 1, tokens: ids.shape[0]!, positions, segments, spans };
           const attend = packedAttention(architecture, own);
           const recur = architecture.recurrence && packedRecurrence(architecture.recurrence, own);
