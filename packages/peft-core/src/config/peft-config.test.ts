@@ -34,6 +34,7 @@ test("an empty LORA config takes PEFT's defaults", () => {
     modules_to_save: null,
     trainable_token_indices: null,
     init_lora_weights: true,
+    eva_config: null,
     alora_invocation_tokens: null,
     fan_in_fan_out: false,
   });
@@ -59,6 +60,7 @@ test('every implemented option is kept', () => {
     alpha_pattern: { '^model.layers.0.self_attn.v_proj': 8 },
     modules_to_save: ['lm_head'],
     trainable_token_indices: { embed_tokens: [5, 3] },
+    eva_config: null,
     alora_invocation_tokens: null,
     init_lora_weights: 'gaussian',
     fan_in_fan_out: false,
@@ -70,7 +72,7 @@ test('an unimplemented option is refused by name, but accepted at the default of
   const error = failure({ peft_type: 'LORA', use_qalora: true });
   assert.equal(error.code, 'unimplemented_peft_option');
   assert.equal(error.param, 'peft.use_qalora');
-  assert.equal(failure({ peft_type: 'LORA', init_lora_weights: 'eva' }).code, 'unimplemented_peft_option');
+  assert.equal(failure({ peft_type: 'LORA', init_lora_weights: 'corda' }).code, 'unimplemented_peft_option');
   assert.equal(failure({ peft_type: 'LORA', task_type: 'QUESTION_ANS' }).code, 'unimplemented_peft_option');
   parsePeftConfig({ peft_type: 'LORA', use_qalora: false, loftq_config: {}, megatron_core: 'megatron.core' });
 });
@@ -119,6 +121,12 @@ test('options of LORA that exclude each other', () => {
   assert.equal(param({ init_lora_weights: 'olora', r: 4096 }), 'peft.r');
   assert.equal(param({ init_lora_weights: 'loftq', use_dora: true }), 'peft.use_dora');
   assert.equal(param({ init_lora_weights: 'loftq', lora_bias: true }), 'peft.lora_bias');
+  const eva = { init_lora_weights: 'eva', eva_config: { rho: 1 } };
+  assert.equal(param({ ...eva, use_dora: true }), 'peft.use_dora');
+  assert.equal(param({ ...eva, lora_bias: true }), 'peft.lora_bias');
+  assert.equal(param({ ...eva, task_type: 'SEQ_CLS' }), 'peft.init_lora_weights');
+  assert.equal(param({ ...eva, alora_invocation_tokens: [1] }), 'peft.init_lora_weights');
+  assert.equal(param({ eva_config: { rho: 1 } }), 'peft.eva_config');
   assert.equal(param({ init_lora_weights: 'pissa_niter_x' }), 'peft.init_lora_weights');
   assert.equal(param({ init_lora_weights: 'orthogonal', rank_pattern: { q: 3 } }), 'peft.rank_pattern');
   for (const trainable_token_indices of [[], [1, 1], [-1], {}, { embed_tokens: [] }])
@@ -204,4 +212,26 @@ test("a saved adapter_config.json parses, a request may not set PEFT's bookkeepi
   assert.deepEqual(parsePeftConfig(saved, { saved: true }), parsePeftConfig({ peft_type: 'LORA' }));
   assert.equal(failure(saved).param, 'peft.base_model_name_or_path');
   parsePeftConfig({ peft_type: 'LORA', base_model_name_or_path: null, auto_mapping: null, revision: null });
+});
+
+test("options of EVA are PEFT's, and its redistribution of ranks is refused, but not in files", () => {
+  const eva = (eva_config: unknown) => ({ peft_type: 'LORA', init_lora_weights: 'eva', eva_config });
+  parsePeftConfig(eva({ rho: 1, tau: 0, use_label_mask: false, label_mask_value: -100, whiten: true }));
+  for (const [part, value] of Object.entries({
+    rho: [0.5, 2, 1.5, '1'],
+    tau: [-0.1, 1.1, null],
+    use_label_mask: [0],
+    label_mask_value: [0],
+    whiten: ['yes'],
+    tua: [0.9],
+  }))
+    for (const each of value) {
+      const { code, param } = failure(eva({ rho: 1, [part]: each }));
+      assert.deepEqual([code, param], ['invalid_peft_config', `peft.eva_config.${part}`]);
+    }
+  assert.equal(failure(eva(null)).param, 'peft.eva_config.rho');
+  assert.match(failure(eva({})).message, /^peft\.eva_config\.rho: must be 1: /);
+  assert.equal(failure(eva(7)).param, 'peft.eva_config');
+  const saved = { ...eva({ rho: 2, adjust_scaling_factors: true }), rank_pattern: { q_proj: 3 } };
+  assert.equal(parsePeftConfig(saved, { saved: true }).peft_type, 'LORA');
 });

@@ -9,6 +9,7 @@ import type {
   AttachmentForm,
   EmbeddingWrapper,
   ExpertUpdater,
+  InputPass,
   LayerContext,
   LinearWrapper,
   LowRankUpdate,
@@ -21,11 +22,12 @@ import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
 import { loraMethod } from './method.ts';
-import { QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
+import { evaOptions } from './principal/eva-config.ts';
+import { INPUT_DIRECTIONS, QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
 import { publishedLora } from './principal/published.ts';
 import { quantisationErrorA, quantisationErrorB } from './principal/start-values.ts';
 import { derivedFactors, principalParameters } from './principal/trained-factors.ts';
-import { expertNames, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
+import { expertNames, type LoraTarget, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
 /** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
@@ -60,7 +62,11 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     if (principal) parameters.push(...principalParameters(target, own, principal));
     else {
       const fromError = requestedInit === QUANTISATION_ERROR;
-      const startA = fromError ? quantisationErrorA(target) : initialA(target, init);
+      const startA = fromError
+        ? quantisationErrorA(target)
+        : requestedInit === INPUT_DIRECTIONS
+          ? ({ kind: 'inputs' } as const)
+          : initialA(target, init);
       const startB = fromError ? quantisationErrorB(target, own.a) : initialB(target, init, own.a);
       parameters.push({ name: own.a, shape: [rank, width], init: startA, rate: ofA });
       parameters.push({ name: own.b, shape: [out, rank], init: startB, rate: ofB });
@@ -100,6 +106,7 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     embeddings,
     replacements,
     merges,
+    ...(requestedInit === INPUT_DIRECTIONS ? { inputs: inputPass(requested, targets) } : {}),
     ...(config.alora_invocation_tokens ? { activates: true as const } : {}),
     ...(config.lora_dropout > 0 ? { drops: `lora_dropout ${config.lora_dropout}` } : {}),
     ...(principal && {
@@ -117,5 +124,17 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
       target_modules: writtenTargets(config, model),
       fan_in_fan_out: transposedTargets(names, model),
     },
+  };
+}
+
+function inputPass(config: LoraConfig, targets: LoraTarget[]): InputPass {
+  const { tau, use_label_mask: onlyTargets, whiten } = evaOptions(config);
+  return {
+    modules: new Map(
+      targets.map((target) => [target.name, { parameter: loraNames(target, config).a, rank: target.rank }]),
+    ),
+    onlyTargets,
+    similarity: tau,
+    whiten,
   };
 }
