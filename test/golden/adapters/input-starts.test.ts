@@ -46,6 +46,19 @@ const cases: Case[] = [
     eva: { rho: 1, tau: 0.9 },
   },
   {
+    name: 'redistributed ranks',
+    model: 'untied',
+    config: { r: 4, lora_alpha: 8, target_modules: 'all-linear', alpha_pattern: { o_proj: 4 } },
+    eva: { rho: 2, tau: 0.8 },
+  },
+  {
+    name: 'redistributed ranks, whitened, of all positions',
+    model: 'tied',
+    // Modules with one input share their vectors in PEFT, which divides them in place, once for each module.
+    config: { r: 3, lora_alpha: 6, target_modules: ['q_proj', 'o_proj', 'gate_proj', 'down_proj'] },
+    eva: { rho: 1.5, tau: 0.7, use_label_mask: false, whiten: true },
+  },
+  {
     name: 'whitened, of all positions, with rsLoRA',
     model: 'tied',
     config: { r: 6, lora_alpha: 6, target_modules: ['v_proj', 'down_proj'], use_rslora: true },
@@ -133,18 +146,28 @@ for (const { name } of cases)
       assert.ok(8 * read < 100);
     });
 
-    test('A starts at the vectors of PEFT, signs included', async () => {
+    test('A starts at the vectors of PEFT, signs included, and the rows that PEFT leaves out at zero', async () => {
       const { tensors } = await readAdapter(adapterOf('start', name));
       const { starts } = theirs.get(name)!;
-      assert.ok(Object.keys(starts).length > 3);
-      for (const [module, expected] of Object.entries(starts)) {
+      const modules = [...tensors.keys()].flatMap(
+        (key) => /^base_model\.model\.(.*)\.lora_A/.exec(key)?.[1] ?? [],
+      );
+      assert.ok(modules.length > 3);
+      for (const module of Object.keys(starts)) assert.ok(modules.includes(module), module);
+      for (const module of modules) {
+        // PEFT has no adapter where no direction is left.
+        const expected = starts[module] ?? [];
         const { data } = tensors.get(`base_model.model.${module}.lora_A.weight`)!;
-        const largest = Math.max(...expected.map(Math.abs));
-        for (const [i, value] of expected.entries())
-          assert.ok(Math.abs(data[i]! - value) < 1e-3 * largest, `${module} ${i}: ${data[i]} ${value}`);
+        const largest = Math.max(0, ...expected.map(Math.abs));
+        for (const [i, value] of data.entries()) {
+          const own = expected[i] ?? 0;
+          assert.ok(Math.abs(value - own) <= 1e-3 * largest, `${module} ${i}: ${value} ${own}`);
+        }
         const b = tensors.get(`base_model.model.${module}.lora_B.weight`)!;
         assert.ok(b.data.every((value) => Math.abs(value) < 1e-20));
       }
+      const ranks = new Set(Object.values(starts).map(({ length }) => length));
+      if (name.startsWith('redistributed')) assert.ok(ranks.size > 3, [...ranks].join());
     });
 
     test('losses and norms of gradients are those of PEFT, within 1e-3', () => {
@@ -192,15 +215,19 @@ for (const { name } of cases)
       }
     });
 
-    test("PEFT's files, which name EVA, are read, and hold what Graft trained", async () => {
+    test("PEFT's files, which name EVA, are read, and hold what Graft trained, which has zeros beside it", async () => {
       const [mine, expected] = await Promise.all(
         ['graft', 'peft'].map((side) => readAdapter(adapterOf(side, name))),
       );
-      assert.deepEqual([...mine!.tensors.keys()].sort(), [...expected!.tensors.keys()].sort());
-      for (const [key, { data }] of expected!.tensors) {
-        const found = mine!.tensors.get(key)!.data;
-        for (const [i, value] of data.entries())
-          assert.ok(Math.abs(found[i]! - value) < 2e-3, `${key} ${i}: ${found[i]} ${value}`);
+      for (const [key, { data, shape }] of mine!.tensors) {
+        const columns = shape[1]!;
+        const theirs = expected!.tensors.get(key);
+        const width = theirs?.shape[1] ?? 0;
+        for (const [i, value] of data.entries()) {
+          const [row, column] = [Math.floor(i / columns), i % columns];
+          const own = column < width && row < theirs!.shape[0]! ? theirs!.data[row * width + column]! : 0;
+          assert.ok(Math.abs(value - own) < (own === 0 ? 1e-30 : 2e-3), `${key} ${i}: ${value} ${own}`);
+        }
       }
     });
   });

@@ -103,7 +103,7 @@ const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof t
       target_modules: 'all-linear',
       lora_dropout: 0.2,
       init_lora_weights: 'eva',
-      eva_config: { rho: 1 },
+      eva_config: { rho: 1.5 },
     },
     'accumulated',
     'recomputed',

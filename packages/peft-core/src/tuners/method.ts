@@ -125,6 +125,9 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   /** The config of a trained adapter's files, if training has another one: start values may become a part of the files. */
   published?(config: Config): Config;
 
+  /** The config of files created elsewhere without what only their training needed. Absent: as it is. */
+  read?(config: Config): Config;
+
   /**
    * The tensors that adapter_model.safetensors must hold for this model, and no others. Called after `check`. Absent: Graft does not accept
    * files created elsewhere.

@@ -134,6 +134,11 @@ export interface KeyValuePrefix {
 export interface InputPass {
   /** The parameters, and their number of directions, by module. */
   modules: Map<string, { parameter: string; rank: number }>;
+  /**
+   * Mean rank of the modules, if only as many directions start as they would have with that one: those that explain the largest share of their
+   * module's variance. All other rows are zero. Null: every module has `rank` directions.
+   */
+  meanRank: number | null;
   /** Only positions with a target count; else all of each example. */
   onlyTargets: boolean;
   /** A module's pass ends when a batch leaves the cosine of each direction with its former self at least this. */

@@ -31,7 +31,12 @@ function componentsOf(rows: tf.Tensor2D, rank: number): Directions<tf.Tensor> {
   const mean = tf.mean(rows, 0);
   const options = [attr.bool('compute_uv', true), attr.bool('full_matrices', false)];
   const [s, , v] = rawOp('Svd', options, [tf.sub(rows, mean)]);
-  return { vectors: tf.transpose(tf.slice(v!, [0, 0], [-1, rank])), sizes: tf.slice(s!, 0, rank), mean };
+  return {
+    vectors: tf.transpose(tf.slice(v!, [0, 0], [-1, rank])),
+    sizes: tf.slice(s!, 0, rank),
+    mean,
+    spread: tf.sum(tf.square(tf.sub(rows, mean))),
+  };
 }
 
 function inBatches(rows: tf.Tensor2D, rank: number, sizes: number[]): Directions<tf.Tensor> {
@@ -42,6 +47,7 @@ function inBatches(rows: tf.Tensor2D, rank: number, sizes: number[]): Directions
     vectors: tf.zeros([rank, width]),
     sizes: tf.zeros([rank]),
     mean: tf.zeros([width]),
+    spread: tf.zeros([1]),
   };
   let seen = 0;
   for (const size of sizes) {
@@ -54,11 +60,16 @@ function inBatches(rows: tf.Tensor2D, rank: number, sizes: number[]): Directions
   return state;
 }
 
-/** The largest difference of the absolute cosines of directions from one, and of sizes and means, relative to the largest. */
+/** The largest difference of the absolute cosines of directions from one, and of sizes, means and spreads, relative to the largest. */
 function difference(found: Directions<tf.Tensor>, expected: Directions<tf.Tensor>): number {
   const cosines = tf.abs(tf.sum(tf.mul(found.vectors, expected.vectors), 1));
   const sizes = tf.div(tf.abs(tf.sub(found.sizes, expected.sizes)), tf.max(expected.sizes));
-  const parts = [tf.sub(1, cosines), sizes, tf.abs(tf.sub(found.mean, expected.mean))];
+  const parts = [
+    tf.sub(1, cosines),
+    sizes,
+    tf.abs(tf.sub(found.mean, expected.mean)),
+    tf.sub(1, tf.div(found.spread, expected.spread)),
+  ];
   return Math.max(...parts.map((part) => tf.max(tf.abs(part)).dataSync()[0]!));
 }
 

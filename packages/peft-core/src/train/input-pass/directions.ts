@@ -12,6 +12,8 @@ export interface Directions<T> {
   sizes: T;
   /** Mean of the rows `(width)`. */
   mean: T;
+  /** Sum of the squares of the rows minus their mean, `()`. */
+  spread: T;
 }
 
 /** Inputs up to this width are decomposed exactly: that costs no more. */
@@ -42,14 +44,15 @@ export function withRows(
   const total = tf.add(seen, count);
   const average = tf.div(tf.sum(tf.mul(rows, counted), 0), count);
   const shift = tf.sub(average, before.mean);
-  const stacked = tf.concat(
+  const added = tf.concat(
     [
-      tf.mul(tf.expandDims(before.sizes, 1), before.vectors),
       tf.mul(tf.sub(rows, average), counted),
       tf.expandDims(tf.mul(shift, tf.sqrt(tf.div(tf.mul(seen, count), total))), 0),
     ],
     0,
-  ) as tf.Tensor2D;
+  );
+  const kept = tf.mul(tf.expandDims(before.sizes, 1), before.vectors);
+  const stacked = tf.concat([kept, added], 0) as tf.Tensor2D;
   // A decomposition of values that are not finite may never end.
   const finite = rawOp('SelectV2', [], [rawOp('IsFinite', [], [stacked])[0]!, stacked, tf.scalar(0)])[0]!;
   const { s, v } = decomposed(finite as tf.Tensor2D, basis);
@@ -57,6 +60,7 @@ export function withRows(
     vectors: tf.transpose(tf.slice(v, [0, 0], [-1, rank])),
     sizes: tf.slice(s, [0], [rank]),
     mean: tf.add(before.mean, tf.mul(shift, tf.div(count, total))),
+    spread: tf.add(before.spread, tf.sum(tf.square(added))),
   };
 }
 

@@ -113,6 +113,41 @@ test('the options: targets or all positions, a pass that ends early, whitened di
   assert.ok(ratios[0]! < ratios[1]! && ratios[1]! < ratios[2]!);
 });
 
+test('redistributed ranks: as many directions as without, no module above the widest, and what is zero stays zero', async () => {
+  const rowsOf = (tensors: Started['tensors']) =>
+    [...tensors].flatMap(
+      ([
+        key,
+        {
+          data,
+          shape: [rows, width],
+        },
+      ]) => {
+        if (!key.includes('lora_A')) return [];
+        const isSet = (row: number) =>
+          data.subarray(row * width!, (row + 1) * width!).some((value) => value !== 0);
+        return [{ rows: rows!, set: Array.from({ length: rows! }, (_, row) => isSet(row)) }];
+      },
+    );
+  const given = { r: 8, eva: { rho: 1.5, use_label_mask: false }, training: { weight_decay: 0.1 } };
+  const start = rowsOf((await startsOf(given)).tensors);
+  assert.equal(start.length, 14);
+  const counts = start.map(({ rows, set }) => {
+    assert.equal(rows, 12);
+    const count = set.filter(Boolean).length;
+    assert.ok(set.slice(0, count).every(Boolean));
+    return count;
+  });
+  assert.equal(
+    counts.reduce((sum, count) => sum + count),
+    8 * 14,
+  );
+  assert.ok(new Set(counts).size > 2, counts.join());
+  const more = { max_steps: 3, learning_rate: 0.01 };
+  const trained = rowsOf((await startsOf({ ...given, training: { ...given.training, ...more } })).tensors);
+  assert.deepEqual(trained, start);
+});
+
 test('on a quantised base, the inputs are those of that base', async () => {
   const quantised = await startsOf({ training: { base_dtype: 'nf4' } });
   const distance = difference(await startsOf(), quantised);

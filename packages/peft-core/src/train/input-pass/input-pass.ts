@@ -42,6 +42,8 @@ interface InputGroup {
   modules: { parameter: string; rank: number }[];
 }
 
+const PARTS = ['vectors', 'sizes', 'mean', 'spread'] as const;
+
 type Kept = Directions<Float32Array>;
 type Update = ProgramFunction<InputSpecs, Record<string, tf.Tensor>>;
 
@@ -82,11 +84,15 @@ export function* startFromInputs(
     vectors: new Float32Array(rank * width),
     sizes: new Float32Array(rank),
     mean: new Float32Array(width),
+    spread: new Float32Array(1),
   }));
-  const isStable = groups.map(() => false);
+  const stable = groups.map(({ rank }) => Array<boolean>(rank).fill(false));
+  let ranks = groups.map(({ modules }) => modules.map(({ rank }) => rank));
+  const isFinal = (g: number) => stable[g]!.slice(0, Math.max(...ranks[g]!)).every(Boolean);
+  const areFinal = () => groups.every((_, g) => isFinal(g));
   let seen = 0;
   let done = 0;
-  for (let step = 0; step < plan.steps && isStable.includes(false); step++) {
+  for (let step = 0; step < plan.steps && !areFinal(); step++) {
     const batch = fillBatch(plan, examples, step, 0, layout);
     done += new Set(plan.micro(step, 0).map(({ example }) => example)).size;
     const { positions, counted, count } = positionsOf(batch, pass, places);
@@ -100,17 +106,18 @@ export function* startFromInputs(
       ...Object.fromEntries(kept.flatMap(feedsOfGroup)),
     } as Record<string, TypedArray>);
     for (const [g, group] of groups.entries()) {
-      if (isStable[g]) continue;
+      if (isFinal(g)) continue;
       const next = keptOf(g, group, (name) => out[name]!.data as Float32Array);
-      isStable[g] = seen > 0 && areSimilar(kept[g]!, next, group, pass.similarity);
+      if (seen > 0) stable[g] = areSimilar(kept[g]!, next, group, pass.similarity);
       kept[g] = next;
     }
     seen += count;
-    if (step + 1 < plan.steps && isStable.includes(false)) yield { done, of: examples.length };
+    ranks = ranksOf(groups, kept, pass);
+    if (step + 1 < plan.steps && !areFinal()) yield { done, of: examples.length };
   }
   checkCount(seen, pass, groups);
   yield { done, of: examples.length };
-  return new Map(groups.flatMap((group, g) => valuesOf(group, kept[g]!, pass)));
+  return new Map(groups.flatMap((group, g) => valuesOf(group, ranks[g]!, kept[g]!, pass)));
 }
 
 /** Modules of a stack of the outline read one input. */
@@ -151,6 +158,7 @@ function declareUpdate(
         [`vectors_${g}`, float(rank, width)],
         [`sizes_${g}`, float(rank)],
         [`mean_${g}`, float(width)],
+        [`spread_${g}`, float(1)],
         ...(basisWidth(rank, width) > 0 ? [[basisName({ rank, width }), float(width, 2 * rank)]] : []),
       ]),
     ),
@@ -167,6 +175,7 @@ function declareUpdate(
           vectors: given[`vectors_${g}`]!,
           sizes: given[`sizes_${g}`]!,
           mean: given[`mean_${g}`]!,
+          spread: given[`spread_${g}`]!,
         };
         const basis = basisWidth(rank, width) > 0 ? given[basisName({ rank, width })]! : null;
         const after = withRows(before, {
@@ -175,7 +184,7 @@ function declareUpdate(
           seen: given.input_seen!,
           basis,
         });
-        for (const part of ['vectors', 'sizes', 'mean'] as const) outputs[`${part}_${g}`] = after[part];
+        for (const part of PARTS) outputs[`${part}_${g}`] = after[part];
         return Object.values(after);
       };
       const model = {
@@ -217,11 +226,8 @@ function basesOf(groups: InputGroup[], seed: number): Record<string, Float32Arra
   return bases;
 }
 
-const feedsOfGroup = ({ vectors, sizes, mean }: Kept, g: number): [string, Float32Array][] => [
-  [`vectors_${g}`, vectors],
-  [`sizes_${g}`, sizes],
-  [`mean_${g}`, mean],
-];
+const feedsOfGroup = (kept: Kept, g: number): [string, Float32Array][] =>
+  PARTS.map((part) => [`${part}_${g}`, kept[part]]);
 
 /** The positions that count, in the first entries. */
 function positionsOf(
@@ -243,35 +249,59 @@ function keptOf(
   { rank, width, observed }: InputGroup,
   read: (name: string) => Float32Array,
 ): Kept {
-  const next = { vectors: read(`vectors_${g}`), sizes: read(`sizes_${g}`), mean: read(`mean_${g}`) };
+  // Other groups, and the next batch, may be in the same memory.
+  const [vectors, sizes, mean, spread] = PARTS.map((part) => read(`${part}_${g}`).slice()) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const next = { vectors, sizes, mean, spread };
   if (!Object.values(next).every((values) => values.every(Number.isFinite)))
     throw new GraftError(
       'invalid_peft_config',
       `init_lora_weights: "eva" reads the inputs of ${observed}, and one of them is not a number; use another start`,
       { param: 'peft.init_lora_weights' },
     );
-  const vectors = next.vectors.slice();
   for (let k = 0; k < rank; k++) {
     const vector = vectors.subarray(k * width, (k + 1) * width);
     const largest = vector.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
     if (largest < 0) for (const [i, value] of vector.entries()) vector[i] = -value;
   }
-  return { vectors, sizes: next.sizes.slice(), mean: next.mean.slice() };
+  return next;
 }
 
-/** Whether each direction's cosine with its former self is at least `similarity`. */
+/** Whether the cosine of each direction with its former self is at least `similarity`. */
 function areSimilar(
   { vectors: before }: Kept,
   { vectors: after }: Kept,
   { rank, width }: InputGroup,
   similarity: number,
-): boolean {
-  for (let k = 0; k < rank; k++) {
+): boolean[] {
+  return Array.from({ length: rank }, (_, k) => {
     let cosine = 0;
     for (let i = k * width; i < (k + 1) * width; i++) cosine += before[i]! * after[i]!;
-    if (cosine < similarity) return false;
-  }
-  return true;
+    return cosine >= similarity;
+  });
+}
+
+/**
+ * The number of directions of each group's modules. The budget goes to the directions that explain the largest shares of their inputs' variance; of
+ * modules with one input the first goes before the others.
+ */
+function ranksOf(groups: InputGroup[], kept: Kept[], { meanRank }: InputPass): number[][] {
+  if (meanRank === null) return groups.map(({ modules }) => modules.map(({ rank }) => rank));
+  const ranks = groups.map(({ modules }) => modules.map(() => 0));
+  const places = groups.flatMap(({ modules }, g) => modules.map((_, m) => ({ g, m })));
+  const inOrder = [...places.filter(({ m }) => m === 0), ...places.filter(({ m }) => m > 0)];
+  const shares = inOrder.flatMap(({ g, m }) => {
+    const { sizes, spread } = kept[g]!;
+    return Array.from(sizes, (size) => ({ g, m, share: spread[0]! > 0 ? size ** 2 / spread[0]! : 0 }));
+  });
+  // Sorting keeps the order of equal shares.
+  shares.sort((a, b) => b.share - a.share);
+  for (const { g, m } of shares.slice(0, meanRank * places.length)) ranks[g]![m]!++;
+  return ranks;
 }
 
 /** Centred, n rows have n − 1 directions. */
@@ -288,11 +318,14 @@ function checkCount(count: number, { onlyTargets }: InputPass, groups: InputGrou
 
 function valuesOf(
   { width, modules, observed }: InputGroup,
+  ranks: number[],
   { vectors, sizes }: Kept,
   { whiten }: InputPass,
 ): [string, Float32Array][] {
-  return modules.map(({ parameter, rank }) => {
-    const own = vectors.slice(0, rank * width);
+  return modules.map(({ parameter, rank: rows }, m) => {
+    const rank = ranks[m]!;
+    const own = new Float32Array(rows * width);
+    own.set(vectors.subarray(0, rank * width));
     if (!whiten) return [parameter, own];
     for (let k = 0; k < rank; k++) {
       if (!(sizes[k]! > 0))

@@ -160,7 +160,7 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
     const odd = Object.entries(config.rank_pattern ?? {}).find(([, rank]) => rank % 2 !== 0);
     if (odd) add('rank_pattern', `"${odd[0]}" must be even for init_lora_weights "orthogonal"`);
   }
-  if (config.use_dora && (init === QUANTISATION_ERROR || init === INPUT_DIRECTIONS))
+  if (config.use_dora && init === QUANTISATION_ERROR)
     add('use_dora', `must be false with init_lora_weights ${show(init)}`);
   if (startsFromWeight(init)) {
     const rule = (field: string, value: string) =>

@@ -18,9 +18,9 @@ import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
 import { lowRankForm, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
-import { redistributionFaults } from './principal/eva-config.ts';
+import { evaRequestFaults } from './principal/eva-config.ts';
 import { INPUT_DIRECTIONS, isDecomposed, needsLinear, QUANTISATION_ERROR } from './principal/init-names.ts';
-import { publishedLora } from './principal/published.ts';
+import { publishedLora, readLora } from './principal/published.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
@@ -91,7 +91,7 @@ export const loraMethod: Method<LoraConfig> = {
       'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
   },
   faults: loraFaults,
-  idle: redistributionFaults,
+  idle: evaRequestFaults,
   neededBase: ({ init_lora_weights: init }) =>
     init === QUANTISATION_ERROR ? { dtype: 'nf4', option: `init_lora_weights ${show(init)}` } : null,
   readsInputs: ({ init_lora_weights: init }) => init === INPUT_DIRECTIONS,
@@ -116,6 +116,7 @@ export const loraMethod: Method<LoraConfig> = {
   invocation: ({ alora_invocation_tokens: invocation }) => invocation,
   fileTensors: (config, model) => loraFileTensors(publishedLora(config), model),
   published: publishedLora,
+  read: readLora,
   unreadable({ init_lora_weights: init }) {
     if (!isDecomposed(init)) return null;
     const remedy =
@@ -169,7 +170,8 @@ function check(config: LoraConfig, model: ModelOutline): void {
       'init_lora_weights',
       `${show(config.init_lora_weights)} is not there for embeddings, and target_modules adapts ${table.name}`,
     );
-  if (config.init_lora_weights === INPUT_DIRECTIONS) checkInputs(targets);
+  if (config.init_lora_weights === INPUT_DIRECTIONS)
+    checkInputs(loraTargets(publishedLora(config), model).targets);
   checkTokens(loraTokenTargets(config, model), targets, saved);
   checkActivation(config, model, { targets, experts });
   checkParameters(config, [...targets.filter(({ isRouter }) => isRouter), ...experts], saved);

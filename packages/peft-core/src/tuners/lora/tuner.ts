@@ -128,11 +128,12 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
 }
 
 function inputPass(config: LoraConfig, targets: LoraTarget[]): InputPass {
-  const { tau, use_label_mask: onlyTargets, whiten } = evaOptions(config);
+  const { rho, tau, use_label_mask: onlyTargets, whiten } = evaOptions(config);
   return {
     modules: new Map(
       targets.map((target) => [target.name, { parameter: loraNames(target, config).a, rank: target.rank }]),
     ),
+    meanRank: rho === 1 ? null : config.r,
     onlyTargets,
     similarity: tau,
     whiten,

@@ -10,7 +10,7 @@ export const EvaConfigSchema = Type.Object(
         minimum: 1,
         default: 2,
         description:
-          'Maximum rank of a module as a multiple of r, where ranks are redistributed over modules. Graft redistributes none: set 1.',
+          'Ranks are redistributed: modules whose inputs vary in more directions get a higher one, up to rho · r, and others a lower one. 1: all have r.',
       }),
     ),
     tau: Type.Optional(
@@ -43,7 +43,7 @@ export const EvaConfigSchema = Type.Object(
     adjust_scaling_factors: Type.Optional(
       Type.Boolean({
         default: true,
-        description: 'Adjust alphas to redistributed ranks. At rho 1 there are none.',
+        description: 'Keep the scale lora_alpha / r whatever rank a module gets.',
       }),
     ),
   },
@@ -51,6 +51,17 @@ export const EvaConfigSchema = Type.Object(
 );
 
 type EvaConfig = Static<typeof EvaConfigSchema>;
+
+/** That of `r`. */
+const MAX_RANK = 4096;
+
+/** Other options that `evaRequestFaults` reads. */
+interface LoraOptions {
+  r: number;
+  use_dora: boolean;
+  use_rslora: boolean;
+  rank_pattern: Record<string, number>;
+}
 
 /** The options of LoraConfig that it depends on. Jobs of earlier versions lack `eva_config`. */
 interface WithEva {
@@ -70,22 +81,46 @@ export const evaOptions = ({ eva_config: given }: WithEva): Required<EvaConfig> 
 });
 
 /** Violations of rules between fields, in requests and in files. */
-export function evaFaults(config: WithEva): Fault[] {
-  const { init_lora_weights: init = true, eva_config: given = null, task_type: task = 'CAUSAL_LM' } = config;
-  if (init !== INPUT_DIRECTIONS)
-    return given === null
-      ? []
-      : [configFault('eva_config', `needs init_lora_weights "eva", not ${show(init)}`)];
-  // PEFT's masks of labels are those of language models.
-  return task === 'CAUSAL_LM'
-    ? []
-    : [configFault('init_lora_weights', `"eva" needs task_type "CAUSAL_LM", not ${show(task)}`)];
+export function evaFaults({ init_lora_weights: init = true, eva_config: given = null }: WithEva): Fault[] {
+  if (init === INPUT_DIRECTIONS || given === null) return [];
+  return [configFault('eva_config', `needs init_lora_weights "eva", not ${show(init)}`)];
 }
 
-/** A request may not ask for redistributed ranks; a file has them in its rank_pattern. */
-export function redistributionFaults(config: WithEva): Fault[] {
-  if (config.init_lora_weights !== INPUT_DIRECTIONS) return [];
-  if (evaOptions(config).rho === 1) return [];
-  const message = 'must be 1: ranks that depend on the data are not implemented, and 2 is the default';
-  return [configFault('eva_config.rho', message)];
+/**
+ * The rank with which modules are trained where the data gives each its own: r · rho, above which no module goes. What a module does not get stays
+ * zero, in A and in B, since neither then has a gradient.
+ */
+export function widestRank(config: WithEva & { r: number }): number {
+  return config.init_lora_weights === INPUT_DIRECTIONS
+    ? pythonRound(config.r * evaOptions(config).rho)
+    : config.r;
+}
+
+/** Python rounds halves to even numbers. */
+const pythonRound = (x: number) => (x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
+
+/**
+ * What training needs, unlike files, which have the ranks and alphas that came of it: the scale of each update is lora_alpha / r whatever its
+ * rank, and so that of the widest.
+ */
+export function evaRequestFaults(config: WithEva & Partial<LoraOptions>): Fault[] {
+  const { r = 8, init_lora_weights: init, task_type: task = 'CAUSAL_LM' } = config;
+  if (init !== INPUT_DIRECTIONS) return [];
+  const { rho, adjust_scaling_factors: adjusts } = evaOptions(config);
+  const faults: Fault[] = [];
+  const need = (option: string, value: string, given: string) =>
+    faults.push(configFault(option, `must be ${value} with ${given}`));
+  const eva = 'init_lora_weights "eva"';
+  // PEFT's masks of labels are those of language models.
+  if (task !== 'CAUSAL_LM') need('task_type', '"CAUSAL_LM"', eva);
+  if (config.use_dora) need('use_dora', 'false', eva);
+  if (rho === 1) return faults;
+  const redistribution = `eva_config.rho ${rho}, which redistributes ranks; at rho 1 none are`;
+  if (!adjusts) need('eva_config.adjust_scaling_factors', 'true', redistribution);
+  if (config.use_rslora) need('use_rslora', 'false', redistribution);
+  if (Object.keys(config.rank_pattern ?? {}).length > 0) need('rank_pattern', '{}', redistribution);
+  const widest = widestRank({ ...config, r });
+  if (widest > MAX_RANK)
+    faults.push(configFault('eva_config.rho', `r times rho is ${widest}, and a rank is at most ${MAX_RANK}`));
+  return faults;
 }
