@@ -2782,7 +2782,7 @@ export interface LoraConfig {
   init_lora_weights: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | 'eva' | string;
   /** How init_lora_weights "eva" reads the training data; null without it. */
   eva_config: {
-    /** Maximum rank of a module as a multiple of r, where ranks are redistributed over modules. Graft redistributes none: set 1. */
+    /** Ranks are redistributed: modules whose inputs vary in more directions get a higher one, up to rho · r, and others a lower one. 1: all have r. */
     rho?: number;
     /** The pass over the data ends for a module when a batch turns none of its directions so far that the cosine is below this. */
     tau?: number;
@@ -2792,7 +2792,7 @@ export interface LoraConfig {
     label_mask_value?: -100;
     /** Divide each direction by the root of its singular value. */
     whiten?: boolean;
-    /** Adjust alphas to redistributed ranks. At rho 1 there are none. */
+    /** Keep the scale lora_alpha / r whatever rank a module gets. */
     adjust_scaling_factors?: boolean;
   } | null;
   /** Activated LoRA: token ids from whose last occurrence in a sequence on the adapter is active. Before it the model is its base, so that answers reuse what the base computed of a prompt. Null: always active. */
@@ -3045,7 +3045,7 @@ export interface PeftRequest {
   init_lora_weights?: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | 'eva' | string;
   /** How init_lora_weights "eva" reads the training data; null without it. */
   eva_config?: {
-    /** Maximum rank of a module as a multiple of r, where ranks are redistributed over modules. Graft redistributes none: set 1. */
+    /** Ranks are redistributed: modules whose inputs vary in more directions get a higher one, up to rho · r, and others a lower one. 1: all have r. */
     rho?: number;
     /** The pass over the data ends for a module when a batch turns none of its directions so far that the cosine is below this. */
     tau?: number;
@@ -3055,7 +3055,7 @@ export interface PeftRequest {
     label_mask_value?: -100;
     /** Divide each direction by the root of its singular value. */
     whiten?: boolean;
-    /** Adjust alphas to redistributed ranks. At rho 1 there are none. */
+    /** Keep the scale lora_alpha / r whatever rank a module gets. */
     adjust_scaling_factors?: boolean;
   } | null;
   /** Activated LoRA: token ids from whose last occurrence in a sequence on the adapter is active. Before it the model is its base, so that answers reuse what the base computed of a prompt. Null: always active. */

@@ -51,8 +51,7 @@ export function peakMemory(parts: JobParts): number {
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
   // The pass over inputs has a graph of its own, which stays.
   const graphs = parts.readsInputs ? 2 : 1;
-  const blocks =
-    blockCount(parts.model) * (graphs * graph + (parts.storage === 'float32' ? 0 : unpacked));
+  const blocks = blockCount(parts.model) * (graphs * graph + (parts.storage === 'float32' ? 0 : unpacked));
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
   const { kept } = weightBytes(parts);
   // The gradient, Adam's two moments, the values, and as much again while a step replaces them.
