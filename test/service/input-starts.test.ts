@@ -108,9 +108,9 @@ test('a job reports the pass, and its version is a plain LoRA of the highest ran
     await messagesOf(id),
     /Start values computed from the inputs of layers over 40 of 40 examples/,
   );
-  const requested = job.peft as Record<string, unknown>;
+  const requested = job.peft as unknown as Record<string, unknown>;
   assert.equal(requested.r, 4);
-  const peft = (await versionOf(job)).peft as Record<string, unknown>;
+  const peft = (await versionOf(job)).peft as unknown as Record<string, unknown>;
   assert.deepEqual([peft.r, peft.lora_alpha, peft.init_lora_weights, peft.eva_config], [8, 16, true, null]);
   // Such a version is a start as any other.
   const next = await jobs.create({ model: job.fine_tuned_model!, training_file: file, training });

@@ -121,7 +121,7 @@ before(async () => {
     }
     ours.set(name, { steps, read });
   }
-  const results = await runPythonJson<Theirs>('input_starts.py', [], { runs });
+  const results = await runPythonJson<Theirs>('principal_starts.py', [], { runs });
   for (const [i, { name }] of cases.entries()) theirs.set(name, results[i]!);
   const scored = await scoreInPython(
     cases.flatMap(({ name, model }) => {

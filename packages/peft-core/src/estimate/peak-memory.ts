@@ -49,7 +49,7 @@ const CARD_SLACK = 1.05;
 export function peakMemory(parts: JobParts): number {
   if (parts.device === 'gpu') return variableBytes(parts) + CARD_SLACK * stockStepBytes(parts);
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
-  // The pass over inputs has a graph of its own, which stays.
+  // The pass over inputs has a separate graph, which stays.
   const graphs = parts.readsInputs ? 2 : 1;
   const blocks = blockCount(parts.model) * (graphs * graph + (parts.storage === 'float32' ? 0 : unpacked));
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);

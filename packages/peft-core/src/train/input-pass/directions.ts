@@ -16,7 +16,7 @@ export interface Directions<T> {
   spread: T;
 }
 
-/** Inputs up to this width are decomposed exactly: that costs no more. */
+/** Inputs up to this width are decomposed exactly: that is as cheap. */
 const EXACT_WIDTH = 256;
 /** Power iterations, as in PEFT. */
 const ITERATIONS = 4;

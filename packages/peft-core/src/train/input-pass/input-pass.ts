@@ -1,6 +1,6 @@
 /**
  * Start values from the inputs of the adapted layers (EVA): a forward pass of the base model over the training examples, each at most once,
- * before the first step. Source: Paischer et al. 2024, arXiv:2410.07170; HF PEFT 0.21.2, tuners/lora/eva.py.
+ * before the first step. Source: Paischer et al. 2024, arXiv:2410.07170; HF PEFT 0.21.2, initialize_lora_eva_weights.
  */
 import { type InputSpecs, type ProgramFunction, type TypedArray, tf } from '@graft/tf-graph';
 import { GraftError } from '../../errors.ts';
@@ -16,8 +16,8 @@ import { takeRows } from '../../nn/rows.ts';
 import { attachAdapter } from '../../peft-model/peft-model.ts';
 import { Random } from '../../random.ts';
 import type { InputPass } from '../../tuners/tuner.ts';
-import { laterFunction } from '../later-functions.ts';
 import { implementationHere } from '../machine/implementation.ts';
+import { laterFunction } from '../machine/later-functions.ts';
 import { batchInputs, feedsOf, lossOptions } from '../objectives/losses.ts';
 import { forwardOf } from '../objectives/passes.ts';
 import type { TrainingRun } from '../open-run.ts';

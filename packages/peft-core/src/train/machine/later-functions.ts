@@ -1,5 +1,5 @@
 import type { ProgramBuilder } from '@graft/tf-graph';
-import type { TrainProgram } from './train-program.ts';
+import type { TrainProgram } from '../train-program.ts';
 
 /** The functions that were added to each program, by what they depend on besides the program: jobs and trials share programs. */
 const functions = new WeakMap<TrainProgram, Map<string, unknown>>();
