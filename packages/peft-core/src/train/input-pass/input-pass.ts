@@ -1,6 +1,6 @@
 /**
  * Start values from the inputs of the adapted layers (EVA): a forward pass of the base model over the training examples, each at most once,
- * before the first step. Source: Paischer et al. 2024, arXiv:2410.07170; HF PEFT 0.21.2, initialize_lora_eva_weights.
+ * before the first step. Source: Paischer et al. 2024, arXiv:2410.07170; HF PEFT 0.21.2 (eva.py).
  */
 import { type InputSpecs, type ProgramFunction, type TypedArray, tf } from '@graft/tf-graph';
 import { GraftError } from '../../errors.ts';
