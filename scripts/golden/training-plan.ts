@@ -68,7 +68,7 @@ export async function trainingPlan(options: {
         micros.push(
           micro.map(({ example }) => {
             const { weight } = data.training[example]!;
-            const targets = planned(data.training[example]!, peft.task_type, data.labels?.length ?? 0);
+            const targets = plannedExample(data.training[example]!, peft.task_type, data.labels?.length ?? 0);
             return weight === undefined ? targets : { ...targets, weight };
           }),
         );
@@ -78,7 +78,12 @@ export async function trainingPlan(options: {
   return { training, steps, data, config: base.config };
 }
 
-function planned(example: TrainingExample, task: PeftConfig['task_type'], classes: number): PlannedTargets {
+/** An example as another library trains on it. */
+export function plannedExample(
+  example: TrainingExample,
+  task: PeftConfig['task_type'],
+  classes: number,
+): PlannedTargets {
   const [{ ids, input, targets, weights }] = example.sequences as [TrainingExample['sequences'][0]];
   if (task === 'FEATURE_EXTRACTION')
     return { sequences: example.sequences.map((each) => [...each.ids]), score: example.score ?? null };

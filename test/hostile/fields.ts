@@ -147,6 +147,17 @@ export const peftFields: Fields = {
   init_lora_weights: ['corda', 'eva', 'loftq', 'pissa_niter_100', 'x', 7, {}],
   task_type: ['NONE', 7, 'QUESTION_ANS'],
   loftq_config: [{ bits: 4 }],
+  eva_config: [
+    7,
+    'x',
+    [],
+    { rho: 0 },
+    { rho: huge },
+    { tau: 2 },
+    { label_mask_value: 0 },
+    { evil: {} },
+    { rho: 1 },
+  ],
   inference_mode: [true],
   loraa: [1],
 };

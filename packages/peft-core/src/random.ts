@@ -37,6 +37,8 @@ const USES = {
   groups: 7,
   /** The numbers of an adapter's matrix that a combination drops. Part: the matrix and the adapter. */
   dropping: 8,
+  /** The order of the examples whose layers' inputs are read before training, and the bases of their decompositions. Part: 0, or 1 + the number of a basis. */
+  inputs: 9,
 } as const;
 export type RandomUse = keyof typeof USES;
 export const RANDOM_USES = Object.keys(USES) as RandomUse[];

@@ -88,7 +88,7 @@ export function wrongOptions(sound: AdapterParts): HostileAdapter[] {
     trainable_token_indices: [[5000], [-1], ['x'], { nothing: [1] }, { embed_tokens: [1] }],
     fan_in_fan_out: ['x', 7],
     loftq_config: [{ loftq_bits: 4 }],
-    eva_config: [{ rho: 2 }],
+    eva_config: [{ rho: 2 }, { rho: 'x' }, { evil: 1 }, [], 7],
     layer_replication: [
       [
         [0, 4],

@@ -100,6 +100,12 @@ export class TrainingRun {
         this.#checkpointStep = record.resumedFrom;
         break;
       }
+      case 'inputs':
+        if (record.ended)
+          this.say(
+            `Computed start values from ${record.done.toLocaleString('en-US')} of ${record.of.toLocaleString('en-US')} examples`,
+          );
+        break;
       case 'reference':
         if (record.done === record.of)
           this.say(`Computed the reference of ${record.of.toLocaleString('en-US')} examples`);

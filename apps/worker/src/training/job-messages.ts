@@ -22,6 +22,13 @@ export function startMessage(start: Start): string {
   return `${training} for ${count(start.totalSteps)} steps${from}`;
 }
 
+/** Progress of the pass that reads the inputs of layers for their start values, in examples. */
+export function inputsMessage(done: number, of: number, ended: boolean): string {
+  return ended
+    ? `Start values computed from the inputs of layers over ${count(done)} of ${count(of)} examples`
+    : `Computing start values: inputs of layers over ${count(done)} of ${count(of)} examples`;
+}
+
 /** Progress of the pass that preference training begins with, in examples. */
 export function referenceMessage(done: number, of: number): string {
   return done === of

@@ -19,6 +19,7 @@ import {
   checkpointNotStoredMessage,
   evaluationMessage,
   hasStepEvent,
+  inputsMessage,
   referenceMessage,
   servedMessage,
   skippedCheckpointMessage,
@@ -49,6 +50,7 @@ export class JobRecorder {
   /** The states of a sweep's trials at the last report. */
   #reportedTrials: readonly TrialState[] | null = null;
   /** Time of the last event about the reference pass. */
+  #inputsEventAt = Number.NEGATIVE_INFINITY;
   #referenceEventAt = Number.NEGATIVE_INFINITY;
   #lastStep: TrainerRecordOf<'step'> | null = null;
   #lastEvaluation: TrainerRecordOf<'evaluation'> | null = null;
@@ -76,6 +78,9 @@ export class JobRecorder {
     switch (record.type) {
       case 'start':
         this.#start(record);
+        break;
+      case 'inputs':
+        this.#inputs(record);
         break;
       case 'reference':
         this.#reference(record);
@@ -175,9 +180,16 @@ export class JobRecorder {
     this.#eventOnce('shared_beginnings', { message, data: { saved_fraction: savedFraction } });
   }
 
+  #inputs({ done, of, ended }: TrainerRecordOf<'inputs'>): void {
+    const now = performance.now();
+    if (!ended && now - this.#inputsEventAt < PASS_EVENT_MS) return;
+    this.#inputsEventAt = now;
+    this.#event({ message: inputsMessage(done, of, ended), data: { examples: of, done } });
+  }
+
   #reference({ done, of }: TrainerRecordOf<'reference'>): void {
     const now = performance.now();
-    if (done < of && now - this.#referenceEventAt < REFERENCE_EVENT_MS) return;
+    if (done < of && now - this.#referenceEventAt < PASS_EVENT_MS) return;
     this.#referenceEventAt = now;
     this.#event({ message: referenceMessage(done, of), data: { examples: of, done } });
   }
@@ -331,8 +343,8 @@ export class JobRecorder {
   }
 }
 
-/** Milliseconds between events about the reference pass. */
-const REFERENCE_EVENT_MS = 60_000;
+/** Milliseconds between events about a pass before the first step. */
+const PASS_EVENT_MS = 60_000;
 /** Maximum number of metrics and other writes that wait for Postgres. */
 const maxUnwritten = 20_000;
 

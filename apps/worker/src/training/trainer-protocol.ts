@@ -134,6 +134,7 @@ const reports = {
     sharing: Type.Object({ savedFraction: anyNumber, message: text(1000) }, closed),
     trials: nullable(TrialsSchema),
   }),
+  inputs: report('inputs', { done: count, of: count, ended: Type.Boolean() }),
   reference: report('reference', { done: count, of: count }),
   step: report('step', {
     step: count,

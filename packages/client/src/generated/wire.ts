@@ -2778,8 +2778,23 @@ export interface LoraConfig {
   modules_to_save: string[] | null;
   /** Ids of tokens whose embeddings are trained too: of the input embedding, or by the end of a module name. */
   trainable_token_indices: number[] | Record<string, number[]> | null;
-  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. false: both random. */
-  init_lora_weights: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | string;
+  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. "eva", with eva_config: A starts at the directions in which the inputs of each layer vary most over the training data, B at zero. false: both random. */
+  init_lora_weights: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | 'eva' | string;
+  /** How init_lora_weights "eva" reads the training data; null without it. */
+  eva_config: {
+    /** Ranks are redistributed: modules whose inputs vary in more directions get a higher one, up to rho · r, and others a lower one. 1: all have r. */
+    rho?: number;
+    /** The pass over the data ends for a module when a batch turns none of its directions so far that the cosine is below this. */
+    tau?: number;
+    /** Only positions whose next token is a target count; else all of each example. */
+    use_label_mask?: boolean;
+    /** The label of tokens that are not targets, in HF PEFT. */
+    label_mask_value?: -100;
+    /** Divide each direction by the root of its singular value. */
+    whiten?: boolean;
+    /** Keep the scale lora_alpha / r whatever rank a module gets. */
+    adjust_scaling_factors?: boolean;
+  } | null;
   /** Activated LoRA: token ids from whose last occurrence in a sequence on the adapter is active. Before it the model is its base, so that answers reuse what the base computed of a prompt. Null: always active. */
   alora_invocation_tokens: number[] | null;
   /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */
@@ -3026,8 +3041,23 @@ export interface PeftRequest {
   modules_to_save?: string[] | null;
   /** Ids of tokens whose embeddings are trained too: of the input embedding, or by the end of a module name. */
   trainable_token_indices?: number[] | Record<string, number[]> | null;
-  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. false: both random. */
-  init_lora_weights?: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | string;
+  /** true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. "eva", with eva_config: A starts at the directions in which the inputs of each layer vary most over the training data, B at zero. false: both random. */
+  init_lora_weights?: boolean | 'gaussian' | 'orthogonal' | 'pissa' | 'olora' | 'loftq' | 'eva' | string;
+  /** How init_lora_weights "eva" reads the training data; null without it. */
+  eva_config?: {
+    /** Ranks are redistributed: modules whose inputs vary in more directions get a higher one, up to rho · r, and others a lower one. 1: all have r. */
+    rho?: number;
+    /** The pass over the data ends for a module when a batch turns none of its directions so far that the cosine is below this. */
+    tau?: number;
+    /** Only positions whose next token is a target count; else all of each example. */
+    use_label_mask?: boolean;
+    /** The label of tokens that are not targets, in HF PEFT. */
+    label_mask_value?: -100;
+    /** Divide each direction by the root of its singular value. */
+    whiten?: boolean;
+    /** Keep the scale lora_alpha / r whatever rank a module gets. */
+    adjust_scaling_factors?: boolean;
+  } | null;
   /** Activated LoRA: token ids from whose last occurrence in a sequence on the adapter is active. Before it the model is its base, so that answers reuse what the base computed of a prompt. Null: always active. */
   alora_invocation_tokens?: number[] | null;
   /** The target stores its weight as (in, out), as transformers' Conv1D does; Graft sets it itself. */

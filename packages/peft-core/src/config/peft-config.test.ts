@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraftError } from '../errors.ts';
+import { type PeftConfig, publishedPeft } from '../tuners/methods.ts';
 import { parsePeftConfig } from './peft-config.ts';
 
 function failure(value: unknown): GraftError {
@@ -34,6 +35,7 @@ test("an empty LORA config takes PEFT's defaults", () => {
     modules_to_save: null,
     trainable_token_indices: null,
     init_lora_weights: true,
+    eva_config: null,
     alora_invocation_tokens: null,
     fan_in_fan_out: false,
   });
@@ -59,6 +61,7 @@ test('every implemented option is kept', () => {
     alpha_pattern: { '^model.layers.0.self_attn.v_proj': 8 },
     modules_to_save: ['lm_head'],
     trainable_token_indices: { embed_tokens: [5, 3] },
+    eva_config: null,
     alora_invocation_tokens: null,
     init_lora_weights: 'gaussian',
     fan_in_fan_out: false,
@@ -70,7 +73,7 @@ test('an unimplemented option is refused by name, but accepted at the default of
   const error = failure({ peft_type: 'LORA', use_qalora: true });
   assert.equal(error.code, 'unimplemented_peft_option');
   assert.equal(error.param, 'peft.use_qalora');
-  assert.equal(failure({ peft_type: 'LORA', init_lora_weights: 'eva' }).code, 'unimplemented_peft_option');
+  assert.equal(failure({ peft_type: 'LORA', init_lora_weights: 'corda' }).code, 'unimplemented_peft_option');
   assert.equal(failure({ peft_type: 'LORA', task_type: 'QUESTION_ANS' }).code, 'unimplemented_peft_option');
   parsePeftConfig({ peft_type: 'LORA', use_qalora: false, loftq_config: {}, megatron_core: 'megatron.core' });
 });
@@ -119,6 +122,12 @@ test('options of LORA that exclude each other', () => {
   assert.equal(param({ init_lora_weights: 'olora', r: 4096 }), 'peft.r');
   assert.equal(param({ init_lora_weights: 'loftq', use_dora: true }), 'peft.use_dora');
   assert.equal(param({ init_lora_weights: 'loftq', lora_bias: true }), 'peft.lora_bias');
+  const eva = { init_lora_weights: 'eva', eva_config: { rho: 1 } };
+  assert.equal(param({ ...eva, use_dora: true }), 'peft.use_dora');
+  assert.equal(param({ ...eva, lora_bias: true }), 'peft.lora_bias');
+  assert.equal(param({ ...eva, task_type: 'SEQ_CLS' }), 'peft.task_type');
+  assert.equal(param({ ...eva, alora_invocation_tokens: [1] }), 'peft.init_lora_weights');
+  assert.equal(param({ eva_config: { rho: 1 } }), 'peft.eva_config');
   assert.equal(param({ init_lora_weights: 'pissa_niter_x' }), 'peft.init_lora_weights');
   assert.equal(param({ init_lora_weights: 'orthogonal', rank_pattern: { q: 3 } }), 'peft.rank_pattern');
   for (const trainable_token_indices of [[], [1, 1], [-1], {}, { embed_tokens: [] }])
@@ -204,4 +213,65 @@ test("a saved adapter_config.json parses, a request may not set PEFT's bookkeepi
   assert.deepEqual(parsePeftConfig(saved, { saved: true }), parsePeftConfig({ peft_type: 'LORA' }));
   assert.equal(failure(saved).param, 'peft.base_model_name_or_path');
   parsePeftConfig({ peft_type: 'LORA', base_model_name_or_path: null, auto_mapping: null, revision: null });
+});
+
+test("options of EVA are PEFT's", () => {
+  const eva = (eva_config: unknown, more = {}) => ({
+    peft_type: 'LORA',
+    init_lora_weights: 'eva',
+    eva_config,
+    ...more,
+  });
+  parsePeftConfig(eva({ rho: 1, tau: 0, use_label_mask: false, label_mask_value: -100, whiten: true }));
+  parsePeftConfig(
+    eva({ rho: 1, adjust_scaling_factors: false }, { use_rslora: true, rank_pattern: { q: 2 } }),
+  );
+  for (const [part, values] of Object.entries({
+    rho: [0.5, '1', 513, null],
+    tau: [-0.1, 1.1, null],
+    use_label_mask: [0],
+    label_mask_value: [0],
+    whiten: ['yes'],
+    tua: [0.9],
+  }))
+    for (const value of values) {
+      const { code, param } = failure(eva({ rho: 1, [part]: value }));
+      assert.deepEqual([code, param], ['invalid_peft_config', `peft.eva_config.${part}`]);
+    }
+  assert.equal(failure(eva(7)).param, 'peft.eva_config');
+  // Its default redistributes ranks.
+  parsePeftConfig(eva(null));
+  const widened: [param: string, eva_config: unknown, more?: object][] = [
+    ['use_rslora', null, { use_rslora: true }],
+    ['rank_pattern', {}, { rank_pattern: { q_proj: 3 } }],
+    ['eva_config.adjust_scaling_factors', { adjust_scaling_factors: false }],
+  ];
+  for (const [param, eva_config, more] of widened) {
+    const error = failure(eva(eva_config, more));
+    assert.equal(error.param, `peft.${param}`);
+    assert.match(error.message, /with eva_config\.rho 2, which redistributes ranks; at rho 1 none are$/);
+  }
+});
+
+test('a file that names EVA has its ranks, and is read as plain LoRA; what EVA trains is published with the widest rank', () => {
+  const eva = { peft_type: 'LORA', r: 3, lora_alpha: 6, init_lora_weights: 'eva' };
+  const file = {
+    ...eva,
+    task_type: 'SEQ_CLS',
+    eva_config: { rho: 2 },
+    rank_pattern: { q_proj: 5 },
+    use_dora: true,
+  };
+  const read = parsePeftConfig(file, { saved: true }) as PeftConfig<'LORA'>;
+  assert.deepEqual([read.init_lora_weights, read.eva_config, read.r], [true, null, 3]);
+  assert.deepEqual(read.rank_pattern, { q_proj: 5 });
+  const of = (options: object) =>
+    publishedPeft(parsePeftConfig({ ...eva, ...options })) as PeftConfig<'LORA'>;
+  const published = of({ alpha_pattern: { q_proj: 9 } });
+  assert.deepEqual([published.init_lora_weights, published.eva_config], [true, null]);
+  assert.deepEqual([published.r, published.lora_alpha, published.alpha_pattern], [6, 12, { q_proj: 18 }]);
+  assert.equal(of({ eva_config: { rho: 1 } }).r, 3);
+  // Halves are rounded as in Python.
+  assert.deepEqual([of({ eva_config: { rho: 1.5 } }).r, of({ eva_config: { rho: 3.5 } }).r], [4, 10]);
+  assert.equal(publishedPeft(published), published);
 });

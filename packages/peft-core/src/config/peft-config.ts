@@ -12,7 +12,7 @@ import {
   throwFaults,
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import { methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
+import { methodOf, methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
 import { CLASSIFIER_HEADS } from '../tuners/target-modules.ts';
 
 /** Each method's config with every field filled in. */
@@ -113,7 +113,8 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   if (faults.length === 0 && !options.saved) faults.push(...(method.idle?.(given) ?? []));
   throwFaults(faults);
   const complete = structuredClone(method.expand?.(given) ?? given);
-  return withHeadsToSave({ ...complete, ...defaultsBeside(complete, properties) } as PeftConfig);
+  const config = withHeadsToSave({ ...complete, ...defaultsBeside(complete, properties) } as PeftConfig);
+  return options.saved ? (methodOf(config).read?.(config) ?? config) : config;
 }
 
 /** Defaults of the options that are not given. Only whole options have defaults; typebox would search every list for nested ones. */

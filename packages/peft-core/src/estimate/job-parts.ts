@@ -30,6 +30,8 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   lowestTrained: number;
   /** Forward passes of each example through the model as it was before training. */
   referencePasses: number;
+  /** Whether a pass over the training examples reads the inputs of layers for start values. */
+  readsInputs: boolean;
 }
 
 /** Throws as `outlineOf` does. */
@@ -54,6 +56,7 @@ export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
     vectorLength: trained + constantParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
     referencePasses: objective.passes.filter((pass) => pass === 'reference').length,
+    readsInputs: methodOf(peft).readsInputs?.(peft) ?? false,
   };
 }
 

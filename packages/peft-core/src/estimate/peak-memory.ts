@@ -50,7 +50,9 @@ const CARD_SLACK = 1.05;
 export function peakMemory(parts: JobParts): number {
   if (parts.device === 'gpu') return variableBytes(parts) + CARD_SLACK * stockStepBytes(parts);
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
-  const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
+  // The pass over inputs has a separate graph, which stays.
+  const graphs = parts.readsInputs ? 2 : 1;
+  const blocks = blockCount(parts.model) * (graphs * graph + (parts.storage === 'float32' ? 0 : unpacked));
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
   const { kept } = weightBytes(parts);
   // The gradient, Adam's two moments, the values, and as much again while a step replaces them.

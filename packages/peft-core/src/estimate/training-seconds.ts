@@ -60,9 +60,17 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
     parts.referencePasses *
     (batches.passesPerEpoch * passWork(parts, batches, false) +
       (evaluation ? evaluation.batches * passWork(parts, evaluation, false) : 0));
+  // The pass over inputs may end earlier.
+  const inputs = parts.readsInputs
+    ? batches.passesPerEpoch * (passWork(parts, batches, false) + decompositionWork(parts))
+    : 0;
   const trains = passes * (passWork(parts, batches, true) + more) + steps * TRAINED * vectorLength;
-  return (startWork(parts) + trains + references + evaluations) / flops;
+  return (startWork(parts) + trains + references + inputs + evaluations) / flops;
 }
+
+/** Work of the products of a batch's inputs with bases of twice the rank, ten for each module; A is about half of the trained parameters. */
+const decompositionWork = ({ batches: { shape }, trainedParameters }: JobParts): number =>
+  PRODUCT * 20 * shape.labels * trainedParameters;
 
 /** Work of one micro-batch: a forward pass, and in training also a backward pass. */
 function passWork(

@@ -18,6 +18,7 @@ export {
   cheapestOnStock,
   miniBatchCount,
   miniBatchSize,
+  planInputs,
   planMeasuring,
   planTraining,
   roundToLabels,

@@ -38,6 +38,14 @@ export function checkFields(
   for (const [key, schema] of Object.entries(properties)) {
     const given = value[key];
     if (given === undefined || fitsSchema(schema, given)) continue;
+    const parts = isRecord(given) ? partsOf(schema) : null;
+    if (parts) {
+      for (const part of Object.keys(given as object))
+        if (!Object.hasOwn(parts, part))
+          faults.push({ code, path: `${at}.${key}.${part}`, message: `is not an option of ${key}` });
+      faults.push(...checkFields(given as Record<string, unknown>, parts, `${at}.${key}`, code));
+      continue;
+    }
     faults.push({ code, path: `${at}.${key}`, message: `must be ${describe(schema)}, got ${show(given)}` });
   }
   return faults;
@@ -59,7 +67,15 @@ export function throwFaults(faults: Fault[]): void {
   );
 }
 
+/** The fields of an option that is an object; null for others. */
+function partsOf(schema: TSchema): TProperties | null {
+  const { anyOf, properties } = schema as JsonSchema;
+  if (anyOf) return anyOf.map(partsOf).find((parts) => parts !== null) ?? null;
+  return properties ?? null;
+}
+
 interface JsonSchema {
+  properties?: TProperties;
   anyOf?: TSchema[];
   const?: unknown;
   enum?: unknown[];

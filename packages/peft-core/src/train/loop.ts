@@ -7,6 +7,7 @@ import { sharingOf } from './advice/sharing.ts';
 import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate } from './evaluation.ts';
 import { finishRun } from './finish-run.ts';
+import { inputPassOf, startFromInputs } from './input-pass/input-pass.ts';
 import { resetPeakMemory } from './machine/peak-memory.ts';
 import { meetRequirements } from './machine/requirements.ts';
 import { openRun, type TrainingRun } from './open-run.ts';
@@ -40,6 +41,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const { plan } = run;
     const end = Math.min(plan.steps, options.until ?? plan.steps);
     yield startRecord(run);
+    yield* readInputs(run);
     yield* compareWithReference(run);
     yield* advice(run, run.found);
 
@@ -104,29 +106,62 @@ function startRecord({
   };
 }
 
-/** Milliseconds between records of the reference pass. */
+/** Milliseconds between records of a pass before the first step. */
 const REPORT_MS = 1000;
+
+/** Sets the start values that come from the inputs of layers. A checkpoint has them, and so do an adapter's files. */
+async function* readInputs(run: TrainingRun): AsyncGenerator<RecordOf<'inputs'>> {
+  const pass = inputPassOf(run);
+  const { initialAdapter, initialParameters } = run.options;
+  if (!pass || run.resumedFrom !== null || initialAdapter || initialParameters) return;
+  const values = yield* whileReported(run, startFromInputs(run, pass), ({ done, of }, ended) => ({
+    type: 'inputs' as const,
+    done,
+    of,
+    ended,
+  }));
+  if (!values) return;
+  const flat = adapterOf(run).slice();
+  const parameters = run.built.model.layout.views(flat);
+  for (const [name, own] of values) parameters.get(name)!.data.set(own);
+  await run.built.program.write([['adapter', flat]]);
+}
+
+/** Runs a pass and reports its progress from time to time, and at its end. Returns null if the job is to stop: the loop ends before its first step. */
+function* whileReported<Progress, Report, Result>(
+  { options: { signal } }: TrainingRun,
+  pass: Generator<Progress, Result>,
+  report: (progress: Progress, ended: boolean) => Report,
+): Generator<Report, Result | null> {
+  let said = performance.now();
+  let last: Progress | null = null;
+  for (;;) {
+    const next = pass.next();
+    if (next.done) {
+      if (last !== null) yield report(last, true);
+      return next.value;
+    }
+    if (signal?.aborted) return null;
+    // The last progress is reported when the pass has ended.
+    if (last !== null && performance.now() - said >= REPORT_MS) {
+      said = performance.now();
+      yield report(last, false);
+    }
+    last = next.value;
+  }
+}
 
 /** Gives examples the reference that preference training compares them with. */
 function* compareWithReference(run: TrainingRun): Generator<RecordOf<'reference'>> {
   if (!needsReference(run)) return;
   const examples = referencedExamples(run.setup);
   if (!run.references) {
-    const pass = computeReferences(run, examples);
-    let said = performance.now();
-    for (;;) {
-      const next = pass.next();
-      if (next.done) {
-        run.references = next.value;
-        break;
-      }
-      // The loop stops before its first step.
-      if (run.options.signal?.aborted) return;
-      const { done, of } = next.value;
-      if (done < of && performance.now() - said < REPORT_MS) continue;
-      said = performance.now();
-      yield { type: 'reference', done, of };
-    }
+    run.references = yield* whileReported(run, computeReferences(run, examples), ({ done, of }) => ({
+      type: 'reference' as const,
+      done,
+      of,
+    }));
+    if (!run.references) return;
   }
   setReferences(examples, run.references);
 }

@@ -94,6 +94,8 @@ export type TrainRecord =
     }
   /** Examples whose log-probabilities under the reference model are computed, before the first step. */
   | { type: 'reference'; done: number; of: number }
+  /** Examples whose layers' inputs are read for start values, before the first step; not all may be needed. */
+  | { type: 'inputs'; done: number; of: number; ended: boolean }
   | {
       type: 'step';
       step: number;

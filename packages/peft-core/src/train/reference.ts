@@ -3,7 +3,7 @@
  * change. They are computed once, before the first step, with the weights that are trained on: those of the base with the adapter off, or
  * of the version that the job continues. Checkpoints have them, so that a resumed run reads the same bits.
  */
-import type { InputSpecs, ProgramBuilder, ProgramFunction, tf } from '@graft/tf-graph';
+import type { InputSpecs, ProgramFunction, tf } from '@graft/tf-graph';
 import {
   type BatchPlan,
   fillBatch,
@@ -17,12 +17,12 @@ import type { Objective } from '../objectives/objective.ts';
 import { objectives } from '../objectives/objectives.ts';
 import { adapterTensors, attachAdapter } from '../peft-model/peft-model.ts';
 import { implementationHere } from './machine/implementation.ts';
+import { laterFunction } from './machine/later-functions.ts';
 import { batchInputs, feedsOf, losses, lossOptions } from './objectives/losses.ts';
 import { forwardOf } from './objectives/passes.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
-import type { TrainProgram } from './train-program.ts';
 
 /** Progress of the pass, in examples. */
 export interface ReferenceProgress {
@@ -55,26 +55,6 @@ export function setReferences(examples: readonly TrainingExample[], values: Floa
 
 type Measure = ProgramFunction<InputSpecs, { logps: tf.Tensor }>;
 
-/** The functions that each program has for references, by what they depend on besides the program: jobs and trials share programs. */
-const measures = new WeakMap<TrainProgram, Map<string, Measure>>();
-/** Number of these functions in all programs of a builder, which need different names. */
-const counts = new WeakMap<ProgramBuilder, number>();
-
-/** Returns the program's function for `key`, which `declare` declares the first time. */
-function measuring(built: TrainProgram, key: string, declare: (name: string) => Measure): Measure {
-  const { builder, program } = built;
-  const own = measures.get(built) ?? new Map<string, Measure>();
-  measures.set(built, own);
-  const known = own.get(key);
-  if (known) return known;
-  const count = (counts.get(builder) ?? 0) + 1;
-  counts.set(builder, count);
-  const declared = declare(`reference_${count}`);
-  builder.extend(program);
-  own.set(key, declared);
-  return declared;
-}
-
 /** Computes the reference of all examples, batch by batch. Returns the values of `setReferences`. */
 export function* computeReferences(
   run: Pick<TrainingRun, 'setup' | 'options' | 'built' | 'precision'>,
@@ -85,8 +65,9 @@ export function* computeReferences(
   const { program, varies } = built;
   const layout: SequenceLayout = options.initialAdapter ? setup.layout : { ...setup.layout, ...layoutOfBase };
   const plan: BatchPlan = planMeasuring([...examples], options.training, layout);
-  const measure = measuring(
+  const measure = laterFunction<Measure>(
     built,
+    'reference',
     JSON.stringify([plan.shape, lossOptions(objective, options.training), Boolean(options.initialAdapter)]),
     (name) => {
       const builder = built.builder;

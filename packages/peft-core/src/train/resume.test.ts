@@ -94,6 +94,21 @@ const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof t
     },
     'fourBits',
   ],
+  // From the inputs of layers, which are not read again.
+  [
+    'LORA from inputs, with dropout',
+    {
+      peft_type: 'LORA',
+      r: 2,
+      target_modules: 'all-linear',
+      lora_dropout: 0.2,
+      init_lora_weights: 'eva',
+      eva_config: { rho: 1.5 },
+    },
+    'accumulated',
+    'recomputed',
+    'fourBits',
+  ],
   [
     'LORA with dropout',
     { peft_type: 'LORA', r: 2, target_modules: 'all-linear', lora_dropout: 0.2, bias: 'all' },

@@ -20,7 +20,8 @@ export interface StartOptions {
 }
 
 /**
- * The adapter's flat vector before the first step: drawn from the seed, derived from the base, or read from files.
+ * The adapter's flat vector before the first step: drawn from the seed, derived from the base, or read from files. Values that the pass over
+ * the training data sets (`input-pass/`) are not numbers yet.
  * Throws `adapter_mismatch` and `base_model_changed` for files that do not fit.
  */
 export async function startValues(
@@ -37,7 +38,9 @@ export async function startValues(
   const values = new Map<string, Float32Array>();
   for (const [part, { name, init, shape }] of model.attachment!.parameters.entries()) {
     const random = new Random(seed, 'startValues', part);
-    if (init.kind === 'draw') values.set(name, init.draw(random));
+    // Not a number, so that nothing trains without the pass that sets them.
+    if (init.kind === 'inputs') values.set(name, new Float32Array(elementCount(shape)).fill(Number.NaN));
+    else if (init.kind === 'draw') values.set(name, init.draw(random));
     else if (init.kind === 'rows') {
       const encode = (text: string) => loadTokenizer(base.tokenizerFiles).encode(text);
       const table = await weightOf(init.parameter, random);

@@ -117,6 +117,30 @@ refused(
   ['invalid_peft_config', 'init_lora_weights', /"loftq" is not there for parameters such as/],
 );
 
+const inputs = { peft_type: 'LORA', r: 2, init_lora_weights: 'eva', eva_config: { rho: 1 } };
+refused('no directions of tokens', { ...inputs, target_modules: ['embed_tokens'] }, llama, [
+  'invalid_peft_config',
+  'init_lora_weights',
+  /"eva" is not there for embeddings, and target_modules adapts model\.embed_tokens/,
+]);
+refused('no inputs of the output layer', { ...inputs, target_modules: ['q_proj', 'lm_head'] }, llama, [
+  'invalid_peft_config',
+  'init_lora_weights',
+  /"eva" is not there for lm_head/,
+]);
+refused(
+  'more directions than a narrow layer has inputs',
+  { ...inputs, r: 3, target_modules: 'all-linear' },
+  { ...llama, intermediate_size: 2 },
+  ['rank_too_large', 'r', /rank 3 is larger than model\.layers\.0\.mlp\.down_proj has inputs: 2/],
+);
+refused(
+  'no inputs of experts',
+  { ...inputs, target_modules: ['q_proj'], target_parameters: ['mlp.experts.down_proj'] },
+  { ...llama, ...tinyFamilies.qwen3_moe },
+  ['invalid_peft_config', 'init_lora_weights', /"eva" is not there for parameters such as/],
+);
+
 refused('a token that is not there', { ...lora, trainable_token_indices: [3, 260] }, llama, [
   'invalid_peft_config',
   'trainable_token_indices',

@@ -65,12 +65,14 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   /** Violations of rules between fields. Called only if each field fits `schema`. */
   faults?(given: Record<string, unknown>): Fault[];
   /**
-   * Options that have no effect together with the others; `given` as in `faults`. Graft refuses a request with such an option, but reads
-   * files with one, because the library that wrote them ignored it.
+   * Options that have no effect together with the others, or one that only training needs; `given` as in `faults`. Graft refuses a request
+   * with such an option, but reads files with one, because the library that wrote them ignored or had it.
    */
   idle?(given: Record<string, unknown>): Fault[];
   /** The only `training.base_dtype` with which the config trains, and the option, with its value, that needs it; null or absent: any. */
   neededBase?(config: Config): { dtype: 'nf4'; option: string } | null;
+  /** Whether start values come from a forward pass over the training data: `Attachment.inputs` of the tuner. Absent: they do not. */
+  readsInputs?(config: Config): boolean;
   /** The value of `learning_rate: "auto"`, for this base model if it is known. */
   learningRate(config: Config, model?: RatedModel): number;
   /** Maximum multiple of that rate in a short run, given the multiple `dataFactor` (config/automatic-training.ts). Absent: `dataFactor`. */
@@ -122,6 +124,9 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
 
   /** The config of a trained adapter's files, if training has another one: start values may become a part of the files. */
   published?(config: Config): Config;
+
+  /** The config of files created elsewhere without what only their training needed. Absent: as it is. */
+  read?(config: Config): Config;
 
   /**
    * The tensors that adapter_model.safetensors must hold for this model, and no others. Called after `check`. Absent: Graft does not accept

@@ -46,7 +46,9 @@ export type ParameterInit =
       /** Factor of the rows; absent: 1. */
       factor?: number;
       pick(from: { random: Random; encode(text: string): number[] }): number[];
-    };
+    }
+  /** Set by the pass over the training data before the first step: `Attachment.inputs`. */
+  | { kind: 'inputs' };
 
 /** The tensors that a wrapper or replacement can read while a forward pass is built. */
 export interface LayerContext {
@@ -125,6 +127,26 @@ export interface KeyValuePrefix {
   values: tf.Tensor;
 }
 
+/**
+ * A pass over the training data before the first step, with the base model alone. The parameter `(r, in)` of each linear module starts at
+ * the directions in which the module's inputs vary most.
+ */
+export interface InputPass {
+  /** The parameters, and their number of directions, by module. */
+  modules: Map<string, { parameter: string; rank: number }>;
+  /**
+   * Mean rank of the modules, if only as many directions start as they would have with that one: those that explain the largest share of their
+   * module's variance. All other rows are zero. Null: every module has `rank` directions.
+   */
+  meanRank: number | null;
+  /** Only positions with a target count; else all of each example. */
+  onlyTargets: boolean;
+  /** A module's pass ends when a batch leaves the cosine of each direction with its former self at least this. */
+  similarity: number;
+  /** Divide each direction by the root of its singular value. */
+  whiten: boolean;
+}
+
 /** A PEFT config applied to one architecture. */
 export interface Attachment {
   parameters: AdapterParameter[];
@@ -140,6 +162,8 @@ export interface Attachment {
   replacements?: Map<string, (context: LayerContext) => Weight>;
   /** Changed residual additions, by the module of the residual site. */
   residualAdds?: Map<string, ResidualAddWrapper>;
+  /** How parameters of kind `inputs` start. */
+  inputs?: InputPass;
   /** Set if the adapter is active only at some positions: its low-rank updates are, and it changes nothing else. */
   activates?: true;
   /** Set if dropout is active in training: the option that enables it, with its value. */

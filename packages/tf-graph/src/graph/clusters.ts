@@ -3,10 +3,10 @@ import type { NodeAttr } from './attributes.ts';
 import { attr } from './attributes.ts';
 
 /**
- * Ops that are not compiled, because XLA draws other random numbers for the same seeds. Outside XLA's programs the random numbers of a run
- * are those of the stock operations, so that both kernel sets train identically up to rounding.
+ * Ops that are not compiled. XLA draws other random numbers for the same seeds: outside its programs the random numbers of a run are those of
+ * the stock operations, so that both kernel sets train identically up to rounding. It decomposes matrices by slower algorithms.
  */
-const DRAWS = new Set(['StatelessRandomUniform']);
+const NOT_COMPILED = new Set(['StatelessRandomUniform', 'Qr', 'Svd']);
 
 let current: string | null = null;
 
@@ -26,6 +26,6 @@ export function withinCluster<T>(name: string, body: () => T): T {
 
 /** Attributes that assign a compiled node to the current cluster, or to `otherwise` outside of clusters. */
 export function clusterAttrs(op: string, otherwise: string): NodeAttr[] {
-  if (DRAWS.has(op)) return [];
+  if (NOT_COMPILED.has(op)) return [];
   return [attr.bool('_XlaCompile', true), attr.string('_XlaScope', current ?? otherwise)];
 }

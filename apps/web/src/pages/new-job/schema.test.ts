@@ -50,7 +50,7 @@ test('every default survives formatting and parsing', () => {
 test('options with few values have choices, others have none', () => {
   assert.deepEqual(listChoices(training('packing')), [true, false]);
   assert.deepEqual(listChoices(training('gradient_checkpointing')), ['auto', true, false]);
-  const starts = [true, false, 'gaussian', 'orthogonal', 'pissa', 'olora', 'loftq'];
+  const starts = [true, false, 'gaussian', 'orthogonal', 'pissa', 'olora', 'loftq', 'eva'];
   assert.deepEqual(listChoices(option('LORA', 'init_lora_weights')), starts);
   for (const name of ['r', 'target_modules']) assert.equal(listChoices(option('LORA', name)), null);
 });

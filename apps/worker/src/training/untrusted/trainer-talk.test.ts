@@ -7,6 +7,8 @@ const start = { type: 'start', totalSteps: 10, resumedFrom: null, passedOver: []
 const step = (at: number) => ({ type: 'step', step: at, totalSteps: 10, tokens: at });
 const reference = (done: number, of = 8) => ({ type: 'reference', done, of });
 
+const inputs = (done: number, ended = false, of = 8) => ({ type: 'inputs', done, of, ended });
+
 /** Which of these records of a job are accepted. `candidates`: steps of checkpoints that it may resume from. */
 function accepted(records: object[], candidates: number[] = []): boolean[] {
   const talk = new TrainerTalk({
@@ -24,6 +26,19 @@ test('the reference pass is reported after the start and before the first step',
   assert.deepEqual(accepted([reference(8)]), [false]);
   assert.deepEqual(accepted([start, step(1), reference(8)]), [true, true, false]);
   assert.deepEqual(accepted([{ ...start, resumedFrom: 5 }, reference(8)], [5]), [true, false]);
+});
+
+test('the pass over inputs is reported after the start, goes forward, ends once, and comes before all other passes', () => {
+  const inOrder = [start, inputs(3), inputs(5, true), reference(8), step(1)];
+  assert.deepEqual(accepted(inOrder), [true, true, true, true, true]);
+  assert.deepEqual(accepted([inputs(8)]), [false]);
+  assert.deepEqual(accepted([start, step(1), inputs(8)]), [true, true, false]);
+  assert.deepEqual(accepted([start, reference(8), inputs(8)]), [true, true, false]);
+  assert.deepEqual(accepted([{ ...start, resumedFrom: 5 }, inputs(8)], [5]), [true, false]);
+  assert.deepEqual(accepted([start, inputs(3), inputs(3)]), [true, true, false]);
+  assert.deepEqual(accepted([start, inputs(3, true), inputs(4)]), [true, true, false]);
+  assert.deepEqual(accepted([start, inputs(3), inputs(9, false, 9)]), [true, true, false]);
+  assert.deepEqual(accepted([start, inputs(9)]), [true, false]);
 });
 
 test('the reference pass goes forward, once, over one number of examples', () => {

@@ -21,6 +21,7 @@ type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'
 export class TrainerTalk {
   readonly #job: TrainedJob;
   /** The last report of the reference pass. */
+  #inputs = { done: 0, of: 0, ended: false };
   #reference = { done: 0, of: 0 };
   readonly #advice = new Set<string>();
   readonly #ended = new Set<number>();
@@ -91,6 +92,21 @@ export class TrainerTalk {
     if (record.type === 'start') return this.#refusesStart(record);
     if (!this.#started) return true;
     switch (record.type) {
+      case 'inputs': {
+        const { done, of, ended } = record;
+        const before = this.#inputs;
+        // A resumed job has its start values, and a sweep does not report them.
+        const isFirst = before.of === 0 && this.#job.trials === null;
+        const fits =
+          this.#step === 0 &&
+          this.#reference.of === 0 &&
+          !before.ended &&
+          (isFirst || of === before.of) &&
+          done > before.done &&
+          done <= of;
+        this.#inputs = { done, of, ended };
+        return !fits;
+      }
       case 'reference': {
         const { done, of } = record;
         const before = this.#reference;

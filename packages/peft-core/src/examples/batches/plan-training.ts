@@ -1,4 +1,5 @@
 import type { ResolvedTraining } from '../../config/index.ts';
+import { permutation, Random } from '../../random.ts';
 import type { TrainingExample } from '../training-example.ts';
 import { costOf, LABEL_MULTIPLE, roundUp } from './choose-grid.ts';
 import { sizeOf } from './example-size.ts';
@@ -100,4 +101,18 @@ export function planMeasuring(
     batchSize: measuringBatchSize(training),
     packing: training.packing,
   });
+}
+
+/**
+ * Every example once, in an order drawn from the seed, so that the first batches stand for all; `examples` are in that order. Sequences share
+ * nothing, so each of their positions is there as often as it is trained on in an epoch.
+ */
+export function planInputs(
+  given: readonly TrainingExample[],
+  training: ResolvedTraining,
+  layout: Omit<Arranged, 'arrangement'> & { arrangement: 'flat' | 'grid' },
+): { plan: BatchPlan; examples: TrainingExample[] } {
+  const order = permutation(given.length, new Random(training.seed, 'inputs'));
+  const examples = Array.from(order, (i) => given[i]!);
+  return { plan: planMeasuring(examples, training, layout), examples };
 }

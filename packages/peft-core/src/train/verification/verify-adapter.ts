@@ -92,7 +92,8 @@ export async function verifyAdapter(
         // The files hold what is derived from the trained parameters, such as an encoder's output: they cannot be compared with start values.
         if (attach(peft, setup.architecture, 'trained').derive) return true;
         const start = await startValues(model, base, { ...options, ...starting });
-        return values.some((value, i) => value !== start[i]);
+        // What the pass over the data set is not known here. It moves only after the factors beside it, which start at zero.
+        return values.some((value, i) => value !== start[i] && !Number.isNaN(start[i]));
       };
       return values;
     },

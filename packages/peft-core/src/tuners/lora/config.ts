@@ -15,7 +15,8 @@ import {
   tokenIndices,
   trainedBiases,
 } from '../../schema/schema-parts.ts';
-import { QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
+import { EvaConfigSchema, evaFaults } from './principal/eva-config.ts';
+import { INPUT_DIRECTIONS, QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
 
 const Alpha = Type.Number({ exclusiveMinimum: 0 });
 
@@ -87,15 +88,19 @@ export const LoraConfigSchema = Type.Object(
     init_lora_weights: Type.Union(
       [
         Type.Boolean(),
-        Type.Enum(['gaussian', 'orthogonal', 'pissa', 'olora', 'loftq'], { type: 'string' }),
+        Type.Enum(['gaussian', 'orthogonal', 'pissa', 'olora', 'loftq', 'eva'], { type: 'string' }),
         Type.String({ pattern: '^pissa_niter_[0-9]{1,2}$' }),
       ],
       {
         default: true,
         description:
-          'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. false: both random.',
+          'true: Kaiming-uniform A, zero B. "gaussian": normal A with deviation 1/r, zero B. "orthogonal": random A and B whose product is zero, for an even r. "pissa", "pissa_niter_N" (faster, with N power iterations) and "olora": the principal part of the weight, which is subtracted again, so that training starts at the base model; the files hold a plain LoRA of twice the rank. "loftq", with training.base_dtype "nf4": the principal part of what quantising took from the weight; the adapter is meant for that quantised base. "eva", with eva_config: A starts at the directions in which the inputs of each layer vary most over the training data, B at zero. false: both random.',
       },
     ),
+    eva_config: Type.Union([EvaConfigSchema, Type.Null()], {
+      default: null,
+      description: 'How init_lora_weights "eva" reads the training data; null without it.',
+    }),
     alora_invocation_tokens: Type.Union(
       [
         Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }), { minItems: 1, maxItems: 256 }),
@@ -128,7 +133,8 @@ function activationFaults(config: Partial<LoraConfig>): Fault[] {
   if (config.use_dora) add('use_dora', 'must be false');
   if (config.lora_bias) add('lora_bias', 'must be false');
   if ((config.bias ?? 'none') !== 'none') add('bias', 'must be "none"');
-  if (startsFromWeight(init)) add('init_lora_weights', `${show(init)} is not there`);
+  if (startsFromWeight(init) || init === INPUT_DIRECTIONS)
+    add('init_lora_weights', `${show(init)} is not there`);
   if ((config.modules_to_save ?? []).length > 0) add('modules_to_save', 'must be null');
   if ((config.trainable_token_indices ?? null) !== null) add('trainable_token_indices', 'must be null');
   if ((config.target_parameters ?? []).length > 0) add('target_parameters', 'must be null or []');
@@ -166,6 +172,6 @@ export function loraFaults(given: Record<string, unknown>): Fault[] {
     if (most > 2048)
       rule(most === config.r ? 'r' : 'rank_pattern', 'at most 2048, since the files have twice the rank,');
   }
-  faults.push(...activationFaults(config));
+  faults.push(...evaFaults(config), ...activationFaults(config));
   return faults;
 }

@@ -4,7 +4,13 @@ import { optionError, show } from '../../schema/check-fields.ts';
 import { matchesEnd } from '../../schema/module-pattern.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
 import { type Method, type RatedModel, rateByWidth } from '../method.ts';
-import { isNarrow, isWithin, resolveModulesToSave, targetsAllLinear } from '../target-modules.ts';
+import {
+  isAllLinear,
+  isNarrow,
+  isWithin,
+  resolveModulesToSave,
+  targetsAllLinear,
+} from '../target-modules.ts';
 import type { TokenTarget } from '../token-targets.ts';
 import { checkActivation } from './activation.ts';
 import { combineLora } from './combine/combine.ts';
@@ -12,8 +18,9 @@ import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
 import { lowRankForm, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
-import { isDecomposed, QUANTISATION_ERROR } from './principal/init-names.ts';
-import { publishedLora } from './principal/published.ts';
+import { evaRequestFaults } from './principal/eva-config.ts';
+import { INPUT_DIRECTIONS, isDecomposed, needsLinear, QUANTISATION_ERROR } from './principal/init-names.ts';
+import { publishedLora, readLora } from './principal/published.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
@@ -22,7 +29,6 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   megatron_config: null,
   megatron_core: 'megatron.core',
   loftq_config: {},
-  eva_config: null,
   corda_config: null,
   lora_ga_config: null,
   velora_config: null,
@@ -38,7 +44,7 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
 };
 
 /** Values of init_lora_weights in PEFT that Graft does not implement. */
-const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'corda', 'mica', 'lora_ga'];
+const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['corda', 'mica', 'lora_ga'];
 
 /** The best configuration for text generation in docs/auto.md. */
 export const usualLora = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
@@ -72,7 +78,7 @@ export const loraMethod: Method<LoraConfig> = {
   unimplementedValue(option, value) {
     if (option === 'init_lora_weights' && typeof value === 'string') {
       if (UNIMPLEMENTED_INIT_LORA_WEIGHTS.includes(value))
-        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian", "orthogonal", "pissa", "pissa_niter_N", "olora" and "loftq"`;
+        return `${show(value)} is not implemented yet; Graft implements true, false, "gaussian", "orthogonal", "pissa", "pissa_niter_N", "olora", "loftq" and "eva"`;
     }
     return null;
   },
@@ -85,8 +91,10 @@ export const loraMethod: Method<LoraConfig> = {
       'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
   },
   faults: loraFaults,
+  idle: evaRequestFaults,
   neededBase: ({ init_lora_weights: init }) =>
     init === QUANTISATION_ERROR ? { dtype: 'nf4', option: `init_lora_weights ${show(init)}` } : null,
+  readsInputs: ({ init_lora_weights: init }) => init === INPUT_DIRECTIONS,
   learningRate,
   hasRateGroups: true,
   maxRateFactor: (config, dataFactor) => dataFactor * Math.min(1, (16 / alphaOf(config)) ** 0.75),
@@ -108,6 +116,7 @@ export const loraMethod: Method<LoraConfig> = {
   invocation: ({ alora_invocation_tokens: invocation }) => invocation,
   fileTensors: (config, model) => loraFileTensors(publishedLora(config), model),
   published: publishedLora,
+  read: readLora,
   unreadable({ init_lora_weights: init }) {
     if (!isDecomposed(init)) return null;
     const remedy =
@@ -156,14 +165,30 @@ function check(config: LoraConfig, model: ModelOutline): void {
   const table = targets.find(({ kind }) => kind === 'embedding');
   if (table && config.lora_bias)
     throw optionError('lora_bias', `is not there for embeddings, and target_modules adapts ${table.name}`);
-  if (table && isDecomposed(config.init_lora_weights))
+  if (table && needsLinear(config.init_lora_weights))
     throw optionError(
       'init_lora_weights',
       `${show(config.init_lora_weights)} is not there for embeddings, and target_modules adapts ${table.name}`,
     );
+  if (config.init_lora_weights === INPUT_DIRECTIONS)
+    checkInputs(loraTargets(publishedLora(config), model).targets);
   checkTokens(loraTokenTargets(config, model), targets, saved);
   checkActivation(config, model, { targets, experts });
   checkParameters(config, [...targets.filter(({ isRouter }) => isRouter), ...experts], saved);
+}
+
+/** Refuses modules whose inputs the pass over the data does not have: the output layer, and those with fewer inputs than the rank. */
+function checkInputs(targets: LoraTarget[]): void {
+  for (const target of targets) {
+    const { name, width, rank, isRouter } = target;
+    if (isRouter) continue;
+    if (!isAllLinear(target))
+      throw optionError('init_lora_weights', `"eva" is not there for ${name}, which target_modules adapts`);
+    if (rank > width)
+      throw new GraftError('rank_too_large', `rank ${rank} is larger than ${name} has inputs: ${width}`, {
+        param: 'peft.r',
+      });
+  }
 }
 
 /** Refuses options that PEFT does not have for parameters. `adapted`: those of experts and routers. */
@@ -178,7 +203,7 @@ function checkParameters(config: LoraConfig, adapted: (LoraTarget | ExpertTarget
   if (config.use_dora) refuse('use_dora', 'is not there');
   if (config.lora_bias) refuse('lora_bias', 'is not there');
   const { init_lora_weights: init } = config;
-  if (init === 'orthogonal' || isDecomposed(init)) refuse('init_lora_weights', `${show(init)} is not there`);
+  if (init === 'orthogonal' || needsLinear(init)) refuse('init_lora_weights', `${show(init)} is not there`);
   const whole = adapted.find(({ name }) => saved.some((module) => isWithin(name, module)));
   if (whole) throw optionError('modules_to_save', `trains ${whole.name} in full, which LORA adapts`);
 }

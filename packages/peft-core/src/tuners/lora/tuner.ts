@@ -9,6 +9,7 @@ import type {
   AttachmentForm,
   EmbeddingWrapper,
   ExpertUpdater,
+  InputPass,
   LayerContext,
   LinearWrapper,
   LowRankUpdate,
@@ -21,11 +22,19 @@ import { initialA, initialB, initialBias, initialMagnitude } from './init.ts';
 import { doraLinear, loraEmbedding, loraLinear } from './layer.ts';
 import { mergedWeight } from './merge.ts';
 import { loraMethod } from './method.ts';
-import { QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
+import { evaOptions } from './principal/eva-config.ts';
+import { INPUT_DIRECTIONS, QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
 import { publishedLora } from './principal/published.ts';
 import { quantisationErrorA, quantisationErrorB } from './principal/start-values.ts';
 import { derivedFactors, principalParameters } from './principal/trained-factors.ts';
-import { expertNames, loraNames, loraTargets, loraTokenTargets, wrappedModules } from './targets.ts';
+import {
+  expertNames,
+  type LoraTarget,
+  loraNames,
+  loraTargets,
+  loraTokenTargets,
+  wrappedModules,
+} from './targets.ts';
 
 /** Whether only target_parameters names what is adapted: then PEFT writes no target_modules. */
 const adaptsOnlyParameters = (
@@ -66,7 +75,11 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     if (principal) parameters.push(...principalParameters(target, own, principal));
     else {
       const fromError = requestedInit === QUANTISATION_ERROR;
-      const startA = fromError ? quantisationErrorA(target) : initialA(target, init);
+      const startA = fromError
+        ? quantisationErrorA(target)
+        : requestedInit === INPUT_DIRECTIONS
+          ? ({ kind: 'inputs' } as const)
+          : initialA(target, init);
       const startB = fromError ? quantisationErrorB(target, own.a) : initialB(target, init, own.a);
       parameters.push({ name: own.a, shape: [rank, width], init: startA, rate: ofA });
       parameters.push({ name: own.b, shape: [out, rank], init: startB, rate: ofB });
@@ -106,6 +119,7 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
     embeddings,
     replacements,
     merges,
+    ...(requestedInit === INPUT_DIRECTIONS ? { inputs: inputPass(requested, targets) } : {}),
     ...(config.alora_invocation_tokens ? { activates: true as const } : {}),
     ...(config.lora_dropout > 0 ? { drops: `lora_dropout ${config.lora_dropout}` } : {}),
     ...(principal && {
@@ -123,5 +137,18 @@ function attach(requested: LoraConfig, model: Architecture, form: AttachmentForm
       target_modules: adaptsOnlyParameters(config, model) ? null : writtenTargets(config, model),
       fan_in_fan_out: transposedTargets(names, model),
     },
+  };
+}
+
+function inputPass(config: LoraConfig, targets: LoraTarget[]): InputPass {
+  const { rho, tau, use_label_mask: onlyTargets, whiten } = evaOptions(config);
+  return {
+    modules: new Map(
+      targets.map((target) => [target.name, { parameter: loraNames(target, config).a, rank: target.rank }]),
+    ),
+    meanRank: rho === 1 ? null : config.r,
+    onlyTargets,
+    similarity: tau,
+    whiten,
   };
 }

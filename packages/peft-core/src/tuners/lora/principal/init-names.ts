@@ -17,6 +17,12 @@ export const QUANTISATION_ERROR = 'loftq';
 /** Whether the start values come from a decomposition of a linear layer's matrix: it limits the rank, and needs such a matrix. */
 export const isDecomposed = (init: unknown): boolean => startsFromWeight(init) || init === QUANTISATION_ERROR;
 
+/** EVA: A starts at the leading directions of the module's inputs, B at zero, and nothing is subtracted. */
+export const INPUT_DIRECTIONS = 'eva';
+
+/** Whether only linear layers, and no experts, have such start values. */
+export const needsLinear = (init: unknown): boolean => isDecomposed(init) || init === INPUT_DIRECTIONS;
+
 /** The number of power iterations of `pissa_niter_N`; null for an exact decomposition. */
 export function powerIterations(init: PrincipalInit): number | null {
   const [, count] = init.split('_niter_');
