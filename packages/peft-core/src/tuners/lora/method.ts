@@ -10,7 +10,7 @@ import { checkActivation } from './activation.ts';
 import { combineLora } from './combine/combine.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
-import { lowRankForm, unmergeableBias } from './low-rank.ts';
+import { lowRankForm, uniformLora, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
 import { isDecomposed, QUANTISATION_ERROR } from './principal/init-names.ts';
 import { publishedLora } from './principal/published.ts';
@@ -123,6 +123,7 @@ export const loraMethod: Method<LoraConfig> = {
       ? 'it is active only from its invocation tokens on (alora_invocation_tokens), and merged weights would always be'
       : unmergeableBias(config, model),
   lowRank: (config, model) => lowRankForm(publishedLora(config), model),
+  uniform: uniformLora,
   keptNumbers(requested, model) {
     const config = publishedLora(requested);
     const { targets, experts } = loraTargets(config, model);

@@ -46,7 +46,7 @@ export function lowRankForm(
   config: FileOptions,
   model: ModelOutline,
   targets: readonly MatrixTarget[],
-): Omit<LowRankForm, 'uniform'> {
+): LowRankForm {
   const sizes = sharedSizes(config.r, targets);
   const { modules: saved } = savedTensors(config, model);
   const keyA = ({ name }: MatrixTarget) => `${MODEL_PREFIX}${name}.vera_A`;
