@@ -110,6 +110,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * for estimates. Absent: none.
    */
   weightCopies?(config: Config, kernels: boolean): number;
+  /** What computing start values from the base's weights takes; for estimates. Absent or null: little. */
+  startCosts?(config: Config, model: ModelOutline): StartCosts | null;
   /** Ids of tokens whose rows the adapter holds, or that it depends on. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
   /**
@@ -158,6 +160,13 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   floats?: string[];
   /** Reader and writer for a library whose files differ from HF PEFT's adapter_config.json and adapter_model.safetensors. */
   files?: MethodFiles<Config>;
+}
+
+export interface StartCosts {
+  /** Memory beside the model and the values that are computed already. */
+  bytes: number;
+  /** In floating-point operations of large products of matrices, which workers measure the speed of. */
+  work: number;
 }
 
 /** Fields of every method's config. */

@@ -14,6 +14,7 @@ import { lowRankForm, uniformLora, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
 import { isDecomposed, QUANTISATION_ERROR } from './principal/init-names.ts';
 import { publishedLora } from './principal/published.ts';
+import { startCosts } from './principal/start-costs.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
@@ -122,6 +123,7 @@ export const loraMethod: Method<LoraConfig> = {
     config.alora_invocation_tokens
       ? 'it is active only from its invocation tokens on (alora_invocation_tokens), and merged weights would always be'
       : unmergeableBias(config, model),
+  startCosts,
   lowRank: (config, model) => lowRankForm(publishedLora(config), model),
   uniform: uniformLora,
   keptNumbers(requested, model) {
