@@ -44,7 +44,7 @@ export class HeldValues {
   }
 }
 
-// Closures of one function keep all of its variables, so these two are functions of their own.
+// Closures of one function keep all of its variables, so these two are separate functions.
 const whole = (values: Float32Array): AdapterInMemory => ({ vector: () => values });
 
 const inParts = (
