@@ -5,13 +5,13 @@
  * npm run bench:dashboard -- [--check]
  *   --check  fails where a figure is beyond its target
  */
-import { parseArgs } from 'node:util';
+import { commandLine } from '../../scripts/command-line.ts';
 import { openBrowserBench } from '../../test/browser/browser-bench.ts';
 import { seedJobs } from '../../test/browser/seed/jobs.ts';
 import { describeMachine, facts, markdownTable } from '../training/report.ts';
 import { drawing, type Figure, largestPaint, longestGap, longestTask } from './figures.ts';
 
-const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const options = commandLine({ check: { type: 'boolean', default: false } });
 
 const bench = await openBrowserBench();
 try {

@@ -7,9 +7,9 @@
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import type { TrainingEstimate } from '@graft/peft-core/estimate';
 import { environmentFor } from '@graft/peft-core/precision';
+import { commandLine } from '../../scripts/command-line.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { runTypeScript } from '../run-for-result.ts';
@@ -26,15 +26,13 @@ interface Row {
 /** An estimate is right when it is no further from what was measured. */
 const bounds = { memory: 0.15, time: 0.3 };
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    save: { type: 'string' },
-    saved: { type: 'string' },
-    'write-docs': { type: 'boolean', default: false },
-    'long-examples': { type: 'boolean', default: false },
-    long: { type: 'boolean', default: false },
-  },
+const options = commandLine({
+  only: { type: 'string' },
+  save: { type: 'string' },
+  saved: { type: 'string' },
+  'write-docs': { type: 'boolean', default: false },
+  'long-examples': { type: 'boolean', default: false },
+  long: { type: 'boolean', default: false },
 });
 if (options.long) {
   const script = path.join(import.meta.dirname, 'one-step.ts');

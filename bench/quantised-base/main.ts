@@ -5,11 +5,11 @@
  * node --import tsx bench/quantised-base/main.ts [--only nf4,int8] [--seed 42] [--output data/bench/quantised-base.json]
  * Results are added to the output file, so that parts can be run apart.
  */
+
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
 import {
   defaultPeft,
   parsePeftConfig,
@@ -19,6 +19,7 @@ import {
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { environmentFor } from '@graft/peft-core/precision';
+import { commandLine } from '../../scripts/command-line.ts';
 import { dataSizeOf } from '../../scripts/methods/data-size.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { packagedModel } from '../../scripts/methods/packaged-model.ts';
@@ -34,12 +35,10 @@ type Measured = Omit<TaskResults, 'weights'> & {
   linearValues: number;
 };
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', default: 'fp32,bf16,int8,nf4' },
-    seed: { type: 'string', default: '42' },
-    output: { type: 'string', default: 'data/bench/quantised-base.json' },
-  },
+const options = commandLine({
+  only: { type: 'string', default: 'fp32,bf16,int8,nf4' },
+  seed: { type: 'string', default: '42' },
+  output: { type: 'string', default: 'data/bench/quantised-base.json' },
 });
 const seed = Number(options.seed);
 const example = join(import.meta.dirname, '../../examples/bike-shop');

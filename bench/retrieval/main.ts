@@ -5,21 +5,23 @@
  *
  * node --import tsx bench/retrieval/main.ts [--seed 42] [--training '{"batch_size":8}']
  */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { scoreTexts, train } from '@graft/peft-core';
 import { defaultPeft, parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
+import { commandLine } from '../../scripts/command-line.ts';
 import { dataSizeOf } from '../../scripts/methods/data-size.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 import { nodeDocumentation } from '../../scripts/sweep/rows/node-documentation.ts';
 
-const { values: options } = parseArgs({
-  options: { seed: { type: 'string', default: '42' }, training: { type: 'string', default: '{}' } },
+const options = commandLine({
+  seed: { type: 'string', default: '42' },
+  training: { type: 'string', default: '{}' },
 });
 
 /** Functions whose descriptions are the queries. */

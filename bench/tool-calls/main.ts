@@ -8,9 +8,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { GraftClient } from '@graft/client';
 import OpenAI from 'openai';
+import { commandLine } from '../../scripts/command-line.ts';
 import { newKey } from '../../scripts/demo/options.ts';
 import { runGraft, startGraft } from '../../scripts/demo/service.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
@@ -18,15 +18,13 @@ import { type Call, callOf, matchesCalls } from './match-calls.ts';
 import { isHeldOut, type Question, readQuestions } from './questions.ts';
 
 const root = join(import.meta.dirname, '../..');
-const { values: options } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '42' },
-    kinds: { type: 'string', default: 'simple_python,multiple,live_simple' },
-    /** Maximum length of a question's tools as JSON, in characters. */
-    longest: { type: 'string', default: '2000' },
-    training: { type: 'string', default: '{}' },
-    limit: { type: 'string' },
-  },
+const options = commandLine({
+  seed: { type: 'string', default: '42' },
+  kinds: { type: 'string', default: 'simple_python,multiple,live_simple' },
+  /** Maximum length of a question's tools as JSON, in characters. */
+  longest: { type: 'string', default: '2000' },
+  training: { type: 'string', default: '{}' },
+  limit: { type: 'string' },
 });
 const model = 'smollm2-135m-instruct';
 const seed = Number(options.seed);

@@ -11,9 +11,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { describeMachine } from '../../bench/training/report.ts';
 import { readCodeVersion } from '../../packages/service/src/code-version.ts';
+import { commandLine, endWithUsage } from '../command-line.ts';
 import { findPythonEnvironment, pythonEnvironment } from '../golden/environment/python-environment.ts';
 import { describeDevice, findCard } from './card.ts';
 import type { Made } from './check.ts';
@@ -67,27 +67,17 @@ console.log(reportOf(machine, made));
 process.exit(interrupted.signal.aborted || made.some(({ result }) => result === 'failed') ? 1 : 0);
 
 function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        device: { type: 'string', default: 'gpu' },
-        small: { type: 'boolean', default: false },
-        only: { type: 'string', default: '' },
-        pytorch: { type: 'boolean', default: false },
-      },
-    });
-    if (values.device !== 'cpu' && values.device !== 'gpu') throw new Error('--device is cpu or gpu');
-    const words = values.only.split(',').filter((word) => word !== '');
-    const chosen = checks.filter(
-      ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
-    );
-    if (chosen.length === 0)
-      throw new Error(
-        `--only: no check of ${checks.map(({ name }) => name).join(', ')} contains ${values.only}`,
-      );
-    return { ...values, checks: chosen };
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exit(2);
-  }
+  const values = commandLine({
+    device: { type: 'string', default: 'gpu' },
+    small: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    pytorch: { type: 'boolean', default: false },
+  });
+  const { device } = values;
+  if (device !== 'cpu' && device !== 'gpu') return endWithUsage('--device is cpu or gpu');
+  const words = values.only.split(',').filter((word) => word !== '');
+  const chosen = checks.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  if (chosen.length > 0) return { ...values, device, checks: chosen };
+  const known = checks.map(({ name }) => name).join(', ');
+  return endWithUsage(`--only: no check of ${known} contains ${values.only}`);
 }

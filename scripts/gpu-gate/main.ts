@@ -7,13 +7,17 @@
  *   --only     cases whose names contain this
  *   --counts   nothing but the nodes of each kind of step
  */
-import { parseArgs } from 'node:util';
+import { commandLine } from '../command-line.ts';
 import { readCase } from './read-case.ts';
 import { type Found, faultsByKind, nodeTable } from './report.ts';
 import { coveringPart, wholeGrid } from './testing/cases.ts';
 import { nodeCounts } from './testing/node-counts.ts';
 
-const options = readOptions();
+const options = commandLine({
+  part: { type: 'boolean', default: false },
+  only: { type: 'string', default: '' },
+  counts: { type: 'boolean', default: false },
+});
 const cases = options.counts
   ? []
   : (options.part ? coveringPart() : wholeGrid()).filter(({ name }) => name.includes(options.only));
@@ -33,18 +37,3 @@ if (cases.length > 0) {
 }
 console.log(nodeTable(await nodeCounts()));
 process.exit(faults.length > 0 ? 1 : 0);
-
-function readOptions() {
-  try {
-    return parseArgs({
-      options: {
-        part: { type: 'boolean', default: false },
-        only: { type: 'string', default: '' },
-        counts: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exit(2);
-  }
-}

@@ -8,17 +8,18 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { environmentFor } from '@graft/peft-core/precision';
 import { runTypeScript } from '../../bench/run-for-result.ts';
+import { commandLine } from '../command-line.ts';
 import { replaceSection } from './docs-section.ts';
 import { plainTable } from './markdown-table.ts';
 import type { RunPlan, RunResult } from './one-run.ts';
 import { packagedModel } from './packaged-model.ts';
 import { classifierSettings, methodSettings } from './settings.ts';
 
-const { values: options } = parseArgs({
-  options: { only: { type: 'string', default: '' }, output: { type: 'string', default: 'data/methods' } },
+const options = commandLine({
+  only: { type: 'string', default: '' },
+  output: { type: 'string', default: 'data/methods' },
 });
 const words = options.only.split(',').filter(Boolean);
 const chosen = (name: string, all: string[]) => {

@@ -3,10 +3,10 @@
  * two teams and a tiny model, and lets schemathesis try every route as both teams: all checks, stateful, for N minutes (10).
  * `decisions.toml` lists what it accepts. Exit code 1 when it found anything else.
  */
+
 import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { GraftClient } from '@graft/client';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam } from '@graft/service';
@@ -18,9 +18,10 @@ import {
   startProcess,
   whenReady,
 } from '../../test/service/running-graft.ts';
+import { commandLine } from '../command-line.ts';
 import { environmentOf } from '../golden/environment/python-environment.ts';
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' } } });
+const values = commandLine({ minutes: { type: 'string', default: '10' } });
 const seconds = Math.round(60 * Number(values.minutes));
 if (!(seconds >= 1)) throw new Error('--minutes must be a number above 0');
 

@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine } from '../command-line.ts';
 
 interface Allowed {
   /** GHSA-… */
@@ -31,11 +31,9 @@ interface Report {
   vulnerabilities?: Record<string, { via: (Advisory | string)[] }>;
 }
 
-const { values } = parseArgs({
-  options: {
-    allowed: { type: 'string', default: join(import.meta.dirname, 'allowed-advisories.json') },
-    folder: { type: 'string', default: join(import.meta.dirname, '..', '..') },
-  },
+const values = commandLine({
+  allowed: { type: 'string', default: join(import.meta.dirname, 'allowed-advisories.json') },
+  folder: { type: 'string', default: join(import.meta.dirname, '..', '..') },
 });
 const allowed = JSON.parse(readFileSync(values.allowed, 'utf8')) as Allowed[];
 const today = new Date().toISOString().slice(0, 10);

@@ -15,9 +15,9 @@
  *                 those of jobs; what is in preference-results.jsonl is not trained again. With --check or --list it trains nothing
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { environmentFor } from '@graft/peft-core/precision';
 import { runTypeScript } from '../../bench/run-for-result.ts';
+import { commandLine } from '../command-line.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { faultsOf, tableOf, untried, verdictsOn } from './check.ts';
 import { grid, methodNames } from './grid.ts';
@@ -37,20 +37,18 @@ import { readResults } from './results.ts';
 import { tasks } from './tasks.ts';
 import { isChosen } from './words.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    list: { type: 'boolean', default: false },
-    check: { type: 'boolean', default: false },
-    ranks: { type: 'boolean', default: false },
-    continued: { type: 'boolean', default: false },
-    'write-docs': { type: 'boolean', default: false },
-    long: { type: 'boolean', default: false },
-    preferences: { type: 'boolean', default: false },
-    model: { type: 'string' },
-    seeds: { type: 'string' },
-    steps: { type: 'string' },
-  },
+const options = commandLine({
+  only: { type: 'string', default: '' },
+  list: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+  ranks: { type: 'boolean', default: false },
+  continued: { type: 'boolean', default: false },
+  'write-docs': { type: 'boolean', default: false },
+  long: { type: 'boolean', default: false },
+  preferences: { type: 'boolean', default: false },
+  model: { type: 'string' },
+  seeds: { type: 'string' },
+  steps: { type: 'string' },
 });
 const words = options.only.split(',').filter(Boolean);
 if (options.long) await long();

@@ -61,6 +61,10 @@ function optionCases(): GraphCase[] {
         loraplus_lr_ratio: 16,
       },
     },
+    'active from an invocation, checkpointed': {
+      peft: { ...everywhere, alora_invocation_tokens: [5, 6] },
+      training: { gradient_checkpointing: true },
+    },
     'checkpointed encoder and decoder with noise': {
       architecture: of('t5'),
       training: { gradient_checkpointing: true, label_smoothing_factor: 0.1, neftune_noise_alpha: 5 },

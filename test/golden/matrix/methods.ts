@@ -6,6 +6,8 @@ export type { MethodRow };
 const lora = { peft_type: 'LORA', r: 4, lora_alpha: 8 };
 /** Ids that the training data and the probes have. */
 const tokens = [79, 90, 17, 224];
+/** In the middle of every prompt of the training data, and in one of the probes. */
+const invocation = [276];
 const common = { merges: true, start: 'adapter', learningRate: 3e-3 } as const;
 /** Soft prompts. */
 const soft = { merges: false, start: 'adapter', learningRate: 1e-1 } as const;
@@ -270,6 +272,18 @@ export const methods: MethodRow[] = [
       target_modules: names.attention,
       modules_to_save: ['mlp.experts'],
       bias: 'all',
+    }),
+  },
+  {
+    ...common,
+    name: 'lora that an invocation activates',
+    only: ['llama', 'gpt2', 'qwen3_moe', 'qwen3_5_text'],
+    learningRate: 1e-2,
+    merges: false,
+    config: ({ names }) => ({
+      ...lora,
+      target_modules: names.attention,
+      alora_invocation_tokens: invocation,
     }),
   },
 ];

@@ -42,6 +42,7 @@ export {
   defaultPeft,
   defaultPeftWithin,
   invocationOf,
+  isHeldPadded,
   leadingPositions,
   methodOf,
   methods,

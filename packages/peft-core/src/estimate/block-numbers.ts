@@ -155,9 +155,11 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
     // Keys and values of cross-attention are computed on the encoder's output.
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
     const mixes = name.includes('.linear_attn.');
+    // Often narrower than the hidden size, so that only its name shows that it belongs to the feed-forward network.
+    const isExpert = /\.shared_expert\.(gate|up)_proj$/.test(name);
     // A fused module computes what several modules would.
     for (const each of columns ?? [out!])
-      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, isExpert: false, mixes });
+      blocks[block]?.push({ in: width!, out: each, onInput, times: 1, isExpert, mixes });
   }
   for (const { name, shape, experts } of model.parameters) {
     const number = /\.(\d+)\./.exec(name);

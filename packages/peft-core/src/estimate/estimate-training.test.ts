@@ -228,3 +228,20 @@ test('the reference is computed for all examples, however few steps there are', 
   const reference = seconds(4, 'dpo') - seconds(4, 'simpo');
   assert.ok(reference > 100 * (seconds(5, 'simpo') - seconds(4, 'simpo')), `${reference} s`);
 });
+
+test('start values from decompositions count where they need more memory than a step, and in the time', () => {
+  const small = { batch_size: 1, max_seq_length: 64, gradient_checkpointing: true };
+  const estimate = (init: string | boolean, intermediate_size = 1536) => {
+    const peft = { ...lora, lora_dropout: 0, target_modules: ['down_proj'], init_lora_weights: init };
+    const job = jobOf(small, { peft, sizes: chats.slice(0, 1) });
+    return estimateTraining(
+      { ...job, modelConfig: { ...modelConfig, num_hidden_layers: 2, intermediate_size } },
+      machine,
+    );
+  };
+  const [drawn, exact, approximated] = [true, 'pissa', 'pissa_niter_4'].map((init) => estimate(init));
+  assert.ok(exact!.seconds! > drawn!.seconds! + 0.5 && approximated!.seconds! < exact!.seconds!);
+  // 24 bytes for each number of a matrix of 576 × 30,000 are more than this step needs, whose widest output is 64 × 30,000.
+  const [wide, wideStart] = [estimate(true, 30_000), estimate('pissa', 30_000)];
+  assert.ok(wideStart.peakMemoryBytes - wide.peakMemoryBytes > 24 * 576 * 30_000 * 0.5);
+});

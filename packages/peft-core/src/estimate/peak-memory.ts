@@ -48,12 +48,15 @@ const CARD_SLACK = 1.05;
  * which workers already subtract from the memory that they report.
  */
 export function peakMemory(parts: JobParts): number {
-  if (parts.device === 'gpu') return variableBytes(parts) + CARD_SLACK * stockStepBytes(parts);
+  if (parts.device === 'gpu')
+    return Math.max(variableBytes(parts) + CARD_SLACK * stockStepBytes(parts), startingBytes(parts));
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
   // The pass over inputs has a separate graph, which stays.
   const graphs = parts.readsInputs ? 2 : 1;
   const blocks = blockCount(parts.model) * (graphs * graph + (parts.storage === 'float32' ? 0 : unpacked));
-  if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
+  const start = startingBytes(parts);
+  if (!parts.kernels)
+    return engine + blocks + Math.max(variableBytes(parts) + slack * stockStepBytes(parts), start);
   const { kept } = weightBytes(parts);
   // The gradient, Adam's two moments, the values, and as much again while a step replaces them.
   const own = 8 * FLOAT * parts.vectorLength;
@@ -61,7 +64,13 @@ export function peakMemory(parts: JobParts): number {
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.vectorLength;
   const adapter = own + average;
   const step = kept + widenedBytes(parts) + adapter + slack * activationBytes(parts);
-  return engine + blocks + Math.max(step, loadingBytes(parts));
+  return engine + blocks + Math.max(step, loadingBytes(parts), start);
+}
+
+/** Memory while start values are computed from weights, beside the frozen ones: nothing of a step exists yet. */
+function startingBytes(parts: JobParts): number {
+  const costs = methodOf(parts.peft).startCosts?.(parts.peft, parts.model);
+  return costs ? weightBytes(parts).kept + FLOAT * parts.vectorLength + costs.bytes : 0;
 }
 
 /** Memory while the frozen weights are read, the largest first: those that are stored, and the buffer that the next one is read into. */

@@ -110,7 +110,8 @@ function startWork(parts: JobParts): number {
   const larger = [training.gradient_checkpointing, precision === 'bf16'].filter(Boolean).length;
   const graph =
     (measuredOf(parts).graph * blockCount(model) + START.tensor * tensors) * LARGER_GRAPH ** larger;
-  return START.process + graph + READ[storage] * frozenNumbers(model);
+  const starting = methodOf(peft).startCosts?.(peft, model)?.work ?? 0;
+  return START.process + graph + READ[storage] * frozenNumbers(model) + starting;
 }
 
 /** Number of frozen weights that training reads. */

@@ -11,3 +11,4 @@ export {
   parseExportOptions,
 } from './formats.ts';
 export { type ModelCard, modelCard } from './model-card.ts';
+export { writePaddedAdapter } from './peft/padded-files.ts';

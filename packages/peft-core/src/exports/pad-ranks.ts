@@ -10,8 +10,8 @@ export interface PaddedUpdates {
   tensors: Map<string, LazyTensor>;
 }
 
-/** Computed when it is read, so that no more than one is in memory. */
-interface LazyTensor {
+/** Read or computed when it is written, so that no more than one is in memory. */
+export interface LazyTensor {
   shape: number[];
   data(): Promise<Float32Array>;
 }
@@ -25,32 +25,46 @@ export function padRanks(
   tensors: ReadonlyMap<string, HostTensor>,
   rank: number,
 ): PaddedUpdates {
-  const scale = modeOf(updates.map((update) => update.scale))!;
   const own = factors?.(tensors) ?? tensors;
-  const padded = new Map<string, LazyTensor>();
-  for (const [key, { shape, data }] of tensors) padded.set(key, { shape, data: async () => data });
+  const lazy = new Map<string, LazyTensor>();
+  for (const [key, { shape, data }] of tensors) lazy.set(key, { shape, data: async () => data });
+  return padUpdates(updates, lazy, async (key) => own.get(key)!.data, rank);
+}
+
+/** `padRanks` of tensors that are read when they are written; `factor` reads an A or B by its key. */
+export function padUpdates(
+  updates: readonly LowRankPart[],
+  tensors: ReadonlyMap<string, LazyTensor>,
+  factor: (key: string) => Promise<Float32Array>,
+  rank: number,
+): PaddedUpdates {
+  const scale = modeOf(updates.map((update) => update.scale))!;
+  const padded = new Map(tensors);
   for (const update of updates) {
     const { a, b, width, out } = update;
-    const factor = update.scale / scale;
-    padded.set(a, { shape: [rank, width], data: async () => withRows(own.get(a)!, update, rank) });
-    padded.set(b, { shape: [out, rank], data: async () => withColumns(own.get(b)!, update, rank, factor) });
+    const ratio = update.scale / scale;
+    padded.set(a, { shape: [rank, width], data: async () => withRows(await factor(a), update, rank) });
+    padded.set(b, {
+      shape: [out, rank],
+      data: async () => withColumns(await factor(b), update, rank, ratio),
+    });
     const biasKey = b.replace(/weight$/, 'bias');
     const bias = tensors.get(biasKey);
     if (bias && biasKey !== b)
-      padded.set(biasKey, { ...bias, data: async () => bias.data.map((value) => value * factor) });
+      padded.set(biasKey, { ...bias, data: async () => (await bias.data()).map((value) => value * ratio) });
   }
   const rescaled = updates.filter((update) => update.scale !== scale).length;
   return { scale, rescaled, tensors: padded };
 }
 
-function withRows({ data }: HostTensor, { width }: LowRankPart, rank: number): Float32Array {
+function withRows(data: Float32Array, { width }: LowRankPart, rank: number): Float32Array {
   const padded = new Float32Array(rank * width);
   padded.set(data);
   return padded;
 }
 
 function withColumns(
-  { data }: HostTensor,
+  data: Float32Array,
   { out, rank }: LowRankPart,
   to: number,
   factor: number,

@@ -31,6 +31,20 @@ const adapters: Record<string, Record<string, unknown>> = {
   norms: { peft_type: 'LN_TUNING' },
   tokens: { peft_type: 'TRAINABLE_TOKENS', token_indices: [48, 49, 58] },
   selective: { peft_type: 'SELECTIVE', kinds: ['norm', 'embedding', 'head'] },
+  vera: { peft_type: 'VERA', r: 6, target_modules: ['q_proj', 'down_proj'] },
+  'another vera of that key': { peft_type: 'VERA', r: 6, target_modules: ['q_proj', 'down_proj'] },
+  'a vera without its projections': {
+    peft_type: 'VERA',
+    r: 6,
+    target_modules: ['q_proj', 'down_proj'],
+    save_projection: false,
+  },
+  'a vera of another key': {
+    peft_type: 'VERA',
+    r: 6,
+    target_modules: ['q_proj', 'down_proj'],
+    projection_prng_key: 7,
+  },
   bottleneck: { peft_type: 'BOTTLENECK', preset: 'double_seq_bn', reduction_factor: 4 },
 };
 

@@ -3,7 +3,8 @@ import type { Adapter, BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { graphTarget } from '../nn/computation.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
-import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-values.ts';
+import { adapterFaults, mismatch } from '../peft-model/adapter-values.ts';
+import { type AdapterInMemory, HeldValues } from '../peft-model/held-values.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { invocationOf } from '../tuners/methods.ts';
 import { attach, keysOf } from '../tuners/registry.ts';
@@ -43,7 +44,7 @@ export interface ServedModel {
 interface Loaded {
   attached: { model: AnsweringModel; holds: string | null };
   updates: PlacedAdapter | null;
-  values: Float32Array | null;
+  values: AdapterInMemory | null;
   templateKwargs: TemplateKwargs;
   chatTemplate: string | null;
   invocation: readonly number[] | null;
@@ -64,6 +65,7 @@ export class ServedModels {
   #shared: ReturnType<GenerationProgram['shared']> | null = null;
   #arena: UpdateArena | null = null;
   readonly #shapes = new Map<string, Loaded['attached']>();
+  readonly #held = new HeldValues();
   /** In order of the last request, oldest first. */
   readonly #loaded = new Map<string | null, Loaded>();
   readonly #loading = new Map<string | null, Promise<Loaded>>();
@@ -102,7 +104,7 @@ export class ServedModels {
       async ready() {
         if (!values || attached.holds === adapter) return;
         attached.holds = null;
-        await attached.model.write(values);
+        await attached.model.write(values.vector());
         attached.holds = adapter;
       },
       release: () => {
@@ -171,7 +173,7 @@ export class ServedModels {
       holds: null,
     };
     this.#shapes.set(shape, attached);
-    const values = adapter && adapterValues(attached.model.model, adapter.tensors);
+    const values = adapter && this.#held.hold(attached.model.model, adapter.tensors);
     const { templateKwargs = {}, chatTemplate = null } = adapter ?? {};
     const invocation = adapter && invocationOf(adapter.config);
     return held({ attached, values, templateKwargs, chatTemplate, invocation, updates: null, users: 0 });

@@ -112,6 +112,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * for estimates. Absent: none.
    */
   weightCopies?(config: Config, kernels: boolean): number;
+  /** What computing start values from the base's weights takes; for estimates. Absent or null: little. */
+  startCosts?(config: Config, model: ModelOutline): StartCosts | null;
   /** Ids of tokens whose rows the adapter holds, or that it depends on. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
   /**
@@ -139,7 +141,9 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   /** Why an adapter with this config cannot be merged into the base model's weights, as a clause; null or absent if it can. */
   unmergeable?(config: Config, model: ModelOutline): string | null;
   /** For methods whose updates of weights are products of two narrow matrices, which other runtimes read. Called after `check`. */
-  lowRank?(config: Config, model: ModelOutline): LowRankForm<Config>;
+  lowRank?(config: Config, model: ModelOutline): LowRankForm;
+  /** The config of the same adapter if all its updates have this rank and scale. Absent: no other runtime loads the files, whatever their rank. */
+  uniform?(config: Config, rank: number, scale: number): Config;
 
   /**
    * Combines adapters of one base model into one. Throws `not_combinable`, `rank_too_large`. Absent: such adapters cannot be combined.
@@ -163,6 +167,13 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   files?: MethodFiles<Config>;
 }
 
+export interface StartCosts {
+  /** Memory beside the model and the values that are computed already. */
+  bytes: number;
+  /** In floating-point operations of large products of matrices, which workers measure the speed of. */
+  work: number;
+}
+
 /** Fields of every method's config. */
 export interface MethodConfig {
   peft_type: string;
@@ -170,13 +181,11 @@ export interface MethodConfig {
 }
 
 /** An adapter as updates `scale · B A` of weights, as it is in its files. */
-export interface LowRankForm<Config = unknown> {
+export interface LowRankForm {
   /** In the model's order. */
   updates: LowRankPart[];
   /** What the adapter holds beside the updates, as noun phrases; empty if nothing. */
   others: string[];
-  /** The config whose updates all have this rank and scale. Absent: no other runtime loads the files, whatever their rank. */
-  uniform?(rank: number, scale: number): Config;
   /** Computes A and B, by the keys in `updates`, from the tensors of the files. Absent: the files have them. */
   factors?(files: ReadonlyMap<string, HostTensor>): TensorsByKey;
 }

@@ -9,7 +9,7 @@ const PeftOptionsSchema = Type.Object(
   {
     pad_rank: Type.Boolean({
       default: false,
-      description: `Give all updates one rank that vLLM takes (${vllmRanks.join(', ')}) by rows and columns of zeros. The function is the same: the alpha follows the rank.`,
+      description: `Give all updates one rank, the next of the limits that vLLM can have (${vllmRanks.join(', ')}), by rows and columns of zeros. The function is the same: the alpha follows the rank.`,
     }),
   },
   { additionalProperties: false },
@@ -32,10 +32,11 @@ export const peft: ExportFormat<PeftOptions> = {
   },
   refusal({ config, modelConfig }, { pad_rank }) {
     if (!pad_rank) return null;
-    const form = methodOf(config).lowRank?.(config, outlineOf(modelConfig, config.task_type));
+    const method = methodOf(config);
+    const form = method.lowRank?.(config, outlineOf(modelConfig, config.task_type));
     const param = 'options.pad_rank';
     if (!form) return { param, message: `pad_rank: ${config.peft_type} has no rank; leave the option out` };
-    if (!form.uniform)
+    if (!method.uniform)
       return { param, message: `pad_rank: vLLM does not load ${config.peft_type}; leave the option out` };
     const experts = form.updates.find(({ kind }) => kind === 'experts');
     if (experts)

@@ -1,15 +1,12 @@
-import path from 'node:path';
-import { adapterConfigText } from '../../adapter-files/adapter-config.ts';
-import { configName, weightsName } from '../../adapter-files/adapter-files.ts';
 import { GraftError } from '../../errors.ts';
-import { type WrittenFile, writeSafetensors } from '../../safetensors/write-safetensors.ts';
-import { writeSmallFile } from '../../small-file.ts';
+import type { WrittenFile } from '../../safetensors/write-safetensors.ts';
 import { methodOf } from '../../tuners/methods.ts';
 import { copyFile } from '../copy-file.ts';
 import type { ExportJob, ExportWriter } from '../export-writer.ts';
 import { filesOf } from '../exported-adapter.ts';
 import { padRanks } from '../pad-ranks.ts';
 import type { PeftOptions } from './format.ts';
+import { writePaddedFiles } from './padded-files.ts';
 import { vllmRank } from './ranks.ts';
 
 /** Files that belong to an adapter: of PEFT, of the adapters library, and Graft's own. */
@@ -36,19 +33,14 @@ async function writePadded({
   onBytes,
   fitting: { adapter, architecture },
 }: ExportJob<PeftOptions>): Promise<{ files: WrittenFile[]; notes: string[] }> {
-  const form = methodOf(adapter.config).lowRank!(adapter.config, architecture);
+  const { config, common } = adapter;
+  const form = methodOf(config).lowRank!(config, architecture);
   const ranks = [...new Set(form.updates.map((update) => update.rank))].sort((a, b) => a - b);
   const rank = vllmRank(ranks.at(-1)!)!;
   const { scale, rescaled, tensors } = padRanks(form, adapter.tensors, rank);
-  const weights = await writeSafetensors(
-    path.join(outputDir, weightsName),
-    [...tensors].map(([name, { shape, data }]) => ({ name, shape, data })),
-    { onBytes },
-  );
-  const config = form.uniform!(rank, scale);
-  const text = adapterConfigText(config, adapter.common.base_model_name_or_path);
+  const of = { config, baseName: common.base_model_name_or_path };
   return {
-    files: [{ ...weights, path: weightsName }, await writeSmallFile(outputDir, configName, text)],
+    files: await writePaddedFiles(outputDir, of, { rank, scale, tensors }, { onBytes }),
     notes: [
       `Padded rank ${ranks.join(', ')} to ${rank} with zeros; lora_alpha is ${scale * rank}, so that the function is the same.`,
       ...(rescaled === 0

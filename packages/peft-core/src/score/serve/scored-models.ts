@@ -12,7 +12,8 @@ import { defaultTask } from '../../outlines/index.ts';
 import { ownLabels } from '../../outlines/label-names.ts';
 import { adapterLabels } from '../../peft-model/adapter-architecture.ts';
 import { readFittingAdapter } from '../../peft-model/adapter-fit.ts';
-import { adapterFaults, adapterValues, mismatch } from '../../peft-model/adapter-values.ts';
+import { adapterFaults, mismatch } from '../../peft-model/adapter-values.ts';
+import { type AdapterInMemory, HeldValues } from '../../peft-model/held-values.ts';
 import { attachAdapter, type PeftModel, readsBaseHead } from '../../peft-model/peft-model.ts';
 import { leadingPositions } from '../../tuners/methods.ts';
 import { attach, keysOf } from '../../tuners/registry.ts';
@@ -76,7 +77,7 @@ interface Attached {
 
 interface Loaded extends Model {
   attached: Attached;
-  values: Float32Array | null;
+  values: AdapterInMemory | null;
   updates: PlacedUpdates | null;
   users: number;
 }
@@ -100,6 +101,7 @@ export class ScoredModels {
   #built: Built | null = null;
   #attached = 0;
   readonly #shapes = new Map<string, Attached>();
+  readonly #held = new HeldValues();
   /** In order of the last request, oldest first. */
   readonly #loaded = new Map<string, Loaded>();
   #opening: Promise<unknown> = Promise.resolve();
@@ -132,7 +134,7 @@ export class ScoredModels {
       ready: async () => {
         if (!values || attached.holds === loaded) return;
         attached.holds = null;
-        await this.#built!.program.write([[attached.model.adapter!.name, values]]);
+        await this.#built!.program.write([[attached.model.adapter!.name, values.vector()]]);
         attached.holds = loaded;
       },
       release: () => {
@@ -193,7 +195,7 @@ export class ScoredModels {
     const shape = JSON.stringify([config, [...adapter.tensors].map(([name, { shape }]) => [name, shape])]);
     const attached = this.#shapes.get(shape) ?? (await this.#attach(built, architecture, model, config));
     this.#shapes.set(shape, attached);
-    const values = attached.model.adapter ? adapterValues(attached.model, adapter.tensors) : null;
+    const values = attached.model.adapter ? this.#held.hold(attached.model, adapter.tensors) : null;
     return { ...model, severalLabels, attached, values, updates: null, users: 0 };
   }
 

@@ -225,6 +225,12 @@ const others: Record<string, [config: Record<string, unknown>, peft: Record<stri
   'layers with a state': [tinyFamilies.qwen3_5_text, {}],
   'gpt2 with DoRA': [tinyFamilies.gpt2, { use_dora: true }],
   'llama with DoRA': [{}, { use_dora: true }],
+  // The bytes of ": ", which are last before an answer.
+  'llama, active from an invocation': [{}, { alora_invocation_tokens: [58, 32] }],
+  'layers with a state, active from an invocation': [
+    tinyFamilies.qwen3_5_text,
+    { alora_invocation_tokens: [58, 32] },
+  ],
   'phi3, frequencies by length': [longRope, {}],
   'llama with MISS': [{}, { peft_type: 'MISS', r: 5 }],
   'qwen2 with MISS by blocks': [{ model_type: 'qwen2' }, { peft_type: 'MISS', init_weights: 'bat' }],

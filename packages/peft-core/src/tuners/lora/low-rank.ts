@@ -7,7 +7,7 @@ import { withoutFormerNames } from './former-names.ts';
 import { expertNames, loraNames, loraTargets } from './targets.ts';
 
 /** The adapter as low-rank updates, and what it holds beside them. */
-export function lowRankForm(given: LoraConfig, model: ModelOutline): LowRankForm<LoraConfig> {
+export function lowRankForm(given: LoraConfig, model: ModelOutline): LowRankForm {
   const config = withoutFormerNames(given, model);
   const saved = resolveModulesToSave(
     { modules_to_save: [...(config.modules_to_save ?? []), ...model.taskHead] },
@@ -38,16 +38,18 @@ export function lowRankForm(given: LoraConfig, model: ModelOutline): LowRankForm
       ...(saved.length > 0 ? [`modules trained in full (${saved.join(', ')})`] : []),
       ...(config.trainable_token_indices === null ? [] : ['rows of tokens (trainable_token_indices)']),
     ],
-    uniform: (rank, scale) => ({
-      ...given,
-      r: rank,
-      lora_alpha: scale * rank,
-      use_rslora: false,
-      rank_pattern: {},
-      alpha_pattern: {},
-    }),
   };
 }
+
+/** The config of an adapter whose updates all have one rank and scale. */
+export const uniformLora = (config: LoraConfig, rank: number, scale: number): LoraConfig => ({
+  ...config,
+  r: rank,
+  lora_alpha: scale * rank,
+  use_rslora: false,
+  rank_pattern: {},
+  alpha_pattern: {},
+});
 
 /** The bias of an update can be merged only into a bias of the base model. */
 export function unmergeableBias(config: LoraConfig, model: ModelOutline): string | null {

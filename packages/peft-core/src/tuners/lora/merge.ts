@@ -1,3 +1,4 @@
+import { addLowRank } from '../matrices/merged-products.ts';
 import type { Merge } from '../tuner.ts';
 import type { LoraNames, LoraTarget } from './targets.ts';
 
@@ -16,7 +17,7 @@ export function mergedWeight(names: LoraNames, target: LoraTarget): Merge {
   };
 }
 
-type UpdateSizes = Pick<LoraTarget, 'rank' | 'width' | 'out' | 'scale' | 'transposed'>;
+type UpdateSizes = Pick<LoraTarget, 'width' | 'out' | 'scale' | 'transposed'>;
 
 /** `scale · B A` in the weight's storage order: `(out, width)`, or `(width, out)` if transposed. */
 export function loraDelta(a: Float32Array, b: Float32Array, target: UpdateSizes): Float32Array {
@@ -25,24 +26,14 @@ export function loraDelta(a: Float32Array, b: Float32Array, target: UpdateSizes)
   return delta;
 }
 
-/** Adds `scale · B A` to a weight, as it is stored. Accumulates in float64. */
+/** Adds `scale · B A` to a weight, as it is stored. */
 export function addUpdate(
   weight: Float32Array,
   a: Float32Array,
   b: Float32Array,
-  { rank, width, out, scale, transposed }: UpdateSizes,
+  { scale, ...sizes }: UpdateSizes,
 ): void {
-  const [rows, columns] = transposed ? [width, out] : [out, width];
-  const row = new Float64Array(columns);
-  for (let i = 0; i < rows; i++) {
-    row.fill(0);
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * (transposed ? a[k * width + i]! : b[i * rank + k]!);
-      for (let j = 0; j < columns; j++)
-        row[j]! += factor * (transposed ? b[j * rank + k]! : a[k * width + j]!);
-    }
-    for (let j = 0; j < columns; j++) weight[i * columns + j]! += row[j]!;
-  }
+  addLowRank(weight, scale === 1 ? b : b.map((value) => scale * value), a, sizes);
 }
 
 /** The Euclidean norm of each output channel of a weight, `(out)`, in float64. */

@@ -16,11 +16,12 @@ import { checkActivation } from './activation.ts';
 import { combineLora } from './combine/combine.ts';
 import { type LoraConfig, LoraConfigSchema, loraFaults } from './config.ts';
 import { loraFileTensors } from './file-tensors.ts';
-import { lowRankForm, unmergeableBias } from './low-rank.ts';
+import { lowRankForm, uniformLora, unmergeableBias } from './low-rank.ts';
 import { checkParameterNames } from './parameter-targets.ts';
 import { evaRequestFaults } from './principal/eva-config.ts';
 import { INPUT_DIRECTIONS, isDecomposed, needsLinear, QUANTISATION_ERROR } from './principal/init-names.ts';
 import { publishedLora, readLora } from './principal/published.ts';
+import { startCosts } from './principal/start-costs.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type ExpertTarget, type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
@@ -131,7 +132,9 @@ export const loraMethod: Method<LoraConfig> = {
     config.alora_invocation_tokens
       ? 'it is active only from its invocation tokens on (alora_invocation_tokens), and merged weights would always be'
       : unmergeableBias(config, model),
+  startCosts,
   lowRank: (config, model) => lowRankForm(publishedLora(config), model),
+  uniform: uniformLora,
   keptNumbers(requested, model) {
     const config = publishedLora(requested);
     const { targets, experts } = loraTargets(config, model);

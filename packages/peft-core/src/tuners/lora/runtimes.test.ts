@@ -27,6 +27,7 @@ test('what no other runtime reads leaves HF PEFT alone', () => {
     { bias: 'lora_only' },
     { modules_to_save: ['lm_head'] },
     { trainable_token_indices: [1] },
+    { target_parameters: ['experts.gate_up_proj'] },
     { target_modules: ['q_proj', 'embed_tokens'] },
     { target_modules: ['model.lm_head'] },
     { fan_in_fan_out: true },

@@ -29,7 +29,7 @@ const tables = /(^|\.)(embed_tokens|wte|word_embeddings|shared|lm_head)$/;
 /**
  * Whether the adapter consists only of low-rank pairs for linear layers of a language model: no magnitudes (vLLM: "does not yet support
  * DoRA"), no modules saved in full (vLLM: "only supports modules_to_save being None"; llama.cpp: "Not a lora_A or lora_B tensor"), no
- * biases, no token rows. None of the four supports Conv1D layers, which `fan_in_fan_out` indicates.
+ * biases, no token rows, no matrices of experts (which pad_rank refuses, too). None of the four supports Conv1D layers, which `fan_in_fan_out` indicates.
  */
 function isPlain(config: LoraConfig): boolean {
   const { target_modules: targets } = config;
@@ -40,6 +40,7 @@ function isPlain(config: LoraConfig): boolean {
     config.bias === 'none' &&
     (config.modules_to_save ?? []).length === 0 &&
     config.trainable_token_indices === null &&
+    (config.target_parameters ?? []).length === 0 &&
     !config.fan_in_fan_out &&
     !(Array.isArray(targets) && targets.some((name) => tables.test(name)))
   );

@@ -29,7 +29,10 @@ export function factorA(
 }
 
 export function factorB(lambda: Float32Array, { b }: Projections, { rank }: SharedSizes): Float32Array {
-  return Float32Array.from({ length: lambda.length * rank }, (_, i) => lambda[Math.floor(i / rank)]! * b[i]!);
+  const factor = new Float32Array(lambda.length * rank);
+  for (let o = 0; o < lambda.length; o++)
+    for (let k = 0; k < rank; k++) factor[o * rank + k] = lambda[o]! * b[o * rank + k]!;
+  return factor;
 }
 
 /** The options that determine what the files hold. */
@@ -46,7 +49,7 @@ export function lowRankForm(
   config: FileOptions,
   model: ModelOutline,
   targets: readonly MatrixTarget[],
-): Omit<LowRankForm, 'uniform'> {
+): LowRankForm {
   const sizes = sharedSizes(config.r, targets);
   const { modules: saved } = savedTensors(config, model);
   const keyA = ({ name }: MatrixTarget) => `${MODEL_PREFIX}${name}.vera_A`;

@@ -2,7 +2,7 @@ import type { Architecture } from '../../models/architecture.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { attachMatrices } from '../matrices/attachment.ts';
-import { lowRankProduct } from '../matrices/merged-products.ts';
+import { addLowRank } from '../matrices/merged-products.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
 import { constant, drawn, normal } from '../start-values.ts';
 import { transposedTargets } from '../target-modules.ts';
@@ -90,11 +90,8 @@ function merged(target: MatrixTarget, sizes: SharedSizes, draw: (() => Projectio
   const { d, b } = vectorNames(target);
   return (weight, adapter) => {
     const projections = draw?.() ?? { a: adapter('vera_A'), b: adapter('vera_B') };
-    const update = lowRankProduct(
-      factorB(adapter(b), projections, sizes),
-      factorA(adapter(d), projections, sizes, target),
-      target,
-    );
-    return weight.map((value, i) => value + update[i]!);
+    const left = factorB(adapter(b), projections, sizes);
+    addLowRank(weight, left, factorA(adapter(d), projections, sizes, target), target);
+    return weight;
   };
 }

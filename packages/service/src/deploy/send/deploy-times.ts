@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { BaseModelCatalogue } from '../../base-models/catalogue.ts';
 import type { Database } from '../../database/database.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
@@ -7,7 +8,12 @@ import type { Stores } from '../../storage/stores.ts';
 import type { RetryLimits } from './record-target.ts';
 
 export type DeployServices = Database &
-  Pick<Stores, 'artifacts'> & { env: ServiceEnv; log: Logger; secrets: Secrets };
+  Pick<Stores, 'artifacts'> & {
+    baseModels: Pick<BaseModelCatalogue, 'get'>;
+    env: ServiceEnv;
+    log: Logger;
+    secrets: Secrets;
+  };
 
 /** Limits and intervals of deploying. The defaults are for production; tests shorten them. */
 export interface DeployTimes extends RetryLimits, SendingTimes {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '../../ids.ts';
@@ -140,8 +139,11 @@ test('what was moved away by a removal that was killed is removed later', async 
   assert.equal(await removeVersions(folder, { afterSeconds: 900, others: 'unloaded' }), false);
   assert.equal(await removeVersions(folder, { afterSeconds: 0, others: 'unloaded' }), true);
   const aborted = AbortSignal.abort(new Error('closing'));
-  const sizes = [{ path: 'adapter_config.json', bytes: 2 }];
-  const files = { sizes, open: async () => Readable.from(['{}']) };
+  const files = {
+    sizes: [{ path: 'adapter_config.json', bytes: 2 }],
+    write: async (to: string, signal: AbortSignal) =>
+      await writeFile(path.join(to, 'adapter_config.json'), '{}', { signal }),
+  };
   await assert.rejects(writeVersion(folder, 'v1-x', files, { token: 'a', signal: aborted }), {
     name: 'AbortError',
   });

@@ -66,11 +66,11 @@ test('a tag moves under one name and with versioned names; an evicted adapter is
 test('reasons say what to do at the runtime', async () => {
   const team = await createTestTeam(services);
   const plain = await publishVersion(services, team);
-  const scaled = await publishVersion(services, team, { use_rslora: true });
+  const matched = await publishVersion(services, team, { target_modules: '.*q_proj' });
   const cases: [Parameters<typeof openSglangServer>[0], typeof plain, RegExp][] = [
     [{ enableLora: false }, plain, /start SGLang with --enable-lora/],
     [{ maxRank: 4 }, plain, /larger --max-lora-rank and with --lora-target-modules all/],
-    [{}, scaled, /^SGLang does not hold Version 2/],
+    [{}, matched, /^SGLang does not hold Version 2/],
   ];
   for (const [options, version, reason] of cases) {
     server = await openSglangServer(options);

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { createWriteStream, type Dirent } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { fsyncFolder } from '../../storage/disk/fsync-folder.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
 
@@ -14,13 +13,15 @@ const unloadedMark = '.unloaded';
 /** Begins the names of folders that are being written or removed. */
 const unfinished = '.writing-';
 
-/** The part of the shared folder that a target has. */
 /** The files of a version that runtimes read. */
 export interface VersionFiles {
-  sizes: readonly { path: string; bytes: number }[];
-  open(file: string): Promise<NodeJS.ReadableStream>;
+  /** `bytes` is null if the size is known only once the file is written. */
+  sizes: readonly { path: string; bytes: number | null }[];
+  /** Writes them into a folder. */
+  write(folder: string, signal: AbortSignal): Promise<void>;
 }
 
+/** The part of the shared folder that a target has. */
 export const targetFolder = (root: string, { teamId, id }: { teamId: string; id: string }) =>
   path.join(root, teamId, id);
 
@@ -32,7 +33,7 @@ export const targetFolder = (root: string, { teamId, id }: { teamId: string; id:
 export async function writeVersion(
   target: string,
   name: string,
-  { sizes, open: openFile }: VersionFiles,
+  { sizes, write }: VersionFiles,
   { token, signal }: { token: string; signal: AbortSignal },
 ): Promise<void> {
   const folder = path.join(target, name);
@@ -43,10 +44,10 @@ export async function writeVersion(
     const partial = path.join(target, `${unfinished}${token}`);
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true, mode: 0o755 });
+    await write(partial, signal);
     for (const { path: file } of sizes) {
-      const to = path.join(partial, file);
-      await pipeline(await openFile(file), createWriteStream(to, { mode: 0o644 }), { signal });
-      const handle = await open(to, 'r');
+      const handle = await open(path.join(partial, file), 'r');
+      await handle.chmod(0o644);
       await handle.sync().finally(() => handle.close());
     }
     await fsyncFolder(partial);
@@ -66,7 +67,7 @@ export async function writeVersion(
 async function isComplete(folder: string, sizes: VersionFiles['sizes']): Promise<boolean> {
   for (const { path: file, bytes } of sizes) {
     const stat = await lstat(path.join(folder, file)).catch(() => null);
-    if (!stat?.isFile() || stat.size !== bytes) return false;
+    if (!stat?.isFile() || (bytes !== null && stat.size !== bytes)) return false;
   }
   return true;
 }

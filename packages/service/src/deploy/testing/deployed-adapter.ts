@@ -31,15 +31,16 @@ export const by = { keyId: 'key-test' };
 /** An empty folder to share with runtimes. */
 export const sharedFolder = async () => await mkdtemp(path.join(tmpdir(), 'graft-test-deploy-'));
 
-/** Publishes the next version of the adapter `mine`. */
+/** Publishes the next version of the adapter `mine`. Without `writeWeights` its weights are random text. */
 export async function publishVersion(
   services: Services,
   team: TestTeam,
   peft: Record<string, unknown> = {},
+  writeWeights: (file: string) => Promise<unknown> = async (file) => await writeFile(file, randomText(1000)),
 ): Promise<AdapterVersion> {
   const config = { peft_type: 'LORA', task_type: 'CAUSAL_LM', r: 8, target_modules: ['q_proj'], ...peft };
   const folder = await services.artifacts.stage(newId('version'), 0);
-  await writeFile(path.join(folder, 'adapter_model.safetensors'), randomText(1000));
+  await writeWeights(path.join(folder, 'adapter_model.safetensors'));
   await writeFile(path.join(folder, 'adapter_config.json'), JSON.stringify(config));
   return await publishUpload(
     services,
