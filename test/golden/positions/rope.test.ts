@@ -26,7 +26,7 @@ const LONGEST = 32_768;
 const LAYERS = 6;
 const byLayer = ['layer_types', 'no_rope_layers'];
 /** Sizes of a few layers, which must fit those below where a config has them. */
-const ofSome = {
+const optionalFields = {
   num_global_key_value_heads: 1,
   num_kv_shared_layers: 0,
   hidden_size_per_layer_input: 0,
@@ -59,7 +59,7 @@ function withOneHead(config: Config): Config {
   return {
     ...config,
     ...Object.fromEntries(cut),
-    ...Object.fromEntries(Object.entries(ofSome).filter(([field]) => config[field] != null)),
+    ...Object.fromEntries(Object.entries(optionalFields).filter(([field]) => config[field] != null)),
     num_hidden_layers: LAYERS,
     hidden_size: size,
     head_dim: size,

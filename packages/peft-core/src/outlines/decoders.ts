@@ -1,10 +1,10 @@
 import { decoderFamily, multimodalFamily } from './decoder.ts';
 import { gemma3 } from './decoders/gemma3.ts';
 import { gemma3Text } from './decoders/gemma3-text.ts';
-import { gemma4 } from './decoders/gemma4.ts';
-import { gemma4Text } from './decoders/gemma4-text.ts';
-import { gemma4Unified } from './decoders/gemma4-unified.ts';
-import { gemma4UnifiedText } from './decoders/gemma4-unified-text.ts';
+import { gemma4 } from './decoders/gemma4/gemma4.ts';
+import { gemma4Text } from './decoders/gemma4/gemma4-text.ts';
+import { gemma4Unified } from './decoders/gemma4/gemma4-unified.ts';
+import { gemma4UnifiedText } from './decoders/gemma4/gemma4-unified-text.ts';
 import { gptOss } from './decoders/gpt-oss.ts';
 import { granite } from './decoders/granite.ts';
 import { llama } from './decoders/llama.ts';

@@ -2,6 +2,10 @@
 // pool for each of them takes longer than its work. The threads of this crew watch for the next op for a moment before they sleep.
 #pragma once
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -56,7 +60,7 @@ class Crew {
 
   static void pause() {
 #if defined(__x86_64__)
-    __builtin_ia32_pause();
+    _mm_pause();
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif

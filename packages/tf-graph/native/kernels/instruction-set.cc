@@ -9,7 +9,7 @@
 #include "delta-rule-gradient.h"
 #include "integer-products.h"
 #include "random.h"
-#include "experts.h"
+#include "experts/experts.h"
 #include "low-rank.h"
 #include "norm.h"
 #include "row-products.h"

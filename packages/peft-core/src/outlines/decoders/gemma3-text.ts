@@ -16,6 +16,7 @@ const sliding = (config: RawConfig, fields: ConfigFields) =>
  */
 export const gemma3Text: DecoderRow = {
   className: 'Gemma3',
+  rateExponent: 0.781,
   classes: { SEQ_CLS: 'Gemma3TextForSequenceClassification', FEATURE_EXTRACTION: 'Gemma3TextModel' },
   tasks: ['CAUSAL_LM', 'SEQ_CLS', 'FEATURE_EXTRACTION'],
   mlxAdapters: true,

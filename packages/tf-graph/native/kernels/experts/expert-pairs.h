@@ -2,8 +2,8 @@
 // matrix units. W is read as it is stored, without a copy in float32. Each row is computed in a fixed order, independent of the others.
 #pragma once
 #include "expert-rows.h"
-#include "matrix-units.h"
-#include "row-products.h"
+#include "../matrix-units.h"
+#include "../row-products.h"
 
 #ifdef __AVX512BF16__
 

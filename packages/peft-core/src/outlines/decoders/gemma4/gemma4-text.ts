@@ -1,10 +1,10 @@
-import { GraftError } from '../../errors.ts';
-import type { ConfigFields } from '../config-fields.ts';
-import type { DecoderRow, RawConfig } from '../decoder.ts';
-import { allButEvery, slidingByType, windowsByType } from '../decoder-layers.ts';
-import type { LayerAttention } from '../outline.ts';
-import { PROPORTIONAL, type RopeFields } from '../rope.ts';
-import { roundedTo } from '../stored-type.ts';
+import { GraftError } from '../../../errors.ts';
+import type { ConfigFields } from '../../config-fields.ts';
+import type { DecoderRow, RawConfig } from '../../decoder.ts';
+import { allButEvery, slidingByType, windowsByType } from '../../decoder-layers.ts';
+import type { LayerAttention } from '../../outline.ts';
+import { PROPORTIONAL, type RopeFields } from '../../rope.ts';
+import { roundedTo } from '../../stored-type.ts';
 import { gemma4Gguf } from './gemma4-gguf.ts';
 
 /** Sizes of a layer that config.json may state for that layer alone. */

@@ -1,6 +1,6 @@
 // What the products of experts' matrices share: an expert's rows, and the rows of its matrix.
 #pragma once
-#include "unpack.h"
+#include "../unpack.h"
 
 namespace graft {
 namespace {

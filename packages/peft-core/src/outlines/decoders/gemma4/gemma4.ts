@@ -1,5 +1,5 @@
-import type { MultimodalRow } from '../decoder.ts';
-import { matrixTargets } from '../default-targets.ts';
+import type { MultimodalRow } from '../../decoder.ts';
+import { matrixTargets } from '../../default-targets.ts';
 import { gemma4Text } from './gemma4-text.ts';
 
 /** Gemma 4 with images and sound: its text part. Source: transformers, models/gemma4/configuration_gemma4.py and modeling_gemma4.py. */

@@ -1,4 +1,4 @@
-import type { DecoderRow } from '../decoder.ts';
+import type { DecoderRow } from '../../decoder.ts';
 import { gemma4Text } from './gemma4-text.ts';
 
 /**

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { tinyFamilies } from '../../testing/tiny-families.ts';
-import { tinyConfig } from '../../testing/tiny-model.ts';
-import { storedWeights } from '../../weights/base-storage.ts';
-import type { DecoderOutline } from '../decoder.ts';
-import { outlineOf } from '../index.ts';
-import { attentionOf, keysAndValuesWidth, layersOf } from '../outline.ts';
+import { tinyFamilies } from '../../../testing/tiny-families.ts';
+import { tinyConfig } from '../../../testing/tiny-model.ts';
+import { storedWeights } from '../../../weights/base-storage.ts';
+import type { DecoderOutline } from '../../decoder.ts';
+import { outlineOf } from '../../index.ts';
+import { attentionOf, keysAndValuesWidth, layersOf } from '../../outline.ts';
 
 const outline = (fields: Record<string, unknown>) =>
   outlineOf({ ...tinyConfig, ...tinyFamilies.gemma4_text, ...fields }) as DecoderOutline;
@@ -82,7 +82,7 @@ test('faults name the field', () => {
 });
 
 test('the table of inputs is stored in int8 beside every quantised base', () => {
-  const file = join(import.meta.dirname, '../../../../../test/golden/published-configs/gemma4.json');
+  const file = join(import.meta.dirname, '../../../../../../test/golden/published-configs/gemma4.json');
   const { config } = JSON.parse(readFileSync(file, 'utf8'))['google/gemma-4-E2B-it'];
   const model = outlineOf(config);
   for (const storage of ['int8', 'nf4'] as const) {

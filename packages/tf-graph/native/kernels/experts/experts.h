@@ -2,7 +2,7 @@
 #pragma once
 #include "expert-pairs.h"
 #include "expert-rows.h"
-#include "row-products.h"
+#include "../row-products.h"
 
 namespace graft {
 namespace {

@@ -1,4 +1,4 @@
-import type { MultimodalRow } from '../decoder.ts';
+import type { MultimodalRow } from '../../decoder.ts';
 import { gemma4UnifiedText } from './gemma4-unified-text.ts';
 
 /** Gemma 4 12B: its text part. Source: transformers, models/gemma4_unified/modeling_gemma4_unified.py. */

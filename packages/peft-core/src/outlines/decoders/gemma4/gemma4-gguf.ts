@@ -1,10 +1,10 @@
-import { GraftError } from '../../errors.ts';
-import type { DecoderOutline } from '../decoder.ts';
-import { layerNumbers } from '../decoder-modules.ts';
-import { decoderGguf, f32, missingOf, u32 } from '../gguf/decoder-gguf.ts';
-import type { GgufFamily, GgufField, GgufHeader } from '../gguf/gguf-family.ts';
-import { FREQUENCY_FACTORS } from '../gguf/rope-gguf.ts';
-import { PROPORTIONAL } from '../rope.ts';
+import { GraftError } from '../../../errors.ts';
+import type { DecoderOutline } from '../../decoder.ts';
+import { layerNumbers } from '../../decoder-modules.ts';
+import { decoderGguf, f32, missingOf, u32 } from '../../gguf/decoder-gguf.ts';
+import type { GgufFamily, GgufField, GgufHeader } from '../../gguf/gguf-family.ts';
+import { FREQUENCY_FACTORS } from '../../gguf/rope-gguf.ts';
+import { PROPORTIONAL } from '../../rope.ts';
 
 /** The divisor of a frequency that is 0. */
 const NEVER = 1e30;
