@@ -49,6 +49,9 @@ def make_model(run):
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1 and name.endswith("weight"):
                 parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
+                if config.model_type.startswith("gemma4") and name.endswith("q_norm.weight"):
+                    # Scores are not divided by the root of a head's size: queries are as much smaller.
+                    parameter.mul_(0.25)
             elif name.endswith("bias"):
                 parameter.copy_(0.3 * torch.randn_like(parameter))
             elif name.endswith("sinks") or name.endswith("proj_bias"):

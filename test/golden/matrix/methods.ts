@@ -129,7 +129,7 @@ export const methods: MethodRow[] = [
   {
     ...common,
     name: 'ln_tuning',
-    learningRate: 3e-2,
+    learningRate: 2e-2,
     config: ({ names }) => ({ peft_type: 'LN_TUNING', target_modules: names.norms }),
   },
   {
@@ -202,7 +202,7 @@ export const methods: MethodRow[] = [
     ...soft,
     name: 'p_tuning by mlp',
     start: 'parameters',
-    learningRate: 3e-2,
+    learningRate: 1e-2,
     config: () => ({ peft_type: 'P_TUNING', num_virtual_tokens: 5, encoder_hidden_size: 12 }),
   },
   {
