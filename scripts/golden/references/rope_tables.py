@@ -20,8 +20,10 @@ def table(rotate, positions, *layer_type):
     for each in positions:
         values = rotate(torch.zeros(1), torch.tensor([each]), *layer_type)
         for name, value in zip(found, values):
-            # Both halves of a head have the same angles.
-            found[name].append(value[0, :, : value.shape[-1] // 2].flatten().tolist())
+            # Both halves of a head have the same angles; some architectures return one.
+            half = value.shape[-1] // 2
+            is_twice = torch.equal(value[..., :half], value[..., half:])
+            found[name].append((value[0, :, :half] if is_twice else value[0]).flatten().tolist())
     return found
 
 

@@ -32,6 +32,7 @@ const optionalFields = {
   hidden_size_per_layer_input: 0,
   // JSON of JavaScript writes 30.0 as 30, which transformers refuses.
   final_logit_softcapping: null,
+  swiglu_limit: 7.5,
 };
 
 /** Every published decoder with a scaling or with layers that are not rotated, as narrow as its heads. */

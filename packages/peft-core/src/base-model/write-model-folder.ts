@@ -104,7 +104,7 @@ async function writeSmallFiles(
   // Floats with integer values in the base's file keep their `.0`.
   const writeLikeBase = async (name: string, value: unknown) => {
     const file = base.format === 'hf' ? path.join(base.path, name) : null;
-    const original = file ? await readFile(file, 'utf8').catch(() => '') : '';
+    const original = file ? await readFile(file, 'utf8').catch(() => '') : floatsOfGguf(value);
     return await writeSmallFile(folder, name, keepFloats(jsonText(value), original));
   };
   const fields: Record<string, unknown> = {
@@ -123,6 +123,12 @@ async function writeSmallFiles(
   if (generationConfig) written.push(await writeLikeBase('generation_config.json', generationConfig));
   written.push(await writeLikeBase('config.json', fields));
   return written;
+}
+
+/** The fields of a config read from a GGUF file, which holds no JSON, in which transformers takes no integer. */
+function floatsOfGguf(fields: unknown): string {
+  const cap = (fields as Record<string, unknown>).final_logit_softcapping;
+  return Number.isInteger(cap) ? `{"final_logit_softcapping": ${cap}.0}` : '';
 }
 
 /** Fields of config.json that declare the head as not tied. */
