@@ -4,14 +4,18 @@
  * fails.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from './access/access.ts';
 import { keepCheckpoint } from './testing/keep-checkpoint.ts';
 import { type Answer, type ApiBench, type Caller, chatLine, openApiBench } from './testing/open-api-bench.ts';
 import { publishAdapter } from './testing/publish-adapter.ts';
+import { adapterForm, formOf, targetOf } from './testing/request-bodies.ts';
 import { runJob } from './testing/run-job.ts';
 
 interface Property {
@@ -40,13 +44,19 @@ let asked: Caller;
 let routes: Route[];
 /** By path parameter: an id of the other team, and one that does not exist. */
 let ids: Record<string, { theirs: string; unknown: string }>;
+const shared = mkdtempSync(join(tmpdir(), 'graft-test-deploy-'));
 const receiver = createServer((_request, response) => response.writeHead(500).end());
 
 before(async () => {
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
   bench = await openApiBench(
     { webhooks: { pollMs: 20, firstSeconds: 60, longestSeconds: 60 } },
-    { GRAFT_WEBHOOK_ALLOW: '127.0.0.1', HF_ENDPOINT: 'http://127.0.0.1:9' },
+    {
+      GRAFT_WEBHOOK_ALLOW: '127.0.0.1',
+      HF_ENDPOINT: 'http://127.0.0.1:9',
+      GRAFT_DEPLOY_ALLOW: '127.0.0.1',
+      GRAFT_DEPLOY_FOLDER: shared,
+    },
   );
   asking = await bench.caller(bench.acme, 'admin');
   asked = await bench.caller(bench.other, 'admin');
@@ -56,6 +66,7 @@ before(async () => {
 after(async () => {
   await bench?.close();
   receiver.close();
+  rmSync(shared, { recursive: true, force: true });
 });
 
 async function routesOfTeams(): Promise<Route[]> {
@@ -97,6 +108,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   await post('/v1/integrations/huggingface', { secret: 'hf_token' });
   const publications = `/v1/adapters/${version.adapterId}/versions/1/publications`;
   const { id: publicationId } = await post(publications, { repository: 'org/secret' });
+  const { id: targetId } = await post('/v1/deploy_targets', targetOf(version.adapterId));
   const upload = await post('/v1/uploads', newUpload);
   const part = await team.send('POST', `/v1/uploads/${upload.id}/parts`, formOf('{}\n'));
   const file = await team.upload(chatLine);
@@ -120,6 +132,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
     file_id: row(file),
     export_id: row(made.id),
     publication_id: row(publicationId),
+    target_id: row(targetId),
     upload_id: row(upload.id),
     part_id: row(part.json.id),
     fine_tuning_job_id: row(job.id),
@@ -137,22 +150,6 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   };
 }
 
-function formOf(bytes: string): FormData {
-  const form = new FormData();
-  form.set('data', new Blob([bytes]), 'part');
-  return form;
-}
-
-function adapterForm(parent: string): FormData {
-  const form = new FormData();
-  form.set('base_model', 'tiny');
-  form.set('name', 'x');
-  form.set('parent', parent);
-  form.append('file', new Blob(['{}']), 'adapter_config.json');
-  form.append('file', new Blob(['x']), 'adapter_model.safetensors');
-  return form;
-}
-
 /** A valid body for routes that require one. */
 const bodies: Record<string, () => unknown> = {
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone': () => ({}),
@@ -166,6 +163,7 @@ const bodies: Record<string, () => unknown> = {
   'POST /v1/adapters/{adapter_id}/versions/{version}/publications': () => ({ repository: 'org/x' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/exports': () => ({ format: 'peft' }),
   'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}': () => ({ keep: true }),
+  'POST /v1/deploy_targets/{target_id}': () => ({ keep_seconds: 1 }),
   'POST /v1/team/members/{person_id}': () => ({ role: 'viewer' }),
   'POST /v1/team/keys/{key_id}/rotate': () => ({}),
   'POST /v1/webhooks/{webhook_id}': () => ({ enabled: false }),
@@ -235,6 +233,7 @@ test('cursors of lists', async () => {
     '/v1/team/invitations': 'invitation_id',
     '/v1/team/keys': 'key_id',
     '/v1/webhooks': 'webhook_id',
+    '/v1/deploy_targets': 'target_id',
   };
   /** Lists that continue after a number, which is not an id of a team. */
   const byNumber = ['/v1/audit', '/v1/audit/export'];
@@ -331,6 +330,7 @@ test('an id in a body or a query string', async () => {
       'export_id',
       (id) => [publications, { repository: 'org/x', export_id: id }],
     ],
+    'POST /v1/deploy_targets adapter_id': ['adapter_id', (id) => ['/v1/deploy_targets', targetOf(id)]],
     'POST /v1/adapters parent': ['model', (id) => ['/v1/adapters', adapterForm(id)]],
     'POST /v1/chat/completions model': ['model', (id) => ['/v1/chat/completions', { model: id, messages }]],
     'POST /v1/completions model': ['model', (id) => ['/v1/completions', { model: id, prompt: 'a' }]],
@@ -350,6 +350,7 @@ test('an id in a body or a query string', async () => {
   /** Fields that refer to an object of the operator, or of the path. */
   const others = new Set([
     'GET /v1/adapters base_model',
+    'GET /v1/deploy_targets adapter_id',
     'GET /v1/fine_tuning/jobs model',
     'POST /v1/adapters base_model',
     'POST /v1/adapters file',
