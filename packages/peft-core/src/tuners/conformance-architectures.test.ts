@@ -86,7 +86,8 @@ const families: Record<string, Family> = {
     ...decoder,
     // Layers read numbers of each token, and the library of BOTTLENECK does not have them.
     without: ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING', 'BOTTLENECK'],
-    config: tinyFamilies.gemma4_text,
+    // The padding token's embedding has no gradient, as in PyTorch.
+    config: { ...tinyFamilies.gemma4_text, pad_token_id: 5 },
     more: {
       'LORA, every linear layer and the table of inputs': {
         peft_type: 'LORA',
