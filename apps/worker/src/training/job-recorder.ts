@@ -49,7 +49,7 @@ export class JobRecorder {
   #totalSteps = 0;
   /** The states of a sweep's trials at the last report. */
   #reportedTrials: readonly TrialState[] | null = null;
-  /** Time of the last event about the reference pass. */
+  /** Times of the last events about the passes before the first step. */
   #inputsEventAt = Number.NEGATIVE_INFINITY;
   #referenceEventAt = Number.NEGATIVE_INFINITY;
   #lastStep: TrainerRecordOf<'step'> | null = null;

@@ -2,9 +2,9 @@ import { tf } from '@graft/tf-graph';
 import { type ActivationName, gatedProduct } from '../nn/activations.ts';
 import { separate } from '../nn/columns.ts';
 import { exactly, flowing } from '../nn/computation.ts';
-import { type ClampedGate, clampedProduct, withExpertBias } from '../nn/experts/clamped-gate.ts';
+import { clampedProduct, withExpertBias } from '../nn/experts/clamped-gate.ts';
 import { type Choice, chooseExperts, joinExperts } from '../nn/experts/experts.ts';
-import type { SparseNetwork } from '../outlines/experts.ts';
+import type { ClampedGate, SparseNetwork } from '../outlines/experts.ts';
 import type { ModelRuntime } from './architecture.ts';
 
 /**

@@ -17,7 +17,7 @@ export interface SparseNetwork extends ExpertRouting {
 }
 
 /** `(clip(up, ±limit) + 1) · g · σ(slope · g)` with `g = min(gate, limit)`. */
-interface ClampedGate {
+export interface ClampedGate {
   slope: number;
   limit: number;
 }

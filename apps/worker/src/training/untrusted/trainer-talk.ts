@@ -20,7 +20,7 @@ type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'
  */
 export class TrainerTalk {
   readonly #job: TrainedJob;
-  /** The last report of the reference pass. */
+  /** The last reports of the passes before the first step. */
   #inputs = { done: 0, of: 0, ended: false };
   #reference = { done: 0, of: 0 };
   readonly #advice = new Set<string>();

@@ -5,12 +5,6 @@ import { recomputable } from '../recompute.ts';
 import { gatherRows, indicator } from './expert-blocks.ts';
 import type { Choice } from './experts.ts';
 
-/** `(clip(up, ±limit) + 1) · g · σ(slope · g)` with `g = min(gate, limit)`. */
-export interface ClampedGate {
-  slope: number;
-  limit: number;
-}
-
 /** y `(N, k · R)`, the products of each token's experts, plus the experts' biases `(E, R)`. */
 export function withExpertBias(y: tf.Tensor, bias: tf.Tensor, { experts, count }: Choice): tf.Tensor {
   return customGradient({
@@ -26,10 +20,13 @@ export function withExpertBias(y: tf.Tensor, bias: tf.Tensor, { experts, count }
 }
 
 /**
- * The gated middle `(N, k · I)` of experts whose first product `both` `(N, k · 2I)` has the gate and the up projection of each number
+ * The gated middle `(N, k · I)`, `(clip(up, ±limit) + 1) · g · σ(slope · g)` with `g = min(gate, limit)`, of experts whose first product `both` `(N, k · 2I)` has the gate and the up projection of each number
  * side by side. Keeps its input. As transformers' `GptOssExperts`.
  */
-export function clampedProduct(both: tf.Tensor, { slope, limit }: ClampedGate): tf.Tensor {
+export function clampedProduct(
+  both: tf.Tensor,
+  { slope, limit }: { slope: number; limit: number },
+): tf.Tensor {
   const half = both.shape[1]! / 2;
   const parts = (both: tf.Tensor) => {
     const [gate, up] = tf.split(tf.reshape(exactly(both), [-1, half, 2]), 2, 2);

@@ -5,6 +5,7 @@ import { decoderGguf, f32, missingOf, u32 } from '../../gguf/decoder-gguf.ts';
 import type { GgufFamily, GgufField, GgufHeader } from '../../gguf/gguf-family.ts';
 import { FREQUENCY_FACTORS } from '../../gguf/rope-gguf.ts';
 import { PROPORTIONAL } from '../../rope.ts';
+import { gemma3Text } from '../gemma3-text.ts';
 
 /** The divisor of a frequency that is 0. */
 const NEVER = 1e30;
@@ -20,12 +21,7 @@ export const gemma4Gguf: GgufFamily<DecoderOutline> = {
   bareParts: ['layer_output_scale'],
   partsWithoutUpdates: ['per_layer_model_proj', 'per_layer_token_embd'],
   blockParts: {
-    ...decoderGguf.blockParts,
-    attn_q_norm: 'self_attn.q_norm',
-    attn_k_norm: 'self_attn.k_norm',
-    post_attention_norm: 'post_attention_layernorm',
-    ffn_norm: 'pre_feedforward_layernorm',
-    post_ffw_norm: 'post_feedforward_layernorm',
+    ...gemma3Text.gguf!.blockParts,
     layer_output_scale: 'layer_scalar',
     inp_gate: 'per_layer_input_gate',
     proj: 'per_layer_projection',
