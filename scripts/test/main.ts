@@ -5,7 +5,7 @@
  * of those only the ones that open Postgres or Redis.
  *
  * The commit chooses what a run leaves to other commits: seven eighths of the golden matrix, except for what has changed since
- * the whole of it passed, and with `--half`, as in `.ci/run`, half of the files that start services, browsers or many trainings.
+ * the whole of it passed (see matrix-selection.ts), and with `--half`, as in `.ci/run`, half of the files that start services, browsers or many trainings.
  * `--other-half` runs the files of the other half, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
  * when that passes, records the sources and library versions with which it did, in a file to commit.
  *
@@ -30,6 +30,7 @@ import { checkSources } from './check-sources.ts';
 import { commitPart, filesOfHalf, halvesOf } from './commit-part.ts';
 import { earlierSeconds, keepSeconds, lanesOf, recordUsualSeconds, usualSeconds } from './lanes.ts';
 import { matrixChanges, recordWholeMatrix } from './matrix-changes.ts';
+import { selectMatrix } from './matrix-selection.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
 import { readUsage, slowFiles, usageEnvironment } from './slow-files.ts';
@@ -125,16 +126,12 @@ async function matrixPythons(): Promise<string[]> {
 /** Sets the variables that select cells of the golden matrix, unless they are set. */
 async function chooseMatrix(): Promise<void> {
   if (wholeMatrix || process.env.GRAFT_MATRIX) return;
-  process.env.GRAFT_MATRIX_PART ??= `${commitPart(root, 'matrix', partCount)}`;
-  process.env.GRAFT_MATRIX_CHANGED ??= matrixChanges(root, changeNames(), await matrixPythons()).join(',');
-  const { GRAFT_MATRIX_PART: part, GRAFT_MATRIX_CHANGED: changed } = process.env;
-  if (changed === '*')
-    covered.push('the whole golden matrix, because shared sources, kernels or libraries changed');
-  else
-    covered.push(
-      `part ${Number(part) + 1} of ${partCount} of the golden matrix` +
-        (changed === '' ? '' : ` and all of ${changed.replaceAll(',', ', ')}, which changed`),
-    );
+  const changed = matrixChanges(root, changeNames(), await matrixPythons());
+  const isShort = process.argv.includes('--half');
+  const selected = selectMatrix(commitPart(root, 'matrix', partCount), changed, isShort);
+  process.env.GRAFT_MATRIX_PART ??= selected.part;
+  process.env.GRAFT_MATRIX_CHANGED ??= selected.changed;
+  covered.push(selected.covered);
 }
 
 /**

@@ -29,6 +29,8 @@ test('the parts of the matrix are together all of it, and each has every archite
   const parts = Array.from({ length: partCount }, (_, i) => cellsOf({ GRAFT_MATRIX_PART: `${i}` }));
   assert.deepEqual([...new Set(namesOf(parts.flat()))].sort(), namesOf(whole));
   const seeds = new Map(whole.map(({ name, seed }) => [name, seed]));
+  const two = namesOf(cellsOf({ GRAFT_MATRIX_PART: '1,5' }));
+  assert.deepEqual(two, [...new Set(namesOf([parts[1]!, parts[5]!].flat()))]);
   for (const part of parts) {
     assert.ok(part.length < 0.25 * whole.length, `${part.length} of ${whole.length}`);
     for (const { name, seed } of part) assert.equal(seed, seeds.get(name), name);

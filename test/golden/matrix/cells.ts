@@ -25,7 +25,7 @@ export const cellName = (architecture: ArchitectureRow, method: MethodRow): stri
 /**
  * The cells to test of these methods and architectures. Three variables select them:
  * - GRAFT_MATRIX: parts of names, separated by commas; `lora$` matches the end of a name.
- * - GRAFT_MATRIX_PART, without GRAFT_MATRIX: `0` to `7`, an eighth in which every architecture and every method has a cell.
+ * - GRAFT_MATRIX_PART, without GRAFT_MATRIX: `0` to `7`, an eighth in which every architecture and every method has a cell; `2,6` is two.
  * - GRAFT_MATRIX_CHANGED, beside a part: folders of methods (`ln-tuning`) and model types (`qwen2`), separated by commas, of which
  *   every cell is selected; `*` selects all.
  */
@@ -34,13 +34,13 @@ export function cells(
   on: readonly ArchitectureRow[] = architectures,
 ): Cell[] {
   const names = listOf(process.env.GRAFT_MATRIX);
-  const part = process.env.GRAFT_MATRIX_PART ?? '';
+  const chosen = listOf(process.env.GRAFT_MATRIX_PART).map(Number);
   const changed = new Set(listOf(process.env.GRAFT_MATRIX_CHANGED));
   const possible = possibleCells();
   const parts = partsOf(possible);
   const isSelected = (cell: Cell) => {
     if (names.length > 0) return names.some((name) => `${cell.name}$`.includes(name));
-    if (part === '' || parts.get(cell)!.has(Number(part))) return true;
+    if (chosen.length === 0 || chosen.some((part) => parts.get(cell)!.has(part))) return true;
     return ['*', methodFolder(cell), modelType(cell)].some((name) => changed.has(name));
   };
   return possible.filter(
