@@ -177,7 +177,7 @@ describe('what HF PEFT has and Graft has not', () => {
       'peft.lora_alpha',
       new RegExp(`is not an option of ${peft.peft_type}`),
     ]);
-  for (const peft_type of ['ADALORA', 'VERA', 'BOFT', 'RANDLORA', 'XLORA'])
+  for (const peft_type of ['ADALORA', 'PVERA', 'BOFT', 'RANDLORA', 'XLORA'])
     refuses(peft_type, { peft: { peft_type } }, [
       'unimplemented_peft_type',
       'peft.peft_type',
