@@ -13,7 +13,7 @@ const sets = {
     avx512: wide,
     avx512vnni: vnni,
     avx512bf16: [...vnni, '-mavx512bf16'],
-    amxbf16: [...vnni, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
+    amxbf16: [...vnni, '-mavx512bf16', '-mamx-tile', '-mamx-bf16', '-mamx-int8'],
   },
   arm64: { baseline: [] },
 };

@@ -59,9 +59,10 @@ void integerProductWithStored(OpKernelContext* c, const Stored& w, int64_t out, 
   const int64_t rows = x.dim_size(0), in = x.dim_size(1), blocks = (in + 63) / 64;
   Tensor *y = nullptr, rounded;
   OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, out}), &y));
-  // Sixteen numbers of a block for its codes, one for its scale and one for its offset.
-  OP_REQUIRES_OK(c, temporary(c, rows * blocks * 18, &rounded));
-  float* scales = dataOf<float>(&rounded) + rows * blocks * 16;
+  // Sixteen numbers of a block for its codes, in whole tiles of rows, one for its scale and one for its offset.
+  const int64_t codes = (rows + 15) / 16 * 16 * blocks * 16;
+  OP_REQUIRES_OK(c, temporary(c, codes + rows * blocks * 2, &rounded));
+  float* scales = dataOf<float>(&rounded) + codes;
   const RoundedRows own{rows,   in,     evenFirst, dataOf<float>(x), reinterpret_cast<int8_t*>(dataOf<float>(&rounded)),
                         scales, reinterpret_cast<int32_t*>(scales + rows * blocks)};
   const IntegerProductKernels& integers = kernels().integerProducts;

@@ -28,10 +28,10 @@ extern const Kernels kernels_amxbf16 __attribute__((weak));
 namespace {
 
 #ifdef __x86_64__
-/** Whether the CPU has matrix units for bfloat16 and the system grants them to this process: it keeps 8 KB of state for each thread. */
+/** Whether the CPU has matrix units for bfloat16 and bytes, and the system grants them to this process: it keeps 8 KB for each thread. */
 bool hasMatrixUnits() {
   unsigned a, b, c, d;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d >> 22 & 1) == 0 || (d >> 24 & 1) == 0) return false;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d >> 22 & 1) == 0 || (d >> 24 & 3) != 3) return false;
   constexpr long requestPermission = 0x1023, tileData = 18;
   return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
 }

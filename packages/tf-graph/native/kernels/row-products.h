@@ -205,7 +205,7 @@ struct Nf4Rows {
   int64_t in;
   Nf4Rows(const UnpackNf4<float>& w, int64_t in, int64_t m, int64_t count, float* scratch)
       : codes(w.codes + m * in / 2), factors(scratch), in(in) {
-    for (int64_t b = 0; b < count * in / kBlockOfNf4; b++) scratch[b] = factorOf(w, m * in / kBlockOfNf4 + b);
+    factorsOf(w, m * in / kBlockOfNf4, count * in / kBlockOfNf4, scratch);
   }
   template <int>
   Vec at(int j, int64_t k, int64_t) const {

@@ -58,8 +58,9 @@ struct CachedTask {
 
 /**
  * x (rows, in) rounded to 8 bits, in blocks of 64 numbers of a row; the last block of a row is filled up with zeros. x = code · scale, with
- * the largest magnitude of a block at ±127. codes (blocks, rows, 64), in the order of x, or with the even numbers of a block first; scales
- * and offsets (blocks, rows), an offset being 128 times the sum of a block's codes. The range is one of rows.
+ * the largest magnitude of a block at ±127. codes (blocks, rows, 64), in the order of x, or with the even numbers of a block first, or in
+ * another order that the same set's product reads, with space for a multiple of 16 rows; scales and offsets (blocks, rows), an offset being
+ * 128 times the sum of a block's codes. The range is one of rows.
  */
 struct RoundedRows {
   int64_t rows, in;

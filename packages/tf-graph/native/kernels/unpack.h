@@ -50,13 +50,33 @@ inline Vec normalFloats(const uint8_t* bytes) {
 }
 
 constexpr int64_t kBlockOfNf4 = 64;
+/** Blocks whose absmax share a nested absmax. */
+constexpr int64_t kGroupOfNf4 = 256;
 
 /** The factor of the weights of block b. */
 template <typename T>
 inline float factorOf(const UnpackNf4<T>& a, int64_t b) {
-  constexpr int64_t group = 256;
-  volatile float centred = a.map[a.absmax[b]] * a.nestedAbsmax[b / group];
+  volatile float centred = a.map[a.absmax[b]] * a.nestedAbsmax[b / kGroupOfNf4];
   return centred + a.offset;
+}
+
+/** The factors of blocks [first, first + count). */
+inline void factorsOf(const UnpackNf4<float>& a, int64_t first, int64_t count, float* factors) {
+#if defined(__AVX512F__)
+  for (int64_t i = 0, size; i < count; i += size) {
+    const int64_t b = first + i;
+    size = least(least(kLanes, count - i), kGroupOfNf4 - b % kGroupOfNf4);
+    const __mmask16 some = static_cast<__mmask16>((1u << size) - 1);
+    const __m512i levels = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(some, a.absmax + b));
+    const __m512 largest = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, levels, a.map, 4);
+    __m512 centred = _mm512_mul_ps(largest, _mm512_set1_ps(a.nestedAbsmax[b / kGroupOfNf4]));
+    // The product is rounded before the sum, as in `factorOf`.
+    asm("" : "+v"(centred));
+    store(factors + i, bitsOf<Vec>(centred) + a.offset, size);
+  }
+#else
+  for (int64_t i = 0; i < count; i++) factors[i] = factorOf(a, first + i);
+#endif
 }
 
 template <typename T>
