@@ -65,6 +65,27 @@ export const deltaHeads = {
   linear_value_head_dim: 12,
 };
 
+/** One layer with a state space, one with attention. */
+export const stateSpace = {
+  model_type: 'granitemoehybrid',
+  shared_intermediate_size: 48,
+  embedding_multiplier: 3,
+  attention_multiplier: 0.1,
+  residual_multiplier: 0.4,
+  logits_scaling: 2,
+  layer_types: ['mamba', 'attention'],
+  mamba_n_heads: 8,
+  mamba_d_state: 12,
+};
+/** Names of its layers. */
+export const stateSpaceNames = {
+  ...decoderNames,
+  attention: ['q_proj', 'in_proj'],
+  ia3: ['in_proj', 'k_proj', 'v_proj', 'output_linear'],
+  feedForward: ['output_linear'],
+  feedForwardContainer: 'shared_mlp',
+};
+
 export const encoder = {
   hidden_size: 64,
   intermediate_size: 96,

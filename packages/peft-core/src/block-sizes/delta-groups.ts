@@ -33,6 +33,10 @@ export function deltaGroups(shape: DeltaShape, target: Target): { groups: number
   return { groups, bytes: bytes / groups };
 }
 
+/** `deltaGroups` or `stateSpaceGroups`. */
+export const recurrentGroups = (rule: 'delta' | 'state_space') =>
+  rule === 'delta' ? deltaGroups : stateSpaceGroups;
+
 /**
  * The same for the state space of Mamba-2, whose heads share their keys: groups of value heads, each of one key head or of several whole
  * ones.

@@ -36,5 +36,7 @@ function normed(
   if (groups === 1) return runtime.rmsNorm(module, x, epsilon);
   const width = x.shape[1]! / groups;
   const parts = rmsNorm(tf.reshape(x, [-1, groups, width]), tf.ones([width]), epsilon, false);
-  return flowing(tf.mul(exactly(tf.reshape(parts, [-1, groups * width])), runtime.parameter(`${module}.weight`)));
+  return flowing(
+    tf.mul(exactly(tf.reshape(parts, [-1, groups * width])), runtime.parameter(`${module}.weight`)),
+  );
 }

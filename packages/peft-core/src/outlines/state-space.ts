@@ -9,7 +9,8 @@ export function stateSpaceRecurrence(config: Record<string, unknown>, fields: Co
   const width = fields.size('mamba_expand') * fields.size('hidden_size');
   if (width % heads !== 0) fields.fault('mamba_n_heads must divide mamba_expand * hidden_size');
   if (heads % groups !== 0) fields.fault('mamba_n_groups must divide mamba_n_heads');
-  const valueSize = config.mamba_d_head === 'auto' ? width / heads : fields.size('mamba_d_head', width / heads);
+  const valueSize =
+    config.mamba_d_head === 'auto' ? width / heads : fields.size('mamba_d_head', width / heads);
   if (valueSize * heads !== width)
     fields.fault('mamba_d_head * mamba_n_heads must be mamba_expand * hidden_size');
   return {
@@ -30,7 +31,12 @@ export function stateSpaceRecurrence(config: Record<string, unknown>, fields: Co
 }
 
 /** Adds the parameters and modules of a layer, in the order of transformers. */
-export function addStateSpace(all: OutlineBuilder, path: string, recurrence: Recurrence, width: number): void {
+export function addStateSpace(
+  all: OutlineBuilder,
+  path: string,
+  recurrence: Recurrence,
+  width: number,
+): void {
   const { valueHeads, valueSize, reach, bias } = recurrence;
   const mixed = mixedWidth(recurrence);
   const values = valueHeads * valueSize;

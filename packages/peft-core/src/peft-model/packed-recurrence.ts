@@ -1,10 +1,14 @@
 import { tf } from '@graft/tf-graph';
+import type { RecurrentSite } from '../models/architecture.ts';
 import { exactly, flowing, usesKernels } from '../nn/computation.ts';
-import { causalConvolution, convolvesByKernel, nearbyPositions } from '../nn/delta-rule/causal-convolution.ts';
+import {
+  causalConvolution,
+  convolvesByKernel,
+  nearbyPositions,
+} from '../nn/delta-rule/causal-convolution.ts';
 import { type DeltaInputs, deltaRule } from '../nn/delta-rule/delta-rule.ts';
 import { segmentChunks } from '../nn/delta-rule/segment-chunks.ts';
 import { stateSpace } from '../nn/state-space/state-space.ts';
-import type { RecurrentSite } from '../models/architecture.ts';
 import type { Recurrence } from '../outlines/outline.ts';
 import type { PackedGrid } from './packed-attention.ts';
 import type { PreparedInputs, RuntimeOptions } from './peft-model.ts';

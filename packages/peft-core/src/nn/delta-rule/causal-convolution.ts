@@ -178,7 +178,8 @@ export function continuedConvolution(
 ): tf.Tensor {
   const [channels, , width] = weight.shape as [number, number, number];
   const rows = before.shape[0]!;
-  if (convolvesByKernel(bias !== undefined)) return kernel(x, weight, used, rows, tf.reshape(before, [rows, (width - 1) * channels]));
+  if (convolvesByKernel(bias !== undefined))
+    return kernel(x, weight, used, rows, tf.reshape(before, [rows, (width - 1) * channels]));
   const tokens = x.shape[0]! / rows;
   const all = tf.concat([before, tf.reshape(exactly(x), [rows, tokens, channels])], 1);
   const terms = columnsOf(weight).map((column, distance) => {

@@ -202,8 +202,16 @@ test('the convolution does not reach into other sequences; its gradients by fini
   const alone = lengths.map((length) => {
     const part = tf.slice(x, [from, 0], [length, 3]);
     from += length;
-    return causalConvolution(part, { weight, isTrained: true }, nearbyPositions(segmentsOf([length]), 1, 4), 1);
+    return causalConvolution(
+      part,
+      { weight, isTrained: true },
+      nearbyPositions(segmentsOf([length]), 1, 4),
+      1,
+    );
   });
-  assert.ok(off(causalConvolution(x, { weight, isTrained: true }, nearby, 1), [...tf.concat(alone).dataSync()]) < 1e-6);
+  assert.ok(
+    off(causalConvolution(x, { weight, isTrained: true }, nearby, 1), [...tf.concat(alone).dataSync()]) <
+      1e-6,
+  );
   checkGradients((x, weight) => causalConvolution(x, { weight, isTrained: true }, nearby, 1), [x, weight]);
 });

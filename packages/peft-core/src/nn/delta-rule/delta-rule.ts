@@ -44,8 +44,11 @@ export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: Segmen
   if (!masks) return ruleByKernel(all, heads, chunks);
   const { groups } = deltaGroups({ ...sizes, ...heads }, graphTarget());
   const own = { ...heads, keyHeads: heads.keyHeads / groups, valueHeads: heads.valueHeads / groups };
-  return inHeadGroups(all, Array<number>(all.length).fill(groups), masks, (parts, masks) =>
-    inChunks(parts, own, { ...sizes, segments, masks }, null).y,
+  return inHeadGroups(
+    all,
+    Array<number>(all.length).fill(groups),
+    masks,
+    (parts, masks) => inChunks(parts, own, { ...sizes, segments, masks }, null).y,
   );
 }
 

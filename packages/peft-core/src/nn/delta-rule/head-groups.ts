@@ -25,7 +25,16 @@ export function inHeadGroups(
   const columnsOf = (x: tf.Tensor, group: number, count: number, after: tf.Tensor[]) => {
     const width = x.shape[1]! / count;
     const from = partOf(group, count) * width;
-    return exactly(cut(x, [{ from: 0, to: x.shape[0]! }, { from, to: from + width }], after));
+    return exactly(
+      cut(
+        x,
+        [
+          { from: 0, to: x.shape[0]! },
+          { from, to: from + width },
+        ],
+        after,
+      ),
+    );
   };
   const exact = (inputs: readonly tf.Tensor[], masks: ChunkMasks) =>
     withComputation({ precision: 'fp32' }, () => rule(inputs, masks));

@@ -4,7 +4,11 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
-import { causalConvolution, continuedConvolution, nearbyPositions } from '../delta-rule/causal-convolution.ts';
+import {
+  causalConvolution,
+  continuedConvolution,
+  nearbyPositions,
+} from '../delta-rule/causal-convolution.ts';
 import type { DeltaHeads } from '../delta-rule/delta-rule.ts';
 import { inHeadGroups } from '../delta-rule/head-groups.ts';
 import { continuedChunks, segmentChunks } from '../delta-rule/segment-chunks.ts';
@@ -193,7 +197,10 @@ test('a convolution with a bias, and its gradients, are those of transformers', 
   for (const [i, name] of (['x', 'weight', 'bias'] as const).entries())
     assert.ok(off(found[i]!, gradients[name]) < 1e-5, name);
   const later = tf.slice(x, [2, 0], [tokens - 2, channels]);
-  const before = tf.concat([tf.zeros([1, 1, channels]), tf.reshape(tf.slice(x, [0, 0], [2, channels]), [1, 2, channels])], 1);
+  const before = tf.concat(
+    [tf.zeros([1, 1, channels]), tf.reshape(tf.slice(x, [0, 0], [2, channels]), [1, 2, channels])],
+    1,
+  );
   const rest = continuedConvolution(later, { weight, bias }, before, allUsed(tokens - 2));
   assert.ok(off(rest, y.slice(2 * channels)) < 1e-6);
 });
