@@ -68,8 +68,8 @@ def convolution(tokens, channels, seed):
 if __name__ == "__main__":
     cases = {
         "script": "scripts/golden/testdata/state_space.py",
-        # Longer than two chunks of 64, not whole ones, with states that last over chunks; shorter than a chunk.
-        "scans": [scan(150, 1, 2, 4, 3, 0.02, 1), scan(9, 2, 4, 3, 5, 1, 2)],
+        # Longer than two chunks of 64, not whole ones, with states that last over chunks; one shorter than a chunk.
+        "scans": [scan(150, 1, 2, 4, 3, 0.02, 1), scan(150, 2, 4, 3, 5, 0.1, 2), scan(9, 1, 3, 3, 5, 1, 3)],
         "convolution": convolution(6, 3, 4),
     }
     OUT.parent.mkdir(parents=True, exist_ok=True)

@@ -270,7 +270,7 @@ export const methods: MethodRow[] = [
       r: 2,
       lora_alpha: 6,
       target_modules: names.attention,
-      modules_to_save: names.experts!.slice(0, 1).map((name) => name.replace(/\.[^.]+$/, '')),
+      modules_to_save: names.experts?.slice(0, 1).map((name) => name.replace(/\.[^.]+$/, '')),
       bias: 'all',
     }),
   },

@@ -44,8 +44,9 @@ export const recurrentGroups = (rule: 'delta' | 'state_space') =>
 export function stateSpaceGroups(shape: DeltaShape, target: Target): { groups: number; bytes: number } {
   const { rows, tokens, keyHeads, valueHeads, keySize: K, valueSize: V } = shape;
   const C = Math.min(CHUNK, tokens);
+  // Gradients of the states between chunks follow those of the matrices of a chunk.
   const betweenChunks = tokens > C ? (5 * K * V) / C : 0;
-  const numbers = 7 * V + 6 * C + betweenChunks;
+  const numbers = 7 * V + Math.max(6 * C, betweenChunks);
   const positions = 4 * rows * tokens;
   const bytes = (groups: number) =>
     positions * ((valueHeads / groups) * numbers + Math.max(1, keyHeads / groups) * (4 * K + 2 * C));

@@ -40,6 +40,7 @@ const golden = JSON.parse(
 
 const off = (got: tf.Tensor, expected: number[]) =>
   distance(got.dataSync() as Float32Array, Float32Array.from(expected));
+const largest = (values: number[]) => Math.max(1, ...values.map(Math.abs));
 const weightsOf = (y: number[], tokens: number) =>
   tf.tensor(
     y.map((_, i) => Math.cos(1 + 1.7 * i)),
@@ -72,7 +73,7 @@ const rowsOf = (given: tf.Tensor[], from: number, count: number) =>
   given.map((x) => (x.shape[0] === 1 ? x : tf.slice(x, [from, 0], [count, x.shape[1]!])));
 
 for (const scan of golden.scans)
-  test(`${scan.tokens} positions: values and gradients are those of transformers`, () => {
+  test(`${scan.tokens} positions, ${scan.heads.keyHeads} groups: values and gradients are those of transformers`, () => {
     const { tokens, heads, y, gradients } = scan;
     const given = inputsOf(scan);
     const rule = (...parts: tf.Tensor[]) => stateSpace(named(parts), heads, chunksOf([tokens]));
@@ -80,8 +81,7 @@ for (const scan of golden.scans)
     const found = tf.grads(rule)(given, weightsOf(y, tokens));
     for (const [i, name] of NAMES.entries()) {
       const far = off(found[i]!, gradients[name]);
-      // That of the factors is a sum over all positions.
-      assert.ok(far < (name === 'factors' ? 5e-4 : 1e-4), `the gradient of ${name} is off by ${far}`);
+      assert.ok(far < 5e-6 * largest(gradients[name]), `the gradient of ${name} is off by ${far}`);
     }
   });
 
@@ -132,18 +132,18 @@ test('sequences packed into rows do not see each other', () => {
     [30, 34, 1, 70, 15],
     [64, 20, 66],
   ];
-  const scan = golden.scans[0]!;
-  const given = inputsOf(scan);
-  const doubled = given.map((x) => (x.shape[0] === 1 ? x : tf.concat([x, tf.abs(x)])));
-  const chunks = segmentChunks(tf.concat(packed.map(segmentsOf)), packed.length, false);
-  const together = stateSpace(named(doubled), scan.heads, chunks);
-  let from = 0;
-  const alone = packed.flat().map((length) => {
-    const part = named(rowsOf(doubled, from, length));
-    from += length;
-    return stateSpace(part, scan.heads, chunksOf([length]));
-  });
-  assert.ok(off(together, [...tf.concat(alone).dataSync()]) < 1e-5);
+  for (const scan of golden.scans.slice(0, 2)) {
+    const doubled = inputsOf(scan).map((x) => (x.shape[0] === 1 ? x : tf.concat([x, tf.abs(x)])));
+    const chunks = segmentChunks(tf.concat(packed.map(segmentsOf)), packed.length, false);
+    const together = stateSpace(named(doubled), scan.heads, chunks);
+    let from = 0;
+    const alone = packed.flat().map((length) => {
+      const part = named(rowsOf(doubled, from, length));
+      from += length;
+      return stateSpace(part, scan.heads, chunksOf([length]));
+    });
+    assert.ok(off(together, [...tf.concat(alone).dataSync()]) < 1e-5);
+  }
 });
 
 test('gradients by finite differences: several sequences, over chunks', () => {
