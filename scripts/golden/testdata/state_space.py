@@ -16,7 +16,7 @@ OUT = pathlib.Path(__file__).parents[3] / "packages/peft-core/src/nn/state-space
 
 
 def weighted(y):
-    return (y * torch.cos(1 + 1.7 * torch.arange(y.numel())).reshape(y.shape)).sum()
+    return (y * torch.cos(1 + 1.7 * torch.arange(y.numel(), dtype=torch.float64)).float().reshape(y.shape)).sum()
 
 
 def scan(tokens, key_heads, value_heads, key_size, value_size, forgetting, seed):

@@ -81,7 +81,7 @@ for (const scan of golden.scans)
     const found = tf.grads(rule)(given, weightsOf(y, tokens));
     for (const [i, name] of NAMES.entries()) {
       const far = off(found[i]!, gradients[name]);
-      assert.ok(far < 5e-6 * largest(gradients[name]), `the gradient of ${name} is off by ${far}`);
+      assert.ok(far < 2e-6 * largest(gradients[name]), `the gradient of ${name} is off by ${far}`);
     }
   });
 
