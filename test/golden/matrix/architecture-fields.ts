@@ -66,7 +66,7 @@ export const deltaHeads = {
 };
 
 /** One layer with a state space, one with attention. */
-export const stateSpace = {
+const stateSpace = {
   model_type: 'granitemoehybrid',
   shared_intermediate_size: 48,
   embedding_multiplier: 3,
@@ -78,13 +78,44 @@ export const stateSpace = {
   mamba_d_state: 12,
 };
 /** Names of its layers. */
-export const stateSpaceNames = {
+const stateSpaceNames = {
   ...decoderNames,
   attention: ['q_proj', 'in_proj'],
   ia3: ['in_proj', 'k_proj', 'v_proj', 'output_linear'],
   feedForward: ['output_linear'],
   feedForwardContainer: 'shared_mlp',
 };
+
+export const stateSpaceRows: ArchitectureRow[] = [
+  {
+    name: 'granitemoehybrid',
+    task: 'CAUSAL_LM',
+    otherTasks: ['FEATURE_EXTRACTION'],
+    config: { ...decoder, ...stateSpace, num_local_experts: 0, num_experts_per_tok: 0 },
+    names: stateSpaceNames,
+  },
+  {
+    name: 'granitemoehybrid-experts',
+    task: 'CAUSAL_LM',
+    otherTasks: [],
+    config: {
+      ...decoder,
+      ...stateSpace,
+      intermediate_size: 40,
+      num_local_experts: 4,
+      num_experts_per_tok: 2,
+      position_embedding_type: 'rope',
+      mamba_n_groups: 2,
+      tie_word_embeddings: false,
+    },
+    corners: true,
+    names: {
+      ...stateSpaceNames,
+      untiedHead: 'lm_head',
+      experts: ['block_sparse_moe.experts.gate_up_proj', 'block_sparse_moe.experts.down_proj'],
+    },
+  },
+];
 
 export const encoder = {
   hidden_size: 64,

@@ -7,8 +7,7 @@ import {
   gemma4,
   gemmaNorms,
   normedAfterNames,
-  stateSpace,
-  stateSpaceNames,
+  stateSpaceRows,
   t5,
   t5Names,
   underHead,
@@ -341,34 +340,7 @@ const decoders: ArchitectureRow[] = [
       experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'],
     },
   },
-  {
-    name: 'granitemoehybrid',
-    task: 'CAUSAL_LM',
-    otherTasks: ['FEATURE_EXTRACTION'],
-    config: { ...decoder, ...stateSpace, num_local_experts: 0, num_experts_per_tok: 0 },
-    names: stateSpaceNames,
-  },
-  {
-    name: 'granitemoehybrid-experts',
-    task: 'CAUSAL_LM',
-    otherTasks: [],
-    config: {
-      ...decoder,
-      ...stateSpace,
-      intermediate_size: 40,
-      num_local_experts: 4,
-      num_experts_per_tok: 2,
-      position_embedding_type: 'rope',
-      mamba_n_groups: 2,
-      tie_word_embeddings: false,
-    },
-    corners: true,
-    names: {
-      ...stateSpaceNames,
-      untiedHead: 'lm_head',
-      experts: ['block_sparse_moe.experts.gate_up_proj', 'block_sparse_moe.experts.down_proj'],
-    },
-  },
+  ...stateSpaceRows,
 ];
 
 const llama = { config: { ...decoder, model_type: 'llama' }, names: decoderNames };

@@ -1,7 +1,7 @@
-import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
 import type { LayerAttention, OutlineBuilder, Recurrence, TaskType } from './outline.ts';
-import { addStateSpace } from './state-space.ts';
+import { addDeltaNet } from './recurrent-layers/delta-net.ts';
+import { addStateSpace } from './recurrent-layers/state-space.ts';
 
 /** The sizes of attention, and the form of its modules. */
 interface AttentionForm {

@@ -1,8 +1,8 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { DecoderRow, RawConfig } from '../decoder.ts';
 import { sparseNetwork } from '../experts.ts';
+import { stateSpaceRecurrence } from '../recurrent-layers/state-space.ts';
 import { ropeFields } from '../rope.ts';
-import { stateSpaceRecurrence } from '../state-space.ts';
 import { granite } from './granite.ts';
 
 /**

@@ -1,5 +1,5 @@
-import type { ConfigFields } from './config-fields.ts';
-import { mixedWidth, type OutlineBuilder, type Recurrence } from './outline.ts';
+import type { ConfigFields } from '../config-fields.ts';
+import { mixedWidth, type OutlineBuilder, type Recurrence } from '../outline.ts';
 
 const RECURRENT = 'linear_attention';
 const FULL = 'full_attention';
