@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BaseModel, openBaseModel } from '../files.ts';
+import { checkTraining } from '../testing/check-training.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../testing/train-adapter.ts';
@@ -28,8 +29,8 @@ after(async () => {
   await rm(root, { recursive: true });
 });
 
-async function losses(base: BaseModel, training: Record<string, unknown>): Promise<number[]> {
-  const options = trainOptions({
+const optionsOf = (base: BaseModel, training: Record<string, unknown>) =>
+  trainOptions({
     base,
     trainingFile: path.join(root, 'train.jsonl'),
     exampleCount: 16,
@@ -38,8 +39,8 @@ async function losses(base: BaseModel, training: Record<string, unknown>): Promi
     training: { n_epochs: 2, learning_rate: 0.01, batch_size: 8, precision: 'fp32', ...training },
     outputDir: path.join(root, 'adapter'),
   });
-  return (await trainAdapter(options)).losses;
-}
+const losses = async (base: BaseModel, training: Record<string, unknown>): Promise<number[]> =>
+  (await trainAdapter(optionsOf(base, training))).losses;
 
 for (const [number, family] of families.entries()) {
   test(`${family}: packed or not, and with blocks computed again for their gradients, the losses are the same`, async () => {
@@ -50,5 +51,11 @@ for (const [number, family] of families.entries()) {
       const apart = Math.max(...found.map((loss, i) => Math.abs(loss - expected[i]!)));
       assert.ok(apart < 1e-4, `${JSON.stringify(training)}: ${apart} apart`);
     }
+  });
+
+  test(`${family}: gradients of a step are those of finite differences`, async () => {
+    const { gradientError, moved, still } = await checkTraining(optionsOf(bases[number]!, { packing: true }));
+    assert.ok(gradientError < 0.02, `relative error ${gradientError}`);
+    assert.deepEqual({ moved, still }, { moved: [], still: [] });
   });
 }

@@ -43,9 +43,12 @@ export function separated(
   mixed: PreparedInputs['mixed'],
   { rule, keyHeads, valueHeads, keySize, valueSize }: RecurrentSite,
 ): Pick<DeltaInputs, 'q' | 'k' | 'v'> {
-  const widths = [keyHeads * keySize, keyHeads * keySize, valueHeads * valueSize];
-  const parts = tf.split(mixed, rule === 'delta' ? widths : widths.reverse(), 1);
-  const [q, k, v] = (rule === 'delta' ? parts : parts.reverse()) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  const [keys, values] = [keyHeads * keySize, valueHeads * valueSize];
+  if (rule === 'delta') {
+    const [q, k, v] = tf.split(mixed, [keys, keys, values], 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return { q, k, v };
+  }
+  const [v, k, q] = tf.split(mixed, [values, keys, keys], 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   return { q, k, v };
 }
 
