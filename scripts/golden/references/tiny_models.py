@@ -57,6 +57,8 @@ def make_model(run):
             elif name.endswith("sinks") or name.endswith("proj_bias"):
                 # Sinks as large as the scores of keys.
                 parameter.copy_(0.5 * torch.randn_like(parameter))
+            elif name.endswith("mamba.D"):
+                parameter.copy_(1 + 0.5 * torch.randn_like(parameter))
             elif name.endswith("A_log"):
                 # States that last over many positions.
                 parameter.copy_(-1 + 0.3 * torch.randn_like(parameter))

@@ -65,6 +65,58 @@ export const deltaHeads = {
   linear_value_head_dim: 12,
 };
 
+/** One layer with a state space, one with attention. */
+const stateSpace = {
+  model_type: 'granitemoehybrid',
+  shared_intermediate_size: 48,
+  embedding_multiplier: 3,
+  attention_multiplier: 0.1,
+  residual_multiplier: 0.4,
+  logits_scaling: 2,
+  layer_types: ['mamba', 'attention'],
+  mamba_n_heads: 8,
+  mamba_d_state: 12,
+};
+/** Names of its layers. */
+const stateSpaceNames = {
+  ...decoderNames,
+  attention: ['q_proj', 'in_proj'],
+  ia3: ['in_proj', 'k_proj', 'v_proj', 'output_linear'],
+  feedForward: ['output_linear'],
+  feedForwardContainer: 'shared_mlp',
+};
+
+export const stateSpaceRows: ArchitectureRow[] = [
+  {
+    name: 'granitemoehybrid',
+    task: 'CAUSAL_LM',
+    otherTasks: ['FEATURE_EXTRACTION'],
+    config: { ...decoder, ...stateSpace, num_local_experts: 0, num_experts_per_tok: 0 },
+    names: stateSpaceNames,
+  },
+  {
+    name: 'granitemoehybrid-experts',
+    task: 'CAUSAL_LM',
+    otherTasks: [],
+    config: {
+      ...decoder,
+      ...stateSpace,
+      intermediate_size: 40,
+      num_local_experts: 4,
+      num_experts_per_tok: 2,
+      position_embedding_type: 'rope',
+      mamba_n_groups: 2,
+      tie_word_embeddings: false,
+    },
+    corners: true,
+    names: {
+      ...stateSpaceNames,
+      untiedHead: 'lm_head',
+      experts: ['block_sparse_moe.experts.gate_up_proj', 'block_sparse_moe.experts.down_proj'],
+    },
+  },
+];
+
 export const encoder = {
   hidden_size: 64,
   intermediate_size: 96,

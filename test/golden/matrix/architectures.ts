@@ -7,6 +7,7 @@ import {
   gemma4,
   gemmaNorms,
   normedAfterNames,
+  stateSpaceRows,
   t5,
   t5Names,
   underHead,
@@ -339,6 +340,7 @@ const decoders: ArchitectureRow[] = [
       experts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'],
     },
   },
+  ...stateSpaceRows,
 ];
 
 const llama = { config: { ...decoder, model_type: 'llama' }, names: decoderNames };

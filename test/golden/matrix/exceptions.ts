@@ -53,10 +53,13 @@ export const reasons: [reason: string, methods: string[], architectures: string[
   [
     "Layers with a state take no keys and values from outside: with HF PEFT's prefix tuning, transformers refuses them.",
     ['prefix_tuning', 'prefix_tuning by projection'],
-    ['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].flatMap((type) => [
-      type,
-      `${type} FEATURE_EXTRACTION`,
-    ]),
+    [
+      'granitemoehybrid-experts',
+      ...['qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text', 'granitemoehybrid'].flatMap((type) => [
+        type,
+        `${type} FEATURE_EXTRACTION`,
+      ]),
+    ],
   ],
   [
     'Layers read a row of a table for every token, which virtual tokens do not have: with HF PEFT, transformers refuses them.',
@@ -92,6 +95,8 @@ export const reasons: [reason: string, methods: string[], architectures: string[
         'qwen3_5_text',
         'qwen3_next',
         'qwen3_5_moe_text',
+        'granitemoehybrid',
+        'granitemoehybrid-experts',
       ],
       ...['qwen3_moe', 'gpt_oss', 'ministral3', 'phi3', 'smollm3', 'qwen3_next'].flatMap((type) => [
         `${type} SEQ_CLS`,
@@ -101,9 +106,14 @@ export const reasons: [reason: string, methods: string[], architectures: string[
       ...['qwen3_moe', 'gpt_oss', 'ministral3', 'phi3', 'smollm3', 'granite', 'olmo2', 'olmo3'].map(
         (type) => `${type} FEATURE_EXTRACTION`,
       ),
-      ...['gemma4_text', 'gemma4_unified_text', 'qwen3_5_text', 'qwen3_next', 'qwen3_5_moe_text'].map(
-        (type) => `${type} FEATURE_EXTRACTION`,
-      ),
+      ...[
+        'gemma4_text',
+        'gemma4_unified_text',
+        'qwen3_5_text',
+        'qwen3_next',
+        'qwen3_5_moe_text',
+        'granitemoehybrid',
+      ].map((type) => `${type} FEATURE_EXTRACTION`),
     ],
   ],
   [

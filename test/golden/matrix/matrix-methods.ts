@@ -6,7 +6,7 @@ const common = { merges: true, start: 'adapter', learningRate: 3e-3 } as const;
  * Layers without biases, with biases under a classifier's head, of an encoder and a decoder, beside experts, of a recurrence, and with
  * a factor of the embedding.
  */
-const linear = ['llama', 'bert SEQ_CLS', 't5', 'qwen3_moe', 'qwen3_5_text', 'granite'];
+const linear = ['llama', 'bert SEQ_CLS', 't5', 'qwen3_moe', 'qwen3_5_text', 'granite', 'granitemoehybrid'];
 /** Where layers store their weight as (in, out), too. */
 const withTransposed = [...linear, 'gpt2'];
 /** Of other options of the same method. */

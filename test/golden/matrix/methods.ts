@@ -270,14 +270,14 @@ export const methods: MethodRow[] = [
       r: 2,
       lora_alpha: 6,
       target_modules: names.attention,
-      modules_to_save: ['mlp.experts'],
+      modules_to_save: names.experts?.slice(0, 1).map((name) => name.replace(/\.[^.]+$/, '')),
       bias: 'all',
     }),
   },
   {
     ...common,
     name: 'lora that an invocation activates',
-    only: ['llama', 'gpt2', 'qwen3_moe', 'qwen3_5_text'],
+    only: ['llama', 'gpt2', 'qwen3_moe', 'qwen3_5_text', 'granitemoehybrid'],
     learningRate: 1e-2,
     merges: false,
     config: ({ names }) => ({

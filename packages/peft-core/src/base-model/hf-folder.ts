@@ -2,11 +2,11 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensors.ts';
+import { withTextPartNames } from '../tensors/renamed-tensors.ts';
 import { type TakePiece, type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
 import type { OpenedModel } from './base-model.ts';
 import { readJsonFile } from './json-file.ts';
-import { withTextPartNames } from './text-part-names.ts';
 import { longestTemplate } from './tokenizer-check/check-tokenizer.ts';
 
 /** Opens a folder written by `save_pretrained`: config.json, safetensors in one file or in shards, tokenizer.json. */

@@ -53,16 +53,24 @@ export async function readJson(path: string, code: string): Promise<unknown> {
 }
 
 /**
- * Adds `.0` to integers in `json` where the same field of `original` has it: JavaScript drops the `.0`, and transformers 5
- * requires it in float fields.
+ * Adds `.0` to integers in `json` where the same field of `original` has it, or a list with the same items: JavaScript drops the `.0`,
+ * and transformers 5 requires it in float fields.
  */
 export function keepFloats(json: string, original: string): string {
   const floats = original.matchAll(/("(?:[^"\\]|\\.)*")\s*:\s*(-?\d+)\.0+(?=[\s,}\]])/g);
   const fields = new Set([...floats].map(([, name, whole]) => `${name}: ${whole}`));
-  return json.replaceAll(/"(?:[^"\\]|\\.)*": -?\d+(?=[\s,}\]])/g, (field) =>
-    fields.has(field) ? `${field}.0` : field,
-  );
+  const lists = new Map([...original.matchAll(LISTS)].map((list) => [withoutFloats(list[0]), list[0]]));
+  return json
+    .replaceAll(/"(?:[^"\\]|\\.)*": -?\d+(?=[\s,}\]])/g, (field) =>
+      fields.has(field) ? `${field}.0` : field,
+    )
+    .replaceAll(LISTS, (list) => lists.get(withoutFloats(list)) ?? list);
 }
+
+/** Fields whose values are lists without lists in them. */
+const LISTS = /"(?:[^"\\]|\\.)*"\s*:\s*\[[^[\]]*\]/g;
+const withoutFloats = (list: string): string =>
+  list.replaceAll(/\s+/g, '').replaceAll(/(?<=[[,]-?\d+)\.0+(?=[,\]])/g, '');
 
 /** JSON in the format of Python's `json.dump(…, indent=2, sort_keys=True)`. Integers in the fields `floats` end in `.0`. */
 export function pythonJson(fields: Record<string, unknown>, floats: string[] = []): string {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
 import { UNTIED_WEIGHTS } from '../outlines/family.ts';
+import { withTodaysNames } from '../tensors/renamed-tensors.ts';
 import { stackedTensors } from '../tensors/stacked-tensors.ts';
 import type { TensorSource } from '../tensors/tensor-source.ts';
 import { holdsMxfp4, turnedExperts } from '../tensors/turned-experts.ts';
@@ -72,11 +73,13 @@ function withoutPacking(config: Record<string, unknown>, { tensors }: OpenedMode
 }
 
 /**
- * The model's tensors, with one for each weight of experts of which the checkpoint has several, and experts' matrices as `(E, out, in)`.
+ * The model's tensors under the names of its weights, with one for each weight of experts of which the checkpoint has several, and
+ * experts' matrices as `(E, out, in)`.
  */
 export function withStackedExperts({ format, config, tensors }: OpenedModel): TensorSource {
   const family = families.find(({ modelType }) => modelType === config.model_type);
   if (format === 'hf' && family?.turnedExperts) return turnedExperts(tensors, family.turnedExperts);
+  if (format === 'hf' && family?.formerTensors) return withTodaysNames(tensors, family.formerTensors);
   const names = format === 'gguf' ? family?.gguf?.expertTensors : family?.expertTensors;
   return names ? stackedTensors(tensors, names) : tensors;
 }

@@ -5,6 +5,7 @@ import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import { safetensorsTypes } from '../safetensors/safetensors-header.ts';
 import { type TensorToWrite, type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { jsonText, writeSmallFile } from '../small-file.ts';
+import { checkpointName } from '../tensors/renamed-tensors.ts';
 import { elementCount, readPieces, valuesPerChunk } from '../tensors/tensor-source.ts';
 import type { TokenizerFiles } from '../text/index.ts';
 import type { BaseModel } from './base-model.ts';
@@ -71,6 +72,7 @@ async function writeWeights(
   { base, shardBytes = 5e9, onBytes }: ModelFolder,
   tensors: PlannedTensor[],
 ): Promise<WrittenFile[]> {
+  const { formerTensors = {} } = familyOf(base.modelType);
   const shards = planShards(tensors, shardBytes);
   const only = shards.length === 1;
   const weightMap: Record<string, string> = {};
@@ -79,11 +81,11 @@ async function writeWeights(
     const name = only ? 'model.safetensors' : shardName(i, shards.length);
     const written = await writeSafetensors(
       path.join(folder, name),
-      shard.map((tensor) => toWrite(base, tensor)),
+      shard.map((tensor) => ({ ...toWrite(base, tensor), name: checkpointName(tensor.name, formerTensors) })),
       { onBytes },
     );
     files.push({ ...written, path: name });
-    for (const tensor of shard) weightMap[tensor.name] = name;
+    for (const tensor of shard) weightMap[checkpointName(tensor.name, formerTensors)] = name;
   }
   if (!only) {
     const totalBytes = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);

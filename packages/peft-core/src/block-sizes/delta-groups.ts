@@ -33,6 +33,30 @@ export function deltaGroups(shape: DeltaShape, target: Target): { groups: number
   return { groups, bytes: bytes / groups };
 }
 
+/** `deltaGroups` or `stateSpaceGroups`. */
+export const recurrentGroups = (rule: 'delta' | 'state_space') =>
+  rule === 'delta' ? deltaGroups : stateSpaceGroups;
+
+/**
+ * The same for the state space of Mamba-2, whose heads share their keys: groups of value heads, each of one key head or of several whole
+ * ones.
+ */
+export function stateSpaceGroups(shape: DeltaShape, target: Target): { groups: number; bytes: number } {
+  const { rows, tokens, keyHeads, valueHeads, keySize: K, valueSize: V } = shape;
+  const C = Math.min(CHUNK, tokens);
+  // Gradients of the states between chunks follow those of the matrices of a chunk.
+  const betweenChunks = tokens > C ? (5 * K * V) / C : 0;
+  const numbers = 7 * V + Math.max(6 * C, betweenChunks);
+  const positions = 4 * rows * tokens;
+  const bytes = (groups: number) =>
+    positions * ((valueHeads / groups) * numbers + Math.max(1, keyHeads / groups) * (4 * K + 2 * C));
+  const fitting = Array.from({ length: valueHeads }, (_, i) => i + 1).filter(
+    (n) => valueHeads % n === 0 && (n % keyHeads === 0 || keyHeads % n === 0),
+  );
+  const groups = fitting.find((n) => bytes(n) <= GROUP_BYTES[target]) ?? valueHeads;
+  return { groups, bytes: bytes(groups) };
+}
+
 /** Chunks whose states the kernel's backward pass computes again at a time: kSpan in native/kernels/delta-rule.h. */
 const SPAN = 16;
 

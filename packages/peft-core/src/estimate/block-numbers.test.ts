@@ -31,6 +31,13 @@ for (const model_type of ['qwen3_next', 'qwen3_5_moe_text'])
     assert.equal(wide!.products - narrow!.products, positions * 2 * 3 * hidden * 16);
   });
 
+test('granitemoehybrid: the network beside the experts counts like them, also where it is narrower than the stream', () => {
+  const of = (shared: number) =>
+    numbersOf({ ...tinyConfig, ...tinyFamilies.granitemoehybrid, shared_intermediate_size: shared })[0]!;
+  for (const shared of [24, 40]) assert.equal(of(shared).inner, positions * 2 * (2 * 16 + shared));
+  assert.equal(of(24).products - of(8).products, positions * 2 * 3 * 32 * 16);
+});
+
 test('an expert as wide as the stream is counted once, without its way back', () => {
   const config = { ...tinyConfig, ...tinyFamilies.qwen3_next, mlp_only_layers: [] };
   const of = (shared: number) => numbersOf({ ...config, shared_expert_intermediate_size: shared })[0]!.inner;

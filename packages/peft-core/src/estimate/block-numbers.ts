@@ -1,6 +1,6 @@
 import { CHUNK, type DeltaShape } from '../block-sizes/delta-groups.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
-import { attentionOf, type ModelOutline, mixedWidth } from '../outlines/outline.ts';
+import { attentionOf, type ModelOutline, mixedWidth, type RecurrentRule } from '../outlines/outline.ts';
 import type { Attended } from './planned-batches.ts';
 import type { Scores } from './score-blocks.ts';
 
@@ -38,7 +38,8 @@ export interface RecurrentNumbers {
   kept: number;
   /** Numbers of the rule's output. */
   output: number;
-  rule: DeltaShape;
+  rule: RecurrentRule;
+  shape: DeltaShape;
   /** Multiplications and additions of the rule's forward products. */
   products: number;
 }
@@ -119,6 +120,10 @@ export function blockNumbers(
   });
 }
 
+/** Products of a state space per position and value head; g value heads share the scores of a key head. */
+const stateSpaceProducts = (K: number, V: number, g: number): number =>
+  2 * (CHUNK * V + (CHUNK * K) / g + 2 * K * V);
+
 /** Products of the delta rule per position and value head: within a chunk, with its state, and between states. */
 function ruleProducts(K: number, V: number): number {
   const within = 2 * CHUNK * K + CHUNK * V + (CHUNK * (K + V)) / 2;
@@ -139,8 +144,14 @@ function recurrentNumbers(
   return {
     kept: 2 * positions * mixedWidth(recurrence) + 3 * output,
     output,
-    rule: { rows, tokens, keyHeads, valueHeads, keySize, valueSize },
-    products: positions * valueHeads * ruleProducts(keySize, valueSize),
+    rule: recurrence.rule,
+    shape: { rows, tokens, keyHeads, valueHeads, keySize, valueSize },
+    products:
+      positions *
+      valueHeads *
+      (recurrence.rule === 'delta'
+        ? ruleProducts(keySize, valueSize)
+        : stateSpaceProducts(keySize, valueSize, valueHeads / keyHeads)),
   };
 }
 
@@ -154,9 +165,9 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
     const block = Number(number[1]) + (isEncoder ? 0 : encoderLayers);
     // Keys and values of cross-attention are computed on the encoder's output.
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
-    const mixes = name.includes('.linear_attn.');
+    const mixes = model.recurrence !== undefined && name.includes(`.${model.recurrence.module}.`);
     // Often narrower than the hidden size, so that only its name shows that it belongs to the feed-forward network.
-    const isExpert = /\.shared_expert\.(gate|up)_proj$/.test(name);
+    const isExpert = /\.(shared_expert\.(gate|up)_proj|shared_mlp\.input_linear)$/.test(name);
     // A fused module computes what several modules would.
     for (const each of columns ?? [out!])
       blocks[block]?.push({ in: width!, out: each, onInput, times: 1, isExpert, mixes });

@@ -1,4 +1,4 @@
-import { deltaScratch } from '../block-sizes/delta-groups.ts';
+import { deltaScratch, stateSpaceGroups } from '../block-sizes/delta-groups.ts';
 import { headRows } from '../block-sizes/limits.ts';
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import { attentionOf } from '../outlines/outline.ts';
@@ -224,9 +224,11 @@ const largestMatrix = ({ modules, vocabularySize }: JobParts['model']): number =
 /** Memory of the backward pass of a recurrent layer: gradients of the rule's inputs and output, in `flow` bytes per number. */
 function ruleBytes({ threads }: JobParts, { recurrent }: BlockNumbers, flow: number): number {
   if (!recurrent) return 0;
-  const { rule, kept, output } = recurrent;
+  const { rule, shape, kept, output } = recurrent;
   const mixed = (kept - 3 * output) / 2;
-  return deltaScratch(rule, threads) + flow * (2 * mixed + output);
+  // A state space has no kernel.
+  const scratch = rule === 'delta' ? deltaScratch(shape, threads) : stateSpaceGroups(shape, 'cpu').bytes;
+  return scratch + flow * (2 * mixed + output);
 }
 
 /**

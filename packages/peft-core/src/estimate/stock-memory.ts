@@ -1,7 +1,7 @@
 // Memory of a step with TensorFlow's own operations, derived from the graph of a step: train/machine/stock-memory.test.ts compares it
 // with a walk over such graphs, which train/machine/live-memory.test.ts compares with TensorFlow's allocator.
 
-import { deltaGroups } from '../block-sizes/delta-groups.ts';
+import { recurrentGroups } from '../block-sizes/delta-groups.ts';
 import { headRows } from '../block-sizes/limits.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
@@ -99,9 +99,9 @@ const CONVOLVED = 6;
 /** Memory of the backward pass of a block's attention, or of its recurrent layer. */
 function mixingBytes(parts: JobParts, block: BlockNumbers): number {
   if (block.recurrent) {
-    const { kept, output, rule } = block.recurrent;
+    const { kept, output, rule, shape } = block.recurrent;
     const mixed = (kept - 3 * output) / 2;
-    const { groups, bytes } = deltaGroups(rule, parts.device);
+    const { groups, bytes } = recurrentGroups(rule)(shape, parts.device);
     // With several groups, the gradients of the queries, keys and values of those before.
     const ruleBytes = bytes + (groups > 1 ? flowBytes(parts) * mixed : 0);
     const convolutionBytes = CONVOLVED * FLOAT * mixed;

@@ -4,7 +4,7 @@ import type { Columns } from '../nn/columns.ts';
 import type { DeltaHeads } from '../nn/delta-rule/delta-rule.ts';
 import type { ExpertBalance } from '../nn/experts/expert-balance.ts';
 import type { Choice } from '../nn/experts/experts.ts';
-import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
+import type { ModelOutline, RecurrentRule, ResidualSite, TaskType } from '../outlines/outline.ts';
 
 /** The tokens of one run. rows × tokens is the static grid, N = rows · tokens. */
 export interface TokenGrid {
@@ -51,7 +51,8 @@ export interface AttentionSite extends Heads {
 /** One recurrent layer of the model. */
 export interface RecurrentSite extends DeltaHeads {
   layer: number;
-  /** Path of the module with `conv1d.weight`, `A_log` and `dt_bias`. */
+  rule: RecurrentRule;
+  /** Path of the module with `conv1d`, `A_log` and `dt_bias`, and with `D` in a state space. */
   module: string;
 }
 
@@ -59,8 +60,8 @@ export interface RecurrentSite extends DeltaHeads {
 export interface RecurrentInputs {
   /** `(N, mixedWidth)`: queries, keys and values side by side, before the convolution. */
   mixed: tf.Tensor;
-  /** `(N, valueHeads)`: the rate before the sigmoid. */
-  rate: tf.Tensor;
+  /** `(N, valueHeads)`: the rate before the sigmoid; null in a state space, whose rate is the time step. */
+  rate: tf.Tensor | null;
   /** `(N, valueHeads)`: the time step before the softplus, without its bias. */
   step: tf.Tensor;
 }
@@ -94,8 +95,8 @@ export interface ModelRuntime {
   /** Projections → `(N, heads · D)`. In cross-attention, keys and values are those of the memory's positions. */
   attend(site: AttentionSite, projections: Projections): tf.Tensor;
   /**
-   * The gated delta rule of the convolved inputs → `(N, valueHeads · valueSize)`: with rates `σ(rate)` and decays
-   * `−e^A_log · softplus(step + dt_bias)`.
+   * The recurrence of the convolved inputs → `(N, valueHeads · valueSize)`: with time steps Δ = `softplus(step + dt_bias)` and decays
+   * `−e^A_log · Δ`. The gated delta rule has rates `σ(rate)`; a state space has rates Δ, and adds `D` times each position's values.
    */
   recur(site: RecurrentSite, inputs: RecurrentInputs): tf.Tensor;
   /**

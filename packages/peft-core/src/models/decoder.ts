@@ -11,6 +11,7 @@ import { type LayerInputs, lendsKeys } from '../outlines/decoder-modules.ts';
 import type { Architecture, KeysAndValues, ModelRuntime, TokenGrid } from './architecture.ts';
 import { type AttentionInputs, decoderAttention, normsOf } from './decoder-attention.ts';
 import { gatedDeltaNet } from './gated-delta-net.ts';
+import { mamba } from './mamba.ts';
 import { sparseFeedForward } from './sparse-network.ts';
 
 /** Tensors that all blocks share. */
@@ -31,21 +32,26 @@ const scaled = (x: tf.Tensor, factor: number): tf.Tensor => (factor === 1 ? x : 
  * each, or both. Names are transformers' state-dict keys.
  */
 export function decoder(outline: DecoderOutline): Architecture {
-  const { layers, epsilon, normShift, task, prefix, factors, norms, sparse, layerInputs } = outline;
+  const { layers, epsilon, normShift, task, prefix, factors, norms, dense, sparse, layerInputs } = outline;
 
+  const { recurrence } = outline;
+  const recurrentLayer = recurrence?.rule === 'state_space' ? mamba : gatedDeltaNet;
   const normed = normsOf(outline);
   const attention = decoderAttention(outline);
 
-  function gateAndUp(runtime: ModelRuntime, path: string, x: tf.Tensor): Columns {
-    if (outline.fused) return [runtime.linear(`${path}.gate_up_proj`, x)];
-    return runtime.linears([`${path}.gate_proj`, `${path}.up_proj`], x);
+  /** x `(N, H)` → `(N, H)`. `path`: that of the layer. */
+  function feedForward(runtime: ModelRuntime, layer: number, path: string, x: tf.Tensor): tf.Tensor {
+    if (!sparse?.isSparse(layer)) return denseFeedForward(runtime, path, x);
+    const chosen = sparseFeedForward(runtime, `${path}.${sparse.module}`, outline.activation, sparse, x);
+    return sparse.besideDense ? flowing(tf.add(chosen, denseFeedForward(runtime, path, x))) : chosen;
   }
 
-  /** x `(N, H)` → `(N, H)`. */
-  function feedForward(runtime: ModelRuntime, layer: number, path: string, x: tf.Tensor): tf.Tensor {
-    if (sparse?.isSparse(layer)) return sparseFeedForward(runtime, path, outline.activation, sparse, x);
-    const wide = gatedProduct(outline.activation, gateAndUp(runtime, path, x)); // (N, I)
-    return runtime.linear(`${path}.down_proj`, wide);
+  function denseFeedForward(runtime: ModelRuntime, path: string, x: tf.Tensor): tf.Tensor {
+    const network = `${path}.${dense.module}`;
+    const modules = dense.gateAndUp.map((name) => `${network}.${name}`);
+    const gateAndUp = modules.length === 1 ? [runtime.linear(modules[0]!, x)] : runtime.linears(modules, x);
+    const wide = gatedProduct(outline.activation, gateAndUp as Columns); // (N, I)
+    return runtime.linear(`${network}.${dense.down}`, wide);
   }
 
   function block(
@@ -56,7 +62,6 @@ export function decoder(outline: DecoderOutline): Architecture {
     { input, keys }: BlockInputs,
   ): tf.Tensor {
     const path = `${prefix}layers.${layer}`;
-    const network = `${path}.mlp`;
     /** What becomes of a sublayer's output before it is added. */
     const finish = (norm: string | undefined) => (output: tf.Tensor) =>
       normed(
@@ -70,8 +75,8 @@ export function decoder(outline: DecoderOutline): Architecture {
     // A loss that balances experts counts every row.
     const readsAll = runtime.balance !== undefined && (sparse?.isSparse(layer) ?? false);
     const read = (x: tf.Tensor) => (readsAll ? x : runtime.rowsRead(layer, x));
-    const output = outline.recurrence?.has(layer)
-      ? gatedDeltaNet(runtime, { path: `${path}.linear_attn`, layer, epsilon, read }, outline.recurrence, h)
+    const output = recurrence?.has(layer)
+      ? recurrentLayer(runtime, { path: `${path}.${recurrence.module}`, layer, epsilon, read }, recurrence, h)
       : attention.attend(runtime, layer, h, { ...shared, read, keys });
     const afterAttention = runtime.residualAdd(
       { layer, sublayer: 'attention', module: `${path}.attention_adapters` },
@@ -84,7 +89,7 @@ export function decoder(outline: DecoderOutline): Architecture {
     const m = normed(runtime, path, norms.feedForward.before, afterAttention);
     const after = runtime.residualAdd(
       { layer, sublayer: 'feed_forward', module: `${path}.output_adapters` },
-      feedForward(runtime, layer, network, m),
+      feedForward(runtime, layer, path, m),
       afterAttention,
       undefined,
       finish(norms.feedForward.after),

@@ -4,7 +4,7 @@ import { separate } from '../nn/columns.ts';
 import { mixedWidth, type Recurrence } from '../outlines/outline.ts';
 import type { ModelRuntime } from './architecture.ts';
 
-interface DeltaNetSite {
+export interface RecurrentLayer {
   path: string;
   layer: number;
   epsilon: number;
@@ -18,14 +18,14 @@ interface DeltaNetSite {
  */
 export function gatedDeltaNet(
   runtime: ModelRuntime,
-  { path, layer, epsilon, read }: DeltaNetSite,
+  { path, layer, epsilon, read }: RecurrentLayer,
   recurrence: Recurrence,
   h: tf.Tensor,
 ): tf.Tensor {
   const { keyHeads, valueHeads, keySize, valueSize, projections } = recurrence;
   const inputs = projections === 'fused' ? byKeyHead : inTurn;
   const { mixed, gate, rate, step } = inputs(runtime, path, recurrence, h);
-  const site = { layer, module: path, keyHeads, valueHeads, keySize, valueSize };
+  const site = { layer, rule: 'delta' as const, module: path, keyHeads, valueHeads, keySize, valueSize };
   const y = read(runtime.recur(site, { mixed, rate, step })); // (K, width)
   const byHead = tf.reshape(y, [-1, valueHeads, valueSize]);
   const normed = tf.reshape(runtime.rmsNorm(`${path}.norm`, byHead, epsilon), y.shape);

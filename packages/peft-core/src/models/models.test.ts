@@ -80,6 +80,13 @@ const decoders: Record<string, Record<string, unknown>> = {
   gpt2: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4, n_positions: 256 },
   'qwen3_next, experts in its first layer': tinyFamilies.qwen3_next,
   qwen3_5_moe_text: { ...tinyFamilies.qwen3_next, model_type: 'qwen3_5_moe_text' },
+  'granitemoehybrid, experts': tinyFamilies.granitemoehybrid,
+  'granitemoehybrid, without experts, rotated, two groups': {
+    ...tinyFamilies.granitemoehybrid,
+    num_local_experts: 0,
+    position_embedding_type: 'rope',
+    mamba_n_groups: 2,
+  },
 };
 const ids = Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 256);
 

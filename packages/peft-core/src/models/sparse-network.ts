@@ -18,7 +18,7 @@ export function sparseFeedForward(
   network: SparseNetwork,
   x: tf.Tensor,
 ): tf.Tensor {
-  const own = runtime.linear(`${path}.${network.clamped ? 'router' : 'gate'}`, x); // (N, E)
+  const own = runtime.linear(`${path}.${network.router}`, x); // (N, E)
   const logits = runtime.balance?.route(own) ?? own;
   const choice = chooseExperts(logits, network);
   if (network.clamped) return joinExperts(clampedExperts(runtime, path, network.clamped, x, choice), choice);

@@ -1,6 +1,7 @@
-import { addDeltaNet } from './delta-net.ts';
 import { addExperts, type SparseNetwork } from './experts.ts';
 import type { LayerAttention, OutlineBuilder, Recurrence, TaskType } from './outline.ts';
+import { addDeltaNet } from './recurrent-layers/delta-net.ts';
+import { addStateSpace } from './recurrent-layers/state-space.ts';
 
 /** The sizes of attention, and the form of its modules. */
 interface AttentionForm {
@@ -67,6 +68,15 @@ export interface LayerInputs {
   factor: number;
 }
 
+/** A layer's feed-forward network of one gate: the names of its modules. */
+export interface DenseNetwork {
+  /** Name of the network in a layer. */
+  module: string;
+  /** Of gate and up, or of the module that computes both. */
+  gateAndUp: readonly [string, string] | readonly [string];
+  down: string;
+}
+
 /** The names of the norms before a sublayer and of its output. */
 export interface SublayerNorms {
   before?: string;
@@ -92,8 +102,11 @@ export interface BodyForm {
   layerInputs: LayerInputs | null;
   layerScalars: boolean;
   innerOf(layer: number): number;
+  dense: DenseNetwork;
   sparse: SparseNetwork | null;
   recurrence?: Recurrence;
+  /** PyTorch's order of a layer's modules: attention, networks, norms; or norms, networks, attention. */
+  attentionLast: boolean;
 }
 
 interface BodyParts {
@@ -107,25 +120,22 @@ export function addBody(all: OutlineBuilder, model: BodyForm, { padding, bias }:
   all.embedding(`${prefix}embed_tokens`, model.vocabularySize, H, padding);
   for (let layer = 0; layer < model.layers; layer++) {
     const path = `${prefix}layers.${layer}`;
-    const network = `${path}.mlp`;
     if (model.layerScalars) all.parameter(`${path}.layer_scalar`, [1]);
-    if (recurrence?.has(layer)) addDeltaNet(all, `${path}.linear_attn`, recurrence, H);
-    else addAttention(all, `${path}.self_attn`, attentionForm(model, layer), bias);
-    const inner = model.innerOf(layer);
-    if (model.sparse?.isSparse(layer)) addExperts(all, network, model.sparse, H);
-    else {
-      if (model.fused) all.fusedLinear(`${network}.gate_up_proj`, [inner, inner], H, { bias: bias.mlp });
-      else
-        all
-          .linear(`${network}.gate_proj`, inner, H, { bias: bias.mlp })
-          .linear(`${network}.up_proj`, inner, H, { bias: bias.mlp })
-          .stack(`${network}.gate_proj`, `${network}.up_proj`);
-      all.linear(`${network}.down_proj`, H, inner, { bias: bias.mlp });
-    }
-    for (const { before, after } of [norms.attention, norms.feedForward]) {
-      if (before) all.norm(`${path}.${before}`, H);
-      if (after) all.norm(`${path}.${after}`, H);
-    }
+    const addMixer = () => {
+      if (recurrence?.has(layer)) addRecurrence(all, `${path}.${recurrence.module}`, recurrence, H);
+      else addAttention(all, `${path}.self_attn`, attentionForm(model, layer), bias);
+    };
+    const addNorms = () => {
+      for (const { before, after } of [norms.attention, norms.feedForward]) {
+        if (before) all.norm(`${path}.${before}`, H);
+        if (after) all.norm(`${path}.${after}`, H);
+      }
+    };
+    if (model.attentionLast) addNorms();
+    else addMixer();
+    addNetworks(all, path, model, layer, bias.mlp);
+    if (model.attentionLast) addMixer();
+    else addNorms();
     if (layerInputs)
       all
         .linear(`${path}.per_layer_input_gate`, layerInputs.width, H)
@@ -142,6 +152,32 @@ export function addBody(all: OutlineBuilder, model: BodyForm, { padding, bias }:
     .embedding(`${prefix}${LAYER_TABLE}`, layerInputs.vocabulary, width, padding)
     .linear(`${prefix}per_layer_model_projection`, width, H)
     .norm(`${prefix}per_layer_projection_norm`, layerInputs.width);
+}
+
+const addRecurrence = (all: OutlineBuilder, path: string, recurrence: Recurrence, width: number) =>
+  (recurrence.rule === 'delta' ? addDeltaNet : addStateSpace)(all, path, recurrence, width);
+
+/** Adds the feed-forward networks of a layer. */
+function addNetworks(
+  all: OutlineBuilder,
+  path: string,
+  { dense, sparse, hiddenSize: H, innerOf }: BodyForm,
+  layer: number,
+  bias: boolean,
+): void {
+  if (sparse?.isSparse(layer)) {
+    addExperts(all, `${path}.${sparse.module}`, sparse, H);
+    if (!sparse.besideDense) return;
+  }
+  const inner = innerOf(layer);
+  const network = `${path}.${dense.module}`;
+  const gateAndUp = dense.gateAndUp.map((name) => `${network}.${name}`);
+  if (gateAndUp.length === 1) all.fusedLinear(gateAndUp[0]!, [inner, inner], H, { bias });
+  else {
+    for (const name of gateAndUp) all.linear(name, inner, H, { bias });
+    all.stack(...gateAndUp);
+  }
+  all.linear(`${network}.${dense.down}`, H, inner, { bias });
 }
 
 /** The table of per-layer inputs. */

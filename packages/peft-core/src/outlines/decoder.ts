@@ -3,6 +3,7 @@ import { ConfigFields, type RawConfig, requireTask } from './config-fields.ts';
 import { addHead } from './decoder-layers.ts';
 import {
   addBody,
+  type DenseNetwork,
   keptByNorms,
   LAYER_TABLE,
   type LayerInputs,
@@ -33,8 +34,10 @@ export interface DecoderOutline extends ModelOutline {
   norms: { attention: SublayerNorms; feedForward: SublayerNorms };
   /** RMSNorm over queries and keys before the rotation: of each head, of all heads together, or none. */
   queryKeyNorms: 'head' | 'projection' | null;
-  /** Queries, keys and values come from one module `qkv_proj`, gate and up from one module `gate_up_proj`. */
+  /** Queries, keys and values come from one module `qkv_proj`. */
   fused: boolean;
+  /** The network of a layer without experts, or beside them. */
+  dense: DenseNetwork;
   /** `q_proj` also computes a gate of attention's output: each head's D queries, then D values before the sigmoid. */
   outputGate: boolean;
   /** Each head has a learned score, `self_attn.sinks`, that its softmax counts beside those of the keys. */
@@ -124,6 +127,7 @@ export interface DecoderRow
     | 'defaultTargets'
     | 'adaptersInterface'
     | 'formerModules'
+    | 'formerTensors'
     | 'expertTensors'
     | 'turnedExperts'
     | 'mlxAdapters'
@@ -142,11 +146,16 @@ export interface DecoderRow
   /** The weights of norms are stored as differences from 1. */
   shiftedNorms?: true;
   queryKeyNorms?: 'head' | 'projection';
+  /** Queries, keys and values come from one module `qkv_proj`, gate and up from one module `gate_up_proj`. */
   fused?: true;
+  /** Absent: `mlp` with `gate_proj`, `up_proj` and `down_proj`. */
+  dense?: DenseNetwork;
+  /** As in `BodyForm`. */
+  attentionLast?: true;
   outputGate?: true;
   sinks?: true;
-  /** The layers with a state in the place of attention. */
-  recurrence?(config: RawConfig, fields: ConfigFields): Recurrence;
+  /** The layers with a state in the place of attention; null: there is none. */
+  recurrence?(config: RawConfig, fields: ConfigFields): Recurrence | null;
   /** The field with the activation's name; absent: `hidden_act`. */
   activationField?: string;
   /** The field with the dropout of each sublayer's output; absent: it has none. */
@@ -158,7 +167,7 @@ export interface DecoderRow
   /** The factors that differ from 1, and from `headSize^(-1/2)` for scores. */
   factors?(config: RawConfig, fields: ConfigFields): Partial<Factors>;
   queryGrowth?(config: RawConfig): DecoderOutline['queryGrowth'];
-  sparse?(config: RawConfig, fields: ConfigFields): SparseNetwork;
+  sparse?(config: RawConfig, fields: ConfigFields): SparseNetwork | null;
   /** Keys and values by layer; absent: `num_key_value_heads` heads of `head_dim` in each. */
   attention?(config: RawConfig, fields: ConfigFields): (layer: number) => LayerAttention;
   /** The layers without `v_proj`, whose keys are also their values; absent: none. */
@@ -254,6 +263,13 @@ function textOf(config: RawConfig, tiesByDefault: boolean): { text: RawConfig; f
 const TEXT_MODULE = 'language_model';
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
 
+const plainNetwork: DenseNetwork = {
+  module: 'mlp',
+  gateAndUp: ['gate_proj', 'up_proj'],
+  down: 'down_proj',
+};
+const fusedNetwork: DenseNetwork = { module: 'mlp', gateAndUp: ['gate_up_proj'], down: 'down_proj' };
+
 /**
  * Reads config.json (transformers 4 and 5). Names are those of transformers' …ForCausalLM, …ForSequenceClassification and
  * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model, without the prefix `model.`.
@@ -282,6 +298,7 @@ function decoderOutline(
   const factors = family.factors?.(raw, fields);
   const ropes = family.ropes?.(raw, fields) ?? { each: [ropeFields(raw)], of: () => 0 };
   const residual = family.residualDropoutField;
+  const recurrence = family.recurrence?.(raw, fields) ?? null;
   const common = {
     ...fromFamily(family),
     prefix:
@@ -311,7 +328,9 @@ function decoderOutline(
     ...(cap === null ? {} : { logitCap: cap }),
     inner,
     innerOf: family.inner?.(raw, fields) ?? (() => inner),
-    ...(family.recurrence && { recurrence: family.recurrence(raw, fields) }),
+    ...(recurrence && { recurrence }),
+    dense: family.dense ?? (family.fused ? fusedNetwork : plainNetwork),
+    attentionLast: family.attentionLast ?? false,
     activation: fields.choice(family.activationField ?? 'hidden_act', GATES, 'silu'),
     factors: {
       scores: factors?.scores ?? 1 / Math.sqrt(D),

@@ -7,6 +7,7 @@ import { gemma4Unified } from './decoders/gemma4/gemma4-unified.ts';
 import { gemma4UnifiedText } from './decoders/gemma4/gemma4-unified-text.ts';
 import { gptOss } from './decoders/gpt-oss.ts';
 import { granite } from './decoders/granite.ts';
+import { graniteMoeHybrid } from './decoders/granitemoehybrid.ts';
 import { llama } from './decoders/llama.ts';
 import { ministral3 } from './decoders/ministral3.ts';
 import { mistral } from './decoders/mistral.ts';
@@ -48,6 +49,7 @@ export const decoders = {
   phi3: decoderFamily('phi3', phi3),
   smollm3: decoderFamily('smollm3', smollm3),
   granite: decoderFamily('granite', granite),
+  granitemoehybrid: decoderFamily('granitemoehybrid', graniteMoeHybrid),
   olmo2: decoderFamily('olmo2', olmo2),
   olmo3: decoderFamily('olmo3', olmo3),
 };

@@ -5,10 +5,15 @@ import type { ExpertRouting, OutlineBuilder } from './outline.ts';
 export interface SparseNetwork extends ExpertRouting {
   /** Width I of one expert. */
   width: number;
+  /** Name of the module in a layer, and of its router. */
+  module: 'mlp' | 'block_sparse_moe';
+  router: 'gate' | 'router';
+  /** The layer's dense network computes every token, too, and both outputs are added. */
+  besideDense: boolean;
   /** Width of an expert that computes every token, behind a gate, and is added; null: there is none. */
   shared: number | null;
   /**
-   * Set for experts of another form: their router is `mlp.router` and has a bias, as both products have. Transformers holds the matrices
+   * Set for experts of another form: their router has a bias, as both products have. Transformers holds the matrices
    * as `(E, in, out)`; the rows of gate and up alternate, and the gate is clamped.
    */
   clamped: ClampedGate | null;
@@ -45,6 +50,9 @@ export function sparseNetwork(raw: Record<string, unknown>, fields: ConfigFields
     chosen,
     normalised: fields.flag('norm_topk_prob'),
     width: fields.size('moe_intermediate_size', 768),
+    module: 'mlp',
+    router: 'gate',
+    besideDense: false,
     shared: null,
     clamped: null,
     isSparse: (layer) => !plain.has(layer) && (layer + 1) % step === 0,
@@ -81,13 +89,13 @@ export const formerModules = {
 export function addExperts(
   all: OutlineBuilder,
   path: string,
-  { experts, width, shared, clamped }: SparseNetwork,
+  { experts, width, shared, clamped, router, besideDense }: SparseNetwork,
   hiddenSize: number,
 ): void {
   if (clamped) {
     all
-      .router(`${path}.router`, experts, hiddenSize)
-      .parameter(`${path}.router.bias`, [experts])
+      .router(`${path}.${router}`, experts, hiddenSize)
+      .parameter(`${path}.${router}.bias`, [experts])
       .container(`${path}.experts`)
       .experts(`${path}.experts.gate_up_proj`, [experts, 2 * width, hiddenSize], { turned: true })
       .parameter(`${path}.experts.gate_up_proj_bias`, [experts, 2 * width])
@@ -95,16 +103,15 @@ export function addExperts(
       .parameter(`${path}.experts.down_proj_bias`, [experts, hiddenSize]);
     return;
   }
-  const addRouter = () => all.router(`${path}.gate`, experts, hiddenSize);
-  if (shared !== null) addRouter();
+  const addRouter = () => all.router(`${path}.${router}`, experts, hiddenSize);
+  const routerFirst = shared !== null || besideDense;
+  if (routerFirst) addRouter();
   all
     .container(`${path}.experts`)
     .experts(`${path}.experts.gate_up_proj`, [experts, 2 * width, hiddenSize])
     .experts(`${path}.experts.down_proj`, [experts, hiddenSize, width]);
-  if (shared === null) {
-    addRouter();
-    return;
-  }
+  if (!routerFirst) addRouter();
+  if (shared === null) return;
   const gateAndUp = [`${path}.shared_expert.gate_proj`, `${path}.shared_expert.up_proj`];
   for (const name of gateAndUp) all.linear(name, shared, hiddenSize);
   all

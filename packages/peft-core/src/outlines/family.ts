@@ -51,6 +51,8 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   adaptersInterface?: Record<string, unknown> | null;
   /** As in `ModelOutline`. */
   formerModules?: Readonly<Record<string, string>>;
+  /** Ends of the names of weights, and how checkpoints may end them that transformers writes. Absent: as the weights. */
+  formerTensors?: Readonly<Record<string, string>>;
   /** Weights of experts of which checkpoints may have several tensors. */
   expertTensors?: StackedNames;
   /** Ends of the names of weights `(E, out, in)` that transformers' checkpoints hold as `(E, in, out)`, or in MXFP4. */

@@ -80,10 +80,14 @@ export interface ExpertRouting {
 }
 
 /**
- * Layers that carry a state of a fixed size from position to position instead of attending to keys and values of earlier ones: the gated
- * delta rule, after a causal convolution of its inputs.
+ * Layers that carry a state of a fixed size from position to position instead of attending to keys and values of earlier ones, after a
+ * causal convolution of their inputs.
  */
 export interface Recurrence {
+  /** `delta`: the gated delta rule. `state_space`: that of Mamba-2, whose B are the keys, C the queries and x the values. */
+  rule: RecurrentRule;
+  /** Name of the module in a layer. */
+  module: string;
   /** Whether layer `layer` is one; others have attention. */
   has(layer: number): boolean;
   /** Each key head serves `valueHeads / keyHeads` consecutive value heads. */
@@ -95,10 +99,15 @@ export interface Recurrence {
   reach: number;
   /**
    * Which modules compute its inputs. `separate`: one each for queries, keys and values, for the gate, the rate and the time step.
-   * `fused`: `in_proj_qkvz` and `in_proj_ba`, with the numbers of each key head and its value heads side by side.
+   * `fused`: `in_proj_qkvz` and `in_proj_ba`, with the numbers of each key head and its value heads side by side. `one`: `in_proj`, with
+   * the gate, values, keys, queries and time steps in turn.
    */
-  projections: 'separate' | 'fused';
+  projections: 'separate' | 'fused' | 'one';
+  /** Which modules have biases. */
+  bias: { convolution: boolean; projections: boolean };
 }
+
+export type RecurrentRule = 'delta' | 'state_space';
 
 /** Width of what the convolution reads: queries, keys and values. */
 export const mixedWidth = ({ keyHeads, valueHeads, keySize, valueSize }: Recurrence): number =>
@@ -289,10 +298,11 @@ export class OutlineBuilder {
     return this;
   }
 
-  /** A convolution of each of `channels` channels by itself over `width` positions, without a bias. */
-  convolution(name: string, channels: number, width: number): this {
+  /** A convolution of each of `channels` channels by itself over `width` positions. */
+  convolution(name: string, channels: number, width: number, { bias = false } = {}): this {
     this.modules.push({ name, kind: 'convolution', in: channels, out: channels });
     this.parameters.push({ name: `${name}.weight`, shape: [channels, 1, width] });
+    if (bias) this.parameters.push({ name: `${name}.bias`, shape: [channels] });
     return this;
   }
 

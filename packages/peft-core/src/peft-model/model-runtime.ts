@@ -2,6 +2,7 @@ import { tf, withinCluster } from '@graft/tf-graph';
 import type { AttentionSite, ModelRuntime, RecurrentSite } from '../models/architecture.ts';
 import type { Projections } from '../nn/attention/heads.ts';
 import { exactly, usesKernels } from '../nn/computation.ts';
+import type { ConvolutionWeights } from '../nn/delta-rule/causal-convolution.ts';
 import type { DeltaInputs } from '../nn/delta-rule/delta-rule.ts';
 import { dropout, type RandomState } from '../nn/dropout.ts';
 import { embedding } from '../nn/embedding.ts';
@@ -40,8 +41,9 @@ export interface RuntimeOptions {
 export interface PreparedInputs extends Pick<DeltaInputs, 'decay' | 'rate'> {
   /** `(N, mixedWidth)`: queries, keys and values before the convolution. */
   mixed: tf.Tensor;
-  /** `(mixedWidth, 1, reach)` */
-  convolution: { weight: tf.Tensor; isTrained: boolean };
+  convolution: ConvolutionWeights;
+  /** `(valueHeads)`: factors of each position's own values, which are added; null: none are. */
+  skip: tf.Tensor | null;
 }
 
 /** The state of one forward pass. */
@@ -77,14 +79,20 @@ export function createRuntime(
     recur(site, { mixed, rate, step }) {
       if (!options.recur) throw new Error('this program computes no recurrent layers');
       const parameter = (name: string) => required(`${site.module}.${name}`);
-      const convolution = parameter('conv1d.weight');
       const value = (name: string) => weightValue(parameter(name));
+      const weight = parameter('conv1d.weight');
+      const bias = pass.find(`${site.module}.conv1d.bias`);
       const steps = tf.softplus(tf.add(exactly(step), value('dt_bias')));
       return options.recur(site, {
         mixed,
         decay: tf.neg(tf.mul(tf.exp(value('A_log')), steps)),
-        rate: tf.sigmoid(exactly(rate)),
-        convolution: { weight: weightValue(convolution), isTrained: convolution.kind !== 'frozen' },
+        rate: rate ? tf.sigmoid(exactly(rate)) : steps,
+        skip: site.rule === 'state_space' ? exactly(value('D')) : null,
+        convolution: {
+          weight: weightValue(weight),
+          ...(bias && { bias: weightValue(bias) }),
+          isTrained: [weight, bias].some((each) => each && each.kind !== 'frozen'),
+        },
       });
     },
     linears(modules, x) {

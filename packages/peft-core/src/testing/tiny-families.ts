@@ -80,6 +80,21 @@ export const tinyFamilies = {
     shared_expert_intermediate_size: 24,
     mlp_only_layers: [1],
   },
+  /** A state in the first layer, experts in both. */
+  granitemoehybrid: {
+    model_type: 'granitemoehybrid',
+    layer_types: ['mamba', 'attention'],
+    shared_intermediate_size: 24,
+    intermediate_size: 16,
+    num_local_experts: 4,
+    num_experts_per_tok: 2,
+    mamba_n_heads: 4,
+    mamba_d_state: 8,
+    embedding_multiplier: 3,
+    attention_multiplier: 0.2,
+    residual_multiplier: 0.4,
+    logits_scaling: 2,
+  },
   t5: {
     model_type: 't5',
     d_model: 32,

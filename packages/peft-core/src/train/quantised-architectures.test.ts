@@ -19,6 +19,11 @@ const families = {
     drift: 3,
     line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
   },
+  granitemoehybrid: {
+    task_type: 'CAUSAL_LM',
+    drift: 1,
+    line: (i: number) => ({ prompt: `${i}:`, completion: ` ${i % 3}` }),
+  },
   gemma4_text: {
     task_type: 'CAUSAL_LM',
     drift: 8,

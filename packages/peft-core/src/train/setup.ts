@@ -180,7 +180,7 @@ function unshareable(
 ): string | null {
   if (architecture.encoder) return 'an encoder reads each input by itself';
   if (architecture.attention !== 'causal') return 'each token sees those after it, too';
-  if (architecture.recurrence) return 'layers with gated delta rules carry a state through each example';
+  if (architecture.recurrence) return 'layers with a state carry it through each example';
   const { drops, virtualTokens = 0, prefixLength = 0 } = attach(peft, architecture, 'trained');
   const { longOver = Number.POSITIVE_INFINITY } = architecture;
   if (training.max_seq_length + virtualTokens + prefixLength > longOver)

@@ -245,6 +245,31 @@ const families: Record<string, Family> = {
       text_config: { ...tinyConfig, ...tinyFamilies.qwen3_next, model_type: 'qwen3_5_moe_text' },
     },
   },
+  granitemoehybrid: {
+    ...decoder,
+    config: tinyFamilies.granitemoehybrid,
+    only: allButBottleneck.filter((name) => name !== 'PREFIX_TUNING'),
+    attention: 'in_proj',
+    feedForward: 'output_linear',
+    keys: ['in_proj', 'k_proj'],
+    more: {
+      'LORA, every linear layer': { peft_type: 'LORA', r: 2, target_modules: 'all-linear', bias: 'all' },
+      'LORA, experts and router, random start': {
+        peft_type: 'LORA',
+        r: 3,
+        target_modules: ['out_proj'],
+        target_parameters: ['experts.gate_up_proj', 'experts.down_proj', 'block_sparse_moe.router.weight'],
+        init_lora_weights: false,
+      },
+      'LORA, experts and the whole mixer in full': {
+        peft_type: 'LORA',
+        r: 2,
+        target_modules: ['input_linear'],
+        modules_to_save: ['block_sparse_moe.experts', 'block_sparse_moe.router', 'mamba'],
+      },
+      'SELECTIVE, the state space': { peft_type: 'SELECTIVE', trainable: ['mamba'] },
+    },
+  },
   gpt2: {
     ...answers,
     config: tinyFamilies.gpt2,

@@ -13,15 +13,16 @@ import { type GenerateRequest, type Generator, openGenerator } from '../generato
 import type { LikelyTokens } from '../sampling/likely-tokens.ts';
 import type { ServingLimits } from '../step.ts';
 
+const families = ['qwen3_5_text', 'granitemoehybrid'] as const;
 let root: string;
-let base: BaseModel;
+let bases: BaseModel[];
 before(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'graft-states-'));
-  await writeTinyModel(root, tinyFamilies.qwen3_5_text);
-  base = await openBaseModel(root);
+  for (const family of families) await writeTinyModel(path.join(root, family), tinyFamilies[family]);
+  bases = await Promise.all(families.map((family) => openBaseModel(path.join(root, family))));
 });
 after(async () => {
-  await base.close();
+  for (const base of bases) await base.close();
   await rm(root, { recursive: true });
 });
 
@@ -46,7 +47,7 @@ async function answer(generator: Generator, request: GenerateRequest) {
   }
 }
 
-async function answers(limits: Partial<ServingLimits>, atOnce: boolean) {
+async function answers(base: BaseModel, limits: Partial<ServingLimits>, atOnce: boolean) {
   const generator = await openGenerator({ base, context: 200, ...limits });
   try {
     if (atOnce) return await Promise.all(requests.map((request) => answer(generator, request)));
@@ -58,41 +59,45 @@ async function answers(limits: Partial<ServingLimits>, atOnce: boolean) {
   }
 }
 
-test('many at once say what each says alone, bit for bit, and share no cached prefixes', async () => {
-  const alone = await answers({ rows: 4 }, false);
-  assert.ok(new Set(alone.map(({ ids }) => ids.join())).size > 4, 'they say different things');
-  assert.deepEqual(
-    alone.map(({ cached }) => cached),
-    requests.map(() => 0),
-  );
-  assert.deepEqual(await answers({ rows: 4 }, true), alone);
-});
+for (const [number, family] of families.entries()) {
+  test(`${family}: many at once say what each says alone, bit for bit, and share no cached prefixes`, async () => {
+    const alone = await answers(bases[number]!, { rows: 4 }, false);
+    assert.ok(new Set(alone.map(({ ids }) => ids.join())).size > 4, 'they say different things');
+    assert.deepEqual(
+      alone.map(({ cached }) => cached),
+      requests.map(() => 0),
+    );
+    assert.deepEqual(await answers(bases[number]!, { rows: 4 }, true), alone);
+  });
 
-test('also if few states fit in memory, and if the cache does not hold all sequences', async () => {
-  const texts = async (limits: Partial<ServingLimits>) =>
-    (await answers({ rows: 4, ...limits }, true)).map(({ ids }) => ids);
-  const expected = await texts({});
-  // Two sequences have states of 4 kB each, and blocks for little more than one context.
-  assert.deepEqual(await texts({ cacheBytes: 9000 }), expected);
-});
+  test(`${family}: also if few states fit in memory, and if the cache does not hold all sequences`, async () => {
+    const texts = async (limits: Partial<ServingLimits>) =>
+      (await answers(bases[number]!, { rows: 4, ...limits }, true)).map(({ ids }) => ids);
+    const expected = await texts({});
+    // Two sequences have states of 4 kB each, and blocks for little more than one context.
+    assert.deepEqual(await texts({ cacheBytes: 9000 }), expected);
+  });
 
-test('with the layout of a GPU they say the same, and no operation is left to the processor', async () => {
-  const expected = (await answers({ rows: 4 }, false)).map(({ ids }) => ids);
-  const functions = await recordFunctions(() =>
-    layingOutFor('gpu', async () => {
-      const found = await answers({ rows: 4, baseDtype: 'fp32' }, true);
-      assert.deepEqual(
-        found.map(({ ids }) => ids),
-        expected,
-      );
-    }),
-  );
-  const moved = ['Placeholder', 'Const', 'Cast', 'TopKV2', 'Identity', 'GatherV2'];
-  const left = functions.flatMap(({ nodes }) =>
-    nodes.filter(({ op, outputs }) => outputs.some(({ dtype }) => dtype === 'int32') && !moved.includes(op)),
-  );
-  assert.deepEqual(
-    left.map(({ op, name }) => `${op} ${name}`),
-    [],
-  );
-});
+  test(`${family}: with the layout of a GPU they say the same, and no operation is left to the processor`, async () => {
+    const expected = (await answers(bases[number]!, { rows: 4 }, false)).map(({ ids }) => ids);
+    const functions = await recordFunctions(() =>
+      layingOutFor('gpu', async () => {
+        const found = await answers(bases[number]!, { rows: 4, baseDtype: 'fp32' }, true);
+        assert.deepEqual(
+          found.map(({ ids }) => ids),
+          expected,
+        );
+      }),
+    );
+    const moved = ['Placeholder', 'Const', 'Cast', 'TopKV2', 'Identity', 'GatherV2'];
+    const left = functions.flatMap(({ nodes }) =>
+      nodes.filter(
+        ({ op, outputs }) => outputs.some(({ dtype }) => dtype === 'int32') && !moved.includes(op),
+      ),
+    );
+    assert.deepEqual(
+      left.map(({ op, name }) => `${op} ${name}`),
+      [],
+    );
+  });
+}

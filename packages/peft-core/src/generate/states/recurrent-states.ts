@@ -1,10 +1,11 @@
 import { cast, type ProgramBuilder, rawOp, tf, type Variable } from '@graft/tf-graph';
-import { exactly } from '../../nn/computation.ts';
+import { exactly, usesKernels } from '../../nn/computation.ts';
 import { continuedConvolution } from '../../nn/delta-rule/causal-convolution.ts';
 import { continuedDeltaRule } from '../../nn/delta-rule/delta-rule.ts';
 import { continuedChunks } from '../../nn/delta-rule/segment-chunks.ts';
+import { continuedStateSpace } from '../../nn/state-space/state-space.ts';
 import { type Layers, layersOf, mixedWidth, type Recurrence } from '../../outlines/outline.ts';
-import { separated } from '../../peft-model/packed-recurrence.ts';
+import { separated, withSkip } from '../../peft-model/packed-recurrence.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 
 /** Places that hold no sequence's state: one with zeros, which is never written, and one for writes of rows without a sequence. */
@@ -101,10 +102,11 @@ export interface StateGrid {
 /** The recurrent layers of sequences that continue, for `PeftModel.runtime`. */
 export function gridRecurrence(
   states: ReadonlyMap<number, LayerStates>,
-  { reach }: Recurrence,
+  { reach, rule }: Recurrence,
   { sequences, from, to, counts }: StateGrid,
 ): NonNullable<RuntimeOptions['recur']> {
-  return (site, { mixed, convolution, decay, rate }) => {
+  const recur = rule === 'delta' ? continuedDeltaRule : continuedStateSpace;
+  return (site, { mixed, convolution, decay, rate, skip }) => {
     const { layer, valueHeads, keySize, valueSize } = site;
     const { state, inputs } = states.get(layer)!;
     const [positions, width] = mixed.shape as [number, number];
@@ -114,21 +116,22 @@ export function gridRecurrence(
     inputs.assignRows(to, lastInputs(all, counts, reach - 1));
     const used = usedPositions(counts, tokens);
     const isUsed = tf.reshape(tf.cast(used, 'int32'), [positions]);
-    const convolved = continuedConvolution(mixed, convolution.weight, earlier, isUsed);
+    const convolved = continuedConvolution(mixed, convolution, earlier, isUsed);
+    const parts = separated(convolved, site);
     const before = tf.reshape(state.gather(from, { partlyWritten: true }), [
       sequences,
       valueHeads,
       keySize,
       valueSize,
     ]);
-    const { y, state: after } = continuedDeltaRule(
-      { ...separated(convolved, site), decay: tf.mul(decay, used), rate: tf.mul(rate, used) },
+    const { y, state: after } = recur(
+      { ...parts, decay: tf.mul(decay, used), rate: tf.mul(rate, used) },
       site,
-      continuedChunks(sequences, tokens, isUsed),
+      continuedChunks(sequences, tokens, isUsed, usesKernels() && rule === 'delta'),
       before,
     );
     state.assignRows(to, tf.reshape(after, [sequences, -1]));
-    return y;
+    return withSkip(y, parts.v, skip);
   };
 }
 

@@ -15,13 +15,24 @@ import { recomputable } from '../recompute.ts';
 export interface NearbyPositions {
   /** `(R · T)` int32: the number of each position's sequence within its row, 0 for padding. */
   segments: tf.Tensor;
-  /** For each distance d from 1 on, `(R · T, 1)` float32: 1 where the position d before is of the same segment. Empty with kernels. */
-  masks: readonly tf.Tensor[];
+  /**
+   * For each distance d from 1 on, `(R · T, 1)` float32: 1 where the position d before is of the same segment. Null where a kernel
+   * computes.
+   */
+  masks: readonly tf.Tensor[] | null;
 }
 
-/** The positions before each that a convolution of `width` positions reads. segments `(R · T)` int32, 0 for padding. */
-export function nearbyPositions(segments: tf.Tensor, rows: number, width: number): NearbyPositions {
-  if (usesKernels()) return { segments, masks: [] };
+/**
+ * The positions before each that a convolution of `width` positions reads. segments `(R · T)` int32, 0 for padding. `byKernel`: whether a
+ * kernel computes it.
+ */
+export function nearbyPositions(
+  segments: tf.Tensor,
+  rows: number,
+  width: number,
+  byKernel = usesKernels(),
+): NearbyPositions {
+  if (byKernel) return { segments, masks: null };
   const tokens = segments.shape[0]! / rows;
   // From 1 on, so that no position is of the same segment as the zeros before a row.
   const numbers = tf.reshape(tf.add(tf.cast(segments, 'float32'), 1), [rows * tokens, 1]);
@@ -31,29 +42,48 @@ export function nearbyPositions(segments: tf.Tensor, rows: number, width: number
   return { segments, masks };
 }
 
+/** A convolution with a group for each channel, as PyTorch's Conv1d. */
+export interface ConvolutionWeights {
+  /** `(W, 1, width)` */
+  weight: tf.Tensor;
+  /** `(W)` */
+  bias?: tf.Tensor;
+  /** Whether the weights get a gradient. */
+  isTrained: boolean;
+}
+
+/** Whether a kernel computes a convolution: there is none with a bias. */
+export const convolvesByKernel = (hasBias: boolean): boolean => usesKernels() && !hasBias;
+
 /**
- * A causal convolution of each channel, then SiLU: `silu(Σ_d w[·, width − 1 − d] · x[t − d])` over the positions of t's segment.
- * x `(R · T, W)`, weight `(W, 1, width)` as in PyTorch's Conv1d with a group for each channel. Keeps x. A frozen weight gets no gradient.
+ * A causal convolution of each channel, then SiLU: `silu(bias + Σ_d w[·, width − 1 − d] · x[t − d])` over the positions of t's segment.
+ * x `(R · T, W)`. Keeps x.
  */
 export function causalConvolution(
   x: tf.Tensor,
-  weight: tf.Tensor,
+  { weight, bias, isTrained }: ConvolutionWeights,
   { segments, masks: nearby }: NearbyPositions,
   rows: number,
-  isTrained = true,
 ): tf.Tensor {
-  if (usesKernels()) return convolutionByKernel(x, weight, segments, rows, isTrained);
+  if (!nearby) return convolutionByKernel(x, weight, segments, rows, isTrained);
   const stored = storageOf(x);
-  const value = (x: tf.Tensor, weight: tf.Tensor, ...nearby: tf.Tensor[]) =>
-    withNestedGradients(() => cast(silu(weightedSum(exactly(x), columnsOf(weight), nearby, rows)), stored));
+  const sumOf = (x: tf.Tensor, columns: tf.Tensor[], nearby: readonly tf.Tensor[], bias?: tf.Tensor) => {
+    const sum = weightedSum(x, columns, nearby, rows);
+    return bias ? tf.add(sum, bias) : sum;
+  };
+  const value = (x: tf.Tensor, weight: tf.Tensor, ...others: tf.Tensor[]) => {
+    const [own, nearby] = bias ? [others[0], others.slice(1)] : [undefined, others];
+    return withNestedGradients(() => cast(silu(sumOf(exactly(x), columnsOf(weight), nearby, own)), stored));
+  };
+  const others = bias ? [bias, ...nearby] : nearby;
   const y = customGradient({
-    inputs: { x, weight },
-    keep: { x, weight, nearby },
-    value: () => value(x, weight, ...nearby),
-    gradient(dy, { x, weight, nearby }) {
+    inputs: { x, weight, bias },
+    keep: { x, weight, bias, nearby },
+    value: () => value(x, weight, ...others),
+    gradient(dy, { x, weight, bias, nearby }) {
       const exact = exactly(withControlDependency(x, dy));
       const columns = columnsOf(weight);
-      const sum = weightedSum(exact, columns, nearby, rows);
+      const sum = sumOf(exact, columns, nearby, bias);
       const share = tf.sigmoid(sum);
       const dSum = tf.mul(exactly(dy), tf.mul(share, tf.add(tf.mul(sum, tf.sub(1, share)), 1)));
       const dx = columns
@@ -67,10 +97,11 @@ export function causalConvolution(
       return {
         x: cast(dx, stored),
         weight: isTrained ? tf.reshape(tf.transpose(tf.concat(dColumns().reverse(), 0)), weight.shape) : null,
+        bias: isTrained && bias ? tf.sum(dSum, 0) : null,
       };
     },
   });
-  return recomputable(y, [x, weight, ...nearby], value);
+  return recomputable(y, [x, weight, ...others], value);
 }
 
 function convolutionByKernel(
@@ -141,20 +172,22 @@ function weightedSum(
  */
 export function continuedConvolution(
   x: tf.Tensor,
-  weight: tf.Tensor,
+  { weight, bias }: Pick<ConvolutionWeights, 'weight' | 'bias'>,
   before: tf.Tensor,
   used: tf.Tensor,
 ): tf.Tensor {
   const [channels, , width] = weight.shape as [number, number, number];
   const rows = before.shape[0]!;
-  if (usesKernels()) return kernel(x, weight, used, rows, tf.reshape(before, [rows, (width - 1) * channels]));
+  if (convolvesByKernel(bias !== undefined))
+    return kernel(x, weight, used, rows, tf.reshape(before, [rows, (width - 1) * channels]));
   const tokens = x.shape[0]! / rows;
   const all = tf.concat([before, tf.reshape(exactly(x), [rows, tokens, channels])], 1);
   const terms = columnsOf(weight).map((column, distance) => {
     const part = tf.slice(all, [0, width - 1 - distance, 0], [rows, tokens, channels]);
     return tf.mul(tf.reshape(part, [rows * tokens, channels]), column);
   });
-  return cast(silu(terms.reduce((a, b) => tf.add(a, b))), storageOf(x));
+  const sum = terms.reduce((a, b) => tf.add(a, b));
+  return cast(silu(bias ? tf.add(sum, bias) : sum), storageOf(x));
 }
 
 /** x `(R · T, W)` moved by `distance` positions, to later ones if positive, with zeros where a row has none. */

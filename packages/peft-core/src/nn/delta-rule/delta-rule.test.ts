@@ -181,14 +181,14 @@ test('the convolution is that of transformers, also after earlier positions', ()
   const { tokens, channels, x: numbers, weight: w, y } = golden.convolution;
   const [x, weight] = [tf.tensor2d(numbers, [tokens, channels]), tf.tensor3d(w, [channels, 1, 4])];
   const nearby = nearbyPositions(segmentsOf([tokens]), 1, 4);
-  assert.ok(off(causalConvolution(x, weight, nearby, 1), y) < 1e-6);
+  assert.ok(off(causalConvolution(x, { weight, isTrained: true }, nearby, 1), y) < 1e-6);
   const before = tf.reshape(tf.concat([tf.zeros([1, channels]), tf.slice(x, [0, 0], [2, channels])]), [
     1,
     3,
     channels,
   ]);
   const later = tf.slice(x, [2, 0], [tokens - 2, channels]);
-  const rest = continuedConvolution(later, weight, before, allUsed(tokens - 2));
+  const rest = continuedConvolution(later, { weight }, before, allUsed(tokens - 2));
   assert.ok(off(rest, y.slice(2 * channels)) < 1e-6);
 });
 
@@ -197,13 +197,21 @@ test('the convolution does not reach into other sequences; its gradients by fini
   const x = tf.randomUniform([12, 3], -1, 1, 'float32', 3) as tf.Tensor2D;
   const weight = tf.randomUniform([3, 1, 4], -1, 1, 'float32', 4);
   const nearby = nearbyPositions(segmentsOf(lengths), 1, 4);
-  for (const mask of nearby.masks) tf.keep(mask);
+  for (const mask of nearby.masks!) tf.keep(mask);
   let from = 0;
   const alone = lengths.map((length) => {
     const part = tf.slice(x, [from, 0], [length, 3]);
     from += length;
-    return causalConvolution(part, weight, nearbyPositions(segmentsOf([length]), 1, 4), 1);
+    return causalConvolution(
+      part,
+      { weight, isTrained: true },
+      nearbyPositions(segmentsOf([length]), 1, 4),
+      1,
+    );
   });
-  assert.ok(off(causalConvolution(x, weight, nearby, 1), [...tf.concat(alone).dataSync()]) < 1e-6);
-  checkGradients((x, weight) => causalConvolution(x, weight, nearby, 1), [x, weight]);
+  assert.ok(
+    off(causalConvolution(x, { weight, isTrained: true }, nearby, 1), [...tf.concat(alone).dataSync()]) <
+      1e-6,
+  );
+  checkGradients((x, weight) => causalConvolution(x, { weight, isTrained: true }, nearby, 1), [x, weight]);
 });

@@ -1,10 +1,10 @@
-import { attr, customGradient, nestedGrads, rawOp, tf, withNestedGradients } from '@graft/tf-graph';
+import { attr, customGradient, rawOp, tf } from '@graft/tf-graph';
 import { deltaGroups } from '../../block-sizes/delta-groups.ts';
-import { cut, joined } from '../attention/cut.ts';
 import { exactly, flowing, graphTarget, usesKernels, withComputation } from '../computation.ts';
 import { costly } from '../recompute.ts';
 import { chunkStates } from './chunk-states.ts';
-import { type ChunkMasks, type SegmentChunks, triangle } from './segment-chunks.ts';
+import { inHeadGroups } from './head-groups.ts';
+import { type SegmentChunks, triangle } from './segment-chunks.ts';
 
 /** Heads of a delta rule. Each key head serves `valueHeads / keyHeads` consecutive value heads. */
 export interface DeltaHeads {
@@ -44,54 +44,12 @@ export function deltaRule(inputs: DeltaInputs, heads: DeltaHeads, chunks: Segmen
   if (!masks) return ruleByKernel(all, heads, chunks);
   const { groups } = deltaGroups({ ...sizes, ...heads }, graphTarget());
   const own = { ...heads, keyHeads: heads.keyHeads / groups, valueHeads: heads.valueHeads / groups };
-  const numbers = Array.from({ length: groups }, (_, group) => group);
-  /** The columns of x of a group's heads, in float32, not copied before `after` is computed. */
-  const partOf = (x: tf.Tensor, group: number, after: tf.Tensor[]) => {
-    const width = x.shape[1]! / groups;
-    const columns = { from: group * width, to: (group + 1) * width };
-    return exactly(cut(x, [{ from: 0, to: x.shape[0]! }, columns], after));
-  };
-  const rule = (parts: readonly tf.Tensor[], masks: ChunkMasks) =>
-    withComputation({ precision: 'fp32' }, () => inChunks(parts, own, { ...sizes, segments, masks }, null).y);
-  const forward = () => {
-    let after: tf.Tensor[] = [];
-    const outputs = numbers.map((group) => {
-      const y = flowing(
-        rule(
-          all.map((x) => partOf(x, group, after)),
-          masks,
-        ),
-      );
-      after = [y];
-      return y;
-    });
-    return joined(outputs, 1);
-  };
-
-  const [y] = costly(() => [withNestedGradients(forward)]) as [tf.Tensor];
-  return customGradient({
-    inputs: { all },
-    keep: { all, within: masks.within, reads: masks.reads, writes: masks.writes },
-    value: () => y,
-    gradient(dy, { all, within, reads, writes }) {
-      const again = (...parts: tf.Tensor[]) => rule(parts, { within, reads, writes });
-      let after = [dy];
-      const gradients = numbers.map((group) => {
-        const parts = all.map((x) => partOf(x, group, after));
-        const found = nestedGrads(again)(parts, partOf(dy, group, after));
-        after = found.map((gradient, i) => (i < 3 ? flowing(gradient) : gradient));
-        return after;
-      });
-      return {
-        all: all.map((_, i) =>
-          joined(
-            gradients.map((each) => each[i]!),
-            1,
-          ),
-        ),
-      };
-    },
-  });
+  return inHeadGroups(
+    all,
+    Array<number>(all.length).fill(groups),
+    masks,
+    (parts, masks) => inChunks(parts, own, { ...sizes, segments, masks }, null).y,
+  );
 }
 
 function ruleByKernel(inputs: readonly tf.Tensor[], heads: DeltaHeads, chunks: SegmentChunks): tf.Tensor {

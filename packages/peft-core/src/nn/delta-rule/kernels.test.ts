@@ -225,7 +225,10 @@ test('the causal convolution, over packed sequences and after earlier positions'
     const N = tokens * rows.length;
     const layer: Layer = ([segments, x, weight]) => {
       const nearby = nearbyPositions(segments!, rows.length, reach);
-      return tf.mul(tf.cast(causalConvolution(x!, weight!, nearby, rows.length), 'float32'), used(segments!));
+      return tf.mul(
+        tf.cast(causalConvolution(x!, { weight: weight!, isTrained: true }, nearby, rows.length), 'float32'),
+        used(segments!),
+      );
     };
     await agrees(layer, [segmentsOf(rows, tokens), floats([N, width]), floats([width, 1, reach])], layer, {
       fp32: 1e-5,
@@ -233,7 +236,12 @@ test('the causal convolution, over packed sequences and after earlier positions'
     });
     if (reach === 1) continue;
     const later: Layer = ([used, x, weight, before]) =>
-      continuedConvolution(x!, weight!, tf.reshape(before!, [rows.length, reach - 1, width]), used!);
+      continuedConvolution(
+        x!,
+        { weight: weight! },
+        tf.reshape(before!, [rows.length, reach - 1, width]),
+        used!,
+      );
     const given = [
       ints([N], Array<number>(N).fill(1)),
       floats([N, width]),

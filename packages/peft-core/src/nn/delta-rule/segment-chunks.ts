@@ -12,7 +12,7 @@ export interface SegmentChunks {
   count: number;
   /** `(R · T)` int32: the number of each position's sequence within its row; 0: it belongs to none. */
   segments: tf.Tensor;
-  /** Null with kernels, whose chunks start with each sequence. */
+  /** Null where kernels compute, whose chunks start with each sequence. */
   masks: ChunkMasks | null;
 }
 
@@ -31,10 +31,13 @@ function sizesOf(rows: number, tokens: number): Omit<SegmentChunks, 'masks' | 's
   return { rows, tokens, size, count: Math.ceil(tokens / size) };
 }
 
-/** The chunks of packed rows. `segments` `(R · T)` int32: positions of one sequence have the same number and are neighbours. */
-export function segmentChunks(segments: tf.Tensor, rows: number): SegmentChunks {
+/**
+ * The chunks of packed rows. `segments` `(R · T)` int32: positions of one sequence have the same number and are neighbours. `byKernel`:
+ * whether a kernel computes them.
+ */
+export function segmentChunks(segments: tf.Tensor, rows: number, byKernel = usesKernels()): SegmentChunks {
   const sizes = sizesOf(rows, segments.shape[0]! / rows);
-  if (usesKernels()) return { ...sizes, segments, masks: null };
+  if (byKernel) return { ...sizes, segments, masks: null };
   const { tokens, size: C, count: c } = sizes;
   // In float32, as all comparisons: exact, and a GPU compares them itself.
   const numbers = tf.reshape(tf.cast(segments, 'float32'), [rows, tokens]);
@@ -57,9 +60,14 @@ export function segmentChunks(segments: tf.Tensor, rows: number): SegmentChunks 
 }
 
 /** The chunks of rows that each continue one sequence. `used` `(R · T)` int32: 1 at the positions of the sequence, otherwise 0. */
-export function continuedChunks(rows: number, tokens: number, used: tf.Tensor): SegmentChunks {
+export function continuedChunks(
+  rows: number,
+  tokens: number,
+  used: tf.Tensor,
+  byKernel = usesKernels(),
+): SegmentChunks {
   const sizes = sizesOf(rows, tokens);
-  if (usesKernels()) return { ...sizes, segments: used, masks: null };
+  if (byKernel) return { ...sizes, segments: used, masks: null };
   const all = tf.ones([1, 1, 1, 1, 1]);
   return { ...sizes, segments: used, masks: { within: notLater(sizes.size), reads: all, writes: all } };
 }

@@ -46,6 +46,7 @@ export const gptOss: DecoderRow = {
   sparse: (config, fields) => ({
     ...sparseNetwork(config, fields),
     normalised: true,
+    router: 'router',
     width: fields.size('intermediate_size'),
     clamped: { slope: fields.positive('swiglu_alpha', 1.702), limit: fields.positive('swiglu_limit', 7) },
   }),

@@ -1,5 +1,5 @@
 import type { DecoderRow } from '../decoder.ts';
-import { deltaRecurrence } from '../delta-net.ts';
+import { deltaRecurrence } from '../recurrent-layers/delta-net.ts';
 import { ropeFields } from '../rope.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { DecoderRow } from '../decoder.ts';
-import { deltaRecurrence } from '../delta-net.ts';
 import { expertTensors, formerModules, sparseNetworkWithShared } from '../experts.ts';
+import { deltaRecurrence } from '../recurrent-layers/delta-net.ts';
 import { qwen35Text } from './qwen3-5-text.ts';
 
 /**

@@ -105,7 +105,7 @@ const unshared: Record<string, { given: Parameters<typeof sharingOfRun>[0]; why:
   },
   'states of recurrent layers': {
     given: { model: tinyFamilies.qwen3_5_text },
-    why: /layers with gated delta rules carry a state through each example/,
+    why: /layers with a state carry it through each example/,
   },
   'dropout of the base model': {
     given: { model: { attention_dropout: 0.1 } },

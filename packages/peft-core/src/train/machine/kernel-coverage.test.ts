@@ -132,6 +132,18 @@ test('layers with gated delta rules: the gates of each head are stock operations
   assert.ok(operations.varies);
 });
 
+test('state spaces and convolutions with a bias are stock operations, on lists of a fixed length; the other layers keep their kernels', async () => {
+  const config = { ...tinyFamilies.granitemoehybrid, num_local_experts: 0 };
+  const operations = await operationsOf({ config, task: 'CAUSAL_LM' }, everywhere);
+  assert.deepEqual(
+    replaced.filter((op) => operations.has(op)),
+    ['Sigmoid', 'Exp', 'Transpose'],
+  );
+  for (const kernel of ['GraftAttention', 'GraftRmsNorm', 'GraftGatedProduct', 'GraftCrossEntropy'])
+    assert.ok(operations.has(kernel), kernel);
+  assert.equal(operations.varies, false);
+});
+
 test('labels are smoothed without another operation over the vocabulary: the kernel of the head stays in use', async () => {
   const asked = { label_smoothing_factor: 0.1 };
   for (const family of ['llama', 't5']) {

@@ -86,6 +86,21 @@ const models = {
     tie_word_embeddings: true,
     ...positions,
   },
+  'state spaces in 6 layers of 8': {
+    model_type: 'granitemoehybrid',
+    hidden_size: 1536,
+    num_hidden_layers: 8,
+    num_attention_heads: 12,
+    num_key_value_heads: 4,
+    num_local_experts: 0,
+    shared_intermediate_size: 4096,
+    layer_types: Array.from({ length: 8 }, (_, i) => (i % 4 === 3 ? 'attention' : 'mamba')),
+    mamba_n_heads: 48,
+    mamba_d_state: 128,
+    vocab_size: 32_000,
+    tie_word_embeddings: true,
+    ...positions,
+  },
   '7B, 3 layers': { ...sevenBillion, ...positions, num_hidden_layers: 3 },
 };
 

@@ -77,8 +77,8 @@ function noneOfKind(kind: Kind, within: string, candidates: string[], model: Mod
 }
 
 /** The path parts of attention and of feed-forward networks in the supported architectures. */
-const ATTENTION = /(?:^|\.)(?:self_attn|linear_attn|attn|attention|SelfAttention|EncDecAttention)\./;
-const FEED_FORWARD = /(?:^|\.)(?:mlp|DenseReluDense|intermediate|output)\./;
+const ATTENTION = /(?:^|\.)(?:self_attn|linear_attn|mamba|attn|attention|SelfAttention|EncDecAttention)\./;
+const FEED_FORWARD = /(?:^|\.)(?:mlp|shared_mlp|block_sparse_moe|DenseReluDense|intermediate|output)\./;
 
 /** The layer of a parameter: the first number in its path; null outside of layers. */
 function layerOf(parameter: string): number | null {

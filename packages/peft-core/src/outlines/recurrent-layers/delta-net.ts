@@ -1,8 +1,9 @@
-import type { ConfigFields } from './config-fields.ts';
-import { mixedWidth, type OutlineBuilder, type Recurrence } from './outline.ts';
+import type { ConfigFields } from '../config-fields.ts';
+import { mixedWidth, type OutlineBuilder, type Recurrence } from '../outline.ts';
 
 const RECURRENT = 'linear_attention';
 const FULL = 'full_attention';
+const todaysTypes: Record<string, string> = { mamba: RECURRENT, attention: FULL };
 
 /**
  * The gated DeltaNet layers of a config.json: the entries "linear_attention" of `layer_types`, or without that list all layers but every
@@ -16,27 +17,36 @@ export function deltaRecurrence(
   const keyHeads = fields.size('linear_num_key_heads');
   const valueHeads = fields.size('linear_num_value_heads');
   if (valueHeads % keyHeads !== 0) fields.fault('linear_num_key_heads must divide linear_num_value_heads');
+  const interval = fields.size('full_attention_interval', 4);
   return {
-    has: recurrentLayers(config, fields),
+    rule: 'delta',
+    module: 'linear_attn',
+    has: recurrentLayers(config, fields, (layer) => (layer + 1) % interval !== 0),
     keyHeads,
     valueHeads,
     keySize: fields.size('linear_key_head_dim', undefined, 16_384),
     valueSize: fields.size('linear_value_head_dim', undefined, 16_384),
     reach: fields.size('linear_conv_kernel_dim', undefined, 64),
     projections,
+    bias: { convolution: false, projections: false },
   };
 }
 
-function recurrentLayers(config: Record<string, unknown>, fields: ConfigFields): Recurrence['has'] {
-  const types = config.layer_types;
-  if (types == null) {
-    const interval = fields.size('full_attention_interval', 4);
-    return (layer) => (layer + 1) % interval !== 0;
-  }
-  if (!Array.isArray(types) || types.length !== config.num_hidden_layers) {
+/**
+ * The recurrent layers by `layer_types`, or, without that list, by `otherwise`. transformers 4 wrote "mamba" and "attention" for what
+ * are "linear_attention" and "full_attention" in transformers 5. Reports invalid fields.
+ */
+export function recurrentLayers(
+  config: Record<string, unknown>,
+  fields: ConfigFields,
+  otherwise: Recurrence['has'],
+): Recurrence['has'] {
+  if (config.layer_types == null) return otherwise;
+  if (!Array.isArray(config.layer_types) || config.layer_types.length !== config.num_hidden_layers) {
     fields.fault('layer_types must be a list with an entry for each of num_hidden_layers');
     return () => false;
   }
+  const types = config.layer_types.map((type) => todaysTypes[String(type)] ?? type);
   const stray = types.find((type) => type !== RECURRENT && type !== FULL);
   if (stray !== undefined)
     fields.fault(`layer_types: ${JSON.stringify(stray)} is not supported; "${RECURRENT}" and "${FULL}" are`);

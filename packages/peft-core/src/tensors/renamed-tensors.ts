@@ -1,4 +1,4 @@
-import { readPieces, type TakePiece, type TensorInfo, type TensorSource } from '../tensors/tensor-source.ts';
+import { readPieces, type TakePiece, type TensorInfo, type TensorSource } from './tensor-source.ts';
 
 /** How transformers 4 named the text part of multimodal models, and how transformers 5 does. Source: conversion_mapping.py. */
 const renamed: readonly (readonly [before: string, after: string])[] = [
@@ -7,15 +7,32 @@ const renamed: readonly (readonly [before: string, after: string])[] = [
 ];
 
 /** The tensors of a checkpoint under today's names; the same source if it has none of the earlier names. */
-export function withTextPartNames(tensors: TensorSource): TensorSource {
+export const withTextPartNames = (tensors: TensorSource): TensorSource =>
+  renamedTensors(tensors, (name) => {
+    const found = renamed.find(([before]) => name.startsWith(before));
+    return found ? found[1] + name.slice(found[0].length) : name;
+  });
+
+/** The same for a family's `formerTensors`: the ends of names, and how checkpoints end them. */
+export const withTodaysNames = (
+  tensors: TensorSource,
+  formerTensors: Readonly<Record<string, string>>,
+): TensorSource =>
+  renamedTensors(tensors, (name) => {
+    const found = Object.entries(formerTensors).find(([, former]) => name.endsWith(`.${former}`));
+    return found ? name.slice(0, -found[1].length) + found[0] : name;
+  });
+
+/** The name in checkpoints of the weight `name` of a family with these `formerTensors`. */
+export function checkpointName(name: string, formerTensors: Readonly<Record<string, string>>): string {
+  const found = Object.entries(formerTensors).find(([end]) => name.endsWith(`.${end}`));
+  return found ? name.slice(0, -found[0].length) + found[1] : name;
+}
+
+function renamedTensors(tensors: TensorSource, todaysName: (name: string) => string): TensorSource {
   const names = tensors.names();
   const stored = new Map(names.map((name) => [todaysName(name), name]));
   return names.some((name) => todaysName(name) !== name) ? new RenamedTensors(tensors, stored) : tensors;
-}
-
-function todaysName(name: string): string {
-  const found = renamed.find(([before]) => name.startsWith(before));
-  return found ? found[1] + name.slice(found[0].length) : name;
 }
 
 class RenamedTensors implements TensorSource {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tinyFamilies } from '../testing/tiny-families.ts';
-import { tinyConfig } from '../testing/tiny-model.ts';
-import { outlineOf } from './index.ts';
-import { layersOf } from './outline.ts';
+import { tinyFamilies } from '../../testing/tiny-families.ts';
+import { tinyConfig } from '../../testing/tiny-model.ts';
+import { outlineOf } from '../index.ts';
+import { layersOf } from '../outline.ts';
 
 const config = { ...tinyConfig, ...tinyFamilies.qwen3_5_text };
 const layers = (fields: Record<string, unknown>) =>
