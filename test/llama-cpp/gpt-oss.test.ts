@@ -1,4 +1,4 @@
-/** Experts of gpt_oss in MXFP4: llama.cpp computes Graft's files as Graft does, and writing them again changes nothing. */
+/** Files of gpt_oss: experts in MXFP4, which llama.cpp computes as Graft does and which stay as they are; and what llama.cpp rounds. */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,29 +19,31 @@ const peft = { peft_type: 'LORA', r: 2, target_modules: ['q_proj'] };
 await writeRandomAdapter(at('nothing'), { config, peft, deviation: 0 });
 
 /** Exports a base model as it is. */
-async function written(model: string, output: string, dtype: string, format = 'gguf'): Promise<string> {
+async function written(model: string, output: string, dtype: string, format = 'gguf') {
   await mkdir(at(output));
   const base = await openBaseModel(model);
   try {
     const request = { adapterDir: at('nothing'), outputDir: at(output), options: { dtype }, name: output };
     const { notes } = await writeExport(format, { base, ...request });
-    assert.deepEqual(notes, []);
-    return format === 'gguf' ? at(output, 'model.gguf') : at(output);
+    return { file: format === 'gguf' ? at(output, 'model.gguf') : at(output), notes };
   } finally {
     await base.close();
   }
 }
 
-const file = await written(at('model'), 'packed', 'mxfp4_moe');
+const sequences = probesOf('gpt_oss');
+const differenceOf = async (gguf: string, model: string) => {
+  const { logprobs } = await runGguf({ model: gguf, sequences });
+  return compareLogprobs(logprobs, await graftOutputs(model, null, sequences)).mean;
+};
+
+const { file, notes } = await written(at('model'), 'packed', 'mxfp4_moe');
+assert.deepEqual(notes, []);
 
 test('llama.cpp computes the file as Graft does', { skip: !hasRuntime() }, async () => {
-  const sequences = probesOf('gpt_oss');
-  const difference = async (model: string) => {
-    const { logprobs } = await runGguf({ model, sequences });
-    return compareLogprobs(logprobs, await graftOutputs(model, null, sequences)).mean;
-  };
   // llama.cpp rounds activations to 8 bits before it multiplies by packed weights of any type.
-  const [mean, usual] = [await difference(file), await difference(await written(at('model'), 'q8', 'q8_0'))];
+  const { file: other } = await written(at('model'), 'q8', 'q8_0');
+  const [mean, usual] = [await differenceOf(file, file), await differenceOf(other, other)];
   assert.ok(mean < 2 * usual, `log-probabilities differ by ${mean} on average, those of q8_0 by ${usual}`);
 });
 
@@ -51,7 +53,7 @@ for (const [form, format, options, stored] of [
 ] as const)
   test(`experts in MXFP4 are ${form}`, async () => {
     const [first, again] = await Promise.all(
-      [file, await written(file, format, options, format)].map((model) => openBaseModel(model)),
+      [file, (await written(file, format, options, format)).file].map((model) => openBaseModel(model)),
     );
     try {
       const experts = first!.tensors.names().filter((name) => /experts\.(gate_up|down)_proj$/.test(name));
@@ -71,3 +73,13 @@ for (const [form, format, options, stored] of [
       await Promise.all([first!.close(), again!.close()]);
     }
   });
+
+test('bounds of yarn that are fractions are rounded, as a note says', { skip: !hasRuntime() }, async () => {
+  const rope = { ...(config.rope_parameters as object), rope_theta: 1000 };
+  for (const truncate of [false, true])
+    await writeRandomModel(at(String(truncate)), { ...config, rope_parameters: { ...rope, truncate } });
+  const { file, notes } = await written(at('false'), 'rounded', 'f32');
+  assert.match(notes.join(), /rounds the bounds of yarn scaling.* 2 of its 8 rotations/);
+  assert.ok((await differenceOf(file, at('true'))) < 1e-5);
+  assert.ok((await differenceOf(file, at('false'))) > 1e-4);
+});
