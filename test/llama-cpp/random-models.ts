@@ -29,6 +29,17 @@ const gemma4 = {
   vocab_size_per_layer_input: 260,
   final_logit_softcapping: 8.5,
 };
+const gptOss = {
+  ...decoder,
+  model_type: 'gpt_oss',
+  tie_word_embeddings: false,
+  num_hidden_layers: 4,
+  head_dim: 16,
+  sliding_window: 20,
+  num_local_experts: 4,
+  num_experts_per_tok: 2,
+  attention_bias: true,
+};
 const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 };
 
 const phi3 = {
@@ -90,6 +101,21 @@ export const randomModels: Record<string, Record<string, unknown> & { model_type
     num_experts_per_tok: 2,
     moe_intermediate_size: 64,
     norm_topk_prob: true,
+  },
+  gpt_oss: {
+    ...gptOss,
+    rope_parameters: {
+      ...yarn,
+      // Makes the bounds of yarn 0 and 2, so that llama.cpp rounds nothing.
+      rope_theta: (64 / (2 * Math.PI)) ** 4,
+      truncate: false,
+    },
+  },
+  'gpt_oss, with a tied head, without windows': {
+    ...gptOss,
+    tie_word_embeddings: true,
+    sliding_window: null,
+    rope_parameters: { rope_type: 'default', rope_theta: 10_000 },
   },
   gemma3_text: {
     ...decoder,
@@ -214,7 +240,8 @@ export async function writeRandomAdapter(
 
 /** LoRA of all linear layers, and of experts, with ranks, alphas and scales that differ. */
 export function adapterOf({ model_type }: { model_type: string }): Record<string, unknown> {
-  const experts = model_type === 'qwen3_moe' ? ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'] : null;
+  const matrices = ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'];
+  const experts = { qwen3_moe: matrices, gpt_oss: [...matrices, 'mlp.router.weight'] }[model_type];
   const output = model_type === 'gpt2' ? 'c_proj' : 'o_proj';
   return {
     peft_type: 'LORA',

@@ -58,7 +58,7 @@ for (const [name, config] of Object.entries(randomModels))
     try {
       const [before, after] = [computed(config), computed(read.config)];
       // A head that is tied is written apart where llama.cpp needs it.
-      if (name === 'olmo2, with a tied head') {
+      if (name.includes('with a tied head')) {
         before.aliases = [];
         before.parameters.push(before.parameters[0]!);
       }

@@ -1,9 +1,9 @@
 """Makes tiny random models and writes each of them as GGUF too, by the `gguf` package, as llama.cpp's converter lays them out.
-transformers reads the files back: a tensor that is not what it was stops the script.
+transformers reads the files back: a tensor that is not what it was stops the script. It does not know the tensors of gpt-oss.
 
 usage: gguf_models.py PLAN.json
 
-PLAN.json: {"models": [{"output": folder, "gguf": file, "config": fields of config.json, "task", "seed"}]}
+PLAN.json: {"models": [{"output": folder, "gguf": file, "config": fields of config.json, "task", "seed", "packed"}]}
 """
 
 import json
@@ -20,7 +20,7 @@ from transformers import AutoConfig
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 # Of Hugging Face's model_type; mistral's files are llama's.
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2", "gemma3_text": "gemma3", "gemma4_text": "gemma4"}
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2", "gemma3_text": "gemma3", "gemma4_text": "gemma4", "gpt_oss": "gpt-oss"}
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
@@ -49,9 +49,16 @@ def write_parameters(writer, config):
     rope = config.rope_parameters
     writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
     head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    if config.model_type == "gemma3_text":
+    if config.model_type in ("gemma3_text", "gpt_oss"):
         writer.add_sliding_window(config.sliding_window)
-    if config.model_type in ("qwen3", "gemma3_text"):
+    if config.model_type == "gpt_oss":
+        writer.add_expert_count(config.num_local_experts)
+        writer.add_expert_used_count(config.num_experts_per_tok)
+        writer.add_expert_feed_forward_length(config.intermediate_size)
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(rope["factor"])
+        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+    if config.model_type in ("qwen3", "gemma3_text", "gpt_oss"):
         writer.add_key_length(head)
         writer.add_value_length(head)
     if config.model_type in ("llama", "mistral"):
@@ -84,6 +91,23 @@ def write_gemma4(writer, config):
     turning = int(full.head_dim * part / 2)
     divisors = [1.0] * turning + [1e30] * (full.head_dim // 2 - turning)
     writer.add_tensor("rope_freqs.weight", np.array(divisors, dtype=np.float32))
+
+
+def write_experts(writer, key, weight):
+    """Experts of gpt-oss: gate and up apart, matrices as (E, out, in) in MXFP4, biases in F32."""
+    layer, kind = key.split(".")[2], "bias" if key.endswith("_bias") else "weight"
+    if kind == "weight":
+        weight = weight.swapaxes(1, 2)
+    parts = {"ffn_down_exps": weight}
+    if "gate_up" in key:
+        parts = {"ffn_gate_exps": weight[:, ::2], "ffn_up_exps": weight[:, 1::2]}
+    for part, values in parts.items():
+        name, values = f"blk.{layer}.{part}.{kind}", np.ascontiguousarray(values)
+        if kind == "bias":
+            writer.add_tensor(name, values)
+        else:
+            mxfp4 = gguf.GGMLQuantizationType.MXFP4
+            writer.add_tensor(name, gguf.quantize(values, mxfp4), raw_dtype=mxfp4)
 
 
 def write_tokenizer(writer, folder, config):
@@ -120,6 +144,11 @@ def write_gguf(run):
     # A tied head is not among the parameters.
     for key, parameter in model.named_parameters():
         weight = parameter.detach().numpy()
+        if ".experts." in key:
+            write_experts(writer, key, weight)
+            continue
+        if key.endswith(".sinks"):
+            key += ".weight"
         if name == "gpt2" and key.endswith(CONV1D):
             weight = weight.T
         if name == "llama" and ".q_proj." in key:
@@ -137,8 +166,8 @@ def write_gguf(run):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    if config.model_type == "mistral":
-        return  # It has no separate GGUF architecture, and transformers looks for one.
+    if config.model_type in ("mistral", "gpt_oss"):
+        return  # Mistral has no separate GGUF architecture, and transformers looks for one.
     read = load_gguf_checkpoint(run["gguf"], return_tensors=True, model_to_load=model)["tensors"]
     for key, parameter in model.named_parameters():
         # Norms that are stored plus 1 are rounded.

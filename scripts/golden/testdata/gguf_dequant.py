@@ -9,7 +9,7 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
 
 OUT = Path(__file__).parents[3] / "packages/peft-core/src/gguf/testdata/gguf-dequant.json"
-TYPES = "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q8_0 Q4_K Q6_K Q5_1 Q5_K".split()
+TYPES = "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q8_0 Q4_K Q6_K Q5_1 Q5_K MXFP4".split()
 # Bytes at which a block keeps half floats (ggml-common.h); they get finite values, subnormal ones among them.
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q8_0": [0], "Q4_K": [0, 2], "Q6_K": [208], "Q5_1": [0, 2], "Q5_K": [0, 2]}
 BLOCKS = 6

@@ -12,7 +12,7 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
 
 OUT = Path(__file__).parents[3] / "packages/peft-core/src/gguf/quantisers/testdata/gguf-quantised.json"
-TYPES = "BF16 Q5_0 Q5_1 Q8_0 Q4_K Q5_K Q6_K".split()
+TYPES = "BF16 Q5_0 Q5_1 Q8_0 Q4_K Q5_K Q6_K MXFP4".split()
 BLOCK = 256
 
 

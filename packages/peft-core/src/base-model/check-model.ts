@@ -8,7 +8,7 @@ import type { OpenedModel } from './base-model.ts';
 import { unsupportedModel } from './nearest-family.ts';
 
 /** Stored types that weights may have. */
-const weightTypes = /^(F64|F32|F16|BF16|Q\w+)$/;
+const weightTypes = /^(F64|F32|F16|BF16|MXFP4|Q\w+)$/;
 
 /**
  * Checks that a model is supported and complete, and that its tensors have the shapes of config.json. Returns its `model_type`. Throws

@@ -80,8 +80,9 @@ export function withStackedExperts({ format, config, tensors }: OpenedModel): Te
   const family = families.find(({ modelType }) => modelType === config.model_type);
   if (format === 'hf' && family?.turnedExperts) return turnedExperts(tensors, family.turnedExperts);
   if (format === 'hf' && family?.formerTensors) return withTodaysNames(tensors, family.formerTensors);
-  const names = format === 'gguf' ? family?.gguf?.expertTensors : family?.expertTensors;
-  return names ? stackedTensors(tensors, names) : tensors;
+  const { expertTensors: names } = (format === 'gguf' ? family?.gguf : family) ?? {};
+  const alternating = format === 'gguf' && family?.gguf?.alternatingExperts;
+  return names ? stackedTensors(tensors, names, { alternating: alternating ?? false }) : tensors;
 }
 
 /** Opens the files of a model without checking that it is supported. The caller closes it. */

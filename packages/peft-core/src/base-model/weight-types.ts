@@ -1,6 +1,7 @@
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import { largestFloat16, toFloat16 } from '../tensors/float16.ts';
+import { isExactInBfloat16 } from '../tensors/tensor-source.ts';
 
 /** Types of the weights that are written; `stored`: each tensor as in the base model. */
 export const weightTypes = ['stored', 'float32', 'bfloat16', 'float16'] as const;
@@ -13,10 +14,14 @@ export type FloatType = keyof typeof configTypes;
 /** Whether tensors of a stored type are weights. Integers are buffers that transformers computes itself: an encoder's position_ids. */
 export const isWeightType = (dtype: string): boolean => !/^(I|U)\d+$|^BOOL$/.test(dtype);
 
-/** The type of a written tensor whose stored type is `stored` (a quantised one becomes F16, a wider one F32); null: it is a new tensor. */
+/**
+ * The type of a written tensor whose stored type is `stored`: MXFP4 becomes BF16, which holds its values, another quantised one F16, a
+ * wider one F32. Null: it is a new tensor.
+ */
 export function floatType(weights: WeightType, stored: string | null): FloatType {
   const types = Object.keys(configTypes) as FloatType[];
   if (weights !== 'stored') return types.find((type) => configTypes[type] === weights)!;
+  if (stored !== null && isExactInBfloat16(stored)) return 'BF16';
   return types.find((type) => type === stored) ?? (stored?.startsWith('Q') ? 'F16' : 'F32');
 }
 

@@ -2,6 +2,7 @@ import { usesGraftKernels } from '@graft/tf-graph';
 import type { BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { storedName } from '../outlines/outline.ts';
+import { isExactInBfloat16 } from '../tensors/tensor-source.ts';
 import { type BaseStorage, baseStorage, storedWeights } from '../weights/base-storage.ts';
 import type { ServingLimits } from './step.ts';
 
@@ -30,6 +31,6 @@ function holdsBfloat16({ tensors }: BaseModel, architecture: Architecture): bool
     .filter(({ storage }) => storage === 'bfloat16')
     .every(({ name }) => {
       const source = storedName(architecture, name, tensors);
-      return source === undefined || tensors.info(source).dtype === 'BF16';
+      return source === undefined || isExactInBfloat16(tensors.info(source).dtype);
     });
 }

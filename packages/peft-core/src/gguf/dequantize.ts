@@ -1,5 +1,6 @@
 import { fromBfloat16 } from '@graft/tf-graph/bfloat16';
 import { float16ToFloat32, halfValues } from '../tensors/float16.ts';
+import { mxfp4Factors, mxfp4Values } from '../tensors/mxfp4.ts';
 import { type GgufType, ggufTypes } from './types.ts';
 
 /**
@@ -88,6 +89,18 @@ const unpackers: Record<GgufType, Unpacker> = {
     for (let b = 0, at = 0, o = 0; b < blocks; b++, at += 34, o += 32) {
       const d = half[raw[at]! | (raw[at + 1]! << 8)]!;
       for (let j = 0; j < 32; j++) out[o + j] = d * signed[at + 2 + j]!;
+    }
+  },
+
+  /** 32 values: the scale's byte, 16 bytes of codes (low: values 0–15, high: 16–31). ggml has no negative zero. */
+  MXFP4(raw, out, blocks) {
+    for (let b = 0, at = 0, o = 0; b < blocks; b++, at += 17, o += 32) {
+      const factor = mxfp4Factors[raw[at]!]!;
+      for (let j = 0; j < 16; j++) {
+        const pair = raw[at + 1 + j]!;
+        out[o + j] = factor * mxfp4Values[pair & 15]! + 0;
+        out[o + 16 + j] = factor * mxfp4Values[pair >> 4]! + 0;
+      }
     }
   },
 

@@ -28,8 +28,20 @@ export function readName(
 /** A tensor of a GGUF file that holds a parameter of a model, or some of the rows of each expert's matrix. */
 export interface WrittenName extends NamedPart {
   ggufName: string;
-  /** `[index, count]`: which of `count` equal parts of an expert's rows. Absent: the whole parameter. */
-  rows?: [number, number];
+  /** The tensor's part of each expert's rows. Absent: the whole parameter. */
+  rows?: ExpertRows;
+}
+
+/** Those of the part `index` of `count` equal parts: each `count`-th row if they alternate, or else rows that follow one another. */
+export interface ExpertRows {
+  index: number;
+  count: number;
+  alternating: boolean;
+}
+
+/** The places of the rows of a part within the `rows` of an expert: row i is at `first + i · step`. */
+export function rowPlaces({ index, count, alternating }: ExpertRows, rows: number) {
+  return { first: alternating ? index : (index * rows) / count, step: alternating ? count : 1 };
 }
 
 /** The inverse of `readName`: the tensors of the parameter `name` of a model. None if llama.cpp knows no such parameter. */
@@ -41,9 +53,10 @@ export function writtenNames(family: GgufFamily, outline: ModelOutline, name: st
     return one ? [one] : [];
   }
   const [start, parts] = stacked;
+  const alternating = family.alternatingExperts ?? false;
   return parts.flatMap((part, index) => {
     const one = writtenName(family, start + part);
-    return one ? [{ ...one, rows: [index, parts.length] as [number, number] }] : [];
+    return one ? [{ ...one, rows: { index, count: parts.length, alternating } }] : [];
   });
 }
 

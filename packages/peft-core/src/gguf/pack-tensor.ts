@@ -1,6 +1,5 @@
-import { elementCount } from '../tensors/tensor-source.ts';
 import { transpose } from '../tensors/transpose.ts';
-import { restoredRow, type TensorLayout } from './names.ts';
+import { type ExpertRows, restoredRow, rowPlaces, type TensorLayout } from './names.ts';
 import { packedBytes, quantize, type WrittenType } from './quantisers/quantize.ts';
 import { ggufTypes } from './types.ts';
 
@@ -46,18 +45,18 @@ export async function packTensor(
   }
 }
 
-/** The rows `[index, count]` of each of E stacked matrices `(E, rows, width)`: `(E, rows / count, width)`. */
-export function rowsOfEach(
-  values: Float32Array,
-  shape: readonly number[],
-  [index, count]: readonly [number, number],
-): Float32Array {
-  const [experts = 1] = shape;
-  const own = elementCount(shape) / experts / count;
-  const out = new Float32Array(experts * own);
-  for (let expert = 0; expert < experts; expert++) {
-    const start = (expert * count + index) * own;
-    out.set(values.subarray(start, start + own), expert * own);
+/** Some of the rows of each of E stacked matrices `(E, rows, width)`, or of biases `(E, rows)`: `(E, rows / count, width)`. */
+export function rowsOfEach(values: Float32Array, shape: readonly number[], part: ExpertRows): Float32Array {
+  const [experts, rows, width = 1] = shape as [number, number, number?];
+  const own = rows / part.count;
+  const { first, step } = rowPlaces(part, rows);
+  // Rows that follow one another are copied together.
+  const size = step === 1 ? own * width : width;
+  const out = new Float32Array(experts * own * width);
+  for (let at = 0; at < out.length; at += size) {
+    const row = (at / width) % own;
+    const start = (((at / width - row) / own) * rows + first + row * step) * width;
+    out.set(values.subarray(start, start + size), at);
   }
   return out;
 }

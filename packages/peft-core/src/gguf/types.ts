@@ -47,6 +47,7 @@ export const ggufTypes = {
   Q4_K: { values: 256, bytes: 144 },
   Q5_K: { values: 256, bytes: 176 },
   Q6_K: { values: 256, bytes: 210 },
+  MXFP4: { values: 32, bytes: 17 },
 } as const;
 
 export type GgufType = keyof typeof ggufTypes;

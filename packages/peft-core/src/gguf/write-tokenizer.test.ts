@@ -113,3 +113,29 @@ test('what files cannot express is refused', () => {
   const lowercase = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Lowercase' }] };
   refuse({ normalizer: lowercase }, /does not normalise texts by Lowercase .*; export it as merged$/);
 });
+
+test('words that are tokens: the flag ignore_merges may be left out where merges give the same tokens', () => {
+  const split = {
+    type: 'Split',
+    pattern: { Regex: preTokenizers['gpt-4o']!.pattern! },
+    behavior: 'Isolated',
+    invert: false,
+  };
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
+  const plain = byteTokenizer().model as { vocab: Record<string, number> };
+  const files = (merges: [string, string][]) =>
+    byteFiles({
+      pre_tokenizer: { type: 'Sequence', pretokenizers: [split, byteLevel] },
+      model: { ...plain, vocab: { ...plain.vocab, ab: 260, abc: 261 }, merges, ignore_merges: true },
+    });
+  const pairs: [string, string][] = [
+    ['a', 'b'],
+    ['ab', 'c'],
+  ];
+  assert.equal(written(files(pairs), 262)['tokenizer.ggml.pre'], 'gpt-4o');
+  // Without the second merge, "abc" is a token only where it is a word.
+  assert.throws(
+    () => tokenizerFields(files(pairs.slice(0, 1)), 262, []),
+    /no known name for its pre_tokenizer/,
+  );
+});

@@ -78,7 +78,7 @@ export function tokenizerFields(
       }
     : {
         'tokenizer.ggml.model': { type: 'string', value: byteLevelModel() },
-        'tokenizer.ggml.pre': { type: 'string', value: preTokenizerName(json) },
+        'tokenizer.ggml.pre': { type: 'string', value: preTokenizerName(files) },
         'tokenizer.ggml.tokens': { type: 'strings', value: names },
         'tokenizer.ggml.merges': {
           type: 'strings',
@@ -176,21 +176,42 @@ function scoresOf({ model = {} }: TokenizerJson, names: string[], types: number[
 }
 
 /** The name that llama.cpp has for how a tokenizer splits a text into words. */
-function preTokenizerName(json: TokenizerJson): string {
+function preTokenizerName(files: TokenizerFiles): string {
+  const json = files.tokenizerJson as TokenizerJson;
   const other = stepsOf(json.normalizer).find(({ type }) => type !== 'NFC');
   if (other) throw unsupported(`llama.cpp does not normalise texts by ${other.type} before byte-level BPE`);
   const own = preTokenizerOf(json);
-  if (own)
-    for (const [name, known] of Object.entries(preTokenizers)) {
-      // llama.cpp's default is another one.
-      if (name === 'default') continue;
-      const { normalizer: _, addBos: __, ...words } = known;
-      if (isDeepStrictEqual(words, own)) return name;
-    }
+  if (own) {
+    const { ignoreMerges, ...merged } = own;
+    const name = nameOf(own) ?? (ignoreMerges && mergesGiveAll(files) ? nameOf(merged) : undefined);
+    if (name !== undefined) return name;
+  }
   const known = Object.keys(preTokenizers).filter((name) => name !== 'default');
   throw unsupported(
     `llama.cpp has no known name for its pre_tokenizer (${JSON.stringify(json.pre_tokenizer)?.slice(0, 200)}); those of ${known.join(', ')} can be written`,
   );
+}
+
+function nameOf(own: PreTokenizer): string | undefined {
+  const found = Object.entries(preTokenizers).find(([name, { normalizer: _, addBos: __, ...words }]) => {
+    // llama.cpp's default is another one.
+    return name !== 'default' && isDeepStrictEqual(words, own);
+  });
+  return found?.[0];
+}
+
+/** Whether every word that is a token is the same token without `ignore_merges`, as in vocabularies from tiktoken. */
+function mergesGiveAll(files: TokenizerFiles): boolean {
+  const json = files.tokenizerJson as TokenizerJson;
+  const tokenizerJson = { ...json, model: { ...json.model, ignore_merges: false } };
+  const [own, merged] = [loadTokenizer(files), loadTokenizer({ ...files, tokenizerJson })];
+  const tokensOf = (tokenizer: typeof own, text: string) =>
+    tokenizer.encode(text, { addSpecialTokens: false }).join();
+  return Object.values(json.model?.vocab ?? {}).every((id) => {
+    const text = own.decode([id]);
+    const found = tokensOf(merged, text);
+    return found === String(id) || found === tokensOf(own, text);
+  });
 }
 
 /** Null for a pre-tokenizer of another form. */

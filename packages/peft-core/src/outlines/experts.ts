@@ -77,6 +77,20 @@ export const expertTensorsOfGguf = {
   'mlp.experts.down_proj': ['mlp.experts.down_proj.weight'],
 };
 
+/** The same of experts with biases. */
+export const biasedExpertTensorsOfGguf = {
+  ...expertTensorsOfGguf,
+  'mlp.experts.gate_up_proj_bias': ['mlp.experts.gate_proj.bias', 'mlp.experts.up_proj.bias'],
+  'mlp.experts.down_proj_bias': ['mlp.experts.down_proj.bias'],
+};
+
+/** Their parts of a block in llama.cpp's files. */
+export const expertPartsOfGguf = {
+  ffn_gate_exps: 'mlp.experts.gate_proj',
+  ffn_up_exps: 'mlp.experts.up_proj',
+  ffn_down_exps: 'mlp.experts.down_proj',
+};
+
 /** Linear modules of transformers 4, which PEFT translates: `ModelOutline.formerModules`. */
 export const formerModules = {
   gate: 'gate.weight',

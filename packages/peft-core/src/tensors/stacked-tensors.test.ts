@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fromBfloat16 } from '@graft/tf-graph/bfloat16';
 import { splitStack, stackedTensors } from './stacked-tensors.ts';
 import type { HostTensor, TensorSource } from './tensor-source.ts';
 
@@ -66,6 +67,32 @@ test('parts with the matrices of all experts', async () => {
     [0, 1, 100, 101, 2, 3, 102, 103, 4, 5, 104, 105],
   );
   assert.deepEqual([...(await source.readFloat32('a.one'))], [200, 201, 202, 203, 204, 205]);
+});
+
+test('rows of the parts in turn, read in pieces that end within a row, and biases', async () => {
+  const whole = (first: number): HostTensor => ({ ...matrix([4, 3], first), shape: [2, 2, 3] });
+  const tensors = {
+    'a.up.weight': whole(100),
+    'a.gate.weight': whole(0),
+    'a.gate.bias': matrix([2, 2], 20),
+    'a.up.bias': matrix([2, 2], 60),
+  };
+  const inPieces: TensorSource = {
+    ...sourceOf(tensors),
+    async readPieces(name, take) {
+      const { data } = tensors[name as keyof typeof tensors];
+      for (let at = 0; at < data.length; at += 5) await take(data.slice(at, at + 5));
+    },
+  };
+  const stacked = { both: ['gate.weight', 'up.weight'], bias: ['gate.bias', 'up.bias'] };
+  const source = stackedTensors(inPieces, stacked, { alternating: true });
+  assert.deepEqual(source.info('a.both').shape, [2, 4, 3]);
+  const rows = [0, 100, 3, 103, 6, 106, 9, 109].flatMap((first) => [first, first + 1, first + 2]);
+  assert.deepEqual([...(await source.readFloat32('a.both'))], rows);
+  const bits = fromBfloat16(await source.readBfloat16('a.both'));
+  assert.deepEqual([...bits], rows);
+  assert.deepEqual(source.info('a.bias').shape, [2, 4]);
+  assert.deepEqual([...(await source.readFloat32('a.bias'))], [20, 60, 21, 61, 22, 62, 23, 63]);
 });
 
 test('a missing matrix, and one of another shape, are named', () => {

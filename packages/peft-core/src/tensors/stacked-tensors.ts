@@ -1,10 +1,11 @@
+import { toBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import { elementCount, readPieces, type TensorInfo, type TensorSource } from './tensor-source.ts';
 
 /**
  * How a family's checkpoints may split weights `(E, out, in)`: the end of the weight's name, and the ends of the names of its parts. A `*` is
  * the number of an expert, whose matrices `(out, in)`, all of one shape, are stacked along `out`. A part without `*` has the matrices of
- * all experts, `(E, out, in)`.
+ * all experts, `(E, out, in)`, or their biases, `(E, out)`.
  */
 export type StackedNames = Readonly<Record<string, readonly string[]>>;
 
@@ -17,13 +18,19 @@ interface Stack {
 
 /**
  * A source in which the parts of `stacked` weights are one tensor each. Other tensors, and weights that are not split, are unchanged.
- * Throws `invalid_model`, which names a part that is missing or of another shape. An expert's matrix is read into its place; of several
- * parts with the matrices of all experts, one at a time is in memory a second time.
+ * Throws `invalid_model`, which names a part that is missing or of another shape. Parts are read into their places, so that no matrix is in
+ * memory twice. `alternating`: an expert's rows are those of its parts in turn, instead of part by part.
  */
-export function stackedTensors(source: TensorSource, stacked: StackedNames): TensorSource {
+export function stackedTensors(
+  source: TensorSource,
+  stacked: StackedNames,
+  { alternating = false }: { alternating?: boolean } = {},
+): TensorSource {
   const parts = collectParts(source.names(), stacked);
   if (parts.size === 0) return source;
-  const stacks = new Map([...parts].map(([name, experts]) => [name, stackOf(source, name, experts)]));
+  const stacks = new Map(
+    [...parts].map(([name, experts]) => [name, stackOf(source, name, experts, isWhole(stacked, name))]),
+  );
   const hidden = new Set([...stacks.values()].flatMap(({ experts }) => experts.flat()));
   const names = [...source.names().filter((name) => !hidden.has(name)), ...stacks.keys()];
   const present = new Set(names);
@@ -31,12 +38,13 @@ export function stackedTensors(source: TensorSource, stacked: StackedNames): Ten
   async function readParts<T extends Float32Array | Uint16Array>(
     { experts, whole, info }: Stack,
     out: T,
-    read: (name: string, into?: T) => Promise<T>,
+    read: (name: string, into: T) => Promise<T>,
+    store: (piece: Float32Array, into: T) => void,
   ): Promise<T> {
     const parts = experts.flat();
     if (parts.length === 1) return read(parts[0]!, out);
-    let at = 0;
     if (!whole) {
+      let at = 0;
       for (const name of parts) {
         const end = at + elementCount(source.info(name).shape);
         await read(name, out.subarray(at, end) as T);
@@ -44,13 +52,21 @@ export function stackedTensors(source: TensorSource, stacked: StackedNames): Ten
       }
       return out;
     }
-    const count = info.shape[0]!;
-    for (const name of parts) {
-      const values = await read(name);
-      const size = values.length / count;
-      for (let expert = 0; expert < count; expert++)
-        out.set(values.subarray(expert * size, (expert + 1) * size), (expert * out.length) / count + at);
-      at += size;
+    const [count, , width = 1] = info.shape as [number, number, number?];
+    // Values of one part that follow one another in the weight.
+    const run = alternating ? width : out.length / count / parts.length;
+    for (const [part, name] of parts.entries()) {
+      let at = 0;
+      await readPieces(source, name, async (piece) => {
+        for (let done = 0; done < piece.length; ) {
+          const within = at % run;
+          const size = Math.min(run - within, piece.length - done);
+          const start = (at - within) * parts.length + part * run + within;
+          store(piece.subarray(done, done + size), out.subarray(start, start + size) as T);
+          done += size;
+          at += size;
+        }
+      });
     }
     return out;
   }
@@ -63,7 +79,12 @@ export function stackedTensors(source: TensorSource, stacked: StackedNames): Ten
       const stack = stacks.get(name);
       if (!stack) return source.readFloat32(name, out);
       const values = out ?? new Float32Array(elementCount(stack.info.shape));
-      return readParts(stack, values, (part, into) => source.readFloat32(part, into));
+      return readParts(
+        stack,
+        values,
+        (part, into) => source.readFloat32(part, into),
+        (piece, into) => into.set(piece),
+      );
     },
     async readPieces(name, take) {
       const stack = stacks.get(name);
@@ -76,7 +97,12 @@ export function stackedTensors(source: TensorSource, stacked: StackedNames): Ten
       const stack = stacks.get(name);
       if (!stack) return source.readBfloat16(name, out);
       const values = out ?? new Uint16Array(elementCount(stack.info.shape));
-      return readParts(stack, values, (part, into) => source.readBfloat16(part, into));
+      return readParts(
+        stack,
+        values,
+        (part, into) => source.readBfloat16(part, into),
+        (piece, into) => void toBfloat16(piece, into),
+      );
     },
   };
 }
@@ -101,23 +127,27 @@ function collectParts(names: readonly string[], stacked: StackedNames): Map<stri
   for (const [weight, experts] of found)
     for (let expert = 0; expert < experts.length; expert++) {
       const own = experts[expert] ?? [];
-      const count = stacked[Object.keys(stacked).find((end) => weight.endsWith(end))!]!.length;
+      const count = partsOf(stacked, weight).length;
       if (own.filter(Boolean).length < count) throw invalid(`${weight} lacks a matrix of expert ${expert}`);
     }
   return found;
 }
 
-function stackOf(source: TensorSource, name: string, experts: string[][]): Stack {
+/** The ends of the names of a weight's parts. */
+const partsOf = (stacked: StackedNames, weight: string): readonly string[] =>
+  stacked[Object.keys(stacked).find((end) => weight.endsWith(end))!]!;
+
+const isWhole = (stacked: StackedNames, weight: string) => !partsOf(stacked, weight)[0]!.includes('*');
+
+function stackOf(source: TensorSource, name: string, experts: string[][], whole: boolean): Stack {
   const { dtype, shape: first } = source.info(experts[0]![0]!);
-  const whole = first.length === 3;
   for (const part of experts.flat()) {
     const { shape } = source.info(part);
-    if (shape.join() === first.join() && shape.length === (whole ? 3 : 2)) continue;
+    if (shape.join() === first.join() && (shape.length === 2 || (whole && shape.length === 3))) continue;
     throw invalid(`"${part}" has shape [${shape}], and does not fit the other matrices of ${name}`);
   }
-  const [rows, width] = first.slice(-2) as [number, number];
-  const count = whole ? first[0]! : experts.length;
-  return { experts, whole, info: { dtype, shape: [count, rows * experts[0]!.length, width] } };
+  const [count, rows, ...width] = whole ? first : [experts.length, ...first];
+  return { experts, whole, info: { dtype, shape: [count!, rows! * experts[0]!.length, ...width] } };
 }
 
 /** The tensors of an expert's matrices within a weight `(E, out, in)`: name, rows and the place of their first value. */

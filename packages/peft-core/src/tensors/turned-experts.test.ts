@@ -67,7 +67,7 @@ test('MXFP4 is unpacked to the values of transformers, whole, in bfloat16 and in
   const source = turnedExperts(file, ends);
   const name = 'layers.0.experts.wide';
   assert.deepEqual(source.names(), [name]);
-  assert.deepEqual(source.info(name), { dtype: 'BF16', shape: [4, 22, 96] });
+  assert.deepEqual(source.info(name), { dtype: 'MXFP4', shape: [4, 22, 96] });
   const wanted = expected();
   assert.ok(wanted.includes(Infinity) && wanted.includes(-6));
   same(await source.readFloat32(name), wanted);

@@ -110,8 +110,7 @@ function packed(source: TensorSource, name: string): Held {
     if (dtype !== 'U8' || !source.readBytes) throw invalid(`"${each}" is stored as ${dtype}; MXFP4 is U8`);
   }
   return {
-    // Every value but those of extreme scales is exact in bfloat16.
-    info: { dtype: 'BF16', shape: [experts, out, groups * MXFP4_BLOCK] },
+    info: { dtype: 'MXFP4', shape: [experts, out, groups * MXFP4_BLOCK] },
     names: [blocks, scales],
     async fill(start, target) {
       const codes = new Uint8Array(target.length / 2);

@@ -1,4 +1,4 @@
-import { layoutOf, type TensorLayout, writtenNames } from '../../gguf/names.ts';
+import { layoutOf, rowPlaces, type TensorLayout, writtenNames } from '../../gguf/names.ts';
 import { transpose } from '../../tensors/transpose.ts';
 import type { LowRankForm, LowRankPart, TensorsByKey } from '../../tuners/method.ts';
 import type { GgufModel } from '../gguf/gguf-model.ts';
@@ -34,8 +34,8 @@ export function updateTensors({ family, outline }: GgufModel, form: LowRankForm)
     return names.flatMap((written): UpdateTensor[] => {
       const [a, b] = [`${written.ggufName}.lora_a`, `${written.ggufName}.lora_b`];
       if (kind === 'experts') {
-        const [index, count] = written.rows ?? [0, 1];
-        const own = { experts, rank, out: out / count, first: (index * out) / count };
+        const part = written.rows ?? { index: 0, count: 1, alternating: false };
+        const own = { experts, rank, out: out / part.count, ...rowPlaces(part, out) };
         return [
           {
             name: a,
@@ -83,15 +83,15 @@ const factorOf = ({ scale, rank }: LowRankPart, alpha: number) => (scale * rank)
 const scaled = (values: Float32Array, factor: number) =>
   factor === 1 ? values : values.map((value) => value * factor);
 
-/** B `(out, rank · E)`, the experts of a rank side by side: rows from `first` on as `(E, out, rank)`. */
+/** B `(out, rank · E)`, the experts of a rank side by side: each `step`-th row from `first` on as `(E, out, rank)`. */
 function expertRows(
   values: Float32Array,
-  { experts, rank, out, first }: { experts: number; rank: number; out: number; first: number },
+  { experts, rank, out, first, step }: Record<'experts' | 'rank' | 'out' | 'first' | 'step', number>,
 ): Float32Array {
   const own = new Float32Array(experts * out * rank);
   for (let expert = 0; expert < experts; expert++)
     for (let row = 0; row < out; row++)
       for (let k = 0; k < rank; k++)
-        own[(expert * out + row) * rank + k] = values[((first + row) * rank + k) * experts + expert]!;
+        own[(expert * out + row) * rank + k] = values[((first + row * step) * rank + k) * experts + expert]!;
   return own;
 }

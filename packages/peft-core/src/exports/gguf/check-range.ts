@@ -2,9 +2,9 @@ import { GraftError } from '../../errors.ts';
 import type { WrittenType } from '../../gguf/quantisers/quantize.ts';
 import { largestFloat16 } from '../../tensors/float16.ts';
 
-/** Throws `not_exportable` for a value that a tensor of this type does not hold. Packed types have float16 factors. */
+/** Throws `not_exportable` for a value that a tensor of this type does not hold. Packed types but MXFP4 have float16 factors. */
 export function checkRange(name: string, values: Float32Array, type: WrittenType): void {
-  const largest = type === 'F32' || type === 'BF16' ? Number.MAX_VALUE : largestFloat16;
+  const largest = ['F32', 'BF16', 'MXFP4'].includes(type) ? Number.MAX_VALUE : largestFloat16;
   // Comparisons with NaN are false.
   const wrong = values.find((value) => !(Math.abs(value) <= largest));
   if (wrong === undefined) return;

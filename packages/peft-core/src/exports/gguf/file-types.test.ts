@@ -57,6 +57,15 @@ test('rows that the blocks of a type do not fill have a larger type', () => {
   assert.deepEqual(types(40), ['F16', 'F16', 'F16', 'F16']);
 });
 
+test('mxfp4_moe is for experts; the other matrices are Q8_0', () => {
+  assert.equal(typeOf('mxfp4_moe', 'blk.0.ffn_gate_exps.weight', 2880, { experts: 32 }, 3), 'MXFP4');
+  assert.equal(typeOf('mxfp4_moe', 'blk.0.ffn_gate_exps.weight', 40, { experts: 32 }, 3), 'F16');
+  for (const part of ['attn_v', 'token_embd', 'output'])
+    assert.equal(typeOf('mxfp4_moe', `${part}.weight`, 2880, { experts: 8 }), 'Q8_0', part);
+  for (const part of ['ffn_gate_inp.weight', 'ffn_gate_exps.bias'])
+    assert.equal(typeOf('mxfp4_moe', `blk.0.${part}`, 2880, { experts: 32 }), 'F32', part);
+});
+
 test('eight experts and large models with shared values, as llama-quantize', () => {
   assert.equal(typeOf('q4_k_m', 'blk.2.attn_v.weight', 512, { experts: 8 }), 'Q8_0');
   assert.equal(typeOf('q4_k_m', 'blk.2.attn_k.weight', 512, { experts: 8 }), 'Q8_0');

@@ -10,6 +10,7 @@ export const fileTypes = {
   q6_k: { id: 18, weights: 'Q6_K' },
   q5_k_m: { id: 17, weights: 'Q5_K' },
   q4_k_m: { id: 15, weights: 'Q4_K' },
+  mxfp4_moe: { id: 38, weights: 'MXFP4' },
 } as const satisfies Record<string, { id: number; weights: WrittenType }>;
 
 export type FileType = keyof typeof fileTypes;
@@ -30,8 +31,8 @@ const exact = new Set(['ffn_gate_inp', 'position_embd', 'ssm_conv1d']);
 
 /**
  * The type of a tensor, as llama-quantize chooses it without an importance matrix: vectors and norms stay float32, and in the
- * mixed types the output matrix, and in some layers the values and the second matrix of the feed-forward network, have 6 bits. `width` is
- * the length of a row. Source: llama.cpp, src/llama-quant.cpp.
+ * mixed types the output matrix, and in some layers the values and the second matrix of the feed-forward network, have 6 bits; beside
+ * MXFP4, which is for experts, is Q8_0. `width` is the length of a row. Source: llama.cpp, src/llama-quant.cpp.
  */
 export function tensorType(
   fileType: FileType,
@@ -42,6 +43,7 @@ export function tensorType(
   if (axes < 2 || kind !== 'weight' || part.endsWith('_norm') || exact.has(part)) return 'F32';
   const { weights } = fileTypes[fileType];
   if (weights === 'F32' || weights === 'F16' || weights === 'BF16') return weights;
+  if (weights === 'MXFP4') return fitting(axes === 3 ? weights : 'Q8_0', width);
   return fitting(mixed(fileType, part, layerOf(ggufName), width, model), width);
 }
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { ggufBytes } from '../../gguf/write-gguf.ts';
-import type { ExportedAdapter, ExportFormat, FormatCard } from '../export-format.ts';
+import type { ExportedAdapter, ExportFormat, ExportRefusal, FormatCard } from '../export-format.ts';
 import { mergeBase, mergeRefusal } from '../merged/format.ts';
 import { untiedWeights } from '../merged/merged-bytes.ts';
 import { type FileType, fileTypes } from './file-types.ts';
@@ -12,7 +12,7 @@ const GgufOptionsSchema = Type.Object(
       type: 'string',
       default: 'q8_0',
       description:
-        'Type of the weights, as in the names of llama-quantize: f32, f16 and bf16 are exact up to rounding; q8_0 takes 8.5 bits a weight, q6_k 6.6, q5_k_m about 5.7, q4_k_m about 4.9.',
+        'Type of the weights, as in the names of llama-quantize: f32, f16 and bf16 are exact up to rounding; q8_0 takes 8.5 bits a weight, q6_k 6.6, q5_k_m about 5.7, q4_k_m about 4.9; mxfp4_moe stores experts in 4.25 bits, which is exact for experts that were MXFP4 and that the adapter leaves as they are, and the rest as q8_0.',
     }),
     base: mergeBase,
   },
@@ -46,9 +46,19 @@ export const gguf: ExportFormat<GgufOptions> = {
     'Everything that can be added to the weights of a language model: updates with their scales and magnitudes, biases, norms, modules trained in full and rows of tokens.',
   options: GgufOptionsSchema,
   card: ggufCard,
-  refusal: (adapter) => modelRefusal(adapter.modelConfig, adapter.config.task_type) ?? mergeRefusal(adapter),
+  refusal: (adapter, { dtype }) =>
+    modelRefusal(adapter.modelConfig, adapter.config.task_type) ??
+    typeRefusal(adapter, dtype) ??
+    mergeRefusal(adapter),
   bytes: ggufModelBytes,
 };
+
+function typeRefusal({ modelConfig }: ExportedAdapter, dtype: FileType): ExportRefusal | null {
+  const { routing } = ggufModel(modelConfig)!.outline;
+  if (dtype !== 'mxfp4_moe' || routing) return null;
+  const message = 'dtype: mxfp4_moe is for matrices of experts, and this model has none; choose q8_0';
+  return { param: 'options.dtype', message };
+}
 
 function ggufModelBytes(
   { config, modelConfig, smallFileBytes }: ExportedAdapter,

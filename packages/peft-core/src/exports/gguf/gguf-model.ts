@@ -90,6 +90,6 @@ function shapeInFile(
 ): number[] {
   if (rearranged === 'transposed') return [...shape].reverse();
   if (!rows) return [...shape];
-  const [experts, height, width] = shape as [number, number, number];
-  return [experts, height / rows[1], width];
+  const [experts, height, ...width] = shape as [number, number, number?];
+  return [experts, height / rows.count, ...(width as number[])];
 }

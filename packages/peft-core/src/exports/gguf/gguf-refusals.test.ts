@@ -14,7 +14,12 @@ const lora = (more: Record<string, unknown> = {}) => ({
 });
 
 /** The refusal of an adapter; null if it can be exported. */
-function refusalOf(format: string, modelConfig: Record<string, unknown>, peft: Record<string, unknown>) {
+function refusalOf(
+  format: string,
+  modelConfig: Record<string, unknown>,
+  peft: Record<string, unknown>,
+  given: Record<string, unknown> = {},
+) {
   const { refusal, options } = exportFormat(format);
   const defaults = Object.entries(options.properties).map(([name, schema]) => [
     name,
@@ -28,8 +33,16 @@ function refusalOf(format: string, modelConfig: Record<string, unknown>, peft: R
     adapterBytes: 0,
     smallFileBytes: 0,
   };
-  return refusal(adapter, Object.fromEntries(defaults));
+  return refusal(adapter, { ...Object.fromEntries(defaults), ...given });
 }
+
+test('MXFP4 of a model without experts', () => {
+  const refusal = refusalOf('gguf', tinyConfig, lora(), { dtype: 'mxfp4_moe' });
+  assert.equal(refusal?.param, 'options.dtype');
+  assert.match(refusal!.message, /this model has none; choose q8_0$/);
+  const experts = decoder({ ...tinyFamilies.gpt_oss });
+  assert.equal(refusalOf('gguf', experts, lora(), { dtype: 'mxfp4_moe' }), null);
+});
 
 describe('models that llama.cpp does not compute', () => {
   const refused: Record<string, [Record<string, unknown>, RegExp, Record<string, unknown>?]> = {
@@ -66,6 +79,22 @@ describe('models that llama.cpp does not compute', () => {
     'a router without normalised weights': [
       decoder({ ...tinyFamilies.qwen3_moe, mlp_only_layers: [], norm_topk_prob: false }),
       /norm_topk_prob false/,
+    ],
+    'experts with another gate': [
+      decoder({ ...tinyFamilies.gpt_oss, swiglu_limit: 5 }),
+      /no gate of experts with swiglu_alpha 1\.702 and swiglu_limit 5, but 1\.702 and 7/,
+    ],
+    'attention without the biases that it reads': [
+      decoder({ ...tinyFamilies.gpt_oss, attention_bias: false }),
+      /no attention without biases/,
+    ],
+    'windows in other layers than every second': [
+      decoder({ ...tinyFamilies.gpt_oss, layer_types: ['full_attention', 'sliding_attention'] }),
+      /no attention windows in other layers than all but every second/,
+    ],
+    'bounds of yarn that are not rounded': [
+      decoder({ rope_scaling: { rope_type: 'yarn', factor: 4, truncate: false } }),
+      /no yarn scaling with truncate false/,
     ],
     'windows in some layers': [
       decoder({

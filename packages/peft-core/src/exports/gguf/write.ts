@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { withTurnEnds } from '../../files.ts';
 import { packTensor, rowsOfEach } from '../../gguf/pack-tensor.ts';
+import { ggufTypes } from '../../gguf/types.ts';
 import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
 import { tokenizerFields } from '../../gguf/write-tokenizer.ts';
 import { families } from '../../outlines/families.ts';
@@ -123,7 +124,7 @@ function missingTokenOf(name: string, fields: Record<string, GgufField>): string
 /** Names the tensors whose rows do not fill the blocks of the type. */
 function typeNotes(fileType: FileType, planned: readonly PlannedTensor[]): string[] {
   const { weights } = fileTypes[fileType];
-  const usual = new Set([weights, 'Q6_K', 'F32', ...(weights === 'Q8_0' ? ['Q8_0'] : [])]);
+  const usual = new Set([weights, weights === 'MXFP4' ? 'Q8_0' : 'Q6_K', 'F32']);
   const others = planned.filter(({ type }) => !usual.has(type));
   if (others.length === 0) return [];
   const counts = [...new Set(others.map(({ type }) => type))].map(
@@ -131,6 +132,6 @@ function typeNotes(fileType: FileType, planned: readonly PlannedTensor[]): strin
   );
   const widths = [...new Set(others.map(({ ggufShape }) => ggufShape.at(-1)))];
   return [
-    `${fileType} packs 256 values of a row at a time; tensors with rows of ${widths.join(', ')} values are stored in larger types, as llama-quantize stores them: ${counts.join(', ')}.`,
+    `${fileType} packs ${ggufTypes[weights].values} values of a row at a time; tensors with rows of ${widths.join(', ')} values are stored in larger types, as llama-quantize stores them: ${counts.join(', ')}.`,
   ];
 }

@@ -20,7 +20,7 @@ const MergedOptionsSchema = Type.Object(
       type: 'string',
       default: 'stored',
       description:
-        'Type of the weights. "stored": each tensor has the type that it has in the base model, or float16 if that is a quantised GGUF file.',
+        'Type of the weights. "stored": each tensor has the type that it has in the base model, or float16 if that is a quantised GGUF file, and bfloat16 where it is MXFP4.',
     }),
     max_shard_bytes: Type.Integer({
       minimum: 1_000_000,

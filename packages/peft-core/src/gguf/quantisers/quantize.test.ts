@@ -26,6 +26,21 @@ function unpacked(type: WrittenType, from: Float32Array): Float32Array {
 const rms = (errors: Float32Array) =>
   Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / errors.length);
 
+test('MXFP4: values that were MXFP4 stay the same, whatever their scale was', () => {
+  const numbers = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
+  for (const top of [1, 2, 3, 4, 5, 6, 7])
+    for (const exponent of [-100, -9, 0, 90]) {
+      const block = Float32Array.from({ length: 32 }, (_, i) => {
+        const sign = i % 3 === 0 ? -1 : 1;
+        return sign * numbers[i % (top + 1)]! * 2 ** exponent;
+      });
+      assert.deepEqual(
+        unpacked('MXFP4', block),
+        block.map((value) => value + 0),
+      );
+    }
+});
+
 for (const [name, expected] of Object.entries(golden.packed)) {
   const type = name as WrittenType;
   if ('bytes' in expected)

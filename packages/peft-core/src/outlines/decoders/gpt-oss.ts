@@ -1,6 +1,9 @@
-import type { DecoderRow } from '../decoder.ts';
+import type { DecoderOutline, DecoderRow } from '../decoder.ts';
 import { allButEvery, slidingByType, windowsByType } from '../decoder-layers.ts';
-import { sparseNetwork } from '../experts.ts';
+import { biasedExpertTensorsOfGguf, expertPartsOfGguf, sparseNetwork } from '../experts.ts';
+import { decoderGguf, lastRope, missingOf, missingWindows, u32, windowPeriod } from '../gguf/decoder-gguf.ts';
+import type { GgufFamily } from '../gguf/gguf-family.ts';
+import { roundedBounds } from '../gguf/rope-gguf.ts';
 import { type RopeFields, ropeFields } from '../rope.ts';
 
 /** transformers' default for the rotation. */
@@ -13,6 +16,81 @@ const defaultRope: RopeFields = {
   original_max_position_embeddings: 4096,
 };
 
+/** The clamped gate that checkpoints have where config.json says nothing, and the only one that llama.cpp computes. */
+const gate = { slope: 1.702, limit: 7 };
+
+/** Windows in all layers but every second, as llama.cpp computes them where a file says nothing. */
+const period = 2;
+
+const attentionModules = ['q_proj', 'k_proj', 'v_proj', 'o_proj'];
+
+/** How llama.cpp stores gpt-oss. Source: llama.cpp, conversion/gpt_oss.py and src/models/openai-moe.cpp. */
+const gguf: GgufFamily<DecoderOutline> = {
+  ...decoderGguf,
+  architecture: 'gpt-oss',
+  bareParts: ['attn_sinks'],
+  needsOutput: true,
+  expertTensors: biasedExpertTensorsOfGguf,
+  alternatingExperts: true,
+  blockParts: {
+    attn_norm: 'input_layernorm',
+    attn_q: 'self_attn.q_proj',
+    attn_k: 'self_attn.k_proj',
+    attn_v: 'self_attn.v_proj',
+    attn_output: 'self_attn.o_proj',
+    attn_sinks: 'self_attn.sinks',
+    post_attention_norm: 'post_attention_layernorm',
+    ffn_gate_inp: 'mlp.router',
+    ...expertPartsOfGguf,
+  },
+  config(header) {
+    const { rope_scaling, rope_theta, mlp_bias: _, ...config } = decoderGguf.config(header);
+    const isSliding = allButEvery(header.count('attention.sliding_window_pattern') ?? period);
+    // Files of models without windows have one of the whole context.
+    const window = header.size('attention.sliding_window');
+    const hasWindows = window < config.max_position_embeddings;
+    // Files do not have `truncate`; published models are without.
+    const scaling = rope_scaling?.rope_type === 'yarn' ? { ...rope_scaling, truncate: false } : rope_scaling;
+    return {
+      ...config,
+      intermediate_size: header.count('expert_feed_forward_length') ?? config.intermediate_size,
+      layer_types: Array.from({ length: config.num_hidden_layers }, (_, layer) =>
+        hasWindows && isSliding(layer) ? 'sliding_attention' : 'full_attention',
+      ),
+      num_experts_per_tok: header.size('expert_used_count'),
+      num_local_experts: header.size('expert_count'),
+      rope_parameters: { rope_theta, ...(scaling ?? { rope_type: 'default' }) },
+      sliding_window: window,
+      swiglu_limit: gate.limit,
+    };
+  },
+  fields: (outline) => ({
+    ...decoderGguf.fields(outline),
+    expert_count: u32(outline.sparse!.experts),
+    expert_used_count: u32(outline.sparse!.chosen),
+    expert_feed_forward_length: u32(outline.sparse!.width),
+    'attention.sliding_window': u32(outline.window(0) ?? outline.maxPositions),
+  }),
+  missing(outline) {
+    const { slope, limit } = outline.sparse!.clamped!;
+    if (slope !== gate.slope || limit !== gate.limit)
+      return `gate of experts with swiglu_alpha ${slope} and swiglu_limit ${limit}, but ${gate.slope} and ${gate.limit}`;
+    if (!outline.parameters.some(({ name }) => name.endsWith('.q_proj.bias')))
+      return 'attention without biases in models of this kind';
+    if (missingWindows(outline) ?? (windowPeriod(outline) ?? period) !== period)
+      return 'attention windows in other layers than all but every second';
+    return missingOf(outline, {
+      biases: [...attentionModules.map((name) => `self_attn.${name}`), 'mlp.router'],
+      rotation: 'whole heads',
+      yarnBounds: 'rounded',
+    });
+  },
+  notes(outline) {
+    const note = roundedBounds(lastRope(outline), outline);
+    return note === null ? [] : [note];
+  },
+};
+
 /**
  * gpt-oss: experts in every layer, attention with sinks, a window in every other layer. Source: transformers,
  * models/gpt_oss/configuration_gpt_oss.py and modeling_gpt_oss.py.
@@ -22,6 +100,7 @@ export const gptOss: DecoderRow = {
   // PEFT 0.21.2 has none for this architecture.
   defaultTargets: {},
   adaptersInterface: null,
+  gguf,
   turnedExperts: ['mlp.experts.gate_up_proj', 'mlp.experts.down_proj'],
   defaults: {
     head_dim: 64,
@@ -48,6 +127,9 @@ export const gptOss: DecoderRow = {
     normalised: true,
     router: 'router',
     width: fields.size('intermediate_size'),
-    clamped: { slope: fields.positive('swiglu_alpha', 1.702), limit: fields.positive('swiglu_limit', 7) },
+    clamped: {
+      slope: fields.positive('swiglu_alpha', gate.slope),
+      limit: fields.positive('swiglu_limit', gate.limit),
+    },
   }),
 };

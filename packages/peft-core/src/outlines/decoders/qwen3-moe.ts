@@ -1,5 +1,11 @@
 import type { DecoderRow } from '../decoder.ts';
-import { expertTensors, expertTensorsOfGguf, formerModules, sparseNetwork } from '../experts.ts';
+import {
+  expertPartsOfGguf,
+  expertTensors,
+  expertTensorsOfGguf,
+  formerModules,
+  sparseNetwork,
+} from '../experts.ts';
 import { missingOf, u32 } from '../gguf/decoder-gguf.ts';
 import { qwen3 } from './qwen3.ts';
 
@@ -19,9 +25,7 @@ export const qwen3Moe: DecoderRow = {
     blockParts: {
       ...qwen3.gguf!.blockParts,
       ffn_gate_inp: 'mlp.gate',
-      ffn_gate_exps: 'mlp.experts.gate_proj',
-      ffn_up_exps: 'mlp.experts.up_proj',
-      ffn_down_exps: 'mlp.experts.down_proj',
+      ...expertPartsOfGguf,
     },
     expertTensors: expertTensorsOfGguf,
     config: (header) => ({

@@ -50,7 +50,7 @@ export const decoderGguf = {
 } satisfies Omit<GgufFamily<DecoderOutline>, 'architecture'>;
 
 /** The rotation of layers without a window, of which files have most fields. */
-const lastRope = ({ ropes, ropeFields }: DecoderOutline) => ({
+export const lastRope = ({ ropes, ropeFields }: DecoderOutline) => ({
   rope: ropes.at(-1)!,
   fields: ropeFields.at(-1)!,
 });
@@ -84,10 +84,12 @@ export interface Computed {
   unrotatedEvery?: number;
   /** Rotations of layers with windows have their own θ. */
   ownTheta?: 'in windows';
-  /** Heads are rotated as a whole, because their rows are interleaved in files. Absent: the first values of a head, any number. */
+  /** Heads are rotated as a whole, because their rows are interleaved in files, or have the size that is rotated. Absent: the first values of a head, any number. */
   rotation?: 'whole heads';
   /** YaRN with any `beta_fast` and `beta_slow`. */
   yarnBetas?: 'any';
+  /** Set for models whose bounds of YaRN may be fractions, which llama.cpp rounds; `notes` of the family must report it. */
+  yarnBounds?: 'rounded';
 }
 
 const queriesKeysValues = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'];
@@ -114,7 +116,10 @@ export function missingOf(outline: DecoderOutline, computed: Computed): string |
   for (let layer = 0; layer < layers; layer++)
     if ((outline.rope(layer) === null) !== (every !== undefined && (layer + 1) % every === 0))
       return `rotation of other layers than ${every ? `all but every ${every}th` : 'all'}`;
-  return scalesAreStored(lastRope(outline).fields, computed.yarnBetas === 'any');
+  return scalesAreStored(lastRope(outline).fields, {
+    betas: computed.yarnBetas === 'any',
+    bounds: computed.yarnBounds === 'rounded',
+  });
 }
 
 /** The period of windows in all layers but every n-th; null for another pattern, or without windows. */

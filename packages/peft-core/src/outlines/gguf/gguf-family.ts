@@ -15,6 +15,8 @@ export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   otherParts: Readonly<Record<string, string>>;
   /** Weights of experts, of which a file has several tensors. */
   expertTensors?: StackedNames;
+  /** Set if the rows of an expert are those of these tensors in turn. Absent: tensor by tensor. */
+  alternatingExperts?: true;
   /** Set if the rows of attn_q and attn_k are interleaved, for llama.cpp's original kind of RoPE. */
   interleaved?: true;
   /** Set if 1 was added to the weights of norms, which are differences from 1 in transformers. */

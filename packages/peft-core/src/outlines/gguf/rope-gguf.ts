@@ -1,4 +1,11 @@
-import { LENGTH_SCALING, type Rope, type RopeFields, WAVELENGTH_SCALING } from '../rope.ts';
+import {
+  LENGTH_SCALING,
+  type Rope,
+  type RopeFields,
+  type RopeSizes,
+  ropeOf,
+  WAVELENGTH_SCALING,
+} from '../rope.ts';
 import type { GgufField } from './gguf-family.ts';
 
 /** How llama.cpp's files hold a rotation: metadata, and tensors of factors. `gguf/rope-fields.ts` reads them. */
@@ -72,10 +79,21 @@ export function ropeTables({ rope, fields }: StoredRope): Record<string, Float32
   };
 }
 
-/** The end of "llama.cpp computes no …" for a scaling that files cannot express, or null. */
-export function scalesAreStored(fields: RopeFields, anyBetas: boolean): string | null {
+/** The end of "llama.cpp computes no …" for a scaling that files cannot express, or null. `any`: what of yarn may have any value. */
+export function scalesAreStored(fields: RopeFields, any: { betas: boolean; bounds: boolean }): string | null {
   if (kindOf(fields) !== 'yarn') return null;
-  if (fields.truncate === false) return 'yarn scaling with truncate false';
+  if (fields.truncate === false && !any.bounds) return 'yarn scaling with truncate false';
   const isDefault = Number(fields.beta_fast ?? 32) === 32 && Number(fields.beta_slow ?? 1) === 1;
-  return isDefault || anyBetas ? null : 'yarn scaling with other beta_fast and beta_slow than 32 and 1';
+  return isDefault || any.betas ? null : 'yarn scaling with other beta_fast and beta_slow than 32 and 1';
+}
+
+/** How llama.cpp's rotation differs from one whose bounds of yarn are not rounded: a whole sentence. Null: in nothing. */
+export function roundedBounds({ rope, fields }: StoredRope, sizes: RopeSizes): string | null {
+  if (kindOf(fields) !== 'yarn' || fields.truncate !== false) return null;
+  const rounded = ropeOf({ ...fields, truncate: true }, sizes).inverseFrequencies;
+  const errors = rope.inverseFrequencies.map((own, i) => Math.abs(rounded[i]! / own - 1));
+  const differing = errors.filter((error) => error > 1e-6);
+  if (differing.length === 0) return null;
+  const percent = (100 * Math.max(...differing)).toPrecision(2);
+  return `llama.cpp rounds the bounds of yarn scaling, which this model was trained without (truncate false): ${differing.length} of its ${errors.length} rotations are faster or slower by up to ${percent} %, as in every GGUF file of such models.`;
 }

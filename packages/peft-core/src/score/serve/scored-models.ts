@@ -15,6 +15,7 @@ import { readFittingAdapter } from '../../peft-model/adapter-fit.ts';
 import { adapterFaults, mismatch } from '../../peft-model/adapter-values.ts';
 import { type AdapterInMemory, HeldValues } from '../../peft-model/held-values.ts';
 import { attachAdapter, type PeftModel, readsBaseHead } from '../../peft-model/peft-model.ts';
+import { isExactInBfloat16 } from '../../tensors/tensor-source.ts';
 import { leadingPositions } from '../../tuners/methods.ts';
 import { attach, keysOf } from '../../tuners/registry.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
@@ -253,7 +254,9 @@ export class ScoredModels {
     if (graphTarget() !== 'gpu' || baseDtype === 'fp32') return 'float32';
     if (baseDtype !== 'auto') return baseDtype === 'bf16' ? 'bfloat16' : baseDtype;
     const { tensors } = this.#base;
-    return tensors.names().every((name) => tensors.info(name).dtype === 'BF16') ? 'bfloat16' : 'float32';
+    return tensors.names().every((name) => isExactInBfloat16(tensors.info(name).dtype))
+      ? 'bfloat16'
+      : 'float32';
   }
 
   async #attach(
