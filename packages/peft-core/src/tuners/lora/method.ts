@@ -1,8 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import { type ModelOutline, TASK_TYPES, writesText } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
-import { matchesEnd } from '../../schema/module-pattern.ts';
-import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
+import { checkPatterns, checkTargetNames, checkTransposed } from '../idle-targets.ts';
 import { type Method, type RatedModel, rateByWidth } from '../method.ts';
 import {
   isAllLinear,
@@ -242,17 +241,6 @@ function checkTokens(tokens: TokenTarget[], targets: LoraTarget[], saved: string
       `trains rows of ${tie}${module}; modules_to_save trains ${whole === module ? 'it' : whole} in full`,
     );
   }
-}
-
-/** Refuses patterns that match none of the adapted modules `names`. */
-function checkPatterns(config: LoraConfig, names: string[]): void {
-  for (const option of ['rank_pattern', 'alpha_pattern'] as const)
-    for (const key of Object.keys(config[option]))
-      if (!names.some((name) => matchesEnd(key, name)))
-        throw optionError(
-          option,
-          `"${key}" matches none of the adapted modules, which are ${lastParts(names)}`,
-        );
 }
 
 /** Refuses a rank above a weight's maximum: a request's `r`, or a value of rank_pattern. */
