@@ -144,7 +144,7 @@ export const peftFields: Fields = {
   alpha_pattern: [{ q_proj: 0 }, { q_proj: huge }, { '[': 1 }],
   modules_to_save: [7, 'x', [7], ['('], ['none'], Array.from({ length: 1000 }, (_, i) => `k${i}.*x`)],
   trainable_token_indices: [7, 'x', [-1], [1.5], [1, 1], [10 ** 9], [2 ** 31], { none: [1] }],
-  init_lora_weights: ['corda', 'eva', 'loftq', 'pissa_niter_100', 'x', 7, {}],
+  init_lora_weights: ['corda', 'mica', 'lora_ga', 'pissa_niter_100', 'x', 7, {}],
   task_type: ['NONE', 7, 'QUESTION_ANS'],
   loftq_config: [{ bits: 4 }],
   eva_config: [

@@ -79,6 +79,10 @@ function explainSystemError(error: NodeJS.ErrnoException): string {
     case 'EPERM':
       if (path !== '') return `Permission denied: ${path}.`;
       break;
+    case 'EEXIST':
+    case 'ENOTDIR':
+      if (path !== '') return `Expected a folder, but ${path} is a file.`;
+      break;
     case 'EISDIR':
       return `Expected a file, but ${path === '' ? 'this' : path} is a folder.`;
     case 'ENOSPC':

@@ -9,6 +9,14 @@ const schema = Type.Object(
     model: Type.String({ minLength: 2 }),
     epochs: Type.Optional(Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1 })])),
     list: Type.Optional(Type.Array(Type.Object({ role: Type.Enum(['a', 'b']) }))),
+    input: Type.Optional(
+      Type.Union([
+        Type.String(),
+        Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 500 }),
+        Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 }),
+        Type.Array(Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 }), { minItems: 1 }),
+      ]),
+    ),
     deep: Type.Optional(
       Type.Union([Type.Null(), Type.Object({ x: Type.Integer() }, { additionalProperties: false })]),
     ),
@@ -53,6 +61,28 @@ test('of a union, the branch that fits the value speaks, or all of them', () => 
     'unknown_parameter',
     'deep.y',
   ]);
+});
+
+test('of a union of lists, only the branch that fits best speaks', () => {
+  const cases: [unknown, string][] = [
+    [5, "Invalid 'input': must be string or array."],
+    [[], "Invalid 'input': must NOT have fewer than 1 items."],
+    [['a', ''], "Invalid 'input[1]': must NOT have fewer than 1 characters."],
+    [Array(501).fill('a'), "Invalid 'input': must NOT have more than 500 items."],
+    [[1, -2], "Invalid 'input[1]': must be >= 0."],
+    [[[1, -2]], "Invalid 'input[0][1]': must be >= 0."],
+    [[[1], []], "Invalid 'input[1]': must NOT have fewer than 1 items."],
+    [['a', [1]], "Invalid 'input[1]': must be string."],
+    [[null], "Invalid 'input[0]': must be string."],
+  ];
+  for (const [input, message] of cases) {
+    const [, , found] = faultsOf({ model: 'xx', input });
+    assert.equal(
+      String(found).replace(' There are more faults.', ''),
+      message,
+      JSON.stringify(input).slice(0, 40),
+    );
+  }
 });
 
 test('all faults in one message, the first one leading', () => {

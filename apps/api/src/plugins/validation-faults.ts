@@ -15,9 +15,9 @@ const maxErrors = 200;
 
 /** Combines Ajv's errors into one: its message lists the first errors; its code and param are those of the first. */
 export function describeFaults(errors: ErrorObject[], body: boolean): ApiError {
-  const faults = dropDuplicates(
-    resolveUnions(errors.slice(0, maxErrors)).map((error) => describe(error, body)),
-  );
+  // That of a union comes after those of its branches, without which they would contradict each other.
+  const processed = errors.filter(({ keyword }, i) => i < maxErrors || keyword === 'anyOf');
+  const faults = dropDuplicates(resolveUnions(processed).map((error) => describe(error, body)));
   const first = faults[0] ?? { code: 'invalid_value', param: null, message: 'The request is not valid.' };
   const messages = faults.slice(0, maxFaults).map((fault) => fault.message);
   if (faults.length > maxFaults || errors.length > maxErrors) messages.push('There are more faults.');
@@ -66,7 +66,7 @@ function requirement(error: ErrorObject): string {
 
 /**
  * Replaces the errors of a failed union (anyOf). If branches accept the value's type but find an error deeper inside or in a bound, only
- * their errors are kept; otherwise one error joins the types of all branches with "or".
+ * the errors of the one that fits best are kept; otherwise one error joins the types of all branches with "or".
  */
 function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
   let rest = errors;
@@ -83,13 +83,11 @@ function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
     );
     const resolved =
       telling.length > 0
-        ? telling
+        ? bestBranch(telling, union)
         : [
             {
               ...union,
-              message: branches
-                .filter((error) => error.keyword !== 'anyOf')
-                .map(requirement)
+              message: unique(branches.filter((error) => error.keyword !== 'anyOf').map(requirement))
                 .join(' or ')
                 .replaceAll(' or must be ', ' or '),
             },
@@ -98,6 +96,19 @@ function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
     rest.push(...resolved);
   }
   return rest;
+}
+
+const unique = (texts: string[]): string[] => [...new Set(texts)];
+
+/** The errors of the branch with the fewest values of another type, and of these with the fewest errors: it is what the client meant. */
+function bestBranch(errors: ErrorObject[], union: ErrorObject): ErrorObject[] {
+  const branchOf = ({ schemaPath }: ErrorObject) =>
+    schemaPath.slice(union.schemaPath.length + 1).split('/')[0]!;
+  const names = unique(errors.map(branchOf));
+  const branches = names.map((name) => errors.filter((error) => branchOf(error) === name));
+  const wrongTypes = (branch: ErrorObject[]) => branch.filter(({ keyword }) => keyword === 'type').length;
+  branches.sort((a, b) => wrongTypes(a) - wrongTypes(b) || a.length - b.length);
+  return branches[0]!;
 }
 
 /** Whether a value, given by its path, is another value or part of it. */

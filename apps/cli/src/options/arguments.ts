@@ -76,8 +76,14 @@ export function jsonObjectArgument(option: string, text: string): Record<string,
 export const isFree = (path: string): boolean =>
   !existsSync(path) || (statSync(path).isDirectory() && readdirSync(path).length === 0);
 
-/** Throws UsageError if the `--output` folder is not empty, unless `overwrite` is set. */
+/** Throws UsageError if `--output` is an empty text, as an unset variable of a shell is: it would mean the current folder. */
+export function checkNamed(output: string): void {
+  if (output === '') throw new UsageError('--output is empty: name a folder or file.');
+}
+
+/** Throws UsageError if the `--output` folder has no name, or is not empty and `overwrite` is not set. */
 export function checkFree(output: string, overwrite = false): void {
+  checkNamed(output);
   if (!overwrite && !isFree(output))
     throw new UsageError(`${output} is not empty: choose another --output, or add --overwrite.`);
 }

@@ -10,15 +10,15 @@ export function optionValues(
   schemas: Record<string, object>,
   given: readonly string[],
 ): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  for (const text of given) {
+  const pairs = given.map((text): [string, unknown] => {
     const equals = text.indexOf('=');
     if (equals < 1) throw new UsageError(`--option must be name=value, not ${text}.`);
-    const [name, value] = [text.slice(0, equals), text.slice(equals + 1)];
+    const [name, value] = [text.slice(0, equals), text.slice(equals + 1)] as const;
     const { type } = (Object.hasOwn(schemas, name) ? schemas[name] : {}) as OptionSchema;
-    values[name] = type === 'string' || type === undefined ? value : jsonOr(value);
-  }
-  return values;
+    return [name, type === 'string' || type === undefined ? value : jsonOr(value)];
+  });
+  // Unlike an assignment, this keeps the name __proto__, which the format then refuses.
+  return Object.fromEntries(pairs);
 }
 
 function jsonOr(text: string): unknown {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
@@ -233,50 +232,6 @@ test('models and adapters: list, get', async (t) => {
   const byModel = await bothWays(t, ['adapters', 'get', 'ft:base:team:demo:abc']);
   assert.match(byModel.text, /^1 +ft:base:team:demo:abc +ftjob-1/m);
   assert.equal((byModel.json as { versions: unknown[] }).versions.length, 1);
-});
-
-test('adapters download unpacks a folder like any other, and refuses to write over one', async (t) => {
-  const folder = temporaryFolder(t);
-  const server = await wireServer(t);
-  const args = ['adapters', 'download', 'adpt_1', '--output', 'adapter'];
-  const ran = await runGraft(args, { env: server.env, cwd: folder });
-  assert.equal(ran.code, 0, ran.stderr);
-  assert.match(ran.stdout, /in adapter: adapter_config\.json, adapter_model\.safetensors, README\.md/);
-  // No archive or temporary folder is left.
-  assert.deepEqual(await readdir(folder), ['adapter']);
-  assert.deepEqual((await readdir(join(folder, 'adapter'))).sort(), [
-    'README.md',
-    'adapter_config.json',
-    'adapter_model.safetensors',
-  ]);
-  assert.equal(await readFile(join(folder, 'adapter/adapter_config.json'), 'utf8'), '{"peft_type":"LORA"}');
-
-  const again = await runGraft(args, { env: server.env, cwd: folder });
-  assert.equal(again.code, 1);
-  assert.equal(again.stderr, 'graft: adapter exists already: choose another output, or add --overwrite.\n');
-  await writeFile(join(folder, 'adapter/stray.txt'), 'old');
-  const over = await runGraft([...args, '--overwrite', '--json'], { env: server.env, cwd: folder });
-  assert.equal(over.code, 0, over.stderr);
-  assert.equal((JSON.parse(over.stdout) as { version: number }).version, 1);
-  assert.equal(existsSync(join(folder, 'adapter/stray.txt')), false);
-
-  const tar = await runGraft([...args.slice(0, 3), '--output', 'a.tar', '--tar'], {
-    env: server.env,
-    cwd: folder,
-  });
-  assert.equal(tar.code, 0, tar.stderr);
-  assert.equal((await stat(join(folder, 'a.tar'))).size % 512, 0);
-});
-
-test('an archive that would write elsewhere writes nothing', async (t) => {
-  const folder = temporaryFolder(t);
-  const server = await wireServer(t);
-  server.archiveEntries.push({ header: { name: '../evil.txt' }, content: 'evil' });
-  const args = ['adapters', 'download', 'adpt_1', '--output', 'inner/adapter'];
-  const ran = await runGraft(args, { env: server.env, cwd: folder });
-  assert.equal(ran.code, 1);
-  assert.match(ran.stderr, /"\.\.\/evil\.txt" \(file\), which does not belong to the adapter/);
-  assert.deepEqual(await readdir(folder, { recursive: true }), ['inner']);
 });
 
 test('chat: one answer, from -m or from a pipe; --json gives the whole object', async (t) => {

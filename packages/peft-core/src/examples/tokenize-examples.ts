@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
 import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
 import { BadLines } from './bad-lines.ts';
-import { activeFrom } from './batches/example-size.ts';
+import { firstActiveInExample } from './batches/example-size.ts';
 import type { DatasetFormat, Tokenized } from './formats/format.ts';
 import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
 import { BadExample, Reading, type TokenizeOptions } from './formats/reading.ts';
@@ -143,7 +143,8 @@ function checkIds(
 /** An adapter learns nothing from a sequence that does not activate it, or only after its last input. */
 function checkInvocation({ tokenizer, options }: Reading, { sequences }: Tokenized): void {
   const { invocation = null } = options;
-  if (!invocation || sequences.every((each) => activeFrom(each, invocation) < each.ids.length)) return;
+  if (!invocation || sequences.every((each) => firstActiveInExample(each, invocation) < each.ids.length))
+    return;
   const which = sequences.length > 1 ? 'a text without' : 'no';
   throw new BadExample(
     'invocation_missing',

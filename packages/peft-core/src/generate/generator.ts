@@ -8,7 +8,7 @@ import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
 import type { SamplingField } from '../schema/sampling-fields.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import { activeFrom } from './activation/activation.ts';
+import { firstActiveInPrompt } from './activation/activation.ts';
 import { type AnswerConstraint, AnswerConstraints } from './constrained/answer-constraints.ts';
 import { type AnswerDemands, constraintOf, toolsOf } from './constrained/constraint-of.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
@@ -284,7 +284,7 @@ export class Generator {
         ids: this.#decoderStart === null ? [...before, ...whole] : [...before, this.#decoderStart],
         input: this.#decoderStart === null ? null : whole,
         promptTokens: prompt.length,
-        activeFrom: activeFrom(served, whole),
+        activeFrom: firstActiveInPrompt(served, whole),
       },
       {
         ...this.#samplingOf(request),

@@ -1,18 +1,13 @@
 import { addExperts, type SparseNetwork } from './experts.ts';
-import type { LayerAttention, OutlineBuilder, Recurrence, TaskType } from './outline.ts';
+import type { LayerAttention, ModelOutline, OutlineBuilder, Recurrence } from './outline.ts';
 import { addDeltaNet } from './recurrent-layers/delta-net.ts';
 import { addStateSpace } from './recurrent-layers/state-space.ts';
 
-/** The sizes of attention, and the form of its modules. */
-interface AttentionForm {
-  hiddenSize: number;
-  heads: number;
+/** The form of one layer's attention. */
+interface AttentionForm
+  extends Pick<BodyForm, 'hiddenSize' | 'heads' | 'queryKeyNorms' | 'fused' | 'outputGate' | 'sinks'> {
   kvHeads: number;
   headSize: number;
-  queryKeyNorms: 'head' | 'projection' | null;
-  fused: boolean;
-  outputGate: boolean;
-  sinks: boolean;
   /** The norms of queries and keys precede the modules of keys and values in PyTorch's order. */
   normsFirst: boolean;
   /** `none`: those of another layer; `lent`: other layers attend to them, too, so that they are computed apart from the queries. */
@@ -83,28 +78,36 @@ export interface SublayerNorms {
   after?: string;
 }
 
-/** The sizes of a decoder's body, and the form of its modules. */
-export interface BodyForm {
+/** The sizes and modules of a decoder's body. */
+export interface BodyForm
+  extends Pick<ModelOutline, 'task' | 'vocabularySize' | 'hiddenSize' | 'layers' | 'heads' | 'recurrence'> {
+  /** Prefix of the names in the body: `model.`, or empty for FEATURE_EXTRACTION. */
   prefix: string;
-  task: TaskType;
-  vocabularySize: number;
-  hiddenSize: number;
-  layers: number;
-  heads: number;
   norms: { attention: SublayerNorms; feedForward: SublayerNorms };
+  /** RMSNorm over queries and keys before the rotation: of each head, of all heads together, or none. */
   queryKeyNorms: 'head' | 'projection' | null;
+  /** Queries, keys and values come from one module `qkv_proj`. */
   fused: boolean;
+  /** `q_proj` also computes a gate of attention's output: each head's D queries, then D values before the sigmoid. */
   outputGate: boolean;
+  /** Each head has a learned score, `self_attn.sinks`, that its softmax counts beside those of the keys. */
   sinks: boolean;
+  /** Keys and values of layer `layer`. */
   attentionOf(layer: number): LayerAttention;
+  /** Whether the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
   valuesAreKeys(layer: number): boolean;
+  /** RMSNorm without a weight over the values of each head. */
   valueNorms: boolean;
+  /** An input of each layer beside the hidden states; null: there is none. */
   layerInputs: LayerInputs | null;
+  /** A layer's output is multiplied by its parameter `layer_scalar`. */
   layerScalars: boolean;
+  /** Width of the feed-forward network of layer `layer`. */
   innerOf(layer: number): number;
+  /** The network of a layer without experts, or beside them. */
   dense: DenseNetwork;
+  /** The networks of several experts; null: every layer has one network. */
   sparse: SparseNetwork | null;
-  recurrence?: Recurrence;
   /** PyTorch's order of a layer's modules: attention, networks, norms; or norms, networks, attention. */
   attentionLast: boolean;
 }

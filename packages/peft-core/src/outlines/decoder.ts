@@ -3,12 +3,12 @@ import { ConfigFields, type RawConfig, requireTask } from './config-fields.ts';
 import { addHead } from './decoder-layers.ts';
 import {
   addBody,
+  type BodyForm,
   type DenseNetwork,
   keptByNorms,
   LAYER_TABLE,
   type LayerInputs,
   layerNumbers,
-  type SublayerNorms,
 } from './decoder-modules.ts';
 import type { SparseNetwork } from './experts.ts';
 import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
@@ -25,38 +25,15 @@ import {
 import { type Rope, type RopeFields, ropeFields, ropeOf } from './rope.ts';
 
 /** A decoder with rotary positions, RMSNorm around each sublayer and a gated feed-forward network. */
-export interface DecoderOutline extends ModelOutline {
-  /** Prefix of the names in the body: `model.`, or empty for FEATURE_EXTRACTION. */
-  prefix: string;
+export interface DecoderOutline extends ModelOutline, BodyForm {
+  /** Unlike other outlines, every decoder has it. */
+  attentionOf: BodyForm['attentionOf'];
   epsilon: number;
   /** Added to the weight of every RMSNorm: 1 where the weights are stored as differences from 1. */
   normShift: 0 | 1;
-  norms: { attention: SublayerNorms; feedForward: SublayerNorms };
-  /** RMSNorm over queries and keys before the rotation: of each head, of all heads together, or none. */
-  queryKeyNorms: 'head' | 'projection' | null;
-  /** Queries, keys and values come from one module `qkv_proj`. */
-  fused: boolean;
-  /** The network of a layer without experts, or beside them. */
-  dense: DenseNetwork;
-  /** `q_proj` also computes a gate of attention's output: each head's D queries, then D values before the sigmoid. */
-  outputGate: boolean;
-  /** Each head has a learned score, `self_attn.sinks`, that its softmax counts beside those of the keys. */
-  sinks: boolean;
-  /** Keys and values of layer `layer`. */
-  attentionOf(layer: number): LayerAttention;
-  /** Whether the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
-  valuesAreKeys(layer: number): boolean;
-  /** RMSNorm without a weight over the values of each head. */
-  valueNorms: boolean;
-  /** An input of each layer beside the hidden states; null: there is none. */
-  layerInputs: LayerInputs | null;
-  /** A layer's output is multiplied by its parameter `layer_scalar`. */
-  layerScalars: boolean;
   activation: GateActivation;
   /** Width of the feed-forward network in most layers. */
   inner: number;
-  /** Width of the feed-forward network of layer `layer`. */
-  innerOf(layer: number): number;
   /** The rotations of the layers. */
   ropes: Rope[];
   /** The fields of config.json of each of `ropes`. */
@@ -76,8 +53,6 @@ export interface DecoderOutline extends ModelOutline {
   };
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. */
   window(layer: number): number | null;
-  /** The networks of several experts; null: every layer has one network. */
-  sparse: SparseNetwork | null;
 }
 
 const GATES = ['silu', 'gelu', 'gelu_pytorch_tanh'] as const;

@@ -30,6 +30,12 @@ export function matchesEnd(pattern: string, path: string): boolean {
   return matchStart(`(.*\\.)?(${pattern})$`, path) !== null;
 }
 
+/** The value of the first key that matches the end of a module's path, like PEFT's get_pattern_key. */
+export function fromPattern(pattern: Record<string, number>, path: string): number | undefined {
+  const key = Object.keys(pattern).find((each) => matchesEnd(each, path));
+  return key === undefined ? undefined : pattern[key];
+}
+
 /** Whether `pattern` matches whole parts of a module's path, anywhere in it. PEFT inserts it unescaped into its expression. */
 export function matchesParts(pattern: string, path: string): boolean {
   if (isPlain(pattern)) return pathMatcher(pattern)(path, 'parts');

@@ -92,7 +92,8 @@ export function buildScoreProgram(
   });
   const shares = sharesBeginnings(architecture, layout);
   /** Where the adapter begins to be active in an input: after its end if it never is. */
-  const activeFrom = (ids: Int32Array) => (invocation ? (lastMatch(ids, invocation) ?? ids.length) : 0);
+  const firstActiveInInput = (ids: Int32Array) =>
+    invocation ? (lastMatch(ids, invocation) ?? ids.length) : 0;
 
   return {
     program,
@@ -101,10 +102,10 @@ export function buildScoreProgram(
     score(inputs) {
       const whole = inputs.map((ids) => Int32Array.from([...model.virtualTokens, ...ids]));
       const scores: OwnScore[] = [];
-      const until = whole.map((ids) => (invocation ? activeFrom(ids) : ids.length));
+      const until = whole.map((ids) => (invocation ? firstActiveInInput(ids) : ids.length));
       for (const list of scoreLists(whole, lengths, shares, until)) {
         const { places, ...fed } = laidOut(list, whole, model.virtualTokens.length, layout);
-        const active = invocation ? activeIn(list, places, whole, activeFrom) : undefined;
+        const active = invocation ? activeIn(list, places, whole, firstActiveInInput) : undefined;
         const feeds = { ...fed, active };
         const out = program.run(
           scoreOn(list.tokens, list.members.length > 1 ? MAX_MEMBERS : 1),
@@ -138,11 +139,11 @@ function activeIn(
   { members, tokens }: ScoreList,
   places: readonly (readonly number[])[],
   inputs: readonly Int32Array[],
-  activeFrom: (ids: Int32Array) => number,
+  firstActiveInInput: (ids: Int32Array) => number,
 ): Int32Array {
   const active = new Int32Array(tokens);
   for (const [i, member] of members.entries())
-    for (const at of places[i]!.slice(activeFrom(inputs[member]!))) active[at] = 1;
+    for (const at of places[i]!.slice(firstActiveInInput(inputs[member]!))) active[at] = 1;
   return active;
 }
 

@@ -132,7 +132,21 @@ refused(
   'more directions than a narrow layer has inputs',
   { ...inputs, r: 3, target_modules: 'all-linear' },
   { ...llama, intermediate_size: 2 },
-  ['rank_too_large', 'r', /rank 3 is larger than model\.layers\.0\.mlp\.down_proj has inputs: 2/],
+  [
+    'rank_too_large',
+    'r',
+    /rank 3 is larger than the number of inputs of model\.layers\.0\.mlp\.down_proj, 2/,
+  ],
+);
+refused(
+  'more redistributed directions than a layer has inputs',
+  { ...inputs, eva_config: { rho: 20 }, target_modules: ['q_proj'] },
+  llama,
+  [
+    'rank_too_large',
+    'r',
+    /rank 40 \(r times eva_config\.rho\) is larger than the number of inputs of .*q_proj, 32/,
+  ],
 );
 refused(
   'no inputs of experts',

@@ -1,6 +1,6 @@
 import type { ModelOutline } from '../outlines/outline.ts';
 import { optionError } from '../schema/check-fields.ts';
-import { fullMatch } from '../schema/module-pattern.ts';
+import { fullMatch, matchesEnd } from '../schema/module-pattern.ts';
 import { isNamed, lastPart, notFoundError, type TargetOptions, transposedTargets } from './target-modules.ts';
 
 /**
@@ -38,6 +38,20 @@ export function checkTransposed(
       'fan_in_fan_out',
       'true is for weights that are stored as (in, out), and those of target_modules are not; leave it out',
     );
+}
+
+/** Refuses keys of rank_pattern and alpha_pattern that match none of the adapted modules `names`. */
+export function checkPatterns(
+  config: { rank_pattern?: Record<string, number>; alpha_pattern?: Record<string, number> },
+  names: string[],
+): void {
+  for (const option of ['rank_pattern', 'alpha_pattern'] as const)
+    for (const key of Object.keys(config[option] ?? {}))
+      if (!names.some((name) => matchesEnd(key, name)))
+        throw optionError(
+          option,
+          `"${key}" matches none of the adapted modules, which are ${lastParts(names)}`,
+        );
 }
 
 /** The distinct last parts of names. */

@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { AdapterDownload, AdapterVersion, DownloadOptions, GraftClient } from '@graft/client';
 import { TransferDisplay } from '../../draw/transfer-display.ts';
 import { extractTar } from './extract-tar.ts';
-import type { SaveOptions } from './save-options.ts';
+import { alreadyThere, checkOutput, type SaveOptions } from './save-options.ts';
 
 export interface SavedAdapter extends Pick<AdapterVersion, SavedField> {
   path: string;
@@ -60,12 +61,27 @@ export async function saveArchive(from: Archive, options: SaveOptions): Promise<
   const unpacked = await mkdtemp(join(parent, `.${basename(output)}.`));
   try {
     await extractTar(archive, unpacked, from.files);
-    if (options.overwrite) await rm(output, { recursive: true, force: true });
-    await rename(unpacked, output);
+    // Someone may have written there meanwhile.
+    checkOutput(options);
+    await replaceFolder(output, unpacked, options);
   } catch (error) {
     await rm(unpacked, { recursive: true, force: true });
     throw error;
   } finally {
     await rm(archive, { force: true });
   }
+}
+
+/** Moves a complete folder to the output; after an error the output is as it was. */
+async function replaceFolder(output: string, folder: string, options: SaveOptions): Promise<void> {
+  const before = `${folder}.replaced`;
+  const isReplaced = options.overwrite === true && existsSync(output);
+  if (isReplaced) await rename(output, before);
+  try {
+    await rename(folder, output);
+  } catch (error) {
+    if (isReplaced) await rename(before, output);
+    throw (error as NodeJS.ErrnoException).code === 'ENOTEMPTY' ? alreadyThere(options.output) : error;
+  }
+  if (isReplaced) await rm(before, { recursive: true, force: true });
 }

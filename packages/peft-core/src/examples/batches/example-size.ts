@@ -58,7 +58,7 @@ export function sizeOf(
     for (let t = 0; t < leading; t++) whole[t] = firstVirtual + t;
     whole.set(ids, leading);
     const labelled = targets ? promptTargets(targets) : ids.length - 1;
-    const same = invocation ? activeFrom({ ids, targets }, invocation) : labelled;
+    const same = invocation ? firstActiveInExample({ ids, targets }, invocation) : labelled;
     return { ids: whole, limit: leading + Math.max(0, Math.min(labelled, same)) };
   });
   return { ...size, shareable };
@@ -68,7 +68,7 @@ export function sizeOf(
  * The index of the first position at which the adapter is active in a sequence of a language model: that of the last occurrence of the
  * invocation, which the last target, the token after `ids`, may complete. Without an occurrence: the number of positions.
  */
-export function activeFrom(
+export function firstActiveInExample(
   { ids, targets }: { ids: Int32Array; targets?: Int32Array | undefined },
   invocation: readonly number[],
 ): number {

@@ -1,6 +1,6 @@
 import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
-import { activeFrom, promptTargets } from './example-size.ts';
+import { firstActiveInExample, promptTargets } from './example-size.ts';
 import { placeOf } from './pack-flat.ts';
 import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
@@ -201,7 +201,7 @@ export function fillBatch(
     write(batch, start, segment, ids, { leading, from, to });
     if (batch.active) {
       // What several sequences share is before the activation of each: `sizeOf`.
-      const first = leading + activeFrom({ ids, targets }, layout.invocation!) - from;
+      const first = leading + firstActiveInExample({ ids, targets }, layout.invocation!) - from;
       batch.active.fill(1, Math.min(end, start + Math.max(0, first)), end);
     }
     for (let t = start; t < end; t++) (batch.positions[t] as number) += firstPosition;

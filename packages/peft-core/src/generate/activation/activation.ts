@@ -19,7 +19,7 @@ interface Computed {
  * The first position of a prompt at which its adapter is active; Infinity if it is at none. An invocation in the answer changes nothing, as
  * in peft 0.21.2 (get_alora_offsets_for_generate), where every token of an answer to an invoked prompt is active.
  */
-export function activeFrom(
+export function firstActiveInPrompt(
   { invocation }: Pick<Computed['served'], 'invocation'>,
   ids: readonly number[],
 ): number {

@@ -113,6 +113,23 @@ test('nothing is sent without confirmation: no repository, no file, no commit', 
   assertPublished(1);
 });
 
+test('an answer that no Hub gives is not quoted, and tried again', async () => {
+  const quoted = {
+    code: 'hub_unavailable',
+    message: /^127\.0\.0\.1:\d+ sent an answer that is not one of the Hub: try again later\.$/,
+  };
+  await publish();
+  await writeFile(join(folder, 'README.md'), '# A bard');
+  const known = JSON.stringify({ private: true, sha: hub.repositories.get('org/poet')!.commits.at(-1)!.sha });
+  // Postgres does not store U+0000, so that a quoted answer would leave a publication of the service without a state.
+  for (const answers of [['\0<html>'], [known, '[null]'], [known, '[]', '{}'], [known, '[]', '"\0']]) {
+    hub.oddAnswers.push(...answers);
+    await assert.rejects(publish({ attempts: 1 }), quoted, answers.join(' '));
+  }
+  hub.oddAnswers.push('<html>');
+  assert.equal((await publish()).changed, 1);
+});
+
 test('nothing is visible after a failure, and the next attempt sends only what is missing', async () => {
   hub.commitFaults.push(500, 500, 500, 500);
   await assert.rejects(publish(), { code: 'hub_unavailable', message: /answered 500: try again later/ });

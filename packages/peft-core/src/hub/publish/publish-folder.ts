@@ -189,7 +189,7 @@ async function publish(
   });
   const commit: unknown = made?.commit.oid;
   // The next attempt finds the files there.
-  if (!isCommit(commit)) throw new TypeError('the answer names no commit');
+  if (!isCommit(commit)) throw new AnswerError('the answer names no commit');
   return { commit, url: urlOf(commit), changed: changed.length, bytes };
 }
 
@@ -277,6 +277,15 @@ class StorageError extends Error {
   }
 }
 
+/** An answer that lacks what the Hub's answers have. */
+class AnswerError extends Error {}
+
+/** Errors of reading an answer, whose messages may quote it. A TypeError of `fetch` has a cause. */
+const isAnswerFault = (error: unknown): boolean =>
+  error instanceof AnswerError ||
+  error instanceof SyntaxError ||
+  (error instanceof TypeError && !(error.cause instanceof Error));
+
 /** Does not quote the Hub's text or the URL of a request, which may have a signature in it. */
 function explain(error: unknown, repository: string, { endpoint, tokenName }: HubAccess): GraftError {
   if (error instanceof GraftError) return error;
@@ -297,6 +306,7 @@ function explain(error: unknown, repository: string, { endpoint, tokenName }: Hu
       fault: 'environment',
       cause: error,
     });
+  if (isAnswerFault(error)) return unavailable('sent an answer that is not one of the Hub');
   if (status === undefined) return unavailable(`cannot be reached (${reasonOf(error)})`);
   if (status >= 500 || status === 408 || status === 429) return unavailable(`answered ${status}`);
   if (status < 400) return refused('the repository has another name by now; give that one');

@@ -29,6 +29,8 @@ export class PublishingHub {
   readonly completionFaults: number[] = [];
   /** Statuses that replace the answers to the next commits. */
   readonly commitFaults: number[] = [];
+  /** Bodies that replace the answers to the next requests, with status 200. */
+  readonly oddAnswers: string[] = [];
   /** Resolves before each commit: tests wait here. */
   beforeCommit: () => Promise<void> = async () => {};
   /** Resolves after each upload has arrived at the storage, before its answer. */
@@ -57,6 +59,7 @@ export class PublishingHub {
     this.requests.length = 0;
     this.commitFaults.length = 0;
     this.storageFaults.length = 0;
+    this.oddAnswers.length = 0;
     this.completionFaults.length = 0;
     this.puts = 0;
     this.cutUploads = 0;
@@ -87,6 +90,11 @@ export class PublishingHub {
     const { pathname } = new URL(request.url!, this.endpoint);
     this.requests.push(`${request.method} ${pathname}`);
     const body = (await read(request)).toString();
+    const odd = this.oddAnswers.shift();
+    if (odd !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(odd);
+      return;
+    }
     const owners = this.tokens.get(request.headers.authorization?.replace('Bearer ', '') ?? '');
     if (!owners) return answer(response, 401, { error: 'Invalid credentials' });
     if (pathname === '/api/complete_multipart') return this.#complete(request.url!, body, response);

@@ -209,6 +209,10 @@ test('data with too few positions, and inputs that are not numbers, are refused'
     message:
       /needs more positions with a target than the rank, 9, and the training data has 6; add examples, or lower r/,
   });
+  await assert.rejects(startsOf({ file: 'few.jsonl', r: 3, eva: { rho: 2 } }), {
+    message:
+      /than r times eva_config\.rho, 6, and the training data has 6; add examples, or lower r or eva_config\.rho/,
+  });
   await startsOf({ file: 'few.jsonl', r: 5 });
   await writeByteModel(at('overflowing'), tinyConfig, ({ name, shape }, part) => {
     const random = new Random(1, 'test', part);

@@ -305,13 +305,15 @@ function ranksOf(groups: InputGroup[], kept: Kept[], { meanRank }: InputPass): n
 }
 
 /** Centred, n rows have n − 1 directions. */
-function checkCount(count: number, { onlyTargets }: InputPass, groups: InputGroup[]): void {
+function checkCount(count: number, { onlyTargets, meanRank }: InputPass, groups: InputGroup[]): void {
   const rank = Math.max(...groups.map((group) => group.rank));
   if (count > rank) return;
   const what = onlyTargets ? 'positions with a target' : 'positions';
+  const [bound, remedy] =
+    meanRank === null ? ['the rank', 'r'] : ['r times eva_config.rho', 'r or eva_config.rho'];
   throw new GraftError(
     'data_unfit_for_task',
-    `init_lora_weights "eva" needs more ${what} than the rank, ${rank}, and the training data has ${count}; add examples, or lower r`,
+    `init_lora_weights "eva" needs more ${what} than ${bound}, ${rank}, and the training data has ${count}; add examples, or lower ${remedy}`,
     { param: 'training_file' },
   );
 }

@@ -1,8 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import { type ModelOutline, TASK_TYPES, writesText } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
-import { matchesEnd } from '../../schema/module-pattern.ts';
-import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
+import { checkPatterns, checkTargetNames, checkTransposed } from '../idle-targets.ts';
 import { type Method, type RatedModel, rateByWidth } from '../method.ts';
 import {
   isAllLinear,
@@ -174,23 +173,28 @@ function check(config: LoraConfig, model: ModelOutline): void {
       `${show(config.init_lora_weights)} is not there for embeddings, and target_modules adapts ${table.name}`,
     );
   if (config.init_lora_weights === INPUT_DIRECTIONS)
-    checkInputs(loraTargets(publishedLora(config), model).targets);
+    checkInputs(loraTargets(publishedLora(config), model).targets, config.r);
   checkTokens(loraTokenTargets(config, model), targets, saved);
   checkActivation(config, model, { targets, experts });
   checkParameters(config, [...targets.filter(({ isRouter }) => isRouter), ...experts], saved);
 }
 
-/** Refuses modules whose inputs the pass over the data does not have: the output layer, and those with fewer inputs than the rank. */
-function checkInputs(targets: LoraTarget[]): void {
+/**
+ * Refuses modules whose inputs the pass over the data does not have: the output layer, and those with fewer inputs than the rank, which may
+ * be a multiple of a request's `r`.
+ */
+function checkInputs(targets: LoraTarget[], r: number): void {
   for (const target of targets) {
     const { name, width, rank, isRouter } = target;
     if (isRouter) continue;
     if (!isAllLinear(target))
       throw optionError('init_lora_weights', `"eva" is not there for ${name}, which target_modules adapts`);
     if (rank > width)
-      throw new GraftError('rank_too_large', `rank ${rank} is larger than ${name} has inputs: ${width}`, {
-        param: 'peft.r',
-      });
+      throw new GraftError(
+        'rank_too_large',
+        `rank ${rank}${rank === r ? '' : ' (r times eva_config.rho)'} is larger than the number of inputs of ${name}, ${width}`,
+        { param: 'peft.r' },
+      );
   }
 }
 
@@ -237,17 +241,6 @@ function checkTokens(tokens: TokenTarget[], targets: LoraTarget[], saved: string
       `trains rows of ${tie}${module}; modules_to_save trains ${whole === module ? 'it' : whole} in full`,
     );
   }
-}
-
-/** Refuses patterns that match none of the adapted modules `names`. */
-function checkPatterns(config: LoraConfig, names: string[]): void {
-  for (const option of ['rank_pattern', 'alpha_pattern'] as const)
-    for (const key of Object.keys(config[option]))
-      if (!names.some((name) => matchesEnd(key, name)))
-        throw optionError(
-          option,
-          `"${key}" matches none of the adapted modules, which are ${lastParts(names)}`,
-        );
 }
 
 /** Refuses a rank above a weight's maximum: a request's `r`, or a value of rank_pattern. */

@@ -1,5 +1,5 @@
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
-import { matchesEnd } from '../../schema/module-pattern.ts';
+import { fromPattern } from '../../schema/module-pattern.ts';
 import { notFoundError, resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding, type TokenTarget, tokenTargets } from '../token-targets.ts';
 import type { LoraConfig } from './config.ts';
@@ -114,12 +114,6 @@ export function rankAndAlphaFor(
     rank: fromPattern(config.rank_pattern, name) ?? config.r,
     alpha: fromPattern(config.alpha_pattern, name) ?? config.lora_alpha,
   };
-}
-
-/** The value of the first key that matches the end of `name`, like PEFT's get_pattern_key. */
-function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
-  const key = Object.keys(pattern).find((each) => matchesEnd(each, name));
-  return key === undefined ? undefined : pattern[key];
 }
 
 /** The names of an adapted module's parameters in PEFT's files. */

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
+import { fromPattern } from '../../schema/module-pattern.ts';
 import {
   alphaPattern,
   excludeModules,
@@ -14,7 +15,7 @@ import {
   targetModules,
   taskType,
 } from '../../schema/schema-parts.ts';
-import { fromPattern, type MatrixOptions, type MatrixTarget, matrixTargets } from './targets.ts';
+import { type MatrixOptions, type MatrixTarget, matrixTargets } from './targets.ts';
 
 /** Source: peft 0.21.2, tuners/lycoris_utils.py. */
 export const updateOptions = {

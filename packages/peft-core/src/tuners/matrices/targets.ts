@@ -3,9 +3,8 @@
 import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
 import { optionError } from '../../schema/check-fields.ts';
-import { matchesEnd } from '../../schema/module-pattern.ts';
 import { copiedEmbeddings, type FileTensor, savedTensors, underModel } from '../file-tensors.ts';
-import { checkTargetNames, lastParts } from '../idle-targets.ts';
+import { checkPatterns, checkTargetNames } from '../idle-targets.ts';
 import {
   isNarrow,
   isWithin,
@@ -22,6 +21,9 @@ export interface MatrixOptions extends TargetOptions {
   peft_type: string;
   /** `all`, or a library's word for those of adapted modules; absent: none. */
   bias?: string;
+  /** Ranks and alphas of modules, by the ends of their paths. */
+  rank_pattern?: Record<string, number>;
+  alpha_pattern?: Record<string, number>;
 }
 
 /** A module whose weight is adapted: `(out, width)`, or `(width, out)` if transposed. An embedding's `width` is its vocabulary. */
@@ -115,20 +117,10 @@ export function writtenConfig<Config extends MatrixOptions>(config: Config, mode
 /** Refuses names in a request that match nothing in this model, and patterns that match no adapted module. */
 export function checkMatrixNames(config: MatrixOptions, model: ModelOutline, targets: MatrixTarget[]): void {
   checkTargetNames(config, model);
-  const names = targets.map(({ name }) => name);
-  for (const option of ['rank_pattern', 'alpha_pattern'])
-    for (const key of Object.keys((config as unknown as Record<string, object | undefined>)[option] ?? {}))
-      if (!names.some((name) => matchesEnd(key, name)))
-        throw optionError(
-          option,
-          `"${key}" matches none of the adapted modules, which are ${lastParts(names)}`,
-        );
-}
-
-/** The value of the first key of a pattern that matches the end of `name`, like PEFT's get_pattern_key. */
-export function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
-  const key = Object.keys(pattern).find((each) => matchesEnd(each, name));
-  return key === undefined ? undefined : pattern[key];
+  checkPatterns(
+    config,
+    targets.map(({ name }) => name),
+  );
 }
 
 /** The targets whose ranks a request is checked for: without narrow ones that "all-linear" chose. */
