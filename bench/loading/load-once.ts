@@ -2,7 +2,11 @@
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { ProgramBuilder } from '@graft/tf-graph';
-import { type BaseStorage, partsOf, storedWeights } from '../../packages/peft-core/src/weights/base-storage.ts';
+import {
+  type BaseStorage,
+  partsOf,
+  storedWeights,
+} from '../../packages/peft-core/src/weights/base-storage.ts';
 import { loadWeights } from '../../packages/peft-core/src/weights/load-weights.ts';
 import { declareWeights } from '../../packages/peft-core/src/weights/stored-weights.ts';
 import { peakMemory } from '../peak-memory.ts';
