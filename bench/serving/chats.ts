@@ -13,8 +13,8 @@ export interface Chat {
 }
 
 export const answerTokens = 48;
-/** Of each prompt, about. */
-const promptWords = 75;
+/** Words of a prompt of about 100 tokens; where a byte is a token, with its last words. */
+export const promptWords = { words: 75, bytes: 14 };
 
 const topics = ['bikes', 'rivers', 'bread', 'chess', 'trams', 'bees', 'maps', 'tides'];
 const facts = [
@@ -27,10 +27,10 @@ const facts = [
 ];
 
 /** `count` prompts of about 100 tokens, no two of which begin alike. */
-export function chatsOf(adapters: readonly string[], count: number): Chat[] {
+export function chatsOf(adapters: readonly string[], count: number, length = promptWords.words): Chat[] {
   return Array.from({ length: count }, (_, i) => {
     const words = [`${i + 1}.`, 'The'];
-    for (let n = i; words.length < promptWords; n++)
+    for (let n = i; words.length < length; n++)
       words.push(...`${topics[(i + n * 3) % topics.length]} ${facts[n % facts.length]}, and the`.split(' '));
     const prompt = `${words.join(' ')} last of them`;
     return { adapter: adapters[i % adapters.length]!, prompt };

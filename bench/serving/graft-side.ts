@@ -1,6 +1,7 @@
-import { type Generator, openGenerator } from '@graft/peft-core';
-import type { BaseModel } from '@graft/peft-core/files';
-import { answerTokens, type Chat } from './chats.ts';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runTypeScript } from '../run-for-result.ts';
+import type { Chat } from './chats.ts';
 
 /** What was answered in a time: token ids by the number of the chat. */
 export interface Answered {
@@ -11,90 +12,65 @@ export interface Answered {
   first: number[];
 }
 
+/** What a generator did, and the most bytes of main memory that its process had. */
+export interface Served extends Answered {
+  peakBytes: number;
+}
+
 export const servedDtypes = ['fp32', 'bf16', 'int8', 'nf4'] as const;
 type ServedDtype = (typeof servedDtypes)[number];
 export const isServedDtype = (name: string): name is ServedDtype =>
   (servedDtypes as readonly string[]).includes(name);
 
-export interface GraftOptions {
-  base: BaseModel;
+/** What a process of graft-process.ts is to do. */
+export interface ServingPlan {
+  /** Of the base model. */
+  model: string;
   baseDtype: ServedDtype;
   activationDtype: 'fp32' | 'int8';
   chats: readonly Chat[];
   /** Concurrent chats. */
+  lanes: number;
+  /** Sequences of a step. */
+  rows: number;
+  /** No other question is asked after this time. */
+  seconds: number;
+  /** Begins each line of the report. */
+  title: string;
+}
+
+export interface GraftOptions
+  extends Pick<ServingPlan, 'model' | 'baseDtype' | 'activationDtype' | 'chats' | 'seconds'> {
+  /** Concurrent chats. */
   atOnce: number;
   /** Number of questions that are asked one by one. */
   alone: number;
-  /** No other question is asked after this time. */
-  seconds: number;
-  report(line: string): void;
+  /** For the plans of processes. */
+  folder: string;
 }
 
-/** The questions one by one, and in a generator that knows none of them, many at once. */
-export async function graftSide(
-  options: GraftOptions,
-): Promise<{ oneByOne: Answered; together: Answered; same: boolean }> {
-  const { chats, alone, atOnce } = options;
-  const oneByOne = await inNewGenerator(options, 'one by one', chats.slice(0, alone), 1);
-  const together = await inNewGenerator(options, `${atOnce} at once`, chats, atOnce);
+/** The questions one by one, and in a generator that knows none of them, many at once; each generator in a separate process. */
+export async function graftSide({
+  atOnce,
+  alone,
+  folder,
+  ...plan
+}: GraftOptions): Promise<{ oneByOne: Served; together: Served; same: boolean }> {
+  const ask = async (way: string, chats: readonly Chat[], lanes: number): Promise<Served> => {
+    const file = join(folder, 'plan.json');
+    const title = `Graft, ${plan.baseDtype}, ${way}`;
+    const whole: ServingPlan = { ...plan, chats, lanes, rows: lanes, title };
+    await writeFile(file, JSON.stringify(whole));
+    const script = join(import.meta.dirname, 'graft-process.ts');
+    const { ids, ...served } = await runTypeScript<Omit<Served, 'ids'> & { ids: [number, number[]][] }>(
+      script,
+      [file],
+      {},
+    );
+    return { ...served, ids: new Map(ids) };
+  };
+  const oneByOne = await ask('one by one', plan.chats.slice(0, alone), 1);
+  const together = await ask(`${atOnce} at once`, plan.chats, atOnce);
   const same = [...oneByOne.ids].every(([i, ids]) => ids.join() === (together.ids.get(i) ?? ids).join());
   return { oneByOne, together, same };
-}
-
-async function inNewGenerator(
-  { base, baseDtype, activationDtype, chats: all, atOnce, seconds, report }: GraftOptions,
-  way: string,
-  chats: readonly Chat[],
-  lanes: number,
-): Promise<Answered> {
-  const generator = await openGenerator({ base, baseDtype, activationDtype, rows: atOnce });
-  try {
-    report(`Graft, ${baseDtype}, ${way}: loading, and a word from each adapter`);
-    for (const adapter of new Set(all.map(({ adapter }) => adapter)))
-      await ask(generator, { adapter, prompt: 'Hello' }, 4);
-    return await measure(generator, chats, lanes, seconds, (line) =>
-      report(`Graft, ${baseDtype}, ${way}: ${line}`),
-    );
-  } finally {
-    await generator.close();
-  }
-}
-
-async function ask(generator: Generator, { adapter, prompt }: Chat, max_tokens = answerTokens) {
-  const began = performance.now();
-  const ids: number[] = [];
-  let first = 0;
-  for await (const { tokenId } of generator.generate({ adapter, prompt, max_tokens })) {
-    first ||= performance.now() - began;
-    if (tokenId >= 0) ids.push(tokenId);
-  }
-  return { ids, first };
-}
-
-/** `lanes` chats at once, each asking its next question when it has its answer. */
-async function measure(
-  generator: Generator,
-  chats: readonly Chat[],
-  lanes: number,
-  limit: number,
-  report: (line: string) => void,
-): Promise<Answered> {
-  const began = performance.now();
-  const passed = () => (performance.now() - began) / 1000;
-  const ids: Answered['ids'] = new Map();
-  const first: number[] = [];
-  let tokens = 0;
-  let next = 0;
-  const lane = async () => {
-    for (let i = next++; i < chats.length && passed() < limit; i = next++) {
-      const answer = await ask(generator, chats[i]!);
-      ids.set(i, answer.ids);
-      first.push(answer.first);
-      tokens += answer.ids.length;
-      if (ids.size % 4 === 0)
-        report(`${ids.size} of ${chats.length} answers, ${tokens} tokens, ${passed().toFixed(0)} s`);
-    }
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  return { ids, first, tokens, seconds: passed() };
 }

@@ -3,12 +3,14 @@
  * answer, compared with the same questions one by one and with transformers and HF PEFT. Every answer must equal the one it gets alone, token
  * for token. Takes some minutes and reports progress.
  *
- * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--dtypes fp32] [--activations fp32] [--output data/bench] [--write-docs] [--check]
+ * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--dtypes fp32] [--activations fp32] [--model NAME] [--output data/bench] [--write-docs] [--check]
  * npm run bench:serving -- --long-prompts 48 [--chats 16] [--check]
  *   --alone       number of questions that are asked one by one
  *   --sides       of graft, peft and llama-cpp, which is llama.cpp with the file of SmolLM2-135M in 4 bits and without adapters
  *   --dtypes      data types of Graft's base model: fp32, bf16, int8, nf4
  *   --activations  data types of the inputs of products, fp32 and int8; int8 only for the data types int8 and nf4
+ *   --model       instead of SmolLM2-135M the shape of a published model, such as Qwen/Qwen2.5-1.5B-Instruct, with random weights and a byte a
+ *                 token; only for the side graft
  *   --seconds     after this time no side starts another question
  *   --write-docs  the table goes to docs/serving.md, too
  *   --long-prompts  measures instead how long chats wait for their first tokens beside this many clients of another team whose prompts are
@@ -25,8 +27,9 @@ import { runPython } from '../../scripts/golden/environment/run-python.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 import { benchOptions, wholeNumber } from '../options.ts';
+import { writePublishedModel } from '../published-model.ts';
 import { describeMachine, facts, markdownTable, median, times } from '../training/report.ts';
-import { answerTokens, chatsOf, writeAdapters } from './chats.ts';
+import { answerTokens, chatsOf, promptWords, writeAdapters } from './chats.ts';
 import { type Answered, graftSide, isServedDtype, servedDtypes } from './graft-side.ts';
 import { llamaCppSide } from './llama-cpp-side.ts';
 import { longPrompts } from './long-prompts.ts';
@@ -44,6 +47,7 @@ const {
     sides: { type: 'string', default: 'graft,peft' },
     dtypes: { type: 'string', default: 'fp32' },
     activations: { type: 'string', default: 'fp32' },
+    model: { type: 'string' },
     'long-prompts': { type: 'string' },
     output: { type: 'string', default: 'data/bench' },
     'write-docs': { type: 'boolean', default: false },
@@ -67,10 +71,18 @@ const served = dtypes.flatMap((baseDtype) =>
 if (sides.includes('peft') && sides.includes('graft') && !dtypes.includes('fp32'))
   throw new Error('--dtypes: transformers and PEFT are compared with fp32, so name it, too');
 
+if (options.model && sides.join() !== 'graft') throw new Error('--model is only for --sides graft');
+
 type Speed = Pick<Answered, 'tokens' | 'seconds'>;
 const speedOf = ({ tokens, seconds }: Speed): number => tokens / seconds;
 const rows: string[][] = [];
-function row(side: string, way: string, own: Speed, beside: Speed, first: number[] = []): void {
+function row(
+  side: string,
+  way: string,
+  own: Speed & { peakBytes?: number },
+  beside: Speed,
+  first: number[] = [],
+): void {
   const sorted = first.toSorted((a, b) => a - b);
   const cell = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} ms`);
   rows.push([
@@ -79,6 +91,7 @@ function row(side: string, way: string, own: Speed, beside: Speed, first: number
     speedOf(own).toFixed(1),
     times(speedOf(own) / speedOf(beside)),
     ...(first.length > 0 ? [cell(median(sorted)), cell(sorted[Math.floor(sorted.length * 0.9)])] : ['', '']),
+    own.peakBytes ? `${Math.round(own.peakBytes / 2 ** 20).toLocaleString('en')} MiB` : '',
   ]);
 }
 
@@ -120,7 +133,9 @@ if (options['long-prompts'] !== undefined) {
 }
 try {
   const python = sides.includes('peft') ? await pythonEnvironment() : null;
-  const gguf = await packagedModel('smollm2');
+  const gguf = options.model
+    ? await writePublishedModel(folder, options.model)
+    : await packagedModel('smollm2');
   // Transformers read a folder, and then both sides the same one.
   const model = python === null ? gguf : join(folder, 'model');
   if (python !== null) {
@@ -129,7 +144,8 @@ try {
   }
   const base = await openBaseModel(model);
   const adapters = await writeAdapters(base, folder, 4);
-  const chats = chatsOf(adapters, atOnce * rounds);
+  await base.close();
+  const chats = chatsOf(adapters, atOnce * rounds, options.model ? promptWords.bytes : promptWords.words);
   const faults: string[] = [];
   const notes: string[] = [];
   const measured = [];
@@ -137,9 +153,8 @@ try {
     for (const own of served)
       measured.push({
         ...own,
-        ...(await graftSide({ base, ...own, chats, atOnce, alone, seconds, report: console.log })),
+        ...(await graftSide({ model, folder, ...own, chats, atOnce, alone, seconds })),
       });
-  await base.close();
   const graft = measured.find(({ baseDtype }) => baseDtype === 'fp32');
   for (const { baseDtype, activationDtype, oneByOne, together, same } of measured) {
     const side = `Graft, ${baseDtype}${activationDtype === 'int8' ? ', activations int8' : ''}`;
@@ -169,8 +184,8 @@ try {
         `Of ${peft.oneByOne.ids.length} answers one by one ${alike.length} are the same in transformers, token for token.`,
       );
   }
-  const header = ['side', 'way', 'tokens/s', 'beside one by one', 'first token, median', '90 %'];
-  const title = `${atOnce} chats over 4 adapters of SmolLM2-135M, prompts of about 100 tokens, answers of ${answerTokens}`;
+  const header = ['side', 'way', 'tokens/s', 'beside one by one', 'first token, median', '90 %', 'peak'];
+  const title = `${atOnce} chats over 4 adapters of ${options.model ?? 'SmolLM2-135M'}, prompts of about 100 tokens, answers of ${answerTokens}`;
   const body = [facts(describeMachine(python)), markdownTable(header, rows), ...notes].join('\n\n');
   await mkdir(options.output, { recursive: true });
   await writeFile(join(options.output, 'serving.md'), `# ${title}\n\n${body}\n`);

@@ -7,6 +7,9 @@
 //                                                                     types and shapes that TensorFlow infers for the outputs
 //   opDefinition(op): Uint8Array                                      an OpDef (op_def.proto)
 //   createFeed(dtype, shape: number[], data: TypedArray): Feed        a tensor with a copy of the data
+//   openFeed(dtype, shape): { feed, memory: ArrayBuffer }              a tensor of zeros, and its memory, which takes none of the
+//                                                                     machine's until it is written
+//   sealFeed(memory)                                                  detaches the memory; before the feed is passed to a run or deleted
 //   deleteFeed(feed)                                                  immediately, without waiting for garbage collection
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[], inCaller: boolean, into: ArrayBufferView | null):
 //     { dtype, shape, data: ArrayBuffer }[]
@@ -27,6 +30,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "fill-with-zeros.h"
 #include "flush-denormals.h"
 #include "values.h"
 
@@ -88,18 +92,47 @@ Feed& FeedOf(napi_env env, napi_value value) {
   return *static_cast<Feed*>(held);
 }
 
+/** A feed of the type and shape that the first two arguments name, with undefined content. */
+Feed AllocateFeed(napi_env env, napi_value dtype, napi_value shape) {
+  const auto type = static_cast<TF_DataType>(IntegerOf(env, dtype));
+  const auto lengths = IntegersOf(env, shape);
+  size_t size = TF_DataTypeSize(type);
+  for (const int64_t length : lengths) size *= length;
+  return Feed(TF_AllocateTensor(type, lengths.data(), lengths.size(), size));
+}
+
+napi_value ExternalOf(napi_env env, Feed feed) {
+  napi_value result;
+  auto finalize = [](napi_env, void* data, void*) { delete static_cast<Feed*>(data); };
+  Check(napi_create_external(env, new Feed(std::move(feed)), finalize, nullptr, &result), "feed");
+  return result;
+}
+
 void CreateFeed(napi_env env, napi_callback_info info, napi_value* result) {
   const auto arguments = ArgumentsOf<3>(env, info);
-  const auto dtype = static_cast<TF_DataType>(IntegerOf(env, arguments[0]));
-  const auto shape = IntegersOf(env, arguments[1]);
-  size_t size = TF_DataTypeSize(dtype);
-  for (const int64_t length : shape) size *= length;
+  Feed tensor = AllocateFeed(env, arguments[0], arguments[1]);
   const Bytes bytes = BytesOf(env, arguments[2]);
+  const size_t size = TF_TensorByteSize(tensor.get());
   if (bytes.size != size) throw Failure{"a fed array has another size than its shape"};
-  Feed tensor(TF_AllocateTensor(dtype, shape.data(), shape.size(), size));
   if (size > 0) std::memcpy(TF_TensorData(tensor.get()), bytes.data, size);
-  auto finalize = [](napi_env, void* data, void*) { delete static_cast<Feed*>(data); };
-  Check(napi_create_external(env, new Feed(std::move(tensor)), finalize, nullptr, result), "feed");
+  *result = ExternalOf(env, std::move(tensor));
+}
+
+void OpenFeed(napi_env env, napi_callback_info info, napi_value* result) {
+  const auto arguments = ArgumentsOf<2>(env, info);
+  Feed tensor = AllocateFeed(env, arguments[0], arguments[1]);
+  void* data = TF_TensorData(tensor.get());
+  const size_t size = TF_TensorByteSize(tensor.get());
+  fillWithZeros(data, size);
+  napi_value memory;
+  Check(napi_create_object(env, result), "feed");
+  Check(napi_create_external_arraybuffer(env, data, size, [](napi_env, void*, void*) {}, nullptr, &memory), "feed");
+  Check(napi_set_named_property(env, *result, "memory", memory), "feed");
+  Check(napi_set_named_property(env, *result, "feed", ExternalOf(env, std::move(tensor))), "feed");
+}
+
+void SealFeed(napi_env env, napi_callback_info info, napi_value*) {
+  Check(napi_detach_arraybuffer(env, ArgumentsOf<1>(env, info)[0]), "memory");
 }
 
 void DeleteFeed(napi_env env, napi_callback_info info, napi_value*) {
@@ -309,6 +342,8 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   Export(env, exports, "addNode", Call<AddNode>);
   Export(env, exports, "opDefinition", Call<OpDefinition>);
   Export(env, exports, "createFeed", Call<CreateFeed>);
+  Export(env, exports, "openFeed", Call<OpenFeed>);
+  Export(env, exports, "sealFeed", Call<SealFeed>);
   Export(env, exports, "deleteFeed", Call<DeleteFeed>);
   Export(env, exports, "runSession", Call<Run>);
   Export(env, exports, "traceSession", Call<Trace>);

@@ -32,6 +32,7 @@ export { type Argument, type Signature, signatureOf } from './ops/op-signature.t
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export { VaryingSizeError } from './ops/varying-size.ts';
 export type {
+  Filling,
   GatherOptions,
   InputSpec,
   InputSpecs,

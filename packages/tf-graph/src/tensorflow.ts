@@ -71,6 +71,10 @@ interface NativeSessions {
   /** Returns an OpDef message (op_def.proto). */
   opDefinition(op: string): Uint8Array;
   createFeed(dtype: number, shape: number[], data: ArrayBufferView): object;
+  /** A feed of zeros, and its memory, which must be sealed before the feed is passed to a run or deleted. */
+  openFeed(dtype: number, shape: number[]): { feed: object; memory: ArrayBuffer };
+  /** Detaches the memory of a feed. */
+  sealFeed(memory: ArrayBuffer): void;
   deleteFeed(feed: object): void;
   runSession(
     session: object,

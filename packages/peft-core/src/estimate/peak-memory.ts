@@ -57,41 +57,20 @@ export function peakMemory(parts: JobParts): number {
   const start = startingBytes(parts);
   if (!parts.kernels)
     return engine + blocks + Math.max(variableBytes(parts) + slack * stockStepBytes(parts), start);
-  const { kept } = weightBytes(parts);
+  const kept = weightBytes(parts);
   // The gradient, Adam's two moments, the values, and as much again while a step replaces them.
   const own = 8 * FLOAT * parts.vectorLength;
   // The average, as much while a step replaces it, and both copies during an evaluation.
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.vectorLength;
   const adapter = own + average;
   const step = kept + widenedBytes(parts) + adapter + slack * activationBytes(parts);
-  return engine + blocks + Math.max(step, loadingBytes(parts), start);
+  return engine + blocks + Math.max(step, start);
 }
 
 /** Memory while start values are computed from weights, beside the frozen ones: nothing of a step exists yet. */
 function startingBytes(parts: JobParts): number {
   const costs = methodOf(parts.peft).startCosts?.(parts.peft, parts.model);
-  return costs ? weightBytes(parts).kept + FLOAT * parts.vectorLength + costs.bytes : 0;
-}
-
-/** Memory while the frozen weights are read, the largest first: those that are stored, and the buffer that the next one is read into. */
-function loadingBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
-  const weights = storedWeights(model, storage, false)
-    .map((weight) => ({
-      stored: partsOf(weight).reduce(
-        (sum, { shape, dtype }) => sum + bytesOf[dtype]! * elementCount(shape),
-        0,
-      ),
-      // Weights that are quantised are read in float32.
-      read: (weight.storage === 'bfloat16' ? 2 : FLOAT) * elementCount(weight.shape),
-    }))
-    .sort((a, b) => b.read - a.read);
-  let stored = 0;
-  let peak = 0;
-  for (const weight of weights) {
-    stored += weight.stored;
-    peak = Math.max(peak, stored + weight.read);
-  }
-  return peak;
+  return costs ? weightBytes(parts) + FLOAT * parts.vectorLength + costs.bytes : 0;
 }
 
 /**
@@ -104,7 +83,7 @@ export function measuringMemory({
   kernels,
   adapterParameters,
 }: Pick<JobParts, 'model' | 'kernels'> & { shape: GridShape; adapterParameters: number }): number {
-  const { kept, largest } = weightBytes({ model, storage: 'float32' });
+  const kept = weightBytes({ model, storage: 'float32' });
   const { engine, graph, slack } = kernels ? KERNELS : STOCK;
   const scoresOf = ({ own, scores, queries }: BlockNumbers) => {
     if (!kernels) return 2 * scoreBlock(own, queries, 'cpu').bytes;
@@ -117,7 +96,7 @@ export function measuringMemory({
   const logits = head
     ? 2 * FLOAT * Math.min(head.labels, headRows('cpu', head.vocabularySize)) * head.vocabularySize
     : 0;
-  const weights = kept + largest + 2 * FLOAT * adapterParameters;
+  const weights = kept + 2 * FLOAT * adapterParameters;
   return engine + blockCount(model) * graph + weights + slack * Math.max(logits, ...within);
 }
 
@@ -140,18 +119,15 @@ export function variableBytes(parts: JobParts): number {
   const { training, batches, vectorLength } = parts;
   const sums = training.gradient_accumulation_steps > 1 || batches.isCached ? 1 : 0;
   const averages = training.ema_decay === undefined ? 0 : 1;
-  return weightBytes(parts).kept + (3 + sums + averages) * FLOAT * vectorLength;
+  return weightBytes(parts) + (3 + sums + averages) * FLOAT * vectorLength;
 }
 
-/** Bytes of the frozen weights as stored (`kept`), and of the largest of them in float32. */
-function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
-  let kept = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
-  let largest = 0;
-  for (const weight of storedWeights(model, storage, false)) {
-    for (const { shape, dtype } of partsOf(weight)) kept += bytesOf[dtype]! * elementCount(shape);
-    largest = Math.max(largest, FLOAT * elementCount(weight.shape));
-  }
-  return { kept, largest };
+/** Bytes of the frozen weights as stored. They are read, and quantised, a piece at a time, so loading them needs no more. */
+function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
+  let bytes = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
+  for (const weight of storedWeights(model, storage, false))
+    for (const { shape, dtype } of partsOf(weight)) bytes += bytesOf[dtype]! * elementCount(shape);
+  return bytes;
 }
 
 /** Bytes of the largest copy of a weight that kernels read instead of what is stored. */

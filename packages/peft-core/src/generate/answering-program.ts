@@ -29,6 +29,6 @@ export interface GenerationProgram {
   attach(peft: PeftConfig | null): AnsweringModel;
   /** The plain base model with a separate update for each row; null if it cannot be computed. */
   shared(): Promise<{ model: AnsweringModel; arena: UpdateArena } | null>;
-  /** Fills the cache with zeros; call once before the first run. */
-  clear(): void;
+  /** Fills the cache with zeros, on a CPU without taking its memory yet; call once before the first run. */
+  clear(): Promise<void> | void;
 }

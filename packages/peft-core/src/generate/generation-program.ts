@@ -1,4 +1,4 @@
-import { ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
+import { type Filling, ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { graphTarget } from '../nn/computation.ts';
@@ -56,11 +56,10 @@ function buildForProcessor(
     }),
   );
   const states = declareStates(builder, architecture, limits.rows);
-  const empty = builder.function('empty', {}, () => {
-    const stateVariables = [...states.values()].flatMap(({ state, inputs }) => [state, inputs]);
-    for (const variable of [...caches.values(), ...stateVariables]) variable.assign(tf.zeros(variable.shape));
-    return {};
-  });
+  const zeros: Filling[] = [
+    ...caches.values(),
+    ...[...states.values()].flatMap(({ state, inputs }) => [state, inputs]),
+  ].map(({ name }) => ({ names: [name], write: () => {} }));
   const cache: CacheAccess = {
     trace: (body) => traceForServing(limits, body),
     writeAt: (places) => (layer, keys, values) =>
@@ -88,7 +87,7 @@ function buildForProcessor(
     rows: limits.rows,
     states: recurs ? { sequences: limits.rows, piece: STATE_PIECE } : null,
     promptPositions: PROMPT_POSITIONS,
-    clear: () => void program.run(empty, {}),
+    clear: () => program.fill(zeros),
     attach: (peft) => attach(peft, null),
     async shared() {
       if (!usesLists) return null;

@@ -1,11 +1,11 @@
 import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
-import { ScratchBuffer } from '../weights/scratch-buffer.ts';
 import { activeIn } from './activation/activation.ts';
 import type { PlacedUpdates } from './arenas/adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import { cacheFunctions } from './cache-functions.ts';
 import { listAttention } from './cached-attention.ts';
+import { ScratchBuffer } from './scratch-buffer.ts';
 import {
   type FunctionParts,
   joined,
@@ -151,7 +151,7 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
           places,
           scales,
         },
-        { into: scratch.take('float32', hidden.length * architecture.vocabularySize) },
+        { into: scratch.take(hidden.length * architecture.vocabularySize) },
       );
       return hidden.map((_, i) => rowOf(logits, i));
     },

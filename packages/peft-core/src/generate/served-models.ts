@@ -222,7 +222,7 @@ export class ServedModels {
     const program = buildGenerationProgram(this.#architecture, this.#limits, storage);
     try {
       await loadWeights(program.program, this.#base, this.#architecture, storage, { withHead: true });
-      program.clear();
+      await program.clear();
       this.#built = program;
       return program;
     } catch (error) {

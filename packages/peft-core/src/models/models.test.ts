@@ -110,7 +110,7 @@ for (const [name, config] of Object.entries(decoders)) {
     await loadWeights(program, base, architecture, 'float32');
     const model = attach(null);
     for (const first of [1, 16]) {
-      clear();
+      await clear();
       const sequence = new OneSequence({ model, updates: null }, 64);
       const logprobs: number[] = [];
       for (let start = 0; start < ids.length - 1; start += start === 0 ? first : 1) {
@@ -143,7 +143,7 @@ for (const [name, config] of Object.entries({
     const scores = scoreTexts({ base, input: inputs.map((input_ids) => ({ input_ids, labels })) });
     const { program, clear, attach } = buildGenerationProgram(architecture, limitsFor(96));
     await loadWeights(program, base, architecture, 'float32');
-    clear();
+    await clear();
     const model = attach(null);
     for (const input of inputs) {
       const { logprobs: expected } = (await scores.next()).value as { logprobs: number[] };

@@ -131,8 +131,12 @@ export class SafetensorsFile implements TensorSource {
     const values = out ?? new Uint16Array(elementCount(entry.shape));
     checkSize(values, entry.shape, { code: 'invalid_safetensors', path: this.path, name });
     if (entry.dtype !== 'BF16') return await roundToBfloat16(values, valuesPerChunk, this.#fill(name, entry));
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    await this.#file.readInto(bytes, entry.position);
+    // A view of all bytes could be longer than arrays can be.
+    for (let start = 0; start < values.length; start += valuesPerChunk)
+      await this.#file.readInto(
+        bytesOf(values.subarray(start, start + valuesPerChunk)),
+        entry.position + 2 * start,
+      );
     return values;
   }
 
@@ -157,15 +161,15 @@ export class SafetensorsFile implements TensorSource {
   #fill(name: string, { dtype, position }: SafetensorsEntry): Fill {
     switch (dtype) {
       case 'F32':
-        return (start, target) => {
-          const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
-          return this.#file.readInto(bytes, position + 4 * start);
-        };
+        return (start, target) => this.#file.readInto(bytesOf(target), position + 4 * start);
       case 'F16':
       case 'BF16':
         return async (start, target) => {
-          const { buffer } = await this.#file.read(position + 2 * start, 2 * target.length);
-          (dtype === 'F16' ? float16ToFloat32 : fromBfloat16)(new Uint16Array(buffer), target);
+          // In the second half of `target`, from where values only move forward: nothing is allocated for each piece.
+          const end = target.byteOffset + target.byteLength;
+          const bits = new Uint16Array(target.buffer, end - 2 * target.length, target.length);
+          await this.#file.readInto(bytesOf(bits), position + 2 * start);
+          (dtype === 'F16' ? float16ToFloat32 : fromBfloat16)(bits, target);
         };
       case 'F64':
         return async (start, target) => {
@@ -180,6 +184,9 @@ export class SafetensorsFile implements TensorSource {
     }
   }
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** Every tensor of a file as float32, by name. Throws what `readSafetensors` throws, and `unsupported_dtype`. */
 export async function readAllTensors(path: string): Promise<Map<string, HostTensor>> {

@@ -39,6 +39,41 @@ export async function readPieces(source: TensorSource, name: string, take: TakeP
   await take(await source.readFloat32(name));
 }
 
+/**
+ * Calls `take` with all rows of `width` values in order, and the number of the first: whole rows, about `valuesPerChunk` values at a time.
+ * Only the last may be shorter.
+ */
+export async function readRows(
+  source: TensorSource,
+  name: string,
+  width: number,
+  take: (rows: Float32Array, first: number) => void | Promise<void>,
+): Promise<void> {
+  const most = Math.max(1, Math.floor(valuesPerChunk / width)) * width;
+  let buffer: Float32Array | undefined;
+  let held = 0;
+  let first = 0;
+  const pass = async (values: Float32Array) => {
+    const rows = first;
+    first += Math.ceil(values.length / width);
+    await take(values, rows);
+  };
+  await readPieces(source, name, async (piece) => {
+    if (held === 0 && piece.length % width === 0) return await pass(piece);
+    buffer ??= new Float32Array(most);
+    for (let at = 0; at < piece.length; ) {
+      const next = piece.subarray(at, at + most - held);
+      buffer.set(next, held);
+      at += next.length;
+      held += next.length;
+      if (held < most) continue;
+      held = 0;
+      await pass(buffer);
+    }
+  });
+  if (held > 0) await pass(buffer!.subarray(0, held));
+}
+
 /** A tensor with its values in memory, row-major. */
 export interface HostTensor {
   shape: number[];

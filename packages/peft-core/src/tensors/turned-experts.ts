@@ -6,6 +6,7 @@ import {
   type Fill,
   readInChunks,
   readPieces,
+  readRows,
   roundToBfloat16,
   type TensorInfo,
   type TensorSource,
@@ -57,7 +58,12 @@ export function turnedExperts(source: TensorSource, ends: readonly string[]): Te
       const own = held.get(name);
       if (!own) return await readPieces(source, name, take);
       const { fill } = own;
-      if (!fill) return await take(await rest.readFloat32(name));
+      if (!fill) {
+        const [, out, width] = own.info.shape as [number, number, number];
+        return await readRows(source, name, out * width, (experts) =>
+          take(turnedBack(experts, [experts.length / (out * width), width, out])),
+        );
+      }
       const count = elementCount(own.info.shape);
       await withBuffers([valuesPerChunk], count, async ([buffer]) => {
         for (let start = 0; start < count; start += valuesPerChunk) {

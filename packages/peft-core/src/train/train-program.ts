@@ -200,6 +200,9 @@ function withSuffix(program: Program, suffix: string): Program {
     write: async (values) => {
       for await (const [name, data] of values) await program.write([[own(name), data]]);
     },
+    fill: async (fillings) => {
+      for await (const { names, write } of fillings) await program.fill([{ names: names.map(own), write }]);
+    },
     read: (names) => {
       const values = program.read(names.map(own));
       return new Map(names.map((name) => [name, values.get(own(name))!]));

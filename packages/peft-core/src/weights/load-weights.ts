@@ -1,15 +1,13 @@
-import { collectGarbage, type Program, type TypedArray } from '@graft/tf-graph';
+import { collectGarbage, type Program } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import type { BaseModel, TensorSource } from '../files.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
-import { elementCount } from '../tensors/tensor-source.ts';
 import { type BaseStorage, frozenParameters, NF4_TABLE } from './base-storage.ts';
 import { nf4Table } from './quantise/nf4.ts';
-import { ScratchBuffer } from './scratch-buffer.ts';
 import { type WeightGroup, weightGroups } from './stored-weights.ts';
 
 /**
- * Reads a base model's weights into a program's variables, one tensor at a time, and quantises them if needed. With `withHead` also
+ * Reads a base model's weights into a program's variables, and quantises them if needed. With `withHead` also
  * reads a task's head, which a program without an adapter needs. `stacks` must be the stacks given at the declaration. Throws
  * `invalid_model`, which names the weights that do not fit, and `task_head_missing`.
  */
@@ -25,39 +23,28 @@ export async function loadWeights(
   await writeGroups(program, base.tensors, weightGroups(outline, storage, withHead, stacks), stored);
 }
 
-/** Writes groups of weights, whose names in the base model's files are `stored`, one at a time. */
+/**
+ * Writes groups of weights, whose names in the base model's files are `stored`. They are read, and quantised, a piece at a time into the
+ * program's own memory: an embedding table may be most of a model.
+ */
 export async function writeGroups(
   program: Program,
   tensors: TensorSource,
   groups: WeightGroup[],
   stored: ReadonlyMap<string, string>,
 ): Promise<void> {
-  for (const list of bySize(groups)) {
-    await writeList(program, tensors, list, stored);
-    collectGarbage();
-  }
-}
-
-/** Weights of at most this number of values share a buffer, whatever their sizes. */
-const SMALL = 4 << 20;
-
-/**
- * The groups by descending size, in lists whose weights have more than half of the size of the first. Each list gets its own buffer:
- * an embedding table is often a large part of a model, and a buffer of its size beside all weights would be the peak of a whole run.
- */
-function bySize(groups: WeightGroup[]): WeightGroup[][] {
-  const sizeOf = ({ parts }: WeightGroup) => parts.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const lists: WeightGroup[][] = [];
-  let largest = 0;
-  for (const group of [...groups].sort((a, b) => sizeOf(b) - sizeOf(a))) {
-    const size = sizeOf(group);
-    if (lists.length === 0 || (largest > SMALL && size <= largest / 2)) {
-      largest = size;
-      lists.push([]);
-    }
-    lists.at(-1)!.push(group);
-  }
-  return lists;
+  await program.fill(
+    groups.map(({ name, members, parts, write }) => ({
+      names: parts.map(({ suffix }) => name + suffix),
+      write: (values) =>
+        write(
+          tensors,
+          members.map((member) => stored.get(member)!),
+          values,
+        ),
+    })),
+  );
+  collectGarbage();
 }
 
 /** The names of the weights in the base model's files. Checks that each has the shape given by config.json. */
@@ -94,26 +81,4 @@ export function storedNames(base: BaseModel, outline: ModelOutline, withHead: bo
     }
   }
   return stored;
-}
-
-/** A separate function, so that V8 can free its buffers when it returns: it keeps them while the function runs. */
-async function writeList(
-  program: Program,
-  tensors: TensorSource,
-  groups: WeightGroup[],
-  stored: ReadonlyMap<string, string>,
-): Promise<void> {
-  await program.write(values());
-
-  async function* values(): AsyncGenerator<[string, TypedArray]> {
-    const scratch = new ScratchBuffer();
-    for (const { name, members, parts, pack } of groups) {
-      const packed = await pack(
-        tensors,
-        members.map((member) => stored.get(member)!),
-        scratch,
-      );
-      for (const [i, { suffix }] of parts.entries()) yield [name + suffix, packed[i]!];
-    }
-  }
 }

@@ -6,7 +6,7 @@ import { withComputation } from '../nn/computation.ts';
 import { linear } from '../nn/linear.ts';
 import { Random } from '../random.ts';
 import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
-import { dequantiseNf4, NF4, packNf4, quantiseNf4 } from './quantise/nf4.ts';
+import { dequantiseNf4, NF4, quantiseNf4 } from './quantise/nf4.ts';
 import { int8Form, nf4Form, type WeightForm } from './weight-forms.ts';
 
 const BLOCK = 64;
@@ -75,7 +75,7 @@ function matrixOf(kind: 'int8' | 'nf4', outputs: number, inputs: number) {
     const number = NF4[i % 2 === 0 ? byte >> 4 : byte & 15]!;
     return number === 0 ? 0 : (value / number) * (Math.round(number * 127) / 127);
   });
-  return { form: nf4Form(shape), packed: [packNf4(quantised, weights.length)], values };
+  return { form: nf4Form(shape), packed: [new Uint8Array(quantised.codes.buffer)], values };
 }
 
 for (const [kind, rows, inputs, outputs] of [

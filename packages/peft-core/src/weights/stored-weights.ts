@@ -9,7 +9,6 @@ import {
   type StoredWeight,
   storedWeights,
 } from './base-storage.ts';
-import type { ScratchBuffer } from './scratch-buffer.ts';
 import { int8Form, nf4Form, plainForm, stackedForm, type WeightForm } from './weight-forms.ts';
 
 /** One or several frozen weights that are stored together. */
@@ -19,8 +18,8 @@ export interface WeightGroup {
   /** Parameter names. */
   members: string[];
   parts: StoredPart[];
-  /** The values of the parts, in order, from the base model's tensors of the members. They are valid until `scratch` is used again. */
-  pack(tensors: TensorSource, names: string[], scratch: ScratchBuffer): Promise<TypedArray[]>;
+  /** Writes the values of the parts, in order, from the base model's tensors of the members. Each array has the type of its part, and zeros. */
+  write(tensors: TensorSource, names: string[], values: TypedArray[]): Promise<void>;
   /** The members' weights, read from the parts' variables. */
   weights(variables: Variable[], nf4Table: Variable | null): FrozenWeight[];
 }
@@ -52,7 +51,7 @@ export function weightGroups(
       name: weight.name,
       members: [weight.name],
       parts: form.parts,
-      pack: (tensors, [name], scratch) => form.pack(tensors, name!, scratch),
+      write: (tensors, [name], values) => form.write(tensors, name!, values),
       weights: (variables, table) => [form.weight(variables, table)],
     });
   }

@@ -17,7 +17,7 @@ export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor, dtype = factorTy
 }
 
 /**
- * Unpacks NF4 weights of `shape` from `packed`, the bytes of `packNf4`, with `table` `(65536, 4)` of `nf4Table`. Returns float32, or with
+ * Unpacks NF4 weights of `shape` from `packed`, the bytes of `Nf4Quantiser`, with `table` `(65536, 4)` of `nf4Table`. Returns float32, or with
  * kernels the type of product factors. No gradient flows. Equal to bitsandbytes' `dequantize_4bit` for the same parts.
  */
 export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: number[]): tf.Tensor {

@@ -10,7 +10,6 @@ import {
   ProgramBuilder,
   type RunOutputs,
   scalarOf,
-  type TypedArray,
   tf,
   useKernels,
 } from '@graft/tf-graph';
@@ -27,7 +26,6 @@ import { Random } from '../random.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
 import { dequantiseNf4, nf4Table, quantiseNf4 } from './quantise/nf4.ts';
-import { ScratchBuffer } from './scratch-buffer.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
 /** Whole blocks and a partial group; more than one group; a partial block and an odd number of weights; (in, out); two slices; a stack. */
@@ -85,9 +83,10 @@ async function runOn<O extends OutputTensors>(
     withComputation({ implementation }, () => body(form.weight(parts, table))),
   );
   const program = way === 'eager' ? builder.buildEager() : builder.build();
-  const packed = await form.pack(tensors, name, new ScratchBuffer());
   await program.write([['table', nf4Table()]]);
-  await program.write(parts.map((part, i): [string, TypedArray] => [part.name, packed[i]!]));
+  await program.fill([
+    { names: parts.map(({ name }) => name), write: (values) => form.write(tensors, name, values) },
+  ]);
   const outputs = program.run(run, {});
   program.close();
   return outputs;

@@ -2,18 +2,17 @@ import { type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from '../files.ts';
 import { graphTarget, widensProducts } from '../nn/computation.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
-import { elementCount } from '../tensors/tensor-source.ts';
+import { elementCount, readRows } from '../tensors/tensor-source.ts';
 import { partsOf, SLICE_BYTES, type StoredPart } from './base-storage.ts';
-import { quantiseInt8 } from './quantise/int8.ts';
-import { BLOCK, packNf4, quantiseNf4 } from './quantise/nf4.ts';
-import type { ScratchBuffer } from './scratch-buffer.ts';
+import { quantiseColumns, quantiseRows, raiseMaxima, toScales } from './quantise/int8.ts';
+import { BLOCK, Nf4Quantiser } from './quantise/nf4.ts';
 import { storedExpertProduct, storedProduct, takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
 
 /** How a frozen weight is stored in a program: its variables, how they are filled, and how a layer reads the weight. */
 export interface WeightForm {
   parts: StoredPart[];
-  /** The values of the parts, in order, from the base model's tensor `name`. They are valid until `scratch` is used again. */
-  pack(tensors: TensorSource, name: string, scratch: ScratchBuffer): Promise<TypedArray[]>;
+  /** Writes the values of the parts, in order, from the base model's tensor `name`. Each array has the type of its part, and zeros. */
+  write(tensors: TensorSource, name: string, values: TypedArray[]): Promise<void>;
   /** The weight, read from the parts' variables. `nf4Table` is the program's look-up table. */
   weight(variables: Variable[], nf4Table: Variable | null): FrozenWeight;
 }
@@ -22,11 +21,7 @@ export interface WeightForm {
 export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): WeightForm {
   return {
     parts: partsOf({ shape, storage: dtype, transposed: false }),
-    pack: async (tensors, name, scratch) => {
-      const values = scratch.take(dtype, elementCount(shape));
-      await readInto(values, tensors, name);
-      return [values];
-    },
+    write: (tensors, name, [values]) => readInto(values as PlainValues, tensors, name),
     weight: ([variable]) => ({
       kind: 'frozen',
       shape,
@@ -54,15 +49,13 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   const form = plainForm([rows, width], dtype);
   return {
     parts: form.parts,
-    async pack(tensors: TensorSource, names: string[], scratch: ScratchBuffer): Promise<TypedArray[]> {
-      const values = scratch.take(dtype, rows * width);
+    async write(tensors: TensorSource, names: string[], [values]: TypedArray[]): Promise<void> {
       let at = 0;
       for (const [i, name] of names.entries()) {
         const end = at + elementCount(shapes[i]!);
-        await readInto(values.subarray(at, end), tensors, name);
+        await readInto(values!.subarray(at, end) as PlainValues, tensors, name);
         at = end;
       }
-      return [values];
     },
     weights(variables: Variable[]): FrozenWeight[] {
       const whole = form.weight(variables, null);
@@ -82,12 +75,10 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   };
 }
 
-/** Throws if a source returns another array than the one passed to it: otherwise `values` would silently keep old content. */
-async function readInto(
-  values: Float32Array | Uint16Array,
-  tensors: TensorSource,
-  name: string,
-): Promise<void> {
+type PlainValues = Float32Array | Uint16Array;
+
+/** Throws if a source returns another array than the one passed to it: otherwise `values` would silently stay zeros. */
+async function readInto(values: PlainValues, tensors: TensorSource, name: string): Promise<void> {
   const read =
     values instanceof Float32Array
       ? await tensors.readFloat32(name, values)
@@ -103,10 +94,20 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];
   return {
     parts: partsOf({ shape, storage: 'int8', transposed }),
-    async pack(tensors, name, scratch) {
-      const weights = await tensors.readFloat32(name, scratch.take('float32', elementCount(shape)));
-      const { codes, scales } = quantiseInt8(weights, shape, transposed);
-      return [codes, scales];
+    async write(tensors, name, parts) {
+      const [codes, scales] = parts as [Int8Array, Float32Array];
+      const width = shape.at(-1)!;
+      const eachPiece = (quantise: (rows: Float32Array, first: number) => void) =>
+        readRows(tensors, name, width, quantise);
+      if (transposed) {
+        await eachPiece((rows) => raiseMaxima(rows, scales));
+        await eachPiece((rows, first) => quantiseColumns(rows, scales, codes.subarray(first * width)));
+        toScales(scales);
+      } else {
+        await eachPiece((rows, first) =>
+          quantiseRows(rows, width, codes.subarray(first * width), scales.subarray(first)),
+        );
+      }
     },
     weight(variables) {
       const [codes, scales] = variables as [Variable, Variable];
@@ -151,9 +152,10 @@ function slicesOf(
 export function nf4Form(shape: number[]): WeightForm {
   return {
     parts: partsOf({ shape, storage: 'nf4', transposed: false }),
-    async pack(tensors, name, scratch) {
-      const weights = await tensors.readFloat32(name, scratch.take('float32', elementCount(shape)));
-      return [packNf4(quantiseNf4(weights), weights.length)];
+    async write(tensors, name, [packed]) {
+      const quantiser = new Nf4Quantiser(packed as Uint8Array, elementCount(shape));
+      await readRows(tensors, name, BLOCK, (blocks) => quantiser.add(blocks));
+      quantiser.finish();
     },
     weight([packed], nf4Table) {
       const read = (...after: tf.Tensor[]) =>

@@ -10,6 +10,19 @@ export function createFeed(dtype: DType, shape: readonly number[], data: TypedAr
   return sessions.createFeed(codeOf(dtype), [...shape], data) as Feed;
 }
 
+/** A feed of zeros. Its memory is what TensorFlow will read, and takes none of the machine's until it is written. */
+export interface OpenFeed {
+  feed: Feed;
+  values: TypedArray;
+  /** Detaches `values`, which must not be read or written any more; call before the feed is passed to a run or deleted. */
+  seal(): void;
+}
+
+export function openFeed(dtype: DType, shape: readonly number[]): OpenFeed {
+  const { feed, memory } = sessions.openFeed(codeOf(dtype), [...shape]);
+  return { feed: feed as Feed, values: viewOf(dtype, memory), seal: () => sessions.sealFeed(memory) };
+}
+
 /** Deletes a feed that is not passed to a run. */
 export const deleteFeed = (feed: Feed): void => sessions.deleteFeed(feed);
 

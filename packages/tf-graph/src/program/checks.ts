@@ -43,6 +43,11 @@ const storageArrays: Partial<Record<DType, ArrayConstructors>> = {
   bool: [Uint8Array],
 };
 
+/** A variable's value of zeros as it is stored. */
+export function zerosOf({ shape, dtype = 'float32' }: VariableSpec): TypedArray {
+  return new storageArrays[dtype]![0]!(sizeOf(shape));
+}
+
 export function checkVariable(spec: VariableSpec): void {
   if (!storageArrays[spec.dtype ?? 'float32'])
     throw new Error(`variable "${spec.name}" cannot be ${spec.dtype}`);

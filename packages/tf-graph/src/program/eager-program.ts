@@ -5,11 +5,12 @@ import { attr } from '../graph/attributes.ts';
 import { eagerTensor } from '../ops/eager-ops.ts';
 import { cast, rawOp, storageOf } from '../ops/raw-op.ts';
 import { tf } from '../tensorflow.ts';
-import { checkFeeds, checkValue, lookUp } from './checks.ts';
+import { checkFeeds, checkValue, lookUp, zerosOf } from './checks.ts';
 import {
   type CurrentRun,
   callBody,
   type Feeds,
+  type Filling,
   type FullVariableSpec,
   type InputSpecs,
   type OutputTensors,
@@ -39,6 +40,15 @@ export class EagerProgram implements Program {
       const variable = lookUp(this.#variables, 'variable', name);
       checkValue(variable, data);
       variable.set(variable.fromHost(data));
+    }
+  }
+
+  async fill(fillings: Iterable<Filling> | AsyncIterable<Filling>): Promise<void> {
+    for await (const { names, write } of fillings) {
+      const variables = names.map((name) => lookUp(this.#variables, 'variable', name));
+      const values = variables.map(zerosOf);
+      await write(values);
+      for (const [i, variable] of variables.entries()) variable.set(variable.fromHost(values[i]!));
     }
   }
 

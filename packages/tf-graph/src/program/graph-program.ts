@@ -2,7 +2,7 @@
 import { bytesOf, type DType, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
 import { attr } from '../graph/attributes.ts';
 import { Graph } from '../graph/graph.ts';
-import { createFeed, deleteFeed, type Feed, GraphSession } from '../graph/graph-session.ts';
+import { createFeed, deleteFeed, type Feed, GraphSession, openFeed } from '../graph/graph-session.ts';
 import { cast, storageOf } from '../ops/raw-op.ts';
 import { symbolicBackend } from '../ops/symbolic-backend.ts';
 import { standInBeside } from '../ops/varying-size.ts';
@@ -13,6 +13,7 @@ import {
   type CurrentRun,
   callBody,
   type Feeds,
+  type Filling,
   type FullVariableSpec,
   type InputSpecs,
   type OutputTensors,
@@ -96,6 +97,37 @@ export class GraphProgram implements Program {
   }
 
   async write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void> {
+    await this.#set(async (set) => {
+      for await (const [name, data] of values) {
+        const variable = lookUp(this.#variables, 'variable', name);
+        checkValue(variable, data);
+        set(variable, variable.feed(data));
+      }
+    });
+  }
+
+  async fill(fillings: Iterable<Filling> | AsyncIterable<Filling>): Promise<void> {
+    await this.#set(async (set) => {
+      for await (const filling of fillings) {
+        const variables = filling.names.map((name) => lookUp(this.#variables, 'variable', name));
+        const opened = variables.map(({ dtype, shape }) => openFeed(dtype, shape));
+        let isWritten = false;
+        try {
+          await filling.write(opened.map(({ values }) => values));
+          isWritten = true;
+        } finally {
+          for (const { feed, seal } of opened) {
+            seal();
+            if (!isWritten) deleteFeed(feed);
+          }
+        }
+        for (const [i, { feed }] of opened.entries()) set(variables[i]!, feed);
+      }
+    });
+  }
+
+  /** Calls `body` with a function that sets a variable to a feed, in groups. */
+  async #set(body: (set: (variable: GraphVariable, feed: Feed) => void) => Promise<void>): Promise<void> {
     let group = new Map<GraphVariable, Feed>();
     let bytes = 0;
     const flush = () => {
@@ -110,14 +142,12 @@ export class GraphProgram implements Program {
       for (const [{ name }] of feeds) this.#written.add(name);
     };
     try {
-      for await (const [name, data] of values) {
-        const variable = lookUp(this.#variables, 'variable', name);
-        checkValue(variable, data);
+      await body((variable, feed) => {
         if (group.has(variable)) flush();
-        group.set(variable, variable.feed(data));
+        group.set(variable, feed);
         bytes += sizeOf(variable.shape) * bytesOf(variable.dtype);
         if (bytes >= groupBytes) flush();
-      }
+      });
       flush();
     } finally {
       for (const feed of group.values()) deleteFeed(feed);

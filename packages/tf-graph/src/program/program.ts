@@ -127,6 +127,13 @@ export function scalarOf({ shape, data }: RunOutput): number {
 export const presentIn = <T>(record: Readonly<Record<string, T | undefined>>): [string, T][] =>
   Object.entries(record).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
 
+/** Variables whose values are written together. */
+export interface Filling {
+  names: readonly string[];
+  /** Writes into arrays of zeros, one for each variable, which are empty afterwards. bfloat16 takes bit patterns. */
+  write(values: TypedArray[]): Promise<void> | void;
+}
+
 export interface Program {
   /** Adds variables and functions, for ProgramBuilder. Existing variables keep their values. */
   add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void;
@@ -135,6 +142,11 @@ export interface Program {
    * (Uint16Array) or Float32Array, which is rounded. Throws for an unknown name, or a wrong length or array type.
    */
   write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void>;
+  /**
+   * Sets variables whose values are written in place, so that no value is in memory twice: one filling after another. What a filling does
+   * not write is zero, and takes no memory where TensorFlow computes on the host, until a function writes it.
+   */
+  fill(fillings: Iterable<Filling> | AsyncIterable<Filling>): Promise<void>;
   /** Returns values as stored; bfloat16 as bit patterns. */
   read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array>;
   /**

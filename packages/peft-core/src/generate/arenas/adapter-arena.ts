@@ -58,9 +58,9 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     return this.#modules.size;
   }
 
-  /** Fills the arena with zeros; call once before the first `place`. */
+  /** Fills the arena with zeros, without taking its memory yet; call once before the first `place`. */
   async clear(program: Program): Promise<void> {
-    await program.write([[this.#variable.name, new Float32Array(this.#capacity)]]);
+    await program.fill([{ names: [this.#variable.name], write: () => {} }]);
   }
 
   place(

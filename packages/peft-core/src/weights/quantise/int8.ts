@@ -15,23 +15,52 @@ export function quantiseInt8(
   transposed: boolean,
 ): Int8Weights {
   const columns = shape.at(-1)!;
-  const rows = weights.length / columns;
-  const maxima = new Float32Array(transposed ? columns : rows);
-  const outputOf = transposed ? (_row: number, column: number) => column : (row: number) => row;
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, i++) {
-      const output = outputOf(row, column);
-      maxima[output] = Math.max(maxima[output]!, Math.abs(weights[i]!));
-    }
-  }
-  const factors = maxima.map((x) => (x === 0 ? 0 : 127 / x));
   const codes = new Int8Array(weights.length);
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, i++) {
-      codes[i] = roundToEven(Math.fround(weights[i]! * factors[outputOf(row, column)]!));
-    }
+  const scales = new Float32Array(transposed ? columns : weights.length / columns);
+  if (transposed) {
+    raiseMaxima(weights, scales);
+    quantiseColumns(weights, scales, codes);
+    toScales(scales);
+  } else {
+    quantiseRows(weights, columns, codes, scales);
   }
-  return { codes, scales: maxima.map((x) => x / 127) };
+  return { codes, scales };
+}
+
+/** Quantises whole rows, each of which is an output, into `codes` and `scales`. */
+export function quantiseRows(
+  weights: Float32Array,
+  columns: number,
+  codes: Int8Array,
+  scales: Float32Array,
+): void {
+  for (let start = 0, row = 0; start < weights.length; start += columns, row++) {
+    let largest = 0;
+    for (let i = start; i < start + columns; i++) largest = Math.max(largest, Math.abs(weights[i]!));
+    const factor = factorOf(largest);
+    for (let i = start; i < start + columns; i++) codes[i] = roundToEven(Math.fround(weights[i]! * factor));
+    scales[row] = largest / 127;
+  }
+}
+
+/** Raises each column's largest absolute value to that of whole rows. */
+export function raiseMaxima(weights: Float32Array, maxima: Float32Array): void {
+  for (let start = 0; start < weights.length; start += maxima.length)
+    for (let column = 0; column < maxima.length; column++)
+      maxima[column] = Math.max(maxima[column]!, Math.abs(weights[start + column]!));
+}
+
+/** Quantises whole rows, whose columns are outputs with these largest absolute values. */
+export function quantiseColumns(weights: Float32Array, maxima: Float32Array, codes: Int8Array): void {
+  const factors = maxima.map(factorOf);
+  for (let start = 0; start < weights.length; start += maxima.length)
+    for (let column = 0; column < maxima.length; column++)
+      codes[start + column] = roundToEven(Math.fround(weights[start + column]! * factors[column]!));
+}
+
+/** Replaces largest absolute values by scales. */
+export function toScales(maxima: Float32Array): void {
+  for (let i = 0; i < maxima.length; i++) maxima[i]! /= 127;
 }
 
 /** The float32 values of int8 weights of `shape`. */
@@ -46,6 +75,8 @@ export function dequantiseInt8(
     values[i] = codes[i]! * scales[transposed ? i % columns : Math.floor(i / columns)]!;
   return values;
 }
+
+const factorOf = (largest: number): number => (largest === 0 ? 0 : Math.fround(127 / largest));
 
 /** At 1.5 · 2²³ a float32 has no fractional bits, so adding this number rounds to an integer. */
 const WHOLE = 12_582_912;

@@ -62,36 +62,82 @@ export function nf4Bytes(size: number): number {
   return codes.start + codes.bytes;
 }
 
-/** Packs weights into one array of bytes in the order of `nf4Layout`, so that a graph reads one variable per weight instead of four. */
-export function packNf4(weights: Nf4Weights, size: number): Uint8Array {
-  const packed = new Uint8Array(nf4Bytes(size));
+/** The parts of `size` weights within their one array of bytes, which a graph reads as one variable instead of four. */
+export function nf4Parts(packed: Uint8Array, size: number): Nf4Weights {
   const layout = nf4Layout(size);
-  for (const part of ['nestedAbsmax', 'offset', 'absmax', 'codes'] as const) {
-    const { buffer, byteOffset, byteLength } = weights[part];
-    packed.set(new Uint8Array(buffer, byteOffset, byteLength), layout[part].start);
-  }
-  return packed;
+  const bytesOf = (part: keyof typeof layout) =>
+    packed.subarray(layout[part].start, layout[part].start + layout[part].bytes);
+  const floatsOf = (part: keyof typeof layout) => {
+    const { buffer, byteOffset, byteLength } = bytesOf(part);
+    return new Float32Array(buffer, byteOffset, byteLength / 4);
+  };
+  return {
+    codes: bytesOf('codes'),
+    absmax: bytesOf('absmax'),
+    nestedAbsmax: floatsOf('nestedAbsmax'),
+    offset: floatsOf('offset'),
+  };
 }
 
 /** Quantises weights in their storage order. Zero stays zero. */
 export function quantiseNf4(weights: Float32Array): Nf4Weights {
-  const { blocks, groups } = nf4Sizes(weights.length);
-  const codeOf = nearestCode(NF4);
-  const zero = codeOf(0);
-  const codes = new Uint8Array((blocks * BLOCK) / 2).fill((zero << 4) | zero);
-  const maxima = new Float32Array(blocks);
-  for (let block = 0; block < blocks; block++) {
-    const start = block * BLOCK;
-    const end = Math.min(start + BLOCK, weights.length);
-    maxima[block] = largest(weights, start, end);
-    const inverse = inverseOf(maxima[block]!);
-    for (let i = start; i < end; i++) {
-      const code = codeOf(Math.fround(weights[i]! * inverse));
-      const at = i >> 1;
-      codes[at] = i % 2 === 0 ? (code << 4) | zero : (codes[at]! & 0xf0) | code;
+  const quantiser = new Nf4Quantiser(new Uint8Array(nf4Bytes(weights.length)), weights.length);
+  quantiser.add(weights);
+  return quantiser.finish();
+}
+
+/** Quantises `size` weights, of which it gets one piece after another, into zeroed bytes in the order of `nf4Layout`. */
+export class Nf4Quantiser {
+  readonly #parts: Nf4Weights;
+  readonly #groups: number;
+  readonly #maxima: Float32Array;
+  readonly #codeOf = nearestCode(NF4);
+  #block = 0;
+
+  constructor(packed: Uint8Array, size: number) {
+    const { blocks, groups } = nf4Sizes(size);
+    this.#parts = nf4Parts(packed, size);
+    this.#groups = groups;
+    this.#maxima = new Float32Array(blocks);
+  }
+
+  /** The next weights, in whole blocks unless they are the last. */
+  add(weights: Float32Array): void {
+    const { codes } = this.#parts;
+    const codeOf = this.#codeOf;
+    const zero = codeOf(0);
+    for (let start = 0; start < weights.length; start += BLOCK, this.#block++) {
+      const end = Math.min(start + BLOCK, weights.length);
+      const largestOfBlock = largest(weights, start, end);
+      this.#maxima[this.#block] = largestOfBlock;
+      const inverse = inverseOf(largestOfBlock);
+      const first = (this.#block * BLOCK) / 2;
+      if (end - start < BLOCK) codes.fill((zero << 4) | zero, first);
+      for (let i = start; i < end; i++) {
+        const code = codeOf(Math.fround(weights[i]! * inverse));
+        const at = first + ((i - start) >> 1);
+        codes[at] = i % 2 === 0 ? (code << 4) | zero : (codes[at]! & 0xf0) | code;
+      }
     }
   }
-  return { codes, ...quantiseMaxima(maxima, groups) };
+
+  /** Quantises the largest absolute values of all blocks; call once, after the last weights. */
+  finish(): Nf4Weights {
+    const { absmax, nestedAbsmax, offset } = this.#parts;
+    const maxima = this.#maxima;
+    const codeOf = nearestCode(dynamicMap());
+    const mean = Math.fround(maxima.reduce((sum, x) => sum + x, 0) / maxima.length);
+    offset[0] = mean;
+    for (let i = 0; i < maxima.length; i++) maxima[i]! -= mean;
+    for (let group = 0; group < this.#groups; group++) {
+      const start = group * GROUP;
+      const end = Math.min(start + GROUP, maxima.length);
+      nestedAbsmax[group] = largest(maxima, start, end);
+      const inverse = inverseOf(nestedAbsmax[group]!);
+      for (let i = start; i < end; i++) absmax[i] = codeOf(Math.fround(maxima[i]! * inverse));
+    }
+    return this.#parts;
+  }
 }
 
 /** The first `size` float32 values of NF4 weights, equal to those that a graph unpacks bit for bit. */
@@ -110,22 +156,6 @@ export function dequantiseNf4(
     }
   }
   return values;
-}
-
-function quantiseMaxima(maxima: Float32Array, groups: number): Omit<Nf4Weights, 'codes'> {
-  const codeOf = nearestCode(dynamicMap());
-  const offset = Math.fround(maxima.reduce((sum, x) => sum + x, 0) / maxima.length);
-  const rest = maxima.map((x) => x - offset);
-  const absmax = new Uint8Array(groups * GROUP);
-  const nestedAbsmax = new Float32Array(groups);
-  for (let group = 0; group < groups; group++) {
-    const start = group * GROUP;
-    const end = Math.min(start + GROUP, rest.length);
-    nestedAbsmax[group] = largest(rest, start, end);
-    const inverse = inverseOf(nestedAbsmax[group]!);
-    for (let i = start; i < end; i++) absmax[i] = codeOf(Math.fround(rest[i]! * inverse));
-  }
-  return { absmax, nestedAbsmax, offset: Float32Array.of(offset) };
 }
 
 /** Number of cells into which `nearestCode` divides [-1, 1]. */

@@ -1,0 +1,43 @@
+/** Loads a base model's weights as a training run does, and prints what it took: MODEL STORAGE. */
+import { openBaseModel } from '@graft/peft-core/files';
+import { outlineOf } from '@graft/peft-core/outlines';
+import { ProgramBuilder } from '@graft/tf-graph';
+import {
+  type BaseStorage,
+  partsOf,
+  storedWeights,
+} from '../../packages/peft-core/src/weights/base-storage.ts';
+import { loadWeights } from '../../packages/peft-core/src/weights/load-weights.ts';
+import { declareWeights } from '../../packages/peft-core/src/weights/stored-weights.ts';
+import { peakMemory } from '../peak-memory.ts';
+
+export interface Loaded {
+  /** Most memory of the process before it read a weight, and until it had all. */
+  emptyBytes: number;
+  peakBytes: number;
+  /** Of the weights as they are stored. */
+  storedBytes: number;
+  seconds: number;
+}
+
+const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };
+const [model, storage] = process.argv.slice(2) as [string, BaseStorage];
+const base = await openBaseModel(model);
+const outline = outlineOf(base.config, 'CAUSAL_LM');
+const builder = new ProgramBuilder();
+declareWeights(builder, outline, storage, false);
+const program = builder.build();
+const emptyBytes = peakMemory();
+const started = performance.now();
+await loadWeights(program, base, outline, storage);
+const loaded: Loaded = {
+  emptyBytes,
+  peakBytes: peakMemory(),
+  storedBytes: storedWeights(outline, storage, false)
+    .flatMap(partsOf)
+    .reduce((sum, { shape, dtype }) => sum + shape.reduce((size, n) => size * n, bytesOf[dtype]!), 0),
+  seconds: (performance.now() - started) / 1000,
+};
+program.close();
+await base.close();
+console.log(JSON.stringify(loaded));
