@@ -43,7 +43,7 @@ export function decoder(outline: DecoderOutline): Architecture {
   function feedForward(runtime: ModelRuntime, layer: number, path: string, x: tf.Tensor): tf.Tensor {
     if (!sparse?.isSparse(layer)) return denseFeedForward(runtime, path, x);
     const chosen = sparseFeedForward(runtime, `${path}.${sparse.module}`, outline.activation, sparse, x);
-    return sparse.besideDense ? flowing(tf.add(chosen, denseFeedForward(runtime, path, x))) : chosen;
+    return sparse.addsDense ? flowing(tf.add(chosen, denseFeedForward(runtime, path, x))) : chosen;
   }
 
   function denseFeedForward(runtime: ModelRuntime, path: string, x: tf.Tensor): tf.Tensor {

@@ -170,7 +170,7 @@ function addNetworks(
 ): void {
   if (sparse?.isSparse(layer)) {
     addExperts(all, `${path}.${sparse.module}`, sparse, H);
-    if (!sparse.besideDense) return;
+    if (!sparse.addsDense) return;
   }
   const inner = innerOf(layer);
   const network = `${path}.${dense.module}`;

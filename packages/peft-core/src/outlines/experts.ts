@@ -9,7 +9,7 @@ export interface SparseNetwork extends ExpertRouting {
   module: 'mlp' | 'block_sparse_moe';
   router: 'gate' | 'router';
   /** The layer's dense network computes every token, too, and both outputs are added. */
-  besideDense: boolean;
+  addsDense: boolean;
   /** Width of an expert that computes every token, behind a gate, and is added; null: there is none. */
   shared: number | null;
   /**
@@ -52,7 +52,7 @@ export function sparseNetwork(raw: Record<string, unknown>, fields: ConfigFields
     width: fields.size('moe_intermediate_size', 768),
     module: 'mlp',
     router: 'gate',
-    besideDense: false,
+    addsDense: false,
     shared: null,
     clamped: null,
     isSparse: (layer) => !plain.has(layer) && (layer + 1) % step === 0,
@@ -103,7 +103,7 @@ export const formerModules = {
 export function addExperts(
   all: OutlineBuilder,
   path: string,
-  { experts, width, shared, clamped, router, besideDense }: SparseNetwork,
+  { experts, width, shared, clamped, router, addsDense }: SparseNetwork,
   hiddenSize: number,
 ): void {
   if (clamped) {
@@ -118,7 +118,7 @@ export function addExperts(
     return;
   }
   const addRouter = () => all.router(`${path}.${router}`, experts, hiddenSize);
-  const routerFirst = shared !== null || besideDense;
+  const routerFirst = shared !== null || addsDense;
   if (routerFirst) addRouter();
   all
     .container(`${path}.experts`)

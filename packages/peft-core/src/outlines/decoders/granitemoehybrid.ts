@@ -73,7 +73,7 @@ const experts = (config: RawConfig, fields: ConfigFields) => ({
   width: fields.size('intermediate_size'),
   module: 'block_sparse_moe' as const,
   router: 'router' as const,
-  besideDense: true,
+  addsDense: true,
 });
 
 /** Whether `[least, most]` limits no time step. JSON has no infinity; transformers writes it as an object. */
