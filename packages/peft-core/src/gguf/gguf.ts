@@ -62,7 +62,7 @@ async function readHeader(
   const version = cursor.u32();
   if (version > 0xffff) throw cursor.fail('a big-endian GGUF file; only little-endian ones are read');
   if (version !== 2 && version !== 3) throw cursor.fail(`GGUF version ${version}; versions 2 and 3 are read`);
-  await cursor.need(16, 'the counts of tensors and keys');
+  await cursor.need(16, 'the count of tensors and keys');
   const tensorCount = checkedCount(cursor, 'tensors', leastTensor, limits.tensors);
   const pairCount = checkedCount(cursor, 'keys', leastPair, limits.pairs);
   const metadata = new GgufMetadata(file.path, await readPairs(cursor, pairCount));

@@ -261,3 +261,13 @@ export function rateByWidth(times: number, model?: RatedModel): number {
     exponent === undefined ? 2e-5 : 5e-5 * (2000 / Math.max(NARROWEST, model!.hiddenSize)) ** exponent;
   return Number((times * fullTuningRate).toPrecision(2));
 }
+
+/** The rank of a request; where it leaves the rank to `Method.choose`, `usual`, but at most `maxRank`. */
+export const chosenRank = ({ r }: Record<string, unknown>, usual: number, maxRank: number): number =>
+  typeof r === 'number' && r >= 1 ? r : Math.min(usual, maxRank);
+
+/** `Method.costly` of methods that usually adapt all linear layers. */
+export const costlyTargets = {
+  target_modules:
+    'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
+};

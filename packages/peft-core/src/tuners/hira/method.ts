@@ -20,7 +20,7 @@ import {
   matrixTargets,
   rankedTargets,
 } from '../matrices/targets.ts';
-import { type Method, rateByWidth } from '../method.ts';
+import { chosenRank, costlyTargets, type Method, rateByWidth } from '../method.ts';
 
 /** HiRA, with the names and defaults of HF PEFT 0.21's HiraConfig. */
 const HiraConfigSchema = Type.Object(
@@ -76,12 +76,9 @@ export const hiraMethod: Method<HiraConfig> = {
   unimplemented: {},
   choose: (given, maxRank) => ({
     ...usual,
-    r: typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank),
+    r: chosenRank(given, usual.r, maxRank),
   }),
-  costly: {
-    target_modules:
-      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
-  },
+  costly: costlyTargets,
   faults: (given): Fault[] => [...modulePatternFaults(given), ...layerFaults(given)],
   idle: ({ rank_pattern: ranks }) =>
     Object.keys((ranks as object | undefined) ?? {}).length === 0

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { type UpdateTarget, updateFaults, updateOptions, updateTargets } from '../matrices/config.ts';
 import { checkMatrixNames, checkRank, matrixFileTensors, rankedTargets } from '../matrices/targets.ts';
-import { type Method, rateByWidth } from '../method.ts';
+import { chosenRank, costlyTargets, type Method, rateByWidth } from '../method.ts';
 
 /** LoHa, with the names and defaults of HF PEFT 0.21's LoHaConfig. */
 const LohaConfigSchema = Type.Object(
@@ -38,13 +38,12 @@ export const lohaMethod: Method<LohaConfig> = {
   schema: LohaConfigSchema,
   unimplemented: { use_effective_conv2d: false },
   choose: (given, maxRank) => {
-    const r = typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank);
+    const r = chosenRank(given, usual.r, maxRank);
     return { ...usual, r, alpha: 2 * r };
   },
   costly: {
     alpha: 'it is 8',
-    target_modules:
-      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
+    ...costlyTargets,
   },
   faults: updateFaults,
   // Measured: see docs/auto.md.

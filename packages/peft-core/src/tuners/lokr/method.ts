@@ -9,7 +9,7 @@ import {
   updateTargets,
 } from '../matrices/config.ts';
 import { checkMatrixNames, matrixFileTensors } from '../matrices/targets.ts';
-import { type Method, rateByWidth } from '../method.ts';
+import { chosenRank, costlyTargets, type Method, rateByWidth } from '../method.ts';
 
 /** LoKr, with the names and defaults of HF PEFT 0.21's LoKrConfig. */
 const LokrConfigSchema = Type.Object(
@@ -60,14 +60,13 @@ export const lokrMethod: Method<LokrConfig> = {
   schema: LokrConfigSchema,
   unimplemented: { use_effective_conv2d: false },
   choose: (given, maxRank) => {
-    const r = typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank);
+    const r = chosenRank(given, usual.r, maxRank);
     return { ...usual, r, alpha: 2 * r };
   },
   forms: ['decompose_both'],
   costly: {
     alpha: 'it is 8',
-    target_modules:
-      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
+    ...costlyTargets,
   },
   faults: updateFaults,
   idle: lokrIdle,

@@ -2,7 +2,7 @@ import { GraftError } from '../../errors.ts';
 import { type ModelOutline, TASK_TYPES, writesText } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
 import { checkPatterns, checkTargetNames, checkTransposed } from '../idle-targets.ts';
-import { type Method, type RatedModel, rateByWidth } from '../method.ts';
+import { chosenRank, costlyTargets, type Method, type RatedModel, rateByWidth } from '../method.ts';
 import {
   isAllLinear,
   isNarrow,
@@ -87,8 +87,7 @@ export const loraMethod: Method<LoraConfig> = {
   forms: ['use_dora', 'use_rslora'],
   costly: {
     lora_alpha: 'it is 8',
-    target_modules:
-      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
+    ...costlyTargets,
   },
   faults: loraFaults,
   idle: evaRequestFaults,
@@ -151,7 +150,7 @@ export const loraMethod: Method<LoraConfig> = {
 function chooseLora(given: Record<string, unknown>, maxRank: number): Record<string, unknown> {
   const task = TASK_TYPES.find((each) => each === given.task_type) ?? 'CAUSAL_LM';
   const usual = writesText(task) ? usualLora : usualWithoutText;
-  const r = typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank);
+  const r = chosenRank(given, usual.r, maxRank);
   const alpha = usual.lora_alpha / (given.use_rslora === true ? Math.sqrt(r) : 1);
   return { ...usual, ...withoutExperts, r, lora_alpha: Number(alpha.toPrecision(2)) };
 }

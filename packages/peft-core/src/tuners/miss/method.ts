@@ -18,7 +18,7 @@ import {
   matrixFileTensors,
   matrixTargets,
 } from '../matrices/targets.ts';
-import { type Method, rateByWidth } from '../method.ts';
+import { chosenRank, costlyTargets, type Method, rateByWidth } from '../method.ts';
 
 /** MiSS, with the names and defaults of HF PEFT 0.21's MissConfig. */
 const MissConfigSchema = Type.Object(
@@ -80,13 +80,10 @@ export const missMethod: Method<MissConfig> = {
   unimplemented: {},
   choose: (given, maxRank) => ({
     ...usual,
-    r: typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank),
+    r: chosenRank(given, usual.r, maxRank),
   }),
   forms: ['init_weights'],
-  costly: {
-    target_modules:
-      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
-  },
+  costly: costlyTargets,
   faults: (given) => [...modulePatternFaults(given), ...layerFaults(given)],
   idle: missIdle,
   // Measured: see docs/auto.md.

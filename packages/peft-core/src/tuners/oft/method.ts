@@ -19,7 +19,7 @@ import {
   matrixFileTensors,
   matrixTargets,
 } from '../matrices/targets.ts';
-import { type Method, rateByWidth } from '../method.ts';
+import { costlyTargets, type Method, rateByWidth } from '../method.ts';
 
 /** OFT, with the names and defaults of HF PEFT 0.21's OFTConfig. */
 const OftConfigSchema = Type.Object(
@@ -92,10 +92,7 @@ export const oftMethod: Method<OftConfig> = {
   unimplemented: { coft: false, eps: 6e-5 },
   choose: (given) => ({ ...usual, ...(given.r ? { oft_block_size: 0 } : {}) }),
   forms: ['block_share', 'use_cayley_neumann'],
-  costly: {
-    target_modules:
-      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
-  },
+  costly: costlyTargets,
   faults: oftFaults,
   idle: oftIdle,
   // Measured: see docs/auto.md.

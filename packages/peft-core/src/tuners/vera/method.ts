@@ -19,7 +19,7 @@ import {
   matrixFileTensors,
   matrixTargets,
 } from '../matrices/targets.ts';
-import { type Method, rateByWidth } from '../method.ts';
+import { chosenRank, costlyTargets, type Method, rateByWidth } from '../method.ts';
 import { lowRankForm } from './low-rank.ts';
 import { projectionKeys, projectionShapes, sharedSizes, vectorsOf } from './tensors.ts';
 
@@ -91,12 +91,9 @@ export const veraMethod: Method<VeraConfig> = {
   unimplemented: {},
   choose: (given, maxRank) => ({
     ...usual,
-    r: typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank),
+    r: chosenRank(given, usual.r, maxRank),
   }),
-  costly: {
-    target_modules:
-      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
-  },
+  costly: costlyTargets,
   faults: (given) => [...modulePatternFaults(given), ...layerFaults(given)],
   idle: veraIdle,
   // Measured: see docs/auto.md.
