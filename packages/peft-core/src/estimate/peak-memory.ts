@@ -122,7 +122,7 @@ export function variableBytes(parts: JobParts): number {
   return weightBytes(parts) + (3 + sums + averages) * FLOAT * vectorLength;
 }
 
-/** Bytes of the frozen weights as stored. They are read, and quantised, a piece at a time, so loading them needs no more. */
+/** Bytes of the frozen weights as stored. They are read, and quantised, a piece at a time, so this is also what loading them needs. */
 function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
   let bytes = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
   for (const weight of storedWeights(model, storage, false))
