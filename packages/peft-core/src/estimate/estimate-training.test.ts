@@ -91,6 +91,14 @@ test('without kernels memory is within 15 % of what was measured, and it takes l
   assert.ok(stock!.seconds! > 1.2 * kernels!.seconds!);
 });
 
+test('a large table that is quantised is never counted in float32', () => {
+  const vocabulary = 1_200_000;
+  const job = jobOf({ batch_size: 1, base_dtype: 'nf4' });
+  const wide = { ...job, modelConfig: { ...modelConfig, vocab_size: vocabulary } };
+  const { peakMemoryBytes } = estimateTraining(wide, machine);
+  assert.ok(peakMemoryBytes < 4 * vocabulary * modelConfig.hidden_size, `${peakMemoryBytes}`);
+});
+
 test('gradients of keys and values are counted, of a beginning that many share at most eight times', () => {
   // Many heads of keys and a small rest of the model: the backward pass of attention determines the peak.
   const wide = { ...modelConfig, num_key_value_heads: 32, num_attention_heads: 32, hidden_size: 2048 };

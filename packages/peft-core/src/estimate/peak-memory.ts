@@ -122,7 +122,7 @@ export function variableBytes(parts: JobParts): number {
   return weightBytes(parts) + (3 + sums + averages) * FLOAT * vectorLength;
 }
 
-/** Bytes of the frozen weights as stored. They are read, and quantised, a piece at a time, so loading them needs no more. */
+/** Bytes of the frozen weights as stored. They are read, and quantised, a piece at a time, so this is also what loading them needs. */
 function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
   let bytes = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
   for (const weight of storedWeights(model, storage, false))
@@ -134,8 +134,14 @@ function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): n
 function widenedBytes({ model, storage, precision }: JobParts): number {
   const share = storage === 'bfloat16' && precision === 'fp32' ? 1 : WIDENED[storage];
   const flow = precision === 'bf16' ? FLOAT / 2 : FLOAT;
+  const heads = new Set(Object.values(model.aliases));
+  const tables = new Set(
+    model.modules.filter(({ kind }) => kind === 'embedding').map(({ name }) => `${name}.weight`),
+  );
   let largest = 0;
-  for (const { shape, storage: own } of storedWeights(model, storage, false)) {
+  for (const { name, shape, storage: own } of storedWeights(model, storage, false)) {
+    // A table that is no head is only looked up, row by row.
+    if (tables.has(name) && !heads.has(name)) continue;
     const isQuantised = own === 'int8' || own === 'nf4';
     // The product of experts reads quantised matrices as they are stored, except NF4's rows of parts of blocks.
     const expertCopy = own === 'nf4' && shape.at(-1)! % BLOCK !== 0 ? flow : 0;

@@ -2,10 +2,10 @@ import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
 import { activeIn } from './activation/activation.ts';
 import type { PlacedUpdates } from './arenas/adapter-arena.ts';
+import { ScratchBuffer } from './arenas/scratch-buffer.ts';
 import { BLOCK } from './block-pool.ts';
 import { cacheFunctions } from './cache-functions.ts';
 import { listAttention } from './cached-attention.ts';
-import { ScratchBuffer } from './scratch-buffer.ts';
 import {
   type FunctionParts,
   joined,

@@ -30,6 +30,7 @@ import type {
 } from './objectives/objective-loss.ts';
 import { lossAndGradients } from './objectives/passes.ts';
 import { adamW, averaged, clipGradients } from './update/optimizer.ts';
+import { withSuffix } from './update/with-suffix.ts';
 
 /** Training options that are part of the graph. */
 const GRAPH_OPTIONS = [
@@ -190,27 +191,6 @@ export function addTrainProgram(spec: TrainProgramSpec, to: TrainProgram, number
   builder.extend(program);
   const evaluate = evaluationOnDemand(builder, program, model, spec, to.varies, suffix);
   return { ...to, program: withSuffix(program, suffix), model, objective, ...functions, evaluate };
-}
-
-/** The same program, in which an adapter that shares it finds its own variables under the unsuffixed names. */
-function withSuffix(program: Program, suffix: string): Program {
-  const own = (name: string) => name + suffix;
-  return {
-    add: (variables, functions) => program.add(variables, functions),
-    write: async (values) => {
-      for await (const [name, data] of values) await program.write([[own(name), data]]);
-    },
-    fill: async (fillings) => {
-      for await (const { names, write } of fillings) await program.fill([{ names: names.map(own), write }]);
-    },
-    read: (names) => {
-      const values = program.read(names.map(own));
-      return new Map(names.map((name) => [name, values.get(own(name))!]));
-    },
-    prepare: (fn) => program.prepare(fn),
-    run: (fn, feeds) => program.run(fn, feeds),
-    close: () => program.close(),
-  };
 }
 
 /** Declares the trained variables and the functions that train them. `suffix`: appended to their names. */

@@ -35,7 +35,7 @@ for (const storage of ['float32', 'bfloat16', 'int8', 'nf4'] as const) {
   });
 }
 
-/** A source that calls `note` whenever values are asked for, and with each piece of them. */
+/** A source that calls `note` before every read, and with each piece of values. */
 function watched(tensors: TensorSource, note: () => void): TensorSource {
   return {
     names: () => tensors.names(),
@@ -59,7 +59,7 @@ function watched(tensors: TensorSource, note: () => void): TensorSource {
 }
 
 for (const storage of ['float32', 'bfloat16', 'int8', 'nf4'] as const) {
-  test(`${storage}: a large weight is never in an array of its own size`, async (t) => {
+  test(`${storage}: a large weight is never in one array`, async (t) => {
     const folder = await mkdtemp(path.join(tmpdir(), 'graft-load-'));
     t.after(() => rm(folder, { recursive: true }));
     await writeTinyModel(folder, { vocab_size: 262_144, tie_word_embeddings: true });

@@ -175,7 +175,7 @@ export const servingSettings = {
     default: '512',
     readBy: ['worker'],
     description:
-      'Memory of the key-value cache, in MB: answers in progress and cached prefixes. One whole context always fits.',
+      'Memory of the key-value cache, in MB: answers in progress and cached prefixes. A CPU takes it as it is used. One whole context always fits.',
   },
   GRAFT_SERVER_ADAPTERS_MB: {
     kind: megabytes(9_999),
