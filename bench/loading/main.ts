@@ -1,8 +1,7 @@
 /**
- * node --import tsx bench/loading/main.ts [--model google/gemma-4-E2B-it] [--layers 10] [--dtypes fp32,bf16,int8,nf4]: the most memory of a
- * process that loads a base model, beside the bytes of the weights that it then holds, for each data type in a separate process. The
- * model has the shape of a published one of test/golden/published-configs, with fewer layers, and random weights in bfloat16. The table of
- * inputs of each layer is most of Gemma 4 E2B.
+ * node --import tsx bench/loading/main.ts --model NAME [--layers 10] [--dtypes fp32,bf16,int8,nf4]: the most memory of a process that
+ * loads a base model, beside the bytes of the weights that it then holds, for each data type in a separate process. The model has the
+ * shape of a published one of test/golden/published-configs, with fewer layers, and random weights in bfloat16.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,13 +16,14 @@ const storages: Record<string, string> = { fp32: 'float32', bf16: 'bfloat16', in
 const { layers, ...options } = benchOptions(
   { layers: 10 },
   {
-    model: { type: 'string', default: 'google/gemma-4-E2B-it' },
+    model: { type: 'string', default: '' },
     dtypes: { type: 'string', default: Object.keys(storages).join() },
   },
 );
 const dtypes = options.dtypes.split(',');
 if (!dtypes.every((dtype) => dtype in storages))
   throw new Error(`--dtypes are of ${Object.keys(storages).join(', ')}`);
+if (options.model === '') throw new Error('--model: name a model of test/golden/published-configs');
 const folder = await mkdtemp(join(tmpdir(), 'graft-loading-'));
 try {
   const model = await writePublishedModel(folder, options.model, layers);

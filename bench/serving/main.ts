@@ -9,7 +9,7 @@
  *   --sides       of graft, peft and llama-cpp, which is llama.cpp with the file of SmolLM2-135M in 4 bits and without adapters
  *   --dtypes      data types of Graft's base model: fp32, bf16, int8, nf4
  *   --activations  data types of the inputs of products, fp32 and int8; int8 only for the data types int8 and nf4
- *   --model       instead of SmolLM2-135M the shape of a published model, such as Qwen/Qwen2.5-1.5B-Instruct, with random weights and a byte a
+ *   --model       instead of SmolLM2-135M the shape of a published model in test/golden/published-configs, with random weights and a byte a
  *                 token; only for the side graft
  *   --seconds     after this time no side starts another question
  *   --write-docs  the table goes to docs/serving.md, too

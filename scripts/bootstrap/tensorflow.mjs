@@ -37,8 +37,8 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
   const stamp = join(tfjs, 'lib/napi-v8/graft.json');
   if (!existsSync(tfjs)) throw new PrerequisiteError('npm ci has to run before TensorFlow can be built');
 
-  const sources = await readSources([join(tfjs, 'binding'), native, join(native, 'beside')]);
-  const kernels = await readSources([join(native, 'kernels'), join(native, 'kernel-ops')]);
+  const sources = await readSources([join(tfjs, 'binding'), native, join(native, 'beside')], false);
+  const kernels = await readSources([join(native, 'kernels'), join(native, 'kernel-ops')], true);
   const before = await readStamp(stamp);
   const device = chooseDevice(before?.device);
   const wheel = platformWheel(device);
@@ -103,11 +103,15 @@ async function removeLeftovers(cache) {
   }
 }
 
-/** @param {string[]} folders */
-async function readSources(folders) {
+/**
+ * @param {string[]} folders
+ * @param {boolean} recursive
+ */
+async function readSources(folders, recursive) {
   const found = [];
   for (const folder of folders) {
-    for (const name of (await readdir(folder)).filter((name) => /\.(cc|h)$/.test(name)).sort()) {
+    const names = await readdir(folder, { recursive });
+    for (const name of names.filter((name) => /\.(cc|h)$/.test(name)).sort()) {
       const path = join(folder, name);
       found.push({
         path,
