@@ -109,9 +109,9 @@ def parameters_of(model, kind, heads):
             "norm": type(module).__name__.endswith(("RMSNorm", "RMSNormGated", "LayerNorm")),
             "embedding": isinstance(module, torch.nn.Embedding) and layer_of(model, f"{path}.weight") is None,
             "head": any(module is head for _, head in heads),
-            "attention": re.search(r"(?<!Layer)(Self|Cross)?Attention$|GatedDeltaNet$", type(module).__name__) is not None
+            "attention": re.search(r"(?<!Layer)(Self|Cross)?Attention$|GatedDeltaNet$|MambaLayer$", type(module).__name__) is not None
             and not type(module).__name__.startswith("T5Layer"),
-            "mlp": type(module).__name__.endswith(("MLP", "SparseMoeBlock", "ActDense", "Intermediate"))
+            "mlp": type(module).__name__.endswith(("MLP", "SparseMoeBlock", "MoE", "ActDense", "Intermediate"))
             or type(module).__name__ in ("BertOutput", "RobertaOutput"),
             "bias": True,
         }[kind]

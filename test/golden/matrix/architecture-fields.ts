@@ -109,6 +109,7 @@ export const stateSpaceRows: ArchitectureRow[] = [
       tie_word_embeddings: false,
     },
     corners: true,
+    jumps: true,
     names: {
       ...stateSpaceNames,
       untiedHead: 'lm_head',
