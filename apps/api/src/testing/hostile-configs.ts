@@ -84,7 +84,7 @@ export function wrongOptions(sound: AdapterParts): HostileAdapter[] {
     use_dora: [true, 'yes'],
     use_rslora: ['yes', 1],
     lora_bias: [true],
-    init_lora_weights: ['pissa', 'eva', 'loftq', 7],
+    init_lora_weights: ['pissa', 'corda', 'loftq', 7],
     trainable_token_indices: [[5000], [-1], ['x'], { nothing: [1] }, { embed_tokens: [1] }],
     fan_in_fan_out: ['x', 7],
     loftq_config: [{ loftq_bits: 4 }],
