@@ -1,4 +1,4 @@
-import { type Filling, ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
+import { ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { graphTarget } from '../nn/computation.ts';
@@ -56,10 +56,7 @@ function buildForProcessor(
     }),
   );
   const states = declareStates(builder, architecture, limits.rows);
-  const zeros: Filling[] = [
-    ...caches.values(),
-    ...[...states.values()].flatMap(({ state, inputs }) => [state, inputs]),
-  ].map(({ name }) => ({ names: [name], write: () => {} }));
+  const kept = [...caches.values(), ...[...states.values()].flatMap(({ state, inputs }) => [state, inputs])];
   const cache: CacheAccess = {
     trace: (body) => traceForServing(limits, body),
     writeAt: (places) => (layer, keys, values) =>
@@ -87,7 +84,7 @@ function buildForProcessor(
     rows: limits.rows,
     states: recurs ? { sequences: limits.rows, piece: STATE_PIECE } : null,
     promptPositions: PROMPT_POSITIONS,
-    clear: () => program.fill(zeros),
+    clear: () => program.fill(kept.map(({ name }) => ({ names: [name] }))),
     attach: (peft) => attach(peft, null),
     async shared() {
       if (!usesLists) return null;

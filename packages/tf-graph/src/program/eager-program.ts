@@ -47,7 +47,7 @@ export class EagerProgram implements Program {
     for await (const { names, write } of fillings) {
       const variables = names.map((name) => lookUp(this.#variables, 'variable', name));
       const values = variables.map(zerosOf);
-      await write(values);
+      await write?.(values);
       for (const [i, variable] of variables.entries()) variable.set(variable.fromHost(values[i]!));
     }
   }

@@ -113,7 +113,7 @@ export class GraphProgram implements Program {
         const opened = variables.map(({ dtype, shape }) => openFeed(dtype, shape));
         let isWritten = false;
         try {
-          await filling.write(opened.map(({ values }) => values));
+          await filling.write?.(opened.map(({ values }) => values));
           isWritten = true;
         } finally {
           for (const { feed, seal } of opened) {

@@ -130,8 +130,8 @@ export const presentIn = <T>(record: Readonly<Record<string, T | undefined>>): [
 /** Variables whose values are written together. */
 export interface Filling {
   names: readonly string[];
-  /** Writes into arrays of zeros, one for each variable, which are empty afterwards. bfloat16 takes bit patterns. */
-  write(values: TypedArray[]): Promise<void> | void;
+  /** Writes into arrays of zeros, one for each variable, which are empty afterwards. bfloat16 takes bit patterns. Absent: all are zeros. */
+  write?(values: TypedArray[]): Promise<void> | void;
 }
 
 export interface Program {

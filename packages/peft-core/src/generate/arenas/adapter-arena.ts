@@ -60,7 +60,7 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
 
   /** Fills the arena with zeros, without taking its memory yet; call once before the first `place`. */
   async clear(program: Program): Promise<void> {
-    await program.fill([{ names: [this.#variable.name], write: () => {} }]);
+    await program.fill([{ names: [this.#variable.name] }]);
   }
 
   place(

@@ -9,7 +9,8 @@ export function withSuffix(program: Program, suffix: string): Program {
       for await (const [name, data] of values) await program.write([[own(name), data]]);
     },
     fill: async (fillings) => {
-      for await (const { names, write } of fillings) await program.fill([{ names: names.map(own), write }]);
+      for await (const filling of fillings)
+        await program.fill([{ ...filling, names: filling.names.map(own) }]);
     },
     read: (names) => {
       const values = program.read(names.map(own));
