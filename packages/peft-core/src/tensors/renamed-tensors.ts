@@ -14,18 +14,20 @@ export const withTextPartNames = (tensors: TensorSource): TensorSource =>
   });
 
 /** The same for a family's `formerTensors`: the ends of names, and how checkpoints end them. */
-export const withTodaysNames = (
+export function withTodaysNames(
   tensors: TensorSource,
   formerTensors: Readonly<Record<string, string>>,
-): TensorSource =>
-  renamedTensors(tensors, (name) => {
-    const found = Object.entries(formerTensors).find(([, former]) => name.endsWith(`.${former}`));
-    return found ? name.slice(0, -found[1].length) + found[0] : name;
-  });
+): TensorSource {
+  const ends = Object.entries(formerTensors).map(([end, former]) => [former, end] as const);
+  return renamedTensors(tensors, (name) => withOtherEnd(name, ends));
+}
 
 /** The name in checkpoints of the weight `name` of a family with these `formerTensors`. */
-export function checkpointName(name: string, formerTensors: Readonly<Record<string, string>>): string {
-  const found = Object.entries(formerTensors).find(([end]) => name.endsWith(`.${end}`));
+export const checkpointName = (name: string, formerTensors: Readonly<Record<string, string>>): string =>
+  withOtherEnd(name, Object.entries(formerTensors));
+
+function withOtherEnd(name: string, ends: readonly (readonly [own: string, other: string])[]): string {
+  const found = ends.find(([own]) => name.endsWith(`.${own}`));
   return found ? name.slice(0, -found[0].length) + found[1] : name;
 }
 
