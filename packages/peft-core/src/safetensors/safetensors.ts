@@ -1,5 +1,6 @@
 import { fromBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
+import { bytesOf } from '../tensors/bytes-of.ts';
 import { float16ToFloat32 } from '../tensors/float16.ts';
 import { RandomAccessFile } from '../tensors/random-access-file.ts';
 import {
@@ -184,9 +185,6 @@ export class SafetensorsFile implements TensorSource {
     }
   }
 }
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** Every tensor of a file as float32, by name. Throws what `readSafetensors` throws, and `unsupported_dtype`. */
 export async function readAllTensors(path: string): Promise<Map<string, HostTensor>> {

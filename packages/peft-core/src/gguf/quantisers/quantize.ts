@@ -1,4 +1,5 @@
 import { toBfloat16 } from '@graft/tf-graph/bfloat16';
+import { bytesOf } from '../../tensors/bytes-of.ts';
 import { toFloat16 } from '../../tensors/float16.ts';
 import { type GgufType, ggufTypes } from '../types.ts';
 import { packQ4K, packQ5K, packQ6K } from './k-quants.ts';
@@ -39,6 +40,3 @@ const packers: Record<WrittenType, Packer> = {
   Q6_K: packQ6K,
   MXFP4: packMxfp4,
 };
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
-  new Uint8Array(buffer, byteOffset, byteLength);
