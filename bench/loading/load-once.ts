@@ -2,14 +2,11 @@
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { ProgramBuilder } from '@graft/tf-graph';
-import {
-  type BaseStorage,
-  partsOf,
-  storedWeights,
-} from '../../packages/peft-core/src/weights/base-storage.ts';
+import { weightBytes } from '../../packages/peft-core/src/estimate/peak-memory.ts';
+import { peakMemory } from '../../packages/peft-core/src/train/machine/peak-memory.ts';
+import type { BaseStorage } from '../../packages/peft-core/src/weights/base-storage.ts';
 import { loadWeights } from '../../packages/peft-core/src/weights/load-weights.ts';
 import { declareWeights } from '../../packages/peft-core/src/weights/stored-weights.ts';
-import { peakMemory } from '../peak-memory.ts';
 
 export interface Loaded {
   /** Most memory of the process before it read a weight, and until it had all. */
@@ -20,7 +17,6 @@ export interface Loaded {
   seconds: number;
 }
 
-const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };
 const [model, storage] = process.argv.slice(2) as [string, BaseStorage];
 const base = await openBaseModel(model);
 const outline = outlineOf(base.config, 'CAUSAL_LM');
@@ -33,9 +29,7 @@ await loadWeights(program, base, outline, storage);
 const loaded: Loaded = {
   emptyBytes,
   peakBytes: peakMemory(),
-  storedBytes: storedWeights(outline, storage, false)
-    .flatMap(partsOf)
-    .reduce((sum, { shape, dtype }) => sum + shape.reduce((size, n) => size * n, bytesOf[dtype]!), 0),
+  storedBytes: weightBytes({ model: outline, storage }),
   seconds: (performance.now() - started) / 1000,
 };
 program.close();

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Generator, openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import { peakMemory } from '../peak-memory.ts';
+import { peakMemory } from '../../packages/peft-core/src/train/machine/peak-memory.ts';
 import { answerTokens, type Chat } from './chats.ts';
 import type { Answered, ServingPlan } from './graft-side.ts';
 

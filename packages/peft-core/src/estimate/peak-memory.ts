@@ -123,7 +123,7 @@ export function variableBytes(parts: JobParts): number {
 }
 
 /** Bytes of the frozen weights as stored. They are read, and quantised, a piece at a time, so this is also what loading them needs. */
-function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
+export function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>): number {
   let bytes = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
   for (const weight of storedWeights(model, storage, false))
     for (const { shape, dtype } of partsOf(weight)) bytes += bytesOf[dtype]! * elementCount(shape);
