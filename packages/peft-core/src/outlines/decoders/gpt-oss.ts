@@ -1,7 +1,15 @@
 import type { DecoderOutline, DecoderRow } from '../decoder.ts';
 import { allButEvery, slidingByType, windowsByType } from '../decoder-layers.ts';
 import { biasedExpertTensorsOfGguf, expertPartsOfGguf, sparseNetwork } from '../experts.ts';
-import { decoderGguf, lastRope, missingOf, missingWindows, u32, windowPeriod } from '../gguf/decoder-gguf.ts';
+import {
+  attentionParts,
+  decoderGguf,
+  lastRope,
+  missingOf,
+  missingWindows,
+  u32,
+  windowPeriod,
+} from '../gguf/decoder-gguf.ts';
 import type { GgufFamily } from '../gguf/gguf-family.ts';
 import { roundedBounds } from '../gguf/rope-gguf.ts';
 import { type RopeFields, ropeFields } from '../rope.ts';
@@ -33,11 +41,7 @@ const gguf: GgufFamily<DecoderOutline> = {
   expertTensors: biasedExpertTensorsOfGguf,
   alternatingExperts: true,
   blockParts: {
-    attn_norm: 'input_layernorm',
-    attn_q: 'self_attn.q_proj',
-    attn_k: 'self_attn.k_proj',
-    attn_v: 'self_attn.v_proj',
-    attn_output: 'self_attn.o_proj',
+    ...attentionParts,
     attn_sinks: 'self_attn.sinks',
     post_attention_norm: 'post_attention_layernorm',
     ffn_gate_inp: 'mlp.router',

@@ -5,15 +5,20 @@ import { ropeMetadata, ropeTables, scalesAreStored } from './rope-gguf.ts';
 export const u32 = (value: number): GgufField => ({ type: 'u32', value });
 export const f32 = (value: number): GgufField => ({ type: 'f32', value });
 
+/** The parts of attention in a block, and the norm before it. */
+export const attentionParts = {
+  attn_norm: 'input_layernorm',
+  attn_q: 'self_attn.q_proj',
+  attn_k: 'self_attn.k_proj',
+  attn_v: 'self_attn.v_proj',
+  attn_output: 'self_attn.o_proj',
+};
+
 /** The common part of llama.cpp's files of decoders. */
 export const decoderGguf = {
   blocks: 'model.layers',
   blockParts: {
-    attn_norm: 'input_layernorm',
-    attn_q: 'self_attn.q_proj',
-    attn_k: 'self_attn.k_proj',
-    attn_v: 'self_attn.v_proj',
-    attn_output: 'self_attn.o_proj',
+    ...attentionParts,
     ffn_norm: 'post_attention_layernorm',
     ffn_gate: 'mlp.gate_proj',
     ffn_up: 'mlp.up_proj',
@@ -84,7 +89,10 @@ export interface Computed {
   unrotatedEvery?: number;
   /** Rotations of layers with windows have their own θ. */
   ownTheta?: 'in windows';
-  /** Heads are rotated as a whole, because their rows are interleaved in files, or have the size that is rotated. Absent: the first values of a head, any number. */
+  /**
+   * Heads are rotated as a whole, because their rows are interleaved in files, or have the size that is rotated. Absent: the first values
+   * of a head, any number.
+   */
   rotation?: 'whole heads';
   /** YaRN with any `beta_fast` and `beta_slow`. */
   yarnBetas?: 'any';

@@ -1,6 +1,6 @@
 import type { ConfigFields } from '../config-fields.ts';
 import { mixedWidth, type OutlineBuilder, type Recurrence } from '../outline.ts';
-import { recurrentLayers } from './delta-net.ts';
+import { recurrentLayers } from './recurrent-types.ts';
 
 /** The Mamba-2 layers of a config.json: the recurrent entries of `layer_types`, or all layers. Reports invalid fields. */
 export function stateSpaceRecurrence(config: Record<string, unknown>, fields: ConfigFields): Recurrence {
