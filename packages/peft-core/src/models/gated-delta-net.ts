@@ -22,10 +22,10 @@ export function gatedDeltaNet(
   recurrence: Recurrence,
   h: tf.Tensor,
 ): tf.Tensor {
-  const { keyHeads, valueHeads, keySize, valueSize, projections } = recurrence;
+  const { rule, keyHeads, valueHeads, keySize, valueSize, projections } = recurrence;
   const inputs = projections === 'fused' ? byKeyHead : inTurn;
   const { mixed, gate, rate, step } = inputs(runtime, path, recurrence, h);
-  const site = { layer, rule: 'delta' as const, module: path, keyHeads, valueHeads, keySize, valueSize };
+  const site = { layer, rule, module: path, keyHeads, valueHeads, keySize, valueSize };
   const y = read(runtime.recur(site, { mixed, rate, step })); // (K, width)
   const byHead = tf.reshape(y, [-1, valueHeads, valueSize]);
   const normed = tf.reshape(runtime.rmsNorm(`${path}.norm`, byHead, epsilon), y.shape);

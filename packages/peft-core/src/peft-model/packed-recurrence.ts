@@ -9,7 +9,7 @@ import {
 import { type DeltaInputs, deltaRule } from '../nn/delta-rule/delta-rule.ts';
 import { segmentChunks } from '../nn/delta-rule/segment-chunks.ts';
 import { stateSpace } from '../nn/state-space/state-space.ts';
-import type { Recurrence } from '../outlines/outline.ts';
+import type { Recurrence, RecurrentRule } from '../outlines/outline.ts';
 import type { PackedGrid } from './packed-attention.ts';
 import type { PreparedInputs, RuntimeOptions } from './peft-model.ts';
 
@@ -28,7 +28,7 @@ export function packedRecurrence(
     return x;
   };
   const nearby = nearbyPositions(segments, rows, reach, convolvesByKernel(bias.convolution));
-  const chunks = segmentChunks(segments, rows, usesKernels() && rule === 'delta');
+  const chunks = segmentChunks(segments, rows, recursByKernel(rule));
   for (const mask of nearby.masks ?? []) kept(mask);
   for (const mask of Object.values(chunks.masks ?? {})) kept(mask);
   const recur = rule === 'delta' ? deltaRule : stateSpace;
@@ -37,6 +37,9 @@ export function packedRecurrence(
     return withSkip(recur({ ...parts, decay, rate }, site, chunks), parts.v, skip);
   };
 }
+
+/** Whether a kernel computes a rule: there is none of state spaces. */
+export const recursByKernel = (rule: RecurrentRule): boolean => usesKernels() && rule === 'delta';
 
 /** Queries, keys and values from the matrix `(N, mixedWidth)` that holds them side by side: in this order, or values, keys and queries. */
 export function separated(

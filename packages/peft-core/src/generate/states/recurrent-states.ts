@@ -1,11 +1,11 @@
 import { cast, type ProgramBuilder, rawOp, tf, type Variable } from '@graft/tf-graph';
-import { exactly, usesKernels } from '../../nn/computation.ts';
+import { exactly } from '../../nn/computation.ts';
 import { continuedConvolution } from '../../nn/delta-rule/causal-convolution.ts';
 import { continuedDeltaRule } from '../../nn/delta-rule/delta-rule.ts';
 import { continuedChunks } from '../../nn/delta-rule/segment-chunks.ts';
 import { continuedStateSpace } from '../../nn/state-space/state-space.ts';
 import { type Layers, layersOf, mixedWidth, type Recurrence } from '../../outlines/outline.ts';
-import { separated, withSkip } from '../../peft-model/packed-recurrence.ts';
+import { recursByKernel, separated, withSkip } from '../../peft-model/packed-recurrence.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 
 /** Places that hold no sequence's state: one with zeros, which is never written, and one for writes of rows without a sequence. */
@@ -127,7 +127,7 @@ export function gridRecurrence(
     const { y, state: after } = recur(
       { ...parts, decay: tf.mul(decay, used), rate: tf.mul(rate, used) },
       site,
-      continuedChunks(sequences, tokens, isUsed, usesKernels() && rule === 'delta'),
+      continuedChunks(sequences, tokens, isUsed, recursByKernel(rule)),
       before,
     );
     state.assignRows(to, tf.reshape(after, [sequences, -1]));

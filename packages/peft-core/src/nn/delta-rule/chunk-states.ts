@@ -2,8 +2,8 @@ import { tf } from '@graft/tf-graph';
 
 /**
  * The states between chunks: `S₀ = first`, `Sᵢ₊₁ = mᵢ Sᵢ + nᵢ`. m `(B, t, K, K)`, n `(B, t, K, V)`, first `(B, 1, K, V)`; returns
- * `(B, t + 1, K, V)`. With `times` tf.mul, m `(B, t, 1, V)` are factors of the columns. Combines neighbouring steps and recurses on half as many, so that the graph grows with log t: of 128 chunks, seven
- * levels of about twenty operations. Source: Blelloch 1990, Prefix sums and their applications.
+ * `(B, t + 1, K, V)`. With `times` tf.mul, m `(B, t, 1, V)` are factors of the columns. Combines neighbouring steps and recurses on half as
+ * many, so that the graph grows with log t: of 128 chunks, seven levels of about twenty operations. Source: Blelloch 1990, Prefix sums and their applications.
  */
 export function chunkStates(
   m: tf.Tensor,

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
-import { distance } from '../testing/against-stock.ts';
+import { allUsed, off, segmentsOf, weightsOf } from '../testing/sequences.ts';
 import { causalConvolution, continuedConvolution, nearbyPositions } from './causal-convolution.ts';
 import { continuedDeltaRule, type DeltaHeads, type DeltaInputs, deltaRule } from './delta-rule.ts';
 import { continuedChunks, segmentChunks } from './segment-chunks.ts';
@@ -28,9 +28,6 @@ const golden = JSON.parse(
   convolution: { tokens: number; channels: number; x: number[]; weight: number[]; y: number[] };
 };
 
-const off = (got: tf.Tensor, expected: number[]) =>
-  distance(got.dataSync() as Float32Array, Float32Array.from(expected));
-
 const inputsOf = (inputs: Numbers, tokens: number): DeltaInputs => {
   const matrix = (values: number[]) => tf.tensor2d(values, [tokens, values.length / tokens]);
   return {
@@ -49,16 +46,6 @@ const named = ([q, k, v, decay, rate]: tf.Tensor[]): DeltaInputs => ({
   rate: rate!,
 });
 
-const allUsed = (count: number) => tf.ones([count], 'int32');
-
-const segmentsOf = (lengths: number[]) =>
-  tf.keep(
-    tf.tensor1d(
-      lengths.flatMap((length, i) => Array<number>(length).fill(i + 1)),
-      'int32',
-    ),
-  );
-
 // A chunk sums up to 64 logarithms before it takes their exponentials, in both implementations.
 const WITHIN = { values: 5e-5, gradients: 1e-4 };
 
@@ -68,10 +55,7 @@ for (const kind of ['chunked', 'recurrent'] as const)
       const given = inputsOf(inputs, tokens);
       const chunks = segmentChunks(segmentsOf([tokens]), 1);
       assert.ok(off(deltaRule(given, heads, chunks), y) < WITHIN.values);
-      const weights = tf.tensor(
-        y.map((_, i) => Math.cos(1 + 1.7 * i)),
-        [tokens, y.length / tokens],
-      );
+      const weights = weightsOf(y, tokens);
       const found = tf.grads((...parts: tf.Tensor[]) => deltaRule(named(parts), heads, chunks))(
         NAMES.map((name) => given[name]),
         weights,

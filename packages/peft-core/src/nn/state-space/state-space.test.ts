@@ -12,7 +12,7 @@ import {
 import type { DeltaHeads } from '../delta-rule/delta-rule.ts';
 import { inHeadGroups } from '../delta-rule/head-groups.ts';
 import { continuedChunks, segmentChunks } from '../delta-rule/segment-chunks.ts';
-import { distance } from '../testing/against-stock.ts';
+import { allUsed, off, segmentsOf, weightsOf } from '../testing/sequences.ts';
 import { continuedStateSpace, stateSpace } from './state-space.ts';
 
 const NAMES = ['q', 'k', 'v', 'rate', 'factors'] as const;
@@ -38,22 +38,7 @@ const golden = JSON.parse(
   };
 };
 
-const off = (got: tf.Tensor, expected: number[]) =>
-  distance(got.dataSync() as Float32Array, Float32Array.from(expected));
 const largest = (values: number[]) => Math.max(1, ...values.map(Math.abs));
-const weightsOf = (y: number[], tokens: number) =>
-  tf.tensor(
-    y.map((_, i) => Math.cos(1 + 1.7 * i)),
-    [tokens, y.length / tokens],
-  );
-const allUsed = (count: number) => tf.ones([count], 'int32');
-const segmentsOf = (lengths: number[]) =>
-  tf.keep(
-    tf.tensor1d(
-      lengths.flatMap((length, i) => Array<number>(length).fill(i + 1)),
-      'int32',
-    ),
-  );
 const chunksOf = (lengths: number[], rows = 1) => segmentChunks(segmentsOf(lengths), rows, false);
 
 /** q, k, v, rate and, of one row, the factors of each head's rate in its decay. */
