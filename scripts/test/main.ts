@@ -5,7 +5,8 @@
  * of those only the ones that open Postgres or Redis.
  *
  * The commit chooses what a run leaves to other commits: seven eighths of the golden matrix, except for what has changed since
- * the whole of it passed (see matrix-selection.ts), and with `--half`, as in `.ci/run`, half of the files that start services, browsers or many trainings.
+ * the whole of it passed (see matrix-selection.ts), and with `--half`, as in `.ci/run`, half of the files that start services,
+ * browsers or many trainings.
  * `--other-half` runs the files of the other half, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
  * when that passes, records the sources and library versions with which it did, in a file to commit.
  *

@@ -2,30 +2,36 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { collectGarbage, ProgramBuilder } from '@graft/tf-graph';
 import { openBaseModel } from '../files.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { readPieces, type TensorSource } from '../tensors/tensor-source.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
+import type { BaseStorage } from './base-storage.ts';
 import { loadWeights } from './load-weights.ts';
 import { declareWeights } from './stored-weights.ts';
 
 const MB = 1e6;
 
+/** A model whose embedding table has 8 million numbers, 32 MB in float32, and a program for its weights. */
+async function unloaded(t: TestContext, storage: BaseStorage, config: Record<string, unknown>) {
+  const folder = await mkdtemp(path.join(tmpdir(), 'graft-load-'));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeTinyModel(folder, { vocab_size: 262_144, ...config });
+  const base = await openBaseModel(folder);
+  t.after(() => base.close());
+  const outline = outlineOf(base.config, 'CAUSAL_LM');
+  const builder = new ProgramBuilder();
+  declareWeights(builder, outline, storage, false);
+  const program = builder.build();
+  t.after(() => program.close());
+  return { base, outline, program };
+}
+
 for (const storage of ['float32', 'bfloat16', 'int8', 'nf4'] as const) {
   test(`${storage}: what a large weight was read into is free when all are loaded`, async (t) => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'graft-load-'));
-    t.after(() => rm(folder, { recursive: true }));
-    // Its embedding table has 8 million numbers, 32 MB in float32.
-    await writeTinyModel(folder, { vocab_size: 262_144 });
-    const base = await openBaseModel(folder);
-    t.after(() => base.close());
-    const outline = outlineOf(base.config, 'CAUSAL_LM');
-    const builder = new ProgramBuilder();
-    declareWeights(builder, outline, storage, false);
-    const program = builder.build();
-    t.after(() => program.close());
+    const { base, outline, program } = await unloaded(t, storage, {});
     const before = process.memoryUsage().arrayBuffers;
     await loadWeights(program, base, outline, storage);
     // A V8 thread frees the memory that the garbage collection found; this thread waits, so that no other collection starts.
@@ -60,16 +66,7 @@ function watched(tensors: TensorSource, note: () => void): TensorSource {
 
 for (const storage of ['float32', 'bfloat16', 'int8', 'nf4'] as const) {
   test(`${storage}: a large weight is never in one array`, async (t) => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'graft-load-'));
-    t.after(() => rm(folder, { recursive: true }));
-    await writeTinyModel(folder, { vocab_size: 262_144, tie_word_embeddings: true });
-    const base = await openBaseModel(folder);
-    t.after(() => base.close());
-    const outline = outlineOf(base.config, 'CAUSAL_LM');
-    const builder = new ProgramBuilder();
-    declareWeights(builder, outline, storage, false);
-    const program = builder.build();
-    t.after(() => program.close());
+    const { base, outline, program } = await unloaded(t, storage, { tie_word_embeddings: true });
     collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
     const held: number[] = [];
