@@ -23,7 +23,7 @@ echo "$* | \${DATABASE_URL-unset} | \${REDIS_URL-unset}" >> ${calls}
 case "$*" in *"${fail}"*) code=1;; *) code=0;; esac
 [ $code = 0 ] || printf "✖ $1 $2: a test\\nError: its reason\\n\\nlater lines\\n"
 case "$*" in
-  *--half*) echo "covered: half of $1 $2";;
+  *--part*|*--half*) echo "covered: part of $1 $2";;
 esac
 case "$*" in
   test*) echo "3 passed, $code failed, 2 skipped";;
@@ -44,12 +44,12 @@ exit $code
 }
 
 const services =
-  'test -- --services --other-half packages/service apps/api/src/plugins apps/worker/src/health apps/worker/src/worker.test test/service';
+  'test -- --services --next-part packages/service apps/api/src/plugins apps/worker/src/health apps/worker/src/worker.test test/service';
 
 test('one of Postgres and Redis is enough for the run on given services', () => {
   const onlyPostgres = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' });
   assert.deepEqual(onlyPostgres.calls.slice(0, 2), [
-    'test -- --half | unset | unset',
+    'test -- --part | unset | unset',
     `${services} | postgresql://one | unset`,
   ]);
   assert.match(onlyPostgres.output, /^== tests of the services, given Postgres$/m);
@@ -83,7 +83,7 @@ test('the end lists failures, the minutes of each part and what the run covered'
   const { output } = ciRun(given, services);
   const end =
     '\nin N minutes: tests N, given N, smoke N, faults N, vulnerabilities N, demo N\n' +
-    'covered: half of test --; half of run chaos\n17 passed, N failed\n';
+    'covered: part of test --; part of run chaos\n17 passed, N failed\n';
   const withoutNumbers = (text: string) => text.replaceAll(/\d+\.\d|\d(?= failed)/g, 'N');
   assert.ok(
     withoutNumbers(output).endsWith(`\n== failures\n✖ test --: a test\nError: its reason${end}`),

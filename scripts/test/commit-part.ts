@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 const digits = { files: 0, matrix: 1, faults: 2 } as const;
 
 /** Which part of `count` the commit in `root` runs, 0 to `count - 1`. The same commit always runs the same part; without Git it is 0. */
-export function commitPart(root: string, of: keyof typeof digits, count: 2 | 8): number {
+export function commitPart(root: string, of: keyof typeof digits, count: 2 | 4 | 8): number {
   const { stdout } = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' });
   const digit = Number.parseInt(stdout?.[digits[of]] ?? '0', 16);
   return Number.isNaN(digit) ? 0 : digit % count;
@@ -14,36 +14,40 @@ export function commitPart(root: string, of: keyof typeof digits, count: 2 | 8):
 const isLong =
   /^(apps\/|scripts\/(check-gpu|gpu-gate)\/|test\/(browser|hostile|openai|operations|scim|service)\/|test\/golden\/[^/]+$|packages\/peft-core\/src\/tuners\/conformance)/;
 
+/** Number of parts of the long test files, each of which a run of `.ci/run` takes. */
+export const filePartCount = 4;
+
 /**
- * The half of each test file. In each package and each folder of test/ both halves have files, and take about equally long: the
- * longest files first, each in the half that is shorter so far.
+ * The part of each test file, 0 to `filePartCount - 1`. In each package and each folder of test/ the parts take about equally long: the
+ * longest files first, each in the part that is shortest so far.
  */
-export function halvesOf(paths: readonly string[], secondsOf: (path: string) => number): Map<string, number> {
+export function partsOf(paths: readonly string[], secondsOf: (path: string) => number): Map<string, number> {
   const folders = new Map<string, string[]>();
   for (const path of paths.toSorted()) {
     const folder = `${path.split('/', 2).join('/')} ${isLong.test(path)}`;
     folders.set(folder, [...(folders.get(folder) ?? []), path]);
   }
-  const halves = new Map<string, number>();
-  const total = [0, 0];
+  const parts = new Map<string, number>();
+  const total = Array<number>(filePartCount).fill(0);
   for (const inFolder of folders.values()) {
-    const sums = [0, 0];
+    const sums = Array<number>(filePartCount).fill(0);
     for (const path of inFolder.sort((a, b) => secondsOf(b) - secondsOf(a))) {
-      const difference = sums[0]! - sums[1]! || total[0]! - total[1]!;
-      const half = difference > 0 ? 1 : 0;
-      halves.set(path, half);
-      for (const each of [sums, total]) each[half]! += secondsOf(path);
+      const [part] = sums
+        .map((_, each) => each)
+        .sort((a, b) => sums[a]! - sums[b]! || total[a]! - total[b]!) as [number];
+      parts.set(path, part);
+      for (const each of [sums, total]) each[part]! += secondsOf(path);
     }
   }
-  return halves;
+  return parts;
 }
 
-/** The files of a run of one half: all short files, and the long ones of that half. */
-export function filesOfHalf(
+/** The files of a run of one part: all short files, and the long ones of that part. */
+export function filesOfPart(
   paths: readonly string[],
-  half: number,
+  part: number,
   secondsOf: (path: string) => number,
 ): Set<string> {
-  const halves = halvesOf(paths, secondsOf);
-  return new Set(paths.filter((path) => !isLong.test(path) || halves.get(path) === half));
+  const parts = partsOf(paths, secondsOf);
+  return new Set(paths.filter((path) => !isLong.test(path) || parts.get(path) === part));
 }

@@ -5,12 +5,12 @@
  * of those only the ones that open Postgres or Redis.
  *
  * The commit chooses what a run leaves to other commits: seven eighths of the golden matrix, except for what has changed since
- * the whole of it passed (see matrix-selection.ts), and with `--half`, as in `.ci/run`, half of the files that start services,
+ * the whole of it passed (see matrix-selection.ts), and with `--part`, as in `.ci/run`, three quarters of the files that start services,
  * browsers or many trainings.
- * `--other-half` runs the files of the other half, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
+ * `--next-part` runs the files of the next quarter, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
  * when that passes, records the sources and library versions with which it did, in a file to commit.
  *
- * `--record-seconds` records how long files take, in a file to commit: it orders files on new machines and balances the halves.
+ * `--record-seconds` records how long files take, in a file to commit: it orders files on new machines and balances the parts.
  *
  * With DATABASE_URL and REDIS_URL set, tests use those services (each test its own schema, database or prefix);
  * without, they start embedded ones.
@@ -28,7 +28,7 @@ import {
 import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
 import { checkSources } from './check-sources.ts';
-import { commitPart, filesOfHalf, halvesOf } from './commit-part.ts';
+import { commitPart, filePartCount, filesOfPart, partsOf } from './commit-part.ts';
 import { earlierSeconds, keepSeconds, lanesOf, recordUsualSeconds, usualSeconds } from './lanes.ts';
 import { matrixChanges, recordWholeMatrix } from './matrix-changes.ts';
 import { selectMatrix } from './matrix-selection.ts';
@@ -49,7 +49,7 @@ const covered: string[] = [];
 
 const secondsOf = usualSeconds(root);
 const testFiles = findSources(root).filter((file) => file.endsWith('.test.ts'));
-const inRun = chosenHalf(testFiles.map((file) => relative(root, file)));
+const inRun = chosenPart(testFiles.map((file) => relative(root, file)));
 const found = testFiles.filter((file) => {
   const path = relative(root, file);
   return (
@@ -101,16 +101,17 @@ if (wholeMatrix && tally.failed === 0 && !process.env.GRAFT_MATRIX && ranEveryMa
 console.log(closingLines({ tally, tables, covered, milliseconds: performance.now() - started }));
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 
-/** The paths that `--half` or `--other-half` selects. */
-function chosenHalf(paths: string[]): Set<string> {
-  const half = commitPart(root, 'files', 2);
-  if (process.argv.includes('--half')) {
-    covered.push(`half ${half + 1} of 2 of the long test files`);
-    return filesOfHalf(paths, half, secondsOf);
+/** The paths that `--part` or `--next-part` selects. */
+function chosenPart(paths: string[]): Set<string> {
+  const part = commitPart(root, 'files', filePartCount);
+  if (process.argv.includes('--part')) {
+    covered.push(`part ${part + 1} of ${filePartCount} of the long test files`);
+    return filesOfPart(paths, part, secondsOf);
   }
-  if (!process.argv.includes('--other-half')) return new Set(paths);
-  covered.push(`half ${2 - half} of 2 of the test files on given services`);
-  return new Set([...halvesOf(paths, secondsOf)].filter(([, each]) => each !== half).map(([path]) => path));
+  if (!process.argv.includes('--next-part')) return new Set(paths);
+  const next = (part + 1) % filePartCount;
+  covered.push(`part ${next + 1} of ${filePartCount} of the test files on given services`);
+  return new Set([...partsOf(paths, secondsOf)].filter(([, each]) => each === next).map(([path]) => path));
 }
 
 function ranEveryMatrixFile(): boolean {
@@ -128,7 +129,7 @@ async function matrixPythons(): Promise<string[]> {
 async function chooseMatrix(): Promise<void> {
   if (wholeMatrix || process.env.GRAFT_MATRIX) return;
   const changed = matrixChanges(root, changeNames(), await matrixPythons());
-  const isShort = process.argv.includes('--half');
+  const isShort = process.argv.includes('--part');
   const selected = selectMatrix(commitPart(root, 'matrix', partCount), changed, isShort);
   process.env.GRAFT_MATRIX_PART ??= selected.part;
   process.env.GRAFT_MATRIX_CHANGED ??= selected.changed;
