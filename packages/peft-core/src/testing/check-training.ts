@@ -21,7 +21,7 @@ export interface TrainingCheck {
   gradientError: number;
   /** Base weights and constants of the adapter that a training step changed. */
   moved: string[];
-  /** Names of trained parameters that a training step did not change. */
+  /** Names of trained parameters that a training step did not change, neither from their values nor from the opposite ones. */
   still: string[];
 }
 
@@ -69,9 +69,9 @@ export async function checkTraining(
       await program.write([['adapter', values]]);
       return scalarOf(program.run(by.measure, feeds).loss);
     };
-    const step = async (rate: number) => {
+    const step = async (rate: number, from = start) => {
       await program.write([
-        ['adapter', start],
+        ['adapter', from],
         ['exp_avg', zeros],
         ['exp_avg_sq', zeros],
       ]);
@@ -116,25 +116,36 @@ export async function checkTraining(
 
     const frozen = weightGroups(architecture, 'float32', false, model.stacks).map(({ name }) => name);
     const before = program.read(frozen);
-    await step(training.learning_rate);
-    const after = program.read(frozen);
-    const adapter = program.read(['adapter']).get('adapter') as Float32Array;
-    const unchanged = ({ offset, length }: { offset: number; length: number }) =>
-      adapter.subarray(offset, offset + length).every((x, i) => x === start[offset + i]);
+    const unchangedFrom = async (from: Float32Array, some: readonly Entry[]) => {
+      await step(training.learning_rate, from);
+      const adapter = program.read(['adapter']).get('adapter') as Float32Array;
+      return some.filter(({ offset, length }) =>
+        adapter.subarray(offset, offset + length).every((x, i) => x === from[offset + i]),
+      );
+    };
     const { entries } = model.layout;
-    const still = entries.filter(unchanged);
+    const still = await unchangedFrom(start, entries);
+    const after = program.read(frozen);
+    // A ReLU whose inputs are all negative gives the parameters around it no gradient; with the opposite values it does.
+    const trained = still.filter(({ constant }) => !constant);
+    const opposite = start.slice();
+    for (const { offset, length } of trained)
+      for (let i = offset; i < offset + length; i++) opposite[i] = -start[i]!;
+    const stillBothWays = trained.length === 0 ? [] : await unchangedFrom(opposite, trained);
     return {
       gradientError: Math.max(...errors) / largest,
       moved: [
         ...frozen.filter((name) => !isDeepStrictEqual(before.get(name), after.get(name))),
         ...namesOf(entries.filter((entry) => entry.constant && !still.includes(entry))),
       ],
-      still: namesOf(still.filter(({ constant }) => !constant)),
+      still: namesOf(stillBothWays),
     };
   } finally {
     program.close();
   }
 }
+
+type Entry = TrainProgram['model']['layout']['entries'][number];
 
 const namesOf = (entries: { name: string }[]): string[] => entries.map(({ name }) => name);
 
