@@ -39,8 +39,8 @@ MODEL_CLASSES = {
 
 
 def model_class(task, config):
-    """AutoModelForCausalLM does not know every multimodal model."""
-    if task == "CAUSAL_LM" and config.model_type == "mistral3":
+    """AutoModelForCausalLM does not know every multimodal model, and has only the text part of some."""
+    if task == "CAUSAL_LM" and hasattr(config, "text_config"):
         return AutoModelForImageTextToText
     return MODEL_CLASSES[task]
 

@@ -1,4 +1,5 @@
 import { trialName } from '@graft/peft-core/config';
+import { autoClass } from '@graft/peft-core/outlines';
 import type { CodeVersion, FileRecord, Job, TrialState } from '@graft/service';
 import type { Device } from '../devices.ts';
 import type { PreparedTraining } from './prepare-training.ts';
@@ -20,7 +21,11 @@ export async function lineageOf(
   const { training: trained, validation, hasLists } = files;
   return {
     job_id: job.id,
-    base_model: { id: base.id, digest: await base.digest() },
+    base_model: {
+      id: base.id,
+      digest: await base.digest(),
+      transformers_class: autoClass(base.config, peft.task_type),
+    },
     start_from: startFrom && { id: startFrom.id, model: startFrom.modelName, digest: startFrom.digest },
     training_file: data(trained[0]!),
     validation_file: validation[0] ? data(validation[0]) : null,

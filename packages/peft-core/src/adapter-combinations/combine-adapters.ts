@@ -85,6 +85,7 @@ export async function combineAdapters(request: CombinationRequest): Promise<Comb
       peft: plan.config,
       baseModelNameOrPath: base.name,
       tensors,
+      baseConfig: base.config,
       baseDigest: base.digest,
       chatTemplate: same(adapters.map(({ chatTemplate }) => chatTemplate)),
       card: {

@@ -2,8 +2,10 @@ import { type PeftConfig, type SweepTrial, trialName } from '../config/index.ts'
 import { type TemplateKwargs, templateKwargsFault } from '../schema/template-kwargs.ts';
 import { methodOf } from '../tuners/methods.ts';
 
-/** The content of a model card besides the config. All fields are optional; unknown ones are omitted. */
+/** The content of a model card besides the config. Unknown figures are omitted. */
 export interface AdapterCard {
+  /** The class of transformers that loads the base model for the adapter's task (`autoClass`). */
+  modelClass: string;
   steps?: number | null;
   trainedTokens?: number | null;
   finalLoss?: number | null;
@@ -179,26 +181,16 @@ function sweepOf(trials: readonly CardTrial[]): string {
   ].join('\n');
 }
 
-/** Class of transformers that loads a model for a task. */
-export const modelClasses: Record<PeftConfig['task_type'], string> = {
-  CAUSAL_LM: 'AutoModelForCausalLM',
-  SEQ_CLS: 'AutoModelForSequenceClassification',
-  TOKEN_CLS: 'AutoModelForTokenClassification',
-  SEQ_2_SEQ_LM: 'AutoModelForSeq2SeqLM',
-  FEATURE_EXTRACTION: 'AutoModel',
-};
-
 /** How to load an adapter in Python, as Markdown. `from`: its folder, or its repository on the Hub. */
 export function adapterUsage(
   peft: PeftConfig,
   base: string,
-  { labels, severalLabels }: Pick<AdapterCard, 'labels' | 'severalLabels'>,
+  { modelClass: model, labels, severalLabels }: Pick<AdapterCard, 'modelClass' | 'labels' | 'severalLabels'>,
   from = '.',
 ): string {
   const place = `${JSON.stringify(from)}`;
   const about = from === '.' ? '  # the folder of this file' : '';
   const { library } = methodOf(peft);
-  const model = modelClasses[peft.task_type];
   const kind = severalLabels ? `, problem_type="${severalLabelsType}"` : '';
   const load = `${model}.from_pretrained(base${labels ? `, num_labels=${labels.length}${kind}` : ''})`;
   if (library === 'HF PEFT')
@@ -258,7 +250,12 @@ function frontMatter(peft: PeftConfig, baseModel: string | null, card: AdapterCa
 }
 
 /** Lines of the front matter that Graft reads when it opens an adapter. */
-function readFields({ baseDigest, templateKwargs, quantised, severalLabels }: AdapterCard): string[] {
+function readFields({
+  baseDigest,
+  templateKwargs,
+  quantised,
+  severalLabels,
+}: Omit<AdapterCard, 'modelClass'>): string[] {
   return [
     ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
     ...(quantised ? quantisedFields(quantised) : []),

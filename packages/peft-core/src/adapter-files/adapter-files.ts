@@ -3,7 +3,7 @@ import path from 'node:path';
 import { readJson, readJsonFile } from '../base-model/json-file.ts';
 import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
-import type { TaskType } from '../outlines/index.ts';
+import { autoClass, type TaskType } from '../outlines/index.ts';
 import { readAllTensors } from '../safetensors/safetensors.ts';
 import { type TensorToWrite, type WrittenFile, writeSafetensors } from '../safetensors/write-safetensors.ts';
 import { optionError } from '../schema/check-fields.ts';
@@ -186,11 +186,9 @@ export async function writeAdapter(
   adapter: AdapterToWrite,
 ): Promise<{ files: WrittenFile[] }> {
   await mkdir(folder, { recursive: true });
-  const { peft, baseModelNameOrPath, tensors, baseConfig, chatTemplate } = adapter;
+  const { peft, baseModelNameOrPath, tensors, baseConfig, chatTemplate, labels = null } = adapter;
   const own = methodOf(peft).files;
   if (!own) return await writePeftAdapter(folder, adapter);
-  const { labels = null } = adapter;
-  const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
   if (!baseConfig)
     throw new Error(`a ${peft.peft_type} adapter is written with its base model's config.json`);
   const { texts, weights } = own.write(peft, {
@@ -202,7 +200,7 @@ export async function writeAdapter(
   const files: WrittenFile[] = [];
   for (const [name, text] of texts) files.push(await writeSmallFile(folder, name, text));
   for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
-  files.push(await writeSmallFile(folder, cardName, adapterCard(peft, baseModelNameOrPath, card)));
+  files.push(await writeSmallFile(folder, cardName, cardOf(adapter)));
   if (chatTemplate) files.push(await writeSmallFile(folder, chatTemplateName, chatTemplate));
   return { files };
 }
@@ -214,16 +212,27 @@ export async function writePeftAdapter(
 ): Promise<{ files: WrittenFile[] }> {
   await mkdir(folder, { recursive: true });
   const { peft, baseModelNameOrPath, tensors, labels = null, chatTemplate } = adapter;
-  const card = { labels, baseDigest: adapter.baseDigest ?? null, ...adapter.card };
   return {
     files: [
       await writeSmallFile(folder, configName, adapterConfigText(peft, baseModelNameOrPath)),
       await writeWeights(folder, weightsName, tensors),
-      await writeSmallFile(folder, cardName, adapterCard(peft, baseModelNameOrPath, card)),
+      await writeSmallFile(folder, cardName, cardOf(adapter)),
       ...(labels ? [await writeSmallFile(folder, labelsName, jsonText(labels))] : []),
       ...(chatTemplate ? [await writeSmallFile(folder, chatTemplateName, chatTemplate)] : []),
     ],
   };
+}
+
+function cardOf({
+  peft,
+  baseModelNameOrPath,
+  baseConfig = {},
+  labels = null,
+  baseDigest = null,
+  card,
+}: Omit<AdapterToWrite, 'tensors'>): string {
+  const modelClass = autoClass(baseConfig, peft.task_type);
+  return adapterCard(peft, baseModelNameOrPath, { modelClass, labels, baseDigest, ...card });
 }
 
 type WrittenTensors = ReadonlyMap<string, Pick<TensorToWrite, 'shape' | 'data'>>;

@@ -28,13 +28,13 @@ export interface AdapterToWrite {
   peft: PeftConfig;
   baseModelNameOrPath: string | null;
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
-  card?: AdapterCard;
+  card?: Omit<AdapterCard, 'modelClass'>;
   /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
   /** The chat template of the training, if it was not the base model's. */
   chatTemplate?: string | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;
-  /** The base model's config.json, required by methods with their own file format. */
+  /** The base model's config.json, by which README.md names its class; required by methods with their own file format. */
   baseConfig?: Record<string, unknown>;
 }

@@ -33,6 +33,8 @@ export interface CardSubject {
   repository: string;
   /** The base model: a Hub id, or any other name. */
   base: string;
+  /** The class of transformers that loads the base model for the adapter's task (`autoClass`). */
+  modelClass: string;
   /** Null: unknown. */
   config: PeftConfig | null;
 }

@@ -1,10 +1,11 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { configName, parseAdapterConfig } from '../adapter-files/adapter-files.ts';
+import { autoClass, defaultTask } from '../outlines/index.ts';
 import { exportFormats } from './formats.ts';
 import { modelCard } from './model-card.ts';
 
-/** Maximum size of an adapter_config.json that is read, in bytes. */
+/** Maximum size of an adapter_config.json or config.json that is read, in bytes. */
 const longestConfig = 1 << 20;
 const hubId = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 
@@ -21,7 +22,8 @@ export async function folderCard(
   if (names.some((name) => name.toLowerCase() === 'readme.md')) return null;
   const format = exportFormats.find(({ card }) => card.recognises(names));
   if (!format) return null;
-  const { config, base } = await readConfig(path.join(folder, configName));
+  const { config, base } = await readAdapterConfig(path.join(folder, configName));
+  const model = (await readObject(path.join(folder, 'config.json'))) ?? {};
   // Any other name may be a path on this machine, which is private.
   const hub = base !== null && hubId.test(base) ? base : null;
   return modelCard({
@@ -33,6 +35,7 @@ export async function folderCard(
       hub,
       digest: null,
       license: hub && (await licenseOf(hub)),
+      modelClass: autoClass(model, config?.task_type ?? defaultTask(model)),
     },
     config,
     training: {},
@@ -47,13 +50,20 @@ export async function folderCard(
 type Config = ReturnType<typeof parseAdapterConfig>['config'];
 
 /** Null: there is none that Graft can read. */
-async function readConfig(file: string): Promise<{ config: Config | null; base: string | null }> {
+async function readAdapterConfig(file: string): Promise<{ config: Config | null; base: string | null }> {
   try {
-    if ((await stat(file)).size > longestConfig) return { config: null, base: null };
-    const raw = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
-    const { config, common } = parseAdapterConfig(raw, 'CAUSAL_LM');
+    const { config, common } = parseAdapterConfig((await readObject(file))!, 'CAUSAL_LM');
     return { config, base: common.base_model_name_or_path };
   } catch {
     return { config: null, base: null };
+  }
+}
+
+/** Null: there is none that can be read. */
+async function readObject(file: string): Promise<Record<string, unknown> | null> {
+  try {
+    return (await stat(file)).size > longestConfig ? null : JSON.parse(await readFile(file, 'utf8'));
+  } catch {
+    return null;
   }
 }

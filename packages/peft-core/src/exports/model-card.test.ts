@@ -14,7 +14,13 @@ const card = (changes: Partial<ModelCard> = {}): ModelCard => ({
   format: exportFormat('merged'),
   options: {},
   repository: 'org/poet',
-  base: { name: 'smol', hub: 'org/base', digest: 'a'.repeat(64), license: 'apache-2.0' },
+  base: {
+    name: 'smol',
+    hub: 'org/base',
+    digest: 'a'.repeat(64),
+    license: 'apache-2.0',
+    modelClass: 'AutoModelForCausalLM',
+  },
   config,
   training: { n_epochs: 3, learning_rate: 1e-4, seed: 7, system_prompt: 'Stay silent.' },
   data: [{ use: 'training', sha256: 'c'.repeat(64), examples: 12 }],
@@ -103,7 +109,7 @@ test('hostile names end no front matter, table, code or tag', () => {
   const text = modelCard(
     card({
       repository: 'org/poet',
-      base: { name: hostile, hub: null, digest: null, license: hostile },
+      base: { name: hostile, hub: null, digest: null, license: hostile, modelClass: 'AutoModelForCausalLM' },
       notes: [hostile],
       config: parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: odd }),
       training: { [hostile]: 1, model: hostile },
@@ -128,12 +134,28 @@ test('hostile names end no front matter, table, code or tag', () => {
   }
   assert.match(text, /\| target modules \| `q\\\|<img/);
   // A path of the base model, which the Hub refuses and which is private.
-  const path = modelCard(card({ base: { name: 'x', hub: '/home/ada/models', digest: null, license: null } }));
+  const path = modelCard(
+    card({
+      base: {
+        name: 'x',
+        hub: '/home/ada/models',
+        digest: null,
+        license: null,
+        modelClass: 'AutoModelForCausalLM',
+      },
+    }),
+  );
   assert.doesNotMatch(frontOf(path), /base_model/);
   const shell = modelCard(
     card({
       format: exportFormat('mlx'),
-      base: { name: `'; rm -rf / #`, hub: null, digest: null, license: null },
+      base: {
+        name: `'; rm -rf / #`,
+        hub: null,
+        digest: null,
+        license: null,
+        modelClass: 'AutoModelForCausalLM',
+      },
     }),
   );
   assert.match(shell, /--model ''\\''; rm -rf \/ #'/);
@@ -141,6 +163,7 @@ test('hostile names end no front matter, table, code or tag', () => {
 
 test('what Graft reads from the README.md of an adapter remains', () => {
   const readme = adapterCard(config, 'org/base', {
+    modelClass: 'AutoModelForCausalLM',
     baseDigest: 'b'.repeat(64),
     templateKwargs: {
       enable_thinking: false,

@@ -29,6 +29,8 @@ export interface ModelCard {
     digest: string | null;
     /** The Hub's name of its licence. */
     license: string | null;
+    /** The class of transformers that loads it for the adapter's task (`autoClass`). */
+    modelClass: string;
   };
   config: PeftConfig | null;
   /** Resolved training options. */
@@ -113,12 +115,13 @@ const dataRows = (data: ModelCard['data']): Row[] =>
   ]);
 
 function usageOf({ format, config, base, repository }: ModelCard): string {
+  const { modelClass } = base;
   const name = oneLine(base.hub ?? base.name);
   // Files of another library than that of the format.
   const text = format
-    ? format.card.usage({ repository, base: name, config })
+    ? format.card.usage({ repository, base: name, modelClass, config })
     : config
-      ? adapterUsage(config, name, {}, repository)
+      ? adapterUsage(config, name, { modelClass }, repository)
       : '';
   return text === '' || text.startsWith('## ') ? text.trimEnd() : `## Use it\n\n${text}`;
 }

@@ -5,7 +5,7 @@ import type { ModelOutline, TaskType } from './outline.ts';
 
 export { modelTypes } from './families.ts';
 export { ownLabels } from './label-names.ts';
-export { defaultTask } from './model-class.ts';
+export { autoClass, defaultTask } from './model-class.ts';
 export {
   isClassifier,
   type ModelOutline,

@@ -15,6 +15,25 @@ export function modelClass(modelType: string, task: TaskType): string {
   return classes?.[task] ?? `${className}${ends[task]}`;
 }
 
+/** Classes of transformers that load a model for a task, by its config.json. */
+const autoClasses: Record<TaskType, string> = {
+  CAUSAL_LM: 'AutoModelForCausalLM',
+  SEQ_CLS: 'AutoModelForSequenceClassification',
+  TOKEN_CLS: 'AutoModelForTokenClassification',
+  SEQ_2_SEQ_LM: 'AutoModelForSeq2SeqLM',
+  FEATURE_EXTRACTION: 'AutoModel',
+};
+
+/**
+ * The class of transformers with whose `from_pretrained` a model loads for a task. AutoModelForCausalLM knows some models with images not at
+ * all, and of others only the text part, whose modules have other names. Without the model's config the class is the task's. Source: transformers, models/auto/modeling_auto.py.
+ */
+export function autoClass(config: Record<string, unknown>, task: TaskType): string {
+  const family = families.find(({ modelType }) => modelType === config.model_type);
+  const hasImages = task === 'CAUSAL_LM' && family?.classes?.CAUSAL_LM?.endsWith('ForConditionalGeneration');
+  return hasImages ? 'AutoModelForImageTextToText' : autoClasses[task];
+}
+
 /** The task of a transformers class; null if Graft has no such task. */
 export function taskOfClass(name: string): TaskType | null {
   const tasks = Object.keys(ends) as TaskType[];

@@ -174,3 +174,21 @@ test('a hostile regular expression is matched in linear time', () => {
   assert.throws(() => resolveTargetModules(parse({ target_modules: '(a+)+b' }), model(modules)));
   assert.ok(performance.now() - start < 500);
 });
+
+test('targets of a model with images are written so that they do not reach its other parts', () => {
+  const inText = llama().map((each) => ({
+    ...each,
+    name: each.name.replace(/^model\./, 'model.language_model.'),
+  }));
+  const written = (options: object) =>
+    writtenTargets(parse(options), { ...model(inText), textModule: 'language_model' });
+  const inLayer = (layer: number) => `model.language_model.layers.${layer}.self_attn.q_proj`;
+  assert.deepEqual(written({ target_modules: ['q_proj'] }), '.*\\blanguage_model\\.(?:.*\\.)?(?:q_proj)');
+  assert.deepEqual(written({ target_modules: ['q_proj'], layers_to_transform: [3, 5] }), [
+    inLayer(3),
+    inLayer(5),
+  ]);
+  assert.deepEqual(written({ target_modules: '.*\\.[23]\\.self_attn\\.q_proj' }), [inLayer(2), inLayer(3)]);
+  const named = '.*language_model.*\\.q_proj';
+  assert.deepEqual(written({ target_modules: named }), named);
+});

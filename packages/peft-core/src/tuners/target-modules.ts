@@ -160,7 +160,8 @@ const MANY_TARGETS = 20;
 /**
  * target_modules as PEFT 0.21.2 writes it: the architecture's default for null, full names for "all-linear", and instead of
  * a long list the shortest ends of names that match the same modules, unless `whole`. For a part of a larger model, a list of ends
- * becomes a regular expression for that part, because PEFT would also adapt modules of the same names outside of it.
+ * becomes a regular expression for that part, and an expression that does not name the part becomes full names, because PEFT would also
+ * adapt modules of the same names outside of it.
  */
 export function writtenTargets(
   config: TargetOptions & { peft_type: string },
@@ -170,8 +171,11 @@ export function writtenTargets(
   const targets = shortenedTargets(config, model, whole);
   const { textModule, modules } = model;
   const names = new Set(modules.map(({ name }) => name));
-  // PEFT refuses layers_to_transform beside a regular expression.
-  if (!textModule || typeof targets === 'string' || config.layers_to_transform != null) return targets;
+  if (!textModule) return targets;
+  if (typeof targets === 'string')
+    return targets.includes(textModule) ? targets : resolveTargetModules(config, model);
+  // PEFT refuses layers_to_transform beside a regular expression, and matches its numbers with layers of all parts.
+  if (config.layers_to_transform != null) return resolveTargetModules(config, model);
   if (targets.every((target) => names.has(target))) return targets;
   const escaped = (target: string) => target.replaceAll('.', '\\.');
   const inside = targets.filter((target) => !names.has(target)).map(escaped);

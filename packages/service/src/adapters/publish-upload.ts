@@ -13,8 +13,8 @@ import { insertVersion, type NewVersion } from './insert-version.ts';
 /** Checked files of an adapter that no job trained. */
 interface FinishedAdapter extends StoredArtifact {
   name: string;
-  /** Catalogue id, and the digest of the weights against which the files were checked. */
-  base: { id: string; digest: string };
+  /** Catalogue id, the digest of the weights against which the files were checked, and the class that loads it (`autoClass`). */
+  base: { id: string; digest: string; transformers_class?: string };
   peft: PeftConfig;
   note: string | null;
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isSetMetric, type PeftConfig } from '@graft/peft-core/config';
 import { exportFormats, type ModelCard, modelCard } from '@graft/peft-core/exports';
 import { type HubAccess, readLicense } from '@graft/peft-core/files';
+import { autoClass } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '../adapters/adapter.ts';
 import type { BaseModelCatalogue } from '../base-models/catalogue.ts';
 import { readCodeVersion, versionText } from '../code-version.ts';
@@ -49,6 +50,7 @@ export async function writeCard(
       hub: id,
       digest: digestOf(lineage.base_model),
       license: id && (await readLicense(hub, id, signal)),
+      modelClass: classOf(lineage.base_model) ?? autoClass({}, (version.peft as PeftConfig).task_type),
     },
     config: version.peft as PeftConfig,
     training: objectOf(lineage.training),
@@ -84,6 +86,12 @@ const objectOf = (value: unknown): Record<string, unknown> =>
 function digestOf(of: unknown): string | null {
   const { digest } = objectOf(of);
   return typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest) ? digest : null;
+}
+
+/** Versions of before 2026-12 name no class. */
+function classOf(of: unknown): string | null {
+  const { transformers_class: name } = objectOf(of);
+  return typeof name === 'string' && /^AutoModel\w*$/.test(name) ? name : null;
 }
 
 /** Digests and numbers of examples. The lineage has digests; the files have counts, unless they were deleted. */

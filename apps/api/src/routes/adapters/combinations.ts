@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { combinationFaults } from '@graft/peft-core/config';
+import { autoClass } from '@graft/peft-core/outlines';
 import {
   type AdapterVersion,
   findFineTunedModel,
@@ -84,7 +85,11 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
         const made = {
           ...stored,
           name,
-          base: { id: base.id, digest: base.digest },
+          base: {
+            id: base.id,
+            digest: base.digest,
+            transformers_class: autoClass(base.config, peft.task_type),
+          },
           peft,
           note,
           sources,

@@ -5,7 +5,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
 import { rewriteAdapterConfig } from '@graft/peft-core/files';
-import { writesText } from '@graft/peft-core/outlines';
+import { autoClass, writesText } from '@graft/peft-core/outlines';
 import { findFineTunedModel, newId, publishUpload, receiveBytes } from '@graft/service';
 import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
 import { ApiError } from '../../api-error.ts';
@@ -90,7 +90,15 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
         const { name, note } = fields;
-        const upload = { ...stored, name, base: { id: base.id, digest }, peft, parentId, note };
+        const transformers_class = autoClass(config, peft.task_type);
+        const upload = {
+          ...stored,
+          name,
+          base: { id: base.id, digest, transformers_class },
+          peft,
+          parentId,
+          note,
+        };
         const write = () => publishUpload(services, teamId, upload, caller, incoming);
         return toWireAdapterVersion(await writeRow(write, () => services.artifacts.remove(stored.artifact)));
       } finally {

@@ -10,6 +10,7 @@ const version = {
   base_model: 'smollm2-135m-instruct',
   download_path: '/v1/adapters/adpt-1/versions/3/download',
   peft: { peft_type: 'X', task_type: 'CAUSAL_LM', r: 24 } as never,
+  lineage: {},
   system_prompt: system,
   runtimes: ['Graft', 'HF PEFT', 'adapters', 'vLLM', 'SGLang', 'TGI', 'llama.cpp (converted)', 'a new one'],
 };
@@ -109,4 +110,14 @@ test('the code depends on the task, the base model and missing information', () 
   assert.doesNotMatch(codeFor('Graft (curl)', plain), /system/);
   assert.match(codeFor('HF PEFT', plain), /base = ".\/org-own" {2}# the folder of the base model/);
   assert.doesNotMatch(codeFor('vLLM', plain), /Q4_1/);
+});
+
+test('Python loads a model with the class that the lineage names, else with that of the task', () => {
+  const lineage = { base_model: { transformers_class: 'AutoModelForImageTextToText' } };
+  const named = codeFor('HF PEFT', { ...use, version: { ...version, lineage } });
+  assert.match(
+    named,
+    /import AutoModelForImageTextToText, [\s\S]*AutoModelForImageTextToText\.from_pretrained\(/,
+  );
+  assert.match(codeFor('HF PEFT', use), /AutoModelForCausalLM\.from_pretrained\(/);
 });

@@ -3,7 +3,7 @@ import { shellQuoted } from '../../text/shell.ts';
 
 type Version = Pick<
   AdapterVersion,
-  'model' | 'adapter_name' | 'base_model' | 'download_path' | 'peft' | 'system_prompt'
+  'model' | 'adapter_name' | 'base_model' | 'download_path' | 'lineage' | 'peft' | 'system_prompt'
 >;
 
 /** What the code uses. */
@@ -20,7 +20,7 @@ const folder = 'my-adapter';
 /** Port of the server in the code; not Graft's. */
 const port = 8001;
 
-/** Classes of transformers, by the adapter's task type. */
+/** Classes of transformers by the adapter's task type, for versions whose lineage names none. */
 const autoClasses: Record<string, string> = {
   CAUSAL_LM: 'AutoModelForCausalLM',
   SEQ_2_SEQ_LM: 'AutoModelForSeq2SeqLM',
@@ -182,7 +182,11 @@ python llama.cpp/convert_lora_to_gguf.py ${folder} --base base-model --outfile $
 llama-cli -m base-model.gguf --lora ${folder}.gguf${system} -p "Hello!"`;
 }
 
-const autoClass = ({ peft }: Version) => autoClasses[peft.task_type] ?? 'AutoModel';
+function autoClass({ lineage, peft }: Version): string {
+  const base = lineage.base_model as { transformers_class?: unknown } | undefined;
+  const name = base?.transformers_class;
+  return typeof name === 'string' ? name : (autoClasses[peft.task_type] ?? 'AutoModel');
+}
 /** The head needs the number of classes of training, which only the adapter's files have. */
 const classes = ({ peft }: Version) =>
   ['SEQ_CLS', 'TOKEN_CLS'].includes(peft.task_type) ? ', num_labels=N' : '';

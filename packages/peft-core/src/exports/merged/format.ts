@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import { modelClasses } from '../../adapter-files/adapter-card.ts';
 import { weightTypes } from '../../base-model/weight-types.ts';
 import { outlineOf } from '../../outlines/index.ts';
 import { unmergeable } from '../../tuners/methods.ts';
@@ -48,15 +47,12 @@ export const merged: ExportFormat<MergedOptions> = {
   card: {
     relation: () => 'finetune',
     library: () => ['library_name: transformers'],
-    usage: ({ repository, config }) => {
-      const model = modelClasses[config?.task_type ?? 'CAUSAL_LM'];
-      return `\`\`\`python
-from transformers import ${model}, AutoTokenizer
+    usage: ({ repository, modelClass }) => `\`\`\`python
+from transformers import ${modelClass}, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(${JSON.stringify(repository)})
-model = ${model}.from_pretrained(${JSON.stringify(repository)})
-\`\`\``;
-    },
+model = ${modelClass}.from_pretrained(${JSON.stringify(repository)})
+\`\`\``,
     recognises: (names) =>
       names.includes('config.json') && names.some((name) => /^model.*\.safetensors$/.test(name)),
   },

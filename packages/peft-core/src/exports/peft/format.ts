@@ -27,7 +27,8 @@ export const peft: ExportFormat<PeftOptions> = {
   card: {
     relation: () => 'adapter',
     library: (config) => (config ? libraryTag(config) : ['library_name: peft']),
-    usage: ({ repository, base, config }) => (config ? adapterUsage(config, base, {}, repository) : ''),
+    usage: ({ repository, base, modelClass, config }) =>
+      config ? adapterUsage(config, base, { modelClass }, repository) : '',
     recognises: (names) => names.includes('adapter_config.json') && !names.includes('adapters.safetensors'),
   },
   refusal({ config, modelConfig }, { pad_rank }) {
