@@ -746,7 +746,7 @@ export interface CombineAdapters {
     /** Factor of its update. A negative one subtracts it. */
     weight?: number;
   }[];
-  /** "svd": the best approximation of the weighted sum of the updates with svd_rank. "cat": the exact sum, of which the rank is the sum of all ranks. "linear": weighted sums of each factor; needs equal ranks. "ties", "dare_linear", "dare_ties", "magnitude_prune": the same with only part of the numbers. */
+  /** "svd": the best approximation of the weighted sum of the updates with svd_rank. "cat": the exact sum, of which the rank is the sum of all ranks. "linear": weighted sums of each factor, which is not the sum of the updates for adapters that were trained apart; needs equal ranks. "ties", "dare_linear", "dare_ties", "magnitude_prune": the same with only part of the numbers. */
   combination_type?: 'svd' | 'linear' | 'cat' | 'ties' | 'dare_linear' | 'dare_ties' | 'magnitude_prune';
   /** With svd: rank of the new version. Default: the largest rank of the adapters. */
   svd_rank?: number;

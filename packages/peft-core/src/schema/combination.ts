@@ -29,7 +29,7 @@ export const CombinationSchema = Type.Object({
     type: 'string',
     default: 'svd',
     description:
-      '"svd": the best approximation of the weighted sum of the updates with svd_rank. "cat": the exact sum, of which the rank is the sum of all ranks. "linear": weighted sums of each factor; needs equal ranks. "ties", "dare_linear", "dare_ties", "magnitude_prune": the same with only part of the numbers.',
+      '"svd": the best approximation of the weighted sum of the updates with svd_rank. "cat": the exact sum, of which the rank is the sum of all ranks. "linear": weighted sums of each factor, which is not the sum of the updates for adapters that were trained apart; needs equal ranks. "ties", "dare_linear", "dare_ties", "magnitude_prune": the same with only part of the numbers.',
   }),
   svd_rank: Type.Optional(
     Type.Integer({

@@ -29,7 +29,7 @@ const types: Record<Type, { label: string; hint: string; options: readonly Optio
   },
   linear: {
     label: 'linear',
-    hint: 'Weighted sums of both factors. The versions need equal ranks.',
+    hint: 'Weighted sums of both factors, for versions of one training: not the sum of the updates. The versions need equal ranks.',
     options: [],
   },
   ties: {
