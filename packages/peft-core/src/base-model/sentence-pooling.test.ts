@@ -32,6 +32,14 @@ test('each mode, with and without normalising', async () => {
     const normalised = folderOf(['Pooling', 'Normalize'], config);
     assert.deepEqual(await readSentencePooling(normalised), { pooling, normalise: true });
   }
+  for (const [mode, pooling] of Object.entries({ cls: 'first', lasttoken: 'last', mean: 'mean' }))
+    for (const pooling_mode of [mode, [mode]])
+      assert.deepEqual(await readSentencePooling(folderOf(['Pooling'], { pooling_mode })), {
+        pooling,
+        normalise: false,
+      });
+  const unset = folderOf(['Pooling'], { pooling_mode_max_tokens: false });
+  assert.deepEqual(await readSentencePooling(unset), { pooling: 'mean', normalise: false });
   mkdirSync(at('plain'));
   assert.equal(await readSentencePooling(at('plain')), null);
 });
@@ -46,7 +54,9 @@ test('what Graft has not is named', async () => {
   await refused(folderOf(['Pooling', 'Dense'], mean), /modules\.json has a Dense/);
   await refused(folderOf([], mean), /names no folder of a Pooling/);
   await refused(folderOf(['Pooling'], { pooling_mode_max_tokens: true }), /pooling_mode_max_tokens/);
-  await refused(folderOf(['Pooling'], { ...mean, pooling_mode_cls_token: true }), /cls_token|mean_tokens/);
+  await refused(folderOf(['Pooling'], { pooling_mode: 'weightedmean' }), /weightedmean/);
+  await refused(folderOf(['Pooling'], { pooling_mode: ['cls', 'mean'] }), /cls, mean/);
+  await refused(folderOf(['Pooling'], { ...mean, pooling_mode_cls_token: true }), /has pooling_mode mean, cls;/);
   const outside = folderOf(['Pooling'], mean);
   const modules = [{ path: '../other', type: 'sentence_transformers.models.Pooling' }];
   writeFileSync(path.join(outside, 'modules.json'), JSON.stringify(modules));

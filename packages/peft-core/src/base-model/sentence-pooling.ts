@@ -5,6 +5,7 @@ import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import type { WrittenFile } from '../safetensors/write-safetensors.ts';
 import { writeSmallFile } from '../small-file.ts';
+import { copyCompanions, sentenceNames } from './companion-files.ts';
 import { readJson, readJsonFile } from './json-file.ts';
 
 /** How sentence-transformers pools a sequence into one vector. */
@@ -14,10 +15,12 @@ export interface SentencePooling {
   normalise: boolean;
 }
 
-/** Fields of 1_Pooling/config.json, exactly one of which is true. */
-const modes: Record<string, SentencePooling['pooling']> = {
-  pooling_mode_cls_token: 'first',
-  pooling_mode_lasttoken: 'last',
+/** `pooling_mode` of 1_Pooling/config.json. Source: sentence-transformers, sentence_transformer/modules/pooling.py. */
+const modes: Record<string, SentencePooling['pooling']> = { cls: 'first', lasttoken: 'last', mean: 'mean' };
+/** Until sentence-transformers 5 there was a field for each mode. */
+const formerFields: Record<string, string> = {
+  pooling_mode_cls_token: 'cls',
+  pooling_mode_lasttoken: 'lasttoken',
   pooling_mode_mean_tokens: 'mean',
 };
 
@@ -42,13 +45,20 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   if (!pooling || !plainName.test(pooling.path))
     throw unsupported('modules.json names no folder of a Pooling');
   const config = await readJsonFile(path.join(folder, pooling.path, 'config.json'), 'invalid_model');
-  const chosen = Object.entries(config ?? {}).filter(
-    ([field, value]) => field.startsWith('pooling_mode_') && value === true,
-  );
-  const mode = chosen.length === 1 ? modes[chosen[0]![0]] : undefined;
+  const chosen = chosenModes(config ?? {});
+  const mode = chosen.length === 1 ? modes[chosen[0]!] : undefined;
   if (!mode)
-    throw unsupported(`${pooling.path}/config.json has ${chosen.map(([field]) => field).join(', ')}`);
+    throw unsupported(`${pooling.path}/config.json has pooling_mode ${chosen.join(', ').slice(0, 200)}`);
   return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
+}
+
+/** Several modes are concatenated; without any the mode is the mean. */
+function chosenModes({ pooling_mode: given, ...others }: Record<string, unknown>): string[] {
+  if (given !== undefined) return [given].flat().map(String);
+  const former = Object.entries(others)
+    .filter(([field, value]) => field.startsWith('pooling_mode_') && value === true)
+    .map(([field]) => formerFields[field] ?? field);
+  return former.length > 0 ? former : ['mean'];
 }
 
 /** How `model` pools a sequence into one vector: by its sentence-transformers files, or by the default of its architecture. */
@@ -60,7 +70,7 @@ export async function sequencePooling(
   return own ?? { pooling: model.pooling, normalise: false };
 }
 
-/** Copies modules.json and the config files that it refers to, if the model has them. Returns the copies, with paths relative to `to`. */
+/** Copies modules.json, the config files that it refers to, prompts and maximum length, if the model has them. Returns the copies, with paths relative to `to`. */
 export async function copySentencePooling(from: string, to: string): Promise<WrittenFile[]> {
   const list = await readJson(path.join(from, 'modules.json'), 'invalid_model');
   if (!Array.isArray(list)) return [];
@@ -74,7 +84,7 @@ export async function copySentencePooling(from: string, to: string): Promise<Wri
     if (plainName.test(String(folder)) && existsSync(path.join(from, config)))
       copied.push(await copy(config));
   }
-  return copied;
+  return [...copied, ...(await copyCompanions(from, to, sentenceNames))];
 }
 
 function unsupported(what: string): GraftError {

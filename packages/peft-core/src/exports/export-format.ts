@@ -18,7 +18,7 @@ export interface ExportedAdapter {
   chatTemplate: string | null;
   /** Bytes of the adapter's files. */
   adapterBytes: number;
-  /** Bytes of the base model's small files (config, tokenizer) as JSON with an indentation of two spaces. */
+  /** Bytes of the base model's small files: config and tokenizer as JSON with an indentation of two spaces, and those that are copied. */
   smallFileBytes: number;
 }
 

@@ -1,12 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseModel } from '../base-model/base-model.ts';
+import { companionsOf } from '../base-model/companion-files.ts';
 import type { PeftConfig } from '../tuners/methods.ts';
 import type { ExportedAdapter } from './export-format.ts';
 
 /** What export formats need to know of an adapter with these files and the open base model. */
 export function exportedAdapter(
-  base: Pick<BaseModel, 'config' | 'generationConfig' | 'tensors' | 'tokenizerFiles'>,
+  base: Pick<BaseModel, 'config' | 'generationConfig' | 'path' | 'tensors' | 'tokenizerFiles'>,
   adapter: { config: PeftConfig; chatTemplate: string | null; bytes: number },
 ): ExportedAdapter {
   const { config: modelConfig, generationConfig, tensors, tokenizerFiles } = base;
@@ -22,6 +23,7 @@ export function exportedAdapter(
     smallFileBytes:
       [modelConfig, generationConfig, tokenizerJson, tokenizerConfig]
         .map(bytesOf)
+        .concat(companionsOf(base.path).map(({ bytes }) => bytes))
         .reduce((sum, bytes) => sum + bytes, 0) + Buffer.byteLength(own ?? ''),
   };
 }

@@ -243,6 +243,28 @@ test('files that are links, as in caches of models, are copied', async () => {
   );
 });
 
+test('a merged model keeps processors and the tokenizer of SentencePiece, and the estimate counts them', async () => {
+  cpSync(at('model'), at('seeing'), { recursive: true });
+  writeFileSync(at('seeing', 'processor_config.json'), '{"image_seq_length": 4}');
+  writeFileSync(at('seeing', 'tokenizer.model'), new Uint8Array(300_000).fill(255));
+  writeFileSync(at('seeing', 'pytorch_model.bin'), 'pickle');
+  const seeing = await openBaseModel(at('seeing'));
+  try {
+    const { files } = await run('merged', 'sees', {}, { base: seeing });
+    for (const name of ['processor_config.json', 'tokenizer.model']) {
+      const copied = readFileSync(at('sees', name));
+      assert.deepEqual(copied, readFileSync(at('seeing', name)));
+      assert.equal(files.find((file) => file.path === name)?.sha256, sha256(copied));
+    }
+    assert.ok(!existsSync(at('sees', 'pytorch_model.bin')));
+    const adapter = { config: parsePeftConfig(lora), chatTemplate: null, bytes: 0 };
+    const counted = exportedAdapter(seeing, adapter).smallFileBytes;
+    assert.equal(counted - exportedAdapter(base, adapter).smallFileBytes, 300_000 + 23);
+  } finally {
+    await seeing.close();
+  }
+});
+
 test('a folder that an ended process had moved away comes back', async () => {
   const ended = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
   await once(ended, 'exit');

@@ -1,3 +1,4 @@
+import { companionNames, largestCompanion, sentenceNames } from '../base-model/companion-files.ts';
 import { GraftError } from '../errors.ts';
 
 /** One file of a repository, as the Hub lists it. */
@@ -48,7 +49,14 @@ export function chooseFiles<File extends ListedFile>(
   const weights = safetensorsOf(top);
   if (weights.length > 0 && top.has('config.json')) {
     const poolings = top.has('modules.json') ? files.filter(({ path }) => poolingPattern.test(path)) : [];
-    return [...smallFiles.flatMap((name) => top.get(name) ?? []), ...poolings, ...weights];
+    const named = (names: readonly string[]) => names.flatMap((name) => top.get(name) ?? []);
+    const companions = named([...companionNames, ...sentenceNames]);
+    return [
+      ...named(smallFiles),
+      ...companions.filter(({ size }) => size <= largestCompanion),
+      ...poolings,
+      ...weights,
+    ];
   }
   const ggufs = [...top.values()].filter(({ path }) => path.endsWith('.gguf'));
   if (ggufs.length === 1) return ggufs;

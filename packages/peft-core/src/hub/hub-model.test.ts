@@ -87,6 +87,18 @@ test('of a sentence-transformers model also how its vectors are pooled', async (
   assert.deepEqual(await readSentencePooling(await resolve()), { pooling: 'mean', normalise: false });
 });
 
+test('files that other programs need are fetched too, unless they are too large for what they are', async () => {
+  server.files.set('processor_config.json', Buffer.from('{}'));
+  server.files.set('tokenizer.model', Buffer.alloc((16 << 20) + 1));
+  server.files.set('notes.json', Buffer.from('{}'));
+  const names = readdirSync(await resolve());
+  assert.deepEqual(
+    [names.includes('processor_config.json'), names.includes('tokenizer.model')],
+    [true, false],
+  );
+  assert.ok(!names.includes('notes.json'));
+});
+
 test('what has been fetched is not fetched again; a commit needs no connection at all', async () => {
   const folder = await resolve({ revision: 'v1' });
   const before = server.hub.length;

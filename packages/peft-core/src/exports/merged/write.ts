@@ -1,3 +1,4 @@
+import { companionNames, copyCompanions } from '../../base-model/companion-files.ts';
 import { GraftError } from '../../errors.ts';
 import {
   type BaseModel,
@@ -56,6 +57,7 @@ export const writeMerged: ExportWriter<MergedOptions> = async ({
     shardBytes: options.max_shard_bytes,
     onBytes,
   });
+  files.push(...(await copyCompanions(base.path, outputDir, companionNames)));
   if (task === 'FEATURE_EXTRACTION') files.push(...(await copySentencePooling(base.path, outputDir)));
   return { files, notes: adapter.quantised ? [whatIsLost(options.base, adapter.quantised)] : [] };
 };
