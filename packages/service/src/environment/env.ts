@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { isLoopback } from '../channel/worker-proof.ts';
 import { isAllowEntry } from '../egress/address-rules.ts';
 import { parseApiKey } from '../secrets/api-key.ts';
@@ -35,8 +34,10 @@ export interface ServiceEnv extends SecretSettings {
   sweepSeconds: number;
   /** Seconds for which a team waits without a running job until a longer job of another team is preempted; 0: never. */
   preemptSeconds: number;
-  /** Maximum number of files that one API process validates concurrently. */
-  validationThreads: number;
+  /** Files that one API process validates concurrently; undefined: as many as its memory allows. */
+  validationThreads: number | undefined;
+  /** Bytes that one API process may use; undefined: see `planThreads`. */
+  apiMemoryBytes: number | undefined;
   /** The operator's JSON file of additional base models. Absolute. */
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
@@ -106,8 +107,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     heartbeatSeconds: read('GRAFT_HEARTBEAT_SECONDS'),
     sweepSeconds: read('GRAFT_SWEEP_SECONDS'),
     preemptSeconds: read('GRAFT_PREEMPT_SECONDS'),
-    // At least two, even on one core: the last is reserved for a team that has none, so no team waits for another's large files.
-    validationThreads: read('GRAFT_VALIDATION_THREADS') ?? Math.max(2, availableParallelism() - 1),
+    validationThreads: read('GRAFT_VALIDATION_THREADS'),
+    apiMemoryBytes: read('GRAFT_API_MEMORY_MB'),
     baseModelsFile: read('GRAFT_BASE_MODELS'),
     hubAllow: read('GRAFT_HUB_ALLOW'),
     acceptedTerms: read('GRAFT_ACCEPTED_TERMS'),
