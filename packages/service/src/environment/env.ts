@@ -94,7 +94,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     cacheDir: cacheFolder(env),
     databaseUrl: read('DATABASE_URL'),
     migrationDatabaseUrl: read('GRAFT_MIGRATION_DATABASE_URL'),
-    redisUrl: read('REDIS_URL'),
+    redisUrl: withPassword(read('REDIS_URL'), read('REDIS_PASSWORD')),
     bootstrapKey: read('GRAFT_BOOTSTRAP_KEY'),
     pepper: read('GRAFT_PEPPER'),
     sealingKey: read('GRAFT_SEALING_KEY'),
@@ -137,6 +137,14 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   for (const fault of [...combinationFaults(loaded), ...secretFaults(env)]) faults.add(fault);
   check();
   return loaded;
+}
+
+/** The URL with the password of its own setting, which may hold any character. */
+function withPassword(url: string | undefined, password: string | undefined): string | undefined {
+  if (url === undefined || password === undefined) return url;
+  const whole = new URL(url);
+  whole.password = encodeURIComponent(password);
+  return whole.href;
 }
 
 function readInternalTls(read: ReadSetting, faults: Set<string>): ServiceEnv['internalTls'] {
@@ -193,6 +201,7 @@ function combinationFaults(env: ServiceEnv): string[] {
 /** Secrets that Graft did not generate and that other modules read. */
 const foreignVariables = [
   'PGPASSWORD',
+  'REDIS_PASSWORD',
   'HF_TOKEN',
   'GRAFT_OIDC_CLIENT_SECRET',
   'GRAFT_AUDIT_SINK_TOKEN',

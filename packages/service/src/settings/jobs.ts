@@ -143,6 +143,15 @@ export const workerSettings = readBy(['worker'], {
   },
 });
 
+export const containerSettings = readBy(['compose'], {
+  GRAFT_WORKER_MEMORY: {
+    kind: matching(/^[0-9]{1,9}[bkmg]?$/, 'bytes, such as 64g'),
+    default: '8g',
+    description:
+      'Memory limit of a container of a worker: its trainer, generator and exports together. [Estimates](estimates.md) refuse jobs that need more. 0: none.',
+  },
+});
+
 export const servingSettings = {
   GRAFT_GENERATION_CONFIG: {
     kind: choice('model', 'none'),

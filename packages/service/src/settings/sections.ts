@@ -2,7 +2,7 @@
 import { limitSettings, monitoringSettings, secretSettings, signInSettings } from './access.ts';
 import { clientSettings, modelSettings, processSettings, setupSettings } from './basics.ts';
 import { databaseSettings, outboundSettings, storageSettings, uploadSettings } from './data.ts';
-import { jobSettings, servingSettings, workerSettings } from './jobs.ts';
+import { containerSettings, jobSettings, servingSettings, workerSettings } from './jobs.ts';
 import type { Section } from './setting.ts';
 
 export const sections: readonly Section[] = [
@@ -21,7 +21,7 @@ export const sections: readonly Section[] = [
     intro: 'Leases and preemption are explained in [fairness.md](fairness.md).',
     settings: jobSettings,
   },
-  { title: 'Workers', settings: workerSettings },
+  { title: 'Workers', settings: { ...workerSettings, ...containerSettings } },
   { title: 'Serving', intro: '[serving.md](serving.md) explains these settings.', settings: servingSettings },
   { title: 'Sign-in', settings: signInSettings },
   {
@@ -45,6 +45,7 @@ export const settings = {
   ...modelSettings,
   ...jobSettings,
   ...workerSettings,
+  ...containerSettings,
   ...servingSettings,
   ...signInSettings,
   ...limitSettings,
