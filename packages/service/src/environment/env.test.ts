@@ -53,6 +53,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     hfToken: undefined,
     minFreeBytes: 1_073_741_824,
     maxUploadBytes: 536_870_912,
+    newTeamQuota: { storedBytes: 100 * 2 ** 30, files: 10_000, adapters: 10_000, exports: 1_000 },
     metricsToken: undefined,
     metricsByTeam: false,
     metricsLoopback: false,

@@ -5,6 +5,7 @@ import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeho
 import { parseRing } from '../secrets/secret-ring.ts';
 import type { SecretSettings } from '../secrets/secrets.ts';
 import { type ReadSetting, type SettingValue, settingReader } from '../settings/read-settings.ts';
+import type { NewTeamQuota } from '../teams/team-quota.ts';
 import { auditSinkFault } from './audit-sink-fault.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
@@ -61,6 +62,8 @@ export interface ServiceEnv extends SecretSettings {
   /** A worker whose data folder has less free space accepts no jobs. */
   minFreeBytes: number;
   maxUploadBytes: number;
+  /** Limits of teams that operators create. The first team, which a start creates, has none. */
+  newTeamQuota: NewTeamQuota;
   /** Days for which a deleted adapter version can be restored. */
   adapterRetentionDays: number;
   /** Days after which an export is removed. */
@@ -122,6 +125,12 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     hfToken: read('HF_TOKEN'),
     minFreeBytes: read('GRAFT_MIN_FREE_BYTES'),
     maxUploadBytes: read('GRAFT_MAX_UPLOAD_BYTES'),
+    newTeamQuota: {
+      storedBytes: read('GRAFT_TEAM_STORED_BYTES') || null,
+      files: read('GRAFT_TEAM_FILES') || null,
+      adapters: read('GRAFT_TEAM_ADAPTERS') || null,
+      exports: read('GRAFT_TEAM_EXPORTS') || null,
+    },
     auditSink: read('GRAFT_AUDIT_SINK'),
     auditSinkToken: read('GRAFT_AUDIT_SINK_TOKEN'),
     metricsToken: read('GRAFT_METRICS_TOKEN'),

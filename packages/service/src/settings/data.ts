@@ -42,7 +42,8 @@ export const databaseSettings = {
     unset: 'the password in the URL; docker compose refuses to start',
     readBy: ['api', 'worker', 'npm start', 'compose'],
     secret: true,
-    description: 'Password of Redis, where it is not in the URL, and of the Redis that docker compose starts.',
+    description:
+      'Password of Redis, where it is not in the URL, and of the Redis that docker compose starts.',
   },
   POSTGRES_PASSWORD: {
     kind: text,

@@ -1,5 +1,5 @@
 /** All settings of Graft by section, from which docs/configuration.md and .env.example are generated (`npm run config:docs`). */
-import { limitSettings, monitoringSettings, secretSettings, signInSettings } from './access.ts';
+import { limitSettings, monitoringSettings, secretSettings, signInSettings, teamSettings } from './access.ts';
 import { clientSettings, modelSettings, processSettings, setupSettings } from './basics.ts';
 import { databaseSettings, outboundSettings, storageSettings, uploadSettings } from './data.ts';
 import { containerSettings, jobSettings, servingSettings, workerSettings } from './jobs.ts';
@@ -28,7 +28,7 @@ export const sections: readonly Section[] = [
     title: 'Limits',
     intro:
       'Over a limit the response is 429 with `Retry-After`; a connection is closed. Rates count all API processes together. An address may be a proxy with many keys behind it. [limits.md](limits.md) has the limits of teams.',
-    settings: limitSettings,
+    settings: { ...limitSettings, ...teamSettings },
   },
   { title: 'Webhooks and experiment tracking', settings: outboundSettings },
   { title: 'Monitoring', settings: monitoringSettings },
@@ -49,6 +49,7 @@ export const settings = {
   ...servingSettings,
   ...signInSettings,
   ...limitSettings,
+  ...teamSettings,
   ...outboundSettings,
   ...monitoringSettings,
   ...setupSettings,
