@@ -16,6 +16,7 @@ import {
 } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { mcpRoutes } from './agents/mcp-route.ts';
+import { downloads } from './downloads/download.ts';
 import { entityTags } from './downloads/entity-tags.ts';
 import { createEstimator } from './estimates/estimator.ts';
 import { startJobValidator } from './jobs/job-validator.ts';
@@ -148,6 +149,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   });
   await app.register(openApi);
   await app.register(entityTags);
+  await app.register(downloads);
   await app.register(budgets);
   await app.register(largePrompts);
 

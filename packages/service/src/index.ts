@@ -16,6 +16,7 @@ export * from './adapters/publish-upload.ts';
 export * from './adapters/read-adapters.ts';
 export * from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
+export { type AuditedDownload, createDownloadAudit } from './audit/audit-downloads.ts';
 export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
 export { type AuditCheck, type AuditHead, listAuditHeads, verifyAudit } from './audit/verify-audit.ts';

@@ -183,18 +183,19 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request, reply) => {
       const file = await find(request.caller.teamId, request.params.file_id);
-      return await sendDownload(request, reply, {
+      const download = {
         filename: file.filename,
         contentType: 'application/octet-stream',
         bytes: file.bytes,
         sha256: file.sha256,
-        read: async (start, end) =>
+        read: async (start: number, end: number) =>
           await services.files.open(file, { start, end: end - 1 }).catch(async (error: unknown) => {
             const { teamId, id } = file;
             if (isDamage(error)) await reportCorruption(services, { kind: 'file', teamId, id }, error);
             throw error;
           }),
-      });
+      };
+      return await sendDownload(request, reply, download, { action: 'file.download', target: file.id });
     },
   );
 };
