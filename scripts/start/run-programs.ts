@@ -3,6 +3,7 @@ import {
   type createLogger,
   ensureBootstrapKey,
   openServices,
+  planThreads,
   type ServiceEnv,
   withoutFileSecrets,
 } from '@graft/service';
@@ -58,8 +59,19 @@ export async function runPrograms({
     });
     for (const { name, entry, patience } of programs) {
       if (stopping.requested) break;
-      const own = environmentOf(name);
-      children.push(supervise({ name, root, entry, env: own, patience, log, startLog, onGiveUp: gaveUp }));
+      children.push(
+        supervise({
+          name,
+          root,
+          entry,
+          env: environmentOf(name),
+          flags: name === 'api' ? [`--max-old-space-size=${planThreads(env).threads.main.heapMb}`] : [],
+          patience,
+          log,
+          startLog,
+          onGiveUp: gaveUp,
+        }),
+      );
     }
     const ready = Promise.all(children.map((child) => child.ready));
     const started = await Promise.race([ready, stopping.promise, failure]);

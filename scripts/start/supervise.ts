@@ -14,6 +14,8 @@ interface Options {
   name: string;
   /** Working directory. */
   root: string;
+  /** Flags of Node besides those of this process. Default: none. */
+  flags?: string[];
   /** Its environment. Default: this process's. */
   env?: NodeJS.ProcessEnv;
   /** The file that it runs, which sends `{type: 'ready', address?}` when it works, or `{type: 'failed', message}` when it cannot. */
@@ -89,10 +91,11 @@ export function supervise(options: Options): Supervised {
   };
 }
 
-function start({ root, entry, env, startLog }: Options): ChildProcess {
+function start({ root, entry, env, startLog, flags = [] }: Options): ChildProcess {
   return fork(entry, [], {
     cwd: root,
     env: env ?? process.env,
+    execArgv: [...process.execArgv, ...flags],
     // A separate process group: Ctrl-C reaches this process only, which then stops the others in order.
     detached: true,
     stdio: startLog.file === null ? 'inherit' : ['inherit', 'pipe', 'pipe', 'ipc'],

@@ -1,19 +1,27 @@
 /** Checks of the container files that need no container engine: they parse, and the files that they reference exist. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { loadServiceEnv, planFault, planThreads } from '@graft/service';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
+import { connectRedis } from '../../packages/service/src/queue/connect-redis.ts';
 import { type SettingName, settings } from '../../packages/service/src/settings/sections.ts';
 import type { Setting } from '../../packages/service/src/settings/setting.ts';
+import { freePort } from '../../packages/service/src/testing/free-port.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { dockerCompose } from '../../scripts/tools/fetch-tool.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+const unset = { apiMemoryBytes: undefined, validationThreads: undefined };
 
 type Service = {
   image?: string;
@@ -94,13 +102,14 @@ function resolved(env: Record<string, string>): { code: number | null; stderr: s
 test('docker compose takes the file, with every profile, and asks for the secrets that it needs', () => {
   const secrets = {
     POSTGRES_PASSWORD: 'p',
+    REDIS_PASSWORD: 'o',
     GRAFT_PEPPER: 'q'.repeat(16),
     GRAFT_INTERNAL_TOKEN: 'r'.repeat(16),
   };
   const whole = resolved({ ...secrets, GRAFT_METRICS_TOKEN: 's'.repeat(16), PORT: '8123' });
   assert.equal(whole.code, 0, whole.stderr);
   const { services } = JSON.parse(whole.json);
-  assert.equal(services.api.ports[0].published, '8123');
+  assert.deepEqual([services.api.ports[0].host_ip, services.api.ports[0].published], ['127.0.0.1', '8123']);
   assert.equal(services.worker.environment.GRAFT_METRICS_TOKEN, 's'.repeat(16));
   assert.equal(services['worker-gpu'].build.args.TENSORFLOW, 'gpu');
   assert.deepEqual(services.prometheus.secrets, [
@@ -134,6 +143,7 @@ test('a worker has the rights to start trainers as other users, and no others', 
 test('a worker gets neither the keys of the API nor the login of the tables’ owner, and secrets lie in files', () => {
   const whole = resolved({
     POSTGRES_PASSWORD: 'canary-owner',
+    REDIS_PASSWORD: 'canary-redis',
     GRAFT_PEPPER: 'canary-pepper-of-16',
     GRAFT_SEALING_KEY: 'canary-sealing-16',
     GRAFT_OIDC_CLIENT_SECRET: 'canary-oidc',
@@ -146,9 +156,95 @@ test('a worker gets neither the keys of the API nor the login of the tables’ o
     assert.match(services[name].environment.DATABASE_URL, /\/\/graft_worker@/);
   }
   assert.match(services.api.environment.DATABASE_URL, /\/\/graft_app@/);
-  assert.doesNotMatch(JSON.stringify(services.api), /canary-(?:owner|pepper|internal)|worker-login/);
+  assert.doesNotMatch(JSON.stringify(services.api), /canary-(?:owner|pepper|internal|redis)|worker-login/);
   for (const { uid, mode } of [...services.api.secrets, ...services.worker.secrets])
     assert.deepEqual([uid, mode], ['1000', 0o400]);
+  assert.doesNotMatch(JSON.stringify(services.redis), /canary/);
+});
+
+test('every service has limits, and no rights or addresses but those that it needs', () => {
+  const secrets = {
+    POSTGRES_PASSWORD: 'p',
+    REDIS_PASSWORD: 'o',
+    GRAFT_PEPPER: 'q'.repeat(16),
+    GRAFT_INTERNAL_TOKEN: 'r'.repeat(16),
+  };
+  const needed: Record<string, string[]> = {
+    migrate: ['CHOWN', 'DAC_OVERRIDE'],
+    worker: ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'],
+    'worker-gpu': ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'],
+  };
+  const { services } = JSON.parse(resolved(secrets).json);
+  for (const [name, service] of Object.entries<Record<string, unknown>>(services)) {
+    assert.deepEqual(service.cap_drop, ['ALL'], name);
+    assert.deepEqual(service.cap_add ?? [], needed[name] ?? [], name);
+    assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
+    assert.ok(Number(service.mem_limit) > 0 && Number(service.pids_limit) > 0, name);
+    assert.ok(service.cpus || service.cpu_shares, name);
+    for (const { host_ip } of (service.ports ?? []) as { host_ip: string }[])
+      assert.equal(host_ip, '127.0.0.1', name);
+  }
+  for (const name of ['postgres', 'redis', 'prometheus', 'grafana'])
+    assert.equal(services[name].read_only, true, name);
+  // The API's threads fit, by default and with the setting.
+  const limitOf = (env: Record<string, string>) =>
+    Number(JSON.parse(resolved({ ...secrets, ...env }).json).services.api.mem_limit);
+  assert.equal(planFault(planThreads(unset, limitOf({}))), null);
+  assert.ok(limitOf({ GRAFT_API_MEMORY_MB: '9000' }) >= 9000 * 1e6);
+});
+
+const missingRedis = spawnSync('redis-server', ['--version']).error ? 'redis-server is not installed' : false;
+
+test('Redis starts with its password, which may hold anything, and API and workers connect with it', {
+  skip: missingRedis,
+}, async () => {
+  const password = 'p@ss:w/o?r#d %40&"\\\'$x';
+  const { json } = resolved({
+    POSTGRES_PASSWORD: 'p',
+    REDIS_PASSWORD: password,
+    GRAFT_PEPPER: 'q'.repeat(16),
+    GRAFT_INTERNAL_TOKEN: 'r'.repeat(16),
+  });
+  const { redis, api, worker } = JSON.parse(json).services;
+  const folder = mkdtempSync(join(tmpdir(), 'graft-redis-'));
+  const file = join(folder, 'password');
+  writeFileSync(file, password);
+  const port = await freePort();
+  // As in the container, but for the folder, the port and the place of the secret.
+  const here = (text: string) =>
+    text
+      .replaceAll('$$', '$')
+      .replaceAll('/run/secrets/redis_password', file)
+      .replace('redis-server', `redis-server --dir ${folder} --port ${port}`)
+      .replace('redis-cli', `redis-cli -p ${port}`);
+  const [shell, ...args] = redis.command.map(here);
+  const server = spawn(shell, args, { stdio: 'ignore' });
+  try {
+    const healthy = (found: string) => {
+      writeFileSync(file, found);
+      return spawnSync('sh', ['-c', here(redis.healthcheck.test[1])]).status === 0;
+    };
+    for (let tries = 0; tries < 100 && !healthy(password); tries++) await sleep(100);
+    assert.ok(healthy(password));
+    assert.ok(!healthy('another'));
+    assert.doesNotMatch(readFileSync(`/proc/${server.pid}/cmdline`, 'utf8'), /p@ss/);
+    for (const { environment, secrets } of [api, worker]) {
+      assert.ok(secrets.some(({ source }: { source: string }) => source === 'redis_password'));
+      assert.equal(environment.REDIS_PASSWORD_FILE, '/run/secrets/redis_password');
+      const { redisUrl } = loadServiceEnv({
+        REDIS_URL: environment.REDIS_URL.replace('redis:6379', `127.0.0.1:${port}`),
+        REDIS_PASSWORD: password,
+      });
+      const client = connectRedis(redisUrl!, () => {});
+      await once(client, 'ready');
+      assert.equal(await client.set('key', 'value'), 'OK');
+      client.disconnect();
+    }
+  } finally {
+    server.kill();
+    await once(server, 'exit');
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('images are built on the newest Node with long support', () => {
@@ -183,7 +279,7 @@ test('docker-compose.yml passes to API and workers every setting that they read,
     'the name of each worker’s container, of which there may be several': ['GRAFT_WORKER_URL'],
     'when an image is built': ['GRAFT_TENSORFLOW', 'GRAFT_COMMIT'],
     'the port of this machine': ['PORT'],
-    'files, in their place': ['GRAFT_PEPPER', 'GRAFT_INTERNAL_TOKEN', 'PGPASSWORD'],
+    'files, in their place': ['GRAFT_PEPPER', 'GRAFT_INTERNAL_TOKEN', 'PGPASSWORD', 'REDIS_PASSWORD'],
     'the step `migrate`': ['GRAFT_MIGRATION_DATABASE_URL'],
   };
   const left = new Set(Object.values(elsewhere).flat());
@@ -216,7 +312,11 @@ test('workers share one setting of their address, so none is named: each gives t
 
 test('a password of Postgres may hold anything: containers connect with it', async () => {
   const password = 'p@ss:w/o?r#d %40&';
-  const settings = { GRAFT_PEPPER: 'q'.repeat(16), GRAFT_INTERNAL_TOKEN: 'r'.repeat(16) };
+  const settings = {
+    REDIS_PASSWORD: 'o',
+    GRAFT_PEPPER: 'q'.repeat(16),
+    GRAFT_INTERNAL_TOKEN: 'r'.repeat(16),
+  };
   const { json } = resolved({ ...settings, POSTGRES_PASSWORD: password });
   const { services } = JSON.parse(json);
   const { DATABASE_URL, PGPASSWORD } = services.migrate.environment;
@@ -252,6 +352,7 @@ test('a password of Postgres may hold anything: containers connect with it', asy
 test('Grafana does not start without a password, and the other services need none', () => {
   const secrets = {
     POSTGRES_PASSWORD: 'p',
+    REDIS_PASSWORD: 'o',
     GRAFT_PEPPER: 'q'.repeat(16),
     GRAFT_INTERNAL_TOKEN: 'r'.repeat(16),
   };

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
+import { planFault, planThreads } from '@graft/service';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
 import { type SettingName, settings } from '../../packages/service/src/settings/sections.ts';
@@ -259,6 +260,15 @@ describe('every overlay', () => {
         }
       }
     });
+  }
+});
+
+test('the heaps of all threads of the API add up to less than the memory of its container', () => {
+  for (const overlay of overlays) {
+    const { limits } = pod(overlay, 'graft-api').containers[0]!.resources;
+    const bytes = Number(/^(\d+)Gi$/.exec(limits.memory!)![1]) * 2 ** 30;
+    const plan = planThreads({ apiMemoryBytes: undefined, validationThreads: undefined }, bytes);
+    assert.equal(planFault({ ...plan, limitedBy: 'the limit' }), null, overlay);
   }
 });
 

@@ -16,6 +16,7 @@ import {
 } from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { mcpRoutes } from './agents/mcp-route.ts';
+import { downloads } from './downloads/download.ts';
 import { entityTags } from './downloads/entity-tags.ts';
 import { createEstimator } from './estimates/estimator.ts';
 import { startJobValidator } from './jobs/job-validator.ts';
@@ -93,6 +94,7 @@ import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
 import { largePrompts } from './serving/large-prompts.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
+import { createUploadChecks } from './uploads/upload-checks.ts';
 import { budgets } from './usage/budgets.ts';
 
 declare module 'fastify' {
@@ -147,10 +149,12 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   });
   await app.register(openApi);
   await app.register(entityTags);
+  await app.register(downloads);
   await app.register(budgets);
   await app.register(largePrompts);
 
-  const checker = createOptionChecker(settings.checkTimeoutMs);
+  const uploadChecks = createUploadChecks(services.threads);
+  const checker = createOptionChecker(settings.checkTimeoutMs, services.threads.options);
   const validator = startJobValidator(services, checker, {
     sweepMs: settings.validationSweepMs,
     estimateTimeoutMs: settings.estimateTimeoutMs,
@@ -167,6 +171,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     await validator.close();
     await estimator.close();
     await checker.close();
+    await uploadChecks.close();
   });
   const collector = repeat(
     'collect-local',
@@ -216,9 +221,9 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(mcpRoutes);
       await v1.register(signInRoutes, settings);
       await v1.register(meRoutes, settings);
-      await v1.register(fileRoutes, { settings });
+      await v1.register(fileRoutes, { settings, checks: uploadChecks });
       await v1.register(fileReportRoutes, { reporter });
-      await v1.register(uploadRoutes, { settings });
+      await v1.register(uploadRoutes, { settings, checks: uploadChecks });
       await v1.register(createJobRoutes, { validator, checker, writer });
       await v1.register(fineTuningJobRoutes, { writer });
       await v1.register(jobRecordRoutes);

@@ -1,12 +1,17 @@
 /** The API process: opens the services, serves, and shuts down on SIGTERM, SIGINT or the loss of its supervisor. */
-import { openServices } from '@graft/service';
+import { loadServiceEnv, openServices, planFault, planThreads } from '@graft/service';
 import { buildApp } from './app.ts';
 
 /** Milliseconds that running requests have to finish. */
 const drainMs = 25_000;
 
 async function start() {
-  const services = await openServices({ role: 'api' });
+  const env = loadServiceEnv();
+  const plan = planThreads(env);
+  const fault = planFault(plan);
+  if (fault) throw new Error(fault);
+  const services = await openServices({ role: 'api', env });
+  services.log.info(plan, 'threads and heaps, in MiB');
   const app = await buildApp(services);
   const address = await app.listen({ host: services.env.host, port: services.env.port, backlog: 4096 });
   if (process.connected) process.send?.({ type: 'ready', address });

@@ -13,6 +13,7 @@ import { grantAccess } from './database/grant-access.ts';
 import { checkMigrated, migrateDatabase, NotMigratedError } from './database/migrate-database.ts';
 import { isWorkerLogin, warnOfStrongLogin } from './database/worker-grants.ts';
 import { loadServiceEnv, type ServiceEnv } from './environment/env.ts';
+import { planReaders, planThreads, type ThreadPlan } from './environment/thread-plan.ts';
 import { createLogger } from './logger.ts';
 import { observeProcess } from './observe/instruments.ts';
 import { startTracing } from './observe/tracing.ts';
@@ -32,6 +33,8 @@ export interface Services extends Database, Omit<Stores, 'close'> {
   databaseUrl: string;
   queue: JobQueue;
   baseModels: BaseModelCatalogue;
+  /** Threads that the API may start, and their heaps. */
+  threads: ThreadPlan['threads'];
   secrets: Secrets;
   /** Closes the queue, then the connections, then this process's hold on the embedded Postgres. */
   close(): Promise<void>;
@@ -113,6 +116,8 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     closers.push(() => queue.close());
     const { close: closeStores, ...stores } = await openStores(env);
     closers.push(async () => closeStores());
+    const { threads } = planThreads(env);
+    const readers = options.role === 'api' ? threads.models : planReaders();
     const secrets = await loadSecrets(env, options.role);
     if (options.role === 'api') await publishChannelKeys({ sql, secrets });
     return {
@@ -123,7 +128,8 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       databaseUrl,
       queue,
       ...stores,
-      baseModels: createTeamCatalogue(await createBaseModelCatalogue(env), { sql, db }, env),
+      baseModels: createTeamCatalogue(await createBaseModelCatalogue(env, readers), { sql, db }, env),
+      threads,
       secrets,
       close,
     };

@@ -1,5 +1,6 @@
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
+import type { ThreadShare } from '@graft/service';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { CombinationWork } from './combination-thread.ts';
 
@@ -13,11 +14,8 @@ interface Combiner {
   close(): Promise<void>;
 }
 
-/** Heap of the thread in MiB: the headers of 16 adapters. Matrices are outside the heap, one module of each adapter at a time. */
-const heapMb = 256;
-
 /** Combines adapters in a thread, one combination at a time, with waiting teams in turn, each for at most `timeoutMs`. */
-export function createCombiner(timeoutMs: number): Combiner {
+export function createCombiner(timeoutMs: number, { heapMb }: Pick<ThreadShare, 'heapMb'>): Combiner {
   const busy = 'Too many combinations of adapters are waiting; try again.';
   const module = new URL('./combination-thread.ts', import.meta.url);
   const thread = createCheckThread<CombinationWork, PeftConfig>(module, { heapMb, timeoutMs, busy });

@@ -1,8 +1,21 @@
 import { Readable } from 'node:stream';
+import { type AuditedDownload, createDownloadAudit } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 import { hasCurrent } from './entity-tags.ts';
 import { parseRange } from './parse-range.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    auditDownload: ReturnType<typeof createDownloadAudit>;
+  }
+}
+
+/** Records downloads in the audit log. */
+export const downloads = fp(async (app) => {
+  app.decorate('auditDownload', createDownloadAudit(app.services));
+});
 
 /** Immutable bytes that can be sent whole or in part. */
 export interface Download {
@@ -15,14 +28,16 @@ export interface Download {
   read(start: number, end: number): Promise<AsyncIterable<Buffer>>;
 }
 
-/** Responds to GET and HEAD: digest, length, ETag (If-None-Match → 304), one Range (If-Range) → 206 or 416. */
+/**
+ * Responds to GET and HEAD: digest, length, ETag (If-None-Match → 304), one Range (If-Range) → 206 or 416. The audit log has an entry of
+ * `of` before the first byte is sent; without it, for example while Postgres is read-only, nothing is sent.
+ */
 export async function sendDownload(
   request: FastifyRequest,
   reply: FastifyReply,
   download: Download,
+  of: Pick<AuditedDownload, 'action' | 'target'> & { path?: string | null },
 ): Promise<FastifyReply> {
-  // The store may be on a slow disk or network.
-  reply.endTurn();
   const { bytes, sha256 } = download;
   const etag = `"sha256-${sha256}"`;
   const headers = {
@@ -42,8 +57,15 @@ export async function sendDownload(
     });
   }
   const { start, end } = range ?? { start: 0, end: bytes };
+  const isEmpty = request.method === 'HEAD' || start === end;
+  if (!isEmpty) {
+    const { caller } = request;
+    await request.server.auditDownload(caller.teamId, caller, { path: null, ...of, bytes, sha256 });
+  }
+  // The store may be on a slow disk or network.
+  reply.endTurn();
   // An empty stream for HEAD: without a stream Fastify would send a length of 0.
-  const body = request.method === 'HEAD' || start === end ? [] : await download.read(start, end);
+  const body = isEmpty ? [] : await download.read(start, end);
   if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${bytes}`);
   reply.headers({
     ...headers,

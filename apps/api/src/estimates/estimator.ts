@@ -16,11 +16,12 @@ export interface Estimator {
   close(): Promise<void>;
 }
 
-/** Runs two estimates at a time, of different teams in turn, so that slow files of one team delay no other team. */
+/** Runs one or two estimates at a time, of different teams in turn, so that slow files of one team delay no other team. */
 export function createEstimator(services: Services, options: { timeoutMs: number }): Estimator {
   const { timeoutMs } = options;
-  const threads = createFileThreads();
-  const queue = createFairQueue({ running: { perOwner: 1, all: 2 }, waiting: { perOwner: 4, all: 64 } });
+  const { count, heapMb } = services.threads.estimates;
+  const threads = createFileThreads({ heapMb });
+  const queue = createFairQueue({ running: { perOwner: 1, all: count }, waiting: { perOwner: 4, all: 64 } });
   return {
     estimate: async (teamId, job, signal) => {
       try {

@@ -49,7 +49,7 @@ after(async () => await rm(folder, { recursive: true, force: true }));
 const quiet = () => ({ signal: new AbortController().signal, onProgress: () => {} });
 
 test('several files are read at once; a thread keeps its tokenizer; one that was stopped is replaced', async () => {
-  const files = createFileThreads();
+  const files = createFileThreads({ heapMb: 512 });
   try {
     const training = { examples: 5000, truncated: 0, skipped: 0, special_tokens: 0 };
     const ok = {
@@ -82,7 +82,7 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
 });
 
 test('an estimate reads no file that its thread has just validated', async () => {
-  const files = createFileThreads();
+  const files = createFileThreads({ heapMb: 512 });
   const { sample, ...what } = task;
   const gone = {
     ...what,

@@ -1,13 +1,11 @@
 import type { Worker } from 'node:worker_threads';
 import { startWorker, ThreadTimeout } from '@graft/peft-core/threads';
-import type { ValidationProgress } from '@graft/service';
+import type { ThreadShare, ValidationProgress } from '@graft/service';
 import type { EstimateReport, EstimateTask } from './estimate-task.ts';
 import type { FileMessage, FileTask } from './file-thread.ts';
 import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationReport, ValidationTask } from './validation-task.ts';
 
-/** Heap of a thread: one line of at most 4 MiB, or about 30 MiB of lines for an estimate; the rest is for the tokenizer. */
-const defaultHeapMb = 1024;
 /** An idle thread ends after this time, which frees its memory. */
 const idleMs = 60_000;
 
@@ -37,8 +35,11 @@ interface Thread {
   idle: NodeJS.Timeout | undefined;
 }
 
-/** Creates threads that read files, so that the event loop stays free. A thread runs one task at a time. */
-export function createFileThreads({ heapMb = defaultHeapMb } = {}): FileThreads {
+/**
+ * Creates threads that read files, so that the event loop stays free. A thread runs one task at a time; its heap holds one line of at most
+ * 4 MiB, or about 30 MiB of lines for an estimate, and the tokenizer. The caller limits how many tasks run.
+ */
+export function createFileThreads({ heapMb }: Pick<ThreadShare, 'heapMb'>): FileThreads {
   const free: Thread[] = [];
   const all = new Set<Thread>();
 

@@ -77,8 +77,9 @@ export function startJobValidator(
   checker: OptionChecker,
   options: ValidatorOptions,
 ): LeasedWork {
-  const files = createFileThreads();
-  const { leaseSeconds, validationThreads: most } = services.env;
+  const { count: most, heapMb } = services.threads.validations;
+  const files = createFileThreads({ heapMb });
+  const { leaseSeconds } = services.env;
   const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds };
   return claimWork(services, {
     name: 'validation',

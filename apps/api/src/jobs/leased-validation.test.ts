@@ -26,7 +26,7 @@ const estimates = { estimateTimeoutMs: 30_000, refuseUnfitJobs: true };
 let folder: string;
 let bench: ApiBench;
 let env: NodeJS.ProcessEnv;
-const checker = createOptionChecker(60_000);
+const checker = createOptionChecker(60_000, { heapMb: 256 });
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'graft-leased-'));
   await writeTinyModel(join(folder, 'tiny'));

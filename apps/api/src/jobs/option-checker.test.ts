@@ -23,7 +23,7 @@ const lora = (target_modules: string) => parsePeftConfig({ peft_type: 'LORA', ta
 const dear = '(?:.?){100}.*';
 
 test('a slow expression is matched in a thread while the event loop continues, and its error is reported', async () => {
-  const checker = createOptionChecker(60_000);
+  const checker = createOptionChecker(60_000, { heapMb: 256 });
   try {
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
@@ -40,7 +40,7 @@ test('a slow expression is matched in a thread while the event loop continues, a
 });
 
 test('a check that exceeds its deadline is stopped, and the next one succeeds', async () => {
-  const checker = createOptionChecker(1);
+  const checker = createOptionChecker(1, { heapMb: 256 });
   try {
     const model = { config, tensors } as never;
     await assert.rejects(checker.check('team', lora(`${dear}nothing_here`), model), {
@@ -57,7 +57,7 @@ test('a check that exceeds its deadline is stopped, and the next one succeeds', 
 });
 
 test('what would take too many steps is refused before it is tried', async () => {
-  const checker = createOptionChecker(60_000);
+  const checker = createOptionChecker(60_000, { heapMb: 256 });
   const large = { ...config, num_hidden_layers: 200 };
   await assert.rejects(checker.check('team', lora(dear), { config: large, tensors } as never), {
     code: 'invalid_peft_config',

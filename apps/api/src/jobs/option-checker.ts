@@ -1,7 +1,7 @@
 import { checkAgainstModel, checkStoredWeights, stepsOfCheck } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
-import type { LocalBaseModel } from '@graft/service';
+import type { LocalBaseModel, ThreadShare } from '@graft/service';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { OptionCheck } from './option-check-thread.ts';
 
@@ -16,10 +16,12 @@ export interface OptionChecker {
 
 /** Maximum matching steps on the event loop, a few milliseconds. Plain names, the usual case, need none. */
 const stepsAtOnce = 20_000;
-const heapMb = 256;
 
 /** Runs small checks inline; slower regular expressions run in a thread, one at a time, with teams in turn. */
-export function createOptionChecker(timeoutMs: number): OptionChecker {
+export function createOptionChecker(
+  timeoutMs: number,
+  { heapMb }: Pick<ThreadShare, 'heapMb'>,
+): OptionChecker {
   const busy = 'Too many checks of regular expressions are waiting; try again.';
   const module = new URL('./option-check-thread.ts', import.meta.url);
   const thread = createCheckThread<OptionCheck, void>(module, { heapMb, timeoutMs, busy });

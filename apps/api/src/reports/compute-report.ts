@@ -17,12 +17,11 @@ import type { ReportAnswer, ReportCall, ReportModel } from './report-thread.ts';
 
 export type ReportThread = Thread<ReportCall, ReportAnswer>;
 
-/** Heap of the thread, for one line of at most 4 MiB and the tokenizer. Counts are outside the heap, 200 MiB at most. */
-const heapMb = 1024;
 /** Bytes per message to the thread: few enough that a slow line is noticed in time. */
 const chunkBytes = 256 * 1024;
 
-export function createReportThread(): ReportThread {
+/** `heapMb`: for one line of at most 4 MiB and the tokenizer. Counts are outside the heap, 200 MiB at most. */
+export function createReportThread(heapMb: number): ReportThread {
   return createThread<ReportCall, ReportAnswer>(new URL('./report-thread.ts', import.meta.url), heapMb);
 }
 

@@ -16,9 +16,6 @@ import {
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { computeReport, createReportThread, type ReportThread } from './compute-report.ts';
 
-/** Reports that one process computes at a time, of different teams, so that one team's large file does not delay another's small one. */
-const threads = 2;
-
 /**
  * Computes requested reports, one per team at a time across all processes, with teams in turn. Reports of a process that died are claimed
  * again within a lease.
@@ -28,11 +25,12 @@ export function startFileReporter(
   options: { sweepMs: number; timeoutMs: number },
 ): LeasedWork {
   const { leaseSeconds } = services.env;
-  const free = Array.from({ length: threads }, createReportThread);
+  const { count, heapMb } = services.threads.reports;
+  const free = Array.from({ length: count }, () => createReportThread(heapMb));
   return claimWork(services, {
     name: 'file-reports',
     sweepMs: options.sweepMs,
-    most: threads,
+    most: count,
     claim: () => claimFileReport(services, { holder: randomText(16), leaseSeconds }),
     async work(report, stopping) {
       const thread = free.pop()!;

@@ -34,7 +34,7 @@ import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';
 import { createDataSetReceiver } from '../uploads/receive-data-set.ts';
 import { filesAreKept, type ReceivedUpload, receiveUpload } from '../uploads/receive-upload.ts';
-import { createUploadChecks } from '../uploads/upload-checks.ts';
+import type { UploadChecks } from '../uploads/upload-checks.ts';
 import { uploadedFile, writeRow } from '../uploads/write-row.ts';
 import { operations } from './operation.ts';
 
@@ -43,11 +43,12 @@ const operation = operations('Files');
 const lineFormats = formats.map(({ fields }) => `\`${fields}\``).join(', ');
 
 /** /files: training data as JSON lines. */
-export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (app, { settings }) => {
+export const fileRoutes: FastifyPluginAsyncTypebox<{
+  settings: ApiSettings;
+  checks: UploadChecks;
+}> = async (app, { settings, checks }) => {
   const { services } = app;
   const maxBytes = services.env.maxUploadBytes;
-  const checks = createUploadChecks();
-  app.addHook('onClose', checks.close);
   const dataSets = createDataSetReceiver(services, checks, {
     idleMs: settings.uploadIdleMs,
     wholeMs: settings.requestTimeoutMs,
@@ -182,18 +183,19 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request, reply) => {
       const file = await find(request.caller.teamId, request.params.file_id);
-      return await sendDownload(request, reply, {
+      const download = {
         filename: file.filename,
         contentType: 'application/octet-stream',
         bytes: file.bytes,
         sha256: file.sha256,
-        read: async (start, end) =>
+        read: async (start: number, end: number) =>
           await services.files.open(file, { start, end: end - 1 }).catch(async (error: unknown) => {
             const { teamId, id } = file;
             if (isDamage(error)) await reportCorruption(services, { kind: 'file', teamId, id }, error);
             throw error;
           }),
-      });
+      };
+      return await sendDownload(request, reply, download, { action: 'file.download', target: file.id });
     },
   );
 };

@@ -33,7 +33,7 @@ import { comingBytes } from '../uploads/coming-bytes.ts';
 import { completeParts } from '../uploads/complete-parts.ts';
 import { receivePart } from '../uploads/receive-part.ts';
 import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
-import { createUploadChecks } from '../uploads/upload-checks.ts';
+import type { UploadChecks } from '../uploads/upload-checks.ts';
 import { writeRow } from '../uploads/write-row.ts';
 import { operations } from './operation.ts';
 
@@ -43,14 +43,12 @@ const writing = { access: { scope: 'files:write', models: 'none', answer: 'own' 
 const cancelling = { access: { ...writing.access, answer: 'files:read' } } as const;
 
 /** /uploads: training data uploaded in parts, which survive a broken connection. */
-export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
-  app,
-  { settings },
-) => {
+export const uploadRoutes: FastifyPluginAsyncTypebox<{
+  settings: ApiSettings;
+  checks: UploadChecks;
+}> = async (app, { settings, checks }) => {
   const { services } = app;
   const maxBytes = services.env.maxUploadBytes;
-  const checks = createUploadChecks();
-  app.addHook('onClose', checks.close);
   // The store rejects a part over the limit. The parser would truncate it without an error, so the parser has no limit.
   await app.register(multipart, {
     limits: { files: 1, fields: 2, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },

@@ -1,6 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { CheckedAdapter } from '@graft/peft-core/files';
 import { ThreadTimeout } from '@graft/peft-core/threads';
+import type { ThreadShare } from '@graft/service';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { AdapterCheck } from './adapter-check-thread.ts';
 
@@ -13,11 +14,11 @@ interface AdapterChecker {
   close(): Promise<void>;
 }
 
-/** Heap of the thread: a header of 4 MiB becomes about 50 MB of objects. */
-const heapMb = 256;
-
 /** Checks one adapter at a time, with waiting teams in turn, each for at most `timeoutMs`. */
-export function createAdapterChecker(timeoutMs: number): AdapterChecker {
+export function createAdapterChecker(
+  timeoutMs: number,
+  { heapMb }: Pick<ThreadShare, 'heapMb'>,
+): AdapterChecker {
   const busy = 'Too many adapters are waiting to be checked; try again.';
   const module = new URL('./adapter-check-thread.ts', import.meta.url);
   const thread = createCheckThread<AdapterCheck, CheckedAdapter>(module, { heapMb, timeoutMs, busy });

@@ -1,4 +1,4 @@
-/** Thread that checks the rows of several uploads, a chunk at a time; another one checks a whole file, such as a Parquet file. */
+/** Thread that checks the rows of several uploads, a chunk at a time; another one checks a stored file, such as a Parquet file. */
 import { parentPort } from 'node:worker_threads';
 import { type ErrorDetail, GraftError, type OnBadLines } from '@graft/peft-core/config';
 import {
@@ -19,11 +19,12 @@ export interface RowReading {
 }
 
 export type LineCall =
-  | ({ kind: 'write'; upload: number; chunk: Uint8Array } & RowReading)
+  /** `isFirst`: of the chunks of this upload. */
+  | ({ kind: 'write'; upload: number; chunk: Uint8Array; isFirst: boolean } & RowReading)
   | { kind: 'end'; upload: number }
-  /** The upload was aborted, or was checked elsewhere. */
+  /** The upload was aborted, or will be checked once it is stored. */
   | { kind: 'drop'; upload: number }
-  /** Checks a complete file. */
+  /** Checks a stored file. */
   | ({ kind: 'check'; path: string } & RowReading);
 
 export interface LineFault {
@@ -33,8 +34,11 @@ export interface LineFault {
   details: ErrorDetail[];
 }
 
-/** `spooled`: path of a file that is checked once it is complete, until `drop`. */
-export type LineAnswer = DatasetSummary | { fault: LineFault } | { spooled: string } | null;
+/**
+ * `unchecked`: the file is to be checked once it is stored, since it is of a kind of which parts are read, or this thread does not have what
+ * an earlier one read of it.
+ */
+export type LineAnswer = DatasetSummary | { fault: LineFault } | { unchecked: true } | null;
 
 // A bad line costs a JSON.parse error, whose stack would take most of the time.
 Error.stackTraceLimit = 0;
@@ -54,21 +58,26 @@ answerCalls<LineCall, LineAnswer>(parentPort!, async (call) => {
 async function answer(call: LineCall): Promise<LineAnswer> {
   if (call.kind === 'check') return sent(await checkDataFile(call.path, {}, call.columns, call.onBadLines));
   if (call.kind === 'write') {
-    const checker = checkers.get(call.upload) ?? createLineChecker(call.columns, call.onBadLines);
-    checkers.set(call.upload, checker);
+    if (call.isFirst) checkers.set(call.upload, createLineChecker(call.columns, call.onBadLines));
+    const checker = checkers.get(call.upload);
+    if (!checker) return { unchecked: true };
     await checker.write(call.chunk);
-    return null;
+    return checker.spools() ? unchecked(call.upload) : null;
   }
   if (call.kind === 'drop') return drop(call.upload);
-  const checker = checkers.get(call.upload)!;
-  const spooled = await checker.finish();
-  if (spooled) return { spooled };
+  const checker = checkers.get(call.upload);
+  if (!checker || (await checker.finish())) return unchecked(call.upload);
   checkers.delete(call.upload);
   return sent(await checker.end());
 }
 
 /** Errors do not survive a transfer between threads, and nobody reads those of skipped rows: reports have them. */
 const sent = (summary: DatasetSummary): DatasetSummary => ({ ...summary, skipped: null });
+
+function unchecked(upload: number): LineAnswer {
+  drop(upload);
+  return { unchecked: true };
+}
 
 function drop(upload: number): null {
   checkers.get(upload)?.close();

@@ -82,7 +82,7 @@ export async function* counted(
   }
 }
 
-/** Stores a training file under a new key while its rows are checked. Throws GraftError. */
+/** Stores a training file under a new key while its rows are checked, or checks it when it is stored. A refused file leaves nothing. Throws GraftError, ApiError. */
 export async function storeChecked(
   bytes: AsyncIterable<Buffer>,
   files: FileStore,
@@ -102,7 +102,13 @@ export async function storeChecked(
     }
   }
   const stored = await files.receive(checked(), { limit });
-  return { ...stored, ...summary! };
+  try {
+    summary ??= await check.checkStored(stored.bytes, async () => await files.pathForNow(stored));
+  } catch (error) {
+    await files.remove(stored.path).catch(() => {});
+    throw error;
+  }
+  return { ...stored, ...summary };
 }
 
 function checkPurpose(purpose: unknown): string {

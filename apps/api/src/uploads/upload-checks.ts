@@ -1,6 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetSummary } from '@graft/peft-core/examples';
 import { createThread, ThreadTimeout } from '@graft/peft-core/threads';
+import type { ThreadPlan } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
 import type { LineAnswer, LineCall, RowReading } from './line-check-thread.ts';
@@ -13,81 +14,118 @@ export interface UploadCheck {
    * can be used.
    */
   write(chunk: Uint8Array): Promise<void>;
-  /** Throws GraftError `invalid_jsonl` with every bad line, `unknown_file_kind`, `unknown_shape`, or `empty_file`. */
-  end(): Promise<DatasetSummary>;
+  /**
+   * Null: the file must be checked by `checkStored`. Throws GraftError `invalid_jsonl` with every bad line, `unknown_file_kind`,
+   * `unknown_shape`, or `empty_file`.
+   */
+  end(): Promise<DatasetSummary | null>;
+  /**
+   * Checks the stored file, whose local path `locate` returns, when it is the team's turn. Throws as `end` does, GraftError `invalid_jsonl`
+   * for a file that needs too much memory, and ApiError `too_many_requests` and `service_unavailable`.
+   */
+  checkStored(bytes: number, locate: () => Promise<string>): Promise<DatasetSummary>;
   /** Forgets an aborted upload. */
   drop(): void;
 }
 
 export interface UploadChecks {
   open(teamId: string, reading: RowReading): UploadCheck;
+  /** Number of threads that have ended while they checked uploads as they arrived. */
+  ended(): number;
   close(): Promise<void>;
 }
 
 /** Maximum bytes of JSON checked on the event loop, which is faster than a call to the thread. */
 const bytesAtOnce = 8 * 1024;
-/** Heap of a thread: lines of 4 MiB temporarily become several hundred megabytes of objects. */
-const heapMb = 768;
-/** Complete files that are checked at a time, of different teams; and how long each may take, by its size. */
-const running = { perOwner: 1, all: 2 };
+/** Stored files that wait for their check. */
 const waiting = { perOwner: 16, all: 256 };
+/** Time of a check of a stored file, by its size: ten times what slow files take. */
 const checkMs = (bytes: number) => 60_000 + bytes / 1000;
+/** Time for which the uploads of a team are checked apart, once a file of it needed too much memory. */
+const apartMs = 10 * 60_000;
 
 /**
- * Checks rows in a thread, so that none blocks the event loop. All uploads share the thread, with one chunk at a time each: an upload
- * sends its next chunk when the previous one is checked. A Parquet file is checked in a separate thread once it is complete, teams in
- * turn: its pages may take long or need much memory.
+ * Checks rows in threads, so that none blocks the event loop. All uploads share one thread, in which each team has one chunk at a time. A
+ * Parquet file is checked once it is stored, in a thread of its own and with teams in turn: its pages may take long or need much memory. So
+ * is a file whose check the shared thread lost, since another file ended it; a stored file that ends its own thread is at fault itself.
  */
-export function createUploadChecks(): UploadChecks {
+export function createUploadChecks({
+  lines,
+  files,
+}: Pick<ThreadPlan['threads'], 'lines' | 'files'>): UploadChecks {
   const module = new URL('./line-check-thread.ts', import.meta.url);
-  const thread = createThread<LineCall, LineAnswer>(module, heapMb);
-  const free = Array.from({ length: running.all }, () => createThread<LineCall, LineAnswer>(module, heapMb));
-  const whole = [...free];
-  const queue = createFairQueue({ running, waiting });
+  const shared = createThread<LineCall, LineAnswer>(module, lines.heapMb);
+  const turns = createFairQueue({
+    running: { perOwner: 1, all: Number.POSITIVE_INFINITY },
+    // The limits of open uploads apply.
+    waiting: { perOwner: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY },
+  });
+  const free = Array.from({ length: files.count }, () =>
+    createThread<LineCall, LineAnswer>(module, files.heapMb),
+  );
+  const own = [...free];
+  const queue = createFairQueue({ running: { perOwner: 1, all: files.count }, waiting });
+  /** Teams whose uploads are checked apart, and until when. */
+  const apart = new Map<string, number>();
   let uploads = 0;
+  let ended = 0;
 
-  async function checkWhole(teamId: string, path: string, reading: RowReading, bytes: number) {
+  async function checkAlone(teamId: string, call: LineCall, bytes: number): Promise<DatasetSummary> {
+    const thread = free.pop()!;
     try {
-      return await queue.run(teamId, async () => {
-        const own = free.pop()!;
+      for (let isLast = false; ; isLast = true) {
         try {
-          return await own.call({ kind: 'check', path, ...reading }, { ms: checkMs(bytes) });
-        } finally {
-          free.push(own);
+          return summaryIn(await thread.call(call, { ms: checkMs(bytes) }))!;
+        } catch (error) {
+          if (error instanceof GraftError) throw error;
+          if ((error as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY') {
+            apart.set(teamId, Date.now() + apartMs);
+            throw tooMuchMemory(files.heapMb);
+          }
+          // Time depends on the machine's other work: the second try decides.
+          if (!isLast) continue;
+          throw error instanceof ThreadTimeout ? tooSlow() : error;
         }
-      });
-    } catch (error) {
-      if (error instanceof QueueFull)
-        throw new ApiError('too_many_requests', 'Too many files are being checked; try again.', {
-          headers: { 'retry-after': '5' },
-        });
-      if (
-        error instanceof ThreadTimeout ||
-        (error as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY'
-      ) {
-        const reason = error instanceof ThreadTimeout ? 'time' : 'memory';
-        throw new GraftError(
-          'invalid_jsonl',
-          `the file needs too much ${reason} to be read; write it with smaller pages and row groups, or as JSON lines`,
-          { param: 'file' },
-        );
       }
-      throw error;
+    } finally {
+      free.push(thread);
     }
+  }
+
+  function isApart(teamId: string): boolean {
+    for (const [team, until] of apart) if (until < Date.now()) apart.delete(team);
+    return apart.has(teamId);
   }
 
   function open(teamId: string, reading: RowReading): UploadCheck {
     const upload = ++uploads;
     let early: Uint8Array[] = [];
     let bytes = 0;
-    let apart = false;
+    let isShared = false;
+    let isUnchecked = isApart(teamId);
     let done: Promise<LineAnswer> = Promise.resolve(null);
 
+    /** The answer to the last call; a thread that ended, or a file that it cannot check, leaves the upload unchecked. */
+    async function answered(): Promise<DatasetSummary | null> {
+      try {
+        const answer = await done;
+        if (!answer || !('unchecked' in answer)) return summaryIn(answer);
+      } catch (error) {
+        if (error instanceof GraftError) throw error;
+        ended++;
+      }
+      isUnchecked = true;
+      return null;
+    }
+
     async function send(chunk: Uint8Array): Promise<void> {
-      summaryIn(await done);
+      await answered();
+      if (isUnchecked) return;
       // Copied, so that the memory can be transferred: chunks are parts of larger buffers.
-      const own = new Uint8Array(chunk);
-      done = thread.call({ kind: 'write', upload, chunk: own, ...reading }, { transfer: [own.buffer] });
+      const copy = new Uint8Array(chunk);
+      const call: LineCall = { kind: 'write', upload, chunk: copy, isFirst: !isShared, ...reading };
+      isShared = true;
+      done = turns.run(teamId, async () => await shared.call(call, { transfer: [copy.buffer] }));
       // The next write or end reports the error.
       done.catch(() => {});
     }
@@ -95,38 +133,46 @@ export function createUploadChecks(): UploadChecks {
     return {
       async write(chunk) {
         bytes += chunk.length;
-        if (apart) return await send(chunk);
+        if (isUnchecked) return;
+        if (isShared) return await send(chunk);
         early.push(chunk);
         if (bytes <= bytesAtOnce && isJson(early[0]!)) return;
-        apart = true;
         await send(Buffer.concat(early));
         early = [];
       },
       async end() {
-        if (!apart) {
+        if (isUnchecked) return null;
+        if (!isShared) {
           const checker = createLineChecker(reading.columns, reading.onBadLines);
           for (const chunk of early) await checker.write(chunk);
           return await checker.end();
         }
-        summaryIn(await done);
-        const answer = await thread.call({ kind: 'end', upload });
-        if (!answer || !('spooled' in answer)) return summaryIn(answer)!;
+        await answered();
+        if (isUnchecked) return null;
+        done = turns.run(teamId, async () => await shared.call({ kind: 'end', upload }));
+        return await answered();
+      },
+      async checkStored(size, locate) {
         try {
-          return summaryIn(await checkWhole(teamId, answer.spooled, reading, bytes))!;
-        } finally {
-          thread.call({ kind: 'drop', upload }).catch(() => {});
+          return await queue.run(teamId, async () => {
+            const path = await locate();
+            return await checkAlone(teamId, { kind: 'check', path, ...reading }, size);
+          });
+        } catch (error) {
+          throw error instanceof QueueFull ? tooMany() : error;
         }
       },
       drop() {
-        if (apart) thread.call({ kind: 'drop', upload }).catch(() => {});
+        if (isShared && !isUnchecked) shared.call({ kind: 'drop', upload }).catch(() => {});
       },
     };
   }
 
   return {
     open,
+    ended: () => ended,
     close: async () => {
-      await Promise.all([thread, ...whole].map(async (each) => await each.close()));
+      await Promise.all([shared, ...own].map(async (each) => await each.close()));
     },
   };
 }
@@ -142,4 +188,24 @@ function summaryIn(answer: LineAnswer): DatasetSummary | null {
     throw new GraftError(code, message, { param, ...(details.length > 0 && { details }) });
   }
   return answer as DatasetSummary | null;
+}
+
+function tooMuchMemory(heapMb: number): GraftError {
+  return new GraftError(
+    'invalid_jsonl',
+    `the file needs more memory to be read than ${heapMb} MiB, the limit; write it with shorter rows, or smaller pages and row groups`,
+    { param: 'file' },
+  );
+}
+
+function tooSlow(): ApiError {
+  return new ApiError('service_unavailable', 'The file could not be checked in time; try again later.', {
+    headers: { 'retry-after': '60' },
+  });
+}
+
+function tooMany(): ApiError {
+  return new ApiError('too_many_requests', 'Too many files are being checked; try again.', {
+    headers: { 'retry-after': '5' },
+  });
 }

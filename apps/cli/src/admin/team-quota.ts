@@ -38,6 +38,9 @@ export function addQuotaVerb(teams: Command): void {
       'total size of files, pending uploads and adapters, such as 20GB',
       orNone(byteCount),
     )
+    .option('--files <n>', 'maximum number of files and pending uploads', amount)
+    .option('--adapters <n>', 'maximum number of adapter versions', amount)
+    .option('--exports <n>', 'maximum number of exports', amount)
     .option('--tokens-per-month <n>', 'trained tokens in a calendar month (UTC)', amount)
     .option('--open-uploads <n>', 'maximum number of pending multipart uploads', amount)
     .option(

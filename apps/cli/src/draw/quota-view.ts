@@ -17,6 +17,9 @@ export function quotaView(quota: TeamQuota, paint: Paint): string {
       'running jobs': of(use.running_jobs, quota.running_jobs),
       'waiting jobs': of(use.queued_jobs, quota.queued_jobs),
       stored: of(use.stored_bytes, quota.stored_bytes, bytes),
+      files: of(use.files, quota.files),
+      adapters: of(use.adapters, quota.adapters),
+      exports: of(use.exports, quota.exports),
       'tokens this month': of(use.trained_tokens, quota.tokens_per_month) + underWay,
       'month ends': timestamp(quota.month_ends),
       'open uploads':

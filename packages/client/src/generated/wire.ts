@@ -3661,6 +3661,12 @@ export interface TeamQuota {
   queued_jobs: number | null;
   /** Maximum total bytes of files, pending uploads and adapters. A deleted adapter counts until it can no longer be restored. Null: no limit. */
   stored_bytes: number | null;
+  /** Maximum number of files and pending uploads. Null: no limit. */
+  files: number | null;
+  /** Maximum number of adapter versions. Those that jobs train are kept beyond it. Null: no limit. */
+  adapters: number | null;
+  /** Maximum number of exports that wait, are being written or are kept. Null: no limit. */
+  exports: number | null;
   /** Maximum number of tokens trained per calendar month (UTC). Null: no limit. */
   tokens_per_month: number | null;
   /** Maximum number of pending multipart uploads. Null: the default of the server. */
@@ -3679,6 +3685,9 @@ export interface TeamQuota {
     running_jobs: number;
     queued_jobs: number;
     stored_bytes: number;
+    files: number;
+    adapters: number;
+    exports: number;
     /** Number of tokens trained this month. */
     trained_tokens: number;
     /** Maximum number of tokens that validated, unfinished jobs will train. */
@@ -3923,6 +3932,12 @@ export interface UpdateTeamQuota {
   queued_jobs?: number | null;
   /** Maximum total bytes of files, pending uploads and adapters. A deleted adapter counts until it can no longer be restored. Null: no limit. */
   stored_bytes?: number | null;
+  /** Maximum number of files and pending uploads. Null: no limit. */
+  files?: number | null;
+  /** Maximum number of adapter versions. Those that jobs train are kept beyond it. Null: no limit. */
+  adapters?: number | null;
+  /** Maximum number of exports that wait, are being written or are kept. Null: no limit. */
+  exports?: number | null;
   /** Maximum number of tokens trained per calendar month (UTC). Null: no limit. */
   tokens_per_month?: number | null;
   /** Maximum number of pending multipart uploads. Null: the default of the server. */

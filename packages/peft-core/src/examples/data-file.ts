@@ -29,6 +29,8 @@ export interface DataFileChecker {
   end(): Promise<DataFileSummary>;
   /** What is known of the file so far. */
   recognised(): Recognised | null;
+  /** Whether the bytes go to a temporary file, because the kind is read once the file is complete. False until the kind is known. */
+  spools(): boolean;
   /** Frees what an unfinished file holds. */
   close(): void;
 }
@@ -49,6 +51,7 @@ export function createDataFileChecker(
       return { ...checker.end(), recognised: recognised()! };
     },
     recognised,
+    spools: () => reader.spools,
     close: () => reader.close(),
   };
 }

@@ -6,7 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
+import { checkStorageQuota, inQuota, limitsStorage } from '../teams/within-quota.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import {
   type CheckpointAdapter,
@@ -120,13 +120,14 @@ export async function promoteCheckpoint(
   const { teamId, id, jobId, step, baseModel, peft, systemPrompt, lineage, metrics } = checkpoint;
   const modelName = await promotedName(db, checkpoint, name);
   const quota = await readQuota(db, teamId);
-  return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+  return await inQuota(db, teamId, limitsStorage(quota, 'adapters'), async (tx) => {
     // Two concurrent promotions create one version.
     await lockAdapter(tx, { teamId, baseModel, name });
     const before = await tx.adapterVersion.findFirst({ where: { teamId, modelName }, ...withAdapter });
     if (before) return versionOf(before);
     await incoming?.settle(tx);
-    if (quota) await checkByteQuota(tx, teamId, quota, stored.bytes);
+    if (limitsStorage(quota, 'adapters'))
+      await checkStorageQuota(tx, teamId, quota, { bytes: stored.bytes, kind: 'adapters' });
     const version = await insertVersion(
       tx,
       { teamId, baseModel, name },

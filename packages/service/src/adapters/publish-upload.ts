@@ -6,7 +6,7 @@ import { newId } from '../ids.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
+import { checkStorageQuota, inQuota, limitsStorage } from '../teams/within-quota.ts';
 import type { AdapterVersion } from './adapter.ts';
 import { insertVersion, type NewVersion } from './insert-version.ts';
 
@@ -91,9 +91,10 @@ async function publishFinished(
 ): Promise<AdapterVersion> {
   const { name, base, ...stored } = made;
   const quota = await readQuota(db, teamId);
-  return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+  return await inQuota(db, teamId, limitsStorage(quota, 'adapters'), async (tx) => {
     await incoming?.settle(tx);
-    if (quota) await checkByteQuota(tx, teamId, quota, stored.bytes);
+    if (limitsStorage(quota, 'adapters'))
+      await checkStorageQuota(tx, teamId, quota, { bytes: stored.bytes, kind: 'adapters' });
     const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
     const id = newId('version');
     const version = await insertVersion(

@@ -1,6 +1,7 @@
 import { type BaseModelSpec, resolveBaseModel } from '@graft/peft-core/files';
 import { digestFolder } from '../environment/cache-folder.ts';
 import type { ServiceEnv } from '../environment/env.ts';
+import type { ThreadShare } from '../environment/thread-plan.ts';
 import { baseModelFault } from './base-model-fault.ts';
 import type { ConfiguredCatalogue, LocalBaseModel } from './catalogue.ts';
 import { listBaseModels } from './list-base-models.ts';
@@ -14,10 +15,13 @@ type CatalogueEnv = Pick<
 >;
 
 /** Reads the operator's file; throws an error that names the fault if the file is invalid. Opens no model yet, but warms up the reader. */
-export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<ConfiguredCatalogue> {
+export async function createBaseModelCatalogue(
+  env: CatalogueEnv,
+  readers?: ThreadShare,
+): Promise<ConfiguredCatalogue> {
   const { entries, find } = await listBaseModels(env);
   const opened = new OpenedModels();
-  prepareToRead();
+  prepareToRead(readers);
   return {
     list: async () =>
       [...entries.values()].map(({ id, source, hub, createdAt }) => ({ id, source, hub, createdAt })),

@@ -1,19 +1,20 @@
 import type { Worker } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
 import { startWorker } from '@graft/peft-core/threads';
+import type { ThreadShare } from '../environment/thread-plan.ts';
 import type { ReadMessage, ReadModel } from './read-model-thread.ts';
 
 /** Limits for reading the small files of one model. */
 export interface ReadLimits {
-  /** Heap size of the thread in MiB: a tokenizer.json with two million values becomes half a gigabyte of objects. */
+  /** Heap size of the thread in MiB. */
   heapMb: number;
   timeoutMs: number;
 }
 
-const defaultLimits: ReadLimits = { heapMb: 2048, timeoutMs: 120_000 };
+const timeoutMs = 120_000;
 
-/** Maximum number of threads, each with a separate heap. */
-const maxThreads = 2;
+/** Threads of this process, each with a separate heap. */
+let threads: ThreadShare = { count: 2, heapMb: 2048 };
 let running = 0;
 const waiting: (() => void)[] = [];
 
@@ -21,8 +22,11 @@ const waiting: (() => void)[] = [];
  * Reads a base model's small files in a dedicated thread, so that neither their size nor their faults affect the event loop. Throws
  * openBaseModel's GraftErrors, and `invalid_model` naming the file whose reading exceeded the limits.
  */
-export async function readModel(location: string, limits: ReadLimits = defaultLimits): Promise<ReadModel> {
-  if (running >= maxThreads) await new Promise<void>((resolve) => waiting.push(resolve));
+export async function readModel(
+  location: string,
+  limits: ReadLimits = { heapMb: threads.heapMb, timeoutMs },
+): Promise<ReadModel> {
+  if (running >= threads.count) await new Promise<void>((resolve) => waiting.push(resolve));
   else running++;
   try {
     return await readInThread(location, limits);
@@ -80,9 +84,10 @@ function takeReader(heapMb: number): Reader {
   return reader;
 }
 
-/** Starts loading a thread's modules, so that the first request for a model does not wait for them. */
-export function prepareToRead(): void {
-  if (idle.size === 0) giveBack(openReader(defaultLimits.heapMb));
+/** Sets the process's threads, and starts loading a thread's modules, so that the first request for a model does not wait for them. */
+export function prepareToRead(share = threads): void {
+  threads = share;
+  if (idle.size === 0) giveBack(openReader(share.heapMb));
 }
 
 async function readInThread(location: string, { heapMb, timeoutMs }: ReadLimits): Promise<ReadModel> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { loadServiceEnv } from './env.ts';
@@ -40,7 +40,8 @@ test('everything has a default, and an empty variable counts as unset', () => {
     heartbeatSeconds: 10,
     sweepSeconds: 10,
     preemptSeconds: 0,
-    validationThreads: Math.max(2, availableParallelism() - 1),
+    validationThreads: undefined,
+    apiMemoryBytes: undefined,
     baseModelsFile: undefined,
     hubAllow: [],
     acceptedTerms: [],
@@ -52,6 +53,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     hfToken: undefined,
     minFreeBytes: 1_073_741_824,
     maxUploadBytes: 536_870_912,
+    newTeamQuota: { storedBytes: 100 * 2 ** 30, files: 10_000, adapters: 10_000, exports: 1_000 },
     metricsToken: undefined,
     metricsByTeam: false,
     metricsLoopback: false,

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { isLoopback } from '../channel/worker-proof.ts';
 import { isAllowEntry } from '../egress/address-rules.ts';
 import { parseApiKey } from '../secrets/api-key.ts';
@@ -6,6 +5,7 @@ import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeho
 import { parseRing } from '../secrets/secret-ring.ts';
 import type { SecretSettings } from '../secrets/secrets.ts';
 import { type ReadSetting, type SettingValue, settingReader } from '../settings/read-settings.ts';
+import type { NewTeamQuota } from '../teams/team-quota.ts';
 import { auditSinkFault } from './audit-sink-fault.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
@@ -35,8 +35,10 @@ export interface ServiceEnv extends SecretSettings {
   sweepSeconds: number;
   /** Seconds for which a team waits without a running job until a longer job of another team is preempted; 0: never. */
   preemptSeconds: number;
-  /** Maximum number of files that one API process validates concurrently. */
-  validationThreads: number;
+  /** Files that one API process validates concurrently; undefined: as many as its memory allows. */
+  validationThreads: number | undefined;
+  /** Bytes that one API process may use; undefined: see `planThreads`. */
+  apiMemoryBytes: number | undefined;
   /** The operator's JSON file of additional base models. Absolute. */
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
@@ -60,6 +62,8 @@ export interface ServiceEnv extends SecretSettings {
   /** A worker whose data folder has less free space accepts no jobs. */
   minFreeBytes: number;
   maxUploadBytes: number;
+  /** Limits of teams that operators create. The first team, which a start creates, has none. */
+  newTeamQuota: NewTeamQuota;
   /** Days for which a deleted adapter version can be restored. */
   adapterRetentionDays: number;
   /** Days after which an export is removed. */
@@ -93,7 +97,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     cacheDir: cacheFolder(env),
     databaseUrl: read('DATABASE_URL'),
     migrationDatabaseUrl: read('GRAFT_MIGRATION_DATABASE_URL'),
-    redisUrl: read('REDIS_URL'),
+    redisUrl: withPassword(read('REDIS_URL'), read('REDIS_PASSWORD')),
     bootstrapKey: read('GRAFT_BOOTSTRAP_KEY'),
     pepper: read('GRAFT_PEPPER'),
     sealingKey: read('GRAFT_SEALING_KEY'),
@@ -106,8 +110,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     heartbeatSeconds: read('GRAFT_HEARTBEAT_SECONDS'),
     sweepSeconds: read('GRAFT_SWEEP_SECONDS'),
     preemptSeconds: read('GRAFT_PREEMPT_SECONDS'),
-    // At least two, even on one core: the last is reserved for a team that has none, so no team waits for another's large files.
-    validationThreads: read('GRAFT_VALIDATION_THREADS') ?? Math.max(2, availableParallelism() - 1),
+    validationThreads: read('GRAFT_VALIDATION_THREADS'),
+    apiMemoryBytes: read('GRAFT_API_MEMORY_MB'),
     baseModelsFile: read('GRAFT_BASE_MODELS'),
     hubAllow: read('GRAFT_HUB_ALLOW'),
     acceptedTerms: read('GRAFT_ACCEPTED_TERMS'),
@@ -121,6 +125,12 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     hfToken: read('HF_TOKEN'),
     minFreeBytes: read('GRAFT_MIN_FREE_BYTES'),
     maxUploadBytes: read('GRAFT_MAX_UPLOAD_BYTES'),
+    newTeamQuota: {
+      storedBytes: read('GRAFT_TEAM_STORED_BYTES') || null,
+      files: read('GRAFT_TEAM_FILES') || null,
+      adapters: read('GRAFT_TEAM_ADAPTERS') || null,
+      exports: read('GRAFT_TEAM_EXPORTS') || null,
+    },
     auditSink: read('GRAFT_AUDIT_SINK'),
     auditSinkToken: read('GRAFT_AUDIT_SINK_TOKEN'),
     metricsToken: read('GRAFT_METRICS_TOKEN'),
@@ -136,6 +146,14 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   for (const fault of [...combinationFaults(loaded), ...secretFaults(env)]) faults.add(fault);
   check();
   return loaded;
+}
+
+/** The URL with the password of its own setting, which may hold any character. */
+function withPassword(url: string | undefined, password: string | undefined): string | undefined {
+  if (url === undefined || password === undefined) return url;
+  const whole = new URL(url);
+  whole.password = encodeURIComponent(password);
+  return whole.href;
 }
 
 function readInternalTls(read: ReadSetting, faults: Set<string>): ServiceEnv['internalTls'] {
@@ -192,6 +210,7 @@ function combinationFaults(env: ServiceEnv): string[] {
 /** Secrets that Graft did not generate and that other modules read. */
 const foreignVariables = [
   'PGPASSWORD',
+  'REDIS_PASSWORD',
   'HF_TOKEN',
   'GRAFT_OIDC_CLIENT_SECRET',
   'GRAFT_AUDIT_SINK_TOKEN',

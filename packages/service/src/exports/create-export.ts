@@ -6,7 +6,7 @@ import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import type { ServiceEnv } from '../environment/env.ts';
 import { newId } from '../ids.ts';
 import { readQuota } from '../teams/team-quota.ts';
-import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
+import { checkStorageQuota, inQuota, limitsStorage } from '../teams/within-quota.ts';
 import { type AdapterExport, exportOf, fingerprintOf } from './export.ts';
 
 export interface NewExport {
@@ -38,7 +38,7 @@ export async function createExport(
   const quota = await readQuota(db, teamId);
   const name = `graft:export:${teamId}:${versionId}:${fingerprint}`;
   return await waitForRow(name, async () =>
-    inQuota(db, teamId, quota !== null && quota.storedBytes !== null, async (tx) => {
+    inQuota(db, teamId, limitsStorage(quota, 'exports'), async (tx) => {
       // Of two identical concurrent requests the second one fails here, and finds the first one's row when it is retried.
       await tryLockName(tx, name);
       const same = { teamId, versionId, fingerprint, corruptAt: null };
@@ -66,7 +66,8 @@ export async function createExport(
           `This team has ${open} exports that wait or are being written, and ${maxOpenExports} is the limit; try again when one has ended, or cancel one.`,
           { param: null },
         );
-      if (quota) await checkByteQuota(tx, teamId, quota, reservedBytes);
+      if (limitsStorage(quota, 'exports'))
+        await checkStorageQuota(tx, teamId, quota, { bytes: reservedBytes, kind: 'exports' });
       const row = await tx.adapterExport.create({
         data: {
           id: newId('export'),

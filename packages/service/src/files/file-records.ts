@@ -13,7 +13,7 @@ import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { checkByteQuota, inQuota } from '../teams/within-quota.ts';
+import { checkStorageQuota, inQuota, limitsStorage } from '../teams/within-quota.ts';
 
 export interface FileRecord {
   id: string;
@@ -75,9 +75,10 @@ export async function createFile(
   for (let attempt = 0; ; attempt++) {
     try {
       const quota = await readQuota(db, teamId);
-      return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+      return await inQuota(db, teamId, limitsStorage(quota, 'files'), async (tx) => {
         await incoming?.settle(tx);
-        if (quota) await checkByteQuota(tx, teamId, quota, file.bytes);
+        if (limitsStorage(quota, 'files'))
+          await checkStorageQuota(tx, teamId, quota, { bytes: file.bytes, kind: 'files' });
         return await insertFile(tx, teamId, id, file);
       });
     } catch (error) {

@@ -1,4 +1,4 @@
-import { flag, integer, list, secret, text, url } from './kinds.ts';
+import { bytes, flag, integer, list, secret, text, url } from './kinds.ts';
 import { readBy, type Setting } from './setting.ts';
 
 export const secretSettings = {
@@ -56,6 +56,31 @@ export const secretSettings = {
 const trueOrFalse = flag('true', 'false');
 const rate = integer(0, 9_999_999);
 const count = integer(1, 9_999_999);
+
+/** Quotas of teams that operators create from now on; 0: none. */
+export const teamSettings = readBy(['api'], {
+  GRAFT_TEAM_STORED_BYTES: {
+    kind: bytes,
+    default: String(100 * 2 ** 30),
+    description:
+      'Quota of stored bytes of a new team (100 GiB). 0: none, here and in the next three. [Quotas](limits.md#team-quotas) of teams that exist stay, and the first team has none.',
+  },
+  GRAFT_TEAM_FILES: {
+    kind: integer(0, 9_999_999),
+    default: '10000',
+    description: 'Files and pending uploads of a new team.',
+  },
+  GRAFT_TEAM_ADAPTERS: {
+    kind: integer(0, 9_999_999),
+    default: '10000',
+    description: 'Adapter versions of a new team.',
+  },
+  GRAFT_TEAM_EXPORTS: {
+    kind: integer(0, 9_999_999),
+    default: '1000',
+    description: 'Exports of a new team.',
+  },
+});
 
 export const limitSettings = readBy(['api'], {
   GRAFT_RATE_PER_KEY: {

@@ -15,6 +15,13 @@ export const processSettings = {
     readBy: ['api', 'npm start'],
     description: 'Port on which the API listens.',
   },
+  GRAFT_BIND: {
+    kind: text,
+    default: '127.0.0.1',
+    readBy: ['compose'],
+    description:
+      'Address of the machine on which the container of the API is reached. Use `0.0.0.0` only if a TLS proxy on another machine reaches it.',
+  },
   HOST: {
     kind: text,
     default: '127.0.0.1',

@@ -37,6 +37,14 @@ export const databaseSettings = {
     secret: true,
     description: 'Redis for the job queue. It holds only ids, so its data may be lost.',
   },
+  REDIS_PASSWORD: {
+    kind: text,
+    unset: 'the password in the URL; docker compose refuses to start',
+    readBy: ['api', 'worker', 'npm start', 'compose'],
+    secret: true,
+    description:
+      'Password of Redis, where it is not in the URL, and of the Redis that docker compose starts.',
+  },
   POSTGRES_PASSWORD: {
     kind: text,
     unset: 'docker compose refuses to start',

@@ -30,10 +30,17 @@ export const jobSettings = {
   },
   GRAFT_VALIDATION_THREADS: {
     kind: integer(1, 999),
-    unset: 'one per core but one, at least 2',
-    readBy: ['api'],
+    unset: 'one per core but one, at least 2, as far as memory allows',
+    readBy: ['api', 'npm start'],
     description:
       "Files that one API process reads at a time to validate jobs. The last thread is kept for a team that has none, so that no team waits for another's large files.",
+  },
+  GRAFT_API_MEMORY_MB: {
+    kind: megabytes(9_999_999),
+    unset: 'the memory limit of the container; without one half of the memory of the machine',
+    readBy: ['api', 'npm start'],
+    description:
+      'Memory of one API process, in MB of 1,000,000 bytes: [its threads and their heaps](deployment.md#memory-of-the-api) add up to no more. Less than they need at least, and the API does not start.',
   },
   GRAFT_REFUSE_UNFIT_JOBS: {
     kind: flag('1', '0'),
@@ -133,6 +140,15 @@ export const workerSettings = readBy(['worker'], {
     default: 'auto',
     description:
       'Whether trainers and the generator are isolated from the network, other processes and other files. `auto`: as far as this machine can; `required`: the worker does not start where it cannot; `off`: only the user differs.',
+  },
+});
+
+export const containerSettings = readBy(['compose'], {
+  GRAFT_WORKER_MEMORY: {
+    kind: matching(/^[0-9]{1,9}[bkmg]?$/, 'bytes, such as 64g'),
+    default: '8g',
+    description:
+      'Memory limit of a container of a worker: its trainer, generator and exports together. [Estimates](estimates.md) refuse jobs that need more. 0: none.',
   },
 });
 

@@ -1,8 +1,8 @@
 /** All settings of Graft by section, from which docs/configuration.md and .env.example are generated (`npm run config:docs`). */
-import { limitSettings, monitoringSettings, secretSettings, signInSettings } from './access.ts';
+import { limitSettings, monitoringSettings, secretSettings, signInSettings, teamSettings } from './access.ts';
 import { clientSettings, modelSettings, processSettings, setupSettings } from './basics.ts';
 import { databaseSettings, outboundSettings, storageSettings, uploadSettings } from './data.ts';
-import { jobSettings, servingSettings, workerSettings } from './jobs.ts';
+import { containerSettings, jobSettings, servingSettings, workerSettings } from './jobs.ts';
 import type { Section } from './setting.ts';
 
 export const sections: readonly Section[] = [
@@ -21,14 +21,14 @@ export const sections: readonly Section[] = [
     intro: 'Leases and preemption are explained in [fairness.md](fairness.md).',
     settings: jobSettings,
   },
-  { title: 'Workers', settings: workerSettings },
+  { title: 'Workers', settings: { ...workerSettings, ...containerSettings } },
   { title: 'Serving', intro: '[serving.md](serving.md) explains these settings.', settings: servingSettings },
   { title: 'Sign-in', settings: signInSettings },
   {
     title: 'Limits',
     intro:
       'Over a limit the response is 429 with `Retry-After`; a connection is closed. Rates count all API processes together. An address may be a proxy with many keys behind it. [limits.md](limits.md) has the limits of teams.',
-    settings: limitSettings,
+    settings: { ...limitSettings, ...teamSettings },
   },
   { title: 'Webhooks and experiment tracking', settings: outboundSettings },
   { title: 'Monitoring', settings: monitoringSettings },
@@ -45,9 +45,11 @@ export const settings = {
   ...modelSettings,
   ...jobSettings,
   ...workerSettings,
+  ...containerSettings,
   ...servingSettings,
   ...signInSettings,
   ...limitSettings,
+  ...teamSettings,
   ...outboundSettings,
   ...monitoringSettings,
   ...setupSettings,

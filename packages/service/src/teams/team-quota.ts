@@ -17,6 +17,12 @@ export interface TeamQuota {
    * export counts with its maximum size until it is written.
    */
   storedBytes: number | null;
+  /** Maximum number of files and pending uploads. */
+  files: number | null;
+  /** Maximum number of adapter versions, including deleted ones that can be restored. Those that jobs train are kept beyond it. */
+  adapters: number | null;
+  /** Maximum number of exports that wait, are being written or are kept. */
+  exports: number | null;
   /** Tokens trained per calendar month (UTC). */
   tokensPerMonth: number | null;
   /** Maximum number of pending multipart uploads. */
@@ -30,11 +36,20 @@ export interface TeamQuota {
   tokensPerJob: number | null;
 }
 
+/** Limits of a team that an operator creates, from the settings. */
+export type NewTeamQuota = Pick<TeamQuota, 'storedBytes' | StoredKind>;
+
+/** Objects that a quota counts. */
+export type StoredKind = 'files' | 'adapters' | 'exports';
+
 /** Current use of a team's quota. */
 export interface QuotaUse {
   runningJobs: number;
   queuedJobs: number;
   storedBytes: number;
+  files: number;
+  adapters: number;
+  exports: number;
   /** Tokens trained this month. */
   trainedTokens: number;
   /** Maximum tokens that validated, unfinished jobs will train. */
@@ -53,6 +68,7 @@ export async function readQuota({ sql }: Pick<Database, 'sql'>, teamId: string):
   const { rows } = await sql.query<Record<keyof TeamQuota, number | null> & { lists: [string[], string[]] }>(
     // Cast to float8, because int8 is returned as text; exact up to 2^53.
     fragment`SELECT teams.running_limit AS "runningJobs", queued_jobs AS "queuedJobs", stored_bytes::float8 AS "storedBytes",
+       files, adapters, exports,
        tokens_per_month::float8 AS "tokensPerMonth", open_uploads AS "openUploads", max_rank AS "maxRank",
        max_seq_length AS "maxSeqLength", tokens_per_job::float8 AS "tokensPerJob",
        jsonb_build_array(coalesce(models, '{*}'), coalesce(methods, '{*}')) AS lists
@@ -110,6 +126,14 @@ const stored = (teamId: string) => fragment`
   + (SELECT coalesce(sum(bytes), 0) FROM checkpoint_adapters WHERE team_id = ${teamId})
   + (SELECT coalesce(sum(CASE status WHEN 'succeeded' THEN bytes ELSE reserved_bytes END), 0) FROM adapter_exports
      WHERE team_id = ${teamId} AND status IN ('queued', 'running', 'succeeded'))`;
+const objects: Record<StoredKind, (teamId: string) => Prisma.Sql> = {
+  files: (teamId) => fragment`
+    (SELECT count(*) FROM files WHERE team_id = ${teamId})
+    + (SELECT count(*) FROM uploads WHERE team_id = ${teamId} AND status = 'pending')`,
+  adapters: (teamId) => fragment`SELECT count(*) FROM adapter_versions WHERE team_id = ${teamId}`,
+  exports: (teamId) => fragment`
+    SELECT count(*) FROM adapter_exports WHERE team_id = ${teamId} AND status IN ('queued', 'running', 'succeeded')`,
+};
 const trained = (teamId: string) => fragment`
   (SELECT coalesce(sum(trained_tokens), 0) FROM jobs WHERE team_id = ${teamId} AND trained_tokens IS NOT NULL
      AND finished_at >= date_trunc('month', now(), 'UTC'))`;
@@ -122,11 +146,19 @@ const monthEnds = fragment`(date_trunc('month', now() AT TIME ZONE 'UTC') + inte
 /** Returns the SQL for one row of QuotaUse; `parts` selects the sums to compute, others are 0. */
 export function useOf(
   teamId: string,
-  parts: { jobs?: boolean; bytes?: boolean; tokens?: boolean; rest?: boolean },
+  parts: {
+    jobs?: boolean;
+    bytes?: boolean;
+    counts?: readonly StoredKind[];
+    tokens?: boolean;
+    rest?: boolean;
+  },
 ): Prisma.Sql {
   const none = fragment`0`;
+  const countOf = (kind: StoredKind) => (parts.counts?.includes(kind) ? objects[kind](teamId) : none);
   return fragment`SELECT (${parts.jobs ? waiting(teamId) : none})::int AS "queuedJobs",
     (${parts.bytes ? stored(teamId) : none})::float8 AS "storedBytes",
+    (${countOf('files')})::int AS files, (${countOf('adapters')})::int AS adapters, (${countOf('exports')})::int AS exports,
     (${parts.tokens ? trained(teamId) : none})::float8 AS "trainedTokens",
     (${parts.tokens ? planned(teamId) : none})::float8 AS "plannedTokens",
     (${parts.rest ? fragment`SELECT count(*) FROM jobs WHERE team_id = ${teamId} AND state IN ('dispatched', 'running')` : none})::int AS "runningJobs",
@@ -139,7 +171,13 @@ export function useOf(
 /** Reads the complete use of a team in one statement. */
 export async function readQuotaUse({ sql }: Pick<Database, 'sql'>, teamId: string): Promise<QuotaUse> {
   const { rows } = await sql.query<QuotaUse>(
-    useOf(teamId, { jobs: true, bytes: true, tokens: true, rest: true }),
+    useOf(teamId, {
+      jobs: true,
+      bytes: true,
+      counts: ['files', 'adapters', 'exports'],
+      tokens: true,
+      rest: true,
+    }),
   );
   return rows[0]!;
 }

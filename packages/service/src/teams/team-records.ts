@@ -6,6 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { Team as TeamRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
+import type { NewTeamQuota } from './team-quota.ts';
 
 export interface Team {
   id: string;
@@ -21,7 +22,13 @@ export interface Team {
 /** Creates a team. Throws GraftError `invalid_team_name`, `team_exists`. */
 export async function createTeam(
   db: Database,
-  input: { name: string; runningLimit?: number | undefined; weight?: number | undefined },
+  input: {
+    name: string;
+    runningLimit?: number | undefined;
+    weight?: number | undefined;
+    /** Default: no limits. */
+    quota?: NewTeamQuota;
+  },
   by: Actor | null = null,
 ): Promise<Team> {
   // The name is part of model names `ft:{base}:{team}:…`, so it has no colon and nothing that URLs must escape.
@@ -33,7 +40,7 @@ export async function createTeam(
     );
   }
   return await inTransaction(db, async (tx) => {
-    const { name, runningLimit, weight } = input;
+    const { name, runningLimit, weight, quota } = input;
     const [team] = await tx.team.createManyAndReturn({
       data: {
         id: newId('team'),
@@ -44,6 +51,7 @@ export async function createTeam(
       skipDuplicates: true,
     });
     if (!team) throw new GraftError('team_exists', `There is a team named ${name}.`, { param: 'name' });
+    if (quota) await tx.teamQuota.create({ data: { teamId: team.id, ...quota } });
     await insertAudit(tx, team.id, by, { action: 'team.create', target: team.id });
     return teamOf(team);
   });

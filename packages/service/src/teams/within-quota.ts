@@ -4,7 +4,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { allowsModel } from '../keys/model-limit.ts';
-import { type QuotaUse, type TeamQuota, useOf } from './team-quota.ts';
+import { type QuotaUse, type StoredKind, type TeamQuota, useOf } from './team-quota.ts';
 
 /** The request exceeds what the operator allows the team. The message contains the limit, the use, and how to free capacity. */
 export class QuotaExceeded extends GraftError {
@@ -42,14 +42,20 @@ export async function inQuota<T>(
 
 /** Returns whether the quota limits the creation of jobs. */
 export function limitsJobs(quota: TeamQuota | null): quota is TeamQuota {
-  return quota !== null && (quota.queuedJobs !== null || quota.tokensPerMonth !== null);
+  return (
+    quota !== null && (quota.queuedJobs !== null || quota.adapters !== null || quota.tokensPerMonth !== null)
+  );
 }
 
 /** Throws QuotaExceeded if the team may not create another job. Call in a transaction of `inQuota`. */
 export async function checkJobCount(tx: Transaction, teamId: string, quota: TeamQuota): Promise<void> {
-  const { queuedJobs: most, tokensPerMonth: tokens } = quota;
+  const { queuedJobs: most, adapters, tokensPerMonth: tokens } = quota;
   const [use] = await tx.$queryRaw<QuotaUse[]>(
-    useOf(teamId, { jobs: most !== null, tokens: tokens !== null }),
+    useOf(teamId, {
+      jobs: most !== null,
+      counts: adapters !== null ? ['adapters'] : [],
+      tokens: tokens !== null,
+    }),
   );
   if (most !== null && use!.queuedJobs >= most) {
     throw new QuotaExceeded(
@@ -57,6 +63,8 @@ export async function checkJobCount(tx: Transaction, teamId: string, quota: Team
       { frees: 'soon' },
     );
   }
+  // The adapter of a job that ran is always kept: those of unfinished jobs may exceed the limit.
+  if (adapters !== null && use!.adapters >= adapters) throw tooMany('adapters', use!.adapters, adapters);
   // Tokens planned by unfinished jobs do not count, because these jobs may fail.
   if (tokens !== null && use!.trainedTokens >= tokens) throw monthIsOver(use!, tokens);
 }
@@ -93,19 +101,43 @@ function monthIsOver(use: QuotaUse, most: number, wanted?: number): QuotaExceede
   );
 }
 
-/** Throws QuotaExceeded if the team may not store `bytes` more. Call in a transaction of `inQuota`. */
-export async function checkByteQuota(
+/** Returns whether the quota limits what the team stores, or with `kind` how many of these it has. */
+export function limitsStorage(quota: TeamQuota | null, kind?: StoredKind): quota is TeamQuota {
+  return quota !== null && (quota.storedBytes !== null || (kind !== undefined && quota[kind] !== null));
+}
+
+/**
+ * Throws QuotaExceeded if the team may not store `bytes` more, or with `kind` one more of these. Call in a transaction of `inQuota`, where
+ * `limitsStorage` holds.
+ */
+export async function checkStorageQuota(
   tx: Pick<Transaction, '$queryRaw'>,
   teamId: string,
   quota: TeamQuota,
-  bytes: number,
+  { bytes, kind }: { bytes: number; kind?: StoredKind },
 ): Promise<void> {
   const { storedBytes: most } = quota;
-  if (most === null) return;
-  const [use] = await tx.$queryRaw<QuotaUse[]>(useOf(teamId, { bytes: true }));
-  if (use!.storedBytes + bytes <= most) return;
+  const count = kind === undefined ? null : quota[kind];
+  const [use] = await tx.$queryRaw<QuotaUse[]>(
+    useOf(teamId, { bytes: most !== null, counts: count === null ? [] : [kind!] }),
+  );
+  if (count !== null && use![kind!] >= count) throw tooMany(kind!, use![kind!], count);
+  if (most === null || use!.storedBytes + bytes <= most) return;
   throw new QuotaExceeded(
     `Quota of stored bytes: files, uploads, adapters and exports of this team have ${use!.storedBytes}, ${bytes} more are expected, and ${most} is the limit. Delete some to free space.`,
+    { frees: null },
+  );
+}
+
+const counted: Record<StoredKind, string> = {
+  files: 'files and pending uploads',
+  adapters: 'adapter versions, deleted ones that can be restored among them',
+  exports: 'exports that wait, are being written or are kept',
+};
+
+function tooMany(kind: StoredKind, used: number, most: number): QuotaExceeded {
+  return new QuotaExceeded(
+    `Quota of ${kind}: this team has ${used} ${counted[kind]}, and ${most} is the limit. Delete some to free space.`,
     { frees: null },
   );
 }

@@ -4,7 +4,7 @@ import { withTeamScope } from '../database/database-scope.ts';
 import { randomText } from '../ids.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import type { IncomingBytes } from '../teams/within-quota.ts';
-import { checkByteQuota, inQuota, QuotaExceeded } from '../teams/within-quota.ts';
+import { checkStorageQuota, inQuota, limitsStorage, QuotaExceeded } from '../teams/within-quota.ts';
 import { changeUpload } from './upload-records.ts';
 
 /** Seconds for which bytes of a process that died still count. */
@@ -29,7 +29,7 @@ export async function receiveBytes(db: Database, teamId: string, announced: numb
     // Read again, because the operator may have changed the quota.
     const quota = await readQuota(db, teamId);
     return await inQuota(db, teamId, true, async (tx) => {
-      if (quota) await checkByteQuota(tx, teamId, quota, more);
+      if (limitsStorage(quota)) await checkStorageQuota(tx, teamId, quota, { bytes: more });
       await count(tx);
       return true;
     });
@@ -68,7 +68,7 @@ export async function receivePartBytes(
 }
 
 async function hasQuota(db: Database, teamId: string): Promise<boolean> {
-  return ((await readQuota(db, teamId))?.storedBytes ?? null) !== null;
+  return limitsStorage(await readQuota(db, teamId));
 }
 
 /** `admit` runs `count` in its transaction if there is space for `more` bytes. `announced`: 0 if the length is unknown. */

@@ -9,7 +9,7 @@ import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
-import { checkByteQuota, type IncomingBytes, inQuota } from '../teams/within-quota.ts';
+import { checkStorageQuota, type IncomingBytes, inQuota, limitsStorage } from '../teams/within-quota.ts';
 import { maxParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
@@ -30,7 +30,7 @@ export async function createUpload(
 ): Promise<Upload> {
   const quota = await readQuota(db, teamId);
   const limit = quota?.openUploads ?? most;
-  return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+  return await inQuota(db, teamId, limitsStorage(quota, 'files'), async (tx) => {
     await lockName(tx, `graft:uploads:${teamId}`);
     const [open] = await tx.$queryRaw<{ count: number; minutes: number | null }[]>`
       SELECT count(*)::int AS count, ceil(extract(epoch FROM min(expires_at) - now()) / 60)::int AS minutes
@@ -42,7 +42,7 @@ export async function createUpload(
         { param: null },
       );
     }
-    if (quota) await checkByteQuota(tx, teamId, quota, bytes);
+    if (limitsStorage(quota, 'files')) await checkStorageQuota(tx, teamId, quota, { bytes, kind: 'files' });
     const id = newId('upload');
     await tx.$executeRaw`
       INSERT INTO uploads (id, team_id, key_id, filename, purpose, mime_type, bytes, remaining_bytes, expires_at)

@@ -91,7 +91,10 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const filename = `${version.adapterName}-v${version.number}.tar`;
       // The files may have to be downloaded first, and are digested once.
       reply.endTurn();
-      return await sendDownload(request, reply, await downloadOf('artifact', version, filename));
+      return await sendDownload(request, reply, await downloadOf('artifact', version, filename), {
+        action: 'adapter.download',
+        target: version.id,
+      });
     },
   );
 };

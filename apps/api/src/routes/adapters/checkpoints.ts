@@ -77,7 +77,10 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const filename = `${job.suffix ?? job.id.slice(-8)}-step-${checkpoint.step}.tar`;
       // The files may have to be downloaded first, and are digested once.
       reply.endTurn();
-      return await sendDownload(request, reply, await downloadOf('checkpoint', checkpoint, filename));
+      return await sendDownload(request, reply, await downloadOf('checkpoint', checkpoint, filename), {
+        action: 'checkpoint.download',
+        target: checkpoint.id,
+      });
     },
   );
 

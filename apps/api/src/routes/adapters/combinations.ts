@@ -39,7 +39,7 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
   { settings },
 ) => {
   const { services } = app;
-  const combiner = createCombiner(settings.combinationTimeoutMs);
+  const combiner = createCombiner(settings.combinationTimeoutMs, app.services.threads.combinations);
   app.addHook('onClose', combiner.close);
 
   app.post(

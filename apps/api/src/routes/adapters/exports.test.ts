@@ -346,7 +346,7 @@ describe('exports', () => {
     );
     assert.deepEqual(
       rows.map(({ action }) => action),
-      ['export.cancel', 'export.corrupt', 'export.create', 'export.delete', 'export.keep'],
+      ['export.cancel', 'export.corrupt', 'export.create', 'export.delete', 'export.download', 'export.keep'],
     );
   });
 });

@@ -214,8 +214,13 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const name = `${version.adapterName}-v${version.number}-${made.format}`;
       // The files may have to be fetched from a bucket first, and are digested once.
       reply.endTurn();
-      const download = await downloadOf(made, made.stored, { name, path: request.query.path ?? null });
-      return await sendDownload(request, reply, download);
+      const { path = null } = request.query;
+      const download = await downloadOf(made, made.stored, { name, path });
+      return await sendDownload(request, reply, download, {
+        action: 'export.download',
+        target: made.id,
+        path,
+      });
     },
   );
 

@@ -58,7 +58,7 @@ test('each is refused, naming the file, the key or the option, and nothing is le
 
 test('the largest checks leave the event loop free', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'graft-hostile-'));
-  const checker = createAdapterChecker(600_000);
+  const checker = createAdapterChecker(600_000, { heapMb: 256 });
   try {
     const largest = hostile.find(({ what }) => what === '60,000 empty tensors')!;
     for (const [name, content] of largest.files) await writeFile(join(folder, name), content);

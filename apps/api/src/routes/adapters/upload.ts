@@ -29,7 +29,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
   { settings },
 ) => {
   const { services } = app;
-  const checker = createAdapterChecker(settings.adapterCheckTimeoutMs);
+  const checker = createAdapterChecker(settings.adapterCheckTimeoutMs, app.services.threads.adapters);
   app.addHook('onClose', checker.close);
   await app.register(multipart, { limits: multipartLimits });
 

@@ -49,7 +49,13 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/admin/teams',
     operation('Create a team', ref(TeamSchema), { body: ref(CreateTeamSchema) }),
     async ({ operator, body: { name, running_limit: runningLimit, weight } }) =>
-      toWireTeam(await createTeam(services, { name, runningLimit, weight }, operator)),
+      toWireTeam(
+        await createTeam(
+          services,
+          { name, runningLimit, weight, quota: services.env.newTeamQuota },
+          operator,
+        ),
+      ),
   );
 
   app.get(

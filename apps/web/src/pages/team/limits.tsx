@@ -33,6 +33,9 @@ export function Limits() {
             limitFact('Running jobs', usage.running_jobs, limits.running_jobs, count),
             limitFact('Waiting jobs', usage.queued_jobs, limits.queued_jobs, count),
             limitFact('Storage', usage.stored_bytes, limits.stored_bytes, bytes),
+            limitFact('Files', usage.files, limits.files, count),
+            limitFact('Adapter versions', usage.adapters, limits.adapters, count),
+            limitFact('Exports', usage.exports, limits.exports, count),
             {
               ...limitFact('Tokens trained this month', trained, limits.tokens_per_month, count),
               ...(planned && { note: planned }),

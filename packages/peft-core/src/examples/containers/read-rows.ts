@@ -51,6 +51,11 @@ export class RowReader {
     return this.#container && { kind: this.#container.name, compression: this.#compression?.name ?? null };
   }
 
+  /** Whether the bytes go to a temporary file. */
+  get spools(): boolean {
+    return this.#spool !== null;
+  }
+
   async write(chunk: Uint8Array): Promise<void> {
     this.#read += chunk.length;
     if (!this.#head) return await this.#decompress(chunk);
