@@ -54,7 +54,7 @@ before(async () => {
     {
       GRAFT_WEBHOOK_ALLOW: '127.0.0.1',
       HF_ENDPOINT: 'http://127.0.0.1:9',
-      GRAFT_DEPLOY_ALLOW: '127.0.0.1',
+      GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*',
       GRAFT_DEPLOY_FOLDER: shared,
     },
   );

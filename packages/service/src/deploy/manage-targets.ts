@@ -6,7 +6,8 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { createEgressRules, type EgressRules } from '../egress/address-rules.ts';
-import { parseTeamUrl } from '../egress/team-url.ts';
+import { teamRules } from '../egress/team-rules.ts';
+import { isInside, parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
 import { type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { type DeployTarget, maxDeployTargetRows, maxDeployTargets, targetOf } from './deploy-target.ts';
@@ -42,9 +43,19 @@ export interface DeployTargetChanges {
   keepSeconds?: number | undefined;
 }
 
-/** Rules for the addresses that a team's runtimes may have. */
-export function deployRules({ deployAllow }: { deployAllow: string[] }): EgressRules {
-  return createEgressRules(deployAllow, 'GRAFT_DEPLOY_ALLOW');
+const setting = 'GRAFT_DEPLOY_ALLOW';
+
+/**
+ * Rules for the addresses that a team's runtimes may have. Those that are not on the internet require an API key, since anybody who reaches
+ * a runtime without one changes its adapters.
+ */
+export async function deployRules(
+  { db, env }: Pick<Database, 'db'> & { env: { deployAllow: string[] } },
+  teamId: string,
+  { hasApiKey }: { hasApiKey: boolean },
+): Promise<EgressRules> {
+  if (!hasApiKey) return createEgressRules([], `${setting}, for targets with an API key`);
+  return await teamRules({ db }, teamId, { entries: env.deployAllow, setting });
 }
 
 /** What an API key is sealed for: its row. */
@@ -72,7 +83,7 @@ export async function createDeployTarget(
       'The operator of this server has named no folder that runtimes can read: ask the operator to set GRAFT_DEPLOY_FOLDER.',
       { param: null },
     );
-  const url = parseAddress(input.url, deployRules(context.env));
+  const url = await parseAddress(context, teamId, input);
   const { apiKey, folder = null, ...fields } = input;
   return await waitForRow(`deploy targets of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
@@ -129,15 +140,30 @@ async function checkFree(
   );
 }
 
-function parseAddress(text: string, rules: EgressRules): string {
-  const url = parseTeamUrl(text, rules, {
+async function parseAddress(
+  context: Context,
+  teamId: string,
+  { url: text, apiKey }: Pick<NewDeployTarget, 'url' | 'apiKey'>,
+): Promise<string> {
+  const url = parseTeamUrl(text, await deployRules(context, teamId, { hasApiKey: true }), {
     code: 'invalid_deploy_target',
     noPassword: 'give the API key of the runtime as api_key',
   });
   if (url.search)
     throw new GraftError('invalid_deploy_target', 'url must hold no query (?…).', { param: 'url' });
+  checkHasKey(url.href, apiKey !== null);
   return url.href.replace(/\/+$/, '').replace(/\/v1$/, '');
 }
+
+/** Throws unless an address that can only be internal has an API key; those of names are checked at each attempt. */
+function checkHasKey(url: string, hasApiKey: boolean): void {
+  if (hasApiKey || !isInside(new URL(url))) return;
+  throw new GraftError('invalid_deploy_target', `api_key: ${keyNeeded}`, { param: 'api_key' });
+}
+
+/** Why a target at an internal address does nothing without an API key. */
+export const keyNeeded =
+  'a runtime that is not on the internet must be started with an API key (--api-key), or anybody who reaches it changes its adapters: give that key as api_key.';
 
 /** Lists a team's targets, newest first. Throws GraftError `invalid_cursor`. */
 export async function listDeployTargets(
@@ -178,6 +204,7 @@ export async function updateDeployTarget(
       if (!before) return null;
       const { name = before.name, modelName = before.modelName } = fields;
       await checkFree(tx, teamId, { name, modelName, url: before.url }, id);
+      if (apiKey === null) checkHasKey(before.url, false);
       const key =
         apiKey === undefined
           ? {}

@@ -5,7 +5,8 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
-import { createEgressRules, type EgressRules } from '../egress/address-rules.ts';
+import type { EgressRules } from '../egress/address-rules.ts';
+import { teamRules } from '../egress/team-rules.ts';
 import { parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
 import { type Sealed, type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
@@ -24,8 +25,12 @@ interface IntegrationChanges {
 }
 
 /** Rules for the addresses that a team's servers may have. */
-export function integrationRules({ integrationAllow }: { integrationAllow: string[] }): EgressRules {
-  return createEgressRules(integrationAllow, 'GRAFT_INTEGRATION_ALLOW');
+export async function integrationRules(
+  { db, env }: Pick<Database, 'db'> & { env: { integrationAllow: string[] } },
+  teamId: string,
+): Promise<EgressRules> {
+  const allowed = { entries: env.integrationAllow, setting: 'GRAFT_INTEGRATION_ALLOW' };
+  return await teamRules({ db }, teamId, allowed);
 }
 
 /** Seals by team and type, which identify a row like its id: of two concurrent creations, the secret of either can be opened. */
@@ -45,7 +50,7 @@ export async function putIntegration(
   by: Actor,
 ): Promise<Integration> {
   const { env } = context;
-  const given = wanted === undefined ? null : parseUrl(wanted, type, integrationRules(env));
+  const given = wanted === undefined ? null : parseUrl(wanted, type, await integrationRules(context, teamId));
   // The operator decides which Hub is used; a token that was given for another one must be given again.
   const hub = type === 'huggingface' ? hubEndpoint(env.hfEndpoint) : null;
   if (hub !== null && given !== null && given !== hub)

@@ -5,7 +5,8 @@ import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
-import { createEgressRules } from '../egress/address-rules.ts';
+import type { EgressRules } from '../egress/address-rules.ts';
+import { teamRules } from '../egress/team-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
 import { holdMaker } from '../keys/revoke-api-key.ts';
@@ -21,6 +22,14 @@ export interface WithSecret {
   secret: string;
 }
 
+/** Rules for the addresses that a team's receivers may have. */
+export async function webhookRules(
+  { db, env }: Pick<Database, 'db'> & { env: { webhookAllow: string[] } },
+  teamId: string,
+): Promise<EgressRules> {
+  return await teamRules({ db }, teamId, { entries: env.webhookAllow, setting: 'GRAFT_WEBHOOK_ALLOW' });
+}
+
 /** Creates an endpoint. Throws GraftError `invalid_webhook_url`, `too_many_webhooks`. */
 export async function createWebhook(
   context: Context,
@@ -28,7 +37,7 @@ export async function createWebhook(
   input: { url: string; description: string | null; events: WebhookEvent[] },
   by: Actor,
 ): Promise<WithSecret> {
-  const url = parseWebhookUrl(input.url, createEgressRules(context.env.webhookAllow)).href;
+  const url = parseWebhookUrl(input.url, await webhookRules(context, teamId)).href;
   return await waitForRow(`webhooks of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
       // Of two concurrent calls the second counts the endpoint of the first.
@@ -116,7 +125,7 @@ export async function updateWebhook(
   const url =
     fields.url === undefined
       ? undefined
-      : parseWebhookUrl(fields.url, createEgressRules(context.env.webhookAllow)).href;
+      : parseWebhookUrl(fields.url, await webhookRules(context, teamId)).href;
   return await inTransaction(context, async (tx) => {
     await holdMaker(tx, by);
     const before = await lockEndpoint(tx, teamId, id);

@@ -70,7 +70,7 @@ export async function addTarget(
   { teamId, adapterId }: AdapterVersion,
   input: Partial<NewDeployTarget> & { url: string },
 ): Promise<DeployTarget> {
-  const target = { runtime: 'vllm', apiKey: null, tag: 'production', modelName: 'support' } as const;
+  const target = { runtime: 'vllm', apiKey: 'sk-test', tag: 'production', modelName: 'support' } as const;
   const names = { name: randomText(8), versionedNames: true, keepSeconds: 0 };
   return await createDeployTarget(services, teamId, { ...target, ...names, adapterId, ...input }, by);
 }

@@ -85,8 +85,6 @@ export function startPublicationSender(
 ): { close(): Promise<void> } {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const egress = createEgress(integrationRules(services.env), times);
-  const fetch = createPinnedFetch(egress, times);
   const closing = new AbortController();
   let large = 0;
   const loop = startSending<ClaimedPublication>('publications', times, log, {
@@ -96,7 +94,7 @@ export function startPublicationSender(
       if (claimed.isLarge) large++;
       try {
         await withTeamScope(claimed.teamId, async () =>
-          send(services, claimed, { times, fetch, claimedAt, closing: closing.signal }),
+          send(services, claimed, { times, claimedAt, closing: closing.signal }),
         );
       } finally {
         if (claimed.isLarge) large--;
@@ -114,7 +112,6 @@ export function startPublicationSender(
 
 interface Sending {
   times: PublicationTimes;
-  fetch: HubAccess['fetch'];
   /** `performance.now()` before the claim. */
   claimedAt: number;
   closing: AbortSignal;
@@ -131,7 +128,9 @@ async function send(services: PublishServices, claimed: ClaimedPublication, send
   try {
     if (claimed.attempts > maxAttempts) throw unfinished;
     const { confirm } = lease;
-    const published = await publish(services, claimed, { fetch: sending.fetch, signal, confirm });
+    const rules = await integrationRules(services, claimed.teamId);
+    const fetch = createPinnedFetch(createEgress(rules, times), times);
+    const published = await publish(services, claimed, { fetch, signal, confirm });
     await recordPublished(services, claimed, published);
   } catch (error) {
     if (lease.lost.aborted) return;
