@@ -9,6 +9,7 @@ import { createEgressRules, type EgressRules } from '../egress/address-rules.ts'
 import { teamRules } from '../egress/team-rules.ts';
 import { isInside, parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
+import { disabledTarget, holdExitMaker, madeBy } from '../keys/exits.ts';
 import { type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { type DeployTarget, maxDeployTargetRows, maxDeployTargets, targetOf } from './deploy-target.ts';
 import type { RuntimeName } from './runtimes/runtimes.ts';
@@ -41,6 +42,8 @@ export interface DeployTargetChanges {
   modelName?: string | undefined;
   versionedNames?: boolean | undefined;
   keepSeconds?: number | undefined;
+  /** False: nothing is sent to the runtime, which keeps what it has loaded. */
+  enabled?: boolean | undefined;
 }
 
 const setting = 'GRAFT_DEPLOY_ALLOW';
@@ -87,6 +90,7 @@ export async function createDeployTarget(
   const { apiKey, folder = null, ...fields } = input;
   return await waitForRow(`deploy targets of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       // Of two concurrent calls the second counts the target of the first.
       await tryLockName(tx, `graft:deploy-targets:${teamId}`);
       const adapter = { teamId, id: input.adapterId, versions: { some: live } };
@@ -109,7 +113,7 @@ export async function createDeployTarget(
       await checkFree(tx, teamId, { ...fields, url }, null);
       const id = newId('deployTarget');
       const sealed = apiKey === null ? null : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
-      const row = await tx.deployTarget.create({ data: { id, teamId, ...fields, url, folder, ...sealed } });
+      const row = await tx.deployTarget.create({ data: { id, teamId, ...fields, url, folder, ...sealed, ...madeBy(by) } });
       const detail = { name: row.name, runtime: row.runtime, host: new URL(url).host, tag: row.tag };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.create', target: id, detail });
       return targetOf(row, context.env.deployFolder);
@@ -196,9 +200,10 @@ export async function updateDeployTarget(
   changes: DeployTargetChanges,
   by: Actor,
 ): Promise<DeployTarget | null> {
-  const { apiKey, ...fields } = changes;
+  const { apiKey, enabled, ...fields } = changes;
   return await waitForRow(`deploy targets of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       await tryLockName(tx, `graft:deploy-targets:${teamId}`);
       const before = await tx.deployTarget.findFirst({ where: { teamId, id, ...live } });
       if (!before) return null;
@@ -213,7 +218,17 @@ export async function updateDeployTarget(
             : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
       const row = await tx.deployTarget.update({
         where: { teamId_id: { teamId, id } },
-        data: { ...given(fields), ...key, ...dueNow, failures: 0, updatedAt: new Date() },
+        data: {
+          ...given(fields),
+          ...key,
+          ...dueNow,
+          failures: 0,
+          updatedAt: new Date(),
+          // Who gives its key or enables it is responsible for it: revoking that key disables it.
+          ...((apiKey || enabled === true) && madeBy(by)),
+          ...(enabled === true && before.state === 'disabled' && { state: 'waiting', reason: null }),
+          ...(enabled === false && before.state !== 'disabled' && disabledTarget('Disabled by the team.')),
+        },
       });
       const detail = { name: row.name, tag: row.tag, fields: Object.keys(given(changes)) };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.update', target: id, detail });

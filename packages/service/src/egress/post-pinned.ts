@@ -40,6 +40,11 @@ export interface EgressLimits {
 export interface Egress extends EgressLimits {
   rules: EgressRules;
   resolve: Resolve;
+  /**
+   * Awaited before each connection; rejects if nothing may be sent any more, since the exit was ended. So whoever ends an exit knows that at
+   * most the request under way is still sent.
+   */
+  confirm?(): Promise<void>;
 }
 
 /** Bytes of a webhook's response that are read and discarded, so that the receiver can finish sending. */
@@ -166,6 +171,7 @@ export async function pinAddresses(url: URL, egress: Egress): Promise<LookupFunc
   const isOpened = addresses.every((address) => rules.opens(address, host, port));
   const fault = isOpened ? null : publicFault(url);
   if (fault) throw noAnswer(rules, `The URL ${fault}.`);
+  await egress.confirm?.();
   return pinnedTo(addresses);
 }
 

@@ -9,6 +9,7 @@ import type { EgressRules } from '../egress/address-rules.ts';
 import { teamRules } from '../egress/team-rules.ts';
 import { parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
+import { holdExitMaker, madeBy } from '../keys/exits.ts';
 import { type Sealed, type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
 
@@ -40,7 +41,7 @@ export function sealedForIntegration({ teamId, type }: { teamId: string; type: s
 
 /**
  * Creates or changes a team's integration of this type. Jobs whose metrics the service did not accept are retried immediately. A secret
- * is never sent to another server: a change of the URL's origin requires a new secret. Throws GraftError `invalid_integration`.
+ * is never sent to another server: a change of the URL's origin requires a new secret. A URL or a secret also enables it. Throws GraftError `invalid_integration`.
  */
 export async function putIntegration(
   context: Context,
@@ -60,6 +61,7 @@ export async function putIntegration(
     );
   return await waitForRow(`integration ${teamId} ${type}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       const before = await tx.integration.findFirst({ where: { teamId, type } });
       const url = hub ?? given ?? before?.url ?? (type === 'huggingface' ? null : defaultUrls[type]);
       if (url === null) throw refusal('url', `say where your ${type} server is`);
@@ -76,7 +78,10 @@ export async function putIntegration(
       const hasSecret = (stored ?? before)?.sealed != null;
       const user = username === undefined ? (before?.username ?? null) : username;
       checkSecret(type, user, hasSecret);
-      const values = { url, username: user, ...stored, updatedAt: new Date() };
+      const enabled = { disabledAt: null, disabledReason: null };
+      // Who sets its address or secret is responsible for it: revoking that key disables it.
+      const isSet = given !== null || secret !== undefined;
+      const values = { url, username: user, ...stored, ...(isSet && { ...madeBy(by), ...enabled }), updatedAt: new Date() };
       const row = await tx.integration.upsert({
         where: { teamId_type: { teamId, type } },
         create: { id, teamId, type, ...values },

@@ -8,7 +8,7 @@ import { listRows, type Page, type PageOptions } from '../database/read-page.ts'
 import type { Invitation } from '../generated/client.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
-import { holdMaker } from '../keys/revoke-api-key.ts';
+import { holdMaker } from '../keys/hold-maker.ts';
 import type { Role } from '../keys/roles.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
 import { generateApiKey, isSecret, parseInvitationToken, storeSecret, wholeKey } from '../secrets/api-key.ts';

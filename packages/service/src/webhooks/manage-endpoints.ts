@@ -9,7 +9,7 @@ import type { EgressRules } from '../egress/address-rules.ts';
 import { teamRules } from '../egress/team-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
-import { holdMaker } from '../keys/revoke-api-key.ts';
+import { holdExitMaker, madeBy } from '../keys/exits.ts';
 import { type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { newWebhookSecret, sealedForWebhook } from './seal-secret.ts';
 import { endpointOf, maxEndpoints, maxSecrets, type WebhookEndpoint, type WebhookEvent } from './webhook.ts';
@@ -40,9 +40,9 @@ export async function createWebhook(
   const url = parseWebhookUrl(input.url, await webhookRules(context, teamId)).href;
   return await waitForRow(`webhooks of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       // Of two concurrent calls the second counts the endpoint of the first.
       await tryLockName(tx, `graft:webhooks:${teamId}`);
-      await holdMaker(tx, by);
       if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= maxEndpoints) {
         throw new GraftError(
           'too_many_webhooks',
@@ -58,7 +58,7 @@ export async function createWebhook(
           url,
           description: input.description,
           events,
-          madeByKey: by.keyId,
+          ...madeBy(by),
         },
       });
       const secret = await addSecret(tx, context, row);
@@ -127,15 +127,16 @@ export async function updateWebhook(
       ? undefined
       : parseWebhookUrl(fields.url, await webhookRules(context, teamId)).href;
   return await inTransaction(context, async (tx) => {
-    await holdMaker(tx, by);
+    await holdExitMaker(tx, teamId, by);
     const before = await lockEndpoint(tx, teamId, id);
     if (!before) return null;
     const isFresh = (url !== undefined && url !== before.url) || (enabled === true && before.disabledAt);
     const row = await tx.webhookEndpoint.update({
       where: { teamId_id: { teamId, id } },
       data: {
-        // The key that sets the URL is responsible for it: revoking that key ends the endpoint.
-        ...(url !== undefined && { url, madeByKey: by.keyId }),
+        // Who sets the URL or enables it is responsible for it: revoking that key ends the endpoint.
+        ...((url !== undefined || (enabled === true && before.disabledAt)) && madeBy(by)),
+        ...(url !== undefined && { url }),
         ...(fields.description !== undefined && { description: fields.description }),
         ...(fields.events && { events: [...new Set(fields.events)] }),
         ...(enabled === true && { disabledAt: null, disabledReason: null }),

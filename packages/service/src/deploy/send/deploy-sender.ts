@@ -56,8 +56,8 @@ export function startDeploySender(
     const late = AbortSignal.timeout(times.attemptSeconds * 1000);
     const signal = AbortSignal.any([closing.signal, lease.lost, late]);
     try {
-      const { isHeld } = lease;
-      await endingWith(signal, reconcile(services, claimed, { times, isHeld, signal }));
+      const { isHeld, confirm } = lease;
+      await endingWith(signal, reconcile(services, claimed, { times, isHeld, confirm, signal }));
     } catch (error) {
       if (lease.lost.aborted) return;
       // This process itself interrupted it: another one may retry immediately.

@@ -19,6 +19,8 @@ export interface Attempt {
   times: DeployTimes;
   /** Whether the lease is certainly held at this moment. */
   isHeld(): boolean;
+  /** Rejects if the lease is lost: another process has it, or the target was disabled. */
+  confirm(): Promise<void>;
   /** Aborts when the attempt must end. */
   signal: AbortSignal;
 }
@@ -69,7 +71,7 @@ export async function reconcile(
 
 /**
  * Removes the row of a deleted target whose runtime did not answer for too long. The files of versions that were not unloaded stay: a runtime
- * that only Graft does not reach may still read them, and ends without them.
+ * that only Graft does not reach may still read them, and ends without them. The operator's list of leftovers then has the target.
  */
 async function giveUp(
   services: DeployServices,
@@ -89,7 +91,7 @@ async function giveUp(
       of,
       'a deleted target is removed without an unload: files may remain in the shared folder',
     );
-  await removeTarget(services, claimed);
+  await removeTarget(services, claimed, isEmpty ? null : row);
 }
 
 /** Loads the wanted version unless it is listed, then unloads the others. */
@@ -190,7 +192,7 @@ const hasGivenUp = ({ deletedAt }: Row, { giveUpSeconds }: DeployTimes) =>
 async function openWork(
   services: DeployServices,
   row: Row,
-  { times, isHeld, signal }: Attempt,
+  { times, isHeld, confirm, signal }: Attempt,
 ): Promise<Work> {
   const { env, secrets } = services;
   if (env.deployFolder === undefined)
@@ -205,7 +207,7 @@ async function openWork(
   if (apiKey === null && isInside(new URL(url)))
     throw new RuntimeFault('refused', `It has no API key: ${keyNeeded}`);
   const rules = await deployRules(services, row.teamId, { hasApiKey: apiKey !== null });
-  const egress = { ...createEgress(rules, times), listMs: times.listMs };
+  const egress = { ...createEgress(rules, times, confirm), listMs: times.listMs };
   const asked = createAskRuntime({ url, apiKey }, egress, signal);
   return {
     row,

@@ -1,6 +1,7 @@
 /** Sends jobs' metrics to a server with wandb's protocol, on real Postgres. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { graftAdmin } from '../../audit/actor.ts';
 import { leaseOf } from '../../jobs/job.ts';
 import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import { publishAdapterVersion } from '../../jobs/transitions/publish-adapter-version.ts';
@@ -16,7 +17,7 @@ import { type IntegrationTimes, startIntegrationSender } from './integration-sen
 
 const secret = 'canary-of-a-key-1234567890';
 const project: JobIntegrationRequest = { type: 'wandb', wandb: { project: 'p', name: 'first', tags: ['t'] } };
-const by = { keyId: 'key-test' };
+const by = graftAdmin;
 
 let services: Services;
 let team: TestTeam;

@@ -117,7 +117,10 @@ async function sendAll(
   if (!job) return;
   const integration = await openIntegration(services, teamId, type);
   if (typeof integration === 'string') return await stopSending(services, claimed, integration);
-  const egress = createEgress(await integrationRules(services, teamId), times);
+  const egress = createEgress(await integrationRules(services, teamId), times, async () => {
+    if ((await services.db.integration.count({ where: { teamId, type, disabledAt: null } })) === 0)
+      throw new EgressError('The integration was disabled or deleted.');
+  });
   const tracker = createTracker(claimed.settings, job, integration, { egress, signal });
   for (;;) {
     // Read before the metrics: if the job has ended, all its metrics are then there.
@@ -157,6 +160,7 @@ async function openIntegration(
   const row = await db.integration.findFirst({ where: { teamId, type } });
   if (!row) return `Your team has no ${type} integration any more.`;
   const { url, username, sealed, sealedBy } = row;
+  if (row.disabledAt) return `The ${type} integration of your team was disabled. ${row.disabledReason}`;
   if (!sealed) return { url, username, secret: null };
   const secret = await unseal(secrets, sealedForIntegration(row), { sealed, sealedBy });
   if (secret === null)

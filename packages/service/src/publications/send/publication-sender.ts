@@ -16,6 +16,7 @@ import type { Secrets } from '../../secrets/secrets.ts';
 import { createEgress, jitter, type SendingTimes, startSending } from '../../start-sending.ts';
 import type { Stores } from '../../storage/stores.ts';
 import type { PublicationError } from '../publication.ts';
+import { checkPublishable, getPublishingRules } from '../publishing-rules.ts';
 import { type CardSource, writeCard } from '../write-card.ts';
 import {
   type ClaimedPublication,
@@ -129,7 +130,7 @@ async function send(services: PublishServices, claimed: ClaimedPublication, send
     if (claimed.attempts > maxAttempts) throw unfinished;
     const { confirm } = lease;
     const rules = await integrationRules(services, claimed.teamId);
-    const fetch = createPinnedFetch(createEgress(rules, times), times);
+    const fetch = createPinnedFetch(createEgress(rules, times, confirm), times);
     const published = await publish(services, claimed, { fetch, signal, confirm });
     await recordPublished(services, claimed, published);
   } catch (error) {
@@ -168,6 +169,8 @@ async function publish(
     confirm,
   }: { fetch: HubAccess['fetch']; signal: AbortSignal; confirm: () => Promise<void> },
 ): Promise<PublishedFolder> {
+  // An admin may have changed the rules since the request.
+  checkPublishable(await getPublishingRules(services, claimed.teamId), claimed);
   const hub = await openHubAccount(services, claimed.teamId, fetch);
   const { version, made, folder } = await openSource(services, claimed);
   const texts = await cardOf(services, claimed, { version, made, folder, hub }, signal);

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { PublishingHub } from '@graft/peft-core/testing/publishing-hub';
+import { graftAdmin } from '../../audit/actor.ts';
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import { publishUpload } from '../../adapters/publish-upload.ts';
 import { createExport } from '../../exports/create-export.ts';
@@ -17,12 +18,13 @@ import { createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
 import { keepLog } from '../../testing/keep-log.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { createPublication, getPublication, type NewPublication } from '../manage-publications.ts';
+import { setPublishingRules } from '../publishing-rules.ts';
 import type { Publication } from '../publication.ts';
 import { type PublicationTimes, startPublicationSender } from '../send/publication-sender.ts';
 import { quick } from './quick.ts';
 
 export const token = 'hf_canary1234567890';
-export const by = { keyId: 'key-test' };
+export const by = graftAdmin;
 
 /** Real services and a server with the Hub's protocol, with a new team and version for each test. */
 export class PublicationBench {
@@ -84,6 +86,7 @@ export class PublicationBench {
 
   async setToken(secret = token, of = this.team): Promise<void> {
     await putIntegration(this.services, of.id, 'huggingface', { secret }, by);
+    await setPublishingRules(this.services, of.id, { repositories: ['org', 'other'], allowPublic: true }, by);
   }
 
   async create(changes: Partial<NewPublication> = {}, of = this.team): Promise<Publication> {

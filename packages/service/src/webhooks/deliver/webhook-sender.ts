@@ -127,9 +127,14 @@ async function post(
     const reason = 'No secret of the endpoint can be read any more: rotate it.';
     return { status: null, reason, retryAfter: null };
   }
-  const egress = createEgress(await webhookRules(services, delivery.teamId), times);
-  try {
+  const { teamId, endpointId: id } = delivery;
+  const egress = createEgress(await webhookRules(services, teamId), times, async () => {
     checkHeld();
+    // It may have been disabled since the claim.
+    if ((await services.db.webhookEndpoint.count({ where: { teamId, id, disabledAt: null } })) === 0)
+      throw new EgressError('The endpoint was disabled.');
+  });
+  try {
     const { status, retryAfter } = await postPinned(new URL(delivery.url), message, egress);
     if (status >= 200 && status < 300) return status;
     const redirect = status >= 300 && status < 400 ? ': redirects are not followed' : '';
@@ -138,7 +143,7 @@ async function post(
   } catch (error) {
     const reason = error instanceof EgressError ? error.message : 'Sending failed.';
     if (error instanceof EgressError)
-      services.log.info({ teamId: delivery.teamId, reason: error.detail }, 'a webhook was not delivered');
+      services.log.info({ teamId, reason: error.detail }, 'a webhook was not delivered');
     return { status: null, reason, retryAfter: null };
   }
 }
