@@ -241,13 +241,13 @@ export { setLogins } from './postgres/app-login.ts';
 export * from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export * from './publications/manage-publications.ts';
+export { type Publication, publicationStatuses } from './publications/publication.ts';
 export {
   getPublishingRules,
   maxPublishingRules,
   type PublishingRules,
   setPublishingRules,
 } from './publications/publishing-rules.ts';
-export { type Publication, publicationStatuses } from './publications/publication.ts';
 export { type PublicationTimes, startPublicationSender } from './publications/send/publication-sender.ts';
 export * from './rates/count-stores.ts';
 export { openSharedCounts, type SharedCounts } from './rates/shared-counts.ts';

@@ -126,29 +126,29 @@ export const RotateApiKeySchema = namedInput('RotateApiKey', {
 const ids = (description: string) => Type.Array(Type.String(), { description });
 
 const RevokedSchema = Type.Object(
-    {
-      keys: ids(
-        'Ids of the keys that were revoked, starting with the requested key unless it was revoked before.',
-      ),
-      kept: ids(
-        'Ids of keys created with it, directly or indirectly, that still work: kept on request, or owned by others, so that only an admin can revoke them.',
-      ),
-      invitations: ids('Ids of the invitations that were revoked.'),
-      webhooks: ids('Ids of the webhook endpoints that were disabled. They can be enabled again.'),
-      integrations: ids('Ids of the integrations that were disabled. Setting a URL or secret enables them.'),
-      deploy_targets: ids(
-        'Ids of the deploy targets that were disabled. Their runtimes keep what they have loaded; they can be enabled again.',
-      ),
-      publications: ids('Ids of the publications that were ended before they were complete.'),
-      exits_left: ids(
-        'Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on.',
-      ),
-      members: ids(
-        'Ids of people who joined by an invitation of these keys and are still members. Check whether they should be.',
-      ),
-    },
-    { description: 'What the revocation ended and what it left: at most 1,000 ids of each kind.' },
-  );
+  {
+    keys: ids(
+      'Ids of the keys that were revoked, starting with the requested key unless it was revoked before.',
+    ),
+    kept: ids(
+      'Ids of keys created with it, directly or indirectly, that still work: kept on request, or owned by others, so that only an admin can revoke them.',
+    ),
+    invitations: ids('Ids of the invitations that were revoked.'),
+    webhooks: ids('Ids of the webhook endpoints that were disabled. They can be enabled again.'),
+    integrations: ids('Ids of the integrations that were disabled. Setting a URL or secret enables them.'),
+    deploy_targets: ids(
+      'Ids of the deploy targets that were disabled. Their runtimes keep what they have loaded; they can be enabled again.',
+    ),
+    publications: ids('Ids of the publications that were ended before they were complete.'),
+    exits_left: ids(
+      'Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on.',
+    ),
+    members: ids(
+      'Ids of people who joined by an invitation of these keys and are still members. Check whether they should be.',
+    ),
+  },
+  { description: 'What the revocation ended and what it left: at most 1,000 ids of each kind.' },
+);
 
 export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', { revoked: RevokedSchema });
 

@@ -43,8 +43,7 @@ export const ListExitsQuery = input({
     Type.String({
       minLength: 1,
       maxLength: 64,
-      description:
-        'Id of a key or a person: only what it made, also through other keys that it made.',
+      description: 'Id of a key or a person: only what it made, also through other keys that it made.',
     }),
   ),
   maker_left: Type.Optional(

@@ -113,7 +113,9 @@ export async function createDeployTarget(
       await checkFree(tx, teamId, { ...fields, url }, null);
       const id = newId('deployTarget');
       const sealed = apiKey === null ? null : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
-      const row = await tx.deployTarget.create({ data: { id, teamId, ...fields, url, folder, ...sealed, ...madeBy(by) } });
+      const row = await tx.deployTarget.create({
+        data: { id, teamId, ...fields, url, folder, ...sealed, ...madeBy(by) },
+      });
       const detail = { name: row.name, runtime: row.runtime, host: new URL(url).host, tag: row.tag };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.create', target: id, detail });
       return targetOf(row, context.env.deployFolder);

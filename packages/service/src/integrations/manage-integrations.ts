@@ -81,7 +81,13 @@ export async function putIntegration(
       const enabled = { disabledAt: null, disabledReason: null };
       // Who sets its address or secret is responsible for it: revoking that key disables it.
       const isSet = given !== null || secret !== undefined;
-      const values = { url, username: user, ...stored, ...(isSet && { ...madeBy(by), ...enabled }), updatedAt: new Date() };
+      const values = {
+        url,
+        username: user,
+        ...stored,
+        ...(isSet && { ...madeBy(by), ...enabled }),
+        updatedAt: new Date(),
+      };
       const row = await tx.integration.upsert({
         where: { teamId_type: { teamId, type } },
         create: { id, teamId, type, ...values },

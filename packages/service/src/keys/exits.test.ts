@@ -17,7 +17,12 @@ import {
 } from '../deploy/testing/deployed-adapter.ts';
 import { getIntegration, putIntegration } from '../integrations/manage-integrations.ts';
 import { startIntegrationSender } from '../integrations/send/integration-sender.ts';
-import { quick as quickMetrics, startMetricJob, trainSteps, untilSent } from '../integrations/testing/metric-job.ts';
+import {
+  quick as quickMetrics,
+  startMetricJob,
+  trainSteps,
+  untilSent,
+} from '../integrations/testing/metric-job.ts';
 import { putMember, removeMember } from '../people/memberships.ts';
 import { createPerson } from '../people/person-records.ts';
 import { createPublication, getPublication } from '../publications/manage-publications.ts';
@@ -27,8 +32,8 @@ import { quick as quickPublications } from '../publications/testing/quick.ts';
 import type { Services } from '../services.ts';
 import { createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import { testWebhook } from '../webhooks/deliveries.ts';
 import { startWebhookSender } from '../webhooks/deliver/webhook-sender.ts';
+import { testWebhook } from '../webhooks/deliveries.ts';
 import { createWebhook, getWebhook, updateWebhook } from '../webhooks/manage-endpoints.ts';
 import { createApiKey } from './create-api-key.ts';
 import { listExits } from './list-exits.ts';
@@ -105,7 +110,10 @@ test('revoking a key ends the exits that it made, each with its audit row, and n
   const theirs = await makeExits(await makeKey(other), other);
   const before = await enabled(other);
 
-  const preview = await previewRevocation(services, team.id, stolen.keyId!, { by: own, descendants: 'revoke' });
+  const preview = await previewRevocation(services, team.id, stolen.keyId!, {
+    by: own,
+    descendants: 'revoke',
+  });
   assert.equal((await enabled()).length, 6);
   const revoked = await revokeApiKey(services, team.id, stolen.keyId!, { by: own, descendants: 'revoke' });
   assert.deepEqual(preview, revoked);
@@ -118,14 +126,19 @@ test('revoking a key ends the exits that it made, each with its audit row, and n
   // The token of the Hub is the operator's, and the other endpoint that of another key.
   const left = await listExits(services, team.id, {});
   assert.deepEqual(
-    left.filter(({ isEnabled }) => isEnabled).map(({ id, name }) => (id === kept.id ? id : name.split(' ')[0])),
+    left
+      .filter(({ isEnabled }) => isEnabled)
+      .map(({ id, name }) => (id === kept.id ? id : name.split(' ')[0])),
     [kept.id, 'huggingface'],
   );
   assert.deepEqual(
     (await listExits(services, team.id, { hasMakerLeft: true })).map(({ id }) => id),
     [made.webhook.id, made.integration.id, made.target.id],
   );
-  assert.match((await getIntegration(services, team.id, 'wandb'))!.disabledReason!, /key that made it was revoked/);
+  assert.match(
+    (await getIntegration(services, team.id, 'wandb'))!.disabledReason!,
+    /key that made it was revoked/,
+  );
   const { state, reason } = (await getDeployTarget(services, team.id, made.target.id))!;
   assert.deepEqual([state, reason], ['disabled', 'The key that made it was revoked.']);
   const ended = await getPublication(services, team.id, made.publication);
@@ -155,7 +168,10 @@ test('revoking a key ends the exits that it made, each with its audit row, and n
   assert.equal((await getIntegration(services, team.id, 'wandb'))!.madeByKey, own.keyId);
   assert.equal((await getDeployTarget(services, team.id, made.target.id))!.state, 'waiting');
   const again = await revokeApiKey(services, team.id, own.keyId!);
-  assert.deepEqual(Object.values(again!.exits).map(({ length }) => length), [2, 1, 1, 0]);
+  assert.deepEqual(
+    Object.values(again!.exits).map(({ length }) => length),
+    [2, 1, 1, 0],
+  );
 });
 
 test('exits are kept on request and listed, also those of keys that the key made; rotation and expiry keep them', async () => {
@@ -165,7 +181,10 @@ test('exits are kept on request and listed, also those of keys that the key made
   const made = await makeExits(child);
   const rotated = await rotateApiKey(services, team.id, keyId, { overlap: 0, by: root });
   const lists = await listExits(services, team.id, { maker: root.keyId! });
-  assert.deepEqual(lists.map(({ hasMakerLeft }) => hasMakerLeft), [false, false, false, false]);
+  assert.deepEqual(
+    lists.map(({ hasMakerLeft }) => hasMakerLeft),
+    [false, false, false, false],
+  );
   const by = { by: graftAdmin, descendants: 'revoke' } as const;
   const kept = await revokeApiKey(services, team.id, root.keyId!, { ...by, exits: 'keep' });
   assert.ok(kept!.keys.includes(rotated!.keyId));
@@ -184,7 +203,12 @@ test("a person's exits stay with the team when the person leaves, are listed, an
     team = await createTestTeam(services);
     const { id } = await createPerson(services, { email: `${Math.random()}@example.com`, name: 'P' });
     await putMember(services, team.id, id, 'admin');
-    await putMember(services, team.id, (await createPerson(services, { email: `${Math.random()}@a.com`, name: 'Q' })).id, 'admin');
+    await putMember(
+      services,
+      team.id,
+      (await createPerson(services, { email: `${Math.random()}@a.com`, name: 'Q' })).id,
+      'admin',
+    );
     const key = await makeKey(team, id);
     const { webhook } = await makeExits(key);
     // Signed in without a key.

@@ -48,11 +48,7 @@ async function findEndedMakers(
 }
 
 /** Removes from `dead` the keys that were rotated, not revoked, and whose last successor works. */
-async function keepSucceeded(
-  database: Database,
-  teamId: string,
-  dead: Set<string>,
-): Promise<void> {
+async function keepSucceeded(database: Database, teamId: string, dead: Set<string>): Promise<void> {
   /** The key that the search has reached, by the key that it started from. */
   let reached = new Map([...dead].map((id) => [id, id]));
   for (let step = 0; step < 100 && reached.size > 0; step++) {

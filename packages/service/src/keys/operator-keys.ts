@@ -7,9 +7,9 @@ import { listRows, type Page, type PageOptions } from '../database/read-page.ts'
 import type { OperatorKey } from '../generated/client.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
+import { holdMaker } from './hold-maker.ts';
 import { endOfKey } from './limits-of-maker.ts';
 import { withoutSecret } from './manage-api-keys.ts';
-import { holdMaker } from './hold-maker.ts';
 import { detailOf, endInvitations, endsAnything, revokeKeys } from './revoke-api-key.ts';
 import type { Operator } from './verify-api-key.ts';
 

@@ -76,22 +76,22 @@ async function revoke(
   keyId: string,
   { by, descendants, exits = descendants === 'revoke' ? 'end' : 'keep', reach }: Revocation,
 ): Promise<Revoked | null> {
-    if ((await tx.apiKey.count({ where: { id: keyId, teamId } })) === 0) return null;
-    const reached = reach && reach.role !== 'admin' ? (reach.personId ?? '') : null;
-    const ended = await revokeKeys(tx, teamId, [keyId], {
-      by,
-      isDeep: descendants === 'revoke',
-      endsExits: exits === 'end',
-      personId: reached,
-    });
-    // An admin revokes all descendants, so none are left.
-    const kept =
-      descendants === 'revoke' && reached === null ? [] : await livingDescendants(tx, teamId, [keyId]);
-    if (endsAnything(ended)) {
-      const detail = { descendants, exits, ...detailOf(ended) };
-      await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: keyId, detail });
-    }
-    return { ...ended, kept };
+  if ((await tx.apiKey.count({ where: { id: keyId, teamId } })) === 0) return null;
+  const reached = reach && reach.role !== 'admin' ? (reach.personId ?? '') : null;
+  const ended = await revokeKeys(tx, teamId, [keyId], {
+    by,
+    isDeep: descendants === 'revoke',
+    endsExits: exits === 'end',
+    personId: reached,
+  });
+  // An admin revokes all descendants, so none are left.
+  const kept =
+    descendants === 'revoke' && reached === null ? [] : await livingDescendants(tx, teamId, [keyId]);
+  if (endsAnything(ended)) {
+    const detail = { descendants, exits, ...detailOf(ended) };
+    await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: keyId, detail });
+  }
+  return { ...ended, kept };
 }
 
 type Ended = Omit<Revoked, 'kept'>;
@@ -146,7 +146,12 @@ export async function revokeKeys(
   return {
     keys: keys.slice(0, maxListed),
     ...(await endInvitations(tx, teamId, made)),
-    ...(await endExitsOf(tx, teamId, { keys: new Set(made) }, { by, endsExits, reason: 'The key that made it was revoked.' })),
+    ...(await endExitsOf(
+      tx,
+      teamId,
+      { keys: new Set(made) },
+      { by, endsExits, reason: 'The key that made it was revoked.' },
+    )),
   };
 }
 
@@ -252,7 +257,8 @@ async function endExitsOf(
 ): Promise<Pick<Revoked, 'exits' | 'exitsLeft'>> {
   const open = (await readExits(tx, teamId)).filter((exit) => exit.isEnabled && isMadeBy(exit, makers));
   if (endsExits) await endExits(tx, teamId, open, { by, reason });
-  const of = (kind: ExitKind) => open.flatMap((exit: Exit) => (endsExits && exit.kind === kind ? [exit.id] : []));
+  const of = (kind: ExitKind) =>
+    open.flatMap((exit: Exit) => (endsExits && exit.kind === kind ? [exit.id] : []));
   return {
     exits: {
       webhook: of('webhook'),

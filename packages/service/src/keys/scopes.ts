@@ -17,8 +17,10 @@ export const scopes = {
     'upload, combine, tag, note, export, delete and restore adapters; make checkpoints versions',
   'publications:write': 'publish adapters and exports on the Hugging Face Hub with the token of the team',
   'completions:write': 'call models: chats, completions, embeddings, classes',
-  'integrations:read': 'list where metrics are sent, whether a token of the Hub is stored, and where the team may publish',
-  'integrations:write': 'set up and delete where metrics are sent, the token of the Hub, and where the team may publish',
+  'integrations:read':
+    'list where metrics are sent, whether a token of the Hub is stored, and where the team may publish',
+  'integrations:write':
+    'set up and delete where metrics are sent, the token of the Hub, and where the team may publish',
   'deploy:read': 'list deploy targets and their state',
   'deploy:write': 'make, change, retry and delete deploy targets, with their API keys',
   'webhooks:read': 'list webhook endpoints and their deliveries',

@@ -11,6 +11,7 @@ import {
   revokeApiKey,
   rotateApiKey,
 } from '@graft/service';
+import type { Static } from 'typebox';
 import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
 import {
@@ -28,7 +29,6 @@ import {
 } from '../../schemas/api-key.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
-import type { Static } from 'typebox';
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');
@@ -145,7 +145,10 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-const revocationOf = (caller: Identity, { descendants = 'revoke', exits }: Static<typeof RevokeApiKeyQuery>) => ({
+const revocationOf = (
+  caller: Identity,
+  { descendants = 'revoke', exits }: Static<typeof RevokeApiKeyQuery>,
+) => ({
   by: caller,
   descendants,
   exits,

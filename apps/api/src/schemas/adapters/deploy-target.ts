@@ -77,7 +77,9 @@ export const DeployTargetSchema = named('DeployTarget', {
     description:
       '`waiting`: nothing is to be loaded, as `reason` says. `loading`: a version is being loaded. `deployed`: the runtime listed the version of the tag at the last check. `failing`: the last attempt failed and is repeated. `disabled`: nothing is sent to the runtime, which keeps what it has loaded.',
   }),
-  reason: nullable(Type.String(), { description: 'Why the target waits, fails or is disabled, and what to do.' }),
+  reason: nullable(Type.String(), {
+    description: 'Why the target waits, fails or is disabled, and what to do.',
+  }),
   deployed_version: nullable(Type.Integer(), {
     description: 'Number of the version that the runtime had at the last check.',
   }),
