@@ -16,7 +16,7 @@ let shared: string;
 before(async () => {
   shared = await mkdtemp(path.join(tmpdir(), 'graft-test-deploy-'));
   vllm = await openVllmServer();
-  bench = await openBrowserBench({ GRAFT_DEPLOY_ALLOW: '127.0.0.1', GRAFT_DEPLOY_FOLDER: shared });
+  bench = await openBrowserBench({ GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*', GRAFT_DEPLOY_FOLDER: shared });
   version = await storeAdapter(bench, bench.acme, 'poet');
 });
 after(async () => {

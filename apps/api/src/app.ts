@@ -80,6 +80,7 @@ import { meRoutes } from './routes/sign-in/me.ts';
 import { signInRoutes } from './routes/sign-in/sign-in.ts';
 import { auditRoutes } from './routes/team/audit.ts';
 import { deployTargetRoutes } from './routes/team/deploy-targets.ts';
+import { exitRoutes } from './routes/team/exits.ts';
 import { integrationRoutes } from './routes/team/integrations.ts';
 import { invitationRoutes } from './routes/team/invitations.ts';
 import { teamKeyRoutes } from './routes/team/keys.ts';
@@ -262,6 +263,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);
       await v1.register(integrationRoutes);
+      await v1.register(exitRoutes);
       await v1.register(deployTargetRoutes);
       await v1.register(usageRoutes);
     },

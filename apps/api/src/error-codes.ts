@@ -192,6 +192,7 @@ export const errorCodes = {
   ],
   integration_not_found: [404, 'The team has no integration of this type. In the body of a new job: 400.'],
   deploy_target_not_found: [404, 'No such deploy target.'],
+  leftover_not_found: [404, 'No such leftover of a deploy target.'],
   deploy_target_exists: [400, 'Another deploy target has the name, or the same name in the same server.'],
   invalid_deploy_target: [400, 'The address of the deploy target is invalid; the message says why.'],
   too_many_deploy_targets: [400, 'A team has at most 20 deploy targets.'],

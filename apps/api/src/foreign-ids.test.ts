@@ -54,7 +54,7 @@ before(async () => {
     {
       GRAFT_WEBHOOK_ALLOW: '127.0.0.1',
       HF_ENDPOINT: 'http://127.0.0.1:9',
-      GRAFT_DEPLOY_ALLOW: '127.0.0.1',
+      GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*',
       GRAFT_DEPLOY_FOLDER: shared,
     },
   );
@@ -106,6 +106,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
   await post(`/v1/adapters/${version.adapterId}/tags`, { tag: 'production', version: 1 });
   const made = await post(`/v1/adapters/${version.adapterId}/versions/1/exports`, { format: 'peft' });
   await post('/v1/integrations/huggingface', { secret: 'hf_token' });
+  await post('/v1/team/publishing', { repositories: ['org'] });
   const publications = `/v1/adapters/${version.adapterId}/versions/1/publications`;
   const { id: publicationId } = await post(publications, { repository: 'org/secret' });
   const { id: targetId } = await post('/v1/deploy_targets', targetOf(version.adapterId));
@@ -262,6 +263,7 @@ test('an id in a body or a query string', async () => {
   const mine = (await publishAdapter(bench, asking, 'mine')).version;
   const upload = (await asking.send('POST', '/v1/uploads', newUpload)).json.id;
   await asking.send('POST', '/v1/integrations/huggingface', { secret: 'hf_token' });
+  await asking.send('POST', '/v1/team/publishing', { repositories: ['org'] });
   const publications = `/v1/adapters/${mine.adapterId}/versions/1/publications`;
   const job = (await asking.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file: file })).json
     .id;

@@ -20,6 +20,7 @@ const kinds = {
   identity: { code: 'identity_not_found', noun: 'identity', param: 'identity_id' },
   invitation: { code: 'invitation_not_found', noun: 'open invitation', param: 'invitation_id' },
   job: { code: 'job_not_found', noun: 'fine-tuning job', param: 'fine_tuning_job_id' },
+  leftover: { code: 'leftover_not_found', noun: 'leftover', param: 'leftover_id' },
   member: { code: 'member_not_found', noun: 'member of the team', param: 'person_id' },
   operatorKey: { code: 'api_key_not_found', noun: 'active operator key', param: 'key_id' },
   person: { code: 'person_not_found', noun: 'person', param: 'person_id' },

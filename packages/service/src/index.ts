@@ -55,6 +55,7 @@ export {
   maxDeployTargets,
   usualKeepSeconds,
 } from './deploy/deploy-target.ts';
+export { type DeployLeftover, dismissLeftover, listLeftovers } from './deploy/leftovers.ts';
 export {
   createDeployTarget,
   type DeployTargetChanges,
@@ -187,7 +188,9 @@ export type { WorkerCapabilities } from './jobs/turns/can-claim.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
+export { exitKinds } from './keys/exits.ts';
 export { maxKeySeconds } from './keys/limits-of-maker.ts';
+export { type ListedExit, listExits } from './keys/list-exits.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
 export {
   allowsJob,
@@ -197,7 +200,7 @@ export {
   namedWithin,
 } from './keys/model-limit.ts';
 export * from './keys/operator-keys.ts';
-export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
+export { previewRevocation, type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export { hasRole, type Role, roles } from './keys/roles.ts';
 export * from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
@@ -221,7 +224,14 @@ export {
   listInvitations,
   revokeInvitation,
 } from './people/invitations.ts';
-export { listMembers, type Member, putMember, removeMember, setMemberRole } from './people/memberships.ts';
+export {
+  listMembers,
+  type Member,
+  putMember,
+  type RemovedMember,
+  removeMember,
+  setMemberRole,
+} from './people/memberships.ts';
 export {
   createPerson,
   findPerson,
@@ -235,6 +245,12 @@ export * from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export * from './publications/manage-publications.ts';
 export { type Publication, publicationStatuses } from './publications/publication.ts';
+export {
+  getPublishingRules,
+  maxPublishingRules,
+  type PublishingRules,
+  setPublishingRules,
+} from './publications/publishing-rules.ts';
 export { type PublicationTimes, startPublicationSender } from './publications/send/publication-sender.ts';
 export * from './rates/count-stores.ts';
 export { openSharedCounts, type SharedCounts } from './rates/shared-counts.ts';

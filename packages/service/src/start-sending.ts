@@ -14,13 +14,14 @@ export interface SendingTimes {
   resolve?: Resolve;
 }
 
-/** Returns how such a loop may connect. */
+/** Returns how such a loop may connect. `confirm`: see `Egress`. */
 export function createEgress(
   rules: Egress['rules'],
   { resolve, connectMs, wholeMs }: Pick<SendingTimes, 'resolve' | 'connectMs' | 'wholeMs'>,
+  confirm: NonNullable<Egress['confirm']> = async () => {},
 ): Egress {
   const machines = () => createResolve(rules, { timeoutMs: Math.ceil(connectMs / 4) });
-  return { rules, resolve: resolve ?? machines(), connectMs, wholeMs };
+  return { rules, resolve: resolve ?? machines(), connectMs, wholeMs, confirm };
 }
 
 /** A random factor of 0.75 to 1.25 for the delay of a retry, so that what failed together does not retry together. */

@@ -34,7 +34,14 @@ export async function checkIntegrations(
   }
   const known = await listIntegrations(services, teamId);
   for (const [i, type] of types.entries()) {
-    if (known.some((integration) => integration.type === type)) continue;
+    const found = known.find((integration) => integration.type === type);
+    if (found?.disabledAt)
+      throw new ApiError(
+        'integration_disabled',
+        `The ${type} integration of your team is disabled: ${found.disabledReason} An admin enables it by setting its URL or secret again.`,
+        { param: `integrations[${i}].type` },
+      );
+    if (found) continue;
     throw new ApiError(
       'integration_not_found',
       `Your team has no ${type} integration: an admin creates it with \`graft integrations set ${type}\`, or POST /v1/integrations/${type}.`,

@@ -17,6 +17,18 @@ const method = methods[defaultPeft.peft_type as PeftType];
 const objective = objectiveFor('CAUSAL_LM');
 const metric = objective.metrics[0]!;
 
+const revoked = {
+  keys: [keyId],
+  kept: [],
+  invitations: [],
+  webhooks: [],
+  integrations: [],
+  deploy_targets: ['dpt-7f31d0a9be27e4c5'],
+  publications: [],
+  exits_left: [],
+  members: [],
+};
+
 /** By `Schema.field`, or by a field name in any schema. A nullable field without a value here is null. */
 export const exampleValues: Record<string, unknown> = {
   ...examplesOfDeparture,
@@ -88,7 +100,9 @@ export const exampleValues: Record<string, unknown> = {
   'ApiKey.id': keyId,
   'CreatedApiKey.id': keyId,
   'DeletedApiKey.id': keyId,
-  'DeletedApiKey.revoked': { keys: [keyId], kept: [], invitations: [], webhooks: [], members: [] },
+  'DeletedApiKey.revoked': revoked,
+  'ApiKeyRevocation.id': keyId,
+  'ApiKeyRevocation.revoked': revoked,
   'OperatorKey.id': keyId,
   'CreatedOperatorKey.id': keyId,
   'DeletedOperatorKey.id': keyId,

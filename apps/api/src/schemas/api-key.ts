@@ -1,4 +1,11 @@
-import { type ApiKeyRecord, maxKeySeconds, overlapSeconds, type Role, roles } from '@graft/service';
+import {
+  type ApiKeyRecord,
+  maxKeySeconds,
+  overlapSeconds,
+  type Revoked,
+  type Role,
+  roles,
+} from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
 import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
@@ -118,24 +125,49 @@ export const RotateApiKeySchema = namedInput('RotateApiKey', {
 
 const ids = (description: string) => Type.Array(Type.String(), { description });
 
-export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', {
-  revoked: Type.Object(
-    {
-      keys: ids(
-        'Ids of the keys that were revoked, starting with the requested key unless it was revoked before.',
-      ),
-      kept: ids(
-        'Ids of keys created with it, directly or indirectly, that still work: kept on request, or owned by others, so that only an admin can revoke them.',
-      ),
-      invitations: ids('Ids of the invitations that were revoked.'),
-      webhooks: ids('Ids of the webhook endpoints that were disabled. They can be enabled again.'),
-      members: ids(
-        'Ids of people who joined by an invitation of these keys and are still members. Check whether they should be.',
-      ),
-    },
-    { description: 'What the revocation ended and what it left: at most 1,000 ids of each kind.' },
-  ),
+const RevokedSchema = Type.Object(
+  {
+    keys: ids(
+      'Ids of the keys that were revoked, starting with the requested key unless it was revoked before.',
+    ),
+    kept: ids(
+      'Ids of keys created with it, directly or indirectly, that still work: kept on request, or owned by others, so that only an admin can revoke them.',
+    ),
+    invitations: ids('Ids of the invitations that were revoked.'),
+    webhooks: ids('Ids of the webhook endpoints that were disabled. They can be enabled again.'),
+    integrations: ids('Ids of the integrations that were disabled. Setting a URL or secret enables them.'),
+    deploy_targets: ids(
+      'Ids of the deploy targets that were disabled. Their runtimes keep what they have loaded; they can be enabled again.',
+    ),
+    publications: ids('Ids of the publications that were ended before they were complete.'),
+    exits_left: ids(
+      'Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on.',
+    ),
+    members: ids(
+      'Ids of people who joined by an invitation of these keys and are still members. Check whether they should be.',
+    ),
+  },
+  { description: 'What the revocation ended and what it left: at most 1,000 ids of each kind.' },
+);
+
+export const DeletedApiKeySchema = deletedSchema('DeletedApiKey', 'api_key', { revoked: RevokedSchema });
+
+export const RevocationSchema = named('ApiKeyRevocation', {
+  id: Type.String({ description: 'Id of the key.' }),
+  object: Type.Literal('api_key.revocation'),
+  revoked: RevokedSchema,
 });
+
+export function toWireRevoked({ exits, exitsLeft, ...lists }: Revoked): Static<typeof RevokedSchema> {
+  return {
+    ...lists,
+    webhooks: exits.webhook,
+    integrations: exits.integration,
+    deploy_targets: exits.deploy_target,
+    publications: exits.publication,
+    exits_left: exitsLeft,
+  };
+}
 
 export const RevokeApiKeyQuery = input({
   descendants: Type.Optional(
@@ -143,7 +175,14 @@ export const RevokeApiKeyQuery = input({
       type: 'string',
       default: 'revoke',
       description:
-        '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations.',
+        '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations.',
+    }),
+  ),
+  exits: Type.Optional(
+    Type.Enum(['end', 'keep'], {
+      type: 'string',
+      description:
+        '`end`: disables the webhook endpoints, integrations and deploy targets that the revoked keys made, and ends their publications: at most a request that is under way is still sent. `keep`: lists them. Default: `end`, and `keep` if descendants are kept.',
     }),
   ),
 });

@@ -6,6 +6,7 @@ import {
   trackerTypes,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { makerFields, toWireMaker } from './exit.ts';
 import {
   deletedSchema,
   input,
@@ -89,6 +90,11 @@ export const IntegrationSchema = named('Integration', {
   has_secret: Type.Boolean({
     description: 'Whether a secret is stored. The secret itself is never returned.',
   }),
+  ...makerFields('set the URL or secret', 'disables the integration'),
+  enabled: Type.Boolean({
+    description: 'If false, nothing is sent there until an admin sets a URL or secret again.',
+  }),
+  disabled_reason: nullable(Type.String()),
 });
 
 export const PutIntegrationSchema = namedInput(
@@ -142,5 +148,8 @@ export function toWireIntegration(integration: Integration): Static<typeof Integ
     url: integration.url,
     username: integration.username,
     has_secret: integration.hasSecret,
+    ...toWireMaker(integration),
+    enabled: integration.disabledAt === null,
+    disabled_reason: integration.disabledReason,
   };
 }

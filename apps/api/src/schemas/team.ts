@@ -5,6 +5,7 @@ import {
   maxRunning,
   maxWeight,
   type PersonRecord,
+  type RemovedMember,
   type Team,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
@@ -179,6 +180,23 @@ export const RemovedMemberSchema = deletedSchema('RemovedMember', 'team.member',
     description:
       'Ids of keys that the person created for the team or for others, directly or through other keys, and that still work; at most 1,000. The person may know their secrets.',
   }),
+  exits_ended: Type.Array(Type.String(), {
+    description: 'Ids of webhook endpoints, integrations, deploy targets and publications that were ended.',
+  }),
+  exits_left: Type.Array(Type.String(), {
+    description:
+      'Ids of webhook endpoints, integrations, deploy targets and publications that the person made, directly or through keys, and that go on.',
+  }),
+});
+export const RemoveMemberQuery = input({
+  exits: Type.Optional(
+    Type.Enum(['keep', 'end'], {
+      type: 'string',
+      default: 'keep',
+      description:
+        '`keep`: what the person made that sends to other servers goes on, and is listed. `end`: it is disabled, and publications end.',
+    }),
+  ),
 });
 export const ErasedPersonSchema = deletedSchema('ErasedPerson', 'person');
 export const RevokedInvitationSchema = deletedSchema('RevokedInvitation', 'team.invitation');
@@ -226,6 +244,13 @@ export function toWireMember(member: Member): Static<typeof MemberSchema> {
     disabled: member.disabledAt !== null,
   };
 }
+
+export const toWireRemoved = ({ keysLeft, exitsEnded, exitsLeft }: RemovedMember) => ({
+  deleted: true as const,
+  keys_left: keysLeft,
+  exits_ended: exitsEnded,
+  exits_left: exitsLeft,
+});
 
 export function toWireInvitation(record: InvitationRecord): Static<typeof InvitationSchema> {
   return {

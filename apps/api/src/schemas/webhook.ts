@@ -8,6 +8,7 @@ import {
   webhookEvents,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { makerFields, toWireMaker } from './exit.ts';
 import { After, limit } from './list.ts';
 import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 
@@ -42,6 +43,7 @@ export const WebhookSchema = named('WebhookEndpoint', {
   }),
   disabled_at: nullable(Time),
   disabled_reason: nullable(Type.String()),
+  ...makerFields('set the URL or enabled the endpoint', 'disables the endpoint'),
   failing_since: nullable(Time, {
     description:
       'Unix timestamp (in seconds) of the first failure since the last successful delivery. Null if there is none.',
@@ -145,6 +147,7 @@ export function toWireWebhook(endpoint: WebhookEndpoint): Static<typeof WebhookS
     enabled: endpoint.disabledAt === null,
     disabled_at: endpoint.disabledAt && unixSeconds(endpoint.disabledAt),
     disabled_reason: endpoint.disabledReason,
+    ...toWireMaker(endpoint),
     failing_since: endpoint.failingSince && unixSeconds(endpoint.failingSince),
   };
 }

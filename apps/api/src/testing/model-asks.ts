@@ -32,6 +32,8 @@ export async function thingsOf(
   assert.equal(made.status, 200, made.text);
   const token = { secret: 'hf_token' };
   assert.equal((await admin.send('POST', '/v1/integrations/huggingface', token)).status, 200);
+  const rules = { repositories: ['org'] };
+  assert.equal((await admin.send('POST', '/v1/team/publishing', rules)).status, 200);
   const repository = { repository: `org/${name}` };
   const published = await admin.send('POST', `${adapter}/versions/1/publications`, repository);
   assert.equal(published.status, 200, published.text);
@@ -237,6 +239,8 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   'DELETE /v1/webhooks/{webhook_id}': () => [[webhook]],
   'POST /v1/integrations/{type}': () => [['/v1/integrations/mlflow', { url: 'https://example.com/' }]],
   'DELETE /v1/integrations/{type}': () => [['/v1/integrations/mlflow']],
+  'GET /v1/team/exits': () => [['/v1/team/exits']],
+  'POST /v1/team/publishing': () => [['/v1/team/publishing', { public: false }]],
   'GET /v1/deploy_targets': () => [['/v1/deploy_targets']],
   'POST /v1/deploy_targets': ({ adapter }) => [
     [

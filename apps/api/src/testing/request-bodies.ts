@@ -22,6 +22,7 @@ export const targetOf = (adapter_id: string) => {
     url: 'http://127.0.0.1:9',
     tag: 'production',
     model_name: 'x',
+    api_key: 'sk-x',
   };
   return { ...target, adapter_id };
 };

@@ -3,6 +3,7 @@ import { noun } from '../verb.ts';
 import { addAuditVerbs } from './audit.ts';
 import { addBaseModelVerbs } from './base-models.ts';
 import { addKeyVerbs, addOperatorKeyVerbs } from './keys.ts';
+import { addLeftoverVerbs } from './leftovers.ts';
 import { addPeopleVerbs } from './people.ts';
 import { addTeamVerbs } from './teams.ts';
 import { addUsageVerbs } from './usage.ts';
@@ -14,7 +15,7 @@ export function addAdminVerbs(program: Command): Command {
   const admin = noun(
     program,
     'admin',
-    'manage teams, people, keys, workers, base models and prices, with an operator key',
+    'manage teams, people, keys, workers, base models, leftovers and prices, with an operator key',
   );
   addTeamVerbs(admin);
   addPeopleVerbs(admin);
@@ -22,6 +23,7 @@ export function addAdminVerbs(program: Command): Command {
   addOperatorKeyVerbs(admin);
   addWorkerVerbs(admin);
   addBaseModelVerbs(admin);
+  addLeftoverVerbs(admin);
   addAuditVerbs(admin);
   addUsageVerbs(admin);
   return admin;

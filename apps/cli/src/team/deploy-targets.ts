@@ -32,6 +32,8 @@ interface Update extends Settings {
   versionedNames?: true;
   /** False: --no-runtime-key. */
   runtimeKey: boolean;
+  enable?: true;
+  disable?: true;
 }
 
 export function addDeployTargetsVerbs(program: Command): void {
@@ -87,8 +89,11 @@ export function addDeployTargetsVerbs(program: Command): void {
     .option('--name <name>', 'new name')
     .option('--versioned-names', 'a name for each version again, the opposite of --same-name')
     .option('--no-runtime-key', 'forget the API key: the runtime needs none any more')
+    .option('--disable', 'send nothing to the runtime, which keeps what it has loaded')
+    .option('--enable', 'follow the tag again, under your key')
     .run(async ({ deployTargets }, id: string, options: Update) => {
-      const { name, tag, modelName, versionedNames, runtimeKey } = options;
+      const { name, tag, modelName, versionedNames, runtimeKey, enable, disable } = options;
+      if (enable && disable) throw new UsageError('Use either --enable or --disable, not both.');
       if (versionedNames && options.sameName)
         throw new UsageError('Use either --same-name or --versioned-names, not both.');
       const settings = await settingsOf(options);
@@ -97,6 +102,7 @@ export function addDeployTargetsVerbs(program: Command): void {
       const params: UpdateDeployTarget = {
         ...settings,
         ...given({ name, tag, model_name: modelName, versioned_names: versionedNames }),
+        ...given({ enabled: enable ? true : disable ? false : undefined }),
         ...(runtimeKey === false && { api_key: null }),
       };
       if (Object.keys(params).length === 0) throw new UsageError('Nothing to change: add an option.');
@@ -161,6 +167,7 @@ function answer(target: DeployTarget): Answer {
           runtime: `${target.runtime} at ${target.url}`,
           adapter: `${target.adapter_id}, tag ${target.tag}`,
           folder: target.folder,
+          'made by': target.created_by ?? 'unknown',
           state: target.state,
           reason: target.reason,
           version: optional(target.deployed_version, String),

@@ -34,6 +34,8 @@ export function addIntegrationsVerbs(program: Command): void {
         URL: 'url',
         USER: 'username',
         SECRET: ({ has_secret }) => (has_secret ? 'set' : 'none'),
+        'MADE BY': ({ created_by }) => created_by ?? 'unknown',
+        STATE: ({ enabled, disabled_reason }) => (enabled ? 'enabled' : `disabled: ${disabled_reason}`),
         CHANGED: ({ updated_at }) => time(updated_at),
       },
       'None yet. Set one up with: graft integrations set mlflow --url https://mlflow.example.com',

@@ -16,6 +16,12 @@ interface CreateOptions {
   owner?: 'team';
 }
 
+interface RevokeOptions {
+  preview?: true;
+  keepDescendants?: true;
+  keepExits?: true;
+}
+
 export function addTeamKeyVerbs(team: Command): void {
   const keys = noun(team, 'keys', 'API keys of your team: create, list, rotate, revoke');
 
@@ -61,12 +67,20 @@ export function addTeamKeyVerbs(team: Command): void {
       return keyAnswer(await team.keys.rotate(idOf(key), given({ overlap, expires_in })));
     });
 
-  const revokes = 'revoke a key immediately, by its id or the whole key, and all keys descended from it';
-  serviceVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT', 'Zb3kQ9wLx0aT --keep-descendants')
-    .option('--keep-descendants', 'keep the keys that it created, and their descendants')
-    .run(async ({ team }, key: string, options: { keepDescendants?: boolean }) => {
-      const descendants = options.keepDescendants ? 'keep' : 'revoke';
-      const value = await team.keys.revoke(idOf(key), { descendants });
+  const revokes =
+    'revoke a key immediately, by its id or the whole key, all keys descended from it, and what they made that sends to other servers';
+  serviceVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT --preview', 'Zb3kQ9wLx0aT --keep-exits')
+    .option('--preview', 'show what it would end, and end nothing')
+    .option('--keep-descendants', 'keep the keys that it created, their descendants, and what it made')
+    .option('--keep-exits', 'keep its webhooks, integrations, deploy targets and publications, and list them')
+    .run(async ({ team }, key: string, options: RevokeOptions) => {
+      const params = {
+        descendants: options.keepDescendants ? ('keep' as const) : ('revoke' as const),
+        ...given({ exits: options.keepExits ? ('keep' as const) : undefined }),
+      };
+      const value = options.preview
+        ? await team.keys.previewRevocation(idOf(key), params)
+        : await team.keys.revoke(idOf(key), params);
       return { value, text: () => describeRevocation(value) };
     });
 }
@@ -75,17 +89,21 @@ export function addTeamKeyVerbs(team: Command): void {
 export const modelsOption = (usual: string): string =>
   `model names or prefixes such as ft:*, separated by commas (default: ${usual})`;
 
-function describeRevocation({ id, revoked }: Wire.DeletedApiKey): string {
-  const { keys, kept, invitations, webhooks, members } = revoked;
+function describeRevocation({ id, object, revoked }: Wire.DeletedApiKey | Wire.ApiKeyRevocation): string {
   const lists = {
-    'Also revoked, descended from it': keys.filter((key) => key !== id),
-    'Still working, descended from it': kept,
-    'Invitations revoked': invitations,
-    'Webhooks disabled': webhooks,
-    'Joined by its invitations, check them': members,
+    'Also revoked, descended from it': revoked.keys.filter((key) => key !== id),
+    'Still working, descended from it': revoked.kept,
+    'Invitations revoked': revoked.invitations,
+    'Webhooks disabled': revoked.webhooks,
+    'Integrations disabled': revoked.integrations,
+    'Deploy targets disabled': revoked.deploy_targets,
+    'Publications ended': revoked.publications,
+    'Still sending to other servers': revoked.exits_left,
+    'Joined by its invitations, check them': revoked.members,
   };
   const lines = Object.entries(lists).filter(([, ids]) => ids.length > 0);
-  return [`Revoked ${id}`, ...lines.map(([name, ids]) => `${name}: ${ids.join(', ')}`)].join('\n');
+  const head = object === 'api_key' ? `Revoked ${id}` : `Revoking ${id} would have this effect:`;
+  return [head, ...lines.map(([name, ids]) => `${name}: ${ids.join(', ')}`)].join('\n');
 }
 
 /** The id of a key, which may be given as an id or as the whole key. */

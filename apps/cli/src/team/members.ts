@@ -1,4 +1,4 @@
-import type { GraftClient, Role } from '@graft/client';
+import type { GraftClient, Role, Wire } from '@graft/client';
 import type { Command } from 'commander';
 import { timestamp } from '../draw/quantities.ts';
 import { UsageError } from '../errors.ts';
@@ -33,23 +33,33 @@ export function addMemberVerbs(team: Command): void {
   );
 
   const removes = 'remove a member (id or email) from the team, and revoke their keys';
-  serviceVerb(members, 'remove <person>', removes, 'ada@example.com').run(async (client, person: string) => {
-    const removed = await client.team.members.remove(await memberId(client, person));
-    return {
-      value: removed,
-      text: () => {
-        const done = `Removed ${removed.id}; their keys no longer work.`;
-        if (removed.keys_left.length === 0) return done;
-        return `${done}\nThey created these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
-      },
-    };
-  });
+  serviceVerb(members, 'remove <person>', removes, 'ada@example.com', 'ada@example.com --end-exits')
+    .option(
+      '--end-exits',
+      'also end what they made that sends to other servers (`graft team exits --made-by` lists it)',
+    )
+    .run(async (client, person: string, { endExits }: { endExits?: true }) => {
+      const exits = endExits ? 'end' : 'keep';
+      const removed = await client.team.members.remove(await memberId(client, person), { exits });
+      return { value: removed, text: () => describeRemoval(removed) };
+    });
 
   const leaves = 'leave the team; all your keys in it stop working, including this one';
   serviceVerb(members, 'leave', leaves).run(async ({ team }) => ({
     value: await team.members.leave(),
     text: 'You left the team.',
   }));
+}
+
+function describeRemoval({ id, keys_left, exits_ended, exits_left }: Wire.RemovedMember): string {
+  const lists = {
+    'They created these keys, which still work; revoke those whose secret they may know': keys_left,
+    'Disabled or ended': exits_ended,
+    'They made these, which still send to other servers': exits_left,
+  };
+  const lines = Object.entries(lists).filter(([, ids]) => ids.length > 0);
+  const done = `Removed ${id}; their keys no longer work.`;
+  return [done, ...lines.map(([name, ids]) => `${name}: ${ids.join(', ')}`)].join('\n');
 }
 
 async function memberId({ team }: GraftClient, person: string): Promise<string> {

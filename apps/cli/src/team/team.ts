@@ -5,13 +5,18 @@ import { fields } from '../draw/table.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 import { addAuditVerb } from './audit.ts';
+import { addExitVerbs } from './exits.ts';
 import { addInvitationVerbs } from './invitations.ts';
 import { addTeamKeyVerbs } from './keys.ts';
 import { addMemberVerbs } from './members.ts';
 
 /** `graft team …`: verbs for the admins of a team. */
 export function addTeamVerbs(program: Command): void {
-  const group = noun(program, 'team', 'your team: show, quota, members, invitations, keys, audit, delete');
+  const group = noun(
+    program,
+    'team',
+    'your team: show, quota, members, invitations, keys, exits, publishing, audit, delete',
+  );
 
   serviceVerb(group, 'show', 'show your team').run(async ({ team }) => {
     const shown = await team.retrieve();
@@ -32,6 +37,7 @@ export function addTeamVerbs(program: Command): void {
   addMemberVerbs(group);
   addInvitationVerbs(group);
   addTeamKeyVerbs(group);
+  addExitVerbs(group);
   addAuditVerb(group);
 
   const deletes =

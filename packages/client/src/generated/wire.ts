@@ -198,6 +198,10 @@ export interface AdapterPublication {
   public: boolean;
   /** Whether Graft writes the model card. */
   card: boolean;
+  /** Id of the person or key that requested it. Null: not known, since an earlier version of Graft did not record it. */
+  created_by: string | null;
+  /** Id of the key with which that was done. Null: none, or not known. Revoking the key ends a publication that is not complete. */
+  made_by_key: string | null;
   status: 'queued' | 'running' | 'succeeded' | 'failed';
   /** Address of the commit that has all files. Null until it has succeeded. */
   url: string | null;
@@ -328,6 +332,33 @@ export interface ApiKey {
   rotated_at: number | null;
   /** Unix timestamp (in seconds). */
   revoked_at: number | null;
+}
+
+export interface ApiKeyRevocation {
+  /** Id of the key. */
+  id: string;
+  object: 'api_key.revocation';
+  /** What the revocation ended and what it left: at most 1,000 ids of each kind. */
+  revoked: {
+    /** Ids of the keys that were revoked, starting with the requested key unless it was revoked before. */
+    keys: string[];
+    /** Ids of keys created with it, directly or indirectly, that still work: kept on request, or owned by others, so that only an admin can revoke them. */
+    kept: string[];
+    /** Ids of the invitations that were revoked. */
+    invitations: string[];
+    /** Ids of the webhook endpoints that were disabled. They can be enabled again. */
+    webhooks: string[];
+    /** Ids of the integrations that were disabled. Setting a URL or secret enables them. */
+    integrations: string[];
+    /** Ids of the deploy targets that were disabled. Their runtimes keep what they have loaded; they can be enabled again. */
+    deploy_targets: string[];
+    /** Ids of the publications that were ended before they were complete. */
+    publications: string[];
+    /** Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on. */
+    exits_left: string[];
+    /** Ids of people who joined by an invitation of these keys and are still members. Check whether they should be. */
+    members: string[];
+  };
 }
 
 export interface AuditChain {
@@ -843,11 +874,11 @@ export interface CreateAdapterExport {
 }
 
 export interface CreateAdapterPublication {
-  /** `owner/name` of a model repository. It is created if it does not exist. */
+  /** `owner/name` of a model repository that an admin of the team has allowed. It is created if it does not exist. */
   repository: string;
   /** A finished export of this version. Null or omitted: the version’s own files. */
   export_id?: string | null;
-  /** Create a public repository, or allow one that is public already. */
+  /** Create a public repository, or allow one that is public already, if an admin of the team has allowed that. */
   public?: boolean;
   /** Write a model card, README.md. The README.md of an adapter that was uploaded with one remains in any case. */
   card?: boolean;
@@ -1085,14 +1116,14 @@ export interface CreateDeployTarget {
   name: string;
   /** Kind of the server. */
   runtime: 'vllm' | 'sglang';
-  /** Address of one server, without `/v1`: https, port 443 or 8443, on a public host. The operator can allow other addresses (GRAFT_DEPLOY_ALLOW). */
+  /** Address of one server, without `/v1`: https, port 443 or 8443, on a public host. The operator can open other addresses and ports for your team (GRAFT_DEPLOY_ALLOW). */
   url: string;
   adapter_id: string;
   /** Tag of the adapter that the target follows. It may be created later. */
   tag: string;
   /** Name of the adapter in the runtime. */
   model_name: string;
-  /** API key that the runtime was started with, if any. It is stored encrypted and never returned. */
+  /** API key that the runtime was started with. Required if its address is not on the internet. It is stored encrypted and never returned. */
   api_key?: string | null;
   /** Absolute path at which the runtime sees the team's part of the shared folder. Default: its path on Graft's machine. */
   folder?: string;
@@ -1399,6 +1430,14 @@ export interface DeletedApiKey {
     invitations: string[];
     /** Ids of the webhook endpoints that were disabled. They can be enabled again. */
     webhooks: string[];
+    /** Ids of the integrations that were disabled. Setting a URL or secret enables them. */
+    integrations: string[];
+    /** Ids of the deploy targets that were disabled. Their runtimes keep what they have loaded; they can be enabled again. */
+    deploy_targets: string[];
+    /** Ids of the publications that were ended before they were complete. */
+    publications: string[];
+    /** Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on. */
+    exits_left: string[];
     /** Ids of people who joined by an invitation of these keys and are still members. Check whether they should be. */
     members: string[];
   };
@@ -1480,6 +1519,24 @@ export interface DenyBaseModel {
   teams: string[];
 }
 
+export interface DeployLeftover {
+  /** Id that the deploy target had. */
+  id: string;
+  object: 'deploy_leftover';
+  /** Unix timestamp (in seconds). */
+  created_at: number;
+  team_id: string;
+  team_name: string;
+  /** Name that the deploy target had. */
+  name: string;
+  runtime: string;
+  url: string;
+  /** Name of the adapter in the runtime, or the beginning of it. */
+  model_name: string;
+  /** Unix timestamp (in seconds). */
+  unreachable_since: number;
+}
+
 export interface DeployTarget {
   id: string;
   object: 'deploy_target';
@@ -1499,9 +1556,13 @@ export interface DeployTarget {
   keep_seconds: number;
   /** Whether an API key is stored. The key itself is never returned. */
   has_api_key: boolean;
-  /** `waiting`: nothing is to be loaded, as `reason` says. `loading`: a version is being loaded. `deployed`: the runtime listed the version of the tag at the last check. `failing`: the last attempt failed and is repeated. */
-  state: 'waiting' | 'loading' | 'deployed' | 'failing';
-  /** Why the target waits or fails, and what to do. */
+  /** Id of the person or key that created the target, gave its API key or enabled it. Null: not known, since an earlier version of Graft did not record it. */
+  created_by: string | null;
+  /** Id of the key with which that was done. Null: none, or not known. Revoking the key disables the target. */
+  made_by_key: string | null;
+  /** `waiting`: nothing is to be loaded, as `reason` says. `loading`: a version is being loaded. `deployed`: the runtime listed the version of the tag at the last check. `failing`: the last attempt failed and is repeated. `disabled`: nothing is sent to the runtime, which keeps what it has loaded. */
+  state: 'waiting' | 'loading' | 'deployed' | 'failing' | 'disabled';
+  /** Why the target waits, fails or is disabled, and what to do. */
   reason: string | null;
   /** Number of the version that the runtime had at the last check. */
   deployed_version: number | null;
@@ -1515,6 +1576,12 @@ export interface DeployTarget {
   failing_since: number | null;
   /** Unix timestamp (in seconds). */
   next_attempt_at: number;
+}
+
+export interface DismissedDeployLeftover {
+  id: string;
+  object: 'deploy_leftover';
+  deleted: true;
 }
 
 export interface EmbeddingList {
@@ -2593,6 +2660,13 @@ export interface Integration {
   username: string | null;
   /** Whether a secret is stored. The secret itself is never returned. */
   has_secret: boolean;
+  /** Id of the person or key that set the URL or secret. Null: not known, since an earlier version of Graft did not record it. */
+  created_by: string | null;
+  /** Id of the key with which that was done. Null: none, or not known. Revoking the key disables the integration. */
+  made_by_key: string | null;
+  /** If false, nothing is sent there until an admin sets a URL or secret again. */
+  enabled: boolean;
+  disabled_reason: string | null;
 }
 
 export interface Invitation {
@@ -3259,6 +3333,16 @@ export interface PromptTuningConfig {
   tokenizer_name_or_path: string | null;
 }
 
+export interface PublishingRules {
+  object: 'team.publishing';
+  /** Repositories of the Hugging Face Hub to which the team may publish: `owner/name` in lower case, or `owner/*` and `owner/prefix-*`. Empty: to none. */
+  repositories: string[];
+  /** Whether publications may be public. */
+  public: boolean;
+  /** Null: no admin of the team has set them. */
+  updated_at: number | null;
+}
+
 export interface QuarantineWorker {
   reason: string;
   /** Whether to move its running jobs to other workers: each resumes from a checkpoint and does not use up an attempt. If false, the worker finishes them. */
@@ -3304,6 +3388,10 @@ export interface RemovedMember {
   deleted: true;
   /** Ids of keys that the person created for the team or for others, directly or through other keys, and that still work; at most 1,000. The person may know their secrets. */
   keys_left: string[];
+  /** Ids of webhook endpoints, integrations, deploy targets and publications that were ended. */
+  exits_ended: string[];
+  /** Ids of webhook endpoints, integrations, deploy targets and publications that the person made, directly or through keys, and that go on. */
+  exits_left: string[];
 }
 
 /** Training options with every value fixed. */
@@ -3561,6 +3649,13 @@ export interface SetIntegration {
   secret?: string | null;
 }
 
+export interface SetPublishingRules {
+  /** Owners (`acme`) and repositories (`acme/support`, `acme/support-*`) that may be published to, instead of those before. */
+  repositories?: string[];
+  /** Whether publications may be public. */
+  public?: boolean;
+}
+
 export interface SetRole {
   /** `viewer`: may read. `member`: may also create, change and delete. `admin`: may also manage members and the API keys of the team. */
   role: 'viewer' | 'member' | 'admin';
@@ -3615,6 +3710,24 @@ export interface Team {
   running_limit: number;
   /** Share of the compute relative to the weights of the other teams that have work. */
   weight: number;
+}
+
+export interface TeamExit {
+  id: string;
+  object: 'team.exit';
+  /** Unix timestamp (in seconds). */
+  created_at: number;
+  kind: 'webhook' | 'integration' | 'deploy_target' | 'publication';
+  /** Where it leads, or its name. */
+  name: string;
+  /** False: it was disabled, and sends nothing. */
+  enabled: boolean;
+  /** Id of the person or key that made it, or last decided where it leads. Null: not known, since an earlier version of Graft did not record it. */
+  created_by: string | null;
+  /** Id of the key with which that was done. Null: none, or not known. Revoking the key ends it. */
+  made_by_key: string | null;
+  /** Whether the maker has no access any more: the key was revoked or has expired without a successor, or the person has left or is disabled. Null: the maker is not known. */
+  maker_left: boolean | null;
 }
 
 export interface TeamInQueue {
@@ -3898,7 +4011,7 @@ export interface UpdateDeployTarget {
   tag?: string;
   /** Name of the adapter in the runtime. */
   model_name?: string;
-  /** API key that the runtime was started with, if any. It is stored encrypted and never returned. */
+  /** API key that the runtime was started with. Required if its address is not on the internet. It is stored encrypted and never returned. */
   api_key?: string | null;
   /** Absolute path at which the runtime sees the team's part of the shared folder. Default: its path on Graft's machine. */
   folder?: string;
@@ -3906,6 +4019,8 @@ export interface UpdateDeployTarget {
   versioned_names?: boolean;
   /** Number of seconds for which the previous version stays loaded under its own name. */
   keep_seconds?: number;
+  /** False: nothing is sent to the runtime, which keeps what it has loaded, until the target is enabled again. */
+  enabled?: boolean;
 }
 
 export interface UpdateFineTuningJob {
@@ -4135,6 +4250,10 @@ export interface WebhookEndpoint {
   /** Unix timestamp (in seconds). */
   disabled_at: number | null;
   disabled_reason: string | null;
+  /** Id of the person or key that set the URL or enabled the endpoint. Null: not known, since an earlier version of Graft did not record it. */
+  created_by: string | null;
+  /** Id of the key with which that was done. Null: none, or not known. Revoking the key disables the endpoint. */
+  made_by_key: string | null;
   /** Unix timestamp (in seconds) of the first failure since the last successful delivery. Null if there is none. */
   failing_since: number | null;
 }
@@ -4152,6 +4271,10 @@ export interface WebhookEndpointWithSecret {
   /** Unix timestamp (in seconds). */
   disabled_at: number | null;
   disabled_reason: string | null;
+  /** Id of the person or key that set the URL or enabled the endpoint. Null: not known, since an earlier version of Graft did not record it. */
+  created_by: string | null;
+  /** Id of the key with which that was done. Null: none, or not known. Revoking the key disables the endpoint. */
+  made_by_key: string | null;
   /** Unix timestamp (in seconds) of the first failure since the last successful delivery. Null if there is none. */
   failing_since: number | null;
   /** Secret (`whsec_…`) that verifies signatures. It is returned only once. */
@@ -4226,6 +4349,10 @@ export interface Queries {
     /** Name of the team, as confirmation. */
     name: string;
   };
+  'DELETE /v1/admin/teams/{team_id}/members/{person_id}': {
+    /** `keep`: what the person made that sends to other servers goes on, and is listed. `end`: it is disabled, and publications end. */
+    exits?: 'keep' | 'end';
+  };
   'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}': {
     /** What to do with the adapter that the job trained. `keep`: it remains, without its job. `delete`: it is deleted too, and can be restored for a limited time. */
     adapters?: 'keep' | 'delete';
@@ -4235,8 +4362,14 @@ export interface Queries {
     name: string;
   };
   'DELETE /v1/team/keys/{key_id}': {
-    /** `revoke`: also revokes all keys created with it, directly or indirectly, with their invitations and webhooks, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations. */
+    /** `revoke`: also revokes all keys created with it, directly or indirectly, with their invitations, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations. */
     descendants?: 'revoke' | 'keep';
+    /** `end`: disables the webhook endpoints, integrations and deploy targets that the revoked keys made, and ends their publications: at most a request that is under way is still sent. `keep`: lists them. Default: `end`, and `keep` if descendants are kept. */
+    exits?: 'end' | 'keep';
+  };
+  'DELETE /v1/team/members/{person_id}': {
+    /** `keep`: what the person made that sends to other servers goes on, and is listed. `end`: it is disabled, and publications end. */
+    exits?: 'keep' | 'end';
   };
   'GET /v1/adapters': {
     /** Id of the last object of the previous page. */
@@ -4293,6 +4426,11 @@ export interface Queries {
   };
   'GET /v1/admin/base-models': {
     /** Id of the last base model of the previous page. */
+    after?: string;
+    limit?: number;
+  };
+  'GET /v1/admin/deploy_leftovers': {
+    /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
   };
@@ -4488,6 +4626,12 @@ export interface Queries {
     iss?: string;
     error?: string;
   };
+  'GET /v1/team/exits': {
+    /** Id of a key or a person: only what it made, also through other keys that it made. */
+    made_by?: string;
+    /** Only those whose maker has no access any more, or still has it. */
+    maker_left?: boolean;
+  };
   'GET /v1/team/invitations': {
     /** Id of the last object of the previous page. */
     after?: string;
@@ -4497,6 +4641,12 @@ export interface Queries {
     /** Id of the last object of the previous page. */
     after?: string;
     limit?: number;
+  };
+  'GET /v1/team/keys/{key_id}/revocation': {
+    /** `revoke`: also revokes all keys created with it, directly or indirectly, with their invitations, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations. */
+    descendants?: 'revoke' | 'keep';
+    /** `end`: disables the webhook endpoints, integrations and deploy targets that the revoked keys made, and ends their publications: at most a request that is under way is still sent. `keep`: lists them. Default: `end`, and `keep` if descendants are kept. */
+    exits?: 'end' | 'keep';
   };
   'GET /v1/team/members': {
     /** Id of the last object of the previous page. */

@@ -70,6 +70,16 @@ export class Admin {
   revokeKey(id: string): Promise<Deleted> {
     return this.#api.delete(`/keys/${encodeURIComponent(id)}`);
   }
+
+  /** Lists adapters that may still be loaded in runtimes of deleted deploy targets. */
+  listLeftovers(params: PageParams = {}): PageList<Wire.DeployLeftover> {
+    return this.#api.list('/deploy_leftovers', params);
+  }
+
+  /** Call it once the runtime has the adapters no longer: their files are then removed. */
+  dismissLeftover(id: string): Promise<Deleted> {
+    return this.#api.delete(`/deploy_leftovers/${encodeURIComponent(id)}`);
+  }
 }
 
 type Requests = ReturnType<typeof requests>;

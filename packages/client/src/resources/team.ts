@@ -18,6 +18,7 @@ import type { Deleted } from '../wire-objects.ts';
 import { Audit } from './audit.ts';
 
 type PageParams = { limit?: number; after?: string };
+type RevocationParams = { descendants?: 'revoke' | 'keep'; exits?: 'end' | 'keep' };
 
 /** The team of the key. */
 export class Team {
@@ -44,6 +45,21 @@ export class Team {
     return this.#transport.json({ method: 'GET', path: '/team/quota' });
   }
 
+  /** Lists what sends the team's data to other servers; with `made_by` only what that key or person made. */
+  exits(params: { made_by?: string; maker_left?: boolean } = {}): PageList<Wire.TeamExit> {
+    return new PageList(this.#transport, '/team/exits', params);
+  }
+
+  /** Returns the repositories of the Hub to which the team may publish. */
+  publishing(): Promise<Wire.PublishingRules> {
+    return this.#transport.json({ method: 'GET', path: '/team/publishing' });
+  }
+
+  /** Fields that are not given stay unchanged. */
+  setPublishing(params: Wire.SetPublishingRules): Promise<Wire.PublishingRules> {
+    return this.#transport.json({ method: 'POST', path: '/team/publishing', json: params });
+  }
+
   /** Deletes the team permanently with everything it has. `name` must be the team's. */
   delete(name: string): Promise<Deleted> {
     return this.#transport.json({ method: 'DELETE', path: '/team', query: { name } });
@@ -65,8 +81,9 @@ class TeamMembers {
     return this.#transport.json({ method: 'POST', path: memberPath(personId), json: { role } });
   }
 
-  remove(personId: string): Promise<Wire.RemovedMember> {
-    return this.#transport.json({ method: 'DELETE', path: memberPath(personId) });
+  /** `exits`: what happens to what the person made that sends to other servers; by default it goes on. */
+  remove(personId: string, params: { exits?: 'keep' | 'end' } = {}): Promise<Wire.RemovedMember> {
+    return this.#transport.json({ method: 'DELETE', path: memberPath(personId), query: params });
   }
 
   /** Removes the caller from the team. */
@@ -127,9 +144,14 @@ class TeamKeys {
     });
   }
 
-  /** Revokes a key and, unless they are kept, all keys descended from it. */
-  revoke(id: string, params: { descendants?: 'revoke' | 'keep' } = {}): Promise<Wire.DeletedApiKey> {
+  /** Revokes a key and, unless they are kept, all keys descended from it and what these made that sends to other servers. */
+  revoke(id: string, params: RevocationParams = {}): Promise<Wire.DeletedApiKey> {
     return this.#transport.json({ method: 'DELETE', path: keyPath(id), query: params });
+  }
+
+  /** Returns what `revoke` would end. */
+  previewRevocation(id: string, params: RevocationParams = {}): Promise<Wire.ApiKeyRevocation> {
+    return this.#transport.json({ method: 'GET', path: `${keyPath(id)}/revocation`, query: params });
   }
 }
 

@@ -56,6 +56,8 @@ test('reads no key, session, person, invitation or sealed secret, of no team', a
       'webhook_endpoints',
       'integrations',
       'deploy_targets',
+      'deploy_leftovers',
+      'publishing_rules',
       'idempotency_keys',
       'team_quotas',
       'rate_counts',

@@ -6,9 +6,10 @@
  * - served model: the name under which a runtime has an adapter, which requests to the runtime use as `model`.
  */
 import type { DeployTarget as Row } from '../generated/client.ts';
+import type { MadeBy } from '../keys/exits.ts';
 import type { RuntimeName } from './runtimes/runtimes.ts';
 
-export const deployStates = ['waiting', 'loading', 'deployed', 'failing'] as const;
+export const deployStates = ['waiting', 'loading', 'deployed', 'failing', 'disabled'] as const;
 export type DeployState = (typeof deployStates)[number];
 
 export const maxDeployTargets = 20;
@@ -17,7 +18,7 @@ export const maxDeployTargetRows = 60;
 /** Default seconds for which the previous version stays loaded, so that clients can change to the new name. */
 export const usualKeepSeconds = 300;
 
-export interface DeployTarget {
+export interface DeployTarget extends MadeBy {
   id: string;
   teamId: string;
   adapterId: string;
@@ -35,7 +36,7 @@ export interface DeployTarget {
   /** The key itself is never returned. */
   hasApiKey: boolean;
   state: DeployState;
-  /** Why it waits or fails, and what to do; null if it is deployed. */
+  /** Why it waits, fails or is disabled, and what to do; null if it is deployed. */
   reason: string | null;
   /** Number of the version that the runtime had at the last check; null if none. */
   deployedVersion: number | null;
@@ -54,6 +55,7 @@ export function targetOf(row: Row, root: string | undefined): DeployTarget {
   const { id, teamId, adapterId, tag, name, url, modelName, versionedNames, keepSeconds } = row;
   const { reason, servedModel, deployedAt, checkedAt, failingSince, nextAttemptAt, createdAt, updatedAt } =
     row;
+  const { createdBy, madeByKey } = row;
   return {
     id,
     teamId,
@@ -67,6 +69,8 @@ export function targetOf(row: Row, root: string | undefined): DeployTarget {
     versionedNames,
     keepSeconds,
     hasApiKey: row.sealed !== null,
+    createdBy,
+    madeByKey,
     state: row.state as DeployState,
     reason,
     deployedVersion: row.deployedNumber,

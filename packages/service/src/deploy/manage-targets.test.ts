@@ -22,7 +22,7 @@ let shared: string;
 before(async () => {
   shared = await sharedFolder();
   services = await openTestServices({
-    env: { GRAFT_DEPLOY_ALLOW: '127.0.0.1', GRAFT_DEPLOY_FOLDER: shared },
+    env: { GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*', GRAFT_DEPLOY_FOLDER: shared },
   });
 });
 after(async () => {
@@ -80,7 +80,7 @@ test('without a shared folder no target is created', async () => {
   const input = {
     name: 'a',
     runtime: 'vllm',
-    apiKey: null,
+    apiKey: 'sk-test',
     adapterId: version.adapterId,
     tag: 'production',
     url: 'http://127.0.0.1:1',
@@ -107,6 +107,26 @@ test('without a shared folder no target is created', async () => {
     ...tooMany,
     message: /still being unloaded/,
   });
+});
+
+test('an internal address is open to the team of its entry alone, on its port, with an API key', async () => {
+  const [ours, theirs] = [await createTestTeam(services), await createTestTeam(services)];
+  const [mine, other] = [await publishVersion(services, ours), await publishVersion(services, theirs)];
+  const { name } = await services.db.team.findFirstOrThrow({ where: { id: ours.id } });
+  const deployAllow = [`${name}=127.0.0.1:8000`, `${theirs.id}=127.0.0.1:8001`];
+  const opened = { ...services, env: { ...services.env, deployAllow } };
+  const refused = { code: 'invalid_deploy_target', param: 'url' };
+  const first = { url: 'http://127.0.0.1:8000' };
+  const second = { url: 'http://127.0.0.1:8001' };
+  await assert.rejects(addTarget(opened, mine, second), refused);
+  await assert.rejects(addTarget(opened, other, first), refused);
+  await addTarget(opened, other, second);
+  const noKey = { code: 'invalid_deploy_target', param: 'api_key', message: /give that key as api_key/ };
+  await assert.rejects(addTarget(opened, mine, { ...first, apiKey: null }), noKey);
+  const { id } = await addTarget(opened, mine, first);
+  await assert.rejects(updateDeployTarget(opened, ours.id, id, { apiKey: null }, by), noKey);
+  // One on the internet needs none.
+  await addTarget(opened, mine, { url: 'https://vllm.example.com', modelName: 'b', apiKey: null });
 });
 
 test('the default folder follows the setting of the operator', async () => {

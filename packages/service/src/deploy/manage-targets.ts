@@ -6,8 +6,10 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { createEgressRules, type EgressRules } from '../egress/address-rules.ts';
-import { parseTeamUrl } from '../egress/team-url.ts';
+import { teamRules } from '../egress/team-rules.ts';
+import { isInside, parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
+import { disabledTarget, holdExitMaker, madeBy } from '../keys/exits.ts';
 import { type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { type DeployTarget, maxDeployTargetRows, maxDeployTargets, targetOf } from './deploy-target.ts';
 import type { RuntimeName } from './runtimes/runtimes.ts';
@@ -40,11 +42,23 @@ export interface DeployTargetChanges {
   modelName?: string | undefined;
   versionedNames?: boolean | undefined;
   keepSeconds?: number | undefined;
+  /** False: nothing is sent to the runtime, which keeps what it has loaded. */
+  enabled?: boolean | undefined;
 }
 
-/** Rules for the addresses that a team's runtimes may have. */
-export function deployRules({ deployAllow }: { deployAllow: string[] }): EgressRules {
-  return createEgressRules(deployAllow, 'GRAFT_DEPLOY_ALLOW');
+const setting = 'GRAFT_DEPLOY_ALLOW';
+
+/**
+ * Rules for the addresses that a team's runtimes may have. Those that are not on the internet require an API key, since anybody who reaches
+ * a runtime without one changes its adapters.
+ */
+export async function deployRules(
+  { db, env }: Pick<Database, 'db'> & { env: { deployAllow: string[] } },
+  teamId: string,
+  { hasApiKey }: { hasApiKey: boolean },
+): Promise<EgressRules> {
+  if (!hasApiKey) return createEgressRules([], `${setting}, for targets with an API key`);
+  return await teamRules({ db }, teamId, { entries: env.deployAllow, setting });
 }
 
 /** What an API key is sealed for: its row. */
@@ -72,10 +86,11 @@ export async function createDeployTarget(
       'The operator of this server has named no folder that runtimes can read: ask the operator to set GRAFT_DEPLOY_FOLDER.',
       { param: null },
     );
-  const url = parseAddress(input.url, deployRules(context.env));
+  const url = await parseAddress(context, teamId, input);
   const { apiKey, folder = null, ...fields } = input;
   return await waitForRow(`deploy targets of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       // Of two concurrent calls the second counts the target of the first.
       await tryLockName(tx, `graft:deploy-targets:${teamId}`);
       const adapter = { teamId, id: input.adapterId, versions: { some: live } };
@@ -98,7 +113,9 @@ export async function createDeployTarget(
       await checkFree(tx, teamId, { ...fields, url }, null);
       const id = newId('deployTarget');
       const sealed = apiKey === null ? null : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
-      const row = await tx.deployTarget.create({ data: { id, teamId, ...fields, url, folder, ...sealed } });
+      const row = await tx.deployTarget.create({
+        data: { id, teamId, ...fields, url, folder, ...sealed, ...madeBy(by) },
+      });
       const detail = { name: row.name, runtime: row.runtime, host: new URL(url).host, tag: row.tag };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.create', target: id, detail });
       return targetOf(row, context.env.deployFolder);
@@ -129,15 +146,30 @@ async function checkFree(
   );
 }
 
-function parseAddress(text: string, rules: EgressRules): string {
-  const url = parseTeamUrl(text, rules, {
+async function parseAddress(
+  context: Context,
+  teamId: string,
+  { url: text, apiKey }: Pick<NewDeployTarget, 'url' | 'apiKey'>,
+): Promise<string> {
+  const url = parseTeamUrl(text, await deployRules(context, teamId, { hasApiKey: true }), {
     code: 'invalid_deploy_target',
     noPassword: 'give the API key of the runtime as api_key',
   });
   if (url.search)
     throw new GraftError('invalid_deploy_target', 'url must hold no query (?…).', { param: 'url' });
+  checkHasKey(url.href, apiKey !== null);
   return url.href.replace(/\/+$/, '').replace(/\/v1$/, '');
 }
+
+/** Throws unless an address that can only be internal has an API key; those of names are checked at each attempt. */
+function checkHasKey(url: string, hasApiKey: boolean): void {
+  if (hasApiKey || !isInside(new URL(url))) return;
+  throw new GraftError('invalid_deploy_target', `api_key: ${keyNeeded}`, { param: 'api_key' });
+}
+
+/** Why a target at an internal address does nothing without an API key. */
+export const keyNeeded =
+  'a runtime that is not on the internet must be started with an API key (--api-key), or anybody who reaches it changes its adapters: give that key as api_key.';
 
 /** Lists a team's targets, newest first. Throws GraftError `invalid_cursor`. */
 export async function listDeployTargets(
@@ -170,14 +202,16 @@ export async function updateDeployTarget(
   changes: DeployTargetChanges,
   by: Actor,
 ): Promise<DeployTarget | null> {
-  const { apiKey, ...fields } = changes;
+  const { apiKey, enabled, ...fields } = changes;
   return await waitForRow(`deploy targets of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       await tryLockName(tx, `graft:deploy-targets:${teamId}`);
       const before = await tx.deployTarget.findFirst({ where: { teamId, id, ...live } });
       if (!before) return null;
       const { name = before.name, modelName = before.modelName } = fields;
       await checkFree(tx, teamId, { name, modelName, url: before.url }, id);
+      if (apiKey === null) checkHasKey(before.url, false);
       const key =
         apiKey === undefined
           ? {}
@@ -186,7 +220,17 @@ export async function updateDeployTarget(
             : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
       const row = await tx.deployTarget.update({
         where: { teamId_id: { teamId, id } },
-        data: { ...given(fields), ...key, ...dueNow, failures: 0, updatedAt: new Date() },
+        data: {
+          ...given(fields),
+          ...key,
+          ...dueNow,
+          failures: 0,
+          updatedAt: new Date(),
+          // Who gives its key or enables it is responsible for it: revoking that key disables it.
+          ...((apiKey || enabled === true) && madeBy(by)),
+          ...(enabled === true && before.state === 'disabled' && { state: 'waiting', reason: null }),
+          ...(enabled === false && before.state !== 'disabled' && disabledTarget('Disabled by the team.')),
+        },
       });
       const detail = { name: row.name, tag: row.tag, fields: Object.keys(given(changes)) };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.update', target: id, detail });

@@ -2,18 +2,28 @@
 import { BlockList, isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** What one of the operator's settings opens. */
+/** What one of the operator's settings opens for a team. */
 export interface EgressRules {
   /** Name of the setting. */
   setting: string;
   /** Whether no internal address is open. */
   isEmpty: boolean;
-  /** Returns whether the host name may resolve to an internal address. */
-  opensHost(hostname: string): boolean;
-  /** Returns whether an internal address is open, by itself or because its host is. */
-  opens(address: string, hostname: string): boolean;
+  /** Returns whether the host name may resolve to an internal address, on this port or with no `port` on any. */
+  opensHost(hostname: string, port?: number): boolean;
+  /** Returns whether an internal address is open on a port, by itself or because its host is. */
+  opens(address: string, hostname: string, port: number): boolean;
   /** Returns whether an address is public or open. */
-  allows(address: string, hostname: string): boolean;
+  allows(address: string, hostname: string, port: number): boolean;
+}
+
+/** An entry of a setting: `team=host:port`. */
+interface AllowEntry {
+  /** Name or id of the only team that it opens the address for; null: for all. */
+  team: string | null;
+  /** An address, a range such as 10.1.0.0/16, or a host name in lower case. */
+  host: string;
+  /** Null: all ports. */
+  port: number | null;
 }
 
 /** IPv4 addresses that are not on the internet: IANA's special-purpose registry, multicast, and Azure's host. */
@@ -62,30 +72,65 @@ const never = listOf([
   'ff00::/8',
 ]);
 
-/** Builds the rules from entries that `isAllowEntry` accepts: addresses, ranges (10.1.0.0/16) and host names. */
-export function createEgressRules(entries: readonly string[], setting = 'GRAFT_WEBHOOK_ALLOW'): EgressRules {
-  const hosts = new Set(entries.filter((entry) => !isRange(entry)).map((entry) => entry.toLowerCase()));
-  const open = listOf(entries.filter(isRange));
-  const opens = (address: string, hostname: string): boolean => {
+/**
+ * Builds the rules from entries that `isAllowEntry` accepts. Entries that name a team count only for that `team`, by its name or id.
+ */
+export function createEgressRules(
+  entries: readonly string[],
+  setting = 'GRAFT_WEBHOOK_ALLOW',
+  team: { id: string; name: string } | null = null,
+): EgressRules {
+  const open = entries
+    .flatMap((entry) => parseAllowEntry(entry) ?? [])
+    .filter((entry) => entry.team === null || entry.team === team?.id || entry.team === team?.name)
+    .map(({ host, port }) => ({ host, port, list: isRange(host) ? listOf([host]) : null }));
+  const opensHost = (hostname: string, port?: number) =>
+    open.some((each) => each.host === hostname && isOpenOn(each, port));
+  const opens = (address: string, hostname: string, port: number): boolean => {
     if (contains(never, address)) return false;
     const carried = carriedV4(address);
-    if (carried !== null && !opens(carried, hostname) && !isPublic(carried)) return false;
-    return hosts.has(hostname) || contains(open, address);
+    if (carried !== null && !opens(carried, hostname, port) && !isPublic(carried)) return false;
+    return (
+      opensHost(hostname, port) ||
+      open.some((each) => each.list !== null && isOpenOn(each, port) && contains(each.list, address))
+    );
   };
   return {
     setting,
-    isEmpty: entries.length === 0,
-    opensHost: (hostname) => hosts.has(hostname),
+    isEmpty: open.length === 0,
+    opensHost,
     opens,
-    allows: (address, hostname) => isPublic(address) || opens(address, hostname),
+    allows: (address, hostname, port) => isPublic(address) || opens(address, hostname, port),
   };
 }
 
+const isOpenOn = (entry: Pick<AllowEntry, 'port'>, port: number | undefined) =>
+  port === undefined || entry.port === null || entry.port === port;
+
 /** Returns whether `createEgressRules` can read an entry. */
-export function isAllowEntry(entry: string): boolean {
-  if (isRange(entry)) return true;
+export const isAllowEntry = (entry: string): boolean => parseAllowEntry(entry) !== null;
+
+/** Returns whether an entry can be read and names who may reach it and on which port, if only by `*`. */
+export const isWholeEntry = (entry: string): boolean =>
+  isAllowEntry(entry) && /^[^=]+=(?:[^:]+|\[.+\]):[^:\]]+$/.test(entry);
+
+/**
+ * Reads `team=host:port`. The team may be absent or `*`, which opens the address for all; so may the port, which opens all ports. IPv6 before
+ * a port has brackets. Null: text that has another form.
+ */
+function parseAllowEntry(entry: string): AllowEntry | null {
+  const [, named = '*', address = ''] = /^(?:([a-z0-9-]+|\*)=)?(.*)$/i.exec(entry) ?? [];
+  const team = named === '*' ? null : named;
+  if (isRange(address)) return { team, host: address, port: null };
+  const [, text = '', digits = '*'] = /^(.*?)(?::(\d{1,5}|\*))?$/.exec(address) ?? [];
+  const port = digits === '*' ? null : Number(digits);
+  if (port === 0 || (port ?? 1) > 65_535) return null;
+  const bracketed = /^\[(.+:.*)\]$/.exec(text)?.[1];
+  if (isRange(bracketed ?? text))
+    return bracketed === undefined && text.includes(':') ? null : { team, host: bracketed ?? text, port };
   // Text that looks like an address but is invalid is a mistake, not a host name.
-  return !/^[\d.]+$/.test(entry) && /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?$/i.test(entry);
+  if (/^[\d.]+$/.test(text) || !/^(?=.{1,253}$)[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?$/i.test(text)) return null;
+  return { team, host: text.toLowerCase(), port };
 }
 
 export function isPublic(address: string): boolean {

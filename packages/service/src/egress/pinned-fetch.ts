@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
-import { type Egress, EgressError, explainConnection, pinAddresses } from './post-pinned.ts';
+import { type Egress, EgressError, explainConnection, noAnswer, pinAddresses } from './post-pinned.ts';
 import { hostOf } from './team-url.ts';
 
 /** Maximum size of a response body, in bytes: answers of an API, not files. */
@@ -41,7 +41,7 @@ export function createPinnedFetch(egress: Egress, { idleMs }: { idleMs: number }
         insecureHTTPParser: false,
         ...(url.protocol === 'https:' && { rejectUnauthorized: true }),
       });
-      const end = (why: string) => sent.destroy(new EgressError(why));
+      const end = (why: string) => sent.destroy(noAnswer(egress.rules, why));
       const connecting = setTimeout(() => end('The receiver took too long to connect to.'), egress.connectMs);
       sent.setTimeout(idleMs, () => end('The receiver took too long to answer.'));
       sent.on('socket', (socket: Socket) =>
@@ -49,7 +49,7 @@ export function createPinnedFetch(egress: Egress, { idleMs }: { idleMs: number }
       );
       sent.on('error', (error) => {
         clearTimeout(connecting);
-        reject(signal?.aborted ? signal.reason : (bodyFault ?? explainConnection(error)));
+        reject(signal?.aborted ? signal.reason : (bodyFault ?? explainConnection(error, egress.rules)));
       });
       sent.on('upgrade', () => end('The receiver wants another protocol.'));
       let isAnswered = false;
@@ -58,10 +58,11 @@ export function createPinnedFetch(egress: Egress, { idleMs }: { idleMs: number }
         clearTimeout(connecting);
         const status = response.statusCode ?? 0;
         // `Response` accepts no others, and the Hub sends none.
-        if (status < 200 || status > 599) return end(`The receiver answered ${status}.`);
+        if (status < 200 || status > 599)
+          return sent.destroy(new EgressError(`The receiver answered ${status}.`));
         responseOf(response, status)
           .catch((error: Error) => {
-            throw signal?.aborted ? signal.reason : explainConnection(error);
+            throw signal?.aborted ? signal.reason : explainConnection(error, egress.rules);
           })
           .then(resolve, reject);
       });

@@ -5,11 +5,26 @@ import https from 'node:https';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { EgressRules } from './address-rules.ts';
-import { hostOf, inside, publicFault } from './team-url.ts';
+import { hostOf, inside, portOf, publicFault } from './team-url.ts';
 
 /** Why a request was not delivered, as a message for the team that reveals nothing about the internal network. */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
+  /** What happened, for the operator alone: it shows which names, addresses and ports of the internal network exist. */
+  readonly detail: string;
+
+  constructor(message: string, detail = message) {
+    super(message);
+    this.detail = detail;
+  }
+}
+
+/** The one message for everything that ends without an HTTP answer: it never shows which names, addresses and ports exist. */
+export function noAnswer({ setting }: Pick<EgressRules, 'setting'>, detail: string): EgressError {
+  return new EgressError(
+    `No answer came from the server: check that it runs at this address and port, with a valid certificate if the address begins with https://. If it is not on the internet, the operator of this server opens its address and port (${setting}).`,
+    detail,
+  );
 }
 
 /** Resolves a name to its addresses. Rejects if there are none. */
@@ -25,6 +40,11 @@ export interface EgressLimits {
 export interface Egress extends EgressLimits {
   rules: EgressRules;
   resolve: Resolve;
+  /**
+   * Awaited before each connection; rejects if nothing may be sent any more, since the exit was ended. So whoever ends an exit knows that at
+   * most the request under way is still sent.
+   */
+  confirm?(): Promise<void>;
 }
 
 /** Bytes of a webhook's response that are read and discarded, so that the receiver can finish sending. */
@@ -111,7 +131,7 @@ export async function requestPinned(
       ...(url.protocol === 'https:' && { rejectUnauthorized: true }),
     });
     const connecting = setTimeout(
-      () => sent.destroy(new EgressError('The receiver took too long to connect to.')),
+      () => sent.destroy(noAnswer(egress.rules, 'The receiver took too long to connect to.')),
       egress.connectMs,
     );
     const connected = () => clearTimeout(connecting);
@@ -120,11 +140,10 @@ export async function requestPinned(
     );
     sent.on('error', (error) => {
       connected();
-      reject(
-        whole.aborted ? new EgressError('The receiver took too long to answer.') : explainConnection(error),
-      );
+      const late = 'The receiver took too long to answer.';
+      reject(whole.aborted ? noAnswer(egress.rules, late) : explainConnection(error, egress.rules));
     });
-    sent.on('upgrade', () => sent.destroy(new EgressError('The receiver wants another protocol.')));
+    sent.on('upgrade', () => sent.destroy(noAnswer(egress.rules, 'The receiver wants another protocol.')));
     sent.on('response', (response) => {
       connected();
       const answer = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
@@ -143,17 +162,20 @@ export async function requestPinned(
 export async function pinAddresses(url: URL, egress: Egress): Promise<LookupFunction> {
   const host = hostOf(url);
   const addresses = isIP(host) ? [host] : await resolveInTime(host, egress);
-  if (addresses.length > maxAddresses) throw new EgressError('The host has too many addresses.');
-  if (!addresses.every((address) => egress.rules.allows(address, host))) {
-    throw new EgressError(`The URL ${inside(egress.rules)}.`);
+  const { rules } = egress;
+  const port = portOf(url);
+  if (addresses.length > maxAddresses) throw noAnswer(rules, 'The host has too many addresses.');
+  if (!addresses.every((address) => rules.allows(address, host, port))) {
+    throw noAnswer(rules, `The URL ${inside(rules)}.`);
   }
-  const isOpened = addresses.every((address) => egress.rules.opens(address, host));
+  const isOpened = addresses.every((address) => rules.opens(address, host, port));
   const fault = isOpened ? null : publicFault(url);
-  if (fault) throw new EgressError(`The URL ${fault}.`);
+  if (fault) throw noAnswer(rules, `The URL ${fault}.`);
+  await egress.confirm?.();
   return pinnedTo(addresses);
 }
 
-async function resolveInTime(host: string, { resolve, connectMs }: Egress): Promise<string[]> {
+async function resolveInTime(host: string, { resolve, connectMs, rules }: Egress): Promise<string[]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('late')), connectMs);
@@ -161,7 +183,7 @@ async function resolveInTime(host: string, { resolve, connectMs }: Egress): Prom
   const addresses = await Promise.race([resolve(host), late])
     .catch(() => [])
     .finally(() => clearTimeout(timer));
-  if (addresses.length === 0) throw new EgressError('The host name of the URL cannot be resolved.');
+  if (addresses.length === 0) throw noAnswer(rules, 'The host name of the URL cannot be resolved.');
   return addresses;
 }
 
@@ -198,22 +220,9 @@ function read(
   for (const event of ['error', 'close']) response.once(event, () => finish(false));
 }
 
-/** Uses only the error code: system messages contain addresses. */
-export function explainConnection(error: Error): EgressError {
+/** Logs get only the error code: system messages contain addresses. */
+export function explainConnection(error: Error, rules: Pick<EgressRules, 'setting'>): EgressError {
   if (error instanceof EgressError) return error;
   const { code = 'unknown' } = error as NodeJS.ErrnoException;
-  switch (code) {
-    case 'ECONNREFUSED':
-      return new EgressError('The receiver refuses connections.');
-    case 'ECONNRESET':
-      return new EgressError('The receiver hung up without an answer.');
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-    case 'ETIMEDOUT':
-      return new EgressError('The receiver cannot be reached.');
-  }
-  if (/^(?:CERT|UNABLE|DEPTH|SELF|ERR_TLS|EPROTO|ERR_SSL)/.test(code)) {
-    return new EgressError(`TLS with the receiver failed: ${code}.`);
-  }
-  return new EgressError(`Sending failed: ${code}.`);
+  return noAnswer(rules, `Sending failed: ${code}.`);
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { GraftError } from '@graft/peft-core/config';
-import type { EgressRules } from './address-rules.ts';
+import { type EgressRules, isPublic } from './address-rules.ts';
 
 const longest = 2048;
 /** Ports of public receivers. Other ports serve other protocols or belong to other services. */
@@ -34,11 +34,12 @@ export function parseTeamUrl(
   if (url.hash) throw refusal('must hold no fragment (#…)');
   const host = hostOf(url);
   const address = isIP(host) ? host : null;
-  if (address !== null && !rules.allows(address, host)) throw refusal(inside(rules));
+  const port = portOf(url);
+  if (address !== null && !rules.allows(address, host, port)) throw refusal(inside(rules));
   const isLocal = host === 'localhost' || host.endsWith('.localhost');
-  if (isLocal && !rules.opensHost(host)) throw refusal(inside(rules));
+  if (isLocal && !rules.opensHost(host, port)) throw refusal(inside(rules));
   // Whether a name that resolves to internal addresses is open depends on the addresses.
-  const canBeOpen = address === null ? !rules.isEmpty : rules.opens(address, host);
+  const canBeOpen = address === null ? !rules.isEmpty : rules.opens(address, host, port);
   if (!canBeOpen) {
     const fault = publicFault(url);
     if (fault) throw refusal(fault);
@@ -52,11 +53,21 @@ export function publicFault(url: URL): string | null {
   return publicPorts.includes(url.port) ? null : `has port ${url.port}: it must be 443 or 8443`;
 }
 
+/** Returns whether a URL cannot lead to a receiver on the internet, whatever its name resolves to. */
+export function isInside(url: URL): boolean {
+  const host = hostOf(url);
+  return publicFault(url) !== null || (isIP(host) !== 0 && !isPublic(host));
+}
+
 /** Returns the host name or address, without the brackets of IPv6 and without a trailing dot. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
 
+export function portOf({ port, protocol }: URL): number {
+  return Number(port || (protocol === 'https:' ? 443 : 80));
+}
+
 /** Reveals nothing about which internal names and addresses exist. */
 export const inside = ({ setting }: Pick<EgressRules, 'setting'>) =>
-  `leads to an address that is not on the internet; the operator of this server can open it (${setting})`;
+  `leads to an address that is not on the internet; the operator of this server can open it with its port (${setting})`;

@@ -216,6 +216,11 @@ test('what webhooks may reach inside is addresses, ranges and names, and nothing
     'hooks.internal',
     'receiver',
     '64:ff9b::/96',
+    'x:80',
+    '10.20.0.0/16:443',
+    '[::1]:80',
+    'research=x:80',
+    '*=x',
   ];
   assert.deepEqual(load(` ${fine.join(' , ')},`), fine);
   for (const bad of [
@@ -227,10 +232,26 @@ test('what webhooks may reach inside is addresses, ranges and names, and nothing
     'a b',
     '*.internal',
     '/8',
-    'x:80',
+    'x:0',
+    'x:65536',
+    'a=b=c',
   ]) {
     assert.throws(() => load(`10.0.0.1,${bad}`), /GRAFT_WEBHOOK_ALLOW must list/, bad);
   }
+});
+
+test('what deploy targets may reach inside names the team and the port', () => {
+  const load = (text: string) => loadServiceEnv({ GRAFT_DEPLOY_ALLOW: text }).deployAllow;
+  const fine = ['research=10.0.3.7:8000', 'team-1=[fd12::1]:8000', '*=vllm.internal:*', 'a=10.1.0.0/16:8000'];
+  assert.deepEqual(load(fine.join(',')), fine);
+  // The last one of these was what earlier versions read.
+  for (const bad of ['a=10.0.3.7', '10.0.3.7:8000', 'a=fd12::1:80', 'a=x:', '=x:80', '10.0.0.0/8'])
+    assert.throws(
+      () => load(`a=x:80,${bad}`),
+      (error: Error) =>
+        error.message.includes(`GRAFT_DEPLOY_ALLOW must list team=host:port, and ${bad} has another form`),
+      bad,
+    );
 });
 
 test('data sets of the Hub are allowed by organisation and name', () => {

@@ -1,5 +1,5 @@
 import { isLoopback } from '../channel/worker-proof.ts';
-import { isAllowEntry } from '../egress/address-rules.ts';
+import { isAllowEntry, isWholeEntry } from '../egress/address-rules.ts';
 import { parseApiKey } from '../secrets/api-key.ts';
 import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeholder.ts';
 import { parseRing } from '../secrets/secret-ring.ts';
@@ -182,11 +182,17 @@ function combinationFaults(env: ServiceEnv): string[] {
   for (const [name, entries] of Object.entries({
     GRAFT_WEBHOOK_ALLOW: env.webhookAllow,
     GRAFT_INTEGRATION_ALLOW: env.integrationAllow,
-    GRAFT_DEPLOY_ALLOW: env.deployAllow,
   })) {
     if (!entries.every(isAllowEntry))
-      faults.push(`${name} must list addresses, ranges such as 10.1.0.0/16, and host names`);
+      faults.push(
+        `${name} must list addresses, ranges such as 10.1.0.0/16, and host names: host, host:port or team=host:port`,
+      );
   }
+  const partial = env.deployAllow.find((entry) => !isWholeEntry(entry));
+  if (partial !== undefined)
+    faults.push(
+      `GRAFT_DEPLOY_ALLOW must list team=host:port, and ${partial} has another form: name the team and the port, as in research=10.0.3.7:8000, or with * all of them, as in *=vllm.internal:*`,
+    );
   const sinkFault = env.auditSink === undefined ? null : auditSinkFault(env.auditSink);
   if (sinkFault) faults.push(`GRAFT_AUDIT_SINK ${sinkFault}`);
   if (!env.baseModelSources.every(isSourceEntry))

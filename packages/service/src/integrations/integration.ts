@@ -5,6 +5,7 @@
  * - run: the service's record of one job.
  */
 import type { Integration as IntegrationRow } from '../generated/client.ts';
+import type { MadeBy } from '../keys/exits.ts';
 
 /** Services that take the metrics of jobs. */
 export const trackerTypes = ['wandb', 'mlflow', 'trackio'] as const;
@@ -14,7 +15,7 @@ export const integrationTypes = [...trackerTypes, 'huggingface'] as const;
 export type IntegrationType = (typeof integrationTypes)[number];
 
 /** A team's integration; a team has at most one of each type. */
-export interface Integration {
+export interface Integration extends MadeBy {
   id: string;
   teamId: string;
   type: IntegrationType;
@@ -23,6 +24,9 @@ export interface Integration {
   username: string | null;
   /** The secret itself is never returned. */
   hasSecret: boolean;
+  /** Since then nothing is sent there; setting its URL or secret again enables it. */
+  disabledAt: Date | null;
+  disabledReason: string | null;
   createdAt: Date;
   updatedAt: Date;
 }

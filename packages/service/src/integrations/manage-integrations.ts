@@ -5,9 +5,11 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
-import { createEgressRules, type EgressRules } from '../egress/address-rules.ts';
+import type { EgressRules } from '../egress/address-rules.ts';
+import { teamRules } from '../egress/team-rules.ts';
 import { parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
+import { holdExitMaker, madeBy } from '../keys/exits.ts';
 import { type Sealed, type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
 
@@ -24,8 +26,12 @@ interface IntegrationChanges {
 }
 
 /** Rules for the addresses that a team's servers may have. */
-export function integrationRules({ integrationAllow }: { integrationAllow: string[] }): EgressRules {
-  return createEgressRules(integrationAllow, 'GRAFT_INTEGRATION_ALLOW');
+export async function integrationRules(
+  { db, env }: Pick<Database, 'db'> & { env: { integrationAllow: string[] } },
+  teamId: string,
+): Promise<EgressRules> {
+  const allowed = { entries: env.integrationAllow, setting: 'GRAFT_INTEGRATION_ALLOW' };
+  return await teamRules({ db }, teamId, allowed);
 }
 
 /** Seals by team and type, which identify a row like its id: of two concurrent creations, the secret of either can be opened. */
@@ -35,7 +41,7 @@ export function sealedForIntegration({ teamId, type }: { teamId: string; type: s
 
 /**
  * Creates or changes a team's integration of this type. Jobs whose metrics the service did not accept are retried immediately. A secret
- * is never sent to another server: a change of the URL's origin requires a new secret. Throws GraftError `invalid_integration`.
+ * is never sent to another server: a change of the URL's origin requires a new secret. A URL or a secret also enables it. Throws GraftError `invalid_integration`.
  */
 export async function putIntegration(
   context: Context,
@@ -45,7 +51,7 @@ export async function putIntegration(
   by: Actor,
 ): Promise<Integration> {
   const { env } = context;
-  const given = wanted === undefined ? null : parseUrl(wanted, type, integrationRules(env));
+  const given = wanted === undefined ? null : parseUrl(wanted, type, await integrationRules(context, teamId));
   // The operator decides which Hub is used; a token that was given for another one must be given again.
   const hub = type === 'huggingface' ? hubEndpoint(env.hfEndpoint) : null;
   if (hub !== null && given !== null && given !== hub)
@@ -55,6 +61,7 @@ export async function putIntegration(
     );
   return await waitForRow(`integration ${teamId} ${type}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       const before = await tx.integration.findFirst({ where: { teamId, type } });
       const url = hub ?? given ?? before?.url ?? (type === 'huggingface' ? null : defaultUrls[type]);
       if (url === null) throw refusal('url', `say where your ${type} server is`);
@@ -71,7 +78,16 @@ export async function putIntegration(
       const hasSecret = (stored ?? before)?.sealed != null;
       const user = username === undefined ? (before?.username ?? null) : username;
       checkSecret(type, user, hasSecret);
-      const values = { url, username: user, ...stored, updatedAt: new Date() };
+      const enabled = { disabledAt: null, disabledReason: null };
+      // Who sets its address or secret is responsible for it: revoking that key disables it.
+      const isSet = given !== null || secret !== undefined;
+      const values = {
+        url,
+        username: user,
+        ...stored,
+        ...(isSet && { ...madeBy(by), ...enabled }),
+        updatedAt: new Date(),
+      };
       const row = await tx.integration.upsert({
         where: { teamId_type: { teamId, type } },
         create: { id, teamId, type, ...values },

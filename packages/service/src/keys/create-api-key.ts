@@ -5,8 +5,8 @@ import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { generateApiKey, type ParsedKey, parseApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
+import { holdMaker } from './hold-maker.ts';
 import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
-import { holdMaker } from './revoke-api-key.ts';
 import { storedLimit } from './scopes.ts';
 import { type Identity, identityInTeam, type Operator } from './verify-api-key.ts';
 

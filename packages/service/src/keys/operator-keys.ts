@@ -7,9 +7,10 @@ import { listRows, type Page, type PageOptions } from '../database/read-page.ts'
 import type { OperatorKey } from '../generated/client.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
+import { holdMaker } from './hold-maker.ts';
 import { endOfKey } from './limits-of-maker.ts';
 import { withoutSecret } from './manage-api-keys.ts';
-import { endWhatKeysMade, holdMaker, revokeKeys } from './revoke-api-key.ts';
+import { detailOf, endInvitations, endsAnything, revokeKeys } from './revoke-api-key.ts';
 import type { Operator } from './verify-api-key.ts';
 
 export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac' | 'pepperVersion'>;
@@ -102,12 +103,12 @@ export async function revokeOperatorKey(
     const invitations: string[] = [];
     const teamKeys: string[] = [];
     for (const { teamId, made } of teams) {
-      invitations.push(...(await endWhatKeysMade(tx, teamId, keys, { isDeep: false })).invitations);
+      invitations.push(...(await endInvitations(tx, teamId, keys)).invitations);
       if (made.length === 0) continue;
-      const revoked = await revokeKeys(tx, teamId, made, { isDeep: true });
-      if (revoked.keys.length + revoked.invitations.length + revoked.webhooks.length === 0) continue;
+      const revoked = await revokeKeys(tx, teamId, made, { by, isDeep: true });
+      if (!endsAnything(revoked)) continue;
       teamKeys.push(...revoked.keys);
-      const detail = { descendants: 'revoke', ...revoked };
+      const detail = { descendants: 'revoke', ...detailOf(revoked) };
       await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: id, detail });
     }
     // The key and everything that it made was revoked before.

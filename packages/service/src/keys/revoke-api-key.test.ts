@@ -69,7 +69,7 @@ test('a key of a person takes with it what it made: keys, theirs, invitations an
   assert.equal(revoked.keys[0], stolen.id);
   assert.deepEqual(revoked.keys.toSorted(), keys.map(({ id }) => id).toSorted());
   assert.deepEqual(revoked.invitations.toSorted(), [open.invitation.id, deep.invitation.id].toSorted());
-  assert.deepEqual([revoked.webhooks, revoked.kept], [[endpoint.id], []]);
+  assert.deepEqual([revoked.exits.webhook, revoked.kept], [[endpoint.id], []]);
   assert.deepEqual(revoked.members, [joined.person.id]);
   for (const key of keys) assert.equal(await works(key), false);
   for (const { token } of [open, deep]) await assert.rejects(accept(token), { code: 'invalid_invitation' });

@@ -1,9 +1,9 @@
-import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { Prisma } from '../generated/client.ts';
+import { type Exit, type ExitKind, endExits, isMadeBy, readExits } from './exits.ts';
 import type { Identity } from './verify-api-key.ts';
 
 /** Ids of what a revocation ended, at most `maxListed` of each kind. */
@@ -14,16 +14,20 @@ export interface Revoked {
   kept: string[];
   /** Open invitations. */
   invitations: string[];
-  /** Webhook endpoints; they are disabled and can be enabled again. */
-  webhooks: string[];
+  /** Exits that were ended, by kind; they can be enabled or requested again. */
+  exits: Record<ExitKind, string[]>;
+  /** Exits that these keys made and that go on. */
+  exitsLeft: string[];
   /** People who joined by an invitation of these keys. They remain members, so an admin should check them. */
   members: string[];
 }
 
 interface Revocation {
   by: Actor | null;
-  /** `revoke` also ends all descendants of the key, with their invitations and webhooks. */
+  /** `revoke` also ends all descendants of the key, with their invitations. */
   descendants: 'revoke' | 'keep';
+  /** `end` ends the exits of the keys that are revoked. Default: they go the way of the descendants. */
+  exits?: 'end' | 'keep' | undefined;
   /** The requester, if they may not revoke all keys of the team: keys of others are not revoked. */
   reach?: Pick<Identity, 'role' | 'personId'>;
 }
@@ -43,25 +47,70 @@ export async function revokeApiKey(
   db: Database,
   teamId: string,
   keyId: string,
-  { by, descendants, reach }: Revocation = { by: null, descendants: 'revoke' },
+  revocation: Revocation = { by: null, descendants: 'revoke' },
 ): Promise<Revoked | null> {
-  return await inTransaction(db, async (tx) => {
-    if ((await tx.apiKey.count({ where: { id: keyId, teamId } })) === 0) return null;
-    const reached = reach && reach.role !== 'admin' ? (reach.personId ?? '') : null;
-    const ended = await revokeKeys(tx, teamId, [keyId], {
-      isDeep: descendants === 'revoke',
-      personId: reached,
-    });
-    // An admin revokes all descendants, so none are left.
-    const kept =
-      descendants === 'revoke' && reached === null ? [] : await livingDescendants(tx, teamId, [keyId]);
-    if (ended.keys.length + ended.invitations.length + ended.webhooks.length > 0) {
-      const detail = { descendants, ...ended };
-      await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: keyId, detail });
-    }
-    return { ...ended, kept };
-  });
+  return await inTransaction(db, async (tx) => await revoke(tx, teamId, keyId, revocation));
 }
+
+/** Returns what `revokeApiKey` would, and changes nothing. */
+export async function previewRevocation(
+  db: Database,
+  teamId: string,
+  keyId: string,
+  revocation: Revocation,
+): Promise<Revoked | null> {
+  let preview: Revoked | null = null;
+  const undone = new Error('undone');
+  await inTransaction(db, async (tx) => {
+    preview = await revoke(tx, teamId, keyId, revocation);
+    throw undone;
+  }).catch((error: unknown) => {
+    if (error !== undone) throw error;
+  });
+  return preview;
+}
+
+async function revoke(
+  tx: Transaction,
+  teamId: string,
+  keyId: string,
+  { by, descendants, exits = descendants === 'revoke' ? 'end' : 'keep', reach }: Revocation,
+): Promise<Revoked | null> {
+  if ((await tx.apiKey.count({ where: { id: keyId, teamId } })) === 0) return null;
+  const reached = reach && reach.role !== 'admin' ? (reach.personId ?? '') : null;
+  const ended = await revokeKeys(tx, teamId, [keyId], {
+    by,
+    isDeep: descendants === 'revoke',
+    endsExits: exits === 'end',
+    personId: reached,
+  });
+  // An admin revokes all descendants, so none are left.
+  const kept =
+    descendants === 'revoke' && reached === null ? [] : await livingDescendants(tx, teamId, [keyId]);
+  if (endsAnything(ended)) {
+    const detail = { descendants, exits, ...detailOf(ended) };
+    await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: keyId, detail });
+  }
+  return { ...ended, kept };
+}
+
+type Ended = Omit<Revoked, 'kept'>;
+
+/** Whether a revocation found anything to end. */
+export const endsAnything = ({ keys, invitations, exits }: Ended): boolean =>
+  keys.length + invitations.length + Object.values(exits).flat().length > 0;
+
+/** What an audit row says of a revocation. */
+export const detailOf = ({ keys, invitations, exits, exitsLeft, members }: Ended) => ({
+  keys,
+  invitations,
+  webhooks: exits.webhook,
+  integrations: exits.integration,
+  deploy_targets: exits.deploy_target,
+  publications: exits.publication,
+  exits_left: exitsLeft,
+  members,
+});
 
 /**
  * Revokes keys of a team and, if `isDeep`, their descendants; with `personId` only that person's descendants. Runs in the caller's
@@ -71,8 +120,13 @@ export async function revokeKeys(
   tx: Transaction,
   teamId: string,
   ids: string[],
-  { isDeep, personId = null }: { isDeep: boolean; personId?: string | null },
-): Promise<Omit<Revoked, 'kept'>> {
+  {
+    by,
+    isDeep,
+    endsExits = true,
+    personId = null,
+  }: { by: Actor | null; isDeep: boolean; endsExits?: boolean; personId?: string | null },
+): Promise<Ended> {
   const keys = await endKeys(tx, teamId, ids, null);
   const tree = new Set(ids);
   if (isDeep) {
@@ -88,7 +142,17 @@ export async function revokeKeys(
   // Keys outside the reach keep working, and so does what they made.
   const dead = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM api_keys WHERE team_id = ${teamId} AND id = ANY(${[...tree]}) AND revoked_at IS NOT NULL`;
-  return { keys: keys.slice(0, maxListed), ...(await endWhatKeysMade(tx, teamId, idsOf(dead), { isDeep })) };
+  const made = idsOf(dead);
+  return {
+    keys: keys.slice(0, maxListed),
+    ...(await endInvitations(tx, teamId, made)),
+    ...(await endExitsOf(
+      tx,
+      teamId,
+      { keys: new Set(made) },
+      { by, endsExits, reason: 'The key that made it was revoked.' },
+    )),
+  };
 }
 
 async function endKeys(
@@ -159,31 +223,64 @@ async function livingDescendants(
   return idsOf(rows).toSorted();
 }
 
-/** Returns a team's working keys that a person made, also by other keys: the person may know their secrets. At most `maxListed`. */
-export async function keysMadeBy(tx: Transaction, teamId: string, personId: string): Promise<string[]> {
-  const roots = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM api_keys WHERE team_id = ${teamId} AND (person_id = ${personId} OR created_by = ${personId})`;
-  return await livingDescendants(tx, teamId, idsOf(roots), { ofThem: true });
+/**
+ * Returns what remains of a person in a team: working keys that the person made, also by other keys, and whose secrets they may know, at most
+ * `maxListed`; and the exits of the person and of these keys, which are ended if `endsExits`.
+ */
+export async function endExitsOfPerson(
+  tx: Transaction,
+  teamId: string,
+  personId: string,
+  { by, endsExits }: { by: Actor | null; endsExits: boolean },
+): Promise<{ keysLeft: string[]; exitsEnded: string[]; exitsLeft: string[] }> {
+  const keys = await keysMadeBy(tx, teamId, personId);
+  const keysLeft = await livingDescendants(tx, teamId, [...keys], { ofThem: true });
+  const reason = 'The person who made it has left the team.';
+  const { exits, exitsLeft } = await endExitsOf(tx, teamId, { keys, personId }, { by, endsExits, reason });
+  return { keysLeft, exitsEnded: Object.values(exits).flat(), exitsLeft };
 }
 
-/** Revokes the open invitations of these keys (a team's or an operator's) in a team and, if `isDeep`, disables their webhooks. */
-export async function endWhatKeysMade(
+/** Returns the keys of a team that a person or key made, directly or through others, with the key itself. */
+export async function keysMadeBy(tx: Transaction, teamId: string, maker: string): Promise<Set<string>> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM api_keys WHERE team_id = ${teamId} AND (id = ${maker} OR person_id = ${maker} OR created_by = ${maker})`;
+  const roots = idsOf(rows);
+  return new Set([...roots, ...(await descendantsOf(tx, teamId, roots))]);
+}
+
+/** Ends the exits of these keys and the person that are enabled, or returns them as left. */
+async function endExitsOf(
+  tx: Transaction,
+  teamId: string,
+  makers: Parameters<typeof isMadeBy>[1],
+  { by, endsExits, reason }: { by: Actor | null; endsExits: boolean; reason: string },
+): Promise<Pick<Revoked, 'exits' | 'exitsLeft'>> {
+  const open = (await readExits(tx, teamId)).filter((exit) => exit.isEnabled && isMadeBy(exit, makers));
+  if (endsExits) await endExits(tx, teamId, open, { by, reason });
+  const of = (kind: ExitKind) =>
+    open.flatMap((exit: Exit) => (endsExits && exit.kind === kind ? [exit.id] : []));
+  return {
+    exits: {
+      webhook: of('webhook'),
+      integration: of('integration'),
+      deploy_target: of('deploy_target'),
+      publication: of('publication'),
+    },
+    exitsLeft: endsExits ? [] : open.map(({ id }) => id),
+  };
+}
+
+/** Revokes the open invitations of these keys (a team's or an operator's) in a team, and lists who joined by their invitations. */
+export async function endInvitations(
   tx: Transaction,
   teamId: string,
   keys: string[],
-  { isDeep }: { isDeep: boolean },
-): Promise<Pick<Revoked, 'invitations' | 'webhooks' | 'members'>> {
+): Promise<Pick<Revoked, 'invitations' | 'members'>> {
   const invitations = await tx.$queryRaw<{ id: string }[]>`
     UPDATE invitations SET revoked_at = now()
     WHERE team_id = ${teamId} AND (made_by_key = ANY(${keys}) OR created_by = ANY(${keys}))
       AND revoked_at IS NULL AND accepted_at IS NULL
     RETURNING id`;
-  const webhooks = isDeep
-    ? await tx.$queryRaw<{ id: string }[]>`
-        UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = 'The key that made it was revoked.'
-        WHERE team_id = ${teamId} AND made_by_key = ANY(${keys}) AND disabled_at IS NULL
-        RETURNING id`
-    : [];
   const members = await tx.$queryRaw<{ id: string }[]>`
     SELECT DISTINCT m.person_id AS id FROM invitations i
     JOIN memberships m ON m.team_id = i.team_id AND m.person_id = i.accepted_by
@@ -191,26 +288,8 @@ export async function endWhatKeysMade(
     LIMIT ${maxListed}`;
   return {
     invitations: idsOf(invitations).slice(0, maxListed),
-    webhooks: idsOf(webhooks).slice(0, maxListed),
     members: idsOf(members),
   };
 }
 
 const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id);
-
-/**
- * Locks the row of the key that makes something until the transaction ends: a concurrent revocation waits and then also ends what was made.
- * Throws GraftError `invalid_api_key` if the key was revoked since it was verified.
- */
-export async function holdMaker(tx: Transaction, by: Actor | null): Promise<void> {
-  const keyId = by?.keyId ?? null;
-  if (keyId === null) return;
-  const rows = keyId.startsWith('op_')
-    ? await tx.$queryRaw<object[]>`
-        SELECT 1 FROM operator_keys WHERE id = ${keyId} AND revoked_at IS NULL FOR SHARE`
-    : await tx.$queryRaw<
-        object[]
-      >`SELECT 1 FROM api_keys WHERE id = ${keyId} AND revoked_at IS NULL FOR SHARE`;
-  if (rows.length > 0) return;
-  throw new GraftError('invalid_api_key', 'The API key has been revoked meanwhile.', { param: null });
-}

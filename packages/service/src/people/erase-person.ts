@@ -2,6 +2,7 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inSystemTransaction } from '../database/in-transaction.ts';
+import { endExitsOfPerson } from '../keys/revoke-api-key.ts';
 
 /**
  * Permanently replaces everything that identifies a person, and ends their identities, sessions, keys and memberships, even as the last
@@ -36,7 +37,8 @@ export async function erasePerson(db: Database, id: string, by: Actor | null = n
           disabled_at = coalesce(disabled_at, now()), disabled_source = 'manual', erased_at = now()
         WHERE id = ${id}`;
     for (const { teamId } of memberships) {
-      const detail = { reason: 'person_erased' };
+      const { exitsLeft } = await endExitsOfPerson(tx, teamId, id, { by, endsExits: false });
+      const detail = { reason: 'person_erased', exits_left: exitsLeft };
       await insertAudit(tx, teamId, by, { action: 'member.remove', target: id, detail });
     }
     const detail = { memberships: memberships.length, keys, sessions, identities };

@@ -4,7 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { type Page, type PageOptions, readPage } from '../database/read-page.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
-import { keysMadeBy } from '../keys/revoke-api-key.ts';
+import { endExitsOfPerson } from '../keys/revoke-api-key.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
 import { hasRole, type Role } from '../keys/roles.ts';
 import { type Identity, identityInTeam, type Operator } from '../keys/verify-api-key.ts';
@@ -142,24 +142,29 @@ async function changeRole(
 }
 
 /** What remains of a removed member. */
-interface RemovedMember {
+export interface RemovedMember {
   /** Working keys that the person made for the team or for others, also by other keys; an admin should check them. */
   keysLeft: string[];
+  /** Exits that the person made, also by keys: those that were ended, and those that go on. */
+  exitsEnded: string[];
+  exitsLeft: string[];
 }
 
 /**
- * Removes a person from a team and revokes their keys there and their open invitations. The keys stay revoked if the person returns. Null:
- * no such member. Throws GraftError `last_admin`.
+ * Removes a person from a team and revokes their keys there and their open invitations. The keys stay revoked if the person returns. Unless
+ * `endsExits`, what they made that sends to others' servers goes on: it is the team's, and its admins decide. Null: no such member. Throws
+ * GraftError `last_admin`.
  */
 export async function removeMember(
   db: Database,
   teamId: string,
   personId: string,
   by: Actor | null,
+  { endsExits = false } = {},
 ): Promise<RemovedMember | null> {
   return await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
     await checkNotLastAdmin(tx, teamId, personId, 'removed');
-    return await endMembership(tx, teamId, personId, by);
+    return await endMembership(tx, teamId, personId, { by, endsExits });
   });
 }
 
@@ -167,7 +172,7 @@ async function endMembership(
   tx: Transaction,
   teamId: string,
   personId: string,
-  by: Actor | null,
+  { by, endsExits }: { by: Actor | null; endsExits: boolean },
 ): Promise<RemovedMember | null> {
   // Waits for a concurrent creation of a key of this person, so that the key's row is visible below.
   const { count } = await tx.membership.deleteMany({ where: { teamId, personId } });
@@ -176,10 +181,12 @@ async function endMembership(
     UPDATE api_keys SET revoked_at = now()
     WHERE team_id = ${teamId} AND person_id = ${personId} AND revoked_at IS NULL`;
   await revokeInvitationsOf(tx, teamId, personId);
-  const keysLeft = await keysMadeBy(tx, teamId, personId);
-  const detail = { revoked_keys: keys, keys_left: keysLeft };
+  const left = await endExitsOfPerson(tx, teamId, personId, { by, endsExits });
+  const { keysLeft, exitsEnded, exitsLeft } = left;
+  const exits = { exits_ended: exitsEnded, exits_left: exitsLeft };
+  const detail = { revoked_keys: keys, keys_left: keysLeft, ...exits };
   await insertAudit(tx, teamId, by, { action: 'member.remove', target: personId, detail });
-  return { keysLeft };
+  return left;
 }
 
 /**
@@ -197,7 +204,7 @@ export async function syncMembership(
     const where = { teamId, personId, source: 'oidc' };
     const found = await tx.membership.findFirst({ where });
     if (role === null) {
-      if (found) await endMembership(tx, teamId, personId, by);
+      if (found) await endMembership(tx, teamId, personId, { by, endsExits: false });
     } else if (!found) {
       await insertMembership(tx, teamId, { personId, role, source: 'oidc' }, by);
     } else if (found.role !== role) {

@@ -1,11 +1,11 @@
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Transaction } from '../database/database.ts';
-import { revokeKeys } from '../keys/revoke-api-key.ts';
+import { detailOf, revokeKeys } from '../keys/revoke-api-key.ts';
 
 /**
  * Records that a provider has verified the email of a person. The first time, revokes the person's keys in every team with their
- * descendants, invitations and webhooks: somebody else may have entered the email to obtain them. Keys that the operator made and
+ * descendants, invitations and exits: somebody else may have entered the email to obtain them. Keys that the operator made and
  * memberships stay; the audit log of each team records that the membership is confirmed.
  */
 export async function verifyPerson(tx: Transaction, personId: string, by: Actor): Promise<void> {
@@ -22,8 +22,8 @@ export async function verifyPerson(tx: Transaction, personId: string, by: Actor)
   const detail = { reason: 'first_sign_in' };
   for (const teamId of new Set(keys.map((key) => key.teamId))) {
     const ids = keys.filter((key) => key.teamId === teamId).map(({ id }) => id);
-    const revoked = await revokeKeys(tx, teamId, ids, { isDeep: true });
-    const entry = { action: 'api_key.revoke', target: personId, detail: { ...detail, ...revoked } };
+    const revoked = await revokeKeys(tx, teamId, ids, { by, isDeep: true });
+    const entry = { action: 'api_key.revoke', target: personId, detail: { ...detail, ...detailOf(revoked) } };
     await insertAudit(tx, teamId, by, entry);
   }
   for (const { teamId, role } of memberships) {

@@ -8,7 +8,9 @@ import { listRows, type Page, type PageOptions } from '../database/read-page.ts'
 import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { Prisma } from '../generated/client.ts';
 import { newId } from '../ids.ts';
+import { holdExitMaker, madeBy } from '../keys/exits.ts';
 import { type Publication, publicationOf } from './publication.ts';
+import { checkPublishable, getPublishingRules } from './publishing-rules.ts';
 
 export interface NewPublication {
   versionId: string;
@@ -28,7 +30,7 @@ export const maxPublications = 100;
 /**
  * ∅ → queued, with its audit row. If the version or export has been published to this repository in the same way, or is to be, returns that
  * publication (`created` false); one that has failed, or was made in another way, is queued again. Throws GraftError `invalid_repository`,
- * `hub_token_missing`, `adapter_version_not_found`, `export_not_found`, `export_not_ready`, `publication_running`, `too_many_publications`.
+ * `hub_token_missing`, `repository_not_allowed`, `public_not_allowed`, `adapter_version_not_found`, `export_not_found`, `export_not_ready`, `publication_running`, `too_many_publications`.
  */
 export async function createPublication(
   db: Database,
@@ -41,9 +43,11 @@ export async function createPublication(
   const name = `graft:publications:${teamId}`;
   return await waitForRow(name, async () =>
     inTransaction(db, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       // Of two concurrent requests of a team the second one fails here, and is retried.
       await tryLockName(tx, name);
       await checkToken(tx, teamId);
+      checkPublishable(await getPublishingRules({ db: tx }, teamId), request);
       const format = await holdSource(tx, teamId, request);
       const before = await findSame(tx, teamId, request);
       if (before?.status === 'queued' || before?.status === 'running') {
@@ -59,7 +63,7 @@ export async function createPublication(
         return { publication: publicationOf(before), created: false };
       await checkCounts(tx, teamId, versionId, before === null);
       const detail = { version: versionId, export: exportId, repository, public: isPublic };
-      const queued = { status: 'queued', repository, isPublic, card, keyId: by.keyId, attempts: 0 };
+      const queued = { status: 'queued', repository, isPublic, card, ...madeBy(by), attempts: 0 };
       const nothing = {
         commit: null,
         url: null,
@@ -85,12 +89,12 @@ export async function createPublication(
 
 async function checkToken(tx: Transaction, teamId: string): Promise<void> {
   const found = await tx.integration.count({
-    where: { teamId, type: 'huggingface', sealed: { not: null } },
+    where: { teamId, type: 'huggingface', sealed: { not: null }, disabledAt: null },
   });
   if (found > 0) return;
   throw new GraftError(
     'hub_token_missing',
-    'This team has no token of the Hub: an admin of the team sets it as the integration huggingface.',
+    'This team has no token of the Hub, or its integration is disabled: an admin of the team sets the token as the integration huggingface.',
     { param: null },
   );
 }

@@ -4,6 +4,7 @@
  *   commit. There is one for each repository.
  */
 import type { Publication as Row } from '../generated/client.ts';
+import type { MadeBy } from '../keys/exits.ts';
 
 export const publicationStatuses = ['queued', 'running', 'succeeded', 'failed'] as const;
 export type PublicationStatus = (typeof publicationStatuses)[number];
@@ -14,7 +15,7 @@ export interface PublicationError {
   param: string | null;
 }
 
-export interface Publication {
+export interface Publication extends MadeBy {
   id: string;
   teamId: string;
   versionId: string;
@@ -52,6 +53,7 @@ export interface Publication {
 export function publicationOf(row: Row): Publication {
   const { id, teamId, versionId, exportId, format, repository, isPublic, card, status, error } = row;
   const { commit, url, changed, bytes, attempts, nextAttemptAt, createdAt, startedAt, finishedAt } = row;
+  const { createdBy, madeByKey } = row;
   return {
     id,
     teamId,
@@ -61,6 +63,8 @@ export function publicationOf(row: Row): Publication {
     repository,
     isPublic,
     card,
+    createdBy,
+    madeByKey,
     status: status as PublicationStatus,
     error: error as PublicationError | null,
     // A check of the table ensures that all four are set, or it has not succeeded.

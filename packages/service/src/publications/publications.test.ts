@@ -102,9 +102,8 @@ describe('publications', () => {
     const queued = await bench.create();
     await bench.start({ idleMs: 100 }, moved);
     const waiting = await bench.failing(queued);
-    assert.match(waiting.error!.message, /cannot be reached \(The receiver took too long/);
+    assert.match(waiting.error!.message, /cannot be reached \(No answer came from the server/);
     silent.close();
-    await bench.until(queued, ({ error }) => /refuses connections/.test(error?.message ?? ''));
     assert.equal((await bench.until(queued, ({ attempts }) => attempts >= 3)).made, null);
     // In the end it fails with the reason.
     await bench.start({ giveUpSeconds: 0 }, moved);

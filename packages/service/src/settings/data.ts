@@ -151,7 +151,7 @@ export const outboundSettings = {
     example: '10.20.0.0/16,hooks.internal',
     readBy: ['api'],
     description:
-      'Private addresses, ranges and host names that [webhooks](webhooks.md) may reach, on any port and also by HTTP. Without it webhooks reach only the public internet, by HTTPS on port 443 or 8443.',
+      'Private addresses, ranges and host names that [webhooks](webhooks.md) may reach, also by HTTP: `host` on any port, `host:port`, and `team=host:port` for one team alone. Without it webhooks reach only the public internet, by HTTPS on port 443 or 8443.',
   },
   GRAFT_INTEGRATION_ALLOW: {
     kind: list,
@@ -164,9 +164,10 @@ export const outboundSettings = {
   GRAFT_DEPLOY_ALLOW: {
     kind: list,
     default: '',
-    example: 'vllm.internal',
+    example: 'research=vllm.internal:8000',
     readBy: ['api'],
-    description: 'The same for runtimes that [deploy targets](deploy-targets.md) name.',
+    description:
+      'The same for runtimes that [deploy targets](deploy-targets.md) name, always as `team=host:port`: the name or id of the team and the port, or `*` for all.',
   },
   GRAFT_DEPLOY_FOLDER: {
     kind: file,

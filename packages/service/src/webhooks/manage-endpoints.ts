@@ -5,10 +5,11 @@ import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
-import { createEgressRules } from '../egress/address-rules.ts';
+import type { EgressRules } from '../egress/address-rules.ts';
+import { teamRules } from '../egress/team-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
-import { holdMaker } from '../keys/revoke-api-key.ts';
+import { holdExitMaker, madeBy } from '../keys/exits.ts';
 import { type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { newWebhookSecret, sealedForWebhook } from './seal-secret.ts';
 import { endpointOf, maxEndpoints, maxSecrets, type WebhookEndpoint, type WebhookEvent } from './webhook.ts';
@@ -21,6 +22,14 @@ export interface WithSecret {
   secret: string;
 }
 
+/** Rules for the addresses that a team's receivers may have. */
+export async function webhookRules(
+  { db, env }: Pick<Database, 'db'> & { env: { webhookAllow: string[] } },
+  teamId: string,
+): Promise<EgressRules> {
+  return await teamRules({ db }, teamId, { entries: env.webhookAllow, setting: 'GRAFT_WEBHOOK_ALLOW' });
+}
+
 /** Creates an endpoint. Throws GraftError `invalid_webhook_url`, `too_many_webhooks`. */
 export async function createWebhook(
   context: Context,
@@ -28,12 +37,12 @@ export async function createWebhook(
   input: { url: string; description: string | null; events: WebhookEvent[] },
   by: Actor,
 ): Promise<WithSecret> {
-  const url = parseWebhookUrl(input.url, createEgressRules(context.env.webhookAllow)).href;
+  const url = parseWebhookUrl(input.url, await webhookRules(context, teamId)).href;
   return await waitForRow(`webhooks of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
+      await holdExitMaker(tx, teamId, by);
       // Of two concurrent calls the second counts the endpoint of the first.
       await tryLockName(tx, `graft:webhooks:${teamId}`);
-      await holdMaker(tx, by);
       if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= maxEndpoints) {
         throw new GraftError(
           'too_many_webhooks',
@@ -49,7 +58,7 @@ export async function createWebhook(
           url,
           description: input.description,
           events,
-          madeByKey: by.keyId,
+          ...madeBy(by),
         },
       });
       const secret = await addSecret(tx, context, row);
@@ -116,17 +125,18 @@ export async function updateWebhook(
   const url =
     fields.url === undefined
       ? undefined
-      : parseWebhookUrl(fields.url, createEgressRules(context.env.webhookAllow)).href;
+      : parseWebhookUrl(fields.url, await webhookRules(context, teamId)).href;
   return await inTransaction(context, async (tx) => {
-    await holdMaker(tx, by);
+    await holdExitMaker(tx, teamId, by);
     const before = await lockEndpoint(tx, teamId, id);
     if (!before) return null;
     const isFresh = (url !== undefined && url !== before.url) || (enabled === true && before.disabledAt);
     const row = await tx.webhookEndpoint.update({
       where: { teamId_id: { teamId, id } },
       data: {
-        // The key that sets the URL is responsible for it: revoking that key ends the endpoint.
-        ...(url !== undefined && { url, madeByKey: by.keyId }),
+        // Who sets the URL or enables it is responsible for it: revoking that key ends the endpoint.
+        ...((url !== undefined || (enabled === true && before.disabledAt)) && madeBy(by)),
+        ...(url !== undefined && { url }),
         ...(fields.description !== undefined && { description: fields.description }),
         ...(fields.events && { events: [...new Set(fields.events)] }),
         ...(enabled === true && { disabledAt: null, disabledReason: null }),

@@ -7,6 +7,7 @@
  * - secret: signs deliveries. A rotation creates another one, and both sign until the old one expires.
  */
 import type { WebhookDelivery as DeliveryRow, WebhookEndpoint as EndpointRow } from '../generated/client.ts';
+import type { MadeBy } from '../keys/exits.ts';
 
 /** Types of events that an endpoint may subscribe to: OpenAI's, then Graft's own. */
 export const webhookEvents = [
@@ -33,7 +34,7 @@ export const maxEndpoints = 20;
 /** Maximum number of secrets of one endpoint that sign at the same time. */
 export const maxSecrets = 3;
 
-export interface WebhookEndpoint {
+export interface WebhookEndpoint extends MadeBy {
   id: string;
   teamId: string;
   url: string;
@@ -59,7 +60,7 @@ export type WebhookDelivery = Omit<
 };
 
 export function endpointOf(row: EndpointRow): WebhookEndpoint {
-  const { failures: _, notBefore: __, sendsUntil: ___, madeByKey: ____, events, ...columns } = row;
+  const { failures: _, notBefore: __, sendsUntil: ___, events, ...columns } = row;
   return { ...columns, events: events as WebhookEvent[] };
 }
 

@@ -28,6 +28,8 @@ before(async () => {
   );
   version = await storeAdapter(bench, bench.acme, 'poet');
   admin = await bench.caller(bench.acme, 'admin');
+  const rules = { repositories: ['org', 'other'], public: true };
+  assert.equal((await admin.send('POST', '/v1/team/publishing', rules)).status, 200);
 });
 beforeEach(async () => {
   hub.reset();
@@ -153,7 +155,9 @@ describe('publications', () => {
       ['GET', `${pathOf()}/${id}`],
       ['DELETE', `${pathOf()}/${id}`],
     ];
-    await setToken(await bench.caller(other, 'admin'));
+    const otherAdmin = await bench.caller(other, 'admin');
+    await setToken(otherAdmin);
+    await otherAdmin.send('POST', '/v1/team/publishing', { repositories: ['org'] });
     for (const [method, path, body] of routes)
       assertError(await other.send(method, path, body), 404, 'adapter_not_found', 'adapter_id');
     // Another team's export, by its own version.

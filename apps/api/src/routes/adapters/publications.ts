@@ -33,7 +33,7 @@ export const publicationRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operation(writes, 'Publish a version or export on the Hugging Face Hub', ref(PublicationSchema), {
       errors: [429],
       description:
-        'Sends a finished export, or the version’s own files, to a model repository as one commit, with the token of the team’s integration `huggingface`. The repository is private unless `public` is true. If the same has been or is being published to this repository, that publication is returned; one that has failed is queued again. So repeating a request is safe, with or without an Idempotency-Key.',
+        'Sends a finished export, or the version’s own files, to a model repository as one commit, with the token of the team’s integration `huggingface`. An admin of the team allows repositories, and public ones, with `POST /v1/team/publishing`. The repository is private unless `public` is true. If the same has been or is being published to this repository, that publication is returned; one that has failed is queued again. So repeating a request is safe, with or without an Idempotency-Key.',
       params: AdapterVersionParams,
       body: ref(CreatePublicationSchema),
     }),

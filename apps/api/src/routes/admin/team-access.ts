@@ -18,16 +18,19 @@ import {
   ListApiKeysQuery,
   TeamKeyParams,
   toWireApiKey,
+  toWireRevoked,
 } from '../../schemas/api-key.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
   MemberSchema,
   RemovedMemberSchema,
+  RemoveMemberQuery,
   SetRoleSchema,
   TeamMemberParams,
   TeamParams,
   toWireMember,
+  toWireRemoved,
 } from '../../schemas/team.ts';
 import { operation } from './operation.ts';
 
@@ -85,7 +88,7 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ operator, params: { team_id, key_id: id } }) => {
       const result = await revokeApiKey(services, team_id, id, { by: operator, descendants: 'revoke' });
       const revoked = found(result, 'apiKey', id);
-      return { id, object: 'api_key' as const, deleted: true as const, revoked };
+      return { id, object: 'api_key' as const, deleted: true as const, revoked: toWireRevoked(revoked) };
     },
   );
 
@@ -108,12 +111,13 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operation('Remove a member from a team', ref(RemovedMemberSchema), {
       description: 'Revokes the keys of the person in the team. The last admin cannot be removed.',
       params: TeamMemberParams,
+      querystring: RemoveMemberQuery,
       errors: [400],
     }),
-    async ({ operator, params: { team_id, person_id: id } }) => {
-      const removed = await removeMember(services, team_id, id, operator);
-      const { keysLeft } = found(removed, 'member', id);
-      return { id, object: 'team.member' as const, deleted: true as const, keys_left: keysLeft };
+    async ({ operator, params: { team_id, person_id: id }, query }) => {
+      const endsExits = query.exits === 'end';
+      const removed = await removeMember(services, team_id, id, operator, { endsExits });
+      return { id, object: 'team.member' as const, ...toWireRemoved(found(removed, 'member', id)) };
     },
   );
 };

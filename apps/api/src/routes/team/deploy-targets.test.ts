@@ -23,7 +23,7 @@ before(async () => {
   vllm = await openVllmServer({ apiKey: canary, maxRank: 64 });
   bench = await openApiBench(
     {},
-    { GRAFT_DEPLOY_ALLOW: '127.0.0.1,vllm.internal', GRAFT_DEPLOY_FOLDER: shared },
+    { GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*,*=vllm.internal:*', GRAFT_DEPLOY_FOLDER: shared },
   );
   admin = await bench.caller(bench.acme, 'admin');
   otherAdmin = await bench.caller(bench.other, 'admin');
@@ -139,8 +139,10 @@ test('what cannot be is refused with its field', async () => {
     [1, 2].map(() => admin.send('POST', route, input({ name: 'x', model_name: 'x' }))),
   );
   assert.deepEqual(both.map(({ status }) => status).sort(), [200, 400]);
-  const changed = await admin.send('POST', `${route}/${made.id}`, { api_key: null, name: 'renamed' });
-  assert.deepEqual([changed.json.has_api_key, changed.json.name], [false, 'renamed']);
+  const changed = await admin.send('POST', `${route}/${made.id}`, { api_key: 'another', name: 'renamed' });
+  assert.deepEqual([changed.json.has_api_key, changed.json.name], [true, 'renamed']);
+  const inside = await admin.send('POST', `${route}/${made.id}`, { api_key: null });
+  assert.deepEqual([inside.status, inside.json.error?.param], [400, 'api_key']);
   assertError(
     await admin.send('POST', `${route}/${made.id}`, { name: 'x' }),
     400,

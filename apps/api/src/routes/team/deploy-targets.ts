@@ -94,6 +94,7 @@ export const deployTargetRoutes: FastifyPluginAsyncTypebox = async (app) => {
         modelName: body.model_name,
         versionedNames: body.versioned_names,
         keepSeconds: body.keep_seconds,
+        enabled: body.enabled,
       };
       const target = await updateDeployTarget(services, caller.teamId, id, changes, caller);
       return toWireDeployTarget(found(target, 'deployTarget', id));

@@ -7,9 +7,11 @@ import {
   type Identity,
   listApiKeys,
   overlapSeconds,
+  previewRevocation,
   revokeApiKey,
   rotateApiKey,
 } from '@graft/service';
+import type { Static } from 'typebox';
 import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
 import {
@@ -19,9 +21,11 @@ import {
   CreatedApiKeySchema,
   DeletedApiKeySchema,
   ListApiKeysQuery,
+  RevocationSchema,
   RevokeApiKeyQuery,
   RotateApiKeySchema,
   toWireApiKey,
+  toWireRevoked,
 } from '../../schemas/api-key.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
@@ -110,26 +114,46 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 
+  app.get(
+    '/team/keys/:key_id/revocation',
+    operation(reading, 'Preview the revocation of an API key', ref(RevocationSchema), {
+      description: 'Returns what revoking the key with the same parameters would end, and ends nothing.',
+      params: ApiKeyParams,
+      querystring: RevokeApiKeyQuery,
+    }),
+    async ({ caller, params, query }) => {
+      const { id } = await find(caller, params.key_id);
+      const revoked = await previewRevocation(services, caller.teamId, id, revocationOf(caller, query));
+      return { id, object: 'api_key.revocation' as const, revoked: toWireRevoked(revoked!) };
+    },
+  );
+
   app.delete(
     '/team/keys/:key_id',
     operation(writing, 'Revoke an API key', ref(DeletedApiKeySchema), {
       description:
-        'The key stops working immediately, in every process, and so do its sessions, its open invitations and, unless you keep them, all keys created with it. It stays in the list.',
+        'The key stops working immediately, in every process, and so do its sessions, its open invitations and, unless you keep them, all keys created with it and what these keys made that sends to other servers. It stays in the list.',
       params: ApiKeyParams,
       querystring: RevokeApiKeyQuery,
     }),
     async ({ caller, params, query }) => {
       const { id } = await find(caller, params.key_id);
       // Not an error if the key is already revoked, since it may have descendants that were kept.
-      const revoked = await revokeApiKey(services, caller.teamId, id, {
-        by: caller,
-        descendants: query.descendants ?? 'revoke',
-        reach: caller,
-      });
-      return { id, object: 'api_key' as const, deleted: true as const, revoked: revoked! };
+      const revoked = await revokeApiKey(services, caller.teamId, id, revocationOf(caller, query));
+      return { id, object: 'api_key' as const, deleted: true as const, revoked: toWireRevoked(revoked!) };
     },
   );
 };
+
+const revocationOf = (
+  caller: Identity,
+  { descendants = 'revoke', exits }: Static<typeof RevokeApiKeyQuery>,
+) => ({
+  by: caller,
+  descendants,
+  exits,
+  reach: caller,
+});
 
 const storedLimit = (limit: readonly string[] | null) => (limit ? [...limit] : null);
 

@@ -9,8 +9,10 @@ import {
   MemberParams,
   MemberSchema,
   RemovedMemberSchema,
+  RemoveMemberQuery,
   SetRoleSchema,
   toWireMember,
+  toWireRemoved,
 } from '../../schemas/team.ts';
 import { operations } from '../operation.ts';
 
@@ -20,9 +22,9 @@ const operation = operations('Team');
 export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
-  async function remove(id: string, caller: Identity) {
-    const { keysLeft } = found(await removeMember(services, caller.teamId, id, caller), 'member', id);
-    return { id, object: 'team.member' as const, deleted: true as const, keys_left: keysLeft };
+  async function remove(id: string, caller: Identity, endsExits = false) {
+    const removed = await removeMember(services, caller.teamId, id, caller, { endsExits });
+    return { id, object: 'team.member' as const, ...toWireRemoved(found(removed, 'member', id)) };
   }
 
   app.get(
@@ -58,11 +60,12 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
       ref(RemovedMemberSchema),
       {
         description:
-          'Revokes their keys in the team. Keys that they created for the team remain valid and are listed. The last admin cannot be removed.',
+          'Revokes their keys in the team. Keys that they created for the team remain valid and are listed, and unless you end them, so does what they made that sends to other servers. The last admin cannot be removed.',
         params: MemberParams,
+        querystring: RemoveMemberQuery,
       },
     ),
-    async ({ caller, params: { person_id: id } }) => await remove(id, caller),
+    async ({ caller, params: { person_id: id }, query }) => await remove(id, caller, query.exits === 'end'),
   );
 
   app.post(

@@ -6,6 +6,7 @@ import {
   usualKeepSeconds,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { makerFields, toWireMaker } from '../exit.ts';
 import { After, limit } from '../list.ts';
 import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from '../schema.ts';
 
@@ -20,7 +21,7 @@ const fields = {
   }),
   api_key: nullable(Type.String({ minLength: 1, maxLength: 4096, pattern: '^[\\x21-\\x7e]+$' }), {
     description:
-      'API key that the runtime was started with, if any. It is stored encrypted and never returned.',
+      'API key that the runtime was started with. Required if its address is not on the internet. It is stored encrypted and never returned.',
   }),
   tag: Type.String({
     pattern: '^[a-z][a-z0-9._-]{0,31}$',
@@ -70,12 +71,15 @@ export const DeployTargetSchema = named('DeployTarget', {
   has_api_key: Type.Boolean({
     description: 'Whether an API key is stored. The key itself is never returned.',
   }),
+  ...makerFields('created the target, gave its API key or enabled it', 'disables the target'),
   state: Type.Enum([...deployStates], {
     type: 'string',
     description:
-      '`waiting`: nothing is to be loaded, as `reason` says. `loading`: a version is being loaded. `deployed`: the runtime listed the version of the tag at the last check. `failing`: the last attempt failed and is repeated.',
+      '`waiting`: nothing is to be loaded, as `reason` says. `loading`: a version is being loaded. `deployed`: the runtime listed the version of the tag at the last check. `failing`: the last attempt failed and is repeated. `disabled`: nothing is sent to the runtime, which keeps what it has loaded.',
   }),
-  reason: nullable(Type.String(), { description: 'Why the target waits or fails, and what to do.' }),
+  reason: nullable(Type.String(), {
+    description: 'Why the target waits, fails or is disabled, and what to do.',
+  }),
   deployed_version: nullable(Type.Integer(), {
     description: 'Number of the version that the runtime had at the last check.',
   }),
@@ -97,7 +101,7 @@ export const NewDeployTargetSchema = namedInput('CreateDeployTarget', {
     minLength: 1,
     maxLength: 2048,
     description:
-      'Address of one server, without `/v1`: https, port 443 or 8443, on a public host. The operator can allow other addresses (GRAFT_DEPLOY_ALLOW).',
+      'Address of one server, without `/v1`: https, port 443 or 8443, on a public host. The operator can open other addresses and ports for your team (GRAFT_DEPLOY_ALLOW).',
   }),
   adapter_id: Type.String({ minLength: 1, maxLength: 64 }),
   tag: fields.tag,
@@ -116,6 +120,12 @@ export const DeployTargetChangesSchema = namedInput('UpdateDeployTarget', {
   folder: Type.Optional(fields.folder),
   versioned_names: Type.Optional(fields.versioned_names),
   keep_seconds: Type.Optional(fields.keep_seconds),
+  enabled: Type.Optional(
+    Type.Boolean({
+      description:
+        'False: nothing is sent to the runtime, which keeps what it has loaded, until the target is enabled again.',
+    }),
+  ),
 });
 
 export const DeletedDeployTargetSchema = deletedSchema('DeletedDeployTarget', 'deploy_target');
@@ -145,6 +155,7 @@ export function toWireDeployTarget(target: DeployTarget): Static<typeof DeployTa
     versioned_names: target.versionedNames,
     keep_seconds: target.keepSeconds,
     has_api_key: target.hasApiKey,
+    ...toWireMaker(target),
     state: target.state,
     reason: target.reason,
     deployed_version: target.deployedVersion,

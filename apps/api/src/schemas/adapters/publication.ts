@@ -1,6 +1,7 @@
 import { type Publication, publicationStatuses } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { AdapterVersionParams } from '../adapter.ts';
+import { makerFields, toWireMaker } from '../exit.ts';
 import { After, limit } from '../list.ts';
 import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from '../schema.ts';
 
@@ -21,6 +22,7 @@ export const PublicationSchema = named('AdapterPublication', {
       'Whether a public repository was permitted. One that is created is then public; one that exists remains as it is, and may be private.',
   }),
   card: Type.Boolean({ description: 'Whether Graft writes the model card.' }),
+  ...makerFields('requested it', 'ends a publication that is not complete'),
   status: Type.Enum([...publicationStatuses], { type: 'string' }),
   url: nullable(Type.String(), {
     description: 'Address of the commit that has all files. Null until it has succeeded.',
@@ -50,7 +52,8 @@ export const CreatePublicationSchema = namedInput('CreateAdapterPublication', {
   repository: Type.String({
     minLength: 1,
     maxLength: 200,
-    description: '`owner/name` of a model repository. It is created if it does not exist.',
+    description:
+      '`owner/name` of a model repository that an admin of the team has allowed. It is created if it does not exist.',
   }),
   export_id: Type.Optional(
     nullable(Type.String({ minLength: 1, maxLength: 64 }), {
@@ -60,7 +63,8 @@ export const CreatePublicationSchema = namedInput('CreateAdapterPublication', {
   public: Type.Optional(
     Type.Boolean({
       default: false,
-      description: 'Create a public repository, or allow one that is public already.',
+      description:
+        'Create a public repository, or allow one that is public already, if an admin of the team has allowed that.',
     }),
   ),
   card: Type.Optional(
@@ -97,6 +101,7 @@ export function toWirePublication(
     repository: publication.repository,
     public: publication.isPublic,
     card: publication.card,
+    ...toWireMaker(publication),
     status,
     url: made?.url ?? null,
     commit: made?.commit ?? null,

@@ -54,7 +54,7 @@ export function DeployTargetForm({
         label="API key"
         type="password"
         autocomplete="off"
-        hint="The key that the runtime was started with, if any."
+        hint="The key that the runtime was started with. Required if it is not on the internet."
         {...form.field('api_key')}
       />
       <TextField label="Tag" maxLength={32} {...form.field('tag')} />

@@ -53,7 +53,8 @@ function Targets({ adapter }: { adapter: Adapter }) {
 
 function List({ rows, queryKey, canEdit }: { rows: DeployTarget[]; queryKey: string[]; canEdit: boolean }) {
   const retry = useAction({
-    run: (id: string) => deployTargets.retry(id),
+    run: ({ id, state }: DeployTarget) =>
+      state === 'disabled' ? deployTargets.update(id, { enabled: true }) : deployTargets.retry(id),
     invalidates: [queryKey],
   });
   return (
@@ -65,10 +66,11 @@ function List({ rows, queryKey, canEdit }: { rows: DeployTarget[]; queryKey: str
       columns={[
         {
           head: 'Target',
-          cell: ({ name, url, runtime }) => (
+          cell: ({ name, url, runtime, created_by: maker }) => (
             <>
               <Cut text={name} />
               <Cut text={`${runtime} at ${url}`} class="small soft" />
+              <Cut text={`made by ${maker ?? 'an unknown maker'}`} class="small soft" />
             </>
           ),
         },
@@ -82,17 +84,19 @@ function List({ rows, queryKey, canEdit }: { rows: DeployTarget[]; queryKey: str
         {
           head: 'Actions',
           width: '12rem',
-          cell: ({ id, name }) =>
+          cell: (row) =>
             canEdit && (
               <span class="row">
-                <Button onClick={() => retry.mutate(id)}>Retry</Button>
+                <Button onClick={() => retry.mutate(row)}>
+                  {row.state === 'disabled' ? 'Enable' : 'Retry'}
+                </Button>
                 <ConfirmButton
                   button={{ children: 'Delete' }}
-                  title={`Delete ${name}?`}
+                  title={`Delete ${row.name}?`}
                   action="Delete target"
-                  run={() => deployTargets.delete(id)}
+                  run={() => deployTargets.delete(row.id)}
                   invalidates={[queryKey]}
-                  successMessage={() => `${name} deleted.`}
+                  successMessage={() => `${row.name} deleted.`}
                 >
                   <p>The runtime unloads the adapter, and its files are removed.</p>
                 </ConfirmButton>
@@ -104,7 +108,13 @@ function List({ rows, queryKey, canEdit }: { rows: DeployTarget[]; queryKey: str
   );
 }
 
-const tones = { waiting: 'quiet', loading: 'wait', deployed: 'good', failing: 'bad' } as const;
+const tones = {
+  waiting: 'quiet',
+  loading: 'wait',
+  deployed: 'good',
+  failing: 'bad',
+  disabled: 'bad',
+} as const;
 
 function State({ target }: { target: DeployTarget }) {
   const { state, reason, deployed_version: version, deployed_at: at } = target;

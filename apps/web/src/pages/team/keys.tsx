@@ -1,4 +1,5 @@
 import type { ApiKey, CreatedApiKey, Wire } from '@graft/client';
+import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Cut, NameAndId } from '../../components/cut.tsx';
@@ -108,37 +109,66 @@ function RevokeKey({
   onClose: () => void;
 }) {
   const [keepsDescendants, setKeepsDescendants] = useState(false);
+  const [keepsExits, setKeepsExits] = useState(false);
+  const params = {
+    descendants: keepsDescendants ? 'keep' : 'revoke',
+    exits: keepsExits ? 'keep' : 'end',
+  } as const;
+  const preview = useQuery({
+    queryKey: ['keys', id, 'revocation', params],
+    queryFn: () => graft.team.keys.previewRevocation(id, params),
+  });
   return (
     <Confirm
       title="Revoke API key?"
       action="Revoke key"
-      run={() => graft.team.keys.revoke(id, { descendants: keepsDescendants ? 'keep' : 'revoke' })}
-      invalidates={[['keys'], ['invitations'], ['webhooks'], ['audit']]}
+      run={() => graft.team.keys.revoke(id, params)}
+      invalidates={[['keys'], ['invitations'], ['webhooks'], ['integrations'], ['adapter'], ['audit']]}
       successMessage={({ revoked }) => describeRevocation(id, name, revoked)}
       onClose={onClose}
     >
       <p class="wrap-anywhere">
         {name} stops working immediately and permanently{isOwn && ', and this session ends'}. This also
         revokes the keys and open invitations created with it, directly or through those keys, and disables
-        webhooks created with them.
+        what they made that sends to other servers: webhooks, integrations, deploy targets, publications.
+      </p>
+      <p role="status">
+        {preview.data ? describeEffect(id, preview.data.revoked) : 'Checking what this ends…'}
       </p>
       <Checkbox
         label="Keep keys created with it"
         checked={keepsDescendants}
         onChecked={setKeepsDescendants}
       />
+      <Checkbox label="Keep what sends to other servers" checked={keepsExits} onChecked={setKeepsExits} />
     </Confirm>
   );
 }
 
-function describeRevocation(id: string, name: string, revoked: Wire.DeletedApiKey['revoked']): string {
+type Revoked = Wire.DeletedApiKey['revoked'];
+
+function countsOf(id: string, revoked: Revoked): string[] {
   const groups: [string[], string][] = [
     [revoked.keys.filter((key) => key !== id), 'keys created with it'],
     [revoked.invitations, 'invitations'],
     [revoked.webhooks, 'webhooks'],
+    [revoked.integrations, 'integrations'],
+    [revoked.deploy_targets, 'deploy targets'],
+    [revoked.publications, 'publications'],
   ];
-  const counts = groups.filter(([ids]) => ids.length > 0).map(([ids, what]) => `${ids.length} ${what}`);
-  const also = counts.length > 0 ? ` Also revoked: ${counts.join(', ')}.` : '';
+  return groups.filter(([ids]) => ids.length > 0).map(([ids, what]) => `${ids.length} ${what}`);
+}
+
+function describeEffect(id: string, revoked: Revoked): string {
+  const counts = countsOf(id, revoked);
+  const ends = counts.length > 0 ? `Also ends: ${counts.join(', ')}.` : 'Ends nothing else.';
+  const left = revoked.exits_left.length;
+  return left > 0 ? `${ends} Still sending to other servers: ${left}.` : ends;
+}
+
+function describeRevocation(id: string, name: string, revoked: Revoked): string {
+  const counts = countsOf(id, revoked);
+  const also = counts.length > 0 ? ` Also ended: ${counts.join(', ')}.` : '';
   const kept = revoked.kept.length > 0 ? ` ${revoked.kept.length} keys created with it still work.` : '';
   const check =
     revoked.members.length > 0

@@ -1,9 +1,9 @@
 import type { Role, TeamMember } from '@graft/client';
-import { useQueryClient } from '@tanstack/preact-query';
+import { useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
-import { Select } from '../../components/forms/field.tsx';
+import { Checkbox, Select } from '../../components/forms/field.tsx';
 import { Confirm, useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
@@ -128,12 +128,24 @@ function Remove({
   onClose: () => void;
 }) {
   const cache = useQueryClient();
+  const [endsExits, setEndsExits] = useState(false);
+  const isAdmin = usePermission('team:read', 'admin');
+  const { data: exits = [] } = useQuery({
+    queryKey: ['exits', id],
+    queryFn: async () => (await graft.team.exits({ made_by: id }).page()).data,
+    enabled: isAdmin && !isMe,
+  });
+  const open = exits.filter(({ enabled }) => enabled);
   return (
     <Confirm
       title={isMe ? 'Leave the team?' : 'Remove member?'}
       action={isMe ? 'Leave' : 'Remove'}
-      run={() => (isMe ? graft.team.members.leave() : graft.team.members.remove(id))}
-      invalidates={invalidates}
+      run={() =>
+        isMe
+          ? graft.team.members.leave()
+          : graft.team.members.remove(id, { exits: endsExits ? 'end' : 'keep' })
+      }
+      invalidates={[...invalidates, ['webhooks'], ['integrations'], ['adapter'], ['exits']]}
       successMessage={({ keys_left: keys }) => {
         if (isMe) return 'You left the team.';
         const check =
@@ -146,6 +158,14 @@ function Remove({
       <p class="wrap-anywhere">
         All keys of {name} ({email}) in this team are revoked immediately. Files, jobs and adapters are kept.
       </p>
+      {open.length > 0 && (
+        <>
+          <p class="wrap-anywhere">
+            {name} made these, which send to other servers: {open.map((exit) => exit.name).join(', ')}.
+          </p>
+          <Checkbox label="End them, too" checked={endsExits} onChecked={setEndsExits} />
+        </>
+      )}
     </Confirm>
   );
 }

@@ -50,7 +50,7 @@ function postTo(url: URL, token: string | undefined): AuditSink['send'] {
     const limits = { maxBytes: 16 * 1024, bodyMs: 1_000 };
     const answer = await requestPinned(url, { headers, body: lines }, egress, limits).catch(
       (error: unknown) => {
-        throw new SinkError(error instanceof EgressError ? error.message : 'Sending failed.');
+        throw new SinkError(error instanceof EgressError ? error.detail : 'Sending failed.');
       },
     );
     if (answer.status >= 200 && answer.status < 300) return;

@@ -49,6 +49,20 @@ export function* whatLeaves(id: Named, own: Own): Generator<[string, Row]> {
       sealed: hmac('sealed'),
     },
   ];
+  yield ['publishing_rules', { ...own, repositories: ['org/*'], allow_public: true }];
+  yield [
+    'deploy_leftovers',
+    {
+      id: id('leftover'),
+      ...own,
+      team_name: 'gone',
+      name: 'a server',
+      runtime: 'vllm',
+      url: 'https://vllm',
+      model_name: 'mine',
+      unreachable_since: at,
+    },
+  ];
   yield ['audit_log', { team_id, action: 'job.create', target: id('job-of-team-failed'), created_at: at }];
   yield ['audit_exports', { sink: id('sink'), chain: team_id, sequence: 1 }];
 }

@@ -25,7 +25,8 @@ export function createAskRuntime(
       return { status: answer.status, body: parsed, message: messageOf(parsed) };
     } catch (error) {
       if (error instanceof RuntimeFault) throw error;
-      throw new RuntimeFault('away', error instanceof EgressError ? error.message : 'Sending failed.');
+      const message = error instanceof EgressError ? error.message : 'Sending failed.';
+      throw new RuntimeFault('away', message, { cause: error });
     }
   };
 }

@@ -39,8 +39,9 @@ export class RuntimeFault extends Error {
   override readonly name = 'RuntimeFault';
   readonly kind: 'away' | 'refused';
 
-  constructor(kind: RuntimeFault['kind'], message: string) {
-    super(message);
+  /** `cause`: what only the operator sees. */
+  constructor(kind: RuntimeFault['kind'], message: string, options?: ErrorOptions) {
+    super(message, options);
     this.kind = kind;
   }
 }

@@ -34,11 +34,13 @@ export async function claimTargets(
                 + coalesce((SELECT n FROM flying WHERE flying.team_id = waiting.team_id), 0) AS turn
        FROM deploy_targets waiting
        WHERE next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+         AND (state <> 'disabled' OR deleted_at IS NOT NULL)
      ), placed AS (
        SELECT *, row_number() OVER (ORDER BY turn, next_attempt_at, id) AS place FROM due WHERE turn <= $2
      ), taken AS (
        SELECT target.id FROM deploy_targets target JOIN placed USING (id)
        WHERE (turn = 1 OR place <= $5) AND (target.lease_until IS NULL OR target.lease_until <= now())
+         AND (target.state <> 'disabled' OR target.deleted_at IS NOT NULL)
        ORDER BY place LIMIT $1 FOR UPDATE OF target SKIP LOCKED
      )
      UPDATE deploy_targets target SET lease_until = now() + make_interval(secs => $3), lease_token = $4

@@ -1,9 +1,9 @@
 import { withTeamScope } from '../../database/database-scope.ts';
+import { EgressError } from '../../egress/post-pinned.ts';
 import { keepLease } from '../../keep-lease.ts';
 import { repeat } from '../../repeat.ts';
-import { createEgress, startSending } from '../../start-sending.ts';
+import { startSending } from '../../start-sending.ts';
 import { giveUpTargetsSeconds } from '../../teams/delete-team.ts';
-import { deployRules } from '../manage-targets.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
 import { type ClaimedTarget, claimTargets, renewTarget } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
@@ -44,7 +44,6 @@ export function startDeploySender(
 ): { close(): Promise<void> } {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const egress = { ...createEgress(deployRules(services.env), times), listMs: times.listMs };
   const closing = new AbortController();
   const attempt = async (claimed: ClaimedTarget, claimedAt: number) => {
     const { teamId, id: target } = claimed;
@@ -57,8 +56,8 @@ export function startDeploySender(
     const late = AbortSignal.timeout(times.attemptSeconds * 1000);
     const signal = AbortSignal.any([closing.signal, lease.lost, late]);
     try {
-      const { isHeld } = lease;
-      await endingWith(signal, reconcile(services, claimed, { times, egress, isHeld, signal }));
+      const { isHeld, confirm } = lease;
+      await endingWith(signal, reconcile(services, claimed, { times, isHeld, confirm, signal }));
     } catch (error) {
       if (lease.lost.aborted) return;
       // This process itself interrupted it: another one may retry immediately.
@@ -66,7 +65,8 @@ export function startDeploySender(
       const fault = late.aborted ? tooSlow : error instanceof RuntimeFault ? error : ownFault;
       if (fault === ownFault) log.error({ err: error, teamId, target }, 'deploying failed');
       const seconds = await recordFault(services, claimed, fault, times);
-      log.warn({ teamId, target, reason: fault.kind, seconds }, 'a deploy target is not at its version');
+      const reason = fault.cause instanceof EgressError ? `${fault.kind}: ${fault.cause.detail}` : fault.kind;
+      log.warn({ teamId, target, reason, seconds }, 'a deploy target is not at its version');
     } finally {
       lease.end();
     }

@@ -29,7 +29,7 @@ test('a process that is killed between loading and recording leaves its target t
       ...process.env,
       DATABASE_URL: databaseUrl,
       GRAFT_DATA_DIR: env.dataDir,
-      GRAFT_DEPLOY_ALLOW: '127.0.0.1',
+      GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*',
       GRAFT_DEPLOY_FOLDER: bench.shared,
     },
   });
@@ -61,7 +61,7 @@ test('a list may take as long as a list takes, a load longer', async (t) => {
   server.next = ['1500ms', '0ms', '1500ms'];
   bench.start(t, { listMs: 500, wholeMs: 20_000, firstSeconds: 0.5 });
   const { reason } = await bench.failing(target);
-  assert.equal(reason, 'The receiver took too long to answer.');
+  assert.match(reason!, /^No answer came from the server/);
   await bench.deployed(target);
   assert.deepEqual(server.log, ['load support-v1']);
 });

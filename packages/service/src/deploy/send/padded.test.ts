@@ -27,7 +27,7 @@ before(async () => {
   await writeFile(path.join(folder, 'models.json'), JSON.stringify({ tiny: { folder: 'tiny' } }));
   const env = {
     GRAFT_BASE_MODELS: path.join(folder, 'models.json'),
-    GRAFT_DEPLOY_ALLOW: '127.0.0.1',
+    GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*',
     GRAFT_DEPLOY_FOLDER: path.join(folder, 'deployed'),
   };
   services = await openTestServices({ env });

@@ -1,10 +1,11 @@
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import { findVersionById } from '../../adapters/read-adapters.ts';
-import type { Egress } from '../../egress/post-pinned.ts';
+import { isInside } from '../../egress/team-url.ts';
 import type { DeployTarget as Row } from '../../generated/client.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
+import { createEgress } from '../../start-sending.ts';
 import { runtimePrefix, servedName, versionFolder } from '../deploy-target.ts';
-import { sealedForTarget } from '../manage-targets.ts';
+import { deployRules, keyNeeded, sealedForTarget } from '../manage-targets.ts';
 import { createAskRuntime } from '../runtimes/ask-runtime.ts';
 import { type AskRuntime, type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
 import { runtimeOf } from '../runtimes/runtimes.ts';
@@ -16,9 +17,10 @@ import { removeVersions, targetFolder, writeVersion } from './shared-folder.ts';
 
 export interface Attempt {
   times: DeployTimes;
-  egress: Egress & { listMs: number };
   /** Whether the lease is certainly held at this moment. */
   isHeld(): boolean;
+  /** Rejects if the lease is lost: another process has it, or the target was disabled. */
+  confirm(): Promise<void>;
   /** Aborts when the attempt must end. */
   signal: AbortSignal;
 }
@@ -69,7 +71,7 @@ export async function reconcile(
 
 /**
  * Removes the row of a deleted target whose runtime did not answer for too long. The files of versions that were not unloaded stay: a runtime
- * that only Graft does not reach may still read them, and ends without them.
+ * that only Graft does not reach may still read them, and ends without them. The operator's list of leftovers then has the target.
  */
 async function giveUp(
   services: DeployServices,
@@ -89,7 +91,7 @@ async function giveUp(
       of,
       'a deleted target is removed without an unload: files may remain in the shared folder',
     );
-  await removeTarget(services, claimed);
+  await removeTarget(services, claimed, isEmpty ? null : row);
 }
 
 /** Loads the wanted version unless it is listed, then unloads the others. */
@@ -188,10 +190,11 @@ const hasGivenUp = ({ deletedAt }: Row, { giveUpSeconds }: DeployTimes) =>
 
 /** Throws RuntimeFault if the API key cannot be opened, or the operator has ended deployments. */
 async function openWork(
-  { env, secrets }: DeployServices,
+  services: DeployServices,
   row: Row,
-  { egress, isHeld, signal }: Attempt,
+  { times, isHeld, confirm, signal }: Attempt,
 ): Promise<Work> {
+  const { env, secrets } = services;
   if (env.deployFolder === undefined)
     throw new RuntimeFault(
       'refused',
@@ -201,6 +204,10 @@ async function openWork(
   const apiKey = sealed && (await unseal(secrets, sealedForTarget(row), { sealed, sealedBy }));
   if (sealed && apiKey === null)
     throw new RuntimeFault('refused', 'Its API key cannot be read any more: give it again as api_key.');
+  if (apiKey === null && isInside(new URL(url)))
+    throw new RuntimeFault('refused', `It has no API key: ${keyNeeded}`);
+  const rules = await deployRules(services, row.teamId, { hasApiKey: apiKey !== null });
+  const egress = { ...createEgress(rules, times, confirm), listMs: times.listMs };
   const asked = createAskRuntime({ url, apiKey }, egress, signal);
   return {
     row,

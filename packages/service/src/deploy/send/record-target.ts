@@ -1,6 +1,9 @@
 /** What became of an attempt. Each write matches only a target whose lease this process still holds. */
 import type { Database } from '../../database/database.ts';
+import { inTransaction } from '../../database/in-transaction.ts';
+import type { DeployTarget as Row } from '../../generated/client.ts';
 import { jitter } from '../../start-sending.ts';
+import { recordLeftover } from '../leftovers.ts';
 import type { RuntimeFault } from '../runtimes/runtime.ts';
 import type { ClaimedTarget } from './claim-targets.ts';
 
@@ -87,7 +90,14 @@ export async function recordFault(
   return rows[0]?.seconds ?? null;
 }
 
-/** Removes the row of a deleted target. */
-export async function removeTarget({ db }: Pick<Database, 'db'>, claimed: ClaimedTarget): Promise<void> {
-  await db.deployTarget.deleteMany({ where: held(claimed) });
+/** Removes the row of a deleted target. `leftover`: its row, if its runtime may still have adapters, which the operator's list then shows. */
+export async function removeTarget(
+  db: Pick<Database, 'db'>,
+  claimed: ClaimedTarget,
+  leftover: Row | null = null,
+): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    const { count } = await tx.deployTarget.deleteMany({ where: held(claimed) });
+    if (count === 1 && leftover) await recordLeftover(tx, leftover);
+  });
 }

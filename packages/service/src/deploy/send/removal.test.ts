@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '../../ids.ts';
 import { deleteTeam, purgeDeletedTeams } from '../../teams/delete-team.ts';
 import { createTestTeam } from '../../testing/job-fixtures.ts';
+import { dismissLeftover, listLeftovers } from '../leftovers.ts';
 import { deleteDeployTarget } from '../manage-targets.ts';
 import { DeployBench, until } from '../testing/deploy-bench.ts';
 import { addTarget, by, publishVersion } from '../testing/deployed-adapter.ts';
@@ -44,6 +45,25 @@ test('a deleted target whose runtime never answers is removed in the end: its fi
   await sender.close();
   await sweepFolder(bench.services, { filesSeconds: 0 }, new AbortController().signal);
   assert.match(String(await readdir(folder)), /^v1-[0-9a-f]{12}$/);
+
+  // The operator sees what may still be loaded there, and says when it is not.
+  const { services } = bench;
+  const [leftover, ...others] = (await listLeftovers(services, { limit: 10 })).data;
+  assert.deepEqual(others, []);
+  const { id, teamId, teamName, runtime, url, modelName } = leftover!;
+  assert.deepEqual([id, teamId, teamName], [target.id, team.id, team.name]);
+  assert.deepEqual([runtime, url, modelName], ['vllm', server.url, 'support-v1']);
+  assert.ok((await dismissLeftover(services, id, by))!.dismissedAt);
+  assert.equal(await dismissLeftover(services, id, by), null);
+  assert.deepEqual((await listLeftovers(services, { limit: 10 })).data, []);
+  await sweepFolder(services, { filesSeconds: 900 }, new AbortController().signal);
+  await assert.rejects(readdir(folder), { code: 'ENOENT' });
+  assert.equal(await services.db.deployLeftover.count(), 0);
+  const audit = await services.db.auditEntry.findMany({ where: { target: id }, orderBy: { id: 'asc' } });
+  assert.deepEqual(audit.map(({ action }) => action).slice(-2), [
+    'deploy_leftover.record',
+    'deploy_leftover.dismiss',
+  ]);
 });
 
 test('a deleted target whose files cannot be removed ends, too', async (t) => {

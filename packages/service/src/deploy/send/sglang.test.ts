@@ -26,7 +26,7 @@ let sender: { close(): Promise<void> };
 before(async () => {
   shared = await sharedFolder();
   services = await openTestServices({
-    env: { GRAFT_DEPLOY_ALLOW: '127.0.0.1', GRAFT_DEPLOY_FOLDER: shared },
+    env: { GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*', GRAFT_DEPLOY_FOLDER: shared },
   });
   sender = startDeploySender(services, quick);
 });

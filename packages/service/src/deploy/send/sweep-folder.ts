@@ -6,7 +6,7 @@ import { removeVersions, targetFolder } from './shared-folder.ts';
 /**
  * Removes from the shared folder what targets without a row have left, such as those of which a file could not be removed. Versions that no
  * runtime was seen without stay, since one may still read them: of a target whose runtime never answered, and of another Graft or a newer state of the
- * database, if the operator has let this one see their folder. One process at a time does it.
+ * database, if the operator has let this one see their folder. Those of leftovers that the operator has dismissed go, too. One process at a time does it.
  */
 export async function sweepFolder(
   services: Pick<DeployServices, 'sql' | 'db' | 'env' | 'log'>,
@@ -30,6 +30,16 @@ export async function sweepFolder(
         }).catch((err: unknown) =>
           services.log.warn({ err, teamId, target: id }, 'files of a removed deploy target remain'),
         );
+    }
+    const dismissed = await services.db.deployLeftover.findMany({
+      where: { dismissedAt: { not: null } },
+      select: { id: true, teamId: true },
+    });
+    for (const { id, teamId } of dismissed) {
+      if (stopping.aborted) return;
+      const folder = targetFolder(root, { teamId, id });
+      const isGone = await removeVersions(folder, { afterSeconds: 0, others: 'unloaded' }).catch(() => false);
+      if (isGone) await services.db.deployLeftover.deleteMany({ where: { teamId, id } });
     }
   });
 }

@@ -23,7 +23,7 @@ export class DeployBench {
 
   static async open(): Promise<DeployBench> {
     const shared = await sharedFolder();
-    const env = { GRAFT_DEPLOY_ALLOW: '127.0.0.1', GRAFT_DEPLOY_FOLDER: shared };
+    const env = { GRAFT_DEPLOY_ALLOW: '*=127.0.0.1:*', GRAFT_DEPLOY_FOLDER: shared };
     return new DeployBench(await openTestServices({ env }), shared);
   }
 

@@ -6,6 +6,7 @@ import { parsePeftConfig } from '@graft/peft-core/config';
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import { moveTag } from '../../adapters/adapter-tags.ts';
 import { publishUpload } from '../../adapters/publish-upload.ts';
+import { type Actor, graftAdmin } from '../../audit/actor.ts';
 import { newId, randomText } from '../../ids.ts';
 import type { Services } from '../../services.ts';
 import type { TestTeam } from '../../testing/job-fixtures.ts';
@@ -26,7 +27,7 @@ export const quick: Partial<DeployTimes> = {
   filesSeconds: 0,
 };
 
-export const by = { keyId: 'key-test' };
+export const by = graftAdmin;
 
 /** An empty folder to share with runtimes. */
 export const sharedFolder = async () => await mkdtemp(path.join(tmpdir(), 'graft-test-deploy-'));
@@ -69,10 +70,11 @@ export async function addTarget(
   services: Services,
   { teamId, adapterId }: AdapterVersion,
   input: Partial<NewDeployTarget> & { url: string },
+  maker: Actor = by,
 ): Promise<DeployTarget> {
-  const target = { runtime: 'vllm', apiKey: null, tag: 'production', modelName: 'support' } as const;
+  const target = { runtime: 'vllm', apiKey: 'sk-test', tag: 'production', modelName: 'support' } as const;
   const names = { name: randomText(8), versionedNames: true, keepSeconds: 0 };
-  return await createDeployTarget(services, teamId, { ...target, ...names, adapterId, ...input }, by);
+  return await createDeployTarget(services, teamId, { ...target, ...names, adapterId, ...input }, maker);
 }
 
 /** Waits until the target satisfies a condition, and returns it then. */

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
 import { withTeamScope } from '../../database/database-scope.ts';
-import type { Egress } from '../../egress/post-pinned.ts';
+import { EgressError } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { isTerminal } from '../../jobs/job.ts';
 import { getJob } from '../../jobs/records/read-jobs.ts';
@@ -58,14 +58,13 @@ export function startIntegrationSender(
 ): { close(): Promise<void> } {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const egress = createEgress(integrationRules(services.env), times);
   const closing = new AbortController();
   const loop = startSending<ClaimedIntegration>('integrations', times, log, {
     claim: async (count) => await claimIntegrations(services, { ...times, count }),
     send: async (claimed, claimedAt) => {
       const deadline = claimedAt + times.leaseSeconds * 500;
       await withTeamScope(claimed.teamId, async () =>
-        sendMetrics(services, claimed, { times, egress, deadline, signal: closing.signal }),
+        sendMetrics(services, claimed, { times, deadline, signal: closing.signal }),
       );
     },
     onFault: (err, { teamId, jobId }) => log.warn({ err, teamId, jobId }, 'sending metrics failed'),
@@ -80,7 +79,6 @@ export function startIntegrationSender(
 
 interface Sending {
   times: IntegrationTimes;
-  egress: Egress;
   /** `performance.now()` until which the lease is certainly held. */
   deadline: number;
   signal: AbortSignal;
@@ -100,8 +98,9 @@ async function sendMetrics(
     if (signal.aborted) return await recordIdle(services, first, 0);
     const outcome = await recordFailure(services, first, error, times);
     const { teamId, jobId, type } = first;
+    const detail = error.cause instanceof EgressError ? `: ${error.cause.detail}` : '';
     services.log.warn(
-      { teamId, jobId, reason: `${type}: ${error.kind}` },
+      { teamId, jobId, reason: `${type}: ${error.kind}${detail}` },
       `sending metrics failed: ${outcome}`,
     );
   }
@@ -110,7 +109,7 @@ async function sendMetrics(
 async function sendAll(
   services: SendServices,
   first: ClaimedIntegration,
-  { times, egress, deadline, signal }: Sending,
+  { times, deadline, signal }: Sending,
 ): Promise<void> {
   let claimed = first;
   const { teamId, jobId, type } = claimed;
@@ -118,6 +117,10 @@ async function sendAll(
   if (!job) return;
   const integration = await openIntegration(services, teamId, type);
   if (typeof integration === 'string') return await stopSending(services, claimed, integration);
+  const egress = createEgress(await integrationRules(services, teamId), times, async () => {
+    if ((await services.db.integration.count({ where: { teamId, type, disabledAt: null } })) === 0)
+      throw new EgressError('The integration was disabled or deleted.');
+  });
   const tracker = createTracker(claimed.settings, job, integration, { egress, signal });
   for (;;) {
     // Read before the metrics: if the job has ended, all its metrics are then there.
@@ -157,6 +160,7 @@ async function openIntegration(
   const row = await db.integration.findFirst({ where: { teamId, type } });
   if (!row) return `Your team has no ${type} integration any more.`;
   const { url, username, sealed, sealedBy } = row;
+  if (row.disabledAt) return `The ${type} integration of your team was disabled. ${row.disabledReason}`;
   if (!sealed) return { url, username, secret: null };
   const secret = await unseal(secrets, sealedForIntegration(row), { sealed, sealedBy });
   if (secret === null)

@@ -1,6 +1,7 @@
 /** Sends jobs' metrics to real MLflow and trackio servers, and reads them back by the servers' APIs. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { graftAdmin } from '../../audit/actor.ts';
 import { leaseOf } from '../../jobs/job.ts';
 import { publishAdapterVersion } from '../../jobs/transitions/publish-adapter-version.ts';
 import type { Services } from '../../services.ts';
@@ -11,7 +12,7 @@ import { startIntegrationSender } from '../send/integration-sender.ts';
 import { messagesOf, quick, startMetricJob, trainSteps, untilSent } from '../testing/metric-job.ts';
 import { openTrackingServer, type TrackingServer, writeToken } from '../testing/tracking-servers.ts';
 
-const by = { keyId: 'key-test' };
+const by = graftAdmin;
 const times = { ...quick, wholeMs: 60_000 };
 let services: Services;
 let team: TestTeam;

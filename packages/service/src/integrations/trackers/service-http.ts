@@ -42,7 +42,8 @@ export function createAsk(
       return { status: answer.status, body: parse(answer.body) };
     } catch (error) {
       if (error instanceof TrackerError) throw error;
-      throw new TrackerError('away', error instanceof EgressError ? error.message : 'Sending failed.');
+      const message = error instanceof EgressError ? error.message : 'Sending failed.';
+      throw new TrackerError('away', message, null, { cause: error });
     }
   };
 }

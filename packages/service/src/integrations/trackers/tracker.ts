@@ -26,8 +26,14 @@ export class TrackerError extends Error {
   /** Seconds that it asked to wait before a retry. */
   readonly retryAfter: number | null;
 
-  constructor(kind: 'refused' | 'away', message: string, retryAfter: number | null = null) {
-    super(message);
+  /** `cause`: what only the operator sees. */
+  constructor(
+    kind: 'refused' | 'away',
+    message: string,
+    retryAfter: number | null = null,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
     this.kind = kind;
     this.retryAfter = retryAfter;
   }

@@ -99,7 +99,7 @@ export async function renewPublication(
      WHERE team_id = $1 AND id = $2 AND lease_token = $3 AND status = 'running'
        AND EXISTS (SELECT 1 FROM teams WHERE teams.id = $1 AND teams.deleted_at IS NULL)
        AND EXISTS (SELECT 1 FROM integrations WHERE integrations.team_id = $1 AND integrations.type = 'huggingface'
-         AND integrations.sealed IS NOT NULL)
+         AND integrations.sealed IS NOT NULL AND integrations.disabled_at IS NULL)
        AND EXISTS (SELECT 1 FROM adapter_versions versions WHERE versions.team_id = $1 AND versions.id = publications.version_id
          AND versions.deleted_at IS NULL)
        AND (export_id IS NULL OR EXISTS (SELECT 1 FROM adapter_exports made WHERE made.team_id = $1 AND made.id = publications.export_id))`,

@@ -26,6 +26,7 @@ export async function openHubAccount(
     throw refusal(
       'This team has no token of the Hub: an admin of the team sets it as the integration huggingface.',
     );
+  if (row.disabledAt) throw refusal(`The integration huggingface was disabled. ${row.disabledReason}`);
   const endpoint = hubEndpoint(env.hfEndpoint);
   if (row.url !== endpoint)
     throw refusal(

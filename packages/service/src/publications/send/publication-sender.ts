@@ -16,6 +16,7 @@ import type { Secrets } from '../../secrets/secrets.ts';
 import { createEgress, jitter, type SendingTimes, startSending } from '../../start-sending.ts';
 import type { Stores } from '../../storage/stores.ts';
 import type { PublicationError } from '../publication.ts';
+import { checkPublishable, getPublishingRules } from '../publishing-rules.ts';
 import { type CardSource, writeCard } from '../write-card.ts';
 import {
   type ClaimedPublication,
@@ -85,8 +86,6 @@ export function startPublicationSender(
 ): { close(): Promise<void> } {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const egress = createEgress(integrationRules(services.env), times);
-  const fetch = createPinnedFetch(egress, times);
   const closing = new AbortController();
   let large = 0;
   const loop = startSending<ClaimedPublication>('publications', times, log, {
@@ -96,7 +95,7 @@ export function startPublicationSender(
       if (claimed.isLarge) large++;
       try {
         await withTeamScope(claimed.teamId, async () =>
-          send(services, claimed, { times, fetch, claimedAt, closing: closing.signal }),
+          send(services, claimed, { times, claimedAt, closing: closing.signal }),
         );
       } finally {
         if (claimed.isLarge) large--;
@@ -114,7 +113,6 @@ export function startPublicationSender(
 
 interface Sending {
   times: PublicationTimes;
-  fetch: HubAccess['fetch'];
   /** `performance.now()` before the claim. */
   claimedAt: number;
   closing: AbortSignal;
@@ -131,7 +129,9 @@ async function send(services: PublishServices, claimed: ClaimedPublication, send
   try {
     if (claimed.attempts > maxAttempts) throw unfinished;
     const { confirm } = lease;
-    const published = await publish(services, claimed, { fetch: sending.fetch, signal, confirm });
+    const rules = await integrationRules(services, claimed.teamId);
+    const fetch = createPinnedFetch(createEgress(rules, times, confirm), times);
+    const published = await publish(services, claimed, { fetch, signal, confirm });
     await recordPublished(services, claimed, published);
   } catch (error) {
     if (lease.lost.aborted) return;
@@ -169,6 +169,8 @@ async function publish(
     confirm,
   }: { fetch: HubAccess['fetch']; signal: AbortSignal; confirm: () => Promise<void> },
 ): Promise<PublishedFolder> {
+  // An admin may have changed the rules since the request.
+  checkPublishable(await getPublishingRules(services, claimed.teamId), claimed);
   const hub = await openHubAccount(services, claimed.teamId, fetch);
   const { version, made, folder } = await openSource(services, claimed);
   const texts = await cardOf(services, claimed, { version, made, folder, hub }, signal);

@@ -7,6 +7,7 @@ import { parsePeftConfig } from '@graft/peft-core/config';
 import { PublishingHub } from '@graft/peft-core/testing/publishing-hub';
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import { publishUpload } from '../../adapters/publish-upload.ts';
+import { graftAdmin } from '../../audit/actor.ts';
 import { createExport } from '../../exports/create-export.ts';
 import type { AdapterExport } from '../../exports/export.ts';
 import { claimExport, finishExport } from '../../exports/export-lease.ts';
@@ -18,11 +19,12 @@ import { keepLog } from '../../testing/keep-log.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { createPublication, getPublication, type NewPublication } from '../manage-publications.ts';
 import type { Publication } from '../publication.ts';
+import { setPublishingRules } from '../publishing-rules.ts';
 import { type PublicationTimes, startPublicationSender } from '../send/publication-sender.ts';
 import { quick } from './quick.ts';
 
 export const token = 'hf_canary1234567890';
-export const by = { keyId: 'key-test' };
+export const by = graftAdmin;
 
 /** Real services and a server with the Hub's protocol, with a new team and version for each test. */
 export class PublicationBench {
@@ -84,6 +86,7 @@ export class PublicationBench {
 
   async setToken(secret = token, of = this.team): Promise<void> {
     await putIntegration(this.services, of.id, 'huggingface', { secret }, by);
+    await setPublishingRules(this.services, of.id, { repositories: ['org', 'other'], allowPublic: true }, by);
   }
 
   async create(changes: Partial<NewPublication> = {}, of = this.team): Promise<Publication> {

@@ -2,8 +2,7 @@ import type { Logger } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import type { Database } from '../../database/database.ts';
 import { runExclusive } from '../../database/run-exclusive.ts';
-import { createEgressRules } from '../../egress/address-rules.ts';
-import { type Egress, EgressError, postPinned } from '../../egress/post-pinned.ts';
+import { EgressError, postPinned } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
@@ -11,6 +10,7 @@ import { type SealingKeys, unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
 import { retrySeconds } from '../deliveries.ts';
+import { webhookRules } from '../manage-endpoints.ts';
 import { sealedForWebhook } from '../seal-secret.ts';
 import { type ClaimedDelivery, type ClaimLimits, claimDeliveries } from './claim-deliveries.ts';
 import { pruneDeliveries } from './prune-deliveries.ts';
@@ -59,13 +59,12 @@ export function startWebhookSender(
 ): { close(): Promise<void> } {
   const settings = { ...defaults, ...overrides };
   const { log } = services;
-  const egress = createEgress(createEgressRules(services.env.webhookAllow), settings);
   const rounds = startSending<ClaimedDelivery>('webhooks', settings, log, {
     prepare: async (stopping) => {
       while ((await spreadEvents(services, settings)) > 0 && !stopping.aborted);
     },
     claim: async (count) => await claimDeliveries(services, { ...settings, count }),
-    send: async (delivery, claimedAt) => await attempt(services, delivery, { settings, egress, claimedAt }),
+    send: async (delivery, claimedAt) => await attempt(services, delivery, { settings, claimedAt }),
     onFault: (err, { teamId }) => log.warn({ err, teamId }, 'recording a webhook failed'),
   });
   const alone = (name: string, milliseconds: number, work: (stopping: AbortSignal) => Promise<unknown>) =>
@@ -96,9 +95,9 @@ export function startWebhookSender(
 async function attempt(
   services: SendServices,
   delivery: ClaimedDelivery,
-  { settings, egress, claimedAt }: { settings: WebhookSettings; egress: Egress; claimedAt: number },
+  { settings, claimedAt }: { settings: WebhookSettings; claimedAt: number },
 ): Promise<void> {
-  const failure = await post(services, delivery, egress, () => {
+  const failure = await post(services, delivery, settings, () => {
     // A process that was frozen may have lost its claim.
     const held = (performance.now() - claimedAt) / 1000 < settings.leaseSeconds / 2;
     if (!held) throw new EgressError('The sender was held up.');
@@ -118,18 +117,24 @@ async function attempt(
 
 /** Returns the status of a successful answer, or the failure. */
 async function post(
-  { secrets }: SendServices,
+  services: SendServices,
   delivery: ClaimedDelivery,
-  egress: Egress,
+  times: SendingTimes,
   checkHeld: () => void,
 ): Promise<number | AttemptFailure> {
-  const message = await signedMessage(delivery, secrets);
+  const message = await signedMessage(delivery, services.secrets);
   if (!message) {
     const reason = 'No secret of the endpoint can be read any more: rotate it.';
     return { status: null, reason, retryAfter: null };
   }
-  try {
+  const { teamId, endpointId: id } = delivery;
+  const egress = createEgress(await webhookRules(services, teamId), times, async () => {
     checkHeld();
+    // It may have been disabled since the claim.
+    if ((await services.db.webhookEndpoint.count({ where: { teamId, id, disabledAt: null } })) === 0)
+      throw new EgressError('The endpoint was disabled.');
+  });
+  try {
     const { status, retryAfter } = await postPinned(new URL(delivery.url), message, egress);
     if (status >= 200 && status < 300) return status;
     const redirect = status >= 300 && status < 400 ? ': redirects are not followed' : '';
@@ -137,6 +142,8 @@ async function post(
     return { status, reason: `The receiver answered ${status}${redirect}.`, retryAfter: seconds };
   } catch (error) {
     const reason = error instanceof EgressError ? error.message : 'Sending failed.';
+    if (error instanceof EgressError)
+      services.log.info({ teamId, reason: error.detail }, 'a webhook was not delivered');
     return { status: null, reason, retryAfter: null };
   }
 }
