@@ -10,6 +10,7 @@ const CONTEXT = 160;
 let bench: AdapterBench;
 before(async () => {
   bench = await makeAdapterBench({
+    config: { max_position_embeddings: 4096 },
     embedding: 'model.embed_tokens.weight',
     adapters: {
       lora: { peft_type: 'LORA', r: 2, target_modules: ['q_proj', 'v_proj'] },
@@ -123,3 +124,19 @@ for (const name of ['lora', 'ia3'])
     await other.close();
     await rename(`${folder}-gone`, folder);
   });
+
+test('a team’s short prompt does not wait for the long prompt of another', async () => {
+  const generator = await openGenerator({ base: bench.base, context: 2000, rows: 4 });
+  const order: string[] = [];
+  const ask = async (team: string, prompt: string) => {
+    for await (const _ of generator.generate({ prompt, team, max_tokens: 1 }));
+    order.push(team);
+  };
+  // The long one takes twenty steps of 96 positions, the short ones three each.
+  await Promise.all([
+    ask('long', 'and so on '.repeat(190)),
+    ...[1, 2, 3].map((i) => ask('short', `${i}${'what is it '.repeat(20)}`)),
+  ]);
+  assert.deepEqual(order, ['short', 'short', 'short', 'long']);
+  await generator.close();
+});

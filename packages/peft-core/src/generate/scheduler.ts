@@ -18,6 +18,7 @@ export class Scheduler {
   readonly #program: GenerationProgram;
   readonly #pool: BlockPool;
   readonly #rows = new FairRows<Sequence>();
+  readonly #prompts = new FairRows<Sequence>();
   /** Numbers of unused states; null if the model has none. */
   readonly #states: number[] | null;
   /** In order of arrival. */
@@ -58,7 +59,10 @@ export class Scheduler {
       [...this.#sequences].filter((sequence) => sequence.isReady('choose' in sequence.served.model)),
     );
     if (ready.length === 0) await this.#change();
-    for (const sequence of this.#rows.pick(ready, this.#program.rows)) {
+    const picked = this.#rows.pick(ready, this.#program.rows);
+    // Prompts take turns, too: the long prompt of one team does not delay the first token of another.
+    const prompts = this.#prompts.order(picked.filter((sequence) => leftOf(sequence) > 1));
+    for (const sequence of [...picked.filter((each) => leftOf(each) === 1), ...prompts]) {
       const { model, updates, adapter } = sequence.served;
       // Other adapters of the same shape have different values.
       const key = updates || adapter === null ? model : adapter;
@@ -113,12 +117,15 @@ export class Scheduler {
     let positions = this.#program.promptPositions;
     const pieces: OwnPiece[] = [];
     for (const sequence of started) {
-      const left = sequence.ids.length - sequence.computed;
+      const left = leftOf(sequence);
       const count = this.#pieceOf(sequence, left, positions);
       // An earlier sequence may have taken this one's blocks, and its state with them.
       if (count === 0 || (this.#states && !sequence.state)) continue;
       if (!this.#reserve(sequence, sequence.computed + count)) continue;
-      if (left > 1) positions -= count;
+      if (left > 1) {
+        positions -= count;
+        this.#prompts.charge(sequence, count);
+      }
       const { ids, computed: start, blocks, encoded: input, served, activeFrom } = sequence;
       pieces.push({
         sequence,
@@ -295,4 +302,6 @@ function eachApart<T extends { sequence: Sequence }, R>(
   }
 }
 
+/** Number of positions that are not computed. */
+const leftOf = ({ ids, computed }: Sequence): number => ids.length - computed;
 const blocksFor = (positions: number): number => Math.ceil(positions / BLOCK);
