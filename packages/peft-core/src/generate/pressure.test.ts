@@ -140,3 +140,34 @@ test('a team’s short prompt does not wait for the long prompt of another', asy
   assert.deepEqual(order, ['short', 'short', 'short', 'long']);
   await generator.close();
 });
+
+test('a team with less than its share of the cache does not wait for the answers of another', async () => {
+  // The cache holds two contexts, which the first two of the many fill.
+  const blockBytes = 4096;
+  const generator = await openWith({ rows: 8, cacheBytes: 2 * (CONTEXT / 16) * blockBytes });
+  const ended: string[] = [];
+  let began = () => {};
+  const beginning = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  const ask = async (team: string, prompt: string, max_tokens: number) => {
+    let text = '';
+    for await (const piece of generator.generate({ prompt, team, max_tokens })) {
+      text += piece.text;
+      began();
+    }
+    ended.push(team);
+    return text;
+  };
+  const prompts = Array.from({ length: 6 }, (_, i) => `${i}: ${'and so on '.repeat(14)}`);
+  const many = prompts.map((prompt) => ask('many', prompt, 16));
+  await beginning;
+  const small = ask('one', `what is it: ${'x'.repeat(40)}`, 4);
+  const texts = await Promise.all([small, ...many]);
+  assert.equal(ended[0], 'one');
+  // What was computed again says the same.
+  const alone = [await ask('alone', `what is it: ${'x'.repeat(40)}`, 4)];
+  for (const prompt of prompts) alone.push(await ask('alone', prompt, 16));
+  assert.deepEqual(texts, alone);
+  await generator.close();
+});
