@@ -29,6 +29,7 @@ import { dashboard } from './plugins/dashboard.ts';
 import { answerError, errors } from './plugins/errors.ts';
 import { jsonBody, jsonBodyLimit } from './plugins/json-body.ts';
 import { knownPaths } from './plugins/known-paths.ts';
+import { heldBytes } from './plugins/limits/held-bytes.ts';
 import { openLimits } from './plugins/limits/open-limits.ts';
 import { rateLimits } from './plugins/limits/rate-limits.ts';
 import { observe } from './plugins/observe.ts';
@@ -140,6 +141,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(knownPaths);
   await app.register(rateLimits, { limits: settings.rateLimits, syncMs: settings.rateSyncMs });
   await app.register(openLimits, { limits: settings.openLimits });
+  await app.register(heldBytes, { limits: settings.heldBytes });
   await app.register(timeouts, settings);
   await app.register(openStreams, { sessions: settings.signIn.limits });
   await app.register(jsonBody);

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { type PublicationTimes, settingReader, type WebhookSettings } from '@graft/service';
+import type { HeldBytes } from './plugins/limits/held-bytes.ts';
 import type { OpenLimits } from './plugins/limits/open-limits.ts';
 import type { RateLimits } from './plugins/limits/rate-limits.ts';
 import { loadSignInSettings, type SignInSettings } from './sign-in/sign-in-settings.ts';
@@ -33,6 +34,7 @@ export interface ApiSettings {
   /** Maximum connections of all clients. */
   maxConnections: number;
   openLimits: OpenLimits;
+  heldBytes: HeldBytes;
   rateLimits: RateLimits;
   /** Interval at which processes exchange their request counts. */
   rateSyncMs: number;
@@ -106,6 +108,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
         completions: read('GRAFT_MAX_COMPLETIONS_PER_ADDRESS'),
       },
     },
+    heldBytes: { perTeam: 128 * 2 ** 20, all: 384 * 2 ** 20, always: 8 * 2 ** 20 },
     rateLimits: {
       perKey: read('GRAFT_RATE_PER_KEY'),
       perAddress: read('GRAFT_RATE_PER_ADDRESS'),

@@ -185,7 +185,7 @@ export {
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
 export type { WorkerCapabilities } from './jobs/turns/can-claim.ts';
-export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
+export { createQueuePlaces, type QueuePlace, type QueuePlaces } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { exitKinds } from './keys/exits.ts';

@@ -1,4 +1,4 @@
-import { createQueuePlaces, type Job, type Services } from '@graft/service';
+import { createQueuePlaces, type Job, type QueuePlaces, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import { type JobSchema, toWireJob } from '../schemas/jobs/fine-tuning-job.ts';
 
@@ -8,14 +8,15 @@ export type WireJob = Static<typeof JobSchema>;
 export interface JobWriter {
   wire(job: Job): Promise<WireJob>;
   wireAll(jobs: Job[]): Promise<WireJob[]>;
+  places: QueuePlaces;
 }
 
 export function createJobWriter(services: Services): JobWriter {
-  const queuePlaces = createQueuePlaces(services);
+  const places = createQueuePlaces(services);
   const wireAll = async (jobs: Job[]) => {
     const queued = jobs.filter(({ state }) => state === 'queued');
-    const places = await queuePlaces(queued.map(({ id }) => id));
-    return jobs.map((job) => toWireJob(job, places.get(job.id) ?? null));
+    const found = await places(queued.map(({ id }) => id));
+    return jobs.map((job) => toWireJob(job, found.get(job.id) ?? null));
   };
-  return { wireAll, wire: async (job) => (await wireAll([job]))[0]! };
+  return { wireAll, places, wire: async (job) => (await wireAll([job]))[0]! };
 }

@@ -57,6 +57,6 @@ export async function answerCompletion<Head extends { id: string }, Choice>(
   );
   if (body.stream)
     return streamAnswer(request, reply, events, chunks, body.stream_options?.include_usage === true);
-  const { choices, usage } = await readWhole(events, logprobs !== null);
+  const { choices, usage } = await readWhole(events, logprobs !== null, (bytes) => reply.holdBytes(bytes));
   return { ...head, choices: choices.map(choice), usage };
 }

@@ -19,10 +19,14 @@ export interface WholeAnswer {
   usage: Usage;
 }
 
-/** `withLikely`: whether probabilities were requested. */
+/** Bytes of a token with the probability and the text of one alternative, about. */
+const bytesOfLikely = 64;
+
+/** `withLikely`: whether probabilities were requested. `hold` is called with the bytes of each event, and may refuse them. */
 export async function readWhole(
   events: AsyncGenerator<ChoiceEvent>,
   withLikely: boolean,
+  hold: (bytes: number) => void,
 ): Promise<WholeAnswer> {
   const choices: WholeAnswer['choices'] = [];
   for await (const event of events) {
@@ -37,6 +41,7 @@ export async function readWhole(
     const choice = choices[event.index]!;
     if (event.type === 'done') choice.finishReason = event.finish_reason;
     else {
+      if (event.likely) hold((1 + event.likely.top.length) * bytesOfLikely);
       choice.text += event.text;
       choice.reasoning += event.reasoning ?? '';
       for (const part of event.calls ?? []) addPart(choice.calls, part);

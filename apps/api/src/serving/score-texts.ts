@@ -59,6 +59,7 @@ export async function scoreTexts(
         start = event;
         inputTokens = event.prompt_tokens;
         check(event);
+        reply.holdBytes(bytesOf(event, inputs.length));
       } else if (event.type === 'scores')
         for (const { index, values: own } of event.scores) values[index] = own;
     }
@@ -72,6 +73,11 @@ export async function scoreTexts(
   if (!start || inputs.some((_, i) => values[i] === undefined))
     throw new GenerationError('worker_failed', 502, 'The worker that answered left out results.');
   return { start, values };
+}
+
+/** Bytes of all results in base64, at most: a vector, the probabilities of a text, or two numbers for each word. */
+function bytesOf({ kind, width, prompt_tokens: tokens }: ScoresStart, inputs: number): number {
+  return Math.ceil((4 * 4 * width * (kind === 'words' ? tokens : inputs)) / 3);
 }
 
 /** About a token id's digits and comma. */

@@ -46,3 +46,13 @@ test('a full queue gives a place of the team with the most requests to one with 
   order.push(share('b'), 'b0');
   assert.equal(order.surplusOver(share('b')), null, 'then both have two');
 });
+
+test('of the items that fit, that of the team whose turn it is', () => {
+  const order = new FairOrder<string>();
+  for (const item of ['a0', 'a1-x', 'a2']) order.push(share('a'), item);
+  for (const item of ['b0', 'b1-x']) order.push(share('b'), item);
+  const fits = (item: string) => item.endsWith('x');
+  assert.deepEqual([order.next(fits), order.shift(fits)], ['a1-x', 'a1-x']);
+  assert.deepEqual([order.shift(), order.shift(fits), order.shift(fits)], ['b0', 'b1-x', undefined]);
+  assert.deepEqual([order.shift(), order.shift(), order.length], ['a0', 'a2', 0]);
+});

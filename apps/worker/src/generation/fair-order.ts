@@ -29,21 +29,18 @@ export class FairOrder<T> {
     this.#length++;
   }
 
-  /** The next item; undefined where none waits. */
-  get next(): T | undefined {
-    const team = this.#nextTeam();
-    return team === undefined ? undefined : this.#waiting.get(team)!.items[0];
+  /** The next item that fits; undefined where none waits. */
+  next(fits: (item: T) => boolean = () => true): T | undefined {
+    return this.#next(fits)?.item;
   }
 
-  /** Removes and returns the next item. */
-  shift(): T | undefined {
-    const team = this.#nextTeam();
-    if (team === undefined) return undefined;
-    const { weight, items } = this.#waiting.get(team)!;
-    this.begin({ team, weight });
-    const item = items[0]!;
-    this.remove(team, item);
-    return item;
+  /** Removes and returns the next item that fits. */
+  shift(fits: (item: T) => boolean = () => true): T | undefined {
+    const next = this.#next(fits);
+    if (!next) return undefined;
+    this.begin(next);
+    this.remove(next.team, next.item);
+    return next.item;
   }
 
   /** Charges the start of a turn, also for an item that never waited. */
@@ -83,10 +80,12 @@ export class FairOrder<T> {
     return found;
   }
 
-  #nextTeam(): string | undefined {
-    let next: string | undefined;
-    for (const team of this.#waiting.keys()) {
-      if (next === undefined || this.#startOf(team) < this.#startOf(next)) next = team;
+  #next(fits: (item: T) => boolean): (Share & { item: T }) | undefined {
+    let next: (Share & { item: T }) | undefined;
+    for (const [team, { weight, items }] of this.#waiting) {
+      if (next && this.#startOf(team) >= this.#startOf(next.team)) continue;
+      const item = items.find(fits);
+      if (item !== undefined) next = { team, weight, item };
     }
     return next;
   }

@@ -134,31 +134,30 @@ describe('GeneratorProcess', () => {
     await Promise.all(theirs);
   });
 
-  it('answers for one base model at a time, in the order in which teams have turns', async (t) => {
-    const generator = generatorFor(t, { limits: { rows: 4 } });
-    const ended: string[] = [];
-    const on = async (baseModel: string, prompt: string) => {
+  it('answers for one base model at a time, which stays loaded for sixteen turns and no longer', async (t) => {
+    const generator = generatorFor(t, { limits: { rows: 1 }, queueLimit: 100 });
+    const answered: string[] = [];
+    const on = async (team: string, baseModel: string) => {
       const request = {
         baseModel,
         basePath: baseModel,
         digestCache: '/d',
         adapterDir: null,
-        options: { prompt },
+        options: { prompt: 'a' },
       };
-      for await (const event of generator.generate(request, never))
-        if (event.type === 'done') ended.push(prompt);
+      for await (const event of generator.generate(request, never, { team, weight: 1 }))
+        if (event.type === 'done') answered.push(baseModel);
     };
-    const first = on('x', 'a b c d e f');
-    await sleep(50);
-    const other = on('y', 'b');
+    const all = [on('a', 'x')];
+    for (let i = 0; i < 20; i++) all.push(on('b', 'y'), on('a', 'x'));
     await sleep(50);
     assert.deepEqual(generator.bases, ['x']);
-    await Promise.all([first, other, on('x', 'c')]);
-    assert.deepEqual(
-      ended,
-      ['a b c d e f', 'b', 'c'],
-      'what came later does not keep the other base waiting',
-    );
+    await Promise.all(all);
+    const runs = answered
+      .join('')
+      .match(/x+|y+/g)!
+      .map((run) => run.length);
+    assert.deepEqual(runs, [16, 16, 5, 4]);
   });
 
   it('frees the row of a client that goes away at once, without ending the others', async (t) => {

@@ -48,6 +48,11 @@ interface Running {
   put(event: Arrived): void;
 }
 
+/**
+ * Number of requests that start with a base model, once it is loaded, before others that need another one; loading costs as many turns. Otherwise
+ * two teams that use different models would have one loaded for each request, which takes up to minutes.
+ */
+const loadTurns = 16;
 /** Minimum number of tokens charged for an answer. A prompt token that is not cached counts an eighth. */
 const unitTokens = 32;
 
@@ -79,6 +84,8 @@ export class GeneratorProcess {
   #baseModel: string | null = null;
   /** How that is loaded: a request that needs it otherwise waits until all others are done. */
   #load: string | null = null;
+  /** Number of requests that may still start with that before others that need another one. */
+  #turnsLeft = 0;
   /** Set after an internal error in the child: the state of its engine is unknown, so nothing more is sent to it. */
   #unsound = false;
   #session: { send(message: GeneratorMessages['call']): void; end: AbortController } | null = null;
@@ -314,18 +321,27 @@ export class GeneratorProcess {
     throw new GeneratorBusy('The generator is closing.');
   }
 
-  /** Starts waiting requests in turn, as long as they may run. */
+  /** Starts waiting requests in turn, as long as they may run: those for the loaded base model first while it has turns left. */
   #admit(): void {
-    while (this.#waiting.next && this.#mayEnter(this.#waiting.next)) this.#wakeNext();
-  }
-
-  #wakeNext(): void {
-    const next = this.#waiting.shift()!;
-    next.wake(this.#enter(next));
+    const usesLoaded = ({ load }: Waiting) => load === this.#load;
+    for (;;) {
+      const isFirst = this.#turnsLeft > 0 && this.#waiting.next(usesLoaded) !== undefined;
+      const fits = isFirst ? usesLoaded : () => true;
+      const next = this.#waiting.next(fits);
+      if (!next || !this.#mayEnter(next)) return;
+      this.#waiting.shift(fits);
+      next.wake(this.#enter(next));
+    }
   }
 
   #enter({ load, baseModel, share }: Pick<Waiting, 'load' | 'baseModel' | 'share'>): number {
     const id = this.#ids++;
+    if (load === this.#load) this.#turnsLeft--;
+    else {
+      // Loading is paid by the team that needs it.
+      if (this.#load !== null) this.#waiting.charge(share, loadTurns);
+      this.#turnsLeft = loadTurns - 1;
+    }
     this.#baseModel = baseModel;
     this.#load = load;
     this.#running.set(id, { share, talk: new AnswerTalk(null, () => 0), put: () => {} });

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BLOCK, BlockPool, type Chain, RESERVED } from './block-pool.ts';
 
-const chain = (root: string, change: Chain['change'] = null): Chain => ({ root, change });
+const chain = (root: string, change: Chain['change'] = null, owner = 'team'): Chain => ({
+  owner,
+  root,
+  change,
+});
 const ids = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 
 /** Allocates blocks for `tokens`, except those already cached, and caches the full ones. */
@@ -79,4 +83,16 @@ test('what is computed before a change is shared with the root, and the rest onl
   assert.equal(compute(pool, from(48, 'x'), ids(64)).found, 3, 'at the border of a block');
   assert.equal(compute(pool, from(64, 'x'), ids(64)).found, 4, 'after all of them');
   assert.equal(compute(pool, 'base', ids(64)).found, 4);
+});
+
+test('many prompts of one team leave another what it has computed', () => {
+  const pool = new BlockPool(RESERVED.count + 20);
+  const theirs = chain('theirs', null, 'calm');
+  pool.release(compute(pool, theirs, ids(64)).blocks);
+  for (let i = 0; i < 50; i++)
+    pool.release(compute(pool, chain('many', null, 'many'), ids(48, 1000 * i)).blocks);
+  assert.equal(pool.takeKnown(theirs, ids(64)).blocks.length, 4);
+  assert.equal(pool.available, 16);
+  assert.equal(compute(pool, chain('many', null, 'many'), ids(256, 90_000)).blocks.length, 16);
+  assert.equal(pool.take(), null);
 });

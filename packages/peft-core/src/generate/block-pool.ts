@@ -6,6 +6,8 @@ export const RESERVED = { zeros: 0, padding: 1, count: 2 } as const;
 
 /** What computes the positions of a sequence, besides its tokens: only sequences with an equal chain share blocks. */
 export interface Chain {
+  /** The team, which shares its blocks with no other. */
+  owner: string;
   root: string;
   /** From position `at` on, `name` computes as well: what is before is shared with any sequence of the same root. */
   change: { at: number; name: string } | null;
@@ -14,14 +16,15 @@ export interface Chain {
 /** A full block with known tokens: another sequence with the same tokens may use it. */
 interface Known {
   block: number;
+  owner: string;
   key: string;
   /** Identifies the block in the keys of its successors; never reused. */
   link: number;
 }
 
 /**
- * Manages the ownership of cache blocks. Unused blocks with known tokens stay until their memory is needed; the one released first is
- * evicted first.
+ * Manages the ownership of cache blocks. Unused blocks with known tokens stay until their memory is needed; of the team with the most of
+ * them, the one released first is evicted first, so that many prompts of one team leave others theirs.
  */
 export class BlockPool {
   readonly count: number;
@@ -29,8 +32,9 @@ export class BlockPool {
   readonly #users: Int32Array;
   readonly #byKey = new Map<string, Known>();
   readonly #byBlock = new Map<number, Known>();
-  /** Known blocks without users, in order of release. */
-  readonly #idle = new Set<number>();
+  /** Known blocks without users by team, in order of release. */
+  readonly #idle = new Map<string, Set<number>>();
+  #idleCount = 0;
   #links = 0;
 
   constructor(count: number) {
@@ -41,7 +45,7 @@ export class BlockPool {
 
   /** Number of blocks that can be allocated. */
   get available(): number {
-    return this.#free.length + this.#idle.size;
+    return this.#free.length + this.#idleCount;
   }
 
   /** Number of blocks with known tokens. */
@@ -64,7 +68,7 @@ export class BlockPool {
     for (let at = 0; at + BLOCK <= ids.length; at += BLOCK) {
       const known = this.#byKey.get(keyOf(chain, link, ids, at));
       if (!known) break;
-      this.#idle.delete(known.block);
+      this.#leaveIdle(known);
       this.#users[known.block]!++;
       blocks.push(known.block);
       link = `${known.link}`;
@@ -77,7 +81,7 @@ export class BlockPool {
     const key = keyOf(chain, link, ids, at);
     const known = this.#byKey.get(key);
     if (known) return `${known.link}`;
-    const recorded = { block, key, link: ++this.#links };
+    const recorded = { block, owner: chain.owner, key, link: ++this.#links };
     this.#byKey.set(key, recorded);
     this.#byBlock.set(block, recorded);
     return `${recorded.link}`;
@@ -87,19 +91,34 @@ export class BlockPool {
   release(blocks: readonly number[]): void {
     for (const block of [...blocks].reverse()) {
       if (--this.#users[block]! > 0) continue;
-      if (this.#byBlock.has(block)) this.#idle.add(block);
+      const known = this.#byBlock.get(block);
+      if (known) this.#enterIdle(known);
       else this.#free.push(block);
     }
   }
 
+  #enterIdle({ owner, block }: Known): void {
+    const own = this.#idle.get(owner) ?? new Set();
+    this.#idle.set(owner, own.add(block));
+    this.#idleCount++;
+  }
+
+  #leaveIdle({ owner, block }: Known): void {
+    const own = this.#idle.get(owner);
+    if (!own?.delete(block)) return;
+    this.#idleCount--;
+    if (own.size === 0) this.#idle.delete(owner);
+  }
+
   #forgetOldest(): number | null {
-    for (const block of this.#idle) {
-      this.#idle.delete(block);
-      this.#byKey.delete(this.#byBlock.get(block)!.key);
-      this.#byBlock.delete(block);
-      return block;
-    }
-    return null;
+    if (this.#idleCount === 0) return null;
+    const most = [...this.#idle.values()].reduce((most, own) => (own.size > most.size ? own : most));
+    const [block] = most;
+    const known = this.#byBlock.get(block!)!;
+    this.#leaveIdle(known);
+    this.#byKey.delete(known.key);
+    this.#byBlock.delete(known.block);
+    return known.block;
   }
 }
 

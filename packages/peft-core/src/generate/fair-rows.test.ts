@@ -47,3 +47,16 @@ test('an absent team accumulates no credit', () => {
   const teams = rows.pick([...a, ...b], 2).map(({ team }) => team);
   assert.deepEqual(teams.toSorted(), ['a', 'b']);
 });
+
+test('what is charged decides whose turn it is, by weight', () => {
+  const rows = new FairRows<Owned & { name: string }>();
+  const all = [...of('a', 2), ...of('b', 1), ...of('c', 1, 3)];
+  const firsts: string[] = [];
+  for (let i = 0; i < 50; i++) {
+    const [first] = rows.order(all);
+    firsts.push(first!.team);
+    rows.charge(first!, 96);
+  }
+  const count = (team: string) => firsts.filter((each) => each === team).length;
+  assert.deepEqual([count('a'), count('b'), count('c')], [10, 10, 30]);
+});

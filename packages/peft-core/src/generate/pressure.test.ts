@@ -10,6 +10,7 @@ const CONTEXT = 160;
 let bench: AdapterBench;
 before(async () => {
   bench = await makeAdapterBench({
+    config: { max_position_embeddings: 4096 },
     embedding: 'model.embed_tokens.weight',
     adapters: {
       lora: { peft_type: 'LORA', r: 2, target_modules: ['q_proj', 'v_proj'] },
@@ -123,3 +124,50 @@ for (const name of ['lora', 'ia3'])
     await other.close();
     await rename(`${folder}-gone`, folder);
   });
+
+test('a team’s short prompt does not wait for the long prompt of another', async () => {
+  const generator = await openGenerator({ base: bench.base, context: 2000, rows: 4 });
+  const order: string[] = [];
+  const ask = async (team: string, prompt: string) => {
+    for await (const _ of generator.generate({ prompt, team, max_tokens: 1 }));
+    order.push(team);
+  };
+  // The long one takes twenty steps of 96 positions, the short ones three each.
+  await Promise.all([
+    ask('long', 'and so on '.repeat(190)),
+    ...[1, 2, 3].map((i) => ask('short', `${i}${'what is it '.repeat(20)}`)),
+  ]);
+  assert.deepEqual(order, ['short', 'short', 'short', 'long']);
+  await generator.close();
+});
+
+test('a team with less than its share of the cache does not wait for the answers of another', async () => {
+  // The cache holds two contexts, which the first two of the many fill.
+  const blockBytes = 4096;
+  const generator = await openWith({ rows: 8, cacheBytes: 2 * (CONTEXT / 16) * blockBytes });
+  const ended: string[] = [];
+  let began = () => {};
+  const beginning = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  const ask = async (team: string, prompt: string, max_tokens: number) => {
+    let text = '';
+    for await (const piece of generator.generate({ prompt, team, max_tokens })) {
+      text += piece.text;
+      began();
+    }
+    ended.push(team);
+    return text;
+  };
+  const prompts = Array.from({ length: 6 }, (_, i) => `${i}: ${'and so on '.repeat(14)}`);
+  const many = prompts.map((prompt) => ask('many', prompt, 16));
+  await beginning;
+  const small = ask('one', `what is it: ${'x'.repeat(40)}`, 4);
+  const texts = await Promise.all([small, ...many]);
+  assert.equal(ended[0], 'one');
+  // What was computed again says the same.
+  const alone = [await ask('alone', `what is it: ${'x'.repeat(40)}`, 4)];
+  for (const prompt of prompts) alone.push(await ask('alone', prompt, 16));
+  assert.deepEqual(texts, alone);
+  await generator.close();
+});

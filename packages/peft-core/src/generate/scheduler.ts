@@ -1,7 +1,7 @@
 import { commonLength } from '../text/common-length.ts';
 import { alike, chainOf } from './activation/activation.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
-import { BLOCK, BlockPool } from './block-pool.ts';
+import { BLOCK, BlockPool, RESERVED } from './block-pool.ts';
 import { FairRows } from './fair-rows.ts';
 import type { Sequence } from './sequence.ts';
 import { SequenceState } from './states/recurrent-states.ts';
@@ -12,14 +12,18 @@ type OwnPiece = Piece & { sequence: Sequence };
 /**
  * Answers many sequences at once. Each step computes one token of every answer, and a part of the waiting prompts: sequences
  * are added and removed between steps. If there are more sequences than rows in a step, teams take turns; if the cache is
- * full, the youngest sequences release their blocks and start again later, with the same text.
+ * full, the youngest sequences of the team with the most blocks for its weight release them and start again later, with the same text. A team
+ * with less than its share of the blocks, or of the states, does not wait until the answers of others end.
  */
 export class Scheduler {
   readonly #program: GenerationProgram;
   readonly #pool: BlockPool;
   readonly #rows = new FairRows<Sequence>();
+  readonly #prompts = new FairRows<Sequence>();
   /** Numbers of unused states; null if the model has none. */
   readonly #states: number[] | null;
+  /** Whether a sequence could not start in this step. */
+  #isFull = false;
   /** In order of arrival. */
   readonly #sequences = new Set<Sequence>();
   #onChange = () => {};
@@ -53,12 +57,16 @@ export class Scheduler {
 
   /** Runs one step. An error fails only the sequences that cause it. */
   async step(): Promise<void> {
+    this.#isFull = false;
     const byModel = new Map<AnsweringModel | string, Sequence[]>();
     const ready = this.#withState(
       [...this.#sequences].filter((sequence) => sequence.isReady('choose' in sequence.served.model)),
     );
     if (ready.length === 0) await this.#change();
-    for (const sequence of this.#rows.pick(ready, this.#program.rows)) {
+    const picked = this.#rows.pick(ready, this.#program.rows);
+    // Prompts take turns, too: the long prompt of one team does not delay the first token of another.
+    const prompts = this.#prompts.order(picked.filter((sequence) => leftOf(sequence) > 1));
+    for (const sequence of [...picked.filter((each) => leftOf(each) === 1), ...prompts]) {
       const { model, updates, adapter } = sequence.served;
       // Other adapters of the same shape have different values.
       const key = updates || adapter === null ? model : adapter;
@@ -77,11 +85,70 @@ export class Scheduler {
     for (const sequence of this.#sequences) if (sequence.isOver) this.remove(sequence);
   }
 
-  /** The sequences that have a state, and as many others, in order of arrival, as can get one. */
+  /** The sequences that have a state, and as many others, in order of arrival, as can get one: also that of a team with more of them. */
   #withState(sequences: Sequence[]): Sequence[] {
     if (!this.#states) return sequences;
+    const without = sequences.filter(({ state }) => state === null);
     let free = this.#states.length;
-    return sequences.filter(({ state }) => state !== null || free-- > 0);
+    const starting = new Set<Sequence>();
+    for (const sequence of without) {
+      if (free <= 0) {
+        const last = this.#lastInTurn(statesOf);
+        if (!last) break;
+        const more = [...starting].filter(({ team }) => team === sequence.team).length + 1;
+        const own = this.#held(statesOf, sequence) + more / sequence.weight;
+        if (this.#held(statesOf, last) <= own) continue;
+        this.#pause(last);
+        free++;
+      }
+      free--;
+      starting.add(sequence);
+    }
+    return sequences.filter((sequence) => sequence.state !== null || starting.has(sequence));
+  }
+
+  /** What the team of a sequence holds, divided by its weight. */
+  #held(amountOf: (sequence: Sequence) => number, { team, weight }: Sequence): number {
+    let sum = 0;
+    for (const each of this.#sequences) if (each.team === team) sum += amountOf(each);
+    return sum / weight;
+  }
+
+  /** The youngest sequence of the team that holds the most for its weight; undefined: none holds anything. */
+  #lastInTurn(amountOf: (sequence: Sequence) => number): Sequence | undefined {
+    const youngest = new Map<string, Sequence>();
+    for (const each of this.#sequences) if (amountOf(each) > 0) youngest.set(each.team, each);
+    let last: Sequence | undefined;
+    // In the order of their arrival, so that of teams with equally much the youngest is the last.
+    for (const each of this.#sequences)
+      if (
+        youngest.get(each.team) === each &&
+        (!last || this.#held(amountOf, each) >= this.#held(amountOf, last))
+      )
+        last = each;
+    return last;
+  }
+
+  /**
+   * Whether the team of a sequence would have at most its share of the cache with so many more blocks: then other teams, which have more,
+   * release theirs.
+   */
+  #isInShare(sequence: Sequence, blocks: number): boolean {
+    const weights = new Map([...this.#sequences].map(({ team, weight }) => [team, weight]));
+    const all = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
+    const usable = this.#pool.count - RESERVED.count;
+    return this.#held(blocksOf, sequence) + blocks / sequence.weight <= usable / all;
+  }
+
+  /** Makes other teams release blocks until `wanted` are available. False if the team of the sequence has more than its share. */
+  #makeRoom(sequence: Sequence, wanted: number): boolean {
+    if (!this.#isInShare(sequence, wanted)) return false;
+    while (this.#pool.available < wanted) {
+      const last = this.#lastInTurn(blocksOf);
+      if (!last || last.team === sequence.team) return false;
+      this.#pause(last);
+    }
+    return true;
   }
 
   /** The number of positions of the next piece of a sequence, of which `left` are not computed; 0: none in this step. */
@@ -113,12 +180,15 @@ export class Scheduler {
     let positions = this.#program.promptPositions;
     const pieces: OwnPiece[] = [];
     for (const sequence of started) {
-      const left = sequence.ids.length - sequence.computed;
+      const left = leftOf(sequence);
       const count = this.#pieceOf(sequence, left, positions);
       // An earlier sequence may have taken this one's blocks, and its state with them.
       if (count === 0 || (this.#states && !sequence.state)) continue;
       if (!this.#reserve(sequence, sequence.computed + count)) continue;
-      if (left > 1) positions -= count;
+      if (left > 1) {
+        positions -= count;
+        this.#prompts.charge(sequence, count);
+      }
       const { ids, computed: start, blocks, encoded: input, served, activeFrom } = sequence;
       pieces.push({
         sequence,
@@ -222,8 +292,11 @@ export class Scheduler {
       else this.#pool.release(known.blocks);
     }
     const wanted = blocksFor(ids.length + 1) - sequence.blocks.length + blocksFor(input?.length ?? 0);
-    if (this.#pool.available < wanted) {
+    // Beyond its share, no team passes a sequence that waits for room.
+    const mayPass = !this.#isFull || this.#isInShare(sequence, wanted);
+    if (!mayPass || (this.#pool.available < wanted && !this.#makeRoom(sequence, wanted))) {
       this.#pause(sequence);
+      this.#isFull = true;
       return false;
     }
     if (this.#states) {
@@ -246,7 +319,7 @@ export class Scheduler {
     return true;
   }
 
-  /** Allocates blocks for the first `positions`, taking them from the youngest sequences if needed. False if it is the youngest itself. */
+  /** Allocates blocks for the first `positions`, if needed those of the sequence that is last in turn. False if that is this sequence. */
   #reserve(sequence: Sequence, positions: number): boolean {
     while (sequence.blocks.length < blocksFor(positions)) {
       const block = this.#pool.take();
@@ -254,9 +327,9 @@ export class Scheduler {
         sequence.blocks.push(block);
         continue;
       }
-      const youngest = [...this.#sequences].findLast(({ blocks }) => blocks.length > 0)!;
-      this.#pause(youngest);
-      if (youngest === sequence) return false;
+      const last = this.#lastInTurn(blocksOf)!;
+      this.#pause(last);
+      if (last === sequence) return false;
     }
     return true;
   }
@@ -295,4 +368,8 @@ function eachApart<T extends { sequence: Sequence }, R>(
   }
 }
 
+/** Number of positions that are not computed. */
+const leftOf = ({ ids, computed }: Sequence): number => ids.length - computed;
+const blocksOf = ({ blocks, encoded }: Sequence): number => blocks.length + (encoded?.blocks.length ?? 0);
+const statesOf = ({ state }: Sequence): number => (state ? 1 : 0);
 const blocksFor = (positions: number): number => Math.ceil(positions / BLOCK);

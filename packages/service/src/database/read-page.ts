@@ -45,12 +45,44 @@ export async function readPage<Row extends { id: string }, T>(
   if (after !== undefined && (await table.has(after)) === 0) {
     throw new GraftError('invalid_cursor', `No such object to list after: ${after}`, { param: 'after' });
   }
-  // One extra row shows whether there is another page. The cursor's own row comes first, unless a filter excludes it.
-  const found = await table.read(
-    after === undefined ? { take: limit + 1 } : { take: limit + 2, cursor: { id: after } },
-  );
-  const rows = found.filter(({ id }) => id !== after);
-  return { data: rows.slice(0, limit).map(table.toRecord), hasMore: rows.length > limit };
+  const rows: Row[] = [];
+  let last = after;
+  let size = 0;
+  // One extra row shows whether there is another page.
+  while (rows.length <= limit && (size <= pageSize || rows.length < 2)) {
+    const wanted = Math.min(rowsPerRead, limit + 1 - rows.length);
+    // The cursor's own row comes first, unless a filter excludes it.
+    const found = await table.read(
+      last === undefined ? { take: wanted } : { take: wanted + 1, cursor: { id: last } },
+    );
+    if (found.length === 0 && last !== undefined && last !== after && (await table.has(last)) === 0) {
+      // It was deleted since it was read.
+      rows.pop();
+      last = rows.at(-1)?.id ?? after;
+      continue;
+    }
+    const next = found.filter(({ id }) => id !== last).slice(0, wanted);
+    for (const row of next) {
+      rows.push(row);
+      size += sizeOf(row);
+      if (size > pageSize && rows.length > 1) break;
+    }
+    if (next.length < wanted) break;
+    last = next.at(-1)!.id;
+  }
+  const most = size > pageSize && rows.length > 1 ? rows.length - 1 : limit;
+  return { data: rows.slice(0, most).map(table.toRecord), hasMore: rows.length > most };
+}
+
+/** Maximum rows per query. Few, because a row may have some 200 kB: a job whose prompt and chat template are as long as they may be. */
+const rowsPerRead = 100;
+/** Maximum size of a page's rows, about their bytes as JSON. A page with fewer rows than the limit for this reason reports that there are more. */
+const pageSize = 4 * 2 ** 20;
+
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 8;
+  return Object.entries(value).reduce((sum, [key, each]) => sum + key.length + sizeOf(each), 2);
 }
 
 type Arguments<Table> = Prisma.Args<Table, 'findMany'>;

@@ -96,6 +96,9 @@ export function startHousekeeping(services: Services): { close(): Promise<void> 
     loop('collect', 3600, async () => {
       await removeDeadWorkers(services);
       await collectGarbage(services);
+    }),
+    // Apart, since the store may be unavailable for long.
+    loop('forget', 3600, async () => {
       await forgetFileReports(services);
       await forgetIdempotencyKeys(services);
       await forgetValidationResults(services);

@@ -106,3 +106,40 @@ test('teams are listed by the page, newest first', async () => {
   assert.equal(next.data[0]!.id, older.id);
   await assert.rejects(readTeams(services, { limit: 1, after: 'team-none' }), { code: 'invalid_cursor' });
 });
+
+test('a team with many deliveries, or whose rows cannot be deleted, delays no other', async () => {
+  const deleted = async () => {
+    const team = await createTestTeam(services);
+    await deleteTeam(services, team.id, team.name, by);
+    return team.id;
+  };
+  const [locked, many, last] = [await deleted(), await deleted(), await deleted()];
+  await services.sql.query(
+    `WITH endpoint AS (
+       INSERT INTO webhook_endpoints (id, team_id, url, events) VALUES ('webhook-many', $1, 'https://many.example', '{}') RETURNING id
+     )
+     INSERT INTO webhook_deliveries (team_id, endpoint_id, outbox_id, event_id, type, subject, event_at, expires_at)
+     SELECT $1, id, n, 'evt_' || n, 'x', 'x', now(), now() FROM endpoint, generate_series(1, 12000) n`,
+    [many],
+  );
+  await services.sql.query(`
+    CREATE FUNCTION refuse_many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF (SELECT count(*) FROM old_rows) > 5000 THEN RAISE 'one statement deletes too much'; END IF;
+      RETURN NULL;
+    END $$;
+    CREATE TRIGGER refuse_many AFTER DELETE ON webhook_deliveries REFERENCING OLD TABLE AS old_rows
+      FOR EACH STATEMENT EXECUTE FUNCTION refuse_many();
+    CREATE FUNCTION refuse_team() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF OLD.id = '${locked}' THEN RAISE 'this team stays'; END IF;
+      RETURN OLD;
+    END $$;
+    CREATE TRIGGER refuse_team BEFORE DELETE ON teams FOR EACH ROW EXECUTE FUNCTION refuse_team()`);
+  await assert.rejects(purgeDeletedTeams(services), /this team stays/);
+  const left = await services.db.team.findMany({
+    where: { id: { in: [locked, many, last] } },
+    select: { id: true },
+  });
+  assert.deepEqual(left, [{ id: locked }]);
+  await services.sql.query('DROP TRIGGER refuse_team ON teams');
+  assert.equal(await purgeDeletedTeams(services), 1);
+});

@@ -2,6 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, deleteInBatches } from '../database/database.ts';
+import { isDatabaseUnavailable } from '../database/database-unavailable.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
 import { withTeamLocked } from './lock-team.ts';
 
@@ -64,6 +65,7 @@ const large = [
   'checkpoint_adapters',
   'adapter_exports',
   'publications',
+  'adapter_tags',
   'adapter_versions',
   'adapters',
   'idempotency_keys',
@@ -73,11 +75,15 @@ const large = [
   'job_trials',
   'jobs',
   'files',
+  'webhook_deliveries',
+  'upload_parts',
+  'uploads',
 ];
 
 /**
  * Removes the rows of deleted teams in batches; one process at a time does it. A team whose deploy targets are not unloaded yet waits until
- * they are removed in any case, and an hour more. Returns the number of teams.
+ * they are removed in any case, and an hour more. Returns the number of teams. A team whose rows cannot be deleted delays no other: the
+ * error is thrown at the end.
  */
 export async function purgeDeletedTeams(db: Database, stopping?: AbortSignal): Promise<number> {
   const turn = await runExclusive(db, 'purge-teams', async () => {
@@ -94,13 +100,20 @@ export async function purgeDeletedTeams(db: Database, stopping?: AbortSignal): P
       take: 100,
     });
     let purged = 0;
+    const faults: unknown[] = [];
     for (const { id } of teams) {
-      for (const table of large) {
-        if (!(await deleteInBatches(db, table, 'team_id = $1', [id], stopping))) return purged;
+      try {
+        for (const table of large) {
+          if (!(await deleteInBatches(db, table, 'team_id = $1', [id], stopping))) return purged;
+        }
+        await db.db.team.deleteMany({ where: { id } });
+        purged += 1;
+      } catch (error) {
+        if (isDatabaseUnavailable(error)) throw error;
+        faults.push(error);
       }
-      await db.db.team.deleteMany({ where: { id } });
-      purged += 1;
     }
+    if (faults.length > 0) throw faults[0];
     return purged;
   });
   return turn.ran ? turn.result : 0;

@@ -46,7 +46,7 @@ export function chainOf({ team, served, isLong, activeFrom }: Computed): Chain {
   const isBase = adapter === null || invocation !== null;
   const root = JSON.stringify([team, isBase ? null : adapter, isLong]);
   const changes = adapter !== null && invocation !== null && Number.isFinite(activeFrom);
-  return { root, change: changes ? { at: activeFrom, name: adapter } : null };
+  return { owner: team, root, change: changes ? { at: activeFrom, name: adapter } : null };
 }
 
 /** Maximum number of first positions that two sequences of a team with equal tokens compute alike. */

@@ -101,3 +101,31 @@ for (const [number, family] of families.entries()) {
     );
   });
 }
+
+test('a team without a state does not wait for the answers of another that has all states', async () => {
+  const generator = await openGenerator({ base: bases[0]!, context: 200, rows: 4 });
+  const ended: string[] = [];
+  let began = () => {};
+  const beginning = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  const ask = async (team: string, prompt: string, max_tokens: number) => {
+    let text = '';
+    for await (const piece of generator.generate({ prompt, team, max_tokens })) {
+      text += piece.text;
+      began();
+    }
+    ended.push(team);
+    return text;
+  };
+  const many = Array.from({ length: 8 }, (_, i) => ask('many', `${i}: once upon a time`, 40));
+  await beginning;
+  const small = ask('one', 'what is it:', 4);
+  const texts = await Promise.all([small, ...many]);
+  assert.equal(ended[0], 'one');
+  // Those whose states were taken say the same.
+  const alone = [await ask('alone', 'what is it:', 4)];
+  for (let i = 0; i < 8; i++) alone.push(await ask('alone', `${i}: once upon a time`, 40));
+  assert.deepEqual(texts, alone);
+  await generator.close();
+});

@@ -18,10 +18,18 @@ export interface ClaimedIntegration {
   token: string;
 }
 
-/** Claims what is due, teams in turn and a few per team, so that a slow service does not delay other teams. */
+/**
+ * Claims what is due, teams in turn and a few per team, so that a slow service does not delay other teams. The last `keptForOthers` of `count` are
+ * given only to teams for which nothing is being sent.
+ */
 export async function claimIntegrations(
   { sql }: Pick<Database, 'sql'>,
-  { count, perTeam, leaseSeconds }: { count: number; perTeam: number; leaseSeconds: number },
+  {
+    count,
+    perTeam,
+    keptForOthers,
+    leaseSeconds,
+  }: { count: number; perTeam: number; keptForOthers: number; leaseSeconds: number },
 ): Promise<ClaimedIntegration[]> {
   const { rows } = await sql.query<ClaimedIntegration>(
     `WITH flying AS MATERIALIZED (
@@ -32,17 +40,19 @@ export async function claimIntegrations(
                 + coalesce((SELECT n FROM flying WHERE flying.team_id = waiting.team_id), 0) AS turn
        FROM job_integrations waiting
        WHERE status = 'active' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+     ), placed AS (
+       SELECT *, row_number() OVER (ORDER BY turn, next_attempt_at, job_id, type) AS place FROM due WHERE turn <= $2
      ), taken AS (
        SELECT report.team_id, report.job_id, report.type
-       FROM job_integrations report JOIN due USING (team_id, job_id, type)
-       WHERE turn <= $2 AND report.status = 'active' AND (report.lease_until IS NULL OR report.lease_until <= now())
-       ORDER BY turn, due.next_attempt_at LIMIT $1 FOR UPDATE OF report SKIP LOCKED
+       FROM job_integrations report JOIN placed USING (team_id, job_id, type)
+       WHERE (turn = 1 OR place <= $5) AND report.status = 'active' AND (report.lease_until IS NULL OR report.lease_until <= now())
+       ORDER BY place LIMIT $1 FOR UPDATE OF report SKIP LOCKED
      )
      UPDATE job_integrations report SET lease_until = now() + make_interval(secs => $3), lease_token = $4
      FROM taken WHERE (report.team_id, report.job_id, report.type) = (taken.team_id, taken.job_id, taken.type)
      RETURNING report.team_id AS "teamId", report.job_id AS "jobId", report.type, report.settings, report.run,
        report.train_step AS "trainStep", report.evaluation_step AS "evaluationStep", report.sent, report.lease_token AS token`,
-    [count, perTeam, leaseSeconds, randomUUID()],
+    [count, perTeam, leaseSeconds, randomUUID(), count - keptForOthers],
   );
   return rows;
 }

@@ -28,6 +28,8 @@ type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets 
 export interface IntegrationTimes extends SendingLimits, SendingTimes {
   /** Approximate maximum number of a team's job integrations that all processes send to concurrently. */
   perTeam: number;
+  /** How many of `concurrency` are kept for teams for which nothing is being sent. */
+  keptForOthers: number;
   leaseSeconds: number;
   /** Maximum number of metrics per request. */
   batch: number;
@@ -37,6 +39,7 @@ const defaults: IntegrationTimes = {
   pollMs: 2_000,
   concurrency: 16,
   perTeam: 4,
+  keptForOthers: 4,
   leaseSeconds: 120,
   connectMs: 5_000,
   wholeMs: 15_000,

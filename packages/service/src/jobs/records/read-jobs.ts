@@ -2,7 +2,15 @@ import type { Database } from '../../database/database.ts';
 import { createdIn, listRows, type Page, type PageOptions, type TimeSpan } from '../../database/read-page.ts';
 import type { Job as JobRow } from '../../generated/client.ts';
 import { jobsWithin, type ModelLimit } from '../../keys/model-limit.ts';
-import { isTerminal, type Job, jobOf, jobStates, type WireStatus, wireStatus } from '../job.ts';
+import {
+  isTerminal,
+  type Job,
+  type JobState,
+  jobOf,
+  jobStates,
+  type WireStatus,
+  wireStatus,
+} from '../job.ts';
 
 /** Returns null if the team has no such job. Clients poll it, so it avoids Prisma, which takes four times as long. */
 export async function getJob(
@@ -65,17 +73,31 @@ export async function listJobs(
   return await listRows(db.job, options, { where: { teamId, AND: [jobsWithin(models)] }, filter }, jobOf);
 }
 
+/** What a poll reads of a job, without its options, which may have some 200 kB. */
+export interface JobVersion {
+  id: string;
+  state: JobState;
+  createdAt: Date;
+  /** Changes with every write of the job's row. */
+  version: string;
+}
+
 /** Lists a team's unfinished jobs, those created since `since`, and those in `ids`; newest first, at most `limit`. */
 export async function listJobsUnderWay(
-  { db }: Database,
+  { sql }: Pick<Database, 'sql'>,
   teamId: string,
   { ids, since, limit }: { ids: string[]; since: Date; limit: number },
-): Promise<Job[]> {
+): Promise<JobVersion[]> {
   const live = jobStates.filter((state) => !isTerminal(state));
-  const rows = await db.job.findMany({
-    where: { teamId, OR: [{ state: { in: live } }, { createdAt: { gte: since } }, { id: { in: ids } }] },
-    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-    take: limit,
-  });
-  return rows.map(jobOf);
+  const { rows } = await sql.query<JobVersion>(
+    `SELECT id, state, created_at AS "createdAt", xmin::text AS version FROM jobs
+     WHERE team_id = $1 AND (state = ANY($2) OR created_at >= $3 OR id = ANY($4)) ORDER BY created_at DESC, id DESC LIMIT $5`,
+    [teamId, live, since, ids, limit],
+  );
+  return rows;
+}
+
+/** Reads a few of a team's jobs, in no particular order. */
+export async function readJobs({ db }: Pick<Database, 'db'>, teamId: string, ids: string[]): Promise<Job[]> {
+  return (await db.job.findMany({ where: { teamId, id: { in: ids } } })).map(jobOf);
 }

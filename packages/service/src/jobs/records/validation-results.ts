@@ -1,4 +1,4 @@
-import { type Database, databaseTime, json } from '../../database/database.ts';
+import { type Database, databaseTime, deleteInBatches, json } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { DataCounts, JobError } from '../job.ts';
 
@@ -32,10 +32,9 @@ export async function findValidationResult(
   };
 }
 
-/** Deletes expired results. Returns their number. */
-export async function forgetValidationResults(db: Database): Promise<number> {
-  const expired = { createdAt: { lte: await oldest(db) } };
-  return (await db.db.validationResult.deleteMany({ where: expired })).count;
+/** Deletes expired results. */
+export async function forgetValidationResults(db: Pick<Database, 'sql'>): Promise<void> {
+  await deleteInBatches(db, 'validation_results', `created_at <= now() - make_interval(days => ${keptDays})`);
 }
 
 /** Stores a result: valid files, or a user error. System errors may be temporary and are not stored. */

@@ -27,6 +27,8 @@ export interface ClaimLimits {
   /** Approximate maximum of concurrent deliveries by all processes: per endpoint, and per team. */
   perEndpoint: number;
   perTeam: number;
+  /** How many of `count` are kept for teams to whose endpoints nothing is being sent. */
+  keptForOthers: number;
   leaseSeconds: number;
 }
 
@@ -35,11 +37,11 @@ export const probeAfterFailures = 3;
 
 /**
  * Claims due deliveries: only the earliest of each subject, and teams in turn, so that neither a team with many endpoints nor a slow or
- * unavailable endpoint delays others.
+ * unavailable endpoint delays others. The last `keptForOthers` of `count` are given only to teams to whose endpoints nothing is being sent.
  */
 export async function claimDeliveries(
   { sql }: Pick<Database, 'sql'>,
-  { count, perEndpoint, perTeam, leaseSeconds }: ClaimLimits,
+  { count, perEndpoint, perTeam, keptForOthers, leaseSeconds }: ClaimLimits,
 ): Promise<ClaimedDelivery[]> {
   const { rows } = await sql.query<ClaimedDelivery>(
     `WITH flying AS MATERIALIZED (
@@ -63,11 +65,13 @@ export async function claimDeliveries(
        SELECT id, row_number() OVER (PARTITION BY team_id ORDER BY of_endpoint, id)
                 + coalesce((SELECT sum(n) FROM flying WHERE flying.team_id = due.team_id), 0) AS of_team
        FROM due WHERE of_endpoint <= CASE WHEN failures >= ${probeAfterFailures} THEN 1 ELSE $2::int END
+     ), placed AS (
+       SELECT *, row_number() OVER (ORDER BY of_team, random()) AS place FROM ranked WHERE of_team <= $3
      ), taken AS (
-       SELECT delivery.id FROM webhook_deliveries delivery JOIN ranked USING (id)
-       WHERE of_team <= $3 AND delivery.status = 'pending'
+       SELECT delivery.id FROM webhook_deliveries delivery JOIN placed USING (id)
+       WHERE (of_team = 1 OR place <= $5) AND delivery.status = 'pending'
          AND (delivery.lease_until IS NULL OR delivery.lease_until <= now())
-       ORDER BY of_team, random() LIMIT $1 FOR UPDATE OF delivery SKIP LOCKED
+       ORDER BY place LIMIT $1 FOR UPDATE OF delivery SKIP LOCKED
      )
      UPDATE webhook_deliveries delivery
      SET attempts = attempts + 1, last_attempt_at = now(), lease_until = now() + make_interval(secs => $4)
@@ -76,7 +80,7 @@ export async function claimDeliveries(
      RETURNING delivery.id, delivery.team_id AS "teamId", delivery.endpoint_id AS "endpointId", endpoint.url,
        delivery.event_id AS "eventId", delivery.type, delivery.subject, delivery.event_at AS "eventAt",
        delivery.attempts AS attempt, delivery.lease_until::text AS "leaseUntil"`,
-    [count, perEndpoint, perTeam, leaseSeconds],
+    [count, perEndpoint, perTeam, leaseSeconds, count - keptForOthers],
   );
   return await withSecrets({ sql }, rows);
 }

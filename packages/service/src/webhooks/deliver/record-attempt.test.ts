@@ -25,7 +25,7 @@ test('of two claims with one number, where a failover of Postgres has lost the f
   const { endpoint } = await createWebhook(services, team.id, input, { keyId: team.keyId });
   await createTestJob(services, team, 'cancelled');
   while ((await spreadEvents(services, { retrySeconds: 3_600 })) > 0);
-  const limits = { count: 100, perEndpoint: 4, perTeam: 8, leaseSeconds: 3_600 };
+  const limits = { count: 100, perEndpoint: 4, perTeam: 8, keptForOthers: 0, leaseSeconds: 3_600 };
   const claim = async () =>
     (await claimDeliveries(services, limits)).find(({ teamId }) => teamId === team.id)!;
   const lost = await claim();
@@ -44,4 +44,31 @@ test('of two claims with one number, where a failover of Postgres has lost the f
   assert.equal(await record(lost), null);
   assert.equal(await claim(), undefined, 'the second still has it');
   assert.equal(await record(claimed), 'late');
+});
+
+test('the last places are kept for teams to which nothing is being sent', async () => {
+  await services.sql.query("UPDATE webhook_deliveries SET status = 'failed', ended_at = now()");
+  const withDeliveries = async () => {
+    const team = await createTestTeam(services);
+    for (let i = 0; i < 3; i++) {
+      const input = {
+        url: 'http://127.0.0.1:9/',
+        description: null,
+        events: ['fine_tuning.job.cancelled' as const],
+      };
+      await createWebhook(services, team.id, input, { keyId: team.keyId });
+    }
+    await createTestJob(services, team, 'cancelled');
+    while ((await spreadEvents(services, { retrySeconds: 3_600 })) > 0);
+    return team.id;
+  };
+  const claim = async (count: number) => {
+    const limits = { count, perEndpoint: 4, perTeam: 8, keptForOthers: 2, leaseSeconds: 3_600 };
+    return (await claimDeliveries(services, limits)).map(({ teamId }) => teamId);
+  };
+  const slow = [await withDeliveries(), await withDeliveries()];
+  assert.deepEqual((await claim(6)).sort(), [...slow, ...slow].sort());
+  assert.deepEqual(await claim(2), []);
+  const calm = await withDeliveries();
+  assert.deepEqual(await claim(2), [calm]);
 });

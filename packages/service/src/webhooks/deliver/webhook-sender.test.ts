@@ -328,6 +328,7 @@ test('receivers that never answer keep no other team waiting', async (t) => {
   await startSender(t, {
     concurrency: 10,
     perTeam: 8,
+    keptForOthers: 2,
     wholeMs: 120_000,
     connectMs: 120_000,
     leaseSeconds: 240,
@@ -367,7 +368,7 @@ test('what a process had that died is sent by another when its lease is over, an
   await createTestJob(services, team, 'cancelled');
   while ((await spreadEvents(services, { retrySeconds: 3_600 })) > 0);
   const claim = async () => {
-    const limits = { count: 100, perEndpoint: 4, perTeam: 8, leaseSeconds: 3_600 };
+    const limits = { count: 100, perEndpoint: 4, perTeam: 8, keptForOthers: 0, leaseSeconds: 3_600 };
     return (await claimDeliveries(services, limits)).filter(({ teamId }) => teamId === team.id);
   };
   const [claimed, ...more] = await claim();

@@ -39,6 +39,7 @@ const defaults: WebhookSettings = {
   concurrency: 32,
   perEndpoint: 4,
   perTeam: 8,
+  keptForOthers: 8,
   leaseSeconds: 60,
   connectMs: 5_000,
   wholeMs: 15_000,
