@@ -2,7 +2,7 @@ import { commonLength } from '../text/common-length.ts';
 import { alike, chainOf } from './activation/activation.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, BlockPool } from './block-pool.ts';
-import { FairRows } from './fair-rows.ts';
+import { FairRows } from './turns/fair-rows.ts';
 import type { Sequence } from './sequence.ts';
 import { SequenceState } from './states/recurrent-states.ts';
 import type { ChoosingFunctions, ModelFunctions, Piece } from './step.ts';

@@ -3,7 +3,7 @@ import { GraftError } from '../../errors.ts';
 import type { TokenizerFiles } from '../../text/index.ts';
 import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import { ThreadTimeout } from '../../threads/thread.ts';
-import { FairRows, type Owned } from '../fair-rows.ts';
+import { FairRows, type Owned } from '../turns/fair-rows.ts';
 import { GrammarHost } from './grammar-host.ts';
 
 /** Time limit for compiling a grammar. Those of a few properties take 0.1 to 0.5 s. */

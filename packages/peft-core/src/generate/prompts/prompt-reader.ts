@@ -1,7 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
 import { createThread, type Thread, ThreadTimeout } from '../../threads/thread.ts';
-import { FairRows, type Owned } from '../fair-rows.ts';
+import { FairRows, type Owned } from '../turns/fair-rows.ts';
 import { fewestTokensBy } from './fewest-tokens.ts';
 import type { PromptAnswer, PromptCall } from './prompt-thread.ts';
 import {

@@ -1,7 +1,7 @@
 import type { ScoreTask } from '../../base-model/serving-tasks.ts';
 import { GraftError } from '../../errors.ts';
 import type { BaseModel } from '../../files.ts';
-import { FairRows, type Owned } from '../../generate/fair-rows.ts';
+import { FairRows, type Owned } from '../../generate/turns/fair-rows.ts';
 import { PromptReader } from '../../generate/prompts/prompt-reader.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { type InputTokens, readInputs, type ScoredInput } from './read-inputs.ts';
