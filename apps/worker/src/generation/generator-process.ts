@@ -1,4 +1,5 @@
 import type { ServingLimits } from '@graft/peft-core';
+import { isLastingModelFault } from '@graft/service/base-models';
 import type { ChildFault } from '../processes/child-fault.ts';
 import { placesOf } from '../processes/confinement.ts';
 import {
@@ -346,8 +347,9 @@ export class GeneratorProcess {
   }
 }
 
-/** A user's error, or an answer that could not be decoded, leaves the engine intact. */
-const canHarmEngine = ({ fault, code }: ChildFault): boolean => fault !== 'user' && code !== 'answer_failed';
+/** A user's error, a refused file, or an answer that could not be decoded leaves the engine intact. */
+const canHarmEngine = ({ fault, code }: ChildFault): boolean =>
+  fault !== 'user' && code !== 'answer_failed' && !isLastingModelFault(code);
 
 // A step blocks the child. After this time, starting another child is quicker than waiting.
 const stopMilliseconds = 5000;

@@ -40,7 +40,7 @@ export function createThread<Call, Answer>(
   const calls = new Map<number, OpenCall>();
   let worker: Worker | null = null;
   /** The system's id of the thread, once it has started. */
-  let systemId = new Int32Array(1);
+  let systemId: Int32Array = new Int32Array(1);
   let newest = 0;
   let idle: NodeJS.Timeout | undefined;
 
@@ -113,10 +113,10 @@ export function createThread<Call, Answer>(
 }
 
 /**
- * Milliseconds that a processor has worked for this thread; without a system that reports them, the time that has passed. The work of
- * others on the machine does not count.
+ * Milliseconds that a processor has worked for this thread; without a system that reports them, the time. The work of others on the
+ * machine does not count.
  */
-export const ownProcessorTime = (): number => timeOf('thread-self') ?? performance.now();
+export const ownProcessorTime = (): number => timeOf('thread-self') ?? Date.now();
 
 /** `thread`: its folder in `/proc`. */
 function timeOf(thread: string): number | null {

@@ -8,37 +8,10 @@ import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { unpackTokenizer } from '../../text/packed-tokenizer.ts';
 import { ownProcessorTime } from '../../threads/thread.ts';
 import { FairRows, type Owned } from '../turns/fair-rows.ts';
+import { type GrammarCall, IDLE, WORK } from './grammar-call.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
 import { grammarText } from './grammar-text.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
-
-export type GrammarCall =
-  /** First for a new thread. `json`: a packed tokenizer. `work` is shared memory. */
-  | { type: 'load'; json: Uint8Array; size: number; marks: readonly string[]; work: Float64Array }
-  /** Whether a grammar can be compiled. */
-  | { type: 'compile'; format: ConstraintFormat }
-  /** Starts an answer, of which `tokens` are known. `mask` `(⌈V / 32⌉)` and `version` `(1)` are shared memory. */
-  | {
-      type: 'open';
-      answer: number;
-      owner: Owned;
-      format: ConstraintFormat;
-      ends: readonly number[];
-      tokens: readonly number[];
-      mask: Int32Array;
-      version: Int32Array;
-    }
-  | { type: 'accept'; answer: number; owner: Owned; token: number }
-  | { type: 'close'; answer: number };
-
-/** The work of a thread in shared memory: the answer of the call in progress, or `IDLE`, and the thread's processor time at its start. */
-export const WORK = { answer: 0, start: 1, length: 2 };
-export const IDLE = -1;
-
-/** Milliseconds of processor time. */
-export interface GrammarAnswer {
-  milliseconds: number;
-}
 
 interface OpenAnswer {
   matcher: GrammarMatcher;
@@ -99,17 +72,21 @@ async function answer(call: GrammarCall): Promise<void> {
     ]);
     const opened = { matcher, mask: call.mask, version: call.version };
     answers.set(call.answer, opened);
-    for (const token of call.tokens) matcher.acceptToken(token);
+    for (const token of call.tokens) accept(matcher, token);
     await writeMask(opened);
   } else if (call.type === 'accept') {
     const opened = answers.get(call.answer);
     if (!opened) return;
-    if (!opened.matcher.acceptToken(call.token)) throw new Error('the grammar does not allow this token');
+    accept(opened.matcher, call.token);
     if (!opened.matcher.isTerminated()) await writeMask(opened);
   } else {
     answers.get(call.answer)?.matcher.dispose();
     answers.delete(call.answer);
   }
+}
+
+function accept(matcher: GrammarMatcher, token: number): void {
+  if (!matcher.acceptToken(token)) throw new Error('the grammar does not allow this token');
 }
 
 interface Waiting extends Owned {
@@ -119,7 +96,7 @@ interface Waiting extends Owned {
 
 const turns = new FairRows<Waiting>();
 const waiting = new Set<Waiting>();
-let work = new Float64Array(WORK.length);
+let work: Float64Array = new Float64Array(WORK.length);
 let isWorking = false;
 
 function arrive({ id, message: call }: { id: number; message: GrammarCall }): void {
@@ -138,6 +115,7 @@ async function run(next: Waiting): Promise<void> {
   const { id, call } = next;
   const start = ownProcessorTime();
   work[WORK.start] = start;
+  work[WORK.opens] = call.type === 'open' ? 1 : 0;
   work[WORK.answer] = 'answer' in call ? call.answer : IDLE;
   // If it fails, `work` names the answer whose call is at fault.
   await answer(call);

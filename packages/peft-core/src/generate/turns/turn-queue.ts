@@ -47,9 +47,15 @@ export class TurnQueue {
 
   async #work(): Promise<void> {
     this.#isWorking = true;
+    let last: string | null = null;
     for (;;) {
-      const [next] = this.#turns.pick([...this.#waiting], 1);
+      // Of teams with equal use, one other than the last is next.
+      const isOther = ({ team }: Owned) => team !== last;
+      const all = [...this.#waiting];
+      const inTurn = [...all.filter(isOther), ...all.filter((one) => !isOther(one))];
+      const [next] = this.#turns.pick(inTurn, 1);
       if (!next) break;
+      last = next.team;
       this.#waiting.delete(next);
       const begun = this.#now();
       await next.start();
