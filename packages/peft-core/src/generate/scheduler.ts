@@ -2,10 +2,10 @@ import { commonLength } from '../text/common-length.ts';
 import { alike, chainOf } from './activation/activation.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, BlockPool } from './block-pool.ts';
-import { FairRows } from './turns/fair-rows.ts';
 import type { Sequence } from './sequence.ts';
 import { SequenceState } from './states/recurrent-states.ts';
 import type { ChoosingFunctions, ModelFunctions, Piece } from './step.ts';
+import { FairRows } from './turns/fair-rows.ts';
 
 type OwnPiece = Piece & { sequence: Sequence };
 
@@ -15,7 +15,7 @@ type OwnPiece = Piece & { sequence: Sequence };
  * full, the youngest sequences release their blocks and start again later, with the same text.
  */
 export class Scheduler {
-  readonly #program: GenerationProgram;
+  readonly program: GenerationProgram;
   readonly #pool: BlockPool;
   readonly #rows = new FairRows<Sequence>();
   /** Numbers of unused states; null if the model has none. */
@@ -25,7 +25,7 @@ export class Scheduler {
   #onChange = () => {};
 
   constructor(program: GenerationProgram) {
-    this.#program = program;
+    this.program = program;
     this.#pool = new BlockPool(program.blocks);
     this.#states = program.states && Array.from({ length: program.states.sequences }, (_, i) => i);
   }
@@ -58,7 +58,7 @@ export class Scheduler {
       [...this.#sequences].filter((sequence) => sequence.isReady('choose' in sequence.served.model)),
     );
     if (ready.length === 0) await this.#change();
-    for (const sequence of this.#rows.pick(ready, this.#program.rows)) {
+    for (const sequence of this.#rows.pick(ready, this.program.rows)) {
       const { model, updates, adapter } = sequence.served;
       // Other adapters of the same shape have different values.
       const key = updates || adapter === null ? model : adapter;
@@ -87,8 +87,8 @@ export class Scheduler {
   /** The number of positions of the next piece of a sequence, of which `left` are not computed; 0: none in this step. */
   #pieceOf({ computed }: Sequence, left: number, positions: number): number {
     if (left === 1) return 1;
-    if (!this.#program.states) return Math.min(left, positions);
-    const { piece } = this.#program.states;
+    if (!this.program.states) return Math.min(left, positions);
+    const { piece } = this.program.states;
     const whole = Math.min(left, piece - (computed % piece));
     return whole <= positions ? whole : 0;
   }
@@ -110,7 +110,7 @@ export class Scheduler {
       (sequence) =>
         sequence.blocks.length > 0 || (!this.#waitsForPrefix(sequence) && this.#canStart(sequence)),
     );
-    let positions = this.#program.promptPositions;
+    let positions = this.program.promptPositions;
     const pieces: OwnPiece[] = [];
     for (const sequence of started) {
       const left = sequence.ids.length - sequence.computed;

@@ -41,7 +41,10 @@ test('a limit of processor time counts the work of the thread, not the time that
   t.after(() => thread.close());
   await thread.call({ sleep: 0, work: 0 }, patient);
   assert.equal(await thread.call({ sleep: 600, work: 0 }, { ms: 60_000, processorMs: 300 }), 'answer');
-  await assert.rejects(thread.call({ sleep: 0, work: 1e9 }, { ms: 600_000, processorMs: 300 }), ThreadTimeout);
+  await assert.rejects(
+    thread.call({ sleep: 0, work: 1e9 }, { ms: 600_000, processorMs: 300 }),
+    ThreadTimeout,
+  );
 });
 
 test('a thread yields to its process, and is no faster than one that was started with nice', {

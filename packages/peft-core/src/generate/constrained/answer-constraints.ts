@@ -295,7 +295,8 @@ export class AnswerConstraint {
       this.#host.finish(this.#id);
       this.#failure = new ThreadTimeout();
     } else if (isFirst && !this.#isSlow) this.#use.compiled(milliseconds);
-    else if (milliseconds > limits.quickMask && !this.#isSlow) this.#moveOn(this.#host.finish(this.#id), false);
+    else if (milliseconds > limits.quickMask && !this.#isSlow)
+      this.#moveOn(this.#host.finish(this.#id), false);
     this.#wake();
   }
 
@@ -322,7 +323,8 @@ export class AnswerConstraint {
 }
 
 const refusedLately = 'it exceeded its limit of processor time a few minutes ago';
-const othersLately = 'several schemas of your team exceeded their limits of processor time in the last minutes';
+const othersLately =
+  'several schemas of your team exceeded their limits of processor time in the last minutes';
 
 function tooSlow(param: string, why: string, cause?: unknown): GraftError {
   const reason = why === '' ? '' : ` (${why})`;

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { GraftError } from '../../errors.ts';
-import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import { byteTokenizer } from '../../testing/tiny-model.ts';
+import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import { ThreadTimeout } from '../../threads/thread.ts';
 import { AnswerConstraints } from './answer-constraints.ts';
 import { GrammarHost } from './grammar-host.ts';
@@ -106,7 +106,9 @@ test('on a thread, teams take turns by the time that they use: one with slow mas
   const host = new GrammarHost(vocabulary, { ...ampleCalls, yields: false });
   try {
     const order: string[] = [];
-    const slow = await open(host, slowMasks.format, 'slow', (milliseconds) => order.push(`slow ${milliseconds}`));
+    const slow = await open(host, slowMasks.format, 'slow', (milliseconds) =>
+      order.push(`slow ${milliseconds}`),
+    );
     const calm = await open(host, jsonOf({ type: 'string' }), 'calm', () => order.push('calm'));
     await slow.accept(34);
     await calm.accept(34);
@@ -137,7 +139,11 @@ test('a call beyond its limit fails its answer alone, and the others start again
 });
 
 test('an answer with a slow mask moves to the slow thread, the next with its grammar starts there, and a call beyond the limit there refuses the grammar', async () => {
-  const limits = { quickMask: 100, quick: ampleCalls, slow: { openMilliseconds: ample, maskMilliseconds: 200 } };
+  const limits = {
+    quickMask: 100,
+    quick: ampleCalls,
+    slow: { openMilliseconds: ample, maskMilliseconds: 200 },
+  };
   const constraints = new AnswerConstraints(files, SIZE, [], {
     ...limits,
     compileShort: ample,
@@ -198,7 +204,9 @@ async function open(
   team: string,
   onCall: (milliseconds: number) => void = () => {},
 ) {
-  const [mask, version] = [Math.ceil(SIZE / 32), 1].map((length) => new Int32Array(new SharedArrayBuffer(4 * length)));
+  const [mask, version] = [Math.ceil(SIZE / 32), 1].map(
+    (length) => new Int32Array(new SharedArrayBuffer(4 * length)),
+  );
   const waiting: { resolve(): void; reject(reason: unknown): void }[] = [];
   const next = () => new Promise<void>((resolve, reject) => void waiting.push({ resolve, reject }));
   const opened = next();

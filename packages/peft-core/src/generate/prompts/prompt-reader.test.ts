@@ -140,7 +140,10 @@ test('an own template that takes too long is tried twice, and then refused unrea
   const isRefused = (error: unknown) => {
     const { code, param, fault, message } = error as GraftError;
     assert.deepEqual([code, param, fault], ['adapter_template_failed', 'model', 'user']);
-    assert.match(message, /takes more than 0\.2 s of processor time, .* refused for 5 minutes; use another version/);
+    assert.match(
+      message,
+      /takes more than 0\.2 s of processor time, .* refused for 5 minutes; use another version/,
+    );
     return true;
   };
   await assert.rejects(own('a', endless), isRefused);

@@ -223,8 +223,7 @@ function notTokenised(limit: string, limits: PromptLimits): PromptTokens {
 }
 
 /** An adapter's own template, which needs a separate tokenizer, which only a thread loads. */
-const ownTemplate = (prompt: Prompt): string | null =>
-  ('messages' in prompt && prompt.chatTemplate) || null;
+const ownTemplate = (prompt: Prompt): string | null => ('messages' in prompt && prompt.chatTemplate) || null;
 
 /** A fault of the adapter's own template is not one of the base model's files, which the operator would have to repair. */
 function ofAdapter(error: unknown): never {

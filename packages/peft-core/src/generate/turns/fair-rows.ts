@@ -39,7 +39,10 @@ export class FairRows<T extends Owned> {
       this.#picked.set(next, this.#step);
       picked.push(next);
     }
-    this.#clock = Math.max(this.#clock, teams.length > 0 ? Math.min(...teams.map((team) => this.#timeOf(team))) : 0);
+    this.#clock = Math.max(
+      this.#clock,
+      teams.length > 0 ? Math.min(...teams.map((team) => this.#timeOf(team))) : 0,
+    );
     for (const [team, time] of this.#times) if (time <= this.#clock) this.#times.delete(team);
     return picked;
   }
