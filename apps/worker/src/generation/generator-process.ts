@@ -347,9 +347,12 @@ export class GeneratorProcess {
   }
 }
 
-/** A user's error, a refused file, or an answer that could not be decoded leaves the engine intact. */
+/** Faults of a user, of refused files, of answers that could not be decoded, and of adapters that must wait leave the engine intact. */
 const canHarmEngine = ({ fault, code }: ChildFault): boolean =>
-  fault !== 'user' && code !== 'answer_failed' && !isLastingModelFault(code);
+  fault !== 'user' &&
+  code !== 'answer_failed' &&
+  code !== 'adapter_shapes_full' &&
+  !isLastingModelFault(code);
 
 // A step blocks the child. After this time, starting another child is quicker than waiting.
 const stopMilliseconds = 5000;
