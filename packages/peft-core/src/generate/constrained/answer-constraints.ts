@@ -153,7 +153,7 @@ export class AnswerConstraints {
     const compiling = (openMilliseconds: number) => ({ openMilliseconds, maskMilliseconds: 0, yields: true });
     this.#hosts = {
       short: new GrammarHost(vocabulary, compiling(compileShort)),
-      long: new GrammarHost(vocabulary, { ...compiling(compileLong), idleMs: 60_000 }),
+      long: new GrammarHost(vocabulary, compiling(compileLong)),
       quick: new GrammarHost(vocabulary, { ...quick, yields: false }),
       slow: new GrammarHost(vocabulary, { ...slow, yields: true }),
     };
@@ -170,8 +170,20 @@ export class AnswerConstraints {
 
   /** Compiles it where that delays others shortly, or else where it takes long. */
   async #compiled({ key, format, param, owner }: Grammar, signal?: AbortSignal): Promise<'quick' | 'slow'> {
-    const compile = async (host: 'short' | 'long') =>
-      await this.#compiling[host].run(owner, async () => await this.#open()[host].compile(format), signal);
+    const compile = async (name: 'short' | 'long') =>
+      await this.#compiling[name].run(
+        owner,
+        async () => {
+          const host = this.#open()[name];
+          try {
+            return await host.compile(format);
+          } finally {
+            // In the turn of the team whose grammar may have ended the thread. Few take long, and loading the vocabulary takes less.
+            await (name === 'long' ? host.rest() : host.prepare());
+          }
+        },
+        signal,
+      );
     try {
       const milliseconds = await compile('short').catch((error: unknown) => {
         if (error instanceof ThreadTimeout) return compile('long');

@@ -58,8 +58,6 @@ export interface HostOptions {
   maskMilliseconds: number;
   /** Whether the thread has a lower priority, for work that no answer in progress waits for. */
   yields: boolean;
-  /** An unused thread ends after this time; default null: never. */
-  idleMs?: number | null;
 }
 
 /**
@@ -99,8 +97,6 @@ export class GrammarHost {
       return (await thread.call({ type: 'compile', format }, limits)).milliseconds;
     } catch (error) {
       await this.#end(thread);
-      // In the turn of the team whose grammar has ended the thread.
-      await this.#open().catch(() => {});
       throw error;
     }
   }
@@ -132,9 +128,19 @@ export class GrammarHost {
     return hosted.tokens;
   }
 
+  /** Starts the thread, unless it runs. */
+  async prepare(): Promise<void> {
+    await this.#open().catch(() => {});
+  }
+
+  /** Ends the thread, and frees its memory until the next call. */
+  async rest(): Promise<void> {
+    if (this.#thread) await this.#end(this.#thread);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#thread) await this.#end(this.#thread);
+    await this.rest();
   }
 
   async #begin(id: number): Promise<void> {
@@ -212,9 +218,12 @@ export class GrammarHost {
   async #open(): Promise<GrammarThread> {
     if (this.#closed) throw new Error('the generator was closed');
     if (!this.#thread) {
-      const { yields, idleMs = null } = this.#options;
+      const { yields } = this.#options;
       const module = new URL('grammar-thread.ts', import.meta.url);
-      const thread = createThread<GrammarCall, GrammarAnswer>(module, HEAP_MB, { idleMs, yields });
+      const thread = createThread<GrammarCall, GrammarAnswer>(module, HEAP_MB, {
+        idleMs: null,
+        yields,
+      });
       this.#thread = thread;
       this.#work = idleWork();
       this.#loaded = thread
