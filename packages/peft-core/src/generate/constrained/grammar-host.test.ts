@@ -10,7 +10,7 @@ import { GrammarHost } from './grammar-host.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
 
 /** The bytes, four special tokens, and texts of 2 to `LONGEST` times "a": a mask follows each token to its end. */
-const LONGEST = 80;
+const LONGEST = 60;
 const SIZE = 260 + LONGEST - 1;
 const END = 257;
 const files = { tokenizerJson: tokenizerWithLongTokens(), tokenizerConfig: null, chatTemplate: null };
@@ -80,7 +80,7 @@ test('an answer that breaks its grammar fails alone: the others continue where t
 /** Milliseconds of processor time that no call exceeds, so that only what a test sets is exceeded. */
 const ample = 600_000;
 const ampleCalls = { openMilliseconds: ample, maskMilliseconds: ample };
-/** After the quotation mark, a mask takes about 600 milliseconds. Such patterns are refused before they reach a grammar. */
+/** After the quotation mark, a mask takes some 250 milliseconds. Such patterns are refused before they reach a grammar. */
 const slowMasks = request({ type: 'string', pattern: '^((a{0,9}){0,9})*$' });
 const A = 'a'.charCodeAt(0);
 
@@ -125,7 +125,7 @@ test('on a thread, teams take turns by the time that they use: one with slow mas
 });
 
 test('a call beyond its limit fails its answer alone, and the others start again where they were', async () => {
-  const host = new GrammarHost(vocabulary, { openMilliseconds: ample, maskMilliseconds: 200, yields: false });
+  const host = new GrammarHost(vocabulary, { openMilliseconds: ample, maskMilliseconds: 100, yields: false });
   try {
     const slow = await open(host, slowMasks.format, 'slow');
     const calm = await open(host, jsonOf({ type: 'string' }), 'calm');
