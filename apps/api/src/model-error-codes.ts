@@ -101,6 +101,10 @@ export const modelErrorCodes = {
     400,
     'The chat template of the model has no tool calls, or in a form that Graft does not read.',
   ],
+  adapter_template_failed: [
+    400,
+    "The adapter's own chat template exceeds its budget of steps, or its limit of time a few minutes ago.",
+  ],
   invalid_schema: [400, 'Answers cannot be restricted to this JSON schema, or preparing it takes too long.'],
   constraint_failed: [400, 'Applying the JSON schema to the answer takes too long.'],
   invalid_token_id: [400, 'The prompt contains a token id without an embedding in the model.'],

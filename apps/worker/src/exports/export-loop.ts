@@ -33,7 +33,8 @@ export function startExportLoop(options: ExportLoopOptions): ExportLoop {
   async function round(): Promise<void> {
     while (free.length > 0 && health.acceptsJobs && !shutdown.signal.aborted) {
       const claimedAt = performance.now();
-      const claimed = await claimExport(services, { workerId, leaseSeconds });
+      const isLastOfSeveral = free.length === 1 && exporters.length > 1;
+      const claimed = await claimExport(services, { workerId, leaseSeconds, isLastOfSeveral });
       if (!claimed) return;
       const { made, lease } = claimed;
       log.info({ exportId: made.id, leaseEpoch: lease.epoch, attempt: made.attempts }, 'export claimed');

@@ -1,4 +1,5 @@
 import type { ServingLimits } from '@graft/peft-core';
+import { isLastingModelFault } from '@graft/service/base-models';
 import type { ChildFault } from '../processes/child-fault.ts';
 import { placesOf } from '../processes/confinement.ts';
 import {
@@ -362,8 +363,12 @@ export class GeneratorProcess {
   }
 }
 
-/** A user's error, or an answer that could not be decoded, leaves the engine intact. */
-const canHarmEngine = ({ fault, code }: ChildFault): boolean => fault !== 'user' && code !== 'answer_failed';
+/** Faults of a user, of refused files, of answers that could not be decoded, and of adapters that must wait leave the engine intact. */
+const canHarmEngine = ({ fault, code }: ChildFault): boolean =>
+  fault !== 'user' &&
+  code !== 'answer_failed' &&
+  code !== 'adapter_shapes_full' &&
+  !isLastingModelFault(code);
 
 // A step blocks the child. After this time, starting another child is quicker than waiting.
 const stopMilliseconds = 5000;

@@ -70,6 +70,8 @@ export interface ExportFormat<Options = Record<string, unknown>> {
   holds: string;
   /** Options in snake_case. Every option has a default and a description; `additionalProperties` is false. */
   options: TObject;
+  /** Writing the files renders the chat template, to find the texts around turns. Default: it does not. */
+  rendersTemplate?: true;
   /** Null if the format holds this adapter with these options. */
   refusal(adapter: ExportedAdapter, options: Options): ExportRefusal | null;
   card: FormatCard;

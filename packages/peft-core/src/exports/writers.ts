@@ -11,6 +11,7 @@ import { writeMerged } from './merged/write.ts';
 import { writeMlx } from './mlx/write.ts';
 import { writeOllama } from './ollama/write.ts';
 import { writePeft } from './peft/write.ts';
+import { tryTemplate } from './template-trial.ts';
 
 /** The writer of every export format, by name; `formats.ts` has the same rows. */
 // biome-ignore lint/suspicious/noExplicitAny: each writer takes the options of one format, which the format's schema checks
@@ -25,7 +26,7 @@ const writers: Record<ExportFormatName, ExportWriter<any>> = {
 
 /**
  * Writes an adapter in a format. Throws `unknown_export_format`, `invalid_export_option`, `not_exportable`, what `readFittingAdapter`
- * throws, `disk_full`, and the signal's reason. What was written until an error is left in `outputDir`: `exportFolder` removes it.
+ * throws, `adapter_template_failed`, `disk_full`, and the signal's reason. What was written until an error is left in `outputDir`: `exportFolder` removes it.
  */
 export async function writeExport(name: string, request: ExportRequest): Promise<ExportResult> {
   const { base, adapterDir, outputDir, signal, onProgress } = request;
@@ -35,6 +36,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
   const { config, chatTemplate } = fitting.adapter;
   const described = exportedAdapter(base, { config, chatTemplate, bytes: await folderBytes(adapterDir) });
   checkExport(format, described, options);
+  if (format.rendersTemplate && chatTemplate !== null) await tryTemplate(base.tokenizerFiles, chatTemplate);
   const total = format.bytes(described, options);
   await checkDisk(path.dirname(outputDir), total);
   let done = 0;

@@ -103,7 +103,7 @@ export class Generator {
   /** Of chat templates in use: the base model's and those of adapters. */
   readonly #forms = new Map<string, AnswerForm>();
   readonly #constraints: AnswerConstraints;
-  #scheduler: Promise<Scheduler> | null = null;
+  #scheduler: Scheduler | null = null;
   #running: Promise<void> | null = null;
   #ends: ReturnType<typeof endTokens> | null = null;
   #closed = false;
@@ -129,13 +129,13 @@ export class Generator {
   /**
    * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
    * are removed. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `prompt_not_tokenized`, `non_finite_logits`,
-   * `answer_failed`, `tools_not_supported`, `invalid_schema`, `constraint_failed`, the errors of the chat template and of
-   * `readFittingAdapter`, and the reason of `signal`; none affects other answers.
+   * `answer_failed`, `tools_not_supported`, `invalid_schema`, `constraint_failed`, `adapter_template_failed`, `adapter_shapes_full`, the
+   * errors of the chat template and of `readFittingAdapter`, and the reason of `signal`; none affects other answers.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const { signal } = request;
     signal?.throwIfAborted();
-    const served = await this.#models.use(request.adapter ?? null);
+    const served = await this.#models.use(request.adapter ?? null, request.team);
     let sequence: Sequence;
     let scheduler: Scheduler;
     try {
@@ -144,8 +144,10 @@ export class Generator {
       const ends = this.#endsOf(request, form, prompt.turnEnds);
       const constraint = await this.#constraintOf(request, form, ends);
       sequence = this.#sequenceOf(request, served, prompt, { form, ends, constraint });
-      this.#scheduler ??= this.#models.program().then((program) => new Scheduler(program));
-      scheduler = await this.#scheduler;
+      const program = await this.#models.program();
+      // The program is rebuilt when it has too many shapes.
+      if (this.#scheduler?.program !== program) this.#scheduler = new Scheduler(program);
+      scheduler = this.#scheduler;
     } catch (error) {
       served.release();
       throw error;
@@ -154,7 +156,7 @@ export class Generator {
     scheduler.add(sequence);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
-    this.#running ??= this.#run(scheduler);
+    this.#running ??= this.#run();
     try {
       return yield* sequence.pieces();
     } finally {
@@ -172,8 +174,9 @@ export class Generator {
     await this.#models.close();
   }
 
-  async #run(scheduler: Scheduler): Promise<void> {
-    while (!scheduler.isIdle) {
+  async #run(): Promise<void> {
+    while (this.#scheduler && !this.#scheduler.isIdle) {
+      const scheduler = this.#scheduler;
       // A step blocks this thread, so messages and cancellation are processed first.
       await new Promise((resolve) => setImmediate(resolve));
       if (this.#closed) scheduler.failAll(new Error('the generator was closed'));
@@ -184,7 +187,6 @@ export class Generator {
       }
     }
     this.#running = null;
-    if (this.#models.restartIfFull()) this.#scheduler = null;
   }
 
   /** The prompt's tokens, which leave space for an answer, and those that end a turn of the adapter's own template. */

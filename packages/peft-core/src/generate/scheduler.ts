@@ -2,10 +2,10 @@ import { commonLength } from '../text/common-length.ts';
 import { alike, chainOf } from './activation/activation.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, BlockPool, RESERVED } from './block-pool.ts';
-import { FairRows } from './fair-rows.ts';
 import type { Sequence } from './sequence.ts';
 import { SequenceState } from './states/recurrent-states.ts';
 import type { ChoosingFunctions, ModelFunctions, Piece } from './step.ts';
+import { FairRows } from './turns/fair-rows.ts';
 
 type OwnPiece = Piece & { sequence: Sequence };
 
@@ -16,7 +16,7 @@ type OwnPiece = Piece & { sequence: Sequence };
  * with less than its share of the blocks, or of the states, does not wait until the answers of others end.
  */
 export class Scheduler {
-  readonly #program: GenerationProgram;
+  readonly program: GenerationProgram;
   readonly #pool: BlockPool;
   readonly #rows = new FairRows<Sequence>();
   readonly #prompts = new FairRows<Sequence>();
@@ -29,7 +29,7 @@ export class Scheduler {
   #onChange = () => {};
 
   constructor(program: GenerationProgram) {
-    this.#program = program;
+    this.program = program;
     this.#pool = new BlockPool(program.blocks);
     this.#states = program.states && Array.from({ length: program.states.sequences }, (_, i) => i);
   }
@@ -63,7 +63,7 @@ export class Scheduler {
       [...this.#sequences].filter((sequence) => sequence.isReady('choose' in sequence.served.model)),
     );
     if (ready.length === 0) await this.#change();
-    const picked = this.#rows.pick(ready, this.#program.rows);
+    const picked = this.#rows.pick(ready, this.program.rows);
     // Prompts take turns, too: the long prompt of one team does not delay the first token of another.
     const prompts = this.#prompts.order(picked.filter((sequence) => leftOf(sequence) > 1));
     for (const sequence of [...picked.filter((each) => leftOf(each) === 1), ...prompts]) {
@@ -154,8 +154,8 @@ export class Scheduler {
   /** The number of positions of the next piece of a sequence, of which `left` are not computed; 0: none in this step. */
   #pieceOf({ computed }: Sequence, left: number, positions: number): number {
     if (left === 1) return 1;
-    if (!this.#program.states) return Math.min(left, positions);
-    const { piece } = this.#program.states;
+    if (!this.program.states) return Math.min(left, positions);
+    const { piece } = this.program.states;
     const whole = Math.min(left, piece - (computed % piece));
     return whole <= positions ? whole : 0;
   }
@@ -177,7 +177,7 @@ export class Scheduler {
       (sequence) =>
         sequence.blocks.length > 0 || (!this.#waitsForPrefix(sequence) && this.#canStart(sequence)),
     );
-    let positions = this.#program.promptPositions;
+    let positions = this.program.promptPositions;
     const pieces: OwnPiece[] = [];
     for (const sequence of started) {
       const left = leftOf(sequence);

@@ -4,7 +4,6 @@ import type { Random } from '../random.ts';
 import type { StreamDecoder, Tokenizer } from '../text/index.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
 import type { AnswerConstraint } from './constrained/answer-constraints.ts';
-import type { Owned } from './fair-rows.ts';
 import { adjusted, type LogitChanges } from './sampling/adjust-logits.ts';
 import { type LikelyTokens, likelyTokens } from './sampling/likely-tokens.ts';
 import { penalised, type SamplingOptions, sampleToken } from './sampling/sampling.ts';
@@ -12,6 +11,7 @@ import type { ServedModel } from './served-models.ts';
 import type { SequenceState } from './states/recurrent-states.ts';
 import type { EncodedInput } from './step.ts';
 import type { StopMatcher } from './stop-matcher.ts';
+import type { Owned } from './turns/fair-rows.ts';
 
 /** Text completed by one more token, and the token counts up to it. */
 export interface GeneratedText {

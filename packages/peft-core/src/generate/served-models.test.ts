@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { architectureFor } from '../models/registry.ts';
 import { openGenerator } from './generator.ts';
+import { ServedModels } from './served-models.ts';
 import {
   type AdapterBench,
   CONTEXT,
@@ -68,6 +70,27 @@ test('every adapter answers as it scores, in any order, on a base that is loaded
     for (const id of ids.slice(first, -1)) logits.push(sequence.append([id]));
     return logits.map((one, i) => logProbability(one, ids[first + i]!));
   });
+});
+
+test('at the limit of shapes the base is loaded again, once what is in use ends', async () => {
+  const architecture = architectureFor(bench.base.modelType, bench.base.config);
+  const limits = { most: 2, ofTeam: 2, wait: 600_000 };
+  const models = new ServedModels(bench.base, architecture, limitsFor(CONTEXT), limits);
+  bench.loads = 0;
+  try {
+    const held = [];
+    for (const name of ['prompt', 'prefix']) held.push(await models.use(bench.folderOf(name)));
+    assert.deepEqual([models.shapes, bench.loads], [2, 1]);
+    const third = models.use(bench.folderOf('ia3'));
+    for (const served of held) served.release();
+    await (await third).ready();
+    assert.deepEqual([models.shapes, bench.loads], [1, 2]);
+    const again = await models.use(bench.folderOf('prompt'));
+    await again.ready();
+    assert.deepEqual([models.shapes, bench.loads], [2, 2]);
+  } finally {
+    await models.close();
+  }
 });
 
 test('an adapter that cannot be used leaves the others as they were', async () => {

@@ -15,10 +15,9 @@ import type { PlacedAdapter, UpdateArena } from './arenas/update-arena.ts';
 import { cardStorage } from './card/card-budget.ts';
 import { buildGenerationProgram } from './generation-program.ts';
 import { processorStorage } from './processor-storage.ts';
+import { type ShapeLimits, Shapes, ShapesFull } from './shapes.ts';
 import type { ServingLimits } from './step.ts';
 
-/** Maximum number of adapter shapes. A session cannot drop functions, so with more shapes the program is rebuilt when it is idle. */
-const MAX_SHAPES = 32;
 /** Maximum number of unused adapters whose values are kept. */
 const MAX_IDLE = 8;
 
@@ -64,16 +63,27 @@ export class ServedModels {
   #built: GenerationProgram | null = null;
   #shared: ReturnType<GenerationProgram['shared']> | null = null;
   #arena: UpdateArena | null = null;
-  readonly #shapes = new Map<string, Loaded['attached']>();
+  readonly #shapes: Shapes<Loaded['attached']>;
   readonly #held = new HeldValues();
   /** In order of the last request, oldest first. */
   readonly #loaded = new Map<string | null, Loaded>();
   readonly #loading = new Map<string | null, Promise<Loaded>>();
 
-  constructor(base: BaseModel, architecture: Architecture, limits: ServingLimits) {
+  constructor(
+    base: BaseModel,
+    architecture: Architecture,
+    limits: ServingLimits,
+    shapes: Partial<ShapeLimits> = {},
+  ) {
     this.#base = base;
     this.#architecture = architecture;
     this.#limits = limits;
+    this.#shapes = new Shapes(() => this.#free(), shapes);
+  }
+
+  /** Number of adapter shapes for which the program has functions. */
+  get shapes(): number {
+    return this.#shapes.size;
   }
 
   /**
@@ -88,9 +98,22 @@ export class ServedModels {
     return await this.#program;
   }
 
-  /** null: the plain base model. Throws the errors of readFittingAdapter, and `unsupported_task`. */
-  async use(adapter: string | null): Promise<ServedModel> {
-    const loaded = this.#known(adapter) ?? (await this.#find(adapter));
+  /** null: the plain base model. Throws the errors of readFittingAdapter, `unsupported_task`, and `adapter_shapes_full`. */
+  async use(adapter: string | null, team = ''): Promise<ServedModel> {
+    for (;;) {
+      const end = await this.#shapes.enter(team, () => this.#loaded.has(adapter));
+      try {
+        const loaded = this.#known(adapter) ?? (await this.#find(adapter, team));
+        return this.#served(adapter, team, loaded, end);
+      } catch (error) {
+        end();
+        if (!(error instanceof ShapesFull)) throw error;
+        await this.#shapes.makeRoom(team);
+      }
+    }
+  }
+
+  #served(adapter: string | null, team: string, loaded: Loaded, end: () => void): ServedModel {
     count(loaded, 1);
     const { attached, updates, values, templateKwargs, chatTemplate, invocation } = loaded;
     let released = false;
@@ -101,30 +124,30 @@ export class ServedModels {
       chatTemplate,
       invocation,
       model: attached.model,
-      async ready() {
+      ready: async () => {
         if (!values || attached.holds === adapter) return;
         attached.holds = null;
-        await attached.model.write(values.vector());
+        // The request may end meanwhile.
+        const written = this.#shapes.hold(team);
+        try {
+          await attached.model.write(values.vector());
+        } finally {
+          written();
+        }
         attached.holds = adapter;
       },
       release: () => {
         if (released) return;
         released = true;
         count(loaded, -1);
+        end();
         this.#forgetIdle();
       },
     };
   }
 
-  /** Frees the program if it has too many shapes and nobody uses it; it is then rebuilt. */
-  restartIfFull(): boolean {
-    const unused = this.#loading.size === 0 && [...this.#loaded.values()].every(({ users }) => users === 0);
-    if (this.#shapes.size < MAX_SHAPES || !unused) return false;
-    this.#free();
-    return true;
-  }
-
   async close(): Promise<void> {
+    this.#shapes.close(new Error('the generator was closed'));
     await this.#program?.catch(() => null);
     this.#free();
   }
@@ -135,7 +158,6 @@ export class ServedModels {
     this.#program = null;
     this.#shared = null;
     this.#arena = null;
-    this.#shapes.clear();
     this.#loaded.clear();
   }
 
@@ -148,8 +170,8 @@ export class ServedModels {
     return known;
   }
 
-  async #find(adapter: string | null): Promise<Loaded> {
-    const loading = this.#loading.get(adapter) ?? this.#open(adapter);
+  async #find(adapter: string | null, team: string): Promise<Loaded> {
+    const loading = this.#loading.get(adapter) ?? this.#open(adapter, team);
     this.#loading.set(adapter, loading);
     try {
       const loaded = await loading;
@@ -160,19 +182,15 @@ export class ServedModels {
     }
   }
 
-  async #open(dir: string | null): Promise<Loaded> {
+  async #open(dir: string | null, team: string): Promise<Loaded> {
     const adapter = dir === null ? null : (await readFittingAdapter(this.#base, dir)).adapter;
     if (adapter && adapter.config.task_type !== this.#architecture.task)
       throw otherWriter(adapter.config.task_type, this.#architecture.task);
     const program = await this.program(adapter?.quantised?.base_dtype);
     const together = adapter && (await this.#place(program, dir, adapter));
     if (together) return together;
-    const shape = adapter ? shapeOf(adapter) : 'base';
-    const attached = this.#shapes.get(shape) ?? {
-      model: program.attach(adapter?.config ?? null),
-      holds: null,
-    };
-    this.#shapes.set(shape, attached);
+    const attach = () => ({ model: program.attach(adapter?.config ?? null), holds: null });
+    const attached = adapter ? await this.#shapes.attached(shapeOf(adapter), team, attach) : attach();
     const values = adapter && this.#held.hold(attached.model.model, adapter.tensors);
     const { templateKwargs = {}, chatTemplate = null } = adapter ?? {};
     const invocation = adapter && invocationOf(adapter.config);

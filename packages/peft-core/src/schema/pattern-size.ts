@@ -46,7 +46,7 @@ export function expandedSize(pattern: string): number {
 }
 
 /** Index of the end of the character class that starts at `start`. */
-function endOfClass(pattern: string, start: number): number {
+export function endOfClass(pattern: string, start: number): number {
   let i = start + 1;
   if (pattern[i] === '^') i++;
   // A closing bracket in first position is an ordinary character.

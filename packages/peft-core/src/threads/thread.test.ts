@@ -31,6 +31,22 @@ test('a call that is not answered in time rejects, and the next one has a new th
   assert.equal(await thread.call({ answered: new Int32Array(new SharedArrayBuffer(4)) }, patient), 'answer');
 });
 
+test('a limit of processor time counts the work of the thread, not the time that passes', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const thread = createThread<{ sleep: number; work: number }, string>(
+    new URL('testing/spin.ts', import.meta.url),
+    64,
+  );
+  t.after(() => thread.close());
+  await thread.call({ sleep: 0, work: 0 }, patient);
+  assert.equal(await thread.call({ sleep: 600, work: 0 }, { ms: 60_000, processorMs: 300 }), 'answer');
+  await assert.rejects(
+    thread.call({ sleep: 0, work: 1e9 }, { ms: 600_000, processorMs: 300 }),
+    ThreadTimeout,
+  );
+});
+
 test('a thread yields to its process, and is no faster than one that was started with nice', {
   skip: process.platform !== 'linux' || getPriority() > 2,
 }, async () => {

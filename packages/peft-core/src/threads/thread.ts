@@ -1,12 +1,19 @@
+import { openSync, readFileSync, readSync } from 'node:fs';
 import { type MessagePort, type Transferable, Worker } from 'node:worker_threads';
 
 /** A thread that answers calls. It starts at the first call, and again after a failure. */
 export interface Thread<Call, Answer> {
   /**
-   * Rejects with ThreadTimeout if there is no answer after `ms`, which also ends the thread and all its pending calls;
-   * with another error if the thread fails.
+   * Rejects with ThreadTimeout if there is no answer after `ms`, or after the thread has used `processorMs` for it, which also ends the
+   * thread and all its pending calls; with another error if the thread fails. `processorMs` counts from the call, so no other must be
+   * pending; if the system does not report processor time, all time counts.
    */
-  call(message: Call, options?: { ms?: number; transfer?: Transferable[] }): Promise<Answer>;
+  call(
+    message: Call,
+    options?: { ms?: number; processorMs?: number; transfer?: Transferable[] },
+  ): Promise<Answer>;
+  /** Milliseconds that a processor has worked for the thread; null: it is not running, or the system does not report them. */
+  processorTime(): number | null;
   close(): Promise<void>;
 }
 
@@ -32,6 +39,8 @@ export function createThread<Call, Answer>(
 ): Thread<Call, Answer> {
   const calls = new Map<number, OpenCall>();
   let worker: Worker | null = null;
+  /** The system's id of the thread, once it has started. */
+  let systemId: Int32Array = new Int32Array(1);
   let newest = 0;
   let idle: NodeJS.Timeout | undefined;
 
@@ -45,7 +54,8 @@ export function createThread<Call, Answer>(
   }
 
   function open(): Worker {
-    const opened = startWorker(module, heapMb, { yields });
+    systemId = new Int32Array(new SharedArrayBuffer(4));
+    const opened = startWorker(module, heapMb, { yields, systemId });
     const broke = (error: Error) => {
       if (worker === opened) void end(error);
     };
@@ -62,18 +72,32 @@ export function createThread<Call, Answer>(
     return opened;
   }
 
+  const processorTime = () => (worker && systemId[0] !== 0 ? timeOf(`self/task/${systemId[0]}`) : null);
+
   return {
-    async call(message, { ms, transfer = [] } = {}) {
+    async call(message, { ms = Number.POSITIVE_INFINITY, processorMs = ms, transfer = [] } = {}) {
       worker ??= open();
       const id = ++newest;
       clearTimeout(idle);
       let late: NodeJS.Timeout | undefined;
+      const begun = { at: performance.now(), used: processorTime() };
+      /** Milliseconds until the call may be late. */
+      const left = () => {
+        const passed = performance.now() - begun.at;
+        const used = begun.used === null ? passed : (processorTime() ?? passed) - begun.used;
+        return Math.min(ms - passed, processorMs - used);
+      };
       try {
         return await new Promise<Answer>((resolve, reject) => {
           calls.set(id, { resolve: (answer) => resolve(answer as Answer), reject });
           // If this event loop was blocked, the answer may have arrived: timers run before messages, and setImmediate runs after them.
-          const expire = () => setImmediate(() => calls.has(id) && void end(new ThreadTimeout()));
-          if (ms !== undefined) late = setTimeout(expire, ms);
+          const expire = () => setImmediate(() => calls.has(id) && wait());
+          const wait = () => {
+            const rest = left();
+            if (rest <= 0) void end(new ThreadTimeout());
+            else if (rest < Number.POSITIVE_INFINITY) late = setTimeout(expire, Math.ceil(rest));
+          };
+          wait();
           worker!.postMessage({ id, message }, transfer);
         });
       } finally {
@@ -83,9 +107,41 @@ export function createThread<Call, Answer>(
           idle = setTimeout(() => void end(new Error('idle')), idleMs).unref();
       }
     },
+    processorTime,
     close: async () => await end(new Error('The server is closing')),
   };
 }
+
+/** The file with this thread's times, which stays open, and a buffer for them; null: the system has none. */
+let ownTimes: { file: number; buffer: Buffer } | null | undefined;
+
+/**
+ * Milliseconds that a processor has worked for this thread; without a system that reports them, the time. The work of others on the
+ * machine does not count.
+ */
+export function ownProcessorTime(): number {
+  if (ownTimes === undefined)
+    try {
+      ownTimes = { file: openSync('/proc/thread-self/schedstat', 'r'), buffer: Buffer.alloc(64) };
+    } catch {
+      ownTimes = null;
+    }
+  if (ownTimes === null) return Date.now();
+  const { file, buffer } = ownTimes;
+  return timeIn(buffer.toString('latin1', 0, readSync(file, buffer, 0, buffer.length, 0)));
+}
+
+/** `thread`: its folder in `/proc`. */
+function timeOf(thread: string): number | null {
+  try {
+    return timeIn(readFileSync(`/proc/${thread}/schedstat`, 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+/** The first number: nanoseconds on a processor. */
+const timeIn = (times: string): number => Number(times.slice(0, times.indexOf(' '))) / 1e6;
 
 /** The thread's side: answers each call, in order, or as each promise is fulfilled. */
 export function answerCalls<Call, Answer>(
@@ -111,13 +167,27 @@ const yieldFirst =
     ? `const os = require('node:os'); if (os.getPriority() < 5) os.setPriority(5);`
     : '';
 
+const reportSystemId =
+  process.platform === 'linux'
+    ? `try { require('node:worker_threads').workerData.systemId[0] = Number(require('node:fs').readlinkSync('/proc/thread-self').split('/').pop()); } catch {}`
+    : '';
+
 /**
  * Starts a worker without keys, peppers and database URLs in its environment, because it reads users' data. On Node 20 it must install
- * the loader itself. `yields`: false for a worker that requests wait for.
+ * the loader itself. `yields`: false for a worker that requests wait for. `systemId` receives the system's id of the thread on Linux.
  */
-export function startWorker(module: URL, heapMb: number, { yields = true } = {}): Worker {
-  const first = yields ? yieldFirst : '';
-  const options = { eval: true, env: {}, resourceLimits: { maxOldGenerationSizeMb: heapMb } };
+export function startWorker(
+  module: URL,
+  heapMb: number,
+  { yields = true, systemId = null }: { yields?: boolean; systemId?: Int32Array | null } = {},
+): Worker {
+  const first = `${systemId ? reportSystemId : ''}${yields ? yieldFirst : ''}`;
+  const options = {
+    eval: true,
+    env: {},
+    workerData: { systemId },
+    resourceLimits: { maxOldGenerationSizeMb: heapMb },
+  };
   const entry = `import(${JSON.stringify(module.href)})`;
   if (!module.pathname.endsWith('.ts')) return new Worker(`${first}${entry}`, options);
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));

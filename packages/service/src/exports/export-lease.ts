@@ -40,18 +40,26 @@ const isFree = (leaseSeconds: number): Prisma.Sql =>
   Prisma.sql`((adapter_exports.status = 'queued' AND adapter_exports.run_after <= now())
     OR (adapter_exports.status = 'running' AND ${hasExpired(leaseSeconds, Prisma.sql`adapter_exports.lease_until`)}))`;
 
+/** `isLastOfSeveral`: the worker has several places for exports, and this is its last free one. */
+interface ClaimOptions {
+  workerId: string;
+  leaseSeconds: number;
+  isLastOfSeveral?: boolean;
+}
+
 /**
- * queued → running for `leaseSeconds`, epoch + 1, attempts + 1: the oldest export of the team whose turn it is. Null: there is none, or the
- * worker is being drained or quarantined.
+ * queued → running for `leaseSeconds`, epoch + 1, attempts + 1: the oldest export of the team whose turn it is; in the last of several places
+ * only of a team that has none running, so that one team's exports do not fill them all. Null: there is none, or the worker is being
+ * drained or quarantined.
  * Fails exports whose workers were lost too often.
  */
 export async function claimExport(
   db: Context,
-  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
+  options: ClaimOptions,
 ): Promise<{ made: AdapterExport; lease: ExportLease } | null> {
-  for (const { id, teamId } of await nextExports(db, { workerId, leaseSeconds })) {
+  for (const { id, teamId } of await nextExports(db, options)) {
     try {
-      const claimed = await claim(db, { id, teamId }, { workerId, leaseSeconds });
+      const claimed = await claim(db, { id, teamId }, options);
       if (!claimed) continue;
       await advanceClock(db, 'export', claimed.start);
       return claimed;
@@ -68,7 +76,7 @@ const maxCandidates = 8;
 
 async function nextExports(
   { sql }: Database,
-  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
+  { workerId, leaseSeconds, isLastOfSeveral = false }: ClaimOptions,
 ): Promise<{ id: string; teamId: string }[]> {
   const { rows } = await sql.query<{ id: string; teamId: string }>(Prisma.sql`
     WITH at_work AS MATERIALIZED (${exportsAtWork}),
@@ -78,7 +86,7 @@ async function nextExports(
       SELECT adapter_exports.id, adapter_exports.created_at FROM adapter_exports
       WHERE adapter_exports.team_id = teams.id AND ${isFree(leaseSeconds)}
       ORDER BY adapter_exports.created_at, adapter_exports.id LIMIT 2
-    ) AS next WHERE teams.deleted_at IS NULL
+    ) AS next WHERE teams.deleted_at IS NULL AND (NOT ${isLastOfSeveral}::boolean OR coalesce(at_work.jobs, 0) = 0)
       AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${workerId} AND (draining OR quarantined_at IS NOT NULL))
     ORDER BY turns.start, coalesce(at_work.jobs, 0)::float8 / teams.weight, next.created_at, next.id LIMIT ${maxCandidates}`);
   return rows;
@@ -88,7 +96,7 @@ async function nextExports(
 async function claim(
   db: Context,
   { id, teamId }: { id: string; teamId: string },
-  { workerId, leaseSeconds }: { workerId: string; leaseSeconds: number },
+  { workerId, leaseSeconds }: ClaimOptions,
 ): Promise<{ made: AdapterExport; lease: ExportLease; start: number } | null> {
   return await inTransaction(db, async (tx) => {
     const [free] = await tx.$queryRaw<{ attempts: number }[]>`

@@ -111,6 +111,18 @@ describe('exports', () => {
     );
   });
 
+  test('the last of several places is for a team without a running export', async () => {
+    const [one, other] = [await teamWithVersion(), await teamWithVersion()];
+    for (const number of [0, 1]) await request(one, number);
+    assert.ok(await claim());
+    const last = { workerId: 'w1', leaseSeconds: 60, isLastOfSeveral: true };
+    assert.equal(await claimExport(services, last), null);
+    await request(other);
+    assert.equal((await claimExport(services, last))!.made.teamId, other.team.id);
+    // In a place that is not the last, the team has its next one.
+    assert.equal((await claim())!.made.teamId, one.team.id);
+  });
+
   test('teams take turns, by weight', async () => {
     const [many, few] = [await teamWithVersion(), await teamWithVersion()];
     for (let i = 0; i < 4; i++) await request(many, i);

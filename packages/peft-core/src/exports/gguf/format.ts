@@ -46,6 +46,7 @@ export const gguf: ExportFormat<GgufOptions> = {
     'Everything that can be added to the weights of a language model: updates with their scales and magnitudes, biases, norms, modules trained in full and rows of tokens.',
   options: GgufOptionsSchema,
   card: ggufCard,
+  rendersTemplate: true,
   refusal: (adapter, { dtype }) =>
     modelRefusal(adapter.modelConfig, adapter.config.task_type) ??
     typeRefusal(adapter, dtype) ??

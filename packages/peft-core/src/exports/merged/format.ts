@@ -44,6 +44,7 @@ export const merged: ExportFormat<MergedOptions> = {
   holds:
     'Everything that can be added to weights: updates with their scales and magnitudes, biases, norms, modules trained in full with the heads of classifiers, and rows of tokens. Soft prompts and layers between those of the model cannot.',
   options: MergedOptionsSchema,
+  rendersTemplate: true,
   card: {
     relation: () => 'finetune',
     library: () => ['library_name: transformers'],

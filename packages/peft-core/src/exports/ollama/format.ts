@@ -38,6 +38,7 @@ ollama create my-model && ollama run my-model
 \`\`\``,
     recognises: (names) => names.includes('Modelfile'),
   },
+  rendersTemplate: true,
   refusal: (adapter, options) => systemRefusal(options.system) ?? gguf.refusal(adapter, options),
   // The template is about as long as the one in Jinja; a licence has a few kilobytes.
   bytes: (adapter, options) => gguf.bytes(adapter, options) + 65_536 + 4 * options.system.length,

@@ -1,4 +1,4 @@
-import type { TurnTexts } from './turn-texts.ts';
+import type { TurnTexts } from '../turn-texts.ts';
 
 /**
  * A chat template in Go's text/template, as Ollama runs it: `.System` holds the system messages, `.Messages` all messages, those of one role in a

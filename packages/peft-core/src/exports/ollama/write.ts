@@ -1,15 +1,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
 import { type BaseModel, endTokens } from '../../files.ts';
 import { writeSmallFile } from '../../small-file.ts';
 import { loadTokenizer, type Tokenizer, withChatTemplate } from '../../text/index.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import { ggufName } from '../gguf/format.ts';
 import { writeGgufModel } from '../gguf/write.ts';
+import { templateRenderer, turnTexts } from '../turn-texts.ts';
 import { dropped, type OllamaOptions, quoted } from './format.ts';
 import { goTemplate } from './go-template.ts';
-import { type Render, turnTexts } from './turn-texts.ts';
 
 /**
  * Writes the merged model as GGUF and a Modelfile. Ollama refuses ADAPTER since version 0.34.1. Source: ollama, modelfile.mdx and
@@ -39,7 +38,7 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
       lines: ['TEMPLATE """{{ .Prompt }}"""'],
       notes: ['The model has no chat template: Ollama continues the prompt as it is.'],
     };
-  const texts = turnTexts(renderer(tokenizer));
+  const texts = turnTexts(templateRenderer(tokenizer));
   const template = texts && goTemplate(texts);
   if (!template || quoted.test(template))
     return {
@@ -61,17 +60,6 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
       'The Modelfile’s template has no tools.',
       ...(texts.system ? [] : ['The chat template takes no system message.']),
     ],
-  };
-}
-
-/** Renders as in training, without the bos token at the start if Ollama adds one, as the tokenizer does to every text. */
-function renderer(tokenizer: Tokenizer): Render {
-  const { bosId } = tokenizer;
-  const addsBos = bosId !== null && tokenizer.specialTokensAround().before.includes(bosId);
-  const bos = addsBos ? tokenizer.decode([bosId]) : '';
-  return (messages, addGenerationPrompt) => {
-    const text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt, now: TRAINING_DATE });
-    return text.startsWith(bos) ? text.slice(bos.length) : text;
   };
 }
 

@@ -2,6 +2,7 @@ import type { Tool } from '../../chat/message.ts';
 import type { ConstraintFormat, JsonSchema } from '../../chat/tool-styles/tool-style.ts';
 import type { AnswerForm } from '../../chat/tool-styles/tool-styles.ts';
 import { GraftError } from '../../errors.ts';
+import { answerSchemaFault } from '../../schema/answer-schema.ts';
 
 /** What an answer must be, as in OpenAI's API. */
 export interface AnswerDemands {
@@ -38,13 +39,18 @@ export function toolsOf(
   return tools;
 }
 
-/** The grammar of an answer, and the field that demands it; null if it may be any text. */
+/** The grammar of an answer, and the field that demands it; null if it may be any text. Throws `invalid_schema`. */
 export function constraintOf(
   { tool_choice = 'auto', parallel_tool_calls: parallel = true, response_format, ...demands }: AnswerDemands,
   form: AnswerForm,
 ): { format: ConstraintFormat; param: string } | null {
   const { style, template } = form;
   const tools = toolsOf({ ...demands, tool_choice }, form);
+  const isCalled = tool_choice !== 'auto' || response_format;
+  for (const { function: tool } of isCalled ? tools : [])
+    checkSchema(tool.parameters ?? {}, `the parameters of the tool '${tool.name}'`, 'tools');
+  if (response_format?.type === 'json_schema')
+    checkSchema(response_format.schema, 'the JSON schema', 'response_format');
   if (style && tools.length > 0 && typeof tool_choice === 'object') {
     const named = tools.filter(({ function: { name } }) => name === tool_choice.name);
     return { format: style.constraint({ tools: named, parallel: false }, template), param: 'tools' };
@@ -60,4 +66,9 @@ export function constraintOf(
   if (!style || tools.length === 0) return { format: content, param: 'response_format' };
   const calls = style.constraint({ tools, parallel }, template);
   return { format: { type: 'or', elements: [content, calls] }, param: 'response_format' };
+}
+
+function checkSchema(schema: JsonSchema, what: string, param: string): void {
+  const fault = answerSchemaFault(schema);
+  if (fault !== null) throw new GraftError('invalid_schema', `${what} ${fault}`, { param });
 }

@@ -1,37 +1,17 @@
 /**
- * Thread that compiles grammars and computes which tokens they allow. Messages are answered in order, as `createThread` expects. After a
- * failure of the library the thread is of no use.
+ * Thread that compiles grammars and computes which tokens they allow. Teams take turns from call to call, and are charged the milliseconds
+ * that their calls take; the calls of a team are answered in order. After a failure of the library the thread is of no use.
  */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { unpackTokenizer } from '../../text/packed-tokenizer.ts';
+import { ownProcessorTime } from '../../threads/thread.ts';
+import { FairRows, type Owned } from '../turns/fair-rows.ts';
+import { type GrammarCall, IDLE, WORK } from './grammar-call.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
 import { grammarText } from './grammar-text.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
-
-export type GrammarCall =
-  /** First for a new thread. `json`: a packed tokenizer. */
-  | { type: 'load'; json: Uint8Array; size: number; marks: readonly string[] }
-  /** Whether a grammar can be compiled. */
-  | { type: 'compile'; format: ConstraintFormat }
-  /** Starts an answer, of which `tokens` are known. `mask` `(⌈V / 32⌉)` and `version` `(1)` are shared memory. */
-  | {
-      type: 'open';
-      answer: number;
-      format: ConstraintFormat;
-      ends: readonly number[];
-      tokens: readonly number[];
-      mask: Int32Array;
-      version: Int32Array;
-    }
-  | { type: 'accept'; answer: number; token: number }
-  | { type: 'close'; answer: number };
-
-/** Milliseconds of work. */
-export interface GrammarAnswer {
-  milliseconds: number;
-}
 
 interface OpenAnswer {
   matcher: GrammarMatcher;
@@ -84,6 +64,7 @@ async function answer(call: GrammarCall): Promise<void> {
     const { tokens, kind } = grammarVocabulary(unpackTokenizer(call.json), call.size, call.marks);
     const info = await library.TokenizerInfo.createTokenizerInfo(tokens, kind, false, call.size, []);
     compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
+    work = call.work;
   } else if (call.type === 'compile') await compile(call.format);
   else if (call.type === 'open') {
     const matcher = await library.GrammarMatcher.createGrammarMatcher(await compile(call.format), [
@@ -91,12 +72,12 @@ async function answer(call: GrammarCall): Promise<void> {
     ]);
     const opened = { matcher, mask: call.mask, version: call.version };
     answers.set(call.answer, opened);
-    for (const token of call.tokens) matcher.acceptToken(token);
+    for (const token of call.tokens) accept(matcher, token);
     await writeMask(opened);
   } else if (call.type === 'accept') {
     const opened = answers.get(call.answer);
     if (!opened) return;
-    if (!opened.matcher.acceptToken(call.token)) throw new Error('the grammar does not allow this token');
+    accept(opened.matcher, call.token);
     if (!opened.matcher.isTerminated()) await writeMask(opened);
   } else {
     answers.get(call.answer)?.matcher.dispose();
@@ -104,16 +85,63 @@ async function answer(call: GrammarCall): Promise<void> {
   }
 }
 
-let last: Promise<void> = Promise.resolve();
-parentPort!.on('message', ({ id, message }: { id: number; message: GrammarCall }) => {
-  last = last.then(async () => {
-    const start = performance.now();
+function accept(matcher: GrammarMatcher, token: number): void {
+  if (!matcher.acceptToken(token)) throw new Error('the grammar does not allow this token');
+}
+
+interface Waiting extends Owned {
+  id: number;
+  call: GrammarCall;
+}
+
+const turns = new FairRows<Waiting>();
+const waiting = new Set<Waiting>();
+let work: Float64Array = new Float64Array(WORK.length);
+let isWorking = false;
+
+function arrive({ id, message: call }: { id: number; message: GrammarCall }): void {
+  const { team, weight } = 'owner' in call ? call.owner : { team: '', weight: 1 };
+  waiting.add({ id, call, team, weight });
+  if (call.type !== 'close') return;
+  // What a closed answer has waiting is of no use.
+  for (const other of waiting)
+    if (other.id !== id && 'answer' in other.call && other.call.answer === call.answer) {
+      waiting.delete(other);
+      parentPort!.postMessage({ id: other.id, answer: { milliseconds: 0 } });
+    }
+}
+
+async function run(next: Waiting): Promise<void> {
+  const { id, call } = next;
+  const start = ownProcessorTime();
+  work[WORK.start] = start;
+  work[WORK.opens] = call.type === 'open' ? 1 : 0;
+  work[WORK.answer] = 'answer' in call ? call.answer : IDLE;
+  // If it fails, `work` names the answer whose call is at fault.
+  await answer(call);
+  work[WORK.answer] = IDLE;
+  const milliseconds = ownProcessorTime() - start;
+  turns.charge(next, milliseconds - 1);
+  parentPort!.postMessage({ id, answer: { milliseconds } });
+}
+
+parentPort!.on('message', async (first) => {
+  arrive(first);
+  if (isWorking) return;
+  isWorking = true;
+  for (;;) {
+    for (let more = receiveMessageOnPort(parentPort!); more; more = receiveMessageOnPort(parentPort!))
+      arrive(more.message);
+    const [next] = turns.pick([...waiting], 1);
+    if (!next) break;
+    waiting.delete(next);
     try {
-      await answer(message);
-      parentPort!.postMessage({ id, answer: { milliseconds: performance.now() - start } });
+      await run(next);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      parentPort!.postMessage({ id, error: new Error(reason) });
+      parentPort!.postMessage({ id: next.id, error: new Error(reason) });
+      return;
     }
-  });
+  }
+  isWorking = false;
 });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBaseModel } from '../../base-model/open-base-model.ts';
+import type { GraftError } from '../../errors.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import type { TokenizerFiles } from '../../text/index.ts';
 import { PromptReader } from './prompt-reader.ts';
@@ -75,8 +76,10 @@ test('a prompt may have as many tokens as leave one position for the answer', as
   assert.ok('refusal' in refused && refused.refusal.code === 'invalid_token_id' && refused.tokens === 5001);
 });
 
-test('teams take turns, by weight, and who leaves is not read', async (t) => {
-  const reader = new PromptReader(files, VOCABULARY);
+test('teams take turns by the time that they use and by weight, and who leaves is not read', async (t) => {
+  // Each reading takes one unit, as it asks for the time at its start and its end.
+  let now = 0;
+  const reader = new PromptReader(files, VOCABULARY, { now: () => (now += 0.5) });
   t.after(() => reader.close());
   const read: string[] = [];
   const ask = async (team: string, name: string, weight = 1, signal?: AbortSignal) => {
@@ -96,14 +99,9 @@ test('teams take turns, by weight, and who leaves is not read', async (t) => {
 test('one that takes too long is refused, those after it are read, and none blocks this thread', async (t) => {
   const reader = new PromptReader(files, VOCABULARY, { readMilliseconds: 200 });
   t.after(() => reader.close());
-  // Reading takes tens of milliseconds; this template never ends.
-  const endless =
-    '{% for i in range(100000) %}{% for k in range(100000) %}{% for l in range(9) %}{% endfor %}{% endfor %}{% endfor %}';
   const stuck = new PromptReader({ ...files, chatTemplate: endless }, VOCABULARY, { readMilliseconds: 200 });
   t.after(() => stuck.close());
-  // Every message adds steps that a template may take, so that time is the limit that it reaches.
-  const messages = Array.from({ length: 4000 }, () => ({ role: 'user', content: 'a' }));
-  const refused = stuck.read({ messages }, { context: 8000, leading: 0 }, owner);
+  const refused = stuck.read({ messages: many }, { context: 8000, leading: 0 }, owner);
   const next = stuck.read({ prompt: long(5000) }, wide, { team: 'b', weight: 1 });
   let turns = 0;
   const turn = setInterval(() => turns++, 10).unref();
@@ -115,6 +113,56 @@ test('one that takes too long is refused, those after it are read, and none bloc
   assert.ok(turns > 1, 'the event loop kept running');
   const after = await next;
   assert.ok('ids' in after && after.ids.length === 5000, 'by a new thread');
+});
+
+/** Ends after some seconds: every message adds steps that a template may take, so that time is the limit that it reaches. */
+const endless =
+  '{% for i in range(100000) %}{% for k in range(100000) %}{% for l in range(9) %}{% endfor %}{% endfor %}{% endfor %}';
+const many = Array.from({ length: 4000 }, () => ({ role: 'user', content: 'a' }));
+
+test("an own template does not delay the base model's long prompts", async (t) => {
+  const reader = new PromptReader(files, VOCABULARY, { ownMilliseconds: 600_000 });
+  t.after(() => reader.close());
+  const prompt = { messages: Array.from({ length: 100 }, () => many).flat(), chatTemplate: endless };
+  const own = reader.read(prompt, { context: 1e7, leading: 0 }, owner);
+  const closes = assert.rejects(own, /the generator was closed/);
+  const base = await reader.read({ prompt: long(5000) }, wide, { team: 'b', weight: 1 });
+  assert.ok('ids' in base);
+  await reader.close();
+  await closes;
+});
+
+test('an own template that takes too long is tried twice, and then refused unread', async (t) => {
+  const reader = new PromptReader(files, VOCABULARY, { ownMilliseconds: 200 });
+  t.after(() => reader.close());
+  const own = (team: string, chatTemplate: string) =>
+    reader.read({ messages: many, chatTemplate }, wide, { team, weight: 1 });
+  const isRefused = (error: unknown) => {
+    const { code, param, fault, message } = error as GraftError;
+    assert.deepEqual([code, param, fault], ['adapter_template_failed', 'model', 'user']);
+    assert.match(
+      message,
+      /takes more than 0\.2 s of processor time, .* refused for 5 minutes; use another version/,
+    );
+    return true;
+  };
+  await assert.rejects(own('a', endless), isRefused);
+  assert.equal(reader.ownReads, 2);
+  await assert.rejects(own('c', endless), isRefused);
+  assert.equal(reader.ownReads, 2);
+  const fine = await own('a', '{{ messages[0].content }}');
+  assert.ok('ids' in fine);
+  assert.equal(reader.ownReads, 3);
+});
+
+test("a budget that an adapter's own template exceeds is its fault, not that of the base model's files", async (t) => {
+  const reader = new PromptReader(files, VOCABULARY);
+  t.after(() => reader.close());
+  const prompt = { messages: [{ role: 'user', content: 'a' }], chatTemplate: endless };
+  await assert.rejects(
+    reader.read(prompt, wide, owner),
+    /^GraftError: the adapter's own chat template takes more than 200000 steps/,
+  );
 });
 
 test('what waits when the reader closes is refused', async () => {

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import { GraftError } from '../../errors.ts';
 import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
 import { createThread, type Thread, ThreadTimeout } from '../../threads/thread.ts';
-import { FairRows, type Owned } from '../fair-rows.ts';
+import type { Owned } from '../turns/fair-rows.ts';
+import { RecentSums } from '../turns/recent-sums.ts';
+import { TurnQueue } from '../turns/turn-queue.ts';
 import { fewestTokensBy } from './fewest-tokens.ts';
 import type { PromptAnswer, PromptCall } from './prompt-thread.ts';
 import {
@@ -21,46 +24,70 @@ import {
 const SHORT = 4096;
 /** Time limit for tokenising a prompt. A megabyte takes less than a second. */
 const READ_MILLISECONDS = 10_000;
-/** Time limit for starting the thread and loading its tokenizer. */
+/** Limit of processor time for a prompt with its own template. Those in use take a few milliseconds. */
+const OWN_MILLISECONDS = 1_000;
+/** Time limit relative to a limit of processor time, as other programs may have the processors. */
+const PATIENCE = 20;
+/** Number of times that a prompt is read whose own template exceeds the limit. */
+const ATTEMPTS = 2;
+/** Time for which a template that exceeded it each time is refused. */
+const REFUSED_MILLISECONDS = 300_000;
+/** Time limit for starting a thread and loading its tokenizer. */
 const LOAD_MILLISECONDS = 120_000;
-/** Heap limit of the thread. Tokenizers with 250,000 tokens take about 300 MB. */
+/** Heap limit of a thread. Tokenizers with 250,000 tokens take about 300 MB. */
 const HEAP_MB = 1024;
+/** The thread for own templates, which few models have, ends if it is unused for this time. */
+const IDLE_MILLISECONDS = 60_000;
 
-interface Waiting extends Owned {
-  prompt: Prompt;
-  limits: PromptLimits;
-  resolve(tokens: PromptTokens): void;
-  reject(reason: unknown): void;
+export interface ReadLimits {
+  readMilliseconds: number;
+  ownMilliseconds: number;
+  /** Clock by which teams are charged. */
+  now(): number;
 }
 
 /**
- * Tokenises the prompts of one base model: short ones immediately, longer ones and those with their own template in a thread, one at a time, with teams taking turns by
- * weight. So no prompt delays answers in progress, and a team's long prompts delay another team's by at most one prompt. The caller
+ * Tokenises the prompts of one base model: short ones immediately, longer ones in a thread, and those with their own template in another. Each
+ * thread reads one at a time, with teams taking turns by weight and the time that they use. So no prompt delays answers in progress, a
+ * team's long prompts delay another team's by at most one prompt, and a costly template delays only prompts with own templates. The caller
  * limits how many prompts wait: the generator's process admits a few per row of a step.
  */
 export class PromptReader {
   readonly tokenizer: Tokenizer;
-  readonly #files: TokenizerFiles;
   readonly #rules: PromptRules;
-  readonly #thread: Thread<PromptCall, PromptAnswer>;
-  readonly #readMilliseconds: number;
-  readonly #turns = new FairRows<Waiting>();
-  readonly #waiting = new Set<Waiting>();
-  #isReading = false;
-  #isLoaded = false;
-  #closed = false;
+  readonly #base: ReadingThread;
+  readonly #own: ReadingThread;
+  /** Templates that exceeded the limit of time lately, by their digest. */
+  readonly #refused = new RecentSums(REFUSED_MILLISECONDS);
+  readonly #ownMilliseconds: number;
 
-  constructor(files: TokenizerFiles, vocabularySize: number, { readMilliseconds = READ_MILLISECONDS } = {}) {
-    this.#files = files;
+  constructor(
+    files: TokenizerFiles,
+    vocabularySize: number,
+    {
+      readMilliseconds = READ_MILLISECONDS,
+      ownMilliseconds = OWN_MILLISECONDS,
+      now = () => performance.now(),
+    }: Partial<ReadLimits> = {},
+  ) {
     this.tokenizer = loadTokenizer(files);
     this.#rules = { tokenizer: this.tokenizer, fewestTokens: fewestTokensBy(files), vocabularySize };
-    this.#readMilliseconds = readMilliseconds;
-    this.#thread = createThread(new URL('prompt-thread.ts', import.meta.url), HEAP_MB, { idleMs: null });
+    this.#ownMilliseconds = ownMilliseconds;
+    const load = { files, vocabularySize };
+    this.#base = new ReadingThread(load, { ms: readMilliseconds }, null, now);
+    const own = { ms: PATIENCE * ownMilliseconds, processorMs: ownMilliseconds };
+    this.#own = new ReadingThread(load, own, IDLE_MILLISECONDS, now);
+  }
+
+  /** Number of prompts with their own template that the thread was given. */
+  get ownReads(): number {
+    return this.#own.reads;
   }
 
   /**
    * The tokens of a prompt, or its rejection: `prompt_not_tokenized` if that takes too much time or memory, which counts as the maximum
-   * number of prompt tokens. Throws the errors of the chat template, `answer_failed`, and the reason of `signal`.
+   * number of prompt tokens. Throws the errors of the chat template, `adapter_template_failed` for an own one that exceeds its limits,
+   * `answer_failed`, and the reason of `signal`.
    */
   async read(
     prompt: Prompt,
@@ -68,68 +95,35 @@ export class PromptReader {
     owner: Owned,
     signal?: AbortSignal,
   ): Promise<PromptTokens> {
-    const isShort = unitsOf(prompt) <= SHORT && !hasOwnTemplate(prompt);
+    const template = ownTemplate(prompt);
+    const isShort = unitsOf(prompt) <= SHORT && template === null;
     if (isShort || this.#isTooLong(prompt, limits)) return this.#readHere(prompt, limits);
-    if (this.#closed) throw closed();
-    signal?.throwIfAborted();
-    let onAbort = () => {};
-    try {
-      return await new Promise<PromptTokens>((resolve, reject) => {
-        const waiting = { team: owner.team, weight: owner.weight, prompt, limits, resolve, reject };
-        onAbort = () => {
-          this.#waiting.delete(waiting);
-          reject(signal?.reason);
-        };
-        signal?.addEventListener('abort', onAbort, { once: true });
-        this.#waiting.add(waiting);
-        if (!this.#isReading) void this.#readAll();
-      });
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-    }
+    if (template !== null) return await this.#readOwn(template, prompt, limits, owner, signal);
+    const read = await this.#base.read({ prompt, limits }, owner, signal);
+    return 'late' in read ? notTokenised(read.late, limits) : read;
   }
 
   /** Prompts that are waiting or being tokenised fail. */
   async close(): Promise<void> {
-    this.#closed = true;
-    for (const { reject } of this.#waiting) reject(closed());
-    this.#waiting.clear();
-    await this.#thread.close();
+    await this.#base.close();
+    await this.#own.close();
   }
 
-  async #readAll(): Promise<void> {
-    this.#isReading = true;
-    let last: string | null = null;
-    for (;;) {
-      // Of teams with equal use, one other than the last is next.
-      const isNext = ({ team }: Owned) => team !== last;
-      const all = [...this.#waiting];
-      const inTurn = [...all.filter(isNext), ...all.filter((one) => !isNext(one))];
-      const [next] = this.#turns.pick(inTurn, 1);
-      if (!next) break;
-      last = next.team;
-      this.#waiting.delete(next);
-      try {
-        next.resolve(await this.#readInThread(next));
-      } catch (error) {
-        next.reject(error);
-      }
+  async #readOwn(
+    template: string,
+    prompt: Prompt,
+    limits: PromptLimits,
+    owner: Owned,
+    signal?: AbortSignal,
+  ): Promise<PromptTokens> {
+    const key = createHash('sha256').update(template).digest('base64');
+    for (let attempt = 0; attempt < ATTEMPTS && this.#refused.of(key) === 0; attempt++) {
+      const read = await this.#own.read({ prompt, limits }, owner, signal).catch(ofAdapter);
+      if (!('late' in read)) return read;
     }
-    this.#isReading = false;
-  }
-
-  async #readInThread({ prompt, limits, team }: Waiting): Promise<PromptTokens> {
-    let answer = this.#isLoaded ? await this.#call({ prompt, limits, team }) : { ready: false };
-    if ('ready' in answer) {
-      await this.#load();
-      answer = await this.#call({ prompt, limits, team });
-    }
-    if ('fault' in answer) {
-      const { code, message, fault, param } = answer.fault;
-      throw new GraftError(code, message, { fault, param });
-    }
-    if ('ready' in answer) throw failed(new Error('the thread lost its tokenizer'));
-    return answer;
+    if (this.#refused.of(key) === 0) this.#refused.add(key);
+    const what = `takes more than ${this.#ownMilliseconds / 1000} s of processor time, or more than ${HEAP_MB} MiB of memory, for a prompt`;
+    throw templateFailed(`${what}; prompts for it are refused for ${REFUSED_MILLISECONDS / 60_000} minutes`);
   }
 
   #readHere(prompt: Prompt, limits: PromptLimits): PromptTokens {
@@ -144,41 +138,103 @@ export class PromptReader {
   #isTooLong(prompt: Prompt, limits: PromptLimits): boolean {
     return 'prompt' in prompt && this.#rules.fewestTokens(prompt.prompt) > maxPromptTokens(limits);
   }
+}
 
-  async #load(): Promise<void> {
-    try {
-      const files = { files: this.#files, vocabularySize: this.#rules.vocabularySize };
-      await this.#thread.call(files, { ms: LOAD_MILLISECONDS });
-      this.#isLoaded = true;
-    } catch (cause) {
-      throw this.#closed ? closed() : failed(cause);
-    }
+/** A prompt that could not be read within this limit. */
+interface Late {
+  late: string;
+}
+
+type LoadCall = Extract<PromptCall, { files: unknown }>;
+
+/** A thread that tokenises prompts, one at a time. */
+class ReadingThread {
+  /** Number of prompts that it was given. */
+  reads = 0;
+  readonly #thread: Thread<PromptCall, PromptAnswer>;
+  readonly #load: LoadCall;
+  readonly #limits: { ms: number; processorMs?: number };
+  readonly #turns: TurnQueue;
+  #isLoaded = false;
+  #closed = false;
+
+  constructor(
+    load: LoadCall,
+    limits: { ms: number; processorMs?: number },
+    idleMs: number | null,
+    now: () => number,
+  ) {
+    this.#load = load;
+    this.#limits = limits;
+    this.#turns = new TurnQueue(now);
+    this.#thread = createThread(new URL('prompt-thread.ts', import.meta.url), HEAP_MB, { idleMs });
   }
 
-  async #call(call: PromptCall & { limits: PromptLimits }): Promise<PromptAnswer> {
-    const milliseconds = this.#readMilliseconds;
+  async read(
+    { prompt, limits }: { prompt: Prompt; limits: PromptLimits },
+    owner: Owned,
+    signal?: AbortSignal,
+  ): Promise<PromptTokens | Late> {
+    const call = { prompt, limits, team: owner.team };
+    return await this.#turns.run(owner, async () => await this.#answer(call), signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#turns.close(closed());
+    await this.#thread.close();
+  }
+
+  async #answer(call: PromptCall): Promise<PromptTokens | Late> {
+    this.reads++;
+    let answer = this.#isLoaded ? await this.#call(call) : { ready: false };
+    if ('ready' in answer) {
+      await this.#call(this.#load, { ms: LOAD_MILLISECONDS });
+      this.#isLoaded = true;
+      answer = await this.#call(call);
+    }
+    if ('fault' in answer) {
+      const { code, message, fault, param } = answer.fault;
+      throw new GraftError(code, message, { fault, param });
+    }
+    if ('ready' in answer) throw failed(new Error('the thread lost its tokenizer'));
+    return answer;
+  }
+
+  async #call(call: PromptCall, limits = this.#limits): Promise<PromptAnswer | Late> {
     // A call would restart the thread, and nothing would end it.
     if (this.#closed) throw closed();
     try {
-      return await this.#thread.call(call, { ms: milliseconds });
+      return await this.#thread.call(call, limits);
     } catch (cause) {
       if (this.#closed) throw closed();
       const isLate = cause instanceof ThreadTimeout;
       const isFull = (cause as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
-      if (!isLate && !isFull) throw failed(cause);
       this.#isLoaded = false;
-      const limit = isLate ? `longer than ${milliseconds / 1000} s` : `more memory than ${HEAP_MB} MiB`;
-      const message = `tokenising the prompt takes ${limit}; send a shorter one, or one with spaces or line ends between its words`;
-      return {
-        refusal: { code: 'prompt_not_tokenized', message },
-        tokens: maxPromptTokens(call.limits),
-      };
+      if ((!isLate && !isFull) || call === this.#load) throw failed(cause);
+      return { late: isLate ? `longer than ${limits.ms / 1000} s` : `more memory than ${HEAP_MB} MiB` };
     }
   }
 }
 
-/** An adapter's own template needs a separate tokenizer, which only the thread loads. */
-const hasOwnTemplate = (prompt: Prompt): boolean => 'messages' in prompt && Boolean(prompt.chatTemplate);
+function notTokenised(limit: string, limits: PromptLimits): PromptTokens {
+  const message = `tokenising the prompt takes ${limit}; send a shorter one, or one with spaces or line ends between its words`;
+  return { refusal: { code: 'prompt_not_tokenized', message }, tokens: maxPromptTokens(limits) };
+}
+
+/** An adapter's own template, which needs a separate tokenizer, which only a thread loads. */
+const ownTemplate = (prompt: Prompt): string | null => ('messages' in prompt && prompt.chatTemplate) || null;
+
+/** A fault of the adapter's own template is not one of the base model's files, which the operator would have to repair. */
+function ofAdapter(error: unknown): never {
+  if (!(error instanceof GraftError) || error.code !== 'invalid_chat_template') throw error;
+  throw templateFailed(error.message.replace(/^the chat template /, ''));
+}
+
+function templateFailed(what: string): GraftError {
+  const message = `the adapter's own chat template ${what}; use another version, or train it with a simpler template`;
+  return new GraftError('adapter_template_failed', message, { param: 'model' });
+}
 
 /** The error of one answer; the engine is unaffected. */
 const failed = (cause: unknown) =>

@@ -1,7 +1,7 @@
 import { GraftError } from '../../errors.ts';
 import { wordTokens } from '../../examples/formats/token-classification.ts';
-import type { Owned } from '../../generate/fair-rows.ts';
 import type { PromptReader } from '../../generate/prompts/prompt-reader.ts';
+import type { Owned } from '../../generate/turns/fair-rows.ts';
 import { splitWords } from '../../text/split-words.ts';
 import type { ScoredModel } from './scored-models.ts';
 

@@ -5,6 +5,7 @@ import { GraftError } from '../../errors.ts';
 import { type Adapter, type BaseModel, sequencePooling } from '../../files.ts';
 import { AdapterArena, type PlacedUpdates } from '../../generate/arenas/adapter-arena.ts';
 import { isLowRankAlone, withoutDropout } from '../../generate/served-models.ts';
+import { type ShapeLimits, Shapes, ShapesFull } from '../../generate/shapes.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { graphTarget } from '../../nn/computation.ts';
@@ -34,8 +35,6 @@ export interface ScoringLimits {
   baseDtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
 }
 
-/** Maximum number of adapter shapes. A session cannot drop functions, so with more shapes the program is rebuilt when it is idle. */
-const MAX_SHAPES = 32;
 /** Maximum number of unused adapters that stay loaded. */
 const MAX_IDLE = 8;
 
@@ -101,26 +100,45 @@ export class ScoredModels {
   readonly #limits: ScoringLimits;
   #built: Built | null = null;
   #attached = 0;
-  readonly #shapes = new Map<string, Attached>();
+  readonly #shapes: Shapes<Attached>;
   readonly #held = new HeldValues();
   /** In order of the last request, oldest first. */
   readonly #loaded = new Map<string, Loaded>();
   #opening: Promise<unknown> = Promise.resolve();
-  #loading = 0;
 
-  constructor(base: BaseModel, limits: ScoringLimits) {
+  constructor(base: BaseModel, limits: ScoringLimits, shapes: Partial<ShapeLimits> = {}) {
     this.#base = base;
     this.#limits = limits;
+    this.#shapes = new Shapes(() => this.#free(), shapes);
+  }
+
+  /** Number of adapter shapes for which the program has functions. */
+  get shapes(): number {
+    return this.#shapes.size;
   }
 
   /**
-   * `adapter`: its folder; null: the plain base model. Throws `unsupported_task` for a model of another kind, and the errors of
-   * `readFittingAdapter` and `loadWeights`.
+   * `adapter`: its folder; null: the plain base model. Throws `unsupported_task` for a model of another kind, `adapter_shapes_full`, and the
+   * errors of `readFittingAdapter` and `loadWeights`.
    */
-  async use(adapter: string | null, task: ScoreTask): Promise<ScoredModel> {
+  async use(adapter: string | null, task: ScoreTask, team = ''): Promise<ScoredModel> {
     const key = JSON.stringify([adapter, adapter === null && task]);
-    const loaded = this.#loaded.get(key) ?? (await this.#find(key, adapter, task));
-    if ((loaded.kind === 'embedding') !== (task === 'embed')) throw otherTask(taskOfKind[loaded.kind], task);
+    for (;;) {
+      const end = await this.#shapes.enter(team, () => this.#loaded.has(key));
+      try {
+        const loaded = this.#loaded.get(key) ?? (await this.#find(key, { adapter, task, team }));
+        if ((loaded.kind === 'embedding') !== (task === 'embed'))
+          throw otherTask(taskOfKind[loaded.kind], task);
+        return this.#scored(key, loaded, team, end);
+      } catch (error) {
+        end();
+        if (!(error instanceof ShapesFull)) throw error;
+        await this.#shapes.makeRoom(team);
+      }
+    }
+  }
+
+  #scored(key: string, loaded: Loaded, team: string, end: () => void): ScoredModel {
     this.#loaded.delete(key);
     this.#loaded.set(key, loaded);
     if (loaded.updates) void this.#built?.shared?.then(({ arena }) => arena.touch(loaded.updates!));
@@ -135,25 +153,27 @@ export class ScoredModels {
       ready: async () => {
         if (!values || attached.holds === loaded) return;
         attached.holds = null;
-        await this.#built!.program.write([[attached.model.adapter!.name, values.vector()]]);
+        // The request may end meanwhile.
+        const written = this.#shapes.hold(team);
+        try {
+          await this.#built!.program.write([[attached.model.adapter!.name, values.vector()]]);
+        } finally {
+          written();
+        }
         attached.holds = loaded;
       },
       release: () => {
         if (isReleased) return;
         isReleased = true;
         count(loaded, -1);
+        end();
         this.#forgetIdle();
       },
     };
   }
 
-  /** Frees the program if it has too many shapes and nobody uses it; it is then rebuilt. */
-  restartIfFull(): void {
-    const isUnused = this.#loading === 0 && [...this.#loaded.values()].every(({ users }) => users === 0);
-    if (this.#shapes.size >= MAX_SHAPES && isUnused) this.#free();
-  }
-
   async close(): Promise<void> {
+    this.#shapes.close(new Error('the scorer was closed'));
     await this.#opening.catch(() => null);
     this.#free();
   }
@@ -161,27 +181,32 @@ export class ScoredModels {
   #free(): void {
     this.#built?.program.close();
     this.#built = null;
-    this.#shapes.clear();
     this.#loaded.clear();
   }
 
   /** Loads one model after another, since each adds to the program. */
-  async #find(key: string, adapter: string | null, task: ScoreTask): Promise<Loaded> {
-    this.#loading++;
+  async #find(
+    key: string,
+    asked: { adapter: string | null; task: ScoreTask; team: string },
+  ): Promise<Loaded> {
     const opened = this.#opening
       .catch(() => null)
-      .then(async () => this.#loaded.get(key) ?? (await this.#open(adapter, task)));
+      .then(async () => this.#loaded.get(key) ?? (await this.#open(asked)));
     this.#opening = opened;
-    try {
-      const loaded = held(await opened);
-      this.#loaded.set(key, loaded);
-      return loaded;
-    } finally {
-      this.#loading--;
-    }
+    const loaded = held(await opened);
+    this.#loaded.set(key, loaded);
+    return loaded;
   }
 
-  async #open(dir: string | null, task: ScoreTask): Promise<Loaded> {
+  async #open({
+    adapter: dir,
+    task,
+    team,
+  }: {
+    adapter: string | null;
+    task: ScoreTask;
+    team: string;
+  }): Promise<Loaded> {
     if (dir === null) return await this.#openBase(task);
     const { adapter, architecture } = await readFittingAdapter(this.#base, dir);
     const { config } = adapter;
@@ -194,8 +219,9 @@ export class ScoredModels {
     const together = await this.#place(built, adapter, architecture, model);
     if (together) return { ...model, ...together, severalLabels, values: null, users: 0 };
     const shape = JSON.stringify([config, [...adapter.tensors].map(([name, { shape }]) => [name, shape])]);
-    const attached = this.#shapes.get(shape) ?? (await this.#attach(built, architecture, model, config));
-    this.#shapes.set(shape, attached);
+    const attached = await this.#shapes.attached(shape, team, () =>
+      this.#attach(built, architecture, model, config),
+    );
     const values = attached.model.adapter ? this.#held.hold(attached.model, adapter.tensors) : null;
     return { ...model, severalLabels, attached, values, updates: null, users: 0 };
   }

@@ -1,8 +1,8 @@
 import type { ScoreTask } from '../../base-model/serving-tasks.ts';
 import { GraftError } from '../../errors.ts';
 import type { BaseModel } from '../../files.ts';
-import { FairRows, type Owned } from '../../generate/fair-rows.ts';
 import { PromptReader } from '../../generate/prompts/prompt-reader.ts';
+import { FairRows, type Owned } from '../../generate/turns/fair-rows.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { type InputTokens, readInputs, type ScoredInput } from './read-inputs.ts';
 import { MAX_POSITIONS, MAX_SEQUENCES } from './score-functions.ts';
@@ -87,7 +87,7 @@ export class TextScorer {
   async *score(request: ScoreRequest): AsyncGenerator<ScoreStart | InputScore[], void> {
     const { signal, team = '', weight = 1, onRead = () => {} } = request;
     signal?.throwIfAborted();
-    const model = await this.#models.use(request.adapter, request.task);
+    const model = await this.#models.use(request.adapter, request.task, team);
     const owner = { team, weight };
     const results: InputScore[][] = [];
     let failure: { error: unknown } | null = null;
@@ -161,7 +161,6 @@ export class TextScorer {
       await this.#compute(batchOf([first!, ...others]));
     }
     this.#running = null;
-    this.#models.restartIfFull();
   }
 
   async #compute(batch: readonly Item[]): Promise<void> {

@@ -1,4 +1,6 @@
-import type { Message } from '../../chat/message.ts';
+import { TRAINING_DATE } from '../chat/assistant-spans.ts';
+import type { Message } from '../chat/message.ts';
+import type { Tokenizer } from '../text/index.ts';
 
 /** Renders a conversation; throws if the template rejects it. */
 export type Render = (messages: readonly Message[], addGenerationPrompt: boolean) => string;
@@ -22,6 +24,17 @@ const [SYSTEM, ASKED, ANSWERED, AGAIN] = ['Quince', 'Medlar', 'Rowan', 'Sorb'];
 const user = (content: string): Message => ({ role: 'user', content });
 const assistant = (content: string): Message => ({ role: 'assistant', content });
 const system = (content: string): Message => ({ role: 'system', content });
+
+/** Renders as in training, without the bos token at the start if Ollama adds one, as the tokenizer does to every text. */
+export function templateRenderer(tokenizer: Tokenizer): Render {
+  const { bosId } = tokenizer;
+  const addsBos = bosId !== null && tokenizer.specialTokensAround().before.includes(bosId);
+  const bos = addsBos ? tokenizer.decode([bosId]) : '';
+  return (messages, addGenerationPrompt) => {
+    const text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt, now: TRAINING_DATE });
+    return text.startsWith(bos) ? text.slice(bos.length) : text;
+  };
+}
 
 /**
  * The texts around the turns of a chat template, if all its conversations are such texts and contents, one after the other; null for other

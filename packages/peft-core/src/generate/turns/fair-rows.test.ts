@@ -60,3 +60,25 @@ test('what is charged decides whose turn it is, by weight', () => {
   const count = (team: string) => firsts.filter((each) => each === team).length;
   assert.deepEqual([count('a'), count('b'), count('c')], [10, 10, 30]);
 });
+
+test('what a turn has cost is charged, also to a team that left and comes again', () => {
+  const rows = new FairRows<Owned & { name: string }>();
+  const [a, b] = [of('a', 1), of('b', 1)];
+  assert.deepEqual(rows.pick(a, 1), a);
+  rows.charge(a[0]!, 9);
+  const turns: string[] = [];
+  for (let i = 0; i < 14; i++) turns.push(rows.pick(i % 3 === 0 ? b : [...a, ...b], 1)[0]!.team);
+  // Team a has had ten units; team b has ten turns, and then they alternate.
+  assert.equal(turns.slice(0, 9).join(''), 'bbbbbbbbb');
+  assert.ok(turns.slice(9).includes('a'), turns.join(''));
+});
+
+test('a debt has a limit', () => {
+  const rows = new FairRows<Owned & { name: string }>();
+  const [a, b] = [of('a', 1), of('b', 1)];
+  rows.pick(a, 1);
+  rows.charge(a[0]!, 1e9);
+  rows.pick(b, 1);
+  rows.charge(b[0]!, 40_000);
+  assert.equal(rows.pick([...b, ...a], 1)[0]!.team, 'a');
+});
