@@ -63,8 +63,9 @@ const MUCH_LONGER = 4;
  * The text that the model itself has to generate in a conversation: what the template marks with `{% generation %}`, or else each
  * assistant turn that is trained on, from the end of the generation prompt through its end-of-turn token.
  *
- * One conversation; or several, if the template writes earlier turns differently than it does when they are the last, as those of models that reason do: each is then cut after a turn, the only one that is trained on in it. Null for a conversation with far more tokens than `most`; of
- * several, for those.
+ * One conversation; or several, if the template writes earlier turns differently than it does when they are the last, as those of models
+ * that reason do: each is then cut after a turn, the only one that is trained on in it. Null for a conversation with far more tokens than
+ * `most`; among several, for each such one.
  * Throws `chat_template_error`, `unsupported_chat_template`, `text_too_slow`.
  */
 export function assistantSpans(
@@ -76,12 +77,14 @@ export function assistantSpans(
   const trained = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
   const turns = trainOn === 'last_assistant' ? trained.slice(-1) : trained;
   const through = (turn: number) => messages.slice(0, turn + 1);
+  let length = 0;
+  const lengths = messages.map((message) => (length += lengthOfMessage(message)));
   let located = turns.length;
-  if (lengthOf(messages) > MUCH_LONGER * most && turns.length > 1) {
+  if (length > MUCH_LONGER * most && turns.length > 1) {
     const last = spansOf(tokenizer, messages, turns.slice(-1), options);
     // Two turns show that the template writes earlier ones differently.
     if ((last?.spans.at(-1)?.to ?? 0) > most)
-      located = Math.max(2, turns.findLastIndex((turn) => lengthOf(through(turn)) <= MUCH_LONGER * most) + 1);
+      located = Math.max(2, turns.findLastIndex((turn) => lengths[turn]! <= MUCH_LONGER * most) + 1);
   }
   const first = turns.slice(0, located);
   const whole = spansOf(
@@ -93,9 +96,6 @@ export function assistantSpans(
   if (whole) return located < turns.length ? null : [whole];
   return turns.map((turn, n) => (n < located ? spansOf(tokenizer, through(turn), [turn], options)! : null));
 }
-
-const lengthOf = (messages: readonly Message[]): number =>
-  messages.reduce((sum, message) => sum + lengthOfMessage(message), 0);
 
 /** `turns`: numbers of messages, ascending. Null if the template writes one of them differently when it is the last; never if it is. */
 function spansOf(

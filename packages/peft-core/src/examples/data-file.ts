@@ -3,6 +3,7 @@ import { type FileKind, RowReader, readRows } from './containers/read-rows.ts';
 import type { RawExample } from './formats/formats.ts';
 import { type DatasetSummary, RowChecker, type RowListener } from './row-checker.ts';
 import type { ColumnMapping } from './shapes/columns.ts';
+import type { UnreadColumn } from './unread-columns.ts';
 
 /** What a data file was recognised as. */
 export interface Recognised extends FileKind {
@@ -29,6 +30,8 @@ export interface DataFileChecker {
   end(): Promise<DataFileSummary>;
   /** What is known of the file so far. */
   recognised(): Recognised | null;
+  /** The columns that were not read so far. */
+  unread(): UnreadColumn[];
   /** Frees what an unfinished file holds. */
   close(): void;
 }
@@ -49,6 +52,7 @@ export function createDataFileChecker(
       return { ...checker.end(), recognised: recognised()! };
     },
     recognised,
+    unread: () => checker.unread(),
     close: () => reader.close(),
   };
 }

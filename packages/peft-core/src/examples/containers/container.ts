@@ -4,6 +4,8 @@ export interface RowSink {
   begin(container: Container): void;
   /** For a table: names of its columns, before the first row; returns those that are used. Throws GraftError if they cannot be. */
   columns(names: readonly string[]): ReadonlySet<string>;
+  /** For a table: a column that is not used and so not read, with about the number of its values. */
+  unused?(column: string, values: number): void;
   /**
    * A row: its number from 1 and its JSON value. `checksText`: its strings may contain what valid UTF-8 cannot, such as a lone
    * surrogate from a `\u` escape.

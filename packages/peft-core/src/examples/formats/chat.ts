@@ -5,6 +5,7 @@ import { type MessagePart, PART_ROLES } from '../../chat/message-parts.ts';
 import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
+import { isPreference, promptFault } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 import { type LabelledTokens, languageExample, withLabels } from './language-example.ts';
 import { answerLengthOf, leadingSystemPrompt, textsOf } from './messages.ts';
@@ -20,8 +21,9 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   tasks: ['CAUSAL_LM'],
   targets: 'tokens',
   hasRoles: true,
-  matches: ({ messages }) => messages !== undefined,
-  read: readConversation,
+  columns: ['messages', 'tools', 'parallel_tool_calls', 'prompt'],
+  matches: (line) => line.messages !== undefined && !isPreference(line),
+  read: (line) => promptFault(line) ?? readConversation(line),
   tokenize(example, reading) {
     const whyEmpty = 'the chat template leaves out its assistant messages';
     return reading.separately(wholeChats(example, reading), (each) => {

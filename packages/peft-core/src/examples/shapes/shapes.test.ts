@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readLine } from '../read-line.ts';
 import { RowChecker } from '../row-checker.ts';
-import { readCells } from './cells.ts';
+import { plainValues, readCells } from './cells.ts';
 import { mapColumns, parseColumns } from './columns.ts';
 import { noShape } from './nearest-shape.ts';
 import { shapes } from './shapes.ts';
@@ -68,7 +68,7 @@ test("ShareGPT's calls get ids, by which a tool's answers belong to them, and to
     ],
     tools: JSON.stringify([schema]),
   };
-  assert.deepEqual(converted(row), {
+  assert.deepEqual(converted(plainValues(row)), {
     messages: [
       { role: 'user', content: 'a' },
       {
@@ -159,6 +159,6 @@ test('rows of no shape are compared with the nearest one, and a mapping is propo
   const { message } = noShape(['question', 'chosen_response', 'rejected_response'], 'line 1');
   assert.match(
     message,
-    /\{"prompt": "question", "chosen": "chosen_response", "rejected": "rejected_response"\}$/,
+    /\{"chosen": "chosen_response", "rejected": "rejected_response", "question": "question"\}$/,
   );
 });
