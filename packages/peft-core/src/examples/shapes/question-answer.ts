@@ -7,9 +7,13 @@ import { callsIn } from './sharegpt.ts';
 const QUESTIONS = ['question', 'query', 'instruction', 'input'];
 const ANSWERS = ['answer', 'response', 'output'];
 /** Columns that belong to a question. */
-const BESIDE = ['context', 'history', 'system'];
+const BESIDE = ['context', 'history', 'system', 'system_prompt'];
 
 const given = (row: Line, names: readonly string[]) => names.filter((name) => row[name] !== undefined);
+
+/** Of two names of the system prompt one is read. */
+const otherSystem = ({ system, system_prompt }: Line): string[] =>
+  system !== undefined && system_prompt !== undefined ? ['system_prompt'] : [];
 
 /** The two columns of a row that has one of each; null for several, of which none is obvious. */
 function pairOf(row: Line): [question: string, answer: string] | null {
@@ -29,6 +33,7 @@ export const alpaca: Shape = {
   columns: ['instruction', 'output', 'input', ...BESIDE],
   sample: '{"instruction": "Name the part.", "input": "It stops the wheel.", "output": "The brake."}',
   yields: false,
+  unread: otherSystem,
   // The original has a column "text", too: its rows rendered for one model.
   matches: ({ instruction, output, messages, prompt }) =>
     instruction !== undefined && output !== undefined && messages === undefined && prompt === undefined,
@@ -47,7 +52,13 @@ export const questionAnswer: Shape = {
   sample: '{"question": "Which tyre fits?", "answer": "A 32."}',
   yields: true,
   // Tools are read where the answer is a list of calls.
-  unread: ({ answers, tools }) => (answers === undefined && tools !== undefined ? ['tools'] : []),
+  unread: (row) => [
+    ...otherSystem(row),
+    ...(Array.isArray(row.tools) && pairOf(row)?.[1] === 'answers' && !isRecord(row.answers)
+      ? []
+      : ['tools']),
+    ...(pairOf(row)?.[1] === 'answers' ? [] : ['answers']),
+  ],
   matches: (row) => pairOf(row) !== null,
   convert(row) {
     const [question, name] = pairOf(row)!;
@@ -67,6 +78,7 @@ export const questionPreference: Shape = {
   columns: ['instruction', 'chosen', 'rejected', 'input', 'question', 'query', ...BESIDE],
   sample: '{"question": "Which tyre fits?", "chosen": "A 32.", "rejected": "Any tyre."}',
   yields: false,
+  unread: otherSystem,
   matches(row) {
     const [name] = given(row, QUESTIONS);
     if (name === undefined || row.prompt !== undefined || !isPreference(row)) return false;
@@ -96,8 +108,10 @@ export const questionPreference: Shape = {
  * lm-evaluation-harness, squadv2; FLAN). The answers of earlier turns count towards the loss, as in LLaMA-Factory (data/README.md).
  */
 function asked(row: Line, names: readonly string[]): object[] | string {
-  const { system = '', history = [], context = [] } = row;
-  if (typeof system !== 'string') return `"system" must be a string, got ${show(system)}`;
+  const { history = [], context = [] } = row;
+  const named = row.system === undefined ? 'system_prompt' : 'system';
+  const system = row[named] ?? '';
+  if (typeof system !== 'string') return `"${named}" must be a string, got ${show(system)}`;
   const [first, ...others] = names;
   if (typeof row[first!] !== 'string') return `"${first}" must be a string, got ${show(row[first!])}`;
   const wrong = others.find((name) => row[name] !== undefined && typeof row[name] !== 'string');
