@@ -60,6 +60,13 @@ export interface Container {
   matches(start: FileStart): boolean;
   /** A kind that is read from start to end. */
   stream?(sink: RowSink, start: FileStart): ByteReader;
-  /** A kind of which parts are read; `onPosition` is called with the number of bytes that are no longer needed, in ascending order. */
-  readFile?(file: RandomAccess, sink: RowSink, onPosition: (bytes: number) => Promise<void>): Promise<void>;
+  /** A kind of which parts are read. `readPart`: reads the rows of a file within it. */
+  readFile?(...args: [...Parameters<ReadFile>, readPart: ReadFile]): Promise<void>;
 }
+
+/** Reads the rows of a file. `onPosition` is called with the number of bytes that are no longer needed, in ascending order. */
+export type ReadFile = (
+  file: RandomAccess,
+  sink: RowSink,
+  onPosition: (bytes: number) => Promise<void>,
+) => Promise<void>;
