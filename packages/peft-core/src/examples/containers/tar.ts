@@ -4,7 +4,7 @@ import type { Container, RandomAccess, ReadFile, RowSink } from './container.ts'
 /** Bytes of a header, to a multiple of which contents are filled up. Two empty ones end an archive. */
 const BLOCK = 512;
 /** Each may decompress to far more than its bytes: see `isBomb`. */
-const MAX_FILES = 100;
+export const MAX_FILES = 100;
 /** Kinds of entries without rows: directories, and what precedes another entry, such as its long name. */
 const SKIPPED = '5xgLK';
 
