@@ -92,7 +92,7 @@ function spansOf(
   options: SpanOptions,
 ): AssistantSpans[] | null {
   try {
-    return assistantSpans(tokenizer, messages, options);
+    return assistantSpans(tokenizer, messages, options) as AssistantSpans[];
   } catch (error) {
     assert.equal((error as { code?: string }).code, 'chat_template_error', String(error));
     return null;

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { type Message, REASONING_FIELDS, type Tool } from '@graft/peft-core/chat';
 import { loadTokenizer, type Tokenizer } from '@graft/peft-core/text';
-import { assistantSpans } from '../../packages/peft-core/src/chat/assistant-spans.ts';
+import { type AssistantSpans, assistantSpans } from '../../packages/peft-core/src/chat/assistant-spans.ts';
 import { Random } from '../../packages/peft-core/src/random.ts';
 import { runPythonJson } from '../../scripts/golden/environment/run-python.ts';
 import { type TrlTemplate, trlTemplates } from './fixtures/trl-templates.ts';
@@ -125,7 +125,7 @@ const spansOf = (template: string, { messages, tools }: Conversation) =>
   assistantSpans(tokenizers.get(template)!, messages, {
     allowSpecialTokens: true,
     ...(tools ? { tools } : {}),
-  })!;
+  }) as AssistantSpans[];
 
 /** Texts of the runs of ones in a mask. */
 function trainedTexts(tokenizer: Tokenizer, ids: readonly number[], mask: readonly number[]): string[] {

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { Message } from '@graft/peft-core/chat';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { goTemplate } from '../../../packages/peft-core/src/exports/ollama/go-template.ts';
-import { turnTexts } from '../../../packages/peft-core/src/exports/ollama/turn-texts.ts';
+import { turnTexts } from '../../../packages/peft-core/src/exports/turn-texts.ts';
 import { packagesOf, pythonEnvironment } from '../../../scripts/golden/environment/python-environment.ts';
 import { scratchFolder } from '../fixtures/scratch-folder.ts';
 import { trlTemplates } from '../fixtures/trl-templates.ts';

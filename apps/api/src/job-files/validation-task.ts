@@ -21,6 +21,7 @@ import {
   type ReadingOptions,
   readExamples,
   type SkippedLines,
+  type UnreadColumnOf,
 } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { DataCounts, ValidationProgress } from '@graft/service';
@@ -53,6 +54,8 @@ export type ValidationReport = { ok: true; tokens: number; counts: DataCounts } 
 /** A job shows this many errors, and this many ranges of lines of each. The report of the file has more. */
 const maxFaults = 10;
 const maxRanges = 20;
+/** And this many columns of each file that were not read. */
+const maxColumns = 20;
 const progressMilliseconds = 200;
 /** Reports every example that cannot be used. */
 export async function validateFiles(
@@ -120,6 +123,7 @@ export async function validateFiles(
         }),
         ...(duplicates && { duplicates: duplicates.duplicates() }),
         ...(read.badLines.length > 0 && { badLines: storableLines(read.badLines) }),
+        ...(read.unreadColumns.length > 0 && { unreadColumns: firstColumns(read.unreadColumns) }),
       },
     };
   } catch (error) {
@@ -140,6 +144,16 @@ function storableLines(all: readonly SkippedLines[]): SkippedLines[] {
     if (count > maxFaults) return [];
     const message = storable(each.message);
     return [{ ...each, message, ...(each.lines && { lines: each.lines.slice(0, maxRanges) }) }];
+  });
+}
+
+/** The columns of each file that a job lists. */
+function firstColumns(all: readonly UnreadColumnOf[]): UnreadColumnOf[] {
+  const listed = new Map<string, number>();
+  return all.filter(({ param }) => {
+    const count = (listed.get(param) ?? 0) + 1;
+    listed.set(param, count);
+    return count <= maxColumns;
   });
 }
 

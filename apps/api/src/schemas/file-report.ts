@@ -195,6 +195,13 @@ const Result = named(
     lines: count('Number of lines, including empty ones; rows of a table, or items of an array.'),
     examples: count(),
     bad_lines: BadLines,
+    unread_columns: Type.Array(
+      Type.Object({ name: Type.String(), values: count('Number of rows with a value in it.') }),
+      {
+        description:
+          'Columns that no example is made of, such as an id. If one belongs to the examples, rename it, or map the columns.',
+      },
+    ),
     duplicates: Type.Object(
       {
         count: count(),

@@ -103,11 +103,11 @@ export function createDataSetReceiver(
   };
 }
 
-function checkSize({ filename, bytes }: OpenedHubDataset, limit: number): void {
+function checkSize({ filename, bytes, shards }: OpenedHubDataset, limit: number): void {
   if (bytes <= limit) return;
-  throw new ApiError('file_too_large', `${filename} has ${bytes} bytes; a file has at most ${limit}.`, {
-    param: 'source',
-  });
+  const which = shards === 1 ? filename : `${filename}, of ${shards} files,`;
+  const message = `${which} has ${bytes} bytes; a file has at most ${limit}.`;
+  throw new ApiError('file_too_large', message, { param: 'source' });
 }
 
 function notAllowed(why: string): ApiError {

@@ -67,6 +67,9 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
       lines: count(report.lines),
       examples: count(report.examples),
       'bad lines': count(report.bad_lines.count),
+      'not read': report.unread_columns.map(
+        ({ name, values }) => `${JSON.stringify(name)} (${count(values)} value${values === 1 ? '' : 's'})`,
+      ),
       weighted:
         weights.count === 0 ? null : `${count(weights.count)} examples, ${count(weights.zero)} of weight 0`,
       messages: chats?.messages.map(({ role, count: all }) => `${count(all)} ${role}`).join(', '),

@@ -1832,6 +1832,12 @@ export interface FileReportResult {
       lines?: number[][];
     }[];
   };
+  /** Columns that no example is made of, such as an id. If one belongs to the examples, rename it, or map the columns. */
+  unread_columns: {
+    name: string;
+    /** Number of rows with a value in it. */
+    values: number;
+  }[];
   /** Examples that are identical to an earlier one. */
   duplicates: {
     count: number;
@@ -2271,6 +2277,14 @@ export interface FineTuningJobData {
     count?: number;
     /** Ranges of lines with this fault, [first, last]. */
     lines?: number[][];
+  }[];
+  /** Columns that no example is made of, at most twenty of each file. Rename those that belong to the examples, or map them (`training.columns`). */
+  unread_columns: {
+    /** The file: `training_file`, or `training_files[1]`. */
+    file: string;
+    name: string;
+    /** Number of rows with a value in it. */
+    values: number;
   }[];
   /** Training examples of `training_files` that occur again. They are trained on each time. Null for a job with only `training_file`, whose file report has them. */
   duplicates: {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
-import { assistantSpans, type SpanOptions } from './assistant-spans.ts';
+import { type AssistantSpans, assistantSpans, type SpanOptions } from './assistant-spans.ts';
 import type { Message, Tool } from './message.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
@@ -51,7 +51,7 @@ const calling: Message[] = [
 
 /** For each conversation, the text that is trained on, with the number of its message and its weight. */
 function trained(tokenizer: Tokenizer, given: readonly Message[], options: SpanOptions = {}) {
-  const found = assistantSpans(tokenizer, given, options)!;
+  const found = assistantSpans(tokenizer, given, options) as AssistantSpans[];
   return found.map(({ ids, spans }) =>
     spans.map(({ from, to, message, weight }) => [message, tokenizer.decode(ids.slice(from, to)), weight]),
   );
@@ -135,8 +135,11 @@ test('tools and arguments that nest too deep are an error', () => {
   }
 });
 
-test('a conversation that is too long is abandoned, also one that would become several', () => {
-  const long = messages.map((message) => ({ ...message, content: 'word '.repeat(400) }));
-  for (const tokenizer of [thinker, always, marked])
-    assert.equal(assistantSpans(tokenizer, long, { most: 50 }), null);
+test('a conversation that is too long is abandoned; of one that becomes several, the turns that are far too long', () => {
+  const long = [...messages, ...messages].map((message) => ({ ...message, content: 'word '.repeat(400) }));
+  for (const tokenizer of [always, marked]) assert.equal(assistantSpans(tokenizer, long, { most: 50 }), null);
+  // Two turns show that it becomes several.
+  const located = assistantSpans(thinker, long, { most: 50 })!.map((each) => each !== null);
+  assert.deepEqual(located.slice(0, 3), [true, true, false]);
+  assert.ok(!located.includes(true, 2));
 });

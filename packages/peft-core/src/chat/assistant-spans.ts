@@ -27,7 +27,7 @@ export type TrainOn = 'all_assistant' | 'last_assistant';
 export interface SpanOptions extends Pick<EncodeTurnsOptions, 'allowSpecialTokens' | 'deadline'> {
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
-  /** A much longer conversation is abandoned before its turns are located. Default: no limit. */
+  /** A much longer conversation is abandoned before all of its turns are located. Default: no limit. */
   most?: number;
   /** Also returns `parts`. Default false. */
   parts?: boolean;
@@ -63,26 +63,38 @@ const MUCH_LONGER = 4;
  * The text that the model itself has to generate in a conversation: what the template marks with `{% generation %}`, or else each
  * assistant turn that is trained on, from the end of the generation prompt through its end-of-turn token.
  *
- * One conversation; or several, if the template writes earlier turns differently than it does when they are the last, as those of models that reason do: each is then cut after a turn, the only one that is trained on in it. Null for a conversation with more tokens than `most`.
+ * One conversation; or several, if the template writes earlier turns differently than it does when they are the last, as those of models
+ * that reason do: each is then cut after a turn, the only one that is trained on in it. Null for a conversation with far more tokens than
+ * `most`; among several, for each such one.
  * Throws `chat_template_error`, `unsupported_chat_template`, `text_too_slow`.
  */
 export function assistantSpans(
   tokenizer: TurnTokenizer,
   messages: readonly Message[],
   { most = Number.POSITIVE_INFINITY, trainOn = 'all_assistant', ...options }: SpanOptions = {},
-): AssistantSpans[] | null {
+): (AssistantSpans | null)[] | null {
   checkDepth(messages, options.tools);
   const trained = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
   const turns = trainOn === 'last_assistant' ? trained.slice(-1) : trained;
-  const length = messages.reduce((sum, message) => sum + lengthOfMessage(message), 0);
+  const through = (turn: number) => messages.slice(0, turn + 1);
+  let length = 0;
+  const lengths = messages.map((message) => (length += lengthOfMessage(message)));
+  let located = turns.length;
   if (length > MUCH_LONGER * most && turns.length > 1) {
     const last = spansOf(tokenizer, messages, turns.slice(-1), options);
-    const through = last?.spans.at(-1)?.to ?? 0;
-    if (through > most) return null;
+    // Two turns show that the template writes earlier ones differently.
+    if ((last?.spans.at(-1)?.to ?? 0) > most)
+      located = Math.max(2, turns.findLastIndex((turn) => lengths[turn]! <= MUCH_LONGER * most) + 1);
   }
-  const whole = spansOf(tokenizer, messages, turns, options);
-  if (whole) return [whole];
-  return turns.map((turn) => spansOf(tokenizer, messages.slice(0, turn + 1), [turn], options)!);
+  const first = turns.slice(0, located);
+  const whole = spansOf(
+    tokenizer,
+    through(located < turns.length ? first.at(-1)! : messages.length),
+    first,
+    options,
+  );
+  if (whole) return located < turns.length ? null : [whole];
+  return turns.map((turn, n) => (n < located ? spansOf(tokenizer, through(turn), [turn], options)! : null));
 }
 
 /** `turns`: numbers of messages, ascending. Null if the template writes one of them differently when it is the last; never if it is. */

@@ -85,10 +85,12 @@ export function readReasoning(
 /** The calls of the latest assistant message that no tool message has answered yet. */
 export class UnansweredCalls {
   #calls: Pick<ToolCall, 'id'>[] = [];
+  #mayCallInText = false;
 
-  /** Follows a message that is not a tool's: answers after it belong to its calls. */
-  follow(calls: readonly Pick<ToolCall, 'id'>[]): void {
+  /** Follows a message that is not a tool's: answers after it belong to its calls. `mayCallInText`: its text may have calls instead. */
+  follow(calls: readonly Pick<ToolCall, 'id'>[], mayCallInText = false): void {
     this.#calls = [...calls];
+    this.#mayCallInText = mayCallInText;
   }
 
   /**
@@ -96,6 +98,7 @@ export class UnansweredCalls {
    * `tool_call_id` if there is none.
    */
   answer(id: string | null): string | null {
+    if (this.#mayCallInText && id === null) return null;
     if (this.#calls.length === 0)
       return 'answers no call; a tool message must follow the assistant message with its tool_calls';
     const at = id === null ? 0 : this.#calls.findIndex((call) => call.id === id || call.id === undefined);

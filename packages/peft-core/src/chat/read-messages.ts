@@ -11,7 +11,12 @@ const MAX_FAULTS = 5;
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
 /** Fields of plain messages. A message without others is used as it is. */
 const PLAIN_KEYS = new Set(['role', 'content', 'name', 'weight']);
-const MESSAGE_KEYS = [...PLAIN_KEYS, 'tool_calls', 'tool_call_id', ...REASONING_FIELDS];
+/** Names of other tools for whether a message is trained on: axolotl's default and that of its examples, and ms-swift's. */
+const WHOLE_FLAGS = ['training', 'train', 'loss'];
+/** The same for parts of a message. */
+const PART_FLAGS = ['train_detail', 'training_detail'];
+export const FLAG_KEYS: readonly string[] = [...WHOLE_FLAGS, ...PART_FLAGS];
+const MESSAGE_KEYS = [...PLAIN_KEYS, 'tool_calls', 'tool_call_id', ...REASONING_FIELDS, ...FLAG_KEYS];
 /** Fields of OpenAI's answers that are empty for text; with a value they are rejected. */
 const UNSUPPORTED_KEYS: Record<string, string> = {
   function_call: 'has "function_call", which "tool_calls" replaced',
@@ -110,7 +115,28 @@ class MessageReader {
     });
     if (typeof calls === 'string') this.#fault(calls);
     if (value.weight !== undefined && value.weight !== null) message.weight = value.weight as number;
+    if (!this.#isTrained(value) && value.role === 'assistant') message.weight = 0;
     return message;
+  }
+
+  /** False if a flag of the message excludes it from training. */
+  #isTrained(value: Record<string, unknown>): boolean {
+    const flags = WHOLE_FLAGS.filter((key) => !isEmpty(value[key]));
+    for (const key of flags)
+      if (typeof value[key] !== 'boolean')
+        this.#faultOf(key, `must be true or false, got ${show(value[key])}`);
+    const parts = PART_FLAGS.find((key) => !isEmpty(value[key]));
+    const shown = parts === undefined ? [] : [value[parts]].flat();
+    const found = new Set(shown.map((part) => isRecord(part) && (part.train ?? part.training) === true));
+    if (found.size > 1)
+      this.#faultOf(
+        parts!,
+        'excludes a part of the message, which is not supported; set "train" for the whole message',
+      );
+    const isIncluded = flags.find((key) => value[key] === true) ?? (found.has(true) ? parts : undefined);
+    if (isIncluded && value.role !== 'assistant')
+      this.#faultOf(isIncluded, 'is true; only assistant messages are trained on');
+    return !flags.some((key) => value[key] === false) && !found.has(false);
   }
 
   /** Text, or the joined text of its parts; null for none. */
@@ -158,7 +184,7 @@ class MessageReader {
     if (role === 'tool') this.#checkAnswer(value);
     else {
       if (!isEmpty(value.tool_call_id)) this.#fault('has a tool_call_id; only tool messages do');
-      this.#unanswered.follow(calls);
+      this.#unanswered.follow(calls, isAssistant && calls.length === 0 && content !== '');
     }
   }
 

@@ -72,7 +72,13 @@ export {
   mixtureOf,
   WEIGHT_LIMITS,
 } from './mixture.ts';
-export { type Duplicates, duplicatesRemark, type Overlap, overlapRemark } from './overlap.ts';
+export {
+  type Duplicates,
+  duplicatesRemark,
+  type Overlap,
+  overlapRemark,
+  unreadRemark,
+} from './overlap.ts';
 export {
   methodSchemas,
   PeftConfigSchema,

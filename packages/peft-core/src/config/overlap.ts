@@ -26,6 +26,22 @@ export interface Duplicates {
   exact: boolean;
 }
 
+/** Maximum number of columns in a remark. */
+const MAX_COLUMNS = 10;
+
+/** Remark about columns of data files that no example is made of, for the owner of a job; null without any. `param`: their file. */
+export function unreadRemark(
+  columns: readonly { param: string; name: string; values?: number }[],
+): string | null {
+  if (columns.length === 0) return null;
+  const shown = columns.slice(0, MAX_COLUMNS).map(({ param, name, values }) => {
+    const some = values === undefined ? '' : ` (${values} value${values === 1 ? '' : 's'})`;
+    return `${JSON.stringify(name)} of ${param}${some}`;
+  });
+  const more = columns.length > shown.length ? ` and ${columns.length - shown.length} more` : '';
+  return `columns that are not read: ${shown.join(', ')}${more}; rename those that belong to the examples, or map them with training.columns`;
+}
+
 /** Remark about duplicates for the owner of a job with `examples` training examples; null without duplicates. */
 export function duplicatesRemark({ within, across, exact }: Duplicates, examples: number): string | null {
   const all = Math.min(examples, within + across);

@@ -3,6 +3,7 @@ import { type FileKind, RowReader, readRows } from './containers/read-rows.ts';
 import type { RawExample } from './formats/formats.ts';
 import { type DatasetSummary, RowChecker, type RowListener } from './row-checker.ts';
 import type { ColumnMapping } from './shapes/columns.ts';
+import type { UnreadColumn } from './unread-columns.ts';
 
 /** What a data file was recognised as. */
 export interface Recognised extends FileKind {
@@ -31,6 +32,8 @@ export interface DataFileChecker {
   recognised(): Recognised | null;
   /** Whether the bytes go to a temporary file, because the kind is read once the file is complete. False until the kind is known. */
   spools(): boolean;
+  /** The columns that were not read so far. */
+  unread(): UnreadColumn[];
   /** Frees what an unfinished file holds. */
   close(): void;
 }
@@ -52,6 +55,7 @@ export function createDataFileChecker(
     },
     recognised,
     spools: () => reader.spools,
+    unread: () => checker.unread(),
     close: () => reader.close(),
   };
 }

@@ -46,7 +46,7 @@ export { type FormatName, formatOf, formats, type RawExample } from './formats/f
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
 export { JudgedLabels, unpaired, withOtherCompletions } from './preferences.ts';
-export { readExamples, type SkippedLines } from './read-examples.ts';
+export { readExamples, type SkippedLines, type UnreadColumnOf } from './read-examples.ts';
 export { DuplicateCounter } from './report/duplicate-counter.ts';
 export type { LengthSummary } from './report/length-counts.ts';
 export { OverlapCounter } from './report/overlap-counter.ts';

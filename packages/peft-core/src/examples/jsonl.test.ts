@@ -35,6 +35,7 @@ test('formats of language models, and other columns are left alone', () => {
     answerCharacters: 1,
     skipped: null,
     systemPrompt: null,
+    unread: [],
   });
 });
 
@@ -257,6 +258,7 @@ test('the checker gives the same answer however the bytes are cut', () => {
       answerCharacters: 3,
       skipped: null,
       systemPrompt: null,
+      unread: [],
     });
   }
 });

@@ -143,6 +143,53 @@ test('a chat far over the length is refused before its turns are located', () =>
   );
 });
 
+/** Writes each turn but the last without its thoughts, as the templates of models that reason do. */
+const thinking = loadTokenizer({
+  tokenizerJson: read('../text/testdata/tiny-tokenizer.json'),
+  tokenizerConfig: tokens,
+  chatTemplate:
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + ('(' + m.reasoning + ')' if m.reasoning and loop.last else '') + m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+});
+const splitChat = (line: number, ...lengths: number[]): RawExample & { format: 'chat' } => ({
+  format: 'chat',
+  line,
+  messages: lengths.flatMap((length) => [
+    { role: 'user', content: '1' },
+    { role: 'assistant', content: '2'.repeat(length), reasoning: '3' },
+  ]),
+});
+
+for (const [name, lengths] of [
+  ['a turn that is too long', [4, 200, 4]],
+  ['a turn far too long', [4, 4000, 4]],
+] as const)
+  test(`of a conversation that is split, ${name} leaves out its examples only`, () => {
+    const raw = splitChat(1, ...lengths);
+    const whole = tokenizeExamples(thinking, [raw], { maxSeqLength: 100_000 });
+    assert.equal(whole.length, 3);
+    const maxSeqLength = whole[0]!.tokens;
+    const skipping = new ExampleTokenizer(thinking, { maxSeqLength, overlong: 'skip' });
+    assert.deepEqual(skipping.pieces(raw), [whole[0]]);
+    assert.deepEqual(skipping.counts, { examples: 1, truncated: 0, skipped: 2, special_tokens: 0 });
+    // The last answer is beyond the limit, and the second within it is cut.
+    const cutting = new ExampleTokenizer(thinking, { maxSeqLength: maxSeqLength + 30, overlong: 'truncate' });
+    assert.deepEqual(
+      cutting.pieces(raw).map((each) => each.tokens),
+      [maxSeqLength, maxSeqLength + 30],
+    );
+    assert.deepEqual(cutting.counts, { examples: 2, truncated: 1, skipped: 1, special_tokens: 0 });
+    assert.throws(() => tokenizeExamples(thinking, [raw], { maxSeqLength }), { code: 'example_too_long' });
+  });
+
+test('a conversation that is one example is left out as a whole', () => {
+  const messages = splitChat(1, 4, 4, 4000).messages.map(({ role, content }) => ({ role, content }));
+  const { examples, counts } = readLines([{ format: 'chat', line: 1, messages }], {
+    maxSeqLength: 60,
+    overlong: 'skip',
+  });
+  assert.deepEqual([examples.length, counts.skipped], [0, 1]);
+});
+
 test('a line that takes too long is reported with its number', () => {
   const { fault, counts } = readLines([text(1, 3), text(2, 3)], { maxSeqLength: 16, lineMilliseconds: 0 });
   assert.equal(fault?.code, 'text_too_slow');

@@ -20,6 +20,7 @@ import { LabelCollector } from './label-names.ts';
 import { checkFormat } from './task-formats.ts';
 import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
 import type { TrainingExample } from './training-example.ts';
+import type { UnreadColumn } from './unread-columns.ts';
 
 /** Callbacks while the files are read. No example is kept. */
 export interface ExampleListener {
@@ -37,6 +38,12 @@ export interface SkippedLines extends Pick<ErrorDetail, 'line' | 'message' | 'co
   param: string;
 }
 
+/** A column of a file that no example was made of. */
+export interface UnreadColumnOf extends UnreadColumn {
+  /** The file, as the request names it: `training_file`, or `training_files[1]`. */
+  param: string;
+}
+
 export interface ExampleSummary {
   format: FormatName;
   /** Names of a classifier's classes, in order; null for other tasks. */
@@ -49,6 +56,8 @@ export interface ExampleSummary {
   fileCounts: Record<DataFile, ExampleCounts[]>;
   /** The bad lines that were skipped, by file and fault. */
   badLines: SkippedLines[];
+  /** The columns of each file that were not read. */
+  unreadColumns: UnreadColumnOf[];
 }
 
 /**
@@ -73,6 +82,7 @@ export async function readExamples(
   const hash = createHash('sha256');
   const fileCounts: ExampleSummary['fileCounts'] = { training_file: [], validation_file: [] };
   const badLines: SkippedLines[] = [];
+  const unreadColumns: UnreadColumnOf[] = [];
   let check: FileCheck | undefined;
   const tokenise = async ({ path, role, index, param }: NamedFile): Promise<FormatName> => {
     let bad = 0;
@@ -105,6 +115,7 @@ export async function readExamples(
     }
     fileCounts[role].push(examples.counts);
     if (examples.counts.examples === 0) throw noneLeft(examples.counts, source.maxSeqLength);
+    unreadColumns.push(...read.summary!.unread.map((each) => ({ param, ...each })));
     return read.summary!.format;
   };
   let first: { file: NamedFile; format: FormatName } | undefined;
@@ -124,6 +135,7 @@ export async function readExamples(
     },
     fileCounts,
     badLines,
+    unreadColumns,
   };
 }
 

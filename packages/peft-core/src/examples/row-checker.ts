@@ -5,11 +5,12 @@ import { BadLines } from './bad-lines.ts';
 import type { Container, RowSink } from './containers/container.ts';
 import { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 import { readLine, unstorableText, unsupportedField } from './read-line.ts';
-import { readCells } from './shapes/cells.ts';
+import { judgedChat, plainValues, readCells } from './shapes/cells.ts';
 import { type ColumnMapping, checkColumns, mapColumns } from './shapes/columns.ts';
 import { knownColumns } from './shapes/known-columns.ts';
 import { noShape } from './shapes/nearest-shape.ts';
 import { shapes } from './shapes/shapes.ts';
+import { type UnreadColumn, UnreadColumns } from './unread-columns.ts';
 
 /** If no row until then has a known shape, the file has none, and reading stops. */
 const UNKNOWN_ROWS = 100;
@@ -24,6 +25,8 @@ export interface DatasetSummary {
   answerCharacters: number;
   /** Lists the bad rows that were skipped; null without any. */
   skipped: GraftError | null;
+  /** The first hundred columns that were not read, in the examples that were. */
+  unread: UnreadColumn[];
   /** The system message of every example; null if they differ, there is none, or it is longer than 16,384 characters. */
   systemPrompt: string | null;
 }
@@ -49,6 +52,7 @@ export class RowChecker implements RowSink {
   #rows = 0;
   #examples = 0;
   #answerCharacters = 0;
+  readonly #unread: UnreadColumns;
   #systemPrompt: string | null = null;
   #format: { name: FormatName; line: number } | null = null;
   /** Rows of no known shape, as long as no other row was read; and the first one's columns. */
@@ -64,6 +68,7 @@ export class RowChecker implements RowSink {
     this.#listener = listener;
     this.#columns = columns;
     this.#onBadLines = onBadLines;
+    this.#unread = new UnreadColumns(columns);
   }
 
   get unit(): Container['unit'] {
@@ -84,6 +89,10 @@ export class RowChecker implements RowSink {
     const known = names.filter((name) => knownColumns.has(name));
     if (known.length === 0) throw noShape(names, 'the table');
     return new Set(known);
+  }
+
+  unused(column: string, values: number): void {
+    if (values > 0) this.#unread.count(column, values);
   }
 
   row(line: number, value: unknown, checksText: boolean): void {
@@ -126,7 +135,12 @@ export class RowChecker implements RowSink {
       answerCharacters: this.#answerCharacters,
       skipped,
       systemPrompt: this.#systemPrompt,
+      unread: this.unread(),
     };
+  }
+
+  unread(): UnreadColumn[] {
+    return this.#unread.list();
   }
 
   /** The example of a row, or its fault. */
@@ -138,18 +152,25 @@ export class RowChecker implements RowSink {
     if (typeof row !== 'string' && this.#container?.cells === 'text')
       row = readCells(row) as Record<string, unknown> | string;
     if (typeof row === 'string') return row;
-    const given = row;
+    const given = plainValues(row);
     const hasFormat = formats.some((format) => format.matches(given));
     const shape = shapes.find((each) => !(each.yields && hasFormat) && each.matches(given)) ?? null;
     if (!shape && !hasFormat && !unsupportedField(given)) this.#count(line, given);
     if (this.#examples === 0 && (shape || hasFormat)) this.shape = shape?.name ?? null;
     const converted = shape ? shape.convert(given) : given;
     if (typeof converted === 'string') return converted;
+    const chat = judgedChat(given, converted);
     // Rows of every shape may have a weight.
-    const weighted = given.weight === undefined ? converted : { ...converted, weight: given.weight };
+    const weighted = given.weight === undefined ? chat : { ...chat, weight: given.weight };
     const example = readLine(weighted, line);
+    if (typeof example === 'string') return example;
     // Only a \u escape can produce characters that valid UTF-8 cannot contain.
-    return typeof example !== 'string' && checksText ? (unstorableText(example) ?? example) : example;
+    const fault = checksText ? unstorableText(example) : null;
+    if (fault) return fault;
+    const read = shape ?? formatOf(example.format);
+    const judged = chat === converted ? [] : ['messages', given.kto_tag === undefined ? 'label' : 'kto_tag'];
+    this.#unread.add(value, given, { columns: read.columns, judged, unread: read.unread?.(given) ?? [] });
+    return example;
   }
 
   /** Counts a row of no known shape. One without columns is no sign of another shape. */

@@ -5,12 +5,12 @@ import { BadLines } from './bad-lines.ts';
 import { firstActiveInExample } from './batches/example-size.ts';
 import type { DatasetFormat, Tokenized } from './formats/format.ts';
 import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
-import { BadExample, Reading, type TokenizeOptions } from './formats/reading.ts';
+import { BadExample, isSkipped, Reading, type TokenizeOptions } from './formats/reading.ts';
 import type { TrainingExample } from './training-example.ts';
 
 /** Counts of a file's lines by outcome. */
 export interface ExampleCounts {
-  /** Usable examples. A split text counts once per piece. */
+  /** Usable examples. A text or a chat that is split counts once per piece. */
   examples: number;
   /** How many of these were truncated to max_seq_length. */
   truncated: number;
@@ -59,7 +59,6 @@ export class ExampleTokenizer {
       this.counts.zero_weight = (this.counts.zero_weight ?? 0) + 1;
       return [];
     }
-    const { overlong = 'error' } = this.#options;
     const format = formatOf(raw.format);
     const reading = new Reading(this.#tokenizer, this.#options);
     try {
@@ -71,12 +70,13 @@ export class ExampleTokenizer {
       for (const text of format.plainTexts?.(raw) ?? [])
         this.counts.special_tokens += this.#tokenizer.countSpecialTokens(text);
       this.counts.examples += tokenized.length;
-      if (reading.isTruncated) this.counts.truncated++;
+      this.counts.truncated += reading.counts.truncated + (reading.isTruncated ? 1 : 0);
+      this.counts.skipped += reading.counts.skipped;
       return tokenized.map((each) => (weight === 1 ? { ...each, line } : { ...each, line, weight }));
     } catch (error) {
       const isOfLine = error instanceof GraftError && LINE_FAULTS.has(error.code);
       if (!(error instanceof BadExample || isOfLine)) throw error;
-      if (OVERLONG.has(error.code) && overlong !== 'error') {
+      if (isSkipped(error, this.#options)) {
         this.counts.skipped++;
         return [];
       }
@@ -111,8 +111,6 @@ export function tokenizeExamples(
 
 /** Faults of a line that the tokenizer finds. */
 const LINE_FAULTS = new Set(['text_too_long', 'text_too_slow']);
-/** Faults that `overlong` applies to: texts longer than the tokenizer's limit are also longer than any model's context. */
-const OVERLONG = new Set(['example_too_long', 'text_too_long']);
 
 /** Number of tokens of an example that `max_seq_length` limits, without a soft prompt: those of its longest text if it has several. */
 export function lengthOf(format: FormatName, { sequences, tokens }: TrainingExample): number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { readDataFile } from '../examples/data-file.ts';
@@ -56,15 +56,19 @@ test('a split is downloaded once, with its digest checked, and read as any file'
   server.corrupt = false;
 });
 
-test('a file is chosen where a split has several, and a file of another kind where there is no Parquet', async () => {
+test('shards become one file, and a file of another kind is used where there is no Parquet', async () => {
   server.files.set('train.csv', Buffer.from('prompt,completion\na,b\n'));
   assert.match(await fetched(), /train\.csv$/);
   server.files.set('data/train-0.parquet', table);
   server.files.set('data/train-1.parquet', table);
-  await assert.rejects(fetched(), {
-    code: 'data_set_not_found',
-    message: /has 2 files; choose one with &file=: data/,
-  });
+  const path = await fetched();
+  assert.equal(path, join(cacheDir, 'data-sets', 'org--name', commit, 'train.tar'));
+  const { examples, recognised } = await readDataFile(path);
+  assert.deepEqual([examples.length, examples.at(-1)!.line, recognised.kind], [400, 400, 'tar']);
+  assert.deepEqual(await readdir(dirname(path)), ['data', 'train.csv', 'train.tar']);
+  const before = server.cdn.length;
+  assert.equal(await fetched(), path);
+  assert.equal(server.cdn.length, before);
   assert.match(await fetched('?file=data/train-1.parquet'), /train-1\.parquet$/);
   await assert.rejects(fetched('?split=validation&file=none.csv'), { code: 'data_set_not_found' });
 });

@@ -49,10 +49,8 @@ test('a file is read as it is, with a name of the data set and what was requeste
   );
   const one = await read('?split=test&file=data%2Ftest-1.jsonl.gz');
   assert.deepEqual([one.filename, one.content.equals(small)], ['org--name-test-1.jsonl.gz', true]);
-  await assert.rejects(open('?split=test'), {
-    code: 'data_set_not_found',
-    message: /has 2 files; choose one/,
-  });
+  const test = await read('?split=test');
+  assert.deepEqual([test.filename, test.bytes, test.shards], ['org--name-test.tar', test.content.length, 2]);
   await assert.rejects(open('?split=dev'), {
     code: 'data_set_not_found',
     message:

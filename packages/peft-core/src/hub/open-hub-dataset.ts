@@ -2,17 +2,21 @@ import { createHash, type Hash } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '../errors.ts';
-import { findHubFile, type HubDataFile } from './find-hub-file.ts';
+import { tarBytes } from '../examples/containers/tar.ts';
+import { findHubFiles, type HubDataFile } from './find-hub-files.ts';
 import { connectToHub, type HubConnection, reasonOf } from './hub-connection.ts';
 import type { HubFile } from './hub-files.ts';
 import type { HubDataset } from './parse-hub-dataset.ts';
+import { archiveOf } from './shards.ts';
 
 /** A public data file of the Hub that is about to be read. */
 export interface OpenedHubDataset {
   /** The data set, the split or the requested file, and the kind of file: `org--name-train.parquet`. */
   filename: string;
-  /** As the Hub lists it. */
+  /** Of the file as the Hub lists it, or of an archive of all shards. */
   bytes: number;
+  /** Files of the Hub in it. */
+  shards: number;
   /**
    * The content as it arrives; only once, and only if the loop ends without an error has it the Hub's length and digest. Throws GraftError
    * `data_set_corrupt`, `data_set_unavailable`.
@@ -48,20 +52,27 @@ export async function openHubDataset(
   dataset: HubDataset,
   options: OpenHubOptions,
 ): Promise<OpenedHubDataset> {
-  const { name, split, file: wanted } = dataset;
+  const { name, split, config, file: wanted } = dataset;
   const hub = connectToHub(`datasets/${name}`, { HF_ENDPOINT: options.endpoint });
-  const found = await findHubFile(dataset, bounded(hub, options.signal), { maxFiles })
-    .then((each) => checked(each))
+  const found = await findHubFiles(dataset, bounded(hub, options.signal), { maxFiles })
+    .then(({ files }) => files.map((each) => checked(each)))
     .catch((error: unknown) => {
       throw publicFault(error, name, options.signal);
     });
-  const { size, path: place } = found.file;
-  const base = path.posix.basename(place);
-  const kind = /(\.[a-z]+)(\.gz|\.zst)?$/.exec(base)![0];
+  const [{ file }] = found as [HubDataFile];
+  const isWhole = found.length === 1;
+  const base = path.posix.basename(file.path);
+  const kind = isWhole ? /(\.[a-z]+)(\.gz|\.zst)?$/.exec(base)![0] : '.tar';
+  const part = `${config === null ? '' : `${config}-`}${split}${kind}`;
+  const shards = found.map((each) => ({
+    file: each.file,
+    content: () => contentOf(each, hub, name, options),
+  }));
   return {
-    filename: `${name.replace('/', '--')}-${wanted === null ? split + kind : base}`,
-    bytes: size,
-    read: () => contentOf(found, hub, name, options),
+    filename: `${name.replace('/', '--')}-${wanted === null ? part : base}`,
+    bytes: isWhole ? file.size : tarBytes(found.map((each) => each.file.size)),
+    shards: found.length,
+    read: () => (isWhole ? shards[0]!.content() : archiveOf(shards)),
   };
 }
 

@@ -8,7 +8,9 @@ export interface HubDataset {
   revision: string;
   /** Default `train`. */
   split: string;
-  /** The file to use if a split has several. */
+  /** A configuration of the data set; null: its default. */
+  config: string | null;
+  /** The only file to use; null: those of the split. */
   file: string | null;
 }
 
@@ -17,6 +19,7 @@ const namePattern = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 /** A revision becomes part of a URL, in which `.` and `..` would lead elsewhere, encoded or not. */
 const patterns: Record<string, RegExp> = {
   split: /^[\w.-]{1,100}$/,
+  config: /^[^\\/\p{C}]{1,200}$/u,
   revision: /^[A-Za-z0-9][\w.-]{0,99}(?:\/[A-Za-z0-9][\w.-]{0,99}){0,9}$/,
   file: /^(?!\/)[^\\\p{C}]{1,500}$/u,
 };
@@ -33,7 +36,7 @@ export function parseHubDataset(text: string): HubDataset {
     throw invalid(`${text} is not of the form hf://datasets/organisation/name?split=train`);
   for (const [key, value] of options) {
     if (!Object.hasOwn(patterns, key))
-      throw invalid(`${text}: ${key} is not known; use split, revision or file`);
+      throw invalid(`${text}: ${key} is not known; use split, config, revision or file`);
     if (options.getAll(key).length > 1) throw invalid(`${text}: ${key} is given twice`);
     const isPath = key !== 'split' && value.split('/').some((part) => part === '' || /^\.+$/.test(part));
     if (isPath || !patterns[key]!.test(value)) throw invalid(`${text}: ${value} cannot be a ${key}`);
@@ -42,6 +45,7 @@ export function parseHubDataset(text: string): HubDataset {
     name,
     revision: options.get('revision') ?? 'main',
     split: options.get('split') ?? 'train',
+    config: options.get('config'),
     file: options.get('file'),
   };
 }

@@ -24,7 +24,7 @@ import type {
   TrainingOptions,
 } from '@graft/peft-core/config';
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
-import type { ExampleCounts, SkippedLines } from '@graft/peft-core/examples';
+import type { ExampleCounts, SkippedLines, UnreadColumnOf } from '@graft/peft-core/examples';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { Dispatch } from '../queue/job-queue.ts';
 import type { JobIntegrationRequest } from './job-integration.ts';
@@ -309,6 +309,8 @@ export interface DataCounts {
   duplicates?: Duplicates;
   /** The bad lines that were skipped, by file and fault; absent without any. */
   badLines?: SkippedLines[];
+  /** Columns of the files that were not read, at most twenty of each; absent without any. */
+  unreadColumns?: UnreadColumnOf[];
   /** Tokens of the longest example, including a soft prompt before it; absent in jobs that an earlier version validated. */
   longest?: number;
 }

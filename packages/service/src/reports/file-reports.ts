@@ -36,7 +36,7 @@ export interface ReportLease {
 }
 
 /** Increase this when the content of reports changes: stored reports of earlier versions are then ignored. */
-const reportVersion = 5;
+const reportVersion = 6;
 /** Days after which a report is computed again, because a base model may have changed. */
 const keptDays = 7;
 /** Maximum number of reports kept per team; the oldest are deleted first. A report has at most about 200 kB. */

@@ -78,6 +78,17 @@ export const DataSchema = named('FineTuningJobData', {
         'Bad lines that `training.on_bad_lines` skip left out: at most ten faults of each file. The report of the file has all.',
     },
   ),
+  unread_columns: Type.Array(
+    Type.Object({
+      file: Type.String({ description: 'The file: `training_file`, or `training_files[1]`.' }),
+      name: Type.String(),
+      values: Type.Integer({ description: 'Number of rows with a value in it.' }),
+    }),
+    {
+      description:
+        'Columns that no example is made of, at most twenty of each file. Rename those that belong to the examples, or map them (`training.columns`).',
+    },
+  ),
   duplicates: nullable(
     Type.Object({
       within: Type.Integer({
@@ -100,7 +111,8 @@ export const DataSchema = named('FineTuningJobData', {
 
 /** Counts in the API's format. Jobs of earlier versions lack the newer counts. */
 export function toWireData(counts: DataCounts): Static<typeof DataSchema> {
-  const { training, validation, longest = null, overlap = null, duplicates = null, badLines = [] } = counts;
+  const { training, validation, longest = null, overlap = null, duplicates = null } = counts;
+  const { badLines = [], unreadColumns = [] } = counts;
   return {
     training,
     validation,
@@ -114,6 +126,7 @@ export function toWireData(counts: DataCounts): Static<typeof DataSchema> {
       message,
       ...(count !== undefined && lines && { count, lines }),
     })),
+    unread_columns: unreadColumns.map(({ param, name, values }) => ({ file: param, name, values })),
     duplicates,
   };
 }

@@ -100,6 +100,7 @@ function ReportView({ file, status, progress, report, error, model }: FileReport
 function Lines({ file, report }: { file: FileObject; report: ReportResult }) {
   const { recognised, lines, examples, bad_lines, duplicates, weights, chats, pairs, judgements, tokens } =
     report;
+  const unread = report.unread_columns;
   return (
     <>
       <Facts
@@ -121,6 +122,15 @@ function Lines({ file, report }: { file: FileObject; report: ReportResult }) {
           ...(tokens ? tokenFacts(tokens) : []),
         ]}
       />
+      {unread.length > 0 && (
+        <section class="panel file-part">
+          <h3>Columns that are not read</h3>
+          <p class="soft">
+            No example is made of them. If one belongs to the examples, rename it, or enter the columns above.
+          </p>
+          <Facts facts={unread.map(({ name, values }) => ({ name, value: counted(values, 'value') }))} />
+        </section>
+      )}
       {chats && <ChatCounts chats={chats} />}
       {pairs && <PairFacts pairs={pairs} />}
       {judgements && <JudgementFacts judgements={judgements} />}

@@ -4,6 +4,8 @@ export interface RowSink {
   begin(container: Container): void;
   /** For a table: names of its columns, before the first row; returns those that are used. Throws GraftError if they cannot be. */
   columns(names: readonly string[]): ReadonlySet<string>;
+  /** For a table: a column that is not used and so not read, with about the number of its values. */
+  unused?(column: string, values: number): void;
   /**
    * A row: its number from 1 and its JSON value. `checksText`: its strings may contain what valid UTF-8 cannot, such as a lone
    * surrogate from a `\u` escape.
@@ -58,6 +60,13 @@ export interface Container {
   matches(start: FileStart): boolean;
   /** A kind that is read from start to end. */
   stream?(sink: RowSink, start: FileStart): ByteReader;
-  /** A kind of which parts are read; `onPosition` is called with the number of bytes that are no longer needed, in ascending order. */
-  readFile?(file: RandomAccess, sink: RowSink, onPosition: (bytes: number) => Promise<void>): Promise<void>;
+  /** A kind of which parts are read. `readPart`: reads the rows of a file within it. */
+  readFile?(...args: [...Parameters<ReadFile>, readPart: ReadFile]): Promise<void>;
 }
+
+/** Reads the rows of a file. `onPosition` is called with the number of bytes that are no longer needed, in ascending order. */
+export type ReadFile = (
+  file: RandomAccess,
+  sink: RowSink,
+  onPosition: (bytes: number) => Promise<void>,
+) => Promise<void>;

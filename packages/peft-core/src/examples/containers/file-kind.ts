@@ -3,6 +3,7 @@ import type { Container, FileStart } from './container.ts';
 import { containers } from './containers.ts';
 import { jsonl } from './jsonl.ts';
 import { parquet } from './parquet/parquet.ts';
+import { tar } from './tar.ts';
 
 /** First bytes of files that people upload by mistake, and what they are. */
 const OTHERS: readonly [bytes: number[], title: string, advice: string][] = [
@@ -40,7 +41,7 @@ export function kindOf(start: FileStart): Container {
   const zeros = bytes.subarray(0, 1024).filter((byte) => byte === 0).length;
   const isWide = zeros * 3 > Math.min(bytes.length, 1024);
   // A zero byte within a line of JSON is a fault of that line.
-  if (zeros > 0 && !parquet.matches(start) && (isWide || !/^\s*[[{]/.test(text)))
+  if (zeros > 0 && !parquet.matches(start) && !tar.matches(start) && (isWide || !/^\s*[[{]/.test(text)))
     throw unknown(isWide ? 'the file is UTF-16 text; save it as UTF-8' : 'the file is binary data, not text');
   if (SPREAD_OBJECT.test(text))
     throw unknown(

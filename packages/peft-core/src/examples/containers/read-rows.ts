@@ -87,7 +87,8 @@ export class RowReader {
     if (path) {
       const file = await open(path, 'r');
       try {
-        await this.#container!.readFile!(randomAccess(file, this.#spool!.bytes), this.#sink, async () => {});
+        const all = randomAccess(file, this.#spool!.bytes);
+        await this.#container!.readFile!(all, this.#sink, async () => {}, readPart);
       } finally {
         await file.close();
       }
@@ -153,7 +154,7 @@ export class RowReader {
     if (container.readFile && this.#compression)
       throw new GraftError(
         'invalid_jsonl',
-        `the file is ${container.title} compressed with ${this.#compression.name}; send the ${container.title} file itself, which is compressed already`,
+        `the file is ${container.title} compressed with ${this.#compression.name}; decompress it: only what is in it may be compressed`,
       );
     this.#sink.begin(container);
     if (container.stream) this.#reader = container.stream(this.#sink, start);
@@ -196,7 +197,7 @@ export async function readRows(
     const direct = compressionOf(start.bytes) === null && size > 0 ? directOf(start) : null;
     if (direct) {
       sink.begin(direct);
-      await direct.readFile!(all, sink, advance);
+      await direct.readFile!(all, sink, advance, readPart);
       await advance(size);
       return { kind: direct.name, compression: null };
     }
@@ -213,6 +214,32 @@ export async function readRows(
   } finally {
     reader.close();
     await file.close();
+  }
+}
+
+/** The rows of a file within another one. */
+async function readPart(
+  file: RandomAccess,
+  sink: RowSink,
+  onPosition: (bytes: number) => Promise<void>,
+): Promise<void> {
+  const start = startOf(await file.read(0, START_BYTES), file.bytes <= START_BYTES);
+  const direct = compressionOf(start.bytes) === null && file.bytes > 0 ? directOf(start) : null;
+  if (direct) {
+    sink.begin(direct);
+    return await direct.readFile!(file, sink, onPosition, readPart);
+  }
+  const reader = new RowReader(sink);
+  try {
+    for (let at = 0; at < file.bytes; await onPosition(at)) {
+      const chunk = await file.read(at, CHUNK_BYTES);
+      if (chunk.length === 0) break;
+      await reader.write(chunk);
+      at += chunk.length;
+    }
+    await reader.end();
+  } finally {
+    reader.close();
   }
 }
 

@@ -5,6 +5,7 @@ import { type MessagePart, PART_ROLES } from '../../chat/message-parts.ts';
 import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
+import { isPreference, promptFault } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 import { type LabelledTokens, languageExample, withLabels } from './language-example.ts';
 import { answerLengthOf, leadingSystemPrompt, textsOf } from './messages.ts';
@@ -20,12 +21,15 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   tasks: ['CAUSAL_LM'],
   targets: 'tokens',
   hasRoles: true,
-  matches: ({ messages }) => messages !== undefined,
-  read: readConversation,
+  columns: ['messages', 'tools', 'parallel_tool_calls', 'prompt'],
+  matches: (line) => line.messages !== undefined && !isPreference(line),
+  read: (line) => promptFault(line) ?? readConversation(line),
   tokenize(example, reading) {
-    const conversations = wholeChats(example, reading);
     const whyEmpty = 'the chat template leaves out its assistant messages';
-    return conversations.map((each) => languageExample(each, reading, whyEmpty));
+    return reading.separately(wholeChats(example, reading), (each) => {
+      if (!each) throw reading.tooLong(`more than ${reading.most()}`);
+      return languageExample(each, reading, whyEmpty);
+    });
   },
   /** Everything before the first answer that is trained on. */
   prompt({ messages, tools }) {
@@ -49,8 +53,8 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   systemPrompt: ({ messages }) => leadingSystemPrompt(messages),
 };
 
-/** The tokens of a conversation, one or several times: see `assistantSpans`. Throws BadExample. */
-export function wholeChats(example: ReadConversation, reading: Reading): LabelledTokens[] {
+/** The tokens of a conversation, one or several times, null where they are far too many: see `assistantSpans`. Throws BadExample. */
+export function wholeChats(example: ReadConversation, reading: Reading): (LabelledTokens | null)[] {
   const { overlong, allowSpecialTokens, templateKwargs, trainOn, maskReasoning, roles } = reading.options;
   const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
   try {
@@ -63,7 +67,7 @@ export function wholeChats(example: ReadConversation, reading: Reading): Labelle
       ...(maskReasoning === undefined ? {} : { maskReasoning }),
       ...(roles ? { parts: true } : {}),
     });
-    if (conversations) return conversations;
+    if (conversations && (overlong === 'skip' || !conversations.includes(null))) return conversations;
   } catch (error) {
     if (error instanceof GraftError && error.code === 'chat_template_error')
       throw new BadExample(error.code, error.message);
@@ -77,10 +81,12 @@ export function labelledTokens(
   tokenizer: Tokenizer,
   { messages, tools }: ReadConversation,
   options: Omit<SpanOptions, 'tools'> = {},
-): LabelledTokens[] | null {
+): (LabelledTokens | null)[] | null {
   const found = assistantSpans(tokenizer, messages, tools ? { ...options, tools } : options);
   if (!found) return null;
-  return found.map(({ ids, spans, parts }) => {
+  return found.map((each) => {
+    if (!each) return null;
+    const { ids, spans, parts } = each;
     const whole = withLabels(ids, spans);
     if (parts) whole.roles = rolesOf(whole, parts);
     return whole;

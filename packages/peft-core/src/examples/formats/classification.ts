@@ -15,6 +15,7 @@ export const classification: DatasetFormat<'classification', ClassifiedText> = {
   sample: '{"text": "It squeals", "label": "workshop"}',
   tasks: ['SEQ_CLS'],
   targets: 'none',
+  columns: ['text', 'label'],
   matches: (line) => line.label !== undefined && !isJudged(line),
   read(line) {
     const fault = textFault(line, 'text');

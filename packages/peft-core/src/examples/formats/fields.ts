@@ -1,4 +1,4 @@
-import { show } from '../../schema/check-fields.ts';
+import { isRecord, show } from '../../schema/check-fields.ts';
 
 /** The JSON object of a line. */
 export type Line = Readonly<Record<string, unknown>>;
@@ -19,6 +19,33 @@ export const isPreference = ({ chosen, rejected }: Line): boolean =>
 /** Whether a line judges one completion. */
 export const isJudged = ({ completion, label }: Line): boolean =>
   completion !== undefined && typeof label === 'boolean';
+
+/** The texts of a field: one, or the contents of a list of messages. */
+const textsIn = (value: unknown): unknown[] =>
+  Array.isArray(value) ? value.map((each) => (isRecord(each) ? each.content : each)) : [value];
+const plain = (text: string) => text.replaceAll(/\s+/g, ' ').trim().toLowerCase();
+
+/** Whether the text or the messages in `field` have a line's prompt, which some data sets repeat there, but for case and spaces. */
+export function hasPrompt({ prompt, ...line }: Line, field: string): boolean {
+  const contents = textsIn(line[field])
+    .filter((each) => typeof each === 'string')
+    .map(plain);
+  return textsIn(prompt).every(
+    (each) => typeof each !== 'string' || contents.some((text) => text.includes(plain(each))),
+  );
+}
+
+/** Why a chat with a prompt beside its messages cannot be read; null if it can. */
+export function promptFault(line: Line): string | null {
+  if (line.prompt === undefined || hasPrompt(line, 'messages')) return null;
+  return 'has a "prompt" that none of its "messages" has; leave one out, or read the messages alone with columns: {"messages": "messages"}';
+}
+
+/** Fields of a line that belong to its messages, and are not read beside a text as the prompt. */
+export const besideText = ({ prompt, ...line }: Line): string[] =>
+  typeof prompt === 'string'
+    ? ['tools', 'parallel_tool_calls'].filter((name) => line[name] !== undefined)
+    : [];
 
 /** Why a field is not a text; null if it is. */
 export function textFault(line: Line, key: string): string | null {

@@ -44,6 +44,10 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
   /** Its examples compare two completions of one prompt. Default false. */
   isPair?: boolean;
 
+  /** Every column that a line may have; others are not read. */
+  columns: readonly string[];
+  /** Those of them that a line has and that are not read. Default none. */
+  unread?(line: Line): string[];
   /** Whether a line has fields of the format, complete or not. */
   matches(line: Line): boolean;
   /** The checked fields of a line, or all its faults in one sentence. */

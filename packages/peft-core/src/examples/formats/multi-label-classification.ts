@@ -16,6 +16,7 @@ export const multiLabelClassification: DatasetFormat<'multi_label_classification
   sample: '{"text": "It squeals", "labels": ["workshop", "urgent"]}',
   tasks: ['SEQ_CLS'],
   targets: 'none',
+  columns: ['text', 'labels'],
   matches: ({ text, labels }) => text !== undefined && labels !== undefined,
   read(line) {
     const { text, label, labels, target } = line;

@@ -20,6 +20,7 @@ export const pairs: DatasetFormat<'pairs', Pair> = {
   sample: '{"anchor": "My brake squeals", "positive": "How to clean brake pads"}',
   tasks: ['FEATURE_EXTRACTION'],
   targets: 'none',
+  columns: ['anchor', 'text_a', 'positive', 'negative'],
   matches: ({ anchor, text_a, positive }) =>
     anchor !== undefined || text_a !== undefined || positive !== undefined,
   read(line) {

@@ -177,10 +177,32 @@ test('pairs that are judged: chosen completions before rejected ones', () => {
 });
 
 test('a prompt under another name is not left out', () => {
-  const pair = { chosen: 'Yes.', rejected: 'No.' };
-  assert.match(faultOf({ question: 'Open?', ...pair }), /rename "question" to "prompt"/);
-  const chats = { chosen: [assistant('Yes.')], rejected: [assistant('No.')] };
-  assert.match(faultOf({ instruction: 'Open?', ...chats }), /rename "instruction" to "prompt"/);
+  const pair = { chosen: 'Yes.', rejected: 'Yes!' };
+  const read = (line: object) => {
+    const { format: _, line: __, ...fields } = parsed(line).examples[0]!;
+    return fields;
+  };
+  const chat = (...prompt: object[]) => ({
+    prompt,
+    chosen: [assistant('Yes.')],
+    rejected: [assistant('Yes!')],
+  });
+  assert.deepEqual(read({ question: 'Open?', ...pair }), chat(user('Open?')));
+  assert.deepEqual(
+    read({ system: 'Be brief.', instruction: 'Open?', input: 'The gate.', ...pair }),
+    chat({ role: 'system', content: 'Be brief.' }, user('Open?\n\nThe gate.')),
+  );
+  const chats = { chosen: [assistant('Yes.')], rejected: [assistant('Yes!')] };
+  assert.deepEqual(read({ instruction: 'Open?', ...chats }), chat(user('Open?')));
+  assert.deepEqual(read({ prompt: 'Open?', ...chats }), chat(user('Open?')));
+  assert.match(
+    faultOf({ question: 'Open?', query: 'Shut?', ...pair }),
+    /has "question" and "query", and no "prompt"/,
+  );
   assert.equal(faultOf({ input: 'Open?', prompt: 'Is it open?', ...pair }), 'none');
-  assert.equal(faultOf({ question: 'Open?', chosen: 'Open? Yes.', rejected: 'Open? No.' }), 'none');
+  assert.deepEqual(read({ question: 'Open?', chosen: 'Open? Yes.', rejected: 'Open? No.' }), {
+    prompt: 'Open?',
+    chosen: ' Yes.',
+    rejected: ' No.',
+  });
 });

@@ -10,7 +10,7 @@ import {
   readCompletions,
   systemPromptOf,
 } from './completion.ts';
-import { isPreference, type Line } from './fields.ts';
+import { besideText, hasPrompt, isPreference, type Line } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 import { BadExample } from './reading.ts';
 
@@ -30,17 +30,14 @@ export const preference: DatasetFormat<'preference', Preference> = {
   targets: 'tokens',
   hasRoles: true,
   isPair: true,
+  columns: ['prompt', 'chosen', 'rejected', 'tools', 'parallel_tool_calls'],
+  unread: (line) => (areChats(line) ? (isLost(line) ? ['prompt'] : []) : besideText(line)),
   matches: isPreference,
   read(line) {
     const isGiven = line.chosen !== undefined;
     if (isGiven && JSON.stringify(line.chosen) === JSON.stringify(line.rejected))
       return '"chosen" and "rejected" are the same';
-    const whole = withPrompt(line);
-    const prompts = line.prompt === undefined && isEmpty(whole.prompt) ? promptNames : [];
-    const found = prompts.find((name) => typeof line[name] === 'string');
-    if (found)
-      return `has no "prompt", and its completions begin differently: rename "${found}" to "prompt", or map the columns: {"prompt": "${found}", "chosen": "chosen", "rejected": "rejected"}`;
-    return readCompletions(whole, ['chosen', 'rejected']);
+    return readCompletions(withPrompt(line), ['chosen', 'rejected']);
   },
   tokenize(example, reading) {
     const chosen = completionSequence(example, example.chosen, reading);
@@ -61,37 +58,46 @@ export const preference: DatasetFormat<'preference', Preference> = {
   systemPrompt: systemPromptOf,
 };
 
-/** Fields that other data sets call a prompt. Without one, the completions would be learned as answers to nothing. */
-const promptNames = ['question', 'instruction', 'input', 'query'];
+const areChats = ({ chosen, rejected }: Line): boolean => isMessages(chosen) && isMessages(rejected);
 
-const isEmpty = (prompt: unknown) => prompt === '' || (Array.isArray(prompt) && prompt.length === 0);
+/** Whether both completions are answers only, without the question. */
+export const areAnswers = ({ chosen, rejected }: Line): boolean =>
+  [chosen, rejected].every((each) => isMessages(each) && !each.some(({ role }) => role === 'user'));
 
-/** A line without a prompt, whose prompt is what both completions begin with. Source: trl, data_utils.py (extract_prompt). */
-function withPrompt(line: Line): Line {
-  const { prompt, chosen, rejected } = line;
-  const areChats = isMessages(chosen) && isMessages(rejected);
-  // Some data sets have the question as a text beside two whole conversations.
-  if (prompt !== undefined && !(areChats && typeof prompt === 'string')) return line;
-  if (areChats) {
-    let common = 0;
+/** Whether a prompt beside two whole conversations is in neither, so that it cannot be told where it belongs. */
+const isLost = (line: Line): boolean =>
+  typeof line.prompt === 'string' && !areAnswers(line) && !hasPrompt(line, 'chosen');
+
+/** The part that both completions of a pair begin with, and the rest of each. Source: trl, data_utils.py (extract_prompt). */
+function commonPrompt({ chosen, rejected }: Line): Pick<Line, 'prompt' | 'chosen' | 'rejected'> {
+  const ofLength = (
+    length: number,
+    all: string | readonly unknown[],
+    others: string | readonly unknown[],
+  ) => ({
+    prompt: all.slice(0, length),
+    chosen: all.slice(length),
+    rejected: others.slice(length),
+  });
+  let common = 0;
+  if (isMessages(chosen) && isMessages(rejected)) {
     const last = Math.min(chosen.length, rejected.length) - 1;
     while (common < last && JSON.stringify(chosen[common]) === JSON.stringify(rejected[common])) common++;
-    return {
-      ...line,
-      prompt: chosen.slice(0, common),
-      chosen: chosen.slice(common),
-      rejected: rejected.slice(common),
-    };
+    return ofLength(common, chosen, rejected);
   }
-  if (typeof chosen !== 'string' || typeof rejected !== 'string') return { ...line, prompt: '' };
-  let common = 0;
+  if (typeof chosen !== 'string' || typeof rejected !== 'string') return { prompt: '', chosen, rejected };
   while (common < Math.min(chosen.length, rejected.length) && chosen[common] === rejected[common]) common++;
   // A space belongs to the word after it.
   if (chosen[common - 1] === ' ') common--;
-  return {
-    ...line,
-    prompt: chosen.slice(0, common),
-    chosen: chosen.slice(common),
-    rejected: rejected.slice(common),
-  };
+  return ofLength(common, chosen, rejected);
+}
+
+/** A line whose prompt is missing, or a text beside two conversations, which may have it, too. */
+function withPrompt(line: Line): Line {
+  const { prompt } = line;
+  if (prompt !== undefined && !(areChats(line) && typeof prompt === 'string')) return line;
+  const whole = { ...line, ...commonPrompt(line) };
+  if (prompt === undefined || !areAnswers(line)) return whole;
+  const question = { role: 'user', content: prompt };
+  return { ...whole, prompt: [...(whole.prompt as object[]), question] };
 }

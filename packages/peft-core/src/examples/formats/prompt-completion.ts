@@ -20,7 +20,10 @@ export const promptCompletion: DatasetFormat<'prompt_completion', PromptCompleti
   sample: '{"prompt": "The courier", "completion": " left."}',
   tasks: ['CAUSAL_LM', 'SEQ_2_SEQ_LM'],
   targets: 'tokens',
-  matches: (line) => (line.prompt !== undefined && !isPreference(line)) || line.completion !== undefined,
+  columns: ['prompt', 'completion'],
+  matches: (line) =>
+    (line.prompt !== undefined && line.messages === undefined && !isPreference(line)) ||
+    line.completion !== undefined,
   read(line) {
     const { prompt, completion } = line;
     if (typeof prompt !== 'string') return `"prompt" must be a string, got ${show(prompt)}`;

@@ -1,4 +1,5 @@
 import type { TrainOn } from '../../chat/assistant-spans.ts';
+import { GraftError } from '../../errors.ts';
 import { show } from '../../schema/check-fields.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { Deadline } from '../../text/deadline.ts';
@@ -50,12 +51,23 @@ export class BadExample extends Error {
   }
 }
 
+/** Faults that `overlong` applies to: texts longer than the tokenizer's limit are also longer than any model's context. */
+const OVERLONG = new Set(['example_too_long', 'text_too_long']);
+
+/** Whether an example with this fault is left out. */
+export const isSkipped = (error: unknown, { overlong = 'error' }: TokenizeOptions): boolean =>
+  overlong !== 'error' &&
+  (error instanceof BadExample || error instanceof GraftError) &&
+  OVERLONG.has(error.code);
+
 /** The tokenisation of one line. Throws BadExample for faults of the line, and the tokenizer's errors. */
 export class Reading {
   readonly tokenizer: Tokenizer;
   readonly options: TokenizeOptions;
   readonly deadline: Deadline;
   isTruncated = false;
+  /** Of the examples of a line of several: those that were truncated, and those that `overlong` left out. */
+  readonly counts = { truncated: 0, skipped: 0 };
 
   constructor(tokenizer: Tokenizer, options: TokenizeOptions) {
     this.tokenizer = tokenizer;
@@ -84,6 +96,23 @@ export class Reading {
       'example_too_long',
       `has ${tokens} tokens${others}; the limit (max_seq_length) is ${maxSeqLength}`,
     );
+  }
+
+  /** The examples of a line of several. `overlong` leaves out those that are too long, and no other. */
+  separately<Part, Example>(parts: readonly Part[], exampleOf: (part: Part) => Example): Example[] {
+    return parts.flatMap((part) => {
+      try {
+        const example = exampleOf(part);
+        if (this.isTruncated) this.counts.truncated++;
+        return [example];
+      } catch (error) {
+        if (parts.length === 1 || !isSkipped(error, this.options)) throw error;
+        this.counts.skipped++;
+        return [];
+      } finally {
+        this.isTruncated = false;
+      }
+    });
   }
 
   /** The first tokens of a text followed by its final special tokens, as in the tokenizer's own truncation. */

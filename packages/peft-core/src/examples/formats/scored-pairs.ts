@@ -16,6 +16,7 @@ export const scoredPairs: DatasetFormat<'scored_pairs', ScoredPair> = {
   sample: '{"sentence1": "A bent wheel", "sentence2": "A buckled rim", "score": 0.8}',
   tasks: ['FEATURE_EXTRACTION'],
   targets: 'none',
+  columns: ['sentence1', 'sentence2', 'score'],
   matches: ({ sentence1, sentence2 }) => sentence1 !== undefined || sentence2 !== undefined,
   read(line) {
     const fault = textFault(line, 'sentence1') ?? textFault(line, 'sentence2');

@@ -15,6 +15,7 @@ export const textTarget: DatasetFormat<'text_target', TextTarget> = {
   sample: '{"text": "A bent wheel", "target": "repair"}',
   tasks: ['SEQ_2_SEQ_LM'],
   targets: 'tokens',
+  columns: ['text', 'target'],
   matches: ({ target }) => target !== undefined,
   read: (line) =>
     textFault(line, 'text') ??

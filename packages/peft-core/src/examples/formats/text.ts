@@ -23,6 +23,7 @@ export const text: DatasetFormat<'text', Text> = {
   tasks: ['CAUSAL_LM'],
   targets: 'tokens',
   splitsTexts: true,
+  columns: ['text'],
   matches: (line) => line.text !== undefined,
   read: (line) => textFault(line, 'text') ?? { text: line.text as string },
   tokenize({ text }, reading) {

@@ -23,6 +23,7 @@ export const tokenClassification: DatasetFormat<'token_classification', TaggedWo
   sample: '{"tokens": ["Brake", "squeals"], "labels": ["PART", -100]}',
   tasks: ['TOKEN_CLS'],
   targets: 'classes',
+  columns: ['tokens', 'labels'],
   // With a text, `labels` are those of the whole text.
   matches: ({ tokens, labels, text }) => tokens !== undefined || (labels !== undefined && text === undefined),
   read({ tokens, labels }) {

@@ -9,7 +9,7 @@ import {
   readCompletions,
   systemPromptOf,
 } from './completion.ts';
-import { isJudged, PROMPT_LINE } from './fields.ts';
+import { besideText, isJudged, PROMPT_LINE } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 
 interface UnpairedPreference extends Completed {
@@ -27,6 +27,8 @@ export const unpairedPreference: DatasetFormat<'unpaired_preference', UnpairedPr
   tasks: ['CAUSAL_LM'],
   targets: 'tokens',
   hasRoles: true,
+  columns: ['prompt', 'completion', 'label', 'tools', 'parallel_tool_calls'],
+  unread: besideText,
   matches: isJudged,
   read(line) {
     const { label } = line;

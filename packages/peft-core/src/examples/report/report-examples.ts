@@ -10,6 +10,7 @@ import { type FormatName, formatOf, type RawExample } from '../formats/formats.t
 import type { ColumnMapping } from '../shapes/columns.ts';
 import { ExampleTokenizer, lengthOf } from '../tokenize-examples.ts';
 import { NO_TARGET, type Sequence, type TrainingExample } from '../training-example.ts';
+import type { UnreadColumn } from '../unread-columns.ts';
 import { ChatCounts, type ChatSummary } from './chat-counts.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 import { LengthCounts, type LengthSummary } from './length-counts.ts';
@@ -36,6 +37,8 @@ export interface ExampleReport {
   examples: number;
   /** Lines that are invalid or that the model cannot be trained on. */
   bad_lines: { count: number; listed: (Omit<ErrorDetail, 'path'> & { line: number })[] };
+  /** Columns that no example was made of, and their values: the first hundred. */
+  unread_columns: UnreadColumn[];
   /** Examples identical to an earlier line. `exact`: false if there are too many examples to compare each. */
   duplicates: { count: number; exact: boolean; listed: { line: number; first_line: number }[] };
   /** Examples of a weight other than 1, their own or that of a message; `zero`: those of weight 0, which are left out of training. */
@@ -156,6 +159,7 @@ export function createExampleReporter(
         lines: hasLines ? newlines + (endsWithNewline ? 0 : 1) : last,
         examples,
         bad_lines: { count: bad, listed },
+        unread_columns: checker.unread(),
         duplicates: { count: examples - different, exact: distinct.isExact, listed: repeated },
         weights,
         chats: chats.summary(tokens?.split() ?? null),

@@ -1,13 +1,18 @@
 import { isRecord } from '../../schema/check-fields.ts';
 import type { Line } from '../formats/fields.ts';
 
+/** Fields that are lists, for which some data sets have JSON. */
+const JSON_LISTS = ['messages', 'conversations', 'conversation', 'history'];
 /** Fields that are lists. In CSV they are JSON. */
-const LISTS = new Set(['messages', 'conversations', 'conversation', 'tools', 'labels', 'tokens']);
+const LISTS = new Set([...JSON_LISTS, 'tools', 'labels', 'tokens']);
 /** Fields that are text or a list of messages. */
 const MESSAGES = new Set(['prompt', 'completion']);
 const NUMBERS = new Set(['score', 'weight']);
 /** Fields that a row may lack: an empty cell is none. */
-const OPTIONAL = new Set(['negative', 'system', 'tools', 'parallel_tool_calls', 'weight']);
+const OPTIONAL = new Set([
+  ...['negative', 'system', 'context', 'history', 'tools', 'parallel_tool_calls'],
+  ...['weight', 'kto_tag'],
+]);
 
 /** A row whose cells are all text, with the values that its fields need; or its fault, which names the column. */
 export function readCells(row: Line): Line | string {
@@ -29,6 +34,57 @@ export function readCells(row: Line): Line | string {
     else read[name] = cell;
   }
   return read;
+}
+
+/**
+ * A row's values as all formats need them: without nulls, which are values that it lacks; lists and tools that are JSON in text as lists;
+ * and the label of a completion as a truth value.
+ */
+export function plainValues(row: Line): Line {
+  const read: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(row)) if (value !== null) read[name] = value;
+  for (const name of JSON_LISTS) {
+    const text = read[name];
+    if (typeof text === 'string' && /^\s*\[/.test(text)) read[name] = jsonIn(text) ?? text;
+  }
+  if (read.tools !== undefined) {
+    const tools = toolsIn(read.tools);
+    if (tools === null) delete read.tools;
+    else read.tools = tools;
+  }
+  const name = read.kto_tag === undefined ? 'label' : 'kto_tag';
+  const isJudged = read.completion !== undefined || read.messages !== undefined || name === 'kto_tag';
+  const label = isJudged ? JUDGEMENTS.get(String(read[name]).trim().toLowerCase()) : undefined;
+  if (label !== undefined) read[name] = label;
+  return read;
+}
+
+const JUDGEMENTS = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
+
+/** A chat whose row judges its last message, as a prompt with a judged completion. Source: LLaMA-Factory, data/README.md (kto_tag). */
+export function judgedChat(row: Line, chat: Line): Line {
+  const label = row.kto_tag ?? (row.messages === undefined ? undefined : row.label);
+  if (typeof label !== 'boolean' || !Array.isArray(chat.messages)) return chat;
+  const { messages, ...others } = chat;
+  return { ...others, prompt: messages.slice(0, -1), completion: messages.slice(-1), label };
+}
+
+/** Tools in OpenAI's form: they are often JSON in text, and without its `type`. Null for none. */
+function toolsIn(tools: unknown): unknown {
+  if (typeof tools === 'string' && tools.trim() === '') return null;
+  const list = typeof tools === 'string' ? jsonIn(tools) : tools;
+  if (!Array.isArray(list)) return tools;
+  if (list.length === 0) return null;
+  return list.map((tool) =>
+    isRecord(tool) && tool.function === undefined && typeof tool.name === 'string'
+      ? { type: 'function', function: tool }
+      : tool,
+  );
 }
 
 /** Undefined for text that is not JSON. */

@@ -11,15 +11,15 @@ const isList = (value: unknown): value is unknown[] =>
 export const conversationalPrompt: Shape = {
   name: 'conversational_prompt_completion',
   title: "TRL's conversational prompt and completion",
-  columns: ['prompt', 'completion', 'tools'],
+  columns: ['prompt', 'completion', 'tools', 'parallel_tool_calls'],
   sample:
     '{"prompt": [{"role": "user", "content": "Which tyre fits?"}], "completion": [{"role": "assistant", "content": "A 32."}]}',
   yields: false,
-  matches: ({ prompt, completion, chosen, rejected, label }) =>
+  matches: ({ prompt, completion, messages, chosen, rejected, label }) =>
     chosen === undefined &&
     rejected === undefined &&
     typeof label !== 'boolean' &&
-    (Array.isArray(prompt) || Array.isArray(completion)),
+    (Array.isArray(completion) || (Array.isArray(prompt) && messages === undefined)),
   convert({ prompt, completion, tools, parallel_tool_calls }) {
     if (!isList(prompt))
       return `"prompt" must be a list of messages, as "completion" is, got ${show(prompt)}`;

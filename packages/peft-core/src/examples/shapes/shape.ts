@@ -8,8 +8,10 @@ export interface Shape {
   name: string;
   /** For people: "ShareGPT conversations". */
   title: string;
-  /** Names of its columns, the required ones first. */
+  /** Names of its columns, the required ones first; others are not read. */
   columns: readonly string[];
+  /** Those of them that a row has and that are not read. Default none. */
+  unread?(row: Line): string[];
   /** Example of a row. */
   sample: string;
   /** Whether a row that also has fields of a format is of that format. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readLine } from '../read-line.ts';
 import { RowChecker } from '../row-checker.ts';
-import { readCells } from './cells.ts';
+import { plainValues, readCells } from './cells.ts';
 import { mapColumns, parseColumns } from './columns.ts';
 import { noShape } from './nearest-shape.ts';
 import { shapes } from './shapes.ts';
@@ -68,7 +68,7 @@ test("ShareGPT's calls get ids, by which a tool's answers belong to them, and to
     ],
     tools: JSON.stringify([schema]),
   };
-  assert.deepEqual(converted(row), {
+  assert.deepEqual(converted(plainValues(row)), {
     messages: [
       { role: 'user', content: 'a' },
       {
@@ -159,6 +159,157 @@ test('rows of no shape are compared with the nearest one, and a mapping is propo
   const { message } = noShape(['question', 'chosen_response', 'rejected_response'], 'line 1');
   assert.match(
     message,
-    /\{"prompt": "question", "chosen": "chosen_response", "rejected": "rejected_response"\}$/,
+    /\{"chosen": "chosen_response", "rejected": "rejected_response", "question": "question"\}$/,
   );
+});
+
+const faultOf = (row: object): string => {
+  const checker = new RowChecker();
+  checker.row(1, row, false);
+  try {
+    checker.end();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return 'none';
+};
+const user = { role: 'user', content: 'Open?' };
+const yes = { role: 'assistant', content: 'Yes.' };
+
+for (const [name, row, fault] of [
+  [
+    'a prompt that no message has',
+    { prompt: 'Shut?', messages: [user, yes] },
+    /has a "prompt" that none of its/,
+  ],
+  ['a prompt that a message has', { prompt: ' open?', messages: [user, yes] }, /none/],
+  ['a prompt as messages beside all', { prompt: [user], messages: [user, yes] }, /none/],
+  [
+    'a context of other values',
+    { question: 'a', answer: 'b', context: { title: [] } },
+    /"context" must be a string or a list of strings.* map the other columns/,
+  ],
+  ['contexts', { question: 'a', answer: 'b', context: ['c', 'd'] }, /none/],
+  [
+    'a history that is no list of pairs',
+    { query: 'a', response: 'b', history: [['c']] },
+    /"history" must be a list of pairs/,
+  ],
+  [
+    'an instruction that is empty',
+    { instruction: '', context: 'a', response: 'b' },
+    /"instruction" is empty/,
+  ],
+  [
+    'answers without a text',
+    { question: 'a', context: 'b', answers: { text: [], answer_start: [] } },
+    /"answers" has no text/,
+  ],
+  [
+    'calls without tools',
+    { query: 'a', answers: '[{"name": "look"}]' },
+    /"answers" must be .*, or calls of "tools"/,
+  ],
+  [
+    'a flag of a user',
+    { messages: [{ ...user, train: true }, yes] },
+    /messages\[0\]\.train is true; only assistant messages/,
+  ],
+  [
+    'a flag that is no truth value',
+    { messages: [user, { ...yes, loss: 'no' }] },
+    /messages\[1\]\.loss must be true or false/,
+  ],
+  [
+    'flags of all parts',
+    { messages: [user, { ...yes, train_detail: [{ begin_offset: 0, end_offset: 3, train: true }] }] },
+    /none/,
+  ],
+  [
+    'flags of some parts',
+    { messages: [user, { ...yes, train_detail: [{ train: true }, { train: false }] }] },
+    /messages\[1\]\.train_detail excludes a part/,
+  ],
+  [
+    'no turn that is trained on',
+    { messages: [user, { ...yes, train: false }] },
+    /no assistant message to train on/,
+  ],
+  [
+    'an answer of a tool after a question',
+    { messages: [user, { role: 'tool', content: 'x' }, yes] },
+    /answers no call/,
+  ],
+  [
+    'an answer with the id of a call in text',
+    { messages: [user, yes, { role: 'tool', content: 'x', tool_call_id: 'a' }, yes] },
+    /answers no call/,
+  ],
+  [
+    'tools that are no JSON',
+    {
+      conversations: [
+        { from: 'human', value: 'a' },
+        { from: 'gpt', value: 'b' },
+      ],
+      tools: 'hammer',
+    },
+    /"tools" must be a list, got "hammer"/,
+  ],
+  ['a column of tools beside a text', { text: 'a', tools: 'hammer' }, /none/],
+  [
+    'a turn that is no turn',
+    { conversations: [{ from: 'human', value: 'a' }, 'b'] },
+    /conversations\[1\] must be an object/,
+  ],
+  ['a system prompt that is no text', { conversations: [], system: 1 }, /"system" must be a string/],
+] as const)
+  test(`read or refused: ${name}`, () => assert.match(faultOf(row), fault));
+
+test('fields without a value are absent, and a label of a chat judges its last message', () => {
+  assert.deepEqual(shapeOf({ prompt: null, chosen: null, rejected: null, messages: [user, yes] }), [
+    null,
+    'chat',
+  ]);
+  assert.deepEqual(shapeOf({ instruction: 'a', output: 'b', kto_tag: true }), [
+    'alpaca',
+    'unpaired_preference',
+  ]);
+  for (const label of [true, 'True', 1, '0'])
+    assert.deepEqual(shapeOf({ prompt: 'a', completion: 'b', label }), [null, 'unpaired_preference']);
+  assert.deepEqual(shapeOf({ text: 'a', label: 'true' }), [null, 'classification']);
+});
+
+test('columns that are not read are counted, also under a mapping', () => {
+  const unreadOf = (rows: object[], columns: Record<string, string> | null = null) => {
+    const checker = new RowChecker({}, columns);
+    for (const [i, row] of rows.entries()) checker.row(i + 1, row, false);
+    return checker.end().unread;
+  };
+  const rows = [
+    { question: 'a', answer: 'b', id: 1, note: '', tags: [] },
+    { question: 'a', answer: 'b', id: 2, note: 'x', prompt: null },
+    { question: 'a', answer: 1, id: 3 },
+  ];
+  assert.deepEqual(unreadOf(rows.slice(0, 2)), [
+    { name: 'id', values: 2 },
+    { name: 'note', values: 1 },
+  ]);
+  const mapped = { question: 'a', answer: 'b', context: 'c', prompt: 'd' };
+  assert.deepEqual(unreadOf([mapped], { prompt: 'question', completion: 'answer', topic: 'context' }), [
+    { name: 'context', values: 1 },
+    { name: 'prompt', values: 1 },
+  ]);
+  assert.deepEqual(
+    unreadOf([{ prompt: 'a', completion: 'b' }], { prompt: 'question', completion: 'answer' }),
+    [],
+  );
+  const [first] = unreadOf([{ text: 'a', weight: 2, tools: 'x', ['n'.repeat(300)]: 'y' }]).slice(1);
+  assert.equal(first!.name.length, 200);
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`c${i}`, i]));
+  assert.equal(unreadOf([{ text: 'a', ...many }]).length, 100);
+  // Beside texts, tools are not read.
+  assert.deepEqual(unreadOf([{ prompt: 'a', chosen: 'b', rejected: 'c', tools: [{ name: 'x' }] }]), [
+    { name: 'tools', values: 1 },
+  ]);
 });

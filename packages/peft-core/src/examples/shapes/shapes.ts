@@ -1,7 +1,6 @@
-import { alpaca } from './alpaca.ts';
 import { conversationalPrompt } from './conversational-prompt.ts';
 import { openaiPreference } from './openai-preference.ts';
-import { questionAnswer } from './question-answer.ts';
+import { alpaca, questionAnswer, questionPreference } from './question-answer.ts';
 import type { Shape } from './shape.ts';
 import { sharegpt } from './sharegpt.ts';
 
@@ -10,6 +9,7 @@ export const shapes: readonly Shape[] = [
   sharegpt,
   conversationalPrompt,
   openaiPreference,
+  questionPreference,
   alpaca,
   questionAnswer,
 ];

@@ -1,5 +1,6 @@
+import { FLAG_KEYS } from '../../chat/read-messages.ts';
 import { isRecord, show } from '../../schema/check-fields.ts';
-import type { Line } from '../formats/fields.ts';
+import { isPreference, type Line } from '../formats/fields.ts';
 import type { Shape } from './shape.ts';
 
 /** Roles by the names that tools write in `from`. */
@@ -18,6 +19,9 @@ const ROLES: Record<string, 'system' | 'user' | 'assistant' | 'tool' | 'call'> =
   function_call: 'call',
 };
 
+/** Fields of a turn that a message may have, too. */
+const FLAGS = ['weight', ...FLAG_KEYS];
+
 const listOf = ({ conversations, conversation, messages }: Line): [name: string, list: unknown] =>
   conversations !== undefined
     ? ['conversations', conversations]
@@ -25,14 +29,16 @@ const listOf = ({ conversations, conversation, messages }: Line): [name: string,
       ? ['conversation', conversation]
       : ['messages', messages];
 
-/** Turns with `from` and `value`, as ShareGPT, FastChat and Axolotl have them. */
+/** Turns with `from` and `value`, as ShareGPT, FastChat, Axolotl and LLaMA-Factory have them. */
 export const sharegpt: Shape = {
   name: 'sharegpt',
   title: 'ShareGPT conversations',
-  columns: ['conversations', 'system', 'tools'],
+  columns: ['conversations', 'conversation', 'messages', 'system', 'tools', 'chosen', 'rejected'],
   sample:
     '{"conversations": [{"from": "human", "value": "Which tyre fits?"}, {"from": "gpt", "value": "A 32."}]}',
   yields: false,
+  unread: (row) =>
+    ['conversation', 'messages'].filter((name) => row[name] !== undefined && name !== listOf(row)[0]),
   matches(row) {
     const [name, list] = listOf(row);
     if (name !== 'messages') return true;
@@ -46,47 +52,67 @@ export const sharegpt: Shape = {
   },
   convert(row) {
     const [name, list] = listOf(row);
-    if (!Array.isArray(list)) return `"${name}" must be a list of turns, got ${show(list)}`;
-    const messages: object[] = [];
-    if (typeof row.system === 'string' && row.system !== '')
-      messages.push({ role: 'system', content: row.system });
-    /** Ids of the calls that no tool has answered, in order. */
-    const open: string[] = [];
-    let calls = 0;
-    for (const [i, turn] of list.entries()) {
-      if (!isRecord(turn))
-        return `${name}[${i}] must be an object with "from" and "value", got ${show(turn)}`;
-      // A list of OpenAI's messages under ShareGPT's name.
-      if (turn.from === undefined && turn.role !== undefined) {
-        messages.push(turn);
-        continue;
-      }
-      const { from, value, weight } = turn;
-      const role = typeof from === 'string' && Object.hasOwn(ROLES, from) ? ROLES[from]! : null;
-      if (role === null)
-        return `${name}[${i}].from is ${show(from)}; it must be one of ${Object.keys(ROLES).join(', ')}`;
-      if (typeof value !== 'string') return `${name}[${i}].value must be a string, got ${show(value)}`;
-      const weighted = weight === undefined ? {} : { weight };
-      if (role === 'call') {
-        const found = callsIn(value);
-        if (typeof found === 'string') return `${name}[${i}].value ${found}`;
-        const tool_calls = found.map((call) => ({ id: `call_${++calls}`, type: 'function', function: call }));
-        open.push(...tool_calls.map(({ id }) => id));
-        messages.push({ role: 'assistant', content: null, tool_calls, ...weighted });
-      } else if (role === 'tool') {
-        const id = open.shift();
-        messages.push(
-          id === undefined ? { role, content: value } : { role, content: value, tool_call_id: id },
-        );
-      } else messages.push({ role, content: value, ...weighted });
+    const system =
+      row.system === undefined || row.system === '' ? [] : [{ from: 'system', value: row.system }];
+    const given = new Turns().read(list, name, system);
+    if (typeof given === 'string') return given;
+    const tools = row.tools === undefined ? {} : { tools: row.tools };
+    const messages = { messages: given, ...tools };
+    if (!isPreference(row)) return messages;
+    const pair: Record<string, unknown> = { prompt: given, ...tools };
+    for (const field of ['chosen', 'rejected']) {
+      const answer = new Turns().read([row[field]].flat(), field);
+      if (typeof answer === 'string') return answer;
+      pair[field] = answer;
     }
-    const tools = toolsOf(row.tools);
-    return tools === undefined ? { messages } : { messages, tools };
+    return pair;
   },
 };
 
+/** Reads turns in order: an answer of a tool belongs to an earlier call. */
+class Turns {
+  /** Ids of the calls that no tool has answered, in order. */
+  readonly #open: string[] = [];
+  #calls = 0;
+
+  /** The messages of a list of turns, or the fault of a turn, which `name` and its number precede. `before`: turns before the list. */
+  read(list: unknown, name: string, before: readonly object[] = []): object[] | string {
+    if (!Array.isArray(list)) return `"${name}" must be a list of turns, got ${show(list)}`;
+    const messages: object[] = [];
+    for (const [i, turn] of [...before, ...list].entries()) {
+      const at = `${name}[${i - before.length}]`;
+      const message = this.#message(turn);
+      if (typeof message === 'string') return i < before.length ? `"system" must be a string` : at + message;
+      messages.push(message);
+    }
+    return messages;
+  }
+
+  #message(turn: unknown): object | string {
+    if (!isRecord(turn)) return ` must be an object with "from" and "value", got ${show(turn)}`;
+    // A list of OpenAI's messages under ShareGPT's name.
+    if (turn.from === undefined && turn.role !== undefined) return turn;
+    // Weights, and the flags of axolotl and others for what is trained on, are those of messages.
+    const { from, value, ...others } = turn;
+    const role = typeof from === 'string' && Object.hasOwn(ROLES, from) ? ROLES[from]! : null;
+    if (role === null) return `.from is ${show(from)}; it must be one of ${Object.keys(ROLES).join(', ')}`;
+    if (typeof value !== 'string') return `.value must be a string, got ${show(value)}`;
+    if (role === 'tool') {
+      const id = this.#open.shift();
+      return id === undefined ? { role, content: value } : { role, content: value, tool_call_id: id };
+    }
+    const flags = Object.fromEntries(FLAGS.flatMap((flag) => (flag in others ? [[flag, others[flag]]] : [])));
+    if (role !== 'call') return { role, content: value, ...flags };
+    const found = callsIn(value);
+    if (typeof found === 'string') return `.value ${found}`;
+    const calls = found.map((call) => ({ id: `call_${++this.#calls}`, type: 'function', function: call }));
+    this.#open.push(...calls.map(({ id }) => id));
+    return { role: 'assistant', content: null, tool_calls: calls, ...flags };
+  }
+}
+
 /** The calls of a turn: JSON with `name` and `arguments`, or a list of such. */
-function callsIn(value: string): { name: unknown; arguments: unknown }[] | string {
+export function callsIn(value: string): { name: unknown; arguments: unknown }[] | string {
   const fault = 'must be a call as JSON: {"name": …, "arguments": {…}}, or a list of such';
   let parsed: unknown;
   try {
@@ -101,24 +127,4 @@ function callsIn(value: string): { name: unknown; arguments: unknown }[] | strin
     const { name, arguments: given = {} } = call as Record<string, unknown>;
     return { name, arguments: typeof given === 'string' ? given : JSON.stringify(given) };
   });
-}
-
-/** Tools are often JSON within the JSON, and without OpenAI's `type`. */
-function toolsOf(tools: unknown): unknown {
-  let list = tools;
-  if (typeof list === 'string') {
-    if (list.trim() === '') return undefined;
-    try {
-      list = JSON.parse(list);
-    } catch {
-      return tools;
-    }
-  }
-  if (!Array.isArray(list)) return list ?? undefined;
-  if (list.length === 0) return undefined;
-  return list.map((tool) =>
-    isRecord(tool) && tool.function === undefined && typeof tool.name === 'string'
-      ? { type: 'function', function: tool }
-      : tool,
-  );
 }

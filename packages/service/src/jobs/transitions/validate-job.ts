@@ -1,5 +1,10 @@
 /** Validation is leased work like training: one process claims it, renews its lease, can be fenced, and its attempts are counted. */
-import { duplicatesRemark, overlapRemark, type ResolvedTraining } from '@graft/peft-core/config';
+import {
+  duplicatesRemark,
+  overlapRemark,
+  type ResolvedTraining,
+  unreadRemark,
+} from '@graft/peft-core/config';
 import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
 import { isDatabaseUnavailable, isRowLocked } from '../../database/database-unavailable.ts';
@@ -227,7 +232,7 @@ export async function finishValidation(
 
 /** Returns what the owner of a job should know about its lines, in sentences. */
 function remarksOn(
-  { training, validation, overlap, duplicates, badLines = [] }: DataCounts,
+  { training, validation, overlap, duplicates, badLines = [], unreadColumns = [] }: DataCounts,
   options: ResolvedTraining,
 ): string[] {
   const all = (name: keyof ExampleCounts) => (training[name] ?? 0) + (validation?.[name] ?? 0);
@@ -256,6 +261,9 @@ function remarksOn(
   if (remark) remarks.push(remark);
   const repeated = duplicates && duplicatesRemark(duplicates, training.examples);
   if (repeated) remarks.push(repeated);
+  // A mapping names the columns that are meant.
+  const unread = options.columns ? null : unreadRemark(unreadColumns);
+  if (unread) remarks.push(unread);
   return remarks;
 }
 

@@ -34,11 +34,21 @@ async function readParquet(
   const columns = schema.children.filter(({ element }) => used.has(element.name));
   const counter = { row: 0, bytes: 0 };
   for (const group of metadata.row_groups) {
+    for (const { element } of schema.children)
+      if (!used.has(element.name)) sink.unused?.(element.name, valuesIn(group, element.name));
     await readGroup(file, sink, group, { schema, columns, counter });
     await onPosition(endOf(group, file.bytes));
   }
   if (counter.row !== Number(metadata.num_rows))
     throw badParquet(`it has ${counter.row} rows, and its footer names ${metadata.num_rows}`);
+}
+
+/** Rows of a group with a value in a column, by its statistics; all rows if a row may have several values. */
+function valuesIn({ columns, num_rows: rows }: RowGroup, name: string): number {
+  const parts = columns.filter(({ meta_data: column }) => column?.path_in_schema[0] === name);
+  const [column] = parts.map((part) => part.meta_data!);
+  const isFlat = parts.length === 1 && column!.path_in_schema.length === 1;
+  return Number(rows) - (isFlat ? Number(column!.statistics?.null_count ?? 0) : 0);
 }
 
 /** Position of the end of a row group. */
