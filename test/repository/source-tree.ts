@@ -141,15 +141,6 @@ function shortestCircle(imports: Map<string, string[]>, start: string): string[]
   return null;
 }
 
-/** Folders that directly contain more than `most` source files. */
-export function crowdedFolders(files: SourceFile[], most: number): string[] {
-  const counts = new Map<string, number>();
-  for (const { path } of files) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
-  return [...counts]
-    .filter(([, count]) => count > most)
-    .map(([folder, count]) => `${folder}: ${count} files`);
-}
-
 /** Files with more than `most` lines. */
 export function longFiles(files: SourceFile[], most: number): string[] {
   return files.filter(({ lines }) => lines > most).map(({ path, lines }) => `${path}: ${lines} lines`);

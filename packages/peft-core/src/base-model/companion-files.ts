@@ -18,7 +18,7 @@ export const companionNames = [
 /** Prompts and the maximum length of a sentence-transformers model. */
 export const sentenceNames = ['config_sentence_transformers.json', 'sentence_bert_config.json'];
 
-/** Maximum size of such a file in bytes; the largest in use is Gemma's tokenizer.model with 5 MB. */
+/** Maximum size of such a file in bytes; the largest in use, a tokenizer.model, has 5 MB. */
 export const largestCompanion = 16 << 20;
 
 /** The files of `names` that a folder has, with their bytes. A model that is a single file has none. */
