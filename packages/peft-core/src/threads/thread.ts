@@ -112,12 +112,19 @@ const yieldFirst =
     : '';
 
 /**
+ * Young generation of a thread in MiB. Node gives a thread that reaches its limit 16 MiB more to end in; with a larger young generation, such as
+ * V8's default of 48, what survives it may need more than that, which ends the whole process.
+ */
+const YOUNG_MB = 16;
+
+/**
  * Starts a worker without keys, peppers and database URLs in its environment, because it reads users' data. On Node 20 it must install
  * the loader itself. `yields`: false for a worker that requests wait for.
  */
 export function startWorker(module: URL, heapMb: number, { yields = true } = {}): Worker {
   const first = yields ? yieldFirst : '';
-  const options = { eval: true, env: {}, resourceLimits: { maxOldGenerationSizeMb: heapMb } };
+  const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: YOUNG_MB };
+  const options = { eval: true, env: {}, resourceLimits };
   const entry = `import(${JSON.stringify(module.href)})`;
   if (!module.pathname.endsWith('.ts')) return new Worker(`${first}${entry}`, options);
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
