@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { type MessagePort, type Transferable, Worker } from 'node:worker_threads';
 
 /** A thread that answers calls. It starts at the first call, and again after a failure. */
@@ -110,6 +111,9 @@ const yieldFirst =
   process.platform === 'linux'
     ? `const os = require('node:os'); if (os.getPriority() < 5) os.setPriority(5);`
     : '';
+
+/** The flag of the process would be the heap of each thread, too, whatever its own limit. The main thread keeps the heap that it began with. */
+setFlagsFromString('--max-old-space-size=0');
 
 /**
  * Young generation of a thread in MiB. Node gives a thread that reaches its limit 16 MiB more to end in; with a larger young generation, such as
