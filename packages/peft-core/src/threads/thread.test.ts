@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { getPriority } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -62,4 +62,14 @@ test('a thread yields to its process, and is no faster than one that was started
   };
   assert.equal(await priorityBelow(2), 5);
   assert.equal(await priorityBelow(10), 10);
+});
+
+test('a thread has its own limit of memory, also in a process with a flag for it', () => {
+  const program = `
+    const entry = new URL('data:text/javascript,import v8 from "node:v8"; import { parentPort } from "node:worker_threads"; parentPort.postMessage(v8.getHeapStatistics().heap_size_limit)');
+    import(${JSON.stringify(new URL('./thread.ts', import.meta.url).href)}).then(({ startWorker }) =>
+      startWorker(entry, 64).on('message', (bytes) => console.log(bytes / 2 ** 20)));`;
+  const flags = ['--max-old-space-size=512', '--import', 'tsx', '--eval', program];
+  const limit = Number(execFileSync(process.execPath, flags, { encoding: 'utf8' }));
+  assert.ok(limit >= 64 && limit < 128, `${limit} MiB`);
 });

@@ -1,4 +1,5 @@
 import { openSync, readFileSync, readSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { type MessagePort, type Transferable, Worker } from 'node:worker_threads';
 
 /** A thread that answers calls. It starts at the first call, and again after a failure. */
@@ -172,6 +173,15 @@ const reportSystemId =
     ? `try { require('node:worker_threads').workerData.systemId[0] = Number(require('node:fs').readlinkSync('/proc/thread-self').split('/').pop()); } catch {}`
     : '';
 
+/** The flag of the process would be the heap of each thread, too, whatever its own limit. The main thread keeps the heap that it began with. */
+setFlagsFromString('--max-old-space-size=0');
+
+/**
+ * Young generation of a thread in MiB. Node gives a thread that reaches its limit 16 MiB more to end in; with a larger young generation, such as
+ * V8's default of 48, what survives it may need more than that, which ends the whole process.
+ */
+const YOUNG_MB = 16;
+
 /**
  * Starts a worker without keys, peppers and database URLs in its environment, because it reads users' data. On Node 20 it must install
  * the loader itself. `yields`: false for a worker that requests wait for. `systemId` receives the system's id of the thread on Linux.
@@ -186,7 +196,7 @@ export function startWorker(
     eval: true,
     env: {},
     workerData: { systemId },
-    resourceLimits: { maxOldGenerationSizeMb: heapMb },
+    resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: YOUNG_MB },
   };
   const entry = `import(${JSON.stringify(module.href)})`;
   if (!module.pathname.endsWith('.ts')) return new Worker(`${first}${entry}`, options);
