@@ -141,7 +141,7 @@ const RevokedSchema = Type.Object(
     ),
     publications: ids('Ids of the publications that were ended before they were complete.'),
     exits_left: ids(
-      'Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on.',
+      'Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that continue.',
     ),
     members: ids(
       'Ids of people who joined by an invitation of these keys and are still members. Check whether they should be.',

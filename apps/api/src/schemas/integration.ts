@@ -6,7 +6,7 @@ import {
   trackerTypes,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { makerFields, toWireMaker } from './exit.ts';
+import { makerFields, toWireMaker } from './adapters/exit.ts';
 import {
   deletedSchema,
   input,

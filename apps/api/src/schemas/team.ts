@@ -185,7 +185,7 @@ export const RemovedMemberSchema = deletedSchema('RemovedMember', 'team.member',
   }),
   exits_left: Type.Array(Type.String(), {
     description:
-      'Ids of webhook endpoints, integrations, deploy targets and publications that the person made, directly or through keys, and that go on.',
+      'Ids of webhook endpoints, integrations, deploy targets and publications that the person made, directly or through keys, and that continue.',
   }),
 });
 export const RemoveMemberQuery = input({
@@ -194,7 +194,7 @@ export const RemoveMemberQuery = input({
       type: 'string',
       default: 'keep',
       description:
-        '`keep`: what the person made that sends to other servers goes on, and is listed. `end`: it is disabled, and publications end.',
+        '`keep`: what the person made that sends to other servers continues, and is listed. `end`: it is disabled, and publications end.',
     }),
   ),
 });

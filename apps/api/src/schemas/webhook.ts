@@ -8,7 +8,7 @@ import {
   webhookEvents,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { makerFields, toWireMaker } from './exit.ts';
+import { makerFields, toWireMaker } from './adapters/exit.ts';
 import { After, limit } from './list.ts';
 import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
 

@@ -3,7 +3,7 @@ import { timestamp } from '../draw/quantities.ts';
 import { found, listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 
-/** `graft admin leftovers`: adapters that may still be loaded in runtimes whose deploy targets were given up. */
+/** `graft admin leftovers`: adapters that may still be loaded in runtimes whose deleted deploy targets Graft has dropped. */
 export function addLeftoverVerbs(admin: Command): void {
   const group = noun(admin, 'leftovers', 'adapters that runtimes may still have: list, dismiss');
 

@@ -14,12 +14,12 @@ interface Rules {
 export function addExitVerbs(team: Command): void {
   const lists =
     'list what sends to other servers, with its maker: webhooks, integrations, deploy targets, unfinished publications';
-  serviceVerb(team, 'exits', lists, '--made-by user-…', '--maker-left')
-    .option('--made-by <id>', 'only what this key or person made, also through other keys')
+  serviceVerb(team, 'exits', lists, '--maker user-…', '--maker-left')
+    .option('--maker <id>', 'only what this key or person made, also through other keys')
     .option('--maker-left', 'only what was made by a key or person without access')
-    .run(async ({ team }, { madeBy, makerLeft }: { madeBy?: string; makerLeft?: true }) =>
+    .run(async ({ team }, { maker, makerLeft }: { maker?: string; makerLeft?: true }) =>
       listed(
-        await team.exits(given({ made_by: madeBy, maker_left: makerLeft })).toArray(),
+        await team.exits(given({ made_by: maker, maker_left: makerLeft })).toArray(),
         {
           ID: 'id',
           KIND: ({ kind }) => kind.replace('_', ' '),

@@ -36,7 +36,7 @@ export function addMemberVerbs(team: Command): void {
   serviceVerb(members, 'remove <person>', removes, 'ada@example.com', 'ada@example.com --end-exits')
     .option(
       '--end-exits',
-      'also end what they made that sends to other servers (`graft team exits --made-by` lists it)',
+      'also end what they made that sends to other servers (`graft team exits --maker` lists it)',
     )
     .run(async (client, person: string, { endExits }: { endExits?: true }) => {
       const exits = endExits ? 'end' : 'keep';

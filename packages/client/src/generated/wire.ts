@@ -354,7 +354,7 @@ export interface ApiKeyRevocation {
     deploy_targets: string[];
     /** Ids of the publications that were ended before they were complete. */
     publications: string[];
-    /** Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on. */
+    /** Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that continue. */
     exits_left: string[];
     /** Ids of people who joined by an invitation of these keys and are still members. Check whether they should be. */
     members: string[];
@@ -1436,7 +1436,7 @@ export interface DeletedApiKey {
     deploy_targets: string[];
     /** Ids of the publications that were ended before they were complete. */
     publications: string[];
-    /** Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that go on. */
+    /** Ids of webhook endpoints, integrations, deploy targets and publications that the revoked keys made and that continue. */
     exits_left: string[];
     /** Ids of people who joined by an invitation of these keys and are still members. Check whether they should be. */
     members: string[];
@@ -3404,7 +3404,7 @@ export interface RemovedMember {
   keys_left: string[];
   /** Ids of webhook endpoints, integrations, deploy targets and publications that were ended. */
   exits_ended: string[];
-  /** Ids of webhook endpoints, integrations, deploy targets and publications that the person made, directly or through keys, and that go on. */
+  /** Ids of webhook endpoints, integrations, deploy targets and publications that the person made, directly or through keys, and that continue. */
   exits_left: string[];
 }
 
@@ -4364,7 +4364,7 @@ export interface Queries {
     name: string;
   };
   'DELETE /v1/admin/teams/{team_id}/members/{person_id}': {
-    /** `keep`: what the person made that sends to other servers goes on, and is listed. `end`: it is disabled, and publications end. */
+    /** `keep`: what the person made that sends to other servers continues, and is listed. `end`: it is disabled, and publications end. */
     exits?: 'keep' | 'end';
   };
   'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}': {
@@ -4382,7 +4382,7 @@ export interface Queries {
     exits?: 'end' | 'keep';
   };
   'DELETE /v1/team/members/{person_id}': {
-    /** `keep`: what the person made that sends to other servers goes on, and is listed. `end`: it is disabled, and publications end. */
+    /** `keep`: what the person made that sends to other servers continues, and is listed. `end`: it is disabled, and publications end. */
     exits?: 'keep' | 'end';
   };
   'GET /v1/adapters': {

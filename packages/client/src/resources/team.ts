@@ -81,7 +81,7 @@ class TeamMembers {
     return this.#transport.json({ method: 'POST', path: memberPath(personId), json: { role } });
   }
 
-  /** `exits`: what happens to what the person made that sends to other servers; by default it goes on. */
+  /** `exits`: what happens to what the person made that sends to other servers; by default it continues. */
   remove(personId: string, params: { exits?: 'keep' | 'end' } = {}): Promise<Wire.RemovedMember> {
     return this.#transport.json({ method: 'DELETE', path: memberPath(personId), query: params });
   }

@@ -6,7 +6,7 @@
  * - served model: the name under which a runtime has an adapter, which requests to the runtime use as `model`.
  */
 import type { DeployTarget as Row } from '../generated/client.ts';
-import type { MadeBy } from '../keys/exits.ts';
+import type { ExitMaker } from '../keys/exits.ts';
 import type { RuntimeName } from './runtimes/runtimes.ts';
 
 export const deployStates = ['waiting', 'loading', 'deployed', 'failing', 'disabled'] as const;
@@ -18,7 +18,7 @@ export const maxDeployTargetRows = 60;
 /** Default seconds for which the previous version stays loaded, so that clients can change to the new name. */
 export const usualKeepSeconds = 300;
 
-export interface DeployTarget extends MadeBy {
+export interface DeployTarget extends ExitMaker {
   id: string;
   teamId: string;
   adapterId: string;

@@ -12,7 +12,7 @@ export type { DeployLeftover } from '../generated/client.ts';
 const maxLeftovers = 200;
 const open = { dismissedAt: null } as const;
 
-/** Records for the operator that a runtime may still have the adapters of a target that is given up. */
+/** Records for the operator that a runtime may still have the adapters of a deleted target. */
 export async function recordLeftover(tx: Transaction, target: TargetRow): Promise<void> {
   const { id, teamId, name, runtime, url, servedModel, modelName, failingSince, deletedAt } = target;
   const team = await tx.team.findFirst({ where: { id: teamId }, select: { name: true } });

@@ -9,7 +9,7 @@ import { createEgressRules, type EgressRules } from '../egress/address-rules.ts'
 import { teamRules } from '../egress/team-rules.ts';
 import { isInside, parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
-import { disabledTarget, holdExitMaker, madeBy } from '../keys/exits.ts';
+import { disabledTarget, holdExitMaker, makerOf } from '../keys/exits.ts';
 import { type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { type DeployTarget, maxDeployTargetRows, maxDeployTargets, targetOf } from './deploy-target.ts';
 import type { RuntimeName } from './runtimes/runtimes.ts';
@@ -114,7 +114,7 @@ export async function createDeployTarget(
       const id = newId('deployTarget');
       const sealed = apiKey === null ? null : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
       const row = await tx.deployTarget.create({
-        data: { id, teamId, ...fields, url, folder, ...sealed, ...madeBy(by) },
+        data: { id, teamId, ...fields, url, folder, ...sealed, ...makerOf(by) },
       });
       const detail = { name: row.name, runtime: row.runtime, host: new URL(url).host, tag: row.tag };
       await insertAudit(tx, teamId, by, { action: 'deploy_target.create', target: id, detail });
@@ -227,7 +227,7 @@ export async function updateDeployTarget(
           failures: 0,
           updatedAt: new Date(),
           // Who gives its key or enables it is responsible for it: revoking that key disables it.
-          ...((apiKey || enabled === true) && madeBy(by)),
+          ...((apiKey || enabled === true) && makerOf(by)),
           ...(enabled === true && before.state === 'disabled' && { state: 'waiting', reason: null }),
           ...(enabled === false && before.state !== 'disabled' && disabledTarget('Disabled by the team.')),
         },

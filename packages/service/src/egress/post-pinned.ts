@@ -41,8 +41,8 @@ export interface Egress extends EgressLimits {
   rules: EgressRules;
   resolve: Resolve;
   /**
-   * Awaited before each connection; rejects if nothing may be sent any more, since the exit was ended. So whoever ends an exit knows that at
-   * most the request under way is still sent.
+   * Awaited before each connection; rejects if the exit was ended. So once an exit is ended, at most the request that is under way is still
+   * sent.
    */
   confirm?(): Promise<void>;
 }

@@ -62,9 +62,7 @@ test('every end without an HTTP answer has the same message, and only the detail
     reset: [`http://127.0.0.1:${await tcp((socket) => socket.resetAndDestroy())}/`],
     closed: [`http://127.0.0.1:${await tcp((socket) => socket.end())}/`],
     'another protocol': [`http://127.0.0.1:${await tcp((socket) => socket.end('SSH-2.0-OpenSSH_9.6\r\n'))}/`],
-    'plain HTTP where TLS is asked for': [
-      `https://127.0.0.1:${await http((_, response) => response.end())}/`,
-    ],
+    'plain HTTP instead of TLS': [`https://127.0.0.1:${await http((_, response) => response.end())}/`],
     'no such name': ['http://missing.internal/', []],
     'a closed address': ['https://inside.example/', ['10.1.2.3']],
     'a closed port': ['http://vllm.internal:9/', ['127.0.0.1']],

@@ -5,7 +5,7 @@
  * - run: the service's record of one job.
  */
 import type { Integration as IntegrationRow } from '../generated/client.ts';
-import type { MadeBy } from '../keys/exits.ts';
+import type { ExitMaker } from '../keys/exits.ts';
 
 /** Services that take the metrics of jobs. */
 export const trackerTypes = ['wandb', 'mlflow', 'trackio'] as const;
@@ -15,7 +15,7 @@ export const integrationTypes = [...trackerTypes, 'huggingface'] as const;
 export type IntegrationType = (typeof integrationTypes)[number];
 
 /** A team's integration; a team has at most one of each type. */
-export interface Integration extends MadeBy {
+export interface Integration extends ExitMaker {
   id: string;
   teamId: string;
   type: IntegrationType;

@@ -9,7 +9,7 @@ import type { EgressRules } from '../egress/address-rules.ts';
 import { teamRules } from '../egress/team-rules.ts';
 import { parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
-import { holdExitMaker, madeBy } from '../keys/exits.ts';
+import { holdExitMaker, makerOf } from '../keys/exits.ts';
 import { type Sealed, type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
 
@@ -85,7 +85,7 @@ export async function putIntegration(
         url,
         username: user,
         ...stored,
-        ...(isSet && { ...madeBy(by), ...enabled }),
+        ...(isSet && { ...makerOf(by), ...enabled }),
         updatedAt: new Date(),
       };
       const row = await tx.integration.upsert({

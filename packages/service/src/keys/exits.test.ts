@@ -161,7 +161,7 @@ test('revoking a key ends the exits that it made, each with its audit row, and n
   assert.equal(before.length, 5);
   assert.equal((await getDeployTarget(services, other.id, theirs.target.id))!.createdBy !== null, true);
 
-  // Each goes on under the key that enables it.
+  // Each continues under the key that enables it.
   await updateWebhook(services, team.id, made.webhook.id, { enabled: true }, own);
   await putIntegration(services, team.id, 'wandb', { secret: 'b'.repeat(40) }, own);
   await updateDeployTarget(services, team.id, made.target.id, { enabled: true }, own);

@@ -14,14 +14,14 @@ export const exitKinds = ['webhook', 'integration', 'deploy_target', 'publicatio
 export type ExitKind = (typeof exitKinds)[number];
 
 /** The columns of a new exit that name its maker. */
-export interface MadeBy {
+export interface ExitMaker {
   /** A person, or a key that belongs to nobody. Null: an earlier version of Graft did not record it. */
   createdBy: string | null;
   /** The key; null: the person had none, or it is not known. */
   madeByKey: string | null;
 }
 
-export interface Exit extends MadeBy {
+export interface Exit extends ExitMaker {
   id: string;
   kind: ExitKind;
   /** Where it leads, or its name. */
@@ -33,14 +33,14 @@ export interface Exit extends MadeBy {
 
 const openPublication = { status: { in: ['queued', 'running'] } };
 
-export const madeBy = (by: Actor): MadeBy => ({
+export const makerOf = (by: Actor): ExitMaker => ({
   createdBy: by.personId ?? by.keyId,
   madeByKey: by.keyId,
 });
 
 /**
- * As `holdMaker`; of a person without a key it holds the membership, so that a concurrent removal waits and sees the exit. Call it before any
- * other lock is taken. Throws GraftError `invalid_api_key`.
+ * As `holdMaker`; of a person without a key it holds the membership, so that a concurrent removal waits and sees the exit. Call it before
+ * any other lock. Throws GraftError `invalid_api_key`.
  */
 export async function holdExitMaker(tx: Transaction, teamId: string, by: Actor): Promise<void> {
   await holdMaker(tx, by);
@@ -105,8 +105,8 @@ export async function readExits(tx: Transaction, teamId: string): Promise<Exit[]
 }
 
 /** Returns whether an exit was made by one of these keys, or by the person. */
-export function isMadeBy(
-  { createdBy, madeByKey }: MadeBy,
+export function isOfMaker(
+  { createdBy, madeByKey }: ExitMaker,
   { keys, personId = null }: { keys: ReadonlySet<string>; personId?: string | null },
 ): boolean {
   return (madeByKey !== null && keys.has(madeByKey)) || (personId !== null && createdBy === personId);
@@ -146,7 +146,7 @@ export async function endExits(
   }
 }
 
-/** The columns of a target that is disabled: whoever works on it loses the lease, so that it asks the runtime nothing more. */
+/** The columns of a target that is disabled: a process that works on it loses the lease, so that it asks the runtime nothing more. */
 export const disabledTarget = (reason: string) => ({
   state: 'disabled',
   reason,

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Exit, isMadeBy, type MadeBy, readExits } from './exits.ts';
+import { type Exit, type ExitMaker, isOfMaker, readExits } from './exits.ts';
 import { keysMadeBy } from './revoke-api-key.ts';
 import { findDeadKeys } from './verify-api-key.ts';
 
@@ -19,7 +19,7 @@ export async function listExits(
     const all = await readExits(tx, teamId);
     if (maker === undefined) return all;
     const keys = await keysMadeBy(tx, teamId, maker);
-    return all.filter((exit) => isMadeBy(exit, { keys, personId: maker }));
+    return all.filter((exit) => isOfMaker(exit, { keys, personId: maker }));
   });
   const hasLeft = await findEndedMakers(database, teamId, exits);
   const listed = exits.map((exit) => ({ ...exit, hasMakerLeft: hasLeft(exit) }));
@@ -30,8 +30,8 @@ export async function listExits(
 async function findEndedMakers(
   database: Database,
   teamId: string,
-  exits: readonly MadeBy[],
-): Promise<(exit: MadeBy) => boolean | null> {
+  exits: readonly ExitMaker[],
+): Promise<(exit: ExitMaker) => boolean | null> {
   const keys = exits.flatMap(({ madeByKey }) => madeByKey ?? []);
   const people = exits.flatMap(({ createdBy, madeByKey }) => (madeByKey === null && createdBy) || []);
   const dead = new Set(await findDeadKeys(database, keys));

@@ -3,7 +3,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { Prisma } from '../generated/client.ts';
-import { type Exit, type ExitKind, endExits, isMadeBy, readExits } from './exits.ts';
+import { type Exit, type ExitKind, endExits, isOfMaker, readExits } from './exits.ts';
 import type { Identity } from './verify-api-key.ts';
 
 /** Ids of what a revocation ended, at most `maxListed` of each kind. */
@@ -16,7 +16,7 @@ export interface Revoked {
   invitations: string[];
   /** Exits that were ended, by kind; they can be enabled or requested again. */
   exits: Record<ExitKind, string[]>;
-  /** Exits that these keys made and that go on. */
+  /** Exits that these keys made and that continue. */
   exitsLeft: string[];
   /** People who joined by an invitation of these keys. They remain members, so an admin should check them. */
   members: string[];
@@ -252,10 +252,10 @@ export async function keysMadeBy(tx: Transaction, teamId: string, maker: string)
 async function endExitsOf(
   tx: Transaction,
   teamId: string,
-  makers: Parameters<typeof isMadeBy>[1],
+  makers: Parameters<typeof isOfMaker>[1],
   { by, endsExits, reason }: { by: Actor | null; endsExits: boolean; reason: string },
 ): Promise<Pick<Revoked, 'exits' | 'exitsLeft'>> {
-  const open = (await readExits(tx, teamId)).filter((exit) => exit.isEnabled && isMadeBy(exit, makers));
+  const open = (await readExits(tx, teamId)).filter((exit) => exit.isEnabled && isOfMaker(exit, makers));
   if (endsExits) await endExits(tx, teamId, open, { by, reason });
   const of = (kind: ExitKind) =>
     open.flatMap((exit: Exit) => (endsExits && exit.kind === kind ? [exit.id] : []));

@@ -145,14 +145,14 @@ async function changeRole(
 export interface RemovedMember {
   /** Working keys that the person made for the team or for others, also by other keys; an admin should check them. */
   keysLeft: string[];
-  /** Exits that the person made, also by keys: those that were ended, and those that go on. */
+  /** Exits that the person made, also by keys: those that were ended, and those that continue. */
   exitsEnded: string[];
   exitsLeft: string[];
 }
 
 /**
  * Removes a person from a team and revokes their keys there and their open invitations. The keys stay revoked if the person returns. Unless
- * `endsExits`, what they made that sends to others' servers goes on: it is the team's, and its admins decide. Null: no such member. Throws
+ * `endsExits`, what they made that sends to other servers continues: it is the team's, and its admins decide. Null: no such member. Throws
  * GraftError `last_admin`.
  */
 export async function removeMember(

@@ -8,7 +8,7 @@ import { listRows, type Page, type PageOptions } from '../database/read-page.ts'
 import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
 import { Prisma } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { holdExitMaker, madeBy } from '../keys/exits.ts';
+import { holdExitMaker, makerOf } from '../keys/exits.ts';
 import { type Publication, publicationOf } from './publication.ts';
 import { checkPublishable, getPublishingRules } from './publishing-rules.ts';
 
@@ -63,7 +63,7 @@ export async function createPublication(
         return { publication: publicationOf(before), created: false };
       await checkCounts(tx, teamId, versionId, before === null);
       const detail = { version: versionId, export: exportId, repository, public: isPublic };
-      const queued = { status: 'queued', repository, isPublic, card, ...madeBy(by), attempts: 0 };
+      const queued = { status: 'queued', repository, isPublic, card, ...makerOf(by), attempts: 0 };
       const nothing = {
         commit: null,
         url: null,

@@ -4,7 +4,7 @@
  *   commit. There is one for each repository.
  */
 import type { Publication as Row } from '../generated/client.ts';
-import type { MadeBy } from '../keys/exits.ts';
+import type { ExitMaker } from '../keys/exits.ts';
 
 export const publicationStatuses = ['queued', 'running', 'succeeded', 'failed'] as const;
 export type PublicationStatus = (typeof publicationStatuses)[number];
@@ -15,7 +15,7 @@ export interface PublicationError {
   param: string | null;
 }
 
-export interface Publication extends MadeBy {
+export interface Publication extends ExitMaker {
   id: string;
   teamId: string;
   versionId: string;

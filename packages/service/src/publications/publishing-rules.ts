@@ -4,7 +4,6 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { holdExitMaker } from '../keys/exits.ts';
-import type { NewPublication } from './manage-publications.ts';
 
 /** To which repositories of the Hub a team may publish. An admin of the team sets it; without it there are none. */
 export interface PublishingRules {
@@ -70,7 +69,7 @@ export async function setPublishingRules(
 /** Throws GraftError `repository_not_allowed`, `public_not_allowed`. */
 export function checkPublishable(
   { repositories, allowPublic }: PublishingRules,
-  { repository, isPublic }: Pick<NewPublication, 'repository' | 'isPublic'>,
+  { repository, isPublic }: { repository: string; isPublic: boolean },
 ): void {
   const name = repository.toLowerCase();
   const isAllowed = repositories.some((entry) =>

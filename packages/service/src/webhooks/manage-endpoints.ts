@@ -9,7 +9,7 @@ import type { EgressRules } from '../egress/address-rules.ts';
 import { teamRules } from '../egress/team-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
-import { holdExitMaker, madeBy } from '../keys/exits.ts';
+import { holdExitMaker, makerOf } from '../keys/exits.ts';
 import { type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { newWebhookSecret, sealedForWebhook } from './seal-secret.ts';
 import { endpointOf, maxEndpoints, maxSecrets, type WebhookEndpoint, type WebhookEvent } from './webhook.ts';
@@ -58,7 +58,7 @@ export async function createWebhook(
           url,
           description: input.description,
           events,
-          ...madeBy(by),
+          ...makerOf(by),
         },
       });
       const secret = await addSecret(tx, context, row);
@@ -135,7 +135,7 @@ export async function updateWebhook(
       where: { teamId_id: { teamId, id } },
       data: {
         // Who sets the URL or enables it is responsible for it: revoking that key ends the endpoint.
-        ...((url !== undefined || (enabled === true && before.disabledAt)) && madeBy(by)),
+        ...((url !== undefined || (enabled === true && before.disabledAt)) && makerOf(by)),
         ...(url !== undefined && { url }),
         ...(fields.description !== undefined && { description: fields.description }),
         ...(fields.events && { events: [...new Set(fields.events)] }),

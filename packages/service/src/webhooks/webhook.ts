@@ -7,7 +7,7 @@
  * - secret: signs deliveries. A rotation creates another one, and both sign until the old one expires.
  */
 import type { WebhookDelivery as DeliveryRow, WebhookEndpoint as EndpointRow } from '../generated/client.ts';
-import type { MadeBy } from '../keys/exits.ts';
+import type { ExitMaker } from '../keys/exits.ts';
 
 /** Types of events that an endpoint may subscribe to: OpenAI's, then Graft's own. */
 export const webhookEvents = [
@@ -34,7 +34,7 @@ export const maxEndpoints = 20;
 /** Maximum number of secrets of one endpoint that sign at the same time. */
 export const maxSecrets = 3;
 
-export interface WebhookEndpoint extends MadeBy {
+export interface WebhookEndpoint extends ExitMaker {
   id: string;
   teamId: string;
   url: string;

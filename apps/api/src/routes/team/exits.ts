@@ -19,7 +19,7 @@ import {
   toWireExit,
   toWireLeftover,
   toWirePublishingRules,
-} from '../../schemas/exit.ts';
+} from '../../schemas/adapters/exit.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { operation as operatorOperation } from '../admin/operation.ts';

@@ -6,9 +6,9 @@ import {
   usualKeepSeconds,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { makerFields, toWireMaker } from '../exit.ts';
 import { After, limit } from '../list.ts';
 import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from '../schema.ts';
+import { makerFields, toWireMaker } from './exit.ts';
 
 const day = 24 * 3600;
 

@@ -1,9 +1,9 @@
 import { type Publication, publicationStatuses } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { AdapterVersionParams } from '../adapter.ts';
-import { makerFields, toWireMaker } from '../exit.ts';
 import { After, limit } from '../list.ts';
 import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from '../schema.ts';
+import { makerFields, toWireMaker } from './exit.ts';
 
 export const PublicationSchema = named('AdapterPublication', {
   id: Type.String(),

@@ -6,8 +6,8 @@ import {
   type PublishingRules,
 } from '@graft/service';
 import { type Static, Type } from 'typebox';
-import { After, limit } from './list.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from './schema.ts';
+import { After, limit } from '../list.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time, unixSeconds } from '../schema.ts';
 
 /** Fields of everything that sends to other servers. `made`: what its maker did; `end`: what revoking the key does. */
 export const makerFields = (made: string, end: string) => ({
