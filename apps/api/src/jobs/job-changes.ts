@@ -130,7 +130,7 @@ export function createJobChanges(
       team.recent.set(job.id, { job, characters: JSON.stringify(job).length });
     }
     let kept = [...team.recent.values()].reduce((sum, { characters }) => sum + characters, 0);
-    // Those just read are the last, and are kept until they are taken.
+    // Those just read are the last, and are kept until a reader takes them.
     for (const [id, { characters }] of team.recent) {
       if (kept <= keptCharacters || team.recent.size <= jobs.length) break;
       team.recent.delete(id);

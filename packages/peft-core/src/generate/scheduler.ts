@@ -130,8 +130,8 @@ export class Scheduler {
   }
 
   /**
-   * Whether the team of a sequence would have at most its share of the cache with so many more blocks: then other teams, which have more,
-   * release theirs.
+   * Whether the team of a sequence would have at most its share of the cache with `blocks` more: then other teams, which have more, release
+   * theirs.
    */
   #isInShare(sequence: Sequence, blocks: number): boolean {
     const weights = new Map([...this.#sequences].map(({ team, weight }) => [team, weight]));
@@ -293,8 +293,8 @@ export class Scheduler {
     }
     const wanted = blocksFor(ids.length + 1) - sequence.blocks.length + blocksFor(input?.length ?? 0);
     // Beyond its share, no team passes a sequence that waits for room.
-    const mayPass = !this.#isFull || this.#isInShare(sequence, wanted);
-    if (!mayPass || (this.#pool.available < wanted && !this.#makeRoom(sequence, wanted))) {
+    const canPass = !this.#isFull || this.#isInShare(sequence, wanted);
+    if (!canPass || (this.#pool.available < wanted && !this.#makeRoom(sequence, wanted))) {
       this.#pause(sequence);
       this.#isFull = true;
       return false;

@@ -51,7 +51,7 @@ async function ask(team: string, path: string) {
   return { status: response.status, code, retryAfter: response.headers.get('retry-after') };
 }
 
-test('clients that do not read fill the memory of their own team, and never that of another team', async () => {
+test('clients that do not read fill the memory of their team, and never that of another', async () => {
   const open: Socket[] = [];
   for (const team of ['a', 'a', 'a', 'b']) {
     const { status, socket } = await askWithoutReading(team);

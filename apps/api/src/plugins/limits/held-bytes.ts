@@ -32,7 +32,7 @@ const retryAfter = { 'retry-after': '5' };
 export const heldBytes = fp<{ limits: HeldBytes }>(async (app, { limits }) => {
   const held = new Map<string, number>();
   let all = 0;
-  const ofReply = new WeakMap<FastifyReply, { holder: string; bytes: number }>();
+  const replies = new WeakMap<FastifyReply, { holder: string; bytes: number }>();
 
   function add(holder: string, bytes: number): void {
     all += bytes;
@@ -56,11 +56,11 @@ export const heldBytes = fp<{ limits: HeldBytes }>(async (app, { limits }) => {
       throw new ApiError('service_unavailable', message, { headers: retryAfter });
     }
     add(holder, bytes);
-    const known = ofReply.get(this);
+    const known = replies.get(this);
     if (known) known.bytes += bytes;
     else {
       const count = { holder, bytes };
-      ofReply.set(this, count);
+      replies.set(this, count);
       this.raw.once('close', () => add(holder, -count.bytes));
     }
   });

@@ -59,7 +59,7 @@ test('pages of a list end before they have more than some megabytes, and togethe
   assert.ok(pages > 1);
 });
 
-test('a stream reads a job when it is taken and when it has changed, and no other', async (t) => {
+test('a stream reads a job when its client does and when it has changed, and no other', async (t) => {
   const { services, acme } = bench;
   const writer = createJobWriter(services);
   let read = 0;
@@ -83,7 +83,7 @@ test('a stream reads a job when it is taken and when it has changed, and no othe
     sent.push(...jobs.map(({ id }) => id));
   };
   await take();
-  assert.ok(read <= 20, `${read} jobs were read for one that is taken`);
+  assert.ok(read <= 20, `${read} jobs were read for the first`);
   while (sent.length < count) await take();
   assert.equal(new Set(sent).size, count);
   const before = read;

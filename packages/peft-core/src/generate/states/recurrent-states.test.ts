@@ -123,7 +123,7 @@ test('a team without a state does not wait for the answers of another that has a
   const small = ask('one', 'what is it:', 4);
   const texts = await Promise.all([small, ...many]);
   assert.equal(ended[0], 'one');
-  // Those whose states were taken say the same.
+  // Those that lost their states say the same.
   const alone = [await ask('alone', 'what is it:', 4)];
   for (let i = 0; i < 8; i++) alone.push(await ask('alone', `${i}: once upon a time`, 40));
   assert.deepEqual(texts, alone);
