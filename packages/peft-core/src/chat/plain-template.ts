@@ -1,20 +1,16 @@
 import { type GeneratedText, stepsOf } from './jinja/state.ts';
 import { GENERATION } from './jinja/statements.ts';
 import { text } from './jinja/values.ts';
+import { compileExpression, type Evaluate, isTrue, type Node, type Reads } from './plain-expressions.ts';
 import {
-  compileExpression,
-  type Evaluate,
-  isTrue,
   LoopState,
   MessageList,
   MessageValue,
   Namespace,
   NOT_PLAIN,
-  type Node,
-  type Reads,
   Scope,
   type Value,
-} from './plain-expressions.ts';
+} from './plain-values.ts';
 import { commonPrefix, type RenderedTurns, type TurnPlace } from './rendered-turns.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import type { TemplateInput } from './template-input.ts';
