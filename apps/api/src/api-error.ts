@@ -1,3 +1,4 @@
+import { MAX_MESSAGE, shortened, shortenedDetails } from '@graft/peft-core/config';
 import { type ErrorCode, errorCodes } from './error-codes.ts';
 
 /** One of several errors: in a field of the request, or in a line of a file (1-based). */
@@ -29,13 +30,13 @@ export class ApiError extends Error {
   readonly details: FaultDetail[];
 
   constructor(code: ErrorCode, message: string, options: ApiErrorOptions = {}) {
-    super(message, { cause: options.cause });
+    super(shortened(message, MAX_MESSAGE), { cause: options.cause });
     this.name = 'ApiError';
     this.code = code;
     this.status = options.status ?? errorCodes[code][0];
     this.param = options.param ?? null;
     this.headers = options.headers ?? {};
-    this.details = options.details ?? [];
+    this.details = shortenedDetails(options.details ?? []);
   }
 }
 

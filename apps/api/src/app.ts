@@ -161,6 +161,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   const validator = startJobValidator(services, checker, {
     sweepMs: settings.validationSweepMs,
     estimateTimeoutMs: settings.estimateTimeoutMs,
+    validationTimeoutMs: settings.validationTimeoutMs,
     refuseUnfitJobs: settings.refuseUnfitJobs,
   });
   const writer = createJobWriter(services);

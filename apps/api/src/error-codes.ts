@@ -182,7 +182,7 @@ export const errorCodes = {
   too_many_uploads: [429, 'The team has too many pending uploads; complete or cancel one.'],
   too_many_reports: [429, 'The team has too many unfinished reports; try again when one is ready.'],
   report_failed: [500, 'A file report failed because of an internal error.'],
-  report_timeout: [400, 'A file report took too long; split the file.'],
+  report_timeout: [503, 'A file report took too long; try again, or split the file.'],
   // Jobs
   job_not_found: [404, 'No such fine-tuning job.'],
   invalid_file_purpose: [400, 'The file was not uploaded with purpose `fine-tune`.'],
@@ -231,7 +231,10 @@ export const errorCodes = {
     'The model does not support `peft.task_type`, or cannot do what is asked: generate text, compute embeddings or classify.',
   ],
   data_unfit_for_task: [400, 'Lines of this format do not fit `peft.task_type`.'],
-  estimate_timeout: [400, 'An estimate took too long: the tokenizer is slow with lines of the files.'],
+  estimate_timeout: [
+    503,
+    'An estimate took too long: the tokenizer is slow with lines of the files, or the server is busy.',
+  ],
   // `error.code` of a failed job: errors in data or options
   invalid_training_file: [400, 'Examples are too long or empty; the message lists the lines of all of them.'],
   invalid_validation_file: [

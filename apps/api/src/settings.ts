@@ -25,6 +25,8 @@ export interface ApiSettings {
   reportTimeoutMs: number;
   /** Maximum duration of an estimate. */
   estimateTimeoutMs: number;
+  /** Maximum duration of reading a job's files, in milliseconds for all files and for each megabyte (10^6 bytes). */
+  validationTimeoutMs: { base: number; perMegabyte: number };
   /** A job that exceeds the memory of every live worker fails after validation. */
   refuseUnfitJobs: boolean;
   /** Maximum time for any request to arrive, slow uploads included. */
@@ -83,6 +85,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     reportSweepMs: 5_000,
     reportTimeoutMs: 15 * 60_000,
     estimateTimeoutMs: 30_000,
+    validationTimeoutMs: { base: 10 * 60_000, perMegabyte: 10_000 },
     refuseUnfitJobs: read('GRAFT_REFUSE_UNFIT_JOBS'),
     requestTimeoutMs: 60 * 60_000,
     stallMs: 75_000,

@@ -23,6 +23,7 @@ const shownCodes = new Set([
   'file_corrupt',
   'artifact_corrupt',
   'data_set_unavailable',
+  'estimate_timeout',
 ]);
 
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {

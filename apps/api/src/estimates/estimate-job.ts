@@ -84,7 +84,8 @@ export async function estimateJob(
     throw new GraftError(
       'estimate_timeout',
       `The estimate took more than ${options.timeoutMs / 1000} s, the limit: the tokenizer is slow with lines of these files.`,
-      { param: 'training_file' },
+      // Other work on this machine may be the cause.
+      { param: 'training_file', fault: 'system' },
     );
   });
   if (report.ok) {
@@ -106,7 +107,7 @@ export async function estimateJob(
   const { code, message, param, fault } = report;
   const error = new GraftError(code, message, { param, fault });
   // The operator provides the tokenizer, so its errors are not user errors.
-  throw isLastingModelFault(code) ? baseModelFault(error, model.id, [model.path]) : error;
+  throw isLastingModelFault(code, param) ? baseModelFault(error, model.id, [model.path]) : error;
 }
 
 /** The held-out examples depend on seeds if there is a validation split. */

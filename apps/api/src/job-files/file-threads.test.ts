@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { defaultPeft, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { packTokenizer, type TokenizerFiles } from '@graft/peft-core/text';
+import { ThreadTimeout } from '@graft/peft-core/threads';
 import { createFileThreads, ThreadDied } from './file-threads.ts';
 import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationTask } from './validation-task.ts';
@@ -46,7 +47,11 @@ before(async () => {
 });
 after(async () => await rm(folder, { recursive: true, force: true }));
 
-const quiet = () => ({ signal: new AbortController().signal, onProgress: () => {} });
+const quiet = (timeoutMs = 600_000) => ({
+  signal: new AbortController().signal,
+  onProgress: () => {},
+  timeoutMs,
+});
 
 test('several files are read at once; a thread keeps its tokenizer; one that was stopped is replaced', async () => {
   const files = createFileThreads({ heapMb: 512 });
@@ -72,9 +77,10 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
     const template = '{% for i in range(60000) %}{% endfor %}{{ messages[0].content }}';
     const endless = { ...task, tokenizerKey: 'endless' };
     endless.tokenizerFiles = packed({ ...tokenizerFiles, chatTemplate: template });
-    const stopped = files.validate(endless, { signal: stop.signal, onProgress: () => {} });
+    const stopped = files.validate(endless, { ...quiet(), signal: stop.signal });
     setTimeout(() => stop.abort(new Error('enough')), 500);
     await assert.rejects(stopped, { message: 'enough' });
+    await assert.rejects(files.validate(endless, quiet(1)), ThreadTimeout);
     assert.deepEqual(await files.validate(task, quiet()), ok);
   } finally {
     await files.close();

@@ -11,14 +11,14 @@ const idleMs = 60_000;
 
 /**
  * Runs each task in its own thread. Sends `task.tokenizerFiles` only to a thread that has other ones. Rejects with ThreadDied if the thread
- * ends by itself, and when `signal` fires, which stops the thread immediately, even within a line.
+ * ends by itself, with ThreadTimeout after `timeoutMs`, and when `signal` fires, which stops the thread immediately, even within a line. The
+ * time that a new thread takes to load its modules does not count.
  */
 export interface FileThreads {
   validate(
     task: ValidationTask & TaskTokenizer,
-    options: { signal: AbortSignal; onProgress(progress: ValidationProgress): void },
+    options: { signal: AbortSignal; onProgress(progress: ValidationProgress): void; timeoutMs: number },
   ): Promise<ValidationReport>;
-  /** Rejects with ThreadTimeout after `timeoutMs`. The time that a new thread takes to load its modules does not count. */
   estimate(
     task: EstimateTask & TaskTokenizer,
     options: { signal: AbortSignal; timeoutMs: number },
@@ -105,7 +105,7 @@ export function createFileThreads({ heapMb }: Pick<ThreadShare, 'heapMb'>): File
 interface AskOptions {
   signal: AbortSignal;
   onProgress?(progress: ValidationProgress): void;
-  timeoutMs?: number;
+  timeoutMs: number;
 }
 
 async function ask(
@@ -119,7 +119,7 @@ async function ask(
     return await new Promise((resolve, reject) => {
       const onMessage = (message: FileMessage) => {
         if ('started' in message) {
-          if (timeoutMs !== undefined) late = setTimeout(() => reject(new ThreadTimeout()), timeoutMs);
+          late = setTimeout(() => reject(new ThreadTimeout()), timeoutMs);
         } else if ('progress' in message) onProgress?.(message.progress);
         else if ('report' in message) resolve(message.report);
         else reject(new Error(message.broken));

@@ -8,6 +8,7 @@ import {
   type Mixture,
   objectiveOf,
   type PeftConfig,
+  shortenedDetails,
 } from '@graft/peft-core/config';
 import { SampleGatherer } from '@graft/peft-core/estimate';
 import {
@@ -138,13 +139,14 @@ const isUnpaired = (method: string): boolean =>
 /** The skipped lines of each file that a job lists. */
 function storableLines(all: readonly SkippedLines[]): SkippedLines[] {
   const listed = new Map<string, number>();
-  return all.flatMap((each) => {
+  const kept = all.flatMap((each) => {
     const count = (listed.get(each.param) ?? 0) + 1;
     listed.set(each.param, count);
-    if (count > maxFaults) return [];
-    const message = storable(each.message);
-    return [{ ...each, message, ...(each.lines && { lines: each.lines.slice(0, maxRanges) }) }];
+    return count > maxFaults
+      ? []
+      : [{ ...each, ...(each.lines && { lines: each.lines.slice(0, maxRanges) }) }];
   });
+  return shortenedDetails(kept);
 }
 
 /** The columns of each file that a job lists. */
@@ -177,23 +179,17 @@ export function faultOf(error: unknown): FileFault {
   const { code, message, details } = error;
   const param = error.param ?? 'training_file';
   const fault = error.fault === 'user' ? 'user' : 'system';
-  if (!details) return { ok: false, code, message: storable(message), param, fault };
+  if (!details) return { ok: false, code, message, param, fault };
   return {
     ok: false,
     // `training_files[1]` has the code of `training_file`.
     code: `invalid_${param.replace(/s\[\d+\]$/, '')}`,
-    message: storable(message),
+    message,
     param,
     fault: 'user',
     details: details.slice(0, maxFaults).map(({ lines, ...detail }) => ({
       ...detail,
-      message: storable(detail.message),
       ...(lines && { lines: lines.slice(0, maxRanges) }),
     })),
   };
-}
-
-/** Makes a message storable: it may quote user text, and Postgres accepts neither U+0000 nor lone surrogates. */
-function storable(message: string): string {
-  return Buffer.from(message.replaceAll('\u0000', '\\u0000')).toString();
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { epochExamples, GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
 import { readingOptions } from '@graft/peft-core/examples';
+import { ThreadTimeout } from '@graft/peft-core/threads';
 import {
   baseModelFault,
   breakValidation,
@@ -53,12 +54,17 @@ interface ValidatorOptions {
   sweepMs: number;
   /** Maximum duration of an estimate. */
   estimateTimeoutMs: number;
+  /**
+   * Maximum duration of reading a job's files: those that take longer hold a thread that other teams wait for. Budgets of steps end templates
+   * that never finish, so that only a slow machine, or much other work on it, should reach this limit.
+   */
+  validationTimeoutMs: { base: number; perMegabyte: number };
   /** A job that exceeds the memory of every live worker fails instead of being queued. */
   refuseUnfitJobs: boolean;
 }
 
 /** A running validation. */
-interface Validation extends Pick<ValidatorOptions, 'estimateTimeoutMs' | 'refuseUnfitJobs'> {
+interface Validation extends Omit<ValidatorOptions, 'sweepMs'> {
   services: Services;
   checker: OptionChecker;
   files: FileThreads;
@@ -85,8 +91,7 @@ export function startJobValidator(
     name: 'validation',
     sweepMs: options.sweepMs,
     most,
-    claim: (underWay) =>
-      claimValidation(services, { ...claim, onlyIdleTeams: most > 1 && underWay === most - 1 }),
+    claim: (underWay) => claimValidation(services, { ...claim, onlyIdleTeams: underWay === most - 1 }),
     async work(job, stopping) {
       const validate = () => validateJob({ ...options, services, checker, files, job }, stopping);
       await withTeamScope(job.teamId, () => observeValidation(job, validate)).catch((err) =>
@@ -115,9 +120,13 @@ async function validateJob(
       progress = news;
     };
     const end = await outcomeOf({ ...what, signal, onProgress });
-    if (end instanceof ThreadDied) {
+    if (end instanceof ThreadDied || end instanceof ThreadTimeout) {
+      const isTimeout = end instanceof ThreadTimeout;
+      const reason = isTimeout
+        ? 'Reading the files took longer than files of this size may take.'
+        : end.message;
       const left = await whenBack(signal, () =>
-        breakValidation(services, lease, { reason: end.message, leaseSeconds }),
+        breakValidation(services, lease, { reason, leaseSeconds, isTimeout }),
       );
       services.log.error({ err: end, jobId: job.id, state: left?.state ?? 'fenced' }, 'validation broke');
       return 'broken';
@@ -143,12 +152,14 @@ async function validateJob(
 }
 
 /** The outcome of a validation, program errors included. A GraftError: it cannot run here now. Throws if the validation was stopped. */
-async function outcomeOf(validation: Validation): Promise<ValidationOutcome | ThreadDied | GraftError> {
+async function outcomeOf(
+  validation: Validation,
+): Promise<ValidationOutcome | ThreadDied | ThreadTimeout | GraftError> {
   try {
     return await examine(validation);
   } catch (error) {
     if (validation.signal.aborted) throw error;
-    if (error instanceof ThreadDied) return error;
+    if (error instanceof ThreadDied || error instanceof ThreadTimeout) return error;
     // The model is in the catalogue: it may be available here later, and on other servers now.
     if (error instanceof GraftError && error.code === 'base_model_unavailable') return error;
     validation.services.log.error({ err: error, jobId: validation.job.id }, 'validation failed');
@@ -267,9 +278,12 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     await whenStorageIsBack(signal, () => services.files.localPath(file, job.id));
   const paths = await dataFilesOf(jobFiles, localPath);
   const sample = { sampleKey: sampleKeyOf(planned), training: resolvedTraining };
-  const report = await files.validate({ ...what, ...paths, sample }, { signal, onProgress });
+  const megabytes = all.reduce((sum, { file }) => sum + file.bytes, 0) / 1e6;
+  const { base, perMegabyte } = validation.validationTimeoutMs;
+  const timeoutMs = base + Math.ceil(megabytes * perMegabyte);
+  const report = await files.validate({ ...what, ...paths, sample }, { signal, onProgress, timeoutMs });
   // The operator provides the tokenizer, so its errors are not user errors.
-  if (!report.ok && isLastingModelFault(report.code))
+  if (!report.ok && isLastingModelFault(report.code, report.param))
     throw baseModelFault(new GraftError(report.code, report.message), job.model, [model.path]);
   const error = report.ok ? null : errorOf(report);
   await keepValidationResult(services, job.teamId, key, error, report.ok ? report : null).catch((err) =>

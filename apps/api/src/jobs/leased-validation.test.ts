@@ -21,7 +21,11 @@ const slowTemplate =
 /** Long enough for a busy machine to renew it in time. */
 const leaseSeconds = 2;
 
-const estimates = { estimateTimeoutMs: 30_000, refuseUnfitJobs: true };
+const estimates = {
+  estimateTimeoutMs: 30_000,
+  validationTimeoutMs: { base: 600_000, perMegabyte: 10_000 },
+  refuseUnfitJobs: true,
+};
 
 let folder: string;
 let bench: ApiBench;

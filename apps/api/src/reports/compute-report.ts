@@ -99,7 +99,9 @@ async function asked(
     return await Promise.race([thread.call(call, options), aborted]);
   } catch (error) {
     if (!(error instanceof ThreadTimeout)) throw error;
-    throw new GraftError('report_timeout', 'The report took too long; split the file.', { param: null });
+    // Other work on this machine may be the cause: the report may be requested again.
+    const message = 'The report took too long; try again, or split the file.';
+    throw new GraftError('report_timeout', message, { param: null, fault: 'system' });
   } finally {
     stopListening();
   }

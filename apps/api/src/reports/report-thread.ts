@@ -59,8 +59,6 @@ answerCalls<ReportCall, ReportAnswer>(parentPort!, async (call) => {
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, param, fault } = error;
-    return {
-      error: { code, message: Buffer.from(message.replaceAll('\0', '\\u0000')).toString(), param, fault },
-    };
+    return { error: { code, message, param, fault } };
   }
 });

@@ -1,4 +1,4 @@
-import { GraftError } from '@graft/peft-core/config';
+import { GraftError, shortened } from '@graft/peft-core/config';
 import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
 import { plainFault } from '../faults/card-fault.ts';
@@ -37,9 +37,9 @@ export function faultOf(
   const { message, stack, param, ...fault } = findFault(error, otherwise, files);
   return {
     ...fault,
-    message: plainText(message, longestFault),
-    param: param === null ? null : plainText(param, 500),
-    ...(stack === undefined ? {} : { stack: plainText(stack, longestStack) }),
+    message: shortened(message, longestFault),
+    param: param === null ? null : shortened(param, 500),
+    ...(stack === undefined ? {} : { stack: shortened(stack, longestStack) }),
   };
 }
 
@@ -50,12 +50,6 @@ export function trainingFault(
   files: OperatorFiles | null = null,
 ): ChildFault {
   return faultOf(error, ranOutOfMemory(error) ? memoryFault : otherwise, files);
-}
-
-/** Truncates text and replaces characters that Postgres rejects. Messages may quote data. */
-function plainText(text: string, most: number): string {
-  const short = text.length > most ? `${text.slice(0, most - 1)}…` : text;
-  return Buffer.from(short.replaceAll('\0', '\uFFFD')).toString();
 }
 
 function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | null): ChildFault {
@@ -75,7 +69,7 @@ function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | 
   const { base } = files ?? {};
   // A user fault that is caused by a broken base model becomes a system fault with a message for teams.
   const isModelFault =
-    base && (mentions(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
+    base && (mentions(base.path) || (error.fault === 'user' && isLastingModelFault(error.code, error.param)));
   const { code, message, param, fault } = isModelFault ? baseModelFault(error, base.id, [base.path]) : error;
   // The model is in the catalogue: another worker may have it, and this one may have it later.
   const isAway = code === 'base_model_unavailable';

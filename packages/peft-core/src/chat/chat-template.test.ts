@@ -93,28 +93,3 @@ test('variables of a request reach a plain template and one that the interpreter
   const nested = new ChatTemplate('{{ names | join(", ") }} {{ more.size }}', {});
   assert.equal(nested.render([], { kwargs: { names: ['x', 'y'], more: { size: 3 } } }), 'x, y 3');
 });
-
-test('templates that cost without end are stopped, each within seconds', () => {
-  const long = 'a'.repeat(1 << 20);
-  const hostile = [
-    '{% for i in range(99999) %}{% for j in range(99999) %}{% if "b" in messages[0].content %}{% endif %}{% endfor %}{% endfor %}',
-    '{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}',
-    '{% set ns = namespace(x="x" * 1000000) %}{% for i in range(99999) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}',
-    '{{ messages[0].content.replace("a", messages[0].content) }}',
-    '{{ messages[0].content | list | join(messages[0].content) }}',
-    '{% for i in range(99999) %}{{ messages[0].content[i] | upper | length }}{{ messages[0].content == messages[0].content ~ "" }}{% endfor %}',
-    '{% for i in range(99999) %}{% set x = range(99999) | list | unique | sort %}{% endfor %}',
-    '{{ "x" * 100000000000 }}',
-    '{{ {} | tojson(indent=99999999) }}',
-  ];
-  for (const source of hostile) {
-    const start = performance.now();
-    const template = new ChatTemplate(source, {});
-    assert.throws(
-      () => template.render([{ role: 'user', content: long }]),
-      (error: GraftError) => ['invalid_chat_template', 'chat_template_error'].includes(error.code),
-      source,
-    );
-    assert.ok(performance.now() - start < 20_000, source);
-  }
-});

@@ -5,8 +5,8 @@ import type { Message, Tool } from './message.ts';
 import { PlainTemplate } from './plain-template.ts';
 import { commonPrefix, type RenderedTurns, type TextRange, type TurnPlace } from './rendered-turns.ts';
 import { strftime } from './strftime.ts';
-import { TemplateBudget } from './template-budget.ts';
-import { type TemplateMessage, templateMessage } from './template-input.ts';
+import { TemplateBudget, TooCostly } from './template-budget.ts';
+import { type TemplateInput, type TemplateMessage, templateMessage } from './template-input.ts';
 
 export interface ChatTemplateOptions {
   /** Appends the header of an assistant turn, which the model continues. */
@@ -40,10 +40,14 @@ export class ChatTemplate {
   readonly #plain: PlainTemplate;
   readonly #hasMarks: boolean;
   readonly #hasDeveloper: boolean;
+  /** Request field that chose the template. */
+  readonly #param: string;
   #takesParts: boolean | null = null;
+  #steps = 0;
 
   /** Throws `invalid_chat_template` for Jinja that cannot be parsed. */
-  constructor(source: string, specialTokens: Record<string, string>) {
+  constructor(source: string, specialTokens: Record<string, string>, param = 'model') {
+    this.#param = param;
     this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
     this.#hasDeveloper = source.includes('developer');
     try {
@@ -52,7 +56,7 @@ export class ChatTemplate {
       this.#hasMarks = this.#jinja.marksGenerated;
     } catch (cause) {
       const message = `the chat template does not parse: ${reason(cause)}`;
-      throw new GraftError('invalid_chat_template', message, { param: 'model', cause });
+      throw new GraftError('invalid_chat_template', message, { param, cause });
     }
   }
 
@@ -61,8 +65,12 @@ export class ChatTemplate {
    * budget of steps.
    */
   render(messages: readonly Message[], options: ChatTemplateOptions = {}): string {
-    const input = this.#input(messages, options);
-    return this.#plain.render(input) ?? this.#interpret(input).text;
+    return this.#render(this.#input(messages, options), new TemplateBudget(messages, options.tools));
+  }
+
+  /** Steps of all renderings so far, those that failed included. */
+  get steps(): number {
+    return this.#steps;
   }
 
   /**
@@ -75,8 +83,41 @@ export class ChatTemplate {
     { deadline = null, ...options }: TurnsOptions = {},
   ): RenderedTurns {
     const input = this.#input(messages, options);
-    if (this.#hasMarks) return markedTurns(this.#plain.renderMarked(input) ?? this.#interpret(input), turns);
-    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(input, turns, deadline);
+    const budget = new TemplateBudget(messages, options.tools);
+    if (this.#hasMarks) {
+      const interpret = () => this.#interpret(input, budget);
+      return markedTurns(
+        this.#charged(budget, () => this.#plain.renderMarked(input, budget) ?? interpret()),
+        turns,
+      );
+    }
+    const together = this.#charged(budget, () => this.#plain.renderTurns(input, turns, budget));
+    if (together) return together;
+    // One for the whole, and three for each turn.
+    const renderings = 1 + 3 * turns.length;
+    const shared = new TemplateBudget(messages, options.tools, renderings);
+    return this.#renderApart(input, turns, deadline, shared);
+  }
+
+  /** Renders, and counts the steps that it takes. Throws `invalid_chat_template` for a template that exceeds its budget. */
+  #charged<T>(budget: TemplateBudget, render: () => T): T {
+    const before = budget.spent;
+    try {
+      return render();
+    } catch (cause) {
+      if (!(cause instanceof TooCostly)) throw cause;
+      const message = `the chat template ${cause.message}; use a simpler one, or shorter conversations`;
+      throw new GraftError('invalid_chat_template', message, { param: this.#param, cause });
+    } finally {
+      this.#steps += budget.spent - before;
+    }
+  }
+
+  #render(input: TemplateInput, budget: TemplateBudget): string {
+    return this.#charged(
+      budget,
+      () => this.#plain.render(input, budget) ?? this.#interpret(input, budget).text,
+    );
   }
 
   /** The messages as the template receives them. */
@@ -114,7 +155,6 @@ export class ChatTemplate {
       addGenerationPrompt,
       strftime: (format: string) => strftime(now, format),
       variables: tools === undefined ? kwargs : { ...kwargs, tools },
-      budget: () => new TemplateBudget(messages, tools),
     };
   }
 
@@ -126,10 +166,9 @@ export class ChatTemplate {
         addGenerationPrompt: false,
         strftime: () => '',
         variables: {},
-        budget: () => new TemplateBudget([]),
       };
       try {
-        return (this.#plain.render(input) ?? this.#interpret(input).text).includes(CONTENT);
+        return this.#render(input, new TemplateBudget([])).includes(CONTENT);
       } catch {
         return false;
       }
@@ -141,6 +180,7 @@ export class ChatTemplate {
     input: TemplateInput,
     turns: readonly number[],
     deadline: TurnsOptions['deadline'],
+    budget: TemplateBudget,
   ): RenderedTurns {
     const { messages } = input;
     if (turns.length * messages.length > MAX_APART) {
@@ -150,10 +190,8 @@ export class ChatTemplate {
         `with this model's chat template, which looks ahead, at most ${most} messages of a conversation this long can be trained on`;
       throw new GraftError('chat_template_error', message, { param: 'messages' });
     }
-    const render = (some: readonly TemplateMessage[], addGenerationPrompt = false) => {
-      const part = { ...input, messages: some, addGenerationPrompt };
-      return this.#plain.render(part) ?? this.#interpret(part).text;
-    };
+    const render = (some: readonly TemplateMessage[], addGenerationPrompt = false) =>
+      this.#render({ ...input, messages: some, addGenerationPrompt }, budget);
     const text = render(messages);
     const places = turns.map((turn): TurnPlace => {
       deadline?.check();
@@ -184,9 +222,10 @@ export class ChatTemplate {
   #rewritten(turn: number): GraftError {
     const user = { role: 'user', content: 'Hello' };
     const input = this.#input([user], {});
-    const prompt = this.#interpret({ ...input, addGenerationPrompt: true }).text;
+    const budget = new TemplateBudget([user], [], 2);
+    const prompt = this.#render({ ...input, addGenerationPrompt: true }, budget);
     const messages = [...input.messages, { role: 'assistant', content: CONTENT }];
-    const isUsable = this.#interpret({ ...input, messages }).text.startsWith(prompt);
+    const isUsable = this.#render({ ...input, messages }, budget).startsWith(prompt);
     const what = 'writes the messages before an assistant turn differently once the turn follows';
     return isUsable
       ? new GraftError(
@@ -199,37 +238,30 @@ export class ChatTemplate {
       : new GraftError(
           'unsupported_chat_template',
           `the model's chat template ${what}, so assistant turns cannot be located; use a model with another chat template`,
-          { param: 'model' },
+          { param: this.#param },
         );
   }
 
   /** Runs any Jinja, slower than the plain subset. */
-  #interpret({ messages, addGenerationPrompt, strftime, variables, budget }: TemplateInput): MarkedText {
+  #interpret(
+    { messages, addGenerationPrompt, strftime, variables }: TemplateInput,
+    budget: TemplateBudget,
+  ): MarkedText {
     const all = {
       ...this.#variables,
       ...variables,
-      strftime_now: ([format]: readonly unknown[]) => strftime(String(format)),
+      strftime_now: ([format]: readonly unknown[]) => strftime(typeof format === 'string' ? format : ''),
       messages,
       add_generation_prompt: addGenerationPrompt,
     };
     try {
-      return this.#jinja.render(all, budget());
+      return this.#jinja.render(all, budget);
     } catch (cause) {
-      if (cause instanceof GraftError) throw cause;
+      if (cause instanceof TooCostly) throw cause;
       const message = `the chat template refuses these messages: ${reason(cause)}`;
       throw new GraftError('chat_template_error', message, { param: 'messages', cause });
     }
   }
-}
-
-/** What one rendering reads. */
-export interface TemplateInput {
-  messages: readonly TemplateMessage[];
-  addGenerationPrompt: boolean;
-  strftime(format: string): string;
-  /** Additional variables that the template may read, and `tools`. */
-  variables: Readonly<Record<string, unknown>>;
-  budget(): TemplateBudget;
 }
 
 /** The turns of a template that marks what the model generates. */
@@ -256,5 +288,7 @@ const CONTENT = '\uFDD3';
 const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
 
 function reason(cause: unknown): string {
+  // The engine's stack has an end; texts and lists are limited before they reach the engine's limits.
+  if (cause instanceof RangeError) return 'its expressions, blocks or calls of macros nest too deep';
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,82 +1,19 @@
-import { strip } from './jinja/texts.ts';
+import { pieces, strip } from './jinja/texts.ts';
 import { lengthOf } from './jinja/values.ts';
-import type { TemplateMessage } from './template-input.ts';
-
-/** Thrown if a template leaves the plain subset of Jinja; the interpreter then renders the conversation instead. */
-export const NOT_PLAIN = new Error('not plain');
-
-/** The messages of a conversation from number `start` on. */
-export class MessageList {
-  readonly all: readonly TemplateMessage[];
-  readonly start: number;
-
-  constructor(all: readonly TemplateMessage[], start: number) {
-    this.all = all;
-    this.start = start;
-  }
-}
-
-export class Namespace {
-  readonly values = new Map<string, Value>();
-}
-
-/** The variable `loop` within a loop. */
-export class LoopState {
-  index0 = 0;
-  readonly length: number;
-  /** Whether the loop is over messages, so that its length cannot be known from a prefix of the conversation. */
-  readonly overMessages: boolean;
-
-  constructor(length: number, overMessages: boolean) {
-    this.length = length;
-    this.overMessages = overMessages;
-  }
-}
-
-export class MessageValue {
-  readonly fields: Readonly<Record<string, unknown>>;
-
-  constructor(message: TemplateMessage) {
-    this.fields = message;
-  }
-}
-
-export type Value =
-  | string
-  | number
-  | boolean
-  | null
-  | undefined
-  | MessageList
-  | MessageValue
-  | Namespace
-  | LoopState
-  | readonly Value[];
-
-/** Variables of the template, or of one of its loops. */
-export class Scope {
-  readonly #values = new Map<string, Value>();
-  readonly #parent: Scope | null;
-
-  constructor(parent: Scope | null) {
-    this.#parent = parent;
-  }
-
-  get(name: string): Value {
-    return this.#values.has(name) ? this.#values.get(name) : this.#parent?.get(name);
-  }
-
-  set(name: string, value: Value): void {
-    this.#values.set(name, value);
-  }
-
-  clear(): void {
-    this.#values.clear();
-  }
-}
+import {
+  LoopState,
+  MessageList,
+  MessageValue,
+  Namespace,
+  NOT_PLAIN,
+  type Scope,
+  type Value,
+} from './plain-values.ts';
+import type { TemplateBudget } from './template-budget.ts';
 
 /** Callbacks with which expressions report what they read from the rendering. */
 export interface Reads {
+  readonly budget: TemplateBudget;
   /** Message `index` was read, counted from 0 in the whole conversation; negative: counted from the end. */
   message(index: number): void;
   /** Something was read that depends on later messages. */
@@ -247,19 +184,22 @@ function binary(node: Node): Evaluate {
       };
     }
     case '==':
-      return (scope, reads) => areEqual(left(scope, reads), right(scope, reads));
+      return (scope, reads) => areEqual(left(scope, reads), right(scope, reads), reads);
     case '!=':
-      return (scope, reads) => !areEqual(left(scope, reads), right(scope, reads));
+      return (scope, reads) => !areEqual(left(scope, reads), right(scope, reads), reads);
     case 'in':
-      return (scope, reads) => isIn(left(scope, reads), right(scope, reads));
+      return (scope, reads) => isIn(left(scope, reads), right(scope, reads), reads);
     case 'not in':
-      return (scope, reads) => !isIn(left(scope, reads), right(scope, reads));
+      return (scope, reads) => !isIn(left(scope, reads), right(scope, reads), reads);
     case '+':
     case '~':
       return (scope, reads) => {
         const a = left(scope, reads);
         const b = right(scope, reads);
-        if (typeof a === 'string' && typeof b === 'string') return a + b;
+        if (typeof a === 'string' && typeof b === 'string') {
+          reads.budget.spend(a.length + b.length);
+          return a + b;
+        }
         if (typeof a === 'number' && typeof b === 'number' && operator === '+') return a + b;
         throw NOT_PLAIN;
       };
@@ -291,18 +231,27 @@ function isObject(value: Value): boolean {
   return typeof value === 'object' && value !== null;
 }
 
-function areEqual(a: Value, b: Value): boolean {
+function areEqual(a: Value, b: Value, { budget }: Reads): boolean {
   if (isObject(a) || isObject(b)) throw NOT_PLAIN;
   if (a === undefined || b === undefined || a === null || b === null) return a === b;
   if (typeof a !== typeof b) throw NOT_PLAIN;
+  if (typeof a === 'string') budget.spend(a.length);
   return a === b;
 }
 
-function isIn(value: Value, container: Value): boolean {
+function isIn(value: Value, container: Value, { budget }: Reads): boolean {
   if (container === undefined) return false;
   if (typeof value !== 'string') throw NOT_PLAIN;
-  if (typeof container === 'string') return container.includes(value);
-  if (Array.isArray(container)) return container.includes(value);
+  if (typeof container === 'string') {
+    budget.search(container, value);
+    return container.includes(value);
+  }
+  if (Array.isArray(container)) {
+    const same = container.filter((item) => typeof item === 'string' && item.length === value.length);
+    budget.read(container.length);
+    budget.spend(same.length * value.length);
+    return same.includes(value);
+  }
   if (container instanceof MessageValue) return Object.hasOwn(container.fields, value);
   throw NOT_PLAIN;
 }
@@ -335,8 +284,9 @@ function filter(node: Node): Evaluate {
       return value.all.length - value.start;
     }
     if (typeof value !== 'string') throw NOT_PLAIN;
+    reads.budget.spend(value.length);
     if (name === 'trim') return strip(value);
-    if (name === 'length') return lengthOf(value);
+    if (name === 'length') return lengthOf(value, reads.budget);
     if (name === 'safe' || name === 'string') return value;
     if (name === 'upper') return value.toUpperCase();
     if (name === 'lower') return value.toLowerCase();
@@ -364,6 +314,7 @@ function call(node: Node): Evaluate {
     return (scope, reads) => {
       const value = format(scope, reads);
       if (typeof value !== 'string') throw NOT_PLAIN;
+      reads.budget.spend(value.length);
       return reads.strftime(value);
     };
   }
@@ -382,6 +333,7 @@ function method(callee: Node, given: Node[]): Evaluate {
     if (typeof text !== 'string' || !values.every((each) => typeof each === 'string')) throw NOT_PLAIN;
     const [first, ...more] = values as string[];
     if (more.length > 0) throw NOT_PLAIN;
+    reads.budget.spend(text.length);
     if (first === undefined) {
       if (name === 'strip') return strip(text);
       if (name === 'lstrip') return strip(text, 'left');
@@ -389,7 +341,7 @@ function method(callee: Node, given: Node[]): Evaluate {
     } else {
       if (name === 'startswith') return text.startsWith(first);
       if (name === 'endswith') return text.endsWith(first);
-      if (name === 'split' && first !== '') return text.split(first);
+      if (name === 'split' && first !== '') return pieces(text, first, -1, reads.budget);
     }
     throw NOT_PLAIN;
   };

@@ -1,32 +1,19 @@
-import type { GeneratedText } from './jinja/state.ts';
+import { type GeneratedText, stepsOf } from './jinja/state.ts';
 import { GENERATION } from './jinja/statements.ts';
 import { text } from './jinja/values.ts';
+import { compileExpression, type Evaluate, isTrue, type Node, type Reads } from './plain-expressions.ts';
 import {
-  compileExpression,
-  type Evaluate,
-  isTrue,
   LoopState,
   MessageList,
   MessageValue,
   Namespace,
   NOT_PLAIN,
-  type Node,
-  type Reads,
   Scope,
   type Value,
-} from './plain-expressions.ts';
+} from './plain-values.ts';
 import { commonPrefix, type RenderedTurns, type TurnPlace } from './rendered-turns.ts';
 import type { TemplateBudget } from './template-budget.ts';
-import type { TemplateMessage } from './template-input.ts';
-
-interface PlainInput {
-  messages: readonly TemplateMessage[];
-  addGenerationPrompt: boolean;
-  strftime(format: string): string;
-  /** Additional variables that the template may read. */
-  variables: Readonly<Record<string, unknown>>;
-  budget(): TemplateBudget;
-}
+import type { TemplateInput } from './template-input.ts';
 
 type Execute = (scope: Scope, run: Run) => void;
 
@@ -42,24 +29,27 @@ export class PlainTemplate {
   constructor(body: readonly unknown[], variables: Readonly<Record<string, string | boolean | null>>) {
     for (const [name, value] of Object.entries(variables)) this.#variables.set(name, value);
     this.#statements = (body as Node[]).map((node) =>
-      node.type === 'For' ? compileFor(node, true) : compileStatement(node),
+      counted(node, node.type === 'For' ? compileFor(node, true) : compileStatement(node)),
     );
   }
 
   /** Null: the template or the conversation is outside the plain subset, or the template rejects it; the interpreter must run it. */
-  render(input: PlainInput): string | null {
-    return this.#run(input, [])?.out ?? null;
+  render(input: TemplateInput, budget: TemplateBudget): string | null {
+    return this.#run(input, [], budget)?.out ?? null;
   }
 
   /** Like `render`, with the texts that the template marks as generated. */
-  renderMarked(input: PlainInput): { text: string; generated: readonly GeneratedText[] } | null {
-    const run = this.#run(input, []);
+  renderMarked(
+    input: TemplateInput,
+    budget: TemplateBudget,
+  ): { text: string; generated: readonly GeneratedText[] } | null {
+    const run = this.#run(input, [], budget);
     return run && { text: run.out, generated: run.generated };
   }
 
   /** `turns`: numbers of messages, ascending. Null as in `render`, and if a prefix must be rendered separately. */
-  renderTurns(input: PlainInput, turns: readonly number[]): RenderedTurns | null {
-    const run = this.#run(input, turns);
+  renderTurns(input: TemplateInput, turns: readonly number[], budget: TemplateBudget): RenderedTurns | null {
+    const run = this.#run(input, turns, budget);
     if (!run || run.dependsOnLater) return null;
     const text = run.out;
     const places: TurnPlace[] = [];
@@ -81,9 +71,9 @@ export class PlainTemplate {
     return { text, turns: places };
   }
 
-  #run(input: PlainInput, turns: readonly number[]): Run | null {
+  #run(input: TemplateInput, turns: readonly number[], budget: TemplateBudget): Run | null {
     try {
-      const run = new Run(input, turns, this.#statements, this.#variables);
+      const run = new Run(input, turns, this.#statements, this.#variables, budget);
       run.start();
       return run;
     } catch (error) {
@@ -110,7 +100,7 @@ class Run implements Reads {
   readonly beginnings = new Map<number, Ending>();
   readonly generated: GeneratedText[] = [];
   readonly budget: TemplateBudget;
-  readonly #input: PlainInput;
+  readonly #input: TemplateInput;
   readonly #turns: ReadonlySet<number>;
   readonly #statements: readonly Execute[];
   readonly #top: Scope;
@@ -121,8 +111,14 @@ class Run implements Reads {
   #hasOtherLoops = false;
   #inBeginning = false;
 
-  constructor(input: PlainInput, turns: readonly number[], statements: readonly Execute[], variables: Scope) {
-    this.budget = input.budget();
+  constructor(
+    input: TemplateInput,
+    turns: readonly number[],
+    statements: readonly Execute[],
+    variables: Scope,
+    budget: TemplateBudget,
+  ) {
+    this.budget = budget;
     this.#input = input;
     this.#turns = new Set(turns);
     this.#statements = statements;
@@ -246,12 +242,18 @@ const notPlain: Execute = () => {
 };
 
 function compileBlock(nodes: readonly Node[]): Execute {
-  const statements = nodes.map(compileStatement);
+  const statements = nodes.map((node) => counted(node, compileStatement(node)));
   return (scope, run) => {
-    for (const statement of statements) {
-      run.budget.spend();
-      statement(scope, run);
-    }
+    for (const statement of statements) statement(scope, run);
+  };
+}
+
+/** Charges the budget for each execution of a statement. */
+function counted(node: Node, execute: Execute): Execute {
+  const steps = stepsOf(node);
+  return (scope, run) => {
+    run.budget.spend(0, steps);
+    execute(scope, run);
   };
 }
 
@@ -261,7 +263,7 @@ function compileOutput(expression: Evaluate): Execute {
     if (typeof value === 'string') {
       run.budget.spend(value.length);
       run.out += value;
-    } else if (typeof value === 'number') run.out += text(value);
+    } else if (typeof value === 'number') run.out += text(value, run.budget);
     else if (value === null) run.out += 'None';
     else if (value !== undefined) throw NOT_PLAIN;
   };

@@ -7,6 +7,15 @@ const MAX_DEPTH = 64;
 /** A message as a template receives it: the fields that transformers' conversations have. */
 export type TemplateMessage = Readonly<Record<string, unknown>> & { readonly role: string };
 
+/** What one rendering reads. */
+export interface TemplateInput {
+  messages: readonly TemplateMessage[];
+  addGenerationPrompt: boolean;
+  strftime(format: string): string;
+  /** Additional variables that the template may read, and `tools`. */
+  variables: Readonly<Record<string, unknown>>;
+}
+
 export interface InputOptions {
   /** The template knows the role `developer`; otherwise it gets `system` instead. */
   hasDeveloper: boolean;

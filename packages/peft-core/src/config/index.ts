@@ -1,6 +1,13 @@
 /** Schemas and parsing of a job's options. Loads no TensorFlow. */
 
-export { type ErrorDetail, GraftError, type GraftErrorOptions } from '../errors.ts';
+export {
+  type ErrorDetail,
+  GraftError,
+  type GraftErrorOptions,
+  MAX_MESSAGE,
+  shortened,
+  shortenedDetails,
+} from '../errors.ts';
 export { checkObjectiveOptions } from '../objectives/check-options.ts';
 export {
   isSetMetric,
@@ -36,7 +43,12 @@ export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';
 export { nearest } from '../schema/nearest.ts';
 export { type SamplingField, samplingFields } from '../schema/sampling-fields.ts';
-export { type TemplateKwargs, TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
+export {
+  OWN_TEMPLATE,
+  type TemplateKwargs,
+  TemplateKwargsSchema,
+  templateKwargsFault,
+} from '../schema/template-kwargs.ts';
 export type { LeadingPositions, Method, Trial } from '../tuners/method.ts';
 export {
   defaultPeft,

@@ -24,7 +24,7 @@ import type { TokenizeOptions } from '../examples/formats/reading.ts';
 import { type Place, placeReader } from '../examples/hold-out/hold-out.ts';
 import { LabelCollector } from '../examples/label-names.ts';
 import { checkFormat } from '../examples/task-formats.ts';
-import { ExampleTokenizer } from '../examples/tokenize-examples.ts';
+import { ExampleTokenizer, TemplateAllowance } from '../examples/tokenize-examples.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample } from './estimate.ts';
@@ -126,7 +126,7 @@ async function seenClasses(source: ExampleSource): Promise<Classes> {
 
 /** Tokenises an even selection of the examples; `perLine` is the mean number of examples per line. Throws if lines are invalid. */
 function sizesOf(
-  { examples: seen, fault: unread, badLines, unit, place }: FileSample,
+  { examples: seen, fault: unread, badLines, unit, place, bytes }: FileSample,
   { tokenizer, peft, onBadLines }: ExampleSource,
   options: TokenizeOptions,
   virtualTokens: number,
@@ -136,6 +136,7 @@ function sizesOf(
   for (const { format } of seen.slice(0, 1)) checkFormat(peft.task_type, format);
   let bad = badLines;
   const examples = new ExampleTokenizer(tokenizer, options, () => bad++);
+  const allowance = new TemplateAllowance(tokenizer, bytes);
   const sizes: ExampleSize[] = [];
   let more = 0;
   const places: Place[] = [];
@@ -143,6 +144,7 @@ function sizesOf(
   for (let i = 0; i < picked; i++) {
     const raw = seen[Math.floor((i * seen.length) / picked)]!;
     const pieces = examples.pieces(raw);
+    allowance.check();
     more += Math.max(0, pieces.length - 1);
     for (const example of pieces) {
       sizes.push(sampledSize(example, virtualTokens, options.invocation));

@@ -1,4 +1,4 @@
-import { type ErrorDetail, GraftError } from '../errors.ts';
+import { type ErrorDetail, GraftError, MAX_MESSAGE, shortened } from '../errors.ts';
 
 /** Maximum number of different faults that are listed; lines with further ones are only counted. */
 export const MAX_LISTED_FAULTS = 100;
@@ -29,11 +29,11 @@ export class BadLines {
   /** Adds a bad line. Lines must ascend. */
   add(line: number, message: string): void {
     this.#count++;
-    const kind = kindOf(message);
+    const kind = kindOf(message.slice(0, MAX_MESSAGE));
     let fault = this.#faults.get(kind);
     if (!fault) {
       if (this.#faults.size === MAX_LISTED_FAULTS) return;
-      fault = { line, message, count: 0, lines: [] };
+      fault = { line, message: shortened(message, MAX_MESSAGE / 4), count: 0, lines: [] };
       this.#faults.set(kind, fault);
     }
     fault.count++;

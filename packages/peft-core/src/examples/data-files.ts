@@ -1,6 +1,7 @@
 import { type FileShare, type MixStrategy, type Mixture, mixtureOf } from '../config/mixture.ts';
 import type { ValidationSet } from '../config/validation-sets.ts';
 import { GraftError } from '../errors.ts';
+import { OWN_TEMPLATE } from '../schema/template-kwargs.ts';
 
 /** What a data file is used for. */
 export type DataFile = 'training_file' | 'validation_file';
@@ -72,7 +73,7 @@ export async function naming<T>(
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
     const { code, message, fault, details, param } = error;
-    const isModel = param === 'model';
+    const isModel = param === 'model' || param === OWN_TEMPLATE;
     throw new GraftError(code, isModel ? message : `${prefix}${message}`, {
       param: isModel ? param : own,
       fault,

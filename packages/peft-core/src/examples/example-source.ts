@@ -43,6 +43,8 @@ export interface ExampleSource extends DataFiles {
   headLabels?: readonly string[] | null;
   /** The negatives of pairs without a `negative`; absent: pairs without training effect are accepted. */
   contrast?: Contrast | undefined;
+  /** Steps that the chat template may take for any files, see TemplateAllowance. */
+  templateSteps?: number;
   /** Class weights of a classifier: the named classes must exist in the data. */
   classWeights?: ClassWeights;
 }

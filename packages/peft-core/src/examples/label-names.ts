@@ -5,9 +5,12 @@ import type { ClassOf } from './formats/reading.ts';
 
 /** No data set has more classes. A label with a larger number is an id, not a class. */
 const MAX_CLASSES = 10_000;
+/** Maximum length of a class's name, which each answer of the classifier repeats. */
+const MAX_NAME = 512;
 
 /** Collects the labels of a training file's examples: a new head has one class for each. */
 export class LabelCollector {
+  #tooLong: { line: number; length: number } | null = null;
   readonly #names = new Set<string>();
   #largest = -1;
   /** Line numbers of the first label that is a name, and of the first that is a number. */
@@ -20,7 +23,9 @@ export class LabelCollector {
   #add(label: Label, line: number): void {
     if (typeof label === 'string') {
       this.#first.name ??= line;
-      this.#names.add(label);
+      if (label.length > MAX_NAME) this.#tooLong ??= { line, length: label.length };
+      // One too many is enough for the error, however many there are.
+      else if (this.#names.size <= MAX_CLASSES) this.#names.add(label);
     } else {
       this.#first.number ??= line;
       this.#largest = Math.max(this.#largest, label);
@@ -41,6 +46,10 @@ export class LabelCollector {
    * transformers' LABEL_0, LABEL_1, …. Throws `invalid_labels`.
    */
   names(): string[] {
+    if (this.#tooLong)
+      throw invalid(
+        `line ${this.#tooLong.line} has a label of ${this.#tooLong.length} characters; ${MAX_NAME} at most`,
+      );
     const { name, number } = this.#first;
     if (name !== undefined && number !== undefined)
       throw invalid(
@@ -54,8 +63,7 @@ export class LabelCollector {
       number === undefined
         ? [...this.#names].sort()
         : Array.from({ length: this.#largest + 1 }, (_, i) => `LABEL_${i}`);
-    if (names.length > MAX_CLASSES)
-      throw invalid(`there are ${names.length} different labels; ${MAX_CLASSES} at most`);
+    if (names.length > MAX_CLASSES) throw invalid(`there are more than ${MAX_CLASSES} different labels`);
     if (names.length < 2) throw invalid('all examples have the same label; a classifier needs at least two');
     return names;
   }

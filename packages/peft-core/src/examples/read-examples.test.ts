@@ -6,7 +6,7 @@ import type { GraftError } from '../errors.ts';
 import { sha256 } from '../sha256.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
-import { loadTokenizer } from '../text/index.ts';
+import { loadTokenizer, loadTokenizerWith } from '../text/index.ts';
 import type { DataFile } from './data-files.ts';
 import { readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
@@ -215,4 +215,36 @@ test('lines of weight 0 are counted and left out; a file of only such lines has 
         error.param === file &&
         /every example has "weight" 0/.test(error.message),
     );
+});
+
+test('the conversations of all files share a budget of template steps, by the bytes of the files', async () => {
+  const messages = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+  ];
+  const files = {
+    tokenizerJson: readJson('tokenizer.json'),
+    tokenizerConfig: readJson('tokenizer_config.json'),
+    chatTemplate: null,
+  };
+  // Each conversation is within its own budget.
+  const costly = '{% for i in range(9000) %}{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}';
+  const from = source('CAUSAL_LM', { training: Array(100).fill({ messages }) });
+  const of = (template: string, templateSteps: number) => {
+    const tokenizer = loadTokenizerWith(files, template);
+    return readExamples({ ...from, tokenizer, templateSteps });
+  };
+  assert.equal((await of(costly.replace('9000', '9'), 0)).counts.training_file.examples, 100);
+  assert.equal((await of(costly, 10_000_000)).counts.training_file.examples, 100);
+  await assert.rejects(of(costly, 0), (error: GraftError) => {
+    assert.deepEqual(
+      [error.code, error.param, error.fault],
+      ['chat_template_error', 'training.chat_template', 'user'],
+    );
+    assert.match(
+      error.message,
+      /takes more than \d+ steps for files of \d+ bytes, the limit; use a simpler template/,
+    );
+    return true;
+  });
 });

@@ -18,7 +18,7 @@ import type { FileCheck } from './formats/format.ts';
 import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
 import { LabelCollector } from './label-names.ts';
 import { checkFormat } from './task-formats.ts';
-import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
+import { type ExampleCounts, ExampleTokenizer, noCounts, TemplateAllowance } from './tokenize-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 import type { UnreadColumn } from './unread-columns.ts';
 
@@ -74,6 +74,7 @@ export async function readExamples(
   const files = [...filesOf(source, 'training_file'), ...filesOf(source, 'validation_file')];
   const hasClasses = isClassifier(peft.task_type);
   const progress = await Progress.of(files, hasClasses ? 2 : 1, listener);
+  const allowance = new TemplateAllowance(source.tokenizer, progress.totalBytes, source.templateSteps);
   const classes = hasClasses ? await classNames(source, progress) : null;
   const { classWeights } = source;
   // Without names the labels themselves are invalid, which the second reading reports.
@@ -92,7 +93,9 @@ export async function readExamples(
     };
     const examples = new ExampleTokenizer(source.tokenizer, options, onBadLine);
     const take = (raw: RawExample) => {
-      for (const example of examples.pieces(raw)) {
+      const pieces = examples.pieces(raw);
+      allowance.check();
+      for (const example of pieces) {
         if (role === 'training_file') {
           check ??= formatOf(raw.format).fileCheck?.();
           check?.add(example);
@@ -163,13 +166,13 @@ function sumOf(counts: readonly ExampleCounts[]): ExampleCounts {
 
 /** Progress of reading. Each file counts once, although a classifier's training files are read twice. */
 class Progress {
-  readonly #totalBytes: number;
+  readonly totalBytes: number;
   readonly #passes: number;
   readonly #listener: ExampleListener;
   #bytes = 0;
 
   private constructor(totalBytes: number, passes: number, listener: ExampleListener) {
-    this.#totalBytes = totalBytes;
+    this.totalBytes = totalBytes;
     this.#passes = passes;
     this.#listener = listener;
   }
@@ -185,7 +188,7 @@ class Progress {
 
   add(bytes: number, file: DataFile): void {
     this.#bytes += file === 'training_file' ? bytes / this.#passes : bytes;
-    this.#listener.onBytes?.(Math.floor(this.#bytes), this.#totalBytes);
+    this.#listener.onBytes?.(Math.floor(this.#bytes), this.totalBytes);
   }
 }
 

@@ -28,6 +28,39 @@ export function noCounts(): ExampleCounts {
   return { examples: 0, truncated: 0, skipped: 0, special_tokens: 0 };
 }
 
+/**
+ * Steps that a chat template may take for a job's files: those of any job, and more for each byte. The templates in use take 1 to 15 for a
+ * byte, and those that look ahead 100 for conversations of hundreds of short messages. A gigabyte takes about an hour at most.
+ */
+const TEMPLATE_STEPS = 1e9;
+const TEMPLATE_STEPS_PER_BYTE = 100;
+
+/** Limits the cost of rendering all conversations of a job's files, whatever the limit of each. */
+export class TemplateAllowance {
+  readonly #tokenizer: Tokenizer;
+  readonly #bytes: number;
+  readonly #most: number;
+  readonly #before: number;
+
+  /** `bytes`: of all files. `steps`: those of any job. */
+  constructor(tokenizer: Tokenizer, bytes: number, steps = TEMPLATE_STEPS) {
+    this.#tokenizer = tokenizer;
+    this.#bytes = bytes;
+    this.#most = steps + TEMPLATE_STEPS_PER_BYTE * bytes;
+    this.#before = tokenizer.templateSteps;
+  }
+
+  /** Throws `chat_template_error` if the conversations so far have taken more. */
+  check(): void {
+    if (this.#tokenizer.templateSteps - this.#before <= this.#most) return;
+    throw new GraftError(
+      'chat_template_error',
+      `the chat template takes more than ${this.#most} steps for files of ${this.#bytes} bytes, the limit; use a simpler template, shorter conversations, or training.train_on "last_assistant"`,
+      { param: this.#tokenizer.templateParam },
+    );
+  }
+}
+
 /** Converts checked lines to training examples, one by one, as their format defines, and collects the faults of lines for `fault`. */
 export class ExampleTokenizer {
   readonly #tokenizer: Tokenizer;

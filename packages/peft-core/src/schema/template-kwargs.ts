@@ -4,6 +4,9 @@ import { isRecord, show } from './check-fields.ts';
 /** Variables of a chat template besides the conversation, such as `enable_thinking`. */
 export type TemplateKwargs = Readonly<Record<string, unknown>>;
 
+/** Request field of a job's own chat template. */
+export const OWN_TEMPLATE = 'training.chat_template';
+
 /** Maximum size of all variables as JSON, in bytes of UTF-8. */
 const MAX_BYTES = 4096;
 const MAX_NAMES = 32;

@@ -79,6 +79,8 @@ export class Tokenizer implements TurnTokenizer {
   #normalTexts: ReadonlyMap<number, string> = new Map();
   #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
+  /** Request field that the chat template is from. */
+  readonly templateParam: string;
   /** Source of the chat template; null for a model without one. */
   readonly chatTemplateSource: string | null;
   readonly #specialIds: ReadonlySet<number>;
@@ -87,8 +89,11 @@ export class Tokenizer implements TurnTokenizer {
   readonly eosId: number | null;
   readonly padId: number | null;
 
-  /** Throws `unsupported_tokenizer` or `invalid_chat_template`. */
-  constructor({ tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles) {
+  /**
+   * Throws `unsupported_tokenizer` or `invalid_chat_template`. `templateParam`: request field that the chat template is from, for its errors.
+   */
+  constructor({ tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles, templateParam = 'model') {
+    this.templateParam = templateParam;
     const config = tokenizerConfig ?? {};
     const special: Record<string, string> = {};
     for (const name of SPECIAL_TOKEN_NAMES) {
@@ -141,7 +146,7 @@ export class Tokenizer implements TurnTokenizer {
     }
     const source = chatTemplate ?? defaultTemplate(config.chat_template);
     this.chatTemplateSource = source;
-    this.#template = source === null ? null : new ChatTemplate(source, special);
+    this.#template = source === null ? null : new ChatTemplate(source, special, templateParam);
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
@@ -230,6 +235,11 @@ export class Tokenizer implements TurnTokenizer {
   /** Number of special tokens in a user's text. */
   countSpecialTokens(text: string): number {
     return this.#specialInText().special.count(text);
+  }
+
+  /** Steps that the chat template has taken so far, see TemplateBudget. */
+  get templateSteps(): number {
+    return this.#template?.steps ?? 0;
   }
 
   /** The conversation as the model's prompt. Throws `no_chat_template` and the errors of ChatTemplate.render. */

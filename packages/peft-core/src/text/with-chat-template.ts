@@ -1,4 +1,4 @@
-import { GraftError } from '../errors.ts';
+import { OWN_TEMPLATE } from '../schema/template-kwargs.ts';
 import { Tokenizer, type TokenizerFiles } from './tokenizer.ts';
 
 /** A model's files with another chat template; unchanged without one. */
@@ -13,14 +13,8 @@ export function withChatTemplate(
 
 /**
  * The tokenizer of a job or an adapter, which may have its own chat template. Throws `unsupported_tokenizer` and
- * `invalid_chat_template`; `param` of the latter is the training option if the template is the job's.
+ * `invalid_chat_template`; `param` of the errors of its own template is the training option.
  */
 export function loadTokenizerWith(files: TokenizerFiles, chatTemplate: string | null | undefined): Tokenizer {
-  try {
-    return new Tokenizer(withChatTemplate(files, chatTemplate));
-  } catch (error) {
-    const isOwn = chatTemplate && error instanceof GraftError && error.code === 'invalid_chat_template';
-    if (!isOwn) throw error;
-    throw new GraftError(error.code, error.message, { param: 'training.chat_template', cause: error });
-  }
+  return new Tokenizer(withChatTemplate(files, chatTemplate), chatTemplate ? OWN_TEMPLATE : undefined);
 }

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { GraftError } from '@graft/peft-core/config';
+import { GraftError, OWN_TEMPLATE } from '@graft/peft-core/config';
 
 /** Error codes of broken or unknown files. Their messages help both team and operator. */
 const fileFaultCodes = new Set([
@@ -16,9 +16,12 @@ const fileFaultCodes = new Set([
 /** Error codes of a Hub that denies access; its address and token concern only the operator. */
 const hubFaultCodes = new Set(['base_model_not_found', 'base_model_access_denied']);
 
-/** Returns whether an error about a base model persists until the operator acts, so that retrying is useless. */
-export function isLastingModelFault(code: string): boolean {
-  return fileFaultCodes.has(code) || hubFaultCodes.has(code);
+/**
+ * Returns whether an error about a base model persists until the operator acts, so that retrying is useless. `param`: the request field that
+ * caused it: a job's own chat template is not the model's.
+ */
+export function isLastingModelFault(code: string, param: string | null = null): boolean {
+  return param !== OWN_TEMPLATE && (fileFaultCodes.has(code) || hubFaultCodes.has(code));
 }
 
 /**

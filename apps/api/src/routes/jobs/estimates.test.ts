@@ -221,7 +221,7 @@ describe('what it may cost', () => {
   test('slow lines end at the deadline', async () => {
     const message = assertError(
       await ask({ model: 'slow', training_file: manyLines }),
-      400,
+      503,
       'estimate_timeout',
       'training_file',
     );

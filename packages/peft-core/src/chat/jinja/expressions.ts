@@ -1,18 +1,20 @@
+import type { TemplateBudget } from '../template-budget.ts';
 import { applyFilter } from './filters.ts';
 import { methodOf } from './methods.ts';
 import { binary } from './operators.ts';
-import { charged, type Evaluate, type Node, type Scope, type State } from './state.ts';
-import { TESTS } from './tests.ts';
+import { charged, type Evaluate, made, type Node, type Scope, type State } from './state.ts';
+import { testOf } from './tests.ts';
 import {
+  characters,
   type Dict,
   float,
   isDict,
   isTrue,
   iterate,
+  keysOf,
   Loop,
   Namespace,
   numberOf,
-  sequence,
   Tuple,
   typeName,
   type Value,
@@ -74,13 +76,13 @@ function dict(entries: Map<Node, Node>): Evaluate {
     ([key, value]) => [compileExpression(key), compileExpression(value)] as const,
   );
   return (scope, state) => {
-    const made: Record<string, Value> = Object.create(null);
+    const entries: Record<string, Value> = Object.create(null);
     for (const [key, value] of compiled) {
-      const name = key(scope, state);
+      const name = charged(key(scope, state), state.budget);
       if (typeof name !== 'string') throw new Error(`a key of a dict is a ${typeName(name)}, not a str`);
-      made[name] = value(scope, state);
+      entries[name] = value(scope, state);
     }
-    return made;
+    return entries;
   };
 }
 
@@ -88,13 +90,13 @@ function choice(condition: Node, whenTrue: Node, whenFalse: Node | null): Evalua
   const test = compileExpression(condition);
   const yes = compileExpression(whenTrue);
   const no: Evaluate = whenFalse ? compileExpression(whenFalse) : () => undefined;
-  return (scope, state) => (isTrue(test(scope, state)) ? yes : no)(scope, state);
+  return (scope, state) => (isTrue(test(scope, state), state.budget) ? yes : no)(scope, state);
 }
 
 function unary(node: Node): Evaluate {
   const operator = (node.operator as Node).value as string;
   const argument = compileExpression(node.argument as Node);
-  if (operator === 'not') return (scope, state) => !isTrue(argument(scope, state));
+  if (operator === 'not') return (scope, state) => !isTrue(argument(scope, state), state.budget);
   const sign = operator === '-' ? -1 : 1;
   return (scope, state) => {
     const value = argument(scope, state);
@@ -107,11 +109,10 @@ function unary(node: Node): Evaluate {
 function test(node: Node): Evaluate {
   const operand = compileExpression(node.operand as Node);
   const name = (node.test as Node).value as string;
-  const passes = TESTS[name];
   const negate = node.negate as boolean;
   return (scope, state) => {
-    if (!passes) throw new Error(`no test named '${name}'`);
-    return passes(operand(scope, state)) !== negate;
+    const value = charged(operand(scope, state), state.budget);
+    return testOf(name)(value, undefined, state.budget) !== negate;
   };
 }
 
@@ -121,17 +122,10 @@ export function filter(operand: Evaluate, node: Node): Evaluate {
   const name = (isCall ? (node.callee as Node) : node).value as string;
   const given = argumentsOf(isCall ? (node.args as Node[]) : []);
   return (scope, state) => {
-    const value = charged(operand(scope, state), state);
+    const value = operand(scope, state);
     const { args, named } = given(scope, state);
-    return spent(applyFilter(name, value, args, named), state);
+    return applyFilter(name, value, args, named, state.budget);
   };
-}
-
-/** Charges the budget for a value that was made. */
-function spent(value: Value, state: State): Value {
-  if (typeof value === 'string') state.budget.spend(value.length);
-  else if (Array.isArray(value)) state.budget.spend(0, value.length);
-  return value;
 }
 
 type Arguments = (scope: Scope, state: State) => { args: Value[]; named: Dict };
@@ -148,11 +142,13 @@ export function argumentsOf(nodes: readonly Node[]): Arguments {
     const args: Value[] = [];
     const named: Record<string, Value> = Object.create(null);
     for (const { type, key, value } of parts) {
-      const evaluated = value(scope, state);
+      const evaluated = charged(value(scope, state), state.budget);
       if (key !== null) named[key] = evaluated;
-      else if (type === 'SpreadExpression') args.push(...iterate(evaluated));
+      else if (type === 'SpreadExpression')
+        for (const each of iterate(evaluated, state.budget)) args.push(each);
       else if (type !== 'KeywordSpreadExpression') args.push(evaluated);
-      else if (isDict(evaluated)) Object.assign(named, evaluated);
+      else if (isDict(evaluated))
+        for (const name of keysOf(evaluated, state.budget)) named[name] = evaluated[name];
       else throw new Error(`argument after ** is a ${typeName(evaluated)}`);
     }
     return { args, named };
@@ -167,7 +163,7 @@ function call(node: Node): Evaluate {
     const called = callee(scope, state);
     if (typeof called !== 'function') throw new Error(`'${typeName(called)}' object is not callable`);
     const { args, named } = given(scope, state);
-    return spent(called(args, named), state);
+    return made(called(args, named, state.budget), state.budget);
   };
 }
 
@@ -177,11 +173,12 @@ function member(node: Node): Evaluate {
   if (node.computed) {
     if (property.type === 'SliceExpression') return slice(object, property);
     const key = compileExpression(property);
-    return (scope, state) => itemOf(charged(object(scope, state), state), key(scope, state));
+    return (scope, state) =>
+      itemOf(charged(object(scope, state), state.budget), key(scope, state), state.budget);
   }
   const name = property.value as string | number;
-  if (typeof name === 'number') return (scope, state) => itemOf(object(scope, state), name);
-  return (scope, state) => attributeOf(charged(object(scope, state), state), name);
+  if (typeof name === 'number') return (scope, state) => itemOf(object(scope, state), name, state.budget);
+  return (scope, state) => attributeOf(charged(object(scope, state), state.budget), name);
 }
 
 /** `of.name`: a method before an item. */
@@ -195,7 +192,7 @@ function attributeOf(of: Value, name: string): Value {
 }
 
 /** `of[key]`: an item before a method. */
-function itemOf(of: Value, key: Value): Value {
+function itemOf(of: Value, key: Value, budget: TemplateBudget): Value {
   if (of === undefined) throw new Error('an undefined value has no items');
   if (typeof key === 'string') {
     if (isDict(of) && Object.hasOwn(of, key)) return of[key];
@@ -203,14 +200,14 @@ function itemOf(of: Value, key: Value): Value {
   }
   const index = numberOf(key);
   if (index === null || typeof key === 'object') return undefined;
-  if (typeof of === 'string' || Array.isArray(of)) return sequence(of).at(index);
-  return undefined;
+  if (typeof of === 'string') return characters(of, budget).at(index);
+  return Array.isArray(of) ? of.at(index) : undefined;
 }
 
 function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
   const [from, to, by] = [start, stop, step].map((part) => (part ? compileExpression(part as Node) : null));
   return (scope, state) => {
-    const of = charged(object(scope, state), state);
+    const of = charged(object(scope, state), state.budget);
     if (typeof of !== 'string' && !Array.isArray(of))
       throw new Error(`'${typeName(of)}' object has no slices`);
     const [first, end, stride] = [from, to, by].map((part) => {
@@ -218,8 +215,9 @@ function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
       if (value !== null && numberOf(value) === null) throw new Error('slice indices must be integers');
       return value === null ? null : numberOf(value);
     });
-    const found = sliced(sequence(of), first ?? null, end ?? null, stride ?? 1);
-    return spent(typeof of === 'string' ? found.join('') : found, state);
+    const all = typeof of === 'string' ? characters(of, state.budget) : of;
+    const found = sliced(all, first ?? null, end ?? null, stride ?? 1);
+    return made(typeof of === 'string' ? found.join('') : found, state.budget);
   };
 }
 

@@ -1,8 +1,11 @@
+import type { TemplateBudget } from '../template-budget.ts';
 import { itemsOf, methodOf } from './methods.ts';
-import { TESTS } from './tests.ts';
+import { charged, made } from './state.ts';
+import { testOf } from './tests.ts';
 import { capitalize, indent, join, replace, strip, title, words } from './texts.ts';
 import { type JsonOptions, toJson } from './to-json.ts';
 import {
+  characters,
   type Dict,
   Float,
   float,
@@ -21,129 +24,164 @@ import {
 } from './values.ts';
 
 /** A filter of Jinja. `value`: what it is applied to. */
-type Filter = (value: Value, args: readonly Value[], named: Dict) => Value;
+type Filter = (value: Value, args: readonly Value[], named: Dict, budget: TemplateBudget) => Value;
 
 /** Maximum number of levels or columns of an indentation. */
 const MAX_INDENT = 256;
 
 /** Applies a filter by its name. Throws for one that neither Jinja nor transformers has. */
-export function applyFilter(name: string, value: Value, args: readonly Value[], named: Dict): Value {
+export function applyFilter(
+  name: string,
+  value: Value,
+  args: readonly Value[],
+  named: Dict,
+  budget: TemplateBudget,
+): Value {
   const filter = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined;
   if (!filter) throw new Error(`no filter named '${name}'`);
-  return filter(value, args, named);
+  return made(filter(charged(value, budget), args, named, budget), budget);
 }
 
-const FILTERS: Record<string, Filter> = {
+export const FILTERS: Record<string, Filter> = {
   abs: (value) => signed(value, Math.abs),
-  attr: (value, [name]) => attributeOf(value, text(name)),
-  capitalize: (value) => capitalize(text(value)),
-  count: (value) => lengthOf(value),
+  attr: (value, [name], _, budget) => attributeOf(value, text(name, budget)),
+  capitalize: (value, _, __, budget) => capitalize(text(value, budget)),
+  count: (value, _, __, budget) => lengthOf(value, budget),
   d: defaultTo,
   default: defaultTo,
   dictsort,
   e: escapeHtml,
   escape: escapeHtml,
-  first: (value) => iterate(value)[0],
+  first: (value, _, __, budget) => end(value, 0, budget),
   float: (value, [otherwise], named) => {
     const number = parsed(value, /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i);
     return number === null ? (otherwise ?? named.default ?? new Float(0)) : float(number);
   },
-  indent(value, [width, first, blank], named) {
+  indent(value, [width, first, blank], named, budget) {
     const by = width ?? named.width ?? 4;
-    const options = { first: isTrue(first ?? named.first), blank: isTrue(blank ?? named.blank) };
-    return indent(text(value), typeof by === 'string' ? by : ' '.repeat(bounded(by)), options);
+    const options = {
+      first: isTrue(first ?? named.first, budget),
+      blank: isTrue(blank ?? named.blank, budget),
+    };
+    return indent(
+      text(value, budget),
+      typeof by === 'string' ? by : ' '.repeat(bounded(by)),
+      options,
+      budget,
+    );
   },
   int(value, [otherwise], named) {
     const number = parsed(value, /^[+-]?(\d+|\d*\.\d+|\d+\.\d*)(e[+-]?\d+)?$/i);
     return number === null ? (otherwise ?? named.default ?? 0) : Math.trunc(number);
   },
-  items(value) {
+  items(value, _, __, budget) {
     if (value === undefined) return [];
-    if (isDict(value)) return itemsOf(value);
+    if (isDict(value)) return itemsOf(value, budget);
     throw new Error('can only get item pairs from a mapping');
   },
-  join(value, [separator, attribute], named) {
-    const items = pick(iterate(value), attribute ?? named.attribute);
-    return join(items.map(text), text(separator ?? named.d ?? ''));
-  },
-  last: (value) => iterate(value).at(-1),
-  length: (value) => lengthOf(value),
-  list: (value) => [...iterate(value)],
-  lower: (value) => text(value).toLowerCase(),
-  map,
-  max: (value) => extreme(iterate(value), 1),
-  min: (value) => extreme(iterate(value), -1),
-  reject: (value, args) => select(iterate(value), args, (item) => item, false),
-  rejectattr: (value, [name, ...args]) => select(iterate(value), args, (item) => pathOf(item, name), false),
-  replace: (value, [old, by, most], named) => {
-    const count = most ?? named.count;
-    return replace(
-      text(value),
-      text(old),
-      text(by),
-      count === undefined || count === null ? -1 : whole(count),
+  join(value, [separator, attribute], named, budget) {
+    const items = pick(iterate(value, budget), attribute ?? named.attribute, budget);
+    return join(
+      items.map((item) => text(item, budget)),
+      text(separator ?? named.d ?? '', budget),
+      budget,
     );
   },
-  reverse: (value) =>
-    typeof value === 'string' ? [...value].reverse().join('') : [...iterate(value)].reverse(),
-  round(value, [digits, method], named) {
+  last: (value, _, __, budget) => end(value, -1, budget),
+  length: (value, _, __, budget) => lengthOf(value, budget),
+  list: (value, _, __, budget) => [...iterate(value, budget)],
+  lower: (value, _, __, budget) => text(value, budget).toLowerCase(),
+  map,
+  max: (value, _, __, budget) => extreme(iterate(value, budget), 1, budget),
+  min: (value, _, __, budget) => extreme(iterate(value, budget), -1, budget),
+  reject: (value, args, _, budget) => select(value, args, undefined, false, budget),
+  rejectattr: (value, [name, ...args], _, budget) => select(value, args, name ?? null, false, budget),
+  replace: (value, [old, by, most], named, budget) => {
+    const count = most ?? named.count;
+    return replace(
+      text(value, budget),
+      text(old, budget),
+      text(by, budget),
+      count === undefined || count === null ? -1 : whole(count),
+      budget,
+    );
+  },
+  reverse: (value, _, __, budget) =>
+    typeof value === 'string' ? [...value].reverse().join('') : [...iterate(value, budget)].reverse(),
+  round(value, [digits, method], named, budget) {
     const number = numberOf(value);
     if (number === null) throw new Error(`cannot round a ${typeName(value)}`);
     const scale = 10 ** whole(digits ?? named.precision ?? 0);
-    const how = text(method ?? named.method ?? 'common');
+    const how = text(method ?? named.method ?? 'common', budget);
     const round = how === 'ceil' ? Math.ceil : how === 'floor' ? Math.floor : halfToEven;
     return float(round(number * scale) / scale);
   },
-  safe: (value) => (typeof value === 'string' ? value : text(value)),
-  select: (value, args) => select(iterate(value), args, (item) => item, true),
-  selectattr: (value, [name, ...args]) => select(iterate(value), args, (item) => pathOf(item, name), true),
-  sort(value, [reverse, caseSensitive, attribute], named) {
-    const key = keyOf(isTrue(caseSensitive ?? named.case_sensitive));
-    const of = attribute ?? named.attribute;
-    const keyIn = (item: Value) => key(of === undefined || of === null ? item : pathOf(item, of));
-    const sorted = [...iterate(value)].sort((a, b) => order(keyIn(a), keyIn(b)));
-    return isTrue(reverse ?? named.reverse) ? stableReverse(sorted, keyIn) : sorted;
+  safe: (value, _, __, budget) => text(value, budget),
+  select: (value, args, _, budget) => select(value, args, undefined, true, budget),
+  selectattr: (value, [name, ...args], _, budget) => select(value, args, name ?? null, true, budget),
+  sort(value, [reverse, caseSensitive, attribute], named, budget) {
+    const keyIn = keyOf(attribute ?? named.attribute, caseSensitive ?? named.case_sensitive, budget);
+    return sorted([...iterate(value, budget)], keyIn, reverse ?? named.reverse, budget);
   },
-  string: (value) => text(value),
-  sum: (value, [attribute, start], named) => {
-    const numbers = pick(iterate(value), attribute ?? named.attribute).map(numberOf);
+  string: (value, _, __, budget) => text(value, budget),
+  sum: (value, [attribute, start], named, budget) => {
+    const numbers = pick(iterate(value, budget), attribute ?? named.attribute, budget).map(numberOf);
     if (numbers.includes(null)) throw new Error('sum of values that are not numbers');
     return (numbers as number[]).reduce((sum, each) => sum + each, numberOf(start ?? named.start ?? 0) ?? 0);
   },
-  title: (value) => title(text(value)),
-  tojson(value, [ascii, indentation, separators, sortKeys], named) {
+  title: (value, _, __, budget) => title(text(value, budget)),
+  tojson(value, [ascii, indentation, separators, sortKeys], named, budget) {
     return toJson(
       value,
-      jsonOptions([
-        ascii ?? named.ensure_ascii,
-        indentation ?? named.indent,
-        separators ?? named.separators,
-        sortKeys ?? named.sort_keys,
-      ]),
+      budget,
+      jsonOptions(
+        [
+          ascii ?? named.ensure_ascii,
+          indentation ?? named.indent,
+          separators ?? named.separators,
+          sortKeys ?? named.sort_keys,
+        ],
+        budget,
+      ),
     );
   },
-  trim: (value, [characters], named) => {
+  trim: (value, [characters], named, budget) => {
     const given = characters ?? named.chars;
-    return strip(text(value), 'both', given === undefined || given === null ? null : text(given));
+    return strip(
+      text(value, budget),
+      'both',
+      given === undefined || given === null ? null : text(given, budget),
+    );
   },
-  unique(value, [caseSensitive, attribute], named) {
-    const key = keyOf(isTrue(caseSensitive ?? named.case_sensitive));
-    const of = attribute ?? named.attribute;
+  unique(value, [caseSensitive, attribute], named, budget) {
+    const keyIn = keyOf(attribute ?? named.attribute, caseSensitive ?? named.case_sensitive, budget);
     const seen = new Set<Value>();
-    return iterate(value).filter((item) => {
-      const own = key(of === undefined || of === null ? item : pathOf(item, of));
+    return iterate(value, budget).filter((item) => {
+      const own = charged(keyIn(item), budget);
       if (typeof own === 'object' && own !== null) throw new Error(`unhashable type: '${typeName(own)}'`);
       const isNew = !seen.has(own);
       seen.add(own);
       return isNew;
     });
   },
-  upper: (value) => text(value).toUpperCase(),
-  wordcount: (value) => words(text(value)).length,
+  upper: (value, _, __, budget) => text(value, budget).toUpperCase(),
+  wordcount: (value, _, __, budget) => words(text(value, budget)).length,
 };
 
-function defaultTo(value: Value, [otherwise, ifFalse]: readonly Value[], named: Dict): Value {
-  const isMissing = value === undefined || (isTrue(ifFalse ?? named.boolean) && !isTrue(value));
+/** The first item of a value (`at` 0), or the last (−1). */
+function end(value: Value, at: 0 | -1, budget: TemplateBudget): Value {
+  if (typeof value !== 'string') return iterate(value, budget).at(at);
+  return value === '' ? undefined : characters(value, budget).at(at);
+}
+
+function defaultTo(
+  value: Value,
+  [otherwise, ifFalse]: readonly Value[],
+  named: Dict,
+  budget: TemplateBudget,
+): Value {
+  const isMissing =
+    value === undefined || (isTrue(ifFalse ?? named.boolean, budget) && !isTrue(value, budget));
   return isMissing
     ? otherwise !== undefined
       ? otherwise
@@ -153,54 +191,73 @@ function defaultTo(value: Value, [otherwise, ifFalse]: readonly Value[], named: 
     : value;
 }
 
-function dictsort(value: Value, [caseSensitive, by, reverse]: readonly Value[], named: Dict): Value {
+function dictsort(
+  value: Value,
+  [caseSensitive, by, reverse]: readonly Value[],
+  named: Dict,
+  budget: TemplateBudget,
+): Value {
   if (!isDict(value)) throw new Error(`cannot sort a ${typeName(value)} as a dict`);
-  const key = keyOf(isTrue(caseSensitive ?? named.case_sensitive));
+  const key = keyOf(null, caseSensitive ?? named.case_sensitive, budget);
   const at = (by ?? named.by) === 'value' ? 1 : 0;
   const keyIn = (item: Value) => key((item as Tuple)[at]);
-  const sorted = itemsOf(value).sort((a, b) => order(keyIn(a), keyIn(b)));
-  return isTrue(reverse ?? named.reverse) ? stableReverse(sorted, keyIn) : sorted;
+  return sorted(itemsOf(value, budget), keyIn, reverse ?? named.reverse, budget);
 }
 
-/** Python's `sorted(reverse=True)` keeps the order of equal items. */
-function stableReverse(sorted: Value[], keyIn: (item: Value) => Value): Value[] {
-  return sorted.sort((a, b) => order(keyIn(b), keyIn(a)));
+/** Sorts the items. Python's `sorted(reverse=True)`, too, keeps the order of equal ones. */
+function sorted(
+  items: Value[],
+  keyIn: (item: Value) => Value,
+  reverse: Value,
+  budget: TemplateBudget,
+): Value[] {
+  const sign = isTrue(reverse, budget) ? -1 : 1;
+  return items.sort((a, b) => sign * order(keyIn(a), keyIn(b), budget));
 }
 
-function map(value: Value, args: readonly Value[], named: Dict): Value {
-  const items = iterate(value);
-  if (named.attribute !== undefined)
+function map(value: Value, args: readonly Value[], named: Dict, budget: TemplateBudget): Value {
+  const items = iterate(value, budget);
+  if (named.attribute !== undefined) {
+    const attribute = pathTo(named.attribute, budget);
     return items.map((item) => {
-      const found = pathOf(item, named.attribute);
+      const found = attribute(item);
       return found === undefined ? named.default : found;
     });
+  }
   const [name, ...rest] = args;
-  return items.map((item) => applyFilter(text(name), item, rest, named));
+  const filter = text(name, budget);
+  return items.map((item) => applyFilter(filter, item, rest, named, budget));
 }
 
+/** The items that pass the test `name`, or fail it; `attribute` undefined: the test is of the items themselves. */
 function select(
-  items: readonly Value[],
-  [name, ...args]: readonly Value[],
-  keyIn: (item: Value) => Value,
+  value: Value,
+  [name, other]: readonly Value[],
+  attribute: Value,
   isKept: boolean,
+  budget: TemplateBudget,
 ): Value {
-  const test = name === undefined ? isTrue : TESTS[text(name)];
-  if (!test) throw new Error(`no test named '${text(name)}'`);
-  return items.filter((item) => test(keyIn(item), ...args) === isKept);
+  const test = name === undefined ? (item: Value) => isTrue(item, budget) : testOf(text(name, budget));
+  const keyIn = attribute === undefined ? (item: Value) => item : pathTo(attribute, budget);
+  return iterate(value, budget).filter(
+    (item) => test(charged(keyIn(item), budget), other, budget) === isKept,
+  );
 }
 
-function pick(items: readonly Value[], attribute: Value): readonly Value[] {
-  return attribute === undefined || attribute === null ? items : items.map((item) => pathOf(item, attribute));
+function pick(items: readonly Value[], attribute: Value, budget: TemplateBudget): readonly Value[] {
+  return attribute === undefined || attribute === null ? items : items.map(pathTo(attribute, budget));
 }
 
-/** An attribute by its path, such as `function.name`. */
-function pathOf(item: Value, path: Value): Value {
-  return text(path)
-    .split('.')
-    .reduce((of: Value, name) => {
+/** A function that finds an attribute by its path, such as `function.name`. */
+function pathTo(path: Value, budget: TemplateBudget): (item: Value) => Value {
+  const names = text(path, budget).split('.');
+  return (item) => {
+    budget.spend(0, names.length);
+    return names.reduce((of: Value, name) => {
       if (Array.isArray(of) && /^\d+$/.test(name)) return of[Number(name)];
       return itemOf(of, name);
     }, item);
+  };
 }
 
 function itemOf(of: Value, name: string): Value {
@@ -214,15 +271,22 @@ function attributeOf(of: Value, name: string): Value {
   return of instanceof Namespace ? of.values.get(name) : methodOf(of, name);
 }
 
-const keyOf =
-  (caseSensitive: boolean) =>
-  (value: Value): Value =>
-    typeof value === 'string' && !caseSensitive ? value.toLowerCase() : value;
+/** The key by which items are ordered: the attribute, or the item itself, in lower case unless case matters. */
+function keyOf(attribute: Value, caseSensitive: Value, budget: TemplateBudget): (item: Value) => Value {
+  const isSensitive = isTrue(caseSensitive, budget);
+  const find = attribute === undefined || attribute === null ? null : pathTo(attribute, budget);
+  return (item) => {
+    const value = find ? find(item) : item;
+    if (typeof value !== 'string' || isSensitive) return value;
+    budget.spend(value.length);
+    return value.toLowerCase();
+  };
+}
 
-function extreme(items: readonly Value[], sign: 1 | -1): Value {
-  const key = keyOf(false);
+function extreme(items: readonly Value[], sign: 1 | -1, budget: TemplateBudget): Value {
+  const key = keyOf(null, false, budget);
   return items.reduce(
-    (best, item, i) => (i > 0 && sign * order(key(item), key(best)) > 0 ? item : i > 0 ? best : item),
+    (best, item, i) => (i > 0 && sign * order(key(item), key(best), budget) > 0 ? item : i > 0 ? best : item),
     undefined,
   );
 }
@@ -259,17 +323,20 @@ function bounded(value: Value): number {
   return Math.max(0, width);
 }
 
-function jsonOptions([ascii, indentation, separators, sortKeys]: readonly Value[]): JsonOptions {
+function jsonOptions(
+  [ascii, indentation, separators, sortKeys]: readonly Value[],
+  budget: TemplateBudget,
+): JsonOptions {
   const hasIndent = indentation !== undefined && indentation !== null;
   const indentText =
     typeof indentation === 'string' ? indentation : ' '.repeat(hasIndent ? bounded(indentation) : 0);
-  const pair = Array.isArray(separators) ? separators.map(text) : null;
+  const pair = Array.isArray(separators) ? separators.map((each) => text(each, budget)) : null;
   if (pair && pair.length !== 2) throw new Error('separators must be two texts');
   return {
-    ascii: isTrue(ascii),
+    ascii: isTrue(ascii, budget),
     indent: hasIndent ? indentText : null,
     separators: pair as [string, string] | null,
-    sortKeys: isTrue(sortKeys),
+    sortKeys: isTrue(sortKeys, budget),
   };
 }
 
@@ -281,6 +348,6 @@ const ENTITIES: Record<string, string> = {
   '"': '&#34;',
 };
 
-function escapeHtml(value: Value): Value {
-  return text(value).replace(/[&<>'"]/g, (character) => ENTITIES[character]!);
+function escapeHtml(value: Value, _: readonly Value[], __: Dict, budget: TemplateBudget): Value {
+  return text(value, budget).replace(/[&<>'"]/g, (character) => ENTITIES[character]!);
 }

@@ -1,12 +1,14 @@
 import { parse, tokenize } from '@huggingface/jinja';
+import { MAX_MESSAGE, shortened } from '../../errors.ts';
 import { boundedRange, type TemplateBudget } from '../template-budget.ts';
 import { type GeneratedText, type Node, Scope, State } from './state.ts';
-import { compileBlock, GENERATION } from './statements.ts';
+import { compileBlock, GENERATION, namesIn } from './statements.ts';
 import {
   type Callable,
   type Dict,
   isDict,
   iterate,
+  keysOf,
   Namespace,
   numberOf,
   text,
@@ -38,9 +40,7 @@ export class JinjaTemplate {
 
   /** Whether the template marks what the model generates. */
   get marksGenerated(): boolean {
-    return JSON.stringify(this.body, (_, value) => (value instanceof Map ? [...value] : value)).includes(
-      GENERATION,
-    );
+    return namesIn(this.body).hasGeneration;
   }
 
   /** `variables`: `messages` among them. Throws the template's own errors, and those of Python. */
@@ -82,18 +82,21 @@ const GLOBALS: Record<string, Value> = {
       stop === undefined ? undefined : whole(stop),
       step === undefined ? 1 : whole(step),
     ),
-  namespace: (args, named) => new Namespace([...pairs(args[0]), ...Object.entries(named)]),
-  dict: (args, named) => Object.fromEntries([...pairs(args[0]), ...Object.entries(named)]) as Dict,
-  raise_exception: ([message]) => {
-    throw new Error(text(message));
+  namespace: (args, named, budget) => new Namespace(pairs(args[0], named, budget)),
+  dict: (args, named, budget) => Object.fromEntries(pairs(args[0], named, budget)) as Dict,
+  raise_exception: ([message], _, budget) => {
+    throw new Error(shortened(text(message, budget), MAX_MESSAGE));
   },
 } satisfies Record<string, Value | Callable>;
 
-function pairs(value: Value): (readonly [string, Value])[] {
-  if (value === undefined) return [];
-  if (isDict(value)) return Object.entries(value);
-  return iterate(value).map((pair) => {
-    const [key, item] = iterate(pair);
-    return [text(key), item] as const;
-  });
+/** The entries of a dict or of a list of pairs, and named arguments. */
+function pairs(value: Value, named: Dict, budget: TemplateBudget): (readonly [string, Value])[] {
+  const entries = (of: Dict) => keysOf(of, budget).map((key) => [key, of[key]] as const);
+  const given = isDict(value)
+    ? entries(value)
+    : iterate(value, budget).map((pair) => {
+        const [key, item] = iterate(pair, budget);
+        return [text(key, budget), item] as const;
+      });
+  return [...given, ...entries(named)];
 }

@@ -1,9 +1,12 @@
+import type { TemplateBudget } from '../template-budget.ts';
 import { capitalize, join, lines, pieces, replace, strip, titleOfWords, words } from './texts.ts';
 import {
   areEqual,
   type Callable,
   type Dict,
   isDict,
+  iterate,
+  keysOf,
   lengthOf,
   Tuple,
   text,
@@ -11,17 +14,18 @@ import {
   type Value,
 } from './values.ts';
 
-type Method<T> = (of: T, args: readonly Value[], named: Dict) => Value;
+type Method<T> = (of: T, args: readonly Value[], named: Dict, budget: TemplateBudget) => Value;
 
 /** The method of a value, bound to it; undefined if Python's type has no method of this name. */
 export function methodOf(value: Value, name: string): Callable | undefined {
   const method = found(value, name);
-  return method && ((args, named) => method(value, args, named));
+  return method && ((args, named, budget) => method(value, args, named, budget));
 }
 
 function found(value: Value, name: string): Method<Value> | undefined {
+  const { str, list, dict } = METHODS;
   const table =
-    typeof value === 'string' ? STRING : Array.isArray(value) ? LIST : isDict(value) ? DICT : undefined;
+    typeof value === 'string' ? str : Array.isArray(value) ? list : isDict(value) ? dict : undefined;
   return table && Object.hasOwn(table, name) ? (table[name] as Method<Value>) : undefined;
 }
 
@@ -40,9 +44,12 @@ function wholeArgument(value: Value, otherwise: number): number {
   throw new Error(`expected an int, got ${typeName(value)}`);
 }
 
-function isAnyAt(texts: Value, matches: (part: string) => boolean): boolean {
-  if (!(texts instanceof Tuple)) return matches(textArgument(texts));
-  return texts.some((part) => matches(textArgument(part)));
+function isAnyAt(texts: Value, matches: (part: string) => boolean, budget: TemplateBudget): boolean {
+  return (texts instanceof Tuple ? texts : [texts]).some((each) => {
+    const part = textArgument(each);
+    budget.spend(part.length);
+    return matches(part);
+  });
 }
 
 const isAll =
@@ -51,10 +58,10 @@ const isAll =
     pattern.test(of);
 
 function split(fromRight: boolean): Method<string> {
-  return (of, [first, second], named) => {
+  return (of, [first, second], named, budget) => {
     const separator = textOrNull(first ?? named.sep);
     const most = wholeArgument(second ?? named.maxsplit, -1);
-    if (separator !== null) return pieces(of, separator, most, fromRight);
+    if (separator !== null) return pieces(of, separator, most, budget, fromRight);
     if (!fromRight || most < 0) return words(of, most < 0 ? undefined : most);
     const all = words(of);
     throwIf(all.length > most + 1, 'rsplit at white space with a limit is not supported');
@@ -72,6 +79,19 @@ const stripMethod =
   (of, [characters]) =>
     strip(of, side, textOrNull(characters));
 
+/** UTF-16 index of the first place of a part, or −1. */
+function first(of: string, value: Value, budget: TemplateBudget): number {
+  const part = textArgument(value);
+  budget.search(of, part);
+  return of.indexOf(part);
+}
+
+function last(of: string, value: Value, budget: TemplateBudget): number {
+  const part = textArgument(value);
+  budget.search(of, part);
+  return of.lastIndexOf(part);
+}
+
 const STRING: Record<string, Method<string>> = {
   upper: (of) => of.toUpperCase(),
   lower: (of) => of.toLowerCase(),
@@ -84,27 +104,28 @@ const STRING: Record<string, Method<string>> = {
   split: split(false),
   rsplit: split(true),
   splitlines: (of) => lines(of),
-  startswith: (of, [prefix]) => isAnyAt(prefix, (part) => of.startsWith(part)),
-  endswith: (of, [suffix]) => isAnyAt(suffix, (part) => of.endsWith(part)),
+  startswith: (of, [prefix], _, budget) => isAnyAt(prefix, (part) => of.startsWith(part), budget),
+  endswith: (of, [suffix], _, budget) => isAnyAt(suffix, (part) => of.endsWith(part), budget),
   removeprefix: (of, [prefix]) =>
     of.startsWith(textArgument(prefix)) ? of.slice(textArgument(prefix).length) : of,
   removesuffix: (of, [suffix]) =>
     textArgument(suffix) !== '' && of.endsWith(textArgument(suffix))
       ? of.slice(0, -textArgument(suffix).length)
       : of,
-  replace: (of, [old, by, most], named) =>
-    replace(of, textArgument(old), textArgument(by), wholeArgument(most ?? named.count, -1)),
-  find: (of, [part]) => place(of, of.indexOf(textArgument(part))),
-  rfind: (of, [part]) => place(of, of.lastIndexOf(textArgument(part))),
-  index(of, [part]) {
-    const at = of.indexOf(textArgument(part));
+  replace: (of, [old, by, most], named, budget) =>
+    replace(of, textArgument(old), textArgument(by), wholeArgument(most ?? named.count, -1), budget),
+  find: (of, [part], _, budget) => place(of, first(of, part, budget), budget),
+  rfind: (of, [part], _, budget) => place(of, last(of, part, budget), budget),
+  index(of, [part], _, budget) {
+    const at = first(of, part, budget);
     throwIf(at === -1, 'substring not found');
-    return place(of, at);
+    return place(of, at, budget);
   },
-  count: (of, [part]) => (part === '' ? lengthOf(of) + 1 : of.split(textArgument(part)).length - 1),
-  join: (of, [items]) => join(listOf(items).map(textArgument), of),
-  partition(of, [separator]) {
-    const at = of.indexOf(textArgument(separator));
+  count: (of, [part], _, budget) =>
+    part === '' ? lengthOf(of, budget) + 1 : pieces(of, textArgument(part), -1, budget).length - 1,
+  join: (of, [items], _, budget) => join(listOf(items, budget).map(textArgument), of, budget),
+  partition(of, [separator], _, budget) {
+    const at = first(of, separator, budget);
     if (at === -1) return Tuple.from([of, '', '']);
     return Tuple.from([of.slice(0, at), separator, of.slice(at + textArgument(separator).length)]);
   },
@@ -119,11 +140,11 @@ const STRING: Record<string, Method<string>> = {
 };
 
 /** An index in code points. */
-const place = (of: string, at: number): number => (at < 0 ? at : lengthOf(of.slice(0, at)));
+const place = (of: string, at: number, budget: TemplateBudget): number =>
+  at < 0 ? at : lengthOf(of.slice(0, at), budget);
 
-function listOf(value: Value): readonly Value[] {
-  if (Array.isArray(value)) return value;
-  if (typeof value === 'string') return [...value];
+function listOf(value: Value, budget: TemplateBudget): readonly Value[] {
+  if (Array.isArray(value) || typeof value === 'string') return iterate(value, budget);
   throw new Error(`'${typeName(value)}' object is not iterable`);
 }
 
@@ -133,12 +154,12 @@ function refuse(name: string): never {
 }
 
 const LIST: Record<string, Method<readonly Value[]>> = {
-  index(of, [item]) {
-    const at = of.findIndex((each) => areEqual(each, item));
-    throwIf(at === -1, `${text(item)} is not in the list`);
+  index(of, [item], _, budget) {
+    const at = of.findIndex((each) => areEqual(each, item, budget));
+    if (at === -1) throw new Error(`${text(item, budget)} is not in the list`);
     return at;
   },
-  count: (of, [item]) => of.filter((each) => areEqual(each, item)).length,
+  count: (of, [item], _, budget) => of.filter((each) => areEqual(each, item, budget)).length,
   copy: (of) => [...of],
   append: () => refuse('append'),
   extend: () => refuse('extend'),
@@ -150,14 +171,15 @@ const LIST: Record<string, Method<readonly Value[]>> = {
   clear: () => refuse('clear'),
 };
 
-export const itemsOf = (of: Dict): Value[] => Object.entries(of).map((entry) => Tuple.from<Value>(entry));
+export const itemsOf = (of: Dict, budget: TemplateBudget): Value[] =>
+  keysOf(of, budget).map((key) => Tuple.from<Value>([key, of[key]]));
 
 const DICT: Record<string, Method<Dict>> = {
   get: (of, [key, otherwise = null]) =>
     typeof key === 'string' && Object.hasOwn(of, key) ? of[key] : otherwise,
-  items: (of) => itemsOf(of),
-  keys: (of) => Object.keys(of),
-  values: (of) => Object.values(of),
+  items: (of, _, __, budget) => itemsOf(of, budget),
+  keys: (of, _, __, budget) => keysOf(of, budget),
+  values: (of, _, __, budget) => keysOf(of, budget).map((key) => of[key]),
   copy: (of) => of,
   update: () => refuse('update'),
   pop: () => refuse('pop'),
@@ -165,3 +187,6 @@ const DICT: Record<string, Method<Dict>> = {
   setdefault: () => refuse('setdefault'),
   clear: () => refuse('clear'),
 };
+
+/** The methods of each type that has some. */
+export const METHODS = { str: STRING, list: LIST, dict: DICT };

@@ -1,4 +1,5 @@
-import { charged, type Evaluate, type Node, type State } from './state.ts';
+import type { TemplateBudget } from '../template-budget.ts';
+import type { Evaluate, Node } from './state.ts';
 import { contains } from './tests.ts';
 import {
   areEqual,
@@ -13,9 +14,6 @@ import {
   type Value,
 } from './values.ts';
 
-/** Maximum length of a text or a list that is repeated by `*`. */
-const MAX_REPEATED = 1 << 20;
-
 /** Compiles a binary expression, its operands by `compile`. */
 export function binary(node: Node, compile: (node: Node) => Evaluate): Evaluate {
   const left = compile(node.left as Node);
@@ -25,50 +23,53 @@ export function binary(node: Node, compile: (node: Node) => Evaluate): Evaluate 
     const isAnd = operator === 'and';
     return (scope, state) => {
       const value = left(scope, state);
-      return isTrue(value) === isAnd ? right(scope, state) : value;
+      return isTrue(value, state.budget) === isAnd ? right(scope, state) : value;
     };
   }
   const operate = OPERATORS[operator];
   if (!operate) throw new Error(`the operator ${operator} is not supported`);
-  return (scope, state) => operate(left(scope, state), right(scope, state), state);
+  return (scope, state) => operate(left(scope, state), right(scope, state), state.budget);
 }
 
-type Operator = (a: Value, b: Value, state: State) => Value;
+type Operator = (a: Value, b: Value, budget: TemplateBudget) => Value;
 
-const OPERATORS: Record<string, Operator> = {
-  '==': (a, b, state) => areEqual(a, charged(b, state)),
-  '!=': (a, b, state) => !areEqual(a, charged(b, state)),
-  in: (a, b, state) => contains(charged(b, state), a),
-  'not in': (a, b, state) => !contains(charged(b, state), a),
-  '<': (a, b) => order(a, b) < 0,
-  '>': (a, b) => order(a, b) > 0,
-  '<=': (a, b) => order(a, b) <= 0,
-  '>=': (a, b) => order(a, b) >= 0,
-  '~'(a, b, state) {
-    const joined = text(a) + text(b);
-    state.budget.spend(joined.length);
+/** All operators but `and` and `or`. */
+export const OPERATORS: Record<string, Operator> = {
+  '==': areEqual,
+  '!=': (a, b, budget) => !areEqual(a, b, budget),
+  in: (a, b, budget) => contains(b, a, budget),
+  'not in': (a, b, budget) => !contains(b, a, budget),
+  '<': (a, b, budget) => order(a, b, budget) < 0,
+  '>': (a, b, budget) => order(a, b, budget) > 0,
+  '<=': (a, b, budget) => order(a, b, budget) <= 0,
+  '>=': (a, b, budget) => order(a, b, budget) >= 0,
+  '~'(a, b, budget) {
+    const joined = text(a, budget) + text(b, budget);
+    budget.spend(joined.length);
     return joined;
   },
-  '+'(a, b, state) {
+  '+'(a, b, budget) {
     if (typeof a === 'string' && typeof b === 'string') {
-      state.budget.spend(a.length + b.length);
+      budget.spend(a.length + b.length);
       return a + b;
     }
     if (Array.isArray(a) && Array.isArray(b) && a instanceof Tuple === b instanceof Tuple) {
-      state.budget.spend(0, a.length + b.length);
+      budget.spend(0, a.length + b.length);
       return a.concat(b);
     }
     return arithmetic('+', a, b, (x, y) => x + y);
   },
   '-': (a, b) => arithmetic('-', a, b, (x, y) => x - y),
-  '*'(a, b, state) {
+  '*'(a, b, budget) {
     const [of, times] = numberOf(a) === null ? [a, numberOf(b)] : [b, numberOf(a)];
     if (numberOf(of) !== null) return arithmetic('*', a, b, (x, y) => x * y);
     if ((typeof of !== 'string' && !Array.isArray(of)) || times === null) throw unsupported('*', a, b);
     const length = of.length * Math.max(0, times);
-    if (length > MAX_REPEATED) throw new Error('a repeated value is too long');
-    state.budget.spend(length, 0);
-    if (typeof of === 'string') return of.repeat(Math.max(0, times));
+    if (typeof of === 'string') {
+      budget.spend(length);
+      return of.repeat(Math.max(0, times));
+    }
+    budget.spend(0, length);
     return Array.from({ length }, (_, i) => of[i % of.length]);
   },
   '/'(a, b) {

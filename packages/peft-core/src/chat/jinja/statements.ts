@@ -1,5 +1,5 @@
 import { argumentsOf, compileExpression, filter } from './expressions.ts';
-import { type Evaluate, type Execute, type Node, Scope, type State } from './state.ts';
+import { type Evaluate, type Execute, type Node, Scope, type State, stepsOf } from './state.ts';
 import {
   type Callable,
   type Dict,
@@ -24,11 +24,13 @@ const MAX_CALLS = 100;
 
 /** Compiles statements to one function that executes them. */
 export function compileBlock(nodes: readonly Node[]): Execute {
-  const statements = nodes.filter(({ type }) => type !== 'Comment').map(compileStatement);
+  const statements = nodes
+    .filter(({ type }) => type !== 'Comment')
+    .map((node) => ({ steps: stepsOf(node), execute: compileStatement(node) }));
   return (scope, state) => {
-    for (const statement of statements) {
-      state.budget.spend();
-      statement(scope, state);
+    for (const { steps, execute } of statements) {
+      state.budget.spend(0, steps);
+      execute(scope, state);
     }
   };
 }
@@ -39,7 +41,7 @@ function compileStatement(node: Node): Execute {
       const test = compileExpression(node.test as Node);
       const yes = compileBlock(node.body as Node[]);
       const no = compileBlock(node.alternate as Node[]);
-      return (scope, state) => (isTrue(test(scope, state)) ? yes : no)(scope, state);
+      return (scope, state) => (isTrue(test(scope, state), state.budget) ? yes : no)(scope, state);
     }
     case 'For':
       return compileFor(node);
@@ -55,7 +57,7 @@ function compileStatement(node: Node): Execute {
     case 'FilterStatement': {
       const body = compileBlock(node.body as Node[]);
       const filtered = filter(captured(body), node.filter as Node);
-      return (scope, state) => state.write(text(filtered(scope, state)));
+      return (scope, state) => state.write(text(filtered(scope, state), state.budget));
     }
     case 'Break':
       return () => {
@@ -67,7 +69,7 @@ function compileStatement(node: Node): Execute {
       };
     default: {
       const value = compileExpression(node);
-      return (scope, state) => state.write(text(value(scope, state)));
+      return (scope, state) => state.write(text(value(scope, state), state.budget));
     }
   }
 }
@@ -88,7 +90,7 @@ function assignment(target: Node): Assign {
   if (target.type === 'TupleLiteral') {
     const targets = (target.value as Node[]).map(assignment);
     return (scope, value, state) => {
-      const items = iterate(value);
+      const items = iterate(value, state.budget);
       if (items.length !== targets.length)
         throw new Error(`expected ${targets.length} values to unpack, got ${items.length}`);
       for (const [i, assign] of targets.entries()) assign(scope, items[i], state);
@@ -127,16 +129,18 @@ function compileFor(node: Node): Execute {
   const isSelect = select.type === 'SelectExpression';
   const items = compileExpression(isSelect ? (select.lhs as Node) : select);
   const test = isSelect ? compileExpression(select.test as Node) : null;
+  const testSteps = isSelect ? stepsOf(select.test) : 0;
   const body = compileBlock(node.body as Node[]);
   const otherwise = compileBlock(node.defaultBlock as Node[]);
   return (outer, state) => {
-    const all = iterate(items(outer, state));
+    const all = iterate(items(outer, state), state.budget);
     state.budget.spend(0, all.length);
     const list = test
       ? all.filter((item) => {
           const scope = new Scope(outer);
+          state.budget.spend(0, testSteps);
           assign(scope, item, state);
-          return isTrue(test(scope, state));
+          return isTrue(test(scope, state), state.budget);
         })
       : all;
     const loop = new Loop(list, outer.depth + 1);
@@ -169,9 +173,10 @@ function macro(
     return { name: own, otherwise: isPlain ? null : compileExpression(parameter.value as Node) };
   });
   const run = compileBlock(body);
-  const reads = (variable: string) => JSON.stringify(body, writeMaps).includes(`"${variable}"`);
-  const [hasVarargs, hasKwargs] = [reads('varargs'), reads('kwargs')];
+  const steps = stepsOf(parameters);
+  const { hasVarargs, hasKwargs } = namesIn(body);
   return (outer, state) => (args, named) => {
+    state.budget.spend(0, steps);
     const scope = new Scope(outer, 0);
     if (state.calls >= MAX_CALLS) throw new Error(`calls of macros nest more than ${MAX_CALLS} deep`);
     const left = new Map(Object.entries(named));
@@ -198,7 +203,35 @@ function macro(
   };
 }
 
-const writeMaps = (_: string, value: unknown) => (value instanceof Map ? [...value] : value);
+interface ReservedNames {
+  hasVarargs: boolean;
+  hasKwargs: boolean;
+  hasGeneration: boolean;
+}
+
+/** What parts of a template mention; remembered, since macros may be in one another. */
+const known = new WeakMap<object, ReservedNames>();
+
+/** The names with a meaning of their own that a part of a template mentions. */
+export function namesIn(part: unknown): ReservedNames {
+  if (typeof part !== 'object' || part === null)
+    return {
+      hasVarargs: part === 'varargs',
+      hasKwargs: part === 'kwargs',
+      hasGeneration: part === GENERATION,
+    };
+  const before = known.get(part);
+  if (before) return before;
+  const names = { hasVarargs: false, hasKwargs: false, hasGeneration: false };
+  for (const field of part instanceof Map ? part : Object.values(part)) {
+    const { hasVarargs, hasKwargs, hasGeneration } = namesIn(field);
+    names.hasVarargs ||= hasVarargs;
+    names.hasKwargs ||= hasKwargs;
+    names.hasGeneration ||= hasGeneration;
+  }
+  known.set(part, names);
+  return names;
+}
 
 function compileCall(node: Node): Execute {
   const { callee, args } = node.call as Node;
@@ -216,6 +249,6 @@ function compileCall(node: Node): Execute {
     const { args, named } = given(scope, state);
     const all: Record<string, Value> = Object.assign(Object.create(null), named);
     all.caller = caller(scope, state);
-    state.write(text(callable(args, all)));
+    state.write(text(callable(args, all, state.budget), state.budget));
   };
 }

@@ -1,3 +1,5 @@
+import type { TemplateBudget } from '../template-budget.ts';
+
 /** What Python's `str.strip` removes: JavaScript's `trim` also removes U+FEFF, and leaves U+001C to U+001F and U+0085. */
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const isSpace = new RegExp(`[${SPACE}]`);
@@ -12,13 +14,11 @@ type Side = 'both' | 'left' | 'right';
 export function strip(value: string, side: Side = 'both', characters: string | null = null): string {
   let from = 0;
   let to = value.length;
-  if (side !== 'right') while (from < to && isGone(value[from]!, characters)) from++;
-  if (side !== 'left') while (to > from && isGone(value[to - 1]!, characters)) to--;
+  const gone = characters === null ? null : new Set(characters.split(''));
+  const isGone = (unit: string) => (gone ? gone.has(unit) : isSpace.test(unit));
+  if (side !== 'right') while (from < to && isGone(value[from]!)) from++;
+  if (side !== 'left') while (to > from && isGone(value[to - 1]!)) to--;
   return value.slice(from, to);
-}
-
-function isGone(unit: string, characters: string | null): boolean {
-  return characters === null ? isSpace.test(unit) : characters.includes(unit);
 }
 
 /** Python's `str.split` without a separator: at white space. */
@@ -32,8 +32,15 @@ export function words(value: string, most = Number.POSITIVE_INFINITY): string[] 
 }
 
 /** Python's `str.split` with a separator: at most `most` cuts, from the left or from the right. */
-export function pieces(value: string, separator: string, most: number, fromRight = false): string[] {
+export function pieces(
+  value: string,
+  separator: string,
+  most: number,
+  budget: TemplateBudget,
+  fromRight = false,
+): string[] {
   if (separator === '') throw new Error('empty separator');
+  budget.search(value, separator);
   const all = value.split(separator);
   if (most < 0 || all.length <= most + 1) return all;
   return fromRight
@@ -48,33 +55,45 @@ export function lines(value: string): string[] {
   return found;
 }
 
-/** Maximum length of a text that `replace` and `join` make. */
-const MAX_TEXT = 1 << 26;
-
 /** Python's `str.replace`. */
-export function replace(value: string, old: string, by: string, most = -1): string {
+export function replace(
+  value: string,
+  old: string,
+  by: string,
+  most: number,
+  budget: TemplateBudget,
+): string {
+  if (old === '') budget.spend(0, value.length);
+  else budget.search(value, old);
   const parts = old === '' ? ['', ...value, ''] : value.split(old);
   const cuts = most < 0 ? parts.length - 1 : Math.min(most, parts.length - 1);
-  return join([...parts.slice(0, cuts), parts.slice(cuts).join(old)], by);
+  const rest = parts.slice(cuts).join(old);
+  return join([...parts.slice(0, cuts), rest], by, budget);
 }
 
 /** Python's `str.join`. */
-export function join(items: readonly string[], separator: string): string {
-  const length = items.reduce((sum, item) => sum + item.length, separator.length * items.length);
-  if (length > MAX_TEXT) throw new Error(`a text has more than ${MAX_TEXT} characters`);
+export function join(items: readonly string[], separator: string, budget: TemplateBudget): string {
+  budget.read(items.length);
+  budget.spend(items.reduce((sum, item) => sum + item.length, separator.length * items.length));
   return items.join(separator);
 }
 
 /** Jinja's filter `indent`. */
-export function indent(value: string, by: string, { first = false, blank = false }): string {
+export function indent(
+  value: string,
+  by: string,
+  { first = false, blank = false },
+  budget: TemplateBudget,
+): string {
   const all = lines(`${value}\n`);
+  budget.spend(value.length + all.length * by.length);
   const indented = all.map((line, i) => (i > 0 && (blank || line !== '') ? by + line : line));
   return (first ? by : '') + indented.join('\n');
 }
 
 export const capitalize = (value: string): string => {
-  const [first = '', ...rest] = value;
-  return first.toUpperCase() + rest.join('').toLowerCase();
+  const first = String.fromCodePoint(value.codePointAt(0) ?? 0).slice(0, value.length);
+  return first.toUpperCase() + value.slice(first.length).toLowerCase();
 };
 
 /** Jinja's filter `title`. */

@@ -1,4 +1,6 @@
-import { Float, floatText, isDict, jsonNumber, typeName, type Value } from './values.ts';
+import type { TemplateBudget } from '../template-budget.ts';
+import { join } from './texts.ts';
+import { Float, floatText, isDict, jsonNumber, keysOf, MAX_DEPTH, typeName, type Value } from './values.ts';
 
 /** Options of Python's `json.dumps`. */
 export interface JsonOptions {
@@ -11,23 +13,28 @@ export interface JsonOptions {
   sortKeys?: boolean;
 }
 
-/** Maximum nesting depth: Python's own limit is about 1,000. */
-const MAX_DEPTH = 256;
-
 /** A value as Python's `json.dumps` writes it. Throws for a value that is not JSON, such as an undefined one. */
-export function toJson(value: Value, options: JsonOptions = {}): string {
+export function toJson(value: Value, budget: TemplateBudget, options: JsonOptions = {}): string {
   const { indent = null, separators, ascii = false, sortKeys = false } = options;
   const [between, afterKey] = separators ?? [indent === null ? ', ' : ',', ': '];
-  const string = (of: string) => (ascii ? asciiOnly(JSON.stringify(of)) : JSON.stringify(of));
+  const string = (of: string) => {
+    budget.spend(of.length);
+    return ascii ? asciiOnly(JSON.stringify(of)) : JSON.stringify(of);
+  };
+  const line = (depth: number) => {
+    budget.spend(indent!.length * depth);
+    return `\n${indent!.repeat(depth)}`;
+  };
 
   const list = (items: readonly string[], [open, close]: string, depth: number): string => {
     if (items.length === 0) return open! + close!;
-    if (indent === null) return open + items.join(between) + close;
-    const inner = `\n${indent.repeat(depth + 1)}`;
-    return `${open}${inner}${items.join(between + inner)}\n${indent.repeat(depth)}${close}`;
+    if (indent === null) return open + join(items, between, budget) + close;
+    const inner = line(depth + 1);
+    return `${open}${inner}${join(items, between + inner, budget)}${line(depth)}${close}`;
   };
 
   const write = (part: Value, depth: number): string => {
+    budget.spend();
     if (depth > MAX_DEPTH) throw new Error('a value nests too deep');
     if (typeof part === 'string') return string(part);
     if (part === null || typeof part === 'boolean') return String(part);
@@ -38,9 +45,15 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
       return list(items, '[]', depth);
     }
     if (!isDict(part)) throw new Error(`an object of type ${typeName(part)} is not JSON`);
-    const entries = Object.entries(part);
-    if (sortKeys) entries.sort(([a], [b]) => (a < b ? -1 : 1));
-    const items = entries.map(([key, item]) => string(key) + afterKey + write(item, depth + 1));
+    const keys = keysOf(part, budget);
+    if (sortKeys) {
+      budget.spend(0, keys.length);
+      keys.sort();
+    }
+    const items = keys.map((key) => {
+      const item = write(part[key], depth + 1);
+      return join([string(key), item], afterKey, budget);
+    });
     return list(items, '{}', depth);
   };
   return write(value, 0);

@@ -1,3 +1,6 @@
+import type { TemplateBudget } from '../template-budget.ts';
+import { join } from './texts.ts';
+
 /** Python's values as Jinja sees them: None is null, Undefined is undefined, a dict is a plain object, a list or tuple an array. */
 export type Value =
   | string
@@ -17,7 +20,7 @@ export interface Dict {
 }
 
 /** A function, method or macro. `named`: keyword arguments. */
-export type Callable = (args: readonly Value[], named: Dict) => Value;
+export type Callable = (args: readonly Value[], named: Dict, budget: TemplateBudget) => Value;
 
 /** A Python float with an integral value; other floats are numbers. */
 export class Float {
@@ -84,8 +87,8 @@ export class Loop {
   }
 }
 
-/** Maximum nesting depth of a value that is written as text: Python's own limit is about 1,000. */
-const MAX_DEPTH = 256;
+/** Maximum nesting depth of a value that is written or compared: Python's own limit is about 1,000. */
+export const MAX_DEPTH = 256;
 
 export function isDict(value: unknown): value is Dict {
   return (
@@ -110,41 +113,61 @@ export const isFloat = (value: Value): boolean =>
 
 export const float = (value: number): number | Float => (Number.isInteger(value) ? new Float(value) : value);
 
-export function isTrue(value: Value): boolean {
+/** The keys of a dict. */
+export function keysOf(dict: Dict, budget: TemplateBudget): string[] {
+  const keys = Object.keys(dict);
+  budget.read(keys.length);
+  return keys;
+}
+
+export function isTrue(value: Value, budget: TemplateBudget): boolean {
   if (value instanceof Float) return value.value !== 0;
   if (Array.isArray(value)) return value.length > 0;
-  if (isDict(value)) return Object.keys(value).length > 0;
+  if (isDict(value)) return keysOf(value, budget).length > 0;
   return Boolean(value);
 }
 
-export function areEqual(a: Value, b: Value): boolean {
+/** Compares values part by part: those that `{% set x = [x, x] %}` makes have exponentially many. */
+export function areEqual(a: Value, b: Value, budget: TemplateBudget, depth = 0): boolean {
+  budget.spend(typeof a === 'string' && typeof b === 'string' && a.length === b.length ? a.length : 0);
   if (a === b) return true;
+  if (typeof a !== 'object' && typeof b !== 'object' && typeof a === typeof b) return false;
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== null || y !== null) return x === y;
+  checkDepth(depth);
   if (Array.isArray(a) && Array.isArray(b)) {
     if (a instanceof Tuple !== b instanceof Tuple || a.length !== b.length) return false;
-    return a.every((item, i) => areEqual(item, b[i]));
+    return a.every((item, i) => areEqual(item, b[i], budget, depth + 1));
   }
   if (!isDict(a) || !isDict(b)) return false;
-  const keys = Object.keys(a);
+  const keys = keysOf(a, budget);
   return (
-    keys.length === Object.keys(b).length &&
-    keys.every((key) => Object.hasOwn(b, key) && areEqual(a[key], b[key]))
+    keys.length === keysOf(b, budget).length &&
+    keys.every((key) => Object.hasOwn(b, key) && areEqual(a[key], b[key], budget, depth + 1))
   );
 }
 
 /** Negative, 0 or positive as Python orders two values. Throws for values without an order. */
-export function order(a: Value, b: Value): number {
+export function order(a: Value, b: Value, budget: TemplateBudget, depth = 0): number {
+  budget.spend();
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== null && y !== null) return x - y;
-  if (typeof a === 'string' && typeof b === 'string') return a === b ? 0 : byCodePoint(a, b);
+  if (typeof a === 'string' && typeof b === 'string') {
+    budget.spend(Math.min(a.length, b.length));
+    return a === b ? 0 : byCodePoint(a, b);
+  }
   if (!Array.isArray(a) || !Array.isArray(b))
     throw new Error(`cannot order ${typeName(a)} and ${typeName(b)}`);
+  checkDepth(depth);
   for (const [i, item] of a.entries()) {
     if (i >= b.length) return 1;
-    if (!areEqual(item, b[i])) return order(item, b[i]);
+    if (!areEqual(item, b[i], budget, depth + 1)) return order(item, b[i], budget, depth + 1);
   }
   return a.length - b.length;
+}
+
+function checkDepth(depth: number): void {
+  if (depth > MAX_DEPTH) throw new Error('a value nests too deep');
 }
 
 /** Code points and UTF-16 units have different orders: a surrogate stands for a larger character than U+E000 to U+FFFF. */
@@ -156,11 +179,14 @@ function byCodePoint(a: string, b: string): number {
 }
 
 /** The items of a value in a loop. */
-export function iterate(value: Value): readonly Value[] {
+export function iterate(value: Value, budget: TemplateBudget): readonly Value[] {
   if (Array.isArray(value)) return value;
-  if (typeof value === 'string') return [...value];
+  if (typeof value === 'string') {
+    budget.spend(0, value.length);
+    return [...value];
+  }
   if (value === undefined) return [];
-  if (isDict(value)) return Object.keys(value);
+  if (isDict(value)) return keysOf(value, budget);
   throw new Error(`'${typeName(value)}' object is not iterable`);
 }
 
@@ -168,47 +194,58 @@ export function iterate(value: Value): readonly Value[] {
 const hasPairs = (text: string) => /[\ud800-\udbff]/.test(text);
 
 /** Python's `len`. */
-export function lengthOf(value: Value): number {
+export function lengthOf(value: Value, budget: TemplateBudget): number {
   if (value === undefined) return 0;
-  if (typeof value === 'string') return hasPairs(value) ? [...value].length : value.length;
+  if (typeof value === 'string') return characters(value, budget).length;
   if (Array.isArray(value)) return value.length;
-  if (isDict(value)) return Object.keys(value).length;
+  if (isDict(value)) return keysOf(value, budget).length;
   throw new Error(`object of type '${typeName(value)}' has no len()`);
 }
 
-/** The characters of a text by code point, or the items of a list, for indexes and slices. */
-export function sequence(value: string | readonly Value[]): string | readonly Value[] {
-  return typeof value === 'string' && hasPairs(value) ? [...value] : value;
+/** A text by code point, for lengths, indexes and slices. */
+export function characters(value: string, budget: TemplateBudget): string | readonly string[] {
+  budget.spend(value.length);
+  if (!hasPairs(value)) return value;
+  budget.read(value.length);
+  return [...value];
 }
 
 /** Python's `str`. */
-export function text(value: Value): string {
+export function text(value: Value, budget: TemplateBudget): string {
   if (typeof value === 'string') return value;
-  return value === undefined ? '' : written(value, 0);
+  return value === undefined ? '' : written(value, 0, budget);
 }
 
 /** Python's `repr`. */
-function written(value: Value, depth: number): string {
-  if (depth > MAX_DEPTH) throw new Error('a value nests too deep');
+function written(value: Value, depth: number, budget: TemplateBudget): string {
+  budget.spend();
+  checkDepth(depth);
   if (value === undefined) return 'Undefined';
   if (value === null) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
-  if (typeof value === 'string') return quoted(value);
+  if (typeof value === 'string') return quoted(value, budget);
   if (typeof value === 'number') return jsonNumber(value);
   if (value instanceof Float) return floatText(value.value);
   if (Array.isArray(value)) {
-    const items = value.map((item) => written(item, depth + 1));
-    if (!(value instanceof Tuple)) return `[${items.join(', ')}]`;
-    return items.length === 1 ? `(${items[0]},)` : `(${items.join(', ')})`;
+    const items = join(
+      value.map((item) => written(item, depth + 1, budget)),
+      ', ',
+      budget,
+    );
+    if (!(value instanceof Tuple)) return `[${items}]`;
+    return value.length === 1 ? `(${items},)` : `(${items})`;
   }
   if (!isDict(value)) throw new Error(`a ${typeName(value)} has no text`);
-  const entries = Object.entries(value).map(([key, item]) => `${quoted(key)}: ${written(item, depth + 1)}`);
-  return `{${entries.join(', ')}}`;
+  const entries = keysOf(value, budget).map(
+    (key) => `${quoted(key, budget)}: ${written(value[key], depth + 1, budget)}`,
+  );
+  return `{${join(entries, ', ', budget)}}`;
 }
 
 const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' };
 
-function quoted(value: string): string {
+function quoted(value: string, budget: TemplateBudget): string {
+  budget.spend(value.length);
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
   const escaped = value.replace(/[\\\p{C}\p{Z}]|'/gu, (character) => {
     if (character === ' ') return character;

@@ -1,5 +1,5 @@
 import type { TrainOn } from '../../chat/assistant-spans.ts';
-import { GraftError } from '../../errors.ts';
+import { GraftError, MAX_MESSAGE, shortened } from '../../errors.ts';
 import { show } from '../../schema/check-fields.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { Deadline } from '../../text/deadline.ts';
@@ -46,7 +46,7 @@ export class BadExample extends Error {
   readonly code: string;
 
   constructor(code: string, message: string) {
-    super(message);
+    super(shortened(message, MAX_MESSAGE));
     this.code = code;
   }
 }

@@ -1,4 +1,5 @@
 import { PART_ROLES, type PartRole } from '../../chat/message-parts.ts';
+import { shortened } from '../../errors.ts';
 import { commonLength } from '../../text/common-length.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { StreamDecoder } from '../../text/stream-decoder.ts';
@@ -128,10 +129,5 @@ function tokenTexts(tokenizer: Tokenizer, ids: readonly number[], from: number):
   const texts = ids.slice(from, from + MAX_TOKENS).map((id) => decoder.push(id));
   // If tokens are left out, so is a character that one of them completes.
   if (texts.length > 0 && from + texts.length === ids.length) texts[texts.length - 1] += decoder.end();
-  return texts.map(cut);
-}
-
-/** Shortens a text, replacing what Postgres cannot store: U+0000 and lone surrogates. */
-function cut(text: string): string {
-  return Buffer.from(text.slice(0, MAX_CHARACTERS).replaceAll('\0', '\ufffd')).toString();
+  return texts.map((text) => shortened(text, MAX_CHARACTERS));
 }

@@ -1,7 +1,7 @@
 import { isTrainedOn } from '../../chat/message.ts';
 import { PART_ROLES, type PartRole } from '../../chat/message-parts.ts';
 import { seqLengthLimit } from '../../config/index.ts';
-import { type ErrorDetail, GraftError } from '../../errors.ts';
+import { type ErrorDetail, GraftError, shortened } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { MAX_LISTED_FAULTS } from '../bad-lines.ts';
@@ -146,7 +146,7 @@ export function createExampleReporter(
       const listed = details
         .map(({ line = 0, message, count, lines }) => ({
           line,
-          message: shortened(message),
+          message: shortened(message, MAX_MESSAGE),
           ...(count !== undefined && lines && { count, lines }),
         }))
         .toSorted((a, b) => a.line - b.line)
@@ -314,9 +314,4 @@ async function badLinesOf(end: () => Promise<unknown>): Promise<GraftError | nul
     if (error instanceof GraftError && (error.details || error.code === 'empty_file')) return error;
     throw error;
   }
-}
-
-/** Shortens a message and replaces what Postgres cannot store: messages may quote U+0000 and lone surrogates from users' text. */
-function shortened(message: string): string {
-  return Buffer.from(message.slice(0, MAX_MESSAGE).replaceAll('\0', '\\u0000')).toString();
 }

@@ -1,3 +1,4 @@
+import { MAX_MESSAGE, shortened } from '@graft/peft-core/config';
 import { json, type Transaction } from '../../database/database.ts';
 import { type JobEvent as JobEventRow, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
@@ -21,6 +22,9 @@ export interface NewJobEvent {
   data?: Record<string, unknown>;
 }
 
+/** Maximum length of an event's message, which may hold that of an error. */
+const MAX_EVENT = 2 * MAX_MESSAGE;
+
 /** Adds an event in the caller's transaction, so that it exists exactly if the transition does. */
 export async function insertEvent(
   tx: Transaction,
@@ -34,7 +38,7 @@ export async function insertEvent(
       jobId: job.id,
       level,
       type,
-      message,
+      message: shortened(message, MAX_EVENT),
       data: data ? json(data) : Prisma.DbNull,
     },
     select: { id: true },

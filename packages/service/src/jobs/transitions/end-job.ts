@@ -1,3 +1,4 @@
+import { MAX_MESSAGE, shortened, shortenedDetails } from '@graft/peft-core/config';
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import { enterTrainedTokens, tokensOfJob } from '../../usage/record-usage.ts';
@@ -67,10 +68,19 @@ function resultOf(ending: Ending): Prisma.Sql {
       return Prisma.sql`fine_tuned_model = ${ending.fineTunedModel}, trained_tokens = ${ending.trainedTokens},
         training_end = ${ending.trainingEnd && JSON.stringify(ending.trainingEnd)}::jsonb${configurationOf(ending.winner)}`;
     case 'failed':
-      return Prisma.sql`error = ${JSON.stringify(ending.error)}::jsonb, trained_tokens = ${tokensOfJob}`;
+      return Prisma.sql`error = ${JSON.stringify(storable(ending.error))}::jsonb, trained_tokens = ${tokensOfJob}`;
     case 'cancelled':
       return Prisma.sql`error = NULL, trained_tokens = ${tokensOfJob}`;
   }
+}
+
+/** The error as a job may have it, whoever made it. */
+function storable({ message, details, ...error }: JobError): JobError {
+  return {
+    ...error,
+    message: shortened(message, MAX_MESSAGE),
+    ...(details && { details: shortenedDetails(details) }),
+  };
 }
 
 function configurationOf(winner: Pick<JobTrial, 'peft' | 'resolvedTraining'> | null): Prisma.Sql {

@@ -1,4 +1,5 @@
 /** The history of a job's attempts: which worker ran each, from when to when, how far it got, and how it ended. */
+import { MAX_MESSAGE, shortened } from '@graft/peft-core/config';
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import { instruments } from '../../observe/instruments.ts';
@@ -56,7 +57,7 @@ export async function endAttempt(
       ? Prisma.sql`now()`
       : Prisma.sql`greatest(job_attempts.started_at, jobs.lease_until - make_interval(secs => ${leaseSeconds}))`;
   const ended = await tx.$queryRaw<{ kind: AttemptKind; leaseEpoch: number }[]>`
-    UPDATE job_attempts SET outcome = ${outcome}, reason = ${reason}, ended_at = ${endedAt},
+    UPDATE job_attempts SET outcome = ${outcome}, reason = ${reason && shortened(reason, MAX_MESSAGE)}, ended_at = ${endedAt},
       last_step = CASE WHEN kind = 'training' THEN coalesce((jobs.progress->>'step')::int, from_step) END
     FROM jobs
     WHERE jobs.team_id = ${job.teamId} AND jobs.id = ${job.id} AND job_attempts.team_id = jobs.team_id

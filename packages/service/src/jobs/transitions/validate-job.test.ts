@@ -81,6 +81,21 @@ test('a validation that breaks is tried again at once, and fails with the reason
   assert.deepEqual(await outcomesOf(job!), Array(3).fill(['v-1', 'lost']));
 });
 
+test('a validation that runs out of time is tried once more, however far it got', async () => {
+  const [job] = await queue(await createTestTeam(services), 1);
+  const late = { reason: 'It took too long.', leaseSeconds: 60, isTimeout: true };
+  for (let i = 1; i <= 2; i++) {
+    const lease = leaseOf((await claimValidation(services, first))!);
+    // Progress resets the count of attempts.
+    const progress = { bytes: 100 * i, totalBytes: 1000, examples: i };
+    assert.ok(await heartbeatValidation(services, lease, { leaseSeconds: 60, progress }));
+    await breakValidation(services, lease, late);
+    assert.equal((await read(job!)).state, i === 1 ? 'validating' : 'failed');
+  }
+  const { error } = await read(job!);
+  assert.deepEqual([error?.code, error?.fault], ['validator_lost', 'system']);
+});
+
 test('processes that claim at the same moment get different jobs', async () => {
   await queue(await createTestTeam(services), 6);
   const claimed = await Promise.all(Array.from({ length: 8 }, () => claimValidation(services, first)));

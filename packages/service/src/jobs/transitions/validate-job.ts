@@ -33,6 +33,8 @@ import { returnLimit, returnMinutes } from './return-job.ts';
 
 /** Maximum number of validations that break without getting further than an earlier one; the last of them fails the job. */
 const brokenLimit = 3;
+/** Maximum number of validations that run out of time. */
+const timeoutLimit = 2;
 /**
  * The same limit for processes that were lost while they validated. Higher, because they may have been killed for another reason, and a
  * whole service may be killed repeatedly.
@@ -328,32 +330,40 @@ const letGo = Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = NULL, work
 const refunded = Prisma.sql`validation_attempts = greatest(validation_attempts - 1, 0)`;
 
 /**
- * Records that the holder's own attempt broke while its process survived (its thread ran out of memory); counts like a lost process. The
- * job waits for another attempt without a delay, or → failed. Null when fenced.
+ * Records that the holder's own attempt broke while its process survived (its thread ran out of memory or of time); counts like a lost
+ * process. The job waits for another attempt without a delay, or → failed. `isTimeout`: the clock ran out, which other work may have caused
+ * once. Null when fenced.
  */
 export async function breakValidation(
   db: Database,
   lease: Lease,
-  { reason, leaseSeconds }: { reason: string; leaseSeconds: number },
+  { reason, leaseSeconds, isTimeout = false }: { reason: string; leaseSeconds: number; isTimeout?: boolean },
 ): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const job = await lockJob(tx, holds(lease, 'validating'));
-    return job && (await expireValidation(tx, job, leaseSeconds, reason));
+    if (!job) return null;
+    // Progress resets the count of attempts, and a slow validation makes some.
+    const { teamId, id: jobId } = job;
+    const earlier = { teamId, jobId, kind: 'validation', outcome: 'lost', reason };
+    const limit = isTimeout ? timeoutLimit : brokenLimit;
+    const times = isTimeout ? 1 + (await tx.jobAttempt.count({ where: earlier })) : job.validationAttempts;
+    return await expireValidation(tx, job, leaseSeconds, { reason, limit, times });
   });
 }
 
-/** Ends the attempt of a locked job whose lease expired or, with `reason`, whose holder broke. It waits for validation again, or → failed. */
+/** Ends the attempt of a locked job whose lease expired or, with `broken`, whose holder broke. It waits for validation again, or → failed. */
 export async function expireValidation(
   tx: Transaction,
   lost: Job,
   leaseSeconds: number,
-  reason?: string,
+  broken?: { reason: string; limit: number; times: number },
 ): Promise<Job | null> {
+  const reason = broken?.reason;
   const guard = holds(leaseOf(lost), 'validating');
   await endAttempt(tx, lost, 'lost', { reason: reason ?? 'The process was lost.', leaseSeconds });
-  if (lost.validationAttempts >= (reason ? brokenLimit : lostLimit)) {
-    const message = reason
-      ? `Validation broke ${brokenLimit} times without getting any further. ${reason}`
+  if ((broken?.times ?? lost.validationAttempts) >= (broken?.limit ?? lostLimit)) {
+    const message = broken
+      ? `Validation broke ${broken.limit} times without getting any further. ${reason}`
       : validatorLost.message;
     return await endJob(
       tx,
