@@ -7,7 +7,7 @@ import { estimateJob, type PlannedJob } from './estimate-job.ts';
 
 /** Estimates jobs that have not been created. */
 export interface Estimator {
-  /** Throws as `estimateJob` does, and ApiError `too_many_requests` if too many estimates wait. */
+  /** Throws as `estimateJob` does, and ApiError `too_many_requests` if too many estimates of the team wait, and QueueFull if too many do in all. */
   estimate(
     teamId: string,
     job: PlannedJob,
@@ -29,10 +29,10 @@ export function createEstimator(services: Services, options: { timeoutMs: number
           return await estimateJob(services, threads, job, { timeoutMs, signal });
         });
       } catch (error) {
-        if (!(error instanceof QueueFull)) throw error;
+        if (!(error instanceof QueueFull) || error.whose === 'all') throw error;
         throw new ApiError(
           'too_many_requests',
-          'Too many estimates are waiting, for your team or in total; try again.',
+          'Too many estimates of your team are waiting; try again.',
           {
             headers: { 'retry-after': '5' },
           },
