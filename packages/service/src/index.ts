@@ -46,6 +46,7 @@ export { asReader, withSystemScope, withTeamScope } from './database/database-sc
 export * from './database/database-unavailable.ts';
 export * from './database/describe-database.ts';
 export * from './database/probe-write.ts';
+export { withWaits } from './database/wait-for-row.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
 export {
   type DeployState,

@@ -1,4 +1,4 @@
-import { asReader } from '@graft/service';
+import { asReader, withWaits } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
@@ -16,7 +16,7 @@ declare module 'fastify' {
     endTurn(): void;
     /**
      * Runs work that may wait for something other than Postgres: a thread, a download, a disk. If it waits, the turn ends, and the
-     * request takes another turn when the work is done. If the work fails, it takes none.
+     * request takes another turn when the work is done, unless it had none. If the work fails, it takes none.
      */
     withoutTurn<T>(work: () => Promise<T>): Promise<T>;
   }
@@ -51,6 +51,8 @@ export const turns = fp(async (app) => {
   const readers = createFairQueue({ running: reading, waiting });
   const writers = createFairQueue({ running: writing, waiting });
   const largeBodies = createFairQueue({ running: parsed, waiting });
+  /** Replies of which the end is heard, and the ends of their turns. */
+  const heard = new WeakSet<FastifyReply>();
   const ends = new WeakMap<FastifyReply, () => void>();
   const parseEnds = new WeakMap<FastifyRequest, () => void>();
   app.decorate('turnToVerify', async (caller, verify) =>
@@ -82,12 +84,14 @@ export const turns = fp(async (app) => {
       end();
       throw hungUp();
     }
-    if (!ends.has(reply)) reply.raw.once('close', () => reply.endTurn());
+    if (!heard.has(reply)) reply.raw.once('close', () => reply.endTurn());
+    heard.add(reply);
     ends.set(reply, end);
   }
   app.decorateReply('endTurn', function (this: FastifyReply) {
     parseEnds.get(this.request)?.();
     ends.get(this)?.();
+    ends.delete(this);
   });
   app.decorateReply('withoutTurn', async function <
     T,
@@ -95,16 +99,19 @@ export const turns = fp(async (app) => {
     const working = work();
     const isDone = working.then(() => true);
     if (await Promise.race([isDone, new Promise((resolve) => setImmediate(resolve))])) return await working;
+    const hadTurn = ends.has(this);
     this.endTurn();
     const result = await working;
-    await take(this);
+    if (hadTurn) await take(this);
     return result;
   });
-  app.addHook('preHandler', async (request, reply) => {
+  // With a callback, since the context set in an async hook ends with it.
+  app.addHook('preHandler', (request, reply, done) => {
     // An upload's body is read by its route, which mostly waits for the client.
-    if (request.routeOptions.config.longBody) return;
+    if (request.routeOptions.config.longBody) return done();
+    const waiting = <T>(wait: () => Promise<T>) => reply.withoutTurn(wait);
     // All requests without a key share the turns of one owner.
-    await take(reply, withinMs);
+    take(reply, withinMs).then(() => withWaits(waiting, done), done);
   });
   app.addHook('onSend', async (_request, reply) => reply.endTurn());
 });
