@@ -61,7 +61,12 @@ export class Tally {
   }
 
   get byKind(): string {
-    return [...this.#kinds].map(([kind, times]) => { const t = times.toSorted((a, b) => a - b); return `${kind} ${Math.round(t[t.length >> 1]!)}/${Math.round(t.at(-1)!)}` }).join(', ');
+    return [...this.#kinds]
+      .map(([kind, times]) => {
+        const t = times.toSorted((a, b) => a - b);
+        return `${kind} ${Math.round(t[t.length >> 1]!)}/${Math.round(t.at(-1)!)}`;
+      })
+      .join(', ');
   }
 
   get byStatus(): string {

@@ -11,6 +11,7 @@ import type { FastifyError } from 'fastify';
 import { ApiError } from './api-error.ts';
 import { type ErrorCode, errorCodes } from './error-codes.ts';
 import { type Shortage, shortageOf } from './shortage.ts';
+import { QueueFull } from './threads/fair-queue.ts';
 
 /** Seconds after which a client may retry if the server lacks something or no worker is free. */
 const retryAfterSeconds = 5;
@@ -18,12 +19,16 @@ const retryAfterSeconds = 5;
 const rowRetryAfterSeconds = 2;
 
 const shortages: Record<Shortage, [code: ErrorCode, message: string, retryAfter: number]> = {
-  turn: ['overloaded', 'The server has more requests than it can answer; try again.', retryAfterSeconds],
+  turn: ['overloaded', 'The server has more to do than it can; try again.', retryAfterSeconds],
   row: ['resource_busy', 'Another request is changing the same object; try again.', rowRetryAfterSeconds],
   statement: ['overloaded', 'The database took too long to answer; try again.', retryAfterSeconds],
   database: ['service_unavailable', 'The database is unavailable; try again.', retryAfterSeconds],
   thread: ['overloaded', 'The server took too long to check this; try again.', retryAfterSeconds],
-  machine: ['overloaded', 'The server has too little memory, or too many files open; try again.', retryAfterSeconds],
+  machine: [
+    'overloaded',
+    'The server has too little memory, or too many files open; try again.',
+    retryAfterSeconds,
+  ],
 };
 
 /** Errors of the storage and of the Hub that are shown to clients. */
@@ -42,6 +47,11 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
     return new ApiError('rate_limit_exceeded', error.message, {
       headers: { 'retry-after': String(error.retryAfter) },
     });
+  if (error instanceof QueueFull && error.whose === 'owner')
+    return new ApiError('too_many_requests', error.message, {
+      cause: error,
+      headers: { 'retry-after': String(retryAfterSeconds) },
+    });
   if (error instanceof GraftError) return fromGraftError(error);
   if (error instanceof GenerationError) return fromGenerationError(error);
   const shortage = shortageOf(error);
@@ -55,9 +65,7 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
 function fromShortage(shortage: Shortage, cause: Error): ApiError {
   instruments.overload.inc({ reason: shortage });
   const [code, message, retryAfter] = shortages[shortage];
-  // Only a queue knows what waits in it.
-  const text = shortage === 'turn' && cause.message !== '' ? cause.message : message;
-  return new ApiError(code, text, { cause, headers: { 'retry-after': String(retryAfter) } });
+  return new ApiError(code, message, { cause, headers: { 'retry-after': String(retryAfter) } });
 }
 
 /**

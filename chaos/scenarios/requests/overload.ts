@@ -32,14 +32,19 @@ export const overload: Scenario = {
       const calm = await clients.closed(kinds, measuring.clients, measuring.seconds);
       report.broken('in calm every request succeeds', calm.faults);
       report.progress(`${Math.round(calm.rate)} answers a second in calm: ${calm.byStatus} ${calm.byKind}`);
-      const hogs = Array.from({ length: 2 * availableParallelism() }, () => new Worker('for (;;);', { eval: true }));
+      const hogs = Array.from(
+        { length: 2 * availableParallelism() },
+        () => new Worker('for (;;);', { eval: true }),
+      );
       try {
         const [flood, polls] = await Promise.all([
           clients.open(kinds, factor * calm.rate, seconds),
           clients.poll(pollers, poll, seconds),
         ]);
         report.tried = flood.answers + polls.answers;
-        report.progress(`${flood.sent} requests: ${flood.byStatus}; ${pollers} pollers: ${polls.byStatus} ${flood.byKind}`);
+        report.progress(
+          `${flood.sent} requests: ${flood.byStatus}; ${pollers} pollers: ${polls.byStatus} ${flood.byKind}`,
+        );
         report.figure('offered', flood.sent / seconds / calm.rate, '× calm');
         report.figure('succeeded', flood.successes / seconds / calm.rate, '× calm');
         report.figure("pollers' p99", spread(polls.times)?.p99 ?? 0, 'ms');
@@ -99,12 +104,24 @@ async function prepare({ rig, report, random }: Run): Promise<Scene> {
   const poll: Kind = {
     name: 'poll',
     weight: 8,
-    make: () => ({ team: rig.team, method: 'GET', path: `/fine_tuning/jobs/job-overload-${1 + random.below(queuedJobs)}` }),
+    make: () => ({
+      team: rig.team,
+      method: 'GET',
+      path: `/fine_tuning/jobs/job-overload-${1 + random.below(queuedJobs)}`,
+    }),
   };
   const kinds: Kind[] = [
     poll,
-    { name: 'list jobs', weight: 3, make: () => ({ team: rig.team, method: 'GET', path: '/fine_tuning/jobs?limit=100' }) },
-    { name: 'events', weight: 3, make: () => ({ team: rig.team, method: 'GET', path: `/fine_tuning/jobs/${job.id}/events` }) },
+    {
+      name: 'list jobs',
+      weight: 3,
+      make: () => ({ team: rig.team, method: 'GET', path: '/fine_tuning/jobs?limit=100' }),
+    },
+    {
+      name: 'events',
+      weight: 3,
+      make: () => ({ team: rig.team, method: 'GET', path: `/fine_tuning/jobs/${job.id}/events` }),
+    },
     { name: 'list files', weight: 2, make: get('/files') },
     { name: 'list models', weight: 2, make: get('/models') },
     { name: 'team', weight: 1, make: get('/team') },
@@ -155,7 +172,12 @@ async function prepare({ rig, report, random }: Run): Promise<Scene> {
       make: of(() => ({
         method: 'POST',
         path: '/mcp',
-        body: json({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'list_files', arguments: {} } }),
+        body: json({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name: 'list_files', arguments: {} },
+        }),
         headers: { accept: 'application/json, text/event-stream' },
       })),
     },
@@ -177,7 +199,8 @@ async function prepare({ rig, report, random }: Run): Promise<Scene> {
                  GROUP BY metadata->>'chaos' HAVING count(*) > 1) AS several) AS doubled`,
       [[...created], [...uploaded], [...keys]],
     );
-    const lacks = (what: string, sent: number, found = 0) => (found === sent ? [] : [`${found} of ${sent} ${what}`]);
+    const lacks = (what: string, sent: number, found = 0) =>
+      found === sent ? [] : [`${found} of ${sent} ${what}`];
     return [
       ...lacks('created jobs', created.size, counts?.created),
       ...lacks('uploaded files', uploaded.size, counts?.uploaded),

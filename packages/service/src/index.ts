@@ -46,8 +46,8 @@ export { asReader, withSystemScope, withTeamScope } from './database/database-sc
 export * from './database/database-unavailable.ts';
 export * from './database/describe-database.ts';
 export * from './database/probe-write.ts';
-export { withWaits } from './database/wait-for-row.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
+export { waitForRow, withWaits } from './database/wait-for-row.ts';
 export {
   type DeployState,
   type DeployTarget,

@@ -1,4 +1,10 @@
-import { asReader, isDatabaseUnavailable, type JobState, type Services, withSystemScope } from '@graft/service';
+import {
+  asReader,
+  isDatabaseUnavailable,
+  type JobState,
+  type Services,
+  withSystemScope,
+} from '@graft/service';
 
 /** Polls the jobs that agents wait for, all together. */
 export interface JobWatch {

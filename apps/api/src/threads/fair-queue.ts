@@ -12,7 +12,11 @@ export class QueueFull extends Error {
   readonly whose: 'owner' | 'all';
 
   constructor(whose: 'owner' | 'all') {
-    super(`Too many requests are waiting${whose === 'owner' ? ' of your team' : ''}; try again.`);
+    super(
+      whose === 'owner'
+        ? 'You have too many requests of this kind open; try again when one is answered.'
+        : 'The server has more requests than it can answer; try again.',
+    );
     this.name = 'QueueFull';
     this.whose = whose;
   }
