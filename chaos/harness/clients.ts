@@ -32,7 +32,6 @@ export class Tally {
   /** Answers that overload does not excuse, one of each kind and status. */
   readonly faults: string[] = [];
   readonly #statuses = new Map<string, number>();
-  readonly #kinds = new Map<string, number[]>();
   readonly #seen = new Set<string>();
   readonly #start = performance.now();
   #seconds = 0;
@@ -40,7 +39,6 @@ export class Tally {
   add(kind: string, { status, retryAfter, body }: Answer, milliseconds: number): void {
     this.answers += 1;
     this.times.push(milliseconds);
-    this.#kinds.set(kind, [...(this.#kinds.get(kind) ?? []), milliseconds]);
     this.#statuses.set(String(status), (this.#statuses.get(String(status)) ?? 0) + 1);
     const isSuccess = typeof status === 'number' && (status < 300 || status === 304);
     if (isSuccess) this.successes += 1;
@@ -58,15 +56,6 @@ export class Tally {
   /** Successful answers a second. */
   get rate(): number {
     return this.successes / this.#seconds;
-  }
-
-  get byKind(): string {
-    return [...this.#kinds]
-      .map(([kind, times]) => {
-        const t = times.toSorted((a, b) => a - b);
-        return `${kind} ${Math.round(t[t.length >> 1]!)}/${Math.round(t.at(-1)!)}`;
-      })
-      .join(', ');
   }
 
   get byStatus(): string {

@@ -31,7 +31,7 @@ export const overload: Scenario = {
     try {
       const calm = await clients.closed(kinds, measuring.clients, measuring.seconds);
       report.broken('in calm every request succeeds', calm.faults);
-      report.progress(`${Math.round(calm.rate)} answers a second in calm: ${calm.byStatus} ${calm.byKind}`);
+      report.progress(`${Math.round(calm.rate)} answers a second in calm: ${calm.byStatus}`);
       const hogs = Array.from(
         { length: 2 * availableParallelism() },
         () => new Worker('for (;;);', { eval: true }),
@@ -43,7 +43,7 @@ export const overload: Scenario = {
         ]);
         report.tried = flood.answers + polls.answers;
         report.progress(
-          `${flood.sent} requests: ${flood.byStatus}; ${pollers} pollers: ${polls.byStatus} ${flood.byKind}`,
+          `${flood.sent} requests: ${flood.byStatus}; ${pollers} pollers: ${polls.byStatus}`,
         );
         report.figure('offered', flood.sent / seconds / calm.rate, '× calm');
         report.figure('succeeded', flood.successes / seconds / calm.rate, '× calm');

@@ -109,7 +109,10 @@ export class FencedPool extends pg.Pool {
         callback(error, client, done);
       });
     };
-    if (this.#writing < this.#mostWriting) return start();
+    if (this.#writing < this.#mostWriting) {
+      start();
+      return;
+    }
     // Called later by the work that releases a connection, whose context is another team's.
     const inThisContext = AsyncResource.bind(start);
     const expire = () => {
