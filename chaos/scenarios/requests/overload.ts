@@ -42,9 +42,7 @@ export const overload: Scenario = {
           clients.poll(pollers, poll, seconds),
         ]);
         report.tried = flood.answers + polls.answers;
-        report.progress(
-          `${flood.sent} requests: ${flood.byStatus}; ${pollers} pollers: ${polls.byStatus}`,
-        );
+        report.progress(`${flood.sent} requests: ${flood.byStatus}; ${pollers} pollers: ${polls.byStatus}`);
         report.figure('offered', flood.sent / seconds / calm.rate, '× calm');
         report.figure('succeeded', flood.successes / seconds / calm.rate, '× calm');
         report.figure("pollers' p99", spread(polls.times)?.p99 ?? 0, 'ms');
