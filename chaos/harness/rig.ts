@@ -61,6 +61,7 @@ export class Rig {
   workers: WiredMember[] = [];
   /** Members that were removed: their crashes count too. */
   readonly #left: Member[] = [];
+  #operator!: GraftClient;
   #started = 0;
   #unmount = () => {};
 
@@ -102,6 +103,14 @@ export class Rig {
   /** The proxies of all members, for faults of the whole network. */
   get postgresProxies(): TcpProxy[] {
     return [this.api, ...this.workers].map(({ postgres }) => postgres);
+  }
+
+  /** A new team, and a client with a key of it. */
+  async addTeam(name: string): Promise<Team> {
+    const { teams } = this.#operator.admin;
+    const { id } = await teams.create({ name, running_limit: 64 });
+    const { key } = await teams.createKey(id, { name: 'chaos' });
+    return { id, key, client: new GraftClient({ baseUrl: this.url, apiKey: key, timeout: 20_000 }) };
   }
 
   async startWorker(options: WorkerOptions = {}): Promise<WiredMember> {
@@ -159,19 +168,14 @@ export class Rig {
   async #openGraft(): Promise<void> {
     // Makes the schema, too.
     const operatorKey = await bootstrap(this.#environment({ DATABASE_URL: this.postgres.url }));
-    const { teams } = new GraftClient({ baseUrl: this.url, apiKey: operatorKey }).admin;
-    const team = async (name: string): Promise<Team> => {
-      const { id } = await teams.create({ name, running_limit: 64 });
-      const { key } = await teams.createKey(id, { name: 'chaos' });
-      return { id, key, client: new GraftClient({ baseUrl: this.url, apiKey: key, timeout: 20_000 }) };
-    };
+    this.#operator = new GraftClient({ baseUrl: this.url, apiKey: operatorKey });
     this.api = await this.#member('api', new URL('../../apps/api/src/main.ts', import.meta.url), {
       env: { PORT: String(this.apiPort) },
     });
     const workers = Array.from({ length: this.options.workers }, () => this.startWorker());
     await Promise.all([this.api.ready(), ...workers]);
-    this.team = await team('acme');
-    this.other = await team('neighbour');
+    this.team = await this.addTeam('acme');
+    this.other = await this.addTeam('neighbour');
   }
 
   async #member(kind: 'api' | 'worker', entry: URL, options: WorkerOptions): Promise<WiredMember> {

@@ -17,6 +17,7 @@ import { workerKilled } from './processes/worker-killed.ts';
 import { hostileCorpus } from './requests/hostile-corpus.ts';
 import { interleavings } from './requests/interleavings.ts';
 import { longQueue } from './requests/long-queue.ts';
+import { overload } from './requests/overload.ts';
 import { races } from './requests/races.ts';
 import { backendsKilled } from './servers/backends-killed.ts';
 import { cancelLatency } from './servers/cancel-latency.ts';
@@ -57,5 +58,6 @@ export const scenarios: readonly Scenario[] = [
   clockSkew,
   hostileCorpus,
   longQueue,
+  overload,
   diskFull,
 ];

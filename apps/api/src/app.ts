@@ -40,7 +40,7 @@ import { schemaCompilers } from './plugins/schema-compilers.ts';
 import { security } from './plugins/security.ts';
 import { shutdown } from './plugins/shutdown.ts';
 import { timeouts } from './plugins/timeouts.ts';
-import { turns } from './plugins/turns.ts';
+import { readsApart, turns } from './plugins/turns.ts';
 import { wireValues } from './plugins/wire-values.ts';
 import { startFileReporter } from './reports/file-reporter.ts';
 import { adapterRoutes } from './routes/adapters/adapters.ts';
@@ -137,6 +137,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(requestLog);
   await app.register(observe);
   await app.register(shutdown);
+  await app.register(readsApart);
   await app.register(security);
   await app.register(knownPaths);
   await app.register(rateLimits, { limits: settings.rateLimits, syncMs: settings.rateSyncMs });

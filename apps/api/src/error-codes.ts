@@ -95,7 +95,14 @@ export const errorCodes = {
   job_not_ended: [400, 'Only a finished job can be deleted: cancel it first.'],
   secret_in_use: [400, 'Stored rows still use this version of the secret.'],
   secret_version_not_found: [404, 'No such version of a secret.'],
-  service_unavailable: [503, 'The database is unavailable; retry after the seconds in Retry-After.'],
+  service_unavailable: [
+    503,
+    'The database, or something else that the request needs, is unavailable; retry after the seconds in Retry-After.',
+  ],
+  overloaded: [
+    503,
+    'The server has more to do than it can; nothing is wrong with the request. Retry after the seconds in Retry-After. A write may have been done if its answer was lost: send it again with its Idempotency-Key, or look first.',
+  ],
   resource_busy: [
     503,
     'Another request is changing the same object; retry after the seconds in Retry-After.',
@@ -233,7 +240,7 @@ export const errorCodes = {
   data_unfit_for_task: [400, 'Lines of this format do not fit `peft.task_type`.'],
   estimate_timeout: [
     503,
-    'An estimate took too long: the tokenizer is slow with lines of the files, or the server is busy.',
+    'An estimate took too long twice: the server is busy, or the tokenizer is slow with lines of the files. The job can be created without one.',
   ],
   // `error.code` of a failed job: errors in data or options
   invalid_training_file: [400, 'Examples are too long or empty; the message lists the lines of all of them.'],

@@ -6,7 +6,10 @@ export const modelErrorCodes = {
     400,
     'The weights of the base model differ from those that the adapter was trained on.',
   ],
-  base_model_unavailable: [500, 'A base model cannot be fetched or opened because of an internal error.'],
+  base_model_unavailable: [
+    503,
+    'A base model cannot be fetched or opened for the moment; retry after the seconds in Retry-After.',
+  ],
   base_model_not_found: [400, 'The Hub has no such base model.'],
   base_model_access_denied: [400, 'The Hub denies the server access to the base model.'],
   invalid_model: [400, 'Files of the base model are missing or corrupt; the operator must fix them.'],

@@ -1,20 +1,35 @@
 import { GraftError } from '@graft/peft-core/config';
 import {
   GenerationError,
-  isDatabaseUnavailable,
+  instruments,
   isLastingModelFault,
-  isRowLocked,
   QuotaExceeded,
   SendLimitExceeded,
+  toStorageFault,
 } from '@graft/service';
 import type { FastifyError } from 'fastify';
 import { ApiError } from './api-error.ts';
 import { type ErrorCode, errorCodes } from './error-codes.ts';
+import { type Shortage, shortageOf } from './shortage.ts';
+import { QueueFull } from './threads/fair-queue.ts';
 
-/** Seconds after which a client may retry if Postgres is unavailable or no worker is free. */
+/** Seconds after which a client may retry if the server lacks something or no worker is free. */
 const retryAfterSeconds = 5;
 /** Seconds after which a client may retry if the row to change is locked. */
 const rowRetryAfterSeconds = 2;
+
+const shortages: Record<Shortage, [code: ErrorCode, message: string, retryAfter: number]> = {
+  turn: ['overloaded', 'The server has more to do than it can; try again.', retryAfterSeconds],
+  row: ['resource_busy', 'Another request is changing the same object; try again.', rowRetryAfterSeconds],
+  statement: ['overloaded', 'The database took too long to answer; try again.', retryAfterSeconds],
+  database: ['service_unavailable', 'The database is unavailable; try again.', retryAfterSeconds],
+  thread: ['overloaded', 'The server took too long to check this; try again.', retryAfterSeconds],
+  machine: [
+    'overloaded',
+    'The server has too little memory, or too many files open; try again.',
+    retryAfterSeconds,
+  ],
+};
 
 /** Errors of the storage and of the Hub that are shown to clients. */
 const shownCodes = new Set([
@@ -33,19 +48,25 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
     return new ApiError('rate_limit_exceeded', error.message, {
       headers: { 'retry-after': String(error.retryAfter) },
     });
-  if (error instanceof GraftError) return fromGraftError(error);
-  if (error instanceof GenerationError) return fromGenerationError(error);
-  if (isRowLocked(error)) {
-    return new ApiError('resource_busy', 'Another request is changing the same object; try again.', {
-      headers: { 'retry-after': String(rowRetryAfterSeconds) },
-    });
-  }
-  if (isDatabaseUnavailable(error)) {
-    return new ApiError('service_unavailable', 'The database is unavailable; try again.', {
+  if (error instanceof QueueFull && error.whose === 'owner')
+    return new ApiError('too_many_requests', error.message, {
+      cause: error,
       headers: { 'retry-after': String(retryAfterSeconds) },
     });
-  }
+  if (error instanceof GraftError) return fromGraftError(error);
+  if (error instanceof GenerationError) return fromGenerationError(error);
+  const shortage = shortageOf(error);
+  if (shortage !== null) return fromShortage(shortage, error);
+  // Errors of files outside of the storage, such as those of a temporary folder on a full disk.
+  const fault = toStorageFault(error);
+  if (fault instanceof GraftError) return fromGraftError(fault);
   return fromFastifyError(error as FastifyError);
+}
+
+function fromShortage(shortage: Shortage, cause: Error): ApiError {
+  instruments.overload.inc({ reason: shortage });
+  const [code, message, retryAfter] = shortages[shortage];
+  return new ApiError(code, message, { cause, headers: { 'retry-after': String(retryAfter) } });
 }
 
 /**

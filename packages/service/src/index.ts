@@ -43,11 +43,12 @@ export { dataFolder } from './data-folder/data-folder.ts';
 export * from './data-folder/secure-data-folder.ts';
 export type { Database } from './database/database.ts';
 export { connectOwner } from './database/database.ts';
-export { withSystemScope, withTeamScope } from './database/database-scope.ts';
+export { asReader, withSystemScope, withTeamScope } from './database/database-scope.ts';
 export * from './database/database-unavailable.ts';
 export * from './database/describe-database.ts';
 export * from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
+export { waitForRow, withWaits } from './database/wait-for-row.ts';
 export {
   type DeployState,
   type DeployTarget,
@@ -274,7 +275,7 @@ export * from './storage/disk/receive-staged.ts';
 export * from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
-export { isStorageUnavailable, whenStorageIsBack } from './storage/storage-fault.ts';
+export { isStorageUnavailable, toStorageFault, whenStorageIsBack } from './storage/storage-fault.ts';
 export * from './teams/delete-team.ts';
 export * from './teams/ensure-bootstrap-key.ts';
 export { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from './teams/team-quota.ts';

@@ -1,4 +1,10 @@
-import { isDatabaseUnavailable, type JobState, type Services, withSystemScope } from '@graft/service';
+import {
+  asReader,
+  isDatabaseUnavailable,
+  type JobState,
+  type Services,
+  withSystemScope,
+} from '@graft/service';
 
 /** Polls the jobs that agents wait for, all together. */
 export interface JobWatch {
@@ -28,7 +34,9 @@ export function createJobWatch({ db, log }: Pick<Services, 'db' | 'log'>): JobWa
         const some = all.slice(from, from + maxPerQuery);
         const jobs = some.map(({ job: { teamId, id } }) => ({ teamId, id }));
         const where = { OR: jobs, state: { in: over } };
-        const found = await withSystemScope(() => db.job.findMany({ where, select: { id: true } }));
+        const found = await asReader(() =>
+          withSystemScope(() => db.job.findMany({ where, select: { id: true } })),
+        );
         const ids = new Set(found.map(({ id }) => id));
         for (const each of some) if (ids.has(each.job.id)) each.end();
       }

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AdapterExport, isDamage, reportCorruption, type Services } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
+import { createFairQueue } from '../threads/fair-queue.ts';
 import type { Download } from './download.ts';
 import { createTar, tarDigest } from './tar.ts';
 
@@ -11,7 +11,7 @@ const rememberedDigests = 10_000;
 
 /**
  * Creates downloads of exports: one file, or a tar of all. Throws GraftError `artifact_missing` or `artifact_corrupt`: files that do not
- * match the export's row are never sent, and a new request for the export writes it again. ApiError `service_unavailable`: too many wait.
+ * match the export's row are never sent, and a new request for the export writes it again. QueueFull: too many wait.
  */
 export function createExportDownloads(
   services: Pick<Services, 'exports' | 'db' | 'log' | 'env'>,
@@ -33,14 +33,7 @@ export function createExportDownloads(
       result = queue.run(teamId, work).finally(() => working.delete(own));
       working.set(own, result);
     }
-    try {
-      return await result;
-    } catch (error) {
-      if (!(error instanceof QueueFull)) throw error;
-      throw new ApiError('service_unavailable', 'Too many downloads of exports are waiting; try again.', {
-        headers: { 'retry-after': '5' },
-      });
-    }
+    return await result;
   }
 
   /** Opens a file of the folder, which was verified; the store's `open` would look at all of its files again for each of them. */

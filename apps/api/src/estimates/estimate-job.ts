@@ -24,6 +24,7 @@ import {
 import type { FileThreads } from '../job-files/file-threads.ts';
 import { taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
+import { tryTwice } from '../threads/check-thread.ts';
 
 /** Options that save memory and change results only by rounding, in the order in which they are tried. */
 const memoryOptions = ['mini_batch_size', 'gradient_checkpointing'] as const;
@@ -79,12 +80,12 @@ export async function estimateJob(
     leavesCheckpointing,
     sampleKey: sampleKeyOf(planned),
   };
-  const report = await threads.estimate(task, options).catch((error: unknown) => {
+  const estimating = tryTwice(async () => await threads.estimate(task, options));
+  const report = await estimating.catch((error: unknown) => {
     if (!(error instanceof ThreadTimeout)) throw error;
     throw new GraftError(
       'estimate_timeout',
-      `The estimate took more than ${options.timeoutMs / 1000} s, the limit: the tokenizer is slow with lines of these files.`,
-      // Other work on this machine may be the cause.
+      `The estimate took more than ${options.timeoutMs / 1000} s twice: the server is busy, or the tokenizer is slow with lines of these files. Try again later, or create the job without an estimate.`,
       { param: 'training_file', fault: 'system' },
     );
   });

@@ -1,13 +1,12 @@
 import type { ResolvedTraining } from '@graft/peft-core/config';
 import type { JobEstimate, Services } from '@graft/service';
-import { ApiError } from '../api-error.ts';
 import { createFileThreads } from '../job-files/file-threads.ts';
-import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
+import { createFairQueue } from '../threads/fair-queue.ts';
 import { estimateJob, type PlannedJob } from './estimate-job.ts';
 
 /** Estimates jobs that have not been created. */
 export interface Estimator {
-  /** Throws as `estimateJob` does, and ApiError `too_many_requests` if too many estimates wait. */
+  /** Throws as `estimateJob` does, and QueueFull if too many estimates wait. */
   estimate(
     teamId: string,
     job: PlannedJob,
@@ -24,21 +23,10 @@ export function createEstimator(services: Services, options: { timeoutMs: number
   const queue = createFairQueue({ running: { perOwner: 1, all: count }, waiting: { perOwner: 4, all: 64 } });
   return {
     estimate: async (teamId, job, signal) => {
-      try {
-        return await queue.run(teamId, async () => {
-          signal.throwIfAborted();
-          return await estimateJob(services, threads, job, { timeoutMs, signal });
-        });
-      } catch (error) {
-        if (!(error instanceof QueueFull)) throw error;
-        throw new ApiError(
-          'too_many_requests',
-          'Too many estimates are waiting, for your team or in total; try again.',
-          {
-            headers: { 'retry-after': '5' },
-          },
-        );
-      }
+      return await queue.run(teamId, async () => {
+        signal.throwIfAborted();
+        return await estimateJob(services, threads, job, { timeoutMs, signal });
+      });
     },
     close: async () => await threads.close(),
   };

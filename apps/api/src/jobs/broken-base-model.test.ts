@@ -70,9 +70,10 @@ describe('a base model that is broken', () => {
     });
   }
 
-  test('a missing folder may come back: 500, without its path', async () => {
+  test('a missing folder may come back: 503, without its path', async () => {
     const answer = await bench.acme.send('POST', path, { model: 'gone', training_file });
-    assertError(answer, 500, 'base_model_unavailable', 'model');
+    assertError(answer, 503, 'base_model_unavailable', 'model');
+    assert.equal(answer.headers.get('retry-after'), '5');
     assert.ok(!answer.text.includes(folder), answer.text);
   });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
+import { ThreadTimeout } from '@graft/peft-core/threads';
 import { createOptionChecker } from './option-checker.ts';
 
 let folder: string;
@@ -39,15 +40,11 @@ test('a slow expression is matched in a thread while the event loop continues, a
   }
 });
 
-test('a check that exceeds its deadline is stopped, and the next one succeeds', async () => {
+test('a check that exceeds its deadline is tried twice and then no fault of the user, and the next one succeeds', async () => {
   const checker = createOptionChecker(1, { heapMb: 256 });
   try {
     const model = { config, tensors } as never;
-    await assert.rejects(checker.check('team', lora(`${dear}nothing_here`), model), {
-      code: 'invalid_peft_config',
-      param: 'peft',
-      message: /took more than 0\.001 s/,
-    });
+    await assert.rejects(checker.check('team', lora(`${dear}nothing_here`), model), ThreadTimeout);
     await assert.rejects(checker.check('team', lora('nothing_here'), model), {
       code: 'target_modules_not_found',
     });

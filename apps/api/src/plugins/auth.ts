@@ -65,7 +65,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
       });
     }
     // The caller is not known yet, so each header has its own turns.
-    const verify = () => app.turns.run(header, () => verifyKey(app.services, header, signIn.limits));
+    const verify = () => app.turnToVerify(header, () => verifyKey(app.services, header, signIn.limits));
     const found = await app.rates.lookUp(request, header, verify);
     if (!found) {
       throw new ApiError('invalid_api_key', 'The API key is wrong, expired or revoked.', {
@@ -88,7 +88,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     // A value that cannot be a team name matches no team.
     const team = asked === undefined ? null : typeof asked === 'string' && isText(asked) ? asked : '';
     const verify = () =>
-      app.turns.run(token, () =>
+      app.turnToVerify(token, () =>
         verifySession(app.services, token, signIn.limits, team, access === 'operator'),
       );
     const session = await app.rates.lookUp(request, token, verify);

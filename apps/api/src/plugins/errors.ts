@@ -2,6 +2,7 @@ import type { GraftError } from '@graft/peft-core/config';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { type ApiError, errorBody } from '../api-error.ts';
+import { shortageOf } from '../shortage.ts';
 import { toApiError } from '../to-api-error.ts';
 
 /** Sends every error, also Fastify's own, in OpenAI's format, without stack, path or SQL. */
@@ -15,7 +16,9 @@ export function answerError(
   reply: FastifyReply,
 ): void {
   const answer = toApiError(error);
-  if (answer.status >= 500 && answer.code !== 'no_worker_available') {
+  // Under overload a line for each refused request would be one more load; `graft_overload_total` and the request's own line count them.
+  const isExpected = answer.code === 'no_worker_available' || shortageOf(error) === 'turn';
+  if (answer.status >= 500 && !isExpected) {
     request.log.error({ err: error }, 'request failed');
   }
   reply

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Identity } from '@graft/service';
+import { type Identity, waitForRow } from '@graft/service';
 import Fastify from 'fastify';
+import { errors } from './errors.ts';
 import { jsonBody } from './json-body.ts';
 import { turns } from './turns.ts';
 
@@ -12,12 +13,15 @@ let url: string;
 const begun: string[] = [];
 let answer: () => void;
 let answered: Promise<void>;
+/** Whether another transaction holds every row. */
+let locked = false;
 
 before(async () => {
   app.decorateRequest('caller', null as never);
   app.addHook('onRequest', async (request) => {
     request.caller = { teamId: String(request.headers.team) } as Identity;
   });
+  await app.register(errors);
   await app.register(turns);
   await app.register(jsonBody);
   app.get('/work', async (request) => {
@@ -28,6 +32,18 @@ before(async () => {
   app.post('/checked', async (request) => {
     begun.push(request.caller.teamId);
     await answered;
+    return {};
+  });
+  app.post('/write', async (request) => {
+    begun.push(request.caller.teamId);
+    await answered;
+    return {};
+  });
+  app.post('/row/:name', async (request) => {
+    begun.push(request.caller.teamId);
+    await waitForRow((request.params as { name: string }).name, async () => {
+      if (locked) throw Object.assign(new Error('locked'), { code: '55P03' });
+    });
     return {};
   });
   app.get('/broken', async () => {
@@ -51,6 +67,10 @@ after(async () => await app.close());
 async function ask(team: string, path = '/work', signal?: AbortSignal): Promise<number> {
   const { status } = await fetch(url + path, { headers: { team }, ...(signal && { signal }) });
   return status;
+}
+
+async function post(team: string, path: string): Promise<number> {
+  return (await fetch(url + path, { method: 'POST', headers: { team } })).status;
 }
 
 async function untilBegun(count: number): Promise<void> {
@@ -108,4 +128,35 @@ test('of one team one large body is parsed and checked at a time, whatever becom
   answer();
   assert.deepEqual(await Promise.all([first, ...rest, ...others]), [200, 0, 400, 200, 200, 200]);
   assert.deepEqual(begun.toSorted(), ['one', 'one', 'one', 'other']);
+});
+
+test('requests that write hold no turn of requests that only read, not even of their own team', async () => {
+  const teams = ['one', 'two', 'three', 'four'];
+  const writers = teams.flatMap((team) => Array.from({ length: 12 }, () => post(team, '/write')));
+  await untilBegun(16);
+  const readers = [...teams, 'five'].map((team) => ask(team));
+  await untilBegun(21);
+  assert.deepEqual(begun.slice(16).toSorted(), [...teams, 'five'].toSorted());
+  answer();
+  assert.deepEqual(new Set(await Promise.all([...writers, ...readers])), new Set([200]));
+});
+
+test('requests that wait for locked rows hold no turn', async () => {
+  locked = true;
+  const waiting = Array.from({ length: 30 }, (_, i) => post('one', `/row/${i % 3}`));
+  await untilBegun(30);
+  locked = false;
+  assert.deepEqual(new Set(await Promise.all(waiting)), new Set([200]));
+});
+
+test('a request that has waited too long for its turn is refused with 503, before it has cost anything', async () => {
+  const first = Array.from({ length: 8 }, () => ask('one'));
+  await untilBegun(8);
+  const late = await fetch(`${url}/work`, { headers: { team: 'one' } });
+  assert.deepEqual([late.status, late.headers.get('retry-after')], [503, '5']);
+  assert.equal(((await late.json()) as { error: { code: string } }).error.code, 'overloaded');
+  assert.equal(begun.length, 8);
+  answer();
+  await Promise.all(first);
+  assert.equal(await ask('one'), 200);
 });

@@ -69,12 +69,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
 
   /** Runs `work` when it is the address's turn. */
   async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T> {
-    const end = await queue.turn(address).catch(() => {
-      throw new ApiError('too_many_requests', 'Too many sign-ins are waiting for the provider; try again.', {
-        headers: { 'retry-after': '5' },
-      });
-    });
-    return await work().finally(end);
+    return await queue.run(address, work);
   }
 
   return {

@@ -52,3 +52,15 @@ test('several at a time, fewer per owner, and none is delayed by an owner at its
   await late;
   assert.deepEqual(started, ['a1', 'a2', 'b1', 'a3', 'c1']);
 });
+
+test('work that waits for too long is not started, and takes no turn from others', async () => {
+  const queue = createFairQueue({ running: { perOwner: 1, all: 1 }, waiting: { perOwner: 9, all: 2 } });
+  const end = await queue.turn('a', 20);
+  const late = ['a', 'b'].map((owner) => queue.turn(owner, 20));
+  await assert.rejects(queue.turn('c', 20), QueueFull, 'two wait');
+  for (const each of late) await assert.rejects(each, { name: 'QueueFull', whose: 'all' });
+  const patient = queue.run('b', async () => 'done');
+  end();
+  assert.equal(await patient, 'done');
+  assert.equal(await queue.run('a', async () => 'done', 20), 'done');
+});

@@ -1,12 +1,26 @@
 /** Runs limited concurrent work, with waiting owners in turn. */
 export interface FairQueue {
-  /** Runs `work` when it is `owner`'s turn. Rejects with QueueFull if too much work waits. */
-  run<T>(owner: string, work: () => Promise<T>): Promise<T>;
+  /** Runs `work` when it is `owner`'s turn. Rejects with QueueFull if too much work waits, or if `withinMs` pass before the turn. */
+  run<T>(owner: string, work: () => Promise<T>, withinMs?: number): Promise<T>;
   /** Like `run`, for work that ends elsewhere: resolves when it may start, to a function that must be called at its end. */
-  turn(owner: string): Promise<() => void>;
+  turn(owner: string, withinMs?: number): Promise<() => void>;
 }
 
-export class QueueFull extends Error {}
+/** More work than can be done: nothing was started. */
+export class QueueFull extends Error {
+  /** Whose work is too much: the owner's alone, or that of all. */
+  readonly whose: 'owner' | 'all';
+
+  constructor(whose: 'owner' | 'all') {
+    super(
+      whose === 'owner'
+        ? 'You have too many requests of this kind open; try again when one is answered.'
+        : 'The server has more requests than it can answer; try again.',
+    );
+    this.name = 'QueueFull';
+    this.whose = whose;
+  }
+}
 
 interface Limits {
   /** Maximum concurrent work, per owner and in total. */
@@ -46,15 +60,24 @@ export function createFairQueue({ running, waiting }: Limits): FairQueue {
     startNext();
   }
 
-  async function turn(owner: string): Promise<() => void> {
+  async function turn(owner: string, withinMs?: number): Promise<() => void> {
     const own = owners.get(owner) ?? [];
-    if (own.length >= waiting.perOwner || allWaiting >= waiting.all) throw new QueueFull();
-    await new Promise<void>((resolve) => {
+    if (own.length >= waiting.perOwner) throw new QueueFull('owner');
+    if (allWaiting >= waiting.all) throw new QueueFull('all');
+    let late: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve, reject) => {
       own.push(resolve);
       owners.set(owner, own);
       allWaiting++;
       startNext();
-    });
+      if (withinMs === undefined || !own.includes(resolve)) return;
+      late = setTimeout(() => {
+        own.splice(own.indexOf(resolve), 1);
+        if (own.length === 0) owners.delete(owner);
+        allWaiting--;
+        reject(new QueueFull('all'));
+      }, withinMs);
+    }).finally(() => clearTimeout(late));
     let ended = false;
     return () => {
       if (!ended) end(owner);
@@ -64,8 +87,8 @@ export function createFairQueue({ running, waiting }: Limits): FairQueue {
 
   return {
     turn,
-    run: async (owner, work) => {
-      const done = await turn(owner);
+    run: async (owner, work, withinMs) => {
+      const done = await turn(owner, withinMs);
       try {
         return await work();
       } finally {

@@ -1,14 +1,13 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { CheckedAdapter } from '@graft/peft-core/files';
-import { ThreadTimeout } from '@graft/peft-core/threads';
 import type { ThreadShare } from '@graft/service';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { AdapterCheck } from './adapter-check-thread.ts';
 
 interface AdapterChecker {
   /**
-   * Checks a received folder. Throws GraftErrors that name file, key or option; ApiError `service_unavailable` if too many checks
-   * wait.
+   * Checks a received folder. Throws GraftErrors that name file, key or option; QueueFull if too many checks wait, and ThreadTimeout if
+   * the machine is too busy: the sizes of files bound what a check costs.
    */
   check(teamId: string, check: AdapterCheck): Promise<CheckedAdapter>;
   close(): Promise<void>;
@@ -19,19 +18,14 @@ export function createAdapterChecker(
   timeoutMs: number,
   { heapMb }: Pick<ThreadShare, 'heapMb'>,
 ): AdapterChecker {
-  const busy = 'Too many adapters are waiting to be checked; try again.';
   const module = new URL('./adapter-check-thread.ts', import.meta.url);
-  const thread = createCheckThread<AdapterCheck, CheckedAdapter>(module, { heapMb, timeoutMs, busy });
-  const refusal = (message: string) => new GraftError('invalid_adapter_file', message, { param: 'file' });
-
+  const thread = createCheckThread<AdapterCheck, CheckedAdapter>(module, { heapMb, timeoutMs });
   return {
     check: async (teamId, check) =>
       await thread.run(teamId, check).catch((error: NodeJS.ErrnoException) => {
-        if (error instanceof ThreadTimeout)
-          throw refusal(`The adapter takes longer to check than ${timeoutMs / 1000} s, the limit.`);
-        if (error.code === 'ERR_WORKER_OUT_OF_MEMORY')
-          throw refusal(`The adapter takes more memory to check than ${heapMb} MiB, the limit.`);
-        throw error;
+        if (error.code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error;
+        const message = `The adapter takes more memory to check than ${heapMb} MiB, the limit.`;
+        throw new GraftError('invalid_adapter_file', message, { param: 'file' });
       }),
     close: thread.close,
   };

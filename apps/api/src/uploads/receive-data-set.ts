@@ -59,7 +59,7 @@ export function createDataSetReceiver(
     try {
       return await queue.run(teamId, work);
     } catch (error) {
-      if (!(error instanceof QueueFull)) throw error;
+      if (!(error instanceof QueueFull) || error.whose === 'all') throw error;
       throw new ApiError(
         'too_many_requests',
         `Too many data sets are being fetched: ${running.perOwner} of a team at a time, and ${waiting.perOwner} may wait; try again.`,

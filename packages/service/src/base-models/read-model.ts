@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
-import { startWorker } from '@graft/peft-core/threads';
+import { startWorker, ThreadTimeout } from '@graft/peft-core/threads';
 import type { ThreadShare } from '../environment/thread-plan.ts';
 import type { ReadMessage, ReadModel } from './read-model-thread.ts';
 
@@ -20,7 +20,7 @@ const waiting: (() => void)[] = [];
 
 /**
  * Reads a base model's small files in a dedicated thread, so that neither their size nor their faults affect the event loop. Throws
- * openBaseModel's GraftErrors, and `invalid_model` naming the file whose reading exceeded the limits.
+ * openBaseModel's GraftErrors, `invalid_model` naming the file whose reading takes too much memory, and ThreadTimeout.
  */
 export async function readModel(
   location: string,
@@ -96,7 +96,8 @@ async function readInThread(location: string, { heapMb, timeoutMs }: ReadLimits)
   const reader = takeReader(heapMb);
   let late: NodeJS.Timeout | undefined;
   const answer = await new Promise<Exclude<ReadMessage, { reading: string }>>((resolve, reject) => {
-    const slow = () => reject(beyond(`takes longer to read than ${timeoutMs / 1000} s, the limit`));
+    // The sizes of these files are limited, so only a machine that is too busy takes as long.
+    const slow = () => reject(new ThreadTimeout(`${reading} took longer to read than ${timeoutMs / 1000} s`));
     late = setTimeout(slow, timeoutMs);
     reader.onMessage = (message) => {
       if ('reading' in message) reading = message.reading;

@@ -27,6 +27,18 @@ export async function withSystemScope<T>(work: () => T | PromiseLike<T>): Promis
   return await withScope('system', work);
 }
 
+const readers = new AsyncLocalStorage<true>();
+
+/** Runs `work`, which only reads, with the connections of the pool that are kept for readers, beside those of all others. */
+export function asReader<T>(work: () => T): T {
+  return readers.run(true, work);
+}
+
+/** Whether code runs inside of `asReader`. */
+export function isReader(): boolean {
+  return readers.getStore() === true;
+}
+
 /** As `withTeamScope` and `withSystemScope`, but calls `work` synchronously. */
 export async function withScope<T>(scope: DatabaseScope, work: () => T | PromiseLike<T>): Promise<T> {
   // Awaited inside `run`, because Prisma starts a query only when it is awaited.

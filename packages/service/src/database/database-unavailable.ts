@@ -22,7 +22,20 @@ export function isRowLocked(error: unknown): boolean {
   );
 }
 
+/** Returns whether `error`, for which `isDatabaseUnavailable` holds, means that a statement was given up because it took too long. */
+export function isStatementTooSlow(error: unknown): boolean {
+  return says(
+    error,
+    ({ code, originalCode, kind, message }) =>
+      code === queryCanceled ||
+      originalCode === queryCanceled ||
+      kind === 'SocketTimeout' ||
+      (typeof message === 'string' && message.includes('Query read timeout')),
+  );
+}
+
 const lockNotAvailable = '55P03';
+const queryCanceled = '57014';
 
 /** Returns whether `so` holds for the error, one of its causes or a member of an aggregate. */
 function says(error: unknown, so: (fault: Record<string, unknown>) => boolean): boolean {

@@ -1,5 +1,6 @@
+import { AsyncResource } from 'node:async_hooks';
 import pg from 'pg';
-import { currentScope, type DatabaseScope } from './database-scope.ts';
+import { currentScope, type DatabaseScope, isReader } from './database-scope.ts';
 import { workerRole } from './worker-grants.ts';
 
 /** Kind of process: workers have fewer privileges than API and operators. */
@@ -21,13 +22,17 @@ interface Inner {
   _idle: { client: pg.PoolClient }[];
 }
 
+/** Connections that only readers use (`asReader`): they never wait until one that may write, and wait for locks, is done. */
+const keptForReaders = 3;
+
 /** One in this number of switches opens a new connection instead, if the pool is not full: busy pools soon have suitable connections. */
 const switchesPerOpening = 16;
 
 /**
  * A pool that sets the role and team of the caller (`currentScope`, by default `defaultScope`) on each connection it hands out. It remembers
  * what was last set on a connection, so only a change costs a round trip, and prefers idle connections that already match. A connection
- * whose switch failed is closed, so none is ever used for the wrong team.
+ * whose switch failed is closed, so none is ever used for the wrong team. In the API all work but that of readers shares the connections
+ * that are not kept for them.
  */
 export class FencedPool extends pg.Pool {
   readonly #defaultScope: DatabaseScope;
@@ -37,6 +42,13 @@ export class FencedPool extends pg.Pool {
   #statement: Limited | undefined;
   #switches = 0;
 
+  /** Connections that work other than readers' holds or has requested, and their maximum. */
+  #writing = 0;
+  readonly #mostWriting: number;
+  readonly #writers = new WeakSet<pg.PoolClient>();
+  /** Starts of work that waits for one of them, in order. */
+  readonly #waiting: (() => void)[] = [];
+
   readonly #process: DatabaseRole;
   readonly #system: string;
 
@@ -45,18 +57,32 @@ export class FencedPool extends pg.Pool {
     this.#defaultScope = defaultScope;
     this.#process = process;
     this.#system = settingsOf('system', process);
+    const most = this.options.max ?? 10;
+    this.#mostWriting = process === 'worker' ? most : Math.max(1, most - keptForReaders);
+    this.on('release', (_, client) => {
+      if (this.#writers.delete(client)) this.#endWriting();
+    });
+  }
+
+  /** Work that waits for a connection which is not kept for readers; `waitingCount` has the rest. */
+  get waitingWriters(): number {
+    return this.#waiting.length;
   }
 
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: Checkout): void;
   override connect(callback?: Checkout): Promise<pg.PoolClient> | undefined {
     const wanted = settingsOf(currentScope() ?? this.#defaultScope, this.#process);
+    const statement = this.#statement;
+    const connect = isReader()
+      ? (checkout: Checkout) => this.#connectAs(wanted, statement, checkout)
+      : (checkout: Checkout) => this.#connectWriter(wanted, statement, checkout);
     if (callback) {
-      this.#connectAs(wanted, callback);
+      connect(callback);
       return undefined;
     }
     return new Promise((resolve, reject) => {
-      this.#connectAs(wanted, (error, client) => (client ? resolve(client) : reject(error)));
+      connect((error, client) => (client ? resolve(client) : reject(error)));
     });
   }
 
@@ -73,8 +99,41 @@ export class FencedPool extends pg.Pool {
     }
   }
 
-  #connectAs(wanted: string, callback: Checkout): void {
-    const statement = this.#statement;
+  /** As `#connectAs`, when fewer than the maximum of such connections are in use; an error after the time in which the pool must connect. */
+  #connectWriter(wanted: string, statement: Limited | undefined, callback: Checkout): void {
+    const start = () => {
+      this.#writing++;
+      this.#connectAs(wanted, statement, (error, client, done) => {
+        if (client) this.#writers.add(client);
+        else this.#endWriting();
+        callback(error, client, done);
+      });
+    };
+    if (this.#writing < this.#mostWriting) {
+      start();
+      return;
+    }
+    // Called later by the work that releases a connection, whose context is another team's.
+    const inThisContext = AsyncResource.bind(start);
+    const expire = () => {
+      this.#waiting.splice(this.#waiting.indexOf(begin), 1);
+      callback(new Error('timeout exceeded when trying to connect'), undefined, () => {});
+    };
+    const { connectionTimeoutMillis: ms } = this.options;
+    const late = ms ? setTimeout(expire, ms) : undefined;
+    const begin = () => {
+      clearTimeout(late);
+      inThisContext();
+    };
+    this.#waiting.push(begin);
+  }
+
+  #endWriting(): void {
+    this.#writing--;
+    this.#waiting.shift()?.();
+  }
+
+  #connectAs(wanted: string, statement: Limited | undefined, callback: Checkout): void {
     const use: Checkout = (error, client, done) => {
       if (error || !client || this.#set.get(client) === wanted) return callback(error, client, done);
       this.#switch(client, wanted, statement, (fault) => {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transaction } from './database.ts';
 import { isRowLocked } from './database-unavailable.ts';
@@ -10,6 +11,15 @@ const longestMs = 10_000;
 
 /** The last waiting request of this process, by row. */
 const queues = new Map<string, Promise<unknown>>();
+
+type Around = <T>(wait: () => Promise<T>) => Promise<T>;
+
+const around = new AsyncLocalStorage<Around>();
+
+/** Runs `work`. Each time it waits for a row, it waits within `wrap`, which releases meanwhile what other requests could use. */
+export function withWaits<T>(wrap: Around, work: () => T): T {
+  return around.run(wrap, work);
+}
 
 /** Another transaction, possibly of a frozen process, holds the row. `isDatabaseUnavailable` and `isRowLocked` hold for this error. */
 export class RowBusy extends Error {
@@ -30,8 +40,9 @@ export async function waitForRow<T>(row: string, attempt: () => Promise<T>): Pro
   const start = performance.now();
   let end = start + patience;
   const before = queues.get(row);
+  const waiting: Around = around.getStore() ?? (async (wait) => await wait());
   const own = (async () => {
-    const isStuck = await before?.then(() => false, isRowLocked);
+    const isStuck = before && (await waiting(async () => await before.then(() => false, isRowLocked)));
     if (isStuck === false) end = Math.min(performance.now() + patience, start + longestMs);
     for (;;) {
       // The previous request may have waited just as long without success.
@@ -40,7 +51,7 @@ export async function waitForRow<T>(row: string, attempt: () => Promise<T>): Pro
         return await attempt();
       } catch (error) {
         if (!isRowLocked(error) || performance.now() > end) throw error;
-        await sleep(pauseMs);
+        await waiting(async () => await sleep(pauseMs));
       }
     }
   })();

@@ -42,6 +42,11 @@ export const instruments = {
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     ['method', 'route', 'status'],
   ),
+  overload: counter(
+    'graft_overload_total',
+    'Requests refused with 503 because the API lacked something: a turn, a row that another request held, time for a statement, the database, a thread, or memory and files.',
+    ['reason'],
+  ),
   queueWaitSeconds: histogram(
     'graft_job_queue_wait_seconds',
     'From when a job could run to when a worker claimed it.',

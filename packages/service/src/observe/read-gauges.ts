@@ -1,6 +1,7 @@
 /** Gauges that are read from Postgres and the queue at each scrape. */
 import type { Database } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
+import { FencedPool } from '../database/fenced-pool.ts';
 import type { JobQueue } from '../queue/job-queue.ts';
 import { gauge } from './instruments.ts';
 
@@ -57,7 +58,7 @@ interface Sources extends Pick<Database, 'sql'> {
 export function readPoolGauges({ sql }: Pick<Database, 'sql'>): void {
   pool.set({ state: 'in_use' }, sql.totalCount - sql.idleCount);
   pool.set({ state: 'idle' }, sql.idleCount);
-  pool.set({ state: 'waiting' }, sql.waitingCount);
+  pool.set({ state: 'waiting' }, sql.waitingCount + (sql instanceof FencedPool ? sql.waitingWriters : 0));
 }
 
 /** Never throws: a service that does not respond within two seconds counts as down, and its gauges are absent. */

@@ -241,7 +241,8 @@ test('a combination that takes too long is refused, and leaves nothing', async (
     }
     const sources = models.map((model) => ({ model }));
     const answer = await slow.acme.send('POST', '/v1/adapters/combine', { name: 'late', sources });
-    assert.match(assertError(answer, 400, 'not_combinable', 'sources'), /longer than 0.001 s/);
+    assert.match(assertError(answer, 503, 'overloaded', 'sources'), /longer than 0.001 s twice/);
+    assert.equal(answer.headers.get('retry-after'), '60');
     assert.deepEqual(await readdir(join(slow.services.env.dataDir, 'staging')), []);
   } finally {
     await slow.close();

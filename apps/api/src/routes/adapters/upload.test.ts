@@ -250,23 +250,20 @@ describe('refused', () => {
     await until(0);
   });
 
-  test('checks that take too long', async () => {
+  test('checks that a busy machine does not finish in time: 503, and no fault of the adapter', async () => {
     const slow = await openApiBench({ adapterCheckTimeoutMs: 1 });
     try {
       const data = new Uint8Array(64 * 2 ** 20);
       const tensors = new Map([...sound.tensors, ['x', { dtype: 'U8', shape: [data.length], data }]]);
-      const message = assertError(
-        await sendAdapter(slow.acme, [
-          [
-            'adapter_config.json',
-            JSON.stringify({ ...sound.config, target_modules: Array(1000).fill('q_proj') }),
-          ],
-          ['adapter_model.safetensors', safetensorsOf(tensors)],
-        ]),
-        400,
-        'invalid_adapter_file',
-      );
-      assert.match(message, /longer to check than 0.001 s/);
+      const answer = await sendAdapter(slow.acme, [
+        [
+          'adapter_config.json',
+          JSON.stringify({ ...sound.config, target_modules: Array(1000).fill('q_proj') }),
+        ],
+        ['adapter_model.safetensors', safetensorsOf(tensors)],
+      ]);
+      assertError(answer, 503, 'overloaded');
+      assert.equal(answer.headers.get('retry-after'), '5');
     } finally {
       await slow.close();
     }

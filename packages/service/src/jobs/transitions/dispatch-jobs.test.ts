@@ -176,3 +176,30 @@ test('jobs whose only worker is gone before it claimed them leave their room to 
   assert.deepEqual(back.sort(), ids(large).sort());
   assert.deepEqual(ids(await dispatchJobs(services)), [other!.id]);
 });
+
+test('places are read by one query at a time, and stay as they were while Postgres is too busy to number them', async () => {
+  const team = await createTestTeam(services);
+  const positions = createQueuePlaces(services);
+  const [job] = await queue(team, 1);
+  const known = [[job!.id, { position: 1, start: null }]];
+  assert.deepEqual([...(await positions([job!.id]))], known);
+  const lock = await services.sql.connect();
+  // Disables Postgres' timeout, since the machine may be slow.
+  await lock.query('SET idle_in_transaction_session_timeout = 0');
+  await lock.query('BEGIN; LOCK TABLE workers IN ACCESS EXCLUSIVE MODE');
+  try {
+    const asked: ReturnType<typeof positions>[] = [];
+    // Longer than places are fresh, and shorter than Postgres waits for a lock.
+    for (let i = 0; i < 3; i++) {
+      await sleep(i === 0 ? 1100 : 300);
+      for (let j = 0; j < 10; j++) asked.push(positions([job!.id]));
+    }
+    const { rows } = await services.sql.query(
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    assert.equal(rows[0].n, 1);
+    for (const places of await Promise.all(asked)) assert.deepEqual([...places], known);
+  } finally {
+    lock.release(true);
+  }
+});

@@ -1,5 +1,6 @@
 import type { Database } from '../../database/database.ts';
 import { withSystemScope } from '../../database/database-scope.ts';
+import { isDatabaseUnavailable } from '../../database/database-unavailable.ts';
 import { Prisma } from '../../generated/client.ts';
 import { acceptsJobs } from './can-claim.ts';
 import { estimateStarts, type StartEstimate } from './estimate-starts.ts';
@@ -28,18 +29,28 @@ export type QueuePlaces = (ids: string[]) => Promise<Map<string, QueuePlace>>;
 
 export function createQueuePlaces({ sql }: Pick<Database, 'sql'>): QueuePlaces {
   let readAt = Number.NEGATIVE_INFINITY;
-  let numbered: Promise<Map<string, QueuePlace>> = Promise.resolve(new Map());
+  let last = new Map<string, QueuePlace>();
+  let reading: Promise<void> | null = null;
 
   async function read(maxAgeMs: number): Promise<Map<string, QueuePlace>> {
-    if (performance.now() - readAt > maxAgeMs) {
+    // One query at a time: on a busy server, where it takes seconds, one a second would take all connections.
+    if (!reading && performance.now() - readAt > maxAgeMs) {
       readAt = performance.now();
       // Positions count the jobs of all teams; each caller receives only those of the jobs that it asks about.
-      numbered = withSystemScope(() => numberAll(sql));
-      numbered.catch(() => {
-        readAt = Number.NEGATIVE_INFINITY;
-      });
+      reading = withSystemScope(() => numberAll(sql))
+        .then((places) => {
+          last = places;
+        })
+        .catch((error: unknown) => {
+          // A job is shown with an older place, or none, rather than not at all.
+          if (!isDatabaseUnavailable(error)) throw error;
+        })
+        .finally(() => {
+          reading = null;
+        });
     }
-    return await numbered;
+    await reading;
+    return last;
   }
 
   return async (ids) => {
