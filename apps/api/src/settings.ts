@@ -85,7 +85,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     reportSweepMs: 5_000,
     reportTimeoutMs: 15 * 60_000,
     estimateTimeoutMs: 30_000,
-    validationTimeoutMs: { base: 10 * 60_000, perMegabyte: 10_000 },
+    validationTimeoutMs: { base: 10 * 60_000, perMegabyte: 30_000 },
     refuseUnfitJobs: read('GRAFT_REFUSE_UNFIT_JOBS'),
     requestTimeoutMs: 60 * 60_000,
     stallMs: 75_000,

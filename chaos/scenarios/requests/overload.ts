@@ -20,7 +20,7 @@ export const overload: Scenario = {
   name: 'overload',
   title: 'four times the load that the machine holds',
   about:
-    '10,000 jobs are queued and 200 clients poll one of them, while six teams read, create jobs, upload, estimate and call tools, four times as often as the machine answers in calm, beside twice as many busy threads as processors. Every answer is a success, or 503 with Retry-After; what an answer promised is there, and each request sent again after a 503 had its effect once.',
+    '10,000 jobs are queued and 200 clients poll one of them, while six teams read, create jobs, upload, estimate and call tools, four times as often as the machine answers in calm, beside twice as many busy threads as processors. Every answer is a success, or 503 with Retry-After; what an answer promised is there, and no Idempotency-Key made two jobs.',
   rounds: { short: 12, long: 60 },
   testTimings: true,
   run: async (run) => {

@@ -1,7 +1,7 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
-import { ApiError } from '../api-error.ts';
 import type { ThreadShare } from '@graft/service';
+import { ApiError } from '../api-error.ts';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { CombinationWork } from './combination-thread.ts';
 

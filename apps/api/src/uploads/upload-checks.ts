@@ -3,7 +3,7 @@ import type { DatasetSummary } from '@graft/peft-core/examples';
 import { createThread, ThreadTimeout } from '@graft/peft-core/threads';
 import type { ThreadPlan } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
+import { createFairQueue } from '../threads/fair-queue.ts';
 import type { LineAnswer, LineCall, RowReading } from './line-check-thread.ts';
 import { createLineChecker } from './line-checker.ts';
 
@@ -21,7 +21,7 @@ export interface UploadCheck {
   end(): Promise<DatasetSummary | null>;
   /**
    * Checks the stored file, whose local path `locate` returns, when it is the team's turn. Throws as `end` does, GraftError `invalid_jsonl`
-   * for a file that needs too much memory, and ApiError `too_many_requests` and `service_unavailable`.
+   * for a file that needs too much memory, QueueFull if too many wait, and ApiError `service_unavailable`.
    */
   checkStored(bytes: number, locate: () => Promise<string>): Promise<DatasetSummary>;
   /** Forgets an aborted upload. */
@@ -153,14 +153,10 @@ export function createUploadChecks({
         return await answered();
       },
       async checkStored(size, locate) {
-        try {
-          return await queue.run(teamId, async () => {
-            const path = await locate();
-            return await checkAlone(teamId, { kind: 'check', path, ...reading }, size);
-          });
-        } catch (error) {
-          throw error instanceof QueueFull ? tooMany() : error;
-        }
+        return await queue.run(teamId, async () => {
+          const path = await locate();
+          return await checkAlone(teamId, { kind: 'check', path, ...reading }, size);
+        });
       },
       drop() {
         if (isShared && !isUnchecked) shared.call({ kind: 'drop', upload }).catch(() => {});
@@ -201,11 +197,5 @@ function tooMuchMemory(heapMb: number): GraftError {
 function tooSlow(): ApiError {
   return new ApiError('service_unavailable', 'The file could not be checked in time; try again later.', {
     headers: { 'retry-after': '60' },
-  });
-}
-
-function tooMany(): ApiError {
-  return new ApiError('too_many_requests', 'Too many files are being checked; try again.', {
-    headers: { 'retry-after': '5' },
   });
 }

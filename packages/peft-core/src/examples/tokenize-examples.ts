@@ -30,10 +30,10 @@ export function noCounts(): ExampleCounts {
 
 /**
  * Steps that a chat template may take for a job's files: those of any job, and more for each byte. The templates in use take 1 to 15 for a
- * byte, and those that look ahead 100 for conversations of hundreds of short messages. A gigabyte takes about an hour at most.
+ * byte, and those that look ahead up to 450 for conversations of hundreds of short messages.
  */
 const TEMPLATE_STEPS = 1e9;
-const TEMPLATE_STEPS_PER_BYTE = 100;
+const TEMPLATE_STEPS_PER_BYTE = 500;
 
 /** Limits the cost of rendering all conversations of a job's files, whatever the limit of each. */
 export class TemplateAllowance {
