@@ -56,7 +56,10 @@ test('what Graft has not is named', async () => {
   await refused(folderOf(['Pooling'], { pooling_mode_max_tokens: true }), /pooling_mode_max_tokens/);
   await refused(folderOf(['Pooling'], { pooling_mode: 'weightedmean' }), /weightedmean/);
   await refused(folderOf(['Pooling'], { pooling_mode: ['cls', 'mean'] }), /cls, mean/);
-  await refused(folderOf(['Pooling'], { ...mean, pooling_mode_cls_token: true }), /has pooling_mode mean, cls;/);
+  await refused(
+    folderOf(['Pooling'], { ...mean, pooling_mode_cls_token: true }),
+    /has pooling_mode mean, cls;/,
+  );
   const outside = folderOf(['Pooling'], mean);
   const modules = [{ path: '../other', type: 'sentence_transformers.models.Pooling' }];
   writeFileSync(path.join(outside, 'modules.json'), JSON.stringify(modules));
