@@ -71,7 +71,7 @@ interface Answer {
 }
 
 /** Maximum open requests of all clients: what their machine can hold, and within the API's limits of connections. */
-const mostOpen = 2000;
+const openLimit = 2000;
 /** Addresses of this machine from which the requests come, since the API limits each address. */
 const addresses = 8;
 /** Milliseconds without an answer after which a request counts as lost. */
@@ -131,7 +131,7 @@ export class Clients {
       const passed = (performance.now() - start) / 1000;
       if (passed > seconds) break;
       for (; due < passed * rate; due++)
-        if (this.#allOpen < mostOpen) sent.push(this.#send(this.#pick(kinds), tally));
+        if (this.#allOpen < openLimit) sent.push(this.#send(this.#pick(kinds), tally));
     }
     await Promise.all(sent);
     return tally.end();
@@ -144,7 +144,7 @@ export class Clients {
     let at = (this.#asked * 7919) % all;
     for (const kind of kinds) {
       at -= kind.weight;
-      if (at < 0) return (this.#open.get(kind) ?? 0) < (kind.most ?? mostOpen) ? kind : kinds[0]!;
+      if (at < 0) return (this.#open.get(kind) ?? 0) < (kind.most ?? openLimit) ? kind : kinds[0]!;
     }
     return kinds[0]!;
   }

@@ -76,7 +76,7 @@ test('a full disk outside of the storage is storage_full, and one that does not 
   assert.deepEqual([away.status, away.code, away.headers['retry-after']], [503, 'storage_away', '5']);
 });
 
-test('a client with too many requests of its own is told so: 429', () => {
+test('a client with too many requests gets 429', () => {
   const { status, code, headers } = toApiError(new QueueFull('owner'));
   assert.deepEqual([status, code, headers['retry-after']], [429, 'too_many_requests', '5']);
 });

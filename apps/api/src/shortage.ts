@@ -9,7 +9,7 @@ import { QueueFull } from './threads/fair-queue.ts';
 export type Shortage = 'turn' | 'row' | 'statement' | 'database' | 'thread' | 'machine';
 
 /**
- * Returns what an error says the server lacks; null: the error is another one. Every answer follows this one rule: whoever catches errors
+ * Returns what an error says the server lacks; null: the error is another one. Every answer follows this one rule: code that catches errors
  * to blame the user must let these pass. The order matters, since a row and a statement are lacking in a database that is available.
  */
 export function shortageOf(error: unknown): Shortage | null {

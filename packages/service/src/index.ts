@@ -43,7 +43,7 @@ export { dataFolder } from './data-folder/data-folder.ts';
 export * from './data-folder/secure-data-folder.ts';
 export type { Database } from './database/database.ts';
 export { connectOwner } from './database/database.ts';
-export { asReader, withSystemScope, withTeamScope } from './database/database-scope.ts';
+export { withReaderConnections, withSystemScope, withTeamScope } from './database/database-scope.ts';
 export * from './database/database-unavailable.ts';
 export * from './database/describe-database.ts';
 export * from './database/probe-write.ts';

@@ -1,8 +1,8 @@
 import {
-  asReader,
   isDatabaseUnavailable,
   type JobState,
   type Services,
+  withReaderConnections,
   withSystemScope,
 } from '@graft/service';
 
@@ -34,7 +34,7 @@ export function createJobWatch({ db, log }: Pick<Services, 'db' | 'log'>): JobWa
         const some = all.slice(from, from + maxPerQuery);
         const jobs = some.map(({ job: { teamId, id } }) => ({ teamId, id }));
         const where = { OR: jobs, state: { in: over } };
-        const found = await asReader(() =>
+        const found = await withReaderConnections(() =>
           withSystemScope(() => db.job.findMany({ where, select: { id: true } })),
         );
         const ids = new Set(found.map(({ id }) => id));

@@ -130,7 +130,7 @@ test('of one team one large body is parsed and checked at a time, whatever becom
   assert.deepEqual(begun.toSorted(), ['one', 'one', 'one', 'other']);
 });
 
-test('requests that write hold no turn of requests that only read, not even of their own team', async () => {
+test('requests that write hold no turn of requests that only read, not even of the same team', async () => {
   const teams = ['one', 'two', 'three', 'four'];
   const writers = teams.flatMap((team) => Array.from({ length: 12 }, () => post(team, '/write')));
   await untilBegun(16);

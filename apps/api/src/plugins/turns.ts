@@ -1,4 +1,4 @@
-import { asReader, withWaits } from '@graft/service';
+import { withReaderConnections, withWaits } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
@@ -56,7 +56,7 @@ export const turns = fp(async (app) => {
   const ends = new WeakMap<FastifyReply, () => void>();
   const parseEnds = new WeakMap<FastifyRequest, () => void>();
   app.decorate('turnToVerify', async (caller, verify) =>
-    readers.run(caller, async () => await asReader(verify), withinMs),
+    readers.run(caller, async () => await withReaderConnections(verify), withinMs),
   );
   app.decorate('turnToParse', async (request: FastifyRequest, bytes: number) => {
     if (bytes <= largeBytes) return;
@@ -119,7 +119,9 @@ export const turns = fp(async (app) => {
 /** Gives requests that only read the connections to Postgres that are kept for them. */
 export const readsApart = fp(async (app) => {
   // With a callback, since the context set in an async hook ends with it.
-  app.addHook('onRequest', (request, _reply, done) => (onlyReads(request) ? asReader(done) : done()));
+  app.addHook('onRequest', (request, _reply, done) =>
+    onlyReads(request) ? withReaderConnections(done) : done(),
+  );
 });
 
 function onlyReads({ method }: FastifyRequest): boolean {

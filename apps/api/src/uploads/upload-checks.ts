@@ -46,7 +46,7 @@ const apartMs = 10 * 60_000;
 
 /**
  * Checks rows in threads, so that none blocks the event loop. All uploads share one thread, in which each team has one chunk at a time. A
- * Parquet file is checked once it is stored, in a thread of its own and with teams in turn: its pages may take long or need much memory. So
+ * Parquet file is checked once it is stored, in a separate thread and with teams in turn: its pages may take long or need much memory. So
  * is a file whose check the shared thread lost, since another file ended it; a stored file that ends its own thread is at fault itself.
  */
 export function createUploadChecks({

@@ -228,7 +228,7 @@ const TREE =
   `{% for i in range(45) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% set ns.d = {"l": ns.d, "r": ns.d} %}{% endfor %}` +
   '{% set x = ns.x %}{% set y = ns.y %}{% set d = ns.d %}';
 
-const ofTrees = [
+const treeExpressions = [
   '{{ x }}',
   '{{ d }}',
   '{{ x ~ "" }}',
@@ -283,7 +283,7 @@ const hostile = [
 ];
 
 test('a template that costs without end is stopped by its budget, after as many steps', () => {
-  for (const source of [...ofTrees.map((each) => TREE + each), ...hostile]) {
+  for (const source of [...treeExpressions.map((each) => TREE + each), ...hostile]) {
     const template = new ChatTemplate(source, {}, 'training.chat_template');
     assert.throws(
       () => template.render([{ role: 'user', content: 'b' }]),

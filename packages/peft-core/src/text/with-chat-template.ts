@@ -13,7 +13,7 @@ export function withChatTemplate(
 
 /**
  * The tokenizer of a job or an adapter, which may have its own chat template. Throws `unsupported_tokenizer` and
- * `invalid_chat_template`; `param` of the errors of its own template is the training option.
+ * `invalid_chat_template`; `param` of the errors of that template is the training option.
  */
 export function loadTokenizerWith(files: TokenizerFiles, chatTemplate: string | null | undefined): Tokenizer {
   return new Tokenizer(withChatTemplate(files, chatTemplate), chatTemplate ? OWN_TEMPLATE : undefined);

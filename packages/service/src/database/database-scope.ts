@@ -30,11 +30,11 @@ export async function withSystemScope<T>(work: () => T | PromiseLike<T>): Promis
 const readers = new AsyncLocalStorage<true>();
 
 /** Runs `work`, which only reads, with the connections of the pool that are kept for readers, beside those of all others. */
-export function asReader<T>(work: () => T): T {
+export function withReaderConnections<T>(work: () => T): T {
   return readers.run(true, work);
 }
 
-/** Whether code runs inside of `asReader`. */
+/** Whether code runs inside of `withReaderConnections`. */
 export function isReader(): boolean {
   return readers.getStore() === true;
 }

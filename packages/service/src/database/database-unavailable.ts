@@ -22,7 +22,7 @@ export function isRowLocked(error: unknown): boolean {
   );
 }
 
-/** Returns whether `error`, for which `isDatabaseUnavailable` holds, means that a statement was given up because it took too long. */
+/** Returns whether `error`, for which `isDatabaseUnavailable` holds, means that a statement was cancelled because it took too long. */
 export function isStatementTooSlow(error: unknown): boolean {
   return says(
     error,

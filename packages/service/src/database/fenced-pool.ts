@@ -22,7 +22,7 @@ interface Inner {
   _idle: { client: pg.PoolClient }[];
 }
 
-/** Connections that only readers use (`asReader`): they never wait until one that may write, and wait for locks, is done. */
+/** Connections that only readers use (`withReaderConnections`): they never wait until one that may write, and wait for locks, is done. */
 const keptForReaders = 3;
 
 /** One in this number of switches opens a new connection instead, if the pool is not full: busy pools soon have suitable connections. */

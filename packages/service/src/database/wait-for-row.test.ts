@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PoolClient } from 'pg';
 import type { Services } from '../services.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import { asReader, withSystemScope, withTeamScope } from './database-scope.ts';
+import { withReaderConnections, withSystemScope, withTeamScope } from './database-scope.ts';
 import { isDatabaseUnavailable } from './database-unavailable.ts';
 import type { FencedPool } from './fenced-pool.ts';
 import { inTransaction } from './in-transaction.ts';
@@ -37,10 +37,10 @@ test('readers find connections while work that may write holds and awaits all ot
     await withSystemScope(() => services.db.team.count()),
     await withTeamScope('three', () => inTransaction(services, async (tx) => await tx.team.count())),
   ];
-  for (const answer of await Promise.all(Array.from({ length: 6 }, () => asReader(read))))
+  for (const answer of await Promise.all(Array.from({ length: 6 }, () => withReaderConnections(read))))
     assert.deepEqual(answer, [[{ one: 1 }], 0, 0]);
   assert.equal(sql.waitingWriters, 2);
-  // Each waits on for its own team, whoever releases the connection.
+  // Each waits on for its own team, whichever releases the connection.
   await withTeamScope('three', async () => held.pop()!.release());
   assert.deepEqual((await waiting[0]).rows, [{ team: 'one' }]);
   assert.deepEqual(await waiting[1], [{ team: 'two' }]);

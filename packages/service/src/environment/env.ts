@@ -5,13 +5,20 @@ import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeho
 import { parseRing } from '../secrets/secret-ring.ts';
 import type { SecretSettings } from '../secrets/secrets.ts';
 import { type ReadSetting, type SettingValue, settingReader } from '../settings/read-settings.ts';
-import type { NewTeamQuota } from '../teams/team-quota.ts';
 import { auditSinkFault } from './audit-sink-fault.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
 import { isSourceEntry } from './source-entry.ts';
 
 /** Settings of API, worker and admin commands, parsed once at startup. */
+/** Limits of a team that an operator creates; null: none. */
+export interface NewTeamQuota {
+  storedBytes: number | null;
+  files: number | null;
+  adapters: number | null;
+  exports: number | null;
+}
+
 export interface ServiceEnv extends SecretSettings {
   port: number;
   host: string;
@@ -148,7 +155,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
   return loaded;
 }
 
-/** The URL with the password of its own setting, which may hold any character. */
+/** The URL with the password of another setting, which may hold any character. */
 function withPassword(url: string | undefined, password: string | undefined): string | undefined {
   if (url === undefined || password === undefined) return url;
   const whole = new URL(url);

@@ -40,7 +40,7 @@ export const jobSettings = {
     unset: 'the memory limit of the container; without one half of the memory of the machine',
     readBy: ['api', 'npm start'],
     description:
-      'Memory of one API process, in MB of 1,000,000 bytes: [its threads and their heaps](deployment.md#memory-of-the-api) add up to no more. Less than they need at least, and the API does not start.',
+      'Memory of one API process, in MB of 1,000,000 bytes: [its threads and their heaps](deployment.md#memory-of-the-api) stay below it. With less than they need at least, the API does not start.',
   },
   GRAFT_REFUSE_UNFIT_JOBS: {
     kind: flag('1', '0'),

@@ -36,9 +36,6 @@ export interface TeamQuota {
   tokensPerJob: number | null;
 }
 
-/** Limits of a team that an operator creates, from the settings. */
-export type NewTeamQuota = Pick<TeamQuota, 'storedBytes' | StoredKind>;
-
 /** Objects that a quota counts. */
 export type StoredKind = 'files' | 'adapters' | 'exports';
 

@@ -4,9 +4,9 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
+import type { NewTeamQuota } from '../environment/env.ts';
 import type { Team as TeamRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import type { NewTeamQuota } from './team-quota.ts';
 
 export interface Team {
   id: string;

@@ -12,7 +12,7 @@ export interface Node {
 
 /** Parts of an expression that are evaluated in one step. */
 const NODES_PER_STEP = 16;
-/** Fields of statements with other statements, which have steps of their own. */
+/** Fields of statements with other statements, which have separate steps. */
 const BLOCKS = new Set(['body', 'alternate', 'defaultBlock']);
 
 /** Steps for one evaluation of expressions, or of those of a statement, by their size: a template may have one of 64 KiB in a loop. */

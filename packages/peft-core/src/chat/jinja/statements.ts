@@ -212,7 +212,7 @@ interface ReservedNames {
 /** What parts of a template mention; remembered, since macros may be in one another. */
 const known = new WeakMap<object, ReservedNames>();
 
-/** The names with a meaning of their own that a part of a template mentions. */
+/** The names with a special meaning that a part of a template mentions. */
 export function namesIn(part: unknown): ReservedNames {
   if (typeof part !== 'object' || part === null)
     return {

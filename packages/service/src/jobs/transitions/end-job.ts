@@ -74,7 +74,7 @@ function resultOf(ending: Ending): Prisma.Sql {
   }
 }
 
-/** The error as a job may have it, whoever made it. */
+/** The error as a job may have it, whatever its source. */
 function storable({ message, details, ...error }: JobError): JobError {
   return {
     ...error,
