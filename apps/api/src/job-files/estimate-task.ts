@@ -1,5 +1,5 @@
 import { checkInitialText } from '@graft/peft-core/check';
-import { type ResolvedTraining, resolveLength, type SweepTrial } from '@graft/peft-core/config';
+import { type ResolvedTraining, resolveLength, type SweepTrial, unreadRemark } from '@graft/peft-core/config';
 import { longestOf, type SampledSource, sampleExamples } from '@graft/peft-core/estimate';
 import type { ReadingOptions } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
@@ -42,7 +42,11 @@ export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): P
       trials.length > 0
         ? trials.map((trial) => ({ ...job, ...trial, training: settled(trial.training) }))
         : [job];
-    return { ok: true, estimate: estimateOnWorkers(jobs, live), training };
+    const estimate = estimateOnWorkers(jobs, live);
+    const unread = training.columns
+      ? null
+      : unreadRemark((data.unread ?? []).map(({ values: _, ...each }) => each));
+    return { ok: true, estimate: unread ? { ...estimate, unread } : estimate, training };
   } catch (error) {
     return faultOf(error);
   }

@@ -51,6 +51,7 @@ describe('the report on a file', () => {
       lines: 4,
       examples: 3,
       bad_lines: { count: 0, listed: [] },
+      unread_columns: [],
       duplicates: { count: 1, exact: true, listed: [{ line: 3, first_line: 1 }] },
       weights: { count: 0, zero: 0 },
       chats: {

@@ -117,6 +117,30 @@ test('a Parquet file is stored as it is, with its columns, audited, and only for
   );
 });
 
+test('the shards of a split are one file, which a job may train on, and no larger than any other', async () => {
+  hub.files.set('data/train_sft-00001-of-00002.jsonl', lines(100));
+  hub.files.set('data/train_sft-00000-of-00002.jsonl', lines(200));
+  const shards = { source: 'hf://datasets/org/name?split=train_sft' };
+  const answer = await send(bench.acme, shards);
+  assert.equal(answer.status, 200, answer.text);
+  const { id, filename, examples, bytes } = answer.json;
+  assert.deepEqual([filename, examples], ['org--name-train_sft.tar', 300]);
+  const content = await bench.acme.send('GET', `/v1/files/${id}/content`);
+  assert.equal(Buffer.byteLength(content.text), bytes);
+  const reported = async () => (await bench.acme.send('GET', `/v1/files/${id}/report`)).json;
+  await until('the report', async () => (await reported()).status === 'ready');
+  const { report } = await reported();
+  assert.deepEqual([report.recognised.kind, report.examples, report.lines], ['tar', 300, 300]);
+  hub.files.set('data/train_sft-00000-of-00002.jsonl', lines(20_000));
+  await leavesNothing(async () => {
+    const message = assertError(await send(bench.acme, shards), 413, 'file_too_large', 'source');
+    assert.match(
+      message,
+      /^org--name-train_sft\.tar, of 2 files, has \d+ bytes; a file has at most 400000\.$/,
+    );
+  });
+});
+
 test("the operator's token is never sent, and what only the token may read is not found", async () => {
   hub.files.set('train.jsonl', lines(2000));
   const from = [hub.hub.length, hub.cdn.length] as const;

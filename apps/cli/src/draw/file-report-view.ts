@@ -67,9 +67,7 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
       lines: count(report.lines),
       examples: count(report.examples),
       'bad lines': count(report.bad_lines.count),
-      'not read': report.unread_columns.map(
-        ({ name, values }) => `${JSON.stringify(name)} (${count(values)} value${values === 1 ? '' : 's'})`,
-      ),
+      'not read': report.unread_columns.map(unreadText),
       weighted:
         weights.count === 0 ? null : `${count(weights.count)} examples, ${count(weights.zero)} of weight 0`,
       messages: chats?.messages.map(({ role, count: all }) => `${count(all)} ${role}`).join(', '),
@@ -99,6 +97,10 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
     paint,
   );
 }
+
+/** A column that is not read. */
+export const unreadText = ({ name, values }: ReportResult['unread_columns'][number]): string =>
+  `${JSON.stringify(name)} (${count(values)} value${values === 1 ? '' : 's'})`;
 
 function pairsText({ count: all, answers }: NonNullable<ReportResult['pairs']>): string {
   if (answers === null) return count(all);

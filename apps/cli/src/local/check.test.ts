@@ -23,10 +23,19 @@ test('a file is checked with and without a mapping of its columns', async () => 
     format: 'prompt_completion',
     method: 'supervised',
     examples: 1,
+    unread_columns: [],
   });
   const unknown = await graft('check', 'faq.csv');
   assert.notEqual(unknown.code, 0);
   assert.match(unknown.stderr, /the table has the columns "frage", "antwort"/);
+});
+
+test('columns that are not read are listed, with the number of their values', async () => {
+  const rows = ['{"question":"a","answer":"b","id":1}', '{"question":"c","answer":"d","id":2,"note":"e"}'];
+  await writeFile(join(folder, 'notes.jsonl'), rows.join('\n'));
+  const checked = await runGraft(['check', 'notes.jsonl'], { cwd: folder });
+  assert.equal(checked.code, 0, checked.stderr);
+  assert.match(checked.stdout, /^not read +"id" \(2 values\)\n +"note" \(1 value\)$/m);
 });
 
 test('pairs are counted, with the method that learns from them', async () => {

@@ -1,5 +1,6 @@
 import type { Objective } from '@graft/peft-core/config';
 import type { Command } from 'commander';
+import { unreadText } from '../draw/file-report-view.ts';
 import { count } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { UsageError } from '../errors.ts';
@@ -38,7 +39,7 @@ async function check(given: string, options: Options): Promise<void> {
   const { corrected } = options;
   const onBadLines = corrected === undefined ? 'fail' : 'skip';
   const checked = await checkDataFile(path, { onBadLine }, columns, onBadLines);
-  const { recognised, format, examples, skipped } = checked;
+  const { recognised, format, examples, skipped, unread } = checked;
   if (corrected !== undefined) {
     if (recognised.kind !== 'jsonl' || recognised.compression !== null)
       throw new UsageError(`--corrected writes JSON lines, and ${path} is another kind of file.`);
@@ -48,7 +49,7 @@ async function check(given: string, options: Options): Promise<void> {
   }
   const { objectiveOf } = await import('@graft/peft-core/config');
   const { examples: kind, method }: Objective = objectiveOf(format);
-  output.result({ path, ...recognised, format, method, examples }, () =>
+  output.result({ path, ...recognised, format, method, examples, unread_columns: unread }, () =>
     fields(
       {
         file: path,
@@ -59,6 +60,7 @@ async function check(given: string, options: Options): Promise<void> {
         format,
         method,
         examples: kind === undefined ? count(examples) : `${count(examples)} ${kind}`,
+        'not read': unread.map(unreadText),
       },
       output.paint,
     ),

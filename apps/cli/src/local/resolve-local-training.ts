@@ -67,6 +67,7 @@ export async function resolveLocalTraining(
     trainingReasons,
     trialName,
     trialsOf,
+    unreadRemark,
   } = await import('@graft/peft-core/config');
   const { checkFormat, readDataFile } = await import('@graft/peft-core/examples');
   const given = await peftArgument(options, findMethod);
@@ -86,8 +87,14 @@ export async function resolveLocalTraining(
     : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
   const files = await localFiles(options, training.mix_strategy, note);
   const trained = [];
-  for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }])
-    trained.push(await readDataFile(path, training.columns, training.on_bad_lines));
+  for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }]) {
+    const read = await readDataFile(path, training.columns, training.on_bad_lines);
+    const unread = training.columns
+      ? null
+      : unreadRemark(read.unread.map((each) => ({ param: path, ...each })));
+    if (unread) note(unread);
+    trained.push(read);
+  }
   const held = [];
   for (const path of files.validationFiles?.map((file) => file.path) ?? [files.validationFile ?? ''])
     if (path !== '')

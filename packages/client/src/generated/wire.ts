@@ -2002,7 +2002,7 @@ export interface FineTuningEstimate {
   device: 'cpu' | 'gpu';
   /** Precision of matrix products that the estimate is for. */
   precision: 'fp32' | 'bf16';
-  /** Omitted options of `peft` whose defaults in HF PEFT learn less, each with a better value. Only for a new job; an existing job has them in its events. */
+  /** Omitted options of `peft` whose defaults in HF PEFT learn less, each with a better value; and columns of the files that are not read (`training.columns`). Only for a new job; an existing job has them in its events. */
   warnings?: {
     param: string;
     message: string;
@@ -2572,7 +2572,7 @@ export interface FineTuningPlan {
   device: 'cpu' | 'gpu';
   /** Precision of matrix products that the estimate is for. */
   precision: 'fp32' | 'bf16';
-  /** Omitted options of `peft` whose defaults in HF PEFT learn less, each with a better value. Only for a new job; an existing job has them in its events. */
+  /** Omitted options of `peft` whose defaults in HF PEFT learn less, each with a better value; and columns of the files that are not read (`training.columns`). Only for a new job; an existing job has them in its events. */
   warnings?: {
     param: string;
     message: string;

@@ -1,6 +1,7 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { ExampleSize } from '../examples/batches/example-size.ts';
 import type { FormatName } from '../examples/formats/formats.ts';
+import type { UnreadColumnOf } from '../examples/read-examples.ts';
 
 /** Sizes of some examples of a job, and the total number of examples. */
 export interface DataSample {
@@ -8,6 +9,8 @@ export interface DataSample {
   /** A classifier's classes; null for other tasks. */
   labels: readonly string[] | null;
   training: ExampleSample;
+  /** Columns of the files, or of the part of them that was read, that no example is made of; absent: not known. */
+  unread?: readonly UnreadColumnOf[];
   /** Null without validation data; if it is split off the training file, `training` is the rest. */
   validation: ExampleSample | null;
 }

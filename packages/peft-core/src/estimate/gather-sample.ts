@@ -9,6 +9,7 @@ import { type ExampleSize, sizeOf } from '../examples/batches/example-size.ts';
 import type { DataFile } from '../examples/data-files.ts';
 import { formatOf, type RawExample } from '../examples/formats/formats.ts';
 import { type Place, placeReader, split } from '../examples/hold-out/hold-out.ts';
+import type { ExampleSummary } from '../examples/read-examples.ts';
 import type { TrainingExample } from '../examples/training-example.ts';
 import { invocationOf, leadingPositions } from '../tuners/methods.ts';
 import type { DataSample, ExampleSample } from './estimate.ts';
@@ -58,12 +59,20 @@ export class SampleGatherer {
   }
 
   /** Returns the sample after all examples have been read; there must be at least one. */
-  sample(data: Pick<DataSample, 'format' | 'labels'>): DataSample {
-    const { format, labels } = data;
+  sample({
+    format,
+    labels,
+    unreadColumns,
+  }: Pick<ExampleSummary, 'format' | 'labels' | 'unreadColumns'>): DataSample {
     const { training_file, validation_file } = this.#files;
     const held = validation_file.length > 0 ? together(validation_file) : null;
     const files = training_file.map(({ examples, sizes, places }) => ({ examples, sizes, places }));
-    return { format, labels, ...splitFiles(files, held, this.#training, this.#mixture) };
+    return {
+      format,
+      labels,
+      unread: unreadColumns,
+      ...splitFiles(files, held, this.#training, this.#mixture),
+    };
   }
 }
 

@@ -23,6 +23,7 @@ import type { FormatName } from '../examples/formats/formats.ts';
 import type { TokenizeOptions } from '../examples/formats/reading.ts';
 import { type Place, placeReader } from '../examples/hold-out/hold-out.ts';
 import { LabelCollector } from '../examples/label-names.ts';
+import type { UnreadColumnOf } from '../examples/read-examples.ts';
 import { checkFormat } from '../examples/task-formats.ts';
 import { ExampleTokenizer, TemplateAllowance } from '../examples/tokenize-examples.ts';
 import { isClassifier } from '../outlines/index.ts';
@@ -52,6 +53,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
   const classes = isClassifier(peft.task_type) ? await seenClasses(source) : null;
   const options = tokenizeOptions(source, classes);
 
+  const unread: UnreadColumnOf[] = [];
   const sampled: Record<DataFile, PlacedSample[]> = { training_file: [], validation_file: [] };
   let first: { file: NamedFile; format: FormatName } | null = null;
   // One file at a time, so that the lines of one are in memory.
@@ -60,6 +62,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
     const placeIn = role === 'training_file' ? place : null;
     const { format, ...sample } = await naming(file, async () => {
       const look = await sampleFile(file.path, source.columns);
+      unread.push(...look.unread.map((each) => ({ param: file.param, ...each })));
       const most = Math.ceil(MAX_SIZES / filesOf(given, role).length);
       const { perLine, ...read } = sizesOf(look, source, options, virtualTokens, placeIn, most);
       return { ...read, examples: countOf(look, counts[role][index] ?? null, perLine) };
@@ -79,6 +82,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
   return {
     format: first!.format,
     labels: classes?.names ?? null,
+    unread,
     ...splitFiles(sampled.training_file, validation, training, mixtureOfFiles(given, training)),
   };
 }

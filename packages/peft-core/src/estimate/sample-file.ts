@@ -4,8 +4,9 @@ import type { Container } from '../examples/containers/container.ts';
 import { MAX_LINE_BYTES } from '../examples/containers/limits.ts';
 import { checkDataFile } from '../examples/data-file.ts';
 import type { RawExample } from '../examples/formats/formats.ts';
-import { createJsonlChecker } from '../examples/jsonl.ts';
+import { createJsonlChecker, type JsonlChecker } from '../examples/jsonl.ts';
 import type { ColumnMapping } from '../examples/shapes/columns.ts';
+import type { UnreadColumn } from '../examples/unread-columns.ts';
 
 /** Files up to this size are read completely. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
@@ -30,6 +31,8 @@ export interface FileSample {
   fault: GraftError | null;
   /** Number of invalid lines. */
   badLines: number;
+  /** Columns that were not read. */
+  unread: UnreadColumn[];
   /** What the numbers of lines count. */
   unit: Container['unit'];
   /** Adds the location to a detail about a line: its number, or where that is unknown its first byte. */
@@ -79,10 +82,10 @@ async function sampleStart(path: string, bytes: number, columns: ColumnMapping |
   };
   const sample = { examples, bytes, unit, place: (detail: ErrorDetail) => detail };
   try {
-    await checkDataFile(path, listener, columns);
-    return { ...sample, unit, isWhole: true, seenBytes: bytes, fault: null, badLines };
+    const { unread } = await checkDataFile(path, listener, columns);
+    return { ...sample, unit, isWhole: true, seenBytes: bytes, fault: null, badLines, unread };
   } catch (error) {
-    const rest = { unit, badLines, seenBytes: Math.max(1, seenBytes) };
+    const rest = { unit, badLines, seenBytes: Math.max(1, seenBytes), unread: [] };
     if (error instanceof Enough) return { ...sample, ...rest, isWhole: false, fault: null };
     if (error instanceof GraftError && error.details)
       return { ...sample, ...rest, isWhole: true, seenBytes: bytes, fault: error };
@@ -126,7 +129,7 @@ async function sampleLines(file: FileHandle, bytes: number): Promise<FileSample>
     isWhole: false,
     bytes,
     seenBytes,
-    fault: faultOf(checker),
+    ...endOf(checker),
     badLines,
     unit: 'line',
     place,
@@ -178,12 +181,11 @@ function inSpreadOrder(count: number): number[] {
   return order;
 }
 
-function faultOf(checker: { end(): unknown }): GraftError | null {
+function endOf(checker: JsonlChecker): Pick<FileSample, 'fault' | 'unread'> {
   try {
-    checker.end();
-    return null;
+    return { fault: null, unread: checker.end().unread };
   } catch (error) {
-    if (error instanceof GraftError && error.details) return error;
+    if (error instanceof GraftError && error.details) return { fault: error, unread: [] };
     throw error;
   }
 }

@@ -129,6 +129,8 @@ export interface JobEstimate extends TrainingEstimate {
   memoryBytes: number | null;
   /** Number of these workers. */
   workers: number;
+  /** Warning about columns of the files that are not read; absent without any. */
+  unread?: string;
   /** Changes of options with which the job would fit, if it does not. */
   changes: FittingChange[];
 }

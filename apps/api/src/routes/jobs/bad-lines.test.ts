@@ -80,3 +80,32 @@ test('a job fails for them, or lists those that it leaves out', async () => {
     JSON.stringify(events),
   );
 });
+
+test('columns that are not read are listed, and a warning of the check, unless the columns are mapped', async () => {
+  const rows =
+    '{"question":"a","answer":"b","source":"shop"}\n{"question":"c","answer":"d","source":"shop","note":1}\n';
+  const body = { model: 'tiny', training_file: await bench.acme.upload(rows) };
+  const message =
+    /^columns that are not read: "source" of training_file( \(2 values\))?, "note" of training_file( \(1 value\))?; rename/;
+  const check = (await bench.acme.send('POST', '/v1/fine_tuning/checks', body)).json;
+  const warning = check.plan.warnings.find(({ param }: { param: string }) => param === 'training.columns');
+  assert.match(warning.message, message);
+  const columns = { question: 'question', answer: 'answer' };
+  for (const [training, isWarned] of [
+    [{}, true],
+    [{ columns }, false],
+  ] as const) {
+    const created = await bench.acme.send('POST', path, { ...body, training });
+    await bench.untilState(created.json.id, 'queued');
+    const job = (await bench.acme.send('GET', `${path}/${created.json.id}`)).json;
+    assert.deepEqual(job.data.unread_columns, [
+      { file: 'training_file', name: 'source', values: 2 },
+      { file: 'training_file', name: 'note', values: 1 },
+    ]);
+    const events = (await bench.acme.send('GET', `${path}/${job.id}/events`)).json.data;
+    const warned = events.filter(
+      (event: { level: string; message: string }) => event.level === 'warn' && message.test(event.message),
+    );
+    assert.equal(warned.length, isWarned ? 1 : 0, JSON.stringify(events));
+  }
+});

@@ -56,7 +56,7 @@ export const EstimateSchema = named('FineTuningEstimate', {
   warnings: Type.Optional(
     Type.Array(Type.Object({ param: Type.String(), message: Type.String() }), {
       description:
-        'Omitted options of `peft` whose defaults in HF PEFT learn less, each with a better value. Only for a new job; an existing job has them in its events.',
+        'Omitted options of `peft` whose defaults in HF PEFT learn less, each with a better value; and columns of the files that are not read (`training.columns`). Only for a new job; an existing job has them in its events.',
     }),
   ),
 });
@@ -97,6 +97,9 @@ export const JobCheckSchema = named('FineTuningCheck', {
   }),
 });
 
+const unreadWarning = ({ unread }: JobEstimate): PeftWarning[] =>
+  unread === undefined ? [] : [{ param: 'training.columns', message: unread }];
+
 /** `warnings`: only for a job that does not exist yet. */
 export function toWireEstimate(
   estimate: JobEstimate,
@@ -119,6 +122,6 @@ export function toWireEstimate(
     memory_bytes: estimate.memoryBytes,
     device: estimate.machine.device,
     precision: estimate.machine.precision,
-    ...(warnings && { warnings: [...warnings] }),
+    ...(warnings && { warnings: [...warnings, ...unreadWarning(estimate)] }),
   };
 }
