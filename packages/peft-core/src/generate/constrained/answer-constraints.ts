@@ -18,7 +18,7 @@ export interface ConstraintLimits {
   /** A grammar that took longer, or a mask, puts the answer on the thread for slow ones. */
   quickCompile: number;
   quickMask: number;
-  /** Of compiling a team's grammars on the quick thread within `burst`; further ones are put on the thread for slow ones. */
+  /** Of compiling a team's grammars on the quick thread within `BURST_MILLISECONDS`; further ones are put on the thread for slow ones. */
   quickTeam: number;
   /** Of the first mask with compiling, and of each further one: on the quick thread, and on the slow one. */
   quick: { openMilliseconds: number; maskMilliseconds: number };
