@@ -15,8 +15,8 @@ const lists = [rows, `${core}/outlines/families.ts`, `${core}/models/registry.ts
 /** Texts that contain a family's name with another meaning. `where`: file or folder; absent: everywhere. */
 const others: { text: RegExp; where?: string; meaning: string }[] = [
   {
-    text: /llama\.cpp|llama-(cli|cpp|server|quant|quantize|adapter|addon)\b|llamaAddon|llamaCppSide|Ollama/gi,
-    meaning: 'the program, its tools and files',
+    text: /llama\.cpp|llama-(cli|cpp|server|quant|quantize|adapter|addon)\b|llamaAddon|llamaCppSide|LLaMA-Factory|Ollama/gi,
+    meaning: 'programs, their tools and files',
   },
   { text: /llama_4_scaling_beta/g, where: rowFiles, meaning: 'a field of config.json' },
   {

@@ -63,6 +63,7 @@ async function asksOf(): Promise<Record<string, Ask>> {
     assert.ok(performance.now() < end, 'a delivery is listed');
   }
   await post('/v1/integrations/huggingface', { secret: 'hf_secretary' });
+  await post('/v1/team/publishing', { repositories: ['org/secretary'] });
   const exported = await post(`${adapter}/versions/1/exports`, { format: 'merged' });
   assert.ok(exported.id, JSON.stringify(exported));
   const sources = [];
@@ -104,6 +105,7 @@ async function asksOf(): Promise<Record<string, Ask>> {
     'POST /v1/deploy_targets': ['/v1/deploy_targets', { ...deploy, name: 'other', model_name: 'other' }],
     'POST /v1/deploy_targets/{target_id}': [target, { keep_seconds: 1 }],
     'POST /v1/deploy_targets/{target_id}/retry': [`${target}/retry`],
+    'POST /v1/team/publishing': ['/v1/team/publishing', { public: false }],
     'POST /v1/team/members/{person_id}': [`/v1/team/members/${person.id}`, { role: 'viewer' }],
   };
 }

@@ -199,7 +199,7 @@ const Result = named(
       Type.Object({ name: Type.String(), values: count('Number of rows with a value in it.') }),
       {
         description:
-          'Columns that no example is made of, such as an id. If one belongs to the examples, rename it, or map the columns.',
+          'Columns that no example reads, such as an id. If one belongs to the examples, rename it, or map the columns.',
       },
     ),
     duplicates: Type.Object(

@@ -1832,7 +1832,7 @@ export interface FileReportResult {
       lines?: number[][];
     }[];
   };
-  /** Columns that no example is made of, such as an id. If one belongs to the examples, rename it, or map the columns. */
+  /** Columns that no example reads, such as an id. If one belongs to the examples, rename it, or map the columns. */
   unread_columns: {
     name: string;
     /** Number of rows with a value in it. */
@@ -2278,7 +2278,7 @@ export interface FineTuningJobData {
     /** Ranges of lines with this fault, [first, last]. */
     lines?: number[][];
   }[];
-  /** Columns that no example is made of, at most twenty of each file. Rename those that belong to the examples, or map them (`training.columns`). */
+  /** Columns that no example reads, at most twenty of each file. Rename those that belong to the examples, or map them (`training.columns`). */
   unread_columns: {
     /** The file: `training_file`, or `training_files[1]`. */
     file: string;

@@ -29,7 +29,7 @@ export interface Duplicates {
 /** Maximum number of columns in a remark. */
 const MAX_COLUMNS = 10;
 
-/** Remark about columns of data files that no example is made of, for the owner of a job; null without any. `param`: their file. */
+/** Remark about columns of data files that no example reads, for the owner of a job; null without any. `param`: their file. */
 export function unreadRemark(
   columns: readonly { param: string; name: string; values?: number }[],
 ): string | null {

@@ -9,7 +9,7 @@ export interface DataSample {
   /** A classifier's classes; null for other tasks. */
   labels: readonly string[] | null;
   training: ExampleSample;
-  /** Columns of the files, or of the part of them that was read, that no example is made of; absent: not known. */
+  /** Columns of the files, or of the part of them that was read, that no example reads; absent: not known. */
   unread?: readonly UnreadColumnOf[];
   /** Null without validation data; if it is split off the training file, `training` is the rest. */
   validation: ExampleSample | null;

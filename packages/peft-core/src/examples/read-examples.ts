@@ -38,7 +38,7 @@ export interface SkippedLines extends Pick<ErrorDetail, 'line' | 'message' | 'co
   param: string;
 }
 
-/** A column of a file that no example was made of. */
+/** A column of a file that no example read. */
 export interface UnreadColumnOf extends UnreadColumn {
   /** The file, as the request names it: `training_file`, or `training_files[1]`. */
   param: string;

@@ -1,7 +1,7 @@
 import type { Line } from './formats/fields.ts';
 import type { ColumnMapping } from './shapes/columns.ts';
 
-/** A column that no example was made of. */
+/** A column that no example read. */
 export interface UnreadColumn {
   name: string;
   /** Rows with a value in it, which are examples. */

@@ -74,7 +74,7 @@ test('every adapter answers as it scores, in any order, on a base that is loaded
 
 test('at the limit of shapes the base is loaded again, once what is in use ends', async () => {
   const architecture = architectureFor(bench.base.modelType, bench.base.config);
-  const limits = { most: 2, ofTeam: 2, wait: 600_000 };
+  const limits = { most: 2, teamLimit: 2, wait: 600_000 };
   const models = new ServedModels(bench.base, architecture, limitsFor(CONTEXT), limits);
   bench.loads = 0;
   try {

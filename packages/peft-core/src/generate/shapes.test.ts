@@ -55,7 +55,7 @@ test('a thirty-third shape leads to a rebuild, although requests keep coming', a
   const before = served;
   const end = await use('shape 32');
   assert.equal(seen.rebuilt, 1);
-  // Requests for the loaded model went on until the time was over.
+  // Requests for the loaded model continued until the time was over.
   assert.ok(served > before + 1, `${served}`);
   going = false;
   end();
@@ -77,7 +77,7 @@ test('the program is not rebuilt as long as a request or a write is in progress'
 });
 
 test('a team with its share gets no further shape beside another team, and all of them alone', async () => {
-  const { shapes, seen, use } = open({ most: 4, ofTeam: 2, grace: 0 });
+  const { shapes, seen, use } = open({ most: 4, teamLimit: 2, grace: 0 });
   const other = await use('of b', 'b');
   for (const shape of ['x', 'y']) (await use(shape))();
   await assert.rejects(use('z'), isFull);

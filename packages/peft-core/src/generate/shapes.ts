@@ -4,16 +4,16 @@ export interface ShapeLimits {
   /** Maximum number of shapes. A session cannot drop functions, so with more the program is rebuilt. */
   most: number;
   /** Number of a team's shapes beyond which it gets no further one while other teams have requests. */
-  ofTeam: number;
+  teamLimit: number;
   /** Milliseconds for which requests for loaded models are admitted although a rebuild is awaited. */
   grace: number;
   /** Milliseconds that a request waits for a rebuild. */
   wait: number;
 }
 
-const defaults: ShapeLimits = { most: 32, ofTeam: 8, grace: 5_000, wait: 30_000 };
+const defaults: ShapeLimits = { most: 32, teamLimit: 8, grace: 5_000, wait: 30_000 };
 
-/** There is no room for a further shape: end the use, and call `makeRoom`. */
+/** There is no capacity for a further shape: end the use, and call `makeRoom`. */
 export class ShapesFull extends Error {}
 
 interface Drain {
@@ -25,7 +25,7 @@ interface Drain {
 
 /**
  * The shapes of adapters for which a program has functions, with a limit. A request for one more waits until the requests in progress end;
- * then the program is rebuilt without shapes. Requests for loaded models go on meanwhile for a while, so that those in progress end
+ * then the program is rebuilt without shapes. Requests for loaded models continue meanwhile for a while, so that those in progress end
  * although more keep coming.
  */
 export class Shapes<T> {
@@ -66,8 +66,8 @@ export class Shapes<T> {
     for (;;) {
       if (this.#closed !== null) throw this.#closed;
       const drain = this.#drain;
-      const mayPass = drain && performance.now() - drain.since < this.#limits.grace && isLoaded();
-      if (!drain || (mayPass && !this.#hasItsShare(team))) break;
+      const isAdmitted = drain && performance.now() - drain.since < this.#limits.grace && isLoaded();
+      if (!drain || (isAdmitted && !this.#hasItsShare(team))) break;
       await this.#ended(drain, until);
     }
     return this.hold(team);
@@ -91,7 +91,8 @@ export class Shapes<T> {
   /** Waits until the program was rebuilt, if there is still no room. Throws `adapter_shapes_full` if that takes too long, or to a team that has its share. */
   async makeRoom(team: string): Promise<void> {
     if (!this.#isFullFor(team)) return;
-    if (this.#hasItsShare(team)) throw this.#full(`your team's adapters have ${this.#limits.ofTeam} shapes`);
+    if (this.#hasItsShare(team))
+      throw this.#full(`your team's adapters have ${this.#limits.teamLimit} shapes`);
     this.#drain ??= startDrain();
     const drain = this.#drain;
     if (this.#users.size === 0) setImmediate(() => this.#rebuildIfUnused());
@@ -122,7 +123,7 @@ export class Shapes<T> {
   #hasItsShare(team: string): boolean {
     const isAlone = [...this.#users.keys()].every((other) => other === team);
     const own = [...this.#shapes.values()].filter((shape) => shape.team === team).length;
-    return own >= this.#limits.ofTeam && !isAlone;
+    return own >= this.#limits.teamLimit && !isAlone;
   }
 
   async #ended({ ended }: Drain, until: number): Promise<void> {

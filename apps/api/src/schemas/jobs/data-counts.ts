@@ -86,7 +86,7 @@ export const DataSchema = named('FineTuningJobData', {
     }),
     {
       description:
-        'Columns that no example is made of, at most twenty of each file. Rename those that belong to the examples, or map them (`training.columns`).',
+        'Columns that no example reads, at most twenty of each file. Rename those that belong to the examples, or map them (`training.columns`).',
     },
   ),
   duplicates: nullable(

@@ -126,7 +126,7 @@ function Lines({ file, report }: { file: FileObject; report: ReportResult }) {
         <section class="panel file-part">
           <h3>Columns that are not read</h3>
           <p class="soft">
-            No example is made of them. If one belongs to the examples, rename it, or enter the columns above.
+            No example reads them. If one belongs to the examples, rename it, or enter the columns above.
           </p>
           <Facts facts={unread.map(({ name, values }) => ({ name, value: counted(values, 'value') }))} />
         </section>

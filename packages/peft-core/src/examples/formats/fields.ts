@@ -42,7 +42,7 @@ export function promptFault(line: Line): string | null {
 }
 
 /** Fields of a line that belong to its messages, and are not read beside a text as the prompt. */
-export const besideText = ({ prompt, ...line }: Line): string[] =>
+export const unreadBesideText = ({ prompt, ...line }: Line): string[] =>
   typeof prompt === 'string'
     ? ['tools', 'parallel_tool_calls'].filter((name) => line[name] !== undefined)
     : [];

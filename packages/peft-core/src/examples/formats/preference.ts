@@ -10,7 +10,7 @@ import {
   readCompletions,
   systemPromptOf,
 } from './completion.ts';
-import { besideText, hasPrompt, isPreference, type Line } from './fields.ts';
+import { hasPrompt, isPreference, type Line, unreadBesideText } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 import { BadExample } from './reading.ts';
 
@@ -31,7 +31,7 @@ export const preference: DatasetFormat<'preference', Preference> = {
   hasRoles: true,
   isPair: true,
   columns: ['prompt', 'chosen', 'rejected', 'tools', 'parallel_tool_calls'],
-  unread: (line) => (areChats(line) ? (isLost(line) ? ['prompt'] : []) : besideText(line)),
+  unread: (line) => (areChats(line) ? (isLost(line) ? ['prompt'] : []) : unreadBesideText(line)),
   matches: isPreference,
   read(line) {
     const isGiven = line.chosen !== undefined;
@@ -64,13 +64,13 @@ const areChats = ({ chosen, rejected }: Line): boolean => isMessages(chosen) && 
 export const areAnswers = ({ chosen, rejected }: Line): boolean =>
   [chosen, rejected].every((each) => isMessages(each) && !each.some(({ role }) => role === 'user'));
 
-/** Whether a prompt beside two whole conversations is in neither, so that it cannot be told where it belongs. */
+/** Whether a prompt beside two whole conversations is in neither, so that its place is unknown. */
 const isLost = (line: Line): boolean =>
   typeof line.prompt === 'string' && !areAnswers(line) && !hasPrompt(line, 'chosen');
 
 /** The part that both completions of a pair begin with, and the rest of each. Source: trl, data_utils.py (extract_prompt). */
 function commonPrompt({ chosen, rejected }: Line): Pick<Line, 'prompt' | 'chosen' | 'rejected'> {
-  const ofLength = (
+  const pairAfter = (
     length: number,
     all: string | readonly unknown[],
     others: string | readonly unknown[],
@@ -83,13 +83,13 @@ function commonPrompt({ chosen, rejected }: Line): Pick<Line, 'prompt' | 'chosen
   if (isMessages(chosen) && isMessages(rejected)) {
     const last = Math.min(chosen.length, rejected.length) - 1;
     while (common < last && JSON.stringify(chosen[common]) === JSON.stringify(rejected[common])) common++;
-    return ofLength(common, chosen, rejected);
+    return pairAfter(common, chosen, rejected);
   }
   if (typeof chosen !== 'string' || typeof rejected !== 'string') return { prompt: '', chosen, rejected };
   while (common < Math.min(chosen.length, rejected.length) && chosen[common] === rejected[common]) common++;
   // A space belongs to the word after it.
   if (chosen[common - 1] === ' ') common--;
-  return ofLength(common, chosen, rejected);
+  return pairAfter(common, chosen, rejected);
 }
 
 /** A line whose prompt is missing, or a text beside two conversations, which may have it, too. */

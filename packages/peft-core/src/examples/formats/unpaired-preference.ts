@@ -9,7 +9,7 @@ import {
   readCompletions,
   systemPromptOf,
 } from './completion.ts';
-import { besideText, isJudged, PROMPT_LINE } from './fields.ts';
+import { isJudged, PROMPT_LINE, unreadBesideText } from './fields.ts';
 import type { DatasetFormat } from './format.ts';
 
 interface UnpairedPreference extends Completed {
@@ -28,7 +28,7 @@ export const unpairedPreference: DatasetFormat<'unpaired_preference', UnpairedPr
   targets: 'tokens',
   hasRoles: true,
   columns: ['prompt', 'completion', 'label', 'tools', 'parallel_tool_calls'],
-  unread: besideText,
+  unread: unreadBesideText,
   matches: isJudged,
   read(line) {
     const { label } = line;

@@ -37,7 +37,7 @@ export interface ExampleReport {
   examples: number;
   /** Lines that are invalid or that the model cannot be trained on. */
   bad_lines: { count: number; listed: (Omit<ErrorDetail, 'path'> & { line: number })[] };
-  /** Columns that no example was made of, and their values: the first hundred. */
+  /** Columns that no example read, and their values: the first hundred. */
   unread_columns: UnreadColumn[];
   /** Examples identical to an earlier line. `exact`: false if there are too many examples to compare each. */
   duplicates: { count: number; exact: boolean; listed: { line: number; first_line: number }[] };

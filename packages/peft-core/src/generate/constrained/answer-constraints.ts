@@ -208,7 +208,7 @@ export class AnswerConstraints {
   }
 }
 
-/** What the use of an answer's grammar tells those that start further answers. */
+/** Reports of an answer's use of its grammar, for those that start further answers. */
 interface UseListener {
   /** Whether the answer starts on the slow thread. */
   isSlow: boolean;

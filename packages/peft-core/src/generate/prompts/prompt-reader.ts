@@ -118,7 +118,7 @@ export class PromptReader {
   ): Promise<PromptTokens> {
     const key = createHash('sha256').update(template).digest('base64');
     for (let attempt = 0; attempt < ATTEMPTS && this.#refused.of(key) === 0; attempt++) {
-      const read = await this.#own.read({ prompt, limits }, owner, signal).catch(ofAdapter);
+      const read = await this.#own.read({ prompt, limits }, owner, signal).catch(throwAsOwn);
       if (!('late' in read)) return read;
     }
     if (this.#refused.of(key) === 0) this.#refused.add(key);
@@ -226,7 +226,7 @@ function notTokenised(limit: string, limits: PromptLimits): PromptTokens {
 const ownTemplate = (prompt: Prompt): string | null => ('messages' in prompt && prompt.chatTemplate) || null;
 
 /** A fault of the adapter's own template is not one of the base model's files, which the operator would have to repair. */
-function ofAdapter(error: unknown): never {
+function throwAsOwn(error: unknown): never {
   if (!(error instanceof GraftError) || error.code !== 'invalid_chat_template') throw error;
   throw templateFailed(error.message.replace(/^the chat template /, ''));
 }

@@ -32,7 +32,10 @@ export const publicRows: readonly PublicRow[] = [
   {
     source: 'rajpurkar/squad',
     row: {
-      ...{ id: '1', title: 'Rims', context: 'The rim is 622.', question: 'How wide is it?' },
+      id: '1',
+      title: 'Rims',
+      context: 'The rim is 622.',
+      question: 'How wide is it?',
       answers: { text: ['622'], answer_start: [11] },
     },
     readAs: 'question_answer',
@@ -77,7 +80,10 @@ export const publicRows: readonly PublicRow[] = [
   {
     source: 'LLaMA-Factory, data/README.md (alpaca)',
     row: {
-      ...{ instruction: 'And this?', input: '', output: 'A rim.', system: 'Name parts.' },
+      instruction: 'And this?',
+      input: '',
+      output: 'A rim.',
+      system: 'Name parts.',
       history: [['What is this?', 'A brake.']],
     },
     readAs: 'alpaca',
@@ -110,7 +116,12 @@ export const publicRows: readonly PublicRow[] = [
   {
     source: 'teknium/OpenHermes-2.5',
     row: {
-      ...{ id: null, source: 'shop', system_prompt: null, model: null, prompt: null, messages: null },
+      id: null,
+      source: 'shop',
+      system_prompt: null,
+      model: null,
+      prompt: null,
+      messages: null,
       conversations: [from('human', 'Open?', { weight: null }), from('gpt', 'Yes.', { weight: null })],
     },
     readAs: 'sharegpt',
@@ -122,14 +133,14 @@ export const publicRows: readonly PublicRow[] = [
     row: {
       id: 'a',
       conversations: [
-        from('human', 'You mend wheels.', { loss: null }),
+        from('human', 'You true wheels.', { loss: null }),
         from('gpt', 'I do.', { loss: false }),
         from('human', 'It wobbles.', { loss: null }),
         from('gpt', 'True it.', { loss: true }),
       ],
     },
     readAs: 'sharegpt',
-    sequences: ['user:You mend wheels.</s>assistant:I do.</s>user:It wobbles.</s>assistant:«True it.</s>»'],
+    sequences: ['user:You true wheels.</s>assistant:I do.</s>user:It wobbles.</s>assistant:«True it.</s>»'],
     unread: ['id'],
   },
   {
@@ -166,7 +177,11 @@ export const publicRows: readonly PublicRow[] = [
   {
     source: 'NousResearch/hermes-function-calling-v1',
     row: {
-      ...{ id: 'a', category: 'shop', subcategory: 'stock', task: 'count', tools: JSON.stringify([stock]) },
+      id: 'a',
+      category: 'shop',
+      subcategory: 'stock',
+      task: 'count',
+      tools: JSON.stringify([stock]),
       conversations: [
         from('system', 'Call tools in tags.'),
         from('human', 'Any tyres?'),
@@ -201,7 +216,9 @@ export const publicRows: readonly PublicRow[] = [
   {
     source: 'Salesforce/xlam-function-calling-60k',
     row: {
-      ...{ id: 1, query: 'Any tyres?', answers: '[{"name": "stock", "arguments": {"part": "tyre"}}]' },
+      id: 1,
+      query: 'Any tyres?',
+      answers: '[{"name": "stock", "arguments": {"part": "tyre"}}]',
       tools: '[{"name": "stock", "description": "Counts.", "parameters": {"part": {"type": "str"}}}]',
     },
     readAs: 'question_answer',
@@ -211,7 +228,10 @@ export const publicRows: readonly PublicRow[] = [
   {
     source: 'HuggingFaceH4/ultrafeedback_binarized',
     row: {
-      ...{ prompt: 'Which tyre?', prompt_id: 'a', score_chosen: 8, score_rejected: 2 },
+      prompt: 'Which tyre?',
+      prompt_id: 'a',
+      score_chosen: 8,
+      score_rejected: 2,
       chosen: [user('Which tyre?'), assistant('A 32.')],
       rejected: [user('Which tyre?'), assistant('Any.')],
       messages: [user('Which tyre?'), assistant('A 32.')],
