@@ -27,6 +27,7 @@ after(async () => {
 
 test('a token is stored, a version is published, listed and deleted, and the token is deleted', async () => {
   const admin = await bench.caller(bench.acme, 'admin');
+  await admin.send('POST', '/v1/team/publishing', { repositories: ['org', 'other'], public: true });
   const visit = await bench.visit(admin, `/adapters/${version.adapterId}`);
   const { page } = visit;
   visit.expect(/status of 400/);

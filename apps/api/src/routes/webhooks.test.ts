@@ -60,6 +60,8 @@ describe('webhooks', () => {
         enabled: true,
         disabled_at: null,
         disabled_reason: null,
+        created_by: endpoint.made_by_key,
+        made_by_key: admin.key.split('_')[1],
         failing_since: null,
       },
     );
