@@ -1,4 +1,4 @@
-/** An API process of a benchmark's own, on its own database, and a client of it over connections that stay open. */
+/** An API process of a benchmark's own, with a worker if asked for, on its own database, and a client over connections that stay open. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,9 @@ export interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   text: string;
+  /** Milliseconds until the first piece of the body, and until its end. */
+  first: number;
+  took: number;
 }
 
 export interface Asked {
@@ -27,6 +30,8 @@ export interface Asked {
   headers?: Record<string, string>;
   /** The client hangs up after the first piece of the answer. */
   hangUp?: boolean;
+  /** Ends the request, which then throws. */
+  signal?: AbortSignal;
 }
 
 export interface RunningApi {
@@ -41,53 +46,63 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-/** `flags` are Node's, of the API process; `connections` is how many requests the client has open at a time. */
+/**
+ * `flags` are Node's, of the API process; `connections` is how many requests the client has open at a time; `worker` starts one, too.
+ * `model`: fields of the config.json of the base model `tiny`.
+ */
 export async function startApi(options: {
   flags?: string[];
   settings?: Record<string, string>;
   connections: number;
+  worker?: boolean;
+  model?: Record<string, unknown>;
 }): Promise<RunningApi> {
   const folder = mkdtempSync(path.join(tmpdir(), 'graft-bench-api-'));
   const model = path.join(folder, 'tiny');
-  await writeTinyModel(model, { max_position_embeddings: 64 });
+  await writeTinyModel(model, options.model ?? { max_position_embeddings: 64 });
   const baseModels = path.join(folder, 'base-models.json');
   writeFileSync(baseModels, JSON.stringify({ tiny: { folder: model } }));
   const services = await openTestServices({ role: 'admin' });
   const port = await freePort();
-  const api = spawn(
-    process.execPath,
-    [...(options.flags ?? []), path.join(root, 'scripts/compile/run.mjs'), 'apps/api/src/main.ts'],
-    {
+  const env = graftEnvironment({
+    PORT: String(port),
+    GRAFT_DATA_DIR: path.join(folder, 'data'),
+    GRAFT_BASE_MODELS: baseModels,
+    GRAFT_PEPPER: services.secrets.pepper.text,
+    GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
+    DATABASE_URL: services.env.databaseUrl,
+    REDIS_URL: services.env.redisUrl,
+    ...options.settings,
+  });
+  let tail = '';
+  const parts: { child: ChildProcess; ended: Promise<unknown> }[] = [];
+  /** Resolves when the process is ready. */
+  const start = async (entry: string, flags: string[] = []): Promise<ChildProcess> => {
+    const child = spawn(process.execPath, [...flags, path.join(root, 'scripts/compile/run.mjs'), entry], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: graftEnvironment({
-        PORT: String(port),
-        GRAFT_DATA_DIR: path.join(folder, 'data'),
-        GRAFT_BASE_MODELS: baseModels,
-        GRAFT_PEPPER: services.secrets.pepper.text,
-        GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
-        DATABASE_URL: services.env.databaseUrl,
-        REDIS_URL: services.env.redisUrl,
-        ...options.settings,
-      }),
-    },
-  );
-  let tail = '';
-  for (const stream of [api.stdout!, api.stderr!]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      tail = (tail + text).slice(-4000);
+      env,
     });
-  }
-  process.on('exit', () => api.kill('SIGKILL'));
-  const ended = once(api, 'exit');
-  const ready = new Promise<void>((resolve) => {
-    api.on('message', ({ type }: { type?: string }) => type === 'ready' && resolve());
-  });
-  const early = ended.then(() => {
-    throw new Error(`The API has ended. Its last lines:\n${tail}`);
-  });
-  early.catch(() => {});
-  await Promise.race([ready, early]);
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        tail = (tail + text).slice(-4000);
+      });
+    }
+    process.on('exit', () => child.kill('SIGKILL'));
+    const ended = once(child, 'exit');
+    parts.push({ child, ended });
+    const ready = new Promise<void>((resolve) => {
+      child.on('message', ({ type }: { type?: string }) => type === 'ready' && resolve());
+    });
+    const early = ended.then(() => {
+      throw new Error(`${entry} has ended. Its last lines:\n${tail}`);
+    });
+    early.catch(() => {});
+    await Promise.race([ready, early]);
+    return child;
+  };
+  const api = await start('apps/api/src/main.ts', options.flags);
+  if (options.worker) await start('apps/worker/src/main.ts');
   const agent = new Agent({ keepAlive: true, maxSockets: options.connections, scheduling: 'fifo' });
 
   const newKey = async (teamId: string): Promise<string> =>
@@ -95,7 +110,9 @@ export async function startApi(options: {
 
   const attempt = async (asked: Asked, bytes: Buffer, headers: Record<string, string>): Promise<Answer> =>
     await new Promise((resolve, reject) => {
-      const { method = 'GET', path: at, key, hangUp = false } = asked;
+      const { method = 'GET', path: at, key, hangUp = false, signal } = asked;
+      const began = performance.now();
+      const passed = () => performance.now() - began;
       const sent: ClientRequest = request(
         {
           agent,
@@ -103,6 +120,7 @@ export async function startApi(options: {
           port,
           method,
           path: at,
+          ...(signal && { signal }),
           headers: {
             ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
             ...headers,
@@ -112,8 +130,10 @@ export async function startApi(options: {
         (response) => {
           const { statusCode: status = 0, headers } = response;
           let text = '';
-          const done = () => resolve({ status, headers, text });
+          let first = 0;
+          const done = () => resolve({ status, headers, text, first, took: passed() });
           response.setEncoding('utf8').on('data', (piece: string) => {
+            first ||= passed();
             text += piece;
             if (!hangUp) return;
             done();
@@ -155,8 +175,10 @@ export async function startApi(options: {
     newKey,
     close: async () => {
       agent.destroy();
-      if (api.exitCode === null && api.signalCode === null) api.kill('SIGTERM');
-      await ended;
+      for (const { child, ended } of parts) {
+        if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+        await ended;
+      }
       await services.close();
       rmSync(folder, { recursive: true, force: true });
     },
@@ -173,8 +195,14 @@ export async function uploadFile({ ask }: RunningApi, key: string, lines: string
   return JSON.parse(text).id;
 }
 
-export async function createJob({ ask }: RunningApi, key: string, training_file: string): Promise<string> {
-  const body = { model: 'tiny', training_file };
+/** `options`: other fields of the request. */
+export async function createJob(
+  { ask }: RunningApi,
+  key: string,
+  training_file: string,
+  options: object = {},
+): Promise<string> {
+  const body = { model: 'tiny', training_file, ...options };
   const { status, text } = await ask({ method: 'POST', path: '/v1/fine_tuning/jobs', key, body });
   if (status !== 200) throw new Error(text);
   return JSON.parse(text).id;

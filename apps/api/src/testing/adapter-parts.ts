@@ -21,10 +21,18 @@ export async function soundAdapter(
   options: Record<string, unknown> = {},
   seed = 1,
 ): Promise<AdapterParts> {
+  return adapterFor((await bench.services.baseModels.get('tiny'))!.config, options, seed);
+}
+
+/** A valid adapter for a base model with this config.json. */
+export function adapterFor(
+  modelConfig: Record<string, unknown>,
+  options: Record<string, unknown> = {},
+  seed = 1,
+): AdapterParts {
   const peft = parsePeftConfig({ peft_type: 'LORA', r: 2, target_modules: ['q_proj', 'v_proj'], ...options });
-  const model = (await bench.services.baseModels.get('tiny'))!;
   const tensors = new Map<string, PartTensor>();
-  for (const { key, shape } of fileTensorsFor(peft, model.config).filter(({ needless }) => !needless)) {
+  for (const { key, shape } of fileTensorsFor(peft, modelConfig).filter(({ needless }) => !needless)) {
     const values = Float32Array.from(
       { length: shape.reduce((a, b) => a * b, 1) },
       (_, i) => ((i * 7 + seed) % 13) / 100,
