@@ -285,8 +285,6 @@ export const withoutModels = [
   'POST /v1/uploads/{upload_id}/cancel',
   'GET /v1/team',
   'GET /v1/team/quota',
-  'GET /v1/team/keys/{key_id}/revocation',
-  'GET /v1/team/publishing',
   'GET /v1/team/members',
   'GET /v1/team/publishing',
   'POST /v1/team/members/{person_id}',
