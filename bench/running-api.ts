@@ -1,4 +1,4 @@
-/** An API process of a benchmark's own, with a worker if asked for, on its own database, and a client over connections that stay open. */
+/** An API process of a benchmark's own, with a worker on request, on its own database, and a client over connections that stay open. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

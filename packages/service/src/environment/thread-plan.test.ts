@@ -17,17 +17,18 @@ test('heaps of all threads, and what is outside them, add up to no more than the
   }
 });
 
-test('with less memory there are fewer threads before heaps are smaller', () => {
+test('with less memory heaps are smaller before a kind has one thread, by which teams would wait for each other', () => {
+  const counts = ({ threads }: ReturnType<typeof withMemory>) =>
+    Object.fromEntries(Object.entries(threads).map(([kind, { count }]) => [kind, count]));
   const plenty = withMemory(1_000_000);
   const few = withMemory(12_100);
+  const fewer = withMemory(7_100);
   const least = withMemory(5_500);
-  for (const [kind, { count, heapMb }] of Object.entries(few.threads)) {
-    const most = plenty.threads[kind as keyof typeof plenty.threads];
-    assert.ok(count <= most.count, kind);
-    assert.equal(heapMb, most.heapMb, kind);
-    assert.equal(least.threads[kind as keyof typeof least.threads].count, count, kind);
-  }
-  assert.ok(least.threads.validations.heapMb < few.threads.validations.heapMb);
+  for (const plan of [few, fewer])
+    assert.deepEqual(counts(plan), { ...counts(plenty), validations: 2, models: 1 });
+  assert.ok(few.threads.estimates.heapMb < plenty.threads.estimates.heapMb);
+  assert.ok(fewer.threads.estimates.heapMb < few.threads.estimates.heapMb);
+  for (const kind of ['reports', 'estimates', 'files'] as const) assert.equal(least.threads[kind].count, 1);
   // The last is for a team that has none; a tokenizer of 250,000 tokens takes 300 MB.
   assert.equal(least.threads.validations.count, 2);
   assert.ok(least.threads.validations.heapMb >= 384);

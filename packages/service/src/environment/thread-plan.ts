@@ -59,8 +59,10 @@ const rows = {
 } satisfies Record<string, Row>;
 
 const kinds = Object.keys(rows) as ThreadKind[];
-/** The order in which kinds give up threads: those whose work waits anyway come first. */
-const reduced: readonly ThreadKind[] = ['validations', 'models', 'reports', 'estimates', 'files'];
+/** Kinds that have fewer threads before heaps are smaller: the others need their second thread so that no team waits for another's work. */
+const reducedFirst: readonly ThreadKind[] = ['validations', 'models'];
+/** Kinds that have fewer threads only where the smallest heaps do not fit, in this order. */
+const reducedLast: readonly ThreadKind[] = ['reports', 'estimates', 'files'];
 
 interface PlanOptions {
   /** Bytes that the operator allows; undefined: the limit of the control groups, else half of the machine's memory. */
@@ -70,8 +72,8 @@ interface PlanOptions {
 }
 
 /**
- * Divides the memory of an API process: as many threads with as large heaps as fit, fewer threads before smaller heaps. Where not even the
- * smallest fit, they are planned all the same, and `totalMb` is more than `limitMb`.
+ * Divides the memory of an API process: as many threads with as large heaps as fit. Threads beyond the second of a kind are left out before
+ * heaps are smaller, second ones after that. Where not even the smallest fit, they are planned all the same, and `totalMb` is more than `limitMb`.
  */
 export function planThreads(
   { apiMemoryBytes, validationThreads }: PlanOptions,
@@ -93,8 +95,12 @@ export function planThreads(
     kinds.reduce((total, kind) => total + counts[kind] * part(ranges[kind]), 0);
   const largest = (row: Row) => row.heapMb[1] + row.outsideMb;
   const smallest = (row: Row) => row.heapMb[0] + row.outsideMb;
-  for (const kind of reduced)
-    while (sum(largest) > limitMb && counts[kind] > ranges[kind].count[0]) counts[kind]--;
+  for (const [kinds, heap] of [
+    [reducedFirst, largest],
+    [reducedLast, smallest],
+  ] as const)
+    for (const kind of kinds)
+      while (sum(heap) > limitMb && counts[kind] > ranges[kind].count[0]) counts[kind]--;
   const span = sum(largest) - sum(smallest);
   const share = Math.min(1, Math.max(0, (limitMb - sum(smallest)) / span));
   const heapMb = ({ heapMb: [least, most] }: Row) => Math.floor(least + share * (most - least));
