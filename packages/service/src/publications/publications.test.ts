@@ -145,7 +145,7 @@ describe('publications', () => {
     await deleteIntegration(bench.services, bench.team.id, 'huggingface', by);
     await assert.rejects(bench.create({ repository: 'org/third' }), {
       code: 'hub_token_missing',
-      message: /an admin of the team sets it/,
+      message: /an admin of the team sets the token/,
     });
   });
 
