@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, type Asked, createJob, type RunningApi, uploadFile } from '../running-api.ts';
+import { type Answer, type Asked, createJob, uploadFile } from '../running-api.ts';
+import { type Team, template, trained } from './team.ts';
 
 /** What the calm team waits for, each measured by one client that asks again after a pause. */
 export const measures = [
   'start of a job',
   'request',
   'first token',
-  'first token, long prompt',
+  'first token, own template',
   'structured answer',
 ] as const;
 export type Measure = (typeof measures)[number];
@@ -22,15 +23,14 @@ export interface CalmTeam {
   work(isOver: () => boolean): Promise<Waits>;
 }
 
-/** More than SHORT of generate/prompts/prompt-reader.ts: a prompt that a thread tokenises. */
-const longText = 'The bikes that the town lends are red and green. '.repeat(88);
 const lines = `${JSON.stringify({ prompt: 'The bike is', completion: ' red.' })}\n`.repeat(20);
 const jobs = '/v1/fine_tuning/jobs';
 
 /** A team whose jobs, requests and answers are small. `patience`: seconds after which an answer counts as missing. */
-export async function openCalmTeam(api: RunningApi, patience: number): Promise<CalmTeam> {
-  const { key } = await api.newTeam('calm');
+export async function openCalmTeam(team: Team, patience: number): Promise<CalmTeam> {
+  const { api, key } = team;
   const file = await uploadFile(api, key, lines);
+  const own = await trained(team, 'own', template());
   let asked = 0;
 
   const ask = async (request: Asked): Promise<Answer> => {
@@ -39,14 +39,13 @@ export async function openCalmTeam(api: RunningApi, patience: number): Promise<C
       throw new Error(`${request.path}: ${answer.status} ${answer.text.slice(0, 300)}`);
     return answer;
   };
-  const complete = async (path: string, prompt: object, options: object = {}): Promise<Answer> => {
-    const body = { model: 'tiny', max_tokens: 4, temperature: 0, stream: true, ...prompt, ...options };
-    const answer = await ask({ method: 'POST', path, body });
-    if (/^data: \{"error"/m.test(answer.text)) throw new Error(`${path}: ${answer.text.slice(0, 300)}`);
+  const chat = async (content: string, options: object = {}): Promise<Answer> => {
+    const messages = [{ role: 'user', content }];
+    const body = { model: 'tiny', messages, max_tokens: 4, temperature: 0, stream: true, ...options };
+    const answer = await ask({ method: 'POST', path: '/v1/chat/completions', body });
+    if (/^data: \{"error"/m.test(answer.text)) throw new Error(answer.text.slice(0, 300));
     return answer;
   };
-  const chat = async (content: string, options: object = {}) =>
-    await complete('/v1/chat/completions', { messages: [{ role: 'user', content }] }, options);
   const schema = { type: 'object', properties: { isRed: { type: 'boolean' } }, required: ['isRed'] };
   const json_schema = { name: 'bike', schema: { ...schema, additionalProperties: false }, strict: true };
 
@@ -71,9 +70,10 @@ export async function openCalmTeam(api: RunningApi, patience: number): Promise<C
     'start of a job': { pause: 200, wait: startJob },
     request: { pause: 50, wait: async () => (await ask({ path: paths[asked++ % paths.length]! })).took },
     'first token': { pause: 200, wait: async () => (await chat(`Is bike ${asked++} red?`)).first },
-    'first token, long prompt': {
-      pause: 500,
-      wait: async () => (await complete('/v1/completions', { prompt: `${longText}${asked++}` })).first,
+    // A thread tokenises it, as it does long prompts.
+    'first token, own template': {
+      pause: 200,
+      wait: async () => (await chat(`Is bike ${asked++} red?`, { model: own.model })).first,
     },
     'structured answer': {
       pause: 200,

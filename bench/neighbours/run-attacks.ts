@@ -4,8 +4,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tinyConfig } from '@graft/peft-core/testing';
 import { startApi } from '../running-api.ts';
-import { type Act, type Attack, attacks, type Team } from './attacks.ts';
+import { type Act, type Attack, attacks } from './attacks.ts';
 import { openCalmTeam, type Waits } from './calm-team.ts';
+import type { Team } from './team.ts';
 
 /** What works beside the calm team. */
 export const neighbours = ['none', 'ordinary', 'hostile'] as const;
@@ -42,7 +43,6 @@ export async function runAttacks(options: AttackOptions): Promise<Round[]> {
     settings: { GRAFT_MAX_UPLOAD_BYTES: String(2 * bytes + 1_000_000) },
   });
   try {
-    const calm = await openCalmTeam(api, patience);
     let end = 0;
     const isOver = () => performance.now() > end;
     const modelConfig = { ...tinyConfig, ...model };
@@ -52,13 +52,15 @@ export async function runAttacks(options: AttackOptions): Promise<Round[]> {
     };
     const teams = { ordinary: await team('ordinary'), hostile: await team('hostile') };
     report('the first jobs and answers, which load models');
+    const calm = await openCalmTeam(await team('calm'), patience);
     end = performance.now() + 5_000;
     await calm.work(isOver);
 
     const rounds: Round[] = [];
     for (const attack of attacks.filter(({ number }) => numbers.includes(number)))
       for (const neighbour of beside) {
-        const act = neighbour === 'none' ? null : (await attack.open(teams[neighbour]))[neighbour];
+        const act =
+          neighbour === 'none' ? null : await attack.open(teams[neighbour], neighbour === 'hostile');
         report(`${attack.number}. ${attack.name}: beside ${neighbour}`);
         end = performance.now() + 1000 * seconds;
         const atOnce = neighbour === 'ordinary' ? (attack.ordinaryAtOnce ?? attack.atOnce) : attack.atOnce;
@@ -81,9 +83,9 @@ async function repeat(act: Act, atOnce: number, isOver: () => boolean): Promise<
   let next = 0;
   const loop = async () => {
     while (!isOver()) {
-      const how = await act(next++).catch((error: Error) => error.message);
+      const how = await act(next++).catch(({ message }: Error) => `broken: ${message}`);
       ends.set(how, (ends.get(how) ?? 0) + 1);
-      if (how !== 'done') await sleep(50);
+      if (how.startsWith('broken')) await sleep(50);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, loop));
