@@ -19,6 +19,7 @@ const hidden: Record<string, string> = {
   request_failed: 'between API and worker',
   protocol_mismatch: 'between API and worker, then worker_version_mismatch',
   generator_busy: 'between API and worker, then no_worker_available',
+  adapter_shapes_full: 'between API and worker, then no_worker_available',
   generator_lost: 'between API and worker, then no_worker_available',
   generator_closing: 'between API and worker, then no_worker_available',
   generation_failed: 'between API and worker, then worker_failed',

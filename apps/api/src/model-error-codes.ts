@@ -118,10 +118,6 @@ export const modelErrorCodes = {
     'The logits are NaN or infinite, so no token can be sampled: weights of the adapter or of the base model are too large. The message names the version.',
   ],
   model_too_large: [503, 'The base model does not fit in the GPU memory of the worker.'],
-  adapter_shapes_full: [
-    503,
-    'The worker prepares no further shape of adapters (method, rank, modules) until requests with others have ended; retry later.',
-  ],
   answer_not_read: [400, 'The client reads the stream too slowly: 8 MiB of it were unread.'],
   no_worker_available: [503, 'No worker is available; retry after the seconds in Retry-After.'],
   worker_version_mismatch: [
