@@ -26,6 +26,7 @@ export function companionsOf(
   folder: string,
   names: readonly string[] = [...companionNames, ...sentenceNames],
 ): { name: string; bytes: number }[] {
+  if (!statSync(folder).isDirectory()) return [];
   return names.flatMap((name) => {
     const stats = statSync(path.join(folder, name), { throwIfNoEntry: false });
     return stats?.isFile() && stats.size <= largestCompanion ? [{ name, bytes: stats.size }] : [];

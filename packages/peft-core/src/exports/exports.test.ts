@@ -13,6 +13,7 @@ import {
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { before, test } from 'node:test';
+import { companionsOf } from '../base-model/companion-files.ts';
 import { parsePeftConfig } from '../config/index.ts';
 import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../files.ts';
 import { openGguf } from '../gguf/gguf.ts';
@@ -260,6 +261,8 @@ test('a merged model keeps processors and the tokenizer of SentencePiece, and th
     const adapter = { config: parsePeftConfig(lora), chatTemplate: null, bytes: 0 };
     const counted = exportedAdapter(seeing, adapter).smallFileBytes;
     assert.equal(counted - exportedAdapter(base, adapter).smallFileBytes, 300_000 + 23);
+    // A GGUF file is a whole model.
+    assert.deepEqual(companionsOf(at('seeing', 'tokenizer.model')), []);
   } finally {
     await seeing.close();
   }
