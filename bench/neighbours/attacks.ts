@@ -14,7 +14,7 @@ import {
 } from './team.ts';
 
 /**
- * One piece of a team's work, begun again when it has ended. Resolves to how it ended: `done`, the code of the user's fault, `cancelled` where
+ * One piece of a team's work, repeated when it has ended. Resolves to how it ended: `done`, the code of the user's fault, `cancelled` where
  * the round was over first, or else `broken` and why.
  */
 export type Act = (i: number) => Promise<string>;
