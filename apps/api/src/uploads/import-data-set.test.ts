@@ -216,11 +216,11 @@ test('a request that is wrong by itself reaches no Hub', async () => {
   assert.equal(hub.hub.length, asked);
 });
 
-test('a split of several files is refused with their names, and one of them can be named', async () => {
+test('a split of several files is read whole, and one of them can be named', async () => {
   hub.files.set('data/train-0.jsonl', lines(10));
   hub.files.set('data/train-1.jsonl', lines(11));
-  const message = assertError(await send(bench.acme), 400, 'data_set_not_found', 'source');
-  assert.match(message, /has 2 files; choose one with &file=: data\/train-0\.jsonl, data\/train-1\.jsonl/);
+  const whole = await send(bench.acme);
+  assert.deepEqual([whole.json.filename, whole.json.examples], ['org--name-train.tar', 21]);
   const one = await send(bench.acme, { source: `${source}&file=data/train-1.jsonl` });
   assert.deepEqual([one.json.filename, one.json.examples], ['org--name-train-1.jsonl', 11]);
 });

@@ -38,5 +38,6 @@ test('a good file is summed up', async () => {
     examples: 2,
     answerCharacters: 2,
     systemPrompt: null,
+    unread: [],
   });
 });
