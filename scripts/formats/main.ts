@@ -4,6 +4,7 @@ import { containers } from '../../packages/peft-core/src/examples/containers/con
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';
 import { readLine } from '../../packages/peft-core/src/examples/read-line.ts';
 import { shapes } from '../../packages/peft-core/src/examples/shapes/shapes.ts';
+import { publicRows } from '../../packages/peft-core/src/examples/shapes/testing/public-rows.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { plainTable } from '../methods/markdown-table.ts';
 
@@ -47,9 +48,22 @@ export function shapeTable(): string {
   return plainTable(['shape', 'is', 'columns', 'for example', 'becomes'], rows);
 }
 
+/** A row for each public data set whose columns a test reads. */
+export function publicTable(): string {
+  const named = (names: readonly string[]) => names.map((name) => `\`${name}\``).join(', ');
+  const rows = publicRows.map(({ source, row, readAs, unread }) => [
+    source,
+    named(Object.keys(row).filter((name) => row[name] !== null && !unread.includes(name))),
+    `\`${readAs}\``,
+    named(unread),
+  ]);
+  return plainTable(['rows of', 'columns', 'read as', 'not read'], rows);
+}
+
 if (process.argv[1] === import.meta.filename) {
   const page = path.join(import.meta.dirname, '../../docs/files.md');
   await replaceSection(page, 'formats', formatTable());
   await replaceSection(page, 'containers', containerTable());
   await replaceSection(page, 'shapes', shapeTable());
+  await replaceSection(page, 'public', publicTable());
 }

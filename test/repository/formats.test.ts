@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';
-import { containerTable, formatTable, shapeTable } from '../../scripts/formats/main.ts';
+import { containerTable, formatTable, publicTable, shapeTable } from '../../scripts/formats/main.ts';
 import { readSection } from '../../scripts/methods/docs-section.ts';
 import { sourceFiles } from './source-tree.ts';
 
@@ -41,7 +41,12 @@ test('a comparison and a switch are found', () => {
 });
 
 test('docs/files.md lists every format, kind of file and shape of rows', async () => {
-  const tables = { formats: formatTable(), containers: containerTable(), shapes: shapeTable() };
+  const tables = {
+    formats: formatTable(),
+    containers: containerTable(),
+    shapes: shapeTable(),
+    public: publicTable(),
+  };
   for (const [name, table] of Object.entries(tables)) {
     assert.equal(
       await readSection(join(root, 'docs/files.md'), name),
