@@ -33,6 +33,7 @@ test('a target is added, shows why it waits, and is deleted', async () => {
   await page.getByRole('button', { name: 'Add target' }).click();
   await page.getByLabel('Name', { exact: true }).fill('shop');
   await page.getByRole('textbox', { name: 'URL' }).fill(vllm.url);
+  await page.getByLabel('API key').fill('sk-shop');
   await visit.checkAccess();
   await page.getByRole('button', { name: 'Add', exact: true }).click();
   const table = page.getByRole('region', { name: 'Deploy targets' });
