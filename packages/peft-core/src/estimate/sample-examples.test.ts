@@ -68,6 +68,7 @@ async function trained(from: SampledSource) {
   return {
     format,
     labels,
+    unread: [],
     training: sample(training),
     validation: validation.length > 0 ? sample(validation) : null,
   };
