@@ -42,17 +42,17 @@ export class UnreadColumns {
       this.#sets.set(columns, read);
     }
     const isRead = (field: string) =>
-      line[field] !== undefined && (read.has(field) || judged.includes(field)) && !unread.includes(field);
-    for (const column of Object.keys(row)) {
-      if (hasValue(row[column]) && !this.#fieldsOf(column, row).some(isRead)) this.count(column, 1);
+      (read.has(field) || judged.includes(field)) && line[field] !== undefined && !unread.includes(field);
+    for (const column in row) {
+      const isUnread = this.#mapping ? !this.#fieldsOf(column, row).some(isRead) : !isRead(column);
+      if (isUnread && hasValue(row[column])) this.count(column, 1);
     }
   }
 
   /** The fields that a column of a row was read as. */
   #fieldsOf(column: string, row: Line): string[] {
-    if (!this.#mapping) return [column];
     // A row without the column of a mapping may have the field itself.
-    return this.#mapping.flatMap(([field, from]) =>
+    return this.#mapping!.flatMap(([field, from]) =>
       from === column || (field === column && !Object.hasOwn(row, from)) ? [field] : [],
     );
   }

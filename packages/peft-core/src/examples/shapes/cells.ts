@@ -41,21 +41,25 @@ export function readCells(row: Line): Line | string {
  * and the label of a completion as a truth value.
  */
 export function plainValues(row: Line): Line {
-  const read: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(row)) if (value !== null) read[name] = value;
+  // Most rows need no other values, and are not copied.
+  let read: Record<string, unknown> = row;
+  const change = (name: string, value: unknown) => {
+    if (read === row) read = { ...row };
+    if (value === undefined) delete read[name];
+    else read[name] = value;
+  };
+  for (const name in row) if (row[name] === null) change(name, undefined);
   for (const name of JSON_LISTS) {
     const text = read[name];
-    if (typeof text === 'string' && /^\s*\[/.test(text)) read[name] = jsonIn(text) ?? text;
+    if (typeof text === 'string' && /^\s*\[/.test(text)) change(name, jsonIn(text) ?? text);
   }
-  if (read.tools !== undefined) {
-    const tools = toolsIn(read.tools);
-    if (tools === null) delete read.tools;
-    else read.tools = tools;
-  }
+  if (read.tools !== undefined) change('tools', toolsIn(read.tools) ?? undefined);
   const name = read.kto_tag === undefined ? 'label' : 'kto_tag';
+  const judgement = read[name];
+  if (judgement === undefined) return read;
   const isJudged = read.completion !== undefined || read.messages !== undefined || name === 'kto_tag';
-  const label = isJudged ? JUDGEMENTS.get(String(read[name]).trim().toLowerCase()) : undefined;
-  if (label !== undefined) read[name] = label;
+  const label = isJudged ? JUDGEMENTS.get(String(judgement).trim().toLowerCase()) : undefined;
+  if (label !== undefined) change(name, label);
   return read;
 }
 
