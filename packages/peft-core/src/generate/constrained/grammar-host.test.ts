@@ -142,7 +142,7 @@ test('an answer with a slow mask moves to the slow thread, the next with its gra
   const limits = {
     quickMask: 100,
     quick: ampleCalls,
-    slow: { openMilliseconds: ample, maskMilliseconds: 200 },
+    slow: { openMilliseconds: ample, maskMilliseconds: 40 },
   };
   const constraints = new AnswerConstraints(files, SIZE, [], {
     ...limits,
