@@ -161,7 +161,7 @@ test("a budget that an adapter's own template exceeds is its fault, not that of 
   const prompt = { messages: [{ role: 'user', content: 'a' }], chatTemplate: endless };
   await assert.rejects(
     reader.read(prompt, wide, owner),
-    /^GraftError: the adapter's own chat template takes more than 200000 steps/,
+    /^GraftError: the adapter's own chat template takes more than \d+ steps/,
   );
 });
 
