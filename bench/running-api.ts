@@ -48,18 +48,19 @@ export interface RunningApi {
 
 /**
  * `flags` are Node's, of the API process; `connections` is how many requests the client has open at a time; `worker` starts one, too.
- * `model`: fields of the config.json of the base model `tiny`.
+ * `model`: the base model `tiny`, as fields of its config.json, or the folder or file of another one.
  */
 export async function startApi(options: {
   flags?: string[];
   settings?: Record<string, string>;
   connections: number;
   worker?: boolean;
-  model?: Record<string, unknown>;
+  model?: Record<string, unknown> | string;
 }): Promise<RunningApi> {
   const folder = mkdtempSync(path.join(tmpdir(), 'graft-bench-api-'));
-  const model = path.join(folder, 'tiny');
-  await writeTinyModel(model, options.model ?? { max_position_embeddings: 64 });
+  const { model: given = { max_position_embeddings: 64 } } = options;
+  const model = typeof given === 'string' ? given : path.join(folder, 'tiny');
+  if (typeof given !== 'string') await writeTinyModel(model, given);
   const baseModels = path.join(folder, 'base-models.json');
   writeFileSync(baseModels, JSON.stringify({ tiny: { folder: model } }));
   const services = await openTestServices({ role: 'admin' });

@@ -60,7 +60,8 @@ export const attacks: readonly Attack[] = [
     atOnce: 3,
     isRefused: true,
     open: async (team, isHostile) => {
-      const file = await uploadFile(team.api, team.key, line(turns('a', 1000)));
+      // As many messages as the budget must have for 128 MiB, in as few tokens as the model can read.
+      const file = await uploadFile(team.api, team.key, line(turns('a', 300)));
       return async (i) => {
         const chat_template = isHostile ? longFault(i % 2 === 1) : template();
         return await validate(team, file, { seed: i, training: { chat_template } });

@@ -4,12 +4,14 @@
  * a team with ordinary work of the same kind and size, and one beside the attack; these alternate, so that other load on the machine
  * affects all of them. Fails only where a request or a job of the calm team fails: times decide nothing.
  *
- * npm run bench:neighbours -- [--attacks 1,3] [--seconds 20] [--patience 120] [--size 1000]
+ * npm run bench:neighbours -- [--attacks 1,3] [--seconds 20] [--patience 120] [--size 1000] [--model tiny]
  *   --attacks   numbers of attacks; all by default
  *   --seconds   length of a round
  *   --patience  seconds after which an answer of the calm team counts as missing
  *   --size      megabytes of a large file
+ *   --model     tiny, whose tokens are bytes, or smollm2: the real SmolLM2-135M with 49,152 tokens, which makes masks and answers cost more
  */
+import { packagedModel } from '../../scripts/methods/packaged-model.ts';
 import { benchOptions, wholeNumber } from '../options.ts';
 import { quantile } from '../running-api.ts';
 import { describeMachine, facts, markdownTable } from '../training/report.ts';
@@ -19,7 +21,7 @@ import { neighbours, type Round, runAttacks } from './run-attacks.ts';
 
 const { seconds, patience, size, ...options } = benchOptions(
   { seconds: 20, patience: 120, size: 1000 },
-  { attacks: { type: 'string' } },
+  { attacks: { type: 'string' }, model: { type: 'string', default: 'tiny' } },
 );
 const numbers =
   options.attacks?.split(',').map((text) => wholeNumber('attacks', text)) ??
@@ -31,6 +33,7 @@ const rounds = await runAttacks({
   seconds,
   patience,
   bytes: size * 1e6,
+  ...(options.model === 'smollm2' && { model: await packagedModel('smollm2') }),
   report: console.log,
 });
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openBaseModel } from '@graft/peft-core/files';
 import { tinyConfig } from '@graft/peft-core/testing';
 import { startApi } from '../running-api.ts';
 import { type Act, type Attack, attacks } from './attacks.ts';
@@ -28,14 +29,17 @@ export interface AttackOptions {
   patience: number;
   /** Bytes of a large file. */
   bytes: number;
+  /** Folder or file of a base model. Default: a tiny one, whose tokens are bytes. */
+  model?: string;
   report(line: string): void;
 }
 
-/** A whole Graft, API and worker, with a calm team, an ordinary one and a hostile one; the rounds of each attack, one after the other. */
+/** A whole Graft, API and worker, with a calm team, two ordinary and two hostile ones; the rounds of each attack, one after the other. */
 export async function runAttacks(options: AttackOptions): Promise<Round[]> {
   const { numbers, beside, seconds, patience, bytes, report } = options;
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-neighbours-'));
-  const model = { max_position_embeddings: 8192 };
+  const { model = { max_position_embeddings: 8192 } } = options;
+  const modelConfig = typeof model === 'string' ? await configOf(model) : { ...tinyConfig, ...model };
   const api = await startApi({
     worker: true,
     connections: 256,
@@ -45,12 +49,16 @@ export async function runAttacks(options: AttackOptions): Promise<Round[]> {
   try {
     let end = 0;
     const isOver = () => performance.now() > end;
-    const modelConfig = { ...tinyConfig, ...model };
     const team = async (name: string): Promise<Team> => {
       const { key } = await api.newTeam(name);
       return { api, key, folder, bytes, modelConfig, isOver };
     };
-    const teams = { ordinary: await team('ordinary'), hostile: await team('hostile') };
+    /** Two of each: what is kept for a team that has none is not enough for the third, then. */
+    const teams = {
+      none: [],
+      ordinary: [await team('ordinary'), await team('ordinary-2')],
+      hostile: [await team('hostile'), await team('hostile-2')],
+    };
     report('the first jobs and answers, which load models');
     const calm = await openCalmTeam(await team('calm'), patience);
     end = performance.now() + 5_000;
@@ -59,13 +67,13 @@ export async function runAttacks(options: AttackOptions): Promise<Round[]> {
     const rounds: Round[] = [];
     for (const attack of attacks.filter(({ number }) => numbers.includes(number)))
       for (const neighbour of beside) {
-        const act =
-          neighbour === 'none' ? null : await attack.open(teams[neighbour], neighbour === 'hostile');
+        const acts: Act[] = [];
+        for (const team of teams[neighbour].slice(0, attack.atOnce))
+          acts.push(await attack.open(team, neighbour === 'hostile'));
         report(`${attack.number}. ${attack.name}: beside ${neighbour}`);
         end = performance.now() + 1000 * seconds;
         const atOnce = neighbour === 'ordinary' ? (attack.ordinaryAtOnce ?? attack.atOnce) : attack.atOnce;
-        const beside = act ? repeat(act, atOnce, isOver) : new Map<string, number>();
-        const [waits, ends] = await Promise.all([calm.work(isOver), beside]);
+        const [waits, ends] = await Promise.all([calm.work(isOver), repeat(acts, atOnce, isOver)]);
         rounds.push({ attack, neighbour, ends, ...waits });
         for (const failure of new Set(waits.failures)) report(`✖ ${failure}`);
         report(`  ${[...ends].map(([how, count]) => `${count} × ${how}`).join(', ')}`);
@@ -77,17 +85,31 @@ export async function runAttacks(options: AttackOptions): Promise<Round[]> {
   }
 }
 
-/** Repeats an act, `atOnce` at a time, and counts how they end. */
-async function repeat(act: Act, atOnce: number, isOver: () => boolean): Promise<Map<string, number>> {
+/** Repeats the acts in turn, `atOnce` at a time, and counts how they end. */
+async function repeat(
+  acts: readonly Act[],
+  atOnce: number,
+  isOver: () => boolean,
+): Promise<Map<string, number>> {
   const ends = new Map<string, number>();
   let next = 0;
   const loop = async () => {
-    while (!isOver()) {
-      const how = await act(next++).catch(({ message }: Error) => `broken: ${message}`);
+    while (acts.length > 0 && !isOver()) {
+      const i = next++;
+      const how = await acts[i % acts.length]!(Math.floor(i / acts.length)).catch(
+        ({ message }: Error) => `broken: ${message}`,
+      );
       ends.set(how, (ends.get(how) ?? 0) + 1);
-      if (how.startsWith('broken')) await sleep(50);
+      // What is refused costs little, and how often it may be asked is a rate's matter.
+      if (how !== 'done') await sleep(100);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, loop));
   return ends;
+}
+
+async function configOf(model: string): Promise<Record<string, unknown>> {
+  const base = await openBaseModel(model);
+  await base.close();
+  return base.config;
 }

@@ -108,7 +108,7 @@ export async function uploadAdapter(
 export async function exportVersion(team: Team, { adapter_id, version }: Trained): Promise<string> {
   const path = `/v1/adapters/${adapter_id}/versions/${version}/exports`;
   let made = await send(team, { method: 'POST', path, body: { format: 'merged' } });
-  for (; ['queued', 'running'].includes(made.status) && !team.isOver(); await sleep(50))
+  for (; ['queued', 'running'].includes(made.status) && !team.isOver(); await sleep(500))
     made = await send(team, { path: `${path}/${made.id}` });
   await team.api.ask({ method: 'DELETE', path: `${path}/${made.id}`, key: team.key });
   if (made.status === 'failed') return faultCode(made.error, made.error.fault === 'user');
