@@ -37,9 +37,9 @@ interface Reader {
 
 /** A job of the last poll. */
 interface Known {
-  /** Of its row, and its place in the queue. */
+  /** Version of the job's row, and its place in the queue. */
   version: string;
-  /** Of what was sent last; null: nothing yet. */
+  /** Version that was sent last; null: nothing yet. */
   digest: string | null;
 }
 

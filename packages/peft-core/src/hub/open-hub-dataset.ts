@@ -13,7 +13,7 @@ import { archiveOf } from './shards.ts';
 export interface OpenedHubDataset {
   /** The data set, the split or the requested file, and the kind of file: `org--name-train.parquet`. */
   filename: string;
-  /** Of the file as the Hub lists it, or of an archive of all shards. */
+  /** Bytes of the file as the Hub lists it, or of an archive of all shards. */
   bytes: number;
   /** Files of the Hub in it. */
   shards: number;

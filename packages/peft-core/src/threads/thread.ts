@@ -81,11 +81,11 @@ export function createThread<Call, Answer>(
       const id = ++newest;
       clearTimeout(idle);
       let late: NodeJS.Timeout | undefined;
-      const begun = { at: performance.now(), used: processorTime() };
+      const start = { at: performance.now(), used: processorTime() };
       /** Milliseconds until the call may be late. */
       const left = () => {
-        const passed = performance.now() - begun.at;
-        const used = begun.used === null ? passed : (processorTime() ?? passed) - begun.used;
+        const passed = performance.now() - start.at;
+        const used = start.used === null ? passed : (processorTime() ?? passed) - start.used;
         return Math.min(ms - passed, processorMs - used);
       };
       try {

@@ -6,9 +6,9 @@ import { isPart } from './is-part.ts';
 
 /** Maximum bytes of results and responses that are in memory until their clients have read them. */
 export interface HeldBytes {
-  /** Of a team; of an address without a team. More than the largest result, 90 MB of embeddings. */
+  /** Bytes of a team, or of an address without a team. More than the largest result, 90 MB of embeddings. */
   perTeam: number;
-  /** Of all together. */
+  /** Bytes of all together. */
   all: number;
   /** What each team may hold even if all together hold too much, so that some teams' slow clients are not the fault of others. */
   always: number;

@@ -26,7 +26,7 @@ import { operation as operatorOperation } from '../admin/operation.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');
-/** Of an admin, since a name shows a receiver's host. */
+/** Access of an admin, since a name shows a receiver's host. */
 const reading = { access: { scope: 'team:read', role: 'admin', models: 'all' } } as const;
 const readingRules = { access: { scope: 'integrations:read', models: 'none' } } as const;
 const settingRules = {

@@ -66,7 +66,7 @@ export class Reading {
   readonly options: TokenizeOptions;
   readonly deadline: Deadline;
   isTruncated = false;
-  /** Of the examples of a line of several: those that were truncated, and those that `overlong` left out. */
+  /** Examples of a line that has several: those that were truncated, and those that `overlong` left out. */
   readonly counts = { truncated: 0, skipped: 0 };
 
   constructor(tokenizer: Tokenizer, options: TokenizeOptions) {

@@ -14,7 +14,7 @@ export const layouts: readonly { fields: readonly string[]; sample: string }[] =
 /** Names of all columns that a format or a shape uses. */
 export const knownColumns: ReadonlySet<string> = new Set([
   ...[...formats, ...shapes].flatMap(({ columns }) => columns),
-  // Of rows of every format.
+  // Columns of rows of every format.
   ...['weight', 'kto_tag'],
   // Refused with a reason.
   'functions',

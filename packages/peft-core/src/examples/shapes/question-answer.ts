@@ -11,7 +11,7 @@ const BESIDE = ['context', 'history', 'system', 'system_prompt'];
 
 const given = (row: Line, names: readonly string[]) => names.filter((name) => row[name] !== undefined);
 
-/** Of two names of the system prompt one is read. */
+/** The column that is not read where a row has both names of the system prompt. */
 const otherSystem = ({ system, system_prompt }: Line): string[] =>
   system !== undefined && system_prompt !== undefined ? ['system_prompt'] : [];
 

@@ -11,19 +11,19 @@ import { GrammarHost } from './grammar-host.ts';
 
 /** Limits of processor time, in milliseconds: the work of others on the machine does not count. */
 export interface ConstraintLimits {
-  /** Of compiling a grammar beside others. Those of a few properties take 20 to 500. */
+  /** Limit of compiling a grammar beside others. Those of a few properties take 20 to 500. */
   compileShort: number;
-  /** Of compiling a grammar at all. */
+  /** Limit of compiling a grammar at all. */
   compileLong: number;
   /** A grammar that took longer, or a mask, puts the answer on the thread for slow ones. */
   quickCompile: number;
   quickMask: number;
-  /** Of compiling a team's grammars on the quick thread within `BURST_MILLISECONDS`; further ones are put on the thread for slow ones. */
+  /** Limit of compiling a team's grammars on the quick thread within `BURST_MILLISECONDS`; further ones are put on the thread for slow ones. */
   quickTeam: number;
-  /** Of the first mask with compiling, and of each further one: on the quick thread, and on the slow one. */
+  /** Limits of the first mask with compiling, and of each further one: on the quick thread, and on the slow one. */
   quick: { openMilliseconds: number; maskMilliseconds: number };
   slow: { openMilliseconds: number; maskMilliseconds: number };
-  /** Of all masks of an answer. */
+  /** Limit of all masks of an answer. */
   answer: number;
 }
 

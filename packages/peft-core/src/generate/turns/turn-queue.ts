@@ -49,7 +49,7 @@ export class TurnQueue {
     this.#isWorking = true;
     let last: string | null = null;
     for (;;) {
-      // Of teams with equal use, one other than the last is next.
+      // Another team than the last is next where several have used as much.
       const isOther = ({ team }: Owned) => team !== last;
       const all = [...this.#waiting];
       const inTurn = [...all.filter(isOther), ...all.filter((one) => !isOther(one))];
@@ -57,9 +57,9 @@ export class TurnQueue {
       if (!next) break;
       last = next.team;
       this.#waiting.delete(next);
-      const begun = this.#now();
+      const start = this.#now();
       await next.start();
-      this.#turns.charge(next, this.#now() - begun - 1);
+      this.#turns.charge(next, this.#now() - start - 1);
     }
     this.#isWorking = false;
   }
