@@ -5,9 +5,9 @@
  * of those only the ones that open Postgres or Redis.
  *
  * The commit chooses what a run leaves to other commits: seven eighths of the golden matrix, except for what has changed since
- * the whole of it passed (see matrix-selection.ts), and with `--part`, as in `.ci/run`, three quarters of the files that start services,
- * browsers or many trainings.
- * `--next-part` runs the files of the next quarter, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
+ * the whole of it passed (see matrix-selection.ts), and with `--part`, as in `.ci/run`, seven eighths of the other files but for the
+ * repository's rules.
+ * `--next-part` runs the files of the next eighth. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
  * when that passes, records the sources and library versions with which it did, in a file to commit.
  *
  * `--record-seconds` records how long files take, in a file to commit: it orders files on new machines and balances the parts.
@@ -105,7 +105,7 @@ process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 function chosenPart(paths: string[]): Set<string> {
   const part = commitPart(root, 'files', filePartCount);
   if (process.argv.includes('--part')) {
-    covered.push(`part ${part + 1} of ${filePartCount} of the long test files`);
+    covered.push(`part ${part + 1} of ${filePartCount} of the test files`);
     return filesOfPart(paths, part, secondsOf);
   }
   if (!process.argv.includes('--next-part')) return new Set(paths);
