@@ -30,7 +30,7 @@ before(async () => {
     ...place,
     GRAFT_S3_ENDPOINT: server.endpoint,
     DATABASE_URL: bench.services.databaseUrl,
-    GRAFT_BASE_MODELS: bench.services.env.baseModelsFile,
+    GRAFT_BASE_MODELS: bench.services.env.baseModels,
     GRAFT_DATA_DIR: otherData,
     GRAFT_LEASE_SECONDS: '5',
     GRAFT_HEARTBEAT_SECONDS: '1',

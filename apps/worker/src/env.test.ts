@@ -4,7 +4,7 @@ import { loadWorkerEnv } from './env.ts';
 
 it('has defaults for everything', () => {
   assert.deepEqual(loadWorkerEnv({ GRAFT_TENSORFLOW: '' }), {
-    slots: undefined,
+    workerSlots: undefined,
     tensorflow: undefined,
     stallSeconds: 900,
     idleSeconds: 600,
@@ -17,37 +17,32 @@ it('has defaults for everything', () => {
     trainerUser: undefined,
     trainerSandbox: 'auto',
     proofSeconds: 60,
-    generatorQueue: 64,
-    generatorLimits: {
-      rows: 16,
-      baseDtype: 'auto',
-      activationDtype: 'fp32',
-      cacheBytes: 512e6,
-      updateBytes: 128e6,
-    },
-    serverCardBytes: undefined,
+    serverQueue: 64,
+    serverRows: 16,
+    serverBaseDtype: 'auto',
+    serverActivationDtype: 'fp32',
+    serverCacheBytes: 512e6,
+    serverAdaptersBytes: 128e6,
+    serverGpuBytes: undefined,
   });
 });
 
 it("takes the generator's part of a card in megabytes", () => {
-  assert.equal(loadWorkerEnv({ GRAFT_SERVER_GPU_MB: '20000' }).serverCardBytes, 20e9);
+  assert.equal(loadWorkerEnv({ GRAFT_SERVER_GPU_MB: '20000' }).serverGpuBytes, 20e9);
   assert.throws(() => loadWorkerEnv({ GRAFT_SERVER_GPU_MB: '20GB' }), /GRAFT_SERVER_GPU_MB must be/);
 });
 
 it('reports every faulty variable together', () => {
   assert.throws(
     () => loadWorkerEnv({ GRAFT_WORKER_SLOTS: 'two', GRAFT_TENSORFLOW: 'tpu', GRAFT_STALL_SECONDS: '0' }),
-    /GRAFT_WORKER_SLOTS must[\s\S]*GRAFT_TENSORFLOW must be cpu or gpu[\s\S]*GRAFT_STALL_SECONDS/,
+    /GRAFT_WORKER_SLOTS must[\s\S]*GRAFT_STALL_SECONDS[\s\S]*GRAFT_TENSORFLOW must be cpu or gpu/,
   );
 });
 
 it('rounds activations only where products are of integers', () => {
   const int8 = { GRAFT_SERVER_ACTIVATION_DTYPE: 'int8' };
   for (const dtype of ['int8', 'nf4'])
-    assert.equal(
-      loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: dtype }).generatorLimits.activationDtype,
-      'int8',
-    );
+    assert.equal(loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: dtype }).serverActivationDtype, 'int8');
   for (const dtype of ['', 'auto', 'fp32', 'bf16'])
     assert.throws(
       () => loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: dtype }),
@@ -73,5 +68,5 @@ it('takes kernels by the name of their set', () => {
 });
 
 it('takes zero slots for a worker that only serves', () => {
-  assert.equal(loadWorkerEnv({ GRAFT_WORKER_SLOTS: '0' }).slots, 0);
+  assert.equal(loadWorkerEnv({ GRAFT_WORKER_SLOTS: '0' }).workerSlots, 0);
 });

@@ -79,7 +79,7 @@ export async function startWorker(
   const id = newId('worker');
   const code = await readCodeVersion();
   const onFault = (fault: CardFault) => log.error({ code: fault.code }, fault.message);
-  const plan = planSlots(await findDevices(env.tensorflow, { onFault }), env.slots);
+  const plan = planSlots(await findDevices(env.tensorflow, { onFault }), env.workerSlots);
   const cards = new CardWatch(plan.trainers, (card, fault) => {
     const code = fault instanceof CardFault ? fault.code : 'gpu_failed';
     if (fault) instruments.gpuFaults.inc({ reason: code });
@@ -93,7 +93,7 @@ export async function startWorker(
     trainers: plan.trainers.length,
     exporters: env.exportSlots,
   });
-  const shares = shareCards(plan, env.serverCardBytes);
+  const shares = shareCards(plan, env.serverGpuBytes);
   const limits = {
     cacheDir: services.env.cacheDir,
     stallMilliseconds: env.stallSeconds * 1000,
@@ -114,15 +114,22 @@ export async function startWorker(
     (sandbox) =>
       new ExporterProcess({ entry: entries.exporter, device: { kind: 'cpu' }, sandbox, ...limits }),
   );
-  if (plan.generator.kind === 'gpu' && env.generatorLimits.activationDtype === 'int8')
+  if (plan.generator.kind === 'gpu' && env.serverActivationDtype === 'int8')
     log.warn(
       'GRAFT_SERVER_ACTIVATION_DTYPE has no effect: the generator runs on a GPU, whose products are of floats',
     );
   const generator = new GeneratorProcess({
     entry: entries.generator,
     device: plan.generator,
-    limits: { ...env.generatorLimits, ...(shares.generator && { memoryBytes: shares.generator }) },
-    queueLimit: env.generatorQueue,
+    limits: {
+      rows: env.serverRows,
+      baseDtype: env.serverBaseDtype,
+      activationDtype: env.serverActivationDtype,
+      cacheBytes: env.serverCacheBytes,
+      updateBytes: env.serverAdaptersBytes,
+      ...(shares.generator && { memoryBytes: shares.generator }),
+    },
+    queueLimit: env.serverQueue,
     waitMilliseconds: generatorWaitMilliseconds,
     sandbox: sandboxes.generator,
     cardBytes: shares.generator,

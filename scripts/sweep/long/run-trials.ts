@@ -122,7 +122,7 @@ async function locate(model: string): Promise<string> {
 async function inCatalogue(model: string) {
   const acceptedTerms = (process.env.GRAFT_ACCEPTED_TERMS ?? '').split(',').map((id) => id.trim());
   const models = await listBaseModels({
-    baseModelsFile: process.env.GRAFT_BASE_MODELS,
+    baseModels: process.env.GRAFT_BASE_MODELS,
     hubAllow: ['*/*'],
     acceptedTerms: acceptedTerms.filter(Boolean),
   });

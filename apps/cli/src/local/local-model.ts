@@ -56,10 +56,10 @@ export async function findLocalModel(name: string): Promise<BaseModelSpec> {
   // An existing folder takes precedence, whatever its name.
   if (existsSync(name)) return { folder: resolve(name) };
   const { listBaseModels } = await import('@graft/service/base-models');
-  const baseModelsFile = process.env.GRAFT_BASE_MODELS ? resolve(process.env.GRAFT_BASE_MODELS) : undefined;
+  const baseModels = process.env.GRAFT_BASE_MODELS ? resolve(process.env.GRAFT_BASE_MODELS) : undefined;
   const acceptedTerms = (process.env.GRAFT_ACCEPTED_TERMS ?? '').split(',').map((id) => id.trim());
   const models = await listBaseModels({
-    baseModelsFile,
+    baseModels,
     hubAllow: ['*/*'],
     acceptedTerms: acceptedTerms.filter(Boolean),
   }).catch((error: Error) => {

@@ -25,7 +25,7 @@ export function workerSettings({ env, databaseUrl }: Services): NodeJS.ProcessEn
     DATABASE_URL: databaseUrl,
     ...(env.redisUrl ? { REDIS_URL: env.redisUrl } : {}),
     GRAFT_DATA_DIR: env.dataDir,
-    GRAFT_BASE_MODELS: env.baseModelsFile,
+    GRAFT_BASE_MODELS: env.baseModels,
     GRAFT_TENSORFLOW: 'cpu',
   };
 }

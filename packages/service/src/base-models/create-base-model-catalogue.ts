@@ -11,7 +11,7 @@ import { prepareToRead } from './read-model.ts';
 
 type CatalogueEnv = Pick<
   ServiceEnv,
-  'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'acceptedTerms' | 'hfEndpoint' | 'hfToken'
+  'cacheDir' | 'baseModels' | 'hubAllow' | 'acceptedTerms' | 'hfEndpoint' | 'hfToken'
 >;
 
 /** Reads the operator's file; throws an error that names the fault if the file is invalid. Opens no model yet, but warms up the reader. */

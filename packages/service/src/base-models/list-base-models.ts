@@ -54,10 +54,10 @@ const onHub = (id: string): HubModel => ({ id, quantization: null });
 
 /** Reads the operator's file; throws an error that names the fault if the file, or an accepted id, is invalid. Opens no model. */
 export async function listBaseModels(
-  env: Pick<ServiceEnv, 'baseModelsFile' | 'hubAllow' | 'acceptedTerms'>,
+  env: Pick<ServiceEnv, 'baseModels' | 'hubAllow' | 'acceptedTerms'>,
 ): Promise<ListedModels> {
   const bundled = bundledModels(env.acceptedTerms);
-  const operator = env.baseModelsFile === undefined ? [] : await readOperatorFile(env.baseModelsFile);
+  const operator = env.baseModels === undefined ? [] : await readOperatorFile(env.baseModels);
   const exact = env.hubAllow
     .filter((glob) => !glob.includes('*'))
     .map(

@@ -42,7 +42,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     preemptSeconds: 0,
     validationThreads: undefined,
     apiMemoryBytes: undefined,
-    baseModelsFile: undefined,
+    baseModels: undefined,
     hubAllow: [],
     acceptedTerms: [],
     hubDataSets: [],
@@ -59,6 +59,16 @@ test('everything has a default, and an empty variable counts as unset', () => {
     metricsLoopback: false,
     auditSink: undefined,
     auditSinkToken: undefined,
+    internalTlsCert: undefined,
+    internalTlsKey: undefined,
+    internalTlsCa: undefined,
+    maxOpenUploads: 16,
+    uploadExpirySeconds: 3600,
+    refuseUnfitJobs: true,
+    teamStoredBytes: 100 * 2 ** 30,
+    teamFiles: 10_000,
+    teamAdapters: 10_000,
+    teamExports: 1_000,
     logLevel: 'info',
   });
 });
@@ -78,7 +88,7 @@ test('what is set is parsed', () => {
   });
   assert.deepEqual(env.hubAllow, ['org/*', 'HuggingFaceTB/SmolLM2-135M']);
   assert.deepEqual(
-    [env.port, env.dataDir, env.leaseSeconds, env.heartbeatSeconds, env.logLevel, env.baseModelsFile],
+    [env.port, env.dataDir, env.leaseSeconds, env.heartbeatSeconds, env.logLevel, env.baseModels],
     [9000, '/srv/graft', 5, 0.5, 'debug', path.resolve('models.json')],
   );
 });

@@ -4,13 +4,16 @@ import { parseApiKey } from '../secrets/api-key.ts';
 import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeholder.ts';
 import { parseRing } from '../secrets/secret-ring.ts';
 import type { SecretSettings } from '../secrets/secrets.ts';
-import { type ReadSetting, type SettingValue, settingReader } from '../settings/read-settings.ts';
+import { monitoringSettings, secretSettings, teamSettings } from '../settings/access.ts';
+import { modelSettings, processSettings } from '../settings/basics.ts';
+import { databaseSettings, outboundSettings, storageSettings, uploadSettings } from '../settings/data.ts';
+import { jobSettings, workerAddressSettings } from '../settings/jobs.ts';
+import { type SettingsOf, settingReader } from '../settings/read-settings.ts';
 import { auditSinkFault } from './audit-sink-fault.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
 import { isSourceEntry } from './source-entry.ts';
 
-/** Settings of API, worker and admin commands, parsed once at startup. */
 /** Limits of a team that an operator creates; null: none. */
 export interface NewTeamQuota {
   storedBytes: number | null;
@@ -19,136 +22,45 @@ export interface NewTeamQuota {
   exports: number | null;
 }
 
-export interface ServiceEnv extends SecretSettings {
-  port: number;
-  host: string;
+/** Rows that API, worker and admin commands read. */
+const rows = {
+  ...processSettings,
+  ...databaseSettings,
+  ...secretSettings,
+  ...storageSettings,
+  ...uploadSettings,
+  ...modelSettings,
+  ...jobSettings,
+  ...workerAddressSettings,
+  ...teamSettings,
+  ...outboundSettings,
+  ...monitoringSettings,
+};
+
+/** Settings of API, worker and admin commands, parsed once at startup; packages/service/src/settings/ describes each. */
+export interface ServiceEnv extends SettingsOf<typeof rows>, SecretSettings {
   /** Absolute; shared by every Graft of this user. */
   cacheDir: string;
-  /** Undefined: the embedded Postgres under `dataDir`. */
-  databaseUrl: string | undefined;
-  /** URL of the same database with a login that owns its tables. Undefined: `databaseUrl` has one. */
-  migrationDatabaseUrl: string | undefined;
-  /** Undefined: the queue is in Postgres. */
-  redisUrl: string | undefined;
-  bootstrapKey: string | undefined;
-  /** Address on which a worker's internal server listens. */
-  workerHost: string;
-  /** 0: any free port. */
-  workerPort: number;
-  /** URL at which the API reaches the worker, if it is not `http://workerHost:workerPort`. */
-  workerUrl: string | undefined;
-  leaseSeconds: number;
-  heartbeatSeconds: number;
-  sweepSeconds: number;
-  /** Seconds for which a team waits without a running job until a longer job of another team is preempted; 0: never. */
-  preemptSeconds: number;
-  /** Files that one API process validates concurrently; undefined: as many as its memory allows. */
-  validationThreads: number | undefined;
-  /** Bytes that one API process may use; undefined: see `planThreads`. */
-  apiMemoryBytes: number | undefined;
-  /** The operator's JSON file of additional base models. Absolute. */
-  baseModelsFile: string | undefined;
-  /** Globs of Hub ids that may be used as base models. */
-  hubAllow: string[];
-  /** Ids of bundled models whose terms of use the operator accepts. */
-  acceptedTerms: string[];
-  /** Globs of Hub ids of data sets that teams may import. */
-  hubDataSets: string[];
-  /** Sources from which the operator's keys may add base models: `hub:` globs, folders, `s3://` prefixes. */
-  baseModelSources: string[];
-  /** Internal addresses, ranges and host names to which webhooks may be sent. */
-  webhookAllow: string[];
-  /** Internal addresses, ranges and host names to which metrics may be sent. */
-  integrationAllow: string[];
-  /** Internal addresses, ranges and host names to which adapters may be deployed. */
-  deployAllow: string[];
-  /** Folder that the API shares with runtimes; undefined: no deploy targets. */
-  deployFolder: string | undefined;
-  hfEndpoint: string | undefined;
-  hfToken: string | undefined;
-  /** A worker whose data folder has less free space accepts no jobs. */
-  minFreeBytes: number;
-  maxUploadBytes: number;
   /** Limits of teams that operators create. The first team, which a start creates, has none. */
   newTeamQuota: NewTeamQuota;
-  /** Days for which a deleted adapter version can be restored. */
-  adapterRetentionDays: number;
-  /** Days after which an export is removed. */
-  exportDays: number;
-  /** Destination of the audit log export, `https://…` or `file:/…`. Undefined: no export. */
-  auditSink: string | undefined;
-  auditSinkToken: string | undefined;
-  /** Token that grants access to /metrics. Undefined: nobody has access, unless `metricsLoopback` is set. */
-  metricsToken: string | undefined;
-  /** No proxy on this machine forwards to this process, so local processes may read /metrics without a token. */
-  metricsLoopback: boolean;
-  /** Whether metrics may contain team names. */
-  metricsByTeam: boolean;
-  /** `s3://bucket/prefix` of files, artifacts and checkpoints. Undefined: they are under `dataDir`. */
-  artifactsUrl: string | undefined;
-  /** An S3-compatible server other than AWS. */
-  s3Endpoint: string | undefined;
-  /** Maximum bytes of a remote store that are cached under `dataDir`. */
-  storageCacheBytes: number;
-  logLevel: NonNullable<SettingValue<'LOG_LEVEL'>>;
 }
 
 /** Reads the environment. Throws one Error that names every invalid variable, never a value. */
 export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv {
   readSecretFiles(env);
-  const { read, faults, check } = settingReader(env);
+  const { read, readAll, faults, check } = settingReader(env);
+  const parsed = readAll(rows);
   const loaded: ServiceEnv = {
-    port: read('PORT'),
-    host: read('HOST'),
-    dataDir: read('GRAFT_DATA_DIR'),
+    ...parsed,
     cacheDir: cacheFolder(env),
-    databaseUrl: read('DATABASE_URL'),
-    migrationDatabaseUrl: read('GRAFT_MIGRATION_DATABASE_URL'),
-    redisUrl: withPassword(read('REDIS_URL'), read('REDIS_PASSWORD')),
-    bootstrapKey: read('GRAFT_BOOTSTRAP_KEY'),
-    pepper: read('GRAFT_PEPPER'),
-    sealingKey: read('GRAFT_SEALING_KEY'),
-    internalToken: read('GRAFT_INTERNAL_TOKEN'),
-    internalTls: readInternalTls(read, faults),
-    workerHost: read('GRAFT_WORKER_HOST'),
-    workerPort: read('GRAFT_WORKER_PORT'),
-    workerUrl: read('GRAFT_WORKER_URL'),
-    leaseSeconds: read('GRAFT_LEASE_SECONDS'),
-    heartbeatSeconds: read('GRAFT_HEARTBEAT_SECONDS'),
-    sweepSeconds: read('GRAFT_SWEEP_SECONDS'),
-    preemptSeconds: read('GRAFT_PREEMPT_SECONDS'),
-    validationThreads: read('GRAFT_VALIDATION_THREADS'),
-    apiMemoryBytes: read('GRAFT_API_MEMORY_MB'),
-    baseModelsFile: read('GRAFT_BASE_MODELS'),
-    hubAllow: read('GRAFT_HUB_ALLOW'),
-    acceptedTerms: read('GRAFT_ACCEPTED_TERMS'),
-    hubDataSets: read('GRAFT_HUB_DATA_SETS'),
-    baseModelSources: read('GRAFT_BASE_MODEL_SOURCES'),
-    webhookAllow: read('GRAFT_WEBHOOK_ALLOW'),
-    integrationAllow: read('GRAFT_INTEGRATION_ALLOW'),
-    deployAllow: read('GRAFT_DEPLOY_ALLOW'),
-    deployFolder: read('GRAFT_DEPLOY_FOLDER'),
-    hfEndpoint: read('HF_ENDPOINT'),
-    hfToken: read('HF_TOKEN'),
-    minFreeBytes: read('GRAFT_MIN_FREE_BYTES'),
-    maxUploadBytes: read('GRAFT_MAX_UPLOAD_BYTES'),
+    redisUrl: withPassword(parsed.redisUrl, read('REDIS_PASSWORD')),
+    internalTls: readInternalTls(parsed, faults),
     newTeamQuota: {
-      storedBytes: read('GRAFT_TEAM_STORED_BYTES') || null,
-      files: read('GRAFT_TEAM_FILES') || null,
-      adapters: read('GRAFT_TEAM_ADAPTERS') || null,
-      exports: read('GRAFT_TEAM_EXPORTS') || null,
+      storedBytes: parsed.teamStoredBytes || null,
+      files: parsed.teamFiles || null,
+      adapters: parsed.teamAdapters || null,
+      exports: parsed.teamExports || null,
     },
-    auditSink: read('GRAFT_AUDIT_SINK'),
-    auditSinkToken: read('GRAFT_AUDIT_SINK_TOKEN'),
-    metricsToken: read('GRAFT_METRICS_TOKEN'),
-    metricsLoopback: read('GRAFT_METRICS_LOOPBACK'),
-    metricsByTeam: read('GRAFT_METRICS_BY_TEAM'),
-    artifactsUrl: read('ARTIFACTS_URL'),
-    s3Endpoint: read('GRAFT_S3_ENDPOINT'),
-    adapterRetentionDays: read('GRAFT_ADAPTER_RETENTION_DAYS'),
-    exportDays: read('GRAFT_EXPORT_DAYS'),
-    storageCacheBytes: read('GRAFT_STORAGE_CACHE_BYTES'),
-    logLevel: read('LOG_LEVEL'),
   };
   for (const fault of [...combinationFaults(loaded), ...secretFaults(env)]) faults.add(fault);
   check();
@@ -163,12 +75,10 @@ function withPassword(url: string | undefined, password: string | undefined): st
   return whole.href;
 }
 
-function readInternalTls(read: ReadSetting, faults: Set<string>): ServiceEnv['internalTls'] {
-  const [cert, key, ca] = [
-    read('GRAFT_INTERNAL_TLS_CERT'),
-    read('GRAFT_INTERNAL_TLS_KEY'),
-    read('GRAFT_INTERNAL_TLS_CA'),
-  ];
+function readInternalTls(
+  { internalTlsCert: cert, internalTlsKey: key, internalTlsCa: ca }: SettingsOf<typeof secretSettings>,
+  faults: Set<string>,
+): ServiceEnv['internalTls'] {
   if (cert && key && ca) return { cert, key, ca };
   if (cert || key || ca)
     faults.add(

@@ -268,6 +268,7 @@ export const monitoringSettings = {
     unset: 'no traces',
     example: 'http://127.0.0.1:4318',
     readBy: ['api', 'worker'],
+    elsewhere: true,
     description:
       "Where OpenTelemetry traces are sent (OTLP over HTTP). The SDK's other `OTEL_` variables also apply.",
   },
@@ -276,6 +277,7 @@ export const monitoringSettings = {
     unset: 'Grafana does not start',
     readBy: ['compose'],
     secret: true,
+    elsewhere: true,
     description: "Password of Grafana's user `admin` in the compose profile `seen`.",
   },
 } as const satisfies Record<string, Setting>;

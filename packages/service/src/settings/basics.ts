@@ -6,6 +6,7 @@ export const processSettings = {
     kind: file,
     unset: "`.env` in Graft's folder",
     readBy: ['npm start', 'setup', 'graft'],
+    elsewhere: true,
     description:
       'A file of settings in place of `.env`, for example of a second Graft. Set it in the environment only. Set to nothing: no file is read.',
   },
@@ -19,6 +20,7 @@ export const processSettings = {
     kind: text,
     default: '127.0.0.1',
     readBy: ['compose'],
+    elsewhere: true,
     description:
       'Address of the machine on which the container of the API is reached. Use `0.0.0.0` only if a TLS proxy on another machine reaches it.',
   },
@@ -40,6 +42,7 @@ export const processSettings = {
     kind: file,
     unset: '`$XDG_CACHE_HOME/graft` or `~/.cache/graft`',
     readBy: ['api', 'worker', 'setup', 'graft'],
+    elsewhere: true,
     description: 'Folder of TensorFlow, base models and the Python environments of the tests.',
   },
   LOG_LEVEL: {
@@ -52,6 +55,7 @@ export const processSettings = {
     kind: choice('file', 'stdout'),
     default: 'file',
     readBy: ['npm start'],
+    elsewhere: true,
     description:
       'Where `npm start` writes the log: `file` is `logs/` in the data folder, and warnings also appear on the terminal; `stdout` is JSON lines, which containers and service managers collect.',
   },
@@ -162,6 +166,7 @@ export const modelSettings = {
     kind: matching(/./, 'a path'),
     default: './models',
     readBy: ['compose'],
+    elsewhere: true,
     description:
       'Folder of this machine that containers see as `/models`. Set `GRAFT_BASE_MODELS=/models/base-models.json` with it.',
   },

@@ -18,6 +18,7 @@ export const databaseSettings = {
     unset: 'the password in the URL',
     readBy: ['api', 'worker', 'migrate'],
     secret: true,
+    elsewhere: true,
     description:
       'Password of the database login, where it is not in the URL (in a URL, write `@`, `/` and `#` as `%40`, `%2F` and `%23`).',
   },
@@ -42,6 +43,7 @@ export const databaseSettings = {
     unset: 'the password in the URL; docker compose refuses to start',
     readBy: ['api', 'worker', 'npm start', 'compose'],
     secret: true,
+    elsewhere: true,
     description:
       'Password of Redis, where it is not in the URL, and of the Redis that docker compose starts.',
   },
@@ -50,6 +52,7 @@ export const databaseSettings = {
     unset: 'docker compose refuses to start',
     readBy: ['compose'],
     secret: true,
+    elsewhere: true,
     description: 'Password of the Postgres that docker compose starts.',
   },
 } as const satisfies Record<string, Setting>;
@@ -77,6 +80,7 @@ export const storageSettings = {
     unset: 'any other credentials that the AWS SDK finds',
     readBy: ['api', 'worker', 'compose'],
     secret: true,
+    elsewhere: true,
     description: 'Access key of the bucket.',
   },
   AWS_SECRET_ACCESS_KEY: {
@@ -84,12 +88,14 @@ export const storageSettings = {
     unset: 'any other credentials that the AWS SDK finds',
     readBy: ['api', 'worker', 'compose'],
     secret: true,
+    elsewhere: true,
     description: 'Secret of that access key.',
   },
   AWS_REGION: {
     kind: text,
     default: 'us-east-1',
     readBy: ['api', 'worker'],
+    elsewhere: true,
     description: 'Region of the bucket.',
   },
   GRAFT_STORAGE_CACHE_BYTES: {
@@ -180,6 +186,7 @@ export const outboundSettings = {
     kind: matching(/./, 'a path'),
     default: './deployed',
     readBy: ['compose'],
+    elsewhere: true,
     description:
       'Folder of this machine that the container of the API sees as `/deployed`, for runtimes to mount; user 1000 must be able to write it. Set `GRAFT_DEPLOY_FOLDER=/deployed` with it.',
   },

@@ -51,7 +51,7 @@ export const jobSettings = {
   },
 } as const satisfies Record<string, Setting>;
 
-export const workerSettings = readBy(['worker'], {
+export const workerAddressSettings = readBy(['worker'], {
   GRAFT_WORKER_HOST: {
     kind: text,
     default: '127.0.0.1',
@@ -68,6 +68,9 @@ export const workerSettings = readBy(['worker'], {
     unset: 'the host and port above',
     description: 'URL at which the API reaches this worker. `https://`, unless both run on the same machine.',
   },
+});
+
+export const workerSettings = readBy(['worker'], {
   GRAFT_WORKER_SLOTS: {
     kind: integer(0, 999),
     unset: 'one per GPU, or one on the CPU',

@@ -2,7 +2,13 @@
 import { limitSettings, monitoringSettings, secretSettings, signInSettings, teamSettings } from './access.ts';
 import { clientSettings, modelSettings, processSettings, setupSettings } from './basics.ts';
 import { databaseSettings, outboundSettings, storageSettings, uploadSettings } from './data.ts';
-import { containerSettings, jobSettings, servingSettings, workerSettings } from './jobs.ts';
+import {
+  containerSettings,
+  jobSettings,
+  servingSettings,
+  workerAddressSettings,
+  workerSettings,
+} from './jobs.ts';
 import type { Section } from './setting.ts';
 
 export const sections: readonly Section[] = [
@@ -21,7 +27,7 @@ export const sections: readonly Section[] = [
     intro: 'Leases and preemption are explained in [fairness.md](fairness.md).',
     settings: jobSettings,
   },
-  { title: 'Workers', settings: { ...workerSettings, ...containerSettings } },
+  { title: 'Workers', settings: { ...workerAddressSettings, ...workerSettings, ...containerSettings } },
   { title: 'Serving', intro: '[serving.md](serving.md) explains these settings.', settings: servingSettings },
   { title: 'Sign-in', settings: signInSettings },
   {
@@ -44,6 +50,7 @@ export const settings = {
   ...uploadSettings,
   ...modelSettings,
   ...jobSettings,
+  ...workerAddressSettings,
   ...workerSettings,
   ...containerSettings,
   ...servingSettings,
