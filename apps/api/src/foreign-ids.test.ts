@@ -61,7 +61,7 @@ before(async () => {
   asking = await bench.caller(bench.acme, 'admin');
   asked = await bench.caller(bench.other, 'admin');
   routes = await routesOfTeams();
-  ids = await thingsOf(asked);
+  ids = await createModelObjects(asked);
 });
 after(async () => {
   await bench?.close();
@@ -94,7 +94,7 @@ async function routesOfTeams(): Promise<Route[]> {
 const newUpload = { filename: 'x.jsonl', purpose: 'fine-tune', bytes: 3, mime_type: 'text/plain' };
 
 /** Creates one object of each kind for this team. */
-async function thingsOf(team: Caller): Promise<typeof ids> {
+async function createModelObjects(team: Caller): Promise<typeof ids> {
   const post = async (path: string, body: object) => {
     const answer = await team.send('POST', path, body);
     assert.equal(answer.status, 200, `${path}: ${answer.text}`);

@@ -12,11 +12,11 @@ import { assertError } from '../testing/assert-error.ts';
 import {
   apart,
   asks,
+  createModelObjects,
   jobs,
   lists,
+  type ModelObjects,
   messages,
-  type Things,
-  thingsOf,
   withoutModels,
 } from '../testing/model-asks.ts';
 import {
@@ -35,8 +35,8 @@ let bench: ApiBench;
 let admin: Caller;
 /** Key for the models of `poet` only. */
 let limited: Caller;
-let mine: Things;
-let theirs: Things;
+let mine: ModelObjects;
+let theirs: ModelObjects;
 let file: string;
 let routes: Map<string, TeamAccess>;
 
@@ -47,8 +47,8 @@ before(async () => {
   admin = await bench.caller(bench.acme, 'admin');
   limited = await bench.caller(bench.acme, 'admin', { models: limit });
   file = await admin.upload(chatLine);
-  mine = await thingsOf(bench, admin, { name: 'poet', file });
-  theirs = await thingsOf(bench, admin, { name: 'secretary', file });
+  mine = await createModelObjects(bench, admin, { name: 'poet', file });
+  theirs = await createModelObjects(bench, admin, { name: 'secretary', file });
   const document = (await (await fetch(`${bench.url}/docs/json`)).json()) as {
     paths: Record<string, Record<string, { 'x-graft-access'?: TeamAccess | string }>>;
   };
@@ -303,7 +303,7 @@ test('the same requests about its own model get through', async () => {
 
 test('a key without a limit gets through with the requests that were refused', async () => {
   // The previous test has deleted the objects of `mine`.
-  mine = await thingsOf(bench, admin, { name: 'another', file });
+  mine = await createModelObjects(bench, admin, { name: 'another', file });
   for (const [route, askOf] of Object.entries(asks)) {
     if (routes.get(route)!.models === 'all') continue;
     for (const [path, body] of askOf(theirs, { mine, file, name: 'secretary' })) {

@@ -32,23 +32,23 @@ export async function generateChoices(
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
   const first = n > 1 ? await pickWorker(services, request.base_model) : null;
-  const room = new Room(n, signal);
+  const running = new RunningChoices(n, signal);
 
   async function* choice(index: number): AsyncGenerator<GenerationEvent & { index: number }, void> {
     const seed = request.seed === null ? null : (request.seed + index) % seeds;
     for (;;) {
       // Only the last choice waits for a free worker: if all of them polled, they would load the database.
-      const waitMs = room.isLast ? options.waitMs : 0;
+      const waitMs = running.isLast ? options.waitMs : 0;
       let events: AsyncGenerator<GenerationEvent>;
       try {
         events = await generate(services, { ...request, seed }, { waitMs, signal, first });
       } catch (error) {
         const hasNoWorker = error instanceof GenerationError && temporaryErrors.includes(error.code);
-        if (hasNoWorker && !signal.aborted && ((await room.afterAnother()) || waitMs === 0)) continue;
+        if (hasNoWorker && !signal.aborted && ((await running.waitForAnother()) || waitMs === 0)) continue;
         throw error;
       }
       for await (const event of events) yield { ...event, index };
-      room.leave();
+      running.end();
       return;
     }
   }
@@ -62,35 +62,35 @@ export async function generateChoices(
 }
 
 /** Tracks which choices are running, so that a choice without a worker knows whether to wait for another choice. */
-class Room {
-  #inside: number;
+class RunningChoices {
+  #count: number;
   readonly #waiting = new Set<() => void>();
 
   constructor(count: number, signal: AbortSignal) {
-    this.#inside = count;
-    signal.addEventListener('abort', () => this.#admit(), { once: true });
+    this.#count = count;
+    signal.addEventListener('abort', () => this.#resume(), { once: true });
   }
 
   get isLast(): boolean {
-    return this.#inside === 1;
+    return this.#count === 1;
   }
 
   /** True when another choice is done, or all must end; false if no other choice is running. */
-  async afterAnother(): Promise<boolean> {
+  async waitForAnother(): Promise<boolean> {
     if (this.isLast) return false;
-    this.#inside--;
+    this.#count--;
     await new Promise<void>((resolve) => this.#waiting.add(resolve));
     return true;
   }
 
-  leave(): void {
-    this.#inside--;
-    this.#admit();
+  end(): void {
+    this.#count--;
+    this.#resume();
   }
 
-  #admit(): void {
-    this.#inside += this.#waiting.size;
-    for (const enter of this.#waiting) enter();
+  #resume(): void {
+    this.#count += this.#waiting.size;
+    for (const resume of this.#waiting) resume();
     this.#waiting.clear();
   }
 }

@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { settingReader, type Vouched } from '@graft/service';
+import { settingReader, type VerifiedClaims } from '@graft/service';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { openBrowser, openTestProvider, type TestProvider, testClient } from '../testing/oidc-provider.ts';
 import type { Flow } from './flow-cookie.ts';
@@ -48,7 +48,7 @@ async function clientOf(file: object): Promise<OidcClient> {
 let flows = 0;
 
 /** Signs in at the provider as Ada. */
-async function signIn(client: OidcClient): Promise<Vouched> {
+async function signIn(client: OidcClient): Promise<VerifiedClaims> {
   const flow: Flow = {
     state: `state-${++flows}`,
     nonce: `nonce-${flows}`,

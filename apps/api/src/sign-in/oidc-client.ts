@@ -1,4 +1,4 @@
-import type { ProviderLogout, Vouched } from '@graft/service';
+import type { ProviderLogout, VerifiedClaims } from '@graft/service';
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
@@ -26,7 +26,7 @@ export interface OidcClient {
    * Returns the person who returned from this address with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`,
    * `invalid_groups`, `too_many_requests`.
    */
-  finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<Vouched>;
+  finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<VerifiedClaims>;
   /** The URL for a browser to sign out at the provider. Null: the provider has none or is unavailable. */
   endSessionUrl(): Promise<URL | null>;
   /** Verifies and reads a logout token of the provider. Throws ApiError `invalid_logout_token`, `sign_in_unavailable`. */
@@ -112,7 +112,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           const claims = isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token };
           // Only from the signed token.
           const authenticatedAt = token.auth_time === undefined ? null : new Date(token.auth_time * 1000);
-          return { ...vouchedBy(claims, oidc), authenticatedAt };
+          return { ...verifiedBy(claims, oidc), authenticatedAt };
         }),
       ),
 
@@ -234,15 +234,15 @@ function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
   return Object.hasOwn(claims, 'email') && Object.hasOwn(claims, groupsClaim);
 }
 
-function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
+function verifiedBy(claims: Claims, oidc: OidcSettings): VerifiedClaims {
   const { email, email_verified: isVerified, name } = claims;
-  const isVouched =
+  const isEmailVerified =
     isVerified === true ||
     (isVerified === undefined && (oidc.assumeEmailVerified || isOfOwnDomain(claims, oidc)));
   return {
     issuer: claims.iss,
     subject: claims.sub,
-    email: typeof email === 'string' && isVouched ? email : null,
+    email: typeof email === 'string' && isEmailVerified ? email : null,
     name: typeof name === 'string' ? name : null,
     groups: groupsIn(claims, oidc),
     providerSession: typeof claims.sid === 'string' && claims.sid.length <= 256 ? claims.sid : null,

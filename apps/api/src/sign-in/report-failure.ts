@@ -1,10 +1,10 @@
-import { findSubject, instruments, type Services, type Vouched } from '@graft/service';
+import { findSubject, instruments, type Services, type VerifiedClaims } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { toApiError } from '../to-api-error.ts';
 
 /** What is known so far about the person who signs in. */
 interface Attempt {
-  vouched?: Pick<Vouched, 'issuer' | 'subject'> & { email?: string | null };
+  claims?: Pick<VerifiedClaims, 'issuer' | 'subject'> & { email?: string | null };
   /** The public part of a key. */
   keyId?: string | undefined;
   /** The provider's error in the callback. */
@@ -25,8 +25,8 @@ export async function reportFailure<T>(
     return await signIn(attempt);
   } catch (error) {
     const { code: reason } = toApiError(error as Error);
-    const { issuer, subject } = attempt.vouched ?? {};
-    const personId = attempt.vouched && (await findSubject(services, attempt.vouched).catch(() => null));
+    const { issuer, subject } = attempt.claims ?? {};
+    const personId = attempt.claims && (await findSubject(services, attempt.claims).catch(() => null));
     const details = attempt.refusal ? [attempt.refusal] : detailsOf(error);
     const code = details.filter((each) => /^[A-Za-z_]{1,60}$/.test(each)).join(' ') || undefined;
     request.log.warn(

@@ -6,7 +6,7 @@ import { publishAdapter } from './publish-adapter.ts';
 import { runJob } from './run-job.ts';
 
 /** Objects of one model. All have one name, which is part of every response about them. */
-export interface Things {
+export interface ModelObjects {
   job: string;
   runningJob: string;
   checkpoint: string;
@@ -18,11 +18,11 @@ export interface Things {
 }
 
 /** Creates version 1 with a tag, a deleted version 2, and a running job with a stored checkpoint. */
-export async function thingsOf(
+export async function createModelObjects(
   bench: ApiBench,
   admin: Caller,
   { name, file }: { name: string; file: string },
-): Promise<Things> {
+): Promise<ModelObjects> {
   const { version } = await publishAdapter(bench, admin, name);
   await publishAdapter(bench, admin, name);
   const adapter = `/v1/adapters/${version.adapterId}`;
@@ -53,9 +53,9 @@ export async function thingsOf(
 }
 
 /** What a request names besides its subject. */
-interface Beside {
+interface OtherObjects {
   /** Objects of the model that the key may use. */
-  mine: Things;
+  mine: ModelObjects;
   /** A training file. */
   file: string;
   /** Name of the subject's adapter. */
@@ -73,7 +73,7 @@ const exportsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/expor
 const publicationsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/publications`;
 
 /** Bodies that start a job of another model, or add a version to one. `at`: path of a route that accepts a job request. */
-const starts = (at: string, { model, version }: Things, { mine, file, name }: Beside): Ask[] => [
+const starts = (at: string, { model, version }: ModelObjects, { mine, file, name }: OtherObjects): Ask[] => [
   [at, { training_file: file, suffix: 'poet', model }],
   [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: model }],
   [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: version }],
@@ -81,7 +81,7 @@ const starts = (at: string, { model, version }: Things, { mine, file, name }: Be
 ];
 
 /** Requests about `of`, named `name`, by route. Ordered so that each finds its subject. */
-export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
+export const asks: Record<string, (of: ModelObjects, beside: OtherObjects) => Ask[]> = {
   'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}': (of) => [
     [`${jobs}/${of.job}`],
     [`${jobs}/${of.runningJob}`],

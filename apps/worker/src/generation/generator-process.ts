@@ -8,7 +8,7 @@ import {
   type FromChild,
   type ProcessOptions,
 } from '../processes/forked-process.ts';
-import { AnswerTalk } from './answer-talk.ts';
+import { AnswerEventCheck } from './answer-event-check.ts';
 import { Arrivals, type Arrived } from './arrivals.ts';
 import { FairOrder, type Share } from './fair-order.ts';
 import {
@@ -23,7 +23,7 @@ import {
   type StartEvent,
   type TokenEvent,
 } from './generator-protocol.ts';
-import { ScoreTalk } from './score-talk.ts';
+import { ScoreEventCheck } from './score-event-check.ts';
 
 /** Tokens read and generated before the failure. */
 type FailedEvent = Failed & Pick<TokenEvent, 'promptTokens' | 'completionTokens'>;
@@ -45,7 +45,7 @@ interface Waiting {
 /** A request that was sent to the child. */
 interface Running {
   share: Share;
-  talk: Pick<AnswerTalk, 'refuse'>;
+  check: Pick<AnswerEventCheck, 'refuse'>;
   put(event: Arrived): void;
 }
 
@@ -124,9 +124,9 @@ export class GeneratorProcess {
     let counts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
     const id = await this.#turn({ load: `write ${request.baseModel}`, share }, request.baseModel, signal);
     const events = new Arrivals();
-    const talk = new AnswerTalk(request.options.max_tokens ?? null, () => events.length);
+    const check = new AnswerEventCheck(request.options.max_tokens ?? null, () => events.length);
     try {
-      this.#running.set(id, { share, talk, put: (event) => events.put(event) });
+      this.#running.set(id, { share, check, put: (event) => events.put(event) });
       this.#send({ type: 'generate', id, request, ...share, limits: this.#options.limits });
       for (;;) {
         const event = (await events.next(signal)) as ReadEvent | TokenEvent | DoneEvent | Failed;
@@ -159,9 +159,9 @@ export class GeneratorProcess {
     let promptTokens = 0;
     const id = await this.#turn({ load: `read ${request.baseModel}`, share }, request.baseModel, signal);
     const events = new Arrivals();
-    const talk = new ScoreTalk(request.inputs.length);
+    const check = new ScoreEventCheck(request.inputs.length);
     try {
-      this.#running.set(id, { share, talk, put: (event) => events.put(event) });
+      this.#running.set(id, { share, check, put: (event) => events.put(event) });
       this.#send({ type: 'score', id, request, ...share, limits: this.#options.limits });
       for (;;) {
         const event = await events.next(signal);
@@ -268,7 +268,7 @@ export class GeneratorProcess {
   #refuse(message: FromChild<GeneratorMessages>): string | null {
     if (!('id' in message)) return null;
     if (message.id >= this.#ids) return 'an answer to no request';
-    return this.#running.get(message.id)?.talk.refuse(message) ?? null;
+    return this.#running.get(message.id)?.check.refuse(message) ?? null;
   }
 
   #deliver({ id, ...event }: GeneratorMessages['event']): void {
@@ -345,7 +345,7 @@ export class GeneratorProcess {
     }
     this.#baseModel = baseModel;
     this.#load = load;
-    this.#running.set(id, { share, talk: new AnswerTalk(null, () => 0), put: () => {} });
+    this.#running.set(id, { share, check: new AnswerEventCheck(null, () => 0), put: () => {} });
     return id;
   }
 

@@ -18,8 +18,8 @@ import {
 import { type Device, resolvePrecision } from '../devices.ts';
 import { withMicroBatch } from './memory/smaller-batch.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
+import { fewestSteps } from './untrusted/trainer-message-check.ts';
 import type { TrainerOutput } from './untrusted/trainer-output.ts';
-import { fewestSteps } from './untrusted/trainer-talk.ts';
 
 /** The inputs of a job, available on this machine. */
 export interface PreparedTraining {

@@ -17,7 +17,7 @@ import {
   type TrainingRequest,
   type VerificationRequest,
 } from './trainer-protocol.ts';
-import { fewestSteps, TrainerTalk } from './untrusted/trainer-talk.ts';
+import { fewestSteps, TrainerMessageCheck } from './untrusted/trainer-message-check.ts';
 
 /** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
@@ -100,12 +100,12 @@ export class TrainerProcess {
     const { outputDir, snapshotDir, checkpoints } = request;
     const writes = [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])];
     const reads = [...readsOf(request), ...checkpoints.candidates.map(({ dir }) => dir)];
-    const talk = new TrainerTalk({
+    const messages = new TrainerMessageCheck({
       ...request,
       maxSteps: run.maxSteps ?? fewestSteps,
       stop: run.stop,
     });
-    const checked: CheckedRun = { ...run, check: (message) => talk.refuse(message) };
+    const checked: CheckedRun = { ...run, check: (message) => messages.refuse(message) };
     return await this.#callWith({ team: run.team ?? '', writes, reads }, request, checked, (place) => ({
       type: 'train',
       request: {

@@ -117,7 +117,7 @@ const report = <Type extends string, Properties extends Record<string, TSchema>>
   properties: Properties,
 ) => Type.Object({ type: Type.Literal(type), ...properties }, closed);
 
-/** Schemas of a trainer's reports: the records of `train` without paths, digests and series. `TrainerTalk` checks their order. */
+/** Schemas of a trainer's reports: the records of `train` without paths, digests and series. `TrainerMessageCheck` checks their order. */
 const reports = {
   start: report('start', {
     trainableParameters: large,

@@ -141,7 +141,7 @@ export class Scheduler {
   }
 
   /** Makes other teams release blocks until `wanted` are available. False if the team of the sequence has more than its share. */
-  #makeRoom(sequence: Sequence, wanted: number): boolean {
+  #freeBlocks(sequence: Sequence, wanted: number): boolean {
     if (!this.#isInShare(sequence, wanted)) return false;
     while (this.#pool.available < wanted) {
       const last = this.#lastInTurn(blocksOf);
@@ -294,7 +294,7 @@ export class Scheduler {
     const wanted = blocksFor(ids.length + 1) - sequence.blocks.length + blocksFor(input?.length ?? 0);
     // Beyond its share, no team passes a sequence that waits for room.
     const canPass = !this.#isFull || this.#isInShare(sequence, wanted);
-    if (!canPass || (this.#pool.available < wanted && !this.#makeRoom(sequence, wanted))) {
+    if (!canPass || (this.#pool.available < wanted && !this.#freeBlocks(sequence, wanted))) {
       this.#pause(sequence);
       this.#isFull = true;
       return false;

@@ -108,7 +108,7 @@ export class ServedModels {
       } catch (error) {
         end();
         if (!(error instanceof ShapesFull)) throw error;
-        await this.#shapes.makeRoom(team);
+        await this.#shapes.waitForCapacity(team);
       }
     }
   }

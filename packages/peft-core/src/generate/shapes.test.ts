@@ -27,7 +27,7 @@ function open(limits: Partial<ShapeLimits> = {}) {
       } catch (error) {
         end();
         if (!(error instanceof ShapesFull)) throw error;
-        await shapes.makeRoom(team);
+        await shapes.waitForCapacity(team);
       }
     }
   }

@@ -13,7 +13,7 @@ export interface ShapeLimits {
 
 const defaults: ShapeLimits = { most: 32, teamLimit: 8, grace: 5_000, wait: 30_000 };
 
-/** There is no capacity for a further shape: end the use, and call `makeRoom`. */
+/** There is no capacity for a further shape: end the use, and call `waitForCapacity`. */
 export class ShapesFull extends Error {}
 
 interface Drain {
@@ -89,7 +89,7 @@ export class Shapes<T> {
   }
 
   /** Waits until the program was rebuilt, if there is still no room. Throws `adapter_shapes_full` if that takes too long, or to a team that has its share. */
-  async makeRoom(team: string): Promise<void> {
+  async waitForCapacity(team: string): Promise<void> {
     if (!this.#isFullFor(team)) return;
     if (this.#hasItsShare(team))
       throw this.#full(`your team's adapters have ${this.#limits.teamLimit} shapes`);

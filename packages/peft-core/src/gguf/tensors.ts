@@ -118,10 +118,10 @@ export class GgufTensors implements TensorSource {
     const { unit, rearrange } = rearrangement(rearranged, shape, values);
     const pieceSize = wholeUnits(unit, valuesPerPiece);
     const chunkSize = wholeUnits(pieceSize, valuesPerChunk);
-    await withBuffers([chunkSize, pieceSize, pieceSize], count, async ([rawRoom, from, to]) => {
+    await withBuffers([chunkSize, pieceSize, pieceSize], count, async ([rawBuffer, from, to]) => {
       for (let start = 0; start < count; start += chunkSize) {
         const chunk = Math.min(chunkSize, count - start);
-        const raw = new Uint8Array(rawRoom!.buffer, rawRoom!.byteOffset, bytesOf(chunk));
+        const raw = new Uint8Array(rawBuffer!.buffer, rawBuffer!.byteOffset, bytesOf(chunk));
         await this.#gguf.file.readInto(raw, position + bytesOf(start));
         for (let at = 0; at < chunk; at += pieceSize) {
           const piece = from!.subarray(0, Math.min(pieceSize, chunk - at));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Services } from '../services.ts';
-import { signInPerson, type Vouched } from '../sessions/sign-in-person.ts';
+import { signInPerson, type VerifiedClaims } from '../sessions/sign-in-person.ts';
 import { verifySession } from '../sessions/verify-session.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { listIdentities, unlinkIdentity } from './identities.ts';
@@ -18,7 +18,7 @@ let flows = 0;
 
 /** Signs in at the provider of this name, and returns the session's token. */
 async function signIn(name: string, provider: string): Promise<string> {
-  const vouched: Vouched = {
+  const claims: VerifiedClaims = {
     issuer: `https://${provider}.example`,
     subject: `${name} at ${provider}`,
     email: `${name}@example.com`,
@@ -26,7 +26,7 @@ async function signIn(name: string, provider: string): Promise<string> {
     groups: [],
   };
   const options = { ...limits, flowId: `flow-${flows++}`, team: null, userAgent: undefined };
-  return (await signInPerson(services, vouched, { teams: [], operatorGroups: [] }, options)).token;
+  return (await signInPerson(services, claims, { teams: [], operatorGroups: [] }, options)).token;
 }
 
 const isLetIn = async (token: string) => (await verifySession(services, token, limits, null)) !== null;

@@ -12,7 +12,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 import { insertSession, type NewSession, type SessionLimits } from './create-session.ts';
 
 /** Claims that a provider has verified. */
-export interface Vouched {
+export interface VerifiedClaims {
   issuer: string;
   subject: string;
   /** Null: the provider has no email, or has not verified it. */
@@ -40,19 +40,19 @@ export interface GroupRules {
  */
 export async function signInPerson(
   db: Database & { secrets: Secrets },
-  vouched: Vouched,
+  claims: VerifiedClaims,
   rules: GroupRules,
   options: SessionLimits & { flowId: string; team: string | null; userAgent: string | undefined },
 ): Promise<NewSession> {
   // Runs as the system, because a person who signs in belongs to no team yet.
   return await withSystemScope(async () => {
     const { personId, identityId } = await inTransaction(db, async (tx) => {
-      const linked = await findOrLink(tx, vouched);
+      const linked = await findOrLink(tx, claims);
       await tx.$executeRaw`UPDATE people SET signed_in_at = now() WHERE id = ${linked.personId}`;
-      await applyOperatorGroups(tx, linked.personId, vouched, rules);
+      await applyOperatorGroups(tx, linked.personId, claims, rules);
       return linked;
     });
-    await applyTeamGroups(db, personId, vouched.groups, rules);
+    await applyTeamGroups(db, personId, claims.groups, rules);
     const now = await databaseTime(db);
     return await inTransaction(db, async (tx) => {
       const { flowId, userAgent } = options;
@@ -67,13 +67,13 @@ export async function signInPerson(
           chosenTeamId,
           flowId,
           userAgent,
-          authenticatedAt: past(vouched, now),
-          providerSessionId: vouched.providerSession ?? null,
+          authenticatedAt: past(claims, now),
+          providerSessionId: claims.providerSession ?? null,
         },
         now,
         options,
       );
-      const detail = { method: 'oidc', issuer: vouched.issuer };
+      const detail = { method: 'oidc', issuer: claims.issuer };
       await insertAudit(
         tx,
         null,
@@ -86,7 +86,7 @@ export async function signInPerson(
 }
 
 /** Limits the time of authentication to now, in case the provider's clock is ahead. */
-function past({ authenticatedAt: at = null }: Vouched, now: Date): Date | null {
+function past({ authenticatedAt: at = null }: VerifiedClaims, now: Date): Date | null {
   return at !== null && at > now ? now : at;
 }
 
@@ -96,7 +96,10 @@ interface Linked {
 }
 
 /** Finds a person by the provider's subject. An email only counts at the first sign-in, and only if the provider has verified it. */
-async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vouched): Promise<Linked> {
+async function findOrLink(
+  tx: Transaction,
+  { issuer, subject, email, name }: VerifiedClaims,
+): Promise<Linked> {
   const known = await tx.personIdentity.findFirst({
     where: { issuer, subject },
     include: { person: { select: { disabledAt: true } } },
@@ -175,7 +178,7 @@ function nameOf(name: string | null, email: string): string {
 async function applyOperatorGroups(
   tx: Transaction,
   id: string,
-  { groups }: Vouched,
+  { groups }: VerifiedClaims,
   { operatorGroups }: GroupRules,
 ): Promise<void> {
   const wanted = groups.some((group) => operatorGroups.includes(group));

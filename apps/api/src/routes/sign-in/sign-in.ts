@@ -185,9 +185,9 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         }
         await app.rates.countSignIn(request, reply);
         reply.endTurn();
-        const vouched = await provider.finish(searchParams, flow, normalizeIP(request.ip));
-        attempt.vouched = vouched;
-        const made = await signInPerson(services, vouched, oidc, {
+        const claims = await provider.finish(searchParams, flow, normalizeIP(request.ip));
+        attempt.claims = claims;
+        const made = await signInPerson(services, claims, oidc, {
           ...limits,
           flowId: createHash('sha256').update(flow.state).digest('hex'),
           team: flow.team,

@@ -31,7 +31,7 @@ export class DistinctCounter {
     this.#hashes[slot] = key;
     this.#lines[slot] = line;
     this.#taken++;
-    if (this.#taken > this.#hashes.length / 2) this.#makeRoom();
+    if (this.#taken > this.#hashes.length / 2) this.#thin();
     return null;
   }
 
@@ -68,7 +68,7 @@ export class DistinctCounter {
     return slot;
   }
 
-  #makeRoom(): void {
+  #thin(): void {
     let slots = this.#hashes.length;
     if (slots < this.#maxSlots) slots *= 2;
     else this.#depth++;

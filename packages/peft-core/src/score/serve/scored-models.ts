@@ -133,7 +133,7 @@ export class ScoredModels {
       } catch (error) {
         end();
         if (!(error instanceof ShapesFull)) throw error;
-        await this.#shapes.makeRoom(team);
+        await this.#shapes.waitForCapacity(team);
       }
     }
   }

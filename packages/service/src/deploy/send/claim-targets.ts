@@ -26,12 +26,12 @@ export async function claimTargets(
   }: { count: number; perTeam: number; keptForOthers: number; leaseSeconds: number },
 ): Promise<ClaimedTarget[]> {
   const { rows } = await sql.query<ClaimedTarget>(
-    `WITH flying AS MATERIALIZED (
+    `WITH leased AS MATERIALIZED (
        SELECT team_id, count(*) AS n FROM deploy_targets WHERE lease_until > now() GROUP BY 1
      ), due AS (
        SELECT id, next_attempt_at,
               row_number() OVER (PARTITION BY team_id ORDER BY next_attempt_at, id)
-                + coalesce((SELECT n FROM flying WHERE flying.team_id = waiting.team_id), 0) AS turn
+                + coalesce((SELECT n FROM leased WHERE leased.team_id = waiting.team_id), 0) AS turn
        FROM deploy_targets waiting
        WHERE next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
          AND (state <> 'disabled' OR deleted_at IS NOT NULL)

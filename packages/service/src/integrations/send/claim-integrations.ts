@@ -32,12 +32,12 @@ export async function claimIntegrations(
   }: { count: number; perTeam: number; keptForOthers: number; leaseSeconds: number },
 ): Promise<ClaimedIntegration[]> {
   const { rows } = await sql.query<ClaimedIntegration>(
-    `WITH flying AS MATERIALIZED (
+    `WITH leased AS MATERIALIZED (
        SELECT team_id, count(*) AS n FROM job_integrations WHERE status = 'active' AND lease_until > now() GROUP BY 1
      ), due AS (
        SELECT team_id, job_id, type, next_attempt_at,
               row_number() OVER (PARTITION BY team_id ORDER BY next_attempt_at, job_id, type)
-                + coalesce((SELECT n FROM flying WHERE flying.team_id = waiting.team_id), 0) AS turn
+                + coalesce((SELECT n FROM leased WHERE leased.team_id = waiting.team_id), 0) AS turn
        FROM job_integrations waiting
        WHERE status = 'active' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
      ), placed AS (

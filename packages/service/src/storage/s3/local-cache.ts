@@ -72,14 +72,14 @@ export class LocalCache {
   }
 
   async #fetch(entry: string, bytes: number, fill: (draft: string) => Promise<void>): Promise<string> {
-    await this.#makeRoom(this.#limit - bytes);
+    await this.#evict(this.#limit - bytes);
     const fetched = async () => await onStorage(async () => await this.#fill(entry, fill));
     try {
       return await fetched();
     } catch (error) {
       if (!isStorageUnavailable(error)) throw error;
       // The local disk may be full of entries that the cache can drop.
-      if ((await this.#makeRoom(0)) === 0) throw error;
+      if ((await this.#evict(0)) === 0) throw error;
       return await fetched();
     }
   }
@@ -100,7 +100,7 @@ export class LocalCache {
   }
 
   /** Removes the least recently used entries until at most `target` bytes are left. Returns how many it removed. */
-  async #makeRoom(target: number): Promise<number> {
+  async #evict(target: number): Promise<number> {
     const entries: { entry: string; bytes: number; usedAt: number }[] = [];
     for (const kind of ['files', 'artifacts', 'exports']) {
       for (const name of await readdir(path.join(this.#root, kind)).catch(() => [])) {

@@ -44,12 +44,12 @@ export async function claimDeliveries(
   { count, perEndpoint, perTeam, keptForOthers, leaseSeconds }: ClaimLimits,
 ): Promise<ClaimedDelivery[]> {
   const { rows } = await sql.query<ClaimedDelivery>(
-    `WITH flying AS MATERIALIZED (
+    `WITH leased AS MATERIALIZED (
        SELECT team_id, endpoint_id, count(*) AS n FROM webhook_deliveries WHERE lease_until > now() GROUP BY 1, 2
      ), due AS (
        SELECT endpoint.team_id, endpoint.failures, first.id,
               row_number() OVER (PARTITION BY endpoint.id ORDER BY first.next_attempt_at, first.outbox_id)
-                + coalesce((SELECT n FROM flying WHERE endpoint_id = endpoint.id), 0) AS of_endpoint
+                + coalesce((SELECT n FROM leased WHERE endpoint_id = endpoint.id), 0) AS of_endpoint
        FROM webhook_endpoints endpoint CROSS JOIN LATERAL (
          SELECT id, next_attempt_at, outbox_id FROM webhook_deliveries waiting
          WHERE endpoint_id = endpoint.id AND status = 'pending' AND next_attempt_at <= now()
@@ -63,7 +63,7 @@ export async function claimDeliveries(
        WHERE endpoint.disabled_at IS NULL AND (endpoint.not_before IS NULL OR endpoint.not_before <= now())
      ), ranked AS (
        SELECT id, row_number() OVER (PARTITION BY team_id ORDER BY of_endpoint, id)
-                + coalesce((SELECT sum(n) FROM flying WHERE flying.team_id = due.team_id), 0) AS of_team
+                + coalesce((SELECT sum(n) FROM leased WHERE leased.team_id = due.team_id), 0) AS of_team
        FROM due WHERE of_endpoint <= CASE WHEN failures >= ${probeAfterFailures} THEN 1 ELSE $2::int END
      ), placed AS (
        SELECT *, row_number() OVER (ORDER BY of_team, random()) AS place FROM ranked WHERE of_team <= $3

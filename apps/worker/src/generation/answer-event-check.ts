@@ -4,7 +4,7 @@ import type { GeneratorMessages } from './generator-protocol.ts';
 const maxUnread = 200_000;
 
 /** Checks the order of a generator's events for one request: the prompt length once, non-decreasing token counts, one end. */
-export class AnswerTalk {
+export class AnswerEventCheck {
   readonly #maxTokens: number;
   readonly #unread: () => number;
   #promptTokens: number | null = null;

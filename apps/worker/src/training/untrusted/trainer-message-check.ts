@@ -18,7 +18,7 @@ type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'
  * Checks the order of a trainer's messages about one job. Each message already fits its schema; this class knows the earlier ones. So a
  * trainer that forges messages can only report values that it could report anyway about its own job, and only a limited number.
  */
-export class TrainerTalk {
+export class TrainerMessageCheck {
   readonly #job: TrainedJob;
   /** The last reports of the passes before the first step. */
   #inputs = { done: 0, of: 0, ended: false };

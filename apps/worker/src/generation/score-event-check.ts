@@ -1,7 +1,7 @@
 import type { GeneratorMessages } from './generator-protocol.ts';
 
 /** Checks the order of a generator's events for a request of vectors or classes: one start, one result for each input, one end. */
-export class ScoreTalk {
+export class ScoreEventCheck {
   readonly #left: Set<number>;
   #hasStarted = false;
   #isOver = false;

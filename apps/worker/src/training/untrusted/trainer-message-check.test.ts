@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Report } from '../trainer-protocol.ts';
-import { TrainerTalk } from './trainer-talk.ts';
+import { TrainerMessageCheck } from './trainer-message-check.ts';
 
 const start = { type: 'start', totalSteps: 10, resumedFrom: null, passedOver: [], trials: null };
 const step = (at: number) => ({ type: 'step', step: at, totalSteps: 10, tokens: at });
@@ -11,13 +11,13 @@ const inputs = (done: number, ended = false, of = 8) => ({ type: 'inputs', done,
 
 /** Which of these records of a job are accepted. `candidates`: steps of checkpoints that it may resume from. */
 function accepted(records: object[], candidates: number[] = []): boolean[] {
-  const talk = new TrainerTalk({
+  const check = new TrainerMessageCheck({
     trials: null,
     checkpoints: { dir: '/checkpoints', candidates: candidates.map((at) => ({ step: at }) as never) },
     maxSteps: 10,
     stop: new AbortController().signal,
   });
-  return records.map((record) => talk.refuse({ type: 'record', record: record as Report }) === null);
+  return records.map((record) => check.refuse({ type: 'record', record: record as Report }) === null);
 }
 
 test('the reference pass is reported after the start and before the first step', () => {
