@@ -8,6 +8,7 @@ export const measures = [
   'request',
   'first token',
   'first token, own template',
+  'first token, long prompt',
   'structured answer',
 ] as const;
 export type Measure = (typeof measures)[number];
@@ -24,6 +25,8 @@ export interface CalmTeam {
 }
 
 const lines = `${JSON.stringify({ prompt: 'The bike is', completion: ' red.' })}\n`.repeat(20);
+/** 5,700 characters, more than a generator tokenises on its event loop. */
+const long = 'Is the bike red or '.repeat(300);
 const jobs = '/v1/fine_tuning/jobs';
 
 /** A team whose jobs, requests and answers are small. `patience`: seconds after which an answer counts as missing. */
@@ -70,10 +73,14 @@ export async function openCalmTeam(team: Team, patience: number): Promise<CalmTe
     'start of a job': { pause: 200, wait: startJob },
     request: { pause: 50, wait: async () => (await ask({ path: paths[asked++ % paths.length]! })).took },
     'first token': { pause: 200, wait: async () => (await chat(`Is bike ${asked++} red?`)).first },
-    // A thread tokenises it, as it does long prompts.
+    // Threads tokenise these.
     'first token, own template': {
       pause: 200,
       wait: async () => (await chat(`Is bike ${asked++} red?`, { model: own.model })).first,
+    },
+    'first token, long prompt': {
+      pause: 200,
+      wait: async () => (await chat(`${long}${asked++}?`)).first,
     },
     'structured answer': {
       pause: 200,
