@@ -28,7 +28,7 @@ declare module 'fastify' {
  * Maximum requests in progress: somewhat more than there are connections to Postgres, which are assigned in the order of the requests for
  * them. Fewer per team than there are connections, so that a team's requests wait for each other instead of delaying other teams. Requests
  * that write may wait for rows that others have locked, so they have their own turns. Each is a dozen queries, and a query of another team
- * waits for one of each request in progress: two per team write as many rows a second as eight would.
+ * waits for one of each request in progress; two per team write as many rows a second as four.
  */
 const reading = { perOwner: 8, all: 24 };
 const writing = { perOwner: 2, all: 16 };
