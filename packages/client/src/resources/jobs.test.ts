@@ -100,7 +100,7 @@ test('jobs are created, filtered by metadata, and moved through their states', a
   assert.equal(requests[0]?.headers['content-type'], 'application/json');
 });
 
-test('attempts are fetched until no more follow, although pages are shorter than their limit', async (t) => {
+test('attempts are fetched to the last page, although pages are shorter than their limit', async (t) => {
   const { baseUrl, requests } = await localServer(t, (_request, response, index) => {
     const data = [{ id: `attempt-${index}` }];
     const outlook = { attempts_left: 3 - index };
