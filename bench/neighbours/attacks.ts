@@ -15,7 +15,7 @@ import {
 
 /**
  * One piece of a team's work, repeated when it has ended. Resolves to how it ended: `done`, the code of the user's fault, `cancelled` where
- * the round was over first, or else `broken` and why.
+ * the round was over first, `busy` and the code of a 503, or else `broken` and why.
  */
 export type Act = (i: number) => Promise<string>;
 
@@ -88,8 +88,8 @@ export const attacks: readonly Attack[] = [
     atOnce: 4,
     isRefused: false,
     open: async (team, isHostile) => {
-      // Training's short conversations are cheap.
-      const isCostly = '{% if messages[0].content | length > 1000 %}';
+      // Training's short conversations are cheap, those that exports render are not.
+      const isCostly = '{% if messages | length > 2 or messages[0].content | length > 1000 %}';
       const model = await trained(
         team,
         `template-${isHostile}`,

@@ -70,7 +70,9 @@ export async function chat(
   const signal = AbortSignal.timeout(120_000);
   const asked = { method: 'POST', path: '/v1/chat/completions', key: team.key, body, signal };
   const { status, text } = await team.api.ask(asked);
-  return status === 200 ? 'done' : faultCode(JSON.parse(text).error, status < 500 || status === 503);
+  if (status === 200) return 'done';
+  const { error } = JSON.parse(text);
+  return status === 503 ? `busy: ${error.code}` : faultCode(error, status < 500);
 }
 
 export async function trained(team: Team, suffix: string, chat_template: string): Promise<Trained> {

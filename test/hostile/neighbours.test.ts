@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runAttacks } from '../../bench/neighbours/run-attacks.ts';
 
-const numbers = [1, 2, 3, 4, 5];
+const numbers = [1, 2, 3, 4, 5, 8];
 const rounds = await runAttacks({
   numbers,
   beside: ['hostile'],
@@ -24,11 +24,8 @@ for (const { attack, ends, took, failures } of rounds)
     const wrong = all.filter((how) => how.startsWith('broken') || (attack.isRefused && how === 'done'));
     assert.deepEqual(wrong, []);
     // An act that is only cancelled at the end of the round has held what it holds until then.
-    if (attack.isRefused)
-      assert.ok(
-        all.some((how) => how !== 'cancelled'),
-        'no act was refused',
-      );
+    const isAnswered = (how: string) => how !== 'cancelled' && !how.startsWith('busy');
+    if (attack.isRefused) assert.ok(all.some(isAnswered), 'no act was refused');
   });
 
 test('every attack had a round', () => {

@@ -34,6 +34,16 @@ test(`half of the files that are no tests have at least ${LEAST_MEDIAN} lines`, 
   assert.ok(median >= LEAST_MEDIAN, `the median is ${median}`);
 });
 
+test('the dashboard and the command read whole lists: a page may end before its limit', () => {
+  const pages = files.filter(
+    ({ path }) => /^apps\/(?:cli|web)\/src\//.test(path) && !/test|data\/pages\.ts$/.test(path),
+  );
+  assert.deepEqual(
+    pages.filter(({ text }) => /\)\s*\.page\(/.test(text)).map(({ path }) => path),
+    [],
+  );
+});
+
 describe('each check can fail', () => {
   const tree = scratchFolder('structure');
   const write = (path: string, text: string) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import multipart from '@fastify/multipart';
 import { type Identity, waitForRow } from '@graft/service';
 import Fastify from 'fastify';
 import { errors } from './errors.ts';
@@ -24,6 +25,7 @@ before(async () => {
   await app.register(errors);
   await app.register(turns);
   await app.register(jsonBody);
+  await app.register(multipart);
   app.get('/work', async (request) => {
     begun.push(request.caller.teamId);
     await answered;
@@ -37,6 +39,13 @@ before(async () => {
   app.post('/write', async (request) => {
     begun.push(request.caller.teamId);
     await answered;
+    return {};
+  });
+  app.post('/upload', { config: { longBody: true } }, async (request, reply) => {
+    await reply.inTurn(async () => {
+      begun.push(request.caller.teamId);
+      await answered;
+    });
     return {};
   });
   app.post('/row/:name', async (request) => {
@@ -70,7 +79,8 @@ async function ask(team: string, path = '/work', signal?: AbortSignal): Promise<
 }
 
 async function post(team: string, path: string): Promise<number> {
-  return (await fetch(url + path, { method: 'POST', headers: { team } })).status;
+  const body = path === '/upload' ? new FormData() : null;
+  return (await fetch(url + path, { method: 'POST', headers: { team }, body })).status;
 }
 
 async function untilBegun(count: number): Promise<void> {
@@ -131,14 +141,26 @@ test('of one team one large body is parsed and checked at a time, whatever becom
 });
 
 test('requests that write hold no turn of requests that only read, not even of the same team', async () => {
-  const teams = ['one', 'two', 'three', 'four'];
-  const writers = teams.flatMap((team) => Array.from({ length: 12 }, () => post(team, '/write')));
+  const teams = Array.from({ length: 8 }, (_, i) => `team ${i}`);
+  const writers = teams.flatMap((team) => Array.from({ length: 6 }, () => post(team, '/write')));
   await untilBegun(16);
-  const readers = [...teams, 'five'].map((team) => ask(team));
-  await untilBegun(21);
-  assert.deepEqual(begun.slice(16).toSorted(), [...teams, 'five'].toSorted());
+  const readers = [...teams, 'other'].map((team) => ask(team));
+  await untilBegun(25);
+  assert.deepEqual(begun.slice(16).toSorted(), [...teams, 'other'].toSorted());
   answer();
   assert.deepEqual(new Set(await Promise.all([...writers, ...readers])), new Set([200]));
+});
+
+test('of one team two requests that write work at a time, its uploads among them', async () => {
+  const paths = Array.from({ length: 16 }, (_, i) => (i % 2 ? '/write' : '/upload'));
+  const greedy = paths.map((path) => post('greedy', path));
+  await untilBegun(2);
+  const others = [post('other', '/upload'), post('another', '/write')];
+  await untilBegun(4);
+  await sleep(200);
+  assert.deepEqual(begun.toSorted(), ['another', 'greedy', 'greedy', 'other']);
+  answer();
+  assert.deepEqual(new Set(await Promise.all([...greedy, ...others])), new Set([200]));
 });
 
 test('requests that wait for locked rows hold no turn', async () => {

@@ -19,16 +19,19 @@ declare module 'fastify' {
      * request takes another turn when the work is done, unless it had none. If the work fails, it takes none.
      */
     withoutTurn<T>(work: () => Promise<T>): Promise<T>;
+    /** Runs work of an upload, which has no turn while its body arrives, in a turn of its team. */
+    inTurn<T>(work: () => Promise<T>): Promise<T>;
   }
 }
 
 /**
  * Maximum requests in progress: somewhat more than there are connections to Postgres, which are assigned in the order of the requests for
  * them. Fewer per team than there are connections, so that a team's requests wait for each other instead of delaying other teams. Requests
- * that write may wait for rows that others have locked, so they have their own turns.
+ * that write may wait for rows that others have locked, so they have their own turns. Each is a dozen queries, and a query of another team
+ * waits for one of each request in progress; two per team write as many rows a second as four.
  */
 const reading = { perOwner: 8, all: 24 };
-const writing = { perOwner: 4, all: 16 };
+const writing = { perOwner: 2, all: 16 };
 /** Not limited here: waiting requests are limited as open requests. */
 const waiting = { perOwner: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY };
 /**
@@ -105,13 +108,25 @@ export const turns = fp(async (app) => {
     if (hadTurn) await take(this);
     return result;
   });
+  const outsideTurn =
+    (reply: FastifyReply) =>
+    <T>(wait: () => Promise<T>) =>
+      reply.withoutTurn(wait);
+  app.decorateReply('inTurn', async function <T>(this: FastifyReply, work: () => Promise<T>): Promise<T> {
+    // Without a limit: what has been received is not refused.
+    await take(this);
+    try {
+      return await withWaits(outsideTurn(this), work);
+    } finally {
+      this.endTurn();
+    }
+  });
   // With a callback, since the context set in an async hook ends with it.
   app.addHook('preHandler', (request, reply, done) => {
-    // An upload's body is read by its route, which mostly waits for the client.
+    // An upload's body is read by its route, which mostly waits for the client: see `inTurn`.
     if (request.routeOptions.config.longBody) return done();
-    const waiting = <T>(wait: () => Promise<T>) => reply.withoutTurn(wait);
     // All requests without a key share the turns of one owner.
-    take(reply, withinMs).then(() => withWaits(waiting, done), done);
+    take(reply, withinMs).then(() => withWaits(outsideTurn(reply), done), done);
   });
   app.addHook('onSend', async (_request, reply) => reply.endTurn());
 });

@@ -14,7 +14,7 @@ import {
   reportCorruption,
   requesterOf,
 } from '@graft/service';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { sendDownload } from '../downloads/download.ts';
 import { found } from '../not-found.ts';
 import {
@@ -59,9 +59,10 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{
     limits: { files: 1, fields: 8, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
   });
 
-  const keep = async ({ caller }: FastifyRequest, upload: ReceivedUpload, incoming: IncomingBytes) => {
+  const keep = async (reply: FastifyReply, upload: ReceivedUpload, incoming: IncomingBytes) => {
+    const { caller } = reply.request;
     const file = { ...upload, ...uploadedFile, ...requesterOf(caller) };
-    const write = () => createFile(services, caller.teamId, file, incoming);
+    const write = () => reply.inTurn(() => createFile(services, caller.teamId, file, incoming));
     return toWireFile(await writeRow(write, () => services.files.remove(upload.path)));
   };
 
@@ -87,13 +88,13 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{
     async (request, reply) => {
       reply.hold('uploads');
       const { teamId } = request.caller;
-      const incoming = await receiveBytes(services, teamId, comingBytes(request));
+      const incoming = await reply.inTurn(() => receiveBytes(services, teamId, comingBytes(request)));
       try {
         const upload = await receiveUpload(request, services.files, checks, incoming, {
           bytes: maxBytes,
           idleMs: settings.uploadIdleMs,
         });
-        return await keep(request, upload, incoming);
+        return await keep(reply, upload, incoming);
       } finally {
         await incoming.end();
       }
@@ -123,7 +124,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{
       return await dataSets.receive(
         { teamId, source, columns: columns && parseColumns(columns), onBadLines, signal: hangUp(reply) },
         async (bytes) => await receiveBytes(services, teamId, bytes),
-        async (upload, incoming) => await keep(request, upload, incoming),
+        async (upload, incoming) => await keep(reply, upload, incoming),
       );
     },
   );

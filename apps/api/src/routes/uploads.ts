@@ -139,11 +139,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{
           idleMs: settings.uploadIdleMs,
         });
         const remove = async () => received.path !== null && (await services.files.remove(received.path));
-        const added = await writeRow(
-          async () =>
-            found(await addPart(services, teamId, upload.id, received, incoming), 'upload', upload.id),
-          remove,
-        );
+        const added = await writeRow(async () => {
+          const add = () => addPart(services, teamId, upload.id, received, incoming);
+          return found(await reply.inTurn(add), 'upload', upload.id);
+        }, remove);
         // The same bytes were sent before.
         if (added.path !== received.path) await remove().catch(() => {});
         return toWirePart(added);

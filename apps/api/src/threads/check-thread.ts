@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
-import { createThread, ThreadTimeout } from '@graft/peft-core/threads';
+import { createThread, ThreadEnded, ThreadTimeout } from '@graft/peft-core/threads';
 import type { CheckAnswer } from './answer-checks.ts';
 import { createFairQueue } from './fair-queue.ts';
 
@@ -7,7 +7,7 @@ import { createFairQueue } from './fair-queue.ts';
 interface CheckThread<Input extends object, Result> {
   /**
    * `input`: or a function that prepares it when it is the team's turn. Throws its errors, the GraftErrors of the check, ThreadTimeout if
-   * it took longer than the limit twice, and QueueFull if too many checks wait.
+   * it took longer than the limit twice, ThreadEnded if the thread ended twice, and QueueFull if too many checks wait.
    */
   run(teamId: string, input: Input | (() => Promise<Input>)): Promise<Result>;
   close(): Promise<void>;
@@ -22,10 +22,10 @@ interface CheckThreadOptions {
 /** Milliseconds to load the thread's modules before its first check. */
 const startMs = 30_000;
 
-/** Runs `work` again if it took too long: it may have waited for a busy machine. Throws its errors, ThreadTimeout the second time. */
+/** Runs `work` again if its thread took too long, which may be due to a busy machine, or ended. Throws its errors, those too the second time. */
 export async function tryTwice<T>(work: () => Promise<T>): Promise<T> {
   return await work().catch(async (error: unknown) => {
-    if (!(error instanceof ThreadTimeout)) throw error;
+    if (!(error instanceof ThreadTimeout || error instanceof ThreadEnded)) throw error;
     return await work();
   });
 }

@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetSummary } from '@graft/peft-core/examples';
-import { createThread, ThreadTimeout } from '@graft/peft-core/threads';
+import { createThread } from '@graft/peft-core/threads';
 import type { ThreadPlan } from '@graft/service';
-import { ApiError } from '../api-error.ts';
+import { tryTwice } from '../threads/check-thread.ts';
 import { createFairQueue } from '../threads/fair-queue.ts';
 import type { LineAnswer, LineCall, RowReading } from './line-check-thread.ts';
 import { createLineChecker } from './line-checker.ts';
@@ -21,7 +21,7 @@ export interface UploadCheck {
   end(): Promise<DatasetSummary | null>;
   /**
    * Checks the stored file, whose local path `locate` returns, when it is the team's turn. Throws as `end` does, GraftError `invalid_jsonl`
-   * for a file that needs too much memory, QueueFull if too many wait, and ApiError `service_unavailable`.
+   * for a file that needs too much memory, QueueFull if too many wait, and the errors of `tryTwice`.
    */
   checkStored(bytes: number, locate: () => Promise<string>): Promise<DatasetSummary>;
   /** Forgets an aborted upload. */
@@ -73,20 +73,11 @@ export function createUploadChecks({
   async function checkAlone(teamId: string, call: LineCall, bytes: number): Promise<DatasetSummary> {
     const thread = free.pop()!;
     try {
-      for (let isLast = false; ; isLast = true) {
-        try {
-          return summaryIn(await thread.call(call, { ms: checkMs(bytes) }))!;
-        } catch (error) {
-          if (error instanceof GraftError) throw error;
-          if ((error as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY') {
-            apart.set(teamId, Date.now() + apartMs);
-            throw tooMuchMemory(files.heapMb);
-          }
-          // Time depends on the machine's other work: the second try decides.
-          if (!isLast) continue;
-          throw error instanceof ThreadTimeout ? tooSlow() : error;
-        }
-      }
+      return summaryIn(await tryTwice(() => thread.call(call, { ms: checkMs(bytes) })))!;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error;
+      apart.set(teamId, Date.now() + apartMs);
+      throw tooMuchMemory(files.heapMb);
     } finally {
       free.push(thread);
     }
@@ -192,10 +183,4 @@ function tooMuchMemory(heapMb: number): GraftError {
     `the file needs more memory to be read than ${heapMb} MiB, the limit; write it with shorter rows, or smaller pages and row groups`,
     { param: 'file' },
   );
-}
-
-function tooSlow(): ApiError {
-  return new ApiError('service_unavailable', 'The file could not be checked in time; try again later.', {
-    headers: { 'retry-after': '60' },
-  });
 }

@@ -13,15 +13,9 @@ export interface Explanation {
 
 export async function explainJob(client: GraftClient, id: string): Promise<Explanation> {
   const { jobs } = client.fineTuning;
-  let page = await jobs.attempts(id, { limit: 1000 });
-  const attempts = page.data;
-  while (page.has_more && page.last_id !== null) {
-    page = await jobs.attempts(id, { limit: 1000, after: page.last_id });
-    attempts.push(...page.data);
-  }
+  const { data: attempts, outlook } = await jobs.attempts(id);
   // Read after the attempts, so that the job is not older than they are.
   const job = await jobs.retrieve(id);
-  const { outlook } = page;
   return { job, attempts, outlook, paragraphs: explanation(job, attempts, outlook) };
 }
 

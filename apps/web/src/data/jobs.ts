@@ -61,7 +61,7 @@ export function useJob(id: string, isLive = true) {
 export const useAttempts = (id: string) =>
   useQuery({
     queryKey: ['attempts', id],
-    queryFn: () => graft.fineTuning.jobs.attempts(id, { limit: 1000 }),
+    queryFn: () => graft.fineTuning.jobs.attempts(id),
   });
 
 /** Puts changed jobs into the cache. Lists that lack a matching new job are refetched. */

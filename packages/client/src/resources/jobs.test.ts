@@ -99,3 +99,22 @@ test('jobs are created, filtered by metadata, and moved through their states', a
   );
   assert.equal(requests[0]?.headers['content-type'], 'application/json');
 });
+
+test('attempts are fetched to the last page, although pages are shorter than their limit', async (t) => {
+  const { baseUrl, requests } = await localServer(t, (_request, response, index) => {
+    const data = [{ id: `attempt-${index}` }];
+    const outlook = { attempts_left: 3 - index };
+    sendJson(response, 200, { object: 'list', data, has_more: index < 2, last_id: data[0]!.id, outlook });
+  });
+  const { jobs } = new GraftClient({ baseUrl, apiKey: 'k' }).fineTuning;
+  const { data, outlook } = await jobs.attempts('ftjob-1');
+  assert.deepEqual(
+    data.map(({ id }) => id),
+    ['attempt-0', 'attempt-1', 'attempt-2'],
+  );
+  assert.equal(outlook?.attempts_left, 1);
+  assert.deepEqual(
+    requests.map(({ url }) => new URL(url, baseUrl).searchParams.get('after')),
+    [null, 'attempt-0', 'attempt-1'],
+  );
+});

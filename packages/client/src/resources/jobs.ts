@@ -155,9 +155,18 @@ export class Jobs {
     });
   }
 
-  /** Returns one page of the job's attempts, oldest first, with workers and times, and what happens next. */
-  attempts(id: string, params: { limit?: number; after?: string } = {}): Promise<AttemptPage> {
-    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/attempts`, query: params });
+  /** Returns the job's attempts, oldest first, fetched in pages, with workers and times, and what happens next. */
+  async attempts(id: string): Promise<Pick<AttemptPage, 'data' | 'outlook'>> {
+    const data: AttemptPage['data'] = [];
+    for (let after: string | undefined; ; ) {
+      const query = { limit: 1000, after };
+      const path = `${jobPath(id)}/attempts`;
+      const page = await this.#transport.json<AttemptPage>({ method: 'GET', path, query });
+      data.push(...page.data);
+      const last = page.last_id ?? undefined;
+      if (!page.has_more || last === undefined || last === after) return { data, outlook: page.outlook };
+      after = last;
+    }
   }
 
   /** Returns the trials of a sweep and their progress; empty for other jobs. */

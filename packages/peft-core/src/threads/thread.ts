@@ -6,8 +6,8 @@ import { type MessagePort, type Transferable, Worker } from 'node:worker_threads
 export interface Thread<Call, Answer> {
   /**
    * Rejects with ThreadTimeout if there is no answer after `ms`, or after the thread has used `processorMs` for it, which also ends the
-   * thread and all its pending calls; with another error if the thread fails. `processorMs` counts from the call, so no other must be
-   * pending; if the system does not report processor time, all time counts.
+   * thread and all its pending calls; with ThreadEnded if the thread ends by itself; with Node's error if it has too little memory.
+   * `processorMs` counts from the call, so no other must be pending; if the system does not report processor time, all time counts.
    */
   call(
     message: Call,
@@ -19,6 +19,9 @@ export interface Thread<Call, Answer> {
 }
 
 export class ThreadTimeout extends Error {}
+
+/** The thread ended by itself, though not for lack of memory. */
+export class ThreadEnded extends Error {}
 
 interface OpenCall {
   resolve(answer: unknown): void;
@@ -66,8 +69,10 @@ export function createThread<Call, Answer>(
       if (error) call?.reject(error);
       else call?.resolve(answer);
     });
-    opened.on('error', broke);
-    opened.on('exit', (code) => broke(new Error(`A thread ended with ${code}`)));
+    opened.on('error', (cause: NodeJS.ErrnoException) =>
+      broke(cause.code?.startsWith('ERR_WORKER_') ? cause : new ThreadEnded(cause.message, { cause })),
+    );
+    opened.on('exit', (code) => broke(new ThreadEnded(`A thread ended with ${code}`)));
     // Callers that wait have timers and sockets that keep the process alive.
     opened.unref();
     return opened;

@@ -60,7 +60,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         throw new ApiError('unsupported_media_type', 'Send the files as multipart/form-data.');
       const { caller } = request;
       const { teamId } = caller;
-      const incoming = await receiveBytes(services, teamId, comingBytes(request));
+      const incoming = await reply.inTurn(() => receiveBytes(services, teamId, comingBytes(request)));
       const folder = await services.artifacts.stage(newId('version'), 0).catch(async (error: unknown) => {
         await incoming.end();
         throw error;
@@ -99,7 +99,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
           parentId,
           note,
         };
-        const write = () => publishUpload(services, teamId, upload, caller, incoming);
+        const write = () => reply.inTurn(() => publishUpload(services, teamId, upload, caller, incoming));
         return toWireAdapterVersion(await writeRow(write, () => services.artifacts.remove(stored.artifact)));
       } finally {
         await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});

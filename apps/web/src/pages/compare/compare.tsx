@@ -144,8 +144,7 @@ function preferenceCharts(
 function AddJob({ ids, onAdd }: { ids: readonly string[]; onAdd: (id: string) => void }) {
   const { data } = useQuery({
     queryKey: ['latest-jobs'],
-    queryFn: () => graft.fineTuning.jobs.list({ limit: 100 }).page(),
-    select: (page) => page.data,
+    queryFn: () => graft.fineTuning.jobs.list({ limit: 100 }).toArray(100),
   });
   const others = (data ?? []).filter(({ id, progress }) => !ids.includes(id) && progress !== null);
   if (ids.length >= maxJobs) return null;

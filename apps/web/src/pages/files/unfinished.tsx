@@ -15,7 +15,7 @@ export const usePendingUploads = (enabled = true) =>
   useQuery({
     enabled,
     queryKey: ['uploads', 'pending'],
-    queryFn: async () => (await graft.uploads.list({ status: 'pending', limit: 100 }).page()).data,
+    queryFn: () => graft.uploads.list({ status: 'pending', limit: 100 }).toArray(100),
   });
 
 /** Interrupted uploads. Selecting the same file again resumes them. */

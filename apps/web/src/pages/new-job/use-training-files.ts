@@ -5,5 +5,5 @@ import { graft } from '../../data/graft.ts';
 export const useTrainingFiles = () =>
   useQuery({
     queryKey: ['files', 'choice'],
-    queryFn: async () => (await graft.files.list({ purpose: 'fine-tune', limit: 1000 }).page()).data,
+    queryFn: () => graft.files.list({ purpose: 'fine-tune', limit: 1000 }).toArray(1000),
   });

@@ -132,7 +132,7 @@ function Remove({
   const isAdmin = usePermission('team:read', 'admin');
   const { data: exits = [] } = useQuery({
     queryKey: ['exits', id],
-    queryFn: async () => (await graft.team.exits({ made_by: id }).page()).data,
+    queryFn: () => graft.team.exits({ made_by: id }).toArray(),
     enabled: isAdmin && !isMe,
   });
   const open = exits.filter(({ enabled }) => enabled);

@@ -10,9 +10,11 @@ import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainAdapter, trainOptions } from '../../testing/train-adapter.ts';
 import { scoreTexts } from '../score-texts.ts';
 import type { ScoredInput } from './read-inputs.ts';
+import { type ScoredModel, ScoredModels } from './scored-models.ts';
 import { type InputScore, type ScoreRequest, TextScorer } from './text-scorer.ts';
 
 const at = tempFolder();
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 const tasks = {
   FEATURE_EXTRACTION: (i: number) => ({ anchor: `${i} a`, positive: `${i} is the same` }),
@@ -168,6 +170,38 @@ for (const [family, config, tried, count] of families)
         code: 'unsupported_labels',
         param: 'model',
       });
+    });
+
+    it('loads the base again at the limit of shapes, once what is in use ends, and computes the same', async () => {
+      const classifiers = trained.filter(
+        ({ task, name }) => task === 'SEQ_CLS' && ['lora', 'a wider lora', 'prefix'].includes(name),
+      );
+      if (classifiers.length < 3) return;
+      const limits = { most: 2, teamLimit: 2, wait: 600_000 };
+      const models = new ScoredModels(base, { context: 200, updateBytes: 2 ** 20 }, limits);
+      const use = (i: number) => models.use(classifiers[i]!.folder, 'classify');
+      const valuesOf = async (model: ScoredModel) => {
+        await model.ready();
+        return model.run([{ ids: [5, 6, 7], updates: null }]).map((row) => [...row]);
+      };
+      try {
+        const held = [await use(0), await use(1)];
+        const values = await valuesOf(held[0]!);
+        assert.equal(models.shapes, 2);
+        const third = use(2);
+        await nextTurn();
+        // Not before the others have ended.
+        assert.equal(models.shapes, 2);
+        for (const model of held) model.release();
+        const next = await third;
+        assert.equal(models.shapes, 1);
+        await valuesOf(next);
+        const again = await use(0);
+        assert.equal(models.shapes, 2);
+        assert.deepEqual(await valuesOf(again), values);
+      } finally {
+        await models.close();
+      }
     });
 
     it('ends the request of a client that goes away, and of wrong inputs, and no other', async () => {
