@@ -122,6 +122,62 @@ for (const method of ['dpo', 'kto'])
     assert.deepEqual(await readFile(path.join(outputDir, 'adapter_model.safetensors')), bytes);
   });
 
+const rates = { learning_rate: 1e-3, learning_rate_if_known: 1e-5 };
+// The tiny model prefers none of these and knows no form; of a completion and a much longer one it prefers the first.
+const known = pairs.map(({ prompt, chosen }) => ({ prompt, chosen, rejected: chosen.repeat(4) }));
+
+async function decidable(lines: readonly object[], name: string) {
+  const given = await options('dpo', { n_epochs: 2, lr_scheduler_type: 'constant' }, lines);
+  const trainingFile = await file(`${name}.jsonl`, lines);
+  return {
+    ...given,
+    trainingFile,
+    validationFile: trainingFile,
+    training: { ...given.training, ...rates },
+    outputDir: path.join(folder, name),
+  };
+}
+
+const decisionIn = (records: readonly TrainRecord[]) =>
+  records.flatMap((record) => (record.type === 'reference' ? (record.decided ?? []) : []));
+
+test('the reference pass decides the rate by how likely the chosen answers are, and decides alike after a crash', async () => {
+  const given = await decidable(known, 'decided');
+  const records = await trainRecords(given);
+  const [decided] = decisionIn(records);
+  assert.equal(decided!.preferred, 1);
+  // A model with random weights gives each of its tokens about the same probability.
+  const isKnown = decided!.logp > Math.log(0.01);
+  assert.equal(decided!.isKnown, isKnown);
+  assert.deepEqual(
+    [...new Set(steps(records).map(({ learningRate }) => learningRate))],
+    [isKnown ? rates.learning_rate_if_known : rates.learning_rate],
+  );
+  const bytes = await readFile(path.join(given.outputDir, 'adapter_model.safetensors'));
+  const outputDir = path.join(folder, 'decided-resumed');
+  const resumed = { ...given, outputDir, checkpointDir: path.join(folder, 'decided-checkpoints') };
+  await trainRecords(resumed, (record) => record.type === 'step' && record.step === 7);
+  // As the worker recorded it meanwhile.
+  const learning_rate = steps(records)[0]!.learningRate;
+  const training = { ...given.training, learning_rate };
+  const rest = await trainRecords({ ...resumed, training, resume: true });
+  assert.equal(steps(rest)[0]!.step, 6);
+  assert.equal(steps(rest)[0]!.learningRate, learning_rate);
+  assert.deepEqual(await readFile(path.join(outputDir, 'adapter_model.safetensors')), bytes);
+});
+
+test('pairs that the model does not prefer are trained at the rate of the job', async () => {
+  const turned = known.map(({ chosen, rejected, prompt }) => ({
+    prompt,
+    chosen: rejected,
+    rejected: chosen,
+  }));
+  const records = await trainRecords(await decidable(turned, 'undecided'));
+  const [decided] = decisionIn(records);
+  assert.deepEqual([decided!.preferred, decided!.isKnown], [0, false]);
+  assert.equal(steps(records)[0]!.learningRate, rates.learning_rate);
+});
+
 test('pairs that kto judges keep to their validation file', async () => {
   const trainingFile = await file('kto-sets.jsonl', pairs);
   const [few, more] = [
