@@ -47,7 +47,7 @@ test('the reason of a rate that the reference pass decides has both values, and 
   const { learning_rate_if_known: known } = resolved;
   assert.equal(
     trainingReasons(asked, resolved).learning_rate,
-    `0.25 of what suits LoRA, for the method dpo; ${known} if the reference pass, before the first step, finds that the base model gives the chosen answers already`,
+    `0.25 of what suits LoRA, for the method dpo; ${known!.toExponential()} if the reference pass, before the first step, finds that the base model gives the chosen answers already`,
   );
   assert.equal(
     trainingReasons(asked, { ...resolved, learning_rate: known! }).learning_rate,

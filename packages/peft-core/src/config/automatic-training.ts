@@ -176,7 +176,7 @@ export const automatic = {
         const shared = `${share} of what suits ${title}, for the method ${method}`;
         if (isKnown) return `${shared} where the base model gives the chosen answers already`;
         if (ifKnown === undefined) return shared;
-        return `${shared}; ${ifKnown} if the reference pass, before the first step, finds that the base model gives the chosen answers already`;
+        return `${shared}; ${ifKnown.toExponential()} if the reference pass, before the first step, finds that the base model gives the chosen answers already`;
       }
       const isPlain = own === rateOf(peft, undefined, undefined, continues ? shareOfContinued : 1);
       if (!isPlain && !isOfSome(own, peft)) return null;
