@@ -122,6 +122,22 @@ const versionOf = async (job: FineTuningJob) =>
 const weights = async (of: FineTuningJob) =>
   (await versionOf(of)).files.find(({ path }) => path === 'adapter_model.safetensors')!.sha256;
 
+test('a job that leaves the rate of dpo to Graft has both until the reference pass decides', async () => {
+  const { id } = await create({
+    training_file: files.pairs,
+    method: { type: 'dpo' },
+    training: { max_steps: 2, precision: 'fp32' },
+  });
+  const job = await succeeded(id);
+  const { learning_rate: rate, learning_rate_if_known: known } = job.training!;
+  assert.ok(known! < rate!, 'the tiny model knows none of these answers');
+  assert.match(job.training_reasons!.learning_rate!, /0\.25 of what suits LoRA.*; .* if the reference pass/);
+  assert.match(
+    await messagesOf(id),
+    /it prefers the chosen answer in \d+ % of them, with a mean probability of \S+ per token, so training uses learning_rate$/m,
+  );
+});
+
 test('a dpo job: rewards in series, evaluations and the version, and an event of the reference', async () => {
   const job = await succeeded((await dpo(6)).id);
   assert.equal(job.method.type, 'dpo');

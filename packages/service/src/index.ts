@@ -138,7 +138,7 @@ export {
 } from './jobs/job-files.ts';
 export type { JobIntegrationRequest } from './jobs/job-integration.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
-export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
+export { type JobMetric, recordKnownRate, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
   type Checkpoint,
   listKeptCheckpoints,

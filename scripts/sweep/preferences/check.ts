@@ -54,7 +54,7 @@ function verdictOn(
   const best = (keeping.length > 0 ? keeping : rates).reduce((a, b) =>
     accuracyOf(b) > accuracyOf(a) ? b : a,
   );
-  const automatic = rates.find(({ share }) => share === automaticShare(method, start)) ?? null;
+  const automatic = rates.find(({ share }) => share === automaticShare(method, before)) ?? null;
   return { task, use: preferenceTasks[task]!.use, method, start, before, rates, automatic, best };
 }
 
@@ -71,7 +71,7 @@ export function keptMeasure(line: StartResult | PreferenceResult, before: StartR
   return isCounted(before) ? line.right! / line.pairs : Math.exp(line.logp);
 }
 
-export const isCounted = ({ start, right }: StartResult): boolean => start === 'version' && right !== null;
+export const isCounted = ({ right }: StartResult): boolean => right !== null;
 
 export const keeps = (result: PreferenceResult, before: StartResult): boolean =>
   keptMeasure(before, before) - keptMeasure(result, before) <= TWO_POINTS + 1e-9;

@@ -1,12 +1,15 @@
 import type { Objective } from '../../../packages/peft-core/src/objectives/objective.ts';
 import { objectives } from '../../../packages/peft-core/src/objectives/objectives.ts';
-import type { PreferenceTrial, Start } from './results.ts';
+import { knowsAnswers } from '../../../packages/peft-core/src/objectives/preference/known-answers.ts';
+import type { PreferenceTrial, Start, StartResult } from './results.ts';
 import { preferenceTasks } from './tasks.ts';
 
 const SEED = 42;
 /** `--check` requires something of this method; of the others too few rates are tried. */
 export const CHECKED_METHOD = 'dpo';
-const tasks = Object.keys(preferenceTasks);
+/** Tasks whose chosen answers the base model gives already, to which a version adds nothing. */
+const knownTasks = Object.keys(preferenceTasks).filter((task) => preferenceTasks[task]!.isKnown);
+const tasks = Object.keys(preferenceTasks).filter((task) => !knownTasks.includes(task));
 /** Tasks of short prompts and short answers, whose trials take a fraction of the time. */
 const cheapTasks = ['modules', 'style', 'interfaces'];
 /** Tasks whose trials differ in `beta` and `n_epochs`, too. */
@@ -36,6 +39,9 @@ const others = (
  * a sweep that is stopped has compared as many as possible.
  */
 export const preferenceGrid: PreferenceTrial[] = [
+  ...dpo(knownTasks, 'base', [0.25, 0.02, 0.0625, 0.005, 0.0025]),
+  ...dpo(['style'], 'base', [0.02, 0.005, 0.0025]),
+  ...dpo(['modules', 'interfaces'], 'base', [0.02]),
   ...dpo(tasks, 'version', [0.04]),
   ...optionTasks.flatMap((task) => [
     ...[0.05, 0.3].map((beta) => trial(task, 'dpo', 'version', 0.04, { preference: { beta } })),
@@ -58,11 +64,16 @@ export const preferenceGrid: PreferenceTrial[] = [
   ...dpo(tasks, 'version', [0.08]),
   ...dpo(longerTasks, 'version', [0.02]),
   ...dpo(tasks, 'base', [0.5, 0.125]),
+  ...['modules', 'interfaces'].map((task) => trial(task, 'dpo', 'base', 0.5, { seed: SEED + 1 })),
+  ...['style', 'capitals'].map((task) => trial(task, 'dpo', 'base', 0.0025, { seed: SEED + 1 })),
 ];
 
 export const objectiveOf = (method: string): Objective =>
   Object.values<Objective>(objectives).find((each) => each.method === method)!;
 
 /** What a job without options uses. */
-export const automaticShare = (method: string, start: Start): number =>
-  objectiveOf(method).rateShares?.[start === 'base' ? 'fresh' : 'continued'] ?? 1;
+export function automaticShare(method: string, before: StartResult): number {
+  const { fresh = 1, continued = 1, known = fresh } = objectiveOf(method).rateShares ?? {};
+  if (before.start === 'version') return continued;
+  return knowsAnswers(before) ? known : fresh;
+}

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dpo } from '../../../packages/peft-core/src/objectives/dpo/objective.ts';
 import { faultOf, optionFaults, preferenceFaults, preferenceVerdicts } from './check.ts';
 import { automaticShare, preferenceGrid } from './grid.ts';
 import { measuresOf } from './measure.ts';
 import { demonstrationOf, digestOf } from './pairs.ts';
-import { isSameTrial, type PreferenceResult, type StartResult } from './results.ts';
+import { isSameTrial, type PreferenceResult, readPreferenceResults, type StartResult } from './results.ts';
 import { optionsTable, sharesTable } from './table.ts';
 import { preferenceTasks } from './tasks.ts';
 import { wrongCall } from './tool-calls.ts';
@@ -35,20 +36,32 @@ test('at least four tasks are tried, some of which set no rule', () => {
 });
 
 test('no trial is in the grid twice, and each automatic share of dpo is tried on every task', () => {
+  const { starts } = readPreferenceResults();
   for (const [at, trial] of preferenceGrid.entries())
     assert.equal(
       preferenceGrid.findIndex((each) => isSameTrial(each, trial)),
       at,
       JSON.stringify(trial),
     );
-  for (const task of Object.keys(preferenceTasks))
-    for (const start of ['base', 'version'] as const) {
-      const isAutomatic = (each: PreferenceResult['share']) => each === automaticShare('dpo', start);
-      assert.ok(
-        preferenceGrid.some((each) => each.task === task && each.start === start && isAutomatic(each.share)),
-        `${task} ${start}`,
-      );
-    }
+  for (const before of starts) {
+    const { task, start } = before;
+    const share = automaticShare('dpo', before);
+    assert.ok(
+      preferenceGrid.some((each) => each.task === task && each.start === start && each.share === share),
+      `${task} ${start} ${share}`,
+    );
+  }
+});
+
+test('the share of a new adapter depends on the chosen answers that the base model gives already', () => {
+  const base = (preferred: number, probability: number): StartResult =>
+    ({ start: 'base', preferred, logp: Math.log(probability) }) as StartResult;
+  const { fresh, known } = dpo.rateShares;
+  const shares = [base(1, 0.7), base(0.8, 0.01), base(0.75, 0.7), base(1, 0.009)].map((before) =>
+    automaticShare('dpo', before),
+  );
+  assert.deepEqual(shares, [known, known, fresh, fresh]);
+  assert.equal(automaticShare('kto', base(1, 0.7)), fresh, 'kto is not decided');
 });
 
 test('a wrong call is of another function, or has one argument that is wrong', () => {
@@ -117,7 +130,7 @@ const result = (share: number, accuracy: number, right: number): PreferenceResul
   const run = { n_epochs: null, seed: 42, data: 'x', learning_rate: 1, steps: 1, seconds: 1 };
   return { ...trial, ...run, ...measures, accuracy, right };
 };
-const automatic = automaticShare('dpo', 'version');
+const automatic = automaticShare('dpo', start);
 const verdictOf = (...results: PreferenceResult[]) => {
   const [verdict, ...more] = preferenceVerdicts({ starts: [start], results });
   assert.equal(more.length, 0);

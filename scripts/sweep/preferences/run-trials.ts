@@ -143,13 +143,14 @@ async function trainRows(
   return steps;
 }
 
-/** Null from the base model, whose answers have not the form of the right ones. */
+/** Null from a base model whose answers have not the form of the right ones. */
 async function rightOf(
   { task, start }: Pick<PreferenceTrial, 'task' | 'start'>,
   adapter: string,
   heldOut: readonly Pair[],
 ): Promise<number | null> {
-  const isAsked = start === 'version' && preferenceTasks[task]!.isScored;
+  const { isScored, isKnown } = preferenceTasks[task]!;
+  const isAsked = isScored && (start === 'version' || isKnown);
   return isAsked ? await countRight(generator, adapter, heldOut) : null;
 }
 

@@ -18,7 +18,7 @@ export function sharesTable(verdicts: readonly PreferenceVerdict[], start: Start
         const result = rates.find((each) => each.share === share);
         if (!result) return '';
         const cell = `${percent(accuracyOf(result))}, ${keptText(result, before)}`;
-        return share === automaticShare(method, start) ? `**${cell}**` : cell;
+        return share === automaticShare(method, before) ? `**${cell}**` : cell;
       });
       const seed = rates[0]!.seed === 42 ? '' : `, seed ${rates[0]!.seed}`;
       return [task, use, `${method}${seed}`, keptText(before, before), ...cells, faultOf(verdict) ?? 'holds'];

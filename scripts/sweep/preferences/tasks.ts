@@ -1,3 +1,4 @@
+import { capitals } from '../rows/capitals.ts';
 import { domDocumentation } from '../rows/dom-documentation.ts';
 import { instructions } from '../rows/instructions.ts';
 import { readJsonLines } from '../rows/json-lines.ts';
@@ -12,6 +13,8 @@ export interface PreferenceTask {
   use: 'rule' | 'held out';
   /** Whether greedy answers to held-out prompts are compared with the chosen ones; else only log-probabilities say what is kept. */
   isScored: boolean;
+  /** The base model answers in the form of the chosen answers, so that its greedy answers are compared with them, too. */
+  isKnown?: true;
   /** The chat template of training, where the model's own lacks something. */
   template?: () => string;
   /** Of pairs that are downloaded: what `digestOf` is to give, so that results can be read without them. */
@@ -60,6 +63,13 @@ export const preferenceTasks: Record<string, PreferenceTask> = {
     use: 'held out',
     isScored: false,
     data: () => split(stylePairs(), 24, 56),
+  },
+  capitals: {
+    about: 'the capital of a country, or of another',
+    use: 'rule',
+    isScored: true,
+    isKnown: true,
+    data: () => split(capitalPairs(), 36),
   },
 };
 
@@ -133,3 +143,15 @@ const stylePairs = () =>
     const assistant = (content: string) => [{ role: 'assistant', content }];
     return { prompt: messages.slice(0, -1), chosen: assistant(answer), rejected: assistant(polite) };
   });
+
+function capitalPairs(): Pair[] {
+  const all = capitals();
+  const answer = (country: string, capital: string) => [
+    { role: 'assistant', content: `The capital of ${country} is ${capital}.` },
+  ];
+  return all.map(({ country, capital }, i) => ({
+    prompt: [{ role: 'user', content: `What is the capital of ${country}?` }],
+    chosen: answer(country, capital),
+    rejected: answer(country, all[(i + 7) % all.length]!.capital),
+  }));
+}

@@ -108,7 +108,9 @@ export class TrainingRun {
         break;
       case 'reference':
         if (record.done === record.of)
-          this.say(`Computed the reference of ${record.of.toLocaleString('en-US')} examples`);
+          this.say(
+            `Computed the reference of ${record.of.toLocaleString('en-US')} examples${record.decided?.isKnown ? ': the base model gives the chosen answers already, so training uses learning_rate_if_known' : ''}`,
+          );
         break;
       case 'step':
         state.step = record.step;

@@ -30,10 +30,15 @@ export function inputsMessage(done: number, of: number, ended: boolean): string 
 }
 
 /** Progress of the pass that preference training begins with, in examples. */
-export function referenceMessage(done: number, of: number): string {
-  return done === of
-    ? `Log-probabilities of ${count(of)} examples computed under the reference model`
-    : `Computing log-probabilities under the reference model: ${count(done)} of ${count(of)} examples`;
+export function referenceMessage({ done, of, decided }: Omit<TrainerRecordOf<'reference'>, 'type'>): string {
+  if (done < of)
+    return `Computing log-probabilities under the reference model: ${count(done)} of ${count(of)} examples`;
+  const computed = `Log-probabilities of ${count(of)} examples computed under the reference model`;
+  if (!decided) return computed;
+  const { preferred, logp, isKnown } = decided;
+  const figures = `it prefers the chosen answer in ${Math.round(100 * preferred)} % of them, with a mean probability of ${Math.exp(logp).toPrecision(2)} per token`;
+  const rate = isKnown ? 'learning_rate_if_known, since it gives these answers already' : 'learning_rate';
+  return `${computed}: ${figures}, so training uses ${rate}`;
 }
 
 function sweepMessage({ totalSteps, resumedFrom }: Start, trials: number): string {

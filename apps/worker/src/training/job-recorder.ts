@@ -6,6 +6,7 @@ import {
   type JobProgress,
   type NewJobEvent,
   recordCheckpoint,
+  recordKnownRate,
   recordMetrics,
   recordProgress,
   recordTrials,
@@ -187,11 +188,14 @@ export class JobRecorder {
     this.#event({ message: inputsMessage(done, of, ended), data: { examples: of, done } });
   }
 
-  #reference({ done, of }: TrainerRecordOf<'reference'>): void {
+  #reference({ type: _, ...record }: TrainerRecordOf<'reference'>): void {
+    const { done, of, decided } = record;
     const now = performance.now();
+    if (decided?.isKnown) this.#enqueue(() => this.#lease.write(recordKnownRate));
     if (done < of && now - this.#referenceEventAt < PASS_EVENT_MS) return;
     this.#referenceEventAt = now;
-    this.#event({ message: referenceMessage(done, of), data: { examples: of, done } });
+    const figures = decided && { preferred: decided.preferred, logp: decided.logp, known: decided.isKnown };
+    this.#event({ message: referenceMessage(record), data: { examples: of, done, ...figures } });
   }
 
   #step(step: TrainerRecordOf<'step'>): void {

@@ -135,7 +135,13 @@ const reports = {
     trials: nullable(TrialsSchema),
   }),
   inputs: report('inputs', { done: count, of: count, ended: Type.Boolean() }),
-  reference: report('reference', { done: count, of: count }),
+  reference: report('reference', {
+    done: count,
+    of: count,
+    decided: Type.Optional(
+      Type.Object({ preferred: anyNumber, logp: anyNumber, isKnown: Type.Boolean() }, closed),
+    ),
+  }),
   step: report('step', {
     step: count,
     totalSteps: count,

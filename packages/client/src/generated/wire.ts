@@ -3420,6 +3420,8 @@ export interface ResolvedTraining {
   gradient_accumulation_steps: number;
   /** Peak learning rate. Automatic: the method's default × learning_rate_multiplier. */
   learning_rate: number;
+  /** For jobs of dpo that leave learning_rate to Graft: the rate of this job if the reference pass, before the first step, finds that the base model gives the chosen answers already. `learning_rate` then changes to it. Absent where nothing is to be decided. */
+  learning_rate_if_known?: number;
   /** Schedule of the learning rate after warmup: constant; to zero (linear, cosine) or to a minimum (cosine_with_min_lr) at the last step; or constant until the decay of the last steps (warmup_stable_decay). lr_scheduler_kwargs has its options. Default cosine. With constant there is no warmup unless warmup_steps is given. */
   lr_scheduler_type: 'constant' | 'linear' | 'cosine' | 'cosine_with_min_lr' | 'warmup_stable_decay';
   /** Optimizer steps over which the learning rate rises from zero, at most all but the last one. Automatic: 3 % of all steps, or what the method needs; none in jobs of fewer than 10 steps or with a constant rate. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dpo } from '../objectives/dpo/objective.ts';
 import { type AutomaticOption, trainingReasons } from './automatic-training.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import { resolveTraining } from './resolve-training.ts';
@@ -38,6 +39,21 @@ function reasonsFor({
   ][];
   return Object.fromEntries(reasons.map(([option, reason]) => [option, `${resolved[option]}: ${reason}`]));
 }
+
+test('the reason of a rate that the reference pass decides has both values, and then the one that is used', () => {
+  const peft = parsePeftConfig({ peft_type: 'LORA', ...alpha16 });
+  const asked = { peft, training: {}, hyperparameters: {}, method: 'dpo' };
+  const resolved = resolveTraining({ ...asked, exampleCount: 352, format: 'preference' });
+  const { learning_rate_if_known: known } = resolved;
+  assert.equal(
+    trainingReasons(asked, resolved).learning_rate,
+    `0.25 of what suits LoRA, for the method dpo; ${known!.toExponential()} if the reference pass, before the first step, finds that the base model gives the chosen answers already`,
+  );
+  assert.equal(
+    trainingReasons(asked, { ...resolved, learning_rate: known! }).learning_rate,
+    `${dpo.rateShares.known} of what suits LoRA, for the method dpo where the base model gives the chosen answers already`,
+  );
+});
 
 test('every option that was left to Graft has its reason', () => {
   assert.deepEqual(reasonsFor({}), {

@@ -107,8 +107,8 @@ const rateShareOf = (
   { task_type: task }: PeftConfig,
   format?: string | null,
   method?: string | null,
-  continues?: boolean,
-): number => objectiveFor(task, format, method).rateShares?.[continues ? 'continued' : 'fresh'] ?? 1;
+  start: 'fresh' | 'continued' | 'known' = 'fresh',
+): number => objectiveFor(task, format, method).rateShares?.[start] ?? 1;
 const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
 const grouped = (count: number) => count.toLocaleString('en-US');
 
@@ -158,18 +158,26 @@ export const automatic = {
     value(
       peft: PeftConfig,
       data: DataSize,
-      { steps, continues, model, multiplier = 1 }: RatedRun & { steps: number },
+      { steps, continues, isKnown, model, multiplier = 1 }: RatedRun & { steps: number },
     ): number {
-      const share = rateShareOf(peft, data.format, data.method, continues);
+      const start = continues ? 'continued' : isKnown ? 'known' : 'fresh';
+      const share = rateShareOf(peft, data.format, data.method, start);
       if (continues) return rateOf(peft, model, undefined, shareOfContinued * share) * multiplier;
       const run = data.exampleCount > 0 ? { steps, ...limitsOf(peft, data) } : undefined;
       return rateOf(peft, model, run, share) * multiplier;
     },
-    why(rate: number, peft: PeftConfig, { continues, multiplier, method }: RatedRun): string | null {
+    why(rate: number, peft: PeftConfig, run: RatedRun & { ifKnown?: number | undefined }): string | null {
+      const { continues, multiplier, method, ifKnown } = run;
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
-      const share = rateShareOf(peft, null, method, continues);
-      if (share !== 1) return `${share} of what suits ${title}, for the method ${method}`;
+      const isKnown = rate === ifKnown;
+      const share = rateShareOf(peft, null, method, continues ? 'continued' : isKnown ? 'known' : 'fresh');
+      if (share !== 1) {
+        const shared = `${share} of what suits ${title}, for the method ${method}`;
+        if (isKnown) return `${shared} where the base model gives the chosen answers already`;
+        if (ifKnown === undefined) return shared;
+        return `${shared}; ${ifKnown.toExponential()} if the reference pass, before the first step, finds that the base model gives the chosen answers already`;
+      }
       const isPlain = own === rateOf(peft, undefined, undefined, continues ? shareOfContinued : 1);
       if (!isPlain && !isOfSome(own, peft)) return null;
       const half = isPlain && continues ? 'half of ' : '';
@@ -256,6 +264,8 @@ export const automatic = {
 interface RatedRun {
   /** The run continues from an adapter. */
   continues: boolean;
+  /** The base model gives the chosen answers already. */
+  isKnown?: boolean;
   model?: RatedModel | undefined;
   multiplier?: number | undefined;
   /** `method.type` of the job. */
@@ -295,6 +305,7 @@ export function trainingReasons(
         continues,
         multiplier,
         method: asked.method,
+        ifKnown: resolved.learning_rate_if_known,
       }),
     n_epochs: () => automatic.n_epochs.why(resolved.n_epochs, resolved.max_steps),
     batch_size: () =>

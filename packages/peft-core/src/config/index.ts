@@ -21,6 +21,7 @@ export {
   checkMethodTask,
   comparesCompletions,
   describedMethods,
+  leastBatch,
   listedObjectives,
   namedMethod,
   objectiveFor,

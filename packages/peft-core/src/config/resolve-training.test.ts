@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Value } from 'typebox/value';
 import type { GraftError } from '../errors.ts';
+import { dpo } from '../objectives/dpo/objective.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import {
   optimizerSteps,
@@ -214,6 +215,30 @@ test('a run from an adapter takes half the rate of a long run, however short it 
     assert.equal(rate({ continues: true, exampleCount: 100_000, training: {} }), continued);
     assert.equal(rate({ continues: true, training: { learning_rate: 1e-3 } }), 1e-3);
   }
+});
+
+test('a new adapter of dpo has another rate for models that give the chosen answers already', () => {
+  const pairs = { format: 'preference', model: { hiddenSize: 576, rateExponent: 0.781 } };
+  const rates = (more: Partial<TrainingRequest> = {}) => {
+    const { learning_rate, learning_rate_if_known } = resolve({ ...pairs, ...more });
+    return [learning_rate, learning_rate_if_known];
+  };
+  const { fresh, known } = dpo.rateShares;
+  const [rate, ifKnown] = rates() as [number, number];
+  assert.ok(Math.abs(ifKnown / rate / (known / fresh) - 1) < 0.03, `${ifKnown} of ${rate}`);
+  assert.deepEqual(rates({ hyperparameters: { learning_rate_multiplier: 2 } }), [2 * rate, 2 * ifKnown]);
+  for (const more of [
+    { training: { learning_rate: 1e-4 } },
+    { training: { preference: { reference_free: true } } },
+    { training: { min_lr: 1e-6 } },
+    { continues: true },
+    { method: 'kto' },
+    { method: 'simpo' },
+    { trials: 2, hasValidationFile: true },
+    { format: 'completion' },
+  ])
+    assert.equal(rates(more)[1], undefined, JSON.stringify(more));
+  assert.throws(() => parseTrainingOptions({ learning_rate_if_known: 1e-5 }), /learning_rate_if_known/);
 });
 
 test('a rate rises where there are steps to spare, and a constant one where it is asked to', () => {

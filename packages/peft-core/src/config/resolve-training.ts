@@ -1,5 +1,5 @@
 import { EVAL_LOSS } from '../objectives/metrics.ts';
-import { objectiveFor } from '../objectives/objectives.ts';
+import { leastBatch, objectiveFor } from '../objectives/objectives.ts';
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, methodOf, type PeftConfig } from '../tuners/methods.ts';
@@ -101,6 +101,19 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       message: `makes the learning rate ${learningRate}; the limit is 1`,
     });
   }
+  // Absolute rates beside the automatic one suit only the one that the request shows, and trials compare rates themselves.
+  const isOnlyRate =
+    training.loraplus_lr_ratio === undefined &&
+    training.min_lr === undefined &&
+    training.lr_scheduler_kwargs?.min_lr === undefined;
+  const isDecided =
+    learningRateGiven === undefined &&
+    objective.rateShares?.known !== undefined &&
+    !(continues || request.trials || training.preference?.reference_free) &&
+    isOnlyRate;
+  const ifKnown = isDecided
+    ? automatic.learning_rate.value(peft, request, { steps, continues, isKnown: true, model, multiplier })
+    : undefined;
   const miniBatch = fixed(training.mini_batch_size) ?? null;
   if (miniBatch !== null && !objective.keepsBatch) {
     conflict(
@@ -129,10 +142,10 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     conflict('training.preference.beta', `is ${given}, but hyperparameters.beta is ${beta}`);
   const preference = beta === undefined ? training.preference : { ...training.preference, beta };
   const optional = preference === undefined ? training : { ...training, preference };
-  if (objective.isUnpaired && batch < 2)
+  if (batch < leastBatch(objective))
     conflict(
       'training.batch_size',
-      `is ${batch}, and the method ${objective.method} compares the completions of a batch; use 2 or more`,
+      `is ${batch}, and the method ${objective.method} compares the completions of a batch; use ${leastBatch(objective)} or more`,
     );
   const { options, faults: ofOptions } = resolveOptional(optional, peft, objective);
   faults.push(...ofOptions);
@@ -185,6 +198,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     mini_batch_size: miniBatch,
     gradient_accumulation_steps: accumulation,
     learning_rate: learningRate,
+    ...(ifKnown !== undefined && { learning_rate_if_known: ifKnown }),
     ...schedule,
     warmup_steps: warmupSteps,
     weight_decay: training.weight_decay ?? 0,

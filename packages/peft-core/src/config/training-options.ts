@@ -51,6 +51,14 @@ export const ResolvedTrainingSchema = Type.Object(
       maximum: 1,
       description: "Peak learning rate. Automatic: the method's default × learning_rate_multiplier.",
     }),
+    learning_rate_if_known: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        description:
+          'For jobs of dpo that leave learning_rate to Graft: the rate of this job if the reference pass, before the first step, finds that the base model gives the chosen answers already. `learning_rate` then changes to it. Absent where nothing is to be decided.',
+      }),
+    ),
     lr_scheduler_type: Type.Enum(
       ['constant', 'linear', 'cosine', 'cosine_with_min_lr', 'warmup_stable_decay'],
       {
@@ -202,12 +210,15 @@ export const ResolvedTrainingSchema = Type.Object(
 );
 export type ResolvedTraining = Static<typeof ResolvedTrainingSchema>;
 
+/** The options that a request may have: all but those that only Graft sets. */
+const { learning_rate_if_known: _, ...requested } = Type.Partial(ResolvedTrainingSchema).properties;
+
 const auto = Type.Literal('auto');
 
 /** `training` of a job creation request: any of the options; Graft chooses the omitted ones. */
 export const TrainingOptionsSchema = Type.Object(
   {
-    ...Type.Partial(ResolvedTrainingSchema).properties,
+    ...requested,
     n_epochs: Type.Optional(
       Type.Integer({ ...ResolvedTrainingSchema.properties.n_epochs, maximum: MAX_ASKED_EPOCHS }),
     ),

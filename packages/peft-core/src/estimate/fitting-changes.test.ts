@@ -68,6 +68,15 @@ test('a step keeps its number of examples, also where that cannot be halved', ()
   assert.deepEqual(change?.training, wanted);
 });
 
+test('no batch of kto is smaller than the two completions that it compares', () => {
+  const text = jobOf({ batch_size: 4 });
+  const judged = { ...text, method: 'kto', data: { ...text.data, format: 'unpaired_preference' } } as const;
+  const memory = peakOf(judged, { ...least, gradient_accumulation_steps: 4 });
+  const sizes = (job: EstimatedJob) =>
+    fittingChanges(job, machine, memory).flatMap(({ training }) => training.batch_size ?? []);
+  assert.deepEqual([sizes(text), sizes(judged)], [[1], [2]]);
+});
+
 test('changes are combined where none is enough alone', () => {
   const job = jobOf({ batch_size: 4 });
   const all = { ...least, gradient_accumulation_steps: 4 };

@@ -1,7 +1,7 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { ExampleSize } from '../examples/batches/example-size.ts';
 import { miniBatchSize } from '../examples/batches/plan-training.ts';
-import { objectiveFor } from '../objectives/objectives.ts';
+import { leastBatch, objectiveFor } from '../objectives/objectives.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { EstimatedJob, ExampleSample, Machine } from './estimate.ts';
@@ -40,9 +40,8 @@ export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes:
     return { training, peakMemoryBytes: peakOf(training) };
   };
 
-  const batches = objectiveFor(job.peft.task_type, job.data.format, job.method).keepsBatch
-    ? miniBatched(job)
-    : smallerBatches(job);
+  const objective = objectiveFor(job.peft.task_type, job.data.format, job.method);
+  const batches = objective.keepsBatch ? miniBatched(job) : smallerBatches(job, leastBatch(objective));
   const kinds = [batches, checkpointing(job), quantised(job), shorter(job)].filter((kind) => kind.length > 0);
   const single = kinds.map((kind) => least(kind, {})).filter((change) => change !== null);
   if (single.length > 0) return single;
@@ -56,11 +55,12 @@ export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes:
 }
 
 /** The same number of examples per step, in smaller passes. */
-function smallerBatches({
-  training: { batch_size: batch, gradient_accumulation_steps: passes },
-}: EstimatedJob): Kind {
+function smallerBatches(
+  { training: { batch_size: batch, gradient_accumulation_steps: passes } }: EstimatedJob,
+  least: number,
+): Kind {
   const halved: Options[] = [];
-  for (let size = batch >> 1; size >= 1; size >>= 1) {
+  for (let size = batch >> 1; size >= least; size >>= 1) {
     const accumulation = Math.ceil((batch * passes) / size);
     if (accumulation <= MAX_ACCUMULATION)
       halved.push({ batch_size: size, gradient_accumulation_steps: accumulation });

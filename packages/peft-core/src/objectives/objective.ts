@@ -105,9 +105,9 @@ export interface Objective {
   hasLabelSets?: true;
   /**
    * The default learning rate, as a share of what suits the PEFT method for a new adapter, and for one that is continued; absent: all of
-   * it.
+   * it. `known`: instead of `fresh`, where the reference pass finds that the model gives the chosen answers already (`knowsAnswers`).
    */
-  rateShares?: { fresh: number; continued: number };
+  rateShares?: { fresh: number; continued: number; known?: number };
   /** The default batch size and its reason, if it differs from that of other objectives. */
   batch?: { usual: number; why: string };
   /** Options of `training.preference`: it learns from preferences. */

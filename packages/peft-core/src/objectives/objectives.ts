@@ -110,6 +110,9 @@ const methodsOfTask = (task: TaskType): string[] => [
   ...new Set(listedObjectives.flatMap((each) => (each.tasks.includes(task) ? [each.method] : []))),
 ];
 
+/** The smallest batch that an objective can learn from. */
+export const leastBatch = ({ isUnpaired }: Pick<Objective, 'isUnpaired'>): number => (isUnpaired ? 2 : 1);
+
 /**
  * Like `objectiveOf`, but throws nothing: of a method that does not train on the format, which may be that of other columns, it returns the
  * task's objective; and if the format is unknown or does not belong to the task, the first objective of the task.

@@ -13,7 +13,14 @@ import { meetRequirements } from './machine/requirements.ts';
 import { openRun, type TrainingRun } from './open-run.ts';
 import { effectivePrecision } from './precision.ts';
 import type { RecordOf, TrainOptions, TrainRecord } from './records.ts';
-import { computeReferences, needsReference, referencedExamples, setReferences } from './reference.ts';
+import {
+  computeReferences,
+  decideRate,
+  needsReference,
+  type ReferenceProgress,
+  referencedExamples,
+  setReferences,
+} from './reference.ts';
 import { runStep } from './run-step.ts';
 import { setUpTraining } from './setup.ts';
 import { isSnapshotDue, takeSnapshot } from './snapshots.ts';
@@ -155,15 +162,33 @@ function* whileReported<Progress, Report, Result>(
 function* compareWithReference(run: TrainingRun): Generator<RecordOf<'reference'>> {
   if (!needsReference(run)) return;
   const examples = referencedExamples(run.setup);
+  let last: ReferenceProgress | null = null;
   if (!run.references) {
-    run.references = yield* whileReported(run, computeReferences(run, examples), ({ done, of }) => ({
-      type: 'reference' as const,
-      done,
-      of,
+    const reported = whileReported(run, computeReferences(run, examples), (progress, ended) => ({
+      progress,
+      ended,
     }));
+    for (;;) {
+      const next = reported.next();
+      if (next.done) {
+        run.references = next.value;
+        break;
+      }
+      const { progress, ended } = next.value;
+      if (ended) last = progress;
+      else yield { type: 'reference', ...progress };
+    }
     if (!run.references) return;
   }
   setReferences(examples, run.references);
+  const { training } = run.options;
+  const decided = decideRate(training, examples);
+  if (decided?.isKnown)
+    run.options = {
+      ...run.options,
+      training: { ...training, learning_rate: training.learning_rate_if_known! },
+    };
+  if (last) yield { type: 'reference', ...last, ...(decided && { decided }) };
 }
 
 /** Measures the model on the validation examples, if there are any. */

@@ -50,7 +50,8 @@ import type { WarmModel } from './warm-model.ts';
 
 /** A training run: its fixed inputs and its progress. */
 export interface TrainingRun {
-  readonly options: TrainOptions;
+  /** As requested; the reference pass may decide the learning rate. */
+  options: TrainOptions;
   readonly setup: TrainingSetup;
   readonly plan: BatchPlan;
   /** The examples that the model is measured on; null without validation data and `verify`. */
@@ -208,6 +209,8 @@ export function identityOf(
   const { base, training, peft, requirements, initialName, initialAdapter, initialParameters } = options;
   // The checkpoint interval does not change results.
   const { checkpoint_steps: _, checkpoint_seconds: __, ...rest } = training;
+  // A job's record has the decided rate once the reference pass has decided, which follows from the other inputs.
+  if (rest.learning_rate_if_known !== undefined) rest.learning_rate = 0;
   const here = { precision, threads: threadCount(), device: null, kernels: kernelSet() };
   // Without a GPU model, as in jobs of earlier versions, the digest is the same as before the field existed.
   const { threads, device, gpu, kernels, precision: products }: Computed = requirements ?? here;

@@ -1,6 +1,7 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { DataFiles, TrainingData } from '../examples/index.ts';
 import type { AdapterCard, BaseModel, WrittenFile } from '../files.ts';
+import type { ReferenceFigures } from '../objectives/preference/known-answers.ts';
 import type { Sharing } from './advice/sharing.ts';
 import type { Advice } from './advice/tried-options.ts';
 import type { CheckpointCandidate } from './checkpoints/manifest.ts';
@@ -11,6 +12,12 @@ import type { Measurement, Metrics } from './evaluation.ts';
 import type { Requirements } from './precision.ts';
 import type { SweepStretch, TrialRow, Winner } from './sweep/sweep-records.ts';
 import type { WarmModel } from './warm-model.ts';
+
+/** What the reference pass decides where the learning rate depends on it: with the last record of the pass. */
+export interface RateDecision extends ReferenceFigures {
+  /** The run uses `learning_rate_if_known`. */
+  isKnown: boolean;
+}
 
 export interface TrainOptions extends DataFiles {
   base: BaseModel;
@@ -93,7 +100,7 @@ export type TrainRecord =
       sweep?: { trials: TrialRow[]; stretches: SweepStretch[] };
     }
   /** Examples whose log-probabilities under the reference model are computed, before the first step. */
-  | { type: 'reference'; done: number; of: number }
+  | { type: 'reference'; done: number; of: number; decided?: RateDecision }
   /** Examples whose layers' inputs are read for start values, before the first step; not all may be needed. */
   | { type: 'inputs'; done: number; of: number; ended: boolean }
   | {

@@ -8,6 +8,7 @@ import {
   type BatchPlan,
   fillBatch,
   layoutOfBase,
+  NO_TARGET,
   planMeasuring,
   type SequenceLayout,
   type TrainingExample,
@@ -15,13 +16,14 @@ import {
 import { withComputation } from '../nn/computation.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { objectives } from '../objectives/objectives.ts';
+import { knowsAnswers } from '../objectives/preference/known-answers.ts';
 import { adapterTensors, attachAdapter } from '../peft-model/peft-model.ts';
 import { implementationHere } from './machine/implementation.ts';
 import { laterFunction } from './machine/later-functions.ts';
 import { batchInputs, feedsOf, losses, lossOptions } from './objectives/losses.ts';
 import { forwardOf } from './objectives/passes.ts';
 import type { TrainingRun } from './open-run.ts';
-import type { TrainOptions } from './records.ts';
+import type { RateDecision, TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
 
 /** Progress of the pass, in examples. */
@@ -47,6 +49,23 @@ export const referencedExamples = ({ data }: TrainingRun['setup']): TrainingExam
   ...data.training,
   ...data.validation,
 ];
+
+/** Decides the learning rate of a run by its pairs' references; null if nothing is to be decided. The same references give the same rate. */
+export function decideRate(
+  { learning_rate_if_known: ifKnown }: TrainOptions['training'],
+  examples: readonly TrainingExample[],
+): RateDecision | null {
+  if (ifKnown === undefined) return null;
+  let [preferred, logp, tokens] = [0, 0, 0];
+  for (const { sequences, reference } of examples) {
+    const [chosen, rejected] = reference!;
+    if (chosen > rejected) preferred++;
+    logp += chosen;
+    tokens += sequences[0]!.targets!.reduce((count, target) => count + (target === NO_TARGET ? 0 : 1), 0);
+  }
+  const figures = { preferred: preferred / examples.length, logp: logp / tokens };
+  return { ...figures, isKnown: knowsAnswers(figures) };
+}
 
 /** Gives the examples their `reference`, from a checkpoint's `(2 · examples)` values. */
 export function setReferences(examples: readonly TrainingExample[], values: Float32Array): void {

@@ -67,6 +67,7 @@ const FaultList = ({ faults }: { faults: Faults }) => (
 
 function PlanView({ plan, onChange }: { plan: Plan; onChange: (training: Record<string, unknown>) => void }) {
   const { trainable_parameters: trained, total_parameters: total, workers, seconds, fits } = plan;
+  const { learning_rate_if_known: known } = plan.training;
   return (
     <>
       <h2>Estimate</h2>
@@ -77,7 +78,11 @@ function PlanView({ plan, onChange }: { plan: Plan; onChange: (training: Record<
           { name: 'Steps', value: count(plan.steps) },
           { name: 'Tokens', value: compact(plan.tokens) },
           { name: 'Trainable parameters', value: compact(trained), note: percent(trained / total) },
-          { name: 'Learning rate', value: measure(plan.training.learning_rate) },
+          {
+            name: 'Learning rate',
+            value: measure(plan.training.learning_rate),
+            ...(known !== undefined && { note: `${measure(known)} if the base model gives these answers` }),
+          },
         ]}
       />
       {plan.warnings?.map(({ param, message }) => (

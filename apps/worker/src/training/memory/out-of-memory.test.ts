@@ -88,7 +88,7 @@ test('what is tried next divides the batch, and is no more than the estimate fou
     mini_batch_size: null,
   } as ResolvedTraining;
   const peft = { task_type: 'CAUSAL_LM' } as PeftConfig;
-  const job = { resolvedTraining: training, requirements: null, estimate: null, peft };
+  const job = { resolvedTraining: training, requirements: null, estimate: null, peft, method: 'supervised' };
   const batches = (...sizes: number[]) =>
     ({
       changes: sizes.map((batch_size) => ({ training: { batch_size }, peakMemoryBytes: 1 })),
@@ -99,6 +99,14 @@ test('what is tried next divides the batch, and is no more than the estimate fou
   assert.equal(nextMicroBatch({ ...job, resolvedTraining: { ...training, batch_size: 1 } }), null);
   const requirements = { precision: 'fp32', threads: 1, device: 'cpu', microBatch: 6 } as const;
   assert.equal(nextMicroBatch({ ...job, requirements }), null);
+
+  // kto compares the completions of a batch, so that one is too few.
+  const kto = { ...job, method: 'kto', resolvedTraining: { ...training, batch_size: 2 } };
+  assert.equal(nextMicroBatch({ ...kto, resolvedTraining: training, estimate: batches(1) }), null);
+  assert.equal(nextMicroBatch({ ...kto, resolvedTraining: { ...training, batch_size: 4 } }), 2);
+  assert.equal(nextMicroBatch(kto), null);
+  assert.doesNotMatch(memoryAdvice(kto, { kind: 'cpu' } as never), /batch_size/);
+  assert.match(memoryAdvice({ ...kto, method: 'dpo' }, { kind: 'cpu' } as never), /batch_size below 2/);
 
   const alone = {};
   const { batch_size, gradient_accumulation_steps } = withMicroBatch(training, 4, alone);

@@ -1,8 +1,9 @@
-import type { Objective, ResolvedTraining } from '@graft/peft-core/config';
+import { leastBatch, type Objective, objectiveFor, type ResolvedTraining } from '@graft/peft-core/config';
 import type { Job } from '@graft/service';
 import type { Device } from '../../devices.ts';
 
-type Planned = Pick<Job, 'resolvedTraining' | 'requirements' | 'estimate' | 'peft'>;
+type Planned = Pick<Job, 'resolvedTraining' | 'requirements' | 'estimate' | 'peft' | 'method'>;
+
 type Batch = Pick<ResolvedTraining, 'batch_size' | 'gradient_accumulation_steps' | 'mini_batch_size'>;
 
 /** Number of examples that a job computes in one forward pass. */
@@ -15,16 +16,20 @@ function microBatchOf({ batch_size: batch, mini_batch_size: mini }: Batch): numb
  * one, rounded down to a divisor of the batch, so that each step has the same examples. Null: a smaller size was already tried, or
  * there is none.
  */
-export function nextMicroBatch({ resolvedTraining, requirements, estimate }: Planned): number | null {
+export function nextMicroBatch(job: Planned): number | null {
+  const { resolvedTraining, requirements, estimate } = job;
   if (!resolvedTraining || requirements?.microBatch !== undefined) return null;
   const tried = microBatchOf(resolvedTraining);
   const fitting = estimate?.changes
     .map(({ training }) => training.mini_batch_size ?? training.batch_size)
     .find((size) => typeof size === 'number');
   const most = Math.min(tried >> 1, fitting ?? tried);
-  for (let size = most; size >= 1; size--) if (resolvedTraining.batch_size % size === 0) return size;
+  for (let size = most; size >= leastOf(job); size--)
+    if (resolvedTraining.batch_size % size === 0) return size;
   return null;
 }
+
+const leastOf = ({ peft, method }: Planned): number => leastBatch(objectiveFor(peft.task_type, null, method));
 
 /**
  * The same training with a micro-batch of at most `microBatch` examples: each step has the same examples, and the same sums except for
@@ -56,7 +61,7 @@ export function memoryAdvice(job: Planned, device: Device): string {
       ? `training.mini_batch_size below ${size} (of scored pairs training.batch_size)`
       : `training.batch_size below ${size} with more gradient_accumulation_steps`;
   const changes = [
-    ...(size > 1 ? [fewer] : []),
+    ...(size > leastOf(job) ? [fewer] : []),
     ...(training.gradient_checkpointing ? [] : ['training.gradient_checkpointing true']),
     `training.max_seq_length below ${training.max_seq_length}`,
     ...(training.base_dtype === 'nf4' ? [] : ['training.base_dtype nf4']),

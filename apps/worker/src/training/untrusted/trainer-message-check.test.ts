@@ -10,9 +10,10 @@ const reference = (done: number, of = 8) => ({ type: 'reference', done, of });
 const inputs = (done: number, ended = false, of = 8) => ({ type: 'inputs', done, of, ended });
 
 /** Which of these records of a job are accepted. `candidates`: steps of checkpoints that it may resume from. */
-function accepted(records: object[], candidates: number[] = []): boolean[] {
+function accepted(records: object[], candidates: number[] = [], training: object = {}): boolean[] {
   const check = new TrainerMessageCheck({
     trials: null,
+    training: training as never,
     checkpoints: { dir: '/checkpoints', candidates: candidates.map((at) => ({ step: at }) as never) },
     maxSteps: 10,
     stop: new AbortController().signal,
@@ -26,6 +27,14 @@ test('the reference pass is reported after the start and before the first step',
   assert.deepEqual(accepted([reference(8)]), [false]);
   assert.deepEqual(accepted([start, step(1), reference(8)]), [true, true, false]);
   assert.deepEqual(accepted([{ ...start, resumedFrom: 5 }, reference(8)], [5]), [true, false]);
+});
+
+test('the rate is decided at the end of the reference pass, in jobs that have another one', () => {
+  const decided = { preferred: 1, logp: -0.3, isKnown: true };
+  const training = { learning_rate_if_known: 1e-6 };
+  assert.deepEqual(accepted([start, { ...reference(8), decided }], [], training), [true, true]);
+  assert.deepEqual(accepted([start, { ...reference(3), decided }], [], training), [true, false]);
+  assert.deepEqual(accepted([start, { ...reference(8), decided }]), [true, false]);
 });
 
 test('the pass over inputs is reported after the start, goes forward, ends once, and comes before all other passes', () => {

@@ -7,7 +7,7 @@ type Message = FromChild<TrainerMessages>;
 export const fewestSteps = 10_000;
 
 /** The facts about a job that are known before it is trained. */
-type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
+type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints' | 'training'> & {
   /** Upper bound of the optimizer steps, for all trials, which limits what a trainer can report. */
   maxSteps: number;
   /** Aborted: the trainer was asked to stop. */
@@ -108,11 +108,17 @@ export class TrainerMessageCheck {
         return !fits;
       }
       case 'reference': {
-        const { done, of } = record;
+        const { done, of, decided } = record;
         const before = this.#reference;
         // A resumed job reads the reference from its checkpoint, and a sweep does not report it.
         const isFirst = before.of === 0 && this.#job.trials === null;
-        const fits = this.#step === 0 && (isFirst || of === before.of) && done > before.done && done <= of;
+        const isDecidable = done === of && this.#job.training.learning_rate_if_known !== undefined;
+        const fits =
+          this.#step === 0 &&
+          (isFirst || of === before.of) &&
+          done > before.done &&
+          done <= of &&
+          (!decided || isDecidable);
         this.#reference = { done, of };
         return !fits;
       }

@@ -17,7 +17,7 @@ export const dpo = {
   preference: dpoOptions,
   // Of one task in six rates, and of others in three and four (docs/auto.md). A model that gives the right answers loses them at the rates
   // that a new adapter needs.
-  rateShares: { fresh: 0.25, continued: 0.04 },
+  rateShares: { fresh: 0.25, continued: 0.04, known: 0.0025 },
   refuses: refusedOfPairs,
   metrics: pairMetrics,
   passes: ['policy', 'reference'],

@@ -16,7 +16,8 @@ export function adviceOf(
   run: { stepsPerEpoch: number; model: RatedModel; objective: ObjectiveName; continues: boolean },
 ): Advice {
   const objective: Objective = objectives[run.objective];
-  const share = objective.rateShares?.[run.continues ? 'continued' : 'fresh'];
+  const isKnown = training.learning_rate === training.learning_rate_if_known;
+  const share = objective.rateShares?.[run.continues ? 'continued' : isKnown ? 'known' : 'fresh'];
   const usual = methodOf(peft).learningRate(peft, run.model);
   const automatic = share === undefined ? usual : Number((usual * share).toPrecision(2));
   return isOfPreferences(finding)

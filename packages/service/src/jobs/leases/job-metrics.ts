@@ -32,6 +32,16 @@ export async function recordProgress(
   return rowCount === 1;
 }
 
+/** Stores that the job uses its `learning_rate_if_known`: its record then has the rate that is used. False when fenced. */
+export async function recordKnownRate({ sql }: Database, lease: Lease): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    Prisma.sql`UPDATE jobs SET resolved_training =
+      resolved_training || jsonb_strip_nulls(jsonb_build_object('learning_rate', resolved_training->'learning_rate_if_known'))
+      WHERE ${holds(lease, 'running')}`,
+  );
+  return rowCount === 1;
+}
+
 /**
  * SQL: inserts metrics, given as JSON; overwrites an existing row if it differs. Keeps names in the `metrics` of the old row that the
  * new one lacks, because the series of a checkpoint does not hold all of them.

@@ -7,7 +7,13 @@ import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-
 import { listCheckpoints } from '../../testing/list-checkpoints.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf } from '../job.ts';
-import { type JobMetric, lackingMetrics, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
+import {
+  type JobMetric,
+  lackingMetrics,
+  recordKnownRate,
+  recordMetrics,
+  recordProgress,
+} from '../leases/job-metrics.ts';
 import {
   listKeptCheckpoints,
   markCheckpointsDeleted,
@@ -267,6 +273,24 @@ test('progress is replaced', async () => {
   };
   assert.ok(await recordProgress(services, leaseOf(job), progress));
   assert.deepEqual((await getJob(services, team.id, job.id))!.progress, progress);
+});
+
+test('a job whose answers the base model knows has the rate that it uses, and keeps the other option', async () => {
+  const job = await createTestJob(services, team, 'running');
+  const rates = { learning_rate: 2e-4, learning_rate_if_known: 2e-6 };
+  await services.sql.query(
+    'UPDATE jobs SET resolved_training = resolved_training || $2::jsonb WHERE id = $1',
+    [job.id, JSON.stringify(rates)],
+  );
+  for (const _ of ['an attempt', 'another']) {
+    assert.ok(await recordKnownRate(services, leaseOf(job)));
+    const { resolvedTraining } = (await getJob(services, team.id, job.id))!;
+    assert.deepEqual(resolvedTraining, {
+      ...job.resolvedTraining,
+      learning_rate: 2e-6,
+      learning_rate_if_known: 2e-6,
+    });
+  }
 });
 
 test('an event has the time at which it was written, however long its transaction has lasted', async () => {

@@ -16,7 +16,7 @@ import { keepJobRows } from '../../testing/keep-job-rows.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
-import { recordMetrics, recordProgress } from '../leases/job-metrics.ts';
+import { recordKnownRate, recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import {
   markCheckpointsDeleted,
   recordCheckpoint,
@@ -85,6 +85,7 @@ const writes: Record<string, Write> = {
   },
   heartbeatJob: { run: (lease) => heartbeatJob(services, lease, { leaseSeconds: 5 }), legal: ['running'] },
   readJobFlags: { run: (lease) => readJobFlags(services, lease), legal: ['running'] },
+  recordKnownRate: { run: (lease) => recordKnownRate(services, lease), legal: ['running'] },
   recordProgress: { run: (lease) => recordProgress(services, lease, progress), legal: ['running'] },
   recordMetrics: { run: (lease) => recordMetrics(services, lease, [metric]), legal: ['running'] },
   recordCheckpoint: {

@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BaseModel, openBaseModel } from '../../../files.ts';
+import { hashFile } from '../../../sha256.ts';
 import { writeTinyModel } from '../../../testing/tiny-model.ts';
 import { trainOptions, trainRecords } from '../../../testing/train-adapter.ts';
+import { openLocalCheckpoints } from '../../checkpoints/index.ts';
+import { MANIFEST_FILE, manifestText, STATE_FILE } from '../../checkpoints/manifest.ts';
+import { REFERENCES } from '../../checkpoints/write-checkpoint.ts';
 import type { RecordOf, TrainRecord } from '../../records.ts';
 import { setUpTraining } from '../../setup.ts';
 
@@ -121,6 +125,59 @@ for (const method of ['dpo', 'kto'])
     );
     assert.deepEqual(await readFile(path.join(outputDir, 'adapter_model.safetensors')), bytes);
   });
+
+const rates = { learning_rate: 1e-3, learning_rate_if_known: 1e-5 };
+/** A rate of the job, and the other one; the first pass of a run decides between them. */
+async function decidable(name: string) {
+  const given = await options('dpo', { n_epochs: 2, lr_scheduler_type: 'constant' });
+  return { ...given, training: { ...given.training, ...rates }, outputDir: path.join(folder, name) };
+}
+const ratesOf = (records: TrainRecord[]) => new Set(steps(records).map(({ learningRate }) => learningRate));
+const decisionsOf = (records: TrainRecord[]) =>
+  records.flatMap((record) => (record.type === 'reference' ? (record.decided ?? []) : []));
+
+/** Replaces the references of the newest checkpoint, and the digests that cover them. */
+async function withReferences(checkpointDir: string, values: Float32Array): Promise<void> {
+  const { candidates } = await openLocalCheckpoints(checkpointDir);
+  const { dir } = candidates[0]!;
+  const state = path.join(dir, STATE_FILE);
+  const content = await readFile(state);
+  const headerLength = Number(content.readBigUInt64LE());
+  const header = JSON.parse(content.subarray(8, 8 + headerLength).toString());
+  const [start, end] = header[REFERENCES].data_offsets as [number, number];
+  assert.equal(end - start, values.byteLength);
+  content.set(new Uint8Array(values.buffer), 8 + headerLength + start);
+  await writeFile(state, content);
+  const file = path.join(dir, MANIFEST_FILE);
+  const { sha256: _, ...manifest } = JSON.parse(await readFile(file, 'utf8'));
+  manifest.files[STATE_FILE].sha256 = await hashFile(state);
+  await writeFile(file, manifestText(manifest));
+}
+
+test('a model that does not know the answers is trained at the rate of the job, and the pass reports why', async () => {
+  const records = await trainRecords(await decidable('undecided'));
+  const [decided, ...more] = decisionsOf(records);
+  assert.deepEqual(more, []);
+  assert.equal(decided!.isKnown, false);
+  assert.ok(decided!.logp < Math.log(0.01), 'random weights');
+  assert.deepEqual([...ratesOf(records)], [rates.learning_rate]);
+});
+
+test('the references of a checkpoint decide the rate again, whichever rate the job has recorded', async () => {
+  const given = await decidable('decided');
+  const { training } = given;
+  const checkpointDir = path.join(folder, 'decided-checkpoints');
+  await trainRecords({ ...given, checkpointDir }, (record) => record.type === 'step' && record.step === 7);
+  // References of a model that knows the answers, in the newest checkpoint.
+  const known = pairs.flatMap(() => [-1, -9]);
+  await withReferences(checkpointDir, Float32Array.from([...known, ...known]));
+  for (const learning_rate of Object.values(rates)) {
+    const of = { ...given, training: { ...training, learning_rate }, checkpointDir, resume: true };
+    const rest = await trainRecords(of, (record) => record.type === 'step' && record.step === 9);
+    assert.equal(steps(rest)[0]!.step, 6, 'it is the same run');
+    assert.deepEqual([...ratesOf(rest)], [rates.learning_rate_if_known]);
+  }
+});
 
 test('pairs that kto judges keep to their validation file', async () => {
   const trainingFile = await file('kto-sets.jsonl', pairs);
