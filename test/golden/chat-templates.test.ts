@@ -48,7 +48,9 @@ const cases: {
 before(async () => {
   const templates = await trlTemplates();
   const planned = templates.flatMap((template) =>
-    conversations.map((conversation) => ({ template, conversation })),
+    conversations
+      .filter(({ line }) => line === undefined || !partsOnly.includes(template.name))
+      .map((conversation) => ({ template, conversation })),
   );
   const plan = {
     now,
@@ -64,6 +66,7 @@ before(async () => {
       tools: conversation.tools ?? null,
       kwargs: conversation.kwargs ?? {},
       mask: isMarked(template),
+      line: conversation.line ?? null,
     })),
   };
   const references = await runPythonJson<Reference>('chat_templates.py', [], plan);
