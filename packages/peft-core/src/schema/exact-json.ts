@@ -24,8 +24,8 @@ export type ExactJson =
   | readonly ExactJson[]
   | { readonly [name: string]: ExactJson };
 
-/** Fields whose text `parseJson` keeps: lists of tools, and arguments of calls. */
-const KEPT = new Set(['tools', 'arguments']);
+/** Fields whose text `parseJson` keeps: lists of tools, and arguments of calls by both names. */
+const KEPT = new Set(['tools', 'arguments', 'parameters']);
 /** Python's limit on the digits of an integer; longer ones are read as floats. */
 const MAX_DIGITS = 4300;
 
@@ -51,7 +51,7 @@ export function objectOf<T>(entries: readonly (readonly [string, T])[]): Record<
 }
 
 /**
- * The value of `JSON.parse`. Of objects and lists that are the value of `tools` or `arguments`, or an item of such a list, the text is kept
+ * The value of `JSON.parse`. Of objects and lists that are the value of one of these fields, or an item of such a list, the text is kept
  * where the value differs from it. `name`: the whole value's. `value`: of `JSON.parse`, if known. Throws SyntaxError.
  */
 export function parseJson(text: string, name = '', value: unknown = JSON.parse(text)): unknown {
