@@ -1,6 +1,7 @@
 // `<|tool_call>call:NAME{key:<|"|>text<|"|>,other:1}<tool_call|>`: keys are bare, and a mark is the quote of strings.
 import { type LiteralForm, LiteralReader, NotLiteral } from './literals.ts';
 import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
+import { HeldText } from './marked-text.ts';
 import { callTags, NAME_SIGNS, type PieceSink, type ToolStyle } from './tool-style.ts';
 import { bareText, type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
@@ -23,7 +24,7 @@ const literals: LiteralForm = {
 
 class BracedCalls implements CallBody {
   readonly #sink: PieceSink;
-  #held = '';
+  readonly #held = new HeldText();
   #isQuoted = false;
 
   constructor(sink: PieceSink) {
@@ -31,11 +32,11 @@ class BracedCalls implements CallBody {
   }
 
   push(char: string): CallState {
-    this.#held += char;
+    this.#held.add(char);
     if (char !== '>') return 'more';
     if (this.#held.endsWith(QUOTE)) this.#isQuoted = !this.#isQuoted;
     if (this.#isQuoted || !this.#held.endsWith(CLOSE)) return 'more';
-    const reader = new LiteralReader(this.#held.slice(0, -CLOSE.length), literals);
+    const reader = new LiteralReader(this.#held.text.slice(0, -CLOSE.length), literals);
     try {
       do {
         reader.expect('call:');

@@ -26,6 +26,8 @@ export interface MarkedForm {
 
 /** Maximum length of a call. */
 export const MAX_CALL = 1_048_576;
+/** Number of characters that are searched for marks at once. */
+const CHUNK = 256;
 /** Maximum number of characters that are read again, because they follow a mark without a call. */
 const MAX_AGAIN = 1_048_576;
 
@@ -36,7 +38,9 @@ const MAX_AGAIN = 1_048_576;
 export class MarkedCalls implements TextReader {
   readonly #form: MarkedForm;
   readonly #sink: PieceSink;
-  /** Text that was not yet read, outside a call. */
+  /** Texts to read, the next one last. */
+  readonly #pending: string[] = [];
+  /** Start of a mark at the end of the content. */
   #rest = '';
   #body: CallBody | null;
   /** The mark before the current call; empty after other calls. */
@@ -54,9 +58,13 @@ export class MarkedCalls implements TextReader {
   }
 
   push(text: string): void {
-    let rest = this.#rest + text;
-    this.#rest = '';
-    while (rest !== '') rest = this.#body ? this.#readCall(rest, this.#body) : this.#readContent(rest);
+    this.#pending.push(text);
+    for (let next = this.#pending.pop(); next !== undefined; next = this.#pending.pop()) {
+      if (next.length > CHUNK) this.#pending.push(next.slice(CHUNK));
+      const chunk = next.slice(0, CHUNK);
+      if (this.#body) this.#readCall(chunk, this.#body);
+      else this.#readContent(this.#rest + chunk);
+    }
   }
 
   end(): void {
@@ -65,46 +73,47 @@ export class MarkedCalls implements TextReader {
     this.#rest = '';
   }
 
-  /** Returns the text after the content. */
-  #readContent(text: string): string {
+  /** Reads content up to a mark. */
+  #readContent(text: string): void {
     const { opens, close, restart, body } = this.#form;
     const marks = [...opens, ...(close === null ? [] : [close])];
     if (this.#after === 'malformed' && restart !== undefined) marks.push(restart);
     const { before, mark, after } = splitAtMark(text, marks);
     this.#sink.content(before);
     if (before.trim() !== '' && this.#after === 'call') this.#after = null;
-    if (mark === null) {
-      this.#rest = after;
-      return '';
-    }
+    this.#rest = mark === null ? after : '';
+    if (mark === null) return;
+    this.#pending.push(mark === restart ? mark + after : after);
     if (mark === close) {
       if (this.#after !== 'call') this.#sink.content(mark);
       this.#after = null;
-      return after;
+      return;
     }
     this.#body = body(this.#sink);
     this.#mark = mark === restart ? '' : mark;
     this.#raw = '';
-    return mark === restart ? mark + after : after;
   }
 
-  /** Returns the text after the call, or what must be read again. */
-  #readCall(text: string, body: CallBody): string {
+  /** Reads a text up to the end of its calls. */
+  #readCall(text: string, body: CallBody): void {
     for (let at = 0; at < text.length; at++) {
       const char = text[at]!;
       this.#raw += char;
       const state = this.#raw.length > MAX_CALL ? 'failed' : body.push(char);
       if (state === 'more') continue;
-      if (state === 'failed') return this.#fail() + text.slice(at + 1);
+      if (state !== 'call') this.#pending.push(text.slice(at + 1));
+      if (state === 'failed') {
+        this.#pending.push(this.#fail());
+        return;
+      }
       this.#sink.endCall();
       this.#mark = '';
       this.#raw = '';
       this.#after = 'call';
       if (state === 'call') continue;
       this.#body = null;
-      return text.slice(at + 1);
+      return;
     }
-    return '';
   }
 
   /** Ends a text that is no call. Returns the part of it that may have others. */

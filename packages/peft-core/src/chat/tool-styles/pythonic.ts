@@ -2,6 +2,7 @@
 import type { Tool } from '../message.ts';
 import { type LiteralForm, LiteralReader, NotLiteral } from './literals.ts';
 import { type CallBody, type CallState, MAX_CALL, MarkedCalls } from './marked-calls.ts';
+import { HeldText } from './marked-text.ts';
 import { callTags, NAME_SIGNS, type PieceSink, type TextReader, type ToolStyle } from './tool-style.ts';
 import { type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
@@ -84,16 +85,16 @@ function write(calls: readonly Call[], sink: PieceSink): void {
 
 class MarkedList implements CallBody {
   readonly #sink: PieceSink;
-  #held = '';
+  readonly #held = new HeldText();
 
   constructor(sink: PieceSink) {
     this.#sink = sink;
   }
 
   push(char: string): CallState {
-    this.#held += char;
+    this.#held.add(char);
     if (char !== '>' || !this.#held.endsWith(CLOSE)) return 'more';
-    const calls = callsIn(this.#held.slice(0, -CLOSE.length));
+    const calls = callsIn(this.#held.text.slice(0, -CLOSE.length));
     if (!calls) return 'failed';
     write(calls, this.#sink);
     return 'done';

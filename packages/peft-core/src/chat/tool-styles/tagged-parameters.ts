@@ -4,6 +4,7 @@ import { ChatTemplate } from '../chat-template.ts';
 import type { Tool } from '../message.ts';
 import { LiteralReader, NotLiteral } from './literals.ts';
 import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
+import { HeldText } from './marked-text.ts';
 import { pythonLiterals } from './pythonic.ts';
 import { callTags, type PieceSink, parametersOf, type ToolStyle } from './tool-style.ts';
 import { bareText, type FieldForm, fieldsConstraint, partOf, type ValueForm } from './typed-values.ts';
@@ -25,13 +26,17 @@ const NAMED = /^<(?:function|parameter)=([^>\n]+)>$/;
 class TaggedCalls implements CallBody {
   readonly #sink: PieceSink;
   readonly #tools: readonly Tool[];
-  /** Text of the current mark with what is before it, or of the current value. */
-  #held = '';
   #state: 'before' | 'in call' | 'in value' = 'before';
   #name = '';
   #fields: { key: string; text: string }[] = [];
-  /** The last value with its mark, if it may continue: its mark was not on a line of its own. */
-  #unsure: string | null = null;
+  #key = '';
+  /** The current value with its closing mark. */
+  #value = new HeldText();
+  /** Whether the current value may continue: its closing mark is not on a line of its own, as its start is. */
+  #isUnsure = false;
+  /** Spaces before the current mark, and the mark so far. */
+  #space = '';
+  #mark = '';
 
   constructor(sink: PieceSink, tools: readonly Tool[]) {
     this.#sink = sink;
@@ -39,42 +44,55 @@ class TaggedCalls implements CallBody {
   }
 
   push(char: string): CallState {
-    this.#held += char;
     if (this.#state === 'in value') return this.#inValue(char);
-    const mark = this.#held.trimStart();
-    if (mark === '') return 'more';
+    if (this.#mark === '' && /\s/.test(char)) {
+      this.#space += char;
+      return 'more';
+    }
+    this.#mark += char;
+    const mark = this.#mark;
     const marks = this.#state === 'before' ? [FUNCTION] : [PARAMETER, FUNCTION_END, CLOSE];
     const isOne = marks.some(
       (each) => each.startsWith(mark) || (each.endsWith('=') && mark.startsWith(each)),
     );
     if (!isOne || mark.length > MAX_MARK) return this.#resume();
     if (char !== '>') return 'more';
-    this.#held = '';
-    this.#unsure = null;
+    this.#endValue();
     if (mark === FUNCTION_END || mark === CLOSE) return this.#end(mark);
     const name = NAMED.exec(mark)?.[1];
     if (name === undefined) return 'failed';
     if (this.#state === 'before') this.#name = name;
-    else this.#fields.push({ key: name, text: '' });
+    else this.#key = name;
     this.#state = this.#state === 'before' ? 'in call' : 'in value';
     return 'more';
   }
 
   #inValue(char: string): CallState {
-    if (char !== '>' || !this.#held.endsWith(PARAMETER_END)) return 'more';
-    const text = this.#held.slice(0, -PARAMETER_END.length);
-    this.#fields.at(-1)!.text = text.replace(/^\n/, '').replace(/\n$/, '');
-    this.#unsure = text.endsWith('\n') || !text.startsWith('\n') ? null : this.#held;
-    this.#held = '';
-    this.#state = 'in call';
+    const isFirst = this.#value.text === '';
+    this.#value.add(char);
+    if (isFirst) this.#isUnsure = char === '\n';
+    if (char === '>' && this.#value.endsWith(PARAMETER_END)) this.#state = 'in call';
     return 'more';
+  }
+
+  /** Adds the value before a mark, if there is one. */
+  #endValue(): void {
+    this.#space = '';
+    this.#mark = '';
+    const { text } = this.#value;
+    if (text === '') return;
+    const value = text.slice(0, -PARAMETER_END.length).replace(/^\n/, '').replace(/\n$/, '');
+    this.#fields.push({ key: this.#key, text: value });
+    this.#value = new HeldText();
   }
 
   /** Continues a value that did not end where it seemed to. */
   #resume(): CallState {
-    if (this.#unsure === null) return 'failed';
-    this.#held = this.#unsure + this.#held;
-    this.#unsure = null;
+    const isOver = this.#value.endsWith(`\n${PARAMETER_END}`) || !this.#isUnsure;
+    if (this.#state === 'before' || isOver) return 'failed';
+    for (const char of this.#space + this.#mark) this.#value.add(char);
+    this.#space = '';
+    this.#mark = '';
     this.#state = 'in value';
     return 'more';
   }
