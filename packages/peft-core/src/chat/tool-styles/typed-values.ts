@@ -93,7 +93,8 @@ class Writer {
     if (depth > MAX_DEPTH)
       throw new GraftError(
         'invalid_schema',
-        `a schema must nest at most ${MAX_DEPTH} deep, references included`,
+        `the parameters of a tool must nest at most ${MAX_DEPTH} deep, references included`,
+        { param: 'tools' },
       );
     if (!isRecord(schema)) return or(TYPES.map((type) => this.#typed(type, {}, depth)));
     const { $ref, enum: choices, const: only, anyOf, oneOf, allOf, ...rest } = schema;
