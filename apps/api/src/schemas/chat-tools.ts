@@ -17,7 +17,7 @@ export const ToolParameterSchema = Type.Object({
     strict: Type.Optional(
       nullable(Type.Boolean(), {
         description:
-          'Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema where `tool_choice` requires a call.',
+          'Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema, and it is checked, where `tool_choice` requires a call or `response_format` constrains the answer.',
       }),
     ),
   }),

@@ -32,7 +32,7 @@ class TaggedCalls implements CallBody {
   #key = '';
   /** The current value with its closing mark. */
   #value = new HeldText();
-  /** Whether the current value may continue: its closing mark is not on a line of its own, as its start is. */
+  /** Whether the current value may continue: its start is on a separate line, and its closing mark is not. */
   #isUnsure = false;
   /** Spaces before the current mark, and the mark so far. */
   #space = '';

@@ -1,5 +1,5 @@
 /**
- * Constraints of values that are not written as JSON, by their JSON schema. Where a form has no way of its own to write a value, it is JSON.
+ * Constraints of values that are not written as JSON, by their JSON schema. A value for which a form has no way is JSON.
  */
 import { GraftError } from '../../errors.ts';
 import { isRecord } from '../../schema/check-fields.ts';

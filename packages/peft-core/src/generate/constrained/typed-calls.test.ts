@@ -21,17 +21,17 @@ const source = {
 const taggedTemplate = (written: string) =>
   `{% for message in messages %}{% for call in message.tool_calls or [] %}<tool_call>\n<function={{ call.function.name }}>\n` +
   `{% for key, value in call.function.arguments|items %}<parameter={{ key }}>\n{{ ${written} }}\n</parameter>\n{% endfor %}</function>\n</tool_call>{% endfor %}{% endfor %}{# <function= <parameter= #}`;
-const asPython = taggedTemplate('value | string');
-const asJson = taggedTemplate('value if value is string else value | tojson');
+const pythonTemplate = taggedTemplate('value | string');
+const jsonTemplate = taggedTemplate('value if value is string else value | tojson');
 
 const styles = {
   python: {
-    template: asPython,
+    template: pythonTemplate,
     write: (texts: readonly string[]) =>
       `<tool_call>\n<function=f>\n${texts.map((text) => `<parameter=a>\n${text}\n</parameter>\n`).join('')}</function>\n</tool_call>`,
   },
   json: {
-    template: asJson,
+    template: jsonTemplate,
     write: (texts: readonly string[]): string => styles.python.write(texts),
   },
   braces: {
