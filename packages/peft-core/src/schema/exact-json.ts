@@ -158,7 +158,9 @@ class Reader {
     this.#at += text.length;
     const value = Number(text);
     const isFloat = /[.eE]/.test(text);
-    if (isFloat ? !Number.isInteger(value) : Number.isSafeInteger(value)) return value;
+    // The integer -0 is 0 in Python.
+    if (isFloat ? !Number.isInteger(value) : Number.isSafeInteger(value))
+      return this.#isExact ? value + 0 : value;
     this.#changed++;
     if (!this.#isExact) return value;
     if (isFloat) return new Float(value);
