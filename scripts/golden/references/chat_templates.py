@@ -3,7 +3,8 @@
 usage: chat_templates.py PLAN.json
 
 PLAN.json: {"tokenizers": {template's name: {"chat_template", "tokenizer_json", "tokens": {"bos_token", ...}}}, "now": ISO date that
-`strftime_now` shows, "cases": [{"template", "messages", "tools", "kwargs", "mask": whether tokens are wanted}]}
+`strftime_now` shows, "cases": [{"template", "messages", "tools", "kwargs", "mask": whether tokens are wanted, "line": JSON text, if any, whose messages
+and tools replace the others}]}
 Writes a line of JSON for each case: {"text", "prompt": with the assistant's turn opened, "ids", "mask"}. "text" and "prompt" are null where the
 template refuses the conversation.
 """
@@ -54,6 +55,8 @@ def render(case, **options):
 
 
 for case in plan["cases"]:
+    if case.get("line"):
+        case |= json.loads(case["line"])
     text = render(case, tokenize=False)
     answer = {"text": text, "prompt": render(case, tokenize=False, add_generation_prompt=True), "ids": None, "mask": None}
     if case["mask"] and text is not None:

@@ -1,4 +1,4 @@
-import { jsonExtent, jsonFault } from '@graft/peft-core/config';
+import { jsonExtent, jsonFault, parseJson } from '@graft/peft-core/config';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
@@ -57,7 +57,8 @@ export const jsonBody = fp(async (app) => {
                 `The body is not valid JSON: ${jsonFault(text) ?? 'it names a prototype'}.`,
               ),
             );
-          else resolve(value);
+          // `value` has been checked for the names of prototypes.
+          else resolve(parseJson(text, '', value));
         });
       });
     },

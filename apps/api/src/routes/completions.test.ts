@@ -55,6 +55,52 @@ test('special tokens in the text are tokens only where the request allows them',
   assert.deepEqual([status, json.error.param], [400, 'allow_special_tokens']);
 });
 
+describe('tools of a request', () => {
+  const named = (name: string, parameters?: object, more: object = {}) => ({
+    type: 'function',
+    function: { name, ...(parameters ? { parameters } : {}), ...more },
+  });
+
+  test('reach the worker as written, with the names and fields that training data may have', async () => {
+    const worker = await start(hello);
+    const tool =
+      '{"type":"function","returns":{},"function":{"name":"a.b:c/d","strict":false,"parameters":{"type":"object","properties":{"b":{"minimum":1.0},"1":{"maximum":12345678901234567890}}}}}';
+    const body = `{"model":"tiny","messages":[{"role":"user","content":"Hi"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"a.b:c/d","arguments":"{\\"b\\": 12345678901234567890}"}}]}],"tools":[${tool},{"type":"function","function":{"name":"${'n'.repeat(128)}","description":null}}]}`;
+    const { status, text } = await bench.acme.send('POST', '/v1/chat/completions', body, {
+      'content-type': 'application/json',
+    });
+    assert.equal(status, 200, text);
+    const [{ tools, messages: sent }] = worker.requests as unknown as [
+      { tools: Record<string, unknown>[]; messages: { tool_calls: { function: object }[] }[] },
+    ];
+    assert.deepEqual(tools, [{ ...JSON.parse(tool), exact_json: tool }, named('n'.repeat(128))]);
+    assert.deepEqual(sent[1]!.tool_calls[0]!.function, {
+      name: 'a.b:c/d',
+      arguments: { b: Number('12345678901234567890') },
+      exact_json: '{"b": 12345678901234567890}',
+    });
+  });
+
+  test('must have schemas that answers can follow only where they must be followed', async () => {
+    const worker = await start(hello);
+    const good = named('good');
+    const bad = named('bad', { type: 'object', properties: { a: { type: 'string', pattern: '(a*)*' } } });
+    const strict = named('strict', { type: 'object', not: {} }, { strict: true });
+    const tools = [good, bad, strict];
+    const chosen = (name: string) => ({ type: 'function', function: { name } });
+    for (const tool_choice of ['auto', 'none', chosen('good')]) {
+      const { status, text } = await chat({ tools, tool_choice });
+      assert.equal(status, 200, text);
+    }
+    const param = (i: number) => `tools[${i}].function.parameters`;
+    assertError(await chat({ tools, tool_choice: 'required' }), 400, 'invalid_value', param(1));
+    assertError(await chat({ tools, tool_choice: chosen('strict') }), 400, 'invalid_value', param(2));
+    const json = { response_format: { type: 'json_object' } };
+    assertError(await chat({ tools: [strict], ...json }), 400, 'invalid_value', param(0));
+    assert.equal(worker.requests.length, 3);
+  });
+});
+
 describe('chat completions', () => {
   test('the whole answer, and what the worker is asked', async () => {
     const worker = await start(hello);

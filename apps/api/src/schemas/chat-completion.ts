@@ -137,7 +137,8 @@ export const CreateChatCompletionSchema = namedInput('CreateChatCompletion', {
   tool_choice: Type.Optional(nullable(ToolChoiceSchema)),
   parallel_tool_calls: Type.Optional(
     nullable(Type.Boolean(), {
-      description: 'Whether an answer that must call a tool may have several calls. Default: true.',
+      description:
+        'Whether an answer may have several calls. With `false` it ends after the first. Default: true.',
     }),
   ),
   response_format: Type.Optional(nullable(ResponseFormatSchema)),

@@ -1,13 +1,14 @@
+import { TOOL_NAME } from '@graft/peft-core/chat';
 import { Type } from 'typebox';
 import { input, nullable } from './schema.ts';
 
 const JsonSchema = Type.Record(Type.String(), Type.Unknown());
-const FunctionName = Type.String({ pattern: '^[a-zA-Z0-9_-]{1,64}$' });
+const FunctionName = Type.String({ pattern: TOOL_NAME.source });
 
-/** A tool of a request. */
-export const ToolParameterSchema = input({
+/** A tool of a request. Templates receive its other fields, too. */
+export const ToolParameterSchema = Type.Object({
   type: Type.Literal('function'),
-  function: input({
+  function: Type.Object({
     name: FunctionName,
     description: Type.Optional(nullable(Type.String())),
     parameters: Type.Optional(
@@ -16,7 +17,7 @@ export const ToolParameterSchema = input({
     strict: Type.Optional(
       nullable(Type.Boolean(), {
         description:
-          'Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema where `tool_choice` requires a call.',
+          'Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema, and it is checked, where `tool_choice` requires a call or `response_format` constrains the answer.',
       }),
     ),
   }),

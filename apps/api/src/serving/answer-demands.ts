@@ -1,3 +1,4 @@
+import { readTools, type Tool } from '@graft/peft-core/chat';
 import { answerSchemaFault } from '@graft/peft-core/config';
 import type { GenerationRequest } from '@graft/service';
 import type { Static } from 'typebox';
@@ -14,47 +15,46 @@ type Demands = Pick<
 >;
 
 /**
- * What the answer must be, in the worker's format, without what has no effect. Throws `invalid_value` for tools with equal names, a choice of
- * a tool that is not among them, and schemas that are too large or, with `strict`, have keywords that answers may not follow.
+ * What the answer must be, in the worker's format, without what has no effect. Throws `invalid_value` for tools that training data may not
+ * have either, a choice of a tool that is not among them, and schemas that answers must follow and that are too large or, with `strict`,
+ * have keywords that answers may not follow.
  */
 export function demandsOf(body: Body): Demands {
-  return { ...toolsOf(body), ...formatOf(body) };
+  const format = formatOf(body);
+  return { ...toolsOf(body, format.response_format !== undefined), ...format };
 }
 
-function toolsOf({ tools, tool_choice, parallel_tool_calls }: Body): Demands {
+/** `isFormed`: the content of the answer has a form, so that its calls have one, too. */
+function toolsOf({ tools: given, tool_choice, parallel_tool_calls }: Body, isFormed: boolean): Demands {
   const choice = tool_choice ?? 'auto';
-  const names = (tools ?? []).map((tool) => tool.function.name);
-  if (names.length === 0) {
+  const tools = readTools(given);
+  if ('fault' in tools) throw refusal(tools.field, tools.fault);
+  if (tools.length === 0) {
     if (choice === 'auto' || choice === 'none') return {};
     throw refusal('tool_choice', "requires a call, but there are no 'tools'");
   }
-  for (const [i, { function: tool }] of tools!.entries()) {
-    const param = `tools[${i}].function`;
-    if (names.indexOf(tool.name) !== i)
-      throw refusal(`${param}.name`, `is '${tool.name}', like that of an earlier tool`);
-    const fault = tool.parameters
-      ? answerSchemaFault(tool.parameters, { strict: tool.strict ?? false })
-      : null;
-    if (fault !== null) throw refusal(`${param}.parameters`, fault);
-    const { type } = tool.parameters ?? {};
-    if (type !== undefined && type !== 'object')
-      throw refusal(`${param}.parameters`, 'must be the schema of an object');
-  }
   const name = typeof choice === 'object' ? choice.function.name : null;
-  if (name !== null && !names.includes(name))
+  if (name !== null && !tools.some((tool) => tool.function.name === name))
     throw refusal('tool_choice', `names '${name}', which is not among 'tools'`);
-  const isAny = choice === 'auto';
+  const isFollowed = choice !== 'none' && (choice !== 'auto' || isFormed);
+  for (const [i, tool] of tools.entries())
+    if (isFollowed && (name === null || tool.function.name === name)) checkParameters(tool, `tools[${i}]`);
   return {
     // The template shows them as it shows those of training data: all fields, in the order given.
-    tools: tools!.map(({ type, function: tool }) => ({ type, function: withoutNulls(tool) })),
-    ...(isAny ? {} : { tool_choice: name === null ? (choice as 'none' | 'required') : { name } }),
+    tools,
+    ...(choice === 'auto' ? {} : { tool_choice: name === null ? (choice as 'none' | 'required') : { name } }),
     ...(parallel_tool_calls === false ? { parallel_tool_calls: false } : {}),
   };
 }
 
-function withoutNulls<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], null> } {
-  const entries = Object.entries(value).filter(([, each]) => each !== null);
-  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], null> };
+function checkParameters({ function: declared }: Tool, at: string): void {
+  const { parameters, strict } = declared as Tool['function'] & { strict?: boolean };
+  if (!parameters) return;
+  const param = `${at}.function.parameters`;
+  const fault = answerSchemaFault(parameters, { strict: strict ?? false });
+  if (fault !== null) throw refusal(param, fault);
+  if (parameters.type !== undefined && parameters.type !== 'object')
+    throw refusal(param, 'must be the schema of an object');
 }
 
 function formatOf({ response_format: format }: Body): Demands {

@@ -1,10 +1,4 @@
-import {
-  type Message,
-  messageOf,
-  readArguments,
-  readReasoning,
-  UnansweredCalls,
-} from '@graft/peft-core/chat';
+import { type Message, messageOf, readCalled, readReasoning, UnansweredCalls } from '@graft/peft-core/chat';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { CreateChatCompletionSchema } from '../schemas/chat-completion.ts';
@@ -52,9 +46,9 @@ export function readConversation(messages: readonly RequestMessage[]): Message[]
 }
 
 function readCall({ id, function: { name, arguments: text } }: RequestCall, at: string) {
-  const args = readArguments(text);
-  if (typeof args === 'string') refuse(`${at}.function.arguments`, args);
-  return { id, type: 'function' as const, function: { name, arguments: args } };
+  const called = readCalled(name, text);
+  if (typeof called === 'string') refuse(`${at}.function.arguments`, called);
+  return { id, type: 'function' as const, function: called };
 }
 
 function textOf(content: RequestMessage['content']): string | null {

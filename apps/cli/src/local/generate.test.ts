@@ -43,8 +43,8 @@ test('tools that cannot be used are refused', async () => {
     [['-m', 'a', '--tool-choice', 'none'], /--tool-choice needs --tools/],
     [['--prompt', 'a', ...given], /--tools needs the chat template/],
     [
-      ['-m', 'a', '--tools', '[{"name": "a"}]'],
-      /--tools: tools\[0\] has type undefined; it must be "function"/,
+      ['-m', 'a', '--tools', '[{"function": {"name": "a"}}]'],
+      /--tools: tools\[0\].type must be "function", got undefined/,
     ],
     [['-m', 'a', ...given, '--tool-choice', 'wind'], /names 'wind', which is not among 'tools'/],
   ] as const) {

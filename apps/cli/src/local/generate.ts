@@ -7,7 +7,14 @@ import type { Command } from 'commander';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts } from '../interrupts.ts';
-import { anyNumber, given, jsonArgument, jsonObjectArgument, wholeNumber } from '../options/arguments.ts';
+import {
+  anyNumber,
+  given,
+  jsonArgument,
+  jsonObjectArgument,
+  textArgument,
+  wholeNumber,
+} from '../options/arguments.ts';
 import { type SamplingOptions, samplingFields, samplingOptions } from '../options/sampling-options.ts';
 import { toolChoice, toolChoiceOption } from '../options/tool-choice.ts';
 import { createOutput } from '../output.ts';
@@ -150,8 +157,8 @@ async function toolsOf({
   if (prompt !== undefined)
     throw new UsageError('--tools needs the chat template: give --message or --messages, not --prompt.');
   const { readTools } = await import('@graft/peft-core/chat');
-  const tools = readTools(jsonArgument('--tools', json));
-  if (typeof tools === 'string') throw new UsageError(`--tools: ${tools}.`);
+  const tools = readTools(textArgument('--tools', json));
+  if ('fault' in tools) throw new UsageError(`--tools: ${tools.field} ${tools.fault}.`);
   return choice === undefined ? { tools } : { tools, tool_choice: toolChoice(choice) };
 }
 

@@ -45,16 +45,19 @@ export const numberWithin =
     return value;
   };
 
+/** The text of an option, given inline or as `@path` of a file. */
+export function textArgument(option: string, text: string): string {
+  if (!text.startsWith('@')) return text;
+  try {
+    return readFileSync(text.slice(1), 'utf8');
+  } catch (error) {
+    throw new UsageError(`${option}: cannot read ${text.slice(1)}: ${(error as Error).message}`);
+  }
+}
+
 /** Parses an option's JSON, given inline or as `@path` of a file. */
 export function jsonArgument(option: string, text: string): unknown {
-  let json = text;
-  if (text.startsWith('@')) {
-    try {
-      json = readFileSync(text.slice(1), 'utf8');
-    } catch (error) {
-      throw new UsageError(`${option}: cannot read ${text.slice(1)}: ${(error as Error).message}`);
-    }
-  }
+  const json = textArgument(option, text);
   try {
     return JSON.parse(json);
   } catch (error) {

@@ -997,7 +997,7 @@ export interface CreateChatCompletion {
       description?: string | null;
       /** JSON schema of the arguments. Default: none. */
       parameters?: Record<string, unknown> | null;
-      /** Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema where `tool_choice` requires a call. */
+      /** Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema, and it is checked, where `tool_choice` requires a call or `response_format` constrains the answer. */
       strict?: boolean | null;
     };
   }[] | null;
@@ -1008,7 +1008,7 @@ export interface CreateChatCompletion {
       name: string;
     };
   } | null;
-  /** Whether an answer that must call a tool may have several calls. Default: true. */
+  /** Whether an answer may have several calls. With `false` it ends after the first. Default: true. */
   parallel_tool_calls?: boolean | null;
   /** Form of the content. `json_object`: a JSON object. `json_schema`: JSON that follows the schema. Tokens that would break the form are never chosen; only an answer that `max_tokens` cuts off is incomplete. */
   response_format?: {

@@ -6,7 +6,7 @@ import { PlainTemplate } from './plain-template.ts';
 import { commonPrefix, type RenderedTurns, type TextRange, type TurnPlace } from './rendered-turns.ts';
 import { strftime } from './strftime.ts';
 import { TemplateBudget, TooCostly } from './template-budget.ts';
-import { type TemplateInput, type TemplateMessage, templateMessage } from './template-input.ts';
+import { type TemplateInput, type TemplateMessage, templateMessage, templateTool } from './template-input.ts';
 
 export interface ChatTemplateOptions {
   /** Appends the header of an assistant turn, which the model continues. */
@@ -154,7 +154,7 @@ export class ChatTemplate {
       messages: this.shown(messages),
       addGenerationPrompt,
       strftime: (format: string) => strftime(now, format),
-      variables: tools === undefined ? kwargs : { ...kwargs, tools },
+      variables: tools === undefined ? kwargs : { ...kwargs, tools: tools.map(templateTool) },
     };
   }
 

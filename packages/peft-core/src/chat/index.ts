@@ -9,6 +9,6 @@ export {
   type Tool,
   ToolSchema,
 } from './message.ts';
-export { messageOf, readArguments, readReasoning, UnansweredCalls } from './message-fields.ts';
-export { readTools } from './read-tools.ts';
+export { messageOf, readCalled, readReasoning, UnansweredCalls } from './message-fields.ts';
+export { readTools, TOOL_NAME } from './read-tools.ts';
 export { answerFormOf } from './tool-styles/tool-styles.ts';

@@ -3,6 +3,7 @@
  * tokens in both. Faults are predicates of a field, such as `must be a string`: each caller puts the field's path before them.
  */
 import { isRecord, show } from '../schema/check-fields.ts';
+import { exactText, parseJson } from '../schema/exact-json.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
 import { jsonFault } from '../schema/json-fault.ts';
 import { type Message, REASONING_FIELDS, type ToolCall } from './message.ts';
@@ -12,26 +13,31 @@ const MAX_DEPTH = 32;
 const MAX_VALUES = 10_000;
 
 /**
- * Arguments of a call as an object, or their fault. OpenAI's API has them as JSON text, many data sets as an object; without parameters they
- * may be absent or an empty text.
+ * A called function, or the fault of its arguments. OpenAI's API has them as JSON text, many data sets as an object; without parameters
+ * they may be absent or an empty text.
  */
-export function readArguments(value: unknown): Record<string, unknown> | string {
-  if (value === undefined || value === null) return {};
-  if (typeof value !== 'string')
-    return isRecord(value)
-      ? (objectFault(value) ?? value)
-      : `must be a JSON object or its text, got ${show(value)}`;
-  if (value.trim() === '') return {};
+export function readCalled(name: string, value: unknown): ToolCall['function'] | string {
+  if (value === undefined || value === null) return { name, arguments: {} };
+  if (typeof value !== 'string') {
+    if (!isRecord(value)) return `must be a JSON object or its text, got ${show(value)}`;
+    return objectFault(value) ?? called(name, value);
+  }
+  if (value.trim() === '') return { name, arguments: {} };
   const fault = extentFault(jsonExtent(value));
   if (fault) return fault;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(value);
+    parsed = parseJson(value, 'arguments');
   } catch {
     return `must be JSON, but has ${jsonFault(value)}`;
   }
   if (!isRecord(parsed)) return `must be the JSON text of an object, got ${show(value)}`;
-  return objectFault(parsed) ?? parsed;
+  return objectFault(parsed) ?? called(name, parsed);
+}
+
+function called(name: string, args: Record<string, unknown>): ToolCall['function'] {
+  const exact = exactText(args);
+  return exact === undefined ? { name, arguments: args } : { name, arguments: args, exact_json: exact };
 }
 
 function extentFault({ depth, values }: { depth: number; values: number }): string | null {

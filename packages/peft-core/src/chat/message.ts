@@ -1,16 +1,26 @@
 import { type Static, Type } from 'typebox';
 
+/** The JSON text of a value that JavaScript's differs from, as `schema/exact-json.ts` describes. Templates receive what it says. */
+const exact_json = Type.Optional(Type.String());
+
 /** A call of a tool by the assistant. Templates receive `arguments` as an object; OpenAI's API has it as JSON text. */
 export const ToolCallSchema = Type.Object({
   id: Type.Optional(Type.String()),
   type: Type.Literal('function'),
-  function: Type.Object({ name: Type.String(), arguments: Type.Record(Type.String(), Type.Unknown()) }),
+  function: Type.Object({
+    name: Type.String(),
+    arguments: Type.Record(Type.String(), Type.Unknown()),
+    /** Of the arguments. */
+    exact_json,
+  }),
 });
 export type ToolCall = Static<typeof ToolCallSchema>;
 
 /** A function that the model may call. Templates receive it unchanged, with fields that are not listed here. */
 export const ToolSchema = Type.Object({
   type: Type.Literal('function'),
+  /** Of the tool. */
+  exact_json,
   function: Type.Object({
     name: Type.String(),
     description: Type.Optional(Type.String()),

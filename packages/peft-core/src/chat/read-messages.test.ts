@@ -167,7 +167,10 @@ const faults: [fault: RegExp, messages: unknown[]][] = [
     /tool_calls\[0\] has type "code"; it must be "function"/,
     [user, { ...calling, tool_calls: [{ ...call(), type: 'code' }] }],
   ],
-  [/has name "a b"; names have 1 to 128/, [user, { ...calling, tool_calls: [call('{}', 'a b')] }]],
+  [
+    /must be a name of 1 to 128 letters, .*, got "a b"/,
+    [user, { ...calling, tool_calls: [call('{}', 'a b')] }],
+  ],
   [/has 129 tool_calls; the limit is 128/, [user, { ...calling, tool_calls: Array(129).fill(call()) }]],
   [/messages\[1\]\.tool_call_id answers no call; a tool message must follow/, [user, result, last]],
   [/messages\[3\]\.tool_call_id answers no call/, [user, calling, result, result, last]],
@@ -212,12 +215,18 @@ test('a call without declared tools, two calls where one is allowed, and faulty 
     /has 2 tool_calls, though/,
   );
   const withTools = (given: unknown) => faultOf({ messages: [user, last], tools: given });
-  assert.match(withTools({}), /"tools" must be a list, got \{\}/);
-  assert.match(withTools([{ name: 'weather' }]), /tools\[0\] has type undefined; it must be "function"/);
-  assert.match(withTools([tools[1], tools[1]]), /tools\[1\] has the name "time", as an earlier tool does/);
+  assert.match(withTools({}), /"tools" must be a list or its JSON text, got \{\}/);
+  assert.match(
+    withTools([{ function: { name: 'weather' } }]),
+    /tools\[0\].type must be "function", got undefined/,
+  );
+  assert.match(
+    withTools([tools[1], tools[1]]),
+    /tools\[1\].function.name must differ from those of other tools, got "time" twice/,
+  );
   assert.match(
     withTools([{ type: 'function', function: { name: 'a', parameters: [] } }]),
     /parameters .*a JSON schema/,
   );
-  assert.match(withTools(Array(129).fill(tools[0])), /129 tools; the limit is 128/);
+  assert.match(withTools(Array(129).fill(tools[0])), /"tools" must be at most 128 tools, got 129/);
 });

@@ -36,7 +36,7 @@ export interface ReadConversation {
 export function readConversation(line: Readonly<Record<string, unknown>>): ReadConversation | string {
   const { messages, parallel_tool_calls: parallel } = line;
   const tools = readTools(line.tools);
-  if (typeof tools === 'string') return tools;
+  if ('fault' in tools) return `${tools.field === 'tools' ? '"tools"' : tools.field} ${tools.fault}`;
   if (parallel !== undefined && parallel !== null && typeof parallel !== 'boolean')
     return `"parallel_tool_calls" must be true or false, got ${show(parallel)}`;
   if (!Array.isArray(messages) || messages.length === 0)

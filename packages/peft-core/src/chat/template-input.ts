@@ -1,5 +1,6 @@
 import { GraftError } from '../errors.ts';
-import { type Message, REASONING_FIELDS, type Tool } from './message.ts';
+import { type ExactJson, Float, namesOf, objectOf, readExact, writeExact } from '../schema/exact-json.ts';
+import { type Message, REASONING_FIELDS, type Tool, type ToolCall } from './message.ts';
 
 /** Maximum nesting depth of tool definitions and arguments of tool calls. */
 const MAX_DEPTH = 64;
@@ -33,7 +34,8 @@ export function templateMessage(
   // As transformers does: many templates write None, but know what to do without content.
   const isEmpty = content === null;
   const isOther = role === 'developer' && !hasDeveloper;
-  if (weight === undefined && reasoning === undefined && !hasParts && !isEmpty && !isOther)
+  const hasExact = message.tool_calls?.some((call) => call.function.exact_json !== undefined) ?? false;
+  if (weight === undefined && reasoning === undefined && !hasParts && !isEmpty && !isOther && !hasExact)
     return message as TemplateMessage;
   const { weight: _, reasoning: __, content: ___, ...rest } = message;
   const shown: Record<string, unknown> & { role: string } = rest;
@@ -41,7 +43,17 @@ export function templateMessage(
   if (isOther) shown.role = 'system';
   if (hasParts) shown.content = [{ type: 'text', text: content }];
   if (reasoning !== undefined) for (const name of REASONING_FIELDS) shown[name] = reasoning;
+  if (hasExact) shown.tool_calls = message.tool_calls!.map(templateCall);
   return shown;
+}
+
+/** What a template receives for a tool. */
+export const templateTool = (tool: Tool): unknown =>
+  tool.exact_json === undefined ? tool : readExact(tool.exact_json);
+
+function templateCall(call: ToolCall): unknown {
+  const { name, exact_json: exact } = call.function;
+  return exact === undefined ? call : { ...call, function: { name, arguments: readExact(exact) } };
 }
 
 /** Every text of a message that its author wrote, changed by `change`: also names of fields, but not the role. */
@@ -51,21 +63,34 @@ export function withMessageTexts(message: Message, change: (text: string) => str
   if (message.reasoning !== undefined) changed.reasoning = change(message.reasoning);
   if (message.tool_call_id !== undefined) changed.tool_call_id = change(message.tool_call_id);
   if (message.tool_calls !== undefined)
-    changed.tool_calls = withAllTexts(message.tool_calls, change) as NonNullable<Message['tool_calls']>;
+    changed.tool_calls = message.tool_calls.map(({ function: called, ...call }) => ({
+      ...(withAllTexts(call, change) as typeof call),
+      function: withExactTexts(called, change),
+    }));
   return changed;
 }
 
 export function withToolTexts(tools: readonly Tool[], change: (text: string) => string): Tool[] {
-  return withAllTexts(tools, change) as Tool[];
+  return tools.map((tool) => withExactTexts(tool, change));
+}
+
+function withExactTexts<T extends { exact_json?: string }>(
+  { exact_json: exact, ...value }: T,
+  change: (text: string) => string,
+): T {
+  const changed = withAllTexts(value, change) as T;
+  if (exact !== undefined)
+    changed.exact_json = writeExact(withAllTexts(readExact(exact), change) as ExactJson);
+  return changed;
 }
 
 /** A value of JSON with every text and every name of a field changed. */
 function withAllTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || value instanceof Float) return value;
   if (Array.isArray(value)) return value.map((item) => withAllTexts(item, change));
-  const entries = Object.entries(value);
-  return Object.fromEntries(entries.map(([name, item]) => [change(name), withAllTexts(item, change)]));
+  const fields = value as Record<string, unknown>;
+  return objectOf(namesOf(value).map((name) => [change(name), withAllTexts(fields[name], change)]));
 }
 
 /** Throws `chat_template_error` for tools, or arguments of tool calls, that nest too deep for functions that call themselves. */

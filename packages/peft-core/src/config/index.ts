@@ -39,6 +39,7 @@ export {
   combinationTypes,
   MAX_COMBINATION_WEIGHT,
 } from '../schema/combination.ts';
+export { parseJson } from '../schema/exact-json.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
 export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';

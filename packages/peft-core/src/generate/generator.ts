@@ -247,12 +247,13 @@ export class Generator {
   }
 
   /** How the answer's text is read; null if all of it is content. */
-  #answerReaderOf(request: GenerateRequest, form: AnswerForm, promptEnd: string) {
+  #answerReaderOf(request: GenerateRequest, form: AnswerForm, promptEnd: string, isConstrained: boolean) {
     if (!request.messages) return null;
     const tools = toolsOf(request, form);
     const reasoning = request.separate_reasoning ? form.reasoning : null;
     if (tools.length === 0 && !request.separate_reasoning) return null;
-    return createAnswerReader({ ...form, reasoning, tools, promptEnd });
+    const parallel = request.parallel_tool_calls ?? true;
+    return createAnswerReader({ ...form, reasoning, tools, promptEnd, parallel, isConstrained });
   }
 
   #changesOf({
@@ -271,7 +272,7 @@ export class Generator {
     answer: { form: AnswerForm; ends: ReadonlySet<number>; constraint: AnswerConstraint | null },
   ): Sequence {
     const { form, ends, constraint } = answer;
-    const reader = this.#answerReaderOf(request, form, end);
+    const reader = this.#answerReaderOf(request, form, end, constraint !== null);
     const { virtualTokens } = served.model.model;
     const [leading, prefix] = [leadingOf(served), prefixOf(served)];
     const longest = this.#longestAnswer(prompt.length, served);

@@ -278,7 +278,7 @@ export class Sequence implements Owned {
     const likely = likelyOf();
     const said = this.#read(text);
     if (text || !stops.matched) this.#say({ ...said, tokenId: token, ...(likely ? { likely } : {}) });
-    if (stops.matched) this.#finish('stop');
+    if (stops.matched || this.#options.reader?.isOver) this.#finish('stop');
     else if (this.#answered === limit) this.#end('length', -1);
     else this.ids.push(token);
   }

@@ -27,7 +27,7 @@ export function jsonExtent(json: string): JsonExtent {
 }
 
 /** Index of the closing quote of the string that starts at `start`, or the length of the text. */
-function endOfText(json: string, start: number): number {
+export function endOfText(json: string, start: number): number {
   for (let i = start + 1; i < json.length; i++) {
     const sign = json.charCodeAt(i);
     if (sign === backslash) i++;

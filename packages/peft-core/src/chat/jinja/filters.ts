@@ -1,3 +1,4 @@
+import { Float } from '../../schema/exact-json.ts';
 import type { TemplateBudget } from '../template-budget.ts';
 import { itemsOf, methodOf } from './methods.ts';
 import { charged, made } from './state.ts';
@@ -7,7 +8,6 @@ import { type JsonOptions, toJson } from './to-json.ts';
 import {
   characters,
   type Dict,
-  Float,
   float,
   isDict,
   isFloat,
@@ -71,6 +71,7 @@ export const FILTERS: Record<string, Filter> = {
     );
   },
   int(value, [otherwise], named) {
+    if (typeof value === 'bigint') return value;
     const number = parsed(value, /^[+-]?(\d+|\d*\.\d+|\d+\.\d*)(e[+-]?\d+)?$/i);
     return number === null ? (otherwise ?? named.default ?? 0) : Math.trunc(number);
   },

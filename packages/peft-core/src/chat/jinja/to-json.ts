@@ -1,6 +1,7 @@
+import { Float } from '../../schema/exact-json.ts';
 import type { TemplateBudget } from '../template-budget.ts';
 import { join } from './texts.ts';
-import { Float, floatText, isDict, jsonNumber, keysOf, MAX_DEPTH, typeName, type Value } from './values.ts';
+import { floatText, isDict, jsonNumber, keysOf, MAX_DEPTH, typeName, type Value } from './values.ts';
 
 /** Options of Python's `json.dumps`. */
 export interface JsonOptions {
@@ -38,17 +39,17 @@ export function toJson(value: Value, budget: TemplateBudget, options: JsonOption
     if (depth > MAX_DEPTH) throw new Error('a value nests too deep');
     if (typeof part === 'string') return string(part);
     if (part === null || typeof part === 'boolean') return String(part);
-    if (typeof part === 'number') return jsonNumber(part);
+    if (typeof part === 'number' || typeof part === 'bigint') return jsonNumber(part);
     if (part instanceof Float) return floatText(part.value);
     if (Array.isArray(part)) {
       const items = part.map((item) => write(item, depth + 1));
       return list(items, '[]', depth);
     }
     if (!isDict(part)) throw new Error(`an object of type ${typeName(part)} is not JSON`);
-    const keys = keysOf(part, budget);
+    let keys = keysOf(part, budget);
     if (sortKeys) {
       budget.spend(0, keys.length);
-      keys.sort();
+      keys = keys.toSorted();
     }
     const items = keys.map((key) => {
       const item = write(part[key], depth + 1);

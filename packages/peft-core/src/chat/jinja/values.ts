@@ -1,10 +1,15 @@
+import { Float, namesOf } from '../../schema/exact-json.ts';
 import type { TemplateBudget } from '../template-budget.ts';
 import { join } from './texts.ts';
 
-/** Python's values as Jinja sees them: None is null, Undefined is undefined, a dict is a plain object, a list or tuple an array. */
+/**
+ * Python's values as Jinja sees them: None is null, Undefined is undefined, a dict is a plain object, a list or tuple an array, an integer
+ * beyond a number's precision a bigint.
+ */
 export type Value =
   | string
   | number
+  | bigint
   | boolean
   | null
   | undefined
@@ -21,15 +26,6 @@ export interface Dict {
 
 /** A function, method or macro. `named`: keyword arguments. */
 export type Callable = (args: readonly Value[], named: Dict, budget: TemplateBudget) => Value;
-
-/** A Python float with an integral value; other floats are numbers. */
-export class Float {
-  readonly value: number;
-
-  constructor(value: number) {
-    this.value = value;
-  }
-}
 
 /** An array that Python writes with parentheses. */
 export class Tuple extends Array<Value> {}
@@ -104,7 +100,7 @@ export function isDict(value: unknown): value is Dict {
 /** The value of a number or a boolean, which Python counts as a number; null for others. */
 export function numberOf(value: Value): number | null {
   if (typeof value === 'number') return value;
-  if (typeof value === 'boolean') return Number(value);
+  if (typeof value === 'boolean' || typeof value === 'bigint') return Number(value);
   return value instanceof Float ? value.value : null;
 }
 
@@ -114,8 +110,8 @@ export const isFloat = (value: Value): boolean =>
 export const float = (value: number): number | Float => (Number.isInteger(value) ? new Float(value) : value);
 
 /** The keys of a dict. */
-export function keysOf(dict: Dict, budget: TemplateBudget): string[] {
-  const keys = Object.keys(dict);
+export function keysOf(dict: Dict, budget: TemplateBudget): readonly string[] {
+  const keys = namesOf(dict);
   budget.read(keys.length);
   return keys;
 }
@@ -131,6 +127,7 @@ export function isTrue(value: Value, budget: TemplateBudget): boolean {
 export function areEqual(a: Value, b: Value, budget: TemplateBudget, depth = 0): boolean {
   budget.spend(typeof a === 'string' && typeof b === 'string' && a.length === b.length ? a.length : 0);
   if (a === b) return true;
+  if (typeof a === 'bigint' && typeof b === 'bigint') return false;
   if (typeof a !== 'object' && typeof b !== 'object' && typeof a === typeof b) return false;
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== null || y !== null) return x === y;
@@ -224,7 +221,7 @@ function written(value: Value, depth: number, budget: TemplateBudget): string {
   if (value === null) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (typeof value === 'string') return quoted(value, budget);
-  if (typeof value === 'number') return jsonNumber(value);
+  if (typeof value === 'number' || typeof value === 'bigint') return jsonNumber(value);
   if (value instanceof Float) return floatText(value.value);
   if (Array.isArray(value)) {
     const items = join(
@@ -263,8 +260,9 @@ function quoted(value: string, budget: TemplateBudget): string {
 /** From here on JavaScript, too, writes an integer with an exponent, which Python reads as a float. */
 const LARGE = 1e21;
 
-/** A number of JSON. `1.0` is an integer here and a float in Python: JSON's parser in JavaScript does not keep the difference. */
-export function jsonNumber(value: number): string {
+/** A number as Python writes it. An integral float is a `Float`. */
+export function jsonNumber(value: number | bigint): string {
+  if (typeof value === 'bigint') return value.toString();
   if (!Number.isInteger(value) || Math.abs(value) >= LARGE) return floatText(value);
   return Number.isSafeInteger(value) ? String(value) : BigInt(value).toString();
 }

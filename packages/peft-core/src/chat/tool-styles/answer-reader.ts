@@ -9,6 +9,10 @@ export interface AnswerReaderOptions extends AnswerForm {
   tools: readonly Tool[];
   /** The text that the prompt ends with; a few dozen characters are enough. */
   promptEnd: string;
+  /** Whether the answer may have several calls; default true. */
+  parallel?: boolean;
+  /** Whether a grammar restricts the answer, so that no call can be malformed; default false. */
+  isConstrained?: boolean;
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
@@ -20,10 +24,17 @@ export function createAnswerReader({
   reasoning,
   tools,
   promptEnd,
+  parallel = true,
+  isConstrained = false,
 }: AnswerReaderOptions): AnswerReader | null {
   const isRead = style !== null && (style.always || tools.length > 0);
   if (!isRead && !reasoning) return null;
-  const pieces = new Pieces({ idLength: style?.idLength ?? null, canCall: isRead && tools.length > 0 });
+  const pieces = new Pieces({
+    idLength: style?.idLength ?? null,
+    canCall: isRead && tools.length > 0,
+    maxCalls: parallel ? Number.POSITIVE_INFINITY : 1,
+    holds: !isConstrained,
+  });
   let reader: TextReader = isRead
     ? style.reader(tools, pieces, template)
     : { push: (text) => pieces.content(text), end() {} };
@@ -34,6 +45,9 @@ export function createAnswerReader({
   return {
     get isReasoning() {
       return reader.isReasoning ?? false;
+    },
+    get isOver() {
+      return pieces.isOver;
     },
     push(text) {
       reader.push(text);
@@ -49,7 +63,7 @@ export function createAnswerReader({
 
 /**
  * Collects pieces. Line ends and spaces around reasoning and calls belong to the template, so they are in no piece. Content without either
- * stays as it is.
+ * stays as it is. After the last call that the answer may have, there are no pieces.
  */
 class Pieces implements PieceSink {
   readonly #idLength: number | null;
@@ -61,11 +75,23 @@ class Pieces implements PieceSink {
   #has = { reasoning: false, content: false };
   /** Whether reasoning or a call came before the content. */
   #isAfterOther = false;
+  readonly holds: boolean;
+  readonly #maxCalls: number;
+  /** Calls that have not ended yet. */
+  #open: { name: string; arguments: string }[] = [];
+  /** Number of calls that were sent, and of those that ended. */
   #calls = 0;
+  #ended = 0;
 
-  constructor({ idLength, canCall }: { idLength: number | null; canCall: boolean }) {
-    this.#idLength = idLength;
-    this.#canCall = canCall;
+  constructor(options: { idLength: number | null; canCall: boolean; maxCalls: number; holds: boolean }) {
+    this.#idLength = options.idLength;
+    this.#canCall = options.canCall;
+    this.#maxCalls = options.maxCalls;
+    this.holds = options.holds;
+  }
+
+  get isOver(): boolean {
+    return this.#ended >= this.#maxCalls;
   }
 
   take(): AnswerPiece[] {
@@ -75,24 +101,56 @@ class Pieces implements PieceSink {
   }
 
   reasoning(text: string): void {
+    if (this.isOver) return;
     const shown = this.#shown('reasoning', text, true);
     if (shown !== '') this.#pieces.push({ reasoning: shown });
     this.#isAfterOther = true;
   }
 
   content(text: string): void {
+    if (this.isOver) return;
     const shown = this.#shown('content', text, this.#isAfterOther);
     if (shown !== '') this.#pieces.push({ content: shown });
   }
 
   startCall(name: string): void {
+    this.#open.push({ name, arguments: '' });
+    if (!this.holds) this.#sendStart(name);
+  }
+
+  addArguments(text: string): void {
+    this.#open.at(-1)!.arguments += text;
+    if (!this.holds) this.#sendArguments(text);
+  }
+
+  endCall(): void {
+    for (const { name, arguments: text } of this.#open) {
+      if (this.isOver) break;
+      if (this.holds) {
+        this.#sendStart(name);
+        this.#sendArguments(text);
+      }
+      this.#ended += 1;
+    }
+    this.#open = [];
+  }
+
+  dropCall(): boolean {
+    const wereSent = !this.holds && this.#open.length > 0;
+    this.#open = [];
+    return !wereSent;
+  }
+
+  #sendStart(name: string): void {
+    if (this.#calls >= this.#maxCalls) return;
     this.#spaces.content = '';
     this.#isAfterOther = true;
     this.#has.content = false;
     this.#pieces.push({ call: { index: this.#calls++, id: this.#id(), name, arguments: '' } });
   }
 
-  addArguments(text: string): void {
+  #sendArguments(text: string): void {
+    if (this.isOver) return;
     const index = this.#calls - 1;
     const last = this.#pieces.at(-1);
     if (last && 'call' in last && last.call.index === index && last.call.id === undefined)

@@ -1,27 +1,19 @@
 // `<|tool_call>call:NAME{key:<|"|>text<|"|>,other:1}<tool_call|>`: keys are bare, and a mark is the quote of strings.
-import type { CallBody, CallState } from './json-call.ts';
 import { type LiteralForm, LiteralReader, NotLiteral } from './literals.ts';
-import { MarkedCalls } from './marked-calls.ts';
-import { propertiesConstraint } from './properties-constraint.ts';
-import {
-  type ConstraintFormat,
-  callTags,
-  type JsonSchema,
-  type PieceSink,
-  type ToolStyle,
-} from './tool-style.ts';
+import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
+import { HeldText } from './marked-text.ts';
+import { callTags, NAME_SIGNS, type PieceSink, type ToolStyle } from './tool-style.ts';
+import { bareText, type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
 const OPEN = '<|tool_call>';
 const CLOSE = '<tool_call|>';
 const QUOTE = '<|"|>';
-/** Maximum length of a call. */
-const MAX_HELD = 1_048_576;
 
-const NAME = /[A-Za-z_][\w.-]*/y;
+const NAME = new RegExp(`${NAME_SIGNS}+`, 'y');
 const KEY = /[^\s:,{}[\]<>]+/y;
 
-const form: LiteralForm = {
-  words: { true: true, false: false, null: null, None: null },
+const literals: LiteralForm = {
+  words: { true: 'true', false: 'false', null: 'null', None: 'null' },
   bareKey: KEY,
   string(text, at) {
     if (!text.startsWith(QUOTE, at)) return null;
@@ -30,27 +22,27 @@ const form: LiteralForm = {
   },
 };
 
-class BracedCall implements CallBody {
+class BracedCalls implements CallBody {
   readonly #sink: PieceSink;
-  #held = '';
+  readonly #held = new HeldText();
+  #isQuoted = false;
 
   constructor(sink: PieceSink) {
     this.#sink = sink;
   }
 
   push(char: string): CallState {
-    this.#held += char;
-    if (this.#held.length > MAX_HELD) return 'failed';
-    if (char !== '>' || !this.#held.endsWith(CLOSE)) return 'more';
-    const reader = new LiteralReader(this.#held.slice(0, -CLOSE.length), form);
+    this.#held.add(char);
+    if (char !== '>') return 'more';
+    if (this.#held.endsWith(QUOTE)) this.#isQuoted = !this.#isQuoted;
+    if (this.#isQuoted || !this.#held.endsWith(CLOSE)) return 'more';
+    const reader = new LiteralReader(this.#held.text.slice(0, -CLOSE.length), literals);
     try {
-      reader.expect('call:');
-      const name = reader.name(NAME);
-      const values = reader.value();
-      if (!reader.isAtEnd || typeof values !== 'object' || values === null || Array.isArray(values))
-        return 'failed';
-      this.#sink.startCall(name);
-      this.#sink.addArguments(JSON.stringify(values));
+      do {
+        reader.expect('call:');
+        this.#sink.startCall(reader.name(NAME));
+        this.#sink.addArguments(reader.object());
+      } while (!reader.isAtEnd);
       return 'done';
     } catch (error) {
       if (error instanceof NotLiteral) return 'failed';
@@ -59,41 +51,26 @@ class BracedCall implements CallBody {
   }
 }
 
-/** Values by their schema as far as strings, choices, numbers and truth values go; objects and lists may hold anything. */
-const VALUES = `root ::= value
-value ::= string | number | "true" | "false" | "null" | list | object
-string ::= "<|\\"|>" [^<]* "<|\\"|>"
-number ::= "-"? ("0" | [1-9] [0-9]{0,15}) ("." [0-9]{1,15})?
-list ::= "[" (value ("," value)*)? "]"
-object ::= "{" (key ":" value ("," key ":" value)*)? "}"
-key ::= [A-Za-z_] [A-Za-z0-9_]*
-`;
-const ROOTS: Readonly<Record<string, string>> = {
-  string: 'string',
-  integer: '"-"? ("0" | [1-9] [0-9]{0,15})',
-  number: 'number',
-  boolean: '"true" | "false"',
-  null: '"null"',
-  array: 'list',
-  object: 'object',
+const fields: FieldForm = { assign: (key) => `${key}:`, end: '', separator: ',' };
+const values: ValueForm = {
+  words: { true: 'true', false: 'false', null: 'null' },
+  quoted: (text) => QUOTE + text + QUOTE,
+  string: (schema) => ({
+    type: 'sequence',
+    elements: [
+      { type: 'const_string', value: QUOTE },
+      bareText(schema, QUOTE),
+      { type: 'const_string', value: QUOTE },
+    ],
+  }),
+  list: { open: '[', separator: ',', close: ']' },
+  object: {
+    ...fields,
+    open: '{',
+    close: '}',
+    key: { type: 'grammar', grammar: 'root ::= [A-Za-z_] [A-Za-z0-9_]* ":"' },
+  },
 };
-
-function valueConstraint(schema: JsonSchema): ConstraintFormat {
-  const {
-    type,
-    enum: choices,
-    const: only,
-  } = typeof schema === 'boolean' ? ({} as Record<string, unknown>) : schema;
-  const all = Array.isArray(choices) ? choices : only === undefined ? [] : [only];
-  const texts = all.filter((each) => typeof each !== 'object' || each === null).map(literalOf);
-  if (texts.length > 0 && texts.length === all.length)
-    return { type: 'or', elements: texts.map((value) => ({ type: 'const_string', value })) };
-  const root = typeof type === 'string' ? ROOTS[type] : undefined;
-  return { type: 'grammar', grammar: VALUES.replace('root ::= value', `root ::= ${root ?? 'value'}`) };
-}
-
-const literalOf = (value: unknown): string =>
-  typeof value === 'string' ? QUOTE + value + QUOTE : String(value);
 
 export const braces: ToolStyle = {
   name: 'braces',
@@ -101,18 +78,13 @@ export const braces: ToolStyle = {
   marks: [OPEN, CLOSE, QUOTE],
   ends: ['<|tool_response>'],
   reader: (_tools, out) =>
-    new MarkedCalls({ open: OPEN, close: null, body: (sink) => new BracedCall(sink) }, out),
+    new MarkedCalls({ opens: [OPEN], close: null, body: (sink) => new BracedCalls(sink) }, out),
   constraint: (options) => ({
     type: 'calls',
     tags: callTags(
       options,
       (name) => ({ begin: `${OPEN}call:${name}{`, end: `}${CLOSE}` }),
-      (schema) =>
-        propertiesConstraint(schema, {
-          assign: (key) => `${key}:`,
-          separator: ',',
-          formOf: valueConstraint,
-        }),
+      (schema) => fieldsConstraint(schema, fields, values),
     ),
     separator: '',
     several: options.parallel,

@@ -1,7 +1,8 @@
 // Messages with a header, as in OpenAI's harmony format: `<|channel|>NAME<|message|>TEXT<|end|>`. The channel `analysis` has reasoning, a
 // recipient `to=functions.NAME` makes the text a call's arguments, and everything else is content.
+import { argumentsText } from './json-call.ts';
 import { splitAtMark } from './marked-text.ts';
-import { callTags, type PieceSink, type TextReader, type ToolStyle } from './tool-style.ts';
+import { callTags, NAME_SIGNS, type PieceSink, type TextReader, type ToolStyle } from './tool-style.ts';
 
 const START = '<|start|>';
 const CHANNEL = '<|channel|>';
@@ -10,13 +11,16 @@ const ENDS = ['<|end|>', '<|call|>', '<|return|>'];
 /** Maximum length of a header; a longer one is content. */
 const MAX_HEADER = 512;
 
-const RECIPIENT = /to=functions\.([\w.-]+)/;
+const RECIPIENT = new RegExp(`to=functions\\.(${NAME_SIGNS}+)`);
 
 class ChannelReader implements TextReader {
   readonly #sink: PieceSink;
   #rest = '';
   /** Null in a header. */
   #body: 'content' | 'reasoning' | 'arguments' | null = null;
+  /** The header of the current call, and its arguments so far. */
+  #header = '';
+  #arguments = '';
 
   constructor(sink: PieceSink) {
     this.#sink = sink;
@@ -33,8 +37,10 @@ class ChannelReader implements TextReader {
 
   end(): void {
     const isText = !this.#rest.includes(CHANNEL) && !RECIPIENT.test(this.#rest);
-    if (this.#body !== null) this.#write(this.#rest);
-    else if (isText && !this.#rest.trimStart().startsWith(START)) this.#sink.content(this.#rest);
+    if (this.#body !== null) {
+      this.#write(this.#rest);
+      this.#endBody();
+    } else if (isText && !this.#rest.trimStart().startsWith(START)) this.#sink.content(this.#rest);
     this.#rest = '';
   }
 
@@ -47,25 +53,42 @@ class ChannelReader implements TextReader {
     this.#body =
       mark === null ? 'content' : name ? 'arguments' : channel === 'analysis' ? 'reasoning' : 'content';
     if (mark !== null) this.#rest = after;
-    if (this.#body === 'arguments') this.#sink.startCall(name!);
+    if (this.#body !== 'arguments') return true;
+    this.#header = before + mark;
+    this.#arguments = '';
+    this.#sink.startCall(name!);
     return true;
   }
 
   /** Whether a message ended. */
   #readBody(): boolean {
-    const { before, mark, after } = splitAtMark(this.#rest, ENDS);
+    // The next message ends a call whose mark is missing.
+    const ends = this.#body === 'arguments' ? [START, ...ENDS] : ENDS;
+    const { before, mark, after } = splitAtMark(this.#rest, ends);
     this.#write(before);
-    this.#rest = after;
+    this.#rest = mark === START ? START + after : after;
     if (mark === null) return false;
-    this.#body = null;
+    this.#endBody();
     return true;
+  }
+
+  /** Arguments that are not the JSON text of an object are content, with their header. */
+  #endBody(): void {
+    const isCall = this.#body === 'arguments';
+    this.#body = null;
+    if (!isCall) return;
+    if (this.#arguments.trim() === '') this.#sink.addArguments('{}');
+    if (!this.#sink.holds || argumentsText(this.#arguments) !== null) this.#sink.endCall();
+    else if (this.#sink.dropCall()) this.#sink.content(this.#header + this.#arguments);
   }
 
   #write(text: string): void {
     if (text === '') return;
     if (this.#body === 'reasoning') this.#sink.reasoning(text);
-    else if (this.#body === 'arguments') this.#sink.addArguments(text);
-    else this.#sink.content(text);
+    else if (this.#body === 'arguments') {
+      this.#arguments += text;
+      this.#sink.addArguments(text);
+    } else this.#sink.content(text);
   }
 }
 

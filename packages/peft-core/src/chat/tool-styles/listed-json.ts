@@ -1,24 +1,21 @@
 // `[TOOL_CALLS][{"name": …, "arguments": {…}}, …]`, or, in later templates, `[TOOL_CALLS]NAME[ARGS]{…}` for each call.
-import type { CallBody, CallState } from './json-call.ts';
-import { JsonCall } from './json-call.ts';
+import { JsonCalls } from './json-call.ts';
 import { JsonScanner } from './json-scanner.ts';
-import { MarkedCalls } from './marked-calls.ts';
-import { callTags, type PieceSink, type ToolStyle } from './tool-style.ts';
+import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
+import { callTags, NAME_SIGNS, type PieceSink, type ToolStyle } from './tool-style.ts';
 
 const OPEN = '[TOOL_CALLS]';
 const ARGUMENTS = '[ARGS]';
-const NAMED = /^\s*([\w.-]{1,128})(?:\[CALL_ID\]\w{1,64})?(?:\[ARGS\])?\s*\{$/;
+const NAMED = new RegExp(`^(${NAME_SIGNS}{1,128})(?:\\[CALL_ID\\]\\w{1,64})?(?:\\[ARGS\\])?\\s*\\{$`);
+const NAME_START = new RegExp(`^${NAME_SIGNS}`);
 /** Maximum length of a name with its marks. */
 const MAX_NAME = 256;
 
-/** Reads the list of calls, or one named call. */
-class ListedCalls implements CallBody {
+/** Reads one named call. */
+class NamedCall implements CallBody {
   readonly #sink: PieceSink;
   #held = '';
-  #list: 'before' | 'within' | null = null;
-  #call: JsonCall | null = null;
   #arguments: JsonScanner | null = null;
-  #found = 0;
 
   constructor(sink: PieceSink) {
     this.#sink = sink;
@@ -27,20 +24,13 @@ class ListedCalls implements CallBody {
   push(char: string): CallState {
     if (this.#arguments) {
       this.#sink.addArguments(char);
-      return this.#arguments.push(char) === 'more' ? 'more' : 'done';
+      const scanned = this.#arguments.push(char);
+      return scanned === 'invalid' ? 'failed' : scanned === 'end' ? 'done' : 'more';
     }
-    return this.#list === null ? this.#first(char) : this.#inList(char);
-  }
-
-  #first(char: string): CallState {
     this.#held += char;
-    if (this.#held.trimStart() === '[') {
-      this.#list = 'before';
-      return 'more';
-    }
-    if (this.#held.length > MAX_NAME) return 'failed';
     const start = this.#held.trimStart();
-    if (char !== '{') return start === '' || /^[\w.-]/.test(start) ? 'more' : 'failed';
+    if (char !== '{')
+      return this.#held.length <= MAX_NAME && (start === '' || NAME_START.test(start)) ? 'more' : 'failed';
     const name = NAMED.exec(start)?.[1];
     if (name === undefined) return 'failed';
     this.#sink.startCall(name);
@@ -49,25 +39,21 @@ class ListedCalls implements CallBody {
     this.#arguments.push('{');
     return 'more';
   }
+}
 
-  #inList(char: string): CallState {
-    if (!this.#call) {
-      if (char === ']') return this.#found > 0 ? 'done' : 'failed';
-      if (char === '{') this.#call = new JsonCall(this.#sink, () => true);
-      else return /[\s,]/.test(char) ? 'more' : this.#over();
-    }
-    const state = this.#call!.push(char);
-    if (state === 'failed') return this.#over();
-    if (state === 'done') {
-      this.#call = null;
-      this.#found += 1;
-    }
-    return 'more';
+/** Reads a list of calls, or one named call. */
+class ListedCalls implements CallBody {
+  readonly #sink: PieceSink;
+  #body: CallBody | null = null;
+
+  constructor(sink: PieceSink) {
+    this.#sink = sink;
   }
 
-  /** After the first call nothing can be content any more. */
-  #over(): CallState {
-    return this.#found > 0 ? 'done' : 'failed';
+  push(char: string): CallState {
+    if (!this.#body && /\s/.test(char)) return 'more';
+    this.#body ??= /[[{]/.test(char) ? new JsonCalls(this.#sink) : new NamedCall(this.#sink);
+    return this.#body.push(char);
   }
 }
 
@@ -77,7 +63,10 @@ export const listedJson: ToolStyle = {
   marks: [OPEN, ARGUMENTS, '[CALL_ID]'],
   idLength: 9,
   reader: (_tools, out) =>
-    new MarkedCalls({ open: OPEN, close: null, body: (sink) => new ListedCalls(sink) }, out),
+    new MarkedCalls(
+      { opens: [OPEN], close: null, restart: '{"name"', body: (sink) => new ListedCalls(sink) },
+      out,
+    ),
   constraint(options, template) {
     const isNamed = template.includes(ARGUMENTS);
     const several = options.parallel;

@@ -5,8 +5,8 @@ const MAX_DEPTH = 64;
 export interface LiteralForm {
   /** The string that starts at `at`: its value, and where it ends; null if none starts there. */
   string(text: string, at: number): { value: string; end: number } | null;
-  /** Words that are values. */
-  words: Readonly<Record<string, true | false | null>>;
+  /** Words that are values, and their JSON. */
+  words: Readonly<Record<string, 'true' | 'false' | 'null'>>;
   /** Sticky pattern of an object's keys that are no strings; null if all are. */
   bareKey: RegExp | null;
 }
@@ -14,7 +14,7 @@ export interface LiteralForm {
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const SPACE = /\s*/y;
 
-/** Reads values from a text from left to right. Methods throw `NotLiteral` if the text has another form. */
+/** Reads values from a text from left to right, as JSON texts. Methods throw `NotLiteral` if the text has another form. */
 export class LiteralReader {
   readonly #text: string;
   readonly #form: LiteralForm;
@@ -48,46 +48,49 @@ export class LiteralReader {
     return this.#match(pattern) ?? fail();
   }
 
-  value(depth = 0): unknown {
+  value(depth = 0): string {
     if (depth > MAX_DEPTH) return fail();
     this.#match(SPACE);
     const string = this.#string();
-    if (string !== null) return string;
+    if (string !== null) return JSON.stringify(string);
     if (this.skip('[')) return this.#list(']', depth);
     if (this.skip('(')) return this.#list(')', depth);
-    if (this.skip('{')) return this.#object(depth);
+    if (this.#text[this.at] === '{') return this.object(depth);
     for (const [word, value] of Object.entries(this.#form.words))
       if (this.#text.startsWith(word, this.at) && !/\w/.test(this.#text[this.at + word.length] ?? '')) {
         this.at += word.length;
         return value;
       }
-    return Number(this.#match(NUMBER) ?? fail());
+    return this.#match(NUMBER) ?? fail();
   }
 
-  /** The fields of an object, after its opening brace. */
-  fields(close: string, depth: number, keyOf: () => string, separator: string): Record<string, unknown> {
-    const fields: [string, unknown][] = [];
-    while (!this.skip(close)) {
-      if (fields.length > 0) this.expect(',');
-      if (fields.length > 0 && this.skip(close)) break;
+  /** The object of the fields up to `close`. */
+  fields(close: string, depth: number, keyOf: () => string, separator: string): string {
+    const fields = this.#items(close, () => {
       const key = keyOf();
       this.expect(separator);
-      fields.push([key, this.value(depth + 1)]);
-    }
-    return Object.fromEntries(fields);
+      return `${JSON.stringify(key)}:${this.value(depth + 1)}`;
+    });
+    return `{${fields}}`;
   }
 
-  #list(close: string, depth: number): unknown[] {
-    const items: unknown[] = [];
+  #list(close: string, depth: number): string {
+    return `[${this.#items(close, () => this.value(depth + 1))}]`;
+  }
+
+  /** The items up to `close`, separated by commas. */
+  #items(close: string, itemOf: () => string): string {
+    const items: string[] = [];
     while (!this.skip(close)) {
       if (items.length > 0) this.expect(',');
       if (items.length > 0 && this.skip(close)) break;
-      items.push(this.value(depth + 1));
+      items.push(itemOf());
     }
-    return items;
+    return items.join(',');
   }
 
-  #object(depth: number): Record<string, unknown> {
+  object(depth = 0): string {
+    this.expect('{');
     const { bareKey } = this.#form;
     const key = () => {
       this.#match(SPACE);

@@ -27,3 +27,21 @@ export function startedAtEnd(text: string, mark: string): number {
     if (text.endsWith(mark.slice(0, length))) return length;
   return 0;
 }
+
+/** Length of the end of a held text that can be compared. */
+const TAIL = 32;
+
+/** A text that is read character by character. Its end is known without copying the text. */
+export class HeldText {
+  text = '';
+  #tail = '';
+
+  add(char: string): void {
+    this.text += char;
+    this.#tail = (this.#tail + char).slice(-TAIL);
+  }
+
+  endsWith(mark: string): boolean {
+    return this.#tail.endsWith(mark);
+  }
+}

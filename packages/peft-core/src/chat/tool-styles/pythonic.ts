@@ -1,17 +1,16 @@
 // `[f(a=1, b="x"), g()]`, between marks or as the whole answer.
 import type { Tool } from '../message.ts';
-import type { CallBody, CallState } from './json-call.ts';
 import { type LiteralForm, LiteralReader, NotLiteral } from './literals.ts';
-import { MarkedCalls } from './marked-calls.ts';
-import { propertiesConstraint } from './properties-constraint.ts';
-import { callTags, type PieceSink, type TextReader, type ToolStyle } from './tool-style.ts';
+import { type CallBody, type CallState, MAX_CALL, MarkedCalls } from './marked-calls.ts';
+import { HeldText } from './marked-text.ts';
+import { callTags, NAME_SIGNS, type PieceSink, type TextReader, type ToolStyle } from './tool-style.ts';
+import { type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
 const OPEN = '<|tool_call_start|>';
 const CLOSE = '<|tool_call_end|>';
-/** Maximum length of all calls. */
-const MAX_HELD = 1_048_576;
-
-const NAME = /[A-Za-z_][\w.-]*/y;
+const NAME = new RegExp(`${NAME_SIGNS}+`, 'y');
+/** The name of a parameter. */
+const KEY = /[^\s=(),]+/y;
 const ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',
   t: '\t',
@@ -22,8 +21,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\n': '',
 };
 
-const form: LiteralForm = {
-  words: { True: true, False: false, None: null, true: true, false: false, null: null },
+/** Python's values, and JSON's. */
+export const pythonLiterals: LiteralForm = {
+  words: { True: 'true', False: 'false', None: 'null', true: 'true', false: 'false', null: 'null' },
   bareKey: null,
   string(text, at) {
     const quote = text[at];
@@ -54,19 +54,19 @@ const form: LiteralForm = {
 
 interface Call {
   name: string;
-  values: Record<string, unknown>;
+  arguments: string;
 }
 
 /** The calls of a whole list; null for another text. */
 function callsIn(text: string): Call[] | null {
-  const reader = new LiteralReader(text, form);
+  const reader = new LiteralReader(text, pythonLiterals);
   try {
     reader.expect('[');
     const calls: Call[] = [];
     do {
       const name = reader.name(NAME);
       reader.expect('(');
-      calls.push({ name, values: reader.fields(')', 0, () => reader.name(NAME), '=') });
+      calls.push({ name, arguments: reader.fields(')', 0, () => reader.name(KEY), '=') });
     } while (reader.skip(','));
     reader.expect(']');
     return reader.isAtEnd ? calls : null;
@@ -77,25 +77,24 @@ function callsIn(text: string): Call[] | null {
 }
 
 function write(calls: readonly Call[], sink: PieceSink): void {
-  for (const { name, values } of calls) {
+  for (const { name, arguments: text } of calls) {
     sink.startCall(name);
-    sink.addArguments(JSON.stringify(values));
+    sink.addArguments(text);
   }
 }
 
 class MarkedList implements CallBody {
   readonly #sink: PieceSink;
-  #held = '';
+  readonly #held = new HeldText();
 
   constructor(sink: PieceSink) {
     this.#sink = sink;
   }
 
   push(char: string): CallState {
-    this.#held += char;
-    if (this.#held.length > MAX_HELD) return 'failed';
+    this.#held.add(char);
     if (char !== '>' || !this.#held.endsWith(CLOSE)) return 'more';
-    const calls = callsIn(this.#held.slice(0, -CLOSE.length));
+    const calls = callsIn(this.#held.text.slice(0, -CLOSE.length));
     if (!calls) return 'failed';
     write(calls, this.#sink);
     return 'done';
@@ -119,9 +118,9 @@ class BareList implements TextReader {
       return;
     }
     this.#held += text;
-    const start = this.#held.trimStart().slice(0, MAX_HELD);
+    const start = this.#held.trimStart().slice(0, MAX_CALL);
     const canBeList = this.#starts.some((each) => each.startsWith(start) || start.startsWith(each));
-    if (canBeList && this.#held.length <= MAX_HELD) return;
+    if (canBeList && this.#held.length <= MAX_CALL) return;
     this.#sink.content(this.#held);
     this.#held = null;
   }
@@ -129,11 +128,23 @@ class BareList implements TextReader {
   end(): void {
     if (this.#held === null) return;
     const calls = callsIn(this.#held);
-    if (calls) write(calls, this.#sink);
-    else this.#sink.content(this.#held);
+    if (calls) {
+      write(calls, this.#sink);
+      this.#sink.endCall();
+    } else this.#sink.content(this.#held);
     this.#held = null;
   }
 }
+
+const fields: FieldForm = { assign: (key) => `${key}=`, end: '', separator: ', ' };
+/** Templates write objects as JSON. A string of JSON is one of Python, too. */
+const values: ValueForm = {
+  words: { true: 'True', false: 'False', null: 'None' },
+  quoted: (text) => JSON.stringify(text),
+  string: (schema) => ({ type: 'json_schema', json_schema: { ...schema, type: 'string' } }),
+  list: { open: '[', separator: ', ', close: ']' },
+  object: null,
+};
 
 export const pythonic: ToolStyle = {
   name: 'pythonic',
@@ -141,14 +152,14 @@ export const pythonic: ToolStyle = {
   marks: [OPEN, CLOSE],
   reader: (tools, out, template) =>
     template.includes(OPEN)
-      ? new MarkedCalls({ open: OPEN, close: null, body: (sink) => new MarkedList(sink) }, out)
+      ? new MarkedCalls({ opens: [OPEN], close: null, body: (sink) => new MarkedList(sink) }, out)
       : new BareList(tools, out),
   constraint(options, template) {
     const [open, close] = template.includes(OPEN) ? [`${OPEN}[`, `]${CLOSE}`] : ['[', ']'];
     const tags = callTags(
       options,
       (name) => ({ begin: `${name}(`, end: ')' }),
-      (schema) => propertiesConstraint(schema, { assign: (key) => `${key}=`, separator: ', ' }),
+      (schema) => fieldsConstraint(schema, fields, values),
     );
     return {
       type: 'sequence',

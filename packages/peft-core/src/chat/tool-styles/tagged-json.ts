@@ -1,5 +1,5 @@
 // `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, as the Hermes models and those that follow them write calls.
-import { JsonCall } from './json-call.ts';
+import { JsonCalls } from './json-call.ts';
 import { MarkedCalls } from './marked-calls.ts';
 import { callTags, type ToolStyle } from './tool-style.ts';
 
@@ -11,7 +11,10 @@ export const taggedJson: ToolStyle = {
   isUsedBy: (template) => template.includes(OPEN) && !template.includes('<arg_key>'),
   marks: [OPEN, CLOSE],
   reader: (_tools, out) =>
-    new MarkedCalls({ open: OPEN, close: CLOSE, body: (sink) => new JsonCall(sink, () => true) }, out),
+    new MarkedCalls(
+      { opens: [OPEN], close: CLOSE, restart: '{"name"', body: (sink) => new JsonCalls(sink) },
+      out,
+    ),
   constraint: (options) => ({
     type: 'calls',
     tags: callTags(options, (name) => ({

@@ -1,30 +1,42 @@
-// `<tool_call><function=NAME><parameter=KEY>VALUE</parameter>…</function></tool_call>`: strings as they are, other values as JSON.
+// `<tool_call><function=NAME><parameter=KEY>VALUE</parameter>…</function></tool_call>`: strings as they are, lists and objects as JSON.
+import { isRecord } from '../../schema/check-fields.ts';
+import { ChatTemplate } from '../chat-template.ts';
 import type { Tool } from '../message.ts';
-import type { CallBody, CallState } from './json-call.ts';
-import { MarkedCalls } from './marked-calls.ts';
-import { propertiesConstraint } from './properties-constraint.ts';
-import {
-  type ConstraintFormat,
-  callTags,
-  type JsonSchema,
-  type PieceSink,
-  parametersOf,
-  type ToolStyle,
-} from './tool-style.ts';
+import { LiteralReader, NotLiteral } from './literals.ts';
+import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
+import { HeldText } from './marked-text.ts';
+import { pythonLiterals } from './pythonic.ts';
+import { callTags, type PieceSink, parametersOf, type ToolStyle } from './tool-style.ts';
+import { bareText, type FieldForm, fieldsConstraint, partOf, type ValueForm } from './typed-values.ts';
 
 const OPEN = '<tool_call>';
 const CLOSE = '</tool_call>';
-/** Maximum length of a call. */
-const MAX_HELD = 1_048_576;
+const FUNCTION = '<function=';
+const FUNCTION_END = '</function>';
+const PARAMETER = '<parameter=';
+const PARAMETER_END = '</parameter>';
+/** Maximum length of a mark with a name. */
+const MAX_MARK = 512;
+/** Maximum number of references that lead from one to the next. */
+const MAX_REFERENCES = 16;
 
-const FUNCTION = /^\s*<function=([^>\n]+)>\s*([\s\S]*?)\s*(?:<\/function>)?\s*$/;
-const PARAMETER = /<parameter=([^>\n]+)>\n?([\s\S]*?)\n?<\/parameter>/g;
+const NAMED = /^<(?:function|parameter)=([^>\n]+)>$/;
 
-/** Reads one call, which ends with its closing mark. */
-class TaggedCall implements CallBody {
+/** Reads the calls between two marks, from mark to mark. */
+class TaggedCalls implements CallBody {
   readonly #sink: PieceSink;
   readonly #tools: readonly Tool[];
-  #held = '';
+  #state: 'before' | 'in call' | 'in value' = 'before';
+  #name = '';
+  #fields: { key: string; text: string }[] = [];
+  #key = '';
+  /** The current value with its closing mark. */
+  #value = new HeldText();
+  /** Whether the current value may continue: its start is on a separate line, and its closing mark is not. */
+  #isUnsure = false;
+  /** Spaces before the current mark, and the mark so far. */
+  #space = '';
+  #mark = '';
 
   constructor(sink: PieceSink, tools: readonly Tool[]) {
     this.#sink = sink;
@@ -32,70 +44,215 @@ class TaggedCall implements CallBody {
   }
 
   push(char: string): CallState {
-    this.#held += char;
-    if (this.#held.length > MAX_HELD) return 'failed';
-    if (char !== '>' || !this.#held.endsWith(CLOSE)) return 'more';
-    const [, name, body] = FUNCTION.exec(this.#held.slice(0, -CLOSE.length)) ?? [];
-    if (name === undefined || body === undefined) return 'failed';
-    const left = body.replace(PARAMETER, '').trim();
-    if (left !== '') return 'failed';
-    const tool = this.#tools.find((each) => each.function.name === name);
-    const { properties } = tool ? parametersOf(tool) : {};
-    const values = [...body.matchAll(PARAMETER)].map(([, key, text]) => {
-      const schema = (properties as Record<string, unknown> | undefined)?.[key!];
-      return [key!, parameterValue(text!, schema)] as const;
-    });
-    this.#sink.startCall(name);
-    this.#sink.addArguments(JSON.stringify(Object.fromEntries(values)));
-    return 'done';
+    if (this.#state === 'in value') return this.#inValue(char);
+    if (this.#mark === '' && /\s/.test(char)) {
+      this.#space += char;
+      return 'more';
+    }
+    this.#mark += char;
+    const mark = this.#mark;
+    const marks = this.#state === 'before' ? [FUNCTION] : [PARAMETER, FUNCTION_END, CLOSE];
+    const isOne = marks.some(
+      (each) => each.startsWith(mark) || (each.endsWith('=') && mark.startsWith(each)),
+    );
+    if (!isOne || mark.length > MAX_MARK) return this.#resume();
+    if (char !== '>') return 'more';
+    this.#endValue();
+    if (mark === FUNCTION_END || mark === CLOSE) return this.#end(mark);
+    const name = NAMED.exec(mark)?.[1];
+    if (name === undefined) return 'failed';
+    if (this.#state === 'before') this.#name = name;
+    else this.#key = name;
+    this.#state = this.#state === 'before' ? 'in call' : 'in value';
+    return 'more';
+  }
+
+  #inValue(char: string): CallState {
+    const isFirst = this.#value.text === '';
+    this.#value.add(char);
+    if (isFirst) this.#isUnsure = char === '\n';
+    if (char === '>' && this.#value.endsWith(PARAMETER_END)) this.#state = 'in call';
+    return 'more';
+  }
+
+  /** Adds the value before a mark, if there is one. */
+  #endValue(): void {
+    this.#space = '';
+    this.#mark = '';
+    const { text } = this.#value;
+    if (text === '') return;
+    const value = text.slice(0, -PARAMETER_END.length).replace(/^\n/, '').replace(/\n$/, '');
+    this.#fields.push({ key: this.#key, text: value });
+    this.#value = new HeldText();
+  }
+
+  /** Continues a value that did not end where it seemed to. */
+  #resume(): CallState {
+    const isOver = this.#value.endsWith(`\n${PARAMETER_END}`) || !this.#isUnsure;
+    if (this.#state === 'before' || isOver) return 'failed';
+    for (const char of this.#space + this.#mark) this.#value.add(char);
+    this.#space = '';
+    this.#mark = '';
+    this.#state = 'in value';
+    return 'more';
+  }
+
+  #end(mark: string): CallState {
+    const tool = this.#tools.find((each) => each.function.name === this.#name);
+    const schema = tool ? parametersOf(tool) : {};
+    const { properties = {} } = schema as { properties?: Readonly<Record<string, unknown>> };
+    const fields = this.#fields.map(
+      ({ key, text }) => `${JSON.stringify(key)}: ${valueText(text, properties[key], schema)}`,
+    );
+    this.#sink.startCall(this.#name);
+    this.#sink.addArguments(`{${fields.join(', ')}}`);
+    this.#fields = [];
+    this.#state = 'before';
+    return mark === CLOSE ? 'done' : 'call';
   }
 }
 
-/** A parameter's value: JSON, unless its schema allows only strings or the text is no JSON. */
-function parameterValue(text: string, schema: unknown): unknown {
-  if (typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'string')
-    return text;
+/**
+ * The JSON text of a parameter's value, by the types that its schema allows: JSON, or as Python writes it. A text of none of them is a
+ * string.
+ */
+function valueText(text: string, schema: unknown, root: Readonly<Record<string, unknown>>): string {
+  const string = JSON.stringify(text);
+  if (isRecord(schema) && Array.isArray(schema.enum) && schema.enum.includes(text)) return string;
+  const types = new Set(typesOf(schema, root));
+  const value = text.trim();
+  if (types.size === 0 && value in WORDS) return WORDS[value]!;
+  const json = isJson(value) ? value : types.size === 0 ? null : pythonValue(value);
+  if (json === null) return string;
+  const type = typeOf(json);
+  if (types.size === 0) return json;
+  const isInteger = type === 'number' && types.has('integer') && Number.isInteger(Number(json));
+  return type !== 'string' && (types.has(type) || isInteger) ? json : string;
+}
+
+const WORDS: Readonly<Record<string, string>> = { True: 'true', False: 'false', None: 'null' };
+
+/** Types that a schema allows; none: any. */
+function typesOf(schema: unknown, root: Readonly<Record<string, unknown>>, depth = 0): string[] {
+  if (!isRecord(schema) || depth > MAX_REFERENCES) return [];
+  const { $ref, type, enum: choices, const: only, anyOf, oneOf, allOf } = schema;
+  if (typeof $ref === 'string') return typesOf(partOf(root, $ref), root, depth + 1);
+  if (type !== undefined) return [type].flat() as string[];
+  const values = Array.isArray(choices) ? choices : only === undefined ? null : [only];
+  if (values) return values.map((each) => typeOf(JSON.stringify(each)));
+  const parts = [anyOf, oneOf, allOf].find(Array.isArray);
+  return parts?.flatMap((each) => typesOf(each, root, depth + 1)) ?? [];
+}
+
+function isJson(text: string): boolean {
   try {
-    return JSON.parse(text);
+    JSON.parse(text);
+    return true;
   } catch {
-    return text;
+    return false;
+  }
+}
+
+/** The JSON of a value that is written as in Python; null for other texts. */
+function pythonValue(text: string): string | null {
+  const reader = new LiteralReader(text, pythonLiterals);
+  try {
+    const json = reader.value();
+    return reader.isAtEnd ? json : null;
+  } catch (error) {
+    if (error instanceof NotLiteral) return null;
+    throw error;
+  }
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '{': 'object',
+  '[': 'array',
+  '"': 'string',
+  t: 'boolean',
+  f: 'boolean',
+  n: 'null',
+};
+const typeOf = (json: string): string => TYPES[json[0]!] ?? 'number';
+
+const fields: FieldForm = {
+  assign: (key) => `${PARAMETER}${key}>\n`,
+  end: `\n${PARAMETER_END}\n`,
+  separator: '',
+};
+
+const valuesOf = (words: ValueForm['words']): ValueForm => ({
+  words,
+  quoted: (text) => text,
+  string: (schema) => bareText(schema, PARAMETER_END),
+  list: null,
+  object: null,
+});
+
+const JSON_WORDS = { true: 'true', false: 'false', null: 'null' };
+const PYTHON_WORDS = { true: 'True', false: 'False', null: 'None' };
+
+/** Maximum number of templates for which the words are known. */
+const MAX_KNOWN = 16;
+const known = new Map<string, ValueForm['words']>();
+
+/** How a template writes truth values and null as parameters: many write them as Python does. */
+function wordsOf(template: string): ValueForm['words'] {
+  const words = known.get(template) ?? (writesTrue(template) ? PYTHON_WORDS : JSON_WORDS);
+  known.delete(template);
+  known.set(template, words);
+  const [oldest] = known.keys();
+  if (known.size > MAX_KNOWN) known.delete(oldest!);
+  return words;
+}
+
+function writesTrue(template: string): boolean {
+  const called = { name: 'f', arguments: { flag: true } };
+  const tools: Tool[] = [
+    {
+      type: 'function',
+      function: { name: 'f', parameters: { type: 'object', properties: { flag: { type: 'boolean' } } } },
+    },
+  ];
+  try {
+    const text = new ChatTemplate(template, {}).render(
+      [
+        { role: 'user', content: 'a' },
+        {
+          role: 'assistant',
+          content: '',
+          tool_calls: [{ id: 'call00001', type: 'function', function: called }],
+        },
+      ],
+      { tools },
+    );
+    return /<parameter=flag>\s*True/.test(text);
+  } catch {
+    return false;
   }
 }
 
 export const taggedParameters: ToolStyle = {
   name: 'tagged-parameters',
   isUsedBy: (template) =>
-    template.includes(OPEN) && template.includes('<function=') && template.includes('<parameter='),
+    template.includes(OPEN) && template.includes(FUNCTION) && template.includes(PARAMETER),
   marks: [OPEN, CLOSE],
   reader: (tools, out) =>
-    new MarkedCalls({ open: OPEN, close: CLOSE, body: (sink) => new TaggedCall(sink, tools) }, out),
-  constraint: (options) => ({
-    type: 'calls',
-    tags: callTags(
-      options,
-      (name) => ({ begin: `${OPEN}\n<function=${name}>\n`, end: `</function>\n${CLOSE}` }),
-      (schema) =>
-        propertiesConstraint(schema, {
-          assign: (key) => `<parameter=${key}>\n`,
-          separator: '',
-          formOf: (each) => ({
-            type: 'sequence',
-            elements: [valueConstraint(each), { type: 'const_string', value: '\n</parameter>\n' }],
-          }),
-        }),
+    new MarkedCalls(
+      { opens: [OPEN], close: CLOSE, restart: FUNCTION, body: (sink) => new TaggedCalls(sink, tools) },
+      out,
     ),
-    separator: '\n',
-    several: options.parallel,
-  }),
+  constraint(options, template) {
+    const values = valuesOf(wordsOf(template));
+    return {
+      type: 'calls',
+      tags: callTags(
+        options,
+        (name) => ({ begin: `${OPEN}\n${FUNCTION}${name}>\n`, end: `${FUNCTION_END}\n${CLOSE}` }),
+        (schema) => fieldsConstraint(schema, fields, values),
+      ),
+      separator: '\n',
+      several: options.parallel,
+    };
+  },
 };
-
-/** Text for strings, without the start of a mark, and JSON for other values. */
-function valueConstraint(schema: JsonSchema): ConstraintFormat {
-  if (typeof schema === 'boolean' || schema.type !== 'string')
-    return { type: 'json_schema', json_schema: schema };
-  if (!Array.isArray(schema.enum)) return { type: 'grammar', grammar: 'root ::= [^<]*' };
-  return {
-    type: 'or',
-    elements: schema.enum.map((value) => ({ type: 'const_string', value: String(value) })),
-  };
-}

@@ -28,6 +28,8 @@ export interface AnswerReader {
   end(): AnswerPiece[];
   /** Whether the text so far ends within reasoning. */
   readonly isReasoning: boolean;
+  /** Whether the answer has the calls that it may have, so that it ends. */
+  readonly isOver: boolean;
 }
 
 /** A part of a constraint. */
@@ -36,7 +38,15 @@ export type ConstraintFormat =
   | { type: 'json_schema'; json_schema: JsonSchema }
   /** In XGrammar's EBNF, with the rule `root`. */
   | { type: 'grammar'; grammar: string }
+  /** A regular expression, which matches all of the text. */
+  | { type: 'regex'; pattern: string }
+  /** The string of a schema without its quotes. */
+  | { type: 'unquoted'; json_schema: JsonSchema }
   | { type: 'sequence' | 'or'; elements: ConstraintFormat[] }
+  | { type: 'repeat'; element: ConstraintFormat; separator: string; min: number; max: number | null }
+  /** A form with parts by name, which may contain themselves. */
+  | { type: 'rules'; rules: Readonly<Record<string, ConstraintFormat>>; root: ConstraintFormat }
+  | { type: 'rule'; name: string }
   | TagFormat
   | {
       /** One of the tags or, with `several`, one after another. */
@@ -95,11 +105,20 @@ export interface TextReader {
 export interface PieceSink {
   content(text: string): void;
   reasoning(text: string): void;
+  /** Whether calls are held until they end. Otherwise they are sent as they arrive: the answer's grammar allows no malformed ones. */
+  readonly holds: boolean;
   /** Starts the next call. */
   startCall(name: string): void;
   /** Adds to the arguments of the last call. */
   addArguments(text: string): void;
+  /** The calls since the last end are complete. */
+  endCall(): void;
+  /** The calls since the last end are none; false if their parts were sent. */
+  dropCall(): boolean;
 }
+
+/** Signs of tools' names, for patterns. */
+export const NAME_SIGNS = '[\\w.:/-]';
 
 /** The JSON schema of a tool's arguments. */
 export function parametersOf({ function: { parameters } }: Tool): Record<string, unknown> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Random } from '../../random.ts';
 import type { Tool } from '../message.ts';
 import { createAnswerReader } from './answer-reader.ts';
 import type { AnswerPiece } from './tool-style.ts';
@@ -39,14 +40,16 @@ function joined(pieces: readonly AnswerPiece[]): Whole {
 interface Options {
   promptEnd?: string;
   tools?: readonly Tool[];
+  parallel?: boolean;
+  isConstrained?: boolean;
 }
 
 function read(
   template: string,
   texts: readonly string[],
-  { promptEnd = '', tools: own = tools }: Options = {},
+  { promptEnd = '', tools: own = tools, ...options }: Options = {},
 ) {
-  const reader = createAnswerReader({ ...answerFormOf(template), tools: own, promptEnd });
+  const reader = createAnswerReader({ ...answerFormOf(template), tools: own, promptEnd, ...options });
   assert.ok(reader, 'the template has no form');
   return joined([...texts.flatMap((text) => reader.push(text)), ...reader.end()]);
 }
@@ -249,8 +252,9 @@ describe('reasoning', () => {
   });
 });
 
-test('arguments arrive in pieces, after the name', () => {
-  const reader = createAnswerReader({ ...answerFormOf(styles[0].template), tools, promptEnd: '' })!;
+test('arguments of a constrained answer arrive in pieces, after the name', () => {
+  const form = answerFormOf(styles[0].template);
+  const reader = createAnswerReader({ ...form, tools, promptEnd: '', isConstrained: true })!;
   const text = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>';
   const pieces = [...text]
     .flatMap((char) => reader.push(char))
@@ -259,15 +263,221 @@ test('arguments arrive in pieces, after the name', () => {
   assert.equal(pieces.length, 1 + '{"city": "Paris"}'.length);
 });
 
-test('a call that never ends, and arguments that are no JSON', () => {
+test('a call that never ends, and one that nests deep', () => {
   const { template } = styles[0];
-  const endless = `<tool_call>${' '.repeat(200_000)}`;
-  assert.deepEqual(read(template, [endless]), { content: endless, reasoning: '', calls: [] });
-  const deep = `<tool_call>{"name": "now", "arguments": {"a": ${'['.repeat(100_000)}`;
-  assert.equal(read(template, [deep]).calls[0]!.name, 'now');
-  const broken = read(template, ['<tool_call>{"name": "now", "arguments": {"a": nope}}</tool_call>']);
-  assert.equal(broken.calls.length, 1);
-  assert.throws(() => JSON.parse(broken.calls[0]!.arguments));
+  for (const text of [
+    `<tool_call>${' '.repeat(200_000)}`,
+    `<tool_call>{"name": "now", "arguments": {"a": ${'['.repeat(100_000)}`,
+    '<tool_call>'.repeat(30_000),
+    '<tool_call>{"name": "'.repeat(30_000),
+  ])
+    assert.equal(read(template, [text]).content, text);
   const nested = `<|tool_call_start|>[now(a=${'['.repeat(100_000)})]<|tool_call_end|>`;
   assert.equal(read(styles[4].template, [nested]).content, nested);
+  const parameter = '<tool_call>\n<function=now>\n<parameter=a>\n';
+  const endless = parameter + '</parameter>'.repeat(30_000) + parameter.repeat(2_000);
+  assert.equal(read(styles[1].template, [endless]).content, endless);
+});
+
+const plain = (city: string) => ({ name: 'weather', arguments: { city } });
+
+/** Calls whose arguments are JSON text, or several in one mark. */
+const unusual = [
+  {
+    template: styles[0].template,
+    texts: [
+      '<tool_call>{"name": "weather", "arguments": "{\\"city\\": \\"Ulm\\"}"}\n{"name": "weather", "parameters": {"city": "Rom"}}</tool_call>',
+      '<tool_call>[{"name": "weather", "arguments": {"city": "Ulm"}}, {"arguments": "{\\"city\\": \\"Rom\\"}", "name": "weather"}]</tool_call>',
+    ],
+  },
+  {
+    template: styles[1].template,
+    texts: [
+      '<tool_call>\n<function=weather>\n<parameter=city>\nUlm\n</parameter>\n</function>\n<function=weather>\n<parameter=city>Rom</parameter></function></tool_call>',
+    ],
+  },
+  {
+    template: styles[2].template,
+    texts: [
+      '[TOOL_CALLS][{"name": "weather", "arguments": "{\\"city\\": \\"Ulm\\"}"}, {"name": "weather", "arguments": {"city": "Rom"}}]',
+      '[TOOL_CALLS]{"name": "weather", "arguments": {"city": "Ulm"}}[TOOL_CALLS]{"name": "weather", "arguments": {"city": "Rom"}}',
+    ],
+  },
+  {
+    template: styles[6].template,
+    texts: ['<|tool_call>call:weather{city:<|"|>Ulm<|"|>}call:weather{city:<|"|>Rom<|"|>}<tool_call|>'],
+  },
+  {
+    template: styles[7].template,
+    texts: [
+      '{"name": "weather", "parameters": "{\\"city\\": \\"Ulm\\"}"}\n{"name": "weather", "parameters": {"city": "Rom"}}',
+      '[{"name": "weather", "parameters": {"city": "Ulm"}}, {"name": "weather", "parameters": {"city": "Rom"}}]',
+    ],
+  },
+];
+
+const parsedCalls = ({ calls }: Whole) =>
+  calls.map((call) => ({ ...call, arguments: JSON.parse(call.arguments) }));
+
+test('arguments that are JSON text, and several calls in one mark', () => {
+  for (const { template, texts } of unusual)
+    for (const text of texts) {
+      const whole = readEachWay(template, text);
+      assert.deepEqual([whole.content, parsedCalls(whole)], ['', [plain('Ulm'), plain('Rom')]], text);
+    }
+});
+
+test('one call where several are not allowed', () => {
+  for (const { template, two } of styles) {
+    const { calls, content } = readEachWay(template, two, { parallel: false });
+    assert.deepEqual([calls.length, calls[0]!.name, content], [1, 'weather', ''], two);
+    const reader = createAnswerReader({ ...answerFormOf(template), tools, promptEnd: '', parallel: false })!;
+    reader.push(two.slice(0, 12));
+    assert.equal(reader.isOver, false);
+    reader.push(two.slice(12));
+    reader.end();
+    assert.equal(reader.isOver, true);
+  }
+});
+
+test('large integers, floats and the order of names are as the answer has them', () => {
+  const args = '{"10":12345678901234567890,"2":1.0,"days":1e3}';
+  const values = args
+    .slice(1, -1)
+    .split(',')
+    .map((each) => each.split(':') as [string, string]);
+  const texts: [template: string, text: string][] = [
+    [styles[0].template, `<tool_call>{"arguments": ${args}, "name": "now"}</tool_call>`],
+    [styles[0].template, `<tool_call>{"name": "now", "arguments": ${args}}</tool_call>`],
+    [
+      styles[1].template,
+      `<tool_call><function=now>${values.map(([name, value]) => `<parameter=${JSON.parse(name)}>\n${value}\n</parameter>`).join('')}</function></tool_call>`,
+    ],
+    [styles[2].template, `[TOOL_CALLS][{"name": "now", "arguments": ${args}}]`],
+    [styles[3].template, `[TOOL_CALLS]now[ARGS]${args}`],
+    [
+      styles[4].template,
+      `<|tool_call_start|>[now(${args.slice(1, -1).replaceAll('"', '').replaceAll(':', '=')})]<|tool_call_end|>`,
+    ],
+    [styles[6].template, `<|tool_call>call:now${args.replaceAll('"', '')}<tool_call|>`],
+    [styles[7].template, `{"name": "now", "parameters": ${args}}`],
+  ];
+  for (const [template, text] of texts) {
+    const { calls } = readEachWay(template, text);
+    assert.equal(calls[0]?.arguments.replaceAll(' ', ''), args, text);
+  }
+});
+
+test('the values of parameters have the types of their schema', () => {
+  const parameters = {
+    type: 'object',
+    properties: {
+      text: { type: 'string' },
+      maybe: { type: ['string', 'null'] },
+      whole: { type: 'integer' },
+      on: { type: 'boolean' },
+      list: { type: 'array' },
+      choice: { enum: ['1', 'two'] },
+      either: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/size' }] },
+    },
+    $defs: { size: { type: 'number' } },
+  };
+  const own: Tool[] = [{ type: 'function', function: { name: 'set', parameters } }];
+  const readValue = (name: string, text: string) => {
+    const answer = `<tool_call>\n<function=set>\n<parameter=${name}>\n${text}\n</parameter>\n</function>\n</tool_call>`;
+    const { calls } = readEachWay(styles[1].template, answer, { tools: own });
+    return calls[0]!.arguments.replace(/^\{"\w+": (.*)\}$/s, '$1');
+  };
+  const expected: [name: string, text: string, json: string][] = [
+    ['text', 'True', '"True"'],
+    ['text', '12', '"12"'],
+    ['text', '"quoted"', '"\\"quoted\\""'],
+    ['text', 'a < b </tag>\n\n<parameter', '"a < b </tag>\\n\\n<parameter"'],
+    ['text', 'see </parameter> there', '"see </parameter> there"'],
+    ['maybe', 'None', 'null'],
+    ['maybe', 'null', 'null'],
+    ['maybe', 'Nobody', '"Nobody"'],
+    ['whole', '12345678901234567890', '12345678901234567890'],
+    ['whole', 'many', '"many"'],
+    ['on', 'True', 'true'],
+    ['on', 'false', 'false'],
+    ['list', "['a', True, None]", '["a",true,null]'],
+    ['list', '[1, {"b": 2.0}]', '[1, {"b": 2.0}]'],
+    ['choice', '1', '"1"'],
+    ['either', 'None', 'null'],
+    ['either', '2.50', '2.50'],
+    ['unknown', 'False', 'false'],
+    ['unknown', 'word', '"word"'],
+    ['unknown', '{"a": 1}', '{"a": 1}'],
+  ];
+  for (const [name, text, json] of expected) assert.equal(readValue(name, text), json, `${name}: ${text}`);
+});
+
+describe('malformed calls', () => {
+  const random = new Random(7, 'sampling');
+  const below = (n: number) => Math.floor(random.uniform() * n);
+  const without = (text: string) => text.replace(/[\s,;\]]/g, '');
+  const marked = styles.filter(({ one }) => !one.startsWith('['));
+
+  /** Texts that are no calls, and that no reader may need a later text to know. */
+  const broken: Record<string, string[]> = {
+    'tagged-json': [
+      '<tool_call>{"name": "now", "arguments": {"a": nope}}</tool_call>',
+      '<tool_call>{"name": "now", "arguments": {"a": "x</tool_call>',
+      '<tool_call>\n{"name": "now", "arguments": [1]}\n</tool_call>',
+      "<tool_call>{'name': 'now'}</tool_call>",
+    ],
+    'tagged-parameters': [
+      '<tool_call>\n<function=now>\n<parameter=a>\n1\n</parameter>\nstray\n</function>\n</tool_call>',
+      '<tool_call>\n<function=now>\n<parameters=a>',
+      '<tool_call>{"name": "now"}</tool_call>',
+    ],
+    'listed-json': ['[TOOL_CALLS] [{"name": "now", "arguments": {"a": nope}}', '[TOOL_CALLS](x)'],
+    pythonic: ['<|tool_call_start|>[now(a=)]<|tool_call_end|>', '<|tool_call_start|>now<|tool_call_end|>'],
+    braces: ['<|tool_call>call:now{a:nope}<tool_call|>', '<|tool_call>now{}<tool_call|>'],
+    'bare-json': ['{"name": "now", "parameters": {"a": nope}}', '{"name": "now", "parameters": [1]}'],
+  };
+
+  for (const { name, template, one, two } of marked)
+    test(`${name}: each is content, and the next call is read: ${template.slice(0, 20)}`, () => {
+      const call = one.replace('Let me see.', '').trim();
+      for (let i = 0; i < 60; i++) {
+        const parts = Array.from({ length: 1 + below(4) }, () => broken[name]![below(broken[name]!.length)]!);
+        const at = below(parts.length + 1);
+        const between = name === 'bare-json' ? '; ' : '\n';
+        const text = [...parts.slice(0, at), call, ...parts.slice(at), two.trim()].join(between);
+        const cuts = Array.from({ length: 3 }, () => below(text.length)).sort((a, b) => a - b);
+        const pieces = [...cuts, text.length].map((to, j) => text.slice(cuts[j - 1] ?? 0, to));
+        const whole = read(template, [text]);
+        assert.deepEqual(read(template, pieces), whole, text);
+        assert.deepEqual(read(template, [...text]), whole, text);
+        assert.deepEqual(parsedCalls(whole), [weather, weather, now], text);
+        assert.equal(without(whole.content), without(parts.join('')), text);
+      }
+    });
+
+  for (const { name, template, one, two, malformed } of marked)
+    test(`${name}: no word of a random text is lost: ${template.slice(0, 20)}`, () => {
+      // Fields that are no part of a call's name and arguments may have any text.
+      const plainTwo = two.replace(/, "id": "\d+"|"type": "function", |\[CALL_ID\]\d+/g, '');
+      const sources = [one, plainTwo, ...malformed, ...broken[name]!];
+      for (let i = 0; i < 400; i++) {
+        let text = [1, 2, 3].map(() => sources[below(sources.length)]!).join(['', '\n', ' and '][below(3)]);
+        for (let edits = below(3); edits > 0; edits--) {
+          const at = below(text.length);
+          text = text.slice(0, at) + text.slice(at + 1 + below(3));
+        }
+        const words = Array.from({ length: 1 + below(3) }, (_, word) => `w${word}w`);
+        for (const word of words) {
+          const at = below(text.length + 1);
+          text = text.slice(0, at) + word + text.slice(at);
+        }
+        const whole = read(template, [text]);
+        assert.deepEqual(read(template, [...text]), whole, text);
+        for (const call of whole.calls) JSON.parse(call.arguments);
+        const kept = whole.content + whole.calls.map((call) => call.name + call.arguments).join('');
+        for (const word of words)
+          if (text.includes(word)) assert.ok(kept.includes(word), `${word}: ${text}\n${kept}`);
+      }
+    });
 });

@@ -1,4 +1,5 @@
 import { GraftError } from '../../errors.ts';
+import { parseJson } from '../../schema/exact-json.ts';
 import { jsonFault } from '../../schema/json-fault.ts';
 import type { ByteReader, Container, RowSink } from './container.ts';
 import { MAX_LINE_BYTES, MAX_LINE_DEPTH } from './limits.ts';
@@ -170,7 +171,7 @@ class ArrayReader implements ByteReader {
     }
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parseJson(text);
     } catch {
       return `is not valid JSON: ${this.#place(text)}`;
     }

@@ -1,3 +1,4 @@
+import { parseJson } from '../../schema/exact-json.ts';
 import { jsonExtent } from '../../schema/json-extent.ts';
 import { jsonFault } from '../../schema/json-fault.ts';
 import type { ByteReader, Container, RowSink } from './container.ts';
@@ -63,7 +64,7 @@ export function readJsonLines(sink: Pick<RowSink, 'row' | 'bad'>): ByteReader {
       return `nests deeper than ${MAX_LINE_DEPTH} levels`;
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parseJson(text);
     } catch {
       return `is not valid JSON: ${jsonFault(text)}`;
     }

@@ -1,4 +1,5 @@
 import { isRecord } from '../../schema/check-fields.ts';
+import { parseJson } from '../../schema/exact-json.ts';
 import type { Line } from '../formats/fields.ts';
 
 /** Fields that are lists, for which some data sets have JSON. */
@@ -21,7 +22,7 @@ export function readCells(row: Line): Line | string {
     if (typeof cell !== 'string') read[name] = cell;
     else if (cell === '' && OPTIONAL.has(name)) continue;
     else if (LISTS.has(name) && /^\s*\[/.test(cell)) {
-      const list = jsonIn(cell);
+      const list = jsonIn(cell, name);
       if (list === undefined) return `"${name}" is not valid JSON`;
       read[name] = list;
     } else if (MESSAGES.has(name) && /^\s*\[\s*\{/.test(cell)) {
@@ -53,7 +54,7 @@ export function plainValues(row: Line): Line {
     const text = read[name];
     if (typeof text === 'string' && /^\s*\[/.test(text)) change(name, jsonIn(text) ?? text);
   }
-  if (read.tools !== undefined) change('tools', toolsIn(read.tools) ?? undefined);
+  if (typeof read.tools === 'string') change('tools', toolsIn(read.tools));
   const name = read.kto_tag === undefined ? 'label' : 'kto_tag';
   const judgement = read[name];
   if (judgement === undefined) return read;
@@ -78,23 +79,15 @@ export function judgedChat(row: Line, chat: Line): Line {
   return { ...others, prompt: messages.slice(0, -1), completion: messages.slice(-1), label };
 }
 
-/** Tools in OpenAI's form: they are often JSON in text, and without its `type`. Null for none. */
-function toolsIn(tools: unknown): unknown {
-  if (typeof tools === 'string' && tools.trim() === '') return null;
-  const list = typeof tools === 'string' ? jsonIn(tools) : tools;
-  if (!Array.isArray(list)) return tools;
-  if (list.length === 0) return null;
-  return list.map((tool) =>
-    isRecord(tool) && tool.function === undefined && typeof tool.name === 'string'
-      ? { type: 'function', function: tool }
-      : tool,
-  );
+/** Tools that are JSON in text; undefined for none. */
+function toolsIn(text: string): unknown {
+  return text.trim() === '' ? undefined : (jsonIn(text, 'tools') ?? text);
 }
 
 /** Undefined for text that is not JSON. */
-function jsonIn(text: string): unknown {
+function jsonIn(text: string, name = ''): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text, name);
   } catch {
     return undefined;
   }

@@ -157,8 +157,7 @@ function answerIn({ answers, tools }: Line): object | string {
     if (typeof text === 'string' && text !== '') return { content: text };
     return '"answers" has no text, so that there is nothing to learn';
   }
-  const calls =
-    tools === undefined ? null : callsIn(typeof answers === 'string' ? answers : JSON.stringify(answers));
+  const calls = tools === undefined ? null : callsIn(answers);
   if (calls === null || typeof calls === 'string')
     return `"answers" must be {"text": ["…"]}, or calls of "tools" as JSON, got ${show(answers)}`;
   return { content: null, tool_calls: calls.map((call) => ({ type: 'function', function: call })) };

@@ -48,9 +48,9 @@ test('ShareGPT turns become messages, under all names of roles in use', () => {
   assert.deepEqual(converted({ conversations: messages.slice(1), system: 's' }), { messages });
 });
 
-test("ShareGPT's calls get ids, by which a tool's answers belong to them, and tools get OpenAI's form", () => {
+test("ShareGPT's calls get ids, by which a tool's answers belong to them, and tools that are text are read", () => {
   const schema = { name: 'look', description: 'Looks.', parameters: { type: 'object', properties: {} } };
-  const call = (id: string, args: string) => ({
+  const call = (id: string, args: object) => ({
     id,
     type: 'function',
     function: { name: 'look', arguments: args },
@@ -74,13 +74,13 @@ test("ShareGPT's calls get ids, by which a tool's answers belong to them, and to
       {
         role: 'assistant',
         content: null,
-        tool_calls: [call('call_1', '{"n":1}'), call('call_2', '{"n":2}')],
+        tool_calls: [call('call_1', { n: 1 }), call('call_2', { n: 2 })],
       },
       { role: 'tool', content: 'one', tool_call_id: 'call_1' },
       { role: 'tool', content: 'two', tool_call_id: 'call_2' },
       { role: 'assistant', content: 'done' },
     ],
-    tools: [{ type: 'function', function: schema }],
+    tools: [schema],
   });
 });
 
@@ -254,7 +254,7 @@ for (const [name, row, fault] of [
       ],
       tools: 'hammer',
     },
-    /"tools" must be a list, got "hammer"/,
+    /"tools" must be a list or its JSON text, got "hammer"/,
   ],
   ['a column of tools beside a text', { text: 'a', tools: 'hammer' }, /none/],
   [

@@ -1,5 +1,6 @@
 import { FLAG_KEYS } from '../../chat/read-messages.ts';
 import { isRecord, show } from '../../schema/check-fields.ts';
+import { parseJson } from '../../schema/exact-json.ts';
 import { isPreference, type Line } from '../formats/fields.ts';
 import type { Shape } from './shape.ts';
 
@@ -111,12 +112,12 @@ class Turns {
   }
 }
 
-/** The calls of a turn: JSON with `name` and `arguments`, or a list of such. */
-export function callsIn(value: string): { name: unknown; arguments: unknown }[] | string {
+/** The calls of a turn: JSON with `name` and `arguments`, or a list of such; `value`: its text, or parsed. */
+export function callsIn(value: unknown): { name: unknown; arguments: unknown }[] | string {
   const fault = 'must be a call as JSON: {"name": …, "arguments": {…}}, or a list of such';
-  let parsed: unknown;
+  let parsed = value;
   try {
-    parsed = JSON.parse(value);
+    if (typeof value === 'string') parsed = parseJson(value);
   } catch {
     return fault;
   }
@@ -125,6 +126,6 @@ export function callsIn(value: string): { name: unknown; arguments: unknown }[] 
     return fault;
   return calls.map((call) => {
     const { name, arguments: given = {} } = call as Record<string, unknown>;
-    return { name, arguments: typeof given === 'string' ? given : JSON.stringify(given) };
+    return { name, arguments: given };
   });
 }

@@ -45,16 +45,16 @@ export function constraintOf(
   form: AnswerForm,
 ): { format: ConstraintFormat; param: string } | null {
   const { style, template } = form;
-  const tools = toolsOf({ ...demands, tool_choice }, form);
+  const shown = toolsOf({ ...demands, tool_choice }, form);
+  const tools =
+    typeof tool_choice === 'object' ? shown.filter((tool) => tool.function.name === tool_choice.name) : shown;
   const isCalled = tool_choice !== 'auto' || response_format;
   for (const { function: tool } of isCalled ? tools : [])
     checkSchema(tool.parameters ?? {}, `the parameters of the tool '${tool.name}'`, 'tools');
   if (response_format?.type === 'json_schema')
     checkSchema(response_format.schema, 'the JSON schema', 'response_format');
-  if (style && tools.length > 0 && typeof tool_choice === 'object') {
-    const named = tools.filter(({ function: { name } }) => name === tool_choice.name);
-    return { format: style.constraint({ tools: named, parallel: false }, template), param: 'tools' };
-  }
+  if (style && tools.length > 0 && typeof tool_choice === 'object')
+    return { format: style.constraint({ tools, parallel: false }, template), param: 'tools' };
   if (style && tools.length > 0 && tool_choice === 'required')
     return { format: style.constraint({ tools, parallel }, template), param: 'tools' };
   if (!response_format) return null;
