@@ -153,7 +153,7 @@ ${rows([
   ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 
-${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${adapterUsage(peft, base, card)}`;
+${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${adapterUsage(peft, base, card)}${variablesUsage(card.templateKwargs ?? {})}`;
 }
 
 /** A table of all trials with the validation losses at which they were compared. */
@@ -273,14 +273,36 @@ function readFields({
 export const publicFieldsFrom = (card: string): string[] =>
   readFields({
     baseDigest: baseDigestIn(card),
-    templateKwargs: Object.fromEntries(
-      Object.entries(templateKwargsIn(card)).filter(
-        ([, value]) => value === null || typeof value === 'number' || typeof value === 'boolean',
-      ),
-    ),
+    templateKwargs: publicVariables(templateKwargsIn(card)),
     quantised: quantisedBaseIn(card),
     severalLabels: severalLabelsIn(card),
   });
+
+/** The variables of a chat template whose values are numbers, switches or null: texts may be private. */
+export const publicVariables = (variables: TemplateKwargs): TemplateKwargs =>
+  Object.fromEntries(
+    Object.entries(variables).filter(
+      ([, value]) => value === null || typeof value === 'number' || typeof value === 'boolean',
+    ),
+  );
+
+/** How to send the variables of the chat template that an adapter was trained with, as Markdown; empty without any. */
+export function variablesUsage(variables: TemplateKwargs): string {
+  if (Object.keys(variables).length === 0) return '';
+  return `
+## Variables of the chat template
+
+The adapter was trained with \`chat_template_kwargs\` ${code(JSON.stringify(variables))}. Graft sends them with each chat. Elsewhere, pass them to
+\`tokenizer.apply_chat_template\` in Python, and send them as \`chat_template_kwargs\` to vLLM, SGLang and llama-server.
+`;
+}
+
+/** A text as code of Markdown, whatever backticks it has. */
+function code(text: string): string {
+  const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence} ${text} ${fence}`;
+}
 
 /** The Hub's name of a task. */
 export const pipelines: Record<PeftConfig['task_type'], string> = {

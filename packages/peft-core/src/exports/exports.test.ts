@@ -22,6 +22,7 @@ import { sha256 } from '../sha256.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
+import { loadTokenizer } from '../text/index.ts';
 import { fileTensorsFor } from '../tuners/check.ts';
 import { exportFolder } from './export-folder.ts';
 import { exportedAdapter, folderBytes } from './exported-adapter.ts';
@@ -377,4 +378,56 @@ test('an adapter that is active from an invocation on is exported with its token
   await run('peft', 'activated peft', {}, { adapterDir });
   const config = JSON.parse(readFileSync(at('activated peft', 'adapter_config.json'), 'utf8'));
   assert.deepEqual(config.alora_invocation_tokens, [33, 62]);
+});
+
+test('variables of the training are defaults of the exported template, or named in a note', async () => {
+  const variables = { enable_thinking: false, tone: 'dry "wit"' };
+  const source =
+    "{% for m in messages %}{{ m.content }}{% endfor %}{% if enable_thinking is defined and not enable_thinking %}<no thoughts>{% endif %}{{ tone | default('plain') }}";
+  await writeTinyModel(at('thinking'));
+  writeFileSync(at('thinking', 'chat_template.jinja'), source);
+  const thinking = await openBaseModel(at('thinking'));
+  const peft = parsePeftConfig({ ...lora, task_type: 'CAUSAL_LM' });
+  const tensors = new Map(
+    fileTensorsFor(peft, thinking.config).map(({ key, shape }) => [
+      key,
+      { shape, data: new Float32Array(elementCount(shape)) },
+    ]),
+  );
+  const card = { templateKwargs: variables };
+  await writeAdapter(at('thoughtless'), { peft, baseModelNameOrPath: null, tensors, card });
+  const messages = [{ role: 'user' as const, content: 'Why?' }];
+  const expected = 'Why?<no thoughts>dry "wit"';
+  assert.equal(
+    loadTokenizer(thinking.tokenizerFiles).applyChatTemplate(messages, { kwargs: variables }),
+    expected,
+  );
+  try {
+    for (const format of ['merged', 'gguf', 'ollama', 'peft']) {
+      const folder = at(`thoughtless ${format}`);
+      const request = { base: thinking, adapterDir: at('thoughtless'), folder, name: 'a' };
+      const { notes } = await exportFolder(format, request);
+      if (format === 'peft') {
+        assert.match(notes.join(), /send enable_thinking = false, tone with each request/);
+        assert.match(
+          readFileSync(path.join(folder, 'README.md'), 'utf8'),
+          /`chat_template_kwargs` ` {"enable_thinking":false,/,
+        );
+        continue;
+      }
+      assert.match(notes.join(), /defaults, which a request may override: enable_thinking = false, tone\.$/);
+      assert.equal(/ollama run --think=false/.test(notes.join()), format === 'ollama');
+      const exported = await openBaseModel(format === 'merged' ? folder : path.join(folder, 'model.gguf'));
+      const { tokenizerFiles } = exported;
+      await exported.close();
+      const tokenizer = loadTokenizer(tokenizerFiles);
+      assert.equal(tokenizer.applyChatTemplate(messages), expected, format);
+      const other = { enable_thinking: true, tone: 'warm' };
+      assert.equal(tokenizer.applyChatTemplate(messages, { kwargs: other }), 'Why?warm', format);
+      if (format === 'ollama')
+        assert.match(readFileSync(path.join(folder, 'Modelfile'), 'utf8'), /<no thoughts>dry "wit"/);
+    }
+  } finally {
+    await thinking.close();
+  }
 });

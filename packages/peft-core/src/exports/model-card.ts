@@ -4,7 +4,10 @@ import {
   methodOptions,
   pipelines,
   publicFieldsFrom,
+  publicVariables,
   rows,
+  templateKwargsIn,
+  variablesUsage,
 } from '../adapter-files/adapter-card.ts';
 import { ResolvedTrainingSchema } from '../config/index.ts';
 import type { PeftConfig } from '../tuners/methods.ts';
@@ -79,6 +82,7 @@ export function modelCard(card: ModelCard): string {
       ? ['## Changes for this format', notes.map((note) => `- ${escaped(note)}`).join('\n')]
       : []),
     ...(usage === '' ? [] : [usage]),
+    ...variablesOf(card),
   ]
     .join('\n\n')
     .concat('\n');
@@ -124,6 +128,13 @@ function usageOf({ format, config, base, repository }: ModelCard): string {
       ? adapterUsage(config, name, { modelClass }, repository)
       : '';
   return text === '' || text.startsWith('## ') ? text.trimEnd() : `## Use it\n\n${text}`;
+}
+
+/** What to send to an adapter. Exported models have the variables in their template. */
+function variablesOf({ format, options, adapterReadme }: ModelCard): string[] {
+  if (!adapterReadme || (format && format.card.relation(options) !== 'adapter')) return [];
+  const text = variablesUsage(publicVariables(templateKwargsIn(adapterReadme))).trim();
+  return text === '' ? [] : [text];
 }
 
 /** Front matter in YAML. Source: huggingface.co/docs/hub/model-cards. Training data is private, so `datasets` is left out. */

@@ -1,7 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
-import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
+import type { BaseModel } from '../files.ts';
+import { type FittingAdapter, readFittingAdapter } from '../peft-model/adapter-fit.ts';
+import { loadTokenizer, withChatTemplate } from '../text/index.ts';
 import type { ExportRequest, ExportResult, ExportWriter } from './export-writer.ts';
 import { exportedAdapter, folderBytes } from './exported-adapter.ts';
 import { checkExport, type ExportFormatName, exportFormat, parseExportOptions } from './formats.ts';
@@ -12,6 +14,7 @@ import { writeMlx } from './mlx/write.ts';
 import { writeOllama } from './ollama/write.ts';
 import { writePeft } from './peft/write.ts';
 import { tryTemplate } from './template-trial.ts';
+import { variableNotes, withDefaults } from './template-variables.ts';
 
 /** The writer of every export format, by name; `formats.ts` has the same rows. */
 // biome-ignore lint/suspicious/noExplicitAny: each writer takes the options of one format, which the format's schema checks
@@ -32,8 +35,8 @@ export async function writeExport(name: string, request: ExportRequest): Promise
   const { base, adapterDir, outputDir, signal, onProgress } = request;
   const format = exportFormat(name);
   const options = parseExportOptions(format, request.options);
-  const fitting = await readFittingAdapter(base, adapterDir);
-  const { config, chatTemplate } = fitting.adapter;
+  const fitting = withVariables(base, await readFittingAdapter(base, adapterDir));
+  const { config, chatTemplate, templateKwargs } = fitting.adapter;
   const described = exportedAdapter(base, { config, chatTemplate, bytes: await folderBytes(adapterDir) });
   checkExport(format, described, options);
   if (format.rendersTemplate && chatTemplate !== null) await tryTemplate(base.tokenizerFiles, chatTemplate);
@@ -46,7 +49,7 @@ export async function writeExport(name: string, request: ExportRequest): Promise
     onProgress?.(Math.min(done, total), total);
   };
   try {
-    return await writers[format.name]({
+    const { files, notes } = await writers[format.name]({
       base,
       adapterDir,
       outputDir,
@@ -55,9 +58,19 @@ export async function writeExport(name: string, request: ExportRequest): Promise
       fitting,
       onBytes,
     });
+    return { files, notes: [...notes, ...variableNotes(templateKwargs, format.rendersTemplate ?? false)] };
   } catch (error) {
     throw diskFault(error, path.dirname(outputDir));
   }
+}
+
+/** The adapter with the variables of its training in its chat template, or in the base model's. */
+function withVariables({ tokenizerFiles }: BaseModel, fitting: FittingAdapter): FittingAdapter {
+  const { adapter } = fitting;
+  if (Object.keys(adapter.templateKwargs).length === 0) return fitting;
+  const template = loadTokenizer(withChatTemplate(tokenizerFiles, adapter.chatTemplate)).chatTemplateSource;
+  const chatTemplate = template && withDefaults(template, adapter.templateKwargs);
+  return { ...fitting, adapter: { ...adapter, chatTemplate } };
 }
 
 /** Throws `disk_full` before anything is written. */

@@ -8,7 +8,11 @@ import { CONTROL, idsOf, type SpecialTokens, specialTokens, USER_DEFINED } from 
 
 const byteLevelModels = families.flatMap(({ gguf }) => gguf?.byteLevelTokenizer ?? []);
 
-const sentencePieceModels = [...new Set(families.flatMap(({ gguf }) => gguf?.sentencePieceTokenizer ?? []))];
+const sentencePieceModels = [
+  ...new Set(
+    families.flatMap(({ gguf }) => gguf?.sentencePieceTokenizer ?? gguf?.markedTokenizer?.model ?? []),
+  ),
+];
 
 /** Builds the files of a Hugging Face tokenizer from GGUF metadata. Throws GraftError `unsupported_tokenizer` or `invalid_gguf`. */
 export function ggufTokenizer(

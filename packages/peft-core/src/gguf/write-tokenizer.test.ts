@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { families, familyOf } from '../outlines/families.ts';
 import { byteTokenizer, tinyTokenizerConfig } from '../testing/tiny-model.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
 import { GgufMetadata, type GgufValue } from './metadata.ts';
@@ -18,8 +19,15 @@ const read = (metadata: Record<string, unknown>) => {
   return ggufTokenizer('a.gguf', new GgufMetadata('a.gguf', values), 128);
 };
 
-const written = (files: TokenizerFiles, rows: number, ends: number[] = []) => {
-  const fields = Object.entries(tokenizerFields(files, rows, ends));
+const written = (
+  files: TokenizerFiles,
+  rows: number,
+  ends: number[] = [],
+  config: Record<string, unknown> = { model_type: 'llama' },
+) => {
+  const found = familyOf(String(config.model_type));
+  const family = (found.textGguf?.({ text_config: {}, ...config }) ?? found.gguf)!;
+  const fields = Object.entries(tokenizerFields(files, { rows, ends, config, family }));
   return Object.fromEntries(
     fields.map(([key, { value }]) => [
       key,
@@ -94,7 +102,7 @@ test('byte-level BPE: rows without a token, other ends of answers, and whether b
 
 test('what files cannot express is refused', () => {
   const refuse = (json: Record<string, unknown>, reason: RegExp) =>
-    assert.throws(() => tokenizerFields(byteFiles(json), 260, []), {
+    assert.throws(() => written(byteFiles(json), 260), {
       code: 'unsupported_tokenizer',
       message: reason,
     });
@@ -134,8 +142,62 @@ test('words that are tokens: the flag ignore_merges may be left out where merges
   ];
   assert.equal(written(files(pairs), 262)['tokenizer.ggml.pre'], 'gpt-4o');
   // Without the second merge, "abc" is a token only where it is a word.
-  assert.throws(
-    () => tokenizerFields(files(pairs.slice(0, 1)), 262, []),
-    /no known name for its pre_tokenizer/,
-  );
+  assert.throws(() => written(files(pairs.slice(0, 1)), 262), /no known name for its pre_tokenizer/);
 });
+
+// From scripts/golden/testdata/gguf_converter.py.
+const { cases: converted } = JSON.parse(
+  readFileSync(new URL('testdata/gguf-converter.json', import.meta.url), 'utf8'),
+) as { cases: Record<string, ConverterCase> };
+
+interface ConverterCase {
+  modelTypes: string[];
+  config: Record<string, unknown>;
+  rows: number;
+  tokenizerJson: Record<string, unknown>;
+  tokenizerConfig: Record<string, unknown>;
+  fields: Record<string, GgufValue>;
+}
+
+describe("llama.cpp's converter", () => {
+  test('every family with GGUF files has a case', () => {
+    const written = families.filter(({ gguf, textGguf }) => gguf ?? textGguf?.({ text_config: {} }));
+    const compared = new Set(Object.values(converted).flatMap(({ modelTypes }) => modelTypes));
+    assert.deepEqual(written.map(({ modelType }) => modelType).sort(), [...compared].sort());
+  });
+
+  for (const [name, { modelTypes, config, rows, tokenizerJson, tokenizerConfig, fields }] of Object.entries(
+    converted,
+  ))
+    test(`${name}: writes the same tokens, types and ids`, () => {
+      const files = { tokenizerJson, tokenizerConfig, chatTemplate: null };
+      for (const model_type of modelTypes) {
+        const found = written(files, rows, [], { ...config, model_type });
+        for (const [key, value] of Object.entries(fields)) {
+          // llama.cpp reads the first for models of other kinds, the second only for SentencePiece.
+          const isRead =
+            key !== 'tokenizer.ggml.add_sep_token' && !(name === 'granite' && key.endsWith('space_prefix'));
+          // The scores of a SentencePiece model are not in tokenizer.json: their order is compared.
+          if (isRead && !(key === 'tokenizer.ggml.scores' && fields['tokenizer.ggml.model'] === 'llama'))
+            assert.deepEqual(found[key], value, `${model_type}: ${key}`);
+        }
+        for (const key of Object.keys(found)) {
+          // Files say whether a text starts with bos where the converter leaves it to the runtime.
+          if (key in fields || /add_(bos|eos)_token|add_space_prefix/.test(key)) continue;
+          assert.fail(`${model_type}: ${key} is not in the converter's file`);
+        }
+        compareScores(found, fields);
+      }
+    });
+});
+
+/** Scores of tokens that merges form fall in the same order; those of all others are equal. */
+function compareScores(found: Record<string, GgufValue>, expected: Record<string, GgufValue>): void {
+  if (expected['tokenizer.ggml.model'] !== 'llama') return;
+  const types = expected['tokenizer.ggml.token_type'] as number[];
+  const [own, theirs] = [found, expected].map((fields) => fields['tokenizer.ggml.scores'] as number[]);
+  const normal = types.flatMap((type, id) => (type === 1 ? [id] : []));
+  for (const [id, type] of types.entries()) if (type !== 1) assert.equal(own![id], theirs![id], String(id));
+  const merged = normal.filter((id) => own![id]! < 0).sort((a, b) => own![b]! - own![a]!);
+  for (let i = 1; i < merged.length; i++) assert.ok(theirs![merged[i - 1]!]! > theirs![merged[i]!]!);
+}

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
-import type { GgufField, PreTokenizer } from '../outlines/gguf/gguf-family.ts';
+import type { GgufFamily, GgufField, PreTokenizer } from '../outlines/gguf/gguf-family.ts';
 import { loadTokenizer, type TokenizerFiles } from '../text/index.ts';
 import { tokenText } from '../text/tokenizer-config.ts';
 import { preTokenizers } from './pre-tokenizers.ts';
@@ -31,14 +31,24 @@ interface Step {
   [option: string]: unknown;
 }
 
+/** The model of a tokenizer. */
+interface TokenizerModel {
+  /** The number of rows of the embedding, which is that of the tokens in files. */
+  rows: number;
+  /** Ids of the tokens that end an answer. */
+  ends: readonly number[];
+  /** config.json, whose ids stand for special tokens that the tokenizer does not name. */
+  config: Record<string, unknown>;
+  family: GgufFamily;
+}
+
 /**
- * The metadata of a tokenizer: the inverse of `ggufTokenizer`. `rows`: the number of rows of the embedding, which is that of the tokens in
- * files. `ends`: ids of the tokens that end an answer. Throws `unsupported_tokenizer` for one that files cannot express.
+ * The metadata of a tokenizer: the inverse of `ggufTokenizer`, with the tokens and types of llama.cpp's converter. Throws
+ * `unsupported_tokenizer` for one that files cannot express.
  */
 export function tokenizerFields(
   files: TokenizerFiles,
-  rows: number,
-  ends: readonly number[],
+  { rows, ends, config: modelConfig, family }: TokenizerModel,
 ): Record<string, GgufField> {
   const json = files.tokenizerJson as TokenizerJson;
   const config = files.tokenizerConfig ?? {};
@@ -48,29 +58,39 @@ export function tokenizerFields(
   const tokenizer = loadTokenizer(files);
   const isRow = (id: number | undefined): id is number => Number.isInteger(id) && id! >= 0 && id! < rows;
   const rowOf = idsByToken(json, isRow);
+  const idsOfModel = [modelConfig, (modelConfig.text_config ?? {}) as Record<string, unknown>];
   const special = (name: string) => {
-    const token = tokenText(config[name]);
-    return token === null ? undefined : rowOf(token);
+    const token = tokenText(config[`${name}_token`]);
+    const own = token === null ? undefined : rowOf(token);
+    return own ?? idsOfModel.map((ids) => ids[`${name}_token_id`] as number | undefined).find(isRow);
   };
-  const [bos, pad] = [special('bos_token'), special('pad_token')];
-  const unk = special('unk_token') ?? (model.unk_token == null ? undefined : rowOf(model.unk_token));
-  const eos = special('eos_token') ?? ends.find(isRow);
+  const bos = special('bos');
+  const unk = special('unk') ?? (model.unk_token == null ? undefined : rowOf(model.unk_token));
+  const eos = special('eos') ?? ends.find(isRow);
   const turnEnd = ends.find((id) => isRow(id) && id !== eos);
   const around = tokenizer.encode('a');
   const plain = tokenizer.encode('a', { addSpecialTokens: false });
   const isMarked = (steps: Step[]) => steps.some((step) => step.type === 'Prepend' || isMetaspace(step));
-  const { names, types } = listTokens(json, rows, unk);
+  const hasMarks = isSentencePiece(json);
+  const marked = hasMarks ? family.markedTokenizer : undefined;
+  const tokens = listTokens(json, rows, unk, marked?.visible ?? []);
+  const { names, types } = tokens;
   const id = (name: string, value: number | undefined): Record<string, GgufField> =>
     value === undefined ? {} : { [`tokenizer.ggml.${name}_token_id`]: { type: 'u32', value } };
-  const own: Record<string, GgufField> = isSentencePiece(json)
+  const merges: Record<string, GgufField> = {
+    'tokenizer.ggml.merges': {
+      type: 'strings',
+      value: (model.merges ?? []).map((merge) => (Array.isArray(merge) ? merge.join(' ') : merge)),
+    },
+  };
+  const own: Record<string, GgufField> = hasMarks
     ? {
-        'tokenizer.ggml.model': { type: 'string', value: sentencePieceModel() },
-        'tokenizer.ggml.pre': { type: 'string', value: 'default' },
-        'tokenizer.ggml.tokens': {
-          type: 'strings',
-          value: names.map((name, i) => (types[i] === USER_DEFINED ? withSpaces(name) : name)),
+        'tokenizer.ggml.model': { type: 'string', value: marked?.model ?? sentencePieceModel() },
+        ...(marked ? merges : { 'tokenizer.ggml.pre': { type: 'string', value: 'default' } }),
+        'tokenizer.ggml.scores': {
+          type: 'f32s',
+          value: marked ? names.map(() => ADDED) : scoresOf(json, tokens),
         },
-        'tokenizer.ggml.scores': { type: 'f32s', value: scoresOf(json, names, types) },
         'tokenizer.ggml.add_space_prefix': {
           type: 'bool',
           value: isMarked([...stepsOf(json.normalizer), ...stepsOf(json.pre_tokenizer)]),
@@ -78,25 +98,23 @@ export function tokenizerFields(
       }
     : {
         'tokenizer.ggml.model': { type: 'string', value: byteLevelModel() },
-        'tokenizer.ggml.pre': { type: 'string', value: preTokenizerName(files) },
-        'tokenizer.ggml.tokens': { type: 'strings', value: names },
-        'tokenizer.ggml.merges': {
-          type: 'strings',
-          value: (model.merges ?? []).map((merge) => (Array.isArray(merge) ? merge.join(' ') : merge)),
-        },
+        'tokenizer.ggml.pre': { type: 'string', value: preTokenizerName(files, family) },
+        ...merges,
       };
   const template = tokenizer.chatTemplateSource;
   return {
     ...own,
+    'tokenizer.ggml.tokens': { type: 'strings', value: names },
     'tokenizer.ggml.token_type': { type: 'i32s', value: types },
     ...id('bos', bos),
     ...id('eos', eos),
     ...id('eot', turnEnd),
     ...id('unknown', unk),
-    ...id('padding', pad),
+    ...id('padding', special('pad')),
+    ...id('mask', special('mask')),
     'tokenizer.ggml.add_bos_token': {
       type: 'bool',
-      value: around.length > plain.length && around[0] === bos,
+      value: marked !== undefined || (around.length > plain.length && around[0] === bos),
     },
     'tokenizer.ggml.add_eos_token': {
       type: 'bool',
@@ -121,8 +139,23 @@ function idsByToken(
 
 const byteName = /^<0x[0-9A-F]{2}>$/;
 
+/** Added tokens that control a model although their tokenizer does not call them special. Source: llama.cpp, conversion/base.py. */
+const looksSpecial = /^(<\|.*\|>|<｜.*｜>|<unused.*>|<pad>|<mask>|<2mass>|\[@BOS@\])$/s;
+
+interface Tokens {
+  names: string[];
+  types: number[];
+  /** Ids of the tokens that were added to the vocabulary. */
+  added: ReadonlySet<number>;
+}
+
 /** The tokens of all ids below `rows`, with their types; ids that the tokenizer lacks get names that no text has. */
-function listTokens({ added_tokens = [], model = {} }: TokenizerJson, rows: number, unk: number | undefined) {
+function listTokens(
+  { added_tokens = [], model = {} }: TokenizerJson,
+  rows: number,
+  unk: number | undefined,
+  visible: readonly string[],
+): Tokens {
   const names = Array.from({ length: rows }, (_, id) => `[PAD${id}]`);
   const types = new Array<number>(rows).fill(UNUSED);
   for (const [token, id] of Object.entries(model.vocab ?? {})) {
@@ -132,16 +165,14 @@ function listTokens({ added_tokens = [], model = {} }: TokenizerJson, rows: numb
   }
   for (const { id, content, special } of added_tokens) {
     if (id >= rows) continue;
-    names[id] = content;
-    types[id] = special ? CONTROL : USER_DEFINED;
+    const controls = (special || looksSpecial.test(content)) && !visible.includes(content);
+    // Texts have no marks where llama.cpp looks for these tokens.
+    names[id] = controls ? content : content.replaceAll(MARK, ' ');
+    types[id] = controls ? CONTROL : USER_DEFINED;
   }
   if (unk !== undefined && unk < rows && types[unk] === NORMAL) types[unk] = UNKNOWN;
-  return { names, types };
+  return { names, types, added: new Set(added_tokens.map(({ id }) => id)) };
 }
-
-/** As llama.cpp's converter writes added tokens that are runs of marks. */
-const withSpaces = (token: string) =>
-  new RegExp(`^${MARK}+$`).test(token) ? ' '.repeat(token.length) : token;
 
 function stepsOf(step: Step | null | undefined): Step[] {
   if (!step) return [];
@@ -165,25 +196,35 @@ function isSentencePiece({ model, normalizer, pre_tokenizer }: TokenizerJson): b
 const sentencePieceModel = () => families.flatMap(({ gguf }) => gguf?.sentencePieceTokenizer ?? [])[0]!;
 const byteLevelModel = () => families.flatMap(({ gguf }) => gguf?.byteLevelTokenizer ?? [])[0]!;
 
+/** The converter's scores of added tokens, and of rows without one. */
+const ADDED = -1000;
+const MISSING = -10_000;
+
 /** Scores that give the order of the merges: minus the place of a token's first merge; 0 for tokens that no merge makes. */
-function scoresOf({ model = {} }: TokenizerJson, names: string[], types: number[]): Float32Array {
+function scoresOf({ model = {} }: TokenizerJson, { names, types, added }: Tokens): Float32Array {
   const place = new Map<string, number>();
   for (const merge of model.merges ?? []) {
     const token = Array.isArray(merge) ? merge.join('') : merge.replace(' ', '');
     if (!place.has(token)) place.set(token, place.size + 1);
   }
-  return Float32Array.from(names, (name, id) => (types[id] === NORMAL ? -(place.get(name) ?? 0) : 0));
+  return Float32Array.from(names, (name, id) => {
+    if (added.has(id)) return ADDED;
+    if (types[id] === UNUSED) return MISSING;
+    return types[id] === NORMAL ? -(place.get(name) ?? 0) : 0;
+  });
 }
 
-/** The name that llama.cpp has for how a tokenizer splits a text into words. */
-function preTokenizerName(files: TokenizerFiles): string {
+/** The name that llama.cpp has for how a tokenizer splits a text into words: the family's own where several names are for one way. */
+function preTokenizerName(files: TokenizerFiles, family: GgufFamily): string {
   const json = files.tokenizerJson as TokenizerJson;
   const other = stepsOf(json.normalizer).find(({ type }) => type !== 'NFC');
   if (other) throw unsupported(`llama.cpp does not normalise texts by ${other.type} before byte-level BPE`);
   const own = preTokenizerOf(json);
   if (own) {
     const { ignoreMerges, ...merged } = own;
-    const name = nameOf(own) ?? (ignoreMerges && mergesGiveAll(files) ? nameOf(merged) : undefined);
+    const names = { ...family.preTokenizers, ...preTokenizers };
+    const name =
+      nameOf(own, names) ?? (ignoreMerges && mergesGiveAll(files) ? nameOf(merged, names) : undefined);
     if (name !== undefined) return name;
   }
   const known = Object.keys(preTokenizers).filter((name) => name !== 'default');
@@ -192,8 +233,8 @@ function preTokenizerName(files: TokenizerFiles): string {
   );
 }
 
-function nameOf(own: PreTokenizer): string | undefined {
-  const found = Object.entries(preTokenizers).find(([name, { normalizer: _, addBos: __, ...words }]) => {
+function nameOf(own: PreTokenizer, names: Readonly<Record<string, PreTokenizer>>): string | undefined {
+  const found = Object.entries(names).find(([name, { normalizer: _, addBos: __, ...words }]) => {
     // llama.cpp's default is another one.
     return name !== 'default' && isDeepStrictEqual(words, own);
   });

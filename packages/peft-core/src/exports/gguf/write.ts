@@ -5,8 +5,8 @@ import { ggufTypes } from '../../gguf/types.ts';
 import { type PackedTensor, writeGguf } from '../../gguf/write-gguf.ts';
 import { tokenizerFields } from '../../gguf/write-tokenizer.ts';
 import { families } from '../../outlines/families.ts';
-import type { GgufField } from '../../outlines/gguf/gguf-family.ts';
-import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
+import type { GgufFamily, GgufField } from '../../outlines/gguf/gguf-family.ts';
+import { loadTokenizer, type TokenizerFiles, withChatTemplate } from '../../text/index.ts';
 import type { ExportJob, ExportWriter } from '../export-writer.ts';
 import { mergedParameters, whatIsLost } from '../merged/write.ts';
 import { checkRange } from './check-range.ts';
@@ -96,16 +96,16 @@ function metadata(
   const ends = [withTurnEnds(base, loadTokenizer(files))?.eos_token_id ?? base.config.eos_token_id].flat();
   const own = Object.entries(family.fields(outline));
   const rows = planned.find(({ part }) => part === 'token_embd')!.shape[0]!;
-  const tokens = tokenizerFields(
-    files,
+  const tokens = tokenizerFields(files, {
     rows,
-    ends.filter((id): id is number => typeof id === 'number'),
-  );
-  const needed = missingTokenOf(name, tokens);
+    ends: ends.filter((id): id is number => typeof id === 'number'),
+    config: base.config,
+    family,
+  });
   return {
     'general.architecture': { type: 'string', value: family.architecture },
     'general.type': { type: 'string', value: 'model' },
-    ...(needed === undefined && { 'general.name': { type: 'string' as const, value: name } }),
+    ...nameField(name, family, files, tokens),
     'general.file_type': { type: 'u32', value: fileTypes[options.dtype].id },
     'general.quantization_version': { type: 'u32', value: 2 },
     ...Object.fromEntries(own.map(([key, field]) => [`${family.architecture}.${key}`, field])),
@@ -113,12 +113,21 @@ function metadata(
   };
 }
 
-/** A token that llama.cpp needs in a model of this name and does not find; undefined if there is none. */
-function missingTokenOf(name: string, fields: Record<string, GgufField>): string | undefined {
+/** The name of a model, by which llama.cpp also decides whether the spaces after special tokens are dropped. Empty where no name does it right. */
+function nameField(
+  name: string,
+  family: GgufFamily,
+  { tokenizerJson }: TokenizerFiles,
+  fields: Record<string, GgufField>,
+): Record<string, GgufField> {
+  const { added_tokens = [] } = tokenizerJson as { added_tokens?: { special: boolean; rstrip: boolean }[] };
+  const strips = added_tokens.some(({ special, rstrip }) => special && rstrip);
   const tokens = fields['tokenizer.ggml.tokens'] as { value: readonly string[] };
   const rules = families.flatMap(({ gguf }) => gguf?.namedWith ?? []);
-  const needed = rules.filter(({ pattern }) => pattern.test(name)).flatMap((rule) => rule.tokens);
-  return needed.find((token) => !tokens.value.includes(token));
+  const found = rules.find(({ pattern }) => pattern.test(name));
+  const needed = found ?? (strips ? family.namedWith : undefined);
+  if (needed && !(strips && needed.tokens.every((token) => tokens.value.includes(token)))) return {};
+  return { 'general.name': { type: 'string', value: needed && !found ? `${name} (${needed.name})` : name } };
 }
 
 /** Names the tensors whose rows do not fill the blocks of the type. */

@@ -68,7 +68,7 @@ test('another template is left to Ollama, and a model without one continues the 
   const counted = '{% for m in messages %}{{ loop.index }}. {{ m.content }}\n{% endfor %}';
   const { text, notes } = await modelfile('counted', counted);
   assert.doesNotMatch(text, /TEMPLATE|SYSTEM|num_ctx/);
-  assert.match(notes.join(), /is not written in Go: Ollama chooses one from its collection/);
+  assert.match(notes.join(), /is not written in Go: Ollama uses the one in the GGUF file/);
   assert.match((await modelfile('bare', null)).text, /^TEMPLATE """\{\{ \.Prompt \}\}"""$/m);
 });
 

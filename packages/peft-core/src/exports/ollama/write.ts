@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type BaseModel, endTokens } from '../../files.ts';
+import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { writeSmallFile } from '../../small-file.ts';
 import { loadTokenizer, type Tokenizer, withChatTemplate } from '../../text/index.ts';
 import type { ExportWriter } from '../export-writer.ts';
@@ -28,9 +29,17 @@ export const writeOllama: ExportWriter<OllamaOptions> = async (job) => {
   ].join('\n');
   return {
     files: [...files, await writeSmallFile(outputDir, 'Modelfile', `${text}\n`)],
-    notes: [...notes, ...template.notes],
+    notes: [...notes, ...template.notes, ...thinkingNote(fitting.adapter.templateKwargs)],
   };
 };
+
+/** Ollama sends enable_thinking by itself, which overrides the template's default. Source: ollama, server/routes.go. */
+function thinkingNote({ enable_thinking: thinks }: TemplateKwargs): string[] {
+  if (thinks !== false) return [];
+  return [
+    'The adapter was trained with enable_thinking false, and Ollama sends true to a model that can think unless a request has think false: use ollama run --think=false, or "think": false in a request.',
+  ];
+}
 
 function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] } {
   if (tokenizer.chatTemplateSource === null)
@@ -44,20 +53,20 @@ function templateLine(tokenizer: Tokenizer): { lines: string[]; notes: string[] 
     return {
       lines: [],
       notes: [
-        'The chat template is more than texts around the turns, and is not written in Go: Ollama chooses one from its collection by the template in the GGUF file. Compare an answer with Graft’s.',
+        'The chat template is more than texts around the turns, and is not written in Go: Ollama uses the one in the GGUF file, or one of its collection that is like it. Compare an answer with Graft’s.',
       ],
     };
   if (dropped.test(template))
     return {
       lines: [],
       notes: [
-        'The chat template has spaces or invisible characters that Ollama drops from a Modelfile: it chooses a template from its collection by the one in the GGUF file. Compare an answer with Graft’s.',
+        'The chat template has spaces or invisible characters that Ollama drops from a Modelfile: it uses the template in the GGUF file, or one of its collection that is like it. Compare an answer with Graft’s.',
       ],
     };
   return {
     lines: [`TEMPLATE """${template}"""`],
     notes: [
-      'The Modelfile’s template has no tools.',
+      'The Modelfile’s template has no tools: where the chat template has them, Ollama uses the one in the GGUF file.',
       ...(texts.system ? [] : ['The chat template takes no system message.']),
     ],
   };

@@ -28,7 +28,7 @@ export const phi3: DecoderRow = {
     preTokenizers: {
       'gpt-4o': { pattern: casePattern("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", '\\p{N}{1,3}') },
     },
-    namedWith: { pattern: /phi-?3/i, tokens: ['</s>', '<unk>', '<s>', '<|endoftext|>'] },
+    namedWith: { name: 'Phi-3', pattern: /phi-?3/i, tokens: ['</s>', '<unk>', '<s>', '<|endoftext|>'] },
     blockParts: {
       attn_norm: 'input_layernorm',
       attn_qkv: 'self_attn.qkv_proj',

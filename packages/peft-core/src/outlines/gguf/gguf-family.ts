@@ -33,6 +33,8 @@ export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   byteLevelTokenizer?: string;
   /** `tokenizer.ggml.model` of SentencePiece vocabularies with scores, as `byteLevelTokenizer`. */
   sentencePieceTokenizer?: string;
+  /** llama.cpp's own kind for this family's vocabulary, of tokens with marks and merges. Absent: the family has none. */
+  markedTokenizer?: MarkedTokenizer;
   /** The family's own fields of config.json. The reader adds the fields that all families have. */
   config(header: GgufHeader): Record<string, unknown>;
   /** Metadata of a model, by key without the architecture's name: the inverse of `config`. */
@@ -43,10 +45,21 @@ export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   missing(outline: Outline): string | null;
   /** In what a runtime differs without failing: whole sentences. Absent: in nothing. */
   notes?(outline: Outline): string[];
-  /** Models whose name has this pattern must have these tokens: llama.cpp fails without them. */
-  namedWith?: { pattern: RegExp; tokens: readonly string[] };
+  /**
+   * In models whose name has this pattern, llama.cpp drops the spaces after special tokens, and some versions fail without these tokens.
+   * `name` has the pattern.
+   */
+  namedWith?: { name: string; pattern: RegExp; tokens: readonly string[] };
   /** The file must have an output matrix, also if the head is tied. */
   needsOutput?: true;
+}
+
+/** A vocabulary whose spaces are marks, with merges and without scores; llama.cpp starts every text with bos. */
+export interface MarkedTokenizer {
+  /** `tokenizer.ggml.model`. */
+  model: string;
+  /** Special tokens that are a part of answers: runtimes read calls and reasoning by them. */
+  visible: readonly string[];
 }
 
 /** A typed value of GGUF's metadata. */

@@ -17,7 +17,18 @@ const invalid = (what: string) =>
 export const gemma4Gguf: GgufFamily<DecoderOutline> = {
   ...decoderGguf,
   architecture: 'gemma4',
-  sentencePieceTokenizer: 'gemma4',
+  markedTokenizer: {
+    model: 'gemma4',
+    visible: [
+      '<|channel>',
+      '<channel|>',
+      '<|tool_call>',
+      '<tool_call|>',
+      '<|tool_response>',
+      '<tool_response|>',
+      '<|"|>',
+    ],
+  },
   bareParts: ['layer_output_scale'],
   partsWithoutUpdates: ['per_layer_model_proj', 'per_layer_token_embd'],
   blockParts: {
