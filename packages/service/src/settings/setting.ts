@@ -15,7 +15,7 @@ export interface Setting<T = unknown> {
   readBy: readonly Reader[];
   /** API, workers and migrations can also read it from the file named by NAME_FILE; logs and errors never show its value. */
   secret?: true;
-  /** A library or code of its own reads it, so it is no property of the parsed environment. */
+  /** A library or other code reads it, so it is no property of the parsed environment. */
   elsewhere?: true;
   /** Sentences for operators, in Markdown whose links are relative to docs/. */
   description: string;
