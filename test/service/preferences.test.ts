@@ -129,8 +129,11 @@ test('a job that leaves the rate of dpo to Graft has both until the reference pa
     training: { max_steps: 2, precision: 'fp32' },
   });
   const job = await succeeded(id);
-  const { learning_rate: rate, learning_rate_if_known: known } = job.training as Record<string, number>;
-  assert.ok(known! < rate!, 'the tiny model knows none of these answers');
+  const training = job.training as { learning_rate: number; learning_rate_if_known: number };
+  assert.ok(
+    training.learning_rate_if_known < training.learning_rate,
+    'the tiny model knows none of these answers',
+  );
   assert.match(job.training_reasons!.learning_rate!, /0\.25 of what suits LoRA.*; .* if the reference pass/);
   assert.match(
     await messagesOf(id),
