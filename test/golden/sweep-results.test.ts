@@ -48,8 +48,10 @@ test('what is measured of long runs holds, and docs/auto.md shows it', async () 
   assert.equal(await readSection('docs/auto.md', 'long runs'), verdictTable(long));
 });
 
-test('rates of preferences hold on the tasks that set none, and docs/auto.md shows what is measured', async () => {
-  assert.deepEqual(preferenceFaults(preferenceVerdicts(readPreferenceResults())), []);
+test('rates of preferences hold on the tasks that set none but for a known gap, and docs/auto.md shows what is measured', async () => {
+  // Twice the share is two of 50 pairs better here, with both seeds; decision 91 says why it is not the default.
+  const known = 'preferences: dpo from base: interfaces: 4 points less accurate than the best';
+  assert.deepEqual(preferenceFaults(preferenceVerdicts(readPreferenceResults())), [known, known]);
   for (const [section, table] of Object.entries(preferenceTables()))
     assert.equal(await readSection('docs/auto.md', section), table);
 });
