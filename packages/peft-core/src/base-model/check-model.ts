@@ -31,7 +31,7 @@ export function checkModel({ format, path: place, config, tensors, weightFiles }
     if (!weightTypes.test(dtype)) {
       throw new GraftError(
         'unsupported_dtype',
-        `${where}: tensor "${stored}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
+        `${where}: tensor "${stored}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16, or F8_E4M3 with scales`,
         { param: 'model' },
       );
     }

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensors.ts';
+import { unpackedFloat8 } from '../tensors/float8.ts';
 import { withTextPartNames } from '../tensors/renamed-tensors.ts';
 import { type TakePiece, type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
@@ -25,15 +26,24 @@ export async function openHfModel(
   const tokenizerFiles = await readTokenizerFiles(folder, json);
   const generationConfig = await json('generation_config.json');
   const { files, source, weightFiles } = await openWeights(folder, names, json, onFile);
+  const closeAll = async () => void (await Promise.all(files.map((file) => file.close())));
+  let unpacked: TensorSource;
+  try {
+    unpacked = unpackedFloat8(source);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  const { quantization_config: _, ...plain } = config;
   return {
     format: 'hf',
     path: folder,
-    config,
+    config: unpacked === source ? config : plain,
     generationConfig,
     tokenizerFiles,
-    tensors: withTextPartNames(source),
+    tensors: withTextPartNames(unpacked),
     weightFiles,
-    close: async () => void (await Promise.all(files.map((file) => file.close()))),
+    close: closeAll,
   };
 }
 

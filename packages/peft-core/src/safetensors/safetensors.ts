@@ -1,6 +1,7 @@
 import { fromBfloat16 } from '@graft/tf-graph/bfloat16';
 import { GraftError } from '../errors.ts';
 import { bytesOf } from '../tensors/bytes-of.ts';
+import { float8Values } from '../tensors/float8.ts';
 import { float16ToFloat32 } from '../tensors/float16.ts';
 import { RandomAccessFile } from '../tensors/random-access-file.ts';
 import {
@@ -171,6 +172,13 @@ export class SafetensorsFile implements TensorSource {
           const bits = new Uint16Array(target.buffer, end - 2 * target.length, target.length);
           await this.#file.readInto(bytesOf(bits), position + 2 * start);
           (dtype === 'F16' ? float16ToFloat32 : fromBfloat16)(bits, target);
+        };
+      case 'F8_E4M3':
+        return async (start, target) => {
+          const end = target.byteOffset + target.byteLength;
+          const codes = new Uint8Array(target.buffer, end - target.length, target.length);
+          await this.#file.readInto(codes, position + start);
+          for (let i = 0; i < target.length; i++) target[i] = float8Values[codes[i]!]!;
         };
       case 'F64':
         return async (start, target) => {
