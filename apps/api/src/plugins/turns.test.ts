@@ -11,7 +11,7 @@ import { turns } from './turns.ts';
 const app = Fastify({ forceCloseConnections: true });
 let url: string;
 /** Teams whose requests have started, in order. */
-const begun: string[] = [];
+const started: string[] = [];
 let answer: () => void;
 let answered: Promise<void>;
 /** Whether another transaction holds every row. */
@@ -27,29 +27,29 @@ before(async () => {
   await app.register(jsonBody);
   await app.register(multipart);
   app.get('/work', async (request) => {
-    begun.push(request.caller.teamId);
+    started.push(request.caller.teamId);
     await answered;
     return {};
   });
   app.post('/checked', async (request) => {
-    begun.push(request.caller.teamId);
+    started.push(request.caller.teamId);
     await answered;
     return {};
   });
   app.post('/write', async (request) => {
-    begun.push(request.caller.teamId);
+    started.push(request.caller.teamId);
     await answered;
     return {};
   });
   app.post('/upload', { config: { longBody: true } }, async (request, reply) => {
     await reply.inTurn(async () => {
-      begun.push(request.caller.teamId);
+      started.push(request.caller.teamId);
       await answered;
     });
     return {};
   });
   app.post('/row/:name', async (request) => {
-    begun.push(request.caller.teamId);
+    started.push(request.caller.teamId);
     await waitForRow((request.params as { name: string }).name, async () => {
       if (locked) throw Object.assign(new Error('locked'), { code: '55P03' });
     });
@@ -66,7 +66,7 @@ before(async () => {
   url = await app.listen({ host: '127.0.0.1', port: 0 });
 });
 beforeEach(() => {
-  begun.length = 0;
+  started.length = 0;
   answered = new Promise((resolve) => {
     answer = resolve;
   });
@@ -84,8 +84,8 @@ async function post(team: string, path: string): Promise<number> {
 }
 
 async function untilBegun(count: number): Promise<void> {
-  for (let i = 0; i < 400 && begun.length < count; i++) await sleep(10);
-  assert.equal(begun.length, count);
+  for (let i = 0; i < 400 && started.length < count; i++) await sleep(10);
+  assert.equal(started.length, count);
 }
 
 test("a team's many requests take turns with another's few, and with none that waits for a worker", async () => {
@@ -94,7 +94,7 @@ test("a team's many requests take turns with another's few, and with none that w
   await untilBegun(8);
   const other = ask('other');
   await untilBegun(9);
-  assert.deepEqual(begun, [...Array(8).fill('greedy'), 'other']);
+  assert.deepEqual(started, [...Array(8).fill('greedy'), 'other']);
   answer();
   assert.deepEqual(new Set(await Promise.all([...waiting, ...greedy, other])), new Set([200]));
   await untilBegun(41);
@@ -112,7 +112,7 @@ test('a turn ends with an error, and one of a client that has hung up is not tak
   await sleep(200);
   answer();
   await Promise.all([...first, ask('one')]);
-  assert.equal(begun.length, 9);
+  assert.equal(started.length, 9);
 });
 
 test('of one team one large body is parsed and checked at a time, whatever becomes of it; of others too, and small ones', async () => {
@@ -132,12 +132,12 @@ test('of one team one large body is parsed and checked at a time, whatever becom
   const others = [post('other', large), post('one', '{}')];
   await untilBegun(3);
   await sleep(200);
-  assert.deepEqual(begun.toSorted(), ['one', 'one', 'other']);
+  assert.deepEqual(started.toSorted(), ['one', 'one', 'other']);
   gone.abort();
   await sleep(100);
   answer();
   assert.deepEqual(await Promise.all([first, ...rest, ...others]), [200, 0, 400, 200, 200, 200]);
-  assert.deepEqual(begun.toSorted(), ['one', 'one', 'one', 'other']);
+  assert.deepEqual(started.toSorted(), ['one', 'one', 'one', 'other']);
 });
 
 test('requests that write hold no turn of requests that only read, not even of the same team', async () => {
@@ -146,7 +146,7 @@ test('requests that write hold no turn of requests that only read, not even of t
   await untilBegun(16);
   const readers = [...teams, 'other'].map((team) => ask(team));
   await untilBegun(25);
-  assert.deepEqual(begun.slice(16).toSorted(), [...teams, 'other'].toSorted());
+  assert.deepEqual(started.slice(16).toSorted(), [...teams, 'other'].toSorted());
   answer();
   assert.deepEqual(new Set(await Promise.all([...writers, ...readers])), new Set([200]));
 });
@@ -158,7 +158,7 @@ test('of one team two requests that write work at a time, its uploads among them
   const others = [post('other', '/upload'), post('another', '/write')];
   await untilBegun(4);
   await sleep(200);
-  assert.deepEqual(begun.toSorted(), ['another', 'greedy', 'greedy', 'other']);
+  assert.deepEqual(started.toSorted(), ['another', 'greedy', 'greedy', 'other']);
   answer();
   assert.deepEqual(new Set(await Promise.all([...greedy, ...others])), new Set([200]));
 });
@@ -177,7 +177,7 @@ test('a request that has waited too long for its turn is refused with 503, befor
   const late = await fetch(`${url}/work`, { headers: { team: 'one' } });
   assert.deepEqual([late.status, late.headers.get('retry-after')], [503, '5']);
   assert.equal(((await late.json()) as { error: { code: string } }).error.code, 'overloaded');
-  assert.equal(begun.length, 8);
+  assert.equal(started.length, 8);
   answer();
   await Promise.all(first);
   assert.equal(await ask('one'), 200);

@@ -10,7 +10,7 @@ export const ToolCallSchema = Type.Object({
   function: Type.Object({
     name: Type.String(),
     arguments: Type.Record(Type.String(), Type.Unknown()),
-    /** Of the arguments. */
+    /** The text of the arguments. */
     exact_json,
   }),
 });
@@ -19,7 +19,7 @@ export type ToolCall = Static<typeof ToolCallSchema>;
 /** A function that the model may call. Templates receive it unchanged, with fields that are not listed here. */
 export const ToolSchema = Type.Object({
   type: Type.Literal('function'),
-  /** Of the tool. */
+  /** The text of the tool. */
   exact_json,
   function: Type.Object({
     name: Type.String(),

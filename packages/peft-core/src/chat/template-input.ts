@@ -47,7 +47,7 @@ export function templateMessage(
   return shown;
 }
 
-/** What a template receives for a tool. */
+/** A tool as a template receives it. */
 export const templateTool = (tool: Tool): unknown =>
   tool.exact_json === undefined ? tool : readExact(tool.exact_json);
 

@@ -107,8 +107,11 @@ const rateShareOf = (
   { task_type: task }: PeftConfig,
   format?: string | null,
   method?: string | null,
-  start: 'fresh' | 'continued' | 'known' = 'fresh',
-): number => objectiveFor(task, format, method).rateShares?.[start] ?? 1;
+  { continues, isKnown }: { continues?: boolean; isKnown?: boolean | undefined } = {},
+): number => {
+  const start = continues ? 'continued' : isKnown ? 'known' : 'fresh';
+  return objectiveFor(task, format, method).rateShares?.[start] ?? 1;
+};
 const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
 const grouped = (count: number) => count.toLocaleString('en-US');
 
@@ -160,8 +163,7 @@ export const automatic = {
       data: DataSize,
       { steps, continues, isKnown, model, multiplier = 1 }: RatedRun & { steps: number },
     ): number {
-      const start = continues ? 'continued' : isKnown ? 'known' : 'fresh';
-      const share = rateShareOf(peft, data.format, data.method, start);
+      const share = rateShareOf(peft, data.format, data.method, { continues, isKnown });
       if (continues) return rateOf(peft, model, undefined, shareOfContinued * share) * multiplier;
       const run = data.exampleCount > 0 ? { steps, ...limitsOf(peft, data) } : undefined;
       return rateOf(peft, model, run, share) * multiplier;
@@ -171,7 +173,7 @@ export const automatic = {
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
       const isKnown = rate === ifKnown;
-      const share = rateShareOf(peft, null, method, continues ? 'continued' : isKnown ? 'known' : 'fresh');
+      const share = rateShareOf(peft, null, method, { continues, isKnown });
       if (share !== 1) {
         const shared = `${share} of what suits ${title}, for the method ${method}`;
         if (isKnown) return `${shared} where the base model gives the chosen answers already`;

@@ -130,7 +130,7 @@ function usageOf({ format, config, base, repository }: ModelCard): string {
   return text === '' || text.startsWith('## ') ? text.trimEnd() : `## Use it\n\n${text}`;
 }
 
-/** What to send to an adapter. Exported models have the variables in their template. */
+/** The variables to send to an adapter. Exported models have them in their template. */
 function variablesOf({ format, options, adapterReadme }: ModelCard): string[] {
   if (!adapterReadme || (format && format.card.relation(options) !== 'adapter')) return [];
   const text = variablesUsage(publicVariables(templateKwargsIn(adapterReadme))).trim();

@@ -16,7 +16,7 @@ const MAX_COUNT = 4_096;
 const COUNTS = ['minItems', 'maxItems', 'minLength', 'maxLength', 'minProperties', 'maxProperties'];
 
 /** Keywords without effect on which values are valid. */
-const NOTES = [
+export const NOTES: readonly string[] = [
   'title',
   'description',
   'default',
@@ -163,7 +163,7 @@ export function answerSchemaFault(schema: unknown, { strict = false } = {}): str
   }
 
   function referenceFault({ to, at }: (typeof references)[number]): string | null {
-    const target = resolved(root, to);
+    const target = schemaPart(root, to);
     if (target === undefined) return `must have what $ref ${show(to)}${at} refers to`;
     // Other parts would not be checked.
     return typeof target === 'boolean' || checked.has(target)
@@ -185,8 +185,8 @@ function firstFault<T>(
   return null;
 }
 
-/** The part of the schema to which a JSON pointer such as `#/$defs/node` leads; undefined if there is none. */
-function resolved(root: unknown, reference: string): unknown {
+/** The part of a schema to which a JSON pointer such as `#/$defs/node` leads; undefined if there is none. */
+export function schemaPart(root: unknown, reference: string): unknown {
   const names = reference.slice(1).split('/').slice(1);
   let part: unknown = root;
   for (const name of names) {

@@ -33,7 +33,7 @@ const MAX_DIGITS = 4300;
 const orders = new WeakMap<object, readonly string[]>();
 const texts = new WeakMap<object, string>();
 
-/** What a value that `JSON.parse` changes has. Texts in quotes may have it, too. */
+/** Marks of a value that `JSON.parse` changes. Texts in quotes may have them, too. */
 const MAY_CHANGE = /\d{16}|\d[.eE]|"(?:0|[1-9]\d*)"\s*:/;
 const INTEGER_NAME = /^(?:0|[1-9]\d*)$/;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;

@@ -13,7 +13,7 @@ import type { Requirements } from './precision.ts';
 import type { SweepStretch, TrialRow, Winner } from './sweep/sweep-records.ts';
 import type { WarmModel } from './warm-model.ts';
 
-/** What the reference pass decides where the learning rate depends on it: with the last record of the pass. */
+/** The decision of the reference pass about the learning rate, with the last record of the pass. */
 export interface RateDecision extends ReferenceFigures {
   /** The run uses `learning_rate_if_known`. */
   isKnown: boolean;

@@ -4,11 +4,9 @@ import { parseApiKey } from '../secrets/api-key.ts';
 import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeholder.ts';
 import { parseRing } from '../secrets/secret-ring.ts';
 import type { SecretSettings } from '../secrets/secrets.ts';
-import { monitoringSettings, secretSettings, teamSettings } from '../settings/access.ts';
-import { modelSettings, processSettings } from '../settings/basics.ts';
-import { databaseSettings, outboundSettings, storageSettings, uploadSettings } from '../settings/data.ts';
-import { jobSettings, workerAddressSettings } from '../settings/jobs.ts';
+import type { secretSettings } from '../settings/access.ts';
 import { type SettingsOf, settingReader } from '../settings/read-settings.ts';
+import { sharedSettings } from '../settings/sections.ts';
 import { auditSinkFault } from './audit-sink-fault.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
@@ -22,23 +20,8 @@ export interface NewTeamQuota {
   exports: number | null;
 }
 
-/** Rows that API, worker and admin commands read. */
-const rows = {
-  ...processSettings,
-  ...databaseSettings,
-  ...secretSettings,
-  ...storageSettings,
-  ...uploadSettings,
-  ...modelSettings,
-  ...jobSettings,
-  ...workerAddressSettings,
-  ...teamSettings,
-  ...outboundSettings,
-  ...monitoringSettings,
-};
-
 /** Settings of API, worker and admin commands, parsed once at startup; packages/service/src/settings/ describes each. */
-export interface ServiceEnv extends SettingsOf<typeof rows>, SecretSettings {
+export interface ServiceEnv extends SettingsOf<typeof sharedSettings>, SecretSettings {
   /** Absolute; shared by every Graft of this user. */
   cacheDir: string;
   /** Limits of teams that operators create. The first team, which a start creates, has none. */
@@ -49,7 +32,7 @@ export interface ServiceEnv extends SettingsOf<typeof rows>, SecretSettings {
 export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv {
   readSecretFiles(env);
   const { read, readAll, faults, check } = settingReader(env);
-  const parsed = readAll(rows);
+  const parsed = readAll(sharedSettings);
   const loaded: ServiceEnv = {
     ...parsed,
     cacheDir: cacheFolder(env),

@@ -42,7 +42,8 @@ export const sections: readonly Section[] = [
   { title: 'Clients', settings: clientSettings },
 ];
 
-export const settings = {
+/** Rows that API, worker and admin commands read. */
+export const sharedSettings = {
   ...processSettings,
   ...databaseSettings,
   ...secretSettings,
@@ -51,14 +52,18 @@ export const settings = {
   ...modelSettings,
   ...jobSettings,
   ...workerAddressSettings,
+  ...teamSettings,
+  ...outboundSettings,
+  ...monitoringSettings,
+};
+
+export const settings = {
+  ...sharedSettings,
   ...workerSettings,
   ...containerSettings,
   ...servingSettings,
   ...signInSettings,
   ...limitSettings,
-  ...teamSettings,
-  ...outboundSettings,
-  ...monitoringSettings,
   ...setupSettings,
   ...clientSettings,
 };

@@ -9,9 +9,9 @@ export interface AnswerReaderOptions extends AnswerForm {
   tools: readonly Tool[];
   /** The text that the prompt ends with; a few dozen characters are enough. */
   promptEnd: string;
-  /** Whether the answer may have several calls; default true. */
+  /** The answer may have several calls; default true. */
   parallel?: boolean;
-  /** Whether a grammar restricts the answer, so that no call can be malformed; default false. */
+  /** A grammar restricts the answer, so that no call can be malformed; default false. */
   isConstrained?: boolean;
 }
 

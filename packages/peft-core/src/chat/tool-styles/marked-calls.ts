@@ -17,7 +17,7 @@ export interface MarkedForm {
   opens: readonly string[];
   /** Follows the last call of a mark; may be absent. */
   close: string | null;
-  /** Whether an answer may start with a call, without a mark. */
+  /** An answer may start with a call, without a mark. */
   isOpen?: boolean;
   /** The start of a call after another that was malformed, without a mark. */
   restart?: string;
@@ -47,7 +47,7 @@ export class MarkedCalls implements TextReader {
   #mark = '';
   /** Text after the mark or the last complete call. */
   #raw = '';
-  /** Whether the last thing read is a call, or one that is malformed. */
+  /** The last thing read, if it is a call or one that is malformed. */
   #after: 'call' | 'malformed' | null = null;
   #again = 0;
 

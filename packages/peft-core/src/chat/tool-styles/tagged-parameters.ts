@@ -1,4 +1,5 @@
 // `<tool_call><function=NAME><parameter=KEY>VALUE</parameter>…</function></tool_call>`: strings as they are, lists and objects as JSON.
+import { schemaPart } from '../../schema/answer-schema.ts';
 import { isRecord } from '../../schema/check-fields.ts';
 import { ChatTemplate } from '../chat-template.ts';
 import type { Tool } from '../message.ts';
@@ -7,7 +8,7 @@ import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
 import { HeldText } from './marked-text.ts';
 import { pythonLiterals } from './pythonic.ts';
 import { callTags, type PieceSink, parametersOf, type ToolStyle } from './tool-style.ts';
-import { bareText, type FieldForm, fieldsConstraint, partOf, type ValueForm } from './typed-values.ts';
+import { bareText, type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
 const OPEN = '<tool_call>';
 const CLOSE = '</tool_call>';
@@ -32,7 +33,7 @@ class TaggedCalls implements CallBody {
   #key = '';
   /** The current value with its closing mark. */
   #value = new HeldText();
-  /** Whether the current value may continue: its start is on a separate line, and its closing mark is not. */
+  /** The current value may continue: its start is on a separate line, and its closing mark is not. */
   #isUnsure = false;
   /** Spaces before the current mark, and the mark so far. */
   #space = '';
@@ -136,7 +137,7 @@ const WORDS: Readonly<Record<string, string>> = { True: 'true', False: 'false', 
 function typesOf(schema: unknown, root: Readonly<Record<string, unknown>>, depth = 0): string[] {
   if (!isRecord(schema) || depth > MAX_REFERENCES) return [];
   const { $ref, type, enum: choices, const: only, anyOf, oneOf, allOf } = schema;
-  if (typeof $ref === 'string') return typesOf(partOf(root, $ref), root, depth + 1);
+  if (typeof $ref === 'string') return typesOf(schemaPart(root, $ref), root, depth + 1);
   if (type !== undefined) return [type].flat() as string[];
   const values = Array.isArray(choices) ? choices : only === undefined ? null : [only];
   if (values) return values.map((each) => typeOf(JSON.stringify(each)));

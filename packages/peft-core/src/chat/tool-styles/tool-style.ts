@@ -28,7 +28,7 @@ export interface AnswerReader {
   end(): AnswerPiece[];
   /** Whether the text so far ends within reasoning. */
   readonly isReasoning: boolean;
-  /** Whether the answer has the calls that it may have, so that it ends. */
+  /** The answer has the calls that it may have, so it ends. */
   readonly isOver: boolean;
 }
 
@@ -105,7 +105,7 @@ export interface TextReader {
 export interface PieceSink {
   content(text: string): void;
   reasoning(text: string): void;
-  /** Whether calls are held until they end. Otherwise they are sent as they arrive: the answer's grammar allows no malformed ones. */
+  /** Calls are held until they end. Otherwise they are sent as they arrive: the answer's grammar allows no malformed ones. */
   readonly holds: boolean;
   /** Starts the next call. */
   startCall(name: string): void;

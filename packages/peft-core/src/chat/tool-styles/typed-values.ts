@@ -2,6 +2,7 @@
  * Constraints of values that are not written as JSON, by their JSON schema. A value for which a form has no way is JSON.
  */
 import { GraftError } from '../../errors.ts';
+import { NOTES, schemaPart } from '../../schema/answer-schema.ts';
 import { isRecord } from '../../schema/check-fields.ts';
 import type { ConstraintFormat } from './tool-style.ts';
 
@@ -29,6 +30,8 @@ type Schema = Readonly<Record<string, unknown>>;
 
 /** References that lead from one to the next. */
 const MAX_DEPTH = 64;
+/** Keywords beside a reference that restrict nothing. */
+const UNRESTRICTIVE = new Set([...NOTES, '$defs', 'definitions']);
 const NUMBERS = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'];
 /** Types by keywords, for schemas without a type. */
 const IMPLIED: readonly [type: string, keywords: readonly string[]][] = [
@@ -110,14 +113,19 @@ class Writer {
   }
 
   #reference(to: string, beside: Schema, depth: number): ConstraintFormat {
-    const target = partOf(this.#root, to);
-    const keywords = Object.keys(beside).filter((name) => !NOTES.has(name));
+    const target = schemaPart(this.#root, to);
+    const keywords = Object.keys(beside).filter((name) => !UNRESTRICTIVE.has(name));
     if (keywords.length > 0) return this.#value(merged(beside, target), depth + 1);
-    const known = this.#references.get(to);
+    return this.#shared(to, target, depth + 1);
+  }
+
+  /** The rule of a schema that may contain itself, written once for each key. */
+  #shared(key: string, schema: unknown, depth: number): ConstraintFormat {
+    const known = this.#references.get(key);
     if (known) return known;
     const rule = this.#rule(nothing) as { type: 'rule'; name: string };
-    this.#references.set(to, rule);
-    this.rules[rule.name] = this.#value(target, depth + 1);
+    this.#references.set(key, rule);
+    this.rules[rule.name] = this.#value(schema, depth);
     return rule;
   }
 
@@ -182,26 +190,9 @@ class Writer {
 
   /** Any value. */
   get #anything(): ConstraintFormat {
-    const known = this.#references.get('');
-    if (known) return known;
-    const rule = this.#rule(nothing) as { type: 'rule'; name: string };
-    this.#references.set('', rule);
-    this.rules[rule.name] = this.#value(true, 0);
-    return rule;
+    return this.#shared('', true, 0);
   }
 }
-
-/** Keywords that restrict nothing. */
-const NOTES = new Set([
-  'title',
-  'description',
-  'default',
-  'examples',
-  'deprecated',
-  '$comment',
-  '$defs',
-  'definitions',
-]);
 
 /** A value as a form writes it. */
 function written(value: unknown, form: ValueForm): string {
@@ -244,15 +235,6 @@ const limitsOf = (min: unknown, max: unknown) => ({
   min: typeof min === 'number' ? min : 0,
   max: typeof max === 'number' ? max : null,
 });
-
-/** The part of a schema to which a JSON pointer such as `#/$defs/node` leads. */
-export function partOf(root: Schema, pointer: string): unknown {
-  const names = pointer.slice(1).split('/').slice(1);
-  return names.reduce<unknown>((part, name) => {
-    const key = name.replaceAll('~1', '/').replaceAll('~0', '~');
-    return typeof part === 'object' && part !== null ? (part as Record<string, unknown>)[key] : undefined;
-  }, root);
-}
 
 /** Formats of strings that the grammar's library knows. */
 const FORMATS = ['date', 'time', 'date-time', 'duration', 'email', 'hostname', 'ipv4', 'ipv6', 'uri', 'uuid'];

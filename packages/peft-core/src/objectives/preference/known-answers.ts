@@ -10,6 +10,6 @@ const leastPreferred = 0.8;
 /** A geometric mean of the probabilities of a hundredth: lies between models that know the form of answers and those that do not (docs/auto.md). */
 const leastLogp = Math.log(0.01);
 
-/** Whether a model gives the chosen answers already, or nearly so: it loses them at the learning rate that others need. */
+/** True where a model gives the chosen answers already, or nearly so: it loses them at the learning rate that others need. */
 export const knowsAnswers = ({ preferred, logp }: ReferenceFigures): boolean =>
   preferred >= leastPreferred && logp >= leastLogp;
