@@ -42,8 +42,9 @@ export class Tally {
     this.#statuses.set(String(status), (this.#statuses.get(String(status)) ?? 0) + 1);
     const isSuccess = typeof status === 'number' && (status < 300 || status === 304);
     if (isSuccess) this.successes += 1;
-    if (isSuccess || (status === 503 && retryAfter)) return;
-    const name = `${kind}: ${status}${status === 503 ? ' without Retry-After' : ''}`;
+    const isRefusal = status === 503 || status === 429;
+    if (isSuccess || (isRefusal && retryAfter)) return;
+    const name = `${kind}: ${status}${isRefusal ? ' without Retry-After' : ''}`;
     if (!this.#seen.has(name)) this.faults.push(`${name} ${body.slice(0, 300)}`);
     this.#seen.add(name);
   }

@@ -131,9 +131,10 @@ async function unusedSince(
   return await changedAt(mark);
 }
 
+/** Rounded down as `Date.now()` is, so that a file that was just written is not younger than now. */
 async function changedAt(file: string): Promise<number | null> {
   const stat = await lstat(file).catch(() => null);
-  return stat?.mtimeMs ?? null;
+  return stat ? Math.floor(stat.mtimeMs) : null;
 }
 
 async function entriesOf(folder: string): Promise<Dirent[]> {
