@@ -227,7 +227,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(signInRoutes, settings);
       await v1.register(meRoutes, settings);
       await v1.register(fileRoutes, { settings, checks: uploadChecks });
-      await v1.register(fileReportRoutes, { reporter });
+      await v1.register(fileReportRoutes, { reporter, checker });
       await v1.register(uploadRoutes, { settings, checks: uploadChecks });
       await v1.register(createJobRoutes, { validator, checker, writer });
       await v1.register(fineTuningJobRoutes, { writer });

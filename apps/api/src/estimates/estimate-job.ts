@@ -5,7 +5,6 @@ import {
   type SweepTrial,
   type TrainingOptions,
 } from '@graft/peft-core/config';
-import { readingOptions } from '@graft/peft-core/examples';
 import { ThreadTimeout } from '@graft/peft-core/threads';
 import {
   baseModelFault,
@@ -22,7 +21,7 @@ import {
   type Services,
 } from '@graft/service';
 import type { FileThreads } from '../job-files/file-threads.ts';
-import { taskTokenizer } from '../job-files/task-tokenizer.ts';
+import { jobReading, taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 import { tryTwice } from '../threads/check-thread.ts';
 
@@ -112,24 +111,11 @@ export async function estimateJob(
 }
 
 /** The held-out examples depend on seeds if there is a validation split. */
-export function sampleKeyOf({
-  model,
-  files,
-  method,
-  peft,
-  training,
-  lengthRead,
-}: Omit<PlannedJob, 'trials' | 'leaves' | 'leavesLength'>): string {
+export function sampleKeyOf(planned: Omit<PlannedJob, 'trials' | 'leaves' | 'leavesLength'>): string {
+  const { files, training } = planned;
   const { validation_split: split, seed, validation_seed = null } = training;
-  const what = {
-    ...taskTokenizer(model.tokenizer, training),
-    modelConfig: model.config,
-    peft,
-    ...readingOptions(training),
-    maxSeqLength: lengthRead,
-  };
   return [
-    validationKey(files, { ...what, method, mixture: mixtureOfJob(files, training) }),
+    validationKey(files, { ...jobReading(planned), mixture: mixtureOfJob(files, training) }),
     split,
     ...(split > 0 && files.validation.length === 0 ? [seed, validation_seed] : []),
   ].join();

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import { readingOptions } from '@graft/peft-core/examples';
 import type { PackedTokenizer } from '@graft/peft-core/text';
+import type { LocalBaseModel } from '@graft/service';
 
 /** The tokenizer that a task uses. */
 export interface TaskTokenizer {
@@ -19,3 +22,25 @@ export function taskTokenizer(
   const own = chatTemplate === null ? '' : `:${createHash('sha256').update(chatTemplate).digest('hex')}`;
   return { tokenizerKey: key + own, tokenizerFiles: json, chatTemplate };
 }
+
+/** How a job's files are read: by its validation, its estimate, and the reports for it alike. `lengthRead`: tokens read of an example. */
+export const jobReading = ({
+  model,
+  method,
+  peft,
+  training,
+  lengthRead,
+}: {
+  model: Pick<LocalBaseModel, 'tokenizer' | 'config'>;
+  method: string;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  lengthRead: number;
+}) => ({
+  ...taskTokenizer(model.tokenizer, training),
+  modelConfig: model.config,
+  peft,
+  method,
+  ...readingOptions(training),
+  maxSeqLength: lengthRead,
+});

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { epochExamples, GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
-import { readingOptions } from '@graft/peft-core/examples';
 import { ThreadTimeout } from '@graft/peft-core/threads';
 import {
   baseModelFault,
@@ -39,7 +38,7 @@ import {
 import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
-import { taskTokenizer } from '../job-files/task-tokenizer.ts';
+import { jobReading } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
@@ -222,15 +221,8 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const { resolvedTraining, trials } = await resolve(training, checker);
   const peft = longestLead(asked);
   const longestRead = lengthRead(job.training, lengthLimits(training, job.training, quota, model));
-  const what = {
-    ...taskTokenizer(model.tokenizer, resolvedTraining),
-    modelConfig: model.config,
-    peft,
-    method: job.method,
-    ...readingOptions(resolvedTraining),
-    maxSeqLength: longestRead,
-  };
   const { method } = job;
+  const what = jobReading({ model, method, peft, training: resolvedTraining, lengthRead: longestRead });
   const key = validationKey(jobFiles, { ...what, mixture });
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };

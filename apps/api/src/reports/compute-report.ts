@@ -32,7 +32,7 @@ export function createReportThread(heapMb: number): ReportThread {
 export async function computeReport(
   services: Services,
   thread: ReportThread,
-  { model: id, maxSeqLength, columns }: Pick<FileReport, 'model' | 'maxSeqLength' | 'columns'>,
+  { model: id, maxSeqLength, columns, job }: Pick<FileReport, 'model' | 'maxSeqLength' | 'columns' | 'job'>,
   file: FileRecord,
   options: { timeoutMs: number; signal: AbortSignal; onProgress(progress: ValidationProgress): void },
 ): Promise<ExampleReport> {
@@ -42,6 +42,7 @@ export async function computeReport(
     tokenizerFiles: opened.tokenizer.json,
     config: opened.config,
     maxSeqLength,
+    job,
   };
   const end = performance.now() + options.timeoutMs;
   const ask = async (call: ReportCall, transfer: ArrayBuffer[] = []): Promise<ReportAnswer> => {
@@ -50,10 +51,12 @@ export async function computeReport(
     const { code, message, param, fault } = answer.error;
     const error = new GraftError(code, message, { param, fault });
     // The operator provides the tokenizer, so its errors are not user errors.
-    throw opened && isLastingModelFault(code) ? baseModelFault(error, opened.id, [opened.path]) : error;
+    throw opened && isLastingModelFault(code, param)
+      ? baseModelFault(error, opened.id, [opened.path])
+      : error;
   };
 
-  await ask({ kind: 'begin', model, columns });
+  await ask({ kind: 'begin', model, columns, bytes: file.bytes });
   let bytes = 0;
   for await (const chunk of inPieces(await openFile(services, services.files, file))) {
     // The chunk has no length once it is transferred.

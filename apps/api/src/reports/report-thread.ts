@@ -6,10 +6,11 @@ import {
   createExampleReporter,
   type ExampleReport,
   type ExampleReporter,
+  type ReportedModel,
 } from '@graft/peft-core/examples';
-import { loadTokenizer, unpackTokenizer } from '@graft/peft-core/text';
+import { loadTokenizerWith, unpackTokenizer } from '@graft/peft-core/text';
 import { answerCalls } from '@graft/peft-core/threads';
-import type { JobError } from '@graft/service';
+import type { JobError, ReportJob } from '@graft/service';
 
 export interface ReportModel {
   /** Packed files. */
@@ -17,11 +18,13 @@ export interface ReportModel {
   /** The base model's config.json. */
   config: Record<string, unknown>;
   maxSeqLength: number | null;
+  /** The job that the report is for; null: default options. */
+  job: ReportJob | null;
 }
 
 export type ReportCall =
   /** Discards an unfinished report. */
-  | { kind: 'begin'; model: ReportModel | null; columns: ColumnMapping | null }
+  | { kind: 'begin'; model: ReportModel | null; columns: ColumnMapping | null; bytes: number }
   | { kind: 'write'; chunk: Uint8Array }
   | { kind: 'end' };
 
@@ -31,15 +34,20 @@ export type ReportAnswer = { examples: number } | { report: ExampleReport } | { 
 Error.stackTraceLimit = 0;
 let reporter: ExampleReporter = createExampleReporter(null);
 
+function opened({ tokenizerFiles, job, ...model }: ReportModel): ReportedModel {
+  return {
+    ...model,
+    tokenizer: loadTokenizerWith(unpackTokenizer(tokenizerFiles), job?.chatTemplate ?? null),
+    job,
+  };
+}
+
 async function answer(call: ReportCall): Promise<ReportAnswer> {
   switch (call.kind) {
     case 'begin': {
-      const { model, columns } = call;
+      const { model, columns, bytes } = call;
       reporter.close();
-      reporter = createExampleReporter(
-        model && { ...model, tokenizer: loadTokenizer(unpackTokenizer(model.tokenizerFiles)) },
-        columns,
-      );
+      reporter = createExampleReporter(model && opened(model), columns, { bytes });
       return { examples: 0 };
     }
     case 'write':

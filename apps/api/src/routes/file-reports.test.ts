@@ -145,6 +145,117 @@ describe('the report on a file', () => {
   });
 });
 
+describe('the report for a planned job', () => {
+  const template =
+    "{% for m in messages %}{{ m.role }}: {% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}{{ closing | default('!') }}</s>{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+  const user = (content: string) => ({ role: 'user', content });
+  const assistant = (content: string, reasoning?: string) => ({
+    role: 'assistant',
+    content,
+    ...(reasoning && { reasoning_content: reasoning }),
+  });
+  const lines = [
+    [user('a'), assistant('b', 'c'), user('d'), assistant('e')],
+    [user('a'), assistant('f '.repeat(30))],
+    [user('a </s>'), assistant('g')],
+  ]
+    .map((messages) => `${JSON.stringify({ messages })}\n`)
+    .join('');
+
+  async function plannedReport(team: Caller, file: string, body: object): Promise<Answer> {
+    for (const end = performance.now() + 60_000; ; await sleep(30)) {
+      const answer = await team.send('POST', `/v1/files/${file}/report`, body);
+      if (answer.json?.status !== 'running') return answer;
+      assert.ok(performance.now() < end, answer.text);
+    }
+  }
+
+  /** `data.training` of the job once its files are validated. */
+  async function countsOf(team: Caller, body: object): Promise<unknown> {
+    const created = await team.send('POST', '/v1/fine_tuning/jobs', body);
+    assert.equal(created.status, 200, created.text);
+    for (const end = performance.now() + 60_000; ; await sleep(30)) {
+      const { json } = await team.send('GET', `/v1/fine_tuning/jobs/${created.json.id}`);
+      if (json.status === 'queued') return json.data.training;
+      assert.ok(json.status === 'validating_files' && performance.now() < end, JSON.stringify(json.error));
+    }
+  }
+
+  const cases: Record<string, unknown>[] = [
+    { overlong: 'truncate' },
+    { overlong: 'skip', max_seq_length: 40 },
+    { overlong: 'truncate', train_on: 'last_assistant' },
+    { overlong: 'truncate', chat_template: template, mask_reasoning: true },
+    { overlong: 'truncate', chat_template: template, chat_template_kwargs: { closing: '.' } },
+  ];
+  for (const training of cases)
+    test(`has the job's own counts: ${Object.keys(training)}`, async () => {
+      const { acme } = bench;
+      const file = await acme.upload(lines);
+      const job = { model: 'tiny', training };
+      const { json } = await plannedReport(acme, file, job);
+      assert.equal(json.status, 'ready', JSON.stringify(json));
+      const counts = await countsOf(acme, { ...job, training_file: file });
+      assert.deepEqual(json.report.tokens.counts, counts);
+    });
+
+  test('is kept for its options, which it names', async () => {
+    const { acme } = bench;
+    const file = await acme.upload(lines);
+    const of = async (training: object) =>
+      (await plannedReport(acme, file, { model: 'tiny', training: { overlong: 'truncate', ...training } }))
+        .json;
+    const learnt = async (training: object) => (await of(training)).report.tokens.learnt;
+    const all = await learnt({});
+    const last = await learnt({ train_on: 'last_assistant' });
+    assert.ok(last < all, `${last} of ${all}`);
+    assert.equal(await learnt({}), all);
+    // Rates do not change what is read.
+    const first = await of({});
+    assert.equal((await of({ learning_rate: 0.001 })).created_at, first.created_at);
+    const own = await of({ chat_template: template, chat_template_kwargs: { closing: '.' } });
+    assert.deepEqual(own.job, {
+      method: 'supervised',
+      overlong: 'truncate',
+      train_on: 'all_assistant',
+      mask_reasoning: false,
+      chat_template_kwargs: { closing: '.' },
+      has_chat_template: true,
+    });
+    const plain = (await reportOf(acme, file, '?model=tiny')).json;
+    assert.deepEqual([plain.job, 'counts' in plain.report.tokens], [null, false]);
+  });
+
+  test('is refused as the job is', async () => {
+    const { acme, other } = bench;
+    const file = await acme.upload(lines);
+    const second = await acme.upload(lines);
+    const send = async (body: object, team: Caller = acme) =>
+      await team.send('POST', `/v1/files/${file}/report`, body);
+    for (const body of [
+      { model: 'none' },
+      { model: 'tiny', training: { overlong: 'cut' } },
+      { model: 'tiny', training: { max_seq_length: 4096 } },
+      { model: 'tiny', method: { type: 'dpo' } },
+    ]) {
+      const job = await acme.send('POST', '/v1/fine_tuning/jobs', { ...body, training_file: file });
+      assert.ok(job.status >= 400, job.text);
+      const report = await send(body);
+      const { request_id: _, ...fault } = report.json.error;
+      const { request_id: __, ...expected } = job.json.error;
+      assert.deepEqual([report.status, fault], [job.status, expected]);
+    }
+    assertError(await send({ model: 'tiny', training_file: second }), 400, 'invalid_value', 'training_file');
+    assertError(await send({ model: 'tiny' }, other), 404, 'file_not_found', 'file_id');
+    // A faulty template ends the report where it ends the job: as the fault of the team.
+    const faulty = { model: 'tiny', training: { chat_template: '{% if %}' } };
+    const { status, error } = (await plannedReport(acme, file, faulty)).json;
+    assert.deepEqual([status, error.param], ['failed', 'training.chat_template']);
+    const held = { model: 'tiny', training_file: second, validation_file: file };
+    assert.equal((await plannedReport(acme, file, { ...held, training: { overlong: 'skip' } })).status, 200);
+  });
+});
+
 describe('reports as leased work', () => {
   const about = (text: string) => ({ sha256: text.padEnd(64, '.'), model: null, maxSeqLength: null });
   let services: ApiBench['services'];

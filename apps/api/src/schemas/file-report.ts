@@ -2,6 +2,7 @@ import type { FileRecord, FileReport } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { LineFaultFields } from './error.ts';
 import { ColumnsSchema } from './file.ts';
+import { Counts } from './jobs/data-counts.ts';
 import { input, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
@@ -76,11 +77,19 @@ const Preview = Type.Object({
 
 const Tokens = named('FileReportTokens', {
   task: Type.String({ description: 'Task that the model would be trained for, such as CAUSAL_LM.' }),
+  counts: Type.Optional(
+    Type.Object(Counts, {
+      description:
+        'What the planned job counts in this file, as in `data` of a job. Absent in a report without the options of a job.',
+    }),
+  ),
   total: count('Number of tokens of all examples in one epoch.'),
   learnt: nullable(count(), {
     description: 'Number of tokens that count towards the loss. Null if the loss is not computed on tokens.',
   }),
-  lengths: nullable(Lengths, { description: 'Lengths of the examples, in tokens.' }),
+  lengths: nullable(Lengths, {
+    description: 'Lengths of the examples in tokens, before any is truncated, skipped or split.',
+  }),
   longest: Type.Array(Type.Object({ line: count(), tokens: count() }), {
     description: 'The ten longest examples, the longest first.',
   }),
@@ -232,6 +241,23 @@ const Result = named(
   { description: 'Result of a report. Lists have at most 100 entries; counts include all.' },
 );
 
+const Job = Type.Object(
+  {
+    method: Type.String({ description: '`method.type` of the job.' }),
+    overlong: Type.String(),
+    train_on: Type.String(),
+    mask_reasoning: Type.Boolean(),
+    chat_template_kwargs: Type.Record(Type.String(), Type.Unknown()),
+    has_chat_template: Type.Boolean({
+      description: 'Whether the job, or the adapter that it continues from, brings a chat template.',
+    }),
+  },
+  {
+    description:
+      'Options of the planned job, as the job would have them. Null: the report has default options, and shows examples in full.',
+  },
+);
+
 const Fault = Type.Object({
   code: Type.String(),
   message: Type.String(),
@@ -245,6 +271,7 @@ export const FileReportSchema = named('FileReport', {
   max_seq_length: nullable(Type.Integer(), {
     description: 'Maximum sequence length, as requested. Null if it was not given.',
   }),
+  job: nullable(Job),
   status: Type.Enum(['running', 'ready', 'failed'], { type: 'string' }),
   progress: nullable(Type.Object({ bytes: count(), total_bytes: count(), examples: count() })),
   report: nullable(ref(Result), { description: 'Result. Null until the report is ready.' }),
@@ -279,12 +306,20 @@ export const FileReportQuery = input({
 });
 
 export function toWireFileReport(file: FileRecord, report: FileReport): Static<typeof FileReportSchema> {
-  const { model, status, progress, result, error } = report;
+  const { model, job, status, progress, result, error } = report;
   return {
     object: 'file.report',
     file_id: file.id,
     model,
     max_seq_length: report.maxSeqLength,
+    job: job && {
+      method: job.method,
+      overlong: job.overlong,
+      train_on: job.trainOn ?? 'all_assistant',
+      mask_reasoning: job.maskReasoning ?? false,
+      chat_template_kwargs: job.templateKwargs,
+      has_chat_template: job.chatTemplate !== null,
+    },
     status,
     progress:
       status === 'running' && progress

@@ -140,6 +140,11 @@ export const asks: Record<string, (of: ModelObjects, beside: OtherObjects) => As
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/cancel': (of) => [[`${jobs}/${of.runningJob}/cancel`]],
   'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}': (of) => [[`${jobs}/${of.runningJob}`]],
   'GET /v1/files/{file_id}/report': (_of, { file }) => [[`/v1/files/${file}/report?model=tiny`]],
+  'POST /v1/files/{file_id}/report': ({ model, version }, { file }) => [
+    [`/v1/files/${file}/report`, { model }],
+    [`/v1/files/${file}/report`, { model: 'tiny', start_from: model }],
+    [`/v1/files/${file}/report`, { model: 'tiny', start_from: version }],
+  ],
   'POST /v1/chat/completions': ({ model }) => [['/v1/chat/completions', { model, messages }]],
   'POST /v1/classify': ({ model }) => [['/v1/classify', { model, input: 'a' }]],
   'POST /v1/completions': ({ model }) => [['/v1/completions', { model, prompt: 'a' }]],

@@ -1723,6 +1723,17 @@ export interface FileReport {
   model: string | null;
   /** Maximum sequence length, as requested. Null if it was not given. */
   max_seq_length: number | null;
+  /** Options of the planned job, as the job would have them. Null: the report has default options, and shows examples in full. */
+  job: {
+    /** `method.type` of the job. */
+    method: string;
+    overlong: string;
+    train_on: string;
+    mask_reasoning: boolean;
+    chat_template_kwargs: Record<string, unknown>;
+    /** Whether the job, or the adapter that it continues from, brings a chat template. */
+    has_chat_template: boolean;
+  } | null;
   status: 'running' | 'ready' | 'failed';
   progress: {
     bytes: number;
@@ -1868,11 +1879,26 @@ export interface FileReportResult {
 export interface FileReportTokens {
   /** Task that the model would be trained for, such as CAUSAL_LM. */
   task: string;
+  /** What the planned job counts in this file, as in `data` of a job. Absent in a report without the options of a job. */
+  counts?: {
+    /** Number of examples used. */
+    examples: number;
+    /** Number of the used examples that are truncated to `training.max_seq_length`. */
+    truncated: number;
+    /** Number of examples skipped because they are longer than `training.max_seq_length`, or because truncation left no target token. */
+    skipped: number;
+    /** Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true. */
+    special_tokens: number;
+    /** Number of examples of weight 0, which are checked and left out. Absent without any. */
+    zero_weight?: number;
+    /** Number of bad lines that were left out (`training.on_bad_lines`). Absent without any. */
+    bad_lines?: number;
+  };
   /** Number of tokens of all examples in one epoch. */
   total: number;
   /** Number of tokens that count towards the loss. Null if the loss is not computed on tokens. */
   learnt: number | null;
-  /** Lengths of the examples, in tokens. */
+  /** Lengths of the examples in tokens, before any is truncated, skipped or split. */
   lengths: {
     min: number;
     max: number;

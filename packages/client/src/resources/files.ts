@@ -3,7 +3,7 @@ import { PageList } from '../page-list.ts';
 import { pause } from '../retry.ts';
 import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
 import { blobForm, chunksOf, pathSource } from '../upload-sources.ts';
-import type { Deleted, FileObject } from '../wire-objects.ts';
+import type { Deleted, FileObject, JobEstimateParams } from '../wire-objects.ts';
 import type { FileReport } from '../wire-reports.ts';
 
 export interface UploadParams {
@@ -39,6 +39,8 @@ export interface ReportOptions {
   maxSeqLength?: number;
   /** Which column of the file each field is in. Default: as given with the upload, or as recognised. */
   columns?: Record<string, string>;
+  /** The planned job, as its file is then read; the three options above are then those of the job. */
+  job?: JobEstimateParams;
   signal?: AbortSignal;
 }
 
@@ -103,10 +105,12 @@ export class Files {
 
   /** Returns the current report; the first request starts its computation. */
   report(id: string, options: ReportOptions = {}): Promise<FileReport> {
-    const { model, maxSeqLength, columns, signal } = options;
+    const { model, maxSeqLength, columns, job, signal } = options;
+    const path = `/files/${encodeURIComponent(id)}/report`;
+    if (job) return this.#transport.json({ method: 'POST', path, json: job, signal });
     return this.#transport.json({
       method: 'GET',
-      path: `/files/${encodeURIComponent(id)}/report`,
+      path,
       query: {
         model,
         max_seq_length: maxSeqLength,

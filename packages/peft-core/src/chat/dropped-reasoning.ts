@@ -1,11 +1,12 @@
 import { GraftError } from '../errors.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { Conversation, Message } from './message.ts';
 
 /** Renders conversations, as `Tokenizer` does. */
 interface Renderer {
   applyChatTemplate(
     messages: readonly Message[],
-    options?: Pick<Conversation, 'tools'> & { now?: Date },
+    options?: Pick<Conversation, 'tools'> & { now?: Date; kwargs?: TemplateKwargs },
   ): string;
 }
 
@@ -19,7 +20,11 @@ const CLOSING = '</think>';
  * Numbers of the messages whose reasoning the template leaves out: most templates show only that of the last turn. Renders the conversation
  * once, with the number of each message at the end of its reasoning. Empty if the template refuses the conversation.
  */
-export function droppedReasoning(renderer: Renderer, { messages, tools }: Conversation): number[] {
+export function droppedReasoning(
+  renderer: Renderer,
+  { messages, tools }: Conversation,
+  kwargs: TemplateKwargs = {},
+): number[] {
   const numbers: number[] = [];
   const marked = messages.map((message, i): Message => {
     const { role, content, reasoning = '' } = message;
@@ -35,7 +40,7 @@ export function droppedReasoning(renderer: Renderer, { messages, tools }: Conver
   });
   if (numbers.length === 0) return [];
   try {
-    const text = renderer.applyChatTemplate(marked, tools ? { tools } : {});
+    const text = renderer.applyChatTemplate(marked, tools ? { tools, kwargs } : { kwargs });
     const shown = new Set(Array.from(text.matchAll(MARK), ([, number]) => Number(number)));
     return numbers.filter((i) => !shown.has(i));
   } catch (error) {

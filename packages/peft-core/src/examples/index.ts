@@ -55,6 +55,7 @@ export {
   createExampleReporter,
   type ExampleReport,
   type ExampleReporter,
+  type ReportedJob,
   type ReportedModel,
 } from './report/report-examples.ts';
 export type { DatasetSummary } from './row-checker.ts';

@@ -40,7 +40,7 @@ export class TemplateAllowance {
   readonly #tokenizer: Tokenizer;
   readonly #bytes: number;
   readonly #most: number;
-  readonly #before: number;
+  #before: number;
 
   /** `bytes`: of all files. `steps`: those of any job. */
   constructor(tokenizer: Tokenizer, bytes: number, steps = TEMPLATE_STEPS) {
@@ -48,6 +48,16 @@ export class TemplateAllowance {
     this.#bytes = bytes;
     this.#most = steps + TEMPLATE_STEPS_PER_BYTE * bytes;
     this.#before = tokenizer.templateSteps;
+  }
+
+  /** Runs `body`, whose steps do not count. */
+  without<T>(body: () => T): T {
+    const start = this.#tokenizer.templateSteps;
+    try {
+      return body();
+    } finally {
+      this.#before += this.#tokenizer.templateSteps - start;
+    }
   }
 
   /** Throws `chat_template_error` if the conversations so far have taken more. */

@@ -1,12 +1,18 @@
 /** Reports on files: requested by a team, computed by one process at a time under a lease, and kept for some days. */
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
-import type { ColumnMapping, ExampleReport } from '@graft/peft-core/examples';
+import type { ColumnMapping, ExampleReport, ReportedJob } from '@graft/peft-core/examples';
 import { type Database, databaseTime, json, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { lockName } from '../database/wait-for-row.ts';
 import type { FileReport as ReportRow } from '../generated/client.ts';
 import type { JobError, ValidationProgress } from '../jobs/job.ts';
+
+/** Options of the job that a report is for: those that decide which of the file's tokens are trained on. */
+export interface ReportJob extends ReportedJob {
+  /** The chat template that replaces the base model's; null: the base model's. */
+  chatTemplate: string | null;
+}
 
 export interface FileReport {
   teamId: string;
@@ -19,6 +25,8 @@ export interface FileReport {
   maxSeqLength: number | null;
   /** The column that each field is in; null: as recognised. */
   columns: ColumnMapping | null;
+  /** Null: default options. */
+  job: ReportJob | null;
   status: 'running' | 'ready' | 'failed';
   progress: ValidationProgress | null;
   result: ExampleReport | null;
@@ -58,10 +66,11 @@ function reportOf(row: ReportRow): FileReport {
 export async function requestFileReport(
   db: Database,
   teamId: string,
-  about: Pick<FileReport, 'sha256' | 'model' | 'maxSeqLength'> & Partial<Pick<FileReport, 'columns'>>,
+  about: Pick<FileReport, 'sha256' | 'model' | 'maxSeqLength'> & Partial<Pick<FileReport, 'columns' | 'job'>>,
 ): Promise<FileReport> {
-  const { columns = null, ...rest } = about;
-  const parts = [reportVersion, rest.sha256, rest.model, rest.maxSeqLength, columns];
+  const { columns = null, job = null, ...rest } = about;
+  // Without a job the key is that of earlier versions, whose reports are still valid.
+  const parts = [reportVersion, rest.sha256, rest.model, rest.maxSeqLength, columns, ...(job ? [job] : [])];
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   const now = await databaseTime(db);
   const known = await db.db.fileReport.findFirst({ where: { teamId, key } });
@@ -82,7 +91,13 @@ export async function requestFileReport(
     await removeSurplus(tx, teamId);
     return reportOf(
       await tx.fileReport.create({
-        data: { teamId, key, ...rest, ...(columns && { columns: json(columns) }) },
+        data: {
+          teamId,
+          key,
+          ...rest,
+          ...(columns && { columns: json(columns) }),
+          ...(job && { job: json(job) }),
+        },
       }),
     );
   });

@@ -2,7 +2,8 @@ import type { DataCounts } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { named, nullable } from '../schema.ts';
 
-const Counts = {
+/** Counts of the examples of a file, or of several. */
+export const Counts = {
   examples: Type.Integer({ description: 'Number of examples used.' }),
   truncated: Type.Integer({
     description: 'Number of the used examples that are truncated to `training.max_seq_length`.',

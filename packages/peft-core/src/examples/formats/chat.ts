@@ -43,12 +43,13 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   },
   answerLength: ({ messages }) => answerLengthOf(messages),
   plainTexts: ({ messages }) => textsOf(messages),
-  droppedReasoning({ messages, tools }, tokenizer, { index, count }) {
+  droppedReasoning({ messages, tools }, { tokenizer, options }, { index, count }) {
     // Of several examples, each ends with a turn that is trained on: see `assistantSpans`.
     const turns = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
     const through = count > 1 ? turns[index]! : messages.length - 1;
     const shown = messages.slice(0, through + 1);
-    return droppedReasoning(tokenizer, tools ? { messages: shown, tools } : { messages: shown });
+    const conversation = tools ? { messages: shown, tools } : { messages: shown };
+    return droppedReasoning(tokenizer, conversation, options.templateKwargs);
   },
   systemPrompt: ({ messages }) => leadingSystemPrompt(messages),
 };

@@ -1,5 +1,4 @@
 import type { TaskType } from '../../outlines/outline.ts';
-import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { TrainingExample } from '../training-example.ts';
 import type { Label, Line } from './fields.ts';
 import type { Reading } from './reading.ts';
@@ -69,7 +68,7 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
    */
   droppedReasoning?(
     fields: Fields,
-    tokenizer: Tokenizer,
+    reading: Pick<Reading, 'tokenizer' | 'options'>,
     example: { index: number; count: number },
   ): number[];
   /** The system message at the start of the example. */

@@ -4,6 +4,7 @@ import { commonLength } from '../../text/common-length.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { StreamDecoder } from '../../text/stream-decoder.ts';
 import { formatOf, type RawExample } from '../formats/formats.ts';
+import type { TokenizeOptions } from '../formats/reading.ts';
 import { NO_TARGET, type Sequence, type TrainingExample } from '../training-example.ts';
 
 /** Maximum number of tokens shown per sequence. */
@@ -50,12 +51,12 @@ export interface ExamplePreview {
   dropped_reasoning: number[];
 }
 
-/** An example as its tokens with the loss mask, at most 512 tokens per sequence. `place`: which of the line's examples it is. */
+/** An example, read with `options`, as its tokens with the loss mask, at most 512 tokens per sequence. `place`: which of the line's examples it is. */
 export function previewOf(
   tokenizer: Tokenizer,
   raw: RawExample,
   example: TrainingExample,
-  place: { index: number; count: number },
+  { options, ...place }: { index: number; count: number; options: TokenizeOptions },
 ): ExamplePreview {
   const format = formatOf(raw.format);
   const { weight = 1 } = example;
@@ -108,7 +109,7 @@ export function previewOf(
   };
   const sequences = format.isPair ? pair() : example.sequences.flatMap(own);
   const label = format.shownLabel?.(raw).slice(0, MAX_CHARACTERS) ?? null;
-  const dropped = format.droppedReasoning?.(raw, tokenizer, place) ?? [];
+  const dropped = format.droppedReasoning?.(raw, { tokenizer, options }, place) ?? [];
   return { line: raw.line, sequences, label, weight, dropped_reasoning: dropped.slice(0, MAX_DROPPED) };
 }
 

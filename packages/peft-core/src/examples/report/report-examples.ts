@@ -1,14 +1,17 @@
 import { isTrainedOn } from '../../chat/message.ts';
 import { PART_ROLES, type PartRole } from '../../chat/message-parts.ts';
-import { seqLengthLimit } from '../../config/index.ts';
+import { leadingPositions, objectiveOf, type PeftConfig, seqLengthLimit } from '../../config/index.ts';
 import { type ErrorDetail, GraftError, shortened } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { MAX_LISTED_FAULTS } from '../bad-lines.ts';
 import { createDataFileChecker, type Recognised } from '../data-file.ts';
+import { type ReadingOptions, tokenizeOptions } from '../example-source.ts';
 import { type FormatName, formatOf, type RawExample } from '../formats/formats.ts';
+import type { TokenizeOptions } from '../formats/reading.ts';
 import type { ColumnMapping } from '../shapes/columns.ts';
-import { ExampleTokenizer, lengthOf } from '../tokenize-examples.ts';
+import { checkFormat } from '../task-formats.ts';
+import { type ExampleCounts, ExampleTokenizer, lengthOf, TemplateAllowance } from '../tokenize-examples.ts';
 import { NO_TARGET, type Sequence, type TrainingExample } from '../training-example.ts';
 import type { UnreadColumn } from '../unread-columns.ts';
 import { ChatCounts, type ChatSummary } from './chat-counts.ts';
@@ -55,11 +58,13 @@ export interface ExampleReport {
 
 interface TokenReport {
   task: TaskType;
+  /** What a job of the given options counts in this file; absent: no options were given. */
+  counts?: ExampleCounts;
   /** Tokens of all examples together, as training counts them in one epoch. */
   total: number;
   /** Tokens that the loss is computed on; null if it is not computed on tokens. */
   learnt: number | null;
-  /** Tokens per example, or of its longest text if texts are compared or converted into others. */
+  /** Tokens per example before `overlong` applies, or of its longest text if texts are compared or converted into others. */
   lengths: LengthSummary | null;
   /** The ten longest examples, the longest first. */
   longest: { line: number; tokens: number }[];
@@ -80,6 +85,15 @@ export interface ReportedModel {
   config: Record<string, unknown>;
   /** Null: the default limit of training, the model's context. */
   maxSeqLength: number | null;
+  /** The job that the report is for; absent: default options, and examples in full. */
+  job?: ReportedJob | null;
+}
+
+/** Options of a planned job that decide what is read from its files, which its validation reads with, too. */
+export interface ReportedJob extends ReadingOptions {
+  peft: PeftConfig;
+  /** `method.type` of the job. */
+  method: string;
 }
 
 export interface ExampleReporter {
@@ -91,16 +105,22 @@ export interface ExampleReporter {
   close(): void;
 }
 
-/** Reports on a data file while it is read; keeps one line of it and bounded counts in memory. */
+/**
+ * Reports on a data file while it is read; keeps one line of it and bounded counts in memory. `bytes` of the file, and `templateSteps`:
+ * the allowance of the chat template that a job brings, see TemplateAllowance.
+ */
 export function createExampleReporter(
   model: ReportedModel | null,
   columns: ColumnMapping | null = null,
+  { bytes = 0, templateSteps }: { bytes?: number; templateSteps?: number } = {},
 ): ExampleReporter {
   const distinct = new DistinctCounter();
   const repeated: ExampleReport['duplicates']['listed'] = [];
   const chats = new ChatCounts();
   const preferences = new PreferenceCounts();
   const weights = { count: 0, zero: 0 };
+  // Before the first line, so that every step of the job's template counts.
+  const allowance = model?.job ? new TemplateAllowance(model.tokenizer, bytes, templateSteps) : null;
   let tokens: TokenCounter | null = null;
   let format: FormatName | null = null;
   let examples = 0;
@@ -117,7 +137,7 @@ export function createExampleReporter(
     last = Math.max(last, raw.line);
     examples++;
     format ??= raw.format;
-    if (model) tokens ??= new TokenCounter(model, raw.format, onBadLine, preferences);
+    if (model) tokens ??= new TokenCounter(model, raw.format, { onBadLine, preferences, allowance });
     chats.add(raw);
     preferences.add(raw);
     if (isWeighted(raw)) weights.count++;
@@ -165,7 +185,7 @@ export function createExampleReporter(
         chats: chats.summary(tokens?.split() ?? null),
         pairs: preferences.pairs(),
         judgements: preferences.judgements(),
-        tokens: tokens?.report() ?? null,
+        tokens: tokens?.report(bad) ?? null,
       };
     },
   };
@@ -174,11 +194,17 @@ export function createExampleReporter(
 /** Tokenises examples of one format with a model and counts the results. */
 class TokenCounter {
   readonly #tokenizer: Tokenizer;
+  readonly #options: TokenizeOptions;
   readonly #examples: ExampleTokenizer;
+  /** Reads the examples that a job cuts or leaves out in full, for their lengths. */
+  readonly #whole: ExampleTokenizer | null;
+  readonly #allowance: TemplateAllowance | null;
   readonly #task: TaskType;
   readonly #isChat: boolean;
   readonly #preferences: PreferenceCounts;
   readonly #maxSeqLength: number;
+  /** Positions of a soft prompt before every example. */
+  readonly #leading: number;
   readonly #lengths = new LengthCounts();
   readonly #tooLong: TokenReport['too_long']['listed'] = [];
   readonly #special: TokenReport['special_tokens']['listed'] = [];
@@ -190,51 +216,86 @@ class TokenCounter {
   #learnt = 0;
 
   constructor(
-    { tokenizer, config, maxSeqLength }: ReportedModel,
+    model: ReportedModel,
     format: FormatName,
-    onBadLine: (line: number) => void,
-    preferences: PreferenceCounts,
+    more: {
+      onBadLine(line: number): void;
+      preferences: PreferenceCounts;
+      allowance: TemplateAllowance | null;
+    },
   ) {
-    const outline = outlineFor(config, format);
+    const { tokenizer, config, job = null } = model;
+    const outline = job ? outlineOf(config, job.peft.task_type) : outlineFor(config, format);
     this.#tokenizer = tokenizer;
-    this.#preferences = preferences;
+    this.#preferences = more.preferences;
+    this.#allowance = more.allowance;
     this.#isChat = formatOf(format).hasRoles ?? false;
     this.#task = outline.task;
-    this.#maxSeqLength = maxSeqLength ?? seqLengthLimit({ contextLength: outline.maxPositions });
-    const { vocabularySize, decoderStart = null } = outline;
-    this.#examples = new ExampleTokenizer(
-      tokenizer,
-      // Lengths are counted here, and the actual classes do not matter.
-      { maxSeqLength: Number.POSITIVE_INFINITY, vocabularySize, decoderStart, classOf: () => 0, roles: true },
-      onBadLine,
-    );
+    // The actual classes do not matter.
+    const classes = { names: [], of: () => 0 };
+    const { vocabularySize, decoderStart = null, maxPositions: contextLength } = outline;
+    const whole = { maxSeqLength: Number.POSITIVE_INFINITY, overlong: 'error', textStride: null } as const;
+    if (job) {
+      checkFormat(job.peft.task_type, format);
+      objectiveOf(format, job.method);
+      this.#options = {
+        ...tokenizeOptions({ ...job, tokenizer, modelConfig: config }, classes),
+        roles: true,
+      };
+      this.#whole = new ExampleTokenizer(tokenizer, { ...this.#options, ...whole });
+      this.#maxSeqLength = job.maxSeqLength;
+      const { virtualTokens, prefixLength } = leadingPositions(job.peft);
+      this.#leading = virtualTokens + prefixLength;
+    } else {
+      this.#options = { ...whole, vocabularySize, decoderStart, classOf: classes.of, roles: true };
+      this.#whole = null;
+      this.#maxSeqLength = model.maxSeqLength ?? seqLengthLimit({ contextLength });
+      this.#leading = 0;
+    }
+    this.#examples = new ExampleTokenizer(tokenizer, this.#options, more.onBadLine);
   }
 
   add(raw: RawExample): void {
-    const { special_tokens: before } = this.#examples.counts;
+    const before = { ...this.#examples.counts };
     const examples = this.#examples.pieces(raw);
-    const special = this.#examples.counts.special_tokens - before;
+    this.#allowance?.check();
+    const { special_tokens, truncated, skipped } = this.#examples.counts;
+    const special = special_tokens - before.special_tokens;
     if (special > 0 && this.#special.length < MAX_LISTED)
       this.#special.push({ line: raw.line, count: special });
     if (this.#isChat && examples.length > 1) {
       this.#split.count++;
       this.#split.examples += examples.length;
     }
+    const isCut = truncated + skipped > before.truncated + before.skipped;
+    const isWhole =
+      !isCut && examples.length > 0 && !(examples.length > 1 && formatOf(raw.format).splitsTexts);
+    for (const whole of isWhole ? examples : this.#wholeOf(raw))
+      this.#addLength(raw.line, lengthOf(raw.format, whole));
     for (const [index, example] of examples.entries())
       this.#addExample(raw, example, { index, count: examples.length });
   }
 
+  /** The examples of a line before `overlong` applies. A job does not read them, so that they take nothing of its allowance. */
+  #wholeOf(raw: RawExample): readonly TrainingExample[] {
+    const whole = this.#whole;
+    return whole ? this.#allowance!.without(() => whole.pieces(raw)) : [];
+  }
+
+  #addLength(line: number, tokens: number): void {
+    this.#lengths.add(tokens);
+    if (tokens > this.#maxSeqLength - this.#leading && this.#tooLong.length < MAX_LISTED)
+      this.#tooLong.push({ line, tokens });
+    this.#addLongest({ line, tokens });
+  }
+
   #addExample(raw: RawExample, example: TrainingExample, place: { index: number; count: number }): void {
-    const { line } = raw;
-    const length = lengthOf(raw.format, example);
     this.#total += example.tokens;
-    this.#lengths.add(length);
     for (const sequence of example.sequences) this.#addSequence(sequence);
     this.#preferences.addTokens(raw, example);
-    if (length > this.#maxSeqLength && this.#tooLong.length < MAX_LISTED)
-      this.#tooLong.push({ line, tokens: length });
-    this.#addLongest({ line, tokens: length });
-    if (this.#preview.length < PREVIEWS) this.#preview.push(previewOf(this.#tokenizer, raw, example, place));
+    if (this.#preview.length === PREVIEWS) return;
+    const preview = () => previewOf(this.#tokenizer, raw, example, { ...place, options: this.#options });
+    this.#preview.push(this.#allowance ? this.#allowance.without(preview) : preview());
   }
 
   #addSequence({ targets = new Int32Array(), roles }: Sequence): void {
@@ -268,18 +329,21 @@ class TokenCounter {
     return this.#isChat && (counted.length > 0 || this.#total === 0) ? counted : null;
   }
 
-  report(): TokenReport {
+  /** `bad`: number of bad lines. */
+  report(bad: number): TokenReport {
+    const { counts } = this.#examples;
     const learnsTokens = this.#task !== 'SEQ_CLS' && this.#task !== 'FEATURE_EXTRACTION';
     return {
       task: this.#task,
+      ...(this.#whole && { counts: bad > 0 ? { ...counts, bad_lines: bad } : counts }),
       total: this.#total,
       learnt: learnsTokens ? this.#learnt : null,
       lengths: this.#lengths.summary(),
       longest: this.#longest,
       by_role: this.#byRole(),
       max_seq_length: this.#maxSeqLength,
-      too_long: { count: this.#lengths.over(this.#maxSeqLength), listed: this.#tooLong },
-      special_tokens: { count: this.#examples.counts.special_tokens, listed: this.#special },
+      too_long: { count: this.#lengths.over(this.#maxSeqLength - this.#leading), listed: this.#tooLong },
+      special_tokens: { count: counts.special_tokens, listed: this.#special },
       preview: this.#preview,
     };
   }
