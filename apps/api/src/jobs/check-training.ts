@@ -46,7 +46,7 @@ import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { checkStartPeft, findStart, keepStartSplit, startTemplateOf } from './find-start.ts';
+import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -151,7 +151,16 @@ export async function checkTraining(
   };
   // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
   const startTemplate = startTemplateOf(startFrom);
-  const options = { method, hyperparameters, startFrom, startTemplate, hasValidationFile, sweep };
+  const startPrompts = startPromptsOf(startFrom);
+  const options = {
+    method,
+    hyperparameters,
+    startFrom,
+    startTemplate,
+    startPrompts,
+    hasValidationFile,
+    sweep,
+  };
   const team = { id: caller.teamId, quota };
   const base = { id: baseModel, local: model };
   const resolved = await checkTrials(waiting, team, trials, options, epochOf(files, training), base);

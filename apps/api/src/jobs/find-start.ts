@@ -134,6 +134,12 @@ export function startTemplateOf(start: AdapterVersion | null): string | null {
   return template;
 }
 
+/** The prompts with which that adapter was trained; null: none, or it was trained without. */
+export function startPromptsOf(start: AdapterVersion | null): Record<string, string> | null {
+  const { prompts = null } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
+  return prompts;
+}
+
 function differs(name: string, startPeft: PeftConfig): GraftError {
   const value = JSON.stringify((startPeft as unknown as Record<string, unknown>)[name]);
   return new GraftError(

@@ -1142,6 +1142,8 @@ export interface CreateEmbedding {
   encoding_format?: 'float' | 'base64' | null;
   /** Keep only the first numbers of each vector, as many as this, and divide them by their length. Useful for models trained for it (Matryoshka). */
   dimensions?: number | null;
+  /** Name of the model's prompt that is put before each text, such as `query` or `document`, as in sentence-transformers; the empty name is none. Default: the model's `default_prompt_name`, or none. Token ids have no prompt. */
+  prompt_name?: string | null;
   /** Ignored. */
   user?: string | null;
 }
@@ -3458,6 +3460,8 @@ export interface ResolvedTraining {
   on_bad_lines?: 'fail' | 'skip';
   /** With on_bad_lines skip: maximum number of bad lines in a file; with more the job fails. Default 100. */
   max_bad_lines?: number;
+  /** For FEATURE_EXTRACTION: the text that is put before each text of a column, such as {"anchor": "query: ", "positive": "passage: "}, or the name of one of the base model's prompts, such as {"anchor": "query"}. A column that is left out has none; {} is no prompts. Default: the prompts of the base model, if it has any: query for anchors, document or passage for positives and negatives, otherwise its default prompt. */
+  prompts?: Record<string, string>;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */
@@ -3918,6 +3922,8 @@ export interface TrainingOptions {
   on_bad_lines?: 'fail' | 'skip';
   /** With on_bad_lines skip: maximum number of bad lines in a file; with more the job fails. Default 100. */
   max_bad_lines?: number;
+  /** For FEATURE_EXTRACTION: the text that is put before each text of a column, such as {"anchor": "query: ", "positive": "passage: "}, or the name of one of the base model's prompts, such as {"anchor": "query"}. A column that is left out has none; {} is no prompts. Default: the prompts of the base model, if it has any: query for anchors, document or passage for positives and negatives, otherwise its default prompt. */
+  prompts?: Record<string, string>;
   /** Whether to pack several examples into one row, without attention between them. Changes only speed and the random numbers that dropout and noise draw. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 if the hardware supports it. */

@@ -29,6 +29,8 @@ export const ScoringRequestSchema = Type.Object(
     task: Type.Enum(['embed', 'classify']),
     /** Texts, token ids, or words for a classifier of words. */
     inputs: Type.Array(Input, { minItems: 1, maxItems: maxInputs }),
+    /** Name of the prompt before each text to embed, empty for none. Absent: the model's default. */
+    prompt_name: Type.Optional(Type.String()),
   },
   closed,
 );

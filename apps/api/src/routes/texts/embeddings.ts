@@ -41,6 +41,7 @@ export const embeddingRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings 
         model,
         task: 'embed',
         inputs: inputsOf(body.input),
+        promptName: body.prompt_name ?? null,
         check: ({ width }) => {
           if (dimensions && dimensions > width)
             throw new ApiError(

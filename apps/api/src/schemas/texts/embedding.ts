@@ -35,6 +35,12 @@ export const CreateEmbeddingSchema = namedInput('CreateEmbedding', {
         'Keep only the first numbers of each vector, as many as this, and divide them by their length. Useful for models trained for it (Matryoshka).',
     }),
   ),
+  prompt_name: Type.Optional(
+    nullable(Type.String({ maxLength: 200 }), {
+      description:
+        "Name of the model's prompt that is put before each text, such as `query` or `document`, as in sentence-transformers; the empty name is none. Default: the model's `default_prompt_name`, or none. Token ids have no prompt.",
+    }),
+  ),
   user: Type.Optional(nullable(Type.String(), { description: 'Ignored.' })),
 });
 
