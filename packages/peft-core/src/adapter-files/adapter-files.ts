@@ -152,12 +152,7 @@ export function parseAdapterConfig(
 }
 
 /** Converts the content of another library's files to an adapter. */
-function adapterOf({
-  config,
-  baseModelName,
-  tensors,
-  labels,
-}: FilesRead): Omit<Adapter, Besides> {
+function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, Besides> {
   return {
     config: parsePeftConfig(config, { saved: true }),
     common: {

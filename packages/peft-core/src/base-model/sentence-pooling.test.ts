@@ -28,9 +28,17 @@ test('each mode, with and without normalising', async () => {
   const modes = { cls_token: 'first', lasttoken: 'last', mean_tokens: 'mean' };
   for (const [field, pooling] of Object.entries(modes)) {
     const config = { pooling_mode_max_tokens: false, [`pooling_mode_${field}`]: true };
-    assert.deepEqual(await readSentencePooling(folderOf(['Pooling'], config)), { pooling, normalise: false, includePrompt: true });
+    assert.deepEqual(await readSentencePooling(folderOf(['Pooling'], config)), {
+      pooling,
+      normalise: false,
+      includePrompt: true,
+    });
     const normalised = folderOf(['Pooling', 'Normalize'], config);
-    assert.deepEqual(await readSentencePooling(normalised), { pooling, normalise: true, includePrompt: true });
+    assert.deepEqual(await readSentencePooling(normalised), {
+      pooling,
+      normalise: true,
+      includePrompt: true,
+    });
   }
   for (const [mode, pooling] of Object.entries({ cls: 'first', lasttoken: 'last', mean: 'mean' }))
     for (const pooling_mode of [mode, [mode]])
@@ -40,7 +48,11 @@ test('each mode, with and without normalising', async () => {
         includePrompt: true,
       });
   const unset = folderOf(['Pooling'], { pooling_mode_max_tokens: false });
-  assert.deepEqual(await readSentencePooling(unset), { pooling: 'mean', normalise: false, includePrompt: true });
+  assert.deepEqual(await readSentencePooling(unset), {
+    pooling: 'mean',
+    normalise: false,
+    includePrompt: true,
+  });
   const apart = folderOf(['Pooling'], { pooling_mode: 'mean', include_prompt: false });
   assert.equal((await readSentencePooling(apart))!.includePrompt, false);
   mkdirSync(at('plain'));

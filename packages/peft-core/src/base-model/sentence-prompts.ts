@@ -54,8 +54,7 @@ export async function readSentencePrompts(
 export const sentencePromptsText = (
   { prompts, defaultName }: SentencePrompts,
   others: Record<string, unknown> = {},
-): string =>
-  jsonText({ similarity_fn_name: 'cosine', ...others, prompts, default_prompt_name: defaultName });
+): string => jsonText({ similarity_fn_name: 'cosine', ...others, prompts, default_prompt_name: defaultName });
 
 /** The text of a prompt by its name; null: the default. The empty name is no prompt. Throws `unknown_prompt`, which lists the names. */
 export function promptText(known: SentencePrompts | null, name: string | null): string {

@@ -80,7 +80,8 @@ export function resolvePrompts(
   const fault = (path: string, message: string) =>
     faults.push({ code: 'invalid_training_option', path: `training.${path}`, message });
   if (!promptColumns) {
-    if (asked) fault('prompts', `is for pairs of texts (FEATURE_EXTRACTION), not for ${objective}; leave it out`);
+    if (asked)
+      fault('prompts', `is for pairs of texts (FEATURE_EXTRACTION), not for ${objective}; leave it out`);
     return { prompts: undefined, faults };
   }
   const own = known?.prompts ?? {};

@@ -59,7 +59,9 @@ export const writeMerged: ExportWriter<MergedOptions> = async ({
   });
   files.push(...(await copyCompanions(base.path, outputDir, companionNames)));
   if (task === 'FEATURE_EXTRACTION')
-    files.push(...(await writeSentenceFiles(outputDir, base.path, fitting.architecture, adapter.sentencePrompts)));
+    files.push(
+      ...(await writeSentenceFiles(outputDir, base.path, fitting.architecture, adapter.sentencePrompts)),
+    );
   return { files, notes: adapter.quantised ? [whatIsLost(options.base, adapter.quantised)] : [] };
 };
 

@@ -254,14 +254,17 @@ function bestClass(logits: Float32Array): [number, number] {
 }
 
 /** The first position, virtual ones included, that counts in the vector: after a prompt, if the model excludes prompts. */
-const firstPooled = ({ includePrompt, virtualTokens }: ScoredModel, { promptLength = 0 }: Sequence): number =>
-  includePrompt || promptLength === 0 ? 0 : virtualTokens.length + promptLength;
+const firstPooled = (
+  { includePrompt, virtualTokens }: ScoredModel,
+  { promptLength = 0 }: Sequence,
+): number => (includePrompt || promptLength === 0 ? 0 : virtualTokens.length + promptLength);
 
 /** The mean of `count` rows without those before `first`, summed in double precision. */
 function meanOf(rows: Float32Array, { count, first }: { count: number; first: number }): Float64Array {
   const width = rows.length / count;
   const sum = new Float64Array(width);
-  for (let at = first * width; at < rows.length; at += width) for (let i = 0; i < width; i++) sum[i]! += rows[at + i]!;
+  for (let at = first * width; at < rows.length; at += width)
+    for (let i = 0; i < width; i++) sum[i]! += rows[at + i]!;
   return sum.map((x) => x / (count - first));
 }
 
