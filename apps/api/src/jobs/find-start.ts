@@ -134,9 +134,10 @@ export function startTemplateOf(start: AdapterVersion | null): string | null {
   return template;
 }
 
-/** The prompts with which that adapter was trained; null: none, or it was trained without. */
+/** The prompts with which that adapter was trained, none if there are no fields; null: training starts from the base model. */
 export function startPromptsOf(start: AdapterVersion | null): Record<string, string> | null {
-  const { prompts = null } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
+  if (start === null) return null;
+  const { prompts = {} } = (start.lineage.training ?? {}) as Partial<ResolvedTraining>;
   return prompts;
 }
 

@@ -22,7 +22,7 @@ export interface JobOptions {
   startFrom: object | string | null;
   /** The own chat template of what training continues from; null: none. */
   startTemplate: string | null;
-  /** The prompts of the training that training continues from; null: none. */
+  /** The prompts of the training that training continues from; null: it starts from the base model. */
   startPrompts: Record<string, string> | null;
   hasValidationFile: boolean;
   /** Number of trials, if the job is a trial of a sweep. */

@@ -76,7 +76,7 @@ export async function resolveLocalTraining(
   const startPeft = start?.config ?? null;
   const startTemplate = start?.chatTemplate ?? null;
   const { readSentencePrompts } = await import('@graft/peft-core/files');
-  const sentencePrompts = start?.sentencePrompts ?? (await readSentencePrompts(base.path));
+  const sentencePrompts = start ? start.sentencePrompts : await readSentencePrompts(base.path);
   const training = parseTrainingOptions(
     trainingArgument(options, {
       n_epochs: options.epochs,

@@ -29,7 +29,7 @@ export interface TrainingRequest extends DataSize, LengthLimits {
   continues?: boolean;
   /** The own chat template of that adapter, which replaces the base model's by default; null or absent: none. */
   startTemplate?: string | null;
-  /** The prompts of that adapter's training; null or absent: none. */
+  /** The prompts of that adapter's training; null or absent: those of the base model. */
   startPrompts?: DataTraining['prompts'] | null;
   /** The base model's prompts; null: none, absent: not known yet. */
   sentencePrompts?: SentencePrompts | null;

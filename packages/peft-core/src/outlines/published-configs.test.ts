@@ -11,7 +11,7 @@ import { shapeInFiles } from './outline.ts';
 /** From scripts/golden/testdata/published_configs.py, which describes the fields. */
 interface Published {
   config: Record<string, unknown>;
-  source: string;
+  source: string | null;
   untied?: string[];
   refused?: string;
   task: TaskType;
