@@ -203,10 +203,10 @@ const merges = [
 ];
 for (const { name, run, names, reference } of merges)
   test(`${name}: an adapter and its merged model have the vectors of sentence-transformers`, async () => {
-    const ofAdapter = await served(run.model, run.adapter, names);
-    const ofMerged = await served(run.merged, null, names);
+    const adapter = await served(run.model, run.adapter, names);
+    const merged = await served(run.merged, null, names);
     for (const k of names.keys()) {
-      const differences = [ofAdapter[k]!, ofMerged[k]!].map((own) =>
+      const differences = [adapter[k]!, merged[k]!].map((own) =>
         largestDifference(reference.vectors[k]!, own),
       );
       assert.ok(Math.max(...differences) < tolerance, `${names[k]}: vectors differ by ${differences}`);

@@ -154,7 +154,9 @@ describe('prompts', () => {
   });
 
   test('of the base model are those of a job, are shown in it, and stay with the adapter', async () => {
-    const lines = Array.from({ length: 8 }, (_, i) => JSON.stringify({ anchor: `a ${i}`, positive: `b ${i}` }));
+    const lines = Array.from({ length: 8 }, (_, i) =>
+      JSON.stringify({ anchor: `a ${i}`, positive: `b ${i}` }),
+    );
     const file = await client.files.upload({ file: new Blob([lines.join('\n')]), filename: 'pairs.jsonl' });
     const job = (training: object) =>
       client.fineTuning.jobs.create({
@@ -164,7 +166,12 @@ describe('prompts', () => {
         training: { max_steps: 1, precision: 'fp32', ...training },
       });
     const misspelt = job({ prompts: { anchor: 'qeury', answer: 'x: ' } });
-    await fails(() => misspelt, 400, 'invalid_training_option', /prompts\.anchor.*query, document.*prompts\.answer.*anchor/s);
+    await fails(
+      () => misspelt,
+      400,
+      'invalid_training_option',
+      /prompts\.anchor.*query, document.*prompts\.answer.*anchor/s,
+    );
     const [usual, own] = [await job({}), await job({ prompts: { anchor: 'document', positive: '' } })];
     const model = await modelOf(usual.id);
     const shown = async ({ id }: { id: string }) => (await client.fineTuning.jobs.retrieve(id)).training;

@@ -48,6 +48,6 @@ export async function resolveOptions(
   if (startFrom === null && !isChecked) await checker.check(teamId, options.peft, model);
   const outline = outlineOf(model.config);
   const { prompts: sentencePrompts } = model.smallFiles;
-  const ofModel = { contextLength: outline.maxPositions, model: outline, sentencePrompts };
-  return resolveTraining({ ...given, ...data, ...ofModel });
+  const known = { contextLength: outline.maxPositions, model: outline, sentencePrompts };
+  return resolveTraining({ ...given, ...data, ...known });
 }

@@ -70,7 +70,7 @@ export function promptText(known: SentencePrompts | null, name: string | null): 
 }
 
 /**
- * The prompts of an adapter: the base model's, with those of its training under the names by which they are asked for. `trained`: by
+ * The prompts of an adapter: the base model's, with those of its training under the names that requests use. `trained`: by
  * column; absent: the adapter was trained without any.
  */
 export function trainedPrompts(
