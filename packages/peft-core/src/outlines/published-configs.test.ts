@@ -85,3 +85,14 @@ test('every family that Graft knows has published configs', () => {
       `test/golden/published-configs has no ${type}`,
     );
 });
+
+test('a model is claimed only with a public source', () => {
+  const source = /^(transformers|[\w.-]+\/[\w.-]+): \S+/;
+  for (const [name, published] of families.flatMap(({ models }) => models))
+    assert.equal(published.source === null, name.startsWith('like '), name);
+  const sources = families.flatMap(({ models }) => models.flatMap(([, published]) => published.source ?? []));
+  assert.deepEqual(
+    sources.filter((each) => !source.test(each)),
+    [],
+  );
+});
