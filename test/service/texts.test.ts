@@ -174,14 +174,16 @@ describe('prompts', () => {
     );
     const [usual, own] = [await job({}), await job({ prompts: { anchor: 'document', positive: '' } })];
     const model = await modelOf(usual.id);
-    const shown = async ({ id }: { id: string }) => (await client.fineTuning.jobs.retrieve(id)).training;
-    const { prompts } = (await shown(usual))!;
+    const shown = async ({ id }: { id: string }) => await client.fineTuning.jobs.retrieve(id);
+    const { training, training_reasons } = await shown(usual);
+    const { prompts } = training!;
+    assert.equal(training_reasons.prompts, 'those of the base model');
     assert.deepEqual(prompts, { anchor: 'query: ', positive: 'passage: ', negative: 'passage: ' });
     const served = (more: object) => client.embeddings.create({ model, input: 'Ada', ...more });
     const [query, text] = [await served({ prompt_name: 'query' }), await served({ prompt_name: '' })];
     assert.notDeepEqual(query.data, text.data);
     await modelOf(own.id);
-    assert.deepEqual((await shown(own))!.prompts, { anchor: 'passage: ' });
+    assert.deepEqual((await shown(own)).training!.prompts, { anchor: 'passage: ' });
   });
 });
 
