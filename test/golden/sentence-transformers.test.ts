@@ -92,6 +92,7 @@ async function served(model: string, adapter: string | null, names = asked): Pro
 
 interface Run {
   model: string;
+  adapter?: string;
   prompts?: (string | null)[];
   pairs?: { rows: [string, string][]; prompts: [string, string] };
 }
@@ -183,6 +184,7 @@ const references = await inPython([
   { model: mean, prompts: [], pairs: pairs('query: ', 'passage: ') },
   { model: apart, prompts: [], pairs: pairs('query: ', 'passage: ') },
   { model: first, prompts: [], pairs: pairs('', '') },
+  { model: usual.model, adapter: usual.adapter },
 ]);
 
 for (const [i, { name }] of variants.entries())
@@ -212,6 +214,13 @@ for (const { name, run, names, reference } of merges)
       assert.ok(Math.max(...differences) < tolerance, `${names[k]}: vectors differ by ${differences}`);
     }
   });
+
+test('sentence-transformers loads an adapter beside its base model as the README.md says', async () => {
+  const own = await served(usual.model, usual.adapter);
+  assert.ok(largestDifference(own[0]!, references[0]!.vectors[0]!) > 100 * tolerance, 'nothing was learned');
+  for (const [k, vectors] of references[12]!.vectors.entries())
+    assert.ok(largestDifference(vectors, own[k]!) < tolerance, `${asked[k]}`);
+});
 
 test('the first step has the loss of sentence-transformers with the same prompts', () => {
   for (const [i, run] of [usual, excluded, without].entries()) {

@@ -4,6 +4,7 @@ usage: sentence_vectors.py PLAN.json
 
 PLAN.json: {"packages": folder of the packages of requirements.txt, "runs": [{
   "model": a folder of sentence-transformers,
+  "adapter": a folder of a PEFT adapter with a config_sentence_transformers.json to load as its README.md says, or absent,
   "texts": [text, ...], "prompts": [name of a prompt, null for the default, or "" for none, ...],
   "pairs": {"rows": [[anchor, positive], ...], "prompts": [text before anchors, text before positives]}, or absent
 }]}
@@ -37,7 +38,17 @@ def loss(model, pairs):
         return MultipleNegativesRankingLoss(model)(features, labels=None).item()
 
 
+def load(run):
+    if not run.get("adapter"):
+        return SentenceTransformer(run["model"], device="cpu").eval()
+    with open(f"{run['adapter']}/config_sentence_transformers.json") as source:
+        prompts = json.load(source)["prompts"]
+    model = SentenceTransformer(run["model"], prompts=prompts, device="cpu")
+    model.load_adapter(run["adapter"])
+    return model.eval()
+
+
 for run in plan["runs"]:
-    model = SentenceTransformer(run["model"], device="cpu").eval()
+    model = load(run)
     found = [vectors(model, run["texts"], name) for name in run["prompts"]]
     print(json.dumps({"vectors": found, "loss": loss(model, run["pairs"]) if run.get("pairs") else None}), flush=True)

@@ -307,7 +307,8 @@ function promptsUsage(base: string, prompts: Readonly<Record<string, string>>): 
 ## Prompts
 
 Texts were embedded after the prompts in \`config_sentence_transformers.json\`: ${names.map((name) => `\`${oneLine(name)}\` ${code(JSON.stringify(prompts[name]))}`).join(', ')}.
-Graft applies one by \`prompt_name\` of \`POST /v1/embeddings\`, and an export as \`merged\` has them. With sentence-transformers:
+Graft applies one by \`prompt_name\` of \`POST /v1/embeddings\`, and an export as \`merged\` has them. With sentence-transformers,
+if the base model has a modules.json (an export as \`merged\` always has one):
 
 \`\`\`python
 import json
