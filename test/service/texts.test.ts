@@ -177,7 +177,7 @@ describe('prompts', () => {
     const shown = async ({ id }: { id: string }) => await client.fineTuning.jobs.retrieve(id);
     const { training, training_reasons } = await shown(usual);
     const { prompts } = training!;
-    assert.equal(training_reasons.prompts, 'those of the base model');
+    assert.equal(training_reasons?.prompts, 'those of the base model');
     assert.deepEqual(prompts, { anchor: 'query: ', positive: 'passage: ', negative: 'passage: ' });
     const served = (more: object) => client.embeddings.create({ model, input: 'Ada', ...more });
     const [query, text] = [await served({ prompt_name: 'query' }), await served({ prompt_name: '' })];
