@@ -43,9 +43,6 @@ export function createAnswerReader({
     reader = new ThinkingReader(reasoning, isOpen, pieces, reader);
   }
   return {
-    get isReasoning() {
-      return reader.isReasoning ?? false;
-    },
     get isOver() {
       return pieces.isOver;
     },
