@@ -72,12 +72,20 @@ export async function writeTinyToolModel(
   folder: string,
   added: readonly string[] = ['<think>', '</think>'],
 ): Promise<void> {
-  await writeTinyModel(folder, { max_position_embeddings: 4096, vocab_size: tinyConfig.vocab_size + added.length });
+  await writeTinyModel(folder, {
+    max_position_embeddings: 4096,
+    vocab_size: tinyConfig.vocab_size + added.length,
+  });
   const write = (name: string, value: unknown) => writeFile(path.join(folder, name), JSON.stringify(value));
   await write('tokenizer_config.json', { ...tinyTokenizerConfig, chat_template: toolTemplate });
   const tokenizer = byteTokenizer() as { added_tokens: object[] };
   const [first] = tokenizer.added_tokens;
-  const more = added.map((content, i) => ({ ...first, id: tinyConfig.vocab_size + i, content, special: false }));
+  const more = added.map((content, i) => ({
+    ...first,
+    id: tinyConfig.vocab_size + i,
+    content,
+    special: false,
+  }));
   await write('tokenizer.json', { ...tokenizer, added_tokens: [...tokenizer.added_tokens, ...more] });
 }
 

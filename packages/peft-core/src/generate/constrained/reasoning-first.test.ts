@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Tool } from '../../chat/message.ts';
 import { type BaseModel, openBaseModel } from '../../files.ts';
+import { layingOutFor } from '../../nn/computation.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyToolModel } from '../../testing/tiny-model.ts';
 import { type GenerateRequest, Generator } from '../generator.ts';
@@ -44,8 +45,13 @@ interface Answer extends GenerateResult {
   pieces: GeneratedText[];
 }
 
+interface Opened {
+  ask(request: GenerateRequest): Promise<Answer>;
+  base(): BaseModel;
+}
+
 /** Opens a generator for a model with these tokens. */
-function opened(added?: readonly string[]): (request: GenerateRequest) => Promise<Answer> {
+function opened(added?: readonly string[]): Opened {
   const inFolder = tempFolder();
   let base: BaseModel;
   let generator: Generator;
@@ -58,22 +64,24 @@ function opened(added?: readonly string[]): (request: GenerateRequest) => Promis
     await generator?.close();
     await base?.close();
   });
-  return async (request) => {
-    const messages = [{ role: 'user', content: 'Hi' }];
-    const said = generator.generate({ messages, max_tokens: 300, separate_reasoning: true, ...request });
-    const answer = { content: '', reasoning: '', calls: [] as Answer['calls'], pieces: [] as GeneratedText[] };
-    for (;;) {
-      const next = await said.next();
-      if (next.done) return { ...answer, ...next.value };
-      answer.pieces.push(next.value);
-      answer.content += next.value.text;
-      answer.reasoning += next.value.reasoning ?? '';
-      for (const { index, name, arguments: text } of next.value.calls ?? []) {
-        answer.calls[index] ??= { name: name!, arguments: '' };
-        answer.calls[index].arguments += text;
-      }
+  return { ask: async (request) => await answerOf(generator, request), base: () => base };
+}
+
+async function answerOf(generator: Generator, request: GenerateRequest): Promise<Answer> {
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const said = generator.generate({ messages, max_tokens: 300, separate_reasoning: true, ...request });
+  const answer = { content: '', reasoning: '', calls: [] as Answer['calls'], pieces: [] as GeneratedText[] };
+  for (;;) {
+    const next = await said.next();
+    if (next.done) return { ...answer, ...next.value };
+    answer.pieces.push(next.value);
+    answer.content += next.value.text;
+    answer.reasoning += next.value.reasoning ?? '';
+    for (const { index, name, arguments: text } of next.value.calls ?? []) {
+      answer.calls[index] ??= { name: name!, arguments: '' };
+      answer.calls[index].arguments += text;
     }
-  };
+  }
 }
 
 function checkFields(text: string): void {
@@ -83,7 +91,7 @@ function checkFields(text: string): void {
 }
 
 describe('a constrained answer after reasoning', () => {
-  const ask = opened();
+  const { ask, base } = opened();
 
   for (const [name, kwargs] of prompts) {
     test(`${name}: content of a schema`, async () => {
@@ -94,7 +102,12 @@ describe('a constrained answer after reasoning', () => {
     });
 
     test(`${name}: any object`, async () => {
-      const answer = await ask({ ...reasons, ...kwargs, response_format: { type: 'json_object' }, max_tokens: 40 });
+      const answer = await ask({
+        ...reasons,
+        ...kwargs,
+        response_format: { type: 'json_object' },
+        max_tokens: 40,
+      });
       assert.equal(answer.reasoning, thought);
       assert.match(answer.content, /^\{/);
     });
@@ -155,6 +168,24 @@ describe('a constrained answer after reasoning', () => {
     assert.ok(lastThought > LENGTH / 2 && lastThought < firstContent);
   });
 
+  test('is the same in the layout of a GPU, where the graph chooses tokens', async () => {
+    for (const [, kwargs] of prompts) {
+      const request = { ...reasons, ...kwargs, ...json, temperature: 1, seed: 5 };
+      const expected = await ask(request);
+      const found = await layingOutFor('gpu', async () => {
+        const generator = await Generator.open({ base: base(), context: 256, baseDtype: 'fp32' });
+        try {
+          return await answerOf(generator, request);
+        } finally {
+          await generator.close();
+        }
+      });
+      const idsOf = ({ pieces }: Answer) => pieces.map(({ tokenId }) => tokenId);
+      assert.deepEqual(idsOf(found), idsOf(expected));
+      assert.equal(found.reasoning, expected.reasoning);
+    }
+  });
+
   test('is the same beside others, which keep to their own grammars', async () => {
     const request = { ...reasons, ...may, ...json, temperature: 1, seed: 3 };
     const alone = await ask(request);
@@ -171,7 +202,7 @@ describe('a constrained answer after reasoning', () => {
 });
 
 describe('a constrained answer without reasoning', () => {
-  const ask = opened();
+  const { ask } = opened();
 
   test('starts at once if the model opens none', async () => {
     const logit_bias = { [OPEN]: -100, [code('<')]: -100 };
@@ -195,7 +226,7 @@ describe('marks of several tokens', () => {
     number,
     ...number[],
   ];
-  const ask = opened(added);
+  const { ask } = opened(added);
 
   for (const [name, kwargs] of prompts)
     test(`${name}: no token has a mark's end and the next part`, async () => {

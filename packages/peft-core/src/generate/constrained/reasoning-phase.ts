@@ -113,12 +113,11 @@ function overrunsOf(tokenizer: Tokenizer, mark: string, size: number): number[][
 function findOverruns(tokenizer: Tokenizer, mark: string, size: number): number[][] {
   const found = Array.from(mark, (): number[] => []);
   for (const { id, text } of tokenizer.tokensWith(mark.at(-1)!, size)) {
-    const hasMore = (at: number) => at !== -1 && text.slice(at).trim() !== '';
-    const at = text.indexOf(mark);
-    const hasMark = hasMore(at === -1 ? -1 : at + mark.length);
+    const whole = text.indexOf(mark);
     for (const [length, ids] of found.entries()) {
       const rest = mark.slice(length);
-      if (hasMark || (length > 0 && text.startsWith(rest) && hasMore(rest.length))) ids.push(id);
+      const at = whole !== -1 ? whole + mark.length : text.startsWith(rest) ? rest.length : null;
+      if (at !== null && text.slice(at).trim() !== '') ids.push(id);
     }
   }
   return found;
