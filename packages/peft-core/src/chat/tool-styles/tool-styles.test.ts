@@ -241,7 +241,6 @@ describe('reasoning', () => {
     assert.deepEqual(readEachWay(template, 'a <think>b</think>'), { ...none, content: 'a <think>b</think>' });
     assert.deepEqual(readEachWay(template, '<thi'), { ...none, content: '<thi' });
   });
-
 });
 
 test('arguments of a constrained answer arrive in pieces, after the name', () => {

@@ -150,13 +150,14 @@ describe('a constrained answer after reasoning', () => {
       checkFields(answer.content);
     });
 
-    test(`${name}: line ends before the content are no part of it`, async () => {
+    test(`${name}: line ends around reasoning are a part of neither`, async () => {
       const logit_bias = { ...reasons.logit_bias, [code('\n')]: 39 };
       const answer = await ask({ ...reasons, ...kwargs, ...json, logit_bias });
       assert.equal(answer.reasoning, thought);
       checkFields(answer.content);
-      // The two that are allowed, or the model would write nothing else.
-      assert.equal(answer.pieces.filter(({ tokenId }) => tokenId === code('\n')).length, 2);
+      // The two that are allowed at each place, or the model would write nothing else.
+      const lineEnds = answer.pieces.filter(({ tokenId }) => tokenId === code('\n'));
+      assert.equal(lineEnds.length, kwargs === may ? 4 : 2);
     });
   }
 
@@ -211,6 +212,9 @@ describe('a constrained answer without reasoning', () => {
       assert.equal(answer.reasoning, '');
       checkFields(answer.content);
     }
+    const spaced = await ask({ ...may, ...json, logit_bias: { ...logit_bias, [code('\n')]: 50 } });
+    assert.match(spaced.pieces.map(({ tokenId }) => tokenId).join(), /^10,10,123,/);
+    assert.match(spaced.content, /^\{/);
   });
 
   test('starts at once if the prompt closes it', async () => {

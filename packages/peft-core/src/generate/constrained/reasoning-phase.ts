@@ -10,7 +10,7 @@ interface Marks {
   between: ConstraintFormat;
 }
 
-/** Line ends and spaces that a template may write after reasoning. Unlimited ones would let a model write nothing else. */
+/** Line ends and spaces that a template may write around reasoning. Unlimited ones would let a model write nothing else. */
 const SPACES: ConstraintFormat = { type: 'grammar', grammar: 'root ::= [ \\n]{0,2}' };
 
 /** By mark and number of its characters that an answer has: the tokens that write the rest of the mark and then more than spaces. */
@@ -56,7 +56,7 @@ export class ReasoningPhase {
       elements: [{ type: 'const_string', value: open }, between],
     };
     const maybe: ConstraintFormat = { type: 'or', elements: [opened, { type: 'const_string', value: '' }] };
-    return { type: 'sequence', elements: [maybe, answer] };
+    return { type: 'sequence', elements: [SPACES, maybe, answer] };
   }
 
   /** Whether the next token is a part of reasoning, which no grammar restricts. */
@@ -77,6 +77,7 @@ export class ReasoningPhase {
     this.#held += text;
     const { open, close } = this.#marks;
     if (this.#state === 'before') {
+      this.#held = this.#held.trimStart();
       if (this.#held.length < open.length && open.startsWith(this.#held)) return;
       const isOpened = this.#held.startsWith(open);
       this.#state = isOpened ? 'within' : 'after';
