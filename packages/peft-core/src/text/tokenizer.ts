@@ -211,6 +211,14 @@ export class Tokenizer implements TurnTokenizer {
     return new Set(found.map(({ id }) => id));
   }
 
+  /** Tokens of the first `size` ids with `sign`, a printable ASCII character, in their text. */
+  tokensWith(sign: string, size: number): { id: number; text: string }[] {
+    const ids = Array.from({ length: size }, (_, id) => id);
+    // The vocabulary writes these characters as they are, or in a form such as <0x3E>.
+    const found = ids.filter((id) => this.#tokenizer.id_to_token(id)?.includes(sign));
+    return found.map((id) => ({ id, text: this.decode([id]) }));
+  }
+
   /** `ids` with exactly one end-of-text token at the end; unchanged for a model without one. */
   withEos(ids: number[]): number[] {
     return this.eosId === null ? ids : [...this.withoutEos(ids), this.eosId];
