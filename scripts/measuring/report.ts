@@ -20,7 +20,6 @@ export function quartiles(values: number[]): Quartiles {
 export const median = (values: number[]): number => quartiles(values).median;
 
 export const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-export const mean = (values: readonly number[]): number => sum(values) / values.length;
 
 /** The value that `share` of them do not exceed. */
 export function quantile(values: readonly number[], share: number): number {
