@@ -3,14 +3,14 @@ import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAlive } from '../test/service/running-graft.ts';
+import { isAlive } from '../../test/service/running-graft.ts';
 
 test('a measurement ends when the benchmark that started it is killed', async () => {
   const start = `
-    import { runTypeScript } from ${JSON.stringify(new URL('./run-for-result.ts', import.meta.url).href)};
-    await runTypeScript(${JSON.stringify(join(import.meta.dirname, 'testing/endless.ts'))}, [], {});`;
+    import { runForResult, typeScript } from ${JSON.stringify(new URL('./processes.ts', import.meta.url).href)};
+    await runForResult(typeScript(${JSON.stringify(join(import.meta.dirname, 'testing/endless.ts'))}));`;
   const args = ['--import', 'tsx', '--input-type=module', '--eval', start];
-  const cwd = resolve(import.meta.dirname, '..');
+  const cwd = resolve(import.meta.dirname, '../..');
   const benchmark = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'inherit', 'pipe'] });
   const pid = Number(
     await new Promise((resolve, reject) => {
