@@ -1,7 +1,8 @@
 import { allowsScope } from '@graft/service';
+import { named } from '@graft/wire/schema';
 import fp from 'fastify-plugin';
 import { Type } from 'typebox';
-import { named } from '../schemas/schema.ts';
+
 import type { Access } from './access.ts';
 
 export const ReceiptSchema = named('Receipt', {

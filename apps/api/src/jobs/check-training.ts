@@ -39,11 +39,12 @@ import {
   readQuota,
   type Services,
 } from '@graft/service';
+import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
-import { hyperparametersOf } from '../schemas/jobs/method.ts';
+
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
 import { checkStartPeft, findStart, keepStartSplit, startTemplateOf } from './find-start.ts';
