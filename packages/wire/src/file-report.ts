@@ -73,7 +73,7 @@ const Preview = Type.Object({
   ),
 });
 
-const Tokens = named('FileReportTokens', {
+export const Tokens = named('FileReportTokens', {
   task: Type.String({ description: 'Task that the model would be trained for, such as CAUSAL_LM.' }),
   total: count('Number of tokens of all examples in one epoch.'),
   learnt: nullable(count(), {
@@ -120,7 +120,7 @@ const Tokens = named('FileReportTokens', {
   preview: Type.Array(Preview, { description: 'Three examples as the model sees them.' }),
 });
 
-const Chats = named('FileReportChats', {
+export const Chats = named('FileReportChats', {
   messages: Type.Array(Type.Object({ role: Type.String(), count: count() }), {
     description: 'Number of messages by role.',
   }),
@@ -147,7 +147,7 @@ const Chats = named('FileReportChats', {
   ),
 });
 
-const Pairs = named('FileReportPairs', {
+export const Pairs = named('FileReportPairs', {
   count: count('Number of pairs.'),
   answers: nullable(
     Type.Object({
@@ -162,7 +162,7 @@ const Pairs = named('FileReportPairs', {
 
 const WeightRange = Type.Object({ from: Type.Number(), to: Type.Number() });
 
-const Judgements = named('FileReportJudgements', {
+export const Judgements = named('FileReportJudgements', {
   desirable: count('Number of desirable completions.'),
   undesirable: count('Number of undesirable completions.'),
   suggested_weights: nullable(
@@ -186,7 +186,7 @@ const Recognised = Type.Object(
   { description: 'What the file was recognised as.' },
 );
 
-const Result = named(
+export const Result = named(
   'FileReportResult',
   {
     recognised: nullable(Recognised),

@@ -113,18 +113,18 @@ export const samplingProperties = {
 };
 
 /** Parameters of OpenAI that Graft accepts only with a value without effect: one of these, null, or an empty value. */
-export function unsupported<Name extends string>(parameters: Record<Name, readonly unknown[]>) {
-  const schema = (harmless: readonly unknown[]) =>
+export function unsupported<Parameters extends Record<string, readonly unknown[]>>(parameters: Parameters) {
+  const schema = <Harmless>(harmless: readonly Harmless[]) =>
     Type.Optional(
-      Type.Unsafe<unknown>({
+      Type.Unsafe<Harmless | never[] | Record<string, never> | null>({
         enum: [...harmless, null, [], {}],
         [parsedElsewhere]: true,
         description: 'Not supported. Accepted only with a value that has no effect.',
       }),
     );
   return Object.fromEntries(
-    Object.entries<readonly unknown[]>(parameters).map(([name, harmless]) => [name, schema(harmless)]),
-  ) as Record<Name, ReturnType<typeof schema>>;
+    Object.entries(parameters).map(([name, harmless]) => [name, schema(harmless)]),
+  ) as { [Name in keyof Parameters]: ReturnType<typeof schema<Parameters[Name][number]>> };
 }
 
 export const FinishReason = Type.Enum(['stop', 'length'], { type: 'string' });

@@ -41,6 +41,13 @@ export function deletedSchema<O extends string, P extends TProperties = Record<n
   return named($id, { ...deleted, ...more });
 }
 
+/** What is left of an answer for a key that may write an object but not read it. */
+export const ReceiptSchema = named('Receipt', {
+  id: Type.Optional(Type.String({ description: 'Id of the object that was created or changed.' })),
+  object: Type.String(),
+  secret: Type.Optional(Type.String({ description: 'New secret. It is returned only once.' })),
+});
+
 /**
  * Keyword of a part that OpenAPI documents and peft-core's parser checks instead of the schema: the parser knows the rules between fields
  * and suggests the nearest key.

@@ -57,7 +57,7 @@ export const ServiceStateSchema = named('ServiceState', {
   }),
 });
 
-const TeamInQueueSchema = named('TeamInQueue', {
+export const TeamInQueueSchema = named('TeamInQueue', {
   id: Type.String(),
   object: Type.Literal('queue.team'),
   name: Type.String(),

@@ -44,7 +44,7 @@ export const UsageResultSchema = named('UsageResult', {
   cost: Money('Cost at the prices valid at the time of use, in the operator’s currency.'),
 });
 
-const BucketSchema = named('UsageBucket', {
+export const BucketSchema = named('UsageBucket', {
   object: Type.Literal('bucket'),
   start_time: Time,
   end_time: Time,

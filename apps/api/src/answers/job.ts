@@ -12,6 +12,7 @@ import type { DataSchema } from '@graft/wire/jobs/data-counts';
 import type { EstimateSchema } from '@graft/wire/jobs/estimate';
 import type { JobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import type { ProgressSchema } from '@graft/wire/jobs/job-progress';
+import type { Method } from '@graft/wire/jobs/method';
 import type { Static } from 'typebox';
 import { unixSeconds } from './list.ts';
 
@@ -105,7 +106,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     error: job.error,
     estimated_finish: fromNow(secondsRemaining),
     integrations: job.integrations,
-    method: { type: job.method, [job.method]: { hyperparameters } },
+    method: { type: job.method, [job.method]: { hyperparameters } } as Method,
     metadata: job.metadata,
     peft: job.peft,
     training: resolvedTraining ?? job.training,

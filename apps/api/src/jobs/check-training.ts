@@ -185,9 +185,10 @@ function checkMethod(body: TrainingBody): Hyperparameters {
       param: 'method.type',
     });
   }
-  const other = Object.keys(method ?? {}).find(
-    (name) => name !== 'type' && name !== method?.type && method?.[name] !== null,
-  );
+  const [other] =
+    Object.entries(method ?? {}).find(
+      ([name, options]) => name !== 'type' && name !== method?.type && options !== null,
+    ) ?? [];
   if (method && other !== undefined)
     throw new ApiError(
       'unsupported_method',

@@ -1,6 +1,6 @@
 import type { Job } from '@graft/service';
 import type { CloneJobSchema } from '@graft/wire/jobs/clone-job';
-import { hyperparametersOf } from '@graft/wire/jobs/method';
+import { hyperparametersOf, type Method } from '@graft/wire/jobs/method';
 import type { Static } from 'typebox';
 
 import type { CreateJobBody } from './check-new-job.ts';
@@ -33,7 +33,7 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
           ...(method && hyperparametersOf(method)),
         },
       },
-    },
+    } as Method,
     training: over(
       trainingOf(job, changes),
       preferenceOf(training)

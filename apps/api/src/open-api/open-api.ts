@@ -1,10 +1,10 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { ErrorSchema } from '@graft/wire/error';
-import { ref } from '@graft/wire/schema';
+import { ReceiptSchema, ref } from '@graft/wire/schema';
 import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
-import { guardOfAnswer, ReceiptSchema, receiptStatus } from '../access/receipts.ts';
+import { guardOfAnswer, receiptStatus } from '../access/receipts.ts';
 import { errorCodes } from '../error-codes.ts';
 
 import { completeDocument } from './complete-document.ts';

@@ -4,7 +4,7 @@ import { named, nullable, ref } from '../schema.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 
-const ChangesSchema = named(
+export const ChangesSchema = named(
   'FineTuningChanges',
   {
     batch_size: Type.Optional(Type.Integer()),

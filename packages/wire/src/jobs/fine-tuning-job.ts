@@ -146,7 +146,7 @@ const statuses = [
   'cancelled',
 ] as const;
 
-const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
+export const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
   step: Type.Integer({ description: 'Last optimizer step.' }),
   total_steps: Type.Integer({ description: 'Number of planned optimizer steps.' }),
   reason: Type.Enum(['completed', 'early_stopping'], { type: 'string' }),
@@ -159,7 +159,7 @@ const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
   }),
 });
 
-const ValidationSchema = named('FineTuningJobValidation', {
+export const ValidationSchema = named('FineTuningJobValidation', {
   bytes: Type.Integer({ description: 'Number of bytes read so far, of all files.' }),
   total_bytes: Type.Integer(),
   examples: Type.Integer({ description: 'Number of examples checked so far.' }),

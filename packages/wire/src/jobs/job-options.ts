@@ -7,7 +7,7 @@ const JsonSchema = (description: string) =>
   Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true, description });
 const Options = JsonSchema;
 
-const MethodSchema = named('FineTuningMethod', {
+export const MethodSchema = named('FineTuningMethod', {
   peft_type: Type.Enum(peftTypes, { type: 'string' }),
   title: Type.String({ description: 'Name of the method, as in its paper.' }),
   when: Type.String({ description: 'When to choose the method.' }),
@@ -52,7 +52,7 @@ export const MetricSchema = named('FineTuningMetric', {
   }),
 });
 
-const ObjectiveSchema = named('FineTuningObjective', {
+export const ObjectiveSchema = named('FineTuningObjective', {
   name: Type.String(),
   method: Type.String({ description: 'Value of `method.type` of a job.' }),
   formats: Type.Array(Type.String(), {

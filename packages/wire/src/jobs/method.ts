@@ -2,10 +2,11 @@ import {
   type Hyperparameters,
   HyperparametersSchema,
   PreferenceHyperparametersSchema,
+  type PreferenceMethod,
   preferenceMethods,
   trainingMethods,
 } from '@graft/peft-core/config';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { input, parsedElsewhere, ref } from '../schema.ts';
 
 const NotAvailable = Type.Optional(
@@ -13,11 +14,11 @@ const NotAvailable = Type.Optional(
 );
 
 /** How a job trains, in OpenAI's terms. The method and the format of the training file determine the objective. */
-interface Method {
-  type: string;
-  /** Settings of the method that `type` names. */
-  [method: string]: unknown;
-}
+export type Method = {
+  type: 'supervised' | PreferenceMethod;
+  supervised?: { hyperparameters?: Static<typeof HyperparametersSchema> };
+  reinforcement?: null;
+} & { [Name in PreferenceMethod]?: { hyperparameters?: Hyperparameters } };
 
 const methodOptions = (name: string) =>
   Type.Optional(
@@ -46,4 +47,4 @@ export const MethodSchema = Type.Unsafe<Method>(
 
 /** The hyperparameters of a method that matches its schema. */
 export const hyperparametersOf = (method: Method): Hyperparameters | undefined =>
-  (method[method.type] as { hyperparameters?: Hyperparameters } | undefined)?.hyperparameters;
+  method[method.type]?.hyperparameters;
