@@ -20,6 +20,8 @@ const cases: [string, string, boolean][] = [
   ['apps/worker/src/probe.ts', '@graft/peft-core', true],
   ['apps/worker/src/probe.ts', '../../cli/src/program.ts', false],
   ['apps/web/src/probe.ts', '@graft/client', true],
+  ['apps/web/src/probe.ts', '@graft/wire/lists', true],
+  ['apps/web/src/probe.ts', '@graft/wire/schema', false],
   ['apps/web/src/probe.ts', '@graft/service', false],
   ['apps/web/src/probe.ts', '@graft/peft-core/config', false],
   ['packages/service/src/probe.ts', '@graft/peft-core', false],

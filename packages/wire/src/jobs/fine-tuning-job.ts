@@ -13,7 +13,7 @@ import { Type } from 'typebox';
 import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
-import type { Priority } from '../lists.ts';
+import { type Priority, priorities } from '../lists.ts';
 import {
   documented,
   input,
@@ -52,7 +52,7 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
 });
 
 const priority = (description: string) =>
-  Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
+  Type.Unsafe<Priority>({ type: 'string', enum: Object.keys(priorities), description });
 
 export const CreateJobSchema = namedInput(
   'CreateFineTuningJob',
