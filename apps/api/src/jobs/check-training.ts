@@ -39,11 +39,12 @@ import {
   readQuota,
   type Services,
 } from '@graft/service';
+import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
-import { hyperparametersOf } from '../schemas/jobs/method.ts';
+
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
 import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';
@@ -193,9 +194,10 @@ function checkMethod(body: TrainingBody): Hyperparameters {
       param: 'method.type',
     });
   }
-  const other = Object.keys(method ?? {}).find(
-    (name) => name !== 'type' && name !== method?.type && method?.[name] !== null,
-  );
+  const [other] =
+    Object.entries(method ?? {}).find(
+      ([name, options]) => name !== 'type' && name !== method?.type && options !== null,
+    ) ?? [];
   if (method && other !== undefined)
     throw new ApiError(
       'unsupported_method',

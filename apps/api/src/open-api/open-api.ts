@@ -1,11 +1,12 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
+import { ErrorSchema } from '@graft/wire/error';
+import { ReceiptSchema, ref } from '@graft/wire/schema';
 import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
-import { guardOfAnswer, ReceiptSchema, receiptStatus } from '../access/receipts.ts';
+import { guardOfAnswer, receiptStatus } from '../access/receipts.ts';
 import { errorCodes } from '../error-codes.ts';
-import { ErrorSchema } from '../schemas/error.ts';
-import { ref } from '../schemas/schema.ts';
+
 import { completeDocument } from './complete-document.ts';
 import type { OpenApiDocument } from './document.ts';
 

@@ -8,7 +8,7 @@ import type {
   ScoreTask,
   ServingLimits,
 } from '@graft/peft-core';
-import { maxInputs } from '@graft/service';
+import { maxInputs } from '@graft/wire/lists';
 import { Type } from 'typebox';
 import type { ChildFault } from '../processes/child-fault.ts';
 import {

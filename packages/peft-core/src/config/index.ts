@@ -26,6 +26,7 @@ export {
   namedMethod,
   objectiveFor,
   objectiveOf,
+  type PreferenceMethod,
   preferenceMethods,
   trainingMethods,
 } from '../objectives/objectives.ts';

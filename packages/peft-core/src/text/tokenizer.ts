@@ -112,7 +112,8 @@ export class Tokenizer implements TurnTokenizer {
     try {
       this.#decoder = decoderOf(json.decoder);
       const exact = withExactSplitting(tokenizerJson);
-      const splitsOf = () => splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer);
+      const splitsOf = () =>
+        splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer as object | null);
       const lengthOf = (id: number) => this.#tokenizer.id_to_token(id)?.length ?? 0;
       const fast = cleansText(config) ? null : ByteLevelBpe.of(exact, splitsOf, this.#specialIds, lengthOf);
       if (fast) {

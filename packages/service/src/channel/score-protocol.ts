@@ -3,13 +3,11 @@
  * `/internal/generate` in protocol.ts. The request body is a `ScoringRequest`; each line of the response is a `ScoringLine`. Workers of
  * earlier versions do not know the path, and the API asks another.
  */
+import { maxInputs } from '@graft/wire/lists';
 import { type Static, Type } from 'typebox';
 import { AdapterRefSchema, closed, ErrorLineSchema, nullable } from './protocol.ts';
 
 export const scoringPath = '/internal/score';
-
-/** Maximum number of inputs of a request: OpenAI's. */
-export const maxInputs = 2048;
 /** Characters of base64 in a line of the response, about; a line of one result may be longer. */
 export const lineCharacters = 128 * 1024;
 

@@ -7,11 +7,13 @@ import type { PeftConfig } from '@graft/peft-core/config';
 import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { autoClass, writesText } from '@graft/peft-core/outlines';
 import { findFineTunedModel, newId, publishUpload, receiveBytes } from '@graft/service';
+import { AdapterVersionSchema } from '@graft/wire/adapter';
+import { UploadAdapterSchema } from '@graft/wire/adapter-requests';
+import { ref } from '@graft/wire/schema';
 import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
+import { toWireAdapterVersion } from '../../answers/adapter.ts';
 import { ApiError } from '../../api-error.ts';
-import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
-import { UploadAdapterSchema } from '../../schemas/adapter-requests.ts';
-import { ref } from '../../schemas/schema.ts';
+
 import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';

@@ -1,8 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { trainingReasons } from '@graft/peft-core/config';
+import { JobCheckSchema, type JobPlanSchema } from '@graft/wire/jobs/estimate';
+import { CreateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { ref } from '@graft/wire/schema';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { touchedByStart } from '../../access/model-uses.ts';
+import { toWireEstimate } from '../../answers/job.ts';
 import type { ApiError } from '../../api-error.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
 import { checkIntegrations } from '../../jobs/check-integrations.ts';
@@ -11,9 +15,7 @@ import { checkTraining } from '../../jobs/check-training.ts';
 import { findStart } from '../../jobs/find-start.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { planJob } from '../../jobs/plan-job.ts';
-import { JobCheckSchema, type JobPlanSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
-import { CreateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
-import { ref } from '../../schemas/schema.ts';
+
 import { hangUp } from '../../serving/answer.ts';
 import { toApiError } from '../../to-api-error.ts';
 import { operation } from './operation.ts';

@@ -6,6 +6,8 @@ import {
   type SweepTrial,
   type TrainingOptions,
 } from '@graft/peft-core/config';
+import type { JobIntegrationRequest } from '@graft/wire/integration';
+import { type Priority, priorities } from '@graft/wire/lists';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, deleteInBatches, json, type Transaction } from '../../database/database.ts';
@@ -15,17 +17,9 @@ import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { checkJobCount, inQuota, limitsJobs } from '../../teams/within-quota.ts';
-import {
-  type Job,
-  type JobSweep,
-  type JobTrainingFile,
-  type JobValidationFile,
-  jobOf,
-  type Priority,
-  priorities,
-} from '../job.ts';
+import { type Job, type JobSweep, type JobTrainingFile, type JobValidationFile, jobOf } from '../job.ts';
 import { filesOfJob } from '../job-files.ts';
-import type { JobIntegrationRequest } from '../job-integration.ts';
+
 import { insertEvent } from '../records/job-event.ts';
 import { insertTrials } from '../records/job-trial.ts';
 
