@@ -36,7 +36,7 @@ test('a backup of the last version before 1.0.0 is restored and migrated by the 
     await recordLastVersion(sql, 30);
     await assert.rejects(
       restoreDatabase(now.url, await backUp('earlier')),
-      /^Error: The backup is of an earlier version of Graft: .* \(30 of 60\).*commit e1f565a2: restore it with that version, then start/,
+      /^Error: The backup is of an earlier version of Graft: .* \(30 of 63\).*commit e1f565a2: restore it with that version, then start/,
     );
     await restoreDatabase(now.url, last);
     await start(now.url);

@@ -1,4 +1,4 @@
--- The schema of Graft 1.0.0: that of the 60 migrations before it, which no release had. packages/service/src/database/migrate-database.ts
+-- The schema of Graft 1.0.0: that of the 63 migrations before it, which no release had. packages/service/src/database/migrate-database.ts
 -- records it as applied in a database that has all of them. prisma/schema.prisma describes the columns.
 
 -- Roles and row-level security -------------------------------------------------------------------------------------

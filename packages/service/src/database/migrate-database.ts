@@ -13,7 +13,7 @@ const migrationsFolder = fileURLToPath(new URL('../../../../prisma/migrations', 
 /** The first migration: the schema of 1.0.0, which is that of the last version before it. */
 const baseline = '20261202180000_baseline';
 /** The record of that version: its first and last migrations, and the number of all. */
-const former = { first: '20260801000000_init', last: '20261202180000_team_objects', count: 60 };
+const former = { first: '20260801000000_init', last: '20261202180000_team_objects', count: 63 };
 
 /** The advisory lock of Prisma's own `migrate`, so that the two never run concurrently. Here it ends with the transaction. */
 const prismaLock = 72707369;
