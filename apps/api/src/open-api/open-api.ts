@@ -24,7 +24,7 @@ export const openApi = fp(async (app) => {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Graft', version: '0.1.0', description: description() },
+      info: { title: 'Graft', version: '1.0.0', description: description() },
       servers: [{ url: '/' }],
       security: [{ apiKey: [] }],
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },

@@ -12,7 +12,7 @@ import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, deleteInBatches, json, type Transaction } from '../../database/database.ts';
 import { tryLockName, waitForRow } from '../../database/wait-for-row.ts';
-import { type IdempotencyKey, Prisma } from '../../generated/client.ts';
+import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
@@ -187,7 +187,7 @@ async function findEarlier(
     await tx.$executeRaw`
       DELETE FROM idempotency_keys
       WHERE team_id = ${teamId} AND key = ${key} AND created_at < now() - make_interval(hours => ${keptHours})`;
-    const found = await findKey(tx, teamId, actorOf(input), key);
+    const found = await tx.idempotencyKey.findFirst({ where: { teamId, actor: actorOf(input), key } });
     if (!found) return null;
     if (found.requestHash !== requestHash) {
       throw new GraftError(
@@ -204,20 +204,6 @@ async function findEarlier(
       AND request_hash = ${requestHash}
       AND created_at > now() - interval '2 minutes' ORDER BY created_at DESC LIMIT 1`;
   return latest ? await readJob(tx, teamId, latest.id) : null;
-}
-
-/** Finds the row of this requester's Idempotency-Key, or a row of an earlier version if its job is this requester's. */
-async function findKey(
-  tx: Transaction,
-  teamId: string,
-  actor: string,
-  key: string,
-): Promise<IdempotencyKey | null> {
-  const own = await tx.idempotencyKey.findFirst({ where: { teamId, actor, key } });
-  if (own) return own;
-  const earlier = await tx.idempotencyKey.findFirst({ where: { teamId, actor: '', key } });
-  const job = earlier && (await readJob(tx, teamId, earlier.jobId));
-  return job && actorOf(job) === actor ? earlier : null;
 }
 
 /** Deletes expired keys; called every hour. */
