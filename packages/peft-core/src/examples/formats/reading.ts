@@ -69,13 +69,16 @@ export class Reading {
   readonly tokenizer: Tokenizer;
   readonly options: TokenizeOptions;
   readonly deadline: Deadline;
+  readonly #promptLengths: Map<string, number>;
   isTruncated = false;
   /** Examples of a line that has several: those that were truncated, and those that `overlong` left out. */
   readonly counts = { truncated: 0, skipped: 0 };
 
-  constructor(tokenizer: Tokenizer, options: TokenizeOptions) {
+  /** `promptLengths`: tokens of the prompt of each column, which all lines share. */
+  constructor(tokenizer: Tokenizer, options: TokenizeOptions, promptLengths: Map<string, number>) {
     this.tokenizer = tokenizer;
     this.options = options;
+    this.#promptLengths = promptLengths;
     this.deadline = new Deadline(options.lineMilliseconds);
   }
 
@@ -138,7 +141,8 @@ export class Reading {
     const prompt = this.options.prompts?.[column] ?? '';
     const ids = this.textIds(prompt + text);
     if (prompt === '') return { ids };
-    const length = promptLength(this.tokenizer, prompt);
+    const length = this.#promptLengths.get(column) ?? promptLength(this.tokenizer, prompt);
+    this.#promptLengths.set(column, length);
     if (length < ids.length - this.tokenizer.specialTokensAround().after.length)
       return { ids, promptLength: length };
     throw new BadExample(

@@ -41,13 +41,13 @@ export async function readInputs(
 ): Promise<InputTokens[]> {
   const { signal, onRead } = asked;
   const read: InputTokens[] = [];
+  const length = promptLength(reader.tokenizer, prompt);
   let since = performance.now();
   for (const [i, input] of inputs.entries()) {
     const name = inputs.length === 1 ? 'the input' : `input[${i}]`;
     const text = typeof input === 'string' ? prompt + input : input;
     const tokens = await tokensOf(text, name, reader, model, asked);
-    if (typeof input === 'string' && prompt !== '')
-      tokens.promptLength = promptLength(reader.tokenizer, prompt);
+    if (typeof input === 'string' && length > 0) tokens.promptLength = length;
     read.push(tokens);
     onRead(tokens.ids.length);
     if (performance.now() - since < TURN) continue;
