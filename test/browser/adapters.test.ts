@@ -6,7 +6,6 @@ import { methods } from '@graft/peft-core/config';
 import type { AdapterVersion } from '@graft/service';
 import { longestNote } from '@graft/wire/lists';
 import { toWireAdapterVersion } from '../../apps/api/src/answers/adapter.ts';
-
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { storeAdapter } from '../../apps/api/src/testing/store-adapter.ts';
 import { codeFor, codeNames } from '../../apps/web/src/pages/adapter/runtime-code.ts';

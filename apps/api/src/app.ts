@@ -94,7 +94,6 @@ import { embeddingRoutes } from './routes/texts/embeddings.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
-
 import { largePrompts } from './serving/large-prompts.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 import { createUploadChecks } from './uploads/upload-checks.ts';

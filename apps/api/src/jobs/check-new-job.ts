@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { type Identity, type NewJob, requesterOf, type Services } from '@graft/service';
 import type { CreateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import type { Static } from 'typebox';
-
 import { canonicalJson } from './canonical-json.ts';
 import { checkIntegrations } from './check-integrations.ts';
 import { checkTraining, type Waiting } from './check-training.ts';

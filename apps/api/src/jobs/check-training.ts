@@ -44,7 +44,6 @@ import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
 import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';

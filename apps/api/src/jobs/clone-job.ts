@@ -2,7 +2,6 @@ import type { Job } from '@graft/service';
 import type { CloneJobSchema } from '@graft/wire/jobs/clone-job';
 import { hyperparametersOf, type Method } from '@graft/wire/jobs/method';
 import type { Static } from 'typebox';
-
 import type { CreateJobBody } from './check-new-job.ts';
 
 export type CloneJobBody = Static<typeof CloneJobSchema>;

@@ -1,6 +1,5 @@
 import { defaultPeft, methods, objectiveFor, type PeftType } from '@graft/peft-core/config';
 import { toWireFormats, toWireTrainingMethods } from '../routes/jobs/job-options.ts';
-
 import { adapterId, created, examplesOfDeparture, sha256 } from './example-departures.ts';
 import { exampleNumbers } from './example-numbers.ts';
 

@@ -6,7 +6,6 @@ import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
 import { guardOfAnswer, receiptStatus } from '../access/receipts.ts';
 import { errorCodes } from '../error-codes.ts';
-
 import { completeDocument } from './complete-document.ts';
 import type { OpenApiDocument } from './document.ts';
 

@@ -4,7 +4,6 @@ import { Ajv2020, type AnySchema, type Options } from 'ajv/dist/2020.js';
 import fp from 'fastify-plugin';
 import type { TSchema } from 'typebox';
 import { ApiError } from '../api-error.ts';
-
 import { describeFaults } from './validation-faults.ts';
 
 declare module 'fastify' {

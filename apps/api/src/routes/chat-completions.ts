@@ -12,7 +12,6 @@ import { ref } from '@graft/wire/schema';
 import type { Static } from 'typebox';
 import { unixSeconds } from '../answers/list.ts';
 import { ApiError } from '../api-error.ts';
-
 import type { ChunkFormat, WholeAnswer } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
 import { demandsOf } from '../serving/answer-demands.ts';

@@ -5,7 +5,6 @@ import { ChatCompletionChunkSchema } from '@graft/wire/chat-completion';
 import { CompletionChunkSchema } from '@graft/wire/completion';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { TSchema } from 'typebox';
-
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { publishAdapter } from '../testing/publish-adapter.ts';

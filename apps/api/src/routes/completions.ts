@@ -8,7 +8,6 @@ import {
 } from '@graft/wire/completion';
 import { ref } from '@graft/wire/schema';
 import { unixSeconds } from '../answers/list.ts';
-
 import type { ChunkFormat } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
 import { findModel } from '../serving/find-model.ts';

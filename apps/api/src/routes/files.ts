@@ -30,7 +30,6 @@ import { toWireFile } from '../answers/file.ts';
 import { createdSpan, toWireList } from '../answers/list.ts';
 import { sendDownload } from '../downloads/download.ts';
 import { found } from '../not-found.ts';
-
 import { hangUp } from '../serving/answer.ts';
 import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';

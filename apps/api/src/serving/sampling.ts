@@ -3,7 +3,6 @@ import type { GenerationRequest } from '@graft/service';
 import type { samplingProperties } from '@graft/wire/sampling';
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';
-
 import type { ApiSettings } from '../settings.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;

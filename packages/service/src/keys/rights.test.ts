@@ -12,7 +12,6 @@ import { createApiKey, type NewApiKey } from './create-api-key.ts';
 import { getApiKey, listApiKeys } from './manage-api-keys.ts';
 import { allowsModel } from './model-limit.ts';
 import { createOperatorKey, listOperatorKeys, revokeOperatorKey } from './operator-keys.ts';
-
 import { rotateApiKey } from './rotate-api-key.ts';
 import { allowsScope, checkLimits } from './scopes.ts';
 import { type Identity, verifyApiKey, verifyKey } from './verify-api-key.ts';

@@ -10,7 +10,6 @@ import type { Invitation } from '../generated/client.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { holdMaker } from '../keys/hold-maker.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
-
 import type { Identity } from '../keys/verify-api-key.ts';
 import { generateApiKey, isSecret, parseInvitationToken, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';

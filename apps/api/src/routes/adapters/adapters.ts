@@ -14,7 +14,6 @@ import { toWireAdapter, toWireAdapterVersion } from '../../answers/adapter.ts';
 import { createdSpan, toWireList } from '../../answers/list.ts';
 import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
 import { sendDownload } from '../../downloads/download.ts';
-
 import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 

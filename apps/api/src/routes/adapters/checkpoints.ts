@@ -26,7 +26,6 @@ import { toWireAdapterVersion } from '../../answers/adapter.ts';
 import { ApiError } from '../../api-error.ts';
 import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
 import { sendDownload } from '../../downloads/download.ts';
-
 import { writeRow } from '../../uploads/write-row.ts';
 import { findJob } from '../jobs/find-job.ts';
 import { operations } from '../operation.ts';

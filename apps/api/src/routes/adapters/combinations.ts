@@ -19,7 +19,6 @@ import type { Static } from 'typebox';
 import { toWireAdapterVersion } from '../../answers/adapter.ts';
 import { ApiError } from '../../api-error.ts';
 import { createCombiner } from '../../combinations/combiner.ts';
-
 import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { type AdapterBase, openAdapterBase } from '../../uploads/open-adapter-base.ts';

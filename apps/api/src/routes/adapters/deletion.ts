@@ -7,7 +7,6 @@ import { ref } from '@graft/wire/schema';
 import { toWireAdapterVersion } from '../../answers/adapter.ts';
 import { toWireList, unixSeconds } from '../../answers/list.ts';
 import { ApiError } from '../../api-error.ts';
-
 import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 

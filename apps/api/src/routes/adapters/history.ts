@@ -21,7 +21,6 @@ import {
   toWireLineage,
 } from '../../answers/adapter.ts';
 import { ApiError } from '../../api-error.ts';
-
 import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 

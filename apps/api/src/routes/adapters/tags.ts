@@ -13,7 +13,6 @@ import { ref } from '@graft/wire/schema';
 import { toWireTag } from '../../answers/adapter.ts';
 import { toWireList } from '../../answers/list.ts';
 import { ApiError } from '../../api-error.ts';
-
 import { operations } from '../operation.ts';
 import { findAdapter, versionNotFound } from './find-adapter.ts';
 

@@ -13,7 +13,6 @@ import { ref } from '@graft/wire/schema';
 import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
 import { toWireAdapterVersion } from '../../answers/adapter.ts';
 import { ApiError } from '../../api-error.ts';
-
 import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';

@@ -7,7 +7,6 @@ import { ListQuery } from '@graft/wire/team';
 import { chainOf, toWireAuditChain, toWireAuditCheck } from '../../answers/audit.ts';
 import { toWireList } from '../../answers/list.ts';
 import { ApiError } from '../../api-error.ts';
-
 import { operation } from './operation.ts';
 
 /** /admin/audit: verifies that the audit log is unchanged. Shows no entries. */

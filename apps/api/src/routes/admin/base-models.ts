@@ -31,7 +31,6 @@ import { ref } from '@graft/wire/schema';
 import type { Static } from 'typebox';
 import { secondsOrNull, toWireList } from '../../answers/list.ts';
 import { ApiError } from '../../api-error.ts';
-
 import { operation } from './operation.ts';
 
 /** /admin/base-models: base models added at runtime, and which teams can use which model. Wakes `fetcher` when there is work for it. */

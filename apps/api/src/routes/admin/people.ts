@@ -24,7 +24,6 @@ import { toWireList } from '../../answers/list.ts';
 import { toWireIdentity } from '../../answers/session.ts';
 import { toWirePerson } from '../../answers/team.ts';
 import { found } from '../../not-found.ts';
-
 import { operation } from './operation.ts';
 
 /** /admin/people: all people of the service. */

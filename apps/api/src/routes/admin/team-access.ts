@@ -31,7 +31,6 @@ import { toWireApiKey, toWireRevoked } from '../../answers/api-key.ts';
 import { toWireList } from '../../answers/list.ts';
 import { toWireMember, toWireRemoved } from '../../answers/team.ts';
 import { found } from '../../not-found.ts';
-
 import { operation } from './operation.ts';
 
 /** /admin/teams/{id}/keys and members: who has access to a team, as recorded in its audit log. Shows nothing else of a team. */

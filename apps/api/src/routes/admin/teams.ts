@@ -24,7 +24,6 @@ import {
 import { toWireList } from '../../answers/list.ts';
 import { toWireInvitation, toWireTeam } from '../../answers/team.ts';
 import { found } from '../../not-found.ts';
-
 import { operation } from './operation.ts';
 
 /** /admin/teams: manages teams. The operator does not see a team's data. */

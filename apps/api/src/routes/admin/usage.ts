@@ -28,7 +28,6 @@ import {
 import { toDate, toWireList } from '../../answers/list.ts';
 import { toWireBudget, toWirePrice } from '../../answers/usage.ts';
 import { found } from '../../not-found.ts';
-
 import { answerUsage, budgetNotFound } from '../usage/usage.ts';
 import { operation } from './operation.ts';
 

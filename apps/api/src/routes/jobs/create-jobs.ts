@@ -10,7 +10,6 @@ import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { checkScope } from '../../plugins/auth.ts';
-
 import type { LeasedWork } from '../../threads/leased-work.ts';
 import { findJob } from './find-job.ts';
 import { operation, readingJob } from './operation.ts';

@@ -7,7 +7,6 @@ import type { Estimator } from '../../estimates/estimator.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { planJob } from '../../jobs/plan-job.ts';
-
 import { hangUp } from '../../serving/answer.ts';
 import { operation } from './operation.ts';
 

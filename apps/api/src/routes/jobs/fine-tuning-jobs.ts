@@ -9,7 +9,6 @@ import { createdSpan, toWireList } from '../../answers/list.ts';
 import type { JobWriter } from '../../jobs/job-writer.ts';
 import { found } from '../../not-found.ts';
 import { checkScope } from '../../plugins/auth.ts';
-
 import { findJob } from './find-job.ts';
 import { operation, readingJob } from './operation.ts';
 

@@ -15,7 +15,6 @@ import { checkTraining } from '../../jobs/check-training.ts';
 import { findStart } from '../../jobs/find-start.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { planJob } from '../../jobs/plan-job.ts';
-
 import { hangUp } from '../../serving/answer.ts';
 import { toApiError } from '../../to-api-error.ts';
 import { operation } from './operation.ts';

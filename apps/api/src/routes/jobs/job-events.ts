@@ -7,7 +7,6 @@ import { ref } from '@graft/wire/schema';
 import { toWireEvent } from '../../answers/job-records.ts';
 import { toWireList } from '../../answers/list.ts';
 import { createEventFeed } from '../../jobs/event-feed.ts';
-
 import type { ApiSettings } from '../../settings.ts';
 import { findJob } from './find-job.ts';
 import { operation } from './operation.ts';

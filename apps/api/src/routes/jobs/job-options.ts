@@ -31,7 +31,6 @@ import { type Static, Type } from 'typebox';
 import { ApiError } from '../../api-error.ts';
 import { findStart } from '../../jobs/find-start.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
-
 import { operation } from './operation.ts';
 
 /** Milliseconds to open a base model, which may have to be downloaded first. */

@@ -7,7 +7,6 @@ import { ref } from '@graft/wire/schema';
 import { createJobChanges } from '../../jobs/job-changes.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import { notFound } from '../../not-found.ts';
-
 import type { ApiSettings } from '../../settings.ts';
 import { operation } from './operation.ts';
 

@@ -31,7 +31,6 @@ import { secondsOrNull, toWireList, unixSeconds } from '../../answers/list.ts';
 import { toWireIdentity, toWireSession } from '../../answers/session.ts';
 import { ApiError } from '../../api-error.ts';
 import { found, notFound } from '../../not-found.ts';
-
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
 

@@ -25,7 +25,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomNonce, randomPKCECodeVerifier, randomState } from 'openid-client';
 import { Type } from 'typebox';
 import { ApiError } from '../../api-error.ts';
-
 import { checkSameOrigin } from '../../sign-in/check-same-origin.ts';
 import { cookies } from '../../sign-in/cookies.ts';
 import { flowSeal, flowSeconds, parseReturnTo } from '../../sign-in/flow-cookie.ts';

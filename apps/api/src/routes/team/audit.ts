@@ -4,7 +4,6 @@ import { AuditEntrySchema, ExportAuditQuery, ListAuditQuery } from '@graft/wire/
 import { listOf } from '@graft/wire/list';
 import { auditCsvHead, auditFilter, toCsvAuditEntry, toWireAuditEntry } from '../../answers/audit.ts';
 import { toWireList } from '../../answers/list.ts';
-
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

@@ -21,7 +21,6 @@ import { ref } from '@graft/wire/schema';
 import { toWireExit, toWireLeftover, toWirePublishingRules } from '../../answers/exit.ts';
 import { toWireList } from '../../answers/list.ts';
 import { found } from '../../not-found.ts';
-
 import { operation as operatorOperation } from '../admin/operation.ts';
 import { operations } from '../operation.ts';
 

@@ -17,7 +17,6 @@ import { toWireList } from '../../answers/list.ts';
 import { toWireInvitation } from '../../answers/team.ts';
 import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
-
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
 

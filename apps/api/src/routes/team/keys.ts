@@ -29,7 +29,6 @@ import { toWireApiKey, toWireRevoked } from '../../answers/api-key.ts';
 import { toWireList } from '../../answers/list.ts';
 import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
-
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

@@ -14,7 +14,6 @@ import { toWireList } from '../../answers/list.ts';
 import { toWireMember, toWireRemoved } from '../../answers/team.ts';
 import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
-
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

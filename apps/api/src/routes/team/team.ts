@@ -4,7 +4,6 @@ import { ref } from '@graft/wire/schema';
 import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema } from '@graft/wire/team';
 import { toWireTeam } from '../../answers/team.ts';
 import { found } from '../../not-found.ts';
-
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

@@ -3,7 +3,6 @@ import { randomText } from '@graft/service';
 import { ref } from '@graft/wire/schema';
 import { CreateEmbeddingSchema, EmbeddingListSchema } from '@graft/wire/texts/embedding';
 import { ApiError } from '../../api-error.ts';
-
 import { findModel } from '../../serving/find-model.ts';
 import { numbersOf, scoreTexts } from '../../serving/score-texts.ts';
 import { sendList } from '../../serving/send-list.ts';

@@ -8,7 +8,6 @@ import type { Static } from 'typebox';
 import { toDate } from '../../answers/list.ts';
 import { groupsOf, toCsv, toWireBudget, toWireUsage } from '../../answers/usage.ts';
 import { ApiError } from '../../api-error.ts';
-
 import { operations } from '../operation.ts';
 
 const operation = operations('Usage');

@@ -2,9 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { JobIntegrationRequest } from '@graft/wire/integration';
 import type { TrackerType } from '@graft/wire/lists';
 import type { Database } from '../../database/database.ts';
-
 import { metricColumns, type StoredMetric } from '../../jobs/records/read-metrics.ts';
-
 import type { TrackerRun } from '../trackers/tracker.ts';
 
 /** What was sent of a job's metrics to one service; this process may send until the lease ends. */

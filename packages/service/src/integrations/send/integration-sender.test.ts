@@ -5,7 +5,6 @@ import { after, afterEach, before, test } from 'node:test';
 import type { JobIntegrationRequest } from '@graft/wire/integration';
 import { graftAdmin } from '../../audit/actor.ts';
 import { leaseOf } from '../../jobs/job.ts';
-
 import { publishAdapterVersion } from '../../jobs/transitions/publish-adapter-version.ts';
 import { cancelRunningJob } from '../../jobs/transitions/stop-running-job.ts';
 import { cancelJob } from '../../jobs/transitions/user-requests.ts';

@@ -3,7 +3,6 @@
  * `file_stream` receives its history as lines with an offset.
  */
 import type { WandbSettings } from '@graft/wire/integration';
-
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 import { type AskService, bodyOf, checkSuccess } from './service-http.ts';
 import { type Tracker, TrackerError, type TrackerRun, valuesOf } from './tracker.ts';

@@ -19,7 +19,6 @@ import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { checkJobCount, inQuota, limitsJobs } from '../../teams/within-quota.ts';
 import { type Job, type JobSweep, type JobTrainingFile, type JobValidationFile, jobOf } from '../job.ts';
 import { filesOfJob } from '../job-files.ts';
-
 import { insertEvent } from '../records/job-event.ts';
 import { insertTrials } from '../records/job-trial.ts';
 

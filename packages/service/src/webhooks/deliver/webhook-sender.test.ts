@@ -13,7 +13,6 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { listDeliveries, resendDelivery, testWebhook } from '../deliveries.ts';
 import { createWebhook, getWebhook, rotateWebhookSecret, updateWebhook } from '../manage-endpoints.ts';
 import { openReceiver, type Received } from '../testing/receiver.ts';
-
 import { claimDeliveries } from './claim-deliveries.ts';
 import { recordFailure } from './record-attempt.ts';
 import { spreadEvents } from './spread-events.ts';
