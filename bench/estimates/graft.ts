@@ -8,16 +8,16 @@ export interface Plan extends Pick<TrainOptions, 'trainingFile' | 'peft' | 'trai
   precision: 'fp32' | 'bf16';
 }
 
-/** What it measured. */
+/** Measurements of one training. */
 export interface Measured {
   trainableParameters: number;
   peakBytes: number;
   tokens: number;
-  /** Of the whole training, the measurements of speed left out. */
+  /** Duration of the whole training, the measurements of speed left out. */
   seconds: number;
-  /** Of each step. */
+  /** Durations of the steps. */
   stepSeconds: number[];
-  /** Of matrix products, measured before, between and after the steps: the machine's speed changes. */
+  /** Floating-point operations per second of matrix products, measured before, between and after the steps: the machine's speed changes. */
   flops: number[];
 }
 

@@ -69,7 +69,7 @@ export async function runForResult<T>(
   return JSON.parse(output.trim().split('\n').at(-1) ?? '');
 }
 
-/** What a side answers when its model is loaded, and after each step. Bytes, and `cpu`'s seconds of all threads, are of its process. */
+/** Answers of a side when its model is loaded, and after each step. Bytes, and `cpu`'s seconds of all threads, are of its process. */
 export type Ready = { ready: true };
 export type Step = { seconds: number; cpu?: number; loss: number; resident: number; peak: number };
 

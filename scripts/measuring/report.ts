@@ -1,4 +1,4 @@
-/** What benchmarks print and keep: statistics, tables, the machine, the figures of sides that took steps in turn. */
+/** Parts of the reports of benchmarks: statistics, tables, the machine, the figures of sides that took steps in turn. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -39,7 +39,7 @@ export const facts = (machine: Record<string, string>): string =>
     .map(([name, value]) => `${name} ${value}`)
     .join(' · ');
 
-/** What the figures were measured on; without `python` nothing of its libraries. */
+/** The machine on which the figures were measured; without `python` nothing of its libraries. */
 export function describeMachine(python: string | null): Record<string, string> {
   return {
     processor: cpus()[0]?.model ?? 'unknown',
@@ -73,7 +73,7 @@ export const between = ({ lower, upper }: Quartiles, format: (value: number) => 
 export const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);
 export const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);
 
-/** What a side did in lock-step. `tokens`: of each step; left out where those of all sides are the same. */
+/** The steps of a side in lock-step. `tokens`: of each step; left out where those of all sides are the same. */
 export interface Stepped extends Pick<Side, 'name' | 'steps'> {
   firstStepAfter?: number;
   tokens?: number[];
@@ -86,7 +86,7 @@ export interface SideFigures<Name extends string = string> {
   /** Median. */
   seconds: number;
   tokensPerSecond: number;
-  /** Of the process. */
+  /** Peak of the process's resident memory. */
   peakBytes: number;
   residentBytes: number;
   /** From the process's start. */

@@ -41,7 +41,7 @@ export function deletedSchema<O extends string, P extends TProperties = Record<n
   return named($id, { ...deleted, ...more });
 }
 
-/** What is left of an answer for a key that may write an object but not read it. */
+/** The part of an answer for a key that may write an object but not read it. */
 export const ReceiptSchema = named('Receipt', {
   id: Type.Optional(Type.String({ description: 'Id of the object that was created or changed.' })),
   object: Type.String(),

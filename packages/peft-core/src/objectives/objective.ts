@@ -105,7 +105,7 @@ export interface Objective {
   whyNotOptions?(task: TaskType): string;
   /** Other options of `training` that do not apply to it, with the reason. */
   refuses?: Readonly<Record<string, string>>;
-  /** Absent: its texts have no prompts. */
+  /** Columns of texts to embed, which may have prompts; absent: none has. */
   promptColumns?: PromptColumns;
   metrics: readonly Metric[];
   passes: readonly Pass[];

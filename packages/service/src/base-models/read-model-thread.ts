@@ -50,7 +50,7 @@ async function read(location: string): Promise<ReadModel> {
   }
 }
 
-/** What exports and jobs have to know of the model's small files; an adapter may bring another chat template, and other prompts. */
+/** Facts about the model's small files for exports and jobs; an adapter may bring another chat template, and other prompts. */
 async function smallFilesOf(model: BaseModel): Promise<ReadModel['smallFiles']> {
   const { smallFileBytes, chatTemplate } = exportedAdapter(model, {
     config: parsePeftConfig(defaultPeft),

@@ -70,7 +70,7 @@ class Pieces implements PieceSink {
   /** Spaces at the end of reasoning and of content. */
   #spaces = { reasoning: '', content: '' };
   #has = { reasoning: false, content: false };
-  /** Whether spaces at the start of content are the template's: after reasoning or a call, and in an answer with a grammar. */
+  /** Spaces at the start of content are the template's: after reasoning or a call, and in an answer with a grammar. */
   #isAfterOther: boolean;
   readonly holds: boolean;
   readonly #maxCalls: number;

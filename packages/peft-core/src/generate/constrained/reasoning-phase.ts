@@ -59,7 +59,7 @@ export class ReasoningPhase {
     return { type: 'sequence', elements: [SPACES, maybe, answer] };
   }
 
-  /** Whether the next token is a part of reasoning, which no grammar restricts. */
+  /** The next token is a part of reasoning, which no grammar restricts. */
   get isFree(): boolean {
     return this.#state === 'within';
   }
