@@ -1,16 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type FileRecord, getFile, requestFileReport } from '@graft/service';
+import { type FileRecord, type FileReport, getFile, requestFileReport } from '@graft/service';
+import { FileParams } from '@graft/wire/file';
+import { FileReportQuery, FileReportSchema } from '@graft/wire/file-report';
+import { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { ref } from '@graft/wire/schema';
 import type { FastifyReply } from 'fastify';
+import type { Static } from 'typebox';
+import { unixSeconds } from '../answers/list.ts';
 import { ApiError } from '../api-error.ts';
 import { jobReading } from '../job-files/task-tokenizer.ts';
 import { checkTraining, type TrainingBody } from '../jobs/check-training.ts';
 import type { OptionChecker } from '../jobs/option-checker.ts';
 import { planJob } from '../jobs/plan-job.ts';
 import { found } from '../not-found.ts';
-import { FileParams } from '../schemas/file.ts';
-import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
-import { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
-import { ref } from '../schemas/schema.ts';
 import type { LeasedWork } from '../threads/leased-work.ts';
 import { columnsIn } from '../uploads/receive-upload.ts';
 import { operations } from './operation.ts';
@@ -113,4 +115,31 @@ function withFile(body: TrainingBody, file: string): TrainingBody {
   if (!training_file && !training_files) return { ...body, training_file: file };
   const message = `${file} is not a file of this job; send a body without training files, or name ${file} in it.`;
   throw new ApiError('invalid_value', message, { param: 'training_file' });
+}
+
+function toWireFileReport(file: FileRecord, report: FileReport): Static<typeof FileReportSchema> {
+  const { model, job, status, progress, result, error } = report;
+  return {
+    object: 'file.report',
+    file_id: file.id,
+    model,
+    max_seq_length: report.maxSeqLength,
+    job: job && {
+      method: job.method,
+      overlong: job.overlong,
+      train_on: job.trainOn ?? 'all_assistant',
+      mask_reasoning: job.maskReasoning ?? false,
+      chat_template_kwargs: job.templateKwargs,
+      has_chat_template: job.chatTemplate !== null,
+    },
+    status,
+    progress:
+      status === 'running' && progress
+        ? { bytes: progress.bytes, total_bytes: progress.totalBytes, examples: progress.examples }
+        : null,
+    report: result,
+    error: error && { code: error.code, message: error.message, param: error.param },
+    created_at: unixSeconds(report.createdAt),
+    finished_at: report.finishedAt && unixSeconds(report.finishedAt),
+  };
 }
