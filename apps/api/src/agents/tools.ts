@@ -47,32 +47,28 @@ export interface Tool {
 
 const exportsPath = '/v1/adapters/:adapter_id/versions/:version/exports';
 
+interface RouteTool {
+  hidden?: string[];
+  destroys?: true;
+  reads?: true;
+  /** Arguments that refer to another tool's description: the schemas are long, and an agent reads all tools. */
+  as?: { tool: string; arguments: string[] };
+}
+
+/** A tool whose arguments are a job that it does not create. */
+const plannedJob: RouteTool = {
+  hidden: ['hyperparameters'],
+  reads: true,
+  as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training', 'sweep'] },
+};
+
 /** Tools that request one route each. The route determines description, parameters and access. */
-const routes: [
-  name: string,
-  method: string,
-  path: string,
-  more?: {
-    hidden?: string[];
-    destroys?: true;
-    reads?: true;
-    /** Arguments that refer to another tool's description: the schemas are long, and an agent reads all tools. */
-    as?: { tool: string; arguments: string[] };
-  },
-][] = [
+const routes: [name: string, method: string, path: string, more?: RouteTool][] = [
   ['list_models', 'GET', '/v1/models'],
   ['list_files', 'GET', '/v1/files'],
   ['get_file_report', 'GET', '/v1/files/:file_id/report'],
-  [
-    'estimate_fine_tuning_job',
-    'POST',
-    '/v1/fine_tuning/estimates',
-    {
-      hidden: ['hyperparameters'],
-      reads: true,
-      as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training', 'sweep'] },
-    },
-  ],
+  ['estimate_fine_tuning_job', 'POST', '/v1/fine_tuning/estimates', plannedJob],
+  ['preview_fine_tuning_job', 'POST', '/v1/files/:file_id/report', plannedJob],
   [
     'create_fine_tuning_job',
     'POST',

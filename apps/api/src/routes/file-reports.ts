@@ -13,6 +13,7 @@ import { checkTraining, type TrainingBody } from '../jobs/check-training.ts';
 import type { OptionChecker } from '../jobs/option-checker.ts';
 import { planJob } from '../jobs/plan-job.ts';
 import { found } from '../not-found.ts';
+import { checkScope } from '../plugins/auth.ts';
 import type { LeasedWork } from '../threads/leased-work.ts';
 import { columnsIn } from '../uploads/receive-upload.ts';
 import { operations } from './operation.ts';
@@ -72,6 +73,8 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{
     ),
     async (request, reply) => {
       const { caller, params } = request;
+      // The answer shows options of the adapter that the job continues from.
+      checkScope(caller, 'jobs:read');
       const file = await trainedFile(caller.teamId, params.file_id);
       const body = withFile(request.body, file.id);
       const checked = await checkTraining(services, checker, caller, body, reply);

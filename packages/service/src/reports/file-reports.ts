@@ -1,11 +1,11 @@
 /** Reports on files: requested by a team, computed by one process at a time under a lease, and kept for some days. */
 import { createHash } from 'node:crypto';
-import { GraftError } from '@graft/peft-core/config';
+import { GraftError, invocationOf, leadingPositions } from '@graft/peft-core/config';
 import type { ColumnMapping, ExampleReport, ReportedJob } from '@graft/peft-core/examples';
 import { type Database, databaseTime, json, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { lockName } from '../database/wait-for-row.ts';
-import type { FileReport as ReportRow } from '../generated/client.ts';
+import { Prisma, type FileReport as ReportRow } from '../generated/client.ts';
 import type { JobError, ValidationProgress } from '../jobs/job.ts';
 
 /** Options of the job that a report is for: those that decide which of the file's tokens are trained on. */
@@ -49,6 +49,10 @@ const reportVersion = 6;
 const keptDays = 7;
 /** Maximum number of reports kept per team; the oldest are deleted first. A report has at most about 200 kB. */
 const keptReports = 50;
+/** Maximum number of finished reports for jobs kept per file, so that composing a job does not drop the reports of other files. */
+const keptForJobs = 10;
+/** Maximum characters of a job's options, as JSON: the chat template has at most 32,768. */
+const maxJobCharacters = 100_000;
 /** Maximum number of reports per team that wait or are being computed. */
 const maxRunning = 16;
 /** Seconds after which a report that failed with a system error may be requested again. */
@@ -56,13 +60,22 @@ const retrySeconds = 30;
 /** Maximum number of processes lost while they computed one report. */
 const attemptLimit = 3;
 
+/** States of a report that waits or is being computed. API processes of 1.0.0, which know of no jobs, claim `running` alone. */
+const underWay = ['running', 'running_for_job'];
+
 function reportOf(row: ReportRow): FileReport {
   const { attempts: _, holder: __, leaseUntil: ___, startedAt: ____, ...columns } = row;
+  const status = underWay.includes(row.status) ? 'running' : row.status;
   // Their writers ensure the types of the JSON columns.
-  return columns as unknown as FileReport;
+  return { ...columns, status } as unknown as FileReport;
 }
 
-/** Returns the stored report, or a new running one if there is no valid report. Throws GraftError `too_many_reports`. */
+/** The parts of a job that a report depends on. Of the adapter's configuration, those are few: another rank has the same report. */
+function keyOfJob({ peft, ...reading }: ReportJob): unknown[] {
+  return [reading, peft.task_type, leadingPositions(peft), invocationOf(peft)];
+}
+
+/** Returns the stored report, or a new running one if there is no valid report. Throws GraftError `too_many_reports`, `invalid_value`. */
 export async function requestFileReport(
   db: Database,
   teamId: string,
@@ -70,8 +83,19 @@ export async function requestFileReport(
 ): Promise<FileReport> {
   const { columns = null, job = null, ...rest } = about;
   // Without a job the key is that of earlier versions, whose reports are still valid.
-  const parts = [reportVersion, rest.sha256, rest.model, rest.maxSeqLength, columns, ...(job ? [job] : [])];
+  const parts = [
+    reportVersion,
+    rest.sha256,
+    rest.model,
+    rest.maxSeqLength,
+    columns,
+    ...(job ? keyOfJob(job) : []),
+  ];
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  if (job && JSON.stringify(job).length > maxJobCharacters) {
+    const message = `The options of the job must have at most ${maxJobCharacters} characters as JSON for a report; shorten lists in peft and training.`;
+    throw new GraftError('invalid_value', message, { param: null });
+  }
   const now = await databaseTime(db);
   const known = await db.db.fileReport.findFirst({ where: { teamId, key } });
   if (known && counts(known, now)) return reportOf(known);
@@ -79,7 +103,7 @@ export async function requestFileReport(
     await lockName(tx, `graft:reports:${teamId}`);
     const row = await tx.fileReport.findFirst({ where: { teamId, key } });
     if (row && counts(row, now)) return reportOf(row);
-    const running = await tx.fileReport.count({ where: { teamId, status: 'running' } });
+    const running = await tx.fileReport.count({ where: { teamId, status: { in: underWay } } });
     if (running >= maxRunning) {
       throw new GraftError(
         'too_many_reports',
@@ -88,7 +112,9 @@ export async function requestFileReport(
       );
     }
     await tx.fileReport.deleteMany({ where: { teamId, key } });
-    await removeSurplus(tx, teamId);
+    await removeSurplus(tx, { teamId }, keptReports);
+    if (job)
+      await removeSurplus(tx, { teamId, sha256: rest.sha256, job: { not: Prisma.DbNull } }, keptForJobs);
     return reportOf(
       await tx.fileReport.create({
         data: {
@@ -96,7 +122,7 @@ export async function requestFileReport(
           key,
           ...rest,
           ...(columns && { columns: json(columns) }),
-          ...(job && { job: json(job) }),
+          ...(job && { job: json(job), status: 'running_for_job' }),
         },
       }),
     );
@@ -105,16 +131,22 @@ export async function requestFileReport(
 
 function counts({ status, createdAt, finishedAt, error }: ReportRow, now: Date): boolean {
   const age = now.getTime() - (finishedAt ?? createdAt).getTime();
-  if (status === 'running') return true;
+  if (underWay.includes(status)) return true;
   const isUsers = status === 'ready' || (error as JobError | null)?.fault === 'user';
   return age < (isUsers ? keptDays * 24 * 3600 : retrySeconds) * 1000;
 }
 
-async function removeSurplus(tx: Transaction, teamId: string): Promise<void> {
+/** Deletes the oldest finished reports among these until `kept` are left, a hundred at most. */
+async function removeSurplus(
+  tx: Transaction,
+  among: Prisma.FileReportWhereInput & { teamId: string },
+  kept: number,
+): Promise<void> {
+  const { teamId } = among;
   const surplus = await tx.fileReport.findMany({
-    where: { teamId, status: { not: 'running' } },
+    where: { ...among, status: { notIn: underWay } },
     orderBy: { finishedAt: 'desc' },
-    skip: keptReports,
+    skip: kept,
     take: 100,
     select: { key: true },
   });
@@ -142,16 +174,16 @@ export async function claimFileReport(
     };
     await tx.$executeRaw`
       UPDATE file_reports SET status = 'failed', error = ${JSON.stringify(lost)}::jsonb, ended_at = now(), holder = NULL
-      WHERE status = 'running' AND lease_until < now() AND attempts >= ${attemptLimit}`;
+      WHERE status = ANY(${underWay}) AND lease_until < now() AND attempts >= ${attemptLimit}`;
     const [next] = await tx.$queryRaw<{ teamId: string; key: string }[]>`
       UPDATE file_reports SET holder = ${holder}, lease_until = now() + make_interval(secs => ${leaseSeconds}),
         started_at = now(), attempts = attempts + 1
       WHERE (team_id, key) = (
         SELECT waiting.team_id, waiting.key FROM file_reports AS waiting LEFT JOIN (
-          SELECT team_id, max(started_at) AS last, bool_or(status = 'running' AND lease_until >= now()) AS busy
+          SELECT team_id, max(started_at) AS last, bool_or(status = ANY(${underWay}) AND lease_until >= now()) AS busy
           FROM file_reports WHERE started_at IS NOT NULL GROUP BY team_id
         ) AS turns ON turns.team_id = waiting.team_id
-        WHERE waiting.status = 'running' AND (waiting.lease_until IS NULL OR waiting.lease_until < now())
+        WHERE waiting.status = ANY(${underWay}) AND (waiting.lease_until IS NULL OR waiting.lease_until < now())
           AND turns.busy IS NOT TRUE
         ORDER BY turns.last NULLS FIRST, waiting.created_at, waiting.key LIMIT 1
       ) RETURNING team_id AS "teamId", key`;
@@ -169,8 +201,8 @@ export async function heartbeatFileReport(
 ): Promise<boolean> {
   const { rowCount } = await sql.query(
     `UPDATE file_reports SET lease_until = now() + make_interval(secs => $4), progress = $5
-     WHERE team_id = $1 AND key = $2 AND holder = $3 AND status = 'running'`,
-    [teamId, key, holder, leaseSeconds, progress && JSON.stringify(progress)],
+     WHERE team_id = $1 AND key = $2 AND holder = $3 AND status = ANY($6)`,
+    [teamId, key, holder, leaseSeconds, progress && JSON.stringify(progress), underWay],
   );
   return rowCount === 1;
 }
@@ -187,7 +219,7 @@ export async function finishFileReport(
       : { status: 'failed', error: json(end.error) };
   const finishedAt = await databaseTime(db);
   const { count } = await db.db.fileReport.updateMany({
-    where: { teamId, key, holder, status: 'running' },
+    where: { teamId, key, holder, status: { in: underWay } },
     data: { ...done, holder: null, leaseUntil: null, finishedAt },
   });
   return count === 1;
@@ -199,7 +231,7 @@ export async function releaseFileReport(
   { teamId, key, holder }: ReportLease,
 ): Promise<void> {
   await db.fileReport.updateMany({
-    where: { teamId, key, holder, status: 'running' },
+    where: { teamId, key, holder, status: { in: underWay } },
     data: { holder: null, leaseUntil: null, attempts: { decrement: 1 } },
   });
 }
