@@ -10,10 +10,11 @@ const maxListed = 10;
 const barWidth = 40;
 
 /** A file report in human-readable form: counts, faults, a histogram of lengths, and examples with the target tokens marked. */
-export function fileReportView({ model, report }: FileReport, paint: Paint): string {
+export function fileReportView({ model, job, report }: FileReport, paint: Paint): string {
   if (report === null) return '';
   const { tokens } = report;
   const sections = [summary(report, model, paint)];
+  if (job) sections.push(plannedJob(job, report, paint));
   sections.push(
     listed('Bad lines', report.bad_lines, paint, faultText),
     listed(
@@ -26,7 +27,7 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   if (tokens) {
     sections.push(
       listed(
-        `Over ${count(tokens.max_seq_length)} tokens, which a job rejects unless training.overlong is set, or splits if they are plain texts`,
+        `Over ${count(tokens.max_seq_length)} tokens, which ${overlongText(job)}`,
         tokens.too_long,
         paint,
         (each) => `line ${each.line} has ${count(each.tokens)}`,
@@ -44,6 +45,44 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   }
   return sections.filter((section) => section !== '').join('\n\n');
 }
+
+/** The options of the job that decide what it reads, and what it counts in the file. */
+function plannedJob(
+  job: NonNullable<FileReport['job']>,
+  { chats, tokens }: ReportResult,
+  paint: Paint,
+): string {
+  const { examples = 0, truncated = 0, skipped = 0, zero_weight = 0, bad_lines = 0 } = tokens?.counts ?? {};
+  const some = (number: number, what: string) => (number > 0 ? [`${count(number)} ${what}`] : []);
+  const kwargs = Object.keys(job.chat_template_kwargs).length > 0;
+  const table = fields(
+    {
+      method: job.method,
+      ...(tokens?.by_role && {
+        'chat template': `that of the ${job.has_chat_template ? 'job' : 'base model'}`,
+        kwargs: kwargs ? JSON.stringify(job.chat_template_kwargs) : null,
+      }),
+      train_on: chats && (job.mask_reasoning ? `${job.train_on}, without reasoning` : job.train_on),
+      overlong: job.overlong,
+      uses: [
+        `${count(examples)} examples`,
+        ...some(truncated, 'truncated'),
+        ...some(skipped, 'skipped'),
+        ...some(zero_weight, 'of weight 0 left out'),
+        ...some(bad_lines, 'bad lines left out'),
+      ].join(', '),
+    },
+    paint,
+  );
+  return `${paint.bold('As the job reads it')}\n${table}`;
+}
+
+/** What a job does with examples that are too long; without a job, any job. */
+const overlongText = (job: FileReport['job']): string =>
+  job
+    ? ({ truncate: 'the job truncates', skip: 'the job skips' }[job.overlong] ??
+      'the job rejects, or splits if they are plain texts')
+    : 'a job rejects unless training.overlong is set, or splits if they are plain texts';
 
 /** What a file was recognised as: "csv, gzip; shape sharegpt". */
 function recognisedText({

@@ -168,6 +168,7 @@ const flagOf: Record<string, string> = {
   max_steps: '--max-steps',
   n_epochs: '--epochs',
   batch_size: '--batch-size',
+  max_seq_length: '--max-seq-length',
   seed: '--seed',
   mix_strategy: '--mix',
   columns: '--columns',

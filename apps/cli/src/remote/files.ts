@@ -1,15 +1,16 @@
-import type { FileObject } from '@graft/client';
-import type { Command } from 'commander';
+import type { FileObject, GraftClient } from '@graft/client';
+import { Command } from 'commander';
 import { type Answer, printAnswer } from '../answer.ts';
 import { fileReportView } from '../draw/file-report-view.ts';
 import { bytes, count, optional, timestamp } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
-import { CommandError } from '../errors.ts';
+import { CommandError, UsageError } from '../errors.ts';
 import { columnsArgument, columnsHelp, given, wholeNumber } from '../options/arguments.ts';
 import { noun } from '../verb.ts';
 import type { RemoteOptions } from './connect.ts';
 import { listVerb, serviceVerb } from './service-verb.ts';
+import { type PlanOptions, planParams, takePlanOptions } from './training-options.ts';
 import { uploadFile } from './upload-file.ts';
 
 export function addFilesVerbs(program: Command): void {
@@ -70,32 +71,45 @@ export function addFilesVerbs(program: Command): void {
 }
 
 function addReportVerb(group: Command): void {
-  const reports = 'report invalid lines, duplicates, token lengths and target tokens of a file';
-  serviceVerb(group, 'report <id>', reports, 'file-… --model smollm2-135m-instruct')
+  const reports =
+    'report invalid lines, duplicates, token lengths and target tokens of a file; with options of a job, as that job reads it';
+  const examples = [
+    'file-… --model smollm2-135m-instruct',
+    `file-… --model smollm2-135m-instruct --training '{"train_on":"last_assistant","overlong":"skip"}'`,
+  ];
+  const verb = serviceVerb(group, 'report <id>', reports, ...examples)
     .option('--model <id>', 'base model whose tokenizer counts the tokens')
-    .option('--max-seq-length <n>', 'count examples with more tokens than this', wholeNumber(1))
-    .option('--columns <mapping>', columnsHelp, columnsArgument)
-    .run(
-      async (
-        { files },
-        id: string,
-        options: RemoteOptions & { model?: string; maxSeqLength?: number; columns?: Record<string, string> },
-      ) => {
-        const { model, maxSeqLength, columns } = options;
-        const display = new TransferDisplay(process.stderr, 'Reading');
-        const report = await files
-          .waitForReport(id, {
-            ...given({ model, maxSeqLength, columns }),
-            onProgress: ({ progress }) => progress && display.update(progress.bytes, progress.total_bytes),
-          })
-          .finally(() => display.close());
-        if (report.error) {
-          if (options.json) printAnswer(options, { value: report, text: '' });
-          throw new CommandError(`${report.error.message} (${report.error.code})`);
-        }
-        return { value: report, text: (paint) => fileReportView(report, paint) };
-      },
-    );
+    .option('--max-seq-length <n>', 'maximum number of tokens of an example', wholeNumber(1));
+  takePlanOptions(verb).run(async (client, id: string, options: ReportOptions) => {
+    const request = await reportRequest(client, options);
+    const display = new TransferDisplay(process.stderr, 'Reading');
+    const report = await client.files
+      .waitForReport(id, {
+        ...request,
+        onProgress: ({ progress }) => progress && display.update(progress.bytes, progress.total_bytes),
+      })
+      .finally(() => display.close());
+    if (report.error) {
+      if (options.json) printAnswer(options, { value: report, text: '' });
+      throw new CommandError(`${report.error.message} (${report.error.code})`);
+    }
+    return { value: report, text: (paint) => fileReportView(report, paint) };
+  });
+}
+
+type ReportOptions = RemoteOptions & Partial<PlanOptions> & { maxSeqLength?: number };
+
+/** A report with default options, or, where any option of a job is given besides these three, for that job. */
+async function reportRequest(
+  client: GraftClient,
+  { model, maxSeqLength, columns, ...options }: ReportOptions,
+) {
+  const ofJobs = takePlanOptions(new Command()).options.map((option) => option.attributeName());
+  if (Object.keys(given(options)).every((name) => !ofJobs.includes(name)))
+    return given({ model, maxSeqLength, columns });
+  if (model === undefined) throw new UsageError('Options of a job need --model, which the job would train.');
+  const more = given({ max_seq_length: maxSeqLength });
+  return { job: await planParams(client, { ...options, ...given({ columns }), model }, more) };
 }
 
 const fileAnswer = (file: FileObject): Answer => ({

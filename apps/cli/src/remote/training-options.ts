@@ -23,9 +23,8 @@ import { checkFiles, type JobFiles } from './with-files.ts';
 
 type FineTuningOptions = Awaited<ReturnType<GraftClient['fineTuning']['jobs']['options']>>;
 
-/** The options of a job: model, data and settings. */
-export interface TrainingOptions extends DataFlags, PeftFlags, TrainingFlags {
-  mix?: string;
+/** The options of a job besides its data. */
+export interface PlanOptions extends PeftFlags, TrainingFlags {
   model: string;
   seed?: number;
   epochs?: number;
@@ -35,12 +34,20 @@ export interface TrainingOptions extends DataFlags, PeftFlags, TrainingFlags {
   startFrom?: string;
 }
 
+/** The options of a job: model, data and settings. */
+export type TrainingOptions = PlanOptions & DataFlags;
+
 /** Declares the options of every verb that describes a job. */
 export function takeTrainingOptions<C extends Command>(command: C): C {
   const file = 'a file (JSON lines, JSON, CSV, TSV, Parquet), the id of an uploaded one, or hf://datasets/…';
   const described = command.requiredOption('--model <id>', 'base model; `graft models list` shows them');
   const files = { data: `training data: ${file}`, validation: `validation data: ${file}` };
-  return takeJobOptions(takeDataOptions(described, files))
+  return takePlanOptions(takeDataOptions(described, files));
+}
+
+/** Declares the options that describe a job, besides its model and data. */
+export function takePlanOptions<C extends Command>(command: C): C {
+  return takeJobOptions(command)
     .option('--learning-rate-multiplier <x>', "factor for the method's default learning rate", anyNumber)
     .option(
       '--sweep <json>',
@@ -53,18 +60,27 @@ export function takeTrainingOptions<C extends Command>(command: C): C {
     );
 }
 
-/**
- * The options for a request, without the files. Checks with the service that the model exists, before anything is uploaded, and reads
- * the default configuration of a method that is set by a flag.
- */
-export async function trainingParams(
-  client: GraftClient,
-  options: TrainingOptions,
-): Promise<Omit<JobEstimateParams, keyof JobFiles>> {
-  const { model, seed, sweep, startFrom } = options;
-  // These errors are detected without the service.
+/** A job as requested, without its files. */
+type Plan = Omit<JobEstimateParams, keyof JobFiles>;
+
+/** `planParams`, once the arguments for files are checked, which needs no service. */
+export async function trainingParams(client: GraftClient, options: TrainingOptions): Promise<Plan> {
   checkFiles(options);
-  const training = trainingArgument(options);
+  return await planParams(client, options);
+}
+
+/**
+ * The options for a request, with `more` training options. Checks with the service that the model exists, before anything is uploaded,
+ * and reads the default configuration of a method that is set by a flag.
+ */
+export async function planParams(
+  client: GraftClient,
+  options: PlanOptions,
+  more: Record<string, unknown> = {},
+): Promise<Plan> {
+  const { model, seed, sweep, startFrom } = options;
+  // This finds faults without the service.
+  const training = trainingArgument(options, more);
   const values = sweep === undefined ? undefined : jsonObjectArgument('--sweep', sweep);
   let asked: Promise<FineTuningOptions | null> | undefined;
   const known = () => {
@@ -114,7 +130,7 @@ function findIn(known: FineTuningOptions | null, asked: string | undefined): Awa
 }
 
 /** `method` of a request; without --method, the hyperparameters of the method that the service chooses by the lines of the data. */
-function methodOf(options: TrainingOptions): Pick<JobCreateParams, 'method' | 'hyperparameters'> {
+function methodOf(options: PlanOptions): Pick<JobCreateParams, 'method' | 'hyperparameters'> {
   const hyperparameters: Hyperparameters = given({
     n_epochs: options.epochs,
     batch_size: options.batchSize,
