@@ -103,6 +103,53 @@ test('methods with recommendations, their options, the model’s modules, and a 
   await visit.leave();
 });
 
+test('the preview has the examples as the job would read them, and a faulty template at its field', async () => {
+  const turn = (content: string) => [
+    { role: 'user', content: 'why' },
+    { role: 'assistant', content },
+  ];
+  const lines = [[...turn('one'), ...turn('two')], turn('long '.repeat(20))];
+  const chats = await bench.acme.upload(lines.map((messages) => JSON.stringify({ messages })).join('\n'));
+  const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${chats}`);
+  const { page } = visit;
+  const preview = page.getByRole('region', { name: 'Preview', exact: true });
+  const first = preview.getByRole('article').first();
+  const trained = async (...texts: string[]) => {
+    for (const end = performance.now() + 20_000; ; await page.waitForTimeout(100)) {
+      const marked = await first
+        .locator('mark .token')
+        .allTextContents()
+        .catch(() => []);
+      if (marked.join('') === texts.join('')) return;
+      assert.ok(performance.now() < end, `trained on ${marked.join('')}, not ${texts.join('')}`);
+    }
+  };
+  // Longer than the model's context, which a job refuses unless it says otherwise.
+  await preview.getByText('1 line cannot be read by this job').waitFor();
+  await trained('one</s>', 'two</s>');
+  await page.getByText('More training options').click();
+  await page.getByLabel('overlong').selectOption('skip');
+  await preview.getByText('1 skipped as too long').waitFor();
+  await page.getByLabel('train_on').selectOption('last_assistant');
+  await trained('two</s>');
+  await visit.checkAccess();
+  await preview.scrollIntoViewIfNeeded();
+  await visit.picture('new-job-preview');
+  const template = page.getByLabel('chat_template', { exact: true });
+  await template.fill('{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}');
+  await preview.getByText('of the job', { exact: true }).waitFor();
+  await template.fill('{% if %}');
+  await page.waitForFunction(() => document.querySelectorAll('[aria-invalid=true]').length === 1, undefined, {
+    timeout: 20_000,
+  });
+  assert.equal(await template.getAttribute('aria-invalid'), 'true');
+  await visit.checkAccess();
+  // The last report stays while the job has problems, and the draft is not asked for.
+  await template.fill('');
+  await trained('two</s>');
+  await visit.leave();
+});
+
 test('YAML and JSON show the same request, and invalid text is reported', async () => {
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}&view=yaml`);
   const { page } = visit;

@@ -76,19 +76,7 @@ export function Report({ file }: { file: FileObject }) {
 
 function ReportView({ file, status, progress, report, error, model }: FileReport & { file: FileObject }) {
   if (status === 'failed') return <FieldError text={error?.message} />;
-  if (!report) {
-    const share = progress && progress.total_bytes > 0 ? progress.bytes / progress.total_bytes : 0;
-    return (
-      <div class="file-progress tight">
-        <Meter value={share} label="Reading file" />
-        <p class="small soft">
-          {progress
-            ? `${bytes(progress.bytes)} of ${bytes(progress.total_bytes)} read, ${counted(progress.examples, 'example')}.`
-            : 'Waiting to read the file.'}
-        </p>
-      </div>
-    );
-  }
+  if (!report) return <ReadingProgress progress={progress} />;
   return (
     <>
       <Lines key={JSON.stringify([model, report.recognised?.columns])} file={file} report={report} />
@@ -96,6 +84,21 @@ function ReportView({ file, status, progress, report, error, model }: FileReport
     </>
   );
 }
+
+/** How much of a file is read. Null: none yet. */
+export const ReadingProgress = ({ progress }: Pick<FileReport, 'progress'>) => (
+  <div class="file-progress tight">
+    <Meter
+      value={progress && progress.total_bytes > 0 ? progress.bytes / progress.total_bytes : 0}
+      label="Reading file"
+    />
+    <p class="small soft">
+      {progress
+        ? `${bytes(progress.bytes)} of ${bytes(progress.total_bytes)} read, ${counted(progress.examples, 'example')}.`
+        : 'Waiting to read the file.'}
+    </p>
+  </div>
+);
 
 function Lines({ file, report }: { file: FileObject; report: ReportResult }) {
   const { recognised, lines, examples, bad_lines, duplicates, weights, chats, pairs, judgements, tokens } =
@@ -288,7 +291,7 @@ function recognisedFacts({
   ];
 }
 
-function tokenFacts({ total, learnt, too_long }: ReportTokens): Fact[] {
+export function tokenFacts({ total, learnt, too_long }: ReportTokens): Fact[] {
   const share = learnt === null || total === 0 ? null : learnt / total;
   return [
     { name: 'Tokens per epoch', value: count(total) },

@@ -16,7 +16,7 @@ function nameOf(preview: ReportTokens['preview'], index: number): string {
 
 /** Length statistics and a preview of tokenized examples. */
 export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: string }) {
-  const { lengths, longest, by_role, preview, learnt } = tokens;
+  const { lengths, longest, by_role } = tokens;
   return (
     <>
       {lengths && (
@@ -53,41 +53,48 @@ export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: st
           />
         </section>
       )}
-      {preview.length > 0 && (
-        <section class="panel file-part">
-          <h3>Preview as tokenized for {model}</h3>
-          <p class="soft">
-            {learnt === null ? (
-              'The model is trained to predict the class of each text.'
-            ) : (
+      <ExamplePreviews tokens={tokens} model={model} />
+    </>
+  );
+}
+
+/** The first examples, token by token, with a legend. */
+export function ExamplePreviews({ tokens, model }: { tokens: ReportTokens; model: string }) {
+  const { preview, by_role, learnt } = tokens;
+  if (preview.length === 0) return null;
+  return (
+    <section class="panel file-part">
+      <h3>Preview as tokenized for {model}</h3>
+      <p class="soft">
+        {learnt === null ? (
+          'The model is trained to predict the class of each text.'
+        ) : (
+          <>
+            Each box is a token, or the tokens of one character.{' '}
+            <mark class="token-trained">Highlighted</mark> tokens count towards the loss
+            {by_role ? ', and colors show roles:' : '.'}
+            {by_role?.map(({ role }) => (
+              <span key={role} class="role-key" data-role={role}>
+                {roleNames[role]}
+              </span>
+            ))}
+            {preview.some(({ sequences }) => sequences.some(({ role }) => role === 'chosen')) && (
               <>
-                Each box is a token, or the tokens of one character.{' '}
-                <mark class="token-trained">Highlighted</mark> tokens count towards the loss
-                {by_role ? ', and colors show roles:' : '.'}
-                {by_role?.map(({ role }) => (
-                  <span key={role} class="role-key" data-role={role}>
-                    {roleNames[role]}
-                  </span>
-                ))}
-                {preview.some(({ sequences }) => sequences.some(({ role }) => role === 'chosen')) && (
-                  <>
-                    {' '}
-                    <span data-differs>Underlined twice</span>: only in one of the two answers.
-                  </>
-                )}
+                {' '}
+                <span data-differs>Underlined twice</span>: only in one of the two answers.
               </>
             )}
-          </p>
-          {preview.map((example, i) => (
-            <Preview
-              key={i}
-              example={example}
-              name={nameOf(preview, i)}
-              labelled={learnt === null ? 'class' : 'judged'}
-            />
-          ))}
-        </section>
-      )}
-    </>
+          </>
+        )}
+      </p>
+      {preview.map((example, i) => (
+        <Preview
+          key={i}
+          example={example}
+          name={nameOf(preview, i)}
+          labelled={learnt === null ? 'class' : 'judged'}
+        />
+      ))}
+    </section>
   );
 }

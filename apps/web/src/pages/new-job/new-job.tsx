@@ -19,6 +19,7 @@ import { type Draft, type Faults, fileRows, groupFaults, partOf } from './draft.
 import { EstimatePanel } from './estimate-panel.tsx';
 import { MethodPart } from './method-part.tsx';
 import { NamePart } from './name-part.tsx';
+import { PreviewPart, usePreview } from './preview-part.tsx';
 import { SweepPart } from './sweep-part.tsx';
 import { TextView } from './text-view.tsx';
 import { TrainingMethodPart } from './training-method-part.tsx';
@@ -104,7 +105,8 @@ function JobForm({
   const faults = new Map([...found].filter(([path]) => !(missing.length > 0 && isMissing(path, draft))));
   const plan = check.data?.plan ?? null;
   const setDraft = (next: Draft) => change(() => next);
-  const form = { draft, setDraft, faults };
+  const preview = usePreview(draft, plan !== null && faults.size === 0);
+  const form = { draft, setDraft, faults: new Map([...preview.faults, ...faults]) };
   const submit = (event: Event) => {
     event.preventDefault();
     if (missing.length === 0 && faults.size === 0 && !create.isPending) create.mutate(draft);
@@ -131,6 +133,9 @@ function JobForm({
             )}
           </Loaded>
         )}
+        <Part title="Preview">
+          <PreviewPart {...preview} />
+        </Part>
       </div>
       <EstimatePanel
         plan={plan}
