@@ -91,6 +91,10 @@ export const JobCheckSchema = named('FineTuningCheck', {
     }),
     { description: 'Errors for which creating the job would be refused. Empty if it would be accepted.' },
   ),
+  options_accepted: Type.Boolean({
+    description:
+      'Whether model and options are accepted, so that the files can be read as the job reads them (POST /v1/files/{file_id}/report). Errors are then about their content.',
+  }),
   plan: nullable(ref(JobPlanSchema), {
     description: 'Estimate and resolved options. Null if the job would be refused.',
   }),

@@ -45,8 +45,11 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     ),
     async (request, reply) => {
       const object = 'fine_tuning.check' as const;
+      let options_accepted = false;
       try {
-        return { object, faults: [], plan: await plan(request, reply) };
+        const checked = await checkOptions(request, reply);
+        options_accepted = true;
+        return { object, faults: [], options_accepted, plan: await plan(checked, request, reply) };
       } catch (error) {
         const { status, code, message, param, details } = toApiError(error as Error);
         if (!refusals.includes(status)) throw error;
@@ -54,7 +57,12 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
         const faults = found.map(({ param = null, message }) => ({ code, message, param }));
         const hasModel = faults.some(({ param }) => param !== null && modelFields.includes(param));
         const all = hasModel ? faults : [...(await modelFaults(request)), ...faults];
-        return { object, faults: [...all, ...missingFile(request.body, all)], plan: null };
+        return {
+          object,
+          faults: [...all, ...missingFile(request.body, all)],
+          options_accepted,
+          plan: null,
+        };
       }
     },
   );
@@ -79,13 +87,20 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     }
   }
 
-  async function plan(request: FastifyRequest, reply: FastifyReply): Promise<Static<typeof JobPlanSchema>> {
+  async function checkOptions(request: FastifyRequest, reply: FastifyReply) {
     const { caller } = request;
     request.checkModels(await touchedByStart(services, caller, request.body as object));
     const job = parse(request);
     await checkIntegrations(services, caller, job.integrations ?? []);
     const checked = await checkTraining(services, checker, caller, job, reply);
-    const planned = planJob(checked);
+    return { job, checked, planned: planJob(checked) };
+  }
+
+  async function plan(
+    { job, checked, planned }: Awaited<ReturnType<typeof checkOptions>>,
+    { caller }: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<Static<typeof JobPlanSchema>> {
     reply.endTurn();
     const { estimate, training } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
     const { peft } = checked;

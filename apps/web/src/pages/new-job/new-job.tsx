@@ -105,7 +105,7 @@ function JobForm({
   const faults = new Map([...found].filter(([path]) => !(missing.length > 0 && isMissing(path, draft))));
   const plan = check.data?.plan ?? null;
   const setDraft = (next: Draft) => change(() => next);
-  const preview = usePreview(draft, plan !== null && faults.size === 0);
+  const preview = usePreview(draft, !isRejected && !check.isStale && check.data?.options_accepted === true);
   const form = { draft, setDraft, faults: new Map([...preview.faults, ...faults]) };
   const submit = (event: Event) => {
     event.preventDefault();

@@ -37,7 +37,7 @@ export interface JobPreview {
 
 /**
  * The report of a training file for the draft, half a second after its last change. A newer draft waits until the report of the one
- * before is ready: the service computes one report of a team at a time. `isSound`: the API's check found no error.
+ * before is ready: the service computes one report of a team at a time. `isSound`: the API's check accepts its options.
  */
 export function usePreview(draft: Draft, isSound: boolean): JobPreview {
   const known = useTrainingFiles();
