@@ -110,6 +110,18 @@ test('the preview has the examples as the job would read them, and a faulty temp
   ];
   const lines = [[...turn('one'), ...turn('two')], turn('long '.repeat(20))];
   const chats = await bench.acme.upload(lines.map((messages) => JSON.stringify({ messages })).join('\n'));
+  for (const [width, scheme] of [
+    [390, 'dark'],
+    [1280, 'light'],
+  ] as const) {
+    const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${chats}`, { width, scheme });
+    const shown = visit.page.getByRole('region', { name: 'Preview', exact: true });
+    await shown.getByRole('article').first().waitFor();
+    await visit.checkAccess();
+    await shown.evaluate((element) => element.scrollIntoView());
+    await visit.picture(`new-job-preview-${width}-${scheme}`, 'window');
+    await visit.leave();
+  }
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${chats}`);
   const { page } = visit;
   const preview = page.getByRole('region', { name: 'Preview', exact: true });
@@ -133,8 +145,8 @@ test('the preview has the examples as the job would read them, and a faulty temp
   await page.getByLabel('train_on').selectOption('last_assistant');
   await trained('two</s>');
   await visit.checkAccess();
-  await preview.scrollIntoViewIfNeeded();
-  await visit.picture('new-job-preview');
+  await preview.evaluate((element) => element.scrollIntoView());
+  await visit.picture('new-job-preview', 'window');
   const template = page.getByLabel('chat_template', { exact: true });
   await template.fill('{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}');
   await preview.getByText('of the job', { exact: true }).waitFor();

@@ -116,7 +116,12 @@ function JobForm({
       <div class="new-job-parts stack">
         <Choice label="View" {...field('view')} options={{ form: 'Form', yaml: 'YAML', json: 'JSON' }} />
         {view === 'yaml' || view === 'json' ? (
-          <TextView language={view} draft={draft} setDraft={setDraft} />
+          <>
+            <TextView language={view} draft={draft} setDraft={setDraft} />
+            <Part title="Preview">
+              <PreviewPart preview={preview} />
+            </Part>
+          </>
         ) : (
           <Loaded query={options} height="60rem">
             {(data) => (
@@ -126,16 +131,13 @@ function JobForm({
                 </Part>
                 {parts.map(([title, Fields]) => (
                   <Part key={title} title={title}>
-                    <Fields form={form} options={data} plan={plan} />
+                    <Fields form={form} options={data} plan={plan} preview={preview} />
                   </Part>
                 ))}
               </>
             )}
           </Loaded>
         )}
-        <Part title="Preview">
-          <PreviewPart {...preview} />
-        </Part>
       </div>
       <EstimatePanel
         plan={plan}
@@ -157,6 +159,7 @@ const parts = [
   ['Training method', TrainingMethodPart],
   ['Adapter method', MethodPart],
   ['Training', TrainingPart],
+  ['Preview', PreviewPart],
   ['Sweep', SweepPart],
   ['Job details', NamePart],
 ] as const;

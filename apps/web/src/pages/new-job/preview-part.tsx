@@ -88,17 +88,8 @@ export function usePreview(draft: Draft, isSound: boolean): JobPreview {
 }
 
 /** Examples of a training file as the job reads them: its template, the tokens that count towards the loss, and what is cut or left out. */
-export function PreviewPart({
-  files,
-  file,
-  setFile,
-  isLarge,
-  start,
-  report,
-  error,
-  retry,
-  isStale,
-}: JobPreview) {
+export function PreviewPart({ preview }: { preview: JobPreview }) {
+  const { files, file, setFile, isLarge, start, report, error, retry, isStale } = preview;
   if (file === '')
     return <p class="soft">Choose a training file to see its examples as the job reads them.</p>;
   const size = files.find(({ id }) => id === file)?.bytes;
