@@ -6,6 +6,8 @@ import {
   finishFileReport,
   forgetFileReports,
   heartbeatFileReport,
+  type ReportJob,
+  releaseFileReport,
   requestFileReport,
 } from '@graft/service';
 import { assertError } from '../testing/assert-error.ts';
@@ -16,6 +18,7 @@ import {
   chatLine,
   openApiBench,
 } from '../testing/open-api-bench.ts';
+import { publishAdapter } from '../testing/publish-adapter.ts';
 
 let bench: ApiBench;
 before(async () => {
@@ -256,6 +259,94 @@ describe('the report for a planned job', () => {
   });
 });
 
+describe('who may ask for the report for a planned job, and how often', () => {
+  const reports = async (sha256?: string) =>
+    await bench.services.db.fileReport.count({
+      where: { teamId: bench.acme.teamId, ...(sha256 && { sha256 }) },
+    });
+  const digestOf = async (id: string) => (await bench.acme.send('GET', `/v1/files/${id}`)).json.sha256;
+
+  test('a key needs the scopes of what the answer shows: of files, and of jobs', async () => {
+    const { acme } = bench;
+    const path = `/v1/files/${await acme.upload(line('scoped'))}/report`;
+    const before = await reports();
+    for (const [scope, missing] of [
+      ['files:read', 'jobs:read'],
+      ['jobs:read', 'files:read'],
+    ] as const) {
+      const key = await bench.caller(acme, 'member', { scopes: [scope] });
+      const refused = await key.send('POST', path, { model: 'tiny' });
+      assertError(refused, 403, 'insufficient_scope');
+      assert.match(refused.text, new RegExp(`requires ${missing}`));
+    }
+    assert.equal(await reports(), before);
+    const both = await bench.caller(acme, 'viewer', { scopes: ['files:read', 'jobs:read'] });
+    assert.equal((await both.send('POST', path, { model: 'tiny' })).status, 200);
+  });
+
+  test("another team's adapter, and one that the key may not use, are not revealed", async () => {
+    const { acme, other } = bench;
+    const path = `/v1/files/${await acme.upload(line('start'))}/report`;
+    const { version: theirs } = await publishAdapter(bench, other, 'theirs');
+    const { version: own } = await publishAdapter(bench, acme, 'own');
+    const before = await reports();
+    for (const body of [
+      (start: string) => ({ model: start }),
+      (start: string) => ({ model: 'tiny', start_from: start }),
+    ]) {
+      const [foreign, unknown] = await Promise.all(
+        [theirs.modelName, 'ft:tiny:other:none:1'].map(async (name) => {
+          const { status, text } = await acme.send('POST', path, body(name));
+          return [status, text.replaceAll(name, '?').replace(/"request_id":"[^"]*"/, '')];
+        }),
+      );
+      assert.deepEqual(foreign, unknown);
+      assert.ok(Number(foreign![0]) >= 400);
+      const limited = await bench.caller(acme, 'member', { models: ['ft:tiny:acme:another:*', 'tiny'] });
+      assertError(await limited.send('POST', path, body(own.modelName)), 403, 'model_not_allowed');
+    }
+    assert.equal(await reports(), before);
+    assert.equal((await acme.send('POST', path, { model: own.modelName })).status, 200);
+  });
+
+  test('a malformed body starts nothing', async () => {
+    const { acme } = bench;
+    const path = `/v1/files/${await acme.upload(line('malformed'))}/report`;
+    const before = await reports();
+    for (const body of [
+      {},
+      [],
+      { model: 7 },
+      { model: 'tiny', suffix: 'a' },
+      { model: 'tiny', training: [] },
+      { model: 'tiny', training: { chat_template: '\0' } },
+      { model: 'tiny', training: { chat_template_kwargs: { a: '\0' } } },
+      { model: 'tiny', training: { chat_template_kwargs: { messages: [] } } },
+      { model: 'tiny', peft: { peft_type: 'LORA', r: 'x' } },
+    ]) {
+      const { status, text } = await acme.send('POST', path, body);
+      assert.ok(status === 400, `${JSON.stringify(body)}: ${text}`);
+    }
+    assert.equal(await reports(), before);
+  });
+
+  test('many requests at once, and another rank, share one report', async () => {
+    const { acme } = bench;
+    const file = await acme.upload(line('at once'));
+    const answers = await Promise.all(
+      [1, 2, 4, 8, 8, 8].map(
+        async (r) =>
+          await acme.send('POST', `/v1/files/${file}/report`, {
+            model: 'tiny',
+            peft: { peft_type: 'LORA', r },
+          }),
+      ),
+    );
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+    assert.equal(await reports(await digestOf(file)), 1);
+  });
+});
+
 describe('reports as leased work', () => {
   const about = (text: string) => ({ sha256: text.padEnd(64, '.'), model: null, maxSeqLength: null });
   let services: ApiBench['services'];
@@ -313,6 +404,60 @@ describe('reports as leased work', () => {
       data: { finishedAt: new Date(Date.now() - 60_000) },
     });
     assert.equal((await requestFileReport(services, teamId, about('lost'))).status, 'running');
+  });
+
+  const planned = (name: string) =>
+    ({
+      peft: { peft_type: 'LORA', task_type: 'CAUSAL_LM', target_modules: [name] },
+      method: 'supervised',
+      templateKwargs: { name },
+      chatTemplate: null,
+    }) as unknown as ReportJob;
+
+  test('a process of 1.0.0 does not claim the report for a job, nor loses it', async () => {
+    const { teamId } = stopped.acme;
+    for (let next = await claim('earlier ones'); next; next = await claim('earlier ones'))
+      await finishFileReport(stopped.services, next.lease, { result: {} as never });
+    const { services } = stopped;
+    const { key, status } = await requestFileReport(services, teamId, { ...about('job'), job: planned('a') });
+    assert.equal(status, 'running');
+    // The condition of that version's claim.
+    const old = { status: 'running', OR: [{ leaseUntil: null }, { leaseUntil: { lt: new Date() } }] };
+    assert.equal(await services.db.fileReport.count({ where: { teamId, ...old } }), 0);
+    const cut = (await claim('new', 0.01))!;
+    assert.deepEqual([cut.key, cut.job], [key, planned('a')]);
+    assert.equal(
+      await heartbeatFileReport(services, cut.lease, { leaseSeconds: 0.01, progress: null }),
+      true,
+    );
+    await sleep(30);
+    const next = (await claim('next'))!;
+    assert.equal(next.key, key);
+    await releaseFileReport(services, next.lease);
+    const last = (await claim('last'))!;
+    assert.equal(await finishFileReport(services, cut.lease, { result: {} as never }), false);
+    assert.equal(await finishFileReport(services, last.lease, { result: {} as never }), true);
+    const again = { ...about('job'), job: planned('a') };
+    assert.equal((await requestFileReport(services, teamId, again)).status, 'ready');
+  });
+
+  test('the reports of one file for jobs, and the size of their options, are bounded', async () => {
+    const { teamId } = stopped.acme;
+    const { services } = stopped;
+    const { sha256 } = about('often');
+    const plain = await requestFileReport(services, teamId, about('often'));
+    for (let i = 0; i < 14; i++) {
+      await requestFileReport(services, teamId, { ...about('often'), job: planned(`n${i}`) });
+      const done = { status: 'ready', finishedAt: new Date(Date.now() + i) };
+      await services.db.fileReport.updateMany({ where: { teamId, sha256 }, data: done });
+    }
+    const kept = await services.db.fileReport.findMany({ where: { teamId, sha256 } });
+    assert.equal(kept.length, 1 + 11);
+    assert.ok(kept.some(({ key }) => key === plain.key));
+    await assert.rejects(
+      requestFileReport(services, teamId, { ...about('often'), job: planned('n'.repeat(100_000)) }),
+      { code: 'invalid_value' },
+    );
   });
 
   test('the limits of waiting reports per team and of stored reports are exact', async () => {

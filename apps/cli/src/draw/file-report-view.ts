@@ -52,7 +52,7 @@ function plannedJob(
   { chats, tokens }: ReportResult,
   paint: Paint,
 ): string {
-  const { examples = 0, truncated = 0, skipped = 0, zero_weight = 0, bad_lines = 0 } = tokens?.counts ?? {};
+  const { examples = 0, truncated = 0, skipped = 0, zero_weight = 0 } = tokens?.counts ?? {};
   const some = (number: number, what: string) => (number > 0 ? [`${count(number)} ${what}`] : []);
   const kwargs = Object.keys(job.chat_template_kwargs).length > 0;
   const table = fields(
@@ -69,7 +69,6 @@ function plannedJob(
         ...some(truncated, 'truncated'),
         ...some(skipped, 'skipped'),
         ...some(zero_weight, 'of weight 0 left out'),
-        ...some(bad_lines, 'bad lines left out'),
       ].join(', '),
     },
     paint,

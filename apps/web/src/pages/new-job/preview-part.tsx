@@ -127,18 +127,11 @@ export function PreviewPart({ preview }: { preview: JobPreview }) {
 function ReportedJob({ file_id, job, report, model }: FileReport) {
   const { bad_lines: bad, tokens } = report!;
   if (!tokens) return null;
-  const {
-    examples = 0,
-    truncated = 0,
-    skipped = 0,
-    zero_weight: zero = 0,
-    bad_lines = 0,
-  } = tokens.counts ?? {};
+  const { examples = 0, truncated = 0, skipped = 0, zero_weight: zero = 0 } = tokens.counts ?? {};
   const left = [
     [truncated, 'truncated'],
     [skipped, 'skipped as too long'],
     [zero, 'of weight 0, left out'],
-    [bad_lines, 'invalid, left out'],
   ] as const;
   const note = left.flatMap(([number, what]) => (number > 0 ? [`${count(number)} ${what}`] : [])).join(', ');
   return (
@@ -155,8 +148,8 @@ function ReportedJob({ file_id, job, report, model }: FileReport) {
       {bad.count > 0 && (
         <>
           <p>
-            {counted(bad.count, 'line')} cannot be read by this job.{' '}
-            <a href={`/files/${file_id}`}>Open the file</a> to correct them.
+            {counted(bad.count, 'line')} cannot be read by this job: see{' '}
+            <a href={`/files/${file_id}`}>the file</a>.
           </p>
           <InvalidLines label="Invalid lines" lines={bad.listed} total={bad.count} isExcerpt />
         </>
