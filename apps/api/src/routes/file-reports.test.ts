@@ -414,7 +414,7 @@ describe('reports as leased work', () => {
       chatTemplate: null,
     }) as unknown as ReportJob;
 
-  test('a process of 1.0.0 does not claim the report for a job, nor loses it', async () => {
+  test('a process of an earlier version does not claim the report for a job; one that is cut off loses it', async () => {
     const { teamId } = stopped.acme;
     for (let next = await claim('earlier ones'); next; next = await claim('earlier ones'))
       await finishFileReport(stopped.services, next.lease, { result: {} as never });

@@ -60,7 +60,7 @@ const retrySeconds = 30;
 /** Maximum number of processes lost while they computed one report. */
 const attemptLimit = 3;
 
-/** States of a report that waits or is being computed. API processes of 1.0.0, which know of no jobs, claim `running` alone. */
+/** States of a report that waits or is being computed. API processes of earlier versions, which know of no jobs, claim `running` alone. */
 const underWay = ['running', 'running_for_job'];
 
 function reportOf(row: ReportRow): FileReport {
