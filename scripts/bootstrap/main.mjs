@@ -1,4 +1,4 @@
-// Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, the compiled programs, the dashboard's pages, base
+// Sets Graft up: packages (Postgres' binaries among them), TensorFlow, Prisma client, the compiled programs, dashboard and guide, base
 // model. Plain JavaScript, because nothing is installed when it begins. Doing it again costs a second.
 //
 //   node scripts/bootstrap/main.mjs [--only STEP] [--run FILE.ts [-- ARGUMENTS]]
@@ -47,7 +47,7 @@ const titles = {
   confinement: 'confinement of trainers',
   service: 'Prisma client and Postgres binaries',
   programs: 'compiled programs',
-  dashboard: 'dashboard',
+  dashboard: 'dashboard and guide',
   client: 'installable graft command',
   model: 'base model SmolLM2-135M-Instruct',
 };

@@ -1,5 +1,6 @@
 import { type ApiBench, type Caller, openApiBench } from '../../apps/api/src/testing/open-api-bench.ts';
 import { buildDashboard } from '../../scripts/web/build-dashboard.ts';
+import { buildGuide } from '../../scripts/web/build-guide.ts';
 import { openVisits, type Visit, type VisitOptions } from './visits.ts';
 
 export type { Visit, VisitOptions };
@@ -16,6 +17,7 @@ export async function openBrowserBench(
   port = 0,
 ): Promise<BrowserBench> {
   await buildDashboard();
+  await buildGuide();
   const api = await openApiBench({ eventPollMs: 100, streamHeartbeatMs: 15_000, ...settings }, env, port);
   // Without a browser the API must be closed, or the test would never end.
   const visits = await openVisits(api.url).catch(async (error) => {

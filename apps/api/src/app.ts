@@ -217,7 +217,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(healthRoutes);
   await app.register(llmsTextRoutes);
   await app.register(clientPackageRoutes, { file: settings.clientPackage });
-  await app.register(dashboard, { folder: settings.dashboardFolder });
+  await app.register(dashboard, settings);
   await app.register(scimRoutes, { ...settings, prefix: '/scim/v2' });
   await app.register(
     async (v1) => {

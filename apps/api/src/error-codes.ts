@@ -58,7 +58,7 @@ export const errorCodes = {
   operator_required: [403, 'Only the operator of the service may do this.'],
   team_key_required: [403, 'Operator keys cannot read a team’s data.'],
   unknown_url: [404, 'No such URL.'],
-  dashboard_not_built: [404, 'The dashboard was not built; the API works without it.'],
+  dashboard_not_built: [404, 'The dashboard or the guide was not built; the API works without them.'],
   client_not_packed: [404, 'The installable graft command was not packed; the API works without it.'],
   method_not_allowed: [
     405,

@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { type PublicationTimes, settingReader, type WebhookSettings } from '@graft/service';
+import type { BuiltFolders } from './plugins/dashboard.ts';
 import type { HeldBytes } from './plugins/limits/held-bytes.ts';
 import type { OpenLimits } from './plugins/limits/open-limits.ts';
 import type { RateLimits } from './plugins/limits/rate-limits.ts';
 import { loadSignInSettings, type SignInSettings } from './sign-in/sign-in-settings.ts';
 
 /** Limits and intervals of the API process. Defaults are for production; tests shorten them. */
-export interface ApiSettings {
+export interface ApiSettings extends BuiltFolders {
   /** Headers that take longer to arrive are rejected with 408. */
   headersTimeoutMs: number;
   /** A body, other than an upload, that takes longer to arrive is rejected with 408. */
@@ -63,8 +64,6 @@ export interface ApiSettings {
   adapterCheckTimeoutMs: number;
   /** Maximum duration of combining adapter versions. */
   combinationTimeoutMs: number;
-  /** Output folder of `npm run dashboard`. */
-  dashboardFolder: string;
   /** Output of `npm run pack:client`: the `graft` command as a package. */
   clientPackage: string;
   /** Fails responses that do not match their schema, for tests. */
@@ -131,6 +130,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     adapterCheckTimeoutMs: 60_000,
     combinationTimeoutMs: 120_000,
     dashboardFolder: fileURLToPath(new URL('../../web/dist', import.meta.url)),
+    guideFolder: fileURLToPath(new URL('../../web/guide/dist', import.meta.url)),
     clientPackage: fileURLToPath(new URL('../../cli/dist/graft-cli.tgz', import.meta.url)),
     checkResponses: false,
     // Last, since it also throws the errors of the settings above.

@@ -133,6 +133,8 @@ function description(): string {
   return [
     'Fine-tuning of language models with PEFT methods on your own machines, compatible with the OpenAI API.',
     '',
+    'The [guide](/docs/guide/) describes tasks, options and operation.',
+    '',
     'Errors have the form `{"error": {"message", "type", "param", "code"}}`, always with all keys. `code` is stable:',
     '',
     '| code | status | meaning |',

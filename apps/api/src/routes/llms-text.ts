@@ -40,6 +40,7 @@ function llmsText({ paths = {} }: Documented): string {
 
 - [OpenAPI 3.1](/docs/json): every route, parameter, response and error code
 - [Interactive documentation](/docs)
+- \`/docs/guide/\`: the guide, for people
 - \`POST /v1/mcp\`: the Model Context Protocol, with routes of this API as tools
 
 ## Endpoints

@@ -7,7 +7,7 @@ import { useAction } from '../components/forms/form.tsx';
 import { graft } from '../data/graft.ts';
 import { useSignOut } from '../data/session.ts';
 
-/** The signed-in user, the current team and the sign-out button. */
+/** The signed-in user, the current team, the guide and the sign-out button. */
 export function Account({ me }: { me: Me }) {
   const cache = useQueryClient();
   const signOut = useAction({ run: useSignOut() });
@@ -39,6 +39,9 @@ export function Account({ me }: { me: Me }) {
         )}
         <Cut text={user} class="small soft" />
       </div>
+      <a class="small" href="/docs/guide/">
+        Guide
+      </a>
       <Button kind="quiet" small busy={signOut.isPending} onClick={() => signOut.mutate()}>
         Sign out
       </Button>
