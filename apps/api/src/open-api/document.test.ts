@@ -173,7 +173,7 @@ describe('the client', () => {
 
     const faults: string[] = [];
     let compared = 0;
-    const calls = /this\.(\w+)\( ?'([^']*)', (json|dataOf)<Wire\.(\w+)[^>]*>(?:, ([^;]*?))?,? ?\)[;,( ]/g;
+    const calls = /this\.(\w+)\( ?'([^']*)', (json|dataOf)<Wire\.(\w+)[^>]*>(?:, (.*?))?,? ?\)[;,( ]/g;
     for (const [, kind, name, reader, answer, encoder] of text.matchAll(calls)) {
       const { responses, requestBody } = known.get(name!)!;
       const schema = responses['200']?.content?.['application/json']?.schema;
