@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { teamWideScopes } from '@graft/wire/lists';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { type ApiBench, answerOf, openApiBench } from '../testing/open-api-bench.ts';
 import { type Answer, nameOf, type OpenApiDocument, type Operation } from './document.ts';
@@ -100,6 +101,18 @@ describe('every operation', () => {
     assert.equal(python.status, 0, python.error?.message ?? python.stderr);
     const names = new Set(operations.map(([name]) => name));
     for (const name of Object.keys(openAiCalls)) assert.ok(names.has(name), name);
+  });
+
+  test('of a scope in the list touches all models of the team', () => {
+    const uses = new Map<string, Set<string>>();
+    for (const [, { 'x-graft-access': access }] of operations) {
+      const { scope, models } = (access ?? {}) as { scope?: string; models?: string };
+      if (scope) uses.set(scope, (uses.get(scope) ?? new Set()).add(models!));
+    }
+    const all = [...uses]
+      .filter(([, models]) => models.size === 1 && models.has('all'))
+      .map(([scope]) => scope);
+    assert.deepEqual(all.sort(), [...teamWideScopes].sort());
   });
 
   test('says what may be left out of a query string', () => {
